@@ -1,0 +1,165 @@
+//! RFC 3875 §4.1: what the script is told of the request, encoded straight into the PARAMS
+//! record. Where a name is not the RFC's, its source stands beside it.
+
+use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
+
+use http::{HeaderName, Version, header};
+
+use super::{Mapping, Script};
+use crate::fastcgi::params::{ParamsEncoder, encode_pair};
+use crate::message::hop_by_hop::is_hop_by_hop;
+use crate::message::{Request, Scheme};
+
+/// The variables that are the same for all requests of one rule, encoded once when the
+/// configuration is loaded.
+#[derive(Clone, Debug)]
+pub struct Constants(Vec<u8>);
+
+impl Constants {
+    /// Encodes what does not depend on the request.
+    pub fn new(mapping: &Mapping) -> Self {
+        let mut encoded = Vec::new();
+        encode_pair(&mut encoded, b"GATEWAY_INTERFACE", b"CGI/1.1");
+        encode_pair(&mut encoded, b"SERVER_SOFTWARE", b"fcgate");
+        // php-cgi with cgi.force_redirect (its default) runs nothing without it.
+        encode_pair(&mut encoded, b"REDIRECT_STATUS", b"200");
+        encode_pair(&mut encoded, b"DOCUMENT_ROOT", mapping.document_root());
+        Self(encoded)
+    }
+}
+
+impl Mapping {
+    /// The document root as PHP sees it, as bytes and without a trailing slash.
+    pub fn document_root(&self) -> &[u8] {
+        let root = self.backend_root.as_ref().unwrap_or(&self.root.0).as_os_str().as_bytes();
+        match root.strip_suffix(b"/") {
+            Some(stripped) if !stripped.is_empty() => stripped,
+            Some(_) | None => root,
+        }
+    }
+}
+
+/// Writes all meta-variables of `request` for `script`.
+pub fn encode(params: &mut ParamsEncoder<'_>, request: &Request, script: &Script, mapping: &Mapping, constants: &Constants) {
+    params.raw(&constants.0);
+    script_variables(params, request, script, mapping);
+    request_variables(params, request);
+    connection_variables(params, request);
+    content_variables(params, request);
+    protocol_variables(params, request);
+}
+
+fn script_variables(params: &mut ParamsEncoder<'_>, request: &Request, script: &Script, mapping: &Mapping) {
+    let root = mapping.document_root();
+    params.pair_parts(b"SCRIPT_FILENAME", &[root, &script.file]);
+    params.pair(b"SCRIPT_NAME", &script.name);
+    // nginx's name for SCRIPT_NAME with PATH_INFO; some applications read it.
+    params.pair_parts(b"DOCUMENT_URI", &[&script.name, &script.path_info]);
+    params.pair(b"REQUEST_URI", request.target.raw().as_bytes()); // Apache's name
+    params.pair(b"QUERY_STRING", request.target.query().unwrap_or_default().as_bytes());
+    // RFC 3875 §4.1.6: PATH_TRANSLATED only together with PATH_INFO.
+    if !script.path_info.is_empty() {
+        params.pair(b"PATH_INFO", &script.path_info);
+        params.pair_parts(b"PATH_TRANSLATED", &[root, &script.path_info]);
+    }
+}
+
+fn request_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
+    params.pair(b"REQUEST_METHOD", request.method.as_str().as_bytes());
+    params.pair(b"SERVER_PROTOCOL", protocol(request.version).as_bytes());
+    let mut id = String::with_capacity(24);
+    // Writing to a String cannot fail.
+    let _ = write!(id, "{}", request.id);
+    params.pair(b"REQUEST_ID", id.as_bytes());
+    params.pair(b"UNIQUE_ID", id.as_bytes()); // Apache's mod_unique_id
+}
+
+fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
+    let wire = &request.wire;
+    params.pair(b"REMOTE_ADDR", wire.remote_addr.as_bytes());
+    params.pair(b"REMOTE_PORT", wire.remote_port.as_bytes());
+    params.pair(b"SERVER_ADDR", wire.local_addr.as_bytes());
+    // Apache with UseCanonicalName Off: both from Host, which was validated at the edge.
+    let host = &request.host;
+    let name = if host.name().is_empty() { &wire.local_addr } else { host.name() };
+    params.pair(b"SERVER_NAME", name.as_bytes());
+    let port = host.port().unwrap_or_else(|| wire.scheme.default_port());
+    params.pair(b"SERVER_PORT", port.to_string().as_bytes());
+    params.pair(b"REQUEST_SCHEME", wire.scheme.as_str().as_bytes()); // Apache's name
+    if wire.scheme == Scheme::Https {
+        params.pair(b"HTTPS", b"on");
+    }
+}
+
+/// RFC 3875 §4.1.2: CONTENT_LENGTH is what is really sent on STDIN; the body was spooled before
+/// where the client announced no length.
+fn content_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
+    if let Some(length) = request.upload.length().filter(|length| *length > 0 || request.fields.contains_key(header::CONTENT_LENGTH)) {
+        params.pair(b"CONTENT_LENGTH", length.to_string().as_bytes());
+    }
+    if let Some(value) = request.fields.get(header::CONTENT_TYPE) {
+        params.pair(b"CONTENT_TYPE", value.as_bytes());
+    }
+}
+
+/// RFC 3875 §4.1.18: the header fields as `HTTP_…`, one variable a name.
+fn protocol_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
+    if !request.fields.contains_key(header::HOST) && !request.host.name().is_empty() {
+        // HTTP/2 has `:authority` in its place.
+        params.pair(b"HTTP_HOST", authority(request).as_bytes());
+    }
+    let mut joined = Vec::new();
+    for name in request.fields.keys().filter(|name| is_exported(name)) {
+        let mut values = request.fields.get_all(name).iter().map(|value| trim(value.as_bytes()));
+        let Some(first) = values.next() else { continue };
+        let Some(second) = values.next() else {
+            params.http_field(name.as_str(), first);
+            continue;
+        };
+        // RFC 9110 §5.3, and RFC 9113 §8.2.3 for cookies.
+        let separator: &[u8] = if name == header::COOKIE { b"; " } else { b", " };
+        joined.clear();
+        joined.extend_from_slice(first);
+        for value in std::iter::once(second).chain(values) {
+            joined.extend_from_slice(separator);
+            joined.extend_from_slice(value);
+        }
+        params.http_field(name.as_str(), &joined);
+    }
+}
+
+fn authority(request: &Request) -> String {
+    match request.host.port() {
+        Some(port) => format!("{}:{port}", request.host.name()),
+        None => request.host.name().to_owned(),
+    }
+}
+
+/// behaviours no. 20–22. Names with anything but letters, digits and hyphens could pass for
+/// another field once hyphens have become underscores; `Proxy` would become HTTP_PROXY, which
+/// libraries obey (httpoxy); Proxy-Authorization is addressed to us; the two content fields have
+/// their own variables; Transfer-Encoding and its like ended at our door.
+fn is_exported(name: &HeaderName) -> bool {
+    let plain = name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let withheld = name == header::PROXY_AUTHORIZATION || name == header::CONTENT_LENGTH || name == header::CONTENT_TYPE || name.as_str() == "proxy";
+    plain && !withheld && !is_hop_by_hop(name)
+}
+
+/// RFC 9110 §5.5: surrounding SP and HTAB are not part of the value.
+fn trim(value: &[u8]) -> &[u8] {
+    let start = value.iter().position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(value.len());
+    let end = value.iter().rposition(|byte| !matches!(byte, b' ' | b'\t')).map_or(start, |last| last + 1);
+    value.get(start..end).unwrap_or_default()
+}
+
+/// RFC 3875 §4.1.16, as received.
+pub fn protocol(version: Version) -> &'static str {
+    if version == Version::HTTP_2 {
+        "HTTP/2.0"
+    } else if version == Version::HTTP_10 {
+        "HTTP/1.0"
+    } else {
+        "HTTP/1.1"
+    }
+}

@@ -1,0 +1,328 @@
+//! The head that a script prints in front of its body (RFC 3875 §6): status and header fields.
+//!
+//! Pure and strict: what could be read in two ways is refused here, so that it never reaches a client. What frames
+//! the message on the client's side (RFC 9112 §6) is not the script's to say and does not get through.
+
+use std::fmt;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+/// A complete head, ready to be forwarded.
+#[derive(Debug)]
+pub struct ScriptHead {
+    /// The final status, 200 to 599.
+    pub status: StatusCode,
+    /// The fields to forward, repeated ones in the script's order. Never among them: `Status`, `Content-Length` and
+    /// hop-by-hop fields; `Date` and `Server` are there once at most.
+    pub headers: HeaderMap,
+    /// The length that the script promises for its body. `None` if it gave none, or none that can be relied on:
+    /// not a number, or two different ones.
+    pub content_length: Option<u64>,
+}
+
+/// How large a head may get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// Bytes, with the empty line that ends it.
+    pub bytes: usize,
+    /// Field lines, dropped ones too. A value over 16 384 counts as that.
+    pub fields: usize,
+}
+
+impl Default for HeadLimits {
+    fn default() -> Self {
+        Self {
+            bytes: 65_536,
+            fields: 200,
+        }
+    }
+}
+
+/// The script printed something that is not a head. The text is the line at fault, escaped and cut to 80 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HeadError {
+    /// A line that is no field; often a message that was printed too early.
+    #[error("the script's head has a line without a colon: \"{0}\"")]
+    NoColon(String),
+    /// A line that continues the one before it.
+    #[error("the script's head has a folded line: \"{0}\"")]
+    Folded(String),
+    /// A field whose name is not a token (RFC 9110 §5.1).
+    #[error("the script's head has an invalid field name: \"{0}\"")]
+    InvalidName(String),
+    /// A field whose value has control characters (RFC 9110 §5.5): an attempt to split the response.
+    #[error("the script's head has control characters in a field value: \"{0}\"")]
+    InvalidValue(String),
+    /// A `Status` that is none, or another one than before.
+    #[error("the script's head has an invalid or contradictory status: \"{0}\"")]
+    InvalidStatus(String),
+    /// A 1xx status, which cannot be the answer to a request.
+    #[error("the script's head has an informational status, which cannot be final: \"{0}\"")]
+    Informational(String),
+    /// The head is over a limit.
+    #[error(
+        "the script's head is over the limit of {limit}; biggest fields: {}",
+        list(biggest)
+    )]
+    TooLarge {
+        /// The limit that is passed.
+        limit: Limit,
+        /// The three biggest of the lines seen: name and bytes of the line.
+        biggest: Vec<(String, usize)>,
+    },
+}
+
+/// The limit of [`HeadLimits`] that was passed, with its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// [`HeadLimits::bytes`].
+    Bytes(usize),
+    /// [`HeadLimits::fields`].
+    Fields(usize),
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "{bytes} bytes"),
+            Self::Fields(fields) => write!(f, "{fields} fields"),
+        }
+    }
+}
+
+/// Reads the head at the start of `input`, all that the script has printed so far.
+///
+/// `None`: the head is not complete yet. Otherwise the head and its length in bytes; the body begins behind it.
+/// Fails when the head is complete and malformed, or over `limits` already.
+pub fn parse(input: &[u8], limits: HeadLimits) -> Result<Option<(ScriptHead, usize)>, HeadError> {
+    parse_from(input, 0, limits)
+}
+
+/// Like [`parse`], but does not look for the end of the head in the first `scanned` bytes: in those an earlier call
+/// has found none.
+pub fn parse_from(
+    input: &[u8],
+    scanned: usize,
+    limits: HeadLimits,
+) -> Result<Option<(ScriptHead, usize)>, HeadError> {
+    let window = input.get(..limits.bytes).unwrap_or(input);
+    match end_of_head(window, scanned).and_then(|end| window.get(..end)) {
+        Some(head) => Ok(Some((read(head, limits.fields)?, head.len()))),
+        None if input.len() < limits.bytes => Ok(None),
+        None => Err(too_large(window, Limit::Bytes(limits.bytes))),
+    }
+}
+
+/// The length of the head with the empty line that ends it. Lines end with LF or CRLF, also mixed (RFC 3875 §6.1
+/// leaves it to the system). An empty line at the very start ends a head without fields.
+fn end_of_head(input: &[u8], scanned: usize) -> Option<usize> {
+    let mut end = scanned;
+    loop {
+        end += 1 + input.get(end..)?.iter().position(|&byte| byte == b'\n')?;
+        let empty_line = matches!(
+            input.get(..end)?,
+            b"\n" | b"\r\n" | [.., b'\n', b'\n'] | [.., b'\n', b'\r', b'\n']
+        );
+        if empty_line {
+            return Some(end);
+        }
+    }
+}
+
+fn read(head: &[u8], limit: usize) -> Result<ScriptHead, HeadError> {
+    let limit = limit.min(MOST_FIELDS);
+    if lines(head).nth(limit).is_some() {
+        return Err(too_large(head, Limit::Fields(limit)));
+    }
+    let mut fields = Fields::new();
+    for line in lines(head) {
+        fields.add(line)?;
+    }
+    Ok(fields.into_head())
+}
+
+/// The lines of a head without their ends; the empty one is left out.
+fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    head.split(|&byte| byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+        .filter(|line| !line.is_empty())
+}
+
+/// What the lines so far say.
+struct Fields {
+    status: Option<StatusCode>,
+    headers: HeaderMap,
+    content_length: ContentLength,
+    /// The names in `Connection`.
+    nominated: Vec<HeaderName>,
+}
+
+enum ContentLength {
+    Absent,
+    Agreed(u64),
+    Unusable,
+}
+
+impl Fields {
+    fn new() -> Self {
+        Self {
+            status: None,
+            headers: HeaderMap::with_capacity(USUAL_FIELDS),
+            content_length: ContentLength::Absent,
+            nominated: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, line: &[u8]) -> Result<(), HeadError> {
+        let (name, value) = field(line)?;
+        match name.as_str() {
+            "status" => self.set_status(status(line, value.as_bytes())?, line)?,
+            "content-length" => self.content_length.meet(value.as_bytes()),
+            "connection" => self.nominated.extend(nominated(value.as_bytes())),
+            // RFC 9110 §7.6.1: these are about one connection, and the script's ends at the gateway.
+            "keep-alive" | "proxy-connection" | "te" | "trailer" | "transfer-encoding"
+            | "upgrade" => {}
+            // RFC 9110 §6.6.1, §10.2.4: one value each.
+            "date" | "server" if self.headers.contains_key(&name) => {}
+            _ => {
+                self.headers.append(name, value);
+            }
+        }
+        Ok(())
+    }
+
+    fn set_status(&mut self, status: StatusCode, line: &[u8]) -> Result<(), HeadError> {
+        match self.status.replace(status) {
+            Some(earlier) if earlier != status => Err(HeadError::InvalidStatus(excerpt(line))),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn into_head(mut self) -> ScriptHead {
+        for name in &self.nominated {
+            self.headers.remove(name);
+        }
+        let status = self.status.unwrap_or_else(|| {
+            // RFC 3875 §6.2.3: a redirect need not say its status. §6.2.1: nor does a document.
+            if self.headers.contains_key(http::header::LOCATION) {
+                StatusCode::FOUND
+            } else {
+                StatusCode::OK
+            }
+        });
+        ScriptHead {
+            status,
+            headers: self.headers,
+            content_length: self.content_length.agreed(),
+        }
+    }
+}
+
+impl ContentLength {
+    /// Takes one more field into account. RFC 9110 §8.6: repeated and equal is harmless, anything else is not.
+    fn meet(&mut self, value: &[u8]) {
+        *self = match (&self, decimal(value)) {
+            (Self::Absent, Some(length)) => Self::Agreed(length),
+            (Self::Agreed(agreed), Some(length)) if *agreed == length => Self::Agreed(length),
+            (Self::Absent | Self::Agreed(_) | Self::Unusable, _) => Self::Unusable,
+        };
+    }
+
+    fn agreed(self) -> Option<u64> {
+        match self {
+            Self::Agreed(length) => Some(length),
+            Self::Absent | Self::Unusable => None,
+        }
+    }
+}
+
+fn field(line: &[u8]) -> Result<(HeaderName, HeaderValue), HeadError> {
+    // RFC 3875 §6.3 does not allow folding, RFC 9112 §5.2 has it removed from HTTP.
+    if let [b' ' | b'\t', ..] = line {
+        return Err(HeadError::Folded(excerpt(line)));
+    }
+    let colon = line.iter().position(|&byte| byte == b':');
+    let Some((name, [_colon, value @ ..])) = colon.and_then(|at| line.split_at_checked(at)) else {
+        return Err(HeadError::NoColon(excerpt(line)));
+    };
+    let name = HeaderName::from_bytes(name).map_err(|_| HeadError::InvalidName(excerpt(line)))?;
+    // Takes what RFC 9110 §5.5 calls obs-text; refuses NUL, CR and all other control characters but HTAB.
+    let value =
+        HeaderValue::from_bytes(trim(value)).map_err(|_| HeadError::InvalidValue(excerpt(line)))?;
+    Ok((name, value))
+}
+
+/// RFC 3875 §6.3.3: three digits, then a reason that HTTP has no more use for.
+fn status(line: &[u8], value: &[u8]) -> Result<StatusCode, HeadError> {
+    let code = match value {
+        [_, _, _, b'0'..=b'9', ..] => None,
+        [a, b, c, ..] => StatusCode::from_bytes(&[*a, *b, *c]).ok(),
+        [] | [_, ..] => None,
+    };
+    match code {
+        // RFC 9110 §15.2: an interim answer. As a final one, 101 would even switch the protocol.
+        Some(code) if code.is_informational() => Err(HeadError::Informational(excerpt(line))),
+        Some(code) if code.as_u16() <= 599 => Ok(code),
+        Some(_) | None => Err(HeadError::InvalidStatus(excerpt(line))),
+    }
+}
+
+/// RFC 9110 §8.6: `1*DIGIT`, so no sign and no list.
+fn decimal(value: &[u8]) -> Option<u64> {
+    if !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    str::from_utf8(value).ok()?.parse().ok()
+}
+
+fn nominated(value: &[u8]) -> impl Iterator<Item = HeaderName> {
+    value
+        .split(|&byte| byte == b',')
+        .filter_map(|name| HeaderName::from_bytes(trim(name)).ok())
+}
+
+fn trim(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
+
+fn too_large(head: &[u8], limit: Limit) -> HeadError {
+    let mut biggest: Vec<&[u8]> = lines(head).collect();
+    biggest.sort_by_key(|line| std::cmp::Reverse(line.len()));
+    let name = |line: &[u8]| excerpt(line.split(|&byte| byte == b':').next().unwrap_or(line));
+    HeadError::TooLarge {
+        limit,
+        biggest: biggest
+            .iter()
+            .take(NAMED_FIELDS)
+            .map(|line| (name(line), line.len()))
+            .collect(),
+    }
+}
+
+fn list(biggest: &[(String, usize)]) -> String {
+    let named = biggest
+        .iter()
+        .map(|(name, bytes)| format!("{name} ({bytes} bytes)"));
+    named.collect::<Vec<_>>().join(", ")
+}
+
+/// Fit for a log: nothing that a terminal or a log reader would take for more than text.
+fn excerpt(line: &[u8]) -> String {
+    let escaped = line.escape_ascii();
+    escaped.take(EXCERPT_LEN).map(char::from).collect()
+}
+
+/// What PHP frameworks send, so that the map is allocated once.
+const USUAL_FIELDS: usize = 12;
+/// A `HeaderMap` takes 24 576 and panics beyond.
+const MOST_FIELDS: usize = 16_384;
+/// How many fields [`HeadError::TooLarge`] names.
+const NAMED_FIELDS: usize = 3;
+/// Bytes of a line that an error shows.
+const EXCERPT_LEN: usize = 80;
+
+#[cfg(test)]
+mod tests;

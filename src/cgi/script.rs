@@ -1,0 +1,97 @@
+//! Which script a path means, and what is left of the path: SCRIPT_NAME and PATH_INFO
+//! (RFC 3875 §4.1.5, §4.1.13).
+
+use std::path::PathBuf;
+
+use crate::message::{Disk, Root};
+
+/// A script and how it was called. Paths are bytes: file names need not be UTF-8.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// The script's file below the root, beginning with `/`: the path as the gateway sees it is
+    /// the root and this.
+    pub file: Vec<u8>,
+    /// RFC 3875 §4.1.13: the path by which the client reached the script.
+    pub name: Vec<u8>,
+    /// RFC 3875 §4.1.5: what follows the script in the path; empty when nothing does.
+    pub path_info: Vec<u8>,
+}
+
+/// Where a script is looked for.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    /// The document root as the gateway sees it.
+    pub root: Root,
+    /// The document root as PHP sees it (`backend_root`), where that is another path.
+    pub backend_root: Option<PathBuf>,
+}
+
+/// The extension that makes a file a script rather than something to send.
+const SCRIPT_EXTENSION: &[u8] = b".php";
+
+/// Splits `path` at the first of its `.php` segments that is a file: as Apache's directory walk
+/// does, byte for byte and without a regular expression (CVE-2019-11043 was one whose `.` did not
+/// match a newline). `None`: the path names no script that exists.
+pub fn find(path: &[u8], root: &Root, disk: &dyn Disk) -> Option<usize> {
+    candidates(path).find(|end| path.get(..*end).is_some_and(|file| disk.is_file(root, file)))
+}
+
+/// The ends of all prefixes of `path` that look like a script: `/a.php/b.php/c` has two. A
+/// segment that begins with a dot never leads to one.
+pub fn candidates(path: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    let visible = path.windows(2).position(|pair| pair == b"/.").unwrap_or(path.len());
+    let ends = path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/').map(|(index, _)| index);
+    ends.chain(std::iter::once(path.len())).filter(move |end| {
+        *end <= visible && path.get(..*end).is_some_and(|prefix| prefix.ends_with(SCRIPT_EXTENSION) && !prefix.ends_with(b"/.php"))
+    })
+}
+
+impl Script {
+    /// The script at `path[..end]`, called by its own path.
+    pub fn at(path: &[u8], end: usize) -> Self {
+        let (file, rest) = path.split_at_checked(end).unwrap_or((path, &[]));
+        Self { file: file.to_vec(), name: file.to_vec(), path_info: rest.to_vec() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Found;
+
+    #[derive(Debug)]
+    struct Files(&'static [&'static str]);
+
+    impl Disk for Files {
+        fn open(&self, _: &Root, _: &[u8]) -> Found {
+            Found::Missing
+        }
+        fn is_file(&self, _: &Root, path: &[u8]) -> bool {
+            self.0.iter().any(|file| file.as_bytes() == path)
+        }
+    }
+
+    #[test]
+    fn the_first_script_that_exists_wins() {
+        let disk = Files(&["/a.php", "/dir.php/b.php", "/.git/x.php"]);
+        let root = Root(PathBuf::from("/srv"));
+        let cases: [(&[u8], Option<(&[u8], &[u8])>); 11] = [
+            (b"/a.php", Some((b"/a.php", b""))),
+            (b"/a.php/", Some((b"/a.php", b"/"))),
+            (b"/a.php/b.php/c", Some((b"/a.php", b"/b.php/c"))),
+            (b"/dir.php/b.php/c", Some((b"/dir.php/b.php", b"/c"))),
+            (b"/a.php\nX", None),
+            (b"/a.phpx", None),
+            (b"/a.php.jpg", None),
+            (b"/missing.php", None),
+            (b"/.git/x.php", None),
+            (b"/.php", None),
+            (b"/a.php/\xff %2f", Some((b"/a.php", b"/\xff %2f"))),
+        ];
+        for (path, expected) in cases {
+            let found = find(path, &root, &disk).map(|end| Script::at(path, end));
+            let found = found.as_ref().map(|script| (script.file.as_slice(), script.path_info.as_slice()));
+            assert_eq!(found, expected, "{}", String::from_utf8_lossy(path));
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! `fcgate check FILE`.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::config;
+
+/// Loads the file and says `ok`, or all that is wrong, on stderr.
+pub(super) fn check(file: &Path) -> ExitCode {
+    match config::load(file, None) {
+        Ok(_) => {
+            // A closed stdout changes nothing about the verdict.
+            let _ = writeln!(std::io::stdout(), "{}: ok", file.display());
+            ExitCode::SUCCESS
+        }
+        Err(invalid) => {
+            let _ = writeln!(std::io::stderr(), "{invalid}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The command line; one file a command.
+
+mod check;
+mod reference;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The gateway in front of PHP-FPM.
+#[derive(Debug, Parser)]
+#[command(name = "fcgate", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until SIGTERM.
+    Run(Configuration),
+    /// Read a configuration and tell all that is wrong with it.
+    Check(CheckArguments),
+    /// Print the reference of all configuration keys, which is itself a configuration.
+    Reference,
+}
+
+#[derive(Debug, clap::Args)]
+struct Configuration {
+    /// The configuration file [default: ./fcgate.toml, then /etc/fcgate/fcgate.toml].
+    #[arg(short = 'c', long = "config", value_name = "FILE", env = "FCGATE_CONFIG")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct CheckArguments {
+    /// The configuration file [default: ./fcgate.toml, then /etc/fcgate/fcgate.toml].
+    #[arg(value_name = "FILE", env = "FCGATE_CONFIG")]
+    file: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Does what the arguments say. The exit code is 1 for a configuration that cannot be used.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Run(configuration) => run::run(configuration_file(configuration.file)),
+            Command::Check(arguments) => Ok(check::check(&configuration_file(arguments.file))),
+            Command::Reference => Ok(reference::print()),
+        }
+    }
+}
+
+fn configuration_file(given: Option<PathBuf>) -> PathBuf {
+    const HERE: &str = "fcgate.toml";
+    const SYSTEM: &str = "/etc/fcgate/fcgate.toml";
+    given.unwrap_or_else(|| PathBuf::from(if PathBuf::from(HERE).exists() { HERE } else { SYSTEM }))
+}

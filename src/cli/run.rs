@@ -1,0 +1,51 @@
+//! `fcgate run`.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::config::{self, ServerSettings};
+use crate::server;
+
+/// Loads the configuration and serves.
+pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
+    let snapshot = match config::load(&file, None) {
+        Ok(snapshot) => snapshot,
+        Err(invalid) => {
+            let _ = writeln!(std::io::stderr(), "{invalid}");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    start_log(&snapshot.server);
+    raise_descriptor_limit();
+    let runtime = runtime(snapshot.server.workers).context("cannot start the threads")?;
+    runtime.block_on(server::run(file, snapshot))?;
+    // A connection that the drain gave up must not keep the process.
+    runtime.shutdown_background();
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start_log(server: &ServerSettings) {
+    let level = server.log.parse().unwrap_or(tracing::Level::INFO);
+    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).with_target(false).init();
+}
+
+/// Each client needs a descriptor, and each request to PHP another: the soft limit of 1024 that
+/// most systems set is for programs that use select(2).
+fn raise_descriptor_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit on open files could not be raised");
+    }
+}
+
+fn runtime(workers: usize) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if workers > 0 {
+        builder.worker_threads(workers);
+    }
+    builder.enable_all().build()
+}

@@ -1,0 +1,33 @@
+//! The configuration in force: one pointer, swapped by a reload and read without a lock.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+
+use super::Snapshot;
+
+/// The current snapshot.
+#[derive(Clone, Debug)]
+pub struct Live(Arc<ArcSwap<Snapshot>>);
+
+impl Live {
+    /// Begins with `snapshot`.
+    pub fn new(snapshot: Snapshot) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(snapshot)))
+    }
+
+    /// What holds now, for a moment: costs no write to shared memory.
+    pub fn load(&self) -> Guard<Arc<Snapshot>> {
+        self.0.load()
+    }
+
+    /// What holds now; whoever keeps it keeps all that it needs.
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+
+    /// Puts `snapshot` in force for all requests that begin from now on.
+    pub fn replace(&self, snapshot: Snapshot) {
+        self.0.store(Arc::new(snapshot));
+    }
+}

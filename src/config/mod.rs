@@ -1,0 +1,42 @@
+//! The configuration: text becomes a [`Snapshot`] in one step, or every error of every file is
+//! told at once and nothing is changed.
+
+pub mod diagnostic;
+mod file;
+pub mod listen;
+pub mod live;
+pub mod rule;
+pub mod server;
+pub mod site;
+pub mod snapshot;
+pub mod source;
+
+use std::path::Path;
+
+pub use file::ROOT;
+pub use listen::ListenAddress;
+pub use live::Live;
+pub use server::ServerSettings;
+pub use site::Site;
+pub use snapshot::Snapshot;
+
+use crate::section::Problems;
+
+/// A configuration that cannot be used: all that is wrong with it, rendered with file, line,
+/// column and the line itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub String);
+
+/// Loads the file at `path` and all that it includes. What did not change since `previous` is
+/// carried over from it.
+pub fn load(path: &Path, previous: Option<&Snapshot>) -> Result<Snapshot, Invalid> {
+    let mut problems = Problems::default();
+    let (sources, files) = source::read(path, &ROOT, &|name| std::env::var(name).ok(), &mut problems);
+    let snapshot = Snapshot::build(&files, previous, &mut problems);
+    let problems = problems.into_sorted();
+    match snapshot {
+        Some(snapshot) if problems.is_empty() => Ok(snapshot),
+        Some(_) | None => Err(Invalid(diagnostic::render(&problems, &sources))),
+    }
+}

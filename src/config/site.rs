@@ -1,0 +1,180 @@
+//! `[[site]]`: what is served for some hosts, and what its three lines mean.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::ServerSettings;
+use super::rule::{RULE, build_rule};
+use super::snapshot::Upstreams;
+use crate::cgi::Mapping;
+use crate::cgi::meta_variables::Constants;
+use crate::handler::Handler;
+use crate::handler::fastcgi::{Fastcgi, Missing, ScriptRule};
+use crate::handler::static_files::StaticFiles;
+use crate::limits::SITE_LIMITS;
+use crate::message::spool::SpoolSettings;
+use crate::message::{EncodedSlash, Root};
+use crate::route::Rule;
+use crate::route::template::{Groups, Template};
+use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+use crate::upstream::section::UPSTREAM;
+use crate::upstream::{Address, Upstream};
+
+/// The `[[site]]` section.
+pub static SITE: Section = Section {
+    title: "[[site]]",
+    doc: "What is served for some hosts. The rules come first, in their order. Then, with `root` and `php`: an existing file is sent, an existing .php script runs, a folder tries `index`, and everything else goes to the front controller; with `root` alone: files.",
+    keys: &[
+        Key::new("hosts", Kind::Texts, "The hosts that the site answers for: \"example.org\", or \"*.example.org\" for every name below it. A site without answers for all others; where none is without, that is the first.").example("[\"example.org\", \"*.example.org\"]"),
+        Key::new("root", Kind::Text, "The document root, an absolute path.").example("\"/srv/app/public\""),
+        Key::new("php", Kind::Text, "Where PHP-FPM listens: \"unix:/path\", \"host:port\", or the name of an [upstream.NAME].").example("\"unix:/run/php/php-fpm.sock\""),
+        Key::new("index", Kind::Texts, "What is looked for in a folder, in this order.").default("[\"index.php\", \"index.html\"]"),
+        Key::new("front_controller", Kind::Text, "The script below `root` that gets what is neither a file nor a script; \"\": none, and that is 404.").default("\"index.php\""),
+        Key::new("encoded_slash", Kind::OneOf(&["reject", "keep", "decode"]), "What %2F in a path means: \"reject\" is 404, \"keep\" leaves it as the three bytes, \"decode\" makes it a slash before anything looks at the path.").default("\"reject\""),
+        Key::new("limits", Kind::Table(&SITE_LIMITS), "What this site allows otherwise than server.limits.").example("{ body = \"128MiB\" }"),
+        Key::new("rule", Kind::Tables(&RULE), "What comes before the meaning of `root` and `php`."),
+    ],
+};
+
+/// A site, ready to serve.
+#[derive(Debug)]
+pub struct Site {
+    /// Its first host, or `default`.
+    pub name: Arc<str>,
+    /// What `%2F` means.
+    pub encoded_slash: EncodedSlash,
+    /// In order; the first that matches and does not decline answers.
+    pub rules: Vec<Rule<Handler>>,
+}
+
+/// What the sites are built among.
+pub(super) struct Surroundings<'a> {
+    pub(super) server: &'a ServerSettings,
+    pub(super) upstreams: Upstreams,
+    pub(super) previous: Option<&'a Upstreams>,
+    /// Whether every file was read without fault.
+    pub(super) complete: bool,
+}
+
+/// A site while it is built.
+pub(super) struct Draft<'a, 'b> {
+    pub(super) root: Option<Root>,
+    pub(super) php: Option<Arc<Upstream>>,
+    pub(super) spool: SpoolSettings,
+    pub(super) surroundings: &'a mut Surroundings<'b>,
+}
+
+pub(super) fn build_site(section: &Lowered, surroundings: &mut Surroundings<'_>, problems: &mut Problems) -> Option<Site> {
+    let body = section.given_table("limits").filter(|limits| limits.is_given("body")).map(|limits| limits.size("body").0);
+    let limits = &surroundings.server.limits;
+    let spool = SpoolSettings { directory: surroundings.server.spool_directory.clone(), limit: body.unwrap_or(limits.body), pause: limits.body_pause };
+    let root = section.text("root").and_then(|text| absolute_root(&text, problems));
+    let php = section.text("php").and_then(|text| surroundings.upstream(&text, problems));
+    let mut draft = Draft { root, php, spool, surroundings };
+    let mut rules: Vec<_> = section.tables("rule").iter().filter_map(|rule| build_rule(rule, &mut draft, problems)).collect();
+    if rules.is_empty() && !section.is_given("root") && section.tables("rule").is_empty() {
+        problems.push(Problem::new(section.place(), "the site has neither a `root` nor a rule").help("root = \"/srv/app/public\""));
+    }
+    if section.is_given("php") && !section.is_given("root") {
+        problems.push(Problem::new(section.place_of("php"), "`php` needs a `root`").help("root = \"/srv/app/public\": where index.php is"));
+    }
+    rules.extend(draft.meaning_of_root(section, problems));
+    let name = section.texts("hosts").first().map_or_else(|| "default".to_owned(), |host| host.value.clone());
+    let encoded_slash = match section.text("encoded_slash").as_ref().map(|text| text.value.as_str()) {
+        Some("keep") => EncodedSlash::Keep,
+        Some("decode") => EncodedSlash::Decode,
+        Some(_) | None => EncodedSlash::Reject,
+    };
+    Some(Site { name: name.into(), encoded_slash, rules })
+}
+
+fn absolute_root(text: &At<String>, problems: &mut Problems) -> Option<Root> {
+    if text.value.starts_with('/') {
+        return Some(Root(PathBuf::from(&text.value)));
+    }
+    problems.push(Problem::new(text.place.clone(), format!("the root `{}` is not an absolute path", text.value)).help("it must begin with `/`"));
+    None
+}
+
+impl Draft<'_, '_> {
+    /// Design §2: what the three lines mean, as ordinary rules.
+    fn meaning_of_root(&self, section: &Lowered, problems: &mut Problems) -> Vec<Rule<Handler>> {
+        let Some(root) = self.root.clone() else { return Vec::new() };
+        let always = |handler| Rule::new(Vec::new(), Vec::new(), handler);
+        let index = section.texts("index").into_iter().map(|text| text.value).collect();
+        let Some(php) = self.php.clone() else {
+            // Without `php` an unknown upstream was told of already, or files are all there is.
+            return vec![always(Handler::StaticFiles(StaticFiles::new(root, index, false)))];
+        };
+        let front = section.text("front_controller").filter(|text| !text.value.is_empty());
+        let mapping = Mapping { root: root.clone(), backend_root: self.surroundings.backend_root(&php) };
+        let script = self.fastcgi(Arc::clone(&php), mapping.clone(), ScriptRule::Walk, Missing::Decline);
+        let mut rules = vec![always(script), always(Handler::StaticFiles(StaticFiles::new(root.clone(), index, front.is_some())))];
+        if let Some(rule) = front.and_then(|text| front_controller(&text, &root, problems)) {
+            rules.push(always(self.fastcgi(php, mapping, rule, Missing::NotFound)));
+        }
+        rules
+    }
+
+    /// A handler that asks `upstream`.
+    pub(super) fn fastcgi(&self, upstream: Arc<Upstream>, mapping: Mapping, script: ScriptRule, missing: Missing) -> Handler {
+        let constants = Constants::new(&mapping);
+        let name = upstream.name.as_str().into();
+        Handler::Fastcgi(Box::new(Fastcgi { upstream, mapping, constants, script, missing, spool: self.spool.clone(), name }))
+    }
+}
+
+fn front_controller(text: &At<String>, root: &Root, problems: &mut Problems) -> Option<ScriptRule> {
+    let path = root.0.join(text.value.trim_start_matches('/'));
+    // A `$` in a path is no variable here.
+    let literal = path.to_string_lossy().replace('$', "$$");
+    match Template::parse(&literal, &Groups::default()) {
+        Ok(script) => Some(ScriptRule::Fixed { script, path_info: None }),
+        Err(error) => {
+            problems.push(Problem::new(text.place.clone(), error.to_string()));
+            None
+        }
+    }
+}
+
+impl Surroundings<'_> {
+    /// The upstream of a name or an address; one that only an address names has the defaults.
+    pub(super) fn upstream(&mut self, text: &At<String>, problems: &mut Problems) -> Option<Arc<Upstream>> {
+        if let Some((_, upstream)) = self.upstreams.get(&text.value) {
+            return Some(Arc::clone(upstream));
+        }
+        match Address::parse(&text.value) {
+            Ok(address) => Some(self.anonymous(&text.value, address)),
+            Err(_) if !self.complete => None,
+            Err(message) => {
+                let names: Vec<_> = self.upstreams.keys().map(String::as_str).collect();
+                let near = names.iter().find(|name| strsim::damerau_levenshtein(name, &text.value) <= 2);
+                let help = near.map_or(message, |name| format!("did you mean `{name}`?"));
+                problems.push(Problem::new(text.place.clone(), format!("there is no upstream `{}`", text.value)).help(help));
+                None
+            }
+        }
+    }
+
+    /// Whether `name` is that of an `[upstream.NAME]`.
+    pub(super) fn is_upstream(&self, name: &str) -> bool {
+        self.upstreams.contains_key(name)
+    }
+
+    /// `backend_root` of an upstream.
+    pub(super) fn backend_root(&self, upstream: &Upstream) -> Option<PathBuf> {
+        let (section, _) = self.upstreams.get(&upstream.name)?;
+        section.text("backend_root").map(|text| PathBuf::from(text.value))
+    }
+
+    fn anonymous(&mut self, name: &str, address: Address) -> Arc<Upstream> {
+        let section = UPSTREAM.lower(&toml::de::DeTable::new(), Default::default(), &|_| None, &mut Problems::default());
+        let known = self.previous.and_then(|upstreams| upstreams.get(name)).filter(|(before, _)| before.same_as(&section));
+        let upstream = match known {
+            Some((_, upstream)) => Arc::clone(upstream),
+            None => Arc::new(Upstream::with(name, vec![address], &section)),
+        };
+        self.upstreams.insert(name.to_owned(), (section, Arc::clone(&upstream)));
+        upstream
+    }
+}

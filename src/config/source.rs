@@ -1,0 +1,272 @@
+//! The files of a configuration: reading, parsing, and following `include`.
+//!
+//! Every file is read and every problem collected. Of a file with a syntax error only the lines before
+//! the first such error are judged, as the rest may have been understood wrongly.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, Error};
+
+use crate::section::{At, Environment, FileId, Lowered, Place, Problem, Problems, Section};
+
+/// One file as it was read.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The path as it is shown to the user.
+    pub path: PathBuf,
+    /// The whole text; empty when the file could not be read.
+    pub text: String,
+}
+
+/// The files that were read, in the order of reading; the main file first.
+#[derive(Clone, Debug, Default)]
+pub struct Sources(Vec<Source>);
+
+impl Sources {
+    /// The file that a [`Place`] speaks of.
+    pub fn get(&self, file: FileId) -> Option<&Source> {
+        self.0.get(usize::from(file.0))
+    }
+
+    /// Adds a file; `None` when there are more than [`FileId`] can number.
+    fn push(&mut self, source: Source) -> Option<FileId> {
+        let id = FileId(u16::try_from(self.0.len()).ok()?);
+        self.0.push(source);
+        Some(id)
+    }
+}
+
+/// Reads the file at `path` and all that it includes, against the description of a file's top level.
+/// The sections are those of the files in the order of reading. When `problems` is not empty
+/// afterwards, files may be missing among them, so that references between sections prove nothing.
+pub fn read(
+    path: &Path,
+    root: &'static Section,
+    environment: &Environment<'_>,
+    problems: &mut Problems,
+) -> (Sources, Vec<Lowered>) {
+    let text = load(path).unwrap_or_else(|error| {
+        problems.push(Problem::new(Place::default(), cannot_read(path, &error)));
+        String::new()
+    });
+    parse(
+        Source {
+            path: path.to_owned(),
+            text,
+        },
+        root,
+        environment,
+        problems,
+    )
+}
+
+/// Like [`read`], with the text of the main file at hand; its path serves `include` and messages.
+pub fn parse(
+    source: Source,
+    root: &'static Section,
+    environment: &Environment<'_>,
+    problems: &mut Problems,
+) -> (Sources, Vec<Lowered>) {
+    let seen = source.path.canonicalize().into_iter().collect();
+    let mut reader = Reader {
+        root,
+        environment,
+        problems,
+        seen,
+        sources: Sources::default(),
+        sections: Vec::new(),
+    };
+    reader.file(source, 0);
+    (reader.sources, reader.sections)
+}
+
+/// How deep files may include each other; the main file is at 0.
+const MAX_DEPTH: usize = 8;
+
+/// How many files a configuration may have.
+const MAX_FILES: usize = 4096;
+
+/// How long one file may be, in bytes, so that a mistaken path does not fill the memory.
+const MAX_LENGTH: u64 = 4 << 20;
+
+fn load(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let length = File::open(path)?
+        .take(MAX_LENGTH + 1)
+        .read_to_string(&mut text)?;
+    if u64::try_from(length).is_ok_and(|length| length <= MAX_LENGTH) {
+        Ok(text)
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "longer than 4MiB",
+        ))
+    }
+}
+
+struct Reader<'a> {
+    root: &'static Section,
+    environment: &'a Environment<'a>,
+    problems: &'a mut Problems,
+    /// Canonical paths: a file is read once, however often and in whatever circle it is included.
+    seen: HashSet<PathBuf>,
+    sources: Sources,
+    sections: Vec<Lowered>,
+}
+
+impl Reader<'_> {
+    fn file(&mut self, source: Source, depth: usize) {
+        let Source { path, text } = source.clone();
+        let Some(file) = self.sources.push(source) else {
+            return;
+        };
+        let lowered = self.lower(&text, file);
+        if depth > 0 {
+            self.refuse_server(&lowered);
+        }
+        let included = self.root.keys.iter().any(|key| key.name == INCLUDE);
+        let patterns = if included {
+            lowered.texts(INCLUDE)
+        } else {
+            Vec::new()
+        };
+        self.sections.push(lowered);
+        for pattern in patterns {
+            self.include(&path, &pattern, depth + 1);
+        }
+    }
+
+    fn lower(&mut self, text: &str, file: FileId) -> Lowered {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let place = |span: Range<usize>| Place { file, span };
+        let trusted = errors
+            .iter()
+            .map(start)
+            .min()
+            .map_or(text.len(), |first| line_start(text, first));
+        // The parser fills in what is missing at an error with values of no extent.
+        let invented = |span: &Range<usize>| !errors.is_empty() && span.is_empty();
+        let mut found = Problems::default();
+        let lowered = self
+            .root
+            .lower(table.get_ref(), place(0..0), self.environment, &mut found);
+        for problem in found.into_sorted() {
+            if problem.place.span.end <= trusted && !invented(&problem.place.span) {
+                self.problems.push(problem);
+            }
+        }
+        for error in first_of_each_line(&errors, text) {
+            let span = error.span().unwrap_or_default();
+            self.problems
+                .push(Problem::new(place(span), error.message()));
+        }
+        lowered
+    }
+
+    /// What is said once for the whole process must not hide in one of many files.
+    fn refuse_server(&mut self, lowered: &Lowered) {
+        let given = lowered.given_keys().into_iter();
+        for server in given.filter(|key| key.value == "server") {
+            let problem = Problem::new(server.place, "[server] may stand only in the main file");
+            self.problems
+                .push(problem.help("move it into the file that is given on the command line"));
+        }
+    }
+
+    fn include(&mut self, from: &Path, pattern: &At<String>, depth: usize) {
+        let matches = match matches(from, pattern) {
+            Ok(matches) => matches,
+            Err(message) => return self.refuse(&pattern.place, message),
+        };
+        for path in matches {
+            if depth > MAX_DEPTH {
+                let message = format!("files include each other more than {MAX_DEPTH} deep");
+                return self.refuse(&pattern.place, message);
+            }
+            if self.sources.0.len() >= MAX_FILES {
+                return self.refuse(&pattern.place, format!("more than {MAX_FILES} files"));
+            }
+            self.included(path, &pattern.place, depth);
+        }
+    }
+
+    fn included(&mut self, path: PathBuf, pattern: &Place, depth: usize) {
+        let canonical = path.canonicalize();
+        if canonical.is_ok_and(|canonical| !self.seen.insert(canonical)) {
+            return;
+        }
+        match load(&path) {
+            Ok(text) => self.file(Source { path, text }, depth),
+            Err(error) => self.refuse(pattern, cannot_read(&path, &error)),
+        }
+    }
+
+    fn refuse(&mut self, pattern: &Place, message: String) {
+        self.problems.push(Problem::new(pattern.clone(), message));
+    }
+}
+
+fn cannot_read(path: &Path, error: &io::Error) -> String {
+    format!("cannot read `{}`: {error}", path.display())
+}
+
+/// The key of the top level that names further files.
+const INCLUDE: &str = "include";
+
+/// The files that a pattern names, relative to the directory of the file it stands in, in the order
+/// of their names. A wildcard may match none and passes over directories and hidden files, which are
+/// often the backups of an editor; a plain path must exist.
+fn matches(from: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+    let directory = from.parent().unwrap_or_else(|| Path::new(""));
+    if !pattern.contains(['*', '?', '[']) {
+        return Ok(vec![directory.join(pattern)]);
+    }
+    // Checked alone first, so that the message does not speak of the directory.
+    glob::Pattern::new(pattern)
+        .map_err(|error| format!("`{pattern}` is not a pattern: {}", error.msg))?;
+    let directory = directory
+        .to_str()
+        .ok_or("the path of this file is not UTF-8, so no pattern can follow it")?;
+    // The directory is meant literally. `join` lets an absolute pattern replace it.
+    let whole = Path::new(&glob::Pattern::escape(directory)).join(pattern);
+    let options = glob::MatchOptions {
+        require_literal_leading_dot: true,
+        ..glob::MatchOptions::new()
+    };
+    let found =
+        glob::glob_with(&whole.to_string_lossy(), options).map_err(|error| error.to_string())?;
+    let mut files = found
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| error.to_string())?;
+    files.retain(|path| !path.is_dir());
+    files.sort();
+    Ok(files)
+}
+
+fn start(error: &Error) -> usize {
+    error.span().map_or(0, |span| span.start)
+}
+
+/// Where the line begins that the byte at `offset` stands in.
+fn line_start(text: &str, offset: usize) -> usize {
+    let before = text.get(..offset).unwrap_or(text);
+    before.rfind('\n').map_or(0, |newline| newline + 1)
+}
+
+/// The parser recovers within a line and then reports consequences of the first error.
+fn first_of_each_line<'a>(errors: &'a [Error], text: &str) -> Vec<&'a Error> {
+    let mut errors = errors.iter().collect::<Vec<_>>();
+    errors.sort_by_key(|error| start(error));
+    errors.dedup_by(|later, kept| {
+        let between = text.get(start(kept)..start(later));
+        between.is_none_or(|between| !between.contains('\n'))
+    });
+    errors
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! Every way in which a request can fail: whose fault it is, its status, its cause code, how
+//! loudly it is logged, and what the client is told.
+
+use std::io;
+
+use http::{Method, StatusCode};
+use tracing::Level;
+
+use crate::cgi::response::HeadError;
+use crate::fastcgi::record::ProtocolStatus;
+use crate::fastcgi::{Broken, ExchangeError, Limit, Progress};
+use crate::message::{BadHost, TargetError, UploadError};
+use crate::upstream::LeaseError;
+
+/// Why a request was not answered as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The target cannot be read, or encodes a slash where that is not allowed.
+    #[error("{0}")]
+    Target(#[from] TargetError),
+    /// The host cannot be read.
+    #[error("{0}")]
+    Host(#[from] BadHost),
+    /// No rule answers, or what it names does not exist.
+    #[error("nothing answers here")]
+    NotFound,
+    /// A rule or the file system forbids it.
+    #[error("refused: {0}")]
+    Forbidden(&'static str),
+    /// The method has no meaning here (RFC 9110 §15.5.6); the methods that have one.
+    #[error("the method is not allowed; these are: {0}")]
+    Method(&'static str),
+    /// RFC 9110 §9.1: a method that no rule ever sees.
+    #[error("the method {0} is not supported")]
+    NotSupported(Method),
+    /// RFC 9110 §15.5.18: an Expect that is not 100-continue.
+    #[error("an expectation other than 100-continue")]
+    Expectation,
+    /// The announced content is larger than allowed.
+    #[error("the request body has {length} bytes, more than limits.body = {limit}")]
+    BodyTooLarge {
+        /// What the client announced, in bytes.
+        length: u64,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// The content could not be received.
+    #[error("{0}")]
+    Upload(#[from] UploadError),
+    /// More than the allowed number of rounds: rules that send a request in circles.
+    #[error("more than {0} internal rounds")]
+    TooManyRounds(usize),
+    /// The file could not be opened or read, through no fault of the client's.
+    #[error("file trouble: {0}")]
+    Disk(io::Error),
+    /// No connection to PHP.
+    #[error("upstream {upstream}: {error}")]
+    Lease {
+        /// The upstream's name.
+        upstream: String,
+        /// Why.
+        error: LeaseError,
+    },
+    /// PHP's answer broke off before it was begun.
+    #[error("upstream {upstream}: {broken}")]
+    Exchange {
+        /// The upstream's name.
+        upstream: String,
+        /// Why.
+        broken: Broken,
+    },
+    /// PHP's answer has no usable head.
+    #[error("upstream {upstream}: {error}")]
+    Head {
+        /// The upstream's name.
+        upstream: String,
+        /// Why.
+        error: HeadError,
+    },
+    /// The answer ended before its head did.
+    #[error("upstream {0}: the answer ended without a complete head")]
+    NoHead(String),
+    /// PHP refused the request by protocol.
+    #[error("upstream {upstream}: the application refused the request: {status:?}")]
+    Refused {
+        /// The upstream's name.
+        upstream: String,
+        /// FastCGI §5.5.
+        status: ProtocolStatus,
+    },
+    /// Our own mistake.
+    #[error("internal error: {0}")]
+    Internal(&'static str),
+}
+
+impl Failure {
+    /// The status that the client gets.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Target(error) if error.is_not_found() => StatusCode::NOT_FOUND,
+            Self::Target(_) | Self::Host(_) => StatusCode::BAD_REQUEST,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotSupported(_) => StatusCode::NOT_IMPLEMENTED,
+            Self::Expectation => StatusCode::EXPECTATION_FAILED,
+            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Upload(error) => upload_status(error),
+            Self::TooManyRounds(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Disk(error) if error.raw_os_error().is_some_and(is_exhaustion) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Disk(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Lease { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Exchange { broken, .. } => exchange_status(&broken.error),
+            Self::Refused { status: ProtocolStatus::Overloaded, .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Head { .. } | Self::NoHead(_) | Self::Refused { .. } => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// The cause code: what the log, the metrics and, for 5xx, the error page call it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Target(error) if error.is_not_found() => "NOT_FOUND",
+            Self::Target(_) => "BAD_TARGET",
+            Self::Host(_) => "BAD_HOST",
+            Self::NotFound => "NOT_FOUND",
+            Self::Forbidden(_) => "FORBIDDEN",
+            Self::Method(_) => "METHOD_NOT_ALLOWED",
+            Self::NotSupported(_) => "METHOD_NOT_SUPPORTED",
+            Self::Expectation => "EXPECTATION_FAILED",
+            Self::BodyTooLarge { .. } => "BODY_TOO_LARGE",
+            Self::Upload(error) => upload_code(error),
+            Self::TooManyRounds(_) => "TOO_MANY_ROUNDS",
+            Self::Disk(_) => "DISK",
+            Self::Lease { error, .. } => lease_code(error),
+            Self::Exchange { broken, .. } => broken_code(broken),
+            Self::Head { .. } | Self::NoHead(_) => "UPSTREAM_HEAD",
+            Self::Refused { status: ProtocolStatus::Overloaded, .. } => "UPSTREAM_OVERLOADED",
+            Self::Refused { .. } => "UPSTREAM_PROTOCOL",
+            Self::Internal(_) => "INTERNAL",
+        }
+    }
+
+    /// How loudly it is logged: what the client did is its own affair; what is wrong with PHP or
+    /// with us wakes somebody.
+    pub fn level(&self) -> Level {
+        match self.status() {
+            status if status.is_server_error() => Level::ERROR,
+            _ => Level::DEBUG,
+        }
+    }
+
+    /// Seconds after which the client may try again, where that makes sense.
+    pub fn retry_after(&self) -> Option<u64> {
+        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1)
+    }
+}
+
+fn upload_status(error: &UploadError) -> StatusCode {
+    match error {
+        UploadError::Client(_) => StatusCode::BAD_REQUEST,
+        UploadError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        UploadError::Stalled { .. } => StatusCode::REQUEST_TIMEOUT,
+        UploadError::Spool(_) => StatusCode::INSUFFICIENT_STORAGE,
+    }
+}
+
+/// The cause code of an upload that failed.
+pub fn upload_code(error: &UploadError) -> &'static str {
+    match error {
+        UploadError::Client(_) => "BODY_SHORT",
+        UploadError::TooLarge { .. } => "BODY_TOO_LARGE",
+        UploadError::Stalled { .. } => "BODY_STALLED",
+        UploadError::Spool(_) => "SPOOL",
+    }
+}
+
+fn lease_code(error: &LeaseError) -> &'static str {
+    match error {
+        LeaseError::QueueFull => "QUEUE_FULL",
+        LeaseError::QueueTimeout(_) => "QUEUE_TIMEOUT",
+        LeaseError::Down { .. } => "UPSTREAM_DOWN",
+        LeaseError::Denied { .. } => "UPSTREAM_DENIED",
+    }
+}
+
+fn exchange_status(error: &ExchangeError) -> StatusCode {
+    match error {
+        ExchangeError::Timeout(Limit::Acknowledge, _) => StatusCode::SERVICE_UNAVAILABLE,
+        ExchangeError::Timeout(Limit::Client, _) => StatusCode::REQUEST_TIMEOUT,
+        ExchangeError::Timeout(Limit::FirstByte | Limit::Idle, _) => StatusCode::GATEWAY_TIMEOUT,
+        ExchangeError::Upload(error) => upload_status(error),
+        ExchangeError::Reset(_) | ExchangeError::Closed | ExchangeError::Protocol(_) => StatusCode::BAD_GATEWAY,
+    }
+}
+
+/// The cause code of an exchange that failed, before or within its answer.
+pub fn broken_code(broken: &Broken) -> &'static str {
+    match &broken.error {
+        ExchangeError::Timeout(Limit::Acknowledge, _) => "QUEUE_TIMEOUT",
+        ExchangeError::Timeout(Limit::FirstByte, _) => "TIMEOUT_FIRST_BYTE",
+        ExchangeError::Timeout(Limit::Idle, _) => "TIMEOUT_IDLE",
+        ExchangeError::Timeout(Limit::Client, _) => "BODY_STALLED",
+        ExchangeError::Protocol(_) => "UPSTREAM_PROTOCOL",
+        ExchangeError::Upload(error) => upload_code(error),
+        ExchangeError::Reset(_) | ExchangeError::Closed => match broken.progress {
+            Progress::Answering => "UPSTREAM_TRUNCATED",
+            Progress::NotExecuted | Progress::Unknown => "UPSTREAM_RESET",
+        },
+    }
+}
+
+/// EMFILE, ENFILE, ENOMEM: it passes.
+fn is_exhaustion(errno: i32) -> bool {
+    use nix::errno::Errno;
+    [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM].iter().any(|known| *known as i32 == errno)
+}

@@ -1,0 +1,274 @@
+//! What an application sends, bytes → events, for one request at a time (FastCGI specification §3.3, §5, §6.2).
+//!
+//! Incremental and pure: the bytes come in as they were read, cut anywhere, and content is handed on without a copy
+//! and without waiting for the rest of its record.
+//!
+//! ```text
+//!            STDOUT, STDERR           END_REQUEST, GET_VALUES_RESULT
+//! Header ──────────────────► Stream        Whole ◄────────────────── Header
+//!    ▲                         │ content     │ content
+//!    │   all skipped           ▼ complete    ▼ complete     UNKNOWN_TYPE, unknown
+//!    └─────────────────────── Skip ◄──────────────────────────────── Header
+//! ```
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::record::{
+    HEADER_LEN, Header, NULL_REQUEST_ID, ProtocolError, ProtocolStatus, REQUEST_ID, RecordType,
+};
+
+/// Something that the application said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The next bytes of the response, never empty; the borders between events mean nothing.
+    Stdout(Bytes),
+    /// The next bytes of the error log, never empty; the borders between events mean nothing.
+    Stderr(Bytes),
+    /// END_REQUEST: the request is over.
+    End {
+        /// The exit status of the program.
+        app_status: u32,
+        /// Whether the application took the request at all.
+        protocol_status: ProtocolStatus,
+    },
+    /// GET_VALUES_RESULT, the acknowledgement of a probe: its name-value pairs, often none.
+    Values(Bytes),
+}
+
+/// Where in the stream of records a connection is. Holds no bytes.
+#[derive(Debug)]
+pub struct Decoder {
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    /// Between two records.
+    Header,
+    /// In the content of a stream record, of which `content` bytes (not 0) are still to come.
+    Stream {
+        stream: Stream,
+        content: usize,
+        padding: usize,
+    },
+    /// Before `content` bytes that are needed at once, and `skip` behind them.
+    Whole {
+        whole: Whole,
+        content: usize,
+        skip: usize,
+    },
+    /// Before this many bytes (not 0) that mean nothing.
+    Skip(usize),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stream {
+    Stdout,
+    Stderr,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Whole {
+    EndRequest,
+    Values,
+}
+
+impl Decoder {
+    /// A decoder at the start of a connection.
+    pub const fn new() -> Self {
+        Self {
+            state: State::Header,
+        }
+    }
+
+    /// Takes the next event from `input` and consumes its bytes; `None` when more bytes are needed.
+    ///
+    /// After an error the connection is of no further use.
+    pub fn next(&mut self, input: &mut BytesMut) -> Result<Option<Event>, ProtocolError> {
+        loop {
+            self.skip(input);
+            match self.state {
+                State::Header => match take_header(input)? {
+                    Some(header) => self.state = State::after(header)?,
+                    None => return Ok(None),
+                },
+                State::Stream {
+                    stream,
+                    content,
+                    padding,
+                } => {
+                    let part = input.split_to(content.min(input.len())).freeze();
+                    self.state = State::stream(stream, content - part.len(), padding);
+                    self.skip(input);
+                    return Ok(stream.event(part));
+                }
+                State::Whole { content, .. } if input.len() < content => return Ok(None),
+                State::Whole {
+                    whole,
+                    content,
+                    skip,
+                } => {
+                    let content = input.split_to(content).freeze();
+                    self.state = State::skip(skip);
+                    self.skip(input);
+                    return whole.event(content).map(Some);
+                }
+                State::Skip(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// Whether the last record was consumed to the end of its padding. A connection can take its next request then,
+    /// if in addition no input is left over.
+    pub const fn is_between_records(&self) -> bool {
+        matches!(self.state, State::Header)
+    }
+
+    /// Skips what is to be skipped and has arrived.
+    fn skip(&mut self, input: &mut BytesMut) {
+        if let State::Skip(bytes) = self.state {
+            let arrived = bytes.min(input.len());
+            input.advance(arrived);
+            self.state = State::skip(bytes - arrived);
+        }
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl State {
+    /// Where a connection is after `header`.
+    fn after(header: Header) -> Result<Self, ProtocolError> {
+        let content = usize::from(header.content_length);
+        let padding = usize::from(header.padding_length);
+        match RecordType::from_code(header.kind) {
+            Some(RecordType::Stdout) => {
+                expect_id(header, REQUEST_ID)?;
+                Ok(Self::stream(Stream::Stdout, content, padding))
+            }
+            Some(RecordType::Stderr) => {
+                expect_id(header, REQUEST_ID)?;
+                Ok(Self::stream(Stream::Stderr, content, padding))
+            }
+            Some(RecordType::EndRequest) => {
+                expect_id(header, REQUEST_ID)?;
+                Ok(Self::whole(Whole::EndRequest, content, padding))
+            }
+            Some(RecordType::GetValuesResult) => {
+                expect_id(header, NULL_REQUEST_ID)?;
+                if content > MAX_VALUES {
+                    return Err(ProtocolError::LongValues(content));
+                }
+                Ok(Self::whole(Whole::Values, content, padding))
+            }
+            // §4.2: the application did not know a management record. We send only GET_VALUES, and do without.
+            Some(RecordType::UnknownType) => {
+                expect_id(header, NULL_REQUEST_ID)?;
+                Ok(Self::skip(content + padding))
+            }
+            Some(
+                RecordType::BeginRequest
+                | RecordType::AbortRequest
+                | RecordType::Params
+                | RecordType::Stdin
+                | RecordType::Data
+                | RecordType::GetValues,
+            ) => Err(ProtocolError::UnexpectedType(header.kind)),
+            // §4: there may be management records of later versions.
+            None if header.request_id == NULL_REQUEST_ID => Ok(Self::skip(content + padding)),
+            None => Err(ProtocolError::UnexpectedType(header.kind)),
+        }
+    }
+
+    /// An empty record ends its stream (§3.3). END_REQUEST says the same, so nobody is told.
+    const fn stream(stream: Stream, content: usize, padding: usize) -> Self {
+        match content {
+            0 => Self::skip(padding),
+            _ => Self::Stream {
+                stream,
+                content,
+                padding,
+            },
+        }
+    }
+
+    /// Content of END_REQUEST behind its eight bytes is skipped like padding.
+    fn whole(whole: Whole, content: usize, padding: usize) -> Self {
+        let needed = match whole {
+            Whole::EndRequest => content.min(END_REQUEST_LEN),
+            Whole::Values => content,
+        };
+        Self::Whole {
+            whole,
+            content: needed,
+            skip: content - needed + padding,
+        }
+    }
+
+    const fn skip(bytes: usize) -> Self {
+        match bytes {
+            0 => Self::Header,
+            _ => Self::Skip(bytes),
+        }
+    }
+}
+
+impl Stream {
+    fn event(self, part: Bytes) -> Option<Event> {
+        if part.is_empty() {
+            return None;
+        }
+        Some(match self {
+            Self::Stdout => Event::Stdout(part),
+            Self::Stderr => Event::Stderr(part),
+        })
+    }
+}
+
+impl Whole {
+    fn event(self, content: Bytes) -> Result<Event, ProtocolError> {
+        match self {
+            Self::EndRequest => end_request(&content),
+            Self::Values => Ok(Event::Values(content)),
+        }
+    }
+}
+
+/// §5.5: application status, protocol status, three reserved bytes.
+fn end_request(content: &[u8]) -> Result<Event, ProtocolError> {
+    let [a, b, c, d, status, _, _, _] = *content else {
+        return Err(ProtocolError::ShortEndRequest(content.len()));
+    };
+    Ok(Event::End {
+        app_status: u32::from_be_bytes([a, b, c, d]),
+        protocol_status: status.into(),
+    })
+}
+
+fn take_header(input: &mut BytesMut) -> Result<Option<Header>, ProtocolError> {
+    let Some(bytes) = input.first_chunk::<HEADER_LEN>().copied() else {
+        return Ok(None);
+    };
+    input.advance(HEADER_LEN);
+    Header::decode(bytes).map(Some)
+}
+
+const fn expect_id(header: Header, expected: u16) -> Result<(), ProtocolError> {
+    if header.request_id == expected {
+        Ok(())
+    } else {
+        Err(ProtocolError::WrongRequestId(header.request_id))
+    }
+}
+
+/// Content bytes of END_REQUEST.
+const END_REQUEST_LEN: usize = 8;
+/// The most content that we collect of GET_VALUES_RESULT: the three names of §4.1 need less than 100 bytes.
+const MAX_VALUES: usize = 4_096;
+
+#[cfg(test)]
+mod tests;

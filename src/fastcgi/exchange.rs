@@ -1,0 +1,345 @@
+//! One request on one connection: the request's content out and the answer's records in at the
+//! same time, in one task and with back-pressure both ways. An application that answers early,
+//! stops reading or floods STDERR can therefore not block it (style §7, fact 3).
+//!
+//! The exchange is polled by whoever wants the answer, last of all by hyper through the response
+//! body; there is no task and no channel in between. Dropping it drops the connection.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::io::poll_read_buf;
+
+use super::decoder::{Decoder, Event};
+use super::record::ProtocolError;
+use super::stdin::Outgoing;
+use crate::message::{Upload, UploadError};
+
+/// Bytes read at first: holds most pages whole.
+const FIRST_READ: usize = 16 * 1024;
+
+/// Bytes read at once afterwards: 23 % fewer instructions than 16 KiB on long answers (limits Q5).
+const NEXT_READ: usize = 64 * 1024;
+
+/// A connection that an exchange can run on.
+pub trait Link: AsyncRead + AsyncWrite + Unpin {
+    /// The application answered the probe: a worker is on this connection.
+    fn acknowledged(&mut self);
+
+    /// The exchange ended cleanly: the connection may serve again.
+    fn give_back(self);
+}
+
+/// How long an application may take. Zero means without limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Until the acknowledgement of the probe.
+    pub acknowledge: Duration,
+    /// From then until the first byte of the answer.
+    pub first_byte: Duration,
+    /// Between two pieces of the answer.
+    pub idle: Duration,
+    /// Between two pieces of the client's content.
+    pub client: Duration,
+}
+
+/// Which of the limits of [`Pace`] was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// `timeouts.queue`: the request waited in the application's own queue.
+    Acknowledge,
+    /// `timeouts.first_byte`.
+    FirstByte,
+    /// `timeouts.idle`.
+    Idle,
+    /// `limits.body_pause`: the client stopped sending its content.
+    Client,
+}
+
+/// What to send.
+#[derive(Debug)]
+pub struct Outbound {
+    /// BEGIN_REQUEST and PARAMS, with the probe in front on a new connection.
+    pub head: Bytes,
+    /// What waits for the acknowledgement: the empty PARAMS record of an unsafe method, without
+    /// which no application starts to work (design §4.3).
+    pub held: Option<Bytes>,
+    /// Whether `head` begins with a probe, so that an acknowledgement is to come.
+    pub probed: bool,
+    /// The request's content.
+    pub upload: Upload,
+}
+
+/// One request and its answer on the connection `L`.
+#[derive(Debug)]
+pub struct Exchange<L: Link> {
+    link: Option<L>,
+    decoder: Decoder,
+    input: BytesMut,
+    outgoing: Outgoing,
+    answer: Stage,
+    clock: Clock,
+}
+
+/// How far the answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The probe is not answered.
+    Unacknowledged,
+    /// No byte of the answer has come.
+    Waiting,
+    /// The answer is arriving.
+    Arriving,
+    /// END_REQUEST was read.
+    Ended,
+}
+
+/// What an exchange reports.
+#[derive(Debug)]
+pub enum Answer {
+    /// A piece of the document response.
+    Stdout(Bytes),
+    /// A piece of the application's error stream.
+    Stderr(Bytes),
+    /// END_REQUEST: the answer is whole.
+    End {
+        /// The application's exit status; not an error by itself.
+        app_status: u32,
+        /// Whether the application took the request at all.
+        status: super::record::ProtocolStatus,
+    },
+}
+
+/// An exchange that failed: why, and how far it had come.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Broken {
+    /// Why.
+    pub error: ExchangeError,
+    /// How much the application may have done.
+    pub progress: Progress,
+}
+
+/// How far an exchange had come when it failed: what decides whether it may be repeated
+/// (design §4.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing was executed: no byte was taken, or a probe stood in front and was not answered, or
+    /// the connection was closed in good order though the whole request lay in it.
+    NotExecuted,
+    /// A worker may have executed it; no byte of the answer came.
+    Unknown,
+    /// Part of the answer came.
+    Answering,
+}
+
+/// Why an exchange failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// The connection was reset or broke otherwise.
+    #[error("the connection broke: {0}")]
+    Reset(io::Error),
+    /// The connection was closed before END_REQUEST.
+    #[error("the connection was closed before END_REQUEST")]
+    Closed,
+    /// Bytes that are not FastCGI.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// A limit of [`Pace`].
+    #[error("no answer within {} ms", .1.as_millis())]
+    Timeout(Limit, Duration),
+    /// The client's content broke off or could not be read.
+    #[error(transparent)]
+    Upload(UploadError),
+}
+
+impl<L: Link> Exchange<L> {
+    /// Takes the connection; nothing is written before the first poll.
+    pub fn start(link: L, outbound: Outbound, pace: Pace) -> Self {
+        let answer = if outbound.probed { Stage::Unacknowledged } else { Stage::Waiting };
+        Self {
+            link: Some(link),
+            decoder: Decoder::new(),
+            input: BytesMut::new(),
+            outgoing: Outgoing::new(outbound.head, outbound.held, outbound.upload),
+            answer,
+            clock: Clock::new(pace),
+        }
+    }
+
+    /// The next piece of the answer; `None` after `End`. The connection is given back the moment
+    /// END_REQUEST is read where nothing speaks against it, and closed otherwise.
+    pub fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Answer, Broken>>> {
+        if self.answer == Stage::Ended {
+            return Poll::Ready(None);
+        }
+        match ready!(self.poll_event(cx)) {
+            Ok(answer) => Poll::Ready(Some(Ok(answer))),
+            Err(error) => {
+                let progress = self.progress(&error);
+                self.link = None;
+                self.answer = Stage::Ended;
+                Poll::Ready(Some(Err(Broken { error, progress })))
+            }
+        }
+    }
+
+    /// The same, awaited.
+    pub async fn answer(&mut self) -> Option<Result<Answer, Broken>> {
+        std::future::poll_fn(|cx| self.poll_answer(cx)).await
+    }
+
+    /// Whether END_REQUEST was read, or the exchange failed.
+    pub fn has_ended(&self) -> bool {
+        self.answer == Stage::Ended
+    }
+
+    /// Whether the whole request was taken by the connection.
+    pub fn is_sent(&self) -> bool {
+        self.outgoing.is_complete()
+    }
+
+    /// What is left of the client's content, once the exchange is of no more use.
+    pub fn into_upload(self) -> Upload {
+        self.outgoing.into_upload()
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, ExchangeError>> {
+        loop {
+            if let Some(event) = self.decoder.next(&mut self.input)? {
+                match self.take(event) {
+                    Some(answer) => return Poll::Ready(Ok(answer)),
+                    None => continue,
+                }
+            }
+            let Some(link) = self.link.as_mut() else { return Poll::Ready(Err(ExchangeError::Closed)) };
+            let taken = self.outgoing.taken();
+            if let Poll::Ready(Err(error)) = self.outgoing.poll_send(link, cx) {
+                return Poll::Ready(Err(ExchangeError::Upload(error)));
+            }
+            if self.outgoing.taken() != taken {
+                self.clock.progress();
+            }
+            self.input.reserve(if self.answer == Stage::Arriving { NEXT_READ } else { FIRST_READ });
+            match poll_read_buf(Pin::new(link), cx, &mut self.input) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(ExchangeError::Closed)),
+                Poll::Ready(Ok(_)) => self.clock.progress(),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(ExchangeError::Reset(error))),
+                Poll::Pending => {
+                    let (limit, duration) = self.limit();
+                    return self.clock.poll_expired(duration, cx).map(|()| Err(ExchangeError::Timeout(limit, duration)));
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Option<Answer> {
+        match event {
+            Event::Values(_) => {
+                self.acknowledge();
+                None
+            }
+            Event::Stdout(content) => {
+                self.answer = Stage::Arriving;
+                Some(Answer::Stdout(content))
+            }
+            Event::Stderr(content) => {
+                self.answer = Stage::Arriving;
+                Some(Answer::Stderr(content))
+            }
+            Event::End { app_status, protocol_status } => {
+                self.end();
+                Some(Answer::End { app_status, status: protocol_status })
+            }
+        }
+    }
+
+    fn acknowledge(&mut self) {
+        if self.answer == Stage::Unacknowledged {
+            self.answer = Stage::Waiting;
+            self.clock.progress();
+            self.outgoing.release();
+            if let Some(link) = self.link.as_mut() {
+                link.acknowledged();
+            }
+        }
+    }
+
+    /// behaviours no. 35: reuse only after a clean END_REQUEST with all STDIN written and nothing
+    /// behind it; closing at once is what frees a PHP-FPM worker (php-fpm-facts no. 6).
+    fn end(&mut self) {
+        self.answer = Stage::Ended;
+        let Some(link) = self.link.take() else { return };
+        let quiet = matches!(self.decoder.next(&mut self.input), Ok(None)) && self.decoder.is_between_records() && self.input.is_empty();
+        if quiet && self.outgoing.is_complete() {
+            link.give_back();
+        }
+    }
+
+    /// What is being waited for, and how long at most.
+    fn limit(&self) -> (Limit, Duration) {
+        let pace = &self.clock.pace;
+        match self.answer {
+            Stage::Unacknowledged => (Limit::Acknowledge, pace.acknowledge),
+            Stage::Waiting | Stage::Arriving if self.outgoing.waits_for_client() => (Limit::Client, pace.client),
+            Stage::Waiting => (Limit::FirstByte, pace.first_byte),
+            Stage::Arriving | Stage::Ended => (Limit::Idle, pace.idle),
+        }
+    }
+
+    /// php-fpm-facts §3: what surely was not executed.
+    fn progress(&self, error: &ExchangeError) -> Progress {
+        match self.answer {
+            Stage::Arriving | Stage::Ended => Progress::Answering,
+            Stage::Unacknowledged => Progress::NotExecuted,
+            Stage::Waiting if self.outgoing.taken() == 0 => Progress::NotExecuted,
+            // Facts no. 10: a running PHP leaves the end of STDIN unread, so that its death is a reset.
+            Stage::Waiting if matches!(error, ExchangeError::Closed) && self.outgoing.is_complete() => Progress::NotExecuted,
+            Stage::Waiting => Progress::Unknown,
+        }
+    }
+}
+
+/// One deadline for the exchange, armed only while it waits and moved only when it fires: most
+/// exchanges never touch the timer wheel more than once.
+#[derive(Debug)]
+struct Clock {
+    pace: Pace,
+    since: Option<Instant>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Clock {
+    fn new(pace: Pace) -> Self {
+        Self { pace, since: None, sleep: None }
+    }
+
+    /// Something happened: the wait begins anew, lazily.
+    fn progress(&mut self) {
+        self.since = None;
+    }
+
+    /// Ready when `duration` has passed since the wait began; zero is no limit.
+    fn poll_expired(&mut self, duration: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        if duration.is_zero() {
+            return Poll::Pending;
+        }
+        let deadline = *self.since.get_or_insert_with(Instant::now) + duration;
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if sleep.deadline() > deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(sleep.as_mut().poll(cx));
+            if sleep.deadline() >= deadline {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(deadline);
+        }
+    }
+}

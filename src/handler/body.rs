@@ -1,0 +1,110 @@
+//! The content of a response: one concrete type, so that hyper polls it without a box or a
+//! virtual call.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use super::fastcgi::Streaming;
+use super::static_files::FileContent;
+
+/// The content of a response and what is known of its making.
+#[derive(Debug)]
+pub struct Body {
+    content: Content,
+    /// For the log.
+    pub trace: Trace,
+}
+
+/// How an answer came about, for the log.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    /// The upstream that answered.
+    pub upstream: Option<Arc<str>>,
+    /// Time in the queue.
+    pub queue: Option<Duration>,
+    /// Time to connect.
+    pub connect: Option<Duration>,
+    /// Time from the request's arrival to the first byte of the application's answer.
+    pub first_byte: Option<Duration>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Empty,
+    Bytes(Bytes),
+    File(FileContent),
+    Streaming(Box<Streaming>),
+}
+
+/// An answer that cannot be completed: hyper breaks the transfer visibly, so that no client takes
+/// the part for the whole (promise 6). Holds the cause code.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the answer was cut: {0}")]
+pub struct Cut(pub &'static str);
+
+impl Body {
+    /// No content.
+    pub fn empty() -> Self {
+        Self::of(Content::Empty)
+    }
+
+    /// These bytes.
+    pub fn bytes(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self::of(if bytes.is_empty() { Content::Empty } else { Content::Bytes(bytes) })
+    }
+
+    pub(super) fn file(file: FileContent) -> Self {
+        Self::of(Content::File(file))
+    }
+
+    pub(super) fn streaming(streaming: Streaming) -> Self {
+        Self::of(Content::Streaming(Box::new(streaming)))
+    }
+
+    fn of(content: Content) -> Self {
+        Self { content, trace: Trace::default() }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let this = self.get_mut();
+        match &mut this.content {
+            Content::Empty => Poll::Ready(None),
+            Content::Bytes(bytes) => {
+                let bytes = std::mem::take(bytes);
+                this.content = Content::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Content::File(file) => Poll::Ready(file.next_piece().map(|piece| piece.map(Frame::data))),
+            Content::Streaming(streaming) => streaming.poll_piece(cx).map(|piece| piece.map(|piece| piece.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Empty => true,
+            Content::Bytes(_) => false,
+            Content::File(file) => file.left() == 0,
+            Content::Streaming(streaming) => streaming.is_finished(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::File(file) => SizeHint::with_exact(file.left()),
+            Content::Streaming(streaming) => streaming.left().map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
+    }
+}

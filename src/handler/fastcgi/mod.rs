@@ -1,0 +1,152 @@
+//! `fastcgi`: a script of a FastCGI application answers.
+
+mod call;
+mod stderr;
+mod streaming;
+pub mod target;
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use call::Call;
+pub use streaming::Streaming;
+
+use super::Plan;
+use crate::cgi::meta_variables::Constants;
+use crate::cgi::{Mapping, Script, script};
+use crate::failure::Failure;
+use crate::message::spool::SpoolSettings;
+use crate::message::{Disk, Request, Root};
+use crate::route::template::Template;
+use crate::route::{Captures, Scope};
+use crate::section::{Key, Kind, Section};
+use crate::upstream::Upstream;
+
+/// The `fastcgi` section.
+pub static FASTCGI: Section = Section {
+    title: "[site.rule.fastcgi]",
+    doc: "A script answers through FastCGI.",
+    keys: &[
+        Key::new("upstream", Kind::Text, "An [upstream.NAME], or an address: \"unix:/path\" or \"host:port\"; default: the site's `php`.").example("\"php\""),
+        Key::new("script", Kind::Text, "The script's file, an absolute path below `root` as the gateway sees it: a template of $1 … $9, ${name}, $path. Default: the first existing .php file along the path.").example("\"/srv/app/public/index.php\""),
+        Key::new("path_info", Kind::Text, "PATH_INFO, with `script`: a template. Default: none.").example("\"/$1\""),
+        Key::new("root", Kind::Text, "DOCUMENT_ROOT, which no script leaves; default: the site's root.").example("\"/srv/app/public\""),
+        Key::new("missing", Kind::OneOf(&["404", "decline", "pass"]), "What becomes of a request whose script does not exist: \"404\", \"decline\" for the next rule, or \"pass\" to PHP, for a gateway that does not see PHP's files.").default("\"404\""),
+    ],
+};
+
+/// Which script answers, and where.
+#[derive(Debug)]
+pub struct Fastcgi {
+    /// The servers.
+    pub upstream: Arc<Upstream>,
+    /// The roots.
+    pub mapping: Mapping,
+    /// What the mapping says to each request alike.
+    pub constants: Constants,
+    /// How the script is found.
+    pub script: ScriptRule,
+    /// What becomes of a request whose script does not exist.
+    pub missing: Missing,
+    /// How content is received.
+    pub spool: SpoolSettings,
+    /// `upstream.name`, shared with log lines.
+    pub name: Arc<str>,
+}
+
+/// How a script is found.
+#[derive(Debug)]
+pub enum ScriptRule {
+    /// The first existing script along the path.
+    Walk,
+    /// This script, with this PATH_INFO.
+    Fixed {
+        /// Its file.
+        script: Template,
+        /// PATH_INFO.
+        path_info: Option<Template>,
+    },
+    /// A file name with its PATH_INFO behind it, as ProxyPassMatch targets have.
+    FileName(Template),
+}
+
+/// What becomes of a request whose script does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// 404, and PHP is not asked.
+    NotFound,
+    /// The next rule.
+    Decline,
+    /// PHP is asked all the same.
+    Pass,
+}
+
+impl Fastcgi {
+    pub(super) fn decide(&self, request: &Request, captures: &Captures, disk: &dyn Disk) -> Plan<'_> {
+        let scope = Scope { request, captures };
+        let found = match &self.script {
+            ScriptRule::Walk => self.walk(request.target.path(), disk),
+            ScriptRule::Fixed { script, path_info } => self.fixed(script, path_info.as_ref(), &scope, disk),
+            ScriptRule::FileName(template) => self.file_name(template, &scope, disk),
+        };
+        match found {
+            Ok(Some(script)) => Plan::Call(Call { fastcgi: self, script }),
+            Ok(None) if self.missing == Missing::Decline => Plan::Decline,
+            Ok(None) => Plan::Fail(Failure::NotFound),
+            Err(failure) => Plan::Fail(failure),
+        }
+    }
+
+    fn walk(&self, path: &[u8], disk: &dyn Disk) -> Result<Option<Script>, Failure> {
+        let end = match self.missing {
+            Missing::Pass => script::candidates(path).next(),
+            Missing::NotFound | Missing::Decline => script::find(path, &self.mapping.root, disk),
+        };
+        Ok(end.map(|end| Script::at(path, end)))
+    }
+
+    fn fixed(&self, script: &Template, path_info: Option<&Template>, scope: &Scope<'_>, disk: &dyn Disk) -> Result<Option<Script>, Failure> {
+        let file = self.below_root(script.expand(scope))?;
+        if self.missing != Missing::Pass && !disk.is_file(&self.mapping.root, &file) {
+            return Ok(None);
+        }
+        let path_info = path_info.map(|template| template.expand(scope)).unwrap_or_default();
+        let name = script_name(scope.request.target.path(), &file, &path_info);
+        Ok(Some(Script { file, name, path_info }))
+    }
+
+    fn file_name(&self, template: &Template, scope: &Scope<'_>, disk: &dyn Disk) -> Result<Option<Script>, Failure> {
+        let file = self.below_root(template.expand(scope))?;
+        let Some(found) = self.walk(&file, disk)? else { return Ok(None) };
+        let name = script_name(scope.request.target.path(), &found.file, &found.path_info);
+        Ok(Some(Script { name, ..found }))
+    }
+
+    /// Cuts the root off. No capture may lead out of it: a pattern that takes a part of a segment
+    /// could put `..` together, so the result is looked at and not its parts.
+    fn below_root(&self, file: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        let root = self.mapping.root.0.as_os_str().as_bytes();
+        let root = root.strip_suffix(b"/").unwrap_or(root);
+        let below = file.strip_prefix(root).filter(|rest| rest.starts_with(b"/"));
+        let climbs = |rest: &[u8]| rest.split(|byte| *byte == b'/').any(|segment| segment == b".." || segment == b".");
+        match below {
+            Some(rest) if !climbs(rest) => Ok(rest.to_vec()),
+            Some(_) | None => Err(Failure::Forbidden("the script lies outside its root")),
+        }
+    }
+}
+
+/// RFC 3875 §4.1.13: the path without PATH_INFO where it ends so, as with an alias; else the
+/// script's own path below the root, as with a front controller.
+fn script_name(path: &[u8], file: &[u8], path_info: &[u8]) -> Vec<u8> {
+    match path.strip_suffix(path_info) {
+        Some(name) if !path_info.is_empty() && !name.is_empty() => name.to_vec(),
+        Some(_) | None => file.to_vec(),
+    }
+}
+
+/// A root as the configuration writes it.
+pub fn root(text: &str) -> Root {
+    Root(PathBuf::from(text))
+}

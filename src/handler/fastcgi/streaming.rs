@@ -1,0 +1,138 @@
+//! An answer that goes to the client as it comes. hyper polls it, and it polls the connection: no
+//! task, no channel. Dropped before its end it closes the connection, unless the client has all
+//! that was announced and only the end of the exchange is missing.
+
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::stderr::ErrorStream;
+use crate::failure::broken_code;
+use crate::fastcgi::{Answer, Broken, Exchange};
+use crate::handler::Cut;
+use crate::upstream::Lease;
+
+/// How long an exchange may go on whose answer nobody reads: what follows the content is PHP's
+/// shutdown, and a HEAD's content.
+const FINISH: Duration = Duration::from_secs(30);
+
+/// The rest of an answer.
+#[derive(Debug)]
+pub struct Streaming {
+    exchange: Option<Exchange<Lease>>,
+    first: Bytes,
+    /// Bytes still to come where the script announced its length.
+    left: Option<u64>,
+    cut: Option<Broken>,
+    errors: ErrorStream,
+    finished: bool,
+}
+
+impl Streaming {
+    /// `first` came with the head; `cut` where the exchange broke behind it.
+    pub(super) fn new(exchange: Exchange<Lease>, first: Bytes, announced: Option<u64>, cut: Option<Broken>, errors: ErrorStream) -> Self {
+        Self { exchange: Some(exchange), first, left: announced, cut, errors, finished: announced == Some(0) }
+    }
+
+    /// The next piece; `None` when the answer is whole.
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        loop {
+            if self.finished {
+                return Poll::Ready(None);
+            }
+            if !self.first.is_empty() {
+                let piece = std::mem::take(&mut self.first);
+                if let Some(piece) = self.account(piece, cx) {
+                    return Poll::Ready(Some(Ok(piece)));
+                }
+                continue;
+            }
+            if let Some(broken) = self.cut.take() {
+                return Poll::Ready(Some(Err(self.fail(&broken))));
+            }
+            match ready!(self.poll_exchange(cx)) {
+                Some(Ok(piece)) => self.first = piece,
+                Some(Err(broken)) => return Poll::Ready(Some(Err(self.fail(&broken)))),
+                None => return Poll::Ready(self.end()),
+            }
+        }
+    }
+
+    /// Whether nothing more comes.
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Bytes still to come, where that is known.
+    pub fn left(&self) -> Option<u64> {
+        if self.finished { Some(0) } else { self.left }
+    }
+
+    /// Reads the exchange to its end apart from any answer, so that PHP is not cut short and the
+    /// connection can serve again.
+    pub(super) fn finish(mut self) {
+        self.finished = true;
+        self.left = Some(0);
+    }
+
+    fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+        let Some(exchange) = self.exchange.as_mut() else { return Poll::Ready(None) };
+        loop {
+            match ready!(exchange.poll_answer(cx)) {
+                Some(Ok(Answer::Stdout(piece))) => return Poll::Ready(Some(Ok(piece))),
+                Some(Ok(Answer::Stderr(piece))) => self.errors.push(&piece),
+                Some(Ok(Answer::End { app_status, .. })) => self.errors.end(app_status),
+                Some(Err(broken)) => return Poll::Ready(Some(Err(broken))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+
+    /// behaviours no. 42: never more than was announced. With the last announced byte the end of
+    /// the exchange is looked for too, since hyper does not ask again.
+    fn account(&mut self, mut piece: Bytes, cx: &mut Context<'_>) -> Option<Bytes> {
+        if let Some(left) = &mut self.left {
+            let most = usize::try_from(*left).unwrap_or(usize::MAX);
+            piece.truncate(most);
+            *left -= piece.len() as u64;
+            if *left == 0 {
+                self.finished = true;
+                let _ = self.poll_exchange(cx);
+            }
+        }
+        (!piece.is_empty()).then_some(piece)
+    }
+
+    fn end(&mut self) -> Option<Result<Bytes, Cut>> {
+        self.finished = true;
+        match self.left {
+            Some(left) if left > 0 => {
+                self.errors.cut("UPSTREAM_TRUNCATED", "the script ended before the length that it had announced");
+                Some(Err(Cut("UPSTREAM_TRUNCATED")))
+            }
+            Some(_) | None => None,
+        }
+    }
+
+    fn fail(&mut self, broken: &Broken) -> Cut {
+        self.finished = true;
+        let code = broken_code(broken);
+        self.errors.cut(code, &broken.to_string());
+        Cut(code)
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        let Some(mut exchange) = self.exchange.take() else { return };
+        if exchange.has_ended() {
+            exchange.into_upload().linger();
+            return;
+        }
+        if self.left == Some(0) && exchange.is_sent() {
+            tokio::spawn(timeout(FINISH, async move { while let Some(Ok(_)) = exchange.answer().await {} }));
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What can answer a request. A handler decides first, from values alone, and performs then:
+//! `explain` prints the plan that `run` performs.
+
+pub mod body;
+pub mod deny;
+pub mod fastcgi;
+pub mod redirect;
+pub mod respond;
+pub mod static_files;
+
+use http::Response;
+
+pub use body::{Body, Cut, Trace};
+
+use crate::failure::Failure;
+use crate::message::{Cause, Disk, Request, Target};
+use crate::route::Captures;
+
+/// Everything that can stand as the action of a rule.
+#[derive(Debug)]
+pub enum Handler {
+    /// PHP, or another FastCGI application.
+    Fastcgi(Box<fastcgi::Fastcgi>),
+    /// Files below a root.
+    StaticFiles(static_files::StaticFiles),
+    /// Another address for the client to go to.
+    Redirect(redirect::Redirect),
+    /// A fixed answer.
+    Respond(respond::Respond),
+    /// A refusal.
+    Deny(deny::Deny),
+}
+
+/// What a handler will do, as a value.
+#[derive(Debug)]
+pub enum Plan<'a> {
+    /// Ask the application.
+    Call(fastcgi::Call<'a>),
+    /// Send a file, or say that the client has it.
+    Send(Box<static_files::Representation>),
+    /// Give this answer.
+    Answer(Response<Body>),
+    /// Start again with another target.
+    Again(Target, Cause),
+    /// Leave the request to the next rule.
+    Decline,
+    /// Refuse.
+    Fail(Failure),
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Here is the answer.
+    Answered(Response<Body>),
+    /// Not mine: the next rule is asked (Apache's DECLINED).
+    Declined(Request),
+    /// Start again with the first rule.
+    Again(Request),
+}
+
+impl Handler {
+    /// What to do about `request`; asks the disk, changes nothing.
+    pub fn decide(&self, request: &Request, captures: &Captures, disk: &dyn Disk) -> Plan<'_> {
+        match self {
+            Self::Fastcgi(fastcgi) => fastcgi.decide(request, captures, disk),
+            Self::StaticFiles(files) => files.decide(request, disk),
+            Self::Redirect(redirect) => redirect.decide(request, captures),
+            Self::Respond(respond) => respond.decide(),
+            Self::Deny(deny) => deny.decide(),
+        }
+    }
+
+    /// What logs call it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Fastcgi(_) => "fastcgi",
+            Self::StaticFiles(_) => "static_files",
+            Self::Redirect(_) => "redirect",
+            Self::Respond(_) => "respond",
+            Self::Deny(_) => "deny",
+        }
+    }
+}
+
+impl Plan<'_> {
+    /// Does it.
+    pub async fn perform(self, request: Request) -> Result<Outcome, Failure> {
+        match self {
+            Self::Call(call) => call.perform(request).await.map(Outcome::Answered),
+            Self::Send(representation) => {
+                request.upload.linger();
+                representation.into_response().map(Outcome::Answered)
+            }
+            Self::Answer(response) => {
+                request.upload.linger();
+                Ok(Outcome::Answered(response))
+            }
+            Self::Again(target, cause) => Ok(Outcome::Again(request.again(target, cause))),
+            Self::Decline => Ok(Outcome::Declined(request)),
+            Self::Fail(failure) => {
+                request.upload.linger();
+                Err(failure)
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! `static_files`: files below a root. What to do is decided from the path and from what stands
+//! at it; the answer is made in [`representation`].
+
+mod content;
+mod representation;
+pub mod unsafe_name;
+
+use std::path::PathBuf;
+
+use http::{HeaderValue, Method, StatusCode};
+
+pub use content::FileContent;
+pub use representation::Representation;
+
+use super::{Plan, redirect};
+use crate::failure::Failure;
+use crate::message::{Cause, Disk, Found, Request, Root, Target};
+use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
+
+/// The methods that files know, as Allow says them (RFC 9110 §10.2.1).
+const ALLOWED: &str = "GET, HEAD, OPTIONS";
+
+/// The `static_files` section.
+pub static STATIC_FILES: Section = Section {
+    title: "[site.rule.static_files]",
+    doc: "Sends files. PHP sources, dotfiles (but /.well-known/) and editor backups are never sent, and nothing outside the root.",
+    keys: &[
+        Key::new("root", Kind::Text, "The folder; default: the site's root.").example("\"/srv/app/public\""),
+        Key::new("index", Kind::Texts, "What is looked for in a folder, in this order.").default("[\"index.html\"]"),
+        Key::new("missing", Kind::OneOf(&["404", "decline"]), "What becomes of a request whose file does not exist: \"404\", or \"decline\" for the next rule.").default("\"404\""),
+    ],
+};
+
+/// Sends files below a root.
+#[derive(Debug)]
+pub struct StaticFiles {
+    root: Root,
+    index: Vec<String>,
+    declines: bool,
+}
+
+impl StaticFiles {
+    /// From its section; `site_root` is the default of `root`.
+    pub fn build(section: &Lowered, site_root: Option<&Root>, problems: &mut Problems) -> Option<Self> {
+        let own = section.text("root").map(|text| Root(PathBuf::from(text.value)));
+        let Some(root) = own.or_else(|| site_root.cloned()) else {
+            problems.push(Problem::new(section.place(), "static_files needs a `root`").help("set it here or on the site"));
+            return None;
+        };
+        let index = section.texts("index").into_iter().map(|text| text.value).collect();
+        let declines = section.text("missing").is_some_and(|text| text.value == "decline");
+        Some(Self { root, index, declines })
+    }
+
+    /// What `root` and `php` of a site mean, without a section.
+    pub fn new(root: Root, index: Vec<String>, declines: bool) -> Self {
+        Self { root, index, declines }
+    }
+
+    pub(super) fn decide(&self, request: &Request, disk: &dyn Disk) -> Plan<'_> {
+        let path = request.target.path();
+        if unsafe_name::is_withheld(path) {
+            return self.missing();
+        }
+        match disk.open(&self.root, path) {
+            // A file is no folder: what follows it in the path names nothing.
+            Found::File(_) if request.target.is_directory() => self.missing(),
+            Found::File(file) if is_allowed(&request.method) => Plan::Send(Box::new(Representation::new(request, path, file))),
+            Found::File(_) => self.wrong_method(),
+            Found::Directory => self.directory(request, disk),
+            Found::Missing => self.missing(),
+            Found::Refused(why) => Plan::Fail(Failure::Forbidden(why)),
+            Found::Trouble(errno) => Plan::Fail(Failure::Disk(std::io::Error::from_raw_os_error(errno))),
+        }
+    }
+
+    fn directory(&self, request: &Request, disk: &dyn Disk) -> Plan<'_> {
+        let path = request.target.path();
+        if !request.target.is_directory() {
+            return if is_allowed(&request.method) { to_directory(&request.target) } else { self.missing() };
+        }
+        let found = self.index.iter().map(|name| [path, name.as_bytes()].concat()).find(|candidate| disk.is_file(&self.root, candidate));
+        match found.map(|candidate| request.target.with_path(candidate)) {
+            Some(Ok(target)) => Plan::Again(target, Cause::Index),
+            Some(Err(error)) => Plan::Fail(error.into()),
+            None => self.missing(),
+        }
+    }
+
+    fn missing(&self) -> Plan<'_> {
+        if self.declines { Plan::Decline } else { Plan::Fail(Failure::NotFound) }
+    }
+
+    /// A front controller may have a route at a file's path, for methods that files do not know.
+    fn wrong_method(&self) -> Plan<'_> {
+        Plan::Fail(Failure::Method(ALLOWED))
+    }
+}
+
+fn is_allowed(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// behaviours no. 10: relative to the host that the client named, so that it can point nowhere
+/// else, with the query, and never beginning with `//`.
+fn to_directory(target: &Target) -> Plan<'static> {
+    let mut location = Target::encode_path(target.path());
+    location.push('/');
+    if let Some(query) = target.query() {
+        location.push('?');
+        location.push_str(query);
+    }
+    match HeaderValue::from_str(&location) {
+        Ok(value) => Plan::Answer(redirect::answer(StatusCode::MOVED_PERMANENTLY, value)),
+        Err(_) => Plan::Fail(Failure::Internal("a folder's location cannot be sent")),
+    }
+}

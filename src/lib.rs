@@ -1,0 +1,24 @@
+//! fcgate, the gateway in front of PHP-FPM. A request is one straight line:
+//!
+//! `server::listener` accepts → `server::connection` tells the protocol and runs hyper →
+//! `server::service` finds site and rule → `handler` decides and performs → the answer's body is
+//! polled by hyper, and its end writes the log line.
+//!
+//! ARCHITECTURE.md has the map; `tests/tidy.rs` holds the layers to it.
+
+pub mod access_log;
+pub mod cgi;
+pub mod cli;
+pub mod config;
+pub mod disk;
+pub mod failure;
+pub mod fastcgi;
+pub mod handler;
+pub mod limits;
+pub mod message;
+pub mod route;
+pub mod section;
+pub mod server;
+pub mod stream;
+pub mod upstream;
+pub mod value;

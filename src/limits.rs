@@ -1,0 +1,62 @@
+//! Every bound on what a client may do, with its unit, its default and the reason for it.
+
+use std::time::Duration;
+
+use crate::section::{Key, Kind, Lowered, Section};
+
+const BODY: Key = Key::new("body", Kind::Size, "The largest request body; more is 413 before it is read. PHP has its own limits behind this: post_max_size and upload_max_filesize.").default("\"32MiB\"");
+
+/// `server.limits`: what holds for all sites.
+pub static LIMITS: Section = Section {
+    title: "[server.limits]",
+    doc: "What a client may do.",
+    keys: &[
+        Key::new("connections", Kind::Integer { min: 1, max: 1_000_000 }, "Client connections at once; further ones wait in the kernel's backlog. Each costs about 20 KiB.").default("10000"),
+        Key::new("header", Kind::Duration, "How long a client may take to send the head of a request, from its first byte; then 408.").default("\"10s\""),
+        Key::new("keep_alive", Kind::Duration, "How long a connection may stay without a request.").default("\"60s\""),
+        Key::new("head", Kind::Size, "The largest head of a request; more is 431.").default("\"64KiB\""),
+        Key::new("fields", Kind::Integer { min: 10, max: 1000 }, "Header fields in a request; more is 431.").default("100"),
+        BODY,
+        Key::new("body_pause", Kind::Duration, "How long a client may pause while it sends a request body; then 408.").default("\"30s\""),
+    ],
+};
+
+/// `site.limits`: what a site has otherwise.
+pub static SITE_LIMITS: Section = Section { title: "[site.limits]", doc: "What this site allows otherwise than server.limits.", keys: &[BODY] };
+
+/// The bounds, as numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once.
+    pub connections: usize,
+    /// For the head of a request.
+    pub header: Duration,
+    /// Between requests.
+    pub keep_alive: Duration,
+    /// Bytes of a head.
+    pub head: usize,
+    /// Fields of a head.
+    pub fields: usize,
+    /// Bytes of a body.
+    pub body: u64,
+    /// Between two pieces of a body.
+    pub body_pause: Duration,
+}
+
+/// hyper accepts no smaller buffer for a head.
+const SMALLEST_HEAD: usize = 8192;
+
+impl Limits {
+    /// From `server.limits`.
+    pub fn build(section: &Lowered) -> Self {
+        Self {
+            connections: usize::try_from(section.integer("connections")).unwrap_or(1),
+            header: section.duration("header"),
+            keep_alive: section.duration("keep_alive"),
+            head: usize::try_from(section.size("head").0).unwrap_or(usize::MAX).max(SMALLEST_HEAD),
+            fields: usize::try_from(section.integer("fields")).unwrap_or(100),
+            body: section.size("body").0,
+            body_pause: section.duration("body_pause"),
+        }
+    }
+}

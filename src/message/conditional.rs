@@ -1,0 +1,215 @@
+//! Preconditions (RFC 9110 §13): whether a representation that we would send with 200 is still
+//! wanted. A request that would be answered otherwise has its preconditions ignored (§13.2.1),
+//! which is the caller's to know.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+
+/// What the selected representation is compared by.
+#[derive(Clone, Debug, Default)]
+pub struct Validators {
+    /// Its ETag field, as sent: an entity tag with its quotes.
+    pub etag: Option<HeaderValue>,
+    /// Its Last-Modified; the fraction of the second does not count.
+    pub last_modified: Option<SystemTime>,
+}
+
+/// What the preconditions of a request come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Answer as if there were none. Range comes next.
+    Proceed,
+    /// 304: the client has it.
+    NotModified,
+    /// 412: it is not the one that the client means.
+    PreconditionFailed,
+}
+
+/// Evaluates the preconditions in the order of RFC 9110 §13.2.2, for a representation that
+/// exists. Fields that are no valid date or list are ignored or match nothing, as §13.1 says.
+pub fn evaluate(method: &Method, headers: &HeaderMap, validators: &Validators) -> Verdict {
+    // §13.2.2 steps 1 and 2: is it the one that the client wants to act on?
+    if !if_match(headers, validators).unwrap_or_else(|| unmodified_since(headers, validators)) {
+        return Verdict::PreconditionFailed;
+    }
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    // §13.2.2 steps 3 and 4: is it one that the client does not have yet?
+    match (if_none_match(headers, validators), reads) {
+        (Some(true), _) => Verdict::Proceed,
+        (Some(false), true) => Verdict::NotModified,
+        (Some(false), false) => Verdict::PreconditionFailed,
+        (None, true) if !modified_since(headers, validators) => Verdict::NotModified,
+        // §13.1.3: If-Modified-Since is ignored unless the method is GET or HEAD.
+        (None, _) => Verdict::Proceed,
+    }
+}
+
+/// RFC 9110 §13.1.5: whether a Range field still applies. Without If-Range it does.
+pub fn if_range_holds(headers: &HeaderMap, validators: &Validators) -> bool {
+    if !headers.contains_key(header::IF_RANGE) {
+        return true;
+    }
+    let Some(field) = only(headers, header::IF_RANGE) else {
+        return false;
+    };
+    match EntityTag::take(field.as_bytes()) {
+        // An entity tag must match by the strong comparison.
+        Some((wanted, b"")) => validators
+            .tag()
+            .is_some_and(|tag| tag.matches_strongly(&wanted)),
+        // A list of tags is no validator.
+        Some((_, _)) => false,
+        // A date must be the very one: later is not the same.
+        None => match (date(field), validators.last_modified) {
+            (Some(wanted), Some(modified)) => seconds(wanted) == seconds(modified),
+            (Some(_) | None, _) => false,
+        },
+    }
+}
+
+/// A strong entity tag of a file (RFC 9110 §8.8.3): its size in bytes and its time of modification
+/// in nanoseconds, in hexadecimal.
+pub fn strong_etag(length: u64, modified: SystemTime) -> HeaderValue {
+    let nanoseconds = match modified.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => format!("{:x}", after.as_nanos()),
+        Err(before) => format!("-{:x}", before.duration().as_nanos()),
+    };
+    let tag = HeaderValue::try_from(format!("\"{length:x}-{nanoseconds}\""));
+    // It always is a field value. If it were not, this is no entity tag and would match nothing.
+    tag.unwrap_or_else(|_| HeaderValue::from(length))
+}
+
+/// §13.1.1: if present, whether one of the tags matches strongly.
+fn if_match(headers: &HeaderMap, validators: &Validators) -> Option<bool> {
+    any_tag(headers, header::IF_MATCH, |wanted| {
+        validators
+            .tag()
+            .is_some_and(|tag| tag.matches_strongly(wanted))
+    })
+}
+
+/// §13.1.2: if present, whether none of the tags matches weakly.
+fn if_none_match(headers: &HeaderMap, validators: &Validators) -> Option<bool> {
+    let any = any_tag(headers, header::IF_NONE_MATCH, |wanted| {
+        validators
+            .tag()
+            .is_some_and(|tag| tag.opaque == wanted.opaque)
+    });
+    any.map(|any| !any)
+}
+
+/// §13.1.3: true unless there is a valid date and the representation is not newer.
+fn modified_since(headers: &HeaderMap, validators: &Validators) -> bool {
+    let since = only(headers, header::IF_MODIFIED_SINCE).and_then(date);
+    match (since, validators.last_modified) {
+        (Some(since), Some(modified)) => seconds(modified) > seconds(since),
+        (Some(_) | None, _) => true,
+    }
+}
+
+/// §13.1.4: true unless there is a valid date and the representation is newer.
+fn unmodified_since(headers: &HeaderMap, validators: &Validators) -> bool {
+    let since = only(headers, header::IF_UNMODIFIED_SINCE).and_then(date);
+    match (since, validators.last_modified) {
+        (Some(since), Some(modified)) => seconds(modified) <= seconds(since),
+        (Some(_) | None, _) => true,
+    }
+}
+
+/// Whether a tag of the field's list satisfies `matches`; `*` always does, since there is a
+/// representation. None if the field is absent.
+fn any_tag(
+    headers: &HeaderMap,
+    name: HeaderName,
+    matches: impl Fn(&EntityTag<'_>) -> bool,
+) -> Option<bool> {
+    let mut fields = headers.get_all(name).iter().peekable();
+    fields.peek()?;
+    Some(fields.any(|field| match field.as_bytes() {
+        b"*" => true,
+        list => EntityTag::list(list).any(|tag| matches(&tag)),
+    }))
+}
+
+/// The field's value, unless it is repeated: then it is no single date or validator.
+fn only(headers: &HeaderMap, name: HeaderName) -> Option<&HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// RFC 9110 §5.6.7: any of the three formats.
+fn date(field: &HeaderValue) -> Option<SystemTime> {
+    field
+        .to_str()
+        .ok()
+        .and_then(|text| httpdate::parse_http_date(text).ok())
+}
+
+/// The second that `time` lies in, as an offset that orders and compares like the time. HTTP dates
+/// have no fractions, so a fraction must not make a file newer than its own Last-Modified.
+fn seconds(time: SystemTime) -> i128 {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => i128::from(after.as_secs()),
+        Err(before) => -i128::from(ceiling(before.duration())),
+    }
+}
+
+fn ceiling(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+impl Validators {
+    fn tag(&self) -> Option<EntityTag<'_>> {
+        let (tag, _) = EntityTag::take(self.etag.as_ref()?.as_bytes())?;
+        Some(tag)
+    }
+}
+
+/// RFC 9110 §8.8.3: `[ W/ ] opaque-tag`.
+struct EntityTag<'a> {
+    weak: bool,
+    opaque: &'a [u8],
+}
+
+impl<'a> EntityTag<'a> {
+    /// The tags of a list up to the first thing that is none. A tag may contain commas.
+    fn list(mut list: &'a [u8]) -> impl Iterator<Item = Self> {
+        std::iter::from_fn(move || {
+            let (tag, rest) = Self::take(skip_separators(list))?;
+            list = rest;
+            Some(tag)
+        })
+    }
+
+    /// The tag that `text` begins with, and what follows it.
+    fn take(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        // RFC 9110 §8.8.3: the `W/` is case-sensitive.
+        let (weak, quoted) = match text.strip_prefix(b"W/") {
+            Some(quoted) => (true, quoted),
+            None => (false, text),
+        };
+        let quoted = quoted.strip_prefix(b"\"")?;
+        let end = quoted.iter().position(|&byte| byte == b'"')?;
+        let (opaque, rest) = quoted.split_at_checked(end)?;
+        Some((Self { weak, opaque }, rest.get(1..)?))
+    }
+
+    /// RFC 9110 §8.8.3.2: equal, and neither of them weak.
+    fn matches_strongly(&self, other: &EntityTag<'_>) -> bool {
+        !self.weak && !other.weak && self.opaque == other.opaque
+    }
+}
+
+fn skip_separators(list: &[u8]) -> &[u8] {
+    let separators = list
+        .iter()
+        .take_while(|byte| matches!(byte, b',' | b' ' | b'\t'))
+        .count();
+    list.get(separators..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

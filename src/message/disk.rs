@@ -1,0 +1,47 @@
+//! Disk facts as data: what a handler's `decide` may ask of the file system, and the answers.
+//! The one implementation that really looks is `crate::disk`; tests bring their own.
+
+use std::fmt::Debug;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+/// A folder below which files are looked up; nothing outside it is ever reached.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Root(pub PathBuf);
+
+/// A regular file, opened for reading.
+#[derive(Debug)]
+pub struct OpenFile {
+    /// The descriptor; closed when dropped.
+    pub descriptor: OwnedFd,
+    /// Length in bytes when it was opened.
+    pub length: u64,
+    /// Last modification, to the nanosecond.
+    pub modified: SystemTime,
+}
+
+/// What stands at a path below a root.
+#[derive(Debug)]
+pub enum Found {
+    /// A regular file.
+    File(OpenFile),
+    /// A folder.
+    Directory,
+    /// Nothing, or a path that goes through a file.
+    Missing,
+    /// Something that must not be sent: outside the root, not a regular file, not readable. The
+    /// text says which, for the log.
+    Refused(&'static str),
+    /// Too many open files or another trouble of ours, as an errno.
+    Trouble(i32),
+}
+
+/// The file system as the handlers see it. Paths are decoded, normalised and start with `/`.
+pub trait Disk: Debug {
+    /// Opens what stands at `path` below `root`; symbolic links are followed within the root.
+    fn open(&self, root: &Root, path: &[u8]) -> Found;
+
+    /// Whether a regular file stands there: as `open`, without opening it for reading.
+    fn is_file(&self, root: &Root, path: &[u8]) -> bool;
+}

@@ -1,0 +1,125 @@
+//! The authority that a request names: RFC 9110 §7.2 Host, RFC 9112 §3.2.2 absolute-form,
+//! RFC 9113 §8.3.1 `:authority`.
+
+use http::request::Parts;
+use http::{HeaderMap, Version, header};
+
+/// A host name, lower-cased, without its port; an IPv6 address keeps its brackets. Contains only
+/// bytes that RFC 3986 §3.2.2 allows in a registered name or an IP literal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    name: String,
+    port: Option<u16>,
+}
+
+/// Why no host could be taken from a request; all are 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadHost {
+    /// RFC 9112 §3.2: an HTTP/1.1 request without Host.
+    #[error("the Host field is missing")]
+    Missing,
+    /// RFC 9112 §3.2: more than one Host field.
+    #[error("there is more than one Host field")]
+    Repeated,
+    /// RFC 9112 §3.2: an invalid field value.
+    #[error("the Host field is not a host name with an optional port")]
+    Invalid,
+}
+
+impl Host {
+    /// The host of a request: the target's authority where it has one, else the Host field.
+    /// HTTP/1.0 may name none; then the name is empty.
+    pub fn of(parts: &Parts) -> Result<Self, BadHost> {
+        let field = host_field(&parts.headers)?;
+        // RFC 9112 §3.2.2: with absolute-form the Host field is ignored (but was checked above).
+        let field = field.map(Self::parse).transpose()?;
+        if let Some(authority) = parts.uri.authority() {
+            return Self::parse(authority.as_str());
+        }
+        match field {
+            Some(host) => Ok(host),
+            None if parts.version <= Version::HTTP_10 => Ok(Self { name: String::new(), port: None }),
+            None => Err(BadHost::Missing),
+        }
+    }
+
+    /// Parses `name`, `name:port`, `[v6]` or `[v6]:port`.
+    pub fn parse(text: &str) -> Result<Self, BadHost> {
+        let (name, port) = split_port(text).ok_or(BadHost::Invalid)?;
+        let valid = match name.strip_prefix('[') {
+            Some(rest) => rest.strip_suffix(']').is_some_and(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok()),
+            None => !name.is_empty() && name.bytes().all(is_reg_name_byte),
+        };
+        if !valid {
+            return Err(BadHost::Invalid);
+        }
+        // A trailing dot names the same host (RFC 1034 §3.1) and must not reach another site.
+        let name = name.strip_suffix('.').filter(|rest| !rest.is_empty()).unwrap_or(name);
+        Ok(Self { name: name.to_ascii_lowercase(), port })
+    }
+
+    /// The lower-cased name without port; empty only for HTTP/1.0 without Host.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The port, where the client named one.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+}
+
+fn host_field(headers: &HeaderMap) -> Result<Option<&str>, BadHost> {
+    let mut values = headers.get_all(header::HOST).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(BadHost::Repeated);
+    }
+    let text = value.to_str().map_err(|_| BadHost::Invalid)?;
+    Ok(Some(text))
+}
+
+fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, port),
+        Some(_) | None => return Some((text, None)),
+    };
+    // RFC 3986 §3.2.3: the port may be empty.
+    match port {
+        "" => Some((name, None)),
+        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok().map(|port| (name, Some(port))),
+        _ => None,
+    }
+}
+
+/// RFC 3986 §3.2.2 reg-name without percent-encoding, of which no DNS name has need. The
+/// sub-delims are left out too: they are valid by the letter and have no use but mischief.
+fn is_reg_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_parsed_or_refused() {
+        let good = [
+            ("example.org", "example.org", None),
+            ("EXAMPLE.org:8080", "example.org", Some(8080)),
+            ("example.org.", "example.org", None),
+            ("example.org:", "example.org", None),
+            ("[::1]", "[::1]", None),
+            ("[::1]:80", "[::1]", Some(80)),
+            ("127.0.0.1:1", "127.0.0.1", Some(1)),
+            ("a_b.example", "a_b.example", None),
+        ];
+        for (text, name, port) in good {
+            let host = Host::parse(text).unwrap();
+            assert_eq!((host.name(), host.port()), (name, port), "{text}");
+        }
+        for bad in ["", ":80", "a b", "a/b", "a@b", "[::1", "[zz]", "a:b", "a:99999", "::1", "a\"b", "a<b", "é"] {
+            assert_eq!(Host::parse(bad), Err(BadHost::Invalid), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! An HTTP request as the rest of the program sees it: parsed once at the edge, nothing left to
+//! validate inside. Everything here but [`body`] and [`spool`] is free of I/O and of clocks.
+
+pub mod body;
+pub mod conditional;
+pub mod disk;
+pub mod hop_by_hop;
+pub mod host;
+pub mod range;
+pub mod request;
+pub mod spool;
+pub mod target;
+pub mod wire;
+
+pub use body::{Upload, UploadError};
+pub use disk::{Disk, Found, OpenFile, Root};
+pub use host::{BadHost, Host};
+pub use request::{Cause, Request, RequestId};
+pub use target::{EncodedSlash, Target, TargetError};
+pub use wire::{Scheme, Wire};

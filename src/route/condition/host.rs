@@ -1,0 +1,63 @@
+//! `host`: the host that the client named, exactly or below a `*.` wildcard. Sites are chosen by
+//! the same patterns.
+
+use crate::message::{Host, Request};
+use crate::section::{At, Key, Kind, Problem, Problems};
+
+/// The `host` key.
+pub const KEY: Key = Key::new("host", Kind::Texts, "The host that the client named, without port: one or a list; \"*.example.org\" holds for every name below example.org.").example("[\"example.org\", \"*.example.org\"]");
+
+/// A name, or all names below one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HostPattern {
+    /// The name itself, lower-cased.
+    Exact(String),
+    /// `*.example.org` as `.example.org`: any name that ends so, at any depth.
+    Below(String),
+}
+
+impl HostPattern {
+    /// Parses `example.org` or `*.example.org`.
+    pub fn parse(text: &At<String>, problems: &mut Problems) -> Option<Self> {
+        let (wildcard, name) = match text.value.strip_prefix("*.") {
+            Some(name) => (true, name),
+            None => (false, text.value.as_str()),
+        };
+        match Host::parse(name) {
+            Ok(host) if host.port().is_none() => Some(if wildcard { Self::Below(format!(".{}", host.name())) } else { Self::Exact(host.name().to_owned()) }),
+            Ok(_) => {
+                problems.push(Problem::new(text.place.clone(), format!("`{}` names a port", text.value)).help("hosts are matched without their port"));
+                None
+            }
+            Err(_) => {
+                problems.push(Problem::new(text.place.clone(), format!("`{}` is not a host name", text.value)).help("write \"example.org\", or \"*.example.org\" for every name below it"));
+                None
+            }
+        }
+    }
+
+    /// Whether a lower-cased name is meant.
+    pub fn holds(&self, name: &str) -> bool {
+        match self {
+            Self::Exact(exact) => exact == name,
+            Self::Below(suffix) => name.len() > suffix.len() && name.ends_with(suffix.as_str()),
+        }
+    }
+}
+
+/// Patterns of which one must hold for the request's host.
+#[derive(Debug)]
+pub struct HostCondition(Vec<HostPattern>);
+
+impl HostCondition {
+    /// None when none is given.
+    pub fn new(texts: &[At<String>], problems: &mut Problems) -> Option<Self> {
+        let patterns: Vec<_> = texts.iter().filter_map(|text| HostPattern::parse(text, problems)).collect();
+        (!patterns.is_empty()).then_some(Self(patterns))
+    }
+
+    /// Whether one of them holds.
+    pub fn holds(&self, request: &Request) -> bool {
+        self.0.iter().any(|pattern| pattern.holds(request.host.name()))
+    }
+}

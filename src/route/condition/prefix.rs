@@ -1,0 +1,31 @@
+//! `prefix`: leading whole segments. `/old` holds for `/old` and `/old/x`, not for `/older`.
+
+use super::absolute;
+use crate::message::Request;
+use crate::route::Captures;
+use crate::section::{At, Key, Kind, Problems};
+
+/// The `prefix` key.
+pub const KEY: Key = Key::new("prefix", Kind::Text, "Leading whole segments of the path: \"/old\" and \"/old/\" hold for /old/x, and never for /older. What follows is $rest.").example("\"/old/\"");
+
+/// The segments that the path must begin with.
+#[derive(Debug)]
+pub struct Prefix(Vec<u8>);
+
+impl Prefix {
+    /// None, with a problem, when it does not begin with a slash.
+    pub fn new(text: &At<String>, problems: &mut Problems) -> Option<Self> {
+        absolute(text, problems).map(Self)
+    }
+
+    /// Whether the path begins with it; `$rest` becomes what follows, without a leading slash.
+    pub fn holds(&self, request: &Request, captures: &mut Captures) -> bool {
+        let Some(rest) = request.target.path().strip_prefix(self.0.as_slice()) else { return false };
+        let whole = rest.is_empty() || self.0.ends_with(b"/") || rest.starts_with(b"/");
+        if whole {
+            let slash = usize::from(rest.starts_with(b"/"));
+            captures.rest = self.0.len() + slash;
+        }
+        whole
+    }
+}

@@ -1,0 +1,322 @@
+//! What the value of a key may be, and how each kind is read from the parsed tree.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::lower::{Lowering, nearest};
+use super::lowered::Value;
+use super::{At, Lowered, Problem, Section};
+use crate::value::{ByteSize, Invalid, parse_duration};
+
+/// What the value of a key must be. Each has its getter on [`Lowered`].
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// A text.
+    Text,
+    /// `true` or `false`.
+    Flag,
+    /// An integer between two bounds, both included.
+    Integer {
+        /// The least.
+        min: i64,
+        /// The greatest; `i64::MAX` for none.
+        max: i64,
+    },
+    /// A number of bytes with its unit, in a text.
+    Size,
+    /// A duration with its unit, in a text.
+    Duration,
+    /// One of a few words; the getter is [`Lowered::text`].
+    OneOf(&'static [&'static str]),
+    /// A list of texts; a text alone is a list of one.
+    Texts,
+    /// A table of text to text.
+    Pairs,
+    /// A section of its own, inline or under its own header.
+    Table(&'static Section),
+    /// Any number of sections: an array of tables, `[[site]]`.
+    Tables(&'static Section),
+    /// A section for each name: `[upstream.NAME]`.
+    Named(&'static Section),
+    /// A section, or `true` for that section with all its defaults; `false` is the same as absent.
+    FlagOr(&'static Section),
+}
+
+impl Kind {
+    /// What a user reads that wrote something else: `a duration such as "60s"`.
+    pub(super) fn expected(self) -> String {
+        match self {
+            Self::Text => "a text".to_owned(),
+            Self::Flag => "true or false".to_owned(),
+            Self::Integer { min, max: i64::MAX } => format!("an integer of at least {min}"),
+            Self::Integer { min, max } => format!("an integer from {min} to {max}"),
+            Self::Size => r#"a size such as "64KiB""#.to_owned(),
+            Self::Duration => r#"a duration such as "60s""#.to_owned(),
+            Self::OneOf(words) => alternatives(words),
+            Self::Texts => "a text or a list of texts".to_owned(),
+            Self::Pairs => "a table of texts".to_owned(),
+            Self::Table(_) => "a table".to_owned(),
+            Self::Tables(_) => "a list of tables".to_owned(),
+            Self::Named(_) => "a table of tables, each with its name".to_owned(),
+            Self::FlagOr(_) => "true, false or a table".to_owned(),
+        }
+    }
+
+    /// The section that a table of this kind is read as.
+    pub(super) fn section(self) -> Option<&'static Section> {
+        match self {
+            Self::Table(section)
+            | Self::Tables(section)
+            | Self::Named(section)
+            | Self::FlagOr(section) => Some(section),
+            Self::Text | Self::Flag | Self::Integer { .. } | Self::Size | Self::Duration => None,
+            Self::OneOf(_) | Self::Texts | Self::Pairs => None,
+        }
+    }
+
+    /// How the user might have meant a value of the wrong type.
+    fn remedy(self, value: &DeValue<'_>) -> Option<String> {
+        let bare = bare(value);
+        match self {
+            Self::Text | Self::Texts => bare.map(|bare| format!(r#"write "{bare}""#)),
+            Self::Duration => bare.map(|bare| format!(r#"write "{bare}s""#)),
+            Self::Size => {
+                bare.map(|bare| format!(r#"write "{bare}B", or with another unit such as "64KiB""#))
+            }
+            Self::Tables(section) => value
+                .is_table()
+                .then(|| format!("write `{}`", section.title)),
+            Self::Flag | Self::FlagOr(_) => unquoted(value)
+                .filter(DeValue::is_bool)
+                .map(|_| without_quotes()),
+            Self::Integer { .. } => unquoted(value)
+                .filter(DeValue::is_integer)
+                .map(|_| without_quotes()),
+            Self::OneOf(_) | Self::Pairs | Self::Table(_) | Self::Named(_) => None,
+        }
+    }
+}
+
+type Written<'a, 'i> = &'a Spanned<DeValue<'i>>;
+
+/// Each reads one kind of value; `None` when it was wrong, which is then among the problems, or when
+/// it means the same as an absent key.
+impl Lowering<'_> {
+    pub(super) fn value(&mut self, kind: Kind, written: Written<'_, '_>) -> Option<Value> {
+        match kind {
+            Kind::Text => self.text(kind, written).map(|text| Value::Text(text.value)),
+            Kind::Flag => self.flag(kind, written).map(Value::Flag),
+            Kind::Integer { .. } => self.integer(kind, written).map(Value::Integer),
+            Kind::Size => self
+                .measured(kind, written, str::parse::<ByteSize>)
+                .map(Value::Size),
+            Kind::Duration => self
+                .measured(kind, written, parse_duration)
+                .map(Value::Duration),
+            Kind::OneOf(words) => self.one_of(kind, words, written).map(Value::Text),
+            Kind::Texts => self.texts(written).map(Value::Texts),
+            Kind::Pairs => self.pairs(written).map(Value::Pairs),
+            Kind::Table(section) => self.table(kind, section, written).map(Value::Table),
+            Kind::Tables(section) => self.tables(kind, section, written).map(Value::Tables),
+            Kind::Named(section) => self.named(kind, section, written).map(Value::Named),
+            Kind::FlagOr(section) => self.flag_or(kind, section, written).map(Value::Table),
+        }
+    }
+
+    fn text(&mut self, kind: Kind, written: Written<'_, '_>) -> Option<At<String>> {
+        match written.get_ref().as_str() {
+            Some(text) => self.expand(text, written.span()),
+            None => self.wrong(kind, written),
+        }
+    }
+
+    fn flag(&mut self, kind: Kind, written: Written<'_, '_>) -> Option<bool> {
+        written
+            .get_ref()
+            .as_bool()
+            .or_else(|| self.wrong(kind, written))
+    }
+
+    fn integer(&mut self, kind: Kind, written: Written<'_, '_>) -> Option<i64> {
+        let Some(digits) = written.get_ref().as_integer() else {
+            return self.wrong(kind, written);
+        };
+        // TOML 1.1 "Integer": what does not fit 64 bits must be an error; here it is out of range.
+        let number = i64::from_str_radix(digits.as_str(), digits.radix()).ok();
+        let fits = |number: &i64| matches!(kind, Kind::Integer { min, max } if (min..=max).contains(number));
+        let in_range = number.filter(fits);
+        if in_range.is_none() {
+            let message = format!("expected {}, found {digits}", kind.expected());
+            self.report(written, message, None);
+        }
+        in_range
+    }
+
+    /// A value with a unit.
+    fn measured<T>(
+        &mut self,
+        kind: Kind,
+        written: Written<'_, '_>,
+        parse: impl Fn(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        let text = self.text(kind, written)?;
+        parse(&text)
+            .map_err(|Invalid(message)| self.report(written, message, None))
+            .ok()
+    }
+
+    fn one_of(&mut self, kind: Kind, words: &[&str], written: Written<'_, '_>) -> Option<String> {
+        let text = self.text(kind, written)?.value;
+        if words.contains(&text.as_str()) {
+            return Some(text);
+        }
+        let help =
+            nearest(&text, words.iter().copied()).map(|word| format!(r#"did you mean "{word}"?"#));
+        self.report(
+            written,
+            format!(r#"expected {}, found "{text}""#, kind.expected()),
+            help,
+        );
+        None
+    }
+
+    fn texts(&mut self, written: Written<'_, '_>) -> Option<Vec<At<String>>> {
+        match written.get_ref().as_array() {
+            Some(list) => Some(
+                list.iter()
+                    .filter_map(|item| self.text(Kind::Text, item))
+                    .collect(),
+            ),
+            None => self.text(Kind::Texts, written).map(|only| vec![only]),
+        }
+    }
+
+    fn pairs(&mut self, written: Written<'_, '_>) -> Option<Vec<(At<String>, At<String>)>> {
+        let Some(table) = written.get_ref().as_table() else {
+            return self.wrong(Kind::Pairs, written);
+        };
+        let mut pairs = Vec::with_capacity(table.len());
+        for (name, value) in table {
+            let name = self.at(name.get_ref().to_string(), name.span());
+            pairs.extend(self.text(Kind::Text, value).map(|value| (name, value)));
+        }
+        Some(pairs)
+    }
+
+    fn table(
+        &mut self,
+        kind: Kind,
+        section: &'static Section,
+        written: Written<'_, '_>,
+    ) -> Option<Lowered> {
+        match written.get_ref().as_table() {
+            Some(table) => Some(self.section(section, table, self.place(written.span()))),
+            None => self.wrong(kind, written),
+        }
+    }
+
+    fn tables(
+        &mut self,
+        kind: Kind,
+        section: &'static Section,
+        written: Written<'_, '_>,
+    ) -> Option<Vec<Lowered>> {
+        match written.get_ref().as_array() {
+            Some(list) => {
+                let table = |item| self.table(Kind::Table(section), section, item);
+                Some(list.iter().filter_map(table).collect())
+            }
+            None => self.wrong(kind, written),
+        }
+    }
+
+    fn named(
+        &mut self,
+        kind: Kind,
+        section: &'static Section,
+        written: Written<'_, '_>,
+    ) -> Option<Vec<(At<String>, Lowered)>> {
+        let Some(table) = written.get_ref().as_table() else {
+            return self.wrong(kind, written);
+        };
+        let mut named = Vec::with_capacity(table.len());
+        for (name, value) in table {
+            let name = self.at(name.get_ref().to_string(), name.span());
+            named.extend(
+                self.table(Kind::Table(section), section, value)
+                    .map(|lowered| (name, lowered)),
+            );
+        }
+        Some(named)
+    }
+
+    fn flag_or(
+        &mut self,
+        kind: Kind,
+        section: &'static Section,
+        written: Written<'_, '_>,
+    ) -> Option<Lowered> {
+        match written.get_ref().as_bool() {
+            Some(true) => Some(self.section(section, &DeTable::new(), self.place(written.span()))),
+            Some(false) => None,
+            None => self.table(kind, section, written),
+        }
+    }
+
+    fn wrong<T>(&mut self, kind: Kind, written: Written<'_, '_>) -> Option<T> {
+        let message = format!(
+            "expected {}, found {}",
+            kind.expected(),
+            found(written.get_ref())
+        );
+        self.report(written, message, kind.remedy(written.get_ref()));
+        None
+    }
+
+    fn report(&mut self, written: Written<'_, '_>, message: String, help: Option<String>) {
+        let problem = Problem::new(self.place(written.span()), message);
+        self.problems.push(Problem { help, ..problem });
+    }
+}
+
+/// `"a", "b" or "c"`.
+fn alternatives(words: &[&str]) -> String {
+    let quoted = words
+        .iter()
+        .map(|word| format!(r#""{word}""#))
+        .collect::<Vec<_>>();
+    match quoted.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("{} or {last}", before.join(", ")),
+        Some(_) | None => quoted.concat(),
+    }
+}
+
+fn found(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a decimal number",
+        DeValue::Boolean(true) => "true",
+        DeValue::Boolean(false) => "false",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// A number as it would stand between quotes.
+fn bare(value: &DeValue<'_>) -> Option<String> {
+    value.as_integer().map(ToString::to_string)
+}
+
+fn without_quotes() -> String {
+    "write it without the quotes".to_owned()
+}
+
+/// What the content of a text would be without its quotes.
+fn unquoted<'a>(value: &'a DeValue<'_>) -> Option<DeValue<'a>> {
+    value
+        .as_str()
+        .and_then(|text| DeValue::parse(text).ok())
+        .map(Spanned::into_inner)
+}

@@ -1,0 +1,69 @@
+//! What is wrong with a configuration, collected so that everything is reported at once.
+
+use super::Place;
+
+/// One thing that the user has to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it stands.
+    pub place: Place,
+    /// What is wrong: one phrase, lower case, without a full stop.
+    pub message: String,
+    /// A few words to stand under the place.
+    pub label: Option<String>,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Problem {
+    /// A problem without label and help.
+    pub fn new(place: Place, message: impl Into<String>) -> Self {
+        Self {
+            place,
+            message: message.into(),
+            label: None,
+            help: None,
+        }
+    }
+
+    /// The same with a few words under the place.
+    #[must_use]
+    pub fn label(self, label: impl Into<String>) -> Self {
+        Self {
+            label: Some(label.into()),
+            ..self
+        }
+    }
+
+    /// The same with advice.
+    #[must_use]
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Self {
+            help: Some(help.into()),
+            ..self
+        }
+    }
+}
+
+/// Everything that was found wrong so far.
+#[derive(Debug, Default)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Adds one.
+    pub fn push(&mut self, problem: Problem) {
+        self.0.push(problem);
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All of them, in the order of files and of places in a file.
+    pub fn into_sorted(mut self) -> Vec<Problem> {
+        self.0
+            .sort_by_key(|problem| (problem.place.file, problem.place.span.start));
+        self.0
+    }
+}

@@ -1,0 +1,152 @@
+//! The commented reference of the configuration, written from the descriptor tables.
+//!
+//! It is a valid file. A line that starts with `#` and no space is a setting that is switched off;
+//! `# ` with a space is prose.
+
+use super::{Key, Kind, Section};
+
+/// The whole reference for a file whose top level is `root`.
+pub fn reference(root: &'static Section) -> String {
+    let mut page = Page::default();
+    page.prose(root.doc);
+    page.prose(LEGEND);
+    page.body(
+        root,
+        &Header {
+            path: String::new(),
+            on: true,
+        },
+    );
+    page.text
+}
+
+const LEGEND: &str = "\n`key = value` shows the default. `#key = value`, without a space, is a setting without a \
+    default, or a table that is off until it is written. Every text may contain ${NAME} or \
+    ${NAME:-default} from the environment; $${ is a literal ${.";
+
+/// The widest line of prose, in characters.
+const WIDTH: usize = 90;
+
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+/// Where a section stands in the file.
+struct Header {
+    /// The dotted keys down to it; empty for the root.
+    path: String,
+    /// Whether it is in force, or shown behind `#`.
+    on: bool,
+}
+
+impl Header {
+    fn below(&self, key: &Key) -> Self {
+        let dot = if self.path.is_empty() { "" } else { "." };
+        let name = if matches!(key.kind, Kind::Named(_)) {
+            ".NAME"
+        } else {
+            ""
+        };
+        let optional = matches!(key.kind, Kind::FlagOr(_)) || key.example.is_some();
+        Self {
+            path: format!("{}{dot}{}{name}", self.path, key.name),
+            on: self.on && !optional,
+        }
+    }
+}
+
+impl Page {
+    /// The keys of a section: first those that are one line, as TOML demands, then the nested ones.
+    fn body(&mut self, section: &'static Section, header: &Header) {
+        let with_section = |key: &Key| key.kind.section().filter(|section| !section.doc.is_empty());
+        for key in section
+            .keys
+            .iter()
+            .filter(|key| with_section(key).is_none())
+        {
+            self.setting(key, header.on);
+        }
+        for key in section.keys {
+            if let Some(nested) = with_section(key) {
+                self.nested(key, nested, &header.below(key));
+            }
+        }
+    }
+
+    fn setting(&mut self, key: &Key, on: bool) {
+        self.text.push('\n');
+        self.prose(key.doc);
+        self.prose(&capitalised(&key.kind.expected()));
+        let (on, literal) = match (key.default, key.example) {
+            (Some(default), _) => (on, default.to_owned()),
+            (None, Some(example)) => (false, example.to_owned()),
+            (None, None) => (false, placeholder(key.kind)),
+        };
+        self.line(on, &format!("{} = {literal}", key.name));
+    }
+
+    fn nested(&mut self, key: &Key, section: &'static Section, header: &Header) {
+        self.text.push('\n');
+        self.prose(key.doc);
+        self.prose(section.doc);
+        if matches!(key.kind, Kind::FlagOr(_)) {
+            self.prose(&format!(
+                "`{} = true` is the same with all its defaults.",
+                key.name
+            ));
+        }
+        let path = &header.path;
+        let brackets = if matches!(key.kind, Kind::Tables(_)) {
+            format!("[[{path}]]")
+        } else {
+            format!("[{path}]")
+        };
+        self.line(header.on, &brackets);
+        self.body(section, header);
+    }
+
+    fn line(&mut self, on: bool, line: &str) {
+        self.text.extend([if on { "" } else { "#" }, line, "\n"]);
+    }
+
+    /// Paragraphs as comments, each wrapped by words.
+    fn prose(&mut self, prose: &str) {
+        for paragraph in prose.lines() {
+            let mut line = "#".to_owned();
+            for word in paragraph.split_whitespace() {
+                if line.chars().count() + 1 + word.chars().count() > WIDTH {
+                    self.text.extend([line.as_str(), "\n"]);
+                    line.truncate(1);
+                }
+                line.extend([" ", word]);
+            }
+            self.text.extend([line.as_str(), "\n"]);
+        }
+    }
+}
+
+/// `A duration such as "60s".`
+fn capitalised(phrase: &str) -> String {
+    let mut rest = phrase.chars();
+    let first = rest.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(rest).chain(['.']).collect()
+}
+
+/// Some literal of the kind, where the descriptor shows none.
+fn placeholder(kind: Kind) -> String {
+    let literal = match kind {
+        Kind::Integer { min, .. } => return min.to_string(),
+        Kind::OneOf(words) => return format!("{:?}", words.first().unwrap_or(&"")),
+        Kind::Text => r#""""#,
+        Kind::Flag | Kind::FlagOr(_) => "false",
+        Kind::Size => r#""64KiB""#,
+        Kind::Duration => r#""60s""#,
+        Kind::Texts | Kind::Tables(_) => "[]",
+        Kind::Pairs | Kind::Table(_) | Kind::Named(_) => "{}",
+    };
+    literal.to_owned()
+}
+
+#[cfg(test)]
+mod tests;

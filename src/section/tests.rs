@@ -1,0 +1,361 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+use toml::de::DeTable;
+
+use super::sample::ROOT;
+use super::{Environment, FileId, Key, Kind, Lowered, Place, Problems, Section};
+use crate::value::ByteSize;
+
+fn lower_in(text: &str, environment: &Environment<'_>) -> (Lowered, Problems) {
+    let table = DeTable::parse(text).unwrap();
+    let mut problems = Problems::default();
+    let place = Place {
+        file: FileId(0),
+        span: 0..0,
+    };
+    let lowered = ROOT.lower(table.get_ref(), place, environment, &mut problems);
+    (lowered, problems)
+}
+
+/// A file of the sample in which nothing is wrong; the variable SET is `5s`.
+pub(super) fn lower(text: &str) -> Lowered {
+    let (lowered, problems) = lower_in(text, &|name| (name == "SET").then(|| "5s".to_owned()));
+    assert_eq!(problems.into_sorted(), []);
+    lowered
+}
+
+/// Each problem as `marked text: message (help)`.
+#[track_caller]
+fn check(text: &str, expected: &[&str]) {
+    let (_, problems) = lower_in(text, &|_| None);
+    let shown = problems.into_sorted().into_iter().map(|problem| {
+        let help = problem
+            .help
+            .map(|help| format!(" ({help})"))
+            .unwrap_or_default();
+        format!("{}: {}{help}", &text[problem.place.span], problem.message)
+    });
+    assert_eq!(shown.collect::<Vec<_>>(), expected, "{text}");
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let file = lower(
+        r#"
+        [server]
+        workers = 0x10
+        log = "warn"
+        drain = "${SET}"
+        limits = { body = "64KiB", fields = 7 }
+        [upstream.php]
+        servers = "unix:/run/php.sock"
+        [upstream."a b"]
+        [[site]]
+        root = "/srv"
+        secure = true
+        env = { B = "2", A = "1" }
+        deny = true
+        [[site]]
+        index = ["a", "b"]
+        deny = { status = 404 }
+        "#,
+    );
+    let server = file.table("server");
+    assert_eq!(server.integer("workers"), 16);
+    assert_eq!(server.text("log").unwrap().as_str(), "warn");
+    assert_eq!(server.duration("drain"), Duration::from_secs(5));
+    assert_eq!(server.table("limits").size("body"), ByteSize(65_536));
+    assert_eq!(server.table("limits").integer("fields"), 7);
+    let [(php, first), (spaced, second)] = file.named("upstream") else {
+        panic!("two upstreams")
+    };
+    assert_eq!((php.as_str(), spaced.as_str()), ("php", "a b"));
+    assert_eq!(first.texts("servers")[0].as_str(), "unix:/run/php.sock");
+    assert!(second.texts("servers").is_empty());
+    let [first, second] = file.tables("site") else {
+        panic!("two sites")
+    };
+    assert_eq!(first.text("root").unwrap().as_str(), "/srv");
+    assert!(first.flag("secure") && !second.flag("secure"));
+    let pairs = first.pairs("env");
+    assert_eq!(
+        pairs
+            .iter()
+            .map(|(name, value)| name.clone().value + value)
+            .collect::<Vec<_>>(),
+        ["B2", "A1"]
+    );
+    assert_eq!(first.given_table("deny").unwrap().integer("status"), 403);
+    assert_eq!(second.given_table("deny").unwrap().integer("status"), 404);
+    assert_eq!(second.texts("index").len(), 2);
+}
+
+#[test]
+fn what_is_not_written_has_its_default() {
+    let file = lower("[[site]]\ndeny = false");
+    assert!(file.given_table("server").is_none());
+    assert!(file.named("upstream").is_empty());
+    let server = file.table("server");
+    assert_eq!(server.integer("workers"), 0);
+    assert_eq!(server.text("log").unwrap().as_str(), "info");
+    assert_eq!(server.duration("drain"), Duration::from_secs(25));
+    assert_eq!(server.table("limits").size("body"), ByteSize(32 << 20));
+    assert_eq!(server.table("limits").integer("fields"), 0);
+    let [site] = file.tables("site") else {
+        panic!("one site")
+    };
+    assert_eq!(site.text("root"), None);
+    assert!(site.given_table("deny").is_none() && !site.is_given("deny"));
+    assert_eq!(site.table("deny").integer("status"), 403);
+    assert_eq!(site.texts("index")[1].as_str(), "index.html");
+    assert!(site.pairs("env").is_empty());
+}
+
+#[test]
+fn places_are_those_of_the_file() {
+    let text = "[[site]]\nroot = \"/srv\"\nindex = [\"a\"]\nenv.A = \"1\"";
+    let file = lower(text);
+    let [site] = file.tables("site") else {
+        panic!("one site")
+    };
+    let at = |place: Place| &text[place.span];
+    assert_eq!(at(site.place()), "[[site]]");
+    assert_eq!(at(site.place_of("root")), "\"/srv\"");
+    assert_eq!(at(site.text("root").unwrap().place), "\"/srv\"");
+    assert_eq!(at(site.texts("index")[0].place.clone()), "\"a\"");
+    assert_eq!(at(site.pairs("env")[0].0.place.clone()), "A");
+    assert_eq!(at(site.place_of("secure")), "[[site]]");
+    let given = site.given_keys();
+    assert_eq!(
+        given
+            .iter()
+            .map(|key| (key.value, at(key.place.clone())))
+            .collect::<Vec<_>>(),
+        [("root", "root"), ("index", "index"), ("env", "env"),]
+    );
+}
+
+#[test]
+fn unknown_keys_get_a_suggestion() {
+    check(
+        "[[site]]\nrot = 1",
+        &["rot: unknown key `rot` (did you mean `root`?)"],
+    );
+    check(
+        "Include = 1",
+        &["Include: unknown key `Include` (did you mean `include`?)"],
+    );
+    check(
+        "[server]\nworker = 1\nlgo = 2",
+        &[
+            "worker: unknown key `worker` (did you mean `workers`?)",
+            "lgo: unknown key `lgo` (did you mean `log`?)",
+        ],
+    );
+    check(
+        "[server]\nx = 1",
+        &["x: unknown key `x` (known keys of [server]: `workers`, `log`, `drain`, `limits`)"],
+    );
+    check(
+        "[[site]]\nbrief = { of = 1 }",
+        &["of: unknown key `of` (did you mean `on`?)"],
+    );
+    check(
+        "[[site]]\nbrief = { x1y = 1 }",
+        &["x1y: unknown key `x1y` (known keys of brief: `on`)"],
+    );
+}
+
+#[test]
+fn wrong_types_say_what_was_expected() {
+    check("server = 3", &["3: expected a table, found an integer"]);
+    check(
+        "upstream = []",
+        &["[]: expected a table of tables, each with its name, found a list"],
+    );
+    check(
+        "upstream.php = 1",
+        &["1: expected a table, found an integer"],
+    );
+    check(
+        "[site]",
+        &["[site]: expected a list of tables, found a table (write `[[site]]`)"],
+    );
+    check("site = [1]", &["1: expected a table, found an integer"]);
+    check(
+        "[server]\ndrain = 60",
+        &[r#"60: expected a duration such as "60s", found an integer (write "60s")"#],
+    );
+    check(
+        "[server]\nlog = 1.5",
+        &[r#"1.5: expected "error", "warn" or "info", found a decimal number"#],
+    );
+    check(
+        "[server]\nworkers = \"4\"",
+        &["\"4\": expected an integer from 0 to 1024, found a text (write it without the quotes)"],
+    );
+    check(
+        "[server.limits]\nbody = 1024",
+        &[
+            r#"1024: expected a size such as "64KiB", found an integer (write "1024B", or with another unit such as "64KiB")"#,
+        ],
+    );
+    check(
+        "[[site]]\nroot = 8\nindex = [\"a\", 1979-05-27]\nsecure = \"true\"\nenv = { A = true }\ndeny = []",
+        &[
+            r#"8: expected a text, found an integer (write "8")"#,
+            "1979-05-27: expected a text, found a date or time",
+            "\"true\": expected true or false, found a text (write it without the quotes)",
+            "true: expected a text, found true",
+            "[]: expected true, false or a table, found a list",
+        ],
+    );
+}
+
+#[test]
+fn wrong_values_say_what_would_be_right() {
+    check(
+        "[server]\nworkers = -1",
+        &["-1: expected an integer from 0 to 1024, found -1"],
+    );
+    check(
+        "[server]\nworkers = 99999999999999999999",
+        &["99999999999999999999: expected an integer from 0 to 1024, found 99999999999999999999"],
+    );
+    check(
+        "[server.limits]\nfields = 0",
+        &["0: expected an integer of at least 1, found 0"],
+    );
+    check(
+        "[server]\nlog = \"inof\"",
+        &[r#""inof": expected "error", "warn" or "info", found "inof" (did you mean "info"?)"#],
+    );
+    check(
+        "[server]\ndrain = \"60\"",
+        &[
+            r#""60": `60` is not a duration: write a number and a unit, such as "20ms", "60s", "5m" or "1h""#,
+        ],
+    );
+}
+
+#[test]
+fn unset_variables_are_named() {
+    let help = |name| {
+        format!("set it, write `${{{name}:-default}}`, or `$${{{name}}}` for the text itself")
+    };
+    let a = format!(
+        "\"${{A}}${{B}}\": the environment variable A is not set ({})",
+        help("A")
+    );
+    let b = format!(
+        "\"${{A}}${{B}}\": the environment variable B is not set ({})",
+        help("B")
+    );
+    check(
+        "[[site]]\nroot = \"${A}${B}\"\nindex = [\"${C:-c}\"]",
+        &[&a, &b],
+    );
+}
+
+#[test]
+fn sections_are_the_same_when_they_mean_the_same() {
+    let first = |text: &str| lower(text).named("upstream")[0].1.clone();
+    let plain = first("[upstream.a]\nservers = [\"x\"]");
+    assert!(plain.same_as(&first(
+        "# moved\n[upstream.b]\nkeep = \"20ms\"\nservers = \"x\""
+    )));
+    assert!(!plain.same_as(&first("[upstream.a]\nservers = [\"y\"]")));
+    assert!(!plain.same_as(&first("[upstream.a]\nservers = [\"x\"]\nkeep = \"1s\"")));
+    let timed = first("[upstream.a]\ntimeouts = { connect = \"2s\" }");
+    assert!(timed.same_as(&first(
+        "[upstream.a]\n[upstream.a.timeouts]\nconnect = \"2000ms\""
+    )));
+    assert!(!timed.same_as(&first("[upstream.a]\ntimeouts = {}")));
+    assert!(!plain.same_as(&lower("")));
+}
+
+#[test]
+#[should_panic(expected = "`log` of [server] is missing or of another kind")]
+fn the_wrong_getter_is_found_in_debug_builds() {
+    lower("").table("server").flag("log");
+}
+
+#[test]
+fn literals_of_a_descriptor_are_read_like_values() {
+    let mut problems = Problems::default();
+    for literal in ["8 8", "\"8\"", "\"9s\""] {
+        let key = Key::new("k", Kind::Duration, "").default(literal);
+        let _ = key.literal(literal, &Place::default(), &mut problems);
+    }
+    assert_eq!(problems.into_sorted().len(), 2);
+}
+
+/// Texts that are mostly TOML with the words of the sample.
+fn toml_like() -> impl Strategy<Value = String> {
+    let word = prop::sample::select(vec![
+        "server",
+        "site",
+        "upstream",
+        "php",
+        "limits",
+        "workers",
+        "log",
+        "drain",
+        "body",
+        "deny",
+        "env",
+        "index",
+        "[",
+        "]",
+        "[[",
+        "]]",
+        "{",
+        "}",
+        "=",
+        " = ",
+        ".",
+        ",",
+        "\n",
+        "\n",
+        "\"",
+        "'",
+        "\"${A}\"",
+        "\"60s\"",
+        "60",
+        "true",
+        "false",
+        "1.5",
+        "1979-05-27",
+        "#",
+        "é",
+        "\"\"\"",
+        "\t",
+        "\r\n",
+        "\\u00e9",
+    ]);
+    prop_oneof![
+        prop::collection::vec(word, 0..30).prop_map(|words| words.concat()),
+        any::<String>(),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_lower_panic(text in toml_like()) {
+        let (table, _) = DeTable::parse_recoverable(&text);
+        let mut problems = Problems::default();
+        let lowered = ROOT.lower(table.get_ref(), Place::default(), &|_| None, &mut problems);
+        prop_assert!(lowered.same_as(&lowered.clone()));
+        for problem in problems.into_sorted() {
+            prop_assert!(text.get(problem.place.span).is_some());
+        }
+    }
+}
+
+/// Descriptions are constants: this compiles or it does not.
+const _: Section = Section {
+    title: "",
+    doc: "",
+    keys: &[Key::new("a", Kind::Flag, "").example("true")],
+};

@@ -1,0 +1,99 @@
+//! One client connection: which protocol it speaks, hyper in it, and its end.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use super::io::{ConnectionIo, Patience};
+use super::service::{self, Connection};
+use super::sniff::{Sniffed, sniff};
+use crate::limits::Limits;
+use crate::message::Wire;
+use crate::stream::Stream;
+
+/// HTTP/2 requests at once on a connection: nginx's default.
+const STREAMS: u32 = 128;
+
+/// HTTP/2 flow control: what a client may send ahead for one stream, and for all of them.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// Serves until the client or `stop` ends it; requests in flight are finished.
+pub(super) async fn serve(mut stream: Stream, wire: Arc<Wire>, shared: Arc<Shared>, stop: CancellationToken) {
+    let limits = shared.live.load().server.limits;
+    let sniffed = tokio::select! {
+        sniffed = sniff(&mut stream, limits.header) => sniffed,
+        () = stop.cancelled() => return,
+    };
+    let connection = Arc::new(Connection::new(shared, wire));
+    match sniffed {
+        Ok(Sniffed::Http1(read)) if read.is_empty() => {}
+        Ok(Sniffed::Http1(read)) => serve_http1(stream, read, connection, limits, stop).await,
+        Ok(Sniffed::Http2(read)) => serve_http2(stream, read, connection, limits, stop).await,
+        Err(error) => tracing::debug!(%error, "a connection without a request"),
+    }
+}
+
+async fn serve_http1(stream: Stream, read: Bytes, connection: Arc<Connection>, limits: Limits, stop: CancellationToken) {
+    let patience = Patience { header: Some(limits.header), keep_alive: limits.keep_alive };
+    let io = ConnectionIo::new(stream, read, Arc::clone(connection.watch()), patience);
+    let service = service_fn(move |request| service::respond(Arc::clone(&connection), request));
+    let mut builder = http1::Builder::new();
+    // Our own deadline stands in the connection's IO; hyper's has a timer for each request.
+    builder.timer(TokioTimer::new()).header_read_timeout(None).max_headers(limits.fields).max_buf_size(limits.head);
+    let mut served = pin!(builder.serve_connection(io, service));
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            result = served.as_mut() => return log_end(result),
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                served.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+async fn serve_http2(stream: Stream, read: Bytes, connection: Arc<Connection>, limits: Limits, stop: CancellationToken) {
+    let patience = Patience { header: None, keep_alive: limits.keep_alive };
+    let io = ConnectionIo::new(stream, read, Arc::clone(connection.watch()), patience);
+    let service = service_fn(move |request| service::respond(Arc::clone(&connection), request));
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX));
+    let mut served = pin!(builder.serve_connection(io, service));
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            result = served.as_mut() => return log_end(result),
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                served.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// What hyper refused or what the client broke off; each request has its own line elsewhere.
+fn log_end(result: hyper::Result<()>) {
+    if let Err(error) = result {
+        tracing::debug!(error = %chain(&error), "a connection ended");
+    }
+}
+
+fn chain(error: &hyper::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

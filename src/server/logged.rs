@@ -1,0 +1,150 @@
+//! A response's body on its way out, and the log line that is written when it has ended, however
+//! it ends: the line knows what was really sent.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Response, header};
+use http_body::{Frame, SizeHint};
+use tokio::time::Instant;
+
+use super::watch::InFlight;
+use crate::access_log::{AccessLog, Record};
+use crate::cgi::meta_variables::protocol;
+use crate::handler::{Body, Cut};
+use crate::message::{RequestId, Wire};
+
+/// nginx's status for a client that left before its answer was whole.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// A log line in the making; written when dropped.
+#[derive(Debug)]
+pub(super) struct Entry {
+    log: AccessLog,
+    record: Box<Record>,
+    begun: Instant,
+    /// The answer's last byte was handed to hyper.
+    complete: bool,
+}
+
+impl Entry {
+    pub(super) fn new(log: &AccessLog, parts: &Parts, wire: &Wire, id: RequestId) -> Self {
+        let text = |name: HeaderName| parts.headers.get(name).map(|value| value.as_bytes().to_vec());
+        let record = Record {
+            time: SystemTime::now(),
+            client: wire.remote_addr.clone(),
+            method: parts.method.to_string(),
+            uri: parts.uri.path_and_query().map_or_else(|| parts.uri.to_string(), ToString::to_string),
+            protocol: protocol(parts.version),
+            status: CLIENT_CLOSED_REQUEST,
+            bytes: 0,
+            referer: text(header::REFERER),
+            user_agent: text(header::USER_AGENT),
+            host: host(&parts.headers, parts),
+            request_id: id.to_string(),
+            site: None,
+            handler: "none",
+            upstream: None,
+            cause: None,
+            complete: false,
+            duration: std::time::Duration::ZERO,
+            queue: None,
+            connect: None,
+            first_byte: None,
+        };
+        Self { log: log.clone(), record: Box::new(record), begun: Instant::now(), complete: false }
+    }
+
+    pub(super) fn set_site(&mut self, site: &Arc<str>) {
+        self.record.site = Some(site.to_string());
+    }
+
+    pub(super) fn set_handler(&mut self, handler: &'static str) {
+        self.record.handler = handler;
+    }
+
+    pub(super) fn set_cause(&mut self, cause: &'static str) {
+        self.record.cause = Some(cause);
+    }
+
+    pub(super) fn uri(&self) -> &str {
+        &self.record.uri
+    }
+
+    fn answered(&mut self, response: &Response<Body>) {
+        let trace = &response.body().trace;
+        self.record.status = response.status().as_u16();
+        self.record.upstream = trace.upstream.as_deref().map(str::to_owned);
+        self.record.queue = trace.queue;
+        self.record.connect = trace.connect;
+        self.record.first_byte = trace.first_byte;
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.record.duration = self.begun.elapsed();
+        self.record.complete = self.complete;
+        if !self.complete && self.record.cause.is_none() {
+            self.record.cause = Some("CLIENT_CLOSED");
+        }
+        self.log.log(&self.record);
+    }
+}
+
+fn host(fields: &HeaderMap, parts: &Parts) -> String {
+    match (parts.uri.authority(), fields.get(header::HOST)) {
+        (Some(authority), _) => authority.to_string(),
+        (None, Some(value)) => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+        (None, None) => String::new(),
+    }
+}
+
+/// A body that counts what it gives and writes its entry in the end.
+#[derive(Debug)]
+pub(super) struct Logged {
+    body: Body,
+    entry: Entry,
+    _in_flight: InFlight,
+}
+
+impl Logged {
+    pub(super) fn wrap(response: Response<Body>, mut entry: Entry, in_flight: InFlight) -> Response<Self> {
+        entry.answered(&response);
+        // hyper does not poll what it knows to be empty.
+        entry.complete = http_body::Body::is_end_stream(response.body());
+        response.map(|body| Self { body, entry, _in_flight: in_flight })
+    }
+}
+
+impl http_body::Body for Logged {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.entry.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                this.entry.complete = this.body.is_end_stream();
+            }
+            Poll::Ready(Some(Err(cut))) => this.entry.record.cause = Some(cut.0),
+            Poll::Ready(None) => this.entry.complete = true,
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,153 @@
+//! One request: its site, the rules, the handler, and what becomes of failures. The table of
+//! contents of everything that happens between hyper's request and hyper's response.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode, Version, header};
+use hyper::body::Incoming;
+
+use super::Shared;
+use super::logged::{Entry, Logged};
+use super::watch::Watch;
+use crate::config::Site;
+use crate::failure::Failure;
+use crate::handler::{Body, Outcome};
+use crate::message::request::Origin;
+use crate::message::{Host, Request, RequestId, Upload, Wire};
+
+/// Design §3: how often a request may start again.
+const MAX_ROUNDS: usize = 10;
+
+/// What the requests of one connection share.
+#[derive(Debug)]
+pub(super) struct Connection {
+    shared: Arc<Shared>,
+    wire: Arc<Wire>,
+    watch: Arc<Watch>,
+}
+
+impl Connection {
+    pub(super) fn new(shared: Arc<Shared>, wire: Arc<Wire>) -> Self {
+        Self { shared, wire, watch: Arc::default() }
+    }
+
+    pub(super) fn watch(&self) -> &Arc<Watch> {
+        &self.watch
+    }
+}
+
+/// Answers one request; every way to fail is an answer too.
+pub(super) async fn respond(connection: Arc<Connection>, request: http::Request<Incoming>) -> Result<Response<Logged>, Infallible> {
+    let in_flight = connection.watch.begin();
+    let id = connection.shared.next_id();
+    let (parts, body) = request.into_parts();
+    let version = parts.version;
+    let mut entry = Entry::new(&connection.shared.access_log, &parts, &connection.wire, id);
+    let response = match answer(&connection, parts, body, id, &mut entry).await {
+        Ok(response) => response,
+        Err(failure) => rescue(&failure, id, &mut entry),
+    };
+    Ok(Logged::wrap(finish(response, version), entry, in_flight))
+}
+
+async fn answer(connection: &Connection, parts: Parts, body: Incoming, id: RequestId, entry: &mut Entry) -> Result<Response<Body>, Failure> {
+    let upload = Upload::new(body);
+    let (host, site) = match admit(connection, &parts) {
+        Ok(admitted) => admitted,
+        Err(failure) => {
+            upload.linger();
+            return Err(failure);
+        }
+    };
+    entry.set_site(&site.name);
+    if parts.method == Method::OPTIONS && parts.uri.path() == "*" {
+        return Ok(options_of_the_server());
+    }
+    let origin = Origin { host, wire: Arc::clone(&connection.wire), id };
+    let request = Request::parse(parts, upload, origin, site.encoded_slash)?;
+    rounds(&site, request, connection, entry).await
+}
+
+/// What is checked before anything looks at the path.
+fn admit(connection: &Connection, parts: &Parts) -> Result<(Host, Arc<Site>), Failure> {
+    if matches!(parts.method, Method::CONNECT | Method::TRACE) {
+        return Err(Failure::NotSupported(parts.method.clone()));
+    }
+    // RFC 9110 §10.1.1: hyper sends the 100 when the content is first read.
+    let expectation = parts.headers.get(header::EXPECT);
+    if expectation.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        return Err(Failure::Expectation);
+    }
+    let host = Host::of(parts)?;
+    let site = Arc::clone(connection.shared.live.load().site(&host));
+    Ok((host, site))
+}
+
+async fn rounds(site: &Site, mut request: Request, connection: &Connection, entry: &mut Entry) -> Result<Response<Body>, Failure> {
+    for _ in 0..MAX_ROUNDS {
+        request = match round(site, request, connection, entry).await? {
+            Outcome::Answered(response) => return Ok(response),
+            Outcome::Again(request) => request,
+            Outcome::Declined(request) => {
+                request.upload.linger();
+                return Err(Failure::NotFound);
+            }
+        };
+    }
+    Err(Failure::TooManyRounds(MAX_ROUNDS))
+}
+
+async fn round(site: &Site, mut request: Request, connection: &Connection, entry: &mut Entry) -> Result<Outcome, Failure> {
+    for rule in &site.rules {
+        let Some(captures) = rule.matches(&request) else { continue };
+        entry.set_handler(rule.then.name());
+        let plan = rule.then.decide(&request, &captures, &connection.shared.disk);
+        match plan.perform(request).await? {
+            Outcome::Declined(returned) => request = returned,
+            settled => return Ok(settled),
+        }
+    }
+    Ok(Outcome::Declined(request))
+}
+
+/// RFC 9110 §9.3.7: `OPTIONS *` asks about the server, not about any site.
+fn options_of_the_server() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    response
+}
+
+/// A failure as an answer: small, plain, without a version; a server's fault with its cause code
+/// and the request's name, by which the log has the rest.
+fn rescue(failure: &Failure, id: RequestId, entry: &mut Entry) -> Response<Body> {
+    let (status, cause) = (failure.status(), failure.code());
+    entry.set_cause(cause);
+    match failure.level() {
+        tracing::Level::ERROR => tracing::error!(request_id = %id, cause, uri = entry.uri(), "{failure}"),
+        _ => tracing::debug!(request_id = %id, cause, uri = entry.uri(), "{failure}"),
+    }
+    let text = if status.is_server_error() { format!("{status}\n{cause}\nrequest {id}\n") } else { format!("{status}\n") };
+    let mut response = Response::new(Body::bytes(text));
+    *response.status_mut() = status;
+    let fields = response.headers_mut();
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    if let Some(seconds) = failure.retry_after() {
+        fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Failure::Method(allowed) = failure {
+        fields.insert(header::ALLOW, HeaderValue::from_static(allowed));
+    }
+    response
+}
+
+/// What is true of every answer.
+fn finish(mut response: Response<Body>, version: Version) -> Response<Body> {
+    // RFC 9113 §8.2.2: HTTP/2 has no connection fields; and framing is hyper's in both.
+    if version == Version::HTTP_2 {
+        crate::message::hop_by_hop::strip(response.headers_mut());
+    }
+    response
+}

@@ -1,0 +1,38 @@
+//! The end: stop accepting, let finish what is in flight, within a deadline.
+
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{Event, Shared, Signals};
+
+/// How long the last access log lines may take to be written.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// Drains as `server.drain_delay` and `server.drain` say; a second signal ends at once.
+pub(super) async fn drain(shared: &Shared, stop: &CancellationToken, signals: &mut Signals) {
+    let (delay, limit) = {
+        let snapshot = shared.live.load();
+        (snapshot.server.drain_delay, snapshot.server.drain)
+    };
+    tracing::info!(?delay, ?limit, "stopping: requests in flight are finished first");
+    let drained = async {
+        sleep(delay).await;
+        stop.cancel();
+        shared.tasks.close();
+        timeout(limit, shared.tasks.wait()).await.is_ok()
+    };
+    tokio::select! {
+        whole = drained => match whole {
+            true => tracing::info!("stopped"),
+            false => tracing::warn!(left = shared.tasks.len(), "stopped: server.drain passed with connections still in use"),
+        },
+        () = second(signals) => tracing::warn!("stopped at once by a second signal"),
+    }
+    shared.access_log.close(FLUSH);
+}
+
+async fn second(signals: &mut Signals) {
+    while signals.next().await != Event::Stop {}
+}

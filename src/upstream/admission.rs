@@ -1,0 +1,319 @@
+//! Admission by acknowledgement (design §4) as a pure state machine: who may use which connection
+//! to one server, and who waits. Events go in, decisions come out; time is an argument, and
+//! connections `C` and waiting requests `W` are opaque values that are only moved.
+//!
+//! ```text
+//!                arrive ──────────────► Take an idle connection
+//!                   │  nobody waits ──► Open a new one (probe and request in one write)
+//!                   ▼  else
+//!        queue (FIFO) ◄── retry, at the head
+//!                   │
+//!   scout: connect, probe ── acknowledged ──┐
+//!   finished, within its turn ──────────────┴─► Grant to the head of the queue
+//!                                               nobody waits: idle for a moment, or close
+//! ```
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A connection opened by a request itself is a sign of saturation when it waits longer for its
+/// acknowledgement than this; others then wait in our queue and not in the server's backlog.
+const PROMPT: Duration = Duration::from_millis(5);
+
+/// A server that took longer to acknowledge is contended: nothing idles there (php-fpm-facts §8).
+const QUICK: Duration = Duration::from_millis(2);
+
+/// What bounds the use of one server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Connections at once.
+    pub capacity: Option<usize>,
+    /// Requests that wait at once.
+    pub queue_length: usize,
+    /// Connections at once that wait for an acknowledgement.
+    pub scouts: usize,
+    /// How long a connection may be handed on since its acknowledgement.
+    pub turn: Duration,
+    /// How long a connection may idle.
+    pub keep: Duration,
+}
+
+/// What a server does with a probe; see [`super::scout`] for how it is found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Not tried yet.
+    Unknown,
+    /// Answers and serves on.
+    Kept,
+    /// Answers and hangs up (PHP before the fix of bug 76922).
+    Closes,
+    /// Has not answered; `true` once it served a request without having answered.
+    Silent(bool),
+}
+
+impl Class {
+    /// Whether an acknowledgement can be waited for.
+    fn acknowledges(self) -> bool {
+        matches!(self, Self::Unknown | Self::Kept)
+    }
+}
+
+/// A connection's place in the account; exactly one exists for each open connection, and it must
+/// come back through [`Admission::closed`] or [`Admission::finished`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Slot {
+    id: u64,
+    opened: Instant,
+    acknowledged: Option<Instant>,
+}
+
+impl Slot {
+    /// Whether a worker is known to be on the connection.
+    pub fn is_acknowledged(&self) -> bool {
+        self.acknowledged.is_some()
+    }
+}
+
+/// A place in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(u64);
+
+/// What becomes of a request that arrives.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Arrival<C> {
+    /// Use this idle connection.
+    Take(C, Slot),
+    /// Open a connection.
+    Open(Slot),
+    /// Wait.
+    Wait(Ticket),
+    /// The queue is full.
+    Full,
+}
+
+/// What becomes of a connection that is free.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Placed<C, W> {
+    /// It serves this request next.
+    Grant(W, C, Slot),
+    /// It idles.
+    Idle,
+    /// It must be closed.
+    Close(C),
+}
+
+/// The account of one server.
+#[derive(Debug)]
+pub struct Admission<C, W> {
+    settings: Settings,
+    class: Class,
+    queue: VecDeque<Option<W>>,
+    /// The ticket of the queue's front.
+    front: u64,
+    waiting: usize,
+    idle: Vec<(C, Slot, Instant)>,
+    open: usize,
+    unacknowledged: Vec<(u64, Instant)>,
+    last_acknowledgement: Duration,
+    next_id: u64,
+}
+
+impl<C, W> Admission<C, W> {
+    /// An account without connections.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            class: Class::Unknown,
+            queue: VecDeque::new(),
+            // Far from both ends: retries are put in front.
+            front: u64::MAX / 2,
+            waiting: 0,
+            idle: Vec::new(),
+            open: 0,
+            unacknowledged: Vec::new(),
+            last_acknowledgement: Duration::ZERO,
+            next_id: 0,
+        }
+    }
+
+    /// A request wants a connection. `waiter` is asked for only when it has to wait.
+    pub fn arrive(&mut self, now: Instant, waiter: impl FnOnce() -> W) -> Arrival<C> {
+        if self.waiting == 0 {
+            if let Some((connection, slot, _)) = self.idle.pop() {
+                return Arrival::Take(connection, slot);
+            }
+            if self.may_open(now) {
+                return Arrival::Open(self.open(now));
+            }
+        }
+        // Places that were left count too until the head passes them, so that their number is
+        // bounded whatever the clients do.
+        if self.waiting >= self.settings.queue_length || self.queue.len() >= self.settings.queue_length.saturating_mul(4) {
+            return Arrival::Full;
+        }
+        self.queue.push_back(Some(waiter()));
+        self.waiting += 1;
+        Arrival::Wait(Ticket(self.front + self.queue.len() as u64 - 1))
+    }
+
+    /// A request that was not executed waits again, before all others (design §4.8).
+    pub fn retry(&mut self, waiter: W) -> Ticket {
+        self.front -= 1;
+        self.queue.push_front(Some(waiter));
+        self.waiting += 1;
+        Ticket(self.front)
+    }
+
+    /// A request leaves the queue; `None` when it was granted a connection before.
+    pub fn leave(&mut self, ticket: Ticket) -> Option<W> {
+        let index = usize::try_from(ticket.0.checked_sub(self.front)?).ok()?;
+        let waiter = self.queue.get_mut(index)?.take()?;
+        self.waiting -= 1;
+        self.trim();
+        Some(waiter)
+    }
+
+    /// Whether a further connection should be opened to find a worker for the queue.
+    pub fn scout(&mut self, now: Instant) -> Option<Slot> {
+        let wanted = self.waiting.min(self.scout_limit());
+        let needed = self.class.acknowledges() && self.unacknowledged.len() < wanted && self.has_room();
+        needed.then(|| self.open(now))
+    }
+
+    /// The server answered the probe on this connection, `took` after it was sent.
+    pub fn acknowledged(&mut self, slot: &mut Slot, now: Instant, took: Duration) {
+        self.unacknowledged.retain(|(id, _)| *id != slot.id);
+        slot.acknowledged = Some(now);
+        self.last_acknowledgement = took;
+    }
+
+    /// A connection is ready for a request: a scout's, or one whose request ended cleanly.
+    pub fn finished(&mut self, connection: C, slot: Slot, now: Instant) -> Placed<C, W> {
+        if self.turn_is_over(&slot, now) {
+            self.closed(&slot);
+            return Placed::Close(connection);
+        }
+        if let Some(waiter) = self.pop() {
+            return Placed::Grant(waiter, connection, slot);
+        }
+        if self.may_idle() {
+            self.idle.push((connection, slot, now));
+            return Placed::Idle;
+        }
+        self.closed(&slot);
+        Placed::Close(connection)
+    }
+
+    /// A connection is no more, or could not be opened.
+    pub fn closed(&mut self, slot: &Slot) {
+        self.unacknowledged.retain(|(id, _)| *id != slot.id);
+        self.open -= 1;
+    }
+
+    /// A waiting request that may open a connection itself: where nothing acknowledges, room is
+    /// all that is waited for.
+    pub fn admit(&mut self, now: Instant) -> Option<(W, Slot)> {
+        if self.class.acknowledges() || !self.has_room() {
+            return None;
+        }
+        let waiter = self.pop()?;
+        Some((waiter, self.open(now)))
+    }
+
+    /// Takes out the connections that have idled too long.
+    pub fn expire(&mut self, now: Instant) -> Vec<C> {
+        let keep = self.settings.keep;
+        let (expired, kept) = std::mem::take(&mut self.idle).into_iter().partition::<Vec<_>, _>(|(_, _, since)| now.duration_since(*since) >= keep);
+        self.idle = kept;
+        let closed = expired.into_iter().map(|(connection, slot, _)| {
+            self.closed(&slot);
+            connection
+        });
+        closed.collect()
+    }
+
+    /// What the server was found to do with a probe.
+    pub fn classify(&mut self, class: Class) {
+        self.class = class;
+    }
+
+    /// What is known of the server.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// Requests that wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Connections that serve or are being opened.
+    pub fn busy(&self) -> usize {
+        self.open - self.idle.len()
+    }
+
+    /// Connections that idle.
+    pub fn idle(&self) -> usize {
+        self.idle.len()
+    }
+
+    fn open(&mut self, now: Instant) -> Slot {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.open += 1;
+        if self.class.acknowledges() {
+            self.unacknowledged.push((id, now));
+        }
+        Slot { id, opened: now, acknowledged: None }
+    }
+
+    fn may_open(&self, now: Instant) -> bool {
+        let prompt = self.unacknowledged.iter().all(|(_, since)| now.duration_since(*since) < PROMPT);
+        let free = !self.class.acknowledges() || (self.unacknowledged.len() < self.scout_limit() && prompt);
+        free && self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
+        self.settings.capacity.is_none_or(|capacity| self.open < capacity)
+    }
+
+    /// One connection finds out what an unknown server does.
+    fn scout_limit(&self) -> usize {
+        if self.class == Class::Unknown { 1 } else { self.settings.scouts }
+    }
+
+    /// Design §4.5: always, whether or not anyone is known to wait; the server's own accept queue
+    /// then shares its workers among all of its clients. Where nothing acknowledges, only an
+    /// explicit capacity allows reuse.
+    fn turn_is_over(&self, slot: &Slot, now: Instant) -> bool {
+        match slot.acknowledged {
+            Some(since) => now.duration_since(since) >= self.settings.turn,
+            None => self.settings.capacity.is_none(),
+        }
+    }
+
+    fn may_idle(&self) -> bool {
+        let quick = !self.class.acknowledges() || self.last_acknowledgement < QUICK;
+        quick && !self.settings.keep.is_zero()
+    }
+
+    fn pop(&mut self) -> Option<W> {
+        self.trim();
+        let waiter = self.queue.pop_front()??;
+        self.front += 1;
+        self.waiting -= 1;
+        Some(waiter)
+    }
+
+    fn trim(&mut self) {
+        while matches!(self.queue.front(), Some(None)) {
+            self.queue.pop_front();
+            self.front += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,355 @@
+//! A connection on loan to one request. Dropped, it is closed; given back, it serves the next.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use super::admission::{Class, Slot, Ticket};
+use super::member::{Admitted, Member};
+use super::pool::Pooled;
+use super::scout;
+use crate::fastcgi::Link;
+use crate::stream::Stream;
+
+/// A connection, or the right to open one, and its place in the member's account.
+#[derive(Debug)]
+pub struct Lease {
+    member: Arc<Member>,
+    slot: Option<Slot>,
+    connection: Option<Pooled>,
+    /// When a probe was put in front of the request, until it is answered.
+    probed: Option<Instant>,
+    fresh: bool,
+    /// How the time until now was spent.
+    pub waits: Waits,
+}
+
+/// How long a request waited before its worker had it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Waits {
+    /// In our queue.
+    pub queue: Duration,
+    /// Connecting.
+    pub connect: Duration,
+}
+
+/// How a request goes onto a leased connection (design §4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A worker is known to be there, or nothing ever acknowledges: no probe.
+    Plain,
+    /// The probe goes in front, in the same write; its answer is certain to come first.
+    Probe,
+    /// The probe goes in front, but the server may never answer it.
+    Try,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaseError {
+    /// `queue_length` requests wait already.
+    #[error("the queue is full")]
+    QueueFull,
+    /// `timeouts.queue` passed.
+    #[error("no worker within {} ms", .0.as_millis())]
+    QueueTimeout(Duration),
+    /// The server cannot be connected to.
+    #[error("{address}: {error}")]
+    Down {
+        /// The server.
+        address: String,
+        /// What connecting said the last time.
+        error: Arc<io::Error>,
+    },
+    /// The socket exists and we may not connect to it.
+    #[error("{address}: {error}")]
+    Denied {
+        /// The server.
+        address: String,
+        /// What connecting said.
+        error: Arc<io::Error>,
+    },
+}
+
+/// Until when a connection is of use, and how long that was from the start.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    /// When the request began to want a connection.
+    pub since: Instant,
+    /// `timeouts.queue`; zero is no limit.
+    pub limit: Duration,
+}
+
+impl Deadline {
+    /// A day stands for no limit.
+    fn at(self) -> Instant {
+        self.since + if self.limit.is_zero() { Duration::from_secs(86_400) } else { self.limit }
+    }
+}
+
+impl Member {
+    /// A connection for a request that arrives: an idle one, a new one, or after a wait in the
+    /// queue.
+    pub async fn lease(self: &Arc<Self>, deadline: Deadline) -> Result<Lease, LeaseError> {
+        loop {
+            match self.arrive() {
+                Admitted::Idle(lease) if lease.is_quiet() => return Ok(lease),
+                // Closed or spoken to while it idled: closed by the drop, and the next is tried.
+                Admitted::Idle(_) => {}
+                Admitted::Open(lease) => return lease.open(deadline).await,
+                Admitted::Wait(ticket, receiver) => return self.wait(Waiting::new(self, ticket, receiver), deadline).await,
+                Admitted::Full => return Err(LeaseError::QueueFull),
+            }
+        }
+    }
+
+    /// A connection for a request that was not executed: it waits before all others.
+    pub async fn lease_again(self: &Arc<Self>, deadline: Deadline) -> Result<Lease, LeaseError> {
+        let (ticket, receiver) = self.retry();
+        self.wait(Waiting::new(self, ticket, receiver), deadline).await
+    }
+
+    async fn wait(self: &Arc<Self>, mut waiting: Waiting, deadline: Deadline) -> Result<Lease, LeaseError> {
+        loop {
+            let Ok(Ok(lease)) = timeout_at(deadline.at(), &mut waiting.receiver).await else {
+                return Err(self.waited_in_vain(deadline));
+            };
+            waiting.ticket = None;
+            if !lease.is_open() {
+                return lease.open(deadline).await;
+            }
+            if lease.is_quiet() {
+                return Ok(lease.after_waiting(deadline));
+            }
+            drop(lease);
+            let (ticket, receiver) = self.retry();
+            waiting = Waiting::new(self, ticket, receiver);
+        }
+    }
+
+    fn waited_in_vain(&self, deadline: Deadline) -> LeaseError {
+        match self.trouble() {
+            Some(error) => connect_error(self, error),
+            None => LeaseError::QueueTimeout(deadline.limit),
+        }
+    }
+}
+
+fn connect_error(member: &Member, error: Arc<io::Error>) -> LeaseError {
+    let address = member.address().to_string();
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => LeaseError::Denied { address, error },
+        _ => LeaseError::Down { address, error },
+    }
+}
+
+/// A place in the queue; left when dropped, which happens the moment the client goes. A lease
+/// that was granted meanwhile drops with the receiver and goes to the next.
+struct Waiting {
+    member: Arc<Member>,
+    ticket: Option<Ticket>,
+    receiver: oneshot::Receiver<Lease>,
+}
+
+impl Waiting {
+    fn new(member: &Arc<Member>, ticket: Ticket, receiver: oneshot::Receiver<Lease>) -> Self {
+        Self { member: Arc::clone(member), ticket: Some(ticket), receiver }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket else { return };
+        self.member.leave(ticket);
+        self.receiver.close();
+        // Granted in the same moment: an open connection is passed on, not wasted.
+        if let Ok(lease) = self.receiver.try_recv() {
+            lease.pass_on();
+        }
+    }
+}
+
+impl Lease {
+    pub(super) fn held(member: &Arc<Member>, connection: Pooled, slot: Slot) -> Self {
+        let mut lease = Self::opening(member, slot);
+        lease.connection = Some(connection);
+        lease.fresh = false;
+        lease
+    }
+
+    pub(super) fn opening(member: &Arc<Member>, slot: Slot) -> Self {
+        Self { member: Arc::clone(member), slot: Some(slot), connection: None, probed: None, fresh: true, waits: Waits::default() }
+    }
+
+    /// Connects, again and again until the deadline while the server is not there.
+    async fn open(mut self, deadline: Deadline) -> Result<Self, LeaseError> {
+        let begun = Instant::now();
+        loop {
+            let connected = self.member.connect(|| Some(deadline.at())).await;
+            self.connection = Some(connected.map_err(|error| connect_error(&self.member, error))?);
+            if self.member.class() == Class::Unknown {
+                scout::classify(&mut self).await;
+            }
+            if self.is_open() {
+                break;
+            }
+            if self.member.class() == Class::Unknown {
+                scout::pause().await;
+            }
+            if Instant::now() >= deadline.at() {
+                return Err(LeaseError::QueueTimeout(deadline.limit));
+            }
+        }
+        self.waits = Waits { queue: begun.duration_since(deadline.since), connect: begun.elapsed() };
+        Ok(self)
+    }
+
+    fn after_waiting(mut self, deadline: Deadline) -> Self {
+        self.waits.queue = deadline.since.elapsed();
+        self
+    }
+
+    /// How the request must go onto this connection; `unsafe_method`: it must not run twice.
+    pub fn entry(&mut self, unsafe_method: bool) -> Entry {
+        let known = self.slot.as_ref().is_some_and(Slot::is_acknowledged);
+        let entry = match self.member.class() {
+            Class::Closes | Class::Silent(true) => Entry::Plain,
+            Class::Silent(false) => Entry::Try,
+            // A worker may leave between two requests: only an answered probe proves the contrary.
+            Class::Kept | Class::Unknown if known && (self.fresh || !unsafe_method) => Entry::Plain,
+            Class::Kept | Class::Unknown => Entry::Probe,
+        };
+        if entry != Entry::Plain {
+            self.probed = Some(Instant::now());
+        }
+        entry
+    }
+
+    /// Whether what must not run twice has to wait for the acknowledgement before it is complete:
+    /// on new connections, and on TCP, where a write behind an unacknowledged one costs 40 ms
+    /// (php-fpm-facts no. 5).
+    pub fn must_hold(&self) -> bool {
+        let tcp = self.connection.as_ref().and_then(Pooled::get).is_some_and(Stream::is_tcp);
+        self.fresh || tcp
+    }
+
+    /// The server that was leased.
+    pub fn member(&self) -> &Arc<Member> {
+        &self.member
+    }
+
+    /// Whether a connection is there, and not only the right to open one.
+    pub(super) fn is_open(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.connection.as_ref().and_then(Pooled::get).is_some_and(Stream::is_quiet)
+    }
+
+    pub(super) fn set_connection(&mut self, connection: Option<Pooled>) {
+        self.connection = connection;
+        self.fresh = true;
+    }
+
+    /// An answered probe: the worker belongs to this lease.
+    pub(super) fn acknowledge(&mut self, took: Duration) {
+        if let Some(slot) = &mut self.slot {
+            self.member.acknowledged(slot, took);
+        }
+    }
+
+    pub(super) fn into_parts(mut self) -> Option<(Pooled, Slot)> {
+        match (self.connection.take(), self.slot.take()) {
+            (Some(connection), Some(slot)) => Some((connection, slot)),
+            (connection, slot) => {
+                (self.connection, self.slot) = (connection, slot);
+                None
+            }
+        }
+    }
+
+    /// Gives an open, unused connection to whoever waits.
+    pub(super) fn pass_on(self) {
+        let member = Arc::clone(&self.member);
+        if let Some((connection, slot)) = self.into_parts() {
+            member.place(connection, slot);
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(slot) = self.slot.take() else { return };
+        if let Some(connection) = self.connection.take() {
+            // An unanswered probe: the request may still lie in the server's backlog.
+            if self.probed.is_some() && let Some(stream) = connection.get() {
+                stream.reset_on_close();
+            }
+            drop(connection);
+        }
+        self.member.closed(&slot);
+    }
+}
+
+impl Link for Lease {
+    fn acknowledged(&mut self) {
+        if let Some(probed) = self.probed.take() {
+            if self.member.class() != Class::Kept {
+                self.member.classify(Class::Kept);
+            }
+            self.acknowledge(probed.elapsed());
+        }
+    }
+
+    fn give_back(self) {
+        if self.probed.is_some() {
+            // It answered the request and not the probe.
+            self.member.classify(Class::Silent(true));
+        }
+        self.pass_on();
+    }
+}
+
+impl AsyncRead for Lease {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.connection.as_mut().and_then(Pooled::get_mut) {
+            Some(stream) => Pin::new(stream).poll_read(cx, buffer),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+impl AsyncWrite for Lease {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.connection.as_mut().and_then(Pooled::get_mut) {
+            Some(stream) => Pin::new(stream).poll_write(cx, bytes),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match self.connection.as_mut().and_then(Pooled::get_mut) {
+            Some(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,260 @@
+//! One server of an upstream: its account ([`super::admission`]) behind a lock that is held for
+//! moments only, and the tasks that act on it.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+use super::admission::{Admission, Arrival, Class, Placed, Settings, Slot, Ticket};
+use super::lease::Lease;
+use super::policy::least_busy::Load;
+use super::pool::{Pool, Pooled};
+use super::{Address, scout};
+
+/// The first pause after a failed attempt to connect; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+
+/// The longest pause: a server that comes back is found within it.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the configuration says of each member of an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberSettings {
+    /// Bounds of its use.
+    pub admission: Settings,
+    /// For one attempt to connect; zero is no limit.
+    pub connect: Duration,
+}
+
+/// One server.
+#[derive(Debug)]
+pub struct Member {
+    address: Address,
+    pool: Pool,
+    account: Mutex<Admission<Pooled, Waiter>>,
+    /// Why connecting failed the last time; empty after a success.
+    trouble: Mutex<Option<Arc<io::Error>>>,
+    failing: AtomicBool,
+    sweeping: AtomicBool,
+}
+
+/// How a waiting request gets its connection.
+pub(super) type Waiter = oneshot::Sender<Lease>;
+
+/// What becomes of a request that arrives at a member.
+pub(super) enum Admitted {
+    /// A connection that idled.
+    Idle(Lease),
+    /// The lease of a connection that is still to be opened.
+    Open(Lease),
+    /// A place in the queue.
+    Wait(Ticket, oneshot::Receiver<Lease>),
+    /// The queue is full.
+    Full,
+}
+
+impl Member {
+    /// A member without connections.
+    pub fn new(address: Address, settings: MemberSettings) -> Arc<Self> {
+        let pool = Pool::new(address.clone(), settings.connect);
+        Arc::new(Self {
+            address,
+            pool,
+            account: Mutex::new(Admission::new(settings.admission)),
+            trouble: Mutex::new(None),
+            failing: AtomicBool::new(false),
+            sweeping: AtomicBool::new(false),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// What it has to do.
+    pub fn load(&self) -> Load {
+        let account = self.account();
+        Load { busy: account.busy(), waiting: account.waiting(), failing: self.failing.load(Ordering::Relaxed) }
+    }
+
+    /// What it does with a probe, as far as is known.
+    pub fn class(&self) -> Class {
+        self.account().class()
+    }
+
+    /// Notes what the server does with a probe; who waits may have to go another way now.
+    pub(super) fn classify(self: &Arc<Self>, class: Class) {
+        let before = {
+            let mut account = self.account();
+            let before = account.class();
+            account.classify(class);
+            before
+        };
+        if before != class {
+            tracing::debug!(address = %self.address, ?class, "the server's answer to a probe is known");
+            self.after_close();
+        }
+    }
+
+    pub(super) fn arrive(self: &Arc<Self>) -> Admitted {
+        let (sender, receiver) = oneshot::channel();
+        let arrival = self.account().arrive(Instant::now(), || sender);
+        match arrival {
+            Arrival::Take(connection, slot) => Admitted::Idle(Lease::held(self, connection, slot)),
+            Arrival::Open(slot) => Admitted::Open(Lease::opening(self, slot)),
+            Arrival::Wait(ticket) => {
+                self.send_scouts();
+                Admitted::Wait(ticket, receiver)
+            }
+            Arrival::Full => Admitted::Full,
+        }
+    }
+
+    pub(super) fn retry(self: &Arc<Self>) -> (Ticket, oneshot::Receiver<Lease>) {
+        let (sender, receiver) = oneshot::channel();
+        let ticket = self.account().retry(sender);
+        self.after_close();
+        (ticket, receiver)
+    }
+
+    pub(super) fn leave(&self, ticket: Ticket) {
+        self.account().leave(ticket);
+    }
+
+    /// A scout's place is free again: the queue may need another.
+    pub(super) fn acknowledged(self: &Arc<Self>, slot: &mut Slot, took: Duration) {
+        self.account().acknowledged(slot, Instant::now(), took);
+        self.send_scouts();
+    }
+
+    /// A connection is ready for whoever waits, else idles or is closed.
+    pub(super) fn place(self: &Arc<Self>, connection: Pooled, slot: Slot) {
+        let mut ready = Some((connection, slot));
+        while let Some((connection, slot)) = ready.take() {
+            let placed = self.account().finished(connection, slot, Instant::now());
+            match placed {
+                // A receiver that is gone gives the lease back, and the next in the queue gets it.
+                Placed::Grant(waiter, connection, slot) => {
+                    if let Err(lease) = waiter.send(Lease::held(self, connection, slot)) {
+                        ready = lease.into_parts();
+                    }
+                }
+                Placed::Idle => self.sweep(),
+                Placed::Close(connection) => {
+                    drop(connection);
+                    self.after_close();
+                }
+            }
+        }
+    }
+
+    pub(super) fn closed(self: &Arc<Self>, slot: &Slot) {
+        self.account().closed(slot);
+        self.after_close();
+    }
+
+    /// Opens a connection, trying again while `until` has not come and the trouble may pass.
+    pub(super) async fn connect(self: &Arc<Self>, until: impl Fn() -> Option<Instant>) -> Result<Pooled, Arc<io::Error>> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.pool.connect().await {
+                Ok(connection) => {
+                    self.record_trouble(None);
+                    return Ok(connection);
+                }
+                Err(error) => {
+                    let lasting = !is_passing(&error);
+                    let error = Arc::new(error);
+                    self.record_trouble(Some(Arc::clone(&error)));
+                    let left = until().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                    match left.filter(|left| !left.is_zero() && !lasting) {
+                        Some(left) => sleep(pause.min(left)).await,
+                        None => return Err(error),
+                    }
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Why connecting failed the last time, where it did.
+    pub(super) fn trouble(&self) -> Option<Arc<io::Error>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.account().waiting() > 0
+    }
+
+    fn record_trouble(self: &Arc<Self>, error: Option<Arc<io::Error>>) {
+        let failing = error.is_some();
+        // The common case, a success after a success, takes no lock.
+        if self.failing.swap(failing, Ordering::Relaxed) || failing {
+            if failing {
+                // It may come back as another version or another program.
+                self.classify(Class::Unknown);
+            }
+            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = error;
+        }
+    }
+
+    /// Room became free: scouts, or where nothing acknowledges the head of the queue, may use it.
+    fn after_close(self: &Arc<Self>) {
+        self.send_scouts();
+        loop {
+            let admitted = self.account().admit(Instant::now());
+            let Some((waiter, slot)) = admitted else { return };
+            // A refused lease is dropped here, which accounts for its slot.
+            drop(waiter.send(Lease::opening(self, slot)));
+        }
+    }
+
+    fn send_scouts(self: &Arc<Self>) {
+        loop {
+            let slot = self.account().scout(Instant::now());
+            let Some(slot) = slot else { return };
+            tokio::spawn(scout::run(Lease::opening(self, slot)));
+        }
+    }
+
+    /// Keeps one task that closes what has idled too long, as long as anything idles.
+    fn sweep(self: &Arc<Self>) {
+        if self.sweeping.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let member = Arc::clone(self);
+        tokio::spawn(async move {
+            loop {
+                sleep(FIRST_PAUSE).await;
+                let (expired, left) = {
+                    let mut account = member.account();
+                    (account.expire(Instant::now()), account.idle())
+                };
+                drop(expired);
+                if left == 0 {
+                    member.sweeping.store(false, Ordering::Release);
+                    // One may have begun to idle between the count and the store.
+                    if member.account().idle() == 0 || member.sweeping.swap(true, Ordering::AcqRel) {
+                        return;
+                    }
+                }
+            }
+        });
+    }
+
+    /// A poisoned lock guards an account that is whole: its methods change it in one go.
+    fn account(&self) -> MutexGuard<'_, Admission<Pooled, Waiter>> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Design §4.7: the server is not there yet, or its backlog is full.
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound, TimedOut, WouldBlock};
+    matches!(error.kind(), NotFound | ConnectionRefused | ConnectionReset | WouldBlock | TimedOut) || error.raw_os_error().is_none()
+}

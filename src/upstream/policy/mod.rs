@@ -1,0 +1,3 @@
+//! Which member of an upstream gets a request: pure functions from loads to an index.
+
+pub mod least_busy;

@@ -1,0 +1,104 @@
+//! deadpool underneath: it creates and counts the connections of one server. Who uses them, and
+//! when they are closed, is decided by [`super::admission`] alone, so nothing is ever put back
+//! into deadpool: a connection leaves it for good when it is dropped.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use deadpool::Runtime;
+use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, Timeouts};
+
+use tokio::net::{TcpStream, UnixStream};
+
+use super::Address;
+use crate::stream::Stream;
+
+/// Connections to one server at once, whatever the configuration says: more than any PHP-FPM has
+/// workers, and few enough for the descriptors of one process.
+pub(super) const MOST: usize = 1024;
+
+/// The connections of one server.
+#[derive(Debug)]
+pub(super) struct Pool(managed::Pool<Connector>);
+
+/// What deadpool calls to make a connection.
+#[derive(Debug)]
+pub(super) struct Connector(Address);
+
+/// A connection that leaves the pool when it is dropped.
+pub(super) struct Pooled(Option<Object<Connector>>);
+
+impl managed::Manager for Connector {
+    type Type = Stream;
+    type Error = io::Error;
+
+    async fn create(&self) -> io::Result<Stream> {
+        connect(&self.0).await
+    }
+
+    async fn recycle(&self, _: &mut Stream, _: &Metrics) -> RecycleResult<io::Error> {
+        // Never reached: see above. Should it be, a connection of unknown state is not used.
+        Err(RecycleError::message("connections are never put back"))
+    }
+}
+
+impl Pool {
+    /// `connect` bounds one attempt; zero is no limit.
+    pub(super) fn new(address: Address, connect: Duration) -> Self {
+        let create = (!connect.is_zero()).then_some(connect);
+        let timeouts = Timeouts { wait: Some(Duration::ZERO), create, recycle: None };
+        let builder = managed::Pool::builder(Connector(address)).max_size(MOST).timeouts(timeouts).runtime(Runtime::Tokio1);
+        match builder.build() {
+            Ok(pool) => Self(pool),
+            // The one error is timeouts without a runtime, and the runtime stands above.
+            Err(error) => unreachable!("{error}"),
+        }
+    }
+
+    pub(super) async fn connect(&self) -> io::Result<Pooled> {
+        match self.0.get().await {
+            Ok(object) => Ok(Pooled(Some(object))),
+            Err(PoolError::Backend(error)) => Err(error),
+            Err(PoolError::Timeout(managed::TimeoutType::Create)) => Err(io::ErrorKind::TimedOut.into()),
+            Err(other) => Err(io::Error::other(other.to_string())),
+        }
+    }
+}
+
+/// Names are resolved each time, so that a server that moved is found.
+async fn connect(address: &Address) -> io::Result<Stream> {
+    match address {
+        Address::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
+        Address::Tcp(host, port) => {
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            // Records go out in whole writes; waiting for more would only add latency.
+            stream.set_nodelay(true)?;
+            Ok(Stream::Tcp(stream))
+        }
+    }
+}
+
+impl Pooled {
+    pub(super) fn get(&self) -> Option<&Stream> {
+        self.0.as_deref()
+    }
+
+    pub(super) fn get_mut(&mut self) -> Option<&mut Stream> {
+        self.0.as_deref_mut()
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        if let Some(object) = self.0.take() {
+            drop(Object::take(object));
+        }
+    }
+}
+
+impl fmt::Debug for Pooled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pooled").field(&self.get()).finish()
+    }
+}

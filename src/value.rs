@@ -1,0 +1,186 @@
+//! Values that carry a unit in the configuration, and how they read and write themselves. Every
+//! text is either exactly understood or refused with an example: no bare numbers, no guesses.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Why a text is not the value that it should be: one sentence for the user, with examples.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub String);
+
+/// A number of bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ByteSize(pub u64);
+
+impl FromStr for ByteSize {
+    type Err = Invalid;
+
+    /// Parses a whole number and a unit: `512B`, `64KiB`, `32MiB`, `1GiB`, `1TiB`, or the decimal
+    /// `KB`, `MB`, `GB`, `TB`. A bare number, a fraction and a unit such as `8M` are refused.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let bytes = measure(text, &SIZE_UNITS);
+        let refuse = || Invalid(format!("`{text}` is not a size: {SIZE_EXAMPLES}"));
+        bytes.map(Self).ok_or_else(refuse)
+    }
+}
+
+impl fmt::Display for ByteSize {
+    /// The shortest spelling that is exact: `64KiB`, `1MB`, `1000B`. Parses back to the same.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let spellings = SIZE_UNITS
+            .iter()
+            .filter(|(_, factor)| self.0.is_multiple_of(*factor));
+        let spellings = spellings.map(|(unit, factor)| format!("{}{unit}", self.0 / factor));
+        // The first of equal length wins: binary units stand first.
+        f.write_str(&spellings.min_by_key(String::len).unwrap_or_default())
+    }
+}
+
+/// Parses a whole number and a unit: `us`, `ms`, `s`, `m`, `h` or `d`, as in `20ms`, `60s`, `5m`.
+/// A bare number, a fraction and an unknown unit are refused.
+pub fn parse_duration(text: &str) -> Result<Duration, Invalid> {
+    let micros = measure(text, &DURATION_UNITS);
+    let refuse = || Invalid(format!("`{text}` is not a duration: {DURATION_EXAMPLES}"));
+    micros.map(Duration::from_micros).ok_or_else(refuse)
+}
+
+/// The spelling with the largest unit that is exact: `20ms`, `90s`, `5m`, `1h`, and `0s`; but `60s`
+/// and not `1m`, as that is how people write it. Parts of a microsecond are dropped.
+pub fn show_duration(duration: Duration) -> String {
+    if duration.is_zero() {
+        return "0s".to_owned();
+    }
+    let micros = duration.as_micros();
+    let fits = |(unit, factor): &&(&str, u64)| {
+        let factor = u128::from(*factor);
+        micros.is_multiple_of(factor) && (*unit != "m" || micros > factor)
+    };
+    let (unit, factor) = DURATION_UNITS.iter().rev().find(fits).unwrap_or(&("us", 1));
+    format!("{}{unit}", micros / u128::from(*factor))
+}
+
+/// The amount that `text` names, in the smallest unit; `None` when it is malformed or too large.
+fn measure(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(digits)?;
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+const SIZE_EXAMPLES: &str = r#"write a number and a unit, such as "512B", "64KiB" or "32MiB""#;
+
+const SIZE_UNITS: [(&str, u64); 9] = [
+    ("TiB", 1 << 40),
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("TB", 1_000_000_000_000),
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("KB", 1_000),
+    ("B", 1),
+];
+
+const DURATION_EXAMPLES: &str = r#"write a number and a unit, such as "20ms", "60s", "5m" or "1h""#;
+
+/// Factors in microseconds, rising.
+const DURATION_UNITS: [(&str, u64); 6] = [
+    ("us", 1),
+    ("ms", 1_000),
+    ("s", 1_000_000),
+    ("m", 60_000_000),
+    ("h", 3_600_000_000),
+    ("d", 86_400_000_000),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn sizes_are_read_and_shown() {
+        for (text, bytes, shown) in [
+            ("0B", 0, "0B"),
+            ("512B", 512, "512B"),
+            ("64KiB", 65_536, "64KiB"),
+            ("1024KiB", 1_048_576, "1MiB"),
+            ("32MiB", 33_554_432, "32MiB"),
+            ("1GiB", 1_073_741_824, "1GiB"),
+            ("10KB", 10_000, "10KB"),
+            ("1MB", 1_000_000, "1MB"),
+            ("1536B", 1_536, "1536B"),
+        ] {
+            let size = text.parse::<ByteSize>().unwrap();
+            assert_eq!(size, ByteSize(bytes), "{text}");
+            assert_eq!(size.to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn durations_are_read_and_shown() {
+        for (text, millis, shown) in [
+            ("0s", 0, "0s"),
+            ("0ms", 0, "0s"),
+            ("20ms", 20, "20ms"),
+            ("1500ms", 1_500, "1500ms"),
+            ("60s", 60_000, "60s"),
+            ("1m", 60_000, "60s"),
+            ("90s", 90_000, "90s"),
+            ("300s", 300_000, "5m"),
+            ("1h", 3_600_000, "1h"),
+            ("1d", 86_400_000, "1d"),
+        ] {
+            let duration = parse_duration(text).unwrap();
+            assert_eq!(duration, Duration::from_millis(millis), "{text}");
+            assert_eq!(show_duration(duration), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_not_exact_is_refused_with_examples() {
+        for text in [
+            "",
+            "60",
+            "s",
+            "-1s",
+            "1.5s",
+            " 1s",
+            "1 s",
+            "8M",
+            "60sec",
+            "99999999999999999999d",
+        ] {
+            let message = parse_duration(text).unwrap_err().to_string();
+            assert_eq!(
+                message,
+                format!("`{text}` is not a duration: {DURATION_EXAMPLES}")
+            );
+        }
+        for text in [
+            "",
+            "64",
+            "KiB",
+            "8M",
+            "64kib",
+            "1.5GiB",
+            "-1B",
+            "99999999TiB",
+        ] {
+            let message = text.parse::<ByteSize>().unwrap_err().to_string();
+            assert_eq!(message, format!("`{text}` is not a size: {SIZE_EXAMPLES}"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_reads_back(number: u64) {
+            let size = ByteSize(number);
+            prop_assert_eq!(size.to_string().parse::<ByteSize>().unwrap(), size);
+            let duration = Duration::from_micros(number);
+            prop_assert_eq!(parse_duration(&show_duration(duration)).unwrap(), duration);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! fcgate itself, as its users start it: a configuration file, a process, signals, and two logs.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output, Stdio};
+
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+use super::lines::Lines;
+use super::process::Process;
+use super::{Address, Request, Response, http1};
+
+/// A running gateway; killed when dropped.
+pub(crate) struct Gateway {
+    process: Process,
+    directory: TempDir,
+    /// The operational log.
+    pub(crate) log: Lines,
+    /// The access log.
+    pub(crate) access: Lines,
+    addresses: Vec<Address>,
+}
+
+const ONE_LISTENER: &str = "\n[[listen]]\naddress = \"127.0.0.1:0\"\n";
+
+impl Gateway {
+    /// Starts it with this configuration and waits until it listens. Without a `[[listen]]` of its own it listens on
+    /// any free port of 127.0.0.1.
+    pub(crate) async fn start(config: &str) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), config).await
+    }
+
+    /// The same, with the configuration file in `directory`, beside what the test has put there.
+    pub(crate) async fn start_in(directory: TempDir, config: &str) -> Self {
+        let config = with_listener(config);
+        let mut gateway = Self::spawn(directory, &config);
+        let lines = gateway
+            .log
+            .wait_many(0, config.matches("[[listen]]").count(), |line| {
+                line.contains("listening")
+            });
+        gateway.addresses = lines.await.iter().map(|line| address_in(line)).collect();
+        gateway
+    }
+
+    /// Starts it and does not wait: for what must fail.
+    pub(crate) fn spawn(directory: TempDir, config: &str) -> Self {
+        let file = directory.path().join(CONFIG);
+        std::fs::write(&file, config).unwrap();
+        let mut command = command();
+        command.arg("run").arg("-c").arg(&file);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut process = Process::spawn(&mut command);
+        let child = process.child();
+        let log = Lines::of("the log", child.stderr.take().unwrap());
+        let access = Lines::of("the access log", child.stdout.take().unwrap());
+        Self {
+            process,
+            directory,
+            log,
+            access,
+            addresses: Vec::new(),
+        }
+    }
+
+    /// The address of the first listener.
+    pub(crate) fn address(&self) -> &Address {
+        &self.addresses[0]
+    }
+
+    /// The addresses of all listeners, in the order in which they came up.
+    pub(crate) fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// Where the configuration file is.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) async fn send(&self, request: &Request) -> Response {
+        http1::send(self.address(), request).await
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Response {
+        self.send(&Request::get(target)).await
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Rewrites the configuration and reloads; the line that says what came of it.
+    pub(crate) async fn reload(&self, config: &str) -> String {
+        std::fs::write(self.directory().join(CONFIG), with_listener(config)).unwrap();
+        let seen = self.log.count();
+        self.signal(Signal::SIGHUP);
+        self.log
+            .wait_after(seen, |line| {
+                line.contains("reloaded") || line.contains("reload refused")
+            })
+            .await
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        self.log.ended().await;
+        self.process.wait()
+    }
+
+    /// SIGTERM, and how it ended.
+    pub(crate) async fn terminate(mut self) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
+        self.ended().await
+    }
+
+    /// The most memory that it ever had, in KiB.
+    pub(crate) fn peak_rss_kib(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+/// The address in a line of the log that says `listening`.
+pub(crate) fn address_in(line: &str) -> Address {
+    let address = line
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("address="));
+    Address::parse(
+        address
+            .unwrap_or_else(|| panic!("no address in {line:?}"))
+            .trim_matches('"'),
+    )
+}
+
+/// `fcgate check FILE`.
+pub(crate) fn check(file: &PathBuf) -> Output {
+    command().arg("check").arg(file).output().unwrap()
+}
+
+const CONFIG: &str = "fcgate.toml";
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fcgate"));
+    let ours =
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FCGATE_"));
+    ours.for_each(|(name, _)| {
+        command.env_remove(name);
+    });
+    command
+}
+
+fn with_listener(config: &str) -> String {
+    let listener = if config.contains("[[listen]]") {
+        ""
+    } else {
+        ONE_LISTENER
+    };
+    format!("{config}{listener}")
+}

@@ -1,0 +1,93 @@
+//! A client that speaks HTTP/2 in clear text with prior knowledge (RFC 9113 §3.3).
+
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+
+use super::{Address, Content, Request, Response, patiently};
+
+/// One connection. Dropped, it is closed.
+pub(crate) struct Connection {
+    sender: SendRequest<Content>,
+}
+
+/// Sends one request on a connection of its own.
+pub(crate) async fn send(address: &Address, request: &Request) -> Response {
+    Connection::open(address).await.send(request).await
+}
+
+impl Connection {
+    pub(crate) async fn open(address: &Address) -> Self {
+        let stream = TokioIo::new(address.connect().await);
+        let (sender, connection) = handshake(TokioExecutor::new(), stream).await.unwrap();
+        tokio::spawn(connection);
+        Self { sender }
+    }
+
+    pub(crate) async fn send(&mut self, request: &Request) -> Response {
+        patiently(&format!("{} {}", request.method, request.target), async {
+            let (head, mut content) = self.start(request).await.into_parts();
+            let mut response = response_of(&head);
+            response.whole = loop {
+                match content.frame().await {
+                    Some(Ok(frame)) => response.body.extend(frame.into_data().unwrap_or_default()),
+                    Some(Err(_)) => break false,
+                    None => break true,
+                }
+            };
+            response
+        })
+        .await
+    }
+
+    /// Sends a request and reads the head of its response.
+    pub(crate) async fn start(&mut self, request: &Request) -> http::Response<Incoming> {
+        self.try_start(request).await.unwrap()
+    }
+
+    /// The same; fails when the stream is reset before the head.
+    pub(crate) async fn try_start(
+        &mut self,
+        request: &Request,
+    ) -> hyper::Result<http::Response<Incoming>> {
+        self.sender.ready().await?;
+        self.sender.send_request(message(request)).await
+    }
+}
+
+fn message(request: &Request) -> http::Request<Content> {
+    let host = request
+        .fields
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("host"));
+    let authority = host.map_or("localhost", |(_, value)| value.as_str());
+    let uri = format!("http://{authority}{}", request.target);
+    let mut builder = http::Request::builder()
+        .method(request.method.as_str())
+        .uri(uri);
+    for (name, value) in request
+        .fields
+        .iter()
+        .filter(|(name, _)| !name.eq_ignore_ascii_case("host"))
+    {
+        builder = builder.header(name, value);
+    }
+    builder
+        .body(request.content.clone().unwrap_or_default())
+        .unwrap()
+}
+
+fn response_of(head: &http::response::Parts) -> Response {
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let fields = head
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), text(value)));
+    Response {
+        status: head.status.as_u16(),
+        fields: fields.collect(),
+        body: Vec::new(),
+        whole: false,
+    }
+}

@@ -1,0 +1,39 @@
+//! What the tests are made with: the programs under test and around it, each started for one test and gone with it,
+//! and the clients that talk to them.
+
+pub(crate) mod address;
+pub(crate) mod gateway;
+pub(crate) mod http1;
+pub(crate) mod http2;
+pub(crate) mod lines;
+pub(crate) mod message;
+pub(crate) mod php_fpm;
+pub(crate) mod process;
+pub(crate) mod records;
+pub(crate) mod script;
+pub(crate) mod scripted_responder;
+pub(crate) mod webdriver;
+
+pub(crate) use address::Address;
+pub(crate) use gateway::Gateway;
+pub(crate) use http1::Connection;
+pub(crate) use message::{Content, Request, Response};
+pub(crate) use php_fpm::PhpFpm;
+pub(crate) use script::{Gate, Script};
+pub(crate) use scripted_responder::ScriptedResponder;
+
+use std::time::Duration;
+
+/// How long a test waits for something that must happen, in total, before it gives up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a test waits for a line in a log.
+pub(crate) const LOG_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Awaits `future`, and fails the test with `what` when it takes longer than [`PATIENCE`].
+pub(crate) async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {PATIENCE:?} in vain: {what}"),
+    }
+}

@@ -1,0 +1,77 @@
+//! Programs that live as long as a value.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus};
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+
+/// A running program in a process group of its own; killed with all of the group and reaped when dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    status: Option<ExitStatus>,
+}
+
+impl Process {
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        match command.process_group(0).spawn() {
+            Ok(child) => Self {
+                child,
+                status: None,
+            },
+            Err(error) => panic!("cannot start {}: {error}", command.get_program().display()),
+        }
+    }
+
+    pub(crate) fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap())
+    }
+
+    /// Sends a signal to the program itself.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if self.status.is_none() {
+            kill(self.pid(), signal).unwrap();
+        }
+    }
+
+    /// Waits for the end, without a bound: the caller knows that it comes.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let status = self.child.wait().unwrap();
+        self.status = Some(status);
+        status
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Also when the leader has ended: its children may live on.
+        let _ = killpg(self.pid(), Signal::SIGKILL);
+        if self.status.is_none() {
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// The first of `names` in the directories where programs are, system directories included.
+pub(crate) fn find_program(names: &[&str]) -> std::path::PathBuf {
+    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/usr/bin:/usr/local/sbin";
+    let candidates = names.iter().flat_map(|name| {
+        let directories = std::env::split_paths(&path);
+        directories
+            .map(move |directory| directory.join(name))
+            .collect::<Vec<_>>()
+    });
+    match candidates.into_iter().find(|file| file.is_file()) {
+        Some(program) => program,
+        None => panic!("none of {names:?} is installed; scripts/install-packages test brings it"),
+    }
+}

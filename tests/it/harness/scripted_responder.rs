@@ -1,0 +1,347 @@
+//! A FastCGI application that sends exactly the bytes that a test wants, and remembers what it was sent.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet, yield_now};
+
+use super::address::Stream;
+use super::records::{self, Record, read_record};
+use super::script::{Script, Step};
+use super::{Address, patiently};
+
+/// A listening application; gone with all of its connections when dropped.
+pub(crate) struct ScriptedResponder {
+    address: Address,
+    seen: watch::Receiver<Seen>,
+    accepting: JoinHandle<()>,
+    /// Holds the socket.
+    _directory: TempDir,
+}
+
+/// What has happened so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// In the order in which they began.
+    pub(crate) requests: Vec<Received>,
+    /// Connections accepted.
+    pub(crate) connections: usize,
+    /// Connections that are open now.
+    pub(crate) open: usize,
+    /// Requests that are being worked on now, and the most there ever were.
+    pub(crate) busy: usize,
+    pub(crate) most_busy: usize,
+}
+
+/// A request as far as the script has read it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Received {
+    pub(crate) params: BTreeMap<String, String>,
+    pub(crate) stdin: Vec<u8>,
+    /// Whether the empty STDIN record was read.
+    pub(crate) complete: bool,
+}
+
+impl Received {
+    /// A variable, empty when it is not there.
+    pub(crate) fn param(&self, name: &str) -> &str {
+        self.params.get(name).map_or("", String::as_str)
+    }
+}
+
+/// How it listens and what it does; a value that [`Self::start`] brings to life.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    scripts: Vec<Script>,
+    tcp: bool,
+    silent: bool,
+}
+
+impl Setup {
+    /// The nth request gets the nth script, further ones the last. On a unix socket, answering probes.
+    pub(crate) fn new(scripts: impl IntoIterator<Item = Script>) -> Self {
+        let scripts: Vec<_> = scripts.into_iter().collect();
+        assert!(!scripts.is_empty(), "a responder needs a script");
+        Self {
+            scripts,
+            tcp: false,
+            silent: false,
+        }
+    }
+
+    /// On a free port of 127.0.0.1.
+    pub(crate) fn tcp(self) -> Self {
+        Self { tcp: true, ..self }
+    }
+
+    /// Does not answer FCGI_GET_VALUES, as applications may that know only requests.
+    pub(crate) fn silent(self) -> Self {
+        Self {
+            silent: true,
+            ..self
+        }
+    }
+
+    pub(crate) async fn start(self) -> ScriptedResponder {
+        let directory = tempfile::tempdir().unwrap();
+        let (sender, seen) = watch::channel(Seen::default());
+        let (listener, address) = self.listen(&directory).await;
+        let accepting = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let stream = listener.accept().await;
+                sender.send_modify(|seen| {
+                    seen.connections += 1;
+                    seen.open += 1;
+                });
+                let (setup, seen) = (self.clone(), sender.clone());
+                connections.spawn(async move {
+                    // The gateway may break a connection off at any time; what it must not do the test asserts.
+                    let _ = Conversation {
+                        setup: &setup,
+                        seen: &seen,
+                        stream,
+                    }
+                    .hold()
+                    .await;
+                    seen.send_modify(|seen| seen.open -= 1);
+                });
+            }
+        });
+        ScriptedResponder {
+            address,
+            seen,
+            accepting,
+            _directory: directory,
+        }
+    }
+
+    async fn listen(&self, directory: &TempDir) -> (Listener, Address) {
+        if self.tcp {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = Address::Tcp(listener.local_addr().unwrap());
+            return (Listener::Tcp(listener), address);
+        }
+        let path = directory.path().join("responder.sock");
+        (
+            Listener::Unix(UnixListener::bind(&path).unwrap()),
+            Address::Unix(path),
+        )
+    }
+}
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    async fn accept(&self) -> Stream {
+        match self {
+            Self::Tcp(listener) => Box::new(listener.accept().await.unwrap().0),
+            Self::Unix(listener) => Box::new(listener.accept().await.unwrap().0),
+        }
+    }
+}
+
+impl ScriptedResponder {
+    /// On a unix socket; the nth request gets the nth script, further ones the last.
+    pub(crate) async fn start(scripts: impl IntoIterator<Item = Script>) -> Self {
+        Setup::new(scripts).start().await
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// What has happened so far.
+    pub(crate) fn seen(&self) -> Seen {
+        self.seen.borrow().clone()
+    }
+
+    /// The requests so far.
+    pub(crate) fn requests(&self) -> Vec<Received> {
+        self.seen().requests
+    }
+
+    /// Waits until `happened` holds.
+    pub(crate) async fn wait_until(&self, what: &str, happened: impl Fn(&Seen) -> bool) {
+        let mut seen = self.seen.clone();
+        let waiting = seen.wait_for(|seen| happened(seen));
+        patiently(&format!("responder: {what}"), waiting)
+            .await
+            .unwrap();
+    }
+}
+
+impl Drop for ScriptedResponder {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// One connection.
+struct Conversation<'a> {
+    setup: &'a Setup,
+    seen: &'a watch::Sender<Seen>,
+    stream: Stream,
+}
+
+/// Whether the connection lives on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Step,
+    Closed,
+}
+
+impl Conversation<'_> {
+    async fn hold(mut self) -> io::Result<()> {
+        while let Some(record) = read_record(&mut self.stream).await? {
+            match record.kind {
+                records::GET_VALUES if self.setup.silent => {}
+                records::GET_VALUES => {
+                    let values = records::encode_pairs(&[("FCGI_MAX_CONNS", "1000")]);
+                    self.stream
+                        .write_all(&Record::new(records::GET_VALUES_RESULT, 0, values).encode())
+                        .await?;
+                }
+                records::BEGIN_REQUEST if self.work(record.id).await? == Next::Closed => {
+                    return Ok(());
+                }
+                // What is left of a request that its script did not read.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn work(&mut self, id: u16) -> io::Result<Next> {
+        let mut number = 0;
+        self.seen.send_modify(|seen| {
+            number = seen.requests.len();
+            seen.requests.push(Received::default());
+            seen.busy += 1;
+            seen.most_busy = seen.most_busy.max(seen.busy);
+        });
+        let scripts = &self.setup.scripts;
+        let script = scripts.get(number).unwrap_or(&scripts[scripts.len() - 1]);
+        // The gateway may go on the moment it has the last bytes: the work is over before they are sent.
+        let sends = |step: &Step| matches!(step, Step::Send { .. } | Step::Raw(_));
+        let end = script
+            .steps
+            .iter()
+            .rposition(sends)
+            .unwrap_or(script.steps.len());
+        let (work, end) = script.steps.split_at(end);
+        let worked = self.play(work, script.bytewise, number, id).await;
+        self.seen.send_modify(|seen| seen.busy -= 1);
+        match worked? {
+            Next::Closed => Ok(Next::Closed),
+            Next::Step => self.play(end, script.bytewise, number, id).await,
+        }
+    }
+
+    async fn play(
+        &mut self,
+        steps: &[Step],
+        bytewise: bool,
+        number: usize,
+        id: u16,
+    ) -> io::Result<Next> {
+        for step in steps {
+            if self.perform(step, bytewise, number, id).await? == Next::Closed {
+                return Ok(Next::Closed);
+            }
+        }
+        Ok(Next::Step)
+    }
+
+    async fn perform(
+        &mut self,
+        step: &Step,
+        bytewise: bool,
+        number: usize,
+        id: u16,
+    ) -> io::Result<Next> {
+        match step {
+            Step::ReadParams => self.read_params(number).await?,
+            Step::ReadRequest => self.read_request(number).await?,
+            Step::ReadToEnd => {
+                let _ = self.stream.read_to_end(&mut Vec::new()).await;
+                return Ok(Next::Closed);
+            }
+            Step::Raw(bytes) => self.write(bytes, bytewise).await?,
+            Step::Send { record, padding } => {
+                let id = if record.id == 0 { id } else { record.id };
+                let bytes = Record {
+                    id,
+                    ..record.clone()
+                }
+                .encode_padded(*padding);
+                self.write(&bytes, bytewise).await?;
+            }
+            Step::Wait(gate) => gate.wait().await,
+            Step::Close => return Ok(Next::Closed),
+            Step::Reset => {
+                self.stream.reset_on_close();
+                return Ok(Next::Closed);
+            }
+            Step::Stall => std::future::pending().await,
+        }
+        Ok(Next::Step)
+    }
+
+    async fn read_params(&mut self, number: usize) -> io::Result<()> {
+        let mut encoded = Vec::new();
+        loop {
+            let record = self.record().await?;
+            assert_eq!(record.kind, records::PARAMS, "expected PARAMS: {record:?}");
+            if record.content.is_empty() {
+                let params = records::decode_pairs(&encoded);
+                self.seen
+                    .send_modify(|seen| seen.requests[number].params = params);
+                return Ok(());
+            }
+            encoded.extend(record.content);
+        }
+    }
+
+    async fn read_request(&mut self, number: usize) -> io::Result<()> {
+        if self.seen.borrow().requests[number].params.is_empty() {
+            self.read_params(number).await?;
+        }
+        loop {
+            let record = self.record().await?;
+            assert_eq!(record.kind, records::STDIN, "expected STDIN: {record:?}");
+            self.seen.send_modify(|seen| {
+                let request = &mut seen.requests[number];
+                request.complete = record.content.is_empty();
+                request.stdin.extend(&record.content);
+            });
+            if record.content.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn record(&mut self) -> io::Result<Record> {
+        read_record(&mut self.stream)
+            .await?
+            .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    async fn write(&mut self, bytes: &[u8], bytewise: bool) -> io::Result<()> {
+        if !bytewise {
+            return self.stream.write_all(bytes).await;
+        }
+        for byte in bytes {
+            self.stream.write_all(&[*byte]).await?;
+            yield_now().await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! The harness against itself: that what the other tests rely on works without fcgate.
+
+use tokio::io::AsyncWriteExt;
+
+use crate::harness::records::{self, Record, read_record};
+use crate::harness::webdriver::Browser;
+use crate::harness::{Address, PhpFpm, Script, ScriptedResponder};
+
+/// A GET request for `script` as FastCGI records with an id of its own.
+fn request(script: &str) -> Vec<u8> {
+    let params = records::encode_pairs(&[("REQUEST_METHOD", "GET"), ("SCRIPT_FILENAME", script)]);
+    let begin = Record::new(records::BEGIN_REQUEST, 7, [0, 1, 1, 0, 0, 0, 0, 0]);
+    let rest = [
+        (records::PARAMS, params),
+        (records::PARAMS, Vec::new()),
+        (records::STDIN, Vec::new()),
+    ];
+    let rest = rest
+        .into_iter()
+        .map(|(kind, content)| Record::new(kind, 7, content));
+    std::iter::once(begin)
+        .chain(rest)
+        .flat_map(|record| record.encode())
+        .collect()
+}
+
+/// What an application answers to `request`: its STDOUT.
+async fn ask(address: &Address, request: &[u8]) -> String {
+    let mut stream = address.connect().await;
+    stream.write_all(request).await.unwrap();
+    let mut stdout = Vec::new();
+    loop {
+        let record = read_record(&mut stream).await.unwrap().unwrap();
+        match record.kind {
+            records::STDOUT => stdout.extend(record.content),
+            records::END_REQUEST => return String::from_utf8(stdout).unwrap(),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn php_fpm_runs_a_script_also_after_a_restart() {
+    let mut php = PhpFpm::start(1).await;
+    php.write("sum.php", "<?php echo 20 + 22;");
+    let request = request(&php.root().join("sum.php").to_string_lossy());
+    assert!(ask(php.address(), &request).await.ends_with("\r\n\r\n42"));
+    php.restart().await;
+    assert!(ask(php.address(), &request).await.ends_with("\r\n\r\n42"));
+}
+
+#[tokio::test]
+async fn the_responder_plays_its_script_and_remembers_the_request() {
+    let responder = ScriptedResponder::start([Script::answer("Status: 204\n\n").bytewise()]).await;
+    assert_eq!(
+        ask(responder.address(), &request("/x.php")).await,
+        "Status: 204\n\n"
+    );
+    let requests = responder.requests();
+    assert_eq!(requests[0].param("SCRIPT_FILENAME"), "/x.php");
+    assert!(requests[0].complete);
+}
+
+#[tokio::test]
+async fn the_browser_shows_a_page_of_its_own() {
+    let browser = Browser::start().await;
+    browser
+        .go("data:text/html,<title>T</title><p id=p>hello")
+        .await;
+    assert_eq!(browser.text("#p").await, "hello");
+    assert_eq!(browser.title().await, "T");
+    assert_eq!(browser.run("return 6 * 7").await, 42);
+}

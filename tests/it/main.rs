@@ -1,0 +1,13 @@
+//! What fcgate does, as seen from outside: each test starts the program, a PHP-FPM or a scripted application behind
+//! it, and talks to both. One file for each behaviour.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on ends here, and says where"
+)]
+
+mod harness;
+mod harness_itself;
