@@ -50,13 +50,20 @@ impl Disk for RealDisk {
 }
 
 impl RealDisk {
-    fn resolve(&self, root: &Root, path: &[u8], flags: OFlag) -> Result<(OwnedFd, FileStat), Errno> {
+    fn resolve(
+        &self,
+        root: &Root,
+        path: &[u8],
+        flags: OFlag,
+    ) -> Result<(OwnedFd, FileStat), Errno> {
         let root = self.root(root)?;
         let relative = match path.strip_prefix(b"/") {
             Some(b"") | None => b".".as_slice(),
             Some(relative) => relative,
         };
-        let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        let how = OpenHow::new()
+            .flags(flags)
+            .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
         let descriptor = openat2(&*root, Path::new(OsStr::from_bytes(relative)), how)?;
         let stat = fstat(&descriptor)?;
         Ok((descriptor, stat))
@@ -65,14 +72,25 @@ impl RealDisk {
     fn root(&self, root: &Root) -> Result<Arc<OwnedFd>, Errno> {
         let now = Instant::now();
         // A poisoned lock guards a map that is whole at every moment.
-        let known = self.roots.read().unwrap_or_else(PoisonError::into_inner).get(root).cloned();
+        let known = self
+            .roots
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(root)
+            .cloned();
         if let Some(opened) = known.filter(|opened| now.duration_since(opened.since) < ROOT_AGE) {
             return Ok(opened.descriptor);
         }
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let descriptor = Arc::new(open(root.0.as_path(), flags, Mode::empty())?);
-        let opened = Opened { descriptor: Arc::clone(&descriptor), since: now };
-        self.roots.write().unwrap_or_else(PoisonError::into_inner).insert(root.clone(), opened);
+        let opened = Opened {
+            descriptor: Arc::clone(&descriptor),
+            since: now,
+        };
+        self.roots
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(root.clone(), opened);
         Ok(descriptor)
     }
 }
@@ -96,8 +114,14 @@ fn found(descriptor: OwnedFd, stat: &FileStat) -> Found {
 fn modified(stat: &FileStat) -> SystemTime {
     let seconds = Duration::from_secs(stat.st_mtime.unsigned_abs());
     let nanoseconds = Duration::from_nanos(stat.st_mtime_nsec.unsigned_abs());
-    let whole = if stat.st_mtime < 0 { SystemTime::UNIX_EPOCH.checked_sub(seconds) } else { SystemTime::UNIX_EPOCH.checked_add(seconds) };
-    whole.and_then(|time| time.checked_add(nanoseconds)).unwrap_or(SystemTime::UNIX_EPOCH)
+    let whole = if stat.st_mtime < 0 {
+        SystemTime::UNIX_EPOCH.checked_sub(seconds)
+    } else {
+        SystemTime::UNIX_EPOCH.checked_add(seconds)
+    };
+    whole
+        .and_then(|time| time.checked_add(nanoseconds))
+        .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 fn not_found(errno: Errno) -> Found {

@@ -107,11 +107,16 @@ impl Failure {
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Upload(error) => upload_status(error),
             Self::TooManyRounds(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Disk(error) if error.raw_os_error().is_some_and(is_exhaustion) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Disk(error) if error.raw_os_error().is_some_and(is_exhaustion) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Disk(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Lease { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Exchange { broken, .. } => exchange_status(&broken.error),
-            Self::Refused { status: ProtocolStatus::Overloaded, .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Refused {
+                status: ProtocolStatus::Overloaded,
+                ..
+            } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Head { .. } | Self::NoHead(_) | Self::Refused { .. } => StatusCode::BAD_GATEWAY,
         }
     }
@@ -134,7 +139,10 @@ impl Failure {
             Self::Lease { error, .. } => lease_code(error),
             Self::Exchange { broken, .. } => broken_code(broken),
             Self::Head { .. } | Self::NoHead(_) => "UPSTREAM_HEAD",
-            Self::Refused { status: ProtocolStatus::Overloaded, .. } => "UPSTREAM_OVERLOADED",
+            Self::Refused {
+                status: ProtocolStatus::Overloaded,
+                ..
+            } => "UPSTREAM_OVERLOADED",
             Self::Refused { .. } => "UPSTREAM_PROTOCOL",
             Self::Internal(_) => "INTERNAL",
         }
@@ -189,7 +197,9 @@ fn exchange_status(error: &ExchangeError) -> StatusCode {
         ExchangeError::Timeout(Limit::Client, _) => StatusCode::REQUEST_TIMEOUT,
         ExchangeError::Timeout(Limit::FirstByte | Limit::Idle, _) => StatusCode::GATEWAY_TIMEOUT,
         ExchangeError::Upload(error) => upload_status(error),
-        ExchangeError::Reset(_) | ExchangeError::Closed | ExchangeError::Protocol(_) => StatusCode::BAD_GATEWAY,
+        ExchangeError::Reset(_) | ExchangeError::Closed | ExchangeError::Protocol(_) => {
+            StatusCode::BAD_GATEWAY
+        }
     }
 }
 
@@ -212,5 +222,7 @@ pub fn broken_code(broken: &Broken) -> &'static str {
 /// EMFILE, ENFILE, ENOMEM: it passes.
 fn is_exhaustion(errno: i32) -> bool {
     use nix::errno::Errno;
-    [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM].iter().any(|known| *known as i32 == errno)
+    [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM]
+        .iter()
+        .any(|known| *known as i32 == errno)
 }

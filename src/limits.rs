@@ -22,7 +22,11 @@ pub static LIMITS: Section = Section {
 };
 
 /// `site.limits`: what a site has otherwise.
-pub static SITE_LIMITS: Section = Section { title: "[site.limits]", doc: "What this site allows otherwise than server.limits.", keys: &[BODY] };
+pub static SITE_LIMITS: Section = Section {
+    title: "[site.limits]",
+    doc: "What this site allows otherwise than server.limits.",
+    keys: &[BODY],
+};
 
 /// The bounds, as numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +57,9 @@ impl Limits {
             connections: usize::try_from(section.integer("connections")).unwrap_or(1),
             header: section.duration("header"),
             keep_alive: section.duration("keep_alive"),
-            head: usize::try_from(section.size("head").0).unwrap_or(usize::MAX).max(SMALLEST_HEAD),
+            head: usize::try_from(section.size("head").0)
+                .unwrap_or(usize::MAX)
+                .max(SMALLEST_HEAD),
             fields: usize::try_from(section.integer("fields")).unwrap_or(100),
             body: section.size("body").0,
             body_pause: section.duration("body_pause"),

@@ -32,7 +32,12 @@ impl Constants {
 impl Mapping {
     /// The document root as PHP sees it, as bytes and without a trailing slash.
     pub fn document_root(&self) -> &[u8] {
-        let root = self.backend_root.as_ref().unwrap_or(&self.root.0).as_os_str().as_bytes();
+        let root = self
+            .backend_root
+            .as_ref()
+            .unwrap_or(&self.root.0)
+            .as_os_str()
+            .as_bytes();
         match root.strip_suffix(b"/") {
             Some(stripped) if !stripped.is_empty() => stripped,
             Some(_) | None => root,
@@ -41,7 +46,13 @@ impl Mapping {
 }
 
 /// Writes all meta-variables of `request` for `script`.
-pub fn encode(params: &mut ParamsEncoder<'_>, request: &Request, script: &Script, mapping: &Mapping, constants: &Constants) {
+pub fn encode(
+    params: &mut ParamsEncoder<'_>,
+    request: &Request,
+    script: &Script,
+    mapping: &Mapping,
+    constants: &Constants,
+) {
     params.raw(&constants.0);
     script_variables(params, request, script, mapping);
     request_variables(params, request);
@@ -50,14 +61,22 @@ pub fn encode(params: &mut ParamsEncoder<'_>, request: &Request, script: &Script
     protocol_variables(params, request);
 }
 
-fn script_variables(params: &mut ParamsEncoder<'_>, request: &Request, script: &Script, mapping: &Mapping) {
+fn script_variables(
+    params: &mut ParamsEncoder<'_>,
+    request: &Request,
+    script: &Script,
+    mapping: &Mapping,
+) {
     let root = mapping.document_root();
     params.pair_parts(b"SCRIPT_FILENAME", &[root, &script.file]);
     params.pair(b"SCRIPT_NAME", &script.name);
     // nginx's name for SCRIPT_NAME with PATH_INFO; some applications read it.
     params.pair_parts(b"DOCUMENT_URI", &[&script.name, &script.path_info]);
     params.pair(b"REQUEST_URI", request.target.raw().as_bytes()); // Apache's name
-    params.pair(b"QUERY_STRING", request.target.query().unwrap_or_default().as_bytes());
+    params.pair(
+        b"QUERY_STRING",
+        request.target.query().unwrap_or_default().as_bytes(),
+    );
     // RFC 3875 §4.1.6: PATH_TRANSLATED only together with PATH_INFO.
     if !script.path_info.is_empty() {
         params.pair(b"PATH_INFO", &script.path_info);
@@ -82,7 +101,11 @@ fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
     params.pair(b"SERVER_ADDR", wire.local_addr.as_bytes());
     // Apache with UseCanonicalName Off: both from Host, which was validated at the edge.
     let host = &request.host;
-    let name = if host.name().is_empty() { &wire.local_addr } else { host.name() };
+    let name = if host.name().is_empty() {
+        &wire.local_addr
+    } else {
+        host.name()
+    };
     params.pair(b"SERVER_NAME", name.as_bytes());
     let port = host.port().unwrap_or_else(|| wire.scheme.default_port());
     params.pair(b"SERVER_PORT", port.to_string().as_bytes());
@@ -95,7 +118,11 @@ fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
 /// RFC 3875 §4.1.2: CONTENT_LENGTH is what is really sent on STDIN; the body was spooled before
 /// where the client announced no length.
 fn content_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
-    if let Some(length) = request.upload.length().filter(|length| *length > 0 || request.fields.contains_key(header::CONTENT_LENGTH)) {
+    if let Some(length) = request
+        .upload
+        .length()
+        .filter(|length| *length > 0 || request.fields.contains_key(header::CONTENT_LENGTH))
+    {
         params.pair(b"CONTENT_LENGTH", length.to_string().as_bytes());
     }
     if let Some(value) = request.fields.get(header::CONTENT_TYPE) {
@@ -111,7 +138,11 @@ fn protocol_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
     }
     let mut joined = Vec::new();
     for name in request.fields.keys().filter(|name| is_exported(name)) {
-        let mut values = request.fields.get_all(name).iter().map(|value| trim(value.as_bytes()));
+        let mut values = request
+            .fields
+            .get_all(name)
+            .iter()
+            .map(|value| trim(value.as_bytes()));
         let Some(first) = values.next() else { continue };
         let Some(second) = values.next() else {
             params.http_field(name.as_str(), first);
@@ -141,15 +172,27 @@ fn authority(request: &Request) -> String {
 /// libraries obey (httpoxy); Proxy-Authorization is addressed to us; the two content fields have
 /// their own variables; Transfer-Encoding and its like ended at our door.
 fn is_exported(name: &HeaderName) -> bool {
-    let plain = name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let withheld = name == header::PROXY_AUTHORIZATION || name == header::CONTENT_LENGTH || name == header::CONTENT_TYPE || name.as_str() == "proxy";
+    let plain = name
+        .as_str()
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let withheld = name == header::PROXY_AUTHORIZATION
+        || name == header::CONTENT_LENGTH
+        || name == header::CONTENT_TYPE
+        || name.as_str() == "proxy";
     plain && !withheld && !is_hop_by_hop(name)
 }
 
 /// RFC 9110 §5.5: surrounding SP and HTAB are not part of the value.
 fn trim(value: &[u8]) -> &[u8] {
-    let start = value.iter().position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(value.len());
-    let end = value.iter().rposition(|byte| !matches!(byte, b' ' | b'\t')).map_or(start, |last| last + 1);
+    let start = value
+        .iter()
+        .position(|byte| !matches!(byte, b' ' | b'\t'))
+        .unwrap_or(value.len());
+    let end = value
+        .iter()
+        .rposition(|byte| !matches!(byte, b' ' | b'\t'))
+        .map_or(start, |last| last + 1);
     value.get(start..end).unwrap_or_default()
 }
 

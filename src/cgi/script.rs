@@ -33,16 +33,30 @@ const SCRIPT_EXTENSION: &[u8] = b".php";
 /// does, byte for byte and without a regular expression (CVE-2019-11043 was one whose `.` did not
 /// match a newline). `None`: the path names no script that exists.
 pub fn find(path: &[u8], root: &Root, disk: &dyn Disk) -> Option<usize> {
-    candidates(path).find(|end| path.get(..*end).is_some_and(|file| disk.is_file(root, file)))
+    candidates(path).find(|end| {
+        path.get(..*end)
+            .is_some_and(|file| disk.is_file(root, file))
+    })
 }
 
 /// The ends of all prefixes of `path` that look like a script: `/a.php/b.php/c` has two. A
 /// segment that begins with a dot never leads to one.
 pub fn candidates(path: &[u8]) -> impl Iterator<Item = usize> + '_ {
-    let visible = path.windows(2).position(|pair| pair == b"/.").unwrap_or(path.len());
-    let ends = path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/').map(|(index, _)| index);
+    let visible = path
+        .windows(2)
+        .position(|pair| pair == b"/.")
+        .unwrap_or(path.len());
+    let ends = path
+        .iter()
+        .enumerate()
+        .skip(1)
+        .filter(|(_, byte)| **byte == b'/')
+        .map(|(index, _)| index);
     ends.chain(std::iter::once(path.len())).filter(move |end| {
-        *end <= visible && path.get(..*end).is_some_and(|prefix| prefix.ends_with(SCRIPT_EXTENSION) && !prefix.ends_with(b"/.php"))
+        *end <= visible
+            && path.get(..*end).is_some_and(|prefix| {
+                prefix.ends_with(SCRIPT_EXTENSION) && !prefix.ends_with(b"/.php")
+            })
     })
 }
 
@@ -50,7 +64,11 @@ impl Script {
     /// The script at `path[..end]`, called by its own path.
     pub fn at(path: &[u8], end: usize) -> Self {
         let (file, rest) = path.split_at_checked(end).unwrap_or((path, &[]));
-        Self { file: file.to_vec(), name: file.to_vec(), path_info: rest.to_vec() }
+        Self {
+            file: file.to_vec(),
+            name: file.to_vec(),
+            path_info: rest.to_vec(),
+        }
     }
 }
 
@@ -90,7 +108,9 @@ mod tests {
         ];
         for (path, expected) in cases {
             let found = find(path, &root, &disk).map(|end| Script::at(path, end));
-            let found = found.as_ref().map(|script| (script.file.as_slice(), script.path_info.as_slice()));
+            let found = found
+                .as_ref()
+                .map(|script| (script.file.as_slice(), script.path_info.as_slice()));
             assert_eq!(found, expected, "{}", String::from_utf8_lossy(path));
         }
     }

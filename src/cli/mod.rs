@@ -30,7 +30,12 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct Configuration {
     /// The configuration file [default: ./fcgate.toml, then /etc/fcgate/fcgate.toml].
-    #[arg(short = 'c', long = "config", value_name = "FILE", env = "FCGATE_CONFIG")]
+    #[arg(
+        short = 'c',
+        long = "config",
+        value_name = "FILE",
+        env = "FCGATE_CONFIG"
+    )]
     file: Option<PathBuf>,
 }
 
@@ -55,5 +60,11 @@ impl Cli {
 fn configuration_file(given: Option<PathBuf>) -> PathBuf {
     const HERE: &str = "fcgate.toml";
     const SYSTEM: &str = "/etc/fcgate/fcgate.toml";
-    given.unwrap_or_else(|| PathBuf::from(if PathBuf::from(HERE).exists() { HERE } else { SYSTEM }))
+    given.unwrap_or_else(|| {
+        PathBuf::from(if PathBuf::from(HERE).exists() {
+            HERE
+        } else {
+            SYSTEM
+        })
+    })
 }

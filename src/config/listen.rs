@@ -31,7 +31,10 @@ impl ListenAddress {
     /// From the section.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Option<Self> {
         let Some(text) = section.text("address") else {
-            problems.push(Problem::new(section.place(), "a listener needs an `address`").help("address = \":8080\""));
+            problems.push(
+                Problem::new(section.place(), "a listener needs an `address`")
+                    .help("address = \":8080\""),
+            );
             return None;
         };
         let parsed = parse(&text);
@@ -44,10 +47,15 @@ impl ListenAddress {
 
 fn parse(text: &At<String>) -> Option<ListenAddress> {
     if let Some(path) = text.value.strip_prefix("unix:") {
-        return path.starts_with('/').then(|| ListenAddress::Unix(path.into()));
+        return path
+            .starts_with('/')
+            .then(|| ListenAddress::Unix(path.into()));
     }
     if let Some(port) = text.value.strip_prefix(':') {
-        return port.parse().ok().map(|port: u16| ListenAddress::Tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))));
+        return port
+            .parse()
+            .ok()
+            .map(|port: u16| ListenAddress::Tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))));
     }
     text.value.parse().ok().map(ListenAddress::Tcp)
 }

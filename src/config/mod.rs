@@ -32,7 +32,8 @@ pub struct Invalid(pub String);
 /// carried over from it.
 pub fn load(path: &Path, previous: Option<&Snapshot>) -> Result<Snapshot, Invalid> {
     let mut problems = Problems::default();
-    let (sources, files) = source::read(path, &ROOT, &|name| std::env::var(name).ok(), &mut problems);
+    let (sources, files) =
+        source::read(path, &ROOT, &|name| std::env::var(name).ok(), &mut problems);
     let snapshot = Snapshot::build(&files, previous, &mut problems);
     let problems = problems.into_sorted();
     match snapshot {

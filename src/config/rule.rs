@@ -39,38 +39,73 @@ pub static RULE: Section = Section {
 };
 
 /// The keys of which a rule has exactly one.
-const ACTIONS: [&str; 6] = ["fastcgi", "static_files", "redirect", "respond", "deny", "to"];
+const ACTIONS: [&str; 6] = [
+    "fastcgi",
+    "static_files",
+    "redirect",
+    "respond",
+    "deny",
+    "to",
+];
 
-pub(super) fn build_rule(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) -> Option<Rule<Handler>> {
+pub(super) fn build_rule(
+    section: &Lowered,
+    draft: &mut Draft<'_, '_>,
+    problems: &mut Problems,
+) -> Option<Rule<Handler>> {
     let mut conditions = Condition::build(section, problems);
     let apache = section.text("proxy_pass_match");
-    if let Some(pattern) = apache.as_ref().and_then(|text| Pattern::new(text, problems)) {
+    if let Some(pattern) = apache
+        .as_ref()
+        .and_then(|text| Pattern::new(text, problems))
+    {
         conditions.push(Condition::Pattern(Box::new(pattern)));
     }
     if apache.is_some() != section.is_given("to") {
-        problems.push(Problem::new(section.place(), "proxy_pass_match and `to` go together").help("proxy_pass_match = '^/(.*\\.php)$' and to = \"fcgi://php/srv/www/$1\""));
+        problems.push(
+            Problem::new(section.place(), "proxy_pass_match and `to` go together")
+                .help("proxy_pass_match = '^/(.*\\.php)$' and to = \"fcgi://php/srv/www/$1\""),
+        );
         return None;
     }
-    let exceptions = section.given_table("not").map(|not| Condition::build(not, problems)).unwrap_or_default();
+    let exceptions = section
+        .given_table("not")
+        .map(|not| Condition::build(not, problems))
+        .unwrap_or_default();
     let groups = Condition::groups(&conditions);
     let handler = action(section, &groups, draft, problems)?;
     Some(Rule::new(conditions, exceptions, handler))
 }
 
-fn action(section: &Lowered, groups: &Groups, draft: &mut Draft<'_, '_>, problems: &mut Problems) -> Option<Handler> {
-    let given: Vec<_> = section.given_keys().into_iter().filter(|key| ACTIONS.contains(&key.value)).collect();
+fn action(
+    section: &Lowered,
+    groups: &Groups,
+    draft: &mut Draft<'_, '_>,
+    problems: &mut Problems,
+) -> Option<Handler> {
+    let given: Vec<_> = section
+        .given_keys()
+        .into_iter()
+        .filter(|key| ACTIONS.contains(&key.value))
+        .collect();
     let [key] = given.as_slice() else {
         let (place, message) = match given.get(1) {
-            Some(second) => (second.place.clone(), "a rule has one action, and this is a second".to_owned()),
+            Some(second) => (
+                second.place.clone(),
+                "a rule has one action, and this is a second".to_owned(),
+            ),
             None => (section.place(), "the rule has no action".to_owned()),
         };
-        problems.push(Problem::new(place, message).help(format!("actions are {}", ACTIONS.join(", "))));
+        problems
+            .push(Problem::new(place, message).help(format!("actions are {}", ACTIONS.join(", "))));
         return None;
     };
     let table = || section.given_table(key.value);
     match key.value {
         "fastcgi" => fastcgi(table()?, groups, draft, problems),
-        "static_files" => StaticFiles::build(table()?, draft.root.as_ref(), problems).map(Handler::StaticFiles),
+        "static_files" => {
+            StaticFiles::build(table()?, draft.root.as_ref(), problems).map(Handler::StaticFiles)
+        }
         "redirect" => Redirect::build(table()?, groups, problems).map(Handler::Redirect),
         "respond" => Some(Handler::Respond(Respond::build(table()?, problems))),
         "deny" => Some(Handler::Deny(Deny::build(&section.table("deny")))),
@@ -78,41 +113,73 @@ fn action(section: &Lowered, groups: &Groups, draft: &mut Draft<'_, '_>, problem
     }
 }
 
-fn fastcgi(section: &Lowered, groups: &Groups, draft: &mut Draft<'_, '_>, problems: &mut Problems) -> Option<Handler> {
+fn fastcgi(
+    section: &Lowered,
+    groups: &Groups,
+    draft: &mut Draft<'_, '_>,
+    problems: &mut Problems,
+) -> Option<Handler> {
     let upstream = match section.text("upstream") {
         Some(text) => draft.surroundings.upstream(&text, problems)?,
         None if draft.php.is_some() => draft.php.clone()?,
         None => {
-            problems.push(Problem::new(section.place(), "fastcgi needs an `upstream`").help("set it here, or `php` on the site"));
+            problems.push(
+                Problem::new(section.place(), "fastcgi needs an `upstream`")
+                    .help("set it here, or `php` on the site"),
+            );
             return None;
         }
     };
     let own = section.text("root").map(|text| fastcgi::root(&text.value));
     let Some(root) = own.or_else(|| draft.root.clone()) else {
-        problems.push(Problem::new(section.place(), "fastcgi needs a `root`").help("set it here or on the site"));
+        problems.push(
+            Problem::new(section.place(), "fastcgi needs a `root`")
+                .help("set it here or on the site"),
+        );
         return None;
     };
     let script = script_rule(section, &root, groups, problems)?;
-    let missing = match section.text("missing").as_ref().map(|text| text.value.as_str()) {
+    let missing = match section
+        .text("missing")
+        .as_ref()
+        .map(|text| text.value.as_str())
+    {
         Some("decline") => Missing::Decline,
         Some("pass") => Missing::Pass,
         Some(_) | None => Missing::NotFound,
     };
-    let mapping = Mapping { root, backend_root: draft.surroundings.backend_root(&upstream) };
+    let mapping = Mapping {
+        root,
+        backend_root: draft.surroundings.backend_root(&upstream),
+    };
     Some(draft.fastcgi(upstream, mapping, script, missing))
 }
 
-fn script_rule(section: &Lowered, root: &Root, groups: &Groups, problems: &mut Problems) -> Option<ScriptRule> {
+fn script_rule(
+    section: &Lowered,
+    root: &Root,
+    groups: &Groups,
+    problems: &mut Problems,
+) -> Option<ScriptRule> {
     let path_info = section.text("path_info");
     let Some(text) = section.text("script") else {
         if let Some(path_info) = path_info {
-            problems.push(Problem::new(path_info.place, "path_info needs a `script`").help("without one, PATH_INFO is what follows the script in the path"));
+            problems.push(
+                Problem::new(path_info.place, "path_info needs a `script`")
+                    .help("without one, PATH_INFO is what follows the script in the path"),
+            );
         }
         return Some(ScriptRule::Walk);
     };
     let folder = PathBuf::from(text.value.split('$').next().unwrap_or_default());
     if !folder.starts_with(&root.0) {
-        problems.push(Problem::new(text.place.clone(), format!("the script lies outside its root {}", root.0.display())).help("name its own document root as `fastcgi.root`"));
+        problems.push(
+            Problem::new(
+                text.place.clone(),
+                format!("the script lies outside its root {}", root.0.display()),
+            )
+            .help("name its own document root as `fastcgi.root`"),
+        );
         return None;
     }
     let script = template(&text, groups, problems)?;
@@ -123,7 +190,12 @@ fn script_rule(section: &Lowered, root: &Root, groups: &Groups, problems: &mut P
     Some(ScriptRule::Fixed { script, path_info })
 }
 
-fn apache_target(text: &At<String>, groups: &Groups, draft: &mut Draft<'_, '_>, problems: &mut Problems) -> Option<Handler> {
+fn apache_target(
+    text: &At<String>,
+    groups: &Groups,
+    draft: &mut Draft<'_, '_>,
+    problems: &mut Problems,
+) -> Option<Handler> {
     let target = match target::parse(&text.value, |name| draft.surroundings.is_upstream(name)) {
         Ok(target) => target,
         Err(message) => {
@@ -131,14 +203,36 @@ fn apache_target(text: &At<String>, groups: &Groups, draft: &mut Draft<'_, '_>, 
             return None;
         }
     };
-    let server = At { value: target.server, place: text.place.clone() };
+    let server = At {
+        value: target.server,
+        place: text.place.clone(),
+    };
     let upstream = draft.surroundings.upstream(&server, problems)?;
     let folder = PathBuf::from(target::literal_folder(&target.file));
     // The site's root is the document root where the target lies in it, as with Apache.
-    let root = draft.root.clone().filter(|root| folder.starts_with(&root.0)).unwrap_or(Root(folder));
-    let file = template(&At { value: target.file, place: text.place.clone() }, groups, problems)?;
-    let mapping = Mapping { root, backend_root: draft.surroundings.backend_root(&upstream) };
-    Some(draft.fastcgi(upstream, mapping, ScriptRule::FileName(file), Missing::NotFound))
+    let root = draft
+        .root
+        .clone()
+        .filter(|root| folder.starts_with(&root.0))
+        .unwrap_or(Root(folder));
+    let file = template(
+        &At {
+            value: target.file,
+            place: text.place.clone(),
+        },
+        groups,
+        problems,
+    )?;
+    let mapping = Mapping {
+        root,
+        backend_root: draft.surroundings.backend_root(&upstream),
+    };
+    Some(draft.fastcgi(
+        upstream,
+        mapping,
+        ScriptRule::FileName(file),
+        Missing::NotFound,
+    ))
 }
 
 fn template(text: &At<String>, groups: &Groups, problems: &mut Problems) -> Option<Template> {

@@ -58,9 +58,18 @@ impl ServerSettings {
         let access_log = section.table("access_log");
         Self {
             workers: usize::try_from(section.integer("workers")).unwrap_or(0),
-            log: section.text("log").map_or_else(|| "info".to_owned(), |text| text.value),
+            log: section
+                .text("log")
+                .map_or_else(|| "info".to_owned(), |text| text.value),
             access_log: destination(&access_log, problems),
-            access_format: if access_log.text("format").is_some_and(|text| text.value == "json") { Format::Json } else { Format::Combined },
+            access_format: if access_log
+                .text("format")
+                .is_some_and(|text| text.value == "json")
+            {
+                Format::Json
+            } else {
+                Format::Combined
+            },
             drain: section.duration("drain"),
             drain_delay: section.duration("drain_delay"),
             spool_directory: spool_directory(section, problems),
@@ -70,22 +79,38 @@ impl ServerSettings {
 }
 
 fn destination(section: &Lowered, problems: &mut Problems) -> Destination {
-    let Some(text) = section.text("to") else { return Destination::Stdout };
+    let Some(text) = section.text("to") else {
+        return Destination::Stdout;
+    };
     match text.value.as_str() {
         "off" => Destination::Off,
         "stdout" => Destination::Stdout,
         path if path.starts_with('/') => Destination::File(path.into()),
         other => {
-            problems.push(Problem::new(text.place.clone(), format!("`{other}` is no place for a log")).help("write \"stdout\", \"off\", or the absolute path of a file"));
+            problems.push(
+                Problem::new(
+                    text.place.clone(),
+                    format!("`{other}` is no place for a log"),
+                )
+                .help("write \"stdout\", \"off\", or the absolute path of a file"),
+            );
             Destination::Off
         }
     }
 }
 
 fn spool_directory(section: &Lowered, problems: &mut Problems) -> PathBuf {
-    let directory = section.text("spool_directory").map_or_else(std::env::temp_dir, |text| PathBuf::from(text.value));
+    let directory = section
+        .text("spool_directory")
+        .map_or_else(std::env::temp_dir, |text| PathBuf::from(text.value));
     if !directory.is_dir() {
-        problems.push(Problem::new(section.place_of("spool_directory"), format!("the spool directory {} does not exist", directory.display())).help("create it, or name another as server.spool_directory"));
+        problems.push(
+            Problem::new(
+                section.place_of("spool_directory"),
+                format!("the spool directory {} does not exist", directory.display()),
+            )
+            .help("create it, or name another as server.spool_directory"),
+        );
     }
     directory
 }

@@ -64,52 +64,124 @@ pub(super) struct Draft<'a, 'b> {
     pub(super) surroundings: &'a mut Surroundings<'b>,
 }
 
-pub(super) fn build_site(section: &Lowered, surroundings: &mut Surroundings<'_>, problems: &mut Problems) -> Option<Site> {
-    let body = section.given_table("limits").filter(|limits| limits.is_given("body")).map(|limits| limits.size("body").0);
+pub(super) fn build_site(
+    section: &Lowered,
+    surroundings: &mut Surroundings<'_>,
+    problems: &mut Problems,
+) -> Option<Site> {
+    let body = section
+        .given_table("limits")
+        .filter(|limits| limits.is_given("body"))
+        .map(|limits| limits.size("body").0);
     let limits = &surroundings.server.limits;
-    let spool = SpoolSettings { directory: surroundings.server.spool_directory.clone(), limit: body.unwrap_or(limits.body), pause: limits.body_pause };
-    let root = section.text("root").and_then(|text| absolute_root(&text, problems));
-    let php = section.text("php").and_then(|text| surroundings.upstream(&text, problems));
-    let mut draft = Draft { root, php, spool, surroundings };
-    let mut rules: Vec<_> = section.tables("rule").iter().filter_map(|rule| build_rule(rule, &mut draft, problems)).collect();
+    let spool = SpoolSettings {
+        directory: surroundings.server.spool_directory.clone(),
+        limit: body.unwrap_or(limits.body),
+        pause: limits.body_pause,
+    };
+    let root = section
+        .text("root")
+        .and_then(|text| absolute_root(&text, problems));
+    let php = section
+        .text("php")
+        .and_then(|text| surroundings.upstream(&text, problems));
+    let mut draft = Draft {
+        root,
+        php,
+        spool,
+        surroundings,
+    };
+    let mut rules: Vec<_> = section
+        .tables("rule")
+        .iter()
+        .filter_map(|rule| build_rule(rule, &mut draft, problems))
+        .collect();
     if rules.is_empty() && !section.is_given("root") && section.tables("rule").is_empty() {
-        problems.push(Problem::new(section.place(), "the site has neither a `root` nor a rule").help("root = \"/srv/app/public\""));
+        problems.push(
+            Problem::new(section.place(), "the site has neither a `root` nor a rule")
+                .help("root = \"/srv/app/public\""),
+        );
     }
     if section.is_given("php") && !section.is_given("root") {
-        problems.push(Problem::new(section.place_of("php"), "`php` needs a `root`").help("root = \"/srv/app/public\": where index.php is"));
+        problems.push(
+            Problem::new(section.place_of("php"), "`php` needs a `root`")
+                .help("root = \"/srv/app/public\": where index.php is"),
+        );
     }
     rules.extend(draft.meaning_of_root(section, problems));
-    let name = section.texts("hosts").first().map_or_else(|| "default".to_owned(), |host| host.value.clone());
-    let encoded_slash = match section.text("encoded_slash").as_ref().map(|text| text.value.as_str()) {
+    let name = section
+        .texts("hosts")
+        .first()
+        .map_or_else(|| "default".to_owned(), |host| host.value.clone());
+    let encoded_slash = match section
+        .text("encoded_slash")
+        .as_ref()
+        .map(|text| text.value.as_str())
+    {
         Some("keep") => EncodedSlash::Keep,
         Some("decode") => EncodedSlash::Decode,
         Some(_) | None => EncodedSlash::Reject,
     };
-    Some(Site { name: name.into(), encoded_slash, rules })
+    Some(Site {
+        name: name.into(),
+        encoded_slash,
+        rules,
+    })
 }
 
 fn absolute_root(text: &At<String>, problems: &mut Problems) -> Option<Root> {
     if text.value.starts_with('/') {
         return Some(Root(PathBuf::from(&text.value)));
     }
-    problems.push(Problem::new(text.place.clone(), format!("the root `{}` is not an absolute path", text.value)).help("it must begin with `/`"));
+    problems.push(
+        Problem::new(
+            text.place.clone(),
+            format!("the root `{}` is not an absolute path", text.value),
+        )
+        .help("it must begin with `/`"),
+    );
     None
 }
 
 impl Draft<'_, '_> {
     /// Design §2: what the three lines mean, as ordinary rules.
     fn meaning_of_root(&self, section: &Lowered, problems: &mut Problems) -> Vec<Rule<Handler>> {
-        let Some(root) = self.root.clone() else { return Vec::new() };
+        let Some(root) = self.root.clone() else {
+            return Vec::new();
+        };
         let always = |handler| Rule::new(Vec::new(), Vec::new(), handler);
-        let index = section.texts("index").into_iter().map(|text| text.value).collect();
+        let index = section
+            .texts("index")
+            .into_iter()
+            .map(|text| text.value)
+            .collect();
         let Some(php) = self.php.clone() else {
             // Without `php` an unknown upstream was told of already, or files are all there is.
-            return vec![always(Handler::StaticFiles(StaticFiles::new(root, index, false)))];
+            return vec![always(Handler::StaticFiles(StaticFiles::new(
+                root, index, false,
+            )))];
         };
-        let front = section.text("front_controller").filter(|text| !text.value.is_empty());
-        let mapping = Mapping { root: root.clone(), backend_root: self.surroundings.backend_root(&php) };
-        let script = self.fastcgi(Arc::clone(&php), mapping.clone(), ScriptRule::Walk, Missing::Decline);
-        let mut rules = vec![always(script), always(Handler::StaticFiles(StaticFiles::new(root.clone(), index, front.is_some())))];
+        let front = section
+            .text("front_controller")
+            .filter(|text| !text.value.is_empty());
+        let mapping = Mapping {
+            root: root.clone(),
+            backend_root: self.surroundings.backend_root(&php),
+        };
+        let script = self.fastcgi(
+            Arc::clone(&php),
+            mapping.clone(),
+            ScriptRule::Walk,
+            Missing::Decline,
+        );
+        let mut rules = vec![
+            always(script),
+            always(Handler::StaticFiles(StaticFiles::new(
+                root.clone(),
+                index,
+                front.is_some(),
+            ))),
+        ];
         if let Some(rule) = front.and_then(|text| front_controller(&text, &root, problems)) {
             rules.push(always(self.fastcgi(php, mapping, rule, Missing::NotFound)));
         }
@@ -117,10 +189,24 @@ impl Draft<'_, '_> {
     }
 
     /// A handler that asks `upstream`.
-    pub(super) fn fastcgi(&self, upstream: Arc<Upstream>, mapping: Mapping, script: ScriptRule, missing: Missing) -> Handler {
+    pub(super) fn fastcgi(
+        &self,
+        upstream: Arc<Upstream>,
+        mapping: Mapping,
+        script: ScriptRule,
+        missing: Missing,
+    ) -> Handler {
         let constants = Constants::new(&mapping);
         let name = upstream.name.as_str().into();
-        Handler::Fastcgi(Box::new(Fastcgi { upstream, mapping, constants, script, missing, spool: self.spool.clone(), name }))
+        Handler::Fastcgi(Box::new(Fastcgi {
+            upstream,
+            mapping,
+            constants,
+            script,
+            missing,
+            spool: self.spool.clone(),
+            name,
+        }))
     }
 }
 
@@ -129,7 +215,10 @@ fn front_controller(text: &At<String>, root: &Root, problems: &mut Problems) -> 
     // A `$` in a path is no variable here.
     let literal = path.to_string_lossy().replace('$', "$$");
     match Template::parse(&literal, &Groups::default()) {
-        Ok(script) => Some(ScriptRule::Fixed { script, path_info: None }),
+        Ok(script) => Some(ScriptRule::Fixed {
+            script,
+            path_info: None,
+        }),
         Err(error) => {
             problems.push(Problem::new(text.place.clone(), error.to_string()));
             None
@@ -139,7 +228,11 @@ fn front_controller(text: &At<String>, root: &Root, problems: &mut Problems) -> 
 
 impl Surroundings<'_> {
     /// The upstream of a name or an address; one that only an address names has the defaults.
-    pub(super) fn upstream(&mut self, text: &At<String>, problems: &mut Problems) -> Option<Arc<Upstream>> {
+    pub(super) fn upstream(
+        &mut self,
+        text: &At<String>,
+        problems: &mut Problems,
+    ) -> Option<Arc<Upstream>> {
         if let Some((_, upstream)) = self.upstreams.get(&text.value) {
             return Some(Arc::clone(upstream));
         }
@@ -148,9 +241,17 @@ impl Surroundings<'_> {
             Err(_) if !self.complete => None,
             Err(message) => {
                 let names: Vec<_> = self.upstreams.keys().map(String::as_str).collect();
-                let near = names.iter().find(|name| strsim::damerau_levenshtein(name, &text.value) <= 2);
+                let near = names
+                    .iter()
+                    .find(|name| strsim::damerau_levenshtein(name, &text.value) <= 2);
                 let help = near.map_or(message, |name| format!("did you mean `{name}`?"));
-                problems.push(Problem::new(text.place.clone(), format!("there is no upstream `{}`", text.value)).help(help));
+                problems.push(
+                    Problem::new(
+                        text.place.clone(),
+                        format!("there is no upstream `{}`", text.value),
+                    )
+                    .help(help),
+                );
                 None
             }
         }
@@ -164,17 +265,28 @@ impl Surroundings<'_> {
     /// `backend_root` of an upstream.
     pub(super) fn backend_root(&self, upstream: &Upstream) -> Option<PathBuf> {
         let (section, _) = self.upstreams.get(&upstream.name)?;
-        section.text("backend_root").map(|text| PathBuf::from(text.value))
+        section
+            .text("backend_root")
+            .map(|text| PathBuf::from(text.value))
     }
 
     fn anonymous(&mut self, name: &str, address: Address) -> Arc<Upstream> {
-        let section = UPSTREAM.lower(&toml::de::DeTable::new(), Default::default(), &|_| None, &mut Problems::default());
-        let known = self.previous.and_then(|upstreams| upstreams.get(name)).filter(|(before, _)| before.same_as(&section));
+        let section = UPSTREAM.lower(
+            &toml::de::DeTable::new(),
+            Default::default(),
+            &|_| None,
+            &mut Problems::default(),
+        );
+        let known = self
+            .previous
+            .and_then(|upstreams| upstreams.get(name))
+            .filter(|(before, _)| before.same_as(&section));
         let upstream = match known {
             Some((_, upstream)) => Arc::clone(upstream),
             None => Arc::new(Upstream::with(name, vec![address], &section)),
         };
-        self.upstreams.insert(name.to_owned(), (section, Arc::clone(&upstream)));
+        self.upstreams
+            .insert(name.to_owned(), (section, Arc::clone(&upstream)));
         upstream
     }
 }

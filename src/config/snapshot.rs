@@ -37,14 +37,23 @@ pub(super) type Upstreams = HashMap<String, (Lowered, Arc<Upstream>)>;
 impl Snapshot {
     /// Builds from the sections of all files; whatever is wrong goes to `problems`. Upstreams whose
     /// section is as in `previous` are carried over with their connections and queues.
-    pub fn build(files: &[Lowered], previous: Option<&Self>, problems: &mut Problems) -> Option<Self> {
+    pub fn build(
+        files: &[Lowered],
+        previous: Option<&Self>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let main = files.first()?;
         // After a fault in reading, what a name refers to may be in the part that was not read.
         let complete = problems.is_empty();
         let server = ServerSettings::build(&main.table("server"), problems);
         let listeners = listeners(files, problems);
         let upstreams = named_upstreams(files, previous, problems);
-        let mut surroundings = Surroundings { server: &server, upstreams, previous: previous.map(|snapshot| &snapshot.upstreams), complete };
+        let mut surroundings = Surroundings {
+            server: &server,
+            upstreams,
+            previous: previous.map(|snapshot| &snapshot.upstreams),
+            complete,
+        };
         let mut sites = Vec::new();
         for section in files.iter().flat_map(|file| file.tables("site")) {
             if let Some(site) = build_site(section, &mut surroundings, problems) {
@@ -53,11 +62,19 @@ impl Snapshot {
         }
         let upstreams = surroundings.upstreams;
         if sites.is_empty() && complete && problems.is_empty() {
-            let place = Place { file: FileId(0), span: 0..0 };
+            let place = Place {
+                file: FileId(0),
+                span: 0..0,
+            };
             problems.push(Problem::new(place, "there is no [[site]]").help("a site needs three lines: [[site]], root = \"/srv/app/public\", php = \"unix:/run/php/php-fpm.sock\""));
         }
         let sites = Sites::build(sites, problems)?;
-        problems.is_empty().then_some(Self { server, listeners, sites, upstreams })
+        problems.is_empty().then_some(Self {
+            server,
+            listeners,
+            sites,
+            upstreams,
+        })
     }
 
     /// The site that answers for a host: its exact name, the longest wildcard above it, or the
@@ -67,7 +84,11 @@ impl Snapshot {
         if let Some(site) = self.sites.exact.get(name) {
             return site;
         }
-        let below = self.sites.below.iter().find(|(suffix, _)| name.len() > suffix.len() && name.ends_with(suffix.as_str()));
+        let below = self
+            .sites
+            .below
+            .iter()
+            .find(|(suffix, _)| name.len() > suffix.len() && name.ends_with(suffix.as_str()));
         below.map_or(&self.sites.default, |(_, site)| site)
     }
 }
@@ -84,11 +105,16 @@ impl Sites {
             let site = Arc::new(site);
             first.get_or_insert_with(|| Arc::clone(&site));
             if hosts.is_empty() && default.replace(Arc::clone(&site)).is_some() {
-                problems.push(Problem::new(place, "two sites have no `hosts`: only one can answer for every other host"));
+                problems.push(Problem::new(
+                    place,
+                    "two sites have no `hosts`: only one can answer for every other host",
+                ));
             }
             for text in hosts {
                 let taken = match HostPattern::parse(&text, problems) {
-                    Some(HostPattern::Exact(name)) => exact.insert(name, Arc::clone(&site)).is_some(),
+                    Some(HostPattern::Exact(name)) => {
+                        exact.insert(name, Arc::clone(&site)).is_some()
+                    }
                     Some(HostPattern::Below(suffix)) => {
                         let taken = below.iter().any(|(known, _)| *known == suffix);
                         below.push((suffix, Arc::clone(&site)));
@@ -97,43 +123,70 @@ impl Sites {
                     None => false,
                 };
                 if taken {
-                    problems.push(Problem::new(text.place.clone(), format!("two sites answer for `{}`", text.value)));
+                    problems.push(Problem::new(
+                        text.place.clone(),
+                        format!("two sites answer for `{}`", text.value),
+                    ));
                 }
             }
         }
         below.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
-        Some(Self { exact, below, default: default.or(first)? })
+        Some(Self {
+            exact,
+            below,
+            default: default.or(first)?,
+        })
     }
 }
 
 fn listeners(files: &[Lowered], problems: &mut Problems) -> Vec<ListenAddress> {
-    let sections: Vec<_> = files.iter().flat_map(|file| file.tables("listen")).collect();
+    let sections: Vec<_> = files
+        .iter()
+        .flat_map(|file| file.tables("listen"))
+        .collect();
     if sections.is_empty() {
         return vec![ListenAddress::default_address()];
     }
     let mut listeners: Vec<ListenAddress> = Vec::new();
     for section in sections {
-        let Some(address) = ListenAddress::build(section, problems) else { continue };
+        let Some(address) = ListenAddress::build(section, problems) else {
+            continue;
+        };
         let any_port = matches!(&address, ListenAddress::Tcp(address) if address.port() == 0);
         if listeners.contains(&address) && !any_port {
-            problems.push(Problem::new(section.place_of("address"), format!("two listeners have the address {address}")));
+            problems.push(Problem::new(
+                section.place_of("address"),
+                format!("two listeners have the address {address}"),
+            ));
         }
         listeners.push(address);
     }
     listeners
 }
 
-fn named_upstreams(files: &[Lowered], previous: Option<&Snapshot>, problems: &mut Problems) -> Upstreams {
+fn named_upstreams(
+    files: &[Lowered],
+    previous: Option<&Snapshot>,
+    problems: &mut Problems,
+) -> Upstreams {
     let mut upstreams = Upstreams::new();
     for (name, section) in files.iter().flat_map(|file| file.named("upstream")) {
-        let known = previous.and_then(|snapshot| snapshot.upstreams.get(&name.value)).filter(|(before, _)| before.same_as(section));
+        let known = previous
+            .and_then(|snapshot| snapshot.upstreams.get(&name.value))
+            .filter(|(before, _)| before.same_as(section));
         let upstream = match known {
             Some((_, upstream)) => Some(Arc::clone(upstream)),
             None => Upstream::build(&name.value, section, problems).map(Arc::new),
         };
         let Some(upstream) = upstream else { continue };
-        if upstreams.insert(name.value.clone(), (section.clone(), upstream)).is_some() {
-            problems.push(Problem::new(name.place.clone(), format!("two upstreams have the name `{}`", name.value)));
+        if upstreams
+            .insert(name.value.clone(), (section.clone(), upstream))
+            .is_some()
+        {
+            problems.push(Problem::new(
+                name.place.clone(),
+                format!("two upstreams have the name `{}`", name.value),
+            ));
         }
     }
     upstreams

@@ -161,7 +161,11 @@ pub enum ExchangeError {
 impl<L: Link> Exchange<L> {
     /// Takes the connection; nothing is written before the first poll.
     pub fn start(link: L, outbound: Outbound, pace: Pace) -> Self {
-        let answer = if outbound.probed { Stage::Unacknowledged } else { Stage::Waiting };
+        let answer = if outbound.probed {
+            Stage::Unacknowledged
+        } else {
+            Stage::Waiting
+        };
         Self {
             link: Some(link),
             decoder: Decoder::new(),
@@ -217,7 +221,9 @@ impl<L: Link> Exchange<L> {
                     None => continue,
                 }
             }
-            let Some(link) = self.link.as_mut() else { return Poll::Ready(Err(ExchangeError::Closed)) };
+            let Some(link) = self.link.as_mut() else {
+                return Poll::Ready(Err(ExchangeError::Closed));
+            };
             let taken = self.outgoing.taken();
             if let Poll::Ready(Err(error)) = self.outgoing.poll_send(link, cx) {
                 return Poll::Ready(Err(ExchangeError::Upload(error)));
@@ -225,14 +231,21 @@ impl<L: Link> Exchange<L> {
             if self.outgoing.taken() != taken {
                 self.clock.progress();
             }
-            self.input.reserve(if self.answer == Stage::Arriving { NEXT_READ } else { FIRST_READ });
+            self.input.reserve(if self.answer == Stage::Arriving {
+                NEXT_READ
+            } else {
+                FIRST_READ
+            });
             match poll_read_buf(Pin::new(link), cx, &mut self.input) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(ExchangeError::Closed)),
                 Poll::Ready(Ok(_)) => self.clock.progress(),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(ExchangeError::Reset(error))),
                 Poll::Pending => {
                     let (limit, duration) = self.limit();
-                    return self.clock.poll_expired(duration, cx).map(|()| Err(ExchangeError::Timeout(limit, duration)));
+                    return self
+                        .clock
+                        .poll_expired(duration, cx)
+                        .map(|()| Err(ExchangeError::Timeout(limit, duration)));
                 }
             }
         }
@@ -252,9 +265,15 @@ impl<L: Link> Exchange<L> {
                 self.answer = Stage::Arriving;
                 Some(Answer::Stderr(content))
             }
-            Event::End { app_status, protocol_status } => {
+            Event::End {
+                app_status,
+                protocol_status,
+            } => {
                 self.end();
-                Some(Answer::End { app_status, status: protocol_status })
+                Some(Answer::End {
+                    app_status,
+                    status: protocol_status,
+                })
             }
         }
     }
@@ -275,7 +294,9 @@ impl<L: Link> Exchange<L> {
     fn end(&mut self) {
         self.answer = Stage::Ended;
         let Some(link) = self.link.take() else { return };
-        let quiet = matches!(self.decoder.next(&mut self.input), Ok(None)) && self.decoder.is_between_records() && self.input.is_empty();
+        let quiet = matches!(self.decoder.next(&mut self.input), Ok(None))
+            && self.decoder.is_between_records()
+            && self.input.is_empty();
         if quiet && self.outgoing.is_complete() {
             link.give_back();
         }
@@ -286,7 +307,9 @@ impl<L: Link> Exchange<L> {
         let pace = &self.clock.pace;
         match self.answer {
             Stage::Unacknowledged => (Limit::Acknowledge, pace.acknowledge),
-            Stage::Waiting | Stage::Arriving if self.outgoing.waits_for_client() => (Limit::Client, pace.client),
+            Stage::Waiting | Stage::Arriving if self.outgoing.waits_for_client() => {
+                (Limit::Client, pace.client)
+            }
             Stage::Waiting => (Limit::FirstByte, pace.first_byte),
             Stage::Arriving | Stage::Ended => (Limit::Idle, pace.idle),
         }
@@ -299,7 +322,11 @@ impl<L: Link> Exchange<L> {
             Stage::Unacknowledged => Progress::NotExecuted,
             Stage::Waiting if self.outgoing.taken() == 0 => Progress::NotExecuted,
             // Facts no. 10: a running PHP leaves the end of STDIN unread, so that its death is a reset.
-            Stage::Waiting if matches!(error, ExchangeError::Closed) && self.outgoing.is_complete() => Progress::NotExecuted,
+            Stage::Waiting
+                if matches!(error, ExchangeError::Closed) && self.outgoing.is_complete() =>
+            {
+                Progress::NotExecuted
+            }
             Stage::Waiting => Progress::Unknown,
         }
     }
@@ -316,7 +343,11 @@ struct Clock {
 
 impl Clock {
     fn new(pace: Pace) -> Self {
-        Self { pace, since: None, sleep: None }
+        Self {
+            pace,
+            since: None,
+            sleep: None,
+        }
     }
 
     /// Something happened: the wait begins anew, lazily.
@@ -330,7 +361,9 @@ impl Clock {
             return Poll::Pending;
         }
         let deadline = *self.since.get_or_insert_with(Instant::now) + duration;
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);
         }

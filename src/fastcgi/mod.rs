@@ -8,4 +8,6 @@ pub mod params;
 pub mod record;
 mod stdin;
 
-pub use exchange::{Answer, Broken, Exchange, ExchangeError, Limit, Link, Outbound, Pace, Progress};
+pub use exchange::{
+    Answer, Broken, Exchange, ExchangeError, Limit, Link, Outbound, Pace, Progress,
+};

@@ -43,8 +43,18 @@ enum Stage {
 impl Outgoing {
     /// `head` goes first; `held`, where there is one, and the content only after [`Self::release`].
     pub(super) fn new(head: Bytes, held: Option<Bytes>, upload: Upload) -> Self {
-        let stage = if held.is_some() { Stage::Held } else { Stage::Content };
-        Self { pending: VecDeque::from([head]), held, upload, stage, taken: 0 }
+        let stage = if held.is_some() {
+            Stage::Held
+        } else {
+            Stage::Content
+        };
+        Self {
+            pending: VecDeque::from([head]),
+            held,
+            upload,
+            stage,
+            taken: 0,
+        }
     }
 
     /// The worker is there: what was held back may go.
@@ -78,11 +88,19 @@ impl Outgoing {
     /// Writes as much as the connection and the client allow. `Ready` when all is written or
     /// nothing more ever will be; a failed write stops the sending but is not an error here: the
     /// answer may already lie in the receive buffer (a 413 while the upload runs).
-    pub(super) fn poll_send<W: AsyncWrite + Unpin>(&mut self, link: &mut W, cx: &mut Context<'_>) -> Poll<Result<(), UploadError>> {
+    pub(super) fn poll_send<W: AsyncWrite + Unpin>(
+        &mut self,
+        link: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), UploadError>> {
         loop {
             self.fill(cx)?;
             if self.pending.is_empty() {
-                return if matches!(self.stage, Stage::Ended | Stage::Stopped) { Poll::Ready(Ok(())) } else { Poll::Pending };
+                return if matches!(self.stage, Stage::Ended | Stage::Stopped) {
+                    Poll::Ready(Ok(()))
+                } else {
+                    Poll::Pending
+                };
             }
             match ready!(self.poll_write(link, cx)) {
                 Ok(count) => {
@@ -107,7 +125,8 @@ impl Outgoing {
                 // FastCGI §5.3: an empty STDIN record ends the stream. Never sent after a short body.
                 Poll::Ready(None) => {
                     self.upload = Upload::Empty;
-                    self.pending.push_back(Bytes::copy_from_slice(&stdin_header(0)));
+                    self.pending
+                        .push_back(Bytes::copy_from_slice(&stdin_header(0)));
                     self.stage = Stage::Ended;
                 }
                 Poll::Ready(Some(Err(error))) => return Err(error),
@@ -120,12 +139,17 @@ impl Outgoing {
         while !content.is_empty() {
             let piece = content.split_to(content.len().min(MAX_CONTENT));
             let length = u16::try_from(piece.len()).unwrap_or(u16::MAX);
-            self.pending.push_back(Bytes::copy_from_slice(&stdin_header(length)));
+            self.pending
+                .push_back(Bytes::copy_from_slice(&stdin_header(length)));
             self.pending.push_back(piece);
         }
     }
 
-    fn poll_write<W: AsyncWrite + Unpin>(&self, link: &mut W, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn poll_write<W: AsyncWrite + Unpin>(
+        &self,
+        link: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let mut used = 0;
         for (slice, piece) in slices.iter_mut().zip(&self.pending) {

@@ -56,7 +56,11 @@ impl Body {
     /// These bytes.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        Self::of(if bytes.is_empty() { Content::Empty } else { Content::Bytes(bytes) })
+        Self::of(if bytes.is_empty() {
+            Content::Empty
+        } else {
+            Content::Bytes(bytes)
+        })
     }
 
     pub(super) fn file(file: FileContent) -> Self {
@@ -68,7 +72,10 @@ impl Body {
     }
 
     fn of(content: Content) -> Self {
-        Self { content, trace: Trace::default() }
+        Self {
+            content,
+            trace: Trace::default(),
+        }
     }
 }
 
@@ -76,7 +83,10 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = Cut;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let this = self.get_mut();
         match &mut this.content {
             Content::Empty => Poll::Ready(None),
@@ -85,8 +95,12 @@ impl http_body::Body for Body {
                 this.content = Content::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Content::File(file) => Poll::Ready(file.next_piece().map(|piece| piece.map(Frame::data))),
-            Content::Streaming(streaming) => streaming.poll_piece(cx).map(|piece| piece.map(|piece| piece.map(Frame::data))),
+            Content::File(file) => {
+                Poll::Ready(file.next_piece().map(|piece| piece.map(Frame::data)))
+            }
+            Content::Streaming(streaming) => streaming
+                .poll_piece(cx)
+                .map(|piece| piece.map(|piece| piece.map(Frame::data))),
         }
     }
 
@@ -104,7 +118,9 @@ impl http_body::Body for Body {
             Content::Empty => SizeHint::with_exact(0),
             Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::File(file) => SizeHint::with_exact(file.left()),
-            Content::Streaming(streaming) => streaming.left().map_or_else(SizeHint::default, SizeHint::with_exact),
+            Content::Streaming(streaming) => streaming
+                .left()
+                .map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

@@ -9,7 +9,12 @@ use crate::section::{Key, Kind, Lowered, Section};
 pub static DENY: Section = Section {
     title: "[site.rule.deny]",
     doc: "Refuses. `deny = true` is 403.",
-    keys: &[Key::new("status", Kind::Integer { min: 400, max: 499 }, "The status of the refusal; 404 does not tell that there is anything.").default("403")],
+    keys: &[Key::new(
+        "status",
+        Kind::Integer { min: 400, max: 499 },
+        "The status of the refusal; 404 does not tell that there is anything.",
+    )
+    .default("403")],
 };
 
 /// Refuses every request.
@@ -21,15 +26,22 @@ pub struct Deny {
 impl Deny {
     /// From its section.
     pub fn build(section: &Lowered) -> Self {
-        let status = u16::try_from(section.integer("status")).ok().and_then(|code| StatusCode::from_u16(code).ok());
-        Self { status: status.unwrap_or(StatusCode::FORBIDDEN) }
+        let status = u16::try_from(section.integer("status"))
+            .ok()
+            .and_then(|code| StatusCode::from_u16(code).ok());
+        Self {
+            status: status.unwrap_or(StatusCode::FORBIDDEN),
+        }
     }
 
     pub(super) fn decide(&self) -> Plan<'_> {
         let text = format!("{}\n", self.status);
         let mut response = http::Response::new(Body::bytes(text));
         *response.status_mut() = self.status;
-        response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
+        response.headers_mut().insert(
+            http::header::CONTENT_TYPE,
+            http::HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
         Plan::Answer(response)
     }
 }

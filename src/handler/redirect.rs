@@ -41,8 +41,14 @@ impl Redirect {
                 return None;
             }
         };
-        let status = u16::try_from(section.integer("status")).ok().and_then(|code| StatusCode::from_u16(code).ok());
-        Some(Self { to, status: status.unwrap_or(StatusCode::FOUND), keeps_query: !text.value.contains('?') })
+        let status = u16::try_from(section.integer("status"))
+            .ok()
+            .and_then(|code| StatusCode::from_u16(code).ok());
+        Some(Self {
+            to,
+            status: status.unwrap_or(StatusCode::FOUND),
+            keeps_query: !text.value.contains('?'),
+        })
     }
 
     pub(super) fn decide(&self, request: &Request, captures: &Captures) -> Plan<'_> {
@@ -64,7 +70,10 @@ pub(super) fn answer(status: StatusCode, location: HeaderValue) -> Response<Body
     let mut response = Response::new(Body::bytes(format!("{status}\n")));
     *response.status_mut() = status;
     response.headers_mut().insert(header::LOCATION, location);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     response
 }
 
@@ -72,7 +81,11 @@ pub(super) fn answer(status: StatusCode, location: HeaderValue) -> Response<Body
 fn encode(value: &[u8], out: &mut Vec<u8>) {
     let encoded = Target::encode_path(value);
     // encode_path gives exactly one leading slash, whatever it was given.
-    let encoded = if value.first() == Some(&b'/') { encoded.as_str() } else { encoded.trim_start_matches('/') };
+    let encoded = if value.first() == Some(&b'/') {
+        encoded.as_str()
+    } else {
+        encoded.trim_start_matches('/')
+    };
     out.extend_from_slice(encoded.as_bytes());
 }
 
@@ -80,5 +93,9 @@ fn encode(value: &[u8], out: &mut Vec<u8>) {
 /// `//evil.example` is one to a browser, and so is `/\evil.example`.
 fn own_host(location: String) -> String {
     let rest = location.trim_start_matches(['/', '\\']);
-    if location.starts_with('/') && location.len() - rest.len() > 1 { format!("/{rest}") } else { location }
+    if location.starts_with('/') && location.len() - rest.len() > 1 {
+        format!("/{rest}")
+    } else {
+        location
+    }
 }

@@ -11,10 +11,21 @@ pub static RESPOND: Section = Section {
     title: "[site.rule.respond]",
     doc: "A fixed answer.",
     keys: &[
-        Key::new("status", Kind::Integer { min: 200, max: 599 }, "The status.").default("200"),
+        Key::new(
+            "status",
+            Kind::Integer { min: 200, max: 599 },
+            "The status.",
+        )
+        .default("200"),
         Key::new("body", Kind::Text, "The content.").default("\"\""),
-        Key::new("content_type", Kind::Text, "The Content-Type; \"\" sends none.").default("\"text/plain; charset=utf-8\""),
-        Key::new("headers", Kind::Pairs, "Further header fields.").example("{ Cache-Control = \"no-store\" }"),
+        Key::new(
+            "content_type",
+            Kind::Text,
+            "The Content-Type; \"\" sends none.",
+        )
+        .default("\"text/plain; charset=utf-8\""),
+        Key::new("headers", Kind::Pairs, "Further header fields.")
+            .example("{ Cache-Control = \"no-store\" }"),
     ],
 };
 
@@ -29,19 +40,32 @@ pub struct Respond {
 impl Respond {
     /// From its section; fields that HTTP cannot carry are problems.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
-        let status = u16::try_from(section.integer("status")).ok().and_then(|code| StatusCode::from_u16(code).ok());
+        let status = u16::try_from(section.integer("status"))
+            .ok()
+            .and_then(|code| StatusCode::from_u16(code).ok());
         let mut fields = HeaderMap::new();
-        let content_type = section.text("content_type").filter(|text| !text.value.is_empty());
+        let content_type = section
+            .text("content_type")
+            .filter(|text| !text.value.is_empty());
         if let Some(value) = content_type.and_then(|text| field_value(&text, problems)) {
             fields.insert(header::CONTENT_TYPE, value);
         }
         for (name, value) in section.pairs("headers") {
-            if let (Some(name), Some(value)) = (field_name(&name, problems), field_value(&value, problems)) {
+            if let (Some(name), Some(value)) =
+                (field_name(&name, problems), field_value(&value, problems))
+            {
                 fields.append(name, value);
             }
         }
-        let content = section.text("body").map(|text| Bytes::from(text.value)).unwrap_or_default();
-        Self { status: status.unwrap_or(StatusCode::OK), fields, content }
+        let content = section
+            .text("body")
+            .map(|text| Bytes::from(text.value))
+            .unwrap_or_default();
+        Self {
+            status: status.unwrap_or(StatusCode::OK),
+            fields,
+            content,
+        }
     }
 
     pub(super) fn decide(&self) -> Plan<'_> {
@@ -55,13 +79,22 @@ impl Respond {
 /// Framing is ours: a fixed answer cannot set what frames it.
 fn field_name(text: &At<String>, problems: &mut Problems) -> Option<HeaderName> {
     match HeaderName::from_bytes(text.value.as_bytes()) {
-        Ok(name) if name == header::CONTENT_LENGTH || crate::message::hop_by_hop::is_hop_by_hop(&name) => {
-            problems.push(Problem::new(text.place.clone(), format!("`{}` is set by the gateway alone", text.value)));
+        Ok(name)
+            if name == header::CONTENT_LENGTH
+                || crate::message::hop_by_hop::is_hop_by_hop(&name) =>
+        {
+            problems.push(Problem::new(
+                text.place.clone(),
+                format!("`{}` is set by the gateway alone", text.value),
+            ));
             None
         }
         Ok(name) => Some(name),
         Err(_) => {
-            problems.push(Problem::new(text.place.clone(), format!("`{}` is not the name of a header field", text.value)));
+            problems.push(Problem::new(
+                text.place.clone(),
+                format!("`{}` is not the name of a header field", text.value),
+            ));
             None
         }
     }
@@ -70,7 +103,13 @@ fn field_name(text: &At<String>, problems: &mut Problems) -> Option<HeaderName> 
 fn field_value(text: &At<String>, problems: &mut Problems) -> Option<HeaderValue> {
     let value = HeaderValue::from_str(&text.value);
     if value.is_err() {
-        problems.push(Problem::new(text.place.clone(), format!("`{}` cannot be the value of a header field", text.value.escape_debug())));
+        problems.push(Problem::new(
+            text.place.clone(),
+            format!(
+                "`{}` cannot be the value of a header field",
+                text.value.escape_debug()
+            ),
+        ));
     }
     value.ok()
 }

@@ -93,7 +93,9 @@ impl Upload {
     /// Reads on and throws away, apart from the answer and within limits of time, so that the
     /// client gets to read its answer. RFC 9112 §9.6.
     pub fn linger(self) {
-        let Self::Incoming(mut body, _) = self else { return };
+        let Self::Incoming(mut body, _) = self else {
+            return;
+        };
         if body.is_end_stream() {
             return;
         }
@@ -103,7 +105,10 @@ impl Upload {
     }
 }
 
-fn poll_incoming(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadError>>> {
+fn poll_incoming(
+    body: &mut Incoming,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Bytes, UploadError>>> {
     loop {
         match ready!(Pin::new(&mut *body).poll_frame(cx)) {
             None => return Poll::Ready(None),

@@ -38,7 +38,10 @@ impl Host {
         }
         match field {
             Some(host) => Ok(host),
-            None if parts.version <= Version::HTTP_10 => Ok(Self { name: String::new(), port: None }),
+            None if parts.version <= Version::HTTP_10 => Ok(Self {
+                name: String::new(),
+                port: None,
+            }),
             None => Err(BadHost::Missing),
         }
     }
@@ -47,15 +50,23 @@ impl Host {
     pub fn parse(text: &str) -> Result<Self, BadHost> {
         let (name, port) = split_port(text).ok_or(BadHost::Invalid)?;
         let valid = match name.strip_prefix('[') {
-            Some(rest) => rest.strip_suffix(']').is_some_and(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok()),
+            Some(rest) => rest
+                .strip_suffix(']')
+                .is_some_and(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok()),
             None => !name.is_empty() && name.bytes().all(is_reg_name_byte),
         };
         if !valid {
             return Err(BadHost::Invalid);
         }
         // A trailing dot names the same host (RFC 1034 §3.1) and must not reach another site.
-        let name = name.strip_suffix('.').filter(|rest| !rest.is_empty()).unwrap_or(name);
-        Ok(Self { name: name.to_ascii_lowercase(), port })
+        let name = name
+            .strip_suffix('.')
+            .filter(|rest| !rest.is_empty())
+            .unwrap_or(name);
+        Ok(Self {
+            name: name.to_ascii_lowercase(),
+            port,
+        })
     }
 
     /// The lower-cased name without port; empty only for HTTP/1.0 without Host.
@@ -71,7 +82,9 @@ impl Host {
 
 fn host_field(headers: &HeaderMap) -> Result<Option<&str>, BadHost> {
     let mut values = headers.get_all(header::HOST).iter();
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     if values.next().is_some() {
         return Err(BadHost::Repeated);
     }
@@ -87,7 +100,9 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     // RFC 3986 §3.2.3: the port may be empty.
     match port {
         "" => Some((name, None)),
-        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok().map(|port| (name, Some(port))),
+        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            digits.parse().ok().map(|port| (name, Some(port)))
+        }
         _ => None,
     }
 }
@@ -118,7 +133,10 @@ mod tests {
             let host = Host::parse(text).unwrap();
             assert_eq!((host.name(), host.port()), (name, port), "{text}");
         }
-        for bad in ["", ":80", "a b", "a/b", "a@b", "[::1", "[zz]", "a:b", "a:99999", "::1", "a\"b", "a<b", "é"] {
+        for bad in [
+            "", ":80", "a b", "a/b", "a@b", "[::1", "[zz]", "a:b", "a:99999", "::1", "a\"b", "a<b",
+            "é",
+        ] {
             assert_eq!(Host::parse(bad), Err(BadHost::Invalid), "{bad}");
         }
     }

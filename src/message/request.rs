@@ -72,8 +72,16 @@ pub struct Origin {
 
 impl Request {
     /// Parses the target under the site's reading of `%2F`; the rest was checked by then.
-    pub fn parse(parts: Parts, upload: Upload, origin: Origin, slashes: EncodedSlash) -> Result<Self, TargetError> {
-        let raw = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    pub fn parse(
+        parts: Parts,
+        upload: Upload,
+        origin: Origin,
+        slashes: EncodedSlash,
+    ) -> Result<Self, TargetError> {
+        let raw = parts
+            .uri
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str);
         Ok(Self {
             target: Target::parse(raw, slashes)?,
             method: parts.method,

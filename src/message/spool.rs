@@ -43,12 +43,19 @@ pub struct Spooled {
 #[derive(Debug)]
 enum Content {
     Memory(Bytes),
-    File { file: Box<File>, left: u64, buffer: BytesMut },
+    File {
+        file: Box<File>,
+        left: u64,
+        buffer: BytesMut,
+    },
 }
 
 /// Receives all of `upload`. Fails when it is larger than the limit, broken off, or when the
 /// file cannot be written; the file has no name and vanishes with its descriptor.
-pub async fn receive(mut upload: Upload, settings: &SpoolSettings) -> Result<Upload, (UploadError, Upload)> {
+pub async fn receive(
+    mut upload: Upload,
+    settings: &SpoolSettings,
+) -> Result<Upload, (UploadError, Upload)> {
     match collect(&mut upload, settings).await {
         Ok(Spooled { length: 0, .. }) => Ok(Upload::Empty),
         Ok(spooled) => Ok(Upload::Spooled(spooled)),
@@ -63,7 +70,9 @@ async fn collect(upload: &mut Upload, settings: &SpoolSettings) -> Result<Spoole
     while let Some(piece) = next_piece(upload, settings.pause).await? {
         length = length.saturating_add(piece.len() as u64);
         if length > settings.limit {
-            return Err(UploadError::TooLarge { limit: settings.limit });
+            return Err(UploadError::TooLarge {
+                limit: settings.limit,
+            });
         }
         match &mut file {
             Some(file) => file.write_all(&piece).await?,
@@ -94,7 +103,11 @@ async fn finish(file: Option<File>, memory: Bytes, length: u64) -> Result<Spoole
         Some(mut file) => {
             file.flush().await?;
             file.seek(SeekFrom::Start(0)).await?;
-            Content::File { file: Box::new(file), left: length, buffer: BytesMut::new() }
+            Content::File {
+                file: Box::new(file),
+                left: length,
+                buffer: BytesMut::new(),
+            }
         }
     };
     Ok(Spooled { length, content })
@@ -109,7 +122,10 @@ impl Spooled {
     /// The same content again; only memory can be read twice.
     pub fn replay(&self) -> Option<Self> {
         match &self.content {
-            Content::Memory(bytes) => Some(Self { length: self.length, content: Content::Memory(bytes.clone()) }),
+            Content::Memory(bytes) => Some(Self {
+                length: self.length,
+                content: Content::Memory(bytes.clone()),
+            }),
             Content::File { .. } => None,
         }
     }
@@ -124,7 +140,10 @@ impl Spooled {
                 buffer.reserve(PIECE);
                 let count = ready!(poll_read_buf(Pin::new(file.as_mut()), cx, buffer))?;
                 if count == 0 {
-                    return Poll::Ready(Some(Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into())));
+                    return Poll::Ready(Some(Err(std::io::Error::from(
+                        std::io::ErrorKind::UnexpectedEof,
+                    )
+                    .into())));
                 }
                 *left = left.saturating_sub(count as u64);
                 Poll::Ready(Some(Ok(buffer.split().freeze())))

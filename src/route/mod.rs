@@ -33,14 +33,25 @@ pub struct Captures {
 impl<T> Rule<T> {
     /// A rule of conditions, exceptions and a consequence; without conditions it always matches.
     pub fn new(conditions: Vec<Condition>, exceptions: Vec<Condition>, then: T) -> Self {
-        Self { conditions, exceptions, then }
+        Self {
+            conditions,
+            exceptions,
+            then,
+        }
     }
 
     /// Whether every condition holds and no exception does; the captures are the last pattern's.
     pub fn matches(&self, request: &Request) -> Option<Captures> {
         let mut captures = Captures::default();
-        let holds = self.conditions.iter().all(|condition| condition.holds(request, &mut captures));
-        let excepted = || self.exceptions.iter().any(|condition| condition.holds(request, &mut Captures::default()));
+        let holds = self
+            .conditions
+            .iter()
+            .all(|condition| condition.holds(request, &mut captures));
+        let excepted = || {
+            self.exceptions
+                .iter()
+                .any(|condition| condition.holds(request, &mut Captures::default()))
+        };
         (holds && !excepted()).then_some(captures)
     }
 }
@@ -61,7 +72,12 @@ impl Values for Scope<'_> {
     }
 
     fn named(&self, name: &str) -> Option<&[u8]> {
-        let index = self.captures.names.as_ref()?.iter().position(|known| known.as_deref() == Some(name))?;
+        let index = self
+            .captures
+            .names
+            .as_ref()?
+            .iter()
+            .position(|known| known.as_deref() == Some(name))?;
         self.capture(index)
     }
 

@@ -1,64 +1,282 @@
-//! Texts with variables, as actions of rules have them: `$1`, `${name}`, `$rest`. Parsed when the
-//! configuration is loaded; expanding cannot fail.
+//! Texts with variables, as actions have: `/new/$rest`, `/srv/app/$1`, `https://$host${path}`. A
+//! template is read when the configuration is loaded, where every name in it is checked; to expand
+//! it cannot fail.
 
-use std::fmt;
-
-/// What a template may name besides captures.
+/// What every request has, whatever its rule captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variable {
     /// `$path`: the decoded, normalised path.
     Path,
-    /// `$rest`: what follows the rule's prefix.
+    /// `$rest`: what follows the prefix of the rule; the whole path where it has none.
     Rest,
-    /// `$query`: as sent, without `?`.
+    /// `$query`: the raw query without its `?`; empty where there is none.
     Query,
-    /// `$host`: without port.
+    /// `$host`: the name of the host, lower-cased, without its port.
     Host,
     /// `$scheme`: `http` or `https`.
     Scheme,
-    /// `$uri`: path and query as sent.
+    /// `$uri`: path and query as the client sent them.
     Uri,
-    /// `$method`.
+    /// `$method`: as the client sent it.
     Method,
 }
 
-/// Where the values come from.
+/// What a template takes its values from.
 pub trait Values {
-    /// The group of this number; 0 is the whole match.
+    /// The group of this number, 0 being the whole match; `None` where it took no part in it.
     fn capture(&self, index: usize) -> Option<&[u8]>;
-    /// The group of this name.
+
+    /// The group of this name; `None` where it took no part in the match.
     fn named(&self, name: &str) -> Option<&[u8]>;
-    /// A variable of the request.
+
+    /// What the request says.
     fn variable(&self, variable: Variable) -> &[u8];
 }
 
-/// The groups that the rule's pattern has.
+/// The groups that templates of a rule may name: those of its pattern. The default is that of a
+/// rule without a pattern, where even `$0` means nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Groups {
-    count: usize,
+    /// The number of the last group; `None` without a pattern.
+    last: Option<usize>,
     names: Vec<String>,
 }
 
-/// A template, parsed.
+impl Groups {
+    /// Those of a pattern with `count` groups, not counting the whole match, some with `names`.
+    pub fn new(count: usize, names: Vec<String>) -> Self {
+        Self {
+            last: Some(count),
+            names,
+        }
+    }
+
+    fn has_name(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known == name)
+    }
+}
+
+/// Why a text is not a template: one sentence for the user that names the fix.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TemplateError {
+    /// The sentence.
+    pub message: String,
+    /// Where the text is wrong: the byte offset of the `$`.
+    pub offset: usize,
+}
+
+/// A text with variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template(Vec<Part>);
+pub struct Template {
+    pieces: Vec<Piece>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum Piece {
+    /// Never empty, and never two in a row.
     Literal(String),
     Capture(usize),
     Named(String),
     Variable(Variable),
 }
 
-/// Why a text is no template.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TemplateError {
-    /// What is wrong and what to write instead.
-    pub message: String,
-    /// Where in the text, in bytes.
-    pub offset: usize,
+impl Template {
+    /// Reads `$0` … `$9`, `${12}`, `${name}`, `$path` or `${path}` and the other variables, and
+    /// `$$` for a `$`; all else stands for itself. A number has one digit unless in braces, a name
+    /// is as long as it can be. Groups that `groups` lacks and unknown names are refused.
+    pub fn parse(text: &str, groups: &Groups) -> Result<Self, TemplateError> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while let Some((literal, after)) = rest.split_once('$') {
+            push(&mut pieces, Piece::Literal(literal.to_owned()));
+            let refuse = |message| TemplateError {
+                message,
+                offset: text.len() - after.len() - 1,
+            };
+            let (reference, end) = Reference::read(after).map_err(refuse)?;
+            push(&mut pieces, reference.resolve(groups).map_err(refuse)?);
+            rest = end;
+        }
+        push(&mut pieces, Piece::Literal(rest.to_owned()));
+        Ok(Self { pieces })
+    }
+
+    /// The text with its values. A group that took no part in the match is empty.
+    pub fn expand(&self, values: &impl Values) -> Vec<u8> {
+        self.expand_with(values, |value, out| out.extend_from_slice(value))
+    }
+
+    /// The same, with each decoded value written by `write`; literals, and what is as the client
+    /// sent it (`$query`, `$uri`), stay what they are.
+    pub fn expand_with(
+        &self,
+        values: &impl Values,
+        write: impl Fn(&[u8], &mut Vec<u8>),
+    ) -> Vec<u8> {
+        let mut out = Vec::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(text) => out.extend_from_slice(text.as_bytes()),
+                Piece::Capture(index) => {
+                    write(values.capture(*index).unwrap_or_default(), &mut out)
+                }
+                Piece::Named(name) => write(values.named(name).unwrap_or_default(), &mut out),
+                Piece::Variable(sent @ (Variable::Query | Variable::Uri)) => {
+                    out.extend_from_slice(values.variable(*sent));
+                }
+                Piece::Variable(variable) => write(values.variable(*variable), &mut out),
+            }
+        }
+        out
+    }
+
+    /// The text, where it is the same for all requests.
+    pub fn literal(&self) -> Option<&str> {
+        match self.pieces.as_slice() {
+            [] => Some(""),
+            [Piece::Literal(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether it names a group of the pattern, by number or by name.
+    pub fn uses_captures(&self) -> bool {
+        let captures = |piece: &Piece| matches!(piece, Piece::Capture(_) | Piece::Named(_));
+        self.pieces.iter().any(captures)
+    }
 }
+
+fn push(pieces: &mut Vec<Piece>, piece: Piece) {
+    match (pieces.last_mut(), piece) {
+        (_, Piece::Literal(text)) if text.is_empty() => {}
+        (Some(Piece::Literal(before)), Piece::Literal(text)) => before.push_str(&text),
+        (_, piece) => pieces.push(piece),
+    }
+}
+
+/// What follows a `$`, not yet checked against what there is.
+enum Reference<'a> {
+    Dollar,
+    Number(&'a str),
+    Name(&'a str),
+}
+
+impl<'a> Reference<'a> {
+    /// The reference that `after`, the text behind a `$`, begins with, and what follows it.
+    fn read(after: &'a str) -> Result<(Self, &'a str), String> {
+        if let Some(end) = after.strip_prefix('$') {
+            return Ok((Self::Dollar, end));
+        }
+        if let Some(braced) = after.strip_prefix('{') {
+            return Self::read_braced(braced);
+        }
+        if after.starts_with(|c: char| c.is_ascii_digit()) {
+            let (digit, end) = after.split_at(1);
+            return Ok((Self::Number(digit), end));
+        }
+        match split_name(after) {
+            ("", _) => Err(LONE_DOLLAR.to_owned()),
+            (name, end) => Ok((Self::Name(name), end)),
+        }
+    }
+
+    fn read_braced(braced: &'a str) -> Result<(Self, &'a str), String> {
+        let Some((inner, end)) = braced.split_once('}') else {
+            return Err("`${` has no `}`: close it, or write `$$` for a `$`".to_owned());
+        };
+        if !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Ok((Self::Number(inner), end));
+        }
+        match split_name(inner) {
+            (name, "") if !name.is_empty() => Ok((Self::Name(name), end)),
+            _ => Err(format!(
+                "`${{{inner}}}` is neither a number nor a name: write `${{1}}`, `${{name}}`, or `$$` for a `$`"
+            )),
+        }
+    }
+
+    fn resolve(self, groups: &Groups) -> Result<Piece, String> {
+        match self {
+            Self::Dollar => Ok(Piece::Literal("$".to_owned())),
+            Self::Number(digits) => number(digits, groups),
+            Self::Name(name) => match (groups.has_name(name), variable(name)) {
+                (true, None) => Ok(Piece::Named(name.to_owned())),
+                (false, Some(variable)) => Ok(Piece::Variable(variable)),
+                (true, Some(_)) => Err(format!(
+                    "`${name}` is a variable and a group of the pattern: rename the group"
+                )),
+                (false, None) => Err(unknown(name, groups)),
+            },
+        }
+    }
+}
+
+fn variable(name: &str) -> Option<Variable> {
+    let found = VARIABLES.iter().find(|(known, _)| *known == name);
+    found.map(|(_, variable)| *variable)
+}
+
+/// A name as regular expressions have them, and what follows it; empty where there is none.
+fn split_name(text: &str) -> (&str, &str) {
+    let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let end = text.find(|c| !in_name(c)).unwrap_or(text.len());
+    if text.starts_with(|c: char| c.is_ascii_digit()) {
+        return ("", text);
+    }
+    text.split_at(end)
+}
+
+fn number(digits: &str, groups: &Groups) -> Result<Piece, String> {
+    let Some(last) = groups.last else {
+        return Err(format!(
+            "`${digits}` means nothing here, as the rule has no pattern: add a `match`, or write `$$` for a `$`"
+        ));
+    };
+    match digits.parse() {
+        Ok(index) if index <= last => Ok(Piece::Capture(index)),
+        Ok(_) | Err(_) => Err(format!("there is no group `${digits}`: {}", range(last))),
+    }
+}
+
+fn range(last: usize) -> String {
+    match last {
+        0 => "the pattern has none, only `$0`, the whole match".to_owned(),
+        1 => "the pattern has only `$1`".to_owned(),
+        2..=9 => format!("the pattern has `$1` to `${last}`"),
+        _ => format!("the pattern has `$1` to `${{{last}}}`"),
+    }
+}
+
+/// What to say of a name that is neither a group nor a variable.
+fn unknown(name: &str, groups: &Groups) -> String {
+    let known = VARIABLES.iter().map(|(known, _)| *known);
+    let known: Vec<_> = known
+        .chain(groups.names.iter().map(String::as_str))
+        .collect();
+    // `$pathinfo` was probably meant as `$path` and a text.
+    let prefix = known.iter().find_map(|known| {
+        let text = name.strip_prefix(known)?;
+        Some(format!("write `${{{known}}}{text}`"))
+    });
+    let nearest = known
+        .iter()
+        .min_by_key(|known| strsim::damerau_levenshtein(known, name))
+        .filter(|known| strsim::damerau_levenshtein(known, name) <= FAR)
+        .map(|known| format!("did you mean `${known}`?"));
+    let all = || {
+        let all: Vec<_> = known.iter().map(|known| format!("`${known}`")).collect();
+        format!("there are {}", all.join(", "))
+    };
+    let advice = nearest.or(prefix).unwrap_or_else(all);
+    format!("there is no variable `${name}`: {advice}")
+}
+
+const LONE_DOLLAR: &str =
+    "`$` must be followed by a digit, a name, `{` or `$`: write `$$` for a `$`";
+
+/// Names that differ by more edits are not suggested.
+const FAR: usize = 2;
 
 const VARIABLES: [(&str, Variable); 7] = [
     ("path", Variable::Path),
@@ -70,165 +288,5 @@ const VARIABLES: [(&str, Variable); 7] = [
     ("method", Variable::Method),
 ];
 
-impl Groups {
-    /// `count` groups without the whole match, some of which have names.
-    pub fn new(count: usize, names: Vec<String>) -> Self {
-        Self { count, names }
-    }
-}
-
-impl Template {
-    /// Parses `text`; what it names must exist.
-    pub fn parse(text: &str, groups: &Groups) -> Result<Self, TemplateError> {
-        let mut parts = Vec::new();
-        let mut rest = text;
-        while let Some(dollar) = rest.find('$') {
-            let offset = text.len() - rest.len() + dollar;
-            let (literal, from_dollar) = rest.split_at(dollar);
-            push_literal(&mut parts, literal);
-            let (part, length) = variable(from_dollar, groups).map_err(|message| TemplateError { message, offset })?;
-            match part {
-                Part::Literal(literal) => push_literal(&mut parts, &literal),
-                part => parts.push(part),
-            }
-            rest = from_dollar.get(length..).unwrap_or_default();
-        }
-        push_literal(&mut parts, rest);
-        Ok(Self(parts))
-    }
-
-    /// The text with all values in place; a group that took no part is empty.
-    pub fn expand(&self, values: &impl Values) -> Vec<u8> {
-        self.expand_with(values, |value, out| out.extend_from_slice(value))
-    }
-
-    /// The same, with each decoded value written by `write`; literals and what is kept as it was
-    /// sent (`$query`, `$uri`) stay what they are.
-    pub fn expand_with(&self, values: &impl Values, write: impl Fn(&[u8], &mut Vec<u8>)) -> Vec<u8> {
-        let mut out = Vec::with_capacity(64);
-        for part in &self.0 {
-            match part {
-                Part::Literal(literal) => out.extend_from_slice(literal.as_bytes()),
-                Part::Capture(index) => write(values.capture(*index).unwrap_or_default(), &mut out),
-                Part::Named(name) => write(values.named(name).unwrap_or_default(), &mut out),
-                Part::Variable(variable @ (Variable::Query | Variable::Uri)) => out.extend_from_slice(values.variable(*variable)),
-                Part::Variable(variable) => write(values.variable(*variable), &mut out),
-            }
-        }
-        out
-    }
-}
-
-fn push_literal(parts: &mut Vec<Part>, text: &str) {
-    match parts.last_mut() {
-        Some(Part::Literal(before)) => before.push_str(text),
-        Some(_) | None if text.is_empty() => {}
-        Some(_) | None => parts.push(Part::Literal(text.to_owned())),
-    }
-}
-
-/// What stands at a `$`, and how many bytes it takes.
-fn variable(text: &str, groups: &Groups) -> Result<(Part, usize), String> {
-    let after = text.get(1..).unwrap_or_default();
-    if after.starts_with('$') {
-        return Ok((Part::Literal("$".to_owned()), 2));
-    }
-    if let Some(braced) = after.strip_prefix('{') {
-        let (name, _) = braced.split_once('}').ok_or_else(|| "`${` without `}`".to_owned())?;
-        return Ok((named(name, groups)?, name.len() + 3));
-    }
-    if let Some(digit) = after.chars().next().filter(char::is_ascii_digit) {
-        return Ok((named(&digit.to_string(), groups)?, 2));
-    }
-    let length = after.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(after.len());
-    match after.get(..length) {
-        Some(name) if !name.is_empty() => Ok((named(name, groups)?, length + 1)),
-        Some(_) | None => Err("a `$` alone means nothing here: write `$$` for a dollar sign".to_owned()),
-    }
-}
-
-fn named(name: &str, groups: &Groups) -> Result<Part, String> {
-    if let Ok(index) = name.parse::<usize>() {
-        return match index <= groups.count {
-            true => Ok(Part::Capture(index)),
-            false => Err(format!("there is no group ${index}: the rule's pattern has {}", groups.count)),
-        };
-    }
-    if groups.names.iter().any(|known| known == name) {
-        return Ok(Part::Named(name.to_owned()));
-    }
-    if let Some((_, variable)) = VARIABLES.iter().find(|(known, _)| *known == name) {
-        return Ok(Part::Variable(*variable));
-    }
-    let known = VARIABLES.iter().map(|(known, _)| *known).chain(groups.names.iter().map(String::as_str));
-    let near = known.clone().find(|known| strsim::damerau_levenshtein(known, name) <= 2);
-    Err(match near {
-        Some(near) => format!("`${name}` is unknown: did you mean `${near}`?"),
-        None => format!("`${name}` is unknown: known are {}", known.map(|name| format!("${name}")).collect::<Vec<_>>().join(", ")),
-    })
-}
-
-impl fmt::Display for TemplateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Sample;
-
-    impl Values for Sample {
-        fn capture(&self, index: usize) -> Option<&[u8]> {
-            [Some(b"/a/b".as_slice()), Some(b"a"), None].get(index).copied().flatten()
-        }
-        fn named(&self, name: &str) -> Option<&[u8]> {
-            (name == "page").then_some(b"Main")
-        }
-        fn variable(&self, variable: Variable) -> &[u8] {
-            if variable == Variable::Rest { b"rest" } else { b"other" }
-        }
-    }
-
-    fn groups() -> Groups {
-        Groups::new(2, vec!["page".to_owned()])
-    }
-
-    #[test]
-    fn variables_are_put_in_place() {
-        for (text, expected) in [
-            ("/x", "/x"),
-            ("", ""),
-            ("$1", "a"),
-            ("/$1/$2/x", "/a//x"),
-            ("${1}2", "a2"),
-            ("$0", "/a/b"),
-            ("${page}.php", "Main.php"),
-            ("/new/$rest", "/new/rest"),
-            ("${rest}s", "rests"),
-            ("$$1", "$1"),
-            ("a$$", "a$"),
-        ] {
-            let expanded = Template::parse(text, &groups()).unwrap().expand(&Sample);
-            assert_eq!(String::from_utf8(expanded).unwrap(), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_does_not_exist_is_an_error_with_its_place() {
-        for (text, offset, part) in [
-            ("/a$3", 2, "has 2"),
-            ("$rset", 0, "did you mean `$rest`"),
-            ("$", 0, "`$$`"),
-            ("a$-", 1, "`$$`"),
-            ("${page", 0, "without"),
-            ("${nope_at_all}", 0, "known are"),
-        ] {
-            let error = Template::parse(text, &groups()).unwrap_err();
-            assert_eq!(error.offset, offset, "{text}");
-            assert!(error.message.contains(part), "{text}: {error}");
-        }
-    }
-}
+mod tests;

@@ -25,7 +25,12 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 /// Serves until the client or `stop` ends it; requests in flight are finished.
-pub(super) async fn serve(mut stream: Stream, wire: Arc<Wire>, shared: Arc<Shared>, stop: CancellationToken) {
+pub(super) async fn serve(
+    mut stream: Stream,
+    wire: Arc<Wire>,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) {
     let limits = shared.live.load().server.limits;
     let sniffed = tokio::select! {
         sniffed = sniff(&mut stream, limits.header) => sniffed,
@@ -40,13 +45,26 @@ pub(super) async fn serve(mut stream: Stream, wire: Arc<Wire>, shared: Arc<Share
     }
 }
 
-async fn serve_http1(stream: Stream, read: Bytes, connection: Arc<Connection>, limits: Limits, stop: CancellationToken) {
-    let patience = Patience { header: Some(limits.header), keep_alive: limits.keep_alive };
+async fn serve_http1(
+    stream: Stream,
+    read: Bytes,
+    connection: Arc<Connection>,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let patience = Patience {
+        header: Some(limits.header),
+        keep_alive: limits.keep_alive,
+    };
     let io = ConnectionIo::new(stream, read, Arc::clone(connection.watch()), patience);
     let service = service_fn(move |request| service::respond(Arc::clone(&connection), request));
     let mut builder = http1::Builder::new();
     // Our own deadline stands in the connection's IO; hyper's has a timer for each request.
-    builder.timer(TokioTimer::new()).header_read_timeout(None).max_headers(limits.fields).max_buf_size(limits.head);
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_headers(limits.fields)
+        .max_buf_size(limits.head);
     let mut served = pin!(builder.serve_connection(io, service));
     let mut stopping = false;
     loop {
@@ -60,8 +78,17 @@ async fn serve_http1(stream: Stream, read: Bytes, connection: Arc<Connection>, l
     }
 }
 
-async fn serve_http2(stream: Stream, read: Bytes, connection: Arc<Connection>, limits: Limits, stop: CancellationToken) {
-    let patience = Patience { header: None, keep_alive: limits.keep_alive };
+async fn serve_http2(
+    stream: Stream,
+    read: Bytes,
+    connection: Arc<Connection>,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let patience = Patience {
+        header: None,
+        keep_alive: limits.keep_alive,
+    };
     let io = ConnectionIo::new(stream, read, Arc::clone(connection.watch()), patience);
     let service = service_fn(move |request| service::respond(Arc::clone(&connection), request));
     let mut builder = http2::Builder::new(TokioExecutor::new());

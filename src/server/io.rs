@@ -16,7 +16,8 @@ use super::watch::Watch;
 use crate::stream::Stream;
 
 /// RFC 9110 §15.5.9, written by us: hyper closes without a word.
-const REQUEST_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const REQUEST_TIMEOUT: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// How long a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +44,21 @@ pub(super) struct ConnectionIo {
 
 impl ConnectionIo {
     /// `replay` was read before and is read again first.
-    pub(super) fn new(stream: Stream, replay: Bytes, watch: Arc<Watch>, patience: Patience) -> Self {
-        Self { stream: TokioIo::new(stream), head_begun: false, replay, watch, patience, since: None, sleep: None }
+    pub(super) fn new(
+        stream: Stream,
+        replay: Bytes,
+        watch: Arc<Watch>,
+        patience: Patience,
+    ) -> Self {
+        Self {
+            stream: TokioIo::new(stream),
+            head_begun: false,
+            replay,
+            watch,
+            patience,
+            since: None,
+            sleep: None,
+        }
     }
 
     /// Ready when the client has taken too long.
@@ -59,7 +73,9 @@ impl ConnectionIo {
             Some(_) | None => self.patience.keep_alive,
         };
         let deadline = *self.since.get_or_insert_with(Instant::now) + limit;
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);
         }
@@ -85,7 +101,11 @@ impl ConnectionIo {
 }
 
 impl Read for ConnectionIo {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if !this.replay.is_empty() {
             let count = this.replay.len().min(buffer.remaining());
@@ -111,7 +131,11 @@ impl Read for ConnectionIo {
 }
 
 impl Write for ConnectionIo {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -127,7 +151,11 @@ impl Write for ConnectionIo {
         true
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 }

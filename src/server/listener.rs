@@ -60,7 +60,11 @@ pub(super) struct Change {
 
 impl Listeners {
     pub(super) fn new(shared: Arc<Shared>, stop: CancellationToken) -> Self {
-        Self { shared, stop, active: Vec::new() }
+        Self {
+            shared,
+            stop,
+            active: Vec::new(),
+        }
     }
 
     /// Binds all addresses or none, and accepts from them.
@@ -72,11 +76,17 @@ impl Listeners {
     /// Binds those of `addresses` that are new; nothing else changes yet.
     pub(super) fn rebind(&self, addresses: &[ListenAddress]) -> Result<Change, StartError> {
         let mut known: Vec<_> = self.active.iter().map(|active| &active.address).collect();
-        let mut change = Change { added: Vec::new(), kept: Vec::new() };
+        let mut change = Change {
+            added: Vec::new(),
+            kept: Vec::new(),
+        };
         for address in addresses {
             match known.iter().position(|other| *other == address) {
                 Some(index) => change.kept.push(known.swap_remove(index).clone()),
-                None => change.added.push(Bound { address: address.clone(), socket: bind(address)? }),
+                None => change.added.push(Bound {
+                    address: address.clone(),
+                    socket: bind(address)?,
+                }),
             }
         }
         Ok(change)
@@ -92,7 +102,10 @@ impl Listeners {
             },
             Acceptor::Unix(..) => tracing::info!(address = %bound.address, "listening"),
         }
-        self.active.push(Active { address: bound.address, stop: stop.clone() });
+        self.active.push(Active {
+            address: bound.address,
+            stop: stop.clone(),
+        });
         tokio::spawn(accept(bound.socket, shared, stop));
     }
 }
@@ -100,15 +113,17 @@ impl Listeners {
 impl Change {
     /// Begins with the new listeners and ends those that are not kept; their connections drain.
     pub(super) fn apply(mut self, listeners: &mut Listeners) {
-        listeners.active.retain(|active| match self.kept.iter().position(|kept| *kept == active.address) {
-            Some(index) => {
-                self.kept.swap_remove(index);
-                true
-            }
-            None => {
-                tracing::info!(address = %active.address, "no longer listening");
-                active.stop.cancel();
-                false
+        listeners.active.retain(|active| {
+            match self.kept.iter().position(|kept| *kept == active.address) {
+                Some(index) => {
+                    self.kept.swap_remove(index);
+                    true
+                }
+                None => {
+                    tracing::info!(address = %active.address, "no longer listening");
+                    active.stop.cancel();
+                    false
+                }
             }
         });
         for bound in self.added {
@@ -166,13 +181,18 @@ impl Acceptor {
 /// accept(2): errors of a connection that went away before it was accepted.
 fn is_about_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, InvalidInput, NotConnected};
-    matches!(error.kind(), ConnectionAborted | ConnectionReset | NotConnected | InvalidInput)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | NotConnected | InvalidInput
+    )
 }
 
 fn bind(address: &ListenAddress) -> Result<Acceptor, StartError> {
     let bound = match address {
         ListenAddress::Tcp(address) => bind_tcp(*address).map(Acceptor::Tcp),
-        ListenAddress::Unix(path) => bind_unix(path).map(|listener| Acceptor::Unix(listener, Arc::new(Wire::unix(&path.to_string_lossy())))),
+        ListenAddress::Unix(path) => bind_unix(path).map(|listener| {
+            Acceptor::Unix(listener, Arc::new(Wire::unix(&path.to_string_lossy())))
+        }),
     };
     bound.map_err(|error| {
         let hint = match error.raw_os_error().map(Errno::from_raw) {
@@ -181,12 +201,20 @@ fn bind(address: &ListenAddress) -> Result<Acceptor, StartError> {
             Some(Errno::EADDRNOTAVAIL) => ": no interface of this machine has the address",
             Some(_) | None => "",
         };
-        StartError::Bind { address: address.to_string(), error, hint }
+        StartError::Bind {
+            address: address.to_string(),
+            error,
+            hint,
+        }
     })
 }
 
 fn bind_tcp(address: std::net::SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     // A restart must not wait for the TIME_WAIT of old connections.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
@@ -211,6 +239,9 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
 
 fn is_abandoned(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
-    is_socket && std::os::unix::net::UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    let is_socket =
+        std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
+    is_socket
+        && std::os::unix::net::UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }

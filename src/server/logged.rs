@@ -33,12 +33,20 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(log: &AccessLog, parts: &Parts, wire: &Wire, id: RequestId) -> Self {
-        let text = |name: HeaderName| parts.headers.get(name).map(|value| value.as_bytes().to_vec());
+        let text = |name: HeaderName| {
+            parts
+                .headers
+                .get(name)
+                .map(|value| value.as_bytes().to_vec())
+        };
         let record = Record {
             time: SystemTime::now(),
             client: wire.remote_addr.clone(),
             method: parts.method.to_string(),
-            uri: parts.uri.path_and_query().map_or_else(|| parts.uri.to_string(), ToString::to_string),
+            uri: parts
+                .uri
+                .path_and_query()
+                .map_or_else(|| parts.uri.to_string(), ToString::to_string),
             protocol: protocol(parts.version),
             status: CLIENT_CLOSED_REQUEST,
             bytes: 0,
@@ -56,7 +64,12 @@ impl Entry {
             connect: None,
             first_byte: None,
         };
-        Self { log: log.clone(), record: Box::new(record), begun: Instant::now(), complete: false }
+        Self {
+            log: log.clone(),
+            record: Box::new(record),
+            begun: Instant::now(),
+            complete: false,
+        }
     }
 
     pub(super) fn set_site(&mut self, site: &Arc<str>) {
@@ -113,11 +126,19 @@ pub(super) struct Logged {
 }
 
 impl Logged {
-    pub(super) fn wrap(response: Response<Body>, mut entry: Entry, in_flight: InFlight) -> Response<Self> {
+    pub(super) fn wrap(
+        response: Response<Body>,
+        mut entry: Entry,
+        in_flight: InFlight,
+    ) -> Response<Self> {
         entry.answered(&response);
         // hyper does not poll what it knows to be empty.
         entry.complete = http_body::Body::is_end_stream(response.body());
-        response.map(|body| Self { body, entry, _in_flight: in_flight })
+        response.map(|body| Self {
+            body,
+            entry,
+            _in_flight: in_flight,
+        })
     }
 }
 
@@ -125,7 +146,10 @@ impl http_body::Body for Logged {
     type Data = Bytes;
     type Error = Cut;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.body).poll_frame(cx);
         match &polled {

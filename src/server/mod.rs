@@ -70,10 +70,19 @@ impl Shared {
 pub async fn run(path: PathBuf, snapshot: Snapshot) -> Result<(), StartError> {
     let mut signals = Signals::new().map_err(StartError::Signals)?;
     let server = &snapshot.server;
-    let access_log = AccessLog::start(server.access_log.clone(), server.access_format).map_err(StartError::AccessLog)?;
+    let access_log = AccessLog::start(server.access_log.clone(), server.access_format)
+        .map_err(StartError::AccessLog)?;
     let connections = Arc::new(Semaphore::new(server.limits.connections));
     let live = Live::new(snapshot);
-    let shared = Arc::new(Shared { live, disk: RealDisk::default(), access_log, connections, tasks: TaskTracker::new(), process: draw(), serial: AtomicU32::new(0) });
+    let shared = Arc::new(Shared {
+        live,
+        disk: RealDisk::default(),
+        access_log,
+        connections,
+        tasks: TaskTracker::new(),
+        process: draw(),
+        serial: AtomicU32::new(0),
+    });
     let stop = CancellationToken::new();
     let mut listeners = Listeners::new(Arc::clone(&shared), stop.clone());
     listeners.bind(&shared.live.current().listeners)?;

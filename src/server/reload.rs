@@ -16,7 +16,9 @@ pub(super) async fn reload(path: &Path, shared: &Arc<Shared>, listeners: &mut Li
     let snapshot = match loaded {
         Ok(Ok(snapshot)) => snapshot,
         Ok(Err(invalid)) => {
-            tracing::error!("reload refused: the configuration is invalid and nothing was changed\n{invalid}");
+            tracing::error!(
+                "reload refused: the configuration is invalid and nothing was changed\n{invalid}"
+            );
             return;
         }
         Err(error) => {

@@ -30,7 +30,11 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(shared: Arc<Shared>, wire: Arc<Wire>) -> Self {
-        Self { shared, wire, watch: Arc::default() }
+        Self {
+            shared,
+            wire,
+            watch: Arc::default(),
+        }
     }
 
     pub(super) fn watch(&self) -> &Arc<Watch> {
@@ -39,7 +43,10 @@ impl Connection {
 }
 
 /// Answers one request; every way to fail is an answer too.
-pub(super) async fn respond(connection: Arc<Connection>, request: http::Request<Incoming>) -> Result<Response<Logged>, Infallible> {
+pub(super) async fn respond(
+    connection: Arc<Connection>,
+    request: http::Request<Incoming>,
+) -> Result<Response<Logged>, Infallible> {
     let in_flight = connection.watch.begin();
     let id = connection.shared.next_id();
     let (parts, body) = request.into_parts();
@@ -52,7 +59,13 @@ pub(super) async fn respond(connection: Arc<Connection>, request: http::Request<
     Ok(Logged::wrap(finish(response, version), entry, in_flight))
 }
 
-async fn answer(connection: &Connection, parts: Parts, body: Incoming, id: RequestId, entry: &mut Entry) -> Result<Response<Body>, Failure> {
+async fn answer(
+    connection: &Connection,
+    parts: Parts,
+    body: Incoming,
+    id: RequestId,
+    entry: &mut Entry,
+) -> Result<Response<Body>, Failure> {
     let upload = Upload::new(body);
     let (host, site) = match admit(connection, &parts) {
         Ok(admitted) => admitted,
@@ -65,7 +78,11 @@ async fn answer(connection: &Connection, parts: Parts, body: Incoming, id: Reque
     if parts.method == Method::OPTIONS && parts.uri.path() == "*" {
         return Ok(options_of_the_server());
     }
-    let origin = Origin { host, wire: Arc::clone(&connection.wire), id };
+    let origin = Origin {
+        host,
+        wire: Arc::clone(&connection.wire),
+        id,
+    };
     let request = Request::parse(parts, upload, origin, site.encoded_slash)?;
     rounds(&site, request, connection, entry).await
 }
@@ -85,7 +102,12 @@ fn admit(connection: &Connection, parts: &Parts) -> Result<(Host, Arc<Site>), Fa
     Ok((host, site))
 }
 
-async fn rounds(site: &Site, mut request: Request, connection: &Connection, entry: &mut Entry) -> Result<Response<Body>, Failure> {
+async fn rounds(
+    site: &Site,
+    mut request: Request,
+    connection: &Connection,
+    entry: &mut Entry,
+) -> Result<Response<Body>, Failure> {
     for _ in 0..MAX_ROUNDS {
         request = match round(site, request, connection, entry).await? {
             Outcome::Answered(response) => return Ok(response),
@@ -99,11 +121,20 @@ async fn rounds(site: &Site, mut request: Request, connection: &Connection, entr
     Err(Failure::TooManyRounds(MAX_ROUNDS))
 }
 
-async fn round(site: &Site, mut request: Request, connection: &Connection, entry: &mut Entry) -> Result<Outcome, Failure> {
+async fn round(
+    site: &Site,
+    mut request: Request,
+    connection: &Connection,
+    entry: &mut Entry,
+) -> Result<Outcome, Failure> {
     for rule in &site.rules {
-        let Some(captures) = rule.matches(&request) else { continue };
+        let Some(captures) = rule.matches(&request) else {
+            continue;
+        };
         entry.set_handler(rule.then.name());
-        let plan = rule.then.decide(&request, &captures, &connection.shared.disk);
+        let plan = rule
+            .then
+            .decide(&request, &captures, &connection.shared.disk);
         match plan.perform(request).await? {
             Outcome::Declined(returned) => request = returned,
             settled => return Ok(settled),
@@ -116,7 +147,10 @@ async fn round(site: &Site, mut request: Request, connection: &Connection, entry
 fn options_of_the_server() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    response.headers_mut().insert(
+        header::ALLOW,
+        HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+    );
     response
 }
 
@@ -126,14 +160,23 @@ fn rescue(failure: &Failure, id: RequestId, entry: &mut Entry) -> Response<Body>
     let (status, cause) = (failure.status(), failure.code());
     entry.set_cause(cause);
     match failure.level() {
-        tracing::Level::ERROR => tracing::error!(request_id = %id, cause, uri = entry.uri(), "{failure}"),
+        tracing::Level::ERROR => {
+            tracing::error!(request_id = %id, cause, uri = entry.uri(), "{failure}")
+        }
         _ => tracing::debug!(request_id = %id, cause, uri = entry.uri(), "{failure}"),
     }
-    let text = if status.is_server_error() { format!("{status}\n{cause}\nrequest {id}\n") } else { format!("{status}\n") };
+    let text = if status.is_server_error() {
+        format!("{status}\n{cause}\nrequest {id}\n")
+    } else {
+        format!("{status}\n")
+    };
     let mut response = Response::new(Body::bytes(text));
     *response.status_mut() = status;
     let fields = response.headers_mut();
-    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    fields.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     if let Some(seconds) = failure.retry_after() {
         fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -16,7 +16,11 @@ pub(super) async fn drain(shared: &Shared, stop: &CancellationToken, signals: &m
         let snapshot = shared.live.load();
         (snapshot.server.drain_delay, snapshot.server.drain)
     };
-    tracing::info!(?delay, ?limit, "stopping: requests in flight are finished first");
+    tracing::info!(
+        ?delay,
+        ?limit,
+        "stopping: requests in flight are finished first"
+    );
     let drained = async {
         sleep(delay).await;
         stop.cancel();

@@ -24,7 +24,9 @@ pub(super) enum Sniffed {
 
 /// Reads until the first bytes tell; `limit` bounds it.
 pub(super) async fn sniff(stream: &mut Stream, limit: Duration) -> io::Result<Sniffed> {
-    timeout(limit, read_enough(stream)).await.map_err(|_| io::ErrorKind::TimedOut)?
+    timeout(limit, read_enough(stream))
+        .await
+        .map_err(|_| io::ErrorKind::TimedOut)?
 }
 
 async fn read_enough(stream: &mut Stream) -> io::Result<Sniffed> {

@@ -16,15 +16,41 @@ impl Address {
     /// Parses `unix:/run/php.sock`, `/run/php.sock`, `127.0.0.1:9000`, `[::1]:9000` or
     /// `name:9000`; the error says what is expected.
     pub fn parse(text: &str) -> Result<Self, String> {
-        if let Some(path) = text.strip_prefix("unix:").or_else(|| text.starts_with('/').then_some(text)) {
-            return if path.starts_with('/') { Ok(Self::Unix(path.into())) } else { Err(format!("`{text}`: the path of a unix socket must be absolute")) };
+        if let Some(path) = text
+            .strip_prefix("unix:")
+            .or_else(|| text.starts_with('/').then_some(text))
+        {
+            return if path.starts_with('/') {
+                Ok(Self::Unix(path.into()))
+            } else {
+                Err(format!(
+                    "`{text}`: the path of a unix socket must be absolute"
+                ))
+            };
         }
-        let expected = || format!("`{text}` is not an address: write \"unix:/run/php/php-fpm.sock\" or \"127.0.0.1:9000\"");
+        let expected = || {
+            format!(
+                "`{text}` is not an address: write \"unix:/run/php/php-fpm.sock\" or \"127.0.0.1:9000\""
+            )
+        };
         let (host, port) = text.rsplit_once(':').ok_or_else(expected)?;
-        let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(expected)?;
-        let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-        let plain = host.contains(':') || host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
-        if host.is_empty() || !plain || (host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_err()) {
+        let port = port
+            .parse()
+            .ok()
+            .filter(|port| *port != 0)
+            .ok_or_else(expected)?;
+        let host = host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .unwrap_or(host);
+        let plain = host.contains(':')
+            || host
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+        if host.is_empty()
+            || !plain
+            || (host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_err())
+        {
             return Err(expected());
         }
         Ok(Self::Tcp(host.to_owned(), port))
@@ -47,11 +73,29 @@ mod tests {
 
     #[test]
     fn addresses_are_parsed_and_shown_alike() {
-        for text in ["unix:/run/php.sock", "127.0.0.1:9000", "[::1]:9000", "php:9000"] {
+        for text in [
+            "unix:/run/php.sock",
+            "127.0.0.1:9000",
+            "[::1]:9000",
+            "php:9000",
+        ] {
             assert_eq!(Address::parse(text).unwrap().to_string(), text);
         }
-        assert_eq!(Address::parse("/run/php.sock").unwrap().to_string(), "unix:/run/php.sock");
-        for bad in ["", "php", "unix:run.sock", "php:", "php:0", "php:99999", "a b:9000", "::1:9000x", ":9000"] {
+        assert_eq!(
+            Address::parse("/run/php.sock").unwrap().to_string(),
+            "unix:/run/php.sock"
+        );
+        for bad in [
+            "",
+            "php",
+            "unix:run.sock",
+            "php:",
+            "php:0",
+            "php:99999",
+            "a b:9000",
+            "::1:9000x",
+            ":9000",
+        ] {
             assert!(Address::parse(bad).is_err(), "{bad}");
         }
     }

@@ -140,17 +140,13 @@ impl<C, W> Admission<C, W> {
 
     /// A request wants a connection. `waiter` is asked for only when it has to wait.
     pub fn arrive(&mut self, now: Instant, waiter: impl FnOnce() -> W) -> Arrival<C> {
-        if self.waiting == 0 {
-            if let Some((connection, slot, _)) = self.idle.pop() {
-                return Arrival::Take(connection, slot);
-            }
-            if self.may_open(now) {
-                return Arrival::Open(self.open(now));
-            }
+        if let Some(arrival) = self.at_once(now) {
+            return arrival;
         }
         // Places that were left count too until the head passes them, so that their number is
         // bounded whatever the clients do.
-        if self.waiting >= self.settings.queue_length || self.queue.len() >= self.settings.queue_length.saturating_mul(4) {
+        let length = self.settings.queue_length;
+        if self.waiting >= length || self.queue.len() >= length.saturating_mul(4) {
             return Arrival::Full;
         }
         self.queue.push_back(Some(waiter()));
@@ -158,12 +154,16 @@ impl<C, W> Admission<C, W> {
         Arrival::Wait(Ticket(self.front + self.queue.len() as u64 - 1))
     }
 
-    /// A request that was not executed waits again, before all others (design §4.8).
-    pub fn retry(&mut self, waiter: W) -> Ticket {
+    /// A request that was not executed wants another connection, before all others that wait
+    /// (design §4.8); it has its place even in a full queue.
+    pub fn retry(&mut self, now: Instant, waiter: impl FnOnce() -> W) -> Arrival<C> {
+        if let Some(arrival) = self.at_once(now) {
+            return arrival;
+        }
         self.front -= 1;
-        self.queue.push_front(Some(waiter));
+        self.queue.push_front(Some(waiter()));
         self.waiting += 1;
-        Ticket(self.front)
+        Arrival::Wait(Ticket(self.front))
     }
 
     /// A request leaves the queue; `None` when it was granted a connection before.
@@ -178,7 +178,8 @@ impl<C, W> Admission<C, W> {
     /// Whether a further connection should be opened to find a worker for the queue.
     pub fn scout(&mut self, now: Instant) -> Option<Slot> {
         let wanted = self.waiting.min(self.scout_limit());
-        let needed = self.class.acknowledges() && self.unacknowledged.len() < wanted && self.has_room();
+        let needed =
+            self.class.acknowledges() && self.unacknowledged.len() < wanted && self.has_room();
         needed.then(|| self.open(now))
     }
 
@@ -225,7 +226,9 @@ impl<C, W> Admission<C, W> {
     /// Takes out the connections that have idled too long.
     pub fn expire(&mut self, now: Instant) -> Vec<C> {
         let keep = self.settings.keep;
-        let (expired, kept) = std::mem::take(&mut self.idle).into_iter().partition::<Vec<_>, _>(|(_, _, since)| now.duration_since(*since) >= keep);
+        let (expired, kept) = std::mem::take(&mut self.idle)
+            .into_iter()
+            .partition::<Vec<_>, _>(|(_, _, since)| now.duration_since(*since) >= keep);
         self.idle = kept;
         let closed = expired.into_iter().map(|(connection, slot, _)| {
             self.closed(&slot);
@@ -259,6 +262,17 @@ impl<C, W> Admission<C, W> {
         self.idle.len()
     }
 
+    /// While anyone waits, nobody passes.
+    fn at_once(&mut self, now: Instant) -> Option<Arrival<C>> {
+        if self.waiting > 0 {
+            return None;
+        }
+        if let Some((connection, slot, _)) = self.idle.pop() {
+            return Some(Arrival::Take(connection, slot));
+        }
+        self.may_open(now).then(|| Arrival::Open(self.open(now)))
+    }
+
     fn open(&mut self, now: Instant) -> Slot {
         let id = self.next_id;
         self.next_id += 1;
@@ -266,22 +280,36 @@ impl<C, W> Admission<C, W> {
         if self.class.acknowledges() {
             self.unacknowledged.push((id, now));
         }
-        Slot { id, opened: now, acknowledged: None }
+        Slot {
+            id,
+            opened: now,
+            acknowledged: None,
+        }
     }
 
     fn may_open(&self, now: Instant) -> bool {
-        let prompt = self.unacknowledged.iter().all(|(_, since)| now.duration_since(*since) < PROMPT);
-        let free = !self.class.acknowledges() || (self.unacknowledged.len() < self.scout_limit() && prompt);
+        let prompt = self
+            .unacknowledged
+            .iter()
+            .all(|(_, since)| now.duration_since(*since) < PROMPT);
+        let free = !self.class.acknowledges()
+            || (self.unacknowledged.len() < self.scout_limit() && prompt);
         free && self.has_room()
     }
 
     fn has_room(&self) -> bool {
-        self.settings.capacity.is_none_or(|capacity| self.open < capacity)
+        self.settings
+            .capacity
+            .is_none_or(|capacity| self.open < capacity)
     }
 
     /// One connection finds out what an unknown server does.
     fn scout_limit(&self) -> usize {
-        if self.class == Class::Unknown { 1 } else { self.settings.scouts }
+        if self.class == Class::Unknown {
+            1
+        } else {
+            self.settings.scouts
+        }
     }
 
     /// Design §4.5: always, whether or not anyone is known to wait; the server's own accept queue

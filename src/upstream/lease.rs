@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::admission::{Class, Slot, Ticket};
-use super::member::{Admitted, Member};
+use super::member::{Admitted, Member, Order};
 use super::pool::Pooled;
 use super::scout;
 use crate::fastcgi::Link;
@@ -89,47 +89,45 @@ pub struct Deadline {
 impl Deadline {
     /// A day stands for no limit.
     fn at(self) -> Instant {
-        self.since + if self.limit.is_zero() { Duration::from_secs(86_400) } else { self.limit }
+        self.since
+            + if self.limit.is_zero() {
+                Duration::from_secs(86_400)
+            } else {
+                self.limit
+            }
     }
 }
 
 impl Member {
-    /// A connection for a request that arrives: an idle one, a new one, or after a wait in the
-    /// queue.
-    pub async fn lease(self: &Arc<Self>, deadline: Deadline) -> Result<Lease, LeaseError> {
+    /// A connection for a request: an idle one, a new one, or after a wait in the queue.
+    pub async fn lease(
+        self: &Arc<Self>,
+        mut order: Order,
+        deadline: Deadline,
+    ) -> Result<Lease, LeaseError> {
         loop {
-            match self.arrive() {
-                Admitted::Idle(lease) if lease.is_quiet() => return Ok(lease),
-                // Closed or spoken to while it idled: closed by the drop, and the next is tried.
-                Admitted::Idle(_) => {}
+            let lease = match self.arrive(order) {
+                Admitted::Idle(lease) => lease,
                 Admitted::Open(lease) => return lease.open(deadline).await,
-                Admitted::Wait(ticket, receiver) => return self.wait(Waiting::new(self, ticket, receiver), deadline).await,
+                Admitted::Wait(ticket, receiver) => {
+                    let mut waiting = Waiting::new(self, ticket, receiver);
+                    let Ok(Ok(lease)) = timeout_at(deadline.at(), &mut waiting.receiver).await
+                    else {
+                        return Err(self.waited_in_vain(deadline));
+                    };
+                    waiting.ticket = None;
+                    if !lease.is_open() {
+                        return lease.open(deadline).await;
+                    }
+                    lease.after_waiting(deadline)
+                }
                 Admitted::Full => return Err(LeaseError::QueueFull),
-            }
-        }
-    }
-
-    /// A connection for a request that was not executed: it waits before all others.
-    pub async fn lease_again(self: &Arc<Self>, deadline: Deadline) -> Result<Lease, LeaseError> {
-        let (ticket, receiver) = self.retry();
-        self.wait(Waiting::new(self, ticket, receiver), deadline).await
-    }
-
-    async fn wait(self: &Arc<Self>, mut waiting: Waiting, deadline: Deadline) -> Result<Lease, LeaseError> {
-        loop {
-            let Ok(Ok(lease)) = timeout_at(deadline.at(), &mut waiting.receiver).await else {
-                return Err(self.waited_in_vain(deadline));
             };
-            waiting.ticket = None;
-            if !lease.is_open() {
-                return lease.open(deadline).await;
-            }
+            // Closed or spoken to since its last answer: closed by the drop, and the next is tried.
             if lease.is_quiet() {
-                return Ok(lease.after_waiting(deadline));
+                return Ok(lease);
             }
-            drop(lease);
-            let (ticket, receiver) = self.retry();
-            waiting = Waiting::new(self, ticket, receiver);
+            order = Order::First;
         }
     }
 
@@ -159,7 +157,11 @@ struct Waiting {
 
 impl Waiting {
     fn new(member: &Arc<Member>, ticket: Ticket, receiver: oneshot::Receiver<Lease>) -> Self {
-        Self { member: Arc::clone(member), ticket: Some(ticket), receiver }
+        Self {
+            member: Arc::clone(member),
+            ticket: Some(ticket),
+            receiver,
+        }
     }
 }
 
@@ -184,7 +186,14 @@ impl Lease {
     }
 
     pub(super) fn opening(member: &Arc<Member>, slot: Slot) -> Self {
-        Self { member: Arc::clone(member), slot: Some(slot), connection: None, probed: None, fresh: true, waits: Waits::default() }
+        Self {
+            member: Arc::clone(member),
+            slot: Some(slot),
+            connection: None,
+            probed: None,
+            fresh: true,
+            waits: Waits::default(),
+        }
     }
 
     /// Connects, again and again until the deadline while the server is not there.
@@ -206,7 +215,10 @@ impl Lease {
                 return Err(LeaseError::QueueTimeout(deadline.limit));
             }
         }
-        self.waits = Waits { queue: begun.duration_since(deadline.since), connect: begun.elapsed() };
+        self.waits = Waits {
+            queue: begun.duration_since(deadline.since),
+            connect: begun.elapsed(),
+        };
         Ok(self)
     }
 
@@ -235,7 +247,11 @@ impl Lease {
     /// on new connections, and on TCP, where a write behind an unacknowledged one costs 40 ms
     /// (php-fpm-facts no. 5).
     pub fn must_hold(&self) -> bool {
-        let tcp = self.connection.as_ref().and_then(Pooled::get).is_some_and(Stream::is_tcp);
+        let tcp = self
+            .connection
+            .as_ref()
+            .and_then(Pooled::get)
+            .is_some_and(Stream::is_tcp);
         self.fresh || tcp
     }
 
@@ -250,7 +266,10 @@ impl Lease {
     }
 
     fn is_quiet(&self) -> bool {
-        self.connection.as_ref().and_then(Pooled::get).is_some_and(Stream::is_quiet)
+        self.connection
+            .as_ref()
+            .and_then(Pooled::get)
+            .is_some_and(Stream::is_quiet)
     }
 
     pub(super) fn set_connection(&mut self, connection: Option<Pooled>) {
@@ -289,7 +308,9 @@ impl Drop for Lease {
         let Some(slot) = self.slot.take() else { return };
         if let Some(connection) = self.connection.take() {
             // An unanswered probe: the request may still lie in the server's backlog.
-            if self.probed.is_some() && let Some(stream) = connection.get() {
+            if self.probed.is_some()
+                && let Some(stream) = connection.get()
+            {
                 stream.reset_on_close();
             }
             drop(connection);
@@ -318,7 +339,11 @@ impl Link for Lease {
 }
 
 impl AsyncRead for Lease {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.connection.as_mut().and_then(Pooled::get_mut) {
             Some(stream) => Pin::new(stream).poll_read(cx, buffer),
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
@@ -327,14 +352,22 @@ impl AsyncRead for Lease {
 }
 
 impl AsyncWrite for Lease {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self.connection.as_mut().and_then(Pooled::get_mut) {
             Some(stream) => Pin::new(stream).poll_write(cx, bytes),
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         match self.connection.as_mut().and_then(Pooled::get_mut) {
             Some(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),

@@ -45,6 +45,15 @@ pub struct Member {
 /// How a waiting request gets its connection.
 pub(super) type Waiter = oneshot::Sender<Lease>;
 
+/// Where in the queue a request waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Behind all others.
+    Last,
+    /// Before all others: it was on a connection already and was not executed.
+    First,
+}
+
 /// What becomes of a request that arrives at a member.
 pub(super) enum Admitted {
     /// A connection that idled.
@@ -79,7 +88,11 @@ impl Member {
     /// What it has to do.
     pub fn load(&self) -> Load {
         let account = self.account();
-        Load { busy: account.busy(), waiting: account.waiting(), failing: self.failing.load(Ordering::Relaxed) }
+        Load {
+            busy: account.busy(),
+            waiting: account.waiting(),
+            failing: self.failing.load(Ordering::Relaxed),
+        }
     }
 
     /// What it does with a probe, as far as is known.
@@ -101,9 +114,13 @@ impl Member {
         }
     }
 
-    pub(super) fn arrive(self: &Arc<Self>) -> Admitted {
+    pub(super) fn arrive(self: &Arc<Self>, order: Order) -> Admitted {
         let (sender, receiver) = oneshot::channel();
-        let arrival = self.account().arrive(Instant::now(), || sender);
+        let now = Instant::now();
+        let arrival = match order {
+            Order::Last => self.account().arrive(now, || sender),
+            Order::First => self.account().retry(now, || sender),
+        };
         match arrival {
             Arrival::Take(connection, slot) => Admitted::Idle(Lease::held(self, connection, slot)),
             Arrival::Open(slot) => Admitted::Open(Lease::opening(self, slot)),
@@ -113,13 +130,6 @@ impl Member {
             }
             Arrival::Full => Admitted::Full,
         }
-    }
-
-    pub(super) fn retry(self: &Arc<Self>) -> (Ticket, oneshot::Receiver<Lease>) {
-        let (sender, receiver) = oneshot::channel();
-        let ticket = self.account().retry(sender);
-        self.after_close();
-        (ticket, receiver)
     }
 
     pub(super) fn leave(&self, ticket: Ticket) {
@@ -159,7 +169,10 @@ impl Member {
     }
 
     /// Opens a connection, trying again while `until` has not come and the trouble may pass.
-    pub(super) async fn connect(self: &Arc<Self>, until: impl Fn() -> Option<Instant>) -> Result<Pooled, Arc<io::Error>> {
+    pub(super) async fn connect(
+        self: &Arc<Self>,
+        until: impl Fn() -> Option<Instant>,
+    ) -> Result<Pooled, Arc<io::Error>> {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.pool.connect().await {
@@ -171,7 +184,8 @@ impl Member {
                     let lasting = !is_passing(&error);
                     let error = Arc::new(error);
                     self.record_trouble(Some(Arc::clone(&error)));
-                    let left = until().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                    let left =
+                        until().map(|deadline| deadline.saturating_duration_since(Instant::now()));
                     match left.filter(|left| !left.is_zero() && !lasting) {
                         Some(left) => sleep(pause.min(left)).await,
                         None => return Err(error),
@@ -184,7 +198,10 @@ impl Member {
 
     /// Why connecting failed the last time, where it did.
     pub(super) fn trouble(&self) -> Option<Arc<io::Error>> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(super) fn is_waited_for(&self) -> bool {
@@ -208,7 +225,9 @@ impl Member {
         self.send_scouts();
         loop {
             let admitted = self.account().admit(Instant::now());
-            let Some((waiter, slot)) = admitted else { return };
+            let Some((waiter, slot)) = admitted else {
+                return;
+            };
             // A refused lease is dropped here, which accounts for its slot.
             drop(waiter.send(Lease::opening(self, slot)));
         }
@@ -239,7 +258,8 @@ impl Member {
                 if left == 0 {
                     member.sweeping.store(false, Ordering::Release);
                     // One may have begun to idle between the count and the store.
-                    if member.account().idle() == 0 || member.sweeping.swap(true, Ordering::AcqRel) {
+                    if member.account().idle() == 0 || member.sweeping.swap(true, Ordering::AcqRel)
+                    {
                         return;
                     }
                 }
@@ -256,5 +276,8 @@ impl Member {
 /// Design §4.7: the server is not there yet, or its backlog is full.
 fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound, TimedOut, WouldBlock};
-    matches!(error.kind(), NotFound | ConnectionRefused | ConnectionReset | WouldBlock | TimedOut) || error.raw_os_error().is_none()
+    matches!(
+        error.kind(),
+        NotFound | ConnectionRefused | ConnectionReset | WouldBlock | TimedOut
+    ) || error.raw_os_error().is_none()
 }

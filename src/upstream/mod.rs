@@ -6,15 +6,15 @@ pub mod lease;
 pub mod member;
 pub mod policy;
 mod pool;
-pub mod section;
 mod scout;
+pub mod section;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use address::Address;
 pub use lease::{Lease, LeaseError};
-pub use member::{Member, MemberSettings};
+pub use member::{Member, MemberSettings, Order};
 
 /// A named set of servers that answer alike.
 #[derive(Debug)]
@@ -41,9 +41,21 @@ pub struct Timeouts {
 
 impl Upstream {
     /// An upstream of the servers at `addresses`; nothing is connected yet.
-    pub fn new(name: String, addresses: Vec<Address>, timeouts: Timeouts, settings: MemberSettings) -> Self {
-        let members = addresses.into_iter().map(|address| Member::new(address, settings)).collect();
-        Self { name, timeouts, members }
+    pub fn new(
+        name: String,
+        addresses: Vec<Address>,
+        timeouts: Timeouts,
+        settings: MemberSettings,
+    ) -> Self {
+        let members = addresses
+            .into_iter()
+            .map(|address| Member::new(address, settings))
+            .collect();
+        Self {
+            name,
+            timeouts,
+            members,
+        }
     }
 
     /// The member that has the least to do.

@@ -47,8 +47,15 @@ impl Pool {
     /// `connect` bounds one attempt; zero is no limit.
     pub(super) fn new(address: Address, connect: Duration) -> Self {
         let create = (!connect.is_zero()).then_some(connect);
-        let timeouts = Timeouts { wait: Some(Duration::ZERO), create, recycle: None };
-        let builder = managed::Pool::builder(Connector(address)).max_size(MOST).timeouts(timeouts).runtime(Runtime::Tokio1);
+        let timeouts = Timeouts {
+            wait: Some(Duration::ZERO),
+            create,
+            recycle: None,
+        };
+        let builder = managed::Pool::builder(Connector(address))
+            .max_size(MOST)
+            .timeouts(timeouts)
+            .runtime(Runtime::Tokio1);
         match builder.build() {
             Ok(pool) => Self(pool),
             // The one error is timeouts without a runtime, and the runtime stands above.
@@ -60,7 +67,9 @@ impl Pool {
         match self.0.get().await {
             Ok(object) => Ok(Pooled(Some(object))),
             Err(PoolError::Backend(error)) => Err(error),
-            Err(PoolError::Timeout(managed::TimeoutType::Create)) => Err(io::ErrorKind::TimedOut.into()),
+            Err(PoolError::Timeout(managed::TimeoutType::Create)) => {
+                Err(io::ErrorKind::TimedOut.into())
+            }
             Err(other) => Err(io::Error::other(other.to_string())),
         }
     }

@@ -90,10 +90,16 @@ async fn probe(lease: &mut Lease) -> io::Result<()> {
     let mut input = BytesMut::new();
     loop {
         match decoder.next(&mut input).map_err(io::Error::other)? {
-            Some(Event::Values(_)) if input.is_empty() && decoder.is_between_records() => return Ok(()),
+            Some(Event::Values(_)) if input.is_empty() && decoder.is_between_records() => {
+                return Ok(());
+            }
             Some(Event::Values(_)) => {}
-            Some(Event::Stdout(_) | Event::Stderr(_) | Event::End { .. }) => return Err(io::ErrorKind::InvalidData.into()),
-            None if read_buf(lease, &mut input).await? == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Some(Event::Stdout(_) | Event::Stderr(_) | Event::End { .. }) => {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            None if read_buf(lease, &mut input).await? == 0 => {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
             None => {}
         }
     }

@@ -37,10 +37,19 @@ impl Upstream {
     pub fn build(name: &str, section: &Lowered, problems: &mut Problems) -> Option<Self> {
         let servers = section.texts("servers");
         if servers.is_empty() {
-            problems.push(Problem::new(section.place(), format!("the upstream `{name}` has no servers")).help("servers = [\"unix:/run/php/php-fpm.sock\"]"));
+            problems.push(
+                Problem::new(
+                    section.place(),
+                    format!("the upstream `{name}` has no servers"),
+                )
+                .help("servers = [\"unix:/run/php/php-fpm.sock\"]"),
+            );
             return None;
         }
-        let addresses: Vec<_> = servers.iter().filter_map(|text| address(text, problems)).collect();
+        let addresses: Vec<_> = servers
+            .iter()
+            .filter_map(|text| address(text, problems))
+            .collect();
         (addresses.len() == servers.len()).then(|| Self::with(name, addresses, section))
     }
 
@@ -55,13 +64,23 @@ impl Upstream {
         };
         let number = |key| usize::try_from(section.integer(key)).unwrap_or(0);
         let admission = Settings {
-            capacity: Some(number("capacity")).filter(|capacity| *capacity > 0).map(|capacity| capacity.min(pool::MOST)),
+            capacity: Some(number("capacity"))
+                .filter(|capacity| *capacity > 0)
+                .map(|capacity| capacity.min(pool::MOST)),
             queue_length: number("queue_length"),
             scouts: number("scouts"),
             turn: section.duration("turn"),
             keep: section.duration("keep"),
         };
-        Self::new(name.to_owned(), addresses, timeouts, MemberSettings { admission, connect: timeouts.connect })
+        Self::new(
+            name.to_owned(),
+            addresses,
+            timeouts,
+            MemberSettings {
+                admission,
+                connect: timeouts.connect,
+            },
+        )
     }
 }
 

@@ -21,7 +21,7 @@ use crate::fastcgi::{Answer, Broken, Exchange, Outbound, Pace, Progress};
 use crate::handler::{Body, Trace};
 use crate::message::{Request, Upload, spool};
 use crate::upstream::lease::{Deadline, Entry};
-use crate::upstream::{Lease, LeaseError};
+use crate::upstream::{Lease, LeaseError, Order};
 
 /// Content up to this size is received before a worker is asked for: it costs a slow client's
 /// time and not PHP's, and it can be sent again.
@@ -65,12 +65,18 @@ impl Call<'_> {
         self.receive(&mut request).await?;
         let records = self.records(&request);
         let mut ambiguous = 0;
-        let mut again = false;
+        let mut order = Order::Last;
         loop {
             let replay = request.upload.replay();
-            let lease = self.lease(arrived, again).await.map_err(|error| self.no_lease(error, &mut request))?;
+            let lease = self
+                .lease(arrived, order)
+                .await
+                .map_err(|error| self.no_lease(error, &mut request))?;
             let upload = std::mem::replace(&mut request.upload, Upload::Empty);
-            let failed = match self.attempt(&request, lease, &records, upload, arrived).await {
+            let failed = match self
+                .attempt(&request, lease, &records, upload, arrived)
+                .await
+            {
                 Ok(begun) => return Ok(respond(begun, &request)),
                 Err(failed) => *failed,
             };
@@ -86,7 +92,7 @@ impl Call<'_> {
                 Some(upload) if repeatable && self.in_time(arrived) => {
                     tracing::debug!(request_id = %request.id, cause = failed.failure.code(), "sent again");
                     request.upload = upload;
-                    again = true;
+                    order = Order::First;
                 }
                 Some(_) | None => {
                     failed.upload.linger();
@@ -129,21 +135,35 @@ impl Call<'_> {
         records.extend_from_slice(PROBE);
         begin_request(&mut records);
         let mut params = ParamsEncoder::new(&mut records);
-        meta_variables::encode(&mut params, request, &self.script, &self.fastcgi.mapping, &self.fastcgi.constants);
+        meta_variables::encode(
+            &mut params,
+            request,
+            &self.script,
+            &self.fastcgi.mapping,
+            &self.fastcgi.constants,
+        );
         params.finish();
         end_of_params(&mut records);
         Bytes::from(records)
     }
 
-    async fn lease(&self, since: Instant, again: bool) -> Result<Lease, LeaseError> {
-        let deadline = Deadline { since, limit: self.fastcgi.upstream.timeouts.queue };
-        let Some(member) = self.fastcgi.upstream.pick() else { return Err(LeaseError::QueueFull) };
-        if again { member.lease_again(deadline).await } else { member.lease(deadline).await }
+    async fn lease(&self, since: Instant, order: Order) -> Result<Lease, LeaseError> {
+        let deadline = Deadline {
+            since,
+            limit: self.fastcgi.upstream.timeouts.queue,
+        };
+        let Some(member) = self.fastcgi.upstream.pick() else {
+            return Err(LeaseError::QueueFull);
+        };
+        member.lease(order, deadline).await
     }
 
     fn no_lease(&self, error: LeaseError, request: &mut Request) -> Failure {
         std::mem::replace(&mut request.upload, Upload::Empty).linger();
-        Failure::Lease { upstream: self.fastcgi.upstream.name.clone(), error }
+        Failure::Lease {
+            upstream: self.fastcgi.upstream.name.clone(),
+            error,
+        }
     }
 
     fn in_time(&self, arrived: Instant) -> bool {
@@ -151,27 +171,60 @@ impl Call<'_> {
         limit.is_zero() || arrived.elapsed() < limit
     }
 
-    async fn attempt(&self, request: &Request, mut lease: Lease, records: &Bytes, upload: Upload, arrived: Instant) -> Result<Begun, Box<Failed>> {
+    async fn attempt(
+        &self,
+        request: &Request,
+        mut lease: Lease,
+        records: &Bytes,
+        upload: Upload,
+        arrived: Instant,
+    ) -> Result<Begun, Box<Failed>> {
         let waits = lease.waits;
         let member: Arc<str> = Arc::clone(&self.fastcgi.name);
         let pace = self.pace(arrived);
         let outbound = outbound(&mut lease, request, records, upload);
         let mut exchange = Exchange::start(lease, outbound, pace);
-        let mut errors = ErrorStream::new(Origin { request_id: request.id, upstream: Arc::clone(&member), script: String::from_utf8_lossy(&self.script.name).into_owned() });
+        let mut errors = ErrorStream::new(Origin {
+            request_id: request.id,
+            upstream: Arc::clone(&member),
+            script: String::from_utf8_lossy(&self.script.name).into_owned(),
+        });
         match self.head(&mut exchange, &mut errors).await {
             Ok((head, rest)) => {
-                let trace = Trace { upstream: Some(member), queue: Some(waits.queue), connect: Some(waits.connect), first_byte: Some(arrived.elapsed()) };
-                Ok(Begun { exchange, head, rest, errors, trace })
+                let trace = Trace {
+                    upstream: Some(member),
+                    queue: Some(waits.queue),
+                    connect: Some(waits.connect),
+                    first_byte: Some(arrived.elapsed()),
+                };
+                Ok(Begun {
+                    exchange,
+                    head,
+                    rest,
+                    errors,
+                    trace,
+                })
             }
-            Err((failure, progress)) => Err(Box::new(Failed { failure, progress, upload: exchange.into_upload() })),
+            Err((failure, progress)) => Err(Box::new(Failed {
+                failure,
+                progress,
+                upload: exchange.into_upload(),
+            })),
         }
     }
 
     fn pace(&self, arrived: Instant) -> Pace {
         let timeouts = &self.fastcgi.upstream.timeouts;
-        let left = timeouts.queue.saturating_sub(arrived.elapsed()).max(Duration::from_millis(1));
+        let left = timeouts
+            .queue
+            .saturating_sub(arrived.elapsed())
+            .max(Duration::from_millis(1));
         Pace {
-            acknowledge: if timeouts.queue.is_zero() { Duration::ZERO } else { left },
+            acknowledge: if timeouts.queue.is_zero() {
+                Duration::ZERO
+            } else {
+                left
+            },
             first_byte: timeouts.first_byte,
             idle: timeouts.idle,
             client: self.fastcgi.spool.pause,
@@ -179,7 +232,11 @@ impl Call<'_> {
     }
 
     /// RFC 3875 §6: the head, and what of the content came with it.
-    async fn head(&self, exchange: &mut Exchange<Lease>, errors: &mut ErrorStream) -> Result<(ScriptHead, BytesMut), (Failure, Progress)> {
+    async fn head(
+        &self,
+        exchange: &mut Exchange<Lease>,
+        errors: &mut ErrorStream,
+    ) -> Result<(ScriptHead, BytesMut), (Failure, Progress)> {
         let upstream = || self.fastcgi.upstream.name.clone();
         let mut buffer = BytesMut::new();
         let mut scanned = 0;
@@ -190,8 +247,20 @@ impl Call<'_> {
                     errors.push(&piece);
                     continue;
                 }
-                Some(Ok(Answer::End { status: ProtocolStatus::RequestComplete, .. })) | None => return Err((Failure::NoHead(upstream()), Progress::Answering)),
-                Some(Ok(Answer::End { status, .. })) => return Err((Failure::Refused { upstream: upstream(), status }, Progress::Answering)),
+                Some(Ok(Answer::End {
+                    status: ProtocolStatus::RequestComplete,
+                    ..
+                }))
+                | None => return Err((Failure::NoHead(upstream()), Progress::Answering)),
+                Some(Ok(Answer::End { status, .. })) => {
+                    return Err((
+                        Failure::Refused {
+                            upstream: upstream(),
+                            status,
+                        },
+                        Progress::Answering,
+                    ));
+                }
                 Some(Err(broken)) => return Err(self.broken(broken)),
             }
             match parse_from(&buffer, scanned, HeadLimits::default()) {
@@ -200,14 +269,28 @@ impl Call<'_> {
                     return Ok((head, rest));
                 }
                 Ok(None) => scanned = buffer.len(),
-                Err(error) => return Err((Failure::Head { upstream: upstream(), error }, Progress::Answering)),
+                Err(error) => {
+                    return Err((
+                        Failure::Head {
+                            upstream: upstream(),
+                            error,
+                        },
+                        Progress::Answering,
+                    ));
+                }
             }
         }
     }
 
     fn broken(&self, broken: Broken) -> (Failure, Progress) {
         let progress = broken.progress;
-        (Failure::Exchange { upstream: self.fastcgi.upstream.name.clone(), broken }, progress)
+        (
+            Failure::Exchange {
+                upstream: self.fastcgi.upstream.name.clone(),
+                broken,
+            },
+            progress,
+        )
     }
 }
 
@@ -215,14 +298,34 @@ impl Call<'_> {
 fn outbound(lease: &mut Lease, request: &Request, records: &Bytes, upload: Upload) -> Outbound {
     let entry = lease.entry(!request.is_safe());
     let hold = entry == Entry::Probe && !request.is_safe() && lease.must_hold();
-    let begin = if entry == Entry::Plain { PROBE.len() } else { 0 };
-    let end = records.len() - if hold { crate::fastcgi::record::HEADER_LEN } else { 0 };
-    Outbound { head: records.slice(begin..end), held: hold.then(|| records.slice(end..)), probed: entry == Entry::Probe, upload }
+    let begin = if entry == Entry::Plain {
+        PROBE.len()
+    } else {
+        0
+    };
+    let end = records.len()
+        - if hold {
+            crate::fastcgi::record::HEADER_LEN
+        } else {
+            0
+        };
+    Outbound {
+        head: records.slice(begin..end),
+        held: hold.then(|| records.slice(end..)),
+        probed: entry == Entry::Probe,
+        upload,
+    }
 }
 
 /// The response: whole with its length where the answer is short and already here.
 fn respond(begun: Begun, request: &Request) -> Response<Body> {
-    let Begun { mut exchange, head, mut rest, mut errors, trace } = begun;
+    let Begun {
+        mut exchange,
+        head,
+        mut rest,
+        mut errors,
+        trace,
+    } = begun;
     let mut cut = None;
     while !exchange.has_ended() && rest.len() < SMALL_ANSWER {
         match exchange.answer().now_or_never() {
@@ -236,11 +339,25 @@ fn respond(begun: Begun, request: &Request) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
-    let bodiless = request.method == http::Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let whole = exchange.has_ended() && cut.is_none() && head.content_length.is_none_or(|length| length == rest.len() as u64);
-    let length = if whole && !bodiless { Some(rest.len() as u64) } else { head.content_length };
+    let bodiless = request.method == http::Method::HEAD
+        || matches!(
+            head.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        );
+    let whole = exchange.has_ended()
+        && cut.is_none()
+        && head
+            .content_length
+            .is_none_or(|length| length == rest.len() as u64);
+    let length = if whole && !bodiless {
+        Some(rest.len() as u64)
+    } else {
+        head.content_length
+    };
     if let Some(length) = length.filter(|_| head.status != StatusCode::NO_CONTENT) {
-        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     let mut body = if whole && !bodiless {
         exchange.into_upload().linger();

@@ -83,15 +83,25 @@ pub enum Missing {
 }
 
 impl Fastcgi {
-    pub(super) fn decide(&self, request: &Request, captures: &Captures, disk: &dyn Disk) -> Plan<'_> {
+    pub(super) fn decide(
+        &self,
+        request: &Request,
+        captures: &Captures,
+        disk: &dyn Disk,
+    ) -> Plan<'_> {
         let scope = Scope { request, captures };
         let found = match &self.script {
             ScriptRule::Walk => self.walk(request.target.path(), disk),
-            ScriptRule::Fixed { script, path_info } => self.fixed(script, path_info.as_ref(), &scope, disk),
+            ScriptRule::Fixed { script, path_info } => {
+                self.fixed(script, path_info.as_ref(), &scope, disk)
+            }
             ScriptRule::FileName(template) => self.file_name(template, &scope, disk),
         };
         match found {
-            Ok(Some(script)) => Plan::Call(Call { fastcgi: self, script }),
+            Ok(Some(script)) => Plan::Call(Call {
+                fastcgi: self,
+                script,
+            }),
             Ok(None) if self.missing == Missing::Decline => Plan::Decline,
             Ok(None) => Plan::Fail(Failure::NotFound),
             Err(failure) => Plan::Fail(failure),
@@ -106,19 +116,38 @@ impl Fastcgi {
         Ok(end.map(|end| Script::at(path, end)))
     }
 
-    fn fixed(&self, script: &Template, path_info: Option<&Template>, scope: &Scope<'_>, disk: &dyn Disk) -> Result<Option<Script>, Failure> {
+    fn fixed(
+        &self,
+        script: &Template,
+        path_info: Option<&Template>,
+        scope: &Scope<'_>,
+        disk: &dyn Disk,
+    ) -> Result<Option<Script>, Failure> {
         let file = self.below_root(script.expand(scope))?;
         if self.missing != Missing::Pass && !disk.is_file(&self.mapping.root, &file) {
             return Ok(None);
         }
-        let path_info = path_info.map(|template| template.expand(scope)).unwrap_or_default();
+        let path_info = path_info
+            .map(|template| template.expand(scope))
+            .unwrap_or_default();
         let name = script_name(scope.request.target.path(), &file, &path_info);
-        Ok(Some(Script { file, name, path_info }))
+        Ok(Some(Script {
+            file,
+            name,
+            path_info,
+        }))
     }
 
-    fn file_name(&self, template: &Template, scope: &Scope<'_>, disk: &dyn Disk) -> Result<Option<Script>, Failure> {
+    fn file_name(
+        &self,
+        template: &Template,
+        scope: &Scope<'_>,
+        disk: &dyn Disk,
+    ) -> Result<Option<Script>, Failure> {
         let file = self.below_root(template.expand(scope))?;
-        let Some(found) = self.walk(&file, disk)? else { return Ok(None) };
+        let Some(found) = self.walk(&file, disk)? else {
+            return Ok(None);
+        };
         let name = script_name(scope.request.target.path(), &found.file, &found.path_info);
         Ok(Some(Script { name, ..found }))
     }
@@ -128,8 +157,13 @@ impl Fastcgi {
     fn below_root(&self, file: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let root = self.mapping.root.0.as_os_str().as_bytes();
         let root = root.strip_suffix(b"/").unwrap_or(root);
-        let below = file.strip_prefix(root).filter(|rest| rest.starts_with(b"/"));
-        let climbs = |rest: &[u8]| rest.split(|byte| *byte == b'/').any(|segment| segment == b".." || segment == b".");
+        let below = file
+            .strip_prefix(root)
+            .filter(|rest| rest.starts_with(b"/"));
+        let climbs = |rest: &[u8]| {
+            rest.split(|byte| *byte == b'/')
+                .any(|segment| segment == b".." || segment == b".")
+        };
         match below {
             Some(rest) if !climbs(rest) => Ok(rest.to_vec()),
             Some(_) | None => Err(Failure::Forbidden("the script lies outside its root")),

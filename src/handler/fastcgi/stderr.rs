@@ -33,7 +33,12 @@ pub(super) struct Origin {
 
 impl ErrorStream {
     pub(super) fn new(origin: Origin) -> Self {
-        Self { origin, line: Vec::new(), logged: 0, dropped: 0 }
+        Self {
+            origin,
+            line: Vec::new(),
+            logged: 0,
+            dropped: 0,
+        }
     }
 
     /// Takes a piece; each line that it completes is logged.
@@ -52,14 +57,22 @@ impl ErrorStream {
     /// END_REQUEST with the script's exit status.
     pub(super) fn end(&mut self, app_status: u32) {
         if app_status != 0 {
-            let Origin { request_id, upstream, script } = &self.origin;
+            let Origin {
+                request_id,
+                upstream,
+                script,
+            } = &self.origin;
             tracing::warn!(%request_id, %upstream, script, app_status, "the script ended with a status of its own");
         }
     }
 
     /// The answer was cut while it was sent.
     pub(super) fn cut(&self, cause: &'static str, why: &str) {
-        let Origin { request_id, upstream, script } = &self.origin;
+        let Origin {
+            request_id,
+            upstream,
+            script,
+        } = &self.origin;
         tracing::error!(%request_id, %upstream, script, cause, "the answer was cut: {why}");
     }
 
@@ -76,7 +89,11 @@ impl ErrorStream {
             return;
         }
         self.logged += line.len();
-        let Origin { request_id, upstream, script } = &self.origin;
+        let Origin {
+            request_id,
+            upstream,
+            script,
+        } = &self.origin;
         tracing::error!(%request_id, %upstream, script, "PHP: {}", text.escape_debug());
     }
 }
@@ -85,7 +102,11 @@ impl Drop for ErrorStream {
     fn drop(&mut self) {
         self.log_line();
         if self.dropped > 0 {
-            let Origin { request_id, upstream, script } = &self.origin;
+            let Origin {
+                request_id,
+                upstream,
+                script,
+            } = &self.origin;
             tracing::error!(%request_id, %upstream, script, dropped = self.dropped, "PHP wrote more to its error stream than {MOST} bytes; the rest was dropped");
         }
     }

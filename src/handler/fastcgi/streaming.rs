@@ -32,8 +32,21 @@ pub struct Streaming {
 
 impl Streaming {
     /// `first` came with the head; `cut` where the exchange broke behind it.
-    pub(super) fn new(exchange: Exchange<Lease>, first: Bytes, announced: Option<u64>, cut: Option<Broken>, errors: ErrorStream) -> Self {
-        Self { exchange: Some(exchange), first, left: announced, cut, errors, finished: announced == Some(0) }
+    pub(super) fn new(
+        exchange: Exchange<Lease>,
+        first: Bytes,
+        announced: Option<u64>,
+        cut: Option<Broken>,
+        errors: ErrorStream,
+    ) -> Self {
+        Self {
+            exchange: Some(exchange),
+            first,
+            left: announced,
+            cut,
+            errors,
+            finished: announced == Some(0),
+        }
     }
 
     /// The next piece; `None` when the answer is whole.
@@ -78,7 +91,9 @@ impl Streaming {
     }
 
     fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
-        let Some(exchange) = self.exchange.as_mut() else { return Poll::Ready(None) };
+        let Some(exchange) = self.exchange.as_mut() else {
+            return Poll::Ready(None);
+        };
         loop {
             match ready!(exchange.poll_answer(cx)) {
                 Some(Ok(Answer::Stdout(piece))) => return Poll::Ready(Some(Ok(piece))),
@@ -109,7 +124,10 @@ impl Streaming {
         self.finished = true;
         match self.left {
             Some(left) if left > 0 => {
-                self.errors.cut("UPSTREAM_TRUNCATED", "the script ended before the length that it had announced");
+                self.errors.cut(
+                    "UPSTREAM_TRUNCATED",
+                    "the script ended before the length that it had announced",
+                );
                 Some(Err(Cut("UPSTREAM_TRUNCATED")))
             }
             Some(_) | None => None,
@@ -126,13 +144,17 @@ impl Streaming {
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        let Some(mut exchange) = self.exchange.take() else { return };
+        let Some(mut exchange) = self.exchange.take() else {
+            return;
+        };
         if exchange.has_ended() {
             exchange.into_upload().linger();
             return;
         }
         if self.left == Some(0) && exchange.is_sent() {
-            tokio::spawn(timeout(FINISH, async move { while let Some(Ok(_)) = exchange.answer().await {} }));
+            tokio::spawn(timeout(FINISH, async move {
+                while let Some(Ok(_)) = exchange.answer().await {}
+            }));
         }
     }
 }

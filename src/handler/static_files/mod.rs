@@ -41,20 +41,43 @@ pub struct StaticFiles {
 
 impl StaticFiles {
     /// From its section; `site_root` is the default of `root`.
-    pub fn build(section: &Lowered, site_root: Option<&Root>, problems: &mut Problems) -> Option<Self> {
-        let own = section.text("root").map(|text| Root(PathBuf::from(text.value)));
+    pub fn build(
+        section: &Lowered,
+        site_root: Option<&Root>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let own = section
+            .text("root")
+            .map(|text| Root(PathBuf::from(text.value)));
         let Some(root) = own.or_else(|| site_root.cloned()) else {
-            problems.push(Problem::new(section.place(), "static_files needs a `root`").help("set it here or on the site"));
+            problems.push(
+                Problem::new(section.place(), "static_files needs a `root`")
+                    .help("set it here or on the site"),
+            );
             return None;
         };
-        let index = section.texts("index").into_iter().map(|text| text.value).collect();
-        let declines = section.text("missing").is_some_and(|text| text.value == "decline");
-        Some(Self { root, index, declines })
+        let index = section
+            .texts("index")
+            .into_iter()
+            .map(|text| text.value)
+            .collect();
+        let declines = section
+            .text("missing")
+            .is_some_and(|text| text.value == "decline");
+        Some(Self {
+            root,
+            index,
+            declines,
+        })
     }
 
     /// What `root` and `php` of a site mean, without a section.
     pub fn new(root: Root, index: Vec<String>, declines: bool) -> Self {
-        Self { root, index, declines }
+        Self {
+            root,
+            index,
+            declines,
+        }
     }
 
     pub(super) fn decide(&self, request: &Request, disk: &dyn Disk) -> Plan<'_> {
@@ -65,21 +88,33 @@ impl StaticFiles {
         match disk.open(&self.root, path) {
             // A file is no folder: what follows it in the path names nothing.
             Found::File(_) if request.target.is_directory() => self.missing(),
-            Found::File(file) if is_allowed(&request.method) => Plan::Send(Box::new(Representation::new(request, path, file))),
+            Found::File(file) if is_allowed(&request.method) => {
+                Plan::Send(Box::new(Representation::new(request, path, file)))
+            }
             Found::File(_) => self.wrong_method(),
             Found::Directory => self.directory(request, disk),
             Found::Missing => self.missing(),
             Found::Refused(why) => Plan::Fail(Failure::Forbidden(why)),
-            Found::Trouble(errno) => Plan::Fail(Failure::Disk(std::io::Error::from_raw_os_error(errno))),
+            Found::Trouble(errno) => {
+                Plan::Fail(Failure::Disk(std::io::Error::from_raw_os_error(errno)))
+            }
         }
     }
 
     fn directory(&self, request: &Request, disk: &dyn Disk) -> Plan<'_> {
         let path = request.target.path();
         if !request.target.is_directory() {
-            return if is_allowed(&request.method) { to_directory(&request.target) } else { self.missing() };
+            return if is_allowed(&request.method) {
+                to_directory(&request.target)
+            } else {
+                self.missing()
+            };
         }
-        let found = self.index.iter().map(|name| [path, name.as_bytes()].concat()).find(|candidate| disk.is_file(&self.root, candidate));
+        let found = self
+            .index
+            .iter()
+            .map(|name| [path, name.as_bytes()].concat())
+            .find(|candidate| disk.is_file(&self.root, candidate));
         match found.map(|candidate| request.target.with_path(candidate)) {
             Some(Ok(target)) => Plan::Again(target, Cause::Index),
             Some(Err(error)) => Plan::Fail(error.into()),
@@ -88,7 +123,11 @@ impl StaticFiles {
     }
 
     fn missing(&self) -> Plan<'_> {
-        if self.declines { Plan::Decline } else { Plan::Fail(Failure::NotFound) }
+        if self.declines {
+            Plan::Decline
+        } else {
+            Plan::Fail(Failure::NotFound)
+        }
     }
 
     /// A front controller may have a route at a file's path, for methods that files do not know.

@@ -37,9 +37,17 @@ enum Part {
 impl Representation {
     /// What `request` gets of `file`, whose type follows from `path`.
     pub fn new(request: &Request, path: &[u8], file: OpenFile) -> Self {
-        let validators = Validators { etag: Some(strong_etag(file.length, file.modified)), last_modified: Some(file.modified) };
+        let validators = Validators {
+            etag: Some(strong_etag(file.length, file.modified)),
+            last_modified: Some(file.modified),
+        };
         let part = part(request, &file, &validators);
-        Self { fields: fields(path, &validators), file, part, head_only: request.method == Method::HEAD }
+        Self {
+            fields: fields(path, &validators),
+            file,
+            part,
+            head_only: request.method == Method::HEAD,
+        }
     }
 
     /// The response; small files are read at once.
@@ -54,17 +62,34 @@ impl Representation {
         };
         let mut fields = self.fields;
         match self.part {
-            Part::Range(first, last) => set(&mut fields, header::CONTENT_RANGE, &format!("bytes {first}-{last}/{length}")),
-            Part::Unsatisfiable => set(&mut fields, header::CONTENT_RANGE, &format!("bytes */{length}")),
+            Part::Range(first, last) => set(
+                &mut fields,
+                header::CONTENT_RANGE,
+                &format!("bytes {first}-{last}/{length}"),
+            ),
+            Part::Unsatisfiable => set(
+                &mut fields,
+                header::CONTENT_RANGE,
+                &format!("bytes */{length}"),
+            ),
             // RFC 9110 §15.4.5: no fields of the content that is not sent.
             Part::NotModified => drop(fields.remove(header::CONTENT_TYPE)),
             Part::Whole | Part::PreconditionFailed => {}
         }
         if matches!(self.part, Part::Whole | Part::Range(..)) {
             // hyper would leave it out where a HEAD answer has no body.
-            fields.insert(header::CONTENT_LENGTH, HeaderValue::from(span.end - span.start));
+            fields.insert(
+                header::CONTENT_LENGTH,
+                HeaderValue::from(span.end - span.start),
+            );
         }
-        let body = if self.head_only || span.is_empty() { Body::empty() } else { FileContent::new(self.file, span).into_body().map_err(Failure::Disk)? };
+        let body = if self.head_only || span.is_empty() {
+            Body::empty()
+        } else {
+            FileContent::new(self.file, span)
+                .into_body()
+                .map_err(Failure::Disk)?
+        };
         let mut response = Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = fields;
@@ -107,13 +132,18 @@ fn fields(path: &[u8], validators: &Validators) -> HeaderMap {
 fn http_date(time: SystemTime) -> Option<HeaderValue> {
     let now = SystemTime::now();
     let time = time.min(now);
-    let writable = time.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|age| age < Duration::from_secs(253_402_300_800));
-    writable.then(|| HeaderValue::from_str(&httpdate::fmt_http_date(time)).ok()).flatten()
+    let writable = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .is_ok_and(|age| age < Duration::from_secs(253_402_300_800));
+    writable
+        .then(|| HeaderValue::from_str(&httpdate::fmt_http_date(time)).ok())
+        .flatten()
 }
 
 /// The type by extension; text is UTF-8 since nothing else has been written for long.
 fn media_type(path: &[u8]) -> HeaderValue {
-    let name = String::from_utf8_lossy(path.rsplit(|byte| *byte == b'/').next().unwrap_or_default());
+    let name =
+        String::from_utf8_lossy(path.rsplit(|byte| *byte == b'/').next().unwrap_or_default());
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     // The table of mime_guess is older than the registrations of these.
     let known = match extension.to_ascii_lowercase().as_str() {
@@ -125,9 +155,18 @@ fn media_type(path: &[u8]) -> HeaderValue {
         _ => mime_guess::from_ext(extension).first_raw(),
     };
     let essence = known.unwrap_or("application/octet-stream");
-    let text = essence.starts_with("text/") || matches!(essence, "application/json" | "application/xml" | "application/manifest+json");
-    let full = if text { format!("{essence}; charset=utf-8") } else { essence.to_owned() };
-    HeaderValue::from_str(&full).unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"))
+    let text = essence.starts_with("text/")
+        || matches!(
+            essence,
+            "application/json" | "application/xml" | "application/manifest+json"
+        );
+    let full = if text {
+        format!("{essence}; charset=utf-8")
+    } else {
+        essence.to_owned()
+    };
+    HeaderValue::from_str(&full)
+        .unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"))
 }
 
 fn set(fields: &mut HeaderMap, name: header::HeaderName, value: &str) {

@@ -3,14 +3,18 @@
 //! encoding of a name gets around this.
 
 /// Extensions that PHP configurations commonly execute; to send one is to disclose its source.
-const SCRIPT_EXTENSIONS: [&str; 10] = ["php", "php3", "php4", "php5", "php7", "php8", "phtml", "phps", "phar", "pht"];
+const SCRIPT_EXTENSIONS: [&str; 10] = [
+    "php", "php3", "php4", "php5", "php7", "php8", "phtml", "phps", "phar", "pht",
+];
 
 /// Extensions of copies that editors and people make beside a file.
 const BACKUP_EXTENSIONS: [&str; 8] = ["bak", "swp", "swo", "swn", "orig", "save", "old", "rej"];
 
 /// Whether the decoded, normalised path names something that is never sent.
 pub fn is_withheld(path: &[u8]) -> bool {
-    let mut segments = path.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty());
+    let mut segments = path
+        .split(|byte| *byte == b'/')
+        .filter(|segment| !segment.is_empty());
     let well_known = path.starts_with(b"/.well-known/");
     // RFC 8615: the one dot folder that is meant for the public.
     if well_known {
@@ -20,15 +24,23 @@ pub fn is_withheld(path: &[u8]) -> bool {
 }
 
 fn is_withheld_name(name: &[u8]) -> bool {
-    name.starts_with(b".") || name.ends_with(b"~") || (name.starts_with(b"#") && name.ends_with(b"#")) || is_script_or_backup(name)
+    name.starts_with(b".")
+        || name.ends_with(b"~")
+        || (name.starts_with(b"#") && name.ends_with(b"#"))
+        || is_script_or_backup(name)
 }
 
 /// Every extension of a name counts: `config.php.bak` and `a.php.` show a source too.
 fn is_script_or_backup(name: &[u8]) -> bool {
     let mut extensions = name.split(|byte| *byte == b'.').skip(1);
     extensions.any(|extension| {
-        let is = |known: &&str| extension.trim_ascii_end().eq_ignore_ascii_case(known.as_bytes());
-        SCRIPT_EXTENSIONS.iter().any(|known| is(known)) || BACKUP_EXTENSIONS.iter().any(|known| is(known))
+        let is = |known: &&str| {
+            extension
+                .trim_ascii_end()
+                .eq_ignore_ascii_case(known.as_bytes())
+        };
+        SCRIPT_EXTENSIONS.iter().any(|known| is(known))
+            || BACKUP_EXTENSIONS.iter().any(|known| is(known))
     })
 }
 
@@ -39,12 +51,37 @@ mod tests {
     #[test]
     fn sources_dotfiles_and_backups_are_withheld() {
         for path in [
-            "/.env", "/.git/config", "/a/.htaccess", "/index.php", "/INDEX.PHP", "/index.php/", "/index.php.bak", "/index.php~", "/index.php.", "/index.php ",
-            "/a.phtml", "/a.phar", "/.index.php.swp", "/#index.php#", "/a.orig", "/dir.php/a.css", "/.well-known/.env", "/.well-known/a.php",
+            "/.env",
+            "/.git/config",
+            "/a/.htaccess",
+            "/index.php",
+            "/INDEX.PHP",
+            "/index.php/",
+            "/index.php.bak",
+            "/index.php~",
+            "/index.php.",
+            "/index.php ",
+            "/a.phtml",
+            "/a.phar",
+            "/.index.php.swp",
+            "/#index.php#",
+            "/a.orig",
+            "/dir.php/a.css",
+            "/.well-known/.env",
+            "/.well-known/a.php",
         ] {
             assert!(is_withheld(path.as_bytes()), "{path}");
         }
-        for path in ["/", "/a.css", "/.well-known/acme-challenge/x", "/a.b.js", "/phpinfo.html", "/a/b.tar.gz", "/olds/x.png", "/#a"] {
+        for path in [
+            "/",
+            "/a.css",
+            "/.well-known/acme-challenge/x",
+            "/a.b.js",
+            "/phpinfo.html",
+            "/a/b.tar.gz",
+            "/olds/x.png",
+            "/#a",
+        ] {
             assert!(!is_withheld(path.as_bytes()), "{path}");
         }
     }

@@ -24,13 +24,26 @@ impl HostPattern {
             None => (false, text.value.as_str()),
         };
         match Host::parse(name) {
-            Ok(host) if host.port().is_none() => Some(if wildcard { Self::Below(format!(".{}", host.name())) } else { Self::Exact(host.name().to_owned()) }),
+            Ok(host) if host.port().is_none() => Some(if wildcard {
+                Self::Below(format!(".{}", host.name()))
+            } else {
+                Self::Exact(host.name().to_owned())
+            }),
             Ok(_) => {
-                problems.push(Problem::new(text.place.clone(), format!("`{}` names a port", text.value)).help("hosts are matched without their port"));
+                problems.push(
+                    Problem::new(text.place.clone(), format!("`{}` names a port", text.value))
+                        .help("hosts are matched without their port"),
+                );
                 None
             }
             Err(_) => {
-                problems.push(Problem::new(text.place.clone(), format!("`{}` is not a host name", text.value)).help("write \"example.org\", or \"*.example.org\" for every name below it"));
+                problems.push(
+                    Problem::new(
+                        text.place.clone(),
+                        format!("`{}` is not a host name", text.value),
+                    )
+                    .help("write \"example.org\", or \"*.example.org\" for every name below it"),
+                );
                 None
             }
         }
@@ -52,12 +65,17 @@ pub struct HostCondition(Vec<HostPattern>);
 impl HostCondition {
     /// None when none is given.
     pub fn new(texts: &[At<String>], problems: &mut Problems) -> Option<Self> {
-        let patterns: Vec<_> = texts.iter().filter_map(|text| HostPattern::parse(text, problems)).collect();
+        let patterns: Vec<_> = texts
+            .iter()
+            .filter_map(|text| HostPattern::parse(text, problems))
+            .collect();
         (!patterns.is_empty()).then_some(Self(patterns))
     }
 
     /// Whether one of them holds.
     pub fn holds(&self, request: &Request) -> bool {
-        self.0.iter().any(|pattern| pattern.holds(request.host.name()))
+        self.0
+            .iter()
+            .any(|pattern| pattern.holds(request.host.name()))
     }
 }

@@ -7,7 +7,12 @@ use crate::message::Request;
 use crate::section::{At, Key, Kind, Problem, Problems};
 
 /// The `method` key.
-pub const KEY: Key = Key::new("method", Kind::Texts, "The request method: one or a list of alternatives. GET stands for HEAD too.").example("[\"GET\", \"POST\"]");
+pub const KEY: Key = Key::new(
+    "method",
+    Kind::Texts,
+    "The request method: one or a list of alternatives. GET stands for HEAD too.",
+)
+.example("[\"GET\", \"POST\"]");
 
 /// Methods of which one must be the request's.
 #[derive(Debug)]
@@ -16,27 +21,45 @@ pub struct MethodCondition(Vec<Method>);
 impl MethodCondition {
     /// None when none is given.
     pub fn new(texts: &[At<String>], problems: &mut Problems) -> Option<Self> {
-        let methods: Vec<_> = texts.iter().filter_map(|text| parse(text, problems)).collect();
+        let methods: Vec<_> = texts
+            .iter()
+            .filter_map(|text| parse(text, problems))
+            .collect();
         (!methods.is_empty()).then_some(Self(methods))
     }
 
     /// Whether the request's method is one of them.
     pub fn holds(&self, request: &Request) -> bool {
-        let asked = if request.method == Method::HEAD { &Method::GET } else { &request.method };
-        self.0.iter().any(|method| method == asked || *method == request.method)
+        let asked = if request.method == Method::HEAD {
+            &Method::GET
+        } else {
+            &request.method
+        };
+        self.0
+            .iter()
+            .any(|method| method == asked || *method == request.method)
     }
 }
 
 fn parse(text: &At<String>, problems: &mut Problems) -> Option<Method> {
     let upper = text.value.to_ascii_uppercase();
     if upper != text.value && Method::from_bytes(upper.as_bytes()).is_ok() {
-        problems.push(Problem::new(text.place.clone(), format!("`{}` is not a method that clients send", text.value)).help(format!("methods are case-sensitive: write \"{upper}\"")));
+        problems.push(
+            Problem::new(
+                text.place.clone(),
+                format!("`{}` is not a method that clients send", text.value),
+            )
+            .help(format!("methods are case-sensitive: write \"{upper}\"")),
+        );
         return None;
     }
     match Method::from_bytes(text.value.as_bytes()) {
         Ok(method) => Some(method),
         Err(_) => {
-            problems.push(Problem::new(text.place.clone(), format!("`{}` is not a method", text.value)));
+            problems.push(Problem::new(
+                text.place.clone(),
+                format!("`{}` is not a method", text.value),
+            ));
             None
         }
     }

@@ -40,7 +40,14 @@ pub enum Condition {
 pub static NOT: Section = Section {
     title: "[site.rule.not]",
     doc: "Conditions of which none may hold.",
-    keys: &[path::KEY, prefix::KEY, pattern::KEY, extension::KEY, method::KEY, host::KEY],
+    keys: &[
+        path::KEY,
+        prefix::KEY,
+        pattern::KEY,
+        extension::KEY,
+        method::KEY,
+        host::KEY,
+    ],
 };
 
 /// The keys of all conditions, for the sections that take them.
@@ -70,21 +77,39 @@ impl Condition {
     pub fn build(section: &Lowered, problems: &mut Problems) -> Vec<Self> {
         let mut conditions = Vec::new();
         // Cheap ones first: a rule is left at the first that does not hold.
-        conditions.extend(MethodCondition::new(&section.texts("method"), problems).map(Self::Method));
+        conditions
+            .extend(MethodCondition::new(&section.texts("method"), problems).map(Self::Method));
         conditions.extend(Path::new(&section.texts("path"), problems).map(Self::Path));
-        conditions.extend(section.text("prefix").and_then(|text| Prefix::new(&text, problems)).map(Self::Prefix));
+        conditions.extend(
+            section
+                .text("prefix")
+                .and_then(|text| Prefix::new(&text, problems))
+                .map(Self::Prefix),
+        );
         conditions.extend(Extension::new(&section.texts("extension")).map(Self::Extension));
         conditions.extend(HostCondition::new(&section.texts("host"), problems).map(Self::Host));
-        conditions.extend(section.text("match").and_then(|text| Pattern::new(&text, problems)).map(|pattern| Self::Pattern(Box::new(pattern))));
+        conditions.extend(
+            section
+                .text("match")
+                .and_then(|text| Pattern::new(&text, problems))
+                .map(|pattern| Self::Pattern(Box::new(pattern))),
+        );
         conditions
     }
 
     /// The groups that templates of the same rule may name.
     pub fn groups(conditions: &[Self]) -> Groups {
-        let patterns = conditions.iter().rev().filter_map(|condition| match condition {
-            Self::Pattern(pattern) => Some(pattern.groups()),
-            Self::Path(_) | Self::Prefix(_) | Self::Extension(_) | Self::Method(_) | Self::Host(_) => None,
-        });
+        let patterns = conditions
+            .iter()
+            .rev()
+            .filter_map(|condition| match condition {
+                Self::Pattern(pattern) => Some(pattern.groups()),
+                Self::Path(_)
+                | Self::Prefix(_)
+                | Self::Extension(_)
+                | Self::Method(_)
+                | Self::Host(_) => None,
+            });
         patterns.into_iter().next().unwrap_or_default()
     }
 }
@@ -92,7 +117,13 @@ impl Condition {
 /// A path in the configuration is the decoded one and begins with a slash.
 fn absolute(text: &At<String>, problems: &mut Problems) -> Option<Vec<u8>> {
     if !text.value.starts_with('/') {
-        problems.push(Problem::new(text.place.clone(), format!("`{}` does not begin with `/`", text.value)).help("paths are matched decoded and normalised, and begin with `/`"));
+        problems.push(
+            Problem::new(
+                text.place.clone(),
+                format!("`{}` does not begin with `/`", text.value),
+            )
+            .help("paths are matched decoded and normalised, and begin with `/`"),
+        );
         return None;
     }
     Some(text.value.clone().into_bytes())

@@ -29,10 +29,17 @@ impl Pattern {
     pub fn new(text: &At<String>, problems: &mut Problems) -> Option<Self> {
         // Paths are bytes; and `.` matches a newline too, so that no byte moves a split
         // (CVE-2019-11043).
-        let built = RegexBuilder::new(&text.value).unicode(false).dot_matches_new_line(true).size_limit(SIZE_LIMIT).build();
+        let built = RegexBuilder::new(&text.value)
+            .unicode(false)
+            .dot_matches_new_line(true)
+            .size_limit(SIZE_LIMIT)
+            .build();
         match built {
             Ok(regex) => {
-                let names = regex.capture_names().map(|name| name.map(str::to_owned)).collect();
+                let names = regex
+                    .capture_names()
+                    .map(|name| name.map(str::to_owned))
+                    .collect();
                 Some(Self { regex, names })
             }
             Err(error) => {
@@ -44,7 +51,10 @@ impl Pattern {
 
     /// The groups that templates may name.
     pub fn groups(&self) -> Groups {
-        Groups::new(self.regex.captures_len() - 1, self.names.iter().flatten().cloned().collect())
+        Groups::new(
+            self.regex.captures_len() - 1,
+            self.names.iter().flatten().cloned().collect(),
+        )
     }
 
     /// Whether the path matches; its groups are left in `captures`.
@@ -63,8 +73,13 @@ impl Pattern {
         if !self.regex.is_match(path) {
             return false;
         }
-        let Some(found) = self.regex.captures(path) else { return false };
-        captures.groups = found.iter().map(|group| group.map(|text| text.range())).collect();
+        let Some(found) = self.regex.captures(path) else {
+            return false;
+        };
+        captures.groups = found
+            .iter()
+            .map(|group| group.map(|text| text.range()))
+            .collect();
         captures.names = Some(Arc::clone(&self.names));
         true
     }
@@ -72,5 +87,9 @@ impl Pattern {
 
 /// The regex crate draws the pattern first and says what is wrong in the last line.
 fn last_line(error: &str) -> &str {
-    error.lines().last().unwrap_or(error).trim_start_matches("error: ")
+    error
+        .lines()
+        .last()
+        .unwrap_or(error)
+        .trim_start_matches("error: ")
 }

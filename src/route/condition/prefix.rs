@@ -20,7 +20,9 @@ impl Prefix {
 
     /// Whether the path begins with it; `$rest` becomes what follows, without a leading slash.
     pub fn holds(&self, request: &Request, captures: &mut Captures) -> bool {
-        let Some(rest) = request.target.path().strip_prefix(self.0.as_slice()) else { return false };
+        let Some(rest) = request.target.path().strip_prefix(self.0.as_slice()) else {
+            return false;
+        };
         let whole = rest.is_empty() || self.0.ends_with(b"/") || rest.starts_with(b"/");
         if whole {
             let slash = usize::from(rest.starts_with(b"/"));

@@ -1,0 +1,200 @@
+//! Templates are read, refused and expanded.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// `^/(?<lang>..)/(x)?(.*)$` on `/de/a b.php`.
+struct Example;
+
+impl Values for Example {
+    fn capture(&self, index: usize) -> Option<&[u8]> {
+        let groups: [Option<&[u8]>; 4] =
+            [Some(b"/de/a b.php"), Some(b"de"), None, Some(b"a b.php")];
+        groups.get(index).copied().flatten()
+    }
+
+    fn named(&self, name: &str) -> Option<&[u8]> {
+        (name == "lang").then_some(b"de".as_slice())
+    }
+
+    fn variable(&self, variable: Variable) -> &[u8] {
+        match variable {
+            Variable::Path => b"/de/a b.php",
+            Variable::Rest => b"a b.php",
+            Variable::Query => b"q=1",
+            Variable::Host => b"example.org",
+            Variable::Scheme => b"https",
+            Variable::Uri => b"/de/a%20b.php?q=1",
+            Variable::Method => b"\xffGET",
+        }
+    }
+}
+
+fn three_groups() -> Groups {
+    Groups::new(3, vec!["lang".to_owned()])
+}
+
+fn check(text: &str, expected: &[u8]) {
+    let template = Template::parse(text, &three_groups()).unwrap();
+    assert_eq!(
+        template.expand(&Example).escape_ascii().to_string(),
+        expected.escape_ascii().to_string(),
+        "{text}"
+    );
+}
+
+#[test]
+fn variables_become_values() {
+    check("", b"");
+    check("/srv/app", b"/srv/app");
+    check("/$1", b"/de");
+    check("$0", b"/de/a b.php");
+    check("[$2]", b"[]");
+    check("$12", b"de2");
+    check("${1}2", b"de2");
+    check("$1$3", b"dea b.php");
+    check("${lang}/$lang/", b"de/de/");
+    check(
+        "$scheme://$host$uri",
+        b"https://example.org/de/a%20b.php?q=1",
+    );
+    check(
+        "${path}info?${query}&r=$rest",
+        b"/de/a b.phpinfo?q=1&r=a b.php",
+    );
+    check("$method", b"\xffGET");
+    check("a$$1$$", b"a$1$");
+    check("\u{e4}$1\u{e4}", "\u{e4}de\u{e4}".as_bytes());
+}
+
+fn refused(text: &str, groups: &Groups, offset: usize, message: &str) {
+    let error = Template::parse(text, groups).unwrap_err();
+    assert_eq!(
+        (error.to_string().as_str(), error.offset),
+        (message, offset),
+        "{text}"
+    );
+}
+
+#[test]
+fn groups_that_the_pattern_lacks_are_refused() {
+    let none = "`$1` means nothing here, as the rule has no pattern: add a `match`, or write `$$` for a `$`";
+    refused("/$1", &Groups::default(), 1, none);
+    let zero = "there is no group `$1`: the pattern has none, only `$0`, the whole match";
+    refused("/$1", &Groups::new(0, Vec::new()), 1, zero);
+    refused(
+        "$2",
+        &Groups::new(1, Vec::new()),
+        0,
+        "there is no group `$2`: the pattern has only `$1`",
+    );
+    refused(
+        "$1/$4",
+        &three_groups(),
+        3,
+        "there is no group `$4`: the pattern has `$1` to `$3`",
+    );
+    let twelve = Groups::new(12, Vec::new());
+    refused(
+        "${13}",
+        &twelve,
+        0,
+        "there is no group `$13`: the pattern has `$1` to `${12}`",
+    );
+    assert!(Template::parse("${12}$0", &twelve).is_ok());
+    let huge = "${99999999999999999999}";
+    refused(
+        huge,
+        &twelve,
+        0,
+        "there is no group `$99999999999999999999`: the pattern has `$1` to `${12}`",
+    );
+}
+
+#[test]
+fn unknown_names_are_refused_with_what_was_meant() {
+    let groups = three_groups();
+    refused(
+        "/$pth",
+        &groups,
+        1,
+        "there is no variable `$pth`: did you mean `$path`?",
+    );
+    refused(
+        "${lnag}",
+        &groups,
+        0,
+        "there is no variable `$lnag`: did you mean `$lang`?",
+    );
+    refused(
+        "$pathinfo",
+        &groups,
+        0,
+        "there is no variable `$pathinfo`: write `${path}info`",
+    );
+    let all = "there is no variable `$frobnicate`: there are `$path`, `$rest`, `$query`, `$host`, `$scheme`, `$uri`, `$method`, `$lang`";
+    refused("$frobnicate", &groups, 0, all);
+    let both = "`$path` is a variable and a group of the pattern: rename the group";
+    refused("${path}", &Groups::new(1, vec!["path".to_owned()]), 0, both);
+}
+
+#[test]
+fn a_dollar_without_meaning_is_refused_with_the_fix() {
+    let groups = three_groups();
+    for (text, offset) in [
+        ("100$", 3),
+        ("a$ b", 1),
+        ("$-x", 0),
+        ("$\u{e4}", 0),
+        ("$1$", 2),
+    ] {
+        refused(text, &groups, offset, LONE_DOLLAR);
+    }
+    refused(
+        "a${path",
+        &groups,
+        1,
+        "`${` has no `}`: close it, or write `$$` for a `$`",
+    );
+    let neither =
+        "`${1a}` is neither a number nor a name: write `${1}`, `${name}`, or `$$` for a `$`";
+    refused("${1a}", &groups, 0, neither);
+    assert!(Template::parse("${}", &groups).is_err());
+    assert!(Template::parse("${a-b}", &groups).is_err());
+}
+
+#[test]
+fn what_a_template_needs_is_known() {
+    for (text, literal, captures) in [
+        ("", Some(""), false),
+        ("/a$$b", Some("/a$b"), false),
+        ("/$path", None, false),
+        ("$rest", None, false),
+        ("/$1", None, true),
+        ("$0", None, true),
+        ("${lang}", None, true),
+    ] {
+        let template = Template::parse(text, &three_groups()).unwrap();
+        assert_eq!(
+            (template.literal(), template.uses_captures()),
+            (literal, captures),
+            "{text}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_can_be_written_literally(text: String) {
+        let template = Template::parse(&text.replace('$', "$$"), &Groups::default()).unwrap();
+        prop_assert_eq!(template.literal(), Some(text.as_str()));
+    }
+
+    #[test]
+    fn an_error_points_at_a_dollar(text in "[$a-c1{} ]{0,12}") {
+        if let Err(error) = Template::parse(&text, &Groups::default()) {
+            prop_assert_eq!(text.as_bytes()[error.offset], b'$');
+        }
+    }
+}
