@@ -125,13 +125,20 @@ fn modified(stat: &FileStat) -> SystemTime {
 }
 
 fn not_found(errno: Errno) -> Found {
-    match errno {
-        Errno::ENOENT | Errno::ENOTDIR | Errno::ENAMETOOLONG => Found::Missing,
-        // EXDEV: RESOLVE_BENEATH met a link that leads out of the root.
-        Errno::EXDEV => Found::Refused("a symbolic link leads out of the root"),
-        Errno::ELOOP => Found::Refused("too many symbolic links"),
-        Errno::EACCES | Errno::EPERM => Found::Refused("the gateway's user may not read it"),
-        Errno::ENXIO => Found::Refused("neither a file nor a folder"),
-        other => Found::Trouble(other as i32),
+    const MISSING: [Errno; 3] = [Errno::ENOENT, Errno::ENOTDIR, Errno::ENAMETOOLONG];
+    const REFUSED: [(Errno, &str); 5] = [
+        // RESOLVE_BENEATH met a link that leads out of the root.
+        (Errno::EXDEV, "a symbolic link leads out of the root"),
+        (Errno::ELOOP, "too many symbolic links"),
+        (Errno::EACCES, "the gateway's user may not read it"),
+        (Errno::EPERM, "the gateway's user may not read it"),
+        (Errno::ENXIO, "neither a file nor a folder"),
+    ];
+    if MISSING.contains(&errno) {
+        return Found::Missing;
+    }
+    match REFUSED.iter().find(|(known, _)| *known == errno) {
+        Some((_, why)) => Found::Refused(why),
+        None => Found::Trouble(errno as i32),
     }
 }

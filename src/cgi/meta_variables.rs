@@ -27,6 +27,11 @@ impl Constants {
         encode_pair(&mut encoded, b"DOCUMENT_ROOT", mapping.document_root());
         Self(encoded)
     }
+
+    /// Name-value pairs, ready for PARAMS.
+    pub fn encoded(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Mapping {
@@ -45,23 +50,8 @@ impl Mapping {
     }
 }
 
-/// Writes all meta-variables of `request` for `script`.
-pub fn encode(
-    params: &mut ParamsEncoder<'_>,
-    request: &Request,
-    script: &Script,
-    mapping: &Mapping,
-    constants: &Constants,
-) {
-    params.raw(&constants.0);
-    script_variables(params, request, script, mapping);
-    request_variables(params, request);
-    connection_variables(params, request);
-    content_variables(params, request);
-    protocol_variables(params, request);
-}
-
-fn script_variables(
+/// Writes what follows from the script and how it was called.
+pub fn encode_script(
     params: &mut ParamsEncoder<'_>,
     request: &Request,
     script: &Script,
@@ -82,6 +72,14 @@ fn script_variables(
         params.pair(b"PATH_INFO", &script.path_info);
         params.pair_parts(b"PATH_TRANSLATED", &[root, &script.path_info]);
     }
+}
+
+/// Writes what follows from the request alone. `length` is what will be sent on STDIN.
+pub fn encode_request(params: &mut ParamsEncoder<'_>, request: &Request, length: Option<u64>) {
+    request_variables(params, request);
+    connection_variables(params, request);
+    content_variables(params, request, length);
+    protocol_variables(params, request);
 }
 
 fn request_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
@@ -117,12 +115,10 @@ fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
 
 /// RFC 3875 §4.1.2: CONTENT_LENGTH is what is really sent on STDIN; the body was spooled before
 /// where the client announced no length.
-fn content_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
-    if let Some(length) = request
-        .upload
-        .length()
-        .filter(|length| *length > 0 || request.fields.contains_key(header::CONTENT_LENGTH))
-    {
+fn content_variables(params: &mut ParamsEncoder<'_>, request: &Request, length: Option<u64>) {
+    // An announced length of 0 is told, none at all is not.
+    let announced = request.fields.contains_key(header::CONTENT_LENGTH);
+    if let Some(length) = length.filter(|length| *length > 0 || announced) {
         params.pair(b"CONTENT_LENGTH", length.to_string().as_bytes());
     }
     if let Some(value) = request.fields.get(header::CONTENT_TYPE) {

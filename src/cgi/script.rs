@@ -75,14 +75,13 @@ impl Script {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Found;
 
     #[derive(Debug)]
     struct Files(&'static [&'static str]);
 
     impl Disk for Files {
-        fn open(&self, _: &Root, _: &[u8]) -> Found {
-            Found::Missing
+        fn open(&self, _: &Root, _: &[u8]) -> crate::message::Found {
+            crate::message::Found::Missing
         }
         fn is_file(&self, _: &Root, path: &[u8]) -> bool {
             self.0.iter().any(|file| file.as_bytes() == path)
@@ -93,7 +92,8 @@ mod tests {
     fn the_first_script_that_exists_wins() {
         let disk = Files(&["/a.php", "/dir.php/b.php", "/.git/x.php"]);
         let root = Root(PathBuf::from("/srv"));
-        let cases: [(&[u8], Option<(&[u8], &[u8])>); 11] = [
+        type Found = Option<(&'static [u8], &'static [u8])>;
+        let cases: [(&[u8], Found); 11] = [
             (b"/a.php", Some((b"/a.php", b""))),
             (b"/a.php/", Some((b"/a.php", b"/"))),
             (b"/a.php/b.php/c", Some((b"/a.php", b"/b.php/c"))),

@@ -68,65 +68,61 @@ pub(super) fn build_site(
     section: &Lowered,
     surroundings: &mut Surroundings<'_>,
     problems: &mut Problems,
-) -> Option<Site> {
-    let body = section
-        .given_table("limits")
-        .filter(|limits| limits.is_given("body"))
-        .map(|limits| limits.size("body").0);
-    let limits = &surroundings.server.limits;
-    let spool = SpoolSettings {
-        directory: surroundings.server.spool_directory.clone(),
-        limit: body.unwrap_or(limits.body),
-        pause: limits.body_pause,
-    };
-    let root = section
-        .text("root")
-        .and_then(|text| absolute_root(&text, problems));
-    let php = section
-        .text("php")
-        .and_then(|text| surroundings.upstream(&text, problems));
+) -> Site {
+    let root = section.text("root");
+    let php = section.text("php");
     let mut draft = Draft {
-        root,
-        php,
-        spool,
+        root: root.and_then(|text| absolute_root(&text, problems)),
+        php: php.and_then(|text| surroundings.upstream(&text, problems)),
+        spool: spool_settings(section, surroundings.server),
         surroundings,
     };
-    let mut rules: Vec<_> = section
-        .tables("rule")
-        .iter()
+    let own = section.tables("rule").iter();
+    let mut rules: Vec<_> = own
         .filter_map(|rule| build_rule(rule, &mut draft, problems))
         .collect();
-    if rules.is_empty() && !section.is_given("root") && section.tables("rule").is_empty() {
-        problems.push(
-            Problem::new(section.place(), "the site has neither a `root` nor a rule")
-                .help("root = \"/srv/app/public\""),
-        );
-    }
-    if section.is_given("php") && !section.is_given("root") {
-        problems.push(
-            Problem::new(section.place_of("php"), "`php` needs a `root`")
-                .help("root = \"/srv/app/public\": where index.php is"),
-        );
-    }
     rules.extend(draft.meaning_of_root(section, problems));
-    let name = section
-        .texts("hosts")
-        .first()
-        .map_or_else(|| "default".to_owned(), |host| host.value.clone());
-    let encoded_slash = match section
-        .text("encoded_slash")
-        .as_ref()
-        .map(|text| text.value.as_str())
-    {
+    check_root(section, problems);
+    let hosts = section.texts("hosts");
+    let name = hosts.first().map_or("default", |host| host.value.as_str());
+    Site {
+        name: name.into(),
+        encoded_slash: encoded_slash(section),
+        rules,
+    }
+}
+
+fn check_root(section: &Lowered, problems: &mut Problems) {
+    if section.is_given("root") {
+        return;
+    }
+    if section.is_given("php") {
+        let problem = Problem::new(section.place_of("php"), "`php` needs a `root`");
+        problems.push(problem.help("root = \"/srv/app/public\": where index.php is"));
+    } else if section.tables("rule").is_empty() {
+        let problem = Problem::new(section.place(), "the site has neither a `root` nor a rule");
+        problems.push(problem.help("root = \"/srv/app/public\""));
+    }
+}
+
+fn spool_settings(section: &Lowered, server: &ServerSettings) -> SpoolSettings {
+    let own = section
+        .given_table("limits")
+        .filter(|limits| limits.is_given("body"));
+    SpoolSettings {
+        directory: server.spool_directory.clone(),
+        limit: own.map_or(server.limits.body, |limits| limits.size("body").0),
+        pause: server.limits.body_pause,
+    }
+}
+
+fn encoded_slash(section: &Lowered) -> EncodedSlash {
+    let text = section.text("encoded_slash");
+    match text.as_ref().map(|text| text.value.as_str()) {
         Some("keep") => EncodedSlash::Keep,
         Some("decode") => EncodedSlash::Decode,
         Some(_) | None => EncodedSlash::Reject,
-    };
-    Some(Site {
-        name: name.into(),
-        encoded_slash,
-        rules,
-    })
+    }
 }
 
 fn absolute_root(text: &At<String>, problems: &mut Problems) -> Option<Root> {

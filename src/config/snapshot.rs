@@ -56,9 +56,8 @@ impl Snapshot {
         };
         let mut sites = Vec::new();
         for section in files.iter().flat_map(|file| file.tables("site")) {
-            if let Some(site) = build_site(section, &mut surroundings, problems) {
-                sites.push((site, section.texts("hosts"), section.place()));
-            }
+            let site = build_site(section, &mut surroundings, problems);
+            sites.push((site, section.texts("hosts"), section.place()));
         }
         let upstreams = surroundings.upstreams;
         if sites.is_empty() && complete && problems.is_empty() {

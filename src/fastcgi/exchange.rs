@@ -208,6 +208,11 @@ impl<L: Link> Exchange<L> {
         self.outgoing.is_complete()
     }
 
+    /// Whether nothing of the client's content was read, so that it can still be sent whole.
+    pub fn is_content_untouched(&self) -> bool {
+        self.outgoing.is_untouched()
+    }
+
     /// What is left of the client's content, once the exchange is of no more use.
     pub fn into_upload(self) -> Upload {
         self.outgoing.into_upload()

@@ -22,6 +22,7 @@ pub(super) struct Outgoing {
     /// What must not be sent before the worker is known to be there.
     held: Option<Bytes>,
     upload: Upload,
+    untouched: bool,
     stage: Stage,
     /// Bytes taken by the connection.
     taken: u64,
@@ -52,6 +53,7 @@ impl Outgoing {
             pending: VecDeque::from([head]),
             held,
             upload,
+            untouched: true,
             stage,
             taken: 0,
         }
@@ -78,6 +80,11 @@ impl Outgoing {
     /// Whether it is the client who has to send something now.
     pub(super) fn waits_for_client(&self) -> bool {
         self.stage == Stage::Content && self.pending.is_empty()
+    }
+
+    /// Whether nothing of the client's content was read.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.untouched
     }
 
     /// What was not read of the client's content.
@@ -121,7 +128,10 @@ impl Outgoing {
         while self.stage == Stage::Content && self.pending.len() <= 2 {
             match self.upload.poll_data(cx) {
                 Poll::Pending => break,
-                Poll::Ready(Some(Ok(content))) => self.push(content),
+                Poll::Ready(Some(Ok(content))) => {
+                    self.untouched = false;
+                    self.push(content);
+                }
                 // FastCGI §5.3: an empty STDIN record ends the stream. Never sent after a short body.
                 Poll::Ready(None) => {
                     self.upload = Upload::Empty;

@@ -130,21 +130,6 @@ impl Template {
         }
         out
     }
-
-    /// The text, where it is the same for all requests.
-    pub fn literal(&self) -> Option<&str> {
-        match self.pieces.as_slice() {
-            [] => Some(""),
-            [Piece::Literal(text)] => Some(text),
-            _ => None,
-        }
-    }
-
-    /// Whether it names a group of the pattern, by number or by name.
-    pub fn uses_captures(&self) -> bool {
-        let captures = |piece: &Piece| matches!(piece, Piece::Capture(_) | Piece::Named(_));
-        self.pieces.iter().any(captures)
-    }
 }
 
 fn push(pieces: &mut Vec<Piece>, piece: Piece) {

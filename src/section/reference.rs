@@ -88,7 +88,6 @@ impl Page {
 
     fn nested(&mut self, key: &Key, section: &'static Section, header: &Header) {
         self.text.push('\n');
-        self.prose(key.doc);
         self.prose(section.doc);
         if matches!(key.kind, Kind::FlagOr(_)) {
             self.prose(&format!(

@@ -1,3 +1,5 @@
+//! Sections, right and wrong.
+
 use std::time::Duration;
 
 use proptest::prelude::*;

@@ -33,25 +33,17 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(log: &AccessLog, parts: &Parts, wire: &Wire, id: RequestId) -> Self {
-        let text = |name: HeaderName| {
-            parts
-                .headers
-                .get(name)
-                .map(|value| value.as_bytes().to_vec())
-        };
+        let field = |name: HeaderName| parts.headers.get(name).cloned();
         let record = Record {
             time: SystemTime::now(),
             client: wire.remote_addr.clone(),
-            method: parts.method.to_string(),
-            uri: parts
-                .uri
-                .path_and_query()
-                .map_or_else(|| parts.uri.to_string(), ToString::to_string),
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
             protocol: protocol(parts.version),
             status: CLIENT_CLOSED_REQUEST,
             bytes: 0,
-            referer: text(header::REFERER),
-            user_agent: text(header::USER_AGENT),
+            referer: field(header::REFERER),
+            user_agent: field(header::USER_AGENT),
             host: host(&parts.headers, parts),
             request_id: id.to_string(),
             site: None,
@@ -73,7 +65,7 @@ impl Entry {
     }
 
     pub(super) fn set_site(&mut self, site: &Arc<str>) {
-        self.record.site = Some(site.to_string());
+        self.record.site = Some(Arc::clone(site));
     }
 
     pub(super) fn set_handler(&mut self, handler: &'static str) {
@@ -85,13 +77,13 @@ impl Entry {
     }
 
     pub(super) fn uri(&self) -> &str {
-        &self.record.uri
+        self.record.target()
     }
 
     fn answered(&mut self, response: &Response<Body>) {
         let trace = &response.body().trace;
         self.record.status = response.status().as_u16();
-        self.record.upstream = trace.upstream.as_deref().map(str::to_owned);
+        self.record.upstream = trace.upstream.clone();
         self.record.queue = trace.queue;
         self.record.connect = trace.connect;
         self.record.first_byte = trace.first_byte;

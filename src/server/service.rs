@@ -137,7 +137,7 @@ async fn round(
             .decide(&request, &captures, &connection.shared.disk);
         match plan.perform(request).await? {
             Outcome::Declined(returned) => request = returned,
-            settled => return Ok(settled),
+            settled @ (Outcome::Answered(_) | Outcome::Again(_)) => return Ok(settled),
         }
     }
     Ok(Outcome::Declined(request))
@@ -159,11 +159,10 @@ fn options_of_the_server() -> Response<Body> {
 fn rescue(failure: &Failure, id: RequestId, entry: &mut Entry) -> Response<Body> {
     let (status, cause) = (failure.status(), failure.code());
     entry.set_cause(cause);
-    match failure.level() {
-        tracing::Level::ERROR => {
-            tracing::error!(request_id = %id, cause, uri = entry.uri(), "{failure}")
-        }
-        _ => tracing::debug!(request_id = %id, cause, uri = entry.uri(), "{failure}"),
+    if failure.level() == tracing::Level::ERROR {
+        tracing::error!(request_id = %id, cause, uri = entry.uri(), "{failure}");
+    } else {
+        tracing::debug!(request_id = %id, cause, uri = entry.uri(), "{failure}");
     }
     let text = if status.is_server_error() {
         format!("{status}\n{cause}\nrequest {id}\n")

@@ -141,9 +141,10 @@ impl Member {
 
 fn connect_error(member: &Member, error: Arc<io::Error>) -> LeaseError {
     let address = member.address().to_string();
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => LeaseError::Denied { address, error },
-        _ => LeaseError::Down { address, error },
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        LeaseError::Denied { address, error }
+    } else {
+        LeaseError::Down { address, error }
     }
 }
 

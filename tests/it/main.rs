@@ -9,5 +9,17 @@
     reason = "a test that cannot go on ends here, and says where"
 )]
 
+mod access_log;
+mod browser;
+mod check_config;
+mod fastcgi;
+mod h2c;
 mod harness;
 mod harness_itself;
+mod http1;
+mod lifecycle;
+mod php;
+mod routing;
+mod static_files;
+mod uploads;
+mod upstream;

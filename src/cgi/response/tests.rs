@@ -1,3 +1,5 @@
+//! Heads as scripts print them, well and badly.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Problems as a person reads them.
+
 use proptest::prelude::*;
 
 use super::{render, render_coloured};

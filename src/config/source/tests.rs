@@ -1,3 +1,5 @@
+//! Files, includes, and what is wrong with them.
+
 use std::fs;
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! Records however they are split, and bytes that are none.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Name-value pairs at every boundary of length.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 

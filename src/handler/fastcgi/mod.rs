@@ -1,6 +1,8 @@
 //! `fastcgi`: a script of a FastCGI application answers.
 
+mod attempt;
 mod call;
+mod reply;
 mod stderr;
 mod streaming;
 pub mod target;

@@ -39,8 +39,7 @@ fn is_script_or_backup(name: &[u8]) -> bool {
                 .trim_ascii_end()
                 .eq_ignore_ascii_case(known.as_bytes())
         };
-        SCRIPT_EXTENSIONS.iter().any(|known| is(known))
-            || BACKUP_EXTENSIONS.iter().any(|known| is(known))
+        SCRIPT_EXTENSIONS.iter().any(is) || BACKUP_EXTENSIONS.iter().any(is)
     })
 }
 

@@ -1,3 +1,5 @@
+//! RFC 9110 §13.2.2, row by row.
+
 use std::time::UNIX_EPOCH;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! RFC 9110 §14, row by row.
+
 use proptest::prelude::*;
 
 use super::Ranges::{Unsatisfiable, Whole};

@@ -1,3 +1,5 @@
+//! Paths and what they mean.
+
 mod bypasses;
 
 use proptest::prelude::*;

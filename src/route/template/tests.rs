@@ -164,31 +164,11 @@ fn a_dollar_without_meaning_is_refused_with_the_fix() {
     assert!(Template::parse("${a-b}", &groups).is_err());
 }
 
-#[test]
-fn what_a_template_needs_is_known() {
-    for (text, literal, captures) in [
-        ("", Some(""), false),
-        ("/a$$b", Some("/a$b"), false),
-        ("/$path", None, false),
-        ("$rest", None, false),
-        ("/$1", None, true),
-        ("$0", None, true),
-        ("${lang}", None, true),
-    ] {
-        let template = Template::parse(text, &three_groups()).unwrap();
-        assert_eq!(
-            (template.literal(), template.uses_captures()),
-            (literal, captures),
-            "{text}"
-        );
-    }
-}
-
 proptest! {
     #[test]
     fn any_text_can_be_written_literally(text: String) {
         let template = Template::parse(&text.replace('$', "$$"), &Groups::default()).unwrap();
-        prop_assert_eq!(template.literal(), Some(text.as_str()));
+        prop_assert_eq!(template.pieces, if text.is_empty() { vec![] } else { vec![super::Piece::Literal(text)] });
     }
 
     #[test]

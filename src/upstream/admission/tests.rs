@@ -27,10 +27,10 @@ fn kept(settings: Settings) -> Admission<u32, u32> {
 }
 
 fn open(admission: &mut Admission<u32, u32>, now: Instant) -> Slot {
-    match admission.arrive(now, || 0) {
-        Arrival::Open(slot) => slot,
-        other => panic!("{other:?}"),
-    }
+    let Arrival::Open(slot) = admission.arrive(now, || 0) else {
+        panic!("no room for a connection");
+    };
+    slot
 }
 
 #[test]

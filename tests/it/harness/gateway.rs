@@ -146,6 +146,11 @@ pub(crate) fn check(file: &PathBuf) -> Output {
     command().arg("check").arg(file).output().unwrap()
 }
 
+/// `fcgate reference`.
+pub(crate) fn reference() -> Output {
+    command().arg("reference").output().unwrap()
+}
+
 const CONFIG: &str = "fcgate.toml";
 
 fn command() -> Command {

@@ -98,6 +98,11 @@ impl Connection {
         patiently("a piece of content", self.reader.piece()).await
     }
 
+    /// The status of the next head, final or not; its content is not read.
+    pub(crate) async fn interim(&mut self) -> u16 {
+        patiently("any head", self.reader.any_head()).await.status
+    }
+
     /// Everything until the other side closes, or resets, the connection.
     pub(crate) async fn read_to_end(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();

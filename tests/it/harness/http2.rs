@@ -7,7 +7,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::{Address, Content, Request, Response, patiently};
 
-/// One connection. Dropped, it is closed.
+/// One connection; its clones share it. It is closed when the last is dropped.
+#[derive(Clone)]
 pub(crate) struct Connection {
     sender: SendRequest<Content>,
 }

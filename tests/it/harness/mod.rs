@@ -37,3 +37,14 @@ pub(crate) async fn patiently<T>(what: &str, future: impl Future<Output = T>) ->
         Err(_) => panic!("waited {PATIENCE:?} in vain: {what}"),
     }
 }
+
+/// Looks again and again until `holds`; for what nothing announces.
+pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let mut pause = tokio::time::interval(Duration::from_millis(5));
+    patiently(what, async {
+        while !holds() {
+            pause.tick().await;
+        }
+    })
+    .await;
+}

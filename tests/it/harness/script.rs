@@ -20,7 +20,11 @@ pub(super) enum Step {
     ReadRequest,
     ReadToEnd,
     Raw(Vec<u8>),
-    Send { record: Record, padding: u8 },
+    /// In one write.
+    Send {
+        records: Vec<Record>,
+        padding: u8,
+    },
     Wait(Gate),
     Close,
     Reset,
@@ -54,7 +58,7 @@ impl Script {
     }
 
     /// Reads the whole request, prints `text`, and ends the request: an ordinary application.
-    pub(crate) fn answer(text: &str) -> Self {
+    pub(crate) fn answer(text: impl AsRef<[u8]>) -> Self {
         Self::new().read_request().stdout(text).end_request()
     }
 
@@ -93,9 +97,12 @@ impl Script {
         self.print(records::STDERR, text.as_ref(), 0)
     }
 
-    /// Sends a record of any kind; request id 0 stands for the id of the request.
-    pub(crate) fn record(self, record: Record) -> Self {
-        self.step(Step::Send { record, padding: 0 })
+    /// Sends records of any kind in one write; request id 0 stands for the id of the request.
+    pub(crate) fn records(self, records: impl IntoIterator<Item = Record>) -> Self {
+        self.step(Step::Send {
+            records: records.into_iter().collect(),
+            padding: 0,
+        })
     }
 
     /// REQUEST_COMPLETE with exit status 0.
@@ -105,7 +112,7 @@ impl Script {
 
     /// END_REQUEST as told (specification §5.5).
     pub(crate) fn end(self, app_status: u32, protocol_status: u8) -> Self {
-        self.record(Record::end(0, app_status, protocol_status))
+        self.records([Record::end(0, app_status, protocol_status)])
     }
 
     /// Waits until the test lets it through.
@@ -141,7 +148,10 @@ impl Script {
             .chunks(usize::from(u16::MAX))
             .map(|chunk| Record::new(kind, 0, chunk));
         records.fold(self, |script, record| {
-            script.step(Step::Send { record, padding })
+            script.step(Step::Send {
+                records: vec![record],
+                padding,
+            })
         })
     }
 

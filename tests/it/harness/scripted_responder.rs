@@ -158,6 +158,15 @@ impl ScriptedResponder {
         &self.address
     }
 
+    /// A configuration in which this application, as the upstream `app` with further `lines`, answers everything.
+    pub(crate) fn site(&self, lines: &str) -> String {
+        format!(
+            "[upstream.app]\nservers = [\"{}\"]\n{lines}\n[[site]]\nroot = \"/srv/app\"\n[[site.rule]]\n\
+             fastcgi = {{ upstream = \"app\", script = \"/srv/app/index.php\", missing = \"pass\" }}\n",
+            self.address
+        )
+    }
+
     /// What has happened so far.
     pub(crate) fn seen(&self) -> Seen {
         self.seen.borrow().clone()
@@ -275,13 +284,15 @@ impl Conversation<'_> {
                 return Ok(Next::Closed);
             }
             Step::Raw(bytes) => self.write(bytes, bytewise).await?,
-            Step::Send { record, padding } => {
-                let id = if record.id == 0 { id } else { record.id };
-                let bytes = Record {
-                    id,
+            Step::Send { records, padding } => {
+                let with_id = |record: &Record| Record {
+                    id: if record.id == 0 { id } else { record.id },
                     ..record.clone()
-                }
-                .encode_padded(*padding);
+                };
+                let bytes: Vec<u8> = records
+                    .iter()
+                    .flat_map(|record| with_id(record).encode_padded(*padding))
+                    .collect();
                 self.write(&bytes, bytewise).await?;
             }
             Step::Wait(gate) => gate.wait().await,

@@ -1,0 +1,42 @@
+# The commands of fcgate; `make help` lists them. Each says what it installs before it does.
+
+CARGO ?= cargo
+
+.PHONY: help run test lint unit integration install-test build reference docs-check clean
+
+help: ## What there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+run: ## Start PHP-FPM and fcgate with the Slim example on http://127.0.0.1:8080
+	@scripts/run
+
+test: install-test lint unit integration docs-check ## Everything that a change must pass
+
+install-test: ## Install what the tests need, by apt
+	@scripts/install-packages test
+
+lint: ## Format, clippy and documentation, all warnings are errors
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items --locked
+
+unit: ## Unit and property tests, and the shape of the tree
+	@scripts/cargo-test --lib --bins --test tidy
+
+integration: ## fcgate with real PHP-FPM, scripted applications and a browser
+	@scripts/cargo-test --test it
+
+docs-check: ## The reference is what the program says it is
+	$(CARGO) build --quiet --locked
+	@$${CARGO_TARGET_DIR:-target}/debug/fcgate reference | diff -u config/reference.toml - \
+		|| { echo "config/reference.toml is old: make reference"; exit 1; }
+
+reference: ## Write config/reference.toml anew
+	$(CARGO) build --quiet --locked
+	$${CARGO_TARGET_DIR:-target}/debug/fcgate reference > config/reference.toml
+
+build: ## The program for a bench or an image: fat LTO, stripped
+	$(CARGO) build --profile dist --locked
+
+clean: ## Remove what was built
+	$(CARGO) clean

@@ -1,0 +1,170 @@
+//! One attempt at a call on one connection, up to the head of the answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
+
+use super::Fastcgi;
+use super::stderr::{ErrorStream, Origin};
+use crate::cgi::Script;
+use crate::cgi::response::{HeadLimits, ScriptHead, parse_from};
+use crate::failure::Failure;
+use crate::fastcgi::management::PROBE;
+use crate::fastcgi::record::{HEADER_LEN, ProtocolStatus};
+use crate::fastcgi::{Answer, Exchange, Outbound, Pace, Progress};
+use crate::handler::Trace;
+use crate::message::{Request, Upload};
+use crate::upstream::Lease;
+use crate::upstream::lease::Entry;
+
+/// What all attempts at one call share.
+#[derive(Debug)]
+pub(super) struct Attempt<'a> {
+    pub(super) fastcgi: &'a Fastcgi,
+    pub(super) script: &'a Script,
+    pub(super) request: &'a Request,
+    /// Probe, BEGIN_REQUEST and all of PARAMS.
+    pub(super) records: &'a Bytes,
+    pub(super) arrived: Instant,
+}
+
+/// An answer of which the head is there.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) exchange: Exchange<Lease>,
+    pub(super) head: ScriptHead,
+    /// What of the content came with the head.
+    pub(super) rest: BytesMut,
+    pub(super) errors: ErrorStream,
+    pub(super) trace: Trace,
+}
+
+/// What an attempt leaves behind.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) failure: Failure,
+    pub(super) progress: Progress,
+    pub(super) upload: Upload,
+    /// Nothing of the content was read.
+    pub(super) untouched: bool,
+}
+
+impl Attempt<'_> {
+    /// Sends the request on `lease` and reads the head of the answer.
+    pub(super) async fn run(&self, mut lease: Lease, upload: Upload) -> Result<Begun, Box<Failed>> {
+        let waits = lease.waits;
+        let outbound = self.outbound(&mut lease, upload);
+        let mut exchange = Exchange::start(lease, outbound, self.pace());
+        let mut errors = ErrorStream::new(Origin {
+            request_id: self.request.id,
+            upstream: Arc::clone(&self.fastcgi.name),
+            script: String::from_utf8_lossy(&self.script.name).into_owned(),
+        });
+        match self.head(&mut exchange, &mut errors).await {
+            Ok((head, rest)) => {
+                let trace = Trace {
+                    upstream: Some(Arc::clone(&self.fastcgi.name)),
+                    queue: Some(waits.queue),
+                    connect: Some(waits.connect),
+                    first_byte: Some(self.arrived.elapsed()),
+                };
+                Ok(Begun {
+                    exchange,
+                    head,
+                    rest,
+                    errors,
+                    trace,
+                })
+            }
+            Err((failure, progress)) => Err(Box::new(Failed {
+                failure,
+                progress,
+                untouched: exchange.is_content_untouched(),
+                upload: exchange.into_upload(),
+            })),
+        }
+    }
+
+    /// What goes onto the connection, and how (design §4.3).
+    fn outbound(&self, lease: &mut Lease, upload: Upload) -> Outbound {
+        let unsafe_method = !self.request.is_safe();
+        let entry = lease.entry(unsafe_method);
+        let begin = match entry {
+            Entry::Plain => PROBE.len(),
+            Entry::Probe | Entry::Try => 0,
+        };
+        // The last record is the empty PARAMS, without which nothing is executed.
+        let hold = entry == Entry::Probe && unsafe_method && lease.must_hold();
+        let end = self.records.len() - if hold { HEADER_LEN } else { 0 };
+        Outbound {
+            head: self.records.slice(begin..end),
+            held: hold.then(|| self.records.slice(end..)),
+            probed: entry == Entry::Probe,
+            upload,
+        }
+    }
+
+    fn pace(&self) -> Pace {
+        let timeouts = &self.fastcgi.upstream.timeouts;
+        let left = timeouts.queue.saturating_sub(self.arrived.elapsed());
+        Pace {
+            acknowledge: match timeouts.queue.is_zero() {
+                true => Duration::ZERO,
+                false => left.max(Duration::from_millis(1)),
+            },
+            first_byte: timeouts.first_byte,
+            idle: timeouts.idle,
+            client: self.fastcgi.spool.pause,
+        }
+    }
+
+    /// RFC 3875 §6: the head, and what of the content came with it.
+    async fn head(
+        &self,
+        exchange: &mut Exchange<Lease>,
+        errors: &mut ErrorStream,
+    ) -> Result<(ScriptHead, BytesMut), (Failure, Progress)> {
+        let mut buffer = BytesMut::new();
+        let mut scanned = 0;
+        loop {
+            match exchange.answer().await {
+                Some(Ok(Answer::Stdout(piece))) => buffer.extend_from_slice(&piece),
+                Some(Ok(Answer::Stderr(piece))) => errors.push(&piece),
+                Some(Ok(Answer::End { status, .. })) => return Err(self.no_head(status)),
+                Some(Err(broken)) => {
+                    let (upstream, progress) = (self.upstream(), broken.progress);
+                    return Err((Failure::Exchange { upstream, broken }, progress));
+                }
+                None => return Err(self.no_head(ProtocolStatus::RequestComplete)),
+            }
+            match parse_from(&buffer, scanned, HeadLimits::default()) {
+                Ok(Some((head, length))) => return Ok((head, buffer.split_off(length))),
+                Ok(None) => scanned = buffer.len(),
+                Err(error) => {
+                    let upstream = self.upstream();
+                    return Err((Failure::Head { upstream, error }, Progress::Answering));
+                }
+            }
+        }
+    }
+
+    /// The exchange ended without a head. FastCGI §5.5: refused before it was begun, or the
+    /// script printed nothing.
+    fn no_head(&self, status: ProtocolStatus) -> (Failure, Progress) {
+        let upstream = self.upstream();
+        let failure = match status {
+            ProtocolStatus::RequestComplete => Failure::NoHead(upstream),
+            ProtocolStatus::CantMpxConn
+            | ProtocolStatus::Overloaded
+            | ProtocolStatus::UnknownRole
+            | ProtocolStatus::Other(_) => Failure::Refused { upstream, status },
+        };
+        (failure, Progress::Answering)
+    }
+
+    fn upstream(&self) -> String {
+        self.fastcgi.upstream.name.clone()
+    }
+}

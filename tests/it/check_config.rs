@@ -1,0 +1,185 @@
+//! `fcgate check`: what is wrong with a configuration, all of it at once.
+
+use std::path::Path;
+use std::process::Output;
+
+use tempfile::TempDir;
+
+use crate::harness::gateway::{self, Gateway};
+use crate::harness::php_fpm::write_below;
+
+/// What `check` says of these files, of which the first is the main one.
+fn check(files: &[(&str, &str)]) -> (Output, TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        write_below(directory.path(), name, text);
+    }
+    (
+        gateway::check(&directory.path().join(files[0].0)),
+        directory,
+    )
+}
+
+/// Fails unless all of `expected` stand in what was said, and the exit code is 1.
+#[track_caller]
+fn check_told(files: &[(&str, &str)], expected: &[&str]) {
+    let (output, _directory) = check(files);
+    let told = String::from_utf8(output.stderr).unwrap();
+    for text in expected {
+        assert!(told.contains(text), "{text:?} is not in:\n{told}");
+    }
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn every_error_of_every_file_is_told_at_its_place() {
+    let main = r#"include = ["sites/*.toml"]
+
+[server]
+workres = 2
+drain = 60
+
+[[listen]]
+address = "somewhere"
+"#;
+    let site = "[[site]]\nrot = \"/srv\"\n\n  [[site.rule]]\n  match = '('\n  deny = true\n";
+    check_told(
+        &[("fcgate.toml", main), ("sites/a.toml", site)],
+        &[
+            "fcgate.toml:4:1",
+            "workres = 2",
+            "did you mean `workers`?",
+            "fcgate.toml:5:9",
+            "\"60s\"",
+            "fcgate.toml:8:11",
+            "somewhere",
+            "sites/a.toml:2:1",
+            "did you mean `root`?",
+            "sites/a.toml:5:11",
+        ],
+    );
+}
+
+#[test]
+fn a_syntax_error_does_not_hide_the_others() {
+    check_told(
+        &[("fcgate.toml", "[server]\nworkres = 2\nlog = = \"info\"\n")],
+        &[
+            "fcgate.toml:3:",
+            "fcgate.toml:2:1",
+            "did you mean `workers`?",
+        ],
+    );
+}
+
+#[test]
+fn an_upstream_that_does_not_exist_is_found() {
+    let text = "[upstream.php]\nservers = \"unix:/run/x.sock\"\n[[site]]\nroot = \"/srv\"\nphp = \"phpp\"\n";
+    check_told(
+        &[("fcgate.toml", text)],
+        &["fcgate.toml:5:7", "phpp", "did you mean `php`?"],
+    );
+}
+
+#[test]
+fn a_rule_has_exactly_one_action() {
+    let text = "[[site]]\n[[site.rule]]\npath = \"/a\"\n[[site.rule]]\npath = \"/b\"\ndeny = true\nredirect = { to = \"/c\" }\n";
+    check_told(
+        &[("fcgate.toml", text)],
+        &["fcgate.toml:2:", "fcgate.toml:7:1"],
+    );
+}
+
+#[test]
+fn units_and_choices_are_explained() {
+    let text = "[server]\nlog = \"verbose\"\ndrain = \"5 parsecs\"\nlimits = { body = \"12 apples\" }\n[[site]]\nroot = \"/srv\"\nencoded_slash = \"maybe\"\n";
+    check_told(
+        &[("fcgate.toml", text)],
+        &[
+            "fcgate.toml:2:7",
+            "debug",
+            "fcgate.toml:3:9",
+            "fcgate.toml:4:19",
+            "fcgate.toml:7:17",
+            "decode",
+        ],
+    );
+}
+
+#[test]
+fn an_environment_variable_must_be_set_or_have_a_default() {
+    let text = "[[site]]\nroot = \"${FCGATE_NOT_SET}\"\nphp = \"${FCGATE_NOT_SET_EITHER:-unix:/run/x.sock}\"\n";
+    check_told(
+        &[("fcgate.toml", text)],
+        &["fcgate.toml:2:", "FCGATE_NOT_SET"],
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    check_told(
+        &[("fcgate.toml", "include = [\"missing.toml\"]\n")],
+        &["missing.toml"],
+    );
+    let output = gateway::check(&"/does/not/exist.toml".into());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("/does/not/exist.toml")
+    );
+}
+
+#[test]
+fn a_good_configuration_is_ok() {
+    let main = "include = [\"sites/*.toml\"]\n[upstream.php]\nservers = [\"127.0.0.1:9000\"]\n";
+    let site = "[[site]]\nroot = \"/srv/${HOME_OF_SITE:-a}\"\nphp = \"php\"\n";
+    let (output, directory) = check(&[("fcgate.toml", main), ("sites/a.toml", site)]);
+    let told = [output.stdout, output.stderr].concat();
+    assert_eq!(
+        String::from_utf8(told).unwrap(),
+        format!("{}: ok\n", directory.path().join("fcgate.toml").display())
+    );
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn the_configurations_of_this_repository_are_ok() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    for file in files.filter(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "toml")
+    }) {
+        let output = gateway::check(&file);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+#[test]
+fn the_reference_is_the_one_of_this_repository() {
+    let printed = gateway::reference();
+    let kept =
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/reference.toml")).unwrap();
+    assert!(
+        printed.stdout == kept,
+        "config/reference.toml is out of date: fcgate reference > config/reference.toml"
+    );
+}
+
+#[tokio::test]
+async fn a_gateway_does_not_start_with_a_bad_one() {
+    let mut gateway = Gateway::spawn(tempfile::tempdir().unwrap(), "[[site]]\nrot = \"/srv\"\n");
+    gateway
+        .log
+        .wait_for(|line| line.contains("fcgate.toml:2:1"))
+        .await;
+    assert_eq!(gateway.ended().await.code(), Some(1));
+}

@@ -1,0 +1,244 @@
+//! Signals: reload, drain, and the end; and a start that fails.
+
+use nix::sys::signal::Signal;
+
+use crate::harness::http1::send;
+use crate::harness::{
+    Address, Connection, Gate, Gateway, Request, Script, ScriptedResponder, eventually,
+};
+
+fn responding(text: &str) -> String {
+    format!("[[site]]\nrule = [{{ respond = {{ body = \"{text}\" }} }}]\n")
+}
+
+/// A listener on a unix socket in the gateway's directory.
+fn listener(path: &std::path::Path) -> String {
+    format!("[[listen]]\naddress = \"unix:{}\"\n", path.display())
+}
+
+/// Waits until nobody accepts there any more.
+async fn closed(address: &Address) {
+    eventually("the listener is closed", || match address {
+        Address::Tcp(address) => std::net::TcpStream::connect(address).is_err(),
+        Address::Unix(path) => std::os::unix::net::UnixStream::connect(path).is_err(),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_invalid_file_changes_nothing_and_the_log_says_why() {
+    let gateway = Gateway::start(&responding("old")).await;
+    let line = gateway.reload("[[site]]\nrot = \"/srv\"\n").await;
+    assert!(line.contains("reload refused"), "{line}");
+    gateway
+        .log
+        .wait_for(|line| line.contains("fcgate.toml:2:1"))
+        .await;
+    gateway
+        .log
+        .wait_for(|line| line.contains("did you mean `root`?"))
+        .await;
+    assert_eq!(gateway.get("/").await.text(), "old");
+    assert!(
+        gateway
+            .reload(&responding("new"))
+            .await
+            .contains("reloaded"),
+        "a later one counts"
+    );
+    assert_eq!(gateway.get("/").await.text(), "new");
+}
+
+#[tokio::test]
+async fn an_open_connection_sees_the_new_configuration() {
+    let gateway = Gateway::start(&responding("old")).await;
+    let mut connection = Connection::open(gateway.address()).await;
+    assert_eq!(connection.send(&Request::get("/")).await.text(), "old");
+    assert!(
+        gateway
+            .reload(&responding("new"))
+            .await
+            .contains("reloaded")
+    );
+    assert_eq!(connection.send(&Request::get("/")).await.text(), "new");
+}
+
+#[tokio::test]
+async fn a_request_in_flight_keeps_the_configuration_that_it_began_with() {
+    let gate = Gate::new();
+    let script = Script::new()
+        .read_request()
+        .stdout("\nold")
+        .wait(&gate)
+        .stdout(" to the end")
+        .end_request();
+    let responder = ScriptedResponder::start([script]).await;
+    let gateway = Gateway::start(&responder.site("")).await;
+    let mut client = Connection::open(gateway.address()).await;
+    client.start(&Request::get("/")).await;
+    assert_eq!(client.head().await.status, 200);
+    assert!(
+        gateway
+            .reload(&responding("new"))
+            .await
+            .contains("reloaded")
+    );
+    assert_eq!(gateway.get("/").await.text(), "new");
+    gate.pass(1);
+    let mut body = Vec::new();
+    while let Some(piece) = client.piece().await.unwrap() {
+        body.extend(piece);
+    }
+    assert_eq!(body, b"old to the end");
+}
+
+#[tokio::test]
+async fn listeners_come_and_go_with_the_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let [old, kept, new] = ["old", "kept", "new"].map(|name| directory.path().join(name));
+    let before = format!(
+        "{}{}{}",
+        listener(&old),
+        listener(&kept),
+        responding("before")
+    );
+    let gateway = Gateway::start_in(directory, &before).await;
+    let mut connection = Connection::open(&Address::Unix(kept.clone())).await;
+    assert_eq!(connection.send(&Request::get("/")).await.text(), "before");
+
+    let after = format!(
+        "{}{}{}",
+        listener(&kept),
+        listener(&new),
+        responding("after")
+    );
+    assert!(gateway.reload(&after).await.contains("reloaded"));
+    gateway
+        .log
+        .wait_for(|line| line.contains("listening") && line.contains("/new"))
+        .await;
+    for path in [&kept, &new] {
+        assert_eq!(
+            send(&Address::Unix(path.clone()), &Request::get("/"))
+                .await
+                .text(),
+            "after"
+        );
+    }
+    assert_eq!(
+        connection.send(&Request::get("/")).await.text(),
+        "after",
+        "a kept listener keeps its connections"
+    );
+    closed(&Address::Unix(old)).await;
+}
+
+#[tokio::test]
+async fn a_reload_that_cannot_listen_changes_nothing() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let gateway = Gateway::start(&responding("old")).await;
+    let line = gateway
+        .reload(&format!(
+            "[[listen]]\naddress = \"{address}\"\n{}",
+            responding("new")
+        ))
+        .await;
+    assert!(
+        line.contains("reload refused") && line.contains(&address.to_string()),
+        "{line}"
+    );
+    assert_eq!(gateway.get("/").await.text(), "old");
+}
+
+#[tokio::test]
+async fn sigterm_lets_requests_finish_and_ends_well() {
+    let gate = Gate::new();
+    let script = Script::new()
+        .read_request()
+        .wait(&gate)
+        .stdout("\nfinished")
+        .end_request();
+    let responder = ScriptedResponder::start([script]).await;
+    let mut gateway = Gateway::start(&responder.site("")).await;
+    let _idle = Connection::open(gateway.address()).await;
+    let mut client = Connection::open(gateway.address()).await;
+    client.start(&Request::get("/")).await;
+    responder
+        .wait_until("the request", |seen| seen.busy == 1)
+        .await;
+    gateway.signal(Signal::SIGTERM);
+    closed(gateway.address()).await;
+    gate.pass(1);
+    let response = client.response().await;
+    assert_eq!(
+        (response.status, response.text().as_str(), response.whole),
+        (200, "finished", true)
+    );
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    assert!(
+        gateway
+            .access
+            .all()
+            .iter()
+            .any(|line| line.contains("GET / ")),
+        "the last request is in the access log"
+    );
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_keep_it_alive() {
+    let gateway = Gateway::start(&responding("hello")).await;
+    let mut idle = Connection::open(gateway.address()).await;
+    assert_eq!(idle.send(&Request::get("/")).await.status, 200);
+    let mut idle_2 = crate::harness::http2::Connection::open(gateway.address()).await;
+    assert_eq!(idle_2.send(&Request::get("/")).await.status, 200);
+    assert_eq!(gateway.terminate().await.code(), Some(0));
+    assert_eq!(idle.read_to_end().await, b"");
+}
+
+#[tokio::test]
+async fn the_drain_has_a_limit_and_a_second_signal_ends_it() {
+    for (drain, signals) in [("300ms", 1), ("1h", 2)] {
+        let responder = ScriptedResponder::start([Script::new().read_request().stall()]).await;
+        let config = format!("[server]\ndrain = \"{drain}\"\n{}", responder.site(""));
+        let mut gateway = Gateway::start(&config).await;
+        let mut client = Connection::open(gateway.address()).await;
+        client.start(&Request::get("/")).await;
+        responder
+            .wait_until("the request", |seen| seen.busy == 1)
+            .await;
+        gateway.signal(Signal::SIGTERM);
+        gateway.log.wait_for(|line| line.contains("stopping")).await;
+        if signals == 2 {
+            gateway.signal(Signal::SIGINT);
+        }
+        gateway.ended().await;
+    }
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let config = format!("[[listen]]\naddress = \"{address}\"\n{}", responding(""));
+    let mut gateway = Gateway::spawn(tempfile::tempdir().unwrap(), &config);
+    gateway
+        .log
+        .wait_for(|line| line.contains(&address) && line.contains("in use"))
+        .await;
+    assert_eq!(gateway.ended().await.code(), Some(1));
+}
+
+#[tokio::test]
+async fn a_socket_file_that_was_left_behind_is_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("fcgate.sock");
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    let gateway = Gateway::start_in(
+        directory,
+        &format!("{}{}", listener(&socket), responding("hello")),
+    )
+    .await;
+    assert_eq!(gateway.get("/").await.text(), "hello");
+}

@@ -1,0 +1,287 @@
+//! Which rule answers, and the actions that need no application.
+
+use crate::harness::php_fpm::write_below;
+use crate::harness::{Gateway, Request, Script, ScriptedResponder};
+
+/// The body that `method` on `host` and `target` gets.
+async fn check(gateway: &Gateway, (method, host, target): (&str, &str, &str), expected: &str) {
+    let response = gateway
+        .send(&Request::new(method, target).field("Host", host))
+        .await;
+    assert_eq!(response.text(), expected, "{method} {host} {target}");
+}
+
+#[tokio::test]
+async fn every_condition_and_its_negation() {
+    let config = r#"
+        [[site]]
+        rule = [
+            { path = ["/exact", "/also exact"], respond = { body = "path" } },
+            { prefix = "/api/", method = ["POST", "PUT"], respond = { body = "method" } },
+            { prefix = "/api/", not = { method = ["DELETE"], path = "/api/no" }, respond = { body = "prefix" } },
+            { match = '^/(?<year>\d{4})/', respond = { body = "match" } },
+            { extension = ["css", "js"], respond = { body = "extension" } },
+            { host = ["a.example", "*.b.example"], path = "/host", respond = { body = "host" } },
+            { not = { prefix = "/last" }, respond = { body = "none" } },
+            { respond = { body = "last" } },
+        ]
+    "#;
+    let gateway = Gateway::start(config).await;
+    let expected = [
+        (("GET", "x", "/exact"), "path"),
+        (("GET", "x", "/also%20exact?q"), "path"),
+        (("GET", "x", "//./ex%61ct"), "path"),
+        (("GET", "x", "/exact/"), "none"),
+        (("POST", "x", "/api/1"), "method"),
+        (("PUT", "x", "/api/1"), "method"),
+        (("GET", "x", "/api/1"), "prefix"),
+        (("DELETE", "x", "/api/1"), "none"),
+        (("GET", "x", "/api/no"), "none"),
+        (("GET", "x", "/apis"), "none"),
+        (("GET", "x", "/2024/x"), "match"),
+        (("GET", "x", "/a/style.css"), "extension"),
+        (("GET", "x", "/a/style.scss"), "none"),
+        (("GET", "x", "/css"), "none"),
+        (("GET", "a.example", "/host"), "host"),
+        (("GET", "c.b.example:80", "/host"), "host"),
+        (("GET", "x", "/host"), "none"),
+        (("GET", "x", "/last/x"), "last"),
+        (("GET", "x", "/laster"), "none"),
+    ];
+    for (request, body) in expected {
+        check(&gateway, request, body).await;
+    }
+}
+
+#[tokio::test]
+async fn redirects_carry_what_the_rule_found() {
+    let config = r#"
+        [[site]]
+        encoded_slash = "keep"
+        rule = [
+            { prefix = "/old/", redirect = { to = "/new/$rest", status = 301 } },
+            { match = '^/wiki/(?<page>.+)/(\d+)$', redirect = { to = "/w/$2/${page}", status = 307 } },
+            { match = '^/q/(.*)$', redirect = { to = "/search?for=$1" } },
+            { path = "/out", redirect = { to = "https://$host/over$path", status = 308 } },
+            { match = '^/open(.*)$', redirect = { to = "$1" } },
+        ]
+    "#;
+    let gateway = Gateway::start(config).await;
+    let expected = [
+        ("/old/a/b?x=1", 301, "/new/a/b?x=1"),
+        ("/old/a%20b/%C3%A4", 301, "/new/a%20b/%C3%A4"),
+        ("/wiki/main/7", 307, "/w/7/main"),
+        ("/q/x?y=2", 302, "/search?for=x"),
+        ("/out", 308, "https://a.example/over/out"),
+    ];
+    for (target, status, location) in expected {
+        let response = gateway
+            .send(&Request::get(target).field("Host", "a.example"))
+            .await;
+        assert_eq!(
+            (response.status, response.header("location")),
+            (status, Some(location)),
+            "{target}"
+        );
+    }
+    for target in [
+        "/open//evil.example",
+        "/open/%2Fevil.example",
+        "/open/%5Cevil.example",
+        "/old//evil.example/%0d%0aX:1",
+    ] {
+        let response = gateway.get(target).await;
+        let location = response.header("location").unwrap_or_default();
+        assert!(
+            !location.starts_with("//") && !location.starts_with("/\\"),
+            "{target} leads to {location}"
+        );
+        assert_eq!(response.header("x"), None, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn answers_and_refusals() {
+    let config = r#"
+        [[site]]
+        rule = [
+            { path = "/teapot", respond = { status = 418, body = "{}", content_type = "application/json" } },
+            { path = "/plain", respond = { body = "text" } },
+            { path = "/empty", respond = { status = 204 } },
+            { path = "/secret", deny = true },
+            { path = "/hidden", deny = { status = 404 } },
+        ]
+    "#;
+    let gateway = Gateway::start(config).await;
+    let teapot = gateway.get("/teapot").await;
+    assert_eq!((teapot.status, teapot.text().as_str()), (418, "{}"));
+    assert_eq!(teapot.header("content-type"), Some("application/json"));
+    assert_eq!(
+        gateway.get("/plain").await.header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
+    for (target, status) in [
+        ("/empty", 204),
+        ("/secret", 403),
+        ("/hidden", 404),
+        ("/nothing", 404),
+    ] {
+        assert_eq!(gateway.get(target).await.status, status, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn rules_are_tried_in_order_and_may_decline() {
+    let responder = ScriptedResponder::start([Script::answer("\nscript")]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("public");
+    write_below(&root, "file.txt", "file");
+    write_below(&root, "script.php", "");
+    let config = format!(
+        r#"
+        [[site]]
+        root = "{root}"
+        rule = [
+            {{ fastcgi = {{ upstream = "{application}", missing = "decline" }} }},
+            {{ prefix = "/no/", static_files = {{}} }},
+            {{ static_files = {{ missing = "decline" }} }},
+            {{ respond = {{ body = "last" }} }},
+        ]
+        "#,
+        root = root.display(),
+        application = responder.address(),
+    );
+    let gateway = Gateway::start(&config).await;
+    for (target, body) in [
+        ("/script.php/x", "script"),
+        ("/file.txt", "file"),
+        ("/other", "last"),
+        ("/other.php", "last"),
+    ] {
+        check(&gateway, ("GET", "x", target), body).await;
+    }
+    assert_eq!(gateway.get("/no/file.txt").await.status, 404);
+    let request = responder.requests().remove(0);
+    assert_eq!(
+        (request.param("SCRIPT_NAME"), request.param("PATH_INFO")),
+        ("/script.php", "/x")
+    );
+}
+
+#[tokio::test]
+async fn a_fastcgi_rule_names_script_and_path_info() {
+    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
+    let config = format!(
+        r#"
+        [upstream.app]
+        servers = "{}"
+        backend_root = "/app/public"
+        [[site]]
+        root = "/srv/app/public"
+        [[site.rule]]
+        match = '^/wiki/(.*)$'
+        fastcgi = {{ upstream = "app", script = "/srv/app/public/wiki.php", path_info = "/$1", missing = "pass" }}
+        "#,
+        responder.address()
+    );
+    let gateway = Gateway::start(&config).await;
+    assert_eq!(
+        gateway.get("/wiki/Main%20Page?action=edit").await.status,
+        200
+    );
+    let request = responder.requests().remove(0);
+    let expected = [
+        ("SCRIPT_FILENAME", "/app/public/wiki.php"),
+        ("DOCUMENT_ROOT", "/app/public"),
+        ("PATH_INFO", "/Main Page"),
+        ("PATH_TRANSLATED", "/app/public/Main Page"),
+        ("QUERY_STRING", "action=edit"),
+        ("REQUEST_URI", "/wiki/Main%20Page?action=edit"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(request.param(name), value, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn proxy_pass_match_is_understood() {
+    let responder = ScriptedResponder::start([Script::answer("\nscript")]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("public");
+    for script in ["a.php", "sub/b.php", "private/c.php", "d.php"] {
+        write_below(&root, script, "");
+    }
+    let config = format!(
+        r#"
+        [upstream.app]
+        servers = ["{socket}"]
+        [[site]]
+        root = "{root}"
+        [[site.rule]]
+        proxy_pass_match = '^/private/'
+        to = "!"
+        [[site.rule]]
+        proxy_pass_match = '^/d\.php$'
+        to = "{socket}|fcgi://localhost{root}"
+        [[site.rule]]
+        proxy_pass_match = '^/(.*\.php(/.*)?)$'
+        to = "fcgi://app{root}/$1"
+        "#,
+        socket = responder.address(),
+        root = root.display(),
+    );
+    let gateway = Gateway::start(&config).await;
+    assert_eq!(
+        gateway.get("/private/c.php").await.status,
+        404,
+        "excluded, and never sent as a file"
+    );
+    assert_eq!(responder.requests(), []);
+    for target in ["/a.php", "/sub/b.php/more/x?q=1", "/d.php"] {
+        assert_eq!(gateway.get(target).await.text(), "script", "{target}");
+    }
+    let requests = responder.requests();
+    let seen: Vec<_> = requests
+        .iter()
+        .map(|request| {
+            (
+                request.param("SCRIPT_FILENAME"),
+                request.param("SCRIPT_NAME"),
+                request.param("PATH_INFO"),
+            )
+        })
+        .collect();
+    let file = |name: &str| root.join(name).display().to_string();
+    let files = ["a.php", "sub/b.php", "d.php"].map(file);
+    assert_eq!(
+        seen,
+        [
+            (&*files[0], "/a.php", ""),
+            (&*files[1], "/sub/b.php", "/more/x"),
+            (&*files[2], "/d.php", "")
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_encoded_slash_means_what_the_site_says() {
+    let site = |host: &str, meaning: &str| {
+        format!(
+            "[[site]]\nhosts = [\"{host}\"]\nencoded_slash = \"{meaning}\"\nrule = [{{ prefix = \"/a/b\", respond = {{ body = \"two\" }} }}, {{ respond = {{ body = \"one\" }} }}]\n"
+        )
+    };
+    let gateway = Gateway::start(
+        &["reject", "keep", "decode"]
+            .map(|meaning| site(meaning, meaning))
+            .concat(),
+    )
+    .await;
+    let answer = async |host: &str| {
+        gateway
+            .send(&Request::get("/a%2Fb").field("Host", host))
+            .await
+    };
+    assert_eq!(answer("reject").await.status, 404);
+    assert_eq!(answer("keep").await.text(), "one");
+    assert_eq!(answer("decode").await.text(), "two");
+}

@@ -1,0 +1,250 @@
+//! Files: what is sent with them, parts of them, and what is never sent.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::harness::php_fpm::write_below;
+use crate::harness::{Gateway, Request};
+
+/// A gateway that serves files only, and its root.
+async fn start(prepare: impl FnOnce(&Path)) -> Gateway {
+    let directory = TempDir::new().unwrap();
+    let root = directory.path().join("public");
+    std::fs::create_dir(&root).unwrap();
+    prepare(&root);
+    let config = format!("[[site]]\nroot = \"{}\"\n", root.display());
+    Gateway::start_in(directory, &config).await
+}
+
+#[tokio::test]
+async fn a_file_is_sent_with_what_is_known_of_it() {
+    let files = [
+        ("a.html", "text/html; charset=utf-8"),
+        ("a.css", "text/css; charset=utf-8"),
+        ("a.js", "text/javascript; charset=utf-8"),
+        ("a.json", "application/json; charset=utf-8"),
+        ("a.svg", "image/svg+xml"),
+        ("a.png", "image/png"),
+        ("a.woff2", "font/woff2"),
+        ("a.PDF", "application/pdf"),
+        ("unknown", "application/octet-stream"),
+    ];
+    let gateway = start(|root| {
+        files
+            .iter()
+            .for_each(|(name, _)| write_below(root, name, name))
+    })
+    .await;
+    for (name, media_type) in files {
+        let response = gateway.get(&format!("/{name}")).await;
+        assert_eq!((response.status, response.text().as_str()), (200, name));
+        assert_eq!(response.header("content-type"), Some(media_type), "{name}");
+        assert_eq!(
+            response.header("content-length"),
+            Some(name.len().to_string().as_str()),
+            "{name}"
+        );
+        assert!(
+            response
+                .header("etag")
+                .is_some_and(|etag| etag.starts_with('"')),
+            "{response:?}"
+        );
+        assert!(httpdate::parse_http_date(response.header("last-modified").unwrap()).is_ok());
+        assert!(response.header("date").is_some());
+    }
+}
+
+#[tokio::test]
+async fn head_sends_the_fields_alone() {
+    let gateway = start(|root| write_below(root, "a.txt", "0123456789")).await;
+    let get = gateway.get("/a.txt").await;
+    let head = gateway.send(&Request::new("HEAD", "/a.txt")).await;
+    assert_eq!(head.status, 200);
+    for name in ["content-length", "content-type", "etag", "last-modified"] {
+        assert_eq!(head.header(name), get.header(name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_client_has_is_not_sent_again() {
+    let gateway = start(|root| write_below(root, "a.txt", "0123456789")).await;
+    let first = gateway.get("/a.txt").await;
+    let (etag, date) = (
+        first.header("etag").unwrap(),
+        first.header("last-modified").unwrap(),
+    );
+    let conditions = [
+        (("If-None-Match", etag), 304),
+        (("If-None-Match", "\"other\""), 200),
+        (("If-Modified-Since", date), 304),
+        (("If-Modified-Since", "Thu, 01 Jan 1970 00:00:00 GMT"), 200),
+        (("If-Match", "\"other\""), 412),
+        (
+            ("If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT"),
+            412,
+        ),
+    ];
+    for ((name, value), status) in conditions {
+        let response = gateway
+            .send(&Request::get("/a.txt").field(name, value))
+            .await;
+        assert_eq!(response.status, status, "{name}: {value}");
+        if status == 304 {
+            assert_eq!(response.header("etag"), Some(etag));
+            assert_eq!(response.header("content-length"), None);
+        }
+    }
+    // RFC 9110 §13.2.2: the tag decides and the date is not looked at.
+    let both = Request::get("/a.txt")
+        .field("If-None-Match", "\"other\"")
+        .field("If-Modified-Since", date);
+    assert_eq!(gateway.send(&both).await.status, 200);
+}
+
+#[tokio::test]
+async fn one_range_is_sent_by_itself() {
+    let gateway = start(|root| write_below(root, "a.txt", "0123456789")).await;
+    let ranges = [
+        ("bytes=2-4", 206, "234", Some("bytes 2-4/10")),
+        ("bytes=7-", 206, "789", Some("bytes 7-9/10")),
+        ("bytes=-3", 206, "789", Some("bytes 7-9/10")),
+        ("bytes=8-99", 206, "89", Some("bytes 8-9/10")),
+        ("Bytes=0-0", 206, "0", Some("bytes 0-0/10")),
+        ("bytes=10-", 416, "", Some("bytes */10")),
+        ("bytes=4-2", 200, "0123456789", None),
+        ("lines=1-2", 200, "0123456789", None),
+        ("bytes=0-1,5-6", 200, "0123456789", None),
+    ];
+    for (range, status, body, content_range) in ranges {
+        let response = gateway
+            .send(&Request::get("/a.txt").field("Range", range))
+            .await;
+        assert_eq!(response.status, status, "{range}");
+        assert_eq!(response.header("content-range"), content_range, "{range}");
+        assert!(
+            status == 416 || response.text() == body,
+            "{range}: {response:?}"
+        );
+    }
+    let etag = gateway
+        .get("/a.txt")
+        .await
+        .header("etag")
+        .unwrap()
+        .to_owned();
+    for (validator, status) in [(etag.as_str(), 206), ("\"other\"", 200)] {
+        let request = Request::get("/a.txt")
+            .field("Range", "bytes=2-4")
+            .field("If-Range", validator);
+        assert_eq!(gateway.send(&request).await.status, status, "{validator}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_has_an_index_and_a_slash() {
+    let gateway = start(|root| {
+        write_below(root, "index.html", "front");
+        write_below(root, "docs/index.html", "docs");
+        write_below(root, "a b/index.html", "space");
+        write_below(root, "empty/x.txt", "x");
+    })
+    .await;
+    for (target, body) in [("/", "front"), ("/docs/?x", "docs"), ("/a%20b/", "space")] {
+        assert_eq!(gateway.get(target).await.text(), body, "{target}");
+    }
+    for (target, location) in [
+        ("/docs?a=b", "/docs/?a=b"),
+        ("/a%20b", "/a%20b/"),
+        ("//docs", "/docs/"),
+    ] {
+        let response = gateway.get(target).await;
+        assert_eq!(
+            (response.status, response.header("location")),
+            (301, Some(location)),
+            "{target}"
+        );
+    }
+    assert_eq!(gateway.get("/empty/").await.status, 404);
+}
+
+#[tokio::test]
+async fn files_know_no_other_methods() {
+    let gateway = start(|root| write_below(root, "a.txt", "a")).await;
+    for method in ["POST", "PUT", "DELETE"] {
+        let response = gateway
+            .send(&Request::new(method, "/a.txt").body("x"))
+            .await;
+        assert_eq!(response.status, 405, "{method}");
+        let allow = response.header("allow").unwrap();
+        assert!(allow.contains("GET") && allow.contains("HEAD"), "{allow}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_public_is_never_sent() {
+    let withheld = [
+        ".env",
+        ".git/config",
+        "index.php",
+        "a.PHP",
+        "lib/b.phtml",
+        "c.php.bak",
+        "d.php~",
+        "e.orig",
+        ".f.php.swp",
+        "a/.htaccess",
+    ];
+    let gateway = start(|root| {
+        withheld
+            .iter()
+            .for_each(|name| write_below(root, name, "secret"));
+        write_below(root, ".well-known/acme-challenge/token", "public");
+        write_below(root.parent().unwrap(), "outside.txt", "secret");
+        std::os::unix::fs::symlink("../outside.txt", root.join("link.txt")).unwrap();
+        std::os::unix::fs::symlink("..", root.join("up")).unwrap();
+        write_below(root, "plain.txt", "plain");
+    })
+    .await;
+    let elsewhere = [
+        "link.txt",
+        "up/outside.txt",
+        "%2e%2e/outside.txt",
+        "x/../../outside.txt",
+        "index.php/",
+        "index.php%20",
+        "index%2ephp",
+        "INDEX.PHP",
+        "plain.txt/",
+        "plain.txt/x",
+    ];
+    for name in withheld.iter().chain(&elsewhere) {
+        let response = gateway.get(&format!("/{name}")).await;
+        assert!(
+            matches!(response.status, 400 | 403 | 404),
+            "{name}: {response:?}"
+        );
+        assert!(!response.text().contains("secret"), "{name}");
+    }
+    assert_eq!(
+        gateway
+            .get("/.well-known/acme-challenge/token")
+            .await
+            .text(),
+        "public"
+    );
+}
+
+#[tokio::test]
+async fn a_large_file_arrives_unchanged() {
+    let content: Vec<u8> = (0..=250).cycle().take(9_000_001).collect();
+    let gateway = start(|root| write_below(root, "large.bin", &content)).await;
+    let response = gateway.get("/large.bin").await;
+    assert!(response.whole && response.body == content);
+    let part = gateway
+        .send(&Request::get("/large.bin").field("Range", "bytes=100000-8999999"))
+        .await;
+    assert_eq!(part.status, 206);
+    assert!(part.whole && part.body == content[100_000..9_000_000]);
+}

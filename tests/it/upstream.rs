@@ -1,0 +1,347 @@
+//! Connections to the application: how many there are, who waits for one, and what follows a failure.
+
+use crate::harness::records::{self, Record};
+use crate::harness::scripted_responder::Setup;
+use crate::harness::{
+    Connection, Content, Gate, Gateway, Request, Script, ScriptedResponder, http2,
+};
+
+/// A gateway with one thread in front of `responder`, whose upstream has further `lines`.
+async fn start(responder: &ScriptedResponder, lines: &str) -> Gateway {
+    let ping = "[[site]]\nhosts = [\"ping\"]\nrule = [{ respond = { body = \"pong\" } }]\n";
+    let config = format!(
+        "[server]\nworkers = 1\nlimits = {{ body = \"128MiB\" }}\n{}{ping}",
+        responder.site(lines)
+    );
+    Gateway::start(&config).await
+}
+
+/// Waits until the gateway has acted on all that was sent to it: with one thread it answers in the order in which
+/// things came.
+async fn settle(gateway: &Gateway) {
+    let mut connection = Connection::open(gateway.address()).await;
+    for _ in 0..5 {
+        assert_eq!(
+            connection
+                .send(&Request::get("/").field("Host", "ping"))
+                .await
+                .text(),
+            "pong"
+        );
+    }
+}
+
+/// Sends a request and leaves it waiting.
+async fn start_request(gateway: &Gateway, target: &str) -> Connection {
+    let mut connection = Connection::open(gateway.address()).await;
+    connection.start(&Request::get(target)).await;
+    settle(gateway).await;
+    connection
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_while_it_is_kept() {
+    for (lines, fewer) in [
+        ("keep = \"10s\"\nturn = \"10s\"", true),
+        ("keep = \"0s\"", false),
+    ] {
+        let responder = ScriptedResponder::start([Script::answer("\n")]).await;
+        let gateway = start(&responder, lines).await;
+        let mut client = Connection::open(gateway.address()).await;
+        for _ in 0..20 {
+            assert_eq!(client.send(&Request::get("/")).await.status, 200);
+        }
+        let seen = responder.seen();
+        assert_eq!(seen.requests.len(), 20);
+        assert_eq!(
+            seen.connections < 20,
+            fewer,
+            "{lines}: {} connections",
+            seen.connections
+        );
+    }
+}
+
+#[tokio::test]
+async fn bytes_behind_an_answer_reach_nobody() {
+    let junk = [
+        Record::end(0, 0, 0),
+        Record::new(records::STDOUT, 0, "\nstolen"),
+        Record::end(0, 0, 0),
+    ];
+    let first = Script::new().read_request().stdout("\nfirst").records(junk);
+    let responder = ScriptedResponder::start([first, Script::answer("\nsecond")]).await;
+    let gateway = start(&responder, "capacity = 1\nkeep = \"10s\"\nturn = \"10s\"").await;
+    assert_eq!(gateway.get("/").await.text(), "first");
+    assert_eq!(gateway.get("/").await.text(), "second");
+    assert!(responder.seen().connections >= 2);
+}
+
+#[tokio::test]
+async fn capacity_is_never_exceeded_and_the_queue_is_fair() {
+    let gate = Gate::new();
+    let script = Script::new()
+        .read_request()
+        .wait(&gate)
+        .stdout("\n")
+        .end_request();
+    let responder = ScriptedResponder::start([script]).await;
+    let gateway = start(&responder, "capacity = 2").await;
+    let mut clients = Vec::new();
+    for number in 1..=6 {
+        clients.push(start_request(&gateway, &format!("/{number}")).await);
+    }
+    responder
+        .wait_until("two at once", |seen| seen.busy == 2)
+        .await;
+    assert_eq!(
+        responder.seen().open,
+        2,
+        "nothing waits in the application's own queue"
+    );
+    for (served, client) in clients.iter_mut().enumerate() {
+        gate.pass(1);
+        assert_eq!(client.response().await.status, 200);
+        responder
+            .wait_until("the next", |seen| {
+                seen.requests.len() == (served + 3).min(6)
+            })
+            .await;
+    }
+    let seen = responder.seen();
+    let order: Vec<_> = seen
+        .requests
+        .iter()
+        .map(|request| request.param("REQUEST_URI"))
+        .collect();
+    assert_eq!(order, ["/1", "/2", "/3", "/4", "/5", "/6"]);
+    assert_eq!(seen.most_busy, 2);
+}
+
+#[tokio::test]
+async fn who_waits_too_long_is_told_when_to_come_back() {
+    let responder = ScriptedResponder::start([Script::new().read_request().stall()]).await;
+    let gateway = start(&responder, "capacity = 1\ntimeouts = { queue = \"300ms\" }").await;
+    let _busy = start_request(&gateway, "/").await;
+    let response = gateway.get("/late").await;
+    assert_eq!(response.status, 503);
+    assert!(
+        response
+            .header("retry-after")
+            .is_some_and(|seconds| seconds.parse::<u32>().is_ok())
+    );
+    gateway
+        .log
+        .wait_for(|line| line.contains("QUEUE_TIMEOUT") && line.contains("/late"))
+        .await;
+    assert_eq!(responder.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once() {
+    let responder = ScriptedResponder::start([Script::new().read_request().stall()]).await;
+    let gateway = start(&responder, "capacity = 1\nqueue_length = 1").await;
+    let _busy = start_request(&gateway, "/busy").await;
+    let _waiting = start_request(&gateway, "/waiting").await;
+    assert_eq!(gateway.get("/full").await.status, 503);
+    gateway
+        .log
+        .wait_for(|line| line.contains("QUEUE_FULL") && line.contains("/full"))
+        .await;
+}
+
+#[tokio::test]
+async fn who_leaves_the_queue_is_not_served() {
+    let gate = Gate::new();
+    let script = Script::new()
+        .read_request()
+        .wait(&gate)
+        .stdout("\n")
+        .end_request();
+    let responder = ScriptedResponder::start([script]).await;
+    let gateway = start(&responder, "capacity = 1").await;
+    let mut first = start_request(&gateway, "/first").await;
+    let gone = start_request(&gateway, "/gone").await;
+    let mut last = start_request(&gateway, "/last").await;
+    drop(gone);
+    settle(&gateway).await;
+    gate.pass(3);
+    assert_eq!(first.response().await.status, 200);
+    assert_eq!(last.response().await.status, 200);
+    let requests = responder.requests();
+    let served: Vec<_> = requests
+        .iter()
+        .map(|request| request.param("REQUEST_URI"))
+        .collect();
+    assert_eq!(served, ["/first", "/last"]);
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_is_a_timeout() {
+    let responder = ScriptedResponder::start([Script::new().read_request().stall()]).await;
+    let gateway = start(&responder, "timeouts = { first_byte = \"300ms\" }").await;
+    assert_eq!(gateway.get("/").await.status, 504);
+    gateway
+        .log
+        .wait_for(|line| line.contains("TIMEOUT_FIRST_BYTE"))
+        .await;
+    assert_eq!(
+        responder.requests().len(),
+        1,
+        "what timed out once is not tried again"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_stops_is_cut() {
+    let responder =
+        ScriptedResponder::start([Script::new().read_request().stdout("\npart").stall()]).await;
+    let gateway = start(&responder, "timeouts = { idle = \"300ms\" }").await;
+    let response = gateway.get("/").await;
+    assert_eq!(
+        (response.status, response.text().as_str(), response.whole),
+        (200, "part", false)
+    );
+    gateway
+        .log
+        .wait_for(|line| line.contains("TIMEOUT_IDLE"))
+        .await;
+    responder
+        .wait_until("the close", |seen| seen.open == 0)
+        .await;
+}
+
+#[tokio::test]
+async fn applications_that_know_no_probe_are_served_too() {
+    for capacity in ["", "capacity = 2\nkeep = \"10s\"\nturn = \"10s\""] {
+        let responder = Setup::new([Script::answer("\nhello")])
+            .silent()
+            .tcp()
+            .start()
+            .await;
+        let gateway = start(&responder, capacity).await;
+        for method in ["GET", "POST", "GET"] {
+            assert_eq!(
+                gateway.send(&Request::new(method, "/")).await.text(),
+                "hello",
+                "{method} {capacity}"
+            );
+        }
+        assert_eq!(responder.requests().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_reset_is_repeated_only_where_that_does_no_harm() {
+    for (method, status, executed) in [("GET", 200, 2), ("HEAD", 200, 2), ("POST", 502, 1)] {
+        let scripts = [Script::new().read_request().reset(), Script::answer("\n")];
+        let responder = Setup::new(scripts).tcp().start().await;
+        let gateway = start(&responder, "").await;
+        assert_eq!(
+            gateway.send(&Request::new(method, "/")).await.status,
+            status,
+            "{method}"
+        );
+        assert_eq!(responder.requests().len(), executed, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_close_in_good_order_means_that_nothing_was_executed() {
+    // PHP-FPM with pm.max_requests: php-fpm-facts no. 10.
+    let scripts = [Script::new().read_request().close(), Script::answer("\n")];
+    let responder = ScriptedResponder::start(scripts).await;
+    let gateway = start(&responder, "").await;
+    let response = gateway.send(&Request::post("/").body("content")).await;
+    assert_eq!(response.status, 200);
+    assert_eq!(
+        responder.requests()[1].stdin,
+        b"content",
+        "the content is sent again, too"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_lets_go_of_the_application() {
+    let responder = ScriptedResponder::start([Script::new().read_request().read_to_end()]).await;
+    let gateway = start(&responder, "").await;
+    let client = start_request(&gateway, "/").await;
+    responder
+        .wait_until("the request", |seen| seen.busy == 1)
+        .await;
+    drop(client);
+    responder
+        .wait_until("the close", |seen| seen.open == 0)
+        .await;
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_off_is_never_seen_as_complete() {
+    for length in ["Content-Length: 200000", "Transfer-Encoding: chunked"] {
+        let responder = ScriptedResponder::start([Script::answer("\n")]).await;
+        let gateway = start(&responder, "").await;
+        let mut client = Connection::open(gateway.address()).await;
+        let chunk = if length.starts_with('C') {
+            String::new()
+        } else {
+            "30d40\r\n".to_owned()
+        };
+        client
+            .write(format!(
+                "POST / HTTP/1.1\r\nHost: a\r\n{length}\r\n\r\n{chunk}{}",
+                "x".repeat(100_000)
+            ))
+            .await;
+        settle(&gateway).await;
+        drop(client);
+        settle(&gateway).await;
+        gateway
+            .access
+            .wait_for(|line| line.contains("POST / "))
+            .await;
+        responder
+            .wait_until("the close", |seen| seen.open == 0)
+            .await;
+        assert!(
+            responder.requests().iter().all(|request| !request.complete),
+            "{length}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_application_that_reads_slowly_slows_the_client() {
+    let gate = Gate::new();
+    let script = Script::new()
+        .read_params()
+        .wait(&gate)
+        .read_request()
+        .stdout("\ndone")
+        .end_request();
+    let responder = ScriptedResponder::start([script]).await;
+    let gateway = start(&responder, "").await;
+    let upload = Request::post("/").content(Content::mebibytes(64));
+    let (first, second, ()) = tokio::join!(
+        gateway.send(&upload),
+        http2::send(gateway.address(), &upload),
+        async {
+            responder.wait_until("both", |seen| seen.busy == 2).await;
+            gate.pass(2);
+        }
+    );
+    assert_eq!(
+        (first.text().as_str(), second.text().as_str()),
+        ("done", "done")
+    );
+    assert!(
+        responder
+            .requests()
+            .iter()
+            .all(|request| request.complete && request.stdin.len() == 64 << 20)
+    );
+    assert!(
+        gateway.peak_rss_kib() < 64 * 1024,
+        "{} KiB",
+        gateway.peak_rss_kib()
+    );
+}
