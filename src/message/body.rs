@@ -25,9 +25,18 @@ pub enum Upload {
     /// RFC 9112 §6.3: neither Content-Length nor Transfer-Encoding, or a length of 0.
     Empty,
     /// Content as it arrives, with its length where the client announced one.
-    Incoming(Box<Incoming>, Option<u64>),
+    Incoming(Box<Arriving>),
     /// Content that was received whole.
     Spooled(Spooled),
+}
+
+/// Content that hyper receives.
+#[derive(Debug)]
+pub struct Arriving {
+    body: Incoming,
+    length: Option<u64>,
+    /// RFC 9110 §10.1.1: the client waits for a 100, which hyper sends when it is first read.
+    expects_continue: bool,
 }
 
 /// Why content could not be read to its end.
@@ -54,20 +63,25 @@ pub enum UploadError {
 }
 
 impl Upload {
-    /// What hyper received with the head of a request.
-    pub fn new(body: Incoming) -> Self {
+    /// What hyper received with the head of a request; `expects_continue` where the client waits
+    /// to be asked for it.
+    pub fn new(body: Incoming, expects_continue: bool) -> Self {
         if body.is_end_stream() {
             return Self::Empty;
         }
         let length = body.size_hint().exact();
-        Self::Incoming(Box::new(body), length)
+        Self::Incoming(Box::new(Arriving {
+            body,
+            length,
+            expects_continue,
+        }))
     }
 
     /// The length in bytes; `None` while it is not known.
     pub fn length(&self) -> Option<u64> {
         match self {
             Self::Empty => Some(0),
-            Self::Incoming(_, length) => *length,
+            Self::Incoming(arriving) => arriving.length,
             Self::Spooled(spooled) => Some(spooled.length()),
         }
     }
@@ -76,7 +90,7 @@ impl Upload {
     pub fn replay(&self) -> Option<Self> {
         match self {
             Self::Empty => Some(Self::Empty),
-            Self::Incoming(..) => None,
+            Self::Incoming(_) => None,
             Self::Spooled(spooled) => spooled.replay().map(Self::Spooled),
         }
     }
@@ -86,17 +100,26 @@ impl Upload {
         match self {
             Self::Empty => Poll::Ready(None),
             Self::Spooled(spooled) => spooled.poll_data(cx),
-            Self::Incoming(body, _) => poll_incoming(body, cx),
+            Self::Incoming(arriving) => {
+                arriving.expects_continue = false;
+                poll_incoming(&mut arriving.body, cx)
+            }
         }
     }
 
     /// Reads on and throws away, apart from the answer and within limits of time, so that the
-    /// client gets to read its answer. RFC 9112 §9.6.
+    /// client gets to read its answer (RFC 9112 §9.6). A client that waits for a 100 has sent
+    /// nothing and is not asked to.
     pub fn linger(self) {
-        let Self::Incoming(mut body, _) = self else {
+        let Self::Incoming(arriving) = self else {
             return;
         };
-        if body.is_end_stream() {
+        let Arriving {
+            mut body,
+            expects_continue,
+            ..
+        } = *arriving;
+        if expects_continue || body.is_end_stream() {
             return;
         }
         tokio::spawn(timeout(LINGER, async move {

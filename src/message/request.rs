@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{HeaderMap, Method, Version};
 
-use super::{EncodedSlash, Host, Target, TargetError, Upload, Wire};
+use super::{Host, Target, Upload, Wire};
 
 /// A request on its way to an answer. Handlers take it and give it back when they decline.
 #[derive(Debug)]
@@ -71,19 +71,10 @@ pub struct Origin {
 }
 
 impl Request {
-    /// Parses the target under the site's reading of `%2F`; the rest was checked by then.
-    pub fn parse(
-        parts: Parts,
-        upload: Upload,
-        origin: Origin,
-        slashes: EncodedSlash,
-    ) -> Result<Self, TargetError> {
-        let raw = parts
-            .uri
-            .path_and_query()
-            .map_or("/", http::uri::PathAndQuery::as_str);
-        Ok(Self {
-            target: Target::parse(raw, slashes)?,
+    /// A request for `target`; all else was checked by then.
+    pub fn new(parts: Parts, target: Target, upload: Upload, origin: Origin) -> Self {
+        Self {
+            target,
             method: parts.method,
             version: parts.version,
             fields: parts.headers,
@@ -92,7 +83,7 @@ impl Request {
             id: origin.id,
             upload,
             causes: Vec::new(),
-        })
+        }
     }
 
     /// The same request for another round, with `target` in place of its own.

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 
@@ -15,7 +16,7 @@ use crate::config::Site;
 use crate::failure::Failure;
 use crate::handler::{Body, Outcome};
 use crate::message::request::Origin;
-use crate::message::{Host, Request, RequestId, Upload, Wire};
+use crate::message::{Host, Request, RequestId, Target, Upload, Wire};
 
 /// Design §3: how often a request may start again.
 const MAX_ROUNDS: usize = 10;
@@ -66,29 +67,30 @@ async fn answer(
     id: RequestId,
     entry: &mut Entry,
 ) -> Result<Response<Body>, Failure> {
-    let upload = Upload::new(body);
-    let (host, site) = match admit(connection, &parts) {
-        Ok(admitted) => admitted,
+    let upload = Upload::new(body, parts.headers.contains_key(header::EXPECT));
+    let (host, site, target) = match admit(connection, &parts, entry) {
+        Ok(Admitted::Request(host, site, target)) => (host, site, target),
+        Ok(Admitted::Server) => return Ok(options_of_the_server()),
         Err(failure) => {
             upload.linger();
             return Err(failure);
         }
     };
-    entry.set_site(&site.name);
-    if parts.method == Method::OPTIONS && parts.uri.path() == "*" {
-        return Ok(options_of_the_server());
-    }
-    let origin = Origin {
-        host,
-        wire: Arc::clone(&connection.wire),
-        id,
-    };
-    let request = Request::parse(parts, upload, origin, site.encoded_slash)?;
+    let wire = Arc::clone(&connection.wire);
+    let request = Request::new(parts, target, upload, Origin { host, wire, id });
     rounds(&site, request, connection, entry).await
 }
 
-/// What is checked before anything looks at the path.
-fn admit(connection: &Connection, parts: &Parts) -> Result<(Host, Arc<Site>), Failure> {
+/// What a request that may go on is about.
+enum Admitted {
+    /// A target of a site.
+    Request(Host, Arc<Site>, Target),
+    /// `OPTIONS *`.
+    Server,
+}
+
+/// What is checked before any rule sees the request.
+fn admit(connection: &Connection, parts: &Parts, entry: &mut Entry) -> Result<Admitted, Failure> {
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         return Err(Failure::NotSupported(parts.method.clone()));
     }
@@ -99,7 +101,13 @@ fn admit(connection: &Connection, parts: &Parts) -> Result<(Host, Arc<Site>), Fa
     }
     let host = Host::of(parts)?;
     let site = Arc::clone(connection.shared.live.load().site(&host));
-    Ok((host, site))
+    entry.set_site(&site.name);
+    if parts.method == Method::OPTIONS && parts.uri.path() == "*" {
+        return Ok(Admitted::Server);
+    }
+    let raw = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let target = Target::parse(raw, site.encoded_slash)?;
+    Ok(Admitted::Request(host, site, target))
 }
 
 async fn rounds(

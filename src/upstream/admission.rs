@@ -183,11 +183,14 @@ impl<C, W> Admission<C, W> {
         needed.then(|| self.open(now))
     }
 
-    /// The server answered the probe on this connection, `took` after it was sent.
+    /// The server answered the probe on this connection, `took` after it was sent. A further
+    /// acknowledgement of a connection that is held already begins no further turn.
     pub fn acknowledged(&mut self, slot: &mut Slot, now: Instant, took: Duration) {
-        self.unacknowledged.retain(|(id, _)| *id != slot.id);
-        slot.acknowledged = Some(now);
-        self.last_acknowledgement = took;
+        if slot.acknowledged.is_none() {
+            self.unacknowledged.retain(|(id, _)| *id != slot.id);
+            slot.acknowledged = Some(now);
+            self.last_acknowledgement = took;
+        }
     }
 
     /// A connection is ready for a request: a scout's, or one whose request ended cleanly.
@@ -223,18 +226,20 @@ impl<C, W> Admission<C, W> {
         Some((waiter, self.open(now)))
     }
 
-    /// Takes out the connections that have idled too long.
+    /// Takes out the connections that have idled for `keep`, and those whose turn is over.
     pub fn expire(&mut self, now: Instant) -> Vec<C> {
-        let keep = self.settings.keep;
-        let (expired, kept) = std::mem::take(&mut self.idle)
-            .into_iter()
-            .partition::<Vec<_>, _>(|(_, _, since)| now.duration_since(*since) >= keep);
-        self.idle = kept;
-        let closed = expired.into_iter().map(|(connection, slot, _)| {
-            self.closed(&slot);
-            connection
-        });
-        closed.collect()
+        let idle = std::mem::take(&mut self.idle);
+        let mut expired = Vec::new();
+        for (connection, slot, since) in idle {
+            let kept = now.duration_since(since) < self.settings.keep;
+            if kept && !self.turn_is_over(&slot, now) {
+                self.idle.push((connection, slot, since));
+            } else {
+                self.closed(&slot);
+                expired.push(connection);
+            }
+        }
+        expired
     }
 
     /// What the server was found to do with a probe.

@@ -104,7 +104,10 @@ fn a_connection_idles_only_where_acknowledgements_are_quick() {
 #[test]
 fn the_last_to_idle_is_the_first_to_serve_and_the_old_expire() {
     let now = Instant::now();
-    let mut admission = kept(settings());
+    let mut admission = kept(Settings {
+        keep: 5 * MS,
+        ..settings()
+    });
     let mut slots = [open(&mut admission, now), open(&mut admission, now)];
     for slot in &mut slots {
         admission.acknowledged(slot, now, MS);
@@ -112,12 +115,23 @@ fn the_last_to_idle_is_the_first_to_serve_and_the_old_expire() {
     let [first, second] = slots;
     assert_eq!(admission.finished(1, first, now), Placed::Idle);
     assert_eq!(admission.finished(2, second, now + MS), Placed::Idle);
-    assert_eq!(admission.expire(now + 20 * MS), vec![1]);
+    assert_eq!(admission.expire(now + 5 * MS), vec![1]);
     assert!(matches!(
-        admission.arrive(now + 20 * MS, || 0),
+        admission.arrive(now + 5 * MS, || 0),
         Arrival::Take(2, _)
     ));
     assert_eq!(admission.expire(now + 100 * MS), Vec::<u32>::new());
+}
+
+#[test]
+fn a_turn_counts_from_the_first_acknowledgement_and_ends_idling_too() {
+    let now = Instant::now();
+    let mut admission = kept(settings());
+    let mut slot = open(&mut admission, now);
+    admission.acknowledged(&mut slot, now, MS);
+    admission.acknowledged(&mut slot, now + 15 * MS, MS);
+    assert_eq!(admission.finished(1, slot, now + 15 * MS), Placed::Idle);
+    assert_eq!(admission.expire(now + 20 * MS), vec![1]);
 }
 
 #[test]
