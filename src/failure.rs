@@ -157,6 +157,11 @@ impl Failure {
         }
     }
 
+    /// Whether what follows on the connection cannot be trusted to be a request (RFC 9112 §11.2).
+    pub fn ends_connection(&self) -> bool {
+        matches!(self, Self::Host(_) | Self::Upload(_))
+    }
+
     /// Seconds after which the client may try again, where that makes sense.
     pub fn retry_after(&self) -> Option<u64> {
         (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1)
@@ -213,7 +218,7 @@ pub fn broken_code(broken: &Broken) -> &'static str {
         ExchangeError::Protocol(_) => "UPSTREAM_PROTOCOL",
         ExchangeError::Upload(error) => upload_code(error),
         ExchangeError::Reset(_) | ExchangeError::Closed => match broken.progress {
-            Progress::Answering => "UPSTREAM_TRUNCATED",
+            Progress::Settled => "UPSTREAM_TRUNCATED",
             Progress::NotExecuted | Progress::Unknown => "UPSTREAM_RESET",
         },
     }

@@ -10,7 +10,7 @@ use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
 pub static LISTEN: Section = Section {
     title: "[[listen]]",
     doc: "Where clients connect, in clear text: HTTP/1.1, and HTTP/2 with prior knowledge. Without any: \":8080\".",
-    keys: &[Key::new("address", Kind::Text, "\":8080\" for IPv6 and IPv4 alike, \"127.0.0.1:8080\", \"[::1]:8080\", or \"unix:/path\". Port 0 is any free one.").example("\":8080\"")],
+    keys: &[Key::new("address", Kind::Text, "\":8080\" for IPv6 and IPv4 alike, \"127.0.0.1:8080\", \"[::1]:8080\", or \"unix:/path\". Port 0 is any free one.").shown("\":8080\"")],
 };
 
 /// Where a listener is bound.

@@ -26,13 +26,13 @@ pub static SITE: Section = Section {
     doc: "What is served for some hosts. The rules come first, in their order. Then, with `root` and `php`: an existing file is sent, an existing .php script runs, a folder tries `index`, and everything else goes to the front controller; with `root` alone: files.",
     keys: &[
         Key::new("hosts", Kind::Texts, "The hosts that the site answers for: \"example.org\", or \"*.example.org\" for every name below it. A site without answers for all others; where none is without, that is the first.").example("[\"example.org\", \"*.example.org\"]"),
-        Key::new("root", Kind::Text, "The document root, an absolute path.").example("\"/srv/app/public\""),
+        Key::new("root", Kind::Text, "The document root, an absolute path.").shown("\"/srv/app/public\""),
         Key::new("php", Kind::Text, "Where PHP-FPM listens: \"unix:/path\", \"host:port\", or the name of an [upstream.NAME].").example("\"unix:/run/php/php-fpm.sock\""),
         Key::new("index", Kind::Texts, "What is looked for in a folder, in this order.").default("[\"index.php\", \"index.html\"]"),
         Key::new("front_controller", Kind::Text, "The script below `root` that gets what is neither a file nor a script; \"\": none, and that is 404.").default("\"index.php\""),
         Key::new("encoded_slash", Kind::OneOf(&["reject", "keep", "decode"]), "What %2F in a path means: \"reject\" is 404, \"keep\" leaves it as the three bytes, \"decode\" makes it a slash before anything looks at the path.").default("\"reject\""),
         Key::new("limits", Kind::Table(&SITE_LIMITS), "What this site allows otherwise than server.limits.").example("{ body = \"128MiB\" }"),
-        Key::new("rule", Kind::Tables(&RULE), "What comes before the meaning of `root` and `php`."),
+        Key::new("rule", Kind::Tables(&RULE), "What comes before the meaning of `root` and `php`.").example("[]"),
     ],
 };
 

@@ -134,8 +134,8 @@ pub enum Progress {
     NotExecuted,
     /// A worker may have executed it; no byte of the answer came.
     Unknown,
-    /// Part of the answer came.
-    Answering,
+    /// Part of the answer came, or the time was up: it is not sent again.
+    Settled,
 }
 
 /// Why an exchange failed.
@@ -322,8 +322,11 @@ impl<L: Link> Exchange<L> {
 
     /// php-fpm-facts §3: what surely was not executed.
     fn progress(&self, error: &ExchangeError) -> Progress {
+        if matches!(error, ExchangeError::Timeout(..) | ExchangeError::Upload(_)) {
+            return Progress::Settled;
+        }
         match self.answer {
-            Stage::Arriving | Stage::Ended => Progress::Answering,
+            Stage::Arriving | Stage::Ended => Progress::Settled,
             Stage::Unacknowledged => Progress::NotExecuted,
             Stage::Waiting if self.outgoing.taken() == 0 => Progress::NotExecuted,
             // Facts no. 10: a running PHP leaves the end of STDIN unread, so that its death is a reset.

@@ -63,6 +63,11 @@ impl Body {
         })
     }
 
+    /// Gives up the content; what is known of its making stays.
+    pub fn discard(&mut self) {
+        self.content = Content::Empty;
+    }
+
     pub(super) fn file(file: FileContent) -> Self {
         Self::of(Content::File(file))
     }

@@ -52,6 +52,9 @@ pub struct Key {
     /// [`Kind::Table`] it says that an absent table is not the same as an empty one, so that the
     /// reference shows the table switched off.
     pub example: Option<&'static str>,
+    /// Whether the reference shows the example switched on: without such a key its section would
+    /// mean nothing.
+    pub shown: bool,
 }
 
 impl Key {
@@ -63,6 +66,16 @@ impl Key {
             default: None,
             doc,
             example: None,
+            shown: false,
+        }
+    }
+
+    /// The same key with an example, a TOML literal, that the reference shows switched on.
+    pub const fn shown(self, literal: &'static str) -> Self {
+        Self {
+            example: Some(literal),
+            shown: true,
+            ..self
         }
     }
 

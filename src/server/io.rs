@@ -37,6 +37,8 @@ pub(super) struct ConnectionIo {
     patience: Patience,
     /// A part of a head was read.
     head_begun: bool,
+    /// Requests that had begun when this was looked at last.
+    begun: usize,
     /// When the wait began that goes on now.
     since: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
@@ -53,6 +55,7 @@ impl ConnectionIo {
         Self {
             stream: TokioIo::new(stream),
             head_begun: false,
+            begun: 0,
             replay,
             watch,
             patience,
@@ -63,9 +66,8 @@ impl ConnectionIo {
 
     /// Ready when the client has taken too long.
     fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.note_requests();
         if !self.watch.is_idle() {
-            self.head_begun = false;
-            self.since = None;
             return Poll::Pending;
         }
         let limit = match self.patience.header {
@@ -88,12 +90,20 @@ impl ConnectionIo {
         }
     }
 
-    /// Notes that bytes came: the head's time counts from its first byte, not from its last.
-    fn read(&mut self) {
-        if !self.watch.is_idle() {
+    /// A request that began since the last look ended the wait for its head.
+    fn note_requests(&mut self) {
+        let begun = self.watch.begun();
+        if begun != self.begun || !self.watch.is_idle() {
+            self.begun = begun;
             self.head_begun = false;
             self.since = None;
-        } else if !self.head_begun {
+        }
+    }
+
+    /// Notes that bytes came: the head's time counts from its first byte, not from its last.
+    fn note_bytes(&mut self) {
+        self.note_requests();
+        if self.watch.is_idle() && !self.head_begun {
             self.head_begun = true;
             self.since = None;
         }
@@ -110,12 +120,12 @@ impl Read for ConnectionIo {
         if !this.replay.is_empty() {
             let count = this.replay.len().min(buffer.remaining());
             buffer.put_slice(&this.replay.split_to(count));
-            this.read();
+            this.note_bytes();
             return Poll::Ready(Ok(()));
         }
         match Pin::new(&mut this.stream).poll_read(cx, buffer) {
             Poll::Ready(result) => {
-                this.read();
+                this.note_bytes();
                 Poll::Ready(result)
             }
             Poll::Pending => {

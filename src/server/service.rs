@@ -16,7 +16,7 @@ use crate::config::Site;
 use crate::failure::Failure;
 use crate::handler::{Body, Outcome};
 use crate::message::request::Origin;
-use crate::message::{Host, Request, RequestId, Target, Upload, Wire};
+use crate::message::{Host, Request, RequestId, Target, Upload, Wire, hop_by_hop};
 
 /// Design §3: how often a request may start again.
 const MAX_ROUNDS: usize = 10;
@@ -51,13 +51,17 @@ pub(super) async fn respond(
     let in_flight = connection.watch.begin();
     let id = connection.shared.next_id();
     let (parts, body) = request.into_parts();
-    let version = parts.version;
+    let (version, method) = (parts.version, parts.method.clone());
     let mut entry = Entry::new(&connection.shared.access_log, &parts, &connection.wire, id);
     let response = match answer(&connection, parts, body, id, &mut entry).await {
         Ok(response) => response,
         Err(failure) => rescue(&failure, id, &mut entry),
     };
-    Ok(Logged::wrap(finish(response, version), entry, in_flight))
+    Ok(Logged::wrap(
+        finish(response, version, &method),
+        entry,
+        in_flight,
+    ))
 }
 
 async fn answer(
@@ -187,6 +191,9 @@ fn rescue(failure: &Failure, id: RequestId, entry: &mut Entry) -> Response<Body>
     if let Some(seconds) = failure.retry_after() {
         fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
+    if failure.ends_connection() {
+        fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Failure::Method(allowed) = failure {
         fields.insert(header::ALLOW, HeaderValue::from_static(allowed));
     }
@@ -194,10 +201,26 @@ fn rescue(failure: &Failure, id: RequestId, entry: &mut Entry) -> Response<Body>
 }
 
 /// What is true of every answer.
-fn finish(mut response: Response<Body>, version: Version) -> Response<Body> {
-    // RFC 9113 §8.2.2: HTTP/2 has no connection fields; and framing is hyper's in both.
+fn finish(mut response: Response<Body>, version: Version, method: &Method) -> Response<Body> {
+    if *method == Method::HEAD {
+        without_content(&mut response);
+    }
     if version == Version::HTTP_2 {
-        crate::message::hop_by_hop::strip(response.headers_mut());
+        // RFC 9113 §8.2.2: HTTP/2 has no connection fields.
+        hop_by_hop::strip(response.headers_mut());
     }
     response
+}
+
+/// RFC 9110 §9.3.2: the length that GET would have, and no content; hyper sends what it is given
+/// in HTTP/2.
+fn without_content(response: &mut Response<Body>) {
+    let length = http_body::Body::size_hint(response.body()).exact();
+    let fields = response.headers_mut();
+    if let Some(length) = length.filter(|length| *length > 0) {
+        fields
+            .entry(header::CONTENT_LENGTH)
+            .or_insert_with(|| HeaderValue::from(length));
+    }
+    response.body_mut().discard();
 }

@@ -4,9 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The requests of one connection that are being answered.
+/// The requests of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Watch(AtomicUsize);
+pub(super) struct Watch {
+    begun: AtomicUsize,
+    ended: AtomicUsize,
+}
 
 /// One of them; it ends when this is dropped, which is when its body has ended.
 #[derive(Debug)]
@@ -14,17 +17,23 @@ pub(super) struct InFlight(Arc<Watch>);
 
 impl Watch {
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.begun.fetch_add(1, Ordering::Relaxed);
         InFlight(Arc::clone(self))
     }
 
+    /// How many have begun so far.
+    pub(super) fn begun(&self) -> usize {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    /// Whether all that have begun have ended.
     pub(super) fn is_idle(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
+        self.ended.load(Ordering::Relaxed) == self.begun()
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
     }
 }

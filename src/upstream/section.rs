@@ -9,7 +9,7 @@ pub static UPSTREAM: Section = Section {
     title: "[upstream.NAME]",
     doc: "FastCGI servers that answer alike, under a name for `php`, `fastcgi.upstream` and fcgi:// targets.",
     keys: &[
-        Key::new("servers", Kind::Texts, "Where they listen: \"unix:/path\" or \"host:port\"; one or a list, of which the least busy is asked.").example("[\"unix:/run/php/php-fpm.sock\"]"),
+        Key::new("servers", Kind::Texts, "Where they listen: \"unix:/path\" or \"host:port\"; one or a list, of which the least busy is asked.").shown("[\"unix:/run/php/php-fpm.sock\"]"),
         Key::new("capacity", Kind::Integer { min: 0, max: 1024 }, "Connections at once to each server; 0: as many as it acknowledges, which follows pm.max_children by itself. Servers that acknowledge nothing get a new connection for each request while this is 0, and are asked to keep connections otherwise.").default("0"),
         Key::new("queue_length", Kind::Integer { min: 0, max: 1_000_000 }, "Requests that wait at once for each server; further ones get 503.").default("1024"),
         Key::new("scouts", Kind::Integer { min: 1, max: 64 }, "Connections at once that look for a free worker: so many places this gateway takes in the server's own queue.").default("2"),

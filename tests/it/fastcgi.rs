@@ -161,14 +161,13 @@ async fn a_cut_answer_is_visibly_cut() {
                 http2::send(gateway.address(), &Request::get("/")).await,
             ),
         ] {
-            assert!(
-                response.status >= 500 || !response.whole,
-                "{name}, {version}: passed off as whole: {response:?}"
-            );
-            assert!(
-                response.status == 200 || response.status == 502,
-                "{name}, {version}: {response:?}"
-            );
+            let cut = match response.status {
+                502 => response.whole,
+                // The break may overtake the head.
+                200 | 0 => !response.whole,
+                _ => false,
+            };
+            assert!(cut, "{name}, {version}: {response:?}");
         }
         gateway
             .log

@@ -169,3 +169,22 @@ async fn a_content_length_that_lies_never_reaches_the_application() {
     assert_eq!(requests.len(), 1);
     assert_eq!(requests[0].param("REQUEST_METHOD"), "GET");
 }
+
+#[tokio::test]
+async fn an_answer_to_head_has_no_content_whoever_gives_it() {
+    let responder = ScriptedResponder::start([Script::answer("\nscript")]).await;
+    let rule = "[[site.rule]]\npath = \"/fixed\"\nrespond = { body = \"fixed\" }\n";
+    let config = responder
+        .site("")
+        .replace("[[site.rule]]", &format!("{rule}[[site.rule]]"));
+    let gateway = Gateway::start(&config).await;
+    let mut connection = Connection::open(gateway.address()).await;
+    for (target, status) in [("/fixed", 200), ("/%zz", 400), ("/script", 200)] {
+        let head = connection.send(&Request::new("HEAD", target)).await;
+        assert_eq!(
+            (head.status, head.text().as_str(), head.whole),
+            (status, "", true),
+            "{target}"
+        );
+    }
+}

@@ -195,7 +195,8 @@ async fn an_answer_that_does_not_come_is_a_timeout() {
 #[tokio::test]
 async fn an_answer_that_stops_is_cut() {
     let responder =
-        ScriptedResponder::start([Script::new().read_request().stdout("\npart").stall()]).await;
+        ScriptedResponder::start([Script::new().read_request().stdout("\npart").read_to_end()])
+            .await;
     let gateway = start(&responder, "timeouts = { idle = \"300ms\" }").await;
     let response = gateway.get("/").await;
     assert_eq!(

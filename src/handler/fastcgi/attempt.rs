@@ -144,7 +144,7 @@ impl Attempt<'_> {
                 Ok(None) => scanned = buffer.len(),
                 Err(error) => {
                     let upstream = self.upstream();
-                    return Err((Failure::Head { upstream, error }, Progress::Answering));
+                    return Err((Failure::Head { upstream, error }, Progress::Settled));
                 }
             }
         }
@@ -161,7 +161,7 @@ impl Attempt<'_> {
             | ProtocolStatus::UnknownRole
             | ProtocolStatus::Other(_) => Failure::Refused { upstream, status },
         };
-        (failure, Progress::Answering)
+        (failure, Progress::Settled)
     }
 
     fn upstream(&self) -> String {

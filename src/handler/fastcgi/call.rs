@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::Response;
 use tokio::time::Instant;
 
-use super::attempt::{Attempt, Failed};
+use super::attempt::{Attempt, Begun, Failed};
 use super::{Fastcgi, reply};
 use crate::cgi::{Script, meta_variables};
 use crate::failure::Failure;
@@ -62,7 +62,7 @@ impl Call<'_> {
             };
             let replay = upload.replay();
             let failed = match attempt.run(lease, upload).await {
-                Ok(begun) => return Ok(reply::respond(begun, &request.method)),
+                Ok(begun) => return self.reply(begun, &request),
                 Err(failed) => *failed,
             };
             let again = may_repeat(failed.progress, &request, &mut ambiguous);
@@ -121,6 +121,13 @@ impl Call<'_> {
         }
     }
 
+    fn reply(&self, begun: Begun, request: &Request) -> Result<Response<Body>, Failure> {
+        reply::respond(begun, &request.method).map_err(|broken| Failure::Exchange {
+            upstream: self.fastcgi.upstream.name.clone(),
+            broken,
+        })
+    }
+
     fn in_time(&self, arrived: Instant) -> bool {
         let limit = self.fastcgi.upstream.timeouts.queue;
         limit.is_zero() || arrived.elapsed() < limit
@@ -135,7 +142,7 @@ fn may_repeat(progress: Progress, request: &Request, ambiguous: &mut u32) -> boo
             *ambiguous += 1;
             true
         }
-        Progress::Unknown | Progress::Answering => false,
+        Progress::Unknown | Progress::Settled => false,
     }
 }
 

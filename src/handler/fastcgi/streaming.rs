@@ -25,25 +25,25 @@ pub struct Streaming {
     first: Bytes,
     /// Bytes still to come where the script announced its length.
     left: Option<u64>,
-    cut: Option<Broken>,
+    /// Why the answer breaks, once the client has had time to get what came before.
+    cut: Option<Cut>,
     errors: ErrorStream,
     finished: bool,
 }
 
 impl Streaming {
-    /// `first` came with the head; `cut` where the exchange broke behind it.
+    /// `first` came with the head.
     pub(super) fn new(
         exchange: Exchange<Lease>,
         first: Bytes,
         announced: Option<u64>,
-        cut: Option<Broken>,
         errors: ErrorStream,
     ) -> Self {
         Self {
             exchange: Some(exchange),
             first,
             left: announced,
-            cut,
+            cut: None,
             errors,
             finished: announced == Some(0),
         }
@@ -62,13 +62,20 @@ impl Streaming {
                 }
                 continue;
             }
-            if let Some(broken) = self.cut.take() {
-                return Poll::Ready(Some(Err(self.fail(&broken))));
+            if let Some(cut) = self.cut.take() {
+                self.finished = true;
+                return Poll::Ready(Some(Err(cut)));
             }
             match ready!(self.poll_exchange(cx)) {
                 Some(Ok(piece)) => self.first = piece,
-                Some(Err(broken)) => return Poll::Ready(Some(Err(self.fail(&broken)))),
-                None => return Poll::Ready(self.end()),
+                Some(Err(broken)) => self.cut = Some(self.broken(&broken)),
+                None => self.cut = self.ended(),
+            }
+            if self.cut.is_some() {
+                // hyper drops what it has not written when a body fails, and writes it when a
+                // body has nothing at the moment.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
         }
     }
@@ -120,22 +127,19 @@ impl Streaming {
         (!piece.is_empty()).then_some(piece)
     }
 
-    fn end(&mut self) -> Option<Result<Bytes, Cut>> {
-        self.finished = true;
-        match self.left {
-            Some(left) if left > 0 => {
-                self.errors.cut(
-                    "UPSTREAM_TRUNCATED",
-                    "the script ended before the length that it had announced",
-                );
-                Some(Err(Cut("UPSTREAM_TRUNCATED")))
-            }
-            Some(_) | None => None,
+    /// END_REQUEST: the answer is whole, unless less came than was announced.
+    fn ended(&mut self) -> Option<Cut> {
+        const CODE: &str = "UPSTREAM_TRUNCATED";
+        if self.left.is_some_and(|left| left > 0) {
+            let why = "the script ended before the length that it had announced";
+            self.errors.cut(CODE, why);
+            return Some(Cut(CODE));
         }
+        self.finished = true;
+        None
     }
 
-    fn fail(&mut self, broken: &Broken) -> Cut {
-        self.finished = true;
+    fn broken(&self, broken: &Broken) -> Cut {
         let code = broken_code(broken);
         self.errors.cut(code, &broken.to_string());
         Cut(code)

@@ -90,7 +90,9 @@ impl Connection {
 
     /// Reads the head of a response; the content comes by [`Self::piece`].
     pub(crate) async fn head(&mut self) -> Response {
-        patiently("the head of a response", self.reader.head(false)).await
+        patiently("the head of a response", self.reader.head(false))
+            .await
+            .unwrap()
     }
 
     /// The next piece of content as it was sent: a chunk, or what is there. `None` at its end.
@@ -100,7 +102,10 @@ impl Connection {
 
     /// The status of the next head, final or not; its content is not read.
     pub(crate) async fn interim(&mut self) -> u16 {
-        patiently("any head", self.reader.any_head()).await.status
+        patiently("any head", self.reader.any_head())
+            .await
+            .unwrap()
+            .status
     }
 
     /// Everything until the other side closes, or resets, the connection.
@@ -164,8 +169,11 @@ async fn write_request(
 }
 
 impl Reader {
+    /// A connection that ends before the head does is a response with the status 0.
     async fn response(&mut self, to_head: bool) -> Response {
-        let mut response = self.head(to_head).await;
+        let Ok(mut response) = self.head(to_head).await else {
+            return Response::none();
+        };
         response.whole = loop {
             match self.piece().await {
                 Ok(Some(piece)) => response.body.extend(piece),
@@ -177,18 +185,18 @@ impl Reader {
     }
 
     /// The final head; interim ones (RFC 9110 §15.2) are passed over.
-    async fn head(&mut self, to_head: bool) -> Response {
+    async fn head(&mut self, to_head: bool) -> io::Result<Response> {
         loop {
-            let response = self.any_head().await;
+            let response = self.any_head().await?;
             if response.status >= 200 {
                 self.left = left(&response, to_head);
-                return response;
+                return Ok(response);
             }
         }
     }
 
-    async fn any_head(&mut self) -> Response {
-        let status_line = self.line().await;
+    async fn any_head(&mut self) -> io::Result<Response> {
+        let status_line = self.line().await?;
         let mut words = status_line.split(' ');
         let (version, status) = (
             words.next().unwrap_or_default(),
@@ -198,36 +206,32 @@ impl Reader {
             version.starts_with("HTTP/1."),
             "not a status line: {status_line:?}"
         );
-        let status = status.parse().unwrap();
-        let mut fields = Vec::new();
+        let mut response = Response {
+            status: status.parse().unwrap(),
+            ..Response::none()
+        };
         loop {
-            let line = self.line().await;
+            let line = self.line().await?;
             if line.is_empty() {
-                return Response {
-                    status,
-                    fields,
-                    body: Vec::new(),
-                    whole: false,
-                };
+                return Ok(response);
             }
-            let (name, value) = line
-                .split_once(':')
-                .unwrap_or_else(|| panic!("not a field line: {line:?}"));
-            fields.push((name.to_owned(), value.trim().to_owned()));
+            let Some((name, value)) = line.split_once(':') else {
+                panic!("not a field line: {line:?}")
+            };
+            response
+                .fields
+                .push((name.to_owned(), value.trim().to_owned()));
         }
     }
 
     /// A line without its end, which must be CRLF.
-    async fn line(&mut self) -> String {
+    async fn line(&mut self) -> io::Result<String> {
         let mut line = Vec::new();
-        let read = self.stream.read_until(b'\n', &mut line).await;
-        match line.strip_suffix(b"\r\n") {
-            Some(text) => String::from_utf8_lossy(text).into_owned(),
-            None => panic!(
-                "a response's head breaks off ({read:?}): {:?}",
-                String::from_utf8_lossy(&line)
-            ),
-        }
+        self.stream.read_until(b'\n', &mut line).await?;
+        let text = line
+            .strip_suffix(b"\r\n")
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(String::from_utf8_lossy(text).into_owned())
     }
 
     async fn piece(&mut self) -> io::Result<Option<Vec<u8>>> {

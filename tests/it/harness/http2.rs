@@ -26,9 +26,13 @@ impl Connection {
         Self { sender }
     }
 
+    /// A stream that is reset before its head was seen is a response with the status 0.
     pub(crate) async fn send(&mut self, request: &Request) -> Response {
         patiently(&format!("{} {}", request.method, request.target), async {
-            let (head, mut content) = self.start(request).await.into_parts();
+            let Ok(started) = self.try_start(request).await else {
+                return Response::none();
+            };
+            let (head, mut content) = started.into_parts();
             let mut response = response_of(&head);
             response.whole = loop {
                 match content.frame().await {
@@ -88,7 +92,6 @@ fn response_of(head: &http::response::Parts) -> Response {
     Response {
         status: head.status.as_u16(),
         fields: fields.collect(),
-        body: Vec::new(),
-        whole: false,
+        ..Response::none()
     }
 }

@@ -140,6 +140,16 @@ pub(crate) struct Response {
 }
 
 impl Response {
+    /// What stands for no response at all.
+    pub(crate) fn none() -> Self {
+        Self {
+            status: 0,
+            fields: Vec::new(),
+            body: Vec::new(),
+            whole: false,
+        }
+    }
+
     /// The value of a field that is there once at most.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
