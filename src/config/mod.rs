@@ -34,7 +34,7 @@ pub fn load(path: &Path, previous: Option<&Snapshot>) -> Result<Snapshot, Invali
     let mut problems = Problems::default();
     let (sources, files) =
         source::read(path, &ROOT, &|name| std::env::var(name).ok(), &mut problems);
-    let snapshot = Snapshot::build(&files, previous, &mut problems);
+    let snapshot = Snapshot::build(&files, &sources, previous, &mut problems);
     let problems = problems.into_sorted();
     match snapshot {
         Some(snapshot) if problems.is_empty() => Ok(snapshot),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::site::Draft;
+use super::site::{Draft, Scripts};
 use crate::cgi::Mapping;
 use crate::handler::Handler;
 use crate::handler::deny::{DENY, Deny};
@@ -152,7 +152,11 @@ fn fastcgi(
         root,
         backend_root: draft.surroundings.backend_root(&upstream),
     };
-    Some(draft.fastcgi(upstream, mapping, script, missing))
+    let scripts = Scripts {
+        rule: script,
+        missing,
+    };
+    Some(draft.fastcgi(upstream, mapping, scripts, &section.place()))
 }
 
 fn script_rule(
@@ -227,12 +231,11 @@ fn apache_target(
         root,
         backend_root: draft.surroundings.backend_root(&upstream),
     };
-    Some(draft.fastcgi(
-        upstream,
-        mapping,
-        ScriptRule::FileName(file),
-        Missing::NotFound,
-    ))
+    let scripts = Scripts {
+        rule: ScriptRule::FileName(file),
+        missing: Missing::NotFound,
+    };
+    Some(draft.fastcgi(upstream, mapping, scripts, &text.place))
 }
 
 fn template(text: &At<String>, groups: &Groups, problems: &mut Problems) -> Option<Template> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::ServerSettings;
 use super::rule::{RULE, build_rule};
 use super::snapshot::Upstreams;
+use super::source::Sources;
 use crate::cgi::Mapping;
 use crate::cgi::meta_variables::Constants;
 use crate::handler::Handler;
@@ -16,7 +17,7 @@ use crate::message::spool::SpoolSettings;
 use crate::message::{EncodedSlash, Root};
 use crate::route::Rule;
 use crate::route::template::{Groups, Template};
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
 use crate::upstream::section::UPSTREAM;
 use crate::upstream::{Address, Upstream};
 
@@ -54,6 +55,14 @@ pub(super) struct Surroundings<'a> {
     pub(super) previous: Option<&'a Upstreams>,
     /// Whether every file was read without fault.
     pub(super) complete: bool,
+    /// The files, to name a line of one.
+    pub(super) sources: &'a Sources,
+}
+
+/// How a handler finds its script.
+pub(super) struct Scripts {
+    pub(super) rule: ScriptRule,
+    pub(super) missing: Missing,
 }
 
 /// A site while it is built.
@@ -164,22 +173,22 @@ impl Draft<'_, '_> {
             root: root.clone(),
             backend_root: self.surroundings.backend_root(&php),
         };
-        let script = self.fastcgi(
-            Arc::clone(&php),
-            mapping.clone(),
-            ScriptRule::Walk,
-            Missing::Decline,
-        );
-        let mut rules = vec![
-            always(script),
-            always(Handler::StaticFiles(StaticFiles::new(
-                root.clone(),
-                index,
-                front.is_some(),
-            ))),
-        ];
+        let walk = Scripts {
+            rule: ScriptRule::Walk,
+            missing: Missing::Decline,
+        };
+        let place = section.place_of("php");
+        let script = self.fastcgi(Arc::clone(&php), mapping.clone(), walk, &place);
+        let files = StaticFiles::new(root.clone(), index, front.is_some());
+        let mut rules = vec![always(script), always(Handler::StaticFiles(files))];
         if let Some(rule) = front.and_then(|text| front_controller(&text, &root, problems)) {
-            rules.push(always(self.fastcgi(php, mapping, rule, Missing::NotFound)));
+            let missing = Missing::NotFound;
+            rules.push(always(self.fastcgi(
+                php,
+                mapping,
+                Scripts { rule, missing },
+                &place,
+            )));
         }
         rules
     }
@@ -189,8 +198,8 @@ impl Draft<'_, '_> {
         &self,
         upstream: Arc<Upstream>,
         mapping: Mapping,
-        script: ScriptRule,
-        missing: Missing,
+        script: Scripts,
+        place: &Place,
     ) -> Handler {
         let constants = Constants::new(&mapping);
         let name = upstream.name.as_str().into();
@@ -198,10 +207,11 @@ impl Draft<'_, '_> {
             upstream,
             mapping,
             constants,
-            script,
-            missing,
+            script: script.rule,
+            missing: script.missing,
             spool: self.spool.clone(),
             name,
+            place: self.surroundings.sources.show(place).into(),
         }))
     }
 }

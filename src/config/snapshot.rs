@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::site::{Surroundings, build_site};
+use super::source::Sources;
 use super::{ListenAddress, ServerSettings, Site};
 use crate::message::Host;
 use crate::route::condition::HostPattern;
@@ -39,6 +40,7 @@ impl Snapshot {
     /// section is as in `previous` are carried over with their connections and queues.
     pub fn build(
         files: &[Lowered],
+        sources: &Sources,
         previous: Option<&Self>,
         problems: &mut Problems,
     ) -> Option<Self> {
@@ -53,6 +55,7 @@ impl Snapshot {
             upstreams,
             previous: previous.map(|snapshot| &snapshot.upstreams),
             complete,
+            sources,
         };
         let mut sites = Vec::new();
         for section in files.iter().flat_map(|file| file.tables("site")) {

@@ -32,6 +32,19 @@ impl Sources {
         self.0.get(usize::from(file.0))
     }
 
+    /// A place as `file:line`, for a log line that names what made it.
+    pub fn show(&self, place: &Place) -> String {
+        let Some(source) = self.get(place.file) else {
+            return String::new();
+        };
+        let before = source.text.get(..place.span.start).unwrap_or_default();
+        format!(
+            "{}:{}",
+            source.path.display(),
+            before.matches('\n').count() + 1
+        )
+    }
+
     /// Adds a file; `None` when there are more than [`FileId`] can number.
     fn push(&mut self, source: Source) -> Option<FileId> {
         let id = FileId(u16::try_from(self.0.len()).ok()?);

@@ -22,8 +22,10 @@ use crate::upstream::{Lease, LeaseError, Order};
 /// time and not PHP's, and it can be sent again.
 const SMALL_CONTENT: u64 = 64 * 1024;
 
-/// How often a request is sent again that may have been executed (design §4.8).
-const AMBIGUOUS_RETRIES: u32 = 1;
+/// How often a safe request is sent again that may have been executed (design §4.8 says once; a
+/// reload of PHP-FPM kills its workers one by one, and the second attempt can meet the last of
+/// them: 1 of 124 669 under USR2 each second).
+const AMBIGUOUS_RETRIES: u32 = 2;
 
 /// A script to be called.
 #[derive(Debug)]

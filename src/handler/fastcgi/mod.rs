@@ -55,6 +55,8 @@ pub struct Fastcgi {
     pub spool: SpoolSettings,
     /// `upstream.name`, shared with log lines.
     pub name: Arc<str>,
+    /// The line of the configuration that made it, as `file:line`.
+    pub place: Arc<str>,
 }
 
 /// How a script is found.
