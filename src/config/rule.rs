@@ -34,7 +34,7 @@ pub static RULE: Section = Section {
         Key::new("respond", Kind::Table(&RESPOND), "A fixed answer.").example("{ body = \"ok\" }"),
         Key::new("deny", Kind::FlagOr(&DENY), "Refuses.").example("true"),
         Key::new("proxy_pass_match", Kind::Text, "Apache's ProxyPassMatch: a regular expression as `match` has, with `to` as its action.").example("'^/(.*\\.php(/.*)?)$'"),
-        Key::new("to", Kind::Text, "The target of proxy_pass_match: \"fcgi://UPSTREAM/srv/www/$1\", \"fcgi://host:port/srv/www/$1\" or \"unix:/sock|fcgi://localhost/srv/www/$1\". Without any $ the path is appended. What follows the script in it is PATH_INFO.").example("\"fcgi://php/srv/www/$1\""),
+        Key::new("to", Kind::Text, "The target of proxy_pass_match: \"fcgi://UPSTREAM/srv/www/$1\", \"fcgi://host:port/srv/www/$1\" or \"unix:/sock|fcgi://localhost/srv/www/$1\". Without any $ the path is appended. What follows the script in it is PATH_INFO. \"!\" keeps what matches from all further proxy_pass_match rules.").example("\"fcgi://php/srv/www/$1\""),
     ],
 };
 
@@ -200,6 +200,9 @@ fn apache_target(
     draft: &mut Draft<'_, '_>,
     problems: &mut Problems,
 ) -> Option<Handler> {
+    if text.value == "!" {
+        return Some(Handler::ExcludeProxy);
+    }
     let target = match target::parse(&text.value, |name| draft.surroundings.is_upstream(name)) {
         Ok(target) => target,
         Err(message) => {

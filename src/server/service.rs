@@ -14,7 +14,7 @@ use super::logged::{Entry, Logged};
 use super::watch::Watch;
 use crate::config::Site;
 use crate::failure::Failure;
-use crate::handler::{Body, Outcome};
+use crate::handler::{Body, Handler, Outcome};
 use crate::message::request::Origin;
 use crate::message::{Host, Request, RequestId, Target, Upload, Wire, hop_by_hop};
 
@@ -139,10 +139,16 @@ async fn round(
     connection: &Connection,
     entry: &mut Entry,
 ) -> Result<Outcome, Failure> {
+    // mod_proxy: `!` ends the search among its own rules, not among others.
+    let mut excluded = false;
     for rule in &site.rules {
+        if excluded && rule.then.is_proxy_target() {
+            continue;
+        }
         let Some(captures) = rule.matches(&request) else {
             continue;
         };
+        excluded |= matches!(rule.then, Handler::ExcludeProxy);
         entry.set_handler(rule.then.name());
         let plan = rule
             .then

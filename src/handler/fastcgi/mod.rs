@@ -87,6 +87,11 @@ pub enum Missing {
 }
 
 impl Fastcgi {
+    /// Whether it stands for a ProxyPassMatch.
+    pub(super) fn is_proxy_target(&self) -> bool {
+        matches!(self.script, ScriptRule::FileName(_))
+    }
+
     pub(super) fn decide(
         &self,
         request: &Request,
@@ -152,8 +157,16 @@ impl Fastcgi {
         let Some(found) = self.walk(&file, disk)? else {
             return Ok(None);
         };
-        let name = script_name(scope.request.target.path(), &found.file, &found.path_info);
-        Ok(Some(Script { name, ..found }))
+        // RFC 3875 §4.1.13: the path by which it was reached, whatever folder the target put
+        // before it.
+        let path = scope.request.target.path();
+        let name = path
+            .strip_suffix(found.path_info.as_slice())
+            .unwrap_or(path);
+        Ok(Some(Script {
+            name: name.to_vec(),
+            ..found
+        }))
     }
 
     /// Cuts the root off. No capture may lead out of it: a pattern that takes a part of a segment
