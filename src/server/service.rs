@@ -71,7 +71,8 @@ async fn answer(
     id: RequestId,
     entry: &mut Entry,
 ) -> Result<Response<Body>, Failure> {
-    let upload = Upload::new(body, parts.headers.contains_key(header::EXPECT));
+    let least = connection.shared.live.load().server.limits.body_rate;
+    let upload = Upload::new(body, parts.headers.contains_key(header::EXPECT), least);
     let (host, site, target) = match admit(connection, &parts, entry) {
         Ok(Admitted::Request(host, site, target)) => (host, site, target),
         Ok(Admitted::Server) => return Ok(options_of_the_server()),

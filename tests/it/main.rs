@@ -10,6 +10,7 @@
 )]
 
 mod access_log;
+mod broken_answers;
 mod browser;
 mod check_config;
 mod fastcgi;
@@ -19,6 +20,8 @@ mod harness_itself;
 mod http1;
 mod lifecycle;
 mod php;
+mod php_restarts;
+mod queue;
 mod routing;
 mod static_files;
 mod uploads;
