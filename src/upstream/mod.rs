@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod admission;
+mod denied;
 pub mod lease;
 pub mod member;
 pub mod policy;
