@@ -1,9 +1,16 @@
-//! The access log: one line for each request, in Apache's combined format or as JSON. A request
+//! The access log: one line for each request, as Apache's LogFormat says it or as JSON. A request
 //! never waits for it: lines go through a bounded queue to a thread that writes, and where that
 //! thread cannot keep up they are dropped, counted and reported.
 
+mod capture;
+mod clock;
+mod directive;
+mod escape;
 mod format;
+mod names;
+mod redact;
 mod sink;
+mod template;
 mod writer;
 
 use std::path::PathBuf;
@@ -11,9 +18,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Uri};
+use http::{Method, Uri};
 
+pub use capture::Captured;
+pub use format::{Format, FormatError};
 pub use writer::AccessLog;
+
+use crate::message::{RequestId, Wire};
 
 /// Where the lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,23 +37,14 @@ pub enum Destination {
     File(PathBuf),
 }
 
-/// How the lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Apache's `%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i"`.
-    Combined,
-    /// One JSON object. What a request does not have is left out.
-    Json,
-}
-
 /// What is known of a request when its answer has ended. Most of it is shared with the request,
 /// so that a record is cheap to begin with each of them.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// When the request was received.
     pub time: SystemTime,
-    /// The client's IP address, or `unix:`.
-    pub client: String,
+    /// The connection it came on.
+    pub wire: Arc<Wire>,
     /// The method.
     pub method: Method,
     /// The target as received.
@@ -53,14 +55,13 @@ pub struct Record {
     pub status: u16,
     /// How many bytes of the response's content were sent.
     pub bytes: u64,
-    /// The Referer field.
-    pub referer: Option<HeaderValue>,
-    /// The User-Agent field.
-    pub user_agent: Option<HeaderValue>,
-    /// The authority that the client named; empty where it named none.
+    /// The authority that the client named; empty where it named none, or the format has no use
+    /// for it.
     pub host: String,
+    /// What the format names of the fields.
+    pub captured: Captured,
     /// The request's name in all logs.
-    pub request_id: String,
+    pub request_id: RequestId,
     /// The name of the site that answered.
     pub site: Option<Arc<str>>,
     /// The kind of the handler that answered; `none` where it came to none.
@@ -89,21 +90,22 @@ impl Record {
     }
 }
 
-/// A record with what every request has.
+/// A record with what every request has, and no fields.
 #[cfg(test)]
 fn sample(uri: &'static str) -> Record {
+    let client = std::net::SocketAddr::from(([192, 0, 2, 1], 50_123));
+    let local = std::net::SocketAddr::from(([198, 51, 100, 7], 8443));
     Record {
         time: SystemTime::UNIX_EPOCH + Duration::from_micros(1_795_572_929_000_123),
-        client: "192.0.2.1".to_owned(),
+        wire: Arc::new(Wire::tcp(client, local)),
         method: Method::GET,
         uri: Uri::from_static(uri),
         protocol: "HTTP/1.1",
         status: 200,
         bytes: 1234,
-        referer: Some(HeaderValue::from_static("https://example.org/")),
-        user_agent: Some(HeaderValue::from_static("curl/8")),
         host: "example.org".to_owned(),
-        request_id: "0123456789abcdef00000001".to_owned(),
+        captured: Captured::default(),
+        request_id: RequestId::new(0x0123_4567_89ab_cdef, 1),
         site: None,
         handler: "none",
         upstream: None,

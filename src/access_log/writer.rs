@@ -1,6 +1,7 @@
 //! The way of a line from its request to the file: a bounded queue, and a thread that takes what
 //! is there and writes it at once.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,24 +9,26 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread;
 use std::time::Duration;
 
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 use jiff::tz::TimeZone;
 use tracing::error;
 
 use super::format::Formatter;
 use super::sink::Sink;
-use super::{Destination, Format, Record};
+use super::{Captured, Destination, Format, Record, redact};
 
 /// Takes records; cheap to clone, for any thread. The thread behind it ends with the last clone.
 #[derive(Clone, Debug)]
 pub struct AccessLog {
     /// Absent when the log is off.
-    queue: Option<Queue>,
+    queue: Option<Arc<Queue>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Queue {
     messages: SyncSender<Message>,
-    formatter: Arc<Formatter>,
+    formatter: Formatter,
     shared: Arc<Shared>,
 }
 
@@ -70,10 +73,12 @@ impl AccessLog {
             .spawn(move || writer.run())?;
         let queue = Queue {
             messages,
-            formatter: Arc::new(Formatter::new(format, TimeZone::system())),
+            formatter: Formatter::new(format, TimeZone::system()),
             shared,
         };
-        Ok(Self { queue: Some(queue) })
+        Ok(Self {
+            queue: Some(Arc::new(queue)),
+        })
     }
 
     /// Whether lines go nowhere, so that no record need be made.
@@ -81,9 +86,37 @@ impl AccessLog {
         self.queue.is_none()
     }
 
-    /// Queues the record's line. Never waits: when the disk hangs, a wait of even 10 ms in each
-    /// request would hold up every request of a worker thread, and 4096 lines are more than any
-    /// such wait would gain. A line that finds no place is lost, counted and reported.
+    /// What the format names of a request: its fields, and the authority that the client named.
+    pub fn of_request(&self, parts: &Parts) -> (Captured, String) {
+        let queue = self.queue.as_ref();
+        queue.map_or_else(Default::default, |queue| queue.formatter.of_request(parts))
+    }
+
+    /// Notes what the format names of a response.
+    pub fn of_response(&self, status: StatusCode, fields: &HeaderMap, record: &mut Record) {
+        if let Some(queue) = &self.queue {
+            queue.formatter.of_response(status, fields, record);
+        }
+    }
+
+    /// The target of a record as any log may have it: without what is secret, unless the access
+    /// log shows that.
+    pub fn shown<'a>(&self, record: &'a Record) -> Cow<'a, str> {
+        let target = record.target();
+        let queue = self.queue.as_ref();
+        if queue.is_some_and(|queue| queue.formatter.shows_secrets()) {
+            return Cow::Borrowed(target);
+        }
+        match redact::uri(target.as_bytes()) {
+            Cow::Borrowed(_) => Cow::Borrowed(target),
+            Cow::Owned(shown) => Cow::Owned(String::from_utf8_lossy(&shown).into_owned()),
+        }
+    }
+
+    /// Queues the record's line. Never waits, where the design had it wait up to 10 ms first: this
+    /// is called by a drop, which can only block, and a thread that blocks holds up every request
+    /// that it serves, while 4096 lines of room are more than such a wait would gain. A line that
+    /// finds no place is lost, counted and reported.
     pub fn log(&self, record: &Record) {
         let Some(queue) = &self.queue else { return };
         let line = Message::Line(queue.formatter.line(record));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::access_log::{Destination, Format};
 use crate::limits::{LIMITS, Limits};
-use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
 
 /// The `[server]` section.
 pub static SERVER: Section = Section {
@@ -28,9 +28,14 @@ static ACCESS_LOG: Section = Section {
     doc: "One line for each request.",
     keys: &[
         Key::new("to", Kind::Text, "\"stdout\", \"off\", or the absolute path of a file, which SIGUSR1 opens again. Takes effect at the next start.").default("\"stdout\""),
-        Key::new("format", Kind::OneOf(&["combined", "json"]), "\"combined\" as Apache's, or \"json\" with times, upstream and cause.").default("\"combined\""),
+        FORMAT,
+        Key::new("secrets", Kind::Flag, SECRETS).default("false"),
     ],
 };
+
+const FORMAT: Key = Key::new("format", Kind::Text, "\"combined\" or \"common\" as Apache's, \"json\" with times, upstream and cause, or a text of Apache's LogFormat directives: %a %h %A %b %B %D %H %l %L %m %O %p %P %q %r %R %s %T %u %U %v %V %X %%, %t and %{strftime}t, %{begin:…}t and %{end:…}t with sec, msec, usec, msec_frac and usec_frac, %{ms}T, %{us}T, %{local}p, %{remote}p, %{Field}i, %{Field}o, %{cookie}C, %{UNIQUE_ID}e, with `<`, `>`, %400,501{Field}i and %!200{Field}i as there; and %{NAME}x for each name in the JSON object: time, client, host, scheme, method, uri, protocol, status, bytes, complete, duration_ms, queue_ms, connect_ms, first_byte_ms, site, handler, upstream, cause, request_id.\n%v is the name of the site, %L and %{UNIQUE_ID}e are the name of the request in all logs, %O is the head and the content without framing and TLS, %U is as it was sent. Status 499: the client left before its answer began. Takes effect at the next start.").default("\"combined\"");
+
+const SECRETS: &str = "Whether secrets are shown. Else `redacted` stands in place of the fields Authorization, Proxy-Authorization, Cookie and Set-Cookie and of cookies, and in targets, Referer and Location in place of the values of access_token, api_key, apikey, auth_token, client_secret, id_token, pass, passwd, password, phpsessid, pwd, refresh_token, secret and token.";
 
 /// `[server]`, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,14 +70,7 @@ impl ServerSettings {
                 .text("log")
                 .map_or_else(|| "info".to_owned(), |text| text.value),
             access_log: destination(&access_log, problems),
-            access_format: if access_log
-                .text("format")
-                .is_some_and(|text| text.value == "json")
-            {
-                Format::Json
-            } else {
-                Format::Combined
-            },
+            access_format: format(&access_log, problems),
             drain: section.duration("drain"),
             drain_delay: section.duration("drain_delay"),
             spool_directory: spool_directory(section, problems),
@@ -101,6 +99,30 @@ fn destination(section: &Lowered, problems: &mut Problems) -> Destination {
             Destination::Off
         }
     }
+}
+
+/// A format that is wrong is a problem at its directive.
+fn format(section: &Lowered, problems: &mut Problems) -> Format {
+    let Some(text) = section.text("format") else {
+        return Format::default();
+    };
+    let parsed = Format::parse(&text, section.flag("secrets"));
+    parsed.unwrap_or_else(|error| {
+        let place = within(&text, error.offset);
+        problems.push(Problem::new(place, error.message));
+        Format::default()
+    })
+}
+
+/// The place of the rest of a text from `offset` on. The text is known to stand in the file as it is
+/// where that has as many bytes, with a quote at each end; what has escapes or variables is placed
+/// as a whole.
+fn within(text: &At<String>, offset: usize) -> Place {
+    let mut place = text.place.clone();
+    if place.span.len() == text.value.len() + 2 {
+        place.span = place.span.start + 1 + offset..place.span.end - 1;
+    }
+    place
 }
 
 fn spool_directory(section: &Lowered, problems: &mut Problems) -> PathBuf {

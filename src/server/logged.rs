@@ -1,14 +1,15 @@
 //! A response's body on its way out, and the log line that is written when it has ended, however
 //! it ends: the line knows what was really sent.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use http::Response;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Response, header};
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
@@ -32,20 +33,19 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(log: &AccessLog, parts: &Parts, wire: &Wire, id: RequestId) -> Self {
-        let field = |name: HeaderName| parts.headers.get(name).cloned();
+    pub(super) fn new(log: &AccessLog, parts: &Parts, wire: &Arc<Wire>, id: RequestId) -> Self {
+        let (captured, host) = log.of_request(parts);
         let record = Record {
             time: SystemTime::now(),
-            client: wire.remote_addr.clone(),
+            wire: Arc::clone(wire),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             protocol: protocol(parts.version),
             status: CLIENT_CLOSED_REQUEST,
             bytes: 0,
-            referer: field(header::REFERER),
-            user_agent: field(header::USER_AGENT),
-            host: host(&parts.headers, parts),
-            request_id: id.to_string(),
+            host,
+            captured,
+            request_id: id,
             site: None,
             handler: "none",
             upstream: None,
@@ -76,13 +76,17 @@ impl Entry {
         self.record.cause = Some(cause);
     }
 
-    pub(super) fn uri(&self) -> &str {
-        self.record.target()
+    /// The target, for other logs.
+    pub(super) fn uri(&self) -> Cow<'_, str> {
+        self.log.shown(&self.record)
     }
 
     fn answered(&mut self, response: &Response<Body>) {
         let trace = &response.body().trace;
-        self.record.status = response.status().as_u16();
+        let status = response.status();
+        self.record.status = status.as_u16();
+        let log = &self.log;
+        log.of_response(status, response.headers(), &mut self.record);
         self.record.upstream = trace.upstream.clone();
         self.record.queue = trace.queue;
         self.record.connect = trace.connect;
@@ -98,14 +102,6 @@ impl Drop for Entry {
             self.record.cause = Some("CLIENT_CLOSED");
         }
         self.log.log(&self.record);
-    }
-}
-
-fn host(fields: &HeaderMap, parts: &Parts) -> String {
-    match (parts.uri.authority(), fields.get(header::HOST)) {
-        (Some(authority), _) => authority.to_string(),
-        (None, Some(value)) => String::from_utf8_lossy(value.as_bytes()).into_owned(),
-        (None, None) => String::new(),
     }
 }
 

@@ -70,7 +70,7 @@ impl Shared {
 pub async fn run(path: PathBuf, snapshot: Snapshot) -> Result<(), StartError> {
     let mut signals = Signals::new().map_err(StartError::Signals)?;
     let server = &snapshot.server;
-    let access_log = AccessLog::start(server.access_log.clone(), server.access_format)
+    let access_log = AccessLog::start(server.access_log.clone(), server.access_format.clone())
         .map_err(StartError::AccessLog)?;
     let connections = Arc::new(Semaphore::new(server.limits.connections));
     let live = Live::new(snapshot);

@@ -179,9 +179,9 @@ fn rescue(failure: &Failure, id: RequestId, entry: &mut Entry) -> Response<Body>
     let (status, cause) = (failure.status(), failure.code());
     entry.set_cause(cause);
     if failure.level() == tracing::Level::ERROR {
-        tracing::error!(request_id = %id, cause, uri = entry.uri(), "{failure}");
+        tracing::error!(request_id = %id, cause, uri = %entry.uri(), "{failure}");
     } else {
-        tracing::debug!(request_id = %id, cause, uri = entry.uri(), "{failure}");
+        tracing::debug!(request_id = %id, cause, uri = %entry.uri(), "{failure}");
     }
     let text = if status.is_server_error() {
         format!("{status}\n{cause}\nrequest {id}\n")

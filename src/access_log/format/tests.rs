@@ -1,103 +1,226 @@
 //! Lines, to the byte.
 
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Method};
+
 use super::*;
 use crate::access_log::sample;
 
-fn check(format: Format, record: &Record, expected: &str) {
-    let out = Formatter::new(format, TimeZone::UTC).line(record);
-    assert_eq!(String::from_utf8(out).unwrap(), format!("{expected}\n"));
+/// A record of a request and a response with these fields.
+fn record(
+    format: &Format,
+    uri: &'static str,
+    request: &[(&'static str, &[u8])],
+    response: &[(&'static str, &[u8])],
+) -> Record {
+    let mut parts = http::Request::new(()).into_parts().0;
+    parts.headers = fields(request);
+    let mut record = sample(uri);
+    record.captured = format.needs.capture.of_request(&parts);
+    let capture = &format.needs.capture;
+    capture.of_response(StatusCode::OK, &fields(response), &mut record.captured);
+    record
+}
+
+fn fields(lines: &[(&'static str, &[u8])]) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    for (name, value) in lines {
+        fields.append(*name, HeaderValue::from_bytes(value).unwrap());
+    }
+    fields
+}
+
+const USUAL: [(&str, &[u8]); 2] = [
+    ("referer", b"https://example.org/"),
+    ("user-agent", b"curl/8"),
+];
+
+fn line(format: &Format, record: &Record) -> String {
+    let formatter = Formatter::new(format.clone(), TimeZone::UTC);
+    let line = String::from_utf8(formatter.line(record)).unwrap();
+    line.strip_suffix('\n').unwrap().to_owned()
+}
+
+/// What `format` says of the sample, where `change` changes it.
+fn check(format: &str, change: impl Fn(&mut Record), expected: &str) {
+    let format = Format::parse(format, false).unwrap();
+    let mut record = record(&format, "/a?b=c", &USUAL, &[]);
+    change(&mut record);
+    assert_eq!(line(&format, &record), expected);
 }
 
 #[test]
-fn combined_is_apaches() {
-    let mut record = sample("/a?b=c");
-    check(
-        Format::Combined,
-        &record,
-        r#"192.0.2.1 - - [25/Nov/2026:02:15:29 +0000] "GET /a?b=c HTTP/1.1" 200 1234 "https://example.org/" "curl/8""#,
-    );
+fn combined_and_common_are_apaches() {
+    let same = |_: &mut Record| {};
+    let common = r#"192.0.2.1 - - [25/Nov/2026:02:15:29 +0000] "GET /a?b=c HTTP/1.1" 200 1234"#;
+    let combined = format!(r#"{common} "https://example.org/" "curl/8""#);
+    check("common", same, common);
+    check("combined", same, &combined);
+    // As Debian's apache2.conf has it.
+    let debian = r#"%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\""#;
+    check(debian, same, &combined);
+
+    let format = Format::parse("combined", false).unwrap();
+    let mut record = record(&format, "/a?b=c", &[("user-agent", b"")], &[]);
     record.bytes = 0;
-    record.referer = None;
-    record.user_agent = Some(HeaderValue::from_static(""));
     record.protocol = "HTTP/2.0";
-    check(
-        Format::Combined,
-        &record,
+    assert_eq!(
+        line(&format, &record),
         r#"192.0.2.1 - - [25/Nov/2026:02:15:29 +0000] "GET /a?b=c HTTP/2.0" 200 - "-" """#,
     );
 }
 
 #[test]
-fn combined_escapes_what_would_deceive() {
-    let mut record = sample("/");
-    record.user_agent = Some(HeaderValue::from_bytes(b"a\"b\\c\td\xe4\xff ~").unwrap());
-    check(
-        Format::Combined,
-        &record,
-        r#"192.0.2.1 - - [25/Nov/2026:02:15:29 +0000] "GET / HTTP/1.1" 200 1234 "https://example.org/" "a\"b\\c\td\xe4\xff ~""#,
-    );
-    let mut out = Vec::new();
-    escape(b"\0\x08\x0b\x1b\x7f\r\n", &mut out);
-    assert_eq!(out, br"\x00\b\v\x1b\x7f\r\n");
+fn what_would_deceive_is_escaped() {
+    let format = Format::parse("\"%{User-Agent}i\"", false).unwrap();
+    let agent = ("user-agent", b"a\"b\\c\td\xe4\xff ~".as_slice());
+    let record = record(&format, "/", &[agent], &[]);
+    assert_eq!(line(&format, &record), r#""a\"b\\c\td\xe4\xff ~""#);
 }
 
 #[test]
-fn the_zone_is_local_and_the_second_is_kept() {
-    let zone = TimeZone::fixed(jiff::tz::offset(-3));
-    let formatter = Formatter::new(Format::Combined, zone);
-    let check = |time, expected: &str| {
-        formatter.with_second(time, |second, _| assert_eq!(second, expected));
+fn every_directive_says_what_apaches_says() {
+    let fill = |record: &mut Record| {
+        record.duration = Duration::from_micros(1_234_567);
+        record.site = Some("main".into());
+        record.handler = "fastcgi";
+        record.host = "example.org:8443".to_owned();
+        record.method = Method::POST;
     };
-    for (second, expected, latest) in [
-        (1_795_572_929, "[24/Nov/2026:23:15:29 -0300]", 1_795_572_929),
-        (1_795_572_929, "[24/Nov/2026:23:15:29 -0300]", 1_795_572_929),
-        (1_795_572_930, "[24/Nov/2026:23:15:30 -0300]", 1_795_572_930),
-        (1_795_572_929, "[24/Nov/2026:23:15:29 -0300]", 1_795_572_930),
+    for (format, expected) in [
+        ("%a %h %A", "192.0.2.1 192.0.2.1 198.51.100.7"),
+        ("%b %B %O", "1234 1234 1253"),
+        ("%D %T %{s}T %{ms}T %{us}T", "1234567 1 1 1234 1234567"),
+        (
+            "%H %m %U %q %r",
+            "HTTP/1.1 POST /a ?b=c POST /a?b=c HTTP/1.1",
+        ),
+        ("%l %u", "- -"),
+        (
+            "%L %{UNIQUE_ID}e",
+            "0123456789abcdef00000001 0123456789abcdef00000001",
+        ),
+        (
+            "%p %{canonical}p %{local}p %{remote}p",
+            "8443 8443 8443 50123",
+        ),
+        ("%R %v %V", "fastcgi main example.org"),
+        ("%s %<s %>s", "200 200 200"),
+        ("%X", "+"),
+        ("%%h 100%%", "%h 100%"),
+        ("%t %{%Y-%m-%d}t", "[25/Nov/2026:02:15:29 +0000] 2026-11-25"),
+        (
+            "%{sec}t %{begin:msec}t %{usec}t",
+            "1795572929 1795572929000 1795572929000123",
+        ),
+        (
+            "%{msec_frac}t %{usec_frac}t %{end:usec_frac}t",
+            "000 000123 234690",
+        ),
+        (
+            "%{begin:}t %{end:%H:%M:%S}t",
+            "[25/Nov/2026:02:15:29 +0000] 02:15:30",
+        ),
+        ("%{HTTPS}x %{scheme}x", "off http"),
+        ("%200{Referer}i %!200{Referer}i", "https://example.org/ -"),
+        ("%!404,500{Referer}i %404,200m", "https://example.org/ POST"),
+        ("%{X-None}i %{X-None}o %{none}C", "- - -"),
+        ("\\t%m\\\\", "\tPOST\\"),
     ] {
-        check(UNIX_EPOCH + Duration::from_secs(second), expected);
-        assert_eq!(formatter.latest.load().since_epoch, latest);
+        check(format, fill, expected);
     }
-    check(
-        UNIX_EPOCH - Duration::from_secs(1),
-        "[31/Dec/1969:21:00:00 -0300]",
-    );
-    check(
-        UNIX_EPOCH + Duration::from_secs(1 << 50),
-        "[31/Dec/1969:21:00:00 -0300]",
-    );
+    check("%P", fill, &std::process::id().to_string());
+}
+
+#[test]
+fn our_own_names_are_those_of_the_object() {
+    let fill = |record: &mut Record| {
+        record.queue = Some(Duration::from_micros(2_500));
+        record.upstream = Some("php".into());
+    };
+    for (format, expected) in [
+        ("%{time}x", "2026-11-25T02:15:29.000123Z"),
+        ("%{client}x %{host}x", "192.0.2.1 example.org"),
+        (
+            "%{duration_ms}x %{queue_ms}x %{connect_ms}x",
+            "1.500 2.500 -",
+        ),
+        ("%{first_byte_ms}x %{upstream}x %{cause}x", "- php -"),
+        ("%{complete}x %{handler}x %{site}x", "true none -"),
+        ("%{request_id}x %{uri}x", "0123456789abcdef00000001 /a?b=c"),
+    ] {
+        check(format, fill, expected);
+    }
+}
+
+#[test]
+fn secrets_are_redacted_unless_asked_for() {
+    let request = [
+        ("authorization", b"Basic x".as_slice()),
+        ("cookie", b"sid=1; lang=de"),
+        ("referer", b"https://a/?token=x"),
+    ];
+    let response = [
+        ("set-cookie", b"sid=1".as_slice()),
+        ("location", b"/#access_token=x"),
+    ];
+    let text = "%{Authorization}i %{Cookie}i %{sid}C %{no}C %{Referer}i %{Set-Cookie}o %{Location}o %q %r %{uri}x";
+    for (secrets, expected) in [
+        (
+            false,
+            "redacted redacted redacted - https://a/?token=redacted redacted /#access_token=redacted ?pwd=redacted GET /?pwd=redacted HTTP/1.1 /?pwd=redacted",
+        ),
+        (
+            true,
+            "Basic x sid=1; lang=de 1 - https://a/?token=x sid=1 /#access_token=x ?pwd=x GET /?pwd=x HTTP/1.1 /?pwd=x",
+        ),
+    ] {
+        let format = Format::parse(text, secrets).unwrap();
+        let record = record(&format, "/?pwd=x", &request, &response);
+        assert_eq!(line(&format, &record), expected);
+    }
+}
+
+#[test]
+fn a_connection_that_ends_is_told_apart() {
+    check("%X", |record| record.complete = false, "X");
+    check("%X", |record| record.captured.persists = false, "-");
 }
 
 #[test]
 fn json_tells_all() {
-    let mut record = sample("/a");
-    record.site = Some("example.org".into());
-    record.handler = "fastcgi";
-    record.upstream = Some("php".into());
-    record.cause = Some("TIMEOUT_IDLE");
-    record.complete = false;
-    record.duration = Duration::from_micros(1_234_567);
-    record.queue = Some(Duration::ZERO);
-    record.connect = Some(Duration::from_micros(85));
-    record.first_byte = Some(Duration::from_millis(20));
+    let fill = |record: &mut Record| {
+        record.site = Some("example.org".into());
+        record.handler = "fastcgi";
+        record.upstream = Some("php".into());
+        record.cause = Some("TIMEOUT_IDLE");
+        record.complete = false;
+        record.duration = Duration::from_micros(1_234_567);
+        record.queue = Some(Duration::ZERO);
+        record.connect = Some(Duration::from_micros(85));
+        record.first_byte = Some(Duration::from_millis(20));
+    };
     let expected = [
         r#"{"time":"2026-11-25T02:15:29.000123Z","client":"192.0.2.1","host":"example.org","#,
-        r#""method":"GET","uri":"/a","protocol":"HTTP/1.1","status":200,"bytes":1234,"#,
-        r#""complete":false,"duration_ms":1234.567,"queue_ms":0.000,"connect_ms":0.085,"#,
-        r#""first_byte_ms":20.000,"site":"example.org","handler":"fastcgi","upstream":"php","#,
-        r#""cause":"TIMEOUT_IDLE","referer":"https://example.org/","user_agent":"curl/8","#,
-        r#""request_id":"0123456789abcdef00000001"}"#,
+        r#""scheme":"http","method":"GET","uri":"/a?b=c","protocol":"HTTP/1.1","status":200,"#,
+        r#""bytes":1234,"complete":false,"duration_ms":1234.567,"queue_ms":0.000,"#,
+        r#""connect_ms":0.085,"first_byte_ms":20.000,"site":"example.org","#,
+        r#""handler":"fastcgi","upstream":"php","cause":"TIMEOUT_IDLE","#,
+        r#""request_id":"0123456789abcdef00000001","referer":"https://example.org/","#,
+        r#""user_agent":"curl/8"}"#,
     ];
-    check(Format::Json, &record, &expected.concat());
+    check("json", fill, &expected.concat());
 }
 
 #[test]
 fn json_is_valid_whatever_clients_send() {
-    let mut record = sample("/");
-    record.referer = None;
-    record.user_agent = Some(HeaderValue::from_bytes(b"\"\\\t\xff\xc3\xa4").unwrap());
-    let out = Formatter::new(Format::Json, TimeZone::UTC).line(&record);
-    assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
-    let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    let format = Format::parse("json", false).unwrap();
+    let agent = ("user-agent", b"\"\\\t\xff\xc3\xa4".as_slice());
+    let record = record(&format, "/", &[agent], &[]);
+    let line = line(&format, &record);
+    assert!(!line.contains('\n'));
+    let value: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(value["user_agent"], "\"\\\t\u{fffd}\u{e4}");
     assert_eq!(value.get("referer"), None);
     assert_eq!(value["duration_ms"], 1.5);
@@ -113,4 +236,45 @@ fn the_target_is_path_and_query() {
     ] {
         assert_eq!(sample(uri).target(), expected, "{uri}");
     }
+}
+
+#[test]
+fn what_is_no_format_is_refused_at_its_place() {
+    for (text, offset, message) in [
+        (
+            "combind",
+            0,
+            "`combind` is no format: write \"combined\", \"common\", \"json\", or directives such as '%h %t \"%r\" %>s'",
+        ),
+        (
+            "%h %Z",
+            3,
+            "there is no directive `%Z`: write `%%` for a `%`",
+        ),
+        ("%h %", 3, "a `%` without its letter: write `%%` for a `%`"),
+        ("%h %{x", 3, "`{` has no `}`"),
+        ("%i", 0, "`%i` needs a name: `%{NAME}i`"),
+        ("%I", 0, "`%I` is Apache's and is not known here"),
+        ("%{a b}i", 0, "`a b` is no name of a field"),
+        ("é %{x}b", 3, "`%{x}b` is not known: write `%b`"),
+        (
+            "%{min}T",
+            0,
+            "`%{min}T` is not known: there are s, ms and us",
+        ),
+        ("%{c}a", 0, "`%{c}a` is not known: write `%a`"),
+        ("%700m", 0, "700 is no status"),
+        ("%m\n", 2, "a line holds no line breaks"),
+        ("%m\\n", 2, "a line holds no line breaks"),
+        ("%m\\x", 2, "`\\` stands before `\"`, `\\` or `t`"),
+    ] {
+        let error = Format::parse(text, false).unwrap_err();
+        assert_eq!(
+            (error.message.as_str(), error.offset),
+            (message, offset),
+            "{text}"
+        );
+    }
+    let error = Format::parse("%{queue}x", false).unwrap_err();
+    assert!(error.message.contains("queue_ms"), "{error}");
 }

@@ -13,8 +13,12 @@ use crate::access_log::sample;
 
 const SOON: Duration = Duration::from_secs(30);
 
+fn combined() -> Format {
+    Format::parse("combined", false).unwrap()
+}
+
 fn start(path: &Path) -> AccessLog {
-    AccessLog::start(Destination::File(path.to_owned()), Format::Combined).unwrap()
+    AccessLog::start(Destination::File(path.to_owned()), combined()).unwrap()
 }
 
 fn lines(path: &Path) -> usize {
@@ -22,8 +26,8 @@ fn lines(path: &Path) -> usize {
 }
 
 fn lost(log: &AccessLog) -> u64 {
-    let shared = &log.queue.as_ref().unwrap().shared;
-    shared.lost.load(Ordering::Relaxed)
+    let queue = log.queue.as_ref().unwrap();
+    queue.shared.lost.load(Ordering::Relaxed)
 }
 
 #[test]
@@ -79,7 +83,7 @@ fn a_file_that_cannot_be_reopened_is_kept() {
 
 #[test]
 fn a_log_that_is_off_does_nothing() {
-    let log = AccessLog::start(Destination::Off, Format::Json).unwrap();
+    let log = AccessLog::start(Destination::Off, combined()).unwrap();
     assert!(log.is_off());
     log.log(&sample("/"));
     log.reopen();
@@ -89,7 +93,7 @@ fn a_log_that_is_off_does_nothing() {
 #[test]
 fn a_file_that_cannot_be_opened_is_an_error() {
     let path = Path::new("/nowhere/access.log").to_owned();
-    let error = AccessLog::start(Destination::File(path), Format::Json).unwrap_err();
+    let error = AccessLog::start(Destination::File(path), combined()).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
 }
 

@@ -1,0 +1,186 @@
+//! What a record takes along from the heads of its request and its response: only what its format
+//! names, so that all else costs nothing.
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+
+/// What a format names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Capture {
+    /// Fields of the request, each once.
+    pub(super) request: Vec<HeaderName>,
+    /// Fields of the response, each once.
+    pub(super) response: Vec<HeaderName>,
+    /// The authority that the client named.
+    pub(super) host: bool,
+    /// The length of the response's head.
+    pub(super) head: bool,
+    /// Whether the connection stays open.
+    pub(super) persistence: bool,
+}
+
+/// What was taken along.
+#[derive(Clone, Debug, Default)]
+pub struct Captured {
+    /// In the order of [`Capture::request`].
+    pub(super) request: Vec<Option<HeaderValue>>,
+    /// In the order of [`Capture::response`]; empty before there is a response.
+    pub(super) response: Vec<Option<HeaderValue>>,
+    /// Bytes of the response's head as HTTP/1.1 writes it.
+    pub(super) head: u64,
+    pub(super) persists: bool,
+}
+
+impl Capture {
+    /// Names a field of the request; its number.
+    pub(super) fn request_field(&mut self, name: HeaderName) -> usize {
+        number(&mut self.request, name)
+    }
+
+    /// Names a field of the response; its number.
+    pub(super) fn response_field(&mut self, name: HeaderName) -> usize {
+        number(&mut self.response, name)
+    }
+
+    pub(super) fn of_request(&self, parts: &Parts) -> Captured {
+        Captured {
+            request: take(&self.request, &parts.headers),
+            persists: self.persistence && persists(parts.version, &parts.headers),
+            ..Captured::default()
+        }
+    }
+
+    pub(super) fn of_response(
+        &self,
+        status: StatusCode,
+        fields: &HeaderMap,
+        captured: &mut Captured,
+    ) {
+        captured.response = take(&self.response, fields);
+        if self.head {
+            captured.head = head_length(status, fields);
+        }
+        captured.persists &= !has_option(fields, "close");
+    }
+
+    /// The authority of a request, where the format names it: from its target or its Host.
+    pub(super) fn host(&self, parts: &Parts) -> String {
+        if !self.host {
+            return String::new();
+        }
+        match (parts.uri.authority(), parts.headers.get(header::HOST)) {
+            (Some(authority), _) => authority.to_string(),
+            (None, Some(value)) => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+fn number(names: &mut Vec<HeaderName>, name: HeaderName) -> usize {
+    let known = names.iter().position(|known| *known == name);
+    known.unwrap_or_else(|| {
+        names.push(name);
+        names.len() - 1
+    })
+}
+
+fn take(names: &[HeaderName], fields: &HeaderMap) -> Vec<Option<HeaderValue>> {
+    names.iter().map(|name| value(fields, name)).collect()
+}
+
+/// RFC 9110 §5.3: the values of repeated fields, joined by commas.
+fn value(fields: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    let mut values = fields.get_all(name).iter();
+    let first = values.next()?;
+    if values.next().is_none() {
+        return Some(first.clone());
+    }
+    let all: Vec<_> = fields.get_all(name).iter().collect();
+    let all: Vec<_> = all.iter().map(|value| value.as_bytes()).collect();
+    HeaderValue::from_bytes(&all.join(b", ".as_slice())).ok()
+}
+
+/// RFC 9112 §9.3: whether a connection outlives this request, as far as the client has a say.
+fn persists(version: Version, fields: &HeaderMap) -> bool {
+    match version {
+        Version::HTTP_10 => has_option(fields, "keep-alive"),
+        _ => !has_option(fields, "close"),
+    }
+}
+
+/// RFC 9110 §7.6.1.
+fn has_option(fields: &HeaderMap, option: &str) -> bool {
+    let values = fields.get_all(header::CONNECTION).iter();
+    let mut options = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    options.any(|word| word.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
+}
+
+/// `HTTP/1.1 200 OK`, the fields, and an empty line.
+fn head_length(status: StatusCode, fields: &HeaderMap) -> u64 {
+    let reason = status.canonical_reason().unwrap_or_default();
+    let status_line = "HTTP/1.1 200 \r\n".len() + reason.len();
+    let lines = fields
+        .iter()
+        .map(|(name, value)| name.as_str().len() + ": \r\n".len() + value.len());
+    (status_line + lines.sum::<usize>() + "\r\n".len()) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pairs = lines.iter().map(|(name, value)| {
+            let name = HeaderName::from_static(name);
+            (name, HeaderValue::from_static(value))
+        });
+        let mut fields = HeaderMap::new();
+        pairs.for_each(|(name, value)| {
+            fields.append(name, value);
+        });
+        fields
+    }
+
+    #[test]
+    fn only_what_is_named_is_taken() {
+        let mut capture = Capture::default();
+        assert_eq!(capture.request_field(header::REFERER), 0);
+        assert_eq!(capture.request_field(header::COOKIE), 1);
+        assert_eq!(capture.request_field(header::REFERER), 0);
+        let mut parts = http::Request::new(()).into_parts().0;
+        parts.headers = fields(&[("cookie", "a=1"), ("cookie", "b=2"), ("accept", "x")]);
+        let captured = capture.of_request(&parts);
+        let shown: Vec<_> = captured.request.iter().flatten().collect();
+        assert_eq!(captured.request.len(), 2);
+        assert_eq!(shown, ["a=1, b=2"]);
+        assert_eq!(capture.host(&parts), "");
+    }
+
+    #[test]
+    fn connections_persist_as_the_rfc_says() {
+        for (version, connection, expected) in [
+            (Version::HTTP_11, "x", true),
+            (Version::HTTP_11, "x, Close", false),
+            (Version::HTTP_10, "x", false),
+            (Version::HTTP_10, "Keep-Alive", true),
+            (Version::HTTP_2, "x", true),
+        ] {
+            let fields = fields(&[("connection", connection)]);
+            assert_eq!(
+                persists(version, &fields),
+                expected,
+                "{version:?} {connection}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_head_is_as_long_as_it_is_written() {
+        let written = "HTTP/1.1 404 Not Found\r\na: b\r\ncc: dd\r\n\r\n";
+        let fields = fields(&[("a", "b"), ("cc", "dd")]);
+        assert_eq!(
+            head_length(StatusCode::NOT_FOUND, &fields),
+            written.len() as u64
+        );
+    }
+}

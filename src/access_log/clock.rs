@@ -1,0 +1,176 @@
+//! Times as text, made once a second: most lines of a busy log share theirs.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+
+/// A text that is the same for a whole second.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TimeText {
+    /// As strftime(3) has it.
+    format: String,
+    /// In UTC, whatever the log's zone.
+    utc: bool,
+}
+
+impl TimeText {
+    /// Apache's `%t`.
+    pub(super) fn common() -> Self {
+        Self {
+            format: "[%d/%b/%Y:%H:%M:%S %z]".to_owned(),
+            utc: false,
+        }
+    }
+
+    /// RFC 3339 §5.6 in UTC, up to the fraction of the second.
+    pub(super) fn rfc3339() -> Self {
+        Self {
+            format: "%Y-%m-%dT%H:%M:%S".to_owned(),
+            utc: true,
+        }
+    }
+
+    /// A format of the user's; what strftime does not know is refused.
+    pub(super) fn parse(format: &str) -> Result<Self, String> {
+        let epoch = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+        match strtime::format(format, &epoch) {
+            Ok(_) => Ok(Self {
+                format: format.to_owned(),
+                utc: false,
+            }),
+            Err(error) => Err(format!("`{format}` is no time format: {error}")),
+        }
+    }
+
+    fn show(&self, time: Timestamp, zone: &TimeZone) -> String {
+        let zone = if self.utc {
+            TimeZone::UTC
+        } else {
+            zone.clone()
+        };
+        let zoned: Zoned = time.to_zoned(zone);
+        // Every format was tried when it was read.
+        strtime::format(&self.format, &zoned).unwrap_or_default()
+    }
+}
+
+/// All texts of one format, for any thread.
+#[derive(Debug)]
+pub(super) struct Clock {
+    texts: Vec<TimeText>,
+    zone: TimeZone,
+    latest: ArcSwap<Second>,
+}
+
+/// A second and its texts, in the order of the clock's.
+#[derive(Debug)]
+pub(super) struct Second {
+    since_epoch: u64,
+    texts: Vec<String>,
+}
+
+impl Second {
+    /// The text of this number.
+    pub(super) fn text(&self, index: usize) -> &str {
+        self.texts.get(index).map_or("", String::as_str)
+    }
+}
+
+impl Clock {
+    pub(super) fn new(texts: Vec<TimeText>, zone: TimeZone) -> Self {
+        let epoch = Second {
+            since_epoch: 0,
+            texts: show_all(&texts, 0, &zone),
+        };
+        Self {
+            texts,
+            zone,
+            latest: ArcSwap::from_pointee(epoch),
+        }
+    }
+
+    /// Gives `write` the second of `time`. A time before 1970 is shown as 1970.
+    pub(super) fn with_second<T>(&self, time: SystemTime, write: impl FnOnce(&Second) -> T) -> T {
+        let since_epoch = since_epoch(time).as_secs();
+        let latest = self.latest.load();
+        if latest.since_epoch == since_epoch {
+            return write(&latest);
+        }
+        let second = Second {
+            since_epoch,
+            texts: show_all(&self.texts, since_epoch, &self.zone),
+        };
+        let written = write(&second);
+        // Requests end out of order; a slow one must not take the text from those that follow.
+        if since_epoch > latest.since_epoch {
+            self.latest.store(second.into());
+        }
+        written
+    }
+
+    /// The text of this number at any other time.
+    pub(super) fn text_at(&self, index: usize, time: SystemTime) -> String {
+        let text = self.texts.get(index);
+        text.map_or_else(String::new, |text| {
+            text.show(timestamp(since_epoch(time).as_secs()), &self.zone)
+        })
+    }
+}
+
+/// The time since 1970; none before.
+pub(super) fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn show_all(texts: &[TimeText], second: u64, zone: &TimeZone) -> Vec<String> {
+    let time = timestamp(second);
+    texts.iter().map(|text| text.show(time, zone)).collect()
+}
+
+/// What the calendar does not hold is shown as 1970.
+fn timestamp(since_epoch: u64) -> Timestamp {
+    let second = i64::try_from(since_epoch).ok();
+    second
+        .and_then(|second| Timestamp::from_second(second).ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_zone_is_local_and_the_second_is_kept() {
+        let zone = TimeZone::fixed(jiff::tz::offset(-3));
+        let clock = Clock::new(vec![TimeText::common(), TimeText::rfc3339()], zone);
+        let check = |time, expected: &str| {
+            clock.with_second(time, |second| assert_eq!(second.text(0), expected));
+        };
+        for (second, expected, latest) in [
+            (1_795_572_929, "[24/Nov/2026:23:15:29 -0300]", 1_795_572_929),
+            (1_795_572_929, "[24/Nov/2026:23:15:29 -0300]", 1_795_572_929),
+            (1_795_572_930, "[24/Nov/2026:23:15:30 -0300]", 1_795_572_930),
+            (1_795_572_929, "[24/Nov/2026:23:15:29 -0300]", 1_795_572_930),
+        ] {
+            check(UNIX_EPOCH + Duration::from_secs(second), expected);
+            assert_eq!(clock.latest.load().since_epoch, latest);
+        }
+        let first = "[31/Dec/1969:21:00:00 -0300]";
+        check(UNIX_EPOCH - Duration::from_secs(1), first);
+        check(UNIX_EPOCH + Duration::from_secs(1 << 50), first);
+        assert_eq!(clock.text_at(1, UNIX_EPOCH), "1970-01-01T00:00:00");
+    }
+
+    #[test]
+    fn formats_are_tried_when_they_are_read() {
+        assert!(TimeText::parse("%d/%b/%Y %T").is_ok());
+        let message = TimeText::parse("%d %!").unwrap_err();
+        assert!(
+            message.starts_with("`%d %!` is no time format: "),
+            "{message}"
+        );
+    }
+}

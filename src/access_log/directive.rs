@@ -1,0 +1,270 @@
+//! What one part of a line says of a record.
+
+mod fields;
+mod moment;
+
+use std::borrow::Cow;
+
+pub(super) use fields::{Cookie, Field};
+pub(super) use moment::{Form, Moment};
+
+use super::Record;
+use super::clock::{Clock, Second};
+use super::escape::Value;
+use super::redact;
+use crate::message::wire::Scheme;
+
+/// One part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Directive {
+    /// Something that no request here has.
+    Nothing,
+    Address(Address),
+    Authority(Authority),
+    Scheme,
+    /// mod_ssl's `on` or `off`.
+    Https,
+    Method,
+    Target(Target),
+    Protocol,
+    /// Method, target and protocol.
+    RequestLine,
+    Status,
+    Size(Size),
+    Complete,
+    Persistence,
+    Elapsed(Unit),
+    Wait(Wait),
+    Site,
+    Handler,
+    Upstream,
+    Cause,
+    RequestId,
+    /// The number of our process.
+    Process,
+    RequestField(Field),
+    ResponseField(Field),
+    Cookie(Cookie),
+    Time(Moment),
+}
+
+/// One end of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    Client,
+    ClientPort,
+    Local,
+    LocalPort,
+}
+
+/// What the client called us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Authority {
+    Whole,
+    Name,
+    /// Its port, or the one that the scheme stands for.
+    Port,
+}
+
+/// Parts of the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Whole,
+    Path,
+    /// With its `?`.
+    Query,
+}
+
+/// What was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    Content,
+    /// A dash where there is none.
+    ContentOrDash,
+    HeadAndContent,
+}
+
+/// The whole duration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    Microseconds,
+    Milliseconds,
+    Seconds,
+    /// Milliseconds, exact to the microsecond.
+    Exact,
+}
+
+/// Parts of the duration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    Queue,
+    Connect,
+    FirstByte,
+}
+
+/// All that the parts of one line are made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View<'a> {
+    pub(super) record: &'a Record,
+    pub(super) clock: &'a Clock,
+    /// That of the record's time.
+    pub(super) second: &'a Second,
+    /// Whether secrets are shown.
+    pub(super) secrets: bool,
+}
+
+impl Directive {
+    /// What it says of the record.
+    pub(super) fn value<'a>(&'a self, view: View<'a>) -> Value<'a> {
+        let record = view.record;
+        match self {
+            Self::Nothing => Value::Absent,
+            Self::Address(address) => address.value(record),
+            Self::Authority(authority) => authority.value(record),
+            Self::Scheme => Value::text(record.wire.scheme.as_str()),
+            Self::Https => Value::text(https(record.wire.scheme)),
+            Self::Method => Value::text(record.method.as_str()),
+            Self::Target(target) => target.value(view),
+            Self::Protocol => Value::text(record.protocol),
+            Self::RequestLine => request_line(view),
+            Self::Status => Value::Number(record.status.into()),
+            Self::Size(size) => size.value(record),
+            Self::Complete => Value::Flag(record.complete),
+            Self::Persistence => Value::text(persistence(record)),
+            Self::Elapsed(unit) => unit.value(record),
+            Self::Wait(wait) => wait.value(record),
+            Self::Site => optional(record.site.as_deref()),
+            Self::Handler => Value::text(record.handler),
+            Self::Upstream => optional(record.upstream.as_deref()),
+            Self::Cause => optional(record.cause),
+            Self::RequestId => Value::owned(record.request_id.to_string()),
+            Self::Process => Value::Number(std::process::id().into()),
+            Self::RequestField(field) => field.value(&record.captured.request, view.secrets),
+            Self::ResponseField(field) => field.value(&record.captured.response, view.secrets),
+            Self::Cookie(cookie) => cookie.value(&record.captured.request, view.secrets),
+            Self::Time(moment) => moment.value(view),
+        }
+    }
+}
+
+impl Address {
+    fn value(self, record: &Record) -> Value<'_> {
+        let wire = &record.wire;
+        match self {
+            Self::Client => Value::text(&wire.remote_addr),
+            Self::ClientPort if wire.remote_port.is_empty() => Value::Absent,
+            Self::ClientPort => Value::text(&wire.remote_port),
+            Self::Local => Value::text(&wire.local_addr),
+            Self::LocalPort => wire
+                .local_port
+                .map_or(Value::Absent, |port| Value::Number(port.into())),
+        }
+    }
+}
+
+impl Authority {
+    fn value(self, record: &Record) -> Value<'_> {
+        let (name, port) = split_port(&record.host);
+        match self {
+            Self::Whole => Value::text(&record.host),
+            Self::Name if name.is_empty() => Value::Absent,
+            Self::Name => Value::text(name),
+            Self::Port => {
+                let port = port.unwrap_or_else(|| record.wire.scheme.default_port());
+                Value::Number(port.into())
+            }
+        }
+    }
+}
+
+impl Target {
+    fn value(self, view: View<'_>) -> Value<'_> {
+        let target = view.record.target();
+        let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
+        match self {
+            Self::Whole => Value::Text(view.shown(target)),
+            Self::Path => Value::text(path),
+            Self::Query => Value::Text(view.shown(query)),
+        }
+    }
+}
+
+impl Size {
+    fn value<'a>(self, record: &Record) -> Value<'a> {
+        match self {
+            Self::ContentOrDash if record.bytes == 0 => Value::Absent,
+            Self::Content | Self::ContentOrDash => Value::Number(record.bytes),
+            Self::HeadAndContent => Value::Number(record.captured.head + record.bytes),
+        }
+    }
+}
+
+impl Unit {
+    fn value<'a>(self, record: &Record) -> Value<'a> {
+        match self {
+            Self::Microseconds => whole(record.duration.as_micros()),
+            Self::Milliseconds => whole(record.duration.as_millis()),
+            Self::Seconds => Value::Number(record.duration.as_secs()),
+            Self::Exact => Value::Milliseconds(record.duration),
+        }
+    }
+}
+
+impl Wait {
+    fn value<'a>(self, record: &Record) -> Value<'a> {
+        let duration = match self {
+            Self::Queue => record.queue,
+            Self::Connect => record.connect,
+            Self::FirstByte => record.first_byte,
+        };
+        duration.map_or(Value::Absent, Value::Milliseconds)
+    }
+}
+
+impl<'a> View<'a> {
+    fn shown(&self, uri: &'a str) -> Cow<'a, [u8]> {
+        match self.secrets {
+            true => Cow::Borrowed(uri.as_bytes()),
+            false => redact::uri(uri.as_bytes()),
+        }
+    }
+}
+
+fn https(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::Http => "off",
+        Scheme::Https => "on",
+    }
+}
+
+fn request_line(view: View<'_>) -> Value<'_> {
+    let method = view.record.method.as_str().as_bytes();
+    let target = view.shown(view.record.target());
+    let protocol = view.record.protocol.as_bytes();
+    Value::owned([method, &target, protocol].join(&b' '))
+}
+
+/// Apache's `%X`.
+fn persistence(record: &Record) -> &'static str {
+    match (record.complete, record.captured.persists) {
+        (false, _) => "X",
+        (true, true) => "+",
+        (true, false) => "-",
+    }
+}
+
+/// The name and the port of an authority; the brackets of an IPv6 address stay.
+fn split_port(authority: &str) -> (&str, Option<u16>) {
+    match authority.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, port.parse().ok()),
+        Some(_) | None => (authority, None),
+    }
+}
+
+fn optional(text: Option<&str>) -> Value<'_> {
+    text.map_or(Value::Absent, Value::text)
+}
+
+fn whole<'a>(number: u128) -> Value<'a> {
+    Value::Number(u64::try_from(number).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,168 @@
+//! Secrets that must not get into a log, unless `secrets = true` says so: what grants access to
+//! whoever reads it.
+
+use std::borrow::Cow;
+
+use http::HeaderName;
+use http::header::{AUTHORIZATION, COOKIE, LOCATION, PROXY_AUTHORIZATION, REFERER, SET_COOKIE};
+
+/// What stands in place of a secret.
+pub(super) const REDACTED: &[u8] = b"redacted";
+
+/// Parameters whose values are secrets, in a query or a fragment; capitals do not matter, and PHP's
+/// `user[password]` is a `password` too.
+pub(super) const PARAMETERS: [&str; 14] = [
+    "access_token",
+    "api_key",
+    "apikey",
+    "auth_token",
+    "client_secret",
+    "id_token",
+    "passwd",
+    "password",
+    "pass",
+    "phpsessid",
+    "pwd",
+    "refresh_token",
+    "secret",
+    "token",
+];
+
+/// What of a field must not be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Secrecy {
+    /// Nothing.
+    Open,
+    /// Some parameters of the URI that it holds.
+    Uri,
+    /// Its whole value.
+    Secret,
+}
+
+impl Secrecy {
+    /// That of the fields of this name.
+    pub(super) fn of(name: &HeaderName) -> Self {
+        if [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, SET_COOKIE].contains(name) {
+            Self::Secret
+        } else if [REFERER, LOCATION].contains(name) {
+            Self::Uri
+        } else {
+            Self::Open
+        }
+    }
+}
+
+/// `uri`, or only its part from the `?` on, with the values of secret parameters replaced.
+pub(super) fn uri(uri: &[u8]) -> Cow<'_, [u8]> {
+    let parameters = || uri.split_inclusive(|byte| is_separator(*byte)).skip(1);
+    if !parameters().any(|parameter| secret_value(parameter).is_some()) {
+        return Cow::Borrowed(uri);
+    }
+    let mut shown = Vec::with_capacity(uri.len());
+    let path = uri.split_inclusive(|byte| is_separator(*byte)).take(1);
+    shown.extend(path.flatten());
+    for parameter in parameters() {
+        match secret_value(parameter) {
+            Some((before, after)) => shown.extend([before, REDACTED, after].concat()),
+            None => shown.extend_from_slice(parameter),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// OAuth's implicit grant puts its token behind a `#` (RFC 6749 §4.2.2).
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b'?' | b'#' | b'&' | b';')
+}
+
+/// What stands before and after the value of a secret parameter.
+fn secret_value(parameter: &[u8]) -> Option<(&[u8], &[u8])> {
+    let equals = parameter.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = parameter.split_at_checked(equals)?;
+    let after = match value.split_last() {
+        Some((last, _)) if is_separator(*last) => std::slice::from_ref(last),
+        Some(_) | None => &[],
+    };
+    let before = parameter.get(..=equals)?;
+    (value.len() > after.len() + 1 && is_secret(name)).then_some((before, after))
+}
+
+fn is_secret(name: &[u8]) -> bool {
+    let name = decode(name);
+    let words = name.split(|byte| matches!(byte, b'[' | b']'));
+    let mut words = words.filter(|word| !word.is_empty());
+    words.any(|word| {
+        PARAMETERS
+            .iter()
+            .any(|secret| word.eq_ignore_ascii_case(secret.as_bytes()))
+    })
+}
+
+/// PHP decodes names, so that `p%61ssword` is a `password` to it.
+fn decode(name: &[u8]) -> Cow<'_, [u8]> {
+    if !name.contains(&b'%') {
+        return Cow::Borrowed(name);
+    }
+    let mut decoded = Vec::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.first_chunk::<2>().filter(|_| *first == b'%');
+        let byte = digits.and_then(|digits| hexadecimal(*digits));
+        decoded.push(byte.unwrap_or(*first));
+        rest = match byte {
+            Some(_) => after.get(2..).unwrap_or_default(),
+            None => after,
+        };
+    }
+    Cow::Owned(decoded)
+}
+
+fn hexadecimal(digits: [u8; 2]) -> Option<u8> {
+    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+    u8::try_from(high? * 16 + low?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secret_parameters_are_replaced() {
+        for (written, expected) in [
+            ("/", "/"),
+            ("/password=x", "/password=x"),
+            ("/?q=token", "/?q=token"),
+            ("/?token=abc", "/?token=redacted"),
+            ("?token=abc", "?token=redacted"),
+            ("/?a=1&Password=x&b=2", "/?a=1&Password=redacted&b=2"),
+            ("/?a=1;pwd=x;b=2", "/?a=1;pwd=redacted;b=2"),
+            ("/?token=", "/?token="),
+            ("/?token", "/?token"),
+            ("/?token=a=b", "/?token=redacted"),
+            ("/?mytoken=a", "/?mytoken=a"),
+            ("/?u[password]=a&x[]=b", "/?u[password]=redacted&x[]=b"),
+            ("/?u%5Bp%61ssword%5d=a", "/?u%5Bp%61ssword%5d=redacted"),
+            ("/?%=a&%zz=b&token%=c", "/?%=a&%zz=b&token%=c"),
+            (
+                "https://a/?x#access_token=a&b",
+                "https://a/?x#access_token=redacted&b",
+            ),
+            ("/?secret=a&secret=b", "/?secret=redacted&secret=redacted"),
+        ] {
+            let shown = uri(written.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&shown), expected, "{written}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_copied_without_need() {
+        assert!(matches!(uri(b"/?a=1&b=2"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn fields_are_told_apart() {
+        assert_eq!(Secrecy::of(&COOKIE), Secrecy::Secret);
+        assert_eq!(Secrecy::of(&REFERER), Secrecy::Uri);
+        assert_eq!(Secrecy::of(&http::header::ACCEPT), Secrecy::Open);
+    }
+}
