@@ -99,6 +99,7 @@ pub(super) enum Unit {
 pub(super) enum Wait {
     Queue,
     Connect,
+    Acknowledge,
     FirstByte,
 }
 
@@ -215,6 +216,7 @@ impl Wait {
         let duration = match self {
             Self::Queue => record.queue,
             Self::Connect => record.connect,
+            Self::Acknowledge => record.acknowledge,
             Self::FirstByte => record.first_byte,
         };
         duration.map_or(Value::Absent, Value::Milliseconds)

@@ -76,9 +76,12 @@ pub struct Record {
     pub duration: Duration,
     /// How long the request waited for a connection to PHP.
     pub queue: Option<Duration>,
-    /// How long connecting took, with PHP-FPM's own queue.
+    /// How long connecting took.
     pub connect: Option<Duration>,
-    /// From the request being written to the first byte of PHP's answer.
+    /// How long a worker of PHP took to acknowledge the request: PHP-FPM's own queue. Absent where
+    /// a worker was known to be there.
+    pub acknowledge: Option<Duration>,
+    /// From the request's arrival at its handler to the first byte of PHP's answer.
     pub first_byte: Option<Duration>,
 }
 
@@ -114,6 +117,7 @@ fn sample(uri: &'static str) -> Record {
         duration: Duration::from_micros(1500),
         queue: None,
         connect: None,
+        acknowledge: None,
         first_byte: None,
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Needs {
 }
 
 /// What has a name of our own, in the order of the JSON object.
-const NAMED: [(&str, Directive); 18] = [
+const NAMED: [(&str, Directive); 19] = [
     ("client", Directive::Address(Address::Client)),
     ("host", Directive::Authority(Authority::Whole)),
     ("scheme", Directive::Scheme),
@@ -33,6 +33,7 @@ const NAMED: [(&str, Directive); 18] = [
     ("duration_ms", Directive::Elapsed(Unit::Exact)),
     ("queue_ms", Directive::Wait(Wait::Queue)),
     ("connect_ms", Directive::Wait(Wait::Connect)),
+    ("acknowledge_ms", Directive::Wait(Wait::Acknowledge)),
     ("first_byte_ms", Directive::Wait(Wait::FirstByte)),
     ("site", Directive::Site),
     ("handler", Directive::Handler),

@@ -33,8 +33,8 @@ const RUN_ON: Duration = Duration::from_secs(600);
 
 /// A connection that an exchange can run on.
 pub trait Link: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// The application answered the probe: a worker is on this connection.
-    fn acknowledged(&mut self);
+    /// The application answered the probe: a worker is on this connection. How long that took.
+    fn acknowledged(&mut self) -> Option<Duration>;
 
     /// The exchange ended cleanly: the connection may serve again.
     fn give_back(self);
@@ -65,6 +65,8 @@ pub struct Exchange<L: Link> {
     input: BytesMut,
     outgoing: Outgoing,
     answer: Stage,
+    /// How long the acknowledgement took.
+    acknowledged_after: Option<Duration>,
     clock: Clock,
     runs_on: bool,
 }
@@ -155,6 +157,7 @@ impl<L: Link> Exchange<L> {
             input: BytesMut::new(),
             outgoing: Outgoing::new(outbound.head, outbound.held, outbound.upload),
             answer,
+            acknowledged_after: None,
             clock: Clock::new(pace),
             runs_on: outbound.runs_on,
         }
@@ -185,6 +188,11 @@ impl<L: Link> Exchange<L> {
     /// Whether END_REQUEST was read, or the exchange failed.
     pub fn has_ended(&self) -> bool {
         self.answer == Stage::Ended
+    }
+
+    /// How long the application's own queue took, where a probe went ahead of the request.
+    pub fn acknowledged_after(&self) -> Option<Duration> {
+        self.acknowledged_after
     }
 
     /// Whether the whole request was taken by the connection.
@@ -278,7 +286,7 @@ impl<L: Link> Exchange<L> {
             self.clock.progress();
             self.outgoing.release();
             if let Some(link) = self.link.as_mut() {
-                link.acknowledged();
+                self.acknowledged_after = link.acknowledged();
             }
         }
     }
@@ -348,6 +356,7 @@ impl<L: Link> Drop for Exchange<L> {
             input: std::mem::take(&mut self.input),
             outgoing: std::mem::take(&mut self.outgoing),
             answer: self.answer,
+            acknowledged_after: self.acknowledged_after,
             clock: Clock::new(self.clock.pace),
             runs_on: false,
         };

@@ -29,6 +29,8 @@ pub struct Trace {
     pub queue: Option<Duration>,
     /// Time to connect.
     pub connect: Option<Duration>,
+    /// Time until a worker acknowledged the request: the application's own queue.
+    pub acknowledge: Option<Duration>,
     /// Time from the request's arrival to the first byte of the application's answer.
     pub first_byte: Option<Duration>,
 }

@@ -54,6 +54,7 @@ impl Entry {
             duration: std::time::Duration::ZERO,
             queue: None,
             connect: None,
+            acknowledge: None,
             first_byte: None,
         };
         Self {
@@ -90,6 +91,7 @@ impl Entry {
         self.record.upstream = trace.upstream.clone();
         self.record.queue = trace.queue;
         self.record.connect = trace.connect;
+        self.record.acknowledge = trace.acknowledge;
         self.record.first_byte = trace.first_byte;
     }
 }

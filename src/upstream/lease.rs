@@ -328,13 +328,13 @@ impl Drop for Lease {
 }
 
 impl Link for Lease {
-    fn acknowledged(&mut self) {
-        if let Some(probed) = self.probed.take() {
-            if self.member.class() != Class::Kept {
-                self.member.classify(Class::Kept);
-            }
-            self.acknowledge(probed.elapsed());
+    fn acknowledged(&mut self) -> Option<Duration> {
+        let took = self.probed.take()?.elapsed();
+        if self.member.class() != Class::Kept {
+            self.member.classify(Class::Kept);
         }
+        self.acknowledge(took);
+        Some(took)
     }
 
     fn give_back(self) {

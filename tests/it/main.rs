@@ -20,6 +20,7 @@ mod harness;
 mod harness_itself;
 mod http1;
 mod lifecycle;
+mod log_formats;
 mod php;
 mod php_restarts;
 mod queue;

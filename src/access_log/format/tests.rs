@@ -199,13 +199,14 @@ fn json_tells_all() {
         record.duration = Duration::from_micros(1_234_567);
         record.queue = Some(Duration::ZERO);
         record.connect = Some(Duration::from_micros(85));
+        record.acknowledge = Some(Duration::from_micros(310));
         record.first_byte = Some(Duration::from_millis(20));
     };
     let expected = [
         r#"{"time":"2026-11-25T02:15:29.000123Z","client":"192.0.2.1","host":"example.org","#,
         r#""scheme":"http","method":"GET","uri":"/a?b=c","protocol":"HTTP/1.1","status":200,"#,
         r#""bytes":1234,"complete":false,"duration_ms":1234.567,"queue_ms":0.000,"#,
-        r#""connect_ms":0.085,"first_byte_ms":20.000,"site":"example.org","#,
+        r#""connect_ms":0.085,"acknowledge_ms":0.310,"first_byte_ms":20.000,"site":"example.org","#,
         r#""handler":"fastcgi","upstream":"php","cause":"TIMEOUT_IDLE","#,
         r#""request_id":"0123456789abcdef00000001","referer":"https://example.org/","#,
         r#""user_agent":"curl/8"}"#,

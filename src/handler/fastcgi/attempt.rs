@@ -68,6 +68,7 @@ impl Attempt<'_> {
                     upstream: Some(Arc::clone(&self.fastcgi.name)),
                     queue: Some(waits.queue),
                     connect: Some(waits.connect),
+                    acknowledge: exchange.acknowledged_after(),
                     first_byte: Some(self.arrived.elapsed()),
                 };
                 Ok(Begun {
