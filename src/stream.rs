@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// An open connection.
@@ -35,6 +35,19 @@ impl Stream {
             &mut byte,
             MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT,
         ) == Err(Errno::EAGAIN)
+    }
+
+    /// Waits for bytes and copies them without taking them; 0 at the end.
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.peek(buffer).await,
+            Self::Unix(stream) => {
+                let descriptor = stream.as_raw_fd();
+                let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+                let look = || recv(descriptor, buffer, flags).map_err(io::Error::from);
+                stream.async_io(Interest::READABLE, look).await
+            }
+        }
     }
 
     /// Whether it is TCP.

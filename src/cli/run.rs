@@ -8,7 +8,7 @@ use anyhow::Context;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::config::{self, ServerSettings};
-use crate::server;
+use crate::server::{self, Inherited};
 
 /// Loads the configuration and serves.
 pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
@@ -20,9 +20,11 @@ pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
         }
     };
     start_log(&snapshot.server);
-    raise_descriptor_limit();
+    raise_descriptor_limit(snapshot.server.limits.connections);
+    // While there is one thread.
+    let inherited = Inherited::from_environment().context("a socket that was passed")?;
     let runtime = runtime(snapshot.server.workers).context("cannot start the threads")?;
-    runtime.block_on(server::run(file, snapshot))?;
+    runtime.block_on(server::run(file, snapshot, inherited))?;
     // A connection that the drain gave up must not keep the process.
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
@@ -40,11 +42,18 @@ fn start_log(server: &ServerSettings) {
 
 /// Each client needs a descriptor, and each request to PHP another: the soft limit of 1024 that
 /// most systems set is for programs that use select(2).
-fn raise_descriptor_limit() {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE)
-        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
-    if let Err(error) = raised {
-        tracing::warn!(%error, "the limit on open files could not be raised");
+fn raise_descriptor_limit(connections: usize) {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+        Ok(hard)
+    });
+    match raised.map(usize::try_from) {
+        Ok(Ok(limit)) if limit < connections => tracing::warn!(
+            limit,
+            "fewer files may be open than server.limits.connections = {connections}: raise the limit (ulimit -Hn, LimitNOFILE= of systemd)"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit on open files could not be raised"),
     }
 }
 

@@ -4,14 +4,41 @@ use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::auth::TrustedProxies;
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
 
 /// The `[[listen]]` section.
 pub static LISTEN: Section = Section {
     title: "[[listen]]",
     doc: "Where clients connect, in clear text: HTTP/1.1, and HTTP/2 with prior knowledge. Without any: \":8080\".",
-    keys: &[Key::new("address", Kind::Text, "\":8080\" for IPv6 and IPv4 alike, \"127.0.0.1:8080\", \"[::1]:8080\", or \"unix:/path\". Port 0 is any free one.").shown("\":8080\"")],
+    keys: &[
+        Key::new("address", Kind::Text, "\":8080\" for IPv6 and IPv4 alike, \"127.0.0.1:8080\", \"[::1]:8080\", \"unix:/path\", or \"systemd:NAME\" for the sockets that systemd passes under this name: the socket unit's FileDescriptorName=, by default the name of the unit such as \"fcgate.socket\". Port 0 is any free one. A socket that systemd has bound to an address given here is used, whatever its name.").shown("\":8080\""),
+        Key::new("backlog", Kind::Integer { min: 1, max: 65_535 }, "Connections that the kernel keeps while they are not accepted; it takes no more than net.core.somaxconn says. Holds for sockets that are bound from then on.").default("4096"),
+        Key::new("mode", Kind::Text, "Who may connect to a unix socket: its permissions in octal. Default: what the umask leaves. Holds for sockets that are bound from then on.").example("\"0660\""),
+        Key::new("proxy_protocol", Kind::Table(&PROXY_PROTOCOL), "Whether a proxy tells by the PROXY protocol, version 1 or 2, whose connection it is.").example("{ from = [\"10.0.0.0/8\", \"unix\"] }"),
+    ],
 };
+
+static PROXY_PROTOCOL: Section = Section {
+    title: "[listen.proxy_protocol]",
+    doc: "Each connection must come from a proxy that is trusted, and begin with its PROXY header, which names the client for all that follows: PHP, conditions, limits and logs. Every other connection is closed, and told in the log.",
+    keys: &[
+        Key::new("from", Kind::Texts, "The proxies: addresses, networks, and \"unix\" for whoever connects through a unix socket.").example("[\"10.0.0.0/8\", \"unix\"]"),
+    ],
+};
+
+/// A listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Where it is bound.
+    pub address: ListenAddress,
+    /// Connections that the kernel keeps while they are not accepted.
+    pub backlog: i32,
+    /// The permissions of a unix socket.
+    pub mode: Option<u32>,
+    /// Who must send a PROXY header; none where there are no such headers.
+    pub proxies: Option<TrustedProxies>,
+}
 
 /// Where a listener is bound.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,16 +47,74 @@ pub enum ListenAddress {
     Tcp(SocketAddr),
     /// The path of a unix socket.
     Unix(PathBuf),
+    /// The name of sockets that systemd bound and passed.
+    Systemd(String),
 }
 
-impl ListenAddress {
+impl Listener {
     /// Where fcgate listens when nothing says otherwise.
-    pub fn default_address() -> Self {
-        Self::Tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8080)))
+    pub fn default_listener() -> Self {
+        Self {
+            address: ListenAddress::Tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8080))),
+            backlog: BACKLOG,
+            mode: None,
+            proxies: None,
+        }
     }
 
     /// From the section.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Option<Self> {
+        let address = ListenAddress::build(section, problems);
+        let mode = section
+            .text("mode")
+            .and_then(|text| mode(&text, address.as_ref(), problems));
+        let proxies = section
+            .given_table("proxy_protocol")
+            .map(|table| proxies(table, problems));
+        Some(Self {
+            address: address?,
+            backlog: i32::try_from(section.integer("backlog")).unwrap_or(BACKLOG),
+            mode,
+            proxies,
+        })
+    }
+}
+
+const BACKLOG: i32 = 4096;
+
+fn proxies(section: &Lowered, problems: &mut Problems) -> TrustedProxies {
+    let from = section.texts("from");
+    if from.is_empty() {
+        problems.push(
+            Problem::new(section.place(), "`proxy_protocol` trusts nobody")
+                .help("name the proxies: from = [\"10.0.0.0/8\"]"),
+        );
+    }
+    TrustedProxies::build(&from, problems)
+}
+
+fn mode(
+    text: &At<String>,
+    address: Option<&ListenAddress>,
+    problems: &mut Problems,
+) -> Option<u32> {
+    let digits = text.value.bytes().all(|byte| byte.is_ascii_digit());
+    let mode = u32::from_str_radix(text, 8).ok();
+    let mode = mode.filter(|mode| digits && *mode <= 0o777);
+    let wrong = match (mode, address) {
+        (None, _) => format!("`{}` is no mode", text.value),
+        (Some(_), Some(ListenAddress::Tcp(_) | ListenAddress::Systemd(_))) => {
+            "only a unix socket that is bound here has a mode".to_owned()
+        }
+        (Some(mode), Some(ListenAddress::Unix(_)) | None) => return Some(mode),
+    };
+    let problem = Problem::new(text.place.clone(), wrong);
+    problems.push(problem.help("mode = \"0660\""));
+    None
+}
+
+impl ListenAddress {
+    fn build(section: &Lowered, problems: &mut Problems) -> Option<Self> {
         let Some(text) = section.text("address") else {
             problems.push(
                 Problem::new(section.place(), "a listener needs an `address`")
@@ -39,7 +124,7 @@ impl ListenAddress {
         };
         let parsed = parse(&text);
         if parsed.is_none() {
-            problems.push(Problem::new(text.place.clone(), format!("`{}` is not an address to listen on", text.value)).help("write \":8080\", \"127.0.0.1:8080\", \"[::1]:8080\" or \"unix:/run/fcgate.sock\""));
+            problems.push(Problem::new(text.place.clone(), format!("`{}` is not an address to listen on", text.value)).help("write \":8080\", \"127.0.0.1:8080\", \"[::1]:8080\", \"unix:/run/fcgate.sock\" or \"systemd:fcgate.socket\""));
         }
         parsed
     }
@@ -50,6 +135,9 @@ fn parse(text: &At<String>) -> Option<ListenAddress> {
         return path
             .starts_with('/')
             .then(|| ListenAddress::Unix(path.into()));
+    }
+    if let Some(name) = text.value.strip_prefix("systemd:") {
+        return (!name.is_empty()).then(|| ListenAddress::Systemd(name.to_owned()));
     }
     if let Some(port) = text.value.strip_prefix(':') {
         return port
@@ -65,6 +153,7 @@ impl fmt::Display for ListenAddress {
         match self {
             Self::Tcp(address) => write!(f, "{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Systemd(name) => write!(f, "systemd:{name}"),
         }
     }
 }

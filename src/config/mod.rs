@@ -14,7 +14,7 @@ pub mod source;
 use std::path::Path;
 
 pub use file::ROOT;
-pub use listen::ListenAddress;
+pub use listen::{ListenAddress, Listener};
 pub use live::Live;
 pub use server::ServerSettings;
 pub use site::Site;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::site::{Surroundings, build_site};
 use super::source::Sources;
-use super::{ListenAddress, ServerSettings, Site};
+use super::{ListenAddress, Listener, ServerSettings, Site};
 use crate::message::Host;
 use crate::message::quota::Quota;
 use crate::route::condition::HostPattern;
@@ -19,7 +19,7 @@ pub struct Snapshot {
     /// `[server]`.
     pub server: ServerSettings,
     /// `[[listen]]`, at least one.
-    pub listeners: Vec<ListenAddress>,
+    pub listeners: Vec<Listener>,
     sites: Sites,
     upstreams: Upstreams,
     quota: Arc<Quota>,
@@ -153,27 +153,29 @@ impl Sites {
     }
 }
 
-fn listeners(files: &[Lowered], problems: &mut Problems) -> Vec<ListenAddress> {
+fn listeners(files: &[Lowered], problems: &mut Problems) -> Vec<Listener> {
     let sections: Vec<_> = files
         .iter()
         .flat_map(|file| file.tables("listen"))
         .collect();
     if sections.is_empty() {
-        return vec![ListenAddress::default_address()];
+        return vec![Listener::default_listener()];
     }
-    let mut listeners: Vec<ListenAddress> = Vec::new();
+    let mut listeners: Vec<Listener> = Vec::new();
     for section in sections {
-        let Some(address) = ListenAddress::build(section, problems) else {
+        let Some(listener) = Listener::build(section, problems) else {
             continue;
         };
-        let any_port = matches!(&address, ListenAddress::Tcp(address) if address.port() == 0);
-        if listeners.contains(&address) && !any_port {
+        let address = &listener.address;
+        let any_port = matches!(address, ListenAddress::Tcp(address) if address.port() == 0);
+        let taken = |other: &Listener| other.address == *address;
+        if listeners.iter().any(taken) && !any_port {
             problems.push(Problem::new(
                 section.place_of("address"),
                 format!("two listeners have the address {address}"),
             ));
         }
-        listeners.push(address);
+        listeners.push(listener);
     }
     listeners
 }

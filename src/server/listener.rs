@@ -1,24 +1,22 @@
 //! Listening sockets and the loop that accepts from each.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use nix::errno::Errno;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use tokio::net::{TcpListener, UnixListener};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, StartError, connection};
-use crate::config::ListenAddress;
+use super::difficulty::Difficulty;
+use super::inherited::Inherited;
+use super::seldom::Seldom;
+use super::socket::Acceptor;
+use super::{Shared, StartError, connection, proxy_protocol};
+use crate::config::Listener;
 use crate::message::Wire;
 use crate::stream::Stream;
-
-/// Connections that the kernel keeps for us while we do not accept: what it allows at most by
-/// default (net.core.somaxconn).
-const BACKLOG: i32 = 4096;
 
 /// The pause after accepting failed for want of descriptors or memory: others may give some back.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -27,65 +25,70 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Listeners {
     shared: Arc<Shared>,
+    inherited: Inherited,
     stop: CancellationToken,
     active: Vec<Active>,
 }
 
-/// One listener: its address in the configuration, and what ends it and its connections.
+/// One listener, and what ends it and its connections.
 #[derive(Debug)]
 struct Active {
-    address: ListenAddress,
+    terms: Terms,
     stop: CancellationToken,
 }
 
-/// A bound socket that does not accept yet.
+/// What holds for a listener: a reload changes it for connections to come, and keeps the sockets.
+type Terms = Arc<ArcSwap<Listener>>;
+
+/// Bound sockets that do not accept yet.
 #[derive(Debug)]
 struct Bound {
-    address: ListenAddress,
-    socket: Acceptor,
-}
-
-#[derive(Debug)]
-enum Acceptor {
-    Tcp(TcpListener),
-    Unix(UnixListener, Arc<Wire>),
+    listener: Listener,
+    sockets: Vec<Acceptor>,
 }
 
 /// What a reload changes: sockets that are bound already, and listeners that end.
 #[derive(Debug)]
 pub(super) struct Change {
     added: Vec<Bound>,
-    kept: Vec<ListenAddress>,
+    kept: Vec<Listener>,
 }
 
 impl Listeners {
-    pub(super) fn new(shared: Arc<Shared>, stop: CancellationToken) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, inherited: Inherited, stop: CancellationToken) -> Self {
         Self {
             shared,
+            inherited,
             stop,
             active: Vec::new(),
         }
     }
 
-    /// Binds all addresses or none, and accepts from them.
-    pub(super) fn bind(&mut self, addresses: &[ListenAddress]) -> Result<(), StartError> {
-        self.rebind(addresses)?.apply(self);
+    /// Binds all of them or none, and accepts from them.
+    pub(super) fn bind(&mut self, listeners: &[Listener]) -> Result<(), StartError> {
+        self.rebind(listeners)?.apply(self);
+        self.inherited.report_unused(listeners);
         Ok(())
     }
 
-    /// Binds those of `addresses` that are new; nothing else changes yet.
-    pub(super) fn rebind(&self, addresses: &[ListenAddress]) -> Result<Change, StartError> {
-        let mut known: Vec<_> = self.active.iter().map(|active| &active.address).collect();
+    /// Binds those of `listeners` that are new; nothing else changes yet.
+    pub(super) fn rebind(&self, listeners: &[Listener]) -> Result<Change, StartError> {
+        let known = self.active.iter().map(|active| active.terms.load_full());
+        let mut known: Vec<_> = known.collect();
         let mut change = Change {
             added: Vec::new(),
             kept: Vec::new(),
         };
-        for address in addresses {
-            match known.iter().position(|other| *other == address) {
-                Some(index) => change.kept.push(known.swap_remove(index).clone()),
+        for listener in listeners.iter().cloned() {
+            let same = |other: &Arc<Listener>| other.address == listener.address;
+            match known.iter().position(same) {
+                Some(index) => {
+                    known.swap_remove(index);
+                    change.kept.push(listener);
+                }
                 None => change.added.push(Bound {
-                    address: address.clone(),
-                    socket: bind(address)?,
+                    sockets: Acceptor::open(&listener, &self.inherited)?,
+                    listener,
                 }),
             }
         }
@@ -93,20 +96,17 @@ impl Listeners {
     }
 
     fn accept_from(&mut self, bound: Bound) {
-        let stop = self.stop.child_token();
-        let shared = Arc::clone(&self.shared);
-        match &bound.socket {
-            Acceptor::Tcp(listener) => match listener.local_addr() {
-                Ok(address) => tracing::info!(%address, "listening"),
-                Err(error) => tracing::warn!(%error, "listening on an unknown address"),
-            },
-            Acceptor::Unix(..) => tracing::info!(address = %bound.address, "listening"),
+        let active = Active {
+            terms: Arc::new(ArcSwap::from_pointee(bound.listener)),
+            stop: self.stop.child_token(),
+        };
+        for socket in bound.sockets {
+            tracing::info!(address = %socket, "listening");
+            let terms = Arc::clone(&active.terms);
+            let shared = Arc::clone(&self.shared);
+            tokio::spawn(accept(socket, terms, shared, active.stop.clone()));
         }
-        self.active.push(Active {
-            address: bound.address,
-            stop: stop.clone(),
-        });
-        tokio::spawn(accept(bound.socket, shared, stop));
+        self.active.push(active);
     }
 }
 
@@ -114,13 +114,14 @@ impl Change {
     /// Begins with the new listeners and ends those that are not kept; their connections drain.
     pub(super) fn apply(mut self, listeners: &mut Listeners) {
         listeners.active.retain(|active| {
-            match self.kept.iter().position(|kept| *kept == active.address) {
+            let address = active.terms.load().address.clone();
+            match self.kept.iter().position(|kept| kept.address == address) {
                 Some(index) => {
-                    self.kept.swap_remove(index);
+                    active.terms.store(Arc::new(self.kept.swap_remove(index)));
                     true
                 }
                 None => {
-                    tracing::info!(address = %active.address, "no longer listening");
+                    tracing::info!(%address, "no longer listening");
                     active.stop.cancel();
                     false
                 }
@@ -132,7 +133,10 @@ impl Change {
     }
 }
 
-async fn accept(listener: Acceptor, shared: Arc<Shared>, stop: CancellationToken) {
+/// Accepts until `stop`; every connection begins with the terms that hold at that moment.
+async fn accept(socket: Acceptor, terms: Terms, shared: Arc<Shared>, stop: CancellationToken) {
+    let mut difficulty = Difficulty::default();
+    let told = Arc::new(Seldom::default());
     loop {
         // The permit comes first: what cannot be served waits in the kernel's backlog.
         let permit = tokio::select! {
@@ -142,11 +146,16 @@ async fn accept(listener: Acceptor, shared: Arc<Shared>, stop: CancellationToken
         let Ok(permit) = permit else { return };
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            () = difficulty.ended() => {
+                difficulty.end();
+                continue;
+            }
+            accepted = socket.accept() => accepted,
         };
         match accepted {
-            Ok((stream, wire)) => {
-                let served = connection::serve(stream, wire, Arc::clone(&shared), stop.clone());
+            Ok(connection) => {
+                let (terms, told) = (terms.load_full(), Arc::clone(&told));
+                let served = serve(connection, terms, told, Arc::clone(&shared), stop.clone());
                 shared.tasks.spawn(async move {
                     served.await;
                     drop(permit);
@@ -154,94 +163,51 @@ async fn accept(listener: Acceptor, shared: Arc<Shared>, stop: CancellationToken
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
-                tracing::error!(%error, "cannot accept a connection: out of descriptors or memory? (ulimit -n, server.limits.connections)");
+                difficulty.note(&error);
                 sleep(PAUSE).await;
             }
         }
     }
 }
 
-impl Acceptor {
-    async fn accept(&self) -> io::Result<(Stream, Arc<Wire>)> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, remote) = listener.accept().await?;
-                stream.set_nodelay(true)?;
-                let wire = Wire::tcp(remote, stream.local_addr()?);
-                Ok((Stream::Tcp(stream), Arc::new(wire)))
-            }
-            Self::Unix(listener, wire) => {
-                let (stream, _) = listener.accept().await?;
-                Ok((Stream::Unix(stream), Arc::clone(wire)))
-            }
-        }
-    }
-}
-
-/// accept(2): errors of a connection that went away before it was accepted.
-fn is_about_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, InvalidInput, NotConnected};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionReset | NotConnected | InvalidInput
-    )
-}
-
-fn bind(address: &ListenAddress) -> Result<Acceptor, StartError> {
-    let bound = match address {
-        ListenAddress::Tcp(address) => bind_tcp(*address).map(Acceptor::Tcp),
-        ListenAddress::Unix(path) => bind_unix(path).map(|listener| {
-            Acceptor::Unix(listener, Arc::new(Wire::unix(&path.to_string_lossy())))
-        }),
-    };
-    bound.map_err(|error| {
-        let hint = match error.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::EADDRINUSE) => ": another process listens there (ss -ltnp shows which)",
-            Some(Errno::EACCES) => ": ports below 1024 need the capability CAP_NET_BIND_SERVICE",
-            Some(Errno::EADDRNOTAVAIL) => ": no interface of this machine has the address",
-            Some(_) | None => "",
+/// Finds out who the client is, and serves it.
+async fn serve(
+    (mut stream, mut wire): (Stream, Arc<Wire>),
+    terms: Arc<Listener>,
+    told: Arc<Seldom>,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) {
+    if let Some(proxies) = &terms.proxies {
+        let limit = shared.live.load().server.limits.header;
+        let received = tokio::select! {
+            received = proxy_protocol::receive(&mut stream, wire, proxies, limit, &told) => received,
+            () = stop.cancelled() => return,
         };
-        StartError::Bind {
-            address: address.to_string(),
-            error,
-            hint,
-        }
-    })
-}
-
-fn bind_tcp(address: std::net::SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    // A restart must not wait for the TIME_WAIT of old connections.
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(!address.ip().is_unspecified())?;
+        let Some(client) = received else { return };
+        wire = client;
     }
-    socket.set_nonblocking(true)?;
-    socket.bind(&SockAddr::from(address))?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    connection::serve(stream, wire, shared, stop).await;
 }
 
-/// A socket file that nobody listens on is what a killed process left; one that answers is in use.
-fn bind_unix(path: &Path) -> io::Result<UnixListener> {
-    match UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
-            std::fs::remove_file(path)?;
-            UnixListener::bind(path)
-        }
-        result => result,
-    }
+/// accept(2): errors of a connection that went away before it was accepted, or that its network
+/// had before; the next may be well.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw);
+    code.is_some_and(|code| ABOUT_ONE_CONNECTION.contains(&code))
 }
 
-fn is_abandoned(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    let is_socket =
-        std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
-    is_socket
-        && std::os::unix::net::UnixStream::connect(path)
-            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-}
+const ABOUT_ONE_CONNECTION: [Errno; 12] = [
+    Errno::ECONNABORTED,
+    Errno::ECONNRESET,
+    Errno::EINTR,
+    Errno::EPERM,
+    Errno::EPROTO,
+    Errno::ENOPROTOOPT,
+    Errno::EOPNOTSUPP,
+    Errno::ENETDOWN,
+    Errno::ENETUNREACH,
+    Errno::EHOSTDOWN,
+    Errno::EHOSTUNREACH,
+    Errno::ENONET,
+];

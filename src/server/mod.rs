@@ -1,13 +1,18 @@
 //! The running server: binds, serves, reloads, drains.
 
 mod connection;
+mod difficulty;
+mod inherited;
 mod io;
 mod listener;
 mod logged;
+mod proxy_protocol;
 mod reload;
+mod seldom;
 mod service;
 mod shutdown;
 mod sniff;
+mod socket;
 mod watch;
 
 use std::path::PathBuf;
@@ -23,6 +28,7 @@ use crate::access_log::AccessLog;
 use crate::config::{Live, Snapshot};
 use crate::disk::RealDisk;
 use crate::message::RequestId;
+pub use inherited::Inherited;
 use listener::Listeners;
 
 /// Why the server could not be started.
@@ -66,8 +72,12 @@ impl Shared {
 }
 
 /// Serves until SIGTERM or SIGINT and returns when everything in flight is finished, or when it
-/// may take no longer. `path` is what SIGHUP loads again.
-pub async fn run(path: PathBuf, snapshot: Snapshot) -> Result<(), StartError> {
+/// may take no longer. `path` is what SIGHUP loads again, `inherited` what was bound before.
+pub async fn run(
+    path: PathBuf,
+    snapshot: Snapshot,
+    inherited: Inherited,
+) -> Result<(), StartError> {
     let mut signals = Signals::new().map_err(StartError::Signals)?;
     let server = &snapshot.server;
     let access_log = AccessLog::start(server.access_log.clone(), server.access_format.clone())
@@ -84,7 +94,7 @@ pub async fn run(path: PathBuf, snapshot: Snapshot) -> Result<(), StartError> {
         serial: AtomicU32::new(0),
     });
     let stop = CancellationToken::new();
-    let mut listeners = Listeners::new(Arc::clone(&shared), stop.clone());
+    let mut listeners = Listeners::new(Arc::clone(&shared), inherited, stop.clone());
     listeners.bind(&shared.live.current().listeners)?;
     loop {
         match signals.next().await {

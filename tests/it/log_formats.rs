@@ -134,7 +134,7 @@ async fn a_client_that_left_before_its_answer_has_the_status_499() {
 fn a_wrong_directive_is_shown_where_it_stands() {
     let directory = tempfile::tempdir().unwrap();
     let config = "[server.access_log]\nformat = '%h %{queue}x %Z'\n";
-    write_below(directory.path(), "fcgate.toml", &format!("{config}{HELLO}"));
+    write_below(directory.path(), "fcgate.toml", format!("{config}{HELLO}"));
     let output = gateway::check(&directory.path().join("fcgate.toml"));
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{told}");

@@ -45,9 +45,20 @@ impl Gateway {
 
     /// Starts it and does not wait: for what must fail.
     pub(crate) fn spawn(directory: TempDir, config: &str) -> Self {
+        Self::spawn_by(command(), directory, config)
+    }
+
+    /// The same, by a program that sets something up and then executes the command in its arguments.
+    pub(crate) fn spawn_under(launcher: &[&str], directory: TempDir, config: &str) -> Self {
+        let mut command = Command::new(launcher[0]);
+        command.args(&launcher[1..]);
+        command.arg(env!("CARGO_BIN_EXE_fcgate"));
+        Self::spawn_by(command, directory, config)
+    }
+
+    fn spawn_by(mut command: Command, directory: TempDir, config: &str) -> Self {
         let file = directory.path().join(CONFIG);
         std::fs::write(&file, config).unwrap();
-        let mut command = command();
         command.arg("run").arg("-c").arg(&file);
         command
             .stdin(Stdio::null())

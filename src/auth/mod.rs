@@ -1,0 +1,5 @@
+//! Who may speak for others.
+
+pub mod trusted_proxies;
+
+pub use trusted_proxies::TrustedProxies;

@@ -1,0 +1,95 @@
+//! The proxies in front of us whose word about the client counts.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::section::{At, Problem, Problems};
+
+/// Networks, and whether whoever connects through a unix socket is one of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies {
+    networks: Vec<IpNet>,
+    unix: bool,
+}
+
+impl TrustedProxies {
+    /// From addresses, networks (`10.0.0.0/8`) and `unix`; what is none of them is a problem.
+    pub fn build(texts: &[At<String>], problems: &mut Problems) -> Self {
+        let mut proxies = Self::default();
+        for text in texts {
+            if text.value == "unix" {
+                proxies.unix = true;
+            } else if let Some(network) = network(text) {
+                proxies.networks.push(network);
+            } else {
+                let message = format!("`{}` is neither a network nor \"unix\"", text.value);
+                problems
+                    .push(Problem::new(text.place.clone(), message).help(
+                        "write \"10.0.0.0/8\", \"192.0.2.1\", \"2001:db8::/32\" or \"unix\"",
+                    ));
+            }
+        }
+        proxies
+    }
+
+    /// Whether the peer at `address` is one; none is a peer on a unix socket.
+    pub fn contains(&self, address: Option<IpAddr>) -> bool {
+        address.map_or(self.unix, |address| {
+            // A dual-stack listener shows IPv4 addresses as IPv6.
+            let address = address.to_canonical();
+            self.networks
+                .iter()
+                .any(|network| network.contains(&address))
+        })
+    }
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    text.parse().ok().or_else(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::section::Place;
+
+    fn proxies(texts: &[&str]) -> Result<TrustedProxies, usize> {
+        let at = |text: &&str| At {
+            value: (*text).to_owned(),
+            place: Place::default(),
+        };
+        let texts: Vec<_> = texts.iter().map(at).collect();
+        let mut problems = Problems::default();
+        let proxies = TrustedProxies::build(&texts, &mut problems);
+        match problems.into_sorted().len() {
+            0 => Ok(proxies),
+            count => Err(count),
+        }
+    }
+
+    #[test]
+    fn networks_contain_their_addresses() {
+        let proxies = proxies(&["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"]).unwrap();
+        for (address, expected) in [
+            ("10.1.2.3", true),
+            ("11.1.2.3", false),
+            ("192.0.2.1", true),
+            ("192.0.2.2", false),
+            ("::ffff:10.1.2.3", true),
+            ("2001:db8::1", true),
+            ("2001:db9::1", false),
+        ] {
+            let address = address.parse().unwrap();
+            assert_eq!(proxies.contains(Some(address)), expected, "{address}");
+        }
+        assert!(!proxies.contains(None));
+    }
+
+    #[test]
+    fn unix_is_a_word() {
+        assert!(proxies(&["unix"]).unwrap().contains(None));
+        assert_eq!(proxies(&["10.0.0.0/33", "localhost", "10.0.0.0/8"]), Err(2));
+    }
+}

@@ -1,0 +1,182 @@
+//! The header that a proxy puts in front of a connection to say whose it is: the PROXY protocol,
+//! versions 1 and 2 (`proxy-protocol.txt` of HAProxy, sections by its numbers).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Whose connection it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyHeader {
+    /// The proxy's own, or that of a client which the proxy cannot name.
+    Local,
+    /// A client's.
+    Proxied {
+        /// The client.
+        source: SocketAddr,
+        /// Where the client connected to.
+        destination: SocketAddr,
+    },
+}
+
+/// Why bytes are no such header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// They begin otherwise.
+    #[error("no PROXY header")]
+    Signature,
+    /// §2.1: the line is too long, or does not end, or is not what it must be.
+    #[error("a PROXY line that is none")]
+    Line,
+    /// §2.2: neither version 2, nor LOCAL or PROXY, nor a family that there is.
+    #[error("a PROXY header with the reserved byte {0:#04x}")]
+    Reserved(u8),
+    /// §2.2: shorter than its addresses.
+    #[error("a PROXY header without room for its addresses")]
+    Short,
+    /// Longer than [`MAX_LENGTH`].
+    #[error("a PROXY header of {0} bytes")]
+    Long(usize),
+}
+
+/// Bytes that a header may have. Version 2 could have 64 KiB of extensions; certificates of clients
+/// are the longest that are in use.
+pub const MAX_LENGTH: usize = 4096;
+
+/// §2.1: what the longest line needs, with its end.
+const LINE_LENGTH: usize = 107;
+
+/// §2.2.
+const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+
+impl ProxyHeader {
+    /// Reads the header that `bytes` begins with, and its length; `None` while more must come.
+    pub fn read(bytes: &[u8]) -> Result<Option<(Self, usize)>, Malformed> {
+        match bytes.first() {
+            None => Ok(None),
+            Some(b'P') => line(bytes),
+            Some(_) => binary(bytes),
+        }
+    }
+}
+
+/// Whether `bytes` are `start`, as far as they go.
+fn begins(bytes: &[u8], start: &[u8]) -> bool {
+    bytes
+        .iter()
+        .zip(start)
+        .all(|(byte, expected)| byte == expected)
+}
+
+/// §2.1: `PROXY TCP4 192.0.2.1 198.51.100.7 50123 443`, or `PROXY UNKNOWN` and anything.
+fn line(bytes: &[u8]) -> Result<Option<(ProxyHeader, usize)>, Malformed> {
+    if !begins(bytes, b"PROXY ") {
+        return Err(Malformed::Signature);
+    }
+    let possible = bytes.get(..LINE_LENGTH).unwrap_or(bytes);
+    let end = possible.windows(2).position(|pair| pair == b"\r\n");
+    let Some((text, _)) = end.and_then(|end| possible.split_at_checked(end)) else {
+        return match bytes.len() < LINE_LENGTH {
+            true => Ok(None),
+            false => Err(Malformed::Line),
+        };
+    };
+    let header = words(text).ok_or(Malformed::Line)?;
+    Ok(Some((header, text.len() + 2)))
+}
+
+fn words(line: &[u8]) -> Option<ProxyHeader> {
+    let line = std::str::from_utf8(line).ok()?;
+    let mut words = line.split(' ').skip(1);
+    let family = words.next()?;
+    if family == "UNKNOWN" {
+        return Some(ProxyHeader::Local);
+    }
+    let mut address = || ip(family, words.next()?);
+    let (source, destination) = (address()?, address()?);
+    let mut port = || port(words.next()?);
+    let (source_port, destination_port) = (port()?, port()?);
+    words.next().is_none().then_some(ProxyHeader::Proxied {
+        source: SocketAddr::new(source, source_port),
+        destination: SocketAddr::new(destination, destination_port),
+    })
+}
+
+fn ip(family: &str, text: &str) -> Option<IpAddr> {
+    match family {
+        "TCP4" => text.parse().ok().map(IpAddr::V4),
+        "TCP6" => text.parse().ok().map(IpAddr::V6),
+        _ => None,
+    }
+}
+
+/// §2.1: decimal, without leading zeros.
+fn port(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = digits && (text == "0" || !text.starts_with('0'));
+    text.parse().ok().filter(|_| plain)
+}
+
+/// §2.2: the signature, version and command, family and protocol, and the length of the rest.
+fn binary(bytes: &[u8]) -> Result<Option<(ProxyHeader, usize)>, Malformed> {
+    if !begins(bytes, SIGNATURE) {
+        return Err(Malformed::Signature);
+    }
+    let Some((head, rest)) = bytes.split_first_chunk::<16>() else {
+        return Ok(None);
+    };
+    let [.., command, family, high, low] = *head;
+    let proxied = match command {
+        0x20 => false,
+        0x21 => true,
+        reserved => return Err(Malformed::Reserved(reserved)),
+    };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    if head.len() + length > MAX_LENGTH {
+        return Err(Malformed::Long(head.len() + length));
+    }
+    let Some(rest) = rest.get(..length) else {
+        return Ok(None);
+    };
+    let header = match proxied {
+        true => addresses(family, rest)?,
+        false => ProxyHeader::Local,
+    };
+    Ok(Some((header, head.len() + length)))
+}
+
+/// §2.2: what a family has; extensions behind it are not for us. A client that speaks HTTP/3 to its
+/// proxy is a datagram's.
+fn addresses(family: u8, rest: &[u8]) -> Result<ProxyHeader, Malformed> {
+    let addresses = match family {
+        0x11 | 0x12 => ipv4(rest),
+        0x21 | 0x22 => ipv6(rest),
+        // Unspecified, and unix sockets, whose paths say nothing about a client.
+        0x00 | 0x31 | 0x32 => return Ok(ProxyHeader::Local),
+        reserved => return Err(Malformed::Reserved(reserved)),
+    };
+    let ((source, destination), ports) = addresses.ok_or(Malformed::Short)?;
+    let ports = ports.first_chunk::<4>().ok_or(Malformed::Short)?;
+    let [a, b, c, d] = *ports;
+    Ok(ProxyHeader::Proxied {
+        source: SocketAddr::new(source, u16::from_be_bytes([a, b])),
+        destination: SocketAddr::new(destination, u16::from_be_bytes([c, d])),
+    })
+}
+
+type Addresses<'a> = ((IpAddr, IpAddr), &'a [u8]);
+
+fn ipv4(rest: &[u8]) -> Option<Addresses<'_>> {
+    let (source, rest) = rest.split_first_chunk::<4>()?;
+    let (destination, rest) = rest.split_first_chunk::<4>()?;
+    let [source, destination] = [source, destination].map(|octets| Ipv4Addr::from(*octets).into());
+    Some(((source, destination), rest))
+}
+
+fn ipv6(rest: &[u8]) -> Option<Addresses<'_>> {
+    let (source, rest) = rest.split_first_chunk::<16>()?;
+    let (destination, rest) = rest.split_first_chunk::<16>()?;
+    let [source, destination] = [source, destination].map(|octets| Ipv6Addr::from(*octets).into());
+    Some(((source, destination), rest))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! The PROXY header in front of a connection: it is required of proxies that are trusted, and
+//! nobody else may connect.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::time::{Instant, timeout};
+
+use super::seldom::Seldom;
+use crate::auth::TrustedProxies;
+use crate::message::proxy_header::{MAX_LENGTH, Malformed};
+use crate::message::{ProxyHeader, Wire};
+use crate::stream::Stream;
+
+/// Why a connection is closed.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("its peer is none of listen.proxy_protocol.from")]
+    Stranger,
+    /// As load balancers do to see whether we are there.
+    #[error("it ended before it began")]
+    Nothing,
+    #[error("it ended within its PROXY header")]
+    Truncated,
+    #[error("its PROXY header took longer than server.limits.header")]
+    Late,
+    #[error("it begins with {0}")]
+    Malformed(#[from] Malformed),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// Reads the header, and nothing of what follows it, within `limit`; the connection as its client
+/// sees it. `None` where it must be closed, which is told in the log.
+pub(super) async fn receive(
+    stream: &mut Stream,
+    wire: Arc<Wire>,
+    proxies: &TrustedProxies,
+    limit: Duration,
+    told: &Seldom,
+) -> Option<Arc<Wire>> {
+    let received = match proxies.contains(wire.client) {
+        true => timeout(limit, read(stream)).await,
+        false => Ok(Err(Refused::Stranger)),
+    };
+    match received.unwrap_or(Err(Refused::Late)) {
+        Ok(ProxyHeader::Local) => Some(wire),
+        Ok(ProxyHeader::Proxied {
+            source,
+            destination,
+        }) => Some(Arc::new(Wire::tcp(source, destination))),
+        Err(refused) => {
+            tell(&refused, &wire, told);
+            None
+        }
+    }
+}
+
+fn tell(refused: &Refused, wire: &Wire, told: &Seldom) {
+    let peer = &wire.remote_addr;
+    if matches!(refused, Refused::Nothing) {
+        tracing::debug!(peer, "connection closed: {refused}");
+    } else if let Some(left_out) = told.is_due(Instant::now()) {
+        tracing::warn!(peer, left_out, "connection refused: {refused}");
+    }
+}
+
+/// Looks at what is there before it takes it: bytes that are not yet a header are all its own, and
+/// of those that are more than a header only the header is taken.
+async fn read(stream: &mut Stream) -> Result<ProxyHeader, Refused> {
+    let mut bytes = Vec::new();
+    loop {
+        let taken = bytes.len();
+        let mut ahead = [0; 512];
+        let room = ahead.len().min(MAX_LENGTH.saturating_sub(taken));
+        let count = stream
+            .peek(ahead.get_mut(..room).unwrap_or_default())
+            .await?;
+        bytes.extend_from_slice(ahead.get(..count).unwrap_or_default());
+        let read = ProxyHeader::read(&bytes)?;
+        let length = read.map_or(bytes.len(), |(_, length)| length);
+        let own = ahead
+            .get_mut(..length.saturating_sub(taken))
+            .unwrap_or_default();
+        stream.read_exact(own).await?;
+        match read {
+            Some((header, _)) => return Ok(header),
+            None if count == 0 && taken == 0 => return Err(Refused::Nothing),
+            None if count == 0 => return Err(Refused::Truncated),
+            None => {}
+        }
+    }
+}

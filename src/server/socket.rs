@@ -1,0 +1,189 @@
+//! Sockets to accept from: bound here, or passed to us.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, UnixListener};
+
+use super::StartError;
+use super::inherited::Inherited;
+use crate::config::{ListenAddress, Listener};
+use crate::message::Wire;
+use crate::stream::Stream;
+
+/// TCP keep-alive: after this much silence the kernel asks whether the client is still there, and
+/// asks again; clients that vanished are given up after 2 minutes.
+const PROBE_AFTER: Duration = Duration::from_secs(60);
+const PROBE_AGAIN: Duration = Duration::from_secs(15);
+const PROBES: u32 = 4;
+
+/// A socket that clients connect to.
+#[derive(Debug)]
+pub(super) enum Acceptor {
+    Tcp(TcpListener),
+    Unix(UnixListener, Arc<Wire>),
+}
+
+impl Acceptor {
+    /// The sockets of a listener: one, but for those that systemd passes under one name.
+    pub(super) fn open(
+        listener: &Listener,
+        inherited: &Inherited,
+    ) -> Result<Vec<Self>, StartError> {
+        let opened = inherited.find(&listener.address).and_then(|found| {
+            if found.is_empty() {
+                return Ok(vec![bind(listener)?]);
+            }
+            Ok(found)
+        });
+        opened.map_err(|error| start_error(&listener.address, error))
+    }
+
+    /// What `listener`, which is bound, accepts. Linux hands its options on to every connection,
+    /// which saves those calls for each of them.
+    pub(super) fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
+        let socket = SockRef::from(&listener);
+        socket.set_tcp_nodelay(true)?;
+        let keepalive = TcpKeepalive::new()
+            .with_time(PROBE_AFTER)
+            .with_interval(PROBE_AGAIN)
+            .with_retries(PROBES);
+        socket.set_tcp_keepalive(&keepalive)?;
+        socket.set_nonblocking(true)?;
+        TcpListener::from_std(listener).map(Self::Tcp)
+    }
+
+    /// What `listener`, which is bound, accepts.
+    pub(super) fn unix(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let path = address.as_pathname().unwrap_or_else(|| Path::new(""));
+        let wire = Arc::new(Wire::unix(&path.to_string_lossy()));
+        Ok(Self::Unix(UnixListener::from_std(listener)?, wire))
+    }
+
+    /// The next connection.
+    pub(super) async fn accept(&self) -> io::Result<(Stream, Arc<Wire>)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, remote) = listener.accept().await?;
+                let wire = Wire::tcp(remote, stream.local_addr()?);
+                Ok((Stream::Tcp(stream), Arc::new(wire)))
+            }
+            Self::Unix(listener, wire) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Stream::Unix(stream), Arc::clone(wire)))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Acceptor {
+    /// Where it is bound, with its real port.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => address.fmt(f),
+                Err(_) => f.write_str("unknown"),
+            },
+            Self::Unix(_, wire) => f.write_str(&wire.local_addr),
+        }
+    }
+}
+
+fn start_error(address: &ListenAddress, error: io::Error) -> StartError {
+    let hint = match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EADDRINUSE) => ": another process listens there (ss -ltnp shows which)",
+        Some(Errno::EACCES) => ": ports below 1024 need the capability CAP_NET_BIND_SERVICE",
+        Some(Errno::EADDRNOTAVAIL) => ": no interface of this machine has the address",
+        Some(_) | None => "",
+    };
+    StartError::Bind {
+        address: address.to_string(),
+        error,
+        hint,
+    }
+}
+
+fn bind(listener: &Listener) -> io::Result<Acceptor> {
+    match &listener.address {
+        ListenAddress::Tcp(address) => Acceptor::tcp(bind_tcp(*address, listener.backlog)?),
+        ListenAddress::Unix(path) => Acceptor::unix(bind_unix(path, listener)?),
+        // Such a socket is passed, or it is not there.
+        ListenAddress::Systemd(_) => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<std::net::TcpListener> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for the TIME_WAIT of old connections.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+/// Nobody can connect before the mode is set: that takes `listen`.
+fn bind_unix(path: &Path, listener: &Listener) -> io::Result<std::os::unix::net::UnixListener> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    let address = SockAddr::unix(path)?;
+    match socket.bind(&address) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
+            std::fs::remove_file(path)?;
+            socket.bind(&address)?;
+        }
+        result => result?,
+    }
+    if let Some(mode) = listener.mode {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    socket.listen(listener.backlog)?;
+    Ok(socket.into())
+}
+
+/// A socket file that nobody listens on is what a killed process left; one that answers is in use.
+fn is_abandoned(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    let is_socket =
+        std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
+    is_socket
+        && std::os::unix::net::UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_have_the_options_of_their_listener() {
+        let bound = bind_tcp(SocketAddr::from(([127, 0, 0, 1], 0)), 1).unwrap();
+        let address = bound.local_addr().unwrap();
+        let acceptor = Acceptor::tcp(bound).unwrap();
+        assert_eq!(acceptor.to_string(), address.to_string());
+        let client = std::net::TcpStream::connect(address).unwrap();
+        let (stream, wire) = acceptor.accept().await.unwrap();
+        let Stream::Tcp(stream) = stream else {
+            panic!("not TCP")
+        };
+        let socket = SockRef::from(&stream);
+        assert!(socket.tcp_nodelay().unwrap());
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), PROBE_AFTER);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), PROBE_AGAIN);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), PROBES);
+        let port = client.local_addr().unwrap().port().to_string();
+        assert_eq!(wire.remote_port, port);
+    }
+}
