@@ -22,9 +22,9 @@ pub(super) struct Capture {
 /// What was taken along.
 #[derive(Clone, Debug, Default)]
 pub struct Captured {
-    /// In the order of [`Capture::request`].
+    /// In the order of the format.
     pub(super) request: Vec<Option<HeaderValue>>,
-    /// In the order of [`Capture::response`]; empty before there is a response.
+    /// In the order of the format; empty before there is a response.
     pub(super) response: Vec<Option<HeaderValue>>,
     /// Bytes of the response's head as HTTP/1.1 writes it.
     pub(super) head: u64,
