@@ -12,7 +12,8 @@ use crate::cgi::meta_variables::Constants;
 use crate::handler::Handler;
 use crate::handler::fastcgi::{CallTimeouts, Fastcgi, Missing, REQUEST_BODY, ScriptRule};
 use crate::handler::static_files::StaticFiles;
-use crate::limits::SITE_LIMITS;
+use crate::limits::rate::Clients;
+use crate::limits::{SITE_LIMITS, allowance};
 use crate::message::quota::Quota;
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{EncodedSlash, Root};
@@ -47,6 +48,8 @@ pub struct Site {
     pub name: Arc<str>,
     /// What `%2F` means.
     pub encoded_slash: EncodedSlash,
+    /// What one client may do, where that is limited; a reload begins to count anew.
+    pub clients: Option<Clients>,
     /// In order; the first that matches and does not decline answers.
     pub rules: Vec<Rule<Handler>>,
 }
@@ -102,6 +105,7 @@ pub(super) fn build_site(
     Site {
         name: name.into(),
         encoded_slash: encoded_slash(section),
+        clients: Clients::new(allowance(&section.table("limits"))),
         rules,
     }
 }

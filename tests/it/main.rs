@@ -13,6 +13,7 @@ mod access_log;
 mod broken_answers;
 mod browser;
 mod check_config;
+mod client_limits;
 mod commands;
 mod fastcgi;
 mod h2c;
