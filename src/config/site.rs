@@ -10,7 +10,7 @@ use super::source::Sources;
 use crate::cgi::Mapping;
 use crate::cgi::meta_variables::Constants;
 use crate::handler::Handler;
-use crate::handler::fastcgi::{Fastcgi, Missing, ScriptRule};
+use crate::handler::fastcgi::{ErrorLog, Fastcgi, Missing, Refusals, ScriptRule};
 use crate::handler::static_files::StaticFiles;
 use crate::limits::SITE_LIMITS;
 use crate::message::spool::SpoolSettings;
@@ -57,6 +57,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) complete: bool,
     /// The files, to name a line of one.
     pub(super) sources: &'a Sources,
+    /// What bounds the error streams of all requests.
+    pub(super) error_log: &'a Arc<ErrorLog>,
 }
 
 /// How a handler finds its script.
@@ -67,6 +69,7 @@ pub(super) struct Scripts {
 
 /// A site while it is built.
 pub(super) struct Draft<'a, 'b> {
+    pub(super) name: Arc<str>,
     pub(super) root: Option<Root>,
     pub(super) php: Option<Arc<Upstream>>,
     pub(super) spool: SpoolSettings,
@@ -80,7 +83,11 @@ pub(super) fn build_site(
 ) -> Site {
     let root = section.text("root");
     let php = section.text("php");
+    let hosts = section.texts("hosts");
+    let name = hosts.first().map_or("default", |host| host.value.as_str());
+    let name: Arc<str> = name.into();
     let mut draft = Draft {
+        name: Arc::clone(&name),
         root: root.and_then(|text| absolute_root(&text, problems)),
         php: php.and_then(|text| surroundings.upstream(&text, problems)),
         spool: spool_settings(section, surroundings.server),
@@ -92,10 +99,8 @@ pub(super) fn build_site(
         .collect();
     rules.extend(draft.meaning_of_root(section, problems));
     check_root(section, problems);
-    let hosts = section.texts("hosts");
-    let name = hosts.first().map_or("default", |host| host.value.as_str());
     Site {
-        name: name.into(),
+        name,
         encoded_slash: encoded_slash(section),
         rules,
     }
@@ -203,7 +208,9 @@ impl Draft<'_, '_> {
     ) -> Handler {
         let constants = Constants::new(&mapping);
         let name = upstream.name.as_str().into();
-        Handler::Fastcgi(Box::new(Fastcgi {
+        let place: Arc<str> = self.surroundings.sources.show(place).into();
+        let backend_root_place = self.surroundings.backend_root_place(&upstream);
+        Handler::Fastcgi(Arc::new(Fastcgi {
             upstream,
             mapping,
             constants,
@@ -211,7 +218,11 @@ impl Draft<'_, '_> {
             missing: script.missing,
             spool: self.spool.clone(),
             name,
-            place: self.surroundings.sources.show(place).into(),
+            site: Arc::clone(&self.name),
+            place: Arc::clone(&place),
+            backend_root_place,
+            refusals: Refusals::new(place),
+            error_log: Arc::clone(self.surroundings.error_log),
         }))
     }
 }
@@ -274,6 +285,13 @@ impl Surroundings<'_> {
         section
             .text("backend_root")
             .map(|text| PathBuf::from(text.value))
+    }
+
+    /// Its line, as `file:line`.
+    fn backend_root_place(&self, upstream: &Upstream) -> Option<String> {
+        let (section, _) = self.upstreams.get(&upstream.name)?;
+        let text = section.text("backend_root")?;
+        Some(self.sources.show(&text.place))
     }
 
     fn anonymous(&mut self, name: &str, address: Address) -> Arc<Upstream> {

@@ -8,6 +8,8 @@ pub mod redirect;
 pub mod respond;
 pub mod static_files;
 
+use std::sync::Arc;
+
 use http::Response;
 
 pub use body::{Body, Cut, Trace};
@@ -20,7 +22,7 @@ use crate::route::Captures;
 #[derive(Debug)]
 pub enum Handler {
     /// PHP, or another FastCGI application.
-    Fastcgi(Box<fastcgi::Fastcgi>),
+    Fastcgi(Arc<fastcgi::Fastcgi>),
     /// Files below a root.
     StaticFiles(static_files::StaticFiles),
     /// Another address for the client to go to.
@@ -68,6 +70,14 @@ impl Handler {
             Self::Redirect(redirect) => redirect.decide(request, captures),
             Self::Respond(respond) => respond.decide(),
             Self::Deny(deny) => deny.decide(),
+        }
+    }
+
+    /// Tells the log what was only counted so far; for the end.
+    pub fn close(&self) {
+        match self {
+            Self::Fastcgi(fastcgi) => fastcgi.refusals.close(),
+            Self::StaticFiles(_) | Self::Redirect(_) | Self::Respond(_) | Self::Deny(_) => {}
         }
     }
 

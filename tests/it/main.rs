@@ -21,5 +21,6 @@ mod lifecycle;
 mod php;
 mod routing;
 mod static_files;
+mod stderr;
 mod uploads;
 mod upstream;
