@@ -10,7 +10,9 @@ use super::source::Sources;
 use crate::cgi::Mapping;
 use crate::cgi::meta_variables::Constants;
 use crate::handler::Handler;
-use crate::handler::fastcgi::{CallTimeouts, Fastcgi, Missing, REQUEST_BODY, ScriptRule};
+use crate::handler::fastcgi::{
+    CallTimeouts, ErrorLog, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule,
+};
 use crate::handler::static_files::StaticFiles;
 use crate::limits::rate::Clients;
 use crate::limits::{SITE_LIMITS, allowance};
@@ -65,6 +67,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) sources: &'a Sources,
     /// The room for spooled bodies, which a reload does not empty.
     pub(super) quota: Arc<Quota>,
+    /// What bounds the error streams of all requests.
+    pub(super) error_log: &'a Arc<ErrorLog>,
 }
 
 /// How a handler finds its script.
@@ -75,6 +79,7 @@ pub(super) struct Scripts {
 
 /// A site while it is built.
 pub(super) struct Draft<'a, 'b> {
+    pub(super) name: Arc<str>,
     pub(super) root: Option<Root>,
     pub(super) php: Option<Arc<Upstream>>,
     pub(super) spool: SpoolSettings,
@@ -88,7 +93,11 @@ pub(super) fn build_site(
 ) -> Site {
     let root = section.text("root");
     let php = section.text("php");
+    let hosts = section.texts("hosts");
+    let name = hosts.first().map_or("default", |host| host.value.as_str());
+    let name: Arc<str> = name.into();
     let mut draft = Draft {
+        name: Arc::clone(&name),
         root: root.and_then(|text| absolute_root(&text, problems)),
         php: php.and_then(|text| surroundings.upstream(&text, problems)),
         spool: spool_settings(section, surroundings),
@@ -100,10 +109,8 @@ pub(super) fn build_site(
         .collect();
     rules.extend(draft.meaning_of_root(section, problems));
     check_root(section, problems);
-    let hosts = section.texts("hosts");
-    let name = hosts.first().map_or("default", |host| host.value.as_str());
     Site {
-        name: name.into(),
+        name,
         encoded_slash: encoded_slash(section),
         clients: Clients::new(allowance(&section.table("limits"))),
         rules,
@@ -202,14 +209,14 @@ impl Draft<'_, '_> {
         let script = self.fastcgi(Arc::clone(&php), mapping.clone(), walk, &place);
         let files = StaticFiles::new(root.clone(), index, front.is_some());
         let mut rules = vec![
-            always(Handler::Fastcgi(script)),
+            always(Handler::Fastcgi(Arc::new(script))),
             always(Handler::StaticFiles(files)),
         ];
         if let Some(rule) = front.and_then(|text| front_controller(&text, &root, problems)) {
             let missing = Missing::NotFound;
             let scripts = Scripts { rule, missing };
             let front = self.fastcgi(php, mapping, scripts, &place);
-            rules.push(always(Handler::Fastcgi(front)));
+            rules.push(always(Handler::Fastcgi(Arc::new(front))));
         }
         rules
     }
@@ -221,11 +228,13 @@ impl Draft<'_, '_> {
         mapping: Mapping,
         script: Scripts,
         place: &Place,
-    ) -> Box<Fastcgi> {
+    ) -> Fastcgi {
         let constants = Constants::new(&mapping);
         let name = upstream.name.as_str().into();
         let timeouts = self.surroundings.timeouts(&upstream);
-        Box::new(Fastcgi {
+        let place: Arc<str> = self.surroundings.sources.show(place).into();
+        let backend_root_place = self.surroundings.backend_root_place(&upstream);
+        Fastcgi {
             upstream,
             mapping,
             constants,
@@ -235,8 +244,12 @@ impl Draft<'_, '_> {
             timeouts,
             ignore_client_abort: false,
             name,
-            place: self.surroundings.sources.show(place).into(),
-        })
+            site: Arc::clone(&self.name),
+            place: Arc::clone(&place),
+            backend_root_place,
+            refusals: Refusals::new(place),
+            error_log: Arc::clone(self.surroundings.error_log),
+        }
     }
 }
 
@@ -326,6 +339,13 @@ impl Surroundings<'_> {
             true => self.sources.show(&table.place_of(key)).into(),
             false => "default".into(),
         }
+    }
+
+    /// The line of `backend_root`, as `file:line`.
+    fn backend_root_place(&self, upstream: &Upstream) -> Option<String> {
+        let (section, _) = self.upstreams.get(&upstream.name)?;
+        let text = section.text("backend_root")?;
+        Some(self.sources.show(&text.place))
     }
 
     fn anonymous(&mut self, name: &str, address: Address) -> Arc<Upstream> {

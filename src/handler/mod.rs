@@ -8,6 +8,8 @@ pub mod redirect;
 pub mod respond;
 pub mod static_files;
 
+use std::sync::Arc;
+
 use http::Response;
 
 pub use body::{Body, Cut, Trace};
@@ -20,7 +22,7 @@ use crate::route::Captures;
 #[derive(Debug)]
 pub enum Handler {
     /// PHP, or another FastCGI application.
-    Fastcgi(Box<fastcgi::Fastcgi>),
+    Fastcgi(Arc<fastcgi::Fastcgi>),
     /// Files below a root.
     StaticFiles(static_files::StaticFiles),
     /// Another address for the client to go to.
@@ -77,6 +79,18 @@ impl Handler {
     /// Whether it is what [`Self::ExcludeProxy`] keeps a request from.
     pub fn is_proxy_target(&self) -> bool {
         matches!(self, Self::Fastcgi(fastcgi) if fastcgi.is_proxy_target())
+    }
+
+    /// Tells the log what was only counted so far; for the end.
+    pub fn close(&self) {
+        match self {
+            Self::Fastcgi(fastcgi) => fastcgi.refusals.close(),
+            Self::StaticFiles(_)
+            | Self::Redirect(_)
+            | Self::Respond(_)
+            | Self::Deny(_)
+            | Self::ExcludeProxy => {}
+        }
     }
 
     /// What logs call it.

@@ -26,5 +26,6 @@ mod php_restarts;
 mod queue;
 mod routing;
 mod static_files;
+mod stderr;
 mod uploads;
 mod upstream;

@@ -1,6 +1,8 @@
 //! One call of a script: its content first where it has to be, then a connection and an attempt;
 //! again from the head of the queue where nothing was executed.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::Response;
 use tokio::time::Instant;
@@ -27,9 +29,9 @@ const AMBIGUOUS_RETRIES: u32 = 2;
 #[derive(Debug)]
 pub struct Call<'a> {
     /// By whom.
-    pub fastcgi: &'a Fastcgi,
+    pub fastcgi: &'a Arc<Fastcgi>,
     /// Which.
-    pub script: Script,
+    pub script: Arc<Script>,
 }
 
 impl Call<'_> {

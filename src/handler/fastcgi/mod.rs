@@ -2,6 +2,7 @@
 
 mod attempt;
 mod call;
+mod diagnosis;
 mod reply;
 mod stderr;
 mod streaming;
@@ -12,6 +13,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use call::Call;
+pub use diagnosis::Refusals;
+pub use stderr::ErrorLog;
 pub use streaming::Streaming;
 
 use super::Plan;
@@ -110,8 +113,16 @@ pub struct Fastcgi {
     pub ignore_client_abort: bool,
     /// `upstream.name`, shared with log lines.
     pub name: Arc<str>,
+    /// The site's name, for log lines.
+    pub site: Arc<str>,
     /// The line of the configuration that made it, as `file:line`.
     pub place: Arc<str>,
+    /// The line of its upstream's `backend_root`, where it has one.
+    pub backend_root_place: Option<String>,
+    /// Which scripts PHP-FPM would not run.
+    pub refusals: Refusals,
+    /// What bounds the error streams of all requests.
+    pub error_log: Arc<ErrorLog>,
 }
 
 /// How a script is found.
@@ -148,7 +159,7 @@ impl Fastcgi {
     }
 
     pub(super) fn decide(
-        &self,
+        self: &Arc<Self>,
         request: &Request,
         captures: &Captures,
         disk: &dyn Disk,
@@ -164,7 +175,7 @@ impl Fastcgi {
         match found {
             Ok(Some(script)) => Plan::Call(Call {
                 fastcgi: self,
-                script,
+                script: Arc::new(script),
             }),
             Ok(None) if self.missing == Missing::Decline => Plan::Decline,
             Ok(None) => Plan::Fail(Failure::NotFound),

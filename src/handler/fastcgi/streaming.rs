@@ -133,7 +133,7 @@ impl Streaming {
         None
     }
 
-    fn broken(&self, broken: &Broken) -> Cut {
+    fn broken(&mut self, broken: &Broken) -> Cut {
         let code = broken_code(broken);
         self.errors.cut(code, &broken.to_string());
         Cut(code)
