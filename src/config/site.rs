@@ -10,7 +10,8 @@ use super::source::Sources;
 use crate::cgi::Mapping;
 use crate::cgi::meta_variables::Constants;
 use crate::handler::Handler;
-use crate::handler::fastcgi::{Fastcgi, Missing, ScriptRule};
+use crate::handler::fastcgi::send_file::SEND_FILE;
+use crate::handler::fastcgi::{Fastcgi, Missing, ScriptRule, SendFile};
 use crate::handler::static_files::StaticFiles;
 use crate::limits::SITE_LIMITS;
 use crate::message::spool::SpoolSettings;
@@ -33,6 +34,7 @@ pub static SITE: Section = Section {
         Key::new("front_controller", Kind::Text, "The script below `root` that gets what is neither a file nor a script; \"\": none, and that is 404.").default("\"index.php\""),
         Key::new("encoded_slash", Kind::OneOf(&["reject", "keep", "decode"]), "What %2F in a path means: \"reject\" is 404, \"keep\" leaves it as the three bytes, \"decode\" makes it a slash before anything looks at the path.").default("\"reject\""),
         Key::new("limits", Kind::Table(&SITE_LIMITS), "What this site allows otherwise than server.limits.").example("{ body = \"128MiB\" }"),
+        Key::new("send_file", Kind::Table(&SEND_FILE), "Files that a script names and the gateway sends.").example("{ roots = [\"/srv/files\"] }"),
         Key::new("rule", Kind::Tables(&RULE), "What comes before the meaning of `root` and `php`.").example("[]"),
     ],
 };
@@ -70,6 +72,7 @@ pub(super) struct Draft<'a, 'b> {
     pub(super) root: Option<Root>,
     pub(super) php: Option<Arc<Upstream>>,
     pub(super) spool: SpoolSettings,
+    send_file: SendFile,
     pub(super) surroundings: &'a mut Surroundings<'b>,
 }
 
@@ -84,6 +87,10 @@ pub(super) fn build_site(
         root: root.and_then(|text| absolute_root(&text, problems)),
         php: php.and_then(|text| surroundings.upstream(&text, problems)),
         spool: spool_settings(section, surroundings.server),
+        send_file: section
+            .given_table("send_file")
+            .map(|table| SendFile::build(table, problems))
+            .unwrap_or_default(),
         surroundings,
     };
     let own = section.tables("rule").iter();
@@ -201,7 +208,9 @@ impl Draft<'_, '_> {
         script: Scripts,
         place: &Place,
     ) -> Handler {
-        let constants = Constants::new(&mapping);
+        let send_file = self.send_file.clone().seen_through(&mapping);
+        let constants = send_file.announce(Constants::new(&mapping));
+        let response_buffer = self.surroundings.response_buffer(&upstream);
         let name = upstream.name.as_str().into();
         Handler::Fastcgi(Box::new(Fastcgi {
             upstream,
@@ -210,6 +219,8 @@ impl Draft<'_, '_> {
             script: script.rule,
             missing: script.missing,
             spool: self.spool.clone(),
+            send_file,
+            response_buffer,
             name,
             place: self.surroundings.sources.show(place).into(),
         }))
@@ -274,6 +285,12 @@ impl Surroundings<'_> {
         section
             .text("backend_root")
             .map(|text| PathBuf::from(text.value))
+    }
+
+    /// `response_buffer` of an upstream, in bytes.
+    fn response_buffer(&self, upstream: &Upstream) -> u64 {
+        let known = self.upstreams.get(&upstream.name);
+        known.map_or(0, |(section, _)| section.size("response_buffer").0)
     }
 
     fn anonymous(&mut self, name: &str, address: Address) -> Arc<Upstream> {

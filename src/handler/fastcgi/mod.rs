@@ -1,9 +1,13 @@
 //! `fastcgi`: a script of a FastCGI application answers.
 
 mod attempt;
+mod buffered;
 mod call;
+mod orders;
 mod reply;
+pub mod send_file;
 mod stderr;
+mod store;
 mod streaming;
 pub mod target;
 
@@ -11,7 +15,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use buffered::Buffered;
 pub use call::Call;
+pub use send_file::SendFile;
 pub use streaming::Streaming;
 
 use super::Plan;
@@ -53,6 +59,10 @@ pub struct Fastcgi {
     pub missing: Missing,
     /// How content is received.
     pub spool: SpoolSettings,
+    /// Which files the script may have sent.
+    pub send_file: SendFile,
+    /// How much of an answer is kept for a slow client, in bytes; 0 for none.
+    pub response_buffer: u64,
     /// `upstream.name`, shared with log lines.
     pub name: Arc<str>,
     /// The line of the configuration that made it, as `file:line`.
