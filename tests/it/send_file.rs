@@ -262,7 +262,7 @@ async fn a_large_file_arrives_unchanged_and_holds_no_worker() {
     php.write(
         "large.php",
         format!(
-            "<?php header('X-Sendfile: {}/large'); for ($i = 0; $i < 100; $i++) {{ echo str_repeat('x', 65536); flush(); }}",
+            "<?php header('X-Sendfile: {}/large'); for ($i = 0; $i < 100; $i++) {{ echo str_repeat('x', 65536); flush(); }} error_log('behind the head');",
             files(&php).display()
         ),
     );
@@ -277,6 +277,8 @@ async fn a_large_file_arrives_unchanged_and_holds_no_worker() {
         200,
         "its own content",
     );
+    let logged = |line: &str| line.contains("behind the head");
+    gateway.log.wait_for(logged).await;
     let mut slowly = Vec::new();
     while let Some(piece) = slow.piece().await.unwrap() {
         slowly.extend(piece);

@@ -137,17 +137,16 @@ impl Call<'_> {
         disk: &dyn Disk,
     ) -> Result<Response<Body>, Failure> {
         let orders = Orders::take(&mut begun.head.headers);
-        let send_file = &self.fastcgi.send_file;
         // RFC 9110 §15.3.5, §15.4.5: these have no content, a file no more than any other.
         let has_content = !matches!(
             begun.head.status,
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
         );
-        if has_content && let Some(named) = send_file.named(&orders) {
-            return send_file.respond(named, begun, request, disk);
-        }
-        if has_content && let Some(key) = send_file.missing_key(&orders) {
-            begun.errors.not_configured(key);
+        if has_content {
+            if let Some(named) = self.fastcgi.send_file.named(&orders) {
+                return self.send_file(named, begun, request, disk);
+            }
+            self.warn_of_orders(&orders, request);
         }
         let delivery = Delivery {
             method: &request.method,

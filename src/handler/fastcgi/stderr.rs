@@ -76,26 +76,6 @@ impl ErrorStream {
         tracing::error!(%request_id, %upstream, script, cause, "the answer was cut: {why}");
     }
 
-    /// The script named a file that is not sent.
-    pub(super) fn not_sent(&self, file: &str, why: &str) {
-        let Origin {
-            request_id,
-            upstream,
-            script,
-        } = &self.origin;
-        tracing::error!(%request_id, %upstream, script, file, "the script named a file that is not sent: {why}");
-    }
-
-    /// The script named a file, and the configuration knows nothing of files: `key` is not set.
-    pub(super) fn not_configured(&self, key: &str) {
-        let Origin {
-            request_id,
-            upstream,
-            script,
-        } = &self.origin;
-        tracing::warn!(%request_id, %upstream, script, "the script named a file to send, and {key} is not set: its own content was sent; this is said once for each site");
-    }
-
     fn log_line(&mut self) {
         let line = std::mem::take(&mut self.line);
         let text = String::from_utf8_lossy(line.trim_ascii_end());
