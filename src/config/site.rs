@@ -10,8 +10,9 @@ use super::source::Sources;
 use crate::cgi::Mapping;
 use crate::cgi::meta_variables::Constants;
 use crate::handler::Handler;
+use crate::handler::fastcgi::send_file::SEND_FILE;
 use crate::handler::fastcgi::{
-    CallTimeouts, ErrorLog, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule,
+    CallTimeouts, ErrorLog, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule, SendFile,
 };
 use crate::handler::static_files::StaticFiles;
 use crate::limits::rate::Clients;
@@ -39,6 +40,7 @@ pub static SITE: Section = Section {
         Key::new("encoded_slash", Kind::OneOf(&["reject", "keep", "decode"]), "What %2F in a path means: \"reject\" is 404, \"keep\" leaves it as the three bytes, \"decode\" makes it a slash before anything looks at the path.").default("\"reject\""),
         REQUEST_BODY,
         Key::new("limits", Kind::Table(&SITE_LIMITS), "What this site allows otherwise than server.limits.").example("{ body = \"128MiB\" }"),
+        Key::new("send_file", Kind::Table(&SEND_FILE), "Files that a script names and the gateway sends.").example("{ roots = [\"/srv/files\"] }"),
         Key::new("rule", Kind::Tables(&RULE), "What comes before the meaning of `root` and `php`.").example("[]"),
     ],
 };
@@ -83,6 +85,7 @@ pub(super) struct Draft<'a, 'b> {
     pub(super) root: Option<Root>,
     pub(super) php: Option<Arc<Upstream>>,
     pub(super) spool: SpoolSettings,
+    send_file: SendFile,
     pub(super) surroundings: &'a mut Surroundings<'b>,
 }
 
@@ -101,6 +104,10 @@ pub(super) fn build_site(
         root: root.and_then(|text| absolute_root(&text, problems)),
         php: php.and_then(|text| surroundings.upstream(&text, problems)),
         spool: spool_settings(section, surroundings),
+        send_file: section
+            .given_table("send_file")
+            .map(|table| SendFile::build(table, problems))
+            .unwrap_or_default(),
         surroundings,
     };
     let own = section.tables("rule").iter();
@@ -229,7 +236,9 @@ impl Draft<'_, '_> {
         script: Scripts,
         place: &Place,
     ) -> Fastcgi {
-        let constants = Constants::new(&mapping);
+        let send_file = self.send_file.clone().seen_through(&mapping);
+        let constants = send_file.announce(Constants::new(&mapping));
+        let response_buffer = self.surroundings.response_buffer(&upstream);
         let name = upstream.name.as_str().into();
         let timeouts = self.surroundings.timeouts(&upstream);
         let place: Arc<str> = self.surroundings.sources.show(place).into();
@@ -243,6 +252,8 @@ impl Draft<'_, '_> {
             spool: self.spool.clone(),
             timeouts,
             ignore_client_abort: false,
+            send_file,
+            response_buffer,
             name,
             site: Arc::clone(&self.name),
             place: Arc::clone(&place),
@@ -346,6 +357,12 @@ impl Surroundings<'_> {
         let (section, _) = self.upstreams.get(&upstream.name)?;
         let text = section.text("backend_root")?;
         Some(self.sources.show(&text.place))
+    }
+
+    /// `response_buffer` of an upstream, in bytes.
+    fn response_buffer(&self, upstream: &Upstream) -> u64 {
+        let known = self.upstreams.get(&upstream.name);
+        known.map_or(0, |(section, _)| section.size("response_buffer").0)
     }
 
     fn anonymous(&mut self, name: &str, address: Address) -> Arc<Upstream> {

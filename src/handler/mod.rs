@@ -107,10 +107,10 @@ impl Handler {
 }
 
 impl Plan<'_> {
-    /// Does it.
-    pub async fn perform(self, request: Request) -> Result<Outcome, Failure> {
+    /// Does it; `disk` has the files that scripts name instead of sending them.
+    pub async fn perform(self, request: Request, disk: &dyn Disk) -> Result<Outcome, Failure> {
         match self {
-            Self::Call(call) => call.perform(request).await.map(Outcome::Answered),
+            Self::Call(call) => call.perform(request, disk).await.map(Outcome::Answered),
             Self::Send(representation) => {
                 request.upload.linger();
                 representation.into_response().map(Outcome::Answered)

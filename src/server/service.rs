@@ -168,10 +168,9 @@ async fn round(
         };
         excluded |= matches!(rule.then, Handler::ExcludeProxy);
         entry.set_handler(rule.then.name());
-        let plan = rule
-            .then
-            .decide(&request, &captures, &connection.shared.disk);
-        match plan.perform(request).await? {
+        let disk = &connection.shared.disk;
+        let plan = rule.then.decide(&request, &captures, disk);
+        match plan.perform(request, disk).await? {
             Outcome::Declined(returned) => request = returned,
             settled @ (Outcome::Answered(_) | Outcome::Again(_)) => return Ok(settled),
         }

@@ -1,10 +1,14 @@
 //! `fastcgi`: a script of a FastCGI application answers.
 
 mod attempt;
+mod buffered;
 mod call;
 mod diagnosis;
+mod orders;
 mod reply;
+pub mod send_file;
 mod stderr;
+mod store;
 mod streaming;
 pub mod target;
 
@@ -12,8 +16,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use buffered::Buffered;
 pub use call::Call;
 pub use diagnosis::Refusals;
+pub use send_file::SendFile;
 pub use stderr::ErrorLog;
 pub use streaming::Streaming;
 
@@ -111,6 +117,10 @@ pub struct Fastcgi {
     pub timeouts: CallTimeouts,
     /// Whether a safe method is finished too when its client has gone.
     pub ignore_client_abort: bool,
+    /// Which files the script may have sent.
+    pub send_file: SendFile,
+    /// How much of an answer is kept for a slow client, in bytes; 0 for none.
+    pub response_buffer: u64,
     /// `upstream.name`, shared with log lines.
     pub name: Arc<str>,
     /// The site's name, for log lines.
