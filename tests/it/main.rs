@@ -10,6 +10,7 @@
 )]
 
 mod access_log;
+mod balancing;
 mod browser;
 mod check_config;
 mod fastcgi;

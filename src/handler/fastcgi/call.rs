@@ -1,6 +1,8 @@
 //! One call of a script: its content first where it has to be, then a connection and an attempt;
 //! again from the head of the queue where nothing was executed.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::Response;
 use tokio::time::Instant;
@@ -15,8 +17,7 @@ use crate::fastcgi::params::{ParamsEncoder, end_of_params};
 use crate::fastcgi::record::begin_request;
 use crate::handler::Body;
 use crate::message::{Request, Upload, spool};
-use crate::upstream::lease::Deadline;
-use crate::upstream::{Lease, LeaseError, Order};
+use crate::upstream::Order;
 
 /// Content up to this size is received before a worker is asked for: it costs a slow client's
 /// time and not PHP's, and it can be sent again.
@@ -51,13 +52,15 @@ impl Call<'_> {
         };
         let mut ambiguous = 0;
         let mut order = Order::Last;
+        let mut failed_at = None;
+        let upstream = &self.fastcgi.upstream;
         loop {
-            let lease = match self.lease(arrived, order).await {
+            let lease = match upstream.lease(order, arrived, failed_at.as_ref()).await {
                 Ok(lease) => lease,
                 Err(error) => {
                     upload.linger();
                     return Err(Failure::Lease {
-                        upstream: self.fastcgi.upstream.name.clone(),
+                        upstream: upstream.name.clone(),
                         error,
                     });
                 }
@@ -69,6 +72,7 @@ impl Call<'_> {
             };
             let again = may_repeat(failed.progress, &request, &mut ambiguous);
             let again = again && self.in_time(arrived);
+            failed_at = Some(Arc::clone(&failed.member));
             upload = again_with(failed, replay, again)?;
             tracing::debug!(request_id = %request.id, "sent again");
             order = Order::First;
@@ -110,17 +114,6 @@ impl Call<'_> {
         params.finish();
         end_of_params(&mut records);
         Bytes::from(records)
-    }
-
-    async fn lease(&self, since: Instant, order: Order) -> Result<Lease, LeaseError> {
-        let deadline = Deadline {
-            since,
-            limit: self.fastcgi.upstream.timeouts.queue,
-        };
-        match self.fastcgi.upstream.pick() {
-            Some(member) => member.lease(order, deadline).await,
-            None => Err(LeaseError::QueueFull),
-        }
     }
 
     fn reply(&self, begun: Begun, request: &Request) -> Result<Response<Body>, Failure> {
