@@ -11,6 +11,7 @@ use crate::fastcgi::record::ProtocolStatus;
 use crate::fastcgi::{Broken, ExchangeError, Limit, Progress};
 use crate::message::{BadHost, TargetError, UploadError};
 use crate::upstream::LeaseError;
+use crate::value::TimeLimit;
 
 /// Why a request was not answered as asked.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,16 @@ pub enum Failure {
         upstream: String,
         /// Why.
         error: LeaseError,
+    },
+    /// A limit of time was reached.
+    #[error("upstream {upstream}: {}: {limit}", what(*.which))]
+    Timeout {
+        /// The upstream's name.
+        upstream: String,
+        /// Which.
+        which: Limit,
+        /// Its name, its value, and the line that set it.
+        limit: TimeLimit,
     },
     /// PHP's answer broke off before it was begun.
     #[error("upstream {upstream}: {broken}")]
@@ -112,6 +123,7 @@ impl Failure {
             }
             Self::Disk(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Lease { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Timeout { which, .. } => limit_status(*which),
             Self::Exchange { broken, .. } => exchange_status(&broken.error),
             Self::Refused {
                 status: ProtocolStatus::Overloaded,
@@ -137,6 +149,7 @@ impl Failure {
             Self::TooManyRounds(_) => "TOO_MANY_ROUNDS",
             Self::Disk(_) => "DISK",
             Self::Lease { error, .. } => lease_code(error),
+            Self::Timeout { which, .. } => limit_code(*which),
             Self::Exchange { broken, .. } => broken_code(broken),
             Self::Head { .. } | Self::NoHead(_) => "UPSTREAM_HEAD",
             Self::Refused {
@@ -172,8 +185,8 @@ fn upload_status(error: &UploadError) -> StatusCode {
     match error {
         UploadError::Client(_) => StatusCode::BAD_REQUEST,
         UploadError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        UploadError::Stalled { .. } => StatusCode::REQUEST_TIMEOUT,
-        UploadError::Spool(_) => StatusCode::INSUFFICIENT_STORAGE,
+        UploadError::Stalled { .. } | UploadError::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
+        UploadError::SpoolFull { .. } | UploadError::Spool(_) => StatusCode::INSUFFICIENT_STORAGE,
     }
 }
 
@@ -183,7 +196,35 @@ pub fn upload_code(error: &UploadError) -> &'static str {
         UploadError::Client(_) => "BODY_SHORT",
         UploadError::TooLarge { .. } => "BODY_TOO_LARGE",
         UploadError::Stalled { .. } => "BODY_STALLED",
+        UploadError::TooSlow { .. } => "BODY_SLOW",
+        UploadError::SpoolFull { .. } => "SPOOL_FULL",
         UploadError::Spool(_) => "SPOOL",
+    }
+}
+
+fn what(which: Limit) -> &'static str {
+    match which {
+        Limit::Acknowledge => "no worker took the request within",
+        Limit::FirstByte => "the answer did not begin within",
+        Limit::Idle => "nothing more of the answer came within",
+        Limit::Client => "the client sent nothing of its request body for",
+    }
+}
+
+fn limit_status(which: Limit) -> StatusCode {
+    match which {
+        Limit::Acknowledge => StatusCode::SERVICE_UNAVAILABLE,
+        Limit::Client => StatusCode::REQUEST_TIMEOUT,
+        Limit::FirstByte | Limit::Idle => StatusCode::GATEWAY_TIMEOUT,
+    }
+}
+
+fn limit_code(which: Limit) -> &'static str {
+    match which {
+        Limit::Acknowledge => "QUEUE_TIMEOUT",
+        Limit::FirstByte => "TIMEOUT_FIRST_BYTE",
+        Limit::Idle => "TIMEOUT_IDLE",
+        Limit::Client => "BODY_STALLED",
     }
 }
 
@@ -198,9 +239,7 @@ fn lease_code(error: &LeaseError) -> &'static str {
 
 fn exchange_status(error: &ExchangeError) -> StatusCode {
     match error {
-        ExchangeError::Timeout(Limit::Acknowledge, _) => StatusCode::SERVICE_UNAVAILABLE,
-        ExchangeError::Timeout(Limit::Client, _) => StatusCode::REQUEST_TIMEOUT,
-        ExchangeError::Timeout(Limit::FirstByte | Limit::Idle, _) => StatusCode::GATEWAY_TIMEOUT,
+        ExchangeError::Timeout(which, _) => limit_status(*which),
         ExchangeError::Upload(error) => upload_status(error),
         ExchangeError::Reset(_) | ExchangeError::Closed | ExchangeError::Protocol(_) => {
             StatusCode::BAD_GATEWAY
@@ -211,10 +250,7 @@ fn exchange_status(error: &ExchangeError) -> StatusCode {
 /// The cause code of an exchange that failed, before or within its answer.
 pub fn broken_code(broken: &Broken) -> &'static str {
     match &broken.error {
-        ExchangeError::Timeout(Limit::Acknowledge, _) => "QUEUE_TIMEOUT",
-        ExchangeError::Timeout(Limit::FirstByte, _) => "TIMEOUT_FIRST_BYTE",
-        ExchangeError::Timeout(Limit::Idle, _) => "TIMEOUT_IDLE",
-        ExchangeError::Timeout(Limit::Client, _) => "BODY_STALLED",
+        ExchangeError::Timeout(which, _) => limit_code(*which),
         ExchangeError::Protocol(_) => "UPSTREAM_PROTOCOL",
         ExchangeError::Upload(error) => upload_code(error),
         ExchangeError::Reset(_) | ExchangeError::Closed => match broken.progress {

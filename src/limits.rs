@@ -17,7 +17,8 @@ pub static LIMITS: Section = Section {
         Key::new("head", Kind::Size, "The largest head of a request; more is 431.").default("\"64KiB\""),
         Key::new("fields", Kind::Integer { min: 10, max: 1000 }, "Header fields in a request; more is 431.").default("100"),
         BODY,
-        Key::new("body_pause", Kind::Duration, "How long a client may pause while it sends a request body; then 408.").default("\"30s\""),
+        Key::new("body_pause", Kind::Duration, "How long a client may pause while it sends a request body; then 408.").default("\"10s\""),
+        Key::new("body_rate", Kind::Size, "What a client must send of a request body in a second, over each 10 s that it was waited for; slower is 408. \"0B\": no limit.").default("\"1KiB\""),
     ],
 };
 
@@ -45,6 +46,8 @@ pub struct Limits {
     pub body: u64,
     /// Between two pieces of a body.
     pub body_pause: Duration,
+    /// Bytes of a body in a second.
+    pub body_rate: u64,
 }
 
 /// hyper accepts no smaller buffer for a head.
@@ -63,6 +66,7 @@ impl Limits {
             fields: usize::try_from(section.integer("fields")).unwrap_or(100),
             body: section.size("body").0,
             body_pause: section.duration("body_pause"),
+            body_rate: section.size("body_rate").0,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::site::{Surroundings, build_site};
 use super::source::Sources;
 use super::{ListenAddress, ServerSettings, Site};
 use crate::message::Host;
+use crate::message::quota::Quota;
 use crate::route::condition::HostPattern;
 use crate::section::{At, FileId, Lowered, Place, Problem, Problems};
 use crate::upstream::Upstream;
@@ -21,6 +22,7 @@ pub struct Snapshot {
     pub listeners: Vec<ListenAddress>,
     sites: Sites,
     upstreams: Upstreams,
+    quota: Arc<Quota>,
 }
 
 /// The sites by the hosts that they answer for.
@@ -48,6 +50,10 @@ impl Snapshot {
         // After a fault in reading, what a name refers to may be in the part that was not read.
         let complete = problems.is_empty();
         let server = ServerSettings::build(&main.table("server"), problems);
+        let quota = previous.map_or_else(
+            || Arc::new(Quota::new(server.spool_quota)),
+            |snapshot| Arc::clone(&snapshot.quota),
+        );
         let listeners = listeners(files, problems);
         let upstreams = named_upstreams(files, previous, problems);
         let mut surroundings = Surroundings {
@@ -56,6 +62,7 @@ impl Snapshot {
             previous: previous.map(|snapshot| &snapshot.upstreams),
             complete,
             sources,
+            quota: Arc::clone(&quota),
         };
         let mut sites = Vec::new();
         for section in files.iter().flat_map(|file| file.tables("site")) {
@@ -71,11 +78,16 @@ impl Snapshot {
             problems.push(Problem::new(place, "there is no [[site]]").help("a site needs three lines: [[site]], root = \"/srv/app/public\", php = \"unix:/run/php/php-fpm.sock\""));
         }
         let sites = Sites::build(sites, problems)?;
-        problems.is_empty().then_some(Self {
+        if !problems.is_empty() {
+            return None;
+        }
+        quota.set_limit(server.spool_quota);
+        Some(Self {
             server,
             listeners,
             sites,
             upstreams,
+            quota,
         })
     }
 

@@ -29,6 +29,8 @@ pub enum Handler {
     Respond(respond::Respond),
     /// A refusal.
     Deny(deny::Deny),
+    /// ProxyPassMatch with the target `!`: no further ProxyPassMatch is for this request.
+    ExcludeProxy,
 }
 
 /// What a handler will do, as a value.
@@ -68,7 +70,13 @@ impl Handler {
             Self::Redirect(redirect) => redirect.decide(request, captures),
             Self::Respond(respond) => respond.decide(),
             Self::Deny(deny) => deny.decide(),
+            Self::ExcludeProxy => Plan::Decline,
         }
+    }
+
+    /// Whether it is what [`Self::ExcludeProxy`] keeps a request from.
+    pub fn is_proxy_target(&self) -> bool {
+        matches!(self, Self::Fastcgi(fastcgi) if fastcgi.is_proxy_target())
     }
 
     /// What logs call it.
@@ -79,6 +87,7 @@ impl Handler {
             Self::Redirect(_) => "redirect",
             Self::Respond(_) => "respond",
             Self::Deny(_) => "deny",
+            Self::ExcludeProxy => "exclude",
         }
     }
 }

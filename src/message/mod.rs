@@ -6,6 +6,7 @@ pub mod conditional;
 pub mod disk;
 pub mod hop_by_hop;
 pub mod host;
+pub mod quota;
 pub mod range;
 pub mod request;
 pub mod spool;

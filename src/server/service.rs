@@ -14,7 +14,7 @@ use super::logged::{Entry, Logged};
 use super::watch::Watch;
 use crate::config::Site;
 use crate::failure::Failure;
-use crate::handler::{Body, Outcome};
+use crate::handler::{Body, Handler, Outcome};
 use crate::message::request::Origin;
 use crate::message::{Host, Request, RequestId, Target, Upload, Wire, hop_by_hop};
 
@@ -71,7 +71,8 @@ async fn answer(
     id: RequestId,
     entry: &mut Entry,
 ) -> Result<Response<Body>, Failure> {
-    let upload = Upload::new(body, parts.headers.contains_key(header::EXPECT));
+    let least = connection.shared.live.load().server.limits.body_rate;
+    let upload = Upload::new(body, parts.headers.contains_key(header::EXPECT), least);
     let (host, site, target) = match admit(connection, &parts, entry) {
         Ok(Admitted::Request(host, site, target)) => (host, site, target),
         Ok(Admitted::Server) => return Ok(options_of_the_server()),
@@ -139,10 +140,16 @@ async fn round(
     connection: &Connection,
     entry: &mut Entry,
 ) -> Result<Outcome, Failure> {
+    // mod_proxy: `!` ends the search among its own rules, not among others.
+    let mut excluded = false;
     for rule in &site.rules {
+        if excluded && rule.then.is_proxy_target() {
+            continue;
+        }
         let Some(captures) = rule.matches(&request) else {
             continue;
         };
+        excluded |= matches!(rule.then, Handler::ExcludeProxy);
         entry.set_handler(rule.then.name());
         let plan = rule
             .then

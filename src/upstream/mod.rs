@@ -3,11 +3,13 @@
 pub mod address;
 pub mod admission;
 mod balancer;
+mod denied;
 mod dns;
 pub mod health;
 pub mod lease;
 pub mod member;
 mod members;
+pub mod numbers;
 pub mod policy;
 mod pool;
 mod scout;
@@ -75,16 +77,14 @@ impl Upstream {
         }
     }
 
-    /// A connection for a request that began to want one at `since`, within `timeouts.queue`.
-    /// `failed` is the member at which it has just failed: another is asked where one is well.
+    /// A connection for a request. `failed` is the member at which it has just failed: another is
+    /// asked where one is well.
     pub async fn lease(
         &self,
         order: Order,
-        since: tokio::time::Instant,
+        deadline: Deadline,
         failed: Option<&Arc<Member>>,
     ) -> Result<Lease, LeaseError> {
-        let limit = self.timeouts.queue;
-        let deadline = Deadline { since, limit };
         match self.balancer.members().only() {
             Some(member) => member.lease(order, deadline).await,
             None => self.balancer.lease(order, deadline, failed).await,

@@ -11,8 +11,10 @@
 
 mod access_log;
 mod balancing;
+mod broken_answers;
 mod browser;
 mod check_config;
+mod commands;
 mod fastcgi;
 mod h2c;
 mod harness;
@@ -20,6 +22,8 @@ mod harness_itself;
 mod http1;
 mod lifecycle;
 mod php;
+mod php_restarts;
+mod queue;
 mod routing;
 mod static_files;
 mod uploads;

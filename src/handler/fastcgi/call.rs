@@ -11,17 +11,14 @@ use super::attempt::{Attempt, Begun, Failed};
 use super::{Fastcgi, reply};
 use crate::cgi::{Script, meta_variables};
 use crate::failure::Failure;
-use crate::fastcgi::Progress;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::params::{ParamsEncoder, end_of_params};
 use crate::fastcgi::record::begin_request;
+use crate::fastcgi::{Limit, Progress};
 use crate::handler::Body;
 use crate::message::{Request, Upload, spool};
-use crate::upstream::Order;
-
-/// Content up to this size is received before a worker is asked for: it costs a slow client's
-/// time and not PHP's, and it can be sent again.
-const SMALL_CONTENT: u64 = 64 * 1024;
+use crate::upstream::lease::Deadline;
+use crate::upstream::{Lease, LeaseError, Member, Order};
 
 /// How often a safe request is sent again that may have been executed (design §4.8 says once; a
 /// reload of PHP-FPM kills its workers one by one, and the second attempt can meet the last of
@@ -53,16 +50,15 @@ impl Call<'_> {
         let mut ambiguous = 0;
         let mut order = Order::Last;
         let mut failed_at = None;
-        let upstream = &self.fastcgi.upstream;
         loop {
-            let lease = match upstream.lease(order, arrived, failed_at.as_ref()).await {
+            let lease = match self
+                .lease_for(&mut upload, arrived, order, failed_at.as_ref())
+                .await
+            {
                 Ok(lease) => lease,
-                Err(error) => {
+                Err(failure) => {
                     upload.linger();
-                    return Err(Failure::Lease {
-                        upstream: upstream.name.clone(),
-                        error,
-                    });
+                    return Err(failure);
                 }
             };
             let replay = upload.replay();
@@ -79,26 +75,21 @@ impl Call<'_> {
         }
     }
 
-    /// Content that is small or of unknown length is received first; too much of it is refused
-    /// before any of it is read, so that `Expect: 100-continue` saves the client the upload.
+    /// Too much content is refused before any of it is read, so that `Expect: 100-continue` saves
+    /// the client the upload; the rest is received as far as it has to be.
     async fn receive(&self, request: &mut Request) -> Result<Upload, Failure> {
-        let limit = self.fastcgi.spool.limit;
+        let settings = &self.fastcgi.spool;
+        let limit = settings.limit;
         let upload = std::mem::replace(&mut request.upload, Upload::Empty);
-        match upload.length() {
-            Some(0) => return Ok(upload),
-            Some(length) if length > limit => {
-                upload.linger();
-                return Err(Failure::BodyTooLarge { length, limit });
-            }
-            Some(length) if length > SMALL_CONTENT => return Ok(upload),
-            Some(_) | None => {}
+        if let Some(length) = upload.length().filter(|length| *length > limit) {
+            upload.linger();
+            return Err(Failure::BodyTooLarge { length, limit });
         }
-        spool::receive(upload, &self.fastcgi.spool)
-            .await
-            .map_err(|(error, upload)| {
-                upload.linger();
-                error.into()
-            })
+        let received = spool::receive(upload, settings).await;
+        received.map_err(|(error, upload)| {
+            upload.linger();
+            error.into()
+        })
     }
 
     /// A probe, BEGIN_REQUEST and PARAMS with its empty record; an attempt leaves out what it has
@@ -116,6 +107,38 @@ impl Call<'_> {
         Bytes::from(records)
     }
 
+    /// A connection, unless the client goes meanwhile: what is queued never reaches PHP then.
+    /// `failed` is where it was tried before.
+    async fn lease_for(
+        &self,
+        upload: &mut Upload,
+        since: Instant,
+        order: Order,
+        failed: Option<&Arc<Member>>,
+    ) -> Result<Lease, Failure> {
+        let limit = self.fastcgi.timeouts.queue.duration;
+        let deadline = Deadline { since, limit };
+        tokio::select! {
+            biased;
+            lease = self.fastcgi.upstream.lease(order, deadline, failed) => lease.map_err(|error| self.no_lease(error)),
+            error = upload.gone() => Err(error.into()),
+        }
+    }
+
+    fn no_lease(&self, error: LeaseError) -> Failure {
+        let upstream = self.fastcgi.upstream.name.clone();
+        match error {
+            LeaseError::QueueTimeout(_) => Failure::Timeout {
+                upstream,
+                which: Limit::Acknowledge,
+                limit: self.fastcgi.timeouts.queue.clone(),
+            },
+            error @ (LeaseError::QueueFull
+            | LeaseError::Down { .. }
+            | LeaseError::Denied { .. }) => Failure::Lease { upstream, error },
+        }
+    }
+
     fn reply(&self, begun: Begun, request: &Request) -> Result<Response<Body>, Failure> {
         reply::respond(begun, &request.method).map_err(|broken| Failure::Exchange {
             upstream: self.fastcgi.upstream.name.clone(),
@@ -124,7 +147,7 @@ impl Call<'_> {
     }
 
     fn in_time(&self, arrived: Instant) -> bool {
-        let limit = self.fastcgi.upstream.timeouts.queue;
+        let limit = self.fastcgi.timeouts.queue.duration;
         limit.is_zero() || arrived.elapsed() < limit
     }
 }

@@ -3,20 +3,14 @@
 //! that was announced and only the end of the exchange is missing.
 
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::timeout;
 
 use super::stderr::ErrorStream;
 use crate::failure::broken_code;
 use crate::fastcgi::{Answer, Broken, Exchange};
 use crate::handler::Cut;
 use crate::upstream::Lease;
-
-/// How long an exchange may go on whose answer nobody reads: what follows the content is PHP's
-/// shutdown, and a HEAD's content.
-const FINISH: Duration = Duration::from_secs(30);
 
 /// The rest of an answer.
 #[derive(Debug)]
@@ -153,12 +147,9 @@ impl Drop for Streaming {
         };
         if exchange.has_ended() {
             exchange.into_upload().linger();
-            return;
-        }
-        if self.left == Some(0) && exchange.is_sent() {
-            tokio::spawn(timeout(FINISH, async move {
-                while let Some(Ok(_)) = exchange.answer().await {}
-            }));
+        } else if self.left == Some(0) {
+            // The client has all that was announced; what is missing is the end.
+            exchange.run_on();
         }
     }
 }

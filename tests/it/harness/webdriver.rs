@@ -151,11 +151,16 @@ async fn new_session(driver: &Address, profile: &Path) -> String {
 /// One command; its `value`. Fails the test when the driver reports an error (§6.6).
 async fn call(driver: &Address, request: Request) -> Value {
     let what = format!("{} {}", request.method, request.target);
+    // Only a search meets a page that is about to leave; it is made again on the next.
+    let searches = request.target.ends_with("/element");
     // chromedriver answers only to a Host that is an IP address or `localhost`.
     let request = request
         .field("Connection", "close")
         .field("Host", &driver.to_string());
-    let response = patiently(&what, http1::send(driver, &request)).await;
+    let mut response = patiently(&what, http1::send(driver, &request)).await;
+    while searches && response.text().contains("aborted by navigation") {
+        response = patiently(&what, http1::send(driver, &request)).await;
+    }
     assert_eq!(response.status, 200, "{what}: {}", response.text());
     response.json()["value"].clone()
 }
