@@ -25,6 +25,7 @@ pub static UPSTREAM: Section = Section {
         Key::new("max_requests", Kind::Integer { min: 0, max: i64::MAX }, "Requests that one connection serves before it is closed; 0: no limit.").default("0"),
         Key::new("max_age", Kind::Duration, "How long after it was opened a connection is given no further request; \"0s\": no limit.").default("\"0s\""),
         Key::new("timeouts", Kind::Table(&TIMEOUTS), "How long things may take."),
+        Key::new("response_buffer", Kind::Size, "How much of an answer is taken from PHP ahead of a client that reads more slowly, so that the worker is free again: 64 KiB of it in memory, the rest in an unlinked file in server.spool_directory. When it is full, or \"0B\", PHP waits for the client. Never for text/event-stream, application/x-ndjson and what the script sends with X-Accel-Buffering: no.").default("\"0B\""),
         Key::new("backend_root", Kind::Text, "The document root as the servers see it, where that is another path than the gateway's: it replaces the site's root in SCRIPT_FILENAME and DOCUMENT_ROOT.").example("\"/app/public\""),
     ],
 };
