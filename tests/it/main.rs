@@ -10,6 +10,7 @@
 )]
 
 mod access_log;
+mod balancing;
 mod broken_answers;
 mod browser;
 mod check_config;
