@@ -10,6 +10,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
+use super::Refusal;
 use super::spool::Spooled;
 
 /// How long an answered request's content is still read and thrown away, so that a client in the
@@ -44,7 +45,10 @@ pub struct Arriving {
 pub enum UploadError {
     /// The client went away, or broke the framing.
     #[error("the client's request body broke off: {0}")]
-    Client(#[from] hyper::Error),
+    Client(hyper::Error),
+    /// The head guard found the framing broken.
+    #[error("the client's request body is malformed: {0}")]
+    Malformed(Refusal),
     /// More than `limits.body`.
     #[error("the request body is larger than limits.body = {limit} bytes")]
     TooLarge {
@@ -135,12 +139,24 @@ fn poll_incoming(
     loop {
         match ready!(Pin::new(&mut *body).poll_frame(cx)) {
             None => return Poll::Ready(None),
-            Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+            Some(Err(error)) => return Poll::Ready(Some(Err(client_error(error)))),
             // RFC 9110 §6.5.1: trailers may be dropped, and FastCGI has no place for them.
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) if !data.is_empty() => return Poll::Ready(Some(Ok(data))),
                 Ok(_) | Err(_) => {}
             },
         }
+    }
+}
+
+/// The head guard's refusal comes through hyper as the error of the connection's IO.
+fn client_error(error: hyper::Error) -> UploadError {
+    let io = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
+    let refusal = io
+        .and_then(std::io::Error::get_ref)
+        .and_then(|source| source.downcast_ref::<Refusal>());
+    match refusal {
+        Some(refusal) => UploadError::Malformed(*refusal),
+        None => UploadError::Client(error),
     }
 }

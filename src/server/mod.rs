@@ -1,6 +1,8 @@
 //! The running server: binds, serves, reloads, drains.
 
 mod connection;
+mod farewell;
+mod intake;
 mod io;
 mod listener;
 mod logged;
