@@ -11,8 +11,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
+use super::deadline::Patience;
 use super::intake::Intake;
-use super::io::{ConnectionIo, Patience};
+use super::io::ConnectionIo;
 use super::service::{self, Connection};
 use super::sniff::{Sniffed, sniff};
 use crate::limits::Limits;

@@ -55,6 +55,10 @@ impl Intake {
             buffer.put_slice(&self.held.split_to(count));
             self.judged -= count;
         }
+        if self.held.is_empty() {
+            // A connection that waits keeps no buffer.
+            self.held = BytesMut::new();
+        }
         count > 0
     }
 

@@ -13,8 +13,9 @@ use http::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
+use super::deadline::{Deadline, Patience};
 use super::farewell::Farewell;
 use super::intake::Intake;
 use super::service::Connection;
@@ -28,29 +29,13 @@ const READ: usize = 32 * 1024;
 /// unread resets the connection, and the reset can overtake the answer (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How long a client may take.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
-    /// For a head that has begun; none in HTTP/2, whose frames may come at any time.
-    pub(super) header: Option<Duration>,
-    /// Between requests.
-    pub(super) keep_alive: Duration,
-}
-
 /// The connection.
 #[derive(Debug)]
 pub(super) struct ConnectionIo {
     stream: TokioIo<Stream>,
     intake: Intake,
     connection: Arc<Connection>,
-    patience: Patience,
-    /// A part of a head was read.
-    head_begun: bool,
-    /// Requests that had begun when this was looked at last.
-    begun: usize,
-    /// When the wait began that goes on now.
-    since: Option<Instant>,
-    sleep: Option<Pin<Box<Sleep>>>,
+    deadline: Deadline,
     /// All that hyper has written so far was taken by the kernel.
     flushed: bool,
     /// Wakes the task that waits to refuse.
@@ -73,11 +58,7 @@ impl ConnectionIo {
             stream: TokioIo::new(stream),
             intake,
             connection,
-            patience,
-            head_begun: false,
-            begun: 0,
-            since: None,
-            sleep: None,
+            deadline: Deadline::new(patience),
             flushed: true,
             refusing: None,
             farewell: None,
@@ -87,55 +68,9 @@ impl ConnectionIo {
 
     /// Ready when the client has taken too long.
     fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.note_requests();
-        if !self.connection.watch().is_idle() {
-            return Poll::Pending;
-        }
-        // Of pipelined requests the next head may have begun before the last answer ended.
-        self.head_begun |= self.intake.is_guarded() && self.intake.is_in_head();
-        let limit = match self.patience.header {
-            Some(header) if self.head_begun => header,
-            Some(_) | None => self.patience.keep_alive,
-        };
-        let deadline = *self.since.get_or_insert_with(Instant::now) + limit;
-        self.poll_sleep(deadline, cx)
-    }
-
-    /// Ready at `deadline`; the timer is moved back only when it fires.
-    fn poll_sleep(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if sleep.deadline() > deadline {
-            sleep.as_mut().reset(deadline);
-        }
-        loop {
-            ready!(sleep.as_mut().poll(cx));
-            if sleep.deadline() >= deadline {
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(deadline);
-        }
-    }
-
-    /// A request that began since the last look ended the wait for its head.
-    fn note_requests(&mut self) {
+        let in_head = self.intake.is_guarded() && self.intake.is_in_head();
         let watch = self.connection.watch();
-        let begun = watch.begun();
-        if begun != self.begun || !watch.is_idle() {
-            self.begun = begun;
-            self.head_begun = false;
-            self.since = None;
-        }
-    }
-
-    /// Notes that bytes came: the head's time counts from its first byte, not from its last.
-    fn note_bytes(&mut self) {
-        self.note_requests();
-        if self.connection.watch().is_idle() && !self.head_begun {
-            self.head_begun = true;
-            self.since = None;
-        }
+        self.deadline.poll_expired(watch, in_head, cx)
     }
 
     /// Reads what the client has sent and passes on what may pass; `false` at its end.
@@ -152,7 +87,7 @@ impl ConnectionIo {
         }
         let passed = self.intake.take(read.filled_mut(), buffer);
         if passed || self.intake.is_in_head() {
-            self.note_bytes();
+            self.deadline.note_bytes(self.connection.watch());
         }
         Poll::Ready(Ok(true))
     }
@@ -236,7 +171,7 @@ impl ConnectionIo {
                     }
                 }
                 Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending => return self.poll_sleep(deadline, cx),
+                Poll::Pending => return self.deadline.poll_sleep(deadline, cx),
             }
         }
     }
@@ -257,7 +192,7 @@ impl Read for ConnectionIo {
         }
         match Pin::new(&mut this.stream).poll_read(cx, buffer) {
             Poll::Ready(result) => {
-                this.note_bytes();
+                this.deadline.note_bytes(this.connection.watch());
                 Poll::Ready(result)
             }
             Poll::Pending => this

@@ -21,5 +21,6 @@ mod lifecycle;
 mod php;
 mod routing;
 mod static_files;
+mod strict_http1;
 mod uploads;
 mod upstream;
