@@ -9,8 +9,10 @@ use tracing::Level;
 use crate::cgi::response::HeadError;
 use crate::fastcgi::record::ProtocolStatus;
 use crate::fastcgi::{Broken, ExchangeError, Limit, Progress};
+use crate::limits::rate::Exceeded;
 use crate::message::{BadHost, TargetError, UploadError};
 use crate::upstream::LeaseError;
+use crate::value::TimeLimit;
 
 /// Why a request was not answered as asked.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,9 @@ pub enum Failure {
     /// RFC 9110 §15.5.18: an Expect that is not 100-continue.
     #[error("an expectation other than 100-continue")]
     Expectation,
+    /// The client makes too many requests (RFC 6585 §4).
+    #[error("{0}")]
+    TooMany(#[from] Exceeded),
     /// The announced content is larger than allowed.
     #[error("the request body has {length} bytes, more than limits.body = {limit}")]
     BodyTooLarge {
@@ -60,6 +65,16 @@ pub enum Failure {
         upstream: String,
         /// Why.
         error: LeaseError,
+    },
+    /// A limit of time was reached.
+    #[error("upstream {upstream}: {}: {limit}", what(*.which))]
+    Timeout {
+        /// The upstream's name.
+        upstream: String,
+        /// Which.
+        which: Limit,
+        /// Its name, its value, and the line that set it.
+        limit: TimeLimit,
     },
     /// PHP's answer broke off before it was begun.
     #[error("upstream {upstream}: {broken}")]
@@ -104,6 +119,7 @@ impl Failure {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotSupported(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Upload(error) => upload_status(error),
             Self::TooManyRounds(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -112,6 +128,7 @@ impl Failure {
             }
             Self::Disk(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Lease { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Timeout { which, .. } => limit_status(*which),
             Self::Exchange { broken, .. } => exchange_status(&broken.error),
             Self::Refused {
                 status: ProtocolStatus::Overloaded,
@@ -132,11 +149,14 @@ impl Failure {
             Self::Method(_) => "METHOD_NOT_ALLOWED",
             Self::NotSupported(_) => "METHOD_NOT_SUPPORTED",
             Self::Expectation => "EXPECTATION_FAILED",
+            Self::TooMany(Exceeded::Rate { .. }) => "RATE_LIMIT",
+            Self::TooMany(Exceeded::AtOnce(_)) => "CONCURRENCY_LIMIT",
             Self::BodyTooLarge { .. } => "BODY_TOO_LARGE",
             Self::Upload(error) => upload_code(error),
             Self::TooManyRounds(_) => "TOO_MANY_ROUNDS",
             Self::Disk(_) => "DISK",
             Self::Lease { error, .. } => lease_code(error),
+            Self::Timeout { which, .. } => limit_code(*which),
             Self::Exchange { broken, .. } => broken_code(broken),
             Self::Head { .. } | Self::NoHead(_) => "UPSTREAM_HEAD",
             Self::Refused {
@@ -164,6 +184,12 @@ impl Failure {
 
     /// Seconds after which the client may try again, where that makes sense.
     pub fn retry_after(&self) -> Option<u64> {
+        if let Self::TooMany(exceeded) = self {
+            return Some(match exceeded {
+                Exceeded::Rate { wait, .. } => wait.as_secs() + 1,
+                Exceeded::AtOnce(_) => 1,
+            });
+        }
         (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1)
     }
 }
@@ -173,8 +199,8 @@ fn upload_status(error: &UploadError) -> StatusCode {
         UploadError::Client(_) => StatusCode::BAD_REQUEST,
         UploadError::Malformed(refusal) => refusal.status(),
         UploadError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        UploadError::Stalled { .. } => StatusCode::REQUEST_TIMEOUT,
-        UploadError::Spool(_) => StatusCode::INSUFFICIENT_STORAGE,
+        UploadError::Stalled { .. } | UploadError::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
+        UploadError::SpoolFull { .. } | UploadError::Spool(_) => StatusCode::INSUFFICIENT_STORAGE,
     }
 }
 
@@ -185,7 +211,35 @@ pub fn upload_code(error: &UploadError) -> &'static str {
         UploadError::Malformed(refusal) => refusal.code(),
         UploadError::TooLarge { .. } => "BODY_TOO_LARGE",
         UploadError::Stalled { .. } => "BODY_STALLED",
+        UploadError::TooSlow { .. } => "BODY_SLOW",
+        UploadError::SpoolFull { .. } => "SPOOL_FULL",
         UploadError::Spool(_) => "SPOOL",
+    }
+}
+
+fn what(which: Limit) -> &'static str {
+    match which {
+        Limit::Acknowledge => "no worker took the request within",
+        Limit::FirstByte => "the answer did not begin within",
+        Limit::Idle => "nothing more of the answer came within",
+        Limit::Client => "the client sent nothing of its request body for",
+    }
+}
+
+fn limit_status(which: Limit) -> StatusCode {
+    match which {
+        Limit::Acknowledge => StatusCode::SERVICE_UNAVAILABLE,
+        Limit::Client => StatusCode::REQUEST_TIMEOUT,
+        Limit::FirstByte | Limit::Idle => StatusCode::GATEWAY_TIMEOUT,
+    }
+}
+
+fn limit_code(which: Limit) -> &'static str {
+    match which {
+        Limit::Acknowledge => "QUEUE_TIMEOUT",
+        Limit::FirstByte => "TIMEOUT_FIRST_BYTE",
+        Limit::Idle => "TIMEOUT_IDLE",
+        Limit::Client => "BODY_STALLED",
     }
 }
 
@@ -200,9 +254,7 @@ fn lease_code(error: &LeaseError) -> &'static str {
 
 fn exchange_status(error: &ExchangeError) -> StatusCode {
     match error {
-        ExchangeError::Timeout(Limit::Acknowledge, _) => StatusCode::SERVICE_UNAVAILABLE,
-        ExchangeError::Timeout(Limit::Client, _) => StatusCode::REQUEST_TIMEOUT,
-        ExchangeError::Timeout(Limit::FirstByte | Limit::Idle, _) => StatusCode::GATEWAY_TIMEOUT,
+        ExchangeError::Timeout(which, _) => limit_status(*which),
         ExchangeError::Upload(error) => upload_status(error),
         ExchangeError::Reset(_) | ExchangeError::Closed | ExchangeError::Protocol(_) => {
             StatusCode::BAD_GATEWAY
@@ -213,10 +265,7 @@ fn exchange_status(error: &ExchangeError) -> StatusCode {
 /// The cause code of an exchange that failed, before or within its answer.
 pub fn broken_code(broken: &Broken) -> &'static str {
     match &broken.error {
-        ExchangeError::Timeout(Limit::Acknowledge, _) => "QUEUE_TIMEOUT",
-        ExchangeError::Timeout(Limit::FirstByte, _) => "TIMEOUT_FIRST_BYTE",
-        ExchangeError::Timeout(Limit::Idle, _) => "TIMEOUT_IDLE",
-        ExchangeError::Timeout(Limit::Client, _) => "BODY_STALLED",
+        ExchangeError::Timeout(which, _) => limit_code(*which),
         ExchangeError::Protocol(_) => "UPSTREAM_PROTOCOL",
         ExchangeError::Upload(error) => upload_code(error),
         ExchangeError::Reset(_) | ExchangeError::Closed => match broken.progress {

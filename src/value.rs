@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a text is not the value that it should be: one sentence for the user, with examples.
@@ -94,6 +95,24 @@ const DURATION_UNITS: [(&str, u64); 6] = [
     ("h", 3_600_000_000),
     ("d", 86_400_000_000),
 ];
+
+/// A limit of time, by the name and from the line under which a person finds it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeLimit {
+    /// `timeouts.first_byte`.
+    pub name: &'static str,
+    /// Zero is no limit.
+    pub duration: Duration,
+    /// `file:line`, or `default`.
+    pub place: Arc<str>,
+}
+
+impl fmt::Display for TimeLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let duration = show_duration(self.duration);
+        write!(f, "{} = \"{duration}\" ({})", self.name, self.place)
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,13 @@
 //! `[[site.rule]]`: conditions and exactly one action.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::site::{Draft, Scripts};
+use super::site::{Draft, Scripts, request_body};
 use crate::cgi::Mapping;
 use crate::handler::Handler;
 use crate::handler::deny::{DENY, Deny};
-use crate::handler::fastcgi::{self, FASTCGI, Missing, ScriptRule, target};
+use crate::handler::fastcgi::{self, FASTCGI, Fastcgi, Missing, ScriptRule, target};
 use crate::handler::redirect::{REDIRECT, Redirect};
 use crate::handler::respond::{RESPOND, Respond};
 use crate::handler::static_files::{STATIC_FILES, StaticFiles};
@@ -34,7 +35,7 @@ pub static RULE: Section = Section {
         Key::new("respond", Kind::Table(&RESPOND), "A fixed answer.").example("{ body = \"ok\" }"),
         Key::new("deny", Kind::FlagOr(&DENY), "Refuses.").example("true"),
         Key::new("proxy_pass_match", Kind::Text, "Apache's ProxyPassMatch: a regular expression as `match` has, with `to` as its action.").example("'^/(.*\\.php(/.*)?)$'"),
-        Key::new("to", Kind::Text, "The target of proxy_pass_match: \"fcgi://UPSTREAM/srv/www/$1\", \"fcgi://host:port/srv/www/$1\" or \"unix:/sock|fcgi://localhost/srv/www/$1\". Without any $ the path is appended. What follows the script in it is PATH_INFO.").example("\"fcgi://php/srv/www/$1\""),
+        Key::new("to", Kind::Text, "The target of proxy_pass_match: \"fcgi://UPSTREAM/srv/www/$1\", \"fcgi://host:port/srv/www/$1\" or \"unix:/sock|fcgi://localhost/srv/www/$1\". Without any $ the path is appended. What follows the script in it is PATH_INFO. \"!\" keeps what matches from all further proxy_pass_match rules.").example("\"fcgi://php/srv/www/$1\""),
     ],
 };
 
@@ -156,7 +157,26 @@ fn fastcgi(
         rule: script,
         missing,
     };
-    Some(draft.fastcgi(upstream, mapping, scripts, &section.place()))
+    let mut handler = draft.fastcgi(upstream, mapping, scripts, &section.place());
+    if let Some(mode) = request_body(section) {
+        handler.spool.mode = mode;
+    }
+    handler.ignore_client_abort = section.flag("ignore_client_abort");
+    set_timeouts(&mut handler, section, draft);
+    Some(Handler::Fastcgi(Arc::new(handler)))
+}
+
+fn set_timeouts(handler: &mut Fastcgi, section: &Lowered, draft: &Draft<'_, '_>) {
+    let Some(table) = section.given_table("timeouts") else {
+        return;
+    };
+    for limit in handler.timeouts.all() {
+        let key = limit.name.trim_start_matches("timeouts.");
+        if table.is_given(key) {
+            limit.duration = table.duration(key);
+            limit.place = draft.surroundings.where_set(table, key);
+        }
+    }
 }
 
 fn script_rule(
@@ -200,6 +220,9 @@ fn apache_target(
     draft: &mut Draft<'_, '_>,
     problems: &mut Problems,
 ) -> Option<Handler> {
+    if text.value == "!" {
+        return Some(Handler::ExcludeProxy);
+    }
     let target = match target::parse(&text.value, |name| draft.surroundings.is_upstream(name)) {
         Ok(target) => target,
         Err(message) => {
@@ -235,7 +258,8 @@ fn apache_target(
         rule: ScriptRule::FileName(file),
         missing: Missing::NotFound,
     };
-    Some(draft.fastcgi(upstream, mapping, scripts, &text.place))
+    let handler = draft.fastcgi(upstream, mapping, scripts, &text.place);
+    Some(Handler::Fastcgi(Arc::new(handler)))
 }
 
 fn template(text: &At<String>, groups: &Groups, problems: &mut Problems) -> Option<Template> {

@@ -10,16 +10,22 @@ use super::source::Sources;
 use crate::cgi::Mapping;
 use crate::cgi::meta_variables::Constants;
 use crate::handler::Handler;
-use crate::handler::fastcgi::{Fastcgi, Missing, ScriptRule};
+use crate::handler::fastcgi::send_file::SEND_FILE;
+use crate::handler::fastcgi::{
+    CallTimeouts, ErrorLog, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule, SendFile,
+};
 use crate::handler::static_files::StaticFiles;
-use crate::limits::SITE_LIMITS;
-use crate::message::spool::SpoolSettings;
+use crate::limits::rate::Clients;
+use crate::limits::{SITE_LIMITS, allowance};
+use crate::message::quota::Quota;
+use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{EncodedSlash, Root};
 use crate::route::Rule;
 use crate::route::template::{Groups, Template};
 use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
 use crate::upstream::section::UPSTREAM;
 use crate::upstream::{Address, Upstream};
+use crate::value::TimeLimit;
 
 /// The `[[site]]` section.
 pub static SITE: Section = Section {
@@ -32,7 +38,9 @@ pub static SITE: Section = Section {
         Key::new("index", Kind::Texts, "What is looked for in a folder, in this order.").default("[\"index.php\", \"index.html\"]"),
         Key::new("front_controller", Kind::Text, "The script below `root` that gets what is neither a file nor a script; \"\": none, and that is 404.").default("\"index.php\""),
         Key::new("encoded_slash", Kind::OneOf(&["reject", "keep", "decode"]), "What %2F in a path means: \"reject\" is 404, \"keep\" leaves it as the three bytes, \"decode\" makes it a slash before anything looks at the path.").default("\"reject\""),
+        REQUEST_BODY,
         Key::new("limits", Kind::Table(&SITE_LIMITS), "What this site allows otherwise than server.limits.").example("{ body = \"128MiB\" }"),
+        Key::new("send_file", Kind::Table(&SEND_FILE), "Files that a script names and the gateway sends.").example("{ roots = [\"/srv/files\"] }"),
         Key::new("rule", Kind::Tables(&RULE), "What comes before the meaning of `root` and `php`.").example("[]"),
     ],
 };
@@ -44,6 +52,8 @@ pub struct Site {
     pub name: Arc<str>,
     /// What `%2F` means.
     pub encoded_slash: EncodedSlash,
+    /// What one client may do, where that is limited; a reload begins to count anew.
+    pub clients: Option<Clients>,
     /// In order; the first that matches and does not decline answers.
     pub rules: Vec<Rule<Handler>>,
 }
@@ -57,6 +67,10 @@ pub(super) struct Surroundings<'a> {
     pub(super) complete: bool,
     /// The files, to name a line of one.
     pub(super) sources: &'a Sources,
+    /// The room for spooled bodies, which a reload does not empty.
+    pub(super) quota: Arc<Quota>,
+    /// What bounds the error streams of all requests.
+    pub(super) error_log: &'a Arc<ErrorLog>,
 }
 
 /// How a handler finds its script.
@@ -67,9 +81,11 @@ pub(super) struct Scripts {
 
 /// A site while it is built.
 pub(super) struct Draft<'a, 'b> {
+    pub(super) name: Arc<str>,
     pub(super) root: Option<Root>,
     pub(super) php: Option<Arc<Upstream>>,
     pub(super) spool: SpoolSettings,
+    send_file: SendFile,
     pub(super) surroundings: &'a mut Surroundings<'b>,
 }
 
@@ -80,10 +96,18 @@ pub(super) fn build_site(
 ) -> Site {
     let root = section.text("root");
     let php = section.text("php");
+    let hosts = section.texts("hosts");
+    let name = hosts.first().map_or("default", |host| host.value.as_str());
+    let name: Arc<str> = name.into();
     let mut draft = Draft {
+        name: Arc::clone(&name),
         root: root.and_then(|text| absolute_root(&text, problems)),
         php: php.and_then(|text| surroundings.upstream(&text, problems)),
-        spool: spool_settings(section, surroundings.server),
+        spool: spool_settings(section, surroundings),
+        send_file: section
+            .given_table("send_file")
+            .map(|table| SendFile::build(table, problems))
+            .unwrap_or_default(),
         surroundings,
     };
     let own = section.tables("rule").iter();
@@ -92,11 +116,10 @@ pub(super) fn build_site(
         .collect();
     rules.extend(draft.meaning_of_root(section, problems));
     check_root(section, problems);
-    let hosts = section.texts("hosts");
-    let name = hosts.first().map_or("default", |host| host.value.as_str());
     Site {
-        name: name.into(),
+        name,
         encoded_slash: encoded_slash(section),
+        clients: Clients::new(allowance(&section.table("limits"))),
         rules,
     }
 }
@@ -114,14 +137,26 @@ fn check_root(section: &Lowered, problems: &mut Problems) {
     }
 }
 
-fn spool_settings(section: &Lowered, server: &ServerSettings) -> SpoolSettings {
+fn spool_settings(section: &Lowered, surroundings: &Surroundings<'_>) -> SpoolSettings {
+    let server = surroundings.server;
     let own = section
         .given_table("limits")
         .filter(|limits| limits.is_given("body"));
     SpoolSettings {
+        mode: request_body(section).unwrap_or(Mode::Auto),
         directory: server.spool_directory.clone(),
+        quota: Arc::clone(&surroundings.quota),
         limit: own.map_or(server.limits.body, |limits| limits.size("body").0),
         pause: server.limits.body_pause,
+    }
+}
+
+/// `request_body` of a section, where it is given.
+pub(super) fn request_body(section: &Lowered) -> Option<Mode> {
+    match section.text("request_body")?.value.as_str() {
+        "stream" => Some(Mode::Stream),
+        "spool" => Some(Mode::Spool),
+        _ => Some(Mode::Auto),
     }
 }
 
@@ -180,15 +215,15 @@ impl Draft<'_, '_> {
         let place = section.place_of("php");
         let script = self.fastcgi(Arc::clone(&php), mapping.clone(), walk, &place);
         let files = StaticFiles::new(root.clone(), index, front.is_some());
-        let mut rules = vec![always(script), always(Handler::StaticFiles(files))];
+        let mut rules = vec![
+            always(Handler::Fastcgi(Arc::new(script))),
+            always(Handler::StaticFiles(files)),
+        ];
         if let Some(rule) = front.and_then(|text| front_controller(&text, &root, problems)) {
             let missing = Missing::NotFound;
-            rules.push(always(self.fastcgi(
-                php,
-                mapping,
-                Scripts { rule, missing },
-                &place,
-            )));
+            let scripts = Scripts { rule, missing };
+            let front = self.fastcgi(php, mapping, scripts, &place);
+            rules.push(always(Handler::Fastcgi(Arc::new(front))));
         }
         rules
     }
@@ -200,19 +235,32 @@ impl Draft<'_, '_> {
         mapping: Mapping,
         script: Scripts,
         place: &Place,
-    ) -> Handler {
-        let constants = Constants::new(&mapping);
+    ) -> Fastcgi {
+        let send_file = self.send_file.clone().seen_through(&mapping);
+        let constants = send_file.announce(Constants::new(&mapping));
+        let response_buffer = self.surroundings.response_buffer(&upstream);
         let name = upstream.name.as_str().into();
-        Handler::Fastcgi(Box::new(Fastcgi {
+        let timeouts = self.surroundings.timeouts(&upstream);
+        let place: Arc<str> = self.surroundings.sources.show(place).into();
+        let backend_root_place = self.surroundings.backend_root_place(&upstream);
+        Fastcgi {
             upstream,
             mapping,
             constants,
             script: script.rule,
             missing: script.missing,
             spool: self.spool.clone(),
+            timeouts,
+            ignore_client_abort: false,
+            send_file,
+            response_buffer,
             name,
-            place: self.surroundings.sources.show(place).into(),
-        }))
+            site: Arc::clone(&self.name),
+            place: Arc::clone(&place),
+            backend_root_place,
+            refusals: Refusals::new(place),
+            error_log: Arc::clone(self.surroundings.error_log),
+        }
     }
 }
 
@@ -274,6 +322,47 @@ impl Surroundings<'_> {
         section
             .text("backend_root")
             .map(|text| PathBuf::from(text.value))
+    }
+
+    /// How long calls of `upstream` may take, and where that is written.
+    fn timeouts(&self, upstream: &Upstream) -> CallTimeouts {
+        let section = self
+            .upstreams
+            .get(&upstream.name)
+            .map(|(section, _)| section);
+        let table = section.and_then(|section| section.given_table("timeouts"));
+        let limit = |name, key, duration| TimeLimit {
+            name,
+            duration,
+            place: table.map_or_else(|| "default".into(), |table| self.where_set(table, key)),
+        };
+        let times = &upstream.timeouts;
+        CallTimeouts {
+            queue: limit("timeouts.queue", "queue", times.queue),
+            first_byte: limit("timeouts.first_byte", "first_byte", times.first_byte),
+            idle: limit("timeouts.idle", "idle", times.idle),
+        }
+    }
+
+    /// The line of a key, or `default`.
+    pub(super) fn where_set(&self, table: &Lowered, key: &str) -> Arc<str> {
+        match table.is_given(key) {
+            true => self.sources.show(&table.place_of(key)).into(),
+            false => "default".into(),
+        }
+    }
+
+    /// The line of `backend_root`, as `file:line`.
+    fn backend_root_place(&self, upstream: &Upstream) -> Option<String> {
+        let (section, _) = self.upstreams.get(&upstream.name)?;
+        let text = section.text("backend_root")?;
+        Some(self.sources.show(&text.place))
+    }
+
+    /// `response_buffer` of an upstream, in bytes.
+    fn response_buffer(&self, upstream: &Upstream) -> u64 {
+        let known = self.upstreams.get(&upstream.name);
+        known.map_or(0, |(section, _)| section.size("response_buffer").0)
     }
 
     fn anonymous(&mut self, name: &str, address: Address) -> Arc<Upstream> {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::site::{Surroundings, build_site};
 use super::source::Sources;
 use super::{ListenAddress, ServerSettings, Site};
+use crate::handler::fastcgi::ErrorLog;
 use crate::message::Host;
+use crate::message::quota::Quota;
 use crate::route::condition::HostPattern;
 use crate::section::{At, FileId, Lowered, Place, Problem, Problems};
 use crate::upstream::Upstream;
@@ -21,6 +23,8 @@ pub struct Snapshot {
     pub listeners: Vec<ListenAddress>,
     sites: Sites,
     upstreams: Upstreams,
+    quota: Arc<Quota>,
+    error_log: Arc<ErrorLog>,
 }
 
 /// The sites by the hosts that they answer for.
@@ -48,14 +52,22 @@ impl Snapshot {
         // After a fault in reading, what a name refers to may be in the part that was not read.
         let complete = problems.is_empty();
         let server = ServerSettings::build(&main.table("server"), problems);
+        let quota = previous.map_or_else(
+            || Arc::new(Quota::new(server.spool_quota)),
+            |snapshot| Arc::clone(&snapshot.quota),
+        );
         let listeners = listeners(files, problems);
         let upstreams = named_upstreams(files, previous, problems);
+        let error_log = previous.map(|snapshot| Arc::clone(&snapshot.error_log));
+        let error_log = error_log.unwrap_or_default();
         let mut surroundings = Surroundings {
             server: &server,
             upstreams,
             previous: previous.map(|snapshot| &snapshot.upstreams),
             complete,
             sources,
+            quota: Arc::clone(&quota),
+            error_log: &error_log,
         };
         let mut sites = Vec::new();
         for section in files.iter().flat_map(|file| file.tables("site")) {
@@ -71,12 +83,25 @@ impl Snapshot {
             problems.push(Problem::new(place, "there is no [[site]]").help("a site needs three lines: [[site]], root = \"/srv/app/public\", php = \"unix:/run/php/php-fpm.sock\""));
         }
         let sites = Sites::build(sites, problems)?;
-        problems.is_empty().then_some(Self {
+        if !problems.is_empty() {
+            return None;
+        }
+        quota.set_limit(server.spool_quota);
+        Some(Self {
             server,
             listeners,
             sites,
             upstreams,
+            quota,
+            error_log,
         })
+    }
+
+    /// Tells the log what was only counted so far; for the end.
+    pub fn close(&self) {
+        let rules = self.sites.all().flat_map(|site| &site.rules);
+        rules.for_each(|rule| rule.then.close());
+        self.error_log.close();
     }
 
     /// The site that answers for a host: its exact name, the longest wildcard above it, or the
@@ -96,6 +121,12 @@ impl Snapshot {
 }
 
 impl Sites {
+    fn all(&self) -> impl Iterator<Item = &Arc<Site>> {
+        let below = self.below.iter().map(|(_, site)| site);
+        let others = self.exact.values().chain(below);
+        others.chain(std::iter::once(&self.default))
+    }
+
     /// The site without hosts is the default; where all have some, it is the first in the file, as
     /// in Apache and nginx.
     fn build(sites: Vec<(Site, Vec<At<String>>, Place)>, problems: &mut Problems) -> Option<Self> {

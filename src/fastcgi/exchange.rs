@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::timeout;
 use tokio_util::io::poll_read_buf;
 
 use super::decoder::{Decoder, Event};
+use super::pace::{Clock, Limit, Pace};
 use super::record::ProtocolError;
 use super::stdin::Outgoing;
 use crate::message::{Upload, UploadError};
@@ -26,39 +27,17 @@ const FIRST_READ: usize = 16 * 1024;
 /// Bytes read at once afterwards: 23 % fewer instructions than 16 KiB on long answers (limits Q5).
 const NEXT_READ: usize = 64 * 1024;
 
+/// How long an exchange may go on after its client has gone (design §3): long enough for an order
+/// or an import to be finished, and not for ever.
+const RUN_ON: Duration = Duration::from_secs(600);
+
 /// A connection that an exchange can run on.
-pub trait Link: AsyncRead + AsyncWrite + Unpin {
+pub trait Link: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// The application answered the probe: a worker is on this connection.
     fn acknowledged(&mut self);
 
     /// The exchange ended cleanly: the connection may serve again.
     fn give_back(self);
-}
-
-/// How long an application may take. Zero means without limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
-    /// Until the acknowledgement of the probe.
-    pub acknowledge: Duration,
-    /// From then until the first byte of the answer.
-    pub first_byte: Duration,
-    /// Between two pieces of the answer.
-    pub idle: Duration,
-    /// Between two pieces of the client's content.
-    pub client: Duration,
-}
-
-/// Which of the limits of [`Pace`] was reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    /// `timeouts.queue`: the request waited in the application's own queue.
-    Acknowledge,
-    /// `timeouts.first_byte`.
-    FirstByte,
-    /// `timeouts.idle`.
-    Idle,
-    /// `limits.body_pause`: the client stopped sending its content.
-    Client,
 }
 
 /// What to send.
@@ -73,6 +52,9 @@ pub struct Outbound {
     pub probed: bool,
     /// The request's content.
     pub upload: Upload,
+    /// Whether the application is let finish when the client has gone: what it does for an unsafe
+    /// method is worth something without anybody who reads the answer.
+    pub runs_on: bool,
 }
 
 /// One request and its answer on the connection `L`.
@@ -84,6 +66,7 @@ pub struct Exchange<L: Link> {
     outgoing: Outgoing,
     answer: Stage,
     clock: Clock,
+    runs_on: bool,
 }
 
 /// How far the answer is.
@@ -173,6 +156,7 @@ impl<L: Link> Exchange<L> {
             outgoing: Outgoing::new(outbound.head, outbound.held, outbound.upload),
             answer,
             clock: Clock::new(pace),
+            runs_on: outbound.runs_on,
         }
     }
 
@@ -214,8 +198,13 @@ impl<L: Link> Exchange<L> {
     }
 
     /// What is left of the client's content, once the exchange is of no more use.
-    pub fn into_upload(self) -> Upload {
-        self.outgoing.into_upload()
+    pub fn into_upload(mut self) -> Upload {
+        self.outgoing.take_upload()
+    }
+
+    /// Lets the application finish though nobody reads its answer any more.
+    pub fn run_on(&mut self) {
+        self.runs_on = true;
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, ExchangeError>> {
@@ -340,47 +329,30 @@ impl<L: Link> Exchange<L> {
     }
 }
 
-/// One deadline for the exchange, armed only while it waits and moved only when it fires: most
-/// exchanges never touch the timer wheel more than once.
-#[derive(Debug)]
-struct Clock {
-    pace: Pace,
-    since: Option<Instant>,
-    sleep: Option<Pin<Box<Sleep>>>,
-}
-
-impl Clock {
-    fn new(pace: Pace) -> Self {
-        Self {
-            pace,
-            since: None,
-            sleep: None,
+/// The client has gone, or has all that it will get. A worker that is at work for an unsafe method,
+/// and has all of the request or will get it from us, finishes apart; otherwise the connection is
+/// closed, which takes a request out of the server's queue and tells PHP at its next flush.
+impl<L: Link> Drop for Exchange<L> {
+    fn drop(&mut self) {
+        let at_work = matches!(self.answer, Stage::Waiting | Stage::Arriving);
+        let in_hand = self.outgoing.is_complete() || self.outgoing.is_in_hand();
+        if !(self.runs_on && at_work && in_hand) || tokio::runtime::Handle::try_current().is_err() {
+            return;
         }
-    }
-
-    /// Something happened: the wait begins anew, lazily.
-    fn progress(&mut self) {
-        self.since = None;
-    }
-
-    /// Ready when `duration` has passed since the wait began; zero is no limit.
-    fn poll_expired(&mut self, duration: Duration, cx: &mut Context<'_>) -> Poll<()> {
-        if duration.is_zero() {
-            return Poll::Pending;
-        }
-        let deadline = *self.since.get_or_insert_with(Instant::now) + duration;
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if sleep.deadline() > deadline {
-            sleep.as_mut().reset(deadline);
-        }
-        loop {
-            ready!(sleep.as_mut().poll(cx));
-            if sleep.deadline() >= deadline {
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(deadline);
-        }
+        let Some(link) = self.link.take() else {
+            return;
+        };
+        let mut rest = Self {
+            link: Some(link),
+            decoder: std::mem::take(&mut self.decoder),
+            input: std::mem::take(&mut self.input),
+            outgoing: std::mem::take(&mut self.outgoing),
+            answer: self.answer,
+            clock: Clock::new(self.clock.pace),
+            runs_on: false,
+        };
+        tokio::spawn(timeout(RUN_ON, async move {
+            while let Some(Ok(_)) = rest.answer().await {}
+        }));
     }
 }

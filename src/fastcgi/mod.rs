@@ -4,10 +4,10 @@
 pub mod decoder;
 pub mod exchange;
 pub mod management;
+pub mod pace;
 pub mod params;
 pub mod record;
 mod stdin;
 
-pub use exchange::{
-    Answer, Broken, Exchange, ExchangeError, Limit, Link, Outbound, Pace, Progress,
-};
+pub use exchange::{Answer, Broken, Exchange, ExchangeError, Link, Outbound, Progress};
+pub use pace::{Limit, Pace};

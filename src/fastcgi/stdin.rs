@@ -41,6 +41,20 @@ enum Stage {
     Stopped,
 }
 
+/// Nothing, and nothing to come.
+impl Default for Outgoing {
+    fn default() -> Self {
+        Self {
+            pending: VecDeque::new(),
+            held: None,
+            upload: Upload::Empty,
+            untouched: false,
+            stage: Stage::Stopped,
+            taken: 0,
+        }
+    }
+}
+
 impl Outgoing {
     /// `head` goes first; `held`, where there is one, and the content only after [`Self::release`].
     pub(super) fn new(head: Bytes, held: Option<Bytes>, upload: Upload) -> Self {
@@ -87,9 +101,14 @@ impl Outgoing {
         self.untouched
     }
 
+    /// Whether the rest of the content comes from us and not from the client.
+    pub(super) fn is_in_hand(&self) -> bool {
+        self.stage != Stage::Stopped && self.upload.is_whole()
+    }
+
     /// What was not read of the client's content.
-    pub(super) fn into_upload(self) -> Upload {
-        self.upload
+    pub(super) fn take_upload(&mut self) -> Upload {
+        std::mem::replace(&mut self.upload, Upload::Empty)
     }
 
     /// Writes as much as the connection and the client allow. `Ready` when all is written or

@@ -1,5 +1,6 @@
 //! The content of a request on its way to PHP: nothing, what hyper receives, or what was spooled.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Refusal;
 use super::spool::Spooled;
@@ -20,6 +21,9 @@ const LINGER: Duration = Duration::from_secs(30);
 /// How long the client may pause while we linger (nginx: `lingering_timeout`).
 const LINGER_PAUSE: Duration = Duration::from_secs(5);
 
+/// Over how long the rate of a client is judged.
+const RATE_WINDOW: Duration = Duration::from_secs(10);
+
 /// Content to read, at most once.
 #[derive(Debug)]
 pub enum Upload {
@@ -29,6 +33,8 @@ pub enum Upload {
     Incoming(Box<Arriving>),
     /// Content that was received whole.
     Spooled(Spooled),
+    /// Content of which the beginning was received.
+    Resumed(Spooled, Box<Arriving>),
 }
 
 /// Content that hyper receives.
@@ -38,6 +44,21 @@ pub struct Arriving {
     length: Option<u64>,
     /// RFC 9110 §10.1.1: the client waits for a 100, which hyper sends when it is first read.
     expects_continue: bool,
+    /// A piece that was read ahead.
+    ahead: Option<Bytes>,
+    rate: Rate,
+}
+
+/// What a client must send at least, while it is waited for.
+#[derive(Debug)]
+struct Rate {
+    /// Bytes a second; 0 is no limit.
+    least: u64,
+    /// Since when it is waited for, and how long that was before.
+    waiting: Option<Instant>,
+    waited: Duration,
+    /// What came in that time.
+    bytes: u64,
 }
 
 /// Why content could not be read to its end.
@@ -61,6 +82,18 @@ pub enum UploadError {
         /// The limit.
         pause: Duration,
     },
+    /// Less than `limits.body_rate` came.
+    #[error("the client sent its request body slower than limits.body_rate = {least} bytes a second for {} s", RATE_WINDOW.as_secs())]
+    TooSlow {
+        /// The limit, in bytes a second.
+        least: u64,
+    },
+    /// `server.spool.quota` is used up.
+    #[error("no room to spool the request body: server.spool.quota = {limit} bytes are in use")]
+    SpoolFull {
+        /// The limit, in bytes.
+        limit: u64,
+    },
     /// The spool could not be written or read back.
     #[error("the request body could not be spooled: {0}")]
     Spool(#[from] std::io::Error),
@@ -68,8 +101,8 @@ pub enum UploadError {
 
 impl Upload {
     /// What hyper received with the head of a request; `expects_continue` where the client waits
-    /// to be asked for it.
-    pub fn new(body: Incoming, expects_continue: bool) -> Self {
+    /// to be asked for it. `least` is the rate it must keep, in bytes a second.
+    pub fn new(body: Incoming, expects_continue: bool, least: u64) -> Self {
         if body.is_end_stream() {
             return Self::Empty;
         }
@@ -78,6 +111,8 @@ impl Upload {
             body,
             length,
             expects_continue,
+            ahead: None,
+            rate: Rate::new(least),
         }))
     }
 
@@ -85,8 +120,18 @@ impl Upload {
     pub fn length(&self) -> Option<u64> {
         match self {
             Self::Empty => Some(0),
-            Self::Incoming(arriving) => arriving.length,
+            Self::Incoming(arriving) | Self::Resumed(_, arriving) => arriving.length,
             Self::Spooled(spooled) => Some(spooled.length()),
+        }
+    }
+
+    /// The same content with what was read of it in front again.
+    pub(super) fn resume_after(self, spooled: Spooled) -> Self {
+        match self {
+            Self::Incoming(arriving) | Self::Resumed(_, arriving) => {
+                Self::Resumed(spooled, arriving)
+            }
+            Self::Empty | Self::Spooled(_) => Self::Spooled(spooled),
         }
     }
 
@@ -94,9 +139,14 @@ impl Upload {
     pub fn replay(&self) -> Option<Self> {
         match self {
             Self::Empty => Some(Self::Empty),
-            Self::Incoming(_) => None,
-            Self::Spooled(spooled) => spooled.replay().map(Self::Spooled),
+            Self::Spooled(spooled) => Some(Self::Spooled(spooled.replay())),
+            Self::Incoming(_) | Self::Resumed(..) => None,
         }
+    }
+
+    /// Whether all of it is at hand, whatever becomes of the client.
+    pub fn is_whole(&self) -> bool {
+        matches!(self, Self::Empty | Self::Spooled(_))
     }
 
     /// The next piece; `None` at the end.
@@ -104,18 +154,31 @@ impl Upload {
         match self {
             Self::Empty => Poll::Ready(None),
             Self::Spooled(spooled) => spooled.poll_data(cx),
-            Self::Incoming(arriving) => {
-                arriving.expects_continue = false;
-                poll_incoming(&mut arriving.body, cx)
-            }
+            Self::Incoming(arriving) => arriving.poll_data(cx),
+            Self::Resumed(spooled, arriving) => match spooled.poll_data(cx) {
+                Poll::Ready(None) => arriving.poll_data(cx),
+                read @ (Poll::Ready(Some(_)) | Poll::Pending) => read,
+            },
         }
+    }
+
+    /// Returns when the client has gone, and never otherwise: reads one piece ahead, since a
+    /// connection that nobody reads does not tell.
+    pub async fn gone(&mut self) -> UploadError {
+        if let Self::Incoming(arriving) | Self::Resumed(_, arriving) = self
+            && !arriving.expects_continue
+            && let Err(error) = poll_fn(|cx| arriving.poll_ahead(cx)).await
+        {
+            return error;
+        }
+        std::future::pending().await
     }
 
     /// Reads on and throws away, apart from the answer and within limits of time, so that the
     /// client gets to read its answer (RFC 9112 §9.6). A client that waits for a 100 has sent
     /// nothing and is not asked to.
     pub fn linger(self) {
-        let Self::Incoming(arriving) = self else {
+        let (Self::Incoming(arriving) | Self::Resumed(_, arriving)) = self else {
             return;
         };
         let Arriving {
@@ -132,31 +195,82 @@ impl Upload {
     }
 }
 
-fn poll_incoming(
-    body: &mut Incoming,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Bytes, UploadError>>> {
-    loop {
-        match ready!(Pin::new(&mut *body).poll_frame(cx)) {
-            None => return Poll::Ready(None),
-            Some(Err(error)) => return Poll::Ready(Some(Err(client_error(error)))),
-            // RFC 9110 §6.5.1: trailers may be dropped, and FastCGI has no place for them.
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) if !data.is_empty() => return Poll::Ready(Some(Ok(data))),
-                Ok(_) | Err(_) => {}
-            },
+impl From<hyper::Error> for UploadError {
+    /// The head guard's refusal comes through hyper as the error of the connection's IO.
+    fn from(error: hyper::Error) -> Self {
+        let io = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
+        let refusal = io
+            .and_then(std::io::Error::get_ref)
+            .and_then(|source| source.downcast_ref::<Refusal>());
+        match refusal {
+            Some(refusal) => Self::Malformed(*refusal),
+            None => Self::Client(error),
         }
     }
 }
 
-/// The head guard's refusal comes through hyper as the error of the connection's IO.
-fn client_error(error: hyper::Error) -> UploadError {
-    let io = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
-    let refusal = io
-        .and_then(std::io::Error::get_ref)
-        .and_then(|source| source.downcast_ref::<Refusal>());
-    match refusal {
-        Some(refusal) => UploadError::Malformed(*refusal),
-        None => UploadError::Client(error),
+impl Arriving {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadError>>> {
+        if let Some(piece) = self.ahead.take() {
+            return Poll::Ready(Some(Ok(piece)));
+        }
+        self.expects_continue = false;
+        loop {
+            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+                self.rate.wait();
+                return Poll::Pending;
+            };
+            let frame = frame.transpose()?;
+            // RFC 9110 §6.5.1: trailers may be dropped, and FastCGI has no place for them.
+            match frame.map(http_body::Frame::into_data) {
+                None => return Poll::Ready(None),
+                Some(Ok(data)) if !data.is_empty() => {
+                    self.rate.account(data.len() as u64)?;
+                    return Poll::Ready(Some(Ok(data)));
+                }
+                Some(Ok(_) | Err(_)) => {}
+            }
+        }
+    }
+
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), UploadError>> {
+        if self.ahead.is_none() {
+            self.ahead = ready!(self.poll_data(cx)).transpose()?;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Rate {
+    fn new(least: u64) -> Self {
+        Self {
+            least,
+            waiting: None,
+            waited: Duration::ZERO,
+            bytes: 0,
+        }
+    }
+
+    /// The client is waited for from now on. Time that PHP takes is not the client's.
+    fn wait(&mut self) {
+        if self.least > 0 {
+            self.waiting.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Judges whenever enough time was spent waiting. No timer: a client that sends nothing at
+    /// all ends by `body_pause`.
+    fn account(&mut self, bytes: u64) -> Result<(), UploadError> {
+        self.bytes += bytes;
+        if let Some(since) = self.waiting.take() {
+            self.waited += since.elapsed();
+        }
+        if self.waited < RATE_WINDOW {
+            return Ok(());
+        }
+        let least = self.least;
+        let enough = self.bytes >= least.saturating_mul(self.waited.as_secs());
+        *self = Self::new(least);
+        enough.then_some(()).ok_or(UploadError::TooSlow { least })
     }
 }

@@ -7,6 +7,7 @@ pub mod disk;
 pub mod head_guard;
 pub mod hop_by_hop;
 pub mod host;
+pub mod quota;
 pub mod range;
 pub mod request;
 pub mod spool;

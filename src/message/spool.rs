@@ -1,86 +1,201 @@
-//! Content of unknown length, received whole before PHP sees it, so that CONTENT_LENGTH is true
-//! (behaviours no. 26: without it PHP-FPM reads nothing). Memory first, then an unlinked file.
+//! Content that is received before PHP sees it: whole where its length is unknown, so that
+//! CONTENT_LENGTH is true (behaviours no. 26: without it PHP-FPM reads nothing), and for as long as
+//! the client is slow, so that it costs no worker's time. Memory first, then an unlinked file.
 
 use std::future::poll_fn;
-use std::io::SeekFrom;
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use nix::sys::uio::pread;
 use tokio::fs::File;
-use tokio::io::{AsyncSeekExt, AsyncWriteExt};
-use tokio::time::timeout;
-use tokio_util::io::poll_read_buf;
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, timeout};
 
+use super::quota::{Quota, Reservation};
 use super::{Upload, UploadError};
 
-/// Bytes kept in memory before a file is used: what most forms and API calls fit in.
+/// Bytes kept in memory before a file is used: what most forms and API calls fit in. Up to here
+/// every mode but `stream` waits for the end.
 const MEMORY: usize = 64 * 1024;
 
 /// Bytes read back at once.
 const PIECE: usize = 64 * 1024;
 
-/// Where content is spooled and how much of it there may be.
+/// A client that sends this much a second, over the last [`WINDOW`], is fast: its content is
+/// streamed from there on.
+const FAST: u64 = 1024 * 1024;
+
+/// Over how long the rate is measured.
+const WINDOW: Duration = Duration::from_millis(250);
+
+/// How content is received (`request_body`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Small content whole; larger content for as long as the client is slow.
+    Auto,
+    /// As it comes, where its length is known.
+    Stream,
+    /// Always whole.
+    Spool,
+}
+
+/// How content is received and how much of it there may be.
 #[derive(Clone, Debug)]
 pub struct SpoolSettings {
+    /// When a worker is asked for.
+    pub mode: Mode,
     /// The folder of the unlinked files.
     pub directory: PathBuf,
+    /// What all files together may hold.
+    pub quota: Arc<Quota>,
     /// `limits.body`, in bytes.
     pub limit: u64,
     /// `limits.body_pause`: how long the client may pause.
     pub pause: Duration,
 }
 
-/// Content that was received whole.
+/// Content, or the beginning of some, that was received. Reading it does not use it up: each copy
+/// begins anew.
 #[derive(Debug)]
 pub struct Spooled {
     length: u64,
     content: Content,
+    offset: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Content {
     Memory(Bytes),
-    File {
-        file: Box<File>,
-        left: u64,
-        buffer: BytesMut,
-    },
+    File(Arc<SpoolFile>),
 }
 
-/// Receives all of `upload`. Fails when it is larger than the limit, broken off, or when the
-/// file cannot be written; the file has no name and vanishes with its descriptor.
+/// An unlinked file; it vanishes with its last user, and its place in the quota with it.
+#[derive(Debug)]
+struct SpoolFile {
+    file: std::fs::File,
+    _reservation: Reservation,
+}
+
+/// Receives as much of `upload` as has to be received before a worker is asked for. What is over
+/// the limit, breaks off or finds no room fails with what is left of the upload.
 pub async fn receive(
     mut upload: Upload,
     settings: &SpoolSettings,
 ) -> Result<Upload, (UploadError, Upload)> {
-    match collect(&mut upload, settings).await {
-        Ok(Spooled { length: 0, .. }) => Ok(Upload::Empty),
-        Ok(spooled) => Ok(Upload::Spooled(spooled)),
+    let known = upload.length();
+    if known == Some(0) || (known.is_some() && settings.mode == Mode::Stream) {
+        return Ok(upload);
+    }
+    let mut spool = Spool::new(settings, known);
+    match spool.fill(&mut upload).await {
+        Ok(whole) => match spool.finish().await {
+            Ok(Spooled { length: 0, .. }) if whole => Ok(Upload::Empty),
+            Ok(spooled) if whole => Ok(Upload::Spooled(spooled)),
+            Ok(spooled) => Ok(upload.resume_after(spooled)),
+            Err(error) => Err((error, upload)),
+        },
         Err(error) => Err((error, upload)),
     }
 }
 
-async fn collect(upload: &mut Upload, settings: &SpoolSettings) -> Result<Spooled, UploadError> {
-    let mut memory = BytesMut::new();
-    let mut file: Option<File> = None;
-    let mut length: u64 = 0;
-    while let Some(piece) = next_piece(upload, settings.pause).await? {
-        length = length.saturating_add(piece.len() as u64);
-        if length > settings.limit {
-            return Err(UploadError::TooLarge {
-                limit: settings.limit,
-            });
-        }
-        match &mut file {
-            Some(file) => file.write_all(&piece).await?,
-            None if memory.len() + piece.len() <= MEMORY => memory.extend_from_slice(&piece),
-            None => file = Some(move_to_file(&settings.directory, &memory.split(), &piece).await?),
+/// Content while it is received.
+struct Spool<'a> {
+    settings: &'a SpoolSettings,
+    known: Option<u64>,
+    memory: BytesMut,
+    file: Option<(File, Reservation)>,
+    length: u64,
+    /// When the window began over which the rate is measured, and what came since.
+    window: (Instant, u64),
+}
+
+impl<'a> Spool<'a> {
+    fn new(settings: &'a SpoolSettings, known: Option<u64>) -> Self {
+        Self {
+            settings,
+            known,
+            memory: BytesMut::new(),
+            file: None,
+            length: 0,
+            window: (Instant::now(), 0),
         }
     }
-    finish(file, memory.freeze(), length).await
+
+    /// Whether the end was reached; otherwise the client turned out to be fast.
+    async fn fill(&mut self, upload: &mut Upload) -> Result<bool, UploadError> {
+        while let Some(piece) = next_piece(upload, self.settings.pause).await? {
+            self.take(&piece).await?;
+            if self.is_fast(piece.len() as u64) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn take(&mut self, piece: &[u8]) -> Result<(), UploadError> {
+        self.length = self.length.saturating_add(piece.len() as u64);
+        let limit = self.settings.limit;
+        if self.length > limit {
+            return Err(UploadError::TooLarge { limit });
+        }
+        if self.file.is_none() && self.memory.len() + piece.len() <= MEMORY {
+            self.memory.extend_from_slice(piece);
+            return Ok(());
+        }
+        let (file, reservation) = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let mut reservation = Reservation::new(&self.settings.quota);
+                reservation.grow(self.memory.len() as u64)?;
+                let mut file = File::from_std(tempfile::tempfile_in(&self.settings.directory)?);
+                file.write_all(&self.memory.split()).await?;
+                self.file.insert((file, reservation))
+            }
+        };
+        reservation.grow(piece.len() as u64)?;
+        Ok(file.write_all(piece).await?)
+    }
+
+    /// A fast client of known length is not spooled any further. Small content is always waited
+    /// for: it can be sent again.
+    fn is_fast(&mut self, count: u64) -> bool {
+        let small = self.known.is_none_or(|length| length <= MEMORY as u64);
+        if small || self.settings.mode != Mode::Auto || self.known == Some(self.length) {
+            return false;
+        }
+        let (begun, bytes) = &mut self.window;
+        *bytes += count;
+        let elapsed = begun.elapsed();
+        // Half a window's worth tells enough when it came at once.
+        let enough = *bytes >= MEMORY as u64;
+        let fast = enough && u128::from(*bytes) * 1000 >= u128::from(FAST) * elapsed.as_millis();
+        if elapsed >= WINDOW {
+            self.window = (Instant::now(), 0);
+        }
+        fast
+    }
+
+    async fn finish(self) -> Result<Spooled, UploadError> {
+        let content = match self.file {
+            None => Content::Memory(self.memory.freeze()),
+            Some((mut file, reservation)) => {
+                file.flush().await?;
+                let file = file.into_std().await;
+                Content::File(Arc::new(SpoolFile {
+                    file,
+                    _reservation: reservation,
+                }))
+            }
+        };
+        Ok(Spooled {
+            length: self.length,
+            content,
+            offset: 0,
+        })
+    }
 }
 
 async fn next_piece(upload: &mut Upload, pause: Duration) -> Result<Option<Bytes>, UploadError> {
@@ -90,64 +205,46 @@ async fn next_piece(upload: &mut Upload, pause: Duration) -> Result<Option<Bytes
     }
 }
 
-async fn move_to_file(directory: &Path, memory: &[u8], piece: &[u8]) -> Result<File, UploadError> {
-    let mut file = File::from_std(tempfile::tempfile_in(directory)?);
-    file.write_all(memory).await?;
-    file.write_all(piece).await?;
-    Ok(file)
-}
-
-async fn finish(file: Option<File>, memory: Bytes, length: u64) -> Result<Spooled, UploadError> {
-    let content = match file {
-        None => Content::Memory(memory),
-        Some(mut file) => {
-            file.flush().await?;
-            file.seek(SeekFrom::Start(0)).await?;
-            Content::File {
-                file: Box::new(file),
-                left: length,
-                buffer: BytesMut::new(),
-            }
-        }
-    };
-    Ok(Spooled { length, content })
-}
-
 impl Spooled {
     /// The whole length in bytes.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// The same content again; only memory can be read twice.
-    pub fn replay(&self) -> Option<Self> {
-        match &self.content {
-            Content::Memory(bytes) => Some(Self {
-                length: self.length,
-                content: Content::Memory(bytes.clone()),
-            }),
-            Content::File { .. } => None,
+    /// The same content from its beginning.
+    pub fn replay(&self) -> Self {
+        Self {
+            length: self.length,
+            content: self.content.clone(),
+            offset: 0,
         }
     }
 
-    /// The next piece; `None` at the end.
-    pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadError>>> {
-        match &mut self.content {
-            Content::Memory(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Content::Memory(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
-            Content::File { left: 0, .. } => Poll::Ready(None),
-            Content::File { file, left, buffer } => {
-                buffer.reserve(PIECE);
-                let count = ready!(poll_read_buf(Pin::new(file.as_mut()), cx, buffer))?;
-                if count == 0 {
-                    return Poll::Ready(Some(Err(std::io::Error::from(
-                        std::io::ErrorKind::UnexpectedEof,
-                    )
-                    .into())));
-                }
-                *left = left.saturating_sub(count as u64);
-                Poll::Ready(Some(Ok(buffer.split().freeze())))
-            }
+    /// The next piece; `None` at the end. Never pending: what was written a moment ago is read
+    /// back from memory.
+    pub fn poll_data(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadError>>> {
+        if self.offset >= self.length {
+            return Poll::Ready(None);
         }
+        let piece = match &self.content {
+            Content::Memory(bytes) => Ok(bytes.clone()),
+            Content::File(spool) => read(&spool.file, self.offset, self.length),
+        };
+        if let Ok(piece) = &piece {
+            self.offset += piece.len() as u64;
+        }
+        Poll::Ready(Some(piece.map_err(UploadError::from)))
     }
+}
+
+fn read(file: &std::fs::File, offset: u64, end: u64) -> std::io::Result<Bytes> {
+    let left = usize::try_from(end - offset).unwrap_or(usize::MAX);
+    let mut piece = BytesMut::zeroed(left.min(PIECE));
+    let offset = i64::try_from(offset).map_err(std::io::Error::other)?;
+    let count = pread(file, &mut piece, offset)?;
+    if count == 0 {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    piece.truncate(count);
+    Ok(piece.freeze())
 }

@@ -16,6 +16,7 @@ use super::watch::InFlight;
 use crate::access_log::{AccessLog, Record};
 use crate::cgi::meta_variables::protocol;
 use crate::handler::{Body, Cut};
+use crate::limits::rate::Running;
 use crate::message::{RequestId, Wire};
 
 /// nginx's status for a client that left before its answer was whole.
@@ -29,6 +30,8 @@ pub(super) struct Entry {
     begun: Instant,
     /// The answer's last byte was handed to hyper.
     complete: bool,
+    /// Counts the request as its client's until its end.
+    running: Option<Running>,
 }
 
 impl Entry {
@@ -61,6 +64,7 @@ impl Entry {
             record: Box::new(record),
             begun: Instant::now(),
             complete: false,
+            running: None,
         }
     }
 
@@ -96,6 +100,10 @@ impl Entry {
     pub(super) fn written(&mut self, content: u64) {
         self.record.bytes = content;
         self.complete = true;
+    }
+
+    pub(super) fn hold(&mut self, running: Option<Running>) {
+        self.running = running;
     }
 
     pub(super) fn set_site(&mut self, site: &Arc<str>) {

@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::access_log::AccessLog;
 use crate::config::{Live, Snapshot};
 use crate::disk::RealDisk;
+use crate::limits::connections::Connections;
 use crate::message::RequestId;
 use listener::Listeners;
 
@@ -56,6 +57,7 @@ pub(crate) struct Shared {
     disk: RealDisk,
     access_log: AccessLog,
     connections: Arc<Semaphore>,
+    by_client: Arc<Connections>,
     tasks: TaskTracker,
     process: u64,
     serial: AtomicU32,
@@ -82,6 +84,7 @@ pub async fn run(path: PathBuf, snapshot: Snapshot) -> Result<(), StartError> {
         disk: RealDisk::default(),
         access_log,
         connections,
+        by_client: Arc::default(),
         tasks: TaskTracker::new(),
         process: draw(),
         serial: AtomicU32::new(0),

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use super::admission::{Class, Slot, Ticket};
 use super::member::{Admitted, Member, Order};
 use super::pool::Pooled;
-use super::scout;
+use super::{denied, scout};
 use crate::fastcgi::Link;
 use crate::stream::Stream;
 
@@ -68,8 +68,10 @@ pub enum LeaseError {
         error: Arc<io::Error>,
     },
     /// The socket exists and we may not connect to it.
-    #[error("{address}: {error}")]
+    #[error("{address}: {error}{why}")]
     Denied {
+        /// Whose it is, who we are, and what to do.
+        why: String,
         /// The server.
         address: String,
         /// What connecting said.
@@ -142,7 +144,12 @@ impl Member {
 fn connect_error(member: &Member, error: Arc<io::Error>) -> LeaseError {
     let address = member.address().to_string();
     if error.kind() == io::ErrorKind::PermissionDenied {
-        LeaseError::Denied { address, error }
+        let why = denied::explain(member.address());
+        LeaseError::Denied {
+            why,
+            address,
+            error,
+        }
     } else {
         LeaseError::Down { address, error }
     }

@@ -2,8 +2,10 @@
 
 pub mod address;
 pub mod admission;
+mod denied;
 pub mod lease;
 pub mod member;
+pub mod numbers;
 pub mod policy;
 mod pool;
 mod scout;

@@ -3,7 +3,9 @@
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::harness::{Connection, Gateway, Request, Script, ScriptedResponder, eventually, http2};
+use crate::harness::{
+    Connection, Gate, Gateway, Request, Script, ScriptedResponder, eventually, http2,
+};
 
 /// The start of a configuration whose access log is made of JSON objects.
 const JSON: &str = "[server]\naccess_log = { format = \"json\" }\n";
@@ -150,10 +152,20 @@ async fn a_client_that_leaves_is_told_apart() {
 
 #[tokio::test]
 async fn a_cut_answer_is_not_complete() {
-    let responder =
-        ScriptedResponder::start([Script::new().read_request().stdout("\npart").close()]).await;
+    let gate = Gate::new();
+    let script = Script::new()
+        .read_request()
+        .stdout("\npart")
+        .wait(&gate)
+        .close();
+    let responder = ScriptedResponder::start([script]).await;
     let gateway = Gateway::start(&format!("{JSON}{}", responder.site(""))).await;
-    assert!(!gateway.get("/cut").await.whole);
+    let mut client = Connection::open(gateway.address()).await;
+    client.start(&Request::get("/cut")).await;
+    assert_eq!(client.head().await.status, 200);
+    assert_eq!(client.piece().await.unwrap().unwrap(), b"part");
+    gate.pass(1);
+    assert!(client.piece().await.is_err());
     let record = record(&gateway, "/cut").await;
     assert_eq!(
         (&record["complete"], &record["cause"]),

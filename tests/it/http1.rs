@@ -53,16 +53,12 @@ async fn an_absolute_target_counts_for_more_than_the_host_field() {
 async fn a_connection_serves_request_after_request() {
     let gateway = Gateway::start(HELLO).await;
     let mut connection = Connection::open(gateway.address()).await;
-    for target in ["/", "/missing", "/", "/%zz", "/"] {
-        let status = connection.send(&Request::get(target)).await.status;
-        let expected = if target == "/" {
-            200
-        } else if target == "/missing" {
-            404
-        } else {
-            400
-        };
-        assert_eq!(status, expected, "{target}");
+    for (target, status) in [("/", 200), ("/missing", 404), ("/", 200)] {
+        assert_eq!(
+            connection.send(&Request::get(target)).await.status,
+            status,
+            "{target}"
+        );
     }
 }
 
@@ -353,6 +349,22 @@ async fn a_unix_socket_and_ipv6_are_listened_on() {
                 .text(),
             "hello",
             "{address}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_port_alone_listens_on_ipv4_and_ipv6() {
+    let gateway = Gateway::start(&format!("[[listen]]\naddress = \":0\"\n{HELLO}")).await;
+    let port = gateway.address().port();
+    for host in ["127.0.0.1", "[::1]"] {
+        let address = crate::harness::Address::parse(&format!("{host}:{port}"));
+        assert_eq!(
+            crate::harness::http1::send(&address, &Request::get("/"))
+                .await
+                .text(),
+            "hello",
+            "{host}"
         );
     }
 }

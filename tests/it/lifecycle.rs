@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 
 use crate::harness::http1::send;
 use crate::harness::{
-    Address, Connection, Gate, Gateway, Request, Script, ScriptedResponder, eventually,
+    Address, Connection, Gate, Gateway, Request, Script, ScriptedResponder, eventually, http2,
 };
 
 fn responding(text: &str) -> String {
@@ -176,14 +176,37 @@ async fn sigterm_lets_requests_finish_and_ends_well() {
         (200, "finished", true)
     );
     assert_eq!(gateway.ended().await.code(), Some(0));
-    assert!(
-        gateway
-            .access
-            .all()
-            .iter()
-            .any(|line| line.contains("GET / ")),
-        "the last request is in the access log"
+    // The last request is in the access log.
+    gateway
+        .access
+        .wait_for(|line| line.contains("GET / "))
+        .await;
+}
+
+#[tokio::test]
+async fn sigterm_lets_streams_finish_too() {
+    let gate = Gate::new();
+    let script = Script::new()
+        .read_request()
+        .wait(&gate)
+        .stdout("\nfinished")
+        .end_request();
+    let responder = ScriptedResponder::start([script]).await;
+    let mut gateway = Gateway::start(&responder.site("")).await;
+    let mut client = http2::Connection::open(gateway.address()).await;
+    let request = tokio::spawn(async move { client.send(&Request::get("/")).await });
+    responder
+        .wait_until("the request", |seen| seen.busy == 1)
+        .await;
+    gateway.signal(Signal::SIGTERM);
+    closed(gateway.address()).await;
+    gate.pass(1);
+    let response = request.await.unwrap();
+    assert_eq!(
+        (response.status, response.text().as_str(), response.whole),
+        (200, "finished", true)
     );
+    assert_eq!(gateway.ended().await.code(), Some(0));
 }
 
 #[tokio::test]
@@ -191,7 +214,7 @@ async fn idle_connections_do_not_keep_it_alive() {
     let gateway = Gateway::start(&responding("hello")).await;
     let mut idle = Connection::open(gateway.address()).await;
     assert_eq!(idle.send(&Request::get("/")).await.status, 200);
-    let mut idle_2 = crate::harness::http2::Connection::open(gateway.address()).await;
+    let mut idle_2 = http2::Connection::open(gateway.address()).await;
     assert_eq!(idle_2.send(&Request::get("/")).await.status, 200);
     assert_eq!(gateway.terminate().await.code(), Some(0));
     assert_eq!(idle.read_to_end().await, b"");

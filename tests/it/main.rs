@@ -10,8 +10,11 @@
 )]
 
 mod access_log;
+mod broken_answers;
 mod browser;
 mod check_config;
+mod client_limits;
+mod commands;
 mod fastcgi;
 mod h2c;
 mod harness;
@@ -19,8 +22,13 @@ mod harness_itself;
 mod http1;
 mod lifecycle;
 mod php;
+mod php_restarts;
+mod queue;
+mod response_buffer;
 mod routing;
+mod send_file;
 mod static_files;
+mod stderr;
 mod strict_http1;
 mod uploads;
 mod upstream;

@@ -254,7 +254,7 @@ async fn a_fatal_error_is_in_the_log_and_not_on_the_page() {
 #[tokio::test]
 async fn more_clients_than_workers_are_all_served() {
     let (php, gateway) = start(2).await;
-    php.write("work.php", "<?php usleep(5000); echo $_GET['n'];");
+    php.write("slow.php", "<?php usleep(5000); echo $_GET['n'];");
     let address = gateway.address().clone();
     let clients = (0..40).map(|number| {
         let address = address.clone();
@@ -263,7 +263,7 @@ async fn more_clients_than_workers_are_all_served() {
             for turn in 0..5 {
                 let text = format!("{number}-{turn}");
                 let response = connection
-                    .send(&Request::get(&format!("/work.php?n={text}")))
+                    .send(&Request::get(&format!("/slow.php?n={text}")))
                     .await;
                 assert_eq!((response.status, response.text()), (200, text));
             }
@@ -272,4 +272,27 @@ async fn more_clients_than_workers_are_all_served() {
     for client in clients.collect::<Vec<_>>() {
         client.await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn head_has_no_content_and_leaves_the_connection_usable() {
+    let (php, gateway) = start(1).await;
+    php.write(
+        "index.php",
+        "<?php header('X-A: 1'); echo str_repeat('x', 100000);",
+    );
+    let mut connection = Connection::open(gateway.address()).await;
+    for _ in 0..3 {
+        let head = connection.send(&Request::new("HEAD", "/")).await;
+        assert_eq!(
+            (head.status, head.header("x-a"), head.whole),
+            (200, Some("1"), true)
+        );
+    }
+    assert_eq!(
+        connection.send(&Request::get("/")).await.body.len(),
+        100_000
+    );
+    let head = http2::send(gateway.address(), &Request::new("HEAD", "/")).await;
+    assert_eq!((head.status, head.body.len(), head.whole), (200, 0, true));
 }

@@ -1,4 +1,4 @@
-//! Connections to the application: how many there are, who waits for one, and what follows a failure.
+//! Connections to the application: when one is used again, and what follows a failure.
 
 use crate::harness::records::{self, Record};
 use crate::harness::scripted_responder::Setup;
@@ -7,7 +7,7 @@ use crate::harness::{
 };
 
 /// A gateway with one thread in front of `responder`, whose upstream has further `lines`.
-async fn start(responder: &ScriptedResponder, lines: &str) -> Gateway {
+pub(crate) async fn start(responder: &ScriptedResponder, lines: &str) -> Gateway {
     let ping = "[[site]]\nhosts = [\"ping\"]\nrule = [{ respond = { body = \"pong\" } }]\n";
     let config = format!(
         "[server]\nworkers = 1\nlimits = {{ body = \"128MiB\" }}\n{}{ping}",
@@ -18,7 +18,7 @@ async fn start(responder: &ScriptedResponder, lines: &str) -> Gateway {
 
 /// Waits until the gateway has acted on all that was sent to it: with one thread it answers in the order in which
 /// things came.
-async fn settle(gateway: &Gateway) {
+pub(crate) async fn settle(gateway: &Gateway) {
     let mut connection = Connection::open(gateway.address()).await;
     for _ in 0..5 {
         assert_eq!(
@@ -32,7 +32,7 @@ async fn settle(gateway: &Gateway) {
 }
 
 /// Sends a request and leaves it waiting.
-async fn start_request(gateway: &Gateway, target: &str) -> Connection {
+pub(crate) async fn start_request(gateway: &Gateway, target: &str) -> Connection {
     let mut connection = Connection::open(gateway.address()).await;
     connection.start(&Request::get(target)).await;
     settle(gateway).await;
@@ -41,25 +41,47 @@ async fn start_request(gateway: &Gateway, target: &str) -> Connection {
 
 #[tokio::test]
 async fn a_connection_is_used_again_while_it_is_kept() {
-    for (lines, fewer) in [
-        ("keep = \"10s\"\nturn = \"10s\"", true),
-        ("keep = \"0s\"", false),
-    ] {
-        let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-        let gateway = start(&responder, lines).await;
-        let mut client = Connection::open(gateway.address()).await;
-        for _ in 0..20 {
-            assert_eq!(client.send(&Request::get("/")).await.status, 200);
+    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
+    let gateway = start(&responder, "keep = \"10s\"\nturn = \"10s\"").await;
+    let mut client = Connection::open(gateway.address()).await;
+    // An application that took long to acknowledge is not kept waiting: on a busy machine that may be the first ones.
+    for _ in 0..500 {
+        assert_eq!(client.send(&Request::get("/")).await.status, 200);
+        if responder.seen().connections < responder.requests().len() {
+            return;
         }
-        let seen = responder.seen();
-        assert_eq!(seen.requests.len(), 20);
-        assert_eq!(
-            seen.connections < 20,
-            fewer,
-            "{lines}: {} connections",
-            seen.connections
-        );
     }
+    panic!("{} connections", responder.seen().connections);
+}
+
+#[tokio::test]
+async fn nothing_is_kept_for_no_time() {
+    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
+    let gateway = start(&responder, "keep = \"0s\"").await;
+    let mut client = Connection::open(gateway.address()).await;
+    for _ in 0..20 {
+        assert_eq!(client.send(&Request::get("/")).await.status, 200);
+    }
+    assert_eq!(
+        (responder.seen().connections, responder.requests().len()),
+        (20, 20)
+    );
+}
+
+#[tokio::test]
+async fn a_capacity_is_leave_to_keep_connections_where_nothing_acknowledges() {
+    let responder = Setup::new([Script::answer("\n")]).silent().start().await;
+    let gateway = start(&responder, "capacity = 1\nkeep = \"10s\"").await;
+    let mut client = Connection::open(gateway.address()).await;
+    for _ in 0..20 {
+        assert_eq!(client.send(&Request::get("/")).await.status, 200);
+    }
+    let seen = responder.seen();
+    assert!(
+        seen.connections <= 2,
+        "one for the probe, one for all requests: {}",
+        seen.connections
+    );
 }
 
 #[tokio::test]
@@ -75,105 +97,6 @@ async fn bytes_behind_an_answer_reach_nobody() {
     assert_eq!(gateway.get("/").await.text(), "first");
     assert_eq!(gateway.get("/").await.text(), "second");
     assert!(responder.seen().connections >= 2);
-}
-
-#[tokio::test]
-async fn capacity_is_never_exceeded_and_the_queue_is_fair() {
-    let gate = Gate::new();
-    let script = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\n")
-        .end_request();
-    let responder = ScriptedResponder::start([script]).await;
-    let gateway = start(&responder, "capacity = 2").await;
-    let mut clients = Vec::new();
-    for number in 1..=6 {
-        clients.push(start_request(&gateway, &format!("/{number}")).await);
-    }
-    responder
-        .wait_until("two at once", |seen| seen.busy == 2)
-        .await;
-    assert_eq!(
-        responder.seen().open,
-        2,
-        "nothing waits in the application's own queue"
-    );
-    for (served, client) in clients.iter_mut().enumerate() {
-        gate.pass(1);
-        assert_eq!(client.response().await.status, 200);
-        responder
-            .wait_until("the next", |seen| {
-                seen.requests.len() == (served + 3).min(6)
-            })
-            .await;
-    }
-    let seen = responder.seen();
-    let order: Vec<_> = seen
-        .requests
-        .iter()
-        .map(|request| request.param("REQUEST_URI"))
-        .collect();
-    assert_eq!(order, ["/1", "/2", "/3", "/4", "/5", "/6"]);
-    assert_eq!(seen.most_busy, 2);
-}
-
-#[tokio::test]
-async fn who_waits_too_long_is_told_when_to_come_back() {
-    let responder = ScriptedResponder::start([Script::new().read_request().stall()]).await;
-    let gateway = start(&responder, "capacity = 1\ntimeouts = { queue = \"300ms\" }").await;
-    let _busy = start_request(&gateway, "/").await;
-    let response = gateway.get("/late").await;
-    assert_eq!(response.status, 503);
-    assert!(
-        response
-            .header("retry-after")
-            .is_some_and(|seconds| seconds.parse::<u32>().is_ok())
-    );
-    gateway
-        .log
-        .wait_for(|line| line.contains("QUEUE_TIMEOUT") && line.contains("/late"))
-        .await;
-    assert_eq!(responder.requests().len(), 1);
-}
-
-#[tokio::test]
-async fn a_full_queue_refuses_at_once() {
-    let responder = ScriptedResponder::start([Script::new().read_request().stall()]).await;
-    let gateway = start(&responder, "capacity = 1\nqueue_length = 1").await;
-    let _busy = start_request(&gateway, "/busy").await;
-    let _waiting = start_request(&gateway, "/waiting").await;
-    assert_eq!(gateway.get("/full").await.status, 503);
-    gateway
-        .log
-        .wait_for(|line| line.contains("QUEUE_FULL") && line.contains("/full"))
-        .await;
-}
-
-#[tokio::test]
-async fn who_leaves_the_queue_is_not_served() {
-    let gate = Gate::new();
-    let script = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\n")
-        .end_request();
-    let responder = ScriptedResponder::start([script]).await;
-    let gateway = start(&responder, "capacity = 1").await;
-    let mut first = start_request(&gateway, "/first").await;
-    let gone = start_request(&gateway, "/gone").await;
-    let mut last = start_request(&gateway, "/last").await;
-    drop(gone);
-    settle(&gateway).await;
-    gate.pass(3);
-    assert_eq!(first.response().await.status, 200);
-    assert_eq!(last.response().await.status, 200);
-    let requests = responder.requests();
-    let served: Vec<_> = requests
-        .iter()
-        .map(|request| request.param("REQUEST_URI"))
-        .collect();
-    assert_eq!(served, ["/first", "/last"]);
 }
 
 #[tokio::test]
@@ -308,6 +231,32 @@ async fn an_upload_that_breaks_off_is_never_seen_as_complete() {
             "{length}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_client_that_reads_slowly_slows_the_application() {
+    let large = vec![b'x'; 64 << 20];
+    let responder = ScriptedResponder::start([Script::new()
+        .read_request()
+        .stdout("\n")
+        .stdout(&large)
+        .end_request()])
+    .await;
+    let gateway = start(&responder, "").await;
+    let mut client = Connection::open(gateway.address()).await;
+    client.start(&Request::get("/")).await;
+    assert_eq!(client.head().await.status, 200);
+    settle(&gateway).await;
+    let mut length = 0;
+    while let Some(piece) = client.piece().await.unwrap() {
+        length += piece.len();
+    }
+    assert_eq!(length, large.len());
+    assert!(
+        gateway.peak_rss_kib() < 64 * 1024,
+        "{} KiB",
+        gateway.peak_rss_kib()
+    );
 }
 
 #[tokio::test]

@@ -13,17 +13,17 @@ use crate::cgi::response::{HeadLimits, ScriptHead, parse_from};
 use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::record::{HEADER_LEN, ProtocolStatus};
-use crate::fastcgi::{Answer, Exchange, Outbound, Pace, Progress};
+use crate::fastcgi::{Answer, Broken, Exchange, ExchangeError, Limit, Outbound, Pace, Progress};
 use crate::handler::Trace;
-use crate::message::{Request, Upload};
+use crate::message::{Request, Upload, UploadError};
 use crate::upstream::Lease;
 use crate::upstream::lease::Entry;
 
 /// What all attempts at one call share.
 #[derive(Debug)]
 pub(super) struct Attempt<'a> {
-    pub(super) fastcgi: &'a Fastcgi,
-    pub(super) script: &'a Script,
+    pub(super) fastcgi: &'a Arc<Fastcgi>,
+    pub(super) script: &'a Arc<Script>,
     pub(super) request: &'a Request,
     /// Probe, BEGIN_REQUEST and all of PARAMS.
     pub(super) records: &'a Bytes,
@@ -59,8 +59,8 @@ impl Attempt<'_> {
         let mut exchange = Exchange::start(lease, outbound, self.pace());
         let mut errors = ErrorStream::new(Origin {
             request_id: self.request.id,
-            upstream: Arc::clone(&self.fastcgi.name),
-            script: String::from_utf8_lossy(&self.script.name).into_owned(),
+            fastcgi: Arc::clone(self.fastcgi),
+            script: Arc::clone(self.script),
         });
         match self.head(&mut exchange, &mut errors).await {
             Ok((head, rest)) => {
@@ -103,19 +103,21 @@ impl Attempt<'_> {
             held: hold.then(|| self.records.slice(end..)),
             probed: entry == Entry::Probe,
             upload,
+            runs_on: unsafe_method || self.fastcgi.ignore_client_abort,
         }
     }
 
     fn pace(&self) -> Pace {
-        let timeouts = &self.fastcgi.upstream.timeouts;
-        let left = timeouts.queue.saturating_sub(self.arrived.elapsed());
+        let timeouts = &self.fastcgi.timeouts;
+        let queue = timeouts.queue.duration;
+        let left = queue.saturating_sub(self.arrived.elapsed());
         Pace {
-            acknowledge: match timeouts.queue.is_zero() {
+            acknowledge: match queue.is_zero() {
                 true => Duration::ZERO,
                 false => left.max(Duration::from_millis(1)),
             },
-            first_byte: timeouts.first_byte,
-            idle: timeouts.idle,
+            first_byte: timeouts.first_byte.duration,
+            idle: timeouts.idle.duration,
             client: self.fastcgi.spool.pause,
         }
     }
@@ -134,8 +136,8 @@ impl Attempt<'_> {
                 Some(Ok(Answer::Stderr(piece))) => errors.push(&piece),
                 Some(Ok(Answer::End { status, .. })) => return Err(self.no_head(status)),
                 Some(Err(broken)) => {
-                    let (upstream, progress) = (self.upstream(), broken.progress);
-                    return Err((Failure::Exchange { upstream, broken }, progress));
+                    let progress = broken.progress;
+                    return Err((self.broken(broken), progress));
                 }
                 None => return Err(self.no_head(ProtocolStatus::RequestComplete)),
             }
@@ -147,6 +149,29 @@ impl Attempt<'_> {
                     return Err((Failure::Head { upstream, error }, Progress::Settled));
                 }
             }
+        }
+    }
+
+    /// A limit of time is told with its name, its value and its line.
+    fn broken(&self, broken: Broken) -> Failure {
+        let upstream = self.upstream();
+        let timeouts = &self.fastcgi.timeouts;
+        let (which, limit) = match broken.error {
+            ExchangeError::Timeout(which @ Limit::Acknowledge, _) => (which, &timeouts.queue),
+            ExchangeError::Timeout(which @ Limit::FirstByte, _) => (which, &timeouts.first_byte),
+            ExchangeError::Timeout(which @ Limit::Idle, _) => (which, &timeouts.idle),
+            ExchangeError::Timeout(Limit::Client, pause) => {
+                return Failure::Upload(UploadError::Stalled { pause });
+            }
+            ExchangeError::Upload(error) => return Failure::Upload(error),
+            ExchangeError::Reset(_) | ExchangeError::Closed | ExchangeError::Protocol(_) => {
+                return Failure::Exchange { upstream, broken };
+            }
+        };
+        Failure::Timeout {
+            upstream,
+            which,
+            limit: limit.clone(),
         }
     }
 

@@ -1,26 +1,27 @@
 //! One call of a script: its content first where it has to be, then a connection and an attempt;
 //! again from the head of the queue where nothing was executed.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use tokio::time::Instant;
 
+use super::Fastcgi;
 use super::attempt::{Attempt, Begun, Failed};
-use super::{Fastcgi, reply};
+use super::buffered::Buffer;
+use super::orders::Orders;
+use super::reply::{self, Delivery};
 use crate::cgi::{Script, meta_variables};
 use crate::failure::Failure;
-use crate::fastcgi::Progress;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::params::{ParamsEncoder, end_of_params};
 use crate::fastcgi::record::begin_request;
+use crate::fastcgi::{Limit, Progress};
 use crate::handler::Body;
-use crate::message::{Request, Upload, spool};
+use crate::message::{Disk, Request, Upload, spool};
 use crate::upstream::lease::Deadline;
 use crate::upstream::{Lease, LeaseError, Order};
-
-/// Content up to this size is received before a worker is asked for: it costs a slow client's
-/// time and not PHP's, and it can be sent again.
-const SMALL_CONTENT: u64 = 64 * 1024;
 
 /// How often a safe request is sent again that may have been executed (design §4.8 says once; a
 /// reload of PHP-FPM kills its workers one by one, and the second attempt can meet the last of
@@ -31,14 +32,18 @@ const AMBIGUOUS_RETRIES: u32 = 2;
 #[derive(Debug)]
 pub struct Call<'a> {
     /// By whom.
-    pub fastcgi: &'a Fastcgi,
+    pub fastcgi: &'a Arc<Fastcgi>,
     /// Which.
-    pub script: Script,
+    pub script: Arc<Script>,
 }
 
 impl Call<'_> {
-    /// Calls the script and waits for the head of its answer.
-    pub async fn perform(self, mut request: Request) -> Result<Response<Body>, Failure> {
+    /// Calls the script and waits for the head of its answer, which may name a file on `disk`.
+    pub async fn perform(
+        self,
+        mut request: Request,
+        disk: &dyn Disk,
+    ) -> Result<Response<Body>, Failure> {
         let arrived = Instant::now();
         let mut upload = self.receive(&mut request).await?;
         let records = self.records(&request, &upload);
@@ -52,19 +57,16 @@ impl Call<'_> {
         let mut ambiguous = 0;
         let mut order = Order::Last;
         loop {
-            let lease = match self.lease(arrived, order).await {
+            let lease = match self.lease_for(&mut upload, arrived, order).await {
                 Ok(lease) => lease,
-                Err(error) => {
+                Err(failure) => {
                     upload.linger();
-                    return Err(Failure::Lease {
-                        upstream: self.fastcgi.upstream.name.clone(),
-                        error,
-                    });
+                    return Err(failure);
                 }
             };
             let replay = upload.replay();
             let failed = match attempt.run(lease, upload).await {
-                Ok(begun) => return self.reply(begun, &request),
+                Ok(begun) => return self.reply(begun, &request, disk),
                 Err(failed) => *failed,
             };
             let again = may_repeat(failed.progress, &request, &mut ambiguous);
@@ -75,26 +77,21 @@ impl Call<'_> {
         }
     }
 
-    /// Content that is small or of unknown length is received first; too much of it is refused
-    /// before any of it is read, so that `Expect: 100-continue` saves the client the upload.
+    /// Too much content is refused before any of it is read, so that `Expect: 100-continue` saves
+    /// the client the upload; the rest is received as far as it has to be.
     async fn receive(&self, request: &mut Request) -> Result<Upload, Failure> {
-        let limit = self.fastcgi.spool.limit;
+        let settings = &self.fastcgi.spool;
+        let limit = settings.limit;
         let upload = std::mem::replace(&mut request.upload, Upload::Empty);
-        match upload.length() {
-            Some(0) => return Ok(upload),
-            Some(length) if length > limit => {
-                upload.linger();
-                return Err(Failure::BodyTooLarge { length, limit });
-            }
-            Some(length) if length > SMALL_CONTENT => return Ok(upload),
-            Some(_) | None => {}
+        if let Some(length) = upload.length().filter(|length| *length > limit) {
+            upload.linger();
+            return Err(Failure::BodyTooLarge { length, limit });
         }
-        spool::receive(upload, &self.fastcgi.spool)
-            .await
-            .map_err(|(error, upload)| {
-                upload.linger();
-                error.into()
-            })
+        let received = spool::receive(upload, settings).await;
+        received.map_err(|(error, upload)| {
+            upload.linger();
+            error.into()
+        })
     }
 
     /// A probe, BEGIN_REQUEST and PARAMS with its empty record; an attempt leaves out what it has
@@ -112,26 +109,77 @@ impl Call<'_> {
         Bytes::from(records)
     }
 
-    async fn lease(&self, since: Instant, order: Order) -> Result<Lease, LeaseError> {
-        let deadline = Deadline {
-            since,
-            limit: self.fastcgi.upstream.timeouts.queue,
+    /// A connection, unless the client goes meanwhile: what is queued never reaches PHP then.
+    async fn lease_for(
+        &self,
+        upload: &mut Upload,
+        since: Instant,
+        order: Order,
+    ) -> Result<Lease, Failure> {
+        let limit = self.fastcgi.timeouts.queue.duration;
+        let upstream = &self.fastcgi.upstream;
+        let Some(member) = upstream.pick() else {
+            return Err(Failure::Internal("an upstream without members"));
         };
-        match self.fastcgi.upstream.pick() {
-            Some(member) => member.lease(order, deadline).await,
-            None => Err(LeaseError::QueueFull),
+        tokio::select! {
+            biased;
+            lease = member.lease(order, Deadline { since, limit }) => lease.map_err(|error| self.no_lease(error)),
+            error = upload.gone() => Err(error.into()),
         }
     }
 
-    fn reply(&self, begun: Begun, request: &Request) -> Result<Response<Body>, Failure> {
-        reply::respond(begun, &request.method).map_err(|broken| Failure::Exchange {
+    fn no_lease(&self, error: LeaseError) -> Failure {
+        let upstream = self.fastcgi.upstream.name.clone();
+        match error {
+            LeaseError::QueueTimeout(_) => Failure::Timeout {
+                upstream,
+                which: Limit::Acknowledge,
+                limit: self.fastcgi.timeouts.queue.clone(),
+            },
+            error @ (LeaseError::QueueFull
+            | LeaseError::Down { .. }
+            | LeaseError::Denied { .. }) => Failure::Lease { upstream, error },
+        }
+    }
+
+    fn reply(
+        &self,
+        mut begun: Begun,
+        request: &Request,
+        disk: &dyn Disk,
+    ) -> Result<Response<Body>, Failure> {
+        let orders = Orders::take(&mut begun.head.headers);
+        // RFC 9110 §15.3.5, §15.4.5: these have no content, a file no more than any other.
+        let has_content = !matches!(
+            begun.head.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        );
+        if has_content {
+            if let Some(named) = self.fastcgi.send_file.named(&orders) {
+                return self.send_file(named, begun, request, disk);
+            }
+            self.warn_of_orders(&orders, request);
+        }
+        let delivery = Delivery {
+            method: &request.method,
+            buffer: self.buffer(&orders),
+        };
+        reply::respond(begun, delivery).map_err(|broken| Failure::Exchange {
             upstream: self.fastcgi.upstream.name.clone(),
             broken,
         })
     }
 
+    fn buffer(&self, orders: &Orders) -> Option<Buffer> {
+        let limit = self.fastcgi.response_buffer;
+        (limit > 0 && !orders.is_live).then(|| Buffer {
+            limit,
+            directory: self.fastcgi.spool.directory.clone(),
+        })
+    }
+
     fn in_time(&self, arrived: Instant) -> bool {
-        let limit = self.fastcgi.upstream.timeouts.queue;
+        let limit = self.fastcgi.timeouts.queue.duration;
         limit.is_zero() || arrived.elapsed() < limit
     }
 }

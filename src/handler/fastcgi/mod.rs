@@ -1,9 +1,14 @@
 //! `fastcgi`: a script of a FastCGI application answers.
 
 mod attempt;
+mod buffered;
 mod call;
+mod diagnosis;
+mod orders;
 mod reply;
+pub mod send_file;
 mod stderr;
+mod store;
 mod streaming;
 pub mod target;
 
@@ -11,7 +16,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use buffered::Buffered;
 pub use call::Call;
+pub use diagnosis::Refusals;
+pub use send_file::SendFile;
+pub use stderr::ErrorLog;
 pub use streaming::Streaming;
 
 use super::Plan;
@@ -24,6 +33,7 @@ use crate::route::template::Template;
 use crate::route::{Captures, Scope};
 use crate::section::{Key, Kind, Section};
 use crate::upstream::Upstream;
+use crate::value::TimeLimit;
 
 /// The `fastcgi` section.
 pub static FASTCGI: Section = Section {
@@ -35,8 +45,58 @@ pub static FASTCGI: Section = Section {
         Key::new("path_info", Kind::Text, "PATH_INFO, with `script`: a template. Default: none.").example("\"/$1\""),
         Key::new("root", Kind::Text, "DOCUMENT_ROOT, which no script leaves; default: the site's root.").example("\"/srv/app/public\""),
         Key::new("missing", Kind::OneOf(&["404", "decline", "pass"]), "What becomes of a request whose script does not exist: \"404\", \"decline\" for the next rule, or \"pass\" to PHP, for a gateway that does not see PHP's files.").default("\"404\""),
+        REQUEST_BODY,
+        Key::new("ignore_client_abort", Kind::Flag, "Whether PHP finishes a GET, HEAD or OPTIONS too when its client has gone. Other methods always run to their end once the whole body is received.").default("false"),
+        Key::new("timeouts", Kind::Table(&RULE_TIMEOUTS), "What this rule has otherwise than its upstream.").example("{ first_byte = \"300s\" }"),
     ],
 };
+
+/// When a worker is asked for; a site and a rule have it.
+pub const REQUEST_BODY: Key = Key::new("request_body", Kind::OneOf(&["auto", "stream", "spool"]), "When PHP gets a request body. \"auto\": up to 64 KiB, and for as long as the client is slower than 1 MiB a second, it is received first, into memory and then a file; from a fast client it is streamed. \"spool\": always received first. \"stream\": as it comes. A streamed upload that breaks off is executed by PHP with what came; only \"spool\" prevents that. Bodies of unknown length are always received first.").example("\"spool\"");
+
+/// `fastcgi.timeouts`.
+static RULE_TIMEOUTS: Section = Section {
+    title: "[site.rule.fastcgi.timeouts]",
+    doc: "What this rule has otherwise than its upstream; \"0s\" is no limit.",
+    keys: &[
+        Key::new(
+            "queue",
+            Kind::Duration,
+            "From the arrival of a request until a worker has it; then 503.",
+        )
+        .example("\"10s\""),
+        Key::new(
+            "first_byte",
+            Kind::Duration,
+            "From then until the answer begins; then 504.",
+        )
+        .example("\"300s\""),
+        Key::new(
+            "idle",
+            Kind::Duration,
+            "Between two pieces of an answer; then it is cut.",
+        )
+        .example("\"60s\""),
+    ],
+};
+
+/// How long a call may take.
+#[derive(Clone, Debug)]
+pub struct CallTimeouts {
+    /// Until a worker has it.
+    pub queue: TimeLimit,
+    /// Until the answer begins.
+    pub first_byte: TimeLimit,
+    /// Between two pieces of it.
+    pub idle: TimeLimit,
+}
+
+impl CallTimeouts {
+    /// All of them, to be changed.
+    pub fn all(&mut self) -> [&mut TimeLimit; 3] {
+        [&mut self.queue, &mut self.first_byte, &mut self.idle]
+    }
+}
 
 /// Which script answers, and where.
 #[derive(Debug)]
@@ -53,10 +113,26 @@ pub struct Fastcgi {
     pub missing: Missing,
     /// How content is received.
     pub spool: SpoolSettings,
+    /// How long calls may take.
+    pub timeouts: CallTimeouts,
+    /// Whether a safe method is finished too when its client has gone.
+    pub ignore_client_abort: bool,
+    /// Which files the script may have sent.
+    pub send_file: SendFile,
+    /// How much of an answer is kept for a slow client, in bytes; 0 for none.
+    pub response_buffer: u64,
     /// `upstream.name`, shared with log lines.
     pub name: Arc<str>,
+    /// The site's name, for log lines.
+    pub site: Arc<str>,
     /// The line of the configuration that made it, as `file:line`.
     pub place: Arc<str>,
+    /// The line of its upstream's `backend_root`, where it has one.
+    pub backend_root_place: Option<String>,
+    /// Which scripts PHP-FPM would not run.
+    pub refusals: Refusals,
+    /// What bounds the error streams of all requests.
+    pub error_log: Arc<ErrorLog>,
 }
 
 /// How a script is found.
@@ -87,8 +163,13 @@ pub enum Missing {
 }
 
 impl Fastcgi {
+    /// Whether it stands for a ProxyPassMatch.
+    pub(super) fn is_proxy_target(&self) -> bool {
+        matches!(self.script, ScriptRule::FileName(_))
+    }
+
     pub(super) fn decide(
-        &self,
+        self: &Arc<Self>,
         request: &Request,
         captures: &Captures,
         disk: &dyn Disk,
@@ -104,7 +185,7 @@ impl Fastcgi {
         match found {
             Ok(Some(script)) => Plan::Call(Call {
                 fastcgi: self,
-                script,
+                script: Arc::new(script),
             }),
             Ok(None) if self.missing == Missing::Decline => Plan::Decline,
             Ok(None) => Plan::Fail(Failure::NotFound),
@@ -152,8 +233,16 @@ impl Fastcgi {
         let Some(found) = self.walk(&file, disk)? else {
             return Ok(None);
         };
-        let name = script_name(scope.request.target.path(), &found.file, &found.path_info);
-        Ok(Some(Script { name, ..found }))
+        // RFC 3875 §4.1.13: the path by which it was reached, whatever folder the target put
+        // before it.
+        let path = scope.request.target.path();
+        let name = path
+            .strip_suffix(found.path_info.as_slice())
+            .unwrap_or(path);
+        Ok(Some(Script {
+            name: name.to_vec(),
+            ..found
+        }))
     }
 
     /// Cuts the root off. No capture may lead out of it: a pattern that takes a part of a segment

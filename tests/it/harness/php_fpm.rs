@@ -152,6 +152,17 @@ impl PhpFpm {
         self.start_again().await;
     }
 
+    /// Has the master start again in place, as a reload does (SIGUSR2), and waits until it is ready.
+    pub(crate) async fn reload(&self) {
+        let (Some(process), Some(log)) = (&self.process, &self.log) else {
+            panic!("PHP-FPM does not run")
+        };
+        let seen = log.count();
+        process.signal(Signal::SIGUSR2);
+        log.wait_after(seen, |line| line.contains("ready to handle connections"))
+            .await;
+    }
+
     fn config(&self) -> String {
         let Setup {
             children, lines, ..

@@ -136,6 +136,9 @@ impl Browser {
     }
 }
 
+/// How long a search waits for its element: the page may be on its way (WebDriver §9.3).
+const PATIENCE_MS: u64 = 10_000;
+
 async fn new_session(driver: &Address, profile: &Path) -> String {
     let mut arguments: Vec<String> = ARGUMENTS
         .iter()
@@ -143,7 +146,7 @@ async fn new_session(driver: &Address, profile: &Path) -> String {
         .collect();
     arguments.push(format!("--user-data-dir={}", profile.display()));
     let options = json!({ "binary": find_program(&["chromium", "chromium-browser", "google-chrome"]), "args": arguments });
-    let wanted = json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "goog:chromeOptions": options } } });
+    let wanted = json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "timeouts": { "implicit": PATIENCE_MS }, "goog:chromeOptions": options } } });
     let session = call(driver, Request::post("/session").body(wanted.to_string())).await;
     text(&session["sessionId"])
 }
@@ -151,11 +154,16 @@ async fn new_session(driver: &Address, profile: &Path) -> String {
 /// One command; its `value`. Fails the test when the driver reports an error (§6.6).
 async fn call(driver: &Address, request: Request) -> Value {
     let what = format!("{} {}", request.method, request.target);
+    // Only a search meets a page that is about to leave; it is made again on the next.
+    let searches = request.target.ends_with("/element");
     // chromedriver answers only to a Host that is an IP address or `localhost`.
     let request = request
         .field("Connection", "close")
         .field("Host", &driver.to_string());
-    let response = patiently(&what, http1::send(driver, &request)).await;
+    let mut response = patiently(&what, http1::send(driver, &request)).await;
+    while searches && response.text().contains("aborted by navigation") {
+        response = patiently(&what, http1::send(driver, &request)).await;
+    }
     assert_eq!(response.status, 200, "{what}: {}", response.text());
     response.json()["value"].clone()
 }
