@@ -30,5 +30,6 @@ mod routing;
 mod send_file;
 mod static_files;
 mod stderr;
+mod strict_http1;
 mod uploads;
 mod upstream;
