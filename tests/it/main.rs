@@ -31,5 +31,6 @@ mod send_file;
 mod static_files;
 mod stderr;
 mod strict_http1;
+mod time_limits;
 mod uploads;
 mod upstream;
