@@ -9,6 +9,7 @@ use tracing::Level;
 use crate::cgi::response::HeadError;
 use crate::fastcgi::record::ProtocolStatus;
 use crate::fastcgi::{Broken, ExchangeError, Limit, Progress};
+use crate::limits::rate::Exceeded;
 use crate::message::{BadHost, TargetError, UploadError};
 use crate::upstream::LeaseError;
 use crate::value::TimeLimit;
@@ -37,6 +38,9 @@ pub enum Failure {
     /// RFC 9110 §15.5.18: an Expect that is not 100-continue.
     #[error("an expectation other than 100-continue")]
     Expectation,
+    /// The client makes too many requests (RFC 6585 §4).
+    #[error("{0}")]
+    TooMany(#[from] Exceeded),
     /// The announced content is larger than allowed.
     #[error("the request body has {length} bytes, more than limits.body = {limit}")]
     BodyTooLarge {
@@ -71,6 +75,8 @@ pub enum Failure {
         which: Limit,
         /// Its name, its value, and the line that set it.
         limit: TimeLimit,
+        /// Seconds after which it is worth to ask again, where that is known.
+        retry_after: Option<u64>,
     },
     /// PHP's answer broke off before it was begun.
     #[error("upstream {upstream}: {broken}")]
@@ -115,6 +121,7 @@ impl Failure {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotSupported(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Upload(error) => upload_status(error),
             Self::TooManyRounds(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -144,6 +151,8 @@ impl Failure {
             Self::Method(_) => "METHOD_NOT_ALLOWED",
             Self::NotSupported(_) => "METHOD_NOT_SUPPORTED",
             Self::Expectation => "EXPECTATION_FAILED",
+            Self::TooMany(Exceeded::Rate { .. }) => "RATE_LIMIT",
+            Self::TooMany(Exceeded::AtOnce(_)) => "CONCURRENCY_LIMIT",
             Self::BodyTooLarge { .. } => "BODY_TOO_LARGE",
             Self::Upload(error) => upload_code(error),
             Self::TooManyRounds(_) => "TOO_MANY_ROUNDS",
@@ -177,13 +186,31 @@ impl Failure {
 
     /// Seconds after which the client may try again, where that makes sense.
     pub fn retry_after(&self) -> Option<u64> {
-        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1)
+        if let Self::TooMany(Exceeded::Rate { wait, .. }) = self {
+            return Some(wait.as_secs() + 1);
+        }
+        if let Self::Timeout {
+            retry_after: Some(seconds),
+            ..
+        }
+        | Self::Lease {
+            error: LeaseError::QueueFull {
+                retry_after: seconds,
+            },
+            ..
+        } = self
+        {
+            return Some(*seconds);
+        }
+        let passes = self.status() == StatusCode::SERVICE_UNAVAILABLE;
+        (passes || matches!(self, Self::TooMany(_))).then_some(1)
     }
 }
 
 fn upload_status(error: &UploadError) -> StatusCode {
     match error {
         UploadError::Client(_) => StatusCode::BAD_REQUEST,
+        UploadError::Malformed(refusal) => refusal.status(),
         UploadError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         UploadError::Stalled { .. } | UploadError::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
         UploadError::SpoolFull { .. } | UploadError::Spool(_) => StatusCode::INSUFFICIENT_STORAGE,
@@ -194,6 +221,7 @@ fn upload_status(error: &UploadError) -> StatusCode {
 pub fn upload_code(error: &UploadError) -> &'static str {
     match error {
         UploadError::Client(_) => "BODY_SHORT",
+        UploadError::Malformed(refusal) => refusal.code(),
         UploadError::TooLarge { .. } => "BODY_TOO_LARGE",
         UploadError::Stalled { .. } => "BODY_STALLED",
         UploadError::TooSlow { .. } => "BODY_SLOW",
@@ -230,8 +258,8 @@ fn limit_code(which: Limit) -> &'static str {
 
 fn lease_code(error: &LeaseError) -> &'static str {
     match error {
-        LeaseError::QueueFull => "QUEUE_FULL",
-        LeaseError::QueueTimeout(_) => "QUEUE_TIMEOUT",
+        LeaseError::QueueFull { .. } => "QUEUE_FULL",
+        LeaseError::QueueTimeout { .. } => "QUEUE_TIMEOUT",
         LeaseError::Down { .. } => "UPSTREAM_DOWN",
         LeaseError::Denied { .. } => "UPSTREAM_DENIED",
     }

@@ -15,6 +15,8 @@ use super::seldom::Seldom;
 use super::socket::Acceptor;
 use super::{Shared, StartError, connection, proxy_protocol};
 use crate::config::Listener;
+use crate::limits::connections::Held;
+use crate::limits::rate::Client;
 use crate::message::Wire;
 use crate::stream::Stream;
 
@@ -170,6 +172,19 @@ async fn accept(socket: Acceptor, terms: Terms, shared: Arc<Shared>, stop: Cance
     }
 }
 
+/// Counts the connection as its client's; `None` where it is one too many.
+fn hold(shared: &Shared, wire: &Wire) -> Option<Option<Held>> {
+    let most = shared.live.load().server.limits.connections_per_client;
+    let Some(address) = wire.client.filter(|_| most > 0) else {
+        return Some(None);
+    };
+    let held = shared.by_client.hold(Client::new(address), most);
+    if held.is_none() {
+        tracing::debug!(client = %address, "closed: more than limits.connections_per_client = {most}");
+    }
+    held.map(Some)
+}
+
 /// Finds out who the client is, and serves it.
 async fn serve(
     (mut stream, mut wire): (Stream, Arc<Wire>),
@@ -187,6 +202,9 @@ async fn serve(
         let Some(client) = received else { return };
         wire = client;
     }
+    let Some(_held) = hold(&shared, &wire) else {
+        return;
+    };
     connection::serve(stream, wire, shared, stop).await;
 }
 

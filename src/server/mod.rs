@@ -1,8 +1,11 @@
 //! The running server: binds, serves, reloads, drains.
 
 mod connection;
+mod deadline;
 mod difficulty;
+mod farewell;
 mod inherited;
+mod intake;
 mod io;
 mod listener;
 mod logged;
@@ -27,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use crate::access_log::AccessLog;
 use crate::config::{Live, Snapshot};
 use crate::disk::RealDisk;
+use crate::limits::connections::Connections;
 use crate::message::RequestId;
 pub use inherited::Inherited;
 use listener::Listeners;
@@ -59,6 +63,7 @@ pub(crate) struct Shared {
     disk: RealDisk,
     access_log: AccessLog,
     connections: Arc<Semaphore>,
+    by_client: Arc<Connections>,
     tasks: TaskTracker,
     process: u64,
     serial: AtomicU32,
@@ -89,6 +94,7 @@ pub async fn run(
         disk: RealDisk::default(),
         access_log,
         connections,
+        by_client: Arc::default(),
         tasks: TaskTracker::new(),
         process: draw(),
         serial: AtomicU32::new(0),

@@ -10,9 +10,11 @@
 )]
 
 mod access_log;
+mod balancing;
 mod broken_answers;
 mod browser;
 mod check_config;
+mod client_limits;
 mod commands;
 mod fastcgi;
 mod h2c;
@@ -26,7 +28,12 @@ mod php;
 mod php_restarts;
 mod proxy_protocol;
 mod queue;
+mod response_buffer;
 mod routing;
+mod send_file;
 mod static_files;
+mod stderr;
+mod strict_http1;
+mod time_limits;
 mod uploads;
 mod upstream;
