@@ -18,4 +18,4 @@ pub use disk::{Disk, Found, OpenFile, Root};
 pub use host::{BadHost, Host};
 pub use request::{Cause, Request, RequestId};
 pub use target::{EncodedSlash, Target, TargetError};
-pub use wire::{Scheme, Wire};
+pub use wire::{ClientCertificate, Scheme, TlsFacts, Wire};
