@@ -20,7 +20,7 @@ const HANDSHAKE: u8 = 22;
 /// What a client reads that speaks HTTP where HTTPS is spoken.
 const SPEAKS_HTTPS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     content-type: text/plain; charset=utf-8\r\n\
-    content-length: 67\r\n\
+    content-length: 68\r\n\
     connection: close\r\n\r\n\
     This port speaks HTTPS: the address has to begin with https:// here\n";
 

@@ -73,7 +73,7 @@ impl Certificates {
 
     fn of(sites: Vec<(Vec<ServerName>, Offer)>, previous: Option<&Self>) -> Option<Self> {
         let nameless = sites.iter().find(|(names, _)| names.is_empty());
-        let default = Arc::clone(&nameless.or(sites.first())?.1);
+        let default = Arc::clone(&nameless.or_else(|| sites.first())?.1);
         let (mut exact, mut below) = (HashMap::new(), Vec::new());
         let mut pairs = Vec::new();
         for (names, offer) in sites {

@@ -67,22 +67,20 @@ pub(super) fn pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, PemEr
 }
 
 fn explain(certificate: &Path, key: &Path, error: &rustls::Error) -> PemError {
-    match error {
-        rustls::Error::InconsistentKeys(_) => {
-            let what = format!(
-                "the private key is not that of the first certificate in {}",
-                certificate.display()
-            );
-            PemError::new(key, what).help(
-                "the certificate of the site comes first in its file, the intermediates after it",
-            )
-        }
-        rustls::Error::InvalidCertificate(error) => PemError::new(
-            certificate,
-            format!("the first certificate is unusable: {error:?}"),
-        ),
-        other => PemError::new(key, format!("the private key is unusable: {other}")),
+    if let rustls::Error::InconsistentKeys(_) = error {
+        let what = format!(
+            "the private key is not that of the first certificate in {}",
+            certificate.display()
+        );
+        return PemError::new(key, what).help(
+            "the certificate of the site comes first in its file, the intermediates after it",
+        );
     }
+    if let rustls::Error::InvalidCertificate(error) = error {
+        let what = format!("the first certificate is unusable: {error:?}");
+        return PemError::new(certificate, what);
+    }
+    PemError::new(key, format!("the private key is unusable: {error}"))
 }
 
 /// All certificates of a file, at least one.
@@ -112,10 +110,13 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
         return Err(PemError::new(file, "the private key is encrypted")
             .help("nobody is there to type its passphrase: openssl pkey -in FILE -out PLAIN"));
     }
-    PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
-        Error::NoItemsFound => PemError::new(file, "there is no private key in it")
-            .help("a PEM file has a line -----BEGIN PRIVATE KEY-----"),
-        other => malformed(file, &other),
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
+        if matches!(error, Error::NoItemsFound) {
+            PemError::new(file, "there is no private key in it")
+                .help("a PEM file has a line -----BEGIN PRIVATE KEY-----")
+        } else {
+            malformed(file, &error)
+        }
     })
 }
 

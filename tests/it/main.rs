@@ -26,5 +26,7 @@ mod php_restarts;
 mod queue;
 mod routing;
 mod static_files;
+mod tls;
+mod tls_files;
 mod uploads;
 mod upstream;

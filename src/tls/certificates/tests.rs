@@ -1,3 +1,5 @@
+//! Which certificate is chosen for a name.
+
 use super::*;
 
 /// Certificates that only their paths tell apart.

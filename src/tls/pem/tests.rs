@@ -1,3 +1,5 @@
+//! PEM files that are good, and what is said of those that are not.
+
 use rcgen::{CertificateParams, KeyPair};
 
 use super::*;
