@@ -4,18 +4,22 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::StatusCode;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
+use super::deadline::Patience;
 use super::handshake::{Opened, open};
-use super::io::{ConnectionIo, Patience};
+use super::intake::Intake;
+use super::io::ConnectionIo;
 use super::service::{self, Connection};
 use super::sniff::Sniffed;
 use crate::limits::Limits;
 use crate::message::Wire;
+use crate::message::head_guard::Bounds;
 use crate::stream::Stream;
 use crate::tls::Acceptor;
 
@@ -25,6 +29,10 @@ const STREAMS: u32 = 128;
 /// HTTP/2 flow control: what a client may send ahead for one stream, and for all of them.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// Bytes of one answer that wait for a client that does not read: with [`STREAMS`] of them 8 MiB a
+/// connection, and more was no faster (limits Q4).
+const SEND_BUFFER: usize = 64 * 1024;
 
 /// Serves until the client or `stop` ends it; requests in flight are finished.
 pub(super) async fn serve(
@@ -66,8 +74,14 @@ async fn serve_http1(
         header: Some(limits.header),
         keep_alive: limits.keep_alive,
     };
-    let io = ConnectionIo::new(stream, read, Arc::clone(connection.watch()), patience);
-    let service = service_fn(move |request| service::respond(Arc::clone(&connection), request));
+    let bounds = Bounds {
+        head: limits.head,
+        fields: limits.fields,
+    };
+    let intake = Intake::guarded(&read, bounds);
+    let io = ConnectionIo::new(stream, intake, Arc::clone(&connection), patience);
+    let served = Arc::clone(&connection);
+    let service = service_fn(move |request| service::respond(Arc::clone(&served), request));
     let mut builder = http1::Builder::new();
     // Our own deadline stands in the connection's IO; hyper's has a timer for each request.
     builder
@@ -79,7 +93,7 @@ async fn serve_http1(
     let mut stopping = false;
     loop {
         tokio::select! {
-            result = served.as_mut() => return log_end(result),
+            result = served.as_mut() => return log_http1_end(result, &connection),
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
                 served.as_mut().graceful_shutdown();
@@ -99,7 +113,12 @@ async fn serve_http2(
         header: None,
         keep_alive: limits.keep_alive,
     };
-    let io = ConnectionIo::new(stream, read, Arc::clone(connection.watch()), patience);
+    let io = ConnectionIo::new(
+        stream,
+        Intake::open(&read),
+        Arc::clone(&connection),
+        patience,
+    );
     let service = service_fn(move |request| service::respond(Arc::clone(&connection), request));
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
@@ -107,6 +126,7 @@ async fn serve_http2(
         .max_concurrent_streams(STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX));
     let mut served = pin!(builder.serve_connection(io, service));
     let mut stopping = false;
@@ -119,6 +139,16 @@ async fn serve_http2(
             }
         }
     }
+}
+
+/// A head that our guard let pass and hyper answered with a refusal, for a target that is no URI,
+/// has a line like all others.
+fn log_http1_end(result: hyper::Result<()>, connection: &Connection) {
+    if result.as_ref().is_err_and(hyper::Error::is_parse) {
+        let mut entry = connection.refused(b"", StatusCode::BAD_REQUEST, "BAD_REQUEST");
+        entry.written(0);
+    }
+    log_end(result);
 }
 
 /// What hyper refused or what the client broke off; each request has its own line elsewhere.

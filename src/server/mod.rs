@@ -2,7 +2,10 @@
 
 mod certificates;
 mod connection;
+mod deadline;
+mod farewell;
 mod handshake;
+mod intake;
 mod io;
 mod listener;
 mod logged;

@@ -48,6 +48,19 @@ impl Connection {
     pub(super) fn watch(&self) -> &Arc<Watch> {
         &self.watch
     }
+
+    pub(super) fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    /// The log line of what never became a request.
+    pub(super) fn refused(&self, head: &[u8], status: StatusCode, cause: &'static str) -> Entry {
+        let id = self.shared.next_id();
+        let mut entry = Entry::of_head(&self.shared.access_log, head, &self.wire, id);
+        entry.set_cause(cause);
+        entry.set_status(status);
+        entry
+    }
 }
 
 /// Answers one request; every way to fail is an answer too.
@@ -192,10 +205,9 @@ async fn round(
         };
         excluded |= matches!(rule.then, Handler::ExcludeProxy);
         entry.set_handler(rule.then.name());
-        let plan = rule
-            .then
-            .decide(&request, &captures, &connection.shared.disk);
-        match plan.perform(request).await? {
+        let disk = &connection.shared.disk;
+        let plan = rule.then.decide(&request, &captures, disk);
+        match plan.perform(request, disk).await? {
             Outcome::Declined(returned) => request = returned,
             settled @ (Outcome::Answered(_) | Outcome::Again(_)) => return Ok(settled),
         }

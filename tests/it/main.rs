@@ -10,6 +10,7 @@
 )]
 
 mod access_log;
+mod balancing;
 mod broken_answers;
 mod browser;
 mod check_config;
@@ -24,8 +25,12 @@ mod lifecycle;
 mod php;
 mod php_restarts;
 mod queue;
+mod response_buffer;
 mod routing;
+mod send_file;
 mod static_files;
+mod stderr;
+mod strict_http1;
 mod tls;
 mod tls_files;
 mod uploads;
