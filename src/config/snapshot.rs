@@ -110,6 +110,9 @@ impl Snapshot {
 
     /// Tells the log what was only counted so far; for the end.
     pub fn close(&self) {
+        for (_, upstream) in self.upstreams.values() {
+            upstream.log_numbers();
+        }
         let rules = self.sites.all().flat_map(|site| &site.rules);
         rules.for_each(|rule| rule.then.close());
         self.error_log.close();

@@ -31,6 +31,7 @@ mod send_file;
 mod static_files;
 mod stderr;
 mod strict_http1;
+mod time_limits;
 mod tls;
 mod tls_files;
 mod uploads;
