@@ -1,4 +1,5 @@
-//! A unix or a TCP stream as one type, for clients and for FastCGI servers alike.
+//! A unix or a TCP stream as one type, for clients and for FastCGI servers alike; a client's may
+//! have TLS on it.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd};
@@ -11,6 +12,7 @@ use nix::sys::socket::{MsgFlags, recv};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
 
 /// An open connection.
 #[derive(Debug)]
@@ -19,15 +21,42 @@ pub enum Stream {
     Unix(UnixStream),
     /// Through TCP.
     Tcp(TcpStream),
+    /// A client's with TLS, after its handshake.
+    Tls(Box<TlsStream<Self>>),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Socket<'a> {
+    Unix(&'a UnixStream),
+    Tcp(&'a TcpStream),
 }
 
 impl Stream {
+    /// Waits for bytes and copies them without taking them; how many there are, 0 at the end.
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut look = |descriptor| Ok(recv(descriptor, buffer, MsgFlags::MSG_PEEK)?);
+        let readable = Interest::READABLE;
+        match self.socket() {
+            Socket::Unix(stream) => stream.async_io(readable, || look(stream.as_raw_fd())).await,
+            Socket::Tcp(stream) => stream.async_io(readable, || look(stream.as_raw_fd())).await,
+        }
+    }
+
+    /// What carries the bytes in the end.
+    fn socket(&self) -> Socket<'_> {
+        match self {
+            Self::Unix(stream) => Socket::Unix(stream),
+            Self::Tcp(stream) => Socket::Tcp(stream),
+            Self::Tls(stream) => stream.get_ref().0.socket(),
+        }
+    }
+
     /// Whether nothing has arrived and the other end is open: what an idle connection must be to
     /// be used again (behaviours no. 34). Asks the kernel, since the reactor may not know yet.
     pub fn is_quiet(&self) -> bool {
-        let descriptor = match self {
-            Self::Unix(stream) => stream.as_raw_fd(),
-            Self::Tcp(stream) => stream.as_raw_fd(),
+        let descriptor = match self.socket() {
+            Socket::Unix(stream) => stream.as_raw_fd(),
+            Socket::Tcp(stream) => stream.as_raw_fd(),
         };
         let mut byte = [0];
         recv(
@@ -37,29 +66,16 @@ impl Stream {
         ) == Err(Errno::EAGAIN)
     }
 
-    /// Waits for bytes and copies them without taking them; 0 at the end.
-    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.peek(buffer).await,
-            Self::Unix(stream) => {
-                let descriptor = stream.as_raw_fd();
-                let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
-                let look = || recv(descriptor, buffer, flags).map_err(io::Error::from);
-                stream.async_io(Interest::READABLE, look).await
-            }
-        }
-    }
-
     /// Whether it is TCP.
     pub fn is_tcp(&self) -> bool {
-        matches!(self, Self::Tcp(_))
+        matches!(self.socket(), Socket::Tcp(_))
     }
 
     /// Makes closing take back what the server has not read yet: a request that still lies in its
     /// backlog is then never executed. On unix sockets closing does that by itself
     /// (php-fpm-facts no. 16).
     pub fn reset_on_close(&self) {
-        if let Self::Tcp(stream) = self {
+        if let Socket::Tcp(stream) = self.socket() {
             // Where it fails the close is an ordinary one.
             let _ = SockRef::from(&stream.as_fd()).set_linger(Some(Duration::ZERO));
         }
@@ -75,6 +91,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buffer),
         }
     }
 }
@@ -88,6 +105,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
         }
     }
 
@@ -99,6 +117,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write_vectored(cx, slices),
         }
     }
 
@@ -106,14 +125,18 @@ impl AsyncWrite for Stream {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Unix(_) | Self::Tcp(_) => Poll::Ready(Ok(())),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
         }
     }
 }

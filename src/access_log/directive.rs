@@ -24,6 +24,7 @@ pub(super) enum Directive {
     Scheme,
     /// mod_ssl's `on` or `off`.
     Https,
+    Tls(Tls),
     Method,
     Target(Target),
     Protocol,
@@ -55,6 +56,16 @@ pub(super) enum Address {
     ClientPort,
     Local,
     LocalPort,
+}
+
+/// What the handshake settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tls {
+    Protocol,
+    Cipher,
+    ServerName,
+    /// The subject of the client's certificate.
+    ClientSubject,
 }
 
 /// What the client called us.
@@ -124,6 +135,7 @@ impl Directive {
             Self::Authority(authority) => authority.value(record),
             Self::Scheme => Value::text(record.wire.scheme.as_str()),
             Self::Https => Value::text(https(record.wire.scheme)),
+            Self::Tls(tls) => optional(tls.text(record)),
             Self::Method => Value::text(record.method.as_str()),
             Self::Target(target) => target.value(view),
             Self::Protocol => Value::text(record.protocol),
@@ -159,6 +171,21 @@ impl Address {
             Self::LocalPort => wire
                 .local_port
                 .map_or(Value::Absent, |port| Value::Number(port.into())),
+        }
+    }
+}
+
+impl Tls {
+    fn text(self, record: &Record) -> Option<&str> {
+        let facts = record.wire.tls.as_deref()?;
+        match self {
+            Self::Protocol => Some(facts.protocol),
+            Self::Cipher => Some(facts.cipher),
+            Self::ServerName => facts.server_name.as_deref(),
+            Self::ClientSubject => {
+                let client = facts.client.as_ref();
+                client.map(|client| client.subject.as_str())
+            }
         }
     }
 }

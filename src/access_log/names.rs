@@ -7,7 +7,7 @@ use http::{HeaderName, header};
 use super::capture::Capture;
 use super::clock::TimeText;
 use super::directive::{
-    Address, Authority, Cookie, Directive, Field, Form, Moment, Size, Target, Unit, Wait,
+    Address, Authority, Cookie, Directive, Field, Form, Moment, Size, Target, Tls, Unit, Wait,
 };
 use super::redact::Secrecy;
 
@@ -20,10 +20,12 @@ pub(super) struct Needs {
 }
 
 /// What has a name of our own, in the order of the JSON object.
-const NAMED: [(&str, Directive); 19] = [
+const NAMED: [(&str, Directive); 21] = [
     ("client", Directive::Address(Address::Client)),
     ("host", Directive::Authority(Authority::Whole)),
     ("scheme", Directive::Scheme),
+    ("tls", Directive::Tls(Tls::Protocol)),
+    ("cipher", Directive::Tls(Tls::Cipher)),
     ("method", Directive::Method),
     ("uri", Directive::Target(Target::Whole)),
     ("protocol", Directive::Protocol),
@@ -75,8 +77,7 @@ impl Needs {
             ('o', name) => Some(self.response_field(field_name(name)?)),
             ('C', name) => Some(self.cookie(name)),
             ('x', "time") => Some(self.rfc3339()),
-            ('x', "HTTPS") => Some(Directive::Https),
-            ('x', name) => named(name),
+            ('x', name) => named(name).or_else(|| mod_ssl(name)),
             ('e', "UNIQUE_ID" | "REQUEST_ID") => Some(Directive::RequestId),
             ('T', "s") => Some(Directive::Elapsed(Unit::Seconds)),
             ('T', "ms") => Some(Directive::Elapsed(Unit::Milliseconds)),
@@ -181,6 +182,18 @@ fn named(name: &str) -> Option<Directive> {
         .map(|(_, directive)| directive)
 }
 
+/// mod_ssl's variables.
+fn mod_ssl(name: &str) -> Option<Directive> {
+    Some(match name {
+        "HTTPS" => Directive::Https,
+        "SSL_PROTOCOL" => Directive::Tls(Tls::Protocol),
+        "SSL_CIPHER" => Directive::Tls(Tls::Cipher),
+        "SSL_TLS_SNI" => Directive::Tls(Tls::ServerName),
+        "SSL_CLIENT_S_DN" => Directive::Tls(Tls::ClientSubject),
+        _ => return None,
+    })
+}
+
 fn field_name(name: &str) -> Result<HeaderName, String> {
     HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no name of a field"))
 }
@@ -201,7 +214,10 @@ fn unknown(letter: char, argument: Option<&str>) -> String {
     let known = match letter {
         'x' => {
             let names: Vec<_> = NAMED.iter().map(|(name, _)| *name).collect();
-            format!("there are time, {}, and HTTPS", names.join(", "))
+            format!(
+                "there are time, {}, and mod_ssl's HTTPS, SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI and SSL_CLIENT_S_DN",
+                names.join(", ")
+            )
         }
         'e' => "there are UNIQUE_ID and REQUEST_ID".to_owned(),
         'T' => "there are s, ms and us".to_owned(),

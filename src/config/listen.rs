@@ -3,16 +3,19 @@
 use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::auth::TrustedProxies;
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+use crate::tls::{Acceptor, Certificates, LISTEN_TLS};
 
 /// The `[[listen]]` section.
 pub static LISTEN: Section = Section {
     title: "[[listen]]",
-    doc: "Where clients connect, in clear text: HTTP/1.1, and HTTP/2 with prior knowledge. Without any: \":8080\".",
+    doc: "Where clients connect: HTTP/1.1 and HTTP/2, in clear text (HTTP/2 with prior knowledge) or with `tls`. Without any: \":8080\".",
     keys: &[
         Key::new("address", Kind::Text, "\":8080\" for IPv6 and IPv4 alike, \"127.0.0.1:8080\", \"[::1]:8080\", \"unix:/path\", or \"systemd:NAME\" for the sockets that systemd passes under this name: the socket unit's FileDescriptorName=, by default the name of the unit such as \"fcgate.socket\". Port 0 is any free one. A socket that systemd has bound to an address given here is used, whatever its name.").shown("\":8080\""),
+        Key::new("tls", Kind::FlagOr(&LISTEN_TLS), "Whether clients speak TLS."),
         Key::new("backlog", Kind::Integer { min: 1, max: 65_535 }, "Connections that the kernel keeps while they are not accepted; it takes no more than net.core.somaxconn says. Holds for sockets that are bound from then on.").default("4096"),
         Key::new("mode", Kind::Text, "Who may connect to a unix socket: its permissions in octal. Default: what the umask leaves. Holds for sockets that are bound from then on.").example("\"0660\""),
         Key::new("proxy_protocol", Kind::Table(&PROXY_PROTOCOL), "Whether a proxy tells by the PROXY protocol, version 1 or 2, whose connection it is.").example("{ from = [\"10.0.0.0/8\", \"unix\"] }"),
@@ -28,10 +31,12 @@ static PROXY_PROTOCOL: Section = Section {
 };
 
 /// A listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Listener {
     /// Where it is bound.
     pub address: ListenAddress,
+    /// What does the handshakes; none in clear text.
+    pub tls: Option<Arc<Acceptor>>,
     /// Connections that the kernel keeps while they are not accepted.
     pub backlog: i32,
     /// The permissions of a unix socket.
@@ -40,31 +45,31 @@ pub struct Listener {
     pub proxies: Option<TrustedProxies>,
 }
 
-/// Where a listener is bound.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum ListenAddress {
-    /// IPv4 or IPv6; the unspecified IPv6 address takes IPv4 too.
-    Tcp(SocketAddr),
-    /// The path of a unix socket.
-    Unix(PathBuf),
-    /// The name of sockets that systemd bound and passed.
-    Systemd(String),
-}
-
 impl Listener {
     /// Where fcgate listens when nothing says otherwise.
     pub fn default_listener() -> Self {
         Self {
             address: ListenAddress::Tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8080))),
+            tls: None,
             backlog: BACKLOG,
             mode: None,
             proxies: None,
         }
     }
 
-    /// From the section.
-    pub fn build(section: &Lowered, problems: &mut Problems) -> Option<Self> {
+    /// From the section. With `tls` there must be certificates.
+    pub fn build(
+        section: &Lowered,
+        certificates: Option<&Arc<Certificates>>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let address = ListenAddress::build(section, problems);
+        let tls = match (section.given_table("tls"), certificates) {
+            (Some(table), Some(certificates)) => {
+                Acceptor::build(table, Arc::clone(certificates), problems).map(Arc::new)
+            }
+            (None, _) | (_, None) => None,
+        };
         let mode = section
             .text("mode")
             .and_then(|text| mode(&text, address.as_ref(), problems));
@@ -73,6 +78,7 @@ impl Listener {
             .map(|table| proxies(table, problems));
         Some(Self {
             address: address?,
+            tls,
             backlog: i32::try_from(section.integer("backlog")).unwrap_or(BACKLOG),
             mode,
             proxies,
@@ -111,6 +117,17 @@ fn mode(
     let problem = Problem::new(text.place.clone(), wrong);
     problems.push(problem.help("mode = \"0660\""));
     None
+}
+
+/// Where a listener is bound.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ListenAddress {
+    /// IPv4 or IPv6; the unspecified IPv6 address takes IPv4 too.
+    Tcp(SocketAddr),
+    /// The path of a unix socket.
+    Unix(PathBuf),
+    /// The name of sockets that systemd bound and passed.
+    Systemd(String),
 }
 
 impl ListenAddress {

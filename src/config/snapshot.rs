@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use super::site::{Surroundings, build_site};
 use super::source::Sources;
-use super::{ListenAddress, Listener, ServerSettings, Site};
+use super::{ListenAddress, Listener, ServerSettings, Site, certificates};
 use crate::handler::fastcgi::ErrorLog;
 use crate::message::Host;
 use crate::message::quota::Quota;
 use crate::route::condition::HostPattern;
 use crate::section::{At, FileId, Lowered, Place, Problem, Problems};
+use crate::tls::Certificates;
 use crate::upstream::Upstream;
 
 /// A configuration that can serve, by construction.
@@ -21,6 +22,9 @@ pub struct Snapshot {
     pub server: ServerSettings,
     /// `[[listen]]`, at least one.
     pub listeners: Vec<Listener>,
+    /// What should be changed and need not be, rendered for people; empty where there is nothing.
+    pub warnings: String,
+    pub(super) certificates: Option<Arc<Certificates>>,
     sites: Sites,
     upstreams: Upstreams,
     quota: Arc<Quota>,
@@ -56,7 +60,8 @@ impl Snapshot {
             || Arc::new(Quota::new(server.spool_quota)),
             |snapshot| Arc::clone(&snapshot.quota),
         );
-        let listeners = listeners(files, problems);
+        let certificates = certificates::build(files, previous, problems);
+        let listeners = listeners(files, certificates.as_ref(), problems);
         let upstreams = named_upstreams(files, previous, problems);
         let error_log = previous.map(|snapshot| Arc::clone(&snapshot.error_log));
         let error_log = error_log.unwrap_or_default();
@@ -90,11 +95,17 @@ impl Snapshot {
         Some(Self {
             server,
             listeners,
+            warnings: String::new(),
+            certificates,
             sites,
             upstreams,
             quota,
             error_log,
         })
+    }
+
+    pub(super) fn with_warnings(self, warnings: String) -> Self {
+        Self { warnings, ..self }
     }
 
     /// Tells the log what was only counted so far; for the end.
@@ -175,7 +186,11 @@ impl Sites {
     }
 }
 
-fn listeners(files: &[Lowered], problems: &mut Problems) -> Vec<Listener> {
+fn listeners(
+    files: &[Lowered],
+    certificates: Option<&Arc<Certificates>>,
+    problems: &mut Problems,
+) -> Vec<Listener> {
     let sections: Vec<_> = files
         .iter()
         .flat_map(|file| file.tables("listen"))
@@ -185,7 +200,7 @@ fn listeners(files: &[Lowered], problems: &mut Problems) -> Vec<Listener> {
     }
     let mut listeners: Vec<Listener> = Vec::new();
     for section in sections {
-        let Some(listener) = Listener::build(section, problems) else {
+        let Some(listener) = Listener::build(section, certificates, problems) else {
             continue;
         };
         let address = &listener.address;

@@ -22,4 +22,4 @@ pub use host::{BadHost, Host};
 pub use proxy_header::ProxyHeader;
 pub use request::{Cause, Request, RequestId};
 pub use target::{EncodedSlash, Target, TargetError};
-pub use wire::{Scheme, Wire};
+pub use wire::{ClientCertificate, Scheme, TlsFacts, Wire};

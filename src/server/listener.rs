@@ -53,7 +53,8 @@ struct Bound {
 #[derive(Debug)]
 pub(super) struct Change {
     added: Vec<Bound>,
-    kept: Vec<Listener>,
+    /// Each by its index among the active ones, with what holds for it from now on.
+    kept: Vec<(usize, Listener)>,
 }
 
 impl Listeners {
@@ -75,18 +76,17 @@ impl Listeners {
 
     /// Binds those of `listeners` that are new; nothing else changes yet.
     pub(super) fn rebind(&self, listeners: &[Listener]) -> Result<Change, StartError> {
-        let known = self.active.iter().map(|active| active.terms.load_full());
-        let mut known: Vec<_> = known.collect();
+        let terms = self.active.iter().map(|active| active.terms.load_full());
+        let mut known: Vec<_> = terms.enumerate().collect();
         let mut change = Change {
             added: Vec::new(),
             kept: Vec::new(),
         };
         for listener in listeners.iter().cloned() {
-            let same = |other: &Arc<Listener>| other.address == listener.address;
-            match known.iter().position(same) {
-                Some(index) => {
-                    known.swap_remove(index);
-                    change.kept.push(listener);
+            match position(&known, &listener) {
+                Some(at) => {
+                    let (index, _) = known.swap_remove(at);
+                    change.kept.push((index, listener));
                 }
                 None => change.added.push(Bound {
                     sockets: Acceptor::open(&listener, &self.inherited)?,
@@ -115,14 +115,17 @@ impl Listeners {
 impl Change {
     /// Begins with the new listeners and ends those that are not kept; their connections drain.
     pub(super) fn apply(mut self, listeners: &mut Listeners) {
+        let mut indices = 0..;
         listeners.active.retain(|active| {
-            let address = active.terms.load().address.clone();
-            match self.kept.iter().position(|kept| kept.address == address) {
-                Some(index) => {
-                    active.terms.store(Arc::new(self.kept.swap_remove(index)));
+            let index = indices.next();
+            match self.kept.iter().position(|(kept, _)| Some(*kept) == index) {
+                Some(at) => {
+                    let (_, listener) = self.kept.swap_remove(at);
+                    active.terms.store(Arc::new(listener));
                     true
                 }
                 None => {
+                    let address = &active.terms.load().address;
                     tracing::info!(%address, "no longer listening");
                     active.stop.cancel();
                     false
@@ -133,6 +136,17 @@ impl Change {
             listeners.accept_from(bound);
         }
     }
+}
+
+/// Which of the `known` ones a listener is: of several with port 0 rather the one that speaks TLS
+/// as it does.
+fn position(known: &[(usize, Arc<Listener>)], listener: &Listener) -> Option<usize> {
+    let same = |other: &Listener| other.address == listener.address;
+    let alike = |other: &Listener| other.tls.is_some() == listener.tls.is_some();
+    known
+        .iter()
+        .position(|(_, other)| same(other) && alike(other))
+        .or_else(|| known.iter().position(|(_, other)| same(other)))
 }
 
 /// Accepts until `stop`; every connection begins with the terms that hold at that moment.
@@ -205,7 +219,7 @@ async fn serve(
     let Some(_held) = hold(&shared, &wire) else {
         return;
     };
-    connection::serve(stream, wire, shared, stop).await;
+    connection::serve(stream, wire, terms.tls.clone(), shared, stop).await;
 }
 
 /// accept(2): errors of a connection that went away before it was accepted, or that its network

@@ -1,9 +1,11 @@
 //! The running server: binds, serves, reloads, drains.
 
+mod certificates;
 mod connection;
 mod deadline;
 mod difficulty;
 mod farewell;
+mod handshake;
 mod inherited;
 mod intake;
 mod io;
@@ -102,6 +104,7 @@ pub async fn run(
     let stop = CancellationToken::new();
     let mut listeners = Listeners::new(Arc::clone(&shared), inherited, stop.clone());
     listeners.bind(&shared.live.current().listeners)?;
+    tokio::spawn(certificates::keep_fresh(Arc::clone(&shared), stop.clone()));
     loop {
         match signals.next().await {
             Event::Reload => reload::reload(&path, &shared, &mut listeners).await,

@@ -35,5 +35,7 @@ mod static_files;
 mod stderr;
 mod strict_http1;
 mod time_limits;
+mod tls;
+mod tls_files;
 mod uploads;
 mod upstream;

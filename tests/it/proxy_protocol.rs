@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
+use rustls::pki_types::ServerName;
+use tokio::io::AsyncWriteExt;
+
 use crate::harness::php_fpm::write_below;
+use crate::harness::tls::{Authority, Identity, TlsClient};
 use crate::harness::{Connection, Gateway, Request, Script, ScriptedResponder, gateway, http1};
 
 const HELLO: &str = "[[site]]\nrule = [{ respond = { body = \"hello\" } }]\n";
@@ -67,6 +71,45 @@ async fn both_versions_name_the_client_however_they_arrive() {
         assert_eq!(client_of(&gateway, &bytes).await, expected);
         let (front, back) = whole.split_at(20);
         assert_eq!(client_of(&gateway, &[front, back]).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn tls_begins_behind_the_header() {
+    let authority = Authority::new();
+    let folder = tempfile::tempdir().unwrap();
+    authority.issue(&["localhost"]).write(folder.path(), "site");
+    let certificate = Identity::line(folder.path(), "site");
+    let config = trusting("127.0.0.1:0", "[\"127.0.0.1\"]", "")
+        .replace("%s'", "%s %{SSL_PROTOCOL}x %{SSL_TLS_SNI}x'")
+        .replace("[[listen]]\n", "[[listen]]\ntls = true\n")
+        .replace("[[site]]\n", &format!("[[site]]\n{certificate}\n"));
+    let gateway = Gateway::start_in(folder, &config).await;
+    let mut stream = gateway.address().connect().await;
+    stream.write_all(V1).await.unwrap();
+    let connector = TlsClient::new(&authority).connector("http/1.1");
+    let name = ServerName::try_from("localhost").unwrap();
+    let secured = connector.connect(name, stream).await.unwrap();
+    let mut connection = Connection::over(Box::new(secured));
+    let answer = connection.send(&Request::get("/")).await;
+    assert_eq!(answer.text(), "hello");
+    let line = gateway.access.wait_for(|_| true).await;
+    let expected = "192.0.2.1 50123 198.51.100.7 443 200 TLSv1.3 localhost";
+    assert_eq!(line, expected);
+}
+
+#[tokio::test]
+async fn connections_are_counted_as_their_clients_and_not_as_the_proxys() {
+    let limits = "limits = { connections_per_client = 1 }\n";
+    let config = trusting("127.0.0.1:0", "[\"127.0.0.1\"]", limits);
+    let gateway = Gateway::start(&config).await;
+    let mut kept = Vec::new();
+    for (client, answer) in [("192.0.2.1", 200), ("192.0.2.2", 200), ("192.0.2.1", 0)] {
+        let mut connection = Connection::open(gateway.address()).await;
+        let header = format!("PROXY TCP4 {client} 198.51.100.7 50123 443\r\n");
+        connection.write(header).await;
+        assert_eq!(connection.send(&Request::get("/")).await.status, answer);
+        kept.push(connection);
     }
 }
 

@@ -1,11 +1,14 @@
 //! Lines, to the byte.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::*;
 use crate::access_log::sample;
+use crate::message::Wire;
+use crate::message::wire::TlsFacts;
 
 /// A record of a request and a response with these fields.
 fn record(
@@ -122,7 +125,7 @@ fn every_directive_says_what_apaches_says() {
             "%{begin:}t %{end:%H:%M:%S}t",
             "[25/Nov/2026:02:15:29 +0000] 02:15:30",
         ),
-        ("%{HTTPS}x %{scheme}x", "off http"),
+        ("%{HTTPS}x %{scheme}x %{SSL_PROTOCOL}x", "off http -"),
         ("%200{Referer}i %!200{Referer}i", "https://example.org/ -"),
         ("%!404,500{Referer}i %404,200m", "https://example.org/ POST"),
         ("%{X-None}i %{X-None}o %{none}C", "- - -"),
@@ -180,6 +183,25 @@ fn secrets_are_redacted_unless_asked_for() {
         let record = record(&format, "/?pwd=x", &request, &response);
         assert_eq!(line(&format, &record), expected);
     }
+}
+
+#[test]
+fn tls_is_told() {
+    let facts = || TlsFacts {
+        protocol: "TLSv1.3",
+        cipher: "TLS_AES_128_GCM_SHA256",
+        key_bits: "128",
+        server_name: Some("a.example".to_owned()),
+        client: None,
+    };
+    check(
+        "%{HTTPS}x %{tls}x %{cipher}x %{SSL_TLS_SNI}x %{SSL_CLIENT_S_DN}x %p",
+        |record| {
+            let wire = Wire::clone(&record.wire);
+            record.wire = Arc::new(wire.secured(facts()));
+        },
+        "on TLSv1.3 TLS_AES_128_GCM_SHA256 a.example - 443",
+    );
 }
 
 #[test]
