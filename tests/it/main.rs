@@ -21,6 +21,7 @@ mod h2c;
 mod harness;
 mod harness_itself;
 mod http1;
+mod idle;
 mod lifecycle;
 mod listeners;
 mod log_formats;
