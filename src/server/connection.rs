@@ -127,8 +127,9 @@ async fn serve_http1(
 /// Waits for the first byte of another request without any of hyper's buffers; `false` where the
 /// connection is to end. hyper holds 16 KiB for each connection, and most connections wait.
 async fn park(stream: &Stream, keep_alive: Duration, stop: &CancellationToken) -> bool {
+    let mut first = [0];
     tokio::select! {
-        byte = stream.peek() => matches!(byte, Ok(Some(_))),
+        count = stream.peek(&mut first) => count.is_ok_and(|count| count > 0),
         () = stop.cancelled() => false,
         () = sleep(keep_alive.saturating_sub(PARK_AFTER)) => false,
     }
