@@ -10,9 +10,14 @@
 )]
 
 mod access_log;
+mod admission_facts;
+mod admission_overload;
+mod admission_restart;
+mod admission_sharing;
 mod broken_answers;
 mod browser;
 mod check_config;
+mod classification;
 mod commands;
 mod fastcgi;
 mod h2c;
