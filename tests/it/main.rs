@@ -10,6 +10,7 @@
 )]
 
 mod access_log;
+mod admission_clients;
 mod admission_facts;
 mod admission_overload;
 mod admission_restart;
@@ -24,6 +25,7 @@ mod h2c;
 mod harness;
 mod harness_itself;
 mod http1;
+mod killed_workers;
 mod lifecycle;
 mod php;
 mod php_restarts;
