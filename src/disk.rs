@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -46,6 +46,10 @@ impl Disk for RealDisk {
     fn is_file(&self, root: &Root, path: &[u8]) -> bool {
         let resolved = self.resolve(root, path, OFlag::O_PATH | OFlag::O_CLOEXEC);
         resolved.is_ok_and(|(_, stat)| kind(&stat) == SFlag::S_IFREG)
+    }
+
+    fn real_path(&self, root: &Root) -> Option<PathBuf> {
+        root.0.canonicalize().ok()
     }
 }
 

@@ -9,6 +9,7 @@ use tracing::Level;
 use crate::cgi::response::HeadError;
 use crate::fastcgi::record::ProtocolStatus;
 use crate::fastcgi::{Broken, ExchangeError, Limit, Progress};
+use crate::limits::rate::Exceeded;
 use crate::message::{BadHost, TargetError, UploadError};
 use crate::upstream::LeaseError;
 use crate::value::TimeLimit;
@@ -37,6 +38,9 @@ pub enum Failure {
     /// RFC 9110 §15.5.18: an Expect that is not 100-continue.
     #[error("an expectation other than 100-continue")]
     Expectation,
+    /// The client makes too many requests (RFC 6585 §4).
+    #[error("{0}")]
+    TooMany(#[from] Exceeded),
     /// The announced content is larger than allowed.
     #[error("the request body has {length} bytes, more than limits.body = {limit}")]
     BodyTooLarge {
@@ -115,6 +119,7 @@ impl Failure {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotSupported(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Upload(error) => upload_status(error),
             Self::TooManyRounds(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -144,6 +149,8 @@ impl Failure {
             Self::Method(_) => "METHOD_NOT_ALLOWED",
             Self::NotSupported(_) => "METHOD_NOT_SUPPORTED",
             Self::Expectation => "EXPECTATION_FAILED",
+            Self::TooMany(Exceeded::Rate { .. }) => "RATE_LIMIT",
+            Self::TooMany(Exceeded::AtOnce(_)) => "CONCURRENCY_LIMIT",
             Self::BodyTooLarge { .. } => "BODY_TOO_LARGE",
             Self::Upload(error) => upload_code(error),
             Self::TooManyRounds(_) => "TOO_MANY_ROUNDS",
@@ -177,6 +184,12 @@ impl Failure {
 
     /// Seconds after which the client may try again, where that makes sense.
     pub fn retry_after(&self) -> Option<u64> {
+        if let Self::TooMany(exceeded) = self {
+            return Some(match exceeded {
+                Exceeded::Rate { wait, .. } => wait.as_secs() + 1,
+                Exceeded::AtOnce(_) => 1,
+            });
+        }
         (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1)
     }
 }

@@ -28,6 +28,13 @@ impl Constants {
         Self(encoded)
     }
 
+    /// The same with one more variable.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &[u8]) -> Self {
+        encode_pair(&mut self.0, name.as_bytes(), value);
+        self
+    }
+
     /// Name-value pairs, ready for PARAMS.
     pub fn encoded(&self) -> &[u8] {
         &self.0
@@ -165,8 +172,10 @@ fn authority(request: &Request) -> String {
 
 /// behaviours no. 20–22. Names with anything but letters, digits and hyphens could pass for
 /// another field once hyphens have become underscores; `Proxy` would become HTTP_PROXY, which
-/// libraries obey (httpoxy); Proxy-Authorization is addressed to us; the two content fields have
-/// their own variables; Transfer-Encoding and its like ended at our door.
+/// libraries obey (httpoxy); X-Sendfile-Type and X-Accel-Mapping are the gateway's to say: a client
+/// that said them would choose what file a framework hands out; Proxy-Authorization is addressed to
+/// us; the two content fields have their own variables; Transfer-Encoding and its like ended at our
+/// door.
 fn is_exported(name: &HeaderName) -> bool {
     let plain = name
         .as_str()
@@ -175,7 +184,10 @@ fn is_exported(name: &HeaderName) -> bool {
     let withheld = name == header::PROXY_AUTHORIZATION
         || name == header::CONTENT_LENGTH
         || name == header::CONTENT_TYPE
-        || name.as_str() == "proxy";
+        || matches!(
+            name.as_str(),
+            "proxy" | "x-sendfile-type" | "x-accel-mapping"
+        );
     plain && !withheld && !is_hop_by_hop(name)
 }
 

@@ -86,6 +86,9 @@ mod tests {
         fn is_file(&self, _: &Root, path: &[u8]) -> bool {
             self.0.iter().any(|file| file.as_bytes() == path)
         }
+        fn real_path(&self, _: &Root) -> Option<PathBuf> {
+            None
+        }
     }
 
     #[test]

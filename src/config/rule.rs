@@ -1,6 +1,7 @@
 //! `[[site.rule]]`: conditions and exactly one action.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::site::{Draft, Scripts, request_body};
 use crate::cgi::Mapping;
@@ -162,7 +163,7 @@ fn fastcgi(
     }
     handler.ignore_client_abort = section.flag("ignore_client_abort");
     set_timeouts(&mut handler, section, draft);
-    Some(Handler::Fastcgi(handler))
+    Some(Handler::Fastcgi(Arc::new(handler)))
 }
 
 fn set_timeouts(handler: &mut Fastcgi, section: &Lowered, draft: &Draft<'_, '_>) {
@@ -258,7 +259,7 @@ fn apache_target(
         missing: Missing::NotFound,
     };
     let handler = draft.fastcgi(upstream, mapping, scripts, &text.place);
-    Some(Handler::Fastcgi(handler))
+    Some(Handler::Fastcgi(Arc::new(handler)))
 }
 
 fn template(text: &At<String>, groups: &Groups, problems: &mut Problems) -> Option<Template> {

@@ -17,8 +17,8 @@ pub static SERVER: Section = Section {
         Key::new("access_log", Kind::Table(&ACCESS_LOG), "One line for each request."),
         Key::new("drain", Kind::Duration, "How long requests in flight may take after SIGTERM.").default("\"25s\""),
         Key::new("drain_delay", Kind::Duration, "How long new connections are still accepted after SIGTERM, for a load balancer to notice.").default("\"0s\""),
-        Key::new("spool_directory", Kind::Text, "Where request bodies go that do not fit in memory: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\""),
-        Key::new("spool_quota", Kind::Size, "What those files together may hold; a request for which there is no room gets 507.").default("\"1GiB\""),
+        Key::new("spool_directory", Kind::Text, "Where request bodies and buffered answers go that do not fit in memory: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\""),
+        Key::new("spool_quota", Kind::Size, "What the request bodies among them may hold together; a request for which there is no room gets 507.").default("\"1GiB\""),
         Key::new("limits", Kind::Table(&LIMITS), "What a client may do."),
     ],
 };

@@ -10,9 +10,13 @@ use super::source::Sources;
 use crate::cgi::Mapping;
 use crate::cgi::meta_variables::Constants;
 use crate::handler::Handler;
-use crate::handler::fastcgi::{CallTimeouts, Fastcgi, Missing, REQUEST_BODY, ScriptRule};
+use crate::handler::fastcgi::send_file::SEND_FILE;
+use crate::handler::fastcgi::{
+    CallTimeouts, ErrorLog, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule, SendFile,
+};
 use crate::handler::static_files::StaticFiles;
-use crate::limits::SITE_LIMITS;
+use crate::limits::rate::Clients;
+use crate::limits::{SITE_LIMITS, allowance};
 use crate::message::quota::Quota;
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{EncodedSlash, Root};
@@ -36,6 +40,7 @@ pub static SITE: Section = Section {
         Key::new("encoded_slash", Kind::OneOf(&["reject", "keep", "decode"]), "What %2F in a path means: \"reject\" is 404, \"keep\" leaves it as the three bytes, \"decode\" makes it a slash before anything looks at the path.").default("\"reject\""),
         REQUEST_BODY,
         Key::new("limits", Kind::Table(&SITE_LIMITS), "What this site allows otherwise than server.limits.").example("{ body = \"128MiB\" }"),
+        Key::new("send_file", Kind::Table(&SEND_FILE), "Files that a script names and the gateway sends.").example("{ roots = [\"/srv/files\"] }"),
         Key::new("rule", Kind::Tables(&RULE), "What comes before the meaning of `root` and `php`.").example("[]"),
     ],
 };
@@ -47,6 +52,8 @@ pub struct Site {
     pub name: Arc<str>,
     /// What `%2F` means.
     pub encoded_slash: EncodedSlash,
+    /// What one client may do, where that is limited; a reload begins to count anew.
+    pub clients: Option<Clients>,
     /// In order; the first that matches and does not decline answers.
     pub rules: Vec<Rule<Handler>>,
 }
@@ -62,6 +69,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) sources: &'a Sources,
     /// The room for spooled bodies, which a reload does not empty.
     pub(super) quota: Arc<Quota>,
+    /// What bounds the error streams of all requests.
+    pub(super) error_log: &'a Arc<ErrorLog>,
 }
 
 /// How a handler finds its script.
@@ -72,9 +81,11 @@ pub(super) struct Scripts {
 
 /// A site while it is built.
 pub(super) struct Draft<'a, 'b> {
+    pub(super) name: Arc<str>,
     pub(super) root: Option<Root>,
     pub(super) php: Option<Arc<Upstream>>,
     pub(super) spool: SpoolSettings,
+    send_file: SendFile,
     pub(super) surroundings: &'a mut Surroundings<'b>,
 }
 
@@ -85,10 +96,18 @@ pub(super) fn build_site(
 ) -> Site {
     let root = section.text("root");
     let php = section.text("php");
+    let hosts = section.texts("hosts");
+    let name = hosts.first().map_or("default", |host| host.value.as_str());
+    let name: Arc<str> = name.into();
     let mut draft = Draft {
+        name: Arc::clone(&name),
         root: root.and_then(|text| absolute_root(&text, problems)),
         php: php.and_then(|text| surroundings.upstream(&text, problems)),
         spool: spool_settings(section, surroundings),
+        send_file: section
+            .given_table("send_file")
+            .map(|table| SendFile::build(table, problems))
+            .unwrap_or_default(),
         surroundings,
     };
     let own = section.tables("rule").iter();
@@ -97,11 +116,10 @@ pub(super) fn build_site(
         .collect();
     rules.extend(draft.meaning_of_root(section, problems));
     check_root(section, problems);
-    let hosts = section.texts("hosts");
-    let name = hosts.first().map_or("default", |host| host.value.as_str());
     Site {
-        name: name.into(),
+        name,
         encoded_slash: encoded_slash(section),
+        clients: Clients::new(allowance(&section.table("limits"))),
         rules,
     }
 }
@@ -198,14 +216,14 @@ impl Draft<'_, '_> {
         let script = self.fastcgi(Arc::clone(&php), mapping.clone(), walk, &place);
         let files = StaticFiles::new(root.clone(), index, front.is_some());
         let mut rules = vec![
-            always(Handler::Fastcgi(script)),
+            always(Handler::Fastcgi(Arc::new(script))),
             always(Handler::StaticFiles(files)),
         ];
         if let Some(rule) = front.and_then(|text| front_controller(&text, &root, problems)) {
             let missing = Missing::NotFound;
             let scripts = Scripts { rule, missing };
             let front = self.fastcgi(php, mapping, scripts, &place);
-            rules.push(always(Handler::Fastcgi(front)));
+            rules.push(always(Handler::Fastcgi(Arc::new(front))));
         }
         rules
     }
@@ -217,11 +235,15 @@ impl Draft<'_, '_> {
         mapping: Mapping,
         script: Scripts,
         place: &Place,
-    ) -> Box<Fastcgi> {
-        let constants = Constants::new(&mapping);
+    ) -> Fastcgi {
+        let send_file = self.send_file.clone().seen_through(&mapping);
+        let constants = send_file.announce(Constants::new(&mapping));
+        let response_buffer = self.surroundings.response_buffer(&upstream);
         let name = upstream.name.as_str().into();
         let timeouts = self.surroundings.timeouts(&upstream);
-        Box::new(Fastcgi {
+        let place: Arc<str> = self.surroundings.sources.show(place).into();
+        let backend_root_place = self.surroundings.backend_root_place(&upstream);
+        Fastcgi {
             upstream,
             mapping,
             constants,
@@ -230,9 +252,15 @@ impl Draft<'_, '_> {
             spool: self.spool.clone(),
             timeouts,
             ignore_client_abort: false,
+            send_file,
+            response_buffer,
             name,
-            place: self.surroundings.sources.show(place).into(),
-        })
+            site: Arc::clone(&self.name),
+            place: Arc::clone(&place),
+            backend_root_place,
+            refusals: Refusals::new(place),
+            error_log: Arc::clone(self.surroundings.error_log),
+        }
     }
 }
 
@@ -322,6 +350,19 @@ impl Surroundings<'_> {
             true => self.sources.show(&table.place_of(key)).into(),
             false => "default".into(),
         }
+    }
+
+    /// The line of `backend_root`, as `file:line`.
+    fn backend_root_place(&self, upstream: &Upstream) -> Option<String> {
+        let (section, _) = self.upstreams.get(&upstream.name)?;
+        let text = section.text("backend_root")?;
+        Some(self.sources.show(&text.place))
+    }
+
+    /// `response_buffer` of an upstream, in bytes.
+    fn response_buffer(&self, upstream: &Upstream) -> u64 {
+        let known = self.upstreams.get(&upstream.name);
+        known.map_or(0, |(section, _)| section.size("response_buffer").0)
     }
 
     fn anonymous(&mut self, name: &str, address: Address) -> Arc<Upstream> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::site::{Surroundings, build_site};
 use super::source::Sources;
 use super::{ListenAddress, ServerSettings, Site};
+use crate::handler::fastcgi::ErrorLog;
 use crate::message::Host;
 use crate::message::quota::Quota;
 use crate::route::condition::HostPattern;
@@ -23,6 +24,7 @@ pub struct Snapshot {
     sites: Sites,
     upstreams: Upstreams,
     quota: Arc<Quota>,
+    error_log: Arc<ErrorLog>,
 }
 
 /// The sites by the hosts that they answer for.
@@ -56,6 +58,8 @@ impl Snapshot {
         );
         let listeners = listeners(files, problems);
         let upstreams = named_upstreams(files, previous, problems);
+        let error_log = previous.map(|snapshot| Arc::clone(&snapshot.error_log));
+        let error_log = error_log.unwrap_or_default();
         let mut surroundings = Surroundings {
             server: &server,
             upstreams,
@@ -63,6 +67,7 @@ impl Snapshot {
             complete,
             sources,
             quota: Arc::clone(&quota),
+            error_log: &error_log,
         };
         let mut sites = Vec::new();
         for section in files.iter().flat_map(|file| file.tables("site")) {
@@ -88,7 +93,15 @@ impl Snapshot {
             sites,
             upstreams,
             quota,
+            error_log,
         })
+    }
+
+    /// Tells the log what was only counted so far; for the end.
+    pub fn close(&self) {
+        let rules = self.sites.all().flat_map(|site| &site.rules);
+        rules.for_each(|rule| rule.then.close());
+        self.error_log.close();
     }
 
     /// The site that answers for a host: its exact name, the longest wildcard above it, or the
@@ -108,6 +121,12 @@ impl Snapshot {
 }
 
 impl Sites {
+    fn all(&self) -> impl Iterator<Item = &Arc<Site>> {
+        let below = self.below.iter().map(|(_, site)| site);
+        let others = self.exact.values().chain(below);
+        others.chain(std::iter::once(&self.default))
+    }
+
     /// The site without hosts is the default; where all have some, it is the first in the file, as
     /// in Apache and nginx.
     fn build(sites: Vec<(Site, Vec<At<String>>, Place)>, problems: &mut Problems) -> Option<Self> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::fastcgi::Streaming;
+use super::fastcgi::{Buffered, Streaming};
 use super::static_files::FileContent;
 
 /// The content of a response and what is known of its making.
@@ -39,6 +39,7 @@ enum Content {
     Bytes(Bytes),
     File(FileContent),
     Streaming(Box<Streaming>),
+    Buffered(Buffered),
 }
 
 /// An answer that cannot be completed: hyper breaks the transfer visibly, so that no client takes
@@ -76,6 +77,10 @@ impl Body {
         Self::of(Content::Streaming(Box::new(streaming)))
     }
 
+    pub(super) fn buffered(buffered: Buffered) -> Self {
+        Self::of(Content::Buffered(buffered))
+    }
+
     fn of(content: Content) -> Self {
         Self {
             content,
@@ -106,6 +111,9 @@ impl http_body::Body for Body {
             Content::Streaming(streaming) => streaming
                 .poll_piece(cx)
                 .map(|piece| piece.map(|piece| piece.map(Frame::data))),
+            Content::Buffered(buffered) => buffered
+                .poll_piece(cx)
+                .map(|piece| piece.map(|piece| piece.map(Frame::data))),
         }
     }
 
@@ -115,6 +123,7 @@ impl http_body::Body for Body {
             Content::Bytes(_) => false,
             Content::File(file) => file.left() == 0,
             Content::Streaming(streaming) => streaming.is_finished(),
+            Content::Buffered(buffered) => buffered.is_finished(),
         }
     }
 
@@ -123,9 +132,12 @@ impl http_body::Body for Body {
             Content::Empty => SizeHint::with_exact(0),
             Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::File(file) => SizeHint::with_exact(file.left()),
-            Content::Streaming(streaming) => streaming
-                .left()
-                .map_or_else(SizeHint::default, SizeHint::with_exact),
+            Content::Streaming(streaming) => hint(streaming.left()),
+            Content::Buffered(buffered) => hint(buffered.left()),
         }
     }
+}
+
+fn hint(left: Option<u64>) -> SizeHint {
+    left.map_or_else(SizeHint::default, SizeHint::with_exact)
 }

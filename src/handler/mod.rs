@@ -8,6 +8,8 @@ pub mod redirect;
 pub mod respond;
 pub mod static_files;
 
+use std::sync::Arc;
+
 use http::Response;
 
 pub use body::{Body, Cut, Trace};
@@ -20,7 +22,7 @@ use crate::route::Captures;
 #[derive(Debug)]
 pub enum Handler {
     /// PHP, or another FastCGI application.
-    Fastcgi(Box<fastcgi::Fastcgi>),
+    Fastcgi(Arc<fastcgi::Fastcgi>),
     /// Files below a root.
     StaticFiles(static_files::StaticFiles),
     /// Another address for the client to go to.
@@ -79,6 +81,18 @@ impl Handler {
         matches!(self, Self::Fastcgi(fastcgi) if fastcgi.is_proxy_target())
     }
 
+    /// Tells the log what was only counted so far; for the end.
+    pub fn close(&self) {
+        match self {
+            Self::Fastcgi(fastcgi) => fastcgi.refusals.close(),
+            Self::StaticFiles(_)
+            | Self::Redirect(_)
+            | Self::Respond(_)
+            | Self::Deny(_)
+            | Self::ExcludeProxy => {}
+        }
+    }
+
     /// What logs call it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -93,10 +107,10 @@ impl Handler {
 }
 
 impl Plan<'_> {
-    /// Does it.
-    pub async fn perform(self, request: Request) -> Result<Outcome, Failure> {
+    /// Does it; `disk` has the files that scripts name instead of sending them.
+    pub async fn perform(self, request: Request, disk: &dyn Disk) -> Result<Outcome, Failure> {
         match self {
-            Self::Call(call) => call.perform(request).await.map(Outcome::Answered),
+            Self::Call(call) => call.perform(request, disk).await.map(Outcome::Answered),
             Self::Send(representation) => {
                 request.upload.linger();
                 representation.into_response().map(Outcome::Answered)

@@ -38,10 +38,14 @@ pub enum Found {
 }
 
 /// The file system as the handlers see it. Paths are decoded, normalised and start with `/`.
-pub trait Disk: Debug {
+pub trait Disk: Debug + Sync {
     /// Opens what stands at `path` below `root`; symbolic links are followed within the root.
     fn open(&self, root: &Root, path: &[u8]) -> Found;
 
     /// Whether a regular file stands there: as `open`, without opening it for reading.
     fn is_file(&self, root: &Root, path: &[u8]) -> bool;
+
+    /// Where `root` lies once every symbolic link in its name is followed: what PHP's realpath
+    /// says of it. `None` where that cannot be told.
+    fn real_path(&self, root: &Root) -> Option<PathBuf>;
 }

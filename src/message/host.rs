@@ -21,6 +21,9 @@ pub enum BadHost {
     /// RFC 9112 §3.2: more than one Host field.
     #[error("there is more than one Host field")]
     Repeated,
+    /// RFC 9113 §8.3.1: `:authority` and Host that differ.
+    #[error("the Host field differs from :authority")]
+    Differs,
     /// RFC 9112 §3.2: an invalid field value.
     #[error("the Host field is not a host name with an optional port")]
     Invalid,
@@ -34,7 +37,12 @@ impl Host {
         // RFC 9112 §3.2.2: with absolute-form the Host field is ignored (but was checked above).
         let field = field.map(Self::parse).transpose()?;
         if let Some(authority) = parts.uri.authority() {
-            return Self::parse(authority.as_str());
+            let host = Self::parse(authority.as_str())?;
+            let differs = field.is_some_and(|field| field != host);
+            return match parts.version == Version::HTTP_2 && differs {
+                true => Err(BadHost::Differs),
+                false => Ok(host),
+            };
         }
         match field {
             Some(host) => Ok(host),

@@ -1,6 +1,6 @@
 //! What is true of a connection for all of its requests: its two ends and its scheme.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// How the client reached us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ impl Scheme {
 /// they are rendered once.
 #[derive(Clone, Debug)]
 pub struct Wire {
+    /// Who the client is; none on a unix socket.
+    pub client: Option<IpAddr>,
     /// The client's IP address, or `unix:` on a unix socket.
     pub remote_addr: String,
     /// The client's port; empty on a unix socket.
@@ -50,6 +52,7 @@ impl Wire {
     /// into IPv6 (a dual-stack listener) are shown as IPv4, as PHP applications expect.
     pub fn tcp(remote: SocketAddr, local: SocketAddr) -> Self {
         Self {
+            client: Some(remote.ip().to_canonical()),
             remote_addr: remote.ip().to_canonical().to_string(),
             remote_port: remote.port().to_string(),
             local_addr: local.ip().to_canonical().to_string(),
@@ -61,6 +64,7 @@ impl Wire {
     /// A connection through the unix socket at `path`.
     pub fn unix(path: &str) -> Self {
         Self {
+            client: None,
             remote_addr: "unix:".to_owned(),
             remote_port: String::new(),
             local_addr: format!("unix:{path}"),

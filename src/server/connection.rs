@@ -24,6 +24,10 @@ const STREAMS: u32 = 128;
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
+/// Bytes of one answer that wait for a client that does not read: with [`STREAMS`] of them 8 MiB a
+/// connection, and more was no faster (limits Q4).
+const SEND_BUFFER: usize = 64 * 1024;
+
 /// Serves until the client or `stop` ends it; requests in flight are finished.
 pub(super) async fn serve(
     mut stream: Stream,
@@ -97,6 +101,7 @@ async fn serve_http2(
         .max_concurrent_streams(STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX));
     let mut served = pin!(builder.serve_connection(io, service));
     let mut stopping = false;

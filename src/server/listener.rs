@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Shared, StartError, connection};
 use crate::config::ListenAddress;
+use crate::limits::connections::Held;
+use crate::limits::rate::Client;
 use crate::message::Wire;
 use crate::stream::Stream;
 
@@ -146,10 +148,13 @@ async fn accept(listener: Acceptor, shared: Arc<Shared>, stop: CancellationToken
         };
         match accepted {
             Ok((stream, wire)) => {
+                let Some(held) = hold(&shared, &wire) else {
+                    continue;
+                };
                 let served = connection::serve(stream, wire, Arc::clone(&shared), stop.clone());
                 shared.tasks.spawn(async move {
                     served.await;
-                    drop(permit);
+                    drop((permit, held));
                 });
             }
             Err(error) if is_about_one_connection(&error) => {}
@@ -159,6 +164,19 @@ async fn accept(listener: Acceptor, shared: Arc<Shared>, stop: CancellationToken
             }
         }
     }
+}
+
+/// Counts the connection as its client's; `None` where it is one too many.
+fn hold(shared: &Shared, wire: &Wire) -> Option<Option<Held>> {
+    let most = shared.live.load().server.limits.connections_per_client;
+    let Some(address) = wire.client.filter(|_| most > 0) else {
+        return Some(None);
+    };
+    let held = shared.by_client.hold(Client::new(address), most);
+    if held.is_none() {
+        tracing::debug!(client = %address, "closed: more than limits.connections_per_client = {most}");
+    }
+    held.map(Some)
 }
 
 impl Acceptor {

@@ -16,6 +16,7 @@ use super::watch::InFlight;
 use crate::access_log::{AccessLog, Record};
 use crate::cgi::meta_variables::protocol;
 use crate::handler::{Body, Cut};
+use crate::limits::rate::Running;
 use crate::message::{RequestId, Wire};
 
 /// nginx's status for a client that left before its answer was whole.
@@ -29,6 +30,8 @@ pub(super) struct Entry {
     begun: Instant,
     /// The answer's last byte was handed to hyper.
     complete: bool,
+    /// Counts the request as its client's until its end.
+    running: Option<Running>,
 }
 
 impl Entry {
@@ -61,7 +64,12 @@ impl Entry {
             record: Box::new(record),
             begun: Instant::now(),
             complete: false,
+            running: None,
         }
+    }
+
+    pub(super) fn hold(&mut self, running: Option<Running>) {
+        self.running = running;
     }
 
     pub(super) fn set_site(&mut self, site: &Arc<str>) {

@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::access_log::AccessLog;
 use crate::config::{Live, Snapshot};
 use crate::disk::RealDisk;
+use crate::limits::connections::Connections;
 use crate::message::RequestId;
 use listener::Listeners;
 
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     disk: RealDisk,
     access_log: AccessLog,
     connections: Arc<Semaphore>,
+    by_client: Arc<Connections>,
     tasks: TaskTracker,
     process: u64,
     serial: AtomicU32,
@@ -79,6 +81,7 @@ pub async fn run(path: PathBuf, snapshot: Snapshot) -> Result<(), StartError> {
         disk: RealDisk::default(),
         access_log,
         connections,
+        by_client: Arc::default(),
         tasks: TaskTracker::new(),
         process: draw(),
         serial: AtomicU32::new(0),

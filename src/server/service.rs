@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::Shared;
 use super::logged::{Entry, Logged};
@@ -15,6 +16,7 @@ use super::watch::Watch;
 use crate::config::Site;
 use crate::failure::Failure;
 use crate::handler::{Body, Handler, Outcome};
+use crate::limits::rate::{Client, Exceeded, Running};
 use crate::message::request::Origin;
 use crate::message::{Host, Request, RequestId, Target, Upload, Wire, hop_by_hop};
 
@@ -38,6 +40,11 @@ impl Connection {
         }
     }
 
+    /// Whether it has served as many requests as one connection may.
+    fn is_spent(&self) -> bool {
+        self.watch.begun() >= self.shared.live.load().server.limits.keep_alive_requests
+    }
+
     pub(super) fn watch(&self) -> &Arc<Watch> {
         &self.watch
     }
@@ -57,11 +64,12 @@ pub(super) async fn respond(
         Ok(response) => response,
         Err(failure) => rescue(&failure, id, &mut entry),
     };
-    Ok(Logged::wrap(
-        finish(response, version, &method),
-        entry,
-        in_flight,
-    ))
+    let mut response = finish(response, version, &method);
+    if version != Version::HTTP_2 && connection.is_spent() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    Ok(Logged::wrap(response, entry, in_flight))
 }
 
 async fn answer(
@@ -74,7 +82,10 @@ async fn answer(
     let least = connection.shared.live.load().server.limits.body_rate;
     let upload = Upload::new(body, parts.headers.contains_key(header::EXPECT), least);
     let (host, site, target) = match admit(connection, &parts, entry) {
-        Ok(Admitted::Request(host, site, target)) => (host, site, target),
+        Ok(Admitted::Request(host, site, target, running)) => {
+            entry.hold(running);
+            (host, site, target)
+        }
         Ok(Admitted::Server) => return Ok(options_of_the_server()),
         Err(failure) => {
             upload.linger();
@@ -88,8 +99,8 @@ async fn answer(
 
 /// What a request that may go on is about.
 enum Admitted {
-    /// A target of a site.
-    Request(Host, Arc<Site>, Target),
+    /// A target of a site, counted as its client's where that is limited.
+    Request(Host, Arc<Site>, Target, Option<Running>),
     /// `OPTIONS *`.
     Server,
 }
@@ -112,7 +123,13 @@ fn admit(connection: &Connection, parts: &Parts, entry: &mut Entry) -> Result<Ad
     }
     let raw = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let target = Target::parse(raw, site.encoded_slash)?;
-    Ok(Admitted::Request(host, site, target))
+    let running = match (&site.clients, connection.wire.client) {
+        (Some(clients), Some(address)) => {
+            Some(clients.admit(Client::new(address), Instant::now())?)
+        }
+        (None, _) | (_, None) => None,
+    };
+    Ok(Admitted::Request(host, site, target, running))
 }
 
 async fn rounds(
@@ -151,10 +168,9 @@ async fn round(
         };
         excluded |= matches!(rule.then, Handler::ExcludeProxy);
         entry.set_handler(rule.then.name());
-        let plan = rule
-            .then
-            .decide(&request, &captures, &connection.shared.disk);
-        match plan.perform(request).await? {
+        let disk = &connection.shared.disk;
+        let plan = rule.then.decide(&request, &captures, disk);
+        match plan.perform(request, disk).await? {
             Outcome::Declined(returned) => request = returned,
             settled @ (Outcome::Answered(_) | Outcome::Again(_)) => return Ok(settled),
         }
@@ -198,6 +214,9 @@ fn rescue(failure: &Failure, id: RequestId, entry: &mut Entry) -> Response<Body>
     if let Some(seconds) = failure.retry_after() {
         fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
+    if let Failure::TooMany(exceeded) = failure {
+        rate_limit_fields(exceeded, fields);
+    }
     if failure.ends_connection() {
         fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -205,6 +224,20 @@ fn rescue(failure: &Failure, id: RequestId, entry: &mut Entry) -> Response<Body>
         fields.insert(header::ALLOW, HeaderValue::from_static(allowed));
     }
     response
+}
+
+/// draft-ietf-httpapi-ratelimit-headers: what the client may do, and how soon.
+fn rate_limit_fields(exceeded: &Exceeded, fields: &mut HeaderMap) {
+    let Exceeded::Rate { allowance, wait } = exceeded else {
+        return;
+    };
+    let policy = format!("\"client\";q={};w=1", allowance.per_second);
+    let state = format!("\"client\";r=0;t={}", wait.as_secs() + 1);
+    for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            fields.insert(name, value);
+        }
+    }
 }
 
 /// What is true of every answer.

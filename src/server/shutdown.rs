@@ -34,6 +34,7 @@ pub(super) async fn drain(shared: &Shared, stop: &CancellationToken, signals: &m
         },
         () = second(signals) => tracing::warn!("stopped at once by a second signal"),
     }
+    shared.live.load().close();
     shared.access_log.close(FLUSH);
 }
 

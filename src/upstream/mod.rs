@@ -5,6 +5,7 @@ pub mod admission;
 mod denied;
 pub mod lease;
 pub mod member;
+pub mod numbers;
 pub mod policy;
 mod pool;
 mod scout;

@@ -16,6 +16,7 @@ pub static UPSTREAM: Section = Section {
         Key::new("turn", Kind::Duration, "How long a worker may be handed from request to request before it is given back to all clients of the server; \"0s\" gives it back after each.").default("\"20ms\""),
         Key::new("keep", Kind::Duration, "How long an idle connection is kept for the next request; each occupies a worker. \"0s\": never.").default("\"20ms\""),
         Key::new("timeouts", Kind::Table(&TIMEOUTS), "How long things may take."),
+        Key::new("response_buffer", Kind::Size, "How much of an answer is taken from PHP ahead of a client that reads more slowly, so that the worker is free again: 64 KiB of it in memory, the rest in an unlinked file in server.spool_directory. When it is full, or \"0B\", PHP waits for the client. Never for text/event-stream, application/x-ndjson and what the script sends with X-Accel-Buffering: no.").default("\"0B\""),
         Key::new("backend_root", Kind::Text, "The document root as the servers see it, where that is another path than the gateway's: it replaces the site's root in SCRIPT_FILENAME and DOCUMENT_ROOT.").example("\"/app/public\""),
     ],
 };

@@ -22,8 +22,8 @@ use crate::upstream::lease::Entry;
 /// What all attempts at one call share.
 #[derive(Debug)]
 pub(super) struct Attempt<'a> {
-    pub(super) fastcgi: &'a Fastcgi,
-    pub(super) script: &'a Script,
+    pub(super) fastcgi: &'a Arc<Fastcgi>,
+    pub(super) script: &'a Arc<Script>,
     pub(super) request: &'a Request,
     /// Probe, BEGIN_REQUEST and all of PARAMS.
     pub(super) records: &'a Bytes,
@@ -59,8 +59,8 @@ impl Attempt<'_> {
         let mut exchange = Exchange::start(lease, outbound, self.pace());
         let mut errors = ErrorStream::new(Origin {
             request_id: self.request.id,
-            upstream: Arc::clone(&self.fastcgi.name),
-            script: String::from_utf8_lossy(&self.script.name).into_owned(),
+            fastcgi: Arc::clone(self.fastcgi),
+            script: Arc::clone(self.script),
         });
         match self.head(&mut exchange, &mut errors).await {
             Ok((head, rest)) => {

@@ -1,12 +1,17 @@
 //! One call of a script: its content first where it has to be, then a connection and an attempt;
 //! again from the head of the queue where nothing was executed.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use tokio::time::Instant;
 
+use super::Fastcgi;
 use super::attempt::{Attempt, Begun, Failed};
-use super::{Fastcgi, reply};
+use super::buffered::Buffer;
+use super::orders::Orders;
+use super::reply::{self, Delivery};
 use crate::cgi::{Script, meta_variables};
 use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
@@ -14,7 +19,7 @@ use crate::fastcgi::params::{ParamsEncoder, end_of_params};
 use crate::fastcgi::record::begin_request;
 use crate::fastcgi::{Limit, Progress};
 use crate::handler::Body;
-use crate::message::{Request, Upload, spool};
+use crate::message::{Disk, Request, Upload, spool};
 use crate::upstream::lease::Deadline;
 use crate::upstream::{Lease, LeaseError, Order};
 
@@ -27,14 +32,18 @@ const AMBIGUOUS_RETRIES: u32 = 2;
 #[derive(Debug)]
 pub struct Call<'a> {
     /// By whom.
-    pub fastcgi: &'a Fastcgi,
+    pub fastcgi: &'a Arc<Fastcgi>,
     /// Which.
-    pub script: Script,
+    pub script: Arc<Script>,
 }
 
 impl Call<'_> {
-    /// Calls the script and waits for the head of its answer.
-    pub async fn perform(self, mut request: Request) -> Result<Response<Body>, Failure> {
+    /// Calls the script and waits for the head of its answer, which may name a file on `disk`.
+    pub async fn perform(
+        self,
+        mut request: Request,
+        disk: &dyn Disk,
+    ) -> Result<Response<Body>, Failure> {
         let arrived = Instant::now();
         let mut upload = self.receive(&mut request).await?;
         let records = self.records(&request, &upload);
@@ -57,7 +66,7 @@ impl Call<'_> {
             };
             let replay = upload.replay();
             let failed = match attempt.run(lease, upload).await {
-                Ok(begun) => return self.reply(begun, &request),
+                Ok(begun) => return self.reply(begun, &request, disk),
                 Err(failed) => *failed,
             };
             let again = may_repeat(failed.progress, &request, &mut ambiguous);
@@ -133,10 +142,39 @@ impl Call<'_> {
         }
     }
 
-    fn reply(&self, begun: Begun, request: &Request) -> Result<Response<Body>, Failure> {
-        reply::respond(begun, &request.method).map_err(|broken| Failure::Exchange {
+    fn reply(
+        &self,
+        mut begun: Begun,
+        request: &Request,
+        disk: &dyn Disk,
+    ) -> Result<Response<Body>, Failure> {
+        let orders = Orders::take(&mut begun.head.headers);
+        // RFC 9110 §15.3.5, §15.4.5: these have no content, a file no more than any other.
+        let has_content = !matches!(
+            begun.head.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        );
+        if has_content {
+            if let Some(named) = self.fastcgi.send_file.named(&orders) {
+                return self.send_file(named, begun, request, disk);
+            }
+            self.warn_of_orders(&orders, request);
+        }
+        let delivery = Delivery {
+            method: &request.method,
+            buffer: self.buffer(&orders),
+        };
+        reply::respond(begun, delivery).map_err(|broken| Failure::Exchange {
             upstream: self.fastcgi.upstream.name.clone(),
             broken,
+        })
+    }
+
+    fn buffer(&self, orders: &Orders) -> Option<Buffer> {
+        let limit = self.fastcgi.response_buffer;
+        (limit > 0 && !orders.is_live).then(|| Buffer {
+            limit,
+            directory: self.fastcgi.spool.directory.clone(),
         })
     }
 

@@ -1,9 +1,14 @@
 //! `fastcgi`: a script of a FastCGI application answers.
 
 mod attempt;
+mod buffered;
 mod call;
+mod diagnosis;
+mod orders;
 mod reply;
+pub mod send_file;
 mod stderr;
+mod store;
 mod streaming;
 pub mod target;
 
@@ -11,7 +16,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use buffered::Buffered;
 pub use call::Call;
+pub use diagnosis::Refusals;
+pub use send_file::SendFile;
+pub use stderr::ErrorLog;
 pub use streaming::Streaming;
 
 use super::Plan;
@@ -108,10 +117,22 @@ pub struct Fastcgi {
     pub timeouts: CallTimeouts,
     /// Whether a safe method is finished too when its client has gone.
     pub ignore_client_abort: bool,
+    /// Which files the script may have sent.
+    pub send_file: SendFile,
+    /// How much of an answer is kept for a slow client, in bytes; 0 for none.
+    pub response_buffer: u64,
     /// `upstream.name`, shared with log lines.
     pub name: Arc<str>,
+    /// The site's name, for log lines.
+    pub site: Arc<str>,
     /// The line of the configuration that made it, as `file:line`.
     pub place: Arc<str>,
+    /// The line of its upstream's `backend_root`, where it has one.
+    pub backend_root_place: Option<String>,
+    /// Which scripts PHP-FPM would not run.
+    pub refusals: Refusals,
+    /// What bounds the error streams of all requests.
+    pub error_log: Arc<ErrorLog>,
 }
 
 /// How a script is found.
@@ -148,7 +169,7 @@ impl Fastcgi {
     }
 
     pub(super) fn decide(
-        &self,
+        self: &Arc<Self>,
         request: &Request,
         captures: &Captures,
         disk: &dyn Disk,
@@ -164,7 +185,7 @@ impl Fastcgi {
         match found {
             Ok(Some(script)) => Plan::Call(Call {
                 fastcgi: self,
-                script,
+                script: Arc::new(script),
             }),
             Ok(None) if self.missing == Missing::Decline => Plan::Decline,
             Ok(None) => Plan::Fail(Failure::NotFound),

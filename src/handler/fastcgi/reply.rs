@@ -4,17 +4,27 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
-use super::Streaming;
 use super::attempt::Begun;
+use super::buffered::{Buffer, Buffered};
+use super::streaming::Streaming;
 use crate::fastcgi::{Answer, Broken};
 use crate::handler::Body;
 
 /// An answer that is whole within this size when its head is read goes out with its length.
 const SMALL_ANSWER: usize = 64 * 1024;
 
+/// How an answer goes to the client.
+#[derive(Debug)]
+pub(super) struct Delivery<'a> {
+    /// The method of the request.
+    pub(super) method: &'a Method,
+    /// What lies between the script and a slow client, where anything does.
+    pub(super) buffer: Option<Buffer>,
+}
+
 /// The response: whole where the answer is short and already here, else streamed. An exchange
 /// that is known to be broken before anything of it was sent is an error, and no part of an answer.
-pub(super) fn respond(mut begun: Begun, method: &Method) -> Result<Response<Body>, Broken> {
+pub(super) fn respond(mut begun: Begun, delivery: Delivery<'_>) -> Result<Response<Body>, Broken> {
     read_ready(&mut begun)?;
     let announced = begun.head.content_length;
     let status = begun.head.status;
@@ -22,7 +32,7 @@ pub(super) fn respond(mut begun: Begun, method: &Method) -> Result<Response<Body
     let whole = begun.exchange.has_ended() && announced.is_none_or(|length| length == present);
     // RFC 9110 §9.3.2, §15.3.5, §15.4.5: no content, whatever the script printed.
     let silent = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let silent = silent || method == Method::HEAD;
+    let silent = silent || delivery.method == Method::HEAD;
     let length = if whole && !silent {
         Some(present)
     } else {
@@ -39,17 +49,25 @@ pub(super) fn respond(mut begun: Begun, method: &Method) -> Result<Response<Body
     let trace = std::mem::take(&mut begun.trace);
     *response.body_mut() = match (silent, whole) {
         (true, _) => {
-            streaming(begun).finish();
+            abandon(begun);
             Body::empty()
         }
         (false, true) => {
             begun.exchange.into_upload().linger();
             Body::bytes(begun.rest)
         }
-        (false, false) => Body::streaming(streaming(begun)),
+        (false, false) => match delivery.buffer {
+            Some(buffer) => Body::buffered(Buffered::start(streaming(begun), buffer)),
+            None => Body::streaming(streaming(begun)),
+        },
     };
     response.body_mut().trace = trace;
     Ok(response)
+}
+
+/// Lets the script come to its end by itself; nobody gets what it prints.
+pub(super) fn abandon(begun: Begun) {
+    streaming(begun).finish();
 }
 
 fn streaming(begun: Begun) -> Streaming {

@@ -1,23 +1,37 @@
-//! What the application writes to its error stream, as log lines with the request's id: one a
-//! message, bounded, control characters escaped, never shown to the client (behaviours no. 32).
+//! What the application writes to its error stream, as log records with the request's id: one a
+//! message, its level guessed, bounded for each request and for all together, control characters
+//! escaped, never shown to the client (behaviours no. 32). A message is logged when the next one
+//! begins or the request ends, as till then its stack trace may go on.
 
+mod budget;
+mod log;
+mod messages;
+
+use std::fmt::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
+use self::budget::Bucket;
+use self::messages::{Message, Severity, Splitter};
+use super::Fastcgi;
+use super::diagnosis::{Before, Diagnosis, Refusal};
+use crate::cgi::Script;
 use crate::message::RequestId;
 
-/// The longest line; the rest of a longer one is another line.
-const LONGEST_LINE: usize = 8 * 1024;
+pub use self::log::ErrorLog;
 
-/// What one request may log; beyond it bytes are only counted. PHP can write without end.
-const MOST: usize = 64 * 1024;
+/// What one request may log, in messages or KiB: PHP can write without end. A quarter is for
+/// errors.
+const MOST: u64 = 256;
 
 /// The error stream of one request.
 #[derive(Debug)]
 pub(super) struct ErrorStream {
     origin: Origin,
-    line: Vec<u8>,
-    logged: usize,
-    dropped: usize,
+    splitter: Splitter,
+    budget: Bucket,
 }
 
 /// Whose error stream it is.
@@ -25,89 +39,182 @@ pub(super) struct ErrorStream {
 pub(super) struct Origin {
     /// The request.
     pub(super) request_id: RequestId,
-    /// The upstream's name.
-    pub(super) upstream: Arc<str>,
-    /// SCRIPT_NAME.
-    pub(super) script: String,
+    /// Who asked, with the names of its site and its upstream.
+    pub(super) fastcgi: Arc<Fastcgi>,
+    /// For which script.
+    pub(super) script: Arc<Script>,
+}
+
+/// A record with the names of where it comes from.
+macro_rules! record {
+    ($level:ident, $origin:expr, $($rest:tt)+) => {{
+        let Origin { request_id, fastcgi, script } = $origin;
+        let script = String::from_utf8_lossy(&script.name);
+        tracing::$level!(%request_id, site = %fastcgi.site, upstream = %fastcgi.name, script = &*script, $($rest)+)
+    }};
 }
 
 impl ErrorStream {
     pub(super) fn new(origin: Origin) -> Self {
         Self {
             origin,
-            line: Vec::new(),
-            logged: 0,
-            dropped: 0,
+            splitter: Splitter::default(),
+            budget: Bucket::new(MOST, 0),
         }
     }
 
-    /// Takes a piece; each line that it completes is logged.
+    /// Takes a piece; each message that is complete with it is logged.
     pub(super) fn push(&mut self, piece: &[u8]) {
-        for part in piece.split_inclusive(|byte| *byte == b'\n') {
-            let room = LONGEST_LINE - self.line.len().min(LONGEST_LINE);
-            let (fits, rest) = part.split_at(part.len().min(room));
-            self.line.extend_from_slice(fits);
-            if fits.ends_with(b"\n") || !rest.is_empty() {
-                self.log_line();
-                self.dropped += rest.len();
-            }
-        }
+        let Self {
+            origin,
+            splitter,
+            budget,
+        } = self;
+        splitter.push(piece, |message| origin.note(&message, budget));
     }
 
     /// END_REQUEST with the script's exit status.
     pub(super) fn end(&mut self, app_status: u32) {
+        self.finish();
         if app_status != 0 {
-            let Origin {
-                request_id,
-                upstream,
-                script,
-            } = &self.origin;
-            tracing::warn!(%request_id, %upstream, script, app_status, "the script ended with a status of its own");
+            record!(
+                warn,
+                &self.origin,
+                app_status,
+                "the script ended with a status of its own"
+            );
         }
     }
 
     /// The answer was cut while it was sent.
-    pub(super) fn cut(&self, cause: &'static str, why: &str) {
-        let Origin {
-            request_id,
-            upstream,
-            script,
-        } = &self.origin;
-        tracing::error!(%request_id, %upstream, script, cause, "the answer was cut: {why}");
+    pub(super) fn cut(&mut self, cause: &'static str, why: &str) {
+        self.finish();
+        record!(error, &self.origin, cause, "the answer was cut: {why}");
     }
 
-    fn log_line(&mut self) {
-        let line = std::mem::take(&mut self.line);
-        let text = String::from_utf8_lossy(line.trim_ascii_end());
-        // PHP-FPM puts this in front of each message.
-        let text = text.strip_prefix("PHP message: ").unwrap_or(&text);
-        if text.is_empty() {
-            return;
-        }
-        if self.logged >= MOST {
-            self.dropped += line.len();
-            return;
-        }
-        self.logged += line.len();
-        let Origin {
-            request_id,
-            upstream,
-            script,
-        } = &self.origin;
-        tracing::error!(%request_id, %upstream, script, "PHP: {}", text.escape_debug());
+    fn finish(&mut self) {
+        let Self {
+            origin,
+            splitter,
+            budget,
+        } = self;
+        splitter.finish(|message| origin.note(&message, budget));
     }
 }
 
 impl Drop for ErrorStream {
     fn drop(&mut self) {
-        self.log_line();
-        if self.dropped > 0 {
-            let Origin {
-                request_id,
-                upstream,
-                script,
-            } = &self.origin;
-            tracing::error!(%request_id, %upstream, script, dropped = self.dropped, "PHP wrote more to its error stream than {MOST} bytes; the rest was dropped");
+        self.finish();
+        let log = &self.origin.fastcgi.error_log;
+        if let Some(dropped) = self.budget.take_dropped()
+            && log.admits_count(dropped)
+        {
+            record!(
+                warn,
+                &self.origin,
+                dropped = dropped.messages,
+                bytes = dropped.bytes,
+                "the script wrote more to its error stream than {MOST} messages or KiB; the rest was dropped"
+            );
         }
+        log.tell();
+    }
+}
+
+impl Origin {
+    fn note(&self, message: &Message, budget: &mut Bucket) {
+        if let Some(refusal) = Refusal::of(message.marked, &message.text) {
+            return self.diagnose(refusal, message);
+        }
+        if budget.admits(message, Instant::now()) && self.fastcgi.error_log.admits(message) {
+            let text = String::from_utf8_lossy(&message.text);
+            let text = Escaped(&text);
+            match message.severity {
+                Severity::Error => record!(error, self, "PHP: {text}"),
+                Severity::Warning => record!(warn, self, "PHP: {text}"),
+                Severity::Info => record!(info, self, "PHP: {text}"),
+            }
+        }
+    }
+
+    /// PHP-FPM does not run the script: why, in place of its three words.
+    fn diagnose(&self, refusal: Refusal, message: &Message) {
+        let Fastcgi {
+            refusals,
+            mapping,
+            error_log,
+            ..
+        } = &*self.fastcgi;
+        let Some(before) = refusals.note(&self.script.file, Instant::now()) else {
+            return;
+        };
+        if error_log.admits(message) {
+            self.tell(
+                &Diagnosis::look(mapping, &self.script.file, refusal),
+                before,
+            );
+        } else {
+            refusals.forget(&self.script.file);
+        }
+    }
+
+    fn tell(&self, diagnosis: &Diagnosis, before: Before) {
+        let Diagnosis { sent, here, .. } = diagnosis;
+        let first_missing = diagnosis.first_missing.as_deref();
+        let first_missing = first_missing.map_or_else(|| "none".into(), Path::to_string_lossy);
+        macro_rules! tell {
+            ($level:ident) => {
+                record!(
+                    $level,
+                    self,
+                    script_filename = &*sent.to_string_lossy(),
+                    here = &*here.to_string_lossy(),
+                    exists_here = diagnosis.at_here.as_str(),
+                    first_missing = &*first_missing,
+                    config = &*self.fastcgi.place,
+                    backend_root = self.fastcgi.backend_root_place.as_deref(),
+                    repeated = before.same,
+                    others = before.others,
+                    "PHP-FPM does not run the script: {}",
+                    diagnosis.cause
+                )
+            };
+        }
+        match diagnosis.cause.is_ordinary() {
+            true => tell!(warn),
+            false => tell!(error),
+        }
+    }
+}
+
+/// Text on one line and without power over a terminal: control characters are escaped, and those
+/// that turn the direction of writing.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let turns = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        self.0
+            .chars()
+            .try_for_each(|c| match c.is_control() || turns(c) {
+                true => write!(f, "{}", c.escape_debug()),
+                false => f.write_char(c),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line() {
+        let escaped = |text: &str| Escaped(text).to_string();
+        assert_eq!(escaped("App\\X: \"é\" ŝ\u{301}"), "App\\X: \"é\" ŝ\u{301}");
+        assert_eq!(escaped("a\nb\tc\r"), "a\\nb\\tc\\r");
+        assert_eq!(
+            escaped("\x1b[31m\0\u{9b}\u{202e}"),
+            "\\u{1b}[31m\\0\\u{9b}\\u{202e}"
+        );
     }
 }

@@ -2,15 +2,22 @@
 //! task, no channel. Dropped before its end it closes the connection, unless the client has all
 //! that was announced and only the end of the exchange is missing.
 
+use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::timeout;
 
 use super::stderr::ErrorStream;
 use crate::failure::broken_code;
 use crate::fastcgi::{Answer, Broken, Exchange};
 use crate::handler::Cut;
 use crate::upstream::Lease;
+
+/// How long an exchange may go on whose answer nobody reads: what follows is a HEAD's content, or
+/// PHP's shutdown.
+const FINISH: Duration = Duration::from_secs(30);
 
 /// The rest of an answer.
 #[derive(Debug)]
@@ -84,11 +91,19 @@ impl Streaming {
         if self.finished { Some(0) } else { self.left }
     }
 
-    /// Reads the exchange to its end apart from any answer, so that PHP is not cut short and the
-    /// connection can serve again.
+    /// Reads the exchange to its end apart from any answer, error stream and all, so that PHP is
+    /// not cut short and the connection can serve again. PHP that has not taken the whole request
+    /// yet is let go: the client is to read its answer, and not to be kept from it by its upload.
     pub(super) fn finish(mut self) {
-        self.finished = true;
-        self.left = Some(0);
+        // What is left when the time is up is nobody's.
+        self.left = None;
+        let is_over = |exchange: &mut Exchange<_>| exchange.has_ended() || !exchange.is_sent();
+        match self.exchange.take_if(is_over) {
+            Some(exchange) => exchange.into_upload().linger(),
+            None => drop(tokio::spawn(timeout(FINISH, async move {
+                while let Some(Ok(_)) = poll_fn(|cx| self.poll_exchange(cx)).await {}
+            }))),
+        }
     }
 
     fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
@@ -133,7 +148,7 @@ impl Streaming {
         None
     }
 
-    fn broken(&self, broken: &Broken) -> Cut {
+    fn broken(&mut self, broken: &Broken) -> Cut {
         let code = broken_code(broken);
         self.errors.cut(code, &broken.to_string());
         Cut(code)

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use http::{HeaderValue, Method, StatusCode};
 
 pub use content::FileContent;
-pub use representation::Representation;
+pub use representation::{Description, Representation};
 
 use super::{Plan, redirect};
 use crate::failure::Failure;

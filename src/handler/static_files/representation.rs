@@ -15,9 +15,21 @@ use crate::message::{OpenFile, Request};
 #[derive(Debug)]
 pub struct Representation {
     file: OpenFile,
+    /// Of an answer that is whole.
+    status: StatusCode,
     fields: HeaderMap,
     part: Part,
     head_only: bool,
+}
+
+/// What a script has said of a file that it leaves to the gateway. What it did not say is said as
+/// of any file; what it said wins, its ETag and Last-Modified for conditions and If-Range too.
+#[derive(Debug, Default)]
+pub struct Description {
+    /// The status; ranges and conditions have a meaning for 200 alone.
+    pub status: StatusCode,
+    /// The fields; none that frames content or says which part of it is sent.
+    pub fields: HeaderMap,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,14 +49,27 @@ enum Part {
 impl Representation {
     /// What `request` gets of `file`, whose type follows from `path`.
     pub fn new(request: &Request, path: &[u8], file: OpenFile) -> Self {
-        let validators = Validators {
-            etag: Some(strong_etag(file.length, file.modified)),
-            last_modified: Some(file.modified),
+        Self::described(request, path, file, Description::default())
+    }
+
+    /// The same of a file that a script has described.
+    pub fn described(
+        request: &Request,
+        path: &[u8],
+        file: OpenFile,
+        description: Description,
+    ) -> Self {
+        let Description { status, mut fields } = description;
+        complete(&mut fields, path, &file);
+        // RFC 9110 §13.2.1: conditions on what would be another answer are ignored.
+        let part = match status {
+            StatusCode::OK => part(request, &fields, file.length),
+            _ => Part::Whole,
         };
-        let part = part(request, &file, &validators);
         Self {
-            fields: fields(path, &validators),
             file,
+            status,
+            fields,
             part,
             head_only: request.method == Method::HEAD,
         }
@@ -54,7 +79,7 @@ impl Representation {
     pub fn into_response(self) -> Result<Response<Body>, Failure> {
         let length = self.file.length;
         let (status, span) = match self.part {
-            Part::Whole => (StatusCode::OK, 0..length),
+            Part::Whole => (self.status, 0..length),
             Part::Range(first, last) => (StatusCode::PARTIAL_CONTENT, first..last + 1),
             Part::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, 0..0),
             Part::NotModified => (StatusCode::NOT_MODIFIED, 0..0),
@@ -98,34 +123,58 @@ impl Representation {
 }
 
 /// RFC 9110 §13.2.2, in its order: conditions, then If-Range and Range.
-fn part(request: &Request, file: &OpenFile, validators: &Validators) -> Part {
-    match evaluate(&request.method, &request.fields, validators) {
+fn part(request: &Request, fields: &HeaderMap, length: u64) -> Part {
+    // A script that was called by another method has done what was asked: conditions come too late.
+    if !matches!(request.method, Method::GET | Method::HEAD) {
+        return Part::Whole;
+    }
+    let validators = validators(fields);
+    match evaluate(&request.method, &request.fields, &validators) {
         Verdict::NotModified => return Part::NotModified,
         Verdict::PreconditionFailed => return Part::PreconditionFailed,
         Verdict::Proceed => {}
     }
-    // RFC 9110 §14.2: Range means something for GET alone.
-    if request.method != Method::GET || !if_range_holds(&request.fields, validators) {
+    // RFC 9110 §14.2: Range means something for GET alone; §14.3: and where it is accepted.
+    let accepted = fields
+        .get(header::ACCEPT_RANGES)
+        .is_some_and(|value| value == "bytes");
+    if request.method != Method::GET || !accepted || !if_range_holds(&request.fields, &validators) {
         return Part::Whole;
     }
-    match single(request.fields.get(header::RANGE), file.length) {
+    match single(request.fields.get(header::RANGE), length) {
         Ranges::Whole => Part::Whole,
         Ranges::Single { first, last } => Part::Range(first, last),
         Ranges::Unsatisfiable => Part::Unsatisfiable,
     }
 }
 
-fn fields(path: &[u8], validators: &Validators) -> HeaderMap {
-    let mut fields = HeaderMap::with_capacity(8);
-    fields.insert(header::CONTENT_TYPE, media_type(path));
-    fields.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    if let Some(etag) = &validators.etag {
-        fields.insert(header::ETAG, etag.clone());
+/// What the answer says of the file, by whomever it was said; the fraction of a second, which a
+/// date has no place for, does not count in comparisons anyway.
+fn validators(fields: &HeaderMap) -> Validators {
+    let date = fields
+        .get(header::LAST_MODIFIED)
+        .and_then(|value| value.to_str().ok());
+    Validators {
+        etag: fields.get(header::ETAG).cloned(),
+        last_modified: date.and_then(|text| httpdate::parse_http_date(text).ok()),
     }
-    if let Some(date) = validators.last_modified.and_then(http_date) {
-        fields.insert(header::LAST_MODIFIED, date);
-    }
-    fields
+}
+
+/// Adds what is to be said of every file and is not said yet.
+fn complete(fields: &mut HeaderMap, path: &[u8], file: &OpenFile) {
+    fields.reserve(8);
+    let mut add = |name, value: Option<HeaderValue>| {
+        if let (header::Entry::Vacant(entry), Some(value)) = (fields.entry(name), value) {
+            entry.insert(value);
+        }
+    };
+    add(header::CONTENT_TYPE, Some(media_type(path)));
+    add(
+        header::ACCEPT_RANGES,
+        Some(HeaderValue::from_static("bytes")),
+    );
+    add(header::ETAG, Some(strong_etag(file.length, file.modified)));
+    add(header::LAST_MODIFIED, http_date(file.modified));
 }
 
 /// RFC 9110 §8.8.2.1: never later than the message; and httpdate can only write some years.

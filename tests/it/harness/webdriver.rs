@@ -136,6 +136,9 @@ impl Browser {
     }
 }
 
+/// How long a search waits for its element: the page may be on its way (WebDriver §9.3).
+const PATIENCE_MS: u64 = 10_000;
+
 async fn new_session(driver: &Address, profile: &Path) -> String {
     let mut arguments: Vec<String> = ARGUMENTS
         .iter()
@@ -143,7 +146,7 @@ async fn new_session(driver: &Address, profile: &Path) -> String {
         .collect();
     arguments.push(format!("--user-data-dir={}", profile.display()));
     let options = json!({ "binary": find_program(&["chromium", "chromium-browser", "google-chrome"]), "args": arguments });
-    let wanted = json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "goog:chromeOptions": options } } });
+    let wanted = json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "timeouts": { "implicit": PATIENCE_MS }, "goog:chromeOptions": options } } });
     let session = call(driver, Request::post("/session").body(wanted.to_string())).await;
     text(&session["sessionId"])
 }

@@ -1,5 +1,8 @@
 //! Every bound on what a client may do, with its unit, its default and the reason for it.
 
+pub mod connections;
+pub mod rate;
+
 use std::time::Duration;
 
 use crate::section::{Key, Kind, Lowered, Section};
@@ -12,6 +15,8 @@ pub static LIMITS: Section = Section {
     doc: "What a client may do.",
     keys: &[
         Key::new("connections", Kind::Integer { min: 1, max: 1_000_000 }, "Client connections at once; further ones wait in the kernel's backlog. Each costs about 20 KiB.").default("10000"),
+        Key::new("connections_per_client", Kind::Integer { min: 0, max: 1_000_000 }, "Connections at once of one client, which is an IPv4 address or an IPv6 /64; further ones are closed at once. 0: no limit, which a load balancer in front needs.").default("0"),
+        Key::new("keep_alive_requests", Kind::Integer { min: 1, max: 1_000_000_000 }, "Requests on one HTTP/1 connection; then it is closed, so that clients spread anew.").default("1000"),
         Key::new("header", Kind::Duration, "How long a client may take to send the head of a request, from its first byte; then 408.").default("\"10s\""),
         Key::new("keep_alive", Kind::Duration, "How long a connection may stay without a request.").default("\"60s\""),
         Key::new("head", Kind::Size, "The largest head of a request; more is 431.").default("\"64KiB\""),
@@ -25,8 +30,13 @@ pub static LIMITS: Section = Section {
 /// `site.limits`: what a site has otherwise.
 pub static SITE_LIMITS: Section = Section {
     title: "[site.limits]",
-    doc: "What this site allows otherwise than server.limits.",
-    keys: &[BODY],
+    doc: "What this site allows otherwise than server.limits, and how much it allows to one client.",
+    keys: &[
+        BODY,
+        Key::new("requests_per_second", Kind::Integer { min: 0, max: 1_000_000 }, "Requests a second of one client, which is an IPv4 address or an IPv6 /64; more is 429. 0: no limit.").default("0"),
+        Key::new("burst", Kind::Integer { min: 0, max: 1_000_000 }, "Requests that may come at once beyond that.").default("20"),
+        Key::new("requests_at_once", Kind::Integer { min: 0, max: 1_000_000 }, "Requests of one client that are answered at once; more is 429. 0: no limit.").default("0"),
+    ],
 };
 
 /// The bounds, as numbers.
@@ -34,6 +44,10 @@ pub static SITE_LIMITS: Section = Section {
 pub struct Limits {
     /// Connections at once.
     pub connections: usize,
+    /// Connections at once of one client; 0 is no limit.
+    pub connections_per_client: usize,
+    /// Requests on one HTTP/1 connection.
+    pub keep_alive_requests: usize,
     /// For the head of a request.
     pub header: Duration,
     /// Between requests.
@@ -58,6 +72,8 @@ impl Limits {
     pub fn build(section: &Lowered) -> Self {
         Self {
             connections: usize::try_from(section.integer("connections")).unwrap_or(1),
+            connections_per_client: number(section, "connections_per_client"),
+            keep_alive_requests: number(section, "keep_alive_requests"),
             header: section.duration("header"),
             keep_alive: section.duration("keep_alive"),
             head: usize::try_from(section.size("head").0)
@@ -69,4 +85,18 @@ impl Limits {
             body_rate: section.size("body_rate").0,
         }
     }
+}
+
+/// What `site.limits` allows to one client.
+pub fn allowance(section: &Lowered) -> rate::Allowance {
+    let number = |key| u32::try_from(section.integer(key)).unwrap_or(u32::MAX);
+    rate::Allowance {
+        per_second: number("requests_per_second"),
+        burst: number("burst"),
+        at_once: number("requests_at_once"),
+    }
+}
+
+fn number(section: &Lowered, key: &str) -> usize {
+    usize::try_from(section.integer(key)).unwrap_or(0)
 }

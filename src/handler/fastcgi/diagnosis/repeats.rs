@@ -1,0 +1,172 @@
+//! Which refusals were told already: the same one is told again after a while, with how often it
+//! came meanwhile.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long the same script is only counted.
+const AGAIN: Duration = Duration::from_mins(10);
+
+/// Scripts that are remembered for one rule: more than a broken deployment has entry points, and
+/// bounded against those who try names.
+const SCRIPTS: usize = 64;
+
+/// The refusals that one rule of the configuration met; a reload begins anew, since what was told
+/// may be what it mended.
+#[derive(Debug)]
+pub struct Refusals {
+    place: Arc<str>,
+    table: Mutex<Table>,
+}
+
+/// What came before a refusal that is to be told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::handler::fastcgi) struct Before {
+    /// The same one, since it was told last; `None`: it is told for the first time.
+    pub(in crate::handler::fastcgi) same: Option<u64>,
+    /// Others that were counted and never will be told by themselves.
+    pub(in crate::handler::fastcgi) others: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// By the script's file.
+    told: HashMap<Vec<u8>, Told>,
+    others: u64,
+}
+
+#[derive(Debug)]
+struct Told {
+    at: Instant,
+    repeated: u64,
+}
+
+impl Refusals {
+    /// None yet, for the rule at `place`, a `file:line`.
+    pub fn new(place: Arc<str>) -> Self {
+        Self {
+            place,
+            table: Mutex::default(),
+        }
+    }
+
+    /// Whether the refusal of `file` is to be told, with what came before; else it is counted.
+    pub(in crate::handler::fastcgi) fn note(&self, file: &[u8], now: Instant) -> Option<Before> {
+        self.table().note(file, now)
+    }
+
+    /// It could not be told after all.
+    pub(in crate::handler::fastcgi) fn forget(&self, file: &[u8]) {
+        let mut table = self.table();
+        table.told.remove(file);
+        table.others += 1;
+    }
+
+    /// Tells what was only counted; for the end.
+    pub fn close(&self) {
+        let repeated = self.table().take_untold();
+        if repeated > 0 {
+            let config = &*self.place;
+            tracing::warn!(
+                config,
+                repeated,
+                "PHP-FPM did not run scripts for so many more requests than were told of"
+            );
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // A poisoned lock guards counts that are right at every moment.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Refusals {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Table {
+    fn note(&mut self, file: &[u8], now: Instant) -> Option<Before> {
+        let is_old = |told: &Told| now.duration_since(told.at) >= AGAIN;
+        if self.told.len() >= SCRIPTS && !self.told.contains_key(file) {
+            let old = self.told.extract_if(|_, told| is_old(told));
+            self.others += old.map(|(_, told)| told.repeated).sum::<u64>();
+        }
+        let is_full = self.told.len() >= SCRIPTS;
+        let same = match self.told.get_mut(file) {
+            Some(told) if is_old(told) => Some(told.repeated),
+            Some(told) => {
+                told.repeated += 1;
+                return None;
+            }
+            None if is_full => {
+                self.others += 1;
+                return None;
+            }
+            None => None,
+        };
+        let fresh = Told {
+            at: now,
+            repeated: 0,
+        };
+        self.told.insert(file.to_vec(), fresh);
+        let others = std::mem::take(&mut self.others);
+        let others = (others > 0).then_some(others);
+        Some(Before { same, others })
+    }
+
+    /// What is counted and was not told.
+    fn take_untold(&mut self) -> u64 {
+        let told = self.told.values_mut();
+        let repeated = told.map(|told| std::mem::take(&mut told.repeated));
+        repeated.sum::<u64>() + std::mem::take(&mut self.others)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn before(same: Option<u64>, others: Option<u64>) -> Option<Before> {
+        Some(Before { same, others })
+    }
+
+    #[test]
+    fn the_same_script_is_told_again_after_a_while_with_its_count() {
+        let (mut table, now) = (Table::default(), Instant::now());
+        assert_eq!(table.note(b"/a.php", now), before(None, None));
+        for second in 1..=5 {
+            let later = now + Duration::from_secs(second);
+            assert_eq!(table.note(b"/a.php", later), None);
+        }
+        assert_eq!(table.note(b"/b.php", now), before(None, None));
+        assert_eq!(table.note(b"/a.php", now + AGAIN), before(Some(5), None));
+        assert_eq!(table.note(b"/a.php", now + AGAIN), None);
+        assert_eq!((table.take_untold(), table.take_untold()), (1, 0));
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_loses_no_count() {
+        let (mut table, now) = (Table::default(), Instant::now());
+        let told = |table: &mut Table, now, number: usize| {
+            table.note(format!("/{number}.php").as_bytes(), now)
+        };
+        for number in 0..SCRIPTS {
+            assert!(told(&mut table, now, number).is_some());
+            assert!(told(&mut table, now, number).is_none());
+        }
+        for number in SCRIPTS..10 * SCRIPTS {
+            assert_eq!(told(&mut table, now, number), None);
+        }
+        assert_eq!(table.told.len(), SCRIPTS);
+        let all = (SCRIPTS + 9 * SCRIPTS) as u64;
+        let anew = told(&mut table, now + AGAIN, 5 * SCRIPTS);
+        assert_eq!(anew, before(None, Some(all)));
+        assert_eq!((table.told.len(), table.take_untold()), (1, 0));
+    }
+}

@@ -1,0 +1,86 @@
+//! What a script says to the gateway and to nobody else: fields of its head that no client sees.
+
+use http::{HeaderMap, HeaderValue, header};
+
+/// The orders in a script's head.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Orders {
+    /// `X-Accel-Redirect`, nginx's: the URI of a file to send.
+    pub(super) x_accel_redirect: Option<HeaderValue>,
+    /// `X-Sendfile`, of Apache's mod_xsendfile and of lighttpd: the path of a file to send.
+    pub(super) x_sendfile: Option<HeaderValue>,
+    /// Each piece is for the client the moment it comes: `X-Accel-Buffering: no`, or content that
+    /// means nothing later.
+    pub(super) is_live: bool,
+}
+
+impl Orders {
+    /// Takes them out of `fields`.
+    pub(super) fn take(fields: &mut HeaderMap) -> Self {
+        let buffering = fields.remove("x-accel-buffering");
+        let refused = buffering.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"no"));
+        Self {
+            x_accel_redirect: fields.remove("x-accel-redirect"),
+            x_sendfile: fields.remove("x-sendfile"),
+            is_live: refused || fields.get(header::CONTENT_TYPE).is_some_and(is_live),
+        }
+    }
+}
+
+/// Server-sent events, and JSON line by line.
+fn is_live(media_type: &HeaderValue) -> bool {
+    let bytes = media_type.as_bytes();
+    // RFC 9110 §8.3.1: parameters follow a semicolon, and case does not count.
+    let essence = bytes.split(|byte| *byte == b';').next().unwrap_or(bytes);
+    let essence = essence.trim_ascii();
+    [b"text/event-stream".as_slice(), b"application/x-ndjson"]
+        .iter()
+        .any(|live| essence.eq_ignore_ascii_case(live))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pairs = pairs.iter().map(|(name, value)| {
+            let name = http::HeaderName::from_static(name);
+            (name, HeaderValue::from_static(value))
+        });
+        pairs.collect()
+    }
+
+    #[test]
+    fn orders_are_taken_out() {
+        let mut head = fields(&[
+            ("x-sendfile", "/srv/a"),
+            ("x-accel-redirect", "/a"),
+            ("x-accel-buffering", "yes"),
+            ("x-a", "1"),
+        ]);
+        let orders = Orders::take(&mut head);
+        assert_eq!(orders.x_sendfile.unwrap(), "/srv/a");
+        assert_eq!(orders.x_accel_redirect.unwrap(), "/a");
+        assert!(!orders.is_live);
+        assert_eq!(head, fields(&[("x-a", "1")]));
+        assert_eq!(Orders::take(&mut head), Orders::default());
+    }
+
+    #[test]
+    fn what_is_live_is_known_by_its_type_or_by_its_word() {
+        for (name, value, live) in [
+            ("x-accel-buffering", "no", true),
+            ("x-accel-buffering", "No", true),
+            ("x-accel-buffering", "yes", false),
+            ("content-type", "text/event-stream", true),
+            ("content-type", "Text/Event-Stream;charset=utf-8", true),
+            ("content-type", "application/x-ndjson ; a=b", true),
+            ("content-type", "application/json", false),
+            ("content-type", "text/event-streams", false),
+            ("content-type", "", false),
+        ] {
+            let orders = Orders::take(&mut fields(&[(name, value)]));
+            assert_eq!(orders.is_live, live, "{name}: {value}");
+        }
+    }
+}

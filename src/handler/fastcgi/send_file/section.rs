@@ -1,0 +1,123 @@
+//! `[site.send_file]`: the description of the folders and how it is understood.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::{Folder, SendFile};
+use crate::message::Root;
+use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+
+/// The `send_file` section.
+pub static SEND_FILE: Section = Section {
+    title: "[site.send_file]",
+    doc: "Files that a script names and the gateway sends, while the worker is free again: with ranges, conditions and HEAD as any file, and with the status and the fields that the script gave (but Content-Length, Content-Range and Content-Encoding). No client ever sees the field that names the file, and none can ask for these folders by it. What is missing or outside is 404 and an error in the log. Without this section such a field is dropped and the script's own content sent.\nWhich field works is told to the script as HTTP_X_SENDFILE_TYPE, with HTTP_X_ACCEL_MAPPING, where Symfony and its like look for it; no client can say these.",
+    keys: &[
+        Key::new("roots", Kind::Texts, "Folders below which X-Sendfile may name any file, by its absolute path as it is, not percent-encoded. No symbolic link leads out of them.").example("[\"/srv/files\"]"),
+        Key::new("internal", Kind::Pairs, "Prefixes of the URIs that X-Accel-Redirect may name, percent-encoded, and the folder that each stands for. The longest that fits is taken.").example("{ \"/protected/\" = \"/srv/files\" }"),
+        Key::new("backend_roots", Kind::Pairs, "What PHP calls such a folder where it sees it at another path. Below the document root upstream.NAME.backend_root says so already.").example("{ \"/srv/files\" = \"/app/files\" }"),
+        Key::new("all_names", Kind::Flag, "Whether dotfiles, PHP sources and editor backups are sent too, as a store of other people's files may need. Folders with code or secrets of one's own must not have it.").default("false"),
+    ],
+};
+
+impl SendFile {
+    /// From its section; paths that are not absolute, and what could not be told to a script, are
+    /// problems.
+    pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
+        let elsewhere = section.pairs("backend_roots");
+        let mut folder = |text: &At<String>| folder(text, &elsewhere, problems);
+        let roots: Vec<_> = section
+            .texts("roots")
+            .iter()
+            .filter_map(&mut folder)
+            .collect();
+        let pairs = section.pairs("internal");
+        let internal: Vec<_> = pairs
+            .iter()
+            .filter_map(|(uri, text)| Some((uri, folder(text)?)))
+            .collect();
+        check(section, &roots, &internal, problems);
+        let internal = internal
+            .into_iter()
+            .map(|(uri, folder)| (prefix(&uri.value), folder))
+            .collect();
+        Self::new(roots, internal, section.flag("all_names"))
+    }
+}
+
+fn folder(
+    text: &At<String>,
+    elsewhere: &[(At<String>, At<String>)],
+    problems: &mut Problems,
+) -> Option<Folder> {
+    if !text.value.starts_with('/') {
+        problems.push(absolute(text));
+        return None;
+    }
+    let path = PathBuf::from(&text.value);
+    let named = elsewhere
+        .iter()
+        .find(|(known, _)| Path::new(&known.value) == path);
+    let seen = named.map(|(_, seen)| PathBuf::from(&seen.value));
+    Some(Folder {
+        root: Root(path),
+        seen,
+    })
+}
+
+fn absolute(text: &At<String>) -> Problem {
+    let message = format!("the folder `{}` is not an absolute path", text.value);
+    Problem::new(text.place.clone(), message).help("it must begin with `/`")
+}
+
+fn check(
+    section: &Lowered,
+    roots: &[Folder],
+    internal: &[(&At<String>, Folder)],
+    problems: &mut Problems,
+) {
+    if !section.is_given("roots") && !section.is_given("internal") {
+        let problem = Problem::new(
+            section.place(),
+            "send_file has neither `roots` nor `internal`",
+        );
+        problems.push(problem.help("roots = [\"/srv/files\"], for scripts that use X-Sendfile"));
+    }
+    for (uri, folder) in internal {
+        if !uri.value.starts_with('/') {
+            let message = format!("the prefix `{}` does not begin with a slash", uri.value);
+            problems.push(Problem::new(uri.place.clone(), message));
+        }
+        let seen = folder.seen.as_ref().unwrap_or(&folder.root.0);
+        if !(is_plain(uri.value.as_bytes()) && is_plain(seen.as_os_str().as_bytes())) {
+            let message = "a comma, a quote, `=` or `\\` cannot be told to a script here";
+            problems.push(Problem::new(uri.place.clone(), message));
+        }
+    }
+    let known = |path: &str| {
+        let folders = roots
+            .iter()
+            .chain(internal.iter().map(|(_, folder)| folder));
+        folders
+            .into_iter()
+            .any(|folder| folder.root.0 == Path::new(path))
+    };
+    for (path, seen) in section.pairs("backend_roots") {
+        if !seen.value.starts_with('/') {
+            problems.push(absolute(&seen));
+        }
+        if !known(&path.value) {
+            let message = format!("`{}` is no folder of `roots` or `internal`", path.value);
+            problems.push(Problem::new(path.place, message));
+        }
+    }
+}
+
+/// X-Accel-Mapping is a list of `folder=prefix`.
+fn is_plain(text: &[u8]) -> bool {
+    !text.iter().any(|byte| b",=\"\\".contains(byte))
+}
+
+/// With the slash at its end: `/protected` is not to mean `/protected-too`.
+fn prefix(uri: &str) -> String {
+    format!("{}/", uri.trim_end_matches('/'))
+}

@@ -1,0 +1,205 @@
+//! A script's error stream taken apart into messages. PHP-FPM collects what a request writes and
+//! sends it joined, `PHP message: one; PHP message: two`, with a line end only where a message
+//! has one itself; other applications write lines. So a message ends before the next marker and
+//! at a line end, unless the next line continues it, as that of a stack trace does. Where records
+//! begin and end means nothing.
+
+/// The longest message, in bytes; what is longer goes on in another.
+pub(super) const LONGEST: usize = 64 * 1024;
+
+/// What PHP-FPM puts in front of each message of PHP's.
+const MARKER: &[u8] = b"PHP message: ";
+
+/// What PHP-FPM since 7.4 puts between two messages.
+const JOINT: &[u8] = b"; ";
+
+/// How bad a message is, guessed from its first words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Severity {
+    /// Something that PHP would have otherwise.
+    Info,
+    /// Something is wrong, and the script goes on.
+    Warning,
+    /// The script ended, or nobody can tell.
+    Error,
+}
+
+/// PHP's words (main/main.c, `php_error_cb`) for what does not end a script. All other text is an
+/// error: it is an error stream, and a fault that is shown too loud is better than one missed.
+const MILD: [(&[u8], Severity); 4] = [
+    (b"Warning:", Severity::Warning),
+    (b"Notice:", Severity::Info),
+    (b"Deprecated:", Severity::Info),
+    (b"Strict Standards:", Severity::Info),
+];
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    /// Its lines, joined by line feeds; never empty, at most [`LONGEST`] bytes.
+    pub(super) text: Vec<u8>,
+    /// How bad it is.
+    pub(super) severity: Severity,
+    /// Whether PHP wrote it, by PHP-FPM's marker; else PHP-FPM itself or any other application.
+    pub(super) marked: bool,
+    /// Where its lines may go on.
+    open: Open,
+}
+
+/// Which lines continue a message, beside those that always do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    /// No others.
+    No,
+    /// A stack trace was begun, and `Next …` begins the trace of the exception around it.
+    Trace,
+    /// All up to `  thrown in …`: an exception's text may have any number of lines.
+    Uncaught,
+}
+
+/// Takes a stream apart, however it is cut into pieces.
+#[derive(Debug, Default)]
+pub(super) struct Splitter {
+    /// The line that is not yet at its end.
+    line: Vec<u8>,
+    /// How that line began.
+    begun: Begun,
+    /// The message that the next line may continue.
+    message: Option<Message>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Begun {
+    /// Behind a line end, or as the first.
+    #[default]
+    AtLineEnd,
+    /// Behind the marker.
+    AtMarker,
+    /// In the midst of a line that was too long.
+    Within,
+}
+
+impl Splitter {
+    /// Takes a piece; `each` gets the messages that are known to be complete.
+    pub(super) fn push(&mut self, piece: &[u8], mut each: impl FnMut(Message)) {
+        for byte in piece {
+            if *byte == b'\n' {
+                self.end_line(Begun::AtLineEnd, &mut each);
+                continue;
+            }
+            self.line.push(*byte);
+            if *byte == b' ' && self.line.ends_with(MARKER) {
+                self.line.truncate(self.line.len() - MARKER.len());
+                if self.line.ends_with(JOINT) {
+                    self.line.truncate(self.line.len() - JOINT.len());
+                }
+                self.end_line(Begun::AtMarker, &mut each);
+            } else if self.line.len() == LONGEST {
+                self.end_line(Begun::Within, &mut each);
+            }
+        }
+    }
+
+    /// Takes the end of the stream.
+    pub(super) fn finish(&mut self, mut each: impl FnMut(Message)) {
+        self.end_line(Begun::AtLineEnd, &mut each);
+        if let Some(message) = self.message.take() {
+            each(message);
+        }
+    }
+
+    fn end_line(&mut self, next: Begun, each: &mut impl FnMut(Message)) {
+        let begun = std::mem::replace(&mut self.begun, next);
+        let line = self.line.trim_ascii_end();
+        if line.is_empty() {
+            self.line.clear();
+            return;
+        }
+        let before = self.message.take();
+        let continues = before
+            .as_ref()
+            .is_some_and(|message| message.is_continued_by(line, begun));
+        self.message = Some(match before {
+            Some(message) if continues && message.has_room_for(line) => message.with(line),
+            Some(message) => {
+                let next = match continues {
+                    true => message.rest(line),
+                    false => Message::begin(line, begun),
+                };
+                each(message);
+                next
+            }
+            None => Message::begin(line, begun),
+        });
+        self.line.clear();
+    }
+}
+
+impl Message {
+    fn begin(line: &[u8], begun: Begun) -> Self {
+        let uncaught = line.starts_with(b"PHP Fatal error:  Uncaught ");
+        Self {
+            text: line.to_vec(),
+            severity: severity(line),
+            marked: begun == Begun::AtMarker,
+            open: if uncaught { Open::Uncaught } else { Open::No },
+        }
+    }
+
+    /// What had no room in this one.
+    fn rest(&self, line: &[u8]) -> Self {
+        Self {
+            text: line.to_vec(),
+            ..*self
+        }
+    }
+
+    fn has_room_for(&self, line: &[u8]) -> bool {
+        self.text.len() + 1 + line.len() <= LONGEST
+    }
+
+    fn with(mut self, line: &[u8]) -> Self {
+        self.text.push(b'\n');
+        self.text.extend_from_slice(line);
+        self.open = match self.open {
+            Open::Uncaught if line.starts_with(b"  thrown in ") => Open::No,
+            Open::No if line.starts_with(b"Stack trace:") => Open::Trace,
+            open @ (Open::No | Open::Trace | Open::Uncaught) => open,
+        };
+        self
+    }
+
+    fn is_continued_by(&self, line: &[u8], begun: Begun) -> bool {
+        // Xdebug logs a trace as messages of their own: `PHP Stack trace:`, `PHP   1. f() …`.
+        let xdebug = line.starts_with(b"PHP Stack trace:") || line.starts_with(b"PHP  ");
+        match begun {
+            Begun::Within => true,
+            Begun::AtMarker => xdebug,
+            Begun::AtLineEnd => {
+                let expected = match self.open {
+                    Open::No => false,
+                    Open::Trace => line.starts_with(b"Next "),
+                    Open::Uncaught => true,
+                };
+                // Indented are `  thrown in …`, print_r's arrays, and the traces of others.
+                let indented = line.starts_with(b" ") || line.starts_with(b"\t");
+                xdebug || expected || indented || is_trace(line)
+            }
+        }
+    }
+}
+
+/// `Stack trace:` and its frames, `#0 /srv/a.php(3): f()`.
+fn is_trace(line: &[u8]) -> bool {
+    let is_frame = |rest: &[u8]| rest.first().is_some_and(u8::is_ascii_digit);
+    line.starts_with(b"Stack trace:") || line.strip_prefix(b"#").is_some_and(is_frame)
+}
+
+fn severity(line: &[u8]) -> Severity {
+    let words = line.strip_prefix(b"PHP ").unwrap_or(line);
+    let mild = MILD.iter().find(|(word, _)| words.starts_with(word));
+    mild.map_or(Severity::Error, |(_, severity)| *severity)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! How many connections one client may hold: a bound that keeps one from taking all of
+//! `limits.connections`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::rate::Client;
+
+/// The connections of each client; there are no more entries than connections.
+#[derive(Debug, Default)]
+pub struct Connections(Mutex<HashMap<Client, usize>>);
+
+/// A connection, counted until dropped.
+#[derive(Debug)]
+pub struct Held {
+    connections: Arc<Connections>,
+    client: Client,
+}
+
+impl Connections {
+    /// Counts one more of `client`, unless it holds `most` already; 0 is no limit.
+    pub fn hold(self: &Arc<Self>, client: Client, most: usize) -> Option<Held> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(client).or_insert(0);
+        if most > 0 && *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Held {
+            connections: Arc::clone(self),
+            client,
+        })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut counts = self
+            .connections
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_holds_so_many_and_no_more() {
+        let connections = Arc::new(Connections::default());
+        let client = Client::new("192.0.2.1".parse().unwrap());
+        let first = connections.hold(client, 2);
+        let second = connections.hold(client, 2);
+        assert!(first.is_some() && second.is_some());
+        assert!(connections.hold(client, 2).is_none());
+        assert!(connections.hold(client, 0).is_some());
+        drop(first);
+        assert!(connections.hold(client, 2).is_some());
+        drop(second);
+        assert!(connections.0.lock().unwrap().is_empty());
+    }
+}

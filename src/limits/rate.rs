@@ -1,0 +1,218 @@
+//! How many requests a client may make: so many a second, and so many at once. One bucket for each
+//! client, in a store of fixed size.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use quick_cache::sync::Cache;
+use tokio::time::Instant;
+
+/// Clients that are remembered at once; the ones not seen for longest are forgotten. About 6 MB.
+const CLIENTS: usize = 65_536;
+
+/// Who is counted as one client: an address, or of IPv6 the /64 that providers give to one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Client(IpAddr);
+
+impl Client {
+    /// The client at an address.
+    pub fn new(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V6(v6) => Self(IpAddr::V6(Ipv6Addr::from_bits(
+                v6.to_bits() & !u128::from(u64::MAX),
+            ))),
+            v4 => Self(v4),
+        }
+    }
+}
+
+/// What a client may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Requests a second, on the mean; 0 is no limit.
+    pub per_second: u32,
+    /// Requests at once beyond the mean.
+    pub burst: u32,
+    /// Requests that run at once; 0 is no limit.
+    pub at_once: u32,
+}
+
+/// Why a client has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Exceeded {
+    /// `limits.requests_per_second` with `limits.burst`.
+    #[error("more than limits.requests_per_second = {}", .allowance.per_second)]
+    Rate {
+        /// What is allowed.
+        allowance: Allowance,
+        /// When the next request may come.
+        wait: Duration,
+    },
+    /// `limits.requests_at_once`.
+    #[error("more than limits.requests_at_once = {}", .0.at_once)]
+    AtOnce(Allowance),
+}
+
+/// The clients of a site.
+#[derive(Debug)]
+pub struct Clients {
+    allowance: Allowance,
+    epoch: Instant,
+    buckets: Cache<Client, Arc<Bucket>>,
+}
+
+#[derive(Debug, Default)]
+struct Bucket {
+    /// GCRA: when the bucket would be empty, in microseconds since the epoch.
+    arrival: AtomicU64,
+    running: AtomicU32,
+}
+
+/// A request that runs; counted until dropped.
+#[derive(Debug)]
+pub struct Running(Arc<Bucket>);
+
+impl Clients {
+    /// No clients yet; `None` where nothing is limited.
+    pub fn new(allowance: Allowance) -> Option<Self> {
+        let limits = allowance.per_second > 0 || allowance.at_once > 0;
+        limits.then(|| Self {
+            allowance,
+            epoch: Instant::now(),
+            buckets: Cache::new(CLIENTS),
+        })
+    }
+
+    /// What the clients of this site may do.
+    pub fn allowance(&self) -> Allowance {
+        self.allowance
+    }
+
+    /// Counts a request of `client`, or says why it must wait.
+    pub fn admit(&self, client: Client, now: Instant) -> Result<Running, Exceeded> {
+        let bucket = match self.buckets.get(&client) {
+            Some(bucket) => bucket,
+            None => {
+                let bucket = Arc::new(Bucket::default());
+                self.buckets.insert(client, Arc::clone(&bucket));
+                bucket
+            }
+        };
+        let allowance = self.allowance;
+        let running = Running::begin(bucket);
+        let at_once = running.0.running.load(Ordering::Relaxed);
+        if allowance.at_once > 0 && at_once > allowance.at_once {
+            return Err(Exceeded::AtOnce(allowance));
+        }
+        let since = u64::try_from(now.duration_since(self.epoch).as_micros()).unwrap_or(u64::MAX);
+        match running.0.take(allowance, since) {
+            Ok(()) => Ok(running),
+            Err(wait) => Err(Exceeded::Rate { allowance, wait }),
+        }
+    }
+}
+
+impl Bucket {
+    /// The generic cell rate algorithm: each request moves the time of arrival by one interval;
+    /// a request is early when that lies further ahead than the burst.
+    fn take(&self, allowance: Allowance, now: u64) -> Result<(), Duration> {
+        if allowance.per_second == 0 {
+            return Ok(());
+        }
+        let interval = 1_000_000 / u64::from(allowance.per_second);
+        let tolerance = interval * u64::from(allowance.burst);
+        let update = |arrival: u64| {
+            let arrival = arrival.max(now);
+            (arrival - now <= tolerance).then_some(arrival + interval)
+        };
+        let taken = self
+            .arrival
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
+        taken
+            .map(|_| ())
+            .map_err(|arrival| Duration::from_micros(arrival - now - tolerance))
+    }
+}
+
+impl Running {
+    fn begin(bucket: Arc<Bucket>) -> Self {
+        bucket.running.fetch_add(1, Ordering::Relaxed);
+        Self(bucket)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(text: &str) -> Client {
+        Client::new(text.parse().unwrap())
+    }
+
+    #[test]
+    fn a_client_is_an_address_or_a_prefix() {
+        assert_eq!(client("::ffff:192.0.2.1"), client("192.0.2.1"));
+        assert_eq!(client("2001:db8::1"), client("2001:db8::ffff:1"));
+        assert_ne!(client("2001:db8:0:1::1"), client("2001:db8:0:2::1"));
+        assert_ne!(client("192.0.2.1"), client("192.0.2.2"));
+    }
+
+    #[test]
+    fn a_burst_is_allowed_and_then_the_rate() {
+        let clients = Clients::new(Allowance {
+            per_second: 10,
+            burst: 2,
+            at_once: 0,
+        })
+        .unwrap();
+        let (one, now) = (client("192.0.2.1"), Instant::now());
+        for _ in 0..3 {
+            assert!(clients.admit(one, now).is_ok());
+        }
+        let Err(Exceeded::Rate { wait, .. }) = clients.admit(one, now) else {
+            panic!("a fourth request at once");
+        };
+        assert!(wait <= Duration::from_millis(100) && wait > Duration::from_millis(90));
+        assert!(clients.admit(client("192.0.2.2"), now).is_ok());
+        assert!(clients.admit(one, now + Duration::from_millis(101)).is_ok());
+        assert!(
+            clients
+                .admit(one, now + Duration::from_millis(102))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn what_runs_at_once_is_counted_until_it_ends() {
+        let clients = Clients::new(Allowance {
+            per_second: 0,
+            burst: 0,
+            at_once: 2,
+        })
+        .unwrap();
+        let (one, now) = (client("192.0.2.1"), Instant::now());
+        let first = clients.admit(one, now).unwrap();
+        let _second = clients.admit(one, now).unwrap();
+        assert!(matches!(clients.admit(one, now), Err(Exceeded::AtOnce(_))));
+        drop(first);
+        assert!(clients.admit(one, now).is_ok());
+    }
+
+    #[test]
+    fn without_a_limit_there_is_nothing_to_count() {
+        let free = Allowance {
+            per_second: 0,
+            burst: 9,
+            at_once: 0,
+        };
+        assert!(Clients::new(free).is_none());
+    }
+}

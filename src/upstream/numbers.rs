@@ -1,0 +1,194 @@
+//! What one server did, in numbers: counted where it happens, read by the log now and by
+//! `/metrics` later. Each is one relaxed atomic; together they are a moment's picture and no
+//! transaction.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Upper bounds of the histograms' buckets, in milliseconds; what is above has a bucket of its own.
+pub const BOUNDS_MS: [u64; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10_000];
+
+/// The weight of a new service time in the mean: 1/16, so that the last few dozen count.
+const WEIGHT: u64 = 16;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+/// Durations by [`BOUNDS_MS`].
+#[derive(Debug, Default)]
+pub struct Histogram {
+    buckets: [AtomicU64; BOUNDS_MS.len() + 1],
+    sum_us: AtomicU64,
+}
+
+/// The numbers of one server.
+#[derive(Debug, Default)]
+pub struct Numbers {
+    /// Connections opened.
+    pub opened: Count,
+    /// Requests that went onto a connection that had served before.
+    pub reused: Count,
+    /// Attempts to connect that failed.
+    pub refused: Count,
+    /// Requests sent again.
+    pub retried: Count,
+    /// Connections that were found closed, or spoken to, before they could be used again.
+    pub stale: Count,
+    /// Connections with bytes behind END_REQUEST.
+    pub late_bytes: Count,
+    /// Exchanges that broke or were given up.
+    pub broken: Count,
+    /// Requests refused since the queue was full.
+    pub queue_full: Count,
+    /// Requests that waited in vain.
+    pub queue_timeout: Count,
+    /// Time in our queue, and connecting.
+    pub wait: Histogram,
+    /// From a probe to its answer: the server's own queue.
+    pub acknowledge: Histogram,
+    /// From the lease of a connection to its end.
+    pub service: Histogram,
+    mean_service_us: AtomicU64,
+}
+
+impl Count {
+    /// One more.
+    pub fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Histogram {
+    /// One more duration.
+    pub fn add(&self, duration: Duration) {
+        let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let index = BOUNDS_MS.partition_point(|bound| *bound <= ms);
+        if let Some(bucket) = self.buckets.get(index) {
+            bucket.fetch_add(1, Ordering::Relaxed);
+        }
+        let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        self.sum_us.fetch_add(us, Ordering::Relaxed);
+    }
+
+    /// How many there were in each bucket, the last being above all bounds.
+    pub fn buckets(&self) -> [u64; BOUNDS_MS.len() + 1] {
+        std::array::from_fn(|index| {
+            let bucket = self.buckets.get(index);
+            bucket.map_or(0, |bucket| bucket.load(Ordering::Relaxed))
+        })
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.buckets().iter().sum()
+    }
+
+    /// Their mean.
+    pub fn mean(&self) -> Duration {
+        let sum = self.sum_us.load(Ordering::Relaxed);
+        Duration::from_micros(sum / self.count().max(1))
+    }
+}
+
+impl Numbers {
+    /// A connection was in use for `duration`.
+    pub fn served(&self, duration: Duration) {
+        self.service.add(duration);
+        let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        // A lost update moves the mean by less than the noise in it.
+        let before = self.mean_service_us.load(Ordering::Relaxed);
+        let after = match before {
+            0 => us,
+            before => before - before / WEIGHT + us / WEIGHT,
+        };
+        self.mean_service_us.store(after, Ordering::Relaxed);
+    }
+
+    /// How long a request takes at the moment, on the mean of the last few dozen.
+    pub fn mean_service(&self) -> Duration {
+        Duration::from_micros(self.mean_service_us.load(Ordering::Relaxed))
+    }
+
+    /// Seconds after which `waiting` requests will have been served by `workers`: what Retry-After
+    /// says. At least 1, and at most two minutes, after which nobody can tell.
+    pub fn retry_after(&self, waiting: usize, workers: usize) -> u64 {
+        let waiting = u64::try_from(waiting).unwrap_or(u64::MAX);
+        let workers = u64::try_from(workers.max(1)).unwrap_or(1);
+        let us = self.mean_service_us.load(Ordering::Relaxed);
+        let total = us.saturating_mul(waiting) / workers;
+        total.div_ceil(1_000_000).clamp(1, 120)
+    }
+}
+
+impl fmt::Display for Numbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = [
+            ("served", self.service.count()),
+            ("opened", self.opened.get()),
+            ("reused", self.reused.get()),
+            ("refused", self.refused.get()),
+            ("retried", self.retried.get()),
+            ("stale", self.stale.get()),
+            ("late_bytes", self.late_bytes.get()),
+            ("broken", self.broken.get()),
+            ("queue_full", self.queue_full.get()),
+            ("queue_timeout", self.queue_timeout.get()),
+        ];
+        for (name, count) in counts {
+            write!(f, "{name}={count} ")?;
+        }
+        let means = [
+            ("wait", &self.wait),
+            ("acknowledge", &self.acknowledge),
+            ("service", &self.service),
+        ];
+        for (name, histogram) in means {
+            write!(
+                f,
+                "{name}_ms={:.3} ",
+                histogram.mean().as_secs_f64() * 1000.0
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_fall_into_their_buckets() {
+        let histogram = Histogram::default();
+        for us in [0, 999, 1000, 4999, 5000, 20_000_000] {
+            histogram.add(Duration::from_micros(us));
+        }
+        assert_eq!(histogram.buckets(), [2, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(histogram.count(), 6);
+    }
+
+    #[test]
+    fn retry_after_follows_the_service_time() {
+        let numbers = Numbers::default();
+        assert_eq!(numbers.retry_after(1000, 2), 1);
+        numbers.served(Duration::from_millis(500));
+        assert_eq!(numbers.mean_service(), Duration::from_millis(500));
+        assert_eq!(numbers.retry_after(20, 2), 5);
+        assert_eq!(numbers.retry_after(100_000, 2), 120);
+        for _ in 0..200 {
+            numbers.served(Duration::from_millis(100));
+        }
+        let mean = numbers.mean_service();
+        assert!(
+            mean > Duration::from_millis(90) && mean < Duration::from_millis(110),
+            "{mean:?}"
+        );
+    }
+}

@@ -1,0 +1,102 @@
+//! What one client may do: requests a second, requests at once, connections, requests on one.
+
+use std::net::TcpStream;
+
+use crate::harness::{
+    Address, Connection, Gate, Gateway, Request, Script, ScriptedResponder, eventually,
+};
+
+fn responding(limits: &str) -> String {
+    format!("[[site]]\nlimits = {{ {limits} }}\nrule = [{{ respond = {{ body = \"ok\" }} }}]\n")
+}
+
+#[tokio::test]
+async fn more_than_the_rate_is_refused_and_told_when_to_come_again() {
+    let gateway = Gateway::start(&responding("requests_per_second = 1, burst = 3")).await;
+    for _ in 0..4 {
+        assert_eq!(gateway.get("/").await.status, 200);
+    }
+    let refused = gateway.get("/").await;
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(
+        refused.header("ratelimit-policy"),
+        Some("\"client\";q=1;w=1")
+    );
+    assert_eq!(refused.header("ratelimit"), Some("\"client\";r=0;t=1"));
+}
+
+#[tokio::test]
+async fn more_at_once_is_refused_until_one_has_ended() {
+    let gate = Gate::new();
+    let slow = Script::new()
+        .read_request()
+        .wait(&gate)
+        .stdout("\nslow")
+        .end_request();
+    let responder = ScriptedResponder::start([slow]).await;
+    let config = responder.site("").replace(
+        "[[site]]",
+        "[[site]]
+limits = { requests_at_once = 1 }",
+    );
+    let gateway = Gateway::start(&config).await;
+    let mut first = Connection::open(gateway.address()).await;
+    first.start(&Request::get("/")).await;
+    responder
+        .wait_until("the request", |seen| !seen.requests.is_empty())
+        .await;
+    let refused = gateway.get("/").await;
+    assert_eq!(
+        (refused.status, refused.header("retry-after")),
+        (429, Some("1"))
+    );
+    gate.pass(2);
+    assert_eq!(first.response().await.text(), "slow");
+    assert_eq!(gateway.get("/").await.text(), "slow");
+}
+
+#[tokio::test]
+async fn a_client_holds_so_many_connections() {
+    let config = format!(
+        "[server]\nlimits = {{ connections_per_client = 2 }}\n{}",
+        responding("body = \"1MiB\"")
+    );
+    let gateway = Gateway::start(&config).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut connection = Connection::open(gateway.address()).await;
+        assert_eq!(connection.send(&Request::get("/")).await.status, 200);
+        held.push(connection);
+    }
+    assert_eq!(gateway.get("/").await.status, 0, "closed without an answer");
+    held.pop();
+    let Address::Tcp(address) = gateway.address().clone() else {
+        panic!("not a TCP address")
+    };
+    eventually("a place is free", || {
+        use std::io::{Read, Write};
+        let mut stream = TcpStream::connect(address).unwrap();
+        let _ = stream.write_all(b"GET / HTTP/1.0\r\n\r\n");
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_serves_so_many_requests() {
+    let config = format!(
+        "[server]\nlimits = {{ keep_alive_requests = 3 }}\n{}",
+        responding("body = \"1MiB\"")
+    );
+    let gateway = Gateway::start(&config).await;
+    let mut connection = Connection::open(gateway.address()).await;
+    for last in [false, false, true] {
+        let response = connection.send(&Request::get("/")).await;
+        let closes = response.header("connection") == Some("close");
+        assert_eq!((response.status, closes), (200, last));
+    }
+    assert_eq!(connection.read_to_end().await, b"");
+}
