@@ -9,7 +9,9 @@ const METHODS: [&str; 6] = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"];
 
 /// How a server treats a probe: what the gateway calls it, how it is played, and the connections that it takes to
 /// find out.
-const KINDS: [(&str, fn(Setup) -> Setup, usize); 3] = [
+type Kind = (&'static str, fn(Setup) -> Setup, usize);
+
+const KINDS: [Kind; 3] = [
     ("Kept", |setup| setup, 0),
     ("Closes", Setup::closes, 1),
     ("Silent(false)", Setup::silent, 1),

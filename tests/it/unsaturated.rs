@@ -244,43 +244,51 @@ impl AsyncWrite for Counted {
     }
 }
 
+/// An exchange of one request without content on a connection that counts, and where it counts.
+fn counted(stream: DuplexStream, probed: bool) -> (Exchange<Counted>, Arc<[AtomicUsize; 2]>) {
+    let calls = Arc::<[AtomicUsize; 2]>::default();
+    let link = Counted {
+        stream,
+        calls: Arc::clone(&calls),
+    };
+    let params = Record::new(records::PARAMS, 1, "").encode();
+    let head = if probed {
+        [PROBE, &params].concat()
+    } else {
+        params
+    };
+    let outbound = Outbound {
+        head: head.into(),
+        held: None,
+        probed,
+        upload: Upload::Empty,
+        runs_on: false,
+    };
+    let minute = Duration::from_secs(60);
+    let pace = Pace {
+        acknowledge: minute,
+        first_byte: minute,
+        idle: minute,
+        client: minute,
+    };
+    (Exchange::start(link, outbound, pace), calls)
+}
+
 #[tokio::test]
 async fn a_small_exchange_is_one_write_and_one_read() {
     for probed in [true, false] {
         let (ours, mut php) = tokio::io::duplex(65_536);
-        let calls = Arc::<[AtomicUsize; 2]>::default();
-        let link = Counted {
-            stream: ours,
-            calls: Arc::clone(&calls),
-        };
-        let outbound = Outbound {
-            head: if probed {
-                PROBE.into()
-            } else {
-                Record::new(records::PARAMS, 1, "").encode().into()
-            },
-            held: None,
-            probed,
-            upload: Upload::Empty,
-            runs_on: false,
-        };
-        let minute = Duration::from_secs(60);
-        let pace = Pace {
-            acknowledge: minute,
-            first_byte: minute,
-            idle: minute,
-            client: minute,
-        };
-        let mut exchange = Exchange::start(link, outbound, pace);
+        let (mut exchange, calls) = counted(ours, probed);
         let answering = async {
             let _ = php.read(&mut [0; 65_536]).await;
-            let mut answer = Record::new(records::STDOUT, 1, "\nhello").encode();
-            answer.extend(Record::end(1, 0, 0).encode());
-            if probed {
-                let acknowledgement = Record::new(records::GET_VALUES_RESULT, 0, "").encode();
-                answer = [acknowledgement, answer].concat();
-            }
-            php.write_all(&answer).await.unwrap();
+            let acknowledgement = Record::new(records::GET_VALUES_RESULT, 0, "");
+            let answer = [
+                Record::new(records::STDOUT, 1, "\nhello"),
+                Record::end(1, 0, 0),
+            ];
+            let answer = probed.then_some(acknowledgement).into_iter().chain(answer);
+            let bytes: Vec<u8> = answer.flat_map(|record| record.encode()).collect();
+            php.write_all(&bytes).await.unwrap();
         };
         let (answers, ()) = tokio::join!(
             async {

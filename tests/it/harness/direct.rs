@@ -72,8 +72,8 @@ impl Direct {
             }
         }
         let text = String::from_utf8(stdout).unwrap();
-        text.split_once("\r\n\r\n")
-            .map_or(text.clone(), |(_, body)| body.to_owned())
+        let (_head, body) = text.split_once("\r\n\r\n").unwrap();
+        body.to_owned()
     }
 }
 

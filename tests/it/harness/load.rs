@@ -158,7 +158,7 @@ impl Clients {
 
 /// How long a test loads: `seconds` in `make test`, FCGATE_SOAK_SECONDS in `make soak`.
 pub(crate) fn load_time(seconds: u64) -> Duration {
-    soak_time().unwrap_or(Duration::from_secs(seconds))
+    soak_time().unwrap_or_else(|| Duration::from_secs(seconds))
 }
 
 /// How long a test of `make soak` loads; `None` in `make test`.
