@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::harness::direct;
-use crate::harness::load::{alone, load_time, scale};
+use crate::harness::load::{alone, check_close, load_time, scale};
 use crate::harness::{Clients, Gateway, PhpFpm, Tally};
 
 const WORKERS: usize = 2;
@@ -54,7 +54,7 @@ async fn ten_times_what_php_can_do_is_served_in_turn() {
         fixed.wait(95),
         gateway.peak_rss_kib()
     );
-    assert!(tally.rate() >= ideal * 0.9, "{} of {ideal}", tally.rate());
+    check_close(tally.rate(), ideal);
     let one_round = Duration::from_secs_f64(100.0 / ideal);
     assert!(
         tally.wait(100) < 3 * one_round,
