@@ -197,6 +197,7 @@ impl Failure {
 fn upload_status(error: &UploadError) -> StatusCode {
     match error {
         UploadError::Client(_) => StatusCode::BAD_REQUEST,
+        UploadError::Malformed(refusal) => refusal.status(),
         UploadError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         UploadError::Stalled { .. } | UploadError::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
         UploadError::SpoolFull { .. } | UploadError::Spool(_) => StatusCode::INSUFFICIENT_STORAGE,
@@ -207,6 +208,7 @@ fn upload_status(error: &UploadError) -> StatusCode {
 pub fn upload_code(error: &UploadError) -> &'static str {
     match error {
         UploadError::Client(_) => "BODY_SHORT",
+        UploadError::Malformed(refusal) => refusal.code(),
         UploadError::TooLarge { .. } => "BODY_TOO_LARGE",
         UploadError::Stalled { .. } => "BODY_STALLED",
         UploadError::TooSlow { .. } => "BODY_SLOW",

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::uri::PathAndQuery;
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderValue, Method, Uri};
 
 pub use writer::AccessLog;
@@ -83,9 +83,12 @@ pub struct Record {
 
 impl Record {
     /// The target in origin-form, path and query, also where the client named the authority with
-    /// it (HTTP/2, absolute-form): that is the host.
+    /// it (HTTP/2, absolute-form): that is the host. The authority is all there is of a CONNECT.
     pub fn target(&self) -> &str {
-        self.uri.path_and_query().map_or("/", PathAndQuery::as_str)
+        let authority = || self.uri.authority().map_or("/", Authority::as_str);
+        self.uri
+            .path_and_query()
+            .map_or_else(authority, PathAndQuery::as_str)
     }
 }
 

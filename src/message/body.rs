@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 
+use super::Refusal;
 use super::spool::Spooled;
 
 /// How long an answered request's content is still read and thrown away, so that a client in the
@@ -70,7 +71,10 @@ struct Rate {
 pub enum UploadError {
     /// The client went away, or broke the framing.
     #[error("the client's request body broke off: {0}")]
-    Client(#[from] hyper::Error),
+    Client(hyper::Error),
+    /// The head guard found the framing broken.
+    #[error("the client's request body is malformed: {0}")]
+    Malformed(Refusal),
     /// More than `limits.body`.
     #[error("the request body is larger than limits.body = {limit} bytes")]
     TooLarge {
@@ -194,6 +198,20 @@ impl Upload {
         tokio::spawn(timeout(LINGER, async move {
             while let Ok(Some(Ok(_))) = timeout(LINGER_PAUSE, body.frame()).await {}
         }));
+    }
+}
+
+impl From<hyper::Error> for UploadError {
+    /// The head guard's refusal comes through hyper as the error of the connection's IO.
+    fn from(error: hyper::Error) -> Self {
+        let io = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
+        let refusal = io
+            .and_then(std::io::Error::get_ref)
+            .and_then(|source| source.downcast_ref::<Refusal>());
+        match refusal {
+            Some(refusal) => Self::Malformed(*refusal),
+            None => Self::Client(error),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod body;
 pub mod conditional;
 pub mod disk;
+pub mod head_guard;
 pub mod hop_by_hop;
 pub mod host;
 pub mod quota;
@@ -15,6 +16,7 @@ pub mod wire;
 
 pub use body::{Upload, UploadError};
 pub use disk::{Disk, Found, OpenFile, Root};
+pub use head_guard::{HeadGuard, Refusal};
 pub use host::{BadHost, Host};
 pub use request::{Cause, Request, RequestId};
 pub use target::{EncodedSlash, Target, TargetError};

@@ -4,17 +4,21 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::StatusCode;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::io::{ConnectionIo, Patience};
+use super::deadline::Patience;
+use super::intake::Intake;
+use super::io::ConnectionIo;
 use super::service::{self, Connection};
 use super::sniff::{Sniffed, sniff};
 use crate::limits::Limits;
 use crate::message::Wire;
+use crate::message::head_guard::Bounds;
 use crate::stream::Stream;
 
 /// HTTP/2 requests at once on a connection: nginx's default.
@@ -60,8 +64,14 @@ async fn serve_http1(
         header: Some(limits.header),
         keep_alive: limits.keep_alive,
     };
-    let io = ConnectionIo::new(stream, read, Arc::clone(connection.watch()), patience);
-    let service = service_fn(move |request| service::respond(Arc::clone(&connection), request));
+    let bounds = Bounds {
+        head: limits.head,
+        fields: limits.fields,
+    };
+    let intake = Intake::guarded(&read, bounds);
+    let io = ConnectionIo::new(stream, intake, Arc::clone(&connection), patience);
+    let served = Arc::clone(&connection);
+    let service = service_fn(move |request| service::respond(Arc::clone(&served), request));
     let mut builder = http1::Builder::new();
     // Our own deadline stands in the connection's IO; hyper's has a timer for each request.
     builder
@@ -73,7 +83,7 @@ async fn serve_http1(
     let mut stopping = false;
     loop {
         tokio::select! {
-            result = served.as_mut() => return log_end(result),
+            result = served.as_mut() => return log_http1_end(result, &connection),
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
                 served.as_mut().graceful_shutdown();
@@ -93,7 +103,12 @@ async fn serve_http2(
         header: None,
         keep_alive: limits.keep_alive,
     };
-    let io = ConnectionIo::new(stream, read, Arc::clone(connection.watch()), patience);
+    let io = ConnectionIo::new(
+        stream,
+        Intake::open(&read),
+        Arc::clone(&connection),
+        patience,
+    );
     let service = service_fn(move |request| service::respond(Arc::clone(&connection), request));
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
@@ -114,6 +129,16 @@ async fn serve_http2(
             }
         }
     }
+}
+
+/// A head that our guard let pass and hyper answered with a refusal, for a target that is no URI,
+/// has a line like all others.
+fn log_http1_end(result: hyper::Result<()>, connection: &Connection) {
+    if result.as_ref().is_err_and(hyper::Error::is_parse) {
+        let mut entry = connection.refused(b"", StatusCode::BAD_REQUEST, "BAD_REQUEST");
+        entry.written(0);
+    }
+    log_end(result);
 }
 
 /// What hyper refused or what the client broke off; each request has its own line elsewhere.

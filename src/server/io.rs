@@ -1,111 +1,178 @@
-//! A client's connection as hyper reads and writes it: one coarse deadline in place of a timer per
-//! request, and the bytes that were read to tell the protocol, read again.
+//! A client's connection as hyper reads and writes it: the head guard in front of hyper, one
+//! coarse deadline in place of a timer per request, and an end that lets the client read its last
+//! answer.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use http::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::time::Instant;
 
-use super::watch::Watch;
+use super::deadline::{Deadline, Patience};
+use super::farewell::Farewell;
+use super::intake::Intake;
+use super::service::Connection;
+use crate::message::Refusal;
 use crate::stream::Stream;
 
-/// RFC 9110 §15.5.9, written by us: hyper closes without a word.
-const REQUEST_TIMEOUT: &[u8] =
-    b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+/// Read at once, on the stack: connections that wait hold no buffer of ours.
+const READ: usize = 32 * 1024;
 
-/// How long a client may take.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
-    /// For a head that has begun; none in HTTP/2, whose frames may come at any time.
-    pub(super) header: Option<Duration>,
-    /// Between requests.
-    pub(super) keep_alive: Duration,
-}
+/// How long we read on, after the last answer, what a client still sends: closing with bytes
+/// unread resets the connection, and the reset can overtake the answer (RFC 9112 §9.6).
+const LINGER: Duration = Duration::from_secs(2);
 
 /// The connection.
 #[derive(Debug)]
 pub(super) struct ConnectionIo {
     stream: TokioIo<Stream>,
-    replay: Bytes,
-    watch: Arc<Watch>,
-    patience: Patience,
-    /// A part of a head was read.
-    head_begun: bool,
-    /// Requests that had begun when this was looked at last.
-    begun: usize,
-    /// When the wait began that goes on now.
-    since: Option<Instant>,
-    sleep: Option<Pin<Box<Sleep>>>,
+    intake: Intake,
+    connection: Arc<Connection>,
+    deadline: Deadline,
+    /// All that hyper has written so far was taken by the kernel.
+    flushed: bool,
+    /// Wakes the task that waits to refuse.
+    refusing: Option<Waker>,
+    /// The last answer, when it is not hyper's.
+    farewell: Option<Farewell>,
+    /// When all was said.
+    closed: Option<Instant>,
 }
 
 impl ConnectionIo {
-    /// `replay` was read before and is read again first.
+    /// What `intake` holds was read before and is read again first.
     pub(super) fn new(
         stream: Stream,
-        replay: Bytes,
-        watch: Arc<Watch>,
+        intake: Intake,
+        connection: Arc<Connection>,
         patience: Patience,
     ) -> Self {
         Self {
             stream: TokioIo::new(stream),
-            head_begun: false,
-            begun: 0,
-            replay,
-            watch,
-            patience,
-            since: None,
-            sleep: None,
+            intake,
+            connection,
+            deadline: Deadline::new(patience),
+            flushed: true,
+            refusing: None,
+            farewell: None,
+            closed: None,
         }
     }
 
     /// Ready when the client has taken too long.
     fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.note_requests();
-        if !self.watch.is_idle() {
-            return Poll::Pending;
+        let in_head = self.intake.is_guarded() && self.intake.is_in_head();
+        let watch = self.connection.watch();
+        self.deadline.poll_expired(watch, in_head, cx)
+    }
+
+    /// Reads what the client has sent and passes on what may pass; `false` at its end.
+    fn poll_intake(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBufCursor<'_>,
+    ) -> Poll<io::Result<bool>> {
+        let mut space = [const { MaybeUninit::<u8>::uninit() }; READ];
+        let mut read = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(self.stream.inner_mut()).poll_read(cx, &mut read))?;
+        if read.filled().is_empty() {
+            return Poll::Ready(Ok(false));
         }
-        let limit = match self.patience.header {
-            Some(header) if self.head_begun => header,
-            Some(_) | None => self.patience.keep_alive,
-        };
-        let deadline = *self.since.get_or_insert_with(Instant::now) + limit;
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if sleep.deadline() > deadline {
-            sleep.as_mut().reset(deadline);
+        let passed = self.intake.take(read.filled_mut(), buffer);
+        if passed || self.intake.is_in_head() {
+            self.deadline.note_bytes(self.connection.watch());
+        }
+        Poll::Ready(Ok(true))
+    }
+
+    /// The guard in front of hyper: judged bytes pass.
+    fn poll_guarded(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let room = buffer.remaining();
+        if self.farewell.is_some() || self.intake.give(&mut buffer) {
+            return Poll::Ready(Ok(()));
         }
         loop {
-            ready!(sleep.as_mut().poll(cx));
-            if sleep.deadline() >= deadline {
-                return Poll::Ready(());
+            if let Some(refusal) = self.intake.refusal() {
+                return self.poll_refuse(cx, refusal);
             }
-            sleep.as_mut().reset(deadline);
+            match self.poll_intake(cx, &mut buffer) {
+                Poll::Ready(Ok(true)) if buffer.remaining() == room => {}
+                Poll::Ready(result) => return Poll::Ready(result.map(drop)),
+                Poll::Pending => {
+                    ready!(self.poll_expired(cx));
+                    return Poll::Ready(self.expire());
+                }
+            }
         }
     }
 
-    /// A request that began since the last look ended the wait for its head.
-    fn note_requests(&mut self) {
-        let begun = self.watch.begun();
-        if begun != self.begun || !self.watch.is_idle() {
-            self.begun = begun;
-            self.head_begun = false;
-            self.since = None;
+    /// What is wrong in a head ends the connection with an answer of ours, after those to the
+    /// heads before it. What is wrong in content fails the request that hyper is reading.
+    fn poll_refuse(&mut self, cx: &mut Context<'_>, refusal: Refusal) -> Poll<io::Result<()>> {
+        if self.intake.is_in_content() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, refusal)));
         }
+        if !self.owes_nothing() {
+            self.refusing = Some(cx.waker().clone());
+            return self
+                .poll_expired(cx)
+                .map(|()| Err(io::ErrorKind::TimedOut.into()));
+        }
+        tracing::debug!(client = %self.connection.wire().remote_addr, cause = refusal.code(), "{refusal}");
+        self.part(refusal.status(), refusal.code());
+        Poll::Ready(Ok(()))
     }
 
-    /// Notes that bytes came: the head's time counts from its first byte, not from its last.
-    fn note_bytes(&mut self) {
-        self.note_requests();
-        if self.watch.is_idle() && !self.head_begun {
-            self.head_begun = true;
-            self.since = None;
+    /// Whether each head that passed was answered, and the client sent all of it.
+    fn owes_nothing(&self) -> bool {
+        self.flushed && self.connection.watch().ended() == self.intake.heads()
+    }
+
+    /// The client was too slow. Between requests that is told without a word: a 408 could be
+    /// taken for the answer to a request that is on its way.
+    fn expire(&mut self) -> io::Result<()> {
+        if !self.intake.is_in_head() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        // RFC 9110 §15.5.9.
+        self.part(StatusCode::REQUEST_TIMEOUT, "HEAD_TIMEOUT");
+        Ok(())
+    }
+
+    /// Lets hyper see the end of the connection; the answer is written when hyper shuts it down.
+    fn part(&mut self, status: StatusCode, cause: &'static str) {
+        let head = self.intake.held();
+        let has_content = !head.trim_ascii_start().starts_with(b"HEAD ");
+        let entry = self.connection.refused(head, status, cause);
+        self.farewell = Some(Farewell::new(status, has_content, entry));
+    }
+
+    /// Ready when the client has read its answer, or had the time to.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let deadline = *self.closed.get_or_insert_with(Instant::now) + LINGER;
+        loop {
+            let mut space = [const { MaybeUninit::<u8>::uninit() }; READ];
+            let mut read = ReadBuf::uninit(&mut space);
+            match Pin::new(self.stream.inner_mut()).poll_read(cx, &mut read) {
+                Poll::Ready(Ok(())) if !read.filled().is_empty() => {
+                    if Instant::now() >= deadline {
+                        return Poll::Ready(());
+                    }
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return self.deadline.poll_sleep(deadline, cx),
+            }
         }
     }
 }
@@ -117,25 +184,20 @@ impl Read for ConnectionIo {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.replay.is_empty() {
-            let count = this.replay.len().min(buffer.remaining());
-            buffer.put_slice(&this.replay.split_to(count));
-            this.note_bytes();
+        if this.intake.is_guarded() {
+            return this.poll_guarded(cx, buffer);
+        }
+        if this.intake.give(&mut buffer) {
             return Poll::Ready(Ok(()));
         }
         match Pin::new(&mut this.stream).poll_read(cx, buffer) {
             Poll::Ready(result) => {
-                this.note_bytes();
+                this.deadline.note_bytes(this.connection.watch());
                 Poll::Ready(result)
             }
-            Poll::Pending => {
-                ready!(this.poll_expired(cx));
-                if this.head_begun && this.patience.header.is_some() {
-                    // Best effort: a client that reads learns why it is cut off.
-                    let _ = Pin::new(&mut this.stream).poll_write(cx, REQUEST_TIMEOUT);
-                }
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-            }
+            Poll::Pending => this
+                .poll_expired(cx)
+                .map(|()| Err(io::ErrorKind::TimedOut.into())),
         }
     }
 }
@@ -146,15 +208,32 @@ impl Write for ConnectionIo {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.flushed = false;
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        // hyper flushes when it has nothing more to write.
+        self.flushed = true;
+        if self.owes_nothing()
+            && let Some(waker) = self.refusing.take()
+        {
+            waker.wake();
+        }
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if let Some(farewell) = &mut this.farewell {
+            ready!(farewell.poll_write(cx, &mut this.stream))?;
+        }
+        ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+        if this.intake.is_in_content() || !this.intake.held().is_empty() {
+            ready!(this.poll_linger(cx));
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -166,6 +245,7 @@ impl Write for ConnectionIo {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.flushed = false;
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 }

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Response, header};
+use http::{HeaderMap, HeaderName, Method, Response, StatusCode, Uri, header};
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
@@ -66,6 +66,40 @@ impl Entry {
             complete: false,
             running: None,
         }
+    }
+
+    /// Of bytes that never became a request: what their first line says, as far as that can be
+    /// read, and dashes for what cannot.
+    pub(super) fn of_head(log: &AccessLog, head: &[u8], wire: &Wire, id: RequestId) -> Self {
+        let mut parts = http::Request::new(()).into_parts().0;
+        let line = head.trim_ascii_start().split(|byte| *byte == b'\n').next();
+        let mut words = line
+            .unwrap_or_default()
+            .trim_ascii_end()
+            .splitn(3, |byte| *byte == b' ');
+        let (method, target, version) = (words.next(), words.next(), words.next());
+        let method = method.and_then(|method| Method::from_bytes(method).ok());
+        parts.method = method.unwrap_or_else(|| Method::from_bytes(b"-").unwrap_or_default());
+        let target = target.and_then(|target| Uri::try_from(target).ok());
+        parts.uri = target.unwrap_or_else(|| Uri::from_static("-"));
+        let mut entry = Self::new(log, &parts, wire, id);
+        entry.record.host.clear();
+        entry.record.protocol = match version {
+            Some(b"HTTP/1.1") => "HTTP/1.1",
+            Some(b"HTTP/1.0") => "HTTP/1.0",
+            Some(_) | None => "-",
+        };
+        entry
+    }
+
+    pub(super) fn set_status(&mut self, status: StatusCode) {
+        self.record.status = status.as_u16();
+    }
+
+    /// The whole answer was sent, with so many bytes of content.
+    pub(super) fn written(&mut self, content: u64) {
+        self.record.bytes = content;
+        self.complete = true;
     }
 
     pub(super) fn hold(&mut self, running: Option<Running>) {

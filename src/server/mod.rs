@@ -1,6 +1,9 @@
 //! The running server: binds, serves, reloads, drains.
 
 mod connection;
+mod deadline;
+mod farewell;
+mod intake;
 mod io;
 mod listener;
 mod logged;

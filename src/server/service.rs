@@ -48,6 +48,19 @@ impl Connection {
     pub(super) fn watch(&self) -> &Arc<Watch> {
         &self.watch
     }
+
+    pub(super) fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    /// The log line of what never became a request.
+    pub(super) fn refused(&self, head: &[u8], status: StatusCode, cause: &'static str) -> Entry {
+        let id = self.shared.next_id();
+        let mut entry = Entry::of_head(&self.shared.access_log, head, &self.wire, id);
+        entry.set_cause(cause);
+        entry.set_status(status);
+        entry
+    }
 }
 
 /// Answers one request; every way to fail is an answer too.

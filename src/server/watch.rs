@@ -26,9 +26,14 @@ impl Watch {
         self.begun.load(Ordering::Relaxed)
     }
 
+    /// How many have ended so far.
+    pub(super) fn ended(&self) -> usize {
+        self.ended.load(Ordering::Relaxed)
+    }
+
     /// Whether all that have begun have ended.
     pub(super) fn is_idle(&self) -> bool {
-        self.ended.load(Ordering::Relaxed) == self.begun()
+        self.ended() == self.begun()
     }
 }
 

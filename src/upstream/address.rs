@@ -1,6 +1,7 @@
 //! Where a FastCGI server listens: `unix:/path` or `host:port`.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// The address of a FastCGI server.
@@ -8,7 +9,7 @@ use std::path::PathBuf;
 pub enum Address {
     /// A unix socket's path.
     Unix(PathBuf),
-    /// A host name or IP address, and a port; names are resolved at each connect.
+    /// A host name or IP address, and a port; a name becomes a member for each of its addresses.
     Tcp(String, u16),
 }
 
@@ -54,6 +55,12 @@ impl Address {
             return Err(expected());
         }
         Ok(Self::Tcp(host.to_owned(), port))
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::Tcp(address.ip().to_string(), address.port())
     }
 }
 

@@ -13,10 +13,14 @@
 //!                                               nobody waits: idle for a moment, or close
 //! ```
 
+mod settings;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+pub use settings::{Settings, Wear};
 
 /// A connection opened by a request itself is a sign of saturation when it waits longer for its
 /// acknowledgement than this; others then wait in our queue and not in the server's backlog.
@@ -24,21 +28,6 @@ const PROMPT: Duration = Duration::from_millis(5);
 
 /// A server that took longer to acknowledge is contended: nothing idles there (php-fpm-facts §8).
 const QUICK: Duration = Duration::from_millis(2);
-
-/// What bounds the use of one server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Connections at once.
-    pub capacity: Option<usize>,
-    /// Requests that wait at once.
-    pub queue_length: usize,
-    /// Connections at once that wait for an acknowledgement.
-    pub scouts: usize,
-    /// How long a connection may be handed on since its acknowledgement.
-    pub turn: Duration,
-    /// How long a connection may idle.
-    pub keep: Duration,
-}
 
 /// What a server does with a probe; see [`super::scout`] for how it is found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,12 +56,18 @@ pub struct Slot {
     id: u64,
     opened: Instant,
     acknowledged: Option<Instant>,
+    served: u64,
 }
 
 impl Slot {
     /// Whether a worker is known to be on the connection.
     pub fn is_acknowledged(&self) -> bool {
         self.acknowledged.is_some()
+    }
+
+    /// A request ended cleanly on the connection.
+    pub fn count_request(&mut self) {
+        self.served += 1;
     }
 }
 
@@ -143,15 +138,25 @@ impl<C, W> Admission<C, W> {
         if let Some(arrival) = self.at_once(now) {
             return arrival;
         }
-        // Places that were left count too until the head passes them, so that their number is
-        // bounded whatever the clients do.
-        let length = self.settings.queue_length;
-        if self.waiting >= length || self.queue.len() >= length.saturating_mul(4) {
+        if self.queue_is_full() {
             return Arrival::Full;
         }
-        self.queue.push_back(Some(waiter()));
-        self.waiting += 1;
-        Arrival::Wait(Ticket(self.front + self.queue.len() as u64 - 1))
+        self.push(waiter())
+    }
+
+    /// A request that has waited at another server goes on waiting here, behind all others; it has
+    /// its place even in a full queue.
+    pub fn rejoin(&mut self, now: Instant, waiter: impl FnOnce() -> W) -> Arrival<C> {
+        match self.at_once(now) {
+            Some(arrival) => arrival,
+            None => self.push(waiter()),
+        }
+    }
+
+    /// Whether a request that arrived now would find the queue full.
+    pub fn refuses(&self, now: Instant) -> bool {
+        let at_once = self.waiting == 0 && (!self.idle.is_empty() || self.may_open(now));
+        !at_once && self.queue_is_full()
     }
 
     /// A request that was not executed wants another connection, before all others that wait
@@ -195,7 +200,7 @@ impl<C, W> Admission<C, W> {
 
     /// A connection is ready for a request: a scout's, or one whose request ended cleanly.
     pub fn finished(&mut self, connection: C, slot: Slot, now: Instant) -> Placed<C, W> {
-        if self.turn_is_over(&slot, now) {
+        if self.is_used_up(&slot, now) {
             self.closed(&slot);
             return Placed::Close(connection);
         }
@@ -226,13 +231,13 @@ impl<C, W> Admission<C, W> {
         Some((waiter, self.open(now)))
     }
 
-    /// Takes out the connections that have idled for `keep`, and those whose turn is over.
+    /// Takes out the connections that have idled for `keep`, and those that are used up.
     pub fn expire(&mut self, now: Instant) -> Vec<C> {
         let idle = std::mem::take(&mut self.idle);
         let mut expired = Vec::new();
         for (connection, slot, since) in idle {
             let kept = now.duration_since(since) < self.settings.keep;
-            if kept && !self.turn_is_over(&slot, now) {
+            if kept && !self.is_used_up(&slot, now) {
                 self.idle.push((connection, slot, since));
             } else {
                 self.closed(&slot);
@@ -240,6 +245,13 @@ impl<C, W> Admission<C, W> {
             }
         }
         expired
+    }
+
+    /// The server is given up: what idles is taken out, and nothing idles any more. What runs or
+    /// waits ends as it would have.
+    pub fn retire(&mut self, now: Instant) -> Vec<C> {
+        self.settings.keep = Duration::ZERO;
+        self.expire(now)
     }
 
     /// What the server was found to do with a probe.
@@ -267,6 +279,19 @@ impl<C, W> Admission<C, W> {
         self.idle.len()
     }
 
+    /// Places that were left count too until the head passes them, so that their number is bounded
+    /// whatever the clients do.
+    fn queue_is_full(&self) -> bool {
+        let length = self.settings.queue_length;
+        self.waiting >= length || self.queue.len() >= length.saturating_mul(4)
+    }
+
+    fn push(&mut self, waiter: W) -> Arrival<C> {
+        self.queue.push_back(Some(waiter));
+        self.waiting += 1;
+        Arrival::Wait(Ticket(self.front + self.queue.len() as u64 - 1))
+    }
+
     /// While anyone waits, nobody passes.
     fn at_once(&mut self, now: Instant) -> Option<Arrival<C>> {
         if self.waiting > 0 {
@@ -289,6 +314,7 @@ impl<C, W> Admission<C, W> {
             id,
             opened: now,
             acknowledged: None,
+            served: 0,
         }
     }
 
@@ -327,9 +353,22 @@ impl<C, W> Admission<C, W> {
         }
     }
 
+    fn is_used_up(&self, slot: &Slot, now: Instant) -> bool {
+        let Wear {
+            max_requests,
+            max_age,
+            ..
+        } = self.settings.wear;
+        self.turn_is_over(slot, now)
+            || max_requests.is_some_and(|most| slot.served >= most)
+            || max_age.is_some_and(|age| now.duration_since(slot.opened) >= age)
+    }
+
     fn may_idle(&self) -> bool {
         let quick = !self.class.acknowledges() || self.last_acknowledgement < QUICK;
-        quick && !self.settings.keep.is_zero()
+        let most = self.settings.wear.max_idle;
+        let room = most.is_none_or(|most| self.idle.len() < most);
+        quick && room && !self.settings.keep.is_zero()
     }
 
     fn pop(&mut self) -> Option<W> {

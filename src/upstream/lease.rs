@@ -90,7 +90,7 @@ pub struct Deadline {
 
 impl Deadline {
     /// A day stands for no limit.
-    fn at(self) -> Instant {
+    pub(super) fn at(self) -> Instant {
         self.since
             + if self.limit.is_zero() {
                 Duration::from_secs(86_400)
@@ -337,10 +337,13 @@ impl Link for Lease {
         }
     }
 
-    fn give_back(self) {
+    fn give_back(mut self) {
         if self.probed.is_some() {
             // It answered the request and not the probe.
             self.member.classify(Class::Silent(true));
+        }
+        if let Some(slot) = &mut self.slot {
+            slot.count_request();
         }
         self.pass_on();
     }

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep};
 
 use super::admission::{Admission, Arrival, Class, Placed, Settings, Slot, Ticket};
+use super::health::{Fault, Health, Standing};
 use super::lease::Lease;
-use super::policy::least_busy::Load;
+use super::policy::Load;
 use super::pool::{Pool, Pooled};
 use super::{Address, scout};
 
@@ -19,7 +20,7 @@ use super::{Address, scout};
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
 /// The longest pause: a server that comes back is found within it.
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the configuration says of each member of an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +37,20 @@ pub struct Member {
     address: Address,
     pool: Pool,
     account: Mutex<Admission<Pooled, Waiter>>,
-    /// Why connecting failed the last time; empty after a success.
-    trouble: Mutex<Option<Arc<io::Error>>>,
+    condition: Mutex<Condition>,
+    /// Whether `condition` holds anything: who is well is asked without its lock.
     failing: AtomicBool,
+    /// Tells those who wait for any member of the upstream that this one changed.
+    changes: Arc<Notify>,
     sweeping: AtomicBool,
+}
+
+/// What is wrong with a member.
+#[derive(Debug, Default)]
+struct Condition {
+    health: Health,
+    /// Why connecting failed the last time; empty after a success.
+    trouble: Option<Arc<io::Error>>,
 }
 
 /// How a waiting request gets its connection.
@@ -52,6 +63,8 @@ pub enum Order {
     Last,
     /// Before all others: it was on a connection already and was not executed.
     First,
+    /// Behind all others, even in a full queue: it has waited at another member.
+    Moved,
 }
 
 /// What becomes of a request that arrives at a member.
@@ -67,15 +80,20 @@ pub(super) enum Admitted {
 }
 
 impl Member {
-    /// A member without connections.
-    pub fn new(address: Address, settings: MemberSettings) -> Arc<Self> {
+    /// A member without connections; `changes` is notified when it fails and when it is well again.
+    pub(super) fn new(
+        address: Address,
+        settings: MemberSettings,
+        changes: &Arc<Notify>,
+    ) -> Arc<Self> {
         let pool = Pool::new(address.clone(), settings.connect);
         Arc::new(Self {
             address,
             pool,
             account: Mutex::new(Admission::new(settings.admission)),
-            trouble: Mutex::new(None),
+            condition: Mutex::default(),
             failing: AtomicBool::new(false),
+            changes: Arc::clone(changes),
             sweeping: AtomicBool::new(false),
         })
     }
@@ -85,14 +103,45 @@ impl Member {
         &self.address
     }
 
-    /// What it has to do.
-    pub fn load(&self) -> Load {
+    /// What it has to do, and its health.
+    pub fn load(&self, now: Instant) -> Load {
+        let standing = self.standing(now);
         let account = self.account();
         Load {
             busy: account.busy(),
             waiting: account.waiting(),
-            failing: self.failing.load(Ordering::Relaxed),
+            full: account.refuses(now),
+            failed: false,
+            standing,
         }
+    }
+
+    /// What it may be given.
+    pub fn standing(&self, now: Instant) -> Standing {
+        match self.is_failing() {
+            true => self.condition().health.standing(now),
+            false => Standing::Well,
+        }
+    }
+
+    /// Whether it failed and nothing has succeeded since.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    /// Whether a request may try it now; see [`Health::try_again`].
+    pub(super) fn try_again(&self, now: Instant) -> bool {
+        self.condition().health.try_again(now)
+    }
+
+    /// It speaks FastCGI: the head of an answer came.
+    pub fn has_answered(&self) {
+        self.succeeded(Fault::Protocol);
+    }
+
+    /// It spoke something else, or refused a request by protocol; `what` it did, for the log.
+    pub fn has_misbehaved(&self, what: &dyn std::fmt::Display) {
+        self.failed(Fault::Protocol, what, None);
     }
 
     /// What it does with a probe, as far as is known.
@@ -120,6 +169,7 @@ impl Member {
         let arrival = match order {
             Order::Last => self.account().arrive(now, || sender),
             Order::First => self.account().retry(now, || sender),
+            Order::Moved => self.account().rejoin(now, || sender),
         };
         match arrival {
             Arrival::Take(connection, slot) => Admitted::Idle(Lease::held(self, connection, slot)),
@@ -175,15 +225,10 @@ impl Member {
     ) -> Result<Pooled, Arc<io::Error>> {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.pool.connect().await {
-                Ok(connection) => {
-                    self.record_trouble(None);
-                    return Ok(connection);
-                }
+            match self.try_connect().await {
+                Ok(connection) => return Ok(connection),
                 Err(error) => {
                     let lasting = !is_passing(&error);
-                    let error = Arc::new(error);
-                    self.record_trouble(Some(Arc::clone(&error)));
                     let left =
                         until().map(|deadline| deadline.saturating_duration_since(Instant::now()));
                     match left.filter(|left| !left.is_zero() && !lasting) {
@@ -196,27 +241,72 @@ impl Member {
         }
     }
 
+    /// Connects once, and notes what came of it.
+    pub(super) async fn try_connect(self: &Arc<Self>) -> Result<Pooled, Arc<io::Error>> {
+        match self.pool.connect().await {
+            Ok(connection) => {
+                self.succeeded(Fault::Connect);
+                Ok(connection)
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                // It may come back as another version or another program.
+                self.classify(Class::Unknown);
+                self.failed(Fault::Connect, &error, Some(&error));
+                Err(error)
+            }
+        }
+    }
+
     /// Why connecting failed the last time, where it did.
     pub(super) fn trouble(&self) -> Option<Arc<io::Error>> {
-        self.trouble
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.condition().trouble.clone()
+    }
+
+    /// It is no longer of the upstream: what idles is closed, what runs ends as it would have.
+    pub(super) fn retire(&self) {
+        let idle = self.account().retire(Instant::now());
+        drop(idle);
     }
 
     pub(super) fn is_waited_for(&self) -> bool {
         self.account().waiting() > 0
     }
 
-    fn record_trouble(self: &Arc<Self>, error: Option<Arc<io::Error>>) {
-        let failing = error.is_some();
-        // The common case, a success after a success, takes no lock.
-        if self.failing.swap(failing, Ordering::Relaxed) || failing {
-            if failing {
-                // It may come back as another version or another program.
-                self.classify(Class::Unknown);
+    fn failed(&self, fault: Fault, what: &dyn std::fmt::Display, trouble: Option<&Arc<io::Error>>) {
+        let changed = {
+            let mut condition = self.condition();
+            self.failing.store(true, Ordering::Relaxed);
+            if let Some(trouble) = trouble {
+                condition.trouble = Some(Arc::clone(trouble));
             }
-            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = error;
+            condition.health.failed(fault, Instant::now())
+        };
+        if changed {
+            tracing::warn!(address = %self.address, error = %what, "the server fails: others are asked where there are any");
+            self.changes.notify_waiters();
+        }
+    }
+
+    /// The common case, a success after a success, takes no lock.
+    fn succeeded(&self, fault: Fault) {
+        if !self.is_failing() {
+            return;
+        }
+        let is_well = {
+            let mut condition = self.condition();
+            if fault == Fault::Connect {
+                condition.trouble = None;
+            }
+            let is_well = condition.health.succeeded(fault);
+            if is_well {
+                self.failing.store(false, Ordering::Relaxed);
+            }
+            is_well
+        };
+        if is_well {
+            tracing::info!(address = %self.address, "the server is well again");
+            self.changes.notify_waiters();
         }
     }
 
@@ -270,6 +360,12 @@ impl Member {
     /// A poisoned lock guards an account that is whole: its methods change it in one go.
     fn account(&self) -> MutexGuard<'_, Admission<Pooled, Waiter>> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn condition(&self) -> MutexGuard<'_, Condition> {
+        self.condition
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

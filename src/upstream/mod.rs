@@ -2,9 +2,13 @@
 
 pub mod address;
 pub mod admission;
+mod balancer;
 mod denied;
+mod dns;
+pub mod health;
 pub mod lease;
 pub mod member;
+mod members;
 pub mod numbers;
 pub mod policy;
 mod pool;
@@ -18,6 +22,11 @@ pub use address::Address;
 pub use lease::{Lease, LeaseError};
 pub use member::{Member, MemberSettings, Order};
 
+use balancer::Balancer;
+use lease::Deadline;
+use members::Members;
+use policy::Policy;
+
 /// A named set of servers that answer alike.
 #[derive(Debug)]
 pub struct Upstream {
@@ -25,7 +34,7 @@ pub struct Upstream {
     pub name: String,
     /// How long its requests may take.
     pub timeouts: Timeouts,
-    members: Vec<Arc<Member>>,
+    balancer: Balancer,
 }
 
 /// `timeouts` of an upstream; zero is no limit.
@@ -41,38 +50,49 @@ pub struct Timeouts {
     pub idle: Duration,
 }
 
+/// How the members of an upstream are found and chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balancing {
+    /// Which member gets a request.
+    pub policy: Policy,
+    /// How long the addresses of a name are good.
+    pub resolve: Duration,
+}
+
 impl Upstream {
-    /// An upstream of the servers at `addresses`; nothing is connected yet.
+    /// An upstream of the servers at `addresses`; nothing is connected or looked up yet.
     pub fn new(
         name: String,
-        addresses: Vec<Address>,
+        addresses: &[Address],
         timeouts: Timeouts,
         settings: MemberSettings,
+        balancing: Balancing,
     ) -> Self {
-        let members = addresses
-            .into_iter()
-            .map(|address| Member::new(address, settings))
-            .collect();
+        let resolver = Arc::new(dns::SystemResolver);
+        let members = Members::new(addresses, settings, balancing.resolve, resolver);
         Self {
             name,
             timeouts,
-            members,
+            balancer: Balancer::new(members, balancing.policy),
         }
     }
 
-    /// The member that has the least to do.
-    pub fn pick(&self) -> Option<&Arc<Member>> {
-        match self.members.as_slice() {
-            [only] => Some(only),
-            members => {
-                let loads: Vec<_> = members.iter().map(|member| member.load()).collect();
-                policy::least_busy::pick(&loads).and_then(|index| members.get(index))
-            }
+    /// A connection for a request. `failed` is the member at which it has just failed: another is
+    /// asked where one is well.
+    pub async fn lease(
+        &self,
+        order: Order,
+        deadline: Deadline,
+        failed: Option<&Arc<Member>>,
+    ) -> Result<Lease, LeaseError> {
+        match self.balancer.members().only() {
+            Some(member) => member.lease(order, deadline).await,
+            None => self.balancer.lease(order, deadline, failed).await,
         }
     }
 
-    /// All members.
-    pub fn members(&self) -> &[Arc<Member>] {
-        &self.members
+    /// The members that there are now.
+    pub fn members(&self) -> Arc<Vec<Arc<Member>>> {
+        self.balancer.members().current()
     }
 }

@@ -75,7 +75,7 @@ impl Pool {
     }
 }
 
-/// Names are resolved each time, so that a server that moved is found.
+/// The host is an IP address: names have become members before ([`super::dns`]).
 async fn connect(address: &Address) -> io::Result<Stream> {
     match address {
         Address::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),

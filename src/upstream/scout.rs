@@ -57,7 +57,13 @@ pub(super) async fn classify(lease: &mut Lease) {
     let begun = Instant::now();
     let class = match timeout(SILENCE, probe(lease)).await {
         Err(_) => Class::Silent(false),
-        Ok(Err(_)) => Class::Unknown,
+        Ok(Err(error)) => {
+            // A proxy whose own server is gone accepts and hangs up: it is as good as down.
+            lease
+                .member()
+                .has_misbehaved(&format_args!("the probe was not answered: {error}"));
+            Class::Unknown
+        }
         Ok(Ok(())) => {
             let took = begun.elapsed();
             // PHP without the fix of bug 76922 hangs up now.

@@ -1,7 +1,11 @@
 //! `[upstream.NAME]`: the description of an upstream and how it becomes one.
 
-use super::admission::Settings;
-use super::{Address, MemberSettings, Timeouts, Upstream, pool};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::admission::{Settings, Wear};
+use super::policy::Policy;
+use super::{Address, Balancing, MemberSettings, Timeouts, Upstream, pool};
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
 
 /// The `[upstream.NAME]` section.
@@ -9,12 +13,17 @@ pub static UPSTREAM: Section = Section {
     title: "[upstream.NAME]",
     doc: "FastCGI servers that answer alike, under a name for `php`, `fastcgi.upstream` and fcgi:// targets.",
     keys: &[
-        Key::new("servers", Kind::Texts, "Where they listen: \"unix:/path\" or \"host:port\"; one or a list, of which the least busy is asked.").shown("[\"unix:/run/php/php-fpm.sock\"]"),
+        Key::new("servers", Kind::Texts, "Where they listen: \"unix:/path\" or \"host:port\"; one or a list. A host name is looked up at its first use and again and again; each of its addresses is a server of its own.").shown("[\"unix:/run/php/php-fpm.sock\"]"),
+        Key::new("policy", Kind::OneOf(Policy::WORDS), "Which of several servers gets a request: \"least-busy\": the one with the fewest, running and waiting; \"round-robin\": each in its turn; \"first-available\": the first of the list, the others stand by. One that cannot be connected to or does not speak FastCGI is avoided for 1s, and twice as long each time that a request finds it so again, up to 30s.").default("\"least-busy\""),
+        Key::new("resolve", Kind::Duration, "How long the addresses of a host name are good, from \"1s\" to \"30s\"; they are looked up at once when one of them fails. Servers that are gone from the answer end what they have begun.").default("\"10s\""),
         Key::new("capacity", Kind::Integer { min: 0, max: 1024 }, "Connections at once to each server; 0: as many as it acknowledges, which follows pm.max_children by itself. Servers that acknowledge nothing get a new connection for each request while this is 0, and are asked to keep connections otherwise.").default("0"),
         Key::new("queue_length", Kind::Integer { min: 0, max: 1_000_000 }, "Requests that wait at once for each server; further ones get 503.").default("1024"),
         Key::new("scouts", Kind::Integer { min: 1, max: 64 }, "Connections at once that look for a free worker: so many places this gateway takes in the server's own queue.").default("2"),
         Key::new("turn", Kind::Duration, "How long a worker may be handed from request to request before it is given back to all clients of the server; \"0s\" gives it back after each.").default("\"20ms\""),
         Key::new("keep", Kind::Duration, "How long an idle connection is kept for the next request; each occupies a worker. \"0s\": never.").default("\"20ms\""),
+        Key::new("max_idle", Kind::Integer { min: 0, max: 1024 }, "Idle connections kept at once to each server; 0: no other limit than `keep`.").default("0"),
+        Key::new("max_requests", Kind::Integer { min: 0, max: i64::MAX }, "Requests that one connection serves before it is closed; 0: no limit.").default("0"),
+        Key::new("max_age", Kind::Duration, "How long after it was opened a connection is given no further request; \"0s\": no limit.").default("\"0s\""),
         Key::new("timeouts", Kind::Table(&TIMEOUTS), "How long things may take."),
         Key::new("response_buffer", Kind::Size, "How much of an answer is taken from PHP ahead of a client that reads more slowly, so that the worker is free again: 64 KiB of it in memory, the rest in an unlinked file in server.spool_directory. When it is full, or \"0B\", PHP waits for the client. Never for text/event-stream, application/x-ndjson and what the script sends with X-Accel-Buffering: no.").default("\"0B\""),
         Key::new("backend_root", Kind::Text, "The document root as the servers see it, where that is another path than the gateway's: it replaces the site's root in SCRIPT_FILENAME and DOCUMENT_ROOT.").example("\"/app/public\""),
@@ -33,6 +42,9 @@ static TIMEOUTS: Section = Section {
     ],
 };
 
+/// What `resolve` may be: less floods the resolver, more keeps asking servers that are gone.
+const RESOLVE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30);
+
 impl Upstream {
     /// An upstream as its section describes it.
     pub fn build(name: &str, section: &Lowered, problems: &mut Problems) -> Option<Self> {
@@ -47,6 +59,12 @@ impl Upstream {
             );
             return None;
         }
+        if !RESOLVE.contains(&section.duration("resolve")) {
+            problems.push(Problem::new(
+                section.place_of("resolve"),
+                "`resolve` must be from 1s to 30s",
+            ));
+        }
         let addresses: Vec<_> = servers
             .iter()
             .filter_map(|text| address(text, problems))
@@ -54,7 +72,7 @@ impl Upstream {
         (addresses.len() == servers.len()).then(|| Self::with(name, addresses, section))
     }
 
-    /// An upstream of the one server at `address`; all else is as in `section`.
+    /// An upstream of the servers at `addresses`; all else is as in `section`.
     pub fn with(name: &str, addresses: Vec<Address>, section: &Lowered) -> Self {
         let timeouts = section.table("timeouts");
         let timeouts = Timeouts {
@@ -63,25 +81,37 @@ impl Upstream {
             first_byte: timeouts.duration("first_byte"),
             idle: timeouts.duration("idle"),
         };
-        let number = |key| usize::try_from(section.integer(key)).unwrap_or(0);
-        let admission = Settings {
-            capacity: Some(number("capacity"))
-                .filter(|capacity| *capacity > 0)
-                .map(|capacity| capacity.min(pool::MOST)),
-            queue_length: number("queue_length"),
-            scouts: number("scouts"),
-            turn: section.duration("turn"),
-            keep: section.duration("keep"),
+        let balancing = Balancing {
+            policy: section
+                .text("policy")
+                .and_then(|word| Policy::parse(&word.value))
+                .unwrap_or(Policy::LeastBusy),
+            resolve: section.duration("resolve"),
         };
-        Self::new(
-            name.to_owned(),
-            addresses,
-            timeouts,
-            MemberSettings {
-                admission,
-                connect: timeouts.connect,
-            },
-        )
+        let settings = MemberSettings {
+            admission: admission(section),
+            connect: timeouts.connect,
+        };
+        Self::new(name.to_owned(), &addresses, timeouts, settings, balancing)
+    }
+}
+
+/// Zero is no limit, but of `queue_length` and `scouts`.
+fn admission(section: &Lowered) -> Settings {
+    let number = |key| usize::try_from(section.integer(key)).unwrap_or(0);
+    let some = |key| Some(number(key)).filter(|number| *number > 0);
+    let max_requests = u64::try_from(section.integer("max_requests")).unwrap_or(0);
+    Settings {
+        capacity: some("capacity").map(|capacity| capacity.min(pool::MOST)),
+        queue_length: number("queue_length"),
+        scouts: number("scouts"),
+        turn: section.duration("turn"),
+        keep: section.duration("keep"),
+        wear: Wear {
+            max_idle: some("max_idle"),
+            max_requests: Some(max_requests).filter(|number| *number > 0),
+            max_age: Some(section.duration("max_age")).filter(|age| !age.is_zero()),
+        },
     }
 }
 

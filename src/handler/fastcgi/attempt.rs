@@ -16,8 +16,8 @@ use crate::fastcgi::record::{HEADER_LEN, ProtocolStatus};
 use crate::fastcgi::{Answer, Broken, Exchange, ExchangeError, Limit, Outbound, Pace, Progress};
 use crate::handler::Trace;
 use crate::message::{Request, Upload, UploadError};
-use crate::upstream::Lease;
 use crate::upstream::lease::Entry;
+use crate::upstream::{Lease, Member};
 
 /// What all attempts at one call share.
 #[derive(Debug)]
@@ -44,6 +44,8 @@ pub(super) struct Begun {
 /// What an attempt leaves behind.
 #[derive(Debug)]
 pub(super) struct Failed {
+    /// Where it failed.
+    pub(super) member: Arc<Member>,
     pub(super) failure: Failure,
     pub(super) progress: Progress,
     pub(super) upload: Upload,
@@ -55,6 +57,7 @@ impl Attempt<'_> {
     /// Sends the request on `lease` and reads the head of the answer.
     pub(super) async fn run(&self, mut lease: Lease, upload: Upload) -> Result<Begun, Box<Failed>> {
         let waits = lease.waits;
+        let member = Arc::clone(lease.member());
         let outbound = self.outbound(&mut lease, upload);
         let mut exchange = Exchange::start(lease, outbound, self.pace());
         let mut errors = ErrorStream::new(Origin {
@@ -64,6 +67,7 @@ impl Attempt<'_> {
         });
         match self.head(&mut exchange, &mut errors).await {
             Ok((head, rest)) => {
+                member.has_answered();
                 let trace = Trace {
                     upstream: Some(Arc::clone(&self.fastcgi.name)),
                     queue: Some(waits.queue),
@@ -78,12 +82,18 @@ impl Attempt<'_> {
                     trace,
                 })
             }
-            Err((failure, progress)) => Err(Box::new(Failed {
-                failure,
-                progress,
-                untouched: exchange.is_content_untouched(),
-                upload: exchange.into_upload(),
-            })),
+            Err((failure, progress)) => {
+                if breaks_the_protocol(&failure) {
+                    member.has_misbehaved(&failure);
+                }
+                Err(Box::new(Failed {
+                    member,
+                    failure,
+                    progress,
+                    untouched: exchange.is_content_untouched(),
+                    upload: exchange.into_upload(),
+                }))
+            }
         }
     }
 
@@ -192,4 +202,19 @@ impl Attempt<'_> {
     fn upstream(&self) -> String {
         self.fastcgi.upstream.name.clone()
     }
+}
+
+/// Whether the server is to blame, and not the script or the time that it takes.
+fn breaks_the_protocol(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Refused { .. }
+            | Failure::Exchange {
+                broken: Broken {
+                    error: ExchangeError::Protocol(_),
+                    ..
+                },
+                ..
+            }
+    )
 }

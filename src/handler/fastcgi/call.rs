@@ -21,7 +21,7 @@ use crate::fastcgi::{Limit, Progress};
 use crate::handler::Body;
 use crate::message::{Disk, Request, Upload, spool};
 use crate::upstream::lease::Deadline;
-use crate::upstream::{Lease, LeaseError, Order};
+use crate::upstream::{Lease, LeaseError, Member, Order};
 
 /// How often a safe request is sent again that may have been executed (design §4.8 says once; a
 /// reload of PHP-FPM kills its workers one by one, and the second attempt can meet the last of
@@ -56,8 +56,12 @@ impl Call<'_> {
         };
         let mut ambiguous = 0;
         let mut order = Order::Last;
+        let mut failed_at = None;
         loop {
-            let lease = match self.lease_for(&mut upload, arrived, order).await {
+            let lease = match self
+                .lease_for(&mut upload, arrived, order, failed_at.as_ref())
+                .await
+            {
                 Ok(lease) => lease,
                 Err(failure) => {
                     upload.linger();
@@ -71,6 +75,7 @@ impl Call<'_> {
             };
             let again = may_repeat(failed.progress, &request, &mut ambiguous);
             let again = again && self.in_time(arrived);
+            failed_at = Some(Arc::clone(&failed.member));
             upload = again_with(failed, replay, again)?;
             tracing::debug!(request_id = %request.id, "sent again");
             order = Order::First;
@@ -110,20 +115,19 @@ impl Call<'_> {
     }
 
     /// A connection, unless the client goes meanwhile: what is queued never reaches PHP then.
+    /// `failed` is where it was tried before.
     async fn lease_for(
         &self,
         upload: &mut Upload,
         since: Instant,
         order: Order,
+        failed: Option<&Arc<Member>>,
     ) -> Result<Lease, Failure> {
         let limit = self.fastcgi.timeouts.queue.duration;
-        let upstream = &self.fastcgi.upstream;
-        let Some(member) = upstream.pick() else {
-            return Err(Failure::Internal("an upstream without members"));
-        };
+        let deadline = Deadline { since, limit };
         tokio::select! {
             biased;
-            lease = member.lease(order, Deadline { since, limit }) => lease.map_err(|error| self.no_lease(error)),
+            lease = self.fastcgi.upstream.lease(order, deadline, failed) => lease.map_err(|error| self.no_lease(error)),
             error = upload.gone() => Err(error.into()),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::{Admission, Arrival, Class, Placed, Settings, Slot, Ticket};
+use super::{Admission, Arrival, Class, Placed, Settings, Slot, Ticket, Wear};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -17,7 +17,12 @@ fn settings() -> Settings {
         scouts: 2,
         turn: 20 * MS,
         keep: 20 * MS,
+        wear: Wear::default(),
     }
+}
+
+fn worn(wear: Wear) -> Settings {
+    Settings { wear, ..settings() }
 }
 
 fn kept(settings: Settings) -> Admission<u32, u32> {
@@ -187,6 +192,109 @@ fn a_server_that_acknowledges_nothing_is_kept_only_under_a_capacity() {
     assert_eq!(capped.finished(1, slot, now + 100 * MS), Placed::Idle);
 }
 
+#[test]
+fn no_more_idle_than_allowed() {
+    let now = Instant::now();
+    let mut admission = kept(worn(Wear {
+        max_idle: Some(1),
+        ..Wear::default()
+    }));
+    let mut slots = [open(&mut admission, now), open(&mut admission, now)];
+    for slot in &mut slots {
+        admission.acknowledged(slot, now, MS);
+    }
+    let [first, second] = slots;
+    assert_eq!(admission.finished(1, first, now), Placed::Idle);
+    assert_eq!(admission.finished(2, second, now), Placed::Close(2));
+    assert!(matches!(admission.arrive(now, || 0), Arrival::Take(1, _)));
+}
+
+#[test]
+fn a_connection_serves_as_many_requests_as_it_may_whoever_waits() {
+    let now = Instant::now();
+    let mut admission = kept(Settings {
+        capacity: Some(1),
+        ..worn(Wear {
+            max_requests: Some(2),
+            ..Wear::default()
+        })
+    });
+    let mut slot = open(&mut admission, now);
+    admission.acknowledged(&mut slot, now, MS);
+    slot.count_request();
+    assert_eq!(admission.finished(1, slot, now), Placed::Idle);
+    let Arrival::Take(1, mut slot) = admission.arrive(now, || 0) else {
+        panic!()
+    };
+    assert!(matches!(admission.arrive(now, || 1), Arrival::Wait(_)));
+    slot.count_request();
+    assert_eq!(admission.finished(1, slot, now), Placed::Close(1));
+    assert!(admission.scout(now).is_some(), "for the one that waits");
+}
+
+#[test]
+fn a_connection_is_closed_at_its_age_idle_or_not() {
+    let now = Instant::now();
+    let mut admission = kept(worn(Wear {
+        max_age: Some(10 * MS),
+        ..Wear::default()
+    }));
+    let mut slots = [open(&mut admission, now), open(&mut admission, now)];
+    for slot in &mut slots {
+        // The age counts from the opening, the turn from the acknowledgement.
+        admission.acknowledged(slot, now + 4 * MS, MS);
+    }
+    let [first, second] = slots;
+    assert_eq!(admission.finished(1, first, now + 9 * MS), Placed::Idle);
+    assert_eq!(admission.expire(now + 9 * MS), Vec::<u32>::new());
+    assert_eq!(
+        admission.finished(2, second, now + 10 * MS),
+        Placed::Close(2)
+    );
+    assert_eq!(admission.expire(now + 10 * MS), vec![1]);
+}
+
+#[test]
+fn who_comes_from_another_server_has_its_place_behind_all_others() {
+    let now = Instant::now();
+    let mut admission = kept(Settings {
+        capacity: Some(1),
+        queue_length: 1,
+        ..settings()
+    });
+    assert!(!admission.refuses(now));
+    let mut slot = open(&mut admission, now);
+    admission.acknowledged(&mut slot, now, MS);
+    assert!(!admission.refuses(now));
+    assert!(matches!(admission.arrive(now, || 1), Arrival::Wait(_)));
+    assert!(admission.refuses(now));
+    assert_eq!(admission.arrive(now, || 2), Arrival::Full);
+    let Arrival::Wait(ticket) = admission.rejoin(now, || 3) else {
+        panic!()
+    };
+    assert!(matches!(
+        admission.finished(5, slot, now),
+        Placed::Grant(1, ..)
+    ));
+    assert_eq!(admission.leave(ticket), Some(3));
+}
+
+#[test]
+fn a_server_that_is_given_up_keeps_nothing_and_ends_what_runs() {
+    let now = Instant::now();
+    let mut admission = kept(settings());
+    let mut slots = [open(&mut admission, now), open(&mut admission, now)];
+    for slot in &mut slots {
+        admission.acknowledged(slot, now, MS);
+    }
+    let [first, second] = slots;
+    assert_eq!(admission.finished(1, first, now), Placed::Idle);
+    assert_eq!(admission.retire(now), vec![1]);
+    assert_eq!(admission.busy(), 1);
+    assert_eq!(admission.finished(2, second, now), Placed::Close(2));
+    assert_eq!(admission.busy(), 0);
+}
+
 /// What can happen next; the numbers choose among what there is.
 #[derive(Clone, Debug)]
 enum Event {
@@ -196,6 +304,7 @@ enum Event {
     Finish(usize),
     Break(usize),
     Retry(usize),
+    Rejoin(usize),
     Pass(u64),
 }
 
@@ -207,8 +316,20 @@ fn event() -> impl Strategy<Value = Event> {
         4 => any::<usize>().prop_map(Event::Finish),
         1 => any::<usize>().prop_map(Event::Break),
         1 => any::<usize>().prop_map(Event::Retry),
+        1 => any::<usize>().prop_map(Event::Rejoin),
         2 => (0u64..30).prop_map(Event::Pass),
     ]
+}
+
+fn wear() -> impl Strategy<Value = Wear> {
+    let max_idle = proptest::option::of(0usize..3);
+    let max_requests = proptest::option::of(1u64..4);
+    let max_age = proptest::option::of((1u32..40).prop_map(|ms| MS * ms));
+    (max_idle, max_requests, max_age).prop_map(|(max_idle, max_requests, max_age)| Wear {
+        max_idle,
+        max_requests,
+        max_age,
+    })
 }
 
 /// A shell around the account that does what the member's tasks do, and remembers who is owed.
@@ -244,6 +365,7 @@ impl Shell {
             Event::Finish(index) => self.finish(*index),
             Event::Break(index) => self.fail(*index, false),
             Event::Retry(index) => self.fail(*index, true),
+            Event::Rejoin(index) => self.rejoin(*index),
             Event::Pass(ms) => {
                 self.now += MS * u32::try_from(*ms).unwrap();
                 self.admission.expire(self.now);
@@ -258,7 +380,9 @@ impl Shell {
     fn arrive(&mut self) {
         let id = self.next;
         self.next += 1;
+        let refuses = self.admission.refuses(self.now);
         let arrival = self.admission.arrive(self.now, || id);
+        assert_eq!(refuses, arrival == Arrival::Full);
         if let Some(ticket) = self.arrived(id, arrival) {
             self.queue.push_back((id, ticket));
         }
@@ -269,6 +393,20 @@ impl Shell {
         assert!(!matches!(arrival, Arrival::Full));
         if let Some(ticket) = self.arrived(id, arrival) {
             self.queue.push_front((id, ticket));
+        }
+    }
+
+    /// As if it came from another server, where it had waited.
+    fn rejoin(&mut self, index: usize) {
+        if self.queue.is_empty() {
+            return;
+        }
+        let (id, ticket) = self.queue.remove(index % self.queue.len()).unwrap();
+        assert_eq!(self.admission.leave(ticket), Some(id));
+        let arrival = self.admission.rejoin(self.now, || id);
+        assert!(!matches!(arrival, Arrival::Full));
+        if let Some(ticket) = self.arrived(id, arrival) {
+            self.queue.push_back((id, ticket));
         }
     }
 
@@ -316,12 +454,13 @@ impl Shell {
     }
 
     fn finish(&mut self, index: usize) {
-        let Some((slot, request)) = self.choose(index, |slot, request| {
+        let Some((mut slot, request)) = self.choose(index, |slot, request| {
             request.is_some() && slot.is_acknowledged()
         }) else {
             return;
         };
         assert!(self.ended.insert(request.unwrap()));
+        slot.count_request();
         self.place(slot);
     }
 
@@ -350,10 +489,18 @@ impl Shell {
     }
 
     fn place(&mut self, slot: Slot) {
-        let overdue = self.now.duration_since(slot.acknowledged.unwrap()) >= self.settings.turn;
+        let Settings { turn, wear, .. } = self.settings;
+        let overdue = self.now.duration_since(slot.acknowledged.unwrap()) >= turn
+            || wear.max_requests.is_some_and(|most| slot.served >= most)
+            || wear
+                .max_age
+                .is_some_and(|age| self.now.duration_since(slot.opened) >= age);
         match self.admission.finished(0, slot, self.now) {
             Placed::Grant(id, _, slot) => {
-                assert!(!overdue, "a worker held beyond its turn");
+                assert!(
+                    !overdue,
+                    "a worker held beyond its turn, or a connection beyond its time"
+                );
                 assert_eq!(
                     self.queue.pop_front().map(|(first, _)| first),
                     Some(id),
@@ -378,6 +525,12 @@ impl Shell {
             self.settings
                 .capacity
                 .is_none_or(|capacity| admission.busy() + admission.idle() <= capacity)
+        );
+        assert!(
+            self.settings
+                .wear
+                .max_idle
+                .is_none_or(|most| admission.idle() <= most)
         );
         let unacknowledged = self
             .held
@@ -417,8 +570,9 @@ proptest! {
         capacity in proptest::option::of(1usize..5),
         queue_length in 0usize..8,
         scouts in 1usize..4,
+        wear in wear(),
     ) {
-        let mut shell = Shell::new(Settings { capacity, queue_length, scouts, ..settings() });
+        let mut shell = Shell::new(Settings { capacity, queue_length, scouts, wear, ..settings() });
         for event in &events {
             shell.step(event);
         }

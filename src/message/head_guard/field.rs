@@ -1,0 +1,70 @@
+//! Field lines (RFC 9112 §5), of heads and of trailers.
+
+use super::Refusal;
+
+/// A field: its name, and its value without the whitespace around it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) value: &'a [u8],
+}
+
+/// A line without its end, which is not empty.
+pub(super) fn judge(line: &[u8]) -> Result<Field<'_>, Refusal> {
+    // RFC 9112 §5.2, and §2.2 for whitespace in front of the first field.
+    if matches!(line.first(), Some(b' ' | b'\t')) {
+        return Err(Refusal::Folded);
+    }
+    let colon = memchr::memchr(b':', line).ok_or(Refusal::FieldName)?;
+    let (name, value) = line.split_at_checked(colon).ok_or(Refusal::FieldName)?;
+    // RFC 9112 §5.1: whitespace before the colon is no token either.
+    if !is_token(name) {
+        return Err(Refusal::FieldName);
+    }
+    let value = value.get(1..).unwrap_or_default();
+    if !is_text(value) {
+        return Err(Refusal::FieldValue);
+    }
+    Ok(Field {
+        name,
+        value: trim(value),
+    })
+}
+
+/// RFC 9110 §5.6.2.
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|byte| is_tchar(*byte))
+}
+
+/// RFC 9110 §5.5: no control byte but the tab. Without an early exit, so that the compiler can
+/// look at many bytes at once.
+pub(super) fn is_text(bytes: &[u8]) -> bool {
+    let is_control = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7f;
+    !bytes
+        .iter()
+        .fold(false, |found, byte| found | is_control(*byte))
+}
+
+/// Without optional whitespace (RFC 9110 §5.6.3) at both ends.
+pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+fn is_tchar(byte: u8) -> bool {
+    byte < 128 && TCHARS >> byte & 1 == 1
+}
+
+/// The bit of each byte that is a tchar.
+const TCHARS: u128 = {
+    let set = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut bits = 0;
+    let mut rest: &[u8] = set;
+    while let [byte, others @ ..] = rest {
+        bits |= 1 << *byte;
+        rest = others;
+    }
+    bits
+};

@@ -1,0 +1,67 @@
+//! Lines that end with CRLF and nothing else, found in bytes that arrive in pieces.
+
+use super::Refusal;
+
+/// Where the lines of bytes that have not passed begin and end.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    /// Where the next line begins.
+    start: usize,
+    /// Up to where no LF was found.
+    searched: usize,
+}
+
+/// How long a line may be, and all of them, with their ends; and what is wrong with more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub(super) line: usize,
+    pub(super) too_long: Refusal,
+    pub(super) all: usize,
+    pub(super) too_much: Refusal,
+}
+
+impl Lines {
+    /// The next line without its end, once that has arrived. RFC 9112 §2.2 allows to take a LF
+    /// alone for the end of a line; nobody has need of it but who hopes that another reader does
+    /// not. A CR elsewhere in the line is left to whoever judges the line: no part of a message
+    /// may contain one.
+    pub(super) fn next<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        room: Room,
+    ) -> Result<Option<&'a [u8]>, Refusal> {
+        let (bound, refusal) = match self.start.saturating_add(room.line) {
+            bound if bound <= room.all => (bound, room.too_long),
+            _ => (room.all, room.too_much),
+        };
+        let looked_at = bytes.len().min(bound);
+        let fresh = bytes.get(self.searched..looked_at).unwrap_or_default();
+        let Some(offset) = memchr::memchr(b'\n', fresh) else {
+            // The same refusal whether the bytes come at once or one by one.
+            if looked_at == bound {
+                return Err(refusal);
+            }
+            self.searched = looked_at;
+            return Ok(None);
+        };
+        let end = self.searched + offset;
+        let line = bytes.get(self.start..end).unwrap_or_default();
+        self.start = end + 1;
+        self.searched = self.start;
+        line.strip_suffix(b"\r").map(Some).ok_or(Refusal::LineEnd)
+    }
+
+    /// Where the last line ended, with its end.
+    pub(super) fn end(&self) -> usize {
+        self.start
+    }
+
+    /// Replaces the last byte of the last line.
+    pub(super) fn set_last_byte(&self, bytes: &mut [u8], byte: u8) {
+        let end_of_line = 2;
+        let last = self.start.checked_sub(end_of_line + 1);
+        if let Some(last) = last.and_then(|index| bytes.get_mut(index)) {
+            *last = byte;
+        }
+    }
+}

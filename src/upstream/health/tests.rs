@@ -1,0 +1,80 @@
+//! The states of a server one by one, and how long it can be avoided at most.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const S: Duration = Duration::from_secs(1);
+
+#[test]
+fn the_back_off_doubles_with_each_attempt_and_ends_with_success() {
+    let mut now = Instant::now();
+    let mut health = Health::default();
+    assert_eq!(health.standing(now), Standing::Well);
+    for seconds in [1, 2, 4, 8, 16, 30, 30] {
+        assert!(health.failed(Fault::Connect, now));
+        assert!(!health.failed(Fault::Connect, now), "within the back-off");
+        let until = now + S * seconds;
+        assert_eq!(health.standing(now), Standing::Avoided(until));
+        assert!(!health.try_again(until - S / 1000));
+        now = until;
+        assert_eq!(health.standing(now), Standing::Due);
+        assert!(health.try_again(now));
+        assert!(!health.try_again(now), "one at a time");
+        assert_eq!(health.standing(now), Standing::Tried(now + S * seconds));
+    }
+    assert!(health.succeeded(Fault::Connect));
+    assert_eq!(health.standing(now), Standing::Well);
+    assert!(health.failed(Fault::Connect, now));
+    assert_eq!(health.standing(now), Standing::Avoided(now + S));
+}
+
+#[test]
+fn a_trial_that_nobody_ends_is_followed_by_another() {
+    let now = Instant::now();
+    let mut health = Health::default();
+    health.failed(Fault::Protocol, now);
+    assert!(health.try_again(now + S));
+    assert_eq!(health.standing(now + 2 * S), Standing::Due);
+}
+
+#[test]
+fn only_the_same_thing_disproves_a_fault() {
+    let now = Instant::now();
+    let mut health = Health::default();
+    health.failed(Fault::Protocol, now);
+    assert!(!health.succeeded(Fault::Connect));
+    assert!(!health.standing(now).is_eligible());
+    assert!(health.succeeded(Fault::Protocol));
+    assert!(health.standing(now).is_eligible());
+}
+
+proptest! {
+    #[test]
+    fn nobody_is_avoided_for_longer_than_the_longest_back_off(
+        events in proptest::collection::vec((0u8..4, 0u64..40_000), 0..60),
+    ) {
+        let mut now = Instant::now();
+        let mut health = Health::default();
+        let mut tries = 0;
+        for (event, pause) in events {
+            now += Duration::from_millis(pause);
+            let before = health.standing(now);
+            match event {
+                0 => drop(health.failed(Fault::Connect, now)),
+                1 => drop(health.succeeded(Fault::Connect)),
+                2 => drop(health.succeeded(Fault::Protocol)),
+                _ => tries += u32::from(health.try_again(now)),
+            }
+            let after = health.standing(now);
+            if event == 3 {
+                prop_assert_eq!(before == Standing::Due, matches!(after, Standing::Tried(_)) && before != after);
+            }
+            if let Standing::Avoided(until) | Standing::Tried(until) = after {
+                prop_assert!(until > now && until <= now + LONGEST_BACK_OFF);
+            }
+            prop_assert!(health.standing(now + LONGEST_BACK_OFF).is_eligible());
+        }
+        prop_assert!(tries <= 60);
+    }
+}
