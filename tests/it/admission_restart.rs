@@ -73,22 +73,26 @@ async fn reload_each_second(php: &PhpFpm, time: Duration) {
     }
 }
 
-/// With the time that running requests get when PHP-FPM is reloaded.
-fn controlled(time: &str) -> Setup {
-    Setup::new(4).global(&format!("process_control_timeout = {time}"))
+/// PHP-FPM with no time and with enough for what runs while it is reloaded, on either kind of socket.
+fn reloaded() -> [(&'static str, Setup); 2] {
+    let setup = |time: &str| Setup::new(4).global(&format!("process_control_timeout = {time}"));
+    [
+        ("process_control_timeout 0, unix", setup("0")),
+        ("process_control_timeout 5s, tcp", setup("5s").tcp()),
+    ]
 }
 
 #[tokio::test]
 async fn gets_see_no_error_while_fpm_is_reloaded() {
     let _alone = alone().await;
-    for time in ["0", "5s"] {
-        let (php, gateway) = start(controlled(time)).await;
+    for (name, setup) in reloaded() {
+        let (php, gateway) = start(setup).await;
         let reloads = reload_each_second(&php, load_time(3));
         let tally = Clients::get("/count.php", 10)
             .ask(gateway.address(), reloads)
             .await;
         println!(
-            "GET, process_control_timeout {time}: {} answered, longest wait {:?}",
+            "GET, {name}: {} answered, longest wait {:?}",
             tally.answered(),
             tally.wait(100)
         );
@@ -99,42 +103,44 @@ async fn gets_see_no_error_while_fpm_is_reloaded() {
 #[tokio::test]
 async fn posts_run_once_while_fpm_is_reloaded() {
     let _alone = alone().await;
-    for time in ["0", "5s"] {
-        let (php, gateway) = start(controlled(time)).await;
+    for (name, setup) in reloaded() {
+        let (php, gateway) = start(setup).await;
         let reloads = reload_each_second(&php, load_time(3));
         let tally = Clients::post("/count.php", 10)
             .ask(gateway.address(), reloads)
             .await;
-        check_once(
-            &php,
-            &tally,
-            &format!("POST, process_control_timeout {time}"),
-        );
+        check_once(&php, &tally, &format!("POST, {name}"));
     }
 }
 
 #[tokio::test]
 async fn posts_run_once_whichever_worker_is_killed() {
     let _alone = alone().await;
-    let (php, gateway) = start(Setup::new(4)).await;
-    let kills = async {
-        let begun = Instant::now();
-        let mut number = 0;
-        while begun.elapsed() < load_time(3) {
-            let workers = php.workers();
-            if let Some(worker) = workers.get(number % workers.len().max(1)) {
-                let _ = kill(*worker, Signal::SIGKILL);
-            }
-            number += 1;
-            // Not in step with the scripts.
-            sleep(Duration::from_millis(47 + (number as u64 * 13) % 29)).await;
+    for (name, setup) in [("unix", Setup::new(4)), ("tcp", Setup::new(4).tcp())] {
+        let (php, gateway) = start(setup).await;
+        let tally = Clients::post("/count.php", 10)
+            .ask(gateway.address(), kill_workers(&php, load_time(2)))
+            .await;
+        check_once(&php, &tally, &format!("POST, kill -9, {name}"));
+    }
+}
+
+/// Kills a worker every 47 to 75 ms, not in step with the scripts.
+async fn kill_workers(php: &PhpFpm, time: Duration) {
+    let begun = Instant::now();
+    for number in 0.. {
+        if begun.elapsed() > time {
+            println!("{number} workers killed");
+            return;
         }
-        println!("{number} workers killed");
-    };
-    let tally = Clients::post("/count.php", 10)
-        .ask(gateway.address(), kills)
-        .await;
-    check_once(&php, &tally, "POST, kill -9");
+        let workers = php.workers();
+        let worker = workers.iter().cycle().nth(number % 4);
+        if let Some(worker) = worker {
+            let _ = kill(*worker, Signal::SIGKILL);
+        }
+        let pause = 47 + u64::try_from(number * 13 % 29).unwrap();
+        sleep(Duration::from_millis(pause)).await;
+    }
 }
 
 #[tokio::test]
