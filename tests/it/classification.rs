@@ -2,7 +2,9 @@
 //! kind of server is served as well as it allows.
 
 use crate::harness::scripted_responder::Setup;
-use crate::harness::{Clients, Gate, Gateway, Request, Script, ScriptedResponder};
+use crate::harness::{
+    Clients, Connection, Direct, Gate, Gateway, PhpFpm, Request, Script, ScriptedResponder,
+};
 use crate::upstream::{settle, start_request};
 
 const METHODS: [&str; 6] = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"];
@@ -158,4 +160,34 @@ async fn a_server_that_comes_back_is_classified_anew() {
         all_methods(&gateway, kind).await;
         settle(&gateway).await;
     }
+}
+
+#[tokio::test]
+async fn a_php_that_is_busy_at_the_first_contact_is_told_from_a_silent_server() {
+    let php = PhpFpm::start(1).await;
+    php.write(
+        "count.php",
+        "<?php file_put_contents(__DIR__ . '/count', 'x', FILE_APPEND); echo 'hello';",
+    );
+    // A kept connection of somebody else's holds the only worker.
+    let mut other = Direct::open(php.address()).await;
+    other.request(&php.root().join("count.php"), "").await;
+    other.answer().await;
+    let config = format!("[server]\nlog = \"debug\"\n{}", php.site());
+    let gateway = Gateway::start(&config).await;
+    let mut clients = Vec::new();
+    for number in 0..10 {
+        let mut client = Connection::open(gateway.address()).await;
+        let method = METHODS[number % 2];
+        client.start(&Request::new(method, "/count.php")).await;
+        clients.push(client);
+    }
+    classified(&gateway, 0, "Silent(false)").await;
+    drop(other);
+    for client in &mut clients {
+        assert_eq!(client.response().await.text(), "hello");
+    }
+    classified(&gateway, 0, "Kept").await;
+    let count = std::fs::read(php.root().join("count")).unwrap();
+    assert_eq!(count.len(), 1 + clients.len(), "each runs once");
 }
