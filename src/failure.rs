@@ -75,6 +75,8 @@ pub enum Failure {
         which: Limit,
         /// Its name, its value, and the line that set it.
         limit: TimeLimit,
+        /// Seconds after which it is worth to ask again, where that is known.
+        retry_after: Option<u64>,
     },
     /// PHP's answer broke off before it was begun.
     #[error("upstream {upstream}: {broken}")]
@@ -184,13 +186,24 @@ impl Failure {
 
     /// Seconds after which the client may try again, where that makes sense.
     pub fn retry_after(&self) -> Option<u64> {
-        if let Self::TooMany(exceeded) = self {
-            return Some(match exceeded {
-                Exceeded::Rate { wait, .. } => wait.as_secs() + 1,
-                Exceeded::AtOnce(_) => 1,
-            });
+        if let Self::TooMany(Exceeded::Rate { wait, .. }) = self {
+            return Some(wait.as_secs() + 1);
         }
-        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1)
+        if let Self::Timeout {
+            retry_after: Some(seconds),
+            ..
+        }
+        | Self::Lease {
+            error: LeaseError::QueueFull {
+                retry_after: seconds,
+            },
+            ..
+        } = self
+        {
+            return Some(*seconds);
+        }
+        let passes = self.status() == StatusCode::SERVICE_UNAVAILABLE;
+        (passes || matches!(self, Self::TooMany(_))).then_some(1)
     }
 }
 
@@ -245,8 +258,8 @@ fn limit_code(which: Limit) -> &'static str {
 
 fn lease_code(error: &LeaseError) -> &'static str {
     match error {
-        LeaseError::QueueFull => "QUEUE_FULL",
-        LeaseError::QueueTimeout(_) => "QUEUE_TIMEOUT",
+        LeaseError::QueueFull { .. } => "QUEUE_FULL",
+        LeaseError::QueueTimeout { .. } => "QUEUE_TIMEOUT",
         LeaseError::Down { .. } => "UPSTREAM_DOWN",
         LeaseError::Denied { .. } => "UPSTREAM_DENIED",
     }

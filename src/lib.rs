@@ -20,5 +20,6 @@ pub mod route;
 pub mod section;
 pub mod server;
 pub mod stream;
+pub mod tls;
 pub mod upstream;
 pub mod value;

@@ -1,4 +1,5 @@
-//! A unix or a TCP stream as one type, for clients and for FastCGI servers alike.
+//! A unix or a TCP stream as one type, for clients and for FastCGI servers alike; a client's may
+//! have TLS on it.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd};
@@ -9,8 +10,9 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
 
 /// An open connection.
 #[derive(Debug)]
@@ -19,15 +21,46 @@ pub enum Stream {
     Unix(UnixStream),
     /// Through TCP.
     Tcp(TcpStream),
+    /// A client's with TLS, after its handshake.
+    Tls(Box<TlsStream<Self>>),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Socket<'a> {
+    Unix(&'a UnixStream),
+    Tcp(&'a TcpStream),
 }
 
 impl Stream {
+    /// Waits for the first byte and leaves it to be read; `None` where the stream ends instead.
+    pub async fn peek(&self) -> io::Result<Option<u8>> {
+        let look = |descriptor| {
+            let mut byte = [0];
+            let count = recv(descriptor, &mut byte, MsgFlags::MSG_PEEK)?;
+            Ok(byte.first().copied().filter(|_| count > 0))
+        };
+        let readable = Interest::READABLE;
+        match self.socket() {
+            Socket::Unix(stream) => stream.async_io(readable, || look(stream.as_raw_fd())).await,
+            Socket::Tcp(stream) => stream.async_io(readable, || look(stream.as_raw_fd())).await,
+        }
+    }
+
+    /// What carries the bytes in the end.
+    fn socket(&self) -> Socket<'_> {
+        match self {
+            Self::Unix(stream) => Socket::Unix(stream),
+            Self::Tcp(stream) => Socket::Tcp(stream),
+            Self::Tls(stream) => stream.get_ref().0.socket(),
+        }
+    }
+
     /// Whether nothing has arrived and the other end is open: what an idle connection must be to
     /// be used again (behaviours no. 34). Asks the kernel, since the reactor may not know yet.
     pub fn is_quiet(&self) -> bool {
-        let descriptor = match self {
-            Self::Unix(stream) => stream.as_raw_fd(),
-            Self::Tcp(stream) => stream.as_raw_fd(),
+        let descriptor = match self.socket() {
+            Socket::Unix(stream) => stream.as_raw_fd(),
+            Socket::Tcp(stream) => stream.as_raw_fd(),
         };
         let mut byte = [0];
         recv(
@@ -39,14 +72,14 @@ impl Stream {
 
     /// Whether it is TCP.
     pub fn is_tcp(&self) -> bool {
-        matches!(self, Self::Tcp(_))
+        matches!(self.socket(), Socket::Tcp(_))
     }
 
     /// Makes closing take back what the server has not read yet: a request that still lies in its
     /// backlog is then never executed. On unix sockets closing does that by itself
     /// (php-fpm-facts no. 16).
     pub fn reset_on_close(&self) {
-        if let Self::Tcp(stream) = self {
+        if let Socket::Tcp(stream) = self.socket() {
             // Where it fails the close is an ordinary one.
             let _ = SockRef::from(&stream.as_fd()).set_linger(Some(Duration::ZERO));
         }
@@ -62,6 +95,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buffer),
         }
     }
 }
@@ -75,6 +109,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
         }
     }
 
@@ -86,6 +121,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write_vectored(cx, slices),
         }
     }
 
@@ -93,14 +129,18 @@ impl AsyncWrite for Stream {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Unix(_) | Self::Tcp(_) => Poll::Ready(Ok(())),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
         }
     }
 }

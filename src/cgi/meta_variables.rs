@@ -9,7 +9,7 @@ use http::{HeaderName, Version, header};
 use super::{Mapping, Script};
 use crate::fastcgi::params::{ParamsEncoder, encode_pair};
 use crate::message::hop_by_hop::is_hop_by_hop;
-use crate::message::{Request, Scheme};
+use crate::message::{Request, Scheme, TlsFacts};
 
 /// The variables that are the same for all requests of one rule, encoded once when the
 /// configuration is loaded.
@@ -118,6 +118,30 @@ fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
     if wire.scheme == Scheme::Https {
         params.pair(b"HTTPS", b"on");
     }
+    if let Some(facts) = &wire.tls {
+        tls_variables(params, facts);
+    }
+}
+
+/// Apache's mod_ssl, as with `SSLOptions +StdEnvVars`.
+fn tls_variables(params: &mut ParamsEncoder<'_>, facts: &TlsFacts) {
+    params.pair(b"SSL_PROTOCOL", facts.protocol.as_bytes());
+    params.pair(b"SSL_CIPHER", facts.cipher.as_bytes());
+    params.pair(b"SSL_CIPHER_USEKEYSIZE", facts.key_bits.as_bytes());
+    if let Some(name) = &facts.server_name {
+        params.pair(b"SSL_TLS_SNI", name.as_bytes());
+    }
+    let Some(client) = &facts.client else {
+        params.pair(b"SSL_CLIENT_VERIFY", b"NONE");
+        return;
+    };
+    params.pair(b"SSL_CLIENT_VERIFY", b"SUCCESS");
+    params.pair(b"SSL_CLIENT_S_DN", client.subject.as_bytes());
+    if let Some(name) = &client.common_name {
+        params.pair(b"SSL_CLIENT_S_DN_CN", name.as_bytes());
+    }
+    params.pair(b"SSL_CLIENT_I_DN", client.issuer.as_bytes());
+    params.pair(b"SSL_CLIENT_M_SERIAL", client.serial.as_bytes());
 }
 
 /// RFC 3875 §4.1.2: CONTENT_LENGTH is what is really sent on STDIN; the body was spooled before

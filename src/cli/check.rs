@@ -9,7 +9,8 @@ use crate::config;
 /// Loads the file and says `ok`, or all that is wrong, on stderr.
 pub(super) fn check(file: &Path) -> ExitCode {
     match config::load(file, None) {
-        Ok(_) => {
+        Ok(snapshot) => {
+            let _ = write!(std::io::stderr(), "{}", snapshot.warnings);
             // A closed stdout changes nothing about the verdict.
             let _ = writeln!(std::io::stdout(), "{}: ok", file.display());
             ExitCode::SUCCESS

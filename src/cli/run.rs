@@ -19,6 +19,7 @@ pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
+    let _ = write!(std::io::stderr(), "{}", snapshot.warnings);
     start_log(&snapshot.server);
     raise_descriptor_limit();
     let runtime = runtime(snapshot.server.workers).context("cannot start the threads")?;

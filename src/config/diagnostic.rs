@@ -10,22 +10,32 @@ use crate::section::Problem;
 
 /// The problems in plain text, one after another with an empty line between them.
 pub fn render(problems: &[Problem], sources: &Sources) -> String {
-    render_with(&Renderer::plain(), problems, sources)
+    render_with(&Renderer::plain(), &Level::ERROR, problems, sources)
 }
 
-/// The same with the colours of a terminal.
+/// What does not keep the configuration from being used, in the same way.
+pub fn render_warnings(problems: &[Problem], sources: &Sources) -> String {
+    render_with(&Renderer::plain(), &Level::WARNING, problems, sources)
+}
+
+/// The same as [`render`] with the colours of a terminal.
 pub fn render_coloured(problems: &[Problem], sources: &Sources) -> String {
-    render_with(&Renderer::styled(), problems, sources)
+    render_with(&Renderer::styled(), &Level::ERROR, problems, sources)
 }
 
 /// How many problems are shown; one mistake can cause a great many.
 const MAX_SHOWN: usize = 100;
 
-fn render_with(renderer: &Renderer, problems: &[Problem], sources: &Sources) -> String {
+fn render_with(
+    renderer: &Renderer,
+    level: &'static Level<'static>,
+    problems: &[Problem],
+    sources: &Sources,
+) -> String {
     let mut text = String::new();
     for problem in problems.iter().take(MAX_SHOWN) {
         let source = sources.get(problem.place.file);
-        text.extend([&renderer.render(&[group(problem, source)]), "\n\n"]);
+        text.extend([&renderer.render(&[group(level, problem, source)]), "\n\n"]);
     }
     let more = problems.len().saturating_sub(MAX_SHOWN);
     if more > 0 {
@@ -36,8 +46,12 @@ fn render_with(renderer: &Renderer, problems: &[Problem], sources: &Sources) -> 
     text
 }
 
-fn group<'a>(problem: &'a Problem, source: Option<&'a Source>) -> Group<'a> {
-    let mut group = Group::with_title(Level::ERROR.primary_title(&problem.message));
+fn group<'a>(
+    level: &'static Level<'static>,
+    problem: &'a Problem,
+    source: Option<&'a Source>,
+) -> Group<'a> {
+    let mut group = Group::with_title(level.clone().primary_title(&problem.message));
     if let Some(source) = source {
         group = match line(&source.text, &problem.place.span) {
             Some(line) => group.element(snippet(problem, source, line)),

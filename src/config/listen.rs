@@ -3,15 +3,55 @@
 use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+use crate::tls::{Acceptor, Certificates, LISTEN_TLS};
 
 /// The `[[listen]]` section.
 pub static LISTEN: Section = Section {
     title: "[[listen]]",
-    doc: "Where clients connect, in clear text: HTTP/1.1, and HTTP/2 with prior knowledge. Without any: \":8080\".",
-    keys: &[Key::new("address", Kind::Text, "\":8080\" for IPv6 and IPv4 alike, \"127.0.0.1:8080\", \"[::1]:8080\", or \"unix:/path\". Port 0 is any free one.").shown("\":8080\"")],
+    doc: "Where clients connect: HTTP/1.1 and HTTP/2, in clear text (HTTP/2 with prior knowledge) or with `tls`. Without any: \":8080\".",
+    keys: &[
+        Key::new("address", Kind::Text, "\":8080\" for IPv6 and IPv4 alike, \"127.0.0.1:8080\", \"[::1]:8080\", or \"unix:/path\". Port 0 is any free one.").shown("\":8080\""),
+        Key::new("tls", Kind::FlagOr(&LISTEN_TLS), "Whether clients speak TLS."),
+    ],
 };
+
+/// A listener.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Where it is bound.
+    pub address: ListenAddress,
+    /// What does the handshakes; none in clear text.
+    pub tls: Option<Arc<Acceptor>>,
+}
+
+impl Listener {
+    /// Where fcgate listens when nothing says otherwise.
+    pub fn default_listener() -> Self {
+        Self {
+            address: ListenAddress::Tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8080))),
+            tls: None,
+        }
+    }
+
+    /// From the section. With `tls` there must be certificates.
+    pub fn build(
+        section: &Lowered,
+        certificates: Option<&Arc<Certificates>>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let address = ListenAddress::build(section, problems);
+        let tls = match (section.given_table("tls"), certificates) {
+            (Some(table), Some(certificates)) => {
+                Acceptor::build(table, Arc::clone(certificates), problems).map(Arc::new)
+            }
+            (None, _) | (_, None) => None,
+        };
+        address.map(|address| Self { address, tls })
+    }
+}
 
 /// Where a listener is bound.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,13 +63,7 @@ pub enum ListenAddress {
 }
 
 impl ListenAddress {
-    /// Where fcgate listens when nothing says otherwise.
-    pub fn default_address() -> Self {
-        Self::Tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8080)))
-    }
-
-    /// From the section.
-    pub fn build(section: &Lowered, problems: &mut Problems) -> Option<Self> {
+    fn build(section: &Lowered, problems: &mut Problems) -> Option<Self> {
         let Some(text) = section.text("address") else {
             problems.push(
                 Problem::new(section.place(), "a listener needs an `address`")

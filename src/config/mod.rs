@@ -1,6 +1,7 @@
 //! The configuration: text becomes a [`Snapshot`] in one step, or every error of every file is
 //! told at once and nothing is changed.
 
+mod certificates;
 pub mod diagnostic;
 mod file;
 pub mod listen;
@@ -14,7 +15,7 @@ pub mod source;
 use std::path::Path;
 
 pub use file::ROOT;
-pub use listen::ListenAddress;
+pub use listen::{ListenAddress, Listener};
 pub use live::Live;
 pub use server::ServerSettings;
 pub use site::Site;
@@ -35,9 +36,10 @@ pub fn load(path: &Path, previous: Option<&Snapshot>) -> Result<Snapshot, Invali
     let (sources, files) =
         source::read(path, &ROOT, &|name| std::env::var(name).ok(), &mut problems);
     let snapshot = Snapshot::build(&files, &sources, previous, &mut problems);
+    let warnings = diagnostic::render_warnings(&problems.take_warnings(), &sources);
     let problems = problems.into_sorted();
     match snapshot {
-        Some(snapshot) if problems.is_empty() => Ok(snapshot),
+        Some(snapshot) if problems.is_empty() => Ok(snapshot.with_warnings(warnings)),
         Some(_) | None => Err(Invalid(diagnostic::render(&problems, &sources))),
     }
 }

@@ -14,6 +14,7 @@ use crate::handler::fastcgi::send_file::SEND_FILE;
 use crate::handler::fastcgi::{
     CallTimeouts, ErrorLog, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule, SendFile,
 };
+use crate::handler::https::{HTTPS, Https};
 use crate::handler::static_files::StaticFiles;
 use crate::limits::rate::Clients;
 use crate::limits::{SITE_LIMITS, allowance};
@@ -23,6 +24,7 @@ use crate::message::{EncodedSlash, Root};
 use crate::route::Rule;
 use crate::route::template::{Groups, Template};
 use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
+use crate::tls::SITE_TLS;
 use crate::upstream::section::UPSTREAM;
 use crate::upstream::{Address, Upstream};
 use crate::value::TimeLimit;
@@ -39,6 +41,8 @@ pub static SITE: Section = Section {
         Key::new("front_controller", Kind::Text, "The script below `root` that gets what is neither a file nor a script; \"\": none, and that is 404.").default("\"index.php\""),
         Key::new("encoded_slash", Kind::OneOf(&["reject", "keep", "decode"]), "What %2F in a path means: \"reject\" is 404, \"keep\" leaves it as the three bytes, \"decode\" makes it a slash before anything looks at the path.").default("\"reject\""),
         REQUEST_BODY,
+        Key::new("tls", Kind::Table(&SITE_TLS), "The certificate of the site.").example("{ certificate = \"/etc/tls/example.pem\", key = \"/etc/tls/example.key\" }"),
+        Key::new("https", Kind::FlagOr(&HTTPS), "Keeps the site to TLS."),
         Key::new("limits", Kind::Table(&SITE_LIMITS), "What this site allows otherwise than server.limits.").example("{ body = \"128MiB\" }"),
         Key::new("send_file", Kind::Table(&SEND_FILE), "Files that a script names and the gateway sends.").example("{ roots = [\"/srv/files\"] }"),
         Key::new("rule", Kind::Tables(&RULE), "What comes before the meaning of `root` and `php`.").example("[]"),
@@ -52,6 +56,8 @@ pub struct Site {
     pub name: Arc<str>,
     /// What `%2F` means.
     pub encoded_slash: EncodedSlash,
+    /// Whether it is kept to TLS.
+    pub https: Option<Https>,
     /// What one client may do, where that is limited; a reload begins to count anew.
     pub clients: Option<Clients>,
     /// In order; the first that matches and does not decline answers.
@@ -119,6 +125,7 @@ pub(super) fn build_site(
     Site {
         name,
         encoded_slash: encoded_slash(section),
+        https: section.given_table("https").map(Https::build),
         clients: Clients::new(allowance(&section.table("limits"))),
         rules,
     }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use super::site::{Surroundings, build_site};
 use super::source::Sources;
-use super::{ListenAddress, ServerSettings, Site};
+use super::{ListenAddress, Listener, ServerSettings, Site, certificates};
 use crate::handler::fastcgi::ErrorLog;
 use crate::message::Host;
 use crate::message::quota::Quota;
 use crate::route::condition::HostPattern;
 use crate::section::{At, FileId, Lowered, Place, Problem, Problems};
+use crate::tls::Certificates;
 use crate::upstream::Upstream;
 
 /// A configuration that can serve, by construction.
@@ -20,7 +21,10 @@ pub struct Snapshot {
     /// `[server]`.
     pub server: ServerSettings,
     /// `[[listen]]`, at least one.
-    pub listeners: Vec<ListenAddress>,
+    pub listeners: Vec<Listener>,
+    /// What should be changed and need not be, rendered for people; empty where there is nothing.
+    pub warnings: String,
+    pub(super) certificates: Option<Arc<Certificates>>,
     sites: Sites,
     upstreams: Upstreams,
     quota: Arc<Quota>,
@@ -56,7 +60,8 @@ impl Snapshot {
             || Arc::new(Quota::new(server.spool_quota)),
             |snapshot| Arc::clone(&snapshot.quota),
         );
-        let listeners = listeners(files, problems);
+        let certificates = certificates::build(files, previous, problems);
+        let listeners = listeners(files, certificates.as_ref(), problems);
         let upstreams = named_upstreams(files, previous, problems);
         let error_log = previous.map(|snapshot| Arc::clone(&snapshot.error_log));
         let error_log = error_log.unwrap_or_default();
@@ -90,6 +95,8 @@ impl Snapshot {
         Some(Self {
             server,
             listeners,
+            warnings: String::new(),
+            certificates,
             sites,
             upstreams,
             quota,
@@ -97,8 +104,15 @@ impl Snapshot {
         })
     }
 
+    pub(super) fn with_warnings(self, warnings: String) -> Self {
+        Self { warnings, ..self }
+    }
+
     /// Tells the log what was only counted so far; for the end.
     pub fn close(&self) {
+        for (_, upstream) in self.upstreams.values() {
+            upstream.log_numbers();
+        }
         let rules = self.sites.all().flat_map(|site| &site.rules);
         rules.for_each(|rule| rule.then.close());
         self.error_log.close();
@@ -172,27 +186,33 @@ impl Sites {
     }
 }
 
-fn listeners(files: &[Lowered], problems: &mut Problems) -> Vec<ListenAddress> {
+fn listeners(
+    files: &[Lowered],
+    certificates: Option<&Arc<Certificates>>,
+    problems: &mut Problems,
+) -> Vec<Listener> {
     let sections: Vec<_> = files
         .iter()
         .flat_map(|file| file.tables("listen"))
         .collect();
     if sections.is_empty() {
-        return vec![ListenAddress::default_address()];
+        return vec![Listener::default_listener()];
     }
-    let mut listeners: Vec<ListenAddress> = Vec::new();
+    let mut listeners: Vec<Listener> = Vec::new();
     for section in sections {
-        let Some(address) = ListenAddress::build(section, problems) else {
+        let Some(listener) = Listener::build(section, certificates, problems) else {
             continue;
         };
-        let any_port = matches!(&address, ListenAddress::Tcp(address) if address.port() == 0);
-        if listeners.contains(&address) && !any_port {
+        let address = &listener.address;
+        let any_port = matches!(address, ListenAddress::Tcp(address) if address.port() == 0);
+        let taken = |other: &Listener| other.address == *address;
+        if listeners.iter().any(taken) && !any_port {
             problems.push(Problem::new(
                 section.place_of("address"),
                 format!("two listeners have the address {address}"),
             ));
         }
-        listeners.push(address);
+        listeners.push(listener);
     }
     listeners
 }

@@ -36,6 +36,9 @@ pub trait Link: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// The application answered the probe: a worker is on this connection.
     fn acknowledged(&mut self);
 
+    /// There were bytes behind END_REQUEST: the connection is dropped next.
+    fn late_bytes(&mut self);
+
     /// The exchange ended cleanly: the connection may serve again.
     fn give_back(self);
 }
@@ -289,11 +292,13 @@ impl<L: Link> Exchange<L> {
     /// behind it; closing at once is what frees a PHP-FPM worker (php-fpm-facts no. 6).
     fn end(&mut self) {
         self.answer = Stage::Ended;
-        let Some(link) = self.link.take() else { return };
-        let quiet = matches!(self.decoder.next(&mut self.input), Ok(None))
-            && self.decoder.is_between_records()
-            && self.input.is_empty();
-        if quiet && self.outgoing.is_complete() {
+        let Some(mut link) = self.link.take() else {
+            return;
+        };
+        let nothing_more = matches!(self.decoder.next(&mut self.input), Ok(None));
+        if !nothing_more || !self.input.is_empty() {
+            link.late_bytes();
+        } else if self.decoder.is_between_records() && self.outgoing.is_complete() {
             link.give_back();
         }
     }

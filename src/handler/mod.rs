@@ -4,6 +4,7 @@
 pub mod body;
 pub mod deny;
 pub mod fastcgi;
+pub mod https;
 pub mod redirect;
 pub mod respond;
 pub mod static_files;

@@ -21,8 +21,8 @@ pub enum BadHost {
     /// RFC 9112 §3.2: more than one Host field.
     #[error("there is more than one Host field")]
     Repeated,
-    /// RFC 9113 §8.3.1: `:authority` and Host that differ.
-    #[error("the Host field differs from :authority")]
+    /// RFC 9112 §3.2, RFC 9113 §8.3.1: the target's authority and Host differ.
+    #[error("the Host field differs from the authority of the target")]
     Differs,
     /// RFC 9112 §3.2: an invalid field value.
     #[error("the Host field is not a host name with an optional port")]
@@ -34,14 +34,16 @@ impl Host {
     /// HTTP/1.0 may name none; then the name is empty.
     pub fn of(parts: &Parts) -> Result<Self, BadHost> {
         let field = host_field(&parts.headers)?;
-        // RFC 9112 §3.2.2: with absolute-form the Host field is ignored (but was checked above).
         let field = field.map(Self::parse).transpose()?;
         if let Some(authority) = parts.uri.authority() {
             let host = Self::parse(authority.as_str())?;
+            // RFC 9112 §3.2.2 lets the target win, and §3.2 has clients send the same in both: one
+            // that differs is somebody's trick on whoever stands between.
             let differs = field.is_some_and(|field| field != host);
-            return match parts.version == Version::HTTP_2 && differs {
-                true => Err(BadHost::Differs),
-                false => Ok(host),
+            return if differs {
+                Err(BadHost::Differs)
+            } else {
+                Ok(host)
             };
         }
         match field {

@@ -20,4 +20,4 @@ pub use head_guard::{HeadGuard, Refusal};
 pub use host::{BadHost, Host};
 pub use request::{Cause, Request, RequestId};
 pub use target::{EncodedSlash, Target, TargetError};
-pub use wire::{Scheme, Wire};
+pub use wire::{ClientCertificate, Scheme, TlsFacts, Wire};

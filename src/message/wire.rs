@@ -1,4 +1,5 @@
-//! What is true of a connection for all of its requests: its two ends and its scheme.
+//! What is true of a connection for all of its requests: its two ends, its scheme, and what TLS
+//! settled.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -45,6 +46,36 @@ pub struct Wire {
     pub local_port: Option<u16>,
     /// Clear text or TLS.
     pub scheme: Scheme,
+    /// What the handshake settled, where there was one.
+    pub tls: Option<Box<TlsFacts>>,
+}
+
+/// What a TLS handshake settled, in the words of Apache's mod_ssl, for the same reason as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// `TLSv1.3`.
+    pub protocol: &'static str,
+    /// The cipher suite as OpenSSL calls it.
+    pub cipher: &'static str,
+    /// Bits of the cipher's key.
+    pub key_bits: &'static str,
+    /// The name that the client asked for (RFC 6066 §3).
+    pub server_name: Option<String>,
+    /// The client's certificate; one that is here was verified.
+    pub client: Option<ClientCertificate>,
+}
+
+/// Who a client is, by its certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The subject's distinguished name (RFC 4514).
+    pub subject: String,
+    /// The last common name of the subject.
+    pub common_name: Option<String>,
+    /// The distinguished name of who issued it.
+    pub issuer: String,
+    /// The serial number in hexadecimal.
+    pub serial: String,
 }
 
 impl Wire {
@@ -58,6 +89,7 @@ impl Wire {
             local_addr: local.ip().to_canonical().to_string(),
             local_port: Some(local.port()),
             scheme: Scheme::Http,
+            tls: None,
         }
     }
 
@@ -70,6 +102,17 @@ impl Wire {
             local_addr: format!("unix:{path}"),
             local_port: None,
             scheme: Scheme::Http,
+            tls: None,
+        }
+    }
+
+    /// The same connection after a TLS handshake.
+    #[must_use]
+    pub fn secured(self, facts: TlsFacts) -> Self {
+        Self {
+            scheme: Scheme::Https,
+            tls: Some(Box::new(facts)),
+            ..self
         }
     }
 }

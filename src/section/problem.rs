@@ -47,23 +47,39 @@ impl Problem {
 
 /// Everything that was found wrong so far.
 #[derive(Debug, Default)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    errors: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
 
 impl Problems {
     /// Adds one.
     pub fn push(&mut self, problem: Problem) {
-        self.0.push(problem);
+        self.errors.push(problem);
     }
 
-    /// Whether nothing is wrong.
+    /// Adds one that does not keep the configuration from being used.
+    pub fn warn(&mut self, problem: Problem) {
+        self.warnings.push(problem);
+    }
+
+    /// Whether nothing is wrong; warnings do not count.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.errors.is_empty()
     }
 
-    /// All of them, in the order of files and of places in a file.
-    pub fn into_sorted(mut self) -> Vec<Problem> {
-        self.0
-            .sort_by_key(|problem| (problem.place.file, problem.place.span.start));
-        self.0
+    /// The warnings, in the order of files and of places in a file.
+    pub fn take_warnings(&mut self) -> Vec<Problem> {
+        sorted(std::mem::take(&mut self.warnings))
     }
+
+    /// All that is wrong, in the order of files and of places in a file.
+    pub fn into_sorted(self) -> Vec<Problem> {
+        sorted(self.errors)
+    }
+}
+
+fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort_by_key(|problem| (problem.place.file, problem.place.span.start));
+    problems
 }

@@ -12,14 +12,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::deadline::Patience;
+use super::handshake::{Opened, open};
 use super::intake::Intake;
 use super::io::ConnectionIo;
 use super::service::{self, Connection};
-use super::sniff::{Sniffed, sniff};
+use super::sniff::Sniffed;
 use crate::limits::Limits;
 use crate::message::Wire;
 use crate::message::head_guard::Bounds;
 use crate::stream::Stream;
+use crate::tls::Acceptor;
 
 /// HTTP/2 requests at once on a connection: nginx's default.
 const STREAMS: u32 = 128;
@@ -34,22 +36,30 @@ const SEND_BUFFER: usize = 64 * 1024;
 
 /// Serves until the client or `stop` ends it; requests in flight are finished.
 pub(super) async fn serve(
-    mut stream: Stream,
+    stream: Stream,
     wire: Arc<Wire>,
+    tls: Option<Arc<Acceptor>>,
     shared: Arc<Shared>,
     stop: CancellationToken,
 ) {
     let limits = shared.live.load().server.limits;
-    let sniffed = tokio::select! {
-        sniffed = sniff(&mut stream, limits.header) => sniffed,
+    let opened = tokio::select! {
+        opened = open(stream, wire, tls, limits.header) => opened,
         () = stop.cancelled() => return,
+    };
+    let Opened {
+        stream,
+        wire,
+        sniffed,
+    } = match opened {
+        Ok(opened) => opened,
+        Err(error) => return tracing::debug!(%error, "a connection without a request"),
     };
     let connection = Arc::new(Connection::new(shared, wire));
     match sniffed {
-        Ok(Sniffed::Http1(read)) if read.is_empty() => {}
-        Ok(Sniffed::Http1(read)) => serve_http1(stream, read, connection, limits, stop).await,
-        Ok(Sniffed::Http2(read)) => serve_http2(stream, read, connection, limits, stop).await,
-        Err(error) => tracing::debug!(%error, "a connection without a request"),
+        Sniffed::Http1(read) if read.is_empty() => {}
+        Sniffed::Http1(read) => serve_http1(stream, read, connection, limits, stop).await,
+        Sniffed::Http2(read) => serve_http2(stream, read, connection, limits, stop).await,
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
@@ -12,11 +13,12 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{Shared, StartError, connection};
-use crate::config::ListenAddress;
+use crate::config::{ListenAddress, Listener};
 use crate::limits::connections::Held;
 use crate::limits::rate::Client;
 use crate::message::Wire;
 use crate::stream::Stream;
+use crate::tls;
 
 /// Connections that the kernel keeps for us while we do not accept: what it allows at most by
 /// default (net.core.somaxconn).
@@ -37,13 +39,17 @@ pub(super) struct Listeners {
 #[derive(Debug)]
 struct Active {
     address: ListenAddress,
+    terms: Terms,
     stop: CancellationToken,
 }
+
+/// The TLS of a listener: a reload changes it for connections to come, and keeps the socket.
+type Terms = Arc<ArcSwapOption<tls::Acceptor>>;
 
 /// A bound socket that does not accept yet.
 #[derive(Debug)]
 struct Bound {
-    address: ListenAddress,
+    listener: Listener,
     socket: Acceptor,
 }
 
@@ -57,7 +63,8 @@ enum Acceptor {
 #[derive(Debug)]
 pub(super) struct Change {
     added: Vec<Bound>,
-    kept: Vec<ListenAddress>,
+    /// Each by its index among the active ones, with the TLS that it has from now on.
+    kept: Vec<(usize, Option<Arc<tls::Acceptor>>)>,
 }
 
 impl Listeners {
@@ -69,25 +76,28 @@ impl Listeners {
         }
     }
 
-    /// Binds all addresses or none, and accepts from them.
-    pub(super) fn bind(&mut self, addresses: &[ListenAddress]) -> Result<(), StartError> {
-        self.rebind(addresses)?.apply(self);
+    /// Binds all of them or none, and accepts from them.
+    pub(super) fn bind(&mut self, listeners: &[Listener]) -> Result<(), StartError> {
+        self.rebind(listeners)?.apply(self);
         Ok(())
     }
 
-    /// Binds those of `addresses` that are new; nothing else changes yet.
-    pub(super) fn rebind(&self, addresses: &[ListenAddress]) -> Result<Change, StartError> {
-        let mut known: Vec<_> = self.active.iter().map(|active| &active.address).collect();
+    /// Binds those of `listeners` that are new; nothing else changes yet.
+    pub(super) fn rebind(&self, listeners: &[Listener]) -> Result<Change, StartError> {
+        let mut known: Vec<_> = self.active.iter().enumerate().collect();
         let mut change = Change {
             added: Vec::new(),
             kept: Vec::new(),
         };
-        for address in addresses {
-            match known.iter().position(|other| *other == address) {
-                Some(index) => change.kept.push(known.swap_remove(index).clone()),
+        for listener in listeners {
+            match position(&known, listener) {
+                Some(at) => {
+                    let (index, _) = known.swap_remove(at);
+                    change.kept.push((index, listener.tls.clone()));
+                }
                 None => change.added.push(Bound {
-                    address: address.clone(),
-                    socket: bind(address)?,
+                    socket: bind(&listener.address)?,
+                    listener: listener.clone(),
                 }),
             }
         }
@@ -102,23 +112,27 @@ impl Listeners {
                 Ok(address) => tracing::info!(%address, "listening"),
                 Err(error) => tracing::warn!(%error, "listening on an unknown address"),
             },
-            Acceptor::Unix(..) => tracing::info!(address = %bound.address, "listening"),
+            Acceptor::Unix(..) => tracing::info!(address = %bound.listener.address, "listening"),
         }
+        let terms = Arc::new(ArcSwapOption::new(bound.listener.tls));
         self.active.push(Active {
-            address: bound.address,
+            address: bound.listener.address,
+            terms: Arc::clone(&terms),
             stop: stop.clone(),
         });
-        tokio::spawn(accept(bound.socket, shared, stop));
+        tokio::spawn(accept(bound.socket, terms, shared, stop));
     }
 }
 
 impl Change {
     /// Begins with the new listeners and ends those that are not kept; their connections drain.
-    pub(super) fn apply(mut self, listeners: &mut Listeners) {
+    pub(super) fn apply(self, listeners: &mut Listeners) {
+        let mut indices = 0..;
         listeners.active.retain(|active| {
-            match self.kept.iter().position(|kept| *kept == active.address) {
-                Some(index) => {
-                    self.kept.swap_remove(index);
+            let index = indices.next();
+            match self.kept.iter().find(|(kept, _)| Some(*kept) == index) {
+                Some((_, tls)) => {
+                    active.terms.store(tls.clone());
                     true
                 }
                 None => {
@@ -134,7 +148,18 @@ impl Change {
     }
 }
 
-async fn accept(listener: Acceptor, shared: Arc<Shared>, stop: CancellationToken) {
+/// Which of the `known` ones a listener is: of several with port 0 rather the one that speaks TLS
+/// as it does.
+fn position(known: &[(usize, &Active)], listener: &Listener) -> Option<usize> {
+    let same = |active: &Active| active.address == listener.address;
+    let alike = |active: &Active| active.terms.load().is_some() == listener.tls.is_some();
+    known
+        .iter()
+        .position(|(_, active)| same(active) && alike(active))
+        .or_else(|| known.iter().position(|(_, active)| same(active)))
+}
+
+async fn accept(listener: Acceptor, terms: Terms, shared: Arc<Shared>, stop: CancellationToken) {
     loop {
         // The permit comes first: what cannot be served waits in the kernel's backlog.
         let permit = tokio::select! {
@@ -151,8 +176,10 @@ async fn accept(listener: Acceptor, shared: Arc<Shared>, stop: CancellationToken
                 let Some(held) = hold(&shared, &wire) else {
                     continue;
                 };
-                let served = connection::serve(stream, wire, Arc::clone(&shared), stop.clone());
-                shared.tasks.spawn(async move {
+                let (tls, shared) = (terms.load_full(), Arc::clone(&shared));
+                let tasks = shared.tasks.clone();
+                let served = connection::serve(stream, wire, tls, shared, stop.clone());
+                tasks.spawn(async move {
                     served.await;
                     drop((permit, held));
                 });

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::watch::InFlight;
 use crate::access_log::{AccessLog, Record};
 use crate::cgi::meta_variables::protocol;
+use crate::config::Site;
 use crate::handler::{Body, Cut};
 use crate::limits::rate::Running;
 use crate::message::{RequestId, Wire};
@@ -27,6 +28,7 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 pub(super) struct Entry {
     log: AccessLog,
     record: Box<Record>,
+    site: Option<Arc<Site>>,
     begun: Instant,
     /// The answer's last byte was handed to hyper.
     complete: bool,
@@ -62,6 +64,7 @@ impl Entry {
         Self {
             log: log.clone(),
             record: Box::new(record),
+            site: None,
             begun: Instant::now(),
             complete: false,
             running: None,
@@ -106,8 +109,13 @@ impl Entry {
         self.running = running;
     }
 
-    pub(super) fn set_site(&mut self, site: &Arc<str>) {
-        self.record.site = Some(Arc::clone(site));
+    pub(super) fn set_site(&mut self, site: &Arc<Site>) {
+        self.record.site = Some(Arc::clone(&site.name));
+        self.site = Some(Arc::clone(site));
+    }
+
+    pub(super) fn site(&self) -> Option<&Site> {
+        self.site.as_deref()
     }
 
     pub(super) fn set_handler(&mut self, handler: &'static str) {

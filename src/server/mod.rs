@@ -1,8 +1,10 @@
 //! The running server: binds, serves, reloads, drains.
 
+mod certificates;
 mod connection;
 mod deadline;
 mod farewell;
+mod handshake;
 mod intake;
 mod io;
 mod listener;
@@ -92,6 +94,7 @@ pub async fn run(path: PathBuf, snapshot: Snapshot) -> Result<(), StartError> {
     let stop = CancellationToken::new();
     let mut listeners = Listeners::new(Arc::clone(&shared), stop.clone());
     listeners.bind(&shared.live.current().listeners)?;
+    tokio::spawn(certificates::keep_fresh(Arc::clone(&shared), stop.clone()));
     loop {
         match signals.next().await {
             Event::Reload => reload::reload(&path, &shared, &mut listeners).await,

@@ -28,6 +28,9 @@ pub(super) async fn reload(path: &Path, shared: &Arc<Shared>, listeners: &mut Li
     };
     match listeners.rebind(&snapshot.listeners) {
         Ok(change) => {
+            if !snapshot.warnings.is_empty() {
+                tracing::warn!("the configuration has warnings\n{}", snapshot.warnings);
+            }
             shared.live.replace(snapshot);
             change.apply(listeners);
             tracing::info!(file = %path.display(), "reloaded");

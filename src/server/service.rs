@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::handler::{Body, Handler, Outcome};
 use crate::limits::rate::{Client, Exceeded, Running};
 use crate::message::request::Origin;
-use crate::message::{Host, Request, RequestId, Target, Upload, Wire, hop_by_hop};
+use crate::message::{Host, Request, RequestId, Scheme, Target, Upload, Wire, hop_by_hop};
 
 /// Design §3: how often a request may start again.
 const MAX_ROUNDS: usize = 10;
@@ -78,6 +78,12 @@ pub(super) async fn respond(
         Err(failure) => rescue(&failure, id, &mut entry),
     };
     let mut response = finish(response, version, &method);
+    let site = entry
+        .site()
+        .filter(|_| connection.wire.scheme == Scheme::Https);
+    if let Some(https) = site.and_then(|site| site.https.as_ref()) {
+        https.declare(response.headers_mut());
+    }
     if version != Version::HTTP_2 && connection.is_spent() {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
@@ -100,6 +106,10 @@ async fn answer(
             (host, site, target)
         }
         Ok(Admitted::Server) => return Ok(options_of_the_server()),
+        Ok(Admitted::Elsewhere(response)) => {
+            upload.linger();
+            return Ok(response);
+        }
         Err(failure) => {
             upload.linger();
             return Err(failure);
@@ -116,6 +126,8 @@ enum Admitted {
     Request(Host, Arc<Site>, Target, Option<Running>),
     /// `OPTIONS *`.
     Server,
+    /// In clear text what a site wants to have with TLS.
+    Elsewhere(Response<Body>),
 }
 
 /// What is checked before any rule sees the request.
@@ -130,7 +142,7 @@ fn admit(connection: &Connection, parts: &Parts, entry: &mut Entry) -> Result<Ad
     }
     let host = Host::of(parts)?;
     let site = Arc::clone(connection.shared.live.load().site(&host));
-    entry.set_site(&site.name);
+    entry.set_site(&site);
     if parts.method == Method::OPTIONS && parts.uri.path() == "*" {
         return Ok(Admitted::Server);
     }
@@ -142,6 +154,18 @@ fn admit(connection: &Connection, parts: &Parts, entry: &mut Entry) -> Result<Ad
         }
         (None, _) | (_, None) => None,
     };
+    if let Some(https) = site
+        .https
+        .as_ref()
+        .filter(|_| connection.wire.scheme == Scheme::Http)
+    {
+        entry.set_handler("https");
+        let name = match host.name() {
+            "" => connection.wire.local_addr.as_str(),
+            name => name,
+        };
+        return https.redirect(name, raw).map(Admitted::Elsewhere);
+    }
     Ok(Admitted::Request(host, site, target, running))
 }
 

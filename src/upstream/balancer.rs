@@ -11,10 +11,11 @@ use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::health::Standing;
-use super::lease::{Deadline, Lease, LeaseError};
+use super::lease::Lease;
 use super::member::{LONGEST_PAUSE, Member, Order};
 use super::members::Members;
 use super::policy::{Load, Policy};
+use super::waiting::{Deadline, LeaseError};
 
 /// What chooses among members.
 #[derive(Debug)]

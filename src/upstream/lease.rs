@@ -7,13 +7,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use super::admission::{Class, Slot, Ticket};
-use super::member::{Admitted, Member, Order};
+use super::admission::{Class, Slot};
+use super::member::Member;
 use super::pool::Pooled;
-use super::{denied, scout};
+use super::scout;
+use super::waiting::{Deadline, LeaseError, connect_error};
 use crate::fastcgi::Link;
 use crate::stream::Stream;
 
@@ -26,6 +26,8 @@ pub struct Lease {
     /// When a probe was put in front of the request, until it is answered.
     probed: Option<Instant>,
     fresh: bool,
+    /// Since when a request has it.
+    leased: Option<Instant>,
     /// How the time until now was spent.
     pub waits: Waits,
 }
@@ -50,141 +52,6 @@ pub enum Entry {
     Try,
 }
 
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub enum LeaseError {
-    /// `queue_length` requests wait already.
-    #[error("the queue is full")]
-    QueueFull,
-    /// `timeouts.queue` passed.
-    #[error("no worker within {} ms", .0.as_millis())]
-    QueueTimeout(Duration),
-    /// The server cannot be connected to.
-    #[error("{address}: {error}")]
-    Down {
-        /// The server.
-        address: String,
-        /// What connecting said the last time.
-        error: Arc<io::Error>,
-    },
-    /// The socket exists and we may not connect to it.
-    #[error("{address}: {error}{why}")]
-    Denied {
-        /// Whose it is, who we are, and what to do.
-        why: String,
-        /// The server.
-        address: String,
-        /// What connecting said.
-        error: Arc<io::Error>,
-    },
-}
-
-/// Until when a connection is of use, and how long that was from the start.
-#[derive(Clone, Copy, Debug)]
-pub struct Deadline {
-    /// When the request began to want a connection.
-    pub since: Instant,
-    /// `timeouts.queue`; zero is no limit.
-    pub limit: Duration,
-}
-
-impl Deadline {
-    /// A day stands for no limit.
-    pub(super) fn at(self) -> Instant {
-        self.since
-            + if self.limit.is_zero() {
-                Duration::from_secs(86_400)
-            } else {
-                self.limit
-            }
-    }
-}
-
-impl Member {
-    /// A connection for a request: an idle one, a new one, or after a wait in the queue.
-    pub async fn lease(
-        self: &Arc<Self>,
-        mut order: Order,
-        deadline: Deadline,
-    ) -> Result<Lease, LeaseError> {
-        loop {
-            let lease = match self.arrive(order) {
-                Admitted::Idle(lease) => lease,
-                Admitted::Open(lease) => return lease.open(deadline).await,
-                Admitted::Wait(ticket, receiver) => {
-                    let mut waiting = Waiting::new(self, ticket, receiver);
-                    let Ok(Ok(lease)) = timeout_at(deadline.at(), &mut waiting.receiver).await
-                    else {
-                        return Err(self.waited_in_vain(deadline));
-                    };
-                    waiting.ticket = None;
-                    if !lease.is_open() {
-                        return lease.open(deadline).await;
-                    }
-                    lease.after_waiting(deadline)
-                }
-                Admitted::Full => return Err(LeaseError::QueueFull),
-            };
-            // Closed or spoken to since its last answer: closed by the drop, and the next is tried.
-            if lease.is_quiet() {
-                return Ok(lease);
-            }
-            order = Order::First;
-        }
-    }
-
-    fn waited_in_vain(&self, deadline: Deadline) -> LeaseError {
-        match self.trouble() {
-            Some(error) => connect_error(self, error),
-            None => LeaseError::QueueTimeout(deadline.limit),
-        }
-    }
-}
-
-fn connect_error(member: &Member, error: Arc<io::Error>) -> LeaseError {
-    let address = member.address().to_string();
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        let why = denied::explain(member.address());
-        LeaseError::Denied {
-            why,
-            address,
-            error,
-        }
-    } else {
-        LeaseError::Down { address, error }
-    }
-}
-
-/// A place in the queue; left when dropped, which happens the moment the client goes. A lease
-/// that was granted meanwhile drops with the receiver and goes to the next.
-struct Waiting {
-    member: Arc<Member>,
-    ticket: Option<Ticket>,
-    receiver: oneshot::Receiver<Lease>,
-}
-
-impl Waiting {
-    fn new(member: &Arc<Member>, ticket: Ticket, receiver: oneshot::Receiver<Lease>) -> Self {
-        Self {
-            member: Arc::clone(member),
-            ticket: Some(ticket),
-            receiver,
-        }
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        let Some(ticket) = self.ticket else { return };
-        self.member.leave(ticket);
-        self.receiver.close();
-        // Granted in the same moment: an open connection is passed on, not wasted.
-        if let Ok(lease) = self.receiver.try_recv() {
-            lease.pass_on();
-        }
-    }
-}
-
 impl Lease {
     pub(super) fn held(member: &Arc<Member>, connection: Pooled, slot: Slot) -> Self {
         let mut lease = Self::opening(member, slot);
@@ -200,12 +67,13 @@ impl Lease {
             connection: None,
             probed: None,
             fresh: true,
+            leased: None,
             waits: Waits::default(),
         }
     }
 
     /// Connects, again and again until the deadline while the server is not there.
-    async fn open(mut self, deadline: Deadline) -> Result<Self, LeaseError> {
+    pub(super) async fn open(mut self, deadline: Deadline) -> Result<Self, LeaseError> {
         let begun = Instant::now();
         loop {
             let connected = self.member.connect(|| Some(deadline.at())).await;
@@ -220,7 +88,7 @@ impl Lease {
                 scout::pause().await;
             }
             if Instant::now() >= deadline.at() {
-                return Err(LeaseError::QueueTimeout(deadline.limit));
+                return Err(self.member.queue_timeout(deadline));
             }
         }
         self.waits = Waits {
@@ -230,8 +98,18 @@ impl Lease {
         Ok(self)
     }
 
-    fn after_waiting(mut self, deadline: Deadline) -> Self {
-        self.waits.queue = deadline.since.elapsed();
+    /// A request has it from now on.
+    pub(super) fn begin(mut self, deadline: Deadline) -> Self {
+        let now = Instant::now();
+        let numbers = self.member.numbers();
+        numbers.wait.add(now.duration_since(deadline.since));
+        if self.fresh {
+            numbers.fresh.add();
+        } else {
+            numbers.reused.add();
+            self.waits.queue = now.duration_since(deadline.since);
+        }
+        self.leased = Some(now);
         self
     }
 
@@ -273,7 +151,7 @@ impl Lease {
         self.connection.is_some()
     }
 
-    fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self) -> bool {
         self.connection
             .as_ref()
             .and_then(Pooled::get)
@@ -314,6 +192,9 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let Some(slot) = self.slot.take() else { return };
+        if self.leased.is_some() {
+            self.member.numbers().broken.add();
+        }
         if let Some(connection) = self.connection.take() {
             // An unanswered probe: the request may still lie in the server's backlog.
             if self.probed.is_some()
@@ -337,6 +218,10 @@ impl Link for Lease {
         }
     }
 
+    fn late_bytes(&mut self) {
+        self.member.numbers().late_bytes.add();
+    }
+
     fn give_back(mut self) {
         if self.probed.is_some() {
             // It answered the request and not the probe.
@@ -344,6 +229,9 @@ impl Link for Lease {
         }
         if let Some(slot) = &mut self.slot {
             slot.count_request();
+        }
+        if let Some(leased) = self.leased.take() {
+            self.member.numbers().served(leased.elapsed());
         }
         self.pass_on();
     }

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::admission::{Admission, Arrival, Class, Placed, Settings, Slot, Ticket};
 use super::health::{Fault, Health, Standing};
 use super::lease::Lease;
+use super::numbers::Numbers;
 use super::policy::Load;
 use super::pool::{Pool, Pooled};
 use super::{Address, scout};
@@ -43,6 +44,7 @@ pub struct Member {
     /// Tells those who wait for any member of the upstream that this one changed.
     changes: Arc<Notify>,
     sweeping: AtomicBool,
+    numbers: Numbers,
 }
 
 /// What is wrong with a member.
@@ -95,12 +97,18 @@ impl Member {
             failing: AtomicBool::new(false),
             changes: Arc::clone(changes),
             sweeping: AtomicBool::new(false),
+            numbers: Numbers::default(),
         })
     }
 
     /// Where it listens.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// What it did so far.
+    pub fn numbers(&self) -> &Numbers {
+        &self.numbers
     }
 
     /// What it has to do, and its health.
@@ -188,6 +196,7 @@ impl Member {
 
     /// A scout's place is free again: the queue may need another.
     pub(super) fn acknowledged(self: &Arc<Self>, slot: &mut Slot, took: Duration) {
+        self.numbers.acknowledge.add(took);
         self.account().acknowledged(slot, Instant::now(), took);
         self.send_scouts();
     }
@@ -245,10 +254,12 @@ impl Member {
     pub(super) async fn try_connect(self: &Arc<Self>) -> Result<Pooled, Arc<io::Error>> {
         match self.pool.connect().await {
             Ok(connection) => {
+                self.numbers.opened.add();
                 self.succeeded(Fault::Connect);
                 Ok(connection)
             }
             Err(error) => {
+                self.numbers.refused.add();
                 let error = Arc::new(error);
                 // It may come back as another version or another program.
                 self.classify(Class::Unknown);

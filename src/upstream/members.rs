@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::dns::{Name, Resolve, Timetable};
-use super::lease::LeaseError;
 use super::member::{Member, MemberSettings};
+use super::waiting::LeaseError;
 use super::{Address, health::Standing};
 
 /// The members, and how they are found.

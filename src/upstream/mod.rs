@@ -14,16 +14,17 @@ pub mod policy;
 mod pool;
 mod scout;
 pub mod section;
+pub mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use address::Address;
-pub use lease::{Lease, LeaseError};
+pub use lease::Lease;
 pub use member::{Member, MemberSettings, Order};
+pub use waiting::{Deadline, LeaseError};
 
 use balancer::Balancer;
-use lease::Deadline;
 use members::Members;
 use policy::Policy;
 
@@ -88,6 +89,16 @@ impl Upstream {
         match self.balancer.members().only() {
             Some(member) => member.lease(order, deadline).await,
             None => self.balancer.lease(order, deadline, failed).await,
+        }
+    }
+
+    /// One line for each member that did anything.
+    pub fn log_numbers(&self) {
+        for member in self.members().iter() {
+            let numbers = member.numbers();
+            if numbers.opened.get() + numbers.refused.get() > 0 {
+                tracing::info!(upstream = self.name, address = %member.address(), "numbers: {numbers}");
+            }
         }
     }
 

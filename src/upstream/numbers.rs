@@ -28,7 +28,9 @@ pub struct Histogram {
 pub struct Numbers {
     /// Connections opened.
     pub opened: Count,
-    /// Requests that went onto a connection that had served before.
+    /// Requests that went onto a new connection of their own.
+    pub fresh: Count,
+    /// Requests that went onto a connection that a scout had opened, or that had served before.
     pub reused: Count,
     /// Attempts to connect that failed.
     pub refused: Count,
@@ -132,6 +134,7 @@ impl fmt::Display for Numbers {
         let counts = [
             ("served", self.service.count()),
             ("opened", self.opened.get()),
+            ("fresh", self.fresh.get()),
             ("reused", self.reused.get()),
             ("refused", self.refused.get()),
             ("retried", self.retried.get()),

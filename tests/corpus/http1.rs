@@ -140,7 +140,7 @@ const REQUEST_LINES: &[Row] = &[
     ("3.2.2", b"GET HTTP://a/ HTTP/1.1", Served(1)),
     ("3.2.2", b"GET http://a HTTP/1.1", Served(1)),
     ("3.2.2", b"GET http://a?b HTTP/1.1", Served(1)),
-    ("3.2.2", b"GET http://b/ HTTP/1.1", Served(1)),
+    ("3.2.2", b"GET http://b/ HTTP/1.1", Answered(400)),
     ("3.2.2", b"GET https://a/ HTTP/1.1", Served(1)),
     ("3.2.2", b"GET http:// HTTP/1.1", TARGET),
     ("3.2.2", b"GET http:///a HTTP/1.1", TARGET),

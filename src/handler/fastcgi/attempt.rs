@@ -179,6 +179,7 @@ impl Attempt<'_> {
             }
         };
         Failure::Timeout {
+            retry_after: None,
             upstream,
             which,
             limit: limit.clone(),

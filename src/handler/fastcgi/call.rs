@@ -20,8 +20,7 @@ use crate::fastcgi::record::begin_request;
 use crate::fastcgi::{Limit, Progress};
 use crate::handler::Body;
 use crate::message::{Disk, Request, Upload, spool};
-use crate::upstream::lease::Deadline;
-use crate::upstream::{Lease, LeaseError, Member, Order};
+use crate::upstream::{Deadline, Lease, LeaseError, Member, Order};
 
 /// How often a safe request is sent again that may have been executed (design §4.8 says once; a
 /// reload of PHP-FPM kills its workers one by one, and the second attempt can meet the last of
@@ -135,12 +134,13 @@ impl Call<'_> {
     fn no_lease(&self, error: LeaseError) -> Failure {
         let upstream = self.fastcgi.upstream.name.clone();
         match error {
-            LeaseError::QueueTimeout(_) => Failure::Timeout {
+            LeaseError::QueueTimeout { retry_after, .. } => Failure::Timeout {
+                retry_after: Some(retry_after),
                 upstream,
                 which: Limit::Acknowledge,
                 limit: self.fastcgi.timeouts.queue.clone(),
             },
-            error @ (LeaseError::QueueFull
+            error @ (LeaseError::QueueFull { .. }
             | LeaseError::Down { .. }
             | LeaseError::Denied { .. }) => Failure::Lease { upstream, error },
         }

@@ -15,9 +15,9 @@ use super::*;
 use crate::fastcgi::management::PROBE;
 use crate::upstream::admission::{Settings, Wear};
 use crate::upstream::balancer::Balancer;
-use crate::upstream::lease::{Deadline, Lease};
 use crate::upstream::member::Order;
 use crate::upstream::policy::Policy;
+use crate::upstream::{Deadline, Lease};
 
 const S: Duration = Duration::from_secs(1);
 

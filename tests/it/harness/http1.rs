@@ -42,7 +42,12 @@ pub(crate) async fn raw(address: &Address, bytes: impl AsRef<[u8]>) -> Vec<u8> {
 
 impl Connection {
     pub(crate) async fn open(address: &Address) -> Self {
-        let (read, writer) = tokio::io::split(address.connect().await);
+        Self::over(address.connect().await)
+    }
+
+    /// On a stream that is open already.
+    pub(crate) fn over(stream: Stream) -> Self {
+        let (read, writer) = tokio::io::split(stream);
         Self {
             reader: Reader {
                 stream: BufReader::new(read),

@@ -1,10 +1,11 @@
-//! A client that speaks HTTP/2 in clear text with prior knowledge (RFC 9113 §3.3).
+//! A client that speaks HTTP/2, in clear text with prior knowledge (RFC 9113 §3.3) or over TLS.
 
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
+use super::address::Stream;
 use super::{Address, Content, Request, Response, patiently};
 
 /// One connection; its clones share it. It is closed when the last is dropped.
@@ -20,7 +21,12 @@ pub(crate) async fn send(address: &Address, request: &Request) -> Response {
 
 impl Connection {
     pub(crate) async fn open(address: &Address) -> Self {
-        let stream = TokioIo::new(address.connect().await);
+        Self::over(address.connect().await).await
+    }
+
+    /// On a stream that is open already.
+    pub(crate) async fn over(stream: Stream) -> Self {
+        let stream = TokioIo::new(stream);
         let (sender, connection) = handshake(TokioExecutor::new(), stream).await.unwrap();
         tokio::spawn(connection);
         Self { sender }

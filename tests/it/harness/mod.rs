@@ -14,6 +14,7 @@ pub(crate) mod process;
 pub(crate) mod records;
 pub(crate) mod script;
 pub(crate) mod scripted_responder;
+pub(crate) mod tls;
 pub(crate) mod webdriver;
 
 pub(crate) use address::Address;

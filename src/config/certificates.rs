@@ -1,0 +1,89 @@
+//! The certificates of the sites, and whether listeners and sites agree about TLS.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Snapshot;
+use crate::route::condition::HostPattern;
+use crate::section::{Lowered, Problem, Problems};
+use crate::tls::{Certificates, PemError, ServerName};
+
+/// Reads the certificates of all sites; `None` where there are none.
+pub(super) fn build(
+    files: &[Lowered],
+    previous: Option<&Snapshot>,
+    problems: &mut Problems,
+) -> Option<Arc<Certificates>> {
+    let sites: Vec<_> = files.iter().flat_map(|file| file.tables("site")).collect();
+    let with_tls: Vec<_> = sites
+        .iter()
+        .filter_map(|site| Some((names(site), site.given_table("tls")?)))
+        .collect();
+    check_listeners(files, with_tls.is_empty(), problems);
+    check_sites(files, &sites, problems);
+    let previous = previous.and_then(|snapshot| snapshot.certificates.as_deref());
+    Certificates::build(&with_tls, previous, problems).map(Arc::new)
+}
+
+fn names(site: &Lowered) -> Vec<ServerName> {
+    // What is wrong with a host is told where the sites are built.
+    let unheard = &mut Problems::default();
+    let patterns = site.texts("hosts").into_iter();
+    patterns
+        .filter_map(|text| HostPattern::parse(&text, unheard))
+        .map(|pattern| match pattern {
+            HostPattern::Exact(name) => ServerName::Exact(name),
+            HostPattern::Below(suffix) => ServerName::Below(suffix),
+        })
+        .collect()
+}
+
+fn check_listeners(files: &[Lowered], bare: bool, problems: &mut Problems) {
+    let listeners = files.iter().flat_map(|file| file.tables("listen"));
+    for listener in listeners.filter(|listener| bare && listener.is_given("tls")) {
+        let problem = Problem::new(
+            listener.place_of("tls"),
+            "the listener speaks TLS and no site has a certificate",
+        );
+        problems.push(problem.help(
+            "[[site]] tls = { certificate = \"/etc/tls/example.pem\", key = \"/etc/tls/example.key\" }",
+        ));
+    }
+}
+
+fn check_sites(files: &[Lowered], sites: &[&Lowered], problems: &mut Problems) {
+    let mut listeners = files.iter().flat_map(|file| file.tables("listen"));
+    if listeners.any(|listener| listener.is_given("tls")) {
+        return;
+    }
+    for (key, what) in [
+        (
+            "tls",
+            "the site has a certificate and no listener speaks TLS",
+        ),
+        (
+            "https",
+            "the site sends clients to HTTPS and no listener speaks TLS",
+        ),
+    ] {
+        for site in sites.iter().filter(|site| site.is_given(key)) {
+            let problem = Problem::new(site.place_of(key), what);
+            problems.warn(problem.help("[[listen]] address = \":443\", tls = true"));
+        }
+    }
+}
+
+impl Snapshot {
+    /// Reads again the certificates and authorities that have changed on disk: those that were
+    /// replaced, and those that should have been. Connections are not touched. Blocks.
+    pub fn refresh_certificates(&self) -> Vec<Result<PathBuf, PemError>> {
+        let certificates = self.certificates.iter().flat_map(|all| all.refresh());
+        let acceptors = self
+            .listeners
+            .iter()
+            .filter_map(|listener| listener.tls.as_ref());
+        certificates
+            .chain(acceptors.filter_map(|acceptor| acceptor.refresh()))
+            .collect()
+    }
+}

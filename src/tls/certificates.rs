@@ -1,0 +1,240 @@
+//! The certificates of all sites, and which of them a client is shown.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use rustls::crypto::aws_lc_rs;
+use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use super::pem::{self, PemError, Stamp};
+use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
+
+/// The `tls` section of a site.
+pub static SITE_TLS: Section = Section {
+    title: "[site.tls]",
+    doc: "The certificate of the site, for every [[listen]] with `tls`. Clients are shown that of the site whose `hosts` have the name that they ask for (SNI), else that of the site without `hosts`, else the first. Files that change are read again within seconds; connections are not touched, and a file that cannot be used changes nothing.",
+    keys: &[
+        Key::new("certificate", Kind::Texts, "A PEM file with the certificate and then its intermediates, an absolute path; or a list, for ECDSA and RSA side by side: the first that a client understands is used.").example("\"/etc/tls/example.pem\""),
+        Key::new("key", Kind::Texts, "A PEM file with the private key, not encrypted; or a list in the order of `certificate`. Default: the file of the certificate has both.").example("\"/etc/tls/example.key\""),
+    ],
+};
+
+/// Which names a site answers for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerName {
+    /// This one, lower-cased.
+    Exact(String),
+    /// All that end so: `.example.org`.
+    Below(String),
+}
+
+/// All certificates, by the names that they are shown for.
+#[derive(Debug)]
+pub struct Certificates {
+    pairs: Vec<Arc<Pair>>,
+    exact: HashMap<String, Offer>,
+    /// Longest suffix first.
+    below: Vec<(String, Offer)>,
+    default: Offer,
+    tickets: Option<Arc<dyn ProducesTickets>>,
+}
+
+/// The certificates of one site, in order of preference.
+type Offer = Arc<[Arc<Pair>]>;
+
+/// A certificate with its key, from two files.
+#[derive(Debug)]
+struct Pair {
+    certificate: PathBuf,
+    key: PathBuf,
+    current: ArcSwap<CertifiedKey>,
+    /// The files as they were when they were looked at last.
+    seen: Mutex<[Option<Stamp>; 2]>,
+}
+
+impl Certificates {
+    /// Reads the files of the `tls` sections of all sites, each with the names of its site; what is
+    /// wrong goes to `problems`. `None` where no certificate can be used. Sessions of `previous` can
+    /// be resumed.
+    pub fn build(
+        sites: &[(Vec<ServerName>, &Lowered)],
+        previous: Option<&Self>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let offers = sites.iter().filter_map(|(names, section)| {
+            let offer: Offer = site_pairs(section, problems).into();
+            (!offer.is_empty()).then(|| (names.clone(), offer))
+        });
+        Self::of(offers.collect(), previous)
+    }
+
+    fn of(sites: Vec<(Vec<ServerName>, Offer)>, previous: Option<&Self>) -> Option<Self> {
+        let nameless = sites.iter().find(|(names, _)| names.is_empty());
+        let default = Arc::clone(&nameless.or_else(|| sites.first())?.1);
+        let (mut exact, mut below) = (HashMap::new(), Vec::new());
+        let mut pairs = Vec::new();
+        for (names, offer) in sites {
+            pairs.extend(offer.iter().cloned());
+            for name in names {
+                match name {
+                    ServerName::Exact(name) => {
+                        exact.insert(name, Arc::clone(&offer));
+                    }
+                    ServerName::Below(suffix) => below.push((suffix, Arc::clone(&offer))),
+                }
+            }
+        }
+        below.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
+        Some(Self {
+            pairs,
+            exact,
+            below,
+            default,
+            tickets: previous.map_or_else(tickets, |previous| previous.tickets.clone()),
+        })
+    }
+
+    /// Reads again what has changed on disk: the certificates that were replaced, and those that
+    /// should have been. Blocks.
+    pub fn refresh(&self) -> Vec<Result<PathBuf, PemError>> {
+        self.pairs
+            .iter()
+            .filter_map(|pair| pair.refresh())
+            .collect()
+    }
+
+    /// What seals session tickets where clients show no certificate.
+    pub(super) fn tickets(&self) -> Option<Arc<dyn ProducesTickets>> {
+        self.tickets.clone()
+    }
+
+    fn offer(&self, name: Option<&str>) -> &Offer {
+        let Some(name) = name.map(str::to_ascii_lowercase) else {
+            return &self.default;
+        };
+        if let Some(offer) = self.exact.get(&name) {
+            return offer;
+        }
+        let below = self
+            .below
+            .iter()
+            .find(|(suffix, _)| name.len() > suffix.len() && name.ends_with(suffix.as_str()));
+        below.map_or(&self.default, |(_, offer)| offer)
+    }
+}
+
+/// RFC 5077 tickets under keys that live for 12 hours and are replaced every 6; without a source of
+/// random numbers there are none.
+pub(super) fn tickets() -> Option<Arc<dyn ProducesTickets>> {
+    aws_lc_rs::Ticketer::new().ok()
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let schemes = hello.signature_schemes();
+        let offer = self.offer(hello.server_name()).iter();
+        offer
+            .map(|pair| pair.current.load_full())
+            .find(|certified| certified.key.choose_scheme(schemes).is_some())
+    }
+}
+
+impl Pair {
+    fn load(certificate: PathBuf, key: PathBuf) -> Result<Self, PemError> {
+        let seen = [pem::stamp(&certificate), pem::stamp(&key)];
+        let certified = pem::pair(&certificate, &key)?;
+        Ok(Self {
+            certificate,
+            key,
+            current: ArcSwap::from_pointee(certified),
+            seen: Mutex::new(seen),
+        })
+    }
+
+    /// The two files are rarely replaced at the same moment: until they belong together again the
+    /// old pair stays, and each change of either is told once.
+    fn refresh(&self) -> Option<Result<PathBuf, PemError>> {
+        let now = [pem::stamp(&self.certificate), pem::stamp(&self.key)];
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen == now {
+            return None;
+        }
+        *seen = now;
+        drop(seen);
+        Some(pem::pair(&self.certificate, &self.key).map(|certified| {
+            self.current.store(Arc::new(certified));
+            self.certificate.clone()
+        }))
+    }
+}
+
+fn site_pairs(section: &Lowered, problems: &mut Problems) -> Vec<Arc<Pair>> {
+    let certificates = section.texts("certificate");
+    let keys = match section.texts("key") {
+        keys if keys.is_empty() => certificates.clone(),
+        keys => keys,
+    };
+    if certificates.is_empty() {
+        let problem = Problem::new(section.place(), "`tls` needs a `certificate`");
+        problems.push(problem.help("certificate = \"/etc/tls/example.pem\""));
+    }
+    if certificates.len() != keys.len() {
+        problems.push(Problem::new(
+            section.place_of("key"),
+            format!(
+                "{} certificates and {} keys: each certificate needs its key",
+                certificates.len(),
+                keys.len()
+            ),
+        ));
+        return Vec::new();
+    }
+    let pairs = certificates.into_iter().zip(keys);
+    pairs
+        .filter_map(|(certificate, key)| load(&certificate, &key, problems))
+        .collect()
+}
+
+fn load(certificate: &At<String>, key: &At<String>, problems: &mut Problems) -> Option<Arc<Pair>> {
+    let files = [certificate, key].map(|text| absolute(text, problems));
+    let [Some(certificate_file), Some(key_file)] = files else {
+        return None;
+    };
+    match Pair::load(certificate_file.clone(), key_file) {
+        Ok(pair) => Some(Arc::new(pair)),
+        Err(error) => {
+            let text = match error.file == certificate_file {
+                true => certificate,
+                false => key,
+            };
+            problems.push(problem(text.place.clone(), &error));
+            None
+        }
+    }
+}
+
+/// The path of a text, which must be absolute.
+pub(super) fn absolute(text: &At<String>, problems: &mut Problems) -> Option<PathBuf> {
+    let path = PathBuf::from(&text.value);
+    if path.is_absolute() {
+        return Some(path);
+    }
+    let message = format!("`{}` is not an absolute path", text.value);
+    problems.push(Problem::new(text.place.clone(), message).help("it must begin with `/`"));
+    None
+}
+
+/// A file that cannot be used, at the place that names it.
+pub(super) fn problem(place: Place, error: &PemError) -> Problem {
+    let problem = Problem::new(place, error.to_string());
+    match error.help {
+        Some(help) => problem.help(help),
+        None => problem,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! PEM files: a chain of certificates, a private key, and whether the two belong together.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustls::RootCertStore;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::{Error, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+
+/// A file that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {what}", .file.display())]
+pub struct PemError {
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong with it: one phrase.
+    pub what: String,
+    /// What to do about it.
+    pub help: Option<&'static str>,
+}
+
+impl PemError {
+    pub(super) fn new(file: &Path, what: impl Into<String>) -> Self {
+        Self {
+            file: file.to_owned(),
+            what: what.into(),
+            help: None,
+        }
+    }
+
+    fn help(self, help: &'static str) -> Self {
+        Self {
+            help: Some(help),
+            ..self
+        }
+    }
+}
+
+/// Tells one state of a file from the next without reading it: what replaces a file has another
+/// inode or another time of change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    inode: u64,
+    changed: (i64, i64),
+    size: u64,
+}
+
+/// `None` where there is no such file.
+pub(super) fn stamp(file: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(file).ok()?;
+    Some(Stamp {
+        inode: metadata.ino(),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+        size: metadata.size(),
+    })
+}
+
+/// A certificate with its intermediates and the key that belongs to it.
+pub(super) fn pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, PemError> {
+    let chain = certificates(certificate)?;
+    let private = private_key(key)?;
+    CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider())
+        .map_err(|error| explain(certificate, key, &error))
+}
+
+fn explain(certificate: &Path, key: &Path, error: &rustls::Error) -> PemError {
+    if let rustls::Error::InconsistentKeys(_) = error {
+        let what = format!(
+            "the private key is not that of the first certificate in {}",
+            certificate.display()
+        );
+        return PemError::new(key, what).help(
+            "the certificate of the site comes first in its file, the intermediates after it",
+        );
+    }
+    if let rustls::Error::InvalidCertificate(error) = error {
+        let what = format!("the first certificate is unusable: {error:?}");
+        return PemError::new(certificate, what);
+    }
+    PemError::new(key, format!("the private key is unusable: {error}"))
+}
+
+/// All certificates of a file, at least one.
+pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
+    let text = read(file)?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let chain = chain.map_err(|error| malformed(file, &error))?;
+    match chain.is_empty() {
+        false => Ok(chain),
+        true if holds(&text, "PRIVATE KEY-----") => Err(PemError::new(
+            file,
+            "there is a private key and no certificate in it",
+        )
+        .help("are `certificate` and `key` exchanged?")),
+        true => Err(PemError::new(file, "there is no certificate in it")
+            .help("a PEM file has a line -----BEGIN CERTIFICATE-----")),
+    }
+}
+
+/// The first private key of a file.
+fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
+    let text = read(file)?;
+    // RFC 7468 §11, and RFC 1421 §4.6.1.1 as OpenSSL writes it.
+    if holds(&text, "-----BEGIN ENCRYPTED PRIVATE KEY-----")
+        || holds(&text, "Proc-Type: 4,ENCRYPTED")
+    {
+        return Err(PemError::new(file, "the private key is encrypted")
+            .help("nobody is there to type its passphrase: openssl pkey -in FILE -out PLAIN"));
+    }
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
+        if matches!(error, Error::NoItemsFound) {
+            PemError::new(file, "there is no private key in it")
+                .help("a PEM file has a line -----BEGIN PRIVATE KEY-----")
+        } else {
+            malformed(file, &error)
+        }
+    })
+}
+
+/// The certificates of a file as those whose signatures are believed.
+pub(super) fn authorities(file: &Path) -> Result<RootCertStore, PemError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(file)? {
+        roots.add(certificate).map_err(|error| {
+            PemError::new(file, format!("a certificate in it is unusable: {error}"))
+        })?;
+    }
+    Ok(roots)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, PemError> {
+    fs::read(file).map_err(|error| PemError::new(file, format!("cannot be read: {error}")))
+}
+
+fn malformed(file: &Path, error: &Error) -> PemError {
+    PemError::new(file, format!("is not a PEM file: {error}"))
+}
+
+fn holds(text: &[u8], words: &str) -> bool {
+    text.windows(words.len())
+        .any(|window| window == words.as_bytes())
+}
+
+#[cfg(test)]
+mod tests;

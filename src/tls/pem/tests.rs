@@ -1,0 +1,99 @@
+//! PEM files that are good, and what is said of those that are not.
+
+use rcgen::{CertificateParams, KeyPair};
+
+use super::*;
+
+/// A folder with a certificate for `localhost` and its key, and the key of somebody else.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let other = KeyPair::generate().unwrap().serialize_pem();
+    let encrypted =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let traditional = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nMIIB\n-----END RSA PRIVATE KEY-----\n";
+    let whole = certificate.pem() + &key.serialize_pem();
+    for (name, text) in [
+        ("certificate", certificate.pem().as_str()),
+        ("key", &key.serialize_pem()),
+        ("other", &other),
+        ("encrypted", encrypted),
+        ("traditional", traditional),
+        ("both", &whole),
+        ("nothing", "hello\n"),
+        ("cut", "-----BEGIN CERTIFICATE-----\nMIIB\n"),
+        (
+            "bytes",
+            "-----BEGIN CERTIFICATE-----\nMIIB!!\n-----END CERTIFICATE-----\n",
+        ),
+        (
+            "empty",
+            "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
+        ),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_pair_is_read_from_two_files_or_from_one() {
+    let folder = folder();
+    let file = |name| folder.path().join(name);
+    assert_eq!(
+        pair(&file("certificate"), &file("key")).unwrap().cert.len(),
+        1
+    );
+    assert_eq!(pair(&file("both"), &file("both")).unwrap().cert.len(), 1);
+}
+
+#[test]
+fn what_is_wrong_names_its_file() {
+    let folder = folder();
+    for (certificate, key, file, what) in [
+        ("missing", "key", "missing", "cannot be read: No such file"),
+        ("nothing", "key", "nothing", "no certificate"),
+        (
+            "key",
+            "certificate",
+            "key",
+            "a private key and no certificate",
+        ),
+        ("cut", "key", "cut", "not a PEM file"),
+        ("bytes", "key", "bytes", "not a PEM file"),
+        ("empty", "key", "empty", "unusable"),
+        ("certificate", "missing", "missing", "cannot be read"),
+        (
+            "certificate",
+            "certificate",
+            "certificate",
+            "no private key",
+        ),
+        (
+            "certificate",
+            "other",
+            "other",
+            "not that of the first certificate",
+        ),
+        ("certificate", "encrypted", "encrypted", "encrypted"),
+        ("certificate", "traditional", "traditional", "encrypted"),
+    ] {
+        let error = pair(&folder.path().join(certificate), &folder.path().join(key)).unwrap_err();
+        assert_eq!(error.file, folder.path().join(file), "{error}");
+        assert!(error.what.contains(what), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_replaced_has_another_stamp() {
+    let folder = folder();
+    let file = folder.path().join("key");
+    let before = stamp(&file);
+    assert_eq!(stamp(&file), before);
+    std::fs::rename(folder.path().join("other"), &file).unwrap();
+    assert_ne!(stamp(&file), before);
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(stamp(&file), None);
+}

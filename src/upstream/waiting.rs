@@ -1,0 +1,184 @@
+//! How a request comes to a connection: at once, or through the queue, or not at all.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use super::admission::Ticket;
+use super::denied;
+use super::lease::Lease;
+use super::member::{Admitted, Member, Order};
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaseError {
+    /// `queue_length` requests wait already.
+    #[error("the queue is full: queue_length")]
+    QueueFull {
+        /// Seconds after which it is worth to ask again, from the measured service time.
+        retry_after: u64,
+    },
+    /// `timeouts.queue` passed.
+    #[error("no worker within {} ms", .limit.as_millis())]
+    QueueTimeout {
+        /// The limit.
+        limit: Duration,
+        /// Seconds after which it is worth to ask again, from the measured service time.
+        retry_after: u64,
+    },
+    /// The server cannot be connected to.
+    #[error("{address}: {error}")]
+    Down {
+        /// The server.
+        address: String,
+        /// What connecting said the last time.
+        error: Arc<io::Error>,
+    },
+    /// The socket exists and we may not connect to it.
+    #[error("{address}: {error}{why}")]
+    Denied {
+        /// Whose it is, who we are, and what to do.
+        why: String,
+        /// The server.
+        address: String,
+        /// What connecting said.
+        error: Arc<io::Error>,
+    },
+}
+
+/// Until when a connection is of use, and how long that was from the start.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    /// When the request began to want a connection.
+    pub since: Instant,
+    /// `timeouts.queue`; zero is no limit.
+    pub limit: Duration,
+}
+
+impl Deadline {
+    /// A day stands for no limit.
+    pub(super) fn at(self) -> Instant {
+        self.since
+            + if self.limit.is_zero() {
+                Duration::from_secs(86_400)
+            } else {
+                self.limit
+            }
+    }
+}
+
+impl Member {
+    /// A connection for a request: an idle one, a new one, or after a wait in the queue.
+    pub async fn lease(
+        self: &Arc<Self>,
+        mut order: Order,
+        deadline: Deadline,
+    ) -> Result<Lease, LeaseError> {
+        if order == Order::First {
+            self.numbers().retried.add();
+        }
+        loop {
+            let lease = match self.arrive(order) {
+                Admitted::Idle(lease) => lease,
+                Admitted::Open(lease) => return self.opened(lease, deadline).await,
+                Admitted::Wait(ticket, receiver) => {
+                    let mut waiting = Waiting::new(self, ticket, receiver);
+                    let Ok(Ok(lease)) = timeout_at(deadline.at(), &mut waiting.receiver).await
+                    else {
+                        return Err(self.waited_in_vain(deadline));
+                    };
+                    waiting.ticket = None;
+                    if !lease.is_open() {
+                        return self.opened(lease, deadline).await;
+                    }
+                    lease
+                }
+                Admitted::Full => return Err(self.queue_full()),
+            };
+            if lease.is_quiet() {
+                return Ok(lease.begin(deadline));
+            }
+            // Closed or spoken to since its last answer: closed by the drop, and the next is tried.
+            self.numbers().stale.add();
+            order = Order::First;
+        }
+    }
+
+    async fn opened(&self, lease: Lease, deadline: Deadline) -> Result<Lease, LeaseError> {
+        Ok(lease.open(deadline).await?.begin(deadline))
+    }
+
+    fn waited_in_vain(&self, deadline: Deadline) -> LeaseError {
+        match self.trouble() {
+            Some(error) => connect_error(self, error),
+            None => self.queue_timeout(deadline),
+        }
+    }
+
+    pub(super) fn queue_timeout(&self, deadline: Deadline) -> LeaseError {
+        self.numbers().queue_timeout.add();
+        LeaseError::QueueTimeout {
+            limit: deadline.limit,
+            retry_after: self.retry_after(),
+        }
+    }
+
+    fn queue_full(&self) -> LeaseError {
+        self.numbers().queue_full.add();
+        LeaseError::QueueFull {
+            retry_after: self.retry_after(),
+        }
+    }
+
+    fn retry_after(&self) -> u64 {
+        let load = self.load(Instant::now());
+        self.numbers().retry_after(load.waiting, load.busy)
+    }
+}
+
+pub(super) fn connect_error(member: &Member, error: Arc<io::Error>) -> LeaseError {
+    let address = member.address().to_string();
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        let why = denied::explain(member.address());
+        LeaseError::Denied {
+            why,
+            address,
+            error,
+        }
+    } else {
+        LeaseError::Down { address, error }
+    }
+}
+
+/// A place in the queue; left when dropped, which happens the moment the client goes. A lease
+/// that was granted meanwhile drops with the receiver and goes to the next.
+struct Waiting {
+    member: Arc<Member>,
+    ticket: Option<Ticket>,
+    receiver: oneshot::Receiver<Lease>,
+}
+
+impl Waiting {
+    fn new(member: &Arc<Member>, ticket: Ticket, receiver: oneshot::Receiver<Lease>) -> Self {
+        Self {
+            member: Arc::clone(member),
+            ticket: Some(ticket),
+            receiver,
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket else { return };
+        self.member.leave(ticket);
+        self.receiver.close();
+        // Granted in the same moment: an open connection is passed on, not wasted.
+        if let Ok(lease) = self.receiver.try_recv() {
+            lease.pass_on();
+        }
+    }
+}

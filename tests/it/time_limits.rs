@@ -1,0 +1,78 @@
+//! A limit of time is told with its name, its value, and the line that set it.
+
+use crate::harness::{Gateway, Script, ScriptedResponder};
+
+/// What one rule and one upstream say, for an application that never answers.
+fn config(responder: &ScriptedResponder, upstream: &str, rule: &str) -> String {
+    let site = responder.site(upstream);
+    site.replace("missing = \"pass\"", &format!("missing = \"pass\"{rule}"))
+}
+
+async fn silent() -> ScriptedResponder {
+    ScriptedResponder::start([Script::new().read_request().read_to_end()]).await
+}
+
+#[tokio::test]
+async fn a_gateway_timeout_names_the_line_of_the_upstream() {
+    let responder = silent().await;
+    let text = config(&responder, "timeouts = { first_byte = \"150ms\" }", "");
+    let gateway = Gateway::start(&text).await;
+    let response = gateway.get("/").await;
+    assert_eq!(response.status, 504);
+    assert!(response.text().contains("TIMEOUT_FIRST_BYTE"));
+    let line = gateway
+        .log
+        .wait_for(|line| line.contains("TIMEOUT_FIRST_BYTE"))
+        .await;
+    assert!(
+        line.contains("timeouts.first_byte = \"150ms\"") && line.contains("fcgate.toml:"),
+        "{line}"
+    );
+    // The connection is closed, so that the application notices.
+    responder
+        .wait_until("the close", |seen| seen.open == 0)
+        .await;
+}
+
+#[tokio::test]
+async fn a_rule_has_time_limits_of_its_own() {
+    let responder = silent().await;
+    let text = config(
+        &responder,
+        "timeouts = { first_byte = \"60s\" }",
+        ", timeouts = { first_byte = \"120ms\" }",
+    );
+    let gateway = Gateway::start(&text).await;
+    assert_eq!(gateway.get("/").await.status, 504);
+    gateway
+        .log
+        .wait_for(|line| line.contains("timeouts.first_byte = \"120ms\""))
+        .await;
+}
+
+#[tokio::test]
+async fn a_wait_in_vain_names_the_limit_and_when_to_come_again() {
+    let responder = silent().await;
+    let text = config(
+        &responder,
+        "capacity = 1\ntimeouts = { queue = \"200ms\", first_byte = \"5s\" }",
+        "",
+    );
+    let gateway = Gateway::start(&text).await;
+    let (_held, refused) = tokio::join!(
+        tokio::time::timeout(std::time::Duration::from_secs(3), gateway.get("/first")),
+        async {
+            responder
+                .wait_until("the first", |seen| !seen.requests.is_empty())
+                .await;
+            gateway.get("/second").await
+        }
+    );
+    assert_eq!(refused.status, 503);
+    assert!(refused.text().contains("QUEUE_TIMEOUT"));
+    assert!(refused.header("retry-after").is_some());
+    gateway
+        .log
+        .wait_for(|line| line.contains("timeouts.queue = \"200ms\""))
+        .await;
+}
