@@ -196,6 +196,7 @@ const WRITES: usize = 1;
 
 impl Link for Counted {
     fn acknowledged(&mut self) {}
+    fn late_bytes(&mut self) {}
     fn give_back(self) {}
 }
 
