@@ -2,12 +2,14 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
@@ -34,6 +36,9 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// connection, and more was no faster (limits Q4).
 const SEND_BUFFER: usize = 64 * 1024;
 
+/// A connection that has had no request for so long is parked.
+const PARK_AFTER: Duration = Duration::from_secs(1);
+
 /// Serves until the client or `stop` ends it; requests in flight are finished.
 pub(super) async fn serve(
     stream: Stream,
@@ -44,7 +49,7 @@ pub(super) async fn serve(
 ) {
     let limits = shared.live.load().server.limits;
     let opened = tokio::select! {
-        opened = open(stream, wire, tls, limits.header) => opened,
+        opened = Box::pin(open(stream, wire, tls, limits.header)) => opened,
         () = stop.cancelled() => return,
     };
     let Opened {
@@ -59,7 +64,10 @@ pub(super) async fn serve(
     match sniffed {
         Sniffed::Http1(read) if read.is_empty() => {}
         Sniffed::Http1(read) => serve_http1(stream, read, connection, limits, stop).await,
-        Sniffed::Http2(read) => serve_http2(stream, read, connection, limits, stop).await,
+        Sniffed::Http2(read) => {
+            // Boxed, as the handshake is, so that a parked connection is not as large.
+            Box::pin(serve_http2(stream, read, connection, limits, stop)).await;
+        }
     }
 }
 
@@ -89,16 +97,40 @@ async fn serve_http1(
         .header_read_timeout(None)
         .max_headers(limits.fields)
         .max_buf_size(limits.head);
-    let mut served = pin!(builder.serve_connection(io, service));
-    let mut stopping = false;
+    let mut io = io;
     loop {
-        tokio::select! {
-            result = served.as_mut() => return log_http1_end(result, &connection),
-            () = stop.cancelled(), if !stopping => {
-                stopping = true;
-                served.as_mut().graceful_shutdown();
+        let mut served = Box::new(builder.serve_connection(io, service.clone()));
+        let watch = connection.watch();
+        let mut stopping = false;
+        let ended = loop {
+            tokio::select! {
+                result = served.as_mut() => break Some(result),
+                () = stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    Pin::new(served.as_mut()).graceful_shutdown();
+                }
+                () = watch.rested(PARK_AFTER), if !stopping => break None,
             }
+        };
+        if let Some(result) = ended {
+            return log_http1_end(result, &connection);
         }
+        let parts = served.into_parts();
+        io = parts.io;
+        io.restore(&parts.read_buf);
+        if !park(io.stream(), limits.keep_alive, &stop).await {
+            return;
+        }
+    }
+}
+
+/// Waits for the first byte of another request without any of hyper's buffers; `false` where the
+/// connection is to end. hyper holds 16 KiB for each connection, and most connections wait.
+async fn park(stream: &Stream, keep_alive: Duration, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        byte = stream.peek() => matches!(byte, Ok(Some(_))),
+        () = stop.cancelled() => false,
+        () = sleep(keep_alive.saturating_sub(PARK_AFTER)) => false,
     }
 }
 

@@ -48,6 +48,15 @@ impl Intake {
         self.guard.is_some()
     }
 
+    /// Takes back what was passed on and not used.
+    pub(super) fn restore(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            let later = std::mem::replace(&mut self.held, BytesMut::from(bytes));
+            self.held.unsplit(later);
+            self.judged += bytes.len();
+        }
+    }
+
     /// Passes on what may pass and `buffer` has room for; whether that was anything.
     pub(super) fn give(&mut self, buffer: &mut ReadBufCursor<'_>) -> bool {
         let count = self.judged.min(buffer.remaining());

@@ -66,6 +66,24 @@ impl ConnectionIo {
         }
     }
 
+    /// The same connection for another hyper; `unused` had been passed on to the one before.
+    pub(super) fn restore(&mut self, unused: &[u8]) {
+        self.intake.restore(unused);
+    }
+
+    /// What carries the bytes.
+    pub(super) fn stream(&self) -> &Stream {
+        self.stream.inner()
+    }
+
+    /// Tells the watch whether nothing is owed and nothing begun on either side.
+    fn note_rest(&self) {
+        let begun = self.intake.is_in_content() || !self.intake.held().is_empty();
+        let resting = self.intake.is_guarded() && !begun && self.farewell.is_none();
+        let watch = self.connection.watch();
+        watch.set_resting(resting && self.owes_nothing());
+    }
+
     /// Ready when the client has taken too long.
     fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let in_head = self.intake.is_guarded() && self.intake.is_in_head();
@@ -110,6 +128,7 @@ impl ConnectionIo {
                 Poll::Ready(Ok(true)) if buffer.remaining() == room => {}
                 Poll::Ready(result) => return Poll::Ready(result.map(drop)),
                 Poll::Pending => {
+                    self.note_rest();
                     ready!(self.poll_expired(cx));
                     return Poll::Ready(self.expire());
                 }
@@ -216,6 +235,7 @@ impl Write for ConnectionIo {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         // hyper flushes when it has nothing more to write.
         self.flushed = true;
+        self.note_rest();
         if self.owes_nothing()
             && let Some(waker) = self.refusing.take()
         {

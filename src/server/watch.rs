@@ -2,13 +2,17 @@
 //! which deadline holds.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 /// The requests of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     begun: AtomicUsize,
     ended: AtomicUsize,
+    resting: AtomicBool,
 }
 
 /// One of them; it ends when this is dropped, which is when its body has ended.
@@ -19,6 +23,22 @@ impl Watch {
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         self.begun.fetch_add(1, Ordering::Relaxed);
         InFlight(Arc::clone(self))
+    }
+
+    /// Notes whether the connection owes nothing and waits for nothing but another request.
+    pub(super) fn set_resting(&self, resting: bool) {
+        self.resting.store(resting, Ordering::Relaxed);
+    }
+
+    /// Returns when the connection has rested for `time` and no request began meanwhile.
+    pub(super) async fn rested(&self, time: Duration) {
+        loop {
+            let begun = self.begun();
+            sleep(time).await;
+            if self.begun() == begun && self.is_idle() && self.resting.load(Ordering::Relaxed) {
+                return;
+            }
+        }
     }
 
     /// How many have begun so far.

@@ -29,7 +29,7 @@ const PROMPT: Duration = Duration::from_millis(5);
 /// A server that took longer to acknowledge is contended: nothing idles there (php-fpm-facts §8).
 const QUICK: Duration = Duration::from_millis(2);
 
-/// What a server does with a probe; see [`super::scout`] for how it is found out.
+/// What a server does with a probe; see `super::scout` for how it is found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// Not tried yet.

@@ -27,6 +27,7 @@ mod h2c;
 mod harness;
 mod harness_itself;
 mod http1;
+mod idle;
 mod killed_workers;
 mod lifecycle;
 mod php;

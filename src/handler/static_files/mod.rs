@@ -1,5 +1,5 @@
 //! `static_files`: files below a root. What to do is decided from the path and from what stands
-//! at it; the answer is made in [`representation`].
+//! at it; the answer is made in `representation`.
 
 mod content;
 mod representation;

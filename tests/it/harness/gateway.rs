@@ -119,11 +119,20 @@ impl Gateway {
 
     /// The most memory that it ever had, in KiB.
     pub(crate) fn peak_rss_kib(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    /// The memory that it has, in KiB.
+    pub(crate) fn rss_kib(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    fn status(&self, name: &str) -> u64 {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status
             .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .find_map(|line| line.strip_prefix(name))
             .unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
