@@ -1,8 +1,9 @@
 # The commands of fcgate; `make help` lists them. Each says what it installs before it does.
 
 CARGO ?= cargo
+SOAK_SECONDS ?= 60
 
-.PHONY: help run test lint unit integration install-test build reference docs-check clean
+.PHONY: help run test lint unit integration soak install-test build reference docs-check clean
 
 help: ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -30,6 +31,11 @@ docs-check: ## The reference is what the program says it is
 	$(CARGO) build --quiet --locked
 	@$${CARGO_TARGET_DIR:-target}/debug/fcgate reference | diff -u config/reference.toml - \
 		|| { echo "config/reference.toml is old: make reference"; exit 1; }
+
+soak: ## The tests of admission and request bodies for SOAK_SECONDS each, with nginx for comparison
+	@scripts/install-packages test soak
+	@FCGATE_SOAK_SECONDS=$(SOAK_SECONDS) NEXTEST_PROFILE=soak scripts/cargo-test --test it -- \
+		admission_ classification killed_workers request_bodies streaming
 
 reference: ## Write config/reference.toml anew
 	$(CARGO) build --quiet --locked

@@ -283,14 +283,16 @@ impl<L: Link> Exchange<L> {
         }
     }
 
+    /// A probe may be answered that nobody counted on: that of a server which seemed to be silent
+    /// because all its workers were busy.
     fn acknowledge(&mut self) {
         if self.answer == Stage::Unacknowledged {
             self.answer = Stage::Waiting;
             self.clock.progress();
             self.outgoing.release();
-            if let Some(link) = self.link.as_mut() {
-                self.acknowledged_after = link.acknowledged();
-            }
+        }
+        if let Some(link) = self.link.as_mut() {
+            self.acknowledged_after = link.acknowledged();
         }
     }
 

@@ -141,10 +141,10 @@ impl Outgoing {
         }
     }
 
-    /// Takes the next piece of content where there is room for one; small content so travels in
-    /// the same write as the head.
+    /// Takes the next piece of content where there is room for one; small content and its end so
+    /// travel in the same write as the head.
     fn fill(&mut self, cx: &mut Context<'_>) -> Result<(), UploadError> {
-        while self.stage == Stage::Content && self.pending.len() <= 2 {
+        while self.stage == Stage::Content && self.pending.len() <= 3 {
             match self.upload.poll_data(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok(content))) => {

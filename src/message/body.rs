@@ -1,5 +1,6 @@
 //! The content of a request on its way to PHP: nothing, what hyper receives, or what was spooled.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -24,6 +25,10 @@ const LINGER_PAUSE: Duration = Duration::from_secs(5);
 /// Over how long the rate of a client is judged.
 const RATE_WINDOW: Duration = Duration::from_secs(10);
 
+/// Bytes that are read ahead while a request waits for a worker: a connection that nobody reads
+/// does not tell that its client has gone.
+const AHEAD: usize = 64 * 1024;
+
 /// Content to read, at most once.
 #[derive(Debug)]
 pub enum Upload {
@@ -44,8 +49,8 @@ pub struct Arriving {
     length: Option<u64>,
     /// RFC 9110 §10.1.1: the client waits for a 100, which hyper sends when it is first read.
     expects_continue: bool,
-    /// A piece that was read ahead.
-    ahead: Option<Bytes>,
+    /// What was read ahead.
+    ahead: VecDeque<Bytes>,
     rate: Rate,
 }
 
@@ -111,7 +116,7 @@ impl Upload {
             body,
             length,
             expects_continue,
-            ahead: None,
+            ahead: VecDeque::new(),
             rate: Rate::new(least),
         }))
     }
@@ -162,16 +167,17 @@ impl Upload {
         }
     }
 
-    /// Returns when the client has gone, and never otherwise: reads one piece ahead, since a
-    /// connection that nobody reads does not tell.
+    /// Returns when the client has gone, and never otherwise. It is seen as long as no more than
+    /// [`AHEAD`] of what it sent is unread.
     pub async fn gone(&mut self) -> UploadError {
-        if let Self::Incoming(arriving) | Self::Resumed(_, arriving) = self
-            && !arriving.expects_continue
-            && let Err(error) = poll_fn(|cx| arriving.poll_ahead(cx)).await
-        {
-            return error;
+        match self {
+            Self::Incoming(arriving) | Self::Resumed(_, arriving) if !arriving.expects_continue => {
+                poll_fn(|cx| arriving.poll_gone(cx)).await
+            }
+            Self::Empty | Self::Spooled(_) | Self::Incoming(_) | Self::Resumed(..) => {
+                std::future::pending().await
+            }
         }
-        std::future::pending().await
     }
 
     /// Reads on and throws away, apart from the answer and within limits of time, so that the
@@ -211,9 +217,13 @@ impl From<hyper::Error> for UploadError {
 
 impl Arriving {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadError>>> {
-        if let Some(piece) = self.ahead.take() {
-            return Poll::Ready(Some(Ok(piece)));
+        match self.ahead.pop_front() {
+            Some(piece) => Poll::Ready(Some(Ok(piece))),
+            None => self.poll_incoming(cx),
         }
+    }
+
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadError>>> {
         self.expects_continue = false;
         loop {
             let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
@@ -233,11 +243,17 @@ impl Arriving {
         }
     }
 
-    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), UploadError>> {
-        if self.ahead.is_none() {
-            self.ahead = ready!(self.poll_data(cx)).transpose()?;
+    /// Reads ahead until that fails. After the end, and while the buffer is full, there is nothing
+    /// to wait for.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<UploadError> {
+        while self.ahead.iter().map(Bytes::len).sum::<usize>() < AHEAD {
+            match ready!(self.poll_incoming(cx)) {
+                Some(Ok(piece)) => self.ahead.push_back(piece),
+                Some(Err(error)) => return Poll::Ready(error),
+                None => break,
+            }
         }
-        Poll::Ready(Ok(()))
+        Poll::Pending
     }
 }
 

@@ -2,10 +2,12 @@
 //! and the clients that talk to them.
 
 pub(crate) mod address;
+pub(crate) mod direct;
 pub(crate) mod gateway;
 pub(crate) mod http1;
 pub(crate) mod http2;
 pub(crate) mod lines;
+pub(crate) mod load;
 pub(crate) mod message;
 pub(crate) mod php_fpm;
 pub(crate) mod process;
@@ -16,8 +18,10 @@ pub(crate) mod tls;
 pub(crate) mod webdriver;
 
 pub(crate) use address::Address;
+pub(crate) use direct::Direct;
 pub(crate) use gateway::Gateway;
 pub(crate) use http1::Connection;
+pub(crate) use load::{Clients, Tally};
 pub(crate) use message::{Content, Request, Response};
 pub(crate) use php_fpm::PhpFpm;
 pub(crate) use script::{Gate, Script};

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use super::Address;
@@ -25,6 +26,7 @@ pub(crate) struct Setup {
     children: usize,
     tcp: bool,
     lines: String,
+    global: String,
 }
 
 impl Setup {
@@ -34,6 +36,7 @@ impl Setup {
             children,
             tcp: false,
             lines: String::new(),
+            global: String::new(),
         }
     }
 
@@ -46,6 +49,14 @@ impl Setup {
     pub(crate) fn line(self, line: &str) -> Self {
         Self {
             lines: self.lines + line + "\n",
+            ..self
+        }
+    }
+
+    /// A line for the section of the master.
+    pub(crate) fn global(self, line: &str) -> Self {
+        Self {
+            global: self.global + line + "\n",
             ..self
         }
     }
@@ -163,9 +174,20 @@ impl PhpFpm {
             .await;
     }
 
+    /// The processes of its workers at the moment.
+    pub(crate) fn workers(&self) -> Vec<Pid> {
+        let Some(process) = &self.process else {
+            return Vec::new();
+        };
+        process.children()
+    }
+
     fn config(&self) -> String {
         let Setup {
-            children, lines, ..
+            children,
+            lines,
+            global,
+            ..
         } = &self.setup;
         let listen = match &self.address {
             Address::Tcp(address) => address.to_string(),
@@ -178,7 +200,7 @@ impl PhpFpm {
         };
         let temporary = self.directory.path().display();
         format!(
-            "[global]\ndaemonize = no\nerror_log = /proc/self/fd/2\nlog_level = notice\n\n\
+            "[global]\ndaemonize = no\nerror_log = /proc/self/fd/2\nlog_level = notice\n{global}\n\
              [test]\n{user}\nlisten = {listen}\npm = static\npm.max_children = {children}\n\
              php_admin_value[upload_tmp_dir] = {temporary}\nphp_admin_value[output_buffering] = 0\n\
              php_admin_flag[display_errors] = off\nphp_admin_flag[log_errors] = on\n{lines}"

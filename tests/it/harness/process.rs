@@ -43,6 +43,14 @@ impl Process {
         }
     }
 
+    /// The processes that it has started and that have not ended.
+    pub(crate) fn children(&self) -> Vec<Pid> {
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let ours = |pid: &i32| parent_of(*pid) == Some(self.pid().as_raw());
+        pids.filter(ours).map(Pid::from_raw).collect()
+    }
+
     /// Waits for the end, without a bound: the caller knows that it comes.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let status = self.child.wait().unwrap();
@@ -59,6 +67,16 @@ impl Drop for Process {
             let _ = self.child.wait();
         }
     }
+}
+
+/// The parent of a process that has not ended.
+fn parent_of(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it may have any bytes, parentheses too.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut words = rest.split_whitespace();
+    let state = words.next()?;
+    words.next()?.parse().ok().filter(|_| state != "Z")
 }
 
 /// The first of `names` in the directories where programs are, system directories included.

@@ -58,7 +58,15 @@ impl Received {
 pub(crate) struct Setup {
     scripts: Vec<Script>,
     tcp: bool,
-    silent: bool,
+    probe: Probe,
+}
+
+/// What becomes of a probe between two requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probe {
+    Answered,
+    AnsweredAndClosed,
+    Ignored,
 }
 
 impl Setup {
@@ -69,7 +77,7 @@ impl Setup {
         Self {
             scripts,
             tcp: false,
-            silent: false,
+            probe: Probe::Answered,
         }
     }
 
@@ -81,15 +89,33 @@ impl Setup {
     /// Does not answer FCGI_GET_VALUES, as applications may that know only requests.
     pub(crate) fn silent(self) -> Self {
         Self {
-            silent: true,
+            probe: Probe::Ignored,
+            ..self
+        }
+    }
+
+    /// Answers FCGI_GET_VALUES and hangs up, as PHP did before the fix of bug 76922.
+    pub(crate) fn closes(self) -> Self {
+        Self {
+            probe: Probe::AnsweredAndClosed,
             ..self
         }
     }
 
     pub(crate) async fn start(self) -> ScriptedResponder {
         let directory = tempfile::tempdir().unwrap();
-        let (sender, seen) = watch::channel(Seen::default());
         let (listener, address) = self.listen(&directory).await;
+        let (seen, accepting) = self.serve(listener);
+        ScriptedResponder {
+            address,
+            seen,
+            accepting,
+            _directory: directory,
+        }
+    }
+
+    fn serve(self, listener: Listener) -> (watch::Receiver<Seen>, JoinHandle<()>) {
+        let (sender, seen) = watch::channel(Seen::default());
         let accepting = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             loop {
@@ -112,12 +138,7 @@ impl Setup {
                 });
             }
         });
-        ScriptedResponder {
-            address,
-            seen,
-            accepting,
-            _directory: directory,
-        }
+        (seen, accepting)
     }
 
     async fn listen(&self, directory: &TempDir) -> (Listener, Address) {
@@ -177,6 +198,24 @@ impl ScriptedResponder {
         self.seen().requests
     }
 
+    /// Goes away with its socket and all of its connections; [`Self::come_back`] undoes it.
+    pub(crate) async fn stop(&mut self) {
+        self.accepting.abort();
+        let _ = (&mut self.accepting).await;
+        if let Address::Unix(path) = &self.address {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+
+    /// Listens again on the same unix socket, as another application that has seen nothing yet.
+    pub(crate) async fn come_back(&mut self, setup: Setup) {
+        let Address::Unix(path) = &self.address else {
+            panic!("only on a unix socket")
+        };
+        let listener = Listener::Unix(UnixListener::bind(path).unwrap());
+        (self.seen, self.accepting) = setup.serve(listener);
+    }
+
     /// Waits until `happened` holds.
     pub(crate) async fn wait_until(&self, what: &str, happened: impl Fn(&Seen) -> bool) {
         let mut seen = self.seen.clone();
@@ -211,12 +250,15 @@ impl Conversation<'_> {
     async fn hold(mut self) -> io::Result<()> {
         while let Some(record) = read_record(&mut self.stream).await? {
             match record.kind {
-                records::GET_VALUES if self.setup.silent => {}
+                records::GET_VALUES if self.setup.probe == Probe::Ignored => {}
                 records::GET_VALUES => {
                     let values = records::encode_pairs(&[("FCGI_MAX_CONNS", "1000")]);
                     self.stream
                         .write_all(&Record::new(records::GET_VALUES_RESULT, 0, values).encode())
                         .await?;
+                    if self.setup.probe == Probe::AnsweredAndClosed {
+                        return Ok(());
+                    }
                 }
                 records::BEGIN_REQUEST if self.work(record.id).await? == Next::Closed => {
                     return Ok(());

@@ -1,0 +1,92 @@
+//! A worker of PHP that is killed in the middle of its answer: the client can always tell.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::time::{Duration, sleep};
+
+use crate::harness::{Gateway, PhpFpm, Request, Response, http2};
+
+/// Goes as far as `at` says, notes its process, and waits to be killed.
+const SCRIPT: &str = "<?php
+function stop() { file_put_contents(__DIR__ . '/pid', getmypid()); while (true) { usleep(1000); } }
+$at = $_GET['at'];
+if ($at == 'before') { stop(); }
+if (str_contains($at, 'length')) { header('Content-Length: 2000'); }
+echo ' '; flush();
+if ($at == 'head') { stop(); }
+echo str_repeat('x', 999); flush();
+if (str_contains($at, 'half')) { stop(); }
+echo str_repeat('y', 1000); flush();
+if ($at == 'finished') { fastcgi_finish_request(); }
+if ($at == 'shutdown') { register_shutdown_function('stop'); exit; }
+stop();";
+
+/// Kills every worker that comes to where it waits for that.
+async fn kill_all(php: &PhpFpm) {
+    let file = php.root().join("pid");
+    loop {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        if let Ok(pid) = text.parse() {
+            std::fs::remove_file(&file).unwrap();
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// What a client gets over both versions of HTTP.
+async fn answers(php: &PhpFpm, gateway: &Gateway, method: &str, at: &str) -> [Response; 2] {
+    let request = Request::new(method, &format!("/die.php?at={at}"));
+    tokio::select! {
+        answers = async {
+            [gateway.send(&request).await, http2::send(gateway.address(), &request).await]
+        } => answers,
+        () = kill_all(php) => panic!("it never ends"),
+    }
+}
+
+async fn start() -> (PhpFpm, Gateway) {
+    let php = PhpFpm::start(2).await;
+    php.write("die.php", SCRIPT);
+    php.write("index.php", "<?php echo 'alive';");
+    let gateway = Gateway::start(&php.site()).await;
+    (php, gateway)
+}
+
+#[tokio::test]
+async fn a_killed_worker_is_never_a_clean_answer() {
+    let (php, gateway) = start().await;
+    for method in ["GET", "POST"] {
+        for at in ["before", "head", "half", "length-half", "end", "shutdown"] {
+            for response in answers(&php, &gateway, method, at).await {
+                let seen = match response.status {
+                    502 => response.whole && !response.text().contains('x'),
+                    // The break may overtake the head.
+                    200 | 0 => !response.whole && at != "before",
+                    _ => false,
+                };
+                assert!(seen, "{method}, killed at {at}: {response:?}");
+            }
+            let all = gateway.get("/").await;
+            assert_eq!(all.text(), "alive", "{method}, after {at}");
+        }
+    }
+    for code in ["UPSTREAM_RESET", "UPSTREAM_TRUNCATED"] {
+        gateway.log.wait_for(|line| line.contains(code)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_announced_and_is_there_is_whole() {
+    // The last byte of Content-Length, or END_REQUEST, is the end of an answer; what PHP does then is no part of it.
+    let (php, gateway) = start().await;
+    for at in ["length-end", "finished"] {
+        for response in answers(&php, &gateway, "GET", at).await {
+            assert_eq!(
+                (response.status, response.whole, response.body.len()),
+                (200, true, 2000),
+                "killed at {at}"
+            );
+        }
+    }
+}
