@@ -21,6 +21,9 @@ use crate::message::{Disk, Found, OpenFile, Root};
 /// deployment flips is followed within a second.
 const ROOT_AGE: Duration = Duration::from_secs(1);
 
+/// How often a path is resolved again that a rename disturbed.
+const ATTEMPTS: usize = 8;
+
 /// The real file system. Roots stay open; there are as many as the configuration names.
 #[derive(Debug, Default)]
 pub struct RealDisk {
@@ -68,7 +71,7 @@ impl RealDisk {
         let how = OpenHow::new()
             .flags(flags)
             .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        let descriptor = openat2(&*root, Path::new(OsStr::from_bytes(relative)), how)?;
+        let descriptor = again(|| openat2(&*root, Path::new(OsStr::from_bytes(relative)), how))?;
         let stat = fstat(&descriptor)?;
         Ok((descriptor, stat))
     }
@@ -145,4 +148,15 @@ fn not_found(errno: Errno) -> Found {
         Some((_, why)) => Found::Refused(why),
         None => Found::Trouble(errno as i32),
     }
+}
+
+/// openat2(2): a rename anywhere can race a `..` within a link, and is told as EAGAIN.
+fn again<T>(mut attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    for _ in 0..ATTEMPTS {
+        match attempt() {
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+    attempt()
 }

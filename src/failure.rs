@@ -283,7 +283,9 @@ pub fn broken_code(broken: &Broken) -> &'static str {
         ExchangeError::Upload(error) => upload_code(error),
         ExchangeError::Reset(_) | ExchangeError::Closed => match broken.progress {
             Progress::Settled => "UPSTREAM_TRUNCATED",
-            Progress::NotExecuted | Progress::Unknown => "UPSTREAM_RESET",
+            Progress::NotExecuted | Progress::ClosedUnanswered | Progress::Unknown => {
+                "UPSTREAM_RESET"
+            }
         },
     }
 }

@@ -21,6 +21,7 @@ pub mod route;
 pub mod section;
 pub mod server;
 pub mod stream;
+pub mod timer;
 pub mod tls;
 pub mod upstream;
 pub mod value;

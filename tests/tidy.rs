@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module may import only modules to its right.
-const LAYERS: [&str; 23] = [
+const LAYERS: [&str; 24] = [
     "main",
     "cli",
     "server",
@@ -32,6 +32,7 @@ const LAYERS: [&str; 23] = [
     "fastcgi",
     "message",
     "stream",
+    "timer",
     "limits",
     "section",
     "value",

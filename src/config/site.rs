@@ -155,6 +155,7 @@ fn spool_settings(section: &Lowered, surroundings: &Surroundings<'_>) -> SpoolSe
         quota: Arc::clone(&surroundings.quota),
         limit: own.map_or(server.limits.body, |limits| limits.size("body").0),
         pause: server.limits.body_pause,
+        stream_rate: server.limits.stream_rate,
     }
 }
 

@@ -16,10 +16,11 @@ use tokio::time::timeout;
 use tokio_util::io::poll_read_buf;
 
 use super::decoder::{Decoder, Event};
-use super::pace::{Clock, Limit, Pace};
+use super::pace::{Limit, Pace};
 use super::record::ProtocolError;
 use super::stdin::Outgoing;
 use crate::message::{Upload, UploadError};
+use crate::timer::Stall;
 
 /// Bytes read at first: holds most pages whole.
 const FIRST_READ: usize = 16 * 1024;
@@ -30,6 +31,9 @@ const NEXT_READ: usize = 64 * 1024;
 /// How long an exchange may go on after its client has gone (design §3): long enough for an order
 /// or an import to be finished, and not for ever.
 const RUN_ON: Duration = Duration::from_secs(600);
+
+/// A piece below this is copied.
+const SMALL_PIECE: usize = 4 * 1024;
 
 /// A connection that an exchange can run on.
 pub trait Link: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -70,7 +74,8 @@ pub struct Exchange<L: Link> {
     answer: Stage,
     /// How long the acknowledgement took.
     acknowledged_after: Option<Duration>,
-    clock: Clock,
+    pace: Pace,
+    stall: Stall,
     runs_on: bool,
 }
 
@@ -117,9 +122,11 @@ pub struct Broken {
 /// (design §4.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing was executed: no byte was taken, or a probe stood in front and was not answered, or
-    /// the connection was closed in good order though the whole request lay in it.
+    /// Nothing was executed: no byte was taken, or a probe stood in front and was not answered.
     NotExecuted,
+    /// The connection was closed in good order though the whole request lay in it. PHP-FPM had not
+    /// executed it then (facts no. 10); of other programs, and of proxies in between, nobody knows.
+    ClosedUnanswered,
     /// A worker may have executed it; no byte of the answer came.
     Unknown,
     /// Part of the answer came, or the time was up: it is not sent again.
@@ -161,7 +168,8 @@ impl<L: Link> Exchange<L> {
             outgoing: Outgoing::new(outbound.head, outbound.held, outbound.upload),
             answer,
             acknowledged_after: None,
-            clock: Clock::new(pace),
+            pace,
+            stall: Stall::default(),
             runs_on: outbound.runs_on,
         }
     }
@@ -208,6 +216,11 @@ impl<L: Link> Exchange<L> {
         self.outgoing.is_untouched()
     }
 
+    /// Whether the rest of the request comes from us and not from the client.
+    pub fn is_in_hand(&self) -> bool {
+        self.outgoing.is_in_hand()
+    }
+
     /// What is left of the client's content, once the exchange is of no more use.
     pub fn into_upload(mut self) -> Upload {
         self.outgoing.take_upload()
@@ -234,7 +247,7 @@ impl<L: Link> Exchange<L> {
                 return Poll::Ready(Err(ExchangeError::Upload(error)));
             }
             if self.outgoing.taken() != taken {
-                self.clock.progress();
+                self.stall.progress();
             }
             self.input.reserve(if self.answer == Stage::Arriving {
                 NEXT_READ
@@ -243,12 +256,12 @@ impl<L: Link> Exchange<L> {
             });
             match poll_read_buf(Pin::new(link), cx, &mut self.input) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(ExchangeError::Closed)),
-                Poll::Ready(Ok(_)) => self.clock.progress(),
+                Poll::Ready(Ok(_)) => self.stall.progress(),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(ExchangeError::Reset(error))),
                 Poll::Pending => {
                     let (limit, duration) = self.limit();
                     return self
-                        .clock
+                        .stall
                         .poll_expired(duration, cx)
                         .map(|()| Err(ExchangeError::Timeout(limit, duration)));
                 }
@@ -264,11 +277,11 @@ impl<L: Link> Exchange<L> {
             }
             Event::Stdout(content) => {
                 self.answer = Stage::Arriving;
-                Some(Answer::Stdout(content))
+                Some(Answer::Stdout(detach(content)))
             }
             Event::Stderr(content) => {
                 self.answer = Stage::Arriving;
-                Some(Answer::Stderr(content))
+                Some(Answer::Stderr(detach(content)))
             }
             Event::End {
                 app_status,
@@ -288,7 +301,7 @@ impl<L: Link> Exchange<L> {
     fn acknowledge(&mut self) {
         if self.answer == Stage::Unacknowledged {
             self.answer = Stage::Waiting;
-            self.clock.progress();
+            self.stall.progress();
             self.outgoing.release();
         }
         if let Some(link) = self.link.as_mut() {
@@ -313,7 +326,7 @@ impl<L: Link> Exchange<L> {
 
     /// What is being waited for, and how long at most.
     fn limit(&self) -> (Limit, Duration) {
-        let pace = &self.clock.pace;
+        let pace = &self.pace;
         match self.answer {
             Stage::Unacknowledged => (Limit::Acknowledge, pace.acknowledge),
             Stage::Waiting | Stage::Arriving if self.outgoing.waits_for_client() => {
@@ -333,14 +346,23 @@ impl<L: Link> Exchange<L> {
             Stage::Arriving | Stage::Ended => Progress::Settled,
             Stage::Unacknowledged => Progress::NotExecuted,
             Stage::Waiting if self.outgoing.taken() == 0 => Progress::NotExecuted,
-            // Facts no. 10: a running PHP leaves the end of STDIN unread, so that its death is a reset.
             Stage::Waiting
                 if matches!(error, ExchangeError::Closed) && self.outgoing.is_complete() =>
             {
-                Progress::NotExecuted
+                Progress::ClosedUnanswered
             }
             Stage::Waiting => Progress::Unknown,
         }
+    }
+}
+
+/// A small piece must not keep the whole buffer that it came in: a client that does not read would
+/// hold one for each piece.
+fn detach(content: Bytes) -> Bytes {
+    if content.len() < SMALL_PIECE {
+        Bytes::copy_from_slice(&content)
+    } else {
+        content
     }
 }
 
@@ -364,7 +386,8 @@ impl<L: Link> Drop for Exchange<L> {
             outgoing: std::mem::take(&mut self.outgoing),
             answer: self.answer,
             acknowledged_after: self.acknowledged_after,
-            clock: Clock::new(self.clock.pace),
+            pace: self.pace,
+            stall: Stall::default(),
             runs_on: false,
         };
         tokio::spawn(timeout(RUN_ON, async move {

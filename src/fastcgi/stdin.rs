@@ -108,6 +108,10 @@ impl Outgoing {
 
     /// What was not read of the client's content.
     pub(super) fn take_upload(&mut self) -> Upload {
+        // Without the rest there must be no end either.
+        if self.stage != Stage::Ended {
+            self.stage = Stage::Stopped;
+        }
         std::mem::replace(&mut self.upload, Upload::Empty)
     }
 

@@ -24,6 +24,8 @@ pub static LIMITS: Section = Section {
         BODY,
         Key::new("body_pause", Kind::Duration, "How long a client may pause while it sends a request body; then 408.").default("\"10s\""),
         Key::new("body_rate", Kind::Size, "What a client must send of a request body in a second, over each 10 s that it was waited for; slower is 408. \"0B\": no limit.").default("\"1KiB\""),
+        Key::new("stream_rate", Kind::Size, "The same while a worker waits for the body, which is streamed then.").default("\"16KiB\""),
+        Key::new("send_pause", Kind::Duration, "How long a client may take nothing of its answer, which holds the worker that makes it; then the connection is closed. \"0s\": no limit.").default("\"60s\""),
     ],
 };
 
@@ -62,6 +64,10 @@ pub struct Limits {
     pub body_pause: Duration,
     /// Bytes of a body in a second.
     pub body_rate: u64,
+    /// The same while a worker waits.
+    pub stream_rate: u64,
+    /// For a client that takes nothing of its answer.
+    pub send_pause: Duration,
 }
 
 /// hyper accepts no smaller buffer for a head.
@@ -83,6 +89,8 @@ impl Limits {
             body: section.size("body").0,
             body_pause: section.duration("body_pause"),
             body_rate: section.size("body_rate").0,
+            stream_rate: section.size("stream_rate").0,
+            send_pause: section.duration("send_pause"),
         }
     }
 }

@@ -88,7 +88,7 @@ pub enum UploadError {
         pause: Duration,
     },
     /// Less than `limits.body_rate` came.
-    #[error("the client sent its request body slower than limits.body_rate = {least} bytes a second for {} s", RATE_WINDOW.as_secs())]
+    #[error("the client sent its request body slower than {least} bytes a second (limits.body_rate, limits.stream_rate) for {} s", RATE_WINDOW.as_secs())]
     TooSlow {
         /// The limit, in bytes a second.
         least: u64,
@@ -127,6 +127,13 @@ impl Upload {
             Self::Empty => Some(0),
             Self::Incoming(arriving) | Self::Resumed(_, arriving) => arriving.length,
             Self::Spooled(spooled) => Some(spooled.length()),
+        }
+    }
+
+    /// A worker waits for the content: the client must send at least this much in a second.
+    pub(super) fn must_send(&mut self, least: u64) {
+        if let Self::Incoming(arriving) | Self::Resumed(_, arriving) = self {
+            arriving.rate = Rate::new(least.max(arriving.rate.least));
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use nix::sys::uio::pread;
 use tokio::fs::File;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, BufWriter};
 use tokio::time::{Instant, timeout};
 
 use super::quota::{Quota, Reservation};
@@ -55,6 +55,8 @@ pub struct SpoolSettings {
     pub limit: u64,
     /// `limits.body_pause`: how long the client may pause.
     pub pause: Duration,
+    /// `limits.stream_rate`: what the client must send in a second while a worker waits for it.
+    pub stream_rate: u64,
 }
 
 /// Content, or the beginning of some, that was received. Reading it does not use it up: each copy
@@ -86,7 +88,11 @@ pub async fn receive(
     settings: &SpoolSettings,
 ) -> Result<Upload, (UploadError, Upload)> {
     let known = upload.length();
-    if known == Some(0) || (known.is_some() && settings.mode == Mode::Stream) {
+    if known == Some(0) {
+        return Ok(upload);
+    }
+    if known.is_some() && settings.mode == Mode::Stream {
+        upload.must_send(settings.stream_rate);
         return Ok(upload);
     }
     let mut spool = Spool::new(settings, known);
@@ -94,7 +100,10 @@ pub async fn receive(
         Ok(whole) => match spool.finish().await {
             Ok(Spooled { length: 0, .. }) if whole => Ok(Upload::Empty),
             Ok(spooled) if whole => Ok(Upload::Spooled(spooled)),
-            Ok(spooled) => Ok(upload.resume_after(spooled)),
+            Ok(spooled) => {
+                upload.must_send(settings.stream_rate);
+                Ok(upload.resume_after(spooled))
+            }
             Err(error) => Err((error, upload)),
         },
         Err(error) => Err((error, upload)),
@@ -106,7 +115,7 @@ struct Spool<'a> {
     settings: &'a SpoolSettings,
     known: Option<u64>,
     memory: BytesMut,
-    file: Option<(File, Reservation)>,
+    file: Option<(BufWriter<File>, Reservation)>,
     length: u64,
     /// When the window began over which the rate is measured, and what came since.
     window: (Instant, u64),
@@ -150,7 +159,9 @@ impl<'a> Spool<'a> {
             None => {
                 let mut reservation = Reservation::new(&self.settings.quota);
                 reservation.grow(self.memory.len() as u64)?;
-                let mut file = File::from_std(tempfile::tempfile_in(&self.settings.directory)?);
+                let file = File::from_std(tempfile::tempfile_in(&self.settings.directory)?);
+                // Each write of tokio's is a thread's: a client's tiny pieces are gathered first.
+                let mut file = BufWriter::with_capacity(PIECE, file);
                 file.write_all(&self.memory.split()).await?;
                 self.file.insert((file, reservation))
             }
@@ -183,7 +194,7 @@ impl<'a> Spool<'a> {
             None => Content::Memory(self.memory.freeze()),
             Some((mut file, reservation)) => {
                 file.flush().await?;
-                let file = file.into_std().await;
+                let file = file.into_inner().into_std().await;
                 Content::File(Arc::new(SpoolFile {
                     file,
                     _reservation: reservation,

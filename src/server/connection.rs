@@ -81,6 +81,7 @@ async fn serve_http1(
     let patience = Patience {
         header: Some(limits.header),
         keep_alive: limits.keep_alive,
+        send: limits.send_pause,
     };
     let bounds = Bounds {
         head: limits.head,
@@ -145,6 +146,7 @@ async fn serve_http2(
     let patience = Patience {
         header: None,
         keep_alive: limits.keep_alive,
+        send: limits.send_pause,
     };
     let io = ConnectionIo::new(
         stream,

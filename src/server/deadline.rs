@@ -1,13 +1,12 @@
-//! How long a connection may wait for its client: one deadline, and a timer that is moved only
-//! when it fires, so that a request costs none.
+//! How long a connection may wait for its client.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::watch::Watch;
+use crate::timer::{Stall, Timer};
 
 /// How long a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +15,8 @@ pub(super) struct Patience {
     pub(super) header: Option<Duration>,
     /// Between requests.
     pub(super) keep_alive: Duration,
+    /// While it takes nothing of its answer.
+    pub(super) send: Duration,
 }
 
 /// The deadline of one connection. It holds only while no request is in flight.
@@ -28,7 +29,9 @@ pub(super) struct Deadline {
     begun: usize,
     /// When the wait began that goes on now.
     since: Option<Instant>,
-    sleep: Option<Pin<Box<Sleep>>>,
+    timer: Timer,
+    /// A wait for the client to take what is written.
+    sending: Stall,
 }
 
 impl Deadline {
@@ -38,7 +41,8 @@ impl Deadline {
             head_begun: false,
             begun: 0,
             since: None,
-            sleep: None,
+            timer: Timer::default(),
+            sending: Stall::default(),
         }
     }
 
@@ -65,19 +69,17 @@ impl Deadline {
 
     /// Ready at `deadline`.
     pub(super) fn poll_sleep(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if sleep.deadline() > deadline {
-            sleep.as_mut().reset(deadline);
-        }
-        loop {
-            ready!(sleep.as_mut().poll(cx));
-            if sleep.deadline() >= deadline {
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(deadline);
-        }
+        self.timer.poll_at(deadline, cx)
+    }
+
+    /// Ready when the client has taken nothing of its answer for too long.
+    pub(super) fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.sending.poll_expired(self.patience.send, cx)
+    }
+
+    /// The client takes its answer.
+    pub(super) fn note_taken(&mut self) {
+        self.sending.progress();
     }
 
     /// Notes that bytes came: the head's time counts from its first byte, not from its last.

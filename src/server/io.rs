@@ -84,6 +84,21 @@ impl ConnectionIo {
         watch.set_resting(resting && self.owes_nothing());
     }
 
+    /// A client that takes nothing of its answer holds the worker that makes it: not for ever.
+    fn bounded<T>(
+        &mut self,
+        done: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if done.is_pending() {
+            ready!(self.deadline.poll_stalled(cx));
+            tracing::debug!(client = %self.connection.wire().remote_addr, "closed: the client took nothing of its answer for limits.send_pause");
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        self.deadline.note_taken();
+        done
+    }
+
     /// Ready when the client has taken too long.
     fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let in_head = self.intake.is_guarded() && self.intake.is_in_head();
@@ -196,6 +211,16 @@ impl ConnectionIo {
     }
 }
 
+/// An answer whose end is the connection's (RFC 9112 §6.3: HTTP/1.0) and that was cut must not end
+/// like a whole one.
+impl Drop for ConnectionIo {
+    fn drop(&mut self) {
+        if self.connection.watch().is_cut() {
+            self.stream.inner().reset_on_close();
+        }
+    }
+}
+
 impl Read for ConnectionIo {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -228,11 +253,13 @@ impl Write for ConnectionIo {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.flushed = false;
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.bounded(written, cx)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        ready!(self.bounded(flushed, cx))?;
         // hyper flushes when it has nothing more to write.
         self.flushed = true;
         self.note_rest();
@@ -266,6 +293,7 @@ impl Write for ConnectionIo {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.flushed = false;
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.bounded(written, cx)
     }
 }

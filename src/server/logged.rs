@@ -162,7 +162,7 @@ impl Drop for Entry {
 pub(super) struct Logged {
     body: Body,
     entry: Entry,
-    _in_flight: InFlight,
+    in_flight: InFlight,
 }
 
 impl Logged {
@@ -177,7 +177,7 @@ impl Logged {
         response.map(|body| Self {
             body,
             entry,
-            _in_flight: in_flight,
+            in_flight,
         })
     }
 }
@@ -197,7 +197,12 @@ impl http_body::Body for Logged {
                 this.entry.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
                 this.entry.complete = this.body.is_end_stream();
             }
-            Poll::Ready(Some(Err(cut))) => this.entry.record.cause = Some(cut.0),
+            Poll::Ready(Some(Err(cut))) => {
+                this.entry.record.cause = Some(cut.0);
+                if this.entry.record.protocol == "HTTP/1.0" {
+                    this.in_flight.cut();
+                }
+            }
             Poll::Ready(None) => this.entry.complete = true,
             Poll::Pending => {}
         }

@@ -13,6 +13,7 @@ pub(super) struct Watch {
     begun: AtomicUsize,
     ended: AtomicUsize,
     resting: AtomicBool,
+    cut: AtomicBool,
 }
 
 /// One of them; it ends when this is dropped, which is when its body has ended.
@@ -41,6 +42,11 @@ impl Watch {
         }
     }
 
+    /// Whether an answer was cut whose length the client was not told.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
+    }
+
     /// How many have begun so far.
     pub(super) fn begun(&self) -> usize {
         self.begun.load(Ordering::Relaxed)
@@ -54,6 +60,13 @@ impl Watch {
     /// Whether all that have begun have ended.
     pub(super) fn is_idle(&self) -> bool {
         self.ended() == self.begun()
+    }
+}
+
+impl InFlight {
+    /// The answer ends before it is whole, and nothing in it tells.
+    pub(super) fn cut(&self) {
+        self.0.cut.store(true, Ordering::Relaxed);
     }
 }
 

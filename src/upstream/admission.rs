@@ -13,13 +13,15 @@
 //!                                               nobody waits: idle for a moment, or close
 //! ```
 
+mod queue;
 mod settings;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use queue::Queue;
+pub use queue::Ticket;
 pub use settings::{Settings, Wear};
 
 /// A connection opened by a request itself is a sign of saturation when it waits longer for its
@@ -28,6 +30,9 @@ const PROMPT: Duration = Duration::from_millis(5);
 
 /// A server that took longer to acknowledge is contended: nothing idles there (php-fpm-facts §8).
 const QUICK: Duration = Duration::from_millis(2);
+
+/// How long a server is believed to hang up after a probe; finding out again costs it one.
+const DOUBT: Duration = Duration::from_secs(60);
 
 /// What a server does with a probe; see `super::scout` for how it is found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,10 +76,6 @@ impl Slot {
     }
 }
 
-/// A place in the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket(u64);
-
 /// What becomes of a request that arrives.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Arrival<C> {
@@ -104,10 +105,9 @@ pub enum Placed<C, W> {
 pub struct Admission<C, W> {
     settings: Settings,
     class: Class,
-    queue: VecDeque<Option<W>>,
-    /// The ticket of the queue's front.
-    front: u64,
-    waiting: usize,
+    queue: Queue<W>,
+    /// Since when the class is `Closes`.
+    class_since: Option<Instant>,
     idle: Vec<(C, Slot, Instant)>,
     open: usize,
     unacknowledged: Vec<(u64, Instant)>,
@@ -121,10 +121,8 @@ impl<C, W> Admission<C, W> {
         Self {
             settings,
             class: Class::Unknown,
-            queue: VecDeque::new(),
-            // Far from both ends: retries are put in front.
-            front: u64::MAX / 2,
-            waiting: 0,
+            queue: Queue::new(),
+            class_since: None,
             idle: Vec::new(),
             open: 0,
             unacknowledged: Vec::new(),
@@ -141,7 +139,7 @@ impl<C, W> Admission<C, W> {
         if self.queue_is_full() {
             return Arrival::Full;
         }
-        self.push(waiter())
+        Arrival::Wait(self.queue.push_back(waiter()))
     }
 
     /// A request that has waited at another server goes on waiting here, behind all others; it has
@@ -149,13 +147,13 @@ impl<C, W> Admission<C, W> {
     pub fn rejoin(&mut self, now: Instant, waiter: impl FnOnce() -> W) -> Arrival<C> {
         match self.at_once(now) {
             Some(arrival) => arrival,
-            None => self.push(waiter()),
+            None => Arrival::Wait(self.queue.push_back(waiter())),
         }
     }
 
     /// Whether a request that arrived now would find the queue full.
     pub fn refuses(&self, now: Instant) -> bool {
-        let at_once = self.waiting == 0 && (!self.idle.is_empty() || self.may_open(now));
+        let at_once = self.queue.waiting() == 0 && (!self.idle.is_empty() || self.may_open(now));
         !at_once && self.queue_is_full()
     }
 
@@ -165,24 +163,22 @@ impl<C, W> Admission<C, W> {
         if let Some(arrival) = self.at_once(now) {
             return arrival;
         }
-        self.front -= 1;
-        self.queue.push_front(Some(waiter()));
-        self.waiting += 1;
-        Arrival::Wait(Ticket(self.front))
+        Arrival::Wait(self.queue.push_front(waiter()))
     }
 
     /// A request leaves the queue; `None` when it was granted a connection before.
     pub fn leave(&mut self, ticket: Ticket) -> Option<W> {
-        let index = usize::try_from(ticket.0.checked_sub(self.front)?).ok()?;
-        let waiter = self.queue.get_mut(index)?.take()?;
-        self.waiting -= 1;
-        self.trim();
-        Some(waiter)
+        self.queue.leave(ticket)
+    }
+
+    /// Everybody leaves: there is nothing to wait for.
+    pub fn abandon(&mut self) -> Vec<W> {
+        std::iter::from_fn(|| self.queue.pop()).collect()
     }
 
     /// Whether a further connection should be opened to find a worker for the queue.
     pub fn scout(&mut self, now: Instant) -> Option<Slot> {
-        let wanted = self.waiting.min(self.scout_limit());
+        let wanted = self.queue.waiting().min(self.scout_limit());
         let needed =
             self.class.acknowledges() && self.unacknowledged.len() < wanted && self.has_room();
         needed.then(|| self.open(now))
@@ -200,14 +196,14 @@ impl<C, W> Admission<C, W> {
 
     /// A connection is ready for a request: a scout's, or one whose request ended cleanly.
     pub fn finished(&mut self, connection: C, slot: Slot, now: Instant) -> Placed<C, W> {
-        if self.is_used_up(&slot, now) {
-            self.closed(&slot);
-            return Placed::Close(connection);
-        }
-        if let Some(waiter) = self.pop() {
+        let used_up = self.is_used_up(&slot, now);
+        // A worker that has just been found serves one request, however short its turn.
+        if (!used_up || slot.served == 0)
+            && let Some(waiter) = self.queue.pop()
+        {
             return Placed::Grant(waiter, connection, slot);
         }
-        if self.may_idle() {
+        if !used_up && self.may_idle() {
             self.idle.push((connection, slot, now));
             return Placed::Idle;
         }
@@ -227,7 +223,7 @@ impl<C, W> Admission<C, W> {
         if self.class.acknowledges() || !self.has_room() {
             return None;
         }
-        let waiter = self.pop()?;
+        let waiter = self.queue.pop()?;
         Some((waiter, self.open(now)))
     }
 
@@ -266,7 +262,7 @@ impl<C, W> Admission<C, W> {
 
     /// Requests that wait.
     pub fn waiting(&self) -> usize {
-        self.waiting
+        self.queue.waiting()
     }
 
     /// Connections that serve or are being opened.
@@ -283,24 +279,31 @@ impl<C, W> Admission<C, W> {
     /// whatever the clients do.
     fn queue_is_full(&self) -> bool {
         let length = self.settings.queue_length;
-        self.waiting >= length || self.queue.len() >= length.saturating_mul(4)
-    }
-
-    fn push(&mut self, waiter: W) -> Arrival<C> {
-        self.queue.push_back(Some(waiter));
-        self.waiting += 1;
-        Arrival::Wait(Ticket(self.front + self.queue.len() as u64 - 1))
+        self.queue.waiting() >= length || self.queue.places() >= length.saturating_mul(4)
     }
 
     /// While anyone waits, nobody passes.
     fn at_once(&mut self, now: Instant) -> Option<Arrival<C>> {
-        if self.waiting > 0 {
+        self.doubt(now);
+        if self.queue.waiting() > 0 {
             return None;
         }
         if let Some((connection, slot, _)) = self.idle.pop() {
             return Some(Arrival::Take(connection, slot));
         }
         self.may_open(now).then(|| Arrival::Open(self.open(now)))
+    }
+
+    /// One worker that left between two probes makes a server look like one that hangs up.
+    fn doubt(&mut self, now: Instant) {
+        if self.class == Class::Closes {
+            let since = *self.class_since.get_or_insert(now);
+            if now.duration_since(since) >= DOUBT {
+                self.class = Class::Unknown;
+            }
+        } else {
+            self.class_since = None;
+        }
     }
 
     fn open(&mut self, now: Instant) -> Slot {
@@ -369,21 +372,6 @@ impl<C, W> Admission<C, W> {
         let most = self.settings.wear.max_idle;
         let room = most.is_none_or(|most| self.idle.len() < most);
         quick && room && !self.settings.keep.is_zero()
-    }
-
-    fn pop(&mut self) -> Option<W> {
-        self.trim();
-        let waiter = self.queue.pop_front()??;
-        self.front += 1;
-        self.waiting -= 1;
-        Some(waiter)
-    }
-
-    fn trim(&mut self) {
-        while matches!(self.queue.front(), Some(None)) {
-            self.queue.pop_front();
-            self.front += 1;
-        }
     }
 }
 

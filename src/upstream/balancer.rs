@@ -10,9 +10,10 @@ use tokio::sync::Mutex;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::connecting::LONGEST_PAUSE;
 use super::health::Standing;
 use super::lease::Lease;
-use super::member::{LONGEST_PAUSE, Member, Order};
+use super::member::{Member, Order};
 use super::members::Members;
 use super::policy::{Load, Policy};
 use super::waiting::{Deadline, LeaseError};

@@ -17,11 +17,8 @@ use super::policy::Load;
 use super::pool::{Pool, Pooled};
 use super::{Address, scout};
 
-/// The first pause after a failed attempt to connect; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-
-/// The longest pause: a server that comes back is found within it.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// How often it is looked for connections that have idled too long.
+const SWEEP: Duration = Duration::from_millis(5);
 
 /// What the configuration says of each member of an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,23 +33,25 @@ pub struct MemberSettings {
 #[derive(Debug)]
 pub struct Member {
     address: Address,
-    pool: Pool,
+    pub(super) pool: Pool,
     account: Mutex<Admission<Pooled, Waiter>>,
     condition: Mutex<Condition>,
     /// Whether `condition` holds anything: who is well is asked without its lock.
-    failing: AtomicBool,
+    pub(super) failing: AtomicBool,
     /// Tells those who wait for any member of the upstream that this one changed.
-    changes: Arc<Notify>,
+    pub(super) changes: Arc<Notify>,
     sweeping: AtomicBool,
+    /// It answers probes as PHP-FPM does.
+    fpm: AtomicBool,
     numbers: Numbers,
 }
 
 /// What is wrong with a member.
 #[derive(Debug, Default)]
-struct Condition {
-    health: Health,
+pub(super) struct Condition {
+    pub(super) health: Health,
     /// Why connecting failed the last time; empty after a success.
-    trouble: Option<Arc<io::Error>>,
+    pub(super) trouble: Option<Arc<io::Error>>,
 }
 
 /// How a waiting request gets its connection.
@@ -97,6 +96,7 @@ impl Member {
             failing: AtomicBool::new(false),
             changes: Arc::clone(changes),
             sweeping: AtomicBool::new(false),
+            fpm: AtomicBool::new(false),
             numbers: Numbers::default(),
         })
     }
@@ -150,6 +150,17 @@ impl Member {
     /// It spoke something else, or refused a request by protocol; `what` it did, for the log.
     pub fn has_misbehaved(&self, what: &dyn std::fmt::Display) {
         self.failed(Fault::Protocol, what, None);
+    }
+
+    pub(super) fn set_fpm(&self, fpm: bool) {
+        self.fpm.store(fpm, Ordering::Relaxed);
+    }
+
+    /// Whether a connection that it closes in good order without an answer proves that it did not
+    /// execute the request (php-fpm-facts no. 10): a PHP-FPM on this machine. Behind TCP a proxy may
+    /// stand that turns a crash into a close.
+    pub fn proves_by_closing(&self) -> bool {
+        matches!(self.address, Address::Unix(_)) && self.fpm.load(Ordering::Relaxed)
     }
 
     /// What it does with a probe, as far as is known.
@@ -227,53 +238,6 @@ impl Member {
         self.after_close();
     }
 
-    /// Opens a connection, trying again while `until` has not come and the trouble may pass.
-    pub(super) async fn connect(
-        self: &Arc<Self>,
-        until: impl Fn() -> Option<Instant>,
-    ) -> Result<Pooled, Arc<io::Error>> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match self.try_connect().await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => {
-                    let lasting = !is_passing(&error);
-                    let left =
-                        until().map(|deadline| deadline.saturating_duration_since(Instant::now()));
-                    match left.filter(|left| !left.is_zero() && !lasting) {
-                        Some(left) => sleep(pause.min(left)).await,
-                        None => return Err(error),
-                    }
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-            }
-        }
-    }
-
-    /// Connects once, and notes what came of it.
-    pub(super) async fn try_connect(self: &Arc<Self>) -> Result<Pooled, Arc<io::Error>> {
-        match self.pool.connect().await {
-            Ok(connection) => {
-                self.numbers.opened.add();
-                self.succeeded(Fault::Connect);
-                Ok(connection)
-            }
-            Err(error) => {
-                self.numbers.refused.add();
-                let error = Arc::new(error);
-                // It may come back as another version or another program.
-                self.classify(Class::Unknown);
-                self.failed(Fault::Connect, &error, Some(&error));
-                Err(error)
-            }
-        }
-    }
-
-    /// Why connecting failed the last time, where it did.
-    pub(super) fn trouble(&self) -> Option<Arc<io::Error>> {
-        self.condition().trouble.clone()
-    }
-
     /// It is no longer of the upstream: what idles is closed, what runs ends as it would have.
     pub(super) fn retire(&self) {
         let idle = self.account().retire(Instant::now());
@@ -282,43 +246,6 @@ impl Member {
 
     pub(super) fn is_waited_for(&self) -> bool {
         self.account().waiting() > 0
-    }
-
-    fn failed(&self, fault: Fault, what: &dyn std::fmt::Display, trouble: Option<&Arc<io::Error>>) {
-        let changed = {
-            let mut condition = self.condition();
-            self.failing.store(true, Ordering::Relaxed);
-            if let Some(trouble) = trouble {
-                condition.trouble = Some(Arc::clone(trouble));
-            }
-            condition.health.failed(fault, Instant::now())
-        };
-        if changed {
-            tracing::warn!(address = %self.address, error = %what, "the server fails: others are asked where there are any");
-            self.changes.notify_waiters();
-        }
-    }
-
-    /// The common case, a success after a success, takes no lock.
-    fn succeeded(&self, fault: Fault) {
-        if !self.is_failing() {
-            return;
-        }
-        let is_well = {
-            let mut condition = self.condition();
-            if fault == Fault::Connect {
-                condition.trouble = None;
-            }
-            let is_well = condition.health.succeeded(fault);
-            if is_well {
-                self.failing.store(false, Ordering::Relaxed);
-            }
-            is_well
-        };
-        if is_well {
-            tracing::info!(address = %self.address, "the server is well again");
-            self.changes.notify_waiters();
-        }
     }
 
     /// Room became free: scouts, or where nothing acknowledges the head of the queue, may use it.
@@ -350,7 +277,7 @@ impl Member {
         let member = Arc::clone(self);
         tokio::spawn(async move {
             loop {
-                sleep(FIRST_PAUSE).await;
+                sleep(SWEEP).await;
                 let (expired, left) = {
                     let mut account = member.account();
                     (account.expire(Instant::now()), account.idle())
@@ -369,22 +296,13 @@ impl Member {
     }
 
     /// A poisoned lock guards an account that is whole: its methods change it in one go.
-    fn account(&self) -> MutexGuard<'_, Admission<Pooled, Waiter>> {
+    pub(super) fn account(&self) -> MutexGuard<'_, Admission<Pooled, Waiter>> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn condition(&self) -> MutexGuard<'_, Condition> {
+    pub(super) fn condition(&self) -> MutexGuard<'_, Condition> {
         self.condition
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Design §4.7: the server is not there yet, or its backlog is full.
-fn is_passing(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound, TimedOut, WouldBlock};
-    matches!(
-        error.kind(),
-        NotFound | ConnectionRefused | ConnectionReset | WouldBlock | TimedOut
-    ) || error.raw_os_error().is_none()
 }

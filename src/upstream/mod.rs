@@ -3,6 +3,7 @@
 pub mod address;
 pub mod admission;
 mod balancer;
+mod connecting;
 mod denied;
 mod dns;
 pub mod health;

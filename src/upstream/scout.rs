@@ -30,7 +30,11 @@ pub(super) async fn run(mut lease: Lease) {
     while wanted().is_some() {
         match member.connect(wanted).await {
             Ok(connection) => lease.set_connection(Some(connection)),
-            Err(_) => return,
+            Err(error) => {
+                // The next scout, if one is wanted, must not come at once.
+                pause().await;
+                return member.give_up(&error);
+            }
         }
         if member.class() == Class::Unknown {
             classify(&mut lease).await;
@@ -38,7 +42,8 @@ pub(super) async fn run(mut lease: Lease) {
             acknowledge(&mut lease).await;
         }
         match member.class() {
-            Class::Kept if lease.is_open() => return lease.pass_on(),
+            // Also where another connection has made the class doubtful meanwhile.
+            Class::Kept | Class::Unknown if lease.is_open() => return lease.pass_on(),
             Class::Kept | Class::Unknown => pause().await,
             // Nothing acknowledges: the head of the queue opens a connection itself.
             Class::Closes | Class::Silent(_) => return,
@@ -64,12 +69,13 @@ pub(super) async fn classify(lease: &mut Lease) {
                 .has_misbehaved(&format_args!("the probe was not answered: {error}"));
             Class::Unknown
         }
-        Ok(Ok(())) => {
+        Ok(Ok(is_fpm)) => {
             let took = begun.elapsed();
             // PHP without the fix of bug 76922 hangs up now.
             match timeout(SILENCE, probe(lease)).await {
-                Ok(Ok(())) => {
+                Ok(Ok(_)) => {
                     lease.acknowledge(took);
+                    lease.member().set_fpm(is_fpm);
                     lease.member().classify(Class::Kept);
                     return;
                 }
@@ -84,20 +90,21 @@ pub(super) async fn classify(lease: &mut Lease) {
 async fn acknowledge(lease: &mut Lease) {
     let begun = Instant::now();
     match timeout(PATIENCE, probe(lease)).await {
-        Ok(Ok(())) => lease.acknowledge(begun.elapsed()),
+        Ok(Ok(_)) => lease.acknowledge(begun.elapsed()),
         Ok(Err(_)) | Err(_) => lease.set_connection(None),
     }
 }
 
-/// Sends a probe and waits for its answer.
-async fn probe(lease: &mut Lease) -> io::Result<()> {
+/// Sends a probe and waits for its answer: whether it is PHP-FPM's, which alone says nothing of
+/// FCGI_MAX_CONNS (php-fpm-facts no. 2).
+async fn probe(lease: &mut Lease) -> io::Result<bool> {
     lease.write_all(PROBE).await?;
     let mut decoder = Decoder::new();
     let mut input = BytesMut::new();
     loop {
         match decoder.next(&mut input).map_err(io::Error::other)? {
-            Some(Event::Values(_)) if input.is_empty() && decoder.is_between_records() => {
-                return Ok(());
+            Some(Event::Values(values)) if input.is_empty() && decoder.is_between_records() => {
+                return Ok(values.is_empty());
             }
             Some(Event::Values(_)) => {}
             Some(Event::Stdout(_) | Event::Stderr(_) | Event::End { .. }) => {

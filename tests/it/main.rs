@@ -21,6 +21,7 @@ mod browser;
 mod check_config;
 mod classification;
 mod client_limits;
+mod clients_that_stop;
 mod commands;
 mod fastcgi;
 mod h2c;

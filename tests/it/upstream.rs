@@ -171,10 +171,10 @@ async fn a_reset_is_repeated_only_where_that_does_no_harm() {
 }
 
 #[tokio::test]
-async fn a_close_in_good_order_means_that_nothing_was_executed() {
-    // PHP-FPM with pm.max_requests: php-fpm-facts no. 10.
+async fn a_close_in_good_order_means_that_php_fpm_executed_nothing() {
+    // pm.max_requests: php-fpm-facts no. 10.
     let scripts = [Script::new().read_request().close(), Script::answer("\n")];
-    let responder = ScriptedResponder::start(scripts).await;
+    let responder = Setup::new(scripts).like_php_fpm().start().await;
     let gateway = start(&responder, "").await;
     let response = gateway.send(&Request::post("/").body("content")).await;
     assert_eq!(response.status, 200);
@@ -183,6 +183,34 @@ async fn a_close_in_good_order_means_that_nothing_was_executed() {
         b"content",
         "the content is sent again, too"
     );
+}
+
+#[tokio::test]
+async fn of_other_applications_and_behind_tcp_a_close_proves_nothing() {
+    for (method, tcp, fpm, executed) in [
+        ("GET", false, false, 2),
+        ("GET", true, true, 2),
+        ("POST", false, false, 1),
+        ("POST", true, true, 1),
+    ] {
+        let scripts = [Script::new().read_request().close(), Script::answer("\n")];
+        let mut setup = Setup::new(scripts);
+        if tcp {
+            setup = setup.tcp();
+        }
+        if fpm {
+            setup = setup.like_php_fpm();
+        }
+        let responder = setup.start().await;
+        let gateway = start(&responder, "").await;
+        let status = gateway.send(&Request::new(method, "/")).await.status;
+        assert_eq!(
+            status,
+            if executed == 2 { 200 } else { 502 },
+            "{method} {tcp}"
+        );
+        assert_eq!(responder.requests().len(), executed, "{method} {tcp}");
+    }
 }
 
 #[tokio::test]

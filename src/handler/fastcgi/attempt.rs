@@ -107,7 +107,9 @@ impl Attempt<'_> {
             Entry::Probe | Entry::Try => 0,
         };
         // The last record is the empty PARAMS, without which nothing is executed.
-        let hold = entry == Entry::Probe && unsafe_method && lease.must_hold();
+        // Content that cannot be sent twice waits with it.
+        let must = lease.must_hold() || !upload.is_whole();
+        let hold = entry == Entry::Probe && unsafe_method && must;
         let end = self.records.len() - if hold { HEADER_LEN } else { 0 };
         Outbound {
             head: self.records.slice(begin..end),

@@ -2,10 +2,11 @@
 //! again from the head of the queue where nothing was executed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::Fastcgi;
 use super::attempt::{Attempt, Begun, Failed};
@@ -26,6 +27,13 @@ use crate::upstream::{Deadline, Lease, LeaseError, Member, Order};
 /// reload of PHP-FPM kills its workers one by one, and the second attempt can meet the last of
 /// them: 1 of 124 669 under USR2 each second).
 const AMBIGUOUS_RETRIES: u32 = 2;
+
+/// How often a request is sent again whose connection was closed in good order: with
+/// `pm.max_requests = 1` each kept connection is closed so, and several in a row may be met.
+const CLOSED_RETRIES: u32 = 20;
+
+/// Between two attempts, from the third on.
+const RETRY_PAUSE: Duration = Duration::from_millis(5);
 
 /// A script to be called.
 #[derive(Debug)]
@@ -53,7 +61,7 @@ impl Call<'_> {
             records: &records,
             arrived,
         };
-        let mut ambiguous = 0;
+        let mut retries = Retries::default();
         let mut order = Order::Last;
         let mut failed_at = None;
         loop {
@@ -72,11 +80,17 @@ impl Call<'_> {
                 Ok(begun) => return self.reply(begun, &request, disk),
                 Err(failed) => *failed,
             };
-            let again = may_repeat(failed.progress, &request, &mut ambiguous);
+            let harmless = match failed.progress {
+                Progress::ClosedUnanswered => failed.member.proves_by_closing(),
+                Progress::NotExecuted | Progress::Unknown | Progress::Settled => false,
+            };
+            let harmless = harmless || request.is_safe();
+            let again = retries.allow(failed.progress, harmless);
             let again = again && self.in_time(arrived);
             failed_at = Some(Arc::clone(&failed.member));
             upload = again_with(failed, replay, again)?;
             tracing::debug!(request_id = %request.id, "sent again");
+            retries.pause().await;
             order = Order::First;
         }
     }
@@ -188,15 +202,34 @@ impl Call<'_> {
     }
 }
 
-/// Design §4.8: whether the same request may be sent again.
-fn may_repeat(progress: Progress, request: &Request, ambiguous: &mut u32) -> bool {
-    match progress {
-        Progress::NotExecuted => true,
-        Progress::Unknown if request.is_safe() && *ambiguous < AMBIGUOUS_RETRIES => {
-            *ambiguous += 1;
-            true
+/// How often a request was sent again, and why.
+#[derive(Debug, Default)]
+struct Retries {
+    ambiguous: u32,
+    closed: u32,
+    all: u32,
+}
+
+impl Retries {
+    /// Design §4.8: whether the same request may be sent again. `harmless`: it may run twice, or
+    /// surely did not run.
+    fn allow(&mut self, progress: Progress, harmless: bool) -> bool {
+        let (count, most) = match progress {
+            Progress::NotExecuted => return true,
+            Progress::ClosedUnanswered => (&mut self.closed, CLOSED_RETRIES),
+            Progress::Unknown => (&mut self.ambiguous, AMBIGUOUS_RETRIES),
+            Progress::Settled => return false,
+        };
+        *count += 1;
+        harmless && *count <= most
+    }
+
+    /// A server that closes each connection must not be met as fast as we can connect.
+    async fn pause(&mut self) {
+        self.all += 1;
+        if self.all > 1 {
+            sleep(RETRY_PAUSE).await;
         }
-        Progress::Unknown | Progress::Settled => false,
     }
 }
 

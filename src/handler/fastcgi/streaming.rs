@@ -97,7 +97,9 @@ impl Streaming {
     pub(super) fn finish(mut self) {
         // What is left when the time is up is nobody's.
         self.left = None;
-        let is_over = |exchange: &mut Exchange<_>| exchange.has_ended() || !exchange.is_sent();
+        let is_over = |exchange: &mut Exchange<_>| {
+            exchange.has_ended() || !(exchange.is_sent() || exchange.is_in_hand())
+        };
         match self.exchange.take_if(is_over) {
             Some(exchange) => exchange.into_upload().linger(),
             None => drop(tokio::spawn(timeout(FINISH, async move {

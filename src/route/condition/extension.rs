@@ -1,10 +1,10 @@
-//! `extension`: what follows the last dot of the last segment, without regard to case.
+//! `extension`: what follows the last dot of a segment, without regard to case.
 
 use crate::message::Request;
 use crate::section::{At, Key, Kind};
 
 /// The `extension` key.
-pub const KEY: Key = Key::new("extension", Kind::Texts, "What follows the last dot of the path's last segment, without regard to case: one or a list of alternatives.").example("[\"css\", \"js\"]");
+pub const KEY: Key = Key::new("extension", Kind::Texts, "What follows the last dot of a segment of the path, without regard to case: one or a list of alternatives. Earlier segments count too, since /a.php/x runs a.php.").example("[\"css\", \"js\"]");
 
 /// Extensions of which one must be the path's.
 #[derive(Debug)]
@@ -20,11 +20,18 @@ impl Extension {
         (!extensions.is_empty()).then_some(Self(extensions))
     }
 
-    /// Whether the path's extension is one of them.
+    /// Whether the extension of the path's last segment is one of them, or that of an earlier one:
+    /// `/a.php/x` runs `a.php` with a PATH_INFO, and a rule that denies scripts must see it.
     pub fn holds(&self, request: &Request) -> bool {
-        let Some(extension) = request.target.extension() else {
-            return false;
-        };
+        let segments = request.target.path().split(|byte| *byte == b'/');
+        segments.into_iter().any(|segment| {
+            let dot = segment.iter().rposition(|byte| *byte == b'.');
+            let extension = dot.and_then(|dot| segment.get(dot + 1..));
+            extension.is_some_and(|extension| self.names(extension))
+        })
+    }
+
+    fn names(&self, extension: &[u8]) -> bool {
         self.0
             .iter()
             .any(|wanted| wanted.as_bytes().eq_ignore_ascii_case(extension))

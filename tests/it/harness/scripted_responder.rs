@@ -65,6 +65,7 @@ pub(crate) struct Setup {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Probe {
     Answered,
+    AnsweredAsByFpm,
     AnsweredAndClosed,
     Ignored,
 }
@@ -90,6 +91,14 @@ impl Setup {
     pub(crate) fn silent(self) -> Self {
         Self {
             probe: Probe::Ignored,
+            ..self
+        }
+    }
+
+    /// Answers FCGI_GET_VALUES as PHP-FPM does: with nothing in it.
+    pub(crate) fn like_php_fpm(self) -> Self {
+        Self {
+            probe: Probe::AnsweredAsByFpm,
             ..self
         }
     }
@@ -252,7 +261,12 @@ impl Conversation<'_> {
             match record.kind {
                 records::GET_VALUES if self.setup.probe == Probe::Ignored => {}
                 records::GET_VALUES => {
-                    let values = records::encode_pairs(&[("FCGI_MAX_CONNS", "1000")]);
+                    let values = match self.setup.probe {
+                        Probe::AnsweredAsByFpm => Vec::new(),
+                        Probe::Answered | Probe::AnsweredAndClosed | Probe::Ignored => {
+                            records::encode_pairs(&[("FCGI_MAX_CONNS", "1000")])
+                        }
+                    };
                     self.stream
                         .write_all(&Record::new(records::GET_VALUES_RESULT, 0, values).encode())
                         .await?;

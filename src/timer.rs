@@ -1,0 +1,54 @@
+//! A timer that costs nothing while nothing waits: it is made at the first wait and moved only when
+//! it fires, so that a deadline which is put off again and again touches the timer wheel once.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// The timer.
+#[derive(Debug, Default)]
+pub struct Timer(Option<Pin<Box<Sleep>>>);
+
+/// A limit on a wait that begins anew whenever something happens.
+#[derive(Debug, Default)]
+pub struct Stall {
+    since: Option<Instant>,
+    timer: Timer,
+}
+
+impl Timer {
+    /// Ready at `deadline`, which may differ from call to call.
+    pub fn poll_at(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let sleep = self
+            .0
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if sleep.deadline() > deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(sleep.as_mut().poll(cx));
+            if sleep.deadline() >= deadline {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(deadline);
+        }
+    }
+}
+
+impl Stall {
+    /// Something happened.
+    pub fn progress(&mut self) {
+        self.since = None;
+    }
+
+    /// Ready when nothing has happened for `limit`; zero is no limit.
+    pub fn poll_expired(&mut self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        if limit.is_zero() {
+            return Poll::Pending;
+        }
+        let deadline = *self.since.get_or_insert_with(Instant::now) + limit;
+        self.timer.poll_at(deadline, cx)
+    }
+}

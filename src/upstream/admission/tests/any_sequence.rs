@@ -1,0 +1,296 @@
+//! The promises of admission under random sequences of events.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::time::Instant;
+
+use super::super::{Admission, Arrival, Placed, Settings, Slot, Ticket, Wear};
+use super::{MS, kept, settings};
+
+/// What can happen next; the numbers choose among what there is.
+#[derive(Clone, Debug)]
+enum Event {
+    Arrive,
+    Leave(usize),
+    Acknowledge(usize),
+    Finish(usize),
+    Break(usize),
+    Retry(usize),
+    Rejoin(usize),
+    Pass(u64),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => Just(Event::Arrive),
+        1 => any::<usize>().prop_map(Event::Leave),
+        4 => any::<usize>().prop_map(Event::Acknowledge),
+        4 => any::<usize>().prop_map(Event::Finish),
+        1 => any::<usize>().prop_map(Event::Break),
+        1 => any::<usize>().prop_map(Event::Retry),
+        1 => any::<usize>().prop_map(Event::Rejoin),
+        2 => (0u64..30).prop_map(Event::Pass),
+    ]
+}
+
+fn wear() -> impl Strategy<Value = Wear> {
+    let max_idle = proptest::option::of(0usize..3);
+    let max_requests = proptest::option::of(1u64..4);
+    let max_age = proptest::option::of((1u32..40).prop_map(|ms| MS * ms));
+    (max_idle, max_requests, max_age).prop_map(|(max_idle, max_requests, max_age)| Wear {
+        max_idle,
+        max_requests,
+        max_age,
+    })
+}
+
+/// A shell around the account that does what the member's tasks do, and remembers who is owed.
+struct Shell {
+    admission: Admission<u32, u32>,
+    now: Instant,
+    settings: Settings,
+    /// Connections by slot: with the request on it, or a scout's.
+    held: Vec<(Slot, Option<u32>)>,
+    queue: VecDeque<(u32, Ticket)>,
+    next: u32,
+    ended: HashSet<u32>,
+}
+
+impl Shell {
+    fn new(settings: Settings) -> Self {
+        Self {
+            admission: kept(settings),
+            now: Instant::now(),
+            settings,
+            held: Vec::new(),
+            queue: VecDeque::new(),
+            next: 0,
+            ended: HashSet::new(),
+        }
+    }
+
+    fn step(&mut self, event: &Event) {
+        match event {
+            Event::Arrive => self.arrive(),
+            Event::Leave(index) => self.leave(*index),
+            Event::Acknowledge(index) => self.acknowledge(*index),
+            Event::Finish(index) => self.finish(*index),
+            Event::Break(index) => self.fail(*index, false),
+            Event::Retry(index) => self.fail(*index, true),
+            Event::Rejoin(index) => self.rejoin(*index),
+            Event::Pass(ms) => {
+                self.now += MS * u32::try_from(*ms).unwrap();
+                self.admission.expire(self.now);
+            }
+        }
+        while let Some(slot) = self.admission.scout(self.now) {
+            self.held.push((slot, None));
+        }
+        self.check();
+    }
+
+    fn arrive(&mut self) {
+        let id = self.next;
+        self.next += 1;
+        let refuses = self.admission.refuses(self.now);
+        let arrival = self.admission.arrive(self.now, || id);
+        assert_eq!(refuses, arrival == Arrival::Full);
+        if let Some(ticket) = self.arrived(id, arrival) {
+            self.queue.push_back((id, ticket));
+        }
+    }
+
+    fn retry(&mut self, id: u32) {
+        let arrival = self.admission.retry(self.now, || id);
+        assert!(!matches!(arrival, Arrival::Full));
+        if let Some(ticket) = self.arrived(id, arrival) {
+            self.queue.push_front((id, ticket));
+        }
+    }
+
+    /// As if it came from another server, where it had waited.
+    fn rejoin(&mut self, index: usize) {
+        if self.queue.is_empty() {
+            return;
+        }
+        let (id, ticket) = self.queue.remove(index % self.queue.len()).unwrap();
+        assert_eq!(self.admission.leave(ticket), Some(id));
+        let arrival = self.admission.rejoin(self.now, || id);
+        assert!(!matches!(arrival, Arrival::Full));
+        if let Some(ticket) = self.arrived(id, arrival) {
+            self.queue.push_back((id, ticket));
+        }
+    }
+
+    fn arrived(&mut self, id: u32, arrival: Arrival<u32>) -> Option<Ticket> {
+        match arrival {
+            Arrival::Take(_, slot) => {
+                assert!(self.queue.is_empty() && slot.is_acknowledged());
+                self.held.push((slot, Some(id)));
+            }
+            Arrival::Open(slot) => {
+                assert!(
+                    self.queue.is_empty(),
+                    "a request on an unacknowledged connection while others wait"
+                );
+                self.held.push((slot, Some(id)));
+            }
+            Arrival::Wait(ticket) => return Some(ticket),
+            Arrival::Full => assert!(self.ended.insert(id)),
+        }
+        None
+    }
+
+    fn leave(&mut self, index: usize) {
+        if self.queue.is_empty() {
+            return;
+        }
+        let (id, ticket) = self.queue.remove(index % self.queue.len()).unwrap();
+        assert_eq!(self.admission.leave(ticket), Some(id));
+        assert!(self.ended.insert(id));
+    }
+
+    fn acknowledge(&mut self, index: usize) {
+        let unacknowledged: Vec<_> = (0..self.held.len())
+            .filter(|i| !self.held[*i].0.is_acknowledged())
+            .collect();
+        let Some(chosen) = unacknowledged.get(index % unacknowledged.len().max(1)) else {
+            return;
+        };
+        let (mut slot, request) = self.held.swap_remove(*chosen);
+        self.admission.acknowledged(&mut slot, self.now, MS);
+        match request {
+            Some(_) => self.held.push((slot, request)),
+            None => self.place(slot),
+        }
+    }
+
+    fn finish(&mut self, index: usize) {
+        let Some((mut slot, request)) = self.choose(index, |slot, request| {
+            request.is_some() && slot.is_acknowledged()
+        }) else {
+            return;
+        };
+        assert!(self.ended.insert(request.unwrap()));
+        slot.count_request();
+        self.place(slot);
+    }
+
+    fn fail(&mut self, index: usize, retry: bool) {
+        let Some((slot, request)) = self.choose(index, |_, _| true) else {
+            return;
+        };
+        self.admission.closed(&slot);
+        match request {
+            Some(id) if retry => self.retry(id),
+            Some(id) => assert!(self.ended.insert(id)),
+            None => {}
+        }
+    }
+
+    fn choose(
+        &mut self,
+        index: usize,
+        fits: impl Fn(&Slot, &Option<u32>) -> bool,
+    ) -> Option<(Slot, Option<u32>)> {
+        let fitting: Vec<_> = (0..self.held.len())
+            .filter(|i| fits(&self.held[*i].0, &self.held[*i].1))
+            .collect();
+        let chosen = *fitting.get(index % fitting.len().max(1))?;
+        Some(self.held.swap_remove(chosen))
+    }
+
+    fn place(&mut self, slot: Slot) {
+        let Settings { turn, wear, .. } = self.settings;
+        let overdue = self.now.duration_since(slot.acknowledged.unwrap()) >= turn
+            || wear.max_requests.is_some_and(|most| slot.served >= most)
+            || wear
+                .max_age
+                .is_some_and(|age| self.now.duration_since(slot.opened) >= age);
+        let unused = slot.served == 0;
+        match self.admission.finished(0, slot, self.now) {
+            Placed::Grant(id, _, slot) => {
+                assert!(
+                    !overdue || unused,
+                    "a worker held beyond its turn, or a connection beyond its time"
+                );
+                assert_eq!(
+                    self.queue.pop_front().map(|(first, _)| first),
+                    Some(id),
+                    "not the head of the queue"
+                );
+                self.held.push((slot, Some(id)));
+            }
+            Placed::Idle => assert!(!overdue && self.queue.is_empty()),
+            Placed::Close(_) => {}
+        }
+    }
+
+    fn check(&self) {
+        let admission = &self.admission;
+        assert_eq!(admission.waiting(), self.queue.len());
+        assert_eq!(admission.busy(), self.held.len());
+        assert!(
+            admission.waiting() == 0 || admission.idle() == 0,
+            "somebody waits beside an idle connection"
+        );
+        assert!(
+            self.settings
+                .capacity
+                .is_none_or(|capacity| admission.busy() + admission.idle() <= capacity)
+        );
+        assert!(
+            self.settings
+                .wear
+                .max_idle
+                .is_none_or(|most| admission.idle() <= most)
+        );
+        let unacknowledged = self
+            .held
+            .iter()
+            .filter(|(slot, _)| !slot.is_acknowledged())
+            .count();
+        assert_eq!(unacknowledged, admission.unacknowledged.len());
+        assert!(unacknowledged <= self.settings.scouts);
+        let full = self
+            .settings
+            .capacity
+            .is_some_and(|capacity| admission.open >= capacity);
+        assert!(
+            admission.waiting() == 0 || unacknowledged > 0 || full,
+            "somebody waits and nobody looks for a worker"
+        );
+    }
+
+    /// Ends all that is left: every request must have ended exactly once, every slot be back.
+    fn drain(mut self) {
+        while !self.queue.is_empty() {
+            self.leave(0);
+        }
+        while !self.held.is_empty() {
+            self.fail(0, false);
+        }
+        self.admission.expire(self.now + Duration::from_secs(1));
+        assert_eq!(self.admission.open, 0);
+        assert_eq!(self.ended.len(), usize::try_from(self.next).unwrap());
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_promises_hold_under_any_sequence(
+        events in proptest::collection::vec(event(), 0..200),
+        capacity in proptest::option::of(1usize..5),
+        queue_length in 0usize..8,
+        scouts in 1usize..4,
+        wear in wear(),
+    ) {
+        let mut shell = Shell::new(Settings { capacity, queue_length, scouts, wear, ..settings() });
+        for event in &events {
+            shell.step(event);
+        }
+        shell.drain();
+    }
+}
