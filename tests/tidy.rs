@@ -255,7 +255,9 @@ impl Source {
 
     /// Whether it has nothing but tests.
     fn is_tests(&self) -> bool {
-        self.path.starts_with("tests/") || self.path.ends_with("/tests.rs")
+        self.path.starts_with("tests/")
+            || self.path.ends_with("/tests.rs")
+            || self.path.contains("/tests/")
     }
 
     fn is_pure(&self) -> bool {
