@@ -52,6 +52,9 @@ pub enum Failure {
     /// The content could not be received.
     #[error("{0}")]
     Upload(#[from] UploadError),
+    /// The client left while its request waited: PHP never saw it.
+    #[error("the client left while its request waited")]
+    ClientGone,
     /// More than the allowed number of rounds: rules that send a request in circles.
     #[error("more than {0} internal rounds")]
     TooManyRounds(usize),
@@ -124,6 +127,7 @@ impl Failure {
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Upload(error) => upload_status(error),
+            Self::ClientGone => client_closed_request(),
             Self::TooManyRounds(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Disk(error) if error.raw_os_error().is_some_and(is_exhaustion) => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -155,6 +159,7 @@ impl Failure {
             Self::TooMany(Exceeded::AtOnce(_)) => "CONCURRENCY_LIMIT",
             Self::BodyTooLarge { .. } => "BODY_TOO_LARGE",
             Self::Upload(error) => upload_code(error),
+            Self::ClientGone => "CLIENT_CLOSED",
             Self::TooManyRounds(_) => "TOO_MANY_ROUNDS",
             Self::Disk(_) => "DISK",
             Self::Lease { error, .. } => lease_code(error),
@@ -181,7 +186,7 @@ impl Failure {
 
     /// Whether what follows on the connection cannot be trusted to be a request (RFC 9112 §11.2).
     pub fn ends_connection(&self) -> bool {
-        matches!(self, Self::Host(_) | Self::Upload(_))
+        matches!(self, Self::Host(_) | Self::Upload(_) | Self::ClientGone)
     }
 
     /// Seconds after which the client may try again, where that makes sense.
@@ -205,6 +210,11 @@ impl Failure {
         let passes = self.status() == StatusCode::SERVICE_UNAVAILABLE;
         (passes || matches!(self, Self::TooMany(_))).then_some(1)
     }
+}
+
+/// nginx's 499, for the log: nobody reads it.
+fn client_closed_request() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
 }
 
 fn upload_status(error: &UploadError) -> StatusCode {

@@ -175,7 +175,7 @@ impl Upload {
     }
 
     /// Returns when the client has gone, and never otherwise. It is seen as long as no more than
-    /// [`AHEAD`] of what it sent is unread.
+    /// 64 KiB of what it sent is unread.
     pub async fn gone(&mut self) -> UploadError {
         match self {
             Self::Incoming(arriving) | Self::Resumed(_, arriving) if !arriving.expects_continue => {

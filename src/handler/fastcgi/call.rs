@@ -20,7 +20,7 @@ use crate::fastcgi::params::{ParamsEncoder, end_of_params};
 use crate::fastcgi::record::begin_request;
 use crate::fastcgi::{Limit, Progress};
 use crate::handler::Body;
-use crate::message::{Disk, Request, Upload, spool};
+use crate::message::{Disk, Request, Upload, UploadError, spool};
 use crate::upstream::{Deadline, Lease, LeaseError, Member, Order};
 
 /// How often a safe request is sent again that may have been executed (design §4.8 says once; a
@@ -141,7 +141,7 @@ impl Call<'_> {
         tokio::select! {
             biased;
             lease = self.fastcgi.upstream.lease(order, deadline, failed) => lease.map_err(|error| self.no_lease(error)),
-            error = upload.gone() => Err(error.into()),
+            error = upload.gone() => Err(gone(error)),
         }
     }
 
@@ -199,6 +199,16 @@ impl Call<'_> {
     fn in_time(&self, arrived: Instant) -> bool {
         let limit = self.fastcgi.timeouts.queue.duration;
         limit.is_zero() || arrived.elapsed() < limit
+    }
+}
+
+/// hyper cannot tell a client that left from one that broke its framing: nobody reads the answer
+/// of either.
+fn gone(error: UploadError) -> Failure {
+    if matches!(error, UploadError::Client(_)) {
+        Failure::ClientGone
+    } else {
+        error.into()
     }
 }
 
