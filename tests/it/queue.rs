@@ -116,3 +116,18 @@ async fn a_slow_upload_takes_no_worker() {
     assert_eq!(client.response().await.text(), "done");
     assert_eq!(responder.requests()[0].stdin, b"1234567890");
 }
+
+#[tokio::test]
+async fn a_turn_of_nothing_serves_the_queue_all_the_same() {
+    let responder = ScriptedResponder::start([Script::answer("\nhello")]).await;
+    let gateway = start(&responder, "turn = \"0s\"").await;
+    let mut clients = Vec::new();
+    for number in 0..20 {
+        clients.push(start_request(&gateway, &format!("/{number}")).await);
+    }
+    for client in &mut clients {
+        assert_eq!(client.response().await.text(), "hello");
+    }
+    let seen = responder.seen();
+    assert!(seen.connections >= 20, "a worker is given back after each");
+}

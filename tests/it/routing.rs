@@ -286,3 +286,27 @@ async fn an_encoded_slash_means_what_the_site_says() {
     assert_eq!(answer("keep").await.text(), "one");
     assert_eq!(answer("decode").await.text(), "two");
 }
+
+#[tokio::test]
+async fn a_rule_about_scripts_sees_those_that_path_info_follows() {
+    let config = r#"
+        [[site]]
+        rule = [
+            { prefix = "/uploads/", extension = ["php"], deny = true },
+            { respond = { body = "served" } },
+        ]
+    "#;
+    let gateway = Gateway::start(config).await;
+    for (target, status) in [
+        ("/uploads/evil.php", 403),
+        ("/uploads/evil.PHP", 403),
+        ("/uploads/evil.php/", 403),
+        ("/uploads/evil.php/x.jpg", 403),
+        ("/uploads/evil%2ephp/x", 403),
+        ("/uploads/a.jpg", 200),
+        ("/uploads/php", 200),
+        ("/evil.php", 200),
+    ] {
+        assert_eq!(gateway.get(target).await.status, status, "{target}");
+    }
+}
