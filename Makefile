@@ -3,7 +3,7 @@
 CARGO ?= cargo
 SOAK_SECONDS ?= 60
 
-.PHONY: help run test lint unit integration soak install-test build reference docs-check clean
+.PHONY: help run test lint unit integration soak install-test build reference docs-check clean fuzz
 
 help: ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -27,6 +27,9 @@ unit: ## Unit and property tests, and the shape of the tree
 integration: ## fcgate with real PHP-FPM, scripted applications and a browser
 	@scripts/cargo-test --test it
 
+fuzz: ## Any input to the parsers, a minute each; FUZZ=target runs one, FCGATE_FUZZ_SECONDS=600 longer
+	@scripts/fuzz $(FUZZ)
+
 docs-check: ## The reference is what the program says it is
 	$(CARGO) build --quiet --locked
 	@$${CARGO_TARGET_DIR:-target}/debug/fcgate reference | diff -u config/reference.toml - \
@@ -46,3 +49,4 @@ build: ## The program for a bench or an image: fat LTO, stripped
 
 clean: ## Remove what was built
 	$(CARGO) clean
+	rm -rf fuzz/target

@@ -63,16 +63,13 @@ impl Host {
             Some(rest) => rest
                 .strip_suffix(']')
                 .is_some_and(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok()),
-            None => !name.is_empty() && name.bytes().all(is_reg_name_byte),
+            None => is_registered_name(name),
         };
         if !valid {
             return Err(BadHost::Invalid);
         }
         // A trailing dot names the same host (RFC 1034 §3.1) and must not reach another site.
-        let name = name
-            .strip_suffix('.')
-            .filter(|rest| !rest.is_empty())
-            .unwrap_or(name);
+        let name = name.strip_suffix('.').unwrap_or(name);
         Ok(Self {
             name: name.to_ascii_lowercase(),
             port,
@@ -117,10 +114,17 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
+/// RFC 1034 §3.1: no label is empty but the root's, which ends the name. `a..` would be another
+/// name than `a`, and so reach another site; Apache and nginx refuse it too.
+fn is_registered_name(name: &str) -> bool {
+    let mut labels = name.strip_suffix('.').unwrap_or(name).split('.');
+    labels.all(|label| !label.is_empty() && label.bytes().all(is_reg_name_byte))
+}
+
 /// RFC 3986 §3.2.2 reg-name without percent-encoding, of which no DNS name has need. The
 /// sub-delims are left out too: they are valid by the letter and have no use but mischief.
 fn is_reg_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~')
 }
 
 #[cfg(test)]
@@ -145,7 +149,7 @@ mod tests {
         }
         for bad in [
             "", ":80", "a b", "a/b", "a@b", "[::1", "[zz]", "a:b", "a:99999", "::1", "a\"b", "a<b",
-            "é",
+            "é", ".", "..", ".a", "a..", "a..b", "a..:80", "[::1].",
         ] {
             assert_eq!(Host::parse(bad), Err(BadHost::Invalid), "{bad}");
         }

@@ -374,6 +374,7 @@ const WHOLE: &[Row] = &[
     ("3.2", b"GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", Answered(400)),
     ("3.2", b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", Answered(400)),
     ("3.2", b"GET / HTTP/1.1\r\nHost: user@a\r\n\r\n", Answered(400)),
+    ("3.2", b"GET / HTTP/1.1\r\nHost: a..\r\n\r\n", Answered(400)),
     ("3.2", b"GET / HTTP/1.1\r\nHost: \xe9\r\n\r\n", Answered(400)),
     ("3.2", b"GET http://a/ HTTP/1.1\r\n\r\n", Served(1)),
     ("3.2", b"GET http://a/ HTTP/1.1\r\nHost: a/b\r\n\r\n", Answered(400)),
