@@ -56,15 +56,13 @@ async fn all_taken(frames: &mut Frames) -> Option<u32> {
     None
 }
 
-#[tokio::test]
-async fn heads_that_are_malformed_are_errors_and_reach_nobody() {
-    let responder = ScriptedResponder::start([Script::answer("\nok")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+/// Name and head of each.
+fn malformed() -> Vec<(&'static str, Vec<(&'static str, &'static str)>)> {
     let path = (":path", "/");
     let (method, scheme) = ((":method", "GET"), (":scheme", "http"));
     let authority = (":authority", "localhost");
     let with = |field| vec![method, scheme, authority, path, field];
-    let cases = [
+    vec![
         ("§8.2.1 upper case", with(("X-Upper", "1"))),
         ("§8.2.2 connection", with(("connection", "close"))),
         ("§8.2.2 keep-alive", with(("keep-alive", "5"))),
@@ -96,8 +94,14 @@ async fn heads_that_are_malformed_are_errors_and_reach_nobody() {
             "two hosts",
             vec![method, scheme, path, ("host", "a"), ("host", "b")],
         ),
-    ];
-    for (name, head) in cases {
+    ]
+}
+
+#[tokio::test]
+async fn heads_that_are_malformed_are_errors_and_reach_nobody() {
+    let responder = ScriptedResponder::start([Script::answer("\nok")]).await;
+    let gateway = Gateway::start(&responder.site("")).await;
+    for (name, head) in malformed() {
         let mut frames = Frames::open(gateway.address()).await;
         frames.head(1, &head, true).await;
         let outcome = frames.outcome(1).await;
