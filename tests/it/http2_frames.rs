@@ -362,7 +362,7 @@ async fn sigterm_says_goaway_and_a_stream_in_flight_finishes() {
         .stdout("\nok")
         .end_request();
     let responder = ScriptedResponder::start([held]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let mut gateway = Gateway::start(&responder.site("")).await;
     let mut frames = Frames::open(gateway.address()).await;
     frames.head(1, &request("GET", "/", &[]), true).await;
     responder
@@ -383,7 +383,7 @@ async fn sigterm_says_goaway_and_a_stream_in_flight_finishes() {
     gate.pass(1);
     assert_eq!(frames.outcome(1).await, answered(200, 2));
     assert_eq!(frames.ended().await, None);
-    assert!(gateway.terminate().await.success());
+    assert!(gateway.ended().await.success());
 }
 
 #[tokio::test]
