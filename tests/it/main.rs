@@ -28,6 +28,7 @@ mod h2c;
 mod harness;
 mod harness_itself;
 mod http1;
+mod http2_frames;
 mod idle;
 mod killed_workers;
 mod lifecycle;

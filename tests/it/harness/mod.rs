@@ -4,6 +4,7 @@
 pub(crate) mod address;
 pub(crate) mod direct;
 pub(crate) mod gateway;
+pub(crate) mod h2_frames;
 pub(crate) mod http1;
 pub(crate) mod http2;
 pub(crate) mod lines;
