@@ -154,7 +154,8 @@ async fn serve_http2(
         Arc::clone(&connection),
         patience,
     );
-    let service = service_fn(move |request| service::respond(Arc::clone(&connection), request));
+    let served = Arc::clone(&connection);
+    let service = service_fn(move |request| service::respond(Arc::clone(&served), request));
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
@@ -167,7 +168,7 @@ async fn serve_http2(
     let mut stopping = false;
     loop {
         tokio::select! {
-            result = served.as_mut() => return log_end(result),
+            result = served.as_mut() => return log_http2_end(result, &connection),
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
                 served.as_mut().graceful_shutdown();
@@ -182,6 +183,15 @@ fn log_http1_end(result: hyper::Result<()>, connection: &Connection) {
     if result.as_ref().is_err_and(hyper::Error::is_parse) {
         let mut entry = connection.refused(b"", StatusCode::BAD_REQUEST, "BAD_REQUEST");
         entry.written(0);
+    }
+    log_end(result);
+}
+
+/// A connection that h2 ended, or one that the client broke off. Its requests have their lines; what
+/// was refused of it never was one.
+fn log_http2_end(result: hyper::Result<()>, connection: &Connection) {
+    if result.is_err() {
+        connection.count_refusal();
     }
     log_end(result);
 }

@@ -22,7 +22,7 @@ mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
@@ -69,6 +69,8 @@ pub(crate) struct Shared {
     tasks: TaskTracker,
     process: u64,
     serial: AtomicU32,
+    /// What our guard or hyper refused before it was a request.
+    refused: AtomicU64,
 }
 
 impl Shared {
@@ -100,6 +102,7 @@ pub async fn run(
         tasks: TaskTracker::new(),
         process: draw(),
         serial: AtomicU32::new(0),
+        refused: AtomicU64::new(0),
     });
     let stop = CancellationToken::new();
     let mut listeners = Listeners::new(Arc::clone(&shared), inherited, stop.clone());

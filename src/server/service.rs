@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -53,8 +54,14 @@ impl Connection {
         &self.wire
     }
 
+    /// One more that was refused before it was a request.
+    pub(super) fn count_refusal(&self) {
+        self.shared.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The log line of what never became a request.
     pub(super) fn refused(&self, head: &[u8], status: StatusCode, cause: &'static str) -> Entry {
+        self.count_refusal();
         let id = self.shared.next_id();
         let mut entry = Entry::of_head(&self.shared.access_log, head, &self.wire, id);
         entry.set_cause(cause);

@@ -1,5 +1,6 @@
 //! The end: stop accepting, let finish what is in flight, within a deadline.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -35,6 +36,13 @@ pub(super) async fn drain(shared: &Shared, stop: &CancellationToken, signals: &m
         () = second(signals) => tracing::warn!("stopped at once by a second signal"),
     }
     shared.live.load().close();
+    let refused = shared.refused.load(Ordering::Relaxed);
+    if refused > 0 {
+        tracing::info!(
+            refused,
+            "heads and connections that were refused before any rule"
+        );
+    }
     shared.access_log.close(FLUSH);
 }
 
