@@ -14,7 +14,10 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(length > 0 && length <= bytes.len() && length <= LONGEST);
     // What stands before its end is not yet a header, and what follows it does not matter.
     for end in 0..length {
-        assert!(matches!(ProxyHeader::read(&bytes[..end]), Ok(None)), "at {end}");
+        assert!(
+            matches!(ProxyHeader::read(&bytes[..end]), Ok(None)),
+            "at {end}"
+        );
     }
     let whole = ProxyHeader::read(&bytes[..length]);
     assert!(matches!(whole, Ok(Some((_, again))) if again == length));

@@ -93,11 +93,6 @@ impl Request {
         self
     }
 
-    /// The field's value where it is present once and is text.
-    pub fn field(&self, name: http::HeaderName) -> Option<&str> {
-        self.fields.get(name).and_then(|value| value.to_str().ok())
-    }
-
     /// RFC 9110 §9.2.2: whether doing it twice is the same as doing it once and reading changes
     /// nothing: what may be sent again when it is not known whether PHP saw it (design §4.8).
     pub fn is_safe(&self) -> bool {

@@ -47,6 +47,7 @@ async fn http_1_0_gets_no_chunks_and_sees_the_end_by_the_close() {
     assert!(content == body, "{} bytes after {head}", content.len());
     let head = head.to_ascii_lowercase();
     assert!(!head.contains("transfer-encoding"), "{head}");
+    assert!(!head.contains("keep-alive"), "{head}");
 }
 
 /// A literal field of HPACK with an indexed name (RFC 7541 §6.2.2).

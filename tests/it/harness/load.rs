@@ -156,12 +156,12 @@ impl Clients {
     }
 }
 
-/// Fails unless `rate` comes close to the `ideal`: to a tenth where nothing else runs, as cargo-nextest does it; cargo
-/// test runs other tests in the same seconds, and they take the processor from the gateway.
+/// Fails unless `rate` comes close to the `ideal`: to a tenth in `make soak`, which has the machine to itself. In `make
+/// test` other tests and other machines take the processor from the gateway, and the figure is printed.
 #[track_caller]
 pub(crate) fn check_close(rate: f64, ideal: f64) {
-    let by_itself = std::env::var_os("NEXTEST").is_some();
-    let share = if by_itself { 0.9 } else { 0.7 };
+    let share = if soak_time().is_some() { 0.9 } else { 0.7 };
+    println!("{rate:.1} a second of {ideal:.1}");
     assert!(rate >= ideal * share, "{rate:.1} a second of {ideal:.1}");
 }
 
