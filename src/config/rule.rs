@@ -161,6 +161,11 @@ fn fastcgi(
     if let Some(mode) = request_body(section) {
         handler.spool.mode = mode;
     }
+    if let Some(limits) = section.given_table("limits")
+        && limits.is_given("body")
+    {
+        handler.spool.limit = limits.size("body").0;
+    }
     handler.ignore_client_abort = section.flag("ignore_client_abort");
     set_timeouts(&mut handler, section, draft);
     Some(Handler::Fastcgi(Arc::new(handler)))

@@ -41,6 +41,13 @@ pub static SITE_LIMITS: Section = Section {
     ],
 };
 
+/// `limits` of a rule: what it has otherwise.
+pub static RULE_LIMITS: Section = Section {
+    title: "[site.rule.fastcgi.limits]",
+    doc: "What this rule allows otherwise than its site.",
+    keys: &[BODY],
+};
+
 /// The bounds, as numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -100,3 +100,36 @@ async fn a_connection_serves_so_many_requests() {
     }
     assert_eq!(connection.read_to_end().await, b"");
 }
+
+#[tokio::test]
+async fn a_rule_has_a_limit_on_bodies_of_its_own() {
+    let responder = ScriptedResponder::start([Script::answer("\nread")]).await;
+    let rule = |prefix: &str, body: &str| {
+        format!(
+            "[[site.rule]]\nprefix = \"{prefix}\"\nfastcgi = {{ upstream = \"app\", script = \"/srv/app/index.php\", missing = \"pass\", limits = {{ body = \"{body}\" }} }}\n"
+        )
+    };
+    let site = responder.site("").replace(
+        "[[site.rule]]",
+        &format!(
+            "limits = {{ body = \"2KiB\" }}\n{}{}[[site.rule]]",
+            rule("/small/", "1KiB"),
+            rule("/large/", "4KiB")
+        ),
+    );
+    let gateway = Gateway::start(&site).await;
+    for (target, length, status) in [
+        ("/small/", 1024, 200),
+        ("/small/", 1025, 413),
+        ("/large/", 4096, 200),
+        ("/large/", 4097, 413),
+        ("/", 2048, 200),
+        ("/", 2049, 413),
+    ] {
+        let request = Request::post(target).body(vec![b'x'; length]);
+        let response = gateway.send(&request).await;
+        assert_eq!(response.status, status, "{target} {length}");
+        let chunked = gateway.send(&request.chunked()).await;
+        assert_eq!(chunked.status, status, "{target} {length} chunked");
+    }
+}

@@ -27,6 +27,7 @@ use super::Plan;
 use crate::cgi::meta_variables::Constants;
 use crate::cgi::{Mapping, Script, script};
 use crate::failure::Failure;
+use crate::limits::RULE_LIMITS;
 use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request, Root};
 use crate::route::template::Template;
@@ -47,6 +48,7 @@ pub static FASTCGI: Section = Section {
         Key::new("missing", Kind::OneOf(&["404", "decline", "pass"]), "What becomes of a request whose script does not exist: \"404\", \"decline\" for the next rule, or \"pass\" to PHP, for a gateway that does not see PHP's files.").default("\"404\""),
         REQUEST_BODY,
         Key::new("ignore_client_abort", Kind::Flag, "Whether PHP finishes a GET, HEAD or OPTIONS too when its client has gone. Other methods always run to their end once the whole body is received.").default("false"),
+        Key::new("limits", Kind::Table(&RULE_LIMITS), "What this rule allows otherwise than its site.").example("{ body = \"1GiB\" }"),
         Key::new("timeouts", Kind::Table(&RULE_TIMEOUTS), "What this rule has otherwise than its upstream.").example("{ first_byte = \"300s\" }"),
     ],
 };
