@@ -91,12 +91,15 @@ pub(super) async fn respond(
     if let Some(https) = site.and_then(|site| site.https.as_ref()) {
         https.declare(response.headers_mut());
     }
-    // RFC 9112 §6.3: without a length the end of an HTTP/1.0 answer is the connection's.
+    // RFC 9112 §6.3: without a length the end of an HTTP/1.0 answer is the connection's; hyper
+    // promises to keep it unless the answer has that version itself.
     let unknown = http_body::Body::size_hint(response.body())
         .exact()
         .is_none();
-    let ends = version == Version::HTTP_10 && unknown;
-    if ends || (version != Version::HTTP_2 && connection.is_spent()) {
+    if version == Version::HTTP_10 && unknown {
+        *response.version_mut() = Version::HTTP_10;
+    }
+    if version != Version::HTTP_2 && connection.is_spent() {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }
