@@ -265,25 +265,3 @@ async fn a_socket_file_that_was_left_behind_is_replaced() {
     .await;
     assert_eq!(gateway.get("/").await.text(), "hello");
 }
-
-#[tokio::test]
-async fn a_second_signal_ends_at_once() {
-    let gate = Gate::new();
-    let script = Script::new().read_request().wait(&gate).end_request();
-    let responder = ScriptedResponder::start([script]).await;
-    let config = format!("[server]\ndrain = \"600s\"\n{}", responder.site(""));
-    let mut gateway = Gateway::start(&config).await;
-    let mut client = Connection::open(gateway.address()).await;
-    client.start(&Request::get("/")).await;
-    responder
-        .wait_until("the request", |seen| seen.busy == 1)
-        .await;
-    gateway.signal(Signal::SIGTERM);
-    gateway.log.wait_for(|line| line.contains("stopping")).await;
-    gateway.signal(Signal::SIGTERM);
-    assert!(gateway.ended().await.success());
-    gateway
-        .log
-        .wait_for(|line| line.contains("second signal"))
-        .await;
-}
