@@ -81,11 +81,6 @@ impl AccessLog {
         })
     }
 
-    /// Whether lines go nowhere, so that no record need be made.
-    pub fn is_off(&self) -> bool {
-        self.queue.is_none()
-    }
-
     /// What the format names of a request: its fields, and the authority that the client named.
     pub fn of_request(&self, parts: &Parts) -> (Captured, String) {
         let queue = self.queue.as_ref();

@@ -13,6 +13,7 @@ pub struct Live(Arc<ArcSwap<Snapshot>>);
 impl Live {
     /// Begins with `snapshot`.
     pub fn new(snapshot: Snapshot) -> Self {
+        snapshot.take_effect();
         Self(Arc::new(ArcSwap::from_pointee(snapshot)))
     }
 
@@ -28,6 +29,7 @@ impl Live {
 
     /// Puts `snapshot` in force for all requests that begin from now on.
     pub fn replace(&self, snapshot: Snapshot) {
+        snapshot.take_effect();
         self.0.store(Arc::new(snapshot));
     }
 }

@@ -91,7 +91,6 @@ impl Snapshot {
         if !problems.is_empty() {
             return None;
         }
-        quota.set_limit(server.spool_quota);
         Some(Self {
             server,
             listeners,
@@ -108,11 +107,21 @@ impl Snapshot {
         Self { warnings, ..self }
     }
 
-    /// Tells the log what was only counted so far; for the end.
-    pub fn close(&self) {
+    /// What outlives a snapshot and is bounded by it, from now on by this one.
+    pub(super) fn take_effect(&self) {
+        self.quota.set_limit(self.server.spool_quota);
+    }
+
+    /// Tells the log what each server did so far.
+    pub fn log_numbers(&self) {
         for (_, upstream) in self.upstreams.values() {
             upstream.log_numbers();
         }
+    }
+
+    /// Tells the log what was only counted so far; for the end.
+    pub fn close(&self) {
+        self.log_numbers();
         let rules = self.sites.all().flat_map(|site| &site.rules);
         rules.for_each(|rule| rule.then.close());
         self.error_log.close();

@@ -31,6 +31,8 @@ pub(super) async fn reload(path: &Path, shared: &Arc<Shared>, listeners: &mut Li
             if !snapshot.warnings.is_empty() {
                 tracing::warn!("the configuration has warnings\n{}", snapshot.warnings);
             }
+            // Of upstreams that change, the numbers end here.
+            shared.live.load().log_numbers();
             shared.live.replace(snapshot);
             change.apply(listeners);
             tracing::info!(file = %path.display(), "reloaded");

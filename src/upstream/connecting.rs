@@ -122,13 +122,13 @@ impl Member {
     }
 }
 
-/// Design §4.7: the server is not there yet, or its backlog is full.
+/// Design §4.7: the server is not there yet, or its backlog is full; or we have too much open.
 fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound, TimedOut, WouldBlock};
     matches!(
         error.kind(),
         NotFound | ConnectionRefused | ConnectionReset | WouldBlock | TimedOut
-    ) || error.raw_os_error().is_none()
+    ) || is_ours(error)
 }
 
 /// Too many open files, or connections: nothing that the server did.

@@ -265,3 +265,23 @@ async fn a_socket_file_that_was_left_behind_is_replaced() {
     .await;
     assert_eq!(gateway.get("/").await.text(), "hello");
 }
+
+#[tokio::test]
+async fn a_reload_and_the_end_tell_what_each_server_did() {
+    let responder = ScriptedResponder::start([Script::answer("\nhello")]).await;
+    let mut gateway = Gateway::start(&responder.site("")).await;
+    let numbers =
+        |line: &str| line.contains("numbers: served=1") && line.contains("upstream=\"app\"");
+    assert_eq!(gateway.get("/").await.text(), "hello");
+    assert!(
+        gateway
+            .reload(&responder.site(""))
+            .await
+            .contains("reloaded")
+    );
+    gateway.log.wait_for(numbers).await;
+    let seen = gateway.log.count();
+    gateway.signal(Signal::SIGTERM);
+    gateway.log.wait_after(seen, numbers).await;
+    gateway.ended().await;
+}
