@@ -8,7 +8,7 @@ use crate::harness::{Gateway, PhpFpm, Request, Response, http2};
 
 /// Goes as far as `at` says, notes its process, and waits to be killed.
 const SCRIPT: &str = "<?php
-function stop() { file_put_contents(__DIR__ . '/pid', getmypid()); while (true) { usleep(1000); } }
+function stop() { touch(__DIR__ . '/waits-' . getmypid()); while (true) { usleep(1000); } }
 $at = $_GET['at'];
 if ($at == 'before') { stop(); }
 if (str_contains($at, 'length')) { header('Content-Length: 2000'); }
@@ -23,12 +23,13 @@ stop();";
 
 /// Kills every worker that comes to where it waits for that.
 async fn kill_all(php: &PhpFpm) {
-    let file = php.root().join("pid");
     loop {
-        let text = std::fs::read_to_string(&file).unwrap_or_default();
-        if let Ok(pid) = text.parse() {
-            std::fs::remove_file(&file).unwrap();
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        for entry in std::fs::read_dir(php.root()).unwrap().flatten() {
+            let name = entry.file_name().into_string().unwrap();
+            if let Some(pid) = name.strip_prefix("waits-") {
+                std::fs::remove_file(entry.path()).unwrap();
+                let _ = kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL);
+            }
         }
         sleep(Duration::from_millis(2)).await;
     }

@@ -83,9 +83,20 @@ fn read_ready(begun: &mut Begun) -> Result<(), Broken> {
             Some(Some(Ok(Answer::Stdout(piece)))) => begun.rest.extend_from_slice(&piece),
             Some(Some(Ok(Answer::Stderr(piece)))) => begun.errors.push(&piece),
             Some(Some(Ok(Answer::End { app_status, .. }))) => begun.errors.end(app_status),
+            // What was announced is all here: how PHP ends after it is no part of the answer.
+            Some(Some(Err(_))) if has_all(begun) => break,
             Some(Some(Err(broken))) => return Err(broken),
             Some(None) | None => break,
         }
     }
     Ok(())
+}
+
+/// Whether every byte that the script announced has come.
+fn has_all(begun: &Begun) -> bool {
+    let present = begun.rest.len() as u64;
+    begun
+        .head
+        .content_length
+        .is_some_and(|length| length <= present)
 }
