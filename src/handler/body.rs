@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::fastcgi::{Buffered, Streaming};
+use super::fastcgi::{Buffered, Streaming, Watched};
 use super::static_files::FileContent;
 
 /// The content of a response and what is known of its making.
@@ -41,6 +41,7 @@ enum Content {
     Bytes(Bytes),
     File(FileContent),
     Streaming(Box<Streaming>),
+    Watched(Watched),
     Buffered(Buffered),
 }
 
@@ -69,6 +70,22 @@ impl Body {
     /// Gives up the content; what is known of its making stays.
     pub fn discard(&mut self) {
         self.content = Content::Empty;
+    }
+
+    /// Gives up an answer that holds a worker when its client takes nothing of it for `pause`; zero
+    /// is no limit. For HTTP/2, where a stream can stand still on a connection that does not.
+    pub fn watch(&mut self, pause: Duration) {
+        if pause.is_zero() {
+            return;
+        }
+        self.content = match std::mem::replace(&mut self.content, Content::Empty) {
+            Content::Streaming(streaming) => Content::Watched(Watched::start(streaming, pause)),
+            other @ (Content::Empty
+            | Content::Bytes(_)
+            | Content::File(_)
+            | Content::Watched(_)
+            | Content::Buffered(_)) => other,
+        };
     }
 
     pub(super) fn file(file: FileContent) -> Self {
@@ -113,6 +130,9 @@ impl http_body::Body for Body {
             Content::Streaming(streaming) => streaming
                 .poll_piece(cx)
                 .map(|piece| piece.map(|piece| piece.map(Frame::data))),
+            Content::Watched(watched) => watched
+                .poll_piece(cx)
+                .map(|piece| piece.map(|piece| piece.map(Frame::data))),
             Content::Buffered(buffered) => buffered
                 .poll_piece(cx)
                 .map(|piece| piece.map(|piece| piece.map(Frame::data))),
@@ -125,6 +145,7 @@ impl http_body::Body for Body {
             Content::Bytes(_) => false,
             Content::File(file) => file.left() == 0,
             Content::Streaming(streaming) => streaming.is_finished(),
+            Content::Watched(watched) => watched.is_finished(),
             Content::Buffered(buffered) => buffered.is_finished(),
         }
     }
@@ -135,6 +156,7 @@ impl http_body::Body for Body {
             Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::File(file) => SizeHint::with_exact(file.left()),
             Content::Streaming(streaming) => hint(streaming.left()),
+            Content::Watched(watched) => hint(watched.left()),
             Content::Buffered(buffered) => hint(buffered.left()),
         }
     }

@@ -25,7 +25,7 @@ pub static LIMITS: Section = Section {
         Key::new("body_pause", Kind::Duration, "How long a client may pause while it sends a request body; then 408.").default("\"10s\""),
         Key::new("body_rate", Kind::Size, "What a client must send of a request body in a second, over each 10 s that it was waited for; slower is 408. \"0B\": no limit.").default("\"1KiB\""),
         Key::new("stream_rate", Kind::Size, "The same while a worker waits for the body, which is streamed then.").default("\"16KiB\""),
-        Key::new("send_pause", Kind::Duration, "How long a client may take nothing of its answer, which holds the worker that makes it; then the connection is closed. \"0s\": no limit.").default("\"60s\""),
+        Key::new("send_pause", Kind::Duration, "How long a client may take nothing of its answer, which holds the worker that makes it; then the connection is closed, or the answer of an HTTP/2 stream is given up. \"0s\": no limit.").default("\"60s\""),
     ],
 };
 

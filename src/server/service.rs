@@ -85,6 +85,10 @@ pub(super) async fn respond(
         Err(failure) => rescue(&failure, id, &mut entry),
     };
     let mut response = finish(response, version, &method);
+    if version == Version::HTTP_2 {
+        let pause = connection.shared.live.load().server.limits.send_pause;
+        response.body_mut().watch(pause);
+    }
     let site = entry
         .site()
         .filter(|_| connection.wire.scheme == Scheme::Https);

@@ -354,6 +354,39 @@ async fn sixty_four_answers_that_nobody_reads_stay_small() {
 }
 
 #[tokio::test]
+async fn a_stream_without_a_window_gives_its_worker_back() {
+    let large = Script::answer([b"\n".to_vec(), vec![b'x'; 8 * 1024 * 1024]].concat());
+    let small = Script::answer("\nsmall");
+    let responder = ScriptedResponder::start([large.clone(), large, small]).await;
+    let site = responder.site("capacity = 2\ntimeouts = { queue = \"60s\" }");
+    let gateway = Gateway::start(&format!(
+        "[server]\nlimits = {{ send_pause = \"1s\" }}\n{site}"
+    ))
+    .await;
+    // One stream without any window, one that had some and got no more.
+    let mut without = Frames::open_with(gateway.address(), &[(4, 0)]).await;
+    without.head(1, &request("GET", "/", &[]), true).await;
+    let mut some = Frames::open(gateway.address()).await;
+    some.head(1, &request("GET", "/", &[]), true).await;
+    responder
+        .wait_until("two requests", |seen| seen.busy == 2)
+        .await;
+    // The connections are not idle: only the streams are.
+    let keep_busy = async {
+        loop {
+            for frames in [&mut without, &mut some] {
+                frames.send(PING, 0, 0, b"not idle").await;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        response = gateway.get("/") => assert_eq!(response.text(), "small"),
+        () = keep_busy => {}
+    }
+}
+
+#[tokio::test]
 async fn sigterm_says_goaway_and_a_stream_in_flight_finishes() {
     let gate = Gate::new();
     let held = Script::new()

@@ -11,6 +11,7 @@ mod stderr;
 mod store;
 mod streaming;
 pub mod target;
+mod watched;
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub use diagnosis::Refusals;
 pub use send_file::SendFile;
 pub use stderr::ErrorLog;
 pub use streaming::Streaming;
+pub use watched::Watched;
 
 use super::Plan;
 use crate::cgi::meta_variables::Constants;
