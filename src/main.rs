@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use fcgate::cli::Cli;
 
+/// glibc keeps what a parked connection has freed, 20 KiB of it each; this gives it back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<ExitCode> {
     Cli::parse().run()
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ use super::deadline::Patience;
 use super::handshake::{Opened, open};
 use super::intake::Intake;
 use super::io::ConnectionIo;
+use super::logged::Logged;
 use super::service::{self, Connection};
 use super::sniff::Sniffed;
 use crate::limits::Limits;
@@ -116,13 +118,23 @@ async fn serve_http1(
         if let Some(result) = ended {
             return log_http1_end(result, &connection);
         }
-        let parts = served.into_parts();
-        io = parts.io;
-        io.restore(&parts.read_buf);
+        io = without_hyper(*served);
         if !park(io.stream(), limits.keep_alive, &stop).await {
             return;
         }
     }
+}
+
+/// The bare connection; hyper's buffers go, the one that it reads into included.
+fn without_hyper<S>(served: http1::Connection<ConnectionIo, S>) -> ConnectionIo
+where
+    S: HttpService<Incoming, ResBody = Logged>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let parts = served.into_parts();
+    let mut io = parts.io;
+    io.restore(&parts.read_buf);
+    io
 }
 
 /// Waits for the first byte of another request without any of hyper's buffers; `false` where the
