@@ -6,6 +6,7 @@ use std::io;
 use http::{Method, StatusCode};
 use tracing::Level;
 
+use crate::auth::Conflict;
 use crate::cgi::response::HeadError;
 use crate::fastcgi::record::ProtocolStatus;
 use crate::fastcgi::{Broken, ExchangeError, Limit, Progress};
@@ -23,6 +24,9 @@ pub enum Failure {
     /// The host cannot be read.
     #[error("{0}")]
     Host(#[from] BadHost),
+    /// Two proxies contradict each other.
+    #[error("{0}")]
+    Forwarded(#[from] Conflict),
     /// No rule answers, or what it names does not exist.
     #[error("nothing answers here")]
     NotFound,
@@ -118,7 +122,7 @@ impl Failure {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Target(error) if error.is_not_found() => StatusCode::NOT_FOUND,
-            Self::Target(_) | Self::Host(_) => StatusCode::BAD_REQUEST,
+            Self::Target(_) | Self::Host(_) | Self::Forwarded(_) => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -150,6 +154,7 @@ impl Failure {
             Self::Target(error) if error.is_not_found() => "NOT_FOUND",
             Self::Target(_) => "BAD_TARGET",
             Self::Host(_) => "BAD_HOST",
+            Self::Forwarded(_) => "BAD_FORWARDED",
             Self::NotFound => "NOT_FOUND",
             Self::Forbidden(_) => "FORBIDDEN",
             Self::Method(_) => "METHOD_NOT_ALLOWED",

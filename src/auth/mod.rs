@@ -1,5 +1,11 @@
-//! Who may speak for others.
+//! Who may speak for others, and who may come in.
 
+pub mod access;
+pub mod forwarded;
+pub mod forwarding;
 pub mod trusted_proxies;
 
+pub use access::Access;
+pub use forwarded::Conflict;
+pub use forwarding::Forwarding;
 pub use trusted_proxies::TrustedProxies;

@@ -1,4 +1,5 @@
-//! The proxies in front of us whose word about the client counts.
+//! Networks: the proxies in front of us whose word about the client counts, and clients that may come
+//! in or may not.
 
 use std::net::IpAddr;
 
@@ -14,19 +15,27 @@ pub struct TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// From addresses, networks (`10.0.0.0/8`) and `unix`; what is none of them is a problem.
+    /// From addresses, networks (`10.0.0.0/8`), `private` and `unix`; what is none of them is a
+    /// problem.
     pub fn build(texts: &[At<String>], problems: &mut Problems) -> Self {
         let mut proxies = Self::default();
         for text in texts {
             if text.value == "unix" {
                 proxies.unix = true;
+            } else if text.value == "private" {
+                proxies
+                    .networks
+                    .extend(PRIVATE.iter().filter_map(|text| network(text)));
             } else if let Some(network) = network(text) {
                 proxies.networks.push(network);
             } else {
-                let message = format!("`{}` is neither a network nor \"unix\"", text.value);
+                let message = format!(
+                    "`{}` is neither a network nor \"private\" or \"unix\"",
+                    text.value
+                );
                 problems
                     .push(Problem::new(text.place.clone(), message).help(
-                        "write \"10.0.0.0/8\", \"192.0.2.1\", \"2001:db8::/32\" or \"unix\"",
+                        "write \"10.0.0.0/8\", \"192.0.2.1\", \"2001:db8::/32\", \"private\" or \"unix\"",
                     ));
             }
         }
@@ -44,6 +53,18 @@ impl TrustedProxies {
         })
     }
 }
+
+/// RFC 1918, RFC 4193, RFC 3927, RFC 4291 §2.5: addresses that no stranger on the Internet has.
+const PRIVATE: [&str; 8] = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "127.0.0.0/8",
+    "fc00::/7",
+    "fe80::/10",
+    "::1",
+];
 
 fn network(text: &str) -> Option<IpNet> {
     let address = || text.parse::<IpAddr>().ok().map(IpNet::from);

@@ -112,7 +112,8 @@ fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
         host.name()
     };
     params.pair(b"SERVER_NAME", name.as_bytes());
-    let port = host.port().unwrap_or_else(|| wire.scheme.default_port());
+    let named = wire.server_port.or_else(|| host.port());
+    let port = named.unwrap_or_else(|| wire.scheme.default_port());
     params.pair(b"SERVER_PORT", port.to_string().as_bytes());
     params.pair(b"REQUEST_SCHEME", wire.scheme.as_str().as_bytes()); // Apache's name
     if wire.scheme == Scheme::Https {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::access_log::{Destination, Format};
+use crate::auth::Forwarding;
+use crate::auth::forwarding::{TRUSTED_FIELDS, TRUSTED_PROXIES, UNTRUSTED_FIELDS};
 use crate::limits::{LIMITS, Limits};
 use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
 
@@ -19,6 +21,9 @@ pub static SERVER: Section = Section {
         Key::new("drain_delay", Kind::Duration, "How long new connections are still accepted after SIGTERM, for a load balancer to notice.").default("\"0s\""),
         Key::new("spool_directory", Kind::Text, "Where request bodies and buffered answers go that do not fit in memory: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\""),
         Key::new("spool_quota", Kind::Size, "What the request bodies among them may hold together; a request for which there is no room gets 507.").default("\"1GiB\""),
+        TRUSTED_PROXIES,
+        TRUSTED_FIELDS,
+        UNTRUSTED_FIELDS,
         Key::new("limits", Kind::Table(&LIMITS), "What a client may do."),
     ],
 };
@@ -56,6 +61,8 @@ pub struct ServerSettings {
     pub spool_directory: PathBuf,
     /// Bytes that all spooled bodies may hold.
     pub spool_quota: u64,
+    /// Whose word about a client counts.
+    pub forwarding: Forwarding,
     /// Bounds on clients.
     pub limits: Limits,
 }
@@ -75,6 +82,7 @@ impl ServerSettings {
             drain_delay: section.duration("drain_delay"),
             spool_directory: spool_directory(section, problems),
             spool_quota: section.size("spool_quota").0,
+            forwarding: Forwarding::build(section, problems),
             limits: Limits::build(&section.table("limits")),
         }
     }

@@ -3,31 +3,26 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::ServerSettings;
 use super::rule::{RULE, build_rule};
-use super::snapshot::Upstreams;
-use super::source::Sources;
+use super::surroundings::Surroundings;
+use crate::auth::Access;
+use crate::auth::access::{ALLOW, DENY};
 use crate::cgi::Mapping;
 use crate::cgi::meta_variables::Constants;
 use crate::handler::Handler;
 use crate::handler::fastcgi::send_file::SEND_FILE;
-use crate::handler::fastcgi::{
-    CallTimeouts, ErrorLog, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule, SendFile,
-};
+use crate::handler::fastcgi::{Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule, SendFile};
 use crate::handler::https::{HTTPS, Https};
 use crate::handler::static_files::StaticFiles;
 use crate::limits::rate::Clients;
 use crate::limits::{SITE_LIMITS, allowance};
-use crate::message::quota::Quota;
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{EncodedSlash, Root};
 use crate::route::Rule;
 use crate::route::template::{Groups, Template};
 use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
 use crate::tls::SITE_TLS;
-use crate::upstream::section::UPSTREAM;
-use crate::upstream::{Address, Upstream};
-use crate::value::TimeLimit;
+use crate::upstream::Upstream;
 
 /// The `[[site]]` section.
 pub static SITE: Section = Section {
@@ -43,6 +38,8 @@ pub static SITE: Section = Section {
         REQUEST_BODY,
         Key::new("tls", Kind::Table(&SITE_TLS), "The certificate of the site.").example("{ certificate = \"/etc/tls/example.pem\", key = \"/etc/tls/example.key\" }"),
         Key::new("https", Kind::FlagOr(&HTTPS), "Keeps the site to TLS."),
+        ALLOW,
+        DENY,
         Key::new("limits", Kind::Table(&SITE_LIMITS), "What this site allows otherwise than server.limits.").example("{ body = \"128MiB\" }"),
         Key::new("send_file", Kind::Table(&SEND_FILE), "Files that a script names and the gateway sends.").example("{ roots = [\"/srv/files\"] }"),
         Key::new("rule", Kind::Tables(&RULE), "What comes before the meaning of `root` and `php`.").example("[]"),
@@ -58,25 +55,12 @@ pub struct Site {
     pub encoded_slash: EncodedSlash,
     /// Whether it is kept to TLS.
     pub https: Option<Https>,
+    /// Which clients it is there for.
+    pub access: Access,
     /// What one client may do, where that is limited; a reload begins to count anew.
     pub clients: Option<Clients>,
     /// In order; the first that matches and does not decline answers.
     pub rules: Vec<Rule<Handler>>,
-}
-
-/// What the sites are built among.
-pub(super) struct Surroundings<'a> {
-    pub(super) server: &'a ServerSettings,
-    pub(super) upstreams: Upstreams,
-    pub(super) previous: Option<&'a Upstreams>,
-    /// Whether every file was read without fault.
-    pub(super) complete: bool,
-    /// The files, to name a line of one.
-    pub(super) sources: &'a Sources,
-    /// The room for spooled bodies, which a reload does not empty.
-    pub(super) quota: Arc<Quota>,
-    /// What bounds the error streams of all requests.
-    pub(super) error_log: &'a Arc<ErrorLog>,
 }
 
 /// How a handler finds its script.
@@ -126,6 +110,7 @@ pub(super) fn build_site(
         name,
         encoded_slash: encoded_slash(section),
         https: section.given_table("https").map(Https::build),
+        access: Access::build(section, problems),
         clients: Clients::new(allowance(&section.table("limits"))),
         rules,
     }
@@ -285,111 +270,5 @@ fn front_controller(text: &At<String>, root: &Root, problems: &mut Problems) -> 
             problems.push(Problem::new(text.place.clone(), error.to_string()));
             None
         }
-    }
-}
-
-impl Surroundings<'_> {
-    /// The upstream of a name or an address; one that only an address names has the defaults.
-    pub(super) fn upstream(
-        &mut self,
-        text: &At<String>,
-        problems: &mut Problems,
-    ) -> Option<Arc<Upstream>> {
-        if let Some((_, upstream)) = self.upstreams.get(&text.value) {
-            return Some(Arc::clone(upstream));
-        }
-        match Address::parse(&text.value) {
-            Ok(address) => Some(self.anonymous(&text.value, address)),
-            Err(_) if !self.complete => None,
-            Err(message) => {
-                let names: Vec<_> = self.upstreams.keys().map(String::as_str).collect();
-                let near = names
-                    .iter()
-                    .find(|name| strsim::damerau_levenshtein(name, &text.value) <= 2);
-                let help = near.map_or(message, |name| format!("did you mean `{name}`?"));
-                problems.push(
-                    Problem::new(
-                        text.place.clone(),
-                        format!("there is no upstream `{}`", text.value),
-                    )
-                    .help(help),
-                );
-                None
-            }
-        }
-    }
-
-    /// Whether `name` is that of an `[upstream.NAME]`.
-    pub(super) fn is_upstream(&self, name: &str) -> bool {
-        self.upstreams.contains_key(name)
-    }
-
-    /// `backend_root` of an upstream.
-    pub(super) fn backend_root(&self, upstream: &Upstream) -> Option<PathBuf> {
-        let (section, _) = self.upstreams.get(&upstream.name)?;
-        section
-            .text("backend_root")
-            .map(|text| PathBuf::from(text.value))
-    }
-
-    /// How long calls of `upstream` may take, and where that is written.
-    fn timeouts(&self, upstream: &Upstream) -> CallTimeouts {
-        let section = self
-            .upstreams
-            .get(&upstream.name)
-            .map(|(section, _)| section);
-        let table = section.and_then(|section| section.given_table("timeouts"));
-        let limit = |name, key, duration| TimeLimit {
-            name,
-            duration,
-            place: table.map_or_else(|| "default".into(), |table| self.where_set(table, key)),
-        };
-        let times = &upstream.timeouts;
-        CallTimeouts {
-            queue: limit("timeouts.queue", "queue", times.queue),
-            first_byte: limit("timeouts.first_byte", "first_byte", times.first_byte),
-            idle: limit("timeouts.idle", "idle", times.idle),
-        }
-    }
-
-    /// The line of a key, or `default`.
-    pub(super) fn where_set(&self, table: &Lowered, key: &str) -> Arc<str> {
-        match table.is_given(key) {
-            true => self.sources.show(&table.place_of(key)).into(),
-            false => "default".into(),
-        }
-    }
-
-    /// The line of `backend_root`, as `file:line`.
-    fn backend_root_place(&self, upstream: &Upstream) -> Option<String> {
-        let (section, _) = self.upstreams.get(&upstream.name)?;
-        let text = section.text("backend_root")?;
-        Some(self.sources.show(&text.place))
-    }
-
-    /// `response_buffer` of an upstream, in bytes.
-    fn response_buffer(&self, upstream: &Upstream) -> u64 {
-        let known = self.upstreams.get(&upstream.name);
-        known.map_or(0, |(section, _)| section.size("response_buffer").0)
-    }
-
-    fn anonymous(&mut self, name: &str, address: Address) -> Arc<Upstream> {
-        let section = UPSTREAM.lower(
-            &toml::de::DeTable::new(),
-            Default::default(),
-            &|_| None,
-            &mut Problems::default(),
-        );
-        let known = self
-            .previous
-            .and_then(|upstreams| upstreams.get(name))
-            .filter(|(before, _)| before.same_as(&section));
-        let upstream = match known {
-            Some((_, upstream)) => Arc::clone(upstream),
-            None => Arc::new(Upstream::with(name, vec![address], &section)),
-        };
-        self.upstreams
-            .insert(name.to_owned(), (section, Arc::clone(&upstream)));
-        upstream
     }
 }

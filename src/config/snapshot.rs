@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::site::{Surroundings, build_site};
+use super::site::build_site;
 use super::source::Sources;
+use super::surroundings::Surroundings;
 use super::{ListenAddress, Listener, ServerSettings, Site, certificates};
 use crate::handler::fastcgi::ErrorLog;
 use crate::message::Host;

@@ -44,6 +44,8 @@ pub struct Wire {
     pub local_addr: String,
     /// Our own port; none on a unix socket.
     pub local_port: Option<u16>,
+    /// The port that a trusted proxy says the client connected to.
+    pub server_port: Option<u16>,
     /// Clear text or TLS.
     pub scheme: Scheme,
     /// What the handshake settled, where there was one.
@@ -88,6 +90,7 @@ impl Wire {
             remote_port: remote.port().to_string(),
             local_addr: local.ip().to_canonical().to_string(),
             local_port: Some(local.port()),
+            server_port: None,
             scheme: Scheme::Http,
             tls: None,
         }
@@ -101,6 +104,7 @@ impl Wire {
             remote_port: String::new(),
             local_addr: format!("unix:{path}"),
             local_port: None,
+            server_port: None,
             scheme: Scheme::Http,
             tls: None,
         }

@@ -115,6 +115,11 @@ impl Entry {
         self.site = Some(Arc::clone(site));
     }
 
+    /// The connection as the client has it.
+    pub(super) fn wire(&self) -> &Arc<Wire> {
+        &self.record.wire
+    }
+
     pub(super) fn site(&self) -> Option<&Site> {
         self.site.as_deref()
     }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::Shared;
 use super::logged::{Entry, Logged};
 use super::watch::Watch;
+use crate::auth::Conflict;
 use crate::config::Site;
 use crate::failure::Failure;
 use crate::handler::{Body, Handler, Outcome};
@@ -44,6 +45,12 @@ impl Connection {
     /// Whether it has served as many requests as one connection may.
     fn is_spent(&self) -> bool {
         self.watch.begun() >= self.shared.live.load().server.limits.keep_alive_requests
+    }
+
+    /// Who has sent the request with these `parts`, by the word of a trusted proxy.
+    fn client_of(&self, parts: &mut Parts) -> Result<Arc<Wire>, Conflict> {
+        let live = self.shared.live.load();
+        live.server.forwarding.apply(parts, &self.wire)
     }
 
     pub(super) fn watch(&self) -> &Arc<Watch> {
@@ -77,21 +84,22 @@ pub(super) async fn respond(
 ) -> Result<Response<Logged>, Infallible> {
     let in_flight = connection.watch.begin();
     let id = connection.shared.next_id();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let (version, method) = (parts.version, parts.method.clone());
-    let mut entry = Entry::new(&connection.shared.access_log, &parts, &connection.wire, id);
-    let response = match answer(&connection, parts, body, id, &mut entry).await {
-        Ok(response) => response,
-        Err(failure) => rescue(&failure, id, &mut entry),
+    let claimed = connection.client_of(&mut parts);
+    let wire = Arc::clone(claimed.as_ref().unwrap_or(&connection.wire));
+    let mut entry = Entry::new(&connection.shared.access_log, &parts, &wire, id);
+    let answered = match claimed {
+        Ok(_) => answer(&connection, parts, body, id, &mut entry).await,
+        Err(conflict) => Err(conflict.into()),
     };
+    let response = answered.unwrap_or_else(|failure| rescue(&failure, id, &mut entry));
     let mut response = finish(response, version, &method);
     if version == Version::HTTP_2 {
         let pause = connection.shared.live.load().server.limits.send_pause;
         response.body_mut().watch(pause);
     }
-    let site = entry
-        .site()
-        .filter(|_| connection.wire.scheme == Scheme::Https);
+    let site = entry.site().filter(|_| wire.scheme == Scheme::Https);
     if let Some(https) = site.and_then(|site| site.https.as_ref()) {
         https.declare(response.headers_mut());
     }
@@ -134,7 +142,7 @@ async fn answer(
             return Err(failure);
         }
     };
-    let wire = Arc::clone(&connection.wire);
+    let wire = Arc::clone(entry.wire());
     let request = Request::new(parts, target, upload, Origin { host, wire, id });
     rounds(&site, request, connection, entry).await
 }
@@ -159,28 +167,28 @@ fn admit(connection: &Connection, parts: &Parts, entry: &mut Entry) -> Result<Ad
     if expectation.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
         return Err(Failure::Expectation);
     }
+    let wire = Arc::clone(entry.wire());
     let host = Host::of(parts)?;
     let site = Arc::clone(connection.shared.live.load().site(&host));
     entry.set_site(&site);
     if parts.method == Method::OPTIONS && parts.uri.path() == "*" {
         return Ok(Admitted::Server);
     }
+    if !site.access.admits(wire.client) {
+        return Err(Failure::Forbidden("`allow` or `deny` of the site"));
+    }
     let raw = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let target = Target::parse(raw, site.encoded_slash)?;
-    let running = match (&site.clients, connection.wire.client) {
+    let running = match (&site.clients, wire.client) {
         (Some(clients), Some(address)) => {
             Some(clients.admit(Client::new(address), Instant::now())?)
         }
         (None, _) | (_, None) => None,
     };
-    if let Some(https) = site
-        .https
-        .as_ref()
-        .filter(|_| connection.wire.scheme == Scheme::Http)
-    {
+    if let Some(https) = site.https.as_ref().filter(|_| wire.scheme == Scheme::Http) {
         entry.set_handler("https");
         let name = match host.name() {
-            "" => connection.wire.local_addr.as_str(),
+            "" => wire.local_addr.as_str(),
             name => name,
         };
         return https.redirect(name, raw).map(Admitted::Elsewhere);

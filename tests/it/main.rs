@@ -25,6 +25,7 @@ mod client_limits;
 mod clients_that_stop;
 mod commands;
 mod fastcgi;
+mod forwarded;
 mod h2c;
 mod harness;
 mod harness_itself;

@@ -1,0 +1,253 @@
+//! What the fields Forwarded (RFC 7239) and X-Forwarded-For, -Proto, -Host and -Port say of the
+//! client, as far as it can be believed: read from the right, where the nearest proxy writes, up to
+//! the first address that is no trusted proxy.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::HeaderMap;
+
+use super::TrustedProxies;
+use crate::message::{Host, Scheme};
+
+/// Proxies in a row that are followed: a chain that is longer was written by somebody else.
+const MAX_HOPS: usize = 32;
+
+/// What is believed; what is not said, or not understood, is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// The address of the client.
+    pub client: Option<IpAddr>,
+    /// How it reached the outermost trusted proxy.
+    pub scheme: Option<Scheme>,
+    /// The host that it asked for.
+    pub host: Option<Host>,
+    /// The port that it connected to.
+    pub port: Option<u16>,
+}
+
+/// The two families of fields name different clients, schemes or hosts: a proxy wrote one of them
+/// and passed the other on from somebody else, and nobody can tell which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "Forwarded and X-Forwarded-… differ in the {0}: have the proxy remove those that it does not write, or say which it writes in server.trusted_fields"
+)]
+pub struct Conflict(pub &'static str);
+
+/// Which fields are believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    /// Either; where both are there only what both say.
+    #[default]
+    Any,
+    /// X-Forwarded-For and its like.
+    XForwarded,
+    /// Forwarded.
+    Forwarded,
+}
+
+impl Claim {
+    /// What `fields`, received from a trusted proxy, say.
+    pub fn read(
+        fields: &HeaderMap,
+        family: Family,
+        proxies: &TrustedProxies,
+    ) -> Result<Self, Conflict> {
+        match family {
+            Family::XForwarded => Ok(x_forwarded(fields, proxies).unwrap_or_default()),
+            Family::Forwarded => Ok(forwarded(fields, proxies).unwrap_or_default()),
+            Family::Any => match (x_forwarded(fields, proxies), forwarded(fields, proxies)) {
+                (Some(one), Some(other)) => one.agreed(other),
+                (one, other) => Ok(one.or(other).unwrap_or_default()),
+            },
+        }
+    }
+
+    /// Whether anything is claimed.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn agreed(self, other: Self) -> Result<Self, Conflict> {
+        Ok(Self {
+            client: both(self.client, other.client, "client")?,
+            scheme: both(self.scheme, other.scheme, "scheme")?,
+            host: both(self.host, other.host, "host")?,
+            port: both(self.port, other.port, "port")?,
+        })
+    }
+}
+
+fn both<T: PartialEq>(
+    one: Option<T>,
+    other: Option<T>,
+    what: &'static str,
+) -> Result<Option<T>, Conflict> {
+    match (one, other) {
+        (Some(one), Some(other)) if one != other => Err(Conflict(what)),
+        (Some(one), Some(_)) => Ok(Some(one)),
+        (None, _) | (_, None) => Ok(None),
+    }
+}
+
+/// The de-facto fields; `None` where there is none of them.
+fn x_forwarded(fields: &HeaderMap, proxies: &TrustedProxies) -> Option<Claim> {
+    let clients = list(fields, "x-forwarded-for");
+    let schemes = list(fields, "x-forwarded-proto");
+    let hosts = list(fields, "x-forwarded-host");
+    let ports = list(fields, "x-forwarded-port");
+    if clients.is_empty() && schemes.is_empty() && hosts.is_empty() && ports.is_empty() {
+        return None;
+    }
+    let hops: Vec<_> = clients.iter().map(|text| address(text)).collect();
+    let found = outermost(&hops, proxies);
+    let at = |texts: &[&str]| beside(texts, found, hops.len()).map(str::to_owned);
+    Some(Claim {
+        client: found.and_then(|index| hops.get(index).copied().flatten()),
+        scheme: at(&schemes).and_then(|text| scheme(&text)),
+        host: at(&hosts).and_then(|text| Host::parse(&text).ok()),
+        port: at(&ports).and_then(|text| port(&text)),
+    })
+}
+
+/// The value that belongs to the client at `found` of `hops`: proxies that add one to each of the
+/// lists keep them alike; of a list of another length the last value is the nearest proxy's.
+fn beside<'a>(texts: &[&'a str], found: Option<usize>, hops: usize) -> Option<&'a str> {
+    let index = found.filter(|_| texts.len() == hops);
+    match index {
+        Some(index) => texts.get(index).copied(),
+        None => texts.last().copied(),
+    }
+}
+
+/// RFC 7239 §4; `None` where the field is not there.
+fn forwarded(fields: &HeaderMap, proxies: &TrustedProxies) -> Option<Claim> {
+    let mut elements = Vec::new();
+    for value in fields.get_all(http::header::FORWARDED) {
+        let text = value.to_str().unwrap_or("\"");
+        elements.extend(split_outside_quotes(text, ',').map(Element::read));
+    }
+    if elements.is_empty() {
+        return None;
+    }
+    let hops: Vec<_> = elements
+        .iter()
+        .map(|element| element.as_ref().and_then(|element| element.client))
+        .collect();
+    // RFC 7239 §5.2: an element may say nothing of the client, and still something of the rest.
+    let index = outermost(&hops, proxies).unwrap_or(hops.len() - 1);
+    let element = elements.into_iter().nth(index).flatten()?;
+    Some(Claim {
+        client: element.client,
+        scheme: element.scheme,
+        port: element.host.as_ref().and_then(Host::port),
+        host: element.host,
+    })
+}
+
+/// What one proxy wrote.
+#[derive(Debug, Default)]
+struct Element {
+    client: Option<IpAddr>,
+    scheme: Option<Scheme>,
+    host: Option<Host>,
+}
+
+impl Element {
+    /// `None`: not the syntax of RFC 7239 §4.
+    fn read(text: &str) -> Option<Self> {
+        let mut element = Self::default();
+        for pair in split_outside_quotes(text, ';') {
+            if pair.trim().is_empty() {
+                continue;
+            }
+            let (name, value) = pair.trim().split_once('=')?;
+            let value = unquoted(value)?;
+            match name.to_ascii_lowercase().as_str() {
+                "for" => element.client = address(&value),
+                "proto" => element.scheme = scheme(&value),
+                "host" => element.host = Host::parse(&value).ok(),
+                _ => {}
+            }
+        }
+        Some(element)
+    }
+}
+
+/// The index of the client among the `hops`: from the right the first that is no trusted proxy. A hop
+/// that names no address, for it is hidden or malformed, ends the walk before it.
+fn outermost(hops: &[Option<IpAddr>], proxies: &TrustedProxies) -> Option<usize> {
+    let mut found = None;
+    for (index, hop) in hops.iter().enumerate().rev().take(MAX_HOPS) {
+        let Some(address) = hop else { break };
+        found = Some(index);
+        if !proxies.contains(Some(*address)) {
+            break;
+        }
+    }
+    found
+}
+
+/// RFC 9110 §5.6.1: the elements of a list, in all fields of the name; a value that is no text is one
+/// that means nothing.
+fn list<'a>(fields: &'a HeaderMap, name: &str) -> Vec<&'a str> {
+    let values = fields.get_all(name).iter();
+    values
+        .flat_map(|value| value.to_str().unwrap_or("?").split(','))
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .collect()
+}
+
+/// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
+fn address(text: &str) -> Option<IpAddr> {
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let with_port = || text.parse::<SocketAddr>().ok().map(|socket| socket.ip());
+    let address: Option<IpAddr> = text.parse().ok().or_else(with_port).or_else(bracketed);
+    address.map(|address| address.to_canonical())
+}
+
+fn scheme(text: &str) -> Option<Scheme> {
+    [Scheme::Http, Scheme::Https]
+        .into_iter()
+        .find(|scheme| text.eq_ignore_ascii_case(scheme.as_str()))
+}
+
+fn port(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| digits && *port > 0)
+}
+
+/// RFC 9110 §5.6.4: a token, or a quoted string without its quotes and backslashes.
+fn unquoted(text: &str) -> Option<String> {
+    let Some(rest) = text.strip_prefix('"') else {
+        return (!text.contains('"')).then(|| text.to_owned());
+    };
+    let inner = rest.strip_suffix('"')?;
+    let mut out = String::new();
+    let mut characters = inner.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => out.push(characters.next()?),
+            '"' => return None,
+            other => out.push(other),
+        }
+    }
+    Some(out)
+}
+
+/// The parts between `separator`s that stand in no quoted string.
+fn split_outside_quotes(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    let mut escaped = false;
+    text.split(move |character: char| {
+        if std::mem::take(&mut escaped) {
+            return false;
+        }
+        escaped = quoted && character == '\\';
+        quoted ^= character == '"';
+        character == separator && !quoted
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! What is believed of chains, well-formed and not.
+
+use http::{HeaderName, HeaderValue};
+use proptest::prelude::*;
+
+use super::*;
+use crate::section::{At, Place, Problems};
+
+fn proxies() -> TrustedProxies {
+    let at = |text: &str| At {
+        value: text.to_owned(),
+        place: Place::default(),
+    };
+    TrustedProxies::build(
+        &[at("10.0.0.0/8"), at("2001:db8:ffff::/48")],
+        &mut Problems::default(),
+    )
+}
+
+fn fields(lines: &[(&str, &str)]) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    for (name, value) in lines {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        fields.append(name, HeaderValue::from_str(value).unwrap());
+    }
+    fields
+}
+
+fn client(lines: &[(&str, &str)]) -> Option<String> {
+    let claim = Claim::read(&fields(lines), Family::Any, &proxies()).unwrap();
+    claim.client.map(|address| address.to_string())
+}
+
+#[test]
+fn the_right_most_that_is_no_trusted_proxy_is_the_client() {
+    let xff = "x-forwarded-for";
+    type Case<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
+    let cases: [Case<'_>; 19] = [
+        (&[(xff, "192.0.2.1")], Some("192.0.2.1")),
+        (&[(xff, "6.6.6.6, 192.0.2.1")], Some("192.0.2.1")),
+        (&[(xff, "6.6.6.6, 192.0.2.1, 10.1.1.1")], Some("192.0.2.1")),
+        (&[(xff, "6.6.6.6"), (xff, "192.0.2.1")], Some("192.0.2.1")),
+        (&[(xff, "10.2.2.2, 10.1.1.1")], Some("10.2.2.2")),
+        (&[(xff, "192.0.2.1:4711")], Some("192.0.2.1")),
+        (&[(xff, "[2001:db8::1]:80")], Some("2001:db8::1")),
+        (&[(xff, "2001:db8::1")], Some("2001:db8::1")),
+        (&[(xff, "::ffff:192.0.2.1")], Some("192.0.2.1")),
+        (&[(xff, "192.0.2.1, junk")], None),
+        (&[(xff, "192.0.2.1, junk, 10.1.1.1")], Some("10.1.1.1")),
+        (&[(xff, "192.0.2.1, , 10.1.1.1,")], Some("192.0.2.1")),
+        (&[(xff, "unknown")], None),
+        (&[(xff, "192.0.2.1.example")], None),
+        (&[("forwarded", "for=192.0.2.1")], Some("192.0.2.1")),
+        (
+            &[(
+                "forwarded",
+                "for=6.6.6.6;proto=https, FOR=\"[2001:db8::1]:47\" ;by=x",
+            )],
+            Some("2001:db8::1"),
+        ),
+        (&[("forwarded", "for=_hidden")], None),
+        (&[("forwarded", "for=\"192.0.2.1")], None),
+        (&[], None),
+    ];
+    for (lines, expected) in cases {
+        assert_eq!(client(lines).as_deref(), expected, "{lines:?}");
+    }
+}
+
+#[test]
+fn scheme_host_and_port_are_those_of_the_client() {
+    let read = |lines: &[(&str, &str)]| Claim::read(&fields(lines), Family::Any, &proxies());
+    let claim = read(&[
+        ("x-forwarded-for", "192.0.2.1, 10.1.1.1"),
+        ("x-forwarded-proto", "https, http"),
+        ("x-forwarded-host", "Shop.Example:8443, inner"),
+        ("x-forwarded-port", "8443"),
+    ])
+    .unwrap();
+    assert_eq!(claim.scheme, Some(Scheme::Https));
+    assert_eq!(claim.host, Host::parse("shop.example:8443").ok());
+    assert_eq!(claim.port, Some(8443));
+    let claim = read(&[("forwarded", "proto=HTTPS;host=\"a.example:444\"")]).unwrap();
+    assert_eq!(claim.scheme, Some(Scheme::Https));
+    assert_eq!(claim.port, Some(444));
+    assert_eq!(claim.client, None);
+    for (name, value) in [
+        ("x-forwarded-proto", "gopher"),
+        ("x-forwarded-host", "a b"),
+        ("x-forwarded-port", "0"),
+        ("x-forwarded-port", "+80"),
+        ("x-forwarded-port", "65536"),
+        ("forwarded", "proto=gopher;host=a_b/c"),
+    ] {
+        assert!(
+            read(&[(name, value)]).unwrap().is_empty(),
+            "{name}: {value}"
+        );
+    }
+}
+
+#[test]
+fn where_both_families_speak_only_what_both_say_counts() {
+    let read = |family, lines: &[(&str, &str)]| Claim::read(&fields(lines), family, &proxies());
+    let xff = ("x-forwarded-for", "192.0.2.1");
+    let same = ("forwarded", "for=192.0.2.1;proto=https");
+    let other = ("forwarded", "for=6.6.6.6;proto=https");
+    let claim = read(Family::Any, &[xff, same]).unwrap();
+    assert_eq!(claim.client, "192.0.2.1".parse().ok());
+    assert_eq!(claim.scheme, None, "one of them says nothing of it");
+    assert_eq!(read(Family::Any, &[xff, other]), Err(Conflict("client")));
+    let claim = read(Family::XForwarded, &[xff, other]).unwrap();
+    assert_eq!(claim.client, "192.0.2.1".parse().ok());
+    let claim = read(Family::Forwarded, &[xff, other]).unwrap();
+    assert_eq!(claim.client, "6.6.6.6".parse().ok());
+}
+
+proptest! {
+    /// Whatever a client writes in front, the address that our proxy appends is the client.
+    #[test]
+    fn nothing_in_front_changes_what_the_proxy_wrote(forged in "[ -~]{0,60}") {
+        let line = format!("{forged}, 192.0.2.1");
+        let seen = client(&[("x-forwarded-for", &line)]);
+        prop_assert_eq!(seen.as_deref(), Some("192.0.2.1"));
+        let lines = [("x-forwarded-for", forged.as_str()), ("x-forwarded-for", "192.0.2.1")];
+        let seen = client(&lines);
+        prop_assert_eq!(seen.as_deref(), Some("192.0.2.1"));
+    }
+
+    /// In Forwarded a quote that the client leaves open can only hide the client.
+    #[test]
+    fn an_open_quote_forges_nothing(forged in "[ -~]{0,60}") {
+        let lines = [("forwarded", forged.as_str()), ("forwarded", "for=192.0.2.1")];
+        let seen = client(&lines);
+        prop_assert_eq!(seen.as_deref(), Some("192.0.2.1"));
+        let line = format!("{forged}, for=192.0.2.1");
+        let seen = client(&[("forwarded", &line)]);
+        prop_assert!(seen.is_none() || seen.as_deref() == Some("192.0.2.1") , "{:?}", seen);
+    }
+}

@@ -1,0 +1,126 @@
+//! Whose word about a client is taken, and what becomes of the word of everybody else.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Uri, header};
+
+use super::TrustedProxies;
+use super::forwarded::{Claim, Conflict, Family};
+use crate::message::{Host, Wire};
+use crate::section::{Key, Kind, Lowered, Problems};
+
+/// The networks of the proxies.
+pub const TRUSTED_PROXIES: Key = Key::new("trusted_proxies", Kind::Texts, "The proxies in front of the gateway whose word about a client counts: addresses, networks, \"private\" for all private and loopback ones, \"unix\" for whoever connects through a unix socket. From them Forwarded (RFC 7239) and X-Forwarded-For, -Proto, -Host and -Port are believed, read from the right up to the first address that is no trusted proxy: REMOTE_ADDR, HTTPS, REQUEST_SCHEME, SERVER_NAME, SERVER_PORT, HTTP_HOST, the choice of the site, `remote` conditions, limits per client, logs and redirects follow.").default("[]").shown("[\"10.0.0.0/8\", \"unix\"]");
+
+/// Which fields they write.
+pub const TRUSTED_FIELDS: Key = Key::new("trusted_fields", Kind::OneOf(&["any", "x-forwarded", "forwarded"]), "Which of the two families of fields the trusted proxies write. \"any\": either; of a request that has both only what both say is believed, and one in which they contradict each other is refused (400), as one of them comes from somebody else.").default("\"any\"");
+
+/// What becomes of the fields of others.
+pub const UNTRUSTED_FIELDS: Key = Key::new("untrusted_fields", Kind::OneOf(&["remove", "keep"]), "What PHP sees of Forwarded, X-Forwarded-…, X-Real-IP, X-Client-IP and Front-End-Https that come from anybody but a trusted proxy: \"remove\": nothing, so that an application may believe what it sees; \"keep\": all.").default("\"remove\"");
+
+/// The three, understood.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forwarding {
+    proxies: TrustedProxies,
+    family: Family,
+    keeps: bool,
+}
+
+impl Forwarding {
+    /// From the section that has the keys.
+    pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
+        let text = |key| section.text(key).map(|text| text.value);
+        Self {
+            proxies: TrustedProxies::build(&section.texts("trusted_proxies"), problems),
+            family: match text("trusted_fields").as_deref() {
+                Some("x-forwarded") => Family::XForwarded,
+                Some("forwarded") => Family::Forwarded,
+                Some(_) | None => Family::Any,
+            },
+            keeps: text("untrusted_fields").as_deref() == Some("keep"),
+        }
+    }
+
+    /// The connection as the client of this request has it. `parts` loses what nobody has a right
+    /// to say, and gets the host that the client asked the proxy for.
+    pub fn apply(&self, parts: &mut Parts, wire: &Arc<Wire>) -> Result<Arc<Wire>, Conflict> {
+        if !parts
+            .headers
+            .keys()
+            .any(|name| is_forwarding(name.as_str()))
+        {
+            return Ok(Arc::clone(wire));
+        }
+        if !self.proxies.contains(wire.client) {
+            if !self.keeps {
+                remove(&mut parts.headers);
+            }
+            return Ok(Arc::clone(wire));
+        }
+        let claim = Claim::read(&parts.headers, self.family, &self.proxies)?;
+        if claim.is_empty() {
+            return Ok(Arc::clone(wire));
+        }
+        if let Some(host) = &claim.host {
+            ask_for(host, parts);
+        }
+        Ok(Arc::new(seen_through(wire, &claim)))
+    }
+}
+
+/// Replaces the authority by that which the client named to the proxy.
+fn ask_for(host: &Host, parts: &mut Parts) {
+    let text = match host.port() {
+        Some(port) => format!("{}:{port}", host.name()),
+        None => host.name().to_owned(),
+    };
+    if let Ok(value) = HeaderValue::from_str(&text) {
+        parts.headers.insert(header::HOST, value);
+        if let Some(target) = parts.uri.path_and_query().cloned() {
+            parts.uri = without_authority(target);
+        }
+    }
+}
+
+fn without_authority(target: PathAndQuery) -> Uri {
+    let mut parts = http::uri::Parts::default();
+    parts.path_and_query = Some(target);
+    Uri::from_parts(parts).unwrap_or_default()
+}
+
+/// What TLS settled was with the proxy, and says nothing of its client.
+fn seen_through(wire: &Wire, claim: &Claim) -> Wire {
+    let mut seen = Wire {
+        server_port: claim.port,
+        ..wire.clone()
+    };
+    if let Some(client) = claim.client {
+        seen.client = Some(client);
+        seen.remote_addr = client.to_string();
+        seen.remote_port = String::new();
+        seen.tls = None;
+    }
+    if let Some(scheme) = claim.scheme {
+        seen.scheme = scheme;
+        seen.tls = None;
+    }
+    seen
+}
+
+/// Fields by which somebody in front tells of the client.
+fn is_forwarding(name: &str) -> bool {
+    name.starts_with("x-forwarded-")
+        || matches!(
+            name,
+            "forwarded" | "x-forwarded" | "x-real-ip" | "x-client-ip" | "front-end-https"
+        )
+}
+
+fn remove(fields: &mut HeaderMap) {
+    let names = fields.keys().filter(|name| is_forwarding(name.as_str()));
+    for name in names.cloned().collect::<Vec<_>>() {
+        fields.remove(name);
+    }
+}

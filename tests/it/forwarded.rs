@@ -1,0 +1,221 @@
+//! What proxies in front of the gateway say of the client: believed from those that are trusted, and from nobody else.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, PhpFpm, Request, http2};
+
+const DUMP: &str = "<?php header('Content-Type: application/json');
+$names = ['REMOTE_ADDR', 'REMOTE_PORT', 'HTTPS', 'REQUEST_SCHEME', 'SERVER_NAME', 'SERVER_PORT', 'HTTP_HOST'];
+$seen = [];
+foreach ($names as $name) { $seen[$name] = $_SERVER[$name] ?? null; }
+foreach ($_SERVER as $name => $value) {
+    if (preg_match('/^HTTP_(X_|FORWARDED|FRONT)/', $name)) { $seen['fields'][$name] = $value; }
+}
+echo json_encode($seen);";
+
+const TRUSTED: &str = "trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]\n";
+
+/// A gateway with these lines in `[server]`.
+async fn gateway(php: &PhpFpm, server: &str) -> Gateway {
+    php.write("dump.php", DUMP);
+    Gateway::start(&format!("[server]\n{server}{}", php.site())).await
+}
+
+fn request(fields: &[(&str, &str)]) -> Request {
+    let request = Request::get("/dump.php").field("Host", "site.example:8080");
+    fields
+        .iter()
+        .fold(request, |request, (name, value)| request.field(name, value))
+}
+
+async fn seen(gateway: &Gateway, fields: &[(&str, &str)]) -> Value {
+    let request = request(fields);
+    let one = gateway.send(&request).await;
+    assert_eq!(one.status, 200, "{fields:?}: {}", one.text());
+    let mut one = one.json();
+    let mut two = http2::send(gateway.address(), &request).await.json();
+    // Two connections: no port of a client is the other's.
+    for seen in [&mut one, &mut two] {
+        if seen["REMOTE_PORT"] != "" {
+            seen["REMOTE_PORT"] = json!("some");
+        }
+    }
+    assert_eq!(one, two, "HTTP/1.1 and HTTP/2, {fields:?}");
+    one
+}
+
+/// What is seen without any claim.
+fn plain() -> Value {
+    json!({
+        "REMOTE_ADDR": "127.0.0.1", "REMOTE_PORT": "some", "HTTPS": null, "REQUEST_SCHEME": "http",
+        "SERVER_NAME": "site.example", "SERVER_PORT": "8080", "HTTP_HOST": "site.example:8080",
+    })
+}
+
+/// Every way to say who one is.
+const CLAIMS: [&[(&str, &str)]; 9] = [
+    &[("X-Forwarded-For", "192.0.2.9")],
+    &[("X-Forwarded-For", "127.0.0.1, 192.0.2.9")],
+    &[("Forwarded", "for=192.0.2.9;proto=https;host=evil.example")],
+    &[("X-Forwarded-Proto", "https")],
+    &[("X-Forwarded-Host", "evil.example")],
+    &[("X-Forwarded-Port", "443")],
+    &[("X-Real-IP", "192.0.2.9")],
+    &[("Front-End-Https", "on"), ("X-Forwarded-Ssl", "on")],
+    &[
+        ("X-Forwarded-For", "192.0.2.9"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Host", "evil.example"),
+        ("X-Forwarded-Port", "443"),
+        ("X-Forwarded-Prefix", "/admin"),
+    ],
+];
+
+#[tokio::test]
+async fn nobody_who_is_not_trusted_says_who_he_is() {
+    let php = PhpFpm::start(2).await;
+    for server in ["", "trusted_proxies = [\"10.0.0.0/8\", \"unix\"]\n"] {
+        let gateway = gateway(&php, server).await;
+        for claim in CLAIMS {
+            assert_eq!(seen(&gateway, claim).await, plain(), "{claim:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn untrusted_fields_are_kept_where_that_is_wanted() {
+    let php = PhpFpm::start(2).await;
+    let gateway = gateway(&php, "untrusted_fields = \"keep\"\n").await;
+    let mut expected = plain();
+    expected["fields"] = json!({ "HTTP_X_FORWARDED_FOR": "192.0.2.9" });
+    assert_eq!(
+        seen(&gateway, &[("X-Forwarded-For", "192.0.2.9")]).await,
+        expected
+    );
+}
+
+type Pairs = &'static [(&'static str, &'static str)];
+
+const CLIENT: Pairs = &[("REMOTE_ADDR", "192.0.2.9")];
+const SECURE: Pairs = &[
+    ("HTTPS", "on"),
+    ("REQUEST_SCHEME", "https"),
+    ("SERVER_PORT", "8080"),
+];
+
+/// What a trusted proxy sends, and what PHP sees then.
+const BELIEVED: [(Pairs, Pairs); 11] = [
+    (&[("X-Forwarded-For", "192.0.2.9")], CLIENT),
+    (&[("X-Forwarded-For", "6.6.6.6, 192.0.2.9")], CLIENT),
+    (
+        &[("X-Forwarded-For", "6.6.6.6, 192.0.2.9, 10.1.2.3")],
+        CLIENT,
+    ),
+    (
+        &[
+            ("X-Forwarded-For", "6.6.6.6"),
+            ("X-Forwarded-For", "192.0.2.9"),
+        ],
+        CLIENT,
+    ),
+    (&[("Forwarded", "for=6.6.6.6, for=192.0.2.9")], CLIENT),
+    (
+        &[("Forwarded", "for=\"[2001:db8::9]:4711\"")],
+        &[("REMOTE_ADDR", "2001:db8::9")],
+    ),
+    // What is no address says nothing, and does not let the next in line speak.
+    (
+        &[("X-Forwarded-For", "6.6.6.6, junk")],
+        &[("REMOTE_ADDR", "127.0.0.1")],
+    ),
+    (&[("X-Forwarded-Proto", "https")], SECURE),
+    (&[("Forwarded", "proto=https")], SECURE),
+    (
+        &[
+            ("X-Forwarded-Proto", "https"),
+            ("X-Forwarded-Host", "Shop.example"),
+        ],
+        &[
+            ("HTTPS", "on"),
+            ("SERVER_NAME", "shop.example"),
+            ("SERVER_PORT", "443"),
+            ("HTTP_HOST", "shop.example"),
+        ],
+    ),
+    (&[("X-Forwarded-Port", "8443")], &[("SERVER_PORT", "8443")]),
+];
+
+#[tokio::test]
+async fn a_trusted_proxy_is_believed_in_what_it_wrote_itself() {
+    let php = PhpFpm::start(2).await;
+    let gateway = gateway(&php, TRUSTED).await;
+    for (fields, expected) in BELIEVED {
+        let seen = seen(&gateway, fields).await;
+        for (name, value) in expected {
+            assert_eq!(seen[name], *value, "{name} of {fields:?}: {seen}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn proxies_that_contradict_each_other_are_refused() {
+    let php = PhpFpm::start(2).await;
+    let fields = [
+        ("X-Forwarded-For", "192.0.2.9"),
+        ("Forwarded", "for=6.6.6.6"),
+    ];
+    let gateway_of_any = gateway(&php, TRUSTED).await;
+    assert_eq!(gateway_of_any.send(&request(&fields)).await.status, 400);
+    gateway_of_any
+        .access
+        .wait_for(|line| line.contains("\" 400 "))
+        .await;
+    for (family, expected) in [("x-forwarded", "192.0.2.9"), ("forwarded", "6.6.6.6")] {
+        let server = format!("{TRUSTED}trusted_fields = \"{family}\"\n");
+        let gateway = gateway(&php, &server).await;
+        assert_eq!(seen(&gateway, &fields).await["REMOTE_ADDR"], expected);
+    }
+}
+
+#[tokio::test]
+async fn the_log_access_and_redirects_follow_the_client() {
+    let php = PhpFpm::start(1).await;
+    let site = php.site();
+    let gateway = Gateway::start(&format!(
+        "[server]\n{TRUSTED}{site}https = true\ndeny = [\"203.0.113.0/24\"]\n"
+    ))
+    .await;
+    php.write("dump.php", DUMP);
+    let ask = |client: &str, scheme: &str| {
+        request(&[("X-Forwarded-For", client), ("X-Forwarded-Proto", scheme)])
+    };
+    let answer = gateway.send(&ask("192.0.2.1", "http")).await;
+    assert_eq!(answer.status, 308);
+    let answer = gateway.send(&ask("192.0.2.2", "https")).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.header("strict-transport-security").is_some());
+    assert_eq!(gateway.send(&ask("203.0.113.9", "https")).await.status, 403);
+    gateway
+        .access
+        .wait_for(|line| line.starts_with("192.0.2.2 ") && line.contains("\" 200 "))
+        .await;
+    gateway
+        .access
+        .wait_for(|line| line.starts_with("203.0.113.9 ") && line.contains("\" 403 "))
+        .await;
+}
+
+#[tokio::test]
+async fn allow_keeps_everybody_else_out_before_any_rule() {
+    let rules = "rule = [{ respond = { body = \"in\" } }]\n";
+    for (keys, status) in [
+        ("allow = [\"127.0.0.1\"]\n", 200),
+        ("allow = [\"private\"]\n", 200),
+        ("allow = [\"192.0.2.0/24\"]\n", 403),
+        ("allow = [\"127.0.0.0/8\"]\ndeny = [\"127.0.0.1\"]\n", 403),
+        ("deny = [\"192.0.2.0/24\"]\n", 200),
+    ] {
+        let gateway = Gateway::start(&format!("[[site]]\n{keys}{rules}")).await;
+        assert_eq!(gateway.get("/").await.status, status, "{keys}");
+    }
+}
