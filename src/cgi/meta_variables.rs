@@ -6,10 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 
 use http::{HeaderName, Version, header};
 
-use super::{Mapping, Script};
+use super::contract::{Export, plain_spelling};
+use super::{Contract, Mapping, Responder, Script, ssl_variables};
 use crate::fastcgi::params::{ParamsEncoder, encode_pair};
-use crate::message::hop_by_hop::is_hop_by_hop;
-use crate::message::{Request, Scheme, TlsFacts};
+use crate::message::{Cause, Previous, Request, Scheme};
 
 /// The variables that are the same for all requests of one rule, encoded once when the
 /// configuration is loaded.
@@ -22,9 +22,12 @@ impl Constants {
         let mut encoded = Vec::new();
         encode_pair(&mut encoded, b"GATEWAY_INTERFACE", b"CGI/1.1");
         encode_pair(&mut encoded, b"SERVER_SOFTWARE", b"fcgate");
-        // php-cgi with cgi.force_redirect (its default) runs nothing without it.
-        encode_pair(&mut encoded, b"REDIRECT_STATUS", b"200");
-        encode_pair(&mut encoded, b"DOCUMENT_ROOT", mapping.document_root());
+        encode_pair(&mut encoded, b"SERVER_SIGNATURE", b""); // Apache's, as with ServerSignature Off
+        let root = mapping.document_root();
+        encode_pair(&mut encoded, b"DOCUMENT_ROOT", root);
+        // Apache's mod_alias: no alias is in force.
+        encode_pair(&mut encoded, b"CONTEXT_PREFIX", b"");
+        encode_pair(&mut encoded, b"CONTEXT_DOCUMENT_ROOT", root);
         Self(encoded)
     }
 
@@ -63,10 +66,14 @@ pub fn encode_script(
     request: &Request,
     script: &Script,
     mapping: &Mapping,
+    contract: &Contract,
 ) {
     let root = mapping.document_root();
-    params.pair_parts(b"SCRIPT_FILENAME", &[root, &script.file]);
-    params.pair(b"SCRIPT_NAME", &script.name);
+    match &contract.responder {
+        Responder::Fpm | Responder::Generic => split(params, script, root),
+        Responder::ApacheFpm(prefix) => unsplit(params, script, &[prefix, root]),
+    }
+    redirection(params, request);
     // nginx's name for SCRIPT_NAME with PATH_INFO; some applications read it.
     params.pair_parts(b"DOCUMENT_URI", &[&script.name, &script.path_info]);
     params.pair(b"REQUEST_URI", request.target.raw().as_bytes()); // Apache's name
@@ -74,6 +81,11 @@ pub fn encode_script(
         b"QUERY_STRING",
         request.target.query().unwrap_or_default().as_bytes(),
     );
+}
+
+fn split(params: &mut ParamsEncoder<'_>, script: &Script, root: &[u8]) {
+    params.pair_parts(b"SCRIPT_FILENAME", &[root, &script.file]);
+    params.pair(b"SCRIPT_NAME", &script.name);
     // RFC 3875 §4.1.6: PATH_TRANSLATED only together with PATH_INFO.
     if !script.path_info.is_empty() {
         params.pair(b"PATH_INFO", &script.path_info);
@@ -81,12 +93,58 @@ pub fn encode_script(
     }
 }
 
-/// Writes what follows from the request alone. `length` is what will be sent on STDIN.
-pub fn encode_request(params: &mut ParamsEncoder<'_>, request: &Request, length: Option<u64>) {
+/// behaviours no. 15: as mod_proxy_fcgi does for ProxyPassMatch. PHP-FPM knows Apache by the prefix,
+/// walks up to the file that exists, and sets the rest itself.
+fn unsplit(params: &mut ParamsEncoder<'_>, script: &Script, [prefix, root]: &[&[u8]; 2]) {
+    let file = [*prefix, *root, &script.file, &script.path_info];
+    params.pair_parts(b"SCRIPT_FILENAME", &file);
+    params.pair_parts(b"SCRIPT_NAME", &[&script.name, &script.path_info]);
+}
+
+/// Apache's REDIRECT_…: where the request was before a rule or an error sent it here. An index file
+/// and a front controller are no redirects, there as here.
+fn redirection(params: &mut ParamsEncoder<'_>, request: &Request) {
+    let mut causes = request.causes.iter().rev();
+    let cause = causes.find(|cause| !matches!(cause, Cause::Index));
+    match cause {
+        Some(Cause::ErrorPage {
+            status,
+            method,
+            from,
+        }) => {
+            params.pair(b"REDIRECT_STATUS", status.as_str().as_bytes());
+            params.pair(b"REDIRECT_REQUEST_METHOD", method.as_str().as_bytes());
+            whence(params, from);
+        }
+        Some(Cause::Rewrite(from)) => {
+            params.pair(b"REDIRECT_STATUS", b"200");
+            whence(params, from);
+        }
+        // php-cgi with cgi.force_redirect (its default) runs nothing without it.
+        Some(Cause::Index) | None => params.pair(b"REDIRECT_STATUS", b"200"),
+    }
+}
+
+fn whence(params: &mut ParamsEncoder<'_>, from: &Previous) {
+    params.pair(b"REDIRECT_URL", &from.path);
+    if let Some(query) = &from.query {
+        params.pair(b"REDIRECT_QUERY_STRING", query.as_bytes());
+    }
+}
+
+/// Writes what follows from the request alone. `length` is what will be sent on STDIN; `dropped` is
+/// told each field that is not told to PHP as it could be passed for another.
+pub fn encode_request(
+    params: &mut ParamsEncoder<'_>,
+    request: &Request,
+    length: Option<u64>,
+    contract: &Contract,
+    dropped: &mut dyn FnMut(&HeaderName),
+) {
     request_variables(params, request);
-    connection_variables(params, request);
+    connection_variables(params, request, contract);
     content_variables(params, request, length);
-    protocol_variables(params, request);
+    protocol_variables(params, request, contract, dropped);
 }
 
 fn request_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
@@ -99,20 +157,21 @@ fn request_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
     params.pair(b"UNIQUE_ID", id.as_bytes()); // Apache's mod_unique_id
 }
 
-fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
+fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request, contract: &Contract) {
     let wire = &request.wire;
     params.pair(b"REMOTE_ADDR", wire.remote_addr.as_bytes());
     params.pair(b"REMOTE_PORT", wire.remote_port.as_bytes());
     params.pair(b"SERVER_ADDR", wire.local_addr.as_bytes());
     // Apache with UseCanonicalName Off: both from Host, which was validated at the edge.
-    let host = &request.host;
+    let host = contract.canonical.as_ref().unwrap_or(&request.host);
     let name = if host.name().is_empty() {
         &wire.local_addr
     } else {
         host.name()
     };
     params.pair(b"SERVER_NAME", name.as_bytes());
-    let named = wire.server_port.or_else(|| host.port());
+    let told = wire.server_port.filter(|_| contract.canonical.is_none());
+    let named = told.or_else(|| host.port());
     let port = named.unwrap_or_else(|| wire.scheme.default_port());
     params.pair(b"SERVER_PORT", port.to_string().as_bytes());
     params.pair(b"REQUEST_SCHEME", wire.scheme.as_str().as_bytes()); // Apache's name
@@ -120,29 +179,8 @@ fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
         params.pair(b"HTTPS", b"on");
     }
     if let Some(facts) = &wire.tls {
-        tls_variables(params, facts);
+        ssl_variables::encode(params, facts);
     }
-}
-
-/// Apache's mod_ssl, as with `SSLOptions +StdEnvVars`.
-fn tls_variables(params: &mut ParamsEncoder<'_>, facts: &TlsFacts) {
-    params.pair(b"SSL_PROTOCOL", facts.protocol.as_bytes());
-    params.pair(b"SSL_CIPHER", facts.cipher.as_bytes());
-    params.pair(b"SSL_CIPHER_USEKEYSIZE", facts.key_bits.as_bytes());
-    if let Some(name) = &facts.server_name {
-        params.pair(b"SSL_TLS_SNI", name.as_bytes());
-    }
-    let Some(client) = &facts.client else {
-        params.pair(b"SSL_CLIENT_VERIFY", b"NONE");
-        return;
-    };
-    params.pair(b"SSL_CLIENT_VERIFY", b"SUCCESS");
-    params.pair(b"SSL_CLIENT_S_DN", client.subject.as_bytes());
-    if let Some(name) = &client.common_name {
-        params.pair(b"SSL_CLIENT_S_DN_CN", name.as_bytes());
-    }
-    params.pair(b"SSL_CLIENT_I_DN", client.issuer.as_bytes());
-    params.pair(b"SSL_CLIENT_M_SERIAL", client.serial.as_bytes());
 }
 
 /// RFC 3875 §4.1.2: CONTENT_LENGTH is what is really sent on STDIN; the body was spooled before
@@ -159,13 +197,27 @@ fn content_variables(params: &mut ParamsEncoder<'_>, request: &Request, length: 
 }
 
 /// RFC 3875 §4.1.18: the header fields as `HTTP_…`, one variable a name.
-fn protocol_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
+fn protocol_variables(
+    params: &mut ParamsEncoder<'_>,
+    request: &Request,
+    contract: &Contract,
+    dropped: &mut dyn FnMut(&HeaderName),
+) {
     if !request.fields.contains_key(header::HOST) && !request.host.name().is_empty() {
         // HTTP/2 has `:authority` in its place.
         params.pair(b"HTTP_HOST", authority(request).as_bytes());
     }
     let mut joined = Vec::new();
-    for name in request.fields.keys().filter(|name| is_exported(name)) {
+    for name in request.fields.keys() {
+        match contract.export(name) {
+            Export::Told => {}
+            Export::ToldUnlessPlain if !request.fields.contains_key(plain_spelling(name)) => {}
+            Export::ToldUnlessPlain | Export::Withheld => continue,
+            Export::Ambiguous => {
+                dropped(name);
+                continue;
+            }
+        }
         let mut values = request
             .fields
             .get_all(name)
@@ -193,27 +245,6 @@ fn authority(request: &Request) -> String {
         Some(port) => format!("{}:{port}", request.host.name()),
         None => request.host.name().to_owned(),
     }
-}
-
-/// behaviours no. 20–22. Names with anything but letters, digits and hyphens could pass for
-/// another field once hyphens have become underscores; `Proxy` would become HTTP_PROXY, which
-/// libraries obey (httpoxy); X-Sendfile-Type and X-Accel-Mapping are the gateway's to say: a client
-/// that said them would choose what file a framework hands out; Proxy-Authorization is addressed to
-/// us; the two content fields have their own variables; Transfer-Encoding and its like ended at our
-/// door.
-fn is_exported(name: &HeaderName) -> bool {
-    let plain = name
-        .as_str()
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let withheld = name == header::PROXY_AUTHORIZATION
-        || name == header::CONTENT_LENGTH
-        || name == header::CONTENT_TYPE
-        || matches!(
-            name.as_str(),
-            "proxy" | "x-sendfile-type" | "x-accel-mapping"
-        );
-    plain && !withheld && !is_hop_by_hop(name)
 }
 
 /// RFC 9110 §5.5: surrounding SP and HTAB are not part of the value.

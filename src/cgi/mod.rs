@@ -1,8 +1,11 @@
 //! The Common Gateway Interface, RFC 3875: which script a request means, what it is told, and
 //! the head that it prints. Values in, values out; nothing here does I/O.
 
+pub mod contract;
 pub mod meta_variables;
 pub mod response;
 pub mod script;
+mod ssl_variables;
 
+pub use contract::{Contract, Responder};
 pub use script::{Mapping, Script};

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 /// A complete head, ready to be forwarded.
 #[derive(Debug)]
 pub struct ScriptHead {
-    /// The final status, 200 to 599.
+    /// The status, 200 to 599; or 100, 102 or 103, and another head follows.
     pub status: StatusCode,
     /// The fields to forward, repeated ones in the script's order. Never among them: `Status`, `Content-Length` and
     /// hop-by-hop fields; `Date` and `Server` are there once at most.
@@ -56,7 +56,7 @@ pub enum HeadError {
     /// A `Status` that is none, or another one than before.
     #[error("the script's head has an invalid or contradictory status: \"{0}\"")]
     InvalidStatus(String),
-    /// A 1xx status, which cannot be the answer to a request.
+    /// A status that would switch the protocol, or an interim one that nobody knows.
     #[error("the script's head has an informational status, which cannot be final: \"{0}\"")]
     Informational(String),
     /// The head is over a limit.
@@ -260,7 +260,9 @@ fn status(line: &[u8], value: &[u8]) -> Result<StatusCode, HeadError> {
         [] | [_, ..] => None,
     };
     match code {
-        // RFC 9110 §15.2: an interim answer. As a final one, 101 would even switch the protocol.
+        // RFC 9110 §15.2: interim answers; the final one follows.
+        Some(code) if INTERIM.contains(&code.as_u16()) => Ok(code),
+        // As a final one, 101 would switch the protocol.
         Some(code) if code.is_informational() => Err(HeadError::Informational(excerpt(line))),
         Some(code) if code.as_u16() <= 599 => Ok(code),
         Some(_) | None => Err(HeadError::InvalidStatus(excerpt(line))),
@@ -315,6 +317,8 @@ fn excerpt(line: &[u8]) -> String {
     escaped.take(EXCERPT_LEN).map(char::from).collect()
 }
 
+/// RFC 9110 §15.2.1, RFC 2518 §10.1, RFC 8297.
+const INTERIM: [u16; 3] = [100, 102, 103];
 /// What PHP frameworks send, so that the map is allocated once.
 const USUAL_FIELDS: usize = 12;
 /// A `HeaderMap` takes 24 576 and panics beyond.

@@ -7,11 +7,14 @@ use super::rule::{RULE, build_rule};
 use super::surroundings::Surroundings;
 use crate::auth::Access;
 use crate::auth::access::{ALLOW, DENY};
-use crate::cgi::Mapping;
+use crate::cgi::contract::{AUTHORIZATION, CANONICAL_NAME, PASS_FIELDS};
 use crate::cgi::meta_variables::Constants;
+use crate::cgi::{Contract, Mapping};
 use crate::handler::Handler;
 use crate::handler::fastcgi::send_file::SEND_FILE;
-use crate::handler::fastcgi::{Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule, SendFile};
+use crate::handler::fastcgi::{
+    AmbiguousFields, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule, SendFile,
+};
 use crate::handler::https::{HTTPS, Https};
 use crate::handler::static_files::StaticFiles;
 use crate::limits::rate::Clients;
@@ -40,6 +43,9 @@ pub static SITE: Section = Section {
         Key::new("https", Kind::FlagOr(&HTTPS), "Keeps the site to TLS."),
         ALLOW,
         DENY,
+        CANONICAL_NAME,
+        AUTHORIZATION,
+        PASS_FIELDS,
         Key::new("limits", Kind::Table(&SITE_LIMITS), "What this site allows otherwise than server.limits.").example("{ body = \"128MiB\" }"),
         Key::new("send_file", Kind::Table(&SEND_FILE), "Files that a script names and the gateway sends.").example("{ roots = [\"/srv/files\"] }"),
         Key::new("rule", Kind::Tables(&RULE), "What comes before the meaning of `root` and `php`.").example("[]"),
@@ -75,6 +81,8 @@ pub(super) struct Draft<'a, 'b> {
     pub(super) root: Option<Root>,
     pub(super) php: Option<Arc<Upstream>>,
     pub(super) spool: SpoolSettings,
+    contract: Contract,
+    ambiguous: Arc<AmbiguousFields>,
     send_file: SendFile,
     pub(super) surroundings: &'a mut Surroundings<'b>,
 }
@@ -94,6 +102,8 @@ pub(super) fn build_site(
         root: root.and_then(|text| absolute_root(&text, problems)),
         php: php.and_then(|text| surroundings.upstream(&text, problems)),
         spool: spool_settings(section, surroundings),
+        contract: Contract::build(section, problems),
+        ambiguous: Arc::new(AmbiguousFields::new(Arc::clone(&name))),
         send_file: section
             .given_table("send_file")
             .map(|table| SendFile::build(table, problems))
@@ -231,6 +241,9 @@ impl Draft<'_, '_> {
     ) -> Fastcgi {
         let send_file = self.send_file.clone().seen_through(&mapping);
         let constants = send_file.announce(Constants::new(&mapping));
+        let contract = self
+            .contract
+            .for_responder(self.surroundings.responder(&upstream));
         let response_buffer = self.surroundings.response_buffer(&upstream);
         let name = upstream.name.as_str().into();
         let timeouts = self.surroundings.timeouts(&upstream);
@@ -240,6 +253,8 @@ impl Draft<'_, '_> {
             upstream,
             mapping,
             constants,
+            contract,
+            ambiguous: Arc::clone(&self.ambiguous),
             script: script.rule,
             missing: script.missing,
             spool: self.spool.clone(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::ServerSettings;
 use super::snapshot::Upstreams;
 use super::source::Sources;
+use crate::cgi::Responder;
 use crate::handler::fastcgi::{CallTimeouts, ErrorLog};
 use crate::message::quota::Quota;
 use crate::section::{At, Lowered, Problem, Problems};
@@ -105,6 +106,18 @@ impl Surroundings<'_> {
         let (section, _) = self.upstreams.get(&upstream.name)?;
         let text = section.text("backend_root")?;
         Some(self.sources.show(&text.place))
+    }
+
+    /// `type` of an upstream.
+    pub(super) fn responder(&self, upstream: &Upstream) -> Responder {
+        let known = self.upstreams.get(&upstream.name);
+        let Some((section, _)) = known else {
+            return Responder::Fpm;
+        };
+        let kind = section.text("type").map(|text| text.value);
+        let server = section.texts("servers").into_iter().next();
+        let server = server.as_ref().map(|text| text.value.as_str());
+        Responder::new(kind.as_deref().unwrap_or_default(), server)
     }
 
     /// `response_buffer` of an upstream, in bytes.

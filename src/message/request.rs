@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, Method, StatusCode, Version};
 
 use super::{Host, Target, Upload, Wire};
 
@@ -32,10 +32,30 @@ pub struct Request {
 }
 
 /// Why a request asks for another round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// A directory was asked for and has this index file.
     Index,
+    /// A rule gave it another target.
+    Rewrite(Previous),
+    /// It failed, and a script is to say so.
+    ErrorPage {
+        /// How it failed: the status that the client gets.
+        status: StatusCode,
+        /// The method by which it failed; the page is asked for by GET.
+        method: Method,
+        /// Where it failed.
+        from: Previous,
+    },
+}
+
+/// The target of the round before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Previous {
+    /// The decoded path.
+    pub path: Vec<u8>,
+    /// The raw query.
+    pub query: Option<String>,
 }
 
 /// What names a request: unique within the life of the process and improbable to repeat beyond
@@ -91,6 +111,14 @@ impl Request {
         self.target = target;
         self.causes.push(cause);
         self
+    }
+
+    /// Where this round has it, for the next one.
+    pub fn previous(&self) -> Previous {
+        Previous {
+            path: self.target.path().to_vec(),
+            query: self.target.query().map(str::to_owned),
+        }
     }
 
     /// RFC 9110 §9.2.2: whether doing it twice is the same as doing it once and reading changes

@@ -61,6 +61,8 @@ pub struct TlsFacts {
     pub cipher: &'static str,
     /// Bits of the cipher's key.
     pub key_bits: &'static str,
+    /// Whether the session was resumed.
+    pub resumed: bool,
     /// The name that the client asked for (RFC 6066 §3).
     pub server_name: Option<String>,
     /// The client's certificate; one that is here was verified.
@@ -72,12 +74,12 @@ pub struct TlsFacts {
 pub struct ClientCertificate {
     /// The subject's distinguished name (RFC 4514).
     pub subject: String,
-    /// The last common name of the subject.
-    pub common_name: Option<String>,
     /// The distinguished name of who issued it.
     pub issuer: String,
     /// The serial number in hexadecimal.
     pub serial: String,
+    /// Further variables of mod_ssl by their names: the parts of both names, and the validity.
+    pub details: Vec<(String, String)>,
 }
 
 impl Wire {

@@ -1,8 +1,12 @@
 //! What a handshake settled, in the words that mod_ssl's variables have.
 
 use rustls::pki_types::CertificateDer;
-use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConnection};
+use x509_parser::certificate::X509Certificate;
 use x509_parser::parse_x509_certificate;
+use x509_parser::time::ASN1Time;
 
 use super::name;
 use crate::message::{ClientCertificate, TlsFacts};
@@ -73,6 +77,7 @@ pub(super) fn facts(connection: &ServerConnection) -> TlsFacts {
         protocol,
         cipher,
         key_bits,
+        resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
         server_name: connection.server_name().map(str::to_owned),
         client: presented.and_then(<[_]>::first).map(client),
     }
@@ -83,15 +88,44 @@ fn client(certificate: &CertificateDer<'_>) -> ClientCertificate {
     match parse_x509_certificate(certificate) {
         Ok((_, parsed)) => ClientCertificate {
             subject: name::distinguished(parsed.subject()),
-            common_name: name::common_name(parsed.subject()),
             issuer: name::distinguished(parsed.issuer()),
             serial: name::hexadecimal(parsed.raw_serial()),
+            details: details(&parsed),
         },
         Err(_) => ClientCertificate {
             subject: String::new(),
-            common_name: None,
             issuer: String::new(),
             serial: String::new(),
+            details: Vec::new(),
         },
     }
+}
+
+/// mod_ssl's ssl_engine_vars.c: SSL_CLIENT_S_DN_x509, SSL_CLIENT_I_DN_x509, SSL_CLIENT_V_….
+fn details(certificate: &X509Certificate<'_>) -> Vec<(String, String)> {
+    let named = |prefix: &'static str| {
+        move |(keyword, value): (&'static str, String)| (format!("{prefix}{keyword}"), value)
+    };
+    let subject = name::parts(certificate.subject()).map(named("SSL_CLIENT_S_DN_"));
+    let issuer = name::parts(certificate.issuer()).map(named("SSL_CLIENT_I_DN_"));
+    let validity = certificate.validity();
+    let (start, end) = (validity.not_before, validity.not_after);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    });
+    let days = end.timestamp().saturating_sub(now).max(0) / 86_400;
+    let times = [
+        ("SSL_CLIENT_V_START".to_owned(), date(start)),
+        ("SSL_CLIENT_V_END".to_owned(), date(end)),
+        ("SSL_CLIENT_V_REMAIN".to_owned(), days.to_string()),
+    ];
+    subject.chain(issuer).chain(times).collect()
+}
+
+/// As OpenSSL prints a time: `Nov 25 06:26:13 2026 GMT`.
+fn date(time: ASN1Time) -> String {
+    let time = jiff::Timestamp::from_second(time.timestamp());
+    time.map(|time| time.strftime("%b %e %H:%M:%S %Y GMT").to_string())
+        .unwrap_or_default()
 }

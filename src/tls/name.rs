@@ -19,6 +19,18 @@ const KEYWORDS: [(&str, &str); 10] = [
     ("1.2.840.113549.1.9.1", "emailAddress"),
 ];
 
+/// mod_ssl's ssl_engine_vars.c.
+const PARTS: [(&str, &str); 8] = [
+    ("2.5.4.6", "C"),
+    ("2.5.4.8", "ST"),
+    ("2.5.4.7", "L"),
+    ("2.5.4.10", "O"),
+    ("2.5.4.11", "OU"),
+    ("2.5.4.3", "CN"),
+    ("0.9.2342.19200300.100.1.1", "UID"),
+    ("1.2.840.113549.1.9.1", "Email"),
+];
+
 /// RFC 4514 §2.1: the last relative name first.
 pub(super) fn distinguished(name: &X509Name<'_>) -> String {
     let relative = name.iter_rdn().map(|relative| {
@@ -29,10 +41,16 @@ pub(super) fn distinguished(name: &X509Name<'_>) -> String {
     relative.into_iter().rev().collect::<Vec<_>>().join(",")
 }
 
-/// The last common name.
-pub(super) fn common_name(name: &X509Name<'_>) -> Option<String> {
-    let last = name.iter_common_name().last()?;
-    last.as_str().ok().map(str::to_owned)
+/// The parts that mod_ssl has variables for, by its keywords: the last of each kind.
+pub(super) fn parts<'a>(
+    name: &'a X509Name<'_>,
+) -> impl Iterator<Item = (&'static str, String)> + 'a {
+    PARTS.iter().filter_map(|(id, keyword)| {
+        let attributes = name.iter_attributes();
+        let named = attributes.filter(|attribute| attribute.attr_type().to_id_string() == *id);
+        let value = named.last()?.as_str().ok()?;
+        Some((*keyword, value.to_owned()))
+    })
 }
 
 /// Bytes in upper case, as OpenSSL shows a serial number.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::admission::{Settings, Wear};
 use super::policy::Policy;
 use super::{Address, Balancing, MemberSettings, Timeouts, Upstream, pool};
+use crate::cgi::contract::TYPE;
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
 
 /// The `[upstream.NAME]` section.
@@ -14,6 +15,7 @@ pub static UPSTREAM: Section = Section {
     doc: "FastCGI servers that answer alike, under a name for `php`, `fastcgi.upstream` and fcgi:// targets.",
     keys: &[
         Key::new("servers", Kind::Texts, "Where they listen: \"unix:/path\" or \"host:port\"; one or a list. A host name is looked up at its first use and again and again; each of its addresses is a server of its own.").shown("[\"unix:/run/php/php-fpm.sock\"]"),
+        TYPE,
         Key::new("policy", Kind::OneOf(Policy::WORDS), "Which of several servers gets a request: \"least-busy\": the one with the fewest, running and waiting; \"round-robin\": each in its turn; \"first-available\": the first of the list, the others stand by. One that cannot be connected to or does not speak FastCGI is avoided for 1s, and twice as long each time that a request finds it so again, up to 30s.").default("\"least-busy\""),
         Key::new("resolve", Kind::Duration, "How long the addresses of a host name are good, from \"1s\" to \"30s\"; they are looked up at once when one of them fails. Servers that are gone from the answer end what they have begun.").default("\"10s\""),
         Key::new("capacity", Kind::Integer { min: 0, max: 1024 }, "Connections at once to each server; 0: as many as it acknowledges, which follows pm.max_children by itself. Servers that acknowledge nothing get a new connection for each request while this is 0, and are asked to keep connections otherwise.").default("0"),

@@ -19,6 +19,7 @@ mod balancing;
 mod broken_answers;
 mod browser;
 mod certificates_under_load;
+mod cgi_contract;
 mod check_config;
 mod classification;
 mod client_limits;

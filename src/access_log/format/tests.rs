@@ -191,6 +191,7 @@ fn tls_is_told() {
         protocol: "TLSv1.3",
         cipher: "TLS_AES_128_GCM_SHA256",
         key_bits: "128",
+        resumed: false,
         server_name: Some("a.example".to_owned()),
         client: None,
     };

@@ -79,7 +79,7 @@ fn a_status_that_cannot_be_final_is_refused() {
     ] {
         invalid(value);
     }
-    for value in ["100", "101 Switching Protocols", "103 Early Hints", "199"] {
+    for value in ["101 Switching Protocols", "104", "199"] {
         let error = refused(format!("Status: {value}\n\n").as_bytes());
         assert_eq!(error, HeadError::Informational(format!("Status: {value}")));
     }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::Fastcgi;
 use super::stderr::{ErrorStream, Origin};
 use crate::cgi::Script;
-use crate::cgi::response::{HeadLimits, ScriptHead, parse_from};
+use crate::cgi::response::{HeadError, HeadLimits, ScriptHead, parse_from};
 use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::record::{HEADER_LEN, ProtocolStatus};
@@ -18,6 +18,9 @@ use crate::handler::Trace;
 use crate::message::{Request, Upload, UploadError};
 use crate::upstream::lease::Entry;
 use crate::upstream::{Lease, Member};
+
+/// Interim heads in front of one answer: early hints come once or twice.
+const MOST_INTERIM: u32 = 8;
 
 /// What all attempts at one call share.
 #[derive(Debug)]
@@ -143,6 +146,7 @@ impl Attempt<'_> {
     ) -> Result<(ScriptHead, BytesMut), (Failure, Progress)> {
         let mut buffer = BytesMut::new();
         let mut scanned = 0;
+        let mut interim = 0;
         loop {
             match exchange.answer().await {
                 Some(Ok(Answer::Stdout(piece))) => buffer.extend_from_slice(&piece),
@@ -154,15 +158,40 @@ impl Attempt<'_> {
                 }
                 None => return Err(self.no_head(ProtocolStatus::RequestComplete)),
             }
-            match parse_from(&buffer, scanned, HeadLimits::default()) {
-                Ok(Some((head, length))) => return Ok((head, buffer.split_off(length))),
-                Ok(None) => scanned = buffer.len(),
+            match self.final_head(&mut buffer, &mut scanned, &mut interim) {
+                Ok(Some(head)) => return Ok((head, buffer)),
+                Ok(None) => {}
                 Err(error) => {
                     let upstream = self.upstream();
                     return Err((Failure::Head { upstream, error }, Progress::Settled));
                 }
             }
         }
+    }
+
+    /// The final head at the beginning of `buffer`, once it is there. Interim ones are dropped:
+    /// hyper sends none but its own 100.
+    fn final_head(
+        &self,
+        buffer: &mut BytesMut,
+        scanned: &mut usize,
+        interim: &mut u32,
+    ) -> Result<Option<ScriptHead>, HeadError> {
+        while let Some((head, length)) = parse_from(buffer, *scanned, HeadLimits::default())? {
+            buffer.advance(length);
+            *scanned = 0;
+            if !head.status.is_informational() {
+                return Ok(Some(head));
+            }
+            *interim += 1;
+            if *interim > MOST_INTERIM {
+                return Err(HeadError::Informational(head.status.to_string()));
+            }
+            let status = head.status.as_u16();
+            tracing::info!(request_id = %self.request.id, status, "an interim answer of the script was not passed on");
+        }
+        *scanned = buffer.len();
+        Ok(None)
     }
 
     /// A limit of time is told with its name, its value and its line.

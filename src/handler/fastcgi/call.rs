@@ -13,7 +13,7 @@ use super::attempt::{Attempt, Begun, Failed};
 use super::buffered::Buffer;
 use super::orders::Orders;
 use super::reply::{self, Delivery};
-use crate::cgi::{Script, meta_variables};
+use crate::cgi::{Responder, Script, meta_variables};
 use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::params::{ParamsEncoder, end_of_params};
@@ -81,7 +81,7 @@ impl Call<'_> {
                 Err(failed) => *failed,
             };
             let harmless = match failed.progress {
-                Progress::ClosedUnanswered => failed.member.proves_by_closing(),
+                Progress::ClosedUnanswered => self.proves_by_closing(&failed.member),
                 Progress::NotExecuted | Progress::Unknown | Progress::Settled => false,
             };
             let harmless = harmless || request.is_safe();
@@ -119,9 +119,19 @@ impl Call<'_> {
         records.extend_from_slice(PROBE);
         begin_request(&mut records);
         let mut params = ParamsEncoder::new(&mut records);
-        params.raw(self.fastcgi.constants.encoded());
-        meta_variables::encode_script(&mut params, request, &self.script, &self.fastcgi.mapping);
-        meta_variables::encode_request(&mut params, request, upload.length());
+        let fastcgi = self.fastcgi;
+        let contract = &fastcgi.contract;
+        params.raw(fastcgi.constants.encoded());
+        meta_variables::encode_script(
+            &mut params,
+            request,
+            &self.script,
+            &fastcgi.mapping,
+            contract,
+        );
+        let mut dropped = |name: &_| fastcgi.ambiguous.note(name);
+        let length = upload.length();
+        meta_variables::encode_request(&mut params, request, length, contract, &mut dropped);
         params.finish();
         end_of_params(&mut records);
         Bytes::from(records)
@@ -180,6 +190,7 @@ impl Call<'_> {
         }
         let delivery = Delivery {
             method: &request.method,
+            fields: &request.fields,
             buffer: self.buffer(&orders),
         };
         reply::respond(begun, delivery).map_err(|broken| Failure::Exchange {
@@ -194,6 +205,11 @@ impl Call<'_> {
             limit,
             directory: self.fastcgi.spool.directory.clone(),
         })
+    }
+
+    /// Only of PHP-FPM it is known what a close in good order means.
+    fn proves_by_closing(&self, member: &Member) -> bool {
+        self.fastcgi.contract.responder != Responder::Generic && member.proves_by_closing()
     }
 
     fn in_time(&self, arrived: Instant) -> bool {

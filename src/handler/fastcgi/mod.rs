@@ -1,5 +1,6 @@
 //! `fastcgi`: a script of a FastCGI application answers.
 
+mod ambiguous_fields;
 mod attempt;
 mod buffered;
 mod call;
@@ -11,12 +12,14 @@ mod stderr;
 mod store;
 mod streaming;
 pub mod target;
+mod validators;
 mod watched;
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use ambiguous_fields::AmbiguousFields;
 pub use buffered::Buffered;
 pub use call::Call;
 pub use diagnosis::Refusals;
@@ -27,7 +30,7 @@ pub use watched::Watched;
 
 use super::Plan;
 use crate::cgi::meta_variables::Constants;
-use crate::cgi::{Mapping, Script, script};
+use crate::cgi::{Contract, Mapping, Script, script};
 use crate::failure::Failure;
 use crate::limits::RULE_LIMITS;
 use crate::message::spool::SpoolSettings;
@@ -111,6 +114,10 @@ pub struct Fastcgi {
     pub mapping: Mapping,
     /// What the mapping says to each request alike.
     pub constants: Constants,
+    /// What PHP is told otherwise than usual.
+    pub contract: Contract,
+    /// Which fields it is not told, for the log.
+    pub ambiguous: Arc<AmbiguousFields>,
     /// How the script is found.
     pub script: ScriptRule,
     /// What becomes of a request whose script does not exist.
@@ -170,6 +177,12 @@ impl Fastcgi {
     /// Whether it stands for a ProxyPassMatch.
     pub(super) fn is_proxy_target(&self) -> bool {
         matches!(self.script, ScriptRule::FileName(_))
+    }
+
+    /// Tells the log what was only counted so far.
+    pub(super) fn close(&self) {
+        self.refusals.close();
+        self.ambiguous.close();
     }
 
     pub(super) fn decide(

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use super::attempt::Begun;
 use super::buffered::{Buffer, Buffered};
 use super::streaming::Streaming;
+use super::validators;
 use crate::fastcgi::{Answer, Broken};
 use crate::handler::Body;
 
@@ -18,6 +19,8 @@ const SMALL_ANSWER: usize = 64 * 1024;
 pub(super) struct Delivery<'a> {
     /// The method of the request.
     pub(super) method: &'a Method,
+    /// Its fields: its preconditions.
+    pub(super) fields: &'a HeaderMap,
     /// What lies between the script and a slow client, where anything does.
     pub(super) buffer: Option<Buffer>,
 }
@@ -27,12 +30,11 @@ pub(super) struct Delivery<'a> {
 pub(super) fn respond(mut begun: Begun, delivery: Delivery<'_>) -> Result<Response<Body>, Broken> {
     read_ready(&mut begun)?;
     let announced = begun.head.content_length;
-    let status = begun.head.status;
+    let status = validators::settle(&mut begun.head, &delivery);
     let present = begun.rest.len() as u64;
     let whole = begun.exchange.has_ended() && announced.is_none_or(|length| length == present);
     // RFC 9110 §9.3.2, §15.3.5, §15.4.5: no content, whatever the script printed.
-    let silent = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let silent = silent || delivery.method == Method::HEAD;
+    let silent = has_no_content(status) || delivery.method == Method::HEAD;
     let length = if whole && !silent {
         Some(present)
     } else {
@@ -42,7 +44,7 @@ pub(super) fn respond(mut begun: Begun, delivery: Delivery<'_>) -> Result<Respon
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     *response.headers_mut() = std::mem::take(&mut begun.head.headers);
-    if let Some(length) = length.filter(|_| status != StatusCode::NO_CONTENT) {
+    if let Some(length) = length.filter(|_| !has_no_content(status)) {
         let value = HeaderValue::from(length);
         response.headers_mut().insert(header::CONTENT_LENGTH, value);
     }
@@ -63,6 +65,14 @@ pub(super) fn respond(mut begun: Begun, delivery: Delivery<'_>) -> Result<Respon
     };
     response.body_mut().trace = trace;
     Ok(response)
+}
+
+/// A precondition that failed is told without the content that was not wanted.
+fn has_no_content(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::PRECONDITION_FAILED
+    )
 }
 
 /// Lets the script come to its end by itself; nobody gets what it prints.

@@ -1,0 +1,226 @@
+//! What PHP is told, where the configuration has a say in it: `type`, `canonical_name`, `authorization`, `pass_fields`.
+
+use serde_json::Value;
+
+use crate::harness::{Gateway, PhpFpm, Request, Script, ScriptedResponder, http2};
+
+const DUMP: &str = "<?php header('Content-Type: application/json');
+echo json_encode(array_filter($_SERVER, 'is_string'), JSON_INVALID_UTF8_SUBSTITUTE);";
+
+/// PHP with the script at two places, and a gateway whose site has these keys.
+async fn start(site: &str) -> (PhpFpm, Gateway) {
+    let php = PhpFpm::start(2).await;
+    for name in [
+        "dump.php",
+        "index.php",
+        "dir/index.php",
+        "sp ace/\u{fc}.php",
+    ] {
+        php.write(name, DUMP);
+    }
+    let gateway = Gateway::start(&format!("{}{site}", php.site())).await;
+    (php, gateway)
+}
+
+async fn dump(gateway: &Gateway, request: &Request) -> Value {
+    let response = gateway.send(request).await;
+    assert_eq!(response.status, 200, "{request:?}: {}", response.text());
+    response.json()
+}
+
+/// What applications read to find out where they are.
+const PLACES: [&str; 9] = [
+    "SCRIPT_FILENAME",
+    "SCRIPT_NAME",
+    "PATH_INFO",
+    "PATH_TRANSLATED",
+    "DOCUMENT_ROOT",
+    "REQUEST_URI",
+    "QUERY_STRING",
+    "PHP_SELF",
+    "REDIRECT_STATUS",
+];
+
+#[tokio::test]
+async fn however_it_is_asked_php_sees_the_same() {
+    let (php, gateway) = start("").await;
+    let of_type = |kind: &str| {
+        let (address, root) = (php.address(), php.root());
+        format!(
+            "[upstream.other]\nservers = [\"{address}\"]\ntype = \"{kind}\"\n[[site]]\nroot = \"{}\"\nphp = \"other\"\n",
+            root.display()
+        )
+    };
+    for kind in ["apache-fpm", "generic"] {
+        let other = Gateway::start(&of_type(kind)).await;
+        for target in [
+            "/dump.php",
+            "/dump.php?a=b",
+            "/dump.php/path/info",
+            "/dump.php/path%20info/%C3%BC?q=%20",
+            "/sp%20ace/%C3%BC.php/x",
+            "/dir/",
+            "/",
+            "/a/front/controller?x=1",
+        ] {
+            let request = Request::get(target);
+            let (plain, asked) = (dump(&gateway, &request).await, dump(&other, &request).await);
+            for name in PLACES {
+                assert_eq!(asked[name], plain[name], "{name} of {target}, {kind}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_could_be_passed_for_another_is_named_once() {
+    let (_php, gateway) = start("pass_fields = [\"X_Legacy\", \"X_Both\"]\n").await;
+    let request = Request::get("/dump.php")
+        .field("X_Forged", "1")
+        .field("X.Dotted", "1")
+        .field("Content_Length", "5")
+        .field("X_Legacy", "old")
+        .field("X_Both", "under")
+        .field("X-Both", "hyphen")
+        .field("Proxy", "http://evil.example")
+        .field("Proxy-Authorization", "Basic eDp5");
+    for _ in 0..3 {
+        let seen = dump(&gateway, &request).await;
+        assert_eq!(seen["HTTP_X_LEGACY"], "old");
+        assert_eq!(seen["HTTP_X_BOTH"], "hyphen");
+        for name in [
+            "HTTP_X_FORGED",
+            "HTTP_X_DOTTED",
+            "HTTP_CONTENT_LENGTH",
+            "HTTP_PROXY",
+            "HTTP_PROXY_AUTHORIZATION",
+            "CONTENT_LENGTH",
+        ] {
+            assert_eq!(seen[name], Value::Null, "{name}");
+        }
+    }
+    let told = |name: &str| {
+        let name = format!("field={name}");
+        move |line: &str| line.contains(&name)
+    };
+    gateway.log.wait_for(told("x_forged")).await;
+    gateway.log.wait_for(told("x.dotted")).await;
+    let lines = gateway.log.all();
+    let times = lines.iter().filter(|line| told("x_forged")(line)).count();
+    assert_eq!(times, 1, "{lines:#?}");
+    assert!(!lines.iter().any(|line| told("x_legacy")(line)));
+}
+
+#[tokio::test]
+async fn credentials_reach_php_unless_they_are_withheld() {
+    let request = Request::get("/dump.php").field("Authorization", "Basic dXNlcjpwYXNz");
+    let (_php, gateway) = start("").await;
+    let seen = dump(&gateway, &request).await;
+    assert_eq!(seen["HTTP_AUTHORIZATION"], "Basic dXNlcjpwYXNz");
+    assert_eq!(seen["PHP_AUTH_USER"], "user");
+    let (_php, gateway) = start("authorization = false\n").await;
+    let seen = dump(&gateway, &request).await;
+    assert_eq!(seen["HTTP_AUTHORIZATION"], Value::Null);
+    assert_eq!(seen["PHP_AUTH_USER"], Value::Null);
+}
+
+#[tokio::test]
+async fn the_name_of_the_server_is_the_clients_or_ours() {
+    let request = Request::get("/dump.php").field("Host", "Other.Example:8080");
+    let (_php, gateway) = start("").await;
+    let seen = dump(&gateway, &request).await;
+    assert_eq!(seen["SERVER_NAME"], "other.example");
+    assert_eq!(seen["SERVER_PORT"], "8080");
+    assert_eq!(seen["HTTP_HOST"], "Other.Example:8080");
+    for (canonical, name, port) in [
+        ("www.example.org", "www.example.org", "80"),
+        ("www.example.org:444", "www.example.org", "444"),
+    ] {
+        let (_php, gateway) = start(&format!("canonical_name = \"{canonical}\"\n")).await;
+        let seen = dump(&gateway, &request).await;
+        assert_eq!(seen["SERVER_NAME"], name);
+        assert_eq!(seen["SERVER_PORT"], port);
+        assert_eq!(seen["HTTP_HOST"], "Other.Example:8080");
+    }
+}
+
+#[tokio::test]
+async fn an_interim_answer_is_never_the_final_one() {
+    let hints = "Status: 103 Early Hints\nLink: </a.css>; rel=preload\n\n";
+    let cases = [
+        (format!("{hints}Content-Type: text/plain\n\nfinal"), 200),
+        (format!("{hints}{hints}Status: 404\n\nfinal"), 404),
+        ("Status: 100\n\n\nfinal".to_owned(), 200),
+        // As PHP says it: what follows is the body, and no head.
+        (format!("{hints}final"), 502),
+        (hints.to_owned(), 502),
+        (format!("{}\nfinal", hints.repeat(9)), 502),
+        ("Status: 101 Switching Protocols\n\nfinal".to_owned(), 502),
+    ];
+    for (answer, status) in cases {
+        let script = Script::answer(answer.clone());
+        let responder = ScriptedResponder::start([script]).await;
+        let gateway = Gateway::start(&responder.site("")).await;
+        let request = Request::get("/");
+        let one = gateway.send(&request).await;
+        let two = http2::send(gateway.address(), &request).await;
+        for response in [one, two] {
+            assert_eq!(response.status, status, "{answer:?}: {response:?}");
+            assert!(response.whole, "{answer:?}");
+            assert_eq!(response.header("link"), None, "{answer:?}");
+            if status != 502 {
+                assert_eq!(response.text(), "final", "{answer:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_has_the_answer_is_told_so() {
+    let php = PhpFpm::start(2).await;
+    php.write(
+        "tagged.php",
+        "<?php header('ETag: \"v1\"'); header('Set-Cookie: a=b'); echo str_repeat('x', 300000);",
+    );
+    php.write(
+        "dated.php",
+        "<?php header('Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT'); echo 'dated';",
+    );
+    let gateway = Gateway::start(&php.site()).await;
+    let fresh = Request::get("/tagged.php").field("If-None-Match", "\"v0\", W/\"v1\"");
+    for response in [
+        gateway.send(&fresh).await,
+        http2::send(gateway.address(), &fresh).await,
+    ] {
+        assert_eq!((response.status, response.body.len()), (304, 0));
+        assert_eq!(response.header("etag"), Some("\"v1\""));
+        assert_eq!(response.header("set-cookie"), Some("a=b"));
+        assert_eq!(response.header("content-type"), None);
+    }
+    let stale = Request::get("/tagged.php").field("If-None-Match", "\"v0\"");
+    let response = gateway.send(&stale).await;
+    assert_eq!((response.status, response.body.len()), (200, 300_000));
+    let posted = Request::post("/tagged.php")
+        .field("If-None-Match", "\"v1\"")
+        .body("a");
+    assert_eq!(gateway.send(&posted).await.status, 200);
+    for (date, status) in [
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 304),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", 304),
+        ("Sun, 06 Nov 1994 08:49:36 GMT", 200),
+    ] {
+        let request = Request::get("/dated.php").field("If-Modified-Since", date);
+        assert_eq!(gateway.send(&request).await.status, status, "{date}");
+    }
+}
+
+#[tokio::test]
+async fn the_environment_of_the_gateway_stays_its_own() {
+    let (_php, gateway) = start("").await;
+    let seen = dump(&gateway, &Request::get("/dump.php")).await;
+    // cargo has set these for the test, and so for the gateway.
+    for name in ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME"] {
+        assert!(std::env::var_os(name).is_some(), "{name}");
+        assert_eq!(seen[name], Value::Null, "{name}");
+    }
+}
