@@ -14,6 +14,7 @@ pub mod config;
 pub mod disk;
 pub mod failure;
 pub mod fastcgi;
+pub mod filter;
 pub mod handler;
 pub mod limits;
 pub mod message;

@@ -70,6 +70,10 @@ pub fn encode_script(
 ) {
     let root = mapping.document_root();
     match &contract.responder {
+        // Beside REDIRECT_URL PHP-FPM drops a PATH_INFO that it has not split off itself.
+        Responder::Fpm if !script.path_info.is_empty() && redirection_of(request).is_some() => {
+            unsplit(params, script, &[b"proxy:fcgi://localhost", root]);
+        }
         Responder::Fpm | Responder::Generic => split(params, script, root),
         Responder::ApacheFpm(prefix) => unsplit(params, script, &[prefix, root]),
     }
@@ -104,9 +108,7 @@ fn unsplit(params: &mut ParamsEncoder<'_>, script: &Script, [prefix, root]: &[&[
 /// Apache's REDIRECT_…: where the request was before a rule or an error sent it here. An index file
 /// and a front controller are no redirects, there as here.
 fn redirection(params: &mut ParamsEncoder<'_>, request: &Request) {
-    let mut causes = request.causes.iter().rev();
-    let cause = causes.find(|cause| !matches!(cause, Cause::Index));
-    match cause {
+    match redirection_of(request) {
         Some(Cause::ErrorPage {
             status,
             method,
@@ -123,6 +125,11 @@ fn redirection(params: &mut ParamsEncoder<'_>, request: &Request) {
         // php-cgi with cgi.force_redirect (its default) runs nothing without it.
         Some(Cause::Index) | None => params.pair(b"REDIRECT_STATUS", b"200"),
     }
+}
+
+fn redirection_of(request: &Request) -> Option<&Cause> {
+    let mut causes = request.causes.iter().rev();
+    causes.find(|cause| !matches!(cause, Cause::Index))
 }
 
 fn whence(params: &mut ParamsEncoder<'_>, from: &Previous) {

@@ -5,6 +5,7 @@ pub mod contract;
 pub mod meta_variables;
 pub mod response;
 pub mod script;
+pub mod set_env;
 mod ssl_variables;
 
 pub use contract::{Contract, Responder};

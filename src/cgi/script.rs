@@ -42,6 +42,14 @@ pub fn find(path: &[u8], root: &Root, disk: &dyn Disk) -> Option<usize> {
 /// The ends of all prefixes of `path` that look like a script: `/a.php/b.php/c` has two. A
 /// segment that begins with a dot never leads to one.
 pub fn candidates(path: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    ends(path).filter(move |end| {
+        path.get(..*end)
+            .is_some_and(|prefix| prefix.ends_with(SCRIPT_EXTENSION) && !prefix.ends_with(b"/.php"))
+    })
+}
+
+/// The ends of all prefixes of `path` that are whole segments, up to the first that begins with a dot.
+pub fn ends(path: &[u8]) -> impl Iterator<Item = usize> + '_ {
     let visible = path
         .windows(2)
         .position(|pair| pair == b"/.")
@@ -52,12 +60,8 @@ pub fn candidates(path: &[u8]) -> impl Iterator<Item = usize> + '_ {
         .skip(1)
         .filter(|(_, byte)| **byte == b'/')
         .map(|(index, _)| index);
-    ends.chain(std::iter::once(path.len())).filter(move |end| {
-        *end <= visible
-            && path.get(..*end).is_some_and(|prefix| {
-                prefix.ends_with(SCRIPT_EXTENSION) && !prefix.ends_with(b"/.php")
-            })
-    })
+    ends.chain(std::iter::once(path.len()))
+        .filter(move |end| *end <= visible)
 }
 
 impl Script {

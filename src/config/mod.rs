@@ -1,6 +1,7 @@
 //! The configuration: text becomes a [`Snapshot`] in one step, or every error of every file is
 //! told at once and nothing is changed.
 
+mod action;
 mod certificates;
 pub mod diagnostic;
 mod file;

@@ -10,13 +10,13 @@ use crate::auth::access::{ALLOW, DENY};
 use crate::cgi::contract::{AUTHORIZATION, CANONICAL_NAME, PASS_FIELDS};
 use crate::cgi::meta_variables::Constants;
 use crate::cgi::{Contract, Mapping};
-use crate::handler::Handler;
 use crate::handler::fastcgi::send_file::SEND_FILE;
 use crate::handler::fastcgi::{
     AmbiguousFields, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule, SendFile,
 };
 use crate::handler::https::{HTTPS, Https};
 use crate::handler::static_files::StaticFiles;
+use crate::handler::{Handler, Step};
 use crate::limits::rate::Clients;
 use crate::limits::{SITE_LIMITS, allowance};
 use crate::message::spool::{Mode, SpoolSettings};
@@ -66,7 +66,7 @@ pub struct Site {
     /// What one client may do, where that is limited; a reload begins to count anew.
     pub clients: Option<Clients>,
     /// In order; the first that matches and does not decline answers.
-    pub rules: Vec<Rule<Handler>>,
+    pub rules: Vec<Rule<Step>>,
 }
 
 /// How a handler finds its script.
@@ -188,11 +188,11 @@ fn absolute_root(text: &At<String>, problems: &mut Problems) -> Option<Root> {
 
 impl Draft<'_, '_> {
     /// Design §2: what the three lines mean, as ordinary rules.
-    fn meaning_of_root(&self, section: &Lowered, problems: &mut Problems) -> Vec<Rule<Handler>> {
+    fn meaning_of_root(&self, section: &Lowered, problems: &mut Problems) -> Vec<Rule<Step>> {
         let Some(root) = self.root.clone() else {
             return Vec::new();
         };
-        let always = |handler| Rule::new(Vec::new(), Vec::new(), handler);
+        let always = |handler| Rule::new(Vec::new(), Vec::new(), Step::of(handler));
         let index = section
             .texts("index")
             .into_iter()

@@ -8,6 +8,7 @@ use super::site::build_site;
 use super::source::Sources;
 use super::surroundings::Surroundings;
 use super::{ListenAddress, Listener, ServerSettings, Site, certificates};
+use crate::handler::Handler;
 use crate::handler::fastcgi::ErrorLog;
 use crate::message::Host;
 use crate::message::quota::Quota;
@@ -124,7 +125,8 @@ impl Snapshot {
     pub fn close(&self) {
         self.log_numbers();
         let rules = self.sites.all().flat_map(|site| &site.rules);
-        rules.for_each(|rule| rule.then.close());
+        let handlers = rules.filter_map(|rule| rule.then.handler.as_ref());
+        handlers.for_each(Handler::close);
         self.error_log.close();
     }
 

@@ -54,6 +54,14 @@ impl<'a> ParamsEncoder<'a> {
         self.out.extend_from_slice(encoded);
     }
 
+    /// Puts other pairs in the place of those so far.
+    pub fn replace(&mut self, change: impl FnOnce(&[u8]) -> Vec<u8>) {
+        let start = self.start + HEADER_LEN;
+        let changed = change(self.out.get(start..).unwrap_or_default());
+        self.out.truncate(start);
+        self.out.extend_from_slice(&changed);
+    }
+
     /// Completes the record. More than [`MAX_CONTENT`] bytes become several records (a pair may lie across two);
     /// no pair at all leaves none. The empty record that ends the stream is [`end_of_params`].
     pub fn finish(self) {

@@ -7,13 +7,16 @@ pub mod fastcgi;
 pub mod https;
 pub mod redirect;
 pub mod respond;
+pub mod rewrite;
 pub mod static_files;
+pub mod step;
 
 use std::sync::Arc;
 
 use http::Response;
 
 pub use body::{Body, Cut, Trace};
+pub use step::Step;
 
 use crate::failure::Failure;
 use crate::message::{Cause, Disk, Request, Target};
@@ -28,6 +31,8 @@ pub enum Handler {
     StaticFiles(static_files::StaticFiles),
     /// Another address for the client to go to.
     Redirect(redirect::Redirect),
+    /// Another target, and the rules anew.
+    Rewrite(rewrite::Rewrite),
     /// A fixed answer.
     Respond(respond::Respond),
     /// A refusal.
@@ -71,6 +76,7 @@ impl Handler {
             Self::Fastcgi(fastcgi) => fastcgi.decide(request, captures, disk),
             Self::StaticFiles(files) => files.decide(request, disk),
             Self::Redirect(redirect) => redirect.decide(request, captures),
+            Self::Rewrite(rewrite) => rewrite.decide(request, captures),
             Self::Respond(respond) => respond.decide(),
             Self::Deny(deny) => deny.decide(),
             Self::ExcludeProxy => Plan::Decline,
@@ -88,6 +94,7 @@ impl Handler {
             Self::Fastcgi(fastcgi) => fastcgi.close(),
             Self::StaticFiles(_)
             | Self::Redirect(_)
+            | Self::Rewrite(_)
             | Self::Respond(_)
             | Self::Deny(_)
             | Self::ExcludeProxy => {}
@@ -100,6 +107,7 @@ impl Handler {
             Self::Fastcgi(_) => "fastcgi",
             Self::StaticFiles(_) => "static_files",
             Self::Redirect(_) => "redirect",
+            Self::Rewrite(_) => "rewrite",
             Self::Respond(_) => "respond",
             Self::Deny(_) => "deny",
             Self::ExcludeProxy => "exclude",

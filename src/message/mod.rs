@@ -4,6 +4,7 @@
 pub mod body;
 pub mod conditional;
 pub mod disk;
+pub mod edits;
 pub mod head_guard;
 pub mod hop_by_hop;
 pub mod host;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Version};
 
+use super::edits::{Edits, RuleEdits};
 use super::{Host, Target, Upload, Wire};
 
 /// A request on its way to an answer. Handlers take it and give it back when they decline.
@@ -29,6 +30,8 @@ pub struct Request {
     pub upload: Upload,
     /// Why this is not the first round, in order (design §3: at most 10).
     pub causes: Vec<Cause>,
+    /// What the rules that it matched want changed.
+    pub edits: Option<Arc<Edits>>,
 }
 
 /// Why a request asks for another round.
@@ -103,6 +106,7 @@ impl Request {
             id: origin.id,
             upload,
             causes: Vec::new(),
+            edits: None,
         }
     }
 
@@ -111,6 +115,11 @@ impl Request {
         self.target = target;
         self.causes.push(cause);
         self
+    }
+
+    /// A rule that it matched wants something changed.
+    pub fn note(&mut self, edits: RuleEdits) {
+        Arc::make_mut(self.edits.get_or_insert_default()).of_rule(edits);
     }
 
     /// Where this round has it, for the next one.

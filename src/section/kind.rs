@@ -30,7 +30,7 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// A list of texts; a text alone is a list of one.
     Texts,
-    /// A table of text to text.
+    /// A table of names to texts; numbers and flags are read as the texts that they are.
     Pairs,
     /// A section of its own, inline or under its own header.
     Table(&'static Section),
@@ -54,7 +54,7 @@ impl Kind {
             Self::Duration => r#"a duration such as "60s""#.to_owned(),
             Self::OneOf(words) => alternatives(words),
             Self::Texts => "a text or a list of texts".to_owned(),
-            Self::Pairs => "a table of texts".to_owned(),
+            Self::Pairs => "a table of texts, numbers and flags".to_owned(),
             Self::Table(_) => "a table".to_owned(),
             Self::Tables(_) => "a list of tables".to_owned(),
             Self::Named(_) => "a table of tables, each with its name".to_owned(),
@@ -198,9 +198,19 @@ impl Lowering<'_> {
         let mut pairs = Vec::with_capacity(table.len());
         for (name, value) in table {
             let name = self.at(name.get_ref().to_string(), name.span());
-            pairs.extend(self.text(Kind::Text, value).map(|value| (name, value)));
+            pairs.extend(self.scalar(value).map(|value| (name, value)));
         }
         Some(pairs)
+    }
+
+    /// A text, or what needs no quotes to be one.
+    fn scalar(&mut self, written: Written<'_, '_>) -> Option<At<String>> {
+        let value = written.get_ref();
+        let plain = value.as_bool().map(|flag| flag.to_string());
+        match plain.or_else(|| bare(value)) {
+            Some(text) => Some(self.at(text, written.span())),
+            None => self.text(Kind::Text, written),
+        }
     }
 
     fn table(

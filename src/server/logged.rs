@@ -19,6 +19,7 @@ use crate::cgi::meta_variables::protocol;
 use crate::config::Site;
 use crate::handler::{Body, Cut};
 use crate::limits::rate::Running;
+use crate::message::edits::Edits;
 use crate::message::{RequestId, Wire};
 
 /// nginx's status for a client that left before its answer was whole.
@@ -30,6 +31,8 @@ pub(super) struct Entry {
     log: AccessLog,
     record: Box<Record>,
     site: Option<Arc<Site>>,
+    /// What the rules want changed about the answer.
+    edits: Option<Arc<Edits>>,
     begun: Instant,
     /// The answer's last byte was handed to hyper.
     complete: bool,
@@ -66,6 +69,7 @@ impl Entry {
             log: log.clone(),
             record: Box::new(record),
             site: None,
+            edits: None,
             begun: Instant::now(),
             complete: false,
             running: None,
@@ -122,6 +126,14 @@ impl Entry {
 
     pub(super) fn site(&self) -> Option<&Site> {
         self.site.as_deref()
+    }
+
+    pub(super) fn set_edits(&mut self, edits: Option<Arc<Edits>>) {
+        self.edits = edits;
+    }
+
+    pub(super) fn edits(&self) -> Option<&Edits> {
+        self.edits.as_deref()
     }
 
     pub(super) fn set_handler(&mut self, handler: &'static str) {

@@ -17,6 +17,7 @@ use super::watch::Watch;
 use crate::auth::Conflict;
 use crate::config::Site;
 use crate::failure::Failure;
+use crate::filter;
 use crate::handler::{Body, Handler, Outcome};
 use crate::limits::rate::{Client, Exceeded, Running};
 use crate::message::request::Origin;
@@ -95,6 +96,9 @@ pub(super) async fn respond(
     };
     let response = answered.unwrap_or_else(|failure| rescue(&failure, id, &mut entry));
     let mut response = finish(response, version, &method);
+    if let Some(edits) = entry.edits() {
+        filter::edits::apply(edits, &mut response);
+    }
     if version == Version::HTTP_2 {
         let pause = connection.shared.live.load().server.limits.send_pause;
         response.body_mut().watch(pause);
@@ -223,17 +227,26 @@ async fn round(
 ) -> Result<Outcome, Failure> {
     // mod_proxy: `!` ends the search among its own rules, not among others.
     let mut excluded = false;
-    for rule in &site.rules {
-        if excluded && rule.then.is_proxy_target() {
+    for (number, rule) in site.rules.iter().enumerate() {
+        let step = &rule.then;
+        let passed_over = excluded && step.is_proxy_target();
+        if passed_over || (step.internal && request.causes.is_empty()) {
             continue;
         }
         let Some(captures) = rule.matches(&request) else {
             continue;
         };
-        excluded |= matches!(rule.then, Handler::ExcludeProxy);
-        entry.set_handler(rule.then.name());
+        if let Some(changes) = &step.changes {
+            request.note(changes.resolve(number, &request, &captures));
+            entry.set_edits(request.edits.clone());
+        }
+        let Some(handler) = &step.handler else {
+            continue;
+        };
+        excluded |= matches!(handler, Handler::ExcludeProxy);
+        entry.set_handler(handler.name());
         let disk = &connection.shared.disk;
-        let plan = rule.then.decide(&request, &captures, disk);
+        let plan = handler.decide(&request, &captures, disk);
         match plan.perform(request, disk).await? {
             Outcome::Declined(returned) => request = returned,
             settled @ (Outcome::Answered(_) | Outcome::Again(_)) => return Ok(settled),

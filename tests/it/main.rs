@@ -38,6 +38,7 @@ mod lifecycle;
 mod listeners;
 mod log_formats;
 mod manners;
+mod modifiers;
 mod php;
 mod php_restarts;
 mod proxy_protocol;

@@ -1,6 +1,7 @@
 //! One call of a script: its content first where it has to be, then a connection and an attempt;
 //! again from the head of the queue where nothing was executed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +14,14 @@ use super::attempt::{Attempt, Begun, Failed};
 use super::buffered::Buffer;
 use super::orders::Orders;
 use super::reply::{self, Delivery};
-use crate::cgi::{Responder, Script, meta_variables};
+use crate::cgi::{Responder, Script, meta_variables, set_env};
 use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::params::{ParamsEncoder, end_of_params};
 use crate::fastcgi::record::begin_request;
 use crate::fastcgi::{Limit, Progress};
 use crate::handler::Body;
+use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request, Upload, UploadError, spool};
 use crate::upstream::{Deadline, Lease, LeaseError, Member, Order};
 
@@ -52,6 +54,9 @@ impl Call<'_> {
         disk: &dyn Disk,
     ) -> Result<Response<Body>, Failure> {
         let arrived = Instant::now();
+        if let Some(edits) = &request.edits {
+            edits.apply_to_request(&mut request.fields);
+        }
         let mut upload = self.receive(&mut request).await?;
         let records = self.records(&request, &upload);
         let attempt = Attempt {
@@ -98,18 +103,30 @@ impl Call<'_> {
     /// Too much content is refused before any of it is read, so that `Expect: 100-continue` saves
     /// the client the upload; the rest is received as far as it has to be.
     async fn receive(&self, request: &mut Request) -> Result<Upload, Failure> {
-        let settings = &self.fastcgi.spool;
+        let settings = self.spool_settings(request);
         let limit = settings.limit;
         let upload = std::mem::replace(&mut request.upload, Upload::Empty);
         if let Some(length) = upload.length().filter(|length| *length > limit) {
             upload.linger();
             return Err(Failure::BodyTooLarge { length, limit });
         }
-        let received = spool::receive(upload, settings).await;
+        let received = spool::receive(upload, &settings).await;
         received.map_err(|(error, upload)| {
             upload.linger();
             error.into()
         })
+    }
+
+    /// A rule on the way may have had a limit of its own.
+    fn spool_settings(&self, request: &Request) -> Cow<'_, SpoolSettings> {
+        let settings = &self.fastcgi.spool;
+        match request.edits.as_ref().and_then(|edits| edits.body_limit()) {
+            Some(limit) => Cow::Owned(SpoolSettings {
+                limit,
+                ..settings.clone()
+            }),
+            None => Cow::Borrowed(settings),
+        }
     }
 
     /// A probe, BEGIN_REQUEST and PARAMS with its empty record; an attempt leaves out what it has
@@ -132,6 +149,9 @@ impl Call<'_> {
         let mut dropped = |name: &_| fastcgi.ambiguous.note(name);
         let length = upload.length();
         meta_variables::encode_request(&mut params, request, length, contract, &mut dropped);
+        if let Some(edits) = &request.edits {
+            params.replace(|encoded| set_env::apply(encoded, edits));
+        }
         params.finish();
         end_of_params(&mut records);
         Bytes::from(records)

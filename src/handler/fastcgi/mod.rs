@@ -35,6 +35,7 @@ use crate::failure::Failure;
 use crate::limits::RULE_LIMITS;
 use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request, Root};
+use crate::route::condition::Pattern;
 use crate::route::template::Template;
 use crate::route::{Captures, Scope};
 use crate::section::{Key, Kind, Section};
@@ -158,6 +159,8 @@ pub enum ScriptRule {
         /// PATH_INFO.
         path_info: Option<Template>,
     },
+    /// The first existing file along the path whose name matches: Apache's SetHandler.
+    Files(Box<Pattern>),
     /// A file name with its PATH_INFO behind it, as ProxyPassMatch targets have.
     FileName(Template),
 }
@@ -194,6 +197,7 @@ impl Fastcgi {
         let scope = Scope { request, captures };
         let found = match &self.script {
             ScriptRule::Walk => self.walk(request.target.path(), disk),
+            ScriptRule::Files(pattern) => Ok(self.file(pattern, request.target.path(), disk)),
             ScriptRule::Fixed { script, path_info } => {
                 self.fixed(script, path_info.as_ref(), &scope, disk)
             }
@@ -208,6 +212,16 @@ impl Fastcgi {
             Ok(None) => Plan::Fail(Failure::NotFound),
             Err(failure) => Plan::Fail(failure),
         }
+    }
+
+    fn file(&self, pattern: &Pattern, path: &[u8], disk: &dyn Disk) -> Option<Script> {
+        let root = &self.mapping.root;
+        let is_script = |file: &[u8]| {
+            let name = file.rsplit(|byte| *byte == b'/').next().unwrap_or(file);
+            pattern.is_match(name) && disk.is_file(root, file)
+        };
+        let end = script::ends(path).find(|end| path.get(..*end).is_some_and(is_script))?;
+        Some(Script::at(path, end))
     }
 
     fn walk(&self, path: &[u8], disk: &dyn Disk) -> Result<Option<Script>, Failure> {

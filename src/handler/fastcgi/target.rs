@@ -13,9 +13,13 @@ pub struct Target {
 /// mod_proxy_fcgi's default port, for a host that is written without one.
 const DEFAULT_PORT: u16 = 8000;
 
-/// Takes `text` apart; `is_upstream` tells which hosts are names of upstreams. Without any `$` the
-/// whole path is appended, as mod_proxy does. The error says what is expected.
-pub fn parse(text: &str, is_upstream: impl Fn(&str) -> bool) -> Result<Target, String> {
+/// Takes `text` apart; `is_upstream` tells which hosts are names of upstreams. Without any `$`
+/// `appended` follows, as mod_proxy appends the path. The error says what is expected.
+pub fn parse(
+    text: &str,
+    appended: &str,
+    is_upstream: impl Fn(&str) -> bool,
+) -> Result<Target, String> {
     let expected = || {
         format!(
             "`{text}` is not a FastCGI target: write \"fcgi://UPSTREAM/srv/www/$1\" or \"unix:/run/php.sock|fcgi://localhost/srv/www/$1\""
@@ -39,9 +43,23 @@ pub fn parse(text: &str, is_upstream: impl Fn(&str) -> bool) -> Result<Target, S
     let file = if path.contains('$') {
         path
     } else {
-        format!("{}$path", path.trim_end_matches('/'))
+        format!("{}{appended}", path.trim_end_matches('/'))
     };
     Ok(Target { server, file })
+}
+
+/// The server in a `SetHandler`: `proxy:unix:/sock|fcgi://localhost` or `proxy:fcgi://host:port`, where
+/// a path would be of no meaning.
+pub fn handler(text: &str, is_upstream: impl Fn(&str) -> bool) -> Result<String, String> {
+    let target = text
+        .strip_prefix("proxy:")
+        .map(|target| format!("{}/", target.trim_end_matches('/')));
+    let parsed = target.and_then(|target| parse(&target, "", is_upstream).ok());
+    parsed.map(|target| target.server).ok_or_else(|| {
+        format!(
+            "`{text}` is no handler: write \"proxy:unix:/run/php.sock|fcgi://localhost\" or \"proxy:fcgi://host:port\""
+        )
+    })
 }
 
 fn has_port(host: &str) -> bool {
@@ -65,7 +83,7 @@ mod tests {
     #[test]
     fn apaches_spellings_are_understood() {
         let parsed = |text: &str| {
-            parse(text, |host| host == "php").map(|target| (target.server, target.file))
+            parse(text, "$path", |host| host == "php").map(|target| (target.server, target.file))
         };
         let of = |server: &str, file: &str| Ok((server.to_owned(), file.to_owned()));
         assert_eq!(parsed("fcgi://php/srv/www/$1"), of("php", "/srv/www/$1"));

@@ -57,6 +57,11 @@ impl Pattern {
         )
     }
 
+    /// Whether it matches this text.
+    pub fn is_match(&self, text: &[u8]) -> bool {
+        self.regex.is_match(text)
+    }
+
     /// Whether the path matches; its groups are left in `captures`.
     pub fn holds(&self, request: &Request, captures: &mut Captures) -> bool {
         let path = request.target.path();

@@ -1,0 +1,275 @@
+//! The action of a rule: exactly one of the keys that answer.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::site::{Draft, Scripts, request_body};
+use crate::cgi::Mapping;
+use crate::handler::Handler;
+use crate::handler::deny::Deny;
+use crate::handler::fastcgi::{self, Fastcgi, Missing, ScriptRule, target};
+use crate::handler::redirect::Redirect;
+use crate::handler::respond::Respond;
+use crate::handler::rewrite::Rewrite;
+use crate::handler::static_files::StaticFiles;
+use crate::message::Root;
+use crate::route::condition::Pattern;
+use crate::route::template::{Groups, Template};
+use crate::section::{At, Lowered, Problem, Problems};
+
+/// The keys of which a rule has at most one.
+pub(super) const ACTIONS: [&str; 8] = [
+    "fastcgi",
+    "static_files",
+    "redirect",
+    "rewrite",
+    "respond",
+    "deny",
+    "to",
+    "set_handler",
+];
+
+pub(super) fn action(
+    section: &Lowered,
+    groups: &Groups,
+    draft: &mut Draft<'_, '_>,
+    problems: &mut Problems,
+) -> Option<Handler> {
+    let given: Vec<_> = section
+        .given_keys()
+        .into_iter()
+        .filter(|key| ACTIONS.contains(&key.value))
+        .collect();
+    let [key] = given.as_slice() else {
+        let (place, message) = match given.get(1) {
+            Some(second) => (
+                second.place.clone(),
+                "a rule has one action, and this is a second".to_owned(),
+            ),
+            None => (section.place(), "the rule has no action".to_owned()),
+        };
+        problems
+            .push(Problem::new(place, message).help(format!("actions are {}", ACTIONS.join(", "))));
+        return None;
+    };
+    let table = || section.given_table(key.value);
+    match key.value {
+        "fastcgi" => fastcgi(table()?, groups, draft, problems),
+        "static_files" => {
+            StaticFiles::build(table()?, draft.root.as_ref(), problems).map(Handler::StaticFiles)
+        }
+        "rewrite" => Rewrite::build(table()?, groups, problems).map(Handler::Rewrite),
+        "set_handler" => set_handler(section, draft, problems),
+        "redirect" => Redirect::build(table()?, groups, problems).map(Handler::Redirect),
+        "respond" => Some(Handler::Respond(Respond::build(table()?, problems))),
+        "deny" => Some(Handler::Deny(Deny::build(&section.table("deny")))),
+        _ => apache_target(section, groups, draft, problems),
+    }
+}
+
+fn fastcgi(
+    section: &Lowered,
+    groups: &Groups,
+    draft: &mut Draft<'_, '_>,
+    problems: &mut Problems,
+) -> Option<Handler> {
+    let upstream = match section.text("upstream") {
+        Some(text) => draft.surroundings.upstream(&text, problems)?,
+        None if draft.php.is_some() => draft.php.clone()?,
+        None => {
+            problems.push(
+                Problem::new(section.place(), "fastcgi needs an `upstream`")
+                    .help("set it here, or `php` on the site"),
+            );
+            return None;
+        }
+    };
+    let own = section.text("root").map(|text| fastcgi::root(&text.value));
+    let Some(root) = own.or_else(|| draft.root.clone()) else {
+        problems.push(
+            Problem::new(section.place(), "fastcgi needs a `root`")
+                .help("set it here or on the site"),
+        );
+        return None;
+    };
+    let script = script_rule(section, &root, groups, problems)?;
+    let missing = match section
+        .text("missing")
+        .as_ref()
+        .map(|text| text.value.as_str())
+    {
+        Some("decline") => Missing::Decline,
+        Some("pass") => Missing::Pass,
+        Some(_) | None => Missing::NotFound,
+    };
+    let mapping = Mapping {
+        root,
+        backend_root: draft.surroundings.backend_root(&upstream),
+    };
+    let scripts = Scripts {
+        rule: script,
+        missing,
+    };
+    let mut handler = draft.fastcgi(upstream, mapping, scripts, &section.place());
+    if let Some(mode) = request_body(section) {
+        handler.spool.mode = mode;
+    }
+    if let Some(limits) = section.given_table("limits")
+        && limits.is_given("body")
+    {
+        handler.spool.limit = limits.size("body").0;
+    }
+    handler.ignore_client_abort = section.flag("ignore_client_abort");
+    set_timeouts(&mut handler, section, draft);
+    Some(Handler::Fastcgi(Arc::new(handler)))
+}
+
+fn set_timeouts(handler: &mut Fastcgi, section: &Lowered, draft: &Draft<'_, '_>) {
+    let Some(table) = section.given_table("timeouts") else {
+        return;
+    };
+    for limit in handler.timeouts.all() {
+        let key = limit.name.trim_start_matches("timeouts.");
+        if table.is_given(key) {
+            limit.duration = table.duration(key);
+            limit.place = draft.surroundings.where_set(table, key);
+        }
+    }
+}
+
+fn script_rule(
+    section: &Lowered,
+    root: &Root,
+    groups: &Groups,
+    problems: &mut Problems,
+) -> Option<ScriptRule> {
+    let path_info = section.text("path_info");
+    let Some(text) = section.text("script") else {
+        if let Some(path_info) = path_info {
+            problems.push(
+                Problem::new(path_info.place, "path_info needs a `script`")
+                    .help("without one, PATH_INFO is what follows the script in the path"),
+            );
+        }
+        return Some(ScriptRule::Walk);
+    };
+    let folder = PathBuf::from(text.value.split('$').next().unwrap_or_default());
+    if !folder.starts_with(&root.0) {
+        problems.push(
+            Problem::new(
+                text.place.clone(),
+                format!("the script lies outside its root {}", root.0.display()),
+            )
+            .help("name its own document root as `fastcgi.root`"),
+        );
+        return None;
+    }
+    let script = template(&text, groups, problems)?;
+    let path_info = match path_info {
+        Some(text) => Some(template(&text, groups, problems)?),
+        None => None,
+    };
+    Some(ScriptRule::Fixed { script, path_info })
+}
+
+/// SetHandler with FilesMatch: the scripts are files below the site's root.
+fn set_handler(
+    section: &Lowered,
+    draft: &mut Draft<'_, '_>,
+    problems: &mut Problems,
+) -> Option<Handler> {
+    let text = section.text("set_handler")?;
+    let server = target::handler(&text.value, |name| draft.surroundings.is_upstream(name));
+    let server = match server {
+        Ok(value) => At {
+            value,
+            place: text.place.clone(),
+        },
+        Err(message) => {
+            problems.push(Problem::new(text.place.clone(), message));
+            return None;
+        }
+    };
+    let upstream = draft.surroundings.upstream(&server, problems)?;
+    let Some(root) = draft.root.clone() else {
+        let problem = Problem::new(text.place.clone(), "set_handler needs the site's `root`");
+        problems.push(problem.help("its scripts are the files below it"));
+        return None;
+    };
+    let mapping = Mapping {
+        root,
+        backend_root: draft.surroundings.backend_root(&upstream),
+    };
+    let pattern = section.text("files_match")?;
+    let scripts = Scripts {
+        rule: ScriptRule::Files(Box::new(Pattern::new(&pattern, problems)?)),
+        missing: Missing::Decline,
+    };
+    let handler = draft.fastcgi(upstream, mapping, scripts, &text.place);
+    Some(Handler::Fastcgi(Arc::new(handler)))
+}
+
+fn apache_target(
+    section: &Lowered,
+    groups: &Groups,
+    draft: &mut Draft<'_, '_>,
+    problems: &mut Problems,
+) -> Option<Handler> {
+    let text = section.text("to")?;
+    if text.value == "!" {
+        return Some(Handler::ExcludeProxy);
+    }
+    let appended = match section.is_given("proxy_pass") {
+        true => "/$rest",
+        false => "$path",
+    };
+    let target = match target::parse(&text.value, appended, |name| {
+        draft.surroundings.is_upstream(name)
+    }) {
+        Ok(target) => target,
+        Err(message) => {
+            problems.push(Problem::new(text.place.clone(), message));
+            return None;
+        }
+    };
+    let server = At {
+        value: target.server,
+        place: text.place.clone(),
+    };
+    let upstream = draft.surroundings.upstream(&server, problems)?;
+    let folder = PathBuf::from(target::literal_folder(&target.file));
+    // The site's root is the document root where the target lies in it, as with Apache.
+    let root = draft
+        .root
+        .clone()
+        .filter(|root| folder.starts_with(&root.0))
+        .unwrap_or(Root(folder));
+    let file = template(
+        &At {
+            value: target.file,
+            place: text.place.clone(),
+        },
+        groups,
+        problems,
+    )?;
+    let mapping = Mapping {
+        root,
+        backend_root: draft.surroundings.backend_root(&upstream),
+    };
+    let scripts = Scripts {
+        rule: ScriptRule::FileName(file),
+        missing: Missing::NotFound,
+    };
+    let handler = draft.fastcgi(upstream, mapping, scripts, &text.place);
+    Some(Handler::Fastcgi(Arc::new(handler)))
+}
+
+fn template(text: &At<String>, groups: &Groups, problems: &mut Problems) -> Option<Template> {
+    match Template::parse(&text.value, groups) {
+        Ok(template) => Some(template),
+        Err(error) => {
+            problems.push(Problem::new(text.place.clone(), error.to_string()));
+            None
+        }
+    }
+}

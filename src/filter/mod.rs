@@ -1,0 +1,3 @@
+//! What happens to any answer on its way out, whoever made it.
+
+pub mod edits;

@@ -1,0 +1,175 @@
+//! What the rules that matched a request want changed about it and about its answer, beside what
+//! answers it. A rule's edits replace those that it had in an earlier round, so that none is made
+//! twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// All of one request, in the order of the rules.
+#[derive(Clone, Debug, Default)]
+pub struct Edits(Vec<RuleEdits>);
+
+/// Those of one rule, with every variable replaced by its value.
+#[derive(Clone, Debug, Default)]
+pub struct RuleEdits {
+    /// Which rule of the site, by its place.
+    pub rule: usize,
+    /// Variables of PHP, in order.
+    pub environment: Vec<Assignment>,
+    /// `php_value` and `php_admin_value`, one `name=value` a line.
+    pub php_values: [Option<Arc<str>>; 2],
+    /// Fields of the request, as PHP sees them.
+    pub request: Vec<FieldEdit>,
+    /// Fields of the answer.
+    pub answer: Vec<FieldEdit>,
+    /// How long the answer may be kept.
+    pub expires: Option<Duration>,
+    /// `limits.body`, in bytes.
+    pub body_limit: Option<u64>,
+}
+
+/// A variable that PHP gets, or does not get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its value; `None` unsets it.
+    pub value: Option<Vec<u8>>,
+}
+
+/// A change of a header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FieldEdit {
+    /// The only value, whatever there was.
+    Set(HeaderName, HeaderValue),
+    /// A further field of the name.
+    Add(HeaderName, HeaderValue),
+    /// A further element of the list in the last field of the name (RFC 9110 §5.3).
+    Append(HeaderName, HeaderValue),
+    /// No field of the name.
+    Remove(HeaderName),
+}
+
+impl Edits {
+    /// A rule matched.
+    pub fn of_rule(&mut self, edits: RuleEdits) {
+        self.0.retain(|known| known.rule != edits.rule);
+        self.0.push(edits);
+    }
+
+    /// What PHP gets as variables, in order.
+    pub fn environment(&self) -> impl Iterator<Item = &Assignment> {
+        self.0.iter().flat_map(|edits| &edits.environment)
+    }
+
+    /// The lines of PHP_VALUE (0) or PHP_ADMIN_VALUE (1), where there are any.
+    pub fn php_values(&self, kind: usize) -> Option<String> {
+        let lines = self.0.iter().filter_map(|edits| edits.php_values.get(kind));
+        let lines: Vec<&str> = lines.flatten().map(AsRef::as_ref).collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
+    /// Changes the fields of the request.
+    pub fn apply_to_request(&self, fields: &mut HeaderMap) {
+        let edits = self.0.iter().flat_map(|edits| &edits.request);
+        edits.for_each(|edit| edit.apply(fields));
+    }
+
+    /// Changes the fields of the answer.
+    pub fn apply_to_answer(&self, fields: &mut HeaderMap) {
+        let edits = self.0.iter().flat_map(|edits| &edits.answer);
+        edits.for_each(|edit| edit.apply(fields));
+    }
+
+    /// How long the answer may be kept, by the last rule that says it.
+    pub fn expires(&self) -> Option<Duration> {
+        self.0.iter().rev().find_map(|edits| edits.expires)
+    }
+
+    /// `limits.body` by the last rule that says it, in bytes.
+    pub fn body_limit(&self) -> Option<u64> {
+        self.0.iter().rev().find_map(|edits| edits.body_limit)
+    }
+}
+
+impl FieldEdit {
+    fn apply(&self, fields: &mut HeaderMap) {
+        match self {
+            Self::Set(name, value) => drop(fields.insert(name, value.clone())),
+            Self::Add(name, value) => drop(fields.append(name, value.clone())),
+            Self::Remove(name) => drop(fields.remove(name)),
+            Self::Append(name, value) => append(fields, name, value),
+        }
+    }
+}
+
+fn append(fields: &mut HeaderMap, name: &HeaderName, value: &HeaderValue) {
+    let last = fields.get_all(name).iter().next_back().cloned();
+    let Some(last) = last.filter(|last| !last.is_empty()) else {
+        fields.insert(name, value.clone());
+        return;
+    };
+    let joined = [last.as_bytes(), b", ", value.as_bytes()].concat();
+    // Two field values with a comma between them are one.
+    let Ok(joined) = HeaderValue::from_bytes(&joined) else {
+        return;
+    };
+    let mut values: Vec<_> = fields.get_all(name).iter().cloned().collect();
+    values.pop();
+    fields.remove(name);
+    for value in values.into_iter().chain([joined]) {
+        fields.append(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &'static str) -> HeaderName {
+        HeaderName::from_static(text)
+    }
+
+    fn value(text: &'static str) -> HeaderValue {
+        HeaderValue::from_static(text)
+    }
+
+    #[test]
+    fn fields_are_set_added_appended_and_removed() {
+        let mut fields = HeaderMap::new();
+        for (field, text) in [("a", "1"), ("a", "2"), ("b", "1"), ("c", "1")] {
+            fields.append(name(field), value(text));
+        }
+        for edit in [
+            FieldEdit::Append(name("a"), value("3")),
+            FieldEdit::Append(name("new"), value("1")),
+            FieldEdit::Set(name("b"), value("2")),
+            FieldEdit::Add(name("b"), value("3")),
+            FieldEdit::Remove(name("c")),
+        ] {
+            edit.apply(&mut fields);
+        }
+        let of = |field| -> Vec<_> { fields.get_all(name(field)).iter().collect() };
+        assert_eq!(of("a"), ["1", "2, 3"]);
+        assert_eq!(of("b"), ["2", "3"]);
+        assert_eq!(of("c"), [] as [&str; 0]);
+        assert_eq!(of("new"), ["1"]);
+    }
+
+    #[test]
+    fn a_rule_that_matches_again_says_it_once() {
+        let mut edits = Edits::default();
+        let of_rule = |rule, text: &str| RuleEdits {
+            rule,
+            php_values: [Some(text.into()), None],
+            ..RuleEdits::default()
+        };
+        for (rule, text) in [(1, "a=1"), (2, "b=2"), (1, "a=3")] {
+            edits.of_rule(of_rule(rule, text));
+        }
+        assert_eq!(edits.php_values(0).as_deref(), Some("b=2\na=3"));
+        assert_eq!(edits.php_values(1), None);
+    }
+}
