@@ -266,12 +266,13 @@ fn php_values(pairs: &[(At<String>, At<String>)], problems: &mut Problems) -> Op
 
 fn edits(table: &Lowered, groups: &Groups, problems: &mut Problems) -> Vec<Edit> {
     let mut edits = Vec::new();
-    let kinds: [(&str, fn(Template) -> How); 3] = [
+    type Kind = (&'static str, fn(Template) -> How);
+    const KINDS: [Kind; 3] = [
         ("set", How::Set),
         ("add", How::Add),
         ("append", How::Append),
     ];
-    for (key, how) in kinds {
+    for (key, how) in KINDS {
         for (name, value) in table.pairs(key) {
             let name = field_name(&name, problems);
             let template = template(&value, groups, problems);
