@@ -159,10 +159,6 @@ fn content_variables(params: &mut ParamsEncoder<'_>, request: &Request, length: 
 
 /// RFC 3875 §4.1.18: the header fields as `HTTP_…`, one variable a name.
 fn protocol_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
-    if !request.fields.contains_key(header::HOST) && !request.host.name().is_empty() {
-        // HTTP/2 has `:authority` in its place.
-        params.pair(b"HTTP_HOST", authority(request).as_bytes());
-    }
     let mut joined = Vec::new();
     for name in request.fields.keys().filter(|name| is_exported(name)) {
         let mut values = request
@@ -184,13 +180,6 @@ fn protocol_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
             joined.extend_from_slice(value);
         }
         params.http_field(name.as_str(), &joined);
-    }
-}
-
-fn authority(request: &Request) -> String {
-    match request.host.port() {
-        Some(port) => format!("{}:{port}", request.host.name()),
-        None => request.host.name().to_owned(),
     }
 }
 
