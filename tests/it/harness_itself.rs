@@ -89,6 +89,20 @@ async fn apache_answers_in_all_protocols_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn apache_says_in_its_log_what_went_wrong() {
+    let root = tempfile::tempdir().unwrap();
+    let_it_read(root.path());
+    std::fs::write(root.path().join("a.php"), "").unwrap();
+    let lines = format!(
+        "DocumentRoot {}\nSetHandler \"proxy:unix:{0}/nobody|fcgi://php\"",
+        root.path().display()
+    );
+    let apache = Apache::start(&lines).await;
+    assert_eq!(apache.send(&Request::get("/a.php")).await.status, 503);
+    apache.log.wait_for(|line| line.contains("AH02454")).await;
+}
+
+#[tokio::test]
 async fn the_browser_shows_a_page_of_its_own() {
     let browser = Browser::start().await;
     browser

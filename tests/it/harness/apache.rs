@@ -132,7 +132,9 @@ pub(crate) fn let_it_read(folder: &Path) {
 fn command(file: &PathBuf) -> Command {
     let mut command = Command::new(find_program(&["apache2"]));
     command.arg("-DFOREGROUND").arg("-f").arg(file);
+    // Scripts are told PATH and LD_LIBRARY_PATH of whoever starts it.
     command
+        .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
