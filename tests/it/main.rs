@@ -24,6 +24,7 @@ mod classification;
 mod client_limits;
 mod clients_that_stop;
 mod commands;
+mod differential;
 mod fastcgi;
 mod h2c;
 mod harness;
