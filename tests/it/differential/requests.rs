@@ -11,10 +11,15 @@ pub(super) enum Protocol {
     Http11,
     H2c,
     H2,
+    /// HTTP/1.1 over TLS.
+    Https,
 }
 
 impl Protocol {
-    const ALL: [Self; 4] = [Self::Http10, Self::Http11, Self::H2c, Self::H2];
+    const ALL: [Self; 5] = [Self::Http10, Self::Http11, Self::H2c, Self::H2, Self::Https];
+
+    /// Where an entry says nothing.
+    const USUAL: [Self; 4] = [Self::Http10, Self::Http11, Self::H2c, Self::H2];
 
     /// Its name in the two tables.
     pub(super) fn name(self) -> &'static str {
@@ -23,6 +28,7 @@ impl Protocol {
             Self::Http11 => "1.1",
             Self::H2c => "h2c",
             Self::H2 => "h2",
+            Self::Https => "https",
         }
     }
 }
@@ -47,7 +53,7 @@ impl Case {
         }
         match self.protocol {
             Protocol::Http10 => request.http10(),
-            Protocol::Http11 | Protocol::H2c | Protocol::H2 => request,
+            Protocol::Http11 | Protocol::H2c | Protocol::H2 | Protocol::Https => request,
         }
     }
 
@@ -91,7 +97,7 @@ fn cases(mut entry: Entry, style: Style) -> Vec<Case> {
 
 fn protocols(entry: &mut Entry) -> Vec<Protocol> {
     let Some(names) = entry.texts("protocols") else {
-        return Protocol::ALL.to_vec();
+        return Protocol::USUAL.to_vec();
     };
     let named = |name: &String| Protocol::ALL.into_iter().find(|known| known.name() == name);
     let protocols = names.iter().map(|name| match named(name) {

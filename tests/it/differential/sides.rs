@@ -78,7 +78,7 @@ impl Sides {
     async fn ask(&self, (plain, tls): Addresses<'_>, case: &Case) -> Observation {
         let address = match case.protocol {
             Protocol::Http10 | Protocol::Http11 | Protocol::H2c => plain,
-            Protocol::H2 => tls,
+            Protocol::H2 | Protocol::Https => tls,
         };
         let response = self.send(address, case).await;
         let own = Own {
@@ -95,12 +95,21 @@ impl Sides {
             Protocol::Http10 | Protocol::Http11 => http1::send(address, &request).await,
             Protocol::H2c => http2::send(address, &request).await,
             Protocol::H2 => {
-                let known = NAMES.iter().find(|name| **name == case.host());
-                let name = known.unwrap_or(&NAMES[0]);
-                self.client.http2(address, name).await.send(&request).await
+                let mut connection = self.client.http2(address, server_name(case)).await;
+                connection.send(&request).await
+            }
+            Protocol::Https => {
+                let mut connection = self.client.http1(address, server_name(case)).await;
+                connection.send(&request).await
             }
         }
     }
+}
+
+/// The name that the client asks for in the handshake (SNI).
+fn server_name(case: &Case) -> &'static str {
+    let known = NAMES.iter().find(|name| **name == case.host());
+    known.unwrap_or(&NAMES[0])
 }
 
 async fn start_php() -> PhpFpm {
