@@ -210,10 +210,6 @@ fn protocol_variables(
     contract: &Contract,
     dropped: &mut dyn FnMut(&HeaderName),
 ) {
-    if !request.fields.contains_key(header::HOST) && !request.host.name().is_empty() {
-        // HTTP/2 has `:authority` in its place.
-        params.pair(b"HTTP_HOST", authority(request).as_bytes());
-    }
     let mut joined = Vec::new();
     for name in request.fields.keys() {
         match contract.export(name) {
@@ -244,13 +240,6 @@ fn protocol_variables(
             joined.extend_from_slice(value);
         }
         params.http_field(name.as_str(), &joined);
-    }
-}
-
-fn authority(request: &Request) -> String {
-    match request.host.port() {
-        Some(port) => format!("{}:{port}", request.host.name()),
-        None => request.host.name().to_owned(),
     }
 }
 

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 
 use super::edits::{Edits, RuleEdits};
 use super::{Host, Target, Upload, Wire};
@@ -18,7 +19,7 @@ pub struct Request {
     pub target: Target,
     /// HTTP/1.0, HTTP/1.1 or HTTP/2.
     pub version: Version,
-    /// The header fields as received.
+    /// The header fields as received; in HTTP/2 with the Host that `:authority` stands for.
     pub fields: HeaderMap,
     /// The authority that the client named.
     pub host: Host,
@@ -100,7 +101,7 @@ impl Request {
             target,
             method: parts.method,
             version: parts.version,
-            fields: parts.headers,
+            fields: with_host(parts.headers, parts.uri.authority()),
             host: origin.host,
             wire: origin.wire,
             id: origin.id,
@@ -135,4 +136,17 @@ impl Request {
     pub fn is_safe(&self) -> bool {
         matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }
+}
+
+/// RFC 9113 §8.3.1: who passes a request on by a protocol without `:authority` makes a Host of it, as it was sent.
+fn with_host(mut fields: HeaderMap, authority: Option<&Authority>) -> HeaderMap {
+    if fields.contains_key(header::HOST) {
+        return fields;
+    }
+    // An authority that is no field value named no host, and was refused.
+    let host = authority.and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    if let Some(host) = host {
+        fields.insert(header::HOST, host);
+    }
+    fields
 }

@@ -204,12 +204,12 @@ fn wrong_types_say_what_was_expected() {
         ],
     );
     check(
-        "[[site]]\nroot = 8\nindex = [\"a\", 1979-05-27]\nsecure = \"true\"\nenv = { A = true }\ndeny = []",
+        "[[site]]\nroot = 8\nindex = [\"a\", 1979-05-27]\nsecure = \"true\"\nenv = { A = 1.5 }\ndeny = []",
         &[
             r#"8: expected a text, found an integer (write "8")"#,
             "1979-05-27: expected a text, found a date or time",
             "\"true\": expected true or false, found a text (write it without the quotes)",
-            "true: expected a text, found true",
+            "1.5: expected a text, found a decimal number",
             "[]: expected true, false or a table, found a list",
         ],
     );

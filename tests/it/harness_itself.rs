@@ -2,9 +2,11 @@
 
 use tokio::io::AsyncWriteExt;
 
+use crate::harness::apache::{Apache, let_it_read};
 use crate::harness::records::{self, Record, read_record};
+use crate::harness::tls::{Authority, TlsClient};
 use crate::harness::webdriver::Browser;
-use crate::harness::{Address, PhpFpm, Script, ScriptedResponder};
+use crate::harness::{Address, PhpFpm, Request, Script, ScriptedResponder, http2};
 
 /// A GET request for `script` as FastCGI records with an id of its own.
 fn request(script: &str) -> Vec<u8> {
@@ -59,6 +61,45 @@ async fn the_responder_plays_its_script_and_remembers_the_request() {
     let requests = responder.requests();
     assert_eq!(requests[0].param("SCRIPT_FILENAME"), "/x.php");
     assert!(requests[0].complete);
+}
+
+#[tokio::test]
+async fn apache_answers_in_all_protocols_and_leaves_nothing_behind() {
+    let root = tempfile::tempdir().unwrap();
+    let_it_read(root.path());
+    std::fs::write(root.path().join("a.txt"), "hello").unwrap();
+    let authority = Authority::new();
+    let lines = format!("DocumentRoot {}", root.path().display());
+    let apache = Apache::start_as(&lines, &authority.issue(&["a.example"])).await;
+    let client = TlsClient::new(&authority);
+    let tls = apache.tls_address();
+    let request = Request::get("/a.txt").field("Host", "a.example");
+    let responses = [
+        apache.send(&request).await,
+        http2::send(apache.address(), &request).await,
+        client.http1(tls, "a.example").await.send(&request).await,
+        client.http2(tls, "a.example").await.send(&request).await,
+    ];
+    for response in responses {
+        assert_eq!((response.status, response.text().as_str()), (200, "hello"));
+    }
+    let process = apache.process_id();
+    drop(apache);
+    assert!(!std::fs::exists(format!("/proc/{process}")).unwrap());
+}
+
+#[tokio::test]
+async fn apache_says_in_its_log_what_went_wrong() {
+    let root = tempfile::tempdir().unwrap();
+    let_it_read(root.path());
+    std::fs::write(root.path().join("a.php"), "").unwrap();
+    let lines = format!(
+        "DocumentRoot {}\nSetHandler \"proxy:unix:{0}/nobody|fcgi://php\"",
+        root.path().display()
+    );
+    let apache = Apache::start(&lines).await;
+    assert_eq!(apache.send(&Request::get("/a.php")).await.status, 503);
+    apache.log.wait_for(|line| line.contains("AH02454")).await;
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ mod classification;
 mod client_limits;
 mod clients_that_stop;
 mod commands;
+mod differential;
 mod fastcgi;
 mod forwarded;
 mod h2c;

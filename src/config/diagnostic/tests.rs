@@ -97,15 +97,13 @@ error: expected a table of tables, each with its name, found a list
 #[test]
 fn columns_count_characters() {
     check(
-        "[[site]]\nenv = { \"é\" = \"ß\", f = 1 }\n",
+        "[[site]]\nenv = { \"é\" = \"ß\", f = [] }\n",
         "\
-error: expected a text, found an integer
+error: expected a text, found a list
  --> fcgate.toml:2:24
   |
-2 | env = { \"é\" = \"ß\", f = 1 }
-  |                        ^
-  |
-  = help: write \"1\"
+2 | env = { \"é\" = \"ß\", f = [] }
+  |                        ^^
 ",
     );
 }

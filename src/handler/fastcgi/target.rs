@@ -69,11 +69,14 @@ fn has_port(host: &str) -> bool {
 
 /// The folder that the template names before its first variable: the root that no capture leaves.
 pub fn literal_folder(file: &str) -> &str {
-    let literal = file.split('$').next().unwrap_or_default();
-    literal.rsplit_once('/').map_or(
-        "/",
-        |(folder, _)| if folder.is_empty() { "/" } else { folder },
-    )
+    let (literal, variable) = file.split_once('$').unwrap_or((file, ""));
+    let folder = if variable.trim_start_matches('{').starts_with("path") {
+        // The path begins with a slash, so that the name before it is whole.
+        literal.trim_end_matches('/')
+    } else {
+        literal.rsplit_once('/').map_or("", |(folder, _)| folder)
+    };
+    if folder.is_empty() { "/" } else { folder }
 }
 
 #[cfg(test)]
@@ -112,7 +115,9 @@ mod tests {
             assert!(parsed(bad).is_err(), "{bad}");
         }
         assert_eq!(literal_folder("/srv/www/$1"), "/srv/www");
-        assert_eq!(literal_folder("/srv/www$path"), "/srv");
+        assert_eq!(literal_folder("/srv/www$path"), "/srv/www");
+        assert_eq!(literal_folder("/srv/www/${path}"), "/srv/www");
+        assert_eq!(literal_folder("$path"), "/");
         assert_eq!(literal_folder("/$1"), "/");
     }
 }

@@ -126,15 +126,21 @@ impl Connection {
 }
 
 fn head_of(request: &Request) -> String {
-    let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.target);
-    if !request
-        .fields
+    let Request {
+        method,
+        target,
+        fields,
+        version,
+        ..
+    } = request;
+    let mut head = format!("{method} {target} {version}\r\n");
+    let named = fields
         .iter()
-        .any(|(name, _)| name.eq_ignore_ascii_case("host"))
-    {
+        .any(|(name, _)| name.eq_ignore_ascii_case("host"));
+    if !named && *version == "HTTP/1.1" {
         head += "Host: localhost\r\n";
     }
-    for (name, value) in &request.fields {
+    for (name, value) in fields {
         head += &format!("{name}: {value}\r\n");
     }
     match &request.content {

@@ -12,6 +12,7 @@ use super::{Address, Content, Request, Response, patiently};
 #[derive(Clone)]
 pub(crate) struct Connection {
     sender: SendRequest<Content>,
+    scheme: &'static str,
 }
 
 /// Sends one request on a connection of its own.
@@ -26,10 +27,19 @@ impl Connection {
 
     /// On a stream that is open already.
     pub(crate) async fn over(stream: Stream) -> Self {
+        Self::speaking("http", stream).await
+    }
+
+    /// The same, on a stream that TLS protects.
+    pub(crate) async fn secured(stream: Stream) -> Self {
+        Self::speaking("https", stream).await
+    }
+
+    async fn speaking(scheme: &'static str, stream: Stream) -> Self {
         let stream = TokioIo::new(stream);
         let (sender, connection) = handshake(TokioExecutor::new(), stream).await.unwrap();
         tokio::spawn(connection);
-        Self { sender }
+        Self { sender, scheme }
     }
 
     /// A stream that is reset before its head was seen is a response with the status 0.
@@ -63,17 +73,18 @@ impl Connection {
         request: &Request,
     ) -> hyper::Result<http::Response<Incoming>> {
         self.sender.ready().await?;
-        self.sender.send_request(message(request)).await
+        let message = message(self.scheme, request);
+        self.sender.send_request(message).await
     }
 }
 
-fn message(request: &Request) -> http::Request<Content> {
+fn message(scheme: &str, request: &Request) -> http::Request<Content> {
     let host = request
         .fields
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case("host"));
     let authority = host.map_or("localhost", |(_, value)| value.as_str());
-    let uri = format!("http://{authority}{}", request.target);
+    let uri = format!("{scheme}://{authority}{}", request.target);
     let mut builder = http::Request::builder()
         .method(request.method.as_str())
         .uri(uri);

@@ -83,6 +83,8 @@ pub(crate) struct Request {
     pub(crate) target: String,
     pub(crate) fields: Vec<(String, String)>,
     pub(crate) content: Option<Content>,
+    /// What an HTTP/1 request line says; the other client does not look at it.
+    pub(crate) version: &'static str,
 }
 
 impl Request {
@@ -92,6 +94,15 @@ impl Request {
             target: target.to_owned(),
             fields: Vec::new(),
             content: None,
+            version: "HTTP/1.1",
+        }
+    }
+
+    /// In HTTP/1.0, where nothing adds a Host.
+    pub(crate) fn http10(self) -> Self {
+        Self {
+            version: "HTTP/1.0",
+            ..self
         }
     }
 

@@ -208,7 +208,7 @@ impl TlsClient {
     /// HTTP/2 on a new connection.
     pub(crate) async fn http2(&self, address: &Address, name: &str) -> http2::Connection {
         let stream = self.connect(address, name, "h2").await.unwrap();
-        http2::Connection::over(Box::new(stream)).await
+        http2::Connection::secured(Box::new(stream)).await
     }
 
     /// The certificate that the server shows for `name`.
