@@ -36,6 +36,7 @@ mod lifecycle;
 mod listeners;
 mod log_formats;
 mod manners;
+mod misbehaviours;
 mod php;
 mod php_restarts;
 mod proxy_protocol;
