@@ -235,11 +235,10 @@ async fn request_terminate_timeout_is_visible() {
     let post = Request::post("/silent.php");
     let (silent, begun) = tokio::join!(gateway.send(&post), gateway.get("/begun.php"));
     assert_eq!((silent.status, silent.whole), (502, true), "{silent:?}");
-    // The break may overtake the head.
-    assert!(
-        !begun.whole && "part".starts_with(&begun.text()),
-        "{begun:?}"
-    );
+    // The break may overtake the head, and on a busy machine the script.
+    let refused = begun.status == 502 && begun.whole;
+    let cut = !begun.whole && "part".starts_with(&begun.text());
+    assert!(refused || cut, "{begun:?}");
     assert_eq!(gateway.get("/").await.text(), "alive");
 }
 

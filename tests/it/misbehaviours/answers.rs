@@ -7,10 +7,17 @@ use crate::harness::records::{self, Record, STDERR, STDOUT};
 const TEXT: &str = "X-A: 1\n\nhello";
 
 pub(super) fn all() -> Vec<Case> {
-    [records(), ends(), late_bytes(), announced(), uploads()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        records(),
+        ends(),
+        late_bytes(),
+        announced(),
+        silent(),
+        uploads(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn begun() -> Script {
@@ -257,6 +264,23 @@ fn announced() -> Vec<Case> {
         two("all, a moment, more content", &|script| {
             script.stdout("stolen").end_request()
         }),
+    ]
+}
+
+/// The head is all that the client gets: the same holds for what follows it.
+fn silent() -> Vec<Case> {
+    let empty = |name, head: &str, status, end: fn(Script) -> Script| {
+        let view = View::Whole(status, Vec::new());
+        Case::new(name, end(begun().stdout(format!("{head}\n"))), view)
+    };
+    let garbage = |script: Script| script.raw([9; 64]);
+    vec![
+        empty("204, then closed", "Status: 204\n", 204, Script::close),
+        empty("204, then garbage", "Status: 204\n", 204, garbage),
+        empty("304, then closed", "Status: 304\n", 304, Script::close),
+        empty("HEAD, then closed", "X-A: 1\n", 200, Script::close).method("HEAD"),
+        empty("HEAD, then garbage", "X-A: 1\n", 200, garbage).method("HEAD"),
+        empty("HEAD, then nothing", "X-A: 1\n", 200, Script::stall).method("HEAD"),
     ]
 }
 
