@@ -46,64 +46,66 @@ fn uncached(children: usize) -> Setup {
     Setup::new(children).line("php_admin_flag[opcache.enable] = off")
 }
 
+/// Scripts with what the client gets: status and content.
+const HEADERS: &[(&str, u16, &str)] = &[
+    ("http_response_code(418); echo 'tea';", 418, "tea"),
+    (
+        "header('HTTP/1.0 404 Gone Fishing'); echo 'gone';",
+        404,
+        "gone",
+    ),
+    ("header('HTTP/1.1 503'); echo 'busy';", 503, "busy"),
+    ("header('Status: 402 Pay'); echo 'pay';", 402, "pay"),
+    ("header('Location: /x'); echo 'moved';", 302, "moved"),
+    ("header('Location: /x', true, 308);", 308, ""),
+    (
+        "header('Location: /x'); http_response_code(201); echo 'new';",
+        201,
+        "new",
+    ),
+    ("header('X: 1', true, 599); echo 'far';", 599, "far"),
+    ("http_response_code(204); echo 'nothing';", 204, ""),
+    ("http_response_code(304); echo 'nothing';", 304, ""),
+    // PHP refuses it with a warning and goes on.
+    (
+        "@header(\"X-A: 1\\r\\nX-B: 2\"); echo 'one line';",
+        200,
+        "one line",
+    ),
+    ("@header(\"X-A: a\\0b\"); echo 'no NUL';", 200, "no NUL"),
+    (
+        "header('Transfer-Encoding: chunked'); echo 'plain';",
+        200,
+        "plain",
+    ),
+    ("header('Connection: close'); echo 'kept';", 200, "kept"),
+    (
+        "header('Content-Length: 4'); echo 'four and more';",
+        200,
+        "four",
+    ),
+    (
+        "header_remove('Content-type'); header('Content-Type:'); echo 'untyped';",
+        200,
+        "untyped",
+    ),
+    ("echo 'early'; @header('X-A: 1');", 200, "early"),
+    (
+        "header('X-Long: ' . str_repeat('x', 60000)); echo 'long';",
+        200,
+        "long",
+    ),
+    (
+        "ob_start(); echo 'inside'; header('X-A: 1'); ob_end_flush();",
+        200,
+        "inside",
+    ),
+];
+
 #[tokio::test]
 async fn header_calls_of_all_kinds() {
     let (php, gateway) = start(uncached(1)).await;
-    let cases = [
-        ("http_response_code(418); echo 'tea';", 418, "tea"),
-        (
-            "header('HTTP/1.0 404 Gone Fishing'); echo 'gone';",
-            404,
-            "gone",
-        ),
-        ("header('HTTP/1.1 503'); echo 'busy';", 503, "busy"),
-        ("header('Status: 402 Pay'); echo 'pay';", 402, "pay"),
-        ("header('Location: /x'); echo 'moved';", 302, "moved"),
-        ("header('Location: /x', true, 308);", 308, ""),
-        (
-            "header('Location: /x'); http_response_code(201); echo 'new';",
-            201,
-            "new",
-        ),
-        ("header('X: 1', true, 599); echo 'far';", 599, "far"),
-        ("http_response_code(204); echo 'nothing';", 204, ""),
-        ("http_response_code(304); echo 'nothing';", 304, ""),
-        // PHP refuses it with a warning and goes on.
-        (
-            "@header(\"X-A: 1\\r\\nX-B: 2\"); echo 'one line';",
-            200,
-            "one line",
-        ),
-        ("@header(\"X-A: a\\0b\"); echo 'no NUL';", 200, "no NUL"),
-        (
-            "header('Transfer-Encoding: chunked'); echo 'plain';",
-            200,
-            "plain",
-        ),
-        ("header('Connection: close'); echo 'kept';", 200, "kept"),
-        (
-            "header('Content-Length: 4'); echo 'four and more';",
-            200,
-            "four",
-        ),
-        (
-            "header_remove('Content-type'); header('Content-Type:'); echo 'untyped';",
-            200,
-            "untyped",
-        ),
-        ("echo 'early'; @header('X-A: 1');", 200, "early"),
-        (
-            "header('X-Long: ' . str_repeat('x', 60000)); echo 'long';",
-            200,
-            "long",
-        ),
-        (
-            "ob_start(); echo 'inside'; header('X-A: 1'); ob_end_flush();",
-            200,
-            "inside",
-        ),
-    ];
-    check(&php, &gateway, &cases).await;
+    check(&php, &gateway, HEADERS).await;
 
     php.write(
         "fields.php",
@@ -132,65 +134,67 @@ async fn header_calls_of_all_kinds() {
     }
 }
 
+/// The same.
+const ENDS: &[(&str, u16, &str)] = &[
+    ("echo 'part'; exit;", 200, "part"),
+    ("exit('a text');", 200, "a text"),
+    ("echo 'code'; exit(255);", 200, "code"),
+    ("exit(1);", 200, ""),
+    ("throw new Exception('secret');", 500, ""),
+    ("missing_function();", 500, ""),
+    (
+        "echo 'shown'; flush(); throw new Exception('secret');",
+        200,
+        "shown",
+    ),
+    ("this is no PHP", 500, ""),
+    (
+        "ini_set('memory_limit', '4M'); $a = str_repeat('x', 1 << 26);",
+        500,
+        "",
+    ),
+    (
+        "echo 'some'; flush(); ini_set('memory_limit', '4M'); $a = str_repeat('x', 1 << 26);",
+        200,
+        "some",
+    ),
+    (
+        "set_error_handler(fn() => exit('handled')); echo $undefined;",
+        200,
+        "handled",
+    ),
+    (
+        "register_shutdown_function(function () { echo ' last'; }); echo 'first';",
+        200,
+        "first last",
+    ),
+    (
+        "register_shutdown_function(function () { header('HTTP/1.1 503 Sorry'); echo 'sorry'; }); missing();",
+        503,
+        "sorry",
+    ),
+    ("ob_start(); echo 'never closed';", 200, "never closed"),
+    (
+        "ob_start(fn($text) => strtoupper($text)); echo 'upper';",
+        200,
+        "UPPER",
+    ),
+    (
+        "error_log('a note'); trigger_error('a warning', E_USER_WARNING); echo 'noted';",
+        200,
+        "noted",
+    ),
+    (
+        "fwrite(fopen('php://stderr', 'w'), 'to stderr'); echo 'fine';",
+        200,
+        "fine",
+    ),
+];
+
 #[tokio::test]
 async fn scripts_that_end_otherwise() {
     let (php, gateway) = start(uncached(1)).await;
-    let cases = [
-        ("echo 'part'; exit;", 200, "part"),
-        ("exit('a text');", 200, "a text"),
-        ("echo 'code'; exit(255);", 200, "code"),
-        ("exit(1);", 200, ""),
-        ("throw new Exception('secret');", 500, ""),
-        ("missing_function();", 500, ""),
-        (
-            "echo 'shown'; flush(); throw new Exception('secret');",
-            200,
-            "shown",
-        ),
-        ("this is no PHP", 500, ""),
-        (
-            "ini_set('memory_limit', '4M'); $a = str_repeat('x', 1 << 26);",
-            500,
-            "",
-        ),
-        (
-            "echo 'some'; flush(); ini_set('memory_limit', '4M'); $a = str_repeat('x', 1 << 26);",
-            200,
-            "some",
-        ),
-        (
-            "set_error_handler(fn() => exit('handled')); echo $undefined;",
-            200,
-            "handled",
-        ),
-        (
-            "register_shutdown_function(function () { echo ' last'; }); echo 'first';",
-            200,
-            "first last",
-        ),
-        (
-            "register_shutdown_function(function () { header('HTTP/1.1 503 Sorry'); echo 'sorry'; }); missing();",
-            503,
-            "sorry",
-        ),
-        ("ob_start(); echo 'never closed';", 200, "never closed"),
-        (
-            "ob_start(fn($text) => strtoupper($text)); echo 'upper';",
-            200,
-            "UPPER",
-        ),
-        (
-            "error_log('a note'); trigger_error('a warning', E_USER_WARNING); echo 'noted';",
-            200,
-            "noted",
-        ),
-        (
-            "fwrite(fopen('php://stderr', 'w'), 'to stderr'); echo 'fine';",
-            200,
-            "fine",
-        ),
-    ];
-    check(&php, &gateway, &cases).await;
+    check(&php, &gateway, ENDS).await;
     for text in ["secret", "Allowed memory size", "syntax error", "a warning"] {
         gateway
             .log

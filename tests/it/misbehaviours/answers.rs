@@ -9,6 +9,7 @@ const TEXT: &str = "X-A: 1\n\nhello";
 pub(super) fn all() -> Vec<Case> {
     [
         records(),
+        between(),
         ends(),
         late_bytes(),
         announced(),
@@ -38,119 +39,74 @@ fn whole(name: &'static str, script: Script) -> Case {
 }
 
 fn records() -> Vec<Case> {
-    let reserved = |record: Record| {
-        let mut bytes = record.encode();
-        bytes[7] = 0xff;
-        bytes
-    };
-    let bytes_of = |text: &str| text.bytes().map(|byte| stdout([byte])).collect::<Vec<_>>();
-    let flood = "PHP Warning: flood\n".repeat(3_400);
+    let bytes = TEXT.bytes().map(|byte| stdout([byte])).collect::<Vec<_>>();
+    let ended = stdout_of_1("").encode_padded(9);
+    let end = Record::end(1, 0, 0).encode_padded(255);
+    let mut reserved = stdout_of_1(TEXT).encode();
+    reserved[7] = 0xff;
     let large = "x".repeat(200_000);
-    vec![
-        whole(
-            "byte by byte",
-            begun()
-                .stderr("note\n")
-                .stdout(TEXT)
-                .end_request()
-                .bytewise(),
+    let long = begun().stdout_padded(format!("\n{large}"), 255);
+    let bytewise = begun().stderr("note\n").stdout(TEXT).end_request();
+    let one_write = [stdout(TEXT), stdout(""), Record::end(0, 0, 0)];
+    let odd = vec![
+        ("a record a byte", begun().records(bytes)),
+        ("padding of 255", begun().stdout_padded(TEXT, 255)),
+        ("an empty padded STDOUT", begun().raw(ended).stdout(TEXT)),
+        ("a reserved byte that is set", begun().raw(reserved)),
+    ];
+    let odd = odd.into_iter();
+    let mut cases: Vec<_> = odd
+        .map(|(name, script)| whole(name, script.end_request()))
+        .collect();
+    cases.extend([
+        whole("byte by byte", bytewise.bytewise()),
+        whole("padding behind the end", begun().stdout(TEXT).raw(end)),
+        whole("all in one write", begun().records(one_write)),
+        Case::whole("records of 65 535 bytes", long.end_request(), &large),
+        Case::whole("nothing but a line", begun().stdout("\n").end_request(), ""),
+    ]);
+    cases
+}
+
+/// Records of other kinds between those of STDOUT.
+fn between() -> Vec<Case> {
+    let flood = "PHP Warning: flood\n".repeat(3_400);
+    let none = Record::new(STDERR, 0, "");
+    let unknown = management(11, [9, 0, 0, 0, 0, 0, 0, 0]);
+    let acknowledgement = management(records::GET_VALUES_RESULT, "");
+    let half = || begun().stdout("X-A: 1\n");
+    let scripts = vec![
+        (
+            "an empty STDOUT",
+            half().stdout("\nhel").records([stdout("")]).stdout("lo"),
         ),
-        whole(
-            "a record a byte",
-            begun().records(bytes_of(TEXT)).end_request(),
-        ),
-        whole(
-            "padding of 255",
-            begun().stdout_padded(TEXT, 255).end_request(),
-        ),
-        whole(
-            "padding behind the end",
-            begun()
-                .stdout(TEXT)
-                .raw(Record::end(1, 0, 0).encode_padded(255)),
-        ),
-        whole(
-            "an empty STDOUT in between",
-            begun()
-                .stdout("X-A: 1\n\nhel")
-                .records([stdout("")])
-                .stdout("lo")
-                .end_request(),
-        ),
-        whole(
-            "an empty padded STDOUT",
-            begun()
-                .raw(stdout_of_1("").encode_padded(9))
-                .stdout(TEXT)
-                .end_request(),
-        ),
-        whole(
-            "an empty STDERR",
-            begun()
-                .records([Record::new(STDERR, 0, "")])
-                .stdout(TEXT)
-                .end_request(),
-        ),
-        whole(
+        ("an empty STDERR", begun().records([none]).stdout(TEXT)),
+        (
             "STDERR within the head",
-            begun()
-                .stdout("X-A: 1")
-                .stderr("note\n")
-                .stdout("\n\nhello")
-                .end_request(),
+            half().stderr("note\n").stdout("\nhello"),
         ),
-        whole(
+        (
             "STDERR behind all",
-            begun()
-                .stdout(TEXT)
-                .records([stdout("")])
-                .stderr("note\n")
-                .end_request(),
+            begun().stdout(TEXT).records([stdout("")]).stderr("note\n"),
         ),
-        whole(
+        (
             "64 KiB of STDERR first",
-            begun().stderr(&flood).stdout(TEXT).end_request(),
+            begun().stderr(&flood).stdout(TEXT),
         ),
-        whole(
+        (
             "an unknown management record",
-            begun().raw(management(99, "?")).stdout(TEXT).end_request(),
+            begun().raw(management(99, "?")).stdout(TEXT),
         ),
-        whole(
-            "UNKNOWN_TYPE",
-            begun()
-                .raw(management(11, [9, 0, 0, 0, 0, 0, 0, 0]))
-                .stdout(TEXT)
-                .end_request(),
+        ("UNKNOWN_TYPE", half().raw(unknown).stdout("\nhello")),
+        (
+            "an acknowledgement",
+            half().raw(acknowledgement).stdout("\nhello"),
         ),
-        whole(
-            "an acknowledgement in the answer",
-            begun()
-                .stdout("X-A: 1\n")
-                .raw(management(records::GET_VALUES_RESULT, ""))
-                .stdout("\nhello")
-                .end_request(),
-        ),
-        whole(
-            "a reserved byte that is set",
-            begun().raw(reserved(stdout_of_1(TEXT))).end_request(),
-        ),
-        whole(
-            "all in one write",
-            begun().records([stdout(TEXT), stdout(""), Record::end(0, 0, 0)]),
-        ),
-        Case::whole(
-            "records of 65 535 bytes",
-            begun()
-                .stdout_padded(format!("\n{large}"), 255)
-                .end_request(),
-            &large,
-        ),
-        Case::whole(
-            "an empty line and nothing",
-            begun().stdout("\n").end_request(),
-            "",
-        ),
-    ]
+    ];
+    let scripts = scripts.into_iter();
+    scripts
+        .map(|(name, script)| whole(name, script.end_request()))
+        .collect()
 }
 
 fn stdout_of_1(content: impl Into<Vec<u8>>) -> Record {

@@ -26,8 +26,9 @@ fn header(version: u8, kind: u8, id: u8) -> Vec<u8> {
     [&[version, kind, 0, id, 0, 7, 0, 0], b"\nstolen".as_slice()].concat()
 }
 
-fn no_records() -> Vec<Case> {
-    let raw: [(&str, Vec<u8>); 23] = [
+/// Bytes that begin no record of an answer.
+fn bad_headers() -> [(&'static str, Vec<u8>); 23] {
+    [
         ("version 0", header(0, STDOUT, 1)),
         ("version 2", header(2, STDOUT, 1)),
         ("version 255", header(255, STDOUT, 1)),
@@ -60,9 +61,12 @@ fn no_records() -> Vec<Case> {
         ),
         ("a type that is not known", header(1, 12, 1)),
         ("type 255", header(1, 255, 1)),
-    ];
+    ]
+}
+
+fn no_records() -> Vec<Case> {
     let refused = |(name, bytes)| Case::refused(name, begun().raw(bytes).read_to_end(), PROTOCOL);
-    let mut cases: Vec<_> = raw.into_iter().map(refused).collect();
+    let mut cases: Vec<_> = bad_headers().into_iter().map(refused).collect();
     let record = |kind, length| Record::new(kind, 0, vec![0; length]);
     let long = Record::new(GET_VALUES_RESULT, 0, vec![0; 5000]).encode();
     cases.extend([
@@ -150,56 +154,57 @@ fn deaths() -> Vec<Case> {
     ]
 }
 
+const LONGER: &str = "Content-Length: 2000\n";
+
+/// Does the rest of a script.
+type Rest = Box<dyn FnOnce(Script) -> Script>;
+
 /// The client has the first part.
 fn cuts() -> Vec<Case> {
-    const LONGER: &str = "Content-Length: 2000\n";
-    let wrong_id = Record::new(STDOUT, 2, "stolen").encode();
-    let padded = Record::new(STDOUT, 1, "").encode_padded(200);
-    let short_end = Record::new(END_REQUEST, 0, [0; 3]);
-    let mut large = Case::cut("a large part, closed", "", Script::close, TRUNCATED);
+    let mut cases = vec![large_cut()];
+    cases.extend(cuts_by_closing());
+    cases.extend(cuts_by_records());
+    cases
+}
+
+fn large_cut() -> Case {
+    let mut case = Case::cut("a large part, closed", "", Script::close, TRUNCATED);
     let text = "x".repeat(200_000);
-    let pause = large.pause.as_mut();
-    if let Some(pause) = pause {
+    if let Some(pause) = &mut case.pause {
         pause.after = text.len();
-        large.script = begun()
-            .stdout(format!("\n{text}"))
-            .wait(&pause.gate)
-            .close();
-        large.view = View::Cut(text.into(), TRUNCATED);
+        let begun = begun().stdout(format!("\n{text}"));
+        case.script = begun.wait(&pause.gate).close();
     }
-    vec![
-        large,
-        Case::cut("a part, closed", "", Script::close, TRUNCATED),
-        Case::cut(
-            "a part, an empty STDOUT, closed",
-            "",
-            |script| script.records([Record::new(STDOUT, 0, "")]).close(),
-            TRUNCATED,
+    case.view = View::Cut(text.into(), TRUNCATED);
+    case
+}
+
+fn cuts_by_closing() -> Vec<Case> {
+    let padded = Record::new(STDOUT, 1, "").encode_padded(200);
+    let end = Record::end(1, 0, 0).encode();
+    let empty = [Record::new(STDOUT, 0, "")];
+    let rests: Vec<(&str, Rest)> = vec![
+        ("at once", Box::new(|script| script)),
+        ("an empty STDOUT", Box::new(|script| script.records(empty))),
+        ("STDERR", Box::new(|script| script.stderr("oops\n"))),
+        (
+            "half a header",
+            Box::new(|script| script.raw([1, STDOUT, 0])),
         ),
-        Case::cut(
-            "a part, STDERR, closed",
-            "",
-            |script| script.stderr("oops\n").close(),
-            TRUNCATED,
+        (
+            "half of the padding",
+            Box::new(move |script| script.raw(&padded[..50])),
         ),
-        Case::cut(
-            "a part, closed within a header",
-            "",
-            |script| script.raw([1, STDOUT, 0]).close(),
-            TRUNCATED,
+        (
+            "half of END_REQUEST",
+            Box::new(move |script| script.raw(&end[..15])),
         ),
-        Case::cut(
-            "a part, closed within padding",
-            "",
-            |script| script.raw(&padded[..50]).close(),
-            TRUNCATED,
-        ),
-        Case::cut(
-            "a part, closed within END_REQUEST",
-            "",
-            |script| script.raw(&Record::end(1, 0, 0).encode()[..15]).close(),
-            TRUNCATED,
-        ),
+    ];
+    let cut =
+        |(name, rest): (_, Rest)| Case::cut(name, "", |script| rest(script).close(), TRUNCATED);
+    let mut cases: Vec<_> = rests.into_iter().map(cut).collect();
+    let post = Case::cut("a part of a POST, closed", "", Script::close, TRUNCATED);
+    cases.extend([
         Case::cut("a part of more, closed", LONGER, Script::close, TRUNCATED),
         Case::cut(
             "a part of more, ended",
@@ -207,42 +212,26 @@ fn cuts() -> Vec<Case> {
             Script::end_request,
             TRUNCATED,
         ),
-        Case::cut(
-            "a part of more, garbage",
-            LONGER,
-            |script| script.raw([9; 64]),
-            PROTOCOL,
-        ),
-        Case::cut(
-            "a part, garbage",
-            "",
-            |script| script.raw([9; 64]),
-            PROTOCOL,
-        ),
-        Case::cut(
-            "a part, another request's",
-            "",
-            |script| script.raw(wrong_id),
-            PROTOCOL,
-        ),
-        Case::cut(
+        post.upload(PART.len()),
+    ]);
+    cases
+}
+
+fn cuts_by_records() -> Vec<Case> {
+    let rests = [
+        ("a part, garbage", "", vec![9; 64]),
+        ("a part of more, garbage", LONGER, vec![9; 64]),
+        ("a part, another request's", "", header(1, STDOUT, 2)),
+        (
             "a part, a short END_REQUEST",
             "",
-            |script| script.records([short_end]),
-            PROTOCOL,
+            Record::new(END_REQUEST, 1, [0; 3]).encode(),
         ),
-        Case::cut(
-            "a part, version 2",
-            "",
-            |script| script.raw(header(2, STDOUT, 1)),
-            PROTOCOL,
-        ),
-        Case::cut(
-            "a part, BEGIN_REQUEST",
-            "",
-            |script| script.raw(header(1, 1, 1)),
-            PROTOCOL,
-        ),
-        Case::cut("a part of a POST, closed", "", Script::close, TRUNCATED).upload(PART.len()),
-    ]
+        ("a part, version 2", "", header(2, STDOUT, 1)),
+        ("a part, BEGIN_REQUEST", "", header(1, 1, 1)),
+    ];
+    let cut = |(name, head, bytes): (_, _, Vec<u8>)| {
+        Case::cut(name, head, |script| script.raw(bytes), PROTOCOL)
+    };
+    rests.into_iter().map(cut).collect()
 }
