@@ -13,7 +13,9 @@ use serde_json::Value;
 
 use crate::harness::records::{self, Record};
 use crate::harness::scripted_responder::{Received, Setup};
-use crate::harness::{Connection, Gateway, Request, Script, ScriptedResponder, eventually, http2};
+use crate::harness::{
+    Connection, Gate, Gateway, Request, Script, ScriptedResponder, http2, patiently,
+};
 use case::{Case, Client, View};
 
 /// Limits of time that only those meet that stall. Connections are kept as long as they can be: what is left on one
@@ -249,7 +251,7 @@ async fn what_comes_on_an_idle_connection_reaches_nobody() {
     ]
     .concat();
     let unasked: [(&str, Vec<u8>); 6] = [
-        ("an answer", stolen.clone()),
+        ("an answer", stolen),
         ("one byte", vec![1]),
         ("an end", Record::end(1, 0, 0).encode()),
         (
@@ -263,33 +265,28 @@ async fn what_comes_on_an_idle_connection_reaches_nobody() {
         ("HTTP", b"HTTP/1.1 200 OK\r\n\r\nstolen".to_vec()),
     ];
     for (name, bytes) in unasked {
-        let gate = crate::harness::Gate::new();
-        let late = Script::answer("\nfirst").wait(&gate).raw(bytes).close();
-        let responder = ScriptedResponder::start([late, Script::answer("\nsecond")]).await;
-        let gateway = Gateway::start(&config(&responder)).await;
-        for (number, mut client) in [Client::http1(&gateway).await, Client::http2(&gateway).await]
-            .into_iter()
-            .enumerate()
-        {
-            let response = client.send(&Request::get("/")).await;
-            let expected = if number == 0 { "first" } else { "second" };
-            assert_eq!(
-                (response.status, response.text().as_str()),
-                (200, expected),
-                "{name}"
-            );
-            if number == 0 {
-                let open = responder.seen().open;
-                gate.pass(1);
-                // Sent and closed, or closed by the gateway before it could be sent.
-                eventually("the late bytes", || responder.seen().open < open).await;
+        for version in ["h1", "h2"] {
+            let (gate, told) = (Gate::new(), Gate::new());
+            let late = Script::answer("\nfirst")
+                .wait(&gate)
+                .last_words(bytes.clone(), &told);
+            let responder = ScriptedResponder::start([late, Script::answer("\nsecond")]).await;
+            let gateway = Gateway::start(&config(&responder)).await;
+            let mut client = match version {
+                "h1" => Client::http1(&gateway).await,
+                _ => Client::http2(&gateway).await,
+            };
+            assert_eq!(client.send(&Request::get("/")).await.text(), "first");
+            gate.pass(1);
+            patiently("the last words", told.wait()).await;
+            for _ in 0..2 {
+                let response = client.send(&Request::get("/")).await;
+                assert_eq!(
+                    (response.status, response.text().as_str(), response.whole),
+                    (200, "second", true),
+                    "{name}, {version}"
+                );
             }
-            let response = client.send(&Request::get("/")).await;
-            assert_eq!(
-                (response.status, response.text().as_str(), response.whole),
-                (200, "second", true),
-                "{name}"
-            );
         }
     }
 }

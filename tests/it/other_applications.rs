@@ -159,6 +159,11 @@ async fn a_program_with_libfcgi_passes_the_base_set() {
         let address = Address::Unix(folder.path().join(format!("{number}.sock")));
         let (_application, gateway) = perl(address, lines).await;
         check_base_set(&gateway).await;
+        // libfcgi acknowledges as PHP does: it needs no capacity to be kept.
+        gateway
+            .log
+            .wait_for(|line| line.contains("class=Kept"))
+            .await;
     }
 }
 

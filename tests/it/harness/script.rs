@@ -32,6 +32,7 @@ pub(super) enum Step {
     },
     Wait(Gate),
     Pause,
+    LastWords(Vec<u8>, Gate),
     Close,
     Reset,
     Stall,
@@ -62,7 +63,8 @@ impl Gate {
         self.0.add_permits(count);
     }
 
-    pub(super) async fn wait(&self) {
+    /// Waits until it is let through.
+    pub(crate) async fn wait(&self) {
         self.0.acquire().await.unwrap().forget();
     }
 }
@@ -155,6 +157,11 @@ impl Script {
     /// Closes the connection.
     pub(crate) fn close(self) -> Self {
         self.step(Step::Close)
+    }
+
+    /// Sends these bytes where the connection is still open, lets one through `told`, and closes.
+    pub(crate) fn last_words(self, bytes: Vec<u8>, told: &Gate) -> Self {
+        self.step(Step::LastWords(bytes, told.clone()))
     }
 
     /// Resets the connection (on a unix socket: closes it).

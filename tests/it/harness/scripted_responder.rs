@@ -359,6 +359,11 @@ impl Conversation<'_> {
             }
             Step::Wait(gate) => gate.wait().await,
             Step::Pause => tokio::time::sleep(std::time::Duration::from_millis(2)).await,
+            Step::LastWords(bytes, told) => {
+                let _ = self.stream.write_all(bytes).await;
+                told.pass(1);
+                return Ok(Next::Closed);
+            }
             Step::Close => return Ok(Next::Closed),
             Step::Reset => {
                 self.stream.reset_on_close();
