@@ -1,11 +1,8 @@
 //! The facts that admission stands on, shown on PHP itself with no gateway in between. Where one of them does not
 //! hold any more, ARCHITECTURE.md's "Admission by acknowledgement" is built on sand.
 
-use std::process::{Command, Stdio};
-use std::time::Duration;
-
+use crate::harness::application::php_cgi;
 use crate::harness::php_fpm::{Setup, free_port};
-use crate::harness::process::{Process, find_program};
 use crate::harness::{Address, Direct, PhpFpm, eventually};
 
 /// Works until the test writes `go`, and tells when it began.
@@ -155,8 +152,8 @@ async fn php_cgi_acknowledges_too() {
     let script = directory.path().join("hello.php");
     std::fs::write(&script, "<?php echo 'hello';").unwrap();
     let unix = Address::Unix(directory.path().join("php.sock"));
-    for (children, address) in [("0", unix), ("2", Address::Tcp(free_port()))] {
-        let _php = start_php_cgi(children, &address).await;
+    for (children, address) in [(0, unix), (2, Address::Tcp(free_port()))] {
+        let _php = php_cgi(children, &address).await;
         for _ in 0..3 {
             let mut connection = Direct::open(&address).await;
             connection.probe().await;
@@ -170,24 +167,4 @@ async fn php_cgi_acknowledges_too() {
             assert_eq!(connection.answer().await, "hello", "{children} children");
         }
     }
-}
-
-async fn start_php_cgi(children: &str, address: &Address) -> Process {
-    let listen = address.to_string();
-    let mut command = Command::new(find_program(&["php-cgi8.2", "php-cgi"]));
-    command.arg("-b").arg(listen.trim_start_matches("unix:"));
-    command.env("PHP_FCGI_CHILDREN", children);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let process = Process::spawn(&mut command);
-    let mut pause = tokio::time::interval(Duration::from_millis(5));
-    crate::harness::patiently("php-cgi listens", async {
-        while address.try_connect().await.is_err() {
-            pause.tick().await;
-        }
-    })
-    .await;
-    process
 }

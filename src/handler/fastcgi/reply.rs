@@ -28,13 +28,17 @@ pub(super) struct Delivery<'a> {
 /// The response: whole where the answer is short and already here, else streamed. An exchange
 /// that is known to be broken before anything of it was sent is an error, and no part of an answer.
 pub(super) fn respond(mut begun: Begun, delivery: Delivery<'_>) -> Result<Response<Body>, Broken> {
-    read_ready(&mut begun)?;
-    let announced = begun.head.content_length;
     let status = validators::settle(&mut begun.head, &delivery);
-    let present = begun.rest.len() as u64;
-    let whole = begun.exchange.has_ended() && announced.is_none_or(|length| length == present);
     // RFC 9110 §9.3.2, §15.3.5, §15.4.5: no content, whatever the script printed.
     let silent = has_no_content(status) || delivery.method == Method::HEAD;
+    match read_ready(&mut begun) {
+        // What the client gets is all here: how PHP ends after it is no part of the answer.
+        Err(_) if silent || has_all(&begun) => {}
+        ready => ready?,
+    }
+    let announced = begun.head.content_length;
+    let present = begun.rest.len() as u64;
+    let whole = begun.exchange.has_ended() && announced.is_none_or(|length| length == present);
     let length = if whole && !silent {
         Some(present)
     } else {
@@ -93,8 +97,6 @@ fn read_ready(begun: &mut Begun) -> Result<(), Broken> {
             Some(Some(Ok(Answer::Stdout(piece)))) => begun.rest.extend_from_slice(&piece),
             Some(Some(Ok(Answer::Stderr(piece)))) => begun.errors.push(&piece),
             Some(Some(Ok(Answer::End { app_status, .. }))) => begun.errors.end(app_status),
-            // What was announced is all here: how PHP ends after it is no part of the answer.
-            Some(Some(Err(_))) if has_all(begun) => break,
             Some(Some(Err(broken))) => return Err(broken),
             Some(None) | None => break,
         }

@@ -2,11 +2,14 @@
 
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::address::Stream;
 use super::{Address, Content, Request, Response, patiently};
+
+/// What heads may have here, in bytes: more than the gateway takes from a script. hyper's own limit is 16 KiB.
+const LARGEST_HEAD: u32 = 1 << 18;
 
 /// One connection; its clones share it. It is closed when the last is dropped.
 #[derive(Clone)]
@@ -37,7 +40,9 @@ impl Connection {
 
     async fn speaking(scheme: &'static str, stream: Stream) -> Self {
         let stream = TokioIo::new(stream);
-        let (sender, connection) = handshake(TokioExecutor::new(), stream).await.unwrap();
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.max_header_list_size(LARGEST_HEAD);
+        let (sender, connection) = builder.handshake(stream).await.unwrap();
         tokio::spawn(connection);
         Self { sender, scheme }
     }

@@ -3,6 +3,7 @@
 
 pub(crate) mod address;
 pub(crate) mod apache;
+pub(crate) mod application;
 pub(crate) mod direct;
 pub(crate) mod gateway;
 pub(crate) mod h2_frames;

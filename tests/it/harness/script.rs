@@ -1,10 +1,12 @@
 //! What a scripted responder does with one request, step by step.
 
+use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
 use super::records::{self, Record};
+use super::scripted_responder::Received;
 
 /// The steps for one request. They begin when BEGIN_REQUEST has been read; nothing more is read unless a step says
 /// so. After the last one the connection is ready for the next request.
@@ -19,6 +21,9 @@ pub(super) enum Step {
     ReadParams,
     ReadRequest,
     ReadToEnd,
+    /// At least so many bytes of STDIN.
+    ReadSome(usize),
+    Choose(Choice),
     Raw(Vec<u8>),
     /// In one write.
     Send {
@@ -26,9 +31,21 @@ pub(super) enum Step {
         padding: u8,
     },
     Wait(Gate),
+    Pause,
+    LastWords(Vec<u8>, Gate),
     Close,
     Reset,
     Stall,
+}
+
+/// Which script a request gets.
+#[derive(Clone)]
+pub(super) struct Choice(pub(super) Arc<dyn Fn(&Received) -> Script + Send + Sync>);
+
+impl fmt::Debug for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Choice")
+    }
 }
 
 /// Holds scripts up until the test lets them through, one for each pass.
@@ -46,7 +63,8 @@ impl Gate {
         self.0.add_permits(count);
     }
 
-    pub(super) async fn wait(&self) {
+    /// Waits until it is let through.
+    pub(crate) async fn wait(&self) {
         self.0.acquire().await.unwrap().forget();
     }
 }
@@ -62,6 +80,12 @@ impl Script {
         Self::new().read_request().stdout(text).end_request()
     }
 
+    /// Reads PARAMS and goes on as `choose` says.
+    pub(crate) fn by(choose: impl Fn(&Received) -> Self + Send + Sync + 'static) -> Self {
+        let choice = Choice(Arc::new(choose));
+        Self::new().read_params().step(Step::Choose(choice))
+    }
+
     /// Reads up to the empty PARAMS record.
     pub(crate) fn read_params(self) -> Self {
         self.step(Step::ReadParams)
@@ -75,6 +99,11 @@ impl Script {
     /// Reads until the gateway closes the connection.
     pub(crate) fn read_to_end(self) -> Self {
         self.step(Step::ReadToEnd)
+    }
+
+    /// Reads PARAMS and at least so many bytes of STDIN, or all of it.
+    pub(crate) fn read_some(self, bytes: usize) -> Self {
+        self.step(Step::ReadSome(bytes))
     }
 
     /// Sends exactly these bytes.
@@ -120,9 +149,19 @@ impl Script {
         self.step(Step::Wait(gate.clone()))
     }
 
+    /// Does nothing for 2 ms.
+    pub(crate) fn pause(self) -> Self {
+        self.step(Step::Pause)
+    }
+
     /// Closes the connection.
     pub(crate) fn close(self) -> Self {
         self.step(Step::Close)
+    }
+
+    /// Sends these bytes where the connection is still open, lets one through `told`, and closes.
+    pub(crate) fn last_words(self, bytes: Vec<u8>, told: &Gate) -> Self {
+        self.step(Step::LastWords(bytes, told.clone()))
     }
 
     /// Resets the connection (on a unix socket: closes it).

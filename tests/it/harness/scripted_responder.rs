@@ -334,7 +334,13 @@ impl Conversation<'_> {
     ) -> io::Result<Next> {
         match step {
             Step::ReadParams => self.read_params(number).await?,
-            Step::ReadRequest => self.read_request(number).await?,
+            Step::ReadRequest => self.read_stdin(number, usize::MAX).await?,
+            Step::ReadSome(bytes) => self.read_stdin(number, *bytes).await?,
+            Step::Choose(choice) => {
+                let received = self.seen.borrow().requests[number].clone();
+                let script = choice.0(&received);
+                return Box::pin(self.play(&script.steps, script.bytewise, number, id)).await;
+            }
             Step::ReadToEnd => {
                 let _ = self.stream.read_to_end(&mut Vec::new()).await;
                 return Ok(Next::Closed);
@@ -352,6 +358,12 @@ impl Conversation<'_> {
                 self.write(&bytes, bytewise).await?;
             }
             Step::Wait(gate) => gate.wait().await,
+            Step::Pause => tokio::time::sleep(std::time::Duration::from_millis(2)).await,
+            Step::LastWords(bytes, told) => {
+                let _ = self.stream.write_all(bytes).await;
+                told.pass(1);
+                return Ok(Next::Closed);
+            }
             Step::Close => return Ok(Next::Closed),
             Step::Reset => {
                 self.stream.reset_on_close();
@@ -377,19 +389,21 @@ impl Conversation<'_> {
         }
     }
 
-    async fn read_request(&mut self, number: usize) -> io::Result<()> {
+    async fn read_stdin(&mut self, number: usize, enough: usize) -> io::Result<()> {
         if self.seen.borrow().requests[number].params.is_empty() {
             self.read_params(number).await?;
         }
         loop {
             let record = self.record().await?;
             assert_eq!(record.kind, records::STDIN, "expected STDIN: {record:?}");
+            let mut read = 0;
             self.seen.send_modify(|seen| {
                 let request = &mut seen.requests[number];
                 request.complete = record.content.is_empty();
                 request.stdin.extend(&record.content);
+                read = request.stdin.len();
             });
-            if record.content.is_empty() {
+            if record.content.is_empty() || read >= enough {
                 return Ok(());
             }
         }
