@@ -11,6 +11,7 @@ pub mod server;
 pub mod site;
 pub mod snapshot;
 pub mod source;
+mod unreachable;
 
 use std::path::Path;
 

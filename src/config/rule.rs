@@ -13,7 +13,7 @@ use crate::handler::respond::{RESPOND, Respond};
 use crate::handler::static_files::{STATIC_FILES, StaticFiles};
 use crate::message::Root;
 use crate::route::Rule;
-use crate::route::condition::{Condition, NOT, Pattern, keys};
+use crate::route::condition::{Condition, NOT, Pattern, Set, keys};
 use crate::route::template::{Groups, Template};
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
 
@@ -28,6 +28,14 @@ pub static RULE: Section = Section {
         keys::EXTENSION,
         keys::METHOD,
         keys::HOST,
+        keys::SCHEME,
+        keys::REMOTE,
+        keys::HEADER,
+        keys::QUERY,
+        keys::COOKIE,
+        keys::EXISTS,
+        keys::ANY,
+        keys::ALL,
         Key::new("not", Kind::Table(&NOT), "Conditions of which none may hold.").example("{ method = [\"POST\"] }"),
         Key::new("fastcgi", Kind::Table(&FASTCGI), "A script answers.").example("{ upstream = \"php\", script = \"/srv/app/public/index.php\" }"),
         Key::new("static_files", Kind::Table(&STATIC_FILES), "A file answers.").example("{ root = \"/srv/app/public\", missing = \"decline\" }"),
@@ -54,12 +62,16 @@ pub(super) fn build_rule(
     draft: &mut Draft<'_, '_>,
     problems: &mut Problems,
 ) -> Option<Rule<Handler>> {
-    let mut conditions = Condition::build(section, problems);
     let apache = section.text("proxy_pass_match");
-    if let Some(pattern) = apache
+    let pattern = apache
         .as_ref()
-        .and_then(|text| Pattern::new(text, problems))
-    {
+        .and_then(|text| Pattern::new(text, problems));
+    let mut names = draft.names();
+    if let Some(pattern) = &pattern {
+        names = names.with_groups(pattern.groups());
+    }
+    let mut conditions = Set::build(section, &names, problems);
+    if let Some(pattern) = pattern {
         conditions.push(Condition::Pattern(Box::new(pattern)));
     }
     if apache.is_some() != section.is_given("to") {
@@ -69,13 +81,13 @@ pub(super) fn build_rule(
         );
         return None;
     }
-    let exceptions = section
-        .given_table("not")
-        .map(|not| Condition::build(not, problems))
-        .unwrap_or_default();
-    let groups = Condition::groups(&conditions);
+    let groups = match conditions.groups() {
+        Some(groups) => names.with_groups(groups),
+        None => names,
+    };
     let handler = action(section, &groups, draft, problems)?;
-    Some(Rule::new(conditions, exceptions, handler))
+    let place = draft.surroundings.sources.show(&section.place());
+    Some(Rule::when(conditions, handler).at(place.into()))
 }
 
 fn action(

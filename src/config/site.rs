@@ -7,6 +7,7 @@ use super::ServerSettings;
 use super::rule::{RULE, build_rule};
 use super::snapshot::Upstreams;
 use super::source::Sources;
+use super::unreachable::warn_of_shadows;
 use crate::cgi::Mapping;
 use crate::cgi::meta_variables::Constants;
 use crate::handler::Handler;
@@ -117,9 +118,11 @@ pub(super) fn build_site(
         surroundings,
     };
     let own = section.tables("rule").iter();
-    let mut rules: Vec<_> = own
-        .filter_map(|rule| build_rule(rule, &mut draft, problems))
+    let own: Vec<_> = own
+        .filter_map(|rule| Some((rule, build_rule(rule, &mut draft, problems)?)))
         .collect();
+    warn_of_shadows(&own, draft.surroundings.sources, problems);
+    let mut rules: Vec<_> = own.into_iter().map(|(_, rule)| rule).collect();
     rules.extend(draft.meaning_of_root(section, problems));
     check_root(section, problems);
     Site {
@@ -234,6 +237,15 @@ impl Draft<'_, '_> {
             rules.push(always(Handler::Fastcgi(Arc::new(front))));
         }
         rules
+    }
+
+    /// What templates of the site may name besides the groups of a pattern.
+    pub(super) fn names(&self) -> Groups {
+        let root = self.root.as_ref();
+        let root = root.map(|root| root.0.to_string_lossy().into_owned());
+        Groups::default()
+            .with_root(root)
+            .with_environment(|name| std::env::var(name).ok())
     }
 
     /// A handler that asks `upstream`.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::site::{Surroundings, build_site};
 use super::source::Sources;
+use super::unreachable::warn_of_hosts;
 use super::{ListenAddress, Listener, ServerSettings, Site, certificates};
 use crate::handler::fastcgi::ErrorLog;
 use crate::message::Host;
@@ -75,8 +76,14 @@ impl Snapshot {
             error_log: &error_log,
         };
         let mut sites = Vec::new();
-        for section in files.iter().flat_map(|file| file.tables("site")) {
+        let sections: Vec<_> = files.iter().flat_map(|file| file.tables("site")).collect();
+        let without_hosts = |section: &&Lowered| section.texts("hosts").is_empty();
+        let default = sections.iter().position(without_hosts).unwrap_or(0);
+        for (index, section) in sections.into_iter().enumerate() {
             let site = build_site(section, &mut surroundings, problems);
+            if index != default {
+                warn_of_hosts(section, problems);
+            }
             sites.push((site, section.texts("hosts"), section.place()));
         }
         let upstreams = surroundings.upstreams;

@@ -215,12 +215,12 @@ async fn round(
         if excluded && rule.then.is_proxy_target() {
             continue;
         }
-        let Some(captures) = rule.matches(&request) else {
+        let disk = &connection.shared.disk;
+        let Some(captures) = rule.matches(&request, disk)? else {
             continue;
         };
         excluded |= matches!(rule.then, Handler::ExcludeProxy);
         entry.set_handler(rule.then.name());
-        let disk = &connection.shared.disk;
         let plan = rule.then.decide(&request, &captures, disk);
         match plan.perform(request, disk).await? {
             Outcome::Declined(returned) => request = returned,
