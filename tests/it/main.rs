@@ -43,6 +43,7 @@ mod queue;
 mod request_bodies;
 mod response_buffer;
 mod routing;
+mod rules;
 mod send_file;
 mod slow_clients;
 mod static_files;

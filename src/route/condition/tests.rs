@@ -58,7 +58,7 @@ fn request(head: &str) -> Request {
     let mut builder = http::Request::builder().method(method);
     let (mut scheme, mut remote, mut host) = (Scheme::Http, "192.0.2.1:4711", "example.org");
     for line in lines {
-        match line.trim().split_once(": ").unwrap() {
+        match line.split_once(": ").unwrap() {
             ("scheme", _) => scheme = Scheme::Https,
             ("remote", address) => remote = address,
             ("host", name) => host = name,

@@ -41,10 +41,10 @@ fn what_differs_is_written_anew() {
     becomes(r"(?'n'a)(?P<m>b)", "(?<n>a)(?<m>b)", false);
     becomes("a(?#a ( comment)b", "ab", false);
     becomes(r"\Qa.b*\Ec", r"a\.b\*c", false);
-    becomes(r"\057\x2f\x{2F}\o{57}\cA\e", r"///\x01\x1B", false);
+    becomes(r"\057\x2f\x{2F}\o{57}\cA\e", r"////\x01\x1B", false);
     becomes("[[]", r"[\x5B]", false);
     becomes("[]a]", r"[\x5Da]", false);
-    becomes("[a&&b--c~~d]", r"[a\x26\x26b\x2D-c\x7E\x7Ed]", false);
+    becomes("[a&&*--c~~d]", r"[a\x26\x26\x2A-\x2Dc\x7E\x7Ed]", false);
     becomes(r"[\w-.]", r"[\w\x2D\x2E]", false);
     becomes(r"[a-\d]", r"[a\-\d]", false);
     becomes("[é]", r"[\xC3\xA9]", false);
@@ -107,7 +107,7 @@ fn both_engines_match_as_pcre_does() {
         ("^a{,3}$", "a{,3}", true),
         (r"^(a+)-\1$", "aa-aa", true),
         (r"^(a+)-\1$", "aa-a", false),
-        (r"^(a)\g12$", "a2", false),
+        (r"^(a)\g{1}2$", "aa2", true),
         (r"^(?<x>.)\k{x}$", "bb", true),
         ("^a++a", "aaa", false),
         ("^a{1,3}+a", "aaa", false),
@@ -131,11 +131,7 @@ fn both_engines_match_as_pcre_does() {
         ("^(?=a)a$", "a\n", false),
         ("^(?=a)[[:alpha:]_-]+$", "a-_", true),
     ] {
-        let Some(expression) = expression(pattern) else {
-            // `\g12` names a group that is not there.
-            assert!(pattern.contains(r"\g12"), "{pattern}");
-            continue;
-        };
+        let expression = expression(pattern).unwrap();
         let found = expression.is_match(subject.as_bytes());
         assert_eq!(found, Ok(expected), "{pattern} on {subject:?}");
         let found = expression.find(subject.as_bytes()).unwrap();
