@@ -66,7 +66,7 @@ pub(super) fn build_rule(
     let pattern = apache
         .as_ref()
         .and_then(|text| Pattern::new(text, problems));
-    let mut names = draft.names();
+    let mut names = names(draft);
     if let Some(pattern) = &pattern {
         names = names.with_groups(pattern.groups());
     }
@@ -88,6 +88,15 @@ pub(super) fn build_rule(
     let handler = action(section, &groups, draft, problems)?;
     let place = draft.surroundings.sources.show(&section.place());
     Some(Rule::when(conditions, handler).at(place.into()))
+}
+
+/// What templates may name besides the groups of a pattern.
+fn names(draft: &Draft<'_, '_>) -> Groups {
+    let root = draft.root.as_ref();
+    let root = root.map(|root| root.0.to_string_lossy().into_owned());
+    Groups::default()
+        .with_root(root)
+        .with_environment(|name| std::env::var(name).ok())
 }
 
 fn action(

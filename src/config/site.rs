@@ -239,15 +239,6 @@ impl Draft<'_, '_> {
         rules
     }
 
-    /// What templates of the site may name besides the groups of a pattern.
-    pub(super) fn names(&self) -> Groups {
-        let root = self.root.as_ref();
-        let root = root.map(|root| root.0.to_string_lossy().into_owned());
-        Groups::default()
-            .with_root(root)
-            .with_environment(|name| std::env::var(name).ok())
-    }
-
     /// A handler that asks `upstream`.
     pub(super) fn fastcgi(
         &self,

@@ -76,17 +76,12 @@ impl Snapshot {
             error_log: &error_log,
         };
         let mut sites = Vec::new();
-        let sections: Vec<_> = files.iter().flat_map(|file| file.tables("site")).collect();
-        let without_hosts = |section: &&Lowered| section.texts("hosts").is_empty();
-        let default = sections.iter().position(without_hosts).unwrap_or(0);
-        for (index, section) in sections.into_iter().enumerate() {
+        for section in files.iter().flat_map(|file| file.tables("site")) {
             let site = build_site(section, &mut surroundings, problems);
-            if index != default {
-                warn_of_hosts(section, problems);
-            }
             sites.push((site, section.texts("hosts"), section.place()));
         }
         let upstreams = surroundings.upstreams;
+        warn_of_hosts(files, problems);
         if sites.is_empty() && complete && problems.is_empty() {
             let place = Place {
                 file: FileId(0),

@@ -40,9 +40,20 @@ fn answers(section: &Lowered) -> bool {
         || of_files("fastcgi")
 }
 
-/// Warns of the rules of a site for hosts that it never has. Not for the site that answers for all
+/// Warns of the rules for hosts that their site never has, in all sites but the one that answers for all
 /// other hosts.
-pub(super) fn warn_of_hosts(site: &Lowered, problems: &mut Problems) {
+pub(super) fn warn_of_hosts(files: &[Lowered], problems: &mut Problems) {
+    let sites: Vec<_> = files.iter().flat_map(|file| file.tables("site")).collect();
+    let without_hosts = |site: &&Lowered| site.texts("hosts").is_empty();
+    let default = sites.iter().position(without_hosts).unwrap_or(0);
+    for (index, site) in sites.into_iter().enumerate() {
+        if index != default {
+            warn_of_hosts_of(site, problems);
+        }
+    }
+}
+
+fn warn_of_hosts_of(site: &Lowered, problems: &mut Problems) {
     // What is no host was told of where it was built.
     let mut told = Problems::default();
     let hosts = site.texts("hosts");
