@@ -51,6 +51,12 @@ impl Disk for RealDisk {
         resolved.is_ok_and(|(_, stat)| kind(&stat) == SFlag::S_IFREG)
     }
 
+    fn is_directory(&self, root: &Root, path: &[u8]) -> bool {
+        // O_PATH: a folder that may be entered and not listed is there all the same.
+        let resolved = self.resolve(root, path, OFlag::O_PATH | OFlag::O_CLOEXEC);
+        resolved.is_ok_and(|(_, stat)| kind(&stat) == SFlag::S_IFDIR)
+    }
+
     fn real_path(&self, root: &Root) -> Option<PathBuf> {
         root.0.canonicalize().ok()
     }

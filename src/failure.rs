@@ -12,6 +12,7 @@ use crate::fastcgi::record::ProtocolStatus;
 use crate::fastcgi::{Broken, ExchangeError, Limit, Progress};
 use crate::limits::rate::Exceeded;
 use crate::message::{BadHost, TargetError, UploadError};
+use crate::route::TooHard;
 use crate::upstream::LeaseError;
 use crate::value::TimeLimit;
 
@@ -62,6 +63,9 @@ pub enum Failure {
     /// More than the allowed number of rounds: rules that send a request in circles.
     #[error("more than {0} internal rounds")]
     TooManyRounds(usize),
+    /// A pattern of a rule could not be searched within its bound.
+    #[error("{0}")]
+    Pattern(#[from] TooHard),
     /// The file could not be opened or read, through no fault of the client's.
     #[error("file trouble: {0}")]
     Disk(io::Error),
@@ -132,7 +136,9 @@ impl Failure {
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Upload(error) => upload_status(error),
             Self::ClientGone => client_closed_request(),
-            Self::TooManyRounds(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::TooManyRounds(_) | Self::Pattern(_) | Self::Internal(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Self::Disk(error) if error.raw_os_error().is_some_and(is_exhaustion) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -166,6 +172,7 @@ impl Failure {
             Self::Upload(error) => upload_code(error),
             Self::ClientGone => "CLIENT_CLOSED",
             Self::TooManyRounds(_) => "TOO_MANY_ROUNDS",
+            Self::Pattern(_) => "PATTERN_LIMIT",
             Self::Disk(_) => "DISK",
             Self::Lease { error, .. } => lease_code(error),
             Self::Timeout { which, .. } => limit_code(*which),

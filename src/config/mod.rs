@@ -13,6 +13,7 @@ pub mod site;
 pub mod snapshot;
 pub mod source;
 mod surroundings;
+mod unreachable;
 
 use std::path::Path;
 

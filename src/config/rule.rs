@@ -12,7 +12,8 @@ use crate::handler::static_files::STATIC_FILES;
 use crate::handler::step::{self, Changes};
 use crate::limits::RULE_LIMITS;
 use crate::route::Rule;
-use crate::route::condition::{Condition, NOT, Pattern, Prefix, keys};
+use crate::route::condition::{Condition, NOT, Pattern, Prefix, Set, keys};
+use crate::route::template::Groups;
 use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
 
 /// The `[[site.rule]]` section.
@@ -26,6 +27,14 @@ pub static RULE: Section = Section {
         keys::EXTENSION,
         keys::METHOD,
         keys::HOST,
+        keys::SCHEME,
+        keys::REMOTE,
+        keys::HEADER,
+        keys::QUERY,
+        keys::COOKIE,
+        keys::EXISTS,
+        keys::ANY,
+        keys::ALL,
         Key::new("not", Kind::Table(&NOT), "Conditions of which none may hold.").example("{ method = [\"POST\"] }"),
         Key::new("internal", Kind::Flag, "Whether the rule is for internal rounds only: for what an index file, a rewrite or an error page leads to, and never for what a client asks for.").default("false"),
         step::keys::SET_ENV,
@@ -55,12 +64,19 @@ pub(super) fn build_rule(
     draft: &mut Draft<'_, '_>,
     problems: &mut Problems,
 ) -> Option<Rule<Step>> {
-    let conditions = conditions(section, problems)?;
-    let exceptions = section
-        .given_table("not")
-        .map(|not| Condition::build(not, problems))
-        .unwrap_or_default();
-    let groups = Condition::groups(&conditions);
+    let mut names = names(draft);
+    let apache = spelled_as_apache(section, problems)?;
+    if let Some(Condition::Pattern(pattern)) = &apache {
+        names = names.with_groups(pattern.groups());
+    }
+    let mut conditions = Set::build(section, &names, problems);
+    if let Some(condition) = apache {
+        conditions.push(condition);
+    }
+    let groups = match conditions.groups() {
+        Some(groups) => names.with_groups(groups),
+        None => names,
+    };
     let changes = Changes::build(section, &groups, problems);
     let acts = |key: &&str| section.is_given(key);
     let handler = match (ACTIONS.iter().any(acts), &changes) {
@@ -72,12 +88,22 @@ pub(super) fn build_rule(
         changes,
         handler,
     };
-    Some(Rule::new(conditions, exceptions, step))
+    let place = draft.surroundings.sources.show(&section.place());
+    Some(Rule::when(conditions, step).at(place.into()))
 }
 
-/// Those of the rule, and what Apache's two spellings say of the path.
-fn conditions(section: &Lowered, problems: &mut Problems) -> Option<Vec<Condition>> {
-    let mut conditions = Condition::build(section, problems);
+/// What templates may name besides the groups of a pattern.
+fn names(draft: &Draft<'_, '_>) -> Groups {
+    let root = draft.root.as_ref();
+    let root = root.map(|root| root.0.to_string_lossy().into_owned());
+    Groups::default()
+        .with_root(root)
+        .with_environment(|name| std::env::var(name).ok())
+}
+
+/// What Apache's two spellings say of the path, where one of them is there. Without `to` they are
+/// nothing, nor is `to` without one of them.
+fn spelled_as_apache(section: &Lowered, problems: &mut Problems) -> Option<Option<Condition>> {
     let pattern = section.text("proxy_pass_match");
     let prefix = section.text("proxy_pass");
     if (pattern.is_some() || prefix.is_some()) != section.is_given("to") {
@@ -90,11 +116,8 @@ fn conditions(section: &Lowered, problems: &mut Problems) -> Option<Vec<Conditio
         );
         return None;
     }
-    if let Some(pattern) = pattern.and_then(|text| Pattern::new(&text, problems)) {
-        conditions.push(Condition::Pattern(Box::new(pattern)));
-    }
-    if let Some(prefix) = prefix.and_then(|text| Prefix::new(&text, problems)) {
-        conditions.push(Condition::Prefix(prefix));
-    }
-    Some(conditions)
+    let pattern = pattern.and_then(|text| Pattern::new(&text, problems));
+    let prefix = prefix.and_then(|text| Prefix::new(&text, problems));
+    let pattern = pattern.map(|pattern| Condition::Pattern(Box::new(pattern)));
+    Some(pattern.or_else(|| prefix.map(Condition::Prefix)))
 }

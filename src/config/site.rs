@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::rule::{RULE, build_rule};
 use super::surroundings::Surroundings;
+use super::unreachable::warn_of_shadows;
 use crate::auth::Access;
 use crate::auth::access::{ALLOW, DENY};
 use crate::cgi::contract::{AUTHORIZATION, CANONICAL_NAME, PASS_FIELDS};
@@ -111,9 +112,11 @@ pub(super) fn build_site(
         surroundings,
     };
     let own = section.tables("rule").iter();
-    let mut rules: Vec<_> = own
-        .filter_map(|rule| build_rule(rule, &mut draft, problems))
+    let own: Vec<_> = own
+        .filter_map(|rule| Some((rule, build_rule(rule, &mut draft, problems)?)))
         .collect();
+    warn_of_shadows(&own, draft.surroundings.sources, problems);
+    let mut rules: Vec<_> = own.into_iter().map(|(_, rule)| rule).collect();
     rules.extend(draft.meaning_of_root(section, problems));
     check_root(section, problems);
     Site {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::site::build_site;
 use super::source::Sources;
 use super::surroundings::Surroundings;
+use super::unreachable::warn_of_hosts;
 use super::{ListenAddress, Listener, ServerSettings, Site, certificates};
 use crate::handler::Handler;
 use crate::handler::fastcgi::ErrorLog;
@@ -82,6 +83,7 @@ impl Snapshot {
             sites.push((site, section.texts("hosts"), section.place()));
         }
         let upstreams = surroundings.upstreams;
+        warn_of_hosts(files, problems);
         if sites.is_empty() && complete && problems.is_empty() {
             let place = Place {
                 file: FileId(0),

@@ -45,6 +45,11 @@ pub trait Disk: Debug + Sync {
     /// Whether a regular file stands there: as `open`, without opening it for reading.
     fn is_file(&self, root: &Root, path: &[u8]) -> bool;
 
+    /// Whether a folder stands there.
+    fn is_directory(&self, root: &Root, path: &[u8]) -> bool {
+        matches!(self.open(root, path), Found::Directory)
+    }
+
     /// Where `root` lies once every symbolic link in its name is followed: what PHP's realpath
     /// says of it. `None` where that cannot be told.
     fn real_path(&self, root: &Root) -> Option<PathBuf>;

@@ -2,28 +2,45 @@
 //! carries what follows from them, whatever that is.
 
 pub mod condition;
+pub mod coverage;
+mod sent;
 pub mod template;
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::message::{Request, Scheme};
-use condition::Condition;
+use http::{HeaderName, Version, header};
+
+use crate::message::{Disk, Request};
+use condition::{Condition, Exhausted, Set};
 use template::{Values, Variable};
 
 /// Conditions and what follows when all of them hold.
 #[derive(Debug)]
 pub struct Rule<T> {
-    conditions: Vec<Condition>,
-    /// The rule matches only when none of these holds.
-    exceptions: Vec<Condition>,
+    set: Set,
+    /// Where it stands, as `file:line`, for the log; empty for a rule that nobody wrote.
+    place: Arc<str>,
     /// What follows.
     pub then: T,
 }
 
+/// Whether a rule matches could not be found out within the bound on backtracking.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the pattern `{pattern}` of the rule at {rule} took too many steps back on this request: write it without repetitions in repetitions"
+)]
+pub struct TooHard {
+    /// Where the rule stands, as `file:line`.
+    pub rule: Arc<str>,
+    /// The pattern as it was written.
+    pub pattern: Arc<str>,
+}
+
 /// What the conditions of a rule took out of the path: the groups of its pattern and what
 /// followed its prefix, as places in `Target::path`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Captures {
     groups: Vec<Option<Range<usize>>>,
     names: Option<Arc<[Option<String>]>>,
@@ -33,26 +50,44 @@ pub struct Captures {
 impl<T> Rule<T> {
     /// A rule of conditions, exceptions and a consequence; without conditions it always matches.
     pub fn new(conditions: Vec<Condition>, exceptions: Vec<Condition>, then: T) -> Self {
+        Self::when(Set::new(conditions, exceptions), then)
+    }
+
+    /// A rule of a set of conditions and a consequence.
+    pub fn when(set: Set, then: T) -> Self {
         Self {
-            conditions,
-            exceptions,
+            set,
+            place: "".into(),
             then,
         }
     }
 
+    /// The same rule, written at this `file:line`.
+    #[must_use]
+    pub fn at(self, place: Arc<str>) -> Self {
+        Self { place, ..self }
+    }
+
+    /// Whether it surely matches wherever `other` does.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.set.covers(&other.set)
+    }
+
+    /// Where it was written, as `file:line`; empty where nobody wrote it.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
     /// Whether every condition holds and no exception does; the captures are the last pattern's.
-    pub fn matches(&self, request: &Request) -> Option<Captures> {
+    pub fn matches(&self, request: &Request, disk: &dyn Disk) -> Result<Option<Captures>, TooHard> {
         let mut captures = Captures::default();
-        let holds = self
-            .conditions
-            .iter()
-            .all(|condition| condition.holds(request, &mut captures));
-        let excepted = || {
-            self.exceptions
-                .iter()
-                .any(|condition| condition.holds(request, &mut Captures::default()))
-        };
-        (holds && !excepted()).then_some(captures)
+        match self.set.holds(request, disk, &mut captures) {
+            Ok(holds) => Ok(holds.then_some(captures)),
+            Err(Exhausted { pattern }) => Err(TooHard {
+                rule: Arc::clone(&self.place),
+                pattern,
+            }),
+        }
     }
 }
 
@@ -81,19 +116,49 @@ impl Values for Scope<'_> {
         self.capture(index)
     }
 
-    fn variable(&self, variable: Variable) -> &[u8] {
-        let target = &self.request.target;
-        match variable {
+    fn variable(&self, variable: Variable) -> Cow<'_, [u8]> {
+        let request = self.request;
+        let (target, wire) = (&request.target, &request.wire);
+        let text = match variable {
             Variable::Path => target.path(),
             Variable::Rest => target.path().get(self.captures.rest..).unwrap_or_default(),
             Variable::Query => target.query().unwrap_or_default().as_bytes(),
-            Variable::Host => self.request.host.name().as_bytes(),
-            Variable::Scheme => match self.request.wire.scheme {
-                Scheme::Http => b"http",
-                Scheme::Https => b"https",
-            },
+            Variable::Host => request.host.name().as_bytes(),
+            Variable::Port => return port(request).to_string().into_bytes().into(),
+            Variable::Scheme => wire.scheme.as_str().as_bytes(),
+            Variable::Protocol => protocol(request.version),
             Variable::Uri => target.raw().as_bytes(),
-            Variable::Method => self.request.method.as_str().as_bytes(),
-        }
+            Variable::Method => request.method.as_str().as_bytes(),
+            Variable::RemoteAddr => wire.remote_addr.as_bytes(),
+            Variable::RemotePort => wire.remote_port.as_bytes(),
+            Variable::RequestId => return request.id.to_string().into_bytes().into(),
+        };
+        text.into()
+    }
+
+    fn header(&self, name: &HeaderName) -> Option<&[u8]> {
+        let field = self.request.fields.get(name)?;
+        Some(field.as_bytes())
+    }
+
+    fn cookie(&self, name: &str) -> Option<&[u8]> {
+        let fields = self.request.fields.get_all(header::COOKIE).iter();
+        let mut cookies = fields.flat_map(|field| sent::cookies(field.as_bytes(), name.as_bytes()));
+        cookies.next()
+    }
+}
+
+/// As SERVER_PORT is.
+fn port(request: &Request) -> u16 {
+    let named = request.wire.server_port.or_else(|| request.host.port());
+    named.unwrap_or_else(|| request.wire.scheme.default_port())
+}
+
+/// As SERVER_PROTOCOL is.
+fn protocol(version: Version) -> &'static [u8] {
+    match version {
+        Version::HTTP_2 => b"HTTP/2.0",
+        Version::HTTP_10 => b"HTTP/1.0",
+        _ => b"HTTP/1.1",
     }
 }

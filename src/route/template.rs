@@ -2,59 +2,14 @@
 //! template is read when the configuration is loaded, where every name in it is checked; to expand
 //! it cannot fail.
 
-/// What every request has, whatever its rule captured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Variable {
-    /// `$path`: the decoded, normalised path.
-    Path,
-    /// `$rest`: what follows the prefix of the rule; the whole path where it has none.
-    Rest,
-    /// `$query`: the raw query without its `?`; empty where there is none.
-    Query,
-    /// `$host`: the name of the host, lower-cased, without its port.
-    Host,
-    /// `$scheme`: `http` or `https`.
-    Scheme,
-    /// `$uri`: path and query as the client sent them.
-    Uri,
-    /// `$method`: as the client sent it.
-    Method,
-}
+mod names;
+mod variable;
 
-/// What a template takes its values from.
-pub trait Values {
-    /// The group of this number, 0 being the whole match; `None` where it took no part in it.
-    fn capture(&self, index: usize) -> Option<&[u8]>;
+use http::HeaderName;
 
-    /// The group of this name; `None` where it took no part in the match.
-    fn named(&self, name: &str) -> Option<&[u8]>;
-
-    /// What the request says.
-    fn variable(&self, variable: Variable) -> &[u8];
-}
-
-/// The groups that templates of a rule may name: those of its pattern. The default is that of a
-/// rule without a pattern, where even `$0` means nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Groups {
-    /// The number of the last group; `None` without a pattern.
-    last: Option<usize>,
-    names: Vec<String>,
-}
-
-impl Groups {
-    /// Those of a pattern with `count` groups, not counting the whole match, some with `names`.
-    pub fn new(count: usize, names: Vec<String>) -> Self {
-        Self {
-            last: Some(count),
-            names,
-        }
-    }
-
-    fn has_name(&self, name: &str) -> bool {
-        self.names.iter().any(|known| known == name)
-    }
-}
+pub use names::Groups;
+pub use variable::{Environment, Values, Variable};
+use variable::{VARIABLES, of_kind, variable};
 
 /// Why a text is not a template: one sentence for the user that names the fix.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,11 +34,14 @@ enum Piece {
     Capture(usize),
     Named(String),
     Variable(Variable),
+    Header(HeaderName),
+    Cookie(String),
 }
 
 impl Template {
-    /// Reads `$0` … `$9`, `${12}`, `${name}`, `$path` or `${path}` and the other variables, and
-    /// `$$` for a `$`; all else stands for itself. A number has one digit unless in braces, a name
+    /// Reads `$0` … `$9`, `${12}`, `${name}`, `$path` or `${path}` and the other variables, `$root`,
+    /// `${header:NAME}`, `${cookie:NAME}`, `${env:NAME}`, and `$$` for a `$`; all else stands for
+    /// itself. A number has one digit unless in braces, a name
     /// is as long as it can be. Groups that `groups` lacks and unknown names are refused.
     pub fn parse(text: &str, groups: &Groups) -> Result<Self, TemplateError> {
         let mut pieces = Vec::new();
@@ -123,13 +81,50 @@ impl Template {
                 }
                 Piece::Named(name) => write(values.named(name).unwrap_or_default(), &mut out),
                 Piece::Variable(sent @ (Variable::Query | Variable::Uri)) => {
-                    out.extend_from_slice(values.variable(*sent));
+                    out.extend_from_slice(&values.variable(*sent));
                 }
-                Piece::Variable(variable) => write(values.variable(*variable), &mut out),
+                Piece::Variable(variable) => write(&values.variable(*variable), &mut out),
+                Piece::Header(name) => write(values.header(name).unwrap_or_default(), &mut out),
+                Piece::Cookie(name) => write(values.cookie(name).unwrap_or_default(), &mut out),
             }
         }
         out
     }
+
+    /// A path of the disk as the folder that does not depend on the request, and the template of what
+    /// is below it: `root` where the path begins with it, or all whole segments before the first
+    /// variable. `None` where it does not begin with a `/`.
+    pub fn split_folder(self, root: Option<&str>) -> Option<(String, Self)> {
+        let mut pieces = self.pieces.into_iter();
+        let Some(Piece::Literal(first)) = pieces.next() else {
+            return None;
+        };
+        let rest: Vec<_> = pieces.collect();
+        let (folder, below) = match root.and_then(|root| below_root(&first, root)) {
+            Some(split) => split,
+            // A path begins with a slash: what is before it is whole.
+            None if matches!(rest.first(), Some(Piece::Variable(Variable::Path))) => {
+                (first.as_str(), "")
+            }
+            None => first.rsplit_once('/').map(|(folder, _)| {
+                let below = first.strip_prefix(folder).unwrap_or_default();
+                (folder, below)
+            })?,
+        };
+        if !first.starts_with('/') {
+            return None;
+        }
+        let folder = if folder.is_empty() { "/" } else { folder };
+        let mut split = Vec::with_capacity(rest.len() + 1);
+        push(&mut split, Piece::Literal(below.to_owned()));
+        split.extend(rest);
+        Some((folder.to_owned(), Self { pieces: split }))
+    }
+}
+
+fn below_root<'a>(path: &'a str, root: &'a str) -> Option<(&'a str, &'a str)> {
+    let below = path.strip_prefix(root)?;
+    (below.is_empty() || below.starts_with('/')).then_some((root, below))
 }
 
 fn push(pieces: &mut Vec<Piece>, piece: Piece) {
@@ -145,6 +140,8 @@ enum Reference<'a> {
     Dollar,
     Number(&'a str),
     Name(&'a str),
+    /// `${kind:name}`.
+    OfKind(&'a str, &'a str),
 }
 
 impl<'a> Reference<'a> {
@@ -173,6 +170,9 @@ impl<'a> Reference<'a> {
         if !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_digit()) {
             return Ok((Self::Number(inner), end));
         }
+        if let Some((kind, name)) = inner.split_once(':') {
+            return Ok((Self::OfKind(kind, name), end));
+        }
         match split_name(inner) {
             (name, "") if !name.is_empty() => Ok((Self::Name(name), end)),
             _ => Err(format!(
@@ -185,6 +185,11 @@ impl<'a> Reference<'a> {
         match self {
             Self::Dollar => Ok(Piece::Literal("$".to_owned())),
             Self::Number(digits) => number(digits, groups),
+            Self::OfKind(kind, name) => of_kind(kind, name, groups.environment),
+            Self::Name("root") if !groups.has_name("root") => match &groups.root {
+                Some(root) => Ok(Piece::Literal(root.clone())),
+                None => Err("`$root` means nothing here: the site has no `root`".to_owned()),
+            },
             Self::Name(name) => match (groups.has_name(name), variable(name)) {
                 (true, None) => Ok(Piece::Named(name.to_owned())),
                 (false, Some(variable)) => Ok(Piece::Variable(variable)),
@@ -195,11 +200,6 @@ impl<'a> Reference<'a> {
             },
         }
     }
-}
-
-fn variable(name: &str) -> Option<Variable> {
-    let found = VARIABLES.iter().find(|(known, _)| *known == name);
-    found.map(|(_, variable)| *variable)
 }
 
 /// A name as regular expressions have them, and what follows it; empty where there is none.
@@ -237,6 +237,7 @@ fn range(last: usize) -> String {
 fn unknown(name: &str, groups: &Groups) -> String {
     let known = VARIABLES.iter().map(|(known, _)| *known);
     let known: Vec<_> = known
+        .chain(["root"])
         .chain(groups.names.iter().map(String::as_str))
         .collect();
     // `$pathinfo` was probably meant as `$path` and a text.
@@ -262,16 +263,6 @@ const LONE_DOLLAR: &str =
 
 /// Names that differ by more edits are not suggested.
 const FAR: usize = 2;
-
-const VARIABLES: [(&str, Variable); 7] = [
-    ("path", Variable::Path),
-    ("rest", Variable::Rest),
-    ("query", Variable::Query),
-    ("host", Variable::Host),
-    ("scheme", Variable::Scheme),
-    ("uri", Variable::Uri),
-    ("method", Variable::Method),
-];
 
 #[cfg(test)]
 mod tests;

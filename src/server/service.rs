@@ -233,7 +233,8 @@ async fn round(
         if passed_over || (step.internal && request.causes.is_empty()) {
             continue;
         }
-        let Some(captures) = rule.matches(&request) else {
+        let disk = &connection.shared.disk;
+        let Some(captures) = rule.matches(&request, disk)? else {
             continue;
         };
         if let Some(changes) = &step.changes {
@@ -245,7 +246,6 @@ async fn round(
         };
         excluded |= matches!(handler, Handler::ExcludeProxy);
         entry.set_handler(handler.name());
-        let disk = &connection.shared.disk;
         let plan = handler.decide(&request, &captures, disk);
         match plan.perform(request, disk).await? {
             Outcome::Declined(returned) => request = returned,

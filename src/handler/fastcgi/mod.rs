@@ -197,7 +197,7 @@ impl Fastcgi {
         let scope = Scope { request, captures };
         let found = match &self.script {
             ScriptRule::Walk => self.walk(request.target.path(), disk),
-            ScriptRule::Files(pattern) => Ok(self.file(pattern, request.target.path(), disk)),
+            ScriptRule::Files(pattern) => self.file(pattern, request.target.path(), disk),
             ScriptRule::Fixed { script, path_info } => {
                 self.fixed(script, path_info.as_ref(), &scope, disk)
             }
@@ -214,14 +214,20 @@ impl Fastcgi {
         }
     }
 
-    fn file(&self, pattern: &Pattern, path: &[u8], disk: &dyn Disk) -> Option<Script> {
-        let root = &self.mapping.root;
-        let is_script = |file: &[u8]| {
+    fn file(
+        &self,
+        pattern: &Pattern,
+        path: &[u8],
+        disk: &dyn Disk,
+    ) -> Result<Option<Script>, Failure> {
+        for end in script::ends(path) {
+            let file = path.get(..end).unwrap_or(path);
             let name = file.rsplit(|byte| *byte == b'/').next().unwrap_or(file);
-            pattern.is_match(name) && disk.is_file(root, file)
-        };
-        let end = script::ends(path).find(|end| path.get(..*end).is_some_and(is_script))?;
-        Some(Script::at(path, end))
+            if pattern.is_match(name, &self.place)? && disk.is_file(&self.mapping.root, file) {
+                return Ok(Some(Script::at(path, end)));
+            }
+        }
+        Ok(None)
     }
 
     fn walk(&self, path: &[u8], disk: &dyn Disk) -> Result<Option<Script>, Failure> {

@@ -11,13 +11,16 @@ pub const KEY: Key = Key::new("extension", Kind::Texts, "What follows the last d
 pub struct Extension(Vec<String>);
 
 impl Extension {
-    /// None when none is given; a leading dot may be written.
-    pub fn new(texts: &[At<String>]) -> Option<Self> {
-        let extensions: Vec<_> = texts
-            .iter()
-            .map(|text| text.value.trim_start_matches('.').to_owned())
-            .collect();
-        (!extensions.is_empty()).then_some(Self(extensions))
+    /// A leading dot may be written.
+    pub fn new(texts: &[At<String>]) -> Self {
+        let extensions = texts.iter();
+        let extensions = extensions.map(|text| text.value.trim_start_matches('.').to_owned());
+        Self(extensions.collect())
+    }
+
+    /// Whether it holds wherever `other` does.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.0.iter().all(|text| self.names(text.as_bytes()))
     }
 
     /// Whether the extension of the path's last segment is one of them, or that of an earlier one:

@@ -49,6 +49,15 @@ impl HostPattern {
         }
     }
 
+    /// Whether it holds wherever `other` does.
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::Exact(name)) => self.holds(name),
+            (Self::Below(suffix), Self::Below(longer)) => longer.ends_with(suffix.as_str()),
+            (Self::Exact(_), Self::Below(_)) => false,
+        }
+    }
+
     /// Whether a lower-cased name is meant.
     pub fn holds(&self, name: &str) -> bool {
         match self {
@@ -63,13 +72,26 @@ impl HostPattern {
 pub struct HostCondition(Vec<HostPattern>);
 
 impl HostCondition {
-    /// None when none is given.
-    pub fn new(texts: &[At<String>], problems: &mut Problems) -> Option<Self> {
-        let patterns: Vec<_> = texts
-            .iter()
-            .filter_map(|text| HostPattern::parse(text, problems))
-            .collect();
-        (!patterns.is_empty()).then_some(Self(patterns))
+    /// What is no host is a problem.
+    pub fn new(texts: &[At<String>], problems: &mut Problems) -> Self {
+        let patterns = texts.iter();
+        let patterns = patterns.filter_map(|text| HostPattern::parse(text, problems));
+        Self(patterns.collect())
+    }
+
+    /// Whether it holds wherever `other` does.
+    pub fn covers(&self, other: &Self) -> bool {
+        let one_covers = |other| self.0.iter().any(|pattern| pattern.covers(other));
+        other.0.iter().all(one_covers)
+    }
+
+    /// Whether it holds for any name that one of `hosts` means.
+    pub fn meets(&self, hosts: &[HostPattern]) -> bool {
+        let meets = |host: &HostPattern| {
+            let mut own = self.0.iter();
+            own.any(|pattern| pattern.covers(host) || host.covers(pattern))
+        };
+        hosts.iter().any(meets)
     }
 
     /// Whether one of them holds.

@@ -19,13 +19,18 @@ pub const KEY: Key = Key::new(
 pub struct MethodCondition(Vec<Method>);
 
 impl MethodCondition {
-    /// None when none is given.
-    pub fn new(texts: &[At<String>], problems: &mut Problems) -> Option<Self> {
-        let methods: Vec<_> = texts
-            .iter()
-            .filter_map(|text| parse(text, problems))
-            .collect();
-        (!methods.is_empty()).then_some(Self(methods))
+    /// What is no method is a problem.
+    pub fn new(texts: &[At<String>], problems: &mut Problems) -> Self {
+        let methods = texts.iter().filter_map(|text| parse(text, problems));
+        Self(methods.collect())
+    }
+
+    /// Whether it holds wherever `other` does.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.0.iter().all(|method| {
+            let head = *method == Method::HEAD && self.0.contains(&Method::GET);
+            head || self.0.contains(method)
+        })
     }
 
     /// Whether the request's method is one of them.

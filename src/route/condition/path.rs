@@ -1,6 +1,6 @@
 //! `path`: the whole path, exactly.
 
-use super::absolute;
+use super::{Prefix, absolute};
 use crate::message::Request;
 use crate::section::{At, Key, Kind, Problems};
 
@@ -17,13 +17,20 @@ pub const KEY: Key = Key::new(
 pub struct Path(Vec<Vec<u8>>);
 
 impl Path {
-    /// None when no path is given.
-    pub fn new(texts: &[At<String>], problems: &mut Problems) -> Option<Self> {
-        let paths: Vec<_> = texts
-            .iter()
-            .filter_map(|text| absolute(text, problems))
-            .collect();
-        (!paths.is_empty()).then_some(Self(paths))
+    /// What is no path is a problem.
+    pub fn new(texts: &[At<String>], problems: &mut Problems) -> Self {
+        let paths = texts.iter().filter_map(|text| absolute(text, problems));
+        Self(paths.collect())
+    }
+
+    /// Whether it holds wherever `other` does.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.0.iter().all(|path| self.0.contains(path))
+    }
+
+    /// Whether all of its paths lie below a prefix.
+    pub fn lies_below(&self, prefix: &Prefix) -> bool {
+        self.0.iter().all(|path| prefix.has(path))
     }
 
     /// Whether the request's path is one of them.

@@ -3,98 +3,51 @@
 
 use std::sync::Arc;
 
-use regex::bytes::{Regex, RegexBuilder};
-
+use super::expression::{Exhausted, Expression};
 use crate::message::Request;
-use crate::route::Captures;
 use crate::route::template::Groups;
-use crate::section::{At, Key, Kind, Problem, Problems};
+use crate::route::{Captures, TooHard};
+use crate::section::{At, Key, Kind, Problems};
 
 /// The `match` key.
-pub const KEY: Key = Key::new("match", Kind::Text, "A regular expression on the path, decoded and normalised, never on the query. Its groups are $1 … $9 and ${name} in the action. Not anchored: write ^ and $.").example("'^/wiki/(.*)$'");
-
-/// The largest compiled pattern, in bytes: the regex crate's own default, against patterns that
-/// would eat the memory of the gateway.
-const SIZE_LIMIT: usize = 10 * 1024 * 1024;
+pub const KEY: Key = Key::new("match", Kind::Text, "A regular expression in the spelling of PCRE on the path, decoded and normalised, never on the query. Its groups are $1 … $9 and ${name} in the action. Not anchored: write ^ and $. Back-references and look-around cost backtracking, which is bounded: a request that reaches the bound gets 500.").example("'^/wiki/(.*)$'");
 
 /// A compiled pattern.
 #[derive(Debug)]
-pub struct Pattern {
-    regex: Regex,
-    names: Arc<[Option<String>]>,
-}
+pub struct Pattern(Expression);
 
 impl Pattern {
-    /// None, with a problem that shows where, when it does not compile.
+    /// None, with a problem that shows where, when it cannot be understood.
     pub fn new(text: &At<String>, problems: &mut Problems) -> Option<Self> {
-        // Paths are bytes; and `.` matches a newline too, so that no byte moves a split
-        // (CVE-2019-11043).
-        let built = RegexBuilder::new(&text.value)
-            .unicode(false)
-            .dot_matches_new_line(true)
-            .size_limit(SIZE_LIMIT)
-            .build();
-        match built {
-            Ok(regex) => {
-                let names = regex
-                    .capture_names()
-                    .map(|name| name.map(str::to_owned))
-                    .collect();
-                Some(Self { regex, names })
-            }
-            Err(error) => {
-                problems.push(Problem::new(text.place.clone(), format!("`{}` is not a regular expression: {}", text.value, last_line(&error.to_string()))).help("the syntax is that of Rust's regex crate: no look-around and no back-references"));
-                None
-            }
-        }
+        Expression::new(text, problems).map(Self)
     }
 
     /// The groups that templates may name.
     pub fn groups(&self) -> Groups {
-        Groups::new(
-            self.regex.captures_len() - 1,
-            self.names.iter().flatten().cloned().collect(),
-        )
+        self.0.groups()
     }
 
-    /// Whether it matches this text.
-    pub fn is_match(&self, text: &[u8]) -> bool {
-        self.regex.is_match(text)
+    /// Whether two were written alike.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.written() == other.0.written()
+    }
+
+    /// Whether it matches this text; `rule` is where it stands, for what goes wrong.
+    pub fn is_match(&self, text: &[u8], rule: &Arc<str>) -> Result<bool, TooHard> {
+        let found = self.0.is_match(text);
+        found.map_err(|Exhausted { pattern }| TooHard {
+            rule: Arc::clone(rule),
+            pattern,
+        })
     }
 
     /// Whether the path matches; its groups are left in `captures`.
-    pub fn holds(&self, request: &Request, captures: &mut Captures) -> bool {
-        let path = request.target.path();
-        if self.regex.captures_len() == 1 {
-            return match self.regex.find(path) {
-                Some(whole) => {
-                    captures.groups = vec![Some(whole.range())];
-                    true
-                }
-                None => false,
-            };
-        }
-        // A failed search is far cheaper than one that keeps captures (crates.md, Regex).
-        if !self.regex.is_match(path) {
-            return false;
-        }
-        let Some(found) = self.regex.captures(path) else {
-            return false;
+    pub fn holds(&self, request: &Request, captures: &mut Captures) -> Result<bool, Exhausted> {
+        let Some(groups) = self.0.find(request.target.path())? else {
+            return Ok(false);
         };
-        captures.groups = found
-            .iter()
-            .map(|group| group.map(|text| text.range()))
-            .collect();
-        captures.names = Some(Arc::clone(&self.names));
-        true
+        captures.groups = groups;
+        captures.names = Some(Arc::clone(self.0.names()));
+        Ok(true)
     }
-}
-
-/// The regex crate draws the pattern first and says what is wrong in the last line.
-fn last_line(error: &str) -> &str {
-    error
-        .lines()
-        .last()
-        .unwrap_or(error)
-        .trim_start_matches("error: ")
 }

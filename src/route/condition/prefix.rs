@@ -20,14 +20,27 @@ impl Prefix {
 
     /// Whether the path begins with it; `$rest` becomes what follows, without a leading slash.
     pub fn holds(&self, request: &Request, captures: &mut Captures) -> bool {
-        let Some(rest) = request.target.path().strip_prefix(self.0.as_slice()) else {
+        let Some(rest) = self.rest(request.target.path()) else {
             return false;
         };
+        let slash = usize::from(rest.starts_with(b"/"));
+        captures.rest = self.0.len() + slash;
+        true
+    }
+
+    /// Whether a path begins with it.
+    pub fn has(&self, path: &[u8]) -> bool {
+        self.rest(path).is_some()
+    }
+
+    /// Whether it holds wherever `other` does.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.has(&other.0)
+    }
+
+    fn rest<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
+        let rest = path.strip_prefix(self.0.as_slice())?;
         let whole = rest.is_empty() || self.0.ends_with(b"/") || rest.starts_with(b"/");
-        if whole {
-            let slash = usize::from(rest.starts_with(b"/"));
-            captures.rest = self.0.len() + slash;
-        }
-        whole
+        whole.then_some(rest)
     }
 }

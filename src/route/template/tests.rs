@@ -1,5 +1,8 @@
 //! Templates are read, refused and expanded.
 
+use std::borrow::Cow;
+
+use http::HeaderName;
 use proptest::prelude::*;
 
 use super::*;
@@ -18,8 +21,8 @@ impl Values for Example {
         (name == "lang").then_some(b"de".as_slice())
     }
 
-    fn variable(&self, variable: Variable) -> &[u8] {
-        match variable {
+    fn variable(&self, variable: Variable) -> Cow<'_, [u8]> {
+        let text: &[u8] = match variable {
             Variable::Path => b"/de/a b.php",
             Variable::Rest => b"a b.php",
             Variable::Query => b"q=1",
@@ -27,7 +30,21 @@ impl Values for Example {
             Variable::Scheme => b"https",
             Variable::Uri => b"/de/a%20b.php?q=1",
             Variable::Method => b"\xffGET",
-        }
+            Variable::Port => b"8443",
+            Variable::Protocol => b"HTTP/1.1",
+            Variable::RemoteAddr => b"192.0.2.1",
+            Variable::RemotePort => b"4711",
+            Variable::RequestId => b"00ff",
+        };
+        text.into()
+    }
+
+    fn header(&self, name: &HeaderName) -> Option<&[u8]> {
+        (name == "x-tenant").then_some(b"acme".as_slice())
+    }
+
+    fn cookie(&self, name: &str) -> Option<&[u8]> {
+        (name == "lang").then_some(b"fr".as_slice())
     }
 }
 
@@ -133,7 +150,7 @@ fn unknown_names_are_refused_with_what_was_meant() {
         0,
         "there is no variable `$pathinfo`: write `${path}info`",
     );
-    let all = "there is no variable `$frobnicate`: there are `$path`, `$rest`, `$query`, `$host`, `$scheme`, `$uri`, `$method`, `$lang`";
+    let all = "there is no variable `$frobnicate`: there are `$path`, `$rest`, `$query`, `$host`, `$port`, `$scheme`, `$protocol`, `$uri`, `$method`, `$remote_addr`, `$remote_port`, `$request_id`, `$root`, `$lang`";
     refused("$frobnicate", &groups, 0, all);
     let both = "`$path` is a variable and a group of the pattern: rename the group";
     refused("${path}", &Groups::new(1, vec!["path".to_owned()]), 0, both);
@@ -162,6 +179,67 @@ fn a_dollar_without_meaning_is_refused_with_the_fix() {
     refused("${1a}", &groups, 0, neither);
     assert!(Template::parse("${}", &groups).is_err());
     assert!(Template::parse("${a-b}", &groups).is_err());
+}
+
+#[test]
+fn what_is_sent_and_the_environment() {
+    check("/${header:X-Tenant}/${header:X-None}", b"/acme/");
+    check("${cookie:lang}${cookie:none}", b"fr");
+    check("$remote_addr:$remote_port", b"192.0.2.1:4711");
+    check(
+        "$host:$port $protocol $request_id",
+        b"example.org:8443 HTTP/1.1 00ff",
+    );
+    let names = Groups::default()
+        .with_root(Some("/srv/app".to_owned()))
+        .with_environment(|name| match name {
+            "TENANT" => Some("acme $1".to_owned()),
+            "BROKEN" => Some("a\nb".to_owned()),
+            _ => None,
+        });
+    let template = Template::parse("$root/${env:TENANT}", &names).unwrap();
+    assert_eq!(template.expand(&Example), b"/srv/app/acme $1");
+    let unset = "the environment variable NONE is not set: set it where the gateway is started";
+    refused("/${env:NONE}", &names, 1, unset);
+    assert!(Template::parse("${env:BROKEN}", &names).is_err());
+    let none = "`$root` means nothing here: the site has no `root`";
+    refused("$root/x", &Groups::default(), 0, none);
+    let kinds =
+        "there is no `${head:…}`: there are `${header:NAME}`, `${cookie:NAME}` and `${env:NAME}`";
+    refused("${head:x}", &names, 0, kinds);
+    refused(
+        "${header:a b}",
+        &names,
+        0,
+        "`a b` is not the name of a header",
+    );
+    refused("${cookie:}", &names, 0, "`` is not the name of a cookie");
+}
+
+#[test]
+fn a_path_of_the_disk_has_a_folder_that_is_known() {
+    let names = three_groups().with_root(Some("/srv/app".to_owned()));
+    let split = |text: &str| {
+        let template = Template::parse(text, &names).unwrap();
+        let (folder, below) = template.split_folder(Some("/srv/app"))?;
+        let below = String::from_utf8(below.expand(&Example)).unwrap();
+        Some((folder, below))
+    };
+    for (text, folder, below) in [
+        ("$root$path", "/srv/app", "/de/a b.php"),
+        ("$root/$1.html", "/srv/app", "/de.html"),
+        ("/srv/app/down", "/srv/app", "/down"),
+        ("/srv/application/down", "/srv/application", "/down"),
+        ("/data$path", "/data", "/de/a b.php"),
+        ("/data/cache-$1/x", "/data", "/cache-de/x"),
+        ("/$1", "/", "/de"),
+        ("$root", "/srv/app", ""),
+    ] {
+        let expected = Some((folder.to_owned(), below.to_owned()));
+        assert_eq!(split(text), expected, "{text}");
+    }
+    assert_eq!(split("$path"), None);
+    assert_eq!(split("srv/$1"), None);
 }
 
 proptest! {

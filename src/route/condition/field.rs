@@ -1,0 +1,172 @@
+//! `header`, `query` and `cookie`: something with a name that the client sent, and its value. Of several
+//! with the name one is enough.
+
+use std::borrow::Cow;
+
+use http::{HeaderName, header};
+
+use super::expression::{Exhausted, Expression};
+use crate::message::Request;
+use crate::route::sent;
+use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+
+/// The `header` key.
+pub const HEADER_KEY: Key = Key::new("header", Kind::Table(&HEADER), "A header field: its `name`, and a `value` (one or a list, exactly) or a regular expression that it `match`es; with neither it is enough that it is there. Of several fields of the name one is enough. For two headers write `all`.").example("{ name = \"X-Requested-With\", value = \"XMLHttpRequest\" }");
+
+/// The `query` key.
+pub const QUERY_KEY: Key = Key::new("query", Kind::Table(&QUERY), "A parameter of the query, decoded: `name`, and `value` or `match` as of `header`. PHP takes the last of several; here one is enough.").example("{ name = \"page\", match = '^\\d+$' }");
+
+/// The `cookie` key.
+pub const COOKIE_KEY: Key = Key::new(
+    "cookie",
+    Kind::Table(&COOKIE),
+    "A cookie, as it was sent: `name`, and `value` or `match` as of `header`.",
+)
+.example("{ name = \"beta\", value = \"1\" }");
+
+// No docs of their own: the reference shows each key's example.
+static HEADER: Section = Section {
+    title: "header",
+    doc: "",
+    keys: &KEYS,
+};
+static QUERY: Section = Section {
+    title: "query",
+    doc: "",
+    keys: &KEYS,
+};
+static COOKIE: Section = Section {
+    title: "cookie",
+    doc: "",
+    keys: &KEYS,
+};
+
+const KEYS: [Key; 3] = [
+    Key::new("name", Kind::Text, "Its name."),
+    Key::new(
+        "value",
+        Kind::Texts,
+        "Values of which one must be its value.",
+    ),
+    Key::new("match", Kind::Text, "A regular expression on its value."),
+];
+
+/// Where it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A header field.
+    Header,
+    /// A parameter of the query.
+    Query,
+    /// A cookie.
+    Cookie,
+}
+
+/// What must have been sent.
+#[derive(Debug)]
+pub struct FieldCondition {
+    name: Name,
+    value: Value,
+}
+
+#[derive(Debug)]
+enum Name {
+    Header(HeaderName),
+    Query(Vec<u8>),
+    Cookie(Vec<u8>),
+}
+
+#[derive(Debug)]
+enum Value {
+    Any,
+    OneOf(Vec<Vec<u8>>),
+    Like(Expression),
+}
+
+impl FieldCondition {
+    /// From its section; what cannot be understood is a problem.
+    pub fn new(source: Source, section: &Lowered, problems: &mut Problems) -> Option<Self> {
+        let Some(name) = section.text("name").filter(|name| !name.is_empty()) else {
+            let message = "the condition needs a `name`";
+            let help = "{ name = \"…\", value = \"…\" }";
+            problems.push(Problem::new(section.place(), message).help(help));
+            return None;
+        };
+        Some(Self {
+            name: Name::new(source, &name, problems)?,
+            value: Value::new(section, problems)?,
+        })
+    }
+
+    /// Whether one with the name has the value.
+    pub fn holds(&self, request: &Request) -> Result<bool, Exhausted> {
+        match &self.name {
+            Name::Header(name) => {
+                let fields = request.fields.get_all(name).iter();
+                self.any(fields.map(|field| Cow::Borrowed(field.as_bytes())))
+            }
+            Name::Query(name) => {
+                let query = request.target.query().unwrap_or_default();
+                self.any(sent::parameters(query, name))
+            }
+            Name::Cookie(name) => {
+                let fields = request.fields.get_all(header::COOKIE).iter();
+                let values = fields.flat_map(|field| sent::cookies(field.as_bytes(), name));
+                self.any(values.map(Cow::Borrowed))
+            }
+        }
+    }
+
+    fn any<'a>(&self, values: impl Iterator<Item = Cow<'a, [u8]>>) -> Result<bool, Exhausted> {
+        for value in values {
+            if self.value.holds(&value)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Name {
+    fn new(source: Source, name: &At<String>, problems: &mut Problems) -> Option<Self> {
+        match source {
+            Source::Query => Some(Self::Query(name.value.clone().into_bytes())),
+            Source::Cookie => Some(Self::Cookie(name.value.clone().into_bytes())),
+            Source::Header => match HeaderName::from_bytes(name.value.as_bytes()) {
+                Ok(name) => Some(Self::Header(name)),
+                Err(_) => {
+                    let message = format!("`{}` is not the name of a header", name.value);
+                    problems.push(Problem::new(name.place.clone(), message));
+                    None
+                }
+            },
+        }
+    }
+}
+
+impl Value {
+    fn new(section: &Lowered, problems: &mut Problems) -> Option<Self> {
+        match (section.is_given("value"), section.text("match")) {
+            (true, Some(pattern)) => {
+                let message = "`value` and `match` are two ways to say the same: write one";
+                problems.push(Problem::new(pattern.place, message));
+                None
+            }
+            (true, None) => {
+                let texts = super::listed(section, "value", problems)?;
+                let values = texts.into_iter().map(|text| text.value.into_bytes());
+                Some(Self::OneOf(values.collect()))
+            }
+            (false, Some(pattern)) => Expression::new(&pattern, problems).map(Self::Like),
+            (false, None) => Some(Self::Any),
+        }
+    }
+
+    fn holds(&self, value: &[u8]) -> Result<bool, Exhausted> {
+        match self {
+            Self::Any => Ok(true),
+            Self::OneOf(values) => Ok(values.iter().any(|wanted| wanted == value)),
+            Self::Like(expression) => expression.is_match(value),
+        }
+    }
+}
