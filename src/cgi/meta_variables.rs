@@ -4,11 +4,10 @@
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 
-use http::{HeaderName, Version, header};
+use http::{Version, header};
 
-use super::{Mapping, Script};
+use super::{Mapping, Passing, Script, redirected};
 use crate::fastcgi::params::{ParamsEncoder, encode_pair};
-use crate::message::hop_by_hop::is_hop_by_hop;
 use crate::message::{Request, Scheme, TlsFacts};
 
 /// The variables that are the same for all requests of one rule, encoded once when the
@@ -22,9 +21,14 @@ impl Constants {
         let mut encoded = Vec::new();
         encode_pair(&mut encoded, b"GATEWAY_INTERFACE", b"CGI/1.1");
         encode_pair(&mut encoded, b"SERVER_SOFTWARE", b"fcgate");
-        // php-cgi with cgi.force_redirect (its default) runs nothing without it.
-        encode_pair(&mut encoded, b"REDIRECT_STATUS", b"200");
         encode_pair(&mut encoded, b"DOCUMENT_ROOT", mapping.document_root());
+        // Apache's; an alias is a rule of ours and has no context of its own.
+        encode_pair(&mut encoded, b"CONTEXT_PREFIX", b"");
+        encode_pair(
+            &mut encoded,
+            b"CONTEXT_DOCUMENT_ROOT",
+            mapping.document_root(),
+        );
         Self(encoded)
     }
 
@@ -57,36 +61,68 @@ impl Mapping {
     }
 }
 
+/// To whom variables are written: how the server wants to be told of a script.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// PHP-FPM: plain paths, already split.
+    #[default]
+    Fpm,
+    /// PHP-FPM that is to split by itself, as it does behind Apache's ProxyPassMatch.
+    ApacheFpm,
+    /// Any FastCGI application: as `Fpm`, and nothing of PHP-FPM is taken for granted.
+    Generic,
+}
+
+/// By this PHP-FPM knows Apache; it drops all up to the path (sapi/fpm/fpm/fpm_main.c).
+const APACHE: &[u8] = b"proxy:fcgi://localhost";
+
 /// Writes what follows from the script and how it was called.
 pub fn encode_script(
     params: &mut ParamsEncoder<'_>,
     request: &Request,
     script: &Script,
     mapping: &Mapping,
+    backend: Backend,
 ) {
     let root = mapping.document_root();
-    params.pair_parts(b"SCRIPT_FILENAME", &[root, &script.file]);
-    params.pair(b"SCRIPT_NAME", &script.name);
+    let (name, path_info) = (&script.name, &script.path_info);
+    match backend {
+        Backend::Fpm | Backend::Generic => {
+            params.pair_parts(b"SCRIPT_FILENAME", &[root, &script.file]);
+            params.pair(b"SCRIPT_NAME", name);
+            // RFC 3875 §4.1.6: PATH_TRANSLATED only together with PATH_INFO.
+            if !path_info.is_empty() {
+                params.pair(b"PATH_INFO", path_info);
+                params.pair_parts(b"PATH_TRANSLATED", &[root, path_info]);
+            }
+        }
+        Backend::ApacheFpm => {
+            params.pair_parts(b"SCRIPT_FILENAME", &[APACHE, root, &script.file, path_info]);
+            params.pair_parts(b"SCRIPT_NAME", &[name, path_info]);
+        }
+    }
     // nginx's name for SCRIPT_NAME with PATH_INFO; some applications read it.
-    params.pair_parts(b"DOCUMENT_URI", &[&script.name, &script.path_info]);
+    params.pair_parts(b"DOCUMENT_URI", &[name, path_info]);
     params.pair(b"REQUEST_URI", request.target.raw().as_bytes()); // Apache's name
     params.pair(
         b"QUERY_STRING",
         request.target.query().unwrap_or_default().as_bytes(),
     );
-    // RFC 3875 §4.1.6: PATH_TRANSLATED only together with PATH_INFO.
-    if !script.path_info.is_empty() {
-        params.pair(b"PATH_INFO", &script.path_info);
-        params.pair_parts(b"PATH_TRANSLATED", &[root, &script.path_info]);
-    }
+    redirected::encode(params, request);
 }
 
 /// Writes what follows from the request alone. `length` is what will be sent on STDIN.
-pub fn encode_request(params: &mut ParamsEncoder<'_>, request: &Request, length: Option<u64>) {
+pub fn encode_request(
+    params: &mut ParamsEncoder<'_>,
+    request: &Request,
+    passing: &Passing,
+    length: Option<u64>,
+) {
     request_variables(params, request);
     connection_variables(params, request);
+    server_variables(params, request, passing);
     content_variables(params, request, length);
-    protocol_variables(params, request);
+    protocol_variables(params, request, passing);
 }
 
 fn request_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
@@ -104,16 +140,6 @@ fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
     params.pair(b"REMOTE_ADDR", wire.remote_addr.as_bytes());
     params.pair(b"REMOTE_PORT", wire.remote_port.as_bytes());
     params.pair(b"SERVER_ADDR", wire.local_addr.as_bytes());
-    // Apache with UseCanonicalName Off: both from Host, which was validated at the edge.
-    let host = &request.host;
-    let name = if host.name().is_empty() {
-        &wire.local_addr
-    } else {
-        host.name()
-    };
-    params.pair(b"SERVER_NAME", name.as_bytes());
-    let port = host.port().unwrap_or_else(|| wire.scheme.default_port());
-    params.pair(b"SERVER_PORT", port.to_string().as_bytes());
     params.pair(b"REQUEST_SCHEME", wire.scheme.as_str().as_bytes()); // Apache's name
     if wire.scheme == Scheme::Https {
         params.pair(b"HTTPS", b"on");
@@ -123,11 +149,28 @@ fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
     }
 }
 
+/// Both from Host, which was validated at the edge, as Apache with UseCanonicalName Off; or from the
+/// configuration, as with On.
+fn server_variables(params: &mut ParamsEncoder<'_>, request: &Request, passing: &Passing) {
+    let (wire, host) = (&request.wire, &request.host);
+    let (name, port) = match &passing.canonical_name {
+        Some(name) => (name.as_str(), wire.local_port),
+        None if host.name().is_empty() => (wire.local_addr.as_str(), host.port()),
+        None => (host.name(), host.port()),
+    };
+    params.pair(b"SERVER_NAME", name.as_bytes());
+    let port = port.unwrap_or_else(|| wire.scheme.default_port());
+    params.pair(b"SERVER_PORT", port.to_string().as_bytes());
+}
+
 /// Apache's mod_ssl, as with `SSLOptions +StdEnvVars`.
 fn tls_variables(params: &mut ParamsEncoder<'_>, facts: &TlsFacts) {
     params.pair(b"SSL_PROTOCOL", facts.protocol.as_bytes());
     params.pair(b"SSL_CIPHER", facts.cipher.as_bytes());
     params.pair(b"SSL_CIPHER_USEKEYSIZE", facts.key_bits.as_bytes());
+    params.pair(b"SSL_CIPHER_ALGKEYSIZE", facts.key_bits.as_bytes());
+    let session = if facts.resumed { "Resumed" } else { "Initial" };
+    params.pair(b"SSL_SESSION_RESUMED", session.as_bytes());
     if let Some(name) = &facts.server_name {
         params.pair(b"SSL_TLS_SNI", name.as_bytes());
     }
@@ -142,6 +185,9 @@ fn tls_variables(params: &mut ParamsEncoder<'_>, facts: &TlsFacts) {
     }
     params.pair(b"SSL_CLIENT_I_DN", client.issuer.as_bytes());
     params.pair(b"SSL_CLIENT_M_SERIAL", client.serial.as_bytes());
+    for (name, value) in &client.variables {
+        params.pair(name.as_bytes(), value.as_bytes());
+    }
 }
 
 /// RFC 3875 §4.1.2: CONTENT_LENGTH is what is really sent on STDIN; the body was spooled before
@@ -158,15 +204,15 @@ fn content_variables(params: &mut ParamsEncoder<'_>, request: &Request, length: 
 }
 
 /// RFC 3875 §4.1.18: the header fields as `HTTP_…`, one variable a name.
-fn protocol_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
+fn protocol_variables(params: &mut ParamsEncoder<'_>, request: &Request, passing: &Passing) {
     if !request.fields.contains_key(header::HOST) && !request.host.name().is_empty() {
         // HTTP/2 has `:authority` in its place.
         params.pair(b"HTTP_HOST", authority(request).as_bytes());
     }
     let mut joined = Vec::new();
-    for name in request.fields.keys().filter(|name| is_exported(name)) {
-        let mut values = request
-            .fields
+    let fields = &request.fields;
+    for name in fields.keys().filter(|name| passing.exports(name, fields)) {
+        let mut values = fields
             .get_all(name)
             .iter()
             .map(|value| trim(value.as_bytes()));
@@ -192,27 +238,6 @@ fn authority(request: &Request) -> String {
         Some(port) => format!("{}:{port}", request.host.name()),
         None => request.host.name().to_owned(),
     }
-}
-
-/// behaviours no. 20–22. Names with anything but letters, digits and hyphens could pass for
-/// another field once hyphens have become underscores; `Proxy` would become HTTP_PROXY, which
-/// libraries obey (httpoxy); X-Sendfile-Type and X-Accel-Mapping are the gateway's to say: a client
-/// that said them would choose what file a framework hands out; Proxy-Authorization is addressed to
-/// us; the two content fields have their own variables; Transfer-Encoding and its like ended at our
-/// door.
-fn is_exported(name: &HeaderName) -> bool {
-    let plain = name
-        .as_str()
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let withheld = name == header::PROXY_AUTHORIZATION
-        || name == header::CONTENT_LENGTH
-        || name == header::CONTENT_TYPE
-        || matches!(
-            name.as_str(),
-            "proxy" | "x-sendfile-type" | "x-accel-mapping"
-        );
-    plain && !withheld && !is_hop_by_hop(name)
 }
 
 /// RFC 9110 §5.5: surrounding SP and HTAB are not part of the value.

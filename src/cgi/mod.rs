@@ -2,7 +2,10 @@
 //! the head that it prints. Values in, values out; nothing here does I/O.
 
 pub mod meta_variables;
+pub mod passing;
+mod redirected;
 pub mod response;
 pub mod script;
 
+pub use passing::Passing;
 pub use script::{Mapping, Script};

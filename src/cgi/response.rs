@@ -113,6 +113,19 @@ pub fn parse_from(
     }
 }
 
+/// The length of an interim answer at the start of `input` that may be left out: a complete head
+/// whose status is 100, 102 or 103 (RFC 9110 §15.2, RFC 8297). 101 is none: what follows it would
+/// be another protocol.
+pub fn interim(input: &[u8], limits: HeadLimits) -> Option<usize> {
+    let end = end_of_head(input.get(..limits.bytes).unwrap_or(input), 0)?;
+    let mut statuses = lines(input.get(..end)?)
+        .filter_map(|line| field(line).ok())
+        .filter(|(name, _)| name.as_str() == "status");
+    let (_, status) = statuses.next()?;
+    let skipped = matches!(status.as_bytes().get(..3)?, b"100" | b"102" | b"103");
+    (skipped && statuses.next().is_none()).then_some(end)
+}
+
 /// The length of the head with the empty line that ends it. Lines end with LF or CRLF, also mixed (RFC 3875 §6.1
 /// leaves it to the system). An empty line at the very start ends a head without fields.
 fn end_of_head(input: &[u8], scanned: usize) -> Option<usize> {

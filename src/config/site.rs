@@ -1,14 +1,18 @@
 //! `[[site]]`: what is served for some hosts, and what its three lines mean.
 
+mod scripts;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use self::scripts::{Contract, front_controller};
 use super::ServerSettings;
 use super::rule::{RULE, build_rule};
 use super::snapshot::Upstreams;
 use super::source::Sources;
 use crate::cgi::Mapping;
 use crate::cgi::meta_variables::Constants;
+use crate::cgi::passing::SITE_CGI;
 use crate::handler::Handler;
 use crate::handler::fastcgi::send_file::SEND_FILE;
 use crate::handler::fastcgi::{
@@ -22,7 +26,6 @@ use crate::message::quota::Quota;
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{EncodedSlash, Root};
 use crate::route::Rule;
-use crate::route::template::{Groups, Template};
 use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
 use crate::tls::SITE_TLS;
 use crate::upstream::section::UPSTREAM;
@@ -45,6 +48,7 @@ pub static SITE: Section = Section {
         Key::new("https", Kind::FlagOr(&HTTPS), "Keeps the site to TLS."),
         Key::new("limits", Kind::Table(&SITE_LIMITS), "What this site allows otherwise than server.limits.").example("{ body = \"128MiB\" }"),
         Key::new("send_file", Kind::Table(&SEND_FILE), "Files that a script names and the gateway sends.").example("{ roots = [\"/srv/files\"] }"),
+        Key::new("cgi", Kind::Table(&SITE_CGI), "What scripts are told of a request.").example("{ pass_fields = [\"X_Foo\"] }"),
         Key::new("rule", Kind::Tables(&RULE), "What comes before the meaning of `root` and `php`.").example("[]"),
     ],
 };
@@ -92,6 +96,7 @@ pub(super) struct Draft<'a, 'b> {
     pub(super) php: Option<Arc<Upstream>>,
     pub(super) spool: SpoolSettings,
     send_file: SendFile,
+    contract: Contract,
     pub(super) surroundings: &'a mut Surroundings<'b>,
 }
 
@@ -114,6 +119,7 @@ pub(super) fn build_site(
             .given_table("send_file")
             .map(|table| SendFile::build(table, problems))
             .unwrap_or_default(),
+        contract: Contract::build(section, &name, problems),
         surroundings,
     };
     let own = section.tables("rule").iter();
@@ -247,6 +253,7 @@ impl Draft<'_, '_> {
         let send_file = self.send_file.clone().seen_through(&mapping);
         let constants = send_file.announce(Constants::new(&mapping));
         let response_buffer = self.surroundings.response_buffer(&upstream);
+        let backend = self.surroundings.backend(&upstream);
         let name = upstream.name.as_str().into();
         let timeouts = self.surroundings.timeouts(&upstream);
         let place: Arc<str> = self.surroundings.sources.show(place).into();
@@ -255,6 +262,9 @@ impl Draft<'_, '_> {
             upstream,
             mapping,
             constants,
+            backend,
+            passing: Arc::clone(&self.contract.passing),
+            withheld: Arc::clone(&self.contract.withheld),
             script: script.rule,
             missing: script.missing,
             spool: self.spool.clone(),
@@ -268,22 +278,6 @@ impl Draft<'_, '_> {
             backend_root_place,
             refusals: Refusals::new(place),
             error_log: Arc::clone(self.surroundings.error_log),
-        }
-    }
-}
-
-fn front_controller(text: &At<String>, root: &Root, problems: &mut Problems) -> Option<ScriptRule> {
-    let path = root.0.join(text.value.trim_start_matches('/'));
-    // A `$` in a path is no variable here.
-    let literal = path.to_string_lossy().replace('$', "$$");
-    match Template::parse(&literal, &Groups::default()) {
-        Ok(script) => Some(ScriptRule::Fixed {
-            script,
-            path_info: None,
-        }),
-        Err(error) => {
-            problems.push(Problem::new(text.place.clone(), error.to_string()));
-            None
         }
     }
 }

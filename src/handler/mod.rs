@@ -85,7 +85,7 @@ impl Handler {
     /// Tells the log what was only counted so far; for the end.
     pub fn close(&self) {
         match self {
-            Self::Fastcgi(fastcgi) => fastcgi.refusals.close(),
+            Self::Fastcgi(fastcgi) => fastcgi.close(),
             Self::StaticFiles(_)
             | Self::Redirect(_)
             | Self::Respond(_)

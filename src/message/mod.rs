@@ -20,6 +20,6 @@ pub use disk::{Disk, Found, OpenFile, Root};
 pub use head_guard::{HeadGuard, Refusal};
 pub use host::{BadHost, Host};
 pub use proxy_header::ProxyHeader;
-pub use request::{Cause, Request, RequestId};
+pub use request::{Cause, Request, RequestId, Round};
 pub use target::{EncodedSlash, Target, TargetError};
 pub use wire::{ClientCertificate, Scheme, TlsFacts, Wire};

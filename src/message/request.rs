@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, Method, StatusCode, Version};
 
 use super::{Host, Target, Upload, Wire};
 
@@ -28,7 +28,16 @@ pub struct Request {
     /// The content, still to be read.
     pub upload: Upload,
     /// Why this is not the first round, in order (design §3: at most 10).
-    pub causes: Vec<Cause>,
+    pub causes: Vec<Round>,
+}
+
+/// A round that ended in another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Round {
+    /// Why it did.
+    pub cause: Cause,
+    /// What it was about.
+    pub target: Target,
 }
 
 /// Why a request asks for another round.
@@ -36,6 +45,10 @@ pub struct Request {
 pub enum Cause {
     /// A directory was asked for and has this index file.
     Index,
+    /// The path was rewritten.
+    Rewrite,
+    /// A failure is told by a page of the site; this is its status.
+    ErrorPage(StatusCode),
 }
 
 /// What names a request: unique within the life of the process and improbable to repeat beyond
@@ -88,8 +101,8 @@ impl Request {
 
     /// The same request for another round, with `target` in place of its own.
     pub fn again(mut self, target: Target, cause: Cause) -> Self {
-        self.target = target;
-        self.causes.push(cause);
+        let target = std::mem::replace(&mut self.target, target);
+        self.causes.push(Round { cause, target });
         self
     }
 

@@ -59,6 +59,8 @@ pub struct TlsFacts {
     pub cipher: &'static str,
     /// Bits of the cipher's key.
     pub key_bits: &'static str,
+    /// Whether an earlier session was resumed.
+    pub resumed: bool,
     /// The name that the client asked for (RFC 6066 §3).
     pub server_name: Option<String>,
     /// The client's certificate; one that is here was verified.
@@ -76,6 +78,9 @@ pub struct ClientCertificate {
     pub issuer: String,
     /// The serial number in hexadecimal.
     pub serial: String,
+    /// Further variables of mod_ssl, each with its whole name: parts of the distinguished names
+    /// (`SSL_CLIENT_S_DN_O`), and the validity (`SSL_CLIENT_V_START`).
+    pub variables: Vec<(String, String)>,
 }
 
 impl Wire {

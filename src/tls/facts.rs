@@ -1,8 +1,11 @@
 //! What a handshake settled, in the words that mod_ssl's variables have.
 
+use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
-use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
+use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConnection};
+use x509_parser::certificate::X509Certificate;
 use x509_parser::parse_x509_certificate;
+use x509_parser::time::ASN1Time;
 
 use super::name;
 use crate::message::{ClientCertificate, TlsFacts};
@@ -73,6 +76,7 @@ pub(super) fn facts(connection: &ServerConnection) -> TlsFacts {
         protocol,
         cipher,
         key_bits,
+        resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
         server_name: connection.server_name().map(str::to_owned),
         client: presented.and_then(<[_]>::first).map(client),
     }
@@ -86,12 +90,39 @@ fn client(certificate: &CertificateDer<'_>) -> ClientCertificate {
             common_name: name::common_name(parsed.subject()),
             issuer: name::distinguished(parsed.issuer()),
             serial: name::hexadecimal(parsed.raw_serial()),
+            variables: variables(&parsed),
         },
         Err(_) => ClientCertificate {
             subject: String::new(),
             common_name: None,
             issuer: String::new(),
             serial: String::new(),
+            variables: Vec::new(),
         },
     }
+}
+
+/// mod_ssl's StdEnvVars of a client's certificate that are no fields of their own.
+fn variables(certificate: &X509Certificate<'_>) -> Vec<(String, String)> {
+    let validity = certificate.validity();
+    let remain = validity
+        .time_to_expiration()
+        .map_or(0, |left| left.whole_days());
+    let mut variables = vec![
+        ("SSL_CLIENT_V_START".to_owned(), time(validity.not_before)),
+        ("SSL_CLIENT_V_END".to_owned(), time(validity.not_after)),
+        ("SSL_CLIENT_V_REMAIN".to_owned(), remain.to_string()),
+    ];
+    variables.extend(name::parts("SSL_CLIENT_S_DN_", certificate.subject()));
+    variables.extend(name::parts("SSL_CLIENT_I_DN_", certificate.issuer()));
+    variables
+}
+
+/// As OpenSSL prints a time: `Nov  5 07:00:00 2026 GMT`.
+fn time(time: ASN1Time) -> String {
+    let printed = Timestamp::from_second(time.timestamp());
+    printed.map_or_else(
+        |_| String::new(),
+        |time| time.strftime("%b %e %H:%M:%S %Y GMT").to_string(),
+    )
 }

@@ -19,6 +19,18 @@ const KEYWORDS: [(&str, &str); 10] = [
     ("1.2.840.113549.1.9.1", "emailAddress"),
 ];
 
+/// mod_ssl's suffixes (ssl_engine_vars.c).
+const VARIABLES: [(&str, &str); 8] = [
+    ("2.5.4.3", "CN"),
+    ("2.5.4.6", "C"),
+    ("2.5.4.8", "ST"),
+    ("2.5.4.7", "L"),
+    ("2.5.4.10", "O"),
+    ("2.5.4.11", "OU"),
+    ("0.9.2342.19200300.100.1.1", "UID"),
+    ("1.2.840.113549.1.9.1", "Email"),
+];
+
 /// RFC 4514 §2.1: the last relative name first.
 pub(super) fn distinguished(name: &X509Name<'_>) -> String {
     let relative = name.iter_rdn().map(|relative| {
@@ -33,6 +45,25 @@ pub(super) fn distinguished(name: &X509Name<'_>) -> String {
 pub(super) fn common_name(name: &X509Name<'_>) -> Option<String> {
     let last = name.iter_common_name().last()?;
     last.as_str().ok().map(str::to_owned)
+}
+
+/// Each kind of attribute that mod_ssl has a variable for, under `prefix`; the first of its kind. The
+/// common name of a subject has a field of its own.
+pub(super) fn parts(prefix: &str, name: &X509Name<'_>) -> Vec<(String, String)> {
+    let subject = prefix == "SSL_CLIENT_S_DN_";
+    let kinds = VARIABLES
+        .iter()
+        .filter(|(_, suffix)| !subject || *suffix != "CN");
+    let part = |(id, suffix): &(&str, &str)| {
+        let attribute = name
+            .iter_attributes()
+            .find(|attribute| attribute.attr_type().to_id_string() == *id)?;
+        Some((
+            format!("{prefix}{suffix}"),
+            attribute.as_str().ok()?.to_owned(),
+        ))
+    };
+    kinds.filter_map(part).collect()
 }
 
 /// Bytes in upper case, as OpenSSL shows a serial number.

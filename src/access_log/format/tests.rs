@@ -190,6 +190,7 @@ fn tls_is_told() {
     let facts = || TlsFacts {
         protocol: "TLSv1.3",
         cipher: "TLS_AES_128_GCM_SHA256",
+        resumed: false,
         key_bits: "128",
         server_name: Some("a.example".to_owned()),
         client: None,

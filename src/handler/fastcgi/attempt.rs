@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::Fastcgi;
 use super::stderr::{ErrorStream, Origin};
 use crate::cgi::Script;
-use crate::cgi::response::{HeadLimits, ScriptHead, parse_from};
+use crate::cgi::response::{HeadError, HeadLimits, ScriptHead, interim, parse_from};
 use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::record::{HEADER_LEN, ProtocolStatus};
@@ -18,6 +18,9 @@ use crate::handler::Trace;
 use crate::message::{Request, Upload, UploadError};
 use crate::upstream::lease::Entry;
 use crate::upstream::{Lease, Member};
+
+/// Interim answers in front of one final one that are left out.
+const INTERIM: usize = 8;
 
 /// What all attempts at one call share.
 #[derive(Debug)]
@@ -143,6 +146,7 @@ impl Attempt<'_> {
     ) -> Result<(ScriptHead, BytesMut), (Failure, Progress)> {
         let mut buffer = BytesMut::new();
         let mut scanned = 0;
+        let mut left_out = 0;
         loop {
             match exchange.answer().await {
                 Some(Ok(Answer::Stdout(piece))) => buffer.extend_from_slice(&piece),
@@ -154,7 +158,7 @@ impl Attempt<'_> {
                 }
                 None => return Err(self.no_head(ProtocolStatus::RequestComplete)),
             }
-            match parse_from(&buffer, scanned, HeadLimits::default()) {
+            match self.parse(&mut buffer, scanned, &mut left_out) {
                 Ok(Some((head, length))) => return Ok((head, buffer.split_off(length))),
                 Ok(None) => scanned = buffer.len(),
                 Err(error) => {
@@ -162,6 +166,32 @@ impl Attempt<'_> {
                     return Err((Failure::Head { upstream, error }, Progress::Settled));
                 }
             }
+        }
+    }
+
+    /// The head at the start of `buffer`, after interim answers have been left out of it: hyper cannot
+    /// send them (RFC 9110 §15.2 lets us drop them).
+    fn parse(
+        &self,
+        buffer: &mut BytesMut,
+        mut scanned: usize,
+        left_out: &mut usize,
+    ) -> Result<Option<(ScriptHead, usize)>, HeadError> {
+        let limits = HeadLimits::default();
+        loop {
+            let parsed = parse_from(buffer, scanned, limits);
+            let is_interim = matches!(parsed, Err(HeadError::Informational(_)));
+            let Some(length) = is_interim
+                .then(|| interim(buffer, limits))
+                .flatten()
+                .filter(|_| *left_out < INTERIM)
+            else {
+                return parsed;
+            };
+            buffer.advance(length);
+            *left_out += 1;
+            scanned = 0;
+            tracing::info!(request_id = %self.request.id, upstream = %self.fastcgi.name, "an interim answer of the script is dropped");
         }
     }
 

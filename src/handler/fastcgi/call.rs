@@ -2,7 +2,7 @@
 //! again from the head of the queue where nothing was executed.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -13,7 +13,9 @@ use super::attempt::{Attempt, Begun, Failed};
 use super::buffered::Buffer;
 use super::orders::Orders;
 use super::reply::{self, Delivery};
-use crate::cgi::{Script, meta_variables};
+use super::validators;
+use crate::cgi::Script;
+use crate::cgi::meta_variables::{self, Backend};
 use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::params::{ParamsEncoder, end_of_params};
@@ -81,7 +83,7 @@ impl Call<'_> {
                 Err(failed) => *failed,
             };
             let harmless = match failed.progress {
-                Progress::ClosedUnanswered => failed.member.proves_by_closing(),
+                Progress::ClosedUnanswered => self.proves_by_closing(&failed.member),
                 Progress::NotExecuted | Progress::Unknown | Progress::Settled => false,
             };
             let harmless = harmless || request.is_safe();
@@ -93,6 +95,11 @@ impl Call<'_> {
             retries.pause().await;
             order = Order::First;
         }
+    }
+
+    /// Of an application that need not be PHP-FPM nobody knows what its close means.
+    fn proves_by_closing(&self, member: &Member) -> bool {
+        self.fastcgi.backend != Backend::Generic && member.proves_by_closing()
     }
 
     /// Too much content is refused before any of it is read, so that `Expect: 100-continue` saves
@@ -115,13 +122,16 @@ impl Call<'_> {
     /// A probe, BEGIN_REQUEST and PARAMS with its empty record; an attempt leaves out what it has
     /// no need for.
     fn records(&self, request: &Request, upload: &Upload) -> Bytes {
+        let fastcgi = self.fastcgi;
+        fastcgi.withheld.note(request, &fastcgi.passing);
         let mut records = Vec::with_capacity(2048);
         records.extend_from_slice(PROBE);
         begin_request(&mut records);
         let mut params = ParamsEncoder::new(&mut records);
-        params.raw(self.fastcgi.constants.encoded());
-        meta_variables::encode_script(&mut params, request, &self.script, &self.fastcgi.mapping);
-        meta_variables::encode_request(&mut params, request, upload.length());
+        params.raw(fastcgi.constants.encoded());
+        let (mapping, backend) = (&fastcgi.mapping, fastcgi.backend);
+        meta_variables::encode_script(&mut params, request, &self.script, mapping, backend);
+        meta_variables::encode_request(&mut params, request, &fastcgi.passing, upload.length());
         params.finish();
         end_of_params(&mut records);
         Bytes::from(records)
@@ -167,6 +177,7 @@ impl Call<'_> {
         disk: &dyn Disk,
     ) -> Result<Response<Body>, Failure> {
         let orders = Orders::take(&mut begun.head.headers);
+        validators::settle(&mut begun.head, request, SystemTime::now());
         // RFC 9110 §15.3.5, §15.4.5: these have no content, a file no more than any other.
         let has_content = !matches!(
             begun.head.status,

@@ -11,6 +11,8 @@ mod stderr;
 mod store;
 mod streaming;
 pub mod target;
+mod validators;
+mod withheld;
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -22,10 +24,11 @@ pub use diagnosis::Refusals;
 pub use send_file::SendFile;
 pub use stderr::ErrorLog;
 pub use streaming::Streaming;
+pub use withheld::Withheld;
 
 use super::Plan;
-use crate::cgi::meta_variables::Constants;
-use crate::cgi::{Mapping, Script, script};
+use crate::cgi::meta_variables::{Backend, Constants};
+use crate::cgi::{Mapping, Passing, Script, script};
 use crate::failure::Failure;
 use crate::limits::RULE_LIMITS;
 use crate::message::spool::SpoolSettings;
@@ -109,6 +112,12 @@ pub struct Fastcgi {
     pub mapping: Mapping,
     /// What the mapping says to each request alike.
     pub constants: Constants,
+    /// What kind of server it is.
+    pub backend: Backend,
+    /// What of a request is passed on, for all of the site.
+    pub passing: Arc<Passing>,
+    /// The fields that are not, for all of the site.
+    pub withheld: Arc<Withheld>,
     /// How the script is found.
     pub script: ScriptRule,
     /// What becomes of a request whose script does not exist.
@@ -170,6 +179,12 @@ impl Fastcgi {
         matches!(self.script, ScriptRule::FileName(_))
     }
 
+    /// Tells the log what was only counted so far; for the end.
+    pub(super) fn close(&self) {
+        self.refusals.close();
+        self.withheld.close();
+    }
+
     pub(super) fn decide(
         self: &Arc<Self>,
         request: &Request,
@@ -185,6 +200,13 @@ impl Fastcgi {
             ScriptRule::FileName(template) => self.file_name(template, &scope, disk),
         };
         match found {
+            // PHP-FPM would take what follows for a query, whose end moves the split
+            // (mod_proxy_fcgi AH10414).
+            Ok(Some(script)) if self.backend == Backend::ApacheFpm && script.has(b'?') => {
+                Plan::Fail(Failure::Forbidden(
+                    "the path has a `?`, where an apache-fpm ends it",
+                ))
+            }
             Ok(Some(script)) => Plan::Call(Call {
                 fastcgi: self,
                 script: Arc::new(script),
