@@ -160,9 +160,14 @@ async fn a_required_certificate_is_required_and_told_to_the_application() {
         ("SSL_CLIENT_S_DN", "CN=Lu \\\"A\\\",O=Example\\, Inc."),
         ("SSL_CLIENT_S_DN_CN", "Lu \"A\""),
         ("SSL_CLIENT_M_SERIAL", "0A1B"),
+        ("SSL_CLIENT_S_DN_O", "Example, Inc."),
+        ("SSL_CLIENT_I_DN_CN", "Test Authority"),
+        ("SSL_SESSION_RESUMED", "Initial"),
     ] {
         assert_eq!(received.param(name), value, "{name}");
     }
+    assert!(received.param("SSL_CLIENT_V_END").ends_with(" GMT"));
+    assert!(received.param("SSL_CLIENT_V_REMAIN").parse::<u32>().is_ok());
     assert!(
         received
             .param("SSL_CLIENT_I_DN")

@@ -51,11 +51,13 @@ fn has_port(host: &str) -> bool {
 
 /// The folder that the template names before its first variable: the root that no capture leaves.
 pub fn literal_folder(file: &str) -> &str {
-    let literal = file.split('$').next().unwrap_or_default();
-    literal.rsplit_once('/').map_or(
-        "/",
-        |(folder, _)| if folder.is_empty() { "/" } else { folder },
-    )
+    let (literal, variable) = file.split_once('$').unwrap_or((file, ""));
+    // `$path` begins with a slash, so that a whole folder stands before it.
+    let folder = match variable.starts_with("path") && !literal.ends_with('/') {
+        true => literal,
+        false => literal.rsplit_once('/').map_or("", |(folder, _)| folder),
+    };
+    if folder.is_empty() { "/" } else { folder }
 }
 
 #[cfg(test)]
@@ -94,7 +96,8 @@ mod tests {
             assert!(parsed(bad).is_err(), "{bad}");
         }
         assert_eq!(literal_folder("/srv/www/$1"), "/srv/www");
-        assert_eq!(literal_folder("/srv/www$path"), "/srv");
+        assert_eq!(literal_folder("/srv/www$path"), "/srv/www");
+        assert_eq!(literal_folder("$path"), "/");
         assert_eq!(literal_folder("/$1"), "/");
     }
 }
