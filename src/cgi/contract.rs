@@ -92,6 +92,11 @@ impl Contract {
         }
     }
 
+    /// Whether PHP-FPM takes paths apart itself.
+    pub fn is_asked_as_apache(&self) -> bool {
+        matches!(self.responder, Responder::ApacheFpm(_))
+    }
+
     /// behaviours no. 20–22. Names with anything but letters, digits and hyphens could pass for
     /// another field once hyphens have become underscores; `Proxy` would become HTTP_PROXY, which
     /// libraries obey (httpoxy); X-Sendfile-Type and X-Accel-Mapping are the gateway's to say: a

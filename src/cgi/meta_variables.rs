@@ -71,7 +71,7 @@ pub fn encode_script(
     let root = mapping.document_root();
     match &contract.responder {
         // Beside REDIRECT_URL PHP-FPM drops a PATH_INFO that it has not split off itself.
-        Responder::Fpm if !script.path_info.is_empty() && redirection_of(request).is_some() => {
+        Responder::Fpm if redirection_of(request).is_some() && can_be_split(script) => {
             unsplit(params, script, &[b"proxy:fcgi://localhost", root]);
         }
         Responder::Fpm | Responder::Generic => split(params, script, root),
@@ -85,6 +85,11 @@ pub fn encode_script(
         b"QUERY_STRING",
         request.target.query().unwrap_or_default().as_bytes(),
     );
+}
+
+/// Whether there is a PATH_INFO that PHP-FPM would find too; it takes a `?` for the end of the path.
+fn can_be_split(script: &Script) -> bool {
+    !script.path_info.is_empty() && !script.has(b'?')
 }
 
 fn split(params: &mut ParamsEncoder<'_>, script: &Script, root: &[u8]) {

@@ -65,6 +65,11 @@ pub fn ends(path: &[u8]) -> impl Iterator<Item = usize> + '_ {
 }
 
 impl Script {
+    /// Whether this byte is in its file or its PATH_INFO.
+    pub fn has(&self, byte: u8) -> bool {
+        self.file.contains(&byte) || self.path_info.contains(&byte)
+    }
+
     /// The script at `path[..end]`, called by its own path.
     pub fn at(path: &[u8], end: usize) -> Self {
         let (file, rest) = path.split_at_checked(end).unwrap_or((path, &[]));

@@ -204,6 +204,10 @@ impl Fastcgi {
             ScriptRule::FileName(template) => self.file_name(template, &scope, disk),
         };
         match found {
+            // behaviours no. 5: PHP-FPM would take it for the beginning of a query.
+            Ok(Some(script)) if self.contract.is_asked_as_apache() && script.has(b'?') => {
+                Plan::Fail(Failure::Forbidden("a `?` in the path, for an apache-fpm"))
+            }
             Ok(Some(script)) => Plan::Call(Call {
                 fastcgi: self,
                 script: Arc::new(script),
