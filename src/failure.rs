@@ -34,6 +34,9 @@ pub enum Failure {
     /// A rule or the file system forbids it.
     #[error("refused: {0}")]
     Forbidden(&'static str),
+    /// A rule refuses it, with this status.
+    #[error("a rule denies it")]
+    Denied(StatusCode),
     /// The method has no meaning here (RFC 9110 §15.5.6); the methods that have one.
     #[error("the method is not allowed; these are: {0}")]
     Method(&'static str),
@@ -129,6 +132,7 @@ impl Failure {
             Self::Target(_) | Self::Host(_) | Self::Forwarded(_) => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Denied(status) => *status,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotSupported(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
@@ -163,6 +167,7 @@ impl Failure {
             Self::Forwarded(_) => "BAD_FORWARDED",
             Self::NotFound => "NOT_FOUND",
             Self::Forbidden(_) => "FORBIDDEN",
+            Self::Denied(_) => "DENIED",
             Self::Method(_) => "METHOD_NOT_ALLOWED",
             Self::NotSupported(_) => "METHOD_NOT_SUPPORTED",
             Self::Expectation => "EXPECTATION_FAILED",

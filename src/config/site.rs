@@ -11,6 +11,7 @@ use crate::auth::access::{ALLOW, DENY};
 use crate::cgi::contract::{AUTHORIZATION, CANONICAL_NAME, PASS_FIELDS};
 use crate::cgi::meta_variables::Constants;
 use crate::cgi::{Contract, Mapping};
+use crate::filter::error_page::{ERROR_PAGE, ErrorPages};
 use crate::handler::fastcgi::send_file::SEND_FILE;
 use crate::handler::fastcgi::{
     AmbiguousFields, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule, SendFile,
@@ -49,6 +50,7 @@ pub static SITE: Section = Section {
         PASS_FIELDS,
         Key::new("limits", Kind::Table(&SITE_LIMITS), "What this site allows otherwise than server.limits.").example("{ body = \"128MiB\" }"),
         Key::new("send_file", Kind::Table(&SEND_FILE), "Files that a script names and the gateway sends.").example("{ roots = [\"/srv/files\"] }"),
+        Key::new("error_page", Kind::Tables(&ERROR_PAGE), "What a client sees in place of errors.").example("[{ status = [\"404\"], body = \"Not here.\" }]"),
         Key::new("rule", Kind::Tables(&RULE), "What comes before the meaning of `root` and `php`.").example("[]"),
     ],
 };
@@ -66,6 +68,8 @@ pub struct Site {
     pub access: Access,
     /// What one client may do, where that is limited; a reload begins to count anew.
     pub clients: Option<Clients>,
+    /// What stands in place of errors.
+    pub error_pages: ErrorPages,
     /// In order; the first that matches and does not decline answers.
     pub rules: Vec<Rule<Step>>,
 }
@@ -119,11 +123,14 @@ pub(super) fn build_site(
     let mut rules: Vec<_> = own.into_iter().map(|(_, rule)| rule).collect();
     rules.extend(draft.meaning_of_root(section, problems));
     check_root(section, problems);
+    let pages = section.tables("error_page");
+    let error_pages = ErrorPages::build(pages, draft.root.as_ref(), problems);
     Site {
         name,
         encoded_slash: encoded_slash(section),
         https: section.given_table("https").map(Https::build),
         access: Access::build(section, problems),
+        error_pages,
         clients: Clients::new(allowance(&section.table("limits"))),
         rules,
     }

@@ -1,3 +1,4 @@
 //! What happens to any answer on its way out, whoever made it.
 
 pub mod edits;
+pub mod error_page;

@@ -2,7 +2,8 @@
 
 use http::StatusCode;
 
-use super::{Body, Plan};
+use super::Plan;
+use crate::failure::Failure;
 use crate::section::{Key, Kind, Lowered, Section};
 
 /// The `deny` section.
@@ -35,13 +36,6 @@ impl Deny {
     }
 
     pub(super) fn decide(&self) -> Plan<'_> {
-        let text = format!("{}\n", self.status);
-        let mut response = http::Response::new(Body::bytes(text));
-        *response.status_mut() = self.status;
-        response.headers_mut().insert(
-            http::header::CONTENT_TYPE,
-            http::HeaderValue::from_static("text/plain; charset=utf-8"),
-        );
-        Plan::Answer(response)
+        Plan::Fail(Failure::Denied(self.status))
     }
 }

@@ -118,6 +118,32 @@ impl Request {
         self
     }
 
+    /// The same request without its content, for a page in place of its answer.
+    pub fn echo(&self) -> Self {
+        Self {
+            method: self.method.clone(),
+            target: self.target.clone(),
+            version: self.version,
+            fields: self.fields.clone(),
+            host: self.host.clone(),
+            wire: Arc::clone(&self.wire),
+            id: self.id,
+            upload: Upload::Empty,
+            causes: Vec::new(),
+            edits: None,
+        }
+    }
+
+    /// The round that asks for an error page at `target`.
+    pub fn error_page(mut self, target: Target, status: StatusCode) -> Self {
+        let cause = Cause::ErrorPage {
+            status,
+            method: std::mem::replace(&mut self.method, Method::GET),
+            from: self.previous(),
+        };
+        self.again(target, cause)
+    }
+
     /// A rule that it matched wants something changed.
     pub fn note(&mut self, edits: RuleEdits) {
         Arc::make_mut(self.edits.get_or_insert_default()).of_rule(edits);

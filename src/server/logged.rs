@@ -20,7 +20,7 @@ use crate::config::Site;
 use crate::handler::{Body, Cut};
 use crate::limits::rate::Running;
 use crate::message::edits::Edits;
-use crate::message::{RequestId, Wire};
+use crate::message::{Request, RequestId, Wire};
 
 /// nginx's status for a client that left before its answer was whole.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -33,6 +33,8 @@ pub(super) struct Entry {
     site: Option<Arc<Site>>,
     /// What the rules want changed about the answer.
     edits: Option<Arc<Edits>>,
+    /// The request, where an error page may be asked for in its place.
+    echo: Option<Box<Request>>,
     begun: Instant,
     /// The answer's last byte was handed to hyper.
     complete: bool,
@@ -70,6 +72,7 @@ impl Entry {
             record: Box::new(record),
             site: None,
             edits: None,
+            echo: None,
             begun: Instant::now(),
             complete: false,
             running: None,
@@ -124,8 +127,16 @@ impl Entry {
         &self.record.wire
     }
 
-    pub(super) fn site(&self) -> Option<&Site> {
-        self.site.as_deref()
+    pub(super) fn site(&self) -> Option<&Arc<Site>> {
+        self.site.as_ref()
+    }
+
+    pub(super) fn keep(&mut self, echo: Request) {
+        self.echo = Some(Box::new(echo));
+    }
+
+    pub(super) fn take_echo(&mut self) -> Option<Box<Request>> {
+        self.echo.take()
     }
 
     pub(super) fn set_edits(&mut self, edits: Option<Arc<Edits>>) {

@@ -13,6 +13,7 @@ mod listener;
 mod logged;
 mod proxy_protocol;
 mod reload;
+mod rescue;
 mod seldom;
 mod service;
 mod shutdown;

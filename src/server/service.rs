@@ -7,19 +7,20 @@ use std::sync::atomic::Ordering;
 
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
+use http::{HeaderValue, Method, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::Shared;
 use super::logged::{Entry, Logged};
+use super::rescue;
 use super::watch::Watch;
 use crate::auth::Conflict;
 use crate::config::Site;
 use crate::failure::Failure;
 use crate::filter;
 use crate::handler::{Body, Handler, Outcome};
-use crate::limits::rate::{Client, Exceeded, Running};
+use crate::limits::rate::{Client, Running};
 use crate::message::request::Origin;
 use crate::message::{Host, Request, RequestId, Scheme, Target, Upload, Wire, hop_by_hop};
 
@@ -90,11 +91,18 @@ pub(super) async fn respond(
     let claimed = connection.client_of(&mut parts);
     let wire = Arc::clone(claimed.as_ref().unwrap_or(&connection.wire));
     let mut entry = Entry::new(&connection.shared.access_log, &parts, &wire, id);
+    let accept = parts.headers.get(header::ACCEPT).cloned();
     let answered = match claimed {
         Ok(_) => answer(&connection, parts, body, id, &mut entry).await,
         Err(conflict) => Err(conflict.into()),
     };
-    let response = answered.unwrap_or_else(|failure| rescue(&failure, id, &mut entry));
+    let own = answered.is_err();
+    let response = answered
+        .unwrap_or_else(|failure| rescue::rescue(&failure, id, accept.as_ref(), &mut entry));
+    let response = match response.status().as_u16() {
+        400.. => rescue::page(&connection, response, own, &mut entry).await,
+        _ => response,
+    };
     let mut response = finish(response, version, &method);
     if let Some(edits) = entry.edits() {
         filter::edits::apply(edits, &mut response);
@@ -148,6 +156,9 @@ async fn answer(
     };
     let wire = Arc::clone(entry.wire());
     let request = Request::new(parts, target, upload, Origin { host, wire, id });
+    if site.error_pages.ask() {
+        entry.keep(request.echo());
+    }
     rounds(&site, request, connection, entry).await
 }
 
@@ -200,7 +211,7 @@ fn admit(connection: &Connection, parts: &Parts, entry: &mut Entry) -> Result<Ad
     Ok(Admitted::Request(host, site, target, running))
 }
 
-async fn rounds(
+pub(super) async fn rounds(
     site: &Site,
     mut request: Request,
     connection: &Connection,
@@ -264,57 +275,6 @@ fn options_of_the_server() -> Response<Body> {
         HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
     );
     response
-}
-
-/// A failure as an answer: small, plain, without a version; a server's fault with its cause code
-/// and the request's name, by which the log has the rest.
-fn rescue(failure: &Failure, id: RequestId, entry: &mut Entry) -> Response<Body> {
-    let (status, cause) = (failure.status(), failure.code());
-    entry.set_cause(cause);
-    if failure.level() == tracing::Level::ERROR {
-        tracing::error!(request_id = %id, cause, uri = %entry.uri(), "{failure}");
-    } else {
-        tracing::debug!(request_id = %id, cause, uri = %entry.uri(), "{failure}");
-    }
-    let text = if status.is_server_error() {
-        format!("{status}\n{cause}\nrequest {id}\n")
-    } else {
-        format!("{status}\n")
-    };
-    let mut response = Response::new(Body::bytes(text));
-    *response.status_mut() = status;
-    let fields = response.headers_mut();
-    fields.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
-    if let Some(seconds) = failure.retry_after() {
-        fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    if let Failure::TooMany(exceeded) = failure {
-        rate_limit_fields(exceeded, fields);
-    }
-    if failure.ends_connection() {
-        fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    if let Failure::Method(allowed) = failure {
-        fields.insert(header::ALLOW, HeaderValue::from_static(allowed));
-    }
-    response
-}
-
-/// draft-ietf-httpapi-ratelimit-headers: what the client may do, and how soon.
-fn rate_limit_fields(exceeded: &Exceeded, fields: &mut HeaderMap) {
-    let Exceeded::Rate { allowance, wait } = exceeded else {
-        return;
-    };
-    let policy = format!("\"client\";q={};w=1", allowance.per_second);
-    let state = format!("\"client\";r=0;t={}", wait.as_secs() + 1);
-    for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            fields.insert(name, value);
-        }
-    }
 }
 
 /// What is true of every answer.

@@ -1,0 +1,458 @@
+//! Error pages: which one stands in place of an answer, and our own where there is none. The status
+//! is always kept. What can be is in memory, so that it is there when PHP and the disk are not.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+
+use crate::handler::Body;
+use crate::message::{RequestId, Root};
+use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+
+/// The `[[site.error_page]]` section.
+pub static ERROR_PAGE: Section = Section {
+    title: "[[site.error_page]]",
+    doc: "What a client sees in place of an error: exactly one of `file`, `body` and `path`. The status stays what it is. The first that fits is taken.",
+    keys: &[
+        Key::new("status", Kind::Texts, "Statuses and classes of statuses.").shown("[\"404\", \"5xx\"]"),
+        Key::new("when", Kind::OneOf(&["gateway", "empty", "always"]), "Of whose errors: \"gateway\": those of the gateway itself, for a missing file, a refusal, a PHP that cannot be reached; \"empty\": those of PHP too where it has printed nothing; \"always\": all.").default("\"gateway\""),
+        Key::new("file", Kind::Text, "A file: an absolute path, or one below the site's root. It is read when the configuration is, up to 1 MiB.").example("\"errors/404.html\""),
+        Key::new("body", Kind::Text, "A text.").example("\"Back in a minute.\""),
+        Key::new("content_type", Kind::Text, "The Content-Type of `file` or `body`; default: by the file's name, else text.").example("\"text/html; charset=utf-8\""),
+        Key::new("path", Kind::Text, "A path of this site, asked for by GET as an internal round, as Apache's ErrorDocument does: a script sees REDIRECT_STATUS, REDIRECT_URL, REDIRECT_QUERY_STRING and REDIRECT_REQUEST_METHOD. Where it fails too, the gateway's own page is sent.").example("\"/error.php\""),
+    ],
+};
+
+/// The largest file that is kept in memory.
+const MOST_BYTES: u64 = 1024 * 1024;
+
+/// Those of a site, in order.
+#[derive(Debug, Default)]
+pub struct ErrorPages(Vec<ErrorPage>);
+
+#[derive(Debug)]
+struct ErrorPage {
+    statuses: Vec<Statuses>,
+    when: When,
+    content: Content,
+}
+
+/// What stands in place of an answer.
+#[derive(Debug)]
+pub enum Content {
+    /// This, ready in memory.
+    Ready(Bytes, HeaderValue),
+    /// Whatever answers at this path.
+    Path(Vec<u8>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Statuses {
+    One(u16),
+    Class(u16),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    Gateway,
+    Empty,
+    Always,
+}
+
+impl ErrorPages {
+    /// From the sections of a site; files that cannot be read are problems.
+    pub fn build(sections: &[Lowered], root: Option<&Root>, problems: &mut Problems) -> Self {
+        let pages = sections.iter();
+        Self(
+            pages
+                .filter_map(|section| ErrorPage::build(section, root, problems))
+                .collect(),
+        )
+    }
+
+    /// Whether one of them is asked for by a round of its own.
+    pub fn ask(&self) -> bool {
+        let asks = |page: &ErrorPage| matches!(page.content, Content::Path(_));
+        self.0.iter().any(asks)
+    }
+
+    /// What stands in place of an answer with this status; `own`: it is the gateway's; `empty`: it
+    /// has no content.
+    pub fn find(&self, status: StatusCode, own: bool, empty: bool) -> Option<&Content> {
+        let fits = |page: &&ErrorPage| {
+            let wanted = match page.when {
+                When::Always => true,
+                When::Empty => own || empty,
+                When::Gateway => own,
+            };
+            wanted && page.statuses.iter().any(|statuses| statuses.have(status))
+        };
+        self.0.iter().find(fits).map(|page| &page.content)
+    }
+}
+
+impl ErrorPage {
+    fn build(section: &Lowered, root: Option<&Root>, problems: &mut Problems) -> Option<Self> {
+        let given = ["file", "body", "path"].map(|key| section.is_given(key));
+        if given.iter().filter(|given| **given).count() != 1 {
+            let message = "an error page has one of `file`, `body` and `path`";
+            problems.push(Problem::new(section.place(), message));
+            return None;
+        }
+        let statuses: Vec<_> = section
+            .texts("status")
+            .iter()
+            .filter_map(|text| Statuses::parse(text, problems))
+            .collect();
+        if statuses.is_empty() {
+            let message = "an error page needs `status`";
+            problems
+                .push(Problem::new(section.place(), message).help("status = [\"404\", \"5xx\"]"));
+            return None;
+        }
+        let when = match section.text("when").map(|text| text.value).as_deref() {
+            Some("always") => When::Always,
+            Some("empty") => When::Empty,
+            Some(_) | None => When::Gateway,
+        };
+        Some(Self {
+            statuses,
+            when,
+            content: content(section, root, problems)?,
+        })
+    }
+}
+
+impl Statuses {
+    fn parse(text: &At<String>, problems: &mut Problems) -> Option<Self> {
+        let class = text.value.strip_suffix("xx").map(str::parse::<u16>);
+        let found = match (class, text.value.parse()) {
+            (Some(Ok(class @ 4..=5)), _) => Some(Self::Class(class)),
+            (None, Ok(status @ 400..=599)) => Some(Self::One(status)),
+            (Some(_) | None, _) => None,
+        };
+        if found.is_none() {
+            let message = format!("`{}` is no error status", text.value);
+            problems.push(
+                Problem::new(text.place.clone(), message)
+                    .help("write \"404\", or \"4xx\" or \"5xx\" for all of a class"),
+            );
+        }
+        found
+    }
+
+    fn have(self, status: StatusCode) -> bool {
+        match self {
+            Self::One(one) => status == one,
+            Self::Class(class) => status.as_u16() / 100 == class,
+        }
+    }
+}
+
+fn content(section: &Lowered, root: Option<&Root>, problems: &mut Problems) -> Option<Content> {
+    if let Some(path) = section.text("path") {
+        if !path.value.starts_with('/') {
+            let message = format!("`{}` does not begin with `/`", path.value);
+            problems.push(Problem::new(path.place.clone(), message));
+            return None;
+        }
+        return Some(Content::Path(path.value.into_bytes()));
+    }
+    let (bytes, guessed) = match section.text("file") {
+        Some(file) => read(&file, root, problems)?,
+        None => {
+            let body = section.text("body").map(|text| text.value);
+            (Bytes::from(body.unwrap_or_default()), TEXT.to_owned())
+        }
+    };
+    let written = section.text("content_type");
+    let media_type = written
+        .as_ref()
+        .map_or(guessed.as_str(), |text| &text.value);
+    match HeaderValue::from_str(media_type) {
+        Ok(value) => Some(Content::Ready(bytes, value)),
+        Err(_) => {
+            let message = "the content type cannot be the value of a header field";
+            problems.push(Problem::new(section.place_of("content_type"), message));
+            None
+        }
+    }
+}
+
+fn read(
+    file: &At<String>,
+    root: Option<&Root>,
+    problems: &mut Problems,
+) -> Option<(Bytes, String)> {
+    let path = match root {
+        Some(root) => root.0.join(&file.value),
+        None => file.value.clone().into(),
+    };
+    let mut refuse = |message: String| {
+        let message = format!("the error page {}: {message}", path.display());
+        problems.push(Problem::new(file.place.clone(), message));
+    };
+    match std::fs::metadata(&path) {
+        Ok(found) if found.is_file() && found.len() <= MOST_BYTES => {}
+        Ok(found) if found.is_file() => {
+            refuse(format!("{} bytes, more than 1 MiB", found.len()));
+            return None;
+        }
+        Ok(_) => {
+            refuse("it is no file".to_owned());
+            return None;
+        }
+        Err(error) => {
+            refuse(error.to_string());
+            return None;
+        }
+    }
+    let bytes = std::fs::read(&path).map_err(|error| refuse(error.to_string()));
+    Some((Bytes::from(bytes.ok()?), media_type(&path)))
+}
+
+fn media_type(path: &Path) -> String {
+    let essence = mime_guess::from_path(path)
+        .first_raw()
+        .unwrap_or("text/html");
+    match essence.starts_with("text/") {
+        true => format!("{essence}; charset=utf-8"),
+        false => essence.to_owned(),
+    }
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Fields that say something of a failure and not of its content.
+const OF_THE_FAILURE: [HeaderName; 5] = [
+    header::RETRY_AFTER,
+    header::ALLOW,
+    header::WWW_AUTHENTICATE,
+    header::CONNECTION,
+    header::SET_COOKIE,
+];
+
+/// Fields that are about a content which is not sent.
+const OF_CONTENT: [HeaderName; 7] = [
+    header::CONTENT_LENGTH,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_RANGE,
+    header::ETAG,
+    header::LAST_MODIFIED,
+    header::ACCEPT_RANGES,
+];
+
+/// Puts `bytes` in the place of an answer's content.
+pub fn put(response: &mut Response<Body>, bytes: Bytes, media_type: HeaderValue) {
+    let fields = response.headers_mut();
+    for name in &OF_CONTENT {
+        fields.remove(name);
+    }
+    fields.insert(header::CONTENT_TYPE, media_type);
+    let trace = std::mem::take(&mut response.body_mut().trace);
+    *response.body_mut() = Body::bytes(bytes);
+    response.body_mut().trace = trace;
+}
+
+/// `page` in place of `failed`, whose status and reasons stay.
+pub fn in_place_of(failed: &Response<Body>, mut page: Response<Body>) -> Response<Body> {
+    *page.status_mut() = failed.status();
+    for name in &OF_THE_FAILURE {
+        for value in failed.headers().get_all(name) {
+            page.headers_mut().append(name, value.clone());
+        }
+    }
+    page
+}
+
+/// What is told of a failure.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// The status.
+    pub status: StatusCode,
+    /// The cause code; told for 5xx alone.
+    pub cause: &'a str,
+    /// The name of the request, by which the log has the rest.
+    pub id: RequestId,
+}
+
+/// Our own page in the form that the client likes best (RFC 9110 §12.5.1): JSON (RFC 9457), HTML for
+/// browsers, else text. Small, without a version.
+pub fn built_in(told: Told<'_>, accept: Option<&HeaderValue>) -> Response<Body> {
+    let (text, media_type) = match preferred(accept) {
+        Form::Text => (text(told), TEXT),
+        Form::Html => (html(told), "text/html; charset=utf-8"),
+        Form::Json => (json(told), "application/problem+json"),
+    };
+    let mut response = Response::new(Body::bytes(text));
+    *response.status_mut() = told.status;
+    let value = HeaderValue::from_static(media_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, value);
+    response
+}
+
+impl Told<'_> {
+    fn cause(&self) -> Option<&str> {
+        self.status.is_server_error().then_some(self.cause)
+    }
+
+    fn reason(&self) -> &'static str {
+        self.status.canonical_reason().unwrap_or("Error")
+    }
+}
+
+fn text(told: Told<'_>) -> String {
+    let cause = told
+        .cause()
+        .map_or_else(String::new, |cause| format!("{cause}\n"));
+    format!("{}\n{cause}request {}\n", told.status, told.id)
+}
+
+fn html(told: Told<'_>) -> String {
+    let (status, reason, id) = (told.status.as_u16(), told.reason(), told.id);
+    let cause = told
+        .cause()
+        .map_or_else(String::new, |cause| format!("{cause}, "));
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><title>{status} {reason}</title>\
+         <style>body{{font:1rem/1.5 system-ui,sans-serif;margin:12vh auto;max-width:32rem;padding:0 1rem}}</style>\
+         <h1>{status} {reason}</h1><p><small>{cause}request {id}</small></p></html>\n"
+    )
+}
+
+fn json(told: Told<'_>) -> String {
+    let mut object = serde_json::json!({
+        "status": told.status.as_u16(),
+        "title": told.reason(),
+        "request_id": told.id.to_string(),
+    });
+    if let (Some(cause), Some(object)) = (told.cause(), object.as_object_mut()) {
+        object.insert("cause".to_owned(), cause.into());
+    }
+    format!("{object}\n")
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Text,
+    Html,
+    Json,
+}
+
+/// The better liked of those that are named; `*/*` is everybody's, and no reason for either.
+fn preferred(accept: Option<&HeaderValue>) -> Form {
+    let Some(text) = accept.and_then(|value| value.to_str().ok()) else {
+        return Form::Text;
+    };
+    let quality = |wanted: &dyn Fn(&str) -> bool| {
+        let ranges = text.split(',').filter_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let essence = parts.next()?.to_ascii_lowercase();
+            let weight = parts.find_map(|part| part.strip_prefix("q="));
+            let weight = weight.map_or(Some(1.0), |weight| weight.parse::<f32>().ok())?;
+            wanted(&essence).then_some(weight)
+        });
+        ranges.fold(0.0_f32, f32::max)
+    };
+    let html = quality(&|essence| matches!(essence, "text/html" | "application/xhtml+xml"));
+    let json = quality(&|essence| essence == "application/json" || essence.ends_with("+json"));
+    if json > html {
+        Form::Json
+    } else if html > 0.0 {
+        Form::Html
+    } else {
+        Form::Text
+    }
+}
+
+/// Whether an answer has no content at all.
+pub fn is_empty(response: &Response<Body>) -> bool {
+    http_body::Body::size_hint(response.body()).exact() == Some(0)
+}
+
+/// Fields of a request that mean nothing for an error page.
+pub fn forget_content(fields: &mut HeaderMap) {
+    for name in [
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::CONTENT_ENCODING,
+        header::RANGE,
+        header::IF_RANGE,
+        header::IF_MATCH,
+        header::IF_NONE_MATCH,
+        header::IF_MODIFIED_SINCE,
+        header::IF_UNMODIFIED_SINCE,
+        header::EXPECT,
+    ] {
+        fields.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_is_that_which_the_client_likes() {
+        for (accept, form) in [
+            ("", Form::Text),
+            ("*/*", Form::Text),
+            (
+                "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+                Form::Html,
+            ),
+            ("application/json", Form::Json),
+            ("application/problem+json, */*", Form::Json),
+            ("application/json;q=0.5, text/html", Form::Html),
+            ("text/html;q=0.5, application/vnd.api+json", Form::Json),
+            ("application/json;q=0", Form::Text),
+            ("text/plain", Form::Text),
+        ] {
+            let value = HeaderValue::from_static(accept);
+            assert_eq!(preferred(Some(&value)), form, "{accept}");
+        }
+        assert_eq!(preferred(None), Form::Text);
+    }
+
+    #[test]
+    fn statuses_and_whose_they_are() {
+        let page = |statuses, when| ErrorPage {
+            statuses,
+            when,
+            content: Content::Path(Vec::new()),
+        };
+        let pages = |when| {
+            ErrorPages(vec![page(
+                vec![Statuses::One(404), Statuses::Class(5)],
+                when,
+            )])
+        };
+        let found = |when, status: u16, own, empty| {
+            let status = StatusCode::from_u16(status).unwrap();
+            pages(when).find(status, own, empty).is_some()
+        };
+        for (when, own, empty, expected) in [
+            (When::Gateway, true, false, true),
+            (When::Gateway, false, true, false),
+            (When::Empty, true, false, true),
+            (When::Empty, false, true, true),
+            (When::Empty, false, false, false),
+            (When::Always, false, false, true),
+        ] {
+            assert_eq!(
+                found(when, 404, own, empty),
+                expected,
+                "{when:?} {own} {empty}"
+            );
+            assert_eq!(
+                found(when, 503, own, empty),
+                expected,
+                "{when:?} {own} {empty}"
+            );
+            assert!(!found(when, 403, own, empty));
+        }
+    }
+}
