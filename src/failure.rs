@@ -26,6 +26,9 @@ pub enum Failure {
     /// No rule answers, or what it names does not exist.
     #[error("nothing answers here")]
     NotFound,
+    /// The file system has no names as long as this one.
+    #[error("the file system has no names as long as this one")]
+    NameTooLong,
     /// A rule or the file system forbids it.
     #[error("refused: {0}")]
     Forbidden(&'static str),
@@ -120,6 +123,7 @@ impl Failure {
             Self::Target(error) if error.is_not_found() => StatusCode::NOT_FOUND,
             Self::Target(_) | Self::Host(_) => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NameTooLong => StatusCode::URI_TOO_LONG,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotSupported(_) => StatusCode::NOT_IMPLEMENTED,
@@ -151,6 +155,7 @@ impl Failure {
             Self::Target(_) => "BAD_TARGET",
             Self::Host(_) => "BAD_HOST",
             Self::NotFound => "NOT_FOUND",
+            Self::NameTooLong => "NAME_TOO_LONG",
             Self::Forbidden(_) => "FORBIDDEN",
             Self::Method(_) => "METHOD_NOT_ALLOWED",
             Self::NotSupported(_) => "METHOD_NOT_SUPPORTED",

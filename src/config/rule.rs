@@ -104,9 +104,8 @@ fn action(
     let table = || section.given_table(key.value);
     match key.value {
         "fastcgi" => fastcgi(table()?, groups, draft, problems),
-        "static_files" => {
-            StaticFiles::build(table()?, draft.root.as_ref(), problems).map(Handler::StaticFiles)
-        }
+        "static_files" => StaticFiles::build(table()?, draft.root.as_ref(), &draft.files, problems)
+            .map(Handler::StaticFiles),
         "redirect" => Redirect::build(table()?, groups, problems).map(Handler::Redirect),
         "respond" => Some(Handler::Respond(Respond::build(table()?, problems))),
         "deny" => Some(Handler::Deny(Deny::build(&section.table("deny")))),

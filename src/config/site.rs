@@ -15,7 +15,7 @@ use crate::handler::fastcgi::{
     CallTimeouts, ErrorLog, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule, SendFile,
 };
 use crate::handler::https::{HTTPS, Https};
-use crate::handler::static_files::StaticFiles;
+use crate::handler::static_files::{FILES, FileSettings, StaticFiles};
 use crate::limits::rate::Clients;
 use crate::limits::{SITE_LIMITS, allowance};
 use crate::message::quota::Quota;
@@ -45,6 +45,7 @@ pub static SITE: Section = Section {
         Key::new("https", Kind::FlagOr(&HTTPS), "Keeps the site to TLS."),
         Key::new("limits", Kind::Table(&SITE_LIMITS), "What this site allows otherwise than server.limits.").example("{ body = \"128MiB\" }"),
         Key::new("send_file", Kind::Table(&SEND_FILE), "Files that a script names and the gateway sends.").example("{ roots = [\"/srv/files\"] }"),
+        Key::new("files", Kind::Table(&FILES), "How files are sent."),
         Key::new("rule", Kind::Tables(&RULE), "What comes before the meaning of `root` and `php`.").example("[]"),
     ],
 };
@@ -92,6 +93,7 @@ pub(super) struct Draft<'a, 'b> {
     pub(super) php: Option<Arc<Upstream>>,
     pub(super) spool: SpoolSettings,
     send_file: SendFile,
+    pub(super) files: FileSettings,
     pub(super) surroundings: &'a mut Surroundings<'b>,
 }
 
@@ -114,6 +116,7 @@ pub(super) fn build_site(
             .given_table("send_file")
             .map(|table| SendFile::build(table, problems))
             .unwrap_or_default(),
+        files: FileSettings::build(&section.table("files"), &FileSettings::default(), problems),
         surroundings,
     };
     let own = section.tables("rule").iter();
@@ -206,7 +209,10 @@ impl Draft<'_, '_> {
         let Some(php) = self.php.clone() else {
             // Without `php` an unknown upstream was told of already, or files are all there is.
             return vec![always(Handler::StaticFiles(StaticFiles::new(
-                root, index, false,
+                root,
+                index,
+                false,
+                self.files.clone(),
             )))];
         };
         let front = section
@@ -222,7 +228,7 @@ impl Draft<'_, '_> {
         };
         let place = section.place_of("php");
         let script = self.fastcgi(Arc::clone(&php), mapping.clone(), walk, &place);
-        let files = StaticFiles::new(root.clone(), index, front.is_some());
+        let files = StaticFiles::new(root.clone(), index, front.is_some(), self.files.clone());
         let mut rules = vec![
             always(Handler::Fastcgi(Arc::new(script))),
             always(Handler::StaticFiles(files)),

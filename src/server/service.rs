@@ -15,6 +15,7 @@ use super::Shared;
 use super::logged::{Entry, Logged};
 use super::watch::Watch;
 use crate::config::Site;
+use crate::disk::OneRelease;
 use crate::failure::Failure;
 use crate::handler::{Body, Handler, Outcome};
 use crate::limits::rate::{Client, Exceeded, Running};
@@ -190,8 +191,9 @@ async fn rounds(
     connection: &Connection,
     entry: &mut Entry,
 ) -> Result<Response<Body>, Failure> {
+    let disk = connection.shared.disk.one_release();
     for _ in 0..MAX_ROUNDS {
-        request = match round(site, request, connection, entry).await? {
+        request = match round(site, request, &disk, entry).await? {
             Outcome::Answered(response) => return Ok(response),
             Outcome::Again(request) => request,
             Outcome::Declined(request) => {
@@ -206,7 +208,7 @@ async fn rounds(
 async fn round(
     site: &Site,
     mut request: Request,
-    connection: &Connection,
+    disk: &OneRelease<'_>,
     entry: &mut Entry,
 ) -> Result<Outcome, Failure> {
     // mod_proxy: `!` ends the search among its own rules, not among others.
@@ -220,7 +222,6 @@ async fn round(
         };
         excluded |= matches!(rule.then, Handler::ExcludeProxy);
         entry.set_handler(rule.then.name());
-        let disk = &connection.shared.disk;
         let plan = rule.then.decide(&request, &captures, disk);
         match plan.perform(request, disk).await? {
             Outcome::Declined(returned) => request = returned,
