@@ -229,10 +229,7 @@ fn not_found(errno: Errno) -> Found {
     const MISSING: [Errno; 2] = [Errno::ENOENT, Errno::ENOTDIR];
     const REFUSED: [(Errno, &str); 5] = [
         // RESOLVE_BENEATH met a link that leads out of the root.
-        (
-            Errno::EXDEV,
-            "a symbolic link leads out of the root, or is absolute; `symlinks` of the site's `files` says which are followed",
-        ),
+        (Errno::EXDEV, "a symbolic link leads out of the root"),
         (
             Errno::ELOOP,
             "a symbolic link that `symlinks` does not allow, or too many of them",

@@ -51,11 +51,11 @@ fn combine(specs: &[Spec], length: u64) -> Ranges {
     let total: u64 = parts.iter().map(|(first, last)| last - first + 1).sum();
     match parts.as_slice() {
         [] => Ranges::Unsatisfiable,
+        _ if total >= length => Ranges::Whole,
         [(first, last)] => Ranges::Single {
             first: *first,
             last: *last,
         },
-        _ if total >= length => Ranges::Whole,
         _ => Ranges::Several(parts),
     }
 }

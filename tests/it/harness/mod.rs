@@ -2,6 +2,7 @@
 //! and the clients that talk to them.
 
 pub(crate) mod address;
+pub(crate) mod apache;
 pub(crate) mod direct;
 pub(crate) mod gateway;
 pub(crate) mod h2_frames;

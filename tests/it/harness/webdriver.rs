@@ -119,6 +119,14 @@ impl Browser {
         text(&self.get("screenshot").await)
     }
 
+    /// Makes the page believe that its reader prefers `scheme`: "light" or "dark".
+    pub(crate) async fn prefer(&self, scheme: &str) {
+        let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
+        let command =
+            json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": [feature] } });
+        self.post("goog/cdp/execute", command).await;
+    }
+
     async fn get(&self, command: &str) -> Value {
         call(&self.driver, Request::get(&self.target(command))).await
     }
