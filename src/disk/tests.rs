@@ -37,6 +37,14 @@ fn word(found: &Found) -> &'static str {
     }
 }
 
+#[track_caller]
+fn file(found: Found) -> OpenFile {
+    if let Found::File(file) = found {
+        return file;
+    }
+    panic!("no file: {found:?}")
+}
+
 #[tokio::test]
 async fn links_are_followed_as_the_policy_says() {
     use Symlinks::{Anywhere, Never, SameOwner, WithinRoot};
@@ -117,10 +125,7 @@ async fn one_request_sees_one_release() {
     symlink("1", &current).unwrap();
     let root = Root(current.clone());
     let disk = RealDisk::default();
-    let length = |disk: &OneRelease<'_>| match disk.open(&root, b"/a") {
-        Found::File(file) => file.length,
-        other => panic!("{other:?}"),
-    };
+    let length = |disk: &OneRelease<'_>| file(disk.open(&root, b"/a")).length;
     let early = disk.one_release();
     assert_eq!(length(&early), 1);
     symlink("2", directory.path().join("next")).unwrap();
@@ -169,10 +174,7 @@ fn a_file_that_was_written_to_is_another() {
     let open = || {
         let descriptor = OwnedFd::from(std::fs::File::open(&path).unwrap());
         let stat = fstat(&descriptor).unwrap();
-        match found(descriptor, &stat) {
-            Found::File(file) => file,
-            other => panic!("{other:?}"),
-        }
+        file(found(descriptor, &stat))
     };
     let touch = |seconds| {
         let file = std::fs::File::options().write(true).open(&path).unwrap();

@@ -332,9 +332,9 @@ async fn what_is_wrong_with_the_settings_is_told_with_its_line() {
     }
 }
 
-#[tokio::test]
-async fn a_list_shows_what_can_be_had_and_nothing_else() {
-    let gateway = start("files = { listing = true }", |root| {
+/// A tree with what is shown and what is not.
+async fn start_with_a_list() -> Gateway {
+    start("files = { listing = true }", |root| {
         for name in [
             "B.txt",
             "a b.txt",
@@ -353,7 +353,12 @@ async fn a_list_shows_what_can_be_had_and_nothing_else() {
         symlink("../..", root.join("out")).unwrap();
         write_below(root, ".well-known/token", "x");
     })
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn a_list_shows_what_can_be_had_and_nothing_else() {
+    let gateway = start_with_a_list().await;
     let names = async |target: &str| {
         let list = gateway
             .send(&Request::get(target).field("Accept", "application/json"))
@@ -372,6 +377,11 @@ async fn a_list_shows_what_can_be_had_and_nothing_else() {
         "sub|index|ä.txt|B.txt|a b.txt|<b>.txt"
     );
     assert_eq!(names("/.well-known/").await, "token");
+}
+
+#[tokio::test]
+async fn a_list_is_a_page_where_nothing_else_is_preferred() {
+    let gateway = start_with_a_list().await;
     assert_eq!(gateway.get("/index/").await.text(), "an index");
     for accept in [
         "text/html,application/xhtml+xml,*/*;q=0.8",

@@ -108,7 +108,9 @@ impl StaticFiles {
             )),
             Found::File(_) => wrong_method(&request.method),
             Found::Directory => self.directory(request, disk),
-            other => self.unsendable(other),
+            other @ (Found::Missing | Found::TooLong | Found::Refused(_) | Found::Trouble(_)) => {
+                self.unsendable(other)
+            }
         }
     }
 

@@ -111,3 +111,6 @@ impl Multipart {
         Some(std::mem::take(&mut self.end)).filter(|end| !end.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,7 +82,7 @@ impl Representation {
         complete(&mut fields, path, &file);
         // RFC 9110 §13.2.1: conditions on what would be another answer are ignored.
         let part = match status {
-            StatusCode::OK => part(request, &fields, file.length),
+            StatusCode::OK => part(&request.method, &request.fields, &fields, file.length),
             _ => Part::Whole,
         };
         Self {
@@ -171,13 +171,13 @@ fn response(status: StatusCode, fields: HeaderMap, body: Body) -> Response<Body>
 }
 
 /// RFC 9110 §13.2.2, in its order: conditions, then If-Range and Range.
-fn part(request: &Request, fields: &HeaderMap, length: u64) -> Part {
+fn part(method: &Method, asked: &HeaderMap, fields: &HeaderMap, length: u64) -> Part {
     // A script that was called by another method has done what was asked: conditions come too late.
-    if !matches!(request.method, Method::GET | Method::HEAD) {
+    if !matches!(*method, Method::GET | Method::HEAD) {
         return Part::Whole;
     }
     let validators = validators(fields);
-    match evaluate(&request.method, &request.fields, &validators) {
+    match evaluate(method, asked, &validators) {
         Verdict::NotModified => return Part::NotModified,
         Verdict::PreconditionFailed => return Part::PreconditionFailed,
         Verdict::Proceed => {}
@@ -186,10 +186,10 @@ fn part(request: &Request, fields: &HeaderMap, length: u64) -> Part {
     let accepted = fields
         .get(header::ACCEPT_RANGES)
         .is_some_and(|value| value == "bytes");
-    if request.method != Method::GET || !accepted || !if_range_holds(&request.fields, &validators) {
+    if *method != Method::GET || !accepted || !if_range_holds(asked, &validators) {
         return Part::Whole;
     }
-    match ranges(request.fields.get(header::RANGE), length) {
+    match ranges(asked.get(header::RANGE), length) {
         Ranges::Whole => Part::Whole,
         Ranges::Single { first, last } => Part::Range(first, last),
         Ranges::Several(parts) => Part::Ranges(parts),
@@ -243,3 +243,6 @@ fn set(fields: &mut HeaderMap, name: header::HeaderName, value: &str) {
         fields.insert(name, value);
     }
 }
+
+#[cfg(test)]
+mod tests;

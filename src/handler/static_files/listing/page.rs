@@ -18,9 +18,10 @@ th,td{text-align:left;padding:.5rem .25rem;border-bottom:1px solid var(--line)}\
 td:first-child{overflow-wrap:anywhere}td:first-child a{display:block}\
 th:nth-child(2),td:nth-child(2){text-align:right}\
 th:nth-child(3),td:nth-child(3){text-align:right}\
-td+td{color:var(--soft);white-space:nowrap;font-variant-numeric:tabular-nums}\
+th+th,td+td{width:1%;padding-left:1.5rem;white-space:nowrap}\
+td+td{color:var(--soft);font-variant-numeric:tabular-nums}\
 p{color:var(--soft)}\
-@media(max-width:30rem){th:nth-child(3),td:nth-child(3){font-size:.8rem;white-space:normal}}";
+@media(max-width:30rem){th+th,td+td{padding-left:.75rem;font-size:.8rem}td:nth-child(3){white-space:normal}}";
 
 /// The page of the folder at `path`, which begins and ends with `/`.
 pub(super) fn write(path: &[u8], found: &Entries, order: Order) -> String {
