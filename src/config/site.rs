@@ -208,12 +208,8 @@ impl Draft<'_, '_> {
             .collect();
         let Some(php) = self.php.clone() else {
             // Without `php` an unknown upstream was told of already, or files are all there is.
-            return vec![always(Handler::StaticFiles(StaticFiles::new(
-                root,
-                index,
-                false,
-                self.files.clone(),
-            )))];
+            let files = StaticFiles::new(root, index, false, self.files.clone());
+            return vec![always(Handler::StaticFiles(files))];
         };
         let front = section
             .text("front_controller")

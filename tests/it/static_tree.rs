@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use nix::sys::stat::Mode;
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::php_fpm::write_below;
@@ -416,6 +417,7 @@ async fn a_list_in_a_browser_light_and_dark() {
             ("photo (1).jpg", 2_500_000),
             ("ümläut & co.pdf", 70_000),
             ("sub/inside.txt", 1),
+            ("a-name-that-is-long-and-has-no-place-to-break-0123456789012345678901234567890.tar.gz", 5),
         ] {
             write_below(root, name, vec![b'x'; length]);
         }
@@ -425,7 +427,10 @@ async fn a_list_in_a_browser_light_and_dark() {
     browser.go(&format!("http://{}/", gateway.address())).await;
     let mut shots = Vec::new();
     for scheme in ["light", "dark"] {
-        browser.prefer(scheme).await;
+        let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
+        browser
+            .emulate("setEmulatedMedia", json!({ "features": [feature] }))
+            .await;
         let seen = browser
             .run("return matchMedia('(prefers-color-scheme: dark)').matches")
             .await;
@@ -433,14 +438,16 @@ async fn a_list_in_a_browser_light_and_dark() {
         shots.push(browser.screenshot().await);
     }
     assert!(shots.iter().all(|shot| shot.len() > 1000) && shots[0] != shots[1]);
+    let phone = json!({ "width": 360, "height": 640, "deviceScaleFactor": 2, "mobile": true });
+    browser.emulate("setDeviceMetricsOverride", phone).await;
+    let fits = "return innerWidth === 360 && document.documentElement.scrollWidth <= 360";
+    assert_eq!(browser.run(fits).await, true, "nothing sticks out");
+    shots.push(browser.screenshot().await);
     if let Ok(folder) = std::env::var("FCGATE_SCREENSHOTS") {
         std::fs::write(Path::new(&folder).join("light.b64"), &shots[0]).unwrap();
         std::fs::write(Path::new(&folder).join("dark.b64"), &shots[1]).unwrap();
+        std::fs::write(Path::new(&folder).join("phone.b64"), &shots[2]).unwrap();
     }
-    let wide = browser
-        .run("return document.documentElement.scrollWidth <= innerWidth")
-        .await;
-    assert_eq!(wide, true, "nothing sticks out");
     browser.click("th:nth-child(2) a").await;
     browser
         .click("th[aria-sort=ascending]:nth-child(2) a")

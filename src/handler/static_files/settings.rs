@@ -37,7 +37,7 @@ pub(super) const CHARSET_KEY: Key = Key::new(
 pub(super) const CACHE_KEY: Key = Key::new(
     "cache",
     Kind::Tables(&CACHE),
-    "How long caches may keep files: the first that fits counts.",
+    "How long caches may keep files; the first that fits counts. `types` are as \"text/css\" or \"image/*\" and `match` is a regular expression for the path, both any by default; `expires` is for how long, or `control` the whole of Cache-Control.",
 )
 .example("[{ types = [\"image/*\"], expires = \"30d\" }]");
 

@@ -119,11 +119,9 @@ impl Browser {
         text(&self.get("screenshot").await)
     }
 
-    /// Makes the page believe that its reader prefers `scheme`: "light" or "dark".
-    pub(crate) async fn prefer(&self, scheme: &str) {
-        let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
-        let command =
-            json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": [feature] } });
+    /// Makes the browser be another one, by Chromium's Emulation domain: "setEmulatedMedia" and the like.
+    pub(crate) async fn emulate(&self, what: &str, parameters: Value) {
+        let command = json!({ "cmd": format!("Emulation.{what}"), "params": parameters });
         self.post("goog/cdp/execute", command).await;
     }
 
