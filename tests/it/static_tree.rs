@@ -443,6 +443,7 @@ async fn a_list_in_a_browser_light_and_dark() {
     let fits = "return innerWidth === 360 && document.documentElement.scrollWidth <= 360";
     assert_eq!(browser.run(fits).await, true, "nothing sticks out");
     shots.push(browser.screenshot().await);
+    // For whoever wants to look at them: PNG in base64.
     if let Ok(folder) = std::env::var("FCGATE_SCREENSHOTS") {
         std::fs::write(Path::new(&folder).join("light.b64"), &shots[0]).unwrap();
         std::fs::write(Path::new(&folder).join("dark.b64"), &shots[1]).unwrap();
@@ -458,6 +459,7 @@ async fn a_list_in_a_browser_light_and_dark() {
         "photo (1).jpg"
     );
     browser.click("tbody tr:nth-child(1) a").await;
-    assert!(browser.url().await.ends_with("/sub/"));
+    // Only the page of `sub` has a trail to it: this waits for that page.
+    assert_eq!(browser.text("h1 a[href='/sub/']").await, "sub/");
     assert_eq!(browser.text("tbody tr:nth-child(2) td").await, "inside.txt");
 }

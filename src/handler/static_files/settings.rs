@@ -109,7 +109,8 @@ impl FileSettings {
     fn add_types(&mut self, section: &Lowered, problems: &mut Problems) {
         if section.is_given("charset") {
             let charset = section.text("charset");
-            self.types = Types::new(charset.as_ref().map_or("", |text| text.value.as_str()));
+            let charset = charset.as_ref().map_or("", |text| text.value.as_str());
+            self.types = self.types.clone().in_charset(charset);
         }
         if let Some(file) = section.text("mime_types") {
             self.types.read(&file, problems);

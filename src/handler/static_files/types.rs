@@ -64,6 +64,8 @@ const FREQUENT: [&str; 40] = [
 #[derive(Clone, Debug)]
 pub(super) struct Types {
     known: HashMap<String, HeaderValue>,
+    /// What was given, for another charset.
+    given: Vec<(String, String)>,
     charset: String,
 }
 
@@ -76,8 +78,18 @@ impl Types {
         });
         Self {
             known: HashMap::from(known),
+            given: Vec::new(),
             charset: charset.to_owned(),
         }
+    }
+
+    /// The same types with text in another charset.
+    pub(super) fn in_charset(self, charset: &str) -> Self {
+        let mut types = Self::new(charset);
+        for (extension, kind) in &self.given {
+            types.insert(extension, kind);
+        }
+        types
     }
 
     /// The type of the file at `path`.
@@ -134,8 +146,9 @@ impl Types {
     }
 
     fn insert(&mut self, extension: &str, kind: &str) {
-        let value = header(kind, &self.charset);
-        self.known.insert(extension.to_ascii_lowercase(), value);
+        let extension = extension.to_ascii_lowercase();
+        self.given.push((extension.clone(), kind.to_owned()));
+        self.known.insert(extension, header(kind, &self.charset));
     }
 }
 
@@ -231,5 +244,13 @@ mod tests {
             (b"/a.a", "application/octet-stream"),
         ];
         check(&types, &rows);
+        let other = types.in_charset("x");
+        check(
+            &other,
+            &[
+                (b"/a.own", "text/x-own; charset=x"),
+                (b"/a.svg", "image/x-a"),
+            ],
+        );
     }
 }

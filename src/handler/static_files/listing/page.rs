@@ -21,7 +21,7 @@ th:nth-child(3),td:nth-child(3){text-align:right}\
 th+th,td+td{width:1%;padding-left:1.5rem;white-space:nowrap}\
 td+td{color:var(--soft);font-variant-numeric:tabular-nums}\
 p{color:var(--soft)}\
-@media(max-width:30rem){th+th,td+td{padding-left:.75rem;font-size:.8rem}td:nth-child(3){white-space:normal}}";
+@media(max-width:30rem){th+th,td+td{padding-left:.75rem;font-size:.8rem}td:nth-child(3){white-space:normal}td span{white-space:nowrap}}";
 
 /// The page of the folder at `path`, which begins and ends with `/`.
 pub(super) fn write(path: &[u8], found: &Entries, order: Order) -> String {
@@ -122,7 +122,7 @@ fn push_row(page: &mut String, entry: &Entry) {
     };
     push(page, format_args!("<td>{size}</td><td>"));
     if let Some(time) = timestamp(entry.modified) {
-        let shown = time.strftime("%Y-%m-%d %H:%M");
+        let shown = time.strftime("<span>%Y-%m-%d</span> <span>%H:%M</span>");
         push(
             page,
             format_args!("<time datetime=\"{time}\">{shown}</time>"),

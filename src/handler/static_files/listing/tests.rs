@@ -71,7 +71,7 @@ fn names_are_text_and_references_and_nothing_else() {
         "1.0 MiB",
         "href=\"../\"",
         "only 3 entries are shown",
-        "datetime=\"1970-01-01T00:00:00Z\">1970-01-01 00:00<",
+        "datetime=\"1970-01-01T00:00:00Z\"><span>1970-01-01</span> <span>00:00</span><",
     ] {
         assert!(page.contains(part), "{part} in {page}");
     }
