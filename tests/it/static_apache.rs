@@ -280,7 +280,11 @@ async fn ask(
             .header(name)
             .filter(|_| !of_boundary && (told || !of_words))
         {
-            seen.insert(format!("field:{name}"), plain(value));
+            let value = match *name {
+                "allow" => in_order(value),
+                _ => plain(value),
+            };
+            seen.insert(format!("field:{name}"), value);
         }
     }
     if told {
@@ -291,6 +295,13 @@ async fn ask(
         seen.insert("strong tag".to_owned(), strong.to_string());
     }
     seen
+}
+
+/// Apache's order of methods is another one in each process.
+fn in_order(list: &str) -> String {
+    let mut members: Vec<_> = list.split(',').map(str::trim).collect();
+    members.sort_unstable();
+    members.join(", ")
 }
 
 /// An entry of the file of differences.
