@@ -40,16 +40,29 @@ async fn begun(gateway: &Gateway) -> Vec<Connection> {
     clients
 }
 
-/// The content that came, and whether that is all that was announced.
-async fn rest(mut client: Connection) -> (Vec<u8>, bool) {
-    let mut content = Vec::new();
+/// What came: bytes, whether all of them are of the first content, and whether that is all that was announced.
+async fn rest(mut client: Connection) -> (usize, bool, bool) {
+    let (mut length, mut old) = (0, true);
     loop {
         match client.piece().await {
-            Ok(Some(piece)) => content.extend_from_slice(&piece),
-            Ok(None) => return (content, true),
-            Err(_) => return (content, false),
+            Ok(Some(piece)) => {
+                length += piece.len();
+                old &= is_old(&piece);
+            }
+            Ok(None) => return (length, old, true),
+            Err(_) => return (length, old, false),
         }
     }
+}
+
+/// The same of all clients at once: one that waits for the others would be taken for one that has stopped.
+async fn rests(clients: Vec<Connection>) -> Vec<(usize, bool, bool)> {
+    let all = clients.into_iter().map(rest);
+    patiently(
+        "the ends of all answers",
+        futures_util::future::join_all(all),
+    )
+    .await
 }
 
 /// Compared as a whole: byte by byte takes long in a build for tests.
@@ -75,10 +88,9 @@ async fn a_file_that_is_truncated_breaks_its_transfers_and_nothing_else() {
         .unwrap()
         .set_len(1000)
         .unwrap();
-    for client in clients {
-        let (content, whole) = patiently("the end of an answer", rest(client)).await;
-        assert!(!whole && content.len() < LARGE, "{} bytes", content.len());
-        assert!(is_old(&content));
+    for (length, old, whole) in rests(clients).await {
+        assert!(!whole && length < LARGE, "{} bytes", length);
+        assert!(old);
     }
     check_the_others(&gateway).await;
     assert_eq!(gateway.get("/large.bin").await.body.len(), 1000);
@@ -99,10 +111,9 @@ async fn a_file_that_is_overwritten_is_not_sent_as_if_it_were_one() {
     file.set_modified(std::time::UNIX_EPOCH).unwrap();
     let clients = begun(&gateway).await;
     std::os::unix::fs::FileExt::write_all_at(&file, &vec![b'b'; LARGE], 0).unwrap();
-    for client in clients {
-        let (content, whole) = patiently("the end of an answer", rest(client)).await;
-        assert!(!whole && content.len() < LARGE, "{} bytes", content.len());
-        assert!(is_old(&content), "no byte of the other content");
+    for (length, old, whole) in rests(clients).await {
+        assert!(!whole && length < LARGE, "{} bytes", length);
+        assert!(old, "no byte of the other content");
     }
     check_the_others(&gateway).await;
 }
@@ -120,9 +131,8 @@ async fn a_file_that_is_replaced_or_removed_is_sent_to_its_end() {
     assert_eq!(gateway.get("/large.bin").await.text(), "new");
     std::fs::remove_file(root.join("large.bin")).unwrap();
     assert_eq!(gateway.get("/large.bin").await.status, 404);
-    for client in first {
-        let (content, whole) = patiently("the end of an answer", rest(client)).await;
-        assert!(whole && content.len() == LARGE && is_old(&content));
+    for (length, old, whole) in rests(first).await {
+        assert!(whole && length == LARGE && old);
     }
     check_the_others(&gateway).await;
 }
