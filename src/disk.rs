@@ -2,12 +2,17 @@
 //! root by the kernel in one call (openat2 with RESOLVE_BENEATH), so that neither `..` nor a
 //! symbolic link leads out, whatever happens to the tree meanwhile.
 
+mod entries;
+mod owners;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use nix::errno::Errno;
@@ -15,11 +20,22 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use tokio::time::Instant;
 
-use crate::message::{Disk, Found, OpenFile, Root};
+pub use entries::{Entries, Entry, entries};
+
+use crate::message::{Disk, Found, OpenFile, OpenFolder, Root, Symlinks};
 
 /// How long an opened root is used before its name is resolved again: a `current` link that a
 /// deployment flips is followed within a second.
 const ROOT_AGE: Duration = Duration::from_secs(1);
+
+/// To read. O_NONBLOCK: opening a fifo must not wait for its writer.
+const READ: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_CLOEXEC)
+    .union(OFlag::O_NOCTTY)
+    .union(OFlag::O_NONBLOCK);
+
+/// To know what is there.
+const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 
 /// How often a path is resolved again that a rename disturbed.
 const ATTEMPTS: usize = 8;
@@ -27,34 +43,68 @@ const ATTEMPTS: usize = 8;
 /// The real file system. Roots stay open; there are as many as the configuration names.
 #[derive(Debug, Default)]
 pub struct RealDisk {
-    roots: RwLock<HashMap<Root, Opened>>,
+    roots: RwLock<HashMap<Root, Arc<Opened>>>,
 }
 
-#[derive(Clone, Debug)]
+/// A root as it was when its name was resolved.
+#[derive(Debug)]
 struct Opened {
+    name: Root,
     descriptor: Arc<OwnedFd>,
     since: Instant,
 }
 
-impl Disk for RealDisk {
+/// The file system as one request sees it: a root that was opened once stays what it was, so that
+/// a deployment that flips `current` meanwhile does not mix two releases in one answer.
+#[derive(Debug)]
+pub struct OneRelease<'a> {
+    disk: &'a RealDisk,
+    seen: Mutex<Vec<Arc<Opened>>>,
+}
+
+impl Disk for OneRelease<'_> {
     fn open(&self, root: &Root, path: &[u8]) -> Found {
-        // O_NONBLOCK: opening a fifo must not wait for its writer.
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
-        match self.resolve(root, path, flags) {
+        self.open_by(root, path, Symlinks::WithinRoot)
+    }
+
+    fn is_file(&self, root: &Root, path: &[u8]) -> bool {
+        self.is_file_by(root, path, Symlinks::WithinRoot)
+    }
+
+    fn open_by(&self, root: &Root, path: &[u8], symlinks: Symlinks) -> Found {
+        let opened = self
+            .root(root)
+            .and_then(|root| open_below(&root, path, symlinks, READ));
+        match opened {
             Ok((descriptor, stat)) => found(descriptor, &stat),
             Err(errno) => not_found(errno),
         }
     }
 
-    fn is_file(&self, root: &Root, path: &[u8]) -> bool {
-        let resolved = self.resolve(root, path, OFlag::O_PATH | OFlag::O_CLOEXEC);
-        resolved.is_ok_and(|(_, stat)| kind(&stat) == SFlag::S_IFREG)
+    fn is_file_by(&self, root: &Root, path: &[u8], symlinks: Symlinks) -> bool {
+        self.kind_of(root, path, symlinks) == Some(SFlag::S_IFREG)
+    }
+
+    fn open_folder(
+        &self,
+        root: &Root,
+        path: &[u8],
+        symlinks: Symlinks,
+    ) -> Result<OpenFolder, Found> {
+        let root = self.root(root).map_err(not_found)?;
+        let flags = READ.union(OFlag::O_DIRECTORY);
+        let (descriptor, _) = open_below(&root, path, symlinks, flags).map_err(not_found)?;
+        Ok(OpenFolder {
+            descriptor,
+            root,
+            path: path.to_vec(),
+            symlinks,
+        })
     }
 
     fn is_directory(&self, root: &Root, path: &[u8]) -> bool {
-        // O_PATH: a folder that may be entered and not listed is there all the same.
-        let resolved = self.resolve(root, path, OFlag::O_PATH | OFlag::O_CLOEXEC);
-        resolved.is_ok_and(|(_, stat)| kind(&stat) == SFlag::S_IFDIR)
+        // Without opening it: a folder that may be entered and not listed is there all the same.
+        self.kind_of(root, path, Symlinks::WithinRoot) == Some(SFlag::S_IFDIR)
     }
 
     fn real_path(&self, root: &Root) -> Option<PathBuf> {
@@ -62,27 +112,36 @@ impl Disk for RealDisk {
     }
 }
 
-impl RealDisk {
-    fn resolve(
-        &self,
-        root: &Root,
-        path: &[u8],
-        flags: OFlag,
-    ) -> Result<(OwnedFd, FileStat), Errno> {
-        let root = self.root(root)?;
-        let relative = match path.strip_prefix(b"/") {
-            Some(b"") | None => b".".as_slice(),
-            Some(relative) => relative,
-        };
-        let how = OpenHow::new()
-            .flags(flags)
-            .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        let descriptor = again(|| openat2(&*root, Path::new(OsStr::from_bytes(relative)), how))?;
-        let stat = fstat(&descriptor)?;
-        Ok((descriptor, stat))
+impl OneRelease<'_> {
+    fn kind_of(&self, root: &Root, path: &[u8], symlinks: Symlinks) -> Option<SFlag> {
+        let root = self.root(root).ok()?;
+        let (_, stat) = open_below(&root, path, symlinks, LOOK).ok()?;
+        Some(kind(&stat))
     }
 
     fn root(&self, root: &Root) -> Result<Arc<OwnedFd>, Errno> {
+        // A poisoned lock guards a list that is whole at every moment.
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = seen.iter().find(|opened| opened.name == *root) {
+            return Ok(Arc::clone(&opened.descriptor));
+        }
+        let opened = self.disk.root(root)?;
+        let descriptor = Arc::clone(&opened.descriptor);
+        seen.push(opened);
+        Ok(descriptor)
+    }
+}
+
+impl RealDisk {
+    /// The file system for one request.
+    pub fn one_release(&self) -> OneRelease<'_> {
+        OneRelease {
+            disk: self,
+            seen: Mutex::default(),
+        }
+    }
+
+    fn root(&self, root: &Root) -> Result<Arc<Opened>, Errno> {
         let now = Instant::now();
         // A poisoned lock guards a map that is whole at every moment.
         let known = self
@@ -92,20 +151,57 @@ impl RealDisk {
             .get(root)
             .cloned();
         if let Some(opened) = known.filter(|opened| now.duration_since(opened.since) < ROOT_AGE) {
-            return Ok(opened.descriptor);
+            return Ok(opened);
         }
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let descriptor = Arc::new(open(root.0.as_path(), flags, Mode::empty())?);
-        let opened = Opened {
-            descriptor: Arc::clone(&descriptor),
+        let flags = LOOK.union(OFlag::O_DIRECTORY);
+        let opened = Arc::new(Opened {
+            name: root.clone(),
+            descriptor: Arc::new(open(root.0.as_path(), flags, Mode::empty())?),
             since: now,
-        };
+        });
         self.roots
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(root.clone(), opened);
-        Ok(descriptor)
+            .insert(root.clone(), Arc::clone(&opened));
+        Ok(opened)
     }
+}
+
+/// Whether a file still is what it was when it was opened. One that has grown is: logs do.
+pub fn is_as_opened(file: &OpenFile) -> bool {
+    fstat(&file.descriptor).is_ok_and(|stat| {
+        let length = u64::try_from(stat.st_size).unwrap_or(0);
+        length > file.length || (length == file.length && modified(&stat) == file.modified)
+    })
+}
+
+fn open_below(
+    root: &OwnedFd,
+    path: &[u8],
+    symlinks: Symlinks,
+    flags: OFlag,
+) -> Result<(OwnedFd, FileStat), Errno> {
+    let relative = match path.strip_prefix(b"/") {
+        Some(b"") | None => b".".as_slice(),
+        Some(relative) => relative,
+    };
+    let resolve = match symlinks {
+        Symlinks::WithinRoot => ResolveFlag::RESOLVE_BENEATH,
+        Symlinks::Never => ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS,
+        // Most paths have no link at all, and need no walk.
+        Symlinks::SameOwner => ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS,
+        Symlinks::Anywhere => ResolveFlag::empty(),
+    };
+    let how = OpenHow::new()
+        .flags(flags)
+        .resolve(resolve | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let opened = again(|| openat2(root, Path::new(OsStr::from_bytes(relative)), how));
+    let descriptor = match (opened, symlinks) {
+        (Err(Errno::ELOOP), Symlinks::SameOwner) => owners::open(root, relative, flags)?,
+        (opened, _) => opened?,
+    };
+    let stat = fstat(&descriptor)?;
+    Ok((descriptor, stat))
 }
 
 fn kind(stat: &FileStat) -> SFlag {
@@ -138,17 +234,23 @@ fn modified(stat: &FileStat) -> SystemTime {
 }
 
 fn not_found(errno: Errno) -> Found {
-    const MISSING: [Errno; 3] = [Errno::ENOENT, Errno::ENOTDIR, Errno::ENAMETOOLONG];
+    const MISSING: [Errno; 2] = [Errno::ENOENT, Errno::ENOTDIR];
     const REFUSED: [(Errno, &str); 5] = [
         // RESOLVE_BENEATH met a link that leads out of the root.
         (Errno::EXDEV, "a symbolic link leads out of the root"),
-        (Errno::ELOOP, "too many symbolic links"),
+        (
+            Errno::ELOOP,
+            "a symbolic link that `symlinks` does not allow, or too many of them",
+        ),
         (Errno::EACCES, "the gateway's user may not read it"),
         (Errno::EPERM, "the gateway's user may not read it"),
         (Errno::ENXIO, "neither a file nor a folder"),
     ];
     if MISSING.contains(&errno) {
         return Found::Missing;
+    }
+    if errno == Errno::ENAMETOOLONG {
+        return Found::TooLong;
     }
     match REFUSED.iter().find(|(known, _)| *known == errno) {
         Some((_, why)) => Found::Refused(why),

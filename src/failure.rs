@@ -31,6 +31,9 @@ pub enum Failure {
     /// No rule answers, or what it names does not exist.
     #[error("nothing answers here")]
     NotFound,
+    /// The file system has no names as long as this one.
+    #[error("the file system has no names as long as this one")]
+    NameTooLong,
     /// A rule or the file system forbids it.
     #[error("refused: {0}")]
     Forbidden(&'static str),
@@ -131,6 +134,7 @@ impl Failure {
             Self::Target(error) if error.is_not_found() => StatusCode::NOT_FOUND,
             Self::Target(_) | Self::Host(_) | Self::Forwarded(_) => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NameTooLong => StatusCode::URI_TOO_LONG,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Denied(status) => *status,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -166,6 +170,7 @@ impl Failure {
             Self::Host(_) => "BAD_HOST",
             Self::Forwarded(_) => "BAD_FORWARDED",
             Self::NotFound => "NOT_FOUND",
+            Self::NameTooLong => "NAME_TOO_LONG",
             Self::Forbidden(_) => "FORBIDDEN",
             Self::Denied(_) => "DENIED",
             Self::Method(_) => "METHOD_NOT_ALLOWED",

@@ -55,9 +55,8 @@ pub(super) fn action(
     let table = || section.given_table(key.value);
     match key.value {
         "fastcgi" => fastcgi(table()?, groups, draft, problems),
-        "static_files" => {
-            StaticFiles::build(table()?, draft.root.as_ref(), problems).map(Handler::StaticFiles)
-        }
+        "static_files" => StaticFiles::build(table()?, draft.root.as_ref(), &draft.files, problems)
+            .map(Handler::StaticFiles),
         "rewrite" => Rewrite::build(table()?, groups, problems).map(Handler::Rewrite),
         "set_handler" => set_handler(section, draft, problems),
         "redirect" => Redirect::build(table()?, groups, problems).map(Handler::Redirect),

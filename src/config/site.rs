@@ -17,7 +17,7 @@ use crate::handler::fastcgi::{
     AmbiguousFields, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule, SendFile,
 };
 use crate::handler::https::{HTTPS, Https};
-use crate::handler::static_files::StaticFiles;
+use crate::handler::static_files::{FILES, FileSettings, StaticFiles};
 use crate::handler::{Handler, Step};
 use crate::limits::rate::Clients;
 use crate::limits::{SITE_LIMITS, allowance};
@@ -51,6 +51,7 @@ pub static SITE: Section = Section {
         Key::new("limits", Kind::Table(&SITE_LIMITS), "What this site allows otherwise than server.limits.").example("{ body = \"128MiB\" }"),
         Key::new("send_file", Kind::Table(&SEND_FILE), "Files that a script names and the gateway sends.").example("{ roots = [\"/srv/files\"] }"),
         Key::new("error_page", Kind::Tables(&ERROR_PAGE), "What a client sees in place of errors.").example("[{ status = [\"404\"], body = \"Not here.\" }]"),
+        Key::new("files", Kind::Table(&FILES), "How files are sent."),
         Key::new("rule", Kind::Tables(&RULE), "What comes before the meaning of `root` and `php`.").example("[]"),
     ],
 };
@@ -89,6 +90,7 @@ pub(super) struct Draft<'a, 'b> {
     contract: Contract,
     ambiguous: Arc<AmbiguousFields>,
     send_file: SendFile,
+    pub(super) files: FileSettings,
     pub(super) surroundings: &'a mut Surroundings<'b>,
 }
 
@@ -113,6 +115,7 @@ pub(super) fn build_site(
             .given_table("send_file")
             .map(|table| SendFile::build(table, problems))
             .unwrap_or_default(),
+        files: FileSettings::build(&section.table("files"), &FileSettings::default(), problems),
         surroundings,
     };
     let own = section.tables("rule").iter();
@@ -210,9 +213,8 @@ impl Draft<'_, '_> {
             .collect();
         let Some(php) = self.php.clone() else {
             // Without `php` an unknown upstream was told of already, or files are all there is.
-            return vec![always(Handler::StaticFiles(StaticFiles::new(
-                root, index, false,
-            )))];
+            let files = StaticFiles::new(root, index, false, self.files.clone());
+            return vec![always(Handler::StaticFiles(files))];
         };
         let front = section
             .text("front_controller")
@@ -227,7 +229,7 @@ impl Draft<'_, '_> {
         };
         let place = section.place_of("php");
         let script = self.fastcgi(Arc::clone(&php), mapping.clone(), walk, &place);
-        let files = StaticFiles::new(root.clone(), index, front.is_some());
+        let files = StaticFiles::new(root.clone(), index, front.is_some(), self.files.clone());
         let mut rules = vec![
             always(Handler::Fastcgi(Arc::new(script))),
             always(Handler::StaticFiles(files)),

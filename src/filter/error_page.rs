@@ -1,5 +1,4 @@
-//! Error pages: which one stands in place of an answer, and our own where there is none. The status
-//! is always kept. What can be is in memory, so that it is there when PHP and the disk are not.
+//! `[[site.error_page]]`: what stands in place of an answer that is an error. The status is always kept. What can be is in memory, so that it is there when PHP and the disk are not.
 
 use std::path::Path;
 
@@ -7,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::handler::Body;
-use crate::message::{RequestId, Root};
+use crate::message::Root;
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
 
 /// The `[[site.error_page]]` section.
@@ -267,107 +266,6 @@ pub fn in_place_of(failed: &Response<Body>, mut page: Response<Body>) -> Respons
     page
 }
 
-/// What is told of a failure.
-#[derive(Clone, Copy, Debug)]
-pub struct Told<'a> {
-    /// The status.
-    pub status: StatusCode,
-    /// The cause code; told for 5xx alone.
-    pub cause: &'a str,
-    /// The name of the request, by which the log has the rest.
-    pub id: RequestId,
-}
-
-/// Our own page in the form that the client likes best (RFC 9110 §12.5.1): JSON (RFC 9457), HTML for
-/// browsers, else text. Small, without a version.
-pub fn built_in(told: Told<'_>, accept: Option<&HeaderValue>) -> Response<Body> {
-    let (text, media_type) = match preferred(accept) {
-        Form::Text => (text(told), TEXT),
-        Form::Html => (html(told), "text/html; charset=utf-8"),
-        Form::Json => (json(told), "application/problem+json"),
-    };
-    let mut response = Response::new(Body::bytes(text));
-    *response.status_mut() = told.status;
-    let value = HeaderValue::from_static(media_type);
-    response.headers_mut().insert(header::CONTENT_TYPE, value);
-    response
-}
-
-impl Told<'_> {
-    fn cause(&self) -> Option<&str> {
-        self.status.is_server_error().then_some(self.cause)
-    }
-
-    fn reason(&self) -> &'static str {
-        self.status.canonical_reason().unwrap_or("Error")
-    }
-}
-
-fn text(told: Told<'_>) -> String {
-    let cause = told
-        .cause()
-        .map_or_else(String::new, |cause| format!("{cause}\n"));
-    format!("{}\n{cause}request {}\n", told.status, told.id)
-}
-
-fn html(told: Told<'_>) -> String {
-    let (status, reason, id) = (told.status.as_u16(), told.reason(), told.id);
-    let cause = told
-        .cause()
-        .map_or_else(String::new, |cause| format!("{cause}, "));
-    format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <meta name=\"color-scheme\" content=\"light dark\"><title>{status} {reason}</title>\
-         <style>body{{font:1rem/1.5 system-ui,sans-serif;margin:12vh auto;max-width:32rem;padding:0 1rem}}</style>\
-         <h1>{status} {reason}</h1><p><small>{cause}request {id}</small></p></html>\n"
-    )
-}
-
-fn json(told: Told<'_>) -> String {
-    let mut object = serde_json::json!({
-        "status": told.status.as_u16(),
-        "title": told.reason(),
-        "request_id": told.id.to_string(),
-    });
-    if let (Some(cause), Some(object)) = (told.cause(), object.as_object_mut()) {
-        object.insert("cause".to_owned(), cause.into());
-    }
-    format!("{object}\n")
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Text,
-    Html,
-    Json,
-}
-
-/// The better liked of those that are named; `*/*` is everybody's, and no reason for either.
-fn preferred(accept: Option<&HeaderValue>) -> Form {
-    let Some(text) = accept.and_then(|value| value.to_str().ok()) else {
-        return Form::Text;
-    };
-    let quality = |wanted: &dyn Fn(&str) -> bool| {
-        let ranges = text.split(',').filter_map(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            let essence = parts.next()?.to_ascii_lowercase();
-            let weight = parts.find_map(|part| part.strip_prefix("q="));
-            let weight = weight.map_or(Some(1.0), |weight| weight.parse::<f32>().ok())?;
-            wanted(&essence).then_some(weight)
-        });
-        ranges.fold(0.0_f32, f32::max)
-    };
-    let html = quality(&|essence| matches!(essence, "text/html" | "application/xhtml+xml"));
-    let json = quality(&|essence| essence == "application/json" || essence.ends_with("+json"));
-    if json > html {
-        Form::Json
-    } else if html > 0.0 {
-        Form::Html
-    } else {
-        Form::Text
-    }
-}
-
 /// Whether an answer has no content at all.
 pub fn is_empty(response: &Response<Body>) -> bool {
     http_body::Body::size_hint(response.body()).exact() == Some(0)
@@ -394,28 +292,6 @@ pub fn forget_content(fields: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_form_is_that_which_the_client_likes() {
-        for (accept, form) in [
-            ("", Form::Text),
-            ("*/*", Form::Text),
-            (
-                "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-                Form::Html,
-            ),
-            ("application/json", Form::Json),
-            ("application/problem+json, */*", Form::Json),
-            ("application/json;q=0.5, text/html", Form::Html),
-            ("text/html;q=0.5, application/vnd.api+json", Form::Json),
-            ("application/json;q=0", Form::Text),
-            ("text/plain", Form::Text),
-        ] {
-            let value = HeaderValue::from_static(accept);
-            assert_eq!(preferred(Some(&value)), form, "{accept}");
-        }
-        assert_eq!(preferred(None), Form::Text);
-    }
 
     #[test]
     fn statuses_and_whose_they_are() {

@@ -2,3 +2,4 @@
 
 pub mod edits;
 pub mod error_page;
+pub mod own_page;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::fastcgi::{Buffered, Streaming, Watched};
-use super::static_files::FileContent;
+use super::static_files::{FileContent, Multipart};
 
 /// The content of a response and what is known of its making.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ enum Content {
     Empty,
     Bytes(Bytes),
     File(FileContent),
+    Multipart(Box<Multipart>),
     Streaming(Box<Streaming>),
     Watched(Watched),
     Buffered(Buffered),
@@ -83,6 +84,7 @@ impl Body {
             other @ (Content::Empty
             | Content::Bytes(_)
             | Content::File(_)
+            | Content::Multipart(_)
             | Content::Watched(_)
             | Content::Buffered(_)) => other,
         };
@@ -90,6 +92,10 @@ impl Body {
 
     pub(super) fn file(file: FileContent) -> Self {
         Self::of(Content::File(file))
+    }
+
+    pub(super) fn multipart(parts: Multipart) -> Self {
+        Self::of(Content::Multipart(Box::new(parts)))
     }
 
     pub(super) fn streaming(streaming: Streaming) -> Self {
@@ -127,6 +133,9 @@ impl http_body::Body for Body {
             Content::File(file) => {
                 Poll::Ready(file.next_piece().map(|piece| piece.map(Frame::data)))
             }
+            Content::Multipart(parts) => {
+                Poll::Ready(parts.next_piece().map(|piece| piece.map(Frame::data)))
+            }
             Content::Streaming(streaming) => streaming
                 .poll_piece(cx)
                 .map(|piece| piece.map(|piece| piece.map(Frame::data))),
@@ -144,6 +153,7 @@ impl http_body::Body for Body {
             Content::Empty => true,
             Content::Bytes(_) => false,
             Content::File(file) => file.left() == 0,
+            Content::Multipart(parts) => parts.left() == 0,
             Content::Streaming(streaming) => streaming.is_finished(),
             Content::Watched(watched) => watched.is_finished(),
             Content::Buffered(buffered) => buffered.is_finished(),
@@ -155,6 +165,7 @@ impl http_body::Body for Body {
             Content::Empty => SizeHint::with_exact(0),
             Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::File(file) => SizeHint::with_exact(file.left()),
+            Content::Multipart(parts) => SizeHint::with_exact(parts.left()),
             Content::Streaming(streaming) => hint(streaming.left()),
             Content::Watched(watched) => hint(watched.left()),
             Content::Buffered(buffered) => hint(buffered.left()),

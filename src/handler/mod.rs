@@ -48,6 +48,8 @@ pub enum Plan<'a> {
     Call(fastcgi::Call<'a>),
     /// Send a file, or say that the client has it.
     Send(Box<static_files::Representation>),
+    /// Show what stands in a folder.
+    List(Box<static_files::Listing>),
     /// Give this answer.
     Answer(Response<Body>),
     /// Start again with another target.
@@ -123,6 +125,10 @@ impl Plan<'_> {
             Self::Send(representation) => {
                 request.upload.linger();
                 representation.into_response().map(Outcome::Answered)
+            }
+            Self::List(listing) => {
+                request.upload.linger();
+                listing.into_response().await.map(Outcome::Answered)
             }
             Self::Answer(response) => {
                 request.upload.linger();

@@ -4,11 +4,26 @@
 use std::fmt::Debug;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// A folder below which files are looked up; nothing outside it is ever reached.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Root(pub PathBuf);
+
+/// Which symbolic links below a root are followed. The root's own name may always be one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Symlinks {
+    /// Those that stay below the root; an absolute one does not, wherever it points.
+    #[default]
+    WithinRoot,
+    /// None.
+    Never,
+    /// Those whose owner owns what they point to, wherever that is.
+    SameOwner,
+    /// All.
+    Anywhere,
+}
 
 /// A regular file, opened for reading.
 #[derive(Debug)]
@@ -21,6 +36,19 @@ pub struct OpenFile {
     pub modified: SystemTime,
 }
 
+/// A folder, opened to list what stands in it.
+#[derive(Debug)]
+pub struct OpenFolder {
+    /// The folder; closed when dropped.
+    pub descriptor: OwnedFd,
+    /// The root that its links are judged by.
+    pub root: Arc<OwnedFd>,
+    /// Its path below the root; begins and ends with `/`.
+    pub path: Vec<u8>,
+    /// Which links are shown: those that would be followed.
+    pub symlinks: Symlinks,
+}
+
 /// What stands at a path below a root.
 #[derive(Debug)]
 pub enum Found {
@@ -30,6 +58,8 @@ pub enum Found {
     Directory,
     /// Nothing, or a path that goes through a file.
     Missing,
+    /// Nothing: the file system has no names as long as this one.
+    TooLong,
     /// Something that must not be sent: outside the root, not a regular file, not readable. The
     /// text says which, for the log.
     Refused(&'static str),
@@ -48,6 +78,27 @@ pub trait Disk: Debug + Sync {
     /// Whether a folder stands there.
     fn is_directory(&self, root: &Root, path: &[u8]) -> bool {
         matches!(self.open(root, path), Found::Directory)
+    }
+
+    /// As [`Self::open`], with links followed by `symlinks`. A disk without links has but one way.
+    fn open_by(&self, root: &Root, path: &[u8], _symlinks: Symlinks) -> Found {
+        self.open(root, path)
+    }
+
+    /// As [`Self::is_file`], with links followed by `symlinks`.
+    fn is_file_by(&self, root: &Root, path: &[u8], _symlinks: Symlinks) -> bool {
+        self.is_file(root, path)
+    }
+
+    /// Opens the folder at `path`, which ends with `/`, to be listed. A disk that lists nothing
+    /// has nothing there.
+    fn open_folder(
+        &self,
+        _root: &Root,
+        _path: &[u8],
+        _symlinks: Symlinks,
+    ) -> Result<OpenFolder, Found> {
+        Err(Found::Missing)
     }
 
     /// Where `root` lies once every symbolic link in its name is followed: what PHP's realpath

@@ -17,7 +17,7 @@ pub mod target;
 pub mod wire;
 
 pub use body::{Upload, UploadError};
-pub use disk::{Disk, Found, OpenFile, Root};
+pub use disk::{Disk, Found, OpenFile, OpenFolder, Root, Symlinks};
 pub use head_guard::{HeadGuard, Refusal};
 pub use host::{BadHost, Host};
 pub use proxy_header::ProxyHeader;

@@ -4,7 +4,7 @@
 use http::HeaderValue;
 
 /// What a Range field asks of a representation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ranges {
     /// Everything, with 200: there is no field, or it is one to ignore.
     Whole,
@@ -15,17 +15,68 @@ pub enum Ranges {
         /// The offset of the last byte, inclusive; never less than `first`.
         last: u64,
     },
+    /// At least two parts, with 206 and multipart/byteranges: first and last byte of each. They
+    /// neither overlap nor touch, and together are shorter than the whole.
+    Several(Vec<(u64, u64)>),
     /// Nothing that exists, so 416.
     Unsatisfiable,
 }
 
-/// Reads the Range field for a representation of `length` bytes. Several ranges are answered with
-/// the whole, which RFC 9110 §14.2 allows.
-pub fn single(field: Option<&HeaderValue>, length: u64) -> Ranges {
-    match field.and_then(|value| range_spec(value.as_bytes())) {
-        Some(Spec::From { first, last }) => int_range(first, last, length),
-        Some(Spec::Suffix(wanted)) => suffix_range(wanted, length),
-        None => Ranges::Whole,
+/// Ranges in one field. A reader of many pages of a document asks for some; RFC 9110 §14.2: more
+/// is an attack, and answered with the whole.
+const MOST: usize = 64;
+
+/// Reads the Range field for a representation of `length` bytes. Ranges that overlap or touch are
+/// sent as one (RFC 9110 §15.3.7.2); more than 64 of them, or as much as the whole, is the whole.
+pub fn ranges(field: Option<&HeaderValue>, length: u64) -> Ranges {
+    let Some(specs) = field.and_then(|value| range_set(value.as_bytes())) else {
+        return Ranges::Whole;
+    };
+    match specs.as_slice() {
+        [only] => resolve(only, length),
+        several => combine(several, length),
+    }
+}
+
+fn combine(specs: &[Spec], length: u64) -> Ranges {
+    let mut parts: Vec<(u64, u64)> = Vec::with_capacity(specs.len());
+    for spec in specs {
+        match resolve(spec, length) {
+            Ranges::Single { first, last } => join(&mut parts, (first, last)),
+            Ranges::Whole => return Ranges::Whole,
+            // RFC 9110 §14.2: those that can be satisfied are, the others are left out.
+            Ranges::Unsatisfiable | Ranges::Several(_) => {}
+        }
+    }
+    let total: u64 = parts.iter().map(|(first, last)| last - first + 1).sum();
+    match parts.as_slice() {
+        [] => Ranges::Unsatisfiable,
+        _ if total >= length => Ranges::Whole,
+        [(first, last)] => Ranges::Single {
+            first: *first,
+            last: *last,
+        },
+        _ => Ranges::Several(parts),
+    }
+}
+
+/// Adds a part in the order of the request, made one with all that it overlaps or touches.
+fn join(parts: &mut Vec<(u64, u64)>, mut part: (u64, u64)) {
+    let touches =
+        |a: (u64, u64), b: (u64, u64)| a.0 <= b.1.saturating_add(1) && b.0 <= a.1.saturating_add(1);
+    let mut place = parts.len();
+    while let Some(at) = parts.iter().position(|known| touches(*known, part)) {
+        let known = parts.remove(at);
+        part = (part.0.min(known.0), part.1.max(known.1));
+        place = place.min(at);
+    }
+    parts.insert(place.min(parts.len()), part);
+}
+
+fn resolve(spec: &Spec, length: u64) -> Ranges {
+    match *spec {
+        Spec::From { first, last } => int_range(first, last, length),
+        Spec::Suffix(wanted) => suffix_range(wanted, length),
     }
 }
 
@@ -60,22 +111,23 @@ fn suffix_range(wanted: u64, length: u64) -> Ranges {
     }
 }
 
-/// The only range of a bytes-unit field; none if there are several or the field is invalid.
-fn range_spec(field: &[u8]) -> Option<Spec> {
+/// The ranges of a bytes-unit field; none if one of them is invalid, or if there are too many.
+fn range_set(field: &[u8]) -> Option<Vec<Spec>> {
     let (unit, set) = split_once(field, b'=')?;
     // RFC 9110 §14.1: range units are case-insensitive; §14.2: an unknown one is ignored.
     if !unit.eq_ignore_ascii_case(b"bytes") {
         return None;
     }
     // RFC 9110 §5.6.1.2: a recipient ignores empty list elements.
-    let mut specs = set
+    let specs = set
         .split(|&byte| byte == b',')
         .map(<[u8]>::trim_ascii)
         .filter(|spec| !spec.is_empty());
-    match (specs.next(), specs.next()) {
-        (Some(only), None) => parse_spec(only),
-        (Some(_), Some(_)) | (None, _) => None,
-    }
+    let specs: Vec<_> = specs
+        .take(MOST + 1)
+        .map(parse_spec)
+        .collect::<Option<_>>()?;
+    (1..=MOST).contains(&specs.len()).then_some(specs)
 }
 
 fn parse_spec(spec: &[u8]) -> Option<Spec> {

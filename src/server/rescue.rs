@@ -5,7 +5,8 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use super::logged::Entry;
 use super::service::{Connection, rounds};
 use crate::failure::Failure;
-use crate::filter::error_page::{self, Content, Told};
+use crate::filter::error_page::{self, Content};
+use crate::filter::own_page::{self, Told};
 use crate::handler::Body;
 use crate::limits::rate::Exceeded;
 use crate::message::{Request, RequestId};
@@ -24,7 +25,7 @@ pub(super) fn rescue(
     } else {
         tracing::debug!(request_id = %id, cause, uri = %entry.uri(), "{failure}");
     }
-    let mut response = error_page::built_in(Told { status, cause, id }, accept);
+    let mut response = own_page::built_in(Told { status, cause, id }, accept);
     let fields = response.headers_mut();
     if let Some(seconds) = failure.retry_after() {
         fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

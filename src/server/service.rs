@@ -17,6 +17,7 @@ use super::rescue;
 use super::watch::Watch;
 use crate::auth::Conflict;
 use crate::config::Site;
+use crate::disk::OneRelease;
 use crate::failure::Failure;
 use crate::filter;
 use crate::handler::{Body, Handler, Outcome};
@@ -217,8 +218,9 @@ pub(super) async fn rounds(
     connection: &Connection,
     entry: &mut Entry,
 ) -> Result<Response<Body>, Failure> {
+    let disk = connection.shared.disk.one_release();
     for _ in 0..MAX_ROUNDS {
-        request = match round(site, request, connection, entry).await? {
+        request = match round(site, request, &disk, entry).await? {
             Outcome::Answered(response) => return Ok(response),
             Outcome::Again(request) => request,
             Outcome::Declined(request) => {
@@ -233,7 +235,7 @@ pub(super) async fn rounds(
 async fn round(
     site: &Site,
     mut request: Request,
-    connection: &Connection,
+    disk: &OneRelease<'_>,
     entry: &mut Entry,
 ) -> Result<Outcome, Failure> {
     // mod_proxy: `!` ends the search among its own rules, not among others.
@@ -244,7 +246,6 @@ async fn round(
         if passed_over || (step.internal && request.causes.is_empty()) {
             continue;
         }
-        let disk = &connection.shared.disk;
         let Some(captures) = rule.matches(&request, disk)? else {
             continue;
         };

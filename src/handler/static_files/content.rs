@@ -1,5 +1,5 @@
 //! The bytes of a file, read by position in pieces: one file can be read from many places and a
-//! file that shrinks meanwhile breaks this transfer and nothing else.
+//! file that shrinks or is overwritten meanwhile breaks this transfer and nothing else.
 
 use std::io;
 use std::ops::Range;
@@ -7,6 +7,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use nix::sys::uio::pread;
 
+use crate::disk::is_as_opened;
 use crate::handler::body::{Body, Cut};
 use crate::message::OpenFile;
 
@@ -27,6 +28,11 @@ impl FileContent {
     /// The bytes of `file` in `span`.
     pub fn new(file: OpenFile, span: Range<u64>) -> Self {
         Self { file, left: span }
+    }
+
+    /// Sends another part of the same file next.
+    pub(super) fn go_on_with(&mut self, span: Range<u64>) {
+        self.left = span;
     }
 
     /// Bytes still to be sent.
@@ -50,7 +56,7 @@ impl FileContent {
         if self.left() == 0 {
             return None;
         }
-        match self.read() {
+        match self.read().and_then(|piece| self.unchanged(piece)) {
             Ok(piece) => Some(Ok(piece.freeze())),
             Err(error) => {
                 self.left.start = self.left.end;
@@ -58,6 +64,15 @@ impl FileContent {
                 Some(Err(Cut("DISK")))
             }
         }
+    }
+
+    /// What was announced is one version of the file: a piece of another one is not sent as if it
+    /// were of this.
+    fn unchanged(&self, piece: BytesMut) -> io::Result<BytesMut> {
+        if is_as_opened(&self.file) {
+            return Ok(piece);
+        }
+        Err(io::Error::other("it was written to meanwhile"))
     }
 
     fn read(&mut self) -> io::Result<BytesMut> {

@@ -1,18 +1,26 @@
 //! `static_files`: files below a root. What to do is decided from the path and from what stands
 //! at it; the answer is made in `representation`.
 
+mod caching;
 mod content;
+mod listing;
+mod multipart;
 mod representation;
+mod settings;
+mod types;
 pub mod unsafe_name;
 
 use std::path::PathBuf;
 
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 
 pub use content::FileContent;
+pub use listing::Listing;
+pub use multipart::Multipart;
 pub use representation::{Description, Representation};
+pub use settings::{FILES, FileSettings};
 
-use super::{Plan, redirect};
+use super::{Body, Plan, redirect};
 use crate::failure::Failure;
 use crate::message::{Cause, Disk, Found, Request, Root, Target};
 use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
@@ -28,6 +36,13 @@ pub static STATIC_FILES: Section = Section {
         Key::new("root", Kind::Text, "The folder; default: the site's root.").example("\"/srv/app/public\""),
         Key::new("index", Kind::Texts, "What is looked for in a folder, in this order.").default("[\"index.html\"]"),
         Key::new("missing", Kind::OneOf(&["404", "decline"]), "What becomes of a request whose file does not exist: \"404\", or \"decline\" for the next rule.").default("\"404\""),
+        settings::LISTING,
+        settings::SYMLINKS,
+        settings::MIME_TYPES,
+        settings::TYPES,
+        settings::CHARSET_KEY,
+        settings::CACHE_KEY,
+        settings::IMMUTABLE_KEY,
     ],
 };
 
@@ -37,13 +52,15 @@ pub struct StaticFiles {
     root: Root,
     index: Vec<String>,
     declines: bool,
+    settings: FileSettings,
 }
 
 impl StaticFiles {
-    /// From its section; `site_root` is the default of `root`.
+    /// From its section; `site_root` is the default of `root`, `site` of how files are sent.
     pub fn build(
         section: &Lowered,
         site_root: Option<&Root>,
+        site: &FileSettings,
         problems: &mut Problems,
     ) -> Option<Self> {
         let own = section
@@ -64,19 +81,17 @@ impl StaticFiles {
         let declines = section
             .text("missing")
             .is_some_and(|text| text.value == "decline");
-        Some(Self {
-            root,
-            index,
-            declines,
-        })
+        let settings = FileSettings::build(section, site, problems);
+        Some(Self::new(root, index, declines, settings))
     }
 
     /// What `root` and `php` of a site mean, without a section.
-    pub fn new(root: Root, index: Vec<String>, declines: bool) -> Self {
+    pub fn new(root: Root, index: Vec<String>, declines: bool, settings: FileSettings) -> Self {
         Self {
             root,
             index,
             declines,
+            settings,
         }
     }
 
@@ -85,15 +100,27 @@ impl StaticFiles {
         if unsafe_name::is_withheld(path) {
             return self.missing();
         }
-        match disk.open(&self.root, path) {
+        match disk.open_by(&self.root, path, self.settings.symlinks) {
             // A file is no folder: what follows it in the path names nothing.
             Found::File(_) if request.target.is_directory() => self.missing(),
-            Found::File(file) if is_allowed(&request.method) => {
-                Plan::Send(Box::new(Representation::new(request, path, file)))
-            }
-            Found::File(_) => self.wrong_method(),
+            Found::File(file) if is_allowed(&request.method) => Plan::Send(Box::new(
+                Representation::new(request, path, file, &self.settings),
+            )),
+            Found::File(_) => wrong_method(&request.method),
             Found::Directory => self.directory(request, disk),
-            Found::Missing => self.missing(),
+            other @ (Found::Missing | Found::TooLong | Found::Refused(_) | Found::Trouble(_)) => {
+                self.unsendable(other)
+            }
+        }
+    }
+
+    fn unsendable(&self, found: Found) -> Plan<'_> {
+        match found {
+            // Never given here: a file and a folder are something.
+            Found::File(_) | Found::Directory | Found::Missing => self.missing(),
+            // No file has this name, but an application may have such a page.
+            Found::TooLong if self.declines => Plan::Decline,
+            Found::TooLong => Plan::Fail(Failure::NameTooLong),
             Found::Refused(why) => Plan::Fail(Failure::Forbidden(why)),
             Found::Trouble(errno) => {
                 Plan::Fail(Failure::Disk(std::io::Error::from_raw_os_error(errno)))
@@ -110,15 +137,29 @@ impl StaticFiles {
                 self.missing()
             };
         }
+        let symlinks = self.settings.symlinks;
         let found = self
             .index
             .iter()
             .map(|name| [path, name.as_bytes()].concat())
-            .find(|candidate| disk.is_file(&self.root, candidate));
+            .find(|candidate| disk.is_file_by(&self.root, candidate, symlinks));
         match found.map(|candidate| request.target.with_path(candidate)) {
             Some(Ok(target)) => Plan::Again(target, Cause::Index),
             Some(Err(error)) => Plan::Fail(error.into()),
+            None if self.settings.listing => self.listing(request, disk),
             None => self.missing(),
+        }
+    }
+
+    fn listing(&self, request: &Request, disk: &dyn Disk) -> Plan<'_> {
+        if !is_allowed(&request.method) {
+            return wrong_method(&request.method);
+        }
+        let path = request.target.path();
+        let turns = std::sync::Arc::clone(&self.settings.listings);
+        match disk.open_folder(&self.root, path, self.settings.symlinks) {
+            Ok(folder) => Plan::List(Box::new(Listing::new(request, folder, turns))),
+            Err(found) => self.unsendable(found),
         }
     }
 
@@ -129,11 +170,18 @@ impl StaticFiles {
             Plan::Fail(Failure::NotFound)
         }
     }
+}
 
-    /// A front controller may have a route at a file's path, for methods that files do not know.
-    fn wrong_method(&self) -> Plan<'_> {
-        Plan::Fail(Failure::Method(ALLOWED))
+/// RFC 9110 §9.3.7: OPTIONS asks what the others are; §15.5.6: what is none of them is told them.
+fn wrong_method(method: &Method) -> Plan<'static> {
+    if *method != Method::OPTIONS {
+        return Plan::Fail(Failure::Method(ALLOWED));
     }
+    let mut response = Response::new(Body::empty());
+    let fields = response.headers_mut();
+    fields.insert(header::ALLOW, HeaderValue::from_static(ALLOWED));
+    fields.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+    Plan::Answer(response)
 }
 
 fn is_allowed(method: &Method) -> bool {

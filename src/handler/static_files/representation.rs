@@ -1,14 +1,16 @@
 //! A file as an answer: its fields, and which part of it is sent (RFC 9110 §8, §13, §14).
 
+use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
-use super::FileContent;
+use super::multipart::{Boundary, Multipart};
+use super::{FileContent, FileSettings, types};
 use crate::failure::Failure;
 use crate::handler::Body;
 use crate::message::conditional::{Validators, Verdict, evaluate, if_range_holds, strong_etag};
-use crate::message::range::{Ranges, single};
+use crate::message::range::{Ranges, ranges};
 use crate::message::{OpenFile, Request};
 
 /// A file and what of it the client gets.
@@ -32,12 +34,14 @@ pub struct Description {
     pub fields: HeaderMap,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum Part {
     /// 200.
     Whole,
     /// 206, from the first to the last byte, both included.
     Range(u64, u64),
+    /// 206 in multipart/byteranges, likewise.
+    Ranges(Vec<(u64, u64)>),
     /// 416.
     Unsatisfiable,
     /// 304.
@@ -47,9 +51,24 @@ enum Part {
 }
 
 impl Representation {
-    /// What `request` gets of `file`, whose type follows from `path`.
-    pub fn new(request: &Request, path: &[u8], file: OpenFile) -> Self {
-        Self::described(request, path, file, Description::default())
+    /// What `request` gets of `file`, which stands at `path`.
+    pub fn new(request: &Request, path: &[u8], file: OpenFile, settings: &FileSettings) -> Self {
+        let mut description = Description::default();
+        let media_type = settings.types.of(path);
+        let cache_control = settings.cache_control(path, &media_type);
+        let fields = &mut description.fields;
+        fields.insert(header::CONTENT_TYPE, media_type);
+        fields.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        let mut new = Self::described(request, path, file, description);
+        // Said of a refusal it would keep the refusal in caches.
+        let refused = matches!(new.part, Part::Unsatisfiable | Part::PreconditionFailed);
+        if let Some(value) = cache_control.filter(|_| !refused) {
+            new.fields.insert(header::CACHE_CONTROL, value);
+        }
+        new
     }
 
     /// The same of a file that a script has described.
@@ -63,7 +82,7 @@ impl Representation {
         complete(&mut fields, path, &file);
         // RFC 9110 §13.2.1: conditions on what would be another answer are ignored.
         let part = match status {
-            StatusCode::OK => part(request, &fields, file.length),
+            StatusCode::OK => part(&request.method, &request.fields, &fields, file.length),
             _ => Part::Whole,
         };
         Self {
@@ -78,58 +97,87 @@ impl Representation {
     /// The response; small files are read at once.
     pub fn into_response(self) -> Result<Response<Body>, Failure> {
         let length = self.file.length;
-        let (status, span) = match self.part {
-            Part::Whole => (self.status, 0..length),
-            Part::Range(first, last) => (StatusCode::PARTIAL_CONTENT, first..last + 1),
-            Part::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, 0..0),
-            Part::NotModified => (StatusCode::NOT_MODIFIED, 0..0),
-            Part::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, 0..0),
-        };
-        let mut fields = self.fields;
         match self.part {
-            Part::Range(first, last) => set(
-                &mut fields,
-                header::CONTENT_RANGE,
-                &format!("bytes {first}-{last}/{length}"),
-            ),
-            Part::Unsatisfiable => set(
-                &mut fields,
-                header::CONTENT_RANGE,
-                &format!("bytes */{length}"),
-            ),
-            // RFC 9110 §15.4.5: no fields of the content that is not sent.
-            Part::NotModified => drop(fields.remove(header::CONTENT_TYPE)),
-            Part::Whole | Part::PreconditionFailed => {}
+            Part::Whole => {
+                let status = self.status;
+                self.span(status, 0..length)
+            }
+            Part::Range(first, last) => self.single(first, last),
+            Part::Ranges(ref parts) => {
+                let parts = parts.clone();
+                self.several(&parts)
+            }
+            Part::Unsatisfiable => Ok(self.unsatisfiable()),
+            Part::NotModified => Ok(self.not_modified()),
+            Part::PreconditionFailed => Ok(self.without_content(StatusCode::PRECONDITION_FAILED)),
         }
-        if matches!(self.part, Part::Whole | Part::Range(..)) {
-            // hyper would leave it out where a HEAD answer has no body.
-            fields.insert(
-                header::CONTENT_LENGTH,
-                HeaderValue::from(span.end - span.start),
-            );
+    }
+
+    fn single(mut self, first: u64, last: u64) -> Result<Response<Body>, Failure> {
+        let value = format!("bytes {first}-{last}/{}", self.file.length);
+        set(&mut self.fields, header::CONTENT_RANGE, &value);
+        self.span(StatusCode::PARTIAL_CONTENT, first..last + 1)
+    }
+
+    fn span(mut self, status: StatusCode, span: Range<u64>) -> Result<Response<Body>, Failure> {
+        // hyper would leave it out where a HEAD answer has no body.
+        let length = HeaderValue::from(span.end - span.start);
+        self.fields.insert(header::CONTENT_LENGTH, length);
+        if self.head_only || span.is_empty() {
+            return Ok(self.without_content(status));
         }
-        let body = if self.head_only || span.is_empty() {
-            Body::empty()
-        } else {
-            FileContent::new(self.file, span)
-                .into_body()
-                .map_err(Failure::Disk)?
-        };
-        let mut response = Response::new(body);
-        *response.status_mut() = status;
-        *response.headers_mut() = fields;
-        Ok(response)
+        let content = FileContent::new(self.file, span);
+        let body = content.into_body().map_err(Failure::Disk)?;
+        Ok(response(status, self.fields, body))
+    }
+
+    fn several(mut self, parts: &[(u64, u64)]) -> Result<Response<Body>, Failure> {
+        const UNSENDABLE: Failure = Failure::Internal("the type of several ranges cannot be sent");
+        let boundary = Boundary::random();
+        let media_type = boundary.media_type().ok_or(UNSENDABLE)?;
+        // RFC 9110 §15.3.7.2: each part has its own type and Content-Range, the whole has neither.
+        let own = self.fields.insert(header::CONTENT_TYPE, media_type);
+        let own = own.as_ref().and_then(|value| value.to_str().ok());
+        let own = own.unwrap_or("application/octet-stream");
+        let content = Multipart::new(self.file, parts, own, &boundary);
+        let length = HeaderValue::from(content.left());
+        self.fields.insert(header::CONTENT_LENGTH, length);
+        let body = Body::multipart(content);
+        Ok(response(StatusCode::PARTIAL_CONTENT, self.fields, body))
+    }
+
+    fn unsatisfiable(mut self) -> Response<Body> {
+        let value = format!("bytes */{}", self.file.length);
+        set(&mut self.fields, header::CONTENT_RANGE, &value);
+        self.without_content(StatusCode::RANGE_NOT_SATISFIABLE)
+    }
+
+    fn not_modified(mut self) -> Response<Body> {
+        // RFC 9110 §15.4.5: no fields of the content that is not sent.
+        self.fields.remove(header::CONTENT_TYPE);
+        self.without_content(StatusCode::NOT_MODIFIED)
+    }
+
+    fn without_content(self, status: StatusCode) -> Response<Body> {
+        response(status, self.fields, Body::empty())
     }
 }
 
+fn response(status: StatusCode, fields: HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = fields;
+    response
+}
+
 /// RFC 9110 §13.2.2, in its order: conditions, then If-Range and Range.
-fn part(request: &Request, fields: &HeaderMap, length: u64) -> Part {
+fn part(method: &Method, asked: &HeaderMap, fields: &HeaderMap, length: u64) -> Part {
     // A script that was called by another method has done what was asked: conditions come too late.
-    if !matches!(request.method, Method::GET | Method::HEAD) {
+    if !matches!(*method, Method::GET | Method::HEAD) {
         return Part::Whole;
     }
     let validators = validators(fields);
-    match evaluate(&request.method, &request.fields, &validators) {
+    match evaluate(method, asked, &validators) {
         Verdict::NotModified => return Part::NotModified,
         Verdict::PreconditionFailed => return Part::PreconditionFailed,
         Verdict::Proceed => {}
@@ -138,12 +186,13 @@ fn part(request: &Request, fields: &HeaderMap, length: u64) -> Part {
     let accepted = fields
         .get(header::ACCEPT_RANGES)
         .is_some_and(|value| value == "bytes");
-    if request.method != Method::GET || !accepted || !if_range_holds(&request.fields, &validators) {
+    if *method != Method::GET || !accepted || !if_range_holds(asked, &validators) {
         return Part::Whole;
     }
-    match single(request.fields.get(header::RANGE), length) {
+    match ranges(asked.get(header::RANGE), length) {
         Ranges::Whole => Part::Whole,
         Ranges::Single { first, last } => Part::Range(first, last),
+        Ranges::Several(parts) => Part::Ranges(parts),
         Ranges::Unsatisfiable => Part::Unsatisfiable,
     }
 }
@@ -168,7 +217,7 @@ fn complete(fields: &mut HeaderMap, path: &[u8], file: &OpenFile) {
             entry.insert(value);
         }
     };
-    add(header::CONTENT_TYPE, Some(media_type(path)));
+    add(header::CONTENT_TYPE, Some(types::common(path)));
     add(
         header::ACCEPT_RANGES,
         Some(HeaderValue::from_static("bytes")),
@@ -189,37 +238,11 @@ fn http_date(time: SystemTime) -> Option<HeaderValue> {
         .flatten()
 }
 
-/// The type by extension; text is UTF-8 since nothing else has been written for long.
-fn media_type(path: &[u8]) -> HeaderValue {
-    let name =
-        String::from_utf8_lossy(path.rsplit(|byte| *byte == b'/').next().unwrap_or_default());
-    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    // The table of mime_guess is older than the registrations of these.
-    let known = match extension.to_ascii_lowercase().as_str() {
-        "js" | "mjs" => Some("text/javascript"),
-        "webp" => Some("image/webp"),
-        "avif" => Some("image/avif"),
-        "wasm" => Some("application/wasm"),
-        "webmanifest" => Some("application/manifest+json"),
-        _ => mime_guess::from_ext(extension).first_raw(),
-    };
-    let essence = known.unwrap_or("application/octet-stream");
-    let text = essence.starts_with("text/")
-        || matches!(
-            essence,
-            "application/json" | "application/xml" | "application/manifest+json"
-        );
-    let full = if text {
-        format!("{essence}; charset=utf-8")
-    } else {
-        essence.to_owned()
-    };
-    HeaderValue::from_str(&full)
-        .unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"))
-}
-
 fn set(fields: &mut HeaderMap, name: header::HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         fields.insert(name, value);
     }
 }
+
+#[cfg(test)]
+mod tests;

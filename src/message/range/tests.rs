@@ -14,7 +14,7 @@ fn check(length: u64, rows: &[(&str, Ranges)]) {
     for (field, expected) in rows {
         let field = HeaderValue::from_str(field).unwrap();
         assert_eq!(
-            single(Some(&field), length),
+            ranges(Some(&field), length),
             *expected,
             "{field:?} of {length}"
         );
@@ -23,7 +23,7 @@ fn check(length: u64, rows: &[(&str, Ranges)]) {
 
 #[test]
 fn no_field_is_the_whole() {
-    assert_eq!(single(None, 10), Whole);
+    assert_eq!(ranges(None, 10), Whole);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn unsatisfiable_ranges() {
 }
 
 #[test]
-fn invalid_unknown_and_several_ranges_are_ignored() {
+fn what_is_invalid_unknown_or_all_of_it_is_ignored() {
     let ignored = [
         "",
         "bytes",
@@ -99,14 +99,40 @@ fn invalid_unknown_and_several_ranges_are_ignored() {
         "lines=1-2",
         "=1-2",
         "1-2",
-        "bytes=0-1,4-5",
-        "bytes=0-0,-1",
         "bytes=0-1,bad",
-        "bytes=0-1,0-1,0-1",
+        "bytes=bad,0-1",
+        "bytes=0-499,500-",
+        "bytes=-1,0-998",
     ];
     check(1000, &ignored.map(|field| (field, Whole)));
     let bytes = HeaderValue::from_bytes(b"bytes=\xff-\xfe").unwrap();
-    assert_eq!(single(Some(&bytes), 1000), Whole);
+    assert_eq!(ranges(Some(&bytes), 1000), Whole);
+}
+
+#[test]
+fn several_ranges_are_as_few_parts_as_possible() {
+    let parts = |parts: &[(u64, u64)]| Ranges::Several(parts.to_vec());
+    check(
+        1000,
+        &[
+            ("bytes=0-1,4-5", parts(&[(0, 1), (4, 5)])),
+            ("bytes=4-5 , 0-1", parts(&[(4, 5), (0, 1)])),
+            ("bytes=0-0,-1", parts(&[(0, 0), (999, 999)])),
+            ("bytes=0-1,2000-,4-5", parts(&[(0, 1), (4, 5)])),
+            ("bytes=0-1,4-5,1-4,9-9", parts(&[(0, 5), (9, 9)])),
+            ("bytes=0-1,0-1,0-1", part(0, 1)),
+            ("bytes=0-1,2-3", part(0, 3)),
+            ("bytes=5-9,0-1,2-4", part(0, 9)),
+            ("bytes=0-1,2000-", part(0, 1)),
+            ("bytes=2000-,3000-", Unsatisfiable),
+        ],
+    );
+    let many = |count: usize| {
+        let list: Vec<_> = (0..count).map(|at| format!("{0}-{0}", at * 3)).collect();
+        HeaderValue::from_str(&format!("bytes={}", list.join(","))).unwrap()
+    };
+    assert!(matches!(ranges(Some(&many(64)), 1000), Ranges::Several(list) if list.len() == 64));
+    assert_eq!(ranges(Some(&many(65)), 1000), Whole);
 }
 
 #[test]
@@ -140,13 +166,34 @@ fn nothing_and_the_longest_have_ranges_too() {
 }
 
 proptest! {
+    /// What is sent is what was asked for, byte by byte, and nothing twice.
+    #[test]
+    fn several_ranges_cover_what_was_asked_for(
+        asked in proptest::collection::vec((0_u64..120, 0_u64..20), 1..12),
+        length in 1_u64..120,
+    ) {
+        let list: Vec<_> = asked.iter().map(|(first, more)| format!("{first}-{}", first + more)).collect();
+        let field = HeaderValue::from_str(&format!("bytes={}", list.join(","))).unwrap();
+        let parts = match ranges(Some(&field), length) {
+            Ranges::Whole => return Ok(()),
+            Ranges::Single { first, last } => vec![(first, last)],
+            Ranges::Several(parts) => parts,
+            Ranges::Unsatisfiable => Vec::new(),
+        };
+        for byte in 0..length {
+            let wanted = asked.iter().any(|(first, more)| (*first..=first + more).contains(&byte));
+            let sent = parts.iter().filter(|(first, last)| (*first..=*last).contains(&byte)).count();
+            prop_assert_eq!(sent, usize::from(wanted), "byte {}", byte);
+        }
+    }
+
     #[test]
     fn a_range_lies_within_the_length(
         field in "bytes=([0-9]{0,3}|[0-9]{18,22})-([0-9]{0,3}|[0-9]{18,22})",
         length in prop_oneof![0_u64..1200, any::<u64>()],
     ) {
         let field = HeaderValue::from_str(&field).ok();
-        if let Ranges::Single { first, last } = single(field.as_ref(), length) {
+        if let Ranges::Single { first, last } = ranges(field.as_ref(), length) {
             prop_assert!(first <= last && last < length, "{}-{} of {}", first, last, length);
         }
     }
@@ -154,7 +201,7 @@ proptest! {
     #[test]
     fn no_field_makes_it_panic(field in any::<Vec<u8>>(), length in any::<u64>()) {
         let field = HeaderValue::from_bytes(&[b"bytes=", field.as_slice()].concat());
-        if let Ranges::Single { first, last } = single(field.ok().as_ref(), length) {
+        if let Ranges::Single { first, last } = ranges(field.ok().as_ref(), length) {
             prop_assert!(first <= last && last < length);
         }
     }

@@ -100,6 +100,10 @@ impl Gateway {
         self.send(&Request::get(target)).await
     }
 
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         self.process.signal(signal);
     }

@@ -119,6 +119,12 @@ impl Browser {
         text(&self.get("screenshot").await)
     }
 
+    /// Makes the browser be another one, by Chromium's Emulation domain: "setEmulatedMedia" and the like.
+    pub(crate) async fn emulate(&self, what: &str, parameters: Value) {
+        let command = json!({ "cmd": format!("Emulation.{what}"), "params": parameters });
+        self.post("goog/cdp/execute", command).await;
+    }
+
     async fn get(&self, command: &str) -> Value {
         call(&self.driver, Request::get(&self.target(command))).await
     }

@@ -134,7 +134,7 @@ impl SendFile {
         match disk.open(root, &path) {
             Found::File(file) => Ok((path, file)),
             Found::Directory => Err(Refusal::Because("it is a folder")),
-            Found::Missing => Err(Refusal::Because("there is no such file")),
+            Found::Missing | Found::TooLong => Err(Refusal::Because("there is no such file")),
             Found::Refused(why) => Err(Refusal::Because(why)),
             Found::Trouble(errno) => Err(Refusal::Trouble(errno)),
         }

@@ -43,7 +43,7 @@ fn tree() -> TempDir {
 
 /// The path below the folder, or why there is none.
 fn open(send_file: &SendFile, named: Named<'_>) -> Result<String, &'static str> {
-    match send_file.open(named, &RealDisk::default()) {
+    match send_file.open(named, &RealDisk::default().one_release()) {
         Ok((path, _)) => Ok(String::from_utf8(path).unwrap()),
         Err(Refusal::Because(why)) => Err(why),
         Err(Refusal::Trouble(errno)) => panic!("errno {errno}"),

@@ -1,0 +1,189 @@
+//! How long caches may keep a file (RFC 9111 §5.2): by its type, by its path, by the hash in its
+//! name.
+
+use http::HeaderValue;
+use regex::bytes::Regex;
+
+use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+
+/// What is said of names that are never used again (RFC 8246).
+pub(super) const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+
+/// One of the `cache` rules.
+pub(super) static CACHE: Section = Section {
+    title: "[[site.files.cache]]",
+    doc: "",
+    keys: &[
+        Key::new(
+            "types",
+            Kind::Texts,
+            "The types: \"text/css\", or \"image/*\" for all that begin so; default: all.",
+        )
+        .example("[\"image/*\", \"font/*\"]"),
+        Key::new(
+            "match",
+            Kind::Text,
+            "A regular expression that the path matches; default: any path.",
+        )
+        .example("'^/assets/'"),
+        Key::new(
+            "expires",
+            Kind::Duration,
+            "For how long: Cache-Control: max-age. \"0s\" asks for revalidation each time.",
+        )
+        .example("\"30d\""),
+        Key::new(
+            "control",
+            Kind::Text,
+            "The whole of Cache-Control, in place of `expires`.",
+        )
+        .example("\"public, max-age=3600\""),
+    ],
+};
+
+/// One rule.
+#[derive(Clone, Debug)]
+pub(super) struct CacheRule {
+    /// As they are written; none is any.
+    types: Vec<String>,
+    path: Option<Regex>,
+    value: HeaderValue,
+}
+
+impl CacheRule {
+    pub(super) fn build(section: &Lowered, problems: &mut Problems) -> Option<Self> {
+        let path = match section.text("match") {
+            Some(text) => Some(pattern(&text, problems)?),
+            None => None,
+        };
+        let types = section.texts("types").into_iter();
+        Some(Self {
+            types: types.map(|text| text.value.to_ascii_lowercase()).collect(),
+            path,
+            value: value(section, problems)?,
+        })
+    }
+
+    /// Whether it is about a file at `path` of this type.
+    pub(super) fn fits(&self, path: &[u8], kind: &HeaderValue) -> bool {
+        let kind = kind.to_str().unwrap_or_default();
+        let essence = kind.split(';').next().unwrap_or_default();
+        let of_type = |known: &String| match known.strip_suffix('*') {
+            Some(beginning) => essence.starts_with(beginning),
+            None => essence == known,
+        };
+        let at_path = self.path.as_ref().is_none_or(|regex| regex.is_match(path));
+        at_path && (self.types.is_empty() || self.types.iter().any(of_type))
+    }
+
+    pub(super) fn value(&self) -> HeaderValue {
+        self.value.clone()
+    }
+}
+
+fn pattern(text: &At<String>, problems: &mut Problems) -> Option<Regex> {
+    match Regex::new(&text.value) {
+        Ok(regex) => Some(regex),
+        Err(error) => {
+            problems.push(Problem::new(text.place.clone(), error.to_string()));
+            None
+        }
+    }
+}
+
+fn value(section: &Lowered, problems: &mut Problems) -> Option<HeaderValue> {
+    match (section.text("control"), section.is_given("expires")) {
+        (None, true) => {
+            let seconds = section.duration("expires").as_secs();
+            HeaderValue::from_str(&format!("max-age={seconds}")).ok()
+        }
+        (Some(control), false) => {
+            let value = HeaderValue::from_str(&control.value).ok();
+            if value.is_none() {
+                let said = "`control` has what no field may have";
+                problems.push(Problem::new(control.place, said).help("\"no-cache\""));
+            }
+            value
+        }
+        (Some(_), true) | (None, false) => {
+            let said = "a cache rule needs `expires` or `control`, and not both";
+            problems.push(Problem::new(section.place(), said).help("expires = \"30d\""));
+            None
+        }
+    }
+}
+
+/// Whether the name has a hash of its content in front of its extension, as bundlers write it:
+/// eight hexadecimal digits or more after a `.`, `-` or `_`, or eight of base64url. Both with
+/// letters and digits: a date or a word is no hash.
+pub(super) fn is_hashed(path: &[u8]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let Some(dot) = name.iter().position(|byte| *byte == b'.') else {
+        return false;
+    };
+    // `app.3f2a1b9c.js.map` and `app-3f2a1b9c.min.js` have more than one extension.
+    let (stem, _) = name.split_at_checked(dot).unwrap_or_default();
+    let mut words = name
+        .split(|byte| matches!(byte, b'.' | b'-' | b'_'))
+        .skip(1);
+    words.any(is_hexadecimal_hash) || ends_with_hash(stem)
+}
+
+fn is_hexadecimal_hash(word: &[u8]) -> bool {
+    word.len() >= 8
+        && word.iter().all(u8::is_ascii_hexdigit)
+        && word.iter().any(u8::is_ascii_digit)
+        && word.iter().any(u8::is_ascii_alphabetic)
+}
+
+/// Vite and Rollup: `index-BwX3k_9a.js`.
+fn ends_with_hash(stem: &[u8]) -> bool {
+    let Some((before, hash)) = stem
+        .len()
+        .checked_sub(8)
+        .and_then(|at| stem.split_at_checked(at))
+    else {
+        return false;
+    };
+    let has = |kind: fn(&u8) -> bool| hash.iter().any(kind);
+    before.ends_with(b"-")
+        && hash
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        && has(u8::is_ascii_digit)
+        && has(u8::is_ascii_lowercase)
+        && has(u8::is_ascii_uppercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_hashed;
+
+    #[test]
+    fn hashes_and_what_only_looks_like_them() {
+        for name in [
+            "/build/app.3f2a1b9c.js",
+            "/app-3f2a1b9c.css",
+            "/app.3f2a1b9c.js.map",
+            "/app_3f2a1b9c0011223344556677.woff2",
+            "/assets/index-BwX3k_9a.js",
+            "/app-3f2a1b9c.min.js",
+        ] {
+            assert!(is_hashed(name.as_bytes()), "{name}");
+        }
+        for name in [
+            "/app.js",
+            "/report-20240101.pdf",
+            "/jquery-3.7.1.min.js",
+            "/deadbeef.js",
+            "/a.deadbeef.js",
+            "/facade-12345678.js",
+            "/index-TheStory.html",
+            "/3f2a1b9c/app.js",
+            "/3f2a1b9c",
+            "/",
+        ] {
+            assert!(!is_hashed(name.as_bytes()), "{name}");
+        }
+    }
+}

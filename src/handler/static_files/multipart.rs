@@ -1,0 +1,116 @@
+//! Several parts of a file as one content: multipart/byteranges (RFC 9110 §14.6, RFC 2046 §5.1).
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::HeaderValue;
+
+use super::FileContent;
+use crate::handler::body::Cut;
+use crate::message::OpenFile;
+
+/// The parts that are still to be sent, and what stands between them.
+#[derive(Debug)]
+pub struct Multipart {
+    /// Its span is the rest of the part that is being sent.
+    content: FileContent,
+    /// What comes before a part, and the part.
+    parts: VecDeque<(Bytes, Range<u64>)>,
+    /// What ends the last of them; empty when it was sent.
+    end: Bytes,
+    left: u64,
+}
+
+/// How the parts are told from each other.
+#[derive(Debug)]
+pub(super) struct Boundary(String);
+
+impl Boundary {
+    /// One that nobody can have written into a file: the keys of the hash are random.
+    pub(super) fn random() -> Self {
+        let half = || RandomState::new().hash_one(0_u8);
+        Self(format!("{:016x}{:016x}", half(), half()))
+    }
+
+    /// The type of the whole content.
+    pub(super) fn media_type(&self) -> Option<HeaderValue> {
+        HeaderValue::from_str(&format!("multipart/byteranges; boundary={}", self.0)).ok()
+    }
+
+    fn head(&self, media_type: &str, (first, last): (u64, u64), length: u64) -> Bytes {
+        let Self(boundary) = self;
+        let head = format!(
+            "\r\n--{boundary}\r\nContent-Type: {media_type}\r\nContent-Range: bytes {first}-{last}/{length}\r\n\r\n"
+        );
+        Bytes::from(head)
+    }
+
+    fn end(&self) -> Bytes {
+        Bytes::from(format!("\r\n--{}--\r\n", self.0))
+    }
+}
+
+impl Multipart {
+    /// These parts of `file`, each from its first to its last byte, both included.
+    pub(super) fn new(
+        file: OpenFile,
+        ranges: &[(u64, u64)],
+        media_type: &str,
+        boundary: &Boundary,
+    ) -> Self {
+        let length = file.length;
+        let parts: VecDeque<_> = ranges
+            .iter()
+            .map(|range| {
+                (
+                    boundary.head(media_type, *range, length),
+                    range.0..range.1 + 1,
+                )
+            })
+            .collect();
+        let end = boundary.end();
+        let sizes = parts
+            .iter()
+            .map(|(head, span)| head.len() as u64 + (span.end - span.start));
+        Self {
+            left: sizes.sum::<u64>() + end.len() as u64,
+            content: FileContent::new(file, 0..0),
+            parts,
+            end,
+        }
+    }
+
+    /// Bytes still to be sent.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The next piece; a file that became shorter than announced cuts the answer.
+    pub fn next_piece(&mut self) -> Option<Result<Bytes, Cut>> {
+        let piece = match self.content.next_piece() {
+            Some(Ok(piece)) => piece,
+            Some(Err(cut)) => {
+                self.left = 0;
+                self.parts.clear();
+                self.end.clear();
+                return Some(Err(cut));
+            }
+            None => self.between()?,
+        };
+        self.left = self.left.saturating_sub(piece.len() as u64);
+        Some(Ok(piece))
+    }
+
+    fn between(&mut self) -> Option<Bytes> {
+        if let Some((head, span)) = self.parts.pop_front() {
+            self.content.go_on_with(span);
+            return Some(head);
+        }
+        Some(std::mem::take(&mut self.end)).filter(|end| !end.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests;

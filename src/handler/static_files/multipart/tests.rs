@@ -1,0 +1,116 @@
+//! What is sent for a range is the slice of the file.
+
+use std::io::Write;
+use std::time::SystemTime;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::message::range::{Ranges, ranges};
+
+/// As it lies on the disk, after `content` was written.
+fn open(content: &[u8]) -> OpenFile {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(content).unwrap();
+    let modified = file.metadata().unwrap().modified().unwrap();
+    OpenFile {
+        descriptor: file.into(),
+        length: content.len() as u64,
+        modified,
+    }
+}
+
+fn all(mut next: impl FnMut() -> Option<Result<Bytes, Cut>>) -> Vec<u8> {
+    std::iter::from_fn(|| next().map(Result::unwrap)).fold(Vec::new(), |mut all, piece| {
+        all.extend_from_slice(&piece);
+        all
+    })
+}
+
+fn slice(content: &[u8], first: u64, last: u64) -> &[u8] {
+    let (first, last) = (usize::try_from(first), usize::try_from(last));
+    &content[first.unwrap()..=last.unwrap()]
+}
+
+/// The parts of a content as RFC 2046 §5.1.1 tells them from each other: Content-Range and bytes.
+fn parts<'a>(mut content: &'a [u8], boundary: &str) -> Vec<(String, &'a [u8])> {
+    let mut found = Vec::new();
+    let delimiter = format!("\r\n--{boundary}\r\n");
+    while let Some(rest) = content.strip_prefix(delimiter.as_bytes()) {
+        let at = rest
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .unwrap();
+        let head = std::str::from_utf8(&rest[..at]).unwrap();
+        let range = head.split("Content-Range: ").nth(1).unwrap().to_owned();
+        let rest = &rest[at + 4..];
+        let next = format!("\r\n--{boundary}");
+        let end = rest
+            .windows(next.len())
+            .position(|text| text == next.as_bytes());
+        let (own, after) = rest.split_at(end.unwrap());
+        found.push((range, own));
+        content = after;
+    }
+    assert_eq!(content, format!("\r\n--{boundary}--\r\n").as_bytes());
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_range_is_the_slice(
+        length in prop_oneof![1_usize..300, 130_000_usize..400_000],
+        asked in proptest::collection::vec((any::<u32>(), any::<u32>()), 1..6),
+    ) {
+        let content: Vec<u8> = (0..=250).cycle().take(length).collect();
+        let whole = length as u64;
+        let specs: Vec<_> = asked.iter().map(|(first, more)| {
+            let first = u64::from(*first) % whole;
+            format!("{first}-{}", first + u64::from(*more) % whole)
+        }).collect();
+        let field = HeaderValue::from_str(&format!("bytes={}", specs.join(","))).unwrap();
+        match ranges(Some(&field), whole) {
+            Ranges::Single { first, last } => {
+                let mut sent = FileContent::new(open(&content), first..last + 1);
+                prop_assert!(all(|| sent.next_piece()) == slice(&content, first, last));
+            }
+            Ranges::Several(list) => {
+                let boundary = Boundary::random();
+                let mut sent = Multipart::new(open(&content), &list, "text/plain", &boundary);
+                let announced = sent.left();
+                let sent = all(|| sent.next_piece());
+                prop_assert_eq!(sent.len() as u64, announced);
+                let found = parts(&sent, &boundary.0);
+                prop_assert_eq!(found.len(), list.len());
+                for ((range, own), (first, last)) in found.into_iter().zip(list) {
+                    prop_assert_eq!(range, format!("bytes {first}-{last}/{whole}"));
+                    prop_assert!(own == slice(&content, first, last));
+                }
+            }
+            Ranges::Whole | Ranges::Unsatisfiable => {}
+        }
+    }
+}
+
+#[test]
+fn a_file_that_shrinks_ends_all_its_parts() {
+    let mut file = open(&[b'a'; 1000]);
+    let writer = std::fs::File::from(file.descriptor.try_clone().unwrap());
+    file.modified = SystemTime::UNIX_EPOCH;
+    writer.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    let mut sent = Multipart::new(
+        file,
+        &[(0, 9), (500, 509)],
+        "text/plain",
+        &Boundary::random(),
+    );
+    for _ in 0..3 {
+        assert!(sent.next_piece().is_some_and(|piece| piece.is_ok()));
+    }
+    writer.set_len(100).unwrap();
+    assert!(sent.next_piece().is_some_and(|piece| piece.is_err()));
+    assert!(sent.next_piece().is_none());
+    assert_eq!(sent.left(), 0);
+}

@@ -1,0 +1,141 @@
+//! How a site's files are sent, beside where they are: `files` of a site, and the same keys in a
+//! rule's `static_files`, which say it otherwise for that rule.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use tokio::sync::Semaphore;
+
+use super::caching::{CACHE, CacheRule, IMMUTABLE, is_hashed};
+use super::types::{CHARSET, Types};
+use crate::message::Symlinks;
+use crate::section::{Key, Kind, Lowered, Problems, Section};
+
+/// Folders that are read at the same time, for each site: each takes a thread.
+const LISTINGS: usize = 4;
+
+pub(super) const LISTING: Key = Key::new("listing", Kind::Flag, "Whether a folder without index file is shown as a list: as HTML, or as JSON where the client prefers it by Accept. What is never sent is not shown.").default("false");
+
+pub(super) const SYMLINKS: Key = Key::new("symlinks", Kind::OneOf(&["within-root", "never", "same-owner", "anywhere"]), "Which symbolic links are followed: \"within-root\" relative ones that stay below the root; \"never\" none; \"same-owner\" those to what the owner of the link owns, wherever it is; \"anywhere\" all. The root itself may be a link; it is resolved anew each second.").default("\"within-root\"");
+
+pub(super) const MIME_TYPES: Key = Key::new("mime_types", Kind::Text, "A file of types and their extensions, in the format of Debian's /etc/mime.types; it comes before what is commonly known.").example("\"/etc/mime.types\"");
+
+pub(super) const TYPES: Key = Key::new(
+    "types",
+    Kind::Pairs,
+    "Types by extension, before all others.",
+)
+.example("{ gpx = \"application/gpx+xml\" }");
+
+pub(super) const CHARSET_KEY: Key = Key::new(
+    "charset",
+    Kind::Text,
+    "What is said of text whose type does not say it; \"\" for nothing.",
+)
+.default("\"utf-8\"");
+
+pub(super) const CACHE_KEY: Key = Key::new(
+    "cache",
+    Kind::Tables(&CACHE),
+    "How long caches may keep files; the first that fits counts. `types` are as \"text/css\" or \"image/*\" and `match` is a regular expression for the path, both any by default; `expires` is for how long, or `control` the whole of Cache-Control.",
+)
+.example("[{ types = [\"image/*\"], expires = \"30d\" }]");
+
+pub(super) const IMMUTABLE_KEY: Key = Key::new("immutable", Kind::Flag, "Whether names with a hash in front of their extension, as in `app.3f2a1b9c.js`, are kept for a year and never asked for again: such a name is never used for other content. Comes before `cache`.").default("false");
+
+/// The `files` section of a site.
+pub static FILES: Section = Section {
+    title: "[site.files]",
+    doc: "How files are sent: those of `root`, and those of every static_files rule that does not say it otherwise.",
+    keys: &[
+        LISTING,
+        SYMLINKS,
+        MIME_TYPES,
+        TYPES,
+        CHARSET_KEY,
+        CACHE_KEY,
+        IMMUTABLE_KEY,
+    ],
+};
+
+/// How files are sent.
+#[derive(Clone, Debug)]
+pub struct FileSettings {
+    /// Whether folders are listed.
+    pub(super) listing: bool,
+    pub(super) symlinks: Symlinks,
+    pub(super) types: Types,
+    pub(super) listings: Arc<Semaphore>,
+    cache: Vec<CacheRule>,
+    immutable: bool,
+}
+
+impl Default for FileSettings {
+    fn default() -> Self {
+        Self {
+            listing: false,
+            symlinks: Symlinks::default(),
+            types: Types::new(CHARSET),
+            listings: Arc::new(Semaphore::new(LISTINGS)),
+            cache: Vec::new(),
+            immutable: false,
+        }
+    }
+}
+
+impl FileSettings {
+    /// What `section` says, and where it says nothing, what `base` says.
+    pub fn build(section: &Lowered, base: &Self, problems: &mut Problems) -> Self {
+        let mut settings = base.clone();
+        if section.is_given("listing") {
+            settings.listing = section.flag("listing");
+        }
+        if section.is_given("symlinks") {
+            settings.symlinks = symlinks(section);
+        }
+        if section.is_given("cache") {
+            let rules = section.tables("cache").iter();
+            settings.cache = rules
+                .filter_map(|rule| CacheRule::build(rule, problems))
+                .collect();
+        }
+        if section.is_given("immutable") {
+            settings.immutable = section.flag("immutable");
+        }
+        settings.add_types(section, problems);
+        settings
+    }
+
+    fn add_types(&mut self, section: &Lowered, problems: &mut Problems) {
+        if section.is_given("charset") {
+            let charset = section.text("charset");
+            let charset = charset.as_ref().map_or("", |text| text.value.as_str());
+            self.types = self.types.clone().in_charset(charset);
+        }
+        if let Some(file) = section.text("mime_types") {
+            self.types.read(&file, problems);
+        }
+        for (extension, kind) in section.pairs("types") {
+            self.types.set(&extension, &kind, problems);
+        }
+    }
+
+    /// Cache-Control of the file at `path`, if anything is said of it.
+    pub(super) fn cache_control(&self, path: &[u8], kind: &HeaderValue) -> Option<HeaderValue> {
+        if self.immutable && is_hashed(path) {
+            return Some(HeaderValue::from_static(IMMUTABLE));
+        }
+        let rule = self.cache.iter().find(|rule| rule.fits(path, kind));
+        rule.map(CacheRule::value)
+    }
+}
+
+fn symlinks(section: &Lowered) -> Symlinks {
+    let text = section.text("symlinks");
+    match text.as_ref().map(|text| text.value.as_str()) {
+        Some("never") => Symlinks::Never,
+        Some("same-owner") => Symlinks::SameOwner,
+        Some("anywhere") => Symlinks::Anywhere,
+        Some(_) | None => Symlinks::WithinRoot,
+    }
+}

@@ -1,0 +1,186 @@
+//! Files that change while they are sent, and releases that change while they are served.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tempfile::TempDir;
+
+use crate::harness::php_fpm::write_below;
+use crate::harness::{Connection, Gateway, Request, patiently};
+
+/// More than sockets and buffers hold: the end of it is read from the disk after the client has asked.
+const LARGE: usize = 16 * 1024 * 1024;
+
+const CLIENTS: usize = 50;
+
+async fn start(prepare: impl FnOnce(&Path)) -> (Gateway, std::path::PathBuf) {
+    let directory = TempDir::new().unwrap();
+    let root = directory.path().join("public");
+    std::fs::create_dir(&root).unwrap();
+    prepare(&root);
+    let config = format!("[[site]]\nroot = \"{}\"\n", root.display());
+    (Gateway::start_in(directory, &config).await, root)
+}
+
+/// 50 clients with the head of an answer each, of which they read the rest later.
+async fn begun(gateway: &Gateway) -> Vec<Connection> {
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut client = Connection::open(gateway.address()).await;
+        client.start(&Request::get("/large.bin")).await;
+        let head = client.head().await;
+        assert_eq!(
+            (head.status, head.header("content-length")),
+            (200, Some(LARGE.to_string().as_str()))
+        );
+        clients.push(client);
+    }
+    clients
+}
+
+/// What came: bytes, whether all of them are of the first content, and whether that is all that was announced.
+async fn rest(mut client: Connection) -> (usize, bool, bool) {
+    let (mut length, mut old) = (0, true);
+    loop {
+        match client.piece().await {
+            Ok(Some(piece)) => {
+                length += piece.len();
+                old &= is_old(&piece);
+            }
+            Ok(None) => return (length, old, true),
+            Err(_) => return (length, old, false),
+        }
+    }
+}
+
+/// The same of all clients at once: one that waits for the others would be taken for one that has stopped.
+async fn rests(clients: Vec<Connection>) -> Vec<(usize, bool, bool)> {
+    let all = clients.into_iter().map(rest);
+    patiently(
+        "the ends of all answers",
+        futures_util::future::join_all(all),
+    )
+    .await
+}
+
+/// Compared as a whole: byte by byte takes long in a build for tests.
+fn is_old(content: &[u8]) -> bool {
+    content == vec![b'a'; content.len()]
+}
+
+async fn check_the_others(gateway: &Gateway) {
+    assert_eq!(gateway.get("/small.txt").await.text(), "small");
+}
+
+#[tokio::test]
+async fn a_file_that_is_truncated_breaks_its_transfers_and_nothing_else() {
+    let (gateway, root) = start(|root| {
+        write_below(root, "large.bin", vec![b'a'; LARGE]);
+        write_below(root, "small.txt", "small");
+    })
+    .await;
+    let clients = begun(&gateway).await;
+    std::fs::File::options()
+        .write(true)
+        .open(root.join("large.bin"))
+        .unwrap()
+        .set_len(1000)
+        .unwrap();
+    for (length, old, whole) in rests(clients).await {
+        assert!(!whole && length < LARGE, "{} bytes", length);
+        assert!(old);
+    }
+    check_the_others(&gateway).await;
+    assert_eq!(gateway.get("/large.bin").await.body.len(), 1000);
+}
+
+#[tokio::test]
+async fn a_file_that_is_overwritten_is_not_sent_as_if_it_were_one() {
+    let (gateway, root) = start(|root| {
+        write_below(root, "large.bin", vec![b'a'; LARGE]);
+        write_below(root, "small.txt", "small");
+    })
+    .await;
+    // The time of what is written now is another, however coarse the clock of the file system is.
+    let file = std::fs::File::options()
+        .write(true)
+        .open(root.join("large.bin"))
+        .unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let clients = begun(&gateway).await;
+    std::os::unix::fs::FileExt::write_all_at(&file, &vec![b'b'; LARGE], 0).unwrap();
+    for (length, old, whole) in rests(clients).await {
+        assert!(!whole && length < LARGE, "{} bytes", length);
+        assert!(old, "no byte of the other content");
+    }
+    check_the_others(&gateway).await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_replaced_or_removed_is_sent_to_its_end() {
+    let (gateway, root) = start(|root| {
+        write_below(root, "large.bin", vec![b'a'; LARGE]);
+        write_below(root, "new.bin", "new");
+        write_below(root, "small.txt", "small");
+    })
+    .await;
+    let first = begun(&gateway).await;
+    std::fs::rename(root.join("new.bin"), root.join("large.bin")).unwrap();
+    assert_eq!(gateway.get("/large.bin").await.text(), "new");
+    std::fs::remove_file(root.join("large.bin")).unwrap();
+    assert_eq!(gateway.get("/large.bin").await.status, 404);
+    for (length, old, whole) in rests(first).await {
+        assert!(whole && length == LARGE && old);
+    }
+    check_the_others(&gateway).await;
+}
+
+/// `current` is flipped all the time. Each release has an index of its own name only, so that a request that looked in
+/// one and opened in the other would be 404.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_mixes_two_releases() {
+    let directory = TempDir::new().unwrap();
+    let base = directory.path().to_owned();
+    for (release, index) in [("1", "one.html"), ("2", "two.html")] {
+        write_below(&base.join(release), index, release);
+    }
+    symlink("1", base.join("current")).unwrap();
+    let config = format!(
+        "[[site]]\nroot = \"{}/current\"\nindex = [\"one.html\", \"two.html\"]\n",
+        base.display()
+    );
+    let gateway = Gateway::start_in(directory, &config).await;
+    let over = Arc::new(AtomicBool::new(false));
+    let flips = std::thread::spawn({
+        let over = Arc::clone(&over);
+        move || {
+            for release in ["2", "1"].into_iter().cycle() {
+                symlink(release, base.join("next")).unwrap();
+                std::fs::rename(base.join("next"), base.join("current")).unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                if over.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+        }
+    });
+    let mut seen = std::collections::BTreeMap::<String, usize>::new();
+    let mut connection = Connection::open(gateway.address()).await;
+    // Until the root was resolved anew a few times. A connection has a bounded number of requests.
+    patiently("both releases", async {
+        while seen.len() < 2 || seen.values().sum::<usize>() < 500 {
+            if seen.values().sum::<usize>() % 500 == 499 {
+                connection = Connection::open(gateway.address()).await;
+            }
+            let response = connection.send(&Request::get("/")).await;
+            assert_eq!(response.status, 200, "{response:?}");
+            *seen.entry(response.text()).or_default() += 1;
+        }
+    })
+    .await;
+    over.store(true, Ordering::Relaxed);
+    flips.join().unwrap();
+    assert!(seen.keys().eq(["1", "2"]), "{seen:?}");
+}
