@@ -17,6 +17,7 @@ pub mod fastcgi;
 pub mod handler;
 pub mod limits;
 pub mod message;
+pub mod process;
 pub mod route;
 pub mod section;
 pub mod server;

@@ -38,6 +38,7 @@ mod log_formats;
 mod manners;
 mod php;
 mod php_restarts;
+mod processes;
 mod proxy_protocol;
 mod queue;
 mod request_bodies;
