@@ -68,3 +68,54 @@ fn stop_signal(section: &Lowered) -> Signal {
         Some(_) | None => Signal::SIGTERM,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use toml::de::DeTable;
+
+    use super::*;
+
+    /// From the lines of its section; the messages of all problems.
+    fn build(text: &str) -> Result<Program, Vec<String>> {
+        let table = DeTable::parse(text).unwrap();
+        let mut problems = Problems::default();
+        let section = PROCESS.lower(table.get_ref(), Default::default(), &|_| None, &mut problems);
+        let name = At {
+            value: "php".to_owned(),
+            place: Default::default(),
+        };
+        let program = Program::build(&name, &section, &mut problems);
+        program.ok_or_else(|| {
+            let problems = problems.into_sorted().into_iter();
+            problems.map(|problem| problem.message).collect()
+        })
+    }
+
+    #[test]
+    fn a_process_has_a_command() {
+        for text in ["", "command = []", "command = [\"\"]"] {
+            let expected = ["the process `php` has no command"];
+            assert_eq!(build(text).unwrap_err(), expected, "{text}");
+        }
+        let program = build("command = [\"php-fpm\", \"-F\"]\nstop_signal = \"QUIT\"").unwrap();
+        assert_eq!(
+            (program.path.as_str(), program.arguments.as_slice(), program.stop_signal),
+            ("php-fpm", ["-F".to_owned()].as_slice(), Signal::SIGQUIT)
+        );
+    }
+
+    #[test]
+    fn it_gets_the_variables_that_are_named_and_its_own() {
+        let names = |text: &str| {
+            let program = build(&format!("command = [\"x\"]\n{text}")).unwrap();
+            let names = program.environment.into_iter().map(|(name, _)| name);
+            names.collect::<Vec<_>>()
+        };
+        assert!(names("").iter().any(|name| name == "PATH"));
+        assert!(!names("").iter().any(|name| name == "CARGO_MANIFEST_DIR"));
+        let all = "pass_environment = [\"*\"]";
+        assert!(names(all).iter().any(|name| name == "CARGO_MANIFEST_DIR"));
+        let own = "pass_environment = []\nenvironment = { A = \"1\" }";
+        assert_eq!(names(own), ["A"]);
+    }
+}
