@@ -79,7 +79,12 @@ mod tests {
     fn build(text: &str) -> Result<Program, Vec<String>> {
         let table = DeTable::parse(text).unwrap();
         let mut problems = Problems::default();
-        let section = PROCESS.lower(table.get_ref(), Default::default(), &|_| None, &mut problems);
+        let section = PROCESS.lower(
+            table.get_ref(),
+            Default::default(),
+            &|_| None,
+            &mut problems,
+        );
         let name = At {
             value: "php".to_owned(),
             place: Default::default(),
@@ -99,7 +104,11 @@ mod tests {
         }
         let program = build("command = [\"php-fpm\", \"-F\"]\nstop_signal = \"QUIT\"").unwrap();
         assert_eq!(
-            (program.path.as_str(), program.arguments.as_slice(), program.stop_signal),
+            (
+                program.path.as_str(),
+                program.arguments.as_slice(),
+                program.stop_signal
+            ),
             ("php-fpm", ["-F".to_owned()].as_slice(), Signal::SIGQUIT)
         );
     }

@@ -17,6 +17,7 @@ use super::deadline::Patience;
 use super::handshake::{Opened, open};
 use super::intake::Intake;
 use super::io::ConnectionIo;
+use super::last_call::last_call;
 use super::service::{self, Connection};
 use super::sniff::Sniffed;
 use crate::limits::Limits;
@@ -50,7 +51,7 @@ pub(super) async fn serve(
     let limits = shared.live.load().server.limits;
     let opened = tokio::select! {
         opened = Box::pin(open(stream, wire, tls, limits.header)) => opened,
-        () = stop.cancelled() => return,
+        () = last_call(&stop) => return,
     };
     let Opened {
         stream,

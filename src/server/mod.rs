@@ -9,6 +9,7 @@ mod handshake;
 mod inherited;
 mod intake;
 mod io;
+mod last_call;
 mod listener;
 mod logged;
 mod proxy_protocol;

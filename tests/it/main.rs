@@ -32,6 +32,7 @@ mod http1;
 mod http2_frames;
 mod idle;
 mod killed_workers;
+mod last_call;
 mod lifecycle;
 mod listeners;
 mod log_formats;

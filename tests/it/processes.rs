@@ -133,10 +133,7 @@ async fn who_does_not_end_is_killed_with_its_children() {
     );
     let config = format!("{SITE}{stubborn}stop = \"200ms\"\n");
     let mut gateway = Gateway::start(&config).await;
-    gateway
-        .log
-        .wait_for(|line| line.contains("armed"))
-        .await;
+    gateway.log.wait_for(|line| line.contains("armed")).await;
     gateway.signal(Signal::SIGTERM);
     gateway
         .log
