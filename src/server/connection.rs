@@ -106,6 +106,9 @@ async fn serve_http1(
         let mut stopping = false;
         let ended = loop {
             tokio::select! {
+                // hyper goes first: asked to end before it has read anything it closes, though a
+                // request is there.
+                biased;
                 result = served.as_mut() => break Some(result),
                 () = stop.cancelled(), if !stopping => {
                     stopping = true;
@@ -169,6 +172,7 @@ async fn serve_http2(
     let mut stopping = false;
     loop {
         tokio::select! {
+            biased; // as above
             result = served.as_mut() => return log_http2_end(result, &connection),
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
