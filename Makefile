@@ -3,7 +3,7 @@
 CARGO ?= cargo
 SOAK_SECONDS ?= 60
 
-.PHONY: help run test lint unit integration soak install-test build reference docs-check clean fuzz
+.PHONY: help run test lint unit integration test-container soak install-test build reference docs-check clean fuzz
 
 help: ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -26,6 +26,9 @@ unit: ## Unit and property tests, and the shape of the tree
 
 integration: ## fcgate with real PHP-FPM, scripted applications and a browser
 	@scripts/cargo-test --test it
+
+test-container: ## The images on a Docker Engine of its own: root on Debian; installs docker.io and debootstrap
+	@scripts/test-container
 
 fuzz: ## Any input to the parsers, a minute each; FUZZ=target runs one, FCGATE_FUZZ_SECONDS=600 longer
 	@scripts/fuzz $(FUZZ)

@@ -18,6 +18,7 @@ pub mod filter;
 pub mod handler;
 pub mod limits;
 pub mod message;
+pub mod process;
 pub mod route;
 pub mod section;
 pub mod server;

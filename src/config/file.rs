@@ -1,6 +1,7 @@
 //! The frame of a configuration file: its sections, each described where it belongs.
 
 use super::{listen::LISTEN, server::SERVER, site::SITE};
+use crate::process::PROCESS;
 use crate::section::{Key, Kind, Section};
 use crate::upstream::section::UPSTREAM;
 
@@ -12,6 +13,7 @@ pub static ROOT: Section = Section {
         Key::new("include", Kind::Texts, "Further files of the same shape, without [server]; relative to this file, * and ? are understood.").example("[\"sites/*.toml\"]"),
         Key::new("server", Kind::Table(&SERVER), "The process."),
         Key::new("listen", Kind::Tables(&LISTEN), "Where clients connect."),
+        Key::new("process", Kind::Named(&PROCESS), "Programs that fcgate starts: PHP-FPM in the same container."),
         Key::new("upstream", Kind::Named(&UPSTREAM), "FastCGI servers."),
         Key::new("site", Kind::Tables(&SITE), "What is served."),
     ],

@@ -13,6 +13,7 @@ use crate::handler::Handler;
 use crate::handler::fastcgi::ErrorLog;
 use crate::message::Host;
 use crate::message::quota::Quota;
+use crate::process::Program;
 use crate::route::condition::HostPattern;
 use crate::section::{At, FileId, Lowered, Place, Problem, Problems};
 use crate::tls::Certificates;
@@ -25,6 +26,8 @@ pub struct Snapshot {
     pub server: ServerSettings,
     /// `[[listen]]`, at least one.
     pub listeners: Vec<Listener>,
+    /// `[process.NAME]`.
+    pub processes: Vec<Program>,
     /// What should be changed and need not be, rendered for people; empty where there is nothing.
     pub warnings: String,
     pub(super) certificates: Option<Arc<Certificates>>,
@@ -66,6 +69,7 @@ impl Snapshot {
         let certificates = certificates::build(files, previous, problems);
         let listeners = listeners(files, certificates.as_ref(), problems);
         let upstreams = named_upstreams(files, previous, problems);
+        let processes = processes(files, problems);
         let error_log = previous.map(|snapshot| Arc::clone(&snapshot.error_log));
         let error_log = error_log.unwrap_or_default();
         let mut surroundings = Surroundings {
@@ -98,6 +102,7 @@ impl Snapshot {
         Some(Self {
             server,
             listeners,
+            processes,
             warnings: String::new(),
             certificates,
             sites,
@@ -229,6 +234,20 @@ fn listeners(
         listeners.push(listener);
     }
     listeners
+}
+
+fn processes(files: &[Lowered], problems: &mut Problems) -> Vec<Program> {
+    let mut programs: Vec<Program> = Vec::new();
+    for (name, section) in files.iter().flat_map(|file| file.named("process")) {
+        if programs.iter().any(|program| program.name == name.value) {
+            problems.push(Problem::new(
+                name.place.clone(),
+                format!("two processes have the name `{}`", name.value),
+            ));
+        }
+        programs.extend(Program::build(name, section, problems));
+    }
+    programs
 }
 
 fn named_upstreams(

@@ -18,6 +18,7 @@ use super::deadline::Patience;
 use super::handshake::{Opened, open};
 use super::intake::Intake;
 use super::io::ConnectionIo;
+use super::last_call::last_call;
 use super::logged::Logged;
 use super::service::{self, Connection};
 use super::sniff::Sniffed;
@@ -52,7 +53,7 @@ pub(super) async fn serve(
     let limits = shared.live.load().server.limits;
     let opened = tokio::select! {
         opened = Box::pin(open(stream, wire, tls, limits.header)) => opened,
-        () = stop.cancelled() => return,
+        () = last_call(&stop) => return,
     };
     let Opened {
         stream,
@@ -107,6 +108,9 @@ async fn serve_http1(
         let mut stopping = false;
         let ended = loop {
             tokio::select! {
+                // hyper goes first: asked to end before it has read anything it closes, though a
+                // request is there.
+                biased;
                 result = served.as_mut() => break Some(result),
                 () = stop.cancelled(), if !stopping => {
                     stopping = true;
@@ -180,6 +184,7 @@ async fn serve_http2(
     let mut stopping = false;
     loop {
         tokio::select! {
+            biased; // as above
             result = served.as_mut() => return log_http2_end(result, &connection),
             () = stop.cancelled(), if !stopping => {
                 stopping = true;

@@ -13,7 +13,7 @@ use super::difficulty::Difficulty;
 use super::inherited::Inherited;
 use super::seldom::Seldom;
 use super::socket::Acceptor;
-use super::{Shared, StartError, connection, proxy_protocol};
+use super::{Shared, StartError, connection, last_call, proxy_protocol};
 use crate::config::Listener;
 use crate::limits::connections::Held;
 use crate::limits::rate::Client;
@@ -106,7 +106,9 @@ impl Listeners {
             tracing::info!(address = %socket, "listening");
             let terms = Arc::clone(&active.terms);
             let shared = Arc::clone(&self.shared);
-            tokio::spawn(accept(socket, terms, shared, active.stop.clone()));
+            // Tracked: what it has accepted at the last moment is not there before.
+            let accepting = accept(socket, terms, shared, active.stop.clone());
+            self.shared.tasks.spawn(accepting);
         }
         self.active.push(active);
     }
@@ -149,10 +151,32 @@ fn position(known: &[(usize, Arc<Listener>)], listener: &Listener) -> Option<usi
         .or_else(|| known.iter().position(|(_, other)| same(other)))
 }
 
-/// Accepts until `stop`; every connection begins with the terms that hold at that moment.
+/// Accepts until `stop`, and then once more what has connected by then.
 async fn accept(socket: Acceptor, terms: Terms, shared: Arc<Shared>, stop: CancellationToken) {
-    let mut difficulty = Difficulty::default();
     let told = Arc::new(Seldom::default());
+    accept_until_stop(&socket, &terms, &told, &shared, &stop).await;
+    for connection in last_call::close(socket) {
+        let Ok(permit) = Arc::clone(&shared.connections).try_acquire_owned() else {
+            return;
+        };
+        let (terms, told) = (terms.load_full(), Arc::clone(&told));
+        let served = serve(connection, terms, told, Arc::clone(&shared), stop.clone());
+        shared.tasks.spawn(async move {
+            served.await;
+            drop(permit);
+        });
+    }
+}
+
+/// Every connection begins with the terms that hold at that moment.
+async fn accept_until_stop(
+    socket: &Acceptor,
+    terms: &Terms,
+    told: &Arc<Seldom>,
+    shared: &Arc<Shared>,
+    stop: &CancellationToken,
+) {
+    let mut difficulty = Difficulty::default();
     loop {
         // The permit comes first: what cannot be served waits in the kernel's backlog.
         let permit = tokio::select! {
@@ -170,8 +194,8 @@ async fn accept(socket: Acceptor, terms: Terms, shared: Arc<Shared>, stop: Cance
         };
         match accepted {
             Ok(connection) => {
-                let (terms, told) = (terms.load_full(), Arc::clone(&told));
-                let served = serve(connection, terms, told, Arc::clone(&shared), stop.clone());
+                let (terms, told) = (terms.load_full(), Arc::clone(told));
+                let served = serve(connection, terms, told, Arc::clone(shared), stop.clone());
                 shared.tasks.spawn(async move {
                     served.await;
                     drop(permit);
@@ -211,7 +235,7 @@ async fn serve(
         let limit = shared.live.load().server.limits.header;
         let received = tokio::select! {
             received = proxy_protocol::receive(&mut stream, wire, proxies, limit, &told) => received,
-            () = stop.cancelled() => return,
+            () = last_call::last_call(&stop) => return,
         };
         let Some(client) = received else { return };
         wire = client;

@@ -9,6 +9,7 @@ mod handshake;
 mod inherited;
 mod intake;
 mod io;
+mod last_call;
 mod listener;
 mod logged;
 mod proxy_protocol;
@@ -35,6 +36,7 @@ use crate::config::{Live, Snapshot};
 use crate::disk::RealDisk;
 use crate::limits::connections::Connections;
 use crate::message::RequestId;
+use crate::process::Processes;
 pub use inherited::Inherited;
 use listener::Listeners;
 
@@ -109,14 +111,21 @@ pub async fn run(
     let mut listeners = Listeners::new(Arc::clone(&shared), inherited, stop.clone());
     listeners.bind(&shared.live.current().listeners)?;
     tokio::spawn(certificates::keep_fresh(Arc::clone(&shared), stop.clone()));
+    let mut processes =
+        Processes::start(&shared.live.current().processes).map_err(StartError::Signals)?;
     loop {
         match signals.next().await {
-            Event::Reload => reload::reload(&path, &shared, &mut listeners).await,
+            Event::Reload => {
+                reload::reload(&path, &shared, &mut listeners).await;
+                processes.follow(&shared.live.current().processes);
+            }
             Event::ReopenLogs => shared.access_log.reopen(),
             Event::Stop => break,
         }
     }
     shutdown::drain(&shared, &stop, &mut signals).await;
+    // What was still served needed them.
+    processes.stop().await;
     Ok(())
 }
 

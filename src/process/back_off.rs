@@ -1,0 +1,69 @@
+//! When a program that ended is started again: pure, time comes in.
+
+use std::time::Duration;
+
+/// The first pause; each that follows is twice as long.
+const FIRST: Duration = Duration::from_millis(100);
+
+/// The longest pause.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Who ran so long has started well.
+const WELL: Duration = Duration::from_secs(10);
+
+/// Quick ends in a row after which it is told as an error: something is wrong that will not pass.
+const LOOP: u32 = 5;
+
+/// How often in a row a program ended soon after its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct BackOff {
+    quick_ends: u32,
+}
+
+impl BackOff {
+    /// The program ended after `ran`: how long to wait before the next start.
+    pub(super) fn ended(&mut self, ran: Duration) -> Duration {
+        if ran >= WELL {
+            self.quick_ends = 0;
+            return FIRST;
+        }
+        let pause = FIRST.saturating_mul(1_u32.checked_shl(self.quick_ends).unwrap_or(u32::MAX));
+        self.quick_ends = self.quick_ends.saturating_add(1);
+        pause.min(LONGEST)
+    }
+
+    /// Whether it does nothing but start and end.
+    pub(super) fn is_loop(self) -> bool {
+        self.quick_ends >= LOOP
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_quick_end_doubles_the_pause_up_to_the_longest() {
+        let mut back_off = BackOff::default();
+        let pauses: Vec<_> = (0..10)
+            .map(|_| back_off.ended(Duration::ZERO).as_millis())
+            .collect();
+        let expected = [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000];
+        assert_eq!(pauses, expected);
+        for _ in 0..100 {
+            assert_eq!(back_off.ended(Duration::ZERO), LONGEST);
+        }
+    }
+
+    #[test]
+    fn five_quick_ends_are_a_loop_and_a_good_run_ends_it() {
+        let mut back_off = BackOff::default();
+        for _ in 0..LOOP {
+            assert!(!back_off.is_loop());
+            back_off.ended(WELL - Duration::from_millis(1));
+        }
+        assert!(back_off.is_loop());
+        assert_eq!(back_off.ended(WELL), FIRST);
+        assert!(!back_off.is_loop());
+    }
+}

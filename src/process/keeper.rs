@@ -1,0 +1,279 @@
+//! The task that owns all children. Nobody else starts one: whatever ends is reaped here.
+//!
+//! ```text
+//! Resting(until) ──start──► Running ──ended──► Resting(until) …
+//!                              │ not wanted any more
+//!                              ▼
+//!                          Stopping(killed at) ──ended──► gone
+//! ```
+
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::back_off::BackOff;
+use super::{Program, Wanted, output};
+
+/// A time that no deadline reaches: where nothing is due.
+const FAR: Duration = Duration::from_hours(24);
+
+pub(super) struct Keeper {
+    ended: Signals,
+    wanted: watch::Receiver<Wanted>,
+    children: Vec<Child>,
+}
+
+#[derive(Debug)]
+struct Child {
+    program: Program,
+    back_off: BackOff,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Resting { until: Instant },
+    Running { pid: Pid, since: Instant },
+    Stopping { pid: Pid, killed_at: Instant },
+    Gone,
+}
+
+impl Keeper {
+    /// Hears of every end from now on.
+    pub(super) fn new(wanted: watch::Receiver<Wanted>) -> std::io::Result<Self> {
+        Ok(Self {
+            ended: signal(SignalKind::child())?,
+            wanted,
+            children: Vec::new(),
+        })
+    }
+
+    /// Until nothing is wanted any more and all have ended.
+    pub(super) async fn run(mut self) {
+        loop {
+            let wanted = self.wanted.borrow_and_update().clone();
+            self.adapt(&wanted);
+            self.reap();
+            self.act(Instant::now());
+            self.children
+                .retain(|child| !matches!(child.state, State::Gone));
+            if self.children.is_empty() && matches!(wanted, Wanted::Nothing) {
+                return;
+            }
+            let due = self.children.iter().filter_map(Child::due).min();
+            tokio::select! {
+                changed = self.wanted.changed() => if changed.is_err() { return },
+                _ = self.ended.recv() => {}
+                () = sleep_until(due.unwrap_or_else(|| Instant::now() + FAR)) => {}
+            }
+        }
+    }
+
+    /// Those that are wanted no longer are told to end; those that are new rest until now.
+    fn adapt(&mut self, wanted: &Wanted) {
+        let wanted = match wanted {
+            Wanted::These(programs) => programs.as_slice(),
+            Wanted::Nothing => &[],
+        };
+        let now = Instant::now();
+        for child in &mut self.children {
+            if !wanted.iter().any(|program| child.is(program)) {
+                child.stop(now);
+            }
+        }
+        for program in wanted {
+            if !self.children.iter().any(|child| child.is(program)) {
+                self.children.push(Child {
+                    program: program.clone(),
+                    back_off: BackOff::default(),
+                    state: State::Resting { until: now },
+                });
+            }
+        }
+    }
+
+    /// SIGCHLD may stand for many ends, and as PID 1 for those of children that we never had.
+    fn reap(&mut self) {
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, code)) => self.note(pid, &format!("exit code {code}")),
+                Ok(WaitStatus::Signaled(pid, by, _)) => self.note(pid, by.as_str()),
+                Err(Errno::EINTR) => {}
+                // Nothing has ended, or there are no children.
+                Ok(_) | Err(_) => return,
+            }
+        }
+    }
+
+    fn note(&mut self, pid: Pid, how: &str) {
+        let ended = self
+            .children
+            .iter_mut()
+            .find(|child| child.pid() == Some(pid));
+        if let Some(child) = ended {
+            child.ended(how, Instant::now());
+        }
+    }
+
+    /// Starts and kills what is due.
+    fn act(&mut self, now: Instant) {
+        // The same program under an old description has to be gone first: both want its socket.
+        let stopping: Vec<_> = self
+            .children
+            .iter()
+            .filter(|child| matches!(child.state, State::Stopping { .. }))
+            .map(|child| child.program.name.clone())
+            .collect();
+        for child in &mut self.children {
+            match child.state {
+                State::Resting { until } if until <= now => {
+                    if !stopping.contains(&child.program.name) {
+                        child.start(now);
+                    }
+                }
+                State::Stopping { pid, killed_at } if killed_at <= now => {
+                    tracing::warn!(
+                        process = child.program.name,
+                        "did not end within its `stop`: killed"
+                    );
+                    // Its children with it; that it has just ended is no error.
+                    let _ = killpg(pid, Signal::SIGKILL);
+                    child.state = State::Stopping {
+                        pid,
+                        killed_at: now + FAR,
+                    };
+                }
+                State::Resting { .. }
+                | State::Running { .. }
+                | State::Stopping { .. }
+                | State::Gone => {}
+            }
+        }
+    }
+}
+
+impl Child {
+    /// Whether it runs `program` as it is described now, and is not on its way out.
+    fn is(&self, program: &Program) -> bool {
+        let stays = matches!(self.state, State::Resting { .. } | State::Running { .. });
+        stays && self.program.name == program.name && self.program.section.same_as(&program.section)
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        match self.state {
+            State::Running { pid, .. } | State::Stopping { pid, .. } => Some(pid),
+            State::Resting { .. } | State::Gone => None,
+        }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        match self.state {
+            State::Resting { until } => Some(until),
+            State::Stopping { killed_at, .. } => Some(killed_at),
+            State::Running { .. } | State::Gone => None,
+        }
+    }
+
+    fn start(&mut self, now: Instant) {
+        let name = &self.program.name;
+        match spawn(&self.program) {
+            Ok(pid) => {
+                tracing::info!(process = name, pid = pid.as_raw(), "started");
+                self.state = State::Running { pid, since: now };
+            }
+            Err(error) => {
+                let pause = self.back_off.ended(Duration::ZERO);
+                tracing::error!(process = name, path = self.program.path, %error, ?pause, "cannot be started; tried again after the pause");
+                self.state = State::Resting { until: now + pause };
+            }
+        }
+    }
+
+    fn stop(&mut self, now: Instant) {
+        match self.state {
+            State::Running { pid, .. } => {
+                let name = &self.program.name;
+                tracing::info!(
+                    process = name,
+                    signal = self.program.stop_signal.as_str(),
+                    "stopping"
+                );
+                // That it has just ended is no error.
+                let _ = kill(pid, self.program.stop_signal);
+                let killed_at = now + self.program.stop;
+                self.state = State::Stopping { pid, killed_at };
+            }
+            State::Resting { .. } => self.state = State::Gone,
+            State::Stopping { .. } | State::Gone => {}
+        }
+    }
+
+    fn ended(&mut self, how: &str, now: Instant) {
+        if let Some(pid) = self.pid() {
+            // PHP's workers outlive a master that was killed and go on accepting beside the next one.
+            let _ = killpg(pid, Signal::SIGKILL);
+        }
+        let name = &self.program.name;
+        match self.state {
+            State::Running { since, .. } => {
+                let pause = self.back_off.ended(now.saturating_duration_since(since));
+                if self.back_off.is_loop() {
+                    tracing::error!(
+                        process = name,
+                        how,
+                        ?pause,
+                        "ends again and again soon after its start; see its own lines above"
+                    );
+                } else {
+                    tracing::warn!(
+                        process = name,
+                        how,
+                        ?pause,
+                        "ended on its own; started again after the pause"
+                    );
+                }
+                self.state = State::Resting { until: now + pause };
+            }
+            State::Stopping { .. } => {
+                tracing::info!(process = name, how, "stopped");
+                self.state = State::Gone;
+            }
+            State::Resting { .. } | State::Gone => {}
+        }
+    }
+}
+
+/// Starts it in a process group of its own: Ctrl-C is for us, who stop it after the drain.
+fn spawn(program: &Program) -> std::io::Result<Pid> {
+    let (reader, writer) = std::io::pipe()?;
+    let child = Command::new(&program.path)
+        .args(&program.arguments)
+        .env_clear()
+        .envs(
+            program
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        )
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(writer.try_clone()?)
+        .stderr(writer)
+        .spawn()?;
+    // A program whose lines cannot be read would block on its full pipe one day, so it is told.
+    if let Err(error) = output::pass_on(program.name.clone(), OwnedFd::from(reader)) {
+        tracing::error!(process = program.name, %error, "what it prints cannot be read");
+    }
+    i32::try_from(child.id())
+        .map(Pid::from_raw)
+        .map_err(std::io::Error::other)
+}

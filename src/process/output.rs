@@ -1,0 +1,106 @@
+//! What a program prints, line by line, into our log.
+
+use std::os::fd::OwnedFd;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+
+/// The longest line that is told as one; the rest of it follows as another.
+const LONGEST: usize = 8 * 1024;
+
+/// Passes on what comes through `pipe` until all who hold its other end have ended.
+pub(super) fn pass_on(name: String, pipe: OwnedFd) -> std::io::Result<()> {
+    let mut receiver = pipe::Receiver::from_owned_fd(pipe)?;
+    tokio::spawn(async move {
+        let mut lines = Lines::default();
+        let mut piece = vec![0; LONGEST];
+        while let Ok(read @ 1..) = receiver.read(&mut piece).await {
+            lines.push(piece.get(..read).unwrap_or_default(), |line| {
+                tell(&name, line)
+            });
+        }
+        lines.end(|line| tell(&name, line));
+    });
+    Ok(())
+}
+
+fn tell(name: &str, line: &str) {
+    tracing::info!(process = name, "{line}");
+}
+
+/// Bytes become lines.
+#[derive(Debug, Default)]
+struct Lines {
+    begun: Vec<u8>,
+}
+
+impl Lines {
+    fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&str)) {
+        for byte in bytes {
+            if *byte == b'\n' || self.begun.len() == LONGEST {
+                self.end(&mut each);
+            }
+            if *byte != b'\n' {
+                self.begun.push(*byte);
+            }
+        }
+    }
+
+    /// Tells what was begun; an empty line is none.
+    fn end(&mut self, mut each: impl FnMut(&str)) {
+        let line = String::from_utf8_lossy(&self.begun);
+        let line: String = line.trim_end().chars().map(visible).collect();
+        if !line.is_empty() {
+            each(&line);
+        }
+        self.begun.clear();
+    }
+}
+
+/// A program's control characters must not act on whoever reads the log.
+fn visible(character: char) -> char {
+    match character {
+        '\t' => ' ',
+        character if character.is_control() => char::REPLACEMENT_CHARACTER,
+        character => character,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(pieces: &[&[u8]]) -> Vec<String> {
+        let mut lines = Lines::default();
+        let mut told = Vec::new();
+        for piece in pieces {
+            lines.push(piece, |line| told.push(line.to_owned()));
+        }
+        lines.end(|line| told.push(line.to_owned()));
+        told
+    }
+
+    #[test]
+    fn pieces_become_lines_wherever_they_are_cut() {
+        assert_eq!(
+            lines(&[b"NOTICE: re", b"ady\r\n\nb", b"ye"]),
+            ["NOTICE: ready", "bye"]
+        );
+    }
+
+    #[test]
+    fn a_long_line_is_told_in_parts() {
+        let long = vec![b'a'; LONGEST + 1];
+        let told = lines(&[&long, b"\nb\n"]);
+        let lengths: Vec<_> = told.iter().map(String::len).collect();
+        assert_eq!(lengths, [LONGEST, 1, 1]);
+    }
+
+    #[test]
+    fn control_characters_do_not_pass() {
+        assert_eq!(
+            lines(&[b"a\x1b[31mb\tc\xff\n"]),
+            ["a\u{fffd}[31mb c\u{fffd}"]
+        );
+    }
+}
