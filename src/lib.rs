@@ -7,6 +7,7 @@
 //! ARCHITECTURE.md has the map; `tests/tidy.rs` holds the layers to it.
 
 pub mod access_log;
+pub mod admin;
 pub mod auth;
 pub mod cgi;
 pub mod cli;

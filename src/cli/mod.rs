@@ -1,5 +1,6 @@
 //! The command line; one file a command.
 
+mod ask;
 mod check;
 mod reference;
 mod run;
@@ -23,6 +24,12 @@ enum Command {
     Run(Configuration),
     /// Read a configuration and tell all that is wrong with it.
     Check(CheckArguments),
+    /// Ask the running gateway whether it is ready: exit code 0, or 1 and why.
+    Health(Configuration),
+    /// Print what the running gateway does, as JSON.
+    Status(Configuration),
+    /// Have the running gateway read its configuration again; 1 where it refuses.
+    Reload(ReloadArguments),
     /// Print the reference of all configuration keys, which is itself a configuration.
     Reference,
 }
@@ -40,6 +47,15 @@ struct Configuration {
 }
 
 #[derive(Debug, clap::Args)]
+struct ReloadArguments {
+    #[command(flatten)]
+    configuration: Configuration,
+    /// Only print what would change.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
 struct CheckArguments {
     /// The configuration file [default: ./fcgate.toml, then /etc/fcgate/fcgate.toml].
     #[arg(value_name = "FILE", env = "FCGATE_CONFIG")]
@@ -52,6 +68,12 @@ impl Cli {
         match self.command {
             Command::Run(configuration) => run::run(configuration_file(configuration.file)),
             Command::Check(arguments) => Ok(check::check(&configuration_file(arguments.file))),
+            Command::Health(configuration) => ask::health(&configuration_file(configuration.file)),
+            Command::Status(configuration) => ask::status(&configuration_file(configuration.file)),
+            Command::Reload(arguments) => {
+                let file = configuration_file(arguments.configuration.file);
+                ask::reload(&file, arguments.dry_run)
+            }
             Command::Reference => Ok(reference::print()),
         }
     }

@@ -2,11 +2,14 @@
 //! told at once and nothing is changed.
 
 mod action;
+pub mod admin;
 mod certificates;
 pub mod diagnostic;
+pub mod difference;
 mod file;
 pub mod listen;
 pub mod live;
+pub mod numbers;
 pub mod rule;
 pub mod server;
 pub mod site;
@@ -17,6 +20,7 @@ mod unreachable;
 
 use std::path::Path;
 
+pub use admin::{AdminAddress, AdminSettings};
 pub use file::ROOT;
 pub use listen::{ListenAddress, Listener};
 pub use live::Live;
@@ -44,5 +48,25 @@ pub fn load(path: &Path, previous: Option<&Snapshot>) -> Result<Snapshot, Invali
     match snapshot {
         Some(snapshot) if problems.is_empty() => Ok(snapshot.with_warnings(warnings)),
         Some(_) | None => Err(Invalid(diagnostic::render(&problems, &sources))),
+    }
+}
+
+/// `[admin]` of the file at `path`: for who asks a running gateway, whatever the rest of the file is by
+/// now.
+pub fn admin_of(path: &Path) -> Result<AdminSettings, Invalid> {
+    let mut problems = Problems::default();
+    let (sources, files) =
+        source::read(path, &ROOT, &|name| std::env::var(name).ok(), &mut problems);
+    let Some(main) = files.first() else {
+        return Err(Invalid(diagnostic::render(
+            &problems.into_sorted(),
+            &sources,
+        )));
+    };
+    let mut own = Problems::default();
+    let settings = AdminSettings::build(&main.table("admin"), &mut own);
+    match own.is_empty() {
+        true => Ok(settings),
+        false => Err(Invalid(diagnostic::render(&own.into_sorted(), &sources))),
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::numbers::SiteNumbers;
 use super::rule::{RULE, build_rule};
 use super::surroundings::Surroundings;
 use super::unreachable::warn_of_shadows;
@@ -69,6 +70,8 @@ pub struct Site {
     pub access: Access,
     /// What one client may do, where that is limited; a reload begins to count anew.
     pub clients: Option<Clients>,
+    /// What was answered for it.
+    pub numbers: Arc<SiteNumbers>,
     /// What stands in place of errors.
     pub error_pages: ErrorPages,
     /// In order; the first that matches and does not decline answers.
@@ -101,9 +104,7 @@ pub(super) fn build_site(
 ) -> Site {
     let root = section.text("root");
     let php = section.text("php");
-    let hosts = section.texts("hosts");
-    let name = hosts.first().map_or("default", |host| host.value.as_str());
-    let name: Arc<str> = name.into();
+    let name: Arc<str> = site_name(section).into();
     let mut draft = Draft {
         name: Arc::clone(&name),
         root: root.and_then(|text| absolute_root(&text, problems)),
@@ -127,16 +128,26 @@ pub(super) fn build_site(
     rules.extend(draft.meaning_of_root(section, problems));
     check_root(section, problems);
     let pages = section.tables("error_page");
+    let numbers = (draft.surroundings.numbers)(&name);
     let error_pages = ErrorPages::build(pages, draft.root.as_ref(), problems);
     Site {
         name,
         encoded_slash: encoded_slash(section),
         https: section.given_table("https").map(Https::build),
         access: Access::build(section, problems),
+        numbers,
         error_pages,
         clients: Clients::new(allowance(&section.table("limits"))),
         rules,
     }
+}
+
+/// Its first host, or `default`.
+pub(super) fn site_name(section: &Lowered) -> String {
+    let mut hosts = section.texts("hosts").into_iter();
+    hosts
+        .next()
+        .map_or_else(|| "default".to_owned(), |host| host.value)
 }
 
 fn check_root(section: &Lowered, problems: &mut Problems) {

@@ -2,13 +2,15 @@
 //! another.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::site::build_site;
+use super::numbers::SiteNumbers;
+use super::site::{build_site, site_name};
 use super::source::Sources;
 use super::surroundings::Surroundings;
 use super::unreachable::warn_of_hosts;
-use super::{ListenAddress, Listener, ServerSettings, Site, certificates};
+use super::{AdminSettings, ListenAddress, Listener, ServerSettings, Site, certificates};
 use crate::handler::Handler;
 use crate::handler::fastcgi::ErrorLog;
 use crate::message::Host;
@@ -24,6 +26,12 @@ use crate::upstream::Upstream;
 pub struct Snapshot {
     /// `[server]`.
     pub server: ServerSettings,
+    /// `[admin]`.
+    pub admin: AdminSettings,
+    /// The files that it was read from.
+    pub files: Vec<PathBuf>,
+    /// The sections of its sites by name, to tell what a reload changes.
+    pub(super) site_sections: Vec<(String, Lowered)>,
     /// `[[listen]]`, at least one.
     pub listeners: Vec<Listener>,
     /// `[process.NAME]`.
@@ -44,6 +52,7 @@ struct Sites {
     /// Longest suffix first.
     below: Vec<(String, Arc<Site>)>,
     default: Arc<Site>,
+    each: Vec<Arc<Site>>,
 }
 
 /// Upstreams by name, with the section that made each, to tell whether it changed.
@@ -62,6 +71,7 @@ impl Snapshot {
         // After a fault in reading, what a name refers to may be in the part that was not read.
         let complete = problems.is_empty();
         let server = ServerSettings::build(&main.table("server"), problems);
+        let admin = AdminSettings::build(&main.table("admin"), problems);
         let quota = previous.map_or_else(
             || Arc::new(Quota::new(server.spool_quota)),
             |snapshot| Arc::clone(&snapshot.quota),
@@ -72,7 +82,9 @@ impl Snapshot {
         let processes = processes(files, problems);
         let error_log = previous.map(|snapshot| Arc::clone(&snapshot.error_log));
         let error_log = error_log.unwrap_or_default();
+        let numbers = |name: &str| numbers_of(name, previous);
         let mut surroundings = Surroundings {
+            numbers: &numbers,
             server: &server,
             upstreams,
             previous: previous.map(|snapshot| &snapshot.upstreams),
@@ -89,17 +101,16 @@ impl Snapshot {
         let upstreams = surroundings.upstreams;
         warn_of_hosts(files, problems);
         if sites.is_empty() && complete && problems.is_empty() {
-            let place = Place {
-                file: FileId(0),
-                span: 0..0,
-            };
-            problems.push(Problem::new(place, "there is no [[site]]").help("a site needs three lines: [[site]], root = \"/srv/app/public\", php = \"unix:/run/php/php-fpm.sock\""));
+            problems.push(no_site());
         }
         let sites = Sites::build(sites, problems)?;
         if !problems.is_empty() {
             return None;
         }
         Some(Self {
+            admin,
+            files: sources.paths(),
+            site_sections: site_sections(files),
             server,
             listeners,
             processes,
@@ -131,10 +142,35 @@ impl Snapshot {
     /// Tells the log what was only counted so far; for the end.
     pub fn close(&self) {
         self.log_numbers();
-        let rules = self.sites.all().flat_map(|site| &site.rules);
+        let rules = self.sites().flat_map(|site| &site.rules);
         let handlers = rules.filter_map(|rule| rule.then.handler.as_ref());
         handlers.for_each(Handler::close);
         self.error_log.close();
+    }
+
+    /// All upstreams, those that only an address names too, in the order of their names.
+    pub fn upstreams(&self) -> Vec<Arc<Upstream>> {
+        let mut upstreams: Vec<_> = self
+            .upstreams
+            .values()
+            .map(|(_, it)| Arc::clone(it))
+            .collect();
+        upstreams.sort_by(|one, other| one.name.cmp(&other.name));
+        upstreams
+    }
+
+    /// All sites, each once.
+    pub fn sites(&self) -> impl Iterator<Item = &Arc<Site>> {
+        self.sites.each.iter()
+    }
+
+    pub(super) fn upstream_sections(&self) -> Vec<(String, Lowered)> {
+        let upstreams = self.upstreams.iter();
+        let mut sections: Vec<_> = upstreams
+            .map(|(name, (section, _))| (name.clone(), section.clone()))
+            .collect();
+        sections.sort_by(|one, other| one.0.cmp(&other.0));
+        sections
     }
 
     /// The site that answers for a host: its exact name, the longest wildcard above it, or the
@@ -154,12 +190,6 @@ impl Snapshot {
 }
 
 impl Sites {
-    fn all(&self) -> impl Iterator<Item = &Arc<Site>> {
-        let below = self.below.iter().map(|(_, site)| site);
-        let others = self.exact.values().chain(below);
-        others.chain(std::iter::once(&self.default))
-    }
-
     /// The site without hosts is the default; where all have some, it is the first in the file, as
     /// in Apache and nginx.
     fn build(sites: Vec<(Site, Vec<At<String>>, Place)>, problems: &mut Problems) -> Option<Self> {
@@ -167,8 +197,10 @@ impl Sites {
         let mut below: Vec<(String, Arc<Site>)> = Vec::new();
         let mut first = None;
         let mut default: Option<Arc<Site>> = None;
+        let mut each = Vec::with_capacity(sites.len());
         for (site, hosts, place) in sites {
             let site = Arc::new(site);
+            each.push(Arc::clone(&site));
             first.get_or_insert_with(|| Arc::clone(&site));
             if hosts.is_empty() && default.replace(Arc::clone(&site)).is_some() {
                 problems.push(Problem::new(
@@ -201,8 +233,31 @@ impl Sites {
             exact,
             below,
             default: default.or(first)?,
+            each,
         })
     }
+}
+
+/// What was counted for a site of this name so far.
+fn numbers_of(name: &str, previous: Option<&Snapshot>) -> Arc<SiteNumbers> {
+    let mut sites = previous.into_iter().flat_map(Snapshot::sites);
+    let before = sites.find(|site| &*site.name == name);
+    before.map_or_else(Arc::default, |site| Arc::clone(&site.numbers))
+}
+
+/// By the name that [`Site::name`] is.
+fn site_sections(files: &[Lowered]) -> Vec<(String, Lowered)> {
+    let sections = files.iter().flat_map(|file| file.tables("site"));
+    let named = sections.map(|section| (site_name(section), section.clone()));
+    named.collect()
+}
+
+fn no_site() -> Problem {
+    let place = Place {
+        file: FileId(0),
+        span: 0..0,
+    };
+    Problem::new(place, "there is no [[site]]").help("a site needs three lines: [[site]], root = \"/srv/app/public\", php = \"unix:/run/php/php-fpm.sock\"")
 }
 
 fn listeners(

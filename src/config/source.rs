@@ -32,6 +32,11 @@ impl Sources {
         self.0.get(usize::from(file.0))
     }
 
+    /// The paths of all files.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.0.iter().map(|source| source.path.clone()).collect()
+    }
+
     /// A place as `file:line`, for a log line that names what made it.
     pub fn show(&self, place: &Place) -> String {
         let Some(source) = self.get(place.file) else {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::ServerSettings;
+use super::numbers::SiteNumbers;
 use super::snapshot::Upstreams;
 use super::source::Sources;
 use crate::cgi::Responder;
@@ -27,6 +28,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) quota: Arc<Quota>,
     /// What bounds the error streams of all requests.
     pub(super) error_log: &'a Arc<ErrorLog>,
+    /// The numbers of a site, which a reload does not reset.
+    pub(super) numbers: &'a dyn Fn(&str) -> Arc<SiteNumbers>,
 }
 
 impl Surroundings<'_> {

@@ -14,7 +14,7 @@ pub static ERROR_PAGE: Section = Section {
     title: "[[site.error_page]]",
     doc: "What a client sees in place of an error: exactly one of `file`, `body` and `path`. The status stays what it is. The first that fits is taken.",
     keys: &[
-        Key::new("status", Kind::Texts, "Statuses and classes of statuses.").shown("[\"404\", \"5xx\"]"),
+        Key::new("status", Kind::Texts, "Statuses and classes of statuses.").example("[\"404\", \"5xx\"]"),
         Key::new("when", Kind::OneOf(&["gateway", "empty", "always"]), "Of whose errors: \"gateway\": those of the gateway itself, for a missing file, a refusal, a PHP that cannot be reached; \"empty\": those of PHP too where it has printed nothing; \"always\": all.").default("\"gateway\""),
         Key::new("file", Kind::Text, "A file: an absolute path, or one below the site's root. It is read when the configuration is, up to 1 MiB.").example("\"errors/404.html\""),
         Key::new("body", Kind::Text, "A text.").example("\"Back in a minute.\""),

@@ -51,10 +51,21 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) {
     let limits = shared.live.load().server.limits;
+    let secure = tls.is_some();
     let opened = tokio::select! {
         opened = Box::pin(open(stream, wire, tls, limits.header)) => opened,
         () = last_call(&stop) => return,
     };
+    if secure {
+        let state = &shared.state;
+        let accepted = opened.is_ok();
+        let count = if accepted {
+            &state.tls_accepted
+        } else {
+            &state.tls_failed
+        };
+        count.add();
+    }
     let Opened {
         stream,
         wire,

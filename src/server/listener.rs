@@ -156,7 +156,7 @@ async fn accept(socket: Acceptor, terms: Terms, shared: Arc<Shared>, stop: Cance
     let told = Arc::new(Seldom::default());
     accept_until_stop(&socket, &terms, &told, &shared, &stop).await;
     for connection in last_call::close(socket) {
-        let Ok(permit) = Arc::clone(&shared.connections).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(&shared.state.connections).try_acquire_owned() else {
             return;
         };
         let (terms, told) = (terms.load_full(), Arc::clone(&told));
@@ -181,7 +181,7 @@ async fn accept_until_stop(
         // The permit comes first: what cannot be served waits in the kernel's backlog.
         let permit = tokio::select! {
             () = stop.cancelled() => return,
-            permit = Arc::clone(&shared.connections).acquire_owned() => permit,
+            permit = Arc::clone(&shared.state.connections).acquire_owned() => permit,
         };
         let Ok(permit) = permit else { return };
         let accepted = tokio::select! {
@@ -194,6 +194,7 @@ async fn accept_until_stop(
         };
         match accepted {
             Ok(connection) => {
+                shared.state.accepted.add();
                 let (terms, told) = (terms.load_full(), Arc::clone(told));
                 let served = serve(connection, terms, told, Arc::clone(shared), stop.clone());
                 shared.tasks.spawn(async move {

@@ -17,6 +17,7 @@ use super::watch::InFlight;
 use crate::access_log::{AccessLog, Record};
 use crate::cgi::meta_variables::protocol;
 use crate::config::Site;
+use crate::config::numbers::Outcome;
 use crate::handler::{Body, Cut};
 use crate::limits::rate::Running;
 use crate::message::edits::Edits;
@@ -180,6 +181,16 @@ impl Drop for Entry {
         self.record.complete = self.complete;
         if !self.complete && self.record.cause.is_none() {
             self.record.cause = Some("CLIENT_CLOSED");
+        }
+        if let Some(site) = &self.site {
+            site.numbers.count(&Outcome {
+                handler: self.record.handler,
+                status: self.record.status,
+                bytes: self.record.bytes,
+                complete: self.complete,
+                duration: self.record.duration,
+                first_byte: self.record.first_byte,
+            });
         }
         self.log.log(&self.record);
     }

@@ -5,6 +5,7 @@ mod connection;
 mod deadline;
 mod difficulty;
 mod farewell;
+mod file_watch;
 mod handshake;
 mod inherited;
 mod intake;
@@ -24,14 +25,15 @@ mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access_log::AccessLog;
+use crate::admin::{self, Admin, Bound, Command, State};
 use crate::config::{Live, Snapshot};
 use crate::disk::RealDisk;
 use crate::limits::connections::Connections;
@@ -53,6 +55,14 @@ pub enum StartError {
         /// What to do about it.
         hint: &'static str,
     },
+    /// The admin listener cannot be bound.
+    #[error("cannot listen on {address} (admin.address): {error}")]
+    Admin {
+        /// The address.
+        address: String,
+        /// What the kernel says.
+        error: std::io::Error,
+    },
     /// The access log cannot be opened.
     #[error("cannot open the access log: {0}")]
     AccessLog(std::io::Error),
@@ -67,13 +77,11 @@ pub(crate) struct Shared {
     live: Live,
     disk: RealDisk,
     access_log: AccessLog,
-    connections: Arc<Semaphore>,
+    state: Arc<State>,
     by_client: Arc<Connections>,
     tasks: TaskTracker,
     process: u64,
     serial: AtomicU32,
-    /// What our guard or hyper refused before it was a request.
-    refused: AtomicU64,
 }
 
 impl Shared {
@@ -94,18 +102,17 @@ pub async fn run(
     let server = &snapshot.server;
     let access_log = AccessLog::start(server.access_log.clone(), server.access_format.clone())
         .map_err(StartError::AccessLog)?;
-    let connections = Arc::new(Semaphore::new(server.limits.connections));
+    let state = Arc::new(State::new(server.limits.connections));
     let live = Live::new(snapshot);
     let shared = Arc::new(Shared {
         live,
         disk: RealDisk::default(),
         access_log,
-        connections,
+        state,
         by_client: Arc::default(),
         tasks: TaskTracker::new(),
         process: draw(),
         serial: AtomicU32::new(0),
-        refused: AtomicU64::new(0),
     });
     let stop = CancellationToken::new();
     let mut listeners = Listeners::new(Arc::clone(&shared), inherited, stop.clone());
@@ -113,20 +120,55 @@ pub async fn run(
     tokio::spawn(certificates::keep_fresh(Arc::clone(&shared), stop.clone()));
     let mut processes =
         Processes::start(&shared.live.current().processes).map_err(StartError::Signals)?;
+    let (commands, mut asked) = mpsc::channel(COMMANDS);
+    start_admin(&shared, commands.clone()).await?;
+    tokio::spawn(file_watch::watch(shared.live.clone(), commands));
     loop {
-        match signals.next().await {
+        let (event, command) = tokio::select! {
+            event = signals.next() => (event, None),
+            Some(command) = asked.recv() => (Event::Reload, Some(command)),
+        };
+        match event {
             Event::Reload => {
-                reload::reload(&path, &shared, &mut listeners).await;
+                reload::serve(command, &path, &shared, &mut listeners).await;
                 processes.follow(&shared.live.current().processes);
             }
             Event::ReopenLogs => shared.access_log.reopen(),
             Event::Stop => break,
         }
     }
+    shared.state.drain();
     shutdown::drain(&shared, &stop, &mut signals).await;
     // What was still served needed them.
     processes.stop().await;
     Ok(())
+}
+
+/// Commands that wait for their turn.
+const COMMANDS: usize = 8;
+
+/// Where somebody has asked for it, it must work; else the gateway goes without.
+async fn start_admin(shared: &Shared, commands: mpsc::Sender<Command>) -> Result<(), StartError> {
+    let settings = shared.live.load().admin.clone();
+    let Some(address) = &settings.address else {
+        return Ok(());
+    };
+    match Bound::bind(address).await {
+        Ok(bound) => {
+            tracing::info!(admin = bound.address(), "answering about itself");
+            let admin = Admin::new(shared.live.clone(), Arc::clone(&shared.state), commands);
+            tokio::spawn(admin::serve(bound, admin));
+            Ok(())
+        }
+        Err(error) if settings.is_given => Err(StartError::Admin {
+            address: format!("{address:?}"),
+            error,
+        }),
+        Err(error) => {
+            tracing::warn!(?address, %error, "no admin listener: write [admin] to have it elsewhere, or \"off\"");
+            Ok(())
+        }
+    }
 }
 
 /// The signals that mean something.

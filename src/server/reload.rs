@@ -1,42 +1,91 @@
-//! SIGHUP: load, bind what is new, swap; or change nothing and say why.
+//! A reload: load, bind what is new, swap; or change nothing and say why.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::Shared;
 use super::listener::Listeners;
-use crate::config;
+use crate::admin::Command;
+use crate::config::difference::difference;
+use crate::config::{self, Snapshot};
 
-/// Loads the configuration again. Requests in flight keep what they began with.
-pub(super) async fn reload(path: &Path, shared: &Arc<Shared>, listeners: &mut Listeners) {
+/// A reload that a signal asks for, or a `command`, which gets an answer.
+pub(super) async fn serve(
+    command: Option<Command>,
+    path: &Path,
+    shared: &Arc<Shared>,
+    listeners: &mut Listeners,
+) {
+    let Some(Command::Reload { dry_run, answer }) = command else {
+        // What came of it stands in the log.
+        let _ = reload(path, shared, listeners).await;
+        return;
+    };
+    let result = match dry_run {
+        true => preview(path, shared).await,
+        false => reload(path, shared, listeners).await,
+    };
+    // Who asked may have gone.
+    let _ = answer.send(result);
+}
+
+/// Loads the configuration again; what changes, line by line, or why nothing does. Requests in flight
+/// keep what they began with.
+async fn reload(
+    path: &Path,
+    shared: &Arc<Shared>,
+    listeners: &mut Listeners,
+) -> Result<Vec<String>, String> {
+    let done = try_reload(path, shared, listeners).await;
+    match &done {
+        Ok(changes) => {
+            shared.state.reloads.add();
+            for change in changes {
+                tracing::info!("{change}");
+            }
+            tracing::info!(file = %path.display(), changes = changes.len(), "reloaded");
+        }
+        Err(why) => {
+            shared.state.reloads_refused.add();
+            tracing::error!("reload refused: nothing was changed\n{why}");
+        }
+    }
+    done
+}
+
+/// What a reload would change, and whether it would be refused.
+async fn preview(path: &Path, shared: &Arc<Shared>) -> Result<Vec<String>, String> {
+    let snapshot = load(path, shared).await?;
+    Ok(difference(&shared.live.current(), &snapshot))
+}
+
+async fn try_reload(
+    path: &Path,
+    shared: &Arc<Shared>,
+    listeners: &mut Listeners,
+) -> Result<Vec<String>, String> {
+    let snapshot = load(path, shared).await?;
+    let change = listeners
+        .rebind(&snapshot.listeners)
+        .map_err(|error| error.to_string())?;
+    if !snapshot.warnings.is_empty() {
+        tracing::warn!("the configuration has warnings\n{}", snapshot.warnings);
+    }
+    let changes = difference(&shared.live.current(), &snapshot);
+    // Of upstreams that change, the numbers end here.
+    shared.live.load().log_numbers();
+    shared.live.replace(snapshot);
+    change.apply(listeners);
+    Ok(changes)
+}
+
+async fn load(path: &Path, shared: &Arc<Shared>) -> Result<Snapshot, String> {
     let current = shared.live.current();
     let file = path.to_owned();
     // Reading files blocks; the requests meanwhile do not wait for it.
     let loaded = tokio::task::spawn_blocking(move || config::load(&file, Some(&current))).await;
-    let snapshot = match loaded {
-        Ok(Ok(snapshot)) => snapshot,
-        Ok(Err(invalid)) => {
-            tracing::error!(
-                "reload refused: the configuration is invalid and nothing was changed\n{invalid}"
-            );
-            return;
-        }
-        Err(error) => {
-            tracing::error!(%error, "reload refused: loading failed and nothing was changed");
-            return;
-        }
-    };
-    match listeners.rebind(&snapshot.listeners) {
-        Ok(change) => {
-            if !snapshot.warnings.is_empty() {
-                tracing::warn!("the configuration has warnings\n{}", snapshot.warnings);
-            }
-            // Of upstreams that change, the numbers end here.
-            shared.live.load().log_numbers();
-            shared.live.replace(snapshot);
-            change.apply(listeners);
-            tracing::info!(file = %path.display(), "reloaded");
-        }
-        Err(error) => tracing::error!(%error, "reload refused: nothing was changed"),
+    match loaded {
+        Ok(loaded) => loaded.map_err(|invalid| format!("the configuration is invalid\n{invalid}")),
+        Err(error) => Err(format!("loading failed: {error}")),
     }
 }

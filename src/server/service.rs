@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -66,7 +65,7 @@ impl Connection {
 
     /// One more that was refused before it was a request.
     pub(super) fn count_refusal(&self) {
-        self.shared.refused.fetch_add(1, Ordering::Relaxed);
+        self.shared.state.refused.add();
     }
 
     /// The log line of what never became a request.

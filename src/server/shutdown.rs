@@ -1,6 +1,5 @@
 //! The end: stop accepting, let finish what is in flight, within a deadline.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -36,7 +35,7 @@ pub(super) async fn drain(shared: &Shared, stop: &CancellationToken, signals: &m
         () = second(signals) => tracing::warn!("stopped at once by a second signal"),
     }
     shared.live.load().close();
-    let refused = shared.refused.load(Ordering::Relaxed);
+    let refused = shared.state.refused.get();
     if refused > 0 {
         tracing::info!(
             refused,

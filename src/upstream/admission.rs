@@ -113,6 +113,9 @@ pub struct Admission<C, W> {
     unacknowledged: Vec<(u64, Instant)>,
     last_acknowledgement: Duration,
     next_id: u64,
+    /// Connections in use when a request last had to wait: what the server can do at once, as far
+    /// as is known.
+    busy_when_full: usize,
 }
 
 impl<C, W> Admission<C, W> {
@@ -128,6 +131,7 @@ impl<C, W> Admission<C, W> {
             unacknowledged: Vec::new(),
             last_acknowledgement: Duration::ZERO,
             next_id: 0,
+            busy_when_full: 0,
         }
     }
 
@@ -136,6 +140,7 @@ impl<C, W> Admission<C, W> {
         if let Some(arrival) = self.at_once(now) {
             return arrival;
         }
+        self.busy_when_full = self.busy();
         if self.queue_is_full() {
             return Arrival::Full;
         }
@@ -268,6 +273,21 @@ impl<C, W> Admission<C, W> {
     /// Connections that serve or are being opened.
     pub fn busy(&self) -> usize {
         self.open - self.idle.len()
+    }
+
+    /// How much of the server is in use, from 0 to 1: 1 while anything waits, else the busy part of
+    /// what was in use when something last waited; 0 where nothing ever did.
+    pub fn saturation(&self) -> f64 {
+        if self.queue.waiting() > 0 {
+            return 1.0;
+        }
+        match (
+            u32::try_from(self.busy()),
+            u32::try_from(self.busy_when_full),
+        ) {
+            (Ok(busy), Ok(full)) if full > 0 => (f64::from(busy) / f64::from(full)).min(1.0),
+            (Ok(_) | Err(_), _) => 0.0,
+        }
     }
 
     /// Connections that idle.

@@ -46,6 +46,23 @@ pub struct Member {
     numbers: Numbers,
 }
 
+/// One moment of a member.
+#[derive(Clone, Copy, Debug)]
+pub struct Picture {
+    /// What it does with a probe.
+    pub class: Class,
+    /// It failed, and nothing has succeeded since.
+    pub failing: bool,
+    /// Connections that serve, or are being opened.
+    pub busy: usize,
+    /// Connections that idle.
+    pub idle: usize,
+    /// Requests that wait.
+    pub waiting: usize,
+    /// From 0 to 1; see [`Admission::saturation`].
+    pub saturation: f64,
+}
+
 /// What is wrong with a member.
 #[derive(Debug, Default)]
 pub(super) struct Condition {
@@ -121,6 +138,20 @@ impl Member {
             full: account.refuses(now),
             failed: false,
             standing,
+        }
+    }
+
+    /// How it stands at this moment, for people and metrics.
+    pub fn picture(&self) -> Picture {
+        let failing = self.is_failing();
+        let account = self.account();
+        Picture {
+            class: account.class(),
+            failing,
+            busy: account.busy(),
+            idle: account.idle(),
+            waiting: account.waiting(),
+            saturation: account.saturation(),
         }
     }
 

@@ -36,6 +36,7 @@ pub struct Upstream {
     pub name: String,
     /// How long its requests may take.
     pub timeouts: Timeouts,
+    servers: Vec<Address>,
     balancer: Balancer,
 }
 
@@ -75,6 +76,7 @@ impl Upstream {
         Self {
             name,
             timeouts,
+            servers: addresses.to_vec(),
             balancer: Balancer::new(members, balancing.policy),
         }
     }
@@ -101,6 +103,11 @@ impl Upstream {
                 tracing::info!(upstream = self.name, address = %member.address(), "numbers: {numbers}");
             }
         }
+    }
+
+    /// Where its servers listen, as the configuration says.
+    pub fn servers(&self) -> &[Address] {
+        &self.servers
     }
 
     /// The members that there are now.

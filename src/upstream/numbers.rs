@@ -1,5 +1,5 @@
-//! What one server did, in numbers: counted where it happens, read by the log now and by
-//! `/metrics` later. Each is one relaxed atomic; together they are a moment's picture and no
+//! What one server did, in numbers: counted where it happens, read by the log and by
+//! `/metrics`. Each is one relaxed atomic; together they are a moment's picture and no
 //! transaction.
 
 use std::fmt;
@@ -61,6 +61,11 @@ impl Count {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// So many more.
+    pub fn add_many(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
     /// How many so far.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -90,6 +95,11 @@ impl Histogram {
     /// How many there were.
     pub fn count(&self) -> u64 {
         self.buckets().iter().sum()
+    }
+
+    /// All of them together.
+    pub fn sum(&self) -> Duration {
+        Duration::from_micros(self.sum_us.load(Ordering::Relaxed))
     }
 
     /// Their mean.

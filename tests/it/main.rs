@@ -10,6 +10,7 @@
 )]
 
 mod access_log;
+mod admin;
 mod admission_clients;
 mod admission_facts;
 mod admission_overload;

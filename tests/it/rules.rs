@@ -57,9 +57,10 @@ async fn each_condition_over_http() {
             request = request.field(name, value);
         }
         let response = gateway.send(&request).await;
+        // The last line of a page is the request's own name.
         assert_eq!(
-            response.text(),
-            expected,
+            response.text().split("request ").next(),
+            Some(expected),
             "{method} {target} {name}: {value}"
         );
     }

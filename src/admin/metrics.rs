@@ -1,0 +1,379 @@
+//! `/metrics`: what is counted anyway, in the words of OpenMetrics. Nothing is measured for it, and a
+//! scrape reads atomics.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text::encode};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+use tokio::time::Instant;
+
+use super::{Admin, State};
+use crate::config::{Site, Snapshot};
+use crate::upstream::Member;
+use crate::upstream::member::Picture;
+use crate::upstream::numbers::{BOUNDS_MS, Count, Histogram, Numbers};
+
+/// The text of a scrape.
+pub(super) fn text(admin: &Admin) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("fcgate");
+    let scrape = Scrape::of(admin);
+    registry.register_collector(Box::new(scrape));
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+/// How many requests were at PHP at once, on the mean since the scrape before: its rate times its
+/// service time, and so the workers that the load needs.
+#[derive(Debug, Default)]
+pub(super) struct Concurrency(Mutex<HashMap<String, (Instant, Duration, f64)>>);
+
+impl Concurrency {
+    /// Scrapes that follow each other sooner are told the same.
+    const AGE: Duration = Duration::from_secs(1);
+
+    fn of(&self, member: &str, busy: Duration) -> f64 {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let Some((since, before, last)) = known.get(member).copied() else {
+            known.insert(member.to_owned(), (now, busy, 0.0));
+            return 0.0;
+        };
+        let passed = now.duration_since(since);
+        if passed < Self::AGE {
+            return last;
+        }
+        let mean = busy.saturating_sub(before).as_secs_f64() / passed.as_secs_f64();
+        known.insert(member.to_owned(), (now, busy, mean));
+        mean
+    }
+
+    fn forget_all_but(&self, members: &[String]) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|name, _| members.contains(name));
+    }
+}
+
+/// What one scrape tells.
+#[derive(Debug)]
+struct Scrape {
+    snapshot: Arc<Snapshot>,
+    state: Arc<State>,
+    members: Vec<MemberScrape>,
+}
+
+#[derive(Debug)]
+struct MemberScrape {
+    upstream: String,
+    address: String,
+    member: Arc<Member>,
+    picture: Picture,
+    workers_needed: f64,
+}
+
+impl Scrape {
+    fn of(admin: &Admin) -> Self {
+        let snapshot = admin.live.current();
+        let mut members = Vec::new();
+        for upstream in snapshot.upstreams() {
+            for member in upstream.members().iter() {
+                let address = member.address().to_string();
+                let key = format!("{} {address}", upstream.name);
+                members.push(MemberScrape {
+                    upstream: upstream.name.clone(),
+                    address,
+                    picture: member.picture(),
+                    workers_needed: admin.concurrency.of(&key, member.numbers().service.sum()),
+                    member: Arc::clone(member),
+                });
+            }
+        }
+        let keys: Vec<_> = members
+            .iter()
+            .map(|member| format!("{} {}", member.upstream, member.address))
+            .collect();
+        admin.concurrency.forget_all_but(&keys);
+        Self {
+            snapshot,
+            state: Arc::clone(&admin.state),
+            members,
+        }
+    }
+}
+
+type Encoded = Result<(), fmt::Error>;
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Encoded {
+        self.process(&mut encoder)?;
+        self.sites(&mut encoder)?;
+        self.upstreams(&mut encoder)
+    }
+}
+
+impl Scrape {
+    fn process(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let state = &self.state;
+        let mut build = encoder.encode_descriptor("build", "What runs", None, MetricType::Info)?;
+        build.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])?;
+        let most = state.most_connections;
+        let open = most - state.connections.available_permits().min(most);
+        let draining = f64::from(u8::from(state.is_draining()));
+        for (name, help, value) in [
+            (
+                "uptime_seconds",
+                "How long it has been serving",
+                state.started.elapsed().as_secs_f64(),
+            ),
+            ("draining", "1 once it stops", draining),
+            ("connections", "Connections of clients", count(open)),
+            ("connections_limit", "The most of them", count(most)),
+        ] {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            metric.encode_gauge(&value)?;
+        }
+        for (name, help, value) in PROCESS_COUNTERS {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            counter(metric, value(state).get())?;
+        }
+        Ok(())
+    }
+
+    fn sites(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let help = "Requests by site, status and handler";
+        let mut metric = encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
+        for site in self.snapshot.sites() {
+            for (handler, status, count) in site.numbers.requests() {
+                let labels = [
+                    ("site", &*site.name),
+                    ("handler", handler),
+                    ("status", &status),
+                ];
+                counter(metric.encode_family(&labels)?, count)?;
+            }
+        }
+        for (name, help, value) in SITE_COUNTERS {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for site in self.snapshot.sites() {
+                let labels = [("site", &*site.name)];
+                counter(metric.encode_family(&labels)?, value(site))?;
+            }
+        }
+        for (name, help, times) in SITE_TIMES {
+            let mut metric = in_seconds(encoder, name, help)?;
+            for site in self.snapshot.sites() {
+                let labels = [("site", &*site.name)];
+                histogram(metric.encode_family(&labels)?, times(site))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn upstreams(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        for (name, help, value) in UPSTREAM_GAUGES {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for member in &self.members {
+                let labels = member.labels();
+                metric
+                    .encode_family(&labels)?
+                    .encode_gauge(&value(member))?;
+            }
+        }
+        for (name, help, value) in UPSTREAM_COUNTERS {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for member in &self.members {
+                let labels = member.labels();
+                counter(
+                    metric.encode_family(&labels)?,
+                    value(member.member.numbers()),
+                )?;
+            }
+        }
+        for (name, help, times) in UPSTREAM_TIMES {
+            let mut metric = in_seconds(encoder, name, help)?;
+            for member in &self.members {
+                let labels = member.labels();
+                histogram(
+                    metric.encode_family(&labels)?,
+                    times(member.member.numbers()),
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Name, meaning, and where the value is.
+type Table<F, const N: usize> = [(&'static str, &'static str, F); N];
+
+const PROCESS_COUNTERS: Table<for<'a> fn(&'a State) -> &'a Count, 6> = [
+    ("connections_accepted", "Connections accepted", |it| {
+        &it.accepted
+    }),
+    (
+        "refused",
+        "Heads and connections refused before any rule",
+        |it| &it.refused,
+    ),
+    ("tls_handshakes", "TLS handshakes that succeeded", |it| {
+        &it.tls_accepted
+    }),
+    (
+        "tls_handshakes_failed",
+        "TLS handshakes that failed",
+        |it| &it.tls_failed,
+    ),
+    ("reloads", "Reloads that took effect", |it| &it.reloads),
+    ("reloads_refused", "Reloads that were refused", |it| {
+        &it.reloads_refused
+    }),
+];
+
+const SITE_COUNTERS: Table<fn(&Site) -> u64, 2> = [
+    ("response_bytes", "Bytes of content sent", |site| {
+        site.numbers.bytes.get()
+    }),
+    (
+        "responses_incomplete",
+        "Answers that were cut, or whose client left",
+        |site| site.numbers.incomplete.get(),
+    ),
+];
+
+const SITE_TIMES: Table<for<'a> fn(&'a Site) -> &'a Histogram, 2> = [
+    (
+        "request_duration",
+        "From a request's arrival to the end of its answer",
+        |site| &site.numbers.duration,
+    ),
+    ("first_byte", "To the first byte of PHP's answer", |site| {
+        &site.numbers.first_byte
+    }),
+];
+
+const UPSTREAM_GAUGES: Table<fn(&MemberScrape) -> f64, 6> = [
+    (
+        "upstream_up",
+        "0 while it cannot be connected to or does not speak FastCGI",
+        |it| f64::from(u8::from(!it.picture.failing)),
+    ),
+    (
+        "upstream_busy",
+        "Connections that serve, or are being opened",
+        |it| count(it.picture.busy),
+    ),
+    ("upstream_idle", "Connections that idle", |it| {
+        count(it.picture.idle)
+    }),
+    ("upstream_queue", "Requests that wait for a worker", |it| {
+        count(it.picture.waiting)
+    }),
+    (
+        "upstream_saturation",
+        "From 0 to 1: 1 while anything waits, else the busy part of the workers that were there when something last waited",
+        |it| it.picture.saturation,
+    ),
+    (
+        "upstream_workers_needed",
+        "Rate times service time, since the scrape before",
+        |it| it.workers_needed,
+    ),
+];
+
+const UPSTREAM_COUNTERS: Table<fn(&Numbers) -> u64, 9> = [
+    ("upstream_connections_opened", "Connections opened", |it| {
+        it.opened.get()
+    }),
+    (
+        "upstream_connections_refused",
+        "Attempts to connect that failed",
+        |it| it.refused.get(),
+    ),
+    (
+        "upstream_requests_reused",
+        "Requests on a connection that was there",
+        |it| it.reused.get(),
+    ),
+    (
+        "upstream_requests_fresh",
+        "Requests on a connection of their own",
+        |it| it.fresh.get(),
+    ),
+    ("upstream_requests_retried", "Requests sent again", |it| {
+        it.retried.get()
+    }),
+    (
+        "upstream_stale",
+        "Connections found closed or spoken to before their next request",
+        |it| it.stale.get() + it.late_bytes.get(),
+    ),
+    (
+        "upstream_broken",
+        "Exchanges that broke or were given up",
+        |it| it.broken.get(),
+    ),
+    (
+        "upstream_queue_full",
+        "Requests refused as the queue was full",
+        |it| it.queue_full.get(),
+    ),
+    (
+        "upstream_queue_timeouts",
+        "Requests that waited in vain",
+        |it| it.queue_timeout.get(),
+    ),
+];
+
+const UPSTREAM_TIMES: Table<for<'a> fn(&'a Numbers) -> &'a Histogram, 3> = [
+    ("upstream_wait", "In our queue and connecting", |it| {
+        &it.wait
+    }),
+    (
+        "upstream_acknowledge",
+        "From a probe to its answer: the server's own queue",
+        |it| &it.acknowledge,
+    ),
+    (
+        "upstream_service",
+        "From the lease of a connection to its end",
+        |it| &it.service,
+    ),
+];
+
+impl MemberScrape {
+    fn labels(&self) -> [(&str, &str); 2] {
+        [("upstream", &self.upstream), ("server", &self.address)]
+    }
+}
+
+fn counter(mut metric: MetricEncoder<'_>, value: u64) -> Encoded {
+    metric.encode_counter::<NoLabelSet, _, u64>(&value, None)
+}
+
+fn in_seconds<'a>(
+    encoder: &'a mut DescriptorEncoder<'_>,
+    name: &'a str,
+    help: &str,
+) -> Result<MetricEncoder<'a>, fmt::Error> {
+    encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)
+}
+
+fn histogram(mut metric: MetricEncoder<'_>, times: &Histogram) -> Encoded {
+    let bounds = BOUNDS_MS
+        .iter()
+        .map(|ms| Duration::from_millis(*ms).as_secs_f64());
+    let bounds = bounds.chain([f64::MAX]);
+    let buckets: Vec<_> = bounds.zip(times.buckets()).collect();
+    let all = buckets.iter().map(|(_, count)| count).sum();
+    metric.encode_histogram::<NoLabelSet>(times.sum().as_secs_f64(), all, &buckets, None)
+}
+
+/// Counts of things that exist are far below what an f64 holds exactly.
+fn count(number: usize) -> f64 {
+    u32::try_from(number).map_or(f64::INFINITY, f64::from)
+}

@@ -1,0 +1,101 @@
+//! What can be asked, and the answers.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::sync::oneshot;
+
+use super::{Admin, Command, metrics, status};
+
+type Answer = Response<Full<Bytes>>;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// prometheus-client writes OpenMetrics.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Answers one request.
+pub(super) async fn answer(
+    admin: Arc<Admin>,
+    request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let answer = match request.uri().path() {
+        "/live" if reads => text(StatusCode::OK, "alive\n".to_owned()),
+        "/ready" if reads => ready(&admin).await,
+        "/metrics" if reads => match metrics::text(&admin) {
+            Ok(body) => with_type(StatusCode::OK, body, OPEN_METRICS),
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        },
+        "/status" if reads => {
+            let body = format!("{:#}\n", status::status(&admin).await);
+            with_type(StatusCode::OK, body, "application/json")
+        }
+        "/reload" if *request.method() == Method::POST => {
+            let dry_run = request.uri().query() == Some("dry-run");
+            reload(&admin, dry_run).await
+        }
+        "/live" | "/ready" | "/metrics" | "/status" | "/reload" => text(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "GET, and POST for /reload\n".to_owned(),
+        ),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "there are /live, /ready, /metrics, /status and POST /reload\n".to_owned(),
+        ),
+    };
+    Ok(answer)
+}
+
+async fn ready(admin: &Admin) -> Answer {
+    let reasons = admin.readiness.reasons(&admin.live, &admin.state).await;
+    match reasons.is_empty() {
+        true => text(StatusCode::OK, "ready\n".to_owned()),
+        false => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not ready\n{}\n", reasons.join("\n")),
+        ),
+    }
+}
+
+async fn reload(admin: &Admin, dry_run: bool) -> Answer {
+    let (answer, result) = oneshot::channel();
+    let gone = || {
+        text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the server is stopping\n".to_owned(),
+        )
+    };
+    if admin
+        .commands
+        .send(Command::Reload { dry_run, answer })
+        .await
+        .is_err()
+    {
+        return gone();
+    }
+    match result.await {
+        Ok(Ok(changes)) if changes.is_empty() => {
+            text(StatusCode::OK, "nothing changes\n".to_owned())
+        }
+        Ok(Ok(changes)) => text(StatusCode::OK, format!("{}\n", changes.join("\n"))),
+        Ok(Err(why)) => text(StatusCode::UNPROCESSABLE_ENTITY, format!("{why}\n")),
+        Err(_) => gone(),
+    }
+}
+
+fn text(status: StatusCode, body: String) -> Answer {
+    with_type(status, body, TEXT)
+}
+
+fn with_type(status: StatusCode, body: String, media_type: &'static str) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status;
+    let value = HeaderValue::from_static(media_type);
+    answer.headers_mut().insert(header::CONTENT_TYPE, value);
+    answer
+}

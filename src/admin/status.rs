@@ -1,0 +1,71 @@
+//! `/status`: the whole picture as JSON, for people and scripts.
+
+use serde_json::{Value, json};
+
+use super::Admin;
+use crate::config::Snapshot;
+
+/// The picture of this moment.
+pub(super) async fn status(admin: &Admin) -> Value {
+    let snapshot = admin.live.current();
+    let state = &admin.state;
+    let reasons = admin.readiness.reasons(&admin.live, state).await;
+    let open = state.most_connections
+        - state
+            .connections
+            .available_permits()
+            .min(state.most_connections);
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": state.started.elapsed().as_secs(),
+        "ready": reasons.is_empty(),
+        "not_ready_because": reasons,
+        "connections": { "open": open, "most": state.most_connections, "accepted": state.accepted.get(), "refused": state.refused.get() },
+        "reloads": { "done": state.reloads.get(), "refused": state.reloads_refused.get() },
+        "sites": sites(&snapshot),
+        "upstreams": upstreams(&snapshot),
+    })
+}
+
+fn sites(snapshot: &Snapshot) -> Vec<Value> {
+    let sites = snapshot.sites().map(|site| {
+        let requests: u64 = site.numbers.requests().map(|(_, _, count)| count).sum();
+        json!({
+            "name": &*site.name,
+            "requests": requests,
+            "bytes": site.numbers.bytes.get(),
+            "incomplete": site.numbers.incomplete.get(),
+            "mean_ms": millis(site.numbers.duration.mean()),
+        })
+    });
+    sites.collect()
+}
+
+fn upstreams(snapshot: &Snapshot) -> Vec<Value> {
+    let upstreams = snapshot.upstreams().into_iter().map(|upstream| {
+        let members = upstream.members();
+        let members = members.iter().map(|member| {
+            let picture = member.picture();
+            let numbers = member.numbers();
+            json!({
+                "address": member.address().to_string(),
+                "class": format!("{:?}", picture.class),
+                "failing": picture.failing,
+                "busy": picture.busy,
+                "idle": picture.idle,
+                "waiting": picture.waiting,
+                "saturation": picture.saturation,
+                "served": numbers.service.count(),
+                "mean_service_ms": millis(numbers.mean_service()),
+                "mean_wait_ms": millis(numbers.wait.mean()),
+                "numbers": numbers.to_string(),
+            })
+        });
+        json!({ "name": upstream.name, "members": members.collect::<Vec<_>>() })
+    });
+    upstreams.collect()
+}
+
+fn millis(duration: std::time::Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}

@@ -1,0 +1,111 @@
+//! `[admin]`: where the gateway can be asked about itself.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
+
+/// The `[admin]` section.
+pub static ADMIN: Section = Section {
+    title: "[admin]",
+    doc: "Where the gateway can be asked about itself, by `fcgate health`, `status` and `reload`, by probes and by Prometheus: /live, /ready, /metrics, /status, and POST /reload. It needs no credentials: who can connect can do all of it.",
+    keys: &[
+        Key::new("address", Kind::Text, "\"unix:/path\", or \"127.0.0.1:9180\", an address of this machine; \"off\": nowhere. Default: \"unix:/run/fcgate/admin.sock\" where the folder /run/fcgate is there.").example("\"unix:/run/fcgate/admin.sock\""),
+        Key::new("mode", Kind::Text, "Who may connect to a unix socket: its permissions in octal.").default("\"0660\""),
+        Key::new("public", Kind::Flag, "Whether an address that others than this machine can reach is meant.").default("false"),
+    ],
+};
+
+/// Where the default is.
+const FOLDER: &str = "/run/fcgate";
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminAddress {
+    /// A unix socket, and its permissions.
+    Unix {
+        /// Its path.
+        path: PathBuf,
+        /// In octal.
+        mode: u32,
+    },
+    /// A port.
+    Tcp(SocketAddr),
+}
+
+/// `[admin]`, understood.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// Where; `None`: nowhere.
+    pub address: Option<AdminAddress>,
+    /// Whether somebody has written it, so that it must work.
+    pub is_given: bool,
+}
+
+impl AdminSettings {
+    /// From the section of the main file.
+    pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
+        let mode = mode(section, problems);
+        let Some(text) = section.text("address") else {
+            let path = Path::new(FOLDER).join("admin.sock");
+            let there = Path::new(FOLDER).is_dir();
+            return Self {
+                address: there.then_some(AdminAddress::Unix { path, mode }),
+                is_given: false,
+            };
+        };
+        let mut refuse = |message: String, help: &str| {
+            problems.push(Problem::new(text.place.clone(), message).help(help));
+            Self::default()
+        };
+        let address = match (text.value.as_str(), text.value.strip_prefix("unix:/")) {
+            ("off", _) => None,
+            (whole, Some(_)) => Some(AdminAddress::Unix {
+                path: PathBuf::from(whole.trim_start_matches("unix:")),
+                mode,
+            }),
+            (whole, None) => match whole.parse::<SocketAddr>() {
+                Ok(address) if address.ip().is_loopback() || section.flag("public") => {
+                    Some(AdminAddress::Tcp(address))
+                }
+                Ok(_) => {
+                    return refuse(
+                        format!(
+                            "others can reach {whole}, and the admin listener asks nobody who he is"
+                        ),
+                        "write \"127.0.0.1:9180\", or `public = true` where only those can reach it who may",
+                    );
+                }
+                Err(_) => {
+                    return refuse(
+                        format!("`{whole}` is no address"),
+                        "write \"unix:/run/fcgate/admin.sock\", \"127.0.0.1:9180\" or \"off\"",
+                    );
+                }
+            },
+        };
+        Self {
+            address,
+            is_given: true,
+        }
+    }
+}
+
+fn mode(section: &Lowered, problems: &mut Problems) -> u32 {
+    let text = section.text("mode");
+    let parsed = text
+        .as_ref()
+        .map(|text| u32::from_str_radix(&text.value, 8));
+    match parsed {
+        Some(Ok(mode)) if mode <= 0o777 => mode,
+        Some(_) => {
+            let problem = Problem::new(section.place_of("mode"), "this is no mode");
+            problems.push(problem.help("mode = \"0660\""));
+            MODE
+        }
+        None => MODE,
+    }
+}
+
+/// Its owner and its group.
+const MODE: u32 = 0o660;

@@ -1,0 +1,349 @@
+//! What the gateway says about itself: readiness that follows PHP, numbers, reloads that are asked for or seen coming.
+
+use std::process::{Command, Output};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::harness::{
+    Address, Gate, Gateway, PhpFpm, Request, Response, Script, ScriptedResponder, eventually, http1,
+};
+
+/// A gateway with an admin socket beside its configuration.
+struct Asked {
+    gateway: Gateway,
+    socket: Address,
+}
+
+impl Asked {
+    async fn start(config: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = format!("unix:{}/admin.sock", directory.path().display());
+        let gateway = Gateway::start_in(directory, &with_admin(config, &path)).await;
+        gateway
+            .log
+            .wait_for(|line| line.contains("answering about itself"))
+            .await;
+        let socket = Address::parse(&path);
+        Self { gateway, socket }
+    }
+
+    async fn get(&self, target: &str) -> Response {
+        http1::send(&self.socket, &Request::get(target)).await
+    }
+
+    /// The program with this command, for the gateway's own configuration.
+    fn command(&self, arguments: &[&str]) -> Output {
+        let file = self.gateway.directory().join("fcgate.toml");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fcgate"));
+        command.args(arguments).arg("-c").arg(file);
+        command.output().unwrap()
+    }
+
+    /// Writes the configuration anew, with the same admin socket and listener.
+    fn write(&self, config: &str) {
+        // As it was at the start: any port, and the socket is kept.
+        let listen = "\n[[listen]]\naddress = \"127.0.0.1:0\"\n";
+        let config = with_admin(config, &self.socket.to_string()) + listen;
+        std::fs::write(self.gateway.directory().join("fcgate.toml"), config).unwrap();
+    }
+}
+
+fn with_admin(config: &str, address: &str) -> String {
+    format!("[admin]\naddress = \"{address}\"\n{config}")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The value of a metric with these words in its line.
+fn metric(scrape: &str, words: &[&str]) -> f64 {
+    let mut lines = scrape.lines().filter(|line| !line.starts_with('#'));
+    let found = lines.find(|line| words.iter().all(|word| line.contains(word)));
+    let line = found.unwrap_or_else(|| panic!("no metric {words:?} in\n{scrape}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn ready_follows_php() {
+    let mut php = PhpFpm::start(1).await;
+    php.write("index.php", "<?php echo 'here';");
+    let asked = Asked::start(&php.site()).await;
+    assert_eq!(asked.get("/live").await.status, 200);
+    assert_eq!(asked.get("/ready").await.text(), "ready\n");
+    assert!(asked.command(&["health"]).status.success());
+    php.stop();
+    loop {
+        let answer = asked.get("/ready").await;
+        if answer.status == 503 {
+            assert!(answer.text().contains("php.sock"), "{}", answer.text());
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let health = asked.command(&["health"]);
+    assert_eq!(health.status.code(), Some(1));
+    assert!(text(&health.stderr).contains("php.sock"), "{health:?}");
+    assert_eq!(asked.get("/live").await.status, 200);
+    php.start_again().await;
+    let file = asked.gateway.directory().join("fcgate.toml");
+    eventually("ready again", || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fcgate"));
+        let health = command.arg("health").arg("-c").arg(&file).output();
+        health.unwrap().status.success()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_nobody_knows_is_only_not_ready() {
+    let asked = Asked::start(
+        "[upstream.php]\nservers = [\"nobody.invalid:9000\"]\n[[site]]\nroot = \"/tmp\"\nphp = \"php\"\n[[site.rule]]\npath = \"/static\"\nrespond = { body = \"here\" }\n",
+    )
+    .await;
+    assert_eq!(asked.gateway.get("/static").await.text(), "here");
+    let answer = asked.get("/ready").await;
+    assert_eq!(answer.status, 503);
+    assert!(
+        answer.text().contains("nobody.invalid"),
+        "{}",
+        answer.text()
+    );
+}
+
+#[tokio::test]
+async fn the_end_is_told_before_it_comes() {
+    let gate = Gate::new();
+    let held = Script::new()
+        .read_request()
+        .wait(&gate)
+        .stdout("\nok")
+        .end_request();
+    let responder = ScriptedResponder::start([held]).await;
+    let config = format!("[server]\ndrain_delay = \"300ms\"\n{}", responder.site(""));
+    let mut asked = Asked::start(&config).await;
+    let address = asked.gateway.address().clone();
+    let answer = tokio::spawn(async move { http1::send(&address, &Request::get("/")).await });
+    responder
+        .wait_until("the request", |seen| seen.busy == 1)
+        .await;
+    asked.gateway.signal(Signal::SIGTERM);
+    asked
+        .gateway
+        .log
+        .wait_for(|line| line.contains("stopping"))
+        .await;
+    let ready = asked.get("/ready").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("stopping"), "{}", ready.text());
+    gate.pass(1);
+    assert_eq!(answer.await.unwrap().text(), "ok");
+    assert!(asked.gateway.ended().await.success());
+}
+
+#[tokio::test]
+async fn numbers_are_told_while_php_is_saturated() {
+    let gate = Gate::new();
+    let held = Script::new()
+        .read_request()
+        .wait(&gate)
+        .stdout("\nok")
+        .end_request();
+    let responder = ScriptedResponder::start([held.clone(), held.clone(), held]).await;
+    let asked = Asked::start(&responder.site("capacity = 1")).await;
+    let address = asked.gateway.address().clone();
+    let clients: Vec<_> = (0..3)
+        .map(|_| {
+            let address = address.clone();
+            tokio::spawn(async move { http1::send(&address, &Request::get("/")).await })
+        })
+        .collect();
+    loop {
+        let scrape = asked.get("/metrics").await;
+        let kind = scrape.header("content-type").unwrap_or_default();
+        assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
+        if metric(&scrape.text(), &["fcgate_upstream_queue{"]) == 2.0 {
+            assert_eq!(metric(&scrape.text(), &["fcgate_upstream_saturation"]), 1.0);
+            assert_eq!(metric(&scrape.text(), &["fcgate_upstream_busy"]), 1.0);
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    gate.pass(3);
+    for client in clients {
+        assert_eq!(client.await.unwrap().text(), "ok");
+    }
+    // A request is counted when its answer has ended, which its client sees a moment earlier.
+    let counted = |scrape: &str| {
+        metric(
+            scrape,
+            &[
+                "fcgate_requests_total",
+                "handler=\"fastcgi\"",
+                "status=\"200\"",
+            ],
+        )
+    };
+    let mut scrape = String::new();
+    for _ in 0..1000 {
+        scrape = asked.get("/metrics").await.text();
+        if scrape.contains("handler=\"fastcgi\"") && counted(&scrape) >= 3.0 {
+            break;
+        }
+    }
+    assert!(counted(&scrape) >= 3.0, "{scrape}");
+    assert!(metric(&scrape, &["fcgate_request_duration_seconds_count"]) >= 3.0);
+    assert_eq!(metric(&scrape, &["fcgate_upstream_queue{"]), 0.0);
+    let status: Value = serde_json::from_slice(&asked.command(&["status"]).stdout).unwrap();
+    assert_eq!(status["ready"], true);
+    assert_eq!(status["upstreams"][0]["members"][0]["waiting"], 0);
+}
+
+#[tokio::test]
+async fn every_metric_is_documented_and_the_dashboard_knows_them() {
+    let php = PhpFpm::start(1).await;
+    php.write("index.php", "<?php echo 'here';");
+    let asked = Asked::start(&php.site()).await;
+    asked.gateway.get("/").await;
+    let scrape = asked.get("/metrics").await.text();
+    let names: Vec<_> = scrape
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .map(|line| line.split(' ').next().unwrap())
+        .collect();
+    assert!(names.len() > 25, "{names:?}");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = std::fs::read_to_string(root.join("docs/operations.md")).unwrap();
+    for name in &names {
+        assert!(
+            docs.contains(&format!("`{name}`")),
+            "{name} is not in docs/operations.md"
+        );
+    }
+    let documented = docs
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `fcgate_"));
+    for line in documented {
+        let name = format!("fcgate_{}", line.split('`').next().unwrap());
+        assert!(
+            names.contains(&name.as_str()),
+            "{name} is documented and not there"
+        );
+    }
+    let dashboard = std::fs::read_to_string(root.join("docker/grafana/dashboard.json")).unwrap();
+    serde_json::from_str::<Value>(&dashboard).unwrap();
+    for word in dashboard.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
+        let known = |name: &&str| {
+            let rest = word.strip_prefix(*name);
+            rest.is_some_and(|rest| {
+                matches!(
+                    rest,
+                    "" | "_total" | "_bucket" | "_sum" | "_count" | "_info"
+                )
+            })
+        };
+        let is_metric = word.starts_with("fcgate_");
+        assert!(
+            !is_metric || names.iter().any(known),
+            "{word} of the dashboard"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_reload_says_what_it_changes_and_a_dry_run_changes_nothing() {
+    let site = |body: &str| {
+        format!(
+            "[[site]]\nhosts = \"a.example\"\nrule = [{{ respond = {{ body = \"{body}\" }} }}]\n"
+        )
+    };
+    let asked = Asked::start(&site("one")).await;
+    asked.write(&(site("two") + "[[site]]\nhosts = \"b.example\"\nroot = \"/tmp\"\n"));
+    let dry = asked.command(&["reload", "--dry-run"]);
+    assert!(dry.status.success(), "{dry:?}");
+    for line in ["site a.example: changed", "site b.example: added"] {
+        assert!(text(&dry.stdout).contains(line), "{dry:?}");
+    }
+    assert_eq!(asked.gateway.get("/").await.text(), "one");
+    let real = asked.command(&["reload"]);
+    assert!(real.status.success(), "{real:?}");
+    assert_eq!(asked.gateway.get("/").await.text(), "two");
+    asked
+        .gateway
+        .log
+        .wait_for(|line| line.contains("site b.example: added"))
+        .await;
+    assert_eq!(
+        text(&asked.command(&["reload"]).stdout),
+        "nothing changes\n"
+    );
+    asked.write("[[site]]\nnonsense = 1\n");
+    let refused = asked.command(&["reload"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("unknown key"), "{refused:?}");
+    assert_eq!(asked.gateway.get("/").await.text(), "two");
+    let scrape = asked.get("/metrics").await.text();
+    assert_eq!(metric(&scrape, &["fcgate_reloads_total"]), 2.0);
+    assert_eq!(metric(&scrape, &["fcgate_reloads_refused_total"]), 1.0);
+}
+
+#[tokio::test]
+async fn a_file_that_changes_is_read_where_that_is_wanted() {
+    let config = |body: &str| {
+        format!(
+            "[server]\nwatch = true\n[[site]]\nrule = [{{ respond = {{ body = \"{body}\" }} }}]\n"
+        )
+    };
+    let asked = Asked::start(&config("one")).await;
+    // The first look has to come before the change; nothing tells of it.
+    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    asked.write(&config("two"));
+    asked
+        .gateway
+        .log
+        .wait_for(|line| line.contains("reloaded"))
+        .await;
+    assert_eq!(asked.gateway.get("/").await.text(), "two");
+    // As Kubernetes does: a link to a folder is exchanged.
+    let directory = asked.gateway.directory();
+    let file = directory.join("fcgate.toml");
+    asked.write(&config("three"));
+    std::fs::create_dir(directory.join("v3")).unwrap();
+    std::fs::rename(&file, directory.join("v3/fcgate.toml")).unwrap();
+    std::os::unix::fs::symlink("v3/fcgate.toml", directory.join("new")).unwrap();
+    std::fs::rename(directory.join("new"), &file).unwrap();
+    asked
+        .gateway
+        .log
+        .wait_many(0, 2, |line| line.contains("reloaded"))
+        .await;
+    assert_eq!(asked.gateway.get("/").await.text(), "three");
+}
+
+#[tokio::test]
+async fn nobody_else_reaches_it() {
+    for (address, message) in [
+        ("0.0.0.0:9180", "others can reach"),
+        ("example.org", "is no address"),
+        ("unix:relative", "is no address"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("fcgate.toml");
+        let config = with_admin("[[site]]\nroot = \"/tmp\"\n", address);
+        std::fs::write(&file, config).unwrap();
+        let output = crate::harness::gateway::check(&file);
+        assert!(!output.status.success(), "{address}");
+        assert!(text(&output.stderr).contains(message), "{output:?}");
+    }
+    let asked = Asked::start("[[site]]\nroot = \"/tmp\"\n").await;
+    let Address::Unix(path) = &asked.socket else {
+        panic!("no socket")
+    };
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+    assert_eq!(asked.gateway.get("/metrics").await.status, 404);
+    assert_eq!(asked.get("/reload").await.status, 405);
+    assert_eq!(asked.get("/other").await.status, 404);
+}
