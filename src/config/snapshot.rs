@@ -93,21 +93,19 @@ impl Snapshot {
             quota: Arc::clone(&quota),
             error_log: &error_log,
         };
-        let mut sites = Vec::new();
-        for section in files.iter().flat_map(|file| file.tables("site")) {
+        let sections = files.iter().flat_map(|file| file.tables("site"));
+        let build = |section: &Lowered| {
             let site = build_site(section, &mut surroundings, problems);
-            sites.push((site, section.texts("hosts"), section.place()));
-        }
+            (site, section.texts("hosts"), section.place())
+        };
+        let sites: Vec<_> = sections.map(build).collect();
         let upstreams = surroundings.upstreams;
         warn_of_hosts(files, problems);
         if sites.is_empty() && complete && problems.is_empty() {
             problems.push(no_site());
         }
         let sites = Sites::build(sites, problems)?;
-        if !problems.is_empty() {
-            return None;
-        }
-        Some(Self {
+        problems.is_empty().then(|| Self {
             admin,
             files: sources.paths(),
             site_sections: site_sections(files),
