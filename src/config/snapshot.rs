@@ -80,8 +80,7 @@ impl Snapshot {
         let listeners = listeners(files, certificates.as_ref(), problems);
         let upstreams = named_upstreams(files, previous, problems);
         let processes = processes(files, problems);
-        let error_log = previous.map(|snapshot| Arc::clone(&snapshot.error_log));
-        let error_log = error_log.unwrap_or_default();
+        let error_log = previous.map_or_else(Arc::default, |it| Arc::clone(&it.error_log));
         let numbers = |name: &str| numbers_of(name, previous);
         let mut surroundings = Surroundings {
             numbers: &numbers,
