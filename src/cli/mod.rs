@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod config;
 mod reference;
 mod run;
 
@@ -24,6 +25,8 @@ enum Command {
     Run(Configuration),
     /// Read a configuration and tell all that is wrong with it.
     Check(CheckArguments),
+    /// Print the configuration as it holds: includes followed, variables and presets replaced by what they stand for.
+    Config(ConfigArguments),
     /// Ask the running gateway whether it is ready: exit code 0, or 1 and why.
     Health(Configuration),
     /// Print what the running gateway does, as JSON.
@@ -44,6 +47,16 @@ struct Configuration {
         env = "FCGATE_CONFIG"
     )]
     file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigArguments {
+    /// The configuration file [default: ./fcgate.toml, then /etc/fcgate/fcgate.toml].
+    #[arg(value_name = "FILE", env = "FCGATE_CONFIG")]
+    file: Option<PathBuf>,
+    /// The whole of it: the only form that there is.
+    #[arg(long, required = true)]
+    expanded: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -68,6 +81,7 @@ impl Cli {
         match self.command {
             Command::Run(configuration) => run::run(configuration_file(configuration.file)),
             Command::Check(arguments) => Ok(check::check(&configuration_file(arguments.file))),
+            Command::Config(arguments) => Ok(config::print(&configuration_file(arguments.file))),
             Command::Health(configuration) => ask::health(&configuration_file(configuration.file)),
             Command::Status(configuration) => ask::status(&configuration_file(configuration.file)),
             Command::Reload(arguments) => {

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::application::Application;
+use super::mount::{MOUNT, build_mount};
 use super::numbers::SiteNumbers;
+use super::preset::{self, PRESET};
 use super::rule::{RULE, build_rule};
 use super::surroundings::Surroundings;
 use super::unreachable::warn_of_shadows;
@@ -13,19 +16,18 @@ use crate::cgi::contract::{AUTHORIZATION, CANONICAL_NAME, PASS_FIELDS};
 use crate::cgi::meta_variables::Constants;
 use crate::cgi::{Contract, Mapping};
 use crate::filter::error_page::{ERROR_PAGE, ErrorPages};
+use crate::handler::Step;
 use crate::handler::fastcgi::send_file::SEND_FILE;
 use crate::handler::fastcgi::{
     AmbiguousFields, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule, SendFile,
 };
 use crate::handler::https::{HTTPS, Https};
-use crate::handler::static_files::{FILES, FileSettings, StaticFiles};
-use crate::handler::{Handler, Step};
+use crate::handler::static_files::{FILES, FileSettings};
 use crate::limits::rate::Clients;
 use crate::limits::{SITE_LIMITS, allowance};
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{EncodedSlash, Root};
 use crate::route::Rule;
-use crate::route::template::{Groups, Template};
 use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
 use crate::tls::SITE_TLS;
 use crate::upstream::Upstream;
@@ -53,6 +55,8 @@ pub static SITE: Section = Section {
         Key::new("send_file", Kind::Table(&SEND_FILE), "Files that a script names and the gateway sends.").example("{ roots = [\"/srv/files\"] }"),
         Key::new("error_page", Kind::Tables(&ERROR_PAGE), "What a client sees in place of errors.").example("[{ status = [\"404\"], body = \"Not here.\" }]"),
         Key::new("files", Kind::Table(&FILES), "How files are sent."),
+        PRESET,
+        Key::new("mount", Kind::Tables(&MOUNT), "Applications below paths of the site.").example("[{ path = \"/my/app\", root = \"/srv/app/public\" }]"),
         Key::new("rule", Kind::Tables(&RULE), "What comes before the meaning of `root` and `php`.").example("[]"),
     ],
 };
@@ -119,12 +123,17 @@ pub(super) fn build_site(
         files: FileSettings::build(&section.table("files"), &FileSettings::default(), problems),
         surroundings,
     };
-    let own = section.tables("rule").iter();
+    let name_of_preset = section.text("preset").map(|text| text.value);
+    let preset = name_of_preset.map_or_else(Vec::new, |name| preset::rules(&name, problems));
+    let own = section.tables("rule").iter().chain(&preset);
     let own: Vec<_> = own
         .filter_map(|rule| Some((rule, build_rule(rule, &mut draft, problems)?)))
         .collect();
     warn_of_shadows(&own, draft.surroundings.sources, problems);
     let mut rules: Vec<_> = own.into_iter().map(|(_, rule)| rule).collect();
+    for mount in section.tables("mount") {
+        rules.extend(build_mount(mount, &mut draft, problems));
+    }
     rules.extend(draft.meaning_of_root(section, problems));
     check_root(section, problems);
     let pages = section.tables("error_page");
@@ -196,7 +205,7 @@ fn encoded_slash(section: &Lowered) -> EncodedSlash {
     }
 }
 
-fn absolute_root(text: &At<String>, problems: &mut Problems) -> Option<Root> {
+pub(super) fn absolute_root(text: &At<String>, problems: &mut Problems) -> Option<Root> {
     if text.value.starts_with('/') {
         return Some(Root(PathBuf::from(&text.value)));
     }
@@ -216,42 +225,16 @@ impl Draft<'_, '_> {
         let Some(root) = self.root.clone() else {
             return Vec::new();
         };
-        let always = |handler| Rule::new(Vec::new(), Vec::new(), Step::of(handler));
-        let index = section
-            .texts("index")
-            .into_iter()
-            .map(|text| text.value)
-            .collect();
-        let Some(php) = self.php.clone() else {
+        let application = Application {
+            mount: Vec::new(),
+            root,
             // Without `php` an unknown upstream was told of already, or files are all there is.
-            let files = StaticFiles::new(root, index, false, self.files.clone());
-            return vec![always(Handler::StaticFiles(files))];
+            php: self.php.clone().map(|php| (php, section.place_of("php"))),
+            section,
         };
-        let front = section
-            .text("front_controller")
-            .filter(|text| !text.value.is_empty());
-        let mapping = Mapping {
-            root: root.clone(),
-            backend_root: self.surroundings.backend_root(&php),
-        };
-        let walk = Scripts {
-            rule: ScriptRule::Walk,
-            missing: Missing::Decline,
-        };
-        let place = section.place_of("php");
-        let script = self.fastcgi(Arc::clone(&php), mapping.clone(), walk, &place);
-        let files = StaticFiles::new(root.clone(), index, front.is_some(), self.files.clone());
-        let mut rules = vec![
-            always(Handler::Fastcgi(Arc::new(script))),
-            always(Handler::StaticFiles(files)),
-        ];
-        if let Some(rule) = front.and_then(|text| front_controller(&text, &root, problems)) {
-            let missing = Missing::NotFound;
-            let scripts = Scripts { rule, missing };
-            let front = self.fastcgi(php, mapping, scripts, &place);
-            rules.push(always(Handler::Fastcgi(Arc::new(front))));
-        }
-        rules
+        let always = |handler| Rule::new(Vec::new(), Vec::new(), Step::of(handler));
+        let handlers = application.handlers(self, problems);
+        handlers.into_iter().map(always).collect()
     }
 
     /// A handler that asks `upstream`.
@@ -278,6 +261,7 @@ impl Draft<'_, '_> {
             constants,
             contract,
             ambiguous: Arc::clone(&self.ambiguous),
+            mount: Vec::new(),
             script: script.rule,
             missing: script.missing,
             spool: self.spool.clone(),
@@ -291,22 +275,6 @@ impl Draft<'_, '_> {
             backend_root_place,
             refusals: Refusals::new(place),
             error_log: Arc::clone(self.surroundings.error_log),
-        }
-    }
-}
-
-fn front_controller(text: &At<String>, root: &Root, problems: &mut Problems) -> Option<ScriptRule> {
-    let path = root.0.join(text.value.trim_start_matches('/'));
-    // A `$` in a path is no variable here.
-    let literal = path.to_string_lossy().replace('$', "$$");
-    match Template::parse(&literal, &Groups::default()) {
-        Ok(script) => Some(ScriptRule::Fixed {
-            script,
-            path_info: None,
-        }),
-        Err(error) => {
-            problems.push(Problem::new(text.place.clone(), error.to_string()));
-            None
         }
     }
 }

@@ -6,6 +6,7 @@
 //! and the rest is still read. This module knows no section of its own and no meaning of any key.
 
 mod environment;
+mod expanded;
 mod kind;
 mod lower;
 mod lowered;

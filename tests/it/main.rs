@@ -51,6 +51,7 @@ mod other_applications;
 mod php;
 mod php_behaviour;
 mod php_restarts;
+mod presets;
 mod processes;
 mod proxy_protocol;
 mod queue;

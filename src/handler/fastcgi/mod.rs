@@ -119,6 +119,8 @@ pub struct Fastcgi {
     pub contract: Contract,
     /// Which fields it is not told, for the log.
     pub ambiguous: Arc<AmbiguousFields>,
+    /// The path below which the application is; empty for the whole site.
+    pub mount: Vec<u8>,
     /// How the script is found.
     pub script: ScriptRule,
     /// What becomes of a request whose script does not exist.
@@ -196,7 +198,7 @@ impl Fastcgi {
     ) -> Plan<'_> {
         let scope = Scope { request, captures };
         let found = match &self.script {
-            ScriptRule::Walk => self.walk(request.target.path(), disk),
+            ScriptRule::Walk => self.mounted(self.walk(self.below_mount(request), disk)),
             ScriptRule::Files(pattern) => self.file(pattern, request.target.path(), disk),
             ScriptRule::Fixed { script, path_info } => {
                 self.fixed(script, path_info.as_ref(), &scope, disk)
@@ -234,6 +236,21 @@ impl Fastcgi {
         Ok(None)
     }
 
+    /// The path of a request without that of the mount.
+    fn below_mount<'r>(&self, request: &'r Request) -> &'r [u8] {
+        let path = request.target.path();
+        path.strip_prefix(self.mount.as_slice()).unwrap_or(path)
+    }
+
+    /// RFC 3875 §4.1.13: a script is called by the path that leads to it from outside.
+    fn mounted(&self, found: Result<Option<Script>, Failure>) -> Result<Option<Script>, Failure> {
+        let mut found = found?;
+        if let Some(script) = &mut found {
+            script.name.splice(..0, self.mount.iter().copied());
+        }
+        Ok(found)
+    }
+
     fn walk(&self, path: &[u8], disk: &dyn Disk) -> Result<Option<Script>, Failure> {
         let end = match self.missing {
             Missing::Pass => script::candidates(path).next(),
@@ -256,7 +273,10 @@ impl Fastcgi {
         let path_info = path_info
             .map(|template| template.expand(scope))
             .unwrap_or_default();
-        let name = script_name(scope.request.target.path(), &file, &path_info);
+        let name = match script_name(scope.request.target.path(), &file, &path_info) {
+            name if name == file => [self.mount.as_slice(), &name].concat(),
+            name => name,
+        };
         Ok(Some(Script {
             file,
             name,

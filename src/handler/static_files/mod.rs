@@ -53,6 +53,8 @@ pub struct StaticFiles {
     index: Vec<String>,
     declines: bool,
     settings: FileSettings,
+    /// The path below which the files are; empty for the whole site.
+    mount: Vec<u8>,
 }
 
 impl StaticFiles {
@@ -92,11 +94,28 @@ impl StaticFiles {
             index,
             declines,
             settings,
+            mount: Vec::new(),
+        }
+    }
+
+    /// The same below a path, which is no part of the files' own.
+    #[must_use]
+    pub fn mounted_at(self, mount: Vec<u8>) -> Self {
+        Self { mount, ..self }
+    }
+
+    /// The path of the file: that of the request without that of the mount.
+    fn path<'r>(&self, request: &'r Request) -> &'r [u8] {
+        let path = request.target.path();
+        match path.strip_prefix(self.mount.as_slice()) {
+            Some(b"") => b"/",
+            Some(rest) => rest,
+            None => path,
         }
     }
 
     pub(super) fn decide(&self, request: &Request, disk: &dyn Disk) -> Plan<'_> {
-        let path = request.target.path();
+        let path = self.path(request);
         if unsafe_name::is_withheld(path) {
             return self.missing();
         }
@@ -129,7 +148,7 @@ impl StaticFiles {
     }
 
     fn directory(&self, request: &Request, disk: &dyn Disk) -> Plan<'_> {
-        let path = request.target.path();
+        let path = self.path(request);
         if !request.target.is_directory() {
             return if is_allowed(&request.method) {
                 to_directory(&request.target)
@@ -143,6 +162,7 @@ impl StaticFiles {
             .iter()
             .map(|name| [path, name.as_bytes()].concat())
             .find(|candidate| disk.is_file_by(&self.root, candidate, symlinks));
+        let found = found.map(|candidate| [self.mount.as_slice(), &candidate].concat());
         match found.map(|candidate| request.target.with_path(candidate)) {
             Some(Ok(target)) => Plan::Again(target, Cause::Index),
             Some(Err(error)) => Plan::Fail(error.into()),
@@ -155,7 +175,7 @@ impl StaticFiles {
         if !is_allowed(&request.method) {
             return wrong_method(&request.method);
         }
-        let path = request.target.path();
+        let path = self.path(request);
         let turns = std::sync::Arc::clone(&self.settings.listings);
         match disk.open_folder(&self.root, path, self.settings.symlinks) {
             Ok(folder) => Plan::List(Box::new(Listing::new(request, folder, turns))),

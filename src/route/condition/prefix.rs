@@ -9,7 +9,7 @@ use crate::section::{At, Key, Kind, Problems};
 pub const KEY: Key = Key::new("prefix", Kind::Text, "Leading whole segments of the path: \"/old\" and \"/old/\" hold for /old/x, and never for /older. What follows is $rest.").example("\"/old/\"");
 
 /// The segments that the path must begin with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Prefix(Vec<u8>);
 
 impl Prefix {
