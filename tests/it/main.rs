@@ -55,6 +55,7 @@ mod presets;
 mod processes;
 mod proxy_protocol;
 mod queue;
+mod reload_under_load;
 mod request_bodies;
 mod response_buffer;
 mod routing;
