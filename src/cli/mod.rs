@@ -1,6 +1,7 @@
 //! The command line; one file a command.
 
 mod check;
+mod explain;
 mod reference;
 mod run;
 
@@ -23,6 +24,8 @@ enum Command {
     Run(Configuration),
     /// Read a configuration and tell all that is wrong with it.
     Check(CheckArguments),
+    /// Tell what would become of a request, without sending anything.
+    Explain(explain::Arguments),
     /// Print the reference of all configuration keys, which is itself a configuration.
     Reference,
 }
@@ -52,6 +55,7 @@ impl Cli {
         match self.command {
             Command::Run(configuration) => run::run(configuration_file(configuration.file)),
             Command::Check(arguments) => Ok(check::check(&configuration_file(arguments.file))),
+            Command::Explain(arguments) => Ok(explain::run(arguments)),
             Command::Reference => Ok(reference::print()),
         }
     }

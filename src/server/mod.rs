@@ -36,6 +36,7 @@ use crate::limits::connections::Connections;
 use crate::message::RequestId;
 pub use inherited::Inherited;
 use listener::Listeners;
+pub use service::MAX_ROUNDS;
 
 /// Why the server could not be started.
 #[derive(Debug, thiserror::Error)]

@@ -12,6 +12,7 @@ mod stderr;
 mod store;
 mod streaming;
 pub mod target;
+mod told;
 mod validators;
 mod watched;
 

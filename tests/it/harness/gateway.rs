@@ -171,6 +171,11 @@ pub(crate) fn reference() -> Output {
     command().arg("reference").output().unwrap()
 }
 
+/// `fcgate` with these arguments, to its end.
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    command().args(arguments).output().unwrap()
+}
+
 const CONFIG: &str = "fcgate.toml";
 
 fn command() -> Command {
