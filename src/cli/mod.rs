@@ -1,6 +1,7 @@
 //! The command line; one file a command.
 
 mod check;
+mod doctor;
 mod explain;
 mod reference;
 mod run;
@@ -24,6 +25,8 @@ enum Command {
     Run(Configuration),
     /// Read a configuration and tell all that is wrong with it.
     Check(CheckArguments),
+    /// Find out whether PHP can be reached, and what in the way is wrong.
+    Doctor(doctor::Arguments),
     /// Tell what would become of a request, without sending anything.
     Explain(explain::Arguments),
     /// Print the reference of all configuration keys, which is itself a configuration.
@@ -55,6 +58,7 @@ impl Cli {
         match self.command {
             Command::Run(configuration) => run::run(configuration_file(configuration.file)),
             Command::Check(arguments) => Ok(check::check(&configuration_file(arguments.file))),
+            Command::Doctor(arguments) => doctor::run(arguments),
             Command::Explain(arguments) => Ok(explain::run(arguments)),
             Command::Reference => Ok(reference::print()),
         }

@@ -29,6 +29,7 @@ mod client_limits;
 mod clients_that_stop;
 mod commands;
 mod differential;
+mod doctor;
 mod explain;
 mod fastcgi;
 mod forwarded;
