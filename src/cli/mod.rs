@@ -5,6 +5,7 @@ mod doctor;
 mod explain;
 mod reference;
 mod run;
+mod schema;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +32,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Print the reference of all configuration keys, which is itself a configuration.
     Reference,
+    /// Print a JSON Schema of the configuration, for editors.
+    Schema,
 }
 
 #[derive(Debug, clap::Args)]
@@ -61,6 +64,7 @@ impl Cli {
             Command::Doctor(arguments) => doctor::run(arguments),
             Command::Explain(arguments) => Ok(explain::run(arguments)),
             Command::Reference => Ok(reference::print()),
+            Command::Schema => Ok(schema::print()),
         }
     }
 }

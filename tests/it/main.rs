@@ -56,6 +56,7 @@ mod request_bodies;
 mod response_buffer;
 mod routing;
 mod rules;
+mod schema;
 mod send_file;
 mod slow_clients;
 mod static_files;

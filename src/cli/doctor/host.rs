@@ -37,7 +37,7 @@ fn listener(listener: &Listener) -> Option<Finding> {
     match &listener.address {
         ListenAddress::Tcp(address) => port(*address),
         ListenAddress::Unix(path) => {
-            let folder = path.parent().unwrap_or(Path::new("/"));
+            let folder = path.parent().unwrap_or_else(|| Path::new("/"));
             let writable = access(folder, AccessFlags::W_OK | AccessFlags::X_OK);
             let error = writable.err()?;
             let what = format!("no socket can be made in {}: {error}", folder.display());

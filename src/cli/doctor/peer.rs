@@ -93,12 +93,10 @@ impl Peer {
 
     async fn probe(&mut self) -> io::Result<()> {
         self.stream.write_all(PROBE).await?;
-        loop {
-            match self.event().await? {
-                Event::Values(_) => return Ok(()),
-                Event::Stdout(_) | Event::Stderr(_) | Event::End { .. } => {
-                    return Err(io::Error::other("it answers a request that was not sent"));
-                }
+        match self.event().await? {
+            Event::Values(_) => Ok(()),
+            Event::Stdout(_) | Event::Stderr(_) | Event::End { .. } => {
+                Err(io::Error::other("it answers a request that was not sent"))
             }
         }
     }

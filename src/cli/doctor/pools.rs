@@ -116,7 +116,7 @@ fn of_master(master: &Path) -> Vec<Pool> {
         let pool = pools.iter_mut().find(|pool| pool.name == name);
         pool.map(|pool| pool.keys.insert(key, value));
     }
-    let ini = php_ini(master.parent().unwrap_or(Path::new("/")));
+    let ini = php_ini(master.parent().unwrap_or_else(|| Path::new("/")));
     for pool in &mut pools {
         pool.global.clone_from(&global);
         pool.ini.clone_from(&ini);
@@ -142,7 +142,7 @@ fn read(file: &Path, section: &str, depth: usize, lines: &mut Vec<Line>) {
                 let value = value.replace("$pool", &section);
                 lines.push((section.clone(), key, value, file.to_owned()));
             } else if depth < MAX_DEPTH {
-                let pattern = file.parent().unwrap_or(Path::new("/")).join(value);
+                let pattern = file.parent().unwrap_or_else(|| Path::new("/")).join(value);
                 for included in files(&pattern.to_string_lossy()) {
                     read(&included, &section, depth + 1, lines);
                 }

@@ -43,7 +43,17 @@ pub(super) async fn reach(address: &Address, pools: &[Pool], findings: &mut Vec<
 }
 
 fn unreachable(address: &Address, error: &io::Error, pools: &[Pool]) -> Finding {
-    let down = "every request for PHP gets 503 (UPSTREAM_DOWN) once timeouts.queue has passed";
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        let story = explain_denied(address);
+        let (facts, fix) = story.split_once("; ").unwrap_or((story.as_str(), ""));
+        let facts = facts.trim_start_matches([':', ' ']);
+        return Finding::error(
+            address,
+            format!("we may not connect to the socket: {facts}"),
+        )
+        .why("every request for PHP gets 503 (UPSTREAM_DENIED)")
+        .fix(fix);
+    }
     let others: Vec<_> = pools.iter().filter_map(|pool| pool.get("listen")).collect();
     let others = match others.is_empty() {
         true => String::new(),
@@ -52,49 +62,35 @@ fn unreachable(address: &Address, error: &io::Error, pools: &[Pool]) -> Finding 
             others.join(", ")
         ),
     };
-    let start = format!("start PHP-FPM, or name the address of its pool (`listen`) here{others}");
-    match (error.kind(), address) {
-        (io::ErrorKind::PermissionDenied, _) => {
-            let why = explain_denied(address);
-            let (facts, fix) = why.split_once("; ").unwrap_or((why.as_str(), ""));
-            let facts = facts.trim_start_matches([':', ' ']);
-            Finding::error(
-                address,
-                format!("we may not connect to the socket: {facts}"),
-            )
-            .why("every request for PHP gets 503 (UPSTREAM_DENIED)")
-            .fix(fix)
-        }
+    Finding::error(address, not_there(address, error))
+        .why("every request for PHP gets 503 (UPSTREAM_DOWN) once timeouts.queue has passed")
+        .fix(format!(
+            "start PHP-FPM, or name the address of its pool (`listen`) here{others}"
+        ))
+}
+
+fn not_there(address: &Address, error: &io::Error) -> String {
+    let what = match (error.kind(), address) {
         (io::ErrorKind::NotFound, Address::Unix(path)) => {
-            let folder = path.parent().is_some_and(Path::is_dir);
-            let what = match folder {
+            match path.parent().is_some_and(Path::is_dir) {
                 true => "the socket does not exist",
                 false => {
                     "the socket does not exist, nor does its folder: a container has its own /run"
                 }
-            };
-            Finding::error(address, what).why(down).fix(start)
+            }
         }
         (io::ErrorKind::ConnectionRefused, Address::Unix(path)) => {
-            let is_socket =
-                std::fs::metadata(path).is_ok_and(|found| found.file_type().is_socket());
-            let what = match is_socket {
+            match std::fs::metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
                 true => {
                     "the socket is there and nobody listens on it: a PHP-FPM that was killed left it"
                 }
                 false => "this is no socket",
-            };
-            Finding::error(address, what).why(down).fix(start)
+            }
         }
-        (io::ErrorKind::ConnectionRefused, Address::Tcp(..)) => {
-            Finding::error(address, "nobody listens there")
-                .why(down)
-                .fix(start)
-        }
-        _ => Finding::error(address, format!("it cannot be connected to: {error}"))
-            .why(down)
-            .fix(start),
-    }
+        (io::ErrorKind::ConnectionRefused, Address::Tcp(..)) => "nobody listens there",
+        _ => return format!("it cannot be connected to: {error}"),
+    };
+    what.to_owned()
 }
 
 fn of_class(address: &Address, class: Class) -> Finding {

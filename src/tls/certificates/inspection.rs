@@ -50,9 +50,11 @@ impl Certificates {
         let names = alternatives
             .iter()
             .flat_map(|names| &names.value.general_names);
-        let names = names.filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some((*name).to_owned()),
-            _ => None,
+        let names = names.filter_map(|name| {
+            let GeneralName::DNSName(name) = name else {
+                return None;
+            };
+            Some((*name).to_owned())
         });
         Some(Inspected {
             file: pair.certificate.clone(),
