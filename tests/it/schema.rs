@@ -96,7 +96,7 @@ fn holds(keyword: &str, rule: &Value, value: &Value) -> bool {
     match keyword {
         "type" => {
             let several = rule.as_array().map(Vec::as_slice);
-            let mut types = several.unwrap_or(std::slice::from_ref(rule)).iter();
+            let mut types = several.unwrap_or_else(|| std::slice::from_ref(rule)).iter();
             types.any(|one| is(one.as_str().unwrap(), value))
         }
         "enum" => rule.as_array().unwrap().contains(value),

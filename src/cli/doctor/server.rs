@@ -54,19 +54,23 @@ fn unreachable(address: &Address, error: &io::Error, pools: &[Pool]) -> Finding 
         .why("every request for PHP gets 503 (UPSTREAM_DENIED)")
         .fix(fix);
     }
+    let here = pools.iter().find(|pool| pool.listens_at(address));
     let others: Vec<_> = pools.iter().filter_map(|pool| pool.get("listen")).collect();
-    let others = match others.is_empty() {
-        true => String::new(),
-        false => format!(
-            "; the pools that are configured on this host listen at {}",
+    let fix = match (here, others.as_slice()) {
+        (Some(pool), _) => format!(
+            "start PHP-FPM: its pool {} in {} has this address",
+            pool.name,
+            pool.file.display()
+        ),
+        (None, []) => "start PHP-FPM, or name the address of its pool (`listen`) here".to_owned(),
+        (None, others) => format!(
+            "start PHP-FPM, or name the address of its pool (`listen`) here; those that are configured on this host listen at {}",
             others.join(", ")
         ),
     };
     Finding::error(address, not_there(address, error))
         .why("every request for PHP gets 503 (UPSTREAM_DOWN) once timeouts.queue has passed")
-        .fix(format!(
-            "start PHP-FPM, or name the address of its pool (`listen`) here{others}"
-        ))
+        .fix(fix)
 }
 
 fn not_there(address: &Address, error: &io::Error) -> String {

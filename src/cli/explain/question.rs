@@ -230,6 +230,35 @@ mod tests {
     }
 
     #[test]
+    fn the_listener_with_the_port_is_taken() {
+        let at = |text: &str| Listener {
+            address: ListenAddress::Tcp(text.parse().unwrap()),
+            ..Listener::default_listener()
+        };
+        let listeners = [at("[::]:8080"), at("192.0.2.9:80")];
+        let taken = |url: &str| {
+            let question = Question::parse(url, "GET", &[]).unwrap();
+            let connection = question.connection(&listeners, "192.0.2.1").unwrap();
+            let local = (connection.wire.local_addr, connection.wire.local_port);
+            (connection.listener, local, connection.notes.len())
+        };
+        let of = |listener: &str, ip: &str, port, notes| {
+            (listener.to_owned(), (ip.to_owned(), Some(port)), notes)
+        };
+        assert_eq!(
+            taken("http://a.test/"),
+            of("192.0.2.9:80", "192.0.2.9", 80, 0)
+        );
+        assert_eq!(taken("http://[::1]:8080/"), of("[::]:8080", "::1", 8080, 0));
+        assert_eq!(
+            taken("http://a.test:8081/"),
+            of("[::]:8080", "127.0.0.1", 8080, 1)
+        );
+        // No listener speaks TLS, and a handshake is made up.
+        assert_eq!(taken("https://a.test/").2, 2);
+    }
+
+    #[test]
     fn clients_have_an_address() {
         assert_eq!(
             client("192.0.2.1"),
