@@ -3,8 +3,11 @@
 mod ask;
 mod check;
 mod config;
+mod doctor;
+mod explain;
 mod reference;
 mod run;
+mod schema;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,8 +36,14 @@ enum Command {
     Status(Configuration),
     /// Have the running gateway read its configuration again; 1 where it refuses.
     Reload(ReloadArguments),
+    /// Find out whether PHP can be reached, and what in the way is wrong.
+    Doctor(doctor::Arguments),
+    /// Tell what would become of a request, without sending anything.
+    Explain(explain::Arguments),
     /// Print the reference of all configuration keys, which is itself a configuration.
     Reference,
+    /// Print a JSON Schema of the configuration, for editors.
+    Schema,
 }
 
 #[derive(Debug, clap::Args)]
@@ -88,7 +97,10 @@ impl Cli {
                 let file = configuration_file(arguments.configuration.file);
                 ask::reload(&file, arguments.dry_run)
             }
+            Command::Doctor(arguments) => doctor::run(arguments),
+            Command::Explain(arguments) => Ok(explain::run(arguments)),
             Command::Reference => Ok(reference::print()),
+            Command::Schema => Ok(schema::print()),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::process::Program;
 use crate::route::condition::HostPattern;
 use crate::section::{At, FileId, Lowered, Place, Problem, Problems};
 use crate::tls::Certificates;
-use crate::upstream::Upstream;
+use crate::upstream::{Address, Upstream};
 
 /// A configuration that can serve, by construction.
 #[derive(Debug)]
@@ -127,6 +127,21 @@ impl Snapshot {
     /// What outlives a snapshot and is bounded by it, from now on by this one.
     pub(super) fn take_effect(&self) {
         self.quota.set_limit(self.server.spool_quota);
+    }
+
+    /// Where the servers of an upstream listen, as the configuration says it: names are names.
+    pub fn servers(&self, upstream: &Upstream) -> Vec<Address> {
+        let known = self.upstreams.get(&upstream.name);
+        let servers = known.map_or_else(Vec::new, |(section, _)| section.texts("servers"));
+        let servers = servers.into_iter().map(|text| text.value);
+        // One that only an address names has that for its name.
+        let named: Vec<_> = servers
+            .chain(known.is_some().then(|| upstream.name.clone()))
+            .collect();
+        named
+            .iter()
+            .filter_map(|text| Address::parse(text).ok())
+            .collect()
     }
 
     /// Tells the log what each server did so far.

@@ -15,6 +15,7 @@ mod problem;
 mod reference;
 #[cfg(test)]
 pub(crate) mod sample;
+mod schema;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ pub use lowered::Lowered;
 pub use place::{At, FileId, Place};
 pub use problem::{Problem, Problems};
 pub use reference::reference;
+pub use schema::schema;
 
 /// The table that describes one section.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ pub const KEY: Key = Key::new("prefix", Kind::Text, "Leading whole segments of t
 
 /// The segments that the path must begin with.
 #[derive(Clone, Debug)]
-pub struct Prefix(Vec<u8>);
+pub struct Prefix(pub(super) Vec<u8>);
 
 impl Prefix {
     /// None, with a problem, when it does not begin with a slash.
