@@ -58,7 +58,7 @@ fn doctor(config: &str, more: &[&str]) -> Report {
 /// With a small `timeouts.queue`, so that what is down fails soon.
 fn hasty(php: &str, root: &Path) -> String {
     format!(
-        "[upstream.php]\nservers = [\"{php}\"]\ntimeouts = {{ queue = \"300ms\" }}\n\
+        "[server]\nlimits = {{ connections = 100 }}\n[upstream.php]\nservers = [\"{php}\"]\ntimeouts = {{ queue = \"300ms\" }}\n\
          [[site]]\nroot = \"{}\"\nphp = \"php\"\n",
         root.display()
     )
@@ -284,10 +284,7 @@ async fn limits_that_do_not_agree() {
     let report = doctor(&php.site(), &["--pool", pool.to_str().unwrap()]);
     report.has("fine", "PHP sees the document root");
     report.has("fine", "/fpm-ping answers pong");
-    report.has(
-        "fine",
-        "0 requests wait in the backlog, all workers were busy 0 times",
-    );
+    report.has("fine", "all workers were busy 0 times");
     report.has(
         "warning",
         "post_max_size = 1KiB is less than limits.body = 32MiB",
@@ -335,6 +332,35 @@ async fn a_site_that_works() {
     let report = doctor(&config, &[&pool[..], &["--run"]].concat());
     report.has("fine", "/index.php answers HEAD with 200");
     assert!(php.root().join("ran").exists());
+}
+
+#[tokio::test]
+async fn applications_that_do_not_keep_probed_connections() {
+    let root = site_root();
+    for (class, closes) in [("note", true), ("warning", false)] {
+        let setup = Responder::new([Script::answer("X-A: 1\r\n\r\n")]);
+        let setup = if closes {
+            setup.closes()
+        } else {
+            setup.silent()
+        };
+        let responder = setup.start().await;
+        let config = hasty(&responder.address().to_string(), root.path());
+        let config = config.replace("timeouts", "type = \"generic\"\ntimeouts");
+        let report = tokio::task::spawn_blocking(move || doctor(&config, &[]));
+        let report = report.await.unwrap();
+        report.has(
+            class,
+            if closes {
+                "hangs up (Closes)"
+            } else {
+                "does not answer a probe (Silent)"
+            },
+        );
+        report.has("note", "a generic application is not asked for PHP's files");
+        assert_eq!(report.code, if closes { 0 } else { 1 });
+        assert_eq!(responder.requests().len(), 0);
+    }
 }
 
 #[test]

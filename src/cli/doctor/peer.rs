@@ -19,8 +19,8 @@ use crate::upstream::Address;
 /// For one attempt to connect.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// As long as requests wait for an answer to a first probe.
-const SILENCE: Duration = Duration::from_secs(1);
+/// For an answer to a probe; longer than requests wait for it, as nobody waits for them here.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// For an answer to a request.
 const ANSWER: Duration = Duration::from_secs(10);
