@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use http::{HeaderName, Version, header};
 
@@ -19,14 +20,22 @@ pub struct Constants(Vec<u8>);
 impl Constants {
     /// Encodes what does not depend on the request.
     pub fn new(mapping: &Mapping) -> Self {
+        Self::mounted(mapping, "", None)
+    }
+
+    /// The same where the root stands at the path `prefix` of a site with another document root, if
+    /// it has one.
+    pub fn mounted(mapping: &Mapping, prefix: &str, document_root: Option<&Path>) -> Self {
         let mut encoded = Vec::new();
         encode_pair(&mut encoded, b"GATEWAY_INTERFACE", b"CGI/1.1");
         encode_pair(&mut encoded, b"SERVER_SOFTWARE", b"fcgate");
         encode_pair(&mut encoded, b"SERVER_SIGNATURE", b""); // Apache's, as with ServerSignature Off
         let root = mapping.document_root();
-        encode_pair(&mut encoded, b"DOCUMENT_ROOT", root);
-        // Apache's mod_alias: no alias is in force.
-        encode_pair(&mut encoded, b"CONTEXT_PREFIX", b"");
+        let document_root = document_root.map(|root| root.as_os_str().as_bytes());
+        let document_root = document_root.map_or(root, without_slash);
+        encode_pair(&mut encoded, b"DOCUMENT_ROOT", document_root);
+        // Apache's mod_alias.
+        encode_pair(&mut encoded, b"CONTEXT_PREFIX", prefix.as_bytes());
         encode_pair(&mut encoded, b"CONTEXT_DOCUMENT_ROOT", root);
         Self(encoded)
     }
@@ -53,10 +62,14 @@ impl Mapping {
             .unwrap_or(&self.root.0)
             .as_os_str()
             .as_bytes();
-        match root.strip_suffix(b"/") {
-            Some(stripped) if !stripped.is_empty() => stripped,
-            Some(_) | None => root,
-        }
+        without_slash(root)
+    }
+}
+
+fn without_slash(root: &[u8]) -> &[u8] {
+    match root.strip_suffix(b"/") {
+        Some(stripped) if !stripped.is_empty() => stripped,
+        Some(_) | None => root,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod config;
 mod reference;
 mod run;
 
@@ -30,6 +31,8 @@ enum Command {
     Status(Configuration),
     /// Have the running gateway read its configuration again; 1 where it refuses.
     Reload(ReloadArguments),
+    /// Print the configuration with all that it means.
+    Config(ConfigArguments),
     /// Print the reference of all configuration keys, which is itself a configuration.
     Reference,
 }
@@ -62,6 +65,15 @@ struct CheckArguments {
     file: Option<PathBuf>,
 }
 
+#[derive(Debug, clap::Args)]
+struct ConfigArguments {
+    /// With the rules that `root`, `php`, mounts and presets mean: a configuration that does the same.
+    #[arg(long, required = true)]
+    expanded: bool,
+    #[command(flatten)]
+    check: CheckArguments,
+}
+
 impl Cli {
     /// Does what the arguments say. The exit code is 1 for a configuration that cannot be used.
     pub fn run(self) -> anyhow::Result<ExitCode> {
@@ -73,6 +85,9 @@ impl Cli {
             Command::Reload(arguments) => {
                 let file = configuration_file(arguments.configuration.file);
                 ask::reload(&file, arguments.dry_run)
+            }
+            Command::Config(arguments) => {
+                Ok(config::expanded(&configuration_file(arguments.check.file)))
             }
             Command::Reference => Ok(reference::print()),
         }

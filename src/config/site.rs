@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::expansion::meant;
+use super::mount::{FRONT_CONTROLLER, INDEX, MOUNT};
 use super::numbers::SiteNumbers;
+use super::preset::PRESET;
 use super::rule::{RULE, build_rule};
 use super::surroundings::Surroundings;
 use super::unreachable::warn_of_shadows;
@@ -13,19 +16,19 @@ use crate::cgi::contract::{AUTHORIZATION, CANONICAL_NAME, PASS_FIELDS};
 use crate::cgi::meta_variables::Constants;
 use crate::cgi::{Contract, Mapping};
 use crate::filter::error_page::{ERROR_PAGE, ErrorPages};
+use crate::handler::Step;
 use crate::handler::fastcgi::send_file::SEND_FILE;
 use crate::handler::fastcgi::{
     AmbiguousFields, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule, SendFile,
 };
 use crate::handler::https::{HTTPS, Https};
-use crate::handler::static_files::{FILES, FileSettings, StaticFiles};
-use crate::handler::{Handler, Step};
+use crate::handler::mount::Mount;
+use crate::handler::static_files::{FILES, FileSettings};
 use crate::limits::rate::Clients;
 use crate::limits::{SITE_LIMITS, allowance};
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{EncodedSlash, Root};
 use crate::route::Rule;
-use crate::route::template::{Groups, Template};
 use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
 use crate::tls::SITE_TLS;
 use crate::upstream::Upstream;
@@ -33,13 +36,15 @@ use crate::upstream::Upstream;
 /// The `[[site]]` section.
 pub static SITE: Section = Section {
     title: "[[site]]",
-    doc: "What is served for some hosts. The rules come first, in their order. Then, with `root` and `php`: an existing file is sent, an existing .php script runs, a folder tries `index`, and everything else goes to the front controller; with `root` alone: files.",
+    doc: "What is served for some hosts. The rules come first, in their order; then the mounts, then what `preset` stands for. Then, with `root` and `php`: an existing file is sent, an existing .php script runs, a folder tries `index`, and everything else goes to the front controller; with `root` alone: files.",
     keys: &[
         Key::new("hosts", Kind::Texts, "The hosts that the site answers for: \"example.org\", or \"*.example.org\" for every name below it. A site without answers for all others; where none is without, that is the first.").example("[\"example.org\", \"*.example.org\"]"),
         Key::new("root", Kind::Text, "The document root, an absolute path.").shown("\"/srv/app/public\""),
         Key::new("php", Kind::Text, "Where PHP-FPM listens: \"unix:/path\", \"host:port\", or the name of an [upstream.NAME].").example("\"unix:/run/php/php-fpm.sock\""),
-        Key::new("index", Kind::Texts, "What is looked for in a folder, in this order.").default("[\"index.php\", \"index.html\"]"),
-        Key::new("front_controller", Kind::Text, "The script below `root` that gets what is neither a file nor a script; \"\": none, and that is 404.").default("\"index.php\""),
+        INDEX,
+        FRONT_CONTROLLER,
+        PRESET,
+        Key::new("implied_rules", Kind::Flag, "Whether `root` and `php` mean rules of their own, after all others. With false they are only what rules leave out.").default("true"),
         Key::new("encoded_slash", Kind::OneOf(&["reject", "keep", "decode"]), "What %2F in a path means: \"reject\" is 404, \"keep\" leaves it as the three bytes, \"decode\" makes it a slash before anything looks at the path.").default("\"reject\""),
         REQUEST_BODY,
         Key::new("tls", Kind::Table(&SITE_TLS), "The certificate of the site.").example("{ certificate = \"/etc/tls/example.pem\", key = \"/etc/tls/example.key\" }"),
@@ -53,6 +58,7 @@ pub static SITE: Section = Section {
         Key::new("send_file", Kind::Table(&SEND_FILE), "Files that a script names and the gateway sends.").example("{ roots = [\"/srv/files\"] }"),
         Key::new("error_page", Kind::Tables(&ERROR_PAGE), "What a client sees in place of errors.").example("[{ status = [\"404\"], body = \"Not here.\" }]"),
         Key::new("files", Kind::Table(&FILES), "How files are sent."),
+        Key::new("mount", Kind::Tables(&MOUNT), "Other roots at paths of the site.").example("[]"),
         Key::new("rule", Kind::Tables(&RULE), "What comes before the meaning of `root` and `php`.").example("[]"),
     ],
 };
@@ -82,6 +88,7 @@ pub struct Site {
 pub(super) struct Scripts {
     pub(super) rule: ScriptRule,
     pub(super) missing: Missing,
+    pub(super) mount: Mount,
 }
 
 /// A site while it is built.
@@ -125,7 +132,11 @@ pub(super) fn build_site(
         .collect();
     warn_of_shadows(&own, draft.surroundings.sources, problems);
     let mut rules: Vec<_> = own.into_iter().map(|(_, rule)| rule).collect();
-    rules.extend(draft.meaning_of_root(section, problems));
+    let meant = meant(section, problems);
+    if !draft.lacks_what_is_given(section) {
+        let meant = meant.iter();
+        rules.extend(meant.filter_map(|meant| build_rule(&meant.rule, &mut draft, problems)));
+    }
     check_root(section, problems);
     let pages = section.tables("error_page");
     let numbers = (draft.surroundings.numbers)(&name);
@@ -151,10 +162,10 @@ pub(super) fn site_name(section: &Lowered) -> String {
 }
 
 fn check_root(section: &Lowered, problems: &mut Problems) {
-    if section.is_given("root") {
+    if section.is_given("root") || !section.tables("mount").is_empty() {
         return;
     }
-    if section.is_given("php") {
+    if section.is_given("php") && section.flag("implied_rules") {
         let problem = Problem::new(section.place_of("php"), "`php` needs a `root`");
         problems.push(problem.help("root = \"/srv/app/public\": where index.php is"));
     } else if section.tables("rule").is_empty() {
@@ -211,47 +222,11 @@ fn absolute_root(text: &At<String>, problems: &mut Problems) -> Option<Root> {
 }
 
 impl Draft<'_, '_> {
-    /// Design §2: what the three lines mean, as ordinary rules.
-    fn meaning_of_root(&self, section: &Lowered, problems: &mut Problems) -> Vec<Rule<Step>> {
-        let Some(root) = self.root.clone() else {
-            return Vec::new();
-        };
-        let always = |handler| Rule::new(Vec::new(), Vec::new(), Step::of(handler));
-        let index = section
-            .texts("index")
-            .into_iter()
-            .map(|text| text.value)
-            .collect();
-        let Some(php) = self.php.clone() else {
-            // Without `php` an unknown upstream was told of already, or files are all there is.
-            let files = StaticFiles::new(root, index, false, self.files.clone());
-            return vec![always(Handler::StaticFiles(files))];
-        };
-        let front = section
-            .text("front_controller")
-            .filter(|text| !text.value.is_empty());
-        let mapping = Mapping {
-            root: root.clone(),
-            backend_root: self.surroundings.backend_root(&php),
-        };
-        let walk = Scripts {
-            rule: ScriptRule::Walk,
-            missing: Missing::Decline,
-        };
-        let place = section.place_of("php");
-        let script = self.fastcgi(Arc::clone(&php), mapping.clone(), walk, &place);
-        let files = StaticFiles::new(root.clone(), index, front.is_some(), self.files.clone());
-        let mut rules = vec![
-            always(Handler::Fastcgi(Arc::new(script))),
-            always(Handler::StaticFiles(files)),
-        ];
-        if let Some(rule) = front.and_then(|text| front_controller(&text, &root, problems)) {
-            let missing = Missing::NotFound;
-            let scripts = Scripts { rule, missing };
-            let front = self.fastcgi(php, mapping, scripts, &place);
-            rules.push(always(Handler::Fastcgi(Arc::new(front))));
-        }
-        rules
+    /// Whether `root` or `php` could not be understood, which was told: rules that rest on them would
+    /// be told of again.
+    fn lacks_what_is_given(&self, section: &Lowered) -> bool {
+        (section.is_given("root") && self.root.is_none())
+            || (section.is_given("php") && self.php.is_none())
     }
 
     /// A handler that asks `upstream`.
@@ -263,7 +238,12 @@ impl Draft<'_, '_> {
         place: &Place,
     ) -> Fastcgi {
         let send_file = self.send_file.clone().seen_through(&mapping);
-        let constants = send_file.announce(Constants::new(&mapping));
+        let site_root = self.root.as_ref().map(|root| root.0.as_path());
+        let root = script
+            .mount
+            .document_root(site_root, mapping.backend_root.is_some());
+        let constants = Constants::mounted(&mapping, script.mount.as_str(), root);
+        let constants = send_file.announce(constants);
         let contract = self
             .contract
             .for_responder(self.surroundings.responder(&upstream));
@@ -275,6 +255,7 @@ impl Draft<'_, '_> {
         Fastcgi {
             upstream,
             mapping,
+            mount: script.mount,
             constants,
             contract,
             ambiguous: Arc::clone(&self.ambiguous),
@@ -291,22 +272,6 @@ impl Draft<'_, '_> {
             backend_root_place,
             refusals: Refusals::new(place),
             error_log: Arc::clone(self.surroundings.error_log),
-        }
-    }
-}
-
-fn front_controller(text: &At<String>, root: &Root, problems: &mut Problems) -> Option<ScriptRule> {
-    let path = root.0.join(text.value.trim_start_matches('/'));
-    // A `$` in a path is no variable here.
-    let literal = path.to_string_lossy().replace('$', "$$");
-    match Template::parse(&literal, &Groups::default()) {
-        Ok(script) => Some(ScriptRule::Fixed {
-            script,
-            path_info: None,
-        }),
-        Err(error) => {
-            problems.push(Problem::new(text.place.clone(), error.to_string()));
-            None
         }
     }
 }

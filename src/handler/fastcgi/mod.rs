@@ -29,6 +29,7 @@ pub use streaming::Streaming;
 pub use watched::Watched;
 
 use super::Plan;
+use super::mount::{MOUNTED_AT, Mount};
 use crate::cgi::meta_variables::Constants;
 use crate::cgi::{Contract, Mapping, Script, script};
 use crate::failure::Failure;
@@ -50,7 +51,8 @@ pub static FASTCGI: Section = Section {
         Key::new("upstream", Kind::Text, "An [upstream.NAME], or an address: \"unix:/path\" or \"host:port\"; default: the site's `php`.").example("\"php\""),
         Key::new("script", Kind::Text, "The script's file, an absolute path below `root` as the gateway sees it: a template of $1 … $9, ${name}, $path. Default: the first existing .php file along the path.").example("\"/srv/app/public/index.php\""),
         Key::new("path_info", Kind::Text, "PATH_INFO, with `script`: a template. Default: none.").example("\"/$1\""),
-        Key::new("root", Kind::Text, "DOCUMENT_ROOT, which no script leaves; default: the site's root.").example("\"/srv/app/public\""),
+        Key::new("root", Kind::Text, "DOCUMENT_ROOT, which no script leaves; default: the site's root. With `mounted_at` it is CONTEXT_DOCUMENT_ROOT, and DOCUMENT_ROOT is the site's, as with Apache's Alias.").example("\"/srv/app/public\""),
+        MOUNTED_AT,
         Key::new("missing", Kind::OneOf(&["404", "decline", "pass"]), "What becomes of a request whose script does not exist: \"404\", \"decline\" for the next rule, or \"pass\" to PHP, for a gateway that does not see PHP's files.").default("\"404\""),
         REQUEST_BODY,
         Key::new("ignore_client_abort", Kind::Flag, "Whether PHP finishes a GET, HEAD or OPTIONS too when its client has gone. Other methods always run to their end once the whole body is received.").default("false"),
@@ -113,6 +115,8 @@ pub struct Fastcgi {
     pub upstream: Arc<Upstream>,
     /// The roots.
     pub mapping: Mapping,
+    /// Where the root stands.
+    pub mount: Mount,
     /// What the mapping says to each request alike.
     pub constants: Constants,
     /// What PHP is told otherwise than usual.
@@ -194,9 +198,12 @@ impl Fastcgi {
         captures: &Captures,
         disk: &dyn Disk,
     ) -> Plan<'_> {
+        if self.mount.below(request.target.path()).is_none() {
+            return Plan::Decline;
+        }
         let scope = Scope { request, captures };
         let found = match &self.script {
-            ScriptRule::Walk => self.walk(request.target.path(), disk),
+            ScriptRule::Walk => self.along(request.target.path(), disk),
             ScriptRule::Files(pattern) => self.file(pattern, request.target.path(), disk),
             ScriptRule::Fixed { script, path_info } => {
                 self.fixed(script, path_info.as_ref(), &scope, disk)
@@ -216,6 +223,18 @@ impl Fastcgi {
             Ok(None) => Plan::Fail(Failure::NotFound),
             Err(failure) => Plan::Fail(failure),
         }
+    }
+
+    /// The script along the path of a request.
+    fn along(&self, path: &[u8], disk: &dyn Disk) -> Result<Option<Script>, Failure> {
+        let Some(below) = self.mount.below(path) else {
+            return Ok(None);
+        };
+        let found = self.walk(below, disk)?;
+        Ok(found.map(|script| Script {
+            name: self.mount.above(script.name),
+            ..script
+        }))
     }
 
     fn file(
@@ -256,7 +275,8 @@ impl Fastcgi {
         let path_info = path_info
             .map(|template| template.expand(scope))
             .unwrap_or_default();
-        let name = script_name(scope.request.target.path(), &file, &path_info);
+        let path = scope.request.target.path();
+        let name = script_name(path, self.mount.above(file.clone()), &path_info);
         Ok(Some(Script {
             file,
             name,
@@ -306,11 +326,11 @@ impl Fastcgi {
 }
 
 /// RFC 3875 §4.1.13: the path without PATH_INFO where it ends so, as with an alias; else the
-/// script's own path below the root, as with a front controller.
-fn script_name(path: &[u8], file: &[u8], path_info: &[u8]) -> Vec<u8> {
+/// script's `own` path, as with a front controller.
+fn script_name(path: &[u8], own: Vec<u8>, path_info: &[u8]) -> Vec<u8> {
     match path.strip_suffix(path_info) {
         Some(name) if !path_info.is_empty() && !name.is_empty() => name.to_vec(),
-        Some(_) | None => file.to_vec(),
+        Some(_) | None => own,
     }
 }
 

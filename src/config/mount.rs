@@ -1,0 +1,61 @@
+//! `[[site.mount]]`: another root, at a path of the site.
+
+use std::cmp::Reverse;
+
+use super::preset::PRESET;
+use crate::handler::mount::Mount;
+use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
+
+/// What a folder shows; of a site and of a mount.
+pub(super) const INDEX: Key = Key::new(
+    "index",
+    Kind::Texts,
+    "What is looked for in a folder, in this order.",
+)
+.default("[\"index.php\", \"index.html\"]");
+
+/// What gets the rest, likewise.
+pub(super) const FRONT_CONTROLLER: Key = Key::new("front_controller", Kind::Text, "The script below `root` that gets what is neither a file nor a script; \"\": none, and that is 404.").default("\"index.php\"");
+
+/// The `[[site.mount]]` section.
+pub(super) static MOUNT: Section = Section {
+    title: "[[site.mount]]",
+    doc: "Another root at a path of the site, as with Apache's Alias: for all below the path, `root` and `php` mean what they mean for a site. SCRIPT_NAME begins with the path, by which an application finds its own addresses. Mounts come after the rules of the site, longer paths first; nothing below a mount reaches the site's `root`.",
+    keys: &[
+        Key::new("path", Kind::Text, "The path: whole segments, but not /.").shown("\"/my/app/\""),
+        Key::new("root", Kind::Text, "What stands there, an absolute path.")
+            .shown("\"/srv/other/public\""),
+        Key::new(
+            "php",
+            Kind::Text,
+            "As `php` of the site, which is the default. \"\": files alone, and no script runs.",
+        )
+        .example("\"\""),
+        INDEX,
+        FRONT_CONTROLLER,
+        PRESET,
+    ],
+};
+
+/// The mounts of a site, longer paths first.
+pub(super) fn mounts<'a>(site: &'a Lowered, problems: &mut Problems) -> Vec<(Mount, &'a Lowered)> {
+    let mut mounts: Vec<(Mount, &Lowered)> = Vec::new();
+    for section in site.tables("mount") {
+        let Some(text) = section.text("path") else {
+            let problem = Problem::new(section.place(), "a mount needs a `path`");
+            problems.push(problem.help("path = \"/my/app/\""));
+            continue;
+        };
+        let Some(mount) = Mount::at(&text, problems) else {
+            continue;
+        };
+        if mounts.iter().any(|(other, _)| *other == mount) {
+            let message = format!("there is a mount at `{}` already", text.value);
+            problems.push(Problem::new(text.place, message));
+            continue;
+        }
+        mounts.push((mount, section));
+    }
+    mounts.sort_by_key(|(mount, _)| Reverse(mount.as_str().len()));
+    mounts
+}
