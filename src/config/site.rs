@@ -242,11 +242,12 @@ impl Draft<'_, '_> {
         let root = script
             .mount
             .document_root(site_root, mapping.backend_root.is_some());
-        let constants = Constants::mounted(&mapping, script.mount.as_str(), root);
-        let constants = send_file.announce(constants);
         let contract = self
             .contract
-            .for_responder(self.surroundings.responder(&upstream));
+            .for_responder(self.surroundings.responder(&upstream))
+            .below(root);
+        let constants = Constants::mounted(&mapping, script.mount.as_str(), &contract);
+        let constants = send_file.announce(constants);
         let response_buffer = self.surroundings.response_buffer(&upstream);
         let name = upstream.name.as_str().into();
         let timeouts = self.surroundings.timeouts(&upstream);

@@ -47,6 +47,7 @@ mod log_formats;
 mod manners;
 mod misbehaviours;
 mod modifiers;
+mod mounts;
 mod other_applications;
 mod php;
 mod php_behaviour;
