@@ -41,7 +41,7 @@ docs-check: ## The reference is what the program says it is
 soak: ## The tests of admission and request bodies for SOAK_SECONDS each, with nginx for comparison
 	@scripts/install-packages test soak
 	@FCGATE_SOAK_SECONDS=$(SOAK_SECONDS) NEXTEST_PROFILE=soak scripts/cargo-test --test it -- \
-		admission_ classification killed_workers request_bodies streaming
+		admission_ classification killed_workers reload_under_load request_bodies streaming
 
 reference: ## Write config/reference.toml anew
 	$(CARGO) build --quiet --locked

@@ -62,6 +62,21 @@ pub fn show_duration(duration: Duration) -> String {
     format!("{}{unit}", micros / u128::from(*factor))
 }
 
+/// A regular expression that all sizes match, as JSON Schema has them.
+pub fn size_pattern() -> String {
+    pattern(&SIZE_UNITS)
+}
+
+/// The same for durations.
+pub fn duration_pattern() -> String {
+    pattern(&DURATION_UNITS)
+}
+
+fn pattern(units: &[(&str, u64)]) -> String {
+    let units: Vec<_> = units.iter().map(|(unit, _)| *unit).collect();
+    format!("^[0-9]+({})$", units.join("|"))
+}
+
 /// The amount that `text` names, in the smallest unit; `None` when it is malformed or too large.
 fn measure(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;

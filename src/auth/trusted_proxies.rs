@@ -1,6 +1,7 @@
 //! Networks: the proxies in front of us whose word about the client counts, and clients that may come
 //! in or may not.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -51,6 +52,16 @@ impl TrustedProxies {
                 .iter()
                 .any(|network| network.contains(&address))
         })
+    }
+}
+
+impl fmt::Display for TrustedProxies {
+    /// As they were written, but for `private`, which is shown as the networks that it is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let networks = self.networks.iter().map(ToString::to_string);
+        let unix = self.unix.then(|| "unix".to_owned());
+        let all: Vec<_> = networks.chain(unix).collect();
+        f.write_str(&all.join(", "))
     }
 }
 

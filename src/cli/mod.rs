@@ -3,8 +3,11 @@
 mod ask;
 mod check;
 mod config;
+mod doctor;
+mod explain;
 mod reference;
 mod run;
+mod schema;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,16 +28,22 @@ enum Command {
     Run(Configuration),
     /// Read a configuration and tell all that is wrong with it.
     Check(CheckArguments),
+    /// Print the configuration with all that it means: a file that does the same.
+    Config(ConfigArguments),
     /// Ask the running gateway whether it is ready: exit code 0, or 1 and why.
     Health(Configuration),
     /// Print what the running gateway does, as JSON.
     Status(Configuration),
     /// Have the running gateway read its configuration again; 1 where it refuses.
     Reload(ReloadArguments),
-    /// Print the configuration with all that it means.
-    Config(ConfigArguments),
+    /// Find out whether PHP can be reached, and what in the way is wrong.
+    Doctor(doctor::Arguments),
+    /// Tell what would become of a request, without sending anything.
+    Explain(explain::Arguments),
     /// Print the reference of all configuration keys, which is itself a configuration.
     Reference,
+    /// Print a JSON Schema of the configuration, for editors.
+    Schema,
 }
 
 #[derive(Debug, clap::Args)]
@@ -47,6 +56,16 @@ struct Configuration {
         env = "FCGATE_CONFIG"
     )]
     file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigArguments {
+    /// The configuration file [default: ./fcgate.toml, then /etc/fcgate/fcgate.toml].
+    #[arg(value_name = "FILE", env = "FCGATE_CONFIG")]
+    file: Option<PathBuf>,
+    /// With the rules that `root`, `php`, mounts and presets mean: the only form that there is.
+    #[arg(long, required = true)]
+    expanded: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -65,31 +84,23 @@ struct CheckArguments {
     file: Option<PathBuf>,
 }
 
-#[derive(Debug, clap::Args)]
-struct ConfigArguments {
-    /// With the rules that `root`, `php`, mounts and presets mean: a configuration that does the same.
-    #[arg(long, required = true)]
-    expanded: bool,
-    #[command(flatten)]
-    check: CheckArguments,
-}
-
 impl Cli {
     /// Does what the arguments say. The exit code is 1 for a configuration that cannot be used.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Run(configuration) => run::run(configuration_file(configuration.file)),
             Command::Check(arguments) => Ok(check::check(&configuration_file(arguments.file))),
+            Command::Config(arguments) => Ok(config::expanded(&configuration_file(arguments.file))),
             Command::Health(configuration) => ask::health(&configuration_file(configuration.file)),
             Command::Status(configuration) => ask::status(&configuration_file(configuration.file)),
             Command::Reload(arguments) => {
                 let file = configuration_file(arguments.configuration.file);
                 ask::reload(&file, arguments.dry_run)
             }
-            Command::Config(arguments) => {
-                Ok(config::expanded(&configuration_file(arguments.check.file)))
-            }
+            Command::Doctor(arguments) => doctor::run(arguments),
+            Command::Explain(arguments) => Ok(explain::run(arguments)),
             Command::Reference => Ok(reference::print()),
+            Command::Schema => Ok(schema::print()),
         }
     }
 }

@@ -74,6 +74,11 @@ fn check_sites(files: &[Lowered], sites: &[&Lowered], problems: &mut Problems) {
 }
 
 impl Snapshot {
+    /// The certificates, where there are any.
+    pub fn certificates(&self) -> Option<&Certificates> {
+        self.certificates.as_deref()
+    }
+
     /// Reads again the certificates and authorities that have changed on disk: those that were
     /// replaced, and those that should have been. Connections are not touched. Blocks.
     pub fn refresh_certificates(&self) -> Vec<Result<PathBuf, PemError>> {

@@ -19,7 +19,7 @@ use crate::process::Program;
 use crate::route::condition::HostPattern;
 use crate::section::{At, FileId, Lowered, Place, Problem, Problems};
 use crate::tls::Certificates;
-use crate::upstream::Upstream;
+use crate::upstream::{Address, Upstream};
 
 /// A configuration that can serve, by construction.
 #[derive(Debug)]
@@ -80,8 +80,7 @@ impl Snapshot {
         let listeners = listeners(files, certificates.as_ref(), problems);
         let upstreams = named_upstreams(files, previous, problems);
         let processes = processes(files, problems);
-        let error_log = previous.map(|snapshot| Arc::clone(&snapshot.error_log));
-        let error_log = error_log.unwrap_or_default();
+        let error_log = previous.map_or_else(Arc::default, |it| Arc::clone(&it.error_log));
         let numbers = |name: &str| numbers_of(name, previous);
         let mut surroundings = Surroundings {
             numbers: &numbers,
@@ -93,21 +92,19 @@ impl Snapshot {
             quota: Arc::clone(&quota),
             error_log: &error_log,
         };
-        let mut sites = Vec::new();
-        for section in files.iter().flat_map(|file| file.tables("site")) {
+        let sections = files.iter().flat_map(|file| file.tables("site"));
+        let build = |section: &Lowered| {
             let site = build_site(section, &mut surroundings, problems);
-            sites.push((site, section.texts("hosts"), section.place()));
-        }
+            (site, section.texts("hosts"), section.place())
+        };
+        let sites: Vec<_> = sections.map(build).collect();
         let upstreams = surroundings.upstreams;
         warn_of_hosts(files, problems);
         if sites.is_empty() && complete && problems.is_empty() {
             problems.push(no_site());
         }
         let sites = Sites::build(sites, problems)?;
-        if !problems.is_empty() {
-            return None;
-        }
-        Some(Self {
+        problems.is_empty().then(|| Self {
             admin,
             files: sources.paths(),
             site_sections: site_sections(files),
@@ -130,6 +127,21 @@ impl Snapshot {
     /// What outlives a snapshot and is bounded by it, from now on by this one.
     pub(super) fn take_effect(&self) {
         self.quota.set_limit(self.server.spool_quota);
+    }
+
+    /// Where the servers of an upstream listen, as the configuration says it: names are names.
+    pub fn servers(&self, upstream: &Upstream) -> Vec<Address> {
+        let known = self.upstreams.get(&upstream.name);
+        let servers = known.map_or_else(Vec::new, |(section, _)| section.texts("servers"));
+        let servers = servers.into_iter().map(|text| text.value);
+        // One that only an address names has that for its name.
+        let named: Vec<_> = servers
+            .chain(known.is_some().then(|| upstream.name.clone()))
+            .collect();
+        named
+            .iter()
+            .filter_map(|text| Address::parse(text).ok())
+            .collect()
     }
 
     /// Tells the log what each server did so far.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use http::{HeaderName, Version, header};
 
 use crate::message::{Disk, Request};
-use condition::{Condition, Exhausted, Set};
+use condition::{Condition, Exhausted, Set, Verdict};
 use template::{Values, Variable};
 
 /// Conditions and what follows when all of them hold.
@@ -80,9 +80,24 @@ impl<T> Rule<T> {
 
     /// Whether every condition holds and no exception does; the captures are the last pattern's.
     pub fn matches(&self, request: &Request, disk: &dyn Disk) -> Result<Option<Captures>, TooHard> {
+        let (verdict, captures) = self.judge(request, disk)?;
+        Ok(matches!(verdict, Verdict::Holds).then_some(captures))
+    }
+
+    /// The conditions, for people.
+    pub fn conditions(&self) -> &Set {
+        &self.set
+    }
+
+    /// Which condition decides, with the captures.
+    pub fn judge(
+        &self,
+        request: &Request,
+        disk: &dyn Disk,
+    ) -> Result<(Verdict<'_>, Captures), TooHard> {
         let mut captures = Captures::default();
-        match self.set.holds(request, disk, &mut captures) {
-            Ok(holds) => Ok(holds.then_some(captures)),
+        match self.set.judge(request, disk, &mut captures) {
+            Ok(verdict) => Ok((verdict, captures)),
             Err(Exhausted { pattern }) => Err(TooHard {
                 rule: Arc::clone(&self.place),
                 pattern,

@@ -3,6 +3,7 @@
 //! it cannot fail.
 
 mod names;
+mod shown;
 mod variable;
 
 use http::HeaderName;

@@ -15,7 +15,7 @@ use crate::value::ByteSize;
 pub struct Lowered {
     section: &'static Section,
     place: Place,
-    given: Vec<Given>,
+    pub(super) given: Vec<Given>,
 }
 
 /// A key that was written.

@@ -16,6 +16,7 @@ mod problem;
 mod reference;
 #[cfg(test)]
 pub(crate) mod sample;
+mod schema;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ pub use place::{At, FileId, Place};
 pub use print::{key, quoted};
 pub use problem::{Problem, Problems};
 pub use reference::reference;
+pub use schema::schema;
 
 /// The table that describes one section.
 #[derive(Debug)]

@@ -41,6 +41,7 @@ use crate::message::RequestId;
 use crate::process::Processes;
 pub use inherited::Inherited;
 use listener::Listeners;
+pub use service::MAX_ROUNDS;
 
 /// Why the server could not be started.
 #[derive(Debug, thiserror::Error)]

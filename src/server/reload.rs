@@ -47,7 +47,7 @@ async fn reload(
         }
         Err(why) => {
             shared.state.reloads_refused.add();
-            tracing::error!("reload refused: nothing was changed\n{why}");
+            tracing::error!("reload refused, nothing was changed: {why}");
         }
     }
     done

@@ -25,7 +25,7 @@ use crate::message::request::Origin;
 use crate::message::{Host, Request, RequestId, Scheme, Target, Upload, Wire, hop_by_hop};
 
 /// Design §3: how often a request may start again.
-const MAX_ROUNDS: usize = 10;
+pub const MAX_ROUNDS: usize = 10;
 
 /// What the requests of one connection share.
 #[derive(Debug)]

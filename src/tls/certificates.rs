@@ -1,5 +1,7 @@
 //! The certificates of all sites, and which of them a client is shown.
 
+mod inspection;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +12,8 @@ use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use super::pem::{self, PemError, Stamp};
+pub use inspection::Inspected;
+
 use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
 
 /// The `tls` section of a site.

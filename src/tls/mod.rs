@@ -12,5 +12,5 @@ mod name;
 mod pem;
 
 pub use acceptor::{Accepted, Acceptor, LISTEN_TLS};
-pub use certificates::{Certificates, SITE_TLS, ServerName};
+pub use certificates::{Certificates, Inspected, SITE_TLS, ServerName};
 pub use pem::PemError;

@@ -9,8 +9,8 @@ use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgroups};
 
 use super::Address;
 
-/// The whole story for a log line; empty for TCP.
-pub(super) fn explain(address: &Address) -> String {
+/// Why we may not connect to a socket, and what to do, for a log line: it begins with `: `. Empty for TCP.
+pub fn explain(address: &Address) -> String {
     let Address::Unix(path) = address else {
         return String::new();
     };

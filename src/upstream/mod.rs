@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use address::Address;
+pub use denied::explain as explain_denied;
 pub use lease::Lease;
 pub use member::{Member, MemberSettings, Order};
 pub use waiting::{Deadline, LeaseError};

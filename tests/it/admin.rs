@@ -142,6 +142,21 @@ async fn the_end_is_told_before_it_comes() {
     assert!(asked.gateway.ended().await.success());
 }
 
+/// Scrapes until two requests wait behind one.
+async fn until_two_wait(asked: &Asked) {
+    loop {
+        let scrape = asked.get("/metrics").await;
+        let kind = scrape.header("content-type").unwrap_or_default();
+        assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
+        if metric(&scrape.text(), &["fcgate_upstream_queue{"]) == 2.0 {
+            assert_eq!(metric(&scrape.text(), &["fcgate_upstream_saturation"]), 1.0);
+            assert_eq!(metric(&scrape.text(), &["fcgate_upstream_busy"]), 1.0);
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test]
 async fn numbers_are_told_while_php_is_saturated() {
     let gate = Gate::new();
@@ -159,17 +174,7 @@ async fn numbers_are_told_while_php_is_saturated() {
             tokio::spawn(async move { http1::send(&address, &Request::get("/")).await })
         })
         .collect();
-    loop {
-        let scrape = asked.get("/metrics").await;
-        let kind = scrape.header("content-type").unwrap_or_default();
-        assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
-        if metric(&scrape.text(), &["fcgate_upstream_queue{"]) == 2.0 {
-            assert_eq!(metric(&scrape.text(), &["fcgate_upstream_saturation"]), 1.0);
-            assert_eq!(metric(&scrape.text(), &["fcgate_upstream_busy"]), 1.0);
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    until_two_wait(&asked).await;
     gate.pass(3);
     for client in clients {
         assert_eq!(client.await.unwrap().text(), "ok");

@@ -118,7 +118,7 @@ impl Call<'_> {
     }
 
     /// A rule on the way may have had a limit of its own.
-    fn spool_settings(&self, request: &Request) -> Cow<'_, SpoolSettings> {
+    pub(super) fn spool_settings(&self, request: &Request) -> Cow<'_, SpoolSettings> {
         let settings = &self.fastcgi.spool;
         match request.edits.as_ref().and_then(|edits| edits.body_limit()) {
             Some(limit) => Cow::Owned(SpoolSettings {
@@ -136,25 +136,28 @@ impl Call<'_> {
         records.extend_from_slice(PROBE);
         begin_request(&mut records);
         let mut params = ParamsEncoder::new(&mut records);
-        let fastcgi = self.fastcgi;
-        let contract = &fastcgi.contract;
-        params.raw(fastcgi.constants.encoded());
-        meta_variables::encode_script(
-            &mut params,
-            request,
-            &self.script,
-            &fastcgi.mapping,
-            contract,
-        );
-        let mut dropped = |name: &_| fastcgi.ambiguous.note(name);
-        let length = upload.length();
-        meta_variables::encode_request(&mut params, request, length, contract, &mut dropped);
-        if let Some(edits) = &request.edits {
-            params.replace(|encoded| set_env::apply(encoded, edits));
-        }
+        self.encode(&mut params, request, upload.length());
         params.finish();
         end_of_params(&mut records);
         Bytes::from(records)
+    }
+
+    /// Everything that PHP is told of `request`, with `length` bytes of content.
+    pub(super) fn encode(
+        &self,
+        params: &mut ParamsEncoder<'_>,
+        request: &Request,
+        length: Option<u64>,
+    ) {
+        let fastcgi = self.fastcgi;
+        let contract = &fastcgi.contract;
+        params.raw(fastcgi.constants.encoded());
+        meta_variables::encode_script(params, request, &self.script, &fastcgi.mapping, contract);
+        let mut dropped = |name: &_| fastcgi.ambiguous.note(name);
+        meta_variables::encode_request(params, request, length, contract, &mut dropped);
+        if let Some(edits) = &request.edits {
+            params.replace(|encoded| set_env::apply(encoded, edits));
+        }
     }
 
     /// A connection, unless the client goes meanwhile: what is queued never reaches PHP then.

@@ -117,6 +117,14 @@ impl Diagnosis {
     }
 }
 
+/// Why PHP-FPM most likely does not see the script `file` below the roots of `mapping`, and what to
+/// do, as the log would say it. Asks the disk.
+pub fn why_unknown(mapping: &Mapping, file: &[u8]) -> String {
+    Diagnosis::look(mapping, file, Refusal::Unknown)
+        .cause
+        .to_string()
+}
+
 /// What the cause is judged by.
 #[derive(Clone, Debug)]
 struct Facts {

@@ -12,6 +12,7 @@ mod stderr;
 mod store;
 mod streaming;
 pub mod target;
+mod told;
 mod validators;
 mod watched;
 
@@ -22,7 +23,7 @@ use std::sync::Arc;
 pub use ambiguous_fields::AmbiguousFields;
 pub use buffered::Buffered;
 pub use call::Call;
-pub use diagnosis::Refusals;
+pub use diagnosis::{Refusals, why_unknown};
 pub use send_file::SendFile;
 pub use stderr::ErrorLog;
 pub use streaming::Streaming;

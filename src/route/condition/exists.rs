@@ -24,14 +24,14 @@ static EXISTS: Section = Section {
 /// What must be there.
 #[derive(Debug)]
 pub struct Exists {
-    wanted: Wanted,
-    root: Root,
+    pub(super) wanted: Wanted,
+    pub(super) root: Root,
     /// What follows the root.
-    below: Template,
+    pub(super) below: Template,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wanted {
+pub(super) enum Wanted {
     File,
     Directory,
     Any,

@@ -8,7 +8,7 @@ pub const KEY: Key = Key::new("extension", Kind::Texts, "What follows the last d
 
 /// Extensions of which one must be the path's.
 #[derive(Debug)]
-pub struct Extension(Vec<String>);
+pub struct Extension(pub(super) Vec<String>);
 
 impl Extension {
     /// A leading dot may be written.

@@ -65,19 +65,19 @@ pub enum Source {
 /// What must have been sent.
 #[derive(Debug)]
 pub struct FieldCondition {
-    name: Name,
-    value: Value,
+    pub(super) name: Name,
+    pub(super) value: Value,
 }
 
 #[derive(Debug)]
-enum Name {
+pub(super) enum Name {
     Header(HeaderName),
     Query(Vec<u8>),
     Cookie(Vec<u8>),
 }
 
 #[derive(Debug)]
-enum Value {
+pub(super) enum Value {
     Any,
     OneOf(Vec<Vec<u8>>),
     Like(Expression),

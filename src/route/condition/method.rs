@@ -16,7 +16,7 @@ pub const KEY: Key = Key::new(
 
 /// Methods of which one must be the request's.
 #[derive(Debug)]
-pub struct MethodCondition(Vec<Method>);
+pub struct MethodCondition(pub(super) Vec<Method>);
 
 impl MethodCondition {
     /// What is no method is a problem.

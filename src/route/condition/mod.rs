@@ -13,6 +13,7 @@ mod prefix;
 mod remote;
 mod scheme;
 mod set;
+mod shown;
 
 pub use exists::Exists;
 pub use expression::Exhausted;
@@ -25,7 +26,7 @@ pub use pattern::Pattern;
 pub use prefix::Prefix;
 pub use remote::Remote;
 pub use scheme::SchemeCondition;
-pub use set::Set;
+pub use set::{Set, Verdict};
 
 use super::Captures;
 use crate::message::{Disk, Request};

@@ -14,7 +14,7 @@ pub const KEY: Key = Key::new(
 
 /// Paths of which one must be the request's.
 #[derive(Debug)]
-pub struct Path(Vec<Vec<u8>>);
+pub struct Path(pub(super) Vec<Vec<u8>>);
 
 impl Path {
     /// What is no path is a problem.

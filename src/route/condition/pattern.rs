@@ -14,7 +14,7 @@ pub const KEY: Key = Key::new("match", Kind::Text, "A regular expression in the 
 
 /// A compiled pattern.
 #[derive(Debug)]
-pub struct Pattern(Expression);
+pub struct Pattern(pub(super) Expression);
 
 impl Pattern {
     /// None, with a problem that shows where, when it cannot be understood.

@@ -9,8 +9,8 @@ use crate::section::{At, Key, Kind, Problems};
 pub const KEY: Key = Key::new("prefix", Kind::Text, "Leading whole segments of the path: \"/old\" and \"/old/\" hold for /old/x, and never for /older. What follows is $rest.").example("\"/old/\"");
 
 /// The segments that the path must begin with.
-#[derive(Debug)]
-pub struct Prefix(Vec<u8>);
+#[derive(Clone, Debug)]
+pub struct Prefix(pub(super) Vec<u8>);
 
 impl Prefix {
     /// None, with a problem, when it does not begin with a slash.

@@ -9,7 +9,7 @@ pub const KEY: Key = Key::new("remote", Kind::Texts, "Where the client is: an ad
 
 /// Networks of which one must have the client.
 #[derive(Debug)]
-pub struct Remote(TrustedProxies);
+pub struct Remote(pub(super) TrustedProxies);
 
 impl Remote {
     /// What is neither a network nor a word for one is a problem.

@@ -13,7 +13,7 @@ pub const KEY: Key = Key::new(
 
 /// The scheme that the request must have.
 #[derive(Debug)]
-pub struct SchemeCondition(Scheme);
+pub struct SchemeCondition(pub(super) Scheme);
 
 impl SchemeCondition {
     /// Of one of the two words.

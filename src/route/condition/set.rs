@@ -24,6 +24,17 @@ pub struct Set {
     pub(in crate::route) exceptions: Vec<Condition>,
 }
 
+/// How a set came out for a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Verdict<'a> {
+    /// Every condition holds, and no exception.
+    Holds,
+    /// This condition does not hold.
+    Lacks(&'a Condition),
+    /// This exception does.
+    Excepted(&'a Condition),
+}
+
 impl Set {
     /// The conditions that a section names, with its `not` if it can have one; each value that cannot
     /// be understood is a problem. `names` are those that templates may have besides the section's own
@@ -66,22 +77,33 @@ impl Set {
         disk: &dyn Disk,
         captures: &mut Captures,
     ) -> Result<bool, Exhausted> {
+        let verdict = self.judge(request, disk, captures)?;
+        Ok(matches!(verdict, Verdict::Holds))
+    }
+
+    /// The same, with the condition that decided.
+    pub fn judge(
+        &self,
+        request: &Request,
+        disk: &dyn Disk,
+        captures: &mut Captures,
+    ) -> Result<Verdict<'_>, Exhausted> {
         for condition in &self.conditions {
             if !condition.holds(request, disk, captures)? {
-                return Ok(false);
+                return Ok(Verdict::Lacks(condition));
             }
         }
         if self.exceptions.is_empty() {
-            return Ok(true);
+            return Ok(Verdict::Holds);
         }
         // What an exception takes is nobody's business.
         let mut scratch = captures.clone();
         for exception in &self.exceptions {
             if exception.holds(request, disk, &mut scratch)? {
-                return Ok(false);
+                return Ok(Verdict::Excepted(exception));
             }
         }
-        Ok(true)
+        Ok(Verdict::Holds)
     }
 }
 

@@ -175,6 +175,20 @@ pub(crate) fn reference() -> Output {
     command().arg("reference").output().unwrap()
 }
 
+/// The same by a program that sets something up and then executes the command in its arguments.
+pub(crate) fn run_under(launcher: &[&str], arguments: &[&str]) -> Output {
+    let mut command = Command::new(launcher[0]);
+    command
+        .args(&launcher[1..])
+        .arg(env!("CARGO_BIN_EXE_fcgate"));
+    command.args(arguments).output().unwrap()
+}
+
+/// `fcgate` with these arguments, to its end.
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    command().args(arguments).output().unwrap()
+}
+
 const CONFIG: &str = "fcgate.toml";
 
 fn command() -> Command {

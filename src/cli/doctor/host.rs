@@ -1,0 +1,107 @@
+//! This host: ports, descriptors, roots.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use nix::sys::resource::{Resource, getrlimit};
+use nix::unistd::{AccessFlags, access, geteuid};
+
+use super::finding::Finding;
+use crate::config::{ListenAddress, Listener, Snapshot};
+use crate::disk::RealDisk;
+use crate::message::{Disk, Found, Root};
+
+/// CAP_NET_BIND_SERVICE in the mask of capabilities (capabilities(7)).
+const BIND_SERVICE: u64 = 1 << 10;
+
+/// Descriptors, and all listeners.
+pub(super) fn examine(snapshot: &Snapshot, findings: &mut Vec<Finding>) {
+    findings.push(descriptors(snapshot.server.limits.connections));
+    findings.extend(snapshot.listeners.iter().filter_map(listener));
+}
+
+fn descriptors(connections: usize) -> Finding {
+    const ABOUT: &str = "open files";
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(_, hard)| hard);
+    let enough = usize::try_from(limit).is_ok_and(|limit| limit >= connections);
+    let what = format!("{limit} may be open, server.limits.connections is {connections}");
+    match enough {
+        true => Finding::fine(ABOUT, what),
+        false => Finding::warning(ABOUT, what)
+            .why("each client needs one, and each request for PHP another: above that clients have to wait")
+            .fix("raise the limit (ulimit -Hn, LimitNOFILE= of systemd), or lower server.limits.connections"),
+    }
+}
+
+fn listener(listener: &Listener) -> Option<Finding> {
+    match &listener.address {
+        ListenAddress::Tcp(address) => port(*address),
+        ListenAddress::Unix(path) => {
+            let folder = path.parent().unwrap_or_else(|| Path::new("/"));
+            let writable = access(folder, AccessFlags::W_OK | AccessFlags::X_OK);
+            let error = writable.err()?;
+            let what = format!("no socket can be made in {}: {error}", folder.display());
+            let finding = Finding::error(&listener.address, what).why("the gateway does not start");
+            Some(finding.fix("make the folder, and let the gateway's user write to it (RuntimeDirectory= of systemd)"))
+        }
+        ListenAddress::Systemd(_) => None,
+    }
+}
+
+fn port(address: SocketAddr) -> Option<Finding> {
+    let number = address.port();
+    let first = first_free_port();
+    if number == 0 || number >= first || may_bind() {
+        return None;
+    }
+    let finding = Finding::error(
+        address,
+        format!("port {number} is below {first}, and we may not bind it"),
+    );
+    Some(finding.why("the gateway does not start").fix(
+        "give it the capability CAP_NET_BIND_SERVICE (AmbientCapabilities= of systemd, setcap), have systemd pass the socket, or lower net.ipv4.ip_unprivileged_port_start",
+    ))
+}
+
+fn first_free_port() -> u16 {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    text.ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(1024)
+}
+
+fn may_bind() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.map_or_else(|| geteuid().is_root(), |mask| mask & BIND_SERVICE != 0)
+}
+
+/// A root, and a script in it, as the gateway sees them.
+pub(super) fn root(root: &Root, script: Option<&[u8]>) -> Finding {
+    let files = RealDisk::default();
+    let disk = files.one_release();
+    let about = root.0.display();
+    let fault = match disk.open(root, b"/") {
+        Found::Directory => match script.filter(|script| !disk.is_file(root, script)) {
+            None => return Finding::fine(about, "the root is here and can be read"),
+            Some(script) => {
+                let what = format!(
+                    "there is no {} in the root",
+                    String::from_utf8_lossy(script)
+                );
+                return Finding::error(about, what)
+                    .why("what it should answer gets 404")
+                    .fix("correct `root` or the script's name; with `fastcgi.missing = \"pass\"` PHP is asked all the same");
+            }
+        },
+        Found::File(_) => "the root is a file".to_owned(),
+        Found::TooLong => "the root's path is too long".to_owned(),
+        Found::Missing => "the root does not exist here".to_owned(),
+        Found::Refused(why) => format!("the root cannot be used: {why}"),
+        Found::Trouble(errno) => std::io::Error::from_raw_os_error(errno).to_string(),
+    };
+    Finding::error(about, fault)
+        .why("scripts and files are looked for here before PHP is asked: everything is 404")
+        .fix("correct `root`, let the gateway's user enter it, or mount the files here too; with `fastcgi.missing = \"pass\"` scripts are not looked for")
+}

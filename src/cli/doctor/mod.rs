@@ -1,0 +1,204 @@
+//! `fcgate doctor`: whether PHP can be reached and sees what it will be asked for, and whether the two
+//! agree about their limits. Nothing is written, and no script of the application runs unless `--run`
+//! says so.
+
+mod certificates;
+mod finding;
+mod host;
+mod limits;
+mod peer;
+mod pools;
+mod server;
+
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use serde_json::json;
+
+use super::{Configuration, configuration_file};
+use crate::config::{self, Snapshot};
+use crate::handler::Handler;
+use crate::handler::fastcgi::{Fastcgi, Missing, ScriptRule};
+use crate::upstream::Upstream;
+use finding::{Finding, Severity};
+use pools::Pool;
+use server::Question;
+
+/// What `doctor` is told.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    configuration: Configuration,
+    /// PHP-FPM's php-fpm.conf, where it is not in the usual places; may be given again and again.
+    #[arg(long = "pool", value_name = "FILE")]
+    pools: Vec<PathBuf>,
+    /// Run the front controllers with HEAD, which runs the application.
+    #[arg(long)]
+    run: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints what was found. The exit code is 0 where nothing is wrong, 1 for warnings, 2 for errors.
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let json = arguments.json;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.context("cannot start")?;
+    let findings = runtime.block_on(examine(arguments));
+    let worst = findings.iter().map(|finding| finding.severity).max();
+    let code = worst.unwrap_or(Severity::Fine).exit_code();
+    // A closed stdout changes nothing about the verdict.
+    let _ = write!(std::io::stdout(), "{}", shown(&findings, json));
+    Ok(ExitCode::from(code))
+}
+
+fn shown(findings: &[Finding], as_json: bool) -> String {
+    if as_json {
+        let findings: Vec<_> = findings.iter().map(Finding::json).collect();
+        return format!("{:#}\n", json!({ "findings": findings }));
+    }
+    findings.iter().map(ToString::to_string).collect()
+}
+
+async fn examine(arguments: Arguments) -> Vec<Finding> {
+    let file = configuration_file(arguments.configuration.file.clone());
+    let mut findings = Vec::new();
+    let snapshot = match config::load(&file, None) {
+        Ok(snapshot) => snapshot,
+        Err(invalid) => {
+            let what = format!("the configuration cannot be used\n{invalid}");
+            return vec![Finding::error(file.display(), what)];
+        }
+    };
+    if !snapshot.warnings.is_empty() {
+        findings.push(Finding::warning(file.display(), snapshot.warnings.clone()));
+    }
+    host::examine(&snapshot, &mut findings);
+    for certificate in snapshot
+        .certificates()
+        .into_iter()
+        .flat_map(|all| all.inspect())
+    {
+        certificates::examine(&certificate, &mut findings);
+    }
+    let callers = callers(&snapshot);
+    roots(&callers, &mut findings);
+    let pools = pools::find(&arguments.pools);
+    for upstream in upstreams(&callers) {
+        let own = callers.iter().map(|caller| &**caller);
+        let own: Vec<_> = own
+            .filter(|caller| Arc::ptr_eq(&caller.upstream, upstream))
+            .collect();
+        for address in snapshot.servers(upstream) {
+            if server::reach(&address, &pools, &mut findings).await {
+                let pool = pools.iter().find(|pool| pool.listens_at(&address));
+                behind(&address, pool, (&own, arguments.run), &mut findings).await;
+            }
+        }
+    }
+    findings
+}
+
+/// All that asks PHP, once for each combination of a root and a server.
+fn callers(snapshot: &Snapshot) -> Vec<Arc<Fastcgi>> {
+    let sites: Vec<_> = snapshot.sites().collect();
+    let rules = sites.iter().flat_map(|site| &site.rules);
+    let callers = rules.filter_map(|rule| match &rule.then.handler {
+        Some(Handler::Fastcgi(fastcgi)) => Some(Arc::clone(fastcgi)),
+        Some(
+            Handler::StaticFiles(_)
+            | Handler::Redirect(_)
+            | Handler::Rewrite(_)
+            | Handler::Respond(_)
+            | Handler::Deny(_)
+            | Handler::ExcludeProxy,
+        )
+        | None => None,
+    });
+    callers.collect()
+}
+
+fn upstreams(callers: &[Arc<Fastcgi>]) -> Vec<&Arc<Upstream>> {
+    let mut upstreams: Vec<&Arc<Upstream>> = Vec::new();
+    for caller in callers {
+        if !upstreams
+            .iter()
+            .any(|known| Arc::ptr_eq(known, &caller.upstream))
+        {
+            upstreams.push(&caller.upstream);
+        }
+    }
+    upstreams
+}
+
+/// The script that a rule names, below its root; none where that depends on the request.
+fn script(caller: &Fastcgi) -> Option<Vec<u8>> {
+    let ScriptRule::Fixed { script, .. } = &caller.script else {
+        return None;
+    };
+    let path = script.to_string();
+    let root = caller.mapping.root.0.as_os_str().as_bytes();
+    let root = root.strip_suffix(b"/").unwrap_or(root);
+    let below = path.as_bytes().strip_prefix(root)?;
+    (!path.contains('$')).then(|| below.to_vec())
+}
+
+fn roots(callers: &[Arc<Fastcgi>], findings: &mut Vec<Finding>) {
+    for caller in callers {
+        let script = script(caller);
+        if caller.missing == Missing::Pass {
+            continue;
+        }
+        let finding = host::root(&caller.mapping.root, script.as_deref());
+        if !findings.contains(&finding) {
+            findings.push(finding);
+        }
+    }
+}
+
+/// What stands behind an address that answers: once for each root that it is asked for.
+async fn behind(
+    address: &crate::upstream::Address,
+    pool: Option<&Pool>,
+    (callers, run): (&[&Fastcgi], bool),
+    findings: &mut Vec<Finding>,
+) {
+    let mut roots: Vec<&[u8]> = Vec::new();
+    // Those that name a script come first, as they are asked for it too.
+    let names = |caller: &&Fastcgi| script(caller).is_some();
+    let (named, others): (Vec<&Fastcgi>, Vec<_>) = callers.iter().copied().partition(names);
+    for caller in named.into_iter().chain(others) {
+        let root = caller.mapping.document_root();
+        if roots.contains(&root) {
+            continue;
+        }
+        roots.push(root);
+        let question = Question {
+            mapping: &caller.mapping,
+            responder: &caller.contract.responder,
+            script: script(caller),
+            run,
+        };
+        server::files(address, &question, findings).await;
+    }
+    let Some(pool) = pool else {
+        findings.push(
+            Finding::note(
+                address,
+                "the pool's configuration was not found on this host",
+            )
+            .why("its limits cannot be compared with the gateway's")
+            .fix("run doctor where PHP-FPM runs, or name its php-fpm.conf with --pool"),
+        );
+        return;
+    };
+    server::pages(address, pool, findings).await;
+    limits::compare(address, pool, callers, findings);
+}

@@ -1,0 +1,74 @@
+//! `fcgate explain URL`: what would become of a request, found out by the code that serves requests
+//! and without sending anything anywhere.
+
+mod page;
+mod question;
+mod recording;
+mod trace;
+mod walk;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use super::{Configuration, configuration_file};
+use crate::config;
+use crate::disk::RealDisk;
+use question::Question;
+use trace::Explanation;
+
+/// What `explain` is told.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    configuration: Configuration,
+    /// The method.
+    #[arg(short = 'X', long = "method", default_value = "GET")]
+    method: String,
+    /// A header field, 'Name: value'; may be given again and again.
+    #[arg(short = 'H', long = "header", value_name = "FIELD")]
+    fields: Vec<String>,
+    /// Where the client is: an IP address, or "unix" for one on a unix socket.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    from: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// The URL: http://host/path, https://host/path, or a path on the host "localhost".
+    url: String,
+}
+
+/// Prints the explanation. The exit code is 1 where the configuration or the question cannot be used.
+pub(super) fn run(arguments: Arguments) -> ExitCode {
+    let json = arguments.json;
+    match explain(arguments) {
+        Ok(explanation) => print(&explanation, json),
+        Err(message) => {
+            let _ = writeln!(std::io::stderr(), "{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn explain(arguments: Arguments) -> Result<Explanation, String> {
+    let file = configuration_file(arguments.configuration.file);
+    let question = Question::parse(&arguments.url, &arguments.method, &arguments.fields)?;
+    let snapshot = config::load(&file, None).map_err(|invalid| invalid.to_string())?;
+    let connection = question.connection(&snapshot.listeners, &arguments.from)?;
+    Ok(walk::explain(
+        &snapshot,
+        question,
+        connection,
+        &RealDisk::default().one_release(),
+    ))
+}
+
+fn print(explanation: &Explanation, json: bool) -> ExitCode {
+    let written = match json {
+        true => writeln!(std::io::stdout(), "{:#}", explanation.json()),
+        false => write!(std::io::stdout(), "{explanation}"),
+    };
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

@@ -1,0 +1,101 @@
+//! An explanation for people, in lines.
+
+use std::fmt::{self, Write};
+
+use http::{HeaderMap, StatusCode};
+
+use super::trace::{Explanation, Outcome, Round, Step, text};
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} {}", self.method, self.url)?;
+        writeln!(f, "listener {}, client {}", self.listener, self.client)?;
+        for note in &self.notes {
+            writeln!(f, "  ({note})")?;
+        }
+        if let Some(site) = &self.site {
+            writeln!(f, "site {site}")?;
+        }
+        for (index, round) in self.rounds.iter().enumerate() {
+            show_round(f, index + 1, round)?;
+        }
+        writeln!(f)?;
+        show_outcome(f, &self.outcome)
+    }
+}
+
+fn show_round(f: &mut fmt::Formatter<'_>, number: usize, round: &Round) -> fmt::Result {
+    write!(f, "\nround {number}: path {}", round.path)?;
+    if let Some(query) = &round.query {
+        write!(f, ", query {query}")?;
+    }
+    if let Some(cause) = &round.cause {
+        write!(f, " ({cause})")?;
+    }
+    f.write_char('\n')?;
+    round.steps.iter().try_for_each(|step| show_step(f, step))
+}
+
+fn show_step(f: &mut fmt::Formatter<'_>, step: &Step) -> fmt::Result {
+    let place = match step.place.as_str() {
+        "" => "what root and php of the site mean",
+        place => place,
+    };
+    let handler = step.handler.unwrap_or("changes only");
+    writeln!(f, "  rule {}, {handler}, {place}", step.number)?;
+    let matched = if step.matched { "matches" } else { "no" };
+    writeln!(f, "    {matched}: {}", step.why)?;
+    for lookup in &step.lookups {
+        writeln!(
+            f,
+            "    is there {} at {}? {}",
+            lookup.asked, lookup.path, lookup.found
+        )?;
+    }
+    match &step.plan {
+        Some(plan) => writeln!(f, "    {plan}"),
+        None => Ok(()),
+    }
+}
+
+fn show_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
+    match outcome {
+        Outcome::Call {
+            upstream,
+            servers,
+            script,
+            params,
+        } => {
+            writeln!(f, "FastCGI: {script}")?;
+            writeln!(f, "upstream {upstream}: {}", servers.join(", "))?;
+            params
+                .iter()
+                .try_for_each(|(name, value)| writeln!(f, "  {}={}", text(name), text(value)))
+        }
+        Outcome::File {
+            file,
+            status,
+            fields,
+        } => {
+            writeln!(f, "file {file}")?;
+            show_head(f, *status, fields)
+        }
+        Outcome::Answer { status, fields } => show_head(f, *status, fields),
+        Outcome::Failed {
+            status,
+            cause,
+            why,
+            fields,
+        } => {
+            writeln!(f, "{cause}: {why}")?;
+            show_head(f, *status, fields)
+        }
+    }
+}
+
+fn show_head(f: &mut fmt::Formatter<'_>, status: StatusCode, fields: &HeaderMap) -> fmt::Result {
+    writeln!(f, "status {status}")?;
+    fields
+        .iter()
+        .try_for_each(|(name, value)| writeln!(f, "  {name}: {}", text(value.as_bytes())))
+}

@@ -1,0 +1,270 @@
+//! What is asked: a request that nobody sent, and the connection on which it did not come.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+
+use crate::config::{ListenAddress, Listener};
+use crate::message::{Host, Scheme, TlsFacts, Wire};
+
+/// Nothing says from which port a client that is not there comes.
+const CLIENT_PORT: u16 = 40_000;
+
+/// A request.
+#[derive(Debug)]
+pub(super) struct Question {
+    /// The URL as it was given.
+    pub(super) url: String,
+    pub(super) scheme: Scheme,
+    /// The authority of the URL, where it has one.
+    authority: Option<Host>,
+    pub(super) parts: Parts,
+}
+
+/// The connection, and what was assumed of it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) listener: String,
+    pub(super) wire: Wire,
+    pub(super) notes: Vec<String>,
+}
+
+impl Question {
+    /// From the command line; what cannot be understood is a sentence for its user.
+    pub(super) fn parse(url: &str, method: &str, fields: &[String]) -> Result<Self, String> {
+        let (scheme, rest) = match url.split_once("://") {
+            Some(("http", rest)) => (Scheme::Http, rest),
+            Some(("https", rest)) => (Scheme::Https, rest),
+            Some((other, _)) => return Err(format!("`{other}` is no scheme: http or https")),
+            None => (Scheme::Http, url),
+        };
+        let at = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, target) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        let target = target.split('#').next().unwrap_or_default();
+        let target = match target.strip_prefix('?') {
+            Some(query) => format!("/?{query}"),
+            None if target.is_empty() => "/".to_owned(),
+            None => target.to_owned(),
+        };
+        let target: PathAndQuery = target
+            .parse()
+            .map_err(|error| format!("`{target}` is no target of a request: {error}"))?;
+        let mut parts = http::Request::new(()).into_parts().0;
+        parts.method = Method::from_bytes(method.as_bytes())
+            .map_err(|_| format!("`{method}` is no method"))?;
+        parts.uri = Uri::from(target);
+        parts.headers = header_fields(fields, authority)?;
+        let known = Host::parse(authority);
+        if !authority.is_empty() && known.is_err() {
+            return Err(format!("`{authority}` is no host with an optional port"));
+        }
+        Ok(Self {
+            url: url.to_owned(),
+            scheme,
+            authority: known.ok(),
+            parts,
+        })
+    }
+
+    /// What the fields say of the content, in bytes.
+    pub(super) fn length(&self) -> u64 {
+        let length = self.parts.headers.get(header::CONTENT_LENGTH);
+        let text = length.and_then(|value| value.to_str().ok());
+        text.and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    /// The listener that has the port and the scheme of the URL, else the first that fits; `from` is
+    /// the client, an address or `unix`.
+    pub(super) fn connection(
+        &self,
+        listeners: &[Listener],
+        from: &str,
+    ) -> Result<Connection, String> {
+        let mut notes = Vec::new();
+        let unix = from == "unix";
+        let listener = self.listener(listeners, unix, &mut notes);
+        let address = listener.map(|listener| &listener.address);
+        let mut wire = if unix {
+            let path = match address {
+                Some(ListenAddress::Unix(path)) => path.display().to_string(),
+                Some(ListenAddress::Tcp(_) | ListenAddress::Systemd(_)) | None => String::new(),
+            };
+            Wire::unix(&path)
+        } else {
+            Wire::tcp(client(from)?, self.local(address))
+        };
+        if self.scheme == Scheme::Https {
+            wire = wire.secured(self.handshake());
+            notes.push("TLS 1.3 without a client certificate is assumed".to_owned());
+        }
+        if listener.is_some_and(|listener| listener.proxies.is_some()) {
+            notes.push("the PROXY header is taken to name the client of --from".to_owned());
+        }
+        Ok(Connection {
+            listener: address.map_or_else(|| "none".to_owned(), ToString::to_string),
+            wire,
+            notes,
+        })
+    }
+
+    fn listener<'a>(
+        &self,
+        listeners: &'a [Listener],
+        unix: bool,
+        notes: &mut Vec<String>,
+    ) -> Option<&'a Listener> {
+        let secure = self.scheme == Scheme::Https;
+        let port = self.port();
+        let is_unix = |listener: &&Listener| matches!(listener.address, ListenAddress::Unix(_));
+        let fits =
+            |listener: &&Listener| listener.tls.is_some() == secure && is_unix(listener) == unix;
+        let has_port = |listener: &&Listener| matches!(listener.address, ListenAddress::Tcp(address) if address.port() == port);
+        let mut candidates = listeners.iter().filter(fits);
+        if let Some(exact) = candidates.clone().find(has_port).filter(|_| !unix) {
+            return Some(exact);
+        }
+        let fallback = candidates.next().or_else(|| listeners.first());
+        if !unix {
+            let with = if secure { "with" } else { "without" };
+            notes.push(format!(
+                "no listener has port {port} {with} TLS: something in front of the gateway is assumed to have it"
+            ));
+        }
+        fallback
+    }
+
+    fn port(&self) -> u16 {
+        let named = self.authority.as_ref().and_then(Host::port);
+        named.unwrap_or_else(|| self.scheme.default_port())
+    }
+
+    /// Where the client connected to: a listener on all addresses does not say.
+    fn local(&self, address: Option<&ListenAddress>) -> SocketAddr {
+        let named = || {
+            let name = self.authority.as_ref()?.name();
+            let bare = name.trim_start_matches('[').trim_end_matches(']');
+            bare.parse::<IpAddr>().ok()
+        };
+        let (bound, port) = match address {
+            Some(ListenAddress::Tcp(address)) => (Some(address.ip()), address.port()),
+            Some(ListenAddress::Unix(_) | ListenAddress::Systemd(_)) | None => (None, 0),
+        };
+        let bound = bound.filter(|ip| !ip.is_unspecified());
+        let ip = bound.or_else(named);
+        let ip = ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        SocketAddr::new(ip, if port == 0 { self.port() } else { port })
+    }
+
+    fn handshake(&self) -> TlsFacts {
+        TlsFacts {
+            protocol: "TLSv1.3",
+            cipher: "TLS_AES_256_GCM_SHA384",
+            key_bits: "256",
+            resumed: false,
+            server_name: self.authority.as_ref().map(|host| host.name().to_owned()),
+            client: None,
+        }
+    }
+}
+
+fn client(from: &str) -> Result<SocketAddr, String> {
+    let address = from.parse().map(|ip| SocketAddr::new(ip, CLIENT_PORT));
+    address
+        .or_else(|_| from.parse())
+        .map_err(|_| format!("`{from}` is neither an address nor \"unix\""))
+}
+
+/// `K: V` each; the Host is the URL's unless one is given.
+fn header_fields(fields: &[String], authority: &str) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for field in fields {
+        let wrong = || format!("`{field}` is no header field: write 'Name: value'");
+        let (name, value) = field.split_once(':').ok_or_else(wrong)?;
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
+        let value = HeaderValue::from_str(value.trim()).map_err(|_| wrong())?;
+        headers.append(name, value);
+    }
+    if !headers.contains_key(header::HOST) {
+        let host = if authority.is_empty() {
+            "localhost"
+        } else {
+            authority
+        };
+        let value = HeaderValue::from_str(host).map_err(|_| format!("`{host}` is no host"))?;
+        headers.insert(header::HOST, value);
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(url: &str) -> Result<(String, String), String> {
+        let question = Question::parse(url, "GET", &["X-A: 1".to_owned()])?;
+        let host = question.parts.headers.get("host");
+        let host = host.and_then(|value| value.to_str().ok());
+        Ok((
+            host.unwrap_or_default().to_owned(),
+            question.parts.uri.to_string(),
+        ))
+    }
+
+    #[test]
+    fn urls_are_understood_with_and_without_host() {
+        for (url, host, target) in [
+            ("http://example.org/a?b=c#d", "example.org", "/a?b=c"),
+            ("https://example.org", "example.org", "/"),
+            ("example.org:8080/%2F", "example.org:8080", "/%2F"),
+            ("/a/b", "localhost", "/a/b"),
+            ("http://example.org?x", "example.org", "/?x"),
+        ] {
+            let expected = Ok((host.to_owned(), target.to_owned()));
+            assert_eq!(question(url), expected, "{url}");
+        }
+        for bad in ["ftp://example.org/", "http://a b/", "http://a/\u{7f}"] {
+            assert!(question(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_listener_with_the_port_is_taken() {
+        let at = |text: &str| Listener {
+            address: ListenAddress::Tcp(text.parse().unwrap()),
+            ..Listener::default_listener()
+        };
+        let listeners = [at("[::]:8080"), at("192.0.2.9:80")];
+        let taken = |url: &str| {
+            let question = Question::parse(url, "GET", &[]).unwrap();
+            let connection = question.connection(&listeners, "192.0.2.1").unwrap();
+            let local = (connection.wire.local_addr, connection.wire.local_port);
+            (connection.listener, local, connection.notes.len())
+        };
+        let of = |listener: &str, ip: &str, port, notes| {
+            (listener.to_owned(), (ip.to_owned(), Some(port)), notes)
+        };
+        assert_eq!(
+            taken("http://a.test/"),
+            of("192.0.2.9:80", "192.0.2.9", 80, 0)
+        );
+        assert_eq!(taken("http://[::1]:8080/"), of("[::]:8080", "::1", 8080, 0));
+        assert_eq!(
+            taken("http://a.test:8081/"),
+            of("[::]:8080", "127.0.0.1", 8080, 1)
+        );
+        // No listener speaks TLS, and a handshake is made up.
+        assert_eq!(taken("https://a.test/").2, 2);
+    }
+
+    #[test]
+    fn clients_have_an_address() {
+        assert_eq!(
+            client("192.0.2.1"),
+            Ok(SocketAddr::from(([192, 0, 2, 1], CLIENT_PORT)))
+        );
+        assert_eq!(client("[::1]:7"), Ok("[::1]:7".parse().unwrap()));
+        assert!(client("nobody").is_err());
+    }
+}

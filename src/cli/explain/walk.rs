@@ -1,0 +1,317 @@
+//! The way of a request through a site, as `server::service` goes it: the same rules, the same
+//! handlers' plans, and nothing performed.
+
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+use http::{Method, Response, StatusCode, header};
+
+use super::question::{Connection, Question};
+use super::recording::Recording;
+use super::trace::{Explanation, Outcome, Round, Step, text};
+use crate::config::{Site, Snapshot};
+use crate::failure::Failure;
+use crate::filter;
+use crate::handler::fastcgi::Call;
+use crate::handler::{Body, Handler, Plan};
+use crate::message::request::Origin;
+use crate::message::{Cause, Disk, Host, Request, RequestId, Scheme, Target, Upload, Wire};
+use crate::route::Rule;
+use crate::route::condition::Verdict;
+use crate::server::MAX_ROUNDS;
+
+type SiteRule = Rule<crate::handler::Step>;
+
+/// How a round ends.
+enum Turn {
+    Settled(Outcome),
+    Again(Box<Request>),
+    Declined,
+}
+
+struct Walk<'a> {
+    snapshot: &'a Snapshot,
+    disk: Recording<'a>,
+    site: Option<Arc<Site>>,
+    rounds: Vec<Round>,
+    /// Of the content, in bytes.
+    length: u64,
+}
+
+/// What would become of the request on the connection.
+pub(super) fn explain(
+    snapshot: &Snapshot,
+    question: Question,
+    connection: Connection,
+    disk: &dyn Disk,
+) -> Explanation {
+    let mut walk = Walk {
+        snapshot,
+        disk: Recording::new(disk),
+        site: None,
+        rounds: Vec::new(),
+        length: question.length(),
+    };
+    let (method, url) = (question.parts.method.to_string(), question.url.clone());
+    let mut wire = Arc::new(connection.wire);
+    let outcome = walk.outcome(question, &mut wire);
+    Explanation {
+        method,
+        url,
+        listener: connection.listener,
+        client: wire.remote_addr.clone(),
+        notes: connection.notes,
+        site: walk.site.as_ref().map(|site| site.name.to_string()),
+        rounds: walk.rounds,
+        outcome: outcome.unwrap_or_else(|failure| Outcome::failed(&failure)),
+    }
+}
+
+impl Walk<'_> {
+    fn outcome(&mut self, question: Question, wire: &mut Arc<Wire>) -> Result<Outcome, Failure> {
+        let mut parts = question.parts;
+        *wire = self.snapshot.server.forwarding.apply(&mut parts, wire)?;
+        if matches!(parts.method, Method::CONNECT | Method::TRACE) {
+            return Err(Failure::NotSupported(parts.method));
+        }
+        let expectation = parts.headers.get(header::EXPECT);
+        if expectation.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+        {
+            return Err(Failure::Expectation);
+        }
+        let host = Host::of(&parts)?;
+        let site = Arc::clone(self.snapshot.site(&host));
+        self.site = Some(Arc::clone(&site));
+        if !site.access.admits(wire.client) {
+            return Err(Failure::Forbidden("`allow` or `deny` of the site"));
+        }
+        let raw = parts.uri.to_string();
+        let target = Target::parse(&raw, site.encoded_slash)?;
+        if let Some(https) = site.https.as_ref().filter(|_| wire.scheme == Scheme::Http) {
+            let name = match host.name() {
+                "" => wire.local_addr.as_str(),
+                name => name,
+            };
+            return https.redirect(name, &raw).map(answer);
+        }
+        let origin = Origin {
+            host,
+            wire: Arc::clone(wire),
+            id: RequestId::new(0, 0),
+        };
+        let request = Request::new(parts, target, Upload::Empty, origin);
+        self.all_rounds(&site, request)
+    }
+
+    fn all_rounds(&mut self, site: &Site, mut request: Request) -> Result<Outcome, Failure> {
+        for _ in 0..MAX_ROUNDS {
+            request = match self.round(site, request)? {
+                Turn::Settled(outcome) => return Ok(outcome),
+                Turn::Again(request) => *request,
+                Turn::Declined => return Err(Failure::NotFound),
+            };
+        }
+        Err(Failure::TooManyRounds(MAX_ROUNDS))
+    }
+
+    fn round(&mut self, site: &Site, mut request: Request) -> Result<Turn, Failure> {
+        let mut round = Round {
+            path: text(request.target.path()),
+            query: request.target.query().map(str::to_owned),
+            cause: request.causes.last().map(cause),
+            steps: Vec::new(),
+        };
+        let mut excluded = false;
+        for (number, rule) in site.rules.iter().enumerate() {
+            let mut step = begin(number, rule);
+            let turn = self.rule(rule, &mut step, &mut request, &mut excluded);
+            step.lookups = self.disk.take();
+            round.steps.push(step);
+            if let Some(turn) = turn.transpose() {
+                self.rounds.push(round);
+                return turn.map(|settled| match settled {
+                    Settled::Outcome(outcome) => Turn::Settled(outcome),
+                    Settled::Again(target, cause) => {
+                        Turn::Again(Box::new(request.again(target, cause)))
+                    }
+                });
+            }
+        }
+        self.rounds.push(round);
+        Ok(Turn::Declined)
+    }
+
+    /// One rule; `None`: the next is asked.
+    fn rule(
+        &self,
+        rule: &SiteRule,
+        step: &mut Step,
+        request: &mut Request,
+        excluded: &mut bool,
+    ) -> Result<Option<Settled>, Failure> {
+        let then = &rule.then;
+        if *excluded && then.is_proxy_target() {
+            step.why = "an earlier `to = \"!\"` keeps the request from it".to_owned();
+            return Ok(None);
+        }
+        if then.internal && request.causes.is_empty() {
+            step.why = "it is for internal rounds only".to_owned();
+            return Ok(None);
+        }
+        let (verdict, captures) = rule.judge(request, &self.disk)?;
+        step.matched = matches!(verdict, Verdict::Holds);
+        step.why = why(&verdict, rule);
+        if !step.matched {
+            return Ok(None);
+        }
+        if let Some(changes) = &then.changes {
+            request.note(changes.resolve(step.number - 1, request, &captures));
+        }
+        let Some(handler) = &then.handler else {
+            step.plan = Some("notes its changes; the search goes on".to_owned());
+            return Ok(None);
+        };
+        *excluded |= matches!(handler, Handler::ExcludeProxy);
+        let plan = handler.decide(request, &captures, &self.disk);
+        step.plan = Some(describe(&plan));
+        self.settle(plan, request)
+    }
+
+    fn settle(&self, plan: Plan<'_>, request: &mut Request) -> Result<Option<Settled>, Failure> {
+        let outcome = match plan {
+            Plan::Decline => return Ok(None),
+            Plan::Again(target, cause) => return Ok(Some(Settled::Again(target, cause))),
+            Plan::Fail(failure) => with_edits(Outcome::failed(&failure), self, request),
+            Plan::Call(call) => self.call(&call, request)?,
+            Plan::Answer(response) => with_edits(answer(response), self, request),
+            Plan::List(_) => {
+                let listed = Outcome::Answer {
+                    status: StatusCode::OK,
+                    fields: http::HeaderMap::new(),
+                };
+                with_edits(listed, self, request)
+            }
+            Plan::Send(representation) => {
+                let (head, _) = representation.into_response()?.into_parts();
+                let outcome = Outcome::File {
+                    file: self.disk.last_file().unwrap_or_default(),
+                    status: head.status,
+                    fields: head.headers,
+                };
+                with_edits(outcome, self, request)
+            }
+        };
+        Ok(Some(Settled::Outcome(outcome)))
+    }
+
+    fn call(&self, call: &Call<'_>, request: &mut Request) -> Result<Outcome, Failure> {
+        let fastcgi = call.fastcgi;
+        let members = fastcgi.upstream.members();
+        let root = fastcgi.mapping.root.0.as_os_str().as_bytes();
+        let root = root.strip_suffix(b"/").unwrap_or(root);
+        Ok(Outcome::Call {
+            upstream: fastcgi.upstream.name.clone(),
+            servers: members
+                .iter()
+                .map(|member| member.address().to_string())
+                .collect(),
+            script: text(&[root, &call.script.file].concat()),
+            params: call.told(request, self.length)?,
+        })
+    }
+}
+
+enum Settled {
+    Outcome(Outcome),
+    Again(Target, Cause),
+}
+
+fn begin(number: usize, rule: &SiteRule) -> Step {
+    Step {
+        number: number + 1,
+        place: rule.place().to_owned(),
+        conditions: rule.conditions().to_string(),
+        matched: false,
+        why: String::new(),
+        handler: rule.then.handler.as_ref().map(Handler::name),
+        plan: None,
+        lookups: Vec::new(),
+    }
+}
+
+fn why(verdict: &Verdict<'_>, rule: &SiteRule) -> String {
+    match verdict {
+        Verdict::Holds => match rule.conditions().to_string() {
+            none if none.is_empty() => "it has no conditions".to_owned(),
+            conditions => conditions,
+        },
+        Verdict::Lacks(condition) => format!("{condition} does not hold"),
+        Verdict::Excepted(condition) => format!("{condition} holds, and stands under `not`"),
+    }
+}
+
+fn describe(plan: &Plan<'_>) -> String {
+    match plan {
+        Plan::Call(_) => "asks the application".to_owned(),
+        Plan::Send(_) => "sends the file".to_owned(),
+        Plan::List(_) => "lists the folder".to_owned(),
+        Plan::Answer(response) => format!("answers {}", response.status()),
+        Plan::Again(target, cause_of) => {
+            format!(
+                "starts again with {}: {}",
+                text(target.path()),
+                cause(cause_of)
+            )
+        }
+        Plan::Decline => "declines: the next rule is asked".to_owned(),
+        Plan::Fail(failure) => format!("fails with {}: {failure}", failure.status()),
+    }
+}
+
+fn cause(cause: &Cause) -> String {
+    match cause {
+        Cause::Index => "an index file".to_owned(),
+        Cause::Rewrite(from) => format!("rewritten from {}", text(&from.path)),
+        Cause::ErrorPage { status, from, .. } => {
+            format!("the error page of {status} at {}", text(&from.path))
+        }
+    }
+}
+
+fn answer(response: Response<Body>) -> Outcome {
+    let (head, _) = response.into_parts();
+    Outcome::Answer {
+        status: head.status,
+        fields: head.headers,
+    }
+}
+
+/// What rules and the site change about every answer that is not PHP's.
+fn with_edits(mut outcome: Outcome, walk: &Walk<'_>, request: &Request) -> Outcome {
+    let (Outcome::File { status, fields, .. }
+    | Outcome::Answer { status, fields }
+    | Outcome::Failed { status, fields, .. }) = &mut outcome
+    else {
+        return outcome;
+    };
+    let mut response = head(*status, std::mem::take(fields));
+    if let Some(edits) = &request.edits {
+        filter::edits::apply(edits, &mut response);
+    }
+    let site = walk
+        .site
+        .as_ref()
+        .filter(|_| request.wire.scheme == Scheme::Https);
+    if let Some(https) = site.and_then(|site| site.https.as_ref()) {
+        https.declare(response.headers_mut());
+    }
+    *fields = std::mem::take(response.headers_mut());
+    outcome
+}
+
+fn head(status: StatusCode, fields: http::HeaderMap) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    *response.headers_mut() = fields;
+    response
+}

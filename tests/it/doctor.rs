@@ -1,0 +1,364 @@
+//! `fcgate doctor`: broken set-ups of PHP, each named by doctor and by the log in its own words.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::harness::gateway::{run, run_under};
+use crate::harness::php_fpm::{Setup, free_port};
+use crate::harness::scripted_responder::Setup as Responder;
+use crate::harness::{Gateway, PhpFpm, Request, Script};
+
+/// What doctor says, and its exit code.
+struct Report {
+    findings: Vec<Value>,
+    code: i32,
+}
+
+impl Report {
+    fn of(output: &std::process::Output) -> Self {
+        let report: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {output:?}"));
+        Self {
+            findings: report["findings"].as_array().unwrap().clone(),
+            code: output.status.code().unwrap(),
+        }
+    }
+
+    /// The one finding whose `what` has these words; it is as bad as that.
+    #[track_caller]
+    fn has(&self, severity: &str, words: &str) -> &Value {
+        let told = |finding: &&Value| finding["what"].as_str().unwrap().contains(words);
+        let found: Vec<_> = self.findings.iter().filter(told).collect();
+        let [finding] = found.as_slice() else {
+            panic!("`{words}` {} times in {:#?}", found.len(), self.findings)
+        };
+        assert_eq!(finding["severity"], severity, "{finding:#}");
+        finding
+    }
+
+    /// How many there are.
+    fn errors(&self) -> usize {
+        let errors = self.findings.iter();
+        errors
+            .filter(|finding| finding["severity"] == "error")
+            .count()
+    }
+}
+
+fn doctor(config: &str, more: &[&str]) -> Report {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("fcgate.toml");
+    std::fs::write(&file, config).unwrap();
+    let arguments = [&["doctor", "--json", "-c", file.to_str().unwrap()], more].concat();
+    Report::of(&run(&arguments))
+}
+
+/// With a small `timeouts.queue`, so that what is down fails soon.
+fn hasty(php: &str, root: &Path) -> String {
+    format!(
+        "[upstream.php]\nservers = [\"{php}\"]\ntimeouts = {{ queue = \"300ms\" }}\n\
+         [[site]]\nroot = \"{}\"\nphp = \"php\"\n",
+        root.display()
+    )
+}
+
+fn site_root() -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("index.php"), "<?php echo 'here';").unwrap();
+    root
+}
+
+/// The status of the first request, once the log has the words.
+async fn log_says(config: &str, words: &str) -> u16 {
+    let gateway = Gateway::start(config).await;
+    let status = gateway.get("/").await.status;
+    gateway.log.wait_for(|line| line.contains(words)).await;
+    status
+}
+
+#[tokio::test]
+async fn a_socket_that_is_not_there() {
+    let root = site_root();
+    let socket = format!("unix:{}/none.sock", root.path().display());
+    let config = hasty(&socket, root.path());
+    let report = doctor(&config, &[]);
+    let finding = report.has("error", "the socket does not exist");
+    assert_eq!(finding["about"], socket);
+    assert!(
+        finding["fix"].as_str().unwrap().contains("start PHP-FPM"),
+        "{finding:#}"
+    );
+    assert_eq!((report.code, report.errors()), (2, 1));
+    assert_eq!(log_says(&config, "No such file or directory").await, 503);
+}
+
+#[tokio::test]
+async fn a_socket_that_nobody_listens_on() {
+    let root = site_root();
+    let path = root.path().join("left.sock");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let config = hasty(&format!("unix:{}", path.display()), root.path());
+    let report = doctor(&config, &[]);
+    report.has(
+        "error",
+        "nobody listens on it: a PHP-FPM that was killed left it",
+    );
+    assert_eq!(report.code, 2);
+    assert_eq!(log_says(&config, "Connection refused").await, 503);
+}
+
+/// Who passes over permissions must not.
+fn bound_by_permissions() -> &'static [&'static str] {
+    match nix::unistd::geteuid().is_root() {
+        true => &[
+            "setpriv",
+            "--bounding-set=-dac_override,-dac_read_search",
+            "--",
+        ],
+        false => &["env"],
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_we_may_not_connect_to() {
+    let root = site_root();
+    let path = root.path().join("theirs.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(&path, Some(4_000_001), Some(4_000_002)).unwrap();
+    }
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o060)).unwrap();
+    let config = hasty(&format!("unix:{}", path.display()), root.path());
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("fcgate.toml");
+    std::fs::write(&file, &config).unwrap();
+    let arguments = ["doctor", "--json", "-c", file.to_str().unwrap()];
+    let report = Report::of(&run_under(bound_by_permissions(), &arguments));
+    let finding = report.has("error", "we may not connect to the socket");
+    assert!(
+        finding["what"].as_str().unwrap().contains("0060, we are"),
+        "{finding:#}"
+    );
+    assert!(
+        finding["fix"].as_str().unwrap().contains("listen.mode"),
+        "{finding:#}"
+    );
+    assert_eq!(report.code, 2);
+
+    let listener = "[[listen]]\naddress = \"127.0.0.1:0\"\n";
+    let config = format!("{config}{listener}");
+    let gateway = Gateway::spawn_under(bound_by_permissions(), directory, &config);
+    let line = gateway
+        .log
+        .wait_for(|line| line.contains("listening"))
+        .await;
+    let address = crate::harness::gateway::address_in(&line);
+    let answer = crate::harness::http1::send(&address, &Request::get("/")).await;
+    assert_eq!(answer.status, 503);
+    gateway
+        .log
+        .wait_for(|line| line.contains("UPSTREAM_DENIED") && line.contains("listen.mode"))
+        .await;
+}
+
+#[tokio::test]
+async fn something_else_than_php_fpm() {
+    let root = site_root();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    // A web server that refuses whatever comes.
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut buffer = [0; 1024];
+                let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut buffer).await;
+                let answer = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+                let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await;
+            });
+        }
+    });
+    let config = hasty(&address.to_string(), root.path());
+    let asked = config.clone();
+    let report = tokio::task::spawn_blocking(move || doctor(&asked, &[]))
+        .await
+        .unwrap();
+    let finding = report.has(
+        "error",
+        "does not speak FastCGI: a record has FastCGI version 72",
+    );
+    assert!(
+        finding["fix"]
+            .as_str()
+            .unwrap()
+            .contains("not that of a web server")
+    );
+    assert_eq!((report.code, report.errors()), (2, 1));
+    let status = log_says(&config, "a record has FastCGI version 72").await;
+    assert!(matches!(status, 502 | 503), "{status}");
+}
+
+/// As in a container that has the files elsewhere.
+#[tokio::test]
+async fn a_root_that_php_does_not_see() {
+    let php = PhpFpm::start(1).await;
+    php.write("index.php", "<?php echo 'here';");
+    let config = format!(
+        "[upstream.php]\nservers = [\"{}\"]\nbackend_root = \"/nowhere/public\"\n\
+         [[site]]\nroot = \"{}\"\nphp = \"php\"\n",
+        php.address(),
+        php.root().display()
+    );
+    let report = doctor(&config, &[]);
+    report.has("fine", "answers probes and serves on (Kept)");
+    let finding = report.has(
+        "error",
+        "PHP does not see the document root /nowhere/public",
+    );
+    let fix = finding["fix"].as_str().unwrap();
+    assert!(
+        fix.contains("`backend_root` makes another path of it"),
+        "{fix}"
+    );
+    assert_eq!((report.code, report.errors()), (2, 1));
+    assert_eq!(
+        log_says(&config, "`backend_root` makes another path of it").await,
+        404
+    );
+}
+
+/// PHP has the same path, with other files: a root that was mounted twice.
+#[tokio::test]
+async fn a_script_that_php_does_not_see() {
+    let unknown = || {
+        let says = Script::new()
+            .read_request()
+            .stderr("Primary script unknown");
+        says.stdout("Status: 404 Not Found\r\n\r\nFile not found.\n")
+            .end_request()
+    };
+    let refused = "Status: 403 Forbidden\r\n\r\nAccess denied.\n";
+    // The control question, the root, a file that is no script, and a client's request.
+    let scripts = [unknown(), Script::answer(refused), unknown(), unknown()];
+    let php = Responder::new(scripts).like_php_fpm().start().await;
+    let root = site_root();
+    std::fs::write(root.path().join("style.css"), "").unwrap();
+    let config = hasty(&php.address().to_string(), root.path());
+    let asked = config.clone();
+    let report = tokio::task::spawn_blocking(move || doctor(&asked, &[]))
+        .await
+        .unwrap();
+    let finding = report.has(
+        "error",
+        "style.css, which is here: its document root is another folder",
+    );
+    assert!(
+        finding["fix"]
+            .as_str()
+            .unwrap()
+            .contains("the script is here"),
+        "{finding:#}"
+    );
+    assert_eq!(report.code, 2);
+    assert!(
+        php.requests()
+            .iter()
+            .all(|request| !request.param("SCRIPT_FILENAME").ends_with(".php"))
+    );
+    assert_eq!(log_says(&config, "does not run the script").await, 404);
+}
+
+/// Bodies that the gateway takes and PHP does not; and a time that PHP-FPM ends first.
+#[tokio::test]
+async fn limits_that_do_not_agree() {
+    let setup = Setup::new(1)
+        .line("php_admin_value[post_max_size] = 1K")
+        .line("request_terminate_timeout = 20s")
+        .line("pm.status_path = /fpm-status")
+        .line("ping.path = /fpm-ping");
+    let php = setup.start().await;
+    php.write("index.php", "<?php echo count($_POST);");
+    let pool = php.root().with_file_name("php-fpm.conf");
+    let report = doctor(&php.site(), &["--pool", pool.to_str().unwrap()]);
+    report.has("fine", "PHP sees the document root");
+    report.has("fine", "/fpm-ping answers pong");
+    report.has(
+        "fine",
+        "0 requests wait in the backlog, all workers were busy 0 times",
+    );
+    report.has(
+        "warning",
+        "post_max_size = 1KiB is less than limits.body = 32MiB",
+    );
+    report.has(
+        "warning",
+        "request_terminate_timeout = 20 s is shorter than timeouts.first_byte",
+    );
+    report.has("warning", "pm.max_children = 1");
+    report.has("note", "process_control_timeout = 0");
+    assert_eq!((report.code, report.errors()), (1, 0));
+
+    let gateway = Gateway::start(&php.site()).await;
+    let form = Request::post("/").field("Content-Type", "application/x-www-form-urlencoded");
+    let answer = gateway
+        .send(&form.body("a=".to_owned() + &"1".repeat(4096)))
+        .await;
+    assert_eq!((answer.status, answer.text().ends_with('0')), (200, true));
+    gateway
+        .log
+        .wait_for(|line| line.contains("POST Content-Length"))
+        .await;
+}
+
+/// Nothing of the application runs, unless that is wanted.
+#[tokio::test]
+async fn a_site_that_works() {
+    let php = Setup::new(2)
+        .global("process_control_timeout = 10s")
+        .start()
+        .await;
+    php.write("index.php", "<?php touch(__DIR__ . '/ran'); echo 'here';");
+    php.write("style.css", "body {}");
+    let pool = php.root().with_file_name("php-fpm.conf");
+    let config = format!("[server]\nlimits = {{ body = \"8MiB\" }}\n{}", php.site());
+    let pool = ["--pool", pool.to_str().unwrap()];
+    let report = doctor(&config, &pool);
+    report.has("fine", "style.css in it");
+    report.has("fine", "the root is here and can be read");
+    let unwanted =
+        |finding: &&Value| finding["severity"] != "fine" && finding["about"] != "open files";
+    let unwanted: Vec<_> = report.findings.iter().filter(unwanted).collect();
+    assert_eq!(unwanted, Vec::<&Value>::new());
+    assert!(!php.root().join("ran").exists());
+    let report = doctor(&config, &[&pool[..], &["--run"]].concat());
+    report.has("fine", "/index.php answers HEAD with 200");
+    assert!(php.root().join("ran").exists());
+}
+
+#[test]
+fn a_report_is_for_people_too() {
+    let root = site_root();
+    let file = root.path().join("fcgate.toml");
+    let nobody = free_port().to_string();
+    std::fs::write(&file, hasty(&nobody, Path::new("/no/such/root"))).unwrap();
+    let output = run(&["doctor", "-c", file.to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    for part in [
+        "error   /no/such/root: the root does not exist here\n        why: ".to_owned(),
+        format!("error   {nobody}: nobody listens there\n"),
+        "        do:  start PHP-FPM".to_owned(),
+    ] {
+        assert!(text.contains(&part), "{part} is not in\n{text}");
+    }
+    assert_eq!(output.status.code(), Some(2));
+    std::fs::write(&file, "[[sight]]").unwrap();
+    let output = run(&["doctor", "-c", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("unknown key `sight`")
+    );
+}
