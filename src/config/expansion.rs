@@ -65,6 +65,10 @@ fn refuse_preset(site: &Lowered, problems: &mut Problems) {
     }
 }
 
+const SCRIPT: &str = "A script that is there runs.";
+const FILE: &str = "A file that is there is sent; a folder has an index.";
+const FRONT: &str = "The front controller gets everything else.";
+
 /// A root with all that is said of it: of a site, or of a mount.
 struct Part<'a> {
     /// The key that means it, for people.
@@ -162,55 +166,36 @@ impl Part<'_> {
         let index = self.either("index", said).texts("index");
         let index: Vec<_> = index.iter().map(|text| quoted(text)).collect();
         let index = format!("index = [{}]", index.join(", "));
+        let files = self.files(root, said);
         let Some(php) = php else {
-            return self.step(
-                "Files are sent.",
-                &[],
-                "static_files",
-                &[self.files(root, said), index],
-            );
+            return self.step("Files are sent.", &[], "static_files", &[files, index]);
         };
-        let front = self
-            .either("front_controller", said)
-            .text("front_controller");
-        let front = front.filter(|front| !front.value.is_empty());
         let at = self.scripts_at(root, php);
         let scripts = said.and_then(|said| said.text("scripts"));
-        let conditions = scripts.map(|scripts| format!("match = {}", quoted(&scripts)));
+        let only = scripts.map(|scripts| format!("match = {}", quoted(&scripts)));
         let declines = || "missing = \"decline\"".to_owned();
-        let files = [
-            self.files(root, said),
-            index,
-            front.as_ref().map_or_else(String::new, |_| declines()),
-        ];
-        let mut text = self.step(
-            "A script that is there runs.",
-            conditions.as_slice(),
-            "fastcgi",
-            &[at.clone(), declines()],
-        );
-        text += &self.step(
-            "A file that is there is sent; a folder has an index.",
-            &[],
-            "static_files",
-            &files,
-        );
-        if let Some(front) = front {
-            let script = format!(
-                "{}/{}",
-                root.trim_end_matches('/'),
-                front.trim_start_matches('/')
-            );
-            // A `$` in a path is no variable here.
-            let script = format!("script = {}", quoted(&script.replace('$', "$$")));
-            text += &self.step(
-                "The front controller gets everything else.",
-                &[],
-                "fastcgi",
-                &[at, script],
-            );
+        let front = self.front_controller(root, said);
+        let runs = [at.clone(), declines()];
+        let sent = match front {
+            Some(_) => vec![files, index, declines()],
+            None => vec![files, index],
+        };
+        let mut text = self.step(SCRIPT, only.as_slice(), "fastcgi", &runs);
+        text += &self.step(FILE, &[], "static_files", &sent);
+        if let Some(script) = front {
+            text += &self.step(FRONT, &[], "fastcgi", &[at, script]);
         }
         text
+    }
+
+    /// The front controller as the key of a handler; `None` where there is none.
+    fn front_controller(&self, root: &str, said: Option<&Lowered>) -> Option<String> {
+        let key = "front_controller";
+        let front = self.either(key, said).text(key)?.value;
+        let name = front.trim_start_matches('/');
+        // A `$` in a path is no variable here.
+        let script = format!("{}/{name}", root.trim_end_matches('/')).replace('$', "$$");
+        (!front.is_empty()).then(|| format!("script = {}", quoted(&script)))
     }
 
     /// Whose word about a key counts: the user's, the preset's, or the default.

@@ -20,11 +20,13 @@ impl Lowered {
 
     fn literal(&self, name: &str) -> Option<String> {
         let given = self.given(name)?;
-        let flag = matches!(given.key.kind, Kind::FlagOr(_));
-        match &given.value.value {
-            Value::Table(table) if flag && table.given_keys().is_empty() => Some("true".to_owned()),
-            value => Some(literal(value)),
-        }
+        let value = &given.value.value;
+        let is_flag = matches!(given.key.kind, Kind::FlagOr(_));
+        let is_bare = matches!(value, Value::Table(table) if table.given_keys().is_empty());
+        Some(match is_flag && is_bare {
+            true => "true".to_owned(),
+            false => literal(value),
+        })
     }
 
     fn inline(&self) -> String {

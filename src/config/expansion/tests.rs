@@ -84,6 +84,7 @@ fn a_preset_limits_what_runs() {
     means(
         "root = '/srv/public'\nphp = 'x'\npreset = 'slim'\nfront_controller = '/app.php'\nindex = []\nfiles = { symlinks = 'never' }",
         &[
+            r#"prefix = "/"; extension = ["php", "phtml", "phar"]; not = { match = "^/app\\.php(/|$)" }; deny = { status = 404 }"#,
             r#"match = "^/app\\.php(/|$)"; fastcgi = { missing = "decline" }"#,
             r#"static_files = { immutable = true, index = [], missing = "decline" }"#,
             r#"fastcgi = { script = "/srv/public/app.php" }"#,
