@@ -1,5 +1,7 @@
 //! What a site and its upstream want PHP to be told otherwise than usual.
 
+use std::path::{Path, PathBuf};
+
 use http::{HeaderName, header};
 
 use crate::message::Host;
@@ -27,6 +29,8 @@ pub struct Contract {
     pub(super) canonical: Option<Host>,
     /// How scripts are named.
     pub responder: Responder,
+    /// DOCUMENT_ROOT where the root of the scripts is an alias below another.
+    pub(super) document_root: Option<PathBuf>,
 }
 
 /// What listens behind an upstream.
@@ -80,6 +84,7 @@ impl Contract {
             withholds_authorization: !section.flag("authorization"),
             canonical,
             responder: Responder::Fpm,
+            document_root: None,
         }
     }
 
@@ -89,6 +94,15 @@ impl Contract {
         Self {
             responder,
             ..self.clone()
+        }
+    }
+
+    /// The same for scripts whose root is an alias below this DOCUMENT_ROOT.
+    #[must_use]
+    pub fn below(self, document_root: Option<&Path>) -> Self {
+        Self {
+            document_root: document_root.map(Path::to_owned),
+            ..self
         }
     }
 

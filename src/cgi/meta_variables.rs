@@ -19,14 +19,24 @@ pub struct Constants(Vec<u8>);
 impl Constants {
     /// Encodes what does not depend on the request.
     pub fn new(mapping: &Mapping) -> Self {
+        Self::mounted(mapping, "", &Contract::default())
+    }
+
+    /// The same where the root stands at the path `prefix`; `contract` may have a document root of its
+    /// own.
+    pub fn mounted(mapping: &Mapping, prefix: &str, contract: &Contract) -> Self {
         let mut encoded = Vec::new();
         encode_pair(&mut encoded, b"GATEWAY_INTERFACE", b"CGI/1.1");
         encode_pair(&mut encoded, b"SERVER_SOFTWARE", b"fcgate");
         encode_pair(&mut encoded, b"SERVER_SIGNATURE", b""); // Apache's, as with ServerSignature Off
         let root = mapping.document_root();
-        encode_pair(&mut encoded, b"DOCUMENT_ROOT", root);
-        // Apache's mod_alias: no alias is in force.
-        encode_pair(&mut encoded, b"CONTEXT_PREFIX", b"");
+        encode_pair(
+            &mut encoded,
+            b"DOCUMENT_ROOT",
+            document_root(root, contract),
+        );
+        // Apache's mod_alias.
+        encode_pair(&mut encoded, b"CONTEXT_PREFIX", prefix.as_bytes());
         encode_pair(&mut encoded, b"CONTEXT_DOCUMENT_ROOT", root);
         Self(encoded)
     }
@@ -53,10 +63,20 @@ impl Mapping {
             .unwrap_or(&self.root.0)
             .as_os_str()
             .as_bytes();
-        match root.strip_suffix(b"/") {
-            Some(stripped) if !stripped.is_empty() => stripped,
-            Some(_) | None => root,
-        }
+        without_slash(root)
+    }
+}
+
+/// That of the site where `root` is an alias.
+fn document_root<'a>(root: &'a [u8], contract: &'a Contract) -> &'a [u8] {
+    let own = contract.document_root.as_deref();
+    own.map_or(root, |own| without_slash(own.as_os_str().as_bytes()))
+}
+
+fn without_slash(root: &[u8]) -> &[u8] {
+    match root.strip_suffix(b"/") {
+        Some(stripped) if !stripped.is_empty() => stripped,
+        Some(_) | None => root,
     }
 }
 
@@ -74,7 +94,9 @@ pub fn encode_script(
         Responder::Fpm if redirection_of(request).is_some() && can_be_split(script) => {
             unsplit(params, script, &[b"proxy:fcgi://localhost", root]);
         }
-        Responder::Fpm | Responder::Generic => split(params, script, root),
+        Responder::Fpm | Responder::Generic => {
+            split(params, script, [root, document_root(root, contract)]);
+        }
         Responder::ApacheFpm(prefix) => unsplit(params, script, &[prefix, root]),
     }
     redirection(params, request);
@@ -92,13 +114,13 @@ fn can_be_split(script: &Script) -> bool {
     !script.path_info.is_empty() && !script.has(b'?')
 }
 
-fn split(params: &mut ParamsEncoder<'_>, script: &Script, root: &[u8]) {
+fn split(params: &mut ParamsEncoder<'_>, script: &Script, [root, document_root]: [&[u8]; 2]) {
     params.pair_parts(b"SCRIPT_FILENAME", &[root, &script.file]);
     params.pair(b"SCRIPT_NAME", &script.name);
     // RFC 3875 §4.1.6: PATH_TRANSLATED only together with PATH_INFO.
     if !script.path_info.is_empty() {
         params.pair(b"PATH_INFO", &script.path_info);
-        params.pair_parts(b"PATH_TRANSLATED", &[root, &script.path_info]);
+        params.pair_parts(b"PATH_TRANSLATED", &[document_root, &script.path_info]);
     }
 }
 

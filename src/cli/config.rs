@@ -1,4 +1,4 @@
-//! `fcgate config --expanded`: the configuration as it holds, in one file.
+//! `fcgate config --expanded`: the whole configuration with all that it means.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,18 +6,13 @@ use std::process::ExitCode;
 
 use crate::config;
 
-/// Prints it, or all that is wrong with it.
-pub(super) fn print(file: &Path) -> ExitCode {
-    if let Err(invalid) = config::load(file, None) {
-        let _ = writeln!(std::io::stderr(), "{invalid}");
-        return ExitCode::FAILURE;
-    }
+/// Prints it, or says on stderr what is wrong with it.
+pub(super) fn expanded(file: &Path) -> ExitCode {
     match config::expanded(file) {
-        Ok(text) => {
-            // A closed stdout changes nothing about the verdict.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
-        }
+        Ok(text) => match std::io::stdout().write_all(text.as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
         Err(invalid) => {
             let _ = writeln!(std::io::stderr(), "{invalid}");
             ExitCode::FAILURE

@@ -28,7 +28,7 @@ enum Command {
     Run(Configuration),
     /// Read a configuration and tell all that is wrong with it.
     Check(CheckArguments),
-    /// Print the configuration as it holds: includes followed, variables and presets replaced by what they stand for.
+    /// Print the configuration with all that it means: a file that does the same.
     Config(ConfigArguments),
     /// Ask the running gateway whether it is ready: exit code 0, or 1 and why.
     Health(Configuration),
@@ -63,7 +63,7 @@ struct ConfigArguments {
     /// The configuration file [default: ./fcgate.toml, then /etc/fcgate/fcgate.toml].
     #[arg(value_name = "FILE", env = "FCGATE_CONFIG")]
     file: Option<PathBuf>,
-    /// The whole of it: the only form that there is.
+    /// With the rules that `root`, `php`, mounts and presets mean: the only form that there is.
     #[arg(long, required = true)]
     expanded: bool,
 }
@@ -90,7 +90,7 @@ impl Cli {
         match self.command {
             Command::Run(configuration) => run::run(configuration_file(configuration.file)),
             Command::Check(arguments) => Ok(check::check(&configuration_file(arguments.file))),
-            Command::Config(arguments) => Ok(config::print(&configuration_file(arguments.file))),
+            Command::Config(arguments) => Ok(config::expanded(&configuration_file(arguments.file))),
             Command::Health(configuration) => ask::health(&configuration_file(configuration.file)),
             Command::Status(configuration) => ask::status(&configuration_file(configuration.file)),
             Command::Reload(arguments) => {

@@ -8,6 +8,7 @@ use crate::cgi::Mapping;
 use crate::handler::Handler;
 use crate::handler::deny::Deny;
 use crate::handler::fastcgi::{self, Fastcgi, Missing, ScriptRule, target};
+use crate::handler::mount::Mount;
 use crate::handler::redirect::Redirect;
 use crate::handler::respond::Respond;
 use crate::handler::rewrite::Rewrite;
@@ -108,6 +109,7 @@ fn fastcgi(
     let scripts = Scripts {
         rule: script,
         missing,
+        mount: Mount::build(section, problems),
     };
     let mut handler = draft.fastcgi(upstream, mapping, scripts, &section.place());
     if let Some(mode) = request_body(section) {
@@ -152,7 +154,7 @@ fn script_rule(
         }
         return Some(ScriptRule::Walk);
     };
-    let folder = PathBuf::from(text.value.split('$').next().unwrap_or_default());
+    let folder = PathBuf::from(before_variables(&text.value));
     if !folder.starts_with(&root.0) {
         problems.push(
             Problem::new(
@@ -169,6 +171,15 @@ fn script_rule(
         None => None,
     };
     Some(ScriptRule::Fixed { script, path_info })
+}
+
+/// What a template begins with, where `$$` stands for a `$`.
+fn before_variables(template: &str) -> String {
+    let pieces: Vec<_> = template.split("$$").collect();
+    let plain = pieces.iter().position(|piece| piece.contains('$'));
+    let last = plain.and_then(|at| pieces.get(at)?.split('$').next());
+    let whole = pieces.iter().take(plain.unwrap_or(pieces.len())).copied();
+    whole.chain(last).collect::<Vec<_>>().join("$")
 }
 
 /// SetHandler with FilesMatch: the scripts are files below the site's root.
@@ -203,6 +214,7 @@ fn set_handler(
     let scripts = Scripts {
         rule: ScriptRule::Files(Box::new(Pattern::new(&pattern, problems)?)),
         missing: Missing::Decline,
+        mount: Mount::default(),
     };
     let handler = draft.fastcgi(upstream, mapping, scripts, &text.place);
     Some(Handler::Fastcgi(Arc::new(handler)))
@@ -258,6 +270,7 @@ fn apache_target(
     let scripts = Scripts {
         rule: ScriptRule::FileName(file),
         missing: Missing::NotFound,
+        mount: Mount::default(),
     };
     let handler = draft.fastcgi(upstream, mapping, scripts, &text.place);
     Some(Handler::Fastcgi(Arc::new(handler)))

@@ -3,16 +3,17 @@
 
 mod action;
 pub mod admin;
-mod application;
 mod certificates;
 pub mod diagnostic;
 pub mod difference;
+mod expanded;
+mod expansion;
 mod file;
 pub mod listen;
 pub mod live;
 mod mount;
 pub mod numbers;
-pub mod preset;
+mod preset;
 pub mod rule;
 pub mod server;
 pub mod site;
@@ -24,6 +25,7 @@ mod unreachable;
 use std::path::Path;
 
 pub use admin::{AdminAddress, AdminSettings};
+pub use expanded::expanded;
 pub use file::ROOT;
 pub use listen::{ListenAddress, Listener};
 pub use live::Live;
@@ -72,20 +74,4 @@ pub fn admin_of(path: &Path) -> Result<AdminSettings, Invalid> {
         true => Ok(settings),
         false => Err(Invalid(diagnostic::render(&own.into_sorted(), &sources))),
     }
-}
-
-/// The configuration at `path` as one file: includes followed, variables replaced by what they stand for,
-/// presets by their rules; what `root` and `php` mean is said beside them.
-pub fn expanded(path: &Path) -> Result<String, Invalid> {
-    let mut problems = Problems::default();
-    let (sources, files) =
-        source::read(path, &ROOT, &|name| std::env::var(name).ok(), &mut problems);
-    if !problems.is_empty() {
-        let problems = problems.into_sorted();
-        return Err(Invalid(diagnostic::render(&problems, &sources)));
-    }
-    let texts = files
-        .iter()
-        .map(|file| file.expanded("", &preset::expanded));
-    Ok(texts.collect())
 }

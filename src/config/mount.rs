@@ -1,81 +1,61 @@
-//! `[[site.mount]]`: an application below a path of the site, with a root of its own.
+//! `[[site.mount]]`: another root, at a path of the site.
 
-use std::sync::Arc;
+use std::cmp::Reverse;
 
-use super::application::Application;
-use super::site::{Draft, absolute_root};
-use crate::handler::Step;
-use crate::route::Rule;
-use crate::route::condition::{Condition, Prefix};
+use super::preset::PRESET;
+use crate::handler::mount::Mount;
 use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
+
+/// What a folder shows; of a site and of a mount.
+pub(super) const INDEX: Key = Key::new(
+    "index",
+    Kind::Texts,
+    "What is looked for in a folder, in this order.",
+)
+.default("[\"index.php\", \"index.html\"]");
+
+/// What gets the rest, likewise.
+pub(super) const FRONT_CONTROLLER: Key = Key::new("front_controller", Kind::Text, "The script below `root` that gets what is neither a file nor a script; \"\": none, and that is 404.").default("\"index.php\"");
 
 /// The `[[site.mount]]` section.
 pub(super) static MOUNT: Section = Section {
     title: "[[site.mount]]",
-    doc: "An application below a path of the site, as with Apache's Alias: its files, its scripts and its front controller, with SCRIPT_NAME below the path, by which frameworks find their base path. It comes after the rules of the site, which see the whole path.",
+    doc: "Another root at a path of the site, as with Apache's Alias: for all below the path, `root` and `php` mean what they mean for a site. SCRIPT_NAME begins with the path, by which an application finds its own addresses. Mounts come after the rules of the site, longer paths first; nothing below a mount reaches the site's `root`.",
     keys: &[
-        Key::new("path", Kind::Text, "Where it is, in whole segments.").example("\"/my/app\""),
-        Key::new("root", Kind::Text, "Its document root, an absolute path.")
-            .example("\"/srv/app/public\""),
+        Key::new("path", Kind::Text, "The path: whole segments, but not /.").shown("\"/my/app/\""),
+        Key::new("root", Kind::Text, "What stands there, an absolute path.")
+            .shown("\"/srv/other/public\""),
         Key::new(
             "php",
             Kind::Text,
-            "Where its PHP-FPM listens; default: the site's `php`.",
+            "As `php` of the site, which is the default. \"\": files alone, and no script runs.",
         )
-        .example("\"unix:/run/php/app.sock\""),
-        Key::new(
-            "index",
-            Kind::Texts,
-            "What is looked for in a folder, in this order.",
-        )
-        .default("[\"index.php\", \"index.html\"]"),
-        Key::new(
-            "front_controller",
-            Kind::Text,
-            "The script below its root that gets what is neither a file nor a script; \"\": none.",
-        )
-        .default("\"index.php\""),
+        .example("\"\""),
+        INDEX,
+        FRONT_CONTROLLER,
+        PRESET,
     ],
 };
 
-/// The rules of a mount.
-pub(super) fn build_mount(
-    section: &Lowered,
-    draft: &mut Draft<'_, '_>,
-    problems: &mut Problems,
-) -> Vec<Rule<Step>> {
-    let (Some(path), Some(root)) = (section.text("path"), section.text("root")) else {
-        let problem = Problem::new(section.place(), "a mount needs `path` and `root`");
-        problems.push(problem.help("path = \"/my/app\" and root = \"/srv/app/public\""));
-        return Vec::new();
-    };
-    let trimmed = crate::section::At {
-        value: path.value.trim_end_matches('/').to_owned(),
-        place: path.place.clone(),
-    };
-    if trimmed.value.is_empty() {
-        let problem = Problem::new(path.place.clone(), "a mount at `/` is the site itself");
-        problems.push(problem.help("set `root` and `php` of the site"));
-        return Vec::new();
+/// The mounts of a site, longer paths first.
+pub(super) fn mounts<'a>(site: &'a Lowered, problems: &mut Problems) -> Vec<(Mount, &'a Lowered)> {
+    let mut mounts: Vec<(Mount, &Lowered)> = Vec::new();
+    for section in site.tables("mount") {
+        let Some(text) = section.text("path") else {
+            let problem = Problem::new(section.place(), "a mount needs a `path`");
+            problems.push(problem.help("path = \"/my/app/\""));
+            continue;
+        };
+        let Some(mount) = Mount::at(&text, problems) else {
+            continue;
+        };
+        if mounts.iter().any(|(other, _)| *other == mount) {
+            let message = format!("there is a mount at `{}` already", text.value);
+            problems.push(Problem::new(text.place, message));
+            continue;
+        }
+        mounts.push((mount, section));
     }
-    let php = match section.text("php") {
-        Some(text) => draft.surroundings.upstream(&text, problems),
-        None => draft.php.clone(),
-    };
-    let (Some(prefix), Some(root)) = (
-        Prefix::new(&trimmed, problems),
-        absolute_root(&root, problems),
-    ) else {
-        return Vec::new();
-    };
-    let application = Application {
-        mount: trimmed.value.into_bytes(),
-        root,
-        php: php.map(|php| (Arc::clone(&php), section.place())),
-        section,
-    };
-    let condition = || vec![Condition::Prefix(prefix.clone())];
-    let handlers = application.handlers(draft, problems);
-    let rule = |handler| Rule::new(condition(), Vec::new(), Step::of(handler));
-    handlers.into_iter().map(rule).collect()
+    mounts.sort_by_key(|(mount, _)| Reverse(mount.as_str().len()));
+    mounts
 }

@@ -1,73 +1,89 @@
-//! `preset`: rules for an application that many have, as text in the same language. They come after the
-//! rules of the site and before the meaning of `root` and `php`.
-
-use toml::de::DeTable;
+//! `preset`: what is known of an application, as rules that anybody could write. Each is a file in
+//! `presets/`, in the terms of [`FILE`].
 
 use super::rule::RULE;
-use crate::section::{Key, Kind, Lowered, Problems};
+use crate::section::{Environment, Key, Kind, Lowered, Place, Problems, Section};
 
-/// The `preset` key.
-pub const PRESET: Key = Key::new("preset", Kind::OneOf(&["slim", "laravel", "symfony", "wordpress", "drupal", "mediawiki", "nextcloud", "phpmyadmin"]), "Rules for an application that many have: uploads never run PHP, insides are not told, hashed files are kept for good. They come after the site's own; `fcgate config --expanded` shows them.").example("\"wordpress\"");
+/// The key of a site and of a mount.
+pub(super) const PRESET: Key = Key::new("preset", Kind::OneOf(&NAMES), "The application that stands at `root`: rules that keep uploads from being run and private files from being sent, and what files may be cached. They come after the site's own rules and before the meaning of `root` and `php`; `fcgate config --expanded` shows them, docs/presets.md has the reasons.").example("\"wordpress\"");
 
-/// Name and rules of each.
-const PRESETS: [(&str, &str); 8] = [
-    ("slim", include_str!("presets/slim.toml")),
-    ("laravel", include_str!("presets/laravel.toml")),
-    ("symfony", include_str!("presets/symfony.toml")),
-    ("wordpress", include_str!("presets/wordpress.toml")),
-    ("drupal", include_str!("presets/drupal.toml")),
-    ("mediawiki", include_str!("presets/mediawiki.toml")),
-    ("nextcloud", include_str!("presets/nextcloud.toml")),
-    ("phpmyadmin", include_str!("presets/phpmyadmin.toml")),
+const NAMES: [&str; 8] = [
+    "slim",
+    "laravel",
+    "symfony",
+    "wordpress",
+    "drupal",
+    "mediawiki",
+    "nextcloud",
+    "phpmyadmin",
 ];
 
-/// The text of a preset; empty where there is none of the name.
-fn text(name: &str) -> &'static str {
-    let known = PRESETS.iter().find(|(known, _)| *known == name);
-    known.map_or("", |(_, text)| text)
-}
+/// A preset's file. `${BASE}` is the path of the mount, empty for a site; `${BASE_PATTERN}` the same in
+/// regular expressions; `${ROOT}` the root, `${PARENT}` the folder that it is in, and
+/// `${FRONT_PATTERN}` the front controller.
+static FILE: Section = Section {
+    title: "a preset",
+    doc: "What is known of an application.",
+    keys: &[
+        Key::new(
+            "index",
+            Kind::Texts,
+            "`index` where the site does not say it.",
+        ),
+        Key::new("front_controller", Kind::Text, "Likewise."),
+        Key::new(
+            "scripts",
+            Kind::Text,
+            "A regular expression: the only paths that run as scripts. What else looks like one is left to the front controller.",
+        ),
+        Key::new(
+            "immutable",
+            Kind::Flag,
+            "`static_files.immutable` of what is sent from the root.",
+        ),
+        Key::new(
+            "symlinks",
+            Kind::Text,
+            "`static_files.symlinks` likewise, where the site does not say it.",
+        ),
+        Key::new("step", Kind::Tables(&STEP), "Its rules."),
+    ],
+};
 
-/// What a section of a site means beside what it says: the rules of its preset, and what its root means.
-pub(super) fn expanded(path: &str, section: &Lowered) -> String {
-    let mut text = String::new();
-    if path != "site" {
-        return text;
-    }
-    if let Some(name) = section.text("preset") {
-        let rules = self::text(&name.value).replace("[[rule]]", "[[site.rule]]");
-        text.push_str(&format!("\n# preset = \"{}\"\n{rules}", name.value));
-    }
-    if section.is_given("root") && section.is_given("php") {
-        text.push_str("\n# `root` and `php` mean: an existing .php script runs, an existing file is sent, a folder tries `index`,\n# and everything else goes to the front controller.\n");
-    }
-    text
-}
+/// Rules alone, in the same terms.
+pub(super) static STEPS: Section = Section {
+    title: "rules",
+    doc: "Rules with their reasons.",
+    keys: &[Key::new("step", Kind::Tables(&STEP), "The rules.")],
+};
 
-/// The rules of a preset, as if they stood in the file.
-pub(super) fn rules(name: &str, problems: &mut Problems) -> Vec<Lowered> {
-    let Ok(parsed) = DeTable::parse(text(name)) else {
-        return Vec::new();
+/// A rule and its reason.
+static STEP: Section = Section {
+    title: "[[step]]",
+    doc: "A rule and its reason.",
+    keys: &[
+        Key::new("why", Kind::Text, "The reason, a sentence or two."),
+        Key::new("rule", Kind::Table(&RULE), "As one of [[site.rule]]."),
+    ],
+};
+
+/// What a preset says, for one root.
+pub(super) fn preset(
+    name: &str,
+    place: &Place,
+    values: &Environment<'_>,
+    problems: &mut Problems,
+) -> Lowered {
+    let text = match name {
+        "slim" => include_str!("presets/slim.toml"),
+        "laravel" => include_str!("presets/laravel.toml"),
+        "symfony" => include_str!("presets/symfony.toml"),
+        "wordpress" => include_str!("presets/wordpress.toml"),
+        "drupal" => include_str!("presets/drupal.toml"),
+        "mediawiki" => include_str!("presets/mediawiki.toml"),
+        "nextcloud" => include_str!("presets/nextcloud.toml"),
+        "phpmyadmin" => include_str!("presets/phpmyadmin.toml"),
+        _ => "",
     };
-    let rules = parsed.get_ref().get("rule").map(|rules| rules.get_ref());
-    let rules = rules.and_then(|rules| rules.as_array());
-    let lower = |rule: &toml::Spanned<toml::de::DeValue<'_>>| {
-        let table = rule.get_ref().as_table()?;
-        Some(RULE.lower(table, Default::default(), &|_| None, problems))
-    };
-    rules.into_iter().flatten().filter_map(lower).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_preset_is_well_formed() {
-        for (name, text) in PRESETS {
-            let mut problems = Problems::default();
-            let count = rules(name, &mut problems).len();
-            assert_eq!(count, text.matches("[[rule]]").count(), "{name}");
-            assert!(count > 0 && problems.is_empty(), "{name}");
-        }
-    }
+    FILE.embedded(text, place, values, problems)
 }

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::application::Application;
-use super::mount::{MOUNT, build_mount};
+use super::expansion::meant;
+use super::mount::{FRONT_CONTROLLER, INDEX, MOUNT};
 use super::numbers::SiteNumbers;
-use super::preset::{self, PRESET};
+use super::preset::PRESET;
 use super::rule::{RULE, build_rule};
 use super::surroundings::Surroundings;
 use super::unreachable::warn_of_shadows;
@@ -22,6 +22,7 @@ use crate::handler::fastcgi::{
     AmbiguousFields, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule, SendFile,
 };
 use crate::handler::https::{HTTPS, Https};
+use crate::handler::mount::Mount;
 use crate::handler::static_files::{FILES, FileSettings};
 use crate::limits::rate::Clients;
 use crate::limits::{SITE_LIMITS, allowance};
@@ -35,13 +36,15 @@ use crate::upstream::Upstream;
 /// The `[[site]]` section.
 pub static SITE: Section = Section {
     title: "[[site]]",
-    doc: "What is served for some hosts. The rules come first, in their order. Then, with `root` and `php`: an existing file is sent, an existing .php script runs, a folder tries `index`, and everything else goes to the front controller; with `root` alone: files.",
+    doc: "What is served for some hosts. The rules come first, in their order; then the mounts, then what `preset` stands for. Then, with `root` and `php`: an existing file is sent, an existing .php script runs, a folder tries `index`, and everything else goes to the front controller; with `root` alone: files.",
     keys: &[
         Key::new("hosts", Kind::Texts, "The hosts that the site answers for: \"example.org\", or \"*.example.org\" for every name below it. A site without answers for all others; where none is without, that is the first.").example("[\"example.org\", \"*.example.org\"]"),
         Key::new("root", Kind::Text, "The document root, an absolute path.").shown("\"/srv/app/public\""),
         Key::new("php", Kind::Text, "Where PHP-FPM listens: \"unix:/path\", \"host:port\", or the name of an [upstream.NAME].").example("\"unix:/run/php/php-fpm.sock\""),
-        Key::new("index", Kind::Texts, "What is looked for in a folder, in this order.").default("[\"index.php\", \"index.html\"]"),
-        Key::new("front_controller", Kind::Text, "The script below `root` that gets what is neither a file nor a script; \"\": none, and that is 404.").default("\"index.php\""),
+        INDEX,
+        FRONT_CONTROLLER,
+        PRESET,
+        Key::new("implied_rules", Kind::Flag, "Whether `root` and `php` mean rules of their own, after all others. With false they are only what rules leave out.").default("true"),
         Key::new("encoded_slash", Kind::OneOf(&["reject", "keep", "decode"]), "What %2F in a path means: \"reject\" is 404, \"keep\" leaves it as the three bytes, \"decode\" makes it a slash before anything looks at the path.").default("\"reject\""),
         REQUEST_BODY,
         Key::new("tls", Kind::Table(&SITE_TLS), "The certificate of the site.").example("{ certificate = \"/etc/tls/example.pem\", key = \"/etc/tls/example.key\" }"),
@@ -55,8 +58,7 @@ pub static SITE: Section = Section {
         Key::new("send_file", Kind::Table(&SEND_FILE), "Files that a script names and the gateway sends.").example("{ roots = [\"/srv/files\"] }"),
         Key::new("error_page", Kind::Tables(&ERROR_PAGE), "What a client sees in place of errors.").example("[{ status = [\"404\"], body = \"Not here.\" }]"),
         Key::new("files", Kind::Table(&FILES), "How files are sent."),
-        PRESET,
-        Key::new("mount", Kind::Tables(&MOUNT), "Applications below paths of the site.").example("[{ path = \"/my/app\", root = \"/srv/app/public\" }]"),
+        Key::new("mount", Kind::Tables(&MOUNT), "Other roots at paths of the site.").example("[]"),
         Key::new("rule", Kind::Tables(&RULE), "What comes before the meaning of `root` and `php`.").example("[]"),
     ],
 };
@@ -86,6 +88,7 @@ pub struct Site {
 pub(super) struct Scripts {
     pub(super) rule: ScriptRule,
     pub(super) missing: Missing,
+    pub(super) mount: Mount,
 }
 
 /// A site while it is built.
@@ -123,18 +126,17 @@ pub(super) fn build_site(
         files: FileSettings::build(&section.table("files"), &FileSettings::default(), problems),
         surroundings,
     };
-    let name_of_preset = section.text("preset").map(|text| text.value);
-    let preset = name_of_preset.map_or_else(Vec::new, |name| preset::rules(&name, problems));
-    let own = section.tables("rule").iter().chain(&preset);
+    let own = section.tables("rule").iter();
     let own: Vec<_> = own
         .filter_map(|rule| Some((rule, build_rule(rule, &mut draft, problems)?)))
         .collect();
     warn_of_shadows(&own, draft.surroundings.sources, problems);
     let mut rules: Vec<_> = own.into_iter().map(|(_, rule)| rule).collect();
-    for mount in section.tables("mount") {
-        rules.extend(build_mount(mount, &mut draft, problems));
+    let meant = meant(section, problems);
+    if !draft.lacks_what_is_given(section) {
+        let meant = meant.iter();
+        rules.extend(meant.filter_map(|meant| build_rule(&meant.rule, &mut draft, problems)));
     }
-    rules.extend(draft.meaning_of_root(section, problems));
     check_root(section, problems);
     let pages = section.tables("error_page");
     let numbers = (draft.surroundings.numbers)(&name);
@@ -160,10 +162,10 @@ pub(super) fn site_name(section: &Lowered) -> String {
 }
 
 fn check_root(section: &Lowered, problems: &mut Problems) {
-    if section.is_given("root") {
+    if section.is_given("root") || !section.tables("mount").is_empty() {
         return;
     }
-    if section.is_given("php") {
+    if section.is_given("php") && section.flag("implied_rules") {
         let problem = Problem::new(section.place_of("php"), "`php` needs a `root`");
         problems.push(problem.help("root = \"/srv/app/public\": where index.php is"));
     } else if section.tables("rule").is_empty() {
@@ -205,7 +207,7 @@ fn encoded_slash(section: &Lowered) -> EncodedSlash {
     }
 }
 
-pub(super) fn absolute_root(text: &At<String>, problems: &mut Problems) -> Option<Root> {
+fn absolute_root(text: &At<String>, problems: &mut Problems) -> Option<Root> {
     if text.value.starts_with('/') {
         return Some(Root(PathBuf::from(&text.value)));
     }
@@ -220,21 +222,11 @@ pub(super) fn absolute_root(text: &At<String>, problems: &mut Problems) -> Optio
 }
 
 impl Draft<'_, '_> {
-    /// Design §2: what the three lines mean, as ordinary rules.
-    fn meaning_of_root(&self, section: &Lowered, problems: &mut Problems) -> Vec<Rule<Step>> {
-        let Some(root) = self.root.clone() else {
-            return Vec::new();
-        };
-        let application = Application {
-            mount: Vec::new(),
-            root,
-            // Without `php` an unknown upstream was told of already, or files are all there is.
-            php: self.php.clone().map(|php| (php, section.place_of("php"))),
-            section,
-        };
-        let always = |handler| Rule::new(Vec::new(), Vec::new(), Step::of(handler));
-        let handlers = application.handlers(self, problems);
-        handlers.into_iter().map(always).collect()
+    /// Whether `root` or `php` could not be understood, which was told: rules that rest on them would
+    /// be told of again.
+    fn lacks_what_is_given(&self, section: &Lowered) -> bool {
+        (section.is_given("root") && self.root.is_none())
+            || (section.is_given("php") && self.php.is_none())
     }
 
     /// A handler that asks `upstream`.
@@ -246,10 +238,16 @@ impl Draft<'_, '_> {
         place: &Place,
     ) -> Fastcgi {
         let send_file = self.send_file.clone().seen_through(&mapping);
-        let constants = send_file.announce(Constants::new(&mapping));
+        let site_root = self.root.as_ref().map(|root| root.0.as_path());
+        let root = script
+            .mount
+            .document_root(site_root, mapping.backend_root.is_some());
         let contract = self
             .contract
-            .for_responder(self.surroundings.responder(&upstream));
+            .for_responder(self.surroundings.responder(&upstream))
+            .below(root);
+        let constants = Constants::mounted(&mapping, script.mount.as_str(), &contract);
+        let constants = send_file.announce(constants);
         let response_buffer = self.surroundings.response_buffer(&upstream);
         let name = upstream.name.as_str().into();
         let timeouts = self.surroundings.timeouts(&upstream);
@@ -258,10 +256,10 @@ impl Draft<'_, '_> {
         Fastcgi {
             upstream,
             mapping,
+            mount: script.mount,
             constants,
             contract,
             ambiguous: Arc::clone(&self.ambiguous),
-            mount: Vec::new(),
             script: script.rule,
             missing: script.missing,
             spool: self.spool.clone(),

@@ -5,6 +5,7 @@ pub mod body;
 pub mod deny;
 pub mod fastcgi;
 pub mod https;
+pub mod mount;
 pub mod redirect;
 pub mod respond;
 pub mod rewrite;

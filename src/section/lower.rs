@@ -27,6 +27,22 @@ impl Section {
         .section(self, table, place)
     }
 
+    /// Reads `table`, which the program itself has written on behalf of what stands at `place`.
+    pub(super) fn lower_own(
+        &'static self,
+        table: &DeTable<'_>,
+        place: &Place,
+        environment: &Environment<'_>,
+        problems: &mut Problems,
+    ) -> Lowered {
+        Lowering {
+            origin: Origin::Descriptor(place.clone()),
+            environment,
+            problems,
+        }
+        .section(self, table, place.clone())
+    }
+
     pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == name)
     }

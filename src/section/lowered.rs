@@ -219,7 +219,7 @@ impl Lowered {
         self.section.title == other.section.title && self.section.keys.iter().all(same)
     }
 
-    fn given(&self, key: &str) -> Option<&Given> {
+    pub(super) fn given(&self, key: &str) -> Option<&Given> {
         debug_assert!(
             self.section.key(key).is_some(),
             "{} has no key `{key}`",

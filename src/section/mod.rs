@@ -5,12 +5,13 @@
 //! Decoding never stops at the first fault: what is wrong goes to [`Problems`] with its [`Place`],
 //! and the rest is still read. This module knows no section of its own and no meaning of any key.
 
+mod embedded;
 mod environment;
-mod expanded;
 mod kind;
 mod lower;
 mod lowered;
 mod place;
+mod print;
 mod problem;
 mod reference;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use environment::Environment;
 pub use kind::Kind;
 pub use lowered::Lowered;
 pub use place::{At, FileId, Place};
+pub use print::{key, quoted};
 pub use problem::{Problem, Problems};
 pub use reference::reference;
 pub use schema::schema;

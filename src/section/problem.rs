@@ -1,5 +1,7 @@
 //! What is wrong with a configuration, collected so that everything is reported at once.
 
+use std::collections::HashSet;
+
 use super::Place;
 
 /// One thing that the user has to change.
@@ -79,7 +81,13 @@ impl Problems {
     }
 }
 
+/// What was said before of the same place is not said again: one key can mean several rules.
 fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by_key(|problem| (problem.place.file, problem.place.span.start));
+    let mut said = HashSet::new();
+    problems.retain(|problem| {
+        let Place { file, span } = &problem.place;
+        said.insert((*file, span.start, problem.message.clone()))
+    });
     problems
 }

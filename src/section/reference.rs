@@ -80,7 +80,7 @@ impl Page {
         self.prose(&capitalised(&key.kind.expected()));
         let (on, literal) = match (key.default, key.example) {
             (Some(default), _) => (on, default.to_owned()),
-            (None, Some(example)) => (key.shown, example.to_owned()),
+            (None, Some(example)) => (on && key.shown, example.to_owned()),
             (None, None) => (false, placeholder(key.kind)),
         };
         self.line(on, &format!("{} = {literal}", key.name));

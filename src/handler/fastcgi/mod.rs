@@ -30,6 +30,7 @@ pub use streaming::Streaming;
 pub use watched::Watched;
 
 use super::Plan;
+use super::mount::{MOUNTED_AT, Mount};
 use crate::cgi::meta_variables::Constants;
 use crate::cgi::{Contract, Mapping, Script, script};
 use crate::failure::Failure;
@@ -51,7 +52,8 @@ pub static FASTCGI: Section = Section {
         Key::new("upstream", Kind::Text, "An [upstream.NAME], or an address: \"unix:/path\" or \"host:port\"; default: the site's `php`.").example("\"php\""),
         Key::new("script", Kind::Text, "The script's file, an absolute path below `root` as the gateway sees it: a template of $1 … $9, ${name}, $path. Default: the first existing .php file along the path.").example("\"/srv/app/public/index.php\""),
         Key::new("path_info", Kind::Text, "PATH_INFO, with `script`: a template. Default: none.").example("\"/$1\""),
-        Key::new("root", Kind::Text, "DOCUMENT_ROOT, which no script leaves; default: the site's root.").example("\"/srv/app/public\""),
+        Key::new("root", Kind::Text, "DOCUMENT_ROOT, which no script leaves; default: the site's root. With `mounted_at` it is CONTEXT_DOCUMENT_ROOT, and DOCUMENT_ROOT is the site's, as with Apache's Alias.").example("\"/srv/app/public\""),
+        MOUNTED_AT,
         Key::new("missing", Kind::OneOf(&["404", "decline", "pass"]), "What becomes of a request whose script does not exist: \"404\", \"decline\" for the next rule, or \"pass\" to PHP, for a gateway that does not see PHP's files.").default("\"404\""),
         REQUEST_BODY,
         Key::new("ignore_client_abort", Kind::Flag, "Whether PHP finishes a GET, HEAD or OPTIONS too when its client has gone. Other methods always run to their end once the whole body is received.").default("false"),
@@ -114,14 +116,14 @@ pub struct Fastcgi {
     pub upstream: Arc<Upstream>,
     /// The roots.
     pub mapping: Mapping,
+    /// Where the root stands.
+    pub mount: Mount,
     /// What the mapping says to each request alike.
     pub constants: Constants,
     /// What PHP is told otherwise than usual.
     pub contract: Contract,
     /// Which fields it is not told, for the log.
     pub ambiguous: Arc<AmbiguousFields>,
-    /// The path below which the application is; empty for the whole site.
-    pub mount: Vec<u8>,
     /// How the script is found.
     pub script: ScriptRule,
     /// What becomes of a request whose script does not exist.
@@ -197,9 +199,12 @@ impl Fastcgi {
         captures: &Captures,
         disk: &dyn Disk,
     ) -> Plan<'_> {
+        if self.mount.below(request.target.path()).is_none() {
+            return Plan::Decline;
+        }
         let scope = Scope { request, captures };
         let found = match &self.script {
-            ScriptRule::Walk => self.mounted(self.walk(self.below_mount(request), disk)),
+            ScriptRule::Walk => self.along(request.target.path(), disk),
             ScriptRule::Files(pattern) => self.file(pattern, request.target.path(), disk),
             ScriptRule::Fixed { script, path_info } => {
                 self.fixed(script, path_info.as_ref(), &scope, disk)
@@ -221,6 +226,18 @@ impl Fastcgi {
         }
     }
 
+    /// The script along the path of a request.
+    fn along(&self, path: &[u8], disk: &dyn Disk) -> Result<Option<Script>, Failure> {
+        let Some(below) = self.mount.below(path) else {
+            return Ok(None);
+        };
+        let found = self.walk(below, disk)?;
+        Ok(found.map(|script| Script {
+            name: self.mount.above(script.name),
+            ..script
+        }))
+    }
+
     fn file(
         &self,
         pattern: &Pattern,
@@ -235,21 +252,6 @@ impl Fastcgi {
             }
         }
         Ok(None)
-    }
-
-    /// The path of a request without that of the mount.
-    fn below_mount<'r>(&self, request: &'r Request) -> &'r [u8] {
-        let path = request.target.path();
-        path.strip_prefix(self.mount.as_slice()).unwrap_or(path)
-    }
-
-    /// RFC 3875 §4.1.13: a script is called by the path that leads to it from outside.
-    fn mounted(&self, found: Result<Option<Script>, Failure>) -> Result<Option<Script>, Failure> {
-        let mut found = found?;
-        if let Some(script) = &mut found {
-            script.name.splice(..0, self.mount.iter().copied());
-        }
-        Ok(found)
     }
 
     fn walk(&self, path: &[u8], disk: &dyn Disk) -> Result<Option<Script>, Failure> {
@@ -274,10 +276,8 @@ impl Fastcgi {
         let path_info = path_info
             .map(|template| template.expand(scope))
             .unwrap_or_default();
-        let name = match script_name(scope.request.target.path(), &file, &path_info) {
-            name if name == file => [self.mount.as_slice(), &name].concat(),
-            name => name,
-        };
+        let path = scope.request.target.path();
+        let name = script_name(path, self.mount.above(file.clone()), &path_info);
         Ok(Some(Script {
             file,
             name,
@@ -327,11 +327,11 @@ impl Fastcgi {
 }
 
 /// RFC 3875 §4.1.13: the path without PATH_INFO where it ends so, as with an alias; else the
-/// script's own path below the root, as with a front controller.
-fn script_name(path: &[u8], file: &[u8], path_info: &[u8]) -> Vec<u8> {
+/// script's `own` path, as with a front controller.
+fn script_name(path: &[u8], own: Vec<u8>, path_info: &[u8]) -> Vec<u8> {
     match path.strip_suffix(path_info) {
         Some(name) if !path_info.is_empty() && !name.is_empty() => name.to_vec(),
-        Some(_) | None => file.to_vec(),
+        Some(_) | None => own,
     }
 }
 

@@ -20,6 +20,7 @@ pub use multipart::Multipart;
 pub use representation::{Description, Representation};
 pub use settings::{FILES, FileSettings};
 
+use super::mount::{MOUNTED_AT, Mount};
 use super::{Body, Plan, redirect};
 use crate::failure::Failure;
 use crate::message::{Cause, Disk, Found, Request, Root, Target};
@@ -34,6 +35,7 @@ pub static STATIC_FILES: Section = Section {
     doc: "Sends files. PHP sources, dotfiles (but /.well-known/) and editor backups are never sent, and nothing outside the root.",
     keys: &[
         Key::new("root", Kind::Text, "The folder; default: the site's root.").example("\"/srv/app/public\""),
+        MOUNTED_AT,
         Key::new("index", Kind::Texts, "What is looked for in a folder, in this order.").default("[\"index.html\"]"),
         Key::new("missing", Kind::OneOf(&["404", "decline"]), "What becomes of a request whose file does not exist: \"404\", or \"decline\" for the next rule.").default("\"404\""),
         settings::LISTING,
@@ -50,11 +52,10 @@ pub static STATIC_FILES: Section = Section {
 #[derive(Debug)]
 pub struct StaticFiles {
     root: Root,
+    mount: Mount,
     index: Vec<String>,
     declines: bool,
     settings: FileSettings,
-    /// The path below which the files are; empty for the whole site.
-    mount: Vec<u8>,
 }
 
 impl StaticFiles {
@@ -83,50 +84,31 @@ impl StaticFiles {
         let declines = section
             .text("missing")
             .is_some_and(|text| text.value == "decline");
-        let settings = FileSettings::build(section, site, problems);
-        Some(Self::new(root, index, declines, settings))
-    }
-
-    /// What `root` and `php` of a site mean, without a section.
-    pub fn new(root: Root, index: Vec<String>, declines: bool, settings: FileSettings) -> Self {
-        Self {
+        Some(Self {
             root,
+            mount: Mount::build(section, problems),
             index,
             declines,
-            settings,
-            mount: Vec::new(),
-        }
-    }
-
-    /// The same below a path, which is no part of the files' own.
-    #[must_use]
-    pub fn mounted_at(self, mount: Vec<u8>) -> Self {
-        Self { mount, ..self }
-    }
-
-    /// The path of the file: that of the request without that of the mount.
-    fn path<'r>(&self, request: &'r Request) -> &'r [u8] {
-        let path = request.target.path();
-        match path.strip_prefix(self.mount.as_slice()) {
-            Some(b"") => b"/",
-            Some(rest) => rest,
-            None => path,
-        }
+            settings: FileSettings::build(section, site, problems),
+        })
     }
 
     pub(super) fn decide(&self, request: &Request, disk: &dyn Disk) -> Plan<'_> {
-        let path = self.path(request);
-        if unsafe_name::is_withheld(path) {
+        let path = request.target.path();
+        let Some(below) = self.mount.below(path) else {
+            return Plan::Decline;
+        };
+        if unsafe_name::is_withheld(below) {
             return self.missing();
         }
-        match disk.open_by(&self.root, path, self.settings.symlinks) {
+        match disk.open_by(&self.root, below, self.settings.symlinks) {
             // A file is no folder: what follows it in the path names nothing.
             Found::File(_) if request.target.is_directory() => self.missing(),
             Found::File(file) if is_allowed(&request.method) => Plan::Send(Box::new(
                 Representation::new(request, path, file, &self.settings),
             )),
             Found::File(_) => wrong_method(&request.method),
-            Found::Directory => self.directory(request, disk),
+            Found::Directory => self.directory(request, below, disk),
             other @ (Found::Missing | Found::TooLong | Found::Refused(_) | Found::Trouble(_)) => {
                 self.unsendable(other)
             }
@@ -147,8 +129,7 @@ impl StaticFiles {
         }
     }
 
-    fn directory(&self, request: &Request, disk: &dyn Disk) -> Plan<'_> {
-        let path = self.path(request);
+    fn directory(&self, request: &Request, below: &[u8], disk: &dyn Disk) -> Plan<'_> {
         if !request.target.is_directory() {
             return if is_allowed(&request.method) {
                 to_directory(&request.target)
@@ -160,24 +141,22 @@ impl StaticFiles {
         let found = self
             .index
             .iter()
-            .map(|name| [path, name.as_bytes()].concat())
+            .map(|name| [below, name.as_bytes()].concat())
             .find(|candidate| disk.is_file_by(&self.root, candidate, symlinks));
-        let found = found.map(|candidate| [self.mount.as_slice(), &candidate].concat());
-        match found.map(|candidate| request.target.with_path(candidate)) {
+        match found.map(|candidate| request.target.with_path(self.mount.above(candidate))) {
             Some(Ok(target)) => Plan::Again(target, Cause::Index),
             Some(Err(error)) => Plan::Fail(error.into()),
-            None if self.settings.listing => self.listing(request, disk),
+            None if self.settings.listing => self.listing(request, below, disk),
             None => self.missing(),
         }
     }
 
-    fn listing(&self, request: &Request, disk: &dyn Disk) -> Plan<'_> {
+    fn listing(&self, request: &Request, below: &[u8], disk: &dyn Disk) -> Plan<'_> {
         if !is_allowed(&request.method) {
             return wrong_method(&request.method);
         }
-        let path = self.path(request);
         let turns = std::sync::Arc::clone(&self.settings.listings);
-        match disk.open_folder(&self.root, path, self.settings.symlinks) {
+        match disk.open_folder(&self.root, below, self.settings.symlinks) {
             Ok(folder) => Plan::List(Box::new(Listing::new(request, folder, turns))),
             Err(found) => self.unsendable(found),
         }

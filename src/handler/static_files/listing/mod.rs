@@ -26,6 +26,8 @@ const MOST: usize = 10_000;
 #[derive(Debug)]
 pub struct Listing {
     folder: OpenFolder,
+    /// Its path as the client knows it.
+    path: Vec<u8>,
     order: Order,
     json: bool,
     head_only: bool,
@@ -37,6 +39,7 @@ impl Listing {
     pub(super) fn new(request: &Request, folder: OpenFolder, turns: Arc<Semaphore>) -> Self {
         Self {
             folder,
+            path: request.target.path().to_vec(),
             order: Order::parse(request.target.query().unwrap_or_default()),
             json: prefers_json(request),
             head_only: request.method == Method::HEAD,
@@ -63,17 +66,17 @@ impl Listing {
     }
 
     fn write(self) -> io::Result<String> {
-        let path = self.folder.path.clone();
+        let below = self.folder.path.clone();
         let shown = |name: &[u8]| {
-            let full = [path.as_slice(), name].concat();
+            let full = [below.as_slice(), name].concat();
             // Names with control bytes cannot be asked for.
             !unsafe_name::is_withheld(&full) && !name.iter().any(u8::is_ascii_control)
         };
         let mut found = entries(self.folder, MOST, shown)?;
         self.order.sort(&mut found.list);
         Ok(match self.json {
-            true => write_json(&path, &found),
-            false => page::write(&path, &found, self.order),
+            true => write_json(&self.path, &found),
+            false => page::write(&self.path, &found, self.order),
         })
     }
 }

@@ -1,0 +1,126 @@
+//! Where a root stands among the paths of its site, as with Apache's Alias.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::section::{At, Key, Kind, Lowered, Problem, Problems};
+
+/// The key of a handler that has a `root`.
+pub const MOUNTED_AT: Key = Key::new("mounted_at", Kind::Text, "The path at which `root` stands, as with Apache's Alias: what follows it is looked for below `root`, and SCRIPT_NAME begins with it. Paths that do not begin with it are left to the next rule. \"\": `root` stands at /.").default("\"\"");
+
+/// The path at which a root stands, without a slash at its end; empty for `/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount(Arc<str>);
+
+impl Default for Mount {
+    /// At `/`.
+    fn default() -> Self {
+        Self("".into())
+    }
+}
+
+impl Mount {
+    /// From the section of a handler.
+    pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
+        let text = section.text("mounted_at");
+        let text = text.filter(|text| !text.value.is_empty());
+        text.and_then(|text| Self::at(&text, problems))
+            .unwrap_or_default()
+    }
+
+    /// At a path that is not `/`; with or without a slash at its end.
+    pub fn at(text: &At<String>, problems: &mut Problems) -> Option<Self> {
+        let path = text.value.strip_suffix('/').unwrap_or(&text.value);
+        let plain = |segment: &str| {
+            let odd = |c: char| c.is_control() || c == '$';
+            // A `$` would be a variable where a preset rewrites or redirects.
+            !matches!(segment, "" | "." | "..") && !segment.chars().any(odd)
+        };
+        let segments = path.strip_prefix('/');
+        if segments.is_some_and(|segments| segments.split('/').all(plain)) {
+            return Some(Self(path.into()));
+        }
+        let message = format!("nothing can be mounted at `{}`", text.value);
+        let help = "write a path as \"/my/app/\"; what stands at / is the `root` of the site";
+        problems.push(Problem::new(text.place.clone(), message).help(help));
+        None
+    }
+
+    /// The path, without a slash at its end; empty for `/`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What `path` is below the root, beginning with `/`; the mount's own path is its root, with or
+    /// without a slash at its end. `None` for a path elsewhere.
+    pub fn below<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
+        match path.strip_prefix(self.0.as_bytes()) {
+            Some([]) => Some(b"/"),
+            Some(below) if below.starts_with(b"/") => Some(below),
+            Some(_) | None => None,
+        }
+    }
+
+    /// The path of what is at `below` the root.
+    pub fn above(&self, below: Vec<u8>) -> Vec<u8> {
+        match self.0.is_empty() {
+            true => below,
+            false => [self.0.as_bytes(), &below].concat(),
+        }
+    }
+
+    /// DOCUMENT_ROOT as Apache has it: that of the site, wherever an alias leads. Where PHP sees files
+    /// at other paths than the gateway, only the mount's own root is known to both.
+    pub fn document_root<'a>(
+        &self,
+        site: Option<&'a Path>,
+        seen_elsewhere: bool,
+    ) -> Option<&'a Path> {
+        site.filter(|_| !self.0.is_empty() && !seen_elsewhere)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mount(path: &str) -> Option<Mount> {
+        let text = At {
+            value: path.to_owned(),
+            place: Default::default(),
+        };
+        Mount::at(&text, &mut Problems::default())
+    }
+
+    #[test]
+    fn paths_below_a_mount_are_those_of_its_root() {
+        let app = mount("/my/app/").unwrap();
+        for (path, below) in [
+            ("/my/app", Some("/")),
+            ("/my/app/", Some("/")),
+            ("/my/app/x/y", Some("/x/y")),
+            ("/my/apple", None),
+            ("/my", None),
+            ("/", None),
+        ] {
+            let found = app.below(path.as_bytes());
+            assert_eq!(found, below.map(str::as_bytes), "{path}");
+        }
+        assert_eq!(app.above(b"/x".to_vec()), b"/my/app/x");
+        let site = Mount::default();
+        assert_eq!(site.below(b"/x"), Some(&b"/x"[..]));
+        assert_eq!(site.above(b"/x".to_vec()), b"/x");
+    }
+
+    #[test]
+    fn only_plain_paths_are_mounts() {
+        for path in ["/a", "/a/", "/a/b c", "/é", "/.well-known/x"] {
+            assert!(mount(path).is_some(), "{path}");
+        }
+        for path in [
+            "", "/", "a", "a/", "//", "/a//", "/a//b", "/../a", "/a/./b", "/a$1", "/a\n",
+        ] {
+            assert!(mount(path).is_none(), "{path:?}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! A section that was read, written as TOML again: what was given, in the order in which it was, with
+//! the values of variables in their place.
+
+use super::lowered::Value;
+use super::{At, Kind, Lowered};
+use crate::value::show_duration;
+
+impl Lowered {
+    /// A line for each key that was given and is not in `except`; nested sections are inline tables.
+    /// Read again it says the same.
+    pub fn to_toml(&self, except: &[&str]) -> String {
+        let kept = |key: &&'static str| !except.contains(key);
+        let keys = self.given_keys().into_iter().map(|key| key.value);
+        let lines = keys.filter(kept).filter_map(|key| {
+            let value = self.literal(key)?;
+            Some(format!("{key} = {value}\n"))
+        });
+        lines.collect()
+    }
+
+    fn literal(&self, name: &str) -> Option<String> {
+        let given = self.given(name)?;
+        let value = &given.value.value;
+        let is_flag = matches!(given.key.kind, Kind::FlagOr(_));
+        let is_bare = matches!(value, Value::Table(table) if table.given_keys().is_empty());
+        Some(match is_flag && is_bare {
+            true => "true".to_owned(),
+            false => literal(value),
+        })
+    }
+
+    fn inline(&self) -> String {
+        let keys = self.given_keys().into_iter();
+        let pairs = keys.filter_map(|key| {
+            let value = self.literal(key.value)?;
+            Some(format!("{} = {value}", key.value))
+        });
+        braces(pairs.collect())
+    }
+}
+
+/// A text as TOML writes it, so that no variable of the environment is seen in it.
+pub fn quoted(text: &str) -> String {
+    let mut quoted = "\"".to_owned();
+    for c in text.replace("${", "$${").chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            // TOML 1.0 "String": control characters have to be escaped.
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// A name as a key: bare where it can be.
+pub fn key(name: &str) -> String {
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    match !name.is_empty() && name.bytes().all(bare) {
+        true => name.to_owned(),
+        // Keys know no variables.
+        false => quoted(name).replace("$${", "${"),
+    }
+}
+
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Text(text) => quoted(text),
+        Value::Flag(flag) => flag.to_string(),
+        Value::Integer(number) => number.to_string(),
+        Value::Size(size) => quoted(&size.to_string()),
+        Value::Duration(duration) => quoted(&show_duration(*duration)),
+        Value::Texts(texts) => list(texts.iter().map(|text| quoted(text))),
+        Value::Pairs(pairs) => {
+            let pair = |(name, value): &(At<String>, At<String>)| {
+                format!("{} = {}", key(name), quoted(value))
+            };
+            braces(pairs.iter().map(pair).collect())
+        }
+        Value::Table(table) => table.inline(),
+        Value::Tables(tables) => list(tables.iter().map(Lowered::inline)),
+        Value::Named(named) => {
+            let entry = |(name, table): &(At<String>, Lowered)| {
+                format!("{} = {}", key(name), table.inline())
+            };
+            braces(named.iter().map(entry).collect())
+        }
+    }
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(", "))
+}
+
+fn braces(pairs: Vec<String>) -> String {
+    match pairs.is_empty() {
+        true => "{}".to_owned(),
+        false => format!("{{ {} }}", pairs.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use toml::de::DeTable;
+
+    use super::super::sample::ROOT;
+    use super::*;
+    use crate::section::Problems;
+
+    fn lower(text: &str) -> Lowered {
+        let table = DeTable::parse(text).unwrap();
+        let mut problems = Problems::default();
+        let variable = |name: &str| (name == "SECRET").then(|| "a\"b\\${SECRET}\n".to_owned());
+        let lowered = ROOT.lower(
+            table.get_ref(),
+            Default::default(),
+            &variable,
+            &mut problems,
+        );
+        assert!(problems.is_empty(), "{text}: {problems:?}");
+        lowered
+    }
+
+    #[test]
+    fn what_is_printed_says_the_same() {
+        let text = r#"
+            include = ["a.toml", "${SECRET}"]
+            server = { workers = 3, drain = "90s", limits = { body = "1536B" } }
+            upstream = { php = { servers = "${SECRET}" }, "a b.${c}" = { keep = "1500ms" } }
+            [[site]]
+            root = "$${SECRET} $1 $$"
+            secure = true
+            env = { "A B" = 1, C = "${SECRET}", "D${x}" = true }
+            deny = true
+            send = { body = "é\t'x'" }
+            [[site]]
+            deny = { status = 404 }
+            index = []
+            send = {}
+        "#;
+        let lowered = lower(text);
+        let printed = lowered.to_toml(&[]);
+        assert!(lower(&printed).same_as(&lowered), "{printed}");
+        assert_eq!(lower(&printed).to_toml(&[]), printed);
+        assert!(!lowered.to_toml(&["server"]).contains("workers"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_printed_as_itself(text in r#"[${}A-Z"'\\\x00-\x20\x7fé]{0,30}"#) {
+            let lowered = lower(&format!("[[site]]\nroot = {}\n", quoted(&text)));
+            let site = lowered.tables("site").first().unwrap();
+            prop_assert_eq!(site.text("root").unwrap().value, text);
+        }
+    }
+}
