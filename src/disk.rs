@@ -3,6 +3,7 @@
 //! symbolic link leads out, whatever happens to the tree meanwhile.
 
 mod entries;
+mod hot;
 mod owners;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,8 @@ use tokio::time::Instant;
 pub use entries::{Entries, Entry, entries};
 
 use crate::message::{Disk, Found, OpenFile, OpenFolder, Root, Symlinks};
+use hot::HotFiles;
+pub use hot::SMALL;
 
 /// How long an opened root is used before its name is resolved again: a `current` link that a
 /// deployment flips is followed within a second.
@@ -40,10 +43,12 @@ const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 /// How often a path is resolved again that a rename disturbed.
 const ATTEMPTS: usize = 8;
 
-/// The real file system. Roots stay open; there are as many as the configuration names.
-#[derive(Debug, Default)]
+/// The real file system. Roots stay open; there are as many as the configuration names. So do files
+/// that are asked for again and again, within bounds.
+#[derive(Debug)]
 pub struct RealDisk {
     roots: RwLock<HashMap<Root, Arc<Opened>>>,
+    hot: HotFiles,
 }
 
 /// A root as it was when its name was resolved.
@@ -51,6 +56,8 @@ pub struct RealDisk {
 struct Opened {
     name: Root,
     descriptor: Arc<OwnedFd>,
+    /// Device and inode.
+    node: (u64, u64),
     since: Instant,
 }
 
@@ -74,15 +81,23 @@ impl Disk for OneRelease<'_> {
     fn open_by(&self, root: &Root, path: &[u8], symlinks: Symlinks) -> Found {
         let opened = self
             .root(root)
-            .and_then(|root| open_below(&root, path, symlinks, READ));
+            .and_then(|root| open_below(&root.descriptor, path, symlinks, READ));
         match opened {
-            Ok((descriptor, stat)) => found(descriptor, &stat),
+            Ok((descriptor, stat)) => found(descriptor, &stat, false),
+            Err(errno) => not_found(errno),
+        }
+    }
+
+    fn open_recent(&self, root: &Root, path: &[u8], symlinks: Symlinks) -> Found {
+        match self.root(root) {
+            Ok(root) => self.disk.hot.open(&root, path, symlinks),
             Err(errno) => not_found(errno),
         }
     }
 
     fn is_file_by(&self, root: &Root, path: &[u8], symlinks: Symlinks) -> bool {
-        self.kind_of(root, path, symlinks) == Some(SFlag::S_IFREG)
+        let root = self.root(root);
+        root.is_ok_and(|root| self.disk.hot.is_file(&root, path, symlinks))
     }
 
     fn open_folder(
@@ -93,10 +108,11 @@ impl Disk for OneRelease<'_> {
     ) -> Result<OpenFolder, Found> {
         let root = self.root(root).map_err(not_found)?;
         let flags = READ.union(OFlag::O_DIRECTORY);
-        let (descriptor, _) = open_below(&root, path, symlinks, flags).map_err(not_found)?;
+        let opened = open_below(&root.descriptor, path, symlinks, flags);
+        let (descriptor, _) = opened.map_err(not_found)?;
         Ok(OpenFolder {
             descriptor,
-            root,
+            root: Arc::clone(&root.descriptor),
             path: path.to_vec(),
             symlinks,
         })
@@ -115,24 +131,53 @@ impl Disk for OneRelease<'_> {
 impl OneRelease<'_> {
     fn kind_of(&self, root: &Root, path: &[u8], symlinks: Symlinks) -> Option<SFlag> {
         let root = self.root(root).ok()?;
-        let (_, stat) = open_below(&root, path, symlinks, LOOK).ok()?;
+        let (_, stat) = open_below(&root.descriptor, path, symlinks, LOOK).ok()?;
         Some(kind(&stat))
     }
 
-    fn root(&self, root: &Root) -> Result<Arc<OwnedFd>, Errno> {
+    fn root(&self, root: &Root) -> Result<Arc<Opened>, Errno> {
         // A poisoned lock guards a list that is whole at every moment.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = seen.iter().find(|opened| opened.name == *root) {
-            return Ok(Arc::clone(&opened.descriptor));
+            return Ok(Arc::clone(opened));
         }
         let opened = self.disk.root(root)?;
-        let descriptor = Arc::clone(&opened.descriptor);
-        seen.push(opened);
-        Ok(descriptor)
+        seen.push(Arc::clone(&opened));
+        Ok(opened)
+    }
+}
+
+/// One that keeps no file open.
+impl Default for RealDisk {
+    fn default() -> Self {
+        Self::new(0)
     }
 }
 
 impl RealDisk {
+    /// One that keeps files open which have so many bytes, or count for so many.
+    pub fn new(file_cache: u64) -> Self {
+        Self {
+            roots: RwLock::default(),
+            hot: HotFiles::new(file_cache),
+        }
+    }
+
+    /// As `new`, from now on.
+    pub fn resize(&self, file_cache: u64) {
+        self.hot.resize(file_cache);
+    }
+
+    /// Closes files that nobody has asked for in some time.
+    pub fn sweep(&self) {
+        self.hot.sweep();
+    }
+
+    /// Closes all files that are open in case they are asked for.
+    pub fn make_room(&self) {
+        self.hot.clear();
+    }
+
     /// The file system for one request.
     pub fn one_release(&self) -> OneRelease<'_> {
         OneRelease {
@@ -154,9 +199,12 @@ impl RealDisk {
             return Ok(opened);
         }
         let flags = LOOK.union(OFlag::O_DIRECTORY);
+        let descriptor = open(root.0.as_path(), flags, Mode::empty())?;
+        let stat = fstat(&descriptor)?;
         let opened = Arc::new(Opened {
             name: root.clone(),
-            descriptor: Arc::new(open(root.0.as_path(), flags, Mode::empty())?),
+            descriptor: Arc::new(descriptor),
+            node: (stat.st_dev, stat.st_ino),
             since: now,
         });
         self.roots
@@ -208,13 +256,14 @@ fn kind(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
 }
 
-fn found(descriptor: OwnedFd, stat: &FileStat) -> Found {
+fn found(descriptor: OwnedFd, stat: &FileStat, keep: bool) -> Found {
     match kind(stat) {
-        SFlag::S_IFREG => Found::File(OpenFile {
+        SFlag::S_IFREG => Found::File(Arc::new(OpenFile {
             descriptor,
             length: u64::try_from(stat.st_size).unwrap_or(0),
             modified: modified(stat),
-        }),
+            kept: keep.then(Box::default),
+        })),
         SFlag::S_IFDIR => Found::Directory,
         _ => Found::Refused("neither a file nor a folder"),
     }

@@ -2,13 +2,15 @@
 //! have TLS on it.
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv};
+use nix::libc::MSG_MORE;
+use nix::sys::sendfile::sendfile64;
+use nix::sys::socket::{MsgFlags, recv, sendmsg};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -64,6 +66,65 @@ impl Stream {
             &mut byte,
             MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT,
         ) == Err(Errno::EAGAIN)
+    }
+
+    /// Whether the kernel can send files through it: there is no TLS on it.
+    pub fn sends_files(&self) -> bool {
+        !matches!(self, Self::Tls(_))
+    }
+
+    /// Sends bytes of `file` from `offset` on, at most `count`; how many it sent. Not for
+    /// connections with TLS.
+    pub fn poll_send_file(
+        &self,
+        cx: &mut Context<'_>,
+        file: &OwnedFd,
+        offset: u64,
+        count: usize,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_writable(cx, |socket| {
+            let mut offset = i64::try_from(offset).map_err(io::Error::other)?;
+            Ok(sendfile64(socket, file, Some(&mut offset), count)?)
+        })
+    }
+
+    /// Writes what is followed by a file, so that it leaves in one packet with the beginning of
+    /// that (send(2), MSG_MORE). Not for connections with TLS.
+    pub fn poll_write_before_file(
+        &self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let more = MsgFlags::from_bits_retain(MSG_MORE);
+        let flags = more | MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+        self.poll_writable(cx, |socket| {
+            let descriptor = socket.as_raw_fd();
+            Ok(sendmsg::<()>(descriptor, slices, &[], flags, None)?)
+        })
+    }
+
+    fn poll_writable(
+        &self,
+        cx: &mut Context<'_>,
+        mut write: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let socket = self.socket();
+        loop {
+            let (ready, descriptor) = match socket {
+                Socket::Unix(stream) => (stream.poll_write_ready(cx), stream.as_fd()),
+                Socket::Tcp(stream) => (stream.poll_write_ready(cx), stream.as_fd()),
+            };
+            ready!(ready)?;
+            let written = match socket {
+                Socket::Unix(stream) => stream.try_io(Interest::WRITABLE, || write(descriptor)),
+                Socket::Tcp(stream) => stream.try_io(Interest::WRITABLE, || write(descriptor)),
+            };
+            match written {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                written => return Poll::Ready(written),
+            }
+        }
     }
 
     /// Whether it is TCP.

@@ -21,6 +21,7 @@ pub static SERVER: Section = Section {
         Key::new("drain_delay", Kind::Duration, "How long new connections are still accepted after SIGTERM, for a load balancer to notice.").default("\"0s\""),
         Key::new("spool_directory", Kind::Text, "Where request bodies and buffered answers go that do not fit in memory: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\""),
         Key::new("spool_quota", Kind::Size, "What the request bodies among them may hold together; a request for which there is no room gets 507.").default("\"1GiB\""),
+        Key::new("file_cache", Kind::Size, "What the files that are asked for again and again may hold in memory together, which stay open: their content where that is 64 KiB or less, and 16 KiB for each at least. An answer from it may be a second old. \"0\": each request looks at the disk.").default("\"16MiB\""),
         Key::new("watch", Kind::Flag, "Whether a file of the configuration that changes is read anew by itself, within two seconds; a ConfigMap that is exchanged too. What is wrong changes nothing, and stands in the log.").default("false"),
         TRUSTED_PROXIES,
         TRUSTED_FIELDS,
@@ -62,6 +63,8 @@ pub struct ServerSettings {
     pub spool_directory: PathBuf,
     /// Bytes that all spooled bodies may hold.
     pub spool_quota: u64,
+    /// Bytes of files that stay open.
+    pub file_cache: u64,
     /// Whether files that change are read anew.
     pub watch: bool,
     /// Whose word about a client counts.
@@ -85,6 +88,7 @@ impl ServerSettings {
             drain_delay: section.duration("drain_delay"),
             spool_directory: spool_directory(section, problems),
             spool_quota: section.size("spool_quota").0,
+            file_cache: section.size("file_cache").0,
             watch: section.flag("watch"),
             forwarding: Forwarding::build(section, problems),
             limits: Limits::build(&section.table("limits")),

@@ -38,7 +38,7 @@ fn word(found: &Found) -> &'static str {
 }
 
 #[track_caller]
-fn file(found: Found) -> OpenFile {
+fn file(found: Found) -> Arc<OpenFile> {
     if let Found::File(file) = found {
         return file;
     }
@@ -174,7 +174,7 @@ fn a_file_that_was_written_to_is_another() {
     let open = || {
         let descriptor = OwnedFd::from(std::fs::File::open(&path).unwrap());
         let stat = fstat(&descriptor).unwrap();
-        file(found(descriptor, &stat))
+        file(found(descriptor, &stat, false))
     };
     let touch = |seconds| {
         let file = std::fs::File::options().write(true).open(&path).unwrap();

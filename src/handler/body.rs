@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::fastcgi::{Buffered, Streaming, Watched};
+use super::piece::{FileQueue, Piece};
 use super::static_files::{FileContent, Multipart};
 
 /// The content of a response and what is known of its making.
@@ -39,7 +40,7 @@ pub struct Trace {
 enum Content {
     Empty,
     Bytes(Bytes),
-    File(FileContent),
+    File(Box<FileContent>),
     Multipart(Box<Multipart>),
     Streaming(Box<Streaming>),
     Watched(Watched),
@@ -90,8 +91,15 @@ impl Body {
         };
     }
 
+    /// Leaves the bytes of a large file to the kernel, which takes them from `queue`.
+    pub fn send_by(&mut self, queue: &FileQueue) {
+        if let Content::File(file) = &mut self.content {
+            file.send_by(queue.clone());
+        }
+    }
+
     pub(super) fn file(file: FileContent) -> Self {
-        Self::of(Content::File(file))
+        Self::of(Content::File(Box::new(file)))
     }
 
     pub(super) fn multipart(parts: Multipart) -> Self {
@@ -115,36 +123,28 @@ impl Body {
 }
 
 impl http_body::Body for Body {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = Cut;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, Cut>>> {
         let this = self.get_mut();
         match &mut this.content {
             Content::Empty => Poll::Ready(None),
             Content::Bytes(bytes) => {
                 let bytes = std::mem::take(bytes);
                 this.content = Content::Empty;
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
+                Poll::Ready(Some(Ok(Frame::data(Piece::Bytes(bytes)))))
             }
-            Content::File(file) => {
-                Poll::Ready(file.next_piece().map(|piece| piece.map(Frame::data)))
-            }
-            Content::Multipart(parts) => {
-                Poll::Ready(parts.next_piece().map(|piece| piece.map(Frame::data)))
-            }
-            Content::Streaming(streaming) => streaming
+            Content::File(file) => file
                 .poll_piece(cx)
                 .map(|piece| piece.map(|piece| piece.map(Frame::data))),
-            Content::Watched(watched) => watched
-                .poll_piece(cx)
-                .map(|piece| piece.map(|piece| piece.map(Frame::data))),
-            Content::Buffered(buffered) => buffered
-                .poll_piece(cx)
-                .map(|piece| piece.map(|piece| piece.map(Frame::data))),
+            Content::Multipart(parts) => parts.poll_piece(cx).map(frame),
+            Content::Streaming(streaming) => streaming.poll_piece(cx).map(frame),
+            Content::Watched(watched) => watched.poll_piece(cx).map(frame),
+            Content::Buffered(buffered) => buffered.poll_piece(cx).map(frame),
         }
     }
 
@@ -171,6 +171,10 @@ impl http_body::Body for Body {
             Content::Buffered(buffered) => hint(buffered.left()),
         }
     }
+}
+
+fn frame(piece: Option<Result<Bytes, Cut>>) -> Option<Result<Frame<Piece>, Cut>> {
+    piece.map(|piece| piece.map(|bytes| Frame::data(Piece::Bytes(bytes))))
 }
 
 fn hint(left: Option<u64>) -> SizeHint {

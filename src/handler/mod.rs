@@ -6,6 +6,7 @@ pub mod deny;
 pub mod fastcgi;
 pub mod https;
 pub mod mount;
+pub mod piece;
 pub mod redirect;
 pub mod respond;
 pub mod rewrite;
@@ -125,7 +126,7 @@ impl Plan<'_> {
             Self::Call(call) => call.perform(request, disk).await.map(Outcome::Answered),
             Self::Send(representation) => {
                 request.upload.linger();
-                representation.into_response().map(Outcome::Answered)
+                representation.into_response().await.map(Outcome::Answered)
             }
             Self::List(listing) => {
                 request.upload.linger();

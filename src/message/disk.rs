@@ -5,14 +5,15 @@ use std::fmt::Debug;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+
+use super::OpenFile;
 
 /// A folder below which files are looked up; nothing outside it is ever reached.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Root(pub PathBuf);
 
 /// Which symbolic links below a root are followed. The root's own name may always be one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Symlinks {
     /// Those that stay below the root; an absolute one does not, wherever it points.
     #[default]
@@ -23,17 +24,6 @@ pub enum Symlinks {
     SameOwner,
     /// All.
     Anywhere,
-}
-
-/// A regular file, opened for reading.
-#[derive(Debug)]
-pub struct OpenFile {
-    /// The descriptor; closed when dropped.
-    pub descriptor: OwnedFd,
-    /// Length in bytes when it was opened.
-    pub length: u64,
-    /// Last modification, to the nanosecond.
-    pub modified: SystemTime,
 }
 
 /// A folder, opened to list what stands in it.
@@ -53,7 +43,7 @@ pub struct OpenFolder {
 #[derive(Debug)]
 pub enum Found {
     /// A regular file.
-    File(OpenFile),
+    File(Arc<OpenFile>),
     /// A folder.
     Directory,
     /// Nothing, or a path that goes through a file.
@@ -72,7 +62,8 @@ pub trait Disk: Debug + Sync {
     /// Opens what stands at `path` below `root`; symbolic links are followed within the root.
     fn open(&self, root: &Root, path: &[u8]) -> Found;
 
-    /// Whether a regular file stands there: as `open`, without opening it for reading.
+    /// Whether a regular file stands there, or stood there a second ago: as `open`, without opening
+    /// it for reading.
     fn is_file(&self, root: &Root, path: &[u8]) -> bool;
 
     /// Whether a folder stands there.
@@ -83,6 +74,12 @@ pub trait Disk: Debug + Sync {
     /// As [`Self::open`], with links followed by `symlinks`. A disk without links has but one way.
     fn open_by(&self, root: &Root, path: &[u8], _symlinks: Symlinks) -> Found {
         self.open(root, path)
+    }
+
+    /// As [`Self::open_by`]; the file may be as it was a second ago, and one that was removed may
+    /// still be there for so long.
+    fn open_recent(&self, root: &Root, path: &[u8], symlinks: Symlinks) -> Found {
+        self.open_by(root, path, symlinks)
     }
 
     /// As [`Self::is_file`], with links followed by `symlinks`.

@@ -74,7 +74,7 @@ pub(super) async fn serve(
         Ok(opened) => opened,
         Err(error) => return tracing::debug!(%error, "a connection without a request"),
     };
-    let connection = Arc::new(Connection::new(shared, wire));
+    let connection = Arc::new(Connection::new(shared, wire, stream.sends_files()));
     match sniffed {
         Sniffed::Http1(read) if read.is_empty() => {}
         Sniffed::Http1(read) => serve_http1(stream, read, connection, limits, stop).await,

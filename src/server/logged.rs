@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use bytes::Bytes;
+use bytes::Buf;
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Uri};
 use http_body::{Frame, SizeHint};
@@ -18,6 +18,7 @@ use crate::access_log::{AccessLog, Record};
 use crate::cgi::meta_variables::protocol;
 use crate::config::Site;
 use crate::config::numbers::Outcome;
+use crate::handler::piece::Piece;
 use crate::handler::{Body, Cut};
 use crate::limits::rate::Running;
 use crate::message::edits::Edits;
@@ -222,18 +223,19 @@ impl Logged {
 }
 
 impl http_body::Body for Logged {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = Cut;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, Cut>>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.body).poll_frame(cx);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
-                this.entry.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                this.entry.record.bytes +=
+                    frame.data_ref().map_or(0, |data| data.remaining() as u64);
                 this.entry.complete = this.body.is_end_stream();
             }
             Poll::Ready(Some(Err(cut))) => {

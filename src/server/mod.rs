@@ -26,6 +26,7 @@ mod watch;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -104,10 +105,11 @@ pub async fn run(
     let access_log = AccessLog::start(server.access_log.clone(), server.access_format.clone())
         .map_err(StartError::AccessLog)?;
     let state = Arc::new(State::new(server.limits.connections));
+    let disk = RealDisk::new(server.file_cache);
     let live = Live::new(snapshot);
     let shared = Arc::new(Shared {
         live,
-        disk: RealDisk::default(),
+        disk,
         access_log,
         state,
         by_client: Arc::default(),
@@ -119,6 +121,10 @@ pub async fn run(
     let mut listeners = Listeners::new(Arc::clone(&shared), inherited, stop.clone());
     listeners.bind(&shared.live.current().listeners)?;
     tokio::spawn(certificates::keep_fresh(Arc::clone(&shared), stop.clone()));
+    tokio::spawn(
+        stop.clone()
+            .run_until_cancelled_owned(sweep(Arc::clone(&shared))),
+    );
     let mut processes =
         Processes::start(&shared.live.current().processes).map_err(StartError::Signals)?;
     let (commands, mut asked) = mpsc::channel(COMMANDS);
@@ -143,6 +149,16 @@ pub async fn run(
     // What was still served needed them.
     processes.stop().await;
     Ok(())
+}
+
+/// How often files are closed that nobody asks for any more.
+const SWEEP: Duration = Duration::from_secs(5);
+
+async fn sweep(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        shared.disk.sweep();
+    }
 }
 
 /// Commands that wait for their turn.

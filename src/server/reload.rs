@@ -74,6 +74,7 @@ async fn try_reload(
     let changes = difference(&shared.live.current(), &snapshot);
     // Of upstreams that change, the numbers end here.
     shared.live.load().log_numbers();
+    shared.disk.resize(snapshot.server.file_cache);
     shared.live.replace(snapshot);
     change.apply(listeners);
     Ok(changes)

@@ -19,6 +19,7 @@ use crate::config::Site;
 use crate::disk::OneRelease;
 use crate::failure::Failure;
 use crate::filter;
+use crate::handler::piece::FileQueue;
 use crate::handler::{Body, Handler, Outcome};
 use crate::limits::rate::{Client, Running};
 use crate::message::request::Origin;
@@ -33,15 +34,26 @@ pub(super) struct Connection {
     shared: Arc<Shared>,
     wire: Arc<Wire>,
     watch: Arc<Watch>,
+    /// Parts of files that are to be sent.
+    files: FileQueue,
+    /// Whether the kernel can send them.
+    sends_files: bool,
 }
 
 impl Connection {
-    pub(super) fn new(shared: Arc<Shared>, wire: Arc<Wire>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, wire: Arc<Wire>, sends_files: bool) -> Self {
         Self {
             shared,
             wire,
             watch: Arc::default(),
+            files: FileQueue::default(),
+            sends_files,
         }
+    }
+
+    /// Parts of files that hyper was told of and that are still to be sent.
+    pub(super) fn files(&self) -> &FileQueue {
+        &self.files
     }
 
     /// Whether it has served as many requests as one connection may.
@@ -110,6 +122,8 @@ pub(super) async fn respond(
     if version == Version::HTTP_2 {
         let pause = connection.shared.live.load().server.limits.send_pause;
         response.body_mut().watch(pause);
+    } else if connection.sends_files {
+        response.body_mut().send_by(&connection.files);
     }
     let site = entry.site().filter(|_| wire.scheme == Scheme::Https);
     if let Some(https) = site.and_then(|site| site.https.as_ref()) {

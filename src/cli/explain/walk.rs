@@ -192,11 +192,11 @@ impl Walk<'_> {
                 with_edits(listed, self, request)
             }
             Plan::Send(representation) => {
-                let (head, _) = representation.into_response()?.into_parts();
+                let (status, fields) = representation.into_head()?;
                 let outcome = Outcome::File {
                     file: self.disk.last_file().unwrap_or_default(),
-                    status: head.status,
-                    fields: head.headers,
+                    status,
+                    fields,
                 };
                 with_edits(outcome, self, request)
             }

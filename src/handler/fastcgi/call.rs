@@ -82,7 +82,7 @@ impl Call<'_> {
             };
             let replay = upload.replay();
             let failed = match attempt.run(lease, upload).await {
-                Ok(begun) => return self.reply(begun, &request, disk),
+                Ok(begun) => return self.reply(begun, &request, disk).await,
                 Err(failed) => *failed,
             };
             let harmless = match failed.progress {
@@ -193,7 +193,7 @@ impl Call<'_> {
         }
     }
 
-    fn reply(
+    async fn reply(
         &self,
         mut begun: Begun,
         request: &Request,
@@ -207,7 +207,7 @@ impl Call<'_> {
         );
         if has_content {
             if let Some(named) = self.fastcgi.send_file.named(&orders) {
-                return self.send_file(named, begun, request, disk);
+                return self.send_file(named, begun, request, disk).await;
             }
             self.warn_of_orders(&orders, request);
         }

@@ -1,33 +1,55 @@
 //! The bytes of a file, read by position in pieces: one file can be read from many places and a
-//! file that shrinks or is overwritten meanwhile breaks this transfer and nothing else.
+//! file that shrinks or is overwritten meanwhile breaks this transfer and nothing else. What the
+//! kernel has in memory is read at once; what it has to fetch, by a thread that may wait.
 
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use nix::sys::uio::pread;
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::disk::is_as_opened;
+use crate::disk::{SMALL, is_as_opened};
 use crate::handler::body::{Body, Cut};
+use crate::handler::piece::{FileQueue, MOST, Piece};
 use crate::message::OpenFile;
 
 /// Bytes read at once: 2 sendmsg of the usual socket buffer.
 const PIECE: u64 = 128 * 1024;
 
-/// What is read whole before the answer begins, so that head and content leave in one write.
-const SMALL: u64 = 64 * 1024;
+/// The end of a file is always read, also where the kernel sends the rest by itself: what is read
+/// can be checked before it is sent, and the answer cut.
+const TAIL: u64 = 16 * 1024;
 
 /// A part of a file that is still to be sent.
 #[derive(Debug)]
 pub struct FileContent {
-    file: OpenFile,
+    file: Arc<OpenFile>,
     left: Range<u64>,
+    /// What was read, while a thread waits for the disk.
+    waiting: Option<JoinHandle<io::Result<BytesMut>>>,
+    /// Sends parts of the file without our reading them.
+    queue: Option<FileQueue>,
 }
 
 impl FileContent {
     /// The bytes of `file` in `span`.
-    pub fn new(file: OpenFile, span: Range<u64>) -> Self {
-        Self { file, left: span }
+    pub fn new(file: Arc<OpenFile>, span: Range<u64>) -> Self {
+        Self {
+            file,
+            left: span,
+            waiting: None,
+            queue: None,
+        }
+    }
+
+    /// Leaves to the kernel what need not be read.
+    pub(in crate::handler) fn send_by(&mut self, queue: FileQueue) {
+        self.queue = Some(queue);
     }
 
     /// Sends another part of the same file next.
@@ -40,30 +62,70 @@ impl FileContent {
         self.left.end - self.left.start
     }
 
-    pub(super) fn into_body(mut self) -> io::Result<Body> {
+    /// What is small is read whole before the answer begins, so that head and content leave in one
+    /// write.
+    pub(super) async fn into_body(self) -> io::Result<Body> {
         if self.left() > SMALL {
             return Ok(Body::file(self));
         }
-        let mut whole = BytesMut::new();
-        while self.left() > 0 {
-            whole.unsplit(self.read()?);
-        }
-        Ok(Body::bytes(whole))
+        let Some(kept) = self
+            .file
+            .kept
+            .as_ref()
+            .filter(|_| self.file.length <= SMALL)
+        else {
+            return read_all(&self.file, self.left.clone())
+                .await
+                .map(Body::bytes);
+        };
+        let whole = match kept.content.get() {
+            Some(whole) => whole,
+            None => {
+                let whole = read_all(&self.file, 0..self.file.length).await?;
+                kept.content.get_or_init(|| whole)
+            }
+        };
+        let index = |at| usize::try_from(at).map_err(io::Error::other);
+        let span = index(self.left.start)?..index(self.left.end)?;
+        Ok(Body::bytes(whole.slice(span)))
     }
 
     /// The next piece; a file that became shorter than announced cuts the answer.
-    pub fn next_piece(&mut self) -> Option<Result<Bytes, Cut>> {
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Cut>>> {
+        let unread =
+            self.left.start..(self.left.start + MOST).min(self.left.end.saturating_sub(TAIL));
+        let Some(queue) = self.queue.clone().filter(|_| !unread.is_empty()) else {
+            return self
+                .poll_bytes(cx)
+                .map(|piece| piece.map(|piece| piece.map(Piece::Bytes)));
+        };
+        if let Err(error) = ready!(self.poll_fetched(&unread, cx)) {
+            return Poll::Ready(Some(Err(self.cut(&error))));
+        }
+        self.left.start = unread.end;
+        Poll::Ready(Some(Ok(queue.push(Arc::clone(&self.file), unread))))
+    }
+
+    /// The next piece as bytes.
+    pub(super) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         if self.left() == 0 {
-            return None;
+            return Poll::Ready(None);
         }
-        match self.read().and_then(|piece| self.unchanged(piece)) {
-            Ok(piece) => Some(Ok(piece.freeze())),
-            Err(error) => {
-                self.left.start = self.left.end;
-                tracing::error!(%error, "a file could not be read to its end while it was sent");
-                Some(Err(Cut("DISK")))
+        let span = self.left.start..self.left.end.min(self.left.start + PIECE);
+        let read = ready!(self.poll_read(&span, cx)).and_then(|piece| self.unchanged(piece));
+        Poll::Ready(Some(match read {
+            Ok(piece) => {
+                self.left.start += piece.len() as u64;
+                Ok(piece.freeze())
             }
-        }
+            Err(error) => Err(self.cut(&error)),
+        }))
+    }
+
+    fn cut(&mut self, error: &io::Error) -> Cut {
+        self.left.start = self.left.end;
+        tracing::error!(%error, "a file could not be read to its end while it was sent");
+        Cut("DISK")
     }
 
     /// What was announced is one version of the file: a piece of another one is not sent as if it
@@ -75,16 +137,84 @@ impl FileContent {
         Err(io::Error::other("it was written to meanwhile"))
     }
 
-    fn read(&mut self) -> io::Result<BytesMut> {
-        let wanted = usize::try_from(self.left().min(PIECE)).map_err(io::Error::other)?;
-        let mut piece = BytesMut::zeroed(wanted);
-        let offset = i64::try_from(self.left.start).map_err(io::Error::other)?;
-        let count = pread(&self.file.descriptor, &mut piece, offset)?;
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+    fn poll_read(&mut self, span: &Range<u64>, cx: &mut Context<'_>) -> Poll<io::Result<BytesMut>> {
+        if self.waiting.is_none()
+            && let Some(read) = read_now(&self.file, span)
+        {
+            return Poll::Ready(read);
         }
-        piece.truncate(count);
-        self.left.start += count as u64;
-        Ok(piece)
+        self.poll_waiting(span, cx)
     }
+
+    /// Ready when the kernel has `span` in memory: sending it must not wait for the disk.
+    fn poll_fetched(&mut self, span: &Range<u64>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let is_here = |at: u64| read_now(&self.file, &(at..at + 1)).is_some();
+        if self.waiting.is_none() && is_here(span.start) && is_here(span.end - 1) {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_waiting(span, cx).map_ok(drop)
+    }
+
+    fn poll_waiting(
+        &mut self,
+        span: &Range<u64>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<BytesMut>> {
+        let waiting = self.waiting.get_or_insert_with(|| {
+            let (file, span) = (Arc::clone(&self.file), span.clone());
+            spawn_blocking(move || read(&file, &span))
+        });
+        let read = ready!(Pin::new(waiting).poll(cx));
+        self.waiting = None;
+        Poll::Ready(read.map_err(io::Error::other).flatten())
+    }
+}
+
+async fn read_all(file: &Arc<OpenFile>, span: Range<u64>) -> io::Result<Bytes> {
+    let mut content = FileContent::new(Arc::clone(file), span);
+    let mut whole = BytesMut::new();
+    while content.left() > 0 {
+        let span = content.left.clone();
+        let piece = std::future::poll_fn(|cx| content.poll_read(&span, cx)).await?;
+        content.left.start += piece.len() as u64;
+        whole.unsplit(piece);
+    }
+    Ok(whole.freeze())
+}
+
+/// preadv2(2) with RWF_NOWAIT; `None` where that would wait, or cannot tell.
+fn read_now(file: &OpenFile, span: &Range<u64>) -> Option<io::Result<BytesMut>> {
+    let read = into_buffer(span, |buffer| {
+        let buffer = &mut [IoSliceMut::new(buffer)];
+        let count = preadv2(&file.descriptor, buffer, span.start, ReadWriteFlags::NOWAIT)?;
+        Ok(count)
+    });
+    match read {
+        Err(error) if [Errno::AGAIN, Errno::OPNOTSUPP, Errno::NOSYS].contains(&raw(&error)) => None,
+        read => Some(read),
+    }
+}
+
+fn raw(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
+}
+
+/// Waits for the disk.
+fn read(file: &OpenFile, span: &Range<u64>) -> io::Result<BytesMut> {
+    let offset = i64::try_from(span.start).map_err(io::Error::other)?;
+    into_buffer(span, |buffer| Ok(pread(&file.descriptor, buffer, offset)?))
+}
+
+fn into_buffer(
+    span: &Range<u64>,
+    read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+) -> io::Result<BytesMut> {
+    let wanted = usize::try_from(span.end - span.start).map_err(io::Error::other)?;
+    let mut buffer = BytesMut::zeroed(wanted);
+    let count = read(&mut buffer)?;
+    if count == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    buffer.truncate(count);
+    Ok(buffer)
 }

@@ -101,7 +101,7 @@ impl StaticFiles {
         if unsafe_name::is_withheld(below) {
             return self.missing();
         }
-        match disk.open_by(&self.root, below, self.settings.symlinks) {
+        match disk.open_recent(&self.root, below, self.settings.symlinks) {
             // A file is no folder: what follows it in the path names nothing.
             Found::File(_) if request.target.is_directory() => self.missing(),
             Found::File(file) if is_allowed(&request.method) => Plan::Send(Box::new(

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -55,7 +57,7 @@ impl Boundary {
 impl Multipart {
     /// These parts of `file`, each from its first to its last byte, both included.
     pub(super) fn new(
-        file: OpenFile,
+        file: Arc<OpenFile>,
         ranges: &[(u64, u64)],
         media_type: &str,
         boundary: &Boundary,
@@ -88,19 +90,21 @@ impl Multipart {
     }
 
     /// The next piece; a file that became shorter than announced cuts the answer.
-    pub fn next_piece(&mut self) -> Option<Result<Bytes, Cut>> {
-        let piece = match self.content.next_piece() {
-            Some(Ok(piece)) => piece,
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        let piece = match ready!(self.content.poll_bytes(cx)) {
             Some(Err(cut)) => {
                 self.left = 0;
                 self.parts.clear();
                 self.end.clear();
-                return Some(Err(cut));
+                return Poll::Ready(Some(Err(cut)));
             }
-            None => self.between()?,
+            Some(Ok(piece)) => Some(piece),
+            None => self.between(),
         };
-        self.left = self.left.saturating_sub(piece.len() as u64);
-        Some(Ok(piece))
+        if let Some(piece) = &piece {
+            self.left = self.left.saturating_sub(piece.len() as u64);
+        }
+        Poll::Ready(piece.map(Ok))
     }
 
     fn between(&mut self) -> Option<Bytes> {

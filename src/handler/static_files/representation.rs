@@ -1,6 +1,7 @@
 //! A file as an answer: its fields, and which part of it is sent (RFC 9110 §8, §13, §14).
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -11,12 +12,12 @@ use crate::failure::Failure;
 use crate::handler::Body;
 use crate::message::conditional::{Validators, Verdict, evaluate, if_range_holds, strong_etag};
 use crate::message::range::{Ranges, ranges};
-use crate::message::{OpenFile, Request};
+use crate::message::{OpenFile, Request, Said};
 
 /// A file and what of it the client gets.
 #[derive(Debug)]
 pub struct Representation {
-    file: OpenFile,
+    file: Arc<OpenFile>,
     /// Of an answer that is whole.
     status: StatusCode,
     fields: HeaderMap,
@@ -52,30 +53,34 @@ enum Part {
 
 impl Representation {
     /// What `request` gets of `file`, which stands at `path`.
-    pub fn new(request: &Request, path: &[u8], file: OpenFile, settings: &FileSettings) -> Self {
-        let mut description = Description::default();
-        let media_type = settings.types.of(path);
-        let cache_control = settings.cache_control(path, &media_type);
-        let fields = &mut description.fields;
-        fields.insert(header::CONTENT_TYPE, media_type);
-        fields.insert(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        );
-        let mut new = Self::described(request, path, file, description);
+    pub fn new(
+        request: &Request,
+        path: &[u8],
+        file: Arc<OpenFile>,
+        settings: &FileSettings,
+    ) -> Self {
+        let said = say(path, &file, settings);
+        let mut fields = said.fields.clone();
+        let (method, asked) = (&request.method, &request.fields);
+        let part = ranged(method, asked, &said.validators, file.length);
         // Said of a refusal it would keep the refusal in caches.
-        let refused = matches!(new.part, Part::Unsatisfiable | Part::PreconditionFailed);
-        if let Some(value) = cache_control.filter(|_| !refused) {
-            new.fields.insert(header::CACHE_CONTROL, value);
+        if matches!(part, Part::Unsatisfiable | Part::PreconditionFailed) {
+            fields.remove(header::CACHE_CONTROL);
         }
-        new
+        Self {
+            file,
+            status: StatusCode::OK,
+            fields,
+            part,
+            head_only: request.method == Method::HEAD,
+        }
     }
 
     /// The same of a file that a script has described.
     pub fn described(
         request: &Request,
         path: &[u8],
-        file: OpenFile,
+        file: Arc<OpenFile>,
         description: Description,
     ) -> Self {
         let Description { status, mut fields } = description;
@@ -95,43 +100,65 @@ impl Representation {
     }
 
     /// The response; small files are read at once.
-    pub fn into_response(self) -> Result<Response<Body>, Failure> {
+    pub async fn into_response(self) -> Result<Response<Body>, Failure> {
+        let file = Arc::clone(&self.file);
+        let (status, fields, content) = self.settle()?;
+        let body = match content {
+            Content::None => Body::empty(),
+            Content::Span(span) => {
+                let content = FileContent::new(file, span);
+                content.into_body().await.map_err(Failure::Disk)?
+            }
+            Content::Parts(parts) => Body::multipart(parts),
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        *response.headers_mut() = fields;
+        Ok(response)
+    }
+
+    /// The response without its content.
+    pub fn into_head(self) -> Result<(StatusCode, HeaderMap), Failure> {
+        self.settle().map(|(status, fields, _)| (status, fields))
+    }
+
+    fn settle(mut self) -> Result<(StatusCode, HeaderMap, Content), Failure> {
         let length = self.file.length;
-        match self.part {
-            Part::Whole => {
-                let status = self.status;
-                self.span(status, 0..length)
+        let part = std::mem::replace(&mut self.part, Part::Whole);
+        let (status, content) = match part {
+            Part::Whole => (self.status, self.span(0..length)),
+            Part::Range(first, last) => {
+                let value = format!("bytes {first}-{last}/{length}");
+                set(&mut self.fields, header::CONTENT_RANGE, &value);
+                (StatusCode::PARTIAL_CONTENT, self.span(first..last + 1))
             }
-            Part::Range(first, last) => self.single(first, last),
-            Part::Ranges(ref parts) => {
-                let parts = parts.clone();
-                self.several(&parts)
+            Part::Ranges(parts) => (StatusCode::PARTIAL_CONTENT, self.several(&parts)?),
+            Part::Unsatisfiable => {
+                let value = format!("bytes */{length}");
+                set(&mut self.fields, header::CONTENT_RANGE, &value);
+                (StatusCode::RANGE_NOT_SATISFIABLE, Content::None)
             }
-            Part::Unsatisfiable => Ok(self.unsatisfiable()),
-            Part::NotModified => Ok(self.not_modified()),
-            Part::PreconditionFailed => Ok(self.without_content(StatusCode::PRECONDITION_FAILED)),
-        }
+            Part::NotModified => {
+                // RFC 9110 §15.4.5: no fields of the content that is not sent.
+                self.fields.remove(header::CONTENT_TYPE);
+                (StatusCode::NOT_MODIFIED, Content::None)
+            }
+            Part::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, Content::None),
+        };
+        Ok((status, self.fields, content))
     }
 
-    fn single(mut self, first: u64, last: u64) -> Result<Response<Body>, Failure> {
-        let value = format!("bytes {first}-{last}/{}", self.file.length);
-        set(&mut self.fields, header::CONTENT_RANGE, &value);
-        self.span(StatusCode::PARTIAL_CONTENT, first..last + 1)
-    }
-
-    fn span(mut self, status: StatusCode, span: Range<u64>) -> Result<Response<Body>, Failure> {
+    fn span(&mut self, span: Range<u64>) -> Content {
         // hyper would leave it out where a HEAD answer has no body.
         let length = HeaderValue::from(span.end - span.start);
         self.fields.insert(header::CONTENT_LENGTH, length);
-        if self.head_only || span.is_empty() {
-            return Ok(self.without_content(status));
+        match self.head_only || span.is_empty() {
+            true => Content::None,
+            false => Content::Span(span),
         }
-        let content = FileContent::new(self.file, span);
-        let body = content.into_body().map_err(Failure::Disk)?;
-        Ok(response(status, self.fields, body))
     }
 
-    fn several(mut self, parts: &[(u64, u64)]) -> Result<Response<Body>, Failure> {
+    fn several(&mut self, parts: &[(u64, u64)]) -> Result<Content, Failure> {
         const UNSENDABLE: Failure = Failure::Internal("the type of several ranges cannot be sent");
         let boundary = Boundary::random();
         let media_type = boundary.media_type().ok_or(UNSENDABLE)?;
@@ -139,61 +166,84 @@ impl Representation {
         let own = self.fields.insert(header::CONTENT_TYPE, media_type);
         let own = own.as_ref().and_then(|value| value.to_str().ok());
         let own = own.unwrap_or("application/octet-stream");
-        let content = Multipart::new(self.file, parts, own, &boundary);
+        let content = Multipart::new(Arc::clone(&self.file), parts, own, &boundary);
         let length = HeaderValue::from(content.left());
         self.fields.insert(header::CONTENT_LENGTH, length);
-        let body = Body::multipart(content);
-        Ok(response(StatusCode::PARTIAL_CONTENT, self.fields, body))
-    }
-
-    fn unsatisfiable(mut self) -> Response<Body> {
-        let value = format!("bytes */{}", self.file.length);
-        set(&mut self.fields, header::CONTENT_RANGE, &value);
-        self.without_content(StatusCode::RANGE_NOT_SATISFIABLE)
-    }
-
-    fn not_modified(mut self) -> Response<Body> {
-        // RFC 9110 §15.4.5: no fields of the content that is not sent.
-        self.fields.remove(header::CONTENT_TYPE);
-        self.without_content(StatusCode::NOT_MODIFIED)
-    }
-
-    fn without_content(self, status: StatusCode) -> Response<Body> {
-        response(status, self.fields, Body::empty())
+        Ok(Content::Parts(content))
     }
 }
 
-fn response(status: StatusCode, fields: HeaderMap, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = fields;
-    response
+/// What is sent of the file.
+enum Content {
+    None,
+    Span(Range<u64>),
+    Parts(Multipart),
+}
+
+/// What `settings` say of a file, where they have not said it before.
+fn say(path: &[u8], file: &OpenFile, settings: &FileSettings) -> Arc<Said> {
+    if let Some(said) = file.said(&settings.speaker) {
+        return said;
+    }
+    let mut fields = HeaderMap::new();
+    let media_type = settings.types.of(path);
+    let cache_control = settings.cache_control(path, &media_type);
+    fields.insert(header::CONTENT_TYPE, media_type);
+    fields.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    complete(&mut fields, path, file);
+    if let Some(value) = cache_control {
+        fields.insert(header::CACHE_CONTROL, value);
+    }
+    let said = Arc::new(Said {
+        by: Arc::clone(&settings.speaker),
+        validators: validators(&fields),
+        fields,
+    });
+    if let Some(kept) = &file.kept {
+        kept.said.store(Some(Arc::clone(&said)));
+    }
+    said
+}
+
+/// What of a file is sent of which `fields` are said.
+fn part(method: &Method, asked: &HeaderMap, fields: &HeaderMap, length: u64) -> Part {
+    let validators = validators(fields);
+    // RFC 9110 §14.3.
+    let accepts = fields.get(header::ACCEPT_RANGES);
+    match accepts.is_some_and(|value| value == "bytes") {
+        true => ranged(method, asked, &validators, length),
+        false => without_ranges(method, asked, &validators),
+    }
 }
 
 /// RFC 9110 §13.2.2, in its order: conditions, then If-Range and Range.
-fn part(method: &Method, asked: &HeaderMap, fields: &HeaderMap, length: u64) -> Part {
-    // A script that was called by another method has done what was asked: conditions come too late.
-    if !matches!(*method, Method::GET | Method::HEAD) {
-        return Part::Whole;
-    }
-    let validators = validators(fields);
-    match evaluate(method, asked, &validators) {
-        Verdict::NotModified => return Part::NotModified,
-        Verdict::PreconditionFailed => return Part::PreconditionFailed,
-        Verdict::Proceed => {}
-    }
-    // RFC 9110 §14.2: Range means something for GET alone; §14.3: and where it is accepted.
-    let accepted = fields
-        .get(header::ACCEPT_RANGES)
-        .is_some_and(|value| value == "bytes");
-    if *method != Method::GET || !accepted || !if_range_holds(asked, &validators) {
-        return Part::Whole;
+fn ranged(method: &Method, asked: &HeaderMap, validators: &Validators, length: u64) -> Part {
+    let part = without_ranges(method, asked, validators);
+    // RFC 9110 §14.2: Range means something for GET alone.
+    if part != Part::Whole || *method != Method::GET || !if_range_holds(asked, validators) {
+        return part;
     }
     match ranges(asked.get(header::RANGE), length) {
         Ranges::Whole => Part::Whole,
         Ranges::Single { first, last } => Part::Range(first, last),
         Ranges::Several(parts) => Part::Ranges(parts),
         Ranges::Unsatisfiable => Part::Unsatisfiable,
+    }
+}
+
+/// The same where Range means nothing.
+fn without_ranges(method: &Method, asked: &HeaderMap, validators: &Validators) -> Part {
+    // A script that was called by another method has done what was asked: conditions come too late.
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return Part::Whole;
+    }
+    match evaluate(method, asked, validators) {
+        Verdict::NotModified => Part::NotModified,
+        Verdict::PreconditionFailed => Part::PreconditionFailed,
+        Verdict::Proceed => Part::Whole,
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::caching::{CACHE, CacheRule, IMMUTABLE, is_hashed};
 use super::types::{CHARSET, Types};
-use crate::message::Symlinks;
+use crate::message::{Speaker, Symlinks};
 use crate::section::{Key, Kind, Lowered, Problems, Section};
 
 /// Folders that are read at the same time, for each site: each takes a thread.
@@ -66,6 +66,8 @@ pub struct FileSettings {
     pub(super) symlinks: Symlinks,
     pub(super) types: Types,
     pub(super) listings: Arc<Semaphore>,
+    /// Whose the settings are: what was said of a file by them is said again.
+    pub(super) speaker: Arc<Speaker>,
     cache: Vec<CacheRule>,
     immutable: bool,
 }
@@ -77,6 +79,7 @@ impl Default for FileSettings {
             symlinks: Symlinks::default(),
             types: Types::new(CHARSET),
             listings: Arc::new(Semaphore::new(LISTINGS)),
+            speaker: Arc::default(),
             cache: Vec::new(),
             immutable: false,
         }
@@ -86,7 +89,10 @@ impl Default for FileSettings {
 impl FileSettings {
     /// What `section` says, and where it says nothing, what `base` says.
     pub fn build(section: &Lowered, base: &Self, problems: &mut Problems) -> Self {
-        let mut settings = base.clone();
+        let mut settings = Self {
+            speaker: Arc::default(),
+            ..base.clone()
+        };
         if section.is_given("listing") {
             settings.listing = section.flag("listing");
         }

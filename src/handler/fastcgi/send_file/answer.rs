@@ -18,7 +18,7 @@ impl Call<'_> {
     /// Sends the file that was named in place of the script's content, which is read to its end by
     /// itself, so that the worker is free. A file that cannot be sent is 404 and an error in the
     /// log.
-    pub(in crate::handler::fastcgi) fn send_file(
+    pub(in crate::handler::fastcgi) async fn send_file(
         &self,
         named: Named<'_>,
         mut begun: Begun,
@@ -34,7 +34,7 @@ impl Call<'_> {
         let opened = self.fastcgi.send_file.open(named, disk);
         let (path, file) = opened.map_err(|refusal| self.refused(refusal, named, request))?;
         let representation = Representation::described(request, &path, file, description);
-        let mut response = representation.into_response()?;
+        let mut response = representation.into_response().await?;
         response.body_mut().trace = trace;
         Ok(response)
     }

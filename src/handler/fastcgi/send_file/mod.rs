@@ -121,7 +121,7 @@ impl SendFile {
     }
 
     /// The file and its path below its folder, which begins with `/`.
-    fn open(&self, named: Named<'_>, disk: &dyn Disk) -> Result<(Vec<u8>, OpenFile), Refusal> {
+    fn open(&self, named: Named<'_>, disk: &dyn Disk) -> Result<(Vec<u8>, Arc<OpenFile>), Refusal> {
         let (root, path) = match named {
             Named::Path(value) => self.by_path(value, disk)?,
             Named::Uri(value) => self.by_uri(value)?,

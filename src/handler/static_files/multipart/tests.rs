@@ -9,15 +9,22 @@ use super::*;
 use crate::message::range::{Ranges, ranges};
 
 /// As it lies on the disk, after `content` was written.
-fn open(content: &[u8]) -> OpenFile {
+fn open(content: &[u8]) -> Arc<OpenFile> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(content).unwrap();
     let modified = file.metadata().unwrap().modified().unwrap();
-    OpenFile {
+    Arc::new(OpenFile {
         descriptor: file.into(),
         length: content.len() as u64,
         modified,
-    }
+        kept: None,
+    })
+}
+
+/// Waits where a thread has to.
+fn next<T>(poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(std::future::poll_fn(poll))
 }
 
 fn all(mut next: impl FnMut() -> Option<Result<Bytes, Cut>>) -> Vec<u8> {
@@ -74,13 +81,13 @@ proptest! {
         match ranges(Some(&field), whole) {
             Ranges::Single { first, last } => {
                 let mut sent = FileContent::new(open(&content), first..last + 1);
-                prop_assert!(all(|| sent.next_piece()) == slice(&content, first, last));
+                prop_assert!(all(|| next(|cx| sent.poll_bytes(cx))) == slice(&content, first, last));
             }
             Ranges::Several(list) => {
                 let boundary = Boundary::random();
                 let mut sent = Multipart::new(open(&content), &list, "text/plain", &boundary);
                 let announced = sent.left();
-                let sent = all(|| sent.next_piece());
+                let sent = all(|| next(|cx| sent.poll_piece(cx)));
                 prop_assert_eq!(sent.len() as u64, announced);
                 let found = parts(&sent, &boundary.0);
                 prop_assert_eq!(found.len(), list.len());
@@ -98,7 +105,7 @@ proptest! {
 fn a_file_that_shrinks_ends_all_its_parts() {
     let mut file = open(&[b'a'; 1000]);
     let writer = std::fs::File::from(file.descriptor.try_clone().unwrap());
-    file.modified = SystemTime::UNIX_EPOCH;
+    Arc::get_mut(&mut file).unwrap().modified = SystemTime::UNIX_EPOCH;
     writer.set_modified(SystemTime::UNIX_EPOCH).unwrap();
     let mut sent = Multipart::new(
         file,
@@ -107,10 +114,10 @@ fn a_file_that_shrinks_ends_all_its_parts() {
         &Boundary::random(),
     );
     for _ in 0..3 {
-        assert!(sent.next_piece().is_some_and(|piece| piece.is_ok()));
+        assert!(next(|cx| sent.poll_piece(cx)).is_some_and(|piece| piece.is_ok()));
     }
     writer.set_len(100).unwrap();
-    assert!(sent.next_piece().is_some_and(|piece| piece.is_err()));
-    assert!(sent.next_piece().is_none());
+    assert!(next(|cx| sent.poll_piece(cx)).is_some_and(|piece| piece.is_err()));
+    assert!(next(|cx| sent.poll_piece(cx)).is_none());
     assert_eq!(sent.left(), 0);
 }

@@ -1,0 +1,264 @@
+//! Files that are asked for again and again stay open: while one is known to be what it was less
+//! than a second ago, an answer needs no look at the disk. What is not there is never remembered:
+//! a file that appears is seen at once.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use nix::sys::stat::{FileStat, SFlag};
+use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
+use tokio::time::Instant;
+
+use super::{LOOK, Opened, READ, found, kind, modified, not_found, open_below};
+use crate::message::{Found, OpenFile, Symlinks};
+
+/// How long what was seen is taken for true.
+const AGE: Duration = Duration::from_secs(1);
+
+/// A file that nobody has asked for in this time is closed: its space, should it have been
+/// removed, and its file system, should it be unmounted, are waited for.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// A file that was written to so recently may be written to again without its times telling: they
+/// are as coarse as the kernel's tick, and on some file systems a second or two.
+const YOUNG: Duration = Duration::from_secs(2);
+
+/// Bytes of a file up to which its content is kept too.
+pub const SMALL: u64 = 64 * 1024;
+
+/// What each open file counts for at least, in bytes: so is the number of descriptors bounded, at
+/// 1024 by the default of `server.file_cache`.
+const LEAST: u64 = 16 * 1024;
+
+/// Scripts that are known to be there; each takes some 200 bytes.
+const SCRIPTS: usize = 4096;
+
+/// The files that are kept open.
+#[derive(Debug)]
+pub(super) struct HotFiles {
+    files: Cache<Key, Arc<HotFile>, Weight>,
+    /// Files that are there, of which nobody wants the content, and since when.
+    there: Cache<Key, Since>,
+    /// In bytes; 0 keeps nothing.
+    capacity: AtomicU64,
+    begun: Instant,
+}
+
+/// Milliseconds from when the cache was made.
+type Since = u64;
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    /// Device and inode of the root: a `current` that leads elsewhere is another one.
+    root: (u64, u64),
+    symlinks: Symlinks,
+    path: Box<[u8]>,
+}
+
+/// A key that is only asked for.
+struct Wanted<'a> {
+    root: (u64, u64),
+    symlinks: Symlinks,
+    path: &'a [u8],
+}
+
+#[derive(Debug)]
+struct HotFile {
+    version: Version,
+    file: Arc<OpenFile>,
+    checked: AtomicU64,
+}
+
+/// Which file, and which version of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Version {
+    node: (u64, u64),
+    length: i64,
+    modified: (i64, i64),
+    /// Nobody can set it back.
+    changed: (i64, i64),
+}
+
+#[derive(Clone, Debug)]
+struct Weight;
+
+impl HotFiles {
+    pub(super) fn new(capacity: u64) -> Self {
+        let items = usize::try_from(capacity / LEAST).unwrap_or(usize::MAX);
+        Self {
+            files: Cache::with_weighter(items.clamp(16, 65_536), capacity.max(1), Weight),
+            there: Cache::new(SCRIPTS),
+            capacity: AtomicU64::new(capacity),
+            begun: Instant::now(),
+        }
+    }
+
+    pub(super) fn resize(&self, capacity: u64) {
+        if self.capacity.swap(capacity, Ordering::Relaxed) != capacity {
+            self.files.set_capacity(capacity.max(1));
+            self.clear();
+        }
+    }
+
+    /// Closes all files.
+    pub(super) fn clear(&self) {
+        self.files.clear();
+    }
+
+    /// Closes what nobody has asked for in some time.
+    pub(super) fn sweep(&self) {
+        let idle = u64::try_from(IDLE.as_millis()).unwrap_or(u64::MAX);
+        let now = self.now();
+        self.files.retain(|_, hot| hot.age(now) < idle);
+    }
+
+    fn is_on(&self) -> bool {
+        self.capacity.load(Ordering::Relaxed) > 0
+    }
+
+    fn now(&self) -> Since {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// What stands at `path`, or stood there less than a second ago.
+    pub(super) fn open(&self, root: &Opened, path: &[u8], symlinks: Symlinks) -> Found {
+        let wanted = root.wanted(path, symlinks);
+        let known = self.files.get(&wanted);
+        if let Some(hot) = &known
+            && !hot.is_due(self.now())
+        {
+            return Found::File(Arc::clone(&hot.file));
+        }
+        match open_below(&root.descriptor, path, symlinks, READ) {
+            Ok((descriptor, stat)) => {
+                let version = Version::of(&stat);
+                if let Some(hot) = known.filter(|hot| hot.version == version) {
+                    return Found::File(Arc::clone(&hot.file));
+                }
+                let keep = self.is_on() && kind(&stat) == SFlag::S_IFREG && !is_young(&stat);
+                let found = found(descriptor, &stat, keep);
+                if let (Found::File(file), true) = (&found, keep) {
+                    self.keep(&wanted, version, file);
+                } else {
+                    self.forget(&wanted);
+                }
+                found
+            }
+            Err(errno) => {
+                self.forget(&wanted);
+                not_found(errno)
+            }
+        }
+    }
+
+    fn keep(&self, wanted: &Wanted<'_>, version: Version, file: &Arc<OpenFile>) {
+        let hot = HotFile {
+            version,
+            file: Arc::clone(file),
+            checked: AtomicU64::new(self.now()),
+        };
+        self.files.insert(wanted.key(), Arc::new(hot));
+    }
+
+    fn forget(&self, wanted: &Wanted<'_>) {
+        self.files.remove(wanted);
+    }
+
+    /// Whether a regular file stands at `path`, or stood there less than a second ago.
+    pub(super) fn is_file(&self, root: &Opened, path: &[u8], symlinks: Symlinks) -> bool {
+        let wanted = root.wanted(path, symlinks);
+        let now = self.now();
+        let fresh = |since: &Since| now.saturating_sub(*since) < millis(AGE);
+        if self.there.get(&wanted).as_ref().is_some_and(fresh) {
+            return true;
+        }
+        let look = open_below(&root.descriptor, path, symlinks, LOOK);
+        let there = look.is_ok_and(|(_, stat)| kind(&stat) == SFlag::S_IFREG);
+        if there && self.is_on() {
+            self.there.insert(wanted.key(), now);
+        }
+        there
+    }
+}
+
+impl Opened {
+    fn wanted<'a>(&self, path: &'a [u8], symlinks: Symlinks) -> Wanted<'a> {
+        Wanted {
+            root: self.node,
+            symlinks,
+            path,
+        }
+    }
+}
+
+impl HotFile {
+    fn age(&self, now: Since) -> u64 {
+        now.saturating_sub(self.checked.load(Ordering::Relaxed))
+    }
+
+    /// Whether the caller is the one who has to look again.
+    fn is_due(&self, now: Since) -> bool {
+        let checked = self.checked.load(Ordering::Relaxed);
+        now.saturating_sub(checked) >= millis(AGE)
+            && self
+                .checked
+                .compare_exchange(checked, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+}
+
+impl Version {
+    fn of(stat: &FileStat) -> Self {
+        Self {
+            node: (stat.st_dev, stat.st_ino),
+            length: stat.st_size,
+            modified: (stat.st_mtime, stat.st_mtime_nsec),
+            changed: (stat.st_ctime, stat.st_ctime_nsec),
+        }
+    }
+}
+
+/// What comes from the future may be written to at any time, too.
+fn is_young(stat: &FileStat) -> bool {
+    let age = SystemTime::now().duration_since(modified(stat));
+    age.map_or(true, |age| age < YOUNG)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Wanted<'_> {
+    fn key(&self) -> Key {
+        Key {
+            root: self.root,
+            symlinks: self.symlinks,
+            path: self.path.into(),
+        }
+    }
+}
+
+/// As [`Key`] does it.
+impl Hash for Wanted<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.root.hash(state);
+        self.symlinks.hash(state);
+        self.path.hash(state);
+    }
+}
+
+impl Equivalent<Key> for Wanted<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.root == key.root && self.symlinks == key.symlinks && *self.path == *key.path
+    }
+}
+
+impl Weighter<Key, Arc<HotFile>> for Weight {
+    fn weight(&self, key: &Key, hot: &Arc<HotFile>) -> u64 {
+        let content = Some(hot.file.length).filter(|length| *length <= SMALL);
+        content.unwrap_or(0).max(LEAST) + key.path.len() as u64
+    }
+}

@@ -1,0 +1,56 @@
+//! A file that was opened, as data, and what is kept of it while it is asked for again and again.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::conditional::Validators;
+
+/// A regular file, opened for reading.
+#[derive(Debug)]
+pub struct OpenFile {
+    /// The descriptor; closed when dropped.
+    pub descriptor: OwnedFd,
+    /// Length in bytes when it was opened.
+    pub length: u64,
+    /// Last modification, to the nanosecond.
+    pub modified: SystemTime,
+    /// What is known of this version, where others will ask for it too.
+    pub kept: Option<Box<Kept>>,
+}
+
+/// What one answer has found out about a version of a file, for the next.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// All of its bytes, where they are few.
+    pub content: OnceLock<Bytes>,
+    /// What was last said of it.
+    pub said: ArcSwapOption<Said>,
+}
+
+/// What a handler says of a file in every whole answer.
+#[derive(Debug)]
+pub struct Said {
+    /// Who says it: other handlers may say otherwise.
+    pub by: Arc<Speaker>,
+    /// The fields.
+    pub fields: HeaderMap,
+    /// What conditions are compared with.
+    pub validators: Validators,
+}
+
+/// Tells one handler from another, by its address.
+#[derive(Debug, Default)]
+pub struct Speaker;
+
+impl OpenFile {
+    /// What `speaker` has said of this version before.
+    pub fn said(&self, speaker: &Arc<Speaker>) -> Option<Arc<Said>> {
+        let said = self.kept.as_ref()?.said.load_full()?;
+        Arc::ptr_eq(&said.by, speaker).then_some(said)
+    }
+}
