@@ -3,6 +3,8 @@
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -11,7 +13,7 @@ use nix::errno::Errno;
 use nix::libc::MSG_MORE;
 use nix::sys::sendfile::sendfile64;
 use nix::sys::socket::{MsgFlags, recv, sendmsg};
-use socket2::SockRef;
+use socket2::{Domain, SockAddr, SockRef, Socket as RawSocket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
@@ -199,5 +201,43 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
         }
+    }
+}
+
+/// Listens at `path`, with these permissions where they are given, and with so many connections that
+/// wait. A socket that nobody listens on any more is replaced, anything else that is there is not.
+/// Nobody can connect before the mode is set: that takes `listen`.
+pub fn listen_unix(
+    path: &Path,
+    mode: Option<u32>,
+    backlog: i32,
+) -> io::Result<std::os::unix::net::UnixListener> {
+    let socket = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
+    let address = SockAddr::unix(path)?;
+    match socket.bind(&address) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            remove_abandoned(path)?;
+            socket.bind(&address)?;
+        }
+        result => result?,
+    }
+    if let Some(mode) = mode {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+/// A socket file that nobody listens on is what a killed process left; one that answers is in use.
+fn remove_abandoned(path: &Path) -> io::Result<()> {
+    if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
+        let message = "something is there that is no socket";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)
+        }
+        Ok(_) | Err(_) => Err(Errno::EADDRINUSE.into()),
     }
 }

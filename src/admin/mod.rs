@@ -15,14 +15,21 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::config::{AdminAddress, Live};
-use crate::stream::Stream;
+use crate::stream::{Stream, listen_unix};
 use crate::upstream::numbers::Count;
 
 /// Connections at once: a scraper, a probe and a person.
 const CONNECTIONS: usize = 16;
+
+/// Connections that wait for one of them.
+const BACKLOG: i32 = 64;
+
+/// How long one may take in all: a client that does not read its answer must not keep out the others.
+/// A reload of a large configuration takes a part of it.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long a head may take.
 const HEADER: Duration = Duration::from_secs(5);
@@ -128,22 +135,14 @@ pub enum Bound {
 }
 
 impl Bound {
-    /// Binds `address`. A socket that nobody listens on any more is replaced.
+    /// Binds `address`. A socket that nobody listens on any more is replaced; any other file is not.
     pub async fn bind(address: &AdminAddress) -> io::Result<Self> {
         match address {
             AdminAddress::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
             AdminAddress::Unix { path, mode } => {
-                if std::os::unix::net::UnixStream::connect(path).is_ok() {
-                    return Err(io::ErrorKind::AddrInUse.into());
-                }
-                match std::fs::remove_file(path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    Ok(()) | Err(_) => {}
-                }
-                let listener = UnixListener::bind(path)?;
-                let permissions = std::os::unix::fs::PermissionsExt::from_mode(*mode);
-                std::fs::set_permissions(path, permissions)?;
-                Ok(Self::Unix(listener))
+                let listener = listen_unix(path, Some(*mode), BACKLOG)?;
+                listener.set_nonblocking(true)?;
+                UnixListener::from_std(listener).map(Self::Unix)
             }
         }
     }
@@ -193,10 +192,11 @@ pub async fn serve(bound: Bound, admin: Arc<Admin>) {
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER)
                 .keep_alive(false)
-                .serve_connection(TokioIo::new(stream), answer)
-                .await;
-            if let Err(error) = served {
-                tracing::debug!(%error, "an admin connection ended");
+                .serve_connection(TokioIo::new(stream), answer);
+            match timeout(PATIENCE, served).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "an admin connection ended"),
+                Err(_) => tracing::debug!("an admin connection was given up"),
             }
             drop(permit);
         });

@@ -50,10 +50,18 @@ async fn unreachable(upstream: &Arc<Upstream>) -> Option<String> {
         match timeout(CONNECT, connect(address)).await {
             Ok(Ok(())) => return None,
             Ok(Err(error)) => why.push(format!("{address}: {error}")),
+            // Its backlog is full, as its workers are at work: to send clients elsewhere would only
+            // move the load, and in the end to nobody.
+            Err(_) if is_at_work(upstream) => return None,
             Err(_) => why.push(format!("{address}: no connection within 500ms")),
         }
     }
     Some(format!("upstream {}: {}", upstream.name, why.join(", ")))
+}
+
+fn is_at_work(upstream: &Upstream) -> bool {
+    let members = upstream.members();
+    members.iter().any(|member| member.picture().serving > 0)
 }
 
 async fn connect(address: &Address) -> std::io::Result<()> {

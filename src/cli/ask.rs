@@ -89,6 +89,9 @@ fn ask(file: &Path, method: &str, target: &str, patience: Duration) -> anyhow::R
             stream.take(MOST_BYTES).read_to_end(&mut bytes)?;
         }
     }
+    if bytes.is_empty() {
+        bail!("the gateway ended before it answered");
+    }
     parse(&String::from_utf8_lossy(&bytes)).context("the admin listener speaks no HTTP")
 }
 

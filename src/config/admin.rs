@@ -1,5 +1,6 @@
 //! `[admin]`: where the gateway can be asked about itself.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
 /// The `[admin]` section.
 pub static ADMIN: Section = Section {
     title: "[admin]",
-    doc: "Where the gateway can be asked about itself, by `fcgate health`, `status` and `reload`, by probes and by Prometheus: /live, /ready, /metrics, /status, and POST /reload. It needs no credentials: who can connect can do all of it.",
+    doc: "Where the gateway can be asked about itself, by `fcgate health`, `status` and `reload`, by probes and by Prometheus: /live, /ready, /metrics, /status, and POST /reload. It needs no credentials: who can connect can do all of it. Takes effect at the next start.",
     keys: &[
         Key::new("address", Kind::Text, "\"unix:/path\", or \"127.0.0.1:9180\", an address of this machine; \"off\": nowhere. Default: \"unix:/run/fcgate/admin.sock\" where the folder /run/fcgate is there.").example("\"unix:/run/fcgate/admin.sock\""),
         Key::new("mode", Kind::Text, "Who may connect to a unix socket: its permissions in octal.").default("\"0660\""),
@@ -31,6 +32,16 @@ pub enum AdminAddress {
     },
     /// A port.
     Tcp(SocketAddr),
+}
+
+impl fmt::Display for AdminAddress {
+    /// As it is written in the file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+            Self::Tcp(address) => address.fmt(f),
+        }
+    }
 }
 
 /// `[admin]`, understood.

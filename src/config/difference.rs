@@ -6,19 +6,11 @@ use crate::section::Lowered;
 /// The differences between what holds and what would hold; empty where there are none.
 pub fn difference(before: &Snapshot, after: &Snapshot) -> Vec<String> {
     let mut lines = Vec::new();
-    let addresses = |snapshot: &Snapshot| -> Vec<_> {
-        let listeners = snapshot.listeners.iter();
-        listeners
-            .map(|listener| listener.address.to_string())
-            .collect()
-    };
-    let (old, new) = (addresses(before), addresses(after));
-    for address in old.iter().filter(|address| !new.contains(address)) {
-        lines.push(format!("listener {address}: removed"));
-    }
-    for address in new.iter().filter(|address| !old.contains(address)) {
-        lines.push(format!("listener {address}: added"));
-    }
+    lines.extend(named(
+        "listener",
+        &before.listener_sections,
+        &after.listener_sections,
+    ));
     lines.extend(named(
         "upstream",
         &before.upstream_sections(),
@@ -31,18 +23,21 @@ pub fn difference(before: &Snapshot, after: &Snapshot) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if before.admin != after.admin {
+        lines.push("admin: changed (takes effect at the next start)".to_owned());
+    }
     lines
 }
 
+/// What is the same under several names, as listeners with port 0 are, has to be among them.
 fn named(kind: &str, before: &[(String, Lowered)], after: &[(String, Lowered)]) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, section) in after {
-        match before.iter().find(|(known, _)| known == name) {
-            None => lines.push(format!("{kind} {name}: added")),
-            Some((_, known)) if !known.same_as(section) => {
-                lines.push(format!("{kind} {name}: changed"));
-            }
-            Some(_) => {}
+        let mut known = before.iter().filter(|(known, _)| known == name).peekable();
+        if known.peek().is_none() {
+            lines.push(format!("{kind} {name}: added"));
+        } else if !known.any(|(_, known)| known.same_as(section)) {
+            lines.push(format!("{kind} {name}: changed"));
         }
     }
     for (name, _) in before {
@@ -51,4 +46,47 @@ fn named(kind: &str, before: &[(String, Lowered)], after: &[(String, Lowered)]) 
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    fn check(before: &str, after: &str, expected: &[&str]) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("fcgate.toml");
+        let load = |text: &str| {
+            std::fs::write(&file, format!("{text}\n[[site]]\nroot = \"/tmp\"\n")).unwrap();
+            config::load(&file, None).unwrap()
+        };
+        let (before, after) = (load(before), load(after));
+        assert_eq!(difference(&before, &after), expected);
+        assert!(difference(&after, &after).is_empty());
+    }
+
+    #[test]
+    fn listeners_come_go_and_change() {
+        let port = "[[listen]]\naddress = \"127.0.0.1:81\"\n";
+        let proxied = format!("{port}proxy_protocol = {{ from = [\"10.0.0.0/8\"] }}\n");
+        check(port, &proxied, &["listener 127.0.0.1:81: changed"]);
+        let added = "listener 127.0.0.1:81: added";
+        check("", port, &[added, "listener [::]:8080: removed"]);
+        check("", "[[listen]]\naddress = \":8080\"\n", &[]);
+    }
+
+    #[test]
+    fn listeners_with_any_port_are_told_apart_by_what_they_say() {
+        let any = "[[listen]]\naddress = \"127.0.0.1:0\"\n";
+        let both = format!("{any}{any}backlog = 7\n");
+        check(&both, &both, &[]);
+        let changed = format!("{any}{any}backlog = 8\n");
+        check(&both, &changed, &["listener 127.0.0.1:0: changed"]);
+    }
+
+    #[test]
+    fn the_admin_listener_stays_where_it_is() {
+        let changed = "admin: changed (takes effect at the next start)";
+        check("", "[admin]\naddress = \"127.0.0.1:9180\"\n", &[changed]);
+    }
 }

@@ -86,6 +86,27 @@ impl Listener {
     }
 }
 
+/// The sections of all listeners by address, or that of the default.
+pub(super) fn sections(files: &[Lowered]) -> Vec<(String, Lowered)> {
+    // What is wrong with an address is told where the listeners are built.
+    let unheard = &mut Problems::default();
+    let sections = files.iter().flat_map(|file| file.tables("listen"));
+    let mut named: Vec<_> = sections
+        .filter_map(|section| {
+            let address = ListenAddress::build(section, unheard)?;
+            Some((address.to_string(), section.clone()))
+        })
+        .collect();
+    if named.is_empty() {
+        let address = Listener::default_listener().address;
+        // As somebody would write it.
+        let (written, _) = toml::de::DeTable::parse_recoverable("address = \":8080\"");
+        let section = LISTEN.lower(written.get_ref(), Default::default(), &|_| None, unheard);
+        named.push((address.to_string(), section));
+    }
+    named
+}
+
 const BACKLOG: i32 = 4096;
 
 fn proxies(section: &Lowered, problems: &mut Problems) -> TrustedProxies {

@@ -21,6 +21,7 @@ pub mod snapshot;
 pub mod source;
 mod surroundings;
 mod unreachable;
+pub mod watched;
 
 use std::path::Path;
 

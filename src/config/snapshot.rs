@@ -2,7 +2,6 @@
 //! another.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::numbers::SiteNumbers;
@@ -10,7 +9,8 @@ use super::site::{build_site, site_name};
 use super::source::Sources;
 use super::surroundings::Surroundings;
 use super::unreachable::warn_of_hosts;
-use super::{AdminSettings, ListenAddress, Listener, ServerSettings, Site, certificates};
+use super::watched::Watched;
+use super::{AdminSettings, ListenAddress, Listener, ServerSettings, Site, certificates, listen};
 use crate::handler::Handler;
 use crate::handler::fastcgi::ErrorLog;
 use crate::message::Host;
@@ -28,10 +28,12 @@ pub struct Snapshot {
     pub server: ServerSettings,
     /// `[admin]`.
     pub admin: AdminSettings,
-    /// The files that it was read from.
-    pub files: Vec<PathBuf>,
+    /// What it was read from.
+    pub watched: Watched,
     /// The sections of its sites by name, to tell what a reload changes.
     pub(super) site_sections: Vec<(String, Lowered)>,
+    /// The sections of its listeners by address, for the same.
+    pub(super) listener_sections: Vec<(String, Lowered)>,
     /// `[[listen]]`, at least one.
     pub listeners: Vec<Listener>,
     /// `[process.NAME]`.
@@ -72,10 +74,7 @@ impl Snapshot {
         let complete = problems.is_empty();
         let server = ServerSettings::build(&main.table("server"), problems);
         let admin = AdminSettings::build(&main.table("admin"), problems);
-        let quota = previous.map_or_else(
-            || Arc::new(Quota::new(server.spool_quota)),
-            |snapshot| Arc::clone(&snapshot.quota),
-        );
+        let quota = quota(&server, previous);
         let certificates = certificates::build(files, previous, problems);
         let listeners = listeners(files, certificates.as_ref(), problems);
         let upstreams = named_upstreams(files, previous, problems);
@@ -106,8 +105,9 @@ impl Snapshot {
         let sites = Sites::build(sites, problems)?;
         problems.is_empty().then(|| Self {
             admin,
-            files: sources.paths(),
+            watched: sources.watched().clone(),
             site_sections: site_sections(files),
+            listener_sections: listen::sections(files),
             server,
             listeners,
             processes,
@@ -248,6 +248,12 @@ impl Sites {
             each,
         })
     }
+}
+
+/// The room for spooled bodies, which a reload does not empty.
+fn quota(server: &ServerSettings, previous: Option<&Snapshot>) -> Arc<Quota> {
+    let before = previous.map(|snapshot| Arc::clone(&snapshot.quota));
+    before.unwrap_or_else(|| Arc::new(Quota::new(server.spool_quota)))
 }
 
 /// What was counted for a site of this name so far.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, Error};
 
+use super::watched::Watched;
 use crate::section::{At, Environment, FileId, Lowered, Place, Problem, Problems, Section};
 
 /// One file as it was read.
@@ -24,17 +25,20 @@ pub struct Source {
 
 /// The files that were read, in the order of reading; the main file first.
 #[derive(Clone, Debug, Default)]
-pub struct Sources(Vec<Source>);
+pub struct Sources {
+    files: Vec<Source>,
+    watched: Watched,
+}
 
 impl Sources {
     /// The file that a [`Place`] speaks of.
     pub fn get(&self, file: FileId) -> Option<&Source> {
-        self.0.get(usize::from(file.0))
+        self.files.get(usize::from(file.0))
     }
 
-    /// The paths of all files.
-    pub fn paths(&self) -> Vec<PathBuf> {
-        self.0.iter().map(|source| source.path.clone()).collect()
+    /// What was read, to tell when it changes.
+    pub fn watched(&self) -> &Watched {
+        &self.watched
     }
 
     /// A place as `file:line`, for a log line that names what made it.
@@ -52,8 +56,8 @@ impl Sources {
 
     /// Adds a file; `None` when there are more than [`FileId`] can number.
     fn push(&mut self, source: Source) -> Option<FileId> {
-        let id = FileId(u16::try_from(self.0.len()).ok()?);
-        self.0.push(source);
+        let id = FileId(u16::try_from(self.files.len()).ok()?);
+        self.files.push(source);
         Some(id)
     }
 }
@@ -67,19 +71,17 @@ pub fn read(
     environment: &Environment<'_>,
     problems: &mut Problems,
 ) -> (Sources, Vec<Lowered>) {
+    let mut watched = Watched::default();
+    watched.file(path);
     let text = load(path).unwrap_or_else(|error| {
         problems.push(Problem::new(Place::default(), cannot_read(path, &error)));
         String::new()
     });
-    parse(
-        Source {
-            path: path.to_owned(),
-            text,
-        },
-        root,
-        environment,
-        problems,
-    )
+    let source = Source {
+        path: path.to_owned(),
+        text,
+    };
+    parse_watched(source, watched, (root, environment), problems)
 }
 
 /// Like [`read`], with the text of the main file at hand; its path serves `include` and messages.
@@ -89,13 +91,25 @@ pub fn parse(
     environment: &Environment<'_>,
     problems: &mut Problems,
 ) -> (Sources, Vec<Lowered>) {
+    parse_watched(source, Watched::default(), (root, environment), problems)
+}
+
+fn parse_watched(
+    source: Source,
+    watched: Watched,
+    (root, environment): (&'static Section, &Environment<'_>),
+    problems: &mut Problems,
+) -> (Sources, Vec<Lowered>) {
     let seen = source.path.canonicalize().into_iter().collect();
     let mut reader = Reader {
         root,
         environment,
         problems,
         seen,
-        sources: Sources::default(),
+        sources: Sources {
+            files: Vec::new(),
+            watched,
+        },
         sections: Vec::new(),
     };
     reader.file(source, 0);
@@ -154,6 +168,7 @@ impl Reader<'_> {
         };
         self.sections.push(lowered);
         for pattern in patterns {
+            self.sources.watched.pattern(&path, &pattern);
             self.include(&path, &pattern, depth + 1);
         }
     }
@@ -205,7 +220,7 @@ impl Reader<'_> {
                 let message = format!("files include each other more than {MAX_DEPTH} deep");
                 return self.refuse(&pattern.place, message);
             }
-            if self.sources.0.len() >= MAX_FILES {
+            if self.sources.files.len() >= MAX_FILES {
                 return self.refuse(&pattern.place, format!("more than {MAX_FILES} files"));
             }
             self.included(path, &pattern.place, depth);
@@ -213,6 +228,7 @@ impl Reader<'_> {
     }
 
     fn included(&mut self, path: PathBuf, pattern: &Place, depth: usize) {
+        self.sources.watched.file(&path);
         let canonical = path.canonicalize();
         if canonical.is_ok_and(|canonical| !self.seen.insert(canonical)) {
             return;
@@ -238,7 +254,7 @@ const INCLUDE: &str = "include";
 /// The files that a pattern names, relative to the directory of the file it stands in, in the order
 /// of their names. A wildcard may match none and passes over directories and hidden files, which are
 /// often the backups of an editor; a plain path must exist.
-fn matches(from: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+pub(super) fn matches(from: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     let directory = from.parent().unwrap_or_else(|| Path::new(""));
     if !pattern.contains(['*', '?', '[']) {
         return Ok(vec![directory.join(pattern)]);

@@ -1,9 +1,7 @@
-//! `server.watch`: a reload when a file of the configuration has changed. Looked at each second and not
-//! listened for: a ConfigMap is a chain of symbolic links that is exchanged as a whole, on file systems
-//! that tell nobody.
+//! `server.watch`: a reload when the configuration would be read differently. Looked at each second and
+//! not listened for: a ConfigMap is a chain of symbolic links that is exchanged as a whole, on file
+//! systems that tell nobody.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -11,32 +9,25 @@ use tokio::time::sleep;
 
 use crate::admin::Command;
 use crate::config::Live;
+use crate::config::watched::Look;
 
 /// How often it is looked; and how long files must have rested before they are read.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// What tells one state of a file from another; `None`: it is not there.
-type Mark = Option<(u64, u64, u64, i64, i64)>;
-
 /// Looks until the process ends.
 pub(super) async fn watch(live: Live, commands: mpsc::Sender<Command>) {
-    let mut loaded = None;
-    let mut before = Vec::new();
+    let mut before = None;
+    // What was refused is not read again before it changes.
+    let mut tried = None;
     loop {
-        let (watch, files) = {
-            let snapshot = live.load();
-            (snapshot.server.watch, snapshot.files.clone())
+        sleep(PERIOD).await;
+        let now = match live.load().server.watch {
+            true => changed(&live).await,
+            false => None,
         };
-        if !watch {
-            (loaded, before) = (None, Vec::new());
-            sleep(PERIOD).await;
-            continue;
-        }
-        let now = marks(files).await;
-        let known = loaded.get_or_insert_with(|| now.clone());
         // A file that is still being written changes again.
-        if *known != now && before == now {
-            *known = now.clone();
+        if now.is_some() && now == before && now != tried {
+            tried.clone_from(&now);
             let (answer, result) = oneshot::channel();
             let command = Command::Reload {
                 dry_run: false,
@@ -45,27 +36,20 @@ pub(super) async fn watch(live: Live, commands: mpsc::Sender<Command>) {
             if commands.send(command).await.is_err() {
                 return;
             }
+            // What came of it stands in the log.
             let _ = result.await;
-            // Other files may be included now.
-            loaded = Some(marks(live.load().files.clone()).await);
         }
         before = now;
-        sleep(PERIOD).await;
     }
 }
 
-async fn marks(files: Vec<PathBuf>) -> Vec<Mark> {
-    let read = move || files.iter().map(mark).collect();
-    tokio::task::spawn_blocking(read).await.unwrap_or_default()
-}
-
-fn mark(file: &PathBuf) -> Mark {
-    let found = std::fs::metadata(file).ok()?;
-    Some((
-        found.dev(),
-        found.ino(),
-        found.size(),
-        found.mtime(),
-        found.mtime_nsec(),
-    ))
+/// How the files look; `None` where they are as they were when the configuration was read.
+async fn changed(live: &Live) -> Option<Look> {
+    let snapshot = live.current();
+    let look = move || {
+        let watched = &snapshot.watched;
+        let look = watched.look();
+        (look != *watched.seen()).then_some(look)
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }

@@ -145,6 +145,8 @@ pub async fn run(
         }
     }
     shared.state.drain();
+    // Whoever still asks for a reload is told at once that there will be none.
+    drop(asked);
     shutdown::drain(&shared, &stop, &mut signals).await;
     // What was still served needed them.
     processes.stop().await;
@@ -178,11 +180,11 @@ async fn start_admin(shared: &Shared, commands: mpsc::Sender<Command>) -> Result
             Ok(())
         }
         Err(error) if settings.is_given => Err(StartError::Admin {
-            address: format!("{address:?}"),
+            address: address.to_string(),
             error,
         }),
         Err(error) => {
-            tracing::warn!(?address, %error, "no admin listener: write [admin] to have it elsewhere, or \"off\"");
+            tracing::warn!(%address, %error, "no admin listener: write [admin] to have it elsewhere, or \"off\"");
             Ok(())
         }
     }

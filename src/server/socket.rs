@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use super::StartError;
 use super::inherited::Inherited;
 use crate::config::{ListenAddress, Listener};
 use crate::message::Wire;
-use crate::stream::Stream;
+use crate::stream::{Stream, listen_unix};
 
 /// TCP keep-alive: after this much silence the kernel asks whether the client is still there, and
 /// asks again; clients that vanished are given up after 2 minutes.
@@ -115,7 +114,9 @@ fn start_error(address: &ListenAddress, error: io::Error) -> StartError {
 fn bind(listener: &Listener) -> io::Result<Acceptor> {
     match &listener.address {
         ListenAddress::Tcp(address) => Acceptor::tcp(bind_tcp(*address, listener.backlog)?),
-        ListenAddress::Unix(path) => Acceptor::unix(bind_unix(path, listener)?),
+        ListenAddress::Unix(path) => {
+            Acceptor::unix(listen_unix(path, listener.mode, listener.backlog)?)
+        }
         // Such a socket is passed, or it is not there.
         ListenAddress::Systemd(_) => Err(io::ErrorKind::NotFound.into()),
     }
@@ -132,34 +133,6 @@ fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<std::net::TcpListen
     socket.bind(&SockAddr::from(address))?;
     socket.listen(backlog)?;
     Ok(socket.into())
-}
-
-/// Nobody can connect before the mode is set: that takes `listen`.
-fn bind_unix(path: &Path, listener: &Listener) -> io::Result<std::os::unix::net::UnixListener> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    let address = SockAddr::unix(path)?;
-    match socket.bind(&address) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
-            std::fs::remove_file(path)?;
-            socket.bind(&address)?;
-        }
-        result => result?,
-    }
-    if let Some(mode) = listener.mode {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    }
-    socket.listen(listener.backlog)?;
-    Ok(socket.into())
-}
-
-/// A socket file that nobody listens on is what a killed process left; one that answers is in use.
-fn is_abandoned(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    let is_socket =
-        std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
-    is_socket
-        && std::os::unix::net::UnixStream::connect(path)
-            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 #[cfg(test)]

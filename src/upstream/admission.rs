@@ -14,6 +14,7 @@
 //! ```
 
 mod queue;
+mod serving;
 mod settings;
 
 use std::time::Duration;

@@ -55,6 +55,8 @@ pub struct Picture {
     pub failing: bool,
     /// Connections that serve, or are being opened.
     pub busy: usize,
+    /// Those of them that a worker has acknowledged.
+    pub serving: usize,
     /// Connections that idle.
     pub idle: usize,
     /// Requests that wait.
@@ -149,6 +151,7 @@ impl Member {
             class: account.class(),
             failing,
             busy: account.busy(),
+            serving: account.serving(),
             idle: account.idle(),
             waiting: account.waiting(),
             saturation: account.saturation(),

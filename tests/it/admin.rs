@@ -1,12 +1,19 @@
 //! What the gateway says about itself: readiness that follows PHP, numbers, reloads that are asked for or seen coming.
 
+use std::net::SocketAddr;
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep};
 
 use crate::harness::{
-    Address, Gate, Gateway, PhpFpm, Request, Response, Script, ScriptedResponder, eventually, http1,
+    Address, Gate, Gateway, PhpFpm, Request, Response, Script, ScriptedResponder, eventually,
+    http1, patiently,
 };
 
 /// A gateway with an admin socket beside its configuration.
@@ -50,7 +57,7 @@ impl Asked {
 }
 
 fn with_admin(config: &str, address: &str) -> String {
-    format!("[admin]\naddress = \"{address}\"\n{config}")
+    format!("{config}\n[admin]\naddress = \"{address}\"\n")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -301,8 +308,6 @@ async fn a_file_that_changes_is_read_where_that_is_wanted() {
         )
     };
     let asked = Asked::start(&config("one")).await;
-    // The first look has to come before the change; nothing tells of it.
-    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
     asked.write(&config("two"));
     asked
         .gateway
@@ -324,6 +329,31 @@ async fn a_file_that_changes_is_read_where_that_is_wanted() {
         .wait_many(0, 2, |line| line.contains("reloaded"))
         .await;
     assert_eq!(asked.gateway.get("/").await.text(), "three");
+}
+
+#[tokio::test]
+async fn a_file_that_a_pattern_comes_to_name_is_read_and_a_refused_one_only_once() {
+    let asked = Asked::start(
+        "include = [\"sites/*.toml\"]\n[server]\nwatch = true\n[[site]]\nroot = \"/tmp\"\n",
+    )
+    .await;
+    let folder = asked.gateway.directory().join("sites");
+    std::fs::create_dir(&folder).unwrap();
+    let site = "[[site]]\nhosts = \"b.example\"\nrule = [{ respond = { body = \"b\" } }]\n";
+    std::fs::write(folder.join("b.toml"), site).unwrap();
+    let log = &asked.gateway.log;
+    log.wait_for(|line| line.contains("site b.example: added"))
+        .await;
+    std::fs::write(folder.join("c.toml"), "[[site]]\nnonsense = 1\n").unwrap();
+    log.wait_for(|line| line.contains("reload refused")).await;
+    std::fs::write(folder.join("c.toml"), site.replace("b.ex", "c.ex")).unwrap();
+    log.wait_for(|line| line.contains("site c.example: added"))
+        .await;
+    std::fs::remove_file(folder.join("b.toml")).unwrap();
+    log.wait_for(|line| line.contains("site b.example: removed"))
+        .await;
+    let scrape = asked.get("/metrics").await.text();
+    assert_eq!(metric(&scrape, &["fcgate_reloads_refused_total"]), 1.0);
 }
 
 #[tokio::test]
@@ -351,4 +381,138 @@ async fn nobody_else_reaches_it() {
     assert_eq!(asked.gateway.get("/metrics").await.status, 404);
     assert_eq!(asked.get("/reload").await.status, 405);
     assert_eq!(asked.get("/other").await.status, 404);
+}
+
+#[tokio::test]
+async fn only_a_socket_is_replaced_at_its_path() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("precious.toml");
+    std::fs::write(&path, "precious").unwrap();
+    let address = format!("unix:{}", path.display());
+    let config = with_admin(
+        "[[listen]]\naddress = \"127.0.0.1:0\"\n[[site]]\nroot = \"/tmp\"\n",
+        &address,
+    );
+    let mut gateway = Gateway::spawn(directory, &config);
+    assert!(!gateway.ended().await.success());
+    let said = gateway.log.all().join("\n");
+    assert!(
+        said.contains(&address) && said.contains("no socket"),
+        "{said}"
+    );
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+}
+
+#[tokio::test]
+async fn the_socket_of_a_killed_gateway_is_replaced_and_that_of_a_running_one_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("admin.sock");
+    let address = format!("unix:{}", path.display());
+    let config = with_admin(
+        "[[listen]]\naddress = \"127.0.0.1:0\"\n[[site]]\nroot = \"/tmp\"\n",
+        &address,
+    );
+    // What a killed process leaves: a socket file without a socket.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let running = Gateway::start_in(directory, &config).await;
+    let log = &running.log;
+    log.wait_for(|line| line.contains("answering about itself"))
+        .await;
+    let mut second = Gateway::spawn(tempfile::tempdir().unwrap(), &config);
+    assert!(!second.ended().await.success());
+    let said = second.log.all().join("\n");
+    assert!(said.contains(&address) && said.contains("in use"), "{said}");
+    let answer = http1::send(&Address::parse(&address), &Request::get("/live")).await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn a_reload_at_the_end_is_told_that_there_will_be_none() {
+    let asked = Asked::start("[server]\ndrain_delay = \"300s\"\n[[site]]\nroot = \"/tmp\"\n").await;
+    asked.gateway.signal(Signal::SIGTERM);
+    let log = &asked.gateway.log;
+    log.wait_for(|line| line.contains("stopping")).await;
+    let refused = patiently("an answer", async { asked.command(&["reload"]) }).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("stopping"), "{refused:?}");
+}
+
+/// In front of an application on a unix socket: a port that accepts until it is told to end, and then leaves the
+/// rest to the kernel's backlog, of one connection or two.
+fn narrow_port(application: Address) -> (Address, tokio::task::JoinHandle<()>, Arc<TcpListener>) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).unwrap();
+    socket.listen(1).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let listener = Arc::new(TcpListener::from_std(socket.into()).unwrap());
+    let address = Address::Tcp(listener.local_addr().unwrap());
+    let accepting = Arc::clone(&listener);
+    let task = tokio::spawn(async move {
+        loop {
+            let (mut client, _) = accepting.accept().await.unwrap();
+            let mut worker = application.connect().await;
+            // Ends with whoever closes first.
+            tokio::spawn(async move {
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut worker).await;
+            });
+        }
+    });
+    (address, task, listener)
+}
+
+#[tokio::test]
+async fn a_server_at_work_whose_backlog_is_full_is_no_reason() {
+    let gate = Gate::new();
+    let held = Script::new()
+        .read_request()
+        .wait(&gate)
+        .stdout("\nok")
+        .end_request();
+    let responder = ScriptedResponder::start([held]).await;
+    let (port, accepting, _listener) = narrow_port(responder.address().clone());
+    let config = responder
+        .site("")
+        .replace(&responder.address().to_string(), &port.to_string());
+    let asked = Asked::start(&config).await;
+    let address = asked.gateway.address().clone();
+    let client = tokio::spawn(async move { http1::send(&address, &Request::get("/")).await });
+    responder
+        .wait_until("the request", |seen| seen.busy == 1)
+        .await;
+    accepting.abort();
+    // More than the backlog takes.
+    let waiting: Vec<_> = (0..8)
+        .map(|_| {
+            let port = port.clone();
+            tokio::spawn(async move { port.connect().await })
+        })
+        .collect();
+    eventually("the backlog is full", || {
+        waiting.iter().filter(|task| task.is_finished()).count() >= 2
+    })
+    .await;
+    // What was found out before may be told for a second; one that takes this long has tried to connect in vain.
+    patiently("a look at the full backlog", async {
+        loop {
+            let begun = Instant::now();
+            let answer = asked.get("/ready").await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            if begun.elapsed() >= Duration::from_millis(400) {
+                break;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    gate.pass(1);
+    assert_eq!(client.await.unwrap().text(), "ok");
+    // Nobody is at work any more, and nobody can connect.
+    patiently("not ready", async {
+        while asked.get("/ready").await.status != 503 {
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    waiting.iter().for_each(|task| task.abort());
 }
