@@ -3,10 +3,12 @@
 //! a file that appears is seen at once.
 
 use std::hash::{Hash, Hasher};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use nix::errno::Errno;
 use nix::sys::stat::{FileStat, SFlag};
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
@@ -132,7 +134,7 @@ impl HotFiles {
         {
             return Found::File(Arc::clone(&hot.file));
         }
-        match open_below(&root.descriptor, path, symlinks, READ) {
+        match self.look(root, path, symlinks) {
             Ok((descriptor, stat)) => {
                 let version = Version::of(&stat);
                 if let Some(hot) = known.filter(|hot| hot.version == version) {
@@ -151,6 +153,22 @@ impl HotFiles {
                 self.forget(&wanted);
                 not_found(errno)
             }
+        }
+    }
+
+    /// Where there are too many open files, ours that nobody is waiting for are closed first.
+    fn look(
+        &self,
+        root: &Opened,
+        path: &[u8],
+        symlinks: Symlinks,
+    ) -> Result<(OwnedFd, FileStat), Errno> {
+        match open_below(&root.descriptor, path, symlinks, READ) {
+            Err(Errno::EMFILE | Errno::ENFILE) if !self.files.is_empty() => {
+                self.clear();
+                open_below(&root.descriptor, path, symlinks, READ)
+            }
+            looked => looked,
         }
     }
 
@@ -262,3 +280,6 @@ impl Weighter<Key, Arc<HotFile>> for Weight {
         content.unwrap_or(0).max(LEAST) + key.path.len() as u64
     }
 }
+
+#[cfg(test)]
+mod tests;

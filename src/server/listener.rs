@@ -205,6 +205,7 @@ async fn accept_until_stop(
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
                 difficulty.note(&error);
+                shared.disk.make_room();
                 sleep(PAUSE).await;
             }
         }

@@ -87,6 +87,19 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    fn new(snapshot: Snapshot, access_log: AccessLog, state: Arc<State>) -> Self {
+        Self {
+            disk: RealDisk::new(snapshot.server.file_cache),
+            live: Live::new(snapshot),
+            access_log,
+            state,
+            by_client: Arc::default(),
+            tasks: TaskTracker::new(),
+            process: draw(),
+            serial: AtomicU32::new(0),
+        }
+    }
+
     /// The name of the next request.
     fn next_id(&self) -> RequestId {
         RequestId::new(self.process, self.serial.fetch_add(1, Ordering::Relaxed))
@@ -105,26 +118,12 @@ pub async fn run(
     let access_log = AccessLog::start(server.access_log.clone(), server.access_format.clone())
         .map_err(StartError::AccessLog)?;
     let state = Arc::new(State::new(server.limits.connections));
-    let disk = RealDisk::new(server.file_cache);
-    let live = Live::new(snapshot);
-    let shared = Arc::new(Shared {
-        live,
-        disk,
-        access_log,
-        state,
-        by_client: Arc::default(),
-        tasks: TaskTracker::new(),
-        process: draw(),
-        serial: AtomicU32::new(0),
-    });
+    let shared = Arc::new(Shared::new(snapshot, access_log, state));
     let stop = CancellationToken::new();
     let mut listeners = Listeners::new(Arc::clone(&shared), inherited, stop.clone());
     listeners.bind(&shared.live.current().listeners)?;
     tokio::spawn(certificates::keep_fresh(Arc::clone(&shared), stop.clone()));
-    tokio::spawn(
-        stop.clone()
-            .run_until_cancelled_owned(sweep(Arc::clone(&shared))),
-    );
+    tokio::spawn(sweep(Arc::clone(&shared), stop.clone()));
     let mut processes =
         Processes::start(&shared.live.current().processes).map_err(StartError::Signals)?;
     let (commands, mut asked) = mpsc::channel(COMMANDS);
@@ -156,9 +155,12 @@ pub async fn run(
 /// How often files are closed that nobody asks for any more.
 const SWEEP: Duration = Duration::from_secs(5);
 
-async fn sweep(shared: Arc<Shared>) {
-    loop {
-        tokio::time::sleep(SWEEP).await;
+async fn sweep(shared: Arc<Shared>, stop: CancellationToken) {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(SWEEP))
+        .await
+        .is_some()
+    {
         shared.disk.sweep();
     }
 }

@@ -70,6 +70,7 @@ mod slow_clients;
 mod static_apache;
 mod static_changes;
 mod static_files;
+mod static_transfers;
 mod static_tree;
 mod stderr;
 mod streaming;

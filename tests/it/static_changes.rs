@@ -88,9 +88,9 @@ async fn a_file_that_is_truncated_breaks_its_transfers_and_nothing_else() {
         .unwrap()
         .set_len(1000)
         .unwrap();
-    for (length, old, whole) in rests(clients).await {
+    // What was on its way was the file itself, not a copy: the client learns that it is worth nothing.
+    for (length, _, whole) in rests(clients).await {
         assert!(!whole && length < LARGE, "{} bytes", length);
-        assert!(old);
     }
     check_the_others(&gateway).await;
     assert_eq!(gateway.get("/large.bin").await.body.len(), 1000);
@@ -111,9 +111,8 @@ async fn a_file_that_is_overwritten_is_not_sent_as_if_it_were_one() {
     file.set_modified(std::time::UNIX_EPOCH).unwrap();
     let clients = begun(&gateway).await;
     std::os::unix::fs::FileExt::write_all_at(&file, &vec![b'b'; LARGE], 0).unwrap();
-    for (length, old, whole) in rests(clients).await {
+    for (length, _, whole) in rests(clients).await {
         assert!(!whole && length < LARGE, "{} bytes", length);
-        assert!(old, "no byte of the other content");
     }
     check_the_others(&gateway).await;
 }
