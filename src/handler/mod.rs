@@ -123,14 +123,20 @@ impl Plan<'_> {
     /// Does it; `disk` has the files that scripts name instead of sending them.
     pub async fn perform(self, request: Request, disk: &dyn Disk) -> Result<Outcome, Failure> {
         match self {
-            Self::Call(call) => call.perform(request, disk).await.map(Outcome::Answered),
+            // Boxed, and so is a list: hyper moves the future of a request about, which would be
+            // as large as the largest of all.
+            Self::Call(call) => Box::pin(call.perform(request, disk))
+                .await
+                .map(Outcome::Answered),
             Self::Send(representation) => {
                 request.upload.linger();
                 representation.into_response().await.map(Outcome::Answered)
             }
             Self::List(listing) => {
                 request.upload.linger();
-                listing.into_response().await.map(Outcome::Answered)
+                Box::pin(listing.into_response())
+                    .await
+                    .map(Outcome::Answered)
             }
             Self::Answer(response) => {
                 request.upload.linger();

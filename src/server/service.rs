@@ -112,7 +112,7 @@ pub(super) async fn respond(
     let response = answered
         .unwrap_or_else(|failure| rescue::rescue(&failure, id, accept.as_ref(), &mut entry));
     let response = match response.status().as_u16() {
-        400.. => rescue::page(&connection, response, own, &mut entry).await,
+        400.. => Box::pin(rescue::page(&connection, response, own, &mut entry)).await,
         _ => response,
     };
     let mut response = finish(response, version, &method);
