@@ -15,6 +15,7 @@ use crate::auth::access::{ALLOW, DENY};
 use crate::cgi::contract::{AUTHORIZATION, CANONICAL_NAME, PASS_FIELDS};
 use crate::cgi::meta_variables::Constants;
 use crate::cgi::{Contract, Mapping};
+use crate::filter::compress::{COMPRESS, Compress};
 use crate::filter::error_page::{ERROR_PAGE, ErrorPages};
 use crate::handler::Step;
 use crate::handler::fastcgi::send_file::SEND_FILE;
@@ -49,6 +50,7 @@ pub static SITE: Section = Section {
         REQUEST_BODY,
         Key::new("tls", Kind::Table(&SITE_TLS), "The certificate of the site.").example("{ certificate = \"/etc/tls/example.pem\", key = \"/etc/tls/example.key\" }"),
         Key::new("https", Kind::FlagOr(&HTTPS), "Keeps the site to TLS."),
+        Key::new("compress", Kind::FlagOr(&COMPRESS), "Content codings: gzip, brotli and zstd, for those who accept them."),
         ALLOW,
         DENY,
         CANONICAL_NAME,
@@ -72,6 +74,8 @@ pub struct Site {
     pub encoded_slash: EncodedSlash,
     /// Whether it is kept to TLS.
     pub https: Option<Https>,
+    /// In which codings its answers go out.
+    pub compress: Option<Arc<Compress>>,
     /// Which clients it is there for.
     pub access: Access,
     /// What one client may do, where that is limited; a reload begins to count anew.
@@ -145,6 +149,9 @@ pub(super) fn build_site(
         name,
         encoded_slash: encoded_slash(section),
         https: section.given_table("https").map(Https::build),
+        compress: section
+            .given_table("compress")
+            .map(|table| Arc::new(Compress::build(table, problems))),
         access: Access::build(section, problems),
         numbers,
         error_pages,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use super::coded::{Coded, Encoder, Identity, Keep};
 use super::fastcgi::{Buffered, Streaming, Watched};
 use super::piece::{FileQueue, Piece};
 use super::static_files::{FileContent, Multipart};
@@ -45,11 +46,12 @@ enum Content {
     Streaming(Box<Streaming>),
     Watched(Watched),
     Buffered(Buffered),
+    Coded(Box<Coded>),
 }
 
 /// An answer that cannot be completed: hyper breaks the transfer visibly, so that no client takes
 /// the part for the whole (promise 6). Holds the cause code.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the answer was cut: {0}")]
 pub struct Cut(pub &'static str);
 
@@ -80,6 +82,9 @@ impl Body {
         if pause.is_zero() {
             return;
         }
+        if let Content::Coded(coded) = &mut self.content {
+            return coded.source_mut().watch(pause);
+        }
         self.content = match std::mem::replace(&mut self.content, Content::Empty) {
             Content::Streaming(streaming) => Content::Watched(Watched::start(streaming, pause)),
             other @ (Content::Empty
@@ -87,7 +92,8 @@ impl Body {
             | Content::File(_)
             | Content::Multipart(_)
             | Content::Watched(_)
-            | Content::Buffered(_)) => other,
+            | Content::Buffered(_)
+            | Content::Coded(_)) => other,
         };
     }
 
@@ -96,6 +102,34 @@ impl Body {
         if let Content::File(file) = &mut self.content {
             file.send_by(queue.clone());
         }
+    }
+
+    /// The content where all of it is here already.
+    pub fn whole(&self) -> Option<&Bytes> {
+        if let Content::Bytes(bytes) = &self.content {
+            return Some(bytes);
+        }
+        None
+    }
+
+    /// Which file the content is, where it is the whole of one.
+    pub fn identity(&self) -> Option<Identity> {
+        if let Content::File(file) = &self.content {
+            return file.identity();
+        }
+        None
+    }
+
+    /// The same answer with these bytes as its content.
+    pub fn replace(&mut self, bytes: Bytes) {
+        self.content = Content::Bytes(bytes);
+    }
+
+    /// The same answer in a content coding; `keep` gets it when it is whole.
+    pub fn code(&mut self, encoder: Encoder, keep: Option<Keep>) {
+        let content = std::mem::replace(&mut self.content, Content::Empty);
+        let coded = Coded::new(Self::of(content), encoder, keep);
+        self.content = Content::Coded(Box::new(coded));
     }
 
     pub(super) fn file(file: FileContent) -> Self {
@@ -145,6 +179,7 @@ impl http_body::Body for Body {
             Content::Streaming(streaming) => streaming.poll_piece(cx).map(frame),
             Content::Watched(watched) => watched.poll_piece(cx).map(frame),
             Content::Buffered(buffered) => buffered.poll_piece(cx).map(frame),
+            Content::Coded(coded) => coded.poll_piece(cx).map(frame),
         }
     }
 
@@ -157,6 +192,7 @@ impl http_body::Body for Body {
             Content::Streaming(streaming) => streaming.is_finished(),
             Content::Watched(watched) => watched.is_finished(),
             Content::Buffered(buffered) => buffered.is_finished(),
+            Content::Coded(coded) => coded.is_finished(),
         }
     }
 
@@ -169,6 +205,7 @@ impl http_body::Body for Body {
             Content::Streaming(streaming) => hint(streaming.left()),
             Content::Watched(watched) => hint(watched.left()),
             Content::Buffered(buffered) => hint(buffered.left()),
+            Content::Coded(_) => SizeHint::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! `explain` prints the plan that `run` performs.
 
 pub mod body;
+pub mod coded;
 pub mod deny;
 pub mod fastcgi;
 pub mod https;

@@ -1,7 +1,9 @@
 //! An HTTP request as the rest of the program sees it: parsed once at the edge, nothing left to
 //! validate inside. Everything here but [`body`] and [`spool`] is free of I/O and of clocks.
 
+pub mod accept_encoding;
 pub mod body;
+pub mod coded_tag;
 pub mod conditional;
 pub mod disk;
 pub mod edits;

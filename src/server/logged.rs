@@ -18,6 +18,7 @@ use crate::access_log::{AccessLog, Record};
 use crate::cgi::meta_variables::protocol;
 use crate::config::Site;
 use crate::config::numbers::Outcome;
+use crate::filter::compress::Negotiation;
 use crate::handler::piece::Piece;
 use crate::handler::{Body, Cut};
 use crate::limits::rate::Running;
@@ -37,6 +38,8 @@ pub(super) struct Entry {
     edits: Option<Arc<Edits>>,
     /// The request, where an error page may be asked for in its place.
     echo: Option<Box<Request>>,
+    /// In which codings the client takes the answer, where the site has any.
+    negotiation: Option<Negotiation>,
     begun: Instant,
     /// The answer's last byte was handed to hyper.
     complete: bool,
@@ -75,6 +78,7 @@ impl Entry {
             site: None,
             edits: None,
             echo: None,
+            negotiation: None,
             begun: Instant::now(),
             complete: false,
             running: None,
@@ -147,6 +151,14 @@ impl Entry {
 
     pub(super) fn edits(&self) -> Option<&Edits> {
         self.edits.as_deref()
+    }
+
+    pub(super) fn negotiate(&mut self, negotiation: Option<Negotiation>) {
+        self.negotiation = negotiation;
+    }
+
+    pub(super) fn negotiation(&self) -> Option<&Negotiation> {
+        self.negotiation.as_ref()
     }
 
     pub(super) fn set_handler(&mut self, handler: &'static str) {

@@ -19,6 +19,7 @@ use crate::config::Site;
 use crate::disk::OneRelease;
 use crate::failure::Failure;
 use crate::filter;
+use crate::filter::compress::Negotiation;
 use crate::handler::piece::FileQueue;
 use crate::handler::{Body, Handler, Outcome};
 use crate::limits::rate::{Client, Running};
@@ -119,6 +120,9 @@ pub(super) async fn respond(
     if let Some(edits) = entry.edits() {
         filter::edits::apply(edits, &mut response);
     }
+    if let Some(negotiation) = entry.negotiation() {
+        negotiation.apply(&mut response);
+    }
     if version == Version::HTTP_2 {
         let pause = connection.shared.live.load().server.limits.send_pause;
         response.body_mut().watch(pause);
@@ -168,6 +172,8 @@ async fn answer(
             return Err(failure);
         }
     };
+    let mut parts = parts;
+    entry.negotiate(Negotiation::begin(site.compress.as_ref(), &mut parts));
     let wire = Arc::clone(entry.wire());
     let request = Request::new(parts, target, upload, Origin { host, wire, id });
     if site.error_pages.ask() {
@@ -271,7 +277,10 @@ async fn round(
         };
         excluded |= matches!(handler, Handler::ExcludeProxy);
         entry.set_handler(handler.name());
-        let plan = handler.decide(&request, &captures, disk);
+        let mut plan = handler.decide(&request, &captures, disk);
+        if let Some(negotiation) = entry.negotiation() {
+            plan = filter::precompressed::prefer(negotiation, plan, handler, &request, disk);
+        }
         match plan.perform(request, disk).await? {
             Outcome::Declined(returned) => request = returned,
             settled @ (Outcome::Answered(_) | Outcome::Again(_)) => return Ok(settled),

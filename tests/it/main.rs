@@ -30,6 +30,7 @@ mod classification;
 mod client_limits;
 mod clients_that_stop;
 mod commands;
+mod compression;
 mod differential;
 mod doctor;
 mod error_pages;

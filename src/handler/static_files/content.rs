@@ -15,6 +15,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::disk::{SMALL, is_as_opened};
 use crate::handler::body::{Body, Cut};
+use crate::handler::coded::Identity;
 use crate::handler::piece::{FileQueue, MOST, Piece};
 use crate::message::OpenFile;
 
@@ -60,6 +61,18 @@ impl FileContent {
     /// Bytes still to be sent.
     pub fn left(&self) -> u64 {
         self.left.end - self.left.start
+    }
+
+    /// Which file and which version of it this is, where it is the whole of one.
+    pub(in crate::handler) fn identity(&self) -> Option<Identity> {
+        let stat = nix::sys::stat::fstat(&self.file.descriptor).ok()?;
+        let whole = self.left == (0..u64::try_from(stat.st_size).ok()?);
+        whole.then_some(Identity {
+            node: (stat.st_dev, stat.st_ino),
+            length: stat.st_size,
+            modified: (stat.st_mtime, stat.st_mtime_nsec),
+            changed: (stat.st_ctime, stat.st_ctime_nsec),
+        })
     }
 
     /// What is small is read whole before the answer begins, so that head and content leave in one

@@ -288,6 +288,8 @@ fn http_date(time: SystemTime) -> Option<HeaderValue> {
         .flatten()
 }
 
+mod variant;
+
 fn set(fields: &mut HeaderMap, name: header::HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         fields.insert(name, value);

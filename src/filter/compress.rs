@@ -1,0 +1,310 @@
+//! Content codings (RFC 9110 §8.4): whether an answer goes out as gzip, brotli or zstd. What is said
+//! of it is decided here; the bytes are made by `handler::coded`, as they are sent.
+
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http_body::Body as _;
+
+pub use settings::{COMPRESS, Compress, Scripts};
+
+use crate::handler::Body;
+use crate::handler::coded::{Encoder, Key, Source};
+use crate::message::accept_encoding::{Accepted, Coding};
+use crate::message::coded_tag;
+
+/// Bytes that are compressed at once, before the answer begins: half a millisecond.
+const AT_ONCE: usize = 64 * 1024;
+
+/// What says that the bytes are to stay as they are: another coding, a part, and the digests of RFC
+/// 9530 and, before it, RFC 1864.
+const FIXED: [&str; 6] = [
+    "content-encoding",
+    "content-range",
+    "content-digest",
+    "repr-digest",
+    "digest",
+    "content-md5",
+];
+
+/// What one request says about codings, for a site that has them.
+#[derive(Debug)]
+pub struct Negotiation {
+    settings: Arc<Compress>,
+    /// What the client takes, the most wanted first.
+    ranked: Vec<Coding>,
+    refuses_identity: bool,
+    /// If-None-Match as it was received, where it has tags of ours.
+    tags: Vec<HeaderValue>,
+    head: bool,
+    /// Cookies or a password came with it.
+    credentials: bool,
+    /// Nobody else's page has made the browser send it.
+    own_page: bool,
+    no_transform: bool,
+}
+
+impl Negotiation {
+    /// Reads the request's fields. Tags of codings that the client takes are made plain in them:
+    /// whoever answers compares them with its own. If-Range keeps them: no part is ever sent of
+    /// what is in a coding, and one of the plain content must not be taken for that.
+    pub fn begin(settings: Option<&Arc<Compress>>, parts: &mut Parts) -> Option<Self> {
+        let settings = Arc::clone(settings?);
+        let accepted = Accepted::of(&parts.headers);
+        let ranked = accepted.ranked(&settings.codings);
+        let tags = match ranked.is_empty() {
+            true => Vec::new(),
+            false => make_plain(&mut parts.headers, &ranked),
+        };
+        let fields = &parts.headers;
+        let given = |name| fields.contains_key(name);
+        let site = fields.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        Some(Self {
+            refuses_identity: accepted.refuses_identity(),
+            tags,
+            head: parts.method == Method::HEAD,
+            credentials: given(header::COOKIE) || given(header::AUTHORIZATION),
+            own_page: matches!(site, Some(b"same-origin" | b"none")),
+            no_transform: says(fields, &["no-transform"]),
+            ranked,
+            settings,
+        })
+    }
+
+    /// What the client takes, the most wanted first.
+    pub(super) fn ranked(&self) -> &[Coding] {
+        &self.ranked
+    }
+
+    /// Whether files of this type may have been compressed before.
+    pub(super) fn wants_variants(&self, kind: &HeaderValue) -> bool {
+        self.settings.precompressed && self.settings.includes(kind)
+    }
+
+    /// The answer as the client gets it: after all else that changes its fields.
+    pub fn apply(&self, response: &mut Response<Body>) {
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return self.not_modified(response.headers_mut());
+        }
+        if !self.varies(response) {
+            return;
+        }
+        vary(response.headers_mut());
+        if let Some(coding) = self.ranked.first()
+            && self.may_code(response)
+        {
+            self.code(*coding, response);
+        }
+    }
+
+    /// Whether the answer depends on what the client accepts, whatever it gets now.
+    fn varies(&self, response: &Response<Body>) -> bool {
+        let fields = response.headers();
+        let mut kinds = fields.get_all(header::CONTENT_TYPE).iter();
+        let (Some(kind), None) = (kinds.next(), kinds.next()) else {
+            return false;
+        };
+        let has_content = !response.status().is_informational()
+            && !matches!(
+                response.status(),
+                StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::PARTIAL_CONTENT
+            );
+        has_content && self.settings.includes(kind)
+    }
+
+    fn may_code(&self, response: &Response<Body>) -> bool {
+        let fields = response.headers();
+        // RFC 9110 §7.7, RFC 9111 §5.2.1.6 and §5.2.2.6: either side may keep it as it is.
+        !self.no_transform
+            && !says(fields, &["no-transform"])
+            && !FIXED.iter().any(|name| fields.contains_key(*name))
+            && self.is_large_enough(response)
+            && self.is_harmless(response)
+    }
+
+    fn is_large_enough(&self, response: &Response<Body>) -> bool {
+        let field = response.headers().get(header::CONTENT_LENGTH);
+        let announced = field.and_then(|value| value.to_str().ok()?.parse().ok());
+        let length = match self.head {
+            true => announced,
+            false => announced.or_else(|| response.body().size_hint().exact()),
+        };
+        match length {
+            Some(0) => false,
+            Some(length) => length >= self.settings.minimum || self.refuses_identity,
+            // What a GET would get is not known without making it, and RFC 9110 §9.3.2 lets HEAD
+            // leave it out.
+            None => !self.head,
+        }
+    }
+
+    /// BREACH: who can make a browser ask for a page again and again and see how long the answers
+    /// are learns what is secret in them. See docs/compression.md.
+    fn is_harmless(&self, response: &Response<Body>) -> bool {
+        let fields = response.headers();
+        let by_script = response.body().trace.upstream.is_some();
+        let personal = fields.contains_key(header::SET_COOKIE)
+            || says(fields, &["private", "no-store"])
+            || (by_script && self.credentials && !says(fields, &["public"]));
+        match self.settings.scripts {
+            Scripts::All => true,
+            Scripts::None => !by_script,
+            Scripts::Guarded => !personal || self.own_page,
+        }
+    }
+
+    fn code(&self, coding: Coding, response: &mut Response<Body>) {
+        let effort = self.settings.effort;
+        if self.head {
+            return describe(coding, response.headers_mut());
+        }
+        let is_file = response.body().trace.upstream.is_none();
+        let source = match response.body().whole() {
+            Some(bytes) if bytes.len() <= AT_ONCE => Some(Source::Bytes(bytes.clone())),
+            Some(_) | None => response.body().identity().map(Source::File),
+        };
+        let key = source.map(|source| Key {
+            source,
+            coding,
+            effort,
+        });
+        let cache = &self.settings.cache;
+        let kept = key
+            .as_ref()
+            .filter(|_| is_file)
+            .and_then(|key| cache.get(key));
+        let whole = match (kept, &key) {
+            (Some(kept), _) => Some(kept),
+            (
+                None,
+                Some(Key {
+                    source: Source::Bytes(bytes),
+                    ..
+                }),
+            ) => {
+                let made = Encoder::whole(coding, effort, bytes).ok();
+                if let (Some(made), Some(key), true) = (&made, &key, is_file) {
+                    cache.put(key.clone(), made.clone());
+                }
+                made
+            }
+            (None, Some(_) | None) => None,
+        };
+        match (whole, key) {
+            (Some(whole), key) => self.send_whole(whole, key.as_ref(), coding, response),
+            (None, key) => {
+                let keep = key.filter(|_| is_file).and_then(|key| cache.keep(key));
+                describe(coding, response.headers_mut());
+                response.body_mut().code(Encoder::new(coding, effort), keep);
+            }
+        }
+    }
+
+    /// What is no smaller goes out as it is, unless the client refuses that.
+    fn send_whole(
+        &self,
+        whole: bytes::Bytes,
+        key: Option<&Key>,
+        coding: Coding,
+        response: &mut Response<Body>,
+    ) {
+        let before = match key.map(|key| &key.source) {
+            Some(Source::Bytes(bytes)) => bytes.len(),
+            Some(Source::File(_)) | None => usize::MAX,
+        };
+        if whole.len() >= before && !self.refuses_identity {
+            return;
+        }
+        describe(coding, response.headers_mut());
+        let length = HeaderValue::from(whole.len());
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, length);
+        response.body_mut().replace(whole);
+    }
+
+    /// RFC 9110 §15.4.5: the tag and the Vary that the client has got with its 200.
+    fn not_modified(&self, fields: &mut HeaderMap) {
+        vary(fields);
+        let Some(tag) = fields.get(header::ETAG) else {
+            return;
+        };
+        let coded = self
+            .ranked
+            .iter()
+            .filter_map(|coding| coded_tag::coded(tag, *coding));
+        let is_listed = |tag: &HeaderValue| {
+            let mut lists = self.tags.iter();
+            lists.any(|list| coded_tag::is_listed(tag, list))
+        };
+        if let Some(tag) = coded.into_iter().find(is_listed) {
+            fields.insert(header::ETAG, tag);
+        }
+    }
+}
+
+/// Makes tags plain; If-None-Match as it was, where one was there.
+fn make_plain(fields: &mut HeaderMap, codings: &[Coding]) -> Vec<HeaderValue> {
+    let mut before = Vec::new();
+    for name in [header::IF_MATCH, header::IF_NONE_MATCH] {
+        let is_shown = name == header::IF_NONE_MATCH;
+        let http::header::Entry::Occupied(mut entry) = fields.entry(name) else {
+            continue;
+        };
+        for value in entry.iter_mut() {
+            if let Some(plain) = coded_tag::plain(value, codings) {
+                let coded = std::mem::replace(value, plain);
+                before.extend(is_shown.then_some(coded));
+            }
+        }
+    }
+    before
+}
+
+/// What is said of content in a coding.
+fn describe(coding: Coding, fields: &mut HeaderMap) {
+    let name = HeaderValue::from_static(coding.name());
+    fields.insert(header::CONTENT_ENCODING, name);
+    fields.remove(header::CONTENT_LENGTH);
+    fields.remove(header::ACCEPT_RANGES);
+    let tag = fields.get(header::ETAG);
+    if let Some(tag) = tag.and_then(|tag| coded_tag::coded(tag, coding)) {
+        fields.insert(header::ETAG, tag);
+    }
+}
+
+/// RFC 9110 §12.5.5: says once that the answer depends on Accept-Encoding.
+fn vary(fields: &mut HeaderMap) {
+    const NAME: &str = "Accept-Encoding";
+    let covers = |element: &str| element == "*" || element.eq_ignore_ascii_case(NAME);
+    if elements(fields, header::VARY).any(covers) {
+        return;
+    }
+    let known: Vec<_> = elements(fields, header::VARY).chain([NAME]).collect();
+    if let Ok(value) = HeaderValue::from_str(&known.join(", ")) {
+        fields.insert(header::VARY, value);
+    }
+}
+
+/// Whether Cache-Control has one of these directives, with or without an argument.
+fn says(fields: &HeaderMap, directives: &[&str]) -> bool {
+    elements(fields, header::CACHE_CONTROL).any(|element| {
+        let name = element.split('=').next().unwrap_or_default().trim_end();
+        directives
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known))
+    })
+}
+
+/// The elements of a field that is a list of words.
+fn elements(fields: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let values = fields.get_all(name).into_iter();
+    let texts = values.filter_map(|value| value.to_str().ok());
+    let elements = texts.flat_map(|text| text.split(',')).map(str::trim);
+    elements.filter(|element| !element.is_empty())
+}

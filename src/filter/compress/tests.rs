@@ -1,0 +1,310 @@
+//! Which answers are coded, and what is then said of them.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+
+use super::{Compress, Negotiation, says, vary};
+use crate::handler::Body;
+use crate::section::{FileId, Lowered, Place, Problems};
+
+type Pairs<'a> = &'a [(&'static str, &'a str)];
+
+fn fields(pairs: Pairs<'_>) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    for (name, value) in pairs {
+        let value = HeaderValue::from_str(value).unwrap();
+        fields.append(HeaderName::from_static(name), value);
+    }
+    fields
+}
+
+fn lower(text: &str) -> (Lowered, Problems) {
+    let table = toml::de::DeTable::parse(text).unwrap();
+    let place = Place {
+        file: FileId(0),
+        span: 0..0,
+    };
+    let mut problems = Problems::default();
+    let lowered = super::COMPRESS.lower(table.get_ref(), place, &|_| None, &mut problems);
+    (lowered, problems)
+}
+
+fn settings(text: &str) -> Arc<Compress> {
+    let (lowered, mut problems) = lower(text);
+    let compress = Compress::build(&lowered, &mut problems);
+    assert!(problems.is_empty(), "{text}");
+    Arc::new(compress)
+}
+
+/// Text that any coding makes smaller.
+fn text() -> Vec<u8> {
+    (0..400)
+        .flat_map(|line| format!("line {line} of a page\n").into_bytes())
+        .collect()
+}
+
+struct Asked {
+    method: Method,
+    fields: HeaderMap,
+    by_script: bool,
+}
+
+impl Asked {
+    fn get(pairs: Pairs<'_>) -> Self {
+        Self {
+            method: Method::GET,
+            fields: fields(pairs),
+            by_script: false,
+        }
+    }
+
+    fn answered(self, config: &str, status: u16, said: Pairs<'_>) -> (Response<Body>, HeaderMap) {
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        parts.method = self.method;
+        parts.headers = self.fields;
+        let negotiation = Negotiation::begin(Some(&settings(config)), &mut parts).unwrap();
+        let mut response = Response::new(Body::bytes(text()));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        *response.headers_mut() = fields(said);
+        response.body_mut().trace.upstream = self.by_script.then(|| "php".into());
+        if parts.method == Method::HEAD {
+            response.body_mut().discard();
+        }
+        negotiation.apply(&mut response);
+        (response, parts.headers)
+    }
+}
+
+fn coding(response: &Response<Body>) -> Option<&str> {
+    let value = response.headers().get("content-encoding")?;
+    value.to_str().ok()
+}
+
+fn field<'a>(fields: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    fields.get(name)?.to_str().ok()
+}
+
+const HTML: (&str, &str) = ("content-type", "text/html; charset=utf-8");
+const GZIP: (&str, &str) = ("accept-encoding", "gzip");
+
+#[test]
+fn what_is_coded_says_so() {
+    let said = [
+        HTML,
+        ("etag", "\"a\""),
+        ("accept-ranges", "bytes"),
+        ("vary", "Origin"),
+    ];
+    let (response, _) = Asked::get(&[GZIP]).answered("", 200, &said);
+    let fields = response.headers();
+    assert_eq!(coding(&response), Some("gzip"));
+    assert_eq!(field(fields, "etag"), Some("\"a~gzip\""));
+    assert_eq!(field(fields, "vary"), Some("Origin, Accept-Encoding"));
+    assert_eq!(field(fields, "accept-ranges"), None);
+    let whole = response.body().whole().unwrap();
+    assert_eq!(
+        field(fields, "content-length"),
+        Some(whole.len().to_string().as_str())
+    );
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(whole.as_ref())
+        .read_to_end(&mut plain)
+        .unwrap();
+    assert_eq!(plain, text());
+}
+
+/// What the client accepts, the answer, and the coding that it has then.
+const CASES: [(&str, u16, Pairs<'_>, Option<&str>); 19] = [
+    ("br, gzip", 200, &[HTML], Some("br")),
+    ("zstd", 404, &[HTML], Some("zstd")),
+    ("", 200, &[HTML], None),
+    ("gzip;q=0", 200, &[HTML], None),
+    ("gzip", 200, &[("content-type", "image/png")], None),
+    (
+        "gzip",
+        200,
+        &[("content-type", "image/svg+xml")],
+        Some("gzip"),
+    ),
+    ("gzip", 200, &[("content-type", "TEXT/PLAIN")], Some("gzip")),
+    ("gzip", 200, &[("content-type", "text/event-stream")], None),
+    ("gzip", 200, &[], None),
+    ("gzip", 200, &[HTML, HTML], None),
+    ("gzip", 206, &[HTML], None),
+    ("gzip", 204, &[HTML], None),
+    ("gzip", 200, &[HTML, ("content-range", "bytes 0-1/2")], None),
+    ("gzip", 200, &[HTML, ("content-encoding", "br")], Some("br")),
+    (
+        "gzip",
+        200,
+        &[HTML, ("cache-control", "a, No-Transform")],
+        None,
+    ),
+    (
+        "gzip",
+        200,
+        &[HTML, ("content-digest", "sha-256=:x:")],
+        None,
+    ),
+    ("gzip", 200, &[HTML, ("content-length", "1023")], None),
+    (
+        "gzip, identity;q=0",
+        200,
+        &[HTML, ("content-length", "9")],
+        Some("gzip"),
+    ),
+    (
+        "gzip",
+        200,
+        &[HTML, ("content-length", "1024")],
+        Some("gzip"),
+    ),
+];
+
+#[test]
+fn who_gets_what() {
+    for (accepts, status, said, expected) in CASES {
+        let asked = Asked::get(&[("accept-encoding", accepts)]);
+        let (response, _) = asked.answered("", status, said);
+        assert_eq!(coding(&response), expected, "{accepts} {said:?} {status}");
+    }
+    let asked = Asked::get(&[GZIP, ("cache-control", "no-transform")]);
+    assert_eq!(coding(&asked.answered("", 200, &[HTML]).0), None);
+}
+
+#[test]
+fn what_depends_on_the_coding_says_so_without_one_too() {
+    let plain = Asked::get(&[]).answered("", 200, &[HTML]).0;
+    assert_eq!(field(plain.headers(), "vary"), Some("Accept-Encoding"));
+    let image = Asked::get(&[GZIP])
+        .answered("", 200, &[("content-type", "image/png")])
+        .0;
+    assert_eq!(field(image.headers(), "vary"), None);
+    for known in ["*", "accept-encoding", "a, Accept-Encoding , b"] {
+        let mut fields = fields(&[("vary", known)]);
+        vary(&mut fields);
+        assert_eq!(field(&fields, "vary"), Some(known));
+    }
+}
+
+#[test]
+fn somebodys_own_is_coded_for_pages_of_the_site_alone() {
+    let cookie = ("cookie", "a=b");
+    let own = ("sec-fetch-site", "same-origin");
+    let other = ("sec-fetch-site", "cross-site");
+    let sets = ("set-cookie", "a=b");
+    let public = ("cache-control", "public, max-age=60");
+    let cases: [(Pairs<'_>, Pairs<'_>, bool, [bool; 3]); 9] = [
+        (&[GZIP], &[HTML], true, [true, true, false]),
+        (&[GZIP], &[HTML], false, [true, true, true]),
+        (&[GZIP, cookie], &[HTML], false, [true, true, true]),
+        (&[GZIP, cookie], &[HTML], true, [false, true, false]),
+        (
+            &[GZIP, cookie, own],
+            &[HTML, sets],
+            true,
+            [true, true, false],
+        ),
+        (&[GZIP, cookie, other], &[HTML], true, [false, true, false]),
+        (&[GZIP, cookie], &[HTML, public], true, [true, true, false]),
+        (&[GZIP], &[HTML, sets], true, [false, true, false]),
+        (
+            &[GZIP, other],
+            &[HTML, ("cache-control", "no-store")],
+            true,
+            [false, true, false],
+        ),
+    ];
+    for (asked, said, by_script, expected) in cases {
+        for (word, expected) in ["guarded", "all", "none"].iter().zip(expected) {
+            let request = Asked {
+                by_script,
+                ..Asked::get(asked)
+            };
+            let config = format!("scripts = \"{word}\"");
+            let response = request.answered(&config, 200, said).0;
+            assert_eq!(
+                coding(&response).is_some(),
+                expected,
+                "{word} {asked:?} {said:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn tags_are_made_plain_for_whoever_answers_and_coded_for_the_client() {
+    let asked = [
+        GZIP,
+        ("if-none-match", "\"a~gzip\", \"b~br\""),
+        ("if-match", "\"c~gzip\""),
+        ("if-range", "\"d~gzip\""),
+    ];
+    let said = [("etag", "W/\"a\"")];
+    let (response, seen) = Asked::get(&asked).answered("", 304, &said);
+    assert_eq!(field(&seen, "if-none-match"), Some("\"a\", \"b~br\""));
+    assert_eq!(field(&seen, "if-match"), Some("\"c\""));
+    assert_eq!(field(&seen, "if-range"), Some("\"d~gzip\""));
+    assert_eq!(field(response.headers(), "etag"), Some("W/\"a~gzip\""));
+    assert_eq!(field(response.headers(), "vary"), Some("Accept-Encoding"));
+    // Who has it without a coding is told of that one.
+    let plain = Asked::get(&[GZIP, ("if-none-match", "\"a\"")])
+        .answered("", 304, &said)
+        .0;
+    assert_eq!(field(plain.headers(), "etag"), Some("W/\"a\""));
+}
+
+#[test]
+fn head_says_what_get_would_say() {
+    for (length, expected) in [
+        (Some("9000"), Some("gzip")),
+        (Some("9"), None),
+        (None, None),
+    ] {
+        let mut said = vec![HTML, ("etag", "\"a\"")];
+        said.extend(length.map(|length| ("content-length", length)));
+        let asked = Asked {
+            method: Method::HEAD,
+            ..Asked::get(&[GZIP])
+        };
+        let response = asked.answered("", 200, &said).0;
+        assert_eq!(coding(&response), expected, "{length:?}");
+        let kept = length.filter(|_| expected.is_none());
+        assert_eq!(field(response.headers(), "content-length"), kept);
+    }
+}
+
+#[test]
+fn settings_are_read() {
+    let compress = settings("types = [\"text/*\", \"*+json\", \"Font/TTF\"]\nminimum = \"2KiB\"");
+    for (kind, included) in [
+        ("text/x-anything", true),
+        ("application/ld+json; charset=utf-8", true),
+        ("font/ttf", true),
+        ("font/woff2", false),
+        ("text/event-stream;charset=utf-8", false),
+        ("", false),
+    ] {
+        assert_eq!(
+            compress.includes(&HeaderValue::from_static(kind)),
+            included,
+            "{kind}"
+        );
+    }
+    assert_eq!(compress.minimum, 2048);
+    let (lowered, mut problems) = lower("codings = [\"deflate\"]");
+    Compress::build(&lowered, &mut problems);
+    assert!(!problems.is_empty());
+}
+
+#[test]
+fn directives_may_have_arguments() {
+    let fields = fields(&[
+        ("cache-control", "max-age=1"),
+        ("cache-control", "private=\"x\", b"),
+    ]);
+    assert!(says(&fields, &["private"]) && says(&fields, &["nothing", "b"]));
+    assert!(!says(&fields, &["max"]));
+}

@@ -1,0 +1,205 @@
+//! Whatever goes in comes out again, in time, and a break is seen.
+
+use std::collections::VecDeque;
+use std::io::Read;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
+use compression_codecs::{BrotliDecoder, DecodeV2, GzipDecoder, ZstdDecoder};
+use proptest::prelude::{any, prop, proptest};
+use proptest::prop_assert;
+
+use super::{Coded, CodedCache, Effort, Encoder, Key, Source};
+use crate::handler::{Body, Cut};
+use crate::message::accept_encoding::Coding;
+
+const EFFORTS: [Effort; 3] = [Effort::Fast, Effort::Balanced, Effort::Dense];
+
+/// What a client makes of the bytes so far, and whether it has seen the end.
+fn decode(coding: Coding, coded: &[u8]) -> (Vec<u8>, bool) {
+    let mut decoder: Box<dyn DecodeV2> = match coding {
+        Coding::Brotli => Box::new(BrotliDecoder::new()),
+        Coding::Zstd => Box::new(ZstdDecoder::new()),
+        Coding::Gzip => Box::new(GzipDecoder::new()),
+    };
+    let mut input = PartialBuffer::new(coded);
+    let mut plain = Vec::new();
+    loop {
+        let mut scratch = [0; 4096];
+        let mut output = WriteBuffer::new_initialized(&mut scratch);
+        let ended = decoder.decode(&mut input, &mut output).unwrap();
+        plain.extend_from_slice(output.written());
+        let more = !input.unwritten().is_empty() || output.has_no_spare_space();
+        if ended || !more {
+            return (plain, ended);
+        }
+    }
+}
+
+/// A body of `Bytes` only; streams are tested with the program.
+fn drain(coded: &mut Coded) -> (Vec<u8>, Option<Cut>) {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut bytes = Vec::new();
+    loop {
+        match coded.poll_piece(&mut cx) {
+            Poll::Ready(Some(Ok(piece))) => bytes.extend(piece),
+            Poll::Ready(Some(Err(cut))) => return (bytes, Some(cut)),
+            Poll::Ready(None) => return (bytes, None),
+            // It gives others their turn and is asked again.
+            Poll::Pending => {}
+        }
+    }
+}
+
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
+    })
+    .take(length)
+    .collect()
+}
+
+#[test]
+fn every_flush_brings_out_all_that_was_pushed() {
+    let pieces: VecDeque<Vec<u8>> = [
+        b"data: 1\n".to_vec(),
+        noise(100_000),
+        vec![b'a'; 300_000],
+        b"x".to_vec(),
+        noise(8192),
+        b"the end".to_vec(),
+    ]
+    .into();
+    for coding in Coding::ALL {
+        for effort in EFFORTS {
+            let mut encoder = Encoder::new(coding, effort);
+            let (mut sent, mut plain) = (Vec::new(), Vec::new());
+            for piece in &pieces {
+                encoder.push(piece).unwrap();
+                encoder.flush().unwrap();
+                // A flush of nothing adds nothing that a client could stumble over.
+                encoder.flush().unwrap();
+                sent.extend(encoder.take());
+                plain.extend(piece);
+                assert!(
+                    decode(coding, &sent) == (plain.clone(), false),
+                    "{coding:?} {effort:?}"
+                );
+            }
+            encoder.finish().unwrap();
+            sent.extend(encoder.take());
+            assert!(
+                decode(coding, &sent) == (plain, true),
+                "{coding:?} {effort:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_long_body_is_coded_in_pieces_and_kept_when_it_is_whole() {
+    let plain = [vec![b'a'; 1 << 20], noise(200_000)].concat();
+    for coding in Coding::ALL {
+        let cache = Arc::new(CodedCache::new(32 << 20));
+        let effort = Effort::Balanced;
+        let source = Source::Bytes(Bytes::from_static(b"its name"));
+        let key = Key {
+            source,
+            coding,
+            effort,
+        };
+        let body = Body::bytes(plain.clone());
+        let keep = cache.keep(key.clone());
+        let mut coded = Coded::new(body, Encoder::new(coding, effort), keep);
+        assert!(!coded.is_finished());
+        let (bytes, cut) = drain(&mut coded);
+        assert!(cut.is_none() && coded.is_finished());
+        assert!(
+            decode(coding, &bytes) == (plain.clone(), true),
+            "{coding:?}"
+        );
+        assert!(
+            cache.get(&key).is_some_and(|kept| kept == bytes),
+            "{coding:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_too_large_or_not_whole_is_not_kept() {
+    let cache = Arc::new(CodedCache::new(64 << 20));
+    let (coding, effort) = (Coding::Gzip, Effort::Fast);
+    let plain = Bytes::from(noise(2 << 20));
+    let key = Key {
+        source: Source::Bytes(plain.clone()),
+        coding,
+        effort,
+    };
+    let mut coded = Coded::new(
+        Body::bytes(plain),
+        Encoder::new(coding, effort),
+        cache.keep(key.clone()),
+    );
+    drain(&mut coded);
+    assert_eq!(cache.get(&key), None);
+    let unread = Coded::new(
+        Body::bytes("abc"),
+        Encoder::new(coding, effort),
+        cache.keep(key.clone()),
+    );
+    drop(unread);
+    assert_eq!(cache.get(&key), None);
+    assert!(Arc::new(CodedCache::new(0)).keep(key).is_none());
+}
+
+#[test]
+fn the_cache_is_bounded_by_bytes() {
+    let cache = CodedCache::new(1 << 20);
+    let key = |number: u32| Key {
+        source: Source::Bytes(Bytes::from(number.to_le_bytes().to_vec())),
+        coding: Coding::Gzip,
+        effort: Effort::Fast,
+    };
+    for number in 0..1000 {
+        cache.put(key(number), Bytes::from(vec![0; 10_000]));
+    }
+    let kept = (0..1000).filter(|number| cache.get(&key(*number)).is_some());
+    assert!((1..=104).contains(&kept.count()));
+}
+
+#[test]
+fn gzip_is_read_by_another_reader_too() {
+    let plain = noise(70_000);
+    let coded = Encoder::whole(Coding::Gzip, Effort::Balanced, &plain).unwrap();
+    let mut read = Vec::new();
+    flate2::read::GzDecoder::new(coded.as_ref())
+        .read_to_end(&mut read)
+        .unwrap();
+    assert!(read == plain);
+}
+
+proptest! {
+    #[test]
+    fn decoded_it_is_what_it_was(
+        pieces in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..3000), any::<bool>()), 0..8),
+        which in 0_usize..9,
+    ) {
+        let (coding, effort) = (Coding::ALL[which / 3], EFFORTS[which % 3]);
+        let mut encoder = Encoder::new(coding, effort);
+        for (piece, flush) in &pieces {
+            encoder.push(piece).unwrap();
+            if *flush {
+                encoder.flush().unwrap();
+            }
+        }
+        encoder.finish().unwrap();
+        let plain: Vec<u8> = pieces.into_iter().flat_map(|(piece, _)| piece).collect();
+        prop_assert!(decode(coding, &encoder.take()) == (plain, true));
+    }
+}
