@@ -10,7 +10,7 @@ COPY --from=fcgate /usr/bin/fcgate /usr/local/bin/fcgate
 COPY docker/php/fcgate.toml /etc/fcgate/fcgate.toml
 # Read after the image's own pool files, whose `listen` it replaces.
 COPY docker/php/zz-fcgate.conf /usr/local/etc/php-fpm.d/zz-fcgate.conf
-ENV FCGATE_CONFIG=/etc/fcgate/fcgate.toml
+ENV FCGATE_CONFIG=/etc/fcgate/fcgate.toml FCGATE_ADMIN=127.0.0.1:9180
 WORKDIR /var/www/html
 EXPOSE 80
 # fcgate drains and then stops PHP; `docker stop` waits 10 s unless told otherwise.

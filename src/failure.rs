@@ -201,9 +201,22 @@ impl Failure {
     /// with us wakes somebody.
     pub fn level(&self) -> Level {
         match self.status() {
+            // TRACE and CONNECT are the client's ideas, though the status is 501.
+            _ if matches!(self, Self::NotSupported(_)) => Level::DEBUG,
             status if status.is_server_error() => Level::ERROR,
             _ => Level::DEBUG,
         }
+    }
+
+    /// Whether it comes in crowds, so that one line in a while tells enough of it.
+    pub fn is_crowd(&self) -> bool {
+        matches!(
+            self,
+            Self::Lease {
+                error: LeaseError::QueueFull { .. },
+                ..
+            }
+        )
     }
 
     /// Whether what follows on the connection cannot be trusted to be a request (RFC 9112 §11.2).
@@ -221,9 +234,11 @@ impl Failure {
             ..
         }
         | Self::Lease {
-            error: LeaseError::QueueFull {
-                retry_after: seconds,
-            },
+            error:
+                LeaseError::QueueFull {
+                    retry_after: seconds,
+                    ..
+                },
             ..
         } = self
         {

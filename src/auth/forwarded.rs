@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::TrustedProxies;
 use crate::message::{Host, Scheme};
@@ -65,6 +65,51 @@ impl Claim {
     /// Whether anything is claimed.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Leaves in `fields` what is believed and nothing else: an application that reads them itself,
+    /// and perhaps the first element of each, sees what we see.
+    pub fn write(&self, fields: &mut HeaderMap, family: Family, proxies: &TrustedProxies) {
+        let hops = match family {
+            Family::Forwarded => None,
+            Family::Any | Family::XForwarded => {
+                let texts = list(fields, "x-forwarded-for");
+                let hops: Vec<_> = texts.iter().map(|text| address(text)).collect();
+                let found = outermost(&hops, proxies);
+                found.and_then(|index| Some(texts.get(index..)?.join(", ")))
+            }
+        };
+        let elements = match family {
+            Family::XForwarded => None,
+            Family::Any | Family::Forwarded => believed_elements(fields, proxies),
+        };
+        let said = |text: Option<String>| text.filter(|_| family != Family::Forwarded);
+        let written = [
+            ("x-forwarded-for", hops),
+            (
+                "x-forwarded-proto",
+                said(self.scheme.map(|scheme| scheme.as_str().to_owned())),
+            ),
+            (
+                "x-forwarded-host",
+                said(self.host.as_ref().map(ToString::to_string)),
+            ),
+            (
+                "x-forwarded-port",
+                said(self.port.map(|port| port.to_string())),
+            ),
+            ("forwarded", elements),
+        ];
+        for (name, text) in written {
+            let name = HeaderName::from_static(name);
+            if !fields.contains_key(&name) {
+                continue;
+            }
+            match text.and_then(|text| HeaderValue::from_str(&text).ok()) {
+                Some(value) => drop(fields.insert(name, value)),
+                None => drop(fields.remove(name)),
+            }
+        }
     }
 
     fn agreed(self, other: Self) -> Result<Self, Conflict> {
@@ -142,6 +187,22 @@ fn forwarded(fields: &HeaderMap, proxies: &TrustedProxies) -> Option<Claim> {
         port: element.host.as_ref().and_then(Host::port),
         host: element.host,
     })
+}
+
+/// The elements of Forwarded from that of the client on, as they were written.
+fn believed_elements(fields: &HeaderMap, proxies: &TrustedProxies) -> Option<String> {
+    let mut texts = Vec::new();
+    for value in fields.get_all(http::header::FORWARDED) {
+        texts.extend(split_outside_quotes(value.to_str().unwrap_or("\""), ',').map(str::trim));
+    }
+    let hops: Vec<_> = texts
+        .iter()
+        .map(|text| Element::read(text).and_then(|element| element.client))
+        .collect();
+    let index = outermost(&hops, proxies).or_else(|| texts.len().checked_sub(1))?;
+    let believed = texts.get(index..)?;
+    let valid = believed.iter().all(|text| Element::read(text).is_some());
+    valid.then(|| believed.join(", "))
 }
 
 /// What one proxy wrote.

@@ -18,7 +18,7 @@ pub const TRUSTED_PROXIES: Key = Key::new("trusted_proxies", Kind::Texts, "The p
 pub const TRUSTED_FIELDS: Key = Key::new("trusted_fields", Kind::OneOf(&["any", "x-forwarded", "forwarded"]), "Which of the two families of fields the trusted proxies write. \"any\": either; of a request that has both only what both say is believed, and one in which they contradict each other is refused (400), as one of them comes from somebody else.").default("\"any\"");
 
 /// What becomes of the fields of others.
-pub const UNTRUSTED_FIELDS: Key = Key::new("untrusted_fields", Kind::OneOf(&["remove", "keep"]), "What PHP sees of Forwarded, X-Forwarded-…, X-Real-IP, X-Client-IP and Front-End-Https that come from anybody but a trusted proxy: \"remove\": nothing, so that an application may believe what it sees; \"keep\": all.").default("\"remove\"");
+pub const UNTRUSTED_FIELDS: Key = Key::new("untrusted_fields", Kind::OneOf(&["remove", "keep"]), "What PHP sees of Forwarded, X-Forwarded-…, X-Real-IP, X-Client-IP, Client-IP, True-Client-IP, CF-Connecting-IP, Fastly-Client-IP, X-Cluster-Client-IP, Front-End-Https, X-Scheme, X-URL-Scheme, X-Original-Host, X-Original-URL and X-Rewrite-URL that come from anybody but a trusted proxy: \"remove\": nothing; and of Forwarded and X-Forwarded-For, -Proto, -Host and -Port from a trusted one what is believed of them, from the client on, so that an application may believe what it sees; \"keep\": all, as they came.").default("\"remove\"");
 
 /// The three, understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,6 +60,9 @@ impl Forwarding {
             return Ok(Arc::clone(wire));
         }
         let claim = Claim::read(&parts.headers, self.family, &self.proxies)?;
+        if !self.keeps {
+            claim.write(&mut parts.headers, self.family, &self.proxies);
+        }
         if claim.is_empty() {
             return Ok(Arc::clone(wire));
         }
@@ -72,11 +75,7 @@ impl Forwarding {
 
 /// Replaces the authority by that which the client named to the proxy.
 fn ask_for(host: &Host, parts: &mut Parts) {
-    let text = match host.port() {
-        Some(port) => format!("{}:{port}", host.name()),
-        None => host.name().to_owned(),
-    };
-    if let Ok(value) = HeaderValue::from_str(&text) {
+    if let Ok(value) = HeaderValue::from_str(&host.to_string()) {
         parts.headers.insert(header::HOST, value);
         if let Some(target) = parts.uri.path_and_query().cloned() {
             parts.uri = without_authority(target);
@@ -110,13 +109,28 @@ fn seen_through(wire: &Wire, claim: &Claim) -> Wire {
 }
 
 /// Fields by which somebody in front tells of the client.
-fn is_forwarding(name: &str) -> bool {
-    name.starts_with("x-forwarded-")
-        || matches!(
-            name,
-            "forwarded" | "x-forwarded" | "x-real-ip" | "x-client-ip" | "front-end-https"
-        )
+pub fn is_forwarding(name: &str) -> bool {
+    name.starts_with("x-forwarded-") || FORWARDING.contains(&name)
 }
+
+/// Those that applications and frameworks are known to read, beside X-Forwarded-….
+const FORWARDING: [&str; 15] = [
+    "forwarded",
+    "x-forwarded",
+    "x-real-ip",
+    "x-client-ip",
+    "client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "x-cluster-client-ip",
+    "front-end-https",
+    "x-scheme",
+    "x-url-scheme",
+    "x-original-host",
+    "x-original-url",
+    "x-rewrite-url",
+];
 
 fn remove(fields: &mut HeaderMap) {
     let names = fields.keys().filter(|name| is_forwarding(name.as_str()));

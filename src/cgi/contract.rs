@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use http::{HeaderName, header};
 
+use crate::auth::forwarding::is_forwarding;
 use crate::message::Host;
 use crate::message::hop_by_hop::is_hop_by_hop;
 use crate::section::{Key, Kind, Lowered, Problem, Problems};
@@ -63,6 +64,14 @@ impl Contract {
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
         let pass = section.texts("pass_fields").into_iter();
         let pass = pass.filter_map(|text| match HeaderName::from_bytes(text.value.as_bytes()) {
+            Ok(name) if is_removed(&plain_spelling(&name)) => {
+                let message = format!(
+                    "`{}` would become a variable that no client can set",
+                    text.value
+                );
+                problems.push(Problem::new(text.place.clone(), message));
+                None
+            }
             Ok(name) => Some(name),
             Err(_) => {
                 let message = format!("`{}` is no name of a header field", text.value);
@@ -122,10 +131,7 @@ impl Contract {
             || name == header::CONTENT_LENGTH
             || name == header::CONTENT_TYPE
             || (self.withholds_authorization && name == header::AUTHORIZATION)
-            || matches!(
-                name.as_str(),
-                "proxy" | "x-sendfile-type" | "x-accel-mapping"
-            )
+            || is_ours(name.as_str())
             || is_hop_by_hop(name);
         if withheld {
             return Export::Withheld;
@@ -152,6 +158,16 @@ impl Responder {
             _ => Self::Fpm,
         }
     }
+}
+
+/// What the gateway alone says.
+fn is_ours(name: &str) -> bool {
+    matches!(name, "proxy" | "x-sendfile-type" | "x-accel-mapping")
+}
+
+/// Whether PHP never gets this from a client, or from one that is no trusted proxy.
+fn is_removed(name: &str) -> bool {
+    is_ours(name) || is_forwarding(name) || name == "proxy-authorization"
 }
 
 fn is_plain(name: &HeaderName) -> bool {

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::message::{Disk, Root};
+use crate::message::{Disk, Root, Symlinks};
 
 /// A script and how it was called. Paths are bytes: file names need not be UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,15 @@ pub struct Mapping {
     pub root: Root,
     /// The document root as PHP sees it (`backend_root`), where that is another path.
     pub backend_root: Option<PathBuf>,
+    /// Which links lead to scripts: `files.symlinks` of the site.
+    pub symlinks: Symlinks,
+}
+
+impl Mapping {
+    /// Whether `file`, below the root, is there.
+    pub fn has(&self, file: &[u8], disk: &dyn Disk) -> bool {
+        disk.is_file_by(&self.root, file, self.symlinks)
+    }
 }
 
 /// The extension that makes a file a script rather than something to send.
@@ -32,11 +41,8 @@ const SCRIPT_EXTENSION: &[u8] = b".php";
 /// Splits `path` at the first of its `.php` segments that is a file: as Apache's directory walk
 /// does, byte for byte and without a regular expression (CVE-2019-11043 was one whose `.` did not
 /// match a newline). `None`: the path names no script that exists.
-pub fn find(path: &[u8], root: &Root, disk: &dyn Disk) -> Option<usize> {
-    candidates(path).find(|end| {
-        path.get(..*end)
-            .is_some_and(|file| disk.is_file(root, file))
-    })
+pub fn find(path: &[u8], mapping: &Mapping, disk: &dyn Disk) -> Option<usize> {
+    candidates(path).find(|end| path.get(..*end).is_some_and(|file| mapping.has(file, disk)))
 }
 
 /// The ends of all prefixes of `path` that look like a script: `/a.php/b.php/c` has two. A
@@ -103,7 +109,11 @@ mod tests {
     #[test]
     fn the_first_script_that_exists_wins() {
         let disk = Files(&["/a.php", "/dir.php/b.php", "/.git/x.php"]);
-        let root = Root(PathBuf::from("/srv"));
+        let mapping = Mapping {
+            root: Root(PathBuf::from("/srv")),
+            backend_root: None,
+            symlinks: Symlinks::default(),
+        };
         type Found = Option<(&'static [u8], &'static [u8])>;
         let cases: [(&[u8], Found); 11] = [
             (b"/a.php", Some((b"/a.php", b""))),
@@ -119,7 +129,7 @@ mod tests {
             (b"/a.php/\xff %2f", Some((b"/a.php", b"/\xff %2f"))),
         ];
         for (path, expected) in cases {
-            let found = find(path, &root, &disk).map(|end| Script::at(path, end));
+            let found = find(path, &mapping, &disk).map(|end| Script::at(path, end));
             let found = found
                 .as_ref()
                 .map(|script| (script.file.as_slice(), script.path_info.as_slice()));

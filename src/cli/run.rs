@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -25,11 +26,16 @@ pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
     // While there is one thread.
     let inherited = Inherited::from_environment().context("a socket that was passed")?;
     let runtime = runtime(snapshot.server.workers).context("cannot start the threads")?;
-    runtime.block_on(server::run(file, snapshot, inherited))?;
-    // A connection that the drain gave up must not keep the process.
-    runtime.shutdown_background();
+    let last_lines = runtime.block_on(server::run(file, snapshot, inherited))?;
+    // A connection that the drain gave up ends here, with its line in the access log, and a thread
+    // that waits for a disk must not keep the process.
+    runtime.shutdown_timeout(END);
+    last_lines.write();
     Ok(ExitCode::SUCCESS)
 }
+
+/// For threads that are in the middle of something.
+const END: Duration = Duration::from_millis(200);
 
 fn start_log(server: &ServerSettings) {
     let level = server.log.parse().unwrap_or(tracing::Level::INFO);

@@ -17,6 +17,7 @@ use crate::message::Root;
 use crate::route::condition::Pattern;
 use crate::route::template::{Groups, Template};
 use crate::section::{At, Lowered, Problem, Problems};
+use crate::upstream::Upstream;
 
 /// The keys of which a rule has at most one.
 pub(super) const ACTIONS: [&str; 8] = [
@@ -41,6 +42,12 @@ pub(super) fn action(
         .into_iter()
         .filter(|key| ACTIONS.contains(&key.value))
         .collect();
+    if section.is_given("files_match") && !section.is_given("set_handler") {
+        let place = section.place_of("files_match");
+        let problem = Problem::new(place, "files_match goes with set_handler");
+        problems.push(problem.help("conditions on a file's name are `extension` and `match`"));
+        return None;
+    }
     let [key] = given.as_slice() else {
         let (place, message) = match given.get(1) {
             Some(second) => (
@@ -102,10 +109,7 @@ fn fastcgi(
         Some("pass") => Missing::Pass,
         Some(_) | None => Missing::NotFound,
     };
-    let mapping = Mapping {
-        root,
-        backend_root: draft.surroundings.backend_root(&upstream),
-    };
+    let mapping = mapping(root, &upstream, draft);
     let scripts = Scripts {
         rule: script,
         missing,
@@ -123,6 +127,14 @@ fn fastcgi(
     handler.ignore_client_abort = section.flag("ignore_client_abort");
     set_timeouts(&mut handler, section, draft);
     Some(Handler::Fastcgi(Arc::new(handler)))
+}
+
+fn mapping(root: Root, upstream: &Upstream, draft: &Draft<'_, '_>) -> Mapping {
+    Mapping {
+        root,
+        backend_root: draft.surroundings.backend_root(upstream),
+        symlinks: draft.files.symlinks(),
+    }
 }
 
 fn set_timeouts(handler: &mut Fastcgi, section: &Lowered, draft: &Draft<'_, '_>) {
@@ -206,10 +218,7 @@ fn set_handler(
         problems.push(problem.help("its scripts are the files below it"));
         return None;
     };
-    let mapping = Mapping {
-        root,
-        backend_root: draft.surroundings.backend_root(&upstream),
-    };
+    let mapping = mapping(root, &upstream, draft);
     let pattern = section.text("files_match")?;
     let scripts = Scripts {
         rule: ScriptRule::Files(Box::new(Pattern::new(&pattern, problems)?)),
@@ -263,10 +272,7 @@ fn apache_target(
         groups,
         problems,
     )?;
-    let mapping = Mapping {
-        root,
-        backend_root: draft.surroundings.backend_root(&upstream),
-    };
+    let mapping = mapping(root, &upstream, draft);
     let scripts = Scripts {
         rule: ScriptRule::FileName(file),
         missing: Missing::NotFound,

@@ -4,14 +4,14 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
 
 /// The `[admin]` section.
 pub static ADMIN: Section = Section {
     title: "[admin]",
     doc: "Where the gateway can be asked about itself, by `fcgate health`, `status` and `reload`, by probes and by Prometheus: /live, /ready, /metrics, /status, and POST /reload. It needs no credentials: who can connect can do all of it. Takes effect at the next start.",
     keys: &[
-        Key::new("address", Kind::Text, "\"unix:/path\", or \"127.0.0.1:9180\", an address of this machine; \"off\": nowhere. Default: \"unix:/run/fcgate/admin.sock\" where the folder /run/fcgate is there.").example("\"unix:/run/fcgate/admin.sock\""),
+        Key::new("address", Kind::Text, "\"unix:/path\", or \"127.0.0.1:9180\", an address of this machine; \"off\": nowhere. Default: what the variable FCGATE_ADMIN of the environment says, else \"unix:/run/fcgate/admin.sock\" where the folder /run/fcgate is there.").example("\"unix:/run/fcgate/admin.sock\""),
         Key::new("mode", Kind::Text, "Who may connect to a unix socket: its permissions in octal.").default("\"0660\""),
         Key::new("public", Kind::Flag, "Whether an address that others than this machine can reach is meant.").default("false"),
     ],
@@ -57,7 +57,14 @@ impl AdminSettings {
     /// From the section of the main file.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
         let mode = mode(section, problems);
-        let Some(text) = section.text("address") else {
+        let by_variable = || {
+            let value = std::env::var("FCGATE_ADMIN").ok()?;
+            Some(At {
+                value: value.trim().to_owned(),
+                place: section.place(),
+            })
+        };
+        let Some(text) = section.text("address").or_else(by_variable) else {
             let path = Path::new(FOLDER).join("admin.sock");
             let there = Path::new(FOLDER).is_dir();
             return Self {

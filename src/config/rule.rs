@@ -4,7 +4,7 @@ use super::action::{ACTIONS, action};
 use super::site::Draft;
 use crate::handler::Step;
 use crate::handler::deny::DENY;
-use crate::handler::fastcgi::FASTCGI;
+use crate::handler::fastcgi::{FASTCGI, RULE_TIMEOUTS};
 use crate::handler::redirect::REDIRECT;
 use crate::handler::respond::RESPOND;
 use crate::handler::rewrite::REWRITE;
@@ -14,7 +14,7 @@ use crate::limits::RULE_LIMITS;
 use crate::route::Rule;
 use crate::route::condition::{Condition, NOT, Pattern, Prefix, Set, keys};
 use crate::route::template::Groups;
-use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{Key, Kind, Lowered, Place, Problem, Problems, Section};
 
 /// The `[[site.rule]]` section.
 pub static RULE: Section = Section {
@@ -45,6 +45,7 @@ pub static RULE: Section = Section {
         step::keys::RESPONSE_HEADERS,
         step::keys::EXPIRES,
         Key::new("limits", Kind::Table(&RULE_LIMITS), "What requests that match may do otherwise than those of the site.").example("{ body = \"1GiB\" }"),
+        Key::new("timeouts", Kind::Table(&RULE_TIMEOUTS), "How long scripts that answer requests which match may take, otherwise than their upstream says.").example("{ first_byte = \"300s\" }"),
         Key::new("fastcgi", Kind::Table(&FASTCGI), "A script answers.").example("{ upstream = \"php\", script = \"/srv/app/public/index.php\" }"),
         Key::new("static_files", Kind::Table(&STATIC_FILES), "A file answers.").example("{ root = \"/srv/app/public\", missing = \"decline\" }"),
         Key::new("redirect", Kind::Table(&REDIRECT), "Sends the client to another address.").example("{ to = \"/new/$rest\", status = 301 }"),
@@ -77,7 +78,9 @@ pub(super) fn build_rule(
         Some(groups) => names.with_groups(groups),
         None => names,
     };
-    let changes = Changes::build(section, &groups, problems);
+    let sources = draft.surroundings.sources;
+    let show = |place: &Place| sources.show(place);
+    let changes = Changes::build(section, &groups, &show, problems);
     let acts = |key: &&str| section.is_given(key);
     let handler = match (ACTIONS.iter().any(acts), &changes) {
         (false, Some(_)) => None,

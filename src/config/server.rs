@@ -20,7 +20,7 @@ pub static SERVER: Section = Section {
         Key::new("drain", Kind::Duration, "How long requests in flight may take after SIGTERM.").default("\"25s\""),
         Key::new("drain_delay", Kind::Duration, "How long new connections are still accepted after SIGTERM, for a load balancer to notice.").default("\"0s\""),
         Key::new("spool_directory", Kind::Text, "Where request bodies and buffered answers go that do not fit in memory: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\""),
-        Key::new("spool_quota", Kind::Size, "What the request bodies among them may hold together; a request for which there is no room gets 507.").default("\"1GiB\""),
+        Key::new("spool_quota", Kind::Size, "What they may hold together. A request body for which there is no room gets 507; of an answer no more is buffered, so that PHP waits for its client.").default("\"1GiB\""),
         Key::new("file_cache", Kind::Size, "What the files that are asked for again and again may hold in memory together, which stay open: their content where that is 64 KiB or less, and 16 KiB for each at least. An answer from it may be a second old. \"0\": each request looks at the disk.").default("\"16MiB\""),
         Key::new("watch", Kind::Flag, "Whether a configuration that changes is read anew by itself, within some three seconds: files that change, that come or that go by a pattern of `include`, and a ConfigMap that is exchanged. What is wrong changes nothing, and stands in the log.").default("false"),
         TRUSTED_PROXIES,

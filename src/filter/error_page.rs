@@ -104,6 +104,10 @@ impl ErrorPage {
             .iter()
             .filter_map(|text| Statuses::parse(text, problems))
             .collect();
+        if statuses.is_empty() && !section.texts("status").is_empty() {
+            // What each of them is instead was told.
+            return None;
+        }
         if statuses.is_empty() {
             let message = "an error page needs `status`";
             problems

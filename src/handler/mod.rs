@@ -121,12 +121,18 @@ impl Handler {
 }
 
 impl Plan<'_> {
-    /// Does it; `disk` has the files that scripts name instead of sending them.
-    pub async fn perform(self, request: Request, disk: &dyn Disk) -> Result<Outcome, Failure> {
+    /// Does it; `disk` has the files that scripts name instead of sending them. `trace` gets what is
+    /// to be known of a call that fails; an answer has its own.
+    pub async fn perform(
+        self,
+        request: Request,
+        disk: &dyn Disk,
+        trace: &mut Trace,
+    ) -> Result<Outcome, Failure> {
         match self {
             // Boxed, and so is a list: hyper moves the future of a request about, which would be
             // as large as the largest of all.
-            Self::Call(call) => Box::pin(call.perform(request, disk))
+            Self::Call(call) => Box::pin(call.perform(request, disk, trace))
                 .await
                 .map(Outcome::Answered),
             Self::Send(representation) => {

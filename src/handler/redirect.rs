@@ -14,7 +14,7 @@ pub static REDIRECT: Section = Section {
     title: "[site.rule.redirect]",
     doc: "Sends the client to another address. A query is kept unless `to` has its own.",
     keys: &[
-        Key::new("to", Kind::Text, "A path, or a whole URL: a template of $rest, $1 … $9, ${name}, $path, $query, $host, $scheme. What the variables bring is percent-encoded.").example("\"/new/$rest\""),
+        Key::new("to", Kind::Text, "A path, or a whole URL: a template of $rest, $1 … $9, ${name}, $path, $query, $host, $scheme. What the variables bring is percent-encoded, and comes behind the host: a `/` is put before it where it has none, so that no client chooses where others are sent.").example("\"/new/$rest\""),
         Key::new("status", Kind::Integer { min: 301, max: 308 }, "The status: 301, 302, 303, 307 or 308; 307 and 308 keep the method.").default("302"),
     ],
 };
@@ -22,6 +22,8 @@ pub static REDIRECT: Section = Section {
 /// A redirect.
 #[derive(Debug)]
 pub struct Redirect {
+    /// Scheme and authority, where the target has them.
+    origin: Option<Template>,
     to: Template,
     status: StatusCode,
     keeps_query: bool,
@@ -44,7 +46,9 @@ impl Redirect {
         let status = u16::try_from(section.integer("status"))
             .ok()
             .and_then(|code| StatusCode::from_u16(code).ok());
+        let (origin, to) = to.split_origin();
         Some(Self {
+            origin,
             to,
             status: status.unwrap_or(StatusCode::FOUND),
             keeps_query: !text.value.contains('?'),
@@ -52,8 +56,16 @@ impl Redirect {
     }
 
     pub(super) fn decide(&self, request: &Request, captures: &Captures) -> Plan<'_> {
-        let expanded = self.to.expand_with(&Scope { request, captures }, encode);
-        let mut location = own_host(String::from_utf8_lossy(&expanded).into_owned());
+        let scope = Scope { request, captures };
+        let expanded = self.to.expand_with(&scope, encode);
+        let path = from_root(&String::from_utf8_lossy(&expanded));
+        let mut location = match &self.origin {
+            Some(origin) => {
+                let origin = origin.expand_with(&scope, encode_name);
+                String::from_utf8_lossy(&origin).into_owned() + &path
+            }
+            None => own_host(path),
+        };
         if let Some(query) = request.target.query().filter(|_| self.keeps_query) {
             location.push('?');
             location.push_str(query);
@@ -87,6 +99,21 @@ fn encode(value: &[u8], out: &mut Vec<u8>) {
         encoded.trim_start_matches('/')
     };
     out.extend_from_slice(encoded.as_bytes());
+}
+
+/// What a client sent for a part of a host's name cannot end that name.
+fn encode_name(value: &[u8], out: &mut Vec<u8>) {
+    let in_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(byte);
+    out.extend(value.iter().filter(in_name));
+}
+
+/// RFC 3986 §4.2: what does not begin with `/` could begin with a scheme, `javascript:` for one, or
+/// go on with the host before it.
+fn from_root(path: &str) -> String {
+    match path.starts_with(['/', '?', '#']) {
+        true => path.to_owned(),
+        false => format!("/{path}"),
+    }
 }
 
 /// A name that a client put into the path must not become the host that it is sent to:

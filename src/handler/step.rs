@@ -10,7 +10,8 @@ use crate::message::edits::{Assignment, FieldEdit, RuleEdits};
 use crate::message::{Request, hop_by_hop};
 use crate::route::template::{Groups, Template};
 use crate::route::{Captures, Scope};
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
+use crate::value::TimeLimit;
 
 /// The keys of the changes, which every rule may have.
 pub mod keys {
@@ -81,7 +82,7 @@ const FIELD_KEYS: [Key; 4] = [
     Key::new("remove", Kind::Texts, "Fields that are not there.").example("[\"X-Powered-By\"]"),
 ];
 
-const CHANGES: [&str; 8] = [
+const CHANGES: [&str; 9] = [
     "set_env",
     "unset_env",
     "php_value",
@@ -90,6 +91,7 @@ const CHANGES: [&str; 8] = [
     "response_headers",
     "expires",
     "limits",
+    "timeouts",
 ];
 
 /// What follows.
@@ -128,6 +130,7 @@ pub struct Changes {
     answer: Vec<Edit>,
     expires: Option<Duration>,
     body_limit: Option<u64>,
+    timeouts: Arc<[TimeLimit]>,
 }
 
 #[derive(Debug)]
@@ -146,7 +149,13 @@ enum How {
 
 impl Changes {
     /// From the section of a rule; `None` where it has none.
-    pub fn build(section: &Lowered, groups: &Groups, problems: &mut Problems) -> Option<Box<Self>> {
+    /// `show` says where a key stands, as `file:line`.
+    pub fn build(
+        section: &Lowered,
+        groups: &Groups,
+        show: &dyn Fn(&Place) -> String,
+        problems: &mut Problems,
+    ) -> Option<Box<Self>> {
         let keys = section.given_keys();
         if !keys.iter().any(|key| CHANGES.contains(&key.value)) {
             return None;
@@ -167,6 +176,7 @@ impl Changes {
                 .is_given("expires")
                 .then(|| section.duration("expires")),
             body_limit: limit.map(|limits| limits.size("body").0),
+            timeouts: timeouts(section, show),
         }))
     }
 
@@ -191,6 +201,7 @@ impl Changes {
             answer: resolve(&self.answer),
             expires: self.expires,
             body_limit: self.body_limit,
+            timeouts: Arc::clone(&self.timeouts),
         }
     }
 }
@@ -208,6 +219,25 @@ impl Edit {
     }
 }
 
+fn timeouts(section: &Lowered, show: &dyn Fn(&Place) -> String) -> Arc<[TimeLimit]> {
+    const NAMES: [(&str, &str); 3] = [
+        ("timeouts.queue", "queue"),
+        ("timeouts.first_byte", "first_byte"),
+        ("timeouts.idle", "idle"),
+    ];
+    let Some(table) = section.given_table("timeouts") else {
+        return Arc::default();
+    };
+    let given = NAMES.into_iter().filter(|(_, key)| table.is_given(key));
+    given
+        .map(|(name, key)| TimeLimit {
+            name,
+            duration: table.duration(key),
+            place: show(&table.place_of(key)).into(),
+        })
+        .collect()
+}
+
 fn environment(
     section: &Lowered,
     groups: &Groups,
@@ -215,6 +245,7 @@ fn environment(
 ) -> Vec<(Arc<str>, Option<Template>)> {
     let mut environment = Vec::new();
     for (name, value) in section.pairs("set_env") {
+        check_assignment(&name, &value, problems);
         if let (Some(name), Some(template)) = (
             variable(&name, problems),
             template(&value, groups, problems),
@@ -225,6 +256,26 @@ fn environment(
     let unset = section.texts("unset_env").into_iter();
     environment.extend(unset.filter_map(|name| Some((variable(&name, problems)?, None))));
     environment
+}
+
+/// What decides how PHP runs is not for a client to say.
+fn check_assignment(name: &At<String>, value: &At<String>, problems: &mut Problems) {
+    let settings = matches!(name.value.as_str(), "PHP_VALUE" | "PHP_ADMIN_VALUE");
+    if settings && value.value.contains('$') {
+        let message = format!("a client could set {} by this", name.value);
+        problems.push(
+            Problem::new(value.place.clone(), message)
+                .help("write `php_value` or `php_admin_value`, whose values are fixed"),
+        );
+    }
+    let sent = ["${header:", "${cookie:", "$query", "${query"];
+    if name.value == "SCRIPT_FILENAME" && sent.iter().any(|text| value.value.contains(text)) {
+        let problem = Problem::new(
+            value.place.clone(),
+            "a client could choose by this what PHP runs",
+        );
+        problems.push(problem.help("take it from the path: `$1` of the rule's `match`, `$rest`"));
+    }
 }
 
 /// Any text without `=` and control characters is a name to PHP; ours are those that can be typed.

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Refusal;
 use super::spool::Spooled;
+use crate::value::ByteSize;
 
 /// How long an answered request's content is still read and thrown away, so that a client in the
 /// middle of an upload reads the answer and not a reset (nginx: `lingering_time`).
@@ -93,8 +94,8 @@ pub enum UploadError {
         /// The limit, in bytes a second.
         least: u64,
     },
-    /// `server.spool.quota` is used up.
-    #[error("no room to spool the request body: server.spool.quota = {limit} bytes are in use")]
+    /// `server.spool_quota` is used up.
+    #[error("no room to spool: server.spool_quota = \"{}\" is in use", ByteSize(*.limit))]
     SpoolFull {
         /// The limit, in bytes.
         limit: u64,

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::value::TimeLimit;
+
 /// All of one request, in the order of the rules.
 #[derive(Clone, Debug, Default)]
 pub struct Edits(Vec<RuleEdits>);
@@ -28,6 +30,8 @@ pub struct RuleEdits {
     pub expires: Option<Duration>,
     /// `limits.body`, in bytes.
     pub body_limit: Option<u64>,
+    /// How long a script may take.
+    pub timeouts: Arc<[TimeLimit]>,
 }
 
 /// A variable that PHP gets, or does not get.
@@ -86,6 +90,11 @@ impl Edits {
     /// How long the answer may be kept, by the last rule that says it.
     pub fn expires(&self) -> Option<Duration> {
         self.0.iter().rev().find_map(|edits| edits.expires)
+    }
+
+    /// How long a script may take; of one name the last counts.
+    pub fn timeouts(&self) -> impl Iterator<Item = &TimeLimit> {
+        self.0.iter().flat_map(|edits| edits.timeouts.iter())
     }
 
     /// `limits.body` by the last rule that says it, in bytes.

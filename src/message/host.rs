@@ -1,6 +1,8 @@
 //! The authority that a request names: RFC 9110 §7.2 Host, RFC 9112 §3.2.2 absolute-form,
 //! RFC 9113 §8.3.1 `:authority`.
 
+use std::fmt;
+
 use http::request::Parts;
 use http::{HeaderMap, Version, header};
 
@@ -27,6 +29,16 @@ pub enum BadHost {
     /// RFC 9112 §3.2: an invalid field value.
     #[error("the Host field is not a host name with an optional port")]
     Invalid,
+}
+
+impl fmt::Display for Host {
+    /// As a Host field has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => write!(f, "{}:{port}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
 }
 
 impl Host {

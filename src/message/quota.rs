@@ -48,14 +48,20 @@ impl Reservation {
         }
     }
 
+    /// Bytes that it has.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Reserves `bytes` more, or fails with what the limit is.
     pub fn grow(&mut self, bytes: u64) -> Result<(), UploadError> {
         let limit = self.quota.limit.load(Ordering::Relaxed);
         let before = self.quota.used.fetch_add(bytes, Ordering::Relaxed);
-        self.bytes += bytes;
         if before.saturating_add(bytes) > limit {
+            self.quota.used.fetch_sub(bytes, Ordering::Relaxed);
             return Err(UploadError::SpoolFull { limit });
         }
+        self.bytes += bytes;
         Ok(())
     }
 }

@@ -24,8 +24,19 @@ pub(super) fn pass_on(name: String, pipe: OwnedFd) -> std::io::Result<()> {
     Ok(())
 }
 
+/// PHP-FPM says how bad it is: `[25-Nov-2026 10:00:00] ERROR: …`.
 fn tell(name: &str, line: &str) {
-    tracing::info!(process = name, "{line}");
+    let text = line.split_once("] ").map_or(line, |(_, text)| text);
+    if ["ERROR:", "ALERT:"]
+        .iter()
+        .any(|word| text.starts_with(word))
+    {
+        tracing::error!(process = name, "{line}");
+    } else if text.starts_with("WARNING:") {
+        tracing::warn!(process = name, "{line}");
+    } else {
+        tracing::info!(process = name, "{line}");
+    }
 }
 
 /// Bytes become lines.

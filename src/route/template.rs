@@ -3,6 +3,7 @@
 //! it cannot fail.
 
 mod names;
+mod origin;
 mod shown;
 mod variable;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use nix::errno::Errno;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::difficulty::Difficulty;
@@ -220,7 +220,10 @@ fn hold(shared: &Shared, wire: &Wire) -> Option<Option<Held>> {
     };
     let held = shared.by_client.hold(Client::new(address), most);
     if held.is_none() {
-        tracing::debug!(client = %address, "closed: more than limits.connections_per_client = {most}");
+        shared.state.refused.add();
+        if let Some(left_out) = shared.crowded.is_due(Instant::now()) {
+            tracing::warn!(client = %address, left_out, "connection closed: its client has more than server.limits.connections_per_client = {most}");
+        }
     }
     held.map(Some)
 }
@@ -239,8 +242,15 @@ async fn serve(
             received = proxy_protocol::receive(&mut stream, wire, proxies, limit, &told) => received,
             () = last_call::last_call(&stop) => return,
         };
-        let Some(client) = received else { return };
-        wire = client;
+        match received {
+            Ok(client) => wire = client,
+            Err(is_refused) => {
+                if is_refused {
+                    shared.state.refused.add();
+                }
+                return;
+            }
+        }
     }
     let Some(_held) = hold(&shared, &wire) else {
         return;

@@ -20,7 +20,7 @@ use crate::config::Site;
 use crate::config::numbers::Outcome;
 use crate::filter::compress::Negotiation;
 use crate::handler::piece::Piece;
-use crate::handler::{Body, Cut};
+use crate::handler::{Body, Cut, Trace};
 use crate::limits::rate::Running;
 use crate::message::edits::Edits;
 use crate::message::{Request, RequestId, Wire};
@@ -43,6 +43,7 @@ pub(super) struct Entry {
     begun: Instant,
     /// The answer's last byte was handed to hyper.
     complete: bool,
+    trace: Trace,
     /// Counts the request as its client's until its end.
     running: Option<Running>,
 }
@@ -81,6 +82,7 @@ impl Entry {
             negotiation: None,
             begun: Instant::now(),
             complete: false,
+            trace: Trace::default(),
             running: None,
         }
     }
@@ -174,13 +176,22 @@ impl Entry {
         self.log.shown(&self.record)
     }
 
+    /// What becomes known of a call, should it fail.
+    pub(super) fn trace(&mut self) -> &mut Trace {
+        &mut self.trace
+    }
+
     fn answered(&mut self, response: &Response<Body>) {
-        let trace = &response.body().trace;
+        // What failed is what the line is about, and not the page that tells of it.
+        let trace = match self.trace.upstream.is_some() && self.record.cause.is_some() {
+            true => std::mem::take(&mut self.trace),
+            false => response.body().trace.clone(),
+        };
         let status = response.status();
         self.record.status = status.as_u16();
         let log = &self.log;
         log.of_response(status, response.headers(), &mut self.record);
-        self.record.upstream = trace.upstream.clone();
+        self.record.upstream = trace.upstream;
         self.record.queue = trace.queue;
         self.record.connect = trace.connect;
         self.record.acknowledge = trace.acknowledge;

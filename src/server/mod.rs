@@ -33,7 +33,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access_log::AccessLog;
+use crate::access_log::{AccessLog, Destination};
 use crate::admin::{self, Admin, Bound, Command, State};
 use crate::config::{Live, Snapshot};
 use crate::disk::RealDisk;
@@ -42,7 +42,9 @@ use crate::message::RequestId;
 use crate::process::Processes;
 pub use inherited::Inherited;
 use listener::Listeners;
+use seldom::Seldom;
 pub use service::MAX_ROUNDS;
+pub use shutdown::LastLines;
 
 /// Why the server could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +60,7 @@ pub enum StartError {
         hint: &'static str,
     },
     /// The admin listener cannot be bound.
-    #[error("cannot listen on {address} (admin.address): {error}")]
+    #[error("cannot listen on {address} (admin.address): {error}{}", folder_hint(.address, .error))]
     Admin {
         /// The address.
         address: String,
@@ -66,8 +68,13 @@ pub enum StartError {
         error: std::io::Error,
     },
     /// The access log cannot be opened.
-    #[error("cannot open the access log: {0}")]
-    AccessLog(std::io::Error),
+    #[error("cannot open the access log {}: {error} (server.access_log.to)", .path.display())]
+    AccessLog {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel says.
+        error: std::io::Error,
+    },
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(std::io::Error),
@@ -81,6 +88,8 @@ pub(crate) struct Shared {
     access_log: AccessLog,
     state: Arc<State>,
     by_client: Arc<Connections>,
+    /// For what comes in crowds: clients with too many connections, requests to a full queue.
+    crowded: Seldom,
     tasks: TaskTracker,
     process: u64,
     serial: AtomicU32,
@@ -94,6 +103,7 @@ impl Shared {
             access_log,
             state,
             by_client: Arc::default(),
+            crowded: Seldom::default(),
             tasks: TaskTracker::new(),
             process: draw(),
             serial: AtomicU32::new(0),
@@ -107,16 +117,22 @@ impl Shared {
 }
 
 /// Serves until SIGTERM or SIGINT and returns when everything in flight is finished, or when it
-/// may take no longer. `path` is what SIGHUP loads again, `inherited` what was bound before.
+/// may take no longer; what is left of that is ended with the runtime, and logged then. `path` is what SIGHUP loads again, `inherited` what was bound before.
 pub async fn run(
     path: PathBuf,
     snapshot: Snapshot,
     inherited: Inherited,
-) -> Result<(), StartError> {
+) -> Result<LastLines, StartError> {
     let mut signals = Signals::new().map_err(StartError::Signals)?;
     let server = &snapshot.server;
     let access_log = AccessLog::start(server.access_log.clone(), server.access_format.clone())
-        .map_err(StartError::AccessLog)?;
+        .map_err(|error| StartError::AccessLog {
+            path: match &server.access_log {
+                Destination::File(path) => path.clone(),
+                Destination::Stdout | Destination::Off => PathBuf::from("on stdout"),
+            },
+            error,
+        })?;
     let state = Arc::new(State::new(server.limits.connections));
     let shared = Arc::new(Shared::new(snapshot, access_log, state));
     let stop = CancellationToken::new();
@@ -149,7 +165,7 @@ pub async fn run(
     shutdown::drain(&shared, &stop, &mut signals).await;
     // What was still served needed them.
     processes.stop().await;
-    Ok(())
+    Ok(LastLines(shared.access_log.clone()))
 }
 
 /// How often files are closed that nobody asks for any more.
@@ -189,6 +205,14 @@ async fn start_admin(shared: &Shared, commands: mpsc::Sender<Command>) -> Result
             tracing::warn!(%address, %error, "no admin listener: write [admin] to have it elsewhere, or \"off\"");
             Ok(())
         }
+    }
+}
+
+fn folder_hint(address: &str, error: &std::io::Error) -> &'static str {
+    let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+    match is_missing && address.starts_with("unix:") {
+        true => ": make its folder, or mount one there",
+        false => "",
     }
 }
 

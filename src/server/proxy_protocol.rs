@@ -33,27 +33,27 @@ enum Refused {
 }
 
 /// Reads the header, and nothing of what follows it, within `limit`; the connection as its client
-/// sees it. `None` where it must be closed, which is told in the log.
+/// sees it. Where it must be closed that is told in the log, and whether anybody was refused.
 pub(super) async fn receive(
     stream: &mut Stream,
     wire: Arc<Wire>,
     proxies: &TrustedProxies,
     limit: Duration,
     told: &Seldom,
-) -> Option<Arc<Wire>> {
+) -> Result<Arc<Wire>, bool> {
     let received = match proxies.contains(wire.client) {
         true => timeout(limit, read(stream)).await,
         false => Ok(Err(Refused::Stranger)),
     };
     match received.unwrap_or(Err(Refused::Late)) {
-        Ok(ProxyHeader::Local) => Some(wire),
+        Ok(ProxyHeader::Local) => Ok(wire),
         Ok(ProxyHeader::Proxied {
             source,
             destination,
-        }) => Some(Arc::new(Wire::tcp(source, destination))),
+        }) => Ok(Arc::new(Wire::tcp(source, destination))),
         Err(refused) => {
             tell(&refused, &wire, told);
-            None
+            Err(!matches!(refused, Refused::Nothing))
         }
     }
 }

@@ -20,11 +20,6 @@ pub(super) fn rescue(
 ) -> Response<Body> {
     let (status, cause) = (failure.status(), failure.code());
     entry.set_cause(cause);
-    if failure.level() == tracing::Level::ERROR {
-        tracing::error!(request_id = %id, cause, uri = %entry.uri(), "{failure}");
-    } else {
-        tracing::debug!(request_id = %id, cause, uri = %entry.uri(), "{failure}");
-    }
     let mut response = own_page::built_in(Told { status, cause, id }, accept);
     let fields = response.headers_mut();
     if let Some(seconds) = failure.retry_after() {

@@ -9,6 +9,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use tokio::time::Instant;
+use tracing::Level;
 
 use super::Shared;
 use super::logged::{Entry, Logged};
@@ -62,6 +63,15 @@ impl Connection {
         self.watch.begun() >= self.shared.live.load().server.limits.keep_alive_requests
     }
 
+    /// What hyper cannot do itself.
+    fn send_by_protocol(&self, version: Version, body: &mut Body) {
+        if version == Version::HTTP_2 {
+            body.watch(self.shared.live.load().server.limits.send_pause);
+        } else if self.sends_files {
+            body.send_by(&self.files);
+        }
+    }
+
     /// Who has sent the request with these `parts`, by the word of a trusted proxy.
     fn client_of(&self, parts: &mut Parts) -> Result<Arc<Wire>, Conflict> {
         let live = self.shared.live.load();
@@ -79,6 +89,21 @@ impl Connection {
     /// One more that was refused before it was a request.
     pub(super) fn count_refusal(&self) {
         self.shared.state.refused.add();
+    }
+
+    /// Tells of a request that failed.
+    fn note(&self, failure: &Failure, id: RequestId, entry: &Entry) {
+        if entry.site().is_none() {
+            self.count_refusal();
+        }
+        let (cause, uri) = (failure.code(), entry.uri());
+        if failure.level() != Level::ERROR {
+            tracing::debug!(request_id = %id, cause, %uri, "{failure}");
+        } else if !failure.is_crowd() {
+            tracing::error!(request_id = %id, cause, %uri, "{failure}");
+        } else if let Some(left_out) = self.shared.crowded.is_due(Instant::now()) {
+            tracing::error!(request_id = %id, cause, %uri, left_out, "{failure}");
+        }
     }
 
     /// The log line of what never became a request.
@@ -110,8 +135,10 @@ pub(super) async fn respond(
         Err(conflict) => Err(conflict.into()),
     };
     let own = answered.is_err();
-    let response = answered
-        .unwrap_or_else(|failure| rescue::rescue(&failure, id, accept.as_ref(), &mut entry));
+    let response = answered.unwrap_or_else(|failure| {
+        connection.note(&failure, id, &entry);
+        rescue::rescue(&failure, id, accept.as_ref(), &mut entry)
+    });
     let response = match response.status().as_u16() {
         400.. => Box::pin(rescue::page(&connection, response, own, &mut entry)).await,
         _ => response,
@@ -123,12 +150,7 @@ pub(super) async fn respond(
     if let Some(negotiation) = entry.negotiation() {
         negotiation.apply(&mut response);
     }
-    if version == Version::HTTP_2 {
-        let pause = connection.shared.live.load().server.limits.send_pause;
-        response.body_mut().watch(pause);
-    } else if connection.sends_files {
-        response.body_mut().send_by(&connection.files);
-    }
+    connection.send_by_protocol(version, response.body_mut());
     let site = entry.site().filter(|_| wire.scheme == Scheme::Https);
     if let Some(https) = site.and_then(|site| site.https.as_ref()) {
         https.declare(response.headers_mut());
@@ -281,7 +303,7 @@ async fn round(
         if let Some(negotiation) = entry.negotiation() {
             plan = filter::precompressed::prefer(negotiation, plan, handler, &request, disk);
         }
-        match plan.perform(request, disk).await? {
+        match plan.perform(request, disk, entry.trace()).await? {
             Outcome::Declined(returned) => request = returned,
             settled @ (Outcome::Answered(_) | Outcome::Again(_)) => return Ok(settled),
         }

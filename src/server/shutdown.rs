@@ -6,6 +6,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Event, Shared, Signals};
+use crate::access_log::AccessLog;
 
 /// How long the last access log lines may take to be written.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -42,7 +43,18 @@ pub(super) async fn drain(shared: &Shared, stop: &CancellationToken, signals: &m
             "heads and connections that were refused before any rule"
         );
     }
-    shared.access_log.close(FLUSH);
+}
+
+/// What is still to be done when no task is left that could log anything.
+#[derive(Debug)]
+#[must_use = "the last lines of the access log are lost without it"]
+pub struct LastLines(pub(super) AccessLog);
+
+impl LastLines {
+    /// Waits until they are written, two seconds at most. Blocks the thread.
+    pub fn write(self) {
+        self.0.close(FLUSH);
+    }
 }
 
 async fn second(signals: &mut Signals) {

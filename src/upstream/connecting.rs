@@ -93,7 +93,7 @@ impl Member {
             condition.health.failed(fault, Instant::now())
         };
         if changed {
-            tracing::warn!(address = %self.address(), error = %what, "the server fails: others are asked where there are any");
+            tracing::warn!(address = %self.address(), error = %what, "the server fails: requests wait for it, or go to the others that the upstream has");
             self.changes.notify_waiters();
         }
     }

@@ -34,6 +34,7 @@ pub struct MemberSettings {
 pub struct Member {
     address: Address,
     pub(super) pool: Pool,
+    queue_length: usize,
     account: Mutex<Admission<Pooled, Waiter>>,
     condition: Mutex<Condition>,
     /// Whether `condition` holds anything: who is well is asked without its lock.
@@ -110,6 +111,7 @@ impl Member {
         Arc::new(Self {
             address,
             pool,
+            queue_length: settings.admission.queue_length,
             account: Mutex::new(Admission::new(settings.admission)),
             condition: Mutex::default(),
             failing: AtomicBool::new(false),
@@ -118,6 +120,11 @@ impl Member {
             fpm: AtomicBool::new(false),
             numbers: Numbers::default(),
         })
+    }
+
+    /// Requests that may wait.
+    pub(super) fn queue_length(&self) -> usize {
+        self.queue_length
     }
 
     /// Where it listens.

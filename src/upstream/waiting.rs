@@ -16,8 +16,10 @@ use super::member::{Admitted, Member, Order};
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
     /// `queue_length` requests wait already.
-    #[error("the queue is full: queue_length")]
+    #[error("the queue is full: queue_length = {length}")]
     QueueFull {
+        /// The limit.
+        length: usize,
         /// Seconds after which it is worth to ask again, from the measured service time.
         retry_after: u64,
     },
@@ -129,6 +131,7 @@ impl Member {
     fn queue_full(&self) -> LeaseError {
         self.numbers().queue_full.add();
         LeaseError::QueueFull {
+            length: self.queue_length(),
             retry_after: self.retry_after(),
         }
     }

@@ -54,7 +54,7 @@ def main():
             if document["kind"] == "ConfigMap":
                 check_configuration(fcgate, document["data"]["fcgate.toml"])
         print(f"{os.path.basename(path)}: {len(documents)} objects are valid")
-    expected = {"Deployment", "Service", "ConfigMap", "HorizontalPodAutoscaler", "PodDisruptionBudget"}
+    expected = {"Deployment", "Service", "ConfigMap", "HorizontalPodAutoscaler", "NetworkPolicy", "PodDisruptionBudget"}
     assert set(kinds) == expected, kinds
     with open(os.path.join(directory, "compose.yaml"), encoding="utf-8") as file:
         print("compose.yaml: valid,", describe(file.read()))

@@ -91,6 +91,38 @@ fn a_rule_has_exactly_one_action() {
     );
 }
 
+/// A key that would do nothing, or let a client do what is the administrator's.
+#[test]
+fn what_would_be_dangerous_is_refused() {
+    let rule = |text: &str| {
+        format!("[[site]]\nroot = \"/srv\"\nphp = \"unix:/run/x.sock\"\n[[site.rule]]\n{text}\n")
+    };
+    for (text, told) in [
+        ("files_match = '^a$'\ndeny = true", "goes with set_handler"),
+        (
+            "set_env = { PHP_ADMIN_VALUE = \"memory_limit=${header:X-M}\" }",
+            "a client could set PHP_ADMIN_VALUE",
+        ),
+        (
+            "set_env = { SCRIPT_FILENAME = \"/srv/${header:X}\" }",
+            "choose by this what PHP runs",
+        ),
+    ] {
+        check_told(&[("fcgate.toml", &rule(text))], &["fcgate.toml:5:", told]);
+    }
+    for name in [
+        "X_Forwarded_For",
+        "Proxy_Authorization",
+        "X.Accel.Mapping",
+        "X_Real_IP",
+    ] {
+        let text = format!(
+            "[[site]]\nroot = \"/srv\"\nphp = \"unix:/run/x.sock\"\npass_fields = [\"{name}\"]\n"
+        );
+        check_told(&[("fcgate.toml", &text)], &["fcgate.toml:4:", name]);
+    }
+}
+
 #[test]
 fn units_and_choices_are_explained() {
     let text = "[server]\nlog = \"verbose\"\ndrain = \"5 parsecs\"\nlimits = { body = \"12 apples\" }\n[[site]]\nroot = \"/srv\"\nencoded_slash = \"maybe\"\n";

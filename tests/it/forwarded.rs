@@ -9,7 +9,7 @@ $names = ['REMOTE_ADDR', 'REMOTE_PORT', 'HTTPS', 'REQUEST_SCHEME', 'SERVER_NAME'
 $seen = [];
 foreach ($names as $name) { $seen[$name] = $_SERVER[$name] ?? null; }
 foreach ($_SERVER as $name => $value) {
-    if (preg_match('/^HTTP_(X_|FORWARDED|FRONT)/', $name)) { $seen['fields'][$name] = $value; }
+    if (preg_match('/^HTTP_(X_|FORWARDED|FRONT|CLIENT_IP|CF_|TRUE_)/', $name)) { $seen['fields'][$name] = $value; }
 }
 echo json_encode($seen);";
 
@@ -53,7 +53,7 @@ fn plain() -> Value {
 }
 
 /// Every way to say who one is.
-const CLAIMS: [&[(&str, &str)]; 9] = [
+const CLAIMS: [&[(&str, &str)]; 11] = [
     &[("X-Forwarded-For", "192.0.2.9")],
     &[("X-Forwarded-For", "127.0.0.1, 192.0.2.9")],
     &[("Forwarded", "for=192.0.2.9;proto=https;host=evil.example")],
@@ -61,6 +61,11 @@ const CLAIMS: [&[(&str, &str)]; 9] = [
     &[("X-Forwarded-Host", "evil.example")],
     &[("X-Forwarded-Port", "443")],
     &[("X-Real-IP", "192.0.2.9")],
+    &[("Client-IP", "192.0.2.9"), ("True-Client-IP", "192.0.2.9")],
+    &[
+        ("CF-Connecting-IP", "192.0.2.9"),
+        ("X-Original-URL", "/admin"),
+    ],
     &[("Front-End-Https", "on"), ("X-Forwarded-Ssl", "on")],
     &[
         ("X-Forwarded-For", "192.0.2.9"),
@@ -154,6 +159,45 @@ async fn a_trusted_proxy_is_believed_in_what_it_wrote_itself() {
         for (name, value) in expected {
             assert_eq!(seen[name], *value, "{name} of {fields:?}: {seen}");
         }
+    }
+}
+
+/// What a trusted proxy passes on of others, and what PHP sees of it: applications read these fields themselves, and many
+/// take the first element.
+#[tokio::test]
+async fn applications_see_what_is_believed() {
+    let php = PhpFpm::start(2).await;
+    let gateway = gateway(&php, TRUSTED).await;
+    let rows: [(Pairs, Value); 6] = [
+        (
+            &[("X-Forwarded-For", "6.6.6.6, 192.0.2.9, 10.1.2.3")],
+            json!({ "HTTP_X_FORWARDED_FOR": "192.0.2.9, 10.1.2.3" }),
+        ),
+        (
+            &[("X-Forwarded-Host", "evil.example, shop.example")],
+            json!({ "HTTP_X_FORWARDED_HOST": "shop.example" }),
+        ),
+        (
+            &[("X-Forwarded-Proto", "https, http")],
+            json!({ "HTTP_X_FORWARDED_PROTO": "http" }),
+        ),
+        (
+            &[
+                ("X-Forwarded-Proto", "javascript"),
+                ("X-Forwarded-Port", "99999"),
+                ("X-Forwarded-Host", "a b"),
+            ],
+            Value::Null,
+        ),
+        (
+            &[("Forwarded", "for=6.6.6.6, for=192.0.2.9;proto=https")],
+            json!({ "HTTP_FORWARDED": "for=192.0.2.9;proto=https" }),
+        ),
+        (&[("X-Forwarded-For", "6.6.6.6, junk")], Value::Null),
+    ];
+    for (fields, expected) in rows {
+        let seen = seen(&gateway, fields).await;
+        assert_eq!(seen["fields"], expected, "{fields:?}");
     }
 }
 

@@ -236,7 +236,13 @@ async fn the_drain_has_a_limit_and_a_second_signal_ends_it() {
         if signals == 2 {
             gateway.signal(Signal::SIGINT);
         }
-        gateway.ended().await;
+        assert!(gateway.ended().await.success());
+        // Who was cut off stands in the log all the same.
+        let line = gateway
+            .access
+            .wait_for(|line| line.contains("\"GET / "))
+            .await;
+        assert!(line.contains("\" 499 "), "{line}");
     }
 }
 

@@ -63,7 +63,6 @@ async fn redirects_carry_what_the_rule_found() {
             { match = '^/wiki/(?<page>.+)/(\d+)$', redirect = { to = "/w/$2/${page}", status = 307 } },
             { match = '^/q/(.*)$', redirect = { to = "/search?for=$1" } },
             { path = "/out", redirect = { to = "https://$host/over$path", status = 308 } },
-            { match = '^/open(.*)$', redirect = { to = "$1" } },
         ]
     "#;
     let gateway = Gateway::start(config).await;
@@ -84,6 +83,63 @@ async fn redirects_carry_what_the_rule_found() {
             "{target}"
         );
     }
+}
+
+#[tokio::test]
+async fn no_client_chooses_where_others_are_sent() {
+    let config = r#"
+        [[site]]
+        rule = [
+            { match = '^/open(.*)$', redirect = { to = "$1" } },
+            { prefix = "/rest", redirect = { to = "$rest" } },
+            { match = '^/host(.*)$', redirect = { to = "https://example.com$1" } },
+            { match = '^/sub/(.*)/x$', redirect = { to = "https://$1.example.com/x" } },
+            { path = "/header", redirect = { to = "${header:X-To}" } },
+            { prefix = "/cdn/", redirect = { to = "//cdn.example.com/$rest" } },
+        ]
+    "#;
+    let gateway = Gateway::start(config).await;
+    let expected = [
+        (
+            "/rest/https:/evil.example/login",
+            "/https:/evil.example/login",
+        ),
+        ("/rest", "/"),
+        ("/openjavascript:alert(1)", "/javascript:alert(1)"),
+        ("/open", "/"),
+        (
+            "/host@evil.example/x",
+            "https://example.com/@evil.example/x",
+        ),
+        ("/host.evil.example", "https://example.com/.evil.example"),
+        ("/host/a", "https://example.com/a"),
+        ("/host", "https://example.com/"),
+        ("/sub/de/x", "https://de.example.com/x"),
+        (
+            "/sub/evil.example/y/x",
+            "https://evil.exampley.example.com/x",
+        ),
+        ("/header", "/https://evil.example/"),
+        ("/cdn/a.js", "//cdn.example.com/a.js"),
+    ];
+    for (target, location) in expected {
+        let request = Request::get(target).field("X-To", "https://evil.example/");
+        let response = gateway.send(&request).await;
+        assert_eq!(response.header("location"), Some(location), "{target}");
+    }
+}
+
+#[tokio::test]
+async fn no_name_in_a_path_becomes_a_host() {
+    let config = r#"
+        [[site]]
+        encoded_slash = "keep"
+        rule = [
+            { match = '^/open(.*)$', redirect = { to = "$1" } },
+            { prefix = "/old/", redirect = { to = "/new/$rest" } },
+        ]
+    "#;
+    let gateway = Gateway::start(config).await;
     for target in [
         "/open//evil.example",
         "/open/%2Fevil.example",

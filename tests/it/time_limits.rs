@@ -50,6 +50,38 @@ async fn a_rule_has_time_limits_of_its_own() {
         .await;
 }
 
+/// `timeouts` as what a rule changes, whatever answers; and the access log of a request that failed says where the time
+/// went.
+#[tokio::test]
+async fn a_rule_that_answers_nothing_has_limits_for_those_that_do() {
+    let responder = silent().await;
+    let config = format!(
+        "[server]\naccess_log = {{ format = \"json\" }}\n{}",
+        responder.site("timeouts = { first_byte = \"60s\" }"),
+    );
+    let config = config.replace(
+        "[[site.rule]]\n",
+        "[[site.rule]]\nprefix = \"/slow\"\ntimeouts = { first_byte = \"110ms\" }\n[[site.rule]]\n",
+    );
+    let gateway = Gateway::start(&config).await;
+    assert_eq!(gateway.get("/slow/a").await.status, 504);
+    gateway
+        .log
+        .wait_for(|line| {
+            line.contains("timeouts.first_byte = \"110ms\" (") && line.contains("fcgate.toml:")
+        })
+        .await;
+    let line = gateway
+        .access
+        .wait_for(|line| line.contains("/slow/a"))
+        .await;
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["cause"], "TIMEOUT_FIRST_BYTE");
+    for key in ["upstream", "queue_ms", "connect_ms"] {
+        assert!(!line[key].is_null(), "{key}: {line}");
+    }
+}
+
 #[tokio::test]
 async fn a_wait_in_vain_names_the_limit_and_when_to_come_again() {
     let responder = silent().await;

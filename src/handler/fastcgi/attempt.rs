@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::time::Instant;
 
-use super::Fastcgi;
 use super::stderr::{ErrorStream, Origin};
+use super::{CallTimeouts, Fastcgi};
 use crate::cgi::Script;
 use crate::cgi::response::{HeadError, HeadLimits, ScriptHead, parse_from};
 use crate::failure::Failure;
@@ -18,6 +18,7 @@ use crate::handler::Trace;
 use crate::message::{Request, Upload, UploadError};
 use crate::upstream::lease::Entry;
 use crate::upstream::{Lease, Member};
+use crate::value::TimeLimit;
 
 /// Interim heads in front of one answer: early hints come once or twice.
 const MOST_INTERIM: u32 = 8;
@@ -26,6 +27,7 @@ const MOST_INTERIM: u32 = 8;
 #[derive(Debug)]
 pub(super) struct Attempt<'a> {
     pub(super) fastcgi: &'a Arc<Fastcgi>,
+    pub(super) timeouts: &'a CallTimeouts,
     pub(super) script: &'a Arc<Script>,
     pub(super) request: &'a Request,
     /// Probe, BEGIN_REQUEST and all of PARAMS.
@@ -51,12 +53,25 @@ pub(super) struct Failed {
     pub(super) member: Arc<Member>,
     pub(super) failure: Failure,
     pub(super) progress: Progress,
+    /// Until a worker acknowledged the request.
+    pub(super) acknowledged: Option<Duration>,
     pub(super) upload: Upload,
     /// Nothing of the content was read.
     pub(super) untouched: bool,
 }
 
 impl Attempt<'_> {
+    /// Since when the request may have been queued, and for how long.
+    pub(super) fn queue(&self) -> (Instant, &TimeLimit) {
+        (self.arrived, &self.timeouts.queue)
+    }
+
+    /// Whether it may still be queued.
+    pub(super) fn is_in_time(&self) -> bool {
+        let limit = self.timeouts.queue.duration;
+        limit.is_zero() || self.arrived.elapsed() < limit
+    }
+
     /// Sends the request on `lease` and reads the head of the answer.
     pub(super) async fn run(&self, mut lease: Lease, upload: Upload) -> Result<Begun, Box<Failed>> {
         let waits = lease.waits;
@@ -94,6 +109,7 @@ impl Attempt<'_> {
                     member,
                     failure,
                     progress,
+                    acknowledged: exchange.acknowledged_after(),
                     untouched: exchange.is_content_untouched(),
                     upload: exchange.into_upload(),
                 }))
@@ -124,7 +140,7 @@ impl Attempt<'_> {
     }
 
     fn pace(&self) -> Pace {
-        let timeouts = &self.fastcgi.timeouts;
+        let timeouts = self.timeouts;
         let queue = timeouts.queue.duration;
         let left = queue.saturating_sub(self.arrived.elapsed());
         Pace {
@@ -197,7 +213,7 @@ impl Attempt<'_> {
     /// A limit of time is told with its name, its value and its line.
     fn broken(&self, broken: Broken) -> Failure {
         let upstream = self.upstream();
-        let timeouts = &self.fastcgi.timeouts;
+        let timeouts = self.timeouts;
         let (which, limit) = match broken.error {
             ExchangeError::Timeout(which @ Limit::Acknowledge, _) => (which, &timeouts.queue),
             ExchangeError::Timeout(which @ Limit::FirstByte, _) => (which, &timeouts.first_byte),

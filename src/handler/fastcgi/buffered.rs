@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::store::Store;
 use super::streaming::Streaming;
 use crate::handler::Cut;
+use crate::message::quota::Quota;
 
 /// What lies between PHP and a client.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub(super) struct Buffer {
     pub(super) limit: u64,
     /// The folder of the unlinked files.
     pub(super) directory: PathBuf,
+    /// What all files of the kind may hold together.
+    pub(super) quota: Arc<Quota>,
 }
 
 /// The client's end. Dropped, it ends the exchange, as [`Streaming`] does.
@@ -61,7 +64,7 @@ impl Buffered {
     pub(super) fn start(streaming: Streaming, buffer: Buffer) -> Self {
         let left = streaming.left();
         let shared = Arc::new(Shared(Mutex::new(State {
-            store: Store::new(buffer.limit, buffer.directory),
+            store: Store::new(buffer.limit, buffer.directory, &buffer.quota),
             end: None,
             abandoned: false,
             reader: None,

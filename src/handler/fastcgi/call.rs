@@ -20,10 +20,11 @@ use crate::fastcgi::management::PROBE;
 use crate::fastcgi::params::{ParamsEncoder, end_of_params};
 use crate::fastcgi::record::begin_request;
 use crate::fastcgi::{Limit, Progress};
-use crate::handler::Body;
+use crate::handler::{Body, Trace};
 use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request, Upload, UploadError, spool};
 use crate::upstream::{Deadline, Lease, LeaseError, Member, Order};
+use crate::value::TimeLimit;
 
 /// How often a safe request is sent again that may have been executed (design §4.8 says once; a
 /// reload of PHP-FPM kills its workers one by one, and the second attempt can meet the last of
@@ -52,15 +53,19 @@ impl Call<'_> {
         self,
         mut request: Request,
         disk: &dyn Disk,
+        trace: &mut Trace,
     ) -> Result<Response<Body>, Failure> {
         let arrived = Instant::now();
+        trace.upstream = Some(Arc::clone(&self.fastcgi.name));
         if let Some(edits) = &request.edits {
             edits.apply_to_request(&mut request.fields);
         }
         let mut upload = self.receive(&mut request).await?;
         let records = self.records(&request, &upload);
+        let timeouts = self.fastcgi.timeouts.with(request.edits.as_deref());
         let attempt = Attempt {
             fastcgi: self.fastcgi,
+            timeouts: &timeouts,
             script: &self.script,
             request: &request,
             records: &records,
@@ -70,28 +75,26 @@ impl Call<'_> {
         let mut order = Order::Last;
         let mut failed_at = None;
         loop {
-            let lease = match self
-                .lease_for(&mut upload, arrived, order, failed_at.as_ref())
-                .await
-            {
+            let leased = self
+                .lease_for(&mut upload, attempt.queue(), order, failed_at.as_ref())
+                .await;
+            let lease = match leased {
                 Ok(lease) => lease,
                 Err(failure) => {
+                    trace.queue = Some(arrived.elapsed());
                     upload.linger();
                     return Err(failure);
                 }
             };
+            (trace.queue, trace.connect) = (Some(lease.waits.queue), Some(lease.waits.connect));
             let replay = upload.replay();
             let failed = match attempt.run(lease, upload).await {
                 Ok(begun) => return self.reply(begun, &request, disk).await,
                 Err(failed) => *failed,
             };
-            let harmless = match failed.progress {
-                Progress::ClosedUnanswered => self.proves_by_closing(&failed.member),
-                Progress::NotExecuted | Progress::Unknown | Progress::Settled => false,
-            };
-            let harmless = harmless || request.is_safe();
-            let again = retries.allow(failed.progress, harmless);
-            let again = again && self.in_time(arrived);
+            trace.acknowledge = failed.acknowledged;
+            let harmless = request.is_safe() || self.is_unexecuted(&failed);
+            let again = retries.allow(failed.progress, harmless) && attempt.is_in_time();
             failed_at = Some(Arc::clone(&failed.member));
             upload = again_with(failed, replay, again)?;
             tracing::debug!(request_id = %request.id, "sent again");
@@ -165,27 +168,27 @@ impl Call<'_> {
     async fn lease_for(
         &self,
         upload: &mut Upload,
-        since: Instant,
+        (since, queue): (Instant, &TimeLimit),
         order: Order,
         failed: Option<&Arc<Member>>,
     ) -> Result<Lease, Failure> {
-        let limit = self.fastcgi.timeouts.queue.duration;
+        let limit = queue.duration;
         let deadline = Deadline { since, limit };
         tokio::select! {
             biased;
-            lease = self.fastcgi.upstream.lease(order, deadline, failed) => lease.map_err(|error| self.no_lease(error)),
+            lease = self.fastcgi.upstream.lease(order, deadline, failed) => lease.map_err(|error| self.no_lease(error, queue)),
             error = upload.gone() => Err(gone(error)),
         }
     }
 
-    fn no_lease(&self, error: LeaseError) -> Failure {
+    fn no_lease(&self, error: LeaseError, queue: &TimeLimit) -> Failure {
         let upstream = self.fastcgi.upstream.name.clone();
         match error {
             LeaseError::QueueTimeout { retry_after, .. } => Failure::Timeout {
                 retry_after: Some(retry_after),
                 upstream,
                 which: Limit::Acknowledge,
-                limit: self.fastcgi.timeouts.queue.clone(),
+                limit: queue.clone(),
             },
             error @ (LeaseError::QueueFull { .. }
             | LeaseError::Down { .. }
@@ -227,17 +230,15 @@ impl Call<'_> {
         (limit > 0 && !orders.is_live).then(|| Buffer {
             limit,
             directory: self.fastcgi.spool.directory.clone(),
+            quota: Arc::clone(&self.fastcgi.spool.quota),
         })
     }
 
     /// Only of PHP-FPM it is known what a close in good order means.
-    fn proves_by_closing(&self, member: &Member) -> bool {
-        self.fastcgi.contract.responder != Responder::Generic && member.proves_by_closing()
-    }
-
-    fn in_time(&self, arrived: Instant) -> bool {
-        let limit = self.fastcgi.timeouts.queue.duration;
-        limit.is_zero() || arrived.elapsed() < limit
+    fn is_unexecuted(&self, failed: &Failed) -> bool {
+        failed.progress == Progress::ClosedUnanswered
+            && self.fastcgi.contract.responder != Responder::Generic
+            && failed.member.proves_by_closing()
     }
 }
 

@@ -16,6 +16,7 @@ mod told;
 mod validators;
 mod watched;
 
+use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::cgi::meta_variables::Constants;
 use crate::cgi::{Contract, Mapping, Script, script};
 use crate::failure::Failure;
 use crate::limits::RULE_LIMITS;
+use crate::message::edits::Edits;
 use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request, Root};
 use crate::route::condition::Pattern;
@@ -65,10 +67,10 @@ pub static FASTCGI: Section = Section {
 /// When a worker is asked for; a site and a rule have it.
 pub const REQUEST_BODY: Key = Key::new("request_body", Kind::OneOf(&["auto", "stream", "spool"]), "When PHP gets a request body. \"auto\": up to 64 KiB, and for as long as the client is slower than 1 MiB a second, it is received first, into memory and then a file; from a fast client it is streamed. \"spool\": always received first. \"stream\": as it comes. A streamed upload that breaks off is executed by PHP with what came; only \"spool\" prevents that. Bodies of unknown length are always received first.").example("\"spool\"");
 
-/// `fastcgi.timeouts`.
-static RULE_TIMEOUTS: Section = Section {
-    title: "[site.rule.fastcgi.timeouts]",
-    doc: "What this rule has otherwise than its upstream; \"0s\" is no limit.",
+/// `timeouts` of a rule, whatever answers it, and of its `fastcgi`.
+pub static RULE_TIMEOUTS: Section = Section {
+    title: "[site.rule.timeouts]",
+    doc: "What this rule has otherwise than the upstream; \"0s\" is no limit.",
     keys: &[
         Key::new(
             "queue",
@@ -106,6 +108,18 @@ impl CallTimeouts {
     /// All of them, to be changed.
     pub fn all(&mut self) -> [&mut TimeLimit; 3] {
         [&mut self.queue, &mut self.first_byte, &mut self.idle]
+    }
+
+    /// These with what the rules on the way have otherwise.
+    pub fn with(&self, edits: Option<&Edits>) -> Cow<'_, Self> {
+        let mut limits = Cow::Borrowed(self);
+        for limit in edits.into_iter().flat_map(Edits::timeouts) {
+            let known = limits.to_mut().all();
+            if let Some(known) = known.into_iter().find(|known| known.name == limit.name) {
+                *known = limit.clone();
+            }
+        }
+        limits
     }
 }
 
@@ -247,7 +261,7 @@ impl Fastcgi {
         for end in script::ends(path) {
             let file = path.get(..end).unwrap_or(path);
             let name = file.rsplit(|byte| *byte == b'/').next().unwrap_or(file);
-            if pattern.is_match(name, &self.place)? && disk.is_file(&self.mapping.root, file) {
+            if pattern.is_match(name, &self.place)? && self.mapping.has(file, disk) {
                 return Ok(Some(Script::at(path, end)));
             }
         }
@@ -257,7 +271,7 @@ impl Fastcgi {
     fn walk(&self, path: &[u8], disk: &dyn Disk) -> Result<Option<Script>, Failure> {
         let end = match self.missing {
             Missing::Pass => script::candidates(path).next(),
-            Missing::NotFound | Missing::Decline => script::find(path, &self.mapping.root, disk),
+            Missing::NotFound | Missing::Decline => script::find(path, &self.mapping, disk),
         };
         Ok(end.map(|end| Script::at(path, end)))
     }
@@ -270,7 +284,7 @@ impl Fastcgi {
         disk: &dyn Disk,
     ) -> Result<Option<Script>, Failure> {
         let file = self.below_root(script.expand(scope))?;
-        if self.missing != Missing::Pass && !disk.is_file(&self.mapping.root, &file) {
+        if self.missing != Missing::Pass && !self.mapping.has(&file, disk) {
             return Ok(None);
         }
         let path_info = path_info

@@ -5,9 +5,12 @@
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use nix::sys::uio::{pread, pwrite};
+
+use crate::message::quota::{Quota, Reservation};
 
 /// Bytes kept in memory before the file is used.
 const MEMORY: u64 = 64 * 1024;
@@ -29,6 +32,8 @@ pub(super) struct Store {
 struct Ring {
     directory: PathBuf,
     file: Option<File>,
+    /// How far into the file has been written: so much of the disk it takes.
+    reserved: Reservation,
     capacity: u64,
     written: u64,
     read: u64,
@@ -36,8 +41,9 @@ struct Ring {
 }
 
 impl Store {
-    /// For at most `limit` bytes, of which some may go to a file in `directory`.
-    pub(super) fn new(limit: u64, directory: PathBuf) -> Self {
+    /// For at most `limit` bytes, of which some may go to a file in `directory`, as far as `quota`
+    /// has room for them.
+    pub(super) fn new(limit: u64, directory: PathBuf, quota: &Arc<Quota>) -> Self {
         let in_memory = limit.min(MEMORY);
         Self {
             memory: BytesMut::new(),
@@ -45,6 +51,7 @@ impl Store {
             ring: Ring {
                 directory,
                 file: None,
+                reserved: Reservation::new(quota),
                 capacity: limit - in_memory,
                 written: 0,
                 read: 0,
@@ -99,6 +106,7 @@ impl Ring {
         let room = (self.capacity - self.length()).min(self.capacity - position);
         let length = usize::try_from(room).map_or(piece.len(), |room| piece.len().min(room));
         let part = piece.get(..length).unwrap_or(piece);
+        self.reserve(position + part.len() as u64)?;
         let file = match self.file.take() {
             Some(file) => file,
             None => tempfile::tempfile_in(&self.directory)?,
@@ -108,6 +116,14 @@ impl Ring {
             return Err(io::ErrorKind::WriteZero.into());
         }
         Ok(written)
+    }
+
+    fn reserve(&mut self, end: u64) -> io::Result<()> {
+        let more = end.saturating_sub(self.reserved.bytes());
+        if more == 0 {
+            return Ok(());
+        }
+        self.reserved.grow(more).map_err(io::Error::other)
     }
 
     fn take(&mut self) -> io::Result<Option<Bytes>> {
@@ -141,7 +157,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn store(limit: u64) -> Store {
-        Store::new(limit, std::env::temp_dir())
+        Store::new(limit, std::env::temp_dir(), &Arc::new(Quota::new(u64::MAX)))
     }
 
     /// How much of `length` bytes it takes.
@@ -169,7 +185,11 @@ mod tests {
 
     #[test]
     fn without_a_file_memory_is_all_there_is() {
-        let mut store = Store::new(1 << 20, PathBuf::from("/nonexistent"));
+        let mut store = Store::new(
+            1 << 20,
+            PathBuf::from("/nonexistent"),
+            &Arc::new(Quota::new(u64::MAX)),
+        );
         assert_eq!(put(&mut store, 100_000), 65_536);
         assert_eq!(store.take().unwrap().unwrap().len(), 65_536);
         assert_eq!(put(&mut store, 10), 10);
@@ -206,5 +226,22 @@ mod tests {
             }
             prop_assert_eq!(next, wanted);
         }
+    }
+
+    #[test]
+    fn all_files_together_have_no_more_than_the_quota() {
+        let quota = Arc::new(Quota::new(100_000));
+        let store = || Store::new(1 << 20, std::env::temp_dir(), &quota);
+        let (mut first, mut second) = (store(), store());
+        let piece = || Bytes::from(vec![7; 64 * 1024 + 60_000]);
+        let mut left = piece();
+        first.put(&mut left);
+        assert!(left.is_empty());
+        let mut left = piece();
+        second.put(&mut left);
+        assert_eq!(left.len(), 60_000, "no room in a file");
+        assert_eq!(quota.used(), 60_000);
+        drop(first);
+        assert_eq!(quota.used(), 0);
     }
 }

@@ -126,6 +126,11 @@ impl FileSettings {
         }
     }
 
+    /// Which links are followed.
+    pub fn symlinks(&self) -> Symlinks {
+        self.symlinks
+    }
+
     /// Cache-Control of the file at `path`, if anything is said of it.
     pub(super) fn cache_control(&self, path: &[u8], kind: &HeaderValue) -> Option<HeaderValue> {
         if self.immutable && is_hashed(path) {

@@ -3,8 +3,9 @@
 //! encoding of a name gets around this.
 
 /// Extensions that PHP configurations commonly execute; to send one is to disclose its source.
-const SCRIPT_EXTENSIONS: [&str; 10] = [
-    "php", "php3", "php4", "php5", "php7", "php8", "phtml", "phps", "phar", "pht",
+/// `.inc` is executed by none, and has been the name of included sources since PHP 3.
+const SCRIPT_EXTENSIONS: [&str; 12] = [
+    "php", "php3", "php4", "php5", "php6", "php7", "php8", "phtml", "phps", "phar", "pht", "inc",
 ];
 
 /// Extensions of copies that editors and people make beside a file.

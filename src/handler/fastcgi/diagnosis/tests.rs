@@ -3,12 +3,13 @@
 use std::fs::Permissions;
 
 use super::*;
-use crate::message::Root;
+use crate::message::{Root, Symlinks};
 
 fn mapping(root: &Path, backend_root: Option<&Path>) -> Mapping {
     Mapping {
         root: Root(root.to_owned()),
         backend_root: backend_root.map(Path::to_owned),
+        symlinks: Symlinks::default(),
     }
 }
 

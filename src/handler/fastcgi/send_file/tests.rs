@@ -165,6 +165,7 @@ fn scripts_are_told_which_field_works() {
     let mapping = |backend_root: Option<&str>| Mapping {
         root: Root("/srv/public".into()),
         backend_root: backend_root.map(PathBuf::from),
+        symlinks: crate::message::Symlinks::default(),
     };
     let told = |text: &str, backend_root| {
         let mapping = mapping(backend_root);
