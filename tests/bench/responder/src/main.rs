@@ -1,0 +1,35 @@
+//! What the benchmark measures against, at almost no cost of its own.
+//!
+//! `fcgate-bench-responder fastcgi ADDRESS` is a FastCGI application, on `unix:/path` or `host:port`;
+//! `fcgate-bench-responder floor ADDRESS ROOT` is a web server that does nothing that a web server should: no other
+//! one can be cheaper. Both serve from one thread and until they are ended.
+
+mod fastcgi;
+mod floor;
+mod listener;
+
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let served = match *arguments {
+        ["fastcgi", address] => run(fastcgi::serve(address)),
+        ["floor", address, root] => run(floor::serve(address, Path::new(root))),
+        _ => Err(io::Error::other(
+            "usage: fastcgi ADDRESS | floor ADDRESS ROOT",
+        )),
+    };
+    if let Err(error) = served {
+        eprintln!("fcgate-bench-responder: {error}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn run(serve: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build()?.block_on(serve)
+}
