@@ -16,7 +16,10 @@ REPORT = Path(__file__).resolve().parent / "wrk" / "report.lua"
 MANY = REPORT.with_name("many.lua")
 
 # No load goes on for longer than this beyond its own time: a server that hangs shall not hang the benchmark.
-GRACE_SECONDS = 60
+GRACE_SECONDS = 20
+
+# Few clients, since a server that keeps connections to PHP answers no more of them than there are children.
+WARM_CLIENTS = 2
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,11 @@ class Wrk:
     tls: bool = False
     status: int = 200
     files: int = 0  # instead of one path: so many files in turn
+    warm_requests: int = 2000
 
     def warm(self, running):
         """A moment of the same, so that caches are full and memory is there."""
-        requests = max(2000, 2 * self.connections)
-        _h2load(running.url(self.path, self.tls), ["--h1", f"-c{min(self.connections, 32)}", f"-n{requests}"])
+        _h2load(running.url(self.path, self.tls), ["--h1", f"-c{WARM_CLIENTS}", f"-n{self.warm_requests}"])
 
     def run(self, running, seconds):
         """Requests for so many seconds."""

@@ -40,6 +40,7 @@ class Server:
     command: Callable  # (configuration, surroundings, port) → the words of the command
     values: Callable = field(default=lambda backend, user: {})  # (backend, user) → what its template needs besides
     files: str = ""  # the first part of its templates' names; empty: it has no configuration
+    environment: dict = field(default_factory=dict)
 
     def version(self):
         """What the program says of itself, or nothing."""
@@ -115,7 +116,7 @@ def started(server, setting, surroundings):
         log = folder / "output"
         command = server.command(configuration, surroundings, port)
         began = time.monotonic()
-        with processes.running(command, log, os.environ | {"HOME": str(folder)}) as process:
+        with processes.running(command, log, os.environ | {"HOME": str(folder)} | server.environment) as process:
             processes.wait_until(lambda: _answers(port), process, server.name, log)
             yield Running(process, surroundings, folder, port, tls_port, time.monotonic() - began)
 

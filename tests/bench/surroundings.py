@@ -18,6 +18,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or PROJECT / "target")
 FCGATE = TARGET / "dist" / "fcgate"
 RESPONDER = TARGET / "bench" / "release" / "fcgate-bench-responder"
+OPENAT2 = RESPONDER.with_name("libopenat2.so")
 
 # A time in the past that all files have, for conditional requests.
 MODIFIED = 1_700_000_000

@@ -52,6 +52,15 @@ fn answers(root: &Path) -> io::Result<Answers> {
     Ok(answers)
 }
 
+/// Says that the connection ends, for wrk to not take its end for an error.
+async fn last(mut stream: Box<dyn Stream>, answer: &[u8]) -> io::Result<()> {
+    let line = answer.iter().position(|byte| *byte == b'\n');
+    let (status, rest) = answer.split_at(line.map_or(0, |end| end + 1));
+    let answer = [status, b"Connection: close\r\n", rest].concat();
+    stream.write_all(&answer).await?;
+    stream.shutdown().await
+}
+
 async fn connection(mut stream: Box<dyn Stream>, answers: &Answers) -> io::Result<()> {
     let mut buffer = [0; 4096];
     loop {
@@ -62,9 +71,9 @@ async fn connection(mut stream: Box<dyn Stream>, answers: &Answers) -> io::Resul
         };
         let path = head.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
         let answer = answers.get(path).map_or(NOT_FOUND, Vec::as_slice);
-        stream.write_all(answer).await?;
         if head.windows(17).any(|field| field == b"Connection: close") {
-            return stream.shutdown().await;
+            return last(stream, answer).await;
         }
+        stream.write_all(answer).await?;
     }
 }
