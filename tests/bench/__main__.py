@@ -93,15 +93,15 @@ def _measured(name, case, points, prepared, options):
         for measure, result in points:
             for server in case.servers:
                 if server not in result.failures:
-                    _measure(measure, result, server, prepared, options.seconds)
+                    _measure(measure, result, server, (prepared, options.seconds, repetition == 0))
                     _say(name, result, server, repetition)
     return [result for _, result in points]
 
 
-def _measure(measure, result, server, prepared, seconds):
+def _measure(measure, result, server, conditions):
     """One measurement; one that fails leaves the others as they are, and stands in the report."""
     try:
-        result.add(server, measure(servers.named(server), prepared, seconds))
+        result.add(server, measure(servers.named(server), *conditions))
     except (RuntimeError, OSError, SubprocessError) as error:
         result.failures[server] = str(error).strip()
 

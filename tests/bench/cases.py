@@ -36,7 +36,7 @@ class Case:
 
     name: str
     title: str
-    measure: Callable  # (server, surroundings, seconds) → figures
+    measure: Callable  # (server, surroundings, seconds, whether it is the first repetition) → figures
     servers: tuple = STATIC
     targets: tuple = ()
     chart: bool = field(default=True)  # whether CPU for each request is what it is about
@@ -134,7 +134,7 @@ ALL = (
         "1 000 clients on a backend of a second",
         Waiting(1000),
         FASTCGI,
-        (Target("requests_per_s", 900, at_least=True), NO_ERROR, NO_STALL),
+        (Target("requests_per_s", 0.95, "nginx", at_least=True), NO_ERROR, NO_STALL),
         chart=False,
     ),
     Case(

@@ -25,14 +25,14 @@ class Under:
 
     load: object
     setting: Setting = Setting()
-    watch: bool = False  # whether clients then look for a stall, which wrk's never see
+    watch: bool = False  # whether clients look for a stall in the first repetition, which wrk's never see
 
-    def __call__(self, server, surroundings, seconds):
+    def __call__(self, server, surroundings, seconds, first):
         with started(server, self.setting, surroundings) as running:
             expect(running, self.load)
             self.load.warm(running)
             figures = loaded(running, lambda: self.load.run(running, seconds))
-            if self.watch:
+            if self.watch and first:
                 figures["stalled"] += clients.stalled(running, self.load.path, self.load.connections)
             return figures
 
@@ -75,7 +75,7 @@ class Waiting:
     clients: int
     rounds: int = 3
 
-    def __call__(self, server, surroundings, _seconds):
+    def __call__(self, server, surroundings, *_):
         with started(server, Setting(), surroundings) as running:
             return loaded(running, lambda: clients.answered(running, "/slow.php", self.clients, self.rounds))
 
@@ -88,7 +88,7 @@ class Idle:
     traffic: object
     tls: bool = False
 
-    def __call__(self, server, surroundings, _seconds):
+    def __call__(self, server, surroundings, *_):
         with started(server, Setting(), surroundings) as running:
             before = self._settled(running)
             with clients.idle(running, self.connections, self.tls):
@@ -107,7 +107,7 @@ class Start:
 
     sites: int
 
-    def __call__(self, server, surroundings, _seconds):
+    def __call__(self, server, surroundings, *_):
         with started(server, Setting(sites=self.sites), surroundings) as running:
             return {"first_answer_ms": running.first_answer * 1e3}
 
@@ -120,8 +120,8 @@ class ManySites:
     rules: int
     load: object
 
-    def __call__(self, server, surroundings, seconds):
-        alone = Under(self.load, Setting(rules=self.rules))(server, surroundings, seconds)
+    def __call__(self, server, surroundings, seconds, first):
+        alone = Under(self.load, Setting(rules=self.rules))(server, surroundings, seconds, first)
         with started(server, Setting(sites=self.sites, rules=self.rules), surroundings) as running:
             self.load.warm(running)
             figures = loaded(running, lambda: self.load.run(running, seconds))

@@ -11,8 +11,8 @@ from pathlib import Path
 TICKS = os.sysconf("SC_CLK_TCK")
 
 # How long a program may take to answer, and to end, before something is wrong with it.
-START_SECONDS = 20
-STOP_SECONDS = 5
+START_SECONDS = 60
+STOP_SECONDS = 2
 
 # How often the memory of a tree is looked at: often enough for a peak, rarely enough to cost nothing.
 MEMORY_INTERVAL = 0.2

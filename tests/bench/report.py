@@ -31,7 +31,7 @@ INTRODUCTION = """\
 ![CPU time for each request](results.svg)
 
 Written by `make bench`: {repetitions} repetitions of {seconds} s for each case and server, one server after the other in
-each, medians. Ratios are medians of the ratios within a repetition. **CPU** is user and system time of all processes of the server
+each, medians, of errors and stalled clients the most. Ratios are medians of the ratios within a repetition. **CPU** is user and system time of all processes of the server
 for each request; `floor` is a program that does nothing but send bytes from memory, below which no server can come.
 `stalled` counts answers that took more than two seconds, and clients that got none for two seconds. Clients share the
 processors with the server, so that requests/s is often what the clients could ask for.
@@ -123,7 +123,7 @@ def _commit():
 def _versions(results):
     used = {server for result in results for server in result.runs}
     programs = {server.files: server.version() for server in servers.ALL if server.name in used and server.files}
-    return "; ".join(filter(None, programs.values())) + "."
+    return ", ".join(filter(None, programs.values())) + "."
 
 
 def figure(name, value):

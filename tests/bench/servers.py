@@ -6,6 +6,7 @@ defaults.
 
 import http.client
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -43,11 +44,11 @@ class Server:
     environment: dict = field(default_factory=dict)
 
     def version(self):
-        """What the program says of itself, or nothing."""
+        """The version that the program tells, or nothing."""
         flag = {"caddy": "version", "fcgate": "--version", "h2o": "-v"}.get(self.files, "-v")
         told = subprocess.run([self.program, flag], capture_output=True, text=True, check=False) if self.files else None
-        lines = (told.stdout + told.stderr).splitlines() if told else []
-        return lines[0].strip() if lines else ""
+        found = re.search(r"\d+(\.\d+)+", told.stdout + told.stderr) if told else None
+        return f"{self.files} {found[0]}" if found else ""
 
     def configuration(self, setting, surroundings, folder, port, tls_port):
         """The text of its configuration file; what it writes goes into the folder."""
@@ -65,8 +66,7 @@ class Server:
         values["RULES"] = template.repeated(f"{self.files}.rule", setting.rules, values)
         values["SITES"] = template.repeated(f"{self.files}.site", setting.sites, values)
         suffix = "toml" if self.files == "fcgate" else "conf"
-        text = template.render(f"{self.files}.{suffix}", values)
-        return text if setting.log else text.replace(f"{folder}/access.log", "/dev/null")
+        return template.render(f"{self.files}.{suffix}", values, setting.log)
 
 
 @dataclass
