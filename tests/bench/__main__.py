@@ -1,6 +1,7 @@
 """The benchmark: `python3 tests/bench --help`. `make bench` installs and builds what it needs before."""
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -21,6 +22,8 @@ HERE = Path(__file__).resolve().parent
 def main():
     """Reads the command line and does what it says."""
     options = _arguments()
+    # An end by a signal is an end like Ctrl-C: whatever was started is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended by a signal"))
     options.output.mkdir(parents=True, exist_ok=True)
     options.work(options)
 
@@ -63,7 +66,7 @@ def compare(options):
     chosen = selected(cases.ALL, options.cases)
     _programs_are_there()
     with surroundings.prepared() as prepared:
-        results = [_measured(case.name, case, [(case.measure, Results(case))], prepared, options)[0] for case in chosen]
+        results = [_measured(case, [(case.name, case.measure)], prepared, options)[0] for case in chosen]
     report.write(options.output / "RESULTS.md", results, options.seconds, options.repetitions)
     chart.write(options.output / "results.svg", results)
     print(report.targets(results))
@@ -76,8 +79,8 @@ def grow(options):
     results = []
     with surroundings.prepared() as prepared:
         for curve in chosen:
-            points = [(curve.measure(amount), Results(curve)) for amount in curve.amounts]
-            results.append((curve, _measured(curve.name, curve, points, prepared, options)))
+            points = [(f"{curve.name} {amount}", curve.measure(amount)) for amount in curve.amounts]
+            results.append((curve, _measured(curve, points, prepared, options)))
     growth.write(options.output, results, options.seconds, options.repetitions)
 
 
@@ -87,15 +90,16 @@ def _programs_are_there():
         raise SystemExit(f"bench: not installed or not built: {', '.join(missing)}")
 
 
-def _measured(name, case, points, prepared, options):
-    """All repetitions; the servers by turns, so that a change of the machine meets all of them."""
+def _measured(case, points, prepared, options):
+    """The results of all points of a case; the servers by turns, so that a change of the machine meets all of them."""
+    results = [Results(case) for _ in points]
     for repetition in range(options.repetitions):
-        for measure, result in points:
+        for (name, measure), result in zip(points, results):
             for server in case.servers:
                 if server not in result.failures:
                     _measure(measure, result, server, (prepared, options.seconds, repetition == 0))
                     _say(name, result, server, repetition)
-    return [result for _, result in points]
+    return results
 
 
 def _measure(measure, result, server, conditions):

@@ -69,7 +69,12 @@ ALL = (
     ),
     Case("not-found", "404", Under(Wrk("/none.html", status=404)), targets=(cpu(1.0),)),
     Case("not-modified", "304", Under(Wrk(headers=NOT_MODIFIED, status=304)), SECURE, (cpu(1.0),)),
-    Case("new-connection", "1 KiB file, a connection for each request", Under(Wrk(headers=("Connection: close",))), targets=(cpu(1.0),)),
+    Case(
+        "new-connection",
+        "1 KiB file, a connection for each request",
+        Under(Wrk(headers=("Connection: close",))),
+        targets=(cpu(1.0),),
+    ),
     Case("tls-1k", "1 KiB file, TLS", Under(Wrk(tls=True)), SECURE, (cpu(0.8),)),
     Case("tls-100k", "100 KiB file, TLS", Under(Wrk("/100k.html", tls=True)), SECURE, (cpu(0.8),)),
     Case(
@@ -107,7 +112,13 @@ ALL = (
         PHP_SERVERS,
         (cpu(0.6), Target("requests_per_s", 1.3, "nginx", at_least=True), NO_STALL),
     ),
-    Case("fastcgi-1m", "FastCGI answer of 1 MiB, 16 connections", Under(Wrk("/1m.php", connections=16, warm_requests=100)), FASTCGI, (cpu(0.9),)),
+    Case(
+        "fastcgi-1m",
+        "FastCGI answer of 1 MiB, 16 connections",
+        Under(Wrk("/1m.php", connections=16, warm_requests=100)),
+        FASTCGI,
+        (cpu(0.9),),
+    ),
     Case(
         "fastcgi-64m",
         "FastCGI answer of 64 MiB, 4 connections",
@@ -153,7 +164,14 @@ ALL = (
         (Target("kib_per_connection", 20),),
         chart=False,
     ),
-    Case("start", "start to first answer with 100 sites", Start(100), SECURE, (Target("first_answer_ms", 30),), chart=False),
+    Case(
+        "start",
+        "start to first answer with 100 sites",
+        Start(100),
+        SECURE,
+        (Target("first_answer_ms", 30),),
+        chart=False,
+    ),
     Case(
         "many-sites",
         "1 000 sites with 20 rules each, against one",

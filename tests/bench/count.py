@@ -97,16 +97,15 @@ def main(options):
         return
     more = [name for name, instructions in found.items() if instructions > recorded.get(name, 0) * (1 + THRESHOLD)]
     if more:
-        raise SystemExit(f"bench: more than {THRESHOLD:.0%} above the record: {', '.join(more)}; see CONTRIBUTING.md")
+        raise SystemExit(f"bench: over {THRESHOLD:.0%} above the record: {', '.join(more)} (`make bench-record` if it must)")
 
 
 def _watched():
     """fcgate under Callgrind."""
 
-    def command(configuration, surroundings, port):
-        words = FCGATE_SERVER.command(configuration, surroundings, port)
+    def command(configuration):
         output = f"--callgrind-out-file={configuration.parent}/counts"
-        return ["valgrind", "--tool=callgrind", "--quiet", output, *words]
+        return ["valgrind", "--tool=callgrind", "--quiet", output, *FCGATE_SERVER.command(configuration)]
 
     return replace(FCGATE_SERVER, command=command, environment={"LD_PRELOAD": str(OPENAT2)})
 

@@ -36,8 +36,9 @@ ALL = (
         CONNECTIONS,
         lambda amount: Under(Wrk(connections=amount)),
         SERVERS,
-        "With more connections each look at the kernel finds more that is ready, so that a request costs less, until what the"
-        " server holds for all of them no longer fits in the processor's caches.",
+        "With more connections each look at the kernel finds more that is ready, so that a request costs less. Beyond 512 it"
+        " costs more, probably as what a server holds for all of them is no longer in the processor's caches: fcgate about 40 KiB"
+        " for a connection at work, of which 16 KiB are hyper's buffers.",
     ),
     Curve(
         "tls-connections",
@@ -46,7 +47,7 @@ ALL = (
         CONNECTIONS,
         lambda amount: Under(Wrk(connections=amount, tls=True)),
         SERVERS,
-        "The handshakes of all connections lie within the measured time: at 4 096 they are most of it.",
+        "The handshakes of all connections lie within the measured time: at 4 096 they are much of it.",
     ),
     Curve(
         "fastcgi-connections",
@@ -55,8 +56,8 @@ ALL = (
         CONNECTIONS,
         lambda amount: Under(Wrk("/hello.php", connections=amount)),
         SERVERS,
-        "fcgate opens as many connections to the application as are acknowledged at once; nginx keeps 64 and opens new ones for"
-        " what is beyond them.",
+        "fcgate opens as many connections to the application as it has requests at once, and gives each back after 20 ms; nginx"
+        " keeps 64 and opens new ones for what is beyond them.",
     ),
     Curve(
         "rules",
@@ -65,8 +66,8 @@ ALL = (
         AMOUNTS,
         lambda amount: Under(Wrk(), Setting(rules=amount)),
         ("fcgate", "nginx"),
-        "fcgate asks rules in their order, so that what no rule matches costs a comparison for each; nginx looks for prefixes in a"
-        " tree.",
+        "fcgate asks rules in their order, so that a request that none matches costs a comparison for each; nginx looks for"
+        " prefixes in a tree.",
     ),
     Curve(
         "files",
@@ -99,7 +100,7 @@ def write(folder, results, seconds, repetitions):
     """Writes the page and its picture; the results are lists of one for each amount, by curve."""
     text = INTRODUCTION.format(repetitions=repetitions, seconds=seconds, machine=machine())
     for curve, points in results:
-        text += f"## {curve.name}\n\n{curve.title}, CPU µs for each request by the number of {curve.over}. {curve.note}\n\n"
+        text += f"## {curve.name}\n\nCPU µs for each request: {curve.title}, by the number of {curve.over}.\n\n{curve.note}\n\n"
         text += table_of(["server", *(f"{amount:,}" for amount in curve.amounts)], _lines(curve, points))
         text += "".join(f"\n{server} with {amount:,} failed: {why}\n" for server, amount, why in _failures(curve, points))
         text += "\n"

@@ -18,6 +18,9 @@ MANY = REPORT.with_name("many.lua")
 # No load goes on for longer than this beyond its own time: a server that hangs shall not hang the benchmark.
 GRACE_SECONDS = 20
 
+# wrk's time begins with its first connection; handshakes of TLS take the longest.
+CONNECTED_IN_A_SECOND = 512
+
 # Few clients, since a server that keeps connections to PHP answers no more of them than there are children.
 WARM_CLIENTS = 2
 
@@ -51,7 +54,8 @@ class Wrk:
         _h2load(running.url(self.path, self.tls), ["--h1", f"-c{WARM_CLIENTS}", f"-n{self.warm_requests}"])
 
     def run(self, running, seconds):
-        """Requests for so many seconds."""
+        """Requests for so many seconds; with many connections for more, which pass until all are there."""
+        seconds += self.connections // CONNECTED_IN_A_SECOND
         script = MANY if self.files else REPORT
         headers = [word for header in self.headers for word in ("-H", header)]
         command = ["wrk", "-t1", f"-c{self.connections}", f"-d{seconds}s", *headers, "-s", script]

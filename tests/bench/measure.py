@@ -57,11 +57,13 @@ def loaded(running, load):
         before = processes.cpu_seconds(pid)
         sample = load()
         used = processes.cpu_seconds(pid) - before
+    if not sample.requests:
+        raise RuntimeError("no request was answered")
     return {
         "requests_per_s": sample.requests / sample.seconds,
         "p50_ms": sample.p50_ms,
         "p99_ms": sample.p99_ms,
-        "cpu_us": used * 1e6 / max(1, sample.requests),
+        "cpu_us": used * 1e6 / sample.requests,
         "memory_mib": peak.bytes / MIB,
         "errors": sample.errors,
         "stalled": sample.stalled,

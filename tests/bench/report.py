@@ -122,12 +122,11 @@ def _commit():
 
 def _versions(results):
     used = {server for result in results for server in result.runs}
-    programs = {server.files: server.version() for server in servers.ALL if server.name in used and server.files}
-    return ", ".join(filter(None, programs.values())) + "."
+    programs = {server.product: server for server in servers.ALL if server.name in used and server.product != "floor"}
+    return ", ".join(server.told_version() for server in programs.values()) + "."
 
 
 def figure(name, value):
     """A figure with its heading, for a line on the terminal."""
     heading, form = FIGURES[name]
     return f"{heading} {form.format(value)}"
-

@@ -37,18 +37,27 @@ class Server:
     """One column of the tables."""
 
     name: str
-    program: str
-    command: Callable  # (configuration, surroundings, port) → the words of the command
-    values: Callable = field(default=lambda backend, user: {})  # (backend, user) → what its template needs besides
-    files: str = ""  # the first part of its templates' names; empty: it has no configuration
+    command: Callable  # (configuration) → the words of the command
+    values: Callable  # (backend, user) → what its template needs besides
+    template: str  # in servers/; the same name with .rule and .site is what is repeated in it
+    version: tuple = ("-v",)  # what makes the program tell its version
     environment: dict = field(default_factory=dict)
 
-    def version(self):
-        """The version that the program tells, or nothing."""
-        flag = {"caddy": "version", "fcgate": "--version", "h2o": "-v"}.get(self.files, "-v")
-        told = subprocess.run([self.program, flag], capture_output=True, text=True, check=False) if self.files else None
-        found = re.search(r"\d+(\.\d+)+", told.stdout + told.stderr) if told else None
-        return f"{self.files} {found[0]}" if found else ""
+    @property
+    def program(self):
+        """What must be installed."""
+        return str(self.command("")[0])
+
+    @property
+    def product(self):
+        """The name of the program, whatever its settings here."""
+        return self.template.partition(".")[0]
+
+    def told_version(self):
+        """The program and the version that it tells."""
+        told = subprocess.run([self.program, *self.version], capture_output=True, text=True, check=False)
+        found = re.search(r"\d+(\.\d+)+", told.stdout + told.stderr)
+        return f"{self.product} {found[0] if found else ''}"
 
     def configuration(self, setting, surroundings, folder, port, tls_port):
         """The text of its configuration file; what it writes goes into the folder."""
@@ -63,10 +72,9 @@ class Server:
             "USER": "",
         }
         values |= self.values(backend, surroundings.user)
-        values["RULES"] = template.repeated(f"{self.files}.rule", setting.rules, values)
-        values["SITES"] = template.repeated(f"{self.files}.site", setting.sites, values)
-        suffix = "toml" if self.files == "fcgate" else "conf"
-        return template.render(f"{self.files}.{suffix}", values, setting.log)
+        values["RULES"] = template.repeated(f"{self.product}.rule", setting.rules, values)
+        values["SITES"] = template.repeated(f"{self.product}.site", setting.sites, values)
+        return template.render(self.template, values, setting.log)
 
 
 @dataclass
@@ -111,10 +119,9 @@ def started(server, setting, surroundings):
     port, tls_port = free_port(), free_port()
     with surroundings.folder() as folder:
         configuration = folder / "configuration"
-        if server.files:
-            configuration.write_text(server.configuration(setting, surroundings, folder, port, tls_port))
+        configuration.write_text(server.configuration(setting, surroundings, folder, port, tls_port))
         log = folder / "output"
-        command = server.command(configuration, surroundings, port)
+        command = server.command(configuration)
         began = time.monotonic()
         with processes.running(command, log, os.environ | {"HOME": str(folder)} | server.environment) as process:
             processes.wait_until(lambda: _answers(port), process, server.name, log)
@@ -177,47 +184,41 @@ def _h2o(backend, user):
     }
 
 
+def _floor(_backend, _user):
+    return {}
+
+
+def _run_nginx(configuration):
+    return ["nginx", "-c", configuration]
+
+
+def _run_apache(configuration):
+    return ["apache2", "-DFOREGROUND", "-f", configuration]
+
+
+def _run_caddy(configuration):
+    return ["caddy", "run", "--adapter", "caddyfile", "--config", configuration]
+
+
 FCGATE_SERVER = Server(
     "fcgate",
-    str(FCGATE),
-    lambda configuration, surroundings, port: [FCGATE, "run", "-c", configuration],
+    lambda configuration: [FCGATE, "run", "-c", configuration],
     lambda backend, user: {"BACKEND": backend.address},
-    "fcgate",
+    "fcgate.toml",
+    ("--version",),
 )
 
 ALL = (
     FCGATE_SERVER,
-    Server("nginx", "nginx", lambda configuration, *_: ["nginx", "-c", configuration], _nginx(False), "nginx"),
+    Server("nginx", _run_nginx, _nginx(keeping=False), "nginx.conf"),
     # With connections that are kept to PHP too, which nobody should do: it shows why.
-    Server("nginx-keep", "nginx", lambda configuration, *_: ["nginx", "-c", configuration], _nginx(True), "nginx"),
-    Server(
-        "apache",
-        "apache2",
-        lambda configuration, *_: ["apache2", "-DFOREGROUND", "-f", configuration],
-        _apache(False),
-        "apache",
-    ),
-    Server(
-        "apache-reuse",
-        "apache2",
-        lambda configuration, *_: ["apache2", "-DFOREGROUND", "-f", configuration],
-        _apache(True),
-        "apache",
-    ),
-    Server(
-        "caddy",
-        "caddy",
-        lambda configuration, *_: ["caddy", "run", "--adapter", "caddyfile", "--config", configuration],
-        _caddy,
-        "caddy",
-    ),
-    Server("lighttpd", "lighttpd", lambda configuration, *_: ["lighttpd", "-D", "-f", configuration], _lighttpd, "lighttpd"),
-    Server("h2o", "h2o", lambda configuration, *_: ["h2o", "-c", configuration], _h2o, "h2o"),
-    Server(
-        "floor",
-        str(RESPONDER),
-        lambda configuration, surroundings, port: [RESPONDER, "floor", f"127.0.0.1:{port}", surroundings.root],
-    ),
+    Server("nginx-keep", _run_nginx, _nginx(keeping=True), "nginx.conf"),
+    Server("apache", _run_apache, _apache(reusing=False), "apache.conf"),
+    Server("apache-reuse", _run_apache, _apache(reusing=True), "apache.conf"),
+    Server("caddy", _run_caddy, _caddy, "caddy.conf", ("version",)),
+    Server("lighttpd", lambda configuration: ["lighttpd", "-D", "-f", configuration], _lighttpd, "lighttpd.conf"),
+    Server("h2o", lambda configuration: ["h2o", "-c", configuration], _h2o, "h2o.conf"),
+    Server("floor", lambda configuration: [RESPONDER, "floor", configuration], _floor, "floor.conf"),
 )
 
 

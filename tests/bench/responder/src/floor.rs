@@ -20,8 +20,10 @@ const NOT_FOUND: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
 type Answers = HashMap<Vec<u8>, Vec<u8>>;
 
 /// Serves the files of a folder until it is ended.
-pub(crate) async fn serve(address: &str, root: &Path) -> io::Result<()> {
-    let answers = Arc::new(answers(root)?);
+pub(crate) async fn serve(configuration: &Path) -> io::Result<()> {
+    let lines = std::fs::read_to_string(configuration)?;
+    let (address, root) = lines.trim_end().split_once('\n').unwrap_or_default();
+    let answers = Arc::new(answers(Path::new(root))?);
     let listener = Listener::bind(address)?;
     loop {
         let stream = listener.accept().await?;

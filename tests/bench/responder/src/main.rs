@@ -1,8 +1,9 @@
 //! What the benchmark measures against, at almost no cost of its own.
 //!
 //! `fcgate-bench-responder fastcgi ADDRESS` is a FastCGI application, on `unix:/path` or `host:port`;
-//! `fcgate-bench-responder floor ADDRESS ROOT` is a web server that does nothing that a web server should: no other
-//! one can be cheaper. Both serve from one thread and until they are ended.
+//! `fcgate-bench-responder floor CONFIGURATION` is a web server that does nothing that a web server should: no other one
+//! can be cheaper. Its configuration is two lines: the address and the folder. Both serve from one thread and until they
+//! are ended.
 
 mod fastcgi;
 mod floor;
@@ -17,9 +18,9 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     let served = match *arguments {
         ["fastcgi", address] => run(fastcgi::serve(address)),
-        ["floor", address, root] => run(floor::serve(address, Path::new(root))),
+        ["floor", configuration] => run(floor::serve(Path::new(configuration))),
         _ => Err(io::Error::other(
-            "usage: fastcgi ADDRESS | floor ADDRESS ROOT",
+            "usage: fastcgi ADDRESS | floor CONFIGURATION",
         )),
     };
     if let Err(error) = served {
