@@ -53,17 +53,9 @@ def _names(text):
     return [name for name in text.split(",") if name]
 
 
-def selected(known, names):
-    """What has these names, or everything where there are none."""
-    unknown = set(names) - {each.name for each in known}
-    if unknown:
-        raise SystemExit(f"bench: no {', '.join(sorted(unknown))}; there are: {', '.join(each.name for each in known)}")
-    return [each for each in known if not names or each.name in names]
-
-
 def compare(options):
     """All servers in all cases."""
-    chosen = selected(cases.ALL, options.cases)
+    chosen = cases.selected(cases.ALL, options.cases)
     _programs_are_there()
     with surroundings.prepared() as prepared:
         results = [_measured(case, [(case.name, case.measure)], prepared, options)[0] for case in chosen]
@@ -74,7 +66,7 @@ def compare(options):
 
 def grow(options):
     """Each curve from its first amount to its last, again and again."""
-    chosen = selected(growth.ALL, options.cases)
+    chosen = cases.selected(growth.ALL, options.cases)
     _programs_are_there()
     results = []
     with surroundings.prepared() as prepared:

@@ -181,3 +181,11 @@ ALL = (
         chart=False,
     ),
 )
+
+
+def selected(known, names):
+    """What has these names, or everything where there are none."""
+    unknown = set(names) - {each.name for each in known}
+    if unknown:
+        raise SystemExit(f"bench: no {', '.join(sorted(unknown))}; there are: {', '.join(each.name for each in known)}")
+    return [each for each in known if not names or each.name in names]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable
 
-from cases import NOT_MODIFIED
+from cases import NOT_MODIFIED, selected
 from clients import connected, read_answer
 from servers import FCGATE_SERVER, Setting, started, trusting
 from surroundings import OPENAT2, prepared
@@ -89,7 +89,7 @@ def main(options):
     if missing:
         raise SystemExit(f"bench: not installed or not built: {', '.join(missing)}")
     recorded = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
-    chosen = [case for case in ALL if not options.cases or case.name in options.cases]
+    chosen = selected(ALL, options.cases)
     with prepared() as surroundings, started(_watched(), Setting(), surroundings) as running:
         found = {case.name: _counted(running, case, recorded.get(case.name)) for case in chosen}
     if options.record:

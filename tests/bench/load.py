@@ -98,9 +98,9 @@ class H2load:
             words = [*self._words(running), amount, f"--log-file={log.name}"]
             told = _h2load(running.url(self.path, self.tls), words, seconds)
             times = sorted(int(line.split()[2]) for line in log)
-        done, failed = map(int, re.search(r"(\d+) done, .*?(\d+) failed", told).groups())
-        amount, unit = re.search(r"finished in ([\d.]+)(us|ms|s)", told).groups()
-        refused = sum(map(int, re.search(r"(\d+) 4xx, (\d+) 5xx", told).groups()))
+        done, failed = map(int, _groups(r"(\d+) done, .*?(\d+) failed", told))
+        amount, unit = _groups(r"finished in ([\d.]+)(us|ms|s)", told)
+        refused = sum(map(int, _groups(r"(\d+) 4xx, (\d+) 5xx", told)))
         seconds = float(amount) / {"us": 1e6, "ms": 1e3, "s": 1}[unit]
         late = sum(time > 2_000_000 for time in times)
         return Sample(done, seconds, percentile(times, 50) / 1e3, percentile(times, 99) / 1e3, failed + refused, late)
@@ -118,6 +118,13 @@ def percentile(ordered, percent):
 
 def _h2load(url, words, seconds=0):
     return _run(["h2load", "-t1", *words, url], seconds, None)
+
+
+def _groups(pattern, text):
+    found = re.search(pattern, text)
+    if not found:
+        raise RuntimeError(f"h2load does not tell what it should: {text}")
+    return found.groups()
 
 
 def _run(command, seconds, environment):
