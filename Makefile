@@ -2,8 +2,16 @@
 
 CARGO ?= cargo
 SOAK_SECONDS ?= 60
+# Of make bench: a part by name (CASES=static-1k,php-hello) takes about a minute, and leaves the written results as they are.
+CASES ?=
+BENCH_SECONDS ?= $(if $(CASES),1,2)
+BENCH_REPETITIONS ?= 3
+BENCH_OUTPUT ?= $(if $(CASES),$(BENCH_TARGET),tests/bench)
+BENCH_TARGET = $(or $(CARGO_TARGET_DIR),target)/bench
+BENCH = --cases=$(CASES) --seconds=$(BENCH_SECONDS) --repetitions=$(BENCH_REPETITIONS) --output=$(BENCH_OUTPUT)
 
-.PHONY: help run test lint unit integration test-container soak install-test build reference docs-check clean fuzz
+.PHONY: help run test lint unit integration test-container soak install-test build reference docs-check clean fuzz \
+	bench bench-growth bench-count bench-record bench-build
 
 help: ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -49,6 +57,27 @@ reference: ## Write config/reference.toml anew
 
 build: ## The program for a bench or an image: fat LTO, stripped
 	$(CARGO) build --profile dist --locked
+
+bench: bench-build ## CPU, speed and memory beside nginx, Apache, Caddy, lighttpd and h2o: tests/bench/RESULTS.md; CASES=… a part
+	@scripts/install-packages bench
+	@python3 tests/bench compare $(BENCH)
+
+bench-growth: bench-build ## The same with more and more connections, rules and files: tests/bench/GROWTH.md; CASES=… a part
+	@scripts/install-packages bench
+	@python3 tests/bench grow $(BENCH)
+
+bench-count: bench-build ## Instructions for each request, compared with tests/bench/instructions.json: fails if 25 % more
+	@scripts/install-packages count
+	@python3 tests/bench count --cases=$(CASES)
+
+bench-record: bench-build ## Count instructions and make the figures the ones to compare with
+	@scripts/install-packages count
+	@python3 tests/bench count --record --cases=$(CASES)
+
+# What the benchmark measures against is a workspace of its own.
+bench-build: build
+	@CARGO_TARGET_DIR=$(abspath $(BENCH_TARGET)) $(CARGO) build --quiet --release --locked \
+		--manifest-path tests/bench/responder/Cargo.toml
 
 clean: ## Remove what was built
 	$(CARGO) clean
