@@ -58,7 +58,9 @@ impl<'a> Value<'a> {
     fn bare(&self, out: &mut Vec<u8>) {
         match self {
             Self::Absent | Self::Text(_) => {}
-            Self::Number(number) => print(out, format_args!("{number}")),
+            Self::Number(number) => {
+                out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes());
+            }
             Self::Flag(flag) => print(out, format_args!("{flag}")),
             Self::Milliseconds(duration) => {
                 let micros = duration.as_micros();
@@ -70,17 +72,32 @@ impl<'a> Value<'a> {
 
 /// What Apache's ap_escape_logitem does: all that is not printable ASCII, quotes and backslashes.
 fn escape(bytes: &[u8], out: &mut Vec<u8>) {
-    for byte in bytes {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
-            b' '..=b'~' => out.push(*byte),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            0x08 => out.extend_from_slice(b"\\b"),
-            0x0b => out.extend_from_slice(b"\\v"),
-            _ => print(out, format_args!("\\x{byte:02x}")),
-        }
+    let mut rest = bytes;
+    while let Some(plain) = rest.iter().position(|byte| !is_plain(*byte)) {
+        let (before, special) = rest.split_at(plain);
+        out.extend_from_slice(before);
+        let Some((byte, after)) = special.split_first() else {
+            break;
+        };
+        escape_byte(*byte, out);
+        rest = after;
+    }
+    out.extend_from_slice(rest);
+}
+
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
+
+fn escape_byte(byte: u8, out: &mut Vec<u8>) {
+    match byte {
+        b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        0x08 => out.extend_from_slice(b"\\b"),
+        0x0b => out.extend_from_slice(b"\\v"),
+        _ => print(out, format_args!("\\x{byte:02x}")),
     }
 }
 

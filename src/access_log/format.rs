@@ -104,9 +104,8 @@ impl Formatter {
         self.format.secrets
     }
 
-    /// The record's line, with its line feed.
-    pub(super) fn line(&self, record: &Record) -> Vec<u8> {
-        let mut out = Vec::with_capacity(USUAL_LENGTH);
+    /// Appends the record's line, with its line feed.
+    pub(super) fn line(&self, record: &Record, out: &mut Vec<u8>) {
         self.clock.with_second(record.time, |second| {
             let view = View {
                 record,
@@ -114,10 +113,9 @@ impl Formatter {
                 second,
                 secrets: self.format.secrets,
             };
-            self.format.shape.write(view, &mut out);
+            self.format.shape.write(view, out);
         });
         out.push(b'\n');
-        out
     }
 }
 
@@ -135,9 +133,6 @@ impl Shape {
         }
     }
 }
-
-/// Bytes that most lines fit in.
-const USUAL_LENGTH: usize = 512;
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ mod directive;
 mod escape;
 mod format;
 mod names;
+mod pending;
 mod redact;
 mod sink;
 mod template;

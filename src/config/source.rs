@@ -27,6 +27,8 @@ pub struct Source {
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     files: Vec<Source>,
+    /// Where in each file there is a line feed: every rule's place is shown, and there are many.
+    line_feeds: Vec<Vec<usize>>,
     watched: Watched,
 }
 
@@ -46,17 +48,18 @@ impl Sources {
         let Some(source) = self.get(place.file) else {
             return String::new();
         };
-        let before = source.text.get(..place.span.start).unwrap_or_default();
-        format!(
-            "{}:{}",
-            source.path.display(),
-            before.matches('\n').count() + 1
-        )
+        let line_feeds = self.line_feeds.get(usize::from(place.file.0));
+        let before = line_feeds.map_or(0, |line_feeds| {
+            line_feeds.partition_point(|line_feed| *line_feed < place.span.start)
+        });
+        format!("{}:{}", source.path.display(), before + 1)
     }
 
     /// Adds a file; `None` when there are more than [`FileId`] can number.
     fn push(&mut self, source: Source) -> Option<FileId> {
         let id = FileId(u16::try_from(self.files.len()).ok()?);
+        let line_feeds = source.text.match_indices('\n').map(|(at, _)| at);
+        self.line_feeds.push(line_feeds.collect());
         self.files.push(source);
         Some(id)
     }
@@ -107,8 +110,8 @@ fn parse_watched(
         problems,
         seen,
         sources: Sources {
-            files: Vec::new(),
             watched,
+            ..Sources::default()
         },
         sections: Vec::new(),
     };

@@ -41,7 +41,9 @@ const USUAL: [(&str, &[u8]); 2] = [
 
 fn line(format: &Format, record: &Record) -> String {
     let formatter = Formatter::new(format.clone(), TimeZone::UTC);
-    let line = String::from_utf8(formatter.line(record)).unwrap();
+    let mut line = Vec::new();
+    formatter.line(record, &mut line);
+    let line = String::from_utf8(line).unwrap();
     line.strip_suffix('\n').unwrap().to_owned()
 }
 
