@@ -72,6 +72,13 @@ impl<'a> Value<'a> {
 
 /// What Apache's ap_escape_logitem does: all that is not printable ASCII, quotes and backslashes.
 fn escape(bytes: &[u8], out: &mut Vec<u8>) {
+    // Nearly all texts are plain; many bytes at once are found to be.
+    if bytes
+        .iter()
+        .fold(true, |plain, byte| plain & is_plain(*byte))
+    {
+        return out.extend_from_slice(bytes);
+    }
     let mut rest = bytes;
     while let Some(plain) = rest.iter().position(|byte| !is_plain(*byte)) {
         let (before, special) = rest.split_at(plain);
@@ -86,7 +93,7 @@ fn escape(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+    matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\')
 }
 
 fn escape_byte(byte: u8, out: &mut Vec<u8>) {

@@ -2,6 +2,7 @@
 //! The one implementation that really looks is `crate::disk`; tests bring their own.
 
 use std::fmt::Debug;
+use std::hash::{Hash, Hasher};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,8 +10,23 @@ use std::sync::Arc;
 use super::OpenFile;
 
 /// A folder below which files are looked up; nothing outside it is ever reached.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub struct Root(pub PathBuf);
+
+/// By their bytes: each request looks one up, and `Path` compares and hashes segment by segment.
+impl PartialEq for Root {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_os_str() == other.0.as_os_str()
+    }
+}
+
+impl Eq for Root {}
+
+impl Hash for Root {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_os_str().hash(state);
+    }
+}
 
 /// Which symbolic links below a root are followed. The root's own name may always be one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

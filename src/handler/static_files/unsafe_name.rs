@@ -35,11 +35,8 @@ fn is_withheld_name(name: &[u8]) -> bool {
 fn is_script_or_backup(name: &[u8]) -> bool {
     let mut extensions = name.split(|byte| *byte == b'.').skip(1);
     extensions.any(|extension| {
-        let is = |known: &&str| {
-            extension
-                .trim_ascii_end()
-                .eq_ignore_ascii_case(known.as_bytes())
-        };
+        let extension = extension.trim_ascii_end();
+        let is = |known: &&str| extension.eq_ignore_ascii_case(known.as_bytes());
         SCRIPT_EXTENSIONS.iter().any(is) || BACKUP_EXTENSIONS.iter().any(is)
     })
 }
