@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Callable
 
-from load import H2load, Wrk
+from load import H2load, Handshakes, Wrk
 from measure import Idle, ManySites, Start, Under, Waiting
 from servers import Setting
 from surroundings import MODIFIED, PHP, RESPONDER_TCP
@@ -80,7 +80,7 @@ ALL = (
     Case(
         "tls-handshake",
         "full handshake and a 1 KiB file",
-        Under(Wrk(headers=("Connection: close",), tls=True)),
+        Under(Handshakes()),
         SECURE,
         (cpu(0.8),),
     ),

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +32,8 @@ class Sample:
 
     requests: int
     seconds: float
-    p50_ms: float
-    p99_ms: float
+    p50_ms: float | None  # unknown where the client does not tell
+    p99_ms: float | None
     errors: int
     stalled: int  # answers that came later than two seconds, or clients that got none for as long
 
@@ -109,6 +110,32 @@ class H2load:
         words = [f"-c{self.clients}", f"-m{self.streams}"]
         words += ["--h1"] if self.http1 else []
         return words + (["-d", str(running.surroundings.upload)] if self.upload else [])
+
+
+@dataclass(frozen=True)
+class Handshakes:
+    """Connections with a full handshake and one request each, for some time; wrk's resume their sessions."""
+
+    clients: int = 8
+    path: str = "/1k.html"
+    tls: bool = True
+    status: int = 200
+
+    def warm(self, running):
+        """As many connections as a second has time for."""
+        self.run(running, 1)
+
+    def run(self, running, seconds):
+        """Each client is a process of its own, since OpenSSL's asks one thing at a time."""
+        place = f"127.0.0.1:{running.tls_port}"
+        command = ["openssl", "s_time", "-connect", place, "-new", "-tls1_3", "-www", self.path, "-time", str(seconds)]
+        began = time.monotonic()
+        everybody = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(self.clients)]
+        told = [client.communicate(timeout=seconds + GRACE_SECONDS)[0] for client in everybody]
+        took = time.monotonic() - began
+        made = sum(int(re.search(r"(\d+) connections in \d+ real seconds", text)[1]) for text in told)
+        failed = sum(client.returncode != 0 for client in everybody)
+        return Sample(made, took, None, None, failed, 0)
 
 
 def percentile(ordered, percent):

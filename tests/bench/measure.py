@@ -59,7 +59,7 @@ def loaded(running, load):
         used = processes.cpu_seconds(pid) - before
     if not sample.requests:
         raise RuntimeError("no request was answered")
-    return {
+    figures = {
         "requests_per_s": sample.requests / sample.seconds,
         "p50_ms": sample.p50_ms,
         "p99_ms": sample.p99_ms,
@@ -68,6 +68,7 @@ def loaded(running, load):
         "errors": sample.errors,
         "stalled": sample.stalled,
     }
+    return {name: value for name, value in figures.items() if value is not None}
 
 
 @dataclass(frozen=True)
