@@ -13,6 +13,7 @@ mod io;
 mod last_call;
 mod listener;
 mod logged;
+mod memory;
 mod proxy_protocol;
 mod reload;
 mod rescue;
@@ -120,10 +121,11 @@ impl Shared {
 /// may take no longer; what is left of that is ended with the runtime, and logged then. `path` is what SIGHUP loads again, `inherited` what was bound before.
 pub async fn run(
     path: PathBuf,
-    snapshot: Snapshot,
+    mut snapshot: Snapshot,
     inherited: Inherited,
 ) -> Result<LastLines, StartError> {
     let mut signals = Signals::new().map_err(StartError::Signals)?;
+    memory::fit(&mut snapshot.server);
     let server = &snapshot.server;
     let access_log = AccessLog::start(server.access_log.clone(), server.access_format.clone())
         .map_err(|error| StartError::AccessLog {

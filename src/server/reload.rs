@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::listener::Listeners;
+use super::memory;
 use crate::admin::Command;
 use crate::config::difference::difference;
 use crate::config::{self, Snapshot};
@@ -85,8 +86,9 @@ async fn load(path: &Path, shared: &Arc<Shared>) -> Result<Snapshot, String> {
     let file = path.to_owned();
     // Reading files blocks; the requests meanwhile do not wait for it.
     let loaded = tokio::task::spawn_blocking(move || config::load(&file, Some(&current))).await;
-    match loaded {
-        Ok(loaded) => loaded.map_err(|invalid| format!("the configuration is invalid\n{invalid}")),
-        Err(error) => Err(format!("loading failed: {error}")),
-    }
+    let loaded = loaded.map_err(|error| format!("loading failed: {error}"))?;
+    let mut snapshot =
+        loaded.map_err(|invalid| format!("the configuration is invalid\n{invalid}"))?;
+    memory::fit(&mut snapshot.server);
+    Ok(snapshot)
 }

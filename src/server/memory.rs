@@ -1,0 +1,117 @@
+//! What of the configuration is too much for the memory that the process may use: a container with
+//! less than the defaults were made for must not be killed for what it keeps.
+
+use std::fs;
+use std::path::Path;
+
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+
+use crate::config::server::ServerSettings;
+use crate::value::ByteSize;
+
+/// Where Linux shows control groups (cgroups(7)).
+const GROUPS: &str = "/sys/fs/cgroup";
+
+/// The part of the memory that open files may hold: an eighth.
+const FILE_CACHE: u64 = 8;
+
+/// The part that spooled content may hold where its directory is memory too: half.
+const SPOOL: u64 = 2;
+
+/// Lowers what is more than the process' control group has room for, and says so.
+pub(super) fn fit(settings: &mut ServerSettings) {
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let Some(limit) = limit(Path::new(GROUPS), &groups) else {
+        return;
+    };
+    let asked = (settings.file_cache, settings.spool_quota);
+    let room = fitting(limit, is_memory(&settings.spool_directory), asked);
+    if room == asked {
+        return;
+    }
+    (settings.file_cache, settings.spool_quota) = room;
+    tracing::info!(
+        memory_limit = %ByteSize(limit),
+        file_cache = %ByteSize(settings.file_cache),
+        spool_quota = %ByteSize(settings.spool_quota),
+        "the control group has less memory than server.file_cache or server.spool_quota ask for: lowered"
+    );
+}
+
+fn fitting(limit: u64, spool_is_memory: bool, (file_cache, spool_quota): (u64, u64)) -> (u64, u64) {
+    let spool = match spool_is_memory {
+        true => limit / SPOOL,
+        false => u64::MAX,
+    };
+    (file_cache.min(limit / FILE_CACHE), spool_quota.min(spool))
+}
+
+fn is_memory(directory: &Path) -> bool {
+    statfs(directory).is_ok_and(|file_system| file_system.filesystem_type() == TMPFS_MAGIC)
+}
+
+/// The least limit, in bytes, of the process' groups and of those that they are in.
+fn limit(root: &Path, groups: &str) -> Option<u64> {
+    let groups = groups.lines().filter_map(|line| {
+        // `0::/path` is version 2, `7:memory:/path` version 1.
+        let mut parts = line.splitn(3, ':');
+        match (parts.next()?, parts.next()?, parts.next()?) {
+            ("0", "", path) => Some((root.to_owned(), path, "memory.max")),
+            (_, controllers, path) if controllers.split(',').any(|name| name == "memory") => {
+                Some((root.join("memory"), path, "memory.limit_in_bytes"))
+            }
+            _ => None,
+        }
+    });
+    let limits = groups.filter_map(|(root, path, file)| {
+        // Within a container the path may be one of the host's: what is not there is passed over.
+        let path = Path::new(path.trim_start_matches('/'));
+        let limits = path.ancestors().filter_map(|group| {
+            let text = fs::read_to_string(root.join(group).join(file)).ok()?;
+            text.trim().parse().ok()
+        });
+        limits.min()
+    });
+    limits.min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_limit_of_all_groups_around_counts() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("a/b/memory.max", "max\n");
+        write("a/memory.max", "1000\n");
+        write("memory/memory.limit_in_bytes", "700\n");
+        for (groups, expected) in [
+            ("0::/a/b\n", Some(1000)),
+            ("0::/\n", None),
+            ("0::/not/here\n", None),
+            ("4:cpu,memory:/docker/0123\n0::/a\n", Some(700)),
+            ("4:cpu:/a\n", None),
+            ("", None),
+            ("0:\nrubbish\n", None),
+        ] {
+            assert_eq!(limit(root.path(), groups), expected, "{groups}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_fits() {
+        let asked = (16 << 20, 1 << 30);
+        for (limit, spool_is_memory, expected) in [
+            (1 << 34, true, asked),
+            (64 << 20, false, (8 << 20, 1 << 30)),
+            (64 << 20, true, (8 << 20, 32 << 20)),
+        ] {
+            assert_eq!(fitting(limit, spool_is_memory, asked), expected, "{limit}");
+        }
+    }
+}
