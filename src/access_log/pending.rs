@@ -32,15 +32,6 @@ struct State {
     ended: bool,
 }
 
-/// What the thread that writes is to do.
-#[derive(Debug)]
-pub(super) enum Next {
-    Write(Batch),
-    /// Nothing came for a while; here is the batch back.
-    Nothing(Batch),
-    End,
-}
-
 impl Pending {
     /// Appends a line; false where too many wait.
     pub(super) fn append(&self, line: &[u8]) -> bool {
@@ -74,8 +65,9 @@ impl Pending {
         self.wake(state);
     }
 
-    /// Waits for something to do, no longer than `limit`, and gives it for an `empty` batch.
-    pub(super) fn next(&self, empty: Batch, limit: Duration) -> Next {
+    /// Waits for something to do, no longer than `limit`, and gives what there is for an `empty`
+    /// batch; `None` is the end.
+    pub(super) fn next(&self, empty: Batch, limit: Duration) -> Option<Batch> {
         let mut state = self.state();
         if state.is_idle() {
             state.asleep = true;
@@ -92,11 +84,8 @@ impl Pending {
             thread::sleep(GATHER);
             state = self.state();
         }
-        match (state.batch.is_empty(), state.ended) {
-            (false, _) => Next::Write(std::mem::replace(&mut state.batch, empty)),
-            (true, false) => Next::Nothing(empty),
-            (true, true) => Next::End,
-        }
+        let ends = state.ended && state.batch.is_empty();
+        (!ends).then(|| std::mem::replace(&mut state.batch, empty))
     }
 
     fn wake(&self, mut state: MutexGuard<'_, State>) {

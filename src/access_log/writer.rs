@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 use tracing::error;
 
 use super::format::Formatter;
-use super::pending::{Batch, Next, Pending};
+use super::pending::{Batch, Pending};
 use super::sink::Sink;
 use super::{Captured, Destination, Format, Record, redact};
 
@@ -100,11 +100,14 @@ impl AccessLog {
     /// finds no place is lost, counted and reported.
     pub fn log(&self, record: &Record) {
         let Some(queue) = &self.queue else { return };
-        let appended = LINE.with_borrow_mut(|line| {
+        let append = |line: &mut Vec<u8>| {
             line.clear();
             queue.formatter.line(record, line);
             queue.shared.pending.append(line)
-        });
+        };
+        // A thread that ends has no memory of its own any more, and may drop requests still.
+        let appended = LINE.try_with(|line| append(&mut line.borrow_mut()));
+        let appended = appended.unwrap_or_else(|_| append(&mut Vec::new()));
         if !appended && queue.shared.lose(1) {
             error!("the access log cannot keep up: lines are dropped");
         }
@@ -168,11 +171,7 @@ struct Writer {
 impl Writer {
     fn run(mut self) {
         let mut empty = Batch::default();
-        loop {
-            let batch = match self.shared.pending.next(empty, self.patience()) {
-                Next::Write(batch) | Next::Nothing(batch) => batch,
-                Next::End => return,
-            };
+        while let Some(batch) = self.shared.pending.next(empty, self.patience()) {
             if batch.reopen {
                 self.reopen();
             }

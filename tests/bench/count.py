@@ -23,8 +23,6 @@ RECORDED = Path(__file__).resolve().parent / "instructions.json"
 THRESHOLD = 0.25
 
 
-
-
 @dataclass(frozen=True)
 class Counted:
     """One figure."""
