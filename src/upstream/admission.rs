@@ -16,6 +16,7 @@
 mod queue;
 mod serving;
 mod settings;
+mod turn;
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 use queue::Queue;
 pub use queue::Ticket;
 pub use settings::{Settings, Wear};
+use turn::Turn;
 
 /// A connection opened by a request itself is a sign of saturation when it waits longer for its
 /// acknowledgement than this; others then wait in our queue and not in the server's backlog.
@@ -113,6 +115,7 @@ pub struct Admission<C, W> {
     open: usize,
     unacknowledged: Vec<(u64, Instant)>,
     last_acknowledgement: Duration,
+    turn: Turn,
     next_id: u64,
     /// Connections in use when a request last had to wait: what the server can do at once, as far
     /// as is known.
@@ -131,6 +134,7 @@ impl<C, W> Admission<C, W> {
             open: 0,
             unacknowledged: Vec::new(),
             last_acknowledgement: Duration::ZERO,
+            turn: Turn::default(),
             next_id: 0,
             busy_when_full: 0,
         }
@@ -213,7 +217,7 @@ impl<C, W> Admission<C, W> {
             self.idle.push((connection, slot, now));
             return Placed::Idle;
         }
-        self.closed(&slot);
+        self.give_back(&slot, now);
         Placed::Close(connection)
     }
 
@@ -242,7 +246,7 @@ impl<C, W> Admission<C, W> {
             if kept && !self.is_used_up(&slot, now) {
                 self.idle.push((connection, slot, since));
             } else {
-                self.closed(&slot);
+                self.give_back(&slot, now);
                 expired.push(connection);
             }
         }
@@ -367,13 +371,16 @@ impl<C, W> Admission<C, W> {
         }
     }
 
-    /// Design §4.5: always, whether or not anyone is known to wait; the server's own accept queue
-    /// then shares its workers among all of its clients. Where nothing acknowledges, only an
-    /// explicit capacity allows reuse.
+    fn give_back(&mut self, slot: &Slot, now: Instant) {
+        self.closed(slot);
+        self.turn.give_back(now);
+    }
+
+    /// Where nothing acknowledges, only an explicit capacity allows reuse.
     fn turn_is_over(&self, slot: &Slot, now: Instant) -> bool {
-        match slot.acknowledged {
-            Some(since) => now.duration_since(since) >= self.settings.turn,
-            None => self.settings.capacity.is_none(),
+        match slot.is_acknowledged() {
+            true => self.turn.is_over(slot, self.settings.turn, now),
+            false => self.settings.capacity.is_none(),
         }
     }
 

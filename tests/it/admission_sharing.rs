@@ -52,6 +52,34 @@ async fn three_busy_gateways_get_a_third_each() {
     check_close(total, ideal);
 }
 
+/// Who came first holds every worker; what it gives back is in proportion to that, until both hold the same.
+#[tokio::test]
+async fn who_comes_later_gets_its_share_of_many_workers() {
+    let _alone = alone().await;
+    let php = PhpFpm::start(8).await;
+    php.write("short.php", "<?php usleep(3000); echo 'worked';");
+    let site = php.site();
+    let (first, second) = tokio::join!(Gateway::start(&site), Gateway::start(&site));
+    let clients = Clients::get("/short.php", 16);
+    let time = load_time(4);
+    let head_start = Duration::from_millis(500);
+    let (first, second) =
+        tokio::join!(clients.ask_for(first.address(), time + head_start), async {
+            tokio::time::sleep(head_start).await;
+            clients.ask_for(second.address(), time).await
+        });
+    for tally in [&first, &second] {
+        tally.all_well();
+        println!("{:.1} a second, waits {:?}", tally.rate(), tally.wait(100));
+    }
+    assert!(
+        second.rate() >= first.rate() / 2.0,
+        "{} of {}",
+        second.rate(),
+        first.rate()
+    );
+}
+
 #[tokio::test]
 async fn quiet_gateways_are_not_starved_by_a_busy_one() {
     let _alone = alone().await;

@@ -175,6 +175,37 @@ fn a_turn_counts_from_the_first_acknowledgement_and_ends_idling_too() {
 }
 
 #[test]
+fn each_turn_gives_one_worker_back_and_four_turns_give_back_each() {
+    let now = Instant::now();
+    let mut admission = kept(Settings {
+        keep: 1000 * MS,
+        ..settings()
+    });
+    let mut slots = [open(&mut admission, now), open(&mut admission, now)];
+    slots
+        .iter_mut()
+        .for_each(|slot| admission.acknowledged(slot, now, MS));
+    let third = {
+        let mut slot = open(&mut admission, now);
+        admission.acknowledged(&mut slot, now, MS);
+        slot
+    };
+    let [first, second] = slots;
+    assert_eq!(
+        admission.finished(1, first, now + 20 * MS),
+        Placed::Close(1)
+    );
+    assert_eq!(admission.finished(2, second, now + 20 * MS), Placed::Idle);
+    assert_eq!(admission.finished(3, third, now + 39 * MS), Placed::Idle);
+    // The next turn takes the next, and the last one stays until it is four turns old.
+    assert_eq!(admission.expire(now + 40 * MS), vec![2]);
+    assert_eq!(admission.expire(now + 59 * MS), Vec::<u32>::new());
+    admission.turn.give_back(now + 79 * MS);
+    assert_eq!(admission.expire(now + 79 * MS), Vec::<u32>::new());
+    assert_eq!(admission.expire(now + 80 * MS), vec![3]);
+}
+
+#[test]
 fn a_retry_is_served_before_all_others_and_who_left_is_not() {
     let now = Instant::now();
     let mut admission = kept(Settings {

@@ -56,6 +56,8 @@ struct Shell {
     queue: VecDeque<(u32, Ticket)>,
     next: u32,
     ended: HashSet<u32>,
+    /// When a worker was last given back.
+    given_back: Option<Instant>,
 }
 
 impl Shell {
@@ -68,6 +70,7 @@ impl Shell {
             queue: VecDeque::new(),
             next: 0,
             ended: HashSet::new(),
+            given_back: None,
         }
     }
 
@@ -82,7 +85,9 @@ impl Shell {
             Event::Rejoin(index) => self.rejoin(*index),
             Event::Pass(ms) => {
                 self.now += MS * u32::try_from(*ms).unwrap();
-                self.admission.expire(self.now);
+                if !self.admission.expire(self.now).is_empty() {
+                    self.given_back = Some(self.now);
+                }
             }
         }
         while let Some(slot) = self.admission.scout(self.now) {
@@ -204,7 +209,12 @@ impl Shell {
 
     fn place(&mut self, slot: Slot) {
         let Settings { turn, wear, .. } = self.settings;
-        let overdue = self.now.duration_since(slot.acknowledged.unwrap()) >= turn
+        let held = self.now.duration_since(slot.acknowledged.unwrap());
+        let nobody_left = self
+            .given_back
+            .is_none_or(|last| self.now.duration_since(last) >= turn);
+        let overdue = held >= 4 * turn
+            || (held >= turn && nobody_left)
             || wear.max_requests.is_some_and(|most| slot.served >= most)
             || wear
                 .max_age
@@ -224,7 +234,7 @@ impl Shell {
                 self.held.push((slot, Some(id)));
             }
             Placed::Idle => assert!(!overdue && self.queue.is_empty()),
-            Placed::Close(_) => {}
+            Placed::Close(_) => self.given_back = Some(self.now),
         }
     }
 
