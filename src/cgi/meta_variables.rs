@@ -1,7 +1,6 @@
 //! RFC 3875 §4.1: what the script is told of the request, encoded straight into the PARAMS
 //! record. Where a name is not the RFC's, its source stands beside it.
 
-use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 
 use http::{HeaderName, Version, header};
@@ -184,11 +183,9 @@ pub fn encode_request(
 fn request_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
     params.pair(b"REQUEST_METHOD", request.method.as_str().as_bytes());
     params.pair(b"SERVER_PROTOCOL", protocol(request.version).as_bytes());
-    let mut id = String::with_capacity(24);
-    // Writing to a String cannot fail.
-    let _ = write!(id, "{}", request.id);
-    params.pair(b"REQUEST_ID", id.as_bytes());
-    params.pair(b"UNIQUE_ID", id.as_bytes()); // Apache's mod_unique_id
+    let id = request.id.digits();
+    params.pair(b"REQUEST_ID", &id);
+    params.pair(b"UNIQUE_ID", &id); // Apache's mod_unique_id
 }
 
 fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request, contract: &Contract) {

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use memchr::memchr;
 
 /// A complete head, ready to be forwarded.
 #[derive(Debug)]
@@ -118,7 +119,7 @@ pub fn parse_from(
 fn end_of_head(input: &[u8], scanned: usize) -> Option<usize> {
     let mut end = scanned;
     loop {
-        end += 1 + input.get(end..)?.iter().position(|&byte| byte == b'\n')?;
+        end += 1 + memchr(b'\n', input.get(end..)?)?;
         let empty_line = matches!(
             input.get(..end)?,
             b"\n" | b"\r\n" | [.., b'\n', b'\n'] | [.., b'\n', b'\r', b'\n']
@@ -241,7 +242,7 @@ fn field(line: &[u8]) -> Result<(HeaderName, HeaderValue), HeadError> {
     if let [b' ' | b'\t', ..] = line {
         return Err(HeadError::Folded(excerpt(line)));
     }
-    let colon = line.iter().position(|&byte| byte == b':');
+    let colon = memchr(b':', line);
     let Some((name, [_colon, value @ ..])) = colon.and_then(|at| line.split_at_checked(at)) else {
         return Err(HeadError::NoColon(excerpt(line)));
     };

@@ -63,15 +63,19 @@ pub enum Plan<'a> {
     Fail(Failure),
 }
 
-/// What became of a request.
+/// What became of a request. Boxed where it is given back: it goes through many hands.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the answer is what most requests come to, and another allocation for it costs more than its moves"
+)]
 pub enum Outcome {
     /// Here is the answer.
     Answered(Response<Body>),
     /// Not mine: the next rule is asked (Apache's DECLINED).
-    Declined(Request),
+    Declined(Box<Request>),
     /// Start again with the first rule.
-    Again(Request),
+    Again(Box<Request>),
 }
 
 impl Handler {
@@ -125,7 +129,7 @@ impl Plan<'_> {
     /// to be known of a call that fails; an answer has its own.
     pub async fn perform(
         self,
-        request: Request,
+        request: Box<Request>,
         disk: &dyn Disk,
         trace: &mut Trace,
     ) -> Result<Outcome, Failure> {

@@ -1,6 +1,8 @@
 //! A section as it was read: what was given, and behind it the defaults of the descriptor.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{At, Key, Kind, Place, Problems, Section};
@@ -215,8 +217,13 @@ impl Lowered {
     /// Whether both mean the same, wherever they were written: a default that is spelt out equals one
     /// that is not. A table that is given differs from an absent one.
     pub fn same_as(&self, other: &Self) -> bool {
-        let same = |key: &'static Key| self.effective(key) == other.effective(key);
-        self.section.title == other.section.title && self.section.keys.iter().all(same)
+        // What neither gives has its default in both.
+        let agrees = |with: &Self, given: &Given| {
+            with.effective(given.key).as_deref() == Some(&given.value.value)
+        };
+        self.section.title == other.section.title
+            && self.given.iter().all(|given| agrees(other, given))
+            && other.given.iter().all(|given| agrees(self, given))
     }
 
     pub(super) fn given(&self, key: &str) -> Option<&Given> {
@@ -234,7 +241,7 @@ impl Lowered {
             return Some(Cow::Borrowed(&given.value.value));
         }
         key.default
-            .and_then(|literal| key.literal(literal, &self.place, &mut Problems::default()))
+            .and_then(|literal| default(key, literal, &self.place))
             .map(Cow::Owned)
     }
 
@@ -260,6 +267,34 @@ impl Lowered {
             "`{key}` of {} is missing or of another kind",
             self.section.title
         );
+    }
+}
+
+thread_local! {
+    /// The defaults that were read, by the key's place in memory: a thousand sites ask for each a thousand times.
+    static DEFAULTS: RefCell<HashMap<usize, Option<Value>>> = RefCell::default();
+}
+
+/// The default of a key as a value.
+fn default(key: &'static Key, literal: &str, place: &Place) -> Option<Value> {
+    let read = || key.literal(literal, place, &mut Problems::default());
+    match key.kind {
+        Kind::Text
+        | Kind::OneOf(_)
+        | Kind::Flag
+        | Kind::Integer { .. }
+        | Kind::Size
+        | Kind::Duration => DEFAULTS.with_borrow_mut(|defaults| {
+            let known = defaults.entry(std::ptr::from_ref(key).addr());
+            known.or_insert_with(read).clone()
+        }),
+        // The parts of these have places of their own.
+        Kind::Texts
+        | Kind::Pairs
+        | Kind::Table(_)
+        | Kind::FlagOr(_)
+        | Kind::Tables(_)
+        | Kind::Named(_) => read(),
     }
 }
 

@@ -182,7 +182,9 @@ async fn serve_http2(
         patience,
     );
     let served = Arc::clone(&connection);
-    let service = service_fn(move |request| service::respond(Arc::clone(&served), request));
+    // Boxed: hyper moves the future of a stream about, and a request's is large.
+    let service =
+        service_fn(move |request| Box::pin(service::respond(Arc::clone(&served), request)));
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())

@@ -72,7 +72,7 @@ pub(super) async fn page(
         Some(Content::Path(path)) => {
             let Some(request) = entry
                 .take_echo()
-                .and_then(|echo| asked(*echo, path, &failed))
+                .and_then(|echo| asked(echo, path, &failed))
             else {
                 return failed;
             };
@@ -93,7 +93,7 @@ pub(super) async fn page(
     }
 }
 
-fn asked(mut echo: Request, path: &[u8], failed: &Response<Body>) -> Option<Request> {
+fn asked(mut echo: Box<Request>, path: &[u8], failed: &Response<Body>) -> Option<Box<Request>> {
     error_page::forget_content(&mut echo.fields);
     let target = echo.target.with_path_and_query(path.to_vec(), None).ok()?;
     Some(echo.error_page(target, failed.status()))

@@ -201,7 +201,7 @@ async fn answer(
     if site.error_pages.ask() {
         entry.keep(request.echo());
     }
-    rounds(&site, request, connection, entry).await
+    rounds(&site, Box::new(request), connection, entry).await
 }
 
 /// What a request that may go on is about.
@@ -255,7 +255,7 @@ fn admit(connection: &Connection, parts: &Parts, entry: &mut Entry) -> Result<Ad
 
 pub(super) async fn rounds(
     site: &Site,
-    mut request: Request,
+    mut request: Box<Request>,
     connection: &Connection,
     entry: &mut Entry,
 ) -> Result<Response<Body>, Failure> {
@@ -275,7 +275,7 @@ pub(super) async fn rounds(
 
 async fn round(
     site: &Site,
-    mut request: Request,
+    mut request: Box<Request>,
     disk: &OneRelease<'_>,
     entry: &mut Entry,
 ) -> Result<Outcome, Failure> {

@@ -110,7 +110,8 @@ impl Member {
     }
 
     async fn opened(&self, lease: Lease, deadline: Deadline) -> Result<Lease, LeaseError> {
-        Ok(lease.open(deadline).await?.begin(deadline))
+        // Boxed: connecting is seldom, and would make the future of each request twice as large.
+        Ok(Box::pin(lease.open(deadline)).await?.begin(deadline))
     }
 
     fn waited_in_vain(&self, deadline: Deadline) -> LeaseError {

@@ -100,21 +100,21 @@ impl Walk<'_> {
             id: RequestId::new(0, 0),
         };
         let request = Request::new(parts, target, Upload::Empty, origin);
-        self.all_rounds(&site, request)
+        self.all_rounds(&site, Box::new(request))
     }
 
-    fn all_rounds(&mut self, site: &Site, mut request: Request) -> Result<Outcome, Failure> {
+    fn all_rounds(&mut self, site: &Site, mut request: Box<Request>) -> Result<Outcome, Failure> {
         for _ in 0..MAX_ROUNDS {
             request = match self.round(site, request)? {
                 Turn::Settled(outcome) => return Ok(outcome),
-                Turn::Again(request) => *request,
+                Turn::Again(request) => request,
                 Turn::Declined => return Err(Failure::NotFound),
             };
         }
         Err(Failure::TooManyRounds(MAX_ROUNDS))
     }
 
-    fn round(&mut self, site: &Site, mut request: Request) -> Result<Turn, Failure> {
+    fn round(&mut self, site: &Site, mut request: Box<Request>) -> Result<Turn, Failure> {
         let mut round = Round {
             path: text(request.target.path()),
             query: request.target.query().map(str::to_owned),
@@ -131,9 +131,7 @@ impl Walk<'_> {
                 self.rounds.push(round);
                 return turn.map(|settled| match settled {
                     Settled::Outcome(outcome) => Turn::Settled(outcome),
-                    Settled::Again(target, cause) => {
-                        Turn::Again(Box::new(request.again(target, cause)))
-                    }
+                    Settled::Again(target, cause) => Turn::Again(request.again(target, cause)),
                 });
             }
         }

@@ -73,7 +73,11 @@ impl Attempt<'_> {
     }
 
     /// Sends the request on `lease` and reads the head of the answer.
-    pub(super) async fn run(&self, mut lease: Lease, upload: Upload) -> Result<Begun, Box<Failed>> {
+    pub(super) async fn run(
+        &self,
+        mut lease: Lease,
+        upload: Upload,
+    ) -> Result<Box<Begun>, Box<Failed>> {
         let waits = lease.waits;
         let member = Arc::clone(lease.member());
         let outbound = self.outbound(&mut lease, upload);
@@ -93,13 +97,13 @@ impl Attempt<'_> {
                     acknowledge: exchange.acknowledged_after(),
                     first_byte: Some(self.arrived.elapsed()),
                 };
-                Ok(Begun {
+                Ok(Box::new(Begun {
                     exchange,
                     head,
                     rest,
                     errors,
                     trace,
-                })
+                }))
             }
             Err((failure, progress)) => {
                 if breaks_the_protocol(&failure) {

@@ -51,7 +51,7 @@ impl Call<'_> {
     /// Calls the script and waits for the head of its answer, which may name a file on `disk`.
     pub async fn perform(
         self,
-        mut request: Request,
+        mut request: Box<Request>,
         disk: &dyn Disk,
         trace: &mut Trace,
     ) -> Result<Response<Body>, Failure> {
@@ -198,7 +198,7 @@ impl Call<'_> {
 
     async fn reply(
         &self,
-        mut begun: Begun,
+        mut begun: Box<Begun>,
         request: &Request,
         disk: &dyn Disk,
     ) -> Result<Response<Body>, Failure> {
@@ -210,7 +210,7 @@ impl Call<'_> {
         );
         if has_content {
             if let Some(named) = self.fastcgi.send_file.named(&orders) {
-                return self.send_file(named, begun, request, disk).await;
+                return Box::pin(self.send_file(named, begun, request, disk)).await;
             }
             self.warn_of_orders(&orders, request);
         }

@@ -1,6 +1,10 @@
 //! What a script says to the gateway and to nobody else: fields of its head that no client sees.
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+static X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+static X_ACCEL_REDIRECT: HeaderName = HeaderName::from_static("x-accel-redirect");
+static X_SENDFILE: HeaderName = HeaderName::from_static("x-sendfile");
 
 /// The orders in a script's head.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,12 +21,20 @@ pub(super) struct Orders {
 impl Orders {
     /// Takes them out of `fields`.
     pub(super) fn take(fields: &mut HeaderMap) -> Self {
-        let buffering = fields.remove("x-accel-buffering");
+        let is_live = fields.get(header::CONTENT_TYPE).is_some_and(is_live);
+        // Few answers have any: to see that is much cheaper than to look for each.
+        if !fields.keys().any(|name| name.as_str().starts_with("x-")) {
+            return Self {
+                is_live,
+                ..Self::default()
+            };
+        }
+        let buffering = fields.remove(&X_ACCEL_BUFFERING);
         let refused = buffering.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"no"));
         Self {
-            x_accel_redirect: fields.remove("x-accel-redirect"),
-            x_sendfile: fields.remove("x-sendfile"),
-            is_live: refused || fields.get(header::CONTENT_TYPE).is_some_and(is_live),
+            x_accel_redirect: fields.remove(&X_ACCEL_REDIRECT),
+            x_sendfile: fields.remove(&X_SENDFILE),
+            is_live: refused || is_live,
         }
     }
 }

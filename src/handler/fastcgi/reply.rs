@@ -27,7 +27,10 @@ pub(super) struct Delivery<'a> {
 
 /// The response: whole where the answer is short and already here, else streamed. An exchange
 /// that is known to be broken before anything of it was sent is an error, and no part of an answer.
-pub(super) fn respond(mut begun: Begun, delivery: Delivery<'_>) -> Result<Response<Body>, Broken> {
+pub(super) fn respond(
+    mut begun: Box<Begun>,
+    delivery: Delivery<'_>,
+) -> Result<Response<Body>, Broken> {
     let status = validators::settle(&mut begun.head, &delivery);
     // RFC 9110 §9.3.2, §15.3.5, §15.4.5: no content, whatever the script printed.
     let silent = has_no_content(status) || delivery.method == Method::HEAD;
@@ -80,11 +83,11 @@ fn has_no_content(status: StatusCode) -> bool {
 }
 
 /// Lets the script come to its end by itself; nobody gets what it prints.
-pub(super) fn abandon(begun: Begun) {
+pub(super) fn abandon(begun: Box<Begun>) {
     streaming(begun).finish();
 }
 
-fn streaming(begun: Begun) -> Streaming {
+fn streaming(begun: Box<Begun>) -> Streaming {
     let first: Bytes = begun.rest.freeze();
     let announced = begun.head.content_length;
     Streaming::new(begun.exchange, first, announced, begun.errors)

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::{Arc, LazyLock};
 
 use http::HeaderValue;
 
@@ -60,10 +61,14 @@ const FREQUENT: [&str; 40] = [
     "ics",
 ];
 
+/// What is commonly known in the usual charset: most sites say nothing else, and share it.
+static COMMON: LazyLock<Arc<HashMap<String, HeaderValue>>> =
+    LazyLock::new(|| Arc::new(frequent(CHARSET)));
+
 /// Types by extension.
 #[derive(Clone, Debug)]
 pub(super) struct Types {
-    known: HashMap<String, HeaderValue>,
+    known: Arc<HashMap<String, HeaderValue>>,
     /// What was given, for another charset.
     given: Vec<(String, String)>,
     charset: String,
@@ -72,12 +77,11 @@ pub(super) struct Types {
 impl Types {
     /// What is commonly known; text is in `charset`, of which nothing is said where it is empty.
     pub(super) fn new(charset: &str) -> Self {
-        let known = FREQUENT.map(|extension| {
-            let essence = essence(extension);
-            (extension.to_owned(), header(essence, charset))
-        });
         Self {
-            known: HashMap::from(known),
+            known: match charset {
+                CHARSET => Arc::clone(&COMMON),
+                _ => Arc::new(frequent(charset)),
+            },
             given: Vec::new(),
             charset: charset.to_owned(),
         }
@@ -148,8 +152,16 @@ impl Types {
     fn insert(&mut self, extension: &str, kind: &str) {
         let extension = extension.to_ascii_lowercase();
         self.given.push((extension.clone(), kind.to_owned()));
-        self.known.insert(extension, header(kind, &self.charset));
+        Arc::make_mut(&mut self.known).insert(extension, header(kind, &self.charset));
     }
+}
+
+fn frequent(charset: &str) -> HashMap<String, HeaderValue> {
+    let types = FREQUENT.map(|extension| {
+        let header = header(essence(extension), charset);
+        (extension.to_owned(), header)
+    });
+    HashMap::from(types)
 }
 
 /// The type of the file at `path` where no site says anything.

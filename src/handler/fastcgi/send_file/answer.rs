@@ -21,7 +21,7 @@ impl Call<'_> {
     pub(in crate::handler::fastcgi) async fn send_file(
         &self,
         named: Named<'_>,
-        mut begun: Begun,
+        mut begun: Box<Begun>,
         request: &Request,
         disk: &dyn Disk,
     ) -> Result<Response<Body>, Failure> {
