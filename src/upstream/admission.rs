@@ -25,7 +25,6 @@ use tokio::time::Instant;
 use queue::Queue;
 pub use queue::Ticket;
 pub use settings::{Settings, Wear};
-use turn::Turn;
 
 /// A connection opened by a request itself is a sign of saturation when it waits longer for its
 /// acknowledgement than this; others then wait in our queue and not in the server's backlog.
@@ -115,7 +114,8 @@ pub struct Admission<C, W> {
     open: usize,
     unacknowledged: Vec<(u64, Instant)>,
     last_acknowledgement: Duration,
-    turn: Turn,
+    /// When a worker was last given back because of its turn; see [`turn`].
+    given_back: Option<Instant>,
     next_id: u64,
     /// Connections in use when a request last had to wait: what the server can do at once, as far
     /// as is known.
@@ -134,7 +134,7 @@ impl<C, W> Admission<C, W> {
             open: 0,
             unacknowledged: Vec::new(),
             last_acknowledgement: Duration::ZERO,
-            turn: Turn::default(),
+            given_back: None,
             next_id: 0,
             busy_when_full: 0,
         }
@@ -369,30 +369,6 @@ impl<C, W> Admission<C, W> {
         } else {
             self.settings.scouts
         }
-    }
-
-    fn give_back(&mut self, slot: &Slot, now: Instant) {
-        self.closed(slot);
-        self.turn.give_back(now);
-    }
-
-    /// Where nothing acknowledges, only an explicit capacity allows reuse.
-    fn turn_is_over(&self, slot: &Slot, now: Instant) -> bool {
-        match slot.is_acknowledged() {
-            true => self.turn.is_over(slot, self.settings.turn, now),
-            false => self.settings.capacity.is_none(),
-        }
-    }
-
-    fn is_used_up(&self, slot: &Slot, now: Instant) -> bool {
-        let Wear {
-            max_requests,
-            max_age,
-            ..
-        } = self.settings.wear;
-        self.turn_is_over(slot, now)
-            || max_requests.is_some_and(|most| slot.served >= most)
-            || max_age.is_some_and(|age| now.duration_since(slot.opened) >= age)
     }
 
     fn may_idle(&self) -> bool {

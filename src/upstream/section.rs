@@ -21,7 +21,7 @@ pub static UPSTREAM: Section = Section {
         Key::new("capacity", Kind::Integer { min: 0, max: 1024 }, "Connections at once to each server; 0: as many as it acknowledges, which follows pm.max_children by itself. Servers that acknowledge nothing get a new connection for each request while this is 0, and are asked to keep connections otherwise.").default("0"),
         Key::new("queue_length", Kind::Integer { min: 0, max: 1_000_000 }, "Requests that wait at once for each server; further ones get 503.").default("1024"),
         Key::new("scouts", Kind::Integer { min: 1, max: 64 }, "Connections at once that look for a free worker: so many places this gateway takes in the server's own queue.").default("2"),
-        Key::new("turn", Kind::Duration, "How long a worker may be handed from request to request before it is given back to all clients of the server; \"0s\" gives it back after each.").default("\"20ms\""),
+        Key::new("turn", Kind::Duration, "After how long a worker that is handed from request to request may be given back to all clients of the server: at least one is each `turn`, and each after four of them; \"0s\" gives each back after each request.").default("\"20ms\""),
         Key::new("keep", Kind::Duration, "How long an idle connection is kept for the next request; each occupies a worker. \"0s\": never.").default("\"20ms\""),
         Key::new("max_idle", Kind::Integer { min: 0, max: 1024 }, "Idle connections kept at once to each server; 0: no other limit than `keep`.").default("0"),
         Key::new("max_requests", Kind::Integer { min: 0, max: i64::MAX }, "Requests that one connection serves before it is closed; 0: no limit.").default("0"),

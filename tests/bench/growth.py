@@ -56,7 +56,7 @@ ALL = (
         CONNECTIONS,
         lambda amount: Under(Wrk("/hello.php", connections=amount)),
         SERVERS,
-        "fcgate opens as many connections to the application as it has requests at once, and gives each back after 20 ms; nginx"
+        "fcgate opens as many connections to the application as it has requests at once, and gives each back after 80 ms; nginx"
         " keeps 64 and opens new ones for what is beyond them.",
     ),
     Curve(

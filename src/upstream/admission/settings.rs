@@ -11,7 +11,7 @@ pub struct Settings {
     pub queue_length: usize,
     /// Connections at once that wait for an acknowledgement.
     pub scouts: usize,
-    /// How long a connection may be handed on since its acknowledgement.
+    /// How long after its acknowledgement a connection may be given back; see `super::turn`.
     pub turn: Duration,
     /// How long a connection may idle.
     pub keep: Duration,

@@ -200,7 +200,8 @@ fn each_turn_gives_one_worker_back_and_four_turns_give_back_each() {
     // The next turn takes the next, and the last one stays until it is four turns old.
     assert_eq!(admission.expire(now + 40 * MS), vec![2]);
     assert_eq!(admission.expire(now + 59 * MS), Vec::<u32>::new());
-    admission.turn.give_back(now + 79 * MS);
+    // As if another had gone back just before.
+    admission.given_back = Some(now + 79 * MS);
     assert_eq!(admission.expire(now + 79 * MS), Vec::<u32>::new());
     assert_eq!(admission.expire(now + 80 * MS), vec![3]);
 }
