@@ -1,6 +1,7 @@
 //! A file that was opened, as data, and what is kept of it while it is asked for again and again.
 
 use std::os::fd::OwnedFd;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -28,6 +29,8 @@ pub struct OpenFile {
 pub struct Kept {
     /// All of its bytes, where they are few.
     pub content: OnceLock<Bytes>,
+    /// In which second, since 1970, it was last found in the kernel's memory.
+    pub fetched: AtomicU64,
     /// What was last said of it.
     pub said: ArcSwapOption<Said>,
 }

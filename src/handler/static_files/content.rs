@@ -6,7 +6,9 @@ use std::io::{self, IoSliceMut};
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
+use std::time::UNIX_EPOCH;
 
 use bytes::{Bytes, BytesMut};
 use nix::sys::uio::pread;
@@ -23,8 +25,8 @@ use crate::message::OpenFile;
 const PIECE: u64 = 128 * 1024;
 
 /// The end of a file is always read, also where the kernel sends the rest by itself: what is read
-/// can be checked before it is sent, and the answer cut.
-const TAIL: u64 = 16 * 1024;
+/// can be checked before it is sent, and the answer cut. Short, as it is copied twice.
+const TAIL: u64 = 4 * 1024;
 
 /// A part of a file that is still to be sent.
 #[derive(Debug)]
@@ -161,11 +163,27 @@ impl FileContent {
 
     /// Ready when the kernel has `span` in memory: sending it must not wait for the disk.
     fn poll_fetched(&mut self, span: &Range<u64>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let is_here = |at: u64| read_now(&self.file, &(at..at + 1)).is_some();
-        if self.waiting.is_none() && is_here(span.start) && is_here(span.end - 1) {
+        if self.waiting.is_none() && self.is_fetched(span) {
             return Poll::Ready(Ok(()));
         }
         self.poll_waiting(span, cx).map_ok(drop)
+    }
+
+    /// Whether the first and the last byte are in memory. Of a file that is asked for again and again, and is one
+    /// piece, that is found out once a second.
+    fn is_fetched(&self, span: &Range<u64>) -> bool {
+        let whole = span.start == 0 && self.file.length <= MOST;
+        let known = self.file.kept.as_ref().filter(|_| whole);
+        let second = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+        if known.is_some_and(|kept| kept.fetched.load(Ordering::Relaxed) == second) {
+            return true;
+        }
+        let is_here = |at: u64| read_now(&self.file, &(at..at + 1)).is_some();
+        let fetched = is_here(span.start) && is_here(span.end - 1);
+        if let Some(kept) = known.filter(|_| fetched) {
+            kept.fetched.store(second, Ordering::Relaxed);
+        }
+        fetched
     }
 
     fn poll_waiting(
