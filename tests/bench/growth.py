@@ -85,7 +85,7 @@ INTRODUCTION = """\
 
 ![CPU time for each request](growth.svg)
 
-Written by `make bench-growth`: {repetitions} repetitions of {seconds} s, medians, the servers by turns; else as in
+Written by `make bench-growth`: {repetitions} × {seconds} s, medians, the servers by turns; else as in
 [RESULTS.md](RESULTS.md).
 
 {machine}
