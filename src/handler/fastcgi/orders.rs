@@ -22,8 +22,10 @@ impl Orders {
     /// Takes them out of `fields`.
     pub(super) fn take(fields: &mut HeaderMap) -> Self {
         let is_live = fields.get(header::CONTENT_TYPE).is_some_and(is_live);
-        // Few answers have any: to see that is much cheaper than to look for each.
-        if !fields.keys().any(|name| name.as_str().starts_with("x-")) {
+        // Few answers have any: to see that is much cheaper than to look for each. PHP says `X-Powered-By` in all.
+        let is_order =
+            |name: &HeaderName| name.as_str().starts_with("x-accel-") || name == X_SENDFILE;
+        if !fields.keys().any(is_order) {
             return Self {
                 is_live,
                 ..Self::default()
