@@ -11,7 +11,7 @@ BENCH_TARGET = $(or $(CARGO_TARGET_DIR),target)/bench
 BENCH = --cases=$(CASES) --seconds=$(BENCH_SECONDS) --repetitions=$(BENCH_REPETITIONS) --output=$(BENCH_OUTPUT)
 
 .PHONY: help run test lint unit integration test-container soak install-test build reference docs-check clean fuzz \
-	bench bench-growth bench-count bench-record bench-build
+	bench bench-growth bench-count bench-record bench-build bench-responder profile
 
 help: ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -55,8 +55,13 @@ reference: ## Write config/reference.toml anew
 	$(CARGO) build --quiet --locked
 	$${CARGO_TARGET_DIR:-target}/debug/fcgate reference > config/reference.toml
 
-build: ## The program for a bench or an image: fat LTO, stripped
-	$(CARGO) build --profile dist --locked
+build: ## The program for a bench or an image: fat LTO, stripped, arranged by the profile in profile/
+	@command -v xz >/dev/null || scripts/install-packages build
+	@scripts/build
+
+profile: bench-responder ## Take that profile anew, after large changes or with another compiler; some ten minutes
+	@scripts/install-packages bench profile
+	@scripts/profile
 
 bench: bench-build ## CPU, speed and memory beside nginx, Apache, Caddy, lighttpd and h2o: tests/bench/RESULTS.md; CASES=… a part
 	@scripts/install-packages bench
@@ -74,8 +79,10 @@ bench-record: bench-build ## Count instructions and make the figures the ones to
 	@scripts/install-packages count
 	@python3 tests/bench count --record --cases=$(CASES)
 
+bench-build: build bench-responder
+
 # What the benchmark measures against is a workspace of its own.
-bench-build: build
+bench-responder:
 	@CARGO_TARGET_DIR=$(abspath $(BENCH_TARGET)) $(CARGO) build --quiet --release --locked \
 		--manifest-path tests/bench/responder/Cargo.toml
 

@@ -1,5 +1,6 @@
 //! A timer that costs nothing while nothing waits: it is made at the first wait and moved only when
-//! it fires, so that a deadline which is put off again and again touches the timer wheel once.
+//! it fires, so that a deadline which is put off again and again touches the timer wheel once. One
+//! may therefore be lent to whatever waits next, and serve several limits at a time.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -15,7 +16,6 @@ pub struct Timer(Option<Pin<Box<Sleep>>>);
 #[derive(Debug, Default)]
 pub struct Stall {
     since: Option<Instant>,
-    timer: Timer,
 }
 
 impl Timer {
@@ -44,11 +44,16 @@ impl Stall {
     }
 
     /// Ready when nothing has happened for `limit`; zero is no limit.
-    pub fn poll_expired(&mut self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_expired(
+        &mut self,
+        limit: Duration,
+        timer: &mut Timer,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         if limit.is_zero() {
             return Poll::Pending;
         }
         let deadline = *self.since.get_or_insert_with(Instant::now) + limit;
-        self.timer.poll_at(deadline, cx)
+        timer.poll_at(deadline, cx)
     }
 }

@@ -5,7 +5,6 @@
 //! The exchange is polled by whoever wants the answer, last of all by hyper through the response
 //! body; there is no task and no channel in between. Dropping it drops the connection.
 
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -15,12 +14,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_util::io::poll_read_buf;
 
+use super::broken::{Broken, ExchangeError, Progress};
 use super::decoder::{Decoder, Event};
 use super::pace::{Limit, Pace};
-use super::record::ProtocolError;
 use super::stdin::Outgoing;
-use crate::message::{Upload, UploadError};
-use crate::timer::Stall;
+use crate::message::Upload;
+use crate::timer::{Stall, Timer};
 
 /// Bytes read at first: holds most pages whole.
 const FIRST_READ: usize = 16 * 1024;
@@ -39,6 +38,10 @@ const SMALL_PIECE: usize = 4 * 1024;
 pub trait Link: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// The application answered the probe: a worker is on this connection. How long that took.
     fn acknowledged(&mut self) -> Option<Duration>;
+
+    /// What its deadlines are waited for with; it stays with the connection, where the next exchange
+    /// finds it made and in its place.
+    fn timer(&mut self) -> Option<&mut Timer>;
 
     /// There were bytes behind END_REQUEST: the connection is dropped next.
     fn late_bytes(&mut self);
@@ -106,51 +109,6 @@ pub enum Answer {
         /// Whether the application took the request at all.
         status: super::record::ProtocolStatus,
     },
-}
-
-/// An exchange that failed: why, and how far it had come.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
-pub struct Broken {
-    /// Why.
-    pub error: ExchangeError,
-    /// How much the application may have done.
-    pub progress: Progress,
-}
-
-/// How far an exchange had come when it failed: what decides whether it may be repeated
-/// (design §4.8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// Nothing was executed: no byte was taken, or a probe stood in front and was not answered.
-    NotExecuted,
-    /// The connection was closed in good order though the whole request lay in it. PHP-FPM had not
-    /// executed it then (facts no. 10); of other programs, and of proxies in between, nobody knows.
-    ClosedUnanswered,
-    /// A worker may have executed it; no byte of the answer came.
-    Unknown,
-    /// Part of the answer came, or the time was up: it is not sent again.
-    Settled,
-}
-
-/// Why an exchange failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ExchangeError {
-    /// The connection was reset or broke otherwise.
-    #[error("the connection broke: {0}")]
-    Reset(io::Error),
-    /// The connection was closed before END_REQUEST.
-    #[error("the connection was closed before END_REQUEST")]
-    Closed,
-    /// Bytes that are not FastCGI.
-    #[error(transparent)]
-    Protocol(#[from] ProtocolError),
-    /// A limit of [`Pace`].
-    #[error("no answer within {} ms", .1.as_millis())]
-    Timeout(Limit, Duration),
-    /// The client's content broke off or could not be read.
-    #[error(transparent)]
-    Upload(UploadError),
 }
 
 impl<L: Link> Exchange<L> {
@@ -258,13 +216,7 @@ impl<L: Link> Exchange<L> {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(ExchangeError::Closed)),
                 Poll::Ready(Ok(_)) => self.stall.progress(),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(ExchangeError::Reset(error))),
-                Poll::Pending => {
-                    let (limit, duration) = self.limit();
-                    return self
-                        .stall
-                        .poll_expired(duration, cx)
-                        .map(|()| Err(ExchangeError::Timeout(limit, duration)));
-                }
+                Poll::Pending => return self.poll_overdue(cx),
             }
         }
     }
@@ -322,6 +274,17 @@ impl<L: Link> Exchange<L> {
         } else if self.decoder.is_between_records() && self.outgoing.is_complete() {
             link.give_back();
         }
+    }
+
+    /// Ready when what is being waited for has taken too long.
+    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, ExchangeError>> {
+        let (limit, duration) = self.limit();
+        let Some(timer) = self.link.as_mut().and_then(L::timer) else {
+            return Poll::Ready(Err(ExchangeError::Closed));
+        };
+        self.stall
+            .poll_expired(duration, timer, cx)
+            .map(|()| Err(ExchangeError::Timeout(limit, duration)))
     }
 
     /// What is being waited for, and how long at most.

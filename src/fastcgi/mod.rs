@@ -1,6 +1,7 @@
 //! The FastCGI protocol, version 1: records and name-value pairs as pure functions, and
 //! [`exchange`], the one file that does I/O: a request and its answer on one connection.
 
+mod broken;
 pub mod decoder;
 pub mod exchange;
 pub mod management;
@@ -9,5 +10,6 @@ pub mod params;
 pub mod record;
 mod stdin;
 
-pub use exchange::{Answer, Broken, Exchange, ExchangeError, Link, Outbound, Progress};
+pub use broken::{Broken, ExchangeError, Progress};
+pub use exchange::{Answer, Exchange, Link, Outbound};
 pub use pace::{Limit, Pace};

@@ -74,7 +74,8 @@ impl Deadline {
 
     /// Ready when the client has taken nothing of its answer for too long.
     pub(super) fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.sending.poll_expired(self.patience.send, cx)
+        self.sending
+            .poll_expired(self.patience.send, &mut self.timer, cx)
     }
 
     /// The client takes its answer.

@@ -16,6 +16,7 @@ use super::scout;
 use super::waiting::{Deadline, LeaseError, connect_error};
 use crate::fastcgi::Link;
 use crate::stream::Stream;
+use crate::timer::Timer;
 
 /// A connection, or the right to open one, and its place in the member's account.
 #[derive(Debug)]
@@ -216,6 +217,10 @@ impl Link for Lease {
         }
         self.acknowledge(took);
         Some(took)
+    }
+
+    fn timer(&mut self) -> Option<&mut Timer> {
+        self.connection.as_mut().map(|pooled| &mut pooled.timer)
     }
 
     fn late_bytes(&mut self) {

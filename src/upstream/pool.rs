@@ -13,6 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::Address;
 use crate::stream::Stream;
+use crate::timer::Timer;
 
 /// Connections to one server at once, whatever the configuration says: more than any PHP-FPM has
 /// workers, and few enough for the descriptors of one process.
@@ -27,7 +28,11 @@ pub(super) struct Pool(managed::Pool<Connector>);
 pub(super) struct Connector(Address);
 
 /// A connection that leaves the pool when it is dropped.
-pub(super) struct Pooled(Option<Object<Connector>>);
+pub(super) struct Pooled {
+    object: Option<Object<Connector>>,
+    /// For the deadlines of whoever uses it, one after the other.
+    pub(super) timer: Timer,
+}
 
 impl managed::Manager for Connector {
     type Type = Stream;
@@ -65,7 +70,10 @@ impl Pool {
 
     pub(super) async fn connect(&self) -> io::Result<Pooled> {
         match self.0.get().await {
-            Ok(object) => Ok(Pooled(Some(object))),
+            Ok(object) => Ok(Pooled {
+                object: Some(object),
+                timer: Timer::default(),
+            }),
             Err(PoolError::Backend(error)) => Err(error),
             Err(PoolError::Timeout(managed::TimeoutType::Create)) => {
                 Err(io::ErrorKind::TimedOut.into())
@@ -90,17 +98,17 @@ async fn connect(address: &Address) -> io::Result<Stream> {
 
 impl Pooled {
     pub(super) fn get(&self) -> Option<&Stream> {
-        self.0.as_deref()
+        self.object.as_deref()
     }
 
     pub(super) fn get_mut(&mut self) -> Option<&mut Stream> {
-        self.0.as_deref_mut()
+        self.object.as_deref_mut()
     }
 }
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        if let Some(object) = self.0.take() {
+        if let Some(object) = self.object.take() {
             drop(Object::take(object));
         }
     }

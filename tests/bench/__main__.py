@@ -14,6 +14,7 @@ import growth
 import report
 import servers
 import surroundings
+import training
 from results import Results
 
 HERE = Path(__file__).resolve().parent
@@ -35,6 +36,10 @@ def _arguments():
     _command(commands, "grow", grow, "with more connections, rules and files: GROWTH.md and growth.svg", 2)
     counting = _command(commands, "count", count.main, "instructions of fcgate for each request", 0)
     counting.add_argument("--record", action="store_true", help="make what is counted the figures to compare with")
+    learning = commands.add_parser("train", help="what fcgate does while its profile is taken")
+    learning.set_defaults(work=training.main, output=HERE)
+    learning.add_argument("--program", type=Path, required=True, help="made by `scripts/build --counting`")
+    learning.add_argument("--seconds", type=int, default=1, help="of each load")
     return parser.parse_args()
 
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use fcgate::fastcgi::management::PROBE;
 use fcgate::fastcgi::{Answer, Exchange, Link, Outbound, Pace};
 use fcgate::message::Upload;
+use fcgate::timer::Timer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
@@ -188,6 +189,7 @@ async fn a_post_on_a_new_connection_is_complete_only_when_its_worker_is_there() 
 /// Counts what an exchange asks of its connection.
 struct Counted {
     stream: DuplexStream,
+    timer: Timer,
     calls: Arc<[AtomicUsize; 2]>,
 }
 
@@ -197,6 +199,9 @@ const WRITES: usize = 1;
 impl Link for Counted {
     fn acknowledged(&mut self) -> Option<Duration> {
         None
+    }
+    fn timer(&mut self) -> Option<&mut Timer> {
+        Some(&mut self.timer)
     }
     fn late_bytes(&mut self) {}
     fn give_back(self) {}
@@ -252,6 +257,7 @@ fn counted(stream: DuplexStream, probed: bool) -> (Exchange<Counted>, Arc<[Atomi
     let calls = Arc::<[AtomicUsize; 2]>::default();
     let link = Counted {
         stream,
+        timer: Timer::default(),
         calls: Arc::clone(&calls),
     };
     let params = Record::new(records::PARAMS, 1, "").encode();
