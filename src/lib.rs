@@ -8,6 +8,7 @@
 
 pub mod access_log;
 pub mod admin;
+pub mod allocator;
 pub mod auth;
 pub mod cgi;
 pub mod cli;

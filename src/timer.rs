@@ -3,6 +3,7 @@
 //! may therefore be lent to whatever waits next, and serve several limits at a time.
 
 use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,6 +12,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// The timer.
 #[derive(Debug, Default)]
 pub struct Timer(Option<Pin<Box<Sleep>>>);
+
+/// Timers that nobody uses, for whoever waits next.
+#[derive(Debug, Default)]
+pub struct Timers(Mutex<Vec<Timer>>);
 
 /// A limit on a wait that begins anew whenever something happens.
 #[derive(Debug, Default)]
@@ -34,6 +39,28 @@ impl Timer {
             }
             sleep.as_mut().reset(deadline);
         }
+    }
+}
+
+/// Unused timers that are kept. Each holds on to the task that it would have woken last, a few KiB.
+const SPARE: usize = 32;
+
+impl Timers {
+    /// One that was used before, or a new one.
+    pub fn take(&self) -> Timer {
+        self.spare().pop().unwrap_or_default()
+    }
+
+    /// Takes it back.
+    pub fn put(&self, timer: Timer) {
+        let mut spare = self.spare();
+        if spare.len() < SPARE {
+            spare.push(timer);
+        }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Timer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module may import only modules to its right.
-const LAYERS: [&str; 24] = [
+const LAYERS: [&str; 25] = [
     "main",
     "cli",
     "server",
@@ -36,6 +36,7 @@ const LAYERS: [&str; 24] = [
     "limits",
     "section",
     "value",
+    "allocator",
 ];
 
 /// Imports against the layers that are allowed: from, to, and the reason.

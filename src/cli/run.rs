@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use crate::allocator;
 use crate::config::{self, ServerSettings};
 use crate::server::{self, Inherited};
 
@@ -69,5 +70,8 @@ fn runtime(workers: usize) -> std::io::Result<tokio::runtime::Runtime> {
     if workers > 0 {
         builder.worker_threads(workers);
     }
-    builder.enable_all().build()
+    builder
+        .on_thread_park(allocator::before_sleep)
+        .enable_all()
+        .build()
 }

@@ -22,6 +22,7 @@ use super::last_call::last_call;
 use super::logged::Logged;
 use super::service::{self, Connection};
 use super::sniff::Sniffed;
+use crate::allocator;
 use crate::limits::Limits;
 use crate::message::Wire;
 use crate::message::head_guard::Bounds;
@@ -83,6 +84,7 @@ pub(super) async fn serve(
             Box::pin(serve_http2(stream, read, connection, limits, stop)).await;
         }
     }
+    allocator::note_put_away();
 }
 
 async fn serve_http1(
@@ -149,6 +151,7 @@ where
     let parts = served.into_parts();
     let mut io = parts.io;
     io.restore(&parts.read_buf);
+    allocator::note_put_away();
     io
 }
 

@@ -107,7 +107,7 @@ impl Passed {
 
     fn acceptor(&self) -> io::Result<Acceptor> {
         match &self.socket {
-            Socket::Tcp(listener) => Acceptor::tcp(listener.try_clone()?),
+            Socket::Tcp(listener) => Acceptor::passed(listener.try_clone()?),
             Socket::Unix(listener) => Acceptor::unix(listener.try_clone()?),
         }
     }

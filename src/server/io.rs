@@ -306,8 +306,12 @@ impl Write for ConnectionIo {
         if let Some(farewell) = &mut this.farewell {
             ready!(farewell.poll_write(cx, &mut this.stream))?;
         }
-        ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-        if this.intake.is_in_content() || !this.intake.held().is_empty() {
+        let lingers = this.intake.is_in_content() || !this.intake.held().is_empty();
+        // Without TLS and with nobody to wait for, close(2) comes next and says the same.
+        if lingers || !this.stream().sends_files() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+        }
+        if lingers {
             ready!(this.poll_linger(cx));
         }
         Poll::Ready(Ok(()))

@@ -29,7 +29,7 @@ pub(super) async fn last_call(stop: &CancellationToken) {
 pub(super) fn close(acceptor: Acceptor) -> Vec<(Stream, Arc<Wire>)> {
     let mut rest = Vec::new();
     let mut next: Box<dyn FnMut() -> io::Result<(Stream, Arc<Wire>)>> = match acceptor {
-        Acceptor::Tcp(listener) => {
+        Acceptor::Tcp(listener, _) => {
             let Ok(listener) = listener.into_std() else {
                 return rest;
             };

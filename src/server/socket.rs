@@ -26,7 +26,8 @@ const PROBES: u32 = 4;
 /// A socket that clients connect to.
 #[derive(Debug)]
 pub(super) enum Acceptor {
-    Tcp(TcpListener),
+    /// With the address of our end of its connections, where that is the same for all.
+    Tcp(TcpListener, Option<SocketAddr>),
     Unix(UnixListener, Arc<Wire>),
 }
 
@@ -45,9 +46,24 @@ impl Acceptor {
         opened.map_err(|error| start_error(&listener.address, error))
     }
 
-    /// What `listener`, which is bound, accepts. Linux hands its options on to every connection,
-    /// which saves those calls for each of them.
+    /// What `listener`, which was passed to us, accepts. It may be transparent (IP_TRANSPARENT), and
+    /// its connections at any address.
+    pub(super) fn passed(listener: std::net::TcpListener) -> io::Result<Self> {
+        Ok(Self::Tcp(Self::listening(listener)?, None))
+    }
+
+    /// What `listener`, which was bound here, accepts.
     pub(super) fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let one = !address.ip().is_unspecified();
+        Ok(Self::Tcp(
+            Self::listening(listener)?,
+            one.then_some(address),
+        ))
+    }
+
+    /// Linux hands options on to every connection, which saves those calls for each of them.
+    fn listening(listener: std::net::TcpListener) -> io::Result<TcpListener> {
         let socket = SockRef::from(&listener);
         socket.set_tcp_nodelay(true)?;
         let keepalive = TcpKeepalive::new()
@@ -56,7 +72,7 @@ impl Acceptor {
             .with_retries(PROBES);
         socket.set_tcp_keepalive(&keepalive)?;
         socket.set_nonblocking(true)?;
-        TcpListener::from_std(listener).map(Self::Tcp)
+        TcpListener::from_std(listener)
     }
 
     /// What `listener`, which is bound, accepts.
@@ -71,9 +87,10 @@ impl Acceptor {
     /// The next connection.
     pub(super) async fn accept(&self) -> io::Result<(Stream, Arc<Wire>)> {
         match self {
-            Self::Tcp(listener) => {
+            Self::Tcp(listener, local) => {
                 let (stream, remote) = listener.accept().await?;
-                let wire = Wire::tcp(remote, stream.local_addr()?);
+                let local = local.map_or_else(|| stream.local_addr(), Ok)?;
+                let wire = Wire::tcp(remote, local);
                 Ok((Stream::Tcp(stream), Arc::new(wire)))
             }
             Self::Unix(listener, wire) => {
@@ -88,7 +105,7 @@ impl fmt::Display for Acceptor {
     /// Where it is bound, with its real port.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp(listener) => match listener.local_addr() {
+            Self::Tcp(listener, _) => match listener.local_addr() {
                 Ok(address) => address.fmt(f),
                 Err(_) => f.write_str("unknown"),
             },
@@ -158,5 +175,7 @@ mod tests {
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), PROBES);
         let port = client.local_addr().unwrap().port().to_string();
         assert_eq!(wire.remote_port, port);
+        assert_eq!(wire.local_addr, "127.0.0.1");
+        assert_eq!(wire.local_port, Some(address.port()));
     }
 }

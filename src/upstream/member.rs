@@ -16,6 +16,7 @@ use super::numbers::Numbers;
 use super::policy::Load;
 use super::pool::{Pool, Pooled};
 use super::{Address, scout};
+use crate::timer::Timers;
 
 /// How often it is looked for connections that have idled too long.
 const SWEEP: Duration = Duration::from_millis(5);
@@ -45,6 +46,8 @@ pub struct Member {
     /// It answers probes as PHP-FPM does.
     fpm: AtomicBool,
     numbers: Numbers,
+    /// For requests that wait.
+    pub(super) timers: Timers,
 }
 
 /// One moment of a member.
@@ -118,6 +121,7 @@ impl Member {
             changes: Arc::clone(changes),
             sweeping: AtomicBool::new(false),
             fpm: AtomicBool::new(false),
+            timers: Timers::default(),
             numbers: Numbers::default(),
         })
     }

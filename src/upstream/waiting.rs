@@ -1,16 +1,20 @@
 //! How a request comes to a connection: at once, or through the queue, or not at all.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::admission::Ticket;
 use super::denied;
 use super::lease::Lease;
 use super::member::{Admitted, Member, Order};
+use crate::timer::Timer;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -88,8 +92,7 @@ impl Member {
                 Admitted::Open(lease) => return self.opened(lease, deadline).await,
                 Admitted::Wait(ticket, receiver) => {
                     let mut waiting = Waiting::new(self, ticket, receiver);
-                    let Ok(Ok(lease)) = timeout_at(deadline.at(), &mut waiting.receiver).await
-                    else {
+                    let Some(lease) = waiting.granted(deadline.at()).await else {
                         return Err(self.waited_in_vain(deadline));
                     };
                     waiting.ticket = None;
@@ -163,6 +166,7 @@ struct Waiting {
     member: Arc<Member>,
     ticket: Option<Ticket>,
     receiver: oneshot::Receiver<Lease>,
+    timer: Timer,
 }
 
 impl Waiting {
@@ -171,12 +175,23 @@ impl Waiting {
             member: Arc::clone(member),
             ticket: Some(ticket),
             receiver,
+            timer: member.timers.take(),
         }
+    }
+
+    /// What is granted by then.
+    async fn granted(&mut self, deadline: Instant) -> Option<Lease> {
+        poll_fn(|cx| match Pin::new(&mut self.receiver).poll(cx) {
+            Poll::Ready(granted) => Poll::Ready(granted.ok()),
+            Poll::Pending => self.timer.poll_at(deadline, cx).map(|()| None),
+        })
+        .await
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
+        self.member.timers.put(std::mem::take(&mut self.timer));
         let Some(ticket) = self.ticket else { return };
         self.member.leave(ticket);
         self.receiver.close();

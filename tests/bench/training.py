@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import cases
 from load import H2load, Wrk
-from measure import Under
+from measure import ManySites, Under
 from servers import FCGATE_SERVER, Setting, started, trusting
 from surroundings import PHP, prepared
 
@@ -42,7 +42,8 @@ SITE = (
     Under(Wrk("/app/hello.php/some/path?x=1", headers=(*BROWSER, "Connection: close"))),
     Under(Wrk(PAGE, headers=BROWSER, connections=32), Setting(backend=PHP)),
     Under(H2load("/hello.php", streams=4, tls=True), Setting(backend=PHP)),
-    Under(Wrk("/1k.html?v=1", headers=BROWSER), Setting(sites=20, rules=20)),
+    # With a reload, so that reading a configuration is in it.
+    ManySites(200, 20, Wrk("/1k.html?v=1", headers=BROWSER)),
 )
 
 # Each so often as one client asks it in a second or two.

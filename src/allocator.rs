@@ -1,0 +1,146 @@
+//! Memory by mimalloc: glibc keeps what a parked connection has freed, 20 KiB of it each; this gives
+//! it back. Without huge pages (`no_thp`): they doubled the memory of a small gateway, and zeroing
+//! them cost CPU.
+//!
+//! Not through the crate `mimalloc`, which asks for an alignment with every call. What is no power
+//! of two is then made larger, and searched for where it begins when it is freed: for the 8 and 16 KiB of
+//! buffers, and for each future. What every block has by itself is not asked for here.
+#![allow(
+    unsafe_code,
+    reason = "an allocator cannot be told to Rust otherwise (design §8: one module, with its measurement)"
+)]
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use libmimalloc_sys::{
+    mi_collect, mi_free, mi_malloc, mi_malloc_aligned, mi_realloc, mi_realloc_aligned, mi_zalloc,
+    mi_zalloc_aligned,
+};
+use tokio::time::Instant;
+
+/// What blocks of at least as many bytes are aligned to (mimalloc's `MI_MAX_ALIGN_SIZE`).
+const NATURAL: usize = 16;
+
+/// A thread gives back what it holds at most so often; it costs it some 0.1 ms.
+const COLLECT_AFTER: Duration = Duration::from_secs(1);
+
+/// How often something was put away that a thread may hold memory of.
+static PUT_AWAY: AtomicU32 = AtomicU32::new(0);
+
+thread_local! {
+    /// What of that this thread knew when it gave memory back the last time, and when that was.
+    static COLLECTED: Cell<(u32, Option<Instant>)> = const { Cell::new((0, None)) };
+}
+
+/// What every allocation of the program goes through.
+#[derive(Clone, Copy, Debug)]
+pub struct Allocator;
+
+/// A connection was put to rest, or has ended: its buffers are free.
+pub fn note_put_away() {
+    PUT_AWAY.fetch_add(1, Ordering::Relaxed);
+}
+
+/// For a thread that is about to sleep, perhaps for long: gives back what connections have left
+/// that were put away since the last time. mimalloc does it by itself only while a thread allocates.
+pub fn before_sleep() {
+    let put_away = PUT_AWAY.load(Ordering::Relaxed);
+    let (known, last) = COLLECTED.get();
+    if put_away == known {
+        return;
+    }
+    let now = Instant::now();
+    if last.is_none_or(|last| now.duration_since(last) >= COLLECT_AFTER) {
+        COLLECTED.set((put_away, Some(now)));
+        // SAFETY: takes no pointer, and may be called by any thread at any time.
+        unsafe { mi_collect(false) };
+    }
+}
+
+/// Whether blocks of this size are aligned so by themselves.
+const fn is_natural(size: usize, align: usize) -> bool {
+    align <= NATURAL && align <= size
+}
+
+// SAFETY: what mimalloc returns is null or a block of at least `size` bytes that is nobody else's, aligned
+// as `is_natural` says or as was asked for. All of it may be freed and resized by any thread and by either
+// kind of call. None of these unwinds.
+unsafe impl GlobalAlloc for Allocator {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let (size, align) = (layout.size(), layout.align());
+        // SAFETY: no requirement but that the alignment is a power of two, as a layout's is.
+        unsafe {
+            if is_natural(size, align) {
+                mi_malloc(size).cast()
+            } else {
+                mi_malloc_aligned(size, align).cast()
+            }
+        }
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let (size, align) = (layout.size(), layout.align());
+        // SAFETY: as above.
+        unsafe {
+            if is_natural(size, align) {
+                mi_zalloc(size).cast()
+            } else {
+                mi_zalloc_aligned(size, align).cast()
+            }
+        }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, block: *mut u8, _: Layout) {
+        // SAFETY: the caller has it from above and uses it no more.
+        unsafe { mi_free(block.cast()) }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let align = layout.align();
+        // SAFETY: the caller has the block from above, and uses it no more where another is returned.
+        unsafe {
+            if is_natural(size, align) {
+                mi_realloc(block.cast(), size).cast()
+            } else {
+                mi_realloc_aligned(block.cast(), size, align).cast()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_aligned_and_keep_their_content() {
+        let sizes = (1..600).chain([1000, 1024, 3000, 8192, 10_000, 65_537, 3_000_000]);
+        for size in sizes {
+            for align in [1, 2, 4, 8, 16, 32, 64, 128, 4096] {
+                let layout = Layout::from_size_align(size, align).unwrap();
+                // SAFETY: blocks are used within their size and freed once.
+                unsafe {
+                    let block = Allocator.alloc_zeroed(layout);
+                    assert!(block.addr().is_multiple_of(align));
+                    assert_eq!(block.add(size - 1).read(), 0);
+                    block.write_bytes(7, size);
+                    let grown = Allocator.realloc(block, layout, size * 2);
+                    assert!(grown.addr().is_multiple_of(align));
+                    assert_eq!(grown.add(size - 1).read(), 7);
+                    let layout = Layout::from_size_align(size * 2, align).unwrap();
+                    Allocator.dealloc(grown, layout);
+                    let other = Allocator.alloc(layout);
+                    assert!(other.addr().is_multiple_of(align));
+                    Allocator.dealloc(other, layout);
+                }
+            }
+        }
+    }
+}
