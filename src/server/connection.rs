@@ -78,7 +78,11 @@ pub(super) async fn serve(
     let connection = Arc::new(Connection::new(shared, wire, stream.sends_files()));
     match sniffed {
         Sniffed::Http1(read) if read.is_empty() => {}
-        Sniffed::Http1(read) => serve_http1(stream, read, connection, limits, stop).await,
+        Sniffed::Http1(read) => {
+            let served = serve_http1(stream, &read, connection, limits, stop);
+            drop(read);
+            served.await;
+        }
         Sniffed::Http2(read) => {
             // Boxed, as the handshake is, so that a parked connection is not as large.
             Box::pin(serve_http2(stream, read, connection, limits, stop)).await;
@@ -87,13 +91,14 @@ pub(super) async fn serve(
     allocator::note_put_away();
 }
 
-async fn serve_http1(
+/// No `async fn`, which would keep its arguments for as long as it waits for requests.
+fn serve_http1(
     stream: Stream,
-    read: Bytes,
+    read: &Bytes,
     connection: Arc<Connection>,
     limits: Limits,
     stop: CancellationToken,
-) {
+) -> impl Future<Output = ()> + use<> {
     let patience = Patience {
         header: Some(limits.header),
         keep_alive: limits.keep_alive,
@@ -103,8 +108,8 @@ async fn serve_http1(
         head: limits.head,
         fields: limits.fields,
     };
-    let intake = Intake::guarded(&read, bounds);
-    let io = ConnectionIo::new(stream, intake, Arc::clone(&connection), patience);
+    let intake = Intake::guarded(read, bounds);
+    let mut io = ConnectionIo::new(stream, intake, Arc::clone(&connection), patience);
     let served = Arc::clone(&connection);
     let service = service_fn(move |request| service::respond(Arc::clone(&served), request));
     let mut builder = http1::Builder::new();
@@ -114,30 +119,35 @@ async fn serve_http1(
         .header_read_timeout(None)
         .max_headers(limits.fields)
         .max_buf_size(limits.head);
-    let mut io = io;
-    loop {
-        let mut served = Box::new(builder.serve_connection(io, service.clone()));
-        let watch = connection.watch();
-        let mut stopping = false;
-        let ended = loop {
-            tokio::select! {
-                // hyper goes first: asked to end before it has read anything it closes, though a
-                // request is there.
-                biased;
-                result = served.as_mut() => break Some(result),
-                () = stop.cancelled(), if !stopping => {
-                    stopping = true;
-                    Pin::new(served.as_mut()).graceful_shutdown();
+    let keep_alive = limits.keep_alive;
+    async move {
+        loop {
+            // Its box goes with it.
+            io = {
+                let mut served = Box::new(builder.serve_connection(io, service.clone()));
+                let watch = connection.watch();
+                let mut stopping = false;
+                let ended = loop {
+                    tokio::select! {
+                        // hyper goes first: asked to end before it has read anything it closes, though a
+                        // request is there.
+                        biased;
+                        result = served.as_mut() => break Some(result),
+                        () = stop.cancelled(), if !stopping => {
+                            stopping = true;
+                            Pin::new(served.as_mut()).graceful_shutdown();
+                        }
+                        () = watch.rested(PARK_AFTER), if !stopping => break None,
+                    }
+                };
+                if let Some(result) = ended {
+                    return log_http1_end(result, &connection);
                 }
-                () = watch.rested(PARK_AFTER), if !stopping => break None,
+                without_hyper(*served)
+            };
+            if !park(io.stream(), keep_alive, &stop).await {
+                return;
             }
-        };
-        if let Some(result) = ended {
-            return log_http1_end(result, &connection);
-        }
-        io = without_hyper(*served);
-        if !park(io.stream(), limits.keep_alive, &stop).await {
-            return;
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use nix::errno::Errno;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -155,16 +156,16 @@ fn position(known: &[(usize, Arc<Listener>)], listener: &Listener) -> Option<usi
 async fn accept(socket: Acceptor, terms: Terms, shared: Arc<Shared>, stop: CancellationToken) {
     let told = Arc::new(Seldom::default());
     accept_until_stop(&socket, &terms, &told, &shared, &stop).await;
-    for connection in last_call::close(socket) {
+    for (stream, wire) in last_call::close(socket) {
         let Ok(permit) = Arc::clone(&shared.state.connections).try_acquire_owned() else {
             return;
         };
-        let (terms, told) = (terms.load_full(), Arc::clone(&told));
-        let served = serve(connection, terms, told, Arc::clone(&shared), stop.clone());
-        shared.tasks.spawn(async move {
-            served.await;
-            drop(permit);
-        });
+        let accepted = Accepted {
+            stream,
+            wire,
+            permit,
+        };
+        begin(accepted, &terms, &told, &shared, &stop);
     }
 }
 
@@ -193,14 +194,14 @@ async fn accept_until_stop(
             accepted = socket.accept() => accepted,
         };
         match accepted {
-            Ok(connection) => {
+            Ok((stream, wire)) => {
                 shared.state.accepted.add();
-                let (terms, told) = (terms.load_full(), Arc::clone(told));
-                let served = serve(connection, terms, told, Arc::clone(shared), stop.clone());
-                shared.tasks.spawn(async move {
-                    served.await;
-                    drop(permit);
-                });
+                let accepted = Accepted {
+                    stream,
+                    wire,
+                    permit,
+                };
+                begin(accepted, terms, told, shared, stop);
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
@@ -228,14 +229,40 @@ fn hold(shared: &Shared, wire: &Wire) -> Option<Option<Held>> {
     held.map(Some)
 }
 
+/// A connection, and its part of `server.limits.connections`.
+struct Accepted {
+    stream: Stream,
+    wire: Arc<Wire>,
+    permit: OwnedSemaphorePermit,
+}
+
+/// Serves it in a task of its own. What is spawned is `serve` and nothing around it, which would hold
+/// another copy of it for as long as the connection is there.
+fn begin(
+    accepted: Accepted,
+    terms: &Terms,
+    told: &Arc<Seldom>,
+    shared: &Arc<Shared>,
+    stop: &CancellationToken,
+) {
+    let (terms, told) = (terms.load_full(), Arc::clone(told));
+    let served = serve(accepted, terms, told, Arc::clone(shared), stop.clone());
+    shared.tasks.spawn(served);
+}
+
 /// Finds out who the client is, and serves it.
 async fn serve(
-    (mut stream, mut wire): (Stream, Arc<Wire>),
+    accepted: Accepted,
     terms: Arc<Listener>,
     told: Arc<Seldom>,
     shared: Arc<Shared>,
     stop: CancellationToken,
 ) {
+    let Accepted {
+        mut stream,
+        mut wire,
+        permit: _permit,
+    } = accepted;
     if let Some(proxies) = &terms.proxies {
         let limit = shared.live.load().server.limits.header;
         let received = tokio::select! {
