@@ -72,7 +72,10 @@ async fn many_idle_connections_cost_little() {
         assert_eq!(connection.send(&Request::get("/")).await.status, 200);
         connections.push(connection);
     }
-    report("clear text", &gateway, before, MANY).await;
+    let visit = async || {
+        gateway.get("/").await;
+    };
+    report(("clear text", MANY, 8), &gateway, before, visit).await;
     for connection in connections.iter_mut().step_by(500) {
         assert_eq!(connection.send(&Request::get("/")).await.text(), "hello");
     }
@@ -97,7 +100,11 @@ async fn many_idle_tls_connections_cost_little() {
         assert_eq!(connection.send(&Request::get("/")).await.status, 200);
         connections.push(connection);
     }
-    report("TLS", &gateway, before, MANY).await;
+    let visit = async || {
+        let mut visitor = client.http1(gateway.address(), "localhost").await;
+        visitor.send(&Request::get("/")).await;
+    };
+    report(("TLS", MANY, 20), &gateway, before, visit).await;
     for connection in connections.iter_mut().step_by(500) {
         assert_eq!(connection.send(&Request::get("/")).await.text(), "hello");
     }
@@ -111,10 +118,26 @@ fn allow_descriptors() {
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
 }
 
-/// hyper alone holds 22 KiB for a connection in clear text and 33 KiB with TLS (limits Q6).
-async fn report(name: &str, gateway: &Gateway, before: u64, many: usize) {
+/// Traffic wakes all threads, so that each gives back what it has put away. hyper alone holds 22 KiB
+/// for a connection in clear text and 33 KiB with TLS (limits Q6).
+async fn report(
+    (name, many, most_kib): (&str, usize, u64),
+    gateway: &Gateway,
+    before: u64,
+    visit: impl AsyncFn(),
+) {
     tokio::time::sleep(PARKED).await;
-    let bytes = gateway.rss_kib().saturating_sub(before) * 1024 / many as u64;
-    println!("{name}: {bytes} bytes for each of {many} idle connections");
-    assert!(bytes < 48 * 1024, "{name}: {bytes} bytes");
+    patiently("the memory of idle connections", async {
+        loop {
+            let visitors = (0..16).map(|_| visit());
+            futures_util::future::join_all(visitors).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let bytes = gateway.rss_kib().saturating_sub(before) * 1024 / many as u64;
+            println!("{name}: {bytes} bytes for each of {many} idle connections");
+            if bytes < most_kib * 1024 {
+                return;
+            }
+        }
+    })
+    .await;
 }
