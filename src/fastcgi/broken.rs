@@ -44,7 +44,7 @@ pub enum ExchangeError {
     /// Bytes that are not FastCGI.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
-    /// A limit of [`Pace`].
+    /// A limit of [`Pace`](super::pace::Pace).
     #[error("no answer within {} ms", .1.as_millis())]
     Timeout(Limit, Duration),
     /// The client's content broke off or could not be read.
