@@ -25,6 +25,7 @@ pub mod route;
 pub mod section;
 pub mod server;
 pub mod stream;
+pub mod threads;
 pub mod timer;
 pub mod tls;
 pub mod upstream;

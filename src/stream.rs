@@ -29,6 +29,25 @@ pub enum Stream {
     Tls(Box<TlsStream<Self>>),
 }
 
+/// One that no runtime watches, and that may go to another thread.
+#[derive(Debug)]
+pub enum Bare {
+    /// Through a unix socket.
+    Unix(std::os::unix::net::UnixStream),
+    /// Through TCP.
+    Tcp(std::net::TcpStream),
+}
+
+impl Bare {
+    /// The runtime of this thread watches it from now on. It does not block already.
+    pub fn settle(self) -> io::Result<Stream> {
+        match self {
+            Self::Unix(stream) => UnixStream::from_std(stream).map(Stream::Unix),
+            Self::Tcp(stream) => TcpStream::from_std(stream).map(Stream::Tcp),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Socket<'a> {
     Unix(&'a UnixStream),
@@ -43,6 +62,15 @@ impl Stream {
         match self.socket() {
             Socket::Unix(stream) => stream.async_io(readable, || look(stream.as_raw_fd())).await,
             Socket::Tcp(stream) => stream.async_io(readable, || look(stream.as_raw_fd())).await,
+        }
+    }
+
+    /// No runtime watches it any more. Not for connections with TLS, which stay where they are.
+    pub fn into_bare(self) -> io::Result<Bare> {
+        match self {
+            Self::Unix(stream) => stream.into_std().map(Bare::Unix),
+            Self::Tcp(stream) => stream.into_std().map(Bare::Tcp),
+            Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 

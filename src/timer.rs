@@ -2,20 +2,23 @@
 //! it fires, so that a deadline which is put off again and again touches the timer wheel once. One
 //! may therefore be lent to whatever waits next, and serve several limits at a time.
 
+use std::cell::RefCell;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::threads::Home;
+
 /// The timer.
 #[derive(Debug, Default)]
 pub struct Timer(Option<Pin<Box<Sleep>>>);
 
-/// Timers that nobody uses, for whoever waits next.
-#[derive(Debug, Default)]
-pub struct Timers(Mutex<Vec<Timer>>);
+thread_local! {
+    /// Timers that nobody uses, for whoever waits next on this thread. A timer belongs to a runtime.
+    static SPARE: RefCell<Vec<Timer>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A limit on a wait that begins anew whenever something happens.
 #[derive(Debug, Default)]
@@ -23,7 +26,24 @@ pub struct Stall {
     since: Option<Instant>,
 }
 
+/// Unused timers that a thread keeps. Each holds on to the task that it would have woken last, a few KiB.
+const MOST_SPARE: usize = 32;
+
 impl Timer {
+    /// One that was used before, or a new one.
+    pub fn take() -> Self {
+        SPARE.with_borrow_mut(Vec::pop).unwrap_or_default()
+    }
+
+    /// Keeps it for the next, where the runtime will be the same.
+    pub fn put(self) {
+        SPARE.with_borrow_mut(|spare| {
+            if Home::is_lasting() && spare.len() < MOST_SPARE {
+                spare.push(self);
+            }
+        });
+    }
+
     /// Ready at `deadline`, which may differ from call to call.
     pub fn poll_at(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let sleep = self
@@ -39,28 +59,6 @@ impl Timer {
             }
             sleep.as_mut().reset(deadline);
         }
-    }
-}
-
-/// Unused timers that are kept. Each holds on to the task that it would have woken last, a few KiB.
-const SPARE: usize = 32;
-
-impl Timers {
-    /// One that was used before, or a new one.
-    pub fn take(&self) -> Timer {
-        self.spare().pop().unwrap_or_default()
-    }
-
-    /// Takes it back.
-    pub fn put(&self, timer: Timer) {
-        let mut spare = self.spare();
-        if spare.len() < SPARE {
-            spare.push(timer);
-        }
-    }
-
-    fn spare(&self) -> MutexGuard<'_, Vec<Timer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

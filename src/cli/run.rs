@@ -3,14 +3,13 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::allocator;
 use crate::config::{self, ServerSettings};
 use crate::server::{self, Inherited};
+use crate::threads;
 
 /// Loads the configuration and serves.
 pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
@@ -26,17 +25,14 @@ pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
     raise_descriptor_limit(snapshot.server.limits.connections);
     // While there is one thread.
     let inherited = Inherited::from_environment().context("a socket that was passed")?;
-    let runtime = runtime(snapshot.server.workers).context("cannot start the threads")?;
-    let last_lines = runtime.block_on(server::run(file, snapshot, inherited))?;
-    // A connection that the drain gave up ends here, with its line in the access log, and a thread
-    // that waits for a disk must not keep the process.
-    runtime.shutdown_timeout(END);
-    last_lines.write();
+    let workers = snapshot.server.workers;
+    let served = threads::run(workers, |threads| {
+        server::run(file, snapshot, inherited, threads)
+    });
+    // A connection that the drain gave up has ended, with its line in the access log.
+    served.context("cannot start the threads")??.write();
     Ok(ExitCode::SUCCESS)
 }
-
-/// For threads that are in the middle of something.
-const END: Duration = Duration::from_millis(200);
 
 fn start_log(server: &ServerSettings) {
     let level = server.log.parse().unwrap_or(tracing::Level::INFO);
@@ -63,15 +59,4 @@ fn raise_descriptor_limit(connections: usize) {
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "the limit on open files could not be raised"),
     }
-}
-
-fn runtime(workers: usize) -> std::io::Result<tokio::runtime::Runtime> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if workers > 0 {
-        builder.worker_threads(workers);
-    }
-    builder
-        .on_thread_park(allocator::before_sleep)
-        .enable_all()
-        .build()
 }

@@ -19,7 +19,8 @@ use crate::config::Listener;
 use crate::limits::connections::Held;
 use crate::limits::rate::Client;
 use crate::message::Wire;
-use crate::stream::Stream;
+use crate::stream::{Bare, Stream};
+use crate::threads::Place;
 
 /// The pause after accepting failed for want of descriptors or memory: others may give some back.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -160,11 +161,7 @@ async fn accept(socket: Acceptor, terms: Terms, shared: Arc<Shared>, stop: Cance
         let Ok(permit) = Arc::clone(&shared.state.connections).try_acquire_owned() else {
             return;
         };
-        let accepted = Accepted {
-            stream,
-            wire,
-            permit,
-        };
+        let accepted = Accepted::new(stream, wire, permit, &shared);
         begin(accepted, &terms, &told, &shared, &stop);
     }
 }
@@ -196,11 +193,7 @@ async fn accept_until_stop(
         match accepted {
             Ok((stream, wire)) => {
                 shared.state.accepted.add();
-                let accepted = Accepted {
-                    stream,
-                    wire,
-                    permit,
-                };
+                let accepted = Accepted::new(stream, wire, permit, shared);
                 begin(accepted, terms, told, shared, stop);
             }
             Err(error) if is_about_one_connection(&error) => {}
@@ -229,25 +222,68 @@ fn hold(shared: &Shared, wire: &Wire) -> Option<Option<Held>> {
     held.map(Some)
 }
 
-/// A connection, and its part of `server.limits.connections`.
+/// A connection, its part of `server.limits.connections`, and where it is served.
 struct Accepted {
-    stream: Stream,
+    stream: Handed,
     wire: Arc<Wire>,
     permit: OwnedSemaphorePermit,
+    place: Place,
+}
+
+/// As it was accepted, or taken out of this thread's runtime for another's.
+enum Handed {
+    Here(Stream),
+    Elsewhere(Bare),
+}
+
+impl Accepted {
+    /// `None` where the connection is lost already.
+    fn new(
+        stream: Stream,
+        wire: Arc<Wire>,
+        permit: OwnedSemaphorePermit,
+        shared: &Shared,
+    ) -> Option<Self> {
+        let place = shared.threads.place();
+        let stream = match place.elsewhere() {
+            None => Handed::Here(stream),
+            Some(_) => Handed::Elsewhere(stream.into_bare().ok()?),
+        };
+        Some(Self {
+            stream,
+            wire,
+            permit,
+            place,
+        })
+    }
+}
+
+impl Handed {
+    fn settle(self) -> io::Result<Stream> {
+        match self {
+            Self::Here(stream) => Ok(stream),
+            Self::Elsewhere(stream) => stream.settle(),
+        }
+    }
 }
 
 /// Serves it in a task of its own. What is spawned is `serve` and nothing around it, which would hold
 /// another copy of it for as long as the connection is there.
 fn begin(
-    accepted: Accepted,
+    accepted: Option<Accepted>,
     terms: &Terms,
     told: &Arc<Seldom>,
     shared: &Arc<Shared>,
     stop: &CancellationToken,
 ) {
+    let Some(accepted) = accepted else { return };
     let (terms, told) = (terms.load_full(), Arc::clone(told));
+    let elsewhere = accepted.place.elsewhere().cloned();
     let served = serve(accepted, terms, told, Arc::clone(shared), stop.clone());
-    shared.tasks.spawn(served);
+    match elsewhere {
+        Some(runtime) => shared.tasks.spawn_on(served, &runtime),
+        None => shared.tasks.spawn(served),
+    };
 }
 
 /// Finds out who the client is, and serves it.
@@ -259,10 +295,15 @@ async fn serve(
     stop: CancellationToken,
 ) {
     let Accepted {
-        mut stream,
+        stream,
         mut wire,
         permit: _permit,
+        place: _place,
     } = accepted;
+    // What fails has no connection any more, or no memory for one.
+    let Ok(mut stream) = stream.settle() else {
+        return;
+    };
     if let Some(proxies) = &terms.proxies {
         let limit = shared.live.load().server.limits.header;
         let received = tokio::select! {

@@ -41,6 +41,7 @@ use crate::disk::RealDisk;
 use crate::limits::connections::Connections;
 use crate::message::RequestId;
 use crate::process::Processes;
+use crate::threads::Threads;
 pub use inherited::Inherited;
 use listener::Listeners;
 use seldom::Seldom;
@@ -92,12 +93,13 @@ pub(crate) struct Shared {
     /// For what comes in crowds: clients with too many connections, requests to a full queue.
     crowded: Seldom,
     tasks: TaskTracker,
+    threads: Threads,
     process: u64,
     serial: AtomicU32,
 }
 
 impl Shared {
-    fn new(snapshot: Snapshot, access_log: AccessLog, state: Arc<State>) -> Self {
+    fn new(snapshot: Snapshot, access_log: AccessLog, state: Arc<State>, threads: Threads) -> Self {
         Self {
             disk: RealDisk::new(snapshot.server.file_cache),
             live: Live::new(snapshot),
@@ -106,6 +108,7 @@ impl Shared {
             by_client: Arc::default(),
             crowded: Seldom::default(),
             tasks: TaskTracker::new(),
+            threads,
             process: draw(),
             serial: AtomicU32::new(0),
         }
@@ -118,11 +121,13 @@ impl Shared {
 }
 
 /// Serves until SIGTERM or SIGINT and returns when everything in flight is finished, or when it
-/// may take no longer; what is left of that is ended with the runtime, and logged then. `path` is what SIGHUP loads again, `inherited` what was bound before.
+/// may take no longer; what is left of that is ended with the runtime, and logged then. `path` is what SIGHUP loads again, `inherited` what was bound before,
+/// `threads` what connections are spread over.
 pub async fn run(
     path: PathBuf,
     mut snapshot: Snapshot,
     inherited: Inherited,
+    threads: Threads,
 ) -> Result<LastLines, StartError> {
     let mut signals = Signals::new().map_err(StartError::Signals)?;
     memory::fit(&mut snapshot.server);
@@ -136,7 +141,7 @@ pub async fn run(
             error,
         })?;
     let state = Arc::new(State::new(server.limits.connections));
-    let shared = Arc::new(Shared::new(snapshot, access_log, state));
+    let shared = Arc::new(Shared::new(snapshot, access_log, state, threads));
     let stop = CancellationToken::new();
     let mut listeners = Listeners::new(Arc::clone(&shared), inherited, stop.clone());
     listeners.bind(&shared.live.current().listeners)?;

@@ -13,6 +13,7 @@
 //!                                               nobody waits: idle for a moment, or close
 //! ```
 
+mod idle;
 mod queue;
 mod serving;
 mod settings;
@@ -22,9 +23,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use idle::{Idle, Idles};
 use queue::Queue;
 pub use queue::Ticket;
 pub use settings::{Settings, Wear};
+
+use crate::threads::Home;
 
 /// A connection opened by a request itself is a sign of saturation when it waits longer for its
 /// acknowledgement than this; others then wait in our queue and not in the server's backlog.
@@ -110,7 +114,7 @@ pub struct Admission<C, W> {
     queue: Queue<W>,
     /// Since when the class is `Closes`.
     class_since: Option<Instant>,
-    idle: Vec<(C, Slot, Instant)>,
+    idle: Idles<C>,
     open: usize,
     unacknowledged: Vec<(u64, Instant)>,
     last_acknowledgement: Duration,
@@ -130,7 +134,7 @@ impl<C, W> Admission<C, W> {
             class: Class::Unknown,
             queue: Queue::new(),
             class_since: None,
-            idle: Vec::new(),
+            idle: Idles::new(),
             open: 0,
             unacknowledged: Vec::new(),
             last_acknowledgement: Duration::ZERO,
@@ -140,24 +144,24 @@ impl<C, W> Admission<C, W> {
         }
     }
 
-    /// A request wants a connection. `waiter` is asked for only when it has to wait.
-    pub fn arrive(&mut self, now: Instant, waiter: impl FnOnce() -> W) -> Arrival<C> {
-        if let Some(arrival) = self.at_once(now) {
+    /// A request on the thread `home` wants a connection. `waiter` is asked for only when it has to wait.
+    pub fn arrive(&mut self, now: Instant, home: Home, waiter: impl FnOnce() -> W) -> Arrival<C> {
+        if let Some(arrival) = self.at_once(now, home) {
             return arrival;
         }
         self.busy_when_full = self.busy();
         if self.queue_is_full() {
             return Arrival::Full;
         }
-        Arrival::Wait(self.queue.push_back(waiter()))
+        Arrival::Wait(self.queue.push_back(waiter(), now, home))
     }
 
     /// A request that has waited at another server goes on waiting here, behind all others; it has
     /// its place even in a full queue.
-    pub fn rejoin(&mut self, now: Instant, waiter: impl FnOnce() -> W) -> Arrival<C> {
-        match self.at_once(now) {
+    pub fn rejoin(&mut self, now: Instant, home: Home, waiter: impl FnOnce() -> W) -> Arrival<C> {
+        match self.at_once(now, home) {
             Some(arrival) => arrival,
-            None => Arrival::Wait(self.queue.push_back(waiter())),
+            None => Arrival::Wait(self.queue.push_back(waiter(), now, home)),
         }
     }
 
@@ -169,11 +173,11 @@ impl<C, W> Admission<C, W> {
 
     /// A request that was not executed wants another connection, before all others that wait
     /// (design §4.8); it has its place even in a full queue.
-    pub fn retry(&mut self, now: Instant, waiter: impl FnOnce() -> W) -> Arrival<C> {
-        if let Some(arrival) = self.at_once(now) {
+    pub fn retry(&mut self, now: Instant, home: Home, waiter: impl FnOnce() -> W) -> Arrival<C> {
+        if let Some(arrival) = self.at_once(now, home) {
             return arrival;
         }
-        Arrival::Wait(self.queue.push_front(waiter()))
+        Arrival::Wait(self.queue.push_front(waiter(), home))
     }
 
     /// A request leaves the queue; `None` when it was granted a connection before.
@@ -183,7 +187,7 @@ impl<C, W> Admission<C, W> {
 
     /// Everybody leaves: there is nothing to wait for.
     pub fn abandon(&mut self) -> Vec<W> {
-        std::iter::from_fn(|| self.queue.pop()).collect()
+        std::iter::from_fn(|| self.queue.pop(None)).collect()
     }
 
     /// Whether a further connection should be opened to find a worker for the queue.
@@ -204,17 +208,29 @@ impl<C, W> Admission<C, W> {
         }
     }
 
-    /// A connection is ready for a request: a scout's, or one whose request ended cleanly.
-    pub fn finished(&mut self, connection: C, slot: Slot, now: Instant) -> Placed<C, W> {
+    /// A connection of the thread `home` is ready for a request: a scout's, or one whose request ended
+    /// cleanly.
+    pub fn finished(
+        &mut self,
+        connection: C,
+        home: Home,
+        slot: Slot,
+        now: Instant,
+    ) -> Placed<C, W> {
         let used_up = self.is_used_up(&slot, now);
         // A worker that has just been found serves one request, however short its turn.
         if (!used_up || slot.served == 0)
-            && let Some(waiter) = self.queue.pop()
+            && let Some(waiter) = self.queue.pop(Some(home))
         {
             return Placed::Grant(waiter, connection, slot);
         }
         if !used_up && self.may_idle() {
-            self.idle.push((connection, slot, now));
+            self.idle.push(Idle {
+                connection,
+                home,
+                slot,
+                since: now,
+            });
             return Placed::Idle;
         }
         self.give_back(&slot, now);
@@ -233,23 +249,22 @@ impl<C, W> Admission<C, W> {
         if self.class.acknowledges() || !self.has_room() {
             return None;
         }
-        let waiter = self.queue.pop()?;
+        let waiter = self.queue.pop(None)?;
         Some((waiter, self.open(now)))
     }
 
     /// Takes out the connections that have idled for `keep`, and those that are used up.
     pub fn expire(&mut self, now: Instant) -> Vec<C> {
-        let idle = std::mem::take(&mut self.idle);
-        let mut expired = Vec::new();
-        for (connection, slot, since) in idle {
-            let kept = now.duration_since(since) < self.settings.keep;
-            if kept && !self.is_used_up(&slot, now) {
-                self.idle.push((connection, slot, since));
-            } else {
-                self.give_back(&slot, now);
-                expired.push(connection);
+        let mut idles = std::mem::replace(&mut self.idle, Idles::new());
+        let expired = idles.extract(|idle| {
+            let kept = now.duration_since(idle.since) < self.settings.keep;
+            let over = !kept || self.is_used_up(&idle.slot, now);
+            if over {
+                self.give_back(&idle.slot, now);
             }
-        }
+            over
+        });
+        self.idle = idles;
         expired
     }
 
@@ -308,13 +323,13 @@ impl<C, W> Admission<C, W> {
     }
 
     /// While anyone waits, nobody passes.
-    fn at_once(&mut self, now: Instant) -> Option<Arrival<C>> {
+    fn at_once(&mut self, now: Instant, home: Home) -> Option<Arrival<C>> {
         self.doubt(now);
         if self.queue.waiting() > 0 {
             return None;
         }
-        if let Some((connection, slot, _)) = self.idle.pop() {
-            return Some(Arrival::Take(connection, slot));
+        if let Some(idle) = self.idle.take(home) {
+            return Some(Arrival::Take(idle.connection, idle.slot));
         }
         self.may_open(now).then(|| Arrival::Open(self.open(now)))
     }

@@ -152,6 +152,12 @@ impl Lease {
         self.connection.is_some()
     }
 
+    /// Takes the connection to this thread, where it was used on another; whether that was possible.
+    pub(super) fn settle(&mut self) -> bool {
+        let connection = self.connection.as_mut();
+        connection.is_some_and(|connection| connection.settle().is_ok())
+    }
+
     pub(super) fn is_quiet(&self) -> bool {
         self.connection
             .as_ref()

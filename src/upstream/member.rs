@@ -16,7 +16,7 @@ use super::numbers::Numbers;
 use super::policy::Load;
 use super::pool::{Pool, Pooled};
 use super::{Address, scout};
-use crate::timer::Timers;
+use crate::threads::Home;
 
 /// How often it is looked for connections that have idled too long.
 const SWEEP: Duration = Duration::from_millis(5);
@@ -46,8 +46,6 @@ pub struct Member {
     /// It answers probes as PHP-FPM does.
     fpm: AtomicBool,
     numbers: Numbers,
-    /// For requests that wait.
-    pub(super) timers: Timers,
 }
 
 /// One moment of a member.
@@ -121,7 +119,6 @@ impl Member {
             changes: Arc::clone(changes),
             sweeping: AtomicBool::new(false),
             fpm: AtomicBool::new(false),
-            timers: Timers::default(),
             numbers: Numbers::default(),
         })
     }
@@ -229,11 +226,11 @@ impl Member {
 
     pub(super) fn arrive(self: &Arc<Self>, order: Order) -> Admitted {
         let (sender, receiver) = oneshot::channel();
-        let now = Instant::now();
+        let (now, home) = (Instant::now(), Home::here());
         let arrival = match order {
-            Order::Last => self.account().arrive(now, || sender),
-            Order::First => self.account().retry(now, || sender),
-            Order::Moved => self.account().rejoin(now, || sender),
+            Order::Last => self.account().arrive(now, home, || sender),
+            Order::First => self.account().retry(now, home, || sender),
+            Order::Moved => self.account().rejoin(now, home, || sender),
         };
         match arrival {
             Arrival::Take(connection, slot) => Admitted::Idle(Lease::held(self, connection, slot)),
@@ -261,7 +258,10 @@ impl Member {
     pub(super) fn place(self: &Arc<Self>, connection: Pooled, slot: Slot) {
         let mut ready = Some((connection, slot));
         while let Some((connection, slot)) = ready.take() {
-            let placed = self.account().finished(connection, slot, Instant::now());
+            let home = connection.home();
+            let placed = self
+                .account()
+                .finished(connection, home, slot, Instant::now());
             match placed {
                 // A receiver that is gone gives the lease back, and the next in the queue gets it.
                 Placed::Grant(waiter, connection, slot) => {

@@ -13,6 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::Address;
 use crate::stream::Stream;
+use crate::threads::Home;
 use crate::timer::Timer;
 
 /// Connections to one server at once, whatever the configuration says: more than any PHP-FPM has
@@ -32,17 +33,20 @@ pub(super) struct Pooled {
     object: Option<Object<Connector>>,
     /// For the deadlines of whoever uses it, one after the other.
     pub(super) timer: Timer,
+    /// Where it is watched.
+    home: Home,
 }
 
 impl managed::Manager for Connector {
-    type Type = Stream;
+    /// `None` only where it could not be taken to another thread.
+    type Type = Option<Stream>;
     type Error = io::Error;
 
-    async fn create(&self) -> io::Result<Stream> {
-        connect(&self.0).await
+    async fn create(&self) -> io::Result<Option<Stream>> {
+        connect(&self.0).await.map(Some)
     }
 
-    async fn recycle(&self, _: &mut Stream, _: &Metrics) -> RecycleResult<io::Error> {
+    async fn recycle(&self, _: &mut Option<Stream>, _: &Metrics) -> RecycleResult<io::Error> {
         // Never reached: see above. Should it be, a connection of unknown state is not used.
         Err(RecycleError::message("connections are never put back"))
     }
@@ -73,6 +77,7 @@ impl Pool {
             Ok(object) => Ok(Pooled {
                 object: Some(object),
                 timer: Timer::default(),
+                home: Home::here(),
             }),
             Err(PoolError::Backend(error)) => Err(error),
             Err(PoolError::Timeout(managed::TimeoutType::Create)) => {
@@ -98,11 +103,32 @@ async fn connect(address: &Address) -> io::Result<Stream> {
 
 impl Pooled {
     pub(super) fn get(&self) -> Option<&Stream> {
-        self.object.as_deref()
+        self.object.as_deref()?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self) -> Option<&mut Stream> {
-        self.object.as_deref_mut()
+        self.object.as_deref_mut()?.as_mut()
+    }
+
+    /// The thread that it was used on.
+    pub(super) fn home(&self) -> Home {
+        self.home
+    }
+
+    /// Has it watched on this thread, if it is not. A timer belongs to its thread, and stays behind.
+    pub(super) fn settle(&mut self) -> io::Result<()> {
+        let home = Home::here();
+        if home == self.home {
+            return Ok(());
+        }
+        self.timer = Timer::default();
+        if let Some(object) = &mut self.object
+            && let Some(stream) = object.take()
+        {
+            **object = Some(stream.into_bare()?.settle()?);
+        }
+        self.home = home;
+        Ok(())
     }
 }
 

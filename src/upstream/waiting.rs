@@ -87,7 +87,7 @@ impl Member {
             self.numbers().retried.add();
         }
         loop {
-            let lease = match self.arrive(order) {
+            let mut lease = match self.arrive(order) {
                 Admitted::Idle(lease) => lease,
                 Admitted::Open(lease) => return self.opened(lease, deadline).await,
                 Admitted::Wait(ticket, receiver) => {
@@ -103,7 +103,7 @@ impl Member {
                 }
                 Admitted::Full => return Err(self.queue_full()),
             };
-            if lease.is_quiet() {
+            if lease.settle() && lease.is_quiet() {
                 return Ok(lease.begin(deadline));
             }
             // Closed or spoken to since its last answer: closed by the drop, and the next is tried.
@@ -175,7 +175,7 @@ impl Waiting {
             member: Arc::clone(member),
             ticket: Some(ticket),
             receiver,
-            timer: member.timers.take(),
+            timer: Timer::take(),
         }
     }
 
@@ -191,7 +191,7 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.member.timers.put(std::mem::take(&mut self.timer));
+        std::mem::take(&mut self.timer).put();
         let Some(ticket) = self.ticket else { return };
         self.member.leave(ticket);
         self.receiver.close();

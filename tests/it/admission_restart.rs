@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::harness::load::{alone, load_time};
 use crate::harness::php_fpm::Setup;
-use crate::harness::{Clients, Gateway, PhpFpm, Tally};
+use crate::harness::{Clients, Gateway, PATIENCE, PhpFpm, Tally};
 
 /// Notes the request's name in one write, which no kill can tear, and works.
 const COUNTED: &str = "<?php file_put_contents(__DIR__ . '/count', $_GET['n'] . \"\\n\", FILE_APPEND); usleep(5000); echo $_GET['n'];";
@@ -190,10 +190,13 @@ async fn workers_that_come_and_go_cost_no_answer() {
         let (php, gateway) = start(Setup::new(8).line(lines)).await;
         let at_rest = php.workers().len();
         let mut most = 0;
+        let grows = name != "max_requests 1";
         let time = load_time(2);
         let watch = async {
             let begun = Instant::now();
-            while begun.elapsed() < time {
+            // PHP-FPM looks once a second whether it has too few, and may see one between two requests.
+            while begun.elapsed() < time || (grows && most <= at_rest && begun.elapsed() < PATIENCE)
+            {
                 most = most.max(php.workers().len());
                 sleep(Duration::from_millis(50)).await;
             }
@@ -207,10 +210,7 @@ async fn workers_that_come_and_go_cost_no_answer() {
             tally.wait(100)
         );
         tally.all_well();
-        assert!(
-            most > at_rest || name == "max_requests 1",
-            "{name} did not grow"
-        );
+        assert!(most > at_rest || !grows, "{name} did not grow");
         let executions = executions(&php);
         assert!(
             executions.values().all(|count| *count == 1),

@@ -76,6 +76,7 @@ mod static_tree;
 mod stderr;
 mod streaming;
 mod strict_http1;
+mod threads;
 mod time_limits;
 mod tls;
 mod tls_files;

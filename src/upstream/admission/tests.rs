@@ -7,6 +7,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Admission, Arrival, Class, Placed, Settings, Slot, Wear};
+use crate::threads::Home;
+
+/// The thread of everything here.
+const HERE: Home = Home::of(0);
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -32,7 +36,7 @@ fn kept(settings: Settings) -> Admission<u32, u32> {
 }
 
 fn open(admission: &mut Admission<u32, u32>, now: Instant) -> Slot {
-    let Arrival::Open(slot) = admission.arrive(now, || 0) else {
+    let Arrival::Open(slot) = admission.arrive(now, HERE, || 0) else {
         panic!("no room for a connection");
     };
     slot
@@ -43,7 +47,10 @@ fn an_unknown_server_gets_one_connection_until_it_is_known() {
     let now = Instant::now();
     let mut admission = Admission::<u32, u32>::new(settings());
     let mut slot = open(&mut admission, now);
-    assert!(matches!(admission.arrive(now, || 1), Arrival::Wait(_)));
+    assert!(matches!(
+        admission.arrive(now, HERE, || 1),
+        Arrival::Wait(_)
+    ));
     assert_eq!(admission.scout(now), None);
     admission.acknowledged(&mut slot, now, MS / 10);
     admission.classify(Class::Kept);
@@ -56,18 +63,18 @@ fn requests_queue_once_an_acknowledgement_is_late() {
     let mut admission = kept(settings());
     let _late = open(&mut admission, now);
     assert!(matches!(
-        admission.arrive(now + 6 * MS, || 1),
+        admission.arrive(now + 6 * MS, HERE, || 1),
         Arrival::Wait(_)
     ));
     assert!(matches!(
-        admission.arrive(now + 6 * MS, || 2),
+        admission.arrive(now + 6 * MS, HERE, || 2),
         Arrival::Wait(_)
     ));
     assert!(matches!(
-        admission.arrive(now + 6 * MS, || 3),
+        admission.arrive(now + 6 * MS, HERE, || 3),
         Arrival::Wait(_)
     ));
-    assert_eq!(admission.arrive(now + 6 * MS, || 4), Arrival::Full);
+    assert_eq!(admission.arrive(now + 6 * MS, HERE, || 4), Arrival::Full);
     // The late one is a scout already; one more is allowed.
     assert!(admission.scout(now + 6 * MS).is_some());
     assert_eq!(admission.scout(now + 6 * MS), None);
@@ -82,14 +89,23 @@ fn a_finished_connection_serves_the_head_of_the_queue_within_its_turn() {
     });
     let mut slot = open(&mut admission, now);
     admission.acknowledged(&mut slot, now, MS / 10);
-    assert!(matches!(admission.arrive(now, || 7), Arrival::Wait(_)));
-    assert!(matches!(admission.arrive(now, || 8), Arrival::Wait(_)));
-    let Placed::Grant(7, 1, mut slot) = admission.finished(1, slot, now + 19 * MS) else {
+    assert!(matches!(
+        admission.arrive(now, HERE, || 7),
+        Arrival::Wait(_)
+    ));
+    assert!(matches!(
+        admission.arrive(now, HERE, || 8),
+        Arrival::Wait(_)
+    ));
+    let Placed::Grant(7, 1, mut slot) = admission.finished(1, HERE, slot, now + 19 * MS) else {
         panic!()
     };
     slot.count_request();
     // Design §4.5: past its turn it goes back to the server's own queue, whoever waits.
-    assert_eq!(admission.finished(1, slot, now + 20 * MS), Placed::Close(1));
+    assert_eq!(
+        admission.finished(1, HERE, slot, now + 20 * MS),
+        Placed::Close(1)
+    );
     assert!(admission.scout(now + 20 * MS).is_some());
 }
 
@@ -102,17 +118,20 @@ fn a_worker_that_was_just_found_serves_one_request_however_short_its_turn() {
     });
     let mut first = open(&mut admission, now);
     assert!(matches!(
-        admission.arrive(now + 6 * MS, || 1),
+        admission.arrive(now + 6 * MS, HERE, || 1),
         Arrival::Wait(_)
     ));
     admission.acknowledged(&mut first, now + 6 * MS, 6 * MS);
     let mut scout = admission.scout(now + 6 * MS).unwrap();
     admission.acknowledged(&mut scout, now + 7 * MS, MS);
-    let Placed::Grant(1, 5, mut slot) = admission.finished(5, scout, now + 8 * MS) else {
+    let Placed::Grant(1, 5, mut slot) = admission.finished(5, HERE, scout, now + 8 * MS) else {
         panic!("the queue is not served")
     };
     slot.count_request();
-    assert_eq!(admission.finished(5, slot, now + 9 * MS), Placed::Close(5));
+    assert_eq!(
+        admission.finished(5, HERE, slot, now + 9 * MS),
+        Placed::Close(5)
+    );
 }
 
 #[test]
@@ -133,12 +152,15 @@ fn a_connection_idles_only_where_acknowledgements_are_quick() {
     let mut admission = kept(settings());
     let mut slot = open(&mut admission, now);
     admission.acknowledged(&mut slot, now, MS);
-    assert_eq!(admission.finished(1, slot, now), Placed::Idle);
-    assert!(matches!(admission.arrive(now, || 0), Arrival::Take(1, _)));
+    assert_eq!(admission.finished(1, HERE, slot, now), Placed::Idle);
+    assert!(matches!(
+        admission.arrive(now, HERE, || 0),
+        Arrival::Take(1, _)
+    ));
 
     let mut slot = open(&mut admission, now);
     admission.acknowledged(&mut slot, now, 2 * MS);
-    assert_eq!(admission.finished(2, slot, now), Placed::Close(2));
+    assert_eq!(admission.finished(2, HERE, slot, now), Placed::Close(2));
 }
 
 #[test]
@@ -153,11 +175,11 @@ fn the_last_to_idle_is_the_first_to_serve_and_the_old_expire() {
         admission.acknowledged(slot, now, MS);
     }
     let [first, second] = slots;
-    assert_eq!(admission.finished(1, first, now), Placed::Idle);
-    assert_eq!(admission.finished(2, second, now + MS), Placed::Idle);
+    assert_eq!(admission.finished(1, HERE, first, now), Placed::Idle);
+    assert_eq!(admission.finished(2, HERE, second, now + MS), Placed::Idle);
     assert_eq!(admission.expire(now + 5 * MS), vec![1]);
     assert!(matches!(
-        admission.arrive(now + 5 * MS, || 0),
+        admission.arrive(now + 5 * MS, HERE, || 0),
         Arrival::Take(2, _)
     ));
     assert_eq!(admission.expire(now + 100 * MS), Vec::<u32>::new());
@@ -170,7 +192,10 @@ fn a_turn_counts_from_the_first_acknowledgement_and_ends_idling_too() {
     let mut slot = open(&mut admission, now);
     admission.acknowledged(&mut slot, now, MS);
     admission.acknowledged(&mut slot, now + 15 * MS, MS);
-    assert_eq!(admission.finished(1, slot, now + 15 * MS), Placed::Idle);
+    assert_eq!(
+        admission.finished(1, HERE, slot, now + 15 * MS),
+        Placed::Idle
+    );
     assert_eq!(admission.expire(now + 20 * MS), vec![1]);
 }
 
@@ -192,11 +217,17 @@ fn each_turn_gives_one_worker_back_and_four_turns_give_back_each() {
     };
     let [first, second] = slots;
     assert_eq!(
-        admission.finished(1, first, now + 20 * MS),
+        admission.finished(1, HERE, first, now + 20 * MS),
         Placed::Close(1)
     );
-    assert_eq!(admission.finished(2, second, now + 20 * MS), Placed::Idle);
-    assert_eq!(admission.finished(3, third, now + 39 * MS), Placed::Idle);
+    assert_eq!(
+        admission.finished(2, HERE, second, now + 20 * MS),
+        Placed::Idle
+    );
+    assert_eq!(
+        admission.finished(3, HERE, third, now + 39 * MS),
+        Placed::Idle
+    );
     // The next turn takes the next, and the last one stays until it is four turns old.
     assert_eq!(admission.expire(now + 40 * MS), vec![2]);
     assert_eq!(admission.expire(now + 59 * MS), Vec::<u32>::new());
@@ -215,17 +246,20 @@ fn a_retry_is_served_before_all_others_and_who_left_is_not() {
     });
     let mut slot = open(&mut admission, now);
     admission.acknowledged(&mut slot, now, MS);
-    let Arrival::Wait(ticket) = admission.arrive(now, || 1) else {
+    let Arrival::Wait(ticket) = admission.arrive(now, HERE, || 1) else {
         panic!()
     };
-    assert!(matches!(admission.arrive(now, || 2), Arrival::Wait(_)));
-    assert!(matches!(admission.retry(now, || 9), Arrival::Wait(_)));
+    assert!(matches!(
+        admission.arrive(now, HERE, || 2),
+        Arrival::Wait(_)
+    ));
+    assert!(matches!(admission.retry(now, HERE, || 9), Arrival::Wait(_)));
     assert_eq!(admission.leave(ticket), Some(1));
     assert_eq!(admission.leave(ticket), None);
-    let Placed::Grant(9, _, slot) = admission.finished(5, slot, now) else {
+    let Placed::Grant(9, _, slot) = admission.finished(5, HERE, slot, now) else {
         panic!()
     };
-    let Placed::Grant(2, _, _) = admission.finished(5, slot, now) else {
+    let Placed::Grant(2, _, _) = admission.finished(5, HERE, slot, now) else {
         panic!()
     };
     assert_eq!(admission.waiting(), 0);
@@ -242,7 +276,7 @@ fn a_server_that_acknowledges_nothing_is_kept_only_under_a_capacity() {
         open(&mut free, now),
     ];
     for slot in slots {
-        assert_eq!(free.finished(1, slot, now), Placed::Close(1));
+        assert_eq!(free.finished(1, HERE, slot, now), Placed::Close(1));
     }
     let mut capped = Admission::<u32, u32>::new(Settings {
         capacity: Some(1),
@@ -250,13 +284,13 @@ fn a_server_that_acknowledges_nothing_is_kept_only_under_a_capacity() {
     });
     capped.classify(Class::Closes);
     let slot = open(&mut capped, now);
-    assert!(matches!(capped.arrive(now, || 1), Arrival::Wait(_)));
+    assert!(matches!(capped.arrive(now, HERE, || 1), Arrival::Wait(_)));
     assert!(capped.admit(now).is_none());
     capped.closed(&slot);
     let Some((1, slot)) = capped.admit(now) else {
         panic!()
     };
-    assert_eq!(capped.finished(1, slot, now + 100 * MS), Placed::Idle);
+    assert_eq!(capped.finished(1, HERE, slot, now + 100 * MS), Placed::Idle);
 }
 
 #[test]
@@ -271,9 +305,12 @@ fn no_more_idle_than_allowed() {
         admission.acknowledged(slot, now, MS);
     }
     let [first, second] = slots;
-    assert_eq!(admission.finished(1, first, now), Placed::Idle);
-    assert_eq!(admission.finished(2, second, now), Placed::Close(2));
-    assert!(matches!(admission.arrive(now, || 0), Arrival::Take(1, _)));
+    assert_eq!(admission.finished(1, HERE, first, now), Placed::Idle);
+    assert_eq!(admission.finished(2, HERE, second, now), Placed::Close(2));
+    assert!(matches!(
+        admission.arrive(now, HERE, || 0),
+        Arrival::Take(1, _)
+    ));
 }
 
 #[test]
@@ -289,13 +326,16 @@ fn a_connection_serves_as_many_requests_as_it_may_whoever_waits() {
     let mut slot = open(&mut admission, now);
     admission.acknowledged(&mut slot, now, MS);
     slot.count_request();
-    assert_eq!(admission.finished(1, slot, now), Placed::Idle);
-    let Arrival::Take(1, mut slot) = admission.arrive(now, || 0) else {
+    assert_eq!(admission.finished(1, HERE, slot, now), Placed::Idle);
+    let Arrival::Take(1, mut slot) = admission.arrive(now, HERE, || 0) else {
         panic!()
     };
-    assert!(matches!(admission.arrive(now, || 1), Arrival::Wait(_)));
+    assert!(matches!(
+        admission.arrive(now, HERE, || 1),
+        Arrival::Wait(_)
+    ));
     slot.count_request();
-    assert_eq!(admission.finished(1, slot, now), Placed::Close(1));
+    assert_eq!(admission.finished(1, HERE, slot, now), Placed::Close(1));
     assert!(admission.scout(now).is_some(), "for the one that waits");
 }
 
@@ -312,10 +352,13 @@ fn a_connection_is_closed_at_its_age_idle_or_not() {
         admission.acknowledged(slot, now + 4 * MS, MS);
     }
     let [first, second] = slots;
-    assert_eq!(admission.finished(1, first, now + 9 * MS), Placed::Idle);
+    assert_eq!(
+        admission.finished(1, HERE, first, now + 9 * MS),
+        Placed::Idle
+    );
     assert_eq!(admission.expire(now + 9 * MS), Vec::<u32>::new());
     assert_eq!(
-        admission.finished(2, second, now + 10 * MS),
+        admission.finished(2, HERE, second, now + 10 * MS),
         Placed::Close(2)
     );
     assert_eq!(admission.expire(now + 10 * MS), vec![1]);
@@ -333,14 +376,17 @@ fn who_comes_from_another_server_has_its_place_behind_all_others() {
     let mut slot = open(&mut admission, now);
     admission.acknowledged(&mut slot, now, MS);
     assert!(!admission.refuses(now));
-    assert!(matches!(admission.arrive(now, || 1), Arrival::Wait(_)));
+    assert!(matches!(
+        admission.arrive(now, HERE, || 1),
+        Arrival::Wait(_)
+    ));
     assert!(admission.refuses(now));
-    assert_eq!(admission.arrive(now, || 2), Arrival::Full);
-    let Arrival::Wait(ticket) = admission.rejoin(now, || 3) else {
+    assert_eq!(admission.arrive(now, HERE, || 2), Arrival::Full);
+    let Arrival::Wait(ticket) = admission.rejoin(now, HERE, || 3) else {
         panic!()
     };
     assert!(matches!(
-        admission.finished(5, slot, now),
+        admission.finished(5, HERE, slot, now),
         Placed::Grant(1, ..)
     ));
     assert_eq!(admission.leave(ticket), Some(3));
@@ -355,9 +401,9 @@ fn a_server_that_is_given_up_keeps_nothing_and_ends_what_runs() {
         admission.acknowledged(slot, now, MS);
     }
     let [first, second] = slots;
-    assert_eq!(admission.finished(1, first, now), Placed::Idle);
+    assert_eq!(admission.finished(1, HERE, first, now), Placed::Idle);
     assert_eq!(admission.retire(now), vec![1]);
     assert_eq!(admission.busy(), 1);
-    assert_eq!(admission.finished(2, second, now), Placed::Close(2));
+    assert_eq!(admission.finished(2, HERE, second, now), Placed::Close(2));
     assert_eq!(admission.busy(), 0);
 }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::super::{Admission, Arrival, Placed, Settings, Slot, Ticket, Wear};
 use super::{MS, kept, settings};
+use crate::threads::Home;
 
 /// What can happen next; the numbers choose among what there is.
 #[derive(Clone, Debug)]
@@ -46,6 +47,19 @@ fn wear() -> impl Strategy<Value = Wear> {
     })
 }
 
+/// Who waits, and since when; `None` is before all others.
+#[derive(Clone, Copy)]
+struct Waits {
+    id: u32,
+    ticket: Ticket,
+    since: Option<Instant>,
+}
+
+/// The thread of a request, or of a connection.
+fn home(id: impl Into<u64>) -> Home {
+    Home::of(usize::from(id.into().is_multiple_of(2)))
+}
+
 /// A shell around the account that does what the member's tasks do, and remembers who is owed.
 struct Shell {
     admission: Admission<u32, u32>,
@@ -53,7 +67,7 @@ struct Shell {
     settings: Settings,
     /// Connections by slot: with the request on it, or a scout's.
     held: Vec<(Slot, Option<u32>)>,
-    queue: VecDeque<(u32, Ticket)>,
+    queue: VecDeque<Waits>,
     next: u32,
     ended: HashSet<u32>,
     /// When a worker was last given back.
@@ -100,18 +114,20 @@ impl Shell {
         let id = self.next;
         self.next += 1;
         let refuses = self.admission.refuses(self.now);
-        let arrival = self.admission.arrive(self.now, || id);
+        let arrival = self.admission.arrive(self.now, home(id), || id);
         assert_eq!(refuses, arrival == Arrival::Full);
         if let Some(ticket) = self.arrived(id, arrival) {
-            self.queue.push_back((id, ticket));
+            let since = Some(self.now);
+            self.queue.push_back(Waits { id, ticket, since });
         }
     }
 
     fn retry(&mut self, id: u32) {
-        let arrival = self.admission.retry(self.now, || id);
+        let arrival = self.admission.retry(self.now, home(id), || id);
         assert!(!matches!(arrival, Arrival::Full));
         if let Some(ticket) = self.arrived(id, arrival) {
-            self.queue.push_front((id, ticket));
+            let since = None;
+            self.queue.push_front(Waits { id, ticket, since });
         }
     }
 
@@ -120,12 +136,13 @@ impl Shell {
         if self.queue.is_empty() {
             return;
         }
-        let (id, ticket) = self.queue.remove(index % self.queue.len()).unwrap();
+        let Waits { id, ticket, .. } = self.queue.remove(index % self.queue.len()).unwrap();
         assert_eq!(self.admission.leave(ticket), Some(id));
-        let arrival = self.admission.rejoin(self.now, || id);
+        let arrival = self.admission.rejoin(self.now, home(id), || id);
         assert!(!matches!(arrival, Arrival::Full));
         if let Some(ticket) = self.arrived(id, arrival) {
-            self.queue.push_back((id, ticket));
+            let since = Some(self.now);
+            self.queue.push_back(Waits { id, ticket, since });
         }
     }
 
@@ -152,7 +169,7 @@ impl Shell {
         if self.queue.is_empty() {
             return;
         }
-        let (id, ticket) = self.queue.remove(index % self.queue.len()).unwrap();
+        let Waits { id, ticket, .. } = self.queue.remove(index % self.queue.len()).unwrap();
         assert_eq!(self.admission.leave(ticket), Some(id));
         assert!(self.ended.insert(id));
     }
@@ -220,22 +237,36 @@ impl Shell {
                 .max_age
                 .is_some_and(|age| self.now.duration_since(slot.opened) >= age);
         let unused = slot.served == 0;
-        match self.admission.finished(0, slot, self.now) {
+        let expected = self.next_for(home(slot.id));
+        match self.admission.finished(0, home(slot.id), slot, self.now) {
             Placed::Grant(id, _, slot) => {
                 assert!(
                     !overdue || unused,
                     "a worker held beyond its turn, or a connection beyond its time"
                 );
+                let granted = expected.and_then(|at| self.queue.remove(at));
                 assert_eq!(
-                    self.queue.pop_front().map(|(first, _)| first),
+                    granted.map(|waits| waits.id),
                     Some(id),
-                    "not the head of the queue"
+                    "neither the head of the queue nor who is as good"
                 );
                 self.held.push((slot, Some(id)));
             }
             Placed::Idle => assert!(!overdue && self.queue.is_empty()),
             Placed::Close(_) => self.given_back = Some(self.now),
         }
+    }
+
+    /// The head, or who came less than 1 ms later on the thread of the connection.
+    fn next_for(&self, home_of_connection: Home) -> Option<usize> {
+        let head = self.queue.front()?;
+        let is_next = |waits: &Waits| match (head.since, waits.since) {
+            (Some(first), Some(since)) => {
+                since <= first + MS && home(waits.id) == home_of_connection
+            }
+            (None, _) | (_, None) => false,
+        };
+        Some(self.queue.iter().position(is_next).unwrap_or(0))
     }
 
     fn check(&self) {
