@@ -19,7 +19,7 @@ use crate::config::Listener;
 use crate::limits::connections::Held;
 use crate::limits::rate::Client;
 use crate::message::Wire;
-use crate::stream::{Bare, Stream};
+use crate::stream::Bare;
 use crate::threads::Place;
 
 /// The pause after accepting failed for want of descriptors or memory: others may give some back.
@@ -157,11 +157,16 @@ fn position(known: &[(usize, Arc<Listener>)], listener: &Listener) -> Option<usi
 async fn accept(socket: Acceptor, terms: Terms, shared: Arc<Shared>, stop: CancellationToken) {
     let told = Arc::new(Seldom::default());
     accept_until_stop(&socket, &terms, &told, &shared, &stop).await;
-    for (stream, wire) in last_call::close(socket) {
+    for (stream, wire) in socket.close() {
         let Ok(permit) = Arc::clone(&shared.state.connections).try_acquire_owned() else {
             return;
         };
-        let accepted = Accepted::new(stream, wire, permit, &shared);
+        let accepted = Accepted {
+            stream,
+            wire,
+            permit,
+            place: shared.threads.place(),
+        };
         begin(accepted, &terms, &told, &shared, &stop);
     }
 }
@@ -193,7 +198,12 @@ async fn accept_until_stop(
         match accepted {
             Ok((stream, wire)) => {
                 shared.state.accepted.add();
-                let accepted = Accepted::new(stream, wire, permit, shared);
+                let accepted = Accepted {
+                    stream,
+                    wire,
+                    permit,
+                    place: shared.threads.place(),
+                };
                 begin(accepted, terms, told, shared, stop);
             }
             Err(error) if is_about_one_connection(&error) => {}
@@ -224,59 +234,21 @@ fn hold(shared: &Shared, wire: &Wire) -> Option<Option<Held>> {
 
 /// A connection, its part of `server.limits.connections`, and where it is served.
 struct Accepted {
-    stream: Handed,
+    stream: Bare,
     wire: Arc<Wire>,
     permit: OwnedSemaphorePermit,
     place: Place,
 }
 
-/// As it was accepted, or taken out of this thread's runtime for another's.
-enum Handed {
-    Here(Stream),
-    Elsewhere(Bare),
-}
-
-impl Accepted {
-    /// `None` where the connection is lost already.
-    fn new(
-        stream: Stream,
-        wire: Arc<Wire>,
-        permit: OwnedSemaphorePermit,
-        shared: &Shared,
-    ) -> Option<Self> {
-        let place = shared.threads.place();
-        let stream = match place.elsewhere() {
-            None => Handed::Here(stream),
-            Some(_) => Handed::Elsewhere(stream.into_bare().ok()?),
-        };
-        Some(Self {
-            stream,
-            wire,
-            permit,
-            place,
-        })
-    }
-}
-
-impl Handed {
-    fn settle(self) -> io::Result<Stream> {
-        match self {
-            Self::Here(stream) => Ok(stream),
-            Self::Elsewhere(stream) => stream.settle(),
-        }
-    }
-}
-
 /// Serves it in a task of its own. What is spawned is `serve` and nothing around it, which would hold
 /// another copy of it for as long as the connection is there.
 fn begin(
-    accepted: Option<Accepted>,
+    accepted: Accepted,
     terms: &Terms,
     told: &Arc<Seldom>,
     shared: &Arc<Shared>,
     stop: &CancellationToken,
 ) {
-    let Some(accepted) = accepted else { return };
     let (terms, told) = (terms.load_full(), Arc::clone(told));
     let elsewhere = accepted.place.elsewhere().cloned();
     let served = serve(accepted, terms, told, Arc::clone(shared), stop.clone());

@@ -2,20 +2,23 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use super::StartError;
 use super::inherited::Inherited;
 use crate::config::{ListenAddress, Listener};
 use crate::message::Wire;
-use crate::stream::{Stream, listen_unix};
+use crate::stream::{Bare, listen_unix};
 
 /// TCP keep-alive: after this much silence the kernel asks whether the client is still there, and
 /// asks again; clients that vanished are given up after 2 minutes.
@@ -27,8 +30,8 @@ const PROBES: u32 = 4;
 #[derive(Debug)]
 pub(super) enum Acceptor {
     /// With the address of our end of its connections, where that is the same for all.
-    Tcp(TcpListener, Option<SocketAddr>),
-    Unix(UnixListener, Arc<Wire>),
+    Tcp(AsyncFd<TcpListener>, Option<SocketAddr>),
+    Unix(AsyncFd<UnixListener>, Arc<Wire>),
 }
 
 impl Acceptor {
@@ -48,12 +51,12 @@ impl Acceptor {
 
     /// What `listener`, which was passed to us, accepts. It may be transparent (IP_TRANSPARENT), and
     /// its connections at any address.
-    pub(super) fn passed(listener: std::net::TcpListener) -> io::Result<Self> {
+    pub(super) fn passed(listener: TcpListener) -> io::Result<Self> {
         Ok(Self::Tcp(Self::listening(listener)?, None))
     }
 
     /// What `listener`, which was bound here, accepts.
-    pub(super) fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
+    pub(super) fn tcp(listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let one = !address.ip().is_unspecified();
         Ok(Self::Tcp(
@@ -63,7 +66,7 @@ impl Acceptor {
     }
 
     /// Linux hands options on to every connection, which saves those calls for each of them.
-    fn listening(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    fn listening(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
         let socket = SockRef::from(&listener);
         socket.set_tcp_nodelay(true)?;
         let keepalive = TcpKeepalive::new()
@@ -72,30 +75,45 @@ impl Acceptor {
             .with_retries(PROBES);
         socket.set_tcp_keepalive(&keepalive)?;
         socket.set_nonblocking(true)?;
-        TcpListener::from_std(listener)
+        watched(listener)
     }
 
     /// What `listener`, which is bound, accepts.
-    pub(super) fn unix(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
+    pub(super) fn unix(listener: UnixListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let path = address.as_pathname().unwrap_or_else(|| Path::new(""));
         let wire = Arc::new(Wire::unix(&path.to_string_lossy()));
-        Ok(Self::Unix(UnixListener::from_std(listener)?, wire))
+        Ok(Self::Unix(watched(listener)?, wire))
     }
 
-    /// The next connection.
-    pub(super) async fn accept(&self) -> io::Result<(Stream, Arc<Wire>)> {
+    /// The next connection. Who serves it has its own runtime watch it.
+    pub(super) async fn accept(&self) -> io::Result<(Bare, Arc<Wire>)> {
+        let is_there = Interest::READABLE;
         match self {
             Self::Tcp(listener, local) => {
-                let (stream, remote) = listener.accept().await?;
-                let local = local.map_or_else(|| stream.local_addr(), Ok)?;
-                let wire = Wire::tcp(remote, local);
-                Ok((Stream::Tcp(stream), Arc::new(wire)))
+                let accept = |listener: &TcpListener| accept_tcp(listener, *local);
+                listener.async_io(is_there, accept).await
             }
             Self::Unix(listener, wire) => {
-                let (stream, _) = listener.accept().await?;
-                Ok((Stream::Unix(stream), Arc::clone(wire)))
+                let accept = |listener: &UnixListener| accept_unix(listener, wire);
+                listener.async_io(is_there, accept).await
+            }
+        }
+    }
+
+    /// Closes the socket and returns what was connected to it and is not accepted yet. By system calls
+    /// of our own: the runtime may not have heard of the last ones.
+    pub(super) fn close(self) -> Vec<(Bare, Arc<Wire>)> {
+        // Until there are none more, or none that can be had.
+        match self {
+            Self::Tcp(listener, local) => {
+                let listener = listener.into_inner();
+                std::iter::from_fn(|| accept_tcp(&listener, local).ok()).collect()
+            }
+            Self::Unix(listener, wire) => {
+                let listener = listener.into_inner();
+                std::iter::from_fn(|| accept_unix(&listener, &wire).ok()).collect()
             }
         }
     }
@@ -105,13 +123,37 @@ impl fmt::Display for Acceptor {
     /// Where it is bound, with its real port.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp(listener, _) => match listener.local_addr() {
+            Self::Tcp(listener, _) => match listener.get_ref().local_addr() {
                 Ok(address) => address.fmt(f),
                 Err(_) => f.write_str("unknown"),
             },
             Self::Unix(_, wire) => f.write_str(&wire.local_addr),
         }
     }
+}
+
+/// Tokio's own listeners watch each connection on the thread that accepts, and would be asked to stop
+/// that for all that are served on another: two system calls more.
+fn watched<L: AsRawFd>(listener: L) -> io::Result<AsyncFd<L>> {
+    #[expect(
+        deprecated,
+        reason = "for types that change their descriptor; the new name is unsafe, and std's listeners keep theirs"
+    )]
+    AsyncFd::with_interest(listener, Interest::READABLE)
+}
+
+/// `local` is the address of our end, where it is known.
+fn accept_tcp(listener: &TcpListener, local: Option<SocketAddr>) -> io::Result<(Bare, Arc<Wire>)> {
+    let (stream, remote) = listener.accept()?;
+    stream.set_nonblocking(true)?;
+    let local = local.map_or_else(|| stream.local_addr(), Ok)?;
+    Ok((Bare::Tcp(stream), Arc::new(Wire::tcp(remote, local))))
+}
+
+fn accept_unix(listener: &UnixListener, wire: &Arc<Wire>) -> io::Result<(Bare, Arc<Wire>)> {
+    let (stream, _) = listener.accept()?;
+    stream.set_nonblocking(true)?;
+    Ok((Bare::Unix(stream), Arc::clone(wire)))
 }
 
 fn start_error(address: &ListenAddress, error: io::Error) -> StartError {
@@ -139,7 +181,7 @@ fn bind(listener: &Listener) -> io::Result<Acceptor> {
     }
 }
 
-fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<std::net::TcpListener> {
+fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     let domain = Domain::for_address(address);
     let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
     // A restart must not wait for the TIME_WAIT of old connections.
@@ -164,7 +206,7 @@ mod tests {
         assert_eq!(acceptor.to_string(), address.to_string());
         let client = std::net::TcpStream::connect(address).unwrap();
         let (stream, wire) = acceptor.accept().await.unwrap();
-        let Stream::Tcp(stream) = stream else {
+        let Bare::Tcp(stream) = stream else {
             panic!("not TCP")
         };
         let socket = SockRef::from(&stream);
