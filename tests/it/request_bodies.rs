@@ -313,6 +313,26 @@ async fn short_content_is_refused_and_never_looks_whole() {
     }
 }
 
+/// Waits until the gateway has read what it was sent: nothing is left in the receive queues of its connections (proc(5),
+/// /proc/net/tcp).
+async fn all_read(gateway: &Gateway) {
+    let port = format!(":{:04X}", gateway.address().port());
+    let waits = |line: &str| {
+        let mut columns = line.split_whitespace().skip(1);
+        columns.next().is_some_and(|local| local.ends_with(&port))
+            && columns
+                .nth(2)
+                .is_some_and(|queues| !queues.ends_with(":00000000"))
+    };
+    while std::fs::read_to_string("/proc/net/tcp")
+        .unwrap()
+        .lines()
+        .any(waits)
+    {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 #[tokio::test]
 async fn who_leaves_with_an_upload_in_the_queue_is_noticed() {
     // No more than 64 KiB beyond what was spooled is read ahead.
@@ -332,7 +352,7 @@ async fn who_leaves_with_an_upload_in_the_queue_is_noticed() {
         let mut client = begin(&gateway, 16 * MIB).await;
         for _ in 0..tens {
             client.write([b'x'; 10 * 1024]).await;
-            settle(&gateway).await;
+            patiently("that all is read", all_read(&gateway)).await;
         }
         drop(client);
         gateway
