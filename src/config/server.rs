@@ -14,7 +14,7 @@ pub static SERVER: Section = Section {
     title: "[server]",
     doc: "The process. Only the main file has this section.",
     keys: &[
-        Key::new("workers", Kind::Integer { min: 0, max: 1024 }, "Threads that serve; 0: one for each core. Takes effect at the next start.").default("0"),
+        Key::new("workers", Kind::Integer { min: 0, max: 1024 }, "Threads that serve; 0: one for each core. A connection is served by the one that has the fewest, for as long as it lasts. Takes effect at the next start.").default("0"),
         Key::new("log", Kind::OneOf(&["error", "warn", "info", "debug"]), "How much is told on stderr. Takes effect at the next start.").default("\"info\""),
         Key::new("access_log", Kind::Table(&ACCESS_LOG), "One line for each request."),
         Key::new("drain", Kind::Duration, "How long requests in flight may take after SIGTERM.").default("\"25s\""),
