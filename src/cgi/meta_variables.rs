@@ -8,7 +8,7 @@ use http::{HeaderName, Version, header};
 use super::contract::{Export, plain_spelling};
 use super::{Contract, Mapping, Responder, Script, ssl_variables};
 use crate::fastcgi::params::{ParamsEncoder, encode_pair};
-use crate::message::{Cause, Previous, Request, Scheme};
+use crate::message::{Cause, Previous, Request, Scheme, Wire};
 
 /// The variables that are the same for all requests of one rule, encoded once when the
 /// configuration is loaded.
@@ -190,9 +190,7 @@ fn request_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
 
 fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request, contract: &Contract) {
     let wire = &request.wire;
-    params.pair(b"REMOTE_ADDR", wire.remote_addr.as_bytes());
-    params.pair(b"REMOTE_PORT", wire.remote_port.as_bytes());
-    params.pair(b"SERVER_ADDR", wire.local_addr.as_bytes());
+    params.raw(wire.told.or_encode(|told| encode_wire(told, wire)));
     // Apache with UseCanonicalName Off: both from Host, which was validated at the edge.
     let host = contract.canonical.as_ref().unwrap_or(&request.host);
     let name = if host.name().is_empty() {
@@ -204,13 +202,20 @@ fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request, contr
     let told = wire.server_port.filter(|_| contract.canonical.is_none());
     let named = told.or_else(|| host.port());
     let port = named.unwrap_or_else(|| wire.scheme.default_port());
-    params.pair(b"SERVER_PORT", port.to_string().as_bytes());
-    params.pair(b"REQUEST_SCHEME", wire.scheme.as_str().as_bytes()); // Apache's name
+    params.pair(b"SERVER_PORT", itoa::Buffer::new().format(port).as_bytes());
+}
+
+/// What is the same for all requests of a connection.
+fn encode_wire(told: &mut Vec<u8>, wire: &Wire) {
+    encode_pair(told, b"REMOTE_ADDR", wire.remote_addr.as_bytes());
+    encode_pair(told, b"REMOTE_PORT", wire.remote_port.as_bytes());
+    encode_pair(told, b"SERVER_ADDR", wire.local_addr.as_bytes());
+    encode_pair(told, b"REQUEST_SCHEME", wire.scheme.as_str().as_bytes()); // Apache's name
     if wire.scheme == Scheme::Https {
-        params.pair(b"HTTPS", b"on");
+        encode_pair(told, b"HTTPS", b"on");
     }
     if let Some(facts) = &wire.tls {
-        ssl_variables::encode(params, facts);
+        ssl_variables::encode(told, facts);
     }
 }
 
@@ -234,37 +239,47 @@ fn protocol_variables(
     contract: &Contract,
     dropped: &mut dyn FnMut(&HeaderName),
 ) {
-    let mut joined = Vec::new();
-    for name in request.fields.keys() {
-        match contract.export(name) {
-            Export::Told => {}
-            Export::ToldUnlessPlain if !request.fields.contains_key(plain_spelling(name)) => {}
-            Export::ToldUnlessPlain | Export::Withheld => continue,
-            Export::Ambiguous => {
-                dropped(name);
-                continue;
+    let fields = &request.fields;
+    // The usual request has each name once, and nothing is to be looked up.
+    let is_simple = fields.keys_len() == fields.len();
+    if is_simple {
+        for (name, value) in fields {
+            if is_told(name, request, contract, dropped) {
+                params.http_field(name.as_str(), trim(value.as_bytes()));
             }
         }
-        let mut values = request
-            .fields
-            .get_all(name)
-            .iter()
-            .map(|value| trim(value.as_bytes()));
-        let Some(first) = values.next() else { continue };
-        let Some(second) = values.next() else {
-            params.http_field(name.as_str(), first);
-            continue;
-        };
-        // RFC 9110 §5.3, and RFC 9113 §8.2.3 for cookies.
-        let separator: &[u8] = if name == header::COOKIE { b"; " } else { b", " };
-        joined.clear();
-        joined.extend_from_slice(first);
-        for value in std::iter::once(second).chain(values) {
-            joined.extend_from_slice(separator);
-            joined.extend_from_slice(value);
-        }
-        params.http_field(name.as_str(), &joined);
+        return;
     }
+    for name in fields.keys() {
+        if is_told(name, request, contract, dropped) {
+            params.http_field(name.as_str(), &joined(request, name));
+        }
+    }
+}
+
+fn is_told(
+    name: &HeaderName,
+    request: &Request,
+    contract: &Contract,
+    dropped: &mut dyn FnMut(&HeaderName),
+) -> bool {
+    match contract.export(name) {
+        Export::Told => true,
+        Export::ToldUnlessPlain => !request.fields.contains_key(plain_spelling(name)),
+        Export::Withheld => false,
+        Export::Ambiguous => {
+            dropped(name);
+            false
+        }
+    }
+}
+
+/// All values of a field as one: RFC 9110 §5.3, and RFC 9113 §8.2.3 for cookies.
+fn joined(request: &Request, name: &HeaderName) -> Vec<u8> {
+    let separator: &[u8] = if name == header::COOKIE { b"; " } else { b", " };
+    let values = request.fields.get_all(name).iter();
+    let values: Vec<_> = values.map(|value| trim(value.as_bytes())).collect();
+    values.join(separator)
 }
 
 /// RFC 9110 §5.5: surrounding SP and HTAB are not part of the value.

@@ -2,6 +2,7 @@
 //! settled.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::OnceLock;
 
 /// How the client reached us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,30 @@ pub struct Wire {
     pub scheme: Scheme,
     /// What the handshake settled, where there was one.
     pub tls: Option<Box<TlsFacts>>,
+    /// What scripts are told of all this.
+    pub told: Told,
+}
+
+/// What a script is told of the connection, encoded for the first request that runs one. A copy of a connection is
+/// made to be changed, and begins without.
+#[derive(Debug, Default)]
+pub struct Told(OnceLock<Box<[u8]>>);
+
+impl Told {
+    /// What `encode` writes, or wrote the first time.
+    pub fn or_encode(&self, encode: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
+        self.0.get_or_init(|| {
+            let mut encoded = Vec::new();
+            encode(&mut encoded);
+            encoded.into()
+        })
+    }
+}
+
+impl Clone for Told {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// What a TLS handshake settled, in the words of Apache's mod_ssl, for the same reason as text.
@@ -95,6 +120,7 @@ impl Wire {
             server_port: None,
             scheme: Scheme::Http,
             tls: None,
+            told: Told::default(),
         }
     }
 
@@ -109,6 +135,7 @@ impl Wire {
             server_port: None,
             scheme: Scheme::Http,
             tls: None,
+            told: Told::default(),
         }
     }
 
@@ -118,7 +145,27 @@ impl Wire {
         Self {
             scheme: Scheme::Https,
             tls: Some(Box::new(facts)),
+            told: Told::default(),
             ..self
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_told_of_anew() {
+        let wire = Wire::unix("/run/a");
+        let encode = |wire: &Wire, text: &[u8]| {
+            let told = wire
+                .told
+                .or_encode(|encoded| encoded.extend_from_slice(text));
+            told.to_vec()
+        };
+        assert_eq!(encode(&wire, b"first"), b"first");
+        assert_eq!(encode(&wire, b"second"), b"first");
+        assert_eq!(encode(&wire.clone(), b"third"), b"third");
     }
 }

@@ -225,21 +225,29 @@ impl Member {
     }
 
     pub(super) fn arrive(self: &Arc<Self>, order: Order) -> Admitted {
-        let (sender, receiver) = oneshot::channel();
+        let mut granted = None;
+        let waiter = || {
+            let (sender, receiver) = oneshot::channel();
+            granted = Some(receiver);
+            sender
+        };
         let (now, home) = (Instant::now(), Home::here());
         let arrival = match order {
-            Order::Last => self.account().arrive(now, home, || sender),
-            Order::First => self.account().retry(now, home, || sender),
-            Order::Moved => self.account().rejoin(now, home, || sender),
+            Order::Last => self.account().arrive(now, home, waiter),
+            Order::First => self.account().retry(now, home, waiter),
+            Order::Moved => self.account().rejoin(now, home, waiter),
         };
-        match arrival {
-            Arrival::Take(connection, slot) => Admitted::Idle(Lease::held(self, connection, slot)),
-            Arrival::Open(slot) => Admitted::Open(Lease::opening(self, slot)),
-            Arrival::Wait(ticket) => {
+        match (arrival, granted) {
+            (Arrival::Take(connection, slot), _) => {
+                Admitted::Idle(Lease::held(self, connection, slot))
+            }
+            (Arrival::Open(slot), _) => Admitted::Open(Lease::opening(self, slot)),
+            (Arrival::Wait(ticket), Some(receiver)) => {
                 self.send_scouts();
                 Admitted::Wait(ticket, receiver)
             }
-            Arrival::Full => Admitted::Full,
+            // Nobody waits without a receiver.
+            (Arrival::Full, _) | (Arrival::Wait(_), None) => Admitted::Full,
         }
     }
 
