@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::time::Instant;
 
+use super::pieces::Pieces;
 use super::stderr::{ErrorStream, Origin};
 use super::{CallTimeouts, Fastcgi};
 use crate::cgi::Script;
@@ -41,7 +42,7 @@ pub(super) struct Begun {
     pub(super) exchange: Exchange<Lease>,
     pub(super) head: ScriptHead,
     /// What of the content came with the head.
-    pub(super) rest: BytesMut,
+    pub(super) rest: Pieces,
     pub(super) errors: ErrorStream,
     pub(super) trace: Trace,
 }
@@ -163,24 +164,36 @@ impl Attempt<'_> {
         &self,
         exchange: &mut Exchange<Lease>,
         errors: &mut ErrorStream,
-    ) -> Result<(ScriptHead, BytesMut), (Failure, Progress)> {
-        let mut buffer = BytesMut::new();
+    ) -> Result<(ScriptHead, Pieces), (Failure, Progress)> {
+        let mut begun = BytesMut::new();
         let mut scanned = 0;
         let mut interim = 0;
         loop {
-            match exchange.answer().await {
-                Some(Ok(Answer::Stdout(piece))) => buffer.extend_from_slice(&piece),
-                Some(Ok(Answer::Stderr(piece))) => errors.push(&piece),
+            let mut text = match exchange.answer().await {
+                // The usual head is there with its first piece, which is not copied then.
+                Some(Ok(Answer::Stdout(piece))) if begun.is_empty() => piece,
+                Some(Ok(Answer::Stdout(piece))) => {
+                    begun.extend_from_slice(&piece);
+                    begun.split().freeze()
+                }
+                Some(Ok(Answer::Stderr(piece))) => {
+                    errors.push(&piece);
+                    continue;
+                }
                 Some(Ok(Answer::End { status, .. })) => return Err(self.no_head(status)),
                 Some(Err(broken)) => {
                     let progress = broken.progress;
                     return Err((self.broken(broken), progress));
                 }
                 None => return Err(self.no_head(ProtocolStatus::RequestComplete)),
-            }
-            match self.final_head(&mut buffer, &mut scanned, &mut interim) {
-                Ok(Some(head)) => return Ok((head, buffer)),
-                Ok(None) => {}
+            };
+            match self.final_head(&mut text, &mut scanned, &mut interim) {
+                Ok(Some(head)) => {
+                    let mut rest = Pieces::default();
+                    rest.push(text);
+                    return Ok((head, rest));
+                }
+                Ok(None) => begun = BytesMut::from(text),
                 Err(error) => {
                     let upstream = self.upstream();
                     return Err((Failure::Head { upstream, error }, Progress::Settled));
@@ -193,7 +206,7 @@ impl Attempt<'_> {
     /// hyper sends none but its own 100.
     fn final_head(
         &self,
-        buffer: &mut BytesMut,
+        buffer: &mut Bytes,
         scanned: &mut usize,
         interim: &mut u32,
     ) -> Result<Option<ScriptHead>, HeadError> {

@@ -6,6 +6,7 @@ mod buffered;
 mod call;
 mod diagnosis;
 mod orders;
+mod pieces;
 mod reply;
 pub mod send_file;
 mod stderr;

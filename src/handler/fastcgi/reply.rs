@@ -1,6 +1,5 @@
 //! The response to the client from what the script has answered so far.
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
@@ -63,7 +62,7 @@ pub(super) fn respond(
         }
         (false, true) => {
             begun.exchange.into_upload().linger();
-            Body::bytes(begun.rest)
+            Body::bytes(begun.rest.join())
         }
         (false, false) => match delivery.buffer {
             Some(buffer) => Body::buffered(Buffered::start(streaming(begun), buffer)),
@@ -88,16 +87,15 @@ pub(super) fn abandon(begun: Box<Begun>) {
 }
 
 fn streaming(begun: Box<Begun>) -> Streaming {
-    let first: Bytes = begun.rest.freeze();
     let announced = begun.head.content_length;
-    Streaming::new(begun.exchange, first, announced, begun.errors)
+    Streaming::new(begun.exchange, begun.rest, announced, begun.errors)
 }
 
 /// Takes what is there without waiting for more.
 fn read_ready(begun: &mut Begun) -> Result<(), Broken> {
     while !begun.exchange.has_ended() && begun.rest.len() < SMALL_ANSWER {
         match begun.exchange.answer().now_or_never() {
-            Some(Some(Ok(Answer::Stdout(piece)))) => begun.rest.extend_from_slice(&piece),
+            Some(Some(Ok(Answer::Stdout(piece)))) => begun.rest.push(piece),
             Some(Some(Ok(Answer::Stderr(piece)))) => begun.errors.push(&piece),
             Some(Some(Ok(Answer::End { app_status, .. }))) => begun.errors.end(app_status),
             Some(Some(Err(broken))) => return Err(broken),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 
+use super::pieces::Pieces;
 use super::stderr::ErrorStream;
 use crate::failure::broken_code;
 use crate::fastcgi::{Answer, Broken, Exchange};
@@ -23,7 +24,7 @@ const FINISH: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Streaming {
     exchange: Option<Exchange<Lease>>,
-    first: Bytes,
+    first: Pieces,
     /// Bytes still to come where the script announced its length.
     left: Option<u64>,
     /// Why the answer breaks, once the client has had time to get what came before.
@@ -36,7 +37,7 @@ impl Streaming {
     /// `first` came with the head.
     pub(super) fn new(
         exchange: Exchange<Lease>,
-        first: Bytes,
+        first: Pieces,
         announced: Option<u64>,
         errors: ErrorStream,
     ) -> Self {
@@ -56,19 +57,22 @@ impl Streaming {
             if self.finished {
                 return Poll::Ready(None);
             }
-            if !self.first.is_empty() {
-                let piece = std::mem::take(&mut self.first);
-                if let Some(piece) = self.account(piece, cx) {
-                    return Poll::Ready(Some(Ok(piece)));
+            let next = match self.first.pop() {
+                Some(piece) => Some(Ok(piece)),
+                None => {
+                    if let Some(cut) = self.cut.take() {
+                        self.finished = true;
+                        return Poll::Ready(Some(Err(cut)));
+                    }
+                    ready!(self.poll_exchange(cx))
                 }
-                continue;
-            }
-            if let Some(cut) = self.cut.take() {
-                self.finished = true;
-                return Poll::Ready(Some(Err(cut)));
-            }
-            match ready!(self.poll_exchange(cx)) {
-                Some(Ok(piece)) => self.first = piece,
+            };
+            match next {
+                Some(Ok(piece)) => {
+                    if let Some(piece) = self.account(piece, cx) {
+                        return Poll::Ready(Some(Ok(piece)));
+                    }
+                }
                 Some(Err(broken)) => self.cut = Some(self.broken(&broken)),
                 None => self.cut = self.ended(),
             }
