@@ -272,9 +272,9 @@ async fn serve(
         permit: _permit,
         place: _place,
     } = accepted;
-    // What fails has no connection any more, or no memory for one.
-    let Ok(mut stream) = stream.settle() else {
-        return;
+    let mut stream = match stream.settle() {
+        Ok(stream) => stream,
+        Err(error) => return cannot_watch(&shared, &error),
     };
     if let Some(proxies) = &terms.proxies {
         let limit = shared.live.load().server.limits.header;
@@ -296,6 +296,14 @@ async fn serve(
         return;
     };
     connection::serve(stream, wire, terms.tls.clone(), shared, stop).await;
+}
+
+/// epoll_ctl(2): no memory, or more than /proc/sys/fs/epoll/max_user_watches.
+fn cannot_watch(shared: &Shared, error: &io::Error) {
+    shared.state.refused.add();
+    if let Some(left_out) = shared.crowded.is_due(Instant::now()) {
+        tracing::warn!(%error, left_out, "connection closed: the kernel does not watch it (fs.epoll.max_user_watches)");
+    }
 }
 
 /// accept(2): errors of a connection that went away before it was accepted, or that its network

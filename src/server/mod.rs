@@ -121,8 +121,9 @@ impl Shared {
 }
 
 /// Serves until SIGTERM or SIGINT and returns when everything in flight is finished, or when it
-/// may take no longer; what is left of that is ended with the runtime, and logged then. `path` is what SIGHUP loads again, `inherited` what was bound before,
-/// `threads` what connections are spread over.
+/// may take no longer; what is left of that is ended with the runtime, and logged then. `path` is
+/// what SIGHUP loads again, `inherited` what was bound before, `threads` what connections are spread
+/// over.
 pub async fn run(
     path: PathBuf,
     mut snapshot: Snapshot,
