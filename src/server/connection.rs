@@ -20,6 +20,7 @@ use super::intake::Intake;
 use super::io::ConnectionIo;
 use super::last_call::last_call;
 use super::logged::Logged;
+use super::outbox::Outbox;
 use super::service::{self, Connection};
 use super::sniff::Sniffed;
 use crate::allocator;
@@ -206,7 +207,7 @@ async fn serve_http2(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX));
-    let mut served = pin!(builder.serve_connection(io, service));
+    let mut served = pin!(builder.serve_connection(Outbox::new(io), service));
     let mut stopping = false;
     loop {
         tokio::select! {

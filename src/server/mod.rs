@@ -14,6 +14,7 @@ mod last_call;
 mod listener;
 mod logged;
 mod memory;
+mod outbox;
 mod proxy_protocol;
 mod reload;
 mod rescue;
