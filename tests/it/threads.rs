@@ -67,7 +67,7 @@ async fn a_worker_is_handed_from_thread_to_thread() {
     let folder = tempfile::tempdir().unwrap();
     let admin = format!("unix:{}/admin.sock", folder.path().display());
     let config = format!(
-        "[server]\nworkers = {THREADS}\n[admin]\naddress = \"{admin}\"\n{}\n[upstream.only]\nservers = \"{}\"\nturn = \"1h\"\nkeep = \"1m\"\n",
+        "[server]\nworkers = {THREADS}\n[admin]\naddress = \"{admin}\"\n{}\n[upstream.only]\nservers = \"{}\"\ncapacity = 1\nturn = \"1h\"\nkeep = \"1m\"\n",
         php.site().replace(&php.address().to_string(), "only"),
         php.address(),
     );
@@ -84,7 +84,8 @@ async fn a_worker_is_handed_from_thread_to_thread() {
     let text = scrape.text();
     let opened = |line: &&str| line.starts_with("fcgate_upstream_connections_opened_total");
     let opened = text.lines().find(opened).unwrap_or(&text);
-    let count = opened.rsplit(' ').next().map(str::parse);
-    // The one, and two scouts that wait for another.
-    assert_eq!(count, Some(Ok(3)), "{opened}");
+    let count: usize = opened.rsplit(' ').next().unwrap().parse().unwrap();
+    // Two of three requests come from another thread than the one before. A worker that was slow to acknowledge is not
+    // kept while nobody waits.
+    assert!(count < THREADS * 2 * REQUESTS / 3, "{opened}");
 }
