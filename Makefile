@@ -71,7 +71,7 @@ bench-growth: bench-build ## The same with more and more connections, rules and 
 	@scripts/install-packages bench
 	@python3 tests/bench grow $(BENCH)
 
-bench-count: bench-build ## Instructions for each request, compared with tests/bench/instructions.json: fails if 25 % more
+bench-count: bench-build ## Instructions for each request, compared with tests/bench/instructions.json: fails if 15 % more
 	@scripts/install-packages count
 	@python3 tests/bench count --cases=$(CASES)
 
