@@ -1,22 +1,19 @@
 //! What a reload changes, in lines for people: listeners, upstreams and sites by their names.
 
-use super::Snapshot;
+use std::borrow::Borrow;
+use std::collections::HashMap;
+
+use super::site::site_name;
+use super::{Snapshot, listen};
 use crate::section::Lowered;
 
 /// The differences between what holds and what would hold; empty where there are none.
 pub fn difference(before: &Snapshot, after: &Snapshot) -> Vec<String> {
-    let mut lines = Vec::new();
-    lines.extend(named(
-        "listener",
-        &before.listener_sections,
-        &after.listener_sections,
-    ));
-    lines.extend(named(
-        "upstream",
-        &before.upstream_sections(),
-        &after.upstream_sections(),
-    ));
-    lines.extend(named("site", &before.site_sections, &after.site_sections));
+    let listeners = |of: &Snapshot| listen::sections(&of.files);
+    let mut lines = named("listener", &listeners(before), &listeners(after));
+    let (old, new) = (before.upstream_sections(), after.upstream_sections());
+    lines.extend(named("upstream", &old, &new));
+    lines.extend(named("site", &sites(before), &sites(after)));
     if before.server != after.server {
         lines.push(
             "server: changed (workers, log and access_log take effect at the next start)"
@@ -29,23 +26,42 @@ pub fn difference(before: &Snapshot, after: &Snapshot) -> Vec<String> {
     lines
 }
 
+fn sites(of: &Snapshot) -> Vec<(String, &Lowered)> {
+    let sections = of.files.iter().flat_map(|file| file.tables("site"));
+    sections
+        .map(|section| (site_name(section), section))
+        .collect()
+}
+
 /// What is the same under several names, as listeners with port 0 are, has to be among them.
-fn named(kind: &str, before: &[(String, Lowered)], after: &[(String, Lowered)]) -> Vec<String> {
+fn named<S: Borrow<Lowered>>(
+    kind: &str,
+    before: &[(String, S)],
+    after: &[(String, S)],
+) -> Vec<String> {
+    let (known, kept) = (by_name(before), by_name(after));
     let mut lines = Vec::new();
     for (name, section) in after {
-        let mut known = before.iter().filter(|(known, _)| known == name).peekable();
-        if known.peek().is_none() {
-            lines.push(format!("{kind} {name}: added"));
-        } else if !known.any(|(_, known)| known.same_as(section)) {
-            lines.push(format!("{kind} {name}: changed"));
+        match known.get(name.as_str()) {
+            None => lines.push(format!("{kind} {name}: added")),
+            Some(known) if known.iter().any(|known| known.same_as(section.borrow())) => {}
+            Some(_) => lines.push(format!("{kind} {name}: changed")),
         }
     }
-    for (name, _) in before {
-        if !after.iter().any(|(known, _)| known == name) {
-            lines.push(format!("{kind} {name}: removed"));
-        }
-    }
+    let removed = before
+        .iter()
+        .filter(|(name, _)| !kept.contains_key(name.as_str()));
+    lines.extend(removed.map(|(name, _)| format!("{kind} {name}: removed")));
     lines
+}
+
+fn by_name<S: Borrow<Lowered>>(sections: &[(String, S)]) -> HashMap<&str, Vec<&Lowered>> {
+    let mut by_name: HashMap<_, Vec<_>> = HashMap::with_capacity(sections.len());
+    for (name, section) in sections {
+        let named = by_name.entry(name.as_str()).or_default();
+        named.push(section.borrow());
+    }
+    by_name
 }
 
 #[cfg(test)]

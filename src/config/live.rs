@@ -27,9 +27,9 @@ impl Live {
         self.0.load_full()
     }
 
-    /// Puts `snapshot` in force for all requests that begin from now on.
-    pub fn replace(&self, snapshot: Snapshot) {
+    /// Puts `snapshot` in force for all requests that begin from now on; what held before is returned.
+    pub fn replace(&self, snapshot: Snapshot) -> Arc<Snapshot> {
         snapshot.take_effect();
-        self.0.store(Arc::new(snapshot));
+        self.0.swap(Arc::new(snapshot))
     }
 }

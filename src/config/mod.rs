@@ -9,6 +9,7 @@ pub mod difference;
 mod expanded;
 mod expansion;
 mod file;
+mod hosts;
 pub mod listen;
 pub mod live;
 mod mount;
@@ -17,6 +18,7 @@ mod preset;
 pub mod rule;
 pub mod server;
 pub mod site;
+mod sites;
 pub mod snapshot;
 pub mod source;
 mod surroundings;
@@ -48,7 +50,7 @@ pub fn load(path: &Path, previous: Option<&Snapshot>) -> Result<Snapshot, Invali
     let mut problems = Problems::default();
     let (sources, files) =
         source::read(path, &ROOT, &|name| std::env::var(name).ok(), &mut problems);
-    let snapshot = Snapshot::build(&files, &sources, previous, &mut problems);
+    let snapshot = Snapshot::build(files, &sources, previous, &mut problems);
     let warnings = diagnostic::render_warnings(&problems.take_warnings(), &sources);
     let problems = problems.into_sorted();
     match snapshot {

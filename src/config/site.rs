@@ -105,12 +105,12 @@ pub(super) struct Draft<'a, 'b> {
     ambiguous: Arc<AmbiguousFields>,
     send_file: SendFile,
     pub(super) files: FileSettings,
-    pub(super) surroundings: &'a mut Surroundings<'b>,
+    pub(super) surroundings: &'a Surroundings<'b>,
 }
 
 pub(super) fn build_site(
     section: &Lowered,
-    surroundings: &mut Surroundings<'_>,
+    surroundings: &Surroundings<'_>,
     problems: &mut Problems,
 ) -> Site {
     let root = section.text("root");
@@ -143,7 +143,7 @@ pub(super) fn build_site(
     }
     check_root(section, problems);
     let pages = section.tables("error_page");
-    let numbers = (draft.surroundings.numbers)(&name);
+    let numbers = draft.surroundings.numbers.get(&name).cloned();
     let error_pages = ErrorPages::build(pages, draft.root.as_ref(), problems);
     Site {
         name,
@@ -153,7 +153,7 @@ pub(super) fn build_site(
             .given_table("compress")
             .map(|table| Arc::new(Compress::build(table, problems))),
         access: Access::build(section, problems),
-        numbers,
+        numbers: numbers.unwrap_or_default(),
         error_pages,
         clients: Clients::new(allowance(&section.table("limits"))),
         rules,

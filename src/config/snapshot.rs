@@ -2,22 +2,22 @@
 //! another.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use super::hosts::Hosts;
 use super::numbers::SiteNumbers;
-use super::site::{build_site, site_name};
+use super::sites::build_sites;
 use super::source::Sources;
 use super::surroundings::Surroundings;
 use super::unreachable::warn_of_hosts;
 use super::watched::Watched;
-use super::{AdminSettings, ListenAddress, Listener, ServerSettings, Site, certificates, listen};
+use super::{AdminSettings, ListenAddress, Listener, ServerSettings, Site, certificates};
 use crate::handler::Handler;
 use crate::handler::fastcgi::ErrorLog;
 use crate::message::Host;
 use crate::message::quota::Quota;
 use crate::process::Program;
-use crate::route::condition::HostPattern;
-use crate::section::{At, FileId, Lowered, Place, Problem, Problems};
+use crate::section::{FileId, Lowered, Place, Problem, Problems};
 use crate::tls::Certificates;
 use crate::upstream::{Address, Upstream};
 
@@ -30,10 +30,8 @@ pub struct Snapshot {
     pub admin: AdminSettings,
     /// What it was read from.
     pub watched: Watched,
-    /// The sections of its sites by name, to tell what a reload changes.
-    pub(super) site_sections: Vec<(String, Lowered)>,
-    /// The sections of its listeners by address, for the same.
-    pub(super) listener_sections: Vec<(String, Lowered)>,
+    /// The sections of all files, to tell what a reload changes.
+    pub(super) files: Vec<Lowered>,
     /// `[[listen]]`, at least one.
     pub listeners: Vec<Listener>,
     /// `[process.NAME]`.
@@ -41,30 +39,20 @@ pub struct Snapshot {
     /// What should be changed and need not be, rendered for people; empty where there is nothing.
     pub warnings: String,
     pub(super) certificates: Option<Arc<Certificates>>,
-    sites: Sites,
+    hosts: Hosts,
     upstreams: Upstreams,
     quota: Arc<Quota>,
     error_log: Arc<ErrorLog>,
 }
 
-/// The sites by the hosts that they answer for.
-#[derive(Debug)]
-struct Sites {
-    exact: HashMap<String, Arc<Site>>,
-    /// Longest suffix first.
-    below: Vec<(String, Arc<Site>)>,
-    default: Arc<Site>,
-    each: Vec<Arc<Site>>,
-}
-
 /// Upstreams by name, with the section that made each, to tell whether it changed.
-pub(super) type Upstreams = HashMap<String, (Lowered, Arc<Upstream>)>;
+pub(super) type Upstreams = HashMap<String, (Arc<Lowered>, Arc<Upstream>)>;
 
 impl Snapshot {
     /// Builds from the sections of all files; whatever is wrong goes to `problems`. Upstreams whose
     /// section is as in `previous` are carried over with their connections and queues.
     pub fn build(
-        files: &[Lowered],
+        files: Vec<Lowered>,
         sources: &Sources,
         previous: Option<&Self>,
         problems: &mut Problems,
@@ -75,45 +63,41 @@ impl Snapshot {
         let server = ServerSettings::build(&main.table("server"), problems);
         let admin = AdminSettings::build(&main.table("admin"), problems);
         let quota = quota(&server, previous);
-        let certificates = certificates::build(files, previous, problems);
-        let listeners = listeners(files, certificates.as_ref(), problems);
-        let upstreams = named_upstreams(files, previous, problems);
-        let processes = processes(files, problems);
+        let certificates = certificates::build(&files, previous, problems);
+        let listeners = listeners(&files, certificates.as_ref(), problems);
+        let upstreams = named_upstreams(&files, previous, problems);
+        let processes = processes(&files, problems);
         let error_log = previous.map_or_else(Arc::default, |it| Arc::clone(&it.error_log));
-        let numbers = |name: &str| numbers_of(name, previous);
-        let mut surroundings = Surroundings {
+        let numbers = numbers(previous);
+        let surroundings = Surroundings {
             numbers: &numbers,
             server: &server,
-            upstreams,
+            upstreams: Mutex::new(upstreams),
             previous: previous.map(|snapshot| &snapshot.upstreams),
             complete,
             sources,
             quota: Arc::clone(&quota),
             error_log: &error_log,
         };
-        let sections = files.iter().flat_map(|file| file.tables("site"));
-        let build = |section: &Lowered| {
-            let site = build_site(section, &mut surroundings, problems);
-            (site, section.texts("hosts"), section.place())
-        };
-        let sites: Vec<_> = sections.map(build).collect();
-        let upstreams = surroundings.upstreams;
-        warn_of_hosts(files, problems);
+        let sections: Vec<_> = files.iter().flat_map(|file| file.tables("site")).collect();
+        let sites = build_sites(&sections, &surroundings, problems);
+        let upstreams = surroundings.into_upstreams();
+        warn_of_hosts(&files, problems);
         if sites.is_empty() && complete && problems.is_empty() {
             problems.push(no_site());
         }
-        let sites = Sites::build(sites, problems)?;
+        let sites = sites.into_iter().zip(sections).collect();
+        let hosts = Hosts::build(sites, problems)?;
         problems.is_empty().then(|| Self {
             admin,
             watched: sources.watched().clone(),
-            site_sections: site_sections(files),
-            listener_sections: listen::sections(files),
+            files,
             server,
             listeners,
             processes,
             warnings: String::new(),
             certificates,
-            sites,
+            hosts,
             upstreams,
             quota,
             error_log,
@@ -173,13 +157,13 @@ impl Snapshot {
 
     /// All sites, each once.
     pub fn sites(&self) -> impl Iterator<Item = &Arc<Site>> {
-        self.sites.each.iter()
+        self.hosts.each().iter()
     }
 
-    pub(super) fn upstream_sections(&self) -> Vec<(String, Lowered)> {
+    pub(super) fn upstream_sections(&self) -> Vec<(String, &Lowered)> {
         let upstreams = self.upstreams.iter();
         let mut sections: Vec<_> = upstreams
-            .map(|(name, (section, _))| (name.clone(), section.clone()))
+            .map(|(name, (section, _))| (name.clone(), &**section))
             .collect();
         sections.sort_by(|one, other| one.0.cmp(&other.0));
         sections
@@ -188,65 +172,7 @@ impl Snapshot {
     /// The site that answers for a host: its exact name, the longest wildcard above it, or the
     /// default.
     pub fn site(&self, host: &Host) -> &Arc<Site> {
-        let name = host.name();
-        if let Some(site) = self.sites.exact.get(name) {
-            return site;
-        }
-        let below = self
-            .sites
-            .below
-            .iter()
-            .find(|(suffix, _)| name.len() > suffix.len() && name.ends_with(suffix.as_str()));
-        below.map_or(&self.sites.default, |(_, site)| site)
-    }
-}
-
-impl Sites {
-    /// The site without hosts is the default; where all have some, it is the first in the file, as
-    /// in Apache and nginx.
-    fn build(sites: Vec<(Site, Vec<At<String>>, Place)>, problems: &mut Problems) -> Option<Self> {
-        let mut exact = HashMap::new();
-        let mut below: Vec<(String, Arc<Site>)> = Vec::new();
-        let mut first = None;
-        let mut default: Option<Arc<Site>> = None;
-        let mut each = Vec::with_capacity(sites.len());
-        for (site, hosts, place) in sites {
-            let site = Arc::new(site);
-            each.push(Arc::clone(&site));
-            first.get_or_insert_with(|| Arc::clone(&site));
-            if hosts.is_empty() && default.replace(Arc::clone(&site)).is_some() {
-                problems.push(Problem::new(
-                    place,
-                    "two sites have no `hosts`: only one can answer for every other host",
-                ));
-            }
-            for text in hosts {
-                let taken = match HostPattern::parse(&text, problems) {
-                    Some(HostPattern::Exact(name)) => {
-                        exact.insert(name, Arc::clone(&site)).is_some()
-                    }
-                    Some(HostPattern::Below(suffix)) => {
-                        let taken = below.iter().any(|(known, _)| *known == suffix);
-                        below.push((suffix, Arc::clone(&site)));
-                        taken
-                    }
-                    None => false,
-                };
-                if taken {
-                    problems.push(Problem::new(
-                        text.place.clone(),
-                        format!("two sites answer for `{}`", text.value),
-                    ));
-                }
-            }
-        }
-        below.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
-        Some(Self {
-            exact,
-            below,
-            default: default.or(first)?,
-            each,
-        })
+        self.hosts.site(host.name())
     }
 }
 
@@ -256,18 +182,11 @@ fn quota(server: &ServerSettings, previous: Option<&Snapshot>) -> Arc<Quota> {
     before.unwrap_or_else(|| Arc::new(Quota::new(server.spool_quota)))
 }
 
-/// What was counted for a site of this name so far.
-fn numbers_of(name: &str, previous: Option<&Snapshot>) -> Arc<SiteNumbers> {
-    let mut sites = previous.into_iter().flat_map(Snapshot::sites);
-    let before = sites.find(|site| &*site.name == name);
-    before.map_or_else(Arc::default, |site| Arc::clone(&site.numbers))
-}
-
-/// By the name that [`Site::name`] is.
-fn site_sections(files: &[Lowered]) -> Vec<(String, Lowered)> {
-    let sections = files.iter().flat_map(|file| file.tables("site"));
-    let named = sections.map(|section| (site_name(section), section.clone()));
-    named.collect()
+/// What was counted so far for each site, by its name.
+fn numbers(previous: Option<&Snapshot>) -> HashMap<Arc<str>, Arc<SiteNumbers>> {
+    let sites = previous.into_iter().flat_map(Snapshot::sites);
+    let numbers = sites.map(|site| (Arc::clone(&site.name), Arc::clone(&site.numbers)));
+    numbers.collect()
 }
 
 fn no_site() -> Problem {
@@ -339,7 +258,7 @@ fn named_upstreams(
         };
         let Some(upstream) = upstream else { continue };
         if upstreams
-            .insert(name.value.clone(), (section.clone(), upstream))
+            .insert(name.value.clone(), (Arc::new(section.clone()), upstream))
             .is_some()
         {
             problems.push(Problem::new(

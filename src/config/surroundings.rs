@@ -1,7 +1,8 @@
 //! What the sites of a configuration are built among: the upstreams by name, and what all share.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ServerSettings;
 use super::numbers::SiteNumbers;
@@ -18,7 +19,8 @@ use crate::value::TimeLimit;
 /// What the sites are built among.
 pub(super) struct Surroundings<'a> {
     pub(super) server: &'a ServerSettings,
-    pub(super) upstreams: Upstreams,
+    /// Those that only an address names come to them; sites are built side by side.
+    pub(super) upstreams: Mutex<Upstreams>,
     pub(super) previous: Option<&'a Upstreams>,
     /// Whether every file was read without fault.
     pub(super) complete: bool,
@@ -28,28 +30,27 @@ pub(super) struct Surroundings<'a> {
     pub(super) quota: Arc<Quota>,
     /// What bounds the error streams of all requests.
     pub(super) error_log: &'a Arc<ErrorLog>,
-    /// The numbers of a site, which a reload does not reset.
-    pub(super) numbers: &'a dyn Fn(&str) -> Arc<SiteNumbers>,
+    /// The numbers of each site by its name, which a reload does not reset.
+    pub(super) numbers: &'a HashMap<Arc<str>, Arc<SiteNumbers>>,
 }
 
 impl Surroundings<'_> {
     /// The upstream of a name or an address; one that only an address names has the defaults.
     pub(super) fn upstream(
-        &mut self,
+        &self,
         text: &At<String>,
         problems: &mut Problems,
     ) -> Option<Arc<Upstream>> {
-        if let Some((_, upstream)) = self.upstreams.get(&text.value) {
+        if let Some((_, upstream)) = self.upstreams().get(&text.value) {
             return Some(Arc::clone(upstream));
         }
         match Address::parse(&text.value) {
             Ok(address) => Some(self.anonymous(&text.value, address)),
             Err(_) if !self.complete => None,
             Err(message) => {
-                let names: Vec<_> = self.upstreams.keys().map(String::as_str).collect();
-                let near = names
-                    .iter()
-                    .find(|name| strsim::damerau_levenshtein(name, &text.value) <= 2);
+                let upstreams = self.upstreams();
+                let mut names = upstreams.keys();
+                let near = names.find(|name| strsim::damerau_levenshtein(name, &text.value) <= 2);
                 let help = near.map_or(message, |name| format!("did you mean `{name}`?"));
                 problems.push(
                     Problem::new(
@@ -65,24 +66,21 @@ impl Surroundings<'_> {
 
     /// Whether `name` is that of an `[upstream.NAME]`.
     pub(super) fn is_upstream(&self, name: &str) -> bool {
-        self.upstreams.contains_key(name)
+        self.upstreams().contains_key(name)
     }
 
     /// `backend_root` of an upstream.
     pub(super) fn backend_root(&self, upstream: &Upstream) -> Option<PathBuf> {
-        let (section, _) = self.upstreams.get(&upstream.name)?;
-        section
-            .text("backend_root")
-            .map(|text| PathBuf::from(text.value))
+        let text = self.section(upstream)?.text("backend_root")?;
+        Some(PathBuf::from(text.value))
     }
 
     /// How long calls of `upstream` may take, and where that is written.
     pub(super) fn timeouts(&self, upstream: &Upstream) -> CallTimeouts {
-        let section = self
-            .upstreams
-            .get(&upstream.name)
-            .map(|(section, _)| section);
-        let table = section.and_then(|section| section.given_table("timeouts"));
+        let section = self.section(upstream);
+        let table = section
+            .as_ref()
+            .and_then(|section| section.given_table("timeouts"));
         let limit = |name, key, duration| TimeLimit {
             name,
             duration,
@@ -106,15 +104,13 @@ impl Surroundings<'_> {
 
     /// The line of `backend_root`, as `file:line`.
     pub(super) fn backend_root_place(&self, upstream: &Upstream) -> Option<String> {
-        let (section, _) = self.upstreams.get(&upstream.name)?;
-        let text = section.text("backend_root")?;
+        let text = self.section(upstream)?.text("backend_root")?;
         Some(self.sources.show(&text.place))
     }
 
     /// `type` of an upstream.
     pub(super) fn responder(&self, upstream: &Upstream) -> Responder {
-        let known = self.upstreams.get(&upstream.name);
-        let Some((section, _)) = known else {
+        let Some(section) = self.section(upstream) else {
             return Responder::Fpm;
         };
         let kind = section.text("type").map(|text| text.value);
@@ -125,27 +121,46 @@ impl Surroundings<'_> {
 
     /// `response_buffer` of an upstream, in bytes.
     pub(super) fn response_buffer(&self, upstream: &Upstream) -> u64 {
-        let known = self.upstreams.get(&upstream.name);
-        known.map_or(0, |(section, _)| section.size("response_buffer").0)
+        let section = self.section(upstream);
+        section.map_or(0, |section| section.size("response_buffer").0)
     }
 
-    fn anonymous(&mut self, name: &str, address: Address) -> Arc<Upstream> {
-        let section = UPSTREAM.lower(
-            &toml::de::DeTable::new(),
-            Default::default(),
-            &|_| None,
-            &mut Problems::default(),
-        );
-        let known = self
-            .previous
-            .and_then(|upstreams| upstreams.get(name))
-            .filter(|(before, _)| before.same_as(&section));
-        let upstream = match known {
-            Some((_, upstream)) => Arc::clone(upstream),
-            None => Arc::new(Upstream::with(name, vec![address], &section)),
+    /// All upstreams so far.
+    pub(super) fn into_upstreams(self) -> Upstreams {
+        let upstreams = self.upstreams.into_inner();
+        upstreams.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn upstreams(&self) -> MutexGuard<'_, Upstreams> {
+        let upstreams = self.upstreams.lock();
+        upstreams.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn section(&self, upstream: &Upstream) -> Option<Arc<Lowered>> {
+        let upstreams = self.upstreams();
+        let (section, _) = upstreams.get(&upstream.name)?;
+        Some(Arc::clone(section))
+    }
+
+    fn anonymous(&self, name: &str, address: Address) -> Arc<Upstream> {
+        let mut upstreams = self.upstreams();
+        let build = || {
+            let section = UPSTREAM.lower(
+                &toml::de::DeTable::new(),
+                Default::default(),
+                &|_| None,
+                &mut Problems::default(),
+            );
+            let known = self.previous.and_then(|upstreams| upstreams.get(name));
+            let known = known.filter(|(before, _)| before.same_as(&section));
+            let upstream = match known {
+                Some((_, upstream)) => Arc::clone(upstream),
+                None => Arc::new(Upstream::with(name, vec![address], &section)),
+            };
+            (Arc::new(section), upstream)
         };
-        self.upstreams
-            .insert(name.to_owned(), (section, Arc::clone(&upstream)));
-        upstream
+        // Another site may have named it meanwhile.
+        let (_, upstream) = upstreams.entry(name.to_owned()).or_insert_with(build);
+        Arc::clone(upstream)
     }
 }

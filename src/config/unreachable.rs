@@ -12,14 +12,16 @@ pub(super) fn warn_of_shadows<T>(
     sources: &Sources,
     problems: &mut Problems,
 ) {
-    for (index, (section, rule)) in rules.iter().enumerate() {
-        let mut earlier = rules.iter().take(index);
-        let found = earlier.find(|(before, other)| answers(before) && other.covers(rule));
-        if let Some((before, _)) = found {
-            let place = sources.show(&before.place());
+    let mut before: Vec<&(&Lowered, Rule<T>)> = Vec::new();
+    for entry @ (section, rule) in rules {
+        if let Some((other, _)) = before.iter().find(|(_, other)| other.covers(rule)) {
+            let place = sources.show(&other.place());
             let message = format!("this rule can never match: the one at {place} answers first");
             let advice = "put the narrower rule first, or remove this one";
             problems.warn(Problem::new(section.place(), message).help(advice));
+        }
+        if answers(section) {
+            before.push(entry);
         }
     }
 }

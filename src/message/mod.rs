@@ -3,6 +3,7 @@
 
 pub mod accept_encoding;
 pub mod body;
+pub mod by_host;
 pub mod coded_tag;
 pub mod conditional;
 pub mod disk;
@@ -20,6 +21,7 @@ pub mod target;
 pub mod wire;
 
 pub use body::{Upload, UploadError};
+pub use by_host::ByHost;
 pub use disk::{Disk, Found, OpenFolder, Root, Symlinks};
 pub use head_guard::{HeadGuard, Refusal};
 pub use host::{BadHost, Host};

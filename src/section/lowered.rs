@@ -1,12 +1,10 @@
 //! A section as it was read: what was given, and behind it the defaults of the descriptor.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{At, Key, Kind, Place, Problems, Section};
-use crate::value::ByteSize;
+use crate::value::{ByteSize, parse_duration};
 
 /// A section that was read. Each getter gives what was written, or else the default of the
 /// descriptor. To ask for a key that the section does not have, or for another kind than it has, is
@@ -237,12 +235,13 @@ impl Lowered {
 
     /// What was written, or the default.
     fn effective(&self, key: &'static Key) -> Option<Cow<'_, Value>> {
-        if let Some(given) = self.given(key.name) {
+        let mut given = self.given.iter();
+        // A key is itself alone: comparing names would be a fifth of loading many rules.
+        if let Some(given) = given.find(|given| std::ptr::eq(given.key, key)) {
             return Some(Cow::Borrowed(&given.value.value));
         }
-        key.default
-            .and_then(|literal| default(key, literal, &self.place))
-            .map(Cow::Owned)
+        let literal = key.default?;
+        default(key, literal, &self.place).map(Cow::Owned)
     }
 
     fn read<T: Clone>(&self, key: &str, pick: fn(&Value) -> Option<&T>) -> Option<T> {
@@ -270,31 +269,26 @@ impl Lowered {
     }
 }
 
-thread_local! {
-    /// The defaults that were read, by the key's place in memory: a thousand sites ask for each a thousand times.
-    static DEFAULTS: RefCell<HashMap<usize, Option<Value>>> = RefCell::default();
-}
-
 /// The default of a key as a value.
 fn default(key: &'static Key, literal: &str, place: &Place) -> Option<Value> {
-    let read = || key.literal(literal, place, &mut Problems::default());
-    match key.kind {
-        Kind::Text
-        | Kind::OneOf(_)
-        | Kind::Flag
-        | Kind::Integer { .. }
-        | Kind::Size
-        | Kind::Duration => DEFAULTS.with_borrow_mut(|defaults| {
-            let known = defaults.entry(std::ptr::from_ref(key).addr());
-            known.or_insert_with(read).clone()
-        }),
+    plain(key.kind, literal).or_else(|| key.literal(literal, place, &mut Problems::default()))
+}
+
+/// Most defaults need no parser, and a thousand sites ask for each a thousand times.
+pub(super) fn plain(kind: Kind, literal: &str) -> Option<Value> {
+    let quoted = || {
+        let text = literal.strip_prefix('"')?.strip_suffix('"')?;
+        (!text.contains(['\\', '$', '"'])).then_some(text)
+    };
+    match kind {
+        Kind::Flag => literal.parse().ok().map(Value::Flag),
+        Kind::Integer { .. } => literal.parse().ok().map(Value::Integer),
+        Kind::Text | Kind::OneOf(_) => quoted().map(|text| Value::Text(text.to_owned())),
+        Kind::Size => quoted()?.parse().ok().map(Value::Size),
+        Kind::Duration => parse_duration(quoted()?).ok().map(Value::Duration),
         // The parts of these have places of their own.
-        Kind::Texts
-        | Kind::Pairs
-        | Kind::Table(_)
-        | Kind::FlagOr(_)
-        | Kind::Tables(_)
-        | Kind::Named(_) => read(),
+        Kind::Texts | Kind::Pairs | Kind::Table(_) | Kind::FlagOr(_) => None,
+        Kind::Tables(_) | Kind::Named(_) => None,
     }
 }
 

@@ -65,6 +65,12 @@ impl Problems {
         self.warnings.push(problem);
     }
 
+    /// Adds all of `others`.
+    pub fn append(&mut self, others: Self) {
+        self.errors.extend(others.errors);
+        self.warnings.extend(others.warnings);
+    }
+
     /// Whether nothing is wrong; warnings do not count.
     pub fn is_empty(&self) -> bool {
         self.errors.is_empty()

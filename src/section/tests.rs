@@ -284,6 +284,31 @@ fn the_wrong_getter_is_found_in_debug_builds() {
 }
 
 #[test]
+fn a_default_without_the_parser_is_what_the_parser_reads() {
+    let number = Kind::Integer { min: 0, max: 9 };
+    let samples = [
+        (Kind::Text, "\"a b\"", true),
+        (Kind::Text, r#""a\"b""#, false),
+        (Kind::Text, "\"${A:-b}\"", false),
+        (Kind::OneOf(&["a", "b"]), "\"b\"", true),
+        (Kind::Flag, "true", true),
+        (Kind::Flag, "false", true),
+        (number, "7", true),
+        (Kind::Size, "\"64KiB\"", true),
+        (Kind::Duration, "\"90s\"", true),
+        (Kind::Texts, "[\"a\"]", false),
+    ];
+    for (kind, literal, is_plain) in samples {
+        let mut problems = Problems::default();
+        let key = Key::new("k", kind, "");
+        let read = key.literal(literal, &Place::default(), &mut problems);
+        assert!(read.is_some() && problems.is_empty(), "{literal}");
+        let plain = super::lowered::plain(kind, literal);
+        assert_eq!(plain, read.filter(|_| is_plain), "{literal}");
+    }
+}
+
+#[test]
 fn literals_of_a_descriptor_are_read_like_values() {
     let mut problems = Problems::default();
     for literal in ["8 8", "\"8\"", "\"9s\""] {

@@ -56,8 +56,7 @@ async fn reload(
 
 /// What a reload would change, and whether it would be refused.
 async fn preview(path: &Path, shared: &Arc<Shared>) -> Result<Vec<String>, String> {
-    let snapshot = load(path, shared).await?;
-    Ok(difference(&shared.live.current(), &snapshot))
+    load(path, shared).await.map(|(_, changes)| changes)
 }
 
 async fn try_reload(
@@ -65,30 +64,35 @@ async fn try_reload(
     shared: &Arc<Shared>,
     listeners: &mut Listeners,
 ) -> Result<Vec<String>, String> {
-    let snapshot = load(path, shared).await?;
+    let (snapshot, changes) = load(path, shared).await?;
     let change = listeners
         .rebind(&snapshot.listeners)
         .map_err(|error| error.to_string())?;
     if !snapshot.warnings.is_empty() {
         tracing::warn!("the configuration has warnings\n{}", snapshot.warnings);
     }
-    let changes = difference(&shared.live.current(), &snapshot);
     // Of upstreams that change, the numbers end here.
     shared.live.load().log_numbers();
     shared.disk.resize(snapshot.server.file_cache);
-    shared.live.replace(snapshot);
+    let before = shared.live.replace(snapshot);
     change.apply(listeners);
+    // A thousand sites are many blocks of memory, and this thread serves requests.
+    tokio::task::spawn_blocking(move || drop(before));
     Ok(changes)
 }
 
-async fn load(path: &Path, shared: &Arc<Shared>) -> Result<Snapshot, String> {
+/// The configuration as it is now, and what it changes, line by line.
+async fn load(path: &Path, shared: &Arc<Shared>) -> Result<(Snapshot, Vec<String>), String> {
     let current = shared.live.current();
     let file = path.to_owned();
+    let load = move || {
+        let mut snapshot = config::load(&file, Some(&current))?;
+        memory::fit(&mut snapshot.server);
+        let changes = difference(&current, &snapshot);
+        Ok((snapshot, changes))
+    };
     // Reading files blocks; the requests meanwhile do not wait for it.
-    let loaded = tokio::task::spawn_blocking(move || config::load(&file, Some(&current))).await;
+    let loaded = tokio::task::spawn_blocking(load).await;
     let loaded = loaded.map_err(|error| format!("loading failed: {error}"))?;
-    let mut snapshot =
-        loaded.map_err(|invalid| format!("the configuration is invalid\n{invalid}"))?;
-    memory::fit(&mut snapshot.server);
-    Ok(snapshot)
+    loaded.map_err(|invalid: config::Invalid| format!("the configuration is invalid\n{invalid}"))
 }

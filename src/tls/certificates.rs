@@ -2,7 +2,6 @@
 
 mod inspection;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +13,7 @@ use rustls::sign::CertifiedKey;
 use super::pem::{self, PemError, Stamp};
 pub use inspection::Inspected;
 
+use crate::message::ByHost;
 use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
 
 /// The `tls` section of a site.
@@ -39,9 +39,7 @@ pub enum ServerName {
 #[derive(Debug)]
 pub struct Certificates {
     pairs: Vec<Arc<Pair>>,
-    exact: HashMap<String, Offer>,
-    /// Longest suffix first.
-    below: Vec<(String, Offer)>,
+    named: ByHost<Offer>,
     default: Offer,
     tickets: Option<Arc<dyn ProducesTickets>>,
 }
@@ -78,24 +76,21 @@ impl Certificates {
     fn of(sites: Vec<(Vec<ServerName>, Offer)>, previous: Option<&Self>) -> Option<Self> {
         let nameless = sites.iter().find(|(names, _)| names.is_empty());
         let default = Arc::clone(&nameless.or_else(|| sites.first())?.1);
-        let (mut exact, mut below) = (HashMap::new(), Vec::new());
+        let mut named = ByHost::default();
         let mut pairs = Vec::new();
         for (names, offer) in sites {
             pairs.extend(offer.iter().cloned());
             for name in names {
+                let offer = Arc::clone(&offer);
                 match name {
-                    ServerName::Exact(name) => {
-                        exact.insert(name, Arc::clone(&offer));
-                    }
-                    ServerName::Below(suffix) => below.push((suffix, Arc::clone(&offer))),
-                }
+                    ServerName::Exact(name) => named.insert(name, offer),
+                    ServerName::Below(suffix) => named.insert_below(suffix, offer),
+                };
             }
         }
-        below.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
         Some(Self {
             pairs,
-            exact,
-            below,
+            named,
             default,
             tickets: previous.map_or_else(tickets, |previous| previous.tickets.clone()),
         })
@@ -116,17 +111,9 @@ impl Certificates {
     }
 
     fn offer(&self, name: Option<&str>) -> &Offer {
-        let Some(name) = name.map(str::to_ascii_lowercase) else {
-            return &self.default;
-        };
-        if let Some(offer) = self.exact.get(&name) {
-            return offer;
-        }
-        let below = self
-            .below
-            .iter()
-            .find(|(suffix, _)| name.len() > suffix.len() && name.ends_with(suffix.as_str()));
-        below.map_or(&self.default, |(_, offer)| offer)
+        let name = name.map(str::to_ascii_lowercase);
+        let named = name.and_then(|name| self.named.get(&name));
+        named.unwrap_or(&self.default)
     }
 }
 

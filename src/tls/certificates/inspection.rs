@@ -69,10 +69,8 @@ impl Certificates {
 
     fn hosts_of(&self, pair: &Pair) -> Vec<String> {
         let is_it = |offer: &super::Offer| offer.iter().any(|other| std::ptr::eq(&**other, pair));
-        let exact = self.exact.iter().filter(|(_, offer)| is_it(offer));
-        let below = self.below.iter().filter(|(_, offer)| is_it(offer));
-        let below = below.map(|(suffix, _)| format!("*{suffix}"));
-        let mut hosts: Vec<_> = exact.map(|(name, _)| name.clone()).chain(below).collect();
+        let named = self.named.iter().filter(|(_, offer)| is_it(offer));
+        let mut hosts: Vec<_> = named.map(|(host, _)| host).collect();
         hosts.sort();
         hosts
     }
