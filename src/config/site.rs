@@ -29,7 +29,7 @@ use crate::limits::rate::Clients;
 use crate::limits::{SITE_LIMITS, allowance};
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{EncodedSlash, Root};
-use crate::route::Rule;
+use crate::route::Rules;
 use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
 use crate::tls::SITE_TLS;
 use crate::upstream::Upstream;
@@ -85,7 +85,7 @@ pub struct Site {
     /// What stands in place of errors.
     pub error_pages: ErrorPages,
     /// In order; the first that matches and does not decline answers.
-    pub rules: Vec<Rule<Step>>,
+    pub rules: Rules<Step>,
 }
 
 /// How a handler finds its script.
@@ -156,7 +156,7 @@ pub(super) fn build_site(
         numbers: numbers.unwrap_or_default(),
         error_pages,
         clients: Clients::new(allowance(&section.table("limits"))),
-        rules,
+        rules: Rules::new(rules),
     }
 }
 

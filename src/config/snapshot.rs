@@ -138,7 +138,7 @@ impl Snapshot {
     /// Tells the log what was only counted so far; for the end.
     pub fn close(&self) {
         self.log_numbers();
-        let rules = self.sites().flat_map(|site| &site.rules);
+        let rules = self.sites().flat_map(|site| site.rules.iter());
         let handlers = rules.filter_map(|rule| rule.then.handler.as_ref());
         handlers.for_each(Handler::close);
         self.error_log.close();

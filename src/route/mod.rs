@@ -3,12 +3,15 @@
 
 pub mod condition;
 pub mod coverage;
+mod rules;
 mod sent;
 pub mod template;
 
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
+
+pub use rules::Rules;
 
 use http::{HeaderName, Version, header};
 

@@ -281,7 +281,9 @@ async fn round(
 ) -> Result<Outcome, Failure> {
     // mod_proxy: `!` ends the search among its own rules, not among others.
     let mut excluded = false;
-    for (number, rule) in site.rules.iter().enumerate() {
+    let mut next = 0;
+    while let Some((number, rule)) = site.rules.candidate(next, request.target.path()) {
+        next = number + 1;
         let step = &rule.then;
         let passed_over = excluded && step.is_proxy_target();
         if passed_over || (step.internal && request.causes.is_empty()) {

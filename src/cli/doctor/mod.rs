@@ -109,7 +109,7 @@ async fn examine(arguments: Arguments) -> Vec<Finding> {
 /// All that asks PHP, once for each combination of a root and a server.
 fn callers(snapshot: &Snapshot) -> Vec<Arc<Fastcgi>> {
     let sites: Vec<_> = snapshot.sites().collect();
-    let rules = sites.iter().flat_map(|site| &site.rules);
+    let rules = sites.iter().flat_map(|site| site.rules.iter());
     let callers = rules.filter_map(|rule| match &rule.then.handler {
         Some(Handler::Fastcgi(fastcgi)) => Some(Arc::clone(fastcgi)),
         Some(

@@ -33,6 +33,14 @@ impl Path {
         self.0.iter().all(|path| prefix.has(path))
     }
 
+    /// The path, where there is one alone.
+    pub fn only(&self) -> Option<&[u8]> {
+        match self.0.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
     /// Whether the request's path is one of them.
     pub fn holds(&self, request: &Request) -> bool {
         self.0.iter().any(|path| path == request.target.path())

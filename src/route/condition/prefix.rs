@@ -38,6 +38,11 @@ impl Prefix {
         self.has(&other.0)
     }
 
+    /// What the path begins with.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     fn rest<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
         let rest = path.strip_prefix(self.0.as_slice())?;
         let whole = rest.is_empty() || self.0.ends_with(b"/") || rest.starts_with(b"/");

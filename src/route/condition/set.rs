@@ -64,6 +64,22 @@ impl Set {
             .sort_by_key(|condition| matches!(condition, Condition::Exists(_)));
     }
 
+    /// What every path begins with for which this can hold; empty where that may be anything.
+    pub(in crate::route) fn start(&self) -> &[u8] {
+        let starts = self
+            .conditions
+            .iter()
+            .filter_map(|condition| match condition {
+                Condition::Prefix(prefix) => Some(prefix.bytes()),
+                Condition::Path(path) => path.only(),
+                Condition::Pattern(_) | Condition::Extension(_) | Condition::Method(_) => None,
+                Condition::Host(_) | Condition::Scheme(_) | Condition::Remote(_) => None,
+                Condition::Field(_) | Condition::Exists(_) | Condition::Any(_) => None,
+                Condition::All(_) => None,
+            });
+        starts.max_by_key(|start| start.len()).unwrap_or_default()
+    }
+
     /// The groups that templates may name.
     pub fn groups(&self) -> Option<Groups> {
         groups(&self.conditions)

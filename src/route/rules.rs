@@ -1,0 +1,200 @@
+//! The rules of a site, in their order. Which of them a path rules out is seen without looking at them:
+//! a thousand sites with twenty rules each are in no cache, and ten thousand redirects in no hurry.
+
+use super::Rule;
+
+/// Rules in their order.
+#[derive(Debug)]
+pub struct Rules<T> {
+    /// What leads to each of them.
+    leads: Vec<Lead>,
+    all: Vec<Rule<T>>,
+}
+
+impl<T> Rules<T> {
+    /// Of these, in their order.
+    pub fn new(all: Vec<Rule<T>>) -> Self {
+        let leads = all.iter().map(|rule| Lead::to(rule.set.start()));
+        Self {
+            leads: leads.collect(),
+            all,
+        }
+    }
+
+    /// All of them, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule<T>> {
+        self.all.iter()
+    }
+
+    /// The first from `number` on that can match a request for `path`, with its number: none that does is
+    /// passed over.
+    pub fn candidate(&self, number: usize, path: &[u8]) -> Option<(usize, &Rule<T>)> {
+        let head = word(path);
+        let mut leads = self.leads.get(number..)?.iter();
+        let number = number + leads.position(|lead| lead.leads(path, head))?;
+        Some((number, self.all.get(number)?))
+    }
+}
+
+/// What a path has if it begins with certain bytes: the first eight of them, and the last eight.
+#[derive(Clone, Copy, Debug)]
+struct Lead {
+    head: u64,
+    /// Which bytes of `head` count: of fewer than eight, or of none.
+    mask: u64,
+    tail: u64,
+    /// Where `tail` stands; 0 where `head` says all.
+    tail_at: usize,
+}
+
+const WORD: usize = size_of::<u64>();
+
+impl Lead {
+    /// To the paths that begin with `start`.
+    fn to(start: &[u8]) -> Self {
+        let missing = WORD.saturating_sub(start.len());
+        let tail_at = start.len().saturating_sub(WORD);
+        let tail = start.get(tail_at..).unwrap_or_default();
+        // The first byte of a path is the lowest of a word.
+        let mask = match missing {
+            WORD => 0,
+            missing => u64::MAX >> (8 * missing),
+        };
+        Self {
+            head: word(start),
+            mask,
+            tail: word(tail),
+            tail_at,
+        }
+    }
+
+    /// Whether `path`, whose first word is `head`, may begin so; no path that does is missed.
+    fn leads(&self, path: &[u8], head: u64) -> bool {
+        let has_tail = || {
+            let rest = path.get(self.tail_at..);
+            rest.is_some_and(|rest| word(rest) == self.tail)
+        };
+        head & self.mask == self.head && (self.tail_at == 0 || has_tail())
+    }
+}
+
+/// The first eight bytes; what is missing is zero.
+fn word(bytes: &[u8]) -> u64 {
+    let first = bytes.first_chunk::<WORD>();
+    let first = first.copied().unwrap_or_else(|| {
+        let mut first = [0; WORD];
+        first
+            .iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = *from);
+        first
+    });
+    u64::from_le_bytes(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::route::condition::{Condition, Path, Prefix};
+    use crate::section::{At, Place, Problems};
+
+    fn text(value: &str) -> At<String> {
+        At {
+            value: value.to_owned(),
+            place: Place::default(),
+        }
+    }
+
+    /// A rule for a prefix, or for these paths where there is one more than none.
+    fn rule(prefix: &str, paths: &[String]) -> Rule<Prefix> {
+        let problems = &mut Problems::default();
+        let prefix = Prefix::new(&text(prefix), problems).unwrap();
+        let paths: Vec<_> = paths.iter().map(|path| text(path)).collect();
+        let condition = match paths.is_empty() {
+            true => Condition::Prefix(prefix.clone()),
+            false => Condition::Path(Path::new(&paths, problems)),
+        };
+        Rule::new(vec![condition], Vec::new(), prefix)
+    }
+
+    fn candidates<T>(rules: &Rules<T>, path: &str) -> Vec<usize> {
+        let mut numbers = Vec::new();
+        while let Some((number, _)) = {
+            let from = numbers.last().map_or(0, |last| last + 1);
+            rules.candidate(from, path.as_bytes())
+        } {
+            numbers.push(number);
+        }
+        numbers
+    }
+
+    #[test]
+    fn rules_keep_their_order_and_their_numbers() {
+        let of = |paths: &[&str]| {
+            paths
+                .iter()
+                .map(|path| (*path).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let rules = Rules::new(vec![
+            rule("/old/", &[]),
+            Rule::new(
+                Vec::new(),
+                Vec::new(),
+                Prefix::new(&text("/"), &mut Problems::default()).unwrap(),
+            ),
+            rule("/", &of(&["/a", "/b"])),
+            rule("/", &of(&["/old/page"])),
+            rule("/old/page-of-another-name", &[]),
+        ]);
+        assert_eq!(candidates(&rules, "/old/page"), [0, 1, 2, 3]);
+        assert_eq!(candidates(&rules, "/a"), [1, 2]);
+        assert_eq!(
+            candidates(&rules, "/old/page-of-another-name/x"),
+            [0, 1, 2, 3, 4]
+        );
+    }
+
+    fn leads(start: &[u8], path: &[u8]) -> bool {
+        Lead::to(start).leads(path, word(path))
+    }
+
+    #[test]
+    fn what_begins_otherwise_is_ruled_out() {
+        assert!(leads(b"", b"/any") && leads(b"", b""));
+        assert!(leads(b"/old", b"/old") && leads(b"/old", b"/old/page"));
+        assert!(!leads(b"/old", b"/ol") && !leads(b"/old", b"/new"));
+        assert!(leads(b"/1234567", b"/1234567") && !leads(b"/1234567", b"/1234568"));
+        let long = b"/blog/2019/01/first";
+        assert!(leads(long, long) && leads(long, b"/blog/2019/01/first/page"));
+        assert!(!leads(long, b"/blog/2019/01/firsT") && !leads(long, b"/blog/2019/01/firs"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_rule_that_holds_is_passed_over(
+            prefixes in prop::collection::vec("(/[ab]{0,5}){1,4}", 0..20),
+            path in "(/[ab]{0,5}){1,5}",
+        ) {
+            let all = prefixes.iter().map(|prefix| rule(prefix, &[]));
+            let rules = Rules::new(all.collect());
+            let holds = rules.iter().enumerate();
+            let holds = holds.filter(|(_, rule)| rule.then.has(path.as_bytes()));
+            let found = candidates(&rules, &path);
+            for (number, _) in holds {
+                prop_assert!(found.contains(&number));
+            }
+        }
+
+        #[test]
+        fn no_path_that_begins_so_is_missed(
+            start in prop::collection::vec(any::<u8>(), 0..30),
+            rest in prop::collection::vec(any::<u8>(), 0..30),
+        ) {
+            let path = [start.as_slice(), &rest].concat();
+            prop_assert!(leads(&start, &path));
+        }
+    }
+}
