@@ -24,6 +24,7 @@ use tokio::time::Instant;
 pub use entries::{Entries, Entry, entries};
 
 use crate::message::{Disk, Found, OpenFile, OpenFolder, Root, Symlinks};
+use crate::moment;
 use hot::HotFiles;
 pub use hot::SMALL;
 
@@ -187,7 +188,7 @@ impl RealDisk {
     }
 
     fn root(&self, root: &Root) -> Result<Arc<Opened>, Errno> {
-        let now = Instant::now();
+        let now = moment::now();
         // A poisoned lock guards a map that is whole at every moment.
         let known = self
             .roots

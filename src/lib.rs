@@ -20,6 +20,7 @@ pub mod filter;
 pub mod handler;
 pub mod limits;
 pub mod message;
+pub mod moment;
 pub mod process;
 pub mod route;
 pub mod section;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::moment;
 use crate::threads::Home;
 
 /// The timer.
@@ -78,7 +79,7 @@ impl Stall {
         if limit.is_zero() {
             return Poll::Pending;
         }
-        let deadline = *self.since.get_or_insert_with(Instant::now) + limit;
+        let deadline = *self.since.get_or_insert_with(moment::now) + limit;
         timer.poll_at(deadline, cx)
     }
 }

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module may import only modules to its right.
-const LAYERS: [&str; 26] = [
+const LAYERS: [&str; 27] = [
     "main",
     "cli",
     "server",
@@ -33,6 +33,7 @@ const LAYERS: [&str; 26] = [
     "message",
     "stream",
     "timer",
+    "moment",
     "threads",
     "limits",
     "section",

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::{LOOK, Opened, READ, found, kind, modified, not_found, open_below};
 use crate::message::{Found, OpenFile, Symlinks};
+use crate::moment;
 
 /// How long what was seen is taken for true.
 const AGE: Duration = Duration::from_secs(1);
@@ -122,7 +123,8 @@ impl HotFiles {
     }
 
     fn now(&self) -> Since {
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+        let age = moment::now().duration_since(self.begun);
+        u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// What stands at `path`, or stood there less than a second ago.

@@ -1,5 +1,6 @@
 //! One client connection: which protocol it speaks, hyper in it, and its end.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use crate::allocator;
 use crate::limits::Limits;
 use crate::message::Wire;
 use crate::message::head_guard::Bounds;
+use crate::moment;
 use crate::stream::Stream;
 use crate::tls::Acceptor;
 
@@ -80,9 +82,9 @@ pub(super) async fn serve(
     match sniffed {
         Sniffed::Http1(read) if read.is_empty() => {}
         Sniffed::Http1(read) => {
-            let served = serve_http1(stream, &read, connection, limits, stop);
+            let mut served = pin!(serve_http1(stream, &read, connection, limits, stop));
             drop(read);
-            served.await;
+            poll_fn(|cx| moment::turn(|| served.as_mut().poll(cx))).await;
         }
         Sniffed::Http2(read) => {
             // Boxed, as the handshake is, so that a parked connection is not as large.
@@ -197,8 +199,10 @@ async fn serve_http2(
     );
     let served = Arc::clone(&connection);
     // Boxed: hyper moves the future of a stream about, and a request's is large.
-    let service =
-        service_fn(move |request| Box::pin(service::respond(Arc::clone(&served), request)));
+    let service = service_fn(move |request| {
+        let mut answered = Box::pin(service::respond(Arc::clone(&served), request));
+        poll_fn(move |cx| moment::turn(|| answered.as_mut().poll(cx)))
+    });
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())

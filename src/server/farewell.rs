@@ -18,12 +18,12 @@ use super::logged::Entry;
 pub(super) struct Farewell {
     unwritten: Bytes,
     content: u64,
-    entry: Entry,
+    entry: Box<Entry>,
 }
 
 impl Farewell {
     /// Answers with `status`; `has_content` where the request was not HEAD (RFC 9110 §9.3.2).
-    pub(super) fn new(status: StatusCode, has_content: bool, entry: Entry) -> Self {
+    pub(super) fn new(status: StatusCode, has_content: bool, entry: Box<Entry>) -> Self {
         let text = match has_content {
             true => format!("{status}\n"),
             false => String::new(),

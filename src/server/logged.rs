@@ -24,6 +24,7 @@ use crate::handler::{Body, Cut, Trace};
 use crate::limits::rate::Running;
 use crate::message::edits::Edits;
 use crate::message::{Request, RequestId, Wire};
+use crate::moment;
 
 /// nginx's status for a client that left before its answer was whole.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -32,7 +33,7 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 #[derive(Debug)]
 pub(super) struct Entry {
     log: AccessLog,
-    record: Box<Record>,
+    record: Record,
     site: Option<Arc<Site>>,
     /// What the rules want changed about the answer.
     edits: Option<Arc<Edits>>,
@@ -49,7 +50,13 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(log: &AccessLog, parts: &Parts, wire: &Arc<Wire>, id: RequestId) -> Self {
+    /// Boxed: it goes from hand to hand with the answer.
+    pub(super) fn new(
+        log: &AccessLog,
+        parts: &Parts,
+        wire: &Arc<Wire>,
+        id: RequestId,
+    ) -> Box<Self> {
         let (captured, host) = log.of_request(parts);
         let record = Record {
             time: SystemTime::now(),
@@ -73,23 +80,28 @@ impl Entry {
             acknowledge: None,
             first_byte: None,
         };
-        Self {
+        Box::new(Self {
             log: log.clone(),
-            record: Box::new(record),
+            record,
             site: None,
             edits: None,
             echo: None,
             negotiation: None,
-            begun: Instant::now(),
+            begun: moment::fresh(),
             complete: false,
             trace: Trace::default(),
             running: None,
-        }
+        })
     }
 
     /// Of bytes that never became a request: what their first line says, as far as that can be
     /// read, and dashes for what cannot.
-    pub(super) fn of_head(log: &AccessLog, head: &[u8], wire: &Arc<Wire>, id: RequestId) -> Self {
+    pub(super) fn of_head(
+        log: &AccessLog,
+        head: &[u8],
+        wire: &Arc<Wire>,
+        id: RequestId,
+    ) -> Box<Self> {
         let mut parts = http::Request::new(()).into_parts().0;
         let line = head.trim_ascii_start().split(|byte| *byte == b'\n').next();
         let mut words = line
@@ -224,14 +236,14 @@ impl Drop for Entry {
 #[derive(Debug)]
 pub(super) struct Logged {
     body: Body,
-    entry: Entry,
+    entry: Box<Entry>,
     in_flight: InFlight,
 }
 
 impl Logged {
     pub(super) fn wrap(
         response: Response<Body>,
-        mut entry: Entry,
+        mut entry: Box<Entry>,
         in_flight: InFlight,
     ) -> Response<Self> {
         entry.answered(&response);

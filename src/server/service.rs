@@ -26,6 +26,7 @@ use crate::handler::{Body, Handler, Outcome};
 use crate::limits::rate::{Client, Running};
 use crate::message::request::Origin;
 use crate::message::{Host, Request, RequestId, Scheme, Target, Upload, Wire, hop_by_hop};
+use crate::moment;
 
 /// Design §3: how often a request may start again.
 pub const MAX_ROUNDS: usize = 10;
@@ -107,7 +108,12 @@ impl Connection {
     }
 
     /// The log line of what never became a request.
-    pub(super) fn refused(&self, head: &[u8], status: StatusCode, cause: &'static str) -> Entry {
+    pub(super) fn refused(
+        &self,
+        head: &[u8],
+        status: StatusCode,
+        cause: &'static str,
+    ) -> Box<Entry> {
         self.count_refusal();
         let id = self.shared.next_id();
         let mut entry = Entry::of_head(&self.shared.access_log, head, &self.wire, id);
@@ -237,9 +243,7 @@ fn admit(connection: &Connection, parts: &Parts, entry: &mut Entry) -> Result<Ad
     let raw = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let target = Target::parse(raw, site.encoded_slash)?;
     let running = match (&site.clients, wire.client) {
-        (Some(clients), Some(address)) => {
-            Some(clients.admit(Client::new(address), Instant::now())?)
-        }
+        (Some(clients), Some(address)) => Some(clients.admit(Client::new(address), moment::now())?),
         (None, _) | (_, None) => None,
     };
     if let Some(https) = site.https.as_ref().filter(|_| wire.scheme == Scheme::Http) {

@@ -105,10 +105,9 @@ impl Balancer {
             select! {
                 biased;
                 leased = &mut leasing => {
-                    let now = Instant::now();
-                    let elsewhere = matches!(leased, Err(LeaseError::Down { .. } | LeaseError::Denied { .. }))
-                        && now < deadline.at()
-                        && self.members.is_left(member, now);
+                    let failed = matches!(leased, Err(LeaseError::Down { .. } | LeaseError::Denied { .. }));
+                    let elsewhere = failed && Instant::now() < deadline.at()
+                        && self.members.is_left(member, Instant::now());
                     return (!elsewhere).then_some(leased);
                 }
                 () = self.until(changed.as_mut()) => {}

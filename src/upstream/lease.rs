@@ -15,6 +15,7 @@ use super::pool::Pooled;
 use super::scout;
 use super::waiting::{Deadline, LeaseError, connect_error};
 use crate::fastcgi::Link;
+use crate::moment;
 use crate::stream::Stream;
 use crate::timer::Timer;
 
@@ -101,7 +102,7 @@ impl Lease {
 
     /// A request has it from now on.
     pub(super) fn begin(mut self, deadline: Deadline) -> Self {
-        let now = Instant::now();
+        let now = moment::now();
         let numbers = self.member.numbers();
         numbers.wait.add(now.duration_since(deadline.since));
         if self.fresh {
@@ -125,7 +126,7 @@ impl Lease {
             Class::Kept | Class::Unknown => Entry::Probe,
         };
         if entry != Entry::Plain {
-            self.probed = Some(Instant::now());
+            self.probed = Some(moment::now());
         }
         entry
     }
@@ -217,7 +218,7 @@ impl Drop for Lease {
 
 impl Link for Lease {
     fn acknowledged(&mut self) -> Option<Duration> {
-        let took = self.probed.take()?.elapsed();
+        let took = moment::now().duration_since(self.probed.take()?);
         if self.member.class() != Class::Kept {
             self.member.classify(Class::Kept);
         }
@@ -242,7 +243,8 @@ impl Link for Lease {
             slot.count_request();
         }
         if let Some(leased) = self.leased.take() {
-            self.member.numbers().served(leased.elapsed());
+            let took = moment::now().duration_since(leased);
+            self.member.numbers().served(took);
         }
         self.pass_on();
     }

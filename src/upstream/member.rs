@@ -16,6 +16,7 @@ use super::numbers::Numbers;
 use super::policy::Load;
 use super::pool::{Pool, Pooled};
 use super::{Address, scout};
+use crate::moment;
 use crate::threads::Home;
 
 /// How often it is looked for connections that have idled too long.
@@ -231,7 +232,7 @@ impl Member {
             granted = Some(receiver);
             sender
         };
-        let (now, home) = (Instant::now(), Home::here());
+        let (now, home) = (moment::now(), Home::here());
         let arrival = match order {
             Order::Last => self.account().arrive(now, home, waiter),
             Order::First => self.account().retry(now, home, waiter),
@@ -258,7 +259,7 @@ impl Member {
     /// A scout's place is free again: the queue may need another.
     pub(super) fn acknowledged(self: &Arc<Self>, slot: &mut Slot, took: Duration) {
         self.numbers.acknowledge.add(took);
-        self.account().acknowledged(slot, Instant::now(), took);
+        self.account().acknowledged(slot, moment::now(), took);
         self.send_scouts();
     }
 
@@ -269,7 +270,7 @@ impl Member {
             let home = connection.home();
             let placed = self
                 .account()
-                .finished(connection, home, slot, Instant::now());
+                .finished(connection, home, slot, moment::now());
             match placed {
                 // A receiver that is gone gives the lease back, and the next in the queue gets it.
                 Placed::Grant(waiter, connection, slot) => {

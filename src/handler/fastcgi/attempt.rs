@@ -17,6 +17,7 @@ use crate::fastcgi::record::{HEADER_LEN, ProtocolStatus};
 use crate::fastcgi::{Answer, Broken, Exchange, ExchangeError, Limit, Outbound, Pace, Progress};
 use crate::handler::Trace;
 use crate::message::{Request, Upload, UploadError};
+use crate::moment;
 use crate::upstream::lease::Entry;
 use crate::upstream::{Lease, Member};
 use crate::value::TimeLimit;
@@ -96,7 +97,7 @@ impl Attempt<'_> {
                     queue: Some(waits.queue),
                     connect: Some(waits.connect),
                     acknowledge: exchange.acknowledged_after(),
-                    first_byte: Some(self.arrived.elapsed()),
+                    first_byte: Some(moment::now().duration_since(self.arrived)),
                 };
                 Ok(Box::new(Begun {
                     exchange,
@@ -147,7 +148,7 @@ impl Attempt<'_> {
     fn pace(&self) -> Pace {
         let timeouts = self.timeouts;
         let queue = timeouts.queue.duration;
-        let left = queue.saturating_sub(self.arrived.elapsed());
+        let left = queue.saturating_sub(moment::now().duration_since(self.arrived));
         Pace {
             acknowledge: match queue.is_zero() {
                 true => Duration::ZERO,

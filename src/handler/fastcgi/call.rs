@@ -23,6 +23,7 @@ use crate::fastcgi::{Limit, Progress};
 use crate::handler::{Body, Trace};
 use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request, Upload, UploadError, spool};
+use crate::moment;
 use crate::upstream::{Deadline, Lease, LeaseError, Member, Order};
 use crate::value::TimeLimit;
 
@@ -55,7 +56,7 @@ impl Call<'_> {
         disk: &dyn Disk,
         trace: &mut Trace,
     ) -> Result<Response<Body>, Failure> {
-        let arrived = Instant::now();
+        let arrived = moment::now();
         trace.upstream = Some(Arc::clone(&self.fastcgi.name));
         if let Some(edits) = &request.edits {
             edits.apply_to_request(&mut request.fields);

@@ -1,4 +1,4 @@
-//! What of an answer is here and not sent yet: large pieces as they came, small ones put together.
+//! What of an answer is here and not sent yet: the first and large ones as they came, small ones put together.
 
 use std::collections::VecDeque;
 
@@ -24,12 +24,16 @@ impl Pieces {
     }
 
     pub(super) fn push(&mut self, piece: Bytes) {
+        if piece.is_empty() {
+            return;
+        }
+        let is_first = self.len == 0;
         self.len += piece.len();
-        if piece.len() < SMALL {
-            self.small.extend_from_slice(&piece);
-        } else {
+        if piece.len() >= SMALL || is_first {
             self.put_small();
             self.large.push_back(piece);
+        } else {
+            self.small.extend_from_slice(&piece);
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Representation {
     fields: HeaderMap,
     part: Part,
     head_only: bool,
+    /// The Content-Length among the fields.
+    announced: Option<u64>,
 }
 
 /// What a script has said of a file that it leaves to the gateway. What it did not say is said as
@@ -63,6 +65,7 @@ impl Representation {
         let mut fields = said.fields.clone();
         let (method, asked) = (&request.method, &request.fields);
         let part = ranged(method, asked, &said.validators, file.length);
+        let announced = Some(file.length);
         // Said of a refusal it would keep the refusal in caches.
         if matches!(part, Part::Unsatisfiable | Part::PreconditionFailed) {
             fields.remove(header::CACHE_CONTROL);
@@ -73,6 +76,7 @@ impl Representation {
             fields,
             part,
             head_only: request.method == Method::HEAD,
+            announced,
         }
     }
 
@@ -96,6 +100,7 @@ impl Representation {
             fields,
             part,
             head_only: request.method == Method::HEAD,
+            announced: None,
         }
     }
 
@@ -136,22 +141,26 @@ impl Representation {
             Part::Unsatisfiable => {
                 let value = format!("bytes */{length}");
                 set(&mut self.fields, header::CONTENT_RANGE, &value);
+                self.announce(None);
                 (StatusCode::RANGE_NOT_SATISFIABLE, Content::None)
             }
             Part::NotModified => {
                 // RFC 9110 §15.4.5: no fields of the content that is not sent.
                 self.fields.remove(header::CONTENT_TYPE);
+                self.announce(None);
                 (StatusCode::NOT_MODIFIED, Content::None)
             }
-            Part::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, Content::None),
+            Part::PreconditionFailed => {
+                self.announce(None);
+                (StatusCode::PRECONDITION_FAILED, Content::None)
+            }
         };
         Ok((status, self.fields, content))
     }
 
     fn span(&mut self, span: Range<u64>) -> Content {
         // hyper would leave it out where a HEAD answer has no body.
-        let length = HeaderValue::from(span.end - span.start);
-        self.fields.insert(header::CONTENT_LENGTH, length);
+        self.announce(Some(span.end - span.start));
         match self.head_only || span.is_empty() {
             true => Content::None,
             false => Content::Span(span),
@@ -167,9 +176,21 @@ impl Representation {
         let own = own.as_ref().and_then(|value| value.to_str().ok());
         let own = own.unwrap_or("application/octet-stream");
         let content = Multipart::new(Arc::clone(&self.file), parts, own, &boundary);
-        let length = HeaderValue::from(content.left());
-        self.fields.insert(header::CONTENT_LENGTH, length);
+        self.announce(Some(content.left()));
         Ok(Content::Parts(content))
+    }
+
+    /// Content-Length; of the whole of a file it is among what is said of it.
+    fn announce(&mut self, length: Option<u64>) {
+        match length {
+            _ if self.announced == length => {}
+            Some(length) => {
+                let length = HeaderValue::from(length);
+                self.fields.insert(header::CONTENT_LENGTH, length);
+            }
+            None => drop(self.fields.remove(header::CONTENT_LENGTH)),
+        }
+        self.announced = length;
     }
 }
 
@@ -194,6 +215,7 @@ fn say(path: &[u8], file: &OpenFile, settings: &FileSettings) -> Arc<Said> {
         HeaderValue::from_static("nosniff"),
     );
     complete(&mut fields, path, file);
+    fields.insert(header::CONTENT_LENGTH, HeaderValue::from(file.length));
     if let Some(value) = cache_control {
         fields.insert(header::CACHE_CONTROL, value);
     }
@@ -223,10 +245,11 @@ fn part(method: &Method, asked: &HeaderMap, fields: &HeaderMap, length: u64) -> 
 fn ranged(method: &Method, asked: &HeaderMap, validators: &Validators, length: u64) -> Part {
     let part = without_ranges(method, asked, validators);
     // RFC 9110 §14.2: Range means something for GET alone.
-    if part != Part::Whole || *method != Method::GET || !if_range_holds(asked, validators) {
+    let range = asked.get(header::RANGE).filter(|_| *method == Method::GET);
+    if part != Part::Whole || range.is_none() || !if_range_holds(asked, validators) {
         return part;
     }
-    match ranges(asked.get(header::RANGE), length) {
+    match ranges(range, length) {
         Ranges::Whole => Part::Whole,
         Ranges::Single { first, last } => Part::Range(first, last),
         Ranges::Several(parts) => Part::Ranges(parts),
