@@ -24,10 +24,6 @@ use crate::message::OpenFile;
 /// Bytes read at once: 2 sendmsg of the usual socket buffer.
 const PIECE: u64 = 128 * 1024;
 
-/// The end of a file is always read, also where the kernel sends the rest by itself: what is read
-/// can be checked before it is sent, and the answer cut. Short, as it is copied twice.
-const TAIL: u64 = 4 * 1024;
-
 /// A part of a file that is still to be sent.
 #[derive(Debug)]
 pub struct FileContent {
@@ -107,8 +103,7 @@ impl FileContent {
 
     /// The next piece; a file that became shorter than announced cuts the answer.
     pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Cut>>> {
-        let unread =
-            self.left.start..(self.left.start + MOST).min(self.left.end.saturating_sub(TAIL));
+        let unread = self.left.start..self.left.end.min(self.left.start + MOST);
         let Some(queue) = self.queue.clone().filter(|_| !unread.is_empty()) else {
             return self
                 .poll_bytes(cx)
