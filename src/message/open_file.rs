@@ -40,8 +40,10 @@ pub struct Kept {
 pub struct Said {
     /// Who says it: other handlers may say otherwise.
     pub by: Arc<Speaker>,
-    /// The fields.
+    /// The fields, Content-Length of the whole file among them.
     pub fields: HeaderMap,
+    /// Those of a 304 (RFC 9110 §15.4.5): none of the content that is not sent.
+    pub unchanged: HeaderMap,
     /// What conditions are compared with.
     pub validators: Validators,
 }

@@ -62,10 +62,13 @@ impl Representation {
         settings: &FileSettings,
     ) -> Self {
         let said = say(path, &file, settings);
-        let mut fields = said.fields.clone();
         let (method, asked) = (&request.method, &request.fields);
         let part = ranged(method, asked, &said.validators, file.length);
-        let announced = Some(file.length);
+        let (mut fields, announced) = if part == Part::NotModified {
+            (said.unchanged.clone(), None)
+        } else {
+            (said.fields.clone(), Some(file.length))
+        };
         // Said of a refusal it would keep the refusal in caches.
         if matches!(part, Part::Unsatisfiable | Part::PreconditionFailed) {
             fields.remove(header::CACHE_CONTROL);
@@ -94,6 +97,10 @@ impl Representation {
             StatusCode::OK => part(&request.method, &request.fields, &fields, file.length),
             _ => Part::Whole,
         };
+        if part == Part::NotModified {
+            // RFC 9110 §15.4.5: no fields of the content that is not sent.
+            fields.remove(header::CONTENT_TYPE);
+        }
         Self {
             file,
             status,
@@ -144,12 +151,7 @@ impl Representation {
                 self.announce(None);
                 (StatusCode::RANGE_NOT_SATISFIABLE, Content::None)
             }
-            Part::NotModified => {
-                // RFC 9110 §15.4.5: no fields of the content that is not sent.
-                self.fields.remove(header::CONTENT_TYPE);
-                self.announce(None);
-                (StatusCode::NOT_MODIFIED, Content::None)
-            }
+            Part::NotModified => (StatusCode::NOT_MODIFIED, Content::None),
             Part::PreconditionFailed => {
                 self.announce(None);
                 (StatusCode::PRECONDITION_FAILED, Content::None)
@@ -215,14 +217,17 @@ fn say(path: &[u8], file: &OpenFile, settings: &FileSettings) -> Arc<Said> {
         HeaderValue::from_static("nosniff"),
     );
     complete(&mut fields, path, file);
-    fields.insert(header::CONTENT_LENGTH, HeaderValue::from(file.length));
     if let Some(value) = cache_control {
         fields.insert(header::CACHE_CONTROL, value);
     }
+    let mut unchanged = fields.clone();
+    unchanged.remove(header::CONTENT_TYPE);
+    fields.insert(header::CONTENT_LENGTH, HeaderValue::from(file.length));
     let said = Arc::new(Said {
         by: Arc::clone(&settings.speaker),
         validators: validators(&fields),
         fields,
+        unchanged,
     });
     if let Some(kept) = &file.kept {
         kept.said.store(Some(Arc::clone(&said)));
