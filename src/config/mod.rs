@@ -17,6 +17,7 @@ pub mod numbers;
 mod preset;
 pub mod rule;
 pub mod server;
+mod side_by_side;
 pub mod site;
 mod sites;
 pub mod snapshot;

@@ -1,9 +1,7 @@
 //! The sites of a configuration, built side by side where there are many.
 
-use std::num::NonZero;
-use std::thread;
-
 use super::Site;
+use super::side_by_side;
 use super::site::build_site;
 use super::surroundings::Surroundings;
 use crate::section::{Lowered, Problems};
@@ -11,44 +9,19 @@ use crate::section::{Lowered, Problems};
 /// Below this a thread costs as much as it saves.
 const FEW: usize = 64;
 
-/// Threads at most: others have requests to answer meanwhile.
-const THREADS: usize = 4;
-
 /// The sites of these sections, in their order.
 pub(super) fn build_sites(
     sections: &[&Lowered],
     surroundings: &Surroundings<'_>,
     problems: &mut Problems,
 ) -> Vec<Site> {
-    let processors = thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = processors.min(THREADS).min(sections.len() / FEW);
-    in_parts(threads.max(1), sections, surroundings, problems)
-}
-
-/// One thread for each part, of which the last is this one.
-fn in_parts(
-    parts: usize,
-    sections: &[&Lowered],
-    surroundings: &Surroundings<'_>,
-    problems: &mut Problems,
-) -> Vec<Site> {
-    let build = |sections: &[&Lowered]| {
+    let threads = side_by_side::threads(sections.len() / FEW);
+    let length = sections.len().div_ceil(threads).max(1);
+    let built = side_by_side::each(sections.chunks(length).collect(), |part| {
         let mut found = Problems::default();
-        let sites = sections.iter();
+        let sites = part.iter();
         let sites = sites.map(|section| build_site(section, surroundings, &mut found));
         (sites.collect::<Vec<_>>(), found)
-    };
-    let length = sections.len().div_ceil(parts).max(1);
-    let (others, own) = sections.split_at(sections.len().saturating_sub(length));
-    let built = thread::scope(|scope| {
-        let others = others.chunks(length);
-        let others: Vec<_> = others
-            .map(|part| scope.spawn(move || build(part)))
-            .collect();
-        let own = build(own);
-        let mut built: Vec<_> = others.into_iter().map(joined).collect();
-        built.push(own);
-        built
     });
     let mut sites = Vec::with_capacity(sections.len());
     for (part, found) in built {
@@ -56,14 +29,6 @@ fn in_parts(
         problems.append(found);
     }
     sites
-}
-
-/// What a thread made; its panic is ours.
-fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
-    match thread.join() {
-        Ok(made) => made,
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
 }
 
 #[cfg(test)]

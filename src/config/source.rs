@@ -3,6 +3,8 @@
 //! Every file is read and every problem collected. Of a file with a syntax error only the lines before
 //! the first such error are judged, as the rest may have been understood wrongly.
 
+mod parts;
+
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
@@ -177,6 +179,9 @@ impl Reader<'_> {
     }
 
     fn lower(&mut self, text: &str, file: FileId) -> Lowered {
+        if let Some(lowered) = parts::lower(text, file, self.root, self.environment) {
+            return lowered;
+        }
         let (table, errors) = DeTable::parse_recoverable(text);
         let place = |span: Range<usize>| Place { file, span };
         let trusted = errors

@@ -4,7 +4,7 @@
 //! templates, which are lower-case or digits, pass through untouched. Values are never expanded again.
 
 /// How a variable of the environment is looked up.
-pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
+pub type Environment<'a> = dyn Fn(&str) -> Option<String> + Sync + 'a;
 
 /// Replaces the variables in `text`; `$${` becomes a literal `${`. `${NAME:-default}` gives the
 /// default also for an empty variable, as POSIX shells do (XCU §2.6.2). The error lists the

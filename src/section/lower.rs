@@ -20,7 +20,24 @@ impl Section {
         problems: &mut Problems,
     ) -> Lowered {
         Lowering {
-            origin: Origin::File(place.file),
+            origin: Origin::File(place.file, 0),
+            environment,
+            problems,
+        }
+        .section(self, table, place)
+    }
+
+    /// Reads `table`, which is that of a part of a file from some byte on.
+    pub fn lower_part(
+        &'static self,
+        table: &DeTable<'_>,
+        (file, offset): (FileId, usize),
+        environment: &Environment<'_>,
+        problems: &mut Problems,
+    ) -> Lowered {
+        let place = Place { file, span: 0..0 };
+        Lowering {
+            origin: Origin::File(file, offset),
             environment,
             problems,
         }
@@ -84,7 +101,8 @@ pub(super) struct Lowering<'a> {
 
 /// Where the text being read stands.
 enum Origin {
-    File(FileId),
+    /// From this byte of it on.
+    File(FileId, usize),
     /// In the program: its spans mean nothing to the user, who is shown this place instead.
     Descriptor(Place),
 }
@@ -133,7 +151,10 @@ impl Lowering<'_> {
 
     pub(super) fn place(&self, span: Range<usize>) -> Place {
         match &self.origin {
-            Origin::File(file) => Place { file: *file, span },
+            Origin::File(file, offset) => Place {
+                file: *file,
+                span: span.start + offset..span.end + offset,
+            },
             Origin::Descriptor(place) => place.clone(),
         }
     }

@@ -212,6 +212,30 @@ impl Lowered {
         named.map_or(&[], Vec::as_slice)
     }
 
+    /// This section and what a later part of its file says, where that only goes on with lists which both
+    /// names `may` go on with, or is new.
+    pub fn with_more(mut self, more: Self, may: impl Fn(&Place) -> bool) -> Option<Self> {
+        for later in more.given {
+            let known = self.given.iter_mut();
+            let known = known
+                .into_iter()
+                .find(|known| std::ptr::eq(known.key, later.key));
+            let Some(known) = known else {
+                self.given.push(later);
+                continue;
+            };
+            match (&mut known.value.value, later.value.value) {
+                (Value::Tables(tables), Value::Tables(more))
+                    if may(&known.name) && may(&later.name) =>
+                {
+                    tables.extend(more);
+                }
+                _ => return None,
+            }
+        }
+        Some(self)
+    }
+
     /// Whether both mean the same, wherever they were written: a default that is spelt out equals one
     /// that is not. A table that is given differs from an absent one.
     pub fn same_as(&self, other: &Self) -> bool {

@@ -1,0 +1,55 @@
+//! Work on several threads at once, for configurations that are long. A reload is awaited by somebody, and
+//! other threads have requests to answer meanwhile.
+
+use std::num::NonZero;
+use std::thread::{self, ScopedJoinHandle};
+
+/// Threads at most.
+const THREADS: usize = 4;
+
+/// On how many threads to work where there is enough to do for `enough` of them.
+pub(super) fn threads(enough: usize) -> usize {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    processors.min(THREADS).min(enough).max(1)
+}
+
+/// What becomes of each part, in their order; the last is done by this thread.
+pub(super) fn each<P: Send, T: Send>(mut parts: Vec<P>, work: impl Fn(P) -> T + Sync) -> Vec<T> {
+    let Some(last) = parts.pop() else {
+        return Vec::new();
+    };
+    let work = &work;
+    thread::scope(|scope| {
+        let others = parts.into_iter();
+        let others: Vec<_> = others.map(|part| scope.spawn(move || work(part))).collect();
+        let last = work(last);
+        others.into_iter().map(joined).chain([last]).collect()
+    })
+}
+
+/// What a thread made; its panic is ours.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_keep_their_order() {
+        assert_eq!(each(vec![1, 2, 3, 4, 5], |part| part * 2), [2, 4, 6, 8, 10]);
+        assert_eq!(each(vec![1], |part| part * 2), [2]);
+        assert!(each(Vec::<u8>::new(), |part| part).is_empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "the second")]
+    fn a_panic_is_passed_on() {
+        each(vec!["the first", "the second", "the third"], |part| {
+            assert_ne!(part, "the second", "the second");
+        });
+    }
+}
