@@ -66,8 +66,8 @@ ALL = (
         AMOUNTS,
         lambda amount: Under(Wrk(), Setting(rules=amount)),
         ("fcgate", "nginx"),
-        "fcgate asks rules in their order, so that a request that none matches costs a comparison for each; nginx looks for"
-        " prefixes in a tree.",
+        "fcgate goes through one list of what the paths of its rules begin with, in their order, and looks at those that may match;"
+        " nginx looks for prefixes in a tree.",
     ),
     Curve(
         "files",
