@@ -246,9 +246,12 @@ fn open_below(
         .resolve(resolve | ResolveFlag::RESOLVE_NO_MAGICLINKS);
     let opened = again(|| openat2(root, Path::new(OsStr::from_bytes(relative)), how));
     let descriptor = match (opened, symlinks) {
-        (Err(Errno::ELOOP), Symlinks::SameOwner) => owners::open(root, relative, flags)?,
-        (opened, _) => opened?,
+        (Err(Errno::ELOOP), Symlinks::SameOwner) => owners::open(root, relative, flags),
+        (opened, _) => opened,
     };
+    // A slow disk takes its time, which must not be that of whoever is asked next.
+    moment::fresh();
+    let descriptor = descriptor?;
     let stat = fstat(&descriptor)?;
     Ok((descriptor, stat))
 }

@@ -191,3 +191,16 @@ fn a_file_that_was_written_to_is_another() {
     std::fs::write(&path, "short").unwrap();
     assert!(!is_as_opened(&file));
 }
+
+#[test]
+fn what_the_disk_took_is_not_the_time_of_who_is_asked_next() {
+    let (_directory, root) = tree();
+    let disk = RealDisk::default();
+    for path in ["/a.txt", "/missing"] {
+        moment::turn(|| {
+            let before = moment::now();
+            disk.one_release().open(&root, path.as_bytes());
+            assert!(moment::now() > before, "{path}");
+        });
+    }
+}
