@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, header};
 
 use super::conditional::Validators;
 
@@ -42,8 +42,8 @@ pub struct Said {
     pub by: Arc<Speaker>,
     /// The fields, Content-Length of the whole file among them.
     pub fields: HeaderMap,
-    /// Those of a 304 (RFC 9110 §15.4.5): none of the content that is not sent.
-    pub unchanged: HeaderMap,
+    /// Those of a 304, once there was one.
+    pub unchanged: OnceLock<HeaderMap>,
     /// What conditions are compared with.
     pub validators: Validators,
 }
@@ -51,6 +51,18 @@ pub struct Said {
 /// Tells one handler from another, by its address.
 #[derive(Debug, Default)]
 pub struct Speaker;
+
+impl Said {
+    /// The fields of a 304 (RFC 9110 §15.4.5): none of the content that is not sent.
+    pub fn unchanged(&self) -> &HeaderMap {
+        self.unchanged.get_or_init(|| {
+            let mut fields = self.fields.clone();
+            fields.remove(header::CONTENT_TYPE);
+            fields.remove(header::CONTENT_LENGTH);
+            fields
+        })
+    }
+}
 
 impl OpenFile {
     /// What `speaker` has said of this version before.

@@ -216,11 +216,8 @@ impl Lowered {
     /// names `may` go on with, or is new.
     pub fn with_more(mut self, more: Self, may: impl Fn(&Place) -> bool) -> Option<Self> {
         for later in more.given {
-            let known = self.given.iter_mut();
-            let known = known
-                .into_iter()
-                .find(|known| std::ptr::eq(known.key, later.key));
-            let Some(known) = known else {
+            let mut given = self.given.iter_mut();
+            let Some(known) = given.find(|known| std::ptr::eq(known.key, later.key)) else {
                 self.given.push(later);
                 continue;
             };
@@ -260,7 +257,7 @@ impl Lowered {
     /// What was written, or the default.
     fn effective(&self, key: &'static Key) -> Option<Cow<'_, Value>> {
         let mut given = self.given.iter();
-        // A key is itself alone: comparing names would be a fifth of loading many rules.
+        // A key is itself alone: no names need be compared.
         if let Some(given) = given.find(|given| std::ptr::eq(given.key, key)) {
             return Some(Cow::Borrowed(&given.value.value));
         }

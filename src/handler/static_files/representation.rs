@@ -1,7 +1,7 @@
 //! A file as an answer: its fields, and which part of it is sent (RFC 9110 §8, §13, §14).
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -65,7 +65,7 @@ impl Representation {
         let (method, asked) = (&request.method, &request.fields);
         let part = ranged(method, asked, &said.validators, file.length);
         let (mut fields, announced) = if part == Part::NotModified {
-            (said.unchanged.clone(), None)
+            (said.unchanged().clone(), None)
         } else {
             (said.fields.clone(), Some(file.length))
         };
@@ -220,14 +220,12 @@ fn say(path: &[u8], file: &OpenFile, settings: &FileSettings) -> Arc<Said> {
     if let Some(value) = cache_control {
         fields.insert(header::CACHE_CONTROL, value);
     }
-    let mut unchanged = fields.clone();
-    unchanged.remove(header::CONTENT_TYPE);
     fields.insert(header::CONTENT_LENGTH, HeaderValue::from(file.length));
     let said = Arc::new(Said {
         by: Arc::clone(&settings.speaker),
         validators: validators(&fields),
         fields,
-        unchanged,
+        unchanged: OnceLock::new(),
     });
     if let Some(kept) = &file.kept {
         kept.said.store(Some(Arc::clone(&said)));
