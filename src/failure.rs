@@ -151,6 +151,10 @@ impl Failure {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Disk(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Lease {
+                error: LeaseError::Refused { .. },
+                ..
+            } => StatusCode::BAD_GATEWAY,
             Self::Lease { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout { which, .. } => limit_status(*which),
             Self::Exchange { broken, .. } => exchange_status(&broken.error),
@@ -213,7 +217,7 @@ impl Failure {
         matches!(
             self,
             Self::Lease {
-                error: LeaseError::QueueFull { .. },
+                error: LeaseError::QueueFull { .. } | LeaseError::Refused { .. },
                 ..
             }
         )
@@ -308,6 +312,7 @@ fn lease_code(error: &LeaseError) -> &'static str {
         LeaseError::QueueFull { .. } => "QUEUE_FULL",
         LeaseError::QueueTimeout { .. } => "QUEUE_TIMEOUT",
         LeaseError::Down { .. } => "UPSTREAM_DOWN",
+        LeaseError::Refused { .. } => "UPSTREAM_PROTOCOL",
         LeaseError::Denied { .. } => "UPSTREAM_DENIED",
     }
 }
@@ -330,7 +335,7 @@ pub fn broken_code(broken: &Broken) -> &'static str {
         ExchangeError::Upload(error) => upload_code(error),
         ExchangeError::Reset(_) | ExchangeError::Closed => match broken.progress {
             Progress::Settled => "UPSTREAM_TRUNCATED",
-            Progress::NotExecuted | Progress::ClosedUnanswered | Progress::Unknown => {
+            Progress::NotExecuted | Progress::ClosedUnanswered | Progress::Unknown(_) => {
                 "UPSTREAM_RESET"
             }
         },

@@ -2,7 +2,7 @@
 //! requests need, so that one processor's caches have it: 11 to 16 % less CPU for a FastCGI request than on
 //! threads that take work from each other. The first thread is that of the process; it accepts, and keeps house.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::num::NonZero;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
 
 use crate::allocator;
 
@@ -22,6 +23,26 @@ pub struct Home(usize);
 thread_local! {
     /// `None` on threads that do not serve, those of tests among them.
     static HERE: Cell<Option<Home>> = const { Cell::new(None) };
+    /// What goes on after its request, where the thread serves.
+    static AFTERWARDS: RefCell<Option<TaskTracker>> = const { RefCell::new(None) };
+    static IS_ENDING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs on this thread what goes on after the request that it comes from; the drain waits for it. A thread that is
+/// ending drops it: what is torn down then must begin nothing.
+pub fn afterwards(task: impl Future<Output = ()> + Send + 'static) {
+    if is_ending() {
+        return;
+    }
+    match AFTERWARDS.with_borrow(Option::clone) {
+        Some(tracker) => drop(tracker.spawn(task)),
+        None => drop(tokio::spawn(task)),
+    }
+}
+
+/// Returns whether this thread's runtime is ending, or there is none.
+pub fn is_ending() -> bool {
+    IS_ENDING.get() || Handle::try_current().is_err()
 }
 
 impl Home {
@@ -44,7 +65,10 @@ impl Home {
 
 /// All threads, as seen by who spreads connections over them.
 #[derive(Clone, Debug)]
-pub struct Threads(Arc<[Thread]>);
+pub struct Threads {
+    each: Arc<[Thread]>,
+    afterwards: TaskTracker,
+}
 
 #[derive(Debug)]
 struct Thread {
@@ -62,7 +86,7 @@ pub struct Place {
 impl Threads {
     /// A place where there are the fewest connections.
     pub fn place(&self) -> Place {
-        let threads = self.0.iter().enumerate();
+        let threads = self.each.iter().enumerate();
         // The first of several, which is the one that accepts.
         let fewest = threads.min_by_key(|(_, thread)| thread.connections.load(Ordering::Relaxed));
         let home = Home(fewest.map_or(0, |(home, _)| home));
@@ -75,6 +99,11 @@ impl Threads {
         }
         place
     }
+
+    /// Returns what goes on after its request, to wait for it.
+    pub fn afterwards(&self) -> &TaskTracker {
+        &self.afterwards
+    }
 }
 
 impl Place {
@@ -85,7 +114,7 @@ impl Place {
     }
 
     fn thread(&self) -> Option<&Thread> {
-        self.threads.0.get(self.home.0)
+        self.threads.each.get(self.home.0)
     }
 }
 
@@ -103,9 +132,10 @@ pub fn run<F: Future>(count: usize, serve: impl FnOnce(Threads) -> F) -> io::Res
     let count = NonZero::new(count)
         .map_or_else(thread::available_parallelism, Ok)
         .map_or(1, NonZero::get);
+    let afterwards = TaskTracker::new();
     let first = runtime(count)?;
     let others = (1..count)
-        .map(|home| Other::start(Home(home), count))
+        .map(|home| Other::start(Home(home), count, &afterwards))
         .collect::<io::Result<Vec<_>>>()?;
     let handles = others.iter().map(|other| &other.runtime);
     let threads = [first.handle()].into_iter().chain(handles);
@@ -113,15 +143,31 @@ pub fn run<F: Future>(count: usize, serve: impl FnOnce(Threads) -> F) -> io::Res
         runtime: runtime.clone(),
         connections: AtomicUsize::new(0),
     });
-    HERE.set(Some(Home::default()));
-    let served = first.block_on(serve(Threads(threads.collect())));
+    let threads = Threads {
+        each: threads.collect(),
+        afterwards,
+    };
+    begin(Home::default(), &threads.afterwards);
+    let served = first.block_on(serve(threads));
     let ended: Vec<_> = others.into_iter().map(Other::stop).collect();
-    first.shutdown_timeout(END);
+    end(first);
     for thread in ended {
         // One that panicked has ended as well, and has said so.
         let _ = thread.join();
     }
     Ok(served)
+}
+
+/// This thread serves from now on.
+fn begin(home: Home, afterwards: &TaskTracker) {
+    HERE.set(Some(home));
+    AFTERWARDS.set(Some(afterwards.clone()));
+}
+
+/// Ends `runtime`, which is this thread's, and all its tasks.
+fn end(runtime: Runtime) {
+    IS_ENDING.set(true);
+    runtime.shutdown_timeout(END);
 }
 
 /// For threads that are in the middle of something.
@@ -149,15 +195,16 @@ struct Other {
 }
 
 impl Other {
-    fn start(home: Home, of: usize) -> io::Result<Self> {
+    fn start(home: Home, of: usize, afterwards: &TaskTracker) -> io::Result<Self> {
         let runtime = runtime(of)?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
+        let afterwards = afterwards.clone();
         let serve = move || {
-            HERE.set(Some(home));
+            begin(home, &afterwards);
             // Nothing is ever sent.
             let _ = runtime.block_on(stopped);
-            runtime.shutdown_timeout(END);
+            end(runtime);
         };
         let thread = thread::Builder::new()
             .name(format!("fcgate-{}", home.0))
@@ -183,7 +230,7 @@ mod tests {
     fn connections_are_spread_evenly_and_given_places_that_are_free_again() {
         let counts = run(3, async |threads| {
             let counts = || -> Vec<_> {
-                let threads = threads.0.iter();
+                let threads = threads.each.iter();
                 threads
                     .map(|thread| thread.connections.load(Ordering::Relaxed))
                     .collect()
@@ -199,6 +246,35 @@ mod tests {
             (full, counts())
         });
         assert_eq!(counts.unwrap(), (vec![2; 3], vec![0; 3]));
+    }
+
+    #[test]
+    fn what_is_torn_down_with_a_thread_begins_nothing() {
+        /// Wants to begin something, and tells whether that was dropped at once.
+        struct Last(std::sync::mpsc::Sender<bool>);
+        impl Drop for Last {
+            fn drop(&mut self) {
+                let begun = Arc::new(());
+                let held = Arc::clone(&begun);
+                afterwards(async move {
+                    std::future::pending::<()>().await;
+                    drop(held);
+                });
+                self.0.send(Arc::strong_count(&begun) == 1).unwrap();
+            }
+        }
+        let (sender, dropped) = std::sync::mpsc::channel();
+        let tracked = run(2, async |threads| {
+            drop(Last(sender.clone()));
+            let last = Last(sender);
+            afterwards(async move {
+                std::future::pending::<()>().await;
+                drop(last);
+            });
+            threads.afterwards().len()
+        });
+        assert_eq!(tracked.unwrap(), 2, "the drain waits for both");
+        assert_eq!(dropped.iter().collect::<Vec<_>>(), [false, true]);
     }
 
     #[test]

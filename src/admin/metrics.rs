@@ -285,7 +285,7 @@ const UPSTREAM_GAUGES: Table<fn(&MemberScrape) -> f64, 6> = [
     ),
 ];
 
-const UPSTREAM_COUNTERS: Table<fn(&Numbers) -> u64, 9> = [
+const UPSTREAM_COUNTERS: Table<fn(&Numbers) -> u64, 10> = [
     ("upstream_connections_opened", "Connections opened", |it| {
         it.opened.get()
     }),
@@ -310,7 +310,12 @@ const UPSTREAM_COUNTERS: Table<fn(&Numbers) -> u64, 9> = [
     (
         "upstream_stale",
         "Connections found closed or spoken to before their next request",
-        |it| it.stale.get() + it.late_bytes.get(),
+        |it| it.stale.get(),
+    ),
+    (
+        "upstream_late_bytes",
+        "Bytes that scripts printed behind their answers, which nobody got",
+        |it| it.late_bytes.get(),
     ),
     (
         "upstream_broken",

@@ -52,6 +52,7 @@ fn upstreams(snapshot: &Snapshot) -> Vec<Value> {
                 "class": format!("{:?}", picture.class),
                 "failing": picture.failing,
                 "busy": picture.busy,
+                "cooling": picture.cooling,
                 "idle": picture.idle,
                 "waiting": picture.waiting,
                 "saturation": picture.saturation,

@@ -50,7 +50,8 @@ pub(super) type Upstreams = HashMap<String, (Arc<Lowered>, Arc<Upstream>)>;
 
 impl Snapshot {
     /// Builds from the sections of all files; whatever is wrong goes to `problems`. Upstreams whose
-    /// section is as in `previous` are carried over with their connections and queues.
+    /// section is as in `previous` are carried over, and of the others the servers that they have in common,
+    /// with their connections and queues.
     pub fn build(
         files: Vec<Lowered>,
         sources: &Sources,
@@ -111,6 +112,9 @@ impl Snapshot {
     /// What outlives a snapshot and is bounded by it, from now on by this one.
     pub(super) fn take_effect(&self) {
         self.quota.set_limit(self.server.spool_quota);
+        for (_, upstream) in self.upstreams.values() {
+            upstream.take_effect();
+        }
     }
 
     /// Where the servers of an upstream listen, as the configuration says it: names are names.
@@ -249,12 +253,13 @@ fn named_upstreams(
 ) -> Upstreams {
     let mut upstreams = Upstreams::new();
     for (name, section) in files.iter().flat_map(|file| file.named("upstream")) {
-        let known = previous
-            .and_then(|snapshot| snapshot.upstreams.get(&name.value))
-            .filter(|(before, _)| before.same_as(section));
+        let known = previous.and_then(|snapshot| snapshot.upstreams.get(&name.value));
         let upstream = match known {
-            Some((_, upstream)) => Some(Arc::clone(upstream)),
-            None => Upstream::build(&name.value, section, problems).map(Arc::new),
+            Some((before, upstream)) if before.same_as(section) => Some(Arc::clone(upstream)),
+            known => {
+                let known = known.map(|(_, upstream)| &**upstream);
+                Upstream::build(&name.value, section, known, problems).map(Arc::new)
+            }
         };
         let Some(upstream) = upstream else { continue };
         if upstreams

@@ -151,11 +151,12 @@ impl Surroundings<'_> {
                 &|_| None,
                 &mut Problems::default(),
             );
-            let known = self.previous.and_then(|upstreams| upstreams.get(name));
-            let known = known.filter(|(before, _)| before.same_as(&section));
-            let upstream = match known {
-                Some((_, upstream)) => Arc::clone(upstream),
-                None => Arc::new(Upstream::with(name, vec![address], &section)),
+            let upstream = match self.previous.and_then(|upstreams| upstreams.get(name)) {
+                Some((before, upstream)) if before.same_as(&section) => Arc::clone(upstream),
+                known => {
+                    let known = known.map(|(_, upstream)| &**upstream);
+                    Arc::new(Upstream::with(name, vec![address], &section, known))
+                }
             };
             (Arc::new(section), upstream)
         };

@@ -26,8 +26,8 @@ pub enum Progress {
     /// The connection was closed in good order though the whole request lay in it. PHP-FPM had not
     /// executed it then (facts no. 10); of other programs, and of proxies in between, nobody knows.
     ClosedUnanswered,
-    /// A worker may have executed it; no byte of the answer came.
-    Unknown,
+    /// A worker may have executed it, for so long; no byte of the answer came.
+    Unknown(Duration),
     /// Part of the answer came, or the time was up: it is not sent again.
     Settled,
 }

@@ -14,7 +14,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::record::{
-    HEADER_LEN, Header, NULL_REQUEST_ID, ProtocolError, ProtocolStatus, REQUEST_ID, RecordType,
+    HEADER_LEN, Header, Id, NULL_REQUEST_ID, ProtocolError, ProtocolStatus, RecordType,
 };
 
 /// Something that the application said.
@@ -36,9 +36,18 @@ pub enum Event {
 }
 
 /// Where in the stream of records a connection is. Holds no bytes.
+///
+/// END_REQUEST ends the answer and not the work (docs/internals/php-fpm.md, "After the answer"): what a script prints
+/// behind it comes with the id of its request. Such records are skipped and counted, those of any other id are errors.
 #[derive(Debug)]
 pub struct Decoder {
     state: State,
+    /// The request whose answer is read; `None` behind its END_REQUEST.
+    running: Option<Id>,
+    /// The request whose late records are skipped.
+    over: Option<Id>,
+    /// Bytes of content of those so far.
+    late: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -74,11 +83,31 @@ enum Whole {
 }
 
 impl Decoder {
-    /// A decoder at the start of a connection.
-    pub const fn new() -> Self {
+    /// Returns a decoder between two records, for the answer to the request `id`.
+    pub const fn new(id: Id) -> Self {
+        Self::behind(None, id)
+    }
+
+    /// The same on a connection whose last request, `over`, may still print.
+    pub const fn behind(over: Option<Id>, id: Id) -> Self {
         Self {
             state: State::Header,
+            running: Some(id),
+            over,
+            late: 0,
         }
+    }
+
+    /// Takes everything of the request for late from now on; it has ended.
+    pub const fn end(&mut self) {
+        if let Some(id) = self.running.take() {
+            self.over = Some(id);
+        }
+    }
+
+    /// Returns how many bytes of content a request printed after its END_REQUEST, as far as they were read.
+    pub const fn late_bytes(&self) -> u64 {
+        self.late
     }
 
     /// Takes the next event from `input` and consumes its bytes; `None` when more bytes are needed.
@@ -89,7 +118,7 @@ impl Decoder {
             self.skip(input);
             match self.state {
                 State::Header => match take_header(input)? {
-                    Some(header) => self.state = State::after(header)?,
+                    Some(header) => self.state = self.after(header)?,
                     None => return Ok(None),
                 },
                 State::Stream {
@@ -132,43 +161,41 @@ impl Decoder {
             self.state = State::skip(bytes - arrived);
         }
     }
-}
 
-impl Default for Decoder {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl State {
-    /// Where a connection is after `header`.
-    fn after(header: Header) -> Result<Self, ProtocolError> {
+    /// Returns where the connection is behind `header`.
+    fn after(&mut self, header: Header) -> Result<State, ProtocolError> {
         let content = usize::from(header.content_length);
         let padding = usize::from(header.padding_length);
         match RecordType::from_code(header.kind) {
+            Some(RecordType::Stdout | RecordType::Stderr | RecordType::EndRequest)
+                if self.over.map(Id::get) == Some(header.request_id) =>
+            {
+                self.late += u64::from(header.content_length);
+                Ok(State::skip(content + padding))
+            }
             Some(RecordType::Stdout) => {
-                expect_id(header, REQUEST_ID)?;
-                Ok(Self::stream(Stream::Stdout, content, padding))
+                self.expect_running(header)?;
+                Ok(State::stream(Stream::Stdout, content, padding))
             }
             Some(RecordType::Stderr) => {
-                expect_id(header, REQUEST_ID)?;
-                Ok(Self::stream(Stream::Stderr, content, padding))
+                self.expect_running(header)?;
+                Ok(State::stream(Stream::Stderr, content, padding))
             }
             Some(RecordType::EndRequest) => {
-                expect_id(header, REQUEST_ID)?;
-                Ok(Self::whole(Whole::EndRequest, content, padding))
+                self.expect_running(header)?;
+                Ok(State::whole(Whole::EndRequest, content, padding))
             }
             Some(RecordType::GetValuesResult) => {
-                expect_id(header, NULL_REQUEST_ID)?;
+                expect_null(header)?;
                 if content > MAX_VALUES {
                     return Err(ProtocolError::LongValues(content));
                 }
-                Ok(Self::whole(Whole::Values, content, padding))
+                Ok(State::whole(Whole::Values, content, padding))
             }
             // §4.2: the application did not know a management record. We send only GET_VALUES, and do without.
             Some(RecordType::UnknownType) => {
-                expect_id(header, NULL_REQUEST_ID)?;
-                Ok(Self::skip(content + padding))
+                expect_null(header)?;
+                Ok(State::skip(content + padding))
             }
             Some(
                 RecordType::BeginRequest
@@ -179,11 +206,27 @@ impl State {
                 | RecordType::GetValues,
             ) => Err(ProtocolError::UnexpectedType(header.kind)),
             // §4: there may be management records of later versions.
-            None if header.request_id == NULL_REQUEST_ID => Ok(Self::skip(content + padding)),
+            None if header.request_id == NULL_REQUEST_ID => Ok(State::skip(content + padding)),
             None => Err(ProtocolError::UnexpectedType(header.kind)),
         }
     }
 
+    fn expect_running(&self, header: Header) -> Result<(), ProtocolError> {
+        match self.running {
+            Some(id) if id.get() == header.request_id => Ok(()),
+            Some(_) | None => Err(ProtocolError::WrongRequestId(header.request_id)),
+        }
+    }
+}
+
+/// Of the first request on a connection.
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(Id::FIRST)
+    }
+}
+
+impl State {
     /// An empty record ends its stream (§3.3). END_REQUEST says the same, so nobody is told.
     const fn stream(stream: Stream, content: usize, padding: usize) -> Self {
         match content {
@@ -257,8 +300,8 @@ fn take_header(input: &mut BytesMut) -> Result<Option<Header>, ProtocolError> {
     Header::decode(bytes).map(Some)
 }
 
-const fn expect_id(header: Header, expected: u16) -> Result<(), ProtocolError> {
-    if header.request_id == expected {
+const fn expect_null(header: Header) -> Result<(), ProtocolError> {
+    if header.request_id == NULL_REQUEST_ID {
         Ok(())
     } else {
         Err(ProtocolError::WrongRequestId(header.request_id))

@@ -11,14 +11,18 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::io::poll_read_buf;
 
 use super::broken::{Broken, ExchangeError, Progress};
 use super::decoder::{Decoder, Event};
+use super::management::Values;
 use super::pace::{Limit, Pace};
+use super::record::{Id, ProtocolError};
 use super::stdin::Outgoing;
 use crate::message::Upload;
+use crate::moment;
+use crate::threads;
 use crate::timer::{Stall, Timer};
 
 /// Bytes read at first: holds most pages whole.
@@ -36,23 +40,36 @@ const SMALL_PIECE: usize = 4 * 1024;
 
 /// A connection that an exchange can run on.
 pub trait Link: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// The application answered the probe: a worker is on this connection. How long that took.
-    fn acknowledged(&mut self) -> Option<Duration>;
+    /// Notes that the application answered the probe with `values`: a worker is on this connection. Returns how long that
+    /// took; `None` where no probe was sent, so that the answer is nobody's.
+    fn acknowledged(&mut self, values: Values) -> Option<Duration>;
 
     /// What its deadlines are waited for with; it stays with the connection, where the next exchange
     /// finds it made and in its place.
     fn timer(&mut self) -> Option<&mut Timer>;
 
-    /// There were bytes behind END_REQUEST: the connection is dropped next.
-    fn late_bytes(&mut self);
+    /// Takes the connection back behind END_REQUEST: the answer is whole. Its worker may still be at work.
+    fn end(self, ended: Ended);
+}
 
-    /// The exchange ended cleanly: the connection may serve again.
-    fn give_back(self);
+/// What a connection is when its request has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Skips what the script prints now.
+    pub decoder: Decoder,
+    /// What was read behind END_REQUEST.
+    pub input: BytesMut,
+    /// Whether all of the request was written: the next one can only follow then.
+    pub is_sent: bool,
 }
 
 /// What to send.
 #[derive(Debug)]
 pub struct Outbound {
+    /// The request's id, as in the records of `head` and `held`.
+    pub id: Id,
+    /// The request before it, where nothing proved that its script was done.
+    pub over: Option<Id>,
     /// BEGIN_REQUEST and PARAMS, with the probe in front on a new connection.
     pub head: Bytes,
     /// What waits for the acknowledgement: the empty PARAMS record of an unsafe method, without
@@ -77,6 +94,8 @@ pub struct Exchange<L: Link> {
     answer: Stage,
     /// How long the acknowledgement took.
     acknowledged_after: Option<Duration>,
+    /// Since when a worker may have been at work.
+    at_work_since: Option<Instant>,
     pace: Pace,
     stall: Stall,
     runs_on: bool,
@@ -121,11 +140,12 @@ impl<L: Link> Exchange<L> {
         };
         Self {
             link: Some(link),
-            decoder: Decoder::new(),
+            decoder: Decoder::behind(outbound.over, outbound.id),
             input: BytesMut::new(),
-            outgoing: Outgoing::new(outbound.head, outbound.held, outbound.upload),
+            outgoing: Outgoing::new(outbound.id, outbound.head, outbound.held, outbound.upload),
             answer,
             acknowledged_after: None,
+            at_work_since: (!outbound.probed).then(moment::now),
             pace,
             stall: Stall::default(),
             runs_on: outbound.runs_on,
@@ -133,7 +153,7 @@ impl<L: Link> Exchange<L> {
     }
 
     /// The next piece of the answer; `None` after `End`. The connection is given back the moment
-    /// END_REQUEST is read where nothing speaks against it, and closed otherwise.
+    /// END_REQUEST is read.
     pub fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Answer, Broken>>> {
         if self.answer == Stage::Ended {
             return Poll::Ready(None);
@@ -192,7 +212,7 @@ impl<L: Link> Exchange<L> {
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, ExchangeError>> {
         loop {
             if let Some(event) = self.decoder.next(&mut self.input)? {
-                match self.take(event) {
+                match self.take(event)? {
                     Some(answer) => return Poll::Ready(Ok(answer)),
                     None => continue,
                 }
@@ -221,58 +241,61 @@ impl<L: Link> Exchange<L> {
         }
     }
 
-    fn take(&mut self, event: Event) -> Option<Answer> {
-        match event {
-            Event::Values(_) => {
-                self.acknowledge();
-                None
+    fn take(&mut self, event: Event) -> Result<Option<Answer>, ProtocolError> {
+        Ok(Some(match event {
+            Event::Values(content) => {
+                if let Some(values) = Values::read(&content) {
+                    self.acknowledge(values)?;
+                }
+                return Ok(None);
             }
             Event::Stdout(content) => {
                 self.answer = Stage::Arriving;
-                Some(Answer::Stdout(detach(content)))
+                Answer::Stdout(detach(content))
             }
             Event::Stderr(content) => {
                 self.answer = Stage::Arriving;
-                Some(Answer::Stderr(detach(content)))
+                Answer::Stderr(detach(content))
             }
             Event::End {
                 app_status,
                 protocol_status,
             } => {
                 self.end();
-                Some(Answer::End {
+                Answer::End {
                     app_status,
                     status: protocol_status,
-                })
+                }
             }
-        }
+        }))
     }
 
-    /// A probe may be answered that nobody counted on: that of a server which seemed to be silent
-    /// because all its workers were busy.
-    fn acknowledge(&mut self) {
+    /// Answers come in the order of their probes, so one without a probe is broken.
+    fn acknowledge(&mut self, values: Values) -> Result<(), ProtocolError> {
+        let took = self
+            .link
+            .as_mut()
+            .and_then(|link| link.acknowledged(values));
+        self.acknowledged_after = Some(took.ok_or(ProtocolError::UnaskedValues)?);
+        self.at_work_since.get_or_insert_with(moment::now);
         if self.answer == Stage::Unacknowledged {
             self.answer = Stage::Waiting;
             self.stall.progress();
             self.outgoing.release();
         }
-        if let Some(link) = self.link.as_mut() {
-            self.acknowledged_after = link.acknowledged();
-        }
+        Ok(())
     }
 
-    /// behaviours no. 35: reuse only after a clean END_REQUEST with all STDIN written and nothing
-    /// behind it; closing at once is what frees a PHP-FPM worker (php-fpm-facts no. 6).
+    /// The answer is whole; the work behind it may go on, and is the link's matter.
     fn end(&mut self) {
         self.answer = Stage::Ended;
-        let Some(mut link) = self.link.take() else {
-            return;
-        };
-        let nothing_more = matches!(self.decoder.next(&mut self.input), Ok(None));
-        if !nothing_more || !self.input.is_empty() {
-            link.late_bytes();
-        } else if self.decoder.is_between_records() && self.outgoing.is_complete() {
-            link.give_back();
+        self.decoder.end();
+        if let Some(link) = self.link.take() {
+            link.end(Ended {
+                decoder: std::mem::take(&mut self.decoder),
+                input: std::mem::take(&mut self.input),
+                is_sent: self.outgoing.is_complete(),
+            });
         }
     }
 
@@ -314,7 +337,10 @@ impl<L: Link> Exchange<L> {
             {
                 Progress::ClosedUnanswered
             }
-            Stage::Waiting => Progress::Unknown,
+            Stage::Waiting => {
+                let since = self.at_work_since.unwrap_or_else(moment::now);
+                Progress::Unknown(moment::now().duration_since(since))
+            }
         }
     }
 }
@@ -336,7 +362,7 @@ impl<L: Link> Drop for Exchange<L> {
     fn drop(&mut self) {
         let at_work = matches!(self.answer, Stage::Waiting | Stage::Arriving);
         let in_hand = self.outgoing.is_complete() || self.outgoing.is_in_hand();
-        if !(self.runs_on && at_work && in_hand) || tokio::runtime::Handle::try_current().is_err() {
+        if !(self.runs_on && at_work && in_hand) || threads::is_ending() {
             return;
         }
         let Some(link) = self.link.take() else {
@@ -349,12 +375,16 @@ impl<L: Link> Drop for Exchange<L> {
             outgoing: std::mem::take(&mut self.outgoing),
             answer: self.answer,
             acknowledged_after: self.acknowledged_after,
+            at_work_since: self.at_work_since,
             pace: self.pace,
             stall: Stall::default(),
             runs_on: false,
         };
-        tokio::spawn(timeout(RUN_ON, async move {
-            while let Some(Ok(_)) = rest.answer().await {}
-        }));
+        threads::afterwards(async move {
+            let _ = timeout(RUN_ON, async {
+                while let Some(Ok(_)) = rest.answer().await {}
+            })
+            .await;
+        });
     }
 }

@@ -1,24 +1,63 @@
 //! Management records: about the connection, not about a request (FastCGI specification §4).
 
-use super::record::{HEADER_LEN, Header, NULL_REQUEST_ID, RecordType};
+use super::params::decode_pairs;
+use super::record::{HEADER_LEN, Header, NULL_REQUEST_ID, RecordType, begin_unknown_role};
 
-/// The question that tells when a worker has picked up the connection: one GET_VALUES record (§4.1) for
-/// FCGI_MAX_CONNS. Its answer's arrival counts, never its values: PHP-FPM answers this name with nothing.
+/// The question that tells when a worker has picked up the connection, and behind a request when that is done: one
+/// GET_VALUES record (§4.1). Every application known has a value for FCGI_MPXS_CONNS; PHP-FPM has none for
+/// FCGI_MAX_CONNS, which tells it from php-cgi.
 ///
 /// It is padded because libfcgi and Perl's FCGI look at a record only when a byte follows it.
 pub const PROBE: &[u8] = &probe();
 
-const NAME_LEN: u8 = 14;
-const NAME: &[u8; NAME_LEN as usize] = b"FCGI_MAX_CONNS";
-/// Two one-byte lengths and the name; its value is empty in a question.
-const CONTENT_LEN: u8 = 2 + NAME_LEN;
+/// What the answer to a probe says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Values {
+    /// FCGI_MPXS_CONNS is not 0: requests are taken whatever runs already, so that an answer proves no worker.
+    pub multiplexes: bool,
+    /// There is nothing of FCGI_MAX_CONNS: PHP-FPM.
+    pub is_fpm: bool,
+}
+
+impl Values {
+    /// Reads the content of GET_VALUES_RESULT. `None` is no answer: there are no values in it, which is what Go's
+    /// net/http/fcgi sends behind each answer.
+    pub fn read(content: &[u8]) -> Option<Self> {
+        let values = decode_pairs(content)
+            .ok()
+            .filter(|values| !values.is_empty())?;
+        let value = |name: &[u8]| {
+            let mut named = values.iter().filter(|(known, _)| known == name);
+            named.next().map(|(_, value)| value.as_slice())
+        };
+        let multiplexes = value(MULTIPLEXES);
+        Some(Self {
+            multiplexes: multiplexes.is_some_and(|value| value != b"0"),
+            is_fpm: multiplexes.is_some() && value(CONNECTIONS).is_none(),
+        })
+    }
+}
+
+/// Returns a probe, and behind it a request for a role that no application has. It executes nothing; who does not answer
+/// the probe still refuses the role or hangs up, and who is busy does neither until it is free.
+pub fn role_probe() -> Vec<u8> {
+    let mut records = PROBE.to_vec();
+    begin_unknown_role(&mut records);
+    records
+}
+
+const CONNECTIONS_LEN: u8 = 14;
+const CONNECTIONS: &[u8; CONNECTIONS_LEN as usize] = b"FCGI_MAX_CONNS";
+const MULTIPLEXES_LEN: u8 = 15;
+const MULTIPLEXES: &[u8; MULTIPLEXES_LEN as usize] = b"FCGI_MPXS_CONNS";
+/// Of each name two lengths of one byte and the name itself; in a question values are empty.
+const CONTENT_LEN: u8 = 2 + CONNECTIONS_LEN + 2 + MULTIPLEXES_LEN;
 const PADDING_LEN: u8 = 8;
 const PROBE_LEN: usize = HEADER_LEN + CONTENT_LEN as usize + PADDING_LEN as usize;
 
 const fn probe() -> [u8; PROBE_LEN] {
     let mut record = [0; PROBE_LEN];
     let (header, content) = record.split_at_mut(HEADER_LEN);
-    let (lengths, name) = content.split_at_mut(2);
     header.copy_from_slice(
         &Header {
             kind: RecordType::GetValues.code(),
@@ -28,20 +67,66 @@ const fn probe() -> [u8; PROBE_LEN] {
         }
         .encode(),
     );
-    lengths.copy_from_slice(&[NAME_LEN, 0]);
-    name.split_at_mut(NAME.len()).0.copy_from_slice(NAME);
+    let (first, second) = content.split_at_mut(2 + CONNECTIONS.len());
+    put_name(first, CONNECTIONS_LEN, CONNECTIONS);
+    put_name(second, MULTIPLEXES_LEN, MULTIPLEXES);
     record
+}
+
+const fn put_name(pair: &mut [u8], length: u8, name: &[u8]) {
+    let (lengths, rest) = pair.split_at_mut(2);
+    lengths.copy_from_slice(&[length, 0]);
+    rest.split_at_mut(name.len()).0.copy_from_slice(name);
 }
 
 #[cfg(test)]
 mod tests {
-    use super::PROBE;
+    use super::*;
+    use crate::fastcgi::params::encode_pair;
 
     #[test]
     fn the_probe_is_one_padded_record() {
         assert_eq!(
             PROBE,
-            b"\x01\x09\0\0\0\x10\x08\0\x0e\0FCGI_MAX_CONNS\0\0\0\0\0\0\0\0"
+            b"\x01\x09\0\0\0\x21\x08\0\x0e\0FCGI_MAX_CONNS\x0f\0FCGI_MPXS_CONNS\0\0\0\0\0\0\0\0"
         );
+    }
+
+    #[test]
+    fn a_role_probe_asks_for_a_role_that_nobody_has() {
+        let records = role_probe();
+        let request = records.strip_prefix(PROBE).unwrap();
+        assert_eq!(
+            request,
+            [1, 1, 0, 1, 0, 8, 0, 0, 0xff, 0xff, 1, 0, 0, 0, 0, 0]
+        );
+    }
+
+    /// What the applications answer that were tried.
+    #[test]
+    fn values_tell_what_answered() {
+        let read = |pairs: &[(&str, &str)]| {
+            let mut content = Vec::new();
+            for (name, value) in pairs {
+                encode_pair(&mut content, name.as_bytes(), value.as_bytes());
+            }
+            Values::read(&content).map(|values| (values.multiplexes, values.is_fpm))
+        };
+        let (max, reqs, mpxs) = ("FCGI_MAX_CONNS", "FCGI_MAX_REQS", "FCGI_MPXS_CONNS");
+        let fpm = &[(mpxs, "0")][..];
+        let php_cgi = &[(max, "0"), (reqs, "0"), (mpxs, "0")][..];
+        let libfcgi = &[(max, "1"), (mpxs, "0")][..];
+        let go = &[(max, "1000"), (mpxs, "1")][..];
+        for (values, expected) in [
+            (fpm, Some((false, true))),
+            (php_cgi, Some((false, false))),
+            (libfcgi, Some((false, false))),
+            (go, Some((true, false))),
+            (&[(max, "1")], Some((false, false))),
+            (&[], None),
+        ] {
+            assert_eq!(read(values), expected, "{values:?}");
+        }
+        assert_eq!(Values::read(b"\x0f\x01FCGI"), None);
     }
 }

@@ -11,5 +11,5 @@ pub mod record;
 mod stdin;
 
 pub use broken::{Broken, ExchangeError, Progress};
-pub use exchange::{Answer, Exchange, Link, Outbound};
+pub use exchange::{Answer, Ended, Exchange, Link, Outbound};
 pub use pace::{Limit, Pace};

@@ -2,12 +2,14 @@
 //!
 //! Only the fixed parts are here: header, types, BEGIN_REQUEST. Pure: no I/O.
 
+use std::num::NonZero;
+
 /// Bytes of a record header.
 pub const HEADER_LEN: usize = 8;
+/// Where in a header the request's id stands.
+pub const ID_AT: usize = 2;
 /// The most content bytes one record can carry.
 pub const MAX_CONTENT: usize = 65_535;
-/// The id of our requests: a connection carries one at a time, so one id is enough (§3.3 wants it small and not 0).
-pub const REQUEST_ID: u16 = 1;
 /// The id of management records (§3.3).
 pub const NULL_REQUEST_ID: u16 = 0;
 
@@ -15,11 +17,34 @@ pub const NULL_REQUEST_ID: u16 = 0;
 const VERSION: u8 = 1;
 /// Role: answers HTTP requests as a CGI program would (§6.2).
 const RESPONDER: u16 = 1;
+/// A role that the specification does not have.
+const NO_ROLE: u16 = u16::MAX;
 /// Flag of BEGIN_REQUEST: the application leaves the connection open (§5.1). PHP-FPM without it half-closes and
 /// then blocks its worker until we close.
 const KEEP_CONN: u8 = 1;
 /// Content bytes of BEGIN_REQUEST (§5.1).
 const BEGIN_REQUEST_LEN: u16 = 8;
+
+/// The id of a request on its connection (§3.3): 1 to 65 535. A connection carries one request at a time, and each has
+/// another id: a script may print after its END_REQUEST, and what it prints then must not be taken for the next answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Id(NonZero<u16>);
+
+impl Id {
+    /// Of the first request on a connection, and of records that are encoded before their connection is known; see [`stamp`].
+    pub const FIRST: Self = Self(NonZero::<u16>::MIN);
+
+    /// Returns the id of a request before which the connection has carried `served` others.
+    pub fn nth(served: u64) -> Self {
+        let id = u16::try_from(served % u64::from(u16::MAX) + 1).unwrap_or(1);
+        NonZero::new(id).map_or(Self::FIRST, Self)
+    }
+
+    /// Returns the number that stands in a header.
+    pub const fn get(self) -> u16 {
+        self.0.get()
+    }
+}
 
 /// The types of record (§8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +104,7 @@ impl RecordType {
 pub struct Header {
     /// The type as it stands on the wire; see [`RecordType::from_code`].
     pub kind: u8,
-    /// [`REQUEST_ID`], or [`NULL_REQUEST_ID`] for a management record.
+    /// The request's [`Id`], or [`NULL_REQUEST_ID`] for a management record.
     pub request_id: u16,
     /// Bytes of content that follow the header.
     pub content_length: u16,
@@ -88,11 +113,11 @@ pub struct Header {
 }
 
 impl Header {
-    /// The header of one of our own application records, without padding.
+    /// The header of one of our own application records, without padding, with [`Id::FIRST`].
     pub(super) const fn of(kind: RecordType, content_length: u16) -> Self {
         Self {
             kind: kind.code(),
-            request_id: REQUEST_ID,
+            request_id: Id::FIRST.get(),
             content_length,
             padding_length: 0,
         }
@@ -138,16 +163,46 @@ impl Header {
     }
 }
 
-/// Appends the BEGIN_REQUEST record (§5.1): role Responder, connection kept, id [`REQUEST_ID`].
+/// Appends the BEGIN_REQUEST record (§5.1): role Responder, connection kept, id [`Id::FIRST`].
 pub fn begin_request(out: &mut Vec<u8>) {
-    let [role_high, role_low] = RESPONDER.to_be_bytes();
+    begin_as(RESPONDER, out);
+}
+
+/// Appends a BEGIN_REQUEST record for a role that no application has: it is refused and executes nothing.
+pub fn begin_unknown_role(out: &mut Vec<u8>) {
+    begin_as(NO_ROLE, out);
+}
+
+fn begin_as(role: u16, out: &mut Vec<u8>) {
+    let [role_high, role_low] = role.to_be_bytes();
     out.extend_from_slice(&Header::of(RecordType::BeginRequest, BEGIN_REQUEST_LEN).encode());
     out.extend_from_slice(&[role_high, role_low, KEEP_CONN, 0, 0, 0, 0, 0]);
 }
 
-/// The header of a STDIN record (§5.3) with `length` bytes of content to follow; 0 ends the stream.
-pub const fn stdin_header(length: u16) -> [u8; HEADER_LEN] {
-    Header::of(RecordType::Stdin, length).encode()
+/// Returns the header of a STDIN record (§5.3) of the request `id` with `length` bytes of content to follow; 0 ends the
+/// stream.
+pub const fn stdin_header(id: Id, length: u16) -> [u8; HEADER_LEN] {
+    Header {
+        request_id: id.get(),
+        ..Header::of(RecordType::Stdin, length)
+    }
+    .encode()
+}
+
+/// Writes `id` into the headers of `records`, whole records of one request and management records between them.
+pub fn stamp(mut records: &mut [u8], id: Id) {
+    let id = id.get().to_be_bytes();
+    while let Some(([_, _, id_high, id_low, length_high, length_low, padding, _], rest)) =
+        records.split_first_chunk_mut::<HEADER_LEN>()
+    {
+        if [*id_high, *id_low] != NULL_REQUEST_ID.to_be_bytes() {
+            [*id_high, *id_low] = id;
+        }
+        let content = usize::from(u16::from_be_bytes([*length_high, *length_low]));
+        records = rest
+            .get_mut(content + usize::from(*padding)..)
+            .unwrap_or_default();
+    }
 }
 
 /// How the application took the request, as END_REQUEST says it (§5.5).
@@ -186,6 +241,9 @@ pub enum ProtocolError {
     /// A record of a request that we did not send, or a management record that has an id.
     #[error("a record has request id {0}, which is not in use")]
     WrongRequestId(u16),
+    /// GET_VALUES_RESULT with values that nobody asked for.
+    #[error("GET_VALUES_RESULT answers a question that was not asked")]
+    UnaskedValues,
     /// A type that only a web server may send, or an unknown one inside a request.
     #[error("record type {0} may not come from an application")]
     UnexpectedType(u8),
@@ -205,6 +263,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fastcgi::management::PROBE;
+    use crate::fastcgi::params::{ParamsEncoder, end_of_params};
 
     #[test]
     fn every_type_has_its_code() {
@@ -224,8 +284,41 @@ mod tests {
 
     #[test]
     fn stdin_headers() {
-        assert_eq!(stdin_header(0), [1, 5, 0, 1, 0, 0, 0, 0]);
-        assert_eq!(stdin_header(65_535), [1, 5, 0, 1, 0xff, 0xff, 0, 0]);
+        assert_eq!(stdin_header(Id::FIRST, 0), [1, 5, 0, 1, 0, 0, 0, 0]);
+        assert_eq!(
+            stdin_header(Id::nth(0x102), 65_535),
+            [1, 5, 1, 3, 0xff, 0xff, 0, 0]
+        );
+    }
+
+    #[test]
+    fn ids_follow_each_other_and_are_never_0() {
+        let ids = [0, 1, 65_533, 65_534, 65_535, 65_536, u64::MAX];
+        let ids = ids.map(|served| Id::nth(served).get());
+        assert_eq!(ids, [1, 2, 65_534, 65_535, 1, 2, 1]);
+    }
+
+    #[test]
+    fn a_stamp_changes_the_ids_of_a_request_and_nothing_else() {
+        let mut records = PROBE.to_vec();
+        begin_request(&mut records);
+        let mut params = ParamsEncoder::new(&mut records);
+        params.pair(b"A", &[1; 300]);
+        params.finish();
+        end_of_params(&mut records);
+        let unstamped = records.clone();
+        stamp(&mut records, Id::nth(0x0a0b));
+        let changed = records.iter().zip(&unstamped).enumerate();
+        let changed: Vec<_> = changed.filter(|(_, (now, before))| now != before).collect();
+        let begin = PROBE.len();
+        let at = [begin, begin + 16, records.len() - 8];
+        let at: Vec<_> = at.iter().flat_map(|at| [at + 2, at + 3]).collect();
+        assert_eq!(changed.iter().map(|(at, _)| *at).collect::<Vec<_>>(), at);
+        assert!(
+            changed
+                .chunks(2)
+                .all(|id| [*id[0].1.0, *id[1].1.0] == [0x0a, 0x0c])
+        );
     }
 
     #[test]

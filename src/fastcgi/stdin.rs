@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
 
-use super::record::{MAX_CONTENT, stdin_header};
+use super::record::{Id, MAX_CONTENT, stdin_header};
 use crate::message::{Upload, UploadError};
 
 /// Pieces handed to one `writev`: two records of content with their headers, and what precedes.
@@ -18,6 +18,7 @@ const SLICES: usize = 8;
 /// What is still to be written.
 #[derive(Debug)]
 pub(super) struct Outgoing {
+    id: Id,
     pending: VecDeque<Bytes>,
     /// What must not be sent before the worker is known to be there.
     held: Option<Bytes>,
@@ -45,6 +46,7 @@ enum Stage {
 impl Default for Outgoing {
     fn default() -> Self {
         Self {
+            id: Id::FIRST,
             pending: VecDeque::new(),
             held: None,
             upload: Upload::Empty,
@@ -57,13 +59,14 @@ impl Default for Outgoing {
 
 impl Outgoing {
     /// `head` goes first; `held`, where there is one, and the content only after [`Self::release`].
-    pub(super) fn new(head: Bytes, held: Option<Bytes>, upload: Upload) -> Self {
+    pub(super) fn new(id: Id, head: Bytes, held: Option<Bytes>, upload: Upload) -> Self {
         let stage = if held.is_some() {
             Stage::Held
         } else {
             Stage::Content
         };
         Self {
+            id,
             pending: VecDeque::from([head]),
             held,
             upload,
@@ -159,7 +162,7 @@ impl Outgoing {
                 Poll::Ready(None) => {
                     self.upload = Upload::Empty;
                     self.pending
-                        .push_back(Bytes::copy_from_slice(&stdin_header(0)));
+                        .push_back(Bytes::copy_from_slice(&stdin_header(self.id, 0)));
                     self.stage = Stage::Ended;
                 }
                 Poll::Ready(Some(Err(error))) => return Err(error),
@@ -173,7 +176,7 @@ impl Outgoing {
             let piece = content.split_to(content.len().min(MAX_CONTENT));
             let length = u16::try_from(piece.len()).unwrap_or(u16::MAX);
             self.pending
-                .push_back(Bytes::copy_from_slice(&stdin_header(length)));
+                .push_back(Bytes::copy_from_slice(&stdin_header(self.id, length)));
             self.pending.push_back(piece);
         }
     }

@@ -26,12 +26,18 @@ pub(super) async fn drain(shared: &Shared, stop: &CancellationToken, signals: &m
         sleep(delay).await;
         stop.cancel();
         shared.tasks.close();
-        timeout(limit, shared.tasks.wait()).await.is_ok()
+        let afterwards = shared.threads.afterwards();
+        afterwards.close();
+        let ended = async {
+            shared.tasks.wait().await;
+            afterwards.wait().await;
+        };
+        timeout(limit, ended).await.is_ok()
     };
     tokio::select! {
         whole = drained => match whole {
             true => tracing::info!("stopped"),
-            false => tracing::warn!(left = shared.tasks.len(), "stopped: server.drain passed with connections still in use"),
+            false => tracing::warn!(left = shared.tasks.len(), scripts = shared.threads.afterwards().len(), "stopped: server.drain passed with connections still in use, or scripts that work behind their answers"),
         },
         () = second(signals) => tracing::warn!("stopped at once by a second signal"),
     }

@@ -8,11 +8,13 @@
 //!                   ▼  else
 //!        queue (FIFO) ◄── retry, at the head
 //!                   │
-//!   scout: connect, probe ── acknowledged ──┐
-//!   finished, within its turn ──────────────┴─► Grant to the head of the queue
-//!                                               nobody waits: idle for a moment, or close
+//!   scout: connect, probe ── acknowledged ───────┐
+//!   answered ─► cooling ── done, within its turn ┴─► Grant to the head of the queue
+//!                  │                                 nobody waits: idle for a moment, or close
+//!                  └─ half-closed ── EOF ──► closed
 //! ```
 
+mod cooling;
 mod idle;
 mod queue;
 mod serving;
@@ -23,6 +25,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use cooling::After;
+use cooling::Cooling;
 use idle::{Idle, Idles};
 use queue::Queue;
 pub use queue::Ticket;
@@ -43,25 +47,31 @@ const DOUBT: Duration = Duration::from_secs(60);
 /// What a server does with a probe; see `super::scout` for how it is found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Not tried yet.
+    /// Not known yet: one connection finds it out, and who comes meanwhile waits.
     Unknown,
     /// Answers and serves on.
     Kept,
+    /// Answers whatever else it is doing, so that an answer proves no worker (Go's net/http/fcgi).
+    Multiplexed,
     /// Answers and hangs up (PHP before the fix of bug 76922).
     Closes,
-    /// Has not answered; `true` once it served a request without having answered.
-    Silent(bool),
+    /// Answered a request, or refused a role, on a connection whose probe it had not answered.
+    Silent,
 }
 
 impl Class {
-    /// Whether an acknowledgement can be waited for.
-    fn acknowledges(self) -> bool {
-        matches!(self, Self::Unknown | Self::Kept)
+    /// Returns whether an acknowledgement can be waited for.
+    pub fn acknowledges(self) -> bool {
+        match self {
+            Self::Unknown | Self::Kept | Self::Multiplexed => true,
+            Self::Closes | Self::Silent => false,
+        }
     }
 }
 
 /// A connection's place in the account; exactly one exists for each open connection, and it must
-/// come back through [`Admission::closed`] or [`Admission::finished`].
+/// come back through [`Admission::closed`] or [`Admission::finished`]. Behind a request it goes through
+/// [`Admission::cool`] before.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Slot {
     id: u64,
@@ -76,9 +86,9 @@ impl Slot {
         self.acknowledged.is_some()
     }
 
-    /// A request ended cleanly on the connection.
-    pub fn count_request(&mut self) {
-        self.served += 1;
+    /// Returns how many requests the connection has carried to their end.
+    pub fn served(&self) -> u64 {
+        self.served
     }
 }
 
@@ -117,6 +127,7 @@ pub struct Admission<C, W> {
     idle: Idles<C>,
     open: usize,
     unacknowledged: Vec<(u64, Instant)>,
+    cooling: Vec<Cooling>,
     last_acknowledgement: Duration,
     /// When a worker was last given back because of its turn; see [`turn`].
     given_back: Option<Instant>,
@@ -137,6 +148,7 @@ impl<C, W> Admission<C, W> {
             idle: Idles::new(),
             open: 0,
             unacknowledged: Vec::new(),
+            cooling: Vec::new(),
             last_acknowledgement: Duration::ZERO,
             given_back: None,
             next_id: 0,
@@ -167,7 +179,8 @@ impl<C, W> Admission<C, W> {
 
     /// Whether a request that arrived now would find the queue full.
     pub fn refuses(&self, now: Instant) -> bool {
-        let at_once = self.queue.waiting() == 0 && (!self.idle.is_empty() || self.may_open(now));
+        let may_open = self.class != Class::Unknown && self.may_open(now);
+        let at_once = self.queue.waiting() == 0 && (!self.idle.is_empty() || may_open);
         !at_once && self.queue_is_full()
     }
 
@@ -192,7 +205,8 @@ impl<C, W> Admission<C, W> {
 
     /// Whether a further connection should be opened to find a worker for the queue.
     pub fn scout(&mut self, now: Instant) -> Option<Slot> {
-        let wanted = self.queue.waiting().min(self.scout_limit());
+        let wanted = self.queue.waiting().saturating_sub(self.returning(now));
+        let wanted = wanted.min(self.scout_limit());
         let needed =
             self.class.acknowledges() && self.unacknowledged.len() < wanted && self.has_room();
         needed.then(|| self.open(now))
@@ -208,8 +222,7 @@ impl<C, W> Admission<C, W> {
         }
     }
 
-    /// A connection of the thread `home` is ready for a request: a scout's, or one whose request ended
-    /// cleanly.
+    /// A connection of the thread `home` is ready for a request: a scout's, or one whose worker is done.
     pub fn finished(
         &mut self,
         connection: C,
@@ -217,6 +230,7 @@ impl<C, W> Admission<C, W> {
         slot: Slot,
         now: Instant,
     ) -> Placed<C, W> {
+        self.leave_cooling(&slot);
         let used_up = self.is_used_up(&slot, now);
         // A worker that has just been found serves one request, however short its turn.
         if (!used_up || slot.served == 0)
@@ -224,7 +238,7 @@ impl<C, W> Admission<C, W> {
         {
             return Placed::Grant(waiter, connection, slot);
         }
-        if !used_up && self.may_idle() {
+        if !used_up && self.may_idle(now) {
             self.idle.push(Idle {
                 connection,
                 home,
@@ -239,6 +253,7 @@ impl<C, W> Admission<C, W> {
 
     /// A connection is no more, or could not be opened.
     pub fn closed(&mut self, slot: &Slot) {
+        self.leave_cooling(slot);
         self.unacknowledged.retain(|(id, _)| *id != slot.id);
         self.open -= 1;
     }
@@ -253,11 +268,13 @@ impl<C, W> Admission<C, W> {
         Some((waiter, self.open(now)))
     }
 
-    /// Takes out the connections that have idled for `keep`, and those that are used up.
+    /// Takes out the connections that have idled for `keep`, those that are used up, and all while
+    /// somebody waits for the server.
     pub fn expire(&mut self, now: Instant) -> Vec<C> {
         let mut idles = std::mem::replace(&mut self.idle, Idles::new());
+        let contended = self.is_contended(now);
         let expired = idles.extract(|idle| {
-            let kept = now.duration_since(idle.since) < self.settings.keep;
+            let kept = !contended && now.duration_since(idle.since) < self.settings.keep;
             let over = !kept || self.is_used_up(&idle.slot, now);
             if over {
                 self.give_back(&idle.slot, now);
@@ -273,6 +290,16 @@ impl<C, W> Admission<C, W> {
     pub fn retire(&mut self, now: Instant) -> Vec<C> {
         self.settings.keep = Duration::ZERO;
         self.expire(now)
+    }
+
+    /// Takes other `settings` from now on, as after a reload.
+    pub fn adopt(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    /// Returns the settings that it has now.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// What the server was found to do with a probe.
@@ -331,7 +358,12 @@ impl<C, W> Admission<C, W> {
         if let Some(idle) = self.idle.take(home) {
             return Some(Arrival::Take(idle.connection, idle.slot));
         }
-        self.may_open(now).then(|| Arrival::Open(self.open(now)))
+        // Worth a moment, where there is room to wait.
+        let worker_returns = self.returning(now) > 0 && !self.queue_is_full();
+        if self.class == Class::Unknown || worker_returns || !self.may_open(now) {
+            return None;
+        }
+        Some(Arrival::Open(self.open(now)))
     }
 
     /// One worker that left between two probes makes a server look like one that hangs up.
@@ -386,11 +418,18 @@ impl<C, W> Admission<C, W> {
         }
     }
 
-    fn may_idle(&self) -> bool {
-        let quick = !self.class.acknowledges() || self.last_acknowledgement < QUICK;
+    fn may_idle(&self, now: Instant) -> bool {
         let most = self.settings.wear.max_idle;
         let room = most.is_none_or(|most| self.idle.len() < most);
-        quick && room && !self.settings.keep.is_zero()
+        room && !self.settings.keep.is_zero() && !self.is_contended(now)
+    }
+
+    /// Returns whether somebody waits for a worker, be it in the server's own queue: an idle connection
+    /// would keep one from them.
+    fn is_contended(&self, now: Instant) -> bool {
+        let is_late = |(_, since): &(u64, Instant)| now.duration_since(*since) >= QUICK;
+        let late = self.unacknowledged.iter().any(is_late);
+        self.class.acknowledges() && (self.last_acknowledgement >= QUICK || late)
     }
 }
 

@@ -105,7 +105,7 @@ impl Balancer {
             select! {
                 biased;
                 leased = &mut leasing => {
-                    let failed = matches!(leased, Err(LeaseError::Down { .. } | LeaseError::Denied { .. }));
+                    let failed = matches!(leased, Err(LeaseError::Down { .. } | LeaseError::Refused { .. } | LeaseError::Denied { .. }));
                     let elsewhere = failed && Instant::now() < deadline.at()
                         && self.members.is_left(member, Instant::now());
                     return (!elsewhere).then_some(leased);

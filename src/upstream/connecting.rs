@@ -12,6 +12,8 @@ use super::admission::Class;
 use super::health::Fault;
 use super::member::Member;
 use super::pool::Pooled;
+use super::scout::Verdict;
+use super::waiting::LeaseError;
 
 /// The first pause after a failed attempt to connect; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -59,6 +61,7 @@ impl Member {
                 let error = Arc::new(error);
                 // It may come back as another version or another program.
                 self.classify(Class::Unknown);
+                self.condition().verdict = None;
                 self.failed(Fault::Connect, &error, Some(&error));
                 Err(error)
             }
@@ -71,6 +74,36 @@ impl Member {
             let waiters = self.account().abandon();
             drop(waiters);
         }
+    }
+
+    /// The server cannot be used, `why` says for what reason and what to do: who waits is told so, and who comes
+    /// until it is to be tried again.
+    pub(super) fn refuse(&self, why: &str) {
+        let is_new = {
+            let mut condition = self.condition();
+            condition.health.failed(Fault::Protocol, Instant::now());
+            condition.verdict.replace(Verdict(why.into())).is_none()
+        };
+        self.failing.store(true, Ordering::Relaxed);
+        if is_new {
+            tracing::error!(address = %self.address(), "requests get 502: {why}");
+        }
+        drop(self.account().abandon());
+        self.changes.notify_waiters();
+    }
+
+    /// Why nobody is to ask the server at the moment, where that is so.
+    pub(super) fn refusal(&self, now: Instant) -> Option<LeaseError> {
+        if !self.is_failing() {
+            return None;
+        }
+        let condition = self.condition();
+        let Verdict(why) = condition.verdict.as_ref()?;
+        let is_due = condition.health.standing(now).is_eligible();
+        (!is_due).then(|| LeaseError::Refused {
+            address: self.address().to_string(),
+            why: Arc::clone(why),
+        })
     }
 
     /// Why connecting failed the last time, where it did.
@@ -111,6 +144,7 @@ impl Member {
             let is_well = condition.health.succeeded(fault);
             if is_well {
                 condition.trouble = None;
+                condition.verdict = None;
                 self.failing.store(false, Ordering::Relaxed);
             }
             is_well

@@ -99,6 +99,13 @@ impl Name {
         }
     }
 
+    /// Stands for the addresses of `before` until it is looked up, where that is the same name.
+    pub(super) fn take_known(&self, before: &Self) {
+        if self.host == before.host && self.port == before.port {
+            self.known().addresses = before.addresses();
+        }
+    }
+
     /// The addresses that it stands for; none before the first lookup that succeeds.
     pub(super) fn addresses(&self) -> Vec<Address> {
         self.known().addresses.clone()

@@ -7,14 +7,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, timeout_at};
 
-use super::admission::{Class, Slot};
+use super::admission::{After, Class, Slot};
+use super::connecting::LONGEST_PAUSE;
+use super::cooling;
 use super::member::Member;
 use super::pool::Pooled;
 use super::scout;
 use super::waiting::{Deadline, LeaseError, connect_error};
-use crate::fastcgi::Link;
+use crate::fastcgi::management::Values;
+use crate::fastcgi::record::Id;
+use crate::fastcgi::{Ended, Link};
 use crate::moment;
 use crate::stream::Stream;
 use crate::timer::Timer;
@@ -28,6 +32,8 @@ pub struct Lease {
     /// When a probe was put in front of the request, until it is answered.
     probed: Option<Instant>,
     fresh: bool,
+    /// A worker was there just now: a scout found it, or it has just done its last work.
+    proven: bool,
     /// Since when a request has it.
     leased: Option<Instant>,
     /// How the time until now was spent.
@@ -50,8 +56,6 @@ pub enum Entry {
     Plain,
     /// The probe goes in front, in the same write; its answer is certain to come first.
     Probe,
-    /// The probe goes in front, but the server may never answer it.
-    Try,
 }
 
 impl Lease {
@@ -62,6 +66,13 @@ impl Lease {
         lease
     }
 
+    /// The same of one whose worker has just been seen.
+    pub(super) fn proven(member: &Arc<Member>, connection: Pooled, slot: Slot) -> Self {
+        let mut lease = Self::held(member, connection, slot);
+        lease.proven = true;
+        lease
+    }
+
     pub(super) fn opening(member: &Arc<Member>, slot: Slot) -> Self {
         Self {
             member: Arc::clone(member),
@@ -69,6 +80,7 @@ impl Lease {
             connection: None,
             probed: None,
             fresh: true,
+            proven: false,
             leased: None,
             waits: Waits::default(),
         }
@@ -81,16 +93,20 @@ impl Lease {
             let connected = self.member.connect(|| Some(deadline.at())).await;
             self.connection = Some(connected.map_err(|error| connect_error(&self.member, error))?);
             if self.member.class() == Class::Unknown {
-                scout::classify(&mut self).await;
+                let classified = timeout_at(deadline.at(), scout::classify(&mut self)).await;
+                classified.map_err(|_| self.member.queue_timeout(deadline))?;
             }
             if self.is_open() {
                 break;
             }
-            if self.member.class() == Class::Unknown {
-                scout::pause().await;
+            if let Some(refusal) = self.member.refusal(Instant::now()) {
+                return Err(refusal);
             }
             if Instant::now() >= deadline.at() {
                 return Err(self.member.queue_timeout(deadline));
+            }
+            if self.member.class() == Class::Unknown {
+                sleep(LONGEST_PAUSE).await;
             }
         }
         self.waits = Waits {
@@ -118,34 +134,37 @@ impl Lease {
     /// How the request must go onto this connection; `unsafe_method`: it must not run twice.
     pub fn entry(&mut self, unsafe_method: bool) -> Entry {
         let known = self.slot.as_ref().is_some_and(Slot::is_acknowledged);
-        let entry = match self.member.class() {
-            Class::Closes | Class::Silent(true) => Entry::Plain,
-            Class::Silent(false) => Entry::Try,
-            // A worker may leave between two requests: only an answered probe proves the contrary.
-            Class::Kept | Class::Unknown if known && (self.fresh || !unsafe_method) => Entry::Plain,
-            Class::Kept | Class::Unknown => Entry::Probe,
-        };
-        if entry != Entry::Plain {
-            self.probed = Some(moment::now());
+        // A worker may leave between two requests: only an answered probe proves the contrary.
+        let is_there = known && (self.proven || !unsafe_method);
+        if is_there || !self.member.class().acknowledges() {
+            return Entry::Plain;
         }
-        entry
+        self.probed = Some(moment::now());
+        Entry::Probe
+    }
+
+    /// Returns the id of the next request on this connection, and that of the last one where nothing proves that its script
+    /// is done.
+    pub fn request_ids(&self) -> (Id, Option<Id>) {
+        let served = self.slot.as_ref().map_or(0, Slot::served);
+        let unproven = served > 0 && !self.member.class().acknowledges();
+        (Id::nth(served), unproven.then(|| Id::nth(served - 1)))
     }
 
     /// Whether what must not run twice has to wait for the acknowledgement before it is complete:
     /// on new connections, and on TCP, where a write behind an unacknowledged one costs 40 ms
     /// (php-fpm-facts no. 5).
     pub fn must_hold(&self) -> bool {
-        let tcp = self
-            .connection
-            .as_ref()
-            .and_then(Pooled::get)
-            .is_some_and(Stream::is_tcp);
-        self.fresh || tcp
+        self.fresh || self.stream().is_some_and(Stream::is_tcp)
     }
 
     /// The server that was leased.
     pub fn member(&self) -> &Arc<Member> {
         &self.member
+    }
+
+    fn stream(&self) -> Option<&Stream> {
+        self.connection.as_ref().and_then(Pooled::get)
     }
 
     /// Whether a connection is there, and not only the right to open one.
@@ -160,10 +179,7 @@ impl Lease {
     }
 
     pub(super) fn is_quiet(&self) -> bool {
-        self.connection
-            .as_ref()
-            .and_then(Pooled::get)
-            .is_some_and(Stream::is_quiet)
+        self.stream().is_some_and(Stream::is_quiet)
     }
 
     pub(super) fn set_connection(&mut self, connection: Option<Pooled>) {
@@ -173,8 +189,21 @@ impl Lease {
 
     /// An answered probe: the worker belongs to this lease.
     pub(super) fn acknowledge(&mut self, took: Duration) {
+        self.proven = true;
         if let Some(slot) = &mut self.slot {
             self.member.acknowledged(slot, took);
+        }
+    }
+
+    /// The request on it has ended; returns what is to be done with it.
+    pub(super) fn cool(&mut self, reusable: bool) -> After {
+        if let Some(leased) = self.leased.take() {
+            let took = moment::now().duration_since(leased);
+            self.member.numbers().served(took);
+        }
+        match &mut self.slot {
+            Some(slot) => self.member.cool(slot, reusable),
+            None => After::HalfClose,
         }
     }
 
@@ -217,10 +246,10 @@ impl Drop for Lease {
 }
 
 impl Link for Lease {
-    fn acknowledged(&mut self) -> Option<Duration> {
+    fn acknowledged(&mut self, values: Values) -> Option<Duration> {
         let took = moment::now().duration_since(self.probed.take()?);
-        if self.member.class() != Class::Kept {
-            self.member.classify(Class::Kept);
+        if !matches!(self.member.class(), Class::Kept | Class::Multiplexed) {
+            self.member.classify(scout::class_of(values));
         }
         self.acknowledge(took);
         Some(took)
@@ -230,23 +259,13 @@ impl Link for Lease {
         self.connection.as_mut().map(|pooled| &mut pooled.timer)
     }
 
-    fn late_bytes(&mut self) {
-        self.member.numbers().late_bytes.add();
-    }
-
-    fn give_back(mut self) {
-        if self.probed.is_some() {
-            // It answered the request and not the probe.
-            self.member.classify(Class::Silent(true));
+    fn end(mut self, ended: Ended) {
+        let is_unanswered = self.probed.take().is_some();
+        // On a connection that has served, the probe may as well have been lost with what a script did not read.
+        if is_unanswered && self.fresh {
+            self.member.classify(Class::Silent);
         }
-        if let Some(slot) = &mut self.slot {
-            slot.count_request();
-        }
-        if let Some(leased) = self.leased.take() {
-            let took = moment::now().duration_since(leased);
-            self.member.numbers().served(took);
-        }
-        self.pass_on();
+        cooling::begin(self, ended, is_unanswered);
     }
 }
 
@@ -294,7 +313,10 @@ impl AsyncWrite for Lease {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.connection.as_mut().and_then(Pooled::get_mut) {
+            Some(stream) => Pin::new(stream).poll_shutdown(cx),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
     }
 }

@@ -7,20 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use super::admission::{Admission, Arrival, Class, Placed, Settings, Slot, Ticket};
+use super::admission::{Admission, After, Arrival, Class, Placed, Settings, Slot, Ticket};
 use super::health::{Fault, Health, Standing};
 use super::lease::Lease;
 use super::numbers::Numbers;
 use super::policy::Load;
 use super::pool::{Pool, Pooled};
+use super::scout::Verdict;
 use super::{Address, scout};
 use crate::moment;
 use crate::threads::Home;
-
-/// How often it is looked for connections that have idled too long.
-const SWEEP: Duration = Duration::from_millis(5);
 
 /// What the configuration says of each member of an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +27,8 @@ pub struct MemberSettings {
     pub admission: Settings,
     /// For one attempt to connect; zero is no limit.
     pub connect: Duration,
+    /// It is not said to be PHP-FPM: what hangs up on a probe is then used without one.
+    pub is_generic: bool,
 }
 
 /// One server.
@@ -36,14 +36,15 @@ pub struct MemberSettings {
 pub struct Member {
     address: Address,
     pub(super) pool: Pool,
-    queue_length: usize,
     account: Mutex<Admission<Pooled, Waiter>>,
     condition: Mutex<Condition>,
     /// Whether `condition` holds anything: who is well is asked without its lock.
     pub(super) failing: AtomicBool,
     /// Tells those who wait for any member of the upstream that this one changed.
     pub(super) changes: Arc<Notify>,
-    sweeping: AtomicBool,
+    /// Tells the task that keeps house that there may be room; see `super::keeper`.
+    pub(super) room: Notify,
+    pub(super) is_kept: AtomicBool,
     /// It answers probes as PHP-FPM does.
     fpm: AtomicBool,
     numbers: Numbers,
@@ -60,6 +61,8 @@ pub struct Picture {
     pub busy: usize,
     /// Those of them that a worker has acknowledged.
     pub serving: usize,
+    /// Those whose answer is whole and whose worker is not done.
+    pub cooling: usize,
     /// Connections that idle.
     pub idle: usize,
     /// Requests that wait.
@@ -74,6 +77,11 @@ pub(super) struct Condition {
     pub(super) health: Health,
     /// Why connecting failed the last time; empty after a success.
     pub(super) trouble: Option<Arc<io::Error>>,
+    /// Why it cannot be used although it can be connected to.
+    pub(super) verdict: Option<Verdict>,
+    /// When connections were last closed without a word, the newest last.
+    pub(super) hang_ups: Vec<Instant>,
+    pub(super) is_generic: bool,
 }
 
 /// How a waiting request gets its connection.
@@ -109,24 +117,33 @@ impl Member {
         settings: MemberSettings,
         changes: &Arc<Notify>,
     ) -> Arc<Self> {
-        let pool = Pool::new(address.clone(), settings.connect);
-        Arc::new(Self {
+        let member = Self {
+            pool: Pool::new(address.clone()),
             address,
-            pool,
-            queue_length: settings.admission.queue_length,
             account: Mutex::new(Admission::new(settings.admission)),
             condition: Mutex::default(),
             failing: AtomicBool::new(false),
             changes: Arc::clone(changes),
-            sweeping: AtomicBool::new(false),
+            room: Notify::new(),
+            is_kept: AtomicBool::new(false),
             fpm: AtomicBool::new(false),
             numbers: Numbers::default(),
-        })
+        };
+        member.adopt(settings);
+        Arc::new(member)
+    }
+
+    /// Takes other settings from now on, as after a reload. What runs and waits stays, in its order.
+    pub(super) fn adopt(&self, settings: MemberSettings) {
+        self.account().adopt(settings.admission);
+        self.pool.set_connect(settings.connect);
+        self.condition().is_generic = settings.is_generic;
+        self.room.notify_one();
     }
 
     /// Requests that may wait.
     pub(super) fn queue_length(&self) -> usize {
-        self.queue_length
+        self.account().settings().queue_length
     }
 
     /// Where it listens.
@@ -161,6 +178,7 @@ impl Member {
             failing,
             busy: account.busy(),
             serving: account.serving(),
+            cooling: account.cooling(),
             idle: account.idle(),
             waiting: account.waiting(),
             saturation: account.saturation(),
@@ -245,6 +263,7 @@ impl Member {
             (Arrival::Open(slot), _) => Admitted::Open(Lease::opening(self, slot)),
             (Arrival::Wait(ticket), Some(receiver)) => {
                 self.send_scouts();
+                self.keep_house();
                 Admitted::Wait(ticket, receiver)
             }
             // Nobody waits without a receiver.
@@ -263,6 +282,11 @@ impl Member {
         self.send_scouts();
     }
 
+    /// A request ended on a connection; what is to be done with that.
+    pub(super) fn cool(&self, slot: &mut Slot, reusable: bool) -> After {
+        self.account().cool(slot, reusable, moment::now())
+    }
+
     /// A connection is ready for whoever waits, else idles or is closed.
     pub(super) fn place(self: &Arc<Self>, connection: Pooled, slot: Slot) {
         let mut ready = Some((connection, slot));
@@ -274,11 +298,11 @@ impl Member {
             match placed {
                 // A receiver that is gone gives the lease back, and the next in the queue gets it.
                 Placed::Grant(waiter, connection, slot) => {
-                    if let Err(lease) = waiter.send(Lease::held(self, connection, slot)) {
+                    if let Err(lease) = waiter.send(Lease::proven(self, connection, slot)) {
                         ready = lease.into_parts();
                     }
                 }
-                Placed::Idle => self.sweep(),
+                Placed::Idle => self.keep_house(),
                 Placed::Close(connection) => {
                     drop(connection);
                     self.after_close();
@@ -287,9 +311,10 @@ impl Member {
         }
     }
 
-    pub(super) fn closed(self: &Arc<Self>, slot: &Slot) {
+    /// For destructors: it starts nothing itself.
+    pub(super) fn closed(&self, slot: &Slot) {
         self.account().closed(slot);
-        self.after_close();
+        self.room.notify_one();
     }
 
     /// It is no longer of the upstream: what idles is closed, what runs ends as it would have.
@@ -303,7 +328,7 @@ impl Member {
     }
 
     /// Room became free: scouts, or where nothing acknowledges the head of the queue, may use it.
-    fn after_close(self: &Arc<Self>) {
+    pub(super) fn after_close(self: &Arc<Self>) {
         self.send_scouts();
         loop {
             let admitted = self.account().admit(Instant::now());
@@ -321,32 +346,6 @@ impl Member {
             let Some(slot) = slot else { return };
             tokio::spawn(scout::run(Lease::opening(self, slot)));
         }
-    }
-
-    /// Keeps one task that closes what has idled too long, as long as anything idles.
-    fn sweep(self: &Arc<Self>) {
-        if self.sweeping.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let member = Arc::clone(self);
-        tokio::spawn(async move {
-            loop {
-                sleep(SWEEP).await;
-                let (expired, left) = {
-                    let mut account = member.account();
-                    (account.expire(Instant::now()), account.idle())
-                };
-                drop(expired);
-                if left == 0 {
-                    member.sweeping.store(false, Ordering::Release);
-                    // One may have begun to idle between the count and the store.
-                    if member.account().idle() == 0 || member.sweeping.swap(true, Ordering::AcqRel)
-                    {
-                        return;
-                    }
-                }
-            }
-        });
     }
 
     /// A poisoned lock guards an account that is whole: its methods change it in one go.

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -25,6 +26,10 @@ pub(super) struct Members {
     resolver: Arc<dyn Resolve>,
     /// A member came, went, failed, or is well again.
     pub(super) changes: Arc<Notify>,
+    /// Another upstream of the name has taken effect, and decides on the members that both have.
+    is_superseded: Arc<AtomicBool>,
+    /// The same of the upstream before this one.
+    supersedes: Option<Arc<AtomicBool>>,
 }
 
 /// One of `servers`.
@@ -36,17 +41,24 @@ enum Server {
 
 impl Members {
     /// The members at `addresses`; names are looked up at first use, and again when the answer is
-    /// `resolve` old.
+    /// `resolve` old. A server that is a member of `previous` is the same one here.
     pub(super) fn new(
         addresses: &[Address],
         settings: MemberSettings,
         resolve: Duration,
         resolver: Arc<dyn Resolve>,
+        previous: Option<&Self>,
     ) -> Arc<Self> {
-        let changes = Arc::new(Notify::new());
+        let changes = previous.map_or_else(Arc::default, |members| Arc::clone(&members.changes));
+        let known = previous.map(Self::current).unwrap_or_default();
+        let member = |address: &Address| {
+            let known = known.iter().find(|member| member.address() == address);
+            let new = || Member::new(address.clone(), settings, &changes);
+            known.map_or_else(new, Arc::clone)
+        };
         let server = |address: &Address| match Name::of(address) {
             Some(name) => Server::Named(name),
-            None => Server::Fixed(Member::new(address.clone(), settings, &changes)),
+            None => Server::Fixed(member(address)),
         };
         let members = Self {
             servers: addresses.iter().map(server).collect(),
@@ -55,9 +67,24 @@ impl Members {
             timetable: Timetable::new(resolve, Instant::now()),
             resolver,
             changes,
+            is_superseded: Arc::default(),
+            supersedes: previous.map(|members| Arc::clone(&members.is_superseded)),
         };
-        members.current.store(Arc::new(members.assemble(&[])));
+        for before in previous.into_iter().flat_map(Self::names) {
+            members.names().for_each(|name| name.take_known(before));
+        }
+        members.current.store(Arc::new(members.assemble(&known)));
         Arc::new(members)
+    }
+
+    /// The settings hold from now on, for members of an earlier upstream too.
+    pub(super) fn take_effect(&self) {
+        if let Some(before) = &self.supersedes {
+            before.store(true, Ordering::Relaxed);
+        }
+        for member in self.current.load().iter() {
+            member.adopt(self.settings);
+        }
     }
 
     /// The one that there always is, where no other can be.
@@ -141,6 +168,9 @@ impl Members {
             tracing::info!(address = %member.address(), "a server was added");
         }
         for member in &went {
+            if self.is_superseded.load(Ordering::Relaxed) {
+                continue;
+            }
             tracing::info!(address = %member.address(), "a server is gone from its name: it drains");
             member.retire();
         }

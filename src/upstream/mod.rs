@@ -4,9 +4,12 @@ pub mod address;
 pub mod admission;
 mod balancer;
 mod connecting;
+mod cooling;
 mod denied;
 mod dns;
 pub mod health;
+pub mod inquiry;
+mod keeper;
 pub mod lease;
 pub mod member;
 mod members;
@@ -63,23 +66,45 @@ pub struct Balancing {
     pub resolve: Duration,
 }
 
+/// What the configuration says of an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long its requests may take.
+    pub timeouts: Timeouts,
+    /// How its members are found and chosen.
+    pub balancing: Balancing,
+    /// What holds for each of them.
+    pub member: MemberSettings,
+}
+
 impl Upstream {
-    /// An upstream of the servers at `addresses`; nothing is connected or looked up yet.
+    /// An upstream of the servers at `addresses`; nothing is connected or looked up yet. Those that are members of
+    /// `previous` stay what they are, with all that runs and waits there.
     pub fn new(
         name: String,
         addresses: &[Address],
-        timeouts: Timeouts,
-        settings: MemberSettings,
-        balancing: Balancing,
+        settings: Settings,
+        previous: Option<&Self>,
     ) -> Self {
         let resolver = Arc::new(dns::SystemResolver);
-        let members = Members::new(addresses, settings, balancing.resolve, resolver);
+        let Settings {
+            timeouts,
+            balancing,
+            member,
+        } = settings;
+        let previous = previous.map(|previous| &**previous.balancer.members());
+        let members = Members::new(addresses, member, balancing.resolve, resolver, previous);
         Self {
             name,
             timeouts,
             servers: addresses.to_vec(),
             balancer: Balancer::new(members, balancing.policy),
         }
+    }
+
+    /// Its settings hold from now on, for what its members have from an upstream before it too.
+    pub fn take_effect(&self) {
+        self.balancer.members().take_effect();
     }
 
     /// A connection for a request. `failed` is the member at which it has just failed: another is

@@ -38,7 +38,7 @@ pub struct Numbers {
     pub retried: Count,
     /// Connections that were found closed, or spoken to, before they could be used again.
     pub stale: Count,
-    /// Connections with bytes behind END_REQUEST.
+    /// Bytes that scripts printed behind their END_REQUEST.
     pub late_bytes: Count,
     /// Exchanges that broke or were given up.
     pub broken: Count,

@@ -4,11 +4,13 @@
 
 use std::fmt;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, Timeouts};
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::Address;
@@ -20,9 +22,19 @@ use crate::timer::Timer;
 /// workers, and few enough for the descriptors of one process.
 pub(super) const MOST: usize = 1024;
 
+/// A server that a network has lost is found out within two minutes.
+const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(6);
+
 /// The connections of one server.
 #[derive(Debug)]
-pub(super) struct Pool(managed::Pool<Connector>);
+pub(super) struct Pool {
+    pool: managed::Pool<Connector>,
+    /// For one attempt, in microseconds; zero is no limit.
+    connect: AtomicU64,
+}
 
 /// What deadpool calls to make a connection.
 #[derive(Debug)]
@@ -53,27 +65,34 @@ impl managed::Manager for Connector {
 }
 
 impl Pool {
-    /// `connect` bounds one attempt; zero is no limit.
-    pub(super) fn new(address: Address, connect: Duration) -> Self {
-        let create = (!connect.is_zero()).then_some(connect);
-        let timeouts = Timeouts {
-            wait: Some(Duration::ZERO),
-            create,
-            recycle: None,
-        };
+    pub(super) fn new(address: Address) -> Self {
         let builder = managed::Pool::builder(Connector(address))
             .max_size(MOST)
-            .timeouts(timeouts)
             .runtime(Runtime::Tokio1);
         match builder.build() {
-            Ok(pool) => Self(pool),
+            Ok(pool) => Self {
+                pool,
+                connect: AtomicU64::new(0),
+            },
             // The one error is timeouts without a runtime, and the runtime stands above.
             Err(error) => unreachable!("{error}"),
         }
     }
 
+    /// Bounds one attempt to connect from now on; zero is no limit.
+    pub(super) fn set_connect(&self, limit: Duration) {
+        let limit = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
+        self.connect.store(limit, Ordering::Relaxed);
+    }
+
     pub(super) async fn connect(&self) -> io::Result<Pooled> {
-        match self.0.get().await {
+        let limit = Duration::from_micros(self.connect.load(Ordering::Relaxed));
+        let timeouts = Timeouts {
+            wait: Some(Duration::ZERO),
+            create: (!limit.is_zero()).then_some(limit),
+            recycle: None,
+        };
+        match self.pool.timeout_get(&timeouts).await {
             Ok(object) => Ok(Pooled {
                 object: Some(object),
                 timer: Timer::default(),
@@ -96,6 +115,8 @@ async fn connect(address: &Address) -> io::Result<Stream> {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;
             // Records go out in whole writes; waiting for more would only add latency.
             stream.set_nodelay(true)?;
+            // A worker that works on behind its answer is waited for without a limit of time.
+            SockRef::from(&stream).set_tcp_keepalive(&KEEP_ALIVE)?;
             Ok(Stream::Tcp(stream))
         }
     }

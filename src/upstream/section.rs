@@ -3,9 +3,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::admission::{Settings, Wear};
+use super::admission::{self, Wear};
 use super::policy::Policy;
-use super::{Address, Balancing, MemberSettings, Timeouts, Upstream, pool};
+use super::{Address, Balancing, MemberSettings, Settings, Timeouts, Upstream, pool};
 use crate::cgi::contract::TYPE;
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
 
@@ -49,7 +49,13 @@ const RESOLVE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::fro
 
 impl Upstream {
     /// An upstream as its section describes it.
-    pub fn build(name: &str, section: &Lowered, problems: &mut Problems) -> Option<Self> {
+    /// What is known of its servers comes from `previous`, the upstream of that name so far.
+    pub fn build(
+        name: &str,
+        section: &Lowered,
+        previous: Option<&Self>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let servers = section.texts("servers");
         if servers.is_empty() {
             problems.push(
@@ -71,11 +77,16 @@ impl Upstream {
             .iter()
             .filter_map(|text| address(text, problems))
             .collect();
-        (addresses.len() == servers.len()).then(|| Self::with(name, addresses, section))
+        (addresses.len() == servers.len()).then(|| Self::with(name, addresses, section, previous))
     }
 
-    /// An upstream of the servers at `addresses`; all else is as in `section`.
-    pub fn with(name: &str, addresses: Vec<Address>, section: &Lowered) -> Self {
+    /// An upstream of the servers at `addresses`; all else is as in `section` and `previous`.
+    pub fn with(
+        name: &str,
+        addresses: Vec<Address>,
+        section: &Lowered,
+        previous: Option<&Self>,
+    ) -> Self {
         let timeouts = section.table("timeouts");
         let timeouts = Timeouts {
             connect: timeouts.duration("connect"),
@@ -93,17 +104,25 @@ impl Upstream {
         let settings = MemberSettings {
             admission: admission(section),
             connect: timeouts.connect,
+            is_generic: section
+                .text("type")
+                .is_some_and(|kind| kind.value == "generic"),
         };
-        Self::new(name.to_owned(), &addresses, timeouts, settings, balancing)
+        let settings = Settings {
+            timeouts,
+            balancing,
+            member: settings,
+        };
+        Self::new(name.to_owned(), &addresses, settings, previous)
     }
 }
 
 /// Zero is no limit, but of `queue_length` and `scouts`.
-fn admission(section: &Lowered) -> Settings {
+fn admission(section: &Lowered) -> admission::Settings {
     let number = |key| usize::try_from(section.integer(key)).unwrap_or(0);
     let some = |key| Some(number(key)).filter(|number| *number > 0);
     let max_requests = u64::try_from(section.integer("max_requests")).unwrap_or(0);
-    Settings {
+    admission::Settings {
         capacity: some("capacity").map(|capacity| capacity.min(pool::MOST)),
         queue_length: number("queue_length"),
         scouts: number("scouts"),

@@ -14,6 +14,7 @@ use super::admission::Ticket;
 use super::denied;
 use super::lease::Lease;
 use super::member::{Admitted, Member, Order};
+use crate::moment;
 use crate::timer::Timer;
 
 /// Why there is no connection.
@@ -42,6 +43,14 @@ pub enum LeaseError {
         address: String,
         /// What connecting said the last time.
         error: Arc<io::Error>,
+    },
+    /// The server can be connected to, and cannot be used. It is not asked again for a while.
+    #[error("{address}: {why}")]
+    Refused {
+        /// The server.
+        address: String,
+        /// What is wrong with it, and what to do.
+        why: Arc<str>,
     },
     /// The socket exists and we may not connect to it.
     #[error("{address}: {error}{why}")]
@@ -86,6 +95,9 @@ impl Member {
         if order == Order::First {
             self.numbers().retried.add();
         }
+        if let Some(refusal) = self.refusal(moment::now()) {
+            return Err(refusal);
+        }
         loop {
             let mut lease = match self.arrive(order) {
                 Admitted::Idle(lease) => lease,
@@ -118,6 +130,9 @@ impl Member {
     }
 
     fn waited_in_vain(&self, deadline: Deadline) -> LeaseError {
+        if let Some(refusal) = self.refusal(Instant::now()) {
+            return refusal;
+        }
         match self.trouble() {
             Some(error) => connect_error(self, error),
             None => self.queue_timeout(deadline),

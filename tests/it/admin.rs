@@ -213,6 +213,32 @@ async fn numbers_are_told_while_php_is_saturated() {
 }
 
 #[tokio::test]
+async fn a_worker_that_works_on_behind_its_answer_is_busy() {
+    let php = PhpFpm::start(2).await;
+    php.write(
+        "work.php",
+        "<?php echo 'A'; fastcgi_finish_request(); \
+         while (!file_exists(__DIR__ . '/go')) { usleep(2000); clearstatcache(); } echo str_repeat('x', 100000);",
+    );
+    let config = format!("[server]\nlog = \"debug\"\n{}", php.site());
+    let asked = Asked::start(&config).await;
+    let member = || {
+        let status = asked.command(&["status"]).stdout;
+        let status: Value = serde_json::from_slice(&status).unwrap();
+        let member = &status["upstreams"][0]["members"][0];
+        (member["busy"].clone(), member["cooling"].clone())
+    };
+    assert_eq!(asked.gateway.get("/work.php").await.text(), "A");
+    assert_eq!(member(), (1.into(), 1.into()));
+    php.write("go", "");
+    let late = |line: &str| line.contains("a script printed behind its answer");
+    asked.gateway.log.wait_for(late).await;
+    eventually("it is done", || member().1 == 0).await;
+    let scrape = asked.get("/metrics").await.text();
+    assert!(metric(&scrape, &["fcgate_upstream_late_bytes_total"]) > 90_000.0);
+}
+
+#[tokio::test]
 async fn every_metric_is_documented_and_the_dashboard_knows_them() {
     let php = PhpFpm::start(1).await;
     php.write("index.php", "<?php echo 'here';");

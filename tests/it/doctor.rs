@@ -354,7 +354,7 @@ async fn applications_that_do_not_keep_probed_connections() {
             if closes {
                 "hangs up (Closes)"
             } else {
-                "does not answer a probe (Silent)"
+                "it answers requests and no probe (Silent)"
             },
         );
         report.has("note", "a generic application is not asked for PHP's files");

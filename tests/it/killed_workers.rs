@@ -4,6 +4,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::time::{Duration, sleep};
 
+use crate::harness::php_fpm::Setup;
 use crate::harness::{Gateway, PhpFpm, Request, Response, http2};
 
 /// Goes as far as `at` says, notes its process, and waits to be killed.
@@ -88,6 +89,36 @@ async fn what_was_announced_and_is_there_is_whole() {
                 (200, true, 2000),
                 "killed at {at}"
             );
+        }
+    }
+}
+
+/// A script that kills its worker is not given to all the others: after a while of work it is not run again, and at once at
+/// most one time, as a restart of PHP may have done it.
+#[tokio::test]
+async fn a_script_that_kills_its_worker_runs_twice_at_most() {
+    let php = Setup::new(2)
+        .line("request_terminate_timeout = 1s")
+        .start()
+        .await;
+    php.write(
+        "die.php",
+        "<?php file_put_contents(__DIR__ . '/' . $_GET['name'], 'x', FILE_APPEND); \
+         if ($_GET['us'] == 'never') { while (true) { usleep(1000); } } \
+         usleep((int) $_GET['us']); posix_kill(getmypid(), 11);",
+    );
+    php.write("index.php", "<?php echo 'alive';");
+    let gateway = Gateway::start(&php.site()).await;
+    for (us, most) in [("0", 2), ("400000", 1), ("never", 1)] {
+        for method in ["GET", "HEAD", "OPTIONS", "POST"] {
+            let name = format!("{method}-{us}");
+            let target = format!("/die.php?name={name}&us={us}");
+            let response = gateway.send(&Request::new(method, &target)).await;
+            assert_eq!(response.status, 502, "{name}");
+            let runs = std::fs::read(php.root().join(&name)).unwrap().len();
+            let most = if method == "POST" { 1 } else { most };
+            assert!(runs <= most, "{name}: {runs} times");
+            assert_eq!(gateway.get("/").await.text(), "alive");
         }
     }
 }

@@ -10,11 +10,11 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::fastcgi::decoder::{Decoder, Event};
-use crate::fastcgi::management::PROBE;
 use crate::fastcgi::params::{ParamsEncoder, end_of_params};
-use crate::fastcgi::record::{begin_request, stdin_header};
+use crate::fastcgi::record::{Id, begin_request, stdin_header};
 use crate::stream::Stream;
 use crate::upstream::Address;
+use crate::upstream::inquiry::{self, Finding, Question};
 
 /// For one attempt to connect.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -33,6 +33,10 @@ const MOST: usize = 64 * 1024;
 pub(super) enum Class {
     /// Answers and serves on.
     Kept,
+    /// Answers whatever else it does.
+    Multiplexed,
+    /// Answers when a worker is free, and none was.
+    Busy,
     /// Answers and hangs up.
     Closes,
     /// Does not answer.
@@ -60,18 +64,34 @@ pub(super) async fn knock(address: &Address) -> io::Result<()> {
     Peer::connect(address).await.map(drop)
 }
 
-/// What the server does with probes.
+/// Finds out what the server does with probes, as the gateway does it.
 pub(super) async fn classify(address: &Address) -> io::Result<Class> {
     let mut peer = Peer::connect(address).await?;
-    match timeout(SILENCE, peer.probe()).await {
-        Err(_) => return Ok(Class::Silent),
-        Ok(Err(error)) => return Ok(Class::Foreign(error.to_string())),
-        Ok(Ok(())) => {}
-    }
-    match timeout(SILENCE, peer.probe()).await {
-        Ok(Ok(())) => Ok(Class::Kept),
-        Ok(Err(_)) | Err(_) => Ok(Class::Closes),
-    }
+    let found = match timeout(SILENCE, inquiry::ask(&mut peer.stream, Question::Probe)).await {
+        Ok(found @ (Finding::Acknowledged(_) | Finding::HungUp(_) | Finding::Foreign(_))) => found,
+        Ok(Finding::Unacknowledged) | Err(_) => {
+            let mut other = Peer::connect(address).await?;
+            match timeout(SILENCE, inquiry::ask(&mut other.stream, Question::Role)).await {
+                // It knows probes, and nobody was free for the first.
+                Ok(Finding::Acknowledged(_)) | Err(_) => return Ok(Class::Busy),
+                Ok(found) => found,
+            }
+        }
+    };
+    Ok(match found {
+        Finding::Unacknowledged => Class::Silent,
+        Finding::HungUp(error) => Class::Foreign(format!("it hangs up: {error}")),
+        Finding::Foreign(error) => Class::Foreign(error.to_string()),
+        Finding::Acknowledged(_) => {
+            match timeout(SILENCE, inquiry::ask(&mut peer.stream, Question::Probe)).await {
+                Ok(Finding::Acknowledged(values)) if values.multiplexes => Class::Multiplexed,
+                Ok(Finding::Acknowledged(_)) => Class::Kept,
+                Ok(Finding::Unacknowledged | Finding::HungUp(_) | Finding::Foreign(_)) | Err(_) => {
+                    Class::Closes
+                }
+            }
+        }
+    })
 }
 
 /// Sends a request with these variables and without content, and reads the answer.
@@ -86,19 +106,9 @@ impl Peer {
         let connected = timeout(CONNECT, connect(address)).await;
         Ok(Self {
             stream: connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?,
-            decoder: Decoder::new(),
+            decoder: Decoder::new(Id::FIRST),
             input: BytesMut::new(),
         })
-    }
-
-    async fn probe(&mut self) -> io::Result<()> {
-        self.stream.write_all(PROBE).await?;
-        match self.event().await? {
-            Event::Values(_) => Ok(()),
-            Event::Stdout(_) | Event::Stderr(_) | Event::End { .. } => {
-                Err(io::Error::other("it answers a request that was not sent"))
-            }
-        }
     }
 
     async fn request(&mut self, variables: &[(&str, &[u8])]) -> io::Result<Reply> {
@@ -110,7 +120,7 @@ impl Peer {
         }
         params.finish();
         end_of_params(&mut records);
-        records.extend_from_slice(&stdin_header(0));
+        records.extend_from_slice(&stdin_header(Id::FIRST, 0));
         self.stream.write_all(&records).await?;
         let mut reply = Reply::default();
         loop {

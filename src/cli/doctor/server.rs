@@ -103,9 +103,13 @@ fn of_class(address: &Address, class: Class) -> Finding {
         Class::Closes => Finding::note(address, "it answers a probe and hangs up (Closes)")
             .why("connections are not used again, and requests wait in PHP-FPM's backlog, where nobody sees them")
             .fix("PHP 8.2 and later does better (bug 76922), or set `capacity` of the upstream to pm.max_children"),
-        Class::Silent => Finding::warning(address, "it accepts connections and does not answer a probe (Silent)")
-            .why("either all its workers are busy, or it is no PHP-FPM: then a crowd of requests is not queued here")
-            .fix("look at PHP-FPM's slow log and pm.max_children; for another application set `type = \"generic\"` and `capacity`"),
+        Class::Multiplexed => Finding::fine(address, "it can be connected to, and takes requests whatever it is doing (Multiplexed)"),
+        Class::Busy => Finding::warning(address, "it accepts connections, and none of its workers was free to answer a probe")
+            .why("requests wait here until a worker is free, and get 503 (QUEUE_TIMEOUT) once timeouts.queue has passed")
+            .fix("look at PHP-FPM's slow log and pm.max_children"),
+        Class::Silent => Finding::warning(address, "it answers requests and no probe (Silent)")
+            .why("it is no PHP-FPM: each request gets a connection of its own, and a crowd of them is not queued here")
+            .fix("set `type = \"generic\"`, and `capacity` to the number of its workers"),
         Class::Foreign(what) => Finding::error(address, format!("what listens there does not speak FastCGI: {what}"))
             .why("every request gets 502 or 503")
             .fix("name the port of PHP-FPM (its pool's `listen`), not that of a web server"),

@@ -22,7 +22,7 @@ fn record(kind: u8, request_id: u16, content: &[u8], padding_length: u8) -> Vec<
 /// All events of `wire` when it arrives in pieces of the given sizes (repeated as long as needed); parts of a stream
 /// that follow each other are joined. The wire must end between two records.
 fn decode(wire: &[u8], pieces: &[usize]) -> Result<Vec<Event>, ProtocolError> {
-    let mut decoder = Decoder::new();
+    let mut decoder = Decoder::default();
     let mut input = BytesMut::new();
     let mut events = Vec::new();
     let mut rest = wire;
@@ -140,7 +140,7 @@ fn values_up_to_the_limit_are_collected() {
 #[test]
 fn content_is_handed_on_before_its_record_is_complete() {
     let wire = record(6, 1, b"hello", 0);
-    let mut decoder = Decoder::new();
+    let mut decoder = Decoder::default();
     let mut input = BytesMut::from(&wire[..10]);
     assert_eq!(decoder.next(&mut input), Ok(Some(stdout("he"))));
     assert_eq!(decoder.next(&mut input), Ok(None));
@@ -154,7 +154,7 @@ fn content_is_handed_on_before_its_record_is_complete() {
 fn the_padding_of_end_request_is_waited_for() {
     let wire = record(3, 1, &[0; 8], 8);
     let expected = end(0, ProtocolStatus::RequestComplete);
-    let mut decoder = Decoder::new();
+    let mut decoder = Decoder::default();
     let mut input = BytesMut::from(&wire[..18]);
     assert_eq!(decoder.next(&mut input), Ok(Some(expected.clone())));
     assert!(input.is_empty() && !decoder.is_between_records());
@@ -169,10 +169,57 @@ fn the_padding_of_end_request_is_waited_for() {
 }
 
 #[test]
+fn behind_its_end_a_request_is_skipped_and_counted_and_no_other() {
+    let late = [
+        record(6, 1, b"late", 3),
+        record(7, 1, b"!", 0),
+        record(6, 1, b"", 0),
+        record(3, 1, &[0; 8], 0),
+    ]
+    .concat();
+    let read = |decoder: &mut Decoder, wire: &[u8], piece: usize| {
+        let mut input = BytesMut::new();
+        let mut events = Vec::new();
+        for piece in wire.chunks(piece) {
+            input.extend_from_slice(piece);
+            while let Some(event) = decoder.next(&mut input)? {
+                events.push(event);
+            }
+        }
+        Ok::<_, ProtocolError>(events)
+    };
+    let values = [&late[..], &record(10, 0, b"v", 0)].concat();
+    let next = |id| [&late[..], &record(6, id, b"x", 0)].concat();
+    for piece in [1, 7, usize::MAX] {
+        let ended = || {
+            let mut decoder = Decoder::default();
+            decoder.end();
+            decoder
+        };
+        let mut decoder = ended();
+        let events = read(&mut decoder, &values, piece).unwrap();
+        assert_eq!(events, [Event::Values("v".into())]);
+        assert_eq!(decoder.late_bytes(), 13);
+        let error = read(&mut ended(), &next(2), piece).unwrap_err();
+        assert_eq!(error, ProtocolError::WrongRequestId(2));
+
+        // The next request, where nothing proved that the one before was done.
+        let mut decoder = Decoder::behind(Some(Id::FIRST), Id::nth(1));
+        let events = read(&mut decoder, &next(2), piece).unwrap();
+        assert_eq!((events, decoder.late_bytes()), (vec![stdout("x")], 13));
+        let error = read(&mut decoder, &next(3), piece).unwrap_err();
+        assert_eq!(error, ProtocolError::WrongRequestId(3));
+        // Where it was proved, nothing of it comes.
+        let error = read(&mut Decoder::new(Id::nth(1)), &late, piece).unwrap_err();
+        assert_eq!(error, ProtocolError::WrongRequestId(1));
+    }
+}
+
+#[test]
 fn content_is_not_copied() {
     let mut input = BytesMut::from(&record(6, 1, b"hello", 0)[..]);
     let content = input[HEADER_LEN..].as_ptr();
-    let Ok(Some(Event::Stdout(part))) = Decoder::new().next(&mut input) else {
+    let Ok(Some(Event::Stdout(part))) = Decoder::default().next(&mut input) else {
         panic!("expected stdout");
     };
     assert_eq!(part.as_ptr(), content);
@@ -224,7 +271,7 @@ proptest! {
         let plausible = [&[1, kind, 0, id], &wire[..]].concat();
         for wire in [wire, plausible] {
             let mut input = BytesMut::from(&wire[..]);
-            let mut decoder = Decoder::new();
+            let mut decoder = Decoder::default();
             while let Ok(Some(_)) = decoder.next(&mut input) {}
         }
     }

@@ -13,7 +13,7 @@ use crate::cgi::Script;
 use crate::cgi::response::{HeadError, HeadLimits, ScriptHead, parse_from};
 use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
-use crate::fastcgi::record::{HEADER_LEN, ProtocolStatus};
+use crate::fastcgi::record::{HEADER_LEN, ID_AT, Id, ProtocolStatus, stamp};
 use crate::fastcgi::{Answer, Broken, Exchange, ExchangeError, Limit, Outbound, Pace, Progress};
 use crate::handler::Trace;
 use crate::message::{Request, Upload, UploadError};
@@ -32,8 +32,6 @@ pub(super) struct Attempt<'a> {
     pub(super) timeouts: &'a CallTimeouts,
     pub(super) script: &'a Arc<Script>,
     pub(super) request: &'a Request,
-    /// Probe, BEGIN_REQUEST and all of PARAMS.
-    pub(super) records: &'a Bytes,
     pub(super) arrived: Instant,
 }
 
@@ -74,15 +72,16 @@ impl Attempt<'_> {
         limit.is_zero() || self.arrived.elapsed() < limit
     }
 
-    /// Sends the request on `lease` and reads the head of the answer.
+    /// Sends the request, whose probe, BEGIN_REQUEST and PARAMS are `records`, on `lease`, and reads the head of the answer.
     pub(super) async fn run(
         &self,
         mut lease: Lease,
+        records: &mut Bytes,
         upload: Upload,
     ) -> Result<Box<Begun>, Box<Failed>> {
         let waits = lease.waits;
         let member = Arc::clone(lease.member());
-        let outbound = self.outbound(&mut lease, upload);
+        let outbound = self.outbound(&mut lease, records, upload);
         let mut exchange = Exchange::start(lease, outbound, self.pace());
         let mut errors = ErrorStream::new(Origin {
             request_id: self.request.id,
@@ -124,21 +123,25 @@ impl Attempt<'_> {
     }
 
     /// What goes onto the connection, and how (design §4.3).
-    fn outbound(&self, lease: &mut Lease, upload: Upload) -> Outbound {
+    fn outbound(&self, lease: &mut Lease, records: &mut Bytes, upload: Upload) -> Outbound {
+        let (id, over) = lease.request_ids();
+        put_id(records, id);
         let unsafe_method = !self.request.is_safe();
         let entry = lease.entry(unsafe_method);
         let begin = match entry {
             Entry::Plain => PROBE.len(),
-            Entry::Probe | Entry::Try => 0,
+            Entry::Probe => 0,
         };
         // The last record is the empty PARAMS, without which nothing is executed.
         // Content that cannot be sent twice waits with it.
         let must = lease.must_hold() || !upload.is_whole();
         let hold = entry == Entry::Probe && unsafe_method && must;
-        let end = self.records.len() - if hold { HEADER_LEN } else { 0 };
+        let end = records.len() - if hold { HEADER_LEN } else { 0 };
         Outbound {
-            head: self.records.slice(begin..end),
-            held: hold.then(|| self.records.slice(end..)),
+            id,
+            over,
+            head: records.slice(begin..end),
+            held: hold.then(|| records.slice(end..)),
             probed: entry == Entry::Probe,
             upload,
             runs_on: unsafe_method || self.fastcgi.ignore_client_abort,
@@ -269,6 +272,17 @@ impl Attempt<'_> {
     fn upstream(&self) -> String {
         self.fastcgi.upstream.name.clone()
     }
+}
+
+/// Records are encoded before their connection is known, for its first request.
+fn put_id(records: &mut Bytes, id: Id) {
+    let at = PROBE.len() + ID_AT;
+    if records.get(at..at + 2) == Some(&id.get().to_be_bytes()[..]) {
+        return;
+    }
+    let mut stamped = BytesMut::from(std::mem::take(records));
+    stamp(&mut stamped, id);
+    *records = stamped.freeze();
 }
 
 /// Whether the server is to blame, and not the script or the time that it takes.

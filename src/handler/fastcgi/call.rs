@@ -27,10 +27,12 @@ use crate::moment;
 use crate::upstream::{Deadline, Lease, LeaseError, Member, Order};
 use crate::value::TimeLimit;
 
-/// How often a safe request is sent again that may have been executed (design §4.8 says once; a
-/// reload of PHP-FPM kills its workers one by one, and the second attempt can meet the last of
-/// them: 1 of 124 669 under USR2 each second).
-const AMBIGUOUS_RETRIES: u32 = 2;
+/// How often a safe request is sent again that may have been executed.
+const AMBIGUOUS_RETRIES: u32 = 1;
+
+/// A worker that dies so soon after it began may have been killed by a restart of PHP-FPM. One that worked longer died
+/// of the request (`request_terminate_timeout`, memory, a fault of PHP's), and so would the next.
+const RESTART_RACE: Duration = Duration::from_millis(250);
 
 /// How often a request is sent again whose connection was closed in good order: with
 /// `pm.max_requests = 1` each kept connection is closed so, and several in a row may be met.
@@ -62,14 +64,13 @@ impl Call<'_> {
             edits.apply_to_request(&mut request.fields);
         }
         let mut upload = self.receive(&mut request).await?;
-        let records = self.records(&request, &upload);
+        let mut records = self.records(&request, &upload);
         let timeouts = self.fastcgi.timeouts.with(request.edits.as_deref());
         let attempt = Attempt {
             fastcgi: self.fastcgi,
             timeouts: &timeouts,
             script: &self.script,
             request: &request,
-            records: &records,
             arrived,
         };
         let mut retries = Retries::default();
@@ -89,7 +90,7 @@ impl Call<'_> {
             };
             (trace.queue, trace.connect) = (Some(lease.waits.queue), Some(lease.waits.connect));
             let replay = upload.replay();
-            let failed = match attempt.run(lease, upload).await {
+            let failed = match attempt.run(lease, &mut records, upload).await {
                 Ok(begun) => return self.reply(begun, &request, disk).await,
                 Err(failed) => *failed,
             };
@@ -193,6 +194,7 @@ impl Call<'_> {
             },
             error @ (LeaseError::QueueFull { .. }
             | LeaseError::Down { .. }
+            | LeaseError::Refused { .. }
             | LeaseError::Denied { .. }) => Failure::Lease { upstream, error },
         }
     }
@@ -268,8 +270,10 @@ impl Retries {
         let (count, most) = match progress {
             Progress::NotExecuted => return true,
             Progress::ClosedUnanswered => (&mut self.closed, CLOSED_RETRIES),
-            Progress::Unknown => (&mut self.ambiguous, AMBIGUOUS_RETRIES),
-            Progress::Settled => return false,
+            Progress::Unknown(worked) if worked <= RESTART_RACE => {
+                (&mut self.ambiguous, AMBIGUOUS_RETRIES)
+            }
+            Progress::Unknown(_) | Progress::Settled => return false,
         };
         *count += 1;
         harmless && *count <= most

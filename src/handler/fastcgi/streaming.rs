@@ -14,6 +14,7 @@ use super::stderr::ErrorStream;
 use crate::failure::broken_code;
 use crate::fastcgi::{Answer, Broken, Exchange};
 use crate::handler::Cut;
+use crate::threads;
 use crate::upstream::Lease;
 
 /// How long an exchange may go on whose answer nobody reads: what follows is a HEAD's content, or
@@ -106,9 +107,11 @@ impl Streaming {
         };
         match self.exchange.take_if(is_over) {
             Some(exchange) => exchange.into_upload().linger(),
-            None => drop(tokio::spawn(timeout(FINISH, async move {
-                while let Some(Ok(_)) = poll_fn(|cx| self.poll_exchange(cx)).await {}
-            }))),
+            None => threads::afterwards(async move {
+                let rest =
+                    async { while let Some(Ok(_)) = poll_fn(|cx| self.poll_exchange(cx)).await {} };
+                let _ = timeout(FINISH, rest).await;
+            }),
         }
     }
 

@@ -7,7 +7,7 @@ impl<C, W> Admission<C, W> {
     pub fn serving(&self) -> usize {
         match self.class {
             Class::Kept => self.busy().saturating_sub(self.unacknowledged.len()),
-            Class::Unknown | Class::Closes | Class::Silent(_) => 0,
+            Class::Unknown | Class::Multiplexed | Class::Closes | Class::Silent => 0,
         }
     }
 }

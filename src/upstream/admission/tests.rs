@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Admission, Arrival, Class, Placed, Settings, Slot, Wear};
+use super::{Admission, After, Arrival, Class, Placed, Settings, Slot, Wear};
 use crate::threads::Home;
 
 /// The thread of everything here.
@@ -35,6 +35,11 @@ fn kept(settings: Settings) -> Admission<u32, u32> {
     admission
 }
 
+/// The request on a connection ends, and its worker may serve the next when it is done.
+fn end(admission: &mut Admission<u32, u32>, slot: &mut Slot, now: Instant) {
+    assert_eq!(admission.cool(slot, true, now), After::Probe);
+}
+
 fn open(admission: &mut Admission<u32, u32>, now: Instant) -> Slot {
     let Arrival::Open(slot) = admission.arrive(now, HERE, || 0) else {
         panic!("no room for a connection");
@@ -43,17 +48,23 @@ fn open(admission: &mut Admission<u32, u32>, now: Instant) -> Slot {
 }
 
 #[test]
-fn an_unknown_server_gets_one_connection_until_it_is_known() {
+fn who_comes_to_an_unknown_server_waits_until_one_connection_knows_it() {
     let now = Instant::now();
     let mut admission = Admission::<u32, u32>::new(settings());
-    let mut slot = open(&mut admission, now);
-    assert!(matches!(
-        admission.arrive(now, HERE, || 1),
-        Arrival::Wait(_)
-    ));
+    for waiter in [1, 2] {
+        assert!(matches!(
+            admission.arrive(now, HERE, || waiter),
+            Arrival::Wait(_)
+        ));
+    }
+    let mut slot = admission.scout(now).unwrap();
     assert_eq!(admission.scout(now), None);
     admission.acknowledged(&mut slot, now, MS / 10);
     admission.classify(Class::Kept);
+    assert!(matches!(
+        admission.finished(5, HERE, slot, now),
+        Placed::Grant(1, ..)
+    ));
     assert!(admission.scout(now).is_some());
 }
 
@@ -100,8 +111,8 @@ fn a_finished_connection_serves_the_head_of_the_queue_within_its_turn() {
     let Placed::Grant(7, 1, mut slot) = admission.finished(1, HERE, slot, now + 19 * MS) else {
         panic!()
     };
-    slot.count_request();
-    // Design §4.5: past its turn it goes back to the server's own queue, whoever waits.
+    end(&mut admission, &mut slot, now + 19 * MS);
+    // Past its turn it goes back to the server's own queue, whoever waits.
     assert_eq!(
         admission.finished(1, HERE, slot, now + 20 * MS),
         Placed::Close(1)
@@ -127,11 +138,89 @@ fn a_worker_that_was_just_found_serves_one_request_however_short_its_turn() {
     let Placed::Grant(1, 5, mut slot) = admission.finished(5, HERE, scout, now + 8 * MS) else {
         panic!("the queue is not served")
     };
-    slot.count_request();
     assert_eq!(
-        admission.finished(5, HERE, slot, now + 9 * MS),
-        Placed::Close(5)
+        admission.cool(&mut slot, true, now + 9 * MS),
+        After::HalfClose
     );
+}
+
+#[test]
+fn a_worker_that_is_not_done_is_busy_and_who_comes_waits_for_it_a_moment() {
+    let now = Instant::now();
+    let mut admission = kept(settings());
+    let mut slot = open(&mut admission, now);
+    admission.acknowledged(&mut slot, now, MS / 10);
+    end(&mut admission, &mut slot, now);
+    assert_eq!((admission.busy(), admission.cooling()), (1, 1));
+    assert!(matches!(
+        admission.arrive(now + MS, HERE, || 1),
+        Arrival::Wait(_)
+    ));
+    assert_eq!(admission.scout(now + MS), None, "it will be back");
+    // It works on: another is looked for, and who comes now need not wait for it.
+    assert!(admission.scout(now + 2 * MS).is_some());
+    assert!(matches!(
+        admission.finished(1, HERE, slot, now + 3 * MS),
+        Placed::Grant(1, ..)
+    ));
+    assert_eq!(admission.cooling(), 0);
+}
+
+#[test]
+fn nobody_waits_for_a_worker_that_works_on() {
+    let now = Instant::now();
+    let mut admission = kept(settings());
+    let mut slot = open(&mut admission, now);
+    admission.acknowledged(&mut slot, now, MS / 10);
+    end(&mut admission, &mut slot, now);
+    let _other = open(&mut admission, now + 2 * MS);
+    // Nor for one that will not come back.
+    let mut admission = kept(settings());
+    let mut slot = open(&mut admission, now);
+    admission.acknowledged(&mut slot, now, MS / 10);
+    assert_eq!(admission.cool(&mut slot, false, now), After::HalfClose);
+    let _other = open(&mut admission, now);
+    admission.closed(&slot);
+    assert_eq!((admission.busy(), admission.cooling()), (1, 0));
+}
+
+#[test]
+fn only_what_acknowledges_workers_is_asked_when_it_is_done() {
+    let now = Instant::now();
+    for (class, capacity, expected) in [
+        (Class::Kept, None, After::Probe),
+        (Class::Multiplexed, None, After::Ready),
+        (Class::Silent, None, After::HalfClose),
+        (Class::Silent, Some(1), After::Ready),
+        (Class::Closes, Some(1), After::Ready),
+    ] {
+        let mut admission = kept(Settings {
+            capacity,
+            ..settings()
+        });
+        admission.classify(class);
+        let mut slot = open(&mut admission, now);
+        if class.acknowledges() {
+            admission.acknowledged(&mut slot, now, MS / 10);
+        }
+        assert_eq!(
+            admission.cool(&mut slot, true, now),
+            expected,
+            "{class:?}, {capacity:?}"
+        );
+    }
+}
+
+#[test]
+fn nothing_idles_while_an_acknowledgement_is_late() {
+    let now = Instant::now();
+    let mut admission = kept(settings());
+    let mut slots = [open(&mut admission, now), open(&mut admission, now)];
+    admission.acknowledged(&mut slots[0], now, MS / 10);
+    let [first, _late] = slots;
+    assert_eq!(admission.finished(1, HERE, first, now + MS), Placed::Idle);
+    assert_eq!(admission.expire(now + MS), Vec::<u32>::new());
+    assert_eq!(admission.expire(now + 2 * MS), vec![1]);
 }
 
 #[test]
@@ -142,7 +231,11 @@ fn a_server_that_seemed_to_hang_up_is_tried_again() {
     let _first = open(&mut admission, now);
     let _second = open(&mut admission, now + Duration::from_secs(59));
     assert_eq!(admission.class(), Class::Closes);
-    let _third = open(&mut admission, now + Duration::from_secs(60));
+    let later = now + Duration::from_secs(60);
+    assert!(matches!(
+        admission.arrive(later, HERE, || 1),
+        Arrival::Wait(_)
+    ));
     assert_eq!(admission.class(), Class::Unknown);
 }
 
@@ -269,7 +362,7 @@ fn a_retry_is_served_before_all_others_and_who_left_is_not() {
 fn a_server_that_acknowledges_nothing_is_kept_only_under_a_capacity() {
     let now = Instant::now();
     let mut free = Admission::<u32, u32>::new(settings());
-    free.classify(Class::Silent(true));
+    free.classify(Class::Silent);
     let slots = [
         open(&mut free, now),
         open(&mut free, now),
@@ -325,7 +418,7 @@ fn a_connection_serves_as_many_requests_as_it_may_whoever_waits() {
     });
     let mut slot = open(&mut admission, now);
     admission.acknowledged(&mut slot, now, MS);
-    slot.count_request();
+    end(&mut admission, &mut slot, now);
     assert_eq!(admission.finished(1, HERE, slot, now), Placed::Idle);
     let Arrival::Take(1, mut slot) = admission.arrive(now, HERE, || 0) else {
         panic!()
@@ -334,8 +427,13 @@ fn a_connection_serves_as_many_requests_as_it_may_whoever_waits() {
         admission.arrive(now, HERE, || 1),
         Arrival::Wait(_)
     ));
-    slot.count_request();
-    assert_eq!(admission.finished(1, HERE, slot, now), Placed::Close(1));
+    assert_eq!(admission.cool(&mut slot, true, now), After::HalfClose);
+    assert_eq!(
+        admission.scout(now),
+        None,
+        "its worker is not known to be done"
+    );
+    admission.closed(&slot);
     assert!(admission.scout(now).is_some(), "for the one that waits");
 }
 

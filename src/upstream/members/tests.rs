@@ -55,9 +55,10 @@ fn members<const N: usize>(
             wear: Wear::default(),
         },
         connect: S,
+        is_generic: false,
     };
     let resolver = Arc::new(Answers(Mutex::new(answers.into())));
-    Members::new(&addresses, settings, 10 * S, resolver)
+    Members::new(&addresses, settings, 10 * S, resolver, None)
 }
 
 fn at(texts: &[&str]) -> Option<Vec<SocketAddr>> {
@@ -81,7 +82,9 @@ async fn server() -> SocketAddr {
             tokio::spawn(async move {
                 let mut probe = [0; PROBE.len()];
                 while stream.read_exact(&mut probe).await.is_ok() {
-                    let _ = stream.write_all(b"\x01\x0a\0\0\0\0\0\0").await;
+                    let _ = stream
+                        .write_all(b"\x01\x0a\0\0\0\x12\0\0\x0f\x01FCGI_MPXS_CONNS0")
+                        .await;
                 }
             });
         }

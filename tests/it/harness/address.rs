@@ -44,7 +44,12 @@ impl Address {
 
     pub(crate) async fn try_connect(&self) -> std::io::Result<Stream> {
         Ok(match self {
-            Self::Tcp(address) => Box::new(TcpStream::connect(address).await?),
+            Self::Tcp(address) => {
+                let stream = TcpStream::connect(address).await?;
+                // Head and content are two writes.
+                stream.set_nodelay(true)?;
+                Box::new(stream)
+            }
             Self::Unix(path) => Box::new(UnixStream::connect(path).await?),
         })
     }

@@ -1,6 +1,6 @@
 //! Real FastCGI applications that are not PHP-FPM.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -31,6 +31,24 @@ pub(crate) async fn perl(program: &Path, processes: usize, address: &Address) ->
         .arg(program)
         .arg(path_of(address))
         .arg(processes.to_string());
+    start(command, address).await
+}
+
+/// Compiles a program in C that uses libfcgi, into `folder`.
+pub(crate) fn compile(source: &Path, folder: &Path) -> PathBuf {
+    let program = folder.join("program");
+    let mut command = Command::new(find_program(&["cc", "gcc"]));
+    command.arg("-o").arg(&program).arg(source).arg("-lfcgi");
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    program
+}
+
+/// Such a program, which takes the address and the number of its processes as arguments.
+pub(crate) async fn native(program: &Path, processes: usize, address: &Address) -> Application {
+    let mut command = Command::new(program);
+    command.arg(path_of(address)).arg(processes.to_string());
     start(command, address).await
 }
 

@@ -99,7 +99,7 @@ pub(crate) async fn ideal_rate(script: &str, workers: usize, time: Duration) -> 
 }
 
 fn probe() -> Vec<u8> {
-    let names = records::encode_pairs(&[("FCGI_MAX_CONNS", "")]);
+    let names = records::encode_pairs(&[("FCGI_MAX_CONNS", ""), ("FCGI_MPXS_CONNS", "")]);
     Record::new(records::GET_VALUES, 0, names).encode_padded(8)
 }
 

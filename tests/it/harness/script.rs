@@ -106,7 +106,7 @@ impl Script {
         self.step(Step::ReadSome(bytes))
     }
 
-    /// Sends exactly these bytes.
+    /// Sends exactly these bytes; in the headers of records id 1 stands for the id of the request.
     pub(crate) fn raw(self, bytes: impl Into<Vec<u8>>) -> Self {
         self.step(Step::Raw(bytes.into()))
     }

@@ -59,6 +59,7 @@ pub(crate) struct Setup {
     scripts: Vec<Script>,
     tcp: bool,
     probe: Probe,
+    role: Role,
 }
 
 /// What becomes of a probe between two requests.
@@ -66,8 +67,41 @@ pub(crate) struct Setup {
 enum Probe {
     Answered,
     AnsweredAsByFpm,
+    AnsweredAsByGo,
     AnsweredAndClosed,
+    AnsweredByAnotherRecord,
     Ignored,
+}
+
+impl Probe {
+    /// The records that answer a probe.
+    fn answer(self) -> Vec<u8> {
+        let values = |pairs: &[(&str, &str)]| {
+            Record::new(records::GET_VALUES_RESULT, 0, records::encode_pairs(pairs)).encode()
+        };
+        let (connections, multiplexes) = ("FCGI_MAX_CONNS", "FCGI_MPXS_CONNS");
+        match self {
+            Self::Answered | Self::AnsweredAndClosed => {
+                values(&[(connections, "1000"), (multiplexes, "0")])
+            }
+            Self::AnsweredAsByFpm => values(&[(multiplexes, "0")]),
+            // As recorded of Go 1.19: two records for one probe.
+            Self::AnsweredAsByGo => [
+                values(&[(connections, "1000"), (multiplexes, "1")]),
+                values(&[]),
+            ]
+            .concat(),
+            Self::AnsweredByAnotherRecord => Record::end(0, 0, 0).encode(),
+            Self::Ignored => Vec::new(),
+        }
+    }
+}
+
+/// What becomes of a request for a role that there is not (specification §5.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Refused,
+    HungUpOn,
 }
 
 impl Setup {
@@ -79,6 +113,7 @@ impl Setup {
             scripts,
             tcp: false,
             probe: Probe::Answered,
+            role: Role::Refused,
         }
     }
 
@@ -95,10 +130,35 @@ impl Setup {
         }
     }
 
-    /// Answers FCGI_GET_VALUES as PHP-FPM does: with nothing in it.
+    /// Answers FCGI_GET_VALUES as PHP-FPM does: it has nothing to say of FCGI_MAX_CONNS.
     pub(crate) fn like_php_fpm(self) -> Self {
         Self {
             probe: Probe::AnsweredAsByFpm,
+            role: Role::HungUpOn,
+            ..self
+        }
+    }
+
+    /// Answers FCGI_GET_VALUES as Go's net/http/fcgi does: it multiplexes, and says nothing a second time.
+    pub(crate) fn like_go(self) -> Self {
+        Self {
+            probe: Probe::AnsweredAsByGo,
+            ..self
+        }
+    }
+
+    /// Answers FCGI_GET_VALUES by a record that is no answer.
+    pub(crate) fn wrong(self) -> Self {
+        Self {
+            probe: Probe::AnsweredByAnotherRecord,
+            ..self
+        }
+    }
+
+    /// Hangs up where a role is asked for that it has not, and does not refuse it.
+    pub(crate) fn hangs_up_on_roles(self) -> Self {
+        Self {
+            role: Role::HungUpOn,
             ..self
         }
     }
@@ -140,6 +200,7 @@ impl Setup {
                         setup: &setup,
                         seen: &seen,
                         stream,
+                        stamp: Stamp::default(),
                     }
                     .hold()
                     .await;
@@ -246,6 +307,37 @@ struct Conversation<'a> {
     setup: &'a Setup,
     seen: &'a watch::Sender<Seen>,
     stream: Stream,
+    stamp: Stamp,
+}
+
+/// Puts the id of the request in the place of the id 1 in bytes that are sent as they are, however they are cut.
+#[derive(Debug, Default)]
+struct Stamp {
+    header: Vec<u8>,
+    /// Bytes of content and padding to come.
+    content: usize,
+}
+
+impl Stamp {
+    fn put(&mut self, bytes: &[u8], id: u16) -> Vec<u8> {
+        let [_, id] = id.to_be_bytes();
+        let mut stamped = bytes.to_vec();
+        for byte in &mut stamped {
+            if self.content > 0 {
+                self.content -= 1;
+                continue;
+            }
+            if self.header.len() == 3 && *byte == 1 {
+                *byte = id;
+            }
+            self.header.push(*byte);
+            if let [_, _, _, _, high, low, padding, _] = self.header[..] {
+                self.content = usize::from(u16::from_be_bytes([high, low])) + usize::from(padding);
+                self.header.clear();
+            }
+        }
+        stamped
+    }
 }
 
 /// Whether the connection lives on.
@@ -259,20 +351,18 @@ impl Conversation<'_> {
     async fn hold(mut self) -> io::Result<()> {
         while let Some(record) = read_record(&mut self.stream).await? {
             match record.kind {
-                records::GET_VALUES if self.setup.probe == Probe::Ignored => {}
                 records::GET_VALUES => {
-                    let values = match self.setup.probe {
-                        Probe::AnsweredAsByFpm => Vec::new(),
-                        Probe::Answered | Probe::AnsweredAndClosed | Probe::Ignored => {
-                            records::encode_pairs(&[("FCGI_MAX_CONNS", "1000")])
-                        }
-                    };
-                    self.stream
-                        .write_all(&Record::new(records::GET_VALUES_RESULT, 0, values).encode())
-                        .await?;
+                    self.stream.write_all(&self.setup.probe.answer()).await?;
                     if self.setup.probe == Probe::AnsweredAndClosed {
                         return Ok(());
                     }
+                }
+                records::BEGIN_REQUEST if record.content[..2] != [0, 1] => {
+                    if self.setup.role == Role::HungUpOn {
+                        return Ok(());
+                    }
+                    let unknown_role = Record::end(record.id, 0, 3).encode();
+                    self.stream.write_all(&unknown_role).await?;
                 }
                 records::BEGIN_REQUEST if self.work(record.id).await? == Next::Closed => {
                     return Ok(());
@@ -285,6 +375,7 @@ impl Conversation<'_> {
     }
 
     async fn work(&mut self, id: u16) -> io::Result<Next> {
+        self.stamp = Stamp::default();
         let mut number = 0;
         self.seen.send_modify(|seen| {
             number = seen.requests.len();
@@ -345,7 +436,10 @@ impl Conversation<'_> {
                 let _ = self.stream.read_to_end(&mut Vec::new()).await;
                 return Ok(Next::Closed);
             }
-            Step::Raw(bytes) => self.write(bytes, bytewise).await?,
+            Step::Raw(bytes) => {
+                let bytes = self.stamp.put(bytes, id);
+                self.write(&bytes, bytewise).await?;
+            }
             Step::Send { records, padding } => {
                 let with_id = |record: &Record| Record {
                     id: if record.id == 0 { id } else { record.id },

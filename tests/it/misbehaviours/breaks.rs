@@ -22,8 +22,16 @@ fn begun() -> Script {
     Script::new().read_request()
 }
 
-fn header(version: u8, kind: u8, id: u8) -> Vec<u8> {
-    [&[version, kind, 0, id, 0, 7, 0, 0], b"\nstolen".as_slice()].concat()
+/// One that no request here has.
+const OTHER_ID: u16 = 0x7777;
+
+fn header(version: u8, kind: u8, id: u16) -> Vec<u8> {
+    let [high, low] = id.to_be_bytes();
+    [
+        &[version, kind, high, low, 0, 7, 0, 0],
+        b"\nstolen".as_slice(),
+    ]
+    .concat()
 }
 
 /// Bytes that begin no record of an answer.
@@ -36,16 +44,16 @@ fn bad_headers() -> [(&'static str, Vec<u8>); 23] {
         ("ones", vec![0xff; 64]),
         ("HTTP", b"HTTP/1.1 200 OK\r\n\r\nstolen".to_vec()),
         ("a TLS alert", b"\x15\x03\x01\x00\x02\x02\x32\0\0".to_vec()),
-        ("STDOUT of another request", header(1, STDOUT, 2)),
+        ("STDOUT of another request", header(1, STDOUT, OTHER_ID)),
         ("STDOUT of no request", header(1, STDOUT, 0)),
         (
             "the id in the wrong order",
             [&[1, STDOUT, 1, 0, 0, 7, 0, 0], b"\nstolen".as_slice()].concat(),
         ),
-        ("STDERR of another request", header(1, STDERR, 2)),
+        ("STDERR of another request", header(1, STDERR, OTHER_ID)),
         (
             "END_REQUEST of another request",
-            Record::end(2, 0, 0).encode(),
+            Record::end(OTHER_ID, 0, 0).encode(),
         ),
         ("END_REQUEST of no request", Record::end(0, 0, 0).encode()),
         ("type 0", header(1, 0, 1)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::super::{Admission, Arrival, Placed, Settings, Slot, Ticket, Wear};
+use super::super::{Admission, After, Arrival, Placed, Settings, Slot, Ticket, Wear};
 use super::{MS, kept, settings};
 use crate::threads::Home;
 
@@ -17,6 +17,7 @@ enum Event {
     Leave(usize),
     Acknowledge(usize),
     Finish(usize),
+    Done(usize),
     Break(usize),
     Retry(usize),
     Rejoin(usize),
@@ -29,6 +30,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<usize>().prop_map(Event::Leave),
         4 => any::<usize>().prop_map(Event::Acknowledge),
         4 => any::<usize>().prop_map(Event::Finish),
+        4 => any::<usize>().prop_map(Event::Done),
         1 => any::<usize>().prop_map(Event::Break),
         1 => any::<usize>().prop_map(Event::Retry),
         1 => any::<usize>().prop_map(Event::Rejoin),
@@ -67,6 +69,8 @@ struct Shell {
     settings: Settings,
     /// Connections by slot: with the request on it, or a scout's.
     held: Vec<(Slot, Option<u32>)>,
+    /// Connections whose request has ended, and since when.
+    cooling: Vec<(Slot, After, Instant)>,
     queue: VecDeque<Waits>,
     next: u32,
     ended: HashSet<u32>,
@@ -81,6 +85,7 @@ impl Shell {
             now: Instant::now(),
             settings,
             held: Vec::new(),
+            cooling: Vec::new(),
             queue: VecDeque::new(),
             next: 0,
             ended: HashSet::new(),
@@ -94,6 +99,7 @@ impl Shell {
             Event::Leave(index) => self.leave(*index),
             Event::Acknowledge(index) => self.acknowledge(*index),
             Event::Finish(index) => self.finish(*index),
+            Event::Done(index) => self.done(*index),
             Event::Break(index) => self.fail(*index, false),
             Event::Retry(index) => self.fail(*index, true),
             Event::Rejoin(index) => self.rejoin(*index),
@@ -196,8 +202,33 @@ impl Shell {
             return;
         };
         assert!(self.ended.insert(request.unwrap()));
-        slot.count_request();
-        self.place(slot);
+        let reusable = !index.is_multiple_of(5);
+        let used_up = self.is_overdue(&slot, slot.served + 1);
+        let wanted = !self.queue.is_empty() || self.admission.may_idle(self.now);
+        let after = self.admission.cool(&mut slot, reusable, self.now);
+        let expected = match reusable && wanted && !used_up {
+            true => After::Probe,
+            false => After::HalfClose,
+        };
+        assert_eq!(after, expected);
+        if after == After::HalfClose {
+            self.given_back = Some(self.now);
+        }
+        self.cooling.push((slot, after, self.now));
+    }
+
+    /// A worker is done.
+    fn done(&mut self, index: usize) {
+        if self.cooling.is_empty() {
+            return;
+        }
+        let (slot, after, _) = self.cooling.remove(index % self.cooling.len());
+        // One in seven ends with its work.
+        if after == After::Probe && !index.is_multiple_of(7) {
+            self.place(slot);
+        } else {
+            self.admission.closed(&slot);
+        }
     }
 
     fn fail(&mut self, index: usize, retry: bool) {
@@ -224,18 +255,22 @@ impl Shell {
         Some(self.held.swap_remove(chosen))
     }
 
-    fn place(&mut self, slot: Slot) {
+    fn is_overdue(&self, slot: &Slot, served: u64) -> bool {
         let Settings { turn, wear, .. } = self.settings;
         let held = self.now.duration_since(slot.acknowledged.unwrap());
         let nobody_left = self
             .given_back
             .is_none_or(|last| self.now.duration_since(last) >= turn);
-        let overdue = held >= 4 * turn
+        held >= 4 * turn
             || (held >= turn && nobody_left)
-            || wear.max_requests.is_some_and(|most| slot.served >= most)
+            || wear.max_requests.is_some_and(|most| served >= most)
             || wear
                 .max_age
-                .is_some_and(|age| self.now.duration_since(slot.opened) >= age);
+                .is_some_and(|age| self.now.duration_since(slot.opened) >= age)
+    }
+
+    fn place(&mut self, slot: Slot) {
+        let overdue = self.is_overdue(&slot, slot.served);
         let unused = slot.served == 0;
         let expected = self.next_for(home(slot.id));
         match self.admission.finished(0, home(slot.id), slot, self.now) {
@@ -272,7 +307,8 @@ impl Shell {
     fn check(&self) {
         let admission = &self.admission;
         assert_eq!(admission.waiting(), self.queue.len());
-        assert_eq!(admission.busy(), self.held.len());
+        assert_eq!(admission.busy(), self.held.len() + self.cooling.len());
+        assert_eq!(admission.cooling(), self.cooling.len());
         assert!(
             admission.waiting() == 0 || admission.idle() == 0,
             "somebody waits beside an idle connection"
@@ -300,9 +336,18 @@ impl Shell {
             .capacity
             .is_some_and(|capacity| admission.open >= capacity);
         assert!(
-            admission.waiting() == 0 || unacknowledged > 0 || full,
+            admission.waiting() <= self.returning() || unacknowledged > 0 || full,
             "somebody waits and nobody looks for a worker"
         );
+    }
+
+    /// Workers that are expected back within 2 ms of their answer.
+    fn returning(&self) -> usize {
+        let recent = |since: Instant| self.now.duration_since(since) < 2 * MS;
+        let cooling = self.cooling.iter();
+        let returning =
+            cooling.filter(|(_, after, since)| *after == After::Probe && recent(*since));
+        returning.count()
     }
 
     /// Ends all that is left: every request must have ended exactly once, every slot be back.
@@ -312,6 +357,9 @@ impl Shell {
         }
         while !self.held.is_empty() {
             self.fail(0, false);
+        }
+        while !self.cooling.is_empty() {
+            self.done(7);
         }
         self.admission.expire(self.now + Duration::from_secs(1));
         assert_eq!(self.admission.open, 0);

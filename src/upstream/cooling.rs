@@ -1,0 +1,120 @@
+//! A connection behind its request: the client has the whole answer, and the script may work on (docs/internals/php-fpm.md,
+//! "After the answer"). It is read until its worker is done, and only then serves the next request; what a script
+//! prints meanwhile is thrown away. Nothing here is closed before: that could cut a script short.
+
+use std::io;
+
+use tokio::io::AsyncWriteExt;
+use tokio_util::io::read_buf;
+
+use super::admission::After;
+use super::lease::Lease;
+use crate::fastcgi::Ended;
+use crate::fastcgi::decoder::Event;
+use crate::fastcgi::management::{PROBE, Values};
+use crate::fastcgi::record::ProtocolError;
+use crate::threads;
+
+/// Takes a connection whose request has `ended`. `is_unanswered` says that the probe in front of it was not answered:
+/// nothing follows on it then.
+pub(super) fn begin(mut lease: Lease, ended: Ended, is_unanswered: bool) {
+    let is_between = ended.input.is_empty() && ended.decoder.is_between_records();
+    let after = lease.cool(ended.is_sent && !is_unanswered);
+    if after == After::Ready && is_between {
+        return lease.pass_on();
+    }
+    let mut cooling = Cooling {
+        lease,
+        ended,
+        asked: u8::from(is_unanswered),
+    };
+    threads::afterwards(async move {
+        let done = match after {
+            After::Probe => cooling.probe().await,
+            After::Ready | After::HalfClose => cooling.half_close().await,
+        };
+        match done {
+            Ok(()) => cooling.lease.pass_on(),
+            Err(error) => cooling.broke(&error),
+        }
+    });
+}
+
+struct Cooling {
+    lease: Lease,
+    ended: Ended,
+    /// Probes that are not answered.
+    asked: u8,
+}
+
+impl Cooling {
+    /// Returns when the worker is done.
+    async fn probe(&mut self) -> io::Result<()> {
+        self.lease.write_all(PROBE).await?;
+        self.asked += 1;
+        while !self.is_answered()? {
+            self.read().await?;
+        }
+        self.count();
+        Ok(())
+    }
+
+    /// Reads until the server closes the connection, which is when the worker is done; that is never a success.
+    async fn half_close(&mut self) -> io::Result<()> {
+        self.lease.shutdown().await?;
+        loop {
+            self.is_answered()?;
+            self.read().await?;
+        }
+    }
+
+    /// Skips what is late, and returns whether the last probe is answered. Nothing may follow that.
+    fn is_answered(&mut self) -> io::Result<bool> {
+        let Ended { decoder, input, .. } = &mut self.ended;
+        while let Some(event) = decoder.next(input).map_err(io::Error::other)? {
+            let Event::Values(content) = event else {
+                // No request is running: its records are skipped, or errors.
+                continue;
+            };
+            if Values::read(&content).is_none() {
+                continue;
+            }
+            let unasked = || io::Error::other(ProtocolError::UnaskedValues);
+            self.asked = self.asked.checked_sub(1).ok_or_else(unasked)?;
+            if self.asked == 0 && input.is_empty() && decoder.is_between_records() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn read(&mut self) -> io::Result<()> {
+        let input = &mut self.ended.input;
+        input.reserve(READ);
+        match read_buf(&mut self.lease, input).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// An end or a reset is the worker's end; anything else is told.
+    fn broke(&self, error: &io::Error) {
+        self.count();
+        if let Some(broken) = error.get_ref() {
+            let address = self.lease.member().address();
+            tracing::warn!(%address, error = %broken, "closed: behind its answer a script, or the server, sent what belongs to no request");
+        }
+    }
+
+    fn count(&self) {
+        let late = self.ended.decoder.late_bytes();
+        if late > 0 {
+            let member = self.lease.member();
+            member.numbers().late_bytes.add_many(late);
+            tracing::debug!(address = %member.address(), late, "a script printed behind its answer: nobody gets that");
+        }
+    }
+}
+
+/// Bytes read at once: an answer to a probe is shorter than 100, and a tail costs little.
+const READ: usize = 1024;

@@ -1,0 +1,138 @@
+//! What a server says on a new connection: by this gateway and doctor tell how it can be used. Time proves nothing here:
+//! a server whose workers are all busy is as silent as one that does not know probes (docs/internals/php-fpm.md, "Silence").
+
+use std::io;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio_util::io::read_buf;
+
+use crate::fastcgi::decoder::{Decoder, Event};
+use crate::fastcgi::management::{PROBE, Values, role_probe};
+use crate::fastcgi::record::{Id, ProtocolError};
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// A probe: the connection can serve requests afterwards.
+    Probe,
+    /// A probe, and a role that no application has: who knows no probes answers that. The connection serves nothing else.
+    Role,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub enum Finding {
+    /// The probe is answered.
+    Acknowledged(Values),
+    /// There is another answer than that, in FastCGI. To [`Question::Role`] it says that probes are not answered.
+    Unacknowledged,
+    /// The connection was closed or broke without a word.
+    HungUp(io::Error),
+    /// What came is not FastCGI.
+    Foreign(ProtocolError),
+}
+
+/// Asks on `connection` and waits for the answer, however long that takes.
+pub async fn ask<S>(connection: &mut S, question: Question) -> Finding
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match try_ask(connection, question).await {
+        Ok(finding) => finding,
+        Err(error) => Finding::HungUp(error),
+    }
+}
+
+async fn try_ask<S>(connection: &mut S, question: Question) -> io::Result<Finding>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match question {
+        Question::Probe => connection.write_all(PROBE).await?,
+        Question::Role => connection.write_all(&role_probe()).await?,
+    }
+    let mut decoder = Decoder::new(Id::FIRST);
+    let mut input = BytesMut::new();
+    loop {
+        match decoder.next(&mut input) {
+            Ok(Some(Event::Values(content))) => {
+                if let Some(values) = Values::read(&content) {
+                    return Ok(Finding::Acknowledged(values));
+                }
+            }
+            Ok(Some(Event::Stdout(_) | Event::Stderr(_) | Event::End { .. })) => {
+                return Ok(Finding::Unacknowledged);
+            }
+            Ok(None) if read_buf(connection, &mut input).await? == 0 => {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            Ok(None) => {}
+            Err(error @ ProtocolError::WrongVersion(_)) => return Ok(Finding::Foreign(error)),
+            // Records, and none that could be expected.
+            Err(_) => return Ok(Finding::Unacknowledged),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fastcgi::params::encode_pair;
+    use crate::fastcgi::record::{Header, NULL_REQUEST_ID, RecordType};
+
+    fn record(kind: RecordType, request_id: u16, content: &[u8]) -> Vec<u8> {
+        let header = Header {
+            kind: kind.code(),
+            request_id,
+            content_length: u16::try_from(content.len()).unwrap(),
+            padding_length: 0,
+        };
+        [&header.encode()[..], content].concat()
+    }
+
+    fn values(pairs: &[(&str, &str)]) -> Vec<u8> {
+        let mut content = Vec::new();
+        for (name, value) in pairs {
+            encode_pair(&mut content, name.as_bytes(), value.as_bytes());
+        }
+        record(RecordType::GetValuesResult, NULL_REQUEST_ID, &content)
+    }
+
+    /// What the server sends, whatever it is asked, before it closes.
+    async fn finding(answer: &[u8]) -> String {
+        let mut findings = Vec::new();
+        for question in [Question::Probe, Question::Role] {
+            let (mut ours, mut theirs) = tokio::io::duplex(1024);
+            theirs.write_all(answer).await.unwrap();
+            theirs.shutdown().await.unwrap();
+            findings.push(format!("{:?}", ask(&mut ours, question).await));
+        }
+        assert_eq!(findings[0], findings[1]);
+        findings.swap_remove(0)
+    }
+
+    #[tokio::test]
+    async fn each_answer_is_told_apart() {
+        let refused = record(RecordType::EndRequest, 1, &[0, 0, 0, 0, 3, 0, 0, 0]);
+        let empty = values(&[]);
+        let mpxs = [("FCGI_MPXS_CONNS", "0")];
+        for (answer, expected) in [
+            (values(&mpxs), "Acknowledged"),
+            ([values(&mpxs), refused.clone()].concat(), "Acknowledged"),
+            ([empty.clone(), values(&mpxs)].concat(), "Acknowledged"),
+            (empty.clone(), "HungUp"),
+            (Vec::new(), "HungUp"),
+            (vec![1, 3, 0], "HungUp"),
+            (refused.clone(), "Unacknowledged"),
+            ([empty, refused].concat(), "Unacknowledged"),
+            (record(RecordType::UnknownType, 0, &[9; 8]), "HungUp"),
+            (record(RecordType::GetValues, 0, &[]), "Unacknowledged"),
+            (record(RecordType::Stdout, 7, b"x"), "Unacknowledged"),
+            (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), "Foreign"),
+        ] {
+            let finding = finding(&answer).await;
+            assert!(finding.starts_with(expected), "{answer:?}: {finding}");
+        }
+    }
+}
