@@ -341,6 +341,28 @@ async fn a_unix_socket_and_ipv6_are_listened_on() {
     let config = format!(
         "[[listen]]\naddress = \"unix:{}\"\n[[listen]]\naddress = \"[::1]:0\"\n{HELLO}",
         socket.display()
+#[tokio::test]
+async fn an_expectation_is_a_100_or_refused() {
+    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
+    let gateway = Gateway::start(&responder.site("")).await;
+    for (value, status) in [
+        ("", 200),
+        (" , ,", 200),
+        (",100-continue,", 200),
+        ("100-continue, other", 417),
+        ("other", 417),
+    ] {
+        let upload = Request::post("/").field("Expect", value).body("content");
+        assert_eq!(gateway.send(&upload).await.status, status, "{value:?}");
+    }
+    assert!(
+        responder
+            .requests()
+            .iter()
+            .all(|seen| seen.stdin == b"content")
+    );
+}
+
     );
     let gateway = Gateway::start_in(directory, &config).await;
     assert_eq!(gateway.addresses().len(), 2);
