@@ -199,10 +199,8 @@ impl Entry {
             true => std::mem::take(&mut self.trace),
             false => response.body().trace.clone(),
         };
-        let status = response.status();
-        self.record.status = status.as_u16();
-        let log = &self.log;
-        log.of_response(status, response.headers(), &mut self.record);
+        self.record.status = response.status().as_u16();
+        self.log.of_response(response, &mut self.record);
         self.record.upstream = trace.upstream;
         self.record.queue = trace.queue;
         self.record.connect = trace.connect;
