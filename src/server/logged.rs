@@ -245,6 +245,7 @@ impl Logged {
         in_flight: InFlight,
     ) -> Response<Self> {
         entry.answered(&response);
+        in_flight.answer();
         // hyper does not poll what it knows to be empty.
         entry.complete = http_body::Body::is_end_stream(response.body());
         response.map(|body| Self {
