@@ -211,7 +211,9 @@ async fn serve_http2(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX));
-    let mut served = pin!(builder.serve_connection(Outbox::new(io), service));
+    let stream_errors = Arc::clone(&connection.state().stream_errors);
+    let outbox = Outbox::new(io, stream_errors);
+    let mut served = pin!(builder.serve_connection(outbox, service));
     let mut stopping = false;
     loop {
         tokio::select! {

@@ -15,6 +15,7 @@ use super::Shared;
 use super::logged::{Entry, Logged};
 use super::rescue;
 use super::watch::Watch;
+use crate::admin::State;
 use crate::auth::Conflict;
 use crate::config::Site;
 use crate::disk::OneRelease;
@@ -81,6 +82,11 @@ impl Connection {
 
     pub(super) fn watch(&self) -> &Arc<Watch> {
         &self.watch
+    /// Returns the numbers of the process.
+    pub(super) fn state(&self) -> &State {
+        &self.shared.state
+    }
+
     }
 
     pub(super) fn wire(&self) -> &Wire {
