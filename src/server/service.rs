@@ -60,9 +60,11 @@ impl Connection {
         &self.files
     }
 
-    /// Whether it has served as many requests as one connection may.
+    /// Reports whether this is the last request: the connection has served as many as it may, or the server is about to
+    /// stop. An HTTP/1 client that is not told learns it by a request that fails; HTTP/2 has GOAWAY for it.
     fn is_spent(&self) -> bool {
         self.watch.begun() >= self.shared.live.load().server.limits.keep_alive_requests
+            || self.shared.state.is_draining()
     }
 
     /// What hyper cannot do itself.
@@ -80,13 +82,13 @@ impl Connection {
         live.server.forwarding.apply(parts, &self.wire)
     }
 
-    pub(super) fn watch(&self) -> &Arc<Watch> {
-        &self.watch
     /// Returns the numbers of the process.
     pub(super) fn state(&self) -> &State {
         &self.shared.state
     }
 
+    pub(super) fn watch(&self) -> &Arc<Watch> {
+        &self.watch
     }
 
     pub(super) fn wire(&self) -> &Wire {
