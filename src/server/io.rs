@@ -222,6 +222,16 @@ impl ConnectionIo {
         self.flushed && self.connection.watch().ended() == self.intake.heads()
     }
 
+    /// An HTTP/2 connection that has had no request for too long ends with a GOAWAY (RFC 9113 §9.1), which is h2's to
+    /// write; a client that takes no part in that has [`LINGER`].
+    fn poll_part_http2(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_expired(cx));
+        self.connection.watch().expire();
+        let deadline = *self.closed.get_or_insert_with(Instant::now) + LINGER;
+        ready!(self.deadline.poll_sleep(deadline, cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
     /// The client was too slow. Between requests that is told without a word: a 408 could be
     /// taken for the answer to a request that is on its way.
     fn expire(&mut self) -> io::Result<()> {
@@ -288,9 +298,7 @@ impl Read for ConnectionIo {
                 this.deadline.note_bytes(this.connection.watch());
                 Poll::Ready(result)
             }
-            Poll::Pending => this
-                .poll_expired(cx)
-                .map(|()| Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => this.poll_part_http2(cx),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use http::Version;
@@ -18,6 +19,7 @@ pub(super) struct Watch {
     /// The last request that began is one of HTTP/1.0.
     is_http10: AtomicBool,
     resting: AtomicBool,
+    expired: AtomicBool,
     cut: AtomicBool,
 }
 
@@ -52,6 +54,19 @@ impl Watch {
             Stage::UnansweredHttp10
         } else {
             Stage::Unanswered
+        }
+    }
+
+    /// Notes that the connection had no request for too long.
+    pub(super) fn expire(&self) {
+        self.expired.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns `Ready` once that was noted. Wakes no task: the one that asks is the one that notes it.
+    pub(super) fn poll_expired(&self) -> Poll<()> {
+        match self.expired.load(Ordering::Relaxed) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         }
     }
 
