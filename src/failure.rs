@@ -11,6 +11,7 @@ use crate::cgi::response::HeadError;
 use crate::fastcgi::record::ProtocolStatus;
 use crate::fastcgi::{Broken, ExchangeError, Limit, Progress};
 use crate::limits::rate::Exceeded;
+use crate::message::list::UnknownExpectation;
 use crate::message::{BadHost, TargetError, UploadError};
 use crate::route::TooHard;
 use crate::upstream::LeaseError;
@@ -125,6 +126,12 @@ pub enum Failure {
     /// Our own mistake.
     #[error("internal error: {0}")]
     Internal(&'static str),
+}
+
+impl From<UnknownExpectation> for Failure {
+    fn from(_: UnknownExpectation) -> Self {
+        Self::Expectation
+    }
 }
 
 impl Failure {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc::MSG_MORE;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::sendfile::sendfile64;
 use nix::sys::socket::{MsgFlags, recv, sendmsg};
 use socket2::{Domain, SockAddr, SockRef, Socket as RawSocket, Type};
@@ -96,6 +97,18 @@ impl Stream {
             &mut byte,
             MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT,
         ) == Err(Errno::EAGAIN)
+    }
+
+    /// Reports whether the other end can take no more: it has reset the connection or, on a unix socket, closed it. A
+    /// TCP connection that was closed looks like one of which a half is open until something is written to it.
+    pub fn is_hung_up(&self) -> bool {
+        let descriptor = match self.socket() {
+            Socket::Unix(stream) => stream.as_fd(),
+            Socket::Tcp(stream) => stream.as_fd(),
+        };
+        // poll(2): POLLHUP and POLLERR are told unasked.
+        let mut asked = [PollFd::new(descriptor, PollFlags::empty())];
+        poll(&mut asked, PollTimeout::ZERO).is_ok_and(|told| told > 0)
     }
 
     /// Whether the kernel can send files through it: there is no TLS on it.

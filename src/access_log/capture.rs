@@ -2,7 +2,10 @@
 //! names, so that all else costs nothing.
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, Version, header};
+use hyper::ext::ReasonPhrase;
+
+use crate::message::list;
 
 /// What a format names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,17 +53,12 @@ impl Capture {
         }
     }
 
-    pub(super) fn of_response(
-        &self,
-        status: StatusCode,
-        fields: &HeaderMap,
-        captured: &mut Captured,
-    ) {
-        captured.response = take(&self.response, fields);
+    pub(super) fn of_response<B>(&self, response: &Response<B>, captured: &mut Captured) {
+        captured.response = take(&self.response, response.headers());
         if self.head {
-            captured.head = head_length(status, fields);
+            captured.head = head_length(response);
         }
-        captured.persists &= !has_option(fields, "close");
+        captured.persists &= !has_option(response.headers(), "close");
     }
 
     /// The authority of a request, where the format names it: from its target or its Host.
@@ -85,19 +83,8 @@ fn number(names: &mut Vec<HeaderName>, name: HeaderName) -> usize {
 }
 
 fn take(names: &[HeaderName], fields: &HeaderMap) -> Vec<Option<HeaderValue>> {
-    names.iter().map(|name| value(fields, name)).collect()
-}
-
-/// RFC 9110 §5.3: the values of repeated fields, joined by commas.
-fn value(fields: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
-    let mut values = fields.get_all(name).iter();
-    let first = values.next()?;
-    if values.next().is_none() {
-        return Some(first.clone());
-    }
-    let all: Vec<_> = fields.get_all(name).iter().collect();
-    let all: Vec<_> = all.iter().map(|value| value.as_bytes()).collect();
-    HeaderValue::from_bytes(&all.join(b", ".as_slice())).ok()
+    let values = names.iter().map(|name| list::joined(fields, name));
+    values.collect()
 }
 
 /// RFC 9112 §9.3: whether a connection outlives this request, as far as the client has a say.
@@ -110,16 +97,18 @@ fn persists(version: Version, fields: &HeaderMap) -> bool {
 
 /// RFC 9110 §7.6.1.
 fn has_option(fields: &HeaderMap, option: &str) -> bool {
-    let values = fields.get_all(header::CONNECTION).iter();
-    let mut options = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    options.any(|word| word.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
+    list::members(fields, &header::CONNECTION)
+        .any(|word| word.eq_ignore_ascii_case(option.as_bytes()))
 }
 
 /// `HTTP/1.1 200 OK`, the fields, and an empty line.
-fn head_length(status: StatusCode, fields: &HeaderMap) -> u64 {
-    let reason = status.canonical_reason().unwrap_or_default();
+fn head_length<B>(response: &Response<B>) -> u64 {
+    let usual = response.status().canonical_reason().unwrap_or_default();
+    let own = response.extensions().get::<ReasonPhrase>();
+    let reason = own.map_or(usual.as_bytes(), ReasonPhrase::as_bytes);
     let status_line = "HTTP/1.1 200 \r\n".len() + reason.len();
-    let lines = fields
+    let lines = response
+        .headers()
         .iter()
         .map(|(name, value)| name.as_str().len() + ": \r\n".len() + value.len());
     (status_line + lines.sum::<usize>() + "\r\n".len()) as u64
@@ -127,6 +116,8 @@ fn head_length(status: StatusCode, fields: &HeaderMap) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
+
     use super::*;
 
     fn fields(lines: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -176,11 +167,14 @@ mod tests {
 
     #[test]
     fn a_head_is_as_long_as_it_is_written() {
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        *response.headers_mut() = fields(&[("a", "b"), ("cc", "dd")]);
         let written = "HTTP/1.1 404 Not Found\r\na: b\r\ncc: dd\r\n\r\n";
-        let fields = fields(&[("a", "b"), ("cc", "dd")]);
-        assert_eq!(
-            head_length(StatusCode::NOT_FOUND, &fields),
-            written.len() as u64
-        );
+        assert_eq!(head_length(&response), written.len() as u64);
+        let reason = ReasonPhrase::from_static(b"None");
+        response.extensions_mut().insert(reason);
+        let written = "HTTP/1.1 404 None\r\na: b\r\ncc: dd\r\n\r\n";
+        assert_eq!(head_length(&response), written.len() as u64);
     }
 }

@@ -1,8 +1,8 @@
 //! How a record becomes a line. Whatever clients send, a line stays one line: control characters
 //! are escaped in all formats.
 
+use http::Response;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 use jiff::tz::TimeZone;
 
 use super::clock::Clock;
@@ -95,9 +95,9 @@ impl Formatter {
     }
 
     /// Takes along what the format names of a response.
-    pub(super) fn of_response(&self, status: StatusCode, fields: &HeaderMap, record: &mut Record) {
+    pub(super) fn of_response<B>(&self, response: &Response<B>, record: &mut Record) {
         let capture = &self.format.needs.capture;
-        capture.of_response(status, fields, &mut record.captured);
+        capture.of_response(response, &mut record.captured);
     }
 
     pub(super) fn shows_secrets(&self) -> bool {

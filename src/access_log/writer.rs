@@ -10,8 +10,8 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
+use http::Response;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 use jiff::tz::TimeZone;
 use tracing::error;
 
@@ -74,9 +74,9 @@ impl AccessLog {
     }
 
     /// Notes what the format names of a response.
-    pub fn of_response(&self, status: StatusCode, fields: &HeaderMap, record: &mut Record) {
+    pub fn of_response<B>(&self, response: &Response<B>, record: &mut Record) {
         if let Some(queue) = &self.queue {
-            queue.formatter.of_response(status, fields, record);
+            queue.formatter.of_response(response, record);
         }
     }
 

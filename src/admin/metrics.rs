@@ -211,7 +211,7 @@ impl Scrape {
 /// Name, meaning, and where the value is.
 type Table<F, const N: usize> = [(&'static str, &'static str, F); N];
 
-const PROCESS_COUNTERS: Table<for<'a> fn(&'a State) -> &'a Count, 6> = [
+const PROCESS_COUNTERS: Table<for<'a> fn(&'a State) -> &'a Count, 7> = [
     ("connections_accepted", "Connections accepted", |it| {
         &it.accepted
     }),
@@ -219,6 +219,11 @@ const PROCESS_COUNTERS: Table<for<'a> fn(&'a State) -> &'a Count, 6> = [
         "refused",
         "Heads and connections refused before any rule",
         |it| &it.refused,
+    ),
+    (
+        "http2_stream_errors",
+        "HTTP/2 streams reset with an error",
+        |it| &it.stream_errors,
     ),
     ("tls_handshakes", "TLS handshakes that succeeded", |it| {
         &it.tls_accepted

@@ -64,6 +64,8 @@ pub struct State {
     pub accepted: Count,
     /// Heads and connections that were refused before any rule.
     pub refused: Count,
+    /// HTTP/2 streams that were reset with an error.
+    pub stream_errors: Arc<Count>,
     /// TLS handshakes that succeeded.
     pub tls_accepted: Count,
     /// TLS handshakes that failed.
@@ -94,6 +96,7 @@ impl State {
             most_connections,
             accepted: Count::default(),
             refused: Count::default(),
+            stream_errors: Arc::default(),
             tls_accepted: Count::default(),
             tls_failed: Count::default(),
             reloads: Count::default(),

@@ -169,7 +169,7 @@ fn forwarded(fields: &HeaderMap, proxies: &TrustedProxies) -> Option<Claim> {
     let mut elements = Vec::new();
     for value in fields.get_all(http::header::FORWARDED) {
         let text = value.to_str().unwrap_or("\"");
-        elements.extend(split_outside_quotes(text, ',').map(Element::read));
+        elements.extend(split_elements(text).map(Element::read));
     }
     if elements.is_empty() {
         return None;
@@ -193,7 +193,7 @@ fn forwarded(fields: &HeaderMap, proxies: &TrustedProxies) -> Option<Claim> {
 fn believed_elements(fields: &HeaderMap, proxies: &TrustedProxies) -> Option<String> {
     let mut texts = Vec::new();
     for value in fields.get_all(http::header::FORWARDED) {
-        texts.extend(split_outside_quotes(value.to_str().unwrap_or("\""), ',').map(str::trim));
+        texts.extend(split_elements(value.to_str().unwrap_or("\"")));
     }
     let hops: Vec<_> = texts
         .iter()
@@ -294,6 +294,12 @@ fn unquoted(text: &str) -> Option<String> {
         }
     }
     Some(out)
+}
+
+/// Returns the elements of a Forwarded field. RFC 9110 §5.6.1.2: empty ones are ignored.
+fn split_elements(text: &str) -> impl Iterator<Item = &str> {
+    let elements = split_outside_quotes(text, ',').map(str::trim);
+    elements.filter(|element| !element.is_empty())
 }
 
 /// The parts between `separator`s that stand in no quoted string.

@@ -227,8 +227,8 @@ fn content_variables(params: &mut ParamsEncoder<'_>, request: &Request, length: 
     if let Some(length) = length.filter(|length| *length > 0 || announced) {
         params.pair(b"CONTENT_LENGTH", length.to_string().as_bytes());
     }
-    if let Some(value) = request.fields.get(header::CONTENT_TYPE) {
-        params.pair(b"CONTENT_TYPE", value.as_bytes());
+    if request.fields.contains_key(header::CONTENT_TYPE) {
+        params.pair(b"CONTENT_TYPE", &joined(request, &header::CONTENT_TYPE));
     }
 }
 

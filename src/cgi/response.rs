@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use hyper::ext::ReasonPhrase;
 use memchr::memchr;
 
 /// A complete head, ready to be forwarded.
@@ -13,11 +14,12 @@ use memchr::memchr;
 pub struct ScriptHead {
     /// The status, 200 to 599; or 100, 102 or 103, and another head follows.
     pub status: StatusCode,
-    /// The fields to forward, repeated ones in the script's order. Never among them: `Status`, `Content-Length` and
-    /// hop-by-hop fields; `Date` and `Server` are there once at most.
+    /// The script's own words behind its status, where they are not the usual ones.
+    pub reason: Option<ReasonPhrase>,
+    /// The fields to forward, repeated ones in the script's order. Never among them: `Status`, `Content-Length`, an
+    /// empty `Content-Type` and hop-by-hop fields; those that have one value are there once at most.
     pub headers: HeaderMap,
-    /// The length that the script promises for its body. `None` if it gave none, or none that can be relied on:
-    /// not a number, or two different ones.
+    /// The length that the script promises for its body, by its last word. `None` if it gave none, or no number.
     pub content_length: Option<u64>,
 }
 
@@ -152,24 +154,20 @@ fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// What the lines so far say.
 struct Fields {
     status: Option<StatusCode>,
+    reason: Option<ReasonPhrase>,
     headers: HeaderMap,
-    content_length: ContentLength,
+    content_length: Option<u64>,
     /// The names in `Connection`.
     nominated: Vec<HeaderName>,
-}
-
-enum ContentLength {
-    Absent,
-    Agreed(u64),
-    Unusable,
 }
 
 impl Fields {
     fn new() -> Self {
         Self {
             status: None,
+            reason: None,
             headers: HeaderMap::with_capacity(USUAL_FIELDS),
-            content_length: ContentLength::Absent,
+            content_length: None,
             nominated: Vec::new(),
         }
     }
@@ -177,14 +175,18 @@ impl Fields {
     fn add(&mut self, line: &[u8]) -> Result<(), HeadError> {
         let (name, value) = field(line)?;
         match name.as_str() {
-            "status" => self.set_status(status(line, value.as_bytes())?, line)?,
-            "content-length" => self.content_length.meet(value.as_bytes()),
+            "status" => self.set_status(line, value.as_bytes())?,
+            "content-length" => self.content_length = decimal(value.as_bytes()),
             "connection" => self.nominated.extend(nominated(value.as_bytes())),
             // RFC 9110 §7.6.1: these are about one connection, and the script's ends at the gateway.
             "keep-alive" | "proxy-connection" | "te" | "trailer" | "transfer-encoding"
             | "upgrade" => {}
             // RFC 9110 §6.6.1, §10.2.4: one value each.
             "date" | "server" if self.headers.contains_key(&name) => {}
+            // RFC 9110 §5.3, §8.3, §8.8, §10.2.2, §14.4: no lists. As with Apache, the last one counts.
+            "content-type" | "location" | "etag" | "last-modified" | "content-range" => {
+                self.headers.insert(name, value);
+            }
             _ => {
                 self.headers.append(name, value);
             }
@@ -192,7 +194,9 @@ impl Fields {
         Ok(())
     }
 
-    fn set_status(&mut self, status: StatusCode, line: &[u8]) -> Result<(), HeadError> {
+    fn set_status(&mut self, line: &[u8], value: &[u8]) -> Result<(), HeadError> {
+        let status = status(line, value)?;
+        self.reason = reason(status, value);
         match self.status.replace(status) {
             Some(earlier) if earlier != status => Err(HeadError::InvalidStatus(excerpt(line))),
             Some(_) | None => Ok(()),
@@ -203,9 +207,14 @@ impl Fields {
         for name in &self.nominated {
             self.headers.remove(name);
         }
+        // RFC 9110 §8.3: nothing is no media type. So PHP says that there is to be none.
+        let media_type = self.headers.get(header::CONTENT_TYPE);
+        if media_type.is_some_and(HeaderValue::is_empty) {
+            self.headers.remove(header::CONTENT_TYPE);
+        }
         let status = self.status.unwrap_or_else(|| {
             // RFC 3875 §6.2.3: a redirect need not say its status. §6.2.1: nor does a document.
-            if self.headers.contains_key(http::header::LOCATION) {
+            if self.headers.contains_key(header::LOCATION) {
                 StatusCode::FOUND
             } else {
                 StatusCode::OK
@@ -213,26 +222,9 @@ impl Fields {
         });
         ScriptHead {
             status,
+            reason: self.reason,
             headers: self.headers,
-            content_length: self.content_length.agreed(),
-        }
-    }
-}
-
-impl ContentLength {
-    /// Takes one more field into account. RFC 9110 §8.6: repeated and equal is harmless, anything else is not.
-    fn meet(&mut self, value: &[u8]) {
-        *self = match (&self, decimal(value)) {
-            (Self::Absent, Some(length)) => Self::Agreed(length),
-            (Self::Agreed(agreed), Some(length)) if *agreed == length => Self::Agreed(length),
-            (Self::Absent | Self::Agreed(_) | Self::Unusable, _) => Self::Unusable,
-        };
-    }
-
-    fn agreed(self) -> Option<u64> {
-        match self {
-            Self::Agreed(length) => Some(length),
-            Self::Absent | Self::Unusable => None,
+            content_length: self.content_length,
         }
     }
 }
@@ -253,7 +245,7 @@ fn field(line: &[u8]) -> Result<(HeaderName, HeaderValue), HeadError> {
     Ok((name, value))
 }
 
-/// RFC 3875 §6.3.3: three digits, then a reason that HTTP has no more use for.
+/// RFC 3875 §6.3.3: three digits; what follows is the reason.
 fn status(line: &[u8], value: &[u8]) -> Result<StatusCode, HeadError> {
     let code = match value {
         [_, _, _, b'0'..=b'9', ..] => None,
@@ -268,6 +260,16 @@ fn status(line: &[u8], value: &[u8]) -> Result<StatusCode, HeadError> {
         Some(code) if code.as_u16() <= 599 => Ok(code),
         Some(_) | None => Err(HeadError::InvalidStatus(excerpt(line))),
     }
+}
+
+/// Returns what `value` says behind its three digits, unless it is nothing or what the status always says.
+fn reason(status: StatusCode, value: &[u8]) -> Option<ReasonPhrase> {
+    let text = trim(value.get(3..)?);
+    let usual = status.canonical_reason().unwrap_or_default();
+    if text.is_empty() || text == usual.as_bytes() {
+        return None;
+    }
+    ReasonPhrase::try_from(text).ok()
 }
 
 /// RFC 9110 §8.6: `1*DIGIT`, so no sign and no list.

@@ -18,7 +18,7 @@ pub static SERVER: Section = Section {
         Key::new("log", Kind::OneOf(&["error", "warn", "info", "debug"]), "How much is told on stderr. Takes effect at the next start.").default("\"info\""),
         Key::new("access_log", Kind::Table(&ACCESS_LOG), "One line for each request."),
         Key::new("drain", Kind::Duration, "How long requests in flight may take after SIGTERM.").default("\"25s\""),
-        Key::new("drain_delay", Kind::Duration, "How long new connections are still accepted after SIGTERM, for a load balancer to notice.").default("\"0s\""),
+        Key::new("drain_delay", Kind::Duration, "How long new connections are still accepted after SIGTERM, for a load balancer to notice. HTTP/1 answers say `Connection: close` meanwhile, so that clients go elsewhere before their connection ends.").default("\"0s\""),
         Key::new("spool_directory", Kind::Text, "Where request bodies and buffered answers go that do not fit in memory: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\""),
         Key::new("spool_quota", Kind::Size, "What they may hold together. A request body for which there is no room gets 507; of an answer no more is buffered, so that PHP waits for its client. Where the directory is memory (tmpfs), at most half of the memory that the control group allows.").default("\"1GiB\""),
         Key::new("file_cache", Kind::Size, "What the files that are asked for again and again may hold in memory together, which stay open: their content where that is 64 KiB or less, and 16 KiB for each at least. An answer from it may be a second old. At most an eighth of the memory that the control group allows. \"0\": each request looks at the disk.").default("\"16MiB\""),

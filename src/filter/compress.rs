@@ -122,7 +122,7 @@ impl Negotiation {
         // RFC 9110 §7.7, RFC 9111 §5.2.1.6 and §5.2.2.6: either side may keep it as it is.
         !self.no_transform
             && !says(fields, &["no-transform"])
-            && !FIXED.iter().any(|name| fields.contains_key(*name))
+            && !FIXED.iter().any(|name| is_said(fields, name))
             && self.is_large_enough(response)
             && self.is_harmless(response)
     }
@@ -299,6 +299,12 @@ fn says(fields: &HeaderMap, directives: &[&str]) -> bool {
             .iter()
             .any(|known| name.eq_ignore_ascii_case(known))
     })
+}
+
+/// Reports whether a field of this name says anything: an empty Content-Encoding names no coding.
+fn is_said(fields: &HeaderMap, name: &str) -> bool {
+    let mut values = fields.get_all(name).iter();
+    values.any(|value| !value.is_empty())
 }
 
 /// The elements of a field that is a list of words.

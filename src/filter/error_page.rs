@@ -4,6 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use hyper::ext::ReasonPhrase;
 
 use crate::handler::Body;
 use crate::message::Root;
@@ -262,6 +263,11 @@ pub fn put(response: &mut Response<Body>, bytes: Bytes, media_type: HeaderValue)
 /// `page` in place of `failed`, whose status and reasons stay.
 pub fn in_place_of(failed: &Response<Body>, mut page: Response<Body>) -> Response<Body> {
     *page.status_mut() = failed.status();
+    // The words go with the status: those of the page are about its own.
+    page.extensions_mut().remove::<ReasonPhrase>();
+    if let Some(reason) = failed.extensions().get::<ReasonPhrase>() {
+        page.extensions_mut().insert(reason.clone());
+    }
     for name in &OF_THE_FAILURE {
         for value in failed.headers().get_all(name) {
             page.headers_mut().append(name, value.clone());

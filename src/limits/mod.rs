@@ -18,7 +18,7 @@ pub static LIMITS: Section = Section {
         Key::new("connections_per_client", Kind::Integer { min: 0, max: 1_000_000 }, "Connections at once of one client, which is an IPv4 address or an IPv6 /64; further ones are closed at once. 0: no limit, which a load balancer in front needs.").default("0"),
         Key::new("keep_alive_requests", Kind::Integer { min: 1, max: 1_000_000_000 }, "Requests on one HTTP/1 connection; then it is closed, so that clients spread anew.").default("1000"),
         Key::new("header", Kind::Duration, "How long a client may take to send the head of a request, from its first byte; then 408.").default("\"10s\""),
-        Key::new("keep_alive", Kind::Duration, "How long a connection may stay without a request.").default("\"60s\""),
+        Key::new("keep_alive", Kind::Duration, "How long a connection may stay without a request. HTTP/2 clients get a GOAWAY then.").default("\"60s\""),
         Key::new("head", Kind::Size, "The largest head of a request; more is 431.").default("\"64KiB\""),
         Key::new("fields", Kind::Integer { min: 10, max: 1000 }, "Header fields in a request; more is 431.").default("100"),
         BODY,

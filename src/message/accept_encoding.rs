@@ -3,6 +3,8 @@
 
 use http::{HeaderMap, header};
 
+use super::list;
+
 /// A content coding that we speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Coding {
@@ -53,9 +55,8 @@ impl Accepted {
     /// would have any coding acceptable then, but who does not ask may not know how to read it.
     pub fn of(fields: &HeaderMap) -> Self {
         let mut accepted = Self::default();
-        let values = fields.get_all(header::ACCEPT_ENCODING).iter();
-        for element in values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')) {
-            accepted.note(element);
+        for member in list::members(fields, &header::ACCEPT_ENCODING) {
+            accepted.note(member);
         }
         accepted
     }
@@ -85,10 +86,10 @@ impl Accepted {
         said.or(self.any).unwrap_or(0)
     }
 
-    /// One element, `codings [ weight ]`. One that is malformed says nothing; of one that is there
+    /// One member, `codings [ weight ]`. One that is malformed says nothing; of one that is there
     /// twice the lower weight counts.
-    fn note(&mut self, element: &[u8]) {
-        let mut parts = element.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    fn note(&mut self, member: &[u8]) {
+        let mut parts = member.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
         let name = parts.next().unwrap_or_default().to_ascii_lowercase();
         let Some(weight) = weight_of(parts) else {
             return;

@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderName, header};
 
+use super::list;
+
 /// Whether a field of this name is about the connection it came on, whatever Connection says.
 pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     const STANDARD: [HeaderName; 5] = [
@@ -33,10 +35,8 @@ pub fn strip(headers: &mut HeaderMap) {
 /// RFC 9110 §7.6.1: `connection-option`s, of all Connection fields. What is no field name (and so
 /// names no field) is left out.
 fn connection_options(headers: &HeaderMap) -> Vec<HeaderName> {
-    let fields = headers.get_all(header::CONNECTION).iter();
-    let options = fields.flat_map(|field| field.as_bytes().split(|&byte| byte == b','));
-    options
-        .filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok())
+    list::members(headers, &header::CONNECTION)
+        .filter_map(|option| HeaderName::from_bytes(option).ok())
         .collect()
 }
 

@@ -4,7 +4,9 @@
 use std::fmt;
 
 use http::request::Parts;
-use http::{HeaderMap, Version, header};
+use http::{HeaderMap, Uri, Version, header};
+
+use super::Scheme;
 
 /// A host name, lower-cased, without its port; an IPv6 address keeps its brackets. Contains only
 /// bytes that RFC 3986 §3.2.2 allows in a registered name or an IP literal.
@@ -23,8 +25,8 @@ pub enum BadHost {
     /// RFC 9112 §3.2: more than one Host field.
     #[error("there is more than one Host field")]
     Repeated,
-    /// RFC 9112 §3.2, RFC 9113 §8.3.1: the target's authority and Host differ.
-    #[error("the Host field differs from the authority of the target")]
+    /// RFC 9113 §8.3.1: `:authority` and Host differ.
+    #[error("the Host field differs from :authority")]
     Differs,
     /// RFC 9112 §3.2: an invalid field value.
     #[error("the Host field is not a host name with an optional port")]
@@ -47,24 +49,26 @@ impl Host {
     pub fn of(parts: &Parts) -> Result<Self, BadHost> {
         let field = host_field(&parts.headers)?;
         let field = field.map(Self::parse).transpose()?;
-        if let Some(authority) = parts.uri.authority() {
-            let host = Self::parse(authority.as_str())?;
-            // RFC 9112 §3.2.2 lets the target win, and §3.2 has clients send the same in both: one
-            // that differs is somebody's trick on whoever stands between.
-            let differs = field.is_some_and(|field| field != host);
-            return if differs {
-                Err(BadHost::Differs)
-            } else {
-                Ok(host)
-            };
-        }
-        match field {
-            Some(host) => Ok(host),
-            None if parts.version <= Version::HTTP_10 => Ok(Self {
+        let authority = parts.uri.authority();
+        let named = authority.map(|authority| Self::parse(authority.as_str()));
+        match (named.transpose()?, field) {
+            // RFC 9112 §3.2: 400 without Host, also where the target names the host.
+            (_, None) if parts.version == Version::HTTP_11 => Err(BadHost::Missing),
+            (Some(named), Some(field)) if parts.version == Version::HTTP_2 => {
+                // RFC 9113 §8.3.1: a Host that identifies another entity is malformed.
+                let port = default_port(&parts.uri);
+                let entity = |host: &Self| (host.name.clone(), host.port.or(port));
+                let is_same = entity(&named) == entity(&field);
+                is_same.then_some(named).ok_or(BadHost::Differs)
+            }
+            // RFC 9112 §3.2.2: the target counts, and what Host says is ignored.
+            (Some(named), _) => Ok(named),
+            (None, Some(field)) => Ok(field),
+            (None, None) if parts.version <= Version::HTTP_10 => Ok(Self {
                 name: String::new(),
                 port: None,
             }),
-            None => Err(BadHost::Missing),
+            (None, None) => Err(BadHost::Missing),
         }
     }
 
@@ -97,6 +101,14 @@ impl Host {
     pub fn port(&self) -> Option<u16> {
         self.port
     }
+}
+
+/// Returns the port that a URI of this scheme leaves out (RFC 9110 §4.2).
+fn default_port(uri: &Uri) -> Option<u16> {
+    let scheme = [Scheme::Http, Scheme::Https]
+        .into_iter()
+        .find(|scheme| uri.scheme_str() == Some(scheme.as_str()))?;
+    Some(scheme.default_port())
 }
 
 fn host_field(headers: &HeaderMap) -> Result<Option<&str>, BadHost> {
@@ -141,7 +153,60 @@ fn is_reg_name_byte(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderValue, Request};
+
     use super::*;
+
+    const H10: Version = Version::HTTP_10;
+    const H11: Version = Version::HTTP_11;
+    const H2: Version = Version::HTTP_2;
+
+    /// A request: its version, its target, its Host fields; and its host.
+    type Case = (
+        Version,
+        &'static str,
+        &'static [&'static str],
+        Result<&'static str, BadHost>,
+    );
+
+    const CASES: [Case; 21] = [
+        (H11, "/", &["a.b"], Ok("a.b")),
+        (H11, "/", &[], Err(BadHost::Missing)),
+        (H10, "/", &[], Ok("")),
+        (H11, "http://a.b/", &["a.b"], Ok("a.b")),
+        (H11, "http://a.b:80/", &["a.b"], Ok("a.b:80")),
+        (H11, "http://a.b/", &["other:8080"], Ok("a.b")),
+        (H11, "http://a.b/", &[], Err(BadHost::Missing)),
+        (H11, "http://a.b/", &["b", "b"], Err(BadHost::Repeated)),
+        (H11, "http://a.b/", &["b/c"], Err(BadHost::Invalid)),
+        (H11, "http://u@a.b/", &["a.b"], Err(BadHost::Invalid)),
+        (H10, "http://a.b/", &["other"], Ok("a.b")),
+        (H10, "http://a.b/", &[], Ok("a.b")),
+        (H2, "http://a.b/", &[], Ok("a.b")),
+        (H2, "http://a.b/", &["A.B"], Ok("a.b")),
+        (H2, "http://a.b:80/", &["a.b"], Ok("a.b:80")),
+        (H2, "https://a.b/", &["a.b:443"], Ok("a.b")),
+        (H2, "https://a.b/", &["a.b:80"], Err(BadHost::Differs)),
+        (H2, "http://a.b/", &["other"], Err(BadHost::Differs)),
+        (H2, "http://a.b:81/", &["a.b"], Err(BadHost::Differs)),
+        (H2, "/", &["a.b"], Ok("a.b")),
+        (H2, "/", &[], Err(BadHost::Missing)),
+    ];
+
+    #[test]
+    fn the_target_counts_in_http1_and_may_not_differ_in_http2() {
+        for (version, target, fields, expected) in CASES {
+            let request = Request::builder().version(version).uri(target);
+            let mut parts = request.body(()).unwrap().into_parts().0;
+            for field in fields {
+                let value = HeaderValue::from_static(field);
+                parts.headers.append(header::HOST, value);
+            }
+            let host = Host::of(&parts).map(|host| host.to_string());
+            let expected = expected.map(str::to_owned);
+            assert_eq!(host, expected, "{version:?} {target} {fields:?}");
+        }
+    }
 
     #[test]
     fn hosts_are_parsed_or_refused() {

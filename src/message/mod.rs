@@ -11,6 +11,7 @@ pub mod edits;
 pub mod head_guard;
 pub mod hop_by_hop;
 pub mod host;
+pub mod list;
 pub mod open_file;
 pub mod proxy_header;
 pub mod quota;

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 
 use super::edits::{Edits, RuleEdits};
@@ -19,7 +18,7 @@ pub struct Request {
     pub target: Target,
     /// HTTP/1.0, HTTP/1.1 or HTTP/2.
     pub version: Version,
-    /// The header fields as received; in HTTP/2 with the Host that `:authority` stands for.
+    /// The header fields as received; the Host is what the target names, where it names one.
     pub fields: HeaderMap,
     /// The authority that the client named.
     pub host: Host,
@@ -112,12 +111,13 @@ pub struct Origin {
 
 impl Request {
     /// A request for `target`; all else was checked by then.
-    pub fn new(parts: Parts, target: Target, upload: Upload, origin: Origin) -> Self {
+    pub fn new(mut parts: Parts, target: Target, upload: Upload, origin: Origin) -> Self {
+        name_host(&mut parts, &origin.host);
         Self {
             target,
             method: parts.method,
             version: parts.version,
-            fields: with_host(parts.headers, parts.uri.authority()),
+            fields: parts.headers,
             host: origin.host,
             wire: origin.wire,
             id: origin.id,
@@ -180,15 +180,18 @@ impl Request {
     }
 }
 
-/// RFC 9113 §8.3.1: who passes a request on by a protocol without `:authority` makes a Host of it, as it was sent.
-fn with_host(mut fields: HeaderMap, authority: Option<&Authority>) -> HeaderMap {
-    if fields.contains_key(header::HOST) {
-        return fields;
-    }
+/// Replaces Host by what the target names, where it names a host: `:authority` as it was sent (RFC 9113 §8.3.1), and
+/// in HTTP/1 `host`, which was taken from it, as Apache does (RFC 9112 §3.2.2).
+fn name_host(parts: &mut Parts, host: &Host) {
+    let Some(authority) = parts.uri.authority() else {
+        return;
+    };
     // An authority that is no field value named no host, and was refused.
-    let host = authority.and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
-    if let Some(host) = host {
-        fields.insert(header::HOST, host);
+    let named = match parts.version {
+        Version::HTTP_2 => HeaderValue::from_str(authority.as_str()),
+        _ => HeaderValue::from_str(&host.to_string()),
+    };
+    if let Ok(named) = named {
+        parts.headers.insert(header::HOST, named);
     }
-    fields
 }

@@ -211,17 +211,22 @@ async fn serve_http2(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX));
-    let mut served = pin!(builder.serve_connection(Outbox::new(io), service));
+    let stream_errors = Arc::clone(&connection.state().stream_errors);
+    let outbox = Outbox::new(io, stream_errors);
+    let mut served = pin!(builder.serve_connection(outbox, service));
+    let watch = connection.watch();
     let mut stopping = false;
     loop {
         tokio::select! {
             biased; // as above
             result = served.as_mut() => return log_http2_end(result, &connection),
-            () = stop.cancelled(), if !stopping => {
-                stopping = true;
-                served.as_mut().graceful_shutdown();
-            }
+            () = stop.cancelled(), if !stopping => {}
+            // Known when `served` has been polled.
+            () = poll_fn(|_| watch.poll_expired()), if !stopping => {}
         }
+        stopping = true;
+        // RFC 9113 §9.1: GOAWAY; what is in flight is finished.
+        served.as_mut().graceful_shutdown();
     }
 }
 

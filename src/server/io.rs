@@ -2,6 +2,8 @@
 //! coarse deadline in place of a timer per request, and an end that lets the client read its last
 //! answer.
 
+mod half_closed;
+
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -23,6 +25,7 @@ use crate::disk::is_as_opened;
 use crate::handler::piece::{Unsent, is_of_file};
 use crate::message::Refusal;
 use crate::stream::Stream;
+use half_closed::HalfClosed;
 
 /// Read at once, on the stack: connections that wait hold no buffer of ours.
 const READ: usize = 32 * 1024;
@@ -40,8 +43,10 @@ pub(super) struct ConnectionIo {
     deadline: Deadline,
     /// All that hyper has written so far was taken by the kernel.
     flushed: bool,
-    /// Wakes the task that waits to refuse.
-    refusing: Option<Waker>,
+    /// Wakes the task that reads on, or refuses, when all before is answered.
+    reader: Option<Waker>,
+    /// The client sends no more, and has answers to come.
+    half_closed: Option<Box<HalfClosed>>,
     /// The last answer, when it is not hyper's.
     farewell: Option<Farewell>,
     /// When all was said.
@@ -62,7 +67,8 @@ impl ConnectionIo {
             connection,
             deadline: Deadline::new(patience),
             flushed: true,
-            refusing: None,
+            reader: None,
+            half_closed: None,
             farewell: None,
             closed: None,
         }
@@ -84,6 +90,18 @@ impl ConnectionIo {
         let resting = self.intake.is_guarded() && !begun && self.farewell.is_none();
         let watch = self.connection.watch();
         watch.set_resting(resting && self.owes_nothing());
+    }
+
+    /// Accounts for a write, and bounds the wait for a client that takes nothing.
+    fn account_written(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if let (Some(half_closed), Poll::Ready(Ok(1..))) = (&mut self.half_closed, &written) {
+            half_closed.note_written();
+        }
+        self.bounded(written, cx)
     }
 
     /// A client that takes nothing of its answer holds the worker that makes it: not for ever.
@@ -164,8 +182,14 @@ impl ConnectionIo {
             if let Some(refusal) = self.intake.refusal() {
                 return self.poll_refuse(cx, refusal);
             }
+            if self.half_closed.is_some() {
+                return self.poll_half_closed(cx);
+            }
             match self.poll_intake(cx, &mut buffer) {
                 Poll::Ready(Ok(true)) if buffer.remaining() == room => {}
+                Poll::Ready(Ok(false)) => {
+                    self.half_closed = Some(Box::new(HalfClosed::new(Instant::now())));
+                }
                 Poll::Ready(result) => return Poll::Ready(result.map(drop)),
                 Poll::Pending => {
                     self.note_rest();
@@ -183,7 +207,7 @@ impl ConnectionIo {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, refusal)));
         }
         if !self.owes_nothing() {
-            self.refusing = Some(cx.waker().clone());
+            self.reader = Some(cx.waker().clone());
             return self
                 .poll_expired(cx)
                 .map(|()| Err(io::ErrorKind::TimedOut.into()));
@@ -196,6 +220,16 @@ impl ConnectionIo {
     /// Whether each head that passed was answered, and the client sent all of it.
     fn owes_nothing(&self) -> bool {
         self.flushed && self.connection.watch().ended() == self.intake.heads()
+    }
+
+    /// An HTTP/2 connection that has had no request for too long ends with a GOAWAY (RFC 9113 §9.1), which is h2's to
+    /// write; a client that takes no part in that has [`LINGER`].
+    fn poll_part_http2(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_expired(cx));
+        self.connection.watch().expire();
+        let deadline = *self.closed.get_or_insert_with(Instant::now) + LINGER;
+        ready!(self.deadline.poll_sleep(deadline, cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// The client was too slow. Between requests that is told without a word: a 408 could be
@@ -264,9 +298,7 @@ impl Read for ConnectionIo {
                 this.deadline.note_bytes(this.connection.watch());
                 Poll::Ready(result)
             }
-            Poll::Pending => this
-                .poll_expired(cx)
-                .map(|()| Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => this.poll_part_http2(cx),
         }
     }
 }
@@ -284,7 +316,7 @@ impl Write for ConnectionIo {
             return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
         }
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.bounded(written, cx)
+        self.account_written(written, cx)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -294,7 +326,7 @@ impl Write for ConnectionIo {
         self.flushed = true;
         self.note_rest();
         if self.owes_nothing()
-            && let Some(waker) = self.refusing.take()
+            && let Some(waker) = self.reader.take()
         {
             waker.wake();
         }
@@ -335,6 +367,6 @@ impl Write for ConnectionIo {
                 self.stream().poll_write_before_file(cx, before)
             }
         };
-        self.bounded(written, cx)
+        self.account_written(written, cx)
     }
 }

@@ -199,10 +199,8 @@ impl Entry {
             true => std::mem::take(&mut self.trace),
             false => response.body().trace.clone(),
         };
-        let status = response.status();
-        self.record.status = status.as_u16();
-        let log = &self.log;
-        log.of_response(status, response.headers(), &mut self.record);
+        self.record.status = response.status().as_u16();
+        self.log.of_response(response, &mut self.record);
         self.record.upstream = trace.upstream;
         self.record.queue = trace.queue;
         self.record.connect = trace.connect;
@@ -247,6 +245,7 @@ impl Logged {
         in_flight: InFlight,
     ) -> Response<Self> {
         entry.answered(&response);
+        in_flight.answer();
         // hyper does not poll what it knows to be empty.
         entry.complete = http_body::Body::is_end_stream(response.body());
         response.map(|body| Self {

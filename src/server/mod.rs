@@ -18,6 +18,7 @@ mod outbox;
 mod proxy_protocol;
 mod reload;
 mod rescue;
+mod reset_count;
 mod seldom;
 mod service;
 mod shutdown;

@@ -5,10 +5,14 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use hyper::rt::{Read, ReadBufCursor, Write};
+
+use super::reset_count::ResetCount;
+use crate::upstream::numbers::Count;
 
 /// Bytes that are held back at most: one TLS record (RFC 8446 §5.1).
 const MOST: usize = 16 * 1024;
@@ -23,14 +27,17 @@ pub(super) struct Outbox<T> {
     held: BytesMut,
     /// Something was written since the last flush.
     more: bool,
+    resets: ResetCount,
 }
 
 impl<T: Write + Unpin> Outbox<T> {
-    pub(super) fn new(io: T) -> Self {
+    /// Counts streams that are reset with an error as `stream_errors`.
+    pub(super) fn new(io: T, stream_errors: Arc<Count>) -> Self {
         Self {
             io,
             held: BytesMut::new(),
             more: false,
+            resets: ResetCount::new(stream_errors),
         }
     }
 
@@ -67,10 +74,13 @@ impl<T: Write + Unpin> Write for Outbox<T> {
             ready!(this.poll_send(cx))?;
             if length >= LARGE {
                 this.more = true;
-                return Pin::new(&mut this.io).poll_write_vectored(cx, slices);
+                let written = ready!(Pin::new(&mut this.io).poll_write_vectored(cx, slices))?;
+                this.resets.follow(slices, written);
+                return Poll::Ready(Ok(written));
             }
         }
         this.more = true;
+        this.resets.follow(slices, length);
         if this.held.is_empty() {
             this.held.reserve(MOST);
         }
@@ -115,7 +125,6 @@ impl<T: Read + Unpin> Read for Outbox<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Wake, Waker};
 
@@ -155,9 +164,9 @@ mod tests {
     }
 
     #[derive(Default)]
-    struct Count(AtomicUsize);
+    struct Woken(AtomicUsize);
 
-    impl Wake for Count {
+    impl Wake for Woken {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
@@ -168,7 +177,7 @@ mod tests {
             room,
             ..Wire::default()
         };
-        Outbox::new(wire)
+        Outbox::new(wire, Arc::default())
     }
 
     fn write(outbox: &mut Outbox<Wire>, cx: &mut Context<'_>, bytes: usize) -> Poll<usize> {
@@ -182,7 +191,7 @@ mod tests {
 
     #[test]
     fn small_answers_go_together_when_nothing_more_comes() {
-        let woken = Arc::new(Count::default());
+        let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
         let cx = &mut Context::from_waker(&waker);
         let mut outbox = outbox(usize::MAX);

@@ -15,6 +15,7 @@ use super::Shared;
 use super::logged::{Entry, Logged};
 use super::rescue;
 use super::watch::Watch;
+use crate::admin::State;
 use crate::auth::Conflict;
 use crate::config::Site;
 use crate::disk::OneRelease;
@@ -25,7 +26,7 @@ use crate::handler::piece::FileQueue;
 use crate::handler::{Body, Handler, Outcome};
 use crate::limits::rate::{Client, Running};
 use crate::message::request::Origin;
-use crate::message::{Host, Request, RequestId, Scheme, Target, Upload, Wire, hop_by_hop};
+use crate::message::{Host, Request, RequestId, Scheme, Target, Upload, Wire, hop_by_hop, list};
 use crate::moment;
 
 /// Design §3: how often a request may start again.
@@ -59,9 +60,11 @@ impl Connection {
         &self.files
     }
 
-    /// Whether it has served as many requests as one connection may.
+    /// Reports whether this is the last request: the connection has served as many as it may, or the server is about to
+    /// stop. An HTTP/1 client that is not told learns it by a request that fails; HTTP/2 has GOAWAY for it.
     fn is_spent(&self) -> bool {
         self.watch.begun() >= self.shared.live.load().server.limits.keep_alive_requests
+            || self.shared.state.is_draining()
     }
 
     /// What hyper cannot do itself.
@@ -77,6 +80,11 @@ impl Connection {
     fn client_of(&self, parts: &mut Parts) -> Result<Arc<Wire>, Conflict> {
         let live = self.shared.live.load();
         live.server.forwarding.apply(parts, &self.wire)
+    }
+
+    /// Returns the numbers of the process.
+    pub(super) fn state(&self) -> &State {
+        &self.shared.state
     }
 
     pub(super) fn watch(&self) -> &Arc<Watch> {
@@ -128,14 +136,14 @@ pub(super) async fn respond(
     connection: Arc<Connection>,
     request: http::Request<Incoming>,
 ) -> Result<Response<Logged>, Infallible> {
-    let in_flight = connection.watch.begin();
+    let in_flight = connection.watch.begin(request.version());
     let id = connection.shared.next_id();
     let (mut parts, body) = request.into_parts();
     let (version, method) = (parts.version, parts.method.clone());
     let claimed = connection.client_of(&mut parts);
     let wire = Arc::clone(claimed.as_ref().unwrap_or(&connection.wire));
     let mut entry = Entry::new(&connection.shared.access_log, &parts, &wire, id);
-    let accept = parts.headers.get(header::ACCEPT).cloned();
+    let accept = list::joined(&parts.headers, &header::ACCEPT);
     let answered = match claimed {
         Ok(_) => answer(&connection, parts, body, id, &mut entry).await,
         Err(conflict) => Err(conflict.into()),
@@ -184,7 +192,8 @@ async fn answer(
     entry: &mut Entry,
 ) -> Result<Response<Body>, Failure> {
     let least = connection.shared.live.load().server.limits.body_rate;
-    let upload = Upload::new(body, parts.headers.contains_key(header::EXPECT), least);
+    let waits = list::expects_continue(&parts.headers).is_ok_and(|waits| waits);
+    let upload = Upload::new(body, waits, least);
     let (host, site, target) = match admit(connection, &parts, entry) {
         Ok(Admitted::Request(host, site, target, running)) => {
             entry.hold(running);
@@ -226,10 +235,7 @@ fn admit(connection: &Connection, parts: &Parts, entry: &mut Entry) -> Result<Ad
         return Err(Failure::NotSupported(parts.method.clone()));
     }
     // RFC 9110 §10.1.1: hyper sends the 100 when the content is first read.
-    let expectation = parts.headers.get(header::EXPECT);
-    if expectation.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
-        return Err(Failure::Expectation);
-    }
+    list::expects_continue(&parts.headers)?;
     let wire = Arc::clone(entry.wire());
     let host = Host::of(parts)?;
     let site = Arc::clone(connection.shared.live.load().site(&host));

@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
+use http::Version;
 use tokio::time::sleep;
 
 /// The requests of one connection.
@@ -12,8 +14,24 @@ use tokio::time::sleep;
 pub(super) struct Watch {
     begun: AtomicUsize,
     ended: AtomicUsize,
+    /// Answers that were given to hyper.
+    answered: AtomicUsize,
+    /// The last request that began is one of HTTP/1.0.
+    is_http10: AtomicBool,
     resting: AtomicBool,
+    expired: AtomicBool,
     cut: AtomicBool,
+}
+
+/// How far the current request of an HTTP/1 connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// There is no answer yet, and an interim one may be sent.
+    Unanswered,
+    /// There is no answer yet, and RFC 9110 §15.2 allows no interim one.
+    UnansweredHttp10,
+    /// The answer has begun.
+    Answered,
 }
 
 /// One of them; it ends when this is dropped, which is when its body has ended.
@@ -21,9 +39,35 @@ pub(super) struct Watch {
 pub(super) struct InFlight(Arc<Watch>);
 
 impl Watch {
-    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
+    pub(super) fn begin(self: &Arc<Self>, version: Version) -> InFlight {
         self.begun.fetch_add(1, Ordering::Relaxed);
+        let is_http10 = version == Version::HTTP_10;
+        self.is_http10.store(is_http10, Ordering::Relaxed);
         InFlight(Arc::clone(self))
+    }
+
+    /// Returns the stage of the request that began last.
+    pub(super) fn stage(&self) -> Stage {
+        if self.answered.load(Ordering::Relaxed) == self.begun() {
+            Stage::Answered
+        } else if self.is_http10.load(Ordering::Relaxed) {
+            Stage::UnansweredHttp10
+        } else {
+            Stage::Unanswered
+        }
+    }
+
+    /// Notes that the connection had no request for too long.
+    pub(super) fn expire(&self) {
+        self.expired.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns `Ready` once that was noted. Wakes no task: the one that asks is the one that notes it.
+    pub(super) fn poll_expired(&self) -> Poll<()> {
+        match self.expired.load(Ordering::Relaxed) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
     }
 
     /// Notes whether the connection owes nothing and waits for nothing but another request.
@@ -64,6 +108,11 @@ impl Watch {
 }
 
 impl InFlight {
+    /// Notes that hyper has the answer.
+    pub(super) fn answer(&self) {
+        self.0.answered.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The answer ends before it is whole, and nothing in it tells.
     pub(super) fn cut(&self) {
         self.0.cut.store(true, Ordering::Relaxed);

@@ -11,6 +11,7 @@ use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
+use crate::harness::h2_frames::{Frames, Outcome, PING, PROTOCOL_ERROR, RST_STREAM, request};
 use crate::harness::{
     Address, Gate, Gateway, PhpFpm, Request, Response, Script, ScriptedResponder, eventually,
     http1, patiently,
@@ -147,6 +148,35 @@ async fn the_end_is_told_before_it_comes() {
     gate.pass(1);
     assert_eq!(answer.await.unwrap().text(), "ok");
     assert!(asked.gateway.ended().await.success());
+}
+
+#[tokio::test]
+async fn streams_that_are_reset_with_an_error_are_counted() {
+    let cut = Script::new()
+        .read_request()
+        .stdout("Content-Length: 9\n\nshort");
+    let responder = ScriptedResponder::start([cut.end_request()]).await;
+    let asked = Asked::start(&responder.site("")).await;
+    let counted = async || {
+        let scrape = asked.get("/metrics").await.text();
+        metric(&scrape, &["fcgate_http2_stream_errors_total"])
+    };
+    let mut frames = Frames::open(asked.gateway.address()).await;
+    frames
+        .head(1, &request("GET", "/", &[("te", "gzip")]), true)
+        .await;
+    assert_eq!(frames.outcome(1).await, Outcome::Reset(PROTOCOL_ERROR));
+    assert_eq!(counted().await, 1.0);
+    frames.head(3, &request("GET", "/", &[]), true).await;
+    let outcome = frames.outcome(3).await;
+    assert!(matches!(outcome, Outcome::Reset(1..)), "{outcome:?}");
+    assert_eq!(counted().await, 2.0);
+    // RFC 9113 §8.1: a client's own word is no error of ours.
+    frames.head(5, &request("POST", "/", &[]), false).await;
+    frames.send(RST_STREAM, 0, 5, &8_u32.to_be_bytes()).await;
+    frames.send(PING, 0, 0, &[0; 8]).await;
+    frames.until("PING", |frame| frame.kind == PING).await;
+    assert_eq!(counted().await, 2.0);
 }
 
 /// Scrapes until two requests wait behind one.

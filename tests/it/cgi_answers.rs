@@ -1,7 +1,8 @@
 //! What becomes of a script's status, validators and interim answers.
 
 use crate::fastcgi::{answer, start};
-use crate::harness::{Gateway, PhpFpm, Request, Script};
+use crate::harness::http1::raw;
+use crate::harness::{Gateway, PhpFpm, Request, Script, http2};
 
 #[tokio::test]
 async fn what_the_client_has_is_not_sent_again_and_the_script_ends() {
@@ -43,6 +44,77 @@ async fn only_a_200_is_compared() {
     let request = Request::get("/").field("If-None-Match", "\"x\"");
     let response = gateway.send(&request).await;
     assert_eq!((response.status, response.text().as_str()), (404, "none"));
+}
+
+/// The status line of an HTTP/1 answer.
+async fn status_line(gateway: &Gateway, request: &str) -> String {
+    let request = format!("{request}\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let answer = raw(gateway.address(), request).await;
+    let line = answer.split(|byte| *byte == b'\r').next().unwrap();
+    String::from_utf8_lossy(line).into_owned()
+}
+
+#[tokio::test]
+async fn the_words_behind_a_status_are_the_scripts() {
+    for (status, expected) in [
+        ("404 No such page", "404 No such page"),
+        ("404 Not Found", "404 Not Found"),
+        ("404", "404 Not Found"),
+        ("599 So it goes", "599 So it goes"),
+        ("299 \u{fc}", "299 \u{fc}"),
+    ] {
+        let text = format!("Status: {status}\n\nsaid");
+        let (_responder, gateway) = start([Script::answer(text)]).await;
+        let line = status_line(&gateway, "GET / HTTP/1.1").await;
+        assert_eq!(line, format!("HTTP/1.1 {expected}"), "{status}");
+        let response = http2::send(gateway.address(), &Request::get("/")).await;
+        assert_eq!(response.status.to_string(), expected[..3], "{status}");
+    }
+    // A status that is not the script's has its own.
+    let text = "Status: 200 Fine\nETag: \"a\"\n\n";
+    let (_responder, gateway) = start([Script::answer(text)]).await;
+    let line = status_line(&gateway, "GET / HTTP/1.1\r\nIf-None-Match: \"a\"").await;
+    assert_eq!(line, "HTTP/1.1 304 Not Modified");
+}
+
+#[tokio::test]
+async fn a_script_that_refuses_says_why() {
+    for status in [412, 416] {
+        let text = format!("Status: {status}\nContent-Range: bytes */9\nETag: \"a\"\n\nbecause");
+        let (_responder, gateway) = start([Script::answer(text)]).await;
+        let response = gateway.get("/").await;
+        assert_eq!(
+            (response.status, response.text().as_str(), response.whole),
+            (status, "because", true)
+        );
+        assert_eq!(response.header("content-range"), Some("bytes */9"));
+    }
+}
+
+#[tokio::test]
+async fn fields_that_have_one_value_are_sent_once() {
+    let php = PhpFpm::start(1).await;
+    php.write(
+        "twice.php",
+        "<?php foreach (['Location: /a', 'ETag: \"1\"', 'Content-Range: a', 'Last-Modified: ' . date('r', 784111777), 'X: 1'] as $field) {
+            header($field); header(str_replace(['/a', '1\"', ': a', ': 1'], ['/b', '2\"', ': b', ': 2'], $field), false); }
+        header('Content-Type: text/plain'); http_response_code(200); echo 'twice';",
+    );
+    php.write("none.php", "<?php header('Content-Type:'); echo 'none';");
+    let gateway = Gateway::start(&php.site()).await;
+    let response = gateway.get("/twice.php").await;
+    let all = |name: &str| -> Vec<_> {
+        let fields = response.fields.iter();
+        let named = fields.filter(|(field, _)| field.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_str()).collect()
+    };
+    assert_eq!(all("location"), ["/b"]);
+    assert_eq!(all("etag"), ["\"2\""]);
+    assert_eq!(all("content-range"), ["b"]);
+    assert_eq!(all("last-modified"), ["Sun, 06 Nov 1994 08:49:37 GMT"]);
+    assert_eq!(all("content-type").len(), 1);
+    assert_eq!(all("x"), ["1", "2"]);
+    assert_eq!(gateway.get("/none.php").await.header("content-type"), None);
 }
 
 #[tokio::test]

@@ -42,13 +42,31 @@ async fn the_host_chooses_the_site() {
 }
 
 #[tokio::test]
-async fn an_absolute_target_names_the_host_and_the_field_may_not_differ() {
+async fn an_absolute_target_names_the_host_and_the_field_is_ignored() {
     // RFC 9112 §3.2, §3.2.2.
     let gateway = Gateway::start(THREE_SITES).await;
-    for (field, status) in [("a.example", 200), ("A.example", 200), ("x.b.example", 400)] {
-        let request = Request::get("http://a.example/").field("Host", field);
-        assert_eq!(gateway.send(&request).await.status, status, "{field}");
+    for (target, field, body) in [
+        ("http://a.example/", "a.example", "exact"),
+        ("http://a.example:80/", "A.example", "exact"),
+        ("http://a.example/", "a.example:80", "exact"),
+        ("http://a.example/", "x.b.example", "exact"),
+        ("http://x.b.example/", "a.example", "wildcard"),
+    ] {
+        let request = Request::get(target).field("Host", field);
+        assert_eq!(
+            gateway.send(&request).await.text(),
+            body,
+            "{target} {field}"
+        );
     }
+    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
+    let gateway = Gateway::start(&responder.site("")).await;
+    let request = Request::get("http://A.example:81/").field("Host", "b.example");
+    assert_eq!(gateway.send(&request).await.status, 200);
+    let seen = responder.requests().remove(0);
+    assert_eq!(seen.param("HTTP_HOST"), "a.example:81");
+    assert_eq!(seen.param("SERVER_NAME"), "a.example");
+    assert_eq!(seen.param("SERVER_PORT"), "81");
 }
 
 #[tokio::test]
@@ -217,6 +235,9 @@ async fn without_one_good_host_nothing_reaches_the_application() {
         "GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a:b\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: user@a\r\n\r\n",
+        "GET http://a/ HTTP/1.1\r\n\r\n",
+        "GET http://a/ HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+        "GET http://a/ HTTP/1.1\r\nHost: a/b\r\n\r\n",
     ];
     check_refused(&gateway, &owned(&requests), &["400"]).await;
     assert_eq!(responder.requests(), []);
@@ -318,6 +339,28 @@ async fn content_is_asked_for_only_when_it_will_be_read() {
 
     connection.write(head(2000)).await;
     assert_eq!(connection.interim().await, 413, "no 100 in front of it");
+}
+
+#[tokio::test]
+async fn an_expectation_is_a_100_or_refused() {
+    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
+    let gateway = Gateway::start(&responder.site("")).await;
+    for (value, status) in [
+        ("", 200),
+        (" , ,", 200),
+        (",100-continue,", 200),
+        ("100-continue, other", 417),
+        ("other", 417),
+    ] {
+        let upload = Request::post("/").field("Expect", value).body("content");
+        assert_eq!(gateway.send(&upload).await.status, status, "{value:?}");
+    }
+    assert!(
+        responder
+            .requests()
+            .iter()
+            .all(|seen| seen.stdin == b"content")
+    );
 }
 
 #[tokio::test]

@@ -6,8 +6,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::harness::h2_frames::{
-    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, Frames, GOAWAY, HEADERS, Outcome,
-    PING, PROTOCOL_ERROR, REFUSED_STREAM, RST_STREAM, SETTINGS, WINDOW_UPDATE, block, request,
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, FRAME_SIZE_ERROR, Frame, Frames, GOAWAY,
+    HEADERS, Outcome, PING, PROTOCOL_ERROR, REFUSED_STREAM, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+    block, request,
 };
 use crate::harness::scripted_responder::Received;
 use crate::harness::{Gate, Gateway, Request, Script, ScriptedResponder, patiently};
@@ -417,6 +418,86 @@ async fn sigterm_says_goaway_and_a_stream_in_flight_finishes() {
     assert_eq!(frames.outcome(1).await, answered(200, 2));
     assert_eq!(frames.ended().await, None);
     assert!(gateway.ended().await.success());
+}
+
+#[tokio::test]
+async fn a_connection_that_rests_too_long_ends_with_goaway() {
+    let limits = "[server]\nlimits = { keep_alive = \"500ms\" }\n";
+    let gateway = Gateway::start(&format!("{limits}{SITE}")).await;
+    // One that takes part, and one that does not; with a request before, without, and with one that never ends.
+    for (asks, answers) in [(1, true), (0, true), (1, false), (0, false)] {
+        for unfinished in [false, true] {
+            let mut frames = Frames::open(gateway.address()).await;
+            if asks == 1 {
+                frames.head(1, &request("GET", "/", &[]), true).await;
+                assert_eq!(frames.outcome(1).await, answered(200, 5));
+            }
+            if unfinished {
+                let head = block(&request("GET", "/", &[]));
+                frames.send(HEADERS, END_STREAM, 3, &head).await;
+            }
+            let case = format!("{asks} requests, answers {answers}, unfinished {unfinished}");
+            let goaway = frames.until("GOAWAY", |frame| frame.kind == GOAWAY).await;
+            assert_eq!(goaway.error_code(), 0, "{case}");
+            // Within a head nothing but its rest may come (RFC 9113 §6.10).
+            if answers && !unfinished {
+                let ping = frames.until("PING", |frame| frame.kind == PING).await;
+                frames.send(PING, ACK, 0, &ping.payload).await;
+                let last = frames.until("GOAWAY", |frame| frame.kind == GOAWAY).await;
+                assert_eq!(last.payload, [0, 0, 0, asks, 0, 0, 0, 0], "{case}");
+            }
+            assert_eq!(frames.ended().await, None, "{case}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_on_its_way_when_a_connection_rests_too_long_is_answered() {
+    let limits = "[server]\nlimits = { keep_alive = \"500ms\" }\n";
+    let gateway = Gateway::start(&format!("{limits}{SITE}")).await;
+    let mut frames = Frames::open(gateway.address()).await;
+    frames.until("GOAWAY", |frame| frame.kind == GOAWAY).await;
+    let ping = frames.until("PING", |frame| frame.kind == PING).await;
+    frames.head(1, &request("GET", "/", &[]), true).await;
+    frames.send(PING, ACK, 0, &ping.payload).await;
+    assert_eq!(frames.outcome(1).await, answered(200, 5));
+    assert_eq!(frames.ended().await, None);
+}
+
+/// A frame that is wrong in its size or its compression, by type, flags, stream and content.
+type Wrong = (&'static str, u8, u8, u32, &'static [u8]);
+
+const WHOLE: u8 = END_HEADERS | END_STREAM;
+
+/// RFC 9113 §4.2, §6: FRAME_SIZE_ERROR.
+const WRONG_SIZES: [Wrong; 5] = [
+    ("a PING of 7", PING, 0, 0, &[0; 7]),
+    ("SETTINGS of 5", SETTINGS, 0, 0, &[0; 5]),
+    ("an ACK of 6", SETTINGS, ACK, 0, &[0; 6]),
+    ("WINDOW_UPDATE of 3", WINDOW_UPDATE, 0, 0, &[0; 3]),
+    ("RST_STREAM of 3", RST_STREAM, 0, 1, &[0; 3]),
+];
+
+/// RFC 9113 §4.3: COMPRESSION_ERROR.
+const WRONG_BLOCKS: [Wrong; 3] = [
+    ("index 0", HEADERS, WHOLE, 1, &[0x80]),
+    ("an unknown index", HEADERS, WHOLE, 1, &[0xff, 0x7f]),
+    ("a cut literal", HEADERS, WHOLE, 1, &[0, 9, b'x']),
+];
+
+/// What h2 says of them: tests/bench/upstream/h2-error-codes.md, of which a line may go when this fails.
+#[tokio::test]
+async fn errors_of_frames_and_of_compression_have_the_codes_of_h2() {
+    let gateway = Gateway::start(SITE).await;
+    let wrong = WRONG_SIZES.iter().chain(&WRONG_BLOCKS);
+    for (name, kind, flags, stream, payload) in wrong {
+        let mut frames = Frames::open(gateway.address()).await;
+        frames.send(*kind, *flags, *stream, payload).await;
+        assert_eq!(frames.ended().await, Some(PROTOCOL_ERROR), "{name}");
+    }
+    let mut frames = Frames::open(gateway.address()).await;
+    frames.send(DATA, 0, 1, &[0; 16_385]).await;
+    assert_eq!(frames.ended().await, Some(FRAME_SIZE_ERROR));
 }
 
 #[tokio::test]

@@ -221,6 +221,31 @@ async fn idle_connections_do_not_keep_it_alive() {
 }
 
 #[tokio::test]
+async fn who_asks_while_it_is_about_to_end_is_told_to_go_elsewhere() {
+    let config = format!("[server]\ndrain_delay = \"1h\"\n{}", responding("hello"));
+    let mut gateway = Gateway::start(&config).await;
+    let mut before = Connection::open(gateway.address()).await;
+    let answer = before.send(&Request::get("/")).await;
+    assert_eq!(answer.header("connection"), None);
+    gateway.signal(Signal::SIGTERM);
+    gateway.log.wait_for(|line| line.contains("stopping")).await;
+    let mut after = Connection::open(gateway.address()).await;
+    for connection in [&mut before, &mut after] {
+        let answer = connection.send(&Request::get("/")).await;
+        assert_eq!(answer.text(), "hello");
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert_eq!(connection.read_to_end().await, b"");
+    }
+    let answer = http2::send(gateway.address(), &Request::get("/")).await;
+    assert_eq!(
+        (answer.text().as_str(), answer.header("connection")),
+        ("hello", None)
+    );
+    gateway.signal(Signal::SIGTERM);
+    assert!(gateway.ended().await.success());
+}
+
+#[tokio::test]
 async fn the_drain_has_a_limit_and_a_second_signal_ends_it() {
     for (drain, signals) in [("300ms", 1), ("1h", 2)] {
         let responder = ScriptedResponder::start([Script::new().read_request().stall()]).await;

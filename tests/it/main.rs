@@ -40,6 +40,7 @@ mod expanded;
 mod fastcgi;
 mod forwarded;
 mod h2c;
+mod half_closed;
 mod harness;
 mod harness_itself;
 mod http1;

@@ -90,7 +90,8 @@ async fn who_leaves_the_queue_is_not_served() {
     let gone = start_request(&gateway, "/gone").await;
     let mut last = start_request(&gateway, "/last").await;
     drop(gone);
-    settle(&gateway).await;
+    let left = |line: &str| line.contains("/gone") && line.contains(" 499 ");
+    gateway.access.wait_for(left).await;
     gate.pass(3);
     assert_eq!(first.response().await.status, 200);
     assert_eq!(last.response().await.status, 200);

@@ -21,8 +21,10 @@ fn record(
     parts.headers = fields(request);
     let mut record = sample(uri);
     record.captured = format.needs.capture.of_request(&parts);
+    let mut answer = http::Response::new(());
+    *answer.headers_mut() = fields(response);
     let capture = &format.needs.capture;
-    capture.of_response(StatusCode::OK, &fields(response), &mut record.captured);
+    capture.of_response(&answer, &mut record.captured);
     record
 }
 

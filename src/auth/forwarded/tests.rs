@@ -35,7 +35,7 @@ fn client(lines: &[(&str, &str)]) -> Option<String> {
 fn the_right_most_that_is_no_trusted_proxy_is_the_client() {
     let xff = "x-forwarded-for";
     type Case<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
-    let cases: [Case<'_>; 19] = [
+    let cases: [Case<'_>; 22] = [
         (&[(xff, "192.0.2.1")], Some("192.0.2.1")),
         (&[(xff, "6.6.6.6, 192.0.2.1")], Some("192.0.2.1")),
         (&[(xff, "6.6.6.6, 192.0.2.1, 10.1.1.1")], Some("192.0.2.1")),
@@ -58,6 +58,12 @@ fn the_right_most_that_is_no_trusted_proxy_is_the_client() {
             )],
             Some("2001:db8::1"),
         ),
+        (&[("forwarded", "for=192.0.2.1, ,")], Some("192.0.2.1")),
+        (
+            &[("forwarded", "for=192.0.2.1"), ("forwarded", "")],
+            Some("192.0.2.1"),
+        ),
+        (&[("forwarded", ""), (xff, "192.0.2.1")], Some("192.0.2.1")),
         (&[("forwarded", "for=_hidden")], None),
         (&[("forwarded", "for=\"192.0.2.1")], None),
         (&[], None),

@@ -69,6 +69,26 @@ fn status_is_read_and_not_forwarded() {
 }
 
 #[test]
+fn a_reason_is_kept_that_is_not_the_usual_one() {
+    let check = |text: &str, expected: Option<&str>| {
+        let reason = head(text.as_bytes()).reason;
+        let reason = reason.as_ref().map(|reason| reason.as_bytes());
+        assert_eq!(reason, expected.map(str::as_bytes), "{text:?}");
+    };
+    check("A: b\n\n", None);
+    check("Status: 404\n\n", None);
+    check("Status: 404 \n\n", None);
+    check("Status: 404 Not Found\n\n", None);
+    check("Status: 404 No such page\n\n", Some("No such page"));
+    check("Status: 404\tnot found \n\n", Some("not found"));
+    check("Status: 599 So it goes\n\n", Some("So it goes"));
+    check("Status: 403Forbidden\n\n", None);
+    check("Status: 200 \u{fc}ber\n\n", Some("\u{fc}ber"));
+    check("Status: 200 a\nStatus: 200 b\n\n", Some("b"));
+    check("Location: /a\n\n", None);
+}
+
+#[test]
 fn a_status_that_cannot_be_final_is_refused() {
     let invalid = |value: &str| {
         let error = refused(format!("Status: {value}\n\n").as_bytes());
@@ -123,6 +143,35 @@ fn fields_are_forwarded() {
 }
 
 #[test]
+fn of_what_has_one_value_the_last_is_sent() {
+    for name in [
+        "content-type",
+        "location",
+        "etag",
+        "last-modified",
+        "content-range",
+    ] {
+        let text = format!("{name}: a\nX: y\n{}: b\n\n", name.to_uppercase());
+        assert_eq!(
+            forwarded(&text),
+            [format!("{name}: b"), "x: y".into()],
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_content_type_is_not_sent() {
+    let check = |text: &str, expected: &[&str]| assert_eq!(forwarded(text), expected, "{text:?}");
+    check("Content-Type:\n\n", &[]);
+    check("Content-Type: a/b\nContent-type: \t \n\n", &[]);
+    check(
+        "Content-Type:\nContent-Type: a/b\n\n",
+        &["content-type: a/b"],
+    );
+}
+
+#[test]
 fn hop_by_hop_fields_are_dropped() {
     let check = |text: &str, expected: &[&str]| assert_eq!(forwarded(text), expected, "{text:?}");
     check(
@@ -138,7 +187,7 @@ fn hop_by_hop_fields_are_dropped() {
 }
 
 #[test]
-fn content_length_is_taken_only_when_it_is_sure() {
+fn content_length_is_the_last_one_where_it_is_a_number() {
     let check = |values: &[&str], expected: Option<u64>| {
         let mut text = String::new();
         for value in values {
@@ -155,10 +204,10 @@ fn content_length_is_taken_only_when_it_is_sure() {
     check(&["18446744073709551616"], None);
     check(&["5", "5", "5"], Some(5));
     check(&["5", "05"], Some(5));
-    check(&["5", "6"], None);
-    check(&["5", "6", "5"], None);
+    check(&["5", "6"], Some(6));
+    check(&["5", "6", "5"], Some(5));
     check(&["5", "x"], None);
-    check(&["x", "5"], None);
+    check(&["x", "5"], Some(5));
     for value in ["", "+5", "-5", "5, 5", "5 5", "0x5", "5.0", "\u{665}"] {
         check(&[value], None);
     }

@@ -4,7 +4,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-use http::{Method, Response, StatusCode, header};
+use http::{Method, Response, StatusCode};
 
 use super::question::{Connection, Question};
 use super::recording::Recording;
@@ -15,7 +15,7 @@ use crate::filter;
 use crate::handler::fastcgi::Call;
 use crate::handler::{Body, Handler, Plan};
 use crate::message::request::Origin;
-use crate::message::{Cause, Disk, Host, Request, RequestId, Scheme, Target, Upload, Wire};
+use crate::message::{Cause, Disk, Host, Request, RequestId, Scheme, Target, Upload, Wire, list};
 use crate::route::Rule;
 use crate::route::condition::Verdict;
 use crate::server::MAX_ROUNDS;
@@ -74,11 +74,7 @@ impl Walk<'_> {
         if matches!(parts.method, Method::CONNECT | Method::TRACE) {
             return Err(Failure::NotSupported(parts.method));
         }
-        let expectation = parts.headers.get(header::EXPECT);
-        if expectation.is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-        {
-            return Err(Failure::Expectation);
-        }
+        list::expects_continue(&parts.headers)?;
         let host = Host::of(&parts)?;
         let site = Arc::clone(self.snapshot.site(&host));
         self.site = Some(Arc::clone(&site));

@@ -116,7 +116,7 @@ fn what_is_coded_says_so() {
 }
 
 /// What the client accepts, the answer, and the coding that it has then.
-const CASES: [(&str, u16, Pairs<'_>, Option<&str>); 19] = [
+const CASES: [(&str, u16, Pairs<'_>, Option<&str>); 20] = [
     ("br, gzip", 200, &[HTML], Some("br")),
     ("zstd", 404, &[HTML], Some("zstd")),
     ("", 200, &[HTML], None),
@@ -136,6 +136,8 @@ const CASES: [(&str, u16, Pairs<'_>, Option<&str>); 19] = [
     ("gzip", 204, &[HTML], None),
     ("gzip", 200, &[HTML, ("content-range", "bytes 0-1/2")], None),
     ("gzip", 200, &[HTML, ("content-encoding", "br")], Some("br")),
+    // RFC 9110 §5.6.1.2: a list without a member names no coding.
+    ("gzip", 200, &[HTML, ("content-encoding", "")], Some("gzip")),
     (
         "gzip",
         200,

@@ -31,8 +31,9 @@ pub(super) fn respond(
     delivery: Delivery<'_>,
 ) -> Result<Response<Body>, Broken> {
     let status = validators::settle(&mut begun.head, &delivery);
+    let own = status == begun.head.status;
     // RFC 9110 §9.3.2, §15.3.5, §15.4.5: no content, whatever the script printed.
-    let silent = has_no_content(status) || delivery.method == Method::HEAD;
+    let silent = has_no_content(status, own) || delivery.method == Method::HEAD;
     match read_ready(&mut begun) {
         // What the client gets is all here: how PHP ends after it is no part of the answer.
         Err(_) if silent || has_all(&begun) => {}
@@ -49,8 +50,11 @@ pub(super) fn respond(
 
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
+    if let Some(reason) = begun.head.reason.take().filter(|_| own) {
+        response.extensions_mut().insert(reason);
+    }
     *response.headers_mut() = std::mem::take(&mut begun.head.headers);
-    if let Some(length) = length.filter(|_| !has_no_content(status)) {
+    if let Some(length) = length.filter(|_| !has_no_content(status, own)) {
         let value = HeaderValue::from(length);
         response.headers_mut().insert(header::CONTENT_LENGTH, value);
     }
@@ -73,12 +77,10 @@ pub(super) fn respond(
     Ok(response)
 }
 
-/// A precondition that failed is told without the content that was not wanted.
-fn has_no_content(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::PRECONDITION_FAILED
-    )
+/// A precondition that failed is told without the content that was not wanted, unless it is the script's `own` word.
+fn has_no_content(status: StatusCode, own: bool) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        || (status == StatusCode::PRECONDITION_FAILED && !own)
 }
 
 /// Lets the script come to its end by itself; nobody gets what it prints.

@@ -1,7 +1,7 @@
 //! The validators of a script's answer: what is no date is not passed on, and a client that has the
 //! answer already is told so (RFC 9110 §13), as Apache does for CGI.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
@@ -43,25 +43,32 @@ pub(super) fn settle(head: &mut ScriptHead, delivery: &Delivery<'_>) -> StatusCo
 }
 
 /// Last-Modified, as Apache mends it: dropped where it is no date, and never later than the answer
-/// (RFC 9110 §8.8.2.1).
+/// (RFC 9110 §8.8.2.1). It is sent as RFC 9110 §5.6.7 has it, however the script wrote it.
 fn last_modified(fields: &mut HeaderMap) -> Option<SystemTime> {
     let value = fields.get(header::LAST_MODIFIED)?;
-    let date = value.to_str().ok();
-    let date = date.and_then(|text| httpdate::parse_http_date(text).ok());
-    let now = SystemTime::now();
-    match date {
-        Some(date) if date <= now => Some(date),
-        Some(_) => {
-            if let Ok(value) = HeaderValue::from_str(&httpdate::fmt_http_date(now)) {
-                fields.insert(header::LAST_MODIFIED, value);
-            }
-            Some(now)
-        }
-        None => {
-            fields.remove(header::LAST_MODIFIED);
-            None
-        }
+    let Some(date) = value.to_str().ok().and_then(date) else {
+        fields.remove(header::LAST_MODIFIED);
+        return None;
+    };
+    let date = date.min(SystemTime::now());
+    let text = httpdate::fmt_http_date(date);
+    if text.as_bytes() != value.as_bytes()
+        && let Ok(value) = HeaderValue::from_str(&text)
+    {
+        fields.insert(header::LAST_MODIFIED, value);
     }
+    Some(date)
+}
+
+/// A date of HTTP, or one of mail (RFC 5322 §3.3) with its offset: `date("r")` of PHP. One before
+/// 1970 is none: no clock of a server has shown it.
+fn date(text: &str) -> Option<SystemTime> {
+    let of_http = httpdate::parse_http_date(text).ok();
+    of_http.or_else(|| {
+        let date = jiff::fmt::rfc2822::parse(text).ok()?;
+        let seconds = u64::try_from(date.timestamp().as_second()).ok()?;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+    })
 }
 
 #[cfg(test)]
@@ -82,6 +89,7 @@ mod tests {
         };
         let mut head = ScriptHead {
             status: StatusCode::OK,
+            reason: None,
             headers: fields(said),
             content_length: None,
         };
@@ -142,6 +150,40 @@ mod tests {
             &[tag, ("content-type", "text/html"), ("set-cookie", "a=b")],
         );
         assert_eq!(names, ["etag", "set-cookie"]);
+    }
+
+    #[test]
+    fn a_last_modified_is_sent_as_a_date_of_http() {
+        const SENT: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+        for written in [
+            SENT,
+            "Sun, 06 Nov 1994 08:49:37 +0000",
+            "Sun, 06 Nov 1994 09:49:37 +0100",
+            "Sat, 05 Nov 1994 21:49:37 -1100",
+            "6 Nov 1994 08:49:37 UT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            let mut fields = HeaderMap::new();
+            let value = HeaderValue::from_static(written);
+            fields.insert(header::LAST_MODIFIED, value);
+            let date = last_modified(&mut fields);
+            assert_eq!(date, httpdate::parse_http_date(SENT).ok(), "{written}");
+            assert_eq!(fields[header::LAST_MODIFIED], SENT, "{written}");
+        }
+        for none in [
+            "",
+            "yesterday",
+            "Mon, 06 Nov 1994 08:49:37 +0000",
+            "Sun, 06 Nov 1994 08:49:37 +9900",
+            "Wed, 31 Dec 1969 23:59:59 +0000",
+            "1994-11-06T08:49:37Z",
+        ] {
+            let mut fields = HeaderMap::new();
+            fields.insert(header::LAST_MODIFIED, HeaderValue::from_static(none));
+            assert_eq!(last_modified(&mut fields), None, "{none}");
+            assert!(fields.is_empty(), "{none}");
+        }
     }
 
     #[test]

@@ -64,11 +64,14 @@ fn step_1_if_match() {
                 (&[(MATCH, "\"a\"")], Proceed),
                 (&[(MATCH, "*")], Proceed),
                 (&[(MATCH, "\"b\", \"a\"")], Proceed),
+                (&[(MATCH, ""), (MATCH, ", \"a\",")], Proceed),
                 (&[(MATCH, "\"b\""), (MATCH, "\"a\"")], Proceed),
                 (&[(MATCH, "\"b\"")], PreconditionFailed),
                 (&[(MATCH, "W/\"a\"")], PreconditionFailed),
                 (&[(MATCH, "a")], PreconditionFailed),
+                // A list without a member has none that matches.
                 (&[(MATCH, "")], PreconditionFailed),
+                (&[(MATCH, ", ,")], PreconditionFailed),
                 // If-Unmodified-Since is ignored when there is an If-Match.
                 (&[(MATCH, "\"a\""), (UNMODIFIED, BEFORE)], Proceed),
                 (&[(MATCH, "\"b\""), (UNMODIFIED, AFTER)], PreconditionFailed),
@@ -97,7 +100,7 @@ fn step_2_if_unmodified_since() {
 
 #[test]
 fn step_3_if_none_match() {
-    let table = |held: Verdict| -> [(Fields<'static>, Verdict); 13] {
+    let table = |held: Verdict| -> [(Fields<'static>, Verdict); 15] {
         [
             (&[(NONE_MATCH, "\"b\"")], Proceed),
             (&[(NONE_MATCH, "\"a\"")], held),
@@ -106,6 +109,8 @@ fn step_3_if_none_match() {
             (&[(NONE_MATCH, "\"b\",W/\"a\"")], held),
             (&[(NONE_MATCH, ",, \"b,\" ,\t\"a\"")], held),
             (&[(NONE_MATCH, "\"b\""), (NONE_MATCH, "\"a\"")], held),
+            (&[(NONE_MATCH, ""), (NONE_MATCH, "\"a\",")], held),
+            (&[(NONE_MATCH, ""), (NONE_MATCH, " ,")], Proceed),
             // What is no tag ends the list: a, w/, a missing quote, a star among tags.
             (&[(NONE_MATCH, "a")], Proceed),
             (&[(NONE_MATCH, "w/\"a\"")], Proceed),

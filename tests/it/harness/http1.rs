@@ -63,6 +63,11 @@ impl Connection {
         let _ = self.writer.flush().await;
     }
 
+    /// Sends no more, and reads on.
+    pub(crate) async fn close_sending(&mut self) {
+        let _ = self.writer.shutdown().await;
+    }
+
     /// Sends a request and reads its response, at the same time: an answer may come before the content is sent.
     pub(crate) async fn send(&mut self, request: &Request) -> Response {
         let head = head_of(request);

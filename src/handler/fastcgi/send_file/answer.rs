@@ -30,11 +30,15 @@ impl Call<'_> {
             status: status(begun.head.status),
             fields: fields(std::mem::take(&mut begun.head.headers)),
         };
+        let (said, reason) = (begun.head.status, begun.head.reason.take());
         reply::abandon(begun);
         let opened = self.fastcgi.send_file.open(named, disk);
         let (path, file) = opened.map_err(|refusal| self.refused(refusal, named, request))?;
         let representation = Representation::described(request, &path, file, description);
         let mut response = representation.into_response().await?;
+        if let Some(reason) = reason.filter(|_| response.status() == said) {
+            response.extensions_mut().insert(reason);
+        }
         response.body_mut().trace = trace;
         Ok(response)
     }
