@@ -36,6 +36,7 @@ mod doctor;
 mod error_pages;
 mod expanded;
 mod fastcgi;
+mod folders;
 mod forwarded;
 mod h2c;
 mod harness;
