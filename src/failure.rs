@@ -11,7 +11,7 @@ use crate::cgi::response::HeadError;
 use crate::fastcgi::record::ProtocolStatus;
 use crate::fastcgi::{Broken, ExchangeError, Limit, Progress};
 use crate::limits::rate::Exceeded;
-use crate::message::{BadHost, TargetError, UploadError};
+use crate::message::{BadHost, Refusal, TargetError, UploadError};
 use crate::route::TooHard;
 use crate::upstream::LeaseError;
 use crate::value::TimeLimit;
@@ -19,9 +19,20 @@ use crate::value::TimeLimit;
 /// Why a request was not answered as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
+    /// The head of an HTTP/2 request is over a bound.
+    #[error("{0}")]
+    RequestHead(#[from] Refusal),
     /// The target cannot be read, or encodes a slash where that is not allowed.
     #[error("{0}")]
     Target(#[from] TargetError),
+    /// The path is over its bound.
+    #[error("the path has {length} bytes, more than limits.path = {limit}")]
+    PathTooLong {
+        /// Decoded, in bytes.
+        length: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
     /// The host cannot be read.
     #[error("{0}")]
     Host(#[from] BadHost),
@@ -131,6 +142,8 @@ impl Failure {
     /// The status that the client gets.
     pub fn status(&self) -> StatusCode {
         match self {
+            Self::RequestHead(refusal) => refusal.status(),
+            Self::PathTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::Target(error) if error.is_not_found() => StatusCode::NOT_FOUND,
             Self::Target(_) | Self::Host(_) | Self::Forwarded(_) => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -165,6 +178,8 @@ impl Failure {
     /// The cause code: what the log, the metrics and, for 5xx, the error page call it.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::RequestHead(refusal) => refusal.code(),
+            Self::PathTooLong { .. } => "PATH_TOO_LONG",
             Self::Target(error) if error.is_not_found() => "NOT_FOUND",
             Self::Target(_) => "BAD_TARGET",
             Self::Host(_) => "BAD_HOST",

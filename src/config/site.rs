@@ -14,6 +14,7 @@ use crate::auth::Access;
 use crate::auth::access::{ALLOW, DENY};
 use crate::cgi::contract::{AUTHORIZATION, CANONICAL_NAME, PASS_FIELDS};
 use crate::cgi::meta_variables::Constants;
+use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping};
 use crate::filter::compress::{COMPRESS, Compress};
 use crate::filter::error_page::{ERROR_PAGE, ErrorPages};
@@ -251,6 +252,7 @@ impl Draft<'_, '_> {
             .document_root(site_root, mapping.backend_root.is_some());
         let contract = self
             .contract
+        let limits = &self.surroundings.server.limits;
             .for_responder(self.surroundings.responder(&upstream))
             .below(root);
         let constants = Constants::mounted(&mapping, script.mount.as_str(), &contract);
@@ -280,6 +282,10 @@ impl Draft<'_, '_> {
             backend_root_place,
             refusals: Refusals::new(place),
             error_log: Arc::clone(self.surroundings.error_log),
+            head: HeadLimits {
+                bytes: limits.answer_head,
+                fields: limits.answer_fields,
+            },
         }
     }
 }

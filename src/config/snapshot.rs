@@ -12,10 +12,11 @@ use super::surroundings::Surroundings;
 use super::unreachable::warn_of_hosts;
 use super::watched::Watched;
 use super::{AdminSettings, ListenAddress, Listener, ServerSettings, Site, certificates};
+use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::handler::fastcgi::ErrorLog;
-use crate::message::Host;
 use crate::message::quota::Quota;
+use crate::message::{Host, Target};
 use crate::process::Program;
 use crate::section::{FileId, Lowered, Place, Problem, Problems};
 use crate::tls::Certificates;
@@ -173,6 +174,16 @@ impl Snapshot {
     /// default.
     pub fn site(&self, host: &Host) -> &Arc<Site> {
         self.hosts.site(host.name())
+    }
+
+    /// The target of a request to `site`, as it was sent.
+    pub fn target(&self, raw: &str, site: &Site) -> Result<Target, Failure> {
+        let target = Target::parse(raw, site.encoded_slash)?;
+        let (length, limit) = (target.path().len(), self.server.limits.path);
+        match length > limit {
+            true => Err(Failure::PathTooLong { length, limit }),
+            false => Ok(target),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod admission_restart;
 mod admission_sharing;
 mod applications;
 mod balancing;
+mod bounds;
 mod broken_answers;
 mod browser;
 mod certificates_under_load;

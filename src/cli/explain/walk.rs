@@ -86,7 +86,7 @@ impl Walk<'_> {
             return Err(Failure::Forbidden("`allow` or `deny` of the site"));
         }
         let raw = parts.uri.to_string();
-        let target = Target::parse(&raw, site.encoded_slash)?;
+        let target = self.snapshot.target(&raw, &site)?;
         if let Some(https) = site.https.as_ref().filter(|_| wire.scheme == Scheme::Http) {
             let name = match host.name() {
                 "" => wire.local_addr.as_str(),

@@ -37,6 +37,7 @@ use crate::cgi::meta_variables::Constants;
 use crate::cgi::{Contract, Mapping, Script, script};
 use crate::failure::Failure;
 use crate::limits::RULE_LIMITS;
+use crate::cgi::response::HeadLimits;
 use crate::message::edits::Edits;
 use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request, Root};
@@ -156,6 +157,8 @@ pub struct Fastcgi {
     /// `upstream.name`, shared with log lines.
     pub name: Arc<str>,
     /// The site's name, for log lines.
+    /// How large the head of an answer may be.
+    pub head: HeadLimits,
     pub site: Arc<str>,
     /// The line of the configuration that made it, as `file:line`.
     pub place: Arc<str>,
