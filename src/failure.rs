@@ -36,6 +36,9 @@ pub enum Failure {
     /// The host cannot be read.
     #[error("{0}")]
     Host(#[from] BadHost),
+    /// The listener has no sites: its name was another when the connection began.
+    #[error("no site answers on the listener of this connection any more")]
+    NoSite,
     /// Two proxies contradict each other.
     #[error("{0}")]
     Forwarded(#[from] Conflict),
@@ -143,6 +146,8 @@ impl Failure {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::RequestHead(refusal) => refusal.status(),
+            // RFC 9110 §15.5.20: on another connection it may be answered.
+            Self::NoSite => StatusCode::MISDIRECTED_REQUEST,
             Self::PathTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::Target(error) if error.is_not_found() => StatusCode::NOT_FOUND,
             Self::Target(_) | Self::Host(_) | Self::Forwarded(_) => StatusCode::BAD_REQUEST,
@@ -179,6 +184,7 @@ impl Failure {
     pub fn code(&self) -> &'static str {
         match self {
             Self::RequestHead(refusal) => refusal.code(),
+            Self::NoSite => "NO_SITE",
             Self::PathTooLong { .. } => "PATH_TOO_LONG",
             Self::Target(error) if error.is_not_found() => "NOT_FOUND",
             Self::Target(_) => "BAD_TARGET",
@@ -236,7 +242,10 @@ impl Failure {
 
     /// Whether what follows on the connection cannot be trusted to be a request (RFC 9112 §11.2).
     pub fn ends_connection(&self) -> bool {
-        matches!(self, Self::Host(_) | Self::Upload(_) | Self::ClientGone)
+        matches!(
+            self,
+            Self::Host(_) | Self::Upload(_) | Self::ClientGone | Self::NoSite
+        )
     }
 
     /// Seconds after which the client may try again, where that makes sense.

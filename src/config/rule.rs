@@ -28,6 +28,7 @@ pub static RULE: Section = Section {
         keys::METHOD,
         keys::HOST,
         keys::SCHEME,
+        keys::LISTENER,
         keys::REMOTE,
         keys::HEADER,
         keys::QUERY,

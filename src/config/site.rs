@@ -41,6 +41,7 @@ pub static SITE: Section = Section {
     doc: "What is served for some hosts. The rules come first, in their order; then the mounts, then what `preset` stands for. Then, with `root` and `php`: an existing file is sent, an existing .php script runs, a folder tries `index`, and everything else goes to the front controller; with `root` alone: files.",
     keys: &[
         Key::new("hosts", Kind::Texts, "The hosts that the site answers for: \"example.org\", or \"*.example.org\" for every name below it. A site without answers for all others; where none is without, that is the first.").example("[\"example.org\", \"*.example.org\"]"),
+        Key::new("listen", Kind::Texts, "The names of the listeners that the site answers on, as `<VirtualHost *:8080>` is for one port; a listener that is named so has these sites alone. Sites without `listen` answer on all other listeners. In logs and metrics the site is called by its host and these names: `example.org@admin`.").example("[\"admin\"]"),
         Key::new("root", Kind::Text, "The document root, an absolute path.").shown("\"/srv/app/public\""),
         Key::new("php", Kind::Text, "Where PHP-FPM listens: \"unix:/path\", \"host:port\", or the name of an [upstream.NAME].").example("\"unix:/run/php/php-fpm.sock\""),
         INDEX,
@@ -69,7 +70,7 @@ pub static SITE: Section = Section {
 /// A site, ready to serve.
 #[derive(Debug)]
 pub struct Site {
-    /// Its first host, or `default`.
+    /// Its first host, or `default`; with `@` and its listeners, where it has some of its own.
     pub name: Arc<str>,
     /// What `%2F` means.
     pub encoded_slash: EncodedSlash,
@@ -161,12 +162,17 @@ pub(super) fn build_site(
     }
 }
 
-/// Its first host, or `default`.
+/// Its first host, or `default`, and behind an `@` the listeners where it has its own: no other site has that name.
 pub(super) fn site_name(section: &Lowered) -> String {
     let mut hosts = section.texts("hosts").into_iter();
-    hosts
-        .next()
-        .map_or_else(|| "default".to_owned(), |host| host.value)
+    let host = hosts.next();
+    let host = host.map_or_else(|| "default".to_owned(), |host| host.value);
+    let listeners = section.texts("listen").into_iter();
+    let listeners: Vec<_> = listeners.map(|listener| listener.value).collect();
+    match listeners.is_empty() {
+        true => host,
+        false => format!("{host}@{}", listeners.join("+")),
+    }
 }
 
 fn check_root(section: &Lowered, problems: &mut Problems) {

@@ -11,7 +11,9 @@ use super::source::Sources;
 use super::surroundings::Surroundings;
 use super::unreachable::warn_of_hosts;
 use super::watched::Watched;
-use super::{AdminSettings, ListenAddress, Listener, ServerSettings, Site, certificates};
+use super::{
+    AdminSettings, ListenAddress, Listener, ServerSettings, Site, certificates, listener_names,
+};
 use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::handler::fastcgi::ErrorLog;
@@ -88,7 +90,10 @@ impl Snapshot {
             problems.push(no_site());
         }
         let sites = sites.into_iter().zip(sections).collect();
-        let hosts = Hosts::build(sites, problems)?;
+        let hosts = Hosts::build(sites, problems);
+        if complete && !hosts.each().is_empty() {
+            listener_names::check(&files, &hosts, problems);
+        }
         problems.is_empty().then(|| Self {
             admin,
             watched: sources.watched().clone(),
@@ -170,10 +175,11 @@ impl Snapshot {
         sections
     }
 
-    /// The site that answers for a host: its exact name, the longest wildcard above it, or the
+    /// The site that answers for a host on a listener: its exact name, the longest wildcard above it, or the
     /// default.
-    pub fn site(&self, host: &Host) -> &Arc<Site> {
-        self.hosts.site(host.name())
+    pub fn site(&self, host: &Host, listener: &str) -> Result<&Arc<Site>, Failure> {
+        let site = self.hosts.site(listener, host.name());
+        site.ok_or(Failure::NoSite)
     }
 
     /// The target of a request to `site`, as it was sent.

@@ -55,6 +55,11 @@ impl Lowered {
         self.place.clone()
     }
 
+    /// Whether sections of this kind have the key.
+    pub fn has_key(&self, key: &str) -> bool {
+        self.section.key(key).is_some()
+    }
+
     /// Whether the key was written (and right).
     pub fn is_given(&self, key: &str) -> bool {
         self.given(key).is_some()

@@ -238,7 +238,7 @@ fn admit(connection: &Connection, parts: &Parts, entry: &mut Entry) -> Result<Ad
     let wire = Arc::clone(entry.wire());
     let host = Host::of(parts)?;
     let live = connection.shared.live.load();
-    let site = Arc::clone(live.site(&host));
+    let site = Arc::clone(live.site(&host, &wire.listener)?);
     entry.set_site(&site);
     if parts.method == Method::OPTIONS && parts.uri.path() == "*" {
         return Ok(Admitted::Server);

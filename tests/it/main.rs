@@ -48,6 +48,7 @@ mod idle;
 mod killed_workers;
 mod last_call;
 mod lifecycle;
+mod listener_sites;
 mod listeners;
 mod log_formats;
 mod manners;

@@ -80,7 +80,7 @@ impl Walk<'_> {
             return Err(Failure::Expectation);
         }
         let host = Host::of(&parts)?;
-        let site = Arc::clone(self.snapshot.site(&host));
+        let site = Arc::clone(self.snapshot.site(&host, &wire.listener)?);
         self.site = Some(Arc::clone(&site));
         if !site.access.admits(wire.client) {
             return Err(Failure::Forbidden("`allow` or `deny` of the site"));
