@@ -3,7 +3,7 @@
 
 use std::io;
 
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use tracing::Level;
 
 use crate::auth::Conflict;
@@ -53,7 +53,12 @@ pub enum Failure {
     Forbidden(&'static str),
     /// A rule refuses it, with this status.
     #[error("a rule denies it")]
-    Denied(StatusCode),
+    Denied {
+        /// The status.
+        status: StatusCode,
+        /// The methods that are allowed, where that is what is wrong.
+        allow: Option<HeaderValue>,
+    },
     /// The method has no meaning here (RFC 9110 §15.5.6); the methods that have one.
     #[error("the method is not allowed; these are: {0}")]
     Method(&'static str),
@@ -154,7 +159,7 @@ impl Failure {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::NameTooLong => StatusCode::URI_TOO_LONG,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
-            Self::Denied(status) => *status,
+            Self::Denied { status, .. } => *status,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotSupported(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
@@ -193,7 +198,7 @@ impl Failure {
             Self::NotFound => "NOT_FOUND",
             Self::NameTooLong => "NAME_TOO_LONG",
             Self::Forbidden(_) => "FORBIDDEN",
-            Self::Denied(_) => "DENIED",
+            Self::Denied { .. } => "DENIED",
             Self::Method(_) => "METHOD_NOT_ALLOWED",
             Self::NotSupported(_) => "METHOD_NOT_SUPPORTED",
             Self::Expectation => "EXPECTATION_FAILED",
@@ -246,6 +251,17 @@ impl Failure {
             self,
             Self::Host(_) | Self::Upload(_) | Self::ClientGone | Self::NoSite
         )
+    }
+
+    /// RFC 9110 §15.5.6: what Allow says.
+    pub fn allow(&self) -> Option<HeaderValue> {
+        if let Self::Method(allowed) = self {
+            return Some(HeaderValue::from_static(allowed));
+        }
+        if let Self::Denied { allow, .. } = self {
+            return allow.clone();
+        }
+        None
     }
 
     /// Seconds after which the client may try again, where that makes sense.

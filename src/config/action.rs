@@ -14,7 +14,7 @@ use crate::handler::respond::Respond;
 use crate::handler::rewrite::Rewrite;
 use crate::handler::static_files::StaticFiles;
 use crate::message::Root;
-use crate::route::condition::Pattern;
+use crate::route::condition::{Pattern, Set};
 use crate::route::template::{Groups, Template};
 use crate::section::{At, Lowered, Problem, Problems};
 use crate::upstream::Upstream;
@@ -34,6 +34,7 @@ pub(super) const ACTIONS: [&str; 8] = [
 pub(super) fn action(
     section: &Lowered,
     groups: &Groups,
+    conditions: &Set,
     draft: &mut Draft<'_, '_>,
     problems: &mut Problems,
 ) -> Option<Handler> {
@@ -68,8 +69,14 @@ pub(super) fn action(
         "rewrite" => Rewrite::build(table()?, groups, problems).map(Handler::Rewrite),
         "set_handler" => set_handler(section, draft, problems),
         "redirect" => Redirect::build(table()?, groups, problems).map(Handler::Redirect),
-        "respond" => Some(Handler::Respond(Respond::build(table()?, problems))),
-        "deny" => Some(Handler::Deny(Deny::build(&section.table("deny")))),
+        "respond" => {
+            let respond = Respond::build(table()?, &conditions.left_methods(), problems);
+            Some(Handler::Respond(respond))
+        }
+        "deny" => {
+            let deny = Deny::build(&section.table("deny"), &conditions.left_methods());
+            Some(Handler::Deny(deny))
+        }
         _ => apache_target(section, groups, draft, problems),
     }
 }

@@ -85,7 +85,7 @@ pub(super) fn build_rule(
     let acts = |key: &&str| section.is_given(key);
     let handler = match (ACTIONS.iter().any(acts), &changes) {
         (false, Some(_)) => None,
-        (true, _) | (false, None) => Some(action(section, &groups, draft, problems)?),
+        (true, _) | (false, None) => Some(action(section, &groups, &conditions, draft, problems)?),
     };
     let step = Step {
         internal: section.flag("internal"),

@@ -471,3 +471,37 @@ async fn a_rewrite_gives_the_query_that_it_says() {
         assert_eq!(told, [target, query, path], "{target}");
     }
 }
+
+#[tokio::test]
+async fn what_refuses_a_method_names_those_that_are_left() {
+    let config = r#"
+        [[site]]
+        rule = [
+            { path = "/page", not = { method = ["GET", "POST"] }, deny = { status = 405 } },
+            { path = "/list", method = ["PUT", "DELETE"], deny = { status = 405 } },
+            { path = "/any", any = [{ method = "PUT" }, { method = "PATCH", header = { name = "X-A" } }], deny = { status = 405 } },
+            { path = "/never", deny = { status = 405 } },
+            { path = "/fixed", not = { method = "GET" }, respond = { status = 405, body = "no" } },
+            { path = "/said", respond = { status = 405, headers = { Allow = "MOVE" } } },
+            { path = "/hidden", deny = { status = 404 } },
+            { respond = { body = "ok" } },
+        ]
+        error_page = [{ status = ["405"], body = "not so" }]
+    "#;
+    let gateway = Gateway::start(config).await;
+    for (method, target, allow) in [
+        ("PUT", "/page", Some("GET, HEAD, POST")),
+        ("DELETE", "/list", Some("GET, HEAD, POST, PATCH, OPTIONS")),
+        ("PUT", "/any", Some("GET, HEAD, POST, DELETE, OPTIONS")),
+        ("GET", "/never", Some("")),
+        ("POST", "/fixed", Some("GET, HEAD")),
+        ("GET", "/said", Some("MOVE")),
+        ("GET", "/hidden", None),
+    ] {
+        let response = gateway.send(&Request::new(method, target)).await;
+        assert_eq!(response.header("allow"), allow, "{method} {target}");
+        let status = if allow.is_some() { 405 } else { 404 };
+        assert_eq!(response.status, status, "{method} {target}");
+    }
+    assert_eq!(gateway.get("/page").await.text(), "ok");
+}
