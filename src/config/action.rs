@@ -7,7 +7,7 @@ use super::site::{Draft, Scripts, request_body};
 use crate::cgi::Mapping;
 use crate::handler::Handler;
 use crate::handler::deny::Deny;
-use crate::handler::fastcgi::{self, Fastcgi, Missing, ScriptRule, target};
+use crate::handler::fastcgi::{self, Fastcgi, FileName, Missing, ScriptRule, target};
 use crate::handler::mount::Mount;
 use crate::handler::redirect::Redirect;
 use crate::handler::respond::Respond;
@@ -250,42 +250,41 @@ fn apache_target(
         true => "/$rest",
         false => "$path",
     };
-    let target = match target::parse(&text.value, appended, |name| {
-        draft.surroundings.is_upstream(name)
-    }) {
-        Ok(target) => target,
-        Err(message) => {
-            problems.push(Problem::new(text.place.clone(), message));
-            return None;
-        }
-    };
-    let server = At {
-        value: target.server,
+    let is_upstream = |name: &str| draft.surroundings.is_upstream(name);
+    let target = target::parse(&text.value, appended, is_upstream)
+        .map_err(|message| problems.push(Problem::new(text.place.clone(), message)))
+        .ok()?;
+    let at = |value| At {
+        value,
         place: text.place.clone(),
     };
-    let upstream = draft.surroundings.upstream(&server, problems)?;
+    let upstream = draft.surroundings.upstream(&at(target.server), problems)?;
     let folder = PathBuf::from(target::literal_folder(&target.file));
-    // The site's root is the document root where the target lies in it, as with Apache.
+    // One root for all that lies in the site's.
     let root = draft
         .root
         .clone()
         .filter(|root| folder.starts_with(&root.0))
         .unwrap_or(Root(folder));
-    let file = template(
-        &At {
-            value: target.file,
-            place: text.place.clone(),
-        },
-        groups,
-        problems,
-    )?;
     let mapping = mapping(root, &upstream, draft);
+    let name = FileName {
+        file: template(&at(target.file), groups, problems)?,
+        pattern: match section.text("proxy_pass_match") {
+            // What is wrong with it was told where it became a condition.
+            Some(pattern) => Some(Pattern::new(&pattern, &mut Problems::default())?),
+            None => None,
+        },
+    };
     let scripts = Scripts {
-        rule: ScriptRule::FileName(file),
+        rule: ScriptRule::FileName(Box::new(name)),
         missing: Missing::NotFound,
         mount: Mount::default(),
     };
-    let handler = draft.fastcgi(upstream, mapping, scripts, &text.place);
+    let mut handler = draft.fastcgi(upstream, mapping, scripts, &text.place);
+    if let Some(timeout) = target.timeout {
+        let place = draft.surroundings.sources.show(&text.place);
+        handler.timeouts.set_silence(timeout, &place.into());
+    }
     Some(Handler::Fastcgi(Arc::new(handler)))
 }
 

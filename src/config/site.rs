@@ -43,7 +43,7 @@ pub static SITE: Section = Section {
         Key::new("hosts", Kind::Texts, "The hosts that the site answers for: \"example.org\", or \"*.example.org\" for every name below it. A site without answers for all others; where none is without, that is the first.").example("[\"example.org\", \"*.example.org\"]"),
         Key::new("listen", Kind::Texts, "The names of the listeners that the site answers on, as `<VirtualHost *:8080>` is for one port; a listener that is named so has these sites alone. Sites without `listen` answer on all other listeners. In logs and metrics the site is called by its host and these names: `example.org@admin`.").example("[\"admin\"]"),
         Key::new("root", Kind::Text, "The document root, an absolute path.").shown("\"/srv/app/public\""),
-        Key::new("php", Kind::Text, "Where PHP-FPM listens: \"unix:/path\", \"host:port\", or the name of an [upstream.NAME].").example("\"unix:/run/php/php-fpm.sock\""),
+        Key::new("php", Kind::Text, "Where PHP-FPM listens: \"unix:/path\", \"host:port\", the name of an [upstream.NAME], or as Apache says it, \"unix:/path|fcgi://localhost\".").example("\"unix:/run/php/php-fpm.sock\""),
         INDEX,
         FRONT_CONTROLLER,
         PRESET,
@@ -252,13 +252,18 @@ impl Draft<'_, '_> {
         place: &Place,
     ) -> Fastcgi {
         let send_file = self.send_file.clone().seen_through(&mapping);
+        let limits = &self.surroundings.server.limits;
+        let seen_elsewhere = mapping.backend_root.is_some();
         let site_root = self.root.as_ref().map(|root| root.0.as_path());
-        let root = script
-            .mount
-            .document_root(site_root, mapping.backend_root.is_some());
+        let root = match script.rule {
+            // Apache's, wherever the target of a ProxyPassMatch lies.
+            ScriptRule::FileName(_) => site_root.filter(|_| !seen_elsewhere),
+            ScriptRule::Walk | ScriptRule::Fixed { .. } | ScriptRule::Files(_) => {
+                script.mount.document_root(site_root, seen_elsewhere)
+            }
+        };
         let contract = self
             .contract
-        let limits = &self.surroundings.server.limits;
             .for_responder(self.surroundings.responder(&upstream))
             .below(root);
         let constants = Constants::mounted(&mapping, script.mount.as_str(), &contract);
@@ -278,6 +283,10 @@ impl Draft<'_, '_> {
             script: script.rule,
             missing: script.missing,
             spool: self.spool.clone(),
+            head: HeadLimits {
+                bytes: limits.answer_head,
+                fields: limits.answer_fields,
+            },
             timeouts,
             ignore_client_abort: false,
             send_file,
@@ -288,10 +297,6 @@ impl Draft<'_, '_> {
             backend_root_place,
             refusals: Refusals::new(place),
             error_log: Arc::clone(self.surroundings.error_log),
-            head: HeadLimits {
-                bytes: limits.answer_head,
-                fields: limits.answer_fields,
-            },
         }
     }
 }

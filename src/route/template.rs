@@ -114,6 +114,14 @@ impl Template {
         (Self { pieces: before }, after.map(|pieces| Self { pieces }))
     }
 
+    /// The text before the first variable.
+    pub fn literal_start(&self) -> &str {
+        match self.pieces.first() {
+            Some(Piece::Literal(text)) => text,
+            Some(_) | None => "",
+        }
+    }
+
     /// Whether `$uri` is in the text.
     pub fn has_uri(&self) -> bool {
         self.pieces.contains(&Piece::Variable(Variable::Uri))

@@ -62,6 +62,7 @@ mod php_restarts;
 mod presets;
 mod processes;
 mod proxy_protocol;
+mod proxy_targets;
 mod queue;
 mod reload_under_load;
 mod request_bodies;
