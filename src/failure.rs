@@ -3,7 +3,7 @@
 
 use std::io;
 
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use tracing::Level;
 
 use crate::auth::Conflict;
@@ -12,7 +12,7 @@ use crate::fastcgi::record::ProtocolStatus;
 use crate::fastcgi::{Broken, ExchangeError, Limit, Progress};
 use crate::limits::rate::Exceeded;
 use crate::message::list::UnknownExpectation;
-use crate::message::{BadHost, TargetError, UploadError};
+use crate::message::{BadHost, Refusal, TargetError, UploadError};
 use crate::route::TooHard;
 use crate::upstream::LeaseError;
 use crate::value::TimeLimit;
@@ -20,12 +20,26 @@ use crate::value::TimeLimit;
 /// Why a request was not answered as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
+    /// The head of an HTTP/2 request is over a bound.
+    #[error("{0}")]
+    RequestHead(#[from] Refusal),
     /// The target cannot be read, or encodes a slash where that is not allowed.
     #[error("{0}")]
     Target(#[from] TargetError),
+    /// The path is over its bound.
+    #[error("the path has {length} bytes, more than limits.path = {limit}")]
+    PathTooLong {
+        /// Decoded, in bytes.
+        length: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
     /// The host cannot be read.
     #[error("{0}")]
     Host(#[from] BadHost),
+    /// The listener has no sites: its name was another when the connection began.
+    #[error("no site answers on the listener of this connection any more")]
+    NoSite,
     /// Two proxies contradict each other.
     #[error("{0}")]
     Forwarded(#[from] Conflict),
@@ -40,7 +54,12 @@ pub enum Failure {
     Forbidden(&'static str),
     /// A rule refuses it, with this status.
     #[error("a rule denies it")]
-    Denied(StatusCode),
+    Denied {
+        /// The status.
+        status: StatusCode,
+        /// The methods that are allowed, where that is what is wrong.
+        allow: Option<HeaderValue>,
+    },
     /// The method has no meaning here (RFC 9110 §15.5.6); the methods that have one.
     #[error("the method is not allowed; these are: {0}")]
     Method(&'static str),
@@ -138,12 +157,16 @@ impl Failure {
     /// The status that the client gets.
     pub fn status(&self) -> StatusCode {
         match self {
+            Self::RequestHead(refusal) => refusal.status(),
+            // RFC 9110 §15.5.20: on another connection it may be answered.
+            Self::NoSite => StatusCode::MISDIRECTED_REQUEST,
+            Self::PathTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::Target(error) if error.is_not_found() => StatusCode::NOT_FOUND,
             Self::Target(_) | Self::Host(_) | Self::Forwarded(_) => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::NameTooLong => StatusCode::URI_TOO_LONG,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
-            Self::Denied(status) => *status,
+            Self::Denied { status, .. } => *status,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotSupported(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
@@ -176,6 +199,9 @@ impl Failure {
     /// The cause code: what the log, the metrics and, for 5xx, the error page call it.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::RequestHead(refusal) => refusal.code(),
+            Self::NoSite => "NO_SITE",
+            Self::PathTooLong { .. } => "PATH_TOO_LONG",
             Self::Target(error) if error.is_not_found() => "NOT_FOUND",
             Self::Target(_) => "BAD_TARGET",
             Self::Host(_) => "BAD_HOST",
@@ -183,7 +209,7 @@ impl Failure {
             Self::NotFound => "NOT_FOUND",
             Self::NameTooLong => "NAME_TOO_LONG",
             Self::Forbidden(_) => "FORBIDDEN",
-            Self::Denied(_) => "DENIED",
+            Self::Denied { .. } => "DENIED",
             Self::Method(_) => "METHOD_NOT_ALLOWED",
             Self::NotSupported(_) => "METHOD_NOT_SUPPORTED",
             Self::Expectation => "EXPECTATION_FAILED",
@@ -232,7 +258,21 @@ impl Failure {
 
     /// Whether what follows on the connection cannot be trusted to be a request (RFC 9112 §11.2).
     pub fn ends_connection(&self) -> bool {
-        matches!(self, Self::Host(_) | Self::Upload(_) | Self::ClientGone)
+        matches!(
+            self,
+            Self::Host(_) | Self::Upload(_) | Self::ClientGone | Self::NoSite
+        )
+    }
+
+    /// RFC 9110 §15.5.6: what Allow says.
+    pub fn allow(&self) -> Option<HeaderValue> {
+        if let Self::Method(allowed) = self {
+            return Some(HeaderValue::from_static(allowed));
+        }
+        if let Self::Denied { allow, .. } = self {
+            return allow.clone();
+        }
+        None
     }
 
     /// Seconds after which the client may try again, where that makes sense.

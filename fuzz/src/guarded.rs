@@ -4,6 +4,8 @@ use fcgate::message::head_guard::{Bounds, HeadGuard, Refusal, Verdict};
 
 /// Small enough for the fuzzer to reach.
 pub const BOUNDS: Bounds = Bounds {
+    request_line: 8 * 1024,
+    field_line: 16 * 1024,
     head: 2048,
     fields: 16,
 };

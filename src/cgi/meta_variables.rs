@@ -36,7 +36,11 @@ impl Constants {
         );
         // Apache's mod_alias.
         encode_pair(&mut encoded, b"CONTEXT_PREFIX", prefix.as_bytes());
-        encode_pair(&mut encoded, b"CONTEXT_DOCUMENT_ROOT", root);
+        let context = match prefix {
+            "" => document_root(root, contract),
+            _ => root,
+        };
+        encode_pair(&mut encoded, b"CONTEXT_DOCUMENT_ROOT", context);
         Self(encoded)
     }
 

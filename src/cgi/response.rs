@@ -26,9 +26,9 @@ pub struct ScriptHead {
 /// How large a head may get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadLimits {
-    /// Bytes, with the empty line that ends it.
+    /// Bytes, with the empty line that ends it: `limits.answer_head`.
     pub bytes: usize,
-    /// Field lines, dropped ones too. A value over 16 384 counts as that.
+    /// Field lines, dropped ones too: `limits.answer_fields`. A value over 16 384 counts as that.
     pub fields: usize,
 }
 
@@ -36,7 +36,7 @@ impl Default for HeadLimits {
     fn default() -> Self {
         Self {
             bytes: 65_536,
-            fields: 200,
+            fields: 1000,
         }
     }
 }
@@ -87,8 +87,8 @@ pub enum Limit {
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bytes(bytes) => write!(f, "{bytes} bytes"),
-            Self::Fields(fields) => write!(f, "{fields} fields"),
+            Self::Bytes(bytes) => write!(f, "{bytes} bytes (server.limits.answer_head)"),
+            Self::Fields(fields) => write!(f, "{fields} fields (server.limits.answer_fields)"),
         }
     }
 }

@@ -7,14 +7,14 @@ use super::site::{Draft, Scripts, request_body};
 use crate::cgi::Mapping;
 use crate::handler::Handler;
 use crate::handler::deny::Deny;
-use crate::handler::fastcgi::{self, Fastcgi, Missing, ScriptRule, target};
+use crate::handler::fastcgi::{self, Fastcgi, FileName, Missing, ScriptRule, target};
 use crate::handler::mount::Mount;
 use crate::handler::redirect::Redirect;
 use crate::handler::respond::Respond;
 use crate::handler::rewrite::Rewrite;
 use crate::handler::static_files::StaticFiles;
 use crate::message::Root;
-use crate::route::condition::Pattern;
+use crate::route::condition::{Pattern, Set};
 use crate::route::template::{Groups, Template};
 use crate::section::{At, Lowered, Problem, Problems};
 use crate::upstream::Upstream;
@@ -34,6 +34,7 @@ pub(super) const ACTIONS: [&str; 8] = [
 pub(super) fn action(
     section: &Lowered,
     groups: &Groups,
+    conditions: &Set,
     draft: &mut Draft<'_, '_>,
     problems: &mut Problems,
 ) -> Option<Handler> {
@@ -68,8 +69,14 @@ pub(super) fn action(
         "rewrite" => Rewrite::build(table()?, groups, problems).map(Handler::Rewrite),
         "set_handler" => set_handler(section, draft, problems),
         "redirect" => Redirect::build(table()?, groups, problems).map(Handler::Redirect),
-        "respond" => Some(Handler::Respond(Respond::build(table()?, problems))),
-        "deny" => Some(Handler::Deny(Deny::build(&section.table("deny")))),
+        "respond" => {
+            let respond = Respond::build(table()?, &conditions.left_methods(), problems);
+            Some(Handler::Respond(respond))
+        }
+        "deny" => {
+            let deny = Deny::build(&section.table("deny"), &conditions.left_methods());
+            Some(Handler::Deny(deny))
+        }
         _ => apache_target(section, groups, draft, problems),
     }
 }
@@ -243,42 +250,41 @@ fn apache_target(
         true => "/$rest",
         false => "$path",
     };
-    let target = match target::parse(&text.value, appended, |name| {
-        draft.surroundings.is_upstream(name)
-    }) {
-        Ok(target) => target,
-        Err(message) => {
-            problems.push(Problem::new(text.place.clone(), message));
-            return None;
-        }
-    };
-    let server = At {
-        value: target.server,
+    let is_upstream = |name: &str| draft.surroundings.is_upstream(name);
+    let target = target::parse(&text.value, appended, is_upstream)
+        .map_err(|message| problems.push(Problem::new(text.place.clone(), message)))
+        .ok()?;
+    let at = |value| At {
+        value,
         place: text.place.clone(),
     };
-    let upstream = draft.surroundings.upstream(&server, problems)?;
+    let upstream = draft.surroundings.upstream(&at(target.server), problems)?;
     let folder = PathBuf::from(target::literal_folder(&target.file));
-    // The site's root is the document root where the target lies in it, as with Apache.
+    // One root for all that lies in the site's.
     let root = draft
         .root
         .clone()
         .filter(|root| folder.starts_with(&root.0))
         .unwrap_or(Root(folder));
-    let file = template(
-        &At {
-            value: target.file,
-            place: text.place.clone(),
-        },
-        groups,
-        problems,
-    )?;
     let mapping = mapping(root, &upstream, draft);
+    let name = FileName {
+        file: template(&at(target.file), groups, problems)?,
+        pattern: match section.text("proxy_pass_match") {
+            // What is wrong with it was told where it became a condition.
+            Some(pattern) => Some(Pattern::new(&pattern, &mut Problems::default())?),
+            None => None,
+        },
+    };
     let scripts = Scripts {
-        rule: ScriptRule::FileName(file),
+        rule: ScriptRule::FileName(Box::new(name)),
         missing: Missing::NotFound,
         mount: Mount::default(),
     };
-    let handler = draft.fastcgi(upstream, mapping, scripts, &text.place);
+    let mut handler = draft.fastcgi(upstream, mapping, scripts, &text.place);
+    if let Some(timeout) = target.timeout {
+        let place = draft.surroundings.sources.show(&text.place);
+        handler.timeouts.set_silence(timeout, &place.into());
+    }
     Some(Handler::Fastcgi(Arc::new(handler)))
 }
 

@@ -54,7 +54,7 @@ struct Page<'a> {
 impl Page<'_> {
     fn section(&mut self, name: &str, kind: Kind, file: &Lowered, problems: &mut Problems) {
         match kind {
-            Kind::Table(_) | Kind::FlagOr(_) => {
+            Kind::Table(_) | Kind::FlagOr(_) | Kind::TextOr(_) => {
                 if let Some(table) = file.given_table(name) {
                     self.table(&format!("[{name}]"), table);
                 }

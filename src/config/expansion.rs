@@ -67,6 +67,8 @@ fn refuse_preset(site: &Lowered, problems: &mut Problems) {
 
 const SCRIPT: &str = "A script that is there runs.";
 const FILE: &str = "A file that is there is sent; a folder has an index.";
+const EXCEPTION: &str =
+    "What ends so and is not there is no page: 404, and the front controller is not asked.";
 const FRONT: &str = "The front controller gets everything else.";
 
 /// A root with all that is said of it: of a site, or of a mount.
@@ -148,7 +150,7 @@ impl Part<'_> {
         let parent = Path::new(&root.value).parent();
         let parent = parent.map(|parent| parent.to_string_lossy().into_owned());
         let parent = parent.filter(|parent| parent != "/").unwrap_or_default();
-        let front = self.section.text("front_controller");
+        let front = self.section.table("front_controller").text("script");
         let front = front.map(|front| front.value).unwrap_or_default();
         let values = |name: &str| match name {
             "BASE" => Some(self.base().to_owned()),
@@ -176,22 +178,41 @@ impl Part<'_> {
         let declines = || "missing = \"decline\"".to_owned();
         let front = self.front_controller(root, said);
         let runs = [at.clone(), declines()];
-        let sent = match front {
-            Some(_) => vec![files, index, declines()],
-            None => vec![files, index],
-        };
+        let sent = [files, index];
         let mut text = self.step(SCRIPT, only.as_slice(), "fastcgi", &runs);
-        text += &self.step(FILE, &[], "static_files", &sent);
-        if let Some(script) = front {
-            text += &self.step(FRONT, &[], "fastcgi", &[at, script]);
+        if let Some(pattern) = self.exceptions(said).filter(|_| front.is_some()) {
+            let only = format!("match = {}", quoted(&pattern));
+            text += &self.step(EXCEPTION, &[only], "static_files", &sent);
         }
-        text
+        let Some(script) = front else {
+            return text + &self.step(FILE, &[], "static_files", &sent);
+        };
+        let [files, index] = sent;
+        text += &self.step(FILE, &[], "static_files", &[files, index, declines()]);
+        text + &self.step(FRONT, &[], "fastcgi", &[at, script])
+    }
+
+    /// What of `front_controller` a key says, by the user's word, the preset's, or the default.
+    fn front(&self, key: &str, said: Option<&Lowered>) -> Lowered {
+        let tables = [Some(self.section), said].into_iter().flatten();
+        let mut given = tables.filter_map(|section| section.given_table("front_controller"));
+        let given = given.find(|table| table.is_given(key)).cloned();
+        given.unwrap_or_else(|| self.section.table("front_controller"))
+    }
+
+    /// What ends so does not go to the front controller; `None` where all does.
+    fn exceptions(&self, said: Option<&Lowered>) -> Option<String> {
+        let extensions = self.front("except", said).texts("except").into_iter();
+        let extensions: Vec<_> = extensions
+            .map(|extension| pattern(extension.trim_start_matches('.')))
+            .collect();
+        let all = extensions.join("|");
+        (!all.is_empty()).then(|| format!("(?i)\\.({all})$"))
     }
 
     /// The front controller as the key of a handler; `None` where there is none.
     fn front_controller(&self, root: &str, said: Option<&Lowered>) -> Option<String> {
-        let key = "front_controller";
-        let front = self.either(key, said).text(key)?.value;
+        let front = self.front("script", said).text("script")?.value;
         let name = front.trim_start_matches('/');
         // A `$` in a path is no variable here.
         let script = format!("{}/{name}", root.trim_end_matches('/')).replace('$', "$$");

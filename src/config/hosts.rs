@@ -1,54 +1,62 @@
-//! Which site answers for a host: its exact name, the longest wildcard above it, or the default.
+//! Which site answers: of those of a listener the one with the host's exact name, the longest wildcard above it, or the
+//! default.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Site;
 use crate::message::ByHost;
 use crate::route::condition::HostPattern;
-use crate::section::{Lowered, Problem, Problems};
+use crate::section::{At, Lowered, Place, Problem, Problems};
 
-/// The sites by the hosts that they answer for.
+/// The sites by the listeners and the hosts that they answer for.
 #[derive(Debug)]
 pub(super) struct Hosts {
-    named: ByHost<Arc<Site>>,
-    default: Arc<Site>,
+    /// Those of each listener that a site names: as with `<VirtualHost *:8080>` they are all of its sites.
+    of_listener: HashMap<Arc<str>, Sites>,
+    /// Those of all other listeners.
+    others: Sites,
     each: Vec<Arc<Site>>,
 }
 
+/// The sites of a listener.
+#[derive(Debug, Default)]
+struct Sites {
+    named: ByHost<Arc<Site>>,
+    without_hosts: Option<Arc<Site>>,
+    first: Option<Arc<Site>>,
+}
+
 impl Hosts {
-    /// The site without hosts is the default; where all have some, it is the first in the file, as
-    /// in Apache and nginx.
-    pub(super) fn build(sites: Vec<(Site, &Lowered)>, problems: &mut Problems) -> Option<Self> {
-        let mut named = ByHost::default();
-        let mut default: Option<Arc<Site>> = None;
-        let mut each = Vec::with_capacity(sites.len());
+    /// Each site goes to the listeners that its `listen` names, or to those that no site names.
+    pub(super) fn build(sites: Vec<(Site, &Lowered)>, problems: &mut Problems) -> Self {
+        let mut hosts = Self {
+            of_listener: HashMap::new(),
+            others: Sites::default(),
+            each: Vec::with_capacity(sites.len()),
+        };
         for (site, section) in sites {
-            let (site, hosts) = (Arc::new(site), section.texts("hosts"));
-            each.push(Arc::clone(&site));
-            if hosts.is_empty() && default.replace(Arc::clone(&site)).is_some() {
-                problems.push(Problem::new(
-                    section.place(),
-                    "two sites have no `hosts`: only one can answer for every other host",
-                ));
+            let site = Arc::new(site);
+            let (place, texts) = (section.place(), section.texts("hosts"));
+            let patterns = texts.into_iter();
+            let patterns =
+                patterns.filter_map(|text| Some((HostPattern::parse(&text, problems)?, text)));
+            let own: Vec<_> = patterns.collect();
+            for name in section.texts("listen") {
+                let sites = hosts.of_listener.entry(name.value.into()).or_default();
+                sites.add(&site, &own, &place, problems);
             }
-            for text in hosts {
-                let site = Arc::clone(&site);
-                let taken = match HostPattern::parse(&text, problems) {
-                    Some(HostPattern::Exact(name)) => named.insert(name, site),
-                    Some(HostPattern::Below(suffix)) => named.insert_below(suffix, site),
-                    None => None,
-                };
-                if taken.is_some() {
-                    let message = format!("two sites answer for `{}`", text.value);
-                    problems.push(Problem::new(text.place, message));
-                }
+            if !section.is_given("listen") {
+                hosts.others.add(&site, &own, &place, problems);
             }
+            hosts.each.push(site);
         }
-        Some(Self {
-            named,
-            default: default.or_else(|| each.first().cloned())?,
-            each,
-        })
+        hosts
+    }
+
+    /// Whether any site answers on a listener.
+    pub(super) fn has_sites(&self, listener: &str) -> bool {
+        self.of(listener).first.is_some()
     }
 
     /// All sites, each once.
@@ -56,8 +64,48 @@ impl Hosts {
         &self.each
     }
 
-    /// The site of a lower-cased name.
-    pub(super) fn site(&self, name: &str) -> &Arc<Site> {
-        self.named.get(name).unwrap_or(&self.default)
+    /// The site of a lower-cased name on a listener; `None` where that has no sites, as one may whose name was
+    /// another when the connection began.
+    pub(super) fn site(&self, listener: &str, name: &str) -> Option<&Arc<Site>> {
+        let sites = self.of(listener);
+        sites.named.get(name).or_else(|| sites.fallback())
+    }
+
+    fn of(&self, listener: &str) -> &Sites {
+        self.of_listener.get(listener).unwrap_or(&self.others)
+    }
+}
+
+impl Sites {
+    fn add(
+        &mut self,
+        site: &Arc<Site>,
+        hosts: &[(HostPattern, At<String>)],
+        place: &Place,
+        problems: &mut Problems,
+    ) {
+        self.first.get_or_insert_with(|| Arc::clone(site));
+        if hosts.is_empty() && self.without_hosts.replace(Arc::clone(site)).is_some() {
+            problems.push(Problem::new(
+                place.clone(),
+                "two sites have no `hosts`: only one can answer for every other host of a listener",
+            ));
+        }
+        for (pattern, text) in hosts {
+            let site = Arc::clone(site);
+            let taken = match pattern.clone() {
+                HostPattern::Exact(name) => self.named.insert(name, site),
+                HostPattern::Below(suffix) => self.named.insert_below(suffix, site),
+            };
+            if taken.is_some() {
+                let message = format!("two sites answer for `{}`", text.value);
+                problems.push(Problem::new(text.place.clone(), message));
+            }
+        }
+    }
+
+    /// The site without hosts; where all have some, the first in the file, as in Apache and nginx.
+    fn fallback(&self) -> Option<&Arc<Site>> {
+        self.without_hosts.as_ref().or(self.first.as_ref())
     }
 }

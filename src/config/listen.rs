@@ -15,6 +15,7 @@ pub static LISTEN: Section = Section {
     doc: "Where clients connect: HTTP/1.1 and HTTP/2, in clear text (HTTP/2 with prior knowledge) or with `tls`. Without any: \":8080\".",
     keys: &[
         Key::new("address", Kind::Text, "\":8080\" for IPv6 and IPv4 alike, \"127.0.0.1:8080\", \"[::1]:8080\", \"unix:/path\", or \"systemd:NAME\" for the sockets that systemd passes under this name: the socket unit's FileDescriptorName=, by default the name of the unit such as \"fcgate.socket\". Port 0 is any free one. A socket that systemd has bound to an address given here is used, whatever its name.").shown("\":8080\""),
+        Key::new("name", Kind::Text, "The name by which `listen` of a site and the condition `listener` mean it. Several listeners may have the same.").example("\"admin\""),
         Key::new("tls", Kind::FlagOr(&LISTEN_TLS), "Whether clients speak TLS."),
         Key::new("backlog", Kind::Integer { min: 1, max: 65_535 }, "Connections that the kernel keeps while they are not accepted; it takes no more than net.core.somaxconn says. Holds for sockets that are bound from then on.").default("4096"),
         Key::new("mode", Kind::Text, "Who may connect to a unix socket: its permissions in octal. Default: what the umask leaves. Holds for sockets that are bound from then on.").example("\"0660\""),
@@ -35,6 +36,8 @@ static PROXY_PROTOCOL: Section = Section {
 pub struct Listener {
     /// Where it is bound.
     pub address: ListenAddress,
+    /// Its name; empty for none.
+    pub name: Arc<str>,
     /// What does the handshakes; none in clear text.
     pub tls: Option<Arc<Acceptor>>,
     /// Connections that the kernel keeps while they are not accepted.
@@ -50,6 +53,7 @@ impl Listener {
     pub fn default_listener() -> Self {
         Self {
             address: ListenAddress::Tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8080))),
+            name: Arc::default(),
             tls: None,
             backlog: BACKLOG,
             mode: None,
@@ -76,8 +80,14 @@ impl Listener {
         let proxies = section
             .given_table("proxy_protocol")
             .map(|table| proxies(table, problems));
+        let name = section.text("name");
+        if let Some(empty) = name.as_ref().filter(|name| name.is_empty()) {
+            let problem = Problem::new(empty.place.clone(), "a listener's name is empty");
+            problems.push(problem.help("name = \"admin\", or none"));
+        }
         Some(Self {
             address: address?,
+            name: name.map_or_else(Arc::default, |name| name.value.into()),
             tls,
             backlog: i32::try_from(section.integer("backlog")).unwrap_or(BACKLOG),
             mode,

@@ -11,6 +11,7 @@ mod expansion;
 mod file;
 mod hosts;
 pub mod listen;
+mod listener_names;
 pub mod live;
 mod mount;
 pub mod numbers;

@@ -1,6 +1,7 @@
 //! `preset`: what is known of an application, as rules that anybody could write. Each is a file in
 //! `presets/`, in the terms of [`FILE`].
 
+use super::mount::FRONT;
 use super::rule::RULE;
 use crate::section::{Environment, Key, Kind, Lowered, Place, Problems, Section};
 
@@ -30,7 +31,7 @@ static FILE: Section = Section {
             Kind::Texts,
             "`index` where the site does not say it.",
         ),
-        Key::new("front_controller", Kind::Text, "Likewise."),
+        Key::new("front_controller", Kind::TextOr(&FRONT), "Likewise."),
         Key::new(
             "scripts",
             Kind::Text,

@@ -28,6 +28,7 @@ pub static RULE: Section = Section {
         keys::METHOD,
         keys::HOST,
         keys::SCHEME,
+        keys::LISTENER,
         keys::REMOTE,
         keys::HEADER,
         keys::QUERY,
@@ -54,7 +55,7 @@ pub static RULE: Section = Section {
         Key::new("deny", Kind::FlagOr(&DENY), "Refuses.").example("true"),
         Key::new("proxy_pass", Kind::Text, "Apache's ProxyPass: leading whole segments as `prefix` has, with `to` as its action.").example("\"/app/\""),
         Key::new("proxy_pass_match", Kind::Text, "Apache's ProxyPassMatch: a regular expression as `match` has, with `to` as its action.").example("'^/(.*\\.php(/.*)?)$'"),
-        Key::new("to", Kind::Text, "The target of proxy_pass or proxy_pass_match: \"fcgi://UPSTREAM/srv/www/$1\", \"fcgi://host:port/srv/www/$1\" or \"unix:/sock|fcgi://localhost/srv/www/$1\". Without any $ the path is appended; with proxy_pass, what follows the prefix. What follows the script in it is PATH_INFO. \"!\" keeps what matches from all further rules of the two kinds.").example("\"fcgi://php/srv/www/$1\""),
+        Key::new("to", Kind::Text, "The target of proxy_pass or proxy_pass_match: \"fcgi://UPSTREAM/srv/www/$1\", \"fcgi://host:port/srv/www/$1\" or \"unix:/sock|fcgi://localhost/srv/www/$1\". Without any $ the path is appended; with proxy_pass, what follows the prefix. What follows the script in it is PATH_INFO: a script is a file that ends in .php, one that is written before the first $, the whole, or as much of the path as proxy_pass_match matches by itself, as with '^/(.*\\.phtml(/.*)?)$'. Of mod_proxy's options enablereuse=on, flushpackets=on and timeout=SECONDS may stand behind it. \"!\" keeps what matches from all further rules of the two kinds.").example("\"fcgi://php/srv/www/$1\""),
         Key::new("set_handler", Kind::Text, "Apache's SetHandler: the files below the site's root are scripts of \"proxy:unix:/sock|fcgi://localhost\" or \"proxy:fcgi://host:port\" (an upstream's name is understood as host). A path that leads to no file is left to the next rule.").example("\"proxy:unix:/run/php/php-fpm.sock|fcgi://localhost\""),
         Key::new("files_match", Kind::Text, "Apache's FilesMatch, for set_handler: a regular expression on the file's name, without its folder.").default("'\\.php$'"),
     ],
@@ -84,7 +85,7 @@ pub(super) fn build_rule(
     let acts = |key: &&str| section.is_given(key);
     let handler = match (ACTIONS.iter().any(acts), &changes) {
         (false, Some(_)) => None,
-        (true, _) | (false, None) => Some(action(section, &groups, draft, problems)?),
+        (true, _) | (false, None) => Some(action(section, &groups, &conditions, draft, problems)?),
     };
     let step = Step {
         internal: section.flag("internal"),

@@ -91,7 +91,7 @@ impl ServerSettings {
             file_cache: section.size("file_cache").0,
             watch: section.flag("watch"),
             forwarding: Forwarding::build(section, problems),
-            limits: Limits::build(&section.table("limits")),
+            limits: Limits::build(&section.table("limits"), problems),
         }
     }
 }

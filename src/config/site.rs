@@ -14,6 +14,7 @@ use crate::auth::Access;
 use crate::auth::access::{ALLOW, DENY};
 use crate::cgi::contract::{AUTHORIZATION, CANONICAL_NAME, PASS_FIELDS};
 use crate::cgi::meta_variables::Constants;
+use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping};
 use crate::filter::compress::{COMPRESS, Compress};
 use crate::filter::error_page::{ERROR_PAGE, ErrorPages};
@@ -40,8 +41,9 @@ pub static SITE: Section = Section {
     doc: "What is served for some hosts. The rules come first, in their order; then the mounts, then what `preset` stands for. Then, with `root` and `php`: an existing file is sent, an existing .php script runs, a folder tries `index`, and everything else goes to the front controller; with `root` alone: files.",
     keys: &[
         Key::new("hosts", Kind::Texts, "The hosts that the site answers for: \"example.org\", or \"*.example.org\" for every name below it. A site without answers for all others; where none is without, that is the first.").example("[\"example.org\", \"*.example.org\"]"),
+        Key::new("listen", Kind::Texts, "The names of the listeners that the site answers on, as `<VirtualHost *:8080>` is for one port; a listener that is named so has these sites alone. Sites without `listen` answer on all other listeners. In logs and metrics the site is called by its host and these names: `example.org@admin`.").example("[\"admin\"]"),
         Key::new("root", Kind::Text, "The document root, an absolute path.").shown("\"/srv/app/public\""),
-        Key::new("php", Kind::Text, "Where PHP-FPM listens: \"unix:/path\", \"host:port\", or the name of an [upstream.NAME].").example("\"unix:/run/php/php-fpm.sock\""),
+        Key::new("php", Kind::Text, "Where PHP-FPM listens: \"unix:/path\", \"host:port\", the name of an [upstream.NAME], or as Apache says it, \"unix:/path|fcgi://localhost\".").example("\"unix:/run/php/php-fpm.sock\""),
         INDEX,
         FRONT_CONTROLLER,
         PRESET,
@@ -68,7 +70,7 @@ pub static SITE: Section = Section {
 /// A site, ready to serve.
 #[derive(Debug)]
 pub struct Site {
-    /// Its first host, or `default`.
+    /// Its first host, or `default`; with `@` and its listeners, where it has some of its own.
     pub name: Arc<str>,
     /// What `%2F` means.
     pub encoded_slash: EncodedSlash,
@@ -160,12 +162,17 @@ pub(super) fn build_site(
     }
 }
 
-/// Its first host, or `default`.
+/// Its first host, or `default`, and behind an `@` the listeners where it has its own: no other site has that name.
 pub(super) fn site_name(section: &Lowered) -> String {
     let mut hosts = section.texts("hosts").into_iter();
-    hosts
-        .next()
-        .map_or_else(|| "default".to_owned(), |host| host.value)
+    let host = hosts.next();
+    let host = host.map_or_else(|| "default".to_owned(), |host| host.value);
+    let listeners = section.texts("listen").into_iter();
+    let listeners: Vec<_> = listeners.map(|listener| listener.value).collect();
+    match listeners.is_empty() {
+        true => host,
+        false => format!("{host}@{}", listeners.join("+")),
+    }
 }
 
 fn check_root(section: &Lowered, problems: &mut Problems) {
@@ -245,10 +252,16 @@ impl Draft<'_, '_> {
         place: &Place,
     ) -> Fastcgi {
         let send_file = self.send_file.clone().seen_through(&mapping);
+        let limits = &self.surroundings.server.limits;
+        let seen_elsewhere = mapping.backend_root.is_some();
         let site_root = self.root.as_ref().map(|root| root.0.as_path());
-        let root = script
-            .mount
-            .document_root(site_root, mapping.backend_root.is_some());
+        let root = match script.rule {
+            // Apache's, wherever the target of a ProxyPassMatch lies.
+            ScriptRule::FileName(_) => site_root.filter(|_| !seen_elsewhere),
+            ScriptRule::Walk | ScriptRule::Fixed { .. } | ScriptRule::Files(_) => {
+                script.mount.document_root(site_root, seen_elsewhere)
+            }
+        };
         let contract = self
             .contract
             .for_responder(self.surroundings.responder(&upstream))
@@ -270,6 +283,10 @@ impl Draft<'_, '_> {
             script: script.rule,
             missing: script.missing,
             spool: self.spool.clone(),
+            head: HeadLimits {
+                bytes: limits.answer_head,
+                fields: limits.answer_fields,
+            },
             timeouts,
             ignore_client_abort: false,
             send_file,

@@ -61,7 +61,7 @@ mod tests {
         let expected: Vec<_> = (0..MANY).map(|number| format!("{number}.test")).collect();
         assert_eq!(names, expected);
         let last = Host::parse(&expected[MANY - 1]).unwrap();
-        assert_eq!(*loaded.site(&last).name, *expected[MANY - 1]);
+        assert_eq!(*loaded.site(&last, "").unwrap().name, *expected[MANY - 1]);
         assert_eq!(loaded.upstreams().len(), 7);
     }
 

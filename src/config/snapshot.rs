@@ -11,11 +11,14 @@ use super::source::Sources;
 use super::surroundings::Surroundings;
 use super::unreachable::warn_of_hosts;
 use super::watched::Watched;
-use super::{AdminSettings, ListenAddress, Listener, ServerSettings, Site, certificates};
+use super::{
+    AdminSettings, ListenAddress, Listener, ServerSettings, Site, certificates, listener_names,
+};
+use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::handler::fastcgi::ErrorLog;
-use crate::message::Host;
 use crate::message::quota::Quota;
+use crate::message::{Host, Target};
 use crate::process::Program;
 use crate::section::{FileId, Lowered, Place, Problem, Problems};
 use crate::tls::Certificates;
@@ -88,7 +91,10 @@ impl Snapshot {
             problems.push(no_site());
         }
         let sites = sites.into_iter().zip(sections).collect();
-        let hosts = Hosts::build(sites, problems)?;
+        let hosts = Hosts::build(sites, problems);
+        if complete && !hosts.each().is_empty() {
+            listener_names::check(&files, &hosts, problems);
+        }
         problems.is_empty().then(|| Self {
             admin,
             watched: sources.watched().clone(),
@@ -173,10 +179,21 @@ impl Snapshot {
         sections
     }
 
-    /// The site that answers for a host: its exact name, the longest wildcard above it, or the
+    /// The site that answers for a host on a listener: its exact name, the longest wildcard above it, or the
     /// default.
-    pub fn site(&self, host: &Host) -> &Arc<Site> {
-        self.hosts.site(host.name())
+    pub fn site(&self, host: &Host, listener: &str) -> Result<&Arc<Site>, Failure> {
+        let site = self.hosts.site(listener, host.name());
+        site.ok_or(Failure::NoSite)
+    }
+
+    /// The target of a request to `site`, as it was sent.
+    pub fn target(&self, raw: &str, site: &Site) -> Result<Target, Failure> {
+        let target = Target::parse(raw, site.encoded_slash)?;
+        let (length, limit) = (target.path().len(), self.server.limits.path);
+        match length > limit {
+            true => Err(Failure::PathTooLong { length, limit }),
+            false => Ok(target),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::numbers::SiteNumbers;
 use super::snapshot::Upstreams;
 use super::source::Sources;
 use crate::cgi::Responder;
-use crate::handler::fastcgi::{CallTimeouts, ErrorLog};
+use crate::handler::fastcgi::{CallTimeouts, ErrorLog, target};
 use crate::message::quota::Quota;
 use crate::section::{At, Lowered, Problem, Problems};
 use crate::upstream::section::UPSTREAM;
@@ -35,12 +35,29 @@ pub(super) struct Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
-    /// The upstream of a name or an address; one that only an address names has the defaults.
+    /// The upstream of a name, an address or the server of Apache's target; one that only an address names has the
+    /// defaults.
     pub(super) fn upstream(
         &self,
         text: &At<String>,
         problems: &mut Problems,
     ) -> Option<Arc<Upstream>> {
+        if !target::is_target(&text.value) {
+            return self.upstream_at(text, problems);
+        }
+        match target::server(&text.value, |name| self.is_upstream(name)) {
+            Ok(value) => {
+                let place = text.place.clone();
+                self.upstream_at(&At { value, place }, problems)
+            }
+            Err(message) => {
+                problems.push(Problem::new(text.place.clone(), message));
+                None
+            }
+        }
+    }
+
+    fn upstream_at(&self, text: &At<String>, problems: &mut Problems) -> Option<Arc<Upstream>> {
         if let Some((_, upstream)) = self.upstreams().get(&text.value) {
             return Some(Arc::clone(upstream));
         }

@@ -1,5 +1,7 @@
 //! Warnings about rules that no request can ever reach.
 
+use std::collections::HashMap;
+
 use super::source::Sources;
 use crate::route::Rule;
 use crate::route::condition::{HostCondition, HostPattern};
@@ -43,11 +45,26 @@ fn answers(section: &Lowered) -> bool {
 /// Warns of the rules for hosts that their site never has, in all sites but the one that answers for all
 /// other hosts.
 pub(super) fn warn_of_hosts(files: &[Lowered], problems: &mut Problems) {
-    let sites: Vec<_> = files.iter().flat_map(|file| file.tables("site")).collect();
-    let without_hosts = |site: &&Lowered| site.texts("hosts").is_empty();
-    let default = sites.iter().position(without_hosts).unwrap_or(0);
-    for (index, site) in sites.into_iter().enumerate() {
-        if index != default {
+    let sites = || {
+        files
+            .iter()
+            .flat_map(|file| file.tables("site"))
+            .enumerate()
+    };
+    let listeners = |site: &Lowered| -> Vec<_> {
+        let names = site.texts("listen").into_iter();
+        names.map(|name| name.value).collect()
+    };
+    // Of each set of listeners the site without hosts, else the first.
+    let mut defaults = HashMap::new();
+    for (index, site) in sites() {
+        let default = defaults.entry(listeners(site)).or_insert(index);
+        if site.texts("hosts").is_empty() {
+            *default = index;
+        }
+    }
+    for (index, site) in sites() {
+        if defaults.get(&listeners(site)) != Some(&index) {
             warn_of_hosts_of(site, problems);
         }
     }

@@ -1,6 +1,6 @@
 //! `deny`: a refusal with a status.
 
-use http::StatusCode;
+use http::{HeaderValue, Method, StatusCode};
 
 use super::Plan;
 use crate::failure::Failure;
@@ -13,7 +13,7 @@ pub static DENY: Section = Section {
     keys: &[Key::new(
         "status",
         Kind::Integer { min: 400, max: 499 },
-        "The status of the refusal; 404 does not tell that there is anything.",
+        "The status of the refusal; 404 does not tell that there is anything. 405 has an Allow with the methods for which the rule does not hold, by its `method` or `not = { method = … }`.",
     )
     .default("403")],
 };
@@ -22,20 +22,34 @@ pub static DENY: Section = Section {
 #[derive(Debug)]
 pub struct Deny {
     status: StatusCode,
+    /// What Allow says, for 405 alone.
+    allow: Option<HeaderValue>,
 }
 
 impl Deny {
-    /// From its section.
-    pub fn build(section: &Lowered) -> Self {
+    /// From its section; `left` are the methods that its rule leaves to others.
+    pub fn build(section: &Lowered, left: &[Method]) -> Self {
         let status = u16::try_from(section.integer("status"))
             .ok()
             .and_then(|code| StatusCode::from_u16(code).ok());
+        let status = status.unwrap_or(StatusCode::FORBIDDEN);
         Self {
-            status: status.unwrap_or(StatusCode::FORBIDDEN),
+            status,
+            allow: allow(status, left),
         }
     }
 
     pub(super) fn decide(&self) -> Plan<'_> {
-        Plan::Fail(Failure::Denied(self.status))
+        Plan::Fail(Failure::Denied {
+            status: self.status,
+            allow: self.allow.clone(),
+        })
     }
+}
+
+/// RFC 9110 §15.5.6: a 405 names the methods that have a meaning, and an empty list where none has (§10.2.1).
+pub(super) fn allow(status: StatusCode, methods: &[Method]) -> Option<HeaderValue> {
+    let names: Vec<_> = methods.iter().map(Method::as_str).collect();
+    let value = HeaderValue::from_str(&names.join(", ")).ok();
+    value.filter(|_| status == StatusCode::METHOD_NOT_ALLOWED)
 }

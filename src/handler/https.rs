@@ -49,10 +49,7 @@ impl Https {
     /// The same host and target, with TLS. 308 (RFC 9110 §15.4.9) keeps the method and content.
     pub fn redirect(&self, host: &str, target: &str) -> Result<Response<Body>, Failure> {
         let location = format!("https://{host}{}{target}", self.port);
-        match HeaderValue::from_str(&location) {
-            Ok(value) => Ok(redirect::answer(StatusCode::PERMANENT_REDIRECT, value)),
-            Err(_) => Err(Failure::Internal("a redirect's location cannot be sent")),
-        }
+        redirect::answer(StatusCode::PERMANENT_REDIRECT, &location)
     }
 
     /// RFC 6797 §6.1; only for answers that go over TLS (§7.2).

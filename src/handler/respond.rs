@@ -1,9 +1,9 @@
 //! `respond`: a fixed answer, ready in memory.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
-use super::{Body, Plan};
+use super::{Body, Plan, deny};
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
 
 /// The `respond` section.
@@ -38,11 +38,13 @@ pub struct Respond {
 }
 
 impl Respond {
-    /// From its section; fields that HTTP cannot carry are problems.
-    pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
+    /// From its section; fields that HTTP cannot carry are problems. `left` are the methods that its rule leaves to
+    /// others, for a 405 that does not say them itself.
+    pub fn build(section: &Lowered, left: &[Method], problems: &mut Problems) -> Self {
         let status = u16::try_from(section.integer("status"))
             .ok()
-            .and_then(|code| StatusCode::from_u16(code).ok());
+            .and_then(|code| StatusCode::from_u16(code).ok())
+            .unwrap_or(StatusCode::OK);
         let mut fields = HeaderMap::new();
         let content_type = section
             .text("content_type")
@@ -57,12 +59,15 @@ impl Respond {
                 fields.append(name, value);
             }
         }
+        if let Some(allow) = deny::allow(status, left) {
+            fields.entry(header::ALLOW).or_insert(allow);
+        }
         let content = section
             .text("body")
             .map(|text| Bytes::from(text.value))
             .unwrap_or_default();
         Self {
-            status: status.unwrap_or(StatusCode::OK),
+            status,
             fields,
             content,
         }

@@ -1,16 +1,17 @@
 //! `rewrite`: another target for the same request, which begins again with the first rule.
 
 use super::Plan;
+use super::redirect::{encode_parameter, join_query};
 use crate::message::{Cause, Request};
-use crate::route::template::{Groups, Template};
+use crate::route::template::{Groups, Template, Value};
 use crate::route::{Captures, Scope};
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
 
 /// The `rewrite` section.
 pub static REWRITE: Section = Section {
     title: "[site.rule.rewrite]",
     doc: "Gives the request another path, and has the rules asked again from the first one; ten times at most. PHP sees REDIRECT_URL and REDIRECT_QUERY_STRING as under Apache, and REQUEST_URI as the client sent it.",
-    keys: &[Key::new("to", Kind::Text, "The path: a template. What follows a `?` is the new query; without one the query stays. `?$query&a=b` adds to it.").example("\"/index.php/$1\"")],
+    keys: &[Key::new("to", Kind::Text, "The path: a template. What follows a `?` is the new query; without one the query stays. `?$query&a=b` adds to it. Before a `?`, $uri is the path that the client asked for, decoded, and its query comes before what follows the `?`; behind it, $uri is one value. Nothing is left of a `&` that nothing follows.").example("\"/index.php/$1\"")],
 };
 
 /// A rewrite.
@@ -33,55 +34,40 @@ impl Rewrite {
             problems.push(Problem::new(text.place.clone(), message));
             return None;
         }
-        let (path, query) = match text.value.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (text.value.as_str(), None),
+        let to = match Template::parse(&text.value, groups) {
+            Ok(to) => to,
+            Err(error) => {
+                problems.push(Problem::new(text.place, error.to_string()));
+                return None;
+            }
         };
-        Some(Self {
-            path: template(path, &text, groups, problems)?,
-            query: match query {
-                Some(query) => Some(template(query, &text, groups, problems)?),
-                None => None,
-            },
-        })
+        let (path, query) = to.split_once('?');
+        Some(Self { path, query })
     }
 
     pub(super) fn decide(&self, request: &Request, captures: &Captures) -> Plan<'_> {
+        let target = &request.target;
         let scope = Scope { request, captures };
-        let path = self.path.expand(&scope);
-        let query = match &self.query {
-            Some(template) => {
-                let query = template.expand_with(&scope, encode);
-                Some(String::from_utf8_lossy(&query).into_owned())
-            }
-            None => request.target.query().map(str::to_owned),
+        let path = self.path.expand_with(&scope, |value, out| {
+            out.extend_from_slice(match value {
+                // The path is decoded, and a `?` in it is none that begins a query.
+                Value::Uri(_) => target.asked_path(),
+                Value::Plain(bytes) | Value::Query(bytes) => bytes,
+            });
+        });
+        let own = self.query.as_ref().map(|query| {
+            let query = query.expand_with(&scope, encode_parameter);
+            String::from_utf8_lossy(&query).into_owned()
+        });
+        let query = match (self.path.has_uri(), own) {
+            (false, None) => target.query().map(str::to_owned),
+            (true, None) => target.asked_query().map(str::to_owned),
+            (true, own) => join_query([target.asked_query(), own.as_deref()]),
+            (false, own) => join_query([own.as_deref()]),
         };
-        match request.target.with_path_and_query(path, query) {
+        match target.with_path_and_query(path, query) {
             Ok(target) => Plan::Again(target, Cause::Rewrite(request.previous())),
             Err(error) => Plan::Fail(error.into()),
-        }
-    }
-}
-
-fn template(
-    part: &str,
-    text: &At<String>,
-    groups: &Groups,
-    problems: &mut Problems,
-) -> Option<Template> {
-    let template = Template::parse(part, groups);
-    template
-        .map_err(|error| problems.push(Problem::new(text.place.clone(), error.to_string())))
-        .ok()
-}
-
-/// What a variable brings into a query can neither end its parameter nor begin another.
-fn encode(value: &[u8], out: &mut Vec<u8>) {
-    for &byte in value {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            out.push(byte);
-        } else {
-            out.extend_from_slice(format!("%{byte:02X}").as_bytes());
         }
     }
 }

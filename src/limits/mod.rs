@@ -5,14 +5,15 @@ pub mod rate;
 
 use std::time::Duration;
 
-use crate::section::{Key, Kind, Lowered, Section};
+use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
+use crate::value::ByteSize;
 
 const BODY: Key = Key::new("body", Kind::Size, "The largest request body; more is 413 before it is read. PHP has its own limits behind this: post_max_size and upload_max_filesize.").default("\"32MiB\"");
 
 /// `server.limits`: what holds for all sites.
 pub static LIMITS: Section = Section {
     title: "[server.limits]",
-    doc: "What a client may do.",
+    doc: "What a client may do, the same in HTTP/1 and HTTP/2, and how large the head of an answer may be.",
     keys: &[
         Key::new("connections", Kind::Integer { min: 1, max: 1_000_000 }, "Client connections at once; further ones wait in the kernel's backlog. Each costs about 20 KiB.").default("10000"),
         Key::new("connections_per_client", Kind::Integer { min: 0, max: 1_000_000 }, "Connections at once of one client, which is an IPv4 address or an IPv6 /64; further ones are closed at once. 0: no limit, which a load balancer in front needs.").default("0"),
@@ -20,7 +21,12 @@ pub static LIMITS: Section = Section {
         Key::new("header", Kind::Duration, "How long a client may take to send the head of a request, from its first byte; then 408.").default("\"10s\""),
         Key::new("keep_alive", Kind::Duration, "How long a connection may stay without a request. HTTP/2 clients get a GOAWAY then.").default("\"60s\""),
         Key::new("head", Kind::Size, "The largest head of a request; more is 431.").default("\"64KiB\""),
+        Key::new("request_line", Kind::Size, "The longest request line: method, target and version, to 64 KiB, which `head` must have room for; more is 414. In HTTP/2 the pseudo-fields count as the line that they stand for.").default("\"8KiB\""),
+        Key::new("path", Kind::Size, "The longest path in it, decoded; more is 414. Patterns, rules and the disk look at all of a path and at nothing of a query, so that a long query needs only a larger `request_line`.").default("\"8KiB\""),
+        Key::new("field_line", Kind::Size, "The longest field of a request, with its name; more is 431. The cookies of an HTTP/2 request are one field, as in HTTP/1.").default("\"16KiB\""),
         Key::new("fields", Kind::Integer { min: 10, max: 1000 }, "Header fields in a request; more is 431.").default("100"),
+        Key::new("answer_head", Kind::Size, "The largest head that a script may print in front of its answer; more is 502, and the log names its largest fields.").default("\"64KiB\""),
+        Key::new("answer_fields", Kind::Integer { min: 10, max: 16_384 }, "Header fields in it; more is 502. A script that sets so many sets one again and again.").default("1000"),
         BODY,
         Key::new("body_pause", Kind::Duration, "How long a client may pause while it sends a request body; then 408.").default("\"10s\""),
         Key::new("body_rate", Kind::Size, "What a client must send of a request body in a second, over each 10 s that it was waited for; slower is 408. \"0B\": no limit.").default("\"1KiB\""),
@@ -63,8 +69,18 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// Bytes of a head.
     pub head: usize,
+    /// Bytes of a request line.
+    pub request_line: usize,
+    /// Bytes of a decoded path.
+    pub path: usize,
+    /// Bytes of a field line.
+    pub field_line: usize,
     /// Fields of a head.
     pub fields: usize,
+    /// Bytes of the head that a script prints.
+    pub answer_head: usize,
+    /// Fields in that.
+    pub answer_fields: usize,
     /// Bytes of a body.
     pub body: u64,
     /// Between two pieces of a body.
@@ -80,10 +96,26 @@ pub struct Limits {
 /// hyper accepts no smaller buffer for a head.
 const SMALLEST_HEAD: usize = 8192;
 
+/// What lines and heads may be bounded to: with less nothing gets through.
+const LEAST: u64 = 256;
+
+/// No target is longer to hyper, whatever a request line may have.
+const LONGEST_LINE: u64 = 64 * 1024;
+
 impl Limits {
-    /// From `server.limits`.
-    pub fn build(section: &Lowered) -> Self {
+    /// From `server.limits`; bounds that cannot hold are problems.
+    pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
+        let mut bound = |key, most| bound(section, key, most, problems);
+        let request_line = bound("request_line", LONGEST_LINE);
+        let path = bound("path", LONGEST_LINE);
+        let field_line = bound("field_line", u64::MAX);
+        let answer_head = bound("answer_head", u64::MAX);
         Self {
+            request_line,
+            path,
+            field_line,
+            answer_head,
+            answer_fields: number(section, "answer_fields"),
             connections: usize::try_from(section.integer("connections")).unwrap_or(1),
             connections_per_client: number(section, "connections_per_client"),
             keep_alive_requests: number(section, "keep_alive_requests"),
@@ -110,6 +142,19 @@ pub fn allowance(section: &Lowered) -> rate::Allowance {
         burst: number("burst"),
         at_once: number("requests_at_once"),
     }
+}
+
+fn bound(section: &Lowered, key: &str, most: u64, problems: &mut Problems) -> usize {
+    let bytes = section.size(key).0;
+    if !(LEAST..=most).contains(&bytes) {
+        let range = match most {
+            u64::MAX => format!("at least {}", ByteSize(LEAST)),
+            most => format!("from {} to {}", ByteSize(LEAST), ByteSize(most)),
+        };
+        let message = format!("`{key}` must be {range}");
+        problems.push(Problem::new(section.place_of(key), message));
+    }
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 fn number(section: &Lowered, key: &str) -> usize {

@@ -13,6 +13,7 @@
 //! ```
 
 mod chunked;
+mod decoded;
 mod field;
 mod framing;
 mod lines;
@@ -20,22 +21,20 @@ mod refusal;
 mod request_line;
 
 use chunked::Chunked;
+pub use decoded::judge_decoded;
 use framing::{Content, Framing};
 use lines::{Lines, Room};
 pub use refusal::Refusal;
 use request_line::Version;
 
-/// A request line with its end: nginx's `large_client_header_buffers`, Apache's
-/// `LimitRequestLine`; more is 414.
-const REQUEST_LINE: usize = 8 * 1024;
-
-/// A field line with its end; more is 431.
-const FIELD_LINE: usize = 16 * 1024;
-
-/// What a head may have in all.
+/// What a head may have.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Bytes, `limits.head`.
+    /// Bytes of the request line with its end, `limits.request_line`.
+    pub request_line: usize,
+    /// Bytes of a field line with its end, `limits.field_line`.
+    pub field_line: usize,
+    /// Bytes in all, `limits.head`.
     pub head: usize,
     /// Fields, `limits.fields`; of a trailer section too.
     pub fields: usize,
@@ -187,8 +186,8 @@ impl Head {
 
     fn room(&self, bounds: Bounds) -> Room {
         let (line, too_long) = match self.version {
-            None => (REQUEST_LINE, Refusal::RequestLineTooLong),
-            Some(_) => (FIELD_LINE, Refusal::FieldTooLong),
+            None => (bounds.request_line, Refusal::RequestLineTooLong),
+            Some(_) => (bounds.field_line, Refusal::FieldTooLong),
         };
         Room {
             line,

@@ -8,6 +8,8 @@ pub struct Target {
     raw: String,
     path: Vec<u8>,
     query: Option<String>,
+    /// The decoded path of `raw`, where `path` is that of a later round.
+    asked: Option<Vec<u8>>,
 }
 
 /// What `%2F` in a path means.
@@ -82,7 +84,12 @@ impl Target {
         if !path.starts_with(b"/") {
             return Err(TargetError::NotAbsolute);
         }
-        Self::checked(self.raw.clone(), path, query)
+        let target = Self::checked(self.raw.clone(), path, query)?;
+        let asked = Some(self.asked_path()).filter(|asked| *asked != target.path);
+        Ok(Self {
+            asked: asked.map(<[u8]>::to_vec),
+            ..target
+        })
     }
 
     /// Every target is made here. `path` is decoded and begins with `/`.
@@ -91,7 +98,12 @@ impl Target {
         refuse_control_bytes(query.as_deref().unwrap_or_default().as_bytes())?;
         refuse_control_bytes(&path)?;
         let path = normalise(path)?;
-        Ok(Self { raw, path, query })
+        Ok(Self {
+            raw,
+            path,
+            query,
+            asked: None,
+        })
     }
 
     /// What the client sent, query included: REQUEST_URI. Always begins with `/`.
@@ -110,7 +122,17 @@ impl Target {
         &self.path
     }
 
-    /// The query as it was sent, without its `?`.
+    /// The decoded path that the client asked for, whatever round this is.
+    pub fn asked_path(&self) -> &[u8] {
+        self.asked.as_deref().unwrap_or(&self.path)
+    }
+
+    /// The query that the client sent, without its `?`, whatever round this is.
+    pub fn asked_query(&self) -> Option<&str> {
+        split_query(&self.raw).1
+    }
+
+    /// The query of this round, without its `?`: the client's, unless a rewrite gave it another.
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
     }

@@ -2,7 +2,7 @@
 //! settled.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// How the client reached us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub struct Wire {
     pub local_port: Option<u16>,
     /// The port that a trusted proxy says the client connected to.
     pub server_port: Option<u16>,
+    /// The name of the listener; empty for one without.
+    pub listener: Arc<str>,
     /// Clear text or TLS.
     pub scheme: Scheme,
     /// What the handshake settled, where there was one.
@@ -118,6 +120,7 @@ impl Wire {
             local_addr: local.ip().to_canonical().to_string(),
             local_port: Some(local.port()),
             server_port: None,
+            listener: Arc::default(),
             scheme: Scheme::Http,
             tls: None,
             told: Told::default(),
@@ -133,10 +136,23 @@ impl Wire {
             local_addr: format!("unix:{path}"),
             local_port: None,
             server_port: None,
+            listener: Arc::default(),
             scheme: Scheme::Http,
             tls: None,
             told: Told::default(),
         }
+    }
+
+    /// The same connection, to a listener of this name.
+    #[must_use]
+    pub fn through(self: Arc<Self>, listener: &Arc<str>) -> Arc<Self> {
+        if self.listener == *listener {
+            return self;
+        }
+        Arc::new(Self {
+            listener: Arc::clone(listener),
+            ..Arc::unwrap_or_clone(self)
+        })
     }
 
     /// The same connection after a TLS handshake.

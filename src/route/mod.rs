@@ -3,6 +3,7 @@
 
 pub mod condition;
 pub mod coverage;
+mod methods;
 mod rules;
 mod sent;
 pub mod template;

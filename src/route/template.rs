@@ -10,7 +10,7 @@ mod variable;
 use http::HeaderName;
 
 pub use names::Groups;
-pub use variable::{Environment, Values, Variable};
+pub use variable::{Environment, Value, Values, Variable};
 use variable::{VARIABLES, of_kind, variable};
 
 /// Why a text is not a template: one sentence for the user that names the fix.
@@ -64,33 +64,72 @@ impl Template {
 
     /// The text with its values. A group that took no part in the match is empty.
     pub fn expand(&self, values: &impl Values) -> Vec<u8> {
-        self.expand_with(values, |value, out| out.extend_from_slice(value))
+        self.expand_with(values, |value, out| out.extend_from_slice(value.bytes()))
     }
 
-    /// The same, with each decoded value written by `write`; literals, and what is as the client
-    /// sent it (`$query`, `$uri`), stay what they are.
+    /// The same, with each value written by `write`; literals stay what they are.
     pub fn expand_with(
         &self,
         values: &impl Values,
-        write: impl Fn(&[u8], &mut Vec<u8>),
+        write: impl Fn(Value<'_>, &mut Vec<u8>),
     ) -> Vec<u8> {
         let mut out = Vec::new();
         for piece in &self.pieces {
+            let plain = |value: Option<&[u8]>, out: &mut Vec<u8>| {
+                write(Value::Plain(value.unwrap_or_default()), out);
+            };
             match piece {
                 Piece::Literal(text) => out.extend_from_slice(text.as_bytes()),
-                Piece::Capture(index) => {
-                    write(values.capture(*index).unwrap_or_default(), &mut out)
+                Piece::Capture(index) => plain(values.capture(*index), &mut out),
+                Piece::Named(name) => plain(values.named(name), &mut out),
+                Piece::Variable(variable) => {
+                    let value = values.variable(*variable);
+                    write(Value::of(*variable, &value), &mut out);
                 }
-                Piece::Named(name) => write(values.named(name).unwrap_or_default(), &mut out),
-                Piece::Variable(sent @ (Variable::Query | Variable::Uri)) => {
-                    out.extend_from_slice(&values.variable(*sent));
-                }
-                Piece::Variable(variable) => write(&values.variable(*variable), &mut out),
-                Piece::Header(name) => write(values.header(name).unwrap_or_default(), &mut out),
-                Piece::Cookie(name) => write(values.cookie(name).unwrap_or_default(), &mut out),
+                Piece::Header(name) => plain(values.header(name), &mut out),
+                Piece::Cookie(name) => plain(values.cookie(name), &mut out),
             }
         }
         out
+    }
+
+    /// Splits at the first `mark` that is written in the text itself: what is before it, and what follows it.
+    pub fn split_once(self, mark: char) -> (Self, Option<Self>) {
+        let (mut before, mut after) = (Vec::new(), None::<Vec<Piece>>);
+        for piece in self.pieces {
+            match (&mut after, piece) {
+                (Some(after), piece) => after.push(piece),
+                (None, Piece::Literal(text)) => match text.split_once(mark) {
+                    None => before.push(Piece::Literal(text)),
+                    Some((own, rest)) => {
+                        push(&mut before, Piece::Literal(own.to_owned()));
+                        let mut pieces = Vec::new();
+                        push(&mut pieces, Piece::Literal(rest.to_owned()));
+                        after = Some(pieces);
+                    }
+                },
+                (None, piece) => before.push(piece),
+            }
+        }
+        (Self { pieces: before }, after.map(|pieces| Self { pieces }))
+    }
+
+    /// The text before the first variable.
+    pub fn literal_start(&self) -> &str {
+        match self.pieces.first() {
+            Some(Piece::Literal(text)) => text,
+            Some(_) | None => "",
+        }
+    }
+
+    /// Whether `$uri` is in the text.
+    pub fn has_uri(&self) -> bool {
+        self.pieces.contains(&Piece::Variable(Variable::Uri))
+    }
+
+    /// Whether the text is empty whatever the request.
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
     }
 
     /// A path of the disk as the folder that does not depend on the request, and the template of what

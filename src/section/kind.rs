@@ -4,7 +4,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::lower::{Lowering, nearest};
-use super::lowered::Value;
+use super::lowered::{Given, Value};
 use super::{At, Lowered, Problem, Section};
 use crate::value::{ByteSize, Invalid, parse_duration};
 
@@ -40,6 +40,8 @@ pub enum Kind {
     Named(&'static Section),
     /// A section, or `true` for that section with all its defaults; `false` is the same as absent.
     FlagOr(&'static Section),
+    /// A section, or a text for that section with its first key alone.
+    TextOr(&'static Section),
 }
 
 impl Kind {
@@ -59,6 +61,7 @@ impl Kind {
             Self::Tables(_) => "a list of tables".to_owned(),
             Self::Named(_) => "a table of tables, each with its name".to_owned(),
             Self::FlagOr(_) => "true, false or a table".to_owned(),
+            Self::TextOr(_) => "a text or a table".to_owned(),
         }
     }
 
@@ -68,7 +71,8 @@ impl Kind {
             Self::Table(section)
             | Self::Tables(section)
             | Self::Named(section)
-            | Self::FlagOr(section) => Some(section),
+            | Self::FlagOr(section)
+            | Self::TextOr(section) => Some(section),
             Self::Text | Self::Flag | Self::Integer { .. } | Self::Size | Self::Duration => None,
             Self::OneOf(_) | Self::Texts | Self::Pairs => None,
         }
@@ -78,7 +82,9 @@ impl Kind {
     fn remedy(self, value: &DeValue<'_>) -> Option<String> {
         let bare = bare(value);
         match self {
-            Self::Text | Self::Texts => bare.map(|bare| format!(r#"write "{bare}""#)),
+            Self::Text | Self::Texts | Self::TextOr(_) => {
+                bare.map(|bare| format!(r#"write "{bare}""#))
+            }
             Self::Duration => bare.map(|bare| format!(r#"write "{bare}s""#)),
             Self::Size => {
                 bare.map(|bare| format!(r#"write "{bare}B", or with another unit such as "64KiB""#))
@@ -120,6 +126,7 @@ impl Lowering<'_> {
             Kind::Tables(section) => self.tables(kind, section, written).map(Value::Tables),
             Kind::Named(section) => self.named(kind, section, written).map(Value::Named),
             Kind::FlagOr(section) => self.flag_or(kind, section, written).map(Value::Table),
+            Kind::TextOr(section) => self.text_or(kind, section, written).map(Value::Table),
         }
     }
 
@@ -271,6 +278,28 @@ impl Lowering<'_> {
             Some(false) => None,
             None => self.table(kind, section, written),
         }
+    }
+
+    fn text_or(
+        &mut self,
+        kind: Kind,
+        section: &'static Section,
+        written: Written<'_, '_>,
+    ) -> Option<Lowered> {
+        let (true, Some(key)) = (written.get_ref().is_str(), section.keys.first()) else {
+            return self.table(kind, section, written);
+        };
+        let place = self.place(written.span());
+        let value = self.value(key.kind, written)?;
+        let given = Given {
+            key,
+            name: place.clone(),
+            value: At {
+                value,
+                place: place.clone(),
+            },
+        };
+        Some(Lowered::new(section, place, vec![given]))
     }
 
     fn wrong<T>(&mut self, kind: Kind, written: Written<'_, '_>) -> Option<T> {

@@ -55,6 +55,11 @@ impl Lowered {
         self.place.clone()
     }
 
+    /// Whether sections of this kind have the key.
+    pub fn has_key(&self, key: &str) -> bool {
+        self.section.key(key).is_some()
+    }
+
     /// Whether the key was written (and right).
     pub fn is_given(&self, key: &str) -> bool {
         self.given(key).is_some()
@@ -163,7 +168,7 @@ impl Lowered {
         .unwrap_or_default()
     }
 
-    /// A [`Kind::Table`] or [`Kind::FlagOr`]; when it was not written, that section with all its
+    /// A [`Kind::Table`], [`Kind::FlagOr`] or [`Kind::TextOr`]; when it was not written, that section with all its
     /// defaults, at the place of this one.
     pub fn table(&self, key: &str) -> Self {
         let nested = || {
@@ -177,7 +182,7 @@ impl Lowered {
             .unwrap_or_else(|| Self::new(nested(), self.place(), Vec::new()))
     }
 
-    /// A [`Kind::Table`] or [`Kind::FlagOr`] that was written; `None` also for `false`.
+    /// A [`Kind::Table`], [`Kind::FlagOr`] or [`Kind::TextOr`] that was written; `None` also for `false`.
     pub fn given_table(&self, key: &str) -> Option<&Self> {
         self.nested(key, |value| {
             if let Value::Table(table) = value {
@@ -309,7 +314,7 @@ pub(super) fn plain(kind: Kind, literal: &str) -> Option<Value> {
         Kind::Duration => parse_duration(quoted()?).ok().map(Value::Duration),
         // The parts of these have places of their own.
         Kind::Texts | Kind::Pairs | Kind::Table(_) | Kind::FlagOr(_) => None,
-        Kind::Tables(_) | Kind::Named(_) => None,
+        Kind::TextOr(_) | Kind::Tables(_) | Kind::Named(_) => None,
     }
 }
 
@@ -330,7 +335,7 @@ impl Value {
             Kind::Duration => Self::Duration(Duration::ZERO),
             Kind::Texts => Self::Texts(Vec::new()),
             Kind::Pairs => Self::Pairs(Vec::new()),
-            Kind::Table(section) | Kind::FlagOr(section) => {
+            Kind::Table(section) | Kind::FlagOr(section) | Kind::TextOr(section) => {
                 Self::Table(Lowered::new(section, place.clone(), Vec::new()))
             }
             Kind::Tables(_) => Self::Tables(Vec::new()),

@@ -135,10 +135,12 @@ mod tests {
             env = { "A B" = 1, C = "${SECRET}", "D${x}" = true }
             deny = true
             send = { body = "é\t'x'" }
+            front = "app.php"
             [[site]]
             deny = { status = 404 }
             index = []
             send = {}
+            front = { except = "png" }
         "#;
         let lowered = lower(text);
         let printed = lowered.to_toml(&[]);

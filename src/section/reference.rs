@@ -95,6 +95,12 @@ impl Page {
                 key.name
             ));
         }
+        if let (Kind::TextOr(_), Some(first)) = (key.kind, section.keys.first()) {
+            self.prose(&format!(
+                "`{} = \"…\"` is the same with `{}` alone.",
+                key.name, first.name
+            ));
+        }
         let path = &header.path;
         let brackets = if matches!(key.kind, Kind::Tables(_)) {
             format!("[[{path}]]")
@@ -137,7 +143,7 @@ fn placeholder(kind: Kind) -> String {
     let literal = match kind {
         Kind::Integer { min, .. } => return min.to_string(),
         Kind::OneOf(words) => return format!("{:?}", words.first().unwrap_or(&"")),
-        Kind::Text => r#""""#,
+        Kind::Text | Kind::TextOr(_) => r#""""#,
         Kind::Flag | Kind::FlagOr(_) => "false",
         Kind::Size => r#""64KiB""#,
         Kind::Duration => r#""60s""#,

@@ -91,6 +91,7 @@ static SITE: Section = Section {
         Key::new("env", Kind::Pairs, "Further meta-variables.")
             .example(r#"{ APP_ENV = "production" }"#),
         Key::new("deny", Kind::FlagOr(&DENY), "Refuses everything."),
+        Key::new("front", Kind::TextOr(&FRONT), "What gets the rest."),
         Key::new("send", Kind::Table(&SEND), "Answers with a text.").example(r#"{ body = "x" }"#),
         Key::new("brief", Kind::Table(&BRIEF), "Described by its example.")
             .example("{ on = true }"),
@@ -106,6 +107,15 @@ static DENY: Section = Section {
         "The status.",
     )
     .default("403")],
+};
+
+static FRONT: Section = Section {
+    title: "front",
+    doc: "A script.",
+    keys: &[
+        Key::new("script", Kind::Text, "Its file.").default(r#""index.php""#),
+        Key::new("except", Kind::Texts, "What it does not get.").example(r#"["png"]"#),
+    ],
 };
 
 static SEND: Section = Section {

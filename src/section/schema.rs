@@ -95,6 +95,9 @@ impl Page {
             Kind::FlagOr(section) => {
                 json!({ "anyOf": [{ "type": "boolean" }, self.reference(section)] })
             }
+            Kind::TextOr(section) => {
+                json!({ "anyOf": [{ "type": "string" }, self.reference(section)] })
+            }
         };
         object(described)
     }

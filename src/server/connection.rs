@@ -107,11 +107,7 @@ fn serve_http1(
         keep_alive: limits.keep_alive,
         send: limits.send_pause,
     };
-    let bounds = Bounds {
-        head: limits.head,
-        fields: limits.fields,
-    };
-    let intake = Intake::guarded(read, bounds);
+    let intake = Intake::guarded(read, bounds(&limits));
     let mut io = ConnectionIo::new(stream, intake, Arc::clone(&connection), patience);
     let served = Arc::clone(&connection);
     let service = service_fn(move |request| service::respond(Arc::clone(&served), request));
@@ -210,7 +206,7 @@ async fn serve_http2(
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
-        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX));
+        .max_header_list_size(header_list(&limits));
     let stream_errors = Arc::clone(&connection.state().stream_errors);
     let outbox = Outbox::new(io, stream_errors);
     let mut served = pin!(builder.serve_connection(outbox, service));
@@ -229,6 +225,28 @@ async fn serve_http2(
         served.as_mut().graceful_shutdown();
     }
 }
+
+/// What a head may have.
+pub(super) fn bounds(limits: &Limits) -> Bounds {
+    Bounds {
+        request_line: limits.request_line,
+        field_line: limits.field_line,
+        head: limits.head,
+        fields: limits.fields,
+    }
+}
+
+/// SETTINGS_MAX_HEADER_LIST_SIZE, which counts 32 bytes for each field beside its own (RFC 9113 §6.5.2). Whatever our
+/// bounds allow is less; what is more is refused by h2, and is never held.
+fn header_list(limits: &Limits) -> u32 {
+    const OVERHEAD: usize = 32;
+    let fields = limits.fields.saturating_add(PSEUDO_FIELDS);
+    let overhead = fields.saturating_mul(OVERHEAD);
+    u32::try_from(limits.head.saturating_add(overhead)).unwrap_or(u32::MAX)
+}
+
+/// RFC 9113 §8.3.1.
+const PSEUDO_FIELDS: usize = 4;
 
 /// A head that our guard let pass and hyper answered with a refusal, for a target that is no URI,
 /// has a line like all others.

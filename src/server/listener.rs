@@ -295,6 +295,7 @@ async fn serve(
     let Some(_held) = hold(&shared, &wire) else {
         return;
     };
+    let wire = wire.through(&terms.name);
     connection::serve(stream, wire, terms.tls.clone(), shared, stop).await;
 }
 

@@ -31,8 +31,8 @@ pub(super) fn rescue(
     if failure.ends_connection() {
         fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    if let Failure::Method(allowed) = failure {
-        fields.insert(header::ALLOW, HeaderValue::from_static(allowed));
+    if let Some(allow) = failure.allow() {
+        fields.insert(header::ALLOW, allow);
     }
     response
 }

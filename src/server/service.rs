@@ -12,11 +12,11 @@ use tokio::time::Instant;
 use tracing::Level;
 
 use super::Shared;
+use super::connection::bounds;
 use super::logged::{Entry, Logged};
 use super::rescue;
 use super::watch::Watch;
 use crate::admin::State;
-use crate::auth::Conflict;
 use crate::config::Site;
 use crate::disk::OneRelease;
 use crate::failure::Failure;
@@ -25,6 +25,7 @@ use crate::filter::compress::Negotiation;
 use crate::handler::piece::FileQueue;
 use crate::handler::{Body, Handler, Outcome};
 use crate::limits::rate::{Client, Running};
+use crate::message::head_guard::judge_decoded;
 use crate::message::request::Origin;
 use crate::message::{Host, Request, RequestId, Scheme, Target, Upload, Wire, hop_by_hop, list};
 use crate::moment;
@@ -76,10 +77,14 @@ impl Connection {
         }
     }
 
-    /// Who has sent the request with these `parts`, by the word of a trusted proxy.
-    fn client_of(&self, parts: &mut Parts) -> Result<Arc<Wire>, Conflict> {
+    /// Returns the client of the request with these `parts`, honouring Forwarded fields of trusted proxies. A head over
+    /// the bounds is refused, as the guard refuses those of HTTP/1.
+    fn receive(&self, parts: &mut Parts) -> Result<Arc<Wire>, Failure> {
         let live = self.shared.live.load();
-        live.server.forwarding.apply(parts, &self.wire)
+        if parts.version == Version::HTTP_2 {
+            judge_decoded(parts, bounds(&live.server.limits))?;
+        }
+        Ok(live.server.forwarding.apply(parts, &self.wire)?)
     }
 
     /// Returns the numbers of the process.
@@ -140,13 +145,13 @@ pub(super) async fn respond(
     let id = connection.shared.next_id();
     let (mut parts, body) = request.into_parts();
     let (version, method) = (parts.version, parts.method.clone());
-    let claimed = connection.client_of(&mut parts);
-    let wire = Arc::clone(claimed.as_ref().unwrap_or(&connection.wire));
+    let received = connection.receive(&mut parts);
+    let wire = Arc::clone(received.as_ref().unwrap_or(&connection.wire));
     let mut entry = Entry::new(&connection.shared.access_log, &parts, &wire, id);
     let accept = list::joined(&parts.headers, &header::ACCEPT);
-    let answered = match claimed {
+    let answered = match received {
         Ok(_) => answer(&connection, parts, body, id, &mut entry).await,
-        Err(conflict) => Err(conflict.into()),
+        Err(failure) => Err(failure),
     };
     let own = answered.is_err();
     let response = answered.unwrap_or_else(|failure| {
@@ -238,7 +243,8 @@ fn admit(connection: &Connection, parts: &Parts, entry: &mut Entry) -> Result<Ad
     list::expects_continue(&parts.headers)?;
     let wire = Arc::clone(entry.wire());
     let host = Host::of(parts)?;
-    let site = Arc::clone(connection.shared.live.load().site(&host));
+    let live = connection.shared.live.load();
+    let site = Arc::clone(live.site(&host, &wire.listener)?);
     entry.set_site(&site);
     if parts.method == Method::OPTIONS && parts.uri.path() == "*" {
         return Ok(Admitted::Server);
@@ -247,7 +253,7 @@ fn admit(connection: &Connection, parts: &Parts, entry: &mut Entry) -> Result<Ad
         return Err(Failure::Forbidden("`allow` or `deny` of the site"));
     }
     let raw = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let target = Target::parse(raw, site.encoded_slash)?;
+    let target = live.target(raw, &site)?;
     let running = match (&site.clients, wire.client) {
         (Some(clients), Some(address)) => Some(clients.admit(Client::new(address), moment::now())?),
         (None, _) | (_, None) => None,

@@ -17,6 +17,12 @@ impl Address {
     /// Parses `unix:/run/php.sock`, `/run/php.sock`, `127.0.0.1:9000`, `[::1]:9000` or
     /// `name:9000`; the error says what is expected.
     pub fn parse(text: &str) -> Result<Self, String> {
+        // Apache's way to say it, with which a socket would have the rest of it in its name.
+        if let Some((address, _)) = text.split_once('|') {
+            return Err(format!(
+                "`{text}` is a target and no address: write \"{address}\""
+            ));
+        }
         if let Some(path) = text
             .strip_prefix("unix:")
             .or_else(|| text.starts_with('/').then_some(text))
@@ -101,6 +107,8 @@ mod tests {
             "php:99999",
             "a b:9000",
             "::1:9000x",
+            "unix:/run/php.sock|fcgi://localhost",
+            "unix:/run/php.sock|",
             ":9000",
         ] {
             assert!(Address::parse(bad).is_err(), "{bad}");

@@ -179,7 +179,7 @@ const WORDPRESS: &Cases = &[
     ("/wp-includes/css/style.css", Sent),
     ("/wp-content/themes/a/style.css?ver=6", Sent),
     ("/wp-content/uploads/2026/photo.jpg", Sent),
-    ("/wp-content/uploads/2026/missing.jpg", Runs("index.php")),
+    ("/wp-content/uploads/2026/missing.jpg", Status(404)),
     ("/wp-content/uploads/2026/evil.php", Status(404)),
     ("/wp-content/uploads/2026/evil.php/photo.jpg", Status(404)),
     ("/wp-content/uploads/2026/evil%2Ephp", Status(404)),

@@ -366,3 +366,142 @@ async fn a_rule_about_scripts_sees_those_that_path_info_follows() {
         assert_eq!(gateway.get(target).await.status, status, "{target}");
     }
 }
+
+/// What is asked for, and where that leads.
+const QUERIES: [(&str, &str); 28] = [
+    ("/all", "https://other.example/all"),
+    ("/all?x=1&y=2", "https://other.example/all?x=1&y=2"),
+    ("/%61ll?x=%26", "https://other.example/%61ll?x=%26"),
+    ("/more", "/new/more?a=b"),
+    ("/more?x=1", "/new/more?x=1&a=b"),
+    ("/login", "/in?next=/login"),
+    ("/login?x=1&y=%20", "/in?next=/login%3Fx%3D1%26y%3D%2520"),
+    ("/own", "/new"),
+    ("/own?", "/new"),
+    ("/own?x=1", "/new?x=1"),
+    ("/own?x=1&", "/new?x=1"),
+    ("/add", "/new?a=b"),
+    ("/add?x=1", "/new?a=b&x=1"),
+    ("/front", "/new?a=b"),
+    ("/front?x=1&", "/new?x=1&a=b"),
+    ("/none", "/new"),
+    ("/none?x=1", "/new"),
+    ("/kept?", "/new"),
+    ("/kept?x=1", "/new?x=1"),
+    ("/kept?&", "/new"),
+    ("/kept?x=\u{fc}", "/new?x=%C3%BC"),
+    ("/part", "/new#part"),
+    ("/part?x=1", "/new?x=1#part"),
+    ("/parts?x=1", "/new?a=b#part?x"),
+    ("/same", "/same?a=b"),
+    ("/same?x=1", "/same?a=b"),
+    ("/find/a%26b=c", "/search?for=a%26b%3Dc"),
+    (
+        "/find2/x?evil.example/",
+        "https://evil.example.example.com/x?evil.example/",
+    ),
+];
+
+#[tokio::test]
+async fn a_query_is_neither_doubled_nor_misplaced() {
+    let config = r#"
+        [[site]]
+        rule = [
+            { path = "/all", redirect = { to = "https://other.example$uri" } },
+            { path = "/more", redirect = { to = "/new$uri?a=b" } },
+            { path = "/login", redirect = { to = "/in?next=$uri" } },
+            { path = "/own", redirect = { to = "/new?$query" } },
+            { path = "/add", redirect = { to = "/new?a=b&$query" } },
+            { path = "/front", redirect = { to = "/new?$query&a=b" } },
+            { path = "/none", redirect = { to = "/new?" } },
+            { path = "/kept", redirect = { to = "/new" } },
+            { path = "/part", redirect = { to = "/new#part" } },
+            { path = "/parts", redirect = { to = "/new?a=b#part?x" } },
+            { path = "/same", redirect = { to = "?a=b" } },
+            { match = '^/find/(.*)$', redirect = { to = "/search?for=$1" } },
+            { match = '^/find2/(.*)$', redirect = { to = "https://${query}.example.com/$1" } },
+        ]
+    "#;
+    let gateway = Gateway::start(config).await;
+    for (target, location) in QUERIES {
+        let response = gateway.get(target).await;
+        assert_eq!(response.header("location"), Some(location), "{target}");
+    }
+}
+
+#[tokio::test]
+async fn a_rewrite_gives_the_query_that_it_says() {
+    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
+    let rules = r#"
+        rule = [
+            { request_headers = { set = { X-Path = "$path" } } },
+            { prefix = "/done", fastcgi = { upstream = "APP", script = "/srv/app/index.php", missing = "pass" } },
+            { path = ["/all", "/a b"], rewrite = { to = "/done$uri" } },
+            { path = "/more", rewrite = { to = "/done$uri?a=b" } },
+            { path = "/value", rewrite = { to = "/done?next=$uri" } },
+            { path = "/add", rewrite = { to = "/done?a=b&$query" } },
+            { path = "/none", rewrite = { to = "/done?$query" } },
+            { path = "/kept", rewrite = { to = "/done" } },
+            { path = "/first", rewrite = { to = "/second?z=1" } },
+            { path = "/second", rewrite = { to = "/done$uri" } },
+        ]
+    "#;
+    let rules = rules.replace("APP", &responder.address().to_string());
+    let gateway = Gateway::start(&format!("[[site]]\nroot = \"/srv/app\"\n{rules}")).await;
+    for (target, path, query) in [
+        ("/all", "/done/all", ""),
+        ("/all?x=1&y=2", "/done/all", "x=1&y=2"),
+        ("/a%20b?x=1", "/done/a b", "x=1"),
+        ("/more?x=1", "/done/more", "x=1&a=b"),
+        ("/more", "/done/more", "a=b"),
+        ("/value?x=1", "/done", "next=/value%3Fx%3D1"),
+        ("/add", "/done", "a=b"),
+        ("/add?x=1", "/done", "a=b&x=1"),
+        ("/none", "/done", ""),
+        ("/none?x=1&", "/done", "x=1"),
+        ("/kept?x=1&", "/done", "x=1&"),
+        // What the client asked for, whatever became of it on the way.
+        ("/first?x=1", "/done/first", "x=1"),
+    ] {
+        let seen = responder.requests().len();
+        assert_eq!(gateway.get(target).await.status, 200, "{target}");
+        let request = responder.requests().remove(seen);
+        let told = ["REQUEST_URI", "QUERY_STRING", "HTTP_X_PATH"];
+        let told = told.map(|name| request.param(name));
+        assert_eq!(told, [target, query, path], "{target}");
+    }
+}
+
+#[tokio::test]
+async fn what_refuses_a_method_names_those_that_are_left() {
+    let config = r#"
+        [[site]]
+        rule = [
+            { path = "/page", not = { method = ["GET", "POST"] }, deny = { status = 405 } },
+            { path = "/list", method = ["PUT", "DELETE"], deny = { status = 405 } },
+            { path = "/any", any = [{ method = "PUT" }, { method = "PATCH", header = { name = "X-A" } }], deny = { status = 405 } },
+            { path = "/never", deny = { status = 405 } },
+            { path = "/fixed", not = { method = "GET" }, respond = { status = 405, body = "no" } },
+            { path = "/said", respond = { status = 405, headers = { Allow = "MOVE" } } },
+            { path = "/hidden", deny = { status = 404 } },
+            { respond = { body = "ok" } },
+        ]
+        error_page = [{ status = ["405"], body = "not so" }]
+    "#;
+    let gateway = Gateway::start(config).await;
+    for (method, target, allow) in [
+        ("PUT", "/page", Some("GET, HEAD, POST")),
+        ("DELETE", "/list", Some("GET, HEAD, POST, PATCH, OPTIONS")),
+        ("PUT", "/any", Some("GET, HEAD, POST, DELETE, OPTIONS")),
+        ("GET", "/never", Some("")),
+        ("POST", "/fixed", Some("GET, HEAD")),
+        ("GET", "/said", Some("MOVE")),
+        ("GET", "/hidden", None),
+    ] {
+        let response = gateway.send(&Request::new(method, target)).await;
+        assert_eq!(response.header("allow"), allow, "{method} {target}");
+        let status = if allow.is_some() { 405 } else { 404 };
+        assert_eq!(response.status, status, "{method} {target}");
+    }
+    assert_eq!(gateway.get("/page").await.text(), "ok");
+}

@@ -1,6 +1,7 @@
 //! What is asked: a request that nobody sent, and the connection on which it did not come.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -101,6 +102,9 @@ impl Question {
         }
         if listener.is_some_and(|listener| listener.proxies.is_some()) {
             notes.push("the PROXY header is taken to name the client of --from".to_owned());
+        }
+        if let Some(listener) = listener {
+            wire.listener = Arc::clone(&listener.name);
         }
         Ok(Connection {
             listener: address.map_or_else(|| "none".to_owned(), ToString::to_string),

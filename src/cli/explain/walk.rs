@@ -76,13 +76,13 @@ impl Walk<'_> {
         }
         list::expects_continue(&parts.headers)?;
         let host = Host::of(&parts)?;
-        let site = Arc::clone(self.snapshot.site(&host));
+        let site = Arc::clone(self.snapshot.site(&host, &wire.listener)?);
         self.site = Some(Arc::clone(&site));
         if !site.access.admits(wire.client) {
             return Err(Failure::Forbidden("`allow` or `deny` of the site"));
         }
         let raw = parts.uri.to_string();
-        let target = Target::parse(&raw, site.encoded_slash)?;
+        let target = self.snapshot.target(&raw, &site)?;
         if let Some(https) = site.https.as_ref().filter(|_| wire.scheme == Scheme::Http) {
             let name = match host.name() {
                 "" => wire.local_addr.as_str(),

@@ -62,6 +62,36 @@ fn three_lines_are_three_rules() {
 }
 
 #[test]
+fn what_the_front_controller_does_not_get_is_a_rule() {
+    means(
+        "root = '/srv'\nphp = 'x'\nindex = []\nfront_controller = { except = ['png', '.j+g'] }",
+        &[
+            r#"fastcgi = { missing = "decline" }"#,
+            r#"match = "(?i)\\.(png|j\\+g)$"; static_files = { index = [] }"#,
+            r#"static_files = { index = [], missing = "decline" }"#,
+            r#"fastcgi = { script = "/srv/index.php" }"#,
+        ],
+    );
+    // Nothing is excepted from nothing.
+    means(
+        "root = '/srv'\nphp = 'x'\nindex = []\nfront_controller = { script = '', except = 'png' }",
+        &[
+            r#"fastcgi = { missing = "decline" }"#,
+            r#"static_files = { index = [] }"#,
+        ],
+    );
+    means(
+        "php = 'x'\n[[mount]]\npath = '/a'\nroot = '/m'\nindex = []\nfront_controller = { script = 'b.php', except = 'png' }",
+        &[
+            r#"prefix = "/a"; fastcgi = { root = "/m", mounted_at = "/a", missing = "decline" }"#,
+            r#"prefix = "/a"; match = "(?i)\\.(png)$"; static_files = { root = "/m", mounted_at = "/a", index = [] }"#,
+            r#"prefix = "/a"; static_files = { root = "/m", mounted_at = "/a", index = [], missing = "decline" }"#,
+            r#"prefix = "/a"; fastcgi = { root = "/m", mounted_at = "/a", script = "/m/b.php" }"#,
+        ],
+    );
+}
+
+#[test]
 fn mounts_come_first_and_longer_ones_before_shorter() {
     means(
         "root = '/srv'\nindex = 'i'\n[[mount]]\npath = '/a'\nroot = '/m/a'\nindex = 'i'\n[[mount]]\npath = '/a/b/'\nroot = '/m/b'\nphp = 'x'\nindex = 'i'",
@@ -86,6 +116,7 @@ fn a_preset_limits_what_runs() {
         &[
             r#"prefix = "/"; extension = ["php", "phtml", "phar"]; not = { match = "^/app\\.php(/|$)" }; deny = { status = 404 }"#,
             r#"match = "^/app\\.php(/|$)"; fastcgi = { missing = "decline" }"#,
+            r#"match = "(?i)\\.(avif|bmp|gif|ico|jpeg|jpg|png|svg|webp|eot|otf|ttf|woff|woff2)$"; static_files = { immutable = true, index = [] }"#,
             r#"static_files = { immutable = true, index = [], missing = "decline" }"#,
             r#"fastcgi = { script = "/srv/public/app.php" }"#,
         ],

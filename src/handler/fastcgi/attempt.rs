@@ -10,7 +10,7 @@ use super::pieces::Pieces;
 use super::stderr::{ErrorStream, Origin};
 use super::{CallTimeouts, Fastcgi};
 use crate::cgi::Script;
-use crate::cgi::response::{HeadError, HeadLimits, ScriptHead, parse_from};
+use crate::cgi::response::{HeadError, ScriptHead, parse_from};
 use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::record::{HEADER_LEN, ID_AT, Id, ProtocolStatus, stamp};
@@ -214,7 +214,7 @@ impl Attempt<'_> {
         scanned: &mut usize,
         interim: &mut u32,
     ) -> Result<Option<ScriptHead>, HeadError> {
-        while let Some((head, length)) = parse_from(buffer, *scanned, HeadLimits::default())? {
+        while let Some((head, length)) = parse_from(buffer, *scanned, self.fastcgi.head)? {
             buffer.advance(length);
             *scanned = 0;
             if !head.status.is_informational() {

@@ -5,6 +5,7 @@ mod attempt;
 mod buffered;
 mod call;
 mod diagnosis;
+mod file_name;
 mod orders;
 mod pieces;
 mod reply;
@@ -21,11 +22,13 @@ use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use ambiguous_fields::AmbiguousFields;
 pub use buffered::Buffered;
 pub use call::Call;
 pub use diagnosis::{Refusals, why_unknown};
+pub use file_name::FileName;
 pub use send_file::SendFile;
 pub use stderr::ErrorLog;
 pub use streaming::Streaming;
@@ -34,6 +37,7 @@ pub use watched::Watched;
 use super::Plan;
 use super::mount::{MOUNTED_AT, Mount};
 use crate::cgi::meta_variables::Constants;
+use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping, Script, script};
 use crate::failure::Failure;
 use crate::limits::RULE_LIMITS;
@@ -111,6 +115,14 @@ impl CallTimeouts {
         [&mut self.queue, &mut self.first_byte, &mut self.idle]
     }
 
+    /// Sets how long the script may be silent, before its answer and in it; `place` is where that is written.
+    pub fn set_silence(&mut self, duration: Duration, place: &Arc<str>) {
+        for limit in [&mut self.first_byte, &mut self.idle] {
+            limit.duration = duration;
+            limit.place = Arc::clone(place);
+        }
+    }
+
     /// These with what the rules on the way have otherwise.
     pub fn with(&self, edits: Option<&Edits>) -> Cow<'_, Self> {
         let mut limits = Cow::Borrowed(self);
@@ -145,6 +157,8 @@ pub struct Fastcgi {
     pub missing: Missing,
     /// How content is received.
     pub spool: SpoolSettings,
+    /// How large the head of an answer may be.
+    pub head: HeadLimits,
     /// How long calls may take.
     pub timeouts: CallTimeouts,
     /// Whether a safe method is finished too when its client has gone.
@@ -182,7 +196,7 @@ pub enum ScriptRule {
     /// The first existing file along the path whose name matches: Apache's SetHandler.
     Files(Box<Pattern>),
     /// A file name with its PATH_INFO behind it, as ProxyPassMatch targets have.
-    FileName(Template),
+    FileName(Box<FileName>),
 }
 
 /// What becomes of a request whose script does not exist.
@@ -224,7 +238,7 @@ impl Fastcgi {
             ScriptRule::Fixed { script, path_info } => {
                 self.fixed(script, path_info.as_ref(), &scope, disk)
             }
-            ScriptRule::FileName(template) => self.file_name(template, &scope, disk),
+            ScriptRule::FileName(name) => self.file_name(name, &scope, disk),
         };
         match found {
             // behaviours no. 5: PHP-FPM would take it for the beginning of a query.
@@ -302,24 +316,30 @@ impl Fastcgi {
 
     fn file_name(
         &self,
-        template: &Template,
+        name: &FileName,
         scope: &Scope<'_>,
         disk: &dyn Disk,
     ) -> Result<Option<Script>, Failure> {
-        let file = self.below_root(template.expand(scope))?;
-        let Some(found) = self.walk(&file, disk)? else {
-            return Ok(None);
-        };
-        // RFC 3875 §4.1.13: the path by which it was reached, whatever folder the target put
-        // before it.
+        let expanded = name.file.expand(scope);
+        let length = expanded.len();
+        let file = self.below_root(expanded)?;
+        let root = length - file.len();
         let path = scope.request.target.path();
-        let name = path
-            .strip_suffix(found.path_info.as_slice())
-            .unwrap_or(path);
-        Ok(Some(Script {
-            name: name.to_vec(),
-            ..found
-        }))
+        for end in script::ends(&file) {
+            let is_script =
+                name.names(&file, end, root) || name.matches(path, &file, end, &self.place)?;
+            let found = Script::at(&file, end);
+            if is_script && self.mapping.has(&found.file, disk) {
+                // RFC 3875 §4.1.13: the path by which it was reached, whatever folder the target put
+                // before it.
+                let name = path.strip_suffix(found.path_info.as_slice());
+                return Ok(Some(Script {
+                    name: name.unwrap_or(path).to_vec(),
+                    ..found
+                }));
+            }
+        }
+        Ok(None)
     }
 
     /// Cuts the root off. No capture may lead out of it: a pattern that takes a part of a segment

@@ -131,11 +131,7 @@ impl StaticFiles {
 
     fn directory(&self, request: &Request, below: &[u8], disk: &dyn Disk) -> Plan<'_> {
         if !request.target.is_directory() {
-            return if is_allowed(&request.method) {
-                to_directory(&request.target)
-            } else {
-                self.missing()
-            };
+            return to_directory(request);
         }
         let symlinks = self.settings.symlinks;
         let found = self
@@ -188,16 +184,14 @@ fn is_allowed(method: &Method) -> bool {
 }
 
 /// behaviours no. 10: relative to the host that the client named, so that it can point nowhere
-/// else, with the query, and never beginning with `//`.
-fn to_directory(target: &Target) -> Plan<'static> {
-    let mut location = Target::encode_path(target.path());
-    location.push('/');
-    if let Some(query) = target.query() {
-        location.push('?');
-        location.push_str(query);
-    }
-    match HeaderValue::from_str(&location) {
-        Ok(value) => Plan::Answer(redirect::answer(StatusCode::MOVED_PERMANENTLY, value)),
-        Err(_) => Plan::Fail(Failure::Internal("a folder's location cannot be sent")),
-    }
+/// else, with the query, and never beginning with `//`. Every method is sent there, as by mod_dir: what is no GET keeps
+/// its method and content (RFC 9110 §15.4.9), which a 301 would let a client change (§15.4.2).
+fn to_directory(request: &Request) -> Plan<'static> {
+    let status = match is_allowed(&request.method) {
+        true => StatusCode::MOVED_PERMANENTLY,
+        false => StatusCode::PERMANENT_REDIRECT,
+    };
+    let target = &request.target;
+    let path = Target::encode_path(target.path()) + "/";
+    redirect::to(status, redirect::with_query(path, [target.query()]))
 }

@@ -9,8 +9,8 @@ pub enum Refusal {
     /// RFC 9112 §3: not `method SP request-target SP HTTP-version`.
     #[error("the request line is malformed")]
     RequestLine,
-    /// RFC 9112 §3: more than 8 KiB.
-    #[error("the request line is longer than 8 KiB")]
+    /// RFC 9112 §3: more than `limits.request_line`.
+    #[error("the request line is longer than limits.request_line")]
     RequestLineTooLong,
     /// RFC 9112 §3.2: in none of the four forms, authority-form without CONNECT, or with bytes
     /// that no URI has.
@@ -34,8 +34,8 @@ pub enum Refusal {
     /// RFC 9112 §5.2: obs-fold, or whitespace in front of the first field.
     #[error("a field line begins with whitespace")]
     Folded,
-    /// A field line of more than 16 KiB.
-    #[error("a field is longer than 16 KiB")]
+    /// More than `limits.field_line`.
+    #[error("a field is longer than limits.field_line")]
     FieldTooLong,
     /// More than `limits.head`.
     #[error("the head is larger than limits.head")]

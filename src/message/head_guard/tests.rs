@@ -11,6 +11,8 @@ mod corpus;
 use corpus::{Outcome, cases};
 
 const BOUNDS: Bounds = Bounds {
+    request_line: 8 * 1024,
+    field_line: 16 * 1024,
     head: 64 * 1024,
     fields: 100,
 };

@@ -35,14 +35,17 @@ impl MethodCondition {
 
     /// Whether the request's method is one of them.
     pub fn holds(&self, request: &Request) -> bool {
-        let asked = if request.method == Method::HEAD {
-            &Method::GET
-        } else {
-            &request.method
+        self.names(&request.method)
+    }
+
+    /// Whether `method` is one of them.
+    pub fn names(&self, method: &Method) -> bool {
+        let asked = match *method {
+            Method::HEAD => &Method::GET,
+            _ => method,
         };
-        self.0
-            .iter()
-            .any(|method| method == asked || *method == request.method)
+        let mut methods = self.0.iter();
+        methods.any(|known| known == asked || known == method)
     }
 }
 

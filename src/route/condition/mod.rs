@@ -5,6 +5,7 @@ mod expression;
 mod extension;
 mod field;
 mod host;
+mod listener;
 mod method;
 mod path;
 mod pattern;
@@ -20,6 +21,7 @@ pub use expression::Exhausted;
 pub use extension::Extension;
 pub use field::FieldCondition;
 pub use host::{HostCondition, HostPattern};
+pub use listener::ListenerCondition;
 pub use method::MethodCondition;
 pub use path::Path;
 pub use pattern::Pattern;
@@ -49,6 +51,8 @@ pub enum Condition {
     Host(HostCondition),
     /// With or without TLS.
     Scheme(SchemeCondition),
+    /// The listener that the client connected to.
+    Listener(ListenerCondition),
     /// The address of the client.
     Remote(Remote),
     /// A header field, a parameter of the query or a cookie.
@@ -73,6 +77,7 @@ pub static NOT: Section = Section {
         method::KEY,
         host::KEY,
         scheme::KEY,
+        listener::KEY,
         remote::KEY,
         field::HEADER_KEY,
         field::QUERY_KEY,
@@ -96,6 +101,7 @@ static GROUP: Section = Section {
         method::KEY,
         host::KEY,
         scheme::KEY,
+        listener::KEY,
         remote::KEY,
         field::HEADER_KEY,
         field::QUERY_KEY,
@@ -132,6 +138,7 @@ pub mod keys {
     pub use super::extension::KEY as EXTENSION;
     pub use super::field::{COOKIE_KEY as COOKIE, HEADER_KEY as HEADER, QUERY_KEY as QUERY};
     pub use super::host::KEY as HOST;
+    pub use super::listener::KEY as LISTENER;
     pub use super::method::KEY as METHOD;
     pub use super::path::KEY as PATH;
     pub use super::pattern::KEY as MATCH;
@@ -163,6 +170,7 @@ impl Condition {
             Self::Method(method) => Ok(method.holds(request)),
             Self::Host(host) => Ok(host.holds(request)),
             Self::Scheme(scheme) => Ok(scheme.holds(request)),
+            Self::Listener(listener) => Ok(listener.holds(request)),
             Self::Remote(remote) => Ok(remote.holds(request)),
             Self::Field(field) => field.holds(request),
             Self::Exists(exists) => Ok(exists.holds(request, captures, disk)),
@@ -177,8 +185,8 @@ impl Condition {
         match self {
             Self::Pattern(pattern) => Some(pattern),
             Self::Path(_) | Self::Prefix(_) | Self::Extension(_) | Self::Method(_) => None,
-            Self::Host(_) | Self::Scheme(_) | Self::Remote(_) | Self::Field(_) => None,
-            Self::Exists(_) | Self::Any(_) | Self::All(_) => None,
+            Self::Host(_) | Self::Scheme(_) | Self::Listener(_) | Self::Remote(_) => None,
+            Self::Field(_) | Self::Exists(_) | Self::Any(_) | Self::All(_) => None,
         }
     }
 }

@@ -4,8 +4,8 @@
 use super::expression::Exhausted;
 use super::field::Source;
 use super::{
-    Condition, Exists, Extension, FieldCondition, HostCondition, MethodCondition, Path, Pattern,
-    Prefix, Remote, SchemeCondition, listed,
+    Condition, Exists, Extension, FieldCondition, HostCondition, ListenerCondition,
+    MethodCondition, Path, Pattern, Prefix, Remote, SchemeCondition, listed,
 };
 use crate::message::{Disk, Request};
 use crate::route::Captures;
@@ -74,8 +74,8 @@ impl Set {
                 Condition::Path(path) => path.only(),
                 Condition::Pattern(_) | Condition::Extension(_) | Condition::Method(_) => None,
                 Condition::Host(_) | Condition::Scheme(_) | Condition::Remote(_) => None,
-                Condition::Field(_) | Condition::Exists(_) | Condition::Any(_) => None,
-                Condition::All(_) => None,
+                Condition::Listener(_) | Condition::Field(_) | Condition::Exists(_) => None,
+                Condition::Any(_) | Condition::All(_) => None,
             });
         starts.max_by_key(|start| start.len()).unwrap_or_default()
     }
@@ -179,6 +179,9 @@ impl Builder<'_> {
         }
         let scheme = section.text("scheme");
         conditions.extend(scheme.map(|text| Condition::Scheme(SchemeCondition::new(&text))));
+        if let Some(texts) = listed(section, "listener", problems) {
+            conditions.push(Condition::Listener(ListenerCondition::new(&texts)));
+        }
         if let Some(texts) = listed(section, "path", problems) {
             conditions.push(Condition::Path(Path::new(&texts, problems)));
         }

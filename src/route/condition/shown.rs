@@ -16,6 +16,7 @@ impl fmt::Display for Condition {
             Self::Method(method) => write!(f, "method {}", alternatives(&method.0)),
             Self::Host(host) => write!(f, "host {}", alternatives(&host.0)),
             Self::Scheme(scheme) => write!(f, "scheme {}", scheme.0.as_str()),
+            Self::Listener(listener) => write!(f, "listener {}", alternatives(&listener.0)),
             Self::Remote(remote) => write!(f, "remote {}", remote.0),
             Self::Field(field) => field.fmt(f),
             Self::Exists(exists) => exists.fmt(f),

@@ -256,3 +256,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_text_is_split_at_what_is_written_and_not_at_what_a_variable_brings() {
+    let groups = Groups::new(2, Vec::new());
+    for (text, before, after) in [
+        ("/a", "/a", None),
+        ("/a?b", "/a", Some("b")),
+        ("/a?", "/a", Some("")),
+        ("?a?b", "", Some("a?b")),
+        ("/$1?x=$2", "/${1}", Some("x=${2}")),
+        ("$query$1?", "${query}${1}", Some("")),
+        ("", "", None),
+    ] {
+        let (own, rest) = Template::parse(text, &groups).unwrap().split_once('?');
+        let rest = rest.map(|rest| rest.to_string());
+        assert_eq!(
+            (own.to_string().as_str(), rest.as_deref()),
+            (before, after),
+            "{text}"
+        );
+        assert_eq!(own.is_empty(), before.is_empty(), "{text}");
+    }
+}

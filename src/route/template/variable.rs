@@ -53,6 +53,37 @@ pub trait Values {
     fn cookie(&self, name: &str) -> Option<&[u8]>;
 }
 
+/// A value on its way into a text, by the form in which it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// Decoded, or never encoded: a group, a path, a name.
+    Plain(&'a [u8]),
+    /// `$query`, as the client sent it.
+    Query(&'a [u8]),
+    /// `$uri`: path and query, as the client sent them.
+    Uri(&'a [u8]),
+}
+
+impl<'a> Value<'a> {
+    pub(super) fn of(variable: Variable, value: &'a [u8]) -> Self {
+        match variable {
+            Variable::Query => Self::Query(value),
+            Variable::Uri => Self::Uri(value),
+            Variable::Path | Variable::Rest | Variable::Host | Variable::Port => Self::Plain(value),
+            Variable::Scheme | Variable::Protocol | Variable::Method => Self::Plain(value),
+            Variable::RemoteAddr | Variable::RemotePort => Self::Plain(value),
+            Variable::RequestId => Self::Plain(value),
+        }
+    }
+
+    /// Its bytes, in that form.
+    pub fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Plain(bytes) | Self::Query(bytes) | Self::Uri(bytes) => bytes,
+        }
+    }
+}
+
 /// The variables by their names.
 pub(super) const VARIABLES: [(&str, Variable); 12] = [
     ("path", Variable::Path),

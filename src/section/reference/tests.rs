@@ -26,7 +26,7 @@ fn the_reference_reads_back_and_means_the_defaults() {
     let all = lower(&switched_on(&text));
     assert_eq!(all.given_keys().len(), ROOT.keys.len());
     let site = &all.tables("site")[0];
-    assert_eq!(site.given_keys().len(), 7);
+    assert_eq!(site.given_keys().len(), 8);
     assert_eq!(
         site.given_table("send")
             .unwrap()
@@ -51,6 +51,7 @@ fn the_reference_shows_doc_kind_and_default() {
         "\n#fields = 1\n",
         "\n[upstream.NAME]\n",
         "\n# `deny = true` is the same with all its defaults.\n#[site.deny]\n",
+        "\n# A script.\n# `front = \"…\"` is the same with `script` alone.\n[site.front]\n",
         "\n# Described by its example.\n# A table.\n#brief = { on = true }\n",
     ] {
         assert!(text.contains(part), "{part}\nis not in\n{text}");

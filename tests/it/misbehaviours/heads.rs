@@ -45,7 +45,7 @@ fn forwarded() -> Vec<Case> {
             "two dates and two servers",
             "Date: a\nDate: b\nServer: a\nServer: b\n\nhello",
         ),
-        answered("200 fields", fields(200)),
+        answered("1000 fields", fields(1000)),
         answered("63 KiB", kibibytes(63)),
         status(
             "a status without reason",
@@ -157,7 +157,7 @@ fn refused() -> Vec<Case> {
     let refused = |(name, head)| Case::refused(name, Script::answer(head), CAUSE);
     let mut cases: Vec<_> = heads.into_iter().map(refused).collect();
     cases.extend([
-        Case::refused("201 fields", Script::answer(fields(201)), CAUSE),
+        Case::refused("1001 fields", Script::answer(fields(1001)), CAUSE),
         Case::refused("65 KiB", Script::answer(kibibytes(65)), CAUSE),
         Case::refused(
             "a line of 128 KiB",
