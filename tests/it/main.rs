@@ -44,6 +44,7 @@ mod http1;
 mod http2_frames;
 mod idle;
 mod killed_workers;
+mod large_variables;
 mod last_call;
 mod lifecycle;
 mod listeners;
