@@ -35,6 +35,7 @@ mod differential;
 mod doctor;
 mod error_pages;
 mod expanded;
+mod explain;
 mod fastcgi;
 mod forwarded;
 mod h2c;
