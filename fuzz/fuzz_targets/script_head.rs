@@ -61,6 +61,12 @@ fn is_fit_to_forward(status: StatusCode, headers: &HeaderMap) {
             "{name}: {value:?}"
         );
     }
+    // RFC 9110 §8.3: an empty one is no media type.
+    assert!(
+        headers
+            .get("content-type")
+            .is_none_or(|kind| !kind.is_empty())
+    );
     // RFC 9110 §7.6.1, RFC 9112 §6: what frames a message is not the script's to say.
     for name in [
         "status",

@@ -14,7 +14,7 @@ pub struct ScriptHead {
     /// The status, 200 to 599; or 100, 102 or 103, and another head follows.
     pub status: StatusCode,
     /// The fields to forward, repeated ones in the script's order. Never among them: `Status`, `Content-Length` and
-    /// hop-by-hop fields; `Date` and `Server` are there once at most.
+    /// hop-by-hop fields; `Date` and `Server` are there once at most, and no `Content-Type` is empty.
     pub headers: HeaderMap,
     /// The length that the script promises for its body. `None` if it gave none, or none that can be relied on:
     /// not a number, or two different ones.
@@ -183,6 +183,8 @@ impl Fields {
             // RFC 9110 §7.6.1: these are about one connection, and the script's ends at the gateway.
             "keep-alive" | "proxy-connection" | "te" | "trailer" | "transfer-encoding"
             | "upgrade" => {}
+            // RFC 9110 §8.3: an empty one is no media type. PHP prints it where a script wants none; Apache drops it too.
+            "content-type" if value.is_empty() => {}
             // RFC 9110 §6.6.1, §10.2.4: one value each.
             "date" | "server" if self.headers.contains_key(&name) => {}
             _ => {
