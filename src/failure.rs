@@ -7,6 +7,8 @@ use http::{HeaderValue, Method, StatusCode};
 use tracing::Level;
 
 use crate::auth::Conflict;
+use crate::cgi::LongVariable;
+use crate::cgi::long_variable::Origin;
 use crate::cgi::response::HeadError;
 use crate::fastcgi::record::ProtocolStatus;
 use crate::fastcgi::{Broken, ExchangeError, Limit, Progress};
@@ -80,6 +82,9 @@ pub enum Failure {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// PHP cannot be told a variable: no record has room for it.
+    #[error("{0}")]
+    Variable(LongVariable),
     /// The content could not be received.
     #[error("{0}")]
     Upload(#[from] UploadError),
@@ -172,6 +177,7 @@ impl Failure {
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Variable(long) => variable_status(&long.origin),
             Self::Upload(error) => upload_status(error),
             Self::ClientGone => client_closed_request(),
             Self::TooManyRounds(_) | Self::Pattern(_) | Self::Internal(_) => {
@@ -216,6 +222,7 @@ impl Failure {
             Self::TooMany(Exceeded::Rate { .. }) => "RATE_LIMIT",
             Self::TooMany(Exceeded::AtOnce(_)) => "CONCURRENCY_LIMIT",
             Self::BodyTooLarge { .. } => "BODY_TOO_LARGE",
+            Self::Variable(_) => "VARIABLE_TOO_LONG",
             Self::Upload(error) => upload_code(error),
             Self::ClientGone => "CLIENT_CLOSED",
             Self::TooManyRounds(_) => "TOO_MANY_ROUNDS",
@@ -252,7 +259,7 @@ impl Failure {
             Self::Lease {
                 error: LeaseError::QueueFull { .. } | LeaseError::Refused { .. },
                 ..
-            }
+            } | Self::Variable(_)
         )
     }
 
@@ -303,6 +310,15 @@ impl Failure {
 /// nginx's 499, for the log: nobody reads it.
 fn client_closed_request() -> StatusCode {
     StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+/// RFC 9110 §15.5.15, RFC 6585 §5: too long a target or field is the client's fault; what a rule sets is ours.
+fn variable_status(origin: &Origin) -> StatusCode {
+    match origin {
+        Origin::Target => StatusCode::URI_TOO_LONG,
+        Origin::Field => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Origin::Rules(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
 }
 
 fn upload_status(error: &UploadError) -> StatusCode {

@@ -155,6 +155,30 @@ fn files_say_what_they_are() {
     offences.none();
 }
 
+/// What no `mod` names is neither built nor run, and no compiler says so.
+#[test]
+fn every_file_is_a_module() {
+    let mut offences = Offences::default();
+    for sources in [sources("src"), sources("tests/it")] {
+        for source in &sources {
+            let stem = source.path.trim_end_matches(".rs");
+            let stem = stem.trim_end_matches("/mod");
+            let (folder, name) = stem.rsplit_once('/').unwrap_or_default();
+            let parents = ["/mod.rs", "/lib.rs", "/main.rs", ".rs"];
+            let parents = parents.map(|end| format!("{folder}{end}"));
+            let declaration = format!("mod {name};");
+            let declares = |other: &Source| {
+                parents.contains(&other.path) && has_word(&other.code, &declaration)
+            };
+            if !matches!(name, "lib" | "main") && !sources.iter().any(declares) {
+                let what = format!("no `{declaration}` names it: add one, or remove the file");
+                offences.add(source, 1, what);
+            }
+        }
+    }
+    offences.none();
+}
+
 #[test]
 fn nothing_is_left_for_later() {
     // Put together here, so that this file is not its own offence.

@@ -21,9 +21,9 @@ static WITHOUT_INCLUDE: LazyLock<Section> = LazyLock::new(|| {
 fuzz_target!(|text: &str| {
     let mut problems = Problems::default();
     let (sources, files) = read(text, &mut problems);
-    let snapshot = Snapshot::build(&files, &sources, None, &mut problems);
+    let snapshot = Snapshot::build(files.clone(), &sources, None, &mut problems);
     match snapshot {
-        Some(snapshot) if problems.is_empty() => can_be_reloaded(&files, &sources, &snapshot),
+        Some(snapshot) if problems.is_empty() => can_be_reloaded(files, &sources, &snapshot),
         Some(_) | None => says_what_is_wrong(problems, &sources),
     }
 });
@@ -38,7 +38,7 @@ fn read(text: &str, problems: &mut Problems) -> (Sources, Vec<Lowered>) {
 }
 
 /// The same text over itself is no change.
-fn can_be_reloaded(files: &[Lowered], sources: &Sources, snapshot: &Snapshot) {
+fn can_be_reloaded(files: Vec<Lowered>, sources: &Sources, snapshot: &Snapshot) {
     let mut problems = Problems::default();
     let again = Snapshot::build(files, sources, Some(snapshot), &mut problems);
     assert!(again.is_some() && problems.is_empty());

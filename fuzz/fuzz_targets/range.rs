@@ -2,7 +2,7 @@
 //! the representation, the rest is the field.
 #![no_main]
 
-use fcgate::message::range::{Ranges, single};
+use fcgate::message::range::{Ranges, ranges};
 use http::HeaderValue;
 use libfuzzer_sys::fuzz_target;
 
@@ -20,16 +20,49 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn check(length: u64, field: &HeaderValue) {
-    assert_eq!(single(None, length), Ranges::Whole);
-    let Ranges::Single { first, last } = single(Some(field), length) else {
-        return;
+    assert_eq!(ranges(None, length), Ranges::Whole);
+    match ranges(Some(field), length) {
+        Ranges::Whole | Ranges::Unsatisfiable => {}
+        Ranges::Single { first, last } => are_parts(&[(first, last)], length),
+        Ranges::Several(parts) => {
+            assert!(parts.len() > 1);
+            let total: u64 = parts.iter().map(|(first, last)| last - first + 1).sum();
+            assert!(total < length, "more than the whole");
+            are_parts(&parts, length);
+        }
+    }
+}
+
+fn are_parts(parts: &[(u64, u64)], length: u64) {
+    for (first, last) in parts {
+        assert!(first <= last && *last < length);
+    }
+    // RFC 9110 §15.3.7.2: what overlaps or touches is one part.
+    let mut sorted = parts.to_vec();
+    sorted.sort_unstable();
+    for two in sorted.windows(2) {
+        assert!(two[0].1 + 1 < two[1].0);
+    }
+    is_asked_for_again(parts, sorted[0].0, length);
+}
+
+/// The parts are what a field asks for that names them, whatever empty elements it has.
+fn is_asked_for_again(parts: &[(u64, u64)], least: u64, length: u64) {
+    let expected = match parts {
+        [(first, last)] => Ranges::Single {
+            first: *first,
+            last: *last,
+        },
+        several => Ranges::Several(several.to_vec()),
     };
-    assert!(first <= last && last < length);
-    for spec in [format!("{first}-{last}"), format!("{first}-{last}, ,")] {
-        let field = HeaderValue::try_from(format!("bytes={spec}")).expect("a field");
-        assert_eq!(single(Some(&field), length), Ranges::Single { first, last });
+    let specs: Vec<_> = parts
+        .iter()
+        .map(|(first, last)| format!("{first}-{last}"))
+        .collect();
+    for set in [specs.join(","), format!("{}, ,", specs.join(" , "))] {
+        let field = HeaderValue::try_from(format!("bytes={set}")).expect("a field");
+        assert_eq!(ranges(Some(&field), length), expected);
         // Nothing of it is in a representation that ends before.
-        let part = single(Some(&field), first);
-        assert_eq!(part, Ranges::Unsatisfiable);
+        assert_eq!(ranges(Some(&field), least), Ranges::Unsatisfiable);
     }
 }

@@ -51,7 +51,9 @@ fn comparable(read: Result<Option<(ScriptHead, usize)>, HeadError>) -> Read {
 }
 
 fn is_fit_to_forward(status: StatusCode, headers: &HeaderMap) {
-    assert!((200..=599).contains(&status.as_u16()));
+    // RFC 9110 §15.2: an interim head is one too, of which nothing is forwarded, and another follows. 101 never is: it
+    // would switch the protocol.
+    assert!(matches!(status.as_u16(), 100 | 102 | 103 | 200..=599));
     for (name, value) in headers {
         let is_control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
         assert!(
@@ -59,6 +61,12 @@ fn is_fit_to_forward(status: StatusCode, headers: &HeaderMap) {
             "{name}: {value:?}"
         );
     }
+    // RFC 9110 §8.3: an empty one is no media type.
+    assert!(
+        headers
+            .get("content-type")
+            .is_none_or(|kind| !kind.is_empty())
+    );
     // RFC 9110 §7.6.1, RFC 9112 §6: what frames a message is not the script's to say.
     for name in [
         "status",

@@ -1,7 +1,10 @@
 //! Templates: what is accepted can be expanded, and a `$` that is doubled is a `$`.
 #![no_main]
 
+use std::borrow::Cow;
+
 use fcgate::route::template::{Groups, Template, Values, Variable};
+use http::HeaderName;
 use libfuzzer_sys::fuzz_target;
 
 /// Three groups, of which the second took no part in the match and the last has a name.
@@ -18,15 +21,29 @@ impl Values for Match {
         Some(b"de")
     }
 
-    fn variable(&self, variable: Variable) -> &[u8] {
-        match variable {
+    fn variable(&self, variable: Variable) -> Cow<'_, [u8]> {
+        Cow::Borrowed(match variable {
             Variable::Uri | Variable::Query => b"sent",
             Variable::Path
             | Variable::Rest
             | Variable::Host
+            | Variable::Port
             | Variable::Scheme
-            | Variable::Method => b"\xffvalue",
-        }
+            | Variable::Protocol
+            | Variable::Method
+            | Variable::RemoteAddr
+            | Variable::RemotePort
+            | Variable::RequestId => b"\xffvalue",
+        })
+    }
+
+    fn header(&self, name: &HeaderName) -> Option<&[u8]> {
+        (name != "absent").then_some(b"field")
+    }
+
+    fn cookie(&self, name: &str) -> Option<&[u8]> {
+        assert!(!name.is_empty(), "a cookie without a name");
+        None
     }
 }
 
@@ -39,6 +56,7 @@ fuzz_target!(|text: &str| {
                 let written =
                     template.expand_with(&Match, |value, out| out.extend_from_slice(value.bytes()));
                 assert_eq!(expanded, written);
+                assert!(template.literal_length() <= expanded.len());
             }
             Err(error) => {
                 let rest = text.get(error.offset..).expect("within the text");
@@ -49,4 +67,5 @@ fuzz_target!(|text: &str| {
     let literal = text.replace('$', "$$");
     let template = Template::parse(&literal, &Groups::default()).expect("no variables");
     assert_eq!(template.expand(&Match), text.as_bytes());
+    assert_eq!(template.literal_length(), text.len());
 });

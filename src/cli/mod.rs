@@ -14,6 +14,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// Names the configuration where no argument does.
+const CONFIG_VARIABLE: &str = "FCGATE_CONFIG";
+
 /// The gateway in front of PHP-FPM.
 #[derive(Debug, Parser)]
 #[command(name = "fcgate", version, about)]
@@ -27,7 +30,7 @@ enum Command {
     /// Serve until SIGTERM.
     Run(Configuration),
     /// Read a configuration and tell all that is wrong with it.
-    Check(CheckArguments),
+    Check(NamedConfiguration),
     /// Print the configuration with all that it means: a file that does the same.
     Config(ConfigArguments),
     /// Ask the running gateway whether it is ready: exit code 0, or 1 and why.
@@ -53,16 +56,32 @@ struct Configuration {
         short = 'c',
         long = "config",
         value_name = "FILE",
-        env = "FCGATE_CONFIG"
+        env = CONFIG_VARIABLE
+    )]
+    file: Option<PathBuf>,
+}
+
+/// The same for what only reads it: its name may stand alone.
+#[derive(Debug, clap::Args)]
+struct NamedConfiguration {
+    /// The configuration file [default: $FCGATE_CONFIG, then ./fcgate.toml, then /etc/fcgate/fcgate.toml].
+    #[arg(value_name = "FILE")]
+    named: Option<PathBuf>,
+    /// The same, as other commands have it.
+    // Without clap's `env`: a variable would be in conflict with the other way to name a file.
+    #[arg(
+        short = 'c',
+        long = "config",
+        value_name = "FILE",
+        conflicts_with = "named"
     )]
     file: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
 struct ConfigArguments {
-    /// The configuration file [default: ./fcgate.toml, then /etc/fcgate/fcgate.toml].
-    #[arg(value_name = "FILE", env = "FCGATE_CONFIG")]
-    file: Option<PathBuf>,
+    #[command(flatten)]
+    configuration: NamedConfiguration,
     /// With the rules that `root`, `php`, mounts and presets mean: the only form that there is.
     #[arg(long, required = true)]
     expanded: bool,
@@ -77,20 +96,13 @@ struct ReloadArguments {
     dry_run: bool,
 }
 
-#[derive(Debug, clap::Args)]
-struct CheckArguments {
-    /// The configuration file [default: ./fcgate.toml, then /etc/fcgate/fcgate.toml].
-    #[arg(value_name = "FILE", env = "FCGATE_CONFIG")]
-    file: Option<PathBuf>,
-}
-
 impl Cli {
     /// Does what the arguments say. The exit code is 1 for a configuration that cannot be used.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Run(configuration) => run::run(configuration_file(configuration.file)),
-            Command::Check(arguments) => Ok(check::check(&configuration_file(arguments.file))),
-            Command::Config(arguments) => Ok(config::expanded(&configuration_file(arguments.file))),
+            Command::Check(configuration) => Ok(check::check(&configuration.file())),
+            Command::Config(arguments) => Ok(config::expanded(&arguments.configuration.file())),
             Command::Health(configuration) => ask::health(&configuration_file(configuration.file)),
             Command::Status(configuration) => ask::status(&configuration_file(configuration.file)),
             Command::Reload(arguments) => {
@@ -102,6 +114,13 @@ impl Cli {
             Command::Reference => Ok(reference::print()),
             Command::Schema => Ok(schema::print()),
         }
+    }
+}
+
+impl NamedConfiguration {
+    fn file(self) -> PathBuf {
+        let from_environment = || std::env::var_os(CONFIG_VARIABLE).map(PathBuf::from);
+        configuration_file(self.named.or(self.file).or_else(from_environment))
     }
 }
 

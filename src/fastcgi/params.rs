@@ -54,16 +54,22 @@ impl<'a> ParamsEncoder<'a> {
         self.out.extend_from_slice(encoded);
     }
 
+    /// Returns the pairs so far, as [`decode_pairs`] reads them.
+    pub fn pairs(&self) -> &[u8] {
+        self.out.get(self.start + HEADER_LEN..).unwrap_or_default()
+    }
+
     /// Puts other pairs in the place of those so far.
     pub fn replace(&mut self, change: impl FnOnce(&[u8]) -> Vec<u8>) {
-        let start = self.start + HEADER_LEN;
-        let changed = change(self.out.get(start..).unwrap_or_default());
-        self.out.truncate(start);
+        let changed = change(self.pairs());
+        self.out.truncate(self.start + HEADER_LEN);
         self.out.extend_from_slice(&changed);
     }
 
-    /// Completes the record. More than [`MAX_CONTENT`] bytes become several records (a pair may lie across two);
-    /// no pair at all leaves none. The empty record that ends the stream is [`end_of_params`].
+    /// Completes the record. More than [`MAX_CONTENT`] bytes become several records of whole pairs, because PHP parses each
+    /// record by itself; no pair at all leaves none. A pair that no record has room for (see [`pair_beyond_record`])
+    /// lies across records of its own, which §3.3 allows and PHP cannot read. The empty record that ends the stream is
+    /// [`end_of_params`].
     pub fn finish(self) {
         let content = self.out.len().saturating_sub(self.start + HEADER_LEN);
         match u16::try_from(content) {
@@ -85,12 +91,32 @@ impl<'a> ParamsEncoder<'a> {
     fn split(self) {
         let content = self.out.split_off(self.start + HEADER_LEN);
         self.out.truncate(self.start);
-        for part in content.chunks(MAX_CONTENT) {
-            let mut record = ParamsEncoder::new(self.out);
-            record.raw(part);
-            record.finish();
+        let mut rest = content.as_slice();
+        while !rest.is_empty() {
+            let (pairs, after) = rest
+                .split_at_checked(fill_record(rest))
+                .unwrap_or((rest, &[]));
+            for part in pairs.chunks(MAX_CONTENT) {
+                let mut record = ParamsEncoder::new(self.out);
+                record.raw(part);
+                record.finish();
+            }
+            rest = after;
         }
     }
+}
+
+/// Returns how many bytes of `content` go into the next record: whole pairs up to [`MAX_CONTENT`], but always one.
+fn fill_record(content: &[u8]) -> usize {
+    let mut filled = 0;
+    for (_, length) in pair_lengths(content) {
+        if filled > 0 && filled + length > MAX_CONTENT {
+            break;
+        }
+        filled += length;
+    }
+    // What is no pair has no place to be cut at; the encoder never writes such.
+    if filled == 0 { content.len() } else { filled }
 }
 
 /// Appends the empty PARAMS record, which ends the stream. PHP-FPM starts the script when it reads it.
@@ -108,13 +134,46 @@ pub fn decode_pairs(content: &[u8]) -> Result<Vec<Pair>, ProtocolError> {
     let mut rest = content;
     let mut pairs = Vec::new();
     while !rest.is_empty() {
-        let name_length = take_length(&mut rest)?;
-        let value_length = take_length(&mut rest)?;
-        let name = take(&mut rest, name_length)?.to_vec();
-        let value = take(&mut rest, value_length)?.to_vec();
-        pairs.push((name, value));
+        let (name, value) = take_pair(&mut rest)?;
+        pairs.push((name.to_vec(), value.to_vec()));
     }
     Ok(pairs)
+}
+
+/// Returns the name and the [`pair_length`] of the first pair in `content` that is longer than a record can be.
+pub fn pair_beyond_record(content: &[u8]) -> Option<(&[u8], usize)> {
+    if content.len() <= MAX_CONTENT {
+        return None;
+    }
+    pair_lengths(content).find(|(_, length)| *length > MAX_CONTENT)
+}
+
+/// Returns the bytes that a pair takes: a name and a value of these lengths, and the two lengths in front of them.
+pub fn pair_length(name: usize, value: usize) -> usize {
+    let length_of = |length: usize| {
+        if length < usize::from(LONG_FORM) {
+            1
+        } else {
+            4
+        }
+    };
+    length_of(name) + length_of(value) + name + value
+}
+
+/// The pairs of `content` as their names and lengths, up to what is no pair.
+fn pair_lengths(content: &[u8]) -> impl Iterator<Item = (&[u8], usize)> {
+    let mut rest = content;
+    std::iter::from_fn(move || {
+        let before = rest.len();
+        let (name, _) = take_pair(&mut rest).ok()?;
+        Some((name, before - rest.len()))
+    })
+}
+
+fn take_pair<'a>(rest: &mut &'a [u8]) -> Result<(&'a [u8], &'a [u8]), ProtocolError> {
+    let name_length = take_length(rest)?;
+    let value_length = take_length(rest)?;
+    Ok((take(rest, name_length)?, take(rest, value_length)?))
 }
 
 fn encode_parts(out: &mut Vec<u8>, name: &[u8], value: &[&[u8]]) {

@@ -1,17 +1,20 @@
 //! What follows when a rule matches: changes that do not end the search, and at most one handler.
 
+mod variables;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
 use super::Handler;
-use crate::message::edits::{Assignment, FieldEdit, RuleEdits};
+use crate::message::edits::{Assignment, FieldEdit, RuleEdits, variable_of};
 use crate::message::{Request, hop_by_hop};
 use crate::route::template::{Groups, Template};
 use crate::route::{Captures, Scope};
 use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
 use crate::value::TimeLimit;
+use variables::{check_length, environment, php_values};
 
 /// The keys of the changes, which every rule may have.
 pub mod keys {
@@ -19,7 +22,7 @@ pub mod keys {
     use crate::section::{Key, Kind};
 
     /// Variables of PHP.
-    pub const SET_ENV: Key = Key::new("set_env", Kind::Pairs, "Variables that PHP gets, after all others and in the order of the rules, whatever they were before: templates, and an empty value is sent. No client can set one.").example("{ APP_ENV = \"production\", TENANT = \"$1\" }");
+    pub const SET_ENV: Key = Key::new("set_env", Kind::Pairs, "Variables that PHP gets, after all others and in the order of the rules, whatever they were before: templates, and an empty value is sent. No client can set one. With its name a value has at most 65535 bytes, as PHP reads no longer one.").example("{ APP_ENV = \"production\", TENANT = \"$1\" }");
 
     /// Variables that PHP does not get.
     pub const UNSET_ENV: Key =
@@ -124,6 +127,8 @@ impl Step {
 /// Changes with their variables.
 #[derive(Debug, Default)]
 pub struct Changes {
+    /// Where the rule stands, as `file:line`.
+    place: Arc<str>,
     environment: Vec<(Arc<str>, Option<Template>)>,
     php_values: [Option<Arc<str>>; 2],
     request: Vec<Edit>,
@@ -162,14 +167,15 @@ impl Changes {
         }
         let edits = |key, problems: &mut Problems| {
             let table = section.given_table(key);
-            table.map_or_else(Vec::new, |table| edits(table, groups, problems))
+            table.map_or_else(Vec::new, |table| edits((key, table), groups, problems))
         };
         let limits = section.given_table("limits");
         let limit = limits.filter(|limits| limits.is_given("body"));
         Some(Box::new(Self {
+            place: show(&section.place()).into(),
             environment: environment(section, groups, problems),
             php_values: ["php_value", "php_admin_value"]
-                .map(|key| php_values(&section.pairs(key), problems)),
+                .map(|key| php_values((key, section), problems)),
             request: edits("request_headers", problems),
             answer: edits("response_headers", problems),
             expires: section
@@ -195,6 +201,7 @@ impl Changes {
         };
         RuleEdits {
             rule,
+            place: Arc::clone(&self.place),
             environment: self.environment.iter().map(assign).collect(),
             php_values: self.php_values.clone(),
             request: resolve(&self.request),
@@ -238,84 +245,11 @@ fn timeouts(section: &Lowered, show: &dyn Fn(&Place) -> String) -> Arc<[TimeLimi
         .collect()
 }
 
-fn environment(
-    section: &Lowered,
+fn edits(
+    (key, table): (&'static str, &Lowered),
     groups: &Groups,
     problems: &mut Problems,
-) -> Vec<(Arc<str>, Option<Template>)> {
-    let mut environment = Vec::new();
-    for (name, value) in section.pairs("set_env") {
-        check_assignment(&name, &value, problems);
-        if let (Some(name), Some(template)) = (
-            variable(&name, problems),
-            template(&value, groups, problems),
-        ) {
-            environment.push((name, Some(template)));
-        }
-    }
-    let unset = section.texts("unset_env").into_iter();
-    environment.extend(unset.filter_map(|name| Some((variable(&name, problems)?, None))));
-    environment
-}
-
-/// What decides how PHP runs is not for a client to say.
-fn check_assignment(name: &At<String>, value: &At<String>, problems: &mut Problems) {
-    let settings = matches!(name.value.as_str(), "PHP_VALUE" | "PHP_ADMIN_VALUE");
-    if settings && value.value.contains('$') {
-        let message = format!("a client could set {} by this", name.value);
-        problems.push(
-            Problem::new(value.place.clone(), message)
-                .help("write `php_value` or `php_admin_value`, whose values are fixed"),
-        );
-    }
-    let sent = ["${header:", "${cookie:", "$query", "${query"];
-    if name.value == "SCRIPT_FILENAME" && sent.iter().any(|text| value.value.contains(text)) {
-        let problem = Problem::new(
-            value.place.clone(),
-            "a client could choose by this what PHP runs",
-        );
-        problems.push(problem.help("take it from the path: `$1` of the rule's `match`, `$rest`"));
-    }
-}
-
-/// Any text without `=` and control characters is a name to PHP; ours are those that can be typed.
-fn variable(name: &At<String>, problems: &mut Problems) -> Option<Arc<str>> {
-    let typed = |byte: u8| byte.is_ascii_graphic() && byte != b'=';
-    if !name.value.is_empty() && name.value.bytes().all(typed) {
-        return Some(name.value.as_str().into());
-    }
-    let message = format!("`{}` is no name of a variable", name.value.escape_debug());
-    problems.push(Problem::new(name.place.clone(), message));
-    None
-}
-
-/// PHP reads the lines as those of php.ini.
-fn php_values(pairs: &[(At<String>, At<String>)], problems: &mut Problems) -> Option<Arc<str>> {
-    let mut lines = Vec::new();
-    for (name, value) in pairs {
-        let in_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-        let bad = |c: char| matches!(c, '"' | '\\' | '$') || c.is_control();
-        if name.value.is_empty() || !name.value.bytes().all(in_name) {
-            let message = format!("`{}` is no setting of PHP", name.value.escape_debug());
-            problems.push(Problem::new(name.place.clone(), message));
-        } else if value.value.contains(bad) {
-            problems.push(
-                Problem::new(
-                    value.place.clone(),
-                    format!("PHP cannot be sent `{}`", value.value.escape_debug()),
-                )
-                .help("a value has no quote, backslash, $ or control character: php.ini would read it otherwise"),
-            );
-        } else {
-            let plain = value.value.bytes().all(|byte| byte.is_ascii_alphanumeric());
-            let quote = if plain { "" } else { "\"" };
-            lines.push(format!("{}={quote}{}{quote}", name.value, value.value));
-        }
-    }
-    (!lines.is_empty()).then(|| lines.join("\n").into())
-}
-
-fn edits(table: &Lowered, groups: &Groups, problems: &mut Problems) -> Vec<Edit> {
+) -> Vec<Edit> {
     let mut edits = Vec::new();
     type Kind = (&'static str, fn(Template) -> How);
     const KINDS: [Kind; 3] = [
@@ -323,11 +257,15 @@ fn edits(table: &Lowered, groups: &Groups, problems: &mut Problems) -> Vec<Edit>
         ("add", How::Add),
         ("append", How::Append),
     ];
-    for (key, how) in KINDS {
-        for (name, value) in table.pairs(key) {
+    for (kind, how) in KINDS {
+        for (name, value) in table.pairs(kind) {
             let name = field_name(&name, problems);
             let template = template(&value, groups, problems);
             if let (Some(name), Some(template)) = (name, template) {
+                if key == "request_headers" {
+                    let variable = variable_of(&name);
+                    check_length(&variable, template.literal_length(), &value.place, problems);
+                }
                 let how = how(template);
                 edits.push(Edit { name, how });
             }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::value::TimeLimit;
 
@@ -18,6 +18,8 @@ pub struct Edits(Vec<RuleEdits>);
 pub struct RuleEdits {
     /// Which rule of the site, by its place.
     pub rule: usize,
+    /// The same for people, as `file:line`.
+    pub place: Arc<str>,
     /// Variables of PHP, in order.
     pub environment: Vec<Assignment>,
     /// `php_value` and `php_admin_value`, one `name=value` a line.
@@ -75,6 +77,30 @@ impl Edits {
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
+    /// Returns the places of the rules that give the variable `name` its value; none where it is the client's.
+    pub fn places_of(&self, name: &[u8]) -> Vec<&str> {
+        let assigns = |edits: &&RuleEdits| {
+            let mut environment = edits.environment.iter();
+            environment.any(|assignment| assignment.name.as_bytes() == name)
+        };
+        if let Some(last) = self.0.iter().rev().find(assigns) {
+            return vec![&last.place];
+        }
+        let says = |edits: &&RuleEdits| {
+            let kinds = ["PHP_VALUE", "PHP_ADMIN_VALUE"]
+                .iter()
+                .zip(&edits.php_values);
+            let mut lines = kinds.filter(|(_, lines)| lines.is_some());
+            lines.any(|(kind, _)| kind.as_bytes() == name)
+                || edits.request.iter().any(|edit| edit.sets(name))
+        };
+        self.0
+            .iter()
+            .filter(says)
+            .map(|edits| &*edits.place)
+            .collect()
+    }
+
     /// Changes the fields of the request.
     pub fn apply_to_request(&self, fields: &mut HeaderMap) {
         let edits = self.0.iter().flat_map(|edits| &edits.request);
@@ -104,6 +130,14 @@ impl Edits {
 }
 
 impl FieldEdit {
+    /// Reports whether the variable has its value from here, whatever the client sent.
+    fn sets(&self, variable: &[u8]) -> bool {
+        let Self::Set(field, _) = self else {
+            return false;
+        };
+        variable == variable_of(field).as_bytes()
+    }
+
     fn apply(&self, fields: &mut HeaderMap) {
         match self {
             Self::Set(name, value) => drop(fields.insert(name, value.clone())),
@@ -112,6 +146,15 @@ impl FieldEdit {
             Self::Append(name, value) => append(fields, name, value),
         }
     }
+}
+
+/// Returns the meta-variable of a request's field (RFC 3875 §4.1.3, §4.1.18).
+pub fn variable_of(field: &HeaderName) -> String {
+    let name = field.as_str().replace('-', "_").to_ascii_uppercase();
+    if field == header::CONTENT_TYPE {
+        return name;
+    }
+    format!("HTTP_{name}")
 }
 
 fn append(fields: &mut HeaderMap, name: &HeaderName, value: &HeaderValue) {
@@ -165,6 +208,52 @@ mod tests {
         assert_eq!(of("b"), ["2", "3"]);
         assert_eq!(of("c"), [] as [&str; 0]);
         assert_eq!(of("new"), ["1"]);
+    }
+
+    #[test]
+    fn the_rules_that_give_a_variable_its_value_are_known() {
+        let environment = |name: &str, value: Option<&str>| Assignment {
+            name: name.into(),
+            value: value.map(|value| value.as_bytes().to_vec()),
+        };
+        let mut edits = Edits::default();
+        let rules = [
+            RuleEdits {
+                environment: vec![environment("A", Some("1")), environment("B", Some("1"))],
+                php_values: [Some("a=1".into()), None],
+                ..RuleEdits::default()
+            },
+            RuleEdits {
+                environment: vec![environment("A", Some("2"))],
+                php_values: [Some("b=1".into()), Some("c=1".into())],
+                request: vec![
+                    FieldEdit::Set(name("x-set"), value("1")),
+                    FieldEdit::Set(name("content-type"), value("a/b")),
+                    FieldEdit::Append(name("x-list"), value("1")),
+                ],
+                ..RuleEdits::default()
+            },
+        ];
+        for (rule, place) in ["first:1", "second:2"].into_iter().enumerate() {
+            edits.of_rule(RuleEdits {
+                rule,
+                place: place.into(),
+                ..rules[rule].clone()
+            });
+        }
+        for (variable, expected) in [
+            ("A", vec!["second:2"]),
+            ("B", vec!["first:1"]),
+            ("C", vec![]),
+            ("PHP_VALUE", vec!["first:1", "second:2"]),
+            ("PHP_ADMIN_VALUE", vec!["second:2"]),
+            ("HTTP_X_SET", vec!["second:2"]),
+            ("CONTENT_TYPE", vec!["second:2"]),
+            ("HTTP_X_LIST", vec![]),
+            ("QUERY_STRING", vec![]),
+        ] {
+            assert_eq!(edits.places_of(variable.as_bytes()), expected, "{variable}");
+        }
     }
 
     #[test]

@@ -132,6 +132,19 @@ impl Template {
         self.pieces.is_empty()
     }
 
+    /// Returns how many bytes stand in every expansion, whatever the values are.
+    pub fn literal_length(&self) -> usize {
+        let literals = self.pieces.iter().map(|piece| match piece {
+            Piece::Literal(text) => text.len(),
+            Piece::Capture(_)
+            | Piece::Named(_)
+            | Piece::Variable(_)
+            | Piece::Header(_)
+            | Piece::Cookie(_) => 0,
+        });
+        literals.sum()
+    }
+
     /// A path of the disk as the folder that does not depend on the request, and the template of what
     /// is below it: `root` where the path begins with it, or all whole segments before the first
     /// variable. `None` where it does not begin with a `/`.

@@ -64,6 +64,15 @@ switch ($_SERVER['QUERY_STRING']) {
     case 'length':
         header('Content-Length: 7');
         break;
+    case 'length-none':
+        header('Content-Length: seven');
+        break;
+    case 'length-short':
+        header('Content-Length: 3');
+        break;
+    case 'length-long':
+        header('Content-Length: 20');
+        break;
     case 'cached':
         header('Cache-Control: public, max-age=60');
         header("Expires: $long_ago");

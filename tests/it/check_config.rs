@@ -1,7 +1,7 @@
 //! `fcgate check`: what is wrong with a configuration, all of it at once.
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
@@ -174,6 +174,43 @@ fn a_good_configuration_is_ok() {
         format!("{}: ok\n", directory.path().join("fcgate.toml").display())
     );
     assert_eq!(output.status.code(), Some(0));
+}
+
+/// A command with these arguments, and the file that FCGATE_CONFIG names.
+fn run(arguments: &[&str], variable: Option<&str>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fcgate"));
+    command.args(arguments).env_remove("FCGATE_CONFIG");
+    command.envs(variable.map(|file| ("FCGATE_CONFIG", file)));
+    command.output().unwrap()
+}
+
+#[test]
+fn a_file_is_named_with_and_without_an_option() {
+    let directory = tempfile::tempdir().unwrap();
+    write_below(directory.path(), "a.toml", "[[site]]\nroot = \"/srv/a\"\n");
+    let file = directory.path().join("a.toml");
+    let (file, none) = (file.to_str().unwrap(), "/does/not/exist.toml");
+    for (command, said) in [
+        (["check"].as_slice(), ": ok"),
+        (&["config", "--expanded"], "/srv/a"),
+    ] {
+        for (named, variable) in [
+            (["-c", file].as_slice(), None),
+            (&["--config", file], None),
+            (&[file], None),
+            (&[], Some(file)),
+            // What is named counts more.
+            (&["-c", file], Some(none)),
+            (&[file], Some(none)),
+        ] {
+            let output = run(&[command, named].concat(), variable);
+            let told = String::from_utf8(output.stdout).unwrap();
+            assert!(output.status.success(), "{command:?} {named:?}");
+            assert!(told.contains(said), "{command:?} {named:?}: {told}");
+        }
+        let both = run(&[command, &["-c", file, file]].concat(), None);
+        assert_eq!(both.status.code(), Some(2), "{both:?}");
+    }
 }
 
 #[test]

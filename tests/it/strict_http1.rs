@@ -4,6 +4,7 @@
 use serde_json::Value;
 use tokio::time::{Duration, timeout};
 
+use crate::harness::h2_frames::{self, Frames, PROTOCOL_ERROR};
 use crate::harness::http1::raw;
 use crate::harness::{Connection, Content, Gate, Gateway, Request, Script, ScriptedResponder};
 
@@ -249,4 +250,83 @@ async fn many_pipelined_requests_are_answered_in_order() {
             "{response:?}"
         );
     }
+}
+
+/// RFC 3986 §3.3, §3.4: whether it may stand in a path and in a query as it is; what is no URI and passes all the same is
+/// what browsers and Apache let pass.
+const BYTES_OF_TARGETS: [(&str, bool, bool); 17] = [
+    ("\"", true, false),
+    ("<", false, false),
+    (">", false, false),
+    ("`", false, true),
+    ("{", true, true),
+    ("}", true, true),
+    ("|", true, true),
+    ("\\", true, true),
+    ("^", true, true),
+    ("[", true, true),
+    ("]", true, true),
+    ("'", true, true),
+    ("~", true, true),
+    ("\u{e9}", true, true),
+    ("\u{20ac}", true, true),
+    ("\u{7f}", false, false),
+    (" ", false, false),
+];
+
+/// docs/cgi.md names those that Apache takes and fcgate does not.
+#[tokio::test]
+async fn a_target_has_the_bytes_that_the_documentation_says() {
+    let responder = ScriptedResponder::start([Script::answer("\nok")]).await;
+    let gateway = Gateway::start(&responder.site("")).await;
+    for (byte, in_path, in_query) in BYTES_OF_TARGETS {
+        for (target, passes) in [
+            (format!("/a{byte}b"), in_path),
+            (format!("/a?b{byte}c"), in_query),
+        ] {
+            let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            let expected = if passes { 200 } else { 400 };
+            let found = statuses(&gateway, request.as_bytes()).await;
+            assert_eq!(found, Some(vec![expected]), "{target:?}");
+            let mut frames = Frames::open(gateway.address()).await;
+            let head = [
+                (":method", "GET"),
+                (":scheme", "http"),
+                (":authority", "a"),
+                (":path", target.as_str()),
+            ];
+            frames.head(1, &head, true).await;
+            match frames.outcome(1).await {
+                h2_frames::Outcome::Answered { status, .. } if passes => assert_eq!(status, 200),
+                h2_frames::Outcome::Reset(PROTOCOL_ERROR) if !passes => {}
+                outcome => panic!("{target:?} over HTTP/2: {outcome:?}"),
+            }
+        }
+    }
+    // No fragment, and beyond ASCII only what is UTF-8; no text of Rust has this.
+    for target in [b"/a#b".as_slice(), b"/a\xe9b", b"/a?b\xffc"] {
+        let request = [b"GET ", target, b" HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+        assert_eq!(statuses(&gateway, &request).await, Some(vec![400]));
+    }
+}
+
+/// RFC 9110 §9.3.8, §9.3.6: no rule and no application sees them, whatever they name; a method that nobody knows is the
+/// application's.
+#[tokio::test]
+async fn trace_and_connect_are_answered_by_the_gateway() {
+    let responder = ScriptedResponder::start([Script::answer("\nok")]).await;
+    let gateway = Gateway::start(&responder.site("")).await;
+    for (method, target, expected) in [
+        ("TRACE", "/", 501),
+        ("TRACE", "/a?b", 501),
+        ("TRACE", "*", 501),
+        ("CONNECT", "a:80", 501),
+        ("FOO", "/", 200),
+        ("trace", "/", 200),
+    ] {
+        let request = format!("{method} {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let found = statuses(&gateway, request.as_bytes()).await;
+        assert_eq!(found, Some(vec![expected]), "{method} {target}");
+    }
+    assert_eq!(responder.requests().len(), 2);
 }

@@ -5,10 +5,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What an application makes of the PARAMS records in `wire`: their sizes, and the pairs.
-fn receive(mut wire: &[u8]) -> (Vec<usize>, Vec<Pair>) {
-    let mut sizes = Vec::new();
-    let mut content = Vec::new();
+/// The contents of the PARAMS records in `wire`.
+fn records(mut wire: &[u8]) -> Vec<&[u8]> {
+    let mut records = Vec::new();
     while let Some((header, rest)) = wire.split_first_chunk::<HEADER_LEN>() {
         let header = Header::decode(*header).unwrap();
         assert_eq!(
@@ -16,12 +15,26 @@ fn receive(mut wire: &[u8]) -> (Vec<usize>, Vec<Pair>) {
             Header::of(RecordType::Params, header.content_length)
         );
         let (part, rest) = rest.split_at(header.content_length.into());
-        sizes.push(part.len());
-        content.extend_from_slice(part);
+        records.push(part);
         wire = rest;
     }
     assert!(wire.is_empty(), "bytes behind the last record");
-    (sizes, decode_pairs(&content).unwrap())
+    records
+}
+
+/// What an application makes of the stream (§3.3): the sizes of its records, and the pairs.
+fn receive(wire: &[u8]) -> (Vec<usize>, Vec<Pair>) {
+    let records = records(wire);
+    let sizes = records.iter().map(|record| record.len()).collect();
+    (sizes, decode_pairs(&records.concat()).unwrap())
+}
+
+/// What PHP makes of it: it parses each record by itself, and hangs up at a pair that does not end in its record.
+fn receive_as_php(wire: &[u8]) -> Vec<Pair> {
+    let records = records(wire).into_iter();
+    records
+        .flat_map(|record| decode_pairs(record).unwrap())
+        .collect()
 }
 
 fn send(pairs: &[Pair]) -> Vec<u8> {
@@ -32,6 +45,12 @@ fn send(pairs: &[Pair]) -> Vec<u8> {
     }
     params.finish();
     out
+}
+
+/// Pairs with values of these sizes, and names that say them.
+fn of_sizes(sizes: &[usize], byte: u8) -> Vec<Pair> {
+    let pair = |size: &usize| (size.to_string().into_bytes(), vec![byte; *size]);
+    sizes.iter().map(pair).collect()
 }
 
 #[test]
@@ -119,6 +138,51 @@ fn records_are_filled_to_the_brim() {
 }
 
 #[test]
+fn records_are_split_between_pairs() {
+    // The sizes of the pairs on the wire, each with a name of one byte and two lengths.
+    let check = |sizes: &[usize], expected: &[usize]| {
+        let pairs: Vec<Pair> = sizes
+            .iter()
+            .map(|size| (b"N".to_vec(), vec![b'x'; size - 6]))
+            .collect();
+        let (records, received) = receive(&send(&pairs));
+        assert_eq!(records, expected, "{sizes:?}");
+        assert_eq!(received, pairs, "{sizes:?}");
+    };
+    check(&[8_000; 8], &[64_000]);
+    check(&[8_000; 9], &[64_000, 8_000]);
+    check(&[40_000, 40_000], &[40_000, 40_000]);
+    check(&[65_535, 65_535], &[65_535, 65_535]);
+    check(&[32_768, 32_767, 200], &[65_535, 200]);
+    check(&[32_768, 32_768], &[32_768, 32_768]);
+    // One that no record has room for lies across records of its own.
+    check(&[200, 65_536, 200], &[200, 65_535, 1, 200]);
+    check(&[140_000, 60_000, 5_000], &[65_535, 65_535, 8_930, 65_000]);
+}
+
+#[test]
+fn a_pair_that_no_record_has_room_for_is_found() {
+    let check = |values: &[usize], expected: Option<(&str, usize)>| {
+        let mut content = Vec::new();
+        for (number, value) in values.iter().enumerate() {
+            encode_pair(
+                &mut content,
+                format!("N{number}").as_bytes(),
+                &vec![b'x'; *value],
+            );
+        }
+        let found = pair_beyond_record(&content);
+        let expected = expected.map(|(name, length)| (name.as_bytes(), length));
+        assert_eq!(found, expected, "{values:?}");
+    };
+    check(&[], None);
+    check(&[65_528], None);
+    check(&[65_529], Some(("N0", 65_536)));
+    check(&[65_528; 9], None);
+    check(&[3, 70_000, 80_000], Some(("N1", 70_007)));
+}
+
+#[test]
 fn malformed_pairs_are_refused() {
     let check = |content: &[u8]| {
         let result = decode_pairs(content);
@@ -142,16 +206,33 @@ fn a_short_length_in_the_long_form_is_read() {
 proptest! {
     #[test]
     fn pairs_survive_the_wire(pairs in vec((vec(any::<u8>(), 0..300), vec(any::<u8>(), 0..300)), 1..20)) {
-        prop_assert_eq!(receive(&send(&pairs)).1, pairs);
+        let wire = send(&pairs);
+        prop_assert_eq!(receive_as_php(&wire), pairs);
+    }
+
+    #[test]
+    fn the_length_of_a_pair_is_what_it_takes(name in 0_usize..300, value in 0_usize..300) {
+        let mut content = Vec::new();
+        encode_pair(&mut content, &vec![b'n'; name], &vec![b'v'; value]);
+        prop_assert_eq!(pair_length(name, value), content.len());
     }
 
     #[test]
     fn pairs_survive_record_boundaries(sizes in vec(0_usize..90_000, 1..6), byte: u8) {
-        let pairs: Vec<Pair> = sizes
-            .iter()
-            .map(|&size| (size.to_string().into_bytes(), vec![byte; size]))
-            .collect();
+        let pairs = of_sizes(&sizes, byte);
         prop_assert_eq!(receive(&send(&pairs)).1, pairs);
+    }
+
+    #[test]
+    fn no_pair_lies_across_two_records(sizes in vec(prop_oneof![0..300_usize, 0..65_523_usize, 65_000..65_523_usize], 1..40), byte: u8) {
+        let pairs = of_sizes(&sizes, byte);
+        let wire = send(&pairs);
+        prop_assert_eq!(receive_as_php(&wire), pairs);
+        // And each is as full as it can be: the next pair would not have fitted.
+        for two in records(&wire).windows(2) {
+            let (_, next) = pair_lengths(two[1]).next().unwrap();
+            prop_assert!(two[0].len() + next > MAX_CONTENT);
+        }
     }
 
     #[test]

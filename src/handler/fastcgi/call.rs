@@ -14,7 +14,7 @@ use super::attempt::{Attempt, Begun, Failed};
 use super::buffered::Buffer;
 use super::orders::Orders;
 use super::reply::{self, Delivery};
-use crate::cgi::{Responder, Script, meta_variables, set_env};
+use crate::cgi::{Responder, Script, long_variable, meta_variables, set_env};
 use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::params::{ParamsEncoder, end_of_params};
@@ -63,8 +63,7 @@ impl Call<'_> {
         if let Some(edits) = &request.edits {
             edits.apply_to_request(&mut request.fields);
         }
-        let mut upload = self.receive(&mut request).await?;
-        let mut records = self.records(&request, &upload);
+        let (mut upload, mut records) = self.prepare(&mut request).await?;
         let timeouts = self.fastcgi.timeouts.with(request.edits.as_deref());
         let attempt = Attempt {
             fastcgi: self.fastcgi,
@@ -105,6 +104,18 @@ impl Call<'_> {
         }
     }
 
+    /// Receives the content as far as it has to be, and encodes the records, which tell its length.
+    async fn prepare(&self, request: &mut Request) -> Result<(Upload, Bytes), Failure> {
+        let upload = self.receive(request).await?;
+        match self.records(request, &upload) {
+            Ok(records) => Ok((upload, records)),
+            Err(failure) => {
+                upload.linger();
+                Err(failure)
+            }
+        }
+    }
+
     /// Too much content is refused before any of it is read, so that `Expect: 100-continue` saves
     /// the client the upload; the rest is received as far as it has to be.
     async fn receive(&self, request: &mut Request) -> Result<Upload, Failure> {
@@ -136,24 +147,25 @@ impl Call<'_> {
 
     /// A probe, BEGIN_REQUEST and PARAMS with its empty record; an attempt leaves out what it has
     /// no need for.
-    fn records(&self, request: &Request, upload: &Upload) -> Bytes {
+    fn records(&self, request: &Request, upload: &Upload) -> Result<Bytes, Failure> {
         let mut records = Vec::with_capacity(2048);
         records.extend_from_slice(PROBE);
         begin_request(&mut records);
         let mut params = ParamsEncoder::new(&mut records);
-        self.encode(&mut params, request, upload.length());
+        self.encode(&mut params, request, upload.length())?;
         params.finish();
         end_of_params(&mut records);
-        Bytes::from(records)
+        Ok(Bytes::from(records))
     }
 
-    /// Everything that PHP is told of `request`, with `length` bytes of content.
+    /// Everything that PHP is told of `request`, with `length` bytes of content. Fails where a
+    /// variable is longer than PHP can read.
     pub(super) fn encode(
         &self,
         params: &mut ParamsEncoder<'_>,
         request: &Request,
         length: Option<u64>,
-    ) {
+    ) -> Result<(), Failure> {
         let fastcgi = self.fastcgi;
         let contract = &fastcgi.contract;
         params.raw(fastcgi.constants.encoded());
@@ -163,6 +175,8 @@ impl Call<'_> {
         if let Some(edits) = &request.edits {
             params.replace(|encoded| set_env::apply(encoded, edits));
         }
+        let edits = request.edits.as_deref();
+        long_variable::check(params.pairs(), &contract.responder, edits).map_err(Failure::Variable)
     }
 
     /// A connection, unless the client goes meanwhile: what is queued never reaches PHP then.

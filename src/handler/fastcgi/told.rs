@@ -7,7 +7,7 @@ use crate::message::Request;
 
 impl Call<'_> {
     /// The variables, in their order, that [`Self::perform`] sends for `request` with `length` bytes
-    /// of content. Fails where it would refuse that much content.
+    /// of content. Fails where it would refuse that much content, or a variable as too long.
     pub fn told(&self, request: &mut Request, length: u64) -> Result<Vec<Pair>, Failure> {
         if let Some(edits) = &request.edits {
             edits.apply_to_request(&mut request.fields);
@@ -17,14 +17,9 @@ impl Call<'_> {
             return Err(Failure::BodyTooLarge { length, limit });
         }
         let mut record = Vec::new();
-        let mut encoded = Vec::new();
         let mut params = ParamsEncoder::new(&mut record);
-        self.encode(&mut params, request, Some(length));
-        params.replace(|all| {
-            encoded.extend_from_slice(all);
-            Vec::new()
-        });
-        params.finish();
-        decode_pairs(&encoded).map_err(|_| Failure::Internal("the variables cannot be read back"))
+        self.encode(&mut params, request, Some(length))?;
+        decode_pairs(params.pairs())
+            .map_err(|_| Failure::Internal("the variables cannot be read back"))
     }
 }

@@ -65,12 +65,17 @@ impl Observation {
             ("whole".to_owned(), response.whole.to_string()),
         ]);
         let by_php = response.header("x-powered-by").is_some();
+        let dumps = response.header("x-dump").is_some();
+        assert!(
+            by_php || !dumps,
+            "PHP must say X-Powered-By: without it no answer of a script is compared"
+        );
         values.insert(
             "by".to_owned(),
             if by_php { "php" } else { "server" }.to_owned(),
         );
         fields(response, by_php, &mut values);
-        if response.header("x-dump").is_some() && !response.body.is_empty() {
+        if dumps && !response.body.is_empty() {
             flatten("", &response.json(), &mut values);
         } else if by_php {
             values.insert("body".to_owned(), response.text());

@@ -116,6 +116,8 @@ async fn start_php() -> PhpFpm {
     let php = Setup::new(4)
         .tcp()
         .line("php_admin_value[post_max_size] = 64M")
+        // By its X-Powered-By an answer of PHP is known.
+        .line("php_admin_flag[expose_php] = on")
         .start()
         .await;
     let_it_read(php.root().parent().unwrap());
