@@ -14,6 +14,7 @@ use tracing::Level;
 use super::Shared;
 use super::logged::{Entry, Logged};
 use super::rescue;
+use super::unruled;
 use super::watch::Watch;
 use crate::auth::Conflict;
 use crate::config::Site;
@@ -22,7 +23,7 @@ use crate::failure::Failure;
 use crate::filter;
 use crate::filter::compress::Negotiation;
 use crate::handler::piece::FileQueue;
-use crate::handler::{Body, Handler, Outcome};
+use crate::handler::{Body, Handler, Outcome, Plan};
 use crate::limits::rate::{Client, Running};
 use crate::message::request::Origin;
 use crate::message::{Host, Request, RequestId, Scheme, Target, Upload, Wire, hop_by_hop};
@@ -77,6 +78,16 @@ impl Connection {
     fn client_of(&self, parts: &mut Parts) -> Result<Arc<Wire>, Conflict> {
         let live = self.shared.live.load();
         live.server.forwarding.apply(parts, &self.wire)
+    }
+
+    /// The site that answers for `host` now.
+    pub(super) fn site(&self, host: &Host) -> Arc<Site> {
+        Arc::clone(self.shared.live.load().site(host))
+    }
+
+    /// The file system for one request.
+    pub(super) fn disk(&self) -> OneRelease<'_> {
+        self.shared.disk.one_release()
     }
 
     pub(super) fn watch(&self) -> &Arc<Watch> {
@@ -138,7 +149,7 @@ pub(super) async fn respond(
     let accept = parts.headers.get(header::ACCEPT).cloned();
     let answered = match claimed {
         Ok(_) => answer(&connection, parts, body, id, &mut entry).await,
-        Err(conflict) => Err(conflict.into()),
+        Err(conflict) => unruled::dress(Err(conflict.into()), &connection, parts, id, &mut entry),
     };
     let own = answered.is_err();
     let response = answered.unwrap_or_else(|failure| {
@@ -156,6 +167,7 @@ pub(super) async fn respond(
     if let Some(negotiation) = entry.negotiation() {
         negotiation.apply(&mut response);
     }
+    filter::unchanged::strip(&mut response);
     connection.send_by_protocol(version, response.body_mut());
     let site = entry.site().filter(|_| wire.scheme == Scheme::Https);
     if let Some(https) = site.and_then(|site| site.https.as_ref()) {
@@ -190,14 +202,13 @@ async fn answer(
             entry.hold(running);
             (host, site, target)
         }
-        Ok(Admitted::Server) => return Ok(options_of_the_server()),
-        Ok(Admitted::Elsewhere(response)) => {
+        Ok(Admitted::Answer(response)) => {
             upload.linger();
-            return Ok(response);
+            return unruled::dress(Ok(response), connection, parts, id, entry);
         }
         Err(failure) => {
             upload.linger();
-            return Err(failure);
+            return unruled::dress(Err(failure), connection, parts, id, entry);
         }
     };
     let mut parts = parts;
@@ -214,14 +225,18 @@ async fn answer(
 enum Admitted {
     /// A target of a site, counted as its client's where that is limited.
     Request(Host, Arc<Site>, Target, Option<Running>),
-    /// `OPTIONS *`.
-    Server,
-    /// In clear text what a site wants to have with TLS.
-    Elsewhere(Response<Body>),
+    /// Answered before any rule: `OPTIONS *`, or in clear text what a site wants to have with TLS.
+    Answer(Response<Body>),
 }
 
 /// What is checked before any rule sees the request.
 fn admit(connection: &Connection, parts: &Parts, entry: &mut Entry) -> Result<Admitted, Failure> {
+    // First of all the site, so that it is known whose fields and pages a refusal has.
+    let named = Host::of(parts).map(|host| {
+        let site = connection.site(&host);
+        entry.set_site(&site);
+        (host, site)
+    });
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         return Err(Failure::NotSupported(parts.method.clone()));
     }
@@ -231,11 +246,9 @@ fn admit(connection: &Connection, parts: &Parts, entry: &mut Entry) -> Result<Ad
         return Err(Failure::Expectation);
     }
     let wire = Arc::clone(entry.wire());
-    let host = Host::of(parts)?;
-    let site = Arc::clone(connection.shared.live.load().site(&host));
-    entry.set_site(&site);
+    let (host, site) = named?;
     if parts.method == Method::OPTIONS && parts.uri.path() == "*" {
-        return Ok(Admitted::Server);
+        return Ok(Admitted::Answer(options_of_the_server()));
     }
     if !site.access.admits(wire.client) {
         return Err(Failure::Forbidden("`allow` or `deny` of the site"));
@@ -252,7 +265,7 @@ fn admit(connection: &Connection, parts: &Parts, entry: &mut Entry) -> Result<Ad
             "" => wire.local_addr.as_str(),
             name => name,
         };
-        return https.redirect(name, raw).map(Admitted::Elsewhere);
+        return https.redirect(name, raw).map(Admitted::Answer);
     }
     Ok(Admitted::Request(host, site, target, running))
 }
@@ -270,7 +283,7 @@ pub(super) async fn rounds(
             Outcome::Again(request) => request,
             Outcome::Declined(request) => {
                 request.upload.linger();
-                return Err(Failure::NotFound);
+                return Err(entry.unanswered());
             }
         };
     }
@@ -308,6 +321,9 @@ async fn round(
         let mut plan = handler.decide(&request, &captures, disk);
         if let Some(negotiation) = entry.negotiation() {
             plan = filter::precompressed::prefer(negotiation, plan, handler, &request, disk);
+        }
+        if let Plan::Withhold(why) = &plan {
+            entry.withhold(why);
         }
         match plan.perform(request, disk, entry.trace()).await? {
             Outcome::Declined(returned) => request = returned,
