@@ -29,7 +29,7 @@ use hot::HotFiles;
 pub use hot::SMALL;
 
 /// How long an opened root is used before its name is resolved again: a `current` link that a
-/// deployment flips is followed within a second.
+/// deployment flips is followed within a second; at once where no file is kept open.
 const ROOT_AGE: Duration = Duration::from_secs(1);
 
 /// To read. O_NONBLOCK: opening a fifo must not wait for its writer.
@@ -167,6 +167,11 @@ impl RealDisk {
     /// As `new`, from now on.
     pub fn resize(&self, file_cache: u64) {
         self.hot.resize(file_cache);
+        if file_cache == 0 {
+            // Nothing stays open that nobody will use again.
+            let mut roots = self.roots.write().unwrap_or_else(PoisonError::into_inner);
+            roots.clear();
+        }
     }
 
     /// Closes files that nobody has asked for in some time.
@@ -188,15 +193,7 @@ impl RealDisk {
     }
 
     fn root(&self, root: &Root) -> Result<Arc<Opened>, Errno> {
-        let now = moment::now();
-        // A poisoned lock guards a map that is whole at every moment.
-        let known = self
-            .roots
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(root)
-            .cloned();
-        if let Some(opened) = known.filter(|opened| now.duration_since(opened.since) < ROOT_AGE) {
+        if let Some(opened) = self.known(root) {
             return Ok(opened);
         }
         let flags = LOOK.union(OFlag::O_DIRECTORY);
@@ -206,13 +203,27 @@ impl RealDisk {
             name: root.clone(),
             descriptor: Arc::new(descriptor),
             node: (stat.st_dev, stat.st_ino),
-            since: now,
+            since: moment::now(),
         });
-        self.roots
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(root.clone(), Arc::clone(&opened));
+        if self.hot.is_on() {
+            self.roots
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(root.clone(), Arc::clone(&opened));
+        }
         Ok(opened)
+    }
+
+    /// Returns a root that was opened within the last second, where anything is remembered.
+    fn known(&self, root: &Root) -> Option<Arc<Opened>> {
+        if !self.hot.is_on() {
+            return None;
+        }
+        // A poisoned lock guards a map that is whole at every moment.
+        let roots = self.roots.read().unwrap_or_else(PoisonError::into_inner);
+        let opened = roots.get(root)?;
+        let age = moment::now().duration_since(opened.since);
+        (age < ROOT_AGE).then(|| Arc::clone(opened))
     }
 }
 

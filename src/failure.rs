@@ -48,6 +48,9 @@ pub enum Failure {
     /// No rule answers, or what it names does not exist.
     #[error("nothing answers here")]
     NotFound,
+    /// A file that is never sent, for this reason.
+    #[error("refused: {0}")]
+    Withheld(&'static str),
     /// The file system has no names as long as this one.
     #[error("the file system has no names as long as this one")]
     NameTooLong,
@@ -168,7 +171,7 @@ impl Failure {
             Self::PathTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::Target(error) if error.is_not_found() => StatusCode::NOT_FOUND,
             Self::Target(_) | Self::Host(_) | Self::Forwarded(_) => StatusCode::BAD_REQUEST,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::Withheld(_) => StatusCode::NOT_FOUND,
             Self::NameTooLong => StatusCode::URI_TOO_LONG,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Denied { status, .. } => *status,
@@ -213,6 +216,7 @@ impl Failure {
             Self::Host(_) => "BAD_HOST",
             Self::Forwarded(_) => "BAD_FORWARDED",
             Self::NotFound => "NOT_FOUND",
+            Self::Withheld(_) => "NAME_WITHHELD",
             Self::NameTooLong => "NAME_TOO_LONG",
             Self::Forbidden(_) => "FORBIDDEN",
             Self::Denied { .. } => "DENIED",

@@ -1,5 +1,6 @@
 //! The program: arguments in, exit code out.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -9,6 +10,11 @@ use fcgate::cli::Cli;
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
-fn main() -> anyhow::Result<ExitCode> {
-    Cli::parse().run()
+/// What went wrong is one line for people: a stack trace is of use to nobody who has to free a port.
+fn main() -> ExitCode {
+    Cli::parse().run().unwrap_or_else(|error| {
+        // Where stderr is closed there is nobody to tell.
+        let _ = writeln!(std::io::stderr(), "fcgate: {error:#}");
+        ExitCode::FAILURE
+    })
 }

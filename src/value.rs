@@ -19,7 +19,8 @@ impl FromStr for ByteSize {
     type Err = Invalid;
 
     /// Parses a whole number and a unit: `512B`, `64KiB`, `32MiB`, `1GiB`, `1TiB`, or the decimal
-    /// `KB`, `MB`, `GB`, `TB`. A bare number, a fraction and a unit such as `8M` are refused.
+    /// `KB`, `MB`, `GB`, `TB`. Nothing, `0`, needs no unit. Any other bare number, a fraction and a unit
+    /// such as `8M` are refused.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let bytes = measure(text, &SIZE_UNITS);
         let refuse = || Invalid(format!("`{text}` is not a size: {SIZE_EXAMPLES}"));
@@ -40,7 +41,7 @@ impl fmt::Display for ByteSize {
 }
 
 /// Parses a whole number and a unit: `us`, `ms`, `s`, `m`, `h` or `d`, as in `20ms`, `60s`, `5m`.
-/// A bare number, a fraction and an unknown unit are refused.
+/// Nothing, `0`, needs no unit. Any other bare number, a fraction and an unknown unit are refused.
 pub fn parse_duration(text: &str) -> Result<Duration, Invalid> {
     let micros = measure(text, &DURATION_UNITS);
     let refuse = || Invalid(format!("`{text}` is not a duration: {DURATION_EXAMPLES}"));
@@ -74,11 +75,14 @@ pub fn duration_pattern() -> String {
 
 fn pattern(units: &[(&str, u64)]) -> String {
     let units: Vec<_> = units.iter().map(|(unit, _)| *unit).collect();
-    format!("^[0-9]+({})$", units.join("|"))
+    format!("^(0|[0-9]+({}))$", units.join("|"))
 }
 
 /// The amount that `text` names, in the smallest unit; `None` when it is malformed or too large.
 fn measure(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    if text == "0" {
+        return Some(0);
+    }
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(digits)?;
     let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
@@ -137,6 +141,7 @@ mod tests {
     #[test]
     fn sizes_are_read_and_shown() {
         for (text, bytes, shown) in [
+            ("0", 0, "0B"),
             ("0B", 0, "0B"),
             ("512B", 512, "512B"),
             ("64KiB", 65_536, "64KiB"),
@@ -156,6 +161,7 @@ mod tests {
     #[test]
     fn durations_are_read_and_shown() {
         for (text, millis, shown) in [
+            ("0", 0, "0s"),
             ("0s", 0, "0s"),
             ("0ms", 0, "0s"),
             ("20ms", 20, "20ms"),
@@ -178,6 +184,7 @@ mod tests {
         for text in [
             "",
             "60",
+            "00",
             "s",
             "-1s",
             "1.5s",

@@ -1,21 +1,22 @@
 //! `/metrics`: what is counted anyway, in the words of OpenMetrics. Nothing is measured for it, and a
 //! scrape reads atomics.
 
-use std::collections::HashMap;
+mod members;
+
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text::encode};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
-use tokio::time::Instant;
+
+pub(super) use members::Concurrency;
+use members::MemberScrape;
 
 use super::{Admin, State};
 use crate::config::{Site, Snapshot};
-use crate::upstream::Member;
-use crate::upstream::member::Picture;
 use crate::upstream::numbers::{BOUNDS_MS, Count, Histogram, Numbers};
 
 /// The text of a scrape.
@@ -28,37 +29,6 @@ pub(super) fn text(admin: &Admin) -> Result<String, fmt::Error> {
     Ok(text)
 }
 
-/// How many requests were at PHP at once, on the mean since the scrape before: its rate times its
-/// service time, and so the workers that the load needs.
-#[derive(Debug, Default)]
-pub(super) struct Concurrency(Mutex<HashMap<String, (Instant, Duration, f64)>>);
-
-impl Concurrency {
-    /// Scrapes that follow each other sooner are told the same.
-    const AGE: Duration = Duration::from_secs(1);
-
-    fn of(&self, member: &str, busy: Duration) -> f64 {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let Some((since, before, last)) = known.get(member).copied() else {
-            known.insert(member.to_owned(), (now, busy, 0.0));
-            return 0.0;
-        };
-        let passed = now.duration_since(since);
-        if passed < Self::AGE {
-            return last;
-        }
-        let mean = busy.saturating_sub(before).as_secs_f64() / passed.as_secs_f64();
-        known.insert(member.to_owned(), (now, busy, mean));
-        mean
-    }
-
-    fn forget_all_but(&self, members: &[String]) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|name, _| members.contains(name));
-    }
-}
-
 /// What one scrape tells.
 #[derive(Debug)]
 struct Scrape {
@@ -67,37 +37,10 @@ struct Scrape {
     members: Vec<MemberScrape>,
 }
 
-#[derive(Debug)]
-struct MemberScrape {
-    upstream: String,
-    address: String,
-    member: Arc<Member>,
-    picture: Picture,
-    workers_needed: f64,
-}
-
 impl Scrape {
     fn of(admin: &Admin) -> Self {
         let snapshot = admin.live.current();
-        let mut members = Vec::new();
-        for upstream in snapshot.upstreams() {
-            for member in upstream.members().iter() {
-                let address = member.address().to_string();
-                let key = format!("{} {address}", upstream.name);
-                members.push(MemberScrape {
-                    upstream: upstream.name.clone(),
-                    address,
-                    picture: member.picture(),
-                    workers_needed: admin.concurrency.of(&key, member.numbers().service.sum()),
-                    member: Arc::clone(member),
-                });
-            }
-        }
-        let keys: Vec<_> = members
-            .iter()
-            .map(|member| format!("{} {}", member.upstream, member.address))
-            .collect();
-        admin.concurrency.forget_all_but(&keys);
+        let members = members::all(&snapshot, &admin.concurrency);
         Self {
             snapshot,
             state: Arc::clone(&admin.state),
@@ -188,20 +131,14 @@ impl Scrape {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for member in &self.members {
                 let labels = member.labels();
-                counter(
-                    metric.encode_family(&labels)?,
-                    value(member.member.numbers()),
-                )?;
+                counter(metric.encode_family(&labels)?, value(member.numbers()))?;
             }
         }
         for (name, help, times) in UPSTREAM_TIMES {
             let mut metric = in_seconds(encoder, name, help)?;
             for member in &self.members {
                 let labels = member.labels();
-                histogram(
-                    metric.encode_family(&labels)?,
-                    times(member.member.numbers()),
-                )?;
+                histogram(metric.encode_family(&labels)?, times(member.numbers()))?;
             }
         }
         Ok(())
@@ -354,12 +291,6 @@ const UPSTREAM_TIMES: Table<for<'a> fn(&'a Numbers) -> &'a Histogram, 3> = [
         |it| &it.service,
     ),
 ];
-
-impl MemberScrape {
-    fn labels(&self) -> [(&str, &str); 2] {
-        [("upstream", &self.upstream), ("server", &self.address)]
-    }
-}
 
 fn counter(mut metric: MetricEncoder<'_>, value: u64) -> Encoded {
     metric.encode_counter::<NoLabelSet, _, u64>(&value, None)

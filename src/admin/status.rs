@@ -62,7 +62,16 @@ fn upstreams(snapshot: &Snapshot) -> Vec<Value> {
                 "numbers": numbers.to_string(),
             })
         });
-        json!({ "name": upstream.name, "members": members.collect::<Vec<_>>() })
+        let unresolved = upstream.unresolved();
+        let unresolved = unresolved.iter().map(|(name, error)| {
+            let error = error.as_ref().map(ToString::to_string);
+            json!({ "server": name, "error": error })
+        });
+        json!({
+            "name": upstream.name,
+            "members": members.collect::<Vec<_>>(),
+            "unresolved": unresolved.collect::<Vec<_>>(),
+        })
     });
     upstreams.collect()
 }

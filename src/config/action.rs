@@ -12,7 +12,7 @@ use crate::handler::mount::Mount;
 use crate::handler::redirect::Redirect;
 use crate::handler::respond::Respond;
 use crate::handler::rewrite::Rewrite;
-use crate::handler::static_files::StaticFiles;
+use crate::handler::static_files::{self, StaticFiles};
 use crate::message::Root;
 use crate::route::condition::{Pattern, Set};
 use crate::route::template::{Groups, Template};
@@ -116,7 +116,10 @@ fn fastcgi(
         Some("pass") => Missing::Pass,
         Some(_) | None => Missing::NotFound,
     };
-    let mapping = mapping(root, &upstream, draft);
+    let mut mapping = mapping(root, &upstream, draft);
+    if let Some(symlinks) = static_files::symlinks(section) {
+        mapping.symlinks = symlinks;
+    }
     let scripts = Scripts {
         rule: script,
         missing,

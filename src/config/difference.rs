@@ -7,23 +7,60 @@ use super::site::site_name;
 use super::{Snapshot, listen};
 use crate::section::Lowered;
 
-/// The differences between what holds and what would hold; empty where there are none.
+/// The differences between what holds and what would hold, each with the keys that differ; empty where
+/// there are none.
 pub fn difference(before: &Snapshot, after: &Snapshot) -> Vec<String> {
     let listeners = |of: &Snapshot| listen::sections(&of.files);
     let mut lines = named("listener", &listeners(before), &listeners(after));
     let (old, new) = (before.upstream_sections(), after.upstream_sections());
+    lines.extend(named("process", &processes(before), &processes(after)));
     lines.extend(named("upstream", &old, &new));
     lines.extend(named("site", &sites(before), &sites(after)));
-    if before.server != after.server {
-        lines.push(
-            "server: changed (workers, log and access_log take effect at the next start)"
-                .to_owned(),
-        );
-    }
-    if before.admin != after.admin {
-        lines.push("admin: changed (takes effect at the next start)".to_owned());
-    }
+    lines.extend(main_section("server", before, after));
+    lines.extend(main_section("admin", before, after));
     lines
+}
+
+/// Keys that are read when the gateway starts, and not again.
+const AT_THE_NEXT_START: [&str; 4] = ["server.workers", "server.log", "server.access_log", "admin"];
+
+/// A section of the main file alone: one line for what holds from now on, and one for what does not yet.
+fn main_section(name: &'static str, before: &Snapshot, after: &Snapshot) -> Vec<String> {
+    let section = |of: &Snapshot| of.files.first().map(|main| main.table(name));
+    let (Some(before), Some(after)) = (section(before), section(after)) else {
+        return Vec::new();
+    };
+    let waits = |key: &String| {
+        let full = format!("{name}.{key}");
+        let mut known = AT_THE_NEXT_START.iter();
+        known.any(|known| full == *known || full.starts_with(&format!("{known}.")))
+    };
+    let (later, now): (Vec<_>, Vec<_>) = before.changes(&after).into_iter().partition(waits);
+    let line = |keys: &[String], note: &str| {
+        (!keys.is_empty()).then(|| format!("{name}: changed: {}{note}", shown(keys)))
+    };
+    let lines = [
+        line(&now, ""),
+        line(&later, " (takes effect at the next start)"),
+    ];
+    lines.into_iter().flatten().collect()
+}
+
+/// As many names as a line has room for.
+fn shown(keys: &[String]) -> String {
+    const MOST: usize = 6;
+    let first: Vec<_> = keys.iter().take(MOST).map(String::as_str).collect();
+    match keys.len().saturating_sub(MOST) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+fn processes(of: &Snapshot) -> Vec<(String, &Lowered)> {
+    let sections = of.files.iter().flat_map(|file| file.named("process"));
+    sections
+        .map(|(name, section)| (name.value.clone(), section))
+        .collect()
 }
 
 fn sites(of: &Snapshot) -> Vec<(String, &Lowered)> {
@@ -42,11 +79,18 @@ fn named<S: Borrow<Lowered>>(
     let (known, kept) = (by_name(before), by_name(after));
     let mut lines = Vec::new();
     for (name, section) in after {
-        match known.get(name.as_str()) {
-            None => lines.push(format!("{kind} {name}: added")),
-            Some(known) if known.iter().any(|known| known.same_as(section.borrow())) => {}
-            Some(_) => lines.push(format!("{kind} {name}: changed")),
+        let section = section.borrow();
+        let Some(known) = known.get(name.as_str()) else {
+            lines.push(format!("{kind} {name}: added"));
+            continue;
+        };
+        if known.iter().any(|known| known.same_as(section)) {
+            continue;
         }
+        // Of several of the name the one that is nearest.
+        let changes = known.iter().map(|known| known.changes(section));
+        let changes = changes.min_by_key(Vec::len).unwrap_or_default();
+        lines.push(format!("{kind} {name}: changed: {}", shown(&changes)));
     }
     let removed = before
         .iter()
@@ -85,7 +129,8 @@ mod tests {
     fn listeners_come_go_and_change() {
         let port = "[[listen]]\naddress = \"127.0.0.1:81\"\n";
         let proxied = format!("{port}proxy_protocol = {{ from = [\"10.0.0.0/8\"] }}\n");
-        check(port, &proxied, &["listener 127.0.0.1:81: changed"]);
+        let changed = "listener 127.0.0.1:81: changed: proxy_protocol.from";
+        check(port, &proxied, &[changed]);
         let added = "listener 127.0.0.1:81: added";
         check("", port, &[added, "listener [::]:8080: removed"]);
         check("", "[[listen]]\naddress = \":8080\"\n", &[]);
@@ -97,12 +142,56 @@ mod tests {
         let both = format!("{any}{any}backlog = 7\n");
         check(&both, &both, &[]);
         let changed = format!("{any}{any}backlog = 8\n");
-        check(&both, &changed, &["listener 127.0.0.1:0: changed"]);
+        check(&both, &changed, &["listener 127.0.0.1:0: changed: backlog"]);
     }
 
     #[test]
     fn the_admin_listener_stays_where_it_is() {
-        let changed = "admin: changed (takes effect at the next start)";
+        let changed = "admin: changed: address (takes effect at the next start)";
         check("", "[admin]\naddress = \"127.0.0.1:9180\"\n", &[changed]);
+    }
+
+    #[test]
+    fn what_changed_is_named_by_its_keys() {
+        check(
+            "[server]\nworkers = 1\naccess_log = { format = \"common\" }\ndrain = \"1s\"\n",
+            "[server]\nworkers = 2\nlimits = { body = \"1KiB\", fields = 90 }\ndrain = \"1s\"\n",
+            &[
+                "server: changed: limits.fields, limits.body",
+                "server: changed: workers, access_log.format (takes effect at the next start)",
+            ],
+        );
+        let site = |lines: &str| format!("[[site]]\nhosts = \"a.test\"\nroot = \"/tmp\"\n{lines}");
+        let rule =
+            |to: &str| format!("[[site.rule]]\npath = \"/a\"\nredirect = {{ to = \"{to}\" }}\n");
+        check(
+            &site(&format!("index = [\"a\"]\n{}", rule("/b"))),
+            &site(&format!("index = [\"b\"]\n{}", rule("/c"))),
+            &["site a.test: changed: index, rule[1].redirect.to"],
+        );
+        check(
+            &site(&rule("/b")),
+            &site(&(rule("/b") + &rule("/c"))),
+            &["site a.test: changed: rule (1 before, 2 now)"],
+        );
+        let program = |arguments: &str| format!("[process.php]\ncommand = [\"true\"{arguments}]\n");
+        check(
+            &program(""),
+            &program(", \"a\""),
+            &["process php: changed: command"],
+        );
+        let all = "body = \"1KiB\", fields = 90, header = \"9s\", body_pause = \"9s\", keep_alive = \"9s\", connections = 9, send_pause = \"9s\"";
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("fcgate.toml");
+        let load = |text: &str| {
+            std::fs::write(&file, format!("{text}\n[[site]]\nroot = \"/tmp\"\n")).unwrap();
+            config::load(&file, None).unwrap()
+        };
+        let lines = difference(
+            &load(""),
+            &load(&format!("[server.limits]\n{}", all.replace(", ", "\n"))),
+        );
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].ends_with("and 1 more"), "{lines:?}");
     }
 }

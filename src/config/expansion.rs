@@ -6,6 +6,7 @@ use std::path::Path;
 use super::mount::mounts;
 use super::preset::{STEPS, preset};
 use crate::handler::mount::Mount;
+use crate::handler::static_files::FileSettings;
 use crate::section::{At, Lowered, Place, Problem, Problems, quoted};
 
 /// A rule that somebody means who has not written it.
@@ -21,12 +22,15 @@ pub(super) struct Meant {
 /// The rules that follow those of the site, in their order.
 pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
     let mut rules = Vec::new();
-    let symlinks = site
-        .given_table("files")
-        .is_some_and(|files| files.is_given("symlinks"));
+    let files = site.given_table("files");
+    let symlinks = files.is_some_and(|files| files.is_given("symlinks"));
+    let listed = files.is_some_and(|files| files.flag("listing"));
     for (mount, section) in mounts(site, problems) {
         let own = section.text("php");
         let is_own = own.is_some();
+        if !are_usable(section, problems) {
+            continue;
+        }
         let part = Part {
             name: format!("mount = \"{}/\"", mount.as_str()),
             mount: Some(mount),
@@ -34,6 +38,7 @@ pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
             php: own.or_else(|| site.text("php")),
             names_php: is_own,
             says_symlinks: symlinks,
+            lists: listed,
         };
         rules.extend(part.rules(problems));
     }
@@ -44,6 +49,7 @@ pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
         php: site.text("php"),
         names_php: false,
         says_symlinks: symlinks,
+        lists: false,
     };
     match site.flag("implied_rules") {
         true if site.is_given("root") || site.is_given("preset") => {
@@ -53,6 +59,18 @@ pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
         false => refuse_preset(site, problems),
     }
     rules
+}
+
+/// Reports whether `files` of a mount can be understood; else that is told where it stands, and not of the
+/// rules that it is written into.
+fn are_usable(mount: &Lowered, problems: &mut Problems) -> bool {
+    let mut own = Problems::default();
+    if let Some(files) = mount.given_table("files") {
+        FileSettings::build(files, &FileSettings::default(), &mut own);
+    }
+    let usable = own.is_empty();
+    problems.append(own);
+    usable
 }
 
 fn refuse_preset(site: &Lowered, problems: &mut Problems) {
@@ -83,6 +101,8 @@ struct Part<'a> {
     names_php: bool,
     /// Whether the site says which links are followed.
     says_symlinks: bool,
+    /// Whether the site lists folders, which a mount does not.
+    lists: bool,
 }
 
 impl Part<'_> {
@@ -227,22 +247,41 @@ impl Part<'_> {
 
     fn files(&self, root: &str, said: Option<&Lowered>) -> String {
         let mut keys = vec![self.at(root)];
+        let own = self.own_files();
+        let has = |key| own.is_some_and(|own| own.is_given(key));
+        let lines = own.map(|own| own.to_toml(&[])).unwrap_or_default();
+        keys.extend(lines.lines().map(str::to_owned));
+        if self.lists && !has("listing") {
+            keys.push("listing = false".to_owned());
+        }
         if let Some(said) = said {
-            keys.extend(
-                said.flag("immutable")
-                    .then(|| "immutable = true".to_owned()),
-            );
-            let symlinks = said.text("symlinks").filter(|_| !self.says_symlinks);
+            let immutable = said.flag("immutable") && !has("immutable");
+            keys.extend(immutable.then(|| "immutable = true".to_owned()));
+            let symlinks = said.text("symlinks");
+            let symlinks = symlinks.filter(|_| !self.says_symlinks && !has("symlinks"));
             keys.extend(symlinks.map(|text| format!("symlinks = {}", quoted(&text))));
         }
         joined(&keys)
+    }
+
+    /// `files` of a mount; those of a site are not written into its rules.
+    fn own_files(&self) -> Option<&Lowered> {
+        self.mount.as_ref()?;
+        self.section.given_table("files")
     }
 
     fn scripts_at(&self, root: &str, php: &str) -> String {
         let upstream = self
             .names_php
             .then(|| format!("upstream = {}", quoted(php)));
-        joined(&[upstream.unwrap_or_default(), self.at(root)])
+        let symlinks = self.own_files().filter(|own| own.is_given("symlinks"));
+        let symlinks = symlinks.and_then(|own| own.text("symlinks"));
+        let symlinks = symlinks.map(|text| format!("symlinks = {}", quoted(&text)));
+        joined(&[
+            upstream.unwrap_or_default(),
+            self.at(root),
+            symlinks.unwrap_or_default(),
+        ])
     }
 
     /// The root of a handler, where it is not the site's.

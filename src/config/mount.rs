@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use super::preset::PRESET;
 use crate::handler::mount::Mount;
+use crate::handler::static_files::MOUNTED_FILES;
 use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
 
 /// What a folder shows; of a site and of a mount.
@@ -48,6 +49,11 @@ pub(super) static MOUNT: Section = Section {
         INDEX,
         FRONT_CONTROLLER,
         PRESET,
+        Key::new(
+            "files",
+            Kind::Table(&MOUNTED_FILES),
+            "How its files are sent.",
+        ),
     ],
 };
 

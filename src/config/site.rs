@@ -28,8 +28,9 @@ use crate::handler::mount::Mount;
 use crate::handler::static_files::{FILES, FileSettings};
 use crate::limits::rate::Clients;
 use crate::limits::{SITE_LIMITS, allowance};
+use crate::message::edits::Edits;
 use crate::message::spool::{Mode, SpoolSettings};
-use crate::message::{EncodedSlash, Root};
+use crate::message::{Disk, EncodedSlash, Request, Root};
 use crate::route::Rules;
 use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
 use crate::tls::SITE_TLS;
@@ -159,6 +160,32 @@ pub(super) fn build_site(
         error_pages,
         clients: Clients::new(allowance(&section.table("limits"))),
         rules: Rules::new(rules),
+    }
+}
+
+impl Site {
+    /// Returns what its rules change about an answer that no rule makes: those without an action that hold,
+    /// but where the target could not be read (`is_read`) none that asks for it. Notes it in `request`.
+    pub fn edits_without_rules(
+        &self,
+        request: &mut Request,
+        is_read: bool,
+        disk: &dyn Disk,
+    ) -> Option<Arc<Edits>> {
+        for (number, rule) in self.rules.iter().enumerate() {
+            let step = &rule.then;
+            let (Some(changes), None, false) = (&step.changes, &step.handler, step.internal) else {
+                continue;
+            };
+            if !is_read && rule.conditions().asks_for_target() {
+                continue;
+            }
+            // A pattern that took too long changes nothing about what was refused already.
+            if let Ok(Some(captures)) = rule.matches(request, disk) {
+                request.note(changes.resolve(number, request, &captures));
+            }
+        }
+        request.edits.clone()
     }
 }
 

@@ -138,6 +138,13 @@ impl Snapshot {
             .collect()
     }
 
+    /// Returns `capacity` of an upstream, which bounds the connections to each of its servers; 0 is no
+    /// bound.
+    pub fn capacity(&self, upstream: &Upstream) -> i64 {
+        let known = self.upstreams.get(&upstream.name);
+        known.map_or(0, |(section, _)| section.integer("capacity"))
+    }
+
     /// Tells the log what each server did so far.
     pub fn log_numbers(&self) {
         for (_, upstream) in self.upstreams.values() {

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::SystemTime;
 
-use nix::dir::Dir;
+use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{FileStat, SFlag, fstatat};
@@ -34,13 +34,13 @@ pub struct Entries {
     pub complete: bool,
 }
 
-/// Files and folders in `folder`, at most `most` of those that are `shown`. Links count as what
-/// they lead to, and not at all where they must not be followed. This blocks: it reads the disk
-/// for every entry.
+/// Files and folders in `folder`, at most `most` of those that are `shown`, by their name and whether
+/// they are folders. Links count as what they lead to, and not at all where they must not be
+/// followed. This blocks: it reads the disk for every entry.
 pub fn entries(
     folder: OpenFolder,
     most: usize,
-    shown: impl Fn(&[u8]) -> bool,
+    shown: impl Fn(&[u8], bool) -> bool,
 ) -> io::Result<Entries> {
     let OpenFolder {
         descriptor,
@@ -49,7 +49,7 @@ pub fn entries(
         symlinks,
     } = folder;
     let mut directory = Dir::from_fd(descriptor)?;
-    let names = names(&mut directory, most, shown)?;
+    let names = names(&mut directory, most, &shown)?;
     let stat_link = |name: &[u8]| {
         let path = [path.as_slice(), name].concat();
         open_below(&root, &path, symlinks, LOOK).map(|(_, stat)| stat)
@@ -65,7 +65,8 @@ pub fn entries(
             own => own,
         };
         // What is gone by now is not shown.
-        stat.ok().and_then(|stat| entry(name, &stat))
+        let entry = stat.ok().and_then(|stat| entry(name, &stat));
+        entry.filter(|entry| shown(&entry.name, entry.is_folder))
     });
     Ok(Entries {
         list: list.collect(),
@@ -78,12 +79,18 @@ struct Names {
     complete: bool,
 }
 
-fn names(directory: &mut Dir, most: usize, shown: impl Fn(&[u8]) -> bool) -> Result<Names, Errno> {
+/// What surely is no folder has to be shown as a file.
+fn names(
+    directory: &mut Dir,
+    most: usize,
+    shown: &impl Fn(&[u8], bool) -> bool,
+) -> Result<Names, Errno> {
     let mut list = Vec::new();
     for found in directory.iter() {
         let found = found?;
         let name = found.file_name().to_bytes();
-        if matches!(name, b"." | b"..") || !shown(name) {
+        let may_be_folder = found.file_type() != Some(Type::File);
+        if matches!(name, b"." | b"..") || !shown(name, may_be_folder) {
             continue;
         }
         if list.len() == most {

@@ -109,6 +109,7 @@ impl HotFiles {
     /// Closes all files.
     pub(super) fn clear(&self) {
         self.files.clear();
+        self.there.clear();
     }
 
     /// Closes what nobody has asked for in some time.
@@ -118,7 +119,8 @@ impl HotFiles {
         self.files.retain(|_, hot| hot.age(now) < idle);
     }
 
-    fn is_on(&self) -> bool {
+    /// Reports whether anything is remembered; else each request looks.
+    pub(super) fn is_on(&self) -> bool {
         self.capacity.load(Ordering::Relaxed) > 0
     }
 

@@ -144,7 +144,7 @@ async fn a_folder_shows_what_can_be_sent() {
     let disk = disk.one_release();
     let list = |symlinks, most| {
         let folder = disk.open_folder(&root, b"/", symlinks).unwrap();
-        let found = entries(folder, most, |name| name != b"a.txt").unwrap();
+        let found = entries(folder, most, |name, _| name != b"a.txt").unwrap();
         let mut names: Vec<_> = found
             .list
             .iter()

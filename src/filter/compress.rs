@@ -88,13 +88,13 @@ impl Negotiation {
 
     /// The answer as the client gets it: after all else that changes its fields.
     pub fn apply(&self, response: &mut Response<Body>) {
-        if response.status() == StatusCode::NOT_MODIFIED {
-            return self.not_modified(response.headers_mut());
-        }
         if !self.varies(response) {
             return;
         }
         vary(response.headers_mut());
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return self.show_tag(response.headers_mut());
+        }
         if let Some(coding) = self.ranked.first()
             && self.may_code(response)
         {
@@ -104,23 +104,28 @@ impl Negotiation {
 
     /// Whether the answer depends on what the client accepts, whatever it gets now.
     fn varies(&self, response: &Response<Body>) -> bool {
+        let status = response.status();
         let fields = response.headers();
         let mut kinds = fields.get_all(header::CONTENT_TYPE).iter();
-        let (Some(kind), None) = (kinds.next(), kinds.next()) else {
-            return false;
-        };
-        let has_content = !response.status().is_informational()
-            && !matches!(
-                response.status(),
-                StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::PARTIAL_CONTENT
-            );
-        has_content && self.settings.includes(kind)
+        match (kinds.next(), kinds.next()) {
+            // A script that says 304 by itself says no type with it: the 200 may have had any.
+            (None, _) => status == StatusCode::NOT_MODIFIED,
+            (Some(_), Some(_)) => false,
+            (Some(kind), None) => {
+                let empty = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT];
+                let has_content = !status.is_informational() && !empty.contains(&status);
+                // RFC 9110 §15.3.7: a part has the Vary of the whole, whose type several parts have each.
+                let kind = response.body().part_type().unwrap_or(kind);
+                has_content && self.settings.includes(kind)
+            }
+        }
     }
 
     fn may_code(&self, response: &Response<Body>) -> bool {
         let fields = response.headers();
         // RFC 9110 §7.7, RFC 9111 §5.2.1.6 and §5.2.2.6: either side may keep it as it is.
         !self.no_transform
+            && response.status() != StatusCode::PARTIAL_CONTENT
             && !says(fields, &["no-transform"])
             && !FIXED.iter().any(|name| is_said(fields, name))
             && self.is_large_enough(response)
@@ -228,9 +233,8 @@ impl Negotiation {
         response.body_mut().replace(whole);
     }
 
-    /// RFC 9110 §15.4.5: the tag and the Vary that the client has got with its 200.
-    fn not_modified(&self, fields: &mut HeaderMap) {
-        vary(fields);
+    /// RFC 9110 §15.4.5: the tag that the client has got with its 200.
+    fn show_tag(&self, fields: &mut HeaderMap) {
         let Some(tag) = fields.get(header::ETAG) else {
             return;
         };

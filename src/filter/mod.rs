@@ -5,3 +5,4 @@ pub mod edits;
 pub mod error_page;
 pub mod own_page;
 pub mod precompressed;
+pub mod unchanged;

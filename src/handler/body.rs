@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http_body::{Frame, SizeHint};
 
 use super::coded::{Coded, Encoder, Identity, Keep};
@@ -116,6 +117,14 @@ impl Body {
     pub fn identity(&self) -> Option<Identity> {
         if let Content::File(file) = &self.content {
             return file.identity();
+        }
+        None
+    }
+
+    /// The type that each of several parts of a file has.
+    pub fn part_type(&self) -> Option<&HeaderValue> {
+        if let Content::Multipart(parts) = &self.content {
+            return Some(parts.media_type());
         }
         None
     }

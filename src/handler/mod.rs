@@ -59,6 +59,8 @@ pub enum Plan<'a> {
     Again(Target, Cause),
     /// Leave the request to the next rule.
     Decline,
+    /// The same, for this reason: what it names is never sent.
+    Withhold(&'static str),
     /// Refuse.
     Fail(Failure),
 }
@@ -154,7 +156,7 @@ impl Plan<'_> {
                 Ok(Outcome::Answered(response))
             }
             Self::Again(target, cause) => Ok(Outcome::Again(request.again(target, cause))),
-            Self::Decline => Ok(Outcome::Declined(request)),
+            Self::Decline | Self::Withhold(_) => Ok(Outcome::Declined(request)),
             Self::Fail(failure) => {
                 request.upload.linger();
                 Err(failure)

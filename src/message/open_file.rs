@@ -53,11 +53,11 @@ pub struct Said {
 pub struct Speaker;
 
 impl Said {
-    /// The fields of a 304 (RFC 9110 §15.4.5): none of the content that is not sent.
+    /// The fields of a 304 (RFC 9110 §15.4.5): none of the content that is not sent but its type, by which
+    /// the Vary of the 200 is known.
     pub fn unchanged(&self) -> &HeaderMap {
         self.unchanged.get_or_init(|| {
             let mut fields = self.fields.clone();
-            fields.remove(header::CONTENT_TYPE);
             fields.remove(header::CONTENT_LENGTH);
             fields
         })

@@ -69,6 +69,17 @@ impl Target {
         Self::checked(raw, path, query)
     }
 
+    /// Returns what stands for a target that cannot be read, `raw` as it was sent: a path on which nothing
+    /// may be decided.
+    pub fn unread(raw: &str) -> Self {
+        Self {
+            raw: raw.to_owned(),
+            path: b"/".to_vec(),
+            query: None,
+            asked: None,
+        }
+    }
+
     /// The target of an internal round at another decoded `path`, in which `%` is an ordinary
     /// byte. It is checked and normalised like the client's; the raw target and the query stay.
     pub fn with_path(&self, path: Vec<u8>) -> Result<Self, TargetError> {

@@ -50,6 +50,11 @@ impl Lowered {
         }
     }
 
+    /// The description that it was read by.
+    pub(super) fn section(&self) -> &'static Section {
+        self.section
+    }
+
     /// Where the section stands: its header, or the value of its key.
     pub fn place(&self) -> Place {
         self.place.clone()
@@ -260,7 +265,7 @@ impl Lowered {
     }
 
     /// What was written, or the default.
-    fn effective(&self, key: &'static Key) -> Option<Cow<'_, Value>> {
+    pub(super) fn effective(&self, key: &'static Key) -> Option<Cow<'_, Value>> {
         let mut given = self.given.iter();
         // A key is itself alone: no names need be compared.
         if let Some(given) = given.find(|given| std::ptr::eq(given.key, key)) {

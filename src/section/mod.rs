@@ -5,6 +5,7 @@
 //! Decoding never stops at the first fault: what is wrong goes to [`Problems`] with its [`Place`],
 //! and the rest is still read. This module knows no section of its own and no meaning of any key.
 
+mod changes;
 mod embedded;
 mod environment;
 mod kind;

@@ -18,6 +18,7 @@ use crate::access_log::{AccessLog, Record};
 use crate::cgi::meta_variables::protocol;
 use crate::config::Site;
 use crate::config::numbers::Outcome;
+use crate::failure::Failure;
 use crate::filter::compress::Negotiation;
 use crate::handler::piece::Piece;
 use crate::handler::{Body, Cut, Trace};
@@ -39,6 +40,8 @@ pub(super) struct Entry {
     edits: Option<Arc<Edits>>,
     /// The request, where an error page may be asked for in its place.
     echo: Option<Box<Request>>,
+    /// Why a file of the name is never sent, where a rule left it to the next for that.
+    withheld: Option<&'static str>,
     /// In which codings the client takes the answer, where the site has any.
     negotiation: Option<Negotiation>,
     begun: Instant,
@@ -86,6 +89,7 @@ impl Entry {
             site: None,
             edits: None,
             echo: None,
+            withheld: None,
             negotiation: None,
             begun: moment::fresh(),
             complete: false,
@@ -155,6 +159,16 @@ impl Entry {
         self.echo = Some(Box::new(echo));
     }
 
+    /// Notes that a rule left the request to the next one, as the name is never sent.
+    pub(super) fn withhold(&mut self, why: &'static str) {
+        self.withheld = Some(why);
+    }
+
+    /// The failure of a request that every rule has left to the next.
+    pub(super) fn unanswered(&self) -> Failure {
+        self.withheld.map_or(Failure::NotFound, Failure::Withheld)
+    }
+
     pub(super) fn take_echo(&mut self) -> Option<Box<Request>> {
         self.echo.take()
     }
@@ -199,7 +213,12 @@ impl Entry {
             true => std::mem::take(&mut self.trace),
             false => response.body().trace.clone(),
         };
-        self.record.status = response.status().as_u16();
+        let status = response.status();
+        self.record.status = status.as_u16();
+        if status == StatusCode::NOT_FOUND && self.record.cause.is_none() {
+            // The script that was asked instead does not know why.
+            self.record.cause = self.withheld.map(|why| Failure::Withheld(why).code());
+        }
         self.log.of_response(response, &mut self.record);
         self.record.upstream = trace.upstream;
         self.record.queue = trace.queue;

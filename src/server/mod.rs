@@ -24,6 +24,7 @@ mod service;
 mod shutdown;
 mod sniff;
 mod socket;
+mod unruled;
 mod watch;
 
 use std::path::PathBuf;

@@ -15,6 +15,7 @@ use super::Shared;
 use super::connection::bounds;
 use super::logged::{Entry, Logged};
 use super::rescue;
+use super::unruled;
 use super::watch::Watch;
 use crate::admin::State;
 use crate::config::Site;
@@ -23,7 +24,7 @@ use crate::failure::Failure;
 use crate::filter;
 use crate::filter::compress::Negotiation;
 use crate::handler::piece::FileQueue;
-use crate::handler::{Body, Handler, Outcome};
+use crate::handler::{Body, Handler, Outcome, Plan};
 use crate::limits::rate::{Client, Running};
 use crate::message::head_guard::judge_decoded;
 use crate::message::request::Origin;
@@ -92,6 +93,16 @@ impl Connection {
         &self.shared.state
     }
 
+    /// Returns the site that answers for `host` on `listener` now.
+    pub(super) fn site(&self, host: &Host, listener: &str) -> Result<Arc<Site>, Failure> {
+        self.shared.live.load().site(host, listener).map(Arc::clone)
+    }
+
+    /// The file system for one request.
+    pub(super) fn disk(&self) -> OneRelease<'_> {
+        self.shared.disk.one_release()
+    }
+
     pub(super) fn watch(&self) -> &Arc<Watch> {
         &self.watch
     }
@@ -151,7 +162,7 @@ pub(super) async fn respond(
     let accept = list::joined(&parts.headers, &header::ACCEPT);
     let answered = match received {
         Ok(_) => answer(&connection, parts, body, id, &mut entry).await,
-        Err(failure) => Err(failure),
+        Err(failure) => unruled::dress(Err(failure), &connection, parts, id, &mut entry),
     };
     let own = answered.is_err();
     let response = answered.unwrap_or_else(|failure| {
@@ -169,6 +180,7 @@ pub(super) async fn respond(
     if let Some(negotiation) = entry.negotiation() {
         negotiation.apply(&mut response);
     }
+    filter::unchanged::strip(&mut response);
     connection.send_by_protocol(version, response.body_mut());
     let site = entry.site().filter(|_| wire.scheme == Scheme::Https);
     if let Some(https) = site.and_then(|site| site.https.as_ref()) {
@@ -204,14 +216,13 @@ async fn answer(
             entry.hold(running);
             (host, site, target)
         }
-        Ok(Admitted::Server) => return Ok(options_of_the_server()),
-        Ok(Admitted::Elsewhere(response)) => {
+        Ok(Admitted::Answer(response)) => {
             upload.linger();
-            return Ok(response);
+            return unruled::dress(Ok(response), connection, parts, id, entry);
         }
         Err(failure) => {
             upload.linger();
-            return Err(failure);
+            return unruled::dress(Err(failure), connection, parts, id, entry);
         }
     };
     let mut parts = parts;
@@ -228,26 +239,28 @@ async fn answer(
 enum Admitted {
     /// A target of a site, counted as its client's where that is limited.
     Request(Host, Arc<Site>, Target, Option<Running>),
-    /// `OPTIONS *`.
-    Server,
-    /// In clear text what a site wants to have with TLS.
-    Elsewhere(Response<Body>),
+    /// Answered before any rule: `OPTIONS *`, or in clear text what a site wants to have with TLS.
+    Answer(Response<Body>),
 }
 
 /// What is checked before any rule sees the request.
 fn admit(connection: &Connection, parts: &Parts, entry: &mut Entry) -> Result<Admitted, Failure> {
+    // First of all the site, so that it is known whose fields and pages a refusal has.
+    let wire = Arc::clone(entry.wire());
+    let named = Host::of(parts).map_err(Failure::from).and_then(|host| {
+        let site = connection.site(&host, &wire.listener)?;
+        entry.set_site(&site);
+        Ok((host, site))
+    });
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         return Err(Failure::NotSupported(parts.method.clone()));
     }
     // RFC 9110 §10.1.1: hyper sends the 100 when the content is first read.
     list::expects_continue(&parts.headers)?;
-    let wire = Arc::clone(entry.wire());
-    let host = Host::of(parts)?;
+    let (host, site) = named?;
     let live = connection.shared.live.load();
-    let site = Arc::clone(live.site(&host, &wire.listener)?);
-    entry.set_site(&site);
     if parts.method == Method::OPTIONS && parts.uri.path() == "*" {
-        return Ok(Admitted::Server);
+        return Ok(Admitted::Answer(options_of_the_server()));
     }
     if !site.access.admits(wire.client) {
         return Err(Failure::Forbidden("`allow` or `deny` of the site"));
@@ -264,7 +277,7 @@ fn admit(connection: &Connection, parts: &Parts, entry: &mut Entry) -> Result<Ad
             "" => wire.local_addr.as_str(),
             name => name,
         };
-        return https.redirect(name, raw).map(Admitted::Elsewhere);
+        return https.redirect(name, raw).map(Admitted::Answer);
     }
     Ok(Admitted::Request(host, site, target, running))
 }
@@ -282,7 +295,7 @@ pub(super) async fn rounds(
             Outcome::Again(request) => request,
             Outcome::Declined(request) => {
                 request.upload.linger();
-                return Err(Failure::NotFound);
+                return Err(entry.unanswered());
             }
         };
     }
@@ -320,6 +333,9 @@ async fn round(
         let mut plan = handler.decide(&request, &captures, disk);
         if let Some(negotiation) = entry.negotiation() {
             plan = filter::precompressed::prefer(negotiation, plan, handler, &request, disk);
+        }
+        if let Plan::Withhold(why) = &plan {
+            entry.withhold(why);
         }
         match plan.perform(request, disk, entry.trace()).await? {
             Outcome::Declined(returned) => request = returned,

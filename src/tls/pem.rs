@@ -9,6 +9,8 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{Error, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use x509_parser::parse_x509_certificate;
+use x509_parser::x509::X509Version;
 
 /// A file that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,10 +79,31 @@ fn explain(certificate: &Path, key: &Path, error: &rustls::Error) -> PemError {
         );
     }
     if let rustls::Error::InvalidCertificate(error) = error {
-        let what = format!("the first certificate is unusable: {error:?}");
-        return PemError::new(certificate, what);
+        return unusable(certificate, error);
     }
     PemError::new(key, format!("the private key is unusable: {error}"))
+}
+
+/// What is wrong with the first certificate of a file, in words where there are some.
+fn unusable(file: &Path, error: &rustls::CertificateError) -> PemError {
+    let chain = certificates(file).unwrap_or_default();
+    let parsed = chain.first().map(|first| parse_x509_certificate(first));
+    match parsed {
+        // RFC 5280 §4.1.2.1: version 3 is needed for the names that clients compare.
+        Some(Ok((_, first))) if first.version() != X509Version::V3 => PemError::new(
+            file,
+            format!(
+                "the first certificate is X.509 version {}, and TLS needs version 3",
+                first.version().0 + 1
+            ),
+        )
+        .help("have it issued with the names of the site as subjectAltName, which makes it version 3: openssl x509 -req -extfile …"),
+        Some(Ok(_)) => PemError::new(file, format!("the first certificate is unusable: {error}")),
+        Some(Err(_)) | None => PemError::new(
+            file,
+            "the first certificate is unusable: what stands between its lines is no certificate",
+        ),
+    }
 }
 
 /// All certificates of a file, at least one.
@@ -136,7 +159,17 @@ fn read(file: &Path) -> Result<Vec<u8>, PemError> {
 }
 
 fn malformed(file: &Path, error: &Error) -> PemError {
-    PemError::new(file, format!("is not a PEM file: {error}"))
+    // Its own words show some of it as numbers.
+    let what = if matches!(error, Error::Base64Decode(_)) {
+        "what stands between its lines is no base64".to_owned()
+    } else if matches!(error, Error::MissingSectionEnd { .. }) {
+        "a -----BEGIN line has no -----END line".to_owned()
+    } else if matches!(error, Error::IllegalSectionStart { .. }) {
+        "a -----BEGIN line is malformed".to_owned()
+    } else {
+        error.to_string()
+    };
+    PemError::new(file, format!("is not a PEM file: {what}"))
 }
 
 fn holds(text: &[u8], words: &str) -> bool {

@@ -126,7 +126,8 @@ impl Member {
             condition.health.failed(fault, Instant::now())
         };
         if changed {
-            tracing::warn!(address = %self.address(), error = %what, "the server fails: requests wait for it, or go to the others that the upstream has");
+            let waits = trouble.is_some_and(|error| is_passing(error));
+            tracing::warn!(address = %self.address(), error = %what, "the server fails: {}", consequence(fault, waits));
             self.changes.notify_waiters();
         }
     }
@@ -156,8 +157,23 @@ impl Member {
     }
 }
 
+/// Returns what becomes of requests for a server that fails; `waits`: it may be connected to again.
+fn consequence(fault: Fault, waits: bool) -> &'static str {
+    match (fault, waits) {
+        (Fault::Connect, true) => {
+            "requests wait for it as long as timeouts.queue, or go to the others that the upstream has"
+        }
+        (Fault::Connect, false) => {
+            "requests for it fail at once, or go to the others that the upstream has"
+        }
+        (Fault::Protocol, _) => {
+            "requests that it gets fail, and go to the others that the upstream has"
+        }
+    }
+}
+
 /// Design §4.7: the server is not there yet, or its backlog is full; or we have too much open.
-fn is_passing(error: &io::Error) -> bool {
+pub fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound, TimedOut, WouldBlock};
     matches!(
         error.kind(),
@@ -172,4 +188,26 @@ fn is_ours(error: &io::Error) -> bool {
         errno,
         None | Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)
     ) && error.kind() != io::ErrorKind::TimedOut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_requests_wait_is_said_where_they_do() {
+        for (errno, waits) in [
+            (Errno::ENOENT, true),
+            (Errno::ECONNREFUSED, true),
+            (Errno::EAGAIN, true),
+            (Errno::EACCES, false),
+            (Errno::EHOSTUNREACH, false),
+            (Errno::EPROTOTYPE, false),
+        ] {
+            let passing = is_passing(&io::Error::from(errno));
+            let said = consequence(Fault::Connect, passing);
+            assert_eq!(said.starts_with("requests wait"), waits, "{errno}");
+        }
+        assert!(!consequence(Fault::Protocol, true).contains("wait"));
+    }
 }

@@ -32,6 +32,9 @@ pub(super) struct Members {
     supersedes: Option<Arc<AtomicBool>>,
 }
 
+/// The name of a server that has no address, and why.
+pub type Unresolved = (String, Option<Arc<io::Error>>);
+
 /// One of `servers`.
 #[derive(Debug)]
 enum Server {
@@ -149,6 +152,13 @@ impl Members {
                 .and_then(Name::error)
                 .unwrap_or_else(|| Arc::new(pending())),
         }
+    }
+
+    /// Returns the names that stand for no address, each with why it could not be looked up, where that
+    /// was tried.
+    pub(super) fn unresolved(&self) -> Vec<Unresolved> {
+        let names = self.names().filter(|name| name.addresses().is_empty());
+        names.map(|name| (name.to_string(), name.error())).collect()
     }
 
     fn is_failing(&self, members: &[Arc<Member>]) -> bool {

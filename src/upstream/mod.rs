@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use address::Address;
+pub use connecting::is_passing;
 pub use denied::explain as explain_denied;
 pub use lease::Lease;
 pub use member::{Member, MemberSettings, Order};
@@ -31,6 +32,7 @@ pub use waiting::{Deadline, LeaseError};
 
 use balancer::Balancer;
 use members::Members;
+pub use members::Unresolved;
 use policy::Policy;
 
 /// A named set of servers that answer alike.
@@ -134,6 +136,12 @@ impl Upstream {
     /// Where its servers listen, as the configuration says.
     pub fn servers(&self) -> &[Address] {
         &self.servers
+    }
+
+    /// Returns the names of servers that stand for no address, each with why it could not be looked up,
+    /// where that was tried.
+    pub fn unresolved(&self) -> Vec<Unresolved> {
+        self.balancer.members().unresolved()
     }
 
     /// The members that there are now.

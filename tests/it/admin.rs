@@ -319,6 +319,44 @@ async fn every_metric_is_documented_and_the_dashboard_knows_them() {
     }
 }
 
+/// A name that stands for no address has its series, so that an alert can be written for it.
+#[tokio::test]
+async fn an_upstream_that_cannot_be_resolved_has_its_series() {
+    let asked = Asked::start(
+        "[upstream.php]\nservers = [\"nobody.invalid:9000\"]\ntimeouts = { queue = \"100ms\" }\n[[site]]\nroot = \"/tmp\"\nphp = \"php\"\nrule = [{ fastcgi = { missing = \"pass\", script = \"/tmp/x.php\" } }]\n",
+    )
+    .await;
+    let labels = ["upstream=\"php\"", "server=\"nobody.invalid:9000\""];
+    let up = |scrape: &str| metric(scrape, &[&["fcgate_upstream_up{"], &labels[..]].concat());
+    assert_eq!(
+        up(&asked.get("/metrics").await.text()),
+        1.0,
+        "nobody has asked for it"
+    );
+    assert_eq!(asked.gateway.get("/x.php").await.status, 503);
+    patiently("the end of the lookup", async {
+        while up(&asked.get("/metrics").await.text()) != 0.0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let scrape = asked.get("/metrics").await.text();
+    let series = |name: &str| scrape.lines().filter(|line| line.starts_with(name)).count();
+    for name in [
+        "busy",
+        "idle",
+        "queue",
+        "saturation",
+        "connections_opened_total",
+    ] {
+        assert_eq!(series(&format!("fcgate_upstream_{name}{{")), 1, "{name}");
+    }
+    let status = asked.get("/status").await.json();
+    let unresolved = &status["upstreams"][0]["unresolved"][0];
+    assert_eq!(unresolved["server"], "nobody.invalid:9000");
+    assert!(unresolved["error"].is_string(), "{status:#}");
+}
+
 #[tokio::test]
 async fn a_reload_says_what_it_changes_and_a_dry_run_changes_nothing() {
     let site = |body: &str| {
@@ -330,7 +368,8 @@ async fn a_reload_says_what_it_changes_and_a_dry_run_changes_nothing() {
     asked.write(&(site("two") + "[[site]]\nhosts = \"b.example\"\nroot = \"/tmp\"\n"));
     let dry = asked.command(&["reload", "--dry-run"]);
     assert!(dry.status.success(), "{dry:?}");
-    for line in ["site a.example: changed", "site b.example: added"] {
+    let changed = "site a.example: changed: rule[1].respond.body";
+    for line in [changed, "site b.example: added"] {
         assert!(text(&dry.stdout).contains(line), "{dry:?}");
     }
     assert_eq!(asked.gateway.get("/").await.text(), "one");

@@ -291,6 +291,10 @@ async fn limits_that_do_not_agree() {
     );
     report.has(
         "warning",
+        "upload_max_filesize = 2MiB is more than post_max_size = 1KiB",
+    );
+    report.has(
+        "warning",
         "request_terminate_timeout = 20 s is shorter than timeouts.first_byte",
     );
     report.has("warning", "pm.max_children = 1");
@@ -314,6 +318,7 @@ async fn limits_that_do_not_agree() {
 async fn a_site_that_works() {
     let php = Setup::new(2)
         .global("process_control_timeout = 10s")
+        .line("php_admin_value[upload_max_filesize] = 8M")
         .start()
         .await;
     php.write("index.php", "<?php touch(__DIR__ . '/ran'); echo 'here';");
@@ -387,4 +392,58 @@ fn a_report_is_for_people_too() {
             .unwrap()
             .contains("unknown key `sight`")
     );
+}
+
+/// Two upstreams, a mount and many rules that all lead to one pool.
+#[tokio::test]
+async fn each_finding_is_told_once() {
+    let php = PhpFpm::start(2).await;
+    php.write("index.php", "<?php echo 'here';");
+    let (address, root) = (php.address().to_string(), php.root().display().to_string());
+    let config = format!(
+        "[upstream.one]\nservers = [\"{address}\", \"{address}\"]\n[upstream.two]\nservers = \"{address}\"\n\
+         [[site]]\nhosts = \"a.test\"\nroot = \"{root}\"\nphp = \"one\"\n\
+         [[site.mount]]\npath = \"/m\"\nroot = \"{root}\"\nphp = \"two\"\n\
+         [[site]]\nhosts = \"b.test\"\nroot = \"{root}\"\nphp = \"{address}\"\n"
+    );
+    let pool = php.root().with_file_name("php-fpm.conf");
+    let pool = pool.to_str().unwrap();
+    let report = doctor(&config, &["--pool", pool, "--pool", pool, "--run"]);
+    for finding in &report.findings {
+        let same = report.findings.iter().filter(|other| *other == finding);
+        assert_eq!(same.count(), 1, "{finding:#}");
+    }
+    report.has("fine", "answers probes and serves on (Kept)");
+    report.has("fine", "the others wait in the gateway");
+    report.has("fine", "the root is here and can be read");
+    report.has("fine", "/index.php answers HEAD with 200");
+    report.has("note", "less than post_max_size");
+}
+
+#[tokio::test]
+async fn that_requests_wait_is_said_where_they_do() {
+    let root = site_root();
+    // Nothing listens: it may come back. A socket of datagrams never takes a stream.
+    let gone = format!("unix:{}/none.sock", root.path().display());
+    let path = root.path().join("datagrams.sock");
+    let _socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    let never = format!("unix:{}", path.display());
+    for (address, waits) in [(gone, true), (never, false)] {
+        let config = hasty(&address, root.path());
+        let report = doctor(&config, &[]);
+        let finding = report
+            .findings
+            .iter()
+            .find(|found| found["about"] == address);
+        let why = finding.unwrap()["why"].as_str().unwrap();
+        assert_eq!(why.contains("waits for it"), waits, "{why}");
+        assert_eq!(why.contains("at once"), !waits, "{why}");
+        let gateway = Gateway::start(&config).await;
+        assert_eq!(gateway.get("/").await.status, 503);
+        let line = gateway
+            .log
+            .wait_for(|line| line.contains("the server fails"))
+            .await;
+        assert_eq!(line.contains("requests wait for it"), waits, "{line}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use nix::sys::signal::Signal;
 
+use crate::harness::gateway::run_under;
 use crate::harness::http1::send;
 use crate::harness::{
     Address, Connection, Gate, Gateway, Request, Script, ScriptedResponder, eventually, http2,
@@ -282,6 +283,46 @@ async fn an_address_in_use_is_named() {
         .wait_for(|line| line.contains(&address) && line.contains("in use"))
         .await;
     assert_eq!(gateway.ended().await.code(), Some(1));
+}
+
+/// What keeps the program from starting is a line, whatever the environment says of stack traces.
+#[test]
+fn why_it_does_not_start_is_one_line() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("fcgate.toml");
+    let listen = format!("[[listen]]\naddress = \"{address}\"\n");
+    let log = "[server]\naccess_log = { to = \"/no/such/folder/log\" }\n";
+    let admin =
+        format!("[admin]\naddress = \"{address}\"\n[[listen]]\naddress = \"127.0.0.1:0\"\n");
+    for (config, what) in [
+        (
+            listen.as_str(),
+            "another process listens there (ss -ltnp shows which)",
+        ),
+        (
+            &(log.to_owned() + &listen),
+            "cannot open the access log /no/such/folder/log",
+        ),
+        (&admin, "(admin.address): Address already in use"),
+    ] {
+        std::fs::write(&file, format!("{config}{}", responding(""))).unwrap();
+        let command = ["run", "-c", file.to_str().unwrap()];
+        let output = run_under(
+            &["env", "RUST_BACKTRACE=full", "RUST_LIB_BACKTRACE=1"],
+            &command,
+        );
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8(output.stderr).unwrap();
+        let lines = text.lines().filter(|line| !line.contains(" INFO "));
+        let lines: Vec<_> = lines.collect();
+        assert!(
+            lines.len() == 1 && lines[0].starts_with("fcgate: cannot "),
+            "{text}"
+        );
+        assert!(lines[0].contains(what), "{text}");
+    }
 }
 
 #[tokio::test]

@@ -89,6 +89,7 @@ mod threads;
 mod time_limits;
 mod tls;
 mod tls_files;
+mod unruled;
 mod unsaturated;
 mod uploads;
 mod upstream;

@@ -214,7 +214,7 @@ async fn the_list_of_a_mounted_folder_has_its_path() {
     write_below(directory.path(), "media/sub/.hidden", "a");
     let root = directory.path().join("media").display().to_string();
     let config = format!(
-        "[[site]]\nfiles = {{ listing = true }}\n[[site.mount]]\npath = \"/my/media\"\nroot = \"{root}\"\n"
+        "[[site]]\n[[site.mount]]\npath = \"/my/media\"\nroot = \"{root}\"\nfiles = {{ listing = true }}\n"
     );
     let gateway = Gateway::start_in(directory, &config).await;
     let request = Request::get("/my/media/sub/").field("Accept", "application/json");
@@ -224,4 +224,63 @@ async fn the_list_of_a_mounted_folder_has_its_path() {
         "{list}"
     );
     assert!(!list.contains(".hidden"), "{list}");
+}
+
+/// A folder that the site lists, and two mounts beside it.
+#[tokio::test]
+async fn a_mount_is_listed_where_it_says_so_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    for folder in ["site", "quiet", "open"] {
+        write_below(directory.path(), &format!("{folder}/sub/a.md"), "a");
+    }
+    let base = directory.path().display().to_string();
+    let config = format!(
+        "[[site]]
+root = \"{base}/site\"
+files = {{ listing = true, types = {{ md = \"text/x-site\" }} }}
+[[site.mount]]
+path = \"/quiet\"
+root = \"{base}/quiet\"
+[[site.mount]]
+path = \"/open\"
+root = \"{base}/open\"
+files = {{ listing = true, types = {{ md = \"text/x-mount\" }}, cache = [{{ expires = \"1h\" }}] }}
+"
+    );
+    let gateway = Gateway::start_in(directory, &config).await;
+    for (target, status) in [("/sub/", 200), ("/quiet/sub/", 404), ("/open/sub/", 200)] {
+        assert_eq!(gateway.get(target).await.status, status, "{target}");
+    }
+    for (target, media_type, cache) in [
+        ("/sub/a.md", "text/x-site; charset=utf-8", None),
+        ("/quiet/sub/a.md", "text/x-site; charset=utf-8", None),
+        (
+            "/open/sub/a.md",
+            "text/x-mount; charset=utf-8",
+            Some("max-age=3600"),
+        ),
+    ] {
+        let response = gateway.get(target).await;
+        assert_eq!(
+            response.header("content-type"),
+            Some(media_type),
+            "{target}"
+        );
+        assert_eq!(response.header("cache-control"), cache, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_files_of_a_mount_is_told_at_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("fcgate.toml");
+    let config = "[[site]]\nroot = \"/tmp\"\n[[site.mount]]\npath = \"/a\"\nroot = \"/tmp\"\nfiles = { types = { md = \"\\n\" } }\n";
+    std::fs::write(&file, config).unwrap();
+    let output = crate::harness::gateway::check(&file);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && text.contains("fcgate.toml:6"),
+        "{text}"
+    );
+    assert_eq!(text.matches("error").count(), 1, "{text}");
 }

@@ -183,3 +183,35 @@ async fn no_request_mixes_two_releases() {
     flips.join().unwrap();
     assert!(seen.keys().eq(["1", "2"]), "{seen:?}");
 }
+
+/// A root that is exchanged by a rename, as a deployment does it, and what stands below it.
+#[tokio::test]
+async fn without_a_cache_each_request_looks_at_the_root_too() {
+    for cache in ["0", "0KiB"] {
+        let directory = TempDir::new().unwrap();
+        let base = directory.path().to_owned();
+        for release in ["1", "2"] {
+            write_below(&base.join(release), "a.txt", release);
+            write_below(&base.join(release).join("sub"), "index.html", release);
+        }
+        let config = format!(
+            "[server]\nfile_cache = \"{cache}\"\n[[site]]\nroot = \"{}/current\"\n",
+            base.display()
+        );
+        std::fs::rename(base.join("1"), base.join("current")).unwrap();
+        let gateway = Gateway::start_in(directory, &config).await;
+        let seen = async || {
+            let file = gateway.get("/a.txt").await.text();
+            (file, gateway.get("/sub/").await.text())
+        };
+        let mut away = base.join("1");
+        let mut other = base.join("2");
+        for release in ["1", "2", "1", "2", "1"] {
+            let expected = (release.to_owned(), release.to_owned());
+            assert_eq!(seen().await, expected, "file_cache = {cache}");
+            std::fs::rename(base.join("current"), &away).unwrap();
+            std::fs::rename(&other, base.join("current")).unwrap();
+            std::mem::swap(&mut away, &mut other);
+        }
+    }
+}

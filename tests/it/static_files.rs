@@ -4,8 +4,9 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use crate::harness::gateway::run;
 use crate::harness::php_fpm::write_below;
-use crate::harness::{Gateway, Request};
+use crate::harness::{Gateway, PhpFpm, Request};
 
 /// A gateway that serves files only, and its root.
 async fn start(prepare: impl FnOnce(&Path)) -> Gateway {
@@ -279,4 +280,129 @@ async fn a_large_file_arrives_unchanged() {
         .await;
     assert_eq!(part.status, 206);
     assert!(part.whole && part.body == content[100_000..9_000_000]);
+}
+
+/// The names of files whose last extension is that of a plain file.
+const PLAIN: [&str; 7] = [
+    "photo.orig.jpg",
+    "report.old.pdf",
+    "app.bak.js",
+    "site.old/a.css",
+    "jquery.inc.js",
+    "www.php.net/a.html",
+    "v1.old/index.html",
+];
+
+/// A site of files with these lines in it, some of which have unusual names.
+async fn start_unusual(lines: &str) -> Gateway {
+    let directory = TempDir::new().unwrap();
+    let root = directory.path().join("public");
+    let others = [
+        "e.orig",
+        "a.php.orig",
+        "composer.phar",
+        ".nojekyll",
+        "x.old",
+    ];
+    for name in PLAIN.iter().chain(&others) {
+        write_below(&root, name, name);
+    }
+    let config = format!(
+        "[server]\naccess_log = {{ format = '%s %U %{{cause}}x' }}\n[[site]]\nroot = \"{}\"\n{lines}\n",
+        root.display()
+    );
+    Gateway::start_in(directory, &config).await
+}
+
+#[tokio::test]
+async fn the_last_extension_of_a_name_decides() {
+    let gateway = start_unusual("files = { listing = true }").await;
+    for name in PLAIN {
+        let response = gateway.get(&format!("/{name}")).await;
+        assert_eq!((response.status, response.text().as_str()), (200, name));
+    }
+    let folder = gateway.get("/v1.old").await;
+    assert_eq!(
+        (folder.status, folder.header("location")),
+        (301, Some("/v1.old/"))
+    );
+    assert_eq!(gateway.get("/v1.old/").await.text(), "v1.old/index.html");
+    let list = Request::get("/").field("Accept", "application/json");
+    let list = gateway.send(&list).await.text();
+    for shown in ["photo.orig.jpg", "site.old", "www.php.net", "v1.old"] {
+        assert!(list.contains(&format!("\"{shown}\"")), "{shown}: {list}");
+    }
+    for hidden in [
+        "e.orig",
+        "a.php.orig",
+        "composer.phar",
+        ".nojekyll",
+        "x.old",
+    ] {
+        assert!(!list.contains(&format!("\"{hidden}\"")), "{hidden}: {list}");
+        assert_eq!(gateway.get(&format!("/{hidden}")).await.status, 404);
+        let line = format!("404 /{hidden} NAME_WITHHELD");
+        gateway.access.wait_for(|found| found == line).await;
+    }
+    // What is not there at all has another cause.
+    assert_eq!(gateway.get("/none.txt").await.status, 404);
+    gateway
+        .access
+        .wait_for(|line| line == "404 /none.txt NOT_FOUND")
+        .await;
+}
+
+#[tokio::test]
+async fn a_key_allows_more_names_and_no_scripts() {
+    let names = "allowed_names = [\"*.orig\", \"composer.phar\", \".nojekyll\"]";
+    let gateway = start_unusual(&format!("files = {{ listing = true, {names} }}")).await;
+    for name in ["e.orig", "composer.phar", ".nojekyll"] {
+        assert_eq!(gateway.get(&format!("/{name}")).await.text(), name);
+    }
+    for name in ["a.php.orig", "x.old"] {
+        assert_eq!(gateway.get(&format!("/{name}")).await.status, 404, "{name}");
+    }
+    let list = Request::get("/").field("Accept", "application/json");
+    let list = gateway.send(&list).await.text();
+    assert!(
+        list.contains("e.orig") && list.contains(".nojekyll"),
+        "{list}"
+    );
+    assert!(
+        !list.contains("a.php.orig") && !list.contains("x.old"),
+        "{list}"
+    );
+}
+
+#[tokio::test]
+async fn what_a_script_answers_instead_of_a_withheld_file_has_the_cause() {
+    let php = PhpFpm::start(1).await;
+    php.write(
+        "index.php",
+        "<?php http_response_code(404); echo 'no page';",
+    );
+    php.write("photo.bak", "secret");
+    let log = "[server]\naccess_log = { format = '%s %U %{cause}x' }\n";
+    let gateway = Gateway::start(&format!("{log}{}", php.site())).await;
+    let response = gateway.get("/photo.bak").await;
+    assert_eq!(
+        (response.status, response.text().as_str()),
+        (404, "no page")
+    );
+    gateway
+        .access
+        .wait_for(|line| line == "404 /photo.bak NAME_WITHHELD")
+        .await;
+    let file = gateway.directory().join("fcgate.toml");
+    let story = run(&[
+        "explain",
+        "-c",
+        file.to_str().unwrap(),
+        "http://a.test/photo.bak",
+    ]);
+    let story = String::from_utf8(story.stdout).unwrap();
+    assert!(
+        story.contains("the name is that of a backup, which is sent by `allowed_names` alone"),
+        "{story}"
+    );
 }

@@ -10,11 +10,12 @@ use crate::value::ByteSize;
 const POST_MAX_SIZE: u64 = 8 << 20;
 const UPLOAD_MAX_FILESIZE: u64 = 2 << 20;
 
-/// Of the pool behind `address`, for all that asks it.
+/// Of the pool behind `address`, for all that asks it; `queues`: what it has no worker for waits in the
+/// gateway.
 pub(super) fn compare(
     address: &Address,
     pool: &Pool,
-    callers: &[&Fastcgi],
+    (callers, queues): (&[&Fastcgi], bool),
     findings: &mut Vec<Finding>,
 ) {
     let about = format!(
@@ -22,13 +23,13 @@ pub(super) fn compare(
         pool.name,
         pool.file.display()
     );
-    workers(&about, pool, findings);
+    workers(&about, pool, queues, findings);
     findings.extend(terminate(&about, pool, callers));
     findings.extend(control(&about, pool));
     bodies(&about, pool, callers, findings);
 }
 
-fn workers(about: &str, pool: &Pool, findings: &mut Vec<Finding>) {
+fn workers(about: &str, pool: &Pool, queues: bool, findings: &mut Vec<Finding>) {
     let Some(children) = pool.get("pm.max_children") else {
         return;
     };
@@ -36,7 +37,10 @@ fn workers(about: &str, pool: &Pool, findings: &mut Vec<Finding>) {
         "1" => Finding::warning(about, "pm.max_children = 1: one request at a time")
             .why("a script that asks its own site waits for itself, and one slow request stops all")
             .fix("raise pm.max_children as far as the memory goes"),
-        number => Finding::fine(about, format!("pm.max_children = {number}: so many requests run at once, the others wait in the gateway")),
+        number => {
+            let place = if queues { "in the gateway" } else { "in PHP-FPM's backlog" };
+            Finding::fine(about, format!("pm.max_children = {number}: so many requests run at once, the others wait {place}"))
+        }
     });
 }
 
@@ -68,45 +72,99 @@ fn control(about: &str, pool: &Pool) -> Option<Finding> {
 
 fn bodies(about: &str, pool: &Pool, callers: &[&Fastcgi], findings: &mut Vec<Finding>) {
     let setting = |name, default| pool.setting(name).and_then(size).unwrap_or(default);
-    let post = setting("post_max_size", POST_MAX_SIZE);
-    let upload = setting("upload_max_filesize", UPLOAD_MAX_FILESIZE);
-    let ours = callers
-        .iter()
-        .map(|caller| caller.spool.limit)
-        .max()
-        .unwrap_or(0);
-    // 0 is no limit to PHP.
-    if post > 0 && post < ours {
-        let what = format!(
-            "post_max_size = {} is less than limits.body = {}",
-            ByteSize(post),
-            ByteSize(ours)
-        );
-        let finding = Finding::warning(about, what).why("PHP runs the script for a body between the two with an empty $_POST and $_FILES, and says so only in its log");
-        findings.push(finding.fix("set both to the same: then such a body gets 413"));
-    } else if post > ours {
-        let what = format!(
-            "post_max_size = {}, limits.body = {}",
-            ByteSize(post),
-            ByteSize(ours)
-        );
-        findings.push(Finding::note(about, what).why("the gateway's is what holds"));
+    let limits = Limits {
+        ours: callers
+            .iter()
+            .map(|caller| caller.spool.limit)
+            .max()
+            .unwrap_or(0),
+        post: setting("post_max_size", POST_MAX_SIZE),
+        upload: setting("upload_max_filesize", UPLOAD_MAX_FILESIZE),
+    };
+    findings.extend(limits.of_forms(about));
+    findings.push(limits.of_files(about));
+}
+
+/// How large a request may be, in bytes.
+struct Limits {
+    /// `limits.body`, the largest of all that asks.
+    ours: u64,
+    /// `post_max_size`; 0 is no limit to PHP.
+    post: u64,
+    /// `upload_max_filesize`.
+    upload: u64,
+}
+
+impl Limits {
+    fn of_forms(&self, about: &str) -> Option<Finding> {
+        let (ours, post) = (ByteSize(self.ours), ByteSize(self.post));
+        if self.post > 0 && self.post < self.ours {
+            let what = format!("post_max_size = {post} is less than limits.body = {ours}");
+            let finding = Finding::warning(about, what).why("PHP runs the script for a body between the two with an empty $_POST and $_FILES, and says so only in its log");
+            return Some(finding.fix("set both to the same: then such a body gets 413"));
+        }
+        (self.post != self.ours).then(|| {
+            let what = format!("post_max_size = {post}, limits.body = {ours}");
+            Finding::note(about, what).why("the gateway's is what holds")
+        })
     }
-    if post > 0 && upload > post {
-        let what = format!(
-            "upload_max_filesize = {} is more than post_max_size = {}",
-            ByteSize(upload),
-            ByteSize(post)
-        );
-        findings.push(
-            Finding::warning(about, what)
+
+    /// A file is a part of a form, and of the body that is.
+    fn of_files(&self, about: &str) -> Finding {
+        let upload = ByteSize(self.upload);
+        let form = Some(self.post).filter(|post| *post > 0);
+        let (name, least) = match form.filter(|post| *post < self.ours) {
+            Some(post) => ("post_max_size", post),
+            None => ("limits.body", self.ours),
+        };
+        let other = format!("{name} = {}", ByteSize(least));
+        if self.upload > least {
+            let what = format!("upload_max_filesize = {upload} is more than {other}");
+            return Finding::warning(about, what)
                 .why("no file of that size ever comes through")
-                .fix("raise post_max_size above it"),
+                .fix(format!("raise {name} above it"));
+        }
+        if self.upload < least {
+            let what = format!("upload_max_filesize = {upload} is less than {other}");
+            return Finding::note(about, what)
+                .why("a file between the two is received and thrown away: the script finds UPLOAD_ERR_INI_SIZE in $_FILES")
+                .fix("raise upload_max_filesize, where files of that size are wanted");
+        }
+        Finding::fine(about, format!("upload_max_filesize = {upload}, {other}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Severity::{self, Fine, Note, Warning};
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn check(limits: [u64; 3], form: Option<Severity>, file: (Severity, &str)) {
+        let [ours, post, upload] = limits.map(|mebibytes| mebibytes * MIB);
+        let limits = Limits { ours, post, upload };
+        let found = limits.of_forms("x").map(|finding| finding.severity);
+        assert_eq!(found, form, "{ours} {post} {upload}");
+        let found = limits.of_files("x");
+        assert_eq!(found.severity, file.0, "{found}");
+        assert!(found.what.contains(file.1), "{found}");
+    }
+
+    #[test]
+    fn limits_of_forms_and_files_are_compared_with_ours() {
+        check([8, 8, 8], None, (Fine, "limits.body = 8MiB"));
+        check([32, 8, 8], Some(Warning), (Fine, "post_max_size = 8MiB"));
+        check([32, 8, 2], Some(Warning), (Note, "less than post_max_size"));
+        check([8, 8, 2], None, (Note, "less than limits.body = 8MiB"));
+        check([8, 8, 9], None, (Warning, "more than limits.body = 8MiB"));
+        check(
+            [8, 4, 9],
+            Some(Warning),
+            (Warning, "more than post_max_size"),
         );
-    } else {
-        findings.push(Finding::fine(
-            about,
-            format!("upload_max_filesize = {}", ByteSize(upload)),
-        ));
+        check([8, 16, 9], Some(Note), (Warning, "more than limits.body"));
+        check([8, 0, 8], Some(Note), (Fine, "limits.body"));
+        check([8, 0, 2], Some(Note), (Note, "less than limits.body"));
     }
 }

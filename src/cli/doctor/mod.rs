@@ -23,8 +23,9 @@ use super::{Configuration, configuration_file};
 use crate::config::{self, Snapshot};
 use crate::handler::Handler;
 use crate::handler::fastcgi::{Fastcgi, Missing, ScriptRule};
-use crate::upstream::Upstream;
+use crate::upstream::Address;
 use finding::{Finding, Severity};
+use peer::Class;
 use pools::Pool;
 use server::Question;
 
@@ -91,19 +92,55 @@ async fn examine(arguments: Arguments) -> Vec<Finding> {
     let callers = callers(&snapshot);
     roots(&callers, &mut findings);
     let pools = pools::find(&arguments.pools);
-    for upstream in upstreams(&callers) {
-        let own = callers.iter().map(|caller| &**caller);
-        let own: Vec<_> = own
-            .filter(|caller| Arc::ptr_eq(&caller.upstream, upstream))
-            .collect();
-        for address in snapshot.servers(upstream) {
-            if server::reach(&address, &pools, &mut findings).await {
-                let pool = pools.iter().find(|pool| pool.listens_at(&address));
-                behind(&address, pool, (&own, arguments.run), &mut findings).await;
+    for asked in servers(&callers, &snapshot) {
+        if let Some(class) = server::reach(&asked.address, &pools, &mut findings).await {
+            let pool = pools.iter().find(|pool| pool.listens_at(&asked.address));
+            let queues = class == Class::Kept || asked.is_bounded;
+            behind(&asked, pool, (queues, arguments.run), &mut findings).await;
+        }
+    }
+    once(findings)
+}
+
+/// Each finding once, however many ways lead to it.
+fn once(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut told: Vec<Finding> = Vec::with_capacity(findings.len());
+    for finding in findings {
+        if !told.contains(&finding) {
+            told.push(finding);
+        }
+    }
+    told
+}
+
+/// A server with all that asks it, by whatever upstreams.
+struct Asked<'a> {
+    address: Address,
+    callers: Vec<&'a Fastcgi>,
+    /// Whether an upstream of it has a `capacity`, beyond which requests wait in the gateway.
+    is_bounded: bool,
+}
+
+/// Each server once, in the order in which callers name them.
+fn servers<'a>(callers: &'a [Arc<Fastcgi>], snapshot: &Snapshot) -> Vec<Asked<'a>> {
+    let mut servers: Vec<Asked<'a>> = Vec::new();
+    for caller in callers {
+        for address in snapshot.servers(&caller.upstream) {
+            let is_bounded = snapshot.capacity(&caller.upstream) > 0;
+            match servers.iter_mut().find(|known| known.address == address) {
+                Some(known) => {
+                    known.callers.push(caller);
+                    known.is_bounded |= is_bounded;
+                }
+                None => servers.push(Asked {
+                    address,
+                    callers: vec![caller],
+                    is_bounded,
+                }),
             }
         }
     }
-    findings
+    servers
 }
 
 /// All that asks PHP, once for each combination of a root and a server.
@@ -125,19 +162,6 @@ fn callers(snapshot: &Snapshot) -> Vec<Arc<Fastcgi>> {
     callers.collect()
 }
 
-fn upstreams(callers: &[Arc<Fastcgi>]) -> Vec<&Arc<Upstream>> {
-    let mut upstreams: Vec<&Arc<Upstream>> = Vec::new();
-    for caller in callers {
-        if !upstreams
-            .iter()
-            .any(|known| Arc::ptr_eq(known, &caller.upstream))
-        {
-            upstreams.push(&caller.upstream);
-        }
-    }
-    upstreams
-}
-
 /// The script that a rule names, below its root; none where that depends on the request.
 fn script(caller: &Fastcgi) -> Option<Vec<u8>> {
     let ScriptRule::Fixed { script, .. } = &caller.script else {
@@ -156,20 +180,19 @@ fn roots(callers: &[Arc<Fastcgi>], findings: &mut Vec<Finding>) {
         if caller.missing == Missing::Pass {
             continue;
         }
-        let finding = host::root(&caller.mapping.root, script.as_deref());
-        if !findings.contains(&finding) {
-            findings.push(finding);
-        }
+        findings.push(host::root(&caller.mapping.root, script.as_deref()));
     }
 }
 
-/// What stands behind an address that answers: once for each root that it is asked for.
+/// What stands behind an address that answers: once for each root that it is asked for. `queues`: requests
+/// beyond its workers wait in the gateway.
 async fn behind(
-    address: &crate::upstream::Address,
+    asked: &Asked<'_>,
     pool: Option<&Pool>,
-    (callers, run): (&[&Fastcgi], bool),
+    (queues, run): (bool, bool),
     findings: &mut Vec<Finding>,
 ) {
+    let (address, callers) = (&asked.address, asked.callers.as_slice());
     let mut roots: Vec<&[u8]> = Vec::new();
     // Those that name a script come first, as they are asked for it too.
     let names = |caller: &&Fastcgi| script(caller).is_some();
@@ -200,5 +223,5 @@ async fn behind(
         return;
     };
     server::pages(address, pool, findings).await;
-    limits::compare(address, pool, callers, findings);
+    limits::compare(address, pool, (callers, queues), findings);
 }

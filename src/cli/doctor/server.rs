@@ -11,7 +11,7 @@ use super::peer::{self, Class, Reply};
 use super::pools::Pool;
 use crate::cgi::{Mapping, Responder};
 use crate::handler::fastcgi::why_unknown;
-use crate::upstream::{Address, explain_denied};
+use crate::upstream::{Address, explain_denied, is_passing};
 
 /// A file of such a name is no script of any PHP: asked for, it is refused or sent and never run.
 const PLAIN: [&str; 9] = [
@@ -29,17 +29,20 @@ pub(super) struct Question<'a> {
     pub(super) run: bool,
 }
 
-/// Whether it can be reached, and how it answers probes; `false`: there is no use in asking more.
-pub(super) async fn reach(address: &Address, pools: &[Pool], findings: &mut Vec<Finding>) -> bool {
+/// Whether it can be reached, and how it answers probes; `None`: there is no use in asking more.
+pub(super) async fn reach(
+    address: &Address,
+    pools: &[Pool],
+    findings: &mut Vec<Finding>,
+) -> Option<Class> {
     if let Err(error) = peer::knock(address).await {
         findings.push(unreachable(address, &error, pools));
-        return false;
+        return None;
     }
     let class = peer::classify(address).await;
     let class = class.unwrap_or_else(|error| Class::Foreign(error.to_string()));
-    let is_foreign = matches!(class, Class::Foreign(_));
-    findings.push(of_class(address, class));
-    !is_foreign
+    findings.push(of_class(address, &class));
+    Some(class).filter(|class| !matches!(class, Class::Foreign(_)))
 }
 
 fn unreachable(address: &Address, error: &io::Error, pools: &[Pool]) -> Finding {
@@ -68,8 +71,14 @@ fn unreachable(address: &Address, error: &io::Error, pools: &[Pool]) -> Finding 
             others.join(", ")
         ),
     };
+    let why = match is_passing(error) {
+        true => {
+            "every request for PHP waits for it, and gets 503 (UPSTREAM_DOWN) once timeouts.queue has passed"
+        }
+        false => "every request for PHP gets 503 (UPSTREAM_DOWN) at once",
+    };
     Finding::error(address, not_there(address, error))
-        .why("every request for PHP gets 503 (UPSTREAM_DOWN) once timeouts.queue has passed")
+        .why(why)
         .fix(fix)
 }
 
@@ -97,7 +106,7 @@ fn not_there(address: &Address, error: &io::Error) -> String {
     what.to_owned()
 }
 
-fn of_class(address: &Address, class: Class) -> Finding {
+fn of_class(address: &Address, class: &Class) -> Finding {
     match class {
         Class::Kept => Finding::fine(address, "it can be connected to, answers probes and serves on (Kept)"),
         Class::Closes => Finding::note(address, "it answers a probe and hangs up (Closes)")

@@ -1,9 +1,11 @@
 //! The way of a request through a site, as `server::service` goes it: the same rules, the same
 //! handlers' plans, and nothing performed.
 
+use std::cell::Cell;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
 use super::question::{Connection, Question};
@@ -36,6 +38,8 @@ struct Walk<'a> {
     rounds: Vec<Round>,
     /// Of the content, in bytes.
     length: u64,
+    /// Why a file of the name is never sent.
+    withheld: Cell<Option<&'static str>>,
 }
 
 /// What would become of the request on the connection.
@@ -51,6 +55,7 @@ pub(super) fn explain(
         site: None,
         rounds: Vec::new(),
         length: question.length(),
+        withheld: Cell::default(),
     };
     let (method, url) = (question.parts.method.to_string(), question.url.clone());
     let mut wire = Arc::new(connection.wire);
@@ -70,33 +75,29 @@ pub(super) fn explain(
 impl Walk<'_> {
     fn outcome(&mut self, question: Question, wire: &mut Arc<Wire>) -> Result<Outcome, Failure> {
         let mut parts = question.parts;
-        *wire = self.snapshot.server.forwarding.apply(&mut parts, wire)?;
-        if matches!(parts.method, Method::CONNECT | Method::TRACE) {
-            return Err(Failure::NotSupported(parts.method));
-        }
-        list::expects_continue(&parts.headers)?;
+        let claimed = self.snapshot.server.forwarding.apply(&mut parts, wire);
+        let claimed = claimed.map(|seen| *wire = seen);
         let host = Host::of(&parts)?;
         let site = Arc::clone(self.snapshot.site(&host, &wire.listener)?);
         self.site = Some(Arc::clone(&site));
-        if !site.access.admits(wire.client) {
-            return Err(Failure::Forbidden("`allow` or `deny` of the site"));
-        }
-        let raw = parts.uri.to_string();
-        let target = self.snapshot.target(&raw, &site)?;
-        if let Some(https) = site.https.as_ref().filter(|_| wire.scheme == Scheme::Http) {
-            let name = match host.name() {
-                "" => wire.local_addr.as_str(),
-                name => name,
-            };
-            return https.redirect(name, &raw).map(answer);
-        }
+        let admitted = match claimed {
+            Ok(()) => admit(&parts, &host, &site, wire, self.snapshot),
+            Err(conflict) => Err(conflict.into()),
+        };
+        let (target, is_read) = target(&parts, &site);
         let origin = Origin {
             host,
             wire: Arc::clone(wire),
             id: RequestId::new(0, 0),
         };
-        let request = Request::new(parts, target, Upload::Empty, origin);
-        self.all_rounds(&site, Box::new(request))
+        let mut request = Request::new(parts, target, Upload::Empty, origin);
+        let answered = match admitted {
+            Ok(None) => return self.all_rounds(&site, Box::new(request)),
+            Ok(Some(response)) => answer(response),
+            Err(failure) => Outcome::failed(&failure),
+        };
+        site.edits_without_rules(&mut request, is_read, &self.disk);
+        Ok(with_edits(answered, self, &request))
     }
 
     fn all_rounds(&mut self, site: &Site, mut request: Box<Request>) -> Result<Outcome, Failure> {
@@ -104,7 +105,10 @@ impl Walk<'_> {
             request = match self.round(site, request)? {
                 Turn::Settled(outcome) => return Ok(outcome),
                 Turn::Again(request) => request,
-                Turn::Declined => return Err(Failure::NotFound),
+                Turn::Declined => {
+                    let withheld = self.withheld.get();
+                    return Err(withheld.map_or(Failure::NotFound, Failure::Withheld));
+                }
             };
         }
         Err(Failure::TooManyRounds(MAX_ROUNDS))
@@ -174,6 +178,10 @@ impl Walk<'_> {
     fn settle(&self, plan: Plan<'_>, request: &mut Request) -> Result<Option<Settled>, Failure> {
         let outcome = match plan {
             Plan::Decline => return Ok(None),
+            Plan::Withhold(why) => {
+                self.withheld.set(Some(why));
+                return Ok(None);
+            }
             Plan::Again(target, cause) => return Ok(Some(Settled::Again(target, cause))),
             Plan::Fail(failure) => with_edits(Outcome::failed(&failure), self, request),
             Plan::Call(call) => self.call(&call, request)?,
@@ -212,6 +220,42 @@ impl Walk<'_> {
             script: text(&[root, &call.script.file].concat()),
             params: call.told(request, self.length)?,
         })
+    }
+}
+
+/// What is checked before any rule: the answer where there is one already.
+fn admit(
+    parts: &Parts,
+    host: &Host,
+    site: &Site,
+    wire: &Wire,
+    snapshot: &Snapshot,
+) -> Result<Option<Response<Body>>, Failure> {
+    if matches!(parts.method, Method::CONNECT | Method::TRACE) {
+        return Err(Failure::NotSupported(parts.method.clone()));
+    }
+    list::expects_continue(&parts.headers)?;
+    if !site.access.admits(wire.client) {
+        return Err(Failure::Forbidden("`allow` or `deny` of the site"));
+    }
+    let raw = parts.uri.to_string();
+    snapshot.target(&raw, site)?;
+    let Some(https) = site.https.as_ref().filter(|_| wire.scheme == Scheme::Http) else {
+        return Ok(None);
+    };
+    let name = match host.name() {
+        "" => wire.local_addr.as_str(),
+        name => name,
+    };
+    https.redirect(name, &raw).map(Some)
+}
+
+/// The target of a request, and whether it could be read.
+fn target(parts: &Parts, site: &Site) -> (Target, bool) {
+    let raw = parts.uri.to_string();
+    match Target::parse(&raw, site.encoded_slash) {
+        Ok(target) => (target, true),
+        Err(_) => (Target::unread(&raw), false),
     }
 }
 
@@ -258,6 +302,7 @@ fn describe(plan: &Plan<'_>) -> String {
             )
         }
         Plan::Decline => "declines: the next rule is asked".to_owned(),
+        Plan::Withhold(why) => format!("declines: {why}; the next rule is asked"),
         Plan::Fail(failure) => format!("fails with {}: {failure}", failure.status()),
     }
 }
@@ -299,6 +344,7 @@ fn with_edits(mut outcome: Outcome, walk: &Walk<'_>, request: &Request) -> Outco
     if let Some(https) = site.and_then(|site| site.https.as_ref()) {
         https.declare(response.headers_mut());
     }
+    filter::unchanged::strip(&mut response);
     *fields = std::mem::take(response.headers_mut());
     outcome
 }

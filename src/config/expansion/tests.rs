@@ -110,6 +110,19 @@ fn mounts_come_first_and_longer_ones_before_shorter() {
 }
 
 #[test]
+fn a_mount_has_files_of_its_own_and_is_not_listed_with_the_site() {
+    means(
+        "root = '/srv'\nindex = 'i'\nfiles = { listing = true, symlinks = 'never' }\n[[mount]]\npath = '/a'\nroot = '/m/a'\nindex = 'i'\n[[mount]]\npath = '/b'\nroot = '/m/b'\nphp = 'x'\nindex = 'i'\nfront_controller = ''\nfiles = { listing = true, symlinks = 'anywhere', types = { md = 'text/x-md' } }",
+        &[
+            r#"prefix = "/a"; static_files = { root = "/m/a", mounted_at = "/a", listing = false, index = ["i"] }"#,
+            r#"prefix = "/b"; fastcgi = { upstream = "x", root = "/m/b", mounted_at = "/b", symlinks = "anywhere", missing = "decline" }"#,
+            r#"prefix = "/b"; static_files = { root = "/m/b", mounted_at = "/b", listing = true, symlinks = "anywhere", types = { md = "text/x-md" }, index = ["i"] }"#,
+            r#"static_files = { index = ["i"] }"#,
+        ],
+    );
+}
+
+#[test]
 fn a_preset_limits_what_runs() {
     means(
         "root = '/srv/public'\nphp = 'x'\npreset = 'slim'\nfront_controller = '/app.php'\nindex = []\nfiles = { symlinks = 'never' }",

@@ -259,6 +259,18 @@ fn tags_are_made_plain_for_whoever_answers_and_coded_for_the_client() {
 }
 
 #[test]
+fn a_part_and_a_304_have_the_vary_of_the_whole() {
+    let png = ("content-type", "image/png");
+    for (said, expected) in [(HTML, Some("Accept-Encoding")), (png, None)] {
+        for status in [200, 206, 304, 404] {
+            let (response, _) = Asked::get(&[GZIP]).answered("", status, &[said]);
+            let vary = field(response.headers(), "vary");
+            assert_eq!(vary, expected, "{status} {said:?}");
+        }
+    }
+}
+
+#[test]
 fn head_says_what_get_would_say() {
     for (length, expected) in [
         (Some("9000"), Some("gzip")),

@@ -36,6 +36,7 @@ pub use watched::Watched;
 
 use super::Plan;
 use super::mount::{MOUNTED_AT, Mount};
+use super::static_files::SCRIPT_SYMLINKS;
 use crate::cgi::meta_variables::Constants;
 use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping, Script, script};
@@ -62,6 +63,7 @@ pub static FASTCGI: Section = Section {
         Key::new("root", Kind::Text, "DOCUMENT_ROOT, which no script leaves; default: the site's root. With `mounted_at` it is CONTEXT_DOCUMENT_ROOT, and DOCUMENT_ROOT is the site's, as with Apache's Alias.").example("\"/srv/app/public\""),
         MOUNTED_AT,
         Key::new("missing", Kind::OneOf(&["404", "decline", "pass"]), "What becomes of a request whose script does not exist: \"404\", \"decline\" for the next rule, or \"pass\" to PHP, for a gateway that does not see PHP's files.").default("\"404\""),
+        SCRIPT_SYMLINKS,
         REQUEST_BODY,
         Key::new("ignore_client_abort", Kind::Flag, "Whether PHP finishes a GET, HEAD or OPTIONS too when its client has gone. Other methods always run to their end once the whole body is received.").default("false"),
         Key::new("limits", Kind::Table(&RULE_LIMITS), "What this rule allows otherwise than its site.").example("{ body = \"1GiB\" }"),

@@ -18,13 +18,14 @@ pub use content::FileContent;
 pub use listing::Listing;
 pub use multipart::Multipart;
 pub use representation::{Description, Representation};
-pub use settings::{FILES, FileSettings};
+pub use settings::{FILES, FileSettings, MOUNTED_FILES, SCRIPT_SYMLINKS, symlinks};
 
 use super::mount::{MOUNTED_AT, Mount};
 use super::{Body, Plan, redirect};
 use crate::failure::Failure;
 use crate::message::{Cause, Disk, Found, Request, Root, Target};
 use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
+use unsafe_name::Withheld;
 
 /// The methods that files know, as Allow says them (RFC 9110 §10.2.1).
 const ALLOWED: &str = "GET, HEAD, OPTIONS";
@@ -45,6 +46,7 @@ pub static STATIC_FILES: Section = Section {
         settings::CHARSET_KEY,
         settings::CACHE_KEY,
         settings::IMMUTABLE_KEY,
+        unsafe_name::ALLOWED_NAMES,
     ],
 };
 
@@ -98,8 +100,9 @@ impl StaticFiles {
         let Some(below) = self.mount.below(path) else {
             return Plan::Decline;
         };
-        if unsafe_name::is_withheld(below) {
-            return self.missing();
+        let withheld = unsafe_name::withheld_but(below, &self.settings.allowed);
+        if let Some(withheld) = withheld.filter(|why| !self.is_folder(*why, below, disk)) {
+            return self.withheld(withheld);
         }
         match disk.open_recent(&self.root, below, self.settings.symlinks) {
             // A file is no folder: what follows it in the path names nothing.
@@ -153,8 +156,24 @@ impl StaticFiles {
         }
         let turns = std::sync::Arc::clone(&self.settings.listings);
         match disk.open_folder(&self.root, below, self.settings.symlinks) {
-            Ok(folder) => Plan::List(Box::new(Listing::new(request, folder, turns))),
+            Ok(folder) => {
+                let allowed = self.settings.allowed.clone();
+                Plan::List(Box::new(Listing::new(request, folder, allowed, turns)))
+            }
             Err(found) => self.unsendable(found),
+        }
+    }
+
+    /// A folder may have the name of a backup.
+    fn is_folder(&self, withheld: Withheld, below: &[u8], disk: &dyn Disk) -> bool {
+        withheld.is_of_a_file() && disk.is_directory(&self.root, below)
+    }
+
+    fn withheld(&self, withheld: Withheld) -> Plan<'_> {
+        if self.declines {
+            Plan::Withhold(withheld.reason())
+        } else {
+            Plan::Fail(Failure::Withheld(withheld.reason()))
         }
     }
 

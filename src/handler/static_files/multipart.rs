@@ -23,7 +23,12 @@ pub struct Multipart {
     /// What ends the last of them; empty when it was sent.
     end: Bytes,
     left: u64,
+    /// Of each part.
+    media_type: HeaderValue,
 }
+
+/// A type that can be said of anything (RFC 2046 §4.5.1).
+pub(super) const UNKNOWN: &str = "application/octet-stream";
 
 /// How the parts are told from each other.
 #[derive(Debug)]
@@ -59,18 +64,14 @@ impl Multipart {
     pub(super) fn new(
         file: Arc<OpenFile>,
         ranges: &[(u64, u64)],
-        media_type: &str,
+        media_type: HeaderValue,
         boundary: &Boundary,
     ) -> Self {
+        let shown = media_type.to_str().unwrap_or(UNKNOWN);
         let length = file.length;
         let parts: VecDeque<_> = ranges
             .iter()
-            .map(|range| {
-                (
-                    boundary.head(media_type, *range, length),
-                    range.0..range.1 + 1,
-                )
-            })
+            .map(|range| (boundary.head(shown, *range, length), range.0..range.1 + 1))
             .collect();
         let end = boundary.end();
         let sizes = parts
@@ -81,7 +82,13 @@ impl Multipart {
             content: FileContent::new(file, 0..0),
             parts,
             end,
+            media_type,
         }
+    }
+
+    /// The type of each part: that of the whole file.
+    pub fn media_type(&self) -> &HeaderValue {
+        &self.media_type
     }
 
     /// Bytes still to be sent.

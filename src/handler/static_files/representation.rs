@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
-use super::multipart::{Boundary, Multipart};
+use super::multipart::{Boundary, Multipart, UNKNOWN};
 use super::{FileContent, FileSettings, types};
 use crate::failure::Failure;
 use crate::handler::Body;
@@ -97,10 +97,6 @@ impl Representation {
             StatusCode::OK => part(&request.method, &request.fields, &fields, file.length),
             _ => Part::Whole,
         };
-        if part == Part::NotModified {
-            // RFC 9110 §15.4.5: no fields of the content that is not sent.
-            fields.remove(header::CONTENT_TYPE);
-        }
         Self {
             file,
             status,
@@ -175,8 +171,7 @@ impl Representation {
         let media_type = boundary.media_type().ok_or(UNSENDABLE)?;
         // RFC 9110 §15.3.7.2: each part has its own type and Content-Range, the whole has neither.
         let own = self.fields.insert(header::CONTENT_TYPE, media_type);
-        let own = own.as_ref().and_then(|value| value.to_str().ok());
-        let own = own.unwrap_or("application/octet-stream");
+        let own = own.unwrap_or(HeaderValue::from_static(UNKNOWN));
         let content = Multipart::new(Arc::clone(&self.file), parts, own, &boundary);
         self.announce(Some(content.left()));
         Ok(Content::Parts(content))

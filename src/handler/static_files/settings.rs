@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::caching::{CACHE, CacheRule, IMMUTABLE, is_hashed};
 use super::types::{CHARSET, Types};
+use super::unsafe_name::{ALLOWED_NAMES, AllowedNames};
 use crate::message::{Speaker, Symlinks};
 use crate::section::{Key, Kind, Lowered, Problems, Section};
 
@@ -16,7 +17,18 @@ const LISTINGS: usize = 4;
 
 pub(super) const LISTING: Key = Key::new("listing", Kind::Flag, "Whether a folder without index file is shown as a list: as HTML, or as JSON where the client prefers it by Accept. What is never sent is not shown.").default("false");
 
-pub(super) const SYMLINKS: Key = Key::new("symlinks", Kind::OneOf(&["within-root", "never", "same-owner", "anywhere"]), "Which symbolic links are followed: \"within-root\" relative ones that stay below the root; \"never\" none; \"same-owner\" those to what the owner of the link owns, wherever it is; \"anywhere\" all. The root itself may be a link; it is resolved anew each second.").default("\"within-root\"");
+/// The policies of `symlinks`.
+const POLICIES: Kind = Kind::OneOf(&["within-root", "never", "same-owner", "anywhere"]);
+
+/// `symlinks` of a rule's `fastcgi`.
+pub const SCRIPT_SYMLINKS: Key = Key::new(
+    "symlinks",
+    POLICIES,
+    "Which symbolic links lead to scripts, as `files.symlinks` of the site, which is the default.",
+)
+.example("\"same-owner\"");
+
+pub(super) const SYMLINKS: Key = Key::new("symlinks", POLICIES, "Which symbolic links are followed: \"within-root\" relative ones that stay below the root; \"never\" none; \"same-owner\" those to what the owner of the link owns, wherever it is; \"anywhere\" all. The root itself may be a link; it is resolved anew each second, and for each request with `server.file_cache = \"0\"`.").default("\"within-root\"");
 
 pub(super) const MIME_TYPES: Key = Key::new("mime_types", Kind::Text, "A file of types and their extensions, in the format of Debian's /etc/mime.types; it comes before what is commonly known.").example("\"/etc/mime.types\"");
 
@@ -46,17 +58,27 @@ pub(super) const IMMUTABLE_KEY: Key = Key::new("immutable", Kind::Flag, "Whether
 /// The `files` section of a site.
 pub static FILES: Section = Section {
     title: "[site.files]",
-    doc: "How files are sent: those of `root`, and those of every static_files rule that does not say it otherwise.",
-    keys: &[
-        LISTING,
-        SYMLINKS,
-        MIME_TYPES,
-        TYPES,
-        CHARSET_KEY,
-        CACHE_KEY,
-        IMMUTABLE_KEY,
-    ],
+    doc: "How files are sent: those of `root`, and those of every static_files rule that does not say it otherwise. Mounts have it too, but for `listing`.",
+    keys: &KEYS,
 };
+
+/// The `files` section of a mount.
+pub static MOUNTED_FILES: Section = Section {
+    title: "[site.mount.files]",
+    doc: "How files of the mount are sent; what is not said here is as `files` of the site says it, but `listing` is not: a folder of a mount is listed where the mount says so.",
+    keys: &KEYS,
+};
+
+const KEYS: [Key; 8] = [
+    LISTING,
+    SYMLINKS,
+    MIME_TYPES,
+    TYPES,
+    CHARSET_KEY,
+    CACHE_KEY,
+    IMMUTABLE_KEY,
+    ALLOWED_NAMES,
+];
 
 /// How files are sent.
 #[derive(Clone, Debug)]
@@ -68,6 +90,8 @@ pub struct FileSettings {
     pub(super) listings: Arc<Semaphore>,
     /// Whose the settings are: what was said of a file by them is said again.
     pub(super) speaker: Arc<Speaker>,
+    /// What of the withheld names is sent all the same.
+    pub(super) allowed: AllowedNames,
     cache: Vec<CacheRule>,
     immutable: bool,
 }
@@ -80,6 +104,7 @@ impl Default for FileSettings {
             types: Types::new(CHARSET),
             listings: Arc::new(Semaphore::new(LISTINGS)),
             speaker: Arc::default(),
+            allowed: AllowedNames::default(),
             cache: Vec::new(),
             immutable: false,
         }
@@ -96,8 +121,8 @@ impl FileSettings {
         if section.is_given("listing") {
             settings.listing = section.flag("listing");
         }
-        if section.is_given("symlinks") {
-            settings.symlinks = symlinks(section);
+        if let Some(symlinks) = symlinks(section) {
+            settings.symlinks = symlinks;
         }
         if section.is_given("cache") {
             let rules = section.tables("cache").iter();
@@ -107,6 +132,9 @@ impl FileSettings {
         }
         if section.is_given("immutable") {
             settings.immutable = section.flag("immutable");
+        }
+        if section.is_given("allowed_names") {
+            settings.allowed = AllowedNames::build(section, problems);
         }
         settings.add_types(section, problems);
         settings
@@ -141,12 +169,14 @@ impl FileSettings {
     }
 }
 
-fn symlinks(section: &Lowered) -> Symlinks {
+/// Returns the policy of a section that says one.
+pub fn symlinks(section: &Lowered) -> Option<Symlinks> {
     let text = section.text("symlinks");
-    match text.as_ref().map(|text| text.value.as_str()) {
-        Some("never") => Symlinks::Never,
-        Some("same-owner") => Symlinks::SameOwner,
-        Some("anywhere") => Symlinks::Anywhere,
-        Some(_) | None => Symlinks::WithinRoot,
-    }
+    let text = text.filter(|_| section.is_given("symlinks"))?;
+    Some(match text.value.as_str() {
+        "never" => Symlinks::Never,
+        "same-owner" => Symlinks::SameOwner,
+        "anywhere" => Symlinks::Anywhere,
+        _ => Symlinks::WithinRoot,
+    })
 }

@@ -98,6 +98,11 @@ impl FieldCondition {
         })
     }
 
+    /// Reports whether it is a parameter of the target.
+    pub(super) fn asks_for_target(&self) -> bool {
+        matches!(self.name, Name::Query(_))
+    }
+
     /// Whether one with the name has the value.
     pub fn holds(&self, request: &Request) -> Result<bool, Exhausted> {
         match &self.name {

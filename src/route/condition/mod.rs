@@ -180,6 +180,18 @@ impl Condition {
         }
     }
 
+    /// Reports whether the target of the request says if it holds.
+    fn asks_for_target(&self) -> bool {
+        match self {
+            Self::Path(_) | Self::Prefix(_) | Self::Pattern(_) | Self::Extension(_) => true,
+            Self::Exists(_) => true,
+            Self::Method(_) | Self::Host(_) | Self::Scheme(_) => false,
+            Self::Listener(_) | Self::Remote(_) => false,
+            Self::Field(field) => field.asks_for_target(),
+            Self::Any(sets) | Self::All(sets) => sets.iter().any(Set::asks_for_target),
+        }
+    }
+
     /// The pattern, where it is one.
     pub fn as_pattern(&self) -> Option<&Pattern> {
         match self {

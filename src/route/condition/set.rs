@@ -97,6 +97,12 @@ impl Set {
         Ok(matches!(verdict, Verdict::Holds))
     }
 
+    /// Reports whether the target of a request says if this holds.
+    pub fn asks_for_target(&self) -> bool {
+        let mut all = self.conditions.iter().chain(&self.exceptions);
+        all.any(Condition::asks_for_target)
+    }
+
     /// The same, with the condition that decided.
     pub fn judge(
         &self,

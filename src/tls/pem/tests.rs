@@ -4,6 +4,24 @@ use rcgen::{CertificateParams, KeyPair};
 
 use super::*;
 
+/// A certificate without extensions, as `openssl x509 -req` makes it.
+const VERSION_1: &str = "-----BEGIN CERTIFICATE-----\n\
+MIIBHjCBxQIULZiEwwCWrCC8nV0ZF+ApxHhzOS8wCgYIKoZIzj0EAwIwETEPMA0G\n\
+A1UEAwwGYS50ZXN0MCAXDTI2MTEzMDE0MTc0MVoYDzIxMjYxMTA2MTQxNzQxWjAR\n\
+MQ8wDQYDVQQDDAZhLnRlc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQV8PsQ\n\
+EwixI4jQoldEi8L+MlHcyOPvUsnH4uLScUkJVT6RVXGoBcY3IeYLZWCEa/D6IkD2\n\
+zXDcKU4Fi3JVoqJlMAoGCCqGSM49BAMCA0gAMEUCIQCLwNOVktrtSo6riM5fBIbP\n\
+/kQVy26f10VkO8sa4/IrHAIgQlDKUEyR5xt6+AYSx5UVaINNhizOZb1e1ZxbVaau\n\
+hZM=\n\
+-----END CERTIFICATE-----\n\
+";
+const KEY_OF_VERSION_1: &str = "-----BEGIN PRIVATE KEY-----\n\
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgQXielLCOP4BGlJCx\n\
+B3/VZrRzRMxe0UAVJzRfvtq9nUWhRANCAAQV8PsQEwixI4jQoldEi8L+MlHcyOPv\n\
+UsnH4uLScUkJVT6RVXGoBcY3IeYLZWCEa/D6IkD2zXDcKU4Fi3JVoqJl\n\
+-----END PRIVATE KEY-----\n\
+";
+
 /// A folder with a certificate for `localhost` and its key, and the key of somebody else.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -22,6 +40,8 @@ fn folder() -> tempfile::TempDir {
         ("encrypted", encrypted),
         ("traditional", traditional),
         ("both", &whole),
+        ("version 1", VERSION_1),
+        ("its key", KEY_OF_VERSION_1),
         ("nothing", "hello\n"),
         ("cut", "-----BEGIN CERTIFICATE-----\nMIIB\n"),
         (
@@ -61,9 +81,15 @@ fn what_is_wrong_names_its_file() {
             "key",
             "a private key and no certificate",
         ),
-        ("cut", "key", "cut", "not a PEM file"),
-        ("bytes", "key", "bytes", "not a PEM file"),
-        ("empty", "key", "empty", "unusable"),
+        ("cut", "key", "cut", "no -----END line"),
+        ("bytes", "key", "bytes", "no base64"),
+        ("empty", "key", "empty", "is no certificate"),
+        (
+            "version 1",
+            "its key",
+            "version 1",
+            "the first certificate is X.509 version 1, and TLS needs version 3",
+        ),
         ("certificate", "missing", "missing", "cannot be read"),
         (
             "certificate",
@@ -83,6 +109,11 @@ fn what_is_wrong_names_its_file() {
         let error = pair(&folder.path().join(certificate), &folder.path().join(key)).unwrap_err();
         assert_eq!(error.file, folder.path().join(file), "{error}");
         assert!(error.what.contains(what), "{error}");
+        // Words, and not the values of a type.
+        assert!(
+            !error.what.contains(['{', '(', '[']) || error.what.contains("(os error"),
+            "{error}"
+        );
     }
 }
 

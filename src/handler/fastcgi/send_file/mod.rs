@@ -126,7 +126,7 @@ impl SendFile {
             Named::Path(value) => self.by_path(value, disk)?,
             Named::Uri(value) => self.by_uri(value)?,
         };
-        if !self.all_names && unsafe_name::is_withheld(&path) {
+        if !self.all_names && unsafe_name::withheld(&path).is_some() {
             return Err(Refusal::Because(
                 "dotfiles, PHP sources and editor backups are sent with site.send_file.all_names alone",
             ));

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 pub(super) use order::Order;
 
-use super::unsafe_name;
+use super::unsafe_name::{AllowedNames, withheld_but};
 use crate::disk::{Entries, Entry, entries};
 use crate::failure::Failure;
 use crate::handler::Body;
@@ -31,18 +31,25 @@ pub struct Listing {
     order: Order,
     json: bool,
     head_only: bool,
+    allowed: AllowedNames,
     turns: Arc<Semaphore>,
 }
 
 impl Listing {
-    /// The list that `request` gets of `folder`.
-    pub(super) fn new(request: &Request, folder: OpenFolder, turns: Arc<Semaphore>) -> Self {
+    /// The list that `request` gets of `folder`; `allowed` are names that are sent all the same.
+    pub(super) fn new(
+        request: &Request,
+        folder: OpenFolder,
+        allowed: AllowedNames,
+        turns: Arc<Semaphore>,
+    ) -> Self {
         Self {
             folder,
             path: request.target.path().to_vec(),
             order: Order::parse(request.target.query().unwrap_or_default()),
             json: prefers_json(request),
             head_only: request.method == Method::HEAD,
+            allowed,
             turns,
         }
     }
@@ -67,10 +74,12 @@ impl Listing {
 
     fn write(self) -> io::Result<String> {
         let below = self.folder.path.clone();
-        let shown = |name: &[u8]| {
+        let shown = |name: &[u8], is_folder: bool| {
             let full = [below.as_slice(), name].concat();
+            let withheld = withheld_but(&full, &self.allowed);
             // Names with control bytes cannot be asked for.
-            !unsafe_name::is_withheld(&full) && !name.iter().any(u8::is_ascii_control)
+            withheld.is_none_or(|why| is_folder && why.is_of_a_file())
+                && !name.iter().any(u8::is_ascii_control)
         };
         let mut found = entries(self.folder, MOST, shown)?;
         self.order.sort(&mut found.list);

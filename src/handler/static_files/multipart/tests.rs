@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::message::range::{Ranges, ranges};
 
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
+
 /// As it lies on the disk, after `content` was written.
 fn open(content: &[u8]) -> Arc<OpenFile> {
     let mut file = tempfile::tempfile().unwrap();
@@ -85,7 +87,7 @@ proptest! {
             }
             Ranges::Several(list) => {
                 let boundary = Boundary::random();
-                let mut sent = Multipart::new(open(&content), &list, "text/plain", &boundary);
+                let mut sent = Multipart::new(open(&content), &list, TEXT, &boundary);
                 let announced = sent.left();
                 let sent = all(|| next(|cx| sent.poll_piece(cx)));
                 prop_assert_eq!(sent.len() as u64, announced);
@@ -107,12 +109,7 @@ fn a_file_that_shrinks_ends_all_its_parts() {
     let writer = std::fs::File::from(file.descriptor.try_clone().unwrap());
     Arc::get_mut(&mut file).unwrap().modified = SystemTime::UNIX_EPOCH;
     writer.set_modified(SystemTime::UNIX_EPOCH).unwrap();
-    let mut sent = Multipart::new(
-        file,
-        &[(0, 9), (500, 509)],
-        "text/plain",
-        &Boundary::random(),
-    );
+    let mut sent = Multipart::new(file, &[(0, 9), (500, 509)], TEXT, &Boundary::random());
     for _ in 0..3 {
         assert!(next(|cx| sent.poll_piece(cx)).is_some_and(|piece| piece.is_ok()));
     }
