@@ -16,7 +16,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::broken::{Broken, ExchangeError, Progress};
 use super::decoder::{Decoder, Event};
-use super::management::Values;
+use super::management::{PROBE, Values};
 use super::pace::{Limit, Pace};
 use super::record::{Id, ProtocolError};
 use super::stdin::Outgoing;
@@ -61,6 +61,8 @@ pub struct Ended {
     pub input: BytesMut,
     /// Whether all of the request was written: the next one can only follow then.
     pub is_sent: bool,
+    /// Whether a probe was written behind it.
+    pub is_asked: bool,
 }
 
 /// What to send.
@@ -77,6 +79,8 @@ pub struct Outbound {
     pub held: Option<Bytes>,
     /// Whether `head` begins with a probe, so that an acknowledgement is to come.
     pub probed: bool,
+    /// Whether a probe follows the end of STDIN: for who reads no further than it has to, and keeps it for later.
+    pub asks_behind: bool,
     /// The request's content.
     pub upload: Upload,
     /// Whether the application is let finish when the client has gone: what it does for an unsafe
@@ -99,6 +103,7 @@ pub struct Exchange<L: Link> {
     pace: Pace,
     stall: Stall,
     runs_on: bool,
+    asks_behind: bool,
 }
 
 /// How far the answer is.
@@ -142,7 +147,13 @@ impl<L: Link> Exchange<L> {
             link: Some(link),
             decoder: Decoder::behind(outbound.over, outbound.id),
             input: BytesMut::new(),
-            outgoing: Outgoing::new(outbound.id, outbound.head, outbound.held, outbound.upload),
+            outgoing: Outgoing::new(
+                outbound.id,
+                (outbound.head, outbound.held),
+                if outbound.asks_behind { PROBE } else { &[] },
+                outbound.upload,
+            ),
+            asks_behind: outbound.asks_behind,
             answer,
             acknowledged_after: None,
             at_work_since: (!outbound.probed).then(moment::now),
@@ -295,6 +306,7 @@ impl<L: Link> Exchange<L> {
                 decoder: std::mem::take(&mut self.decoder),
                 input: std::mem::take(&mut self.input),
                 is_sent: self.outgoing.is_complete(),
+                is_asked: self.asks_behind && self.outgoing.is_complete(),
             });
         }
     }
@@ -379,6 +391,7 @@ impl<L: Link> Drop for Exchange<L> {
             pace: self.pace,
             stall: Stall::default(),
             runs_on: false,
+            asks_behind: self.asks_behind,
         };
         threads::afterwards(async move {
             let _ = timeout(RUN_ON, async {
