@@ -320,7 +320,7 @@ fn client_closed_request() -> StatusCode {
 fn variable_status(origin: &Origin) -> StatusCode {
     match origin {
         Origin::Target => StatusCode::URI_TOO_LONG,
-        Origin::Field => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Origin::Head => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Origin::Rules(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -137,7 +137,7 @@ async fn a_variable_is_as_long_as_a_record_and_no_longer() {
         assert_eq!(runs(&php.root()), 6, "what is refused never reaches PHP");
         let line = gateway
             .log
-            .wait_for(|line| line.contains("a field is too long"))
+            .wait_for(|line| line.contains("the head is too long"))
             .await;
         assert!(line.contains("VARIABLE_TOO_LONG"), "{line}");
     }
