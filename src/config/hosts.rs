@@ -25,7 +25,9 @@ impl Hosts {
         for (site, section) in sites {
             let (site, hosts) = (Arc::new(site), section.texts("hosts"));
             each.push(Arc::clone(&site));
-            if hosts.is_empty() && default.replace(Arc::clone(&site)).is_some() {
+            // Hosts that were not understood are hosts all the same.
+            let is_default = hosts.is_empty() && !section.is_wrong("hosts");
+            if is_default && default.replace(Arc::clone(&site)).is_some() {
                 problems.push(Problem::new(
                     section.place(),
                     "two sites have no `hosts`: only one can answer for every other host",
