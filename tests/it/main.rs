@@ -84,3 +84,4 @@ mod unruled;
 mod unsaturated;
 mod uploads;
 mod upstream;
+mod vary;
