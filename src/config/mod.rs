@@ -27,6 +27,9 @@ mod surroundings;
 mod unreachable;
 pub mod watched;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 pub use admin::{AdminAddress, AdminSettings};

@@ -116,13 +116,12 @@ pub(super) fn build_site(
     surroundings: &Surroundings<'_>,
     problems: &mut Problems,
 ) -> Site {
-    let root = section.text("root");
-    let php = section.text("php");
+    let (root, root_is_known) = site_root(section, problems);
     let name: Arc<str> = site_name(section).into();
     let mut draft = Draft {
         name: Arc::clone(&name),
-        root: root.and_then(|text| absolute_root(&text, problems)),
-        php: php.and_then(|text| surroundings.upstream(&text, problems)),
+        root,
+        php: site_php(section, surroundings, problems),
         spool: spool_settings(section, surroundings),
         contract: Contract::build(section, problems),
         ambiguous: Arc::new(AmbiguousFields::new(Arc::clone(&name))),
@@ -140,14 +139,16 @@ pub(super) fn build_site(
     warn_of_shadows(&own, draft.surroundings.sources, problems);
     let mut rules: Vec<_> = own.into_iter().map(|(_, rule)| rule).collect();
     let meant = meant(section, problems);
-    if !draft.lacks_what_is_given(section) {
-        let meant = meant.iter();
-        rules.extend(meant.filter_map(|meant| build_rule(&meant.rule, &mut draft, problems)));
-    }
+    let meant = meant.iter();
+    rules.extend(meant.filter_map(|meant| build_rule(&meant.rule, &mut draft, problems)));
     check_root(section, problems);
     let pages = section.tables("error_page");
     let numbers = draft.surroundings.numbers.get(&name).cloned();
-    let error_pages = ErrorPages::build(pages, draft.root.as_ref(), problems);
+    // Without the root it cannot be told whether a file of it is there.
+    let error_pages = match root_is_known {
+        true => ErrorPages::build(pages, draft.root.as_ref(), problems),
+        false => ErrorPages::default(),
+    };
     Site {
         name,
         encoded_slash: encoded_slash(section),
@@ -161,6 +162,33 @@ pub(super) fn build_site(
         clients: Clients::new(allowance(&section.table("limits"))),
         rules: Rules::new(rules),
     }
+}
+
+/// Returns the root of a site, and whether it could be understood: something stands for one that could
+/// not, so that nothing is said to lack it.
+fn site_root(section: &Lowered, problems: &mut Problems) -> (Option<Root>, bool) {
+    let any = || Root(PathBuf::from("/"));
+    let Some(text) = section.text("root") else {
+        let is_wrong = section.is_wrong("root");
+        return (is_wrong.then(any), !is_wrong);
+    };
+    let root = absolute_root(&text, problems);
+    let is_known = root.is_some();
+    (Some(root.unwrap_or_else(any)), is_known)
+}
+
+/// Returns the upstream of a site; likewise one without servers stands for one that is not understood.
+fn site_php(
+    section: &Lowered,
+    surroundings: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Option<Arc<Upstream>> {
+    let nobody = || surroundings.nobody();
+    let Some(text) = section.text("php") else {
+        return section.is_wrong("php").then(nobody);
+    };
+    let upstream = surroundings.upstream(&text, problems);
+    Some(upstream.unwrap_or_else(nobody))
 }
 
 impl Site {
@@ -203,7 +231,8 @@ pub(super) fn site_name(section: &Lowered) -> String {
 }
 
 fn check_root(section: &Lowered, problems: &mut Problems) {
-    if section.is_given("root") || !section.tables("mount").is_empty() {
+    let is_there = |key| section.is_given(key) || section.is_wrong(key);
+    if is_there("root") || is_there("mount") {
         return;
     }
     if section.is_given("php") && section.flag("implied_rules") {
@@ -263,13 +292,6 @@ fn absolute_root(text: &At<String>, problems: &mut Problems) -> Option<Root> {
 }
 
 impl Draft<'_, '_> {
-    /// Whether `root` or `php` could not be understood, which was told: rules that rest on them would
-    /// be told of again.
-    fn lacks_what_is_given(&self, section: &Lowered) -> bool {
-        (section.is_given("root") && self.root.is_none())
-            || (section.is_given("php") && self.php.is_none())
-    }
-
     /// A handler that asks `upstream`.
     pub(super) fn fastcgi(
         &self,
