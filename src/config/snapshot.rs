@@ -286,7 +286,7 @@ fn named_upstreams(
             }
         };
         // What is wrong with it was told, and the name is known all the same.
-        let nobody = || Arc::new(Upstream::with(&name.value, Vec::new(), section));
+        let nobody = || Arc::new(Upstream::with(&name.value, Vec::new(), section, None));
         let upstream = upstream.unwrap_or_else(nobody);
         if upstreams
             .insert(name.value.clone(), (Arc::new(section.clone()), upstream))

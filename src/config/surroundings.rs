@@ -144,7 +144,7 @@ impl Surroundings<'_> {
 
     /// Returns an upstream without servers, which stands for one that could not be understood.
     pub(super) fn nobody(&self) -> Arc<Upstream> {
-        Arc::new(Upstream::with("", Vec::new(), &defaults()))
+        Arc::new(Upstream::with("", Vec::new(), &defaults(), None))
     }
 
     /// All upstreams so far.
