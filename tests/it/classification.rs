@@ -201,6 +201,8 @@ async fn a_php_that_is_busy_at_the_first_contact_is_told_from_a_silent_server() 
     gateway.log.wait_for(asks).await;
     // What its client gives up never lay in PHP's backlog, a POST neither.
     drop(clients.split_off(8));
+    let left = |line: &str| line.contains("\" 499 ");
+    gateway.access.wait_many(0, 2, left).await;
     drop(other);
     for client in &mut clients {
         assert_eq!(client.response().await.text(), "hello");
