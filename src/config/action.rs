@@ -7,7 +7,7 @@ use super::site::{Draft, Scripts, request_body};
 use crate::cgi::Mapping;
 use crate::handler::Handler;
 use crate::handler::deny::Deny;
-use crate::handler::fastcgi::{self, Fastcgi, Missing, ScriptRule, target};
+use crate::handler::fastcgi::{Fastcgi, Missing, ScriptRule, target};
 use crate::handler::mount::Mount;
 use crate::handler::redirect::Redirect;
 use crate::handler::respond::Respond;
@@ -91,13 +91,13 @@ fn fastcgi(
             return None;
         }
     };
-    let own = section.text("root").map(|text| fastcgi::root(&text.value));
-    let Some(root) = own.or_else(|| draft.root.clone()) else {
-        problems.push(
-            Problem::new(section.place(), "fastcgi needs a `root`")
-                .help("set it here or on the site"),
-        );
-        return None;
+    let root = match section.text("root") {
+        Some(own) => Root::at(&own, problems)?,
+        None => draft.root.clone().or_else(|| {
+            let problem = Problem::new(section.place(), "fastcgi needs a `root`");
+            problems.push(problem.help("set it here or on the site"));
+            None
+        })?,
     };
     let script = script_rule(section, &root, groups, problems)?;
     let missing = match section

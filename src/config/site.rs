@@ -1,6 +1,5 @@
 //! `[[site]]`: what is served for some hosts, and what its three lines mean.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::expansion::meant;
@@ -30,7 +29,7 @@ use crate::limits::{SITE_LIMITS, allowance};
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{EncodedSlash, Root};
 use crate::route::Rules;
-use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
+use crate::section::{Key, Kind, Lowered, Place, Problem, Problems, Section};
 use crate::tls::SITE_TLS;
 use crate::upstream::Upstream;
 
@@ -118,7 +117,7 @@ pub(super) fn build_site(
     let name: Arc<str> = site_name(section).into();
     let mut draft = Draft {
         name: Arc::clone(&name),
-        root: root.and_then(|text| absolute_root(&text, problems)),
+        root: root.and_then(|text| Root::at(&text, problems)),
         php: php.and_then(|text| surroundings.upstream(&text, problems)),
         spool: spool_settings(section, surroundings),
         contract: Contract::build(section, problems),
@@ -212,20 +211,6 @@ fn encoded_slash(section: &Lowered) -> EncodedSlash {
         Some("decode") => EncodedSlash::Decode,
         Some(_) | None => EncodedSlash::Reject,
     }
-}
-
-fn absolute_root(text: &At<String>, problems: &mut Problems) -> Option<Root> {
-    if text.value.starts_with('/') {
-        return Some(Root(PathBuf::from(&text.value)));
-    }
-    problems.push(
-        Problem::new(
-            text.place.clone(),
-            format!("the root `{}` is not an absolute path", text.value),
-        )
-        .help("it must begin with `/`"),
-    );
-    None
 }
 
 impl Draft<'_, '_> {

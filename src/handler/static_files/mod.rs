@@ -10,8 +10,6 @@ mod settings;
 mod types;
 pub mod unsafe_name;
 
-use std::path::PathBuf;
-
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
 pub use content::FileContent;
@@ -34,7 +32,7 @@ pub static STATIC_FILES: Section = Section {
     title: "[site.rule.static_files]",
     doc: "Sends files. PHP sources, dotfiles (but /.well-known/) and editor backups are never sent, and nothing outside the root.",
     keys: &[
-        Key::new("root", Kind::Text, "The folder; default: the site's root.").example("\"/srv/app/public\""),
+        Key::new("root", Kind::Text, "The folder, an absolute path; default: the site's root.").example("\"/srv/app/public\""),
         MOUNTED_AT,
         Key::new("index", Kind::Texts, "What is looked for in a folder, in this order.").default("[\"index.html\"]"),
         Key::new("missing", Kind::OneOf(&["404", "decline"]), "What becomes of a request whose file does not exist: \"404\", or \"decline\" for the next rule.").default("\"404\""),
@@ -66,15 +64,13 @@ impl StaticFiles {
         site: &FileSettings,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let own = section
-            .text("root")
-            .map(|text| Root(PathBuf::from(text.value)));
-        let Some(root) = own.or_else(|| site_root.cloned()) else {
-            problems.push(
-                Problem::new(section.place(), "static_files needs a `root`")
-                    .help("set it here or on the site"),
-            );
-            return None;
+        let root = match section.text("root") {
+            Some(own) => Root::at(&own, problems)?,
+            None => site_root.cloned().or_else(|| {
+                let problem = Problem::new(section.place(), "static_files needs a `root`");
+                problems.push(problem.help("set it here or on the site"));
+                None
+            })?,
         };
         let index = section
             .texts("index")
