@@ -221,7 +221,7 @@ fn set_handler(
     let mapping = mapping(root, &upstream, draft);
     let pattern = section.text("files_match")?;
     let scripts = Scripts {
-        rule: ScriptRule::Files(Box::new(Pattern::new(&pattern, problems)?)),
+        rule: ScriptRule::Files(Box::new(Pattern::of_name(&pattern, problems)?)),
         missing: Missing::Decline,
         mount: Mount::default(),
     };

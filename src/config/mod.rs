@@ -16,6 +16,7 @@ mod mount;
 pub mod numbers;
 mod preset;
 pub mod rule;
+mod review;
 pub mod server;
 mod side_by_side;
 pub mod site;
@@ -23,7 +24,6 @@ mod sites;
 pub mod snapshot;
 pub mod source;
 mod surroundings;
-mod unreachable;
 pub mod watched;
 
 use std::path::Path;

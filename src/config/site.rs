@@ -6,9 +6,9 @@ use super::expansion::meant;
 use super::mount::{FRONT_CONTROLLER, INDEX, MOUNT};
 use super::numbers::SiteNumbers;
 use super::preset::PRESET;
+use super::review::review;
 use super::rule::{RULE, build_rule};
 use super::surroundings::Surroundings;
-use super::unreachable::warn_of_shadows;
 use crate::auth::Access;
 use crate::auth::access::{ALLOW, DENY};
 use crate::cgi::contract::{AUTHORIZATION, CANONICAL_NAME, PASS_FIELDS};
@@ -129,17 +129,7 @@ pub(super) fn build_site(
         files: FileSettings::build(&section.table("files"), &FileSettings::default(), problems),
         surroundings,
     };
-    let own = section.tables("rule").iter();
-    let own: Vec<_> = own
-        .filter_map(|rule| Some((rule, build_rule(rule, &mut draft, problems)?)))
-        .collect();
-    warn_of_shadows(&own, draft.surroundings.sources, problems);
-    let mut rules: Vec<_> = own.into_iter().map(|(_, rule)| rule).collect();
-    let meant = meant(section, problems);
-    if !draft.lacks_what_is_given(section) {
-        let meant = meant.iter();
-        rules.extend(meant.filter_map(|meant| build_rule(&meant.rule, &mut draft, problems)));
-    }
+    let rules = rules(section, &mut draft, problems);
     check_root(section, problems);
     let pages = section.tables("error_page");
     let numbers = draft.surroundings.numbers.get(&name).cloned();
@@ -155,8 +145,27 @@ pub(super) fn build_site(
         numbers: numbers.unwrap_or_default(),
         error_pages,
         clients: Clients::new(allowance(&section.table("limits"))),
-        rules: Rules::new(rules),
+        rules,
     }
+}
+
+/// The rules of a site: those that are written, and those that its other keys imply.
+fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) -> Rules<Step> {
+    let written = section.tables("rule").iter();
+    let (written, mut rules): (Vec<_>, Vec<_>) = written
+        .filter_map(|rule| Some((rule, build_rule(rule, draft, problems)?)))
+        .unzip();
+    let meant = meant(section, problems);
+    if !draft.lacks_what_is_given(section) {
+        // What nobody wrote needs no warning that nobody can follow.
+        let mut found = Problems::default();
+        let meant = meant.iter();
+        rules.extend(meant.filter_map(|meant| build_rule(&meant.rule, draft, &mut found)));
+        problems.append(found.without_warnings());
+    }
+    let rules = Rules::new(rules);
+    review(&written, &rules, draft.surroundings.sources, problems);
+    rules
 }
 
 /// Its first host, or `default`.

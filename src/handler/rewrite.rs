@@ -1,7 +1,7 @@
 //! `rewrite`: another target for the same request, which begins again with the first rule.
 
 use super::Plan;
-use crate::message::{Cause, Request};
+use crate::message::{Cause, EncodedSlash, Request, Target};
 use crate::route::template::{Groups, Template};
 use crate::route::{Captures, Scope};
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
@@ -44,6 +44,13 @@ impl Rewrite {
                 None => None,
             },
         })
+    }
+
+    /// The path that `path` becomes, where no more of a request is needed to tell.
+    pub fn leads_to(&self, path: &[u8], captures: &Captures) -> Option<Vec<u8>> {
+        let to = self.path.by_path(path, captures)?;
+        let target = Target::parse("/", EncodedSlash::Reject).ok()?;
+        Some(target.with_path(to).ok()?.path().to_vec())
     }
 
     pub(super) fn decide(&self, request: &Request, captures: &Captures) -> Plan<'_> {

@@ -3,6 +3,7 @@
 mod ambiguous_fields;
 mod attempt;
 mod buffered;
+mod by_path;
 mod call;
 mod diagnosis;
 mod orders;

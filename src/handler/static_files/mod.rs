@@ -89,6 +89,24 @@ impl StaticFiles {
         })
     }
 
+    /// The folder.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    pub(super) fn always_settles(&self) -> bool {
+        !self.declines && self.mount == Mount::default()
+    }
+
+    pub(super) fn settles(&self, path: &[u8]) -> Option<bool> {
+        let below = self.mount.below(path);
+        match self.declines {
+            _ if below.is_none() => Some(false),
+            false => Some(true),
+            true => below.is_some_and(unsafe_name::is_withheld).then_some(false),
+        }
+    }
+
     pub(super) fn decide(&self, request: &Request, disk: &dyn Disk) -> Plan<'_> {
         let path = request.target.path();
         let Some(below) = self.mount.below(path) else {

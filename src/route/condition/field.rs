@@ -98,6 +98,11 @@ impl FieldCondition {
         })
     }
 
+    /// Whether it looks at the query, which a rewrite may change.
+    pub(super) fn is_of_the_query(&self) -> bool {
+        matches!(self.name, Name::Query(_))
+    }
+
     /// Whether one with the name has the value.
     pub fn holds(&self, request: &Request) -> Result<bool, Exhausted> {
         match &self.name {

@@ -1,10 +1,12 @@
 //! The conditions of a rule, one file a kind; this is the list.
 
+mod by_path;
 mod exists;
 mod expression;
 mod extension;
 mod field;
 mod host;
+mod language;
 mod method;
 mod path;
 mod pattern;
@@ -14,7 +16,9 @@ mod remote;
 mod scheme;
 mod set;
 mod shown;
+mod spelling;
 
+pub use by_path::Asked;
 pub use exists::Exists;
 pub use expression::Exhausted;
 pub use extension::Extension;
@@ -225,6 +229,7 @@ fn absolute(text: &At<String>, problems: &mut Problems) -> Option<Vec<u8>> {
         );
         return None;
     }
+    spelling::check_path(text, problems);
     Some(text.value.clone().into_bytes())
 }
 

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use super::expression::{Exhausted, Expression};
+use super::language::{self, Never, Subject};
 use crate::message::Request;
 use crate::route::template::Groups;
 use crate::route::{Captures, TooHard};
-use crate::section::{At, Key, Kind, Problems};
+use crate::section::{At, Key, Kind, Problem, Problems};
 
 /// The `match` key.
 pub const KEY: Key = Key::new("match", Kind::Text, "A regular expression in the spelling of PCRE on the path, decoded and normalised, never on the query. Its groups are $1 … $9 and ${name} in the action. Not anchored: write ^ and $. Back-references and look-around cost backtracking, which is bounded: a request that reaches the bound gets 500.").example("'^/wiki/(.*)$'");
@@ -17,9 +18,23 @@ pub const KEY: Key = Key::new("match", Kind::Text, "A regular expression in the 
 pub struct Pattern(pub(super) Expression);
 
 impl Pattern {
-    /// None, with a problem that shows where, when it cannot be understood.
+    /// None, with a problem that shows where, when it cannot be understood; with a warning where it
+    /// can match no path.
     pub fn new(text: &At<String>, problems: &mut Problems) -> Option<Self> {
-        Expression::new(text, problems).map(Self)
+        Self::of(Subject::Path, text, problems)
+    }
+
+    /// A pattern on the name of a file, without its folder, likewise.
+    pub fn of_name(text: &At<String>, problems: &mut Problems) -> Option<Self> {
+        Self::of(Subject::Name, text, problems)
+    }
+
+    fn of(subject: Subject, text: &At<String>, problems: &mut Problems) -> Option<Self> {
+        let expression = Expression::new(text, problems)?;
+        if let Some(never) = language::never(&text.value, subject) {
+            problems.warn(never_matches(text, never));
+        }
+        Some(Self(expression))
     }
 
     /// The groups that templates may name.
@@ -41,13 +56,60 @@ impl Pattern {
         })
     }
 
-    /// Whether the path matches; its groups are left in `captures`.
+    /// Whether the request's path matches; its groups are left in `captures`.
     pub fn holds(&self, request: &Request, captures: &mut Captures) -> Result<bool, Exhausted> {
-        let Some(groups) = self.0.find(request.target.path())? else {
+        self.has(request.target.path(), captures)
+    }
+
+    /// Texts that it matches, perhaps in the midst of others.
+    pub(super) fn examples(&self) -> Vec<Vec<u8>> {
+        language::examples(self.0.written())
+    }
+
+    /// What every text begins with that it matches; empty where that may be anything.
+    pub(in crate::route) fn start(&self) -> Vec<u8> {
+        language::start(self.0.written())
+    }
+
+    /// As [`Self::holds`], of a path.
+    pub fn has(&self, path: &[u8], captures: &mut Captures) -> Result<bool, Exhausted> {
+        let Some(groups) = self.0.find(path)? else {
             return Ok(false);
         };
         captures.groups = groups;
         captures.names = Some(Arc::clone(self.0.names()));
         Ok(true)
     }
+}
+
+fn never_matches(text: &At<String>, never: Never) -> Problem {
+    let pattern = &text.value;
+    let (message, help) = match never {
+        Never::Query => (
+            "a path has no query, and a `?` in it only where a client percent-encodes it",
+            "add a condition on the query: `query = { name = \"page\", match = '^\\d+$' }`"
+                .to_owned(),
+        ),
+        Never::Slash => (
+            "a path begins with `/`",
+            match pattern.strip_prefix('^') {
+                Some(rest) => format!("write `^/{rest}`"),
+                None => "write a `/` at its begin".to_owned(),
+            },
+        ),
+        Never::Normalised => (
+            "`//`, `/./` and `/../` are resolved before rules are asked",
+            "write the path that they lead to".to_owned(),
+        ),
+        Never::Folder => (
+            "the name of a file has no `/`",
+            "leave the folder to `prefix` or `match`".to_owned(),
+        ),
+        Never::Other => (
+            "nothing is as it wants",
+            "correct it, or remove the rule".to_owned(),
+        ),
+    };
+    let message = format!("the pattern `{pattern}` can never match: {message}");
+    Problem::new(text.place.clone(), message).help(help)
 }

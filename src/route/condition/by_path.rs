@@ -1,0 +1,142 @@
+//! What is known of conditions by the path alone, when the configuration is loaded and no request is
+//! there.
+
+use super::{Condition, Set};
+use crate::route::Captures;
+
+/// What a path is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// By any client.
+    First,
+    /// By a client for whom the same conditions held with another path: what they want of the client,
+    /// its connection and its fields, they have.
+    Again,
+}
+
+impl Set {
+    /// Whether all conditions hold for every request with this path (`true`), or for none (`false`);
+    /// `None` where that depends on more. What patterns and prefixes took is left in `captures`.
+    pub fn by_path(&self, path: &[u8], asked: Asked, captures: &mut Captures) -> Option<bool> {
+        let mut known = Some(true);
+        for condition in &self.conditions {
+            let holds = match asked {
+                Asked::Again if condition.is_of_the_client() => Some(true),
+                Asked::Again | Asked::First => condition.by_path(path, captures),
+            };
+            known = both(known, holds);
+        }
+        for exception in &self.exceptions {
+            let holds = match asked {
+                Asked::Again if exception.is_of_the_client() => Some(false),
+                Asked::Again | Asked::First => exception.by_path(path, &mut captures.clone()),
+            };
+            known = both(known, not(holds));
+        }
+        known
+    }
+
+    /// Paths for which all conditions may hold: as few as show what the set is about.
+    pub fn examples(&self) -> Vec<Vec<u8>> {
+        let mut found = Vec::new();
+        self.add_examples(&mut found);
+        found.extend(ANY.map(<[u8]>::to_vec));
+        let start = self.start();
+        let below = found.iter().map(|path| below(start, path));
+        let mut all: Vec<_> = found.iter().cloned().chain(below).collect();
+        let may = |path: &Vec<u8>| {
+            let known = self.by_path(path, Asked::First, &mut Captures::default());
+            known != Some(false)
+        };
+        let mut seen = std::collections::HashSet::new();
+        all.retain(|path| may(path) && seen.insert(path.clone()));
+        all
+    }
+
+    fn add_examples(&self, found: &mut Vec<Vec<u8>>) {
+        for condition in &self.conditions {
+            match condition {
+                Condition::Path(path) => found.extend_from_slice(path.all()),
+                Condition::Pattern(pattern) => {
+                    let mut texts = pattern.examples();
+                    if texts.is_empty() {
+                        // Of look-around nothing is known: a script is what most of it is about.
+                        texts.push(b".php".to_vec());
+                    }
+                    found.extend(texts.iter().map(|text| below(b"", text)));
+                }
+                Condition::Any(sets) | Condition::All(sets) => {
+                    sets.iter().for_each(|set| set.add_examples(found));
+                }
+                Condition::Prefix(_) | Condition::Extension(_) | Condition::Method(_) => {}
+                Condition::Host(_) | Condition::Scheme(_) | Condition::Remote(_) => {}
+                Condition::Field(_) | Condition::Exists(_) => {}
+            }
+        }
+    }
+}
+
+/// Paths that many conditions hold for.
+const ANY: [&[u8]; 2] = [b"/", b"/x"];
+
+/// A text as the path of something below `start`.
+fn below(start: &[u8], text: &[u8]) -> Vec<u8> {
+    let start = start.strip_suffix(b"/").unwrap_or(start);
+    let between: &[u8] = if text.starts_with(b"/") { b"" } else { b"/x" };
+    [start, between, text].concat()
+}
+
+/// Whether all are so; `None` where one that is not known decides.
+fn all(known: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut all = Some(true);
+    for one in known {
+        all = both(all, one);
+    }
+    all
+}
+
+fn not(known: Option<bool>) -> Option<bool> {
+    known.map(|known| !known)
+}
+
+fn both(one: Option<bool>, other: Option<bool>) -> Option<bool> {
+    match (one, other) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), known) | (known, Some(true)) => known,
+        (None, None) => None,
+    }
+}
+
+impl Condition {
+    /// As [`Set::by_path`], of one condition.
+    pub(in crate::route) fn by_path(&self, path: &[u8], captures: &mut Captures) -> Option<bool> {
+        match self {
+            Self::Path(paths) => Some(paths.has(path)),
+            Self::Prefix(prefix) => Some(prefix.take(path, captures)),
+            Self::Pattern(pattern) => pattern.has(path, captures).ok(),
+            Self::Extension(extension) => Some(extension.has(path)),
+            Self::Method(_) | Self::Host(_) | Self::Scheme(_) | Self::Remote(_) => None,
+            Self::Field(_) | Self::Exists(_) => None,
+            Self::Any(sets) => {
+                let none = sets.iter().map(|set| not(scratch(set, path)));
+                not(all(none))
+            }
+            Self::All(sets) => all(sets.iter().map(|set| scratch(set, path))),
+        }
+    }
+
+    /// Whether it looks at what stays as it is while a path is rewritten.
+    fn is_of_the_client(&self) -> bool {
+        match self {
+            Self::Method(_) | Self::Host(_) | Self::Scheme(_) | Self::Remote(_) => true,
+            Self::Field(field) => !field.is_of_the_query(),
+            Self::Path(_) | Self::Prefix(_) | Self::Pattern(_) | Self::Extension(_) => false,
+            Self::Exists(_) | Self::Any(_) | Self::All(_) => false,
+        }
+    }
+}
+
+/// What a set in a set takes is nobody's business.
+fn scratch(set: &Set, path: &[u8]) -> Option<bool> {
+    set.by_path(path, Asked::First, &mut Captures::default())
+}
