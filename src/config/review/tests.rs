@@ -93,6 +93,11 @@ fn conditions_that_hold_for_no_request_are_shown() {
     }
     for (rule, marked, words) in [
         (
+            "static_files = { mounted_at = '/x/*/' }",
+            "*",
+            "no wildcard",
+        ),
+        (
             "proxy_pass = '/app/*', to = 'fcgi://a/srv/a/'",
             "*",
             "no wildcard",
@@ -110,6 +115,8 @@ fn conditions_that_hold_for_no_request_are_shown() {
     ] {
         warns(&rules(&[rule]), 0, marked, words);
     }
+    let mounts = format!("{PHP}mount = [\n{{ path = '/x/*/', root = '/srv/b' }},\n]");
+    warns(&mounts, 0, "*", "no wildcard");
 }
 
 #[test]

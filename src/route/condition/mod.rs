@@ -31,6 +31,7 @@ pub use prefix::Prefix;
 pub use remote::Remote;
 pub use scheme::SchemeCondition;
 pub use set::{Set, Verdict};
+pub use spelling::check_path;
 
 use super::Captures;
 use crate::message::{Disk, Request};

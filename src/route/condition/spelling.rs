@@ -7,7 +7,7 @@ use crate::section::{At, Problem, Problems};
 
 /// Warns of a path that no request has: they are compared decoded and normalised, without the query
 /// (`Target::path`).
-pub(super) fn check_path(text: &At<String>, problems: &mut Problems) {
+pub fn check_path(text: &At<String>, problems: &mut Problems) {
     if let Some(fault) = fault(&text.value) {
         let place = within(text, fault.part);
         problems.warn(Problem::new(place, fault.message).help(fault.help));
