@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::htaccess::Unread;
 use crate::config;
 
 /// Loads the file and says `ok`, or all that is wrong, on stderr.
@@ -11,6 +12,10 @@ pub(super) fn check(file: &Path) -> ExitCode {
     match config::load(file, None) {
         Ok(snapshot) => {
             let _ = write!(std::io::stderr(), "{}", snapshot.warnings);
+            let unread = Unread::below_roots(&snapshot);
+            if unread.is_worth_a_line() {
+                let _ = writeln!(std::io::stderr(), "warning: {unread}");
+            }
             // A closed stdout changes nothing about the verdict.
             let _ = writeln!(std::io::stdout(), "{}: ok", file.display());
             ExitCode::SUCCESS

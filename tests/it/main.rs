@@ -83,3 +83,4 @@ mod tls_files;
 mod unsaturated;
 mod uploads;
 mod upstream;
+mod warnings;
