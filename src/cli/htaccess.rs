@@ -1,5 +1,5 @@
-//! `.htaccess` files below the roots: Apache reads them, fcgate does not, and whoever moves a site here has
-//! to know which of them keep people out.
+//! Finds `.htaccess` files below the roots. Apache reads them and fcgate does not: an administrator has to
+//! know which of them restrict access.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -15,18 +15,18 @@ use tokio::time::Instant;
 use crate::config::Snapshot;
 use crate::handler::Handler;
 
-/// What was found.
+/// The `.htaccess` files that were found.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Unread {
+pub(super) struct HtaccessFiles {
     count: usize,
-    /// Those that deny access, or keep scripts from running.
+    /// Those that deny access or keep scripts from running.
     restricting: Vec<PathBuf>,
-    /// Whether the search ended at its bound.
+    /// Whether the search reached its bound.
     cut: bool,
 }
 
-impl Unread {
-    /// Searches below all roots of the sites.
+impl HtaccessFiles {
+    /// Searches below the roots of all sites.
     pub(super) fn below_roots(snapshot: &Snapshot) -> Self {
         let rules = snapshot.sites().flat_map(|site| site.rules.iter());
         let handlers = rules.filter_map(|rule| rule.then.handler.as_ref());
@@ -34,13 +34,12 @@ impl Unread {
         Self::search(roots, NAMES, Instant::now() + TIME)
     }
 
-    /// Searches in the order of depth, so that what is cut off is what lies deep.
+    /// Searches breadth-first, so that a bound cuts off the deepest folders.
     fn search(roots: BTreeSet<&Path>, names: usize, end: Instant) -> Self {
         let mut found = Self::default();
         let mut left = names;
-        let mut folders = distinct(roots);
+        let mut folders = outermost(roots);
         while let Some(folder) = folders.pop_front() {
-            // One that cannot be read is told of where it is a root.
             for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
                 if left == 0 || Instant::now() >= end {
                     found.cut = true;
@@ -50,7 +49,7 @@ impl Unread {
                 let name = entry.file_name();
                 if name == NAME {
                     found.add(entry.path());
-                } else if is_served(&entry) {
+                } else if is_searched(&entry) {
                     folders.push_back(entry.path());
                 }
             }
@@ -70,19 +69,19 @@ impl Unread {
         self
     }
 
-    /// Whether there is anything to tell.
+    /// Reports whether there is anything to say.
     pub(super) fn is_worth_a_line(&self) -> bool {
         self.count > 0 || self.cut
     }
 
-    /// Whether somebody may be let in who was kept out.
-    pub(super) fn restricts(&self) -> bool {
+    /// Reports whether one of the files restricts access.
+    pub(super) fn has_restrictions(&self) -> bool {
         !self.restricting.is_empty()
     }
 }
 
-impl fmt::Display for Unread {
-    /// One line.
+impl fmt::Display for HtaccessFiles {
+    /// Writes one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (s, are) = if self.count == 1 {
             ("", "is")
@@ -120,19 +119,19 @@ impl fmt::Display for Unread {
     }
 }
 
-/// What to do about them.
+/// What to do about the files.
 pub(super) const ADVICE: &str = "write what they say as rules of the site, or use a `preset`; `fcgate explain URL` shows what a path does";
 
 const NAME: &str = ".htaccess";
 
-/// How many names of files and folders are looked at, and for how long: a start does not wait for more.
+/// Bounds of the search, so that it does not delay a start: names of files and folders, and time.
 const NAMES: usize = 50_000;
 const TIME: Duration = Duration::from_millis(500);
 
-/// How many files are named.
+/// Files that are named in the line.
 const SHOWN: usize = 20;
 
-/// How much of a file is read; the longest of 183 that were looked at has 55 KiB.
+/// Bytes of a file that are read; the longest of 183 that were examined has 55 KiB.
 const LENGTH: u64 = 256 * 1024;
 
 fn root(handler: &Handler) -> Option<&Path> {
@@ -144,9 +143,9 @@ fn root(handler: &Handler) -> Option<&Path> {
     }
 }
 
-/// The folders that are there, each once, without those that lie in another. That all of the disk is a
-/// root (`to = "fcgi://php/$1"`) does not mean that it is a site.
-fn distinct(roots: BTreeSet<&Path>) -> VecDeque<PathBuf> {
+/// Returns the existing folders without those that lie in another. `/` is left out: with
+/// `to = "fcgi://php/$1"` it is a root, and holds no site.
+fn outermost(roots: BTreeSet<&Path>) -> VecDeque<PathBuf> {
     let real = roots.iter().filter_map(|root| root.canonicalize().ok());
     let real: BTreeSet<_> = real.filter(|root| root.parent().is_some()).collect();
     let outer = real.iter().filter(|root| {
@@ -156,17 +155,17 @@ fn distinct(roots: BTreeSet<&Path>) -> VecDeque<PathBuf> {
     outer.cloned().collect()
 }
 
-/// Whether it is a folder of which something may be sent; a link is none, and leads to what is below a
-/// root anyway or is not followed.
-fn is_served(entry: &fs::DirEntry) -> bool {
+/// Reports whether an entry is a folder to search: no link, and not hidden, as nothing in such a folder
+/// is sent.
+fn is_searched(entry: &fs::DirEntry) -> bool {
     let name = entry.file_name();
     let hidden = name.as_encoded_bytes().starts_with(b".") && name != ".well-known";
     !hidden && entry.file_type().is_ok_and(|kind| kind.is_dir())
 }
 
-/// The file's text; `None` where it cannot be read, for which Apache refuses all below its folder.
+/// Reads a file; `None` if it cannot be read, in which case Apache refuses all below its folder.
 fn read(file: &Path) -> Option<String> {
-    // Whatever else has this name must not keep us waiting.
+    // Opening a FIFO would block.
     let mut options = OpenOptions::new();
     let opened = options
         .read(true)
@@ -181,8 +180,8 @@ fn read(file: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Whether a file has a directive that denies access to something, or keeps scripts from running. Whether
-/// its section applies is not asked.
+/// Reports whether a directive denies access to something or keeps scripts from running. Sections are not
+/// evaluated.
 fn restricts(text: &str) -> bool {
     let joined = text.replace("\r\n", "\n").replace("\\\n", "");
     let lines: Vec<_> = joined

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::htaccess::{ADVICE, Unread};
+use super::htaccess::{ADVICE, HtaccessFiles};
 use crate::config::{self, ServerSettings, Snapshot};
 use crate::server::{self, Inherited};
 use crate::threads;
@@ -23,7 +23,7 @@ pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
     };
     let _ = write!(std::io::stderr(), "{}", snapshot.warnings);
     start_log(&snapshot.server);
-    log_unread_files(&snapshot);
+    log_htaccess_files(&snapshot);
     raise_descriptor_limit(snapshot.server.limits.connections);
     // While there is one thread.
     let inherited = Inherited::from_environment().context("a socket that was passed")?;
@@ -36,12 +36,12 @@ pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Logs what Apache would have read: what keeps people out as a warning.
-fn log_unread_files(snapshot: &Snapshot) {
-    let unread = Unread::below_roots(snapshot);
-    match (unread.restricts(), unread.is_worth_a_line()) {
-        (true, _) => tracing::warn!("{unread} ({ADVICE})"),
-        (false, true) => tracing::info!("{unread}"),
+/// Logs which `.htaccess` files are not read; as a warning if one restricts access.
+fn log_htaccess_files(snapshot: &Snapshot) {
+    let files = HtaccessFiles::below_roots(snapshot);
+    match (files.has_restrictions(), files.is_worth_a_line()) {
+        (true, _) => tracing::warn!("{files} ({ADVICE})"),
+        (false, true) => tracing::info!("{files}"),
         (false, false) => {}
     }
 }

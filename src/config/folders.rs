@@ -1,5 +1,5 @@
-//! Where the gateway writes, and whether it may: as the user who asks, who for `check` need not be the
-//! gateway's.
+//! Checks that the gateway can write where it has to. Permissions are those of this process, which for
+//! `check` need not be the gateway's.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +9,7 @@ use nix::unistd::{AccessFlags, access};
 
 use crate::section::{Lowered, Place, Problem, Problems};
 
-/// Warns of a spool folder in which no file can be made; that there is none is an error.
+/// Warns of a spool directory that cannot be written; one that does not exist is an error.
 pub(super) fn check_spool(directory: &Path, section: &Lowered, problems: &mut Problems) {
     let name = match section.is_given("spool_directory") {
         true => "server.spool_directory",
@@ -45,7 +45,7 @@ pub(super) fn check_log(file: &Path, place: Place, problems: &mut Problems) {
     }
 }
 
-/// Why a file cannot be opened to be written to, and not be made; `None` where it can.
+/// Returns the error of opening a file for appending, or of creating it; `None` if there is none.
 pub fn unwritable_file(file: &Path) -> Option<io::Error> {
     match file.metadata() {
         Ok(metadata) if metadata.is_dir() => Some(Errno::EISDIR.into()),
@@ -58,7 +58,7 @@ pub fn unwritable_file(file: &Path) -> Option<io::Error> {
     }
 }
 
-/// Why no file can be made in a folder; `None` where one can.
+/// Returns the error of creating a file in a folder; `None` if there is none.
 fn unwritable_folder(folder: &Path) -> Option<io::Error> {
     let may = access(folder, AccessFlags::W_OK | AccessFlags::X_OK);
     may.err().map(io::Error::from)

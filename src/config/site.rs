@@ -149,7 +149,7 @@ pub(super) fn build_site(
     }
 }
 
-/// The rules of a site: those that are written, and those that its other keys imply.
+/// Builds and reviews the rules of a site: those that are written, and those that other keys imply.
 fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) -> Rules<Step> {
     let written = section.tables("rule").iter();
     let (written, mut rules): (Vec<_>, Vec<_>) = written
@@ -157,7 +157,7 @@ fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) 
         .unzip();
     let meant = meant(section, problems);
     if !draft.lacks_what_is_given(section) {
-        // What nobody wrote needs no warning that nobody can follow.
+        // Nobody can act on a warning about a rule that nobody wrote.
         let mut found = Problems::default();
         let meant = meant.iter();
         rules.extend(meant.filter_map(|meant| build_rule(&meant.rule, draft, &mut found)));

@@ -100,7 +100,7 @@ impl Handler {
         matches!(self, Self::Fastcgi(fastcgi) if fastcgi.is_proxy_target())
     }
 
-    /// Whether it answers every request, whatever its path is, and leaves none to the next rule.
+    /// Reports whether it answers every request and leaves none to the next rule, whatever the path is.
     pub fn always_settles(&self) -> bool {
         match self {
             Self::Fastcgi(fastcgi) => fastcgi.always_settles(),
@@ -110,8 +110,8 @@ impl Handler {
         }
     }
 
-    /// Whether it answers every request for this path (`true`), or leaves every one to the next rule
-    /// (`false`); `None` where the disk decides, or what came before.
+    /// Reports whether it answers every request for this path (`true`) or leaves every one to the next
+    /// rule (`false`); `None` if that depends on the disk or on earlier rules.
     pub fn settles(&self, path: &[u8]) -> Option<bool> {
         match self {
             Self::Fastcgi(fastcgi) => fastcgi.settles(path),
@@ -121,7 +121,7 @@ impl Handler {
         }
     }
 
-    /// Whether it refuses what it gets, and does nothing else.
+    /// Reports whether it answers everything with a client error.
     pub fn refuses(&self) -> bool {
         match self {
             Self::Deny(_) => true,

@@ -46,7 +46,7 @@ impl Rewrite {
         })
     }
 
-    /// The path that `path` becomes, where no more of a request is needed to tell.
+    /// Returns the path that `path` becomes; `None` if that depends on more, or if it is refused.
     pub fn leads_to(&self, path: &[u8], captures: &Captures) -> Option<Vec<u8>> {
         let to = self.path.by_path(path, captures)?;
         let target = Target::parse("/", EncodedSlash::Reject).ok()?;

@@ -15,8 +15,8 @@ use crate::section::{At, Problem, Problems};
 pub struct Root(pub PathBuf);
 
 impl Root {
-    /// The root that a key names; a problem where it is no absolute path, which would be another folder
-    /// wherever the gateway is started from.
+    /// Reads the root that a key names. A relative path is a problem: it would depend on the folder in
+    /// which the gateway is started.
     pub fn at(text: &At<String>, problems: &mut Problems) -> Option<Self> {
         if text.value.starts_with('/') {
             return Some(Self(PathBuf::from(&text.value)));

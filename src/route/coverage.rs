@@ -1,12 +1,12 @@
-//! Whether conditions hold wherever others do: how a rule is found that can never match because earlier
-//! ones always do. It may miss such rules, and never invents one.
+//! Finds rules that can never match because earlier ones always do: whether conditions hold wherever
+//! others do. It may miss such rules, and never invents one.
 
 use std::collections::HashMap;
 
 use super::Captures;
 use super::condition::{Condition, Path, Prefix, Set};
 
-/// Sets of conditions, in their order, by what the paths begin with that they can hold for.
+/// Sets of conditions in their order, indexed by the literal beginning of their paths.
 #[derive(Debug, Default)]
 pub struct Coverage<'a> {
     sets: Vec<&'a Set>,
@@ -14,40 +14,40 @@ pub struct Coverage<'a> {
 }
 
 impl<'a> Coverage<'a> {
-    /// Adds one.
+    /// Adds a set.
     pub fn push(&mut self, set: &'a Set) {
-        let numbers = self.by_start.entry(set.known_start()).or_default();
+        let numbers = self.by_start.entry(set.literal_start()).or_default();
         numbers.push(self.sets.len());
         self.sets.push(set);
     }
 
-    /// The numbers of those, as they were added, of which surely one holds for each request for which
-    /// `other` does. `None` where there are none.
-    pub fn of(&self, other: &Set) -> Option<Vec<usize>> {
-        let start = other.known_start();
+    /// Returns the numbers, in the order of adding, of sets that together hold wherever `other` does;
+    /// `None` if there are none.
+    pub fn find(&self, other: &Set) -> Option<Vec<usize>> {
+        let start = other.literal_start();
         let whole = self.first(&start, |set| set.covers(other));
         whole
             .map(|number| vec![number])
-            .or_else(|| self.of_paths(other.only_paths()?, other))
-            .or_else(|| self.of_prefix(other.only_prefix()?, other))
+            .or_else(|| self.find_for_paths(other.paths()?, other))
+            .or_else(|| self.find_for_prefix(other.open_prefix()?, other))
     }
 
-    /// Those that hold for each of the paths.
-    fn of_paths(&self, paths: &Path, other: &Set) -> Option<Vec<usize>> {
+    /// Finds a set for each of the paths.
+    fn find_for_paths(&self, paths: &Path, other: &Set) -> Option<Vec<usize>> {
         let paths = paths.all().iter();
         let found = paths.map(|path| self.first(path, |set| set.covers_at(path, other)));
         distinct(found).filter(|numbers| !numbers.is_empty())
     }
 
-    /// The one that holds for a prefix without what is below it, and the one that holds for that.
-    fn of_prefix(&self, prefix: &Prefix, other: &Set) -> Option<Vec<usize>> {
+    /// Finds a set for the path of a prefix, and one for all below it.
+    fn find_for_prefix(&self, prefix: &Prefix, other: &Set) -> Option<Vec<usize>> {
         let path = prefix.bytes();
         let below = [path, b"/"].concat();
         let below = self.first(&below, |set| set.covers_below(&below, other));
         distinct([self.first(path, |set| set.covers_at(path, other)), below])
     }
 
-    /// The first that fits, of those which can hold for what begins with `start`.
+    /// Returns the first set that fits, of those which can hold for paths that begin with `start`.
     fn first(&self, start: &[u8], fits: impl Fn(&Set) -> bool) -> Option<usize> {
         let starts = (0..=start.len()).filter_map(|end| self.by_start.get(start.get(..end)?));
         let fits = |number: &usize| self.sets.get(*number).is_some_and(|set| fits(set));
@@ -57,7 +57,7 @@ impl<'a> Coverage<'a> {
     }
 }
 
-/// Each number once, if there are all.
+/// Returns each number once; `None` if one is missing.
 fn distinct(numbers: impl IntoIterator<Item = Option<usize>>) -> Option<Vec<usize>> {
     let mut numbers = numbers.into_iter().collect::<Option<Vec<_>>>()?;
     numbers.sort_unstable();
@@ -66,10 +66,12 @@ fn distinct(numbers: impl IntoIterator<Item = Option<usize>>) -> Option<Vec<usiz
 }
 
 impl Set {
-    /// What every path begins with for which this can hold, patterns included.
-    fn known_start(&self) -> Vec<u8> {
+    /// Returns the literal beginning of every path for which this can hold, that of patterns included.
+    fn literal_start(&self) -> Vec<u8> {
         let patterns = self.conditions.iter().filter_map(Condition::as_pattern);
-        let longest = patterns.map(|pattern| pattern.start()).max_by_key(Vec::len);
+        let longest = patterns
+            .map(|pattern| pattern.literal_start())
+            .max_by_key(Vec::len);
         let longest = longest.unwrap_or_default();
         let start = self.start();
         if longest.len() > start.len() {
@@ -79,7 +81,7 @@ impl Set {
         }
     }
 
-    /// Whether this surely holds for every request for which `other` does.
+    /// Reports whether this surely holds for every request for which `other` does.
     pub fn covers(&self, other: &Self) -> bool {
         let implied = |condition: &Condition| other.implies(condition);
         self.exceptions.is_empty() && self.conditions.iter().all(implied)
@@ -91,7 +93,7 @@ impl Set {
             .any(|narrower| covers(wider, narrower))
     }
 
-    /// Whether this surely holds for every request with this path for which `other` does.
+    /// Reports whether this surely holds for every request with this path for which `other` does.
     fn covers_at(&self, path: &[u8], other: &Self) -> bool {
         let at = |condition: &Condition| condition.by_path(path, &mut Captures::default());
         let mut exceptions = self.exceptions.iter();
@@ -101,8 +103,8 @@ impl Set {
             })
     }
 
-    /// Whether this surely holds for every request with a path that begins with `start`, which ends
-    /// with a slash, for which `other` does.
+    /// Reports whether this surely holds for every request below `start`, which ends with a slash, for
+    /// which `other` does.
     fn covers_below(&self, start: &[u8], other: &Self) -> bool {
         let below = |condition: &Condition| {
             let prefix = matches!(condition, Condition::Prefix(prefix) if prefix.has(start));
@@ -111,8 +113,8 @@ impl Set {
         self.exceptions.is_empty() && self.conditions.iter().all(below)
     }
 
-    /// The list of paths of which it wants one.
-    fn only_paths(&self) -> Option<&Path> {
+    /// Returns its condition on the whole path.
+    fn paths(&self) -> Option<&Path> {
         self.conditions.iter().find_map(|condition| {
             if let Condition::Path(path) = condition {
                 Some(path)
@@ -122,8 +124,8 @@ impl Set {
         })
     }
 
-    /// The prefix that it wants, if that stands for a path and all below it.
-    fn only_prefix(&self) -> Option<&Prefix> {
+    /// Returns its prefix if that holds for a path and for all below it.
+    fn open_prefix(&self) -> Option<&Prefix> {
         let prefix = self.conditions.iter().find_map(|condition| {
             if let Condition::Prefix(prefix) = condition {
                 Some(prefix)
@@ -142,7 +144,7 @@ fn covers(wider: &Condition, other: &Condition) -> bool {
         C::Prefix(wider) => match other {
             C::Prefix(other) => wider.covers(other),
             C::Path(other) => other.lies_below(wider),
-            C::Pattern(other) => wider.has_below(&other.start()),
+            C::Pattern(other) => wider.has_below(&other.literal_start()),
             C::Extension(_) | C::Method(_) | C::Host(_) | C::Scheme(_) => false,
             C::Remote(_) | C::Field(_) | C::Exists(_) | C::Any(_) | C::All(_) => false,
         },

@@ -71,7 +71,7 @@ impl Problems {
         self.warnings.extend(others.warnings);
     }
 
-    /// The same without its warnings.
+    /// Drops the warnings.
     #[must_use]
     pub fn without_warnings(self) -> Self {
         Self {

@@ -6,7 +6,7 @@ use std::path::Path;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{AccessFlags, access, geteuid};
 
-use super::super::htaccess::{ADVICE, Unread};
+use super::super::htaccess::{ADVICE, HtaccessFiles};
 use super::finding::Finding;
 use crate::access_log::Destination;
 use crate::config::{self, ListenAddress, Listener, Snapshot};
@@ -21,10 +21,10 @@ pub(super) fn examine(snapshot: &Snapshot, findings: &mut Vec<Finding>) {
     findings.push(descriptors(snapshot.server.limits.connections));
     findings.extend(snapshot.listeners.iter().filter_map(listener));
     findings.extend(access_log(&snapshot.server.access_log));
-    findings.extend(unread(&Unread::below_roots(snapshot)));
+    findings.extend(htaccess(&HtaccessFiles::below_roots(snapshot)));
 }
 
-/// A log that cannot be opened.
+/// Checks that the access log can be opened.
 fn access_log(destination: &Destination) -> Option<Finding> {
     let Destination::File(path) = destination else {
         return None;
@@ -35,14 +35,14 @@ fn access_log(destination: &Destination) -> Option<Finding> {
     Some(finding.fix("make its folder, let the gateway's user write to it (LogsDirectory= of systemd), or name another as server.access_log.to"))
 }
 
-/// `.htaccess` files.
-fn unread(unread: &Unread) -> Option<Finding> {
+/// Reports `.htaccess` files, which are not read.
+fn htaccess(files: &HtaccessFiles) -> Option<Finding> {
     const ABOUT: &str = ".htaccess";
-    let finding = match (unread.restricts(), unread.is_worth_a_line()) {
-        (true, _) => Finding::warning(ABOUT, unread.to_string())
+    let finding = match (files.has_restrictions(), files.is_worth_a_line()) {
+        (true, _) => Finding::warning(ABOUT, files.to_string())
             .why("who was kept out by them is let in")
             .fix(ADVICE),
-        (false, true) => Finding::note(ABOUT, unread.to_string()),
+        (false, true) => Finding::note(ABOUT, files.to_string()),
         (false, false) => return None,
     };
     Some(finding)

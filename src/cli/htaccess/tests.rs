@@ -58,9 +58,9 @@ fn write(root: &Path, name: &str, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-fn search(roots: &[&Path], names: usize) -> Unread {
+fn search(roots: &[&Path], names: usize) -> HtaccessFiles {
     let end = Instant::now() + Duration::from_secs(60);
-    Unread::search(roots.iter().copied().collect(), names, end)
+    HtaccessFiles::search(roots.iter().copied().collect(), names, end)
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_search_ends_at_its_bound_and_says_so() {
         line.ends_with("; the search ended after 50000 names or 500ms, and there may be more"),
         "{line}"
     );
-    let late = Unread::search([root].into_iter().collect(), 1000, Instant::now());
+    let late = HtaccessFiles::search([root].into_iter().collect(), 1000, Instant::now());
     assert!(late.cut && late.count == 0 && late.is_worth_a_line());
     assert!(!search(&[&root.join("1")], 10).is_worth_a_line());
 }
@@ -139,16 +139,16 @@ fn a_line_stays_short() {
     let restricting = (0..50)
         .map(|number| PathBuf::from(format!("/srv/{number}/.htaccess")))
         .collect();
-    let many = Unread {
+    let many = HtaccessFiles {
         count: 60,
         restricting,
         cut: false,
     };
     let line = many.to_string();
     assert!(line.contains("/srv/19/.htaccess and 30 more"), "{line}");
-    let one = Unread {
+    let one = HtaccessFiles {
         count: 1,
-        ..Unread::default()
+        ..HtaccessFiles::default()
     };
     assert_eq!(
         one.to_string(),

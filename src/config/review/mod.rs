@@ -1,6 +1,6 @@
-//! Warnings about what can be used and is hardly what was meant: found in the rules of a site when the
-//! configuration is loaded, without a request and without a look at the disk. They may miss a fault, and
-//! never invent one. What a single condition says is judged where it is read (`route::condition`).
+//! Warns of rules that can be used and hardly do what was meant. They are analysed when the
+//! configuration is loaded, without a request and without the disk: a fault may be missed, and none is
+//! invented. Single conditions are checked where they are read (`route::condition`).
 
 mod path_info;
 mod rewrite_loop;
@@ -15,8 +15,8 @@ use crate::route::Rules;
 use crate::section::{Lowered, Problems};
 use walk::Walk;
 
-/// Reviews the rules of a site, of which the first are those of `written`; the others are implied by
-/// its keys.
+/// Reviews the rules of a site. The first of `rules` are those of the sections in `written`; the others
+/// are implied by keys of the site.
 pub(super) fn review(
     written: &[&Lowered],
     rules: &Rules<Step>,
@@ -31,8 +31,8 @@ pub(super) fn review(
     }
 }
 
-/// A path for people.
-fn shown(path: &[u8]) -> String {
+/// Returns a path for people.
+fn display_path(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }
 

@@ -1,7 +1,7 @@
-//! Rules that refuse scripts and do not refuse them where the path goes on: what follows a script in a
-//! path is PATH_INFO (RFC 3875 §4.1.5), and `/a.php/x` runs `/a.php`.
+//! Warns of rules that refuse a script and let a longer path run it: what follows a script in a path is
+//! PATH_INFO (RFC 3875 §4.1.5), so that `/a.php/x` runs `/a.php`.
 
-use super::shown;
+use super::display_path;
 use super::walk::Walk;
 use crate::handler::Handler;
 use crate::route::Captures;
@@ -13,23 +13,24 @@ pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems:
     let Some(rule) = walk.rule(number) else {
         return;
     };
-    if !rule.then.handler.as_ref().is_some_and(Handler::refuses) {
+    let refuses = rule.then.handler.as_ref().is_some_and(Handler::refuses);
+    if !refuses || rule.then.internal {
         return;
     }
-    let Some((script, longer)) = way_round(number, rule.conditions(), walk) else {
+    let Some((script, longer)) = find_bypass(number, rule.conditions(), walk) else {
         return;
     };
     let message = format!(
         "this rule refuses `{}` and not `{}`, which runs the same script",
-        shown(&script),
-        shown(&longer)
+        display_path(&script),
+        display_path(&longer)
     );
     let (place, advice) = place(section, &script);
     problems.warn(Problem::new(place, message).help(advice));
 }
 
-/// A script that is refused, and the path that runs it all the same.
-fn way_round(number: usize, set: &Set, walk: &Walk<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
+/// Returns a script that is refused, and a path that runs it all the same.
+fn find_bypass(number: usize, set: &Set, walk: &Walk<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
     let scripts = set.examples().into_iter();
     let scripts = scripts
         .filter(|path| path.ends_with(b".php"))
@@ -45,7 +46,7 @@ fn way_round(number: usize, set: &Set, walk: &Walk<'_>) -> Option<(Vec<u8>, Vec<
     pairs.find(|(_, longer)| walk.runs_with_path_info(longer))
 }
 
-/// Where the condition stands that ends too early, and what to write.
+/// Returns the place of the condition that ends too early, and what to write there.
 fn place(section: &Lowered, script: &[u8]) -> (Place, String) {
     let mut paths = section.texts("path").into_iter();
     if let Some(path) = paths.find(|path| path.value.as_bytes() == script) {
@@ -59,5 +60,5 @@ fn place(section: &Lowered, script: &[u8]) -> (Place, String) {
     (place, advice.to_owned())
 }
 
-/// How many paths are tried for a rule.
+/// Paths that are tried for a rule.
 const EXAMPLES: usize = 32;

@@ -1,13 +1,13 @@
-//! Rewrites that lead to themselves, again and again, until the request is refused.
+//! Warns of rewrites that lead to themselves until the request is refused.
 
-use super::shown;
+use super::display_path;
 use super::walk::{Round, Walk};
 use crate::handler::{Handler, MAX_ROUNDS};
 use crate::route::Captures;
 use crate::route::condition::Asked;
 use crate::section::{Lowered, Problem, Problems};
 
-/// Warns where a path that the rule rewrites comes back to it in every round.
+/// Warns if a path that the rule rewrites comes back to it until the rounds are used up.
 pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems: &mut Problems) {
     let Some(rule) = walk.rule(number) else {
         return;
@@ -19,13 +19,16 @@ pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems:
     };
     let examples = rule.conditions().examples().into_iter().take(EXAMPLES);
     let reached = examples.filter(|path| rule.then.internal || walk.may_reach(number, path));
-    let Some(paths) = reached.filter_map(|path| circle(number, path, walk)).next() else {
+    let Some(paths) = reached
+        .filter_map(|path| follow_loop(number, path, walk))
+        .next()
+    else {
         return;
     };
     let paths: Vec<_> = paths
         .iter()
         .take(SHOWN)
-        .map(|path| format!("`{}`", shown(path)))
+        .map(|path| format!("`{}`", display_path(path)))
         .collect();
     let message = format!(
         "this rewrite leads to itself: {}, until the request is refused after {MAX_ROUNDS} rounds",
@@ -35,8 +38,9 @@ pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems:
     problems.warn(Problem::new(table.place_of("to"), message).help(advice));
 }
 
-/// The paths that one becomes by a rule, if it is asked again and again.
-fn circle(number: usize, path: Vec<u8>, walk: &Walk<'_>) -> Option<Vec<Vec<u8>>> {
+/// Returns the paths that one becomes in all rounds; `None` if the rewrites end, leave this rule, or
+/// cannot be followed.
+fn follow_loop(number: usize, path: Vec<u8>, walk: &Walk<'_>) -> Option<Vec<Vec<u8>>> {
     let first = walk.rule(number)?;
     let mut captures = Captures::default();
     let set = first.conditions();
@@ -49,17 +53,17 @@ fn circle(number: usize, path: Vec<u8>, walk: &Walk<'_>) -> Option<Vec<Vec<u8>>>
             return None;
         };
         let next = rewrite.leads_to(paths.last()?, &captures)?;
-        let settled = walk.settled(&next, Round::After(number))?;
-        comes_back |= settled.number == number;
-        handler = settled.handler;
-        captures = settled.captures;
+        let answering = walk.find_answering(&next, Round::After(number))?;
+        comes_back |= answering.number == number;
+        handler = answering.handler;
+        captures = answering.captures;
         paths.push(next);
     }
     (comes_back && matches!(handler, Handler::Rewrite(_))).then_some(paths)
 }
 
-/// How many paths are tried for a rule.
+/// Paths that are tried for a rule.
 const EXAMPLES: usize = 32;
 
-/// How many paths of a circle are shown.
+/// Paths of a loop that are shown.
 const SHOWN: usize = 3;

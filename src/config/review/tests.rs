@@ -322,7 +322,7 @@ fn refusals_of_both_paths_are_not() {
         "match = '\\.php$', respond = { status = 200 }",
         "match = '\\.php$', expires = '1d'",
         "match = '\\.php$', fastcgi = {}",
-        "match = '\\.php$', internal = true, expires = '1d'",
+        "match = '\\.php$', internal = true, deny = true",
     ] {
         does_not_warn(&rules(&[one]));
     }

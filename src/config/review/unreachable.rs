@@ -7,7 +7,7 @@ use crate::route::condition::{HostCondition, HostPattern};
 use crate::route::coverage::Coverage;
 use crate::section::{Lowered, Problem, Problems};
 
-/// Warns of each rule of `written` that is behind others of them which answer wherever it would match.
+/// Warns of each written rule that is behind others which answer wherever it would match.
 pub(super) fn warn_of_shadows(
     written: &[&Lowered],
     rules: &Rules<Step>,
@@ -18,7 +18,7 @@ pub(super) fn warn_of_shadows(
     let mut places = Vec::new();
     let mut excluded = false;
     for (section, rule) in written.iter().zip(rules.iter()) {
-        if let Some(numbers) = answering.of(rule.conditions()) {
+        if let Some(numbers) = answering.find(rule.conditions()) {
             let before = numbers.iter().filter_map(|number| places.get(*number));
             let before: Vec<_> = before.map(|place| sources.show(place)).collect();
             problems.warn(shadowed(section, &before));
@@ -36,16 +36,25 @@ pub(super) fn warn_of_shadows(
 fn shadowed(section: &Lowered, before: &[String]) -> Problem {
     let message = match before {
         [one] => format!("this rule can never match: the one at {one} answers first"),
-        some => {
-            let some = some.join(" and ");
-            format!("this rule can never match: those at {some} answer first")
+        several => {
+            let shown: Vec<_> = several.iter().take(SHOWN).map(String::as_str).collect();
+            let more = if several.len() > SHOWN {
+                " and others"
+            } else {
+                ""
+            };
+            let shown = shown.join(", ");
+            format!("this rule can never match: those at {shown}{more} answer first")
         }
     };
     let advice = "put the narrower rule first, or remove this one";
     Problem::new(section.place(), message).help(advice)
 }
 
-/// Whether a rule answers all that it matches, and leaves nothing to the next.
+/// Rules that are named of those which answer first.
+const SHOWN: usize = 3;
+
+/// Reports whether a rule answers all that it matches.
 fn answers(step: &Step) -> bool {
     let handler = step.handler.as_ref();
     !step.internal && handler.is_some_and(Handler::always_settles)

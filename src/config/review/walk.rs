@@ -1,4 +1,4 @@
-//! What becomes of a path by the rules of a site, as far as that is known without a request.
+//! Follows a path through the rules of a site, as far as that is possible without a request.
 
 use std::cell::Cell;
 
@@ -7,27 +7,27 @@ use crate::handler::{Handler, Step};
 use crate::route::condition::Asked;
 use crate::route::{Captures, Rule, Rules};
 
-/// Rules that are asked about paths.
+/// The rules of a site, and a bound on the work.
 pub(super) struct Walk<'a> {
     rules: &'a Rules<Step>,
-    /// Rules that may still be asked: a review must not take longer than the reading of the file.
+    /// Rules that may still be judged; a review must not take longer than reading the file.
     looks: Cell<usize>,
 }
 
-/// As many as a thousand rules ask in some milliseconds.
+/// What takes some tens of milliseconds, and a site with a thousand rewrites does not need.
 const LOOKS: usize = 100_000;
 
-/// In which round a path is asked about.
+/// The round in which a path is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Round {
-    /// The client asked for it.
+    /// The client's own path.
     First,
-    /// A rewrite by the rule of this number led to it.
+    /// A path that came from a rewrite by the rule of this number.
     After(usize),
 }
 
-/// The rule that surely answers, with what it took of the path.
-pub(super) struct Settled<'a> {
+/// A rule that surely answers, with what it took of the path.
+pub(super) struct Answering<'a> {
     pub(super) number: usize,
     pub(super) handler: &'a Handler,
     pub(super) captures: Captures,
@@ -41,23 +41,23 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The rule of a number.
+    /// Returns the rule of a number.
     pub(super) fn rule(&self, number: usize) -> Option<&'a Rule<Step>> {
         self.rules.iter().nth(number)
     }
 
-    /// The first rule that surely answers a request for `path`; `None` where none does, or one before it
-    /// may.
-    pub(super) fn settled(&self, path: &[u8], round: Round) -> Option<Settled<'a>> {
-        for (number, rule) in self.asked(path, round) {
+    /// Returns the first rule that surely answers a request for `path`; `None` if there is none, or if
+    /// one before it may answer.
+    pub(super) fn find_answering(&self, path: &[u8], round: Round) -> Option<Answering<'a>> {
+        for (number, rule) in self.candidates(path, round) {
             let Some(handler) = &rule.then.handler else {
                 continue;
             };
-            let (holds, captures) = holds(number, rule, path, round);
+            let (holds, captures) = judge(number, rule, path, round);
             match (holds, handler.settles(path)) {
                 (Some(false), _) | (_, Some(false)) => {}
                 (Some(true), Some(true)) => {
-                    return Some(Settled {
+                    return Some(Answering {
                         number,
                         handler,
                         captures,
@@ -69,26 +69,27 @@ impl<'a> Walk<'a> {
         None
     }
 
-    /// Whether a request for `path` may get to the rule of a number: no rule before it surely answers.
+    /// Reports whether a request for `path` may get to the rule of a number: no rule before it surely
+    /// answers.
     pub(super) fn may_reach(&self, number: usize, path: &[u8]) -> bool {
-        let before = self.asked(path, Round::First);
+        let before = self.candidates(path, Round::First);
         !before
             .take_while(|(other, _)| *other < number)
             .any(|(other, rule)| {
                 let handler = rule.then.handler.as_ref();
                 handler.and_then(|handler| handler.settles(path)) == Some(true)
-                    && holds(other, rule, path, Round::First).0 == Some(true)
+                    && judge(other, rule, path, Round::First).0 == Some(true)
             })
     }
 
-    /// Whether some request for `path` runs a script that is not the whole path, unless a rule before
-    /// that may answer.
+    /// Reports whether some request for `path` runs a script that is only a part of it; not if another
+    /// rule may answer first.
     pub(super) fn runs_with_path_info(&self, path: &[u8]) -> bool {
-        for (number, rule) in self.asked(path, Round::First) {
+        for (number, rule) in self.candidates(path, Round::First) {
             let Some(handler) = &rule.then.handler else {
                 continue;
             };
-            let (holds, captures) = holds(number, rule, path, Round::First);
+            let (holds, captures) = judge(number, rule, path, Round::First);
             if holds == Some(false) {
                 continue;
             }
@@ -103,8 +104,12 @@ impl<'a> Walk<'a> {
         false
     }
 
-    /// The rules that a path does not rule out at once, while there are looks left.
-    fn asked(&self, path: &[u8], round: Round) -> impl Iterator<Item = (usize, &'a Rule<Step>)> {
+    /// Iterates over the rules that the path does not rule out at once, until the looks are used up.
+    fn candidates(
+        &self,
+        path: &[u8],
+        round: Round,
+    ) -> impl Iterator<Item = (usize, &'a Rule<Step>)> {
         let mut next = 0;
         let all = std::iter::from_fn(move || {
             self.looks.set(self.looks.get().checked_sub(1)?);
@@ -116,7 +121,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn holds(number: usize, rule: &Rule<Step>, path: &[u8], round: Round) -> (Option<bool>, Captures) {
+/// Judges the conditions of a rule.
+fn judge(number: usize, rule: &Rule<Step>, path: &[u8], round: Round) -> (Option<bool>, Captures) {
     let asked = match round {
         Round::After(before) if before == number => Asked::Again,
         Round::After(_) | Round::First => Asked::First,

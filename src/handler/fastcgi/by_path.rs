@@ -1,4 +1,4 @@
-//! What is known of a handler by the path alone, when the configuration is loaded.
+//! Judges a handler by the path alone, when the configuration is loaded and there is no request.
 
 use super::{Fastcgi, Missing, ScriptRule};
 use crate::cgi::script;
@@ -23,7 +23,7 @@ impl Fastcgi {
         (walks && script::candidates(below).next().is_none()).then_some(false)
     }
 
-    /// Whether a script that is not the whole of `path` may answer for it, by what a rule took of it.
+    /// Reports whether a script that is only a part of `path` may answer, with the rest as PATH_INFO.
     pub fn runs_with_path_info(&self, path: &[u8], captures: &Captures) -> bool {
         let goes_on = |path: &[u8]| {
             let script = script::candidates(path).next();

@@ -89,7 +89,7 @@ impl StaticFiles {
         })
     }
 
-    /// The folder.
+    /// Returns the folder.
     pub fn root(&self) -> &Root {
         &self.root
     }

@@ -1,22 +1,21 @@
-//! What is known of conditions by the path alone, when the configuration is loaded and no request is
-//! there.
+//! Judges conditions by the path alone, when the configuration is loaded and there is no request.
 
 use super::{Condition, Set};
 use crate::route::Captures;
 
-/// What a path is asked for.
+/// The request that a path is judged for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// By any client.
+    /// Any request.
     First,
-    /// By a client for whom the same conditions held with another path: what they want of the client,
-    /// its connection and its fields, they have.
+    /// A request for which the same conditions held with another path: those on the client, its
+    /// connection and its fields hold again.
     Again,
 }
 
 impl Set {
-    /// Whether all conditions hold for every request with this path (`true`), or for none (`false`);
-    /// `None` where that depends on more. What patterns and prefixes took is left in `captures`.
+    /// Reports whether all conditions hold for every request with this path (`true`) or for none
+    /// (`false`); `None` if that depends on more. What patterns and prefixes took is left in `captures`.
     pub fn by_path(&self, path: &[u8], asked: Asked, captures: &mut Captures) -> Option<bool> {
         let mut known = Some(true);
         for condition in &self.conditions {
@@ -36,7 +35,8 @@ impl Set {
         known
     }
 
-    /// Paths for which all conditions may hold: as few as show what the set is about.
+    /// Returns some paths for which all conditions may hold: those that it names, and examples of its
+    /// patterns.
     pub fn examples(&self) -> Vec<Vec<u8>> {
         let mut found = Vec::new();
         self.add_examples(&mut found);
@@ -60,7 +60,7 @@ impl Set {
                 Condition::Pattern(pattern) => {
                     let mut texts = pattern.examples();
                     if texts.is_empty() {
-                        // Of look-around nothing is known: a script is what most of it is about.
+                        // A pattern with look-around is not analysed; most are about scripts.
                         texts.push(b".php".to_vec());
                     }
                     found.extend(texts.iter().map(|text| below(b"", text)));
@@ -76,17 +76,17 @@ impl Set {
     }
 }
 
-/// Paths that many conditions hold for.
+/// Paths for conditions that name none.
 const ANY: [&[u8]; 2] = [b"/", b"/x"];
 
-/// A text as the path of something below `start`.
+/// Makes a path below `start` that contains a text.
 fn below(start: &[u8], text: &[u8]) -> Vec<u8> {
     let start = start.strip_suffix(b"/").unwrap_or(start);
     let between: &[u8] = if text.starts_with(b"/") { b"" } else { b"/x" };
     [start, between, text].concat()
 }
 
-/// Whether all are so; `None` where one that is not known decides.
+/// Reports whether all are true; `None` if an unknown one decides.
 fn all(known: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     let mut all = Some(true);
     for one in known {
@@ -118,14 +118,14 @@ impl Condition {
             Self::Method(_) | Self::Host(_) | Self::Scheme(_) | Self::Remote(_) => None,
             Self::Field(_) | Self::Exists(_) => None,
             Self::Any(sets) => {
-                let none = sets.iter().map(|set| not(scratch(set, path)));
+                let none = sets.iter().map(|set| not(nested(set, path)));
                 not(all(none))
             }
-            Self::All(sets) => all(sets.iter().map(|set| scratch(set, path))),
+            Self::All(sets) => all(sets.iter().map(|set| nested(set, path))),
         }
     }
 
-    /// Whether it looks at what stays as it is while a path is rewritten.
+    /// Reports whether it looks at what no rewrite changes.
     fn is_of_the_client(&self) -> bool {
         match self {
             Self::Method(_) | Self::Host(_) | Self::Scheme(_) | Self::Remote(_) => true,
@@ -136,7 +136,7 @@ impl Condition {
     }
 }
 
-/// What a set in a set takes is nobody's business.
-fn scratch(set: &Set, path: &[u8]) -> Option<bool> {
+/// Judges a set within a set; what it takes is no variable of the action.
+fn nested(set: &Set, path: &[u8]) -> Option<bool> {
     set.by_path(path, Asked::First, &mut Captures::default())
 }

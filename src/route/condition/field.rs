@@ -98,7 +98,7 @@ impl FieldCondition {
         })
     }
 
-    /// Whether it looks at the query, which a rewrite may change.
+    /// Reports whether it looks at the query, which a rewrite may change.
     pub(super) fn is_of_the_query(&self) -> bool {
         matches!(self.name, Name::Query(_))
     }

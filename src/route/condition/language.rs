@@ -1,13 +1,12 @@
-//! What a regular expression can match of the paths that there are, without a path: which it can match
-//! at all, and examples of them. Only what the linear engine understands is known; of others nothing
-//! is said.
+//! The language of a regular expression, read from its syntax: whether any path is in it, examples of its
+//! texts, and their common beginning. Patterns that need backtracking are not analysed.
 
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
 
 use super::pcre;
 
-/// What a pattern is matched against.
+/// The text that a pattern is matched against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Subject {
     /// The decoded, normalised path.
@@ -16,25 +15,26 @@ pub(super) enum Subject {
     Name,
 }
 
-/// Why a pattern matches nothing.
+/// The reason for which a pattern matches no subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Never {
-    /// It wants a `?`, which a path has only where a client encodes it.
+pub(super) enum Contradiction {
+    /// It needs a `?`, which a path has only if a client percent-encodes it.
     Query,
-    /// It wants a path that does not begin with a slash.
+    /// It needs a path that does not begin with a slash.
     Slash,
-    /// It wants what normalising removes: `//`, `/./`, `/../`.
+    /// It needs what normalisation removes: `//`, `/./`, `/../`.
     Normalised,
-    /// It wants a slash in the name of a file.
+    /// It needs a slash in the name of a file.
     Folder,
-    /// For another reason.
+    /// Another reason.
     Other,
 }
 
-/// Why the pattern matches no subject; `None` where it can match one, or where that is not known.
-pub(super) fn never(pattern: &str, subject: Subject) -> Option<Never> {
-    let hir = parsed(pattern)?;
-    let matches = |ignored: Option<Never>| {
+/// Returns the reason for which the pattern matches no subject; `None` if it can match one, or if that is
+/// unknown.
+pub(super) fn find_contradiction(pattern: &str, subject: Subject) -> Option<Contradiction> {
+    let hir = parse(pattern)?;
+    let matches = |ignored: Option<Contradiction>| {
         let reader = Reader { subject, ignored };
         !reader.search(&hir).is_empty()
     };
@@ -42,22 +42,27 @@ pub(super) fn never(pattern: &str, subject: Subject) -> Option<Never> {
         return None;
     }
     let mut reasons = match subject {
-        Subject::Path => [Never::Query, Never::Slash, Never::Normalised].iter(),
-        Subject::Name => [Never::Folder].iter(),
+        Subject::Path => [
+            Contradiction::Query,
+            Contradiction::Slash,
+            Contradiction::Normalised,
+        ]
+        .iter(),
+        Subject::Name => [Contradiction::Folder].iter(),
     };
     let reason = reasons.find(|reason| matches(Some(**reason)));
-    Some(reason.copied().unwrap_or(Never::Other))
+    Some(reason.copied().unwrap_or(Contradiction::Other))
 }
 
-/// Texts that the pattern matches, perhaps in the midst of others. Not all of them, and where a
-/// pattern has assertions perhaps some that it does not match.
+/// Returns some texts that the pattern matches, alone or within a longer text. Assertions are taken to
+/// hold, so that some of the texts may not match.
 pub(super) fn examples(pattern: &str) -> Vec<Vec<u8>> {
-    parsed(pattern).map_or_else(Vec::new, |hir| texts(&hir))
+    parse(pattern).map_or_else(Vec::new, |hir| example_texts(&hir))
 }
 
-/// What every text begins with that the pattern matches; empty where that may be anything.
-pub(super) fn start(pattern: &str) -> Vec<u8> {
-    parsed(pattern).map_or_else(Vec::new, |hir| {
+/// Returns the literal beginning of every text that the pattern matches; empty if it has none.
+pub(super) fn literal_start(pattern: &str) -> Vec<u8> {
+    parse(pattern).map_or_else(Vec::new, |hir| {
         let mut start = Vec::new();
         if let HirKind::Concat(parts) = hir.kind()
             && let Some((first, rest)) = parts.split_first()
@@ -74,24 +79,24 @@ pub(super) fn start(pattern: &str) -> Vec<u8> {
     })
 }
 
-/// The pattern as the linear engine reads it.
-fn parsed(pattern: &str) -> Option<Hir> {
+/// Parses the pattern as the linear engine does.
+fn parse(pattern: &str) -> Option<Hir> {
     let translated = pcre::translate(pattern).ok()?;
     let mut parser = ParserBuilder::new();
     let parser = parser.unicode(false).utf8(false).dot_matches_new_line(true);
     parser.build().parse(&translated.text).ok()
 }
 
-/// Reads patterns as machines over what a subject can be: what is left of the subject does not matter,
-/// only where in it a reader can stand.
+/// Runs patterns over an automaton of all possible subjects: the product of the two is searched for a
+/// match.
 #[derive(Clone, Copy)]
 struct Reader {
     subject: Subject,
-    /// What would rule a text out, and does not here.
-    ignored: Option<Never>,
+    /// The rule about subjects that is not applied.
+    ignored: Option<Contradiction>,
 }
 
-/// Where in a subject a reader can stand: a set of the states below.
+/// A set of states of the automaton.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct States(u8);
 
@@ -109,11 +114,11 @@ const NAME: u8 = 16;
 const ENDED: u8 = 32;
 
 impl Reader {
-    fn heeds(self, rule: Never) -> bool {
+    fn applies(self, rule: Contradiction) -> bool {
         self.ignored != Some(rule)
     }
 
-    /// Where the pattern can end if it begins anywhere.
+    /// Returns the states in which a match can end that begins anywhere.
     fn search(self, hir: &Hir) -> States {
         self.read(hir, States(START | SLASH | DOT | DOTS | NAME))
     }
@@ -162,7 +167,7 @@ impl Reader {
         let more = repetition
             .max
             .map_or(MANY, |max| max - repetition.min.min(max));
-        // What is repeated more often than `MANY` times may stand wherever more of it leads.
+        // Beyond `MANY` repetitions all states that further ones lead to are taken.
         for _ in 0..more.max(repetition.min.saturating_sub(MANY)).min(MANY) {
             let next = all | self.read(&repetition.sub, all);
             if next == all {
@@ -178,13 +183,13 @@ impl Reader {
             // There is no newline in a subject.
             Look::Start | Look::StartLF | Look::StartCRLF => States(from.0 & START),
             Look::End | Look::EndLF | Look::EndCRLF => {
-                let whole = match self.heeds(Never::Normalised) {
+                let whole = match self.applies(Contradiction::Normalised) {
                     true => SLASH | NAME | ENDED,
                     false => SLASH | DOT | DOTS | NAME | ENDED,
                 };
                 States(if from.0 & whole == 0 { 0 } else { ENDED })
             }
-            // Those between words are taken to hold, which finds too much and never too little.
+            // Word boundaries are taken to hold: that finds too many matches and never too few.
             Look::WordAscii
             | Look::WordAsciiNegate
             | Look::WordUnicode
@@ -206,16 +211,16 @@ impl Reader {
         }
         let to = |state: u8, next: u8| if from.0 & state == 0 { 0 } else { next };
         if self.subject == Subject::Name {
-            let dead = byte == b'/' && self.heeds(Never::Folder);
+            let dead = byte == b'/' && self.applies(Contradiction::Folder);
             return States(if dead { 0 } else { to(START | NAME, NAME) });
         }
-        let begin = match self.heeds(Never::Slash) {
+        let begin = match self.applies(Contradiction::Slash) {
             true => 0,
             false => START,
         };
         States(match byte {
-            b'?' if self.heeds(Never::Query) => 0,
-            b'/' if self.heeds(Never::Normalised) => to(START | NAME, SLASH),
+            b'?' if self.applies(Contradiction::Query) => 0,
+            b'/' if self.applies(Contradiction::Normalised) => to(START | NAME, SLASH),
             b'/' => to(START | SLASH | DOT | DOTS | NAME, SLASH),
             b'.' => to(SLASH, DOT) | to(DOT, DOTS) | to(DOTS | NAME | begin, NAME),
             _ => to(SLASH | DOT | DOTS | NAME | begin, NAME),
@@ -223,7 +228,7 @@ impl Reader {
     }
 }
 
-/// After as many repetitions nothing new is found: there are six states.
+/// Repetitions that are followed one by one. There are six states, so that later ones find none anew.
 const MANY: u32 = 64;
 
 impl States {
@@ -265,7 +270,7 @@ fn has(class: &Class, byte: u8) -> bool {
 /// At most so many examples of a part.
 const EXAMPLES: usize = 64;
 
-fn texts(hir: &Hir) -> Vec<Vec<u8>> {
+fn example_texts(hir: &Hir) -> Vec<Vec<u8>> {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => vec![Vec::new()],
         HirKind::Literal(literal) => vec![literal.0.to_vec()],
@@ -277,22 +282,22 @@ fn texts(hir: &Hir) -> Vec<Vec<u8>> {
             found.map(|byte| vec![byte]).into_iter().collect()
         }
         HirKind::Repetition(repetition) => repeated(repetition),
-        HirKind::Capture(capture) => texts(&capture.sub),
-        HirKind::Concat(parts) => parts
-            .iter()
-            .fold(vec![Vec::new()], |begun, part| joined(&begun, &texts(part))),
+        HirKind::Capture(capture) => example_texts(&capture.sub),
+        HirKind::Concat(parts) => parts.iter().fold(vec![Vec::new()], |begun, part| {
+            joined(&begun, &example_texts(part))
+        }),
         HirKind::Alternation(parts) => {
             let each = EXAMPLES.div_ceil(parts.len().max(1));
             let parts = parts.iter();
             parts
-                .flat_map(|part| texts(part).into_iter().take(each))
+                .flat_map(|part| example_texts(part).into_iter().take(each))
                 .collect()
         }
     }
 }
 
 fn repeated(repetition: &Repetition) -> Vec<Vec<u8>> {
-    let sub = texts(&repetition.sub);
+    let sub = example_texts(&repetition.sub);
     let least = repetition.min.max(1);
     let once = (0..least.min(MANY)).fold(vec![Vec::new()], |begun, _| joined(&begun, &sub));
     match repetition.min {

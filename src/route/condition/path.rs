@@ -46,12 +46,12 @@ impl Path {
         self.has(request.target.path())
     }
 
-    /// Whether this is one of them.
+    /// Reports whether this is one of them.
     pub fn has(&self, path: &[u8]) -> bool {
         self.0.iter().any(|known| known == path)
     }
 
-    /// All of them.
+    /// Returns all of them.
     pub(in crate::route) fn all(&self) -> &[Vec<u8>] {
         &self.0
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::expression::{Exhausted, Expression};
-use super::language::{self, Never, Subject};
+use super::language::{self, Contradiction, Subject};
 use crate::message::Request;
 use crate::route::template::Groups;
 use crate::route::{Captures, TooHard};
@@ -18,21 +18,21 @@ pub const KEY: Key = Key::new("match", Kind::Text, "A regular expression in the 
 pub struct Pattern(pub(super) Expression);
 
 impl Pattern {
-    /// None, with a problem that shows where, when it cannot be understood; with a warning where it
-    /// can match no path.
+    /// Compiles a pattern on the path; `None`, with a problem at its place, if it cannot be understood.
+    /// Warns if it can match no path.
     pub fn new(text: &At<String>, problems: &mut Problems) -> Option<Self> {
         Self::of(Subject::Path, text, problems)
     }
 
-    /// A pattern on the name of a file, without its folder, likewise.
+    /// Compiles a pattern on the name of a file without its folder, likewise.
     pub fn of_name(text: &At<String>, problems: &mut Problems) -> Option<Self> {
         Self::of(Subject::Name, text, problems)
     }
 
     fn of(subject: Subject, text: &At<String>, problems: &mut Problems) -> Option<Self> {
         let expression = Expression::new(text, problems)?;
-        if let Some(never) = language::never(&text.value, subject) {
-            problems.warn(never_matches(text, never));
+        if let Some(reason) = language::find_contradiction(&text.value, subject) {
+            problems.warn(never_matches(text, reason));
         }
         Some(Self(expression))
     }
@@ -61,14 +61,14 @@ impl Pattern {
         self.has(request.target.path(), captures)
     }
 
-    /// Texts that it matches, perhaps in the midst of others.
+    /// Returns some texts that it matches, alone or within a longer text.
     pub(super) fn examples(&self) -> Vec<Vec<u8>> {
         language::examples(self.0.written())
     }
 
-    /// What every text begins with that it matches; empty where that may be anything.
-    pub(in crate::route) fn start(&self) -> Vec<u8> {
-        language::start(self.0.written())
+    /// Returns the literal beginning of every path that it matches; empty if it has none.
+    pub(in crate::route) fn literal_start(&self) -> Vec<u8> {
+        language::literal_start(self.0.written())
     }
 
     /// As [`Self::holds`], of a path.
@@ -82,31 +82,31 @@ impl Pattern {
     }
 }
 
-fn never_matches(text: &At<String>, never: Never) -> Problem {
+fn never_matches(text: &At<String>, reason: Contradiction) -> Problem {
     let pattern = &text.value;
-    let (message, help) = match never {
-        Never::Query => (
+    let (message, help) = match reason {
+        Contradiction::Query => (
             "a path has no query, and a `?` in it only where a client percent-encodes it",
             "add a condition on the query: `query = { name = \"page\", match = '^\\d+$' }`"
                 .to_owned(),
         ),
-        Never::Slash => (
+        Contradiction::Slash => (
             "a path begins with `/`",
             match pattern.strip_prefix('^') {
                 Some(rest) => format!("write `^/{rest}`"),
                 None => "write a `/` at its begin".to_owned(),
             },
         ),
-        Never::Normalised => (
+        Contradiction::Normalised => (
             "`//`, `/./` and `/../` are resolved before rules are asked",
             "write the path that they lead to".to_owned(),
         ),
-        Never::Folder => (
+        Contradiction::Folder => (
             "the name of a file has no `/`",
             "leave the folder to `prefix` or `match`".to_owned(),
         ),
-        Never::Other => (
-            "nothing is as it wants",
+        Contradiction::Other => (
+            "its parts contradict each other",
             "correct it, or remove the rule".to_owned(),
         ),
     };

@@ -43,7 +43,7 @@ impl Prefix {
         self.has(&other.0)
     }
 
-    /// Whether every path begins with it that begins with these bytes.
+    /// Reports whether every path that begins with these bytes begins with it.
     pub(in crate::route) fn has_below(&self, start: &[u8]) -> bool {
         let rest = self.rest(start);
         rest.is_some_and(|rest| !rest.is_empty() || self.0.ends_with(b"/"))

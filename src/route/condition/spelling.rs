@@ -1,11 +1,11 @@
-//! Warnings about what is written as `path`, `prefix` or `extension` and that no request has.
+//! Warns of a `path`, `prefix` or `extension` that no request has.
 
 use std::ops::Range;
 
 use super::expression::within;
 use crate::section::{At, Problem, Problems};
 
-/// Warns of a path that no request has: they are compared decoded and normalised, without the query
+/// Warns of a path that no request has: paths are compared decoded, normalised and without the query
 /// (`Target::path`).
 pub fn check_path(text: &At<String>, problems: &mut Problems) {
     if let Some(fault) = fault(&text.value) {
@@ -14,7 +14,7 @@ pub fn check_path(text: &At<String>, problems: &mut Problems) {
     }
 }
 
-/// Warns of an extension that no path has: it is what follows the last dot of a segment.
+/// Warns of an extension that no path has: an extension is what follows the last dot of a segment.
 pub(super) fn check_extension(text: &At<String>, problems: &mut Problems) {
     let name = text.value.trim_start_matches('.');
     if name.is_empty() || name.contains(['.', '/']) {
@@ -27,7 +27,7 @@ pub(super) fn check_extension(text: &At<String>, problems: &mut Problems) {
 struct Fault {
     message: String,
     help: String,
-    /// The characters that are wrong.
+    /// The wrong characters, as byte offsets.
     part: Range<usize>,
 }
 
@@ -77,7 +77,7 @@ fn fault(path: &str) -> Option<Fault> {
     Some(fault(at..at + 1, message, help))
 }
 
-/// The first segment that is `.` or `..`.
+/// Returns the place of the first segment that is `.` or `..`.
 fn dot_segment(path: &str) -> Option<Range<usize>> {
     let mut start = 0;
     for segment in path.split('/') {
@@ -90,7 +90,8 @@ fn dot_segment(path: &str) -> Option<Range<usize>> {
     None
 }
 
-/// The first percent-encoded byte; but for `%2F`, which `encoded_slash = "keep"` leaves in a path.
+/// Returns the place of the first percent-encoded byte; `%2F` is passed over, as `encoded_slash = "keep"`
+/// leaves it in a path.
 fn percent_encoded(path: &str) -> Option<Range<usize>> {
     let percents = path.match_indices('%').map(|(at, _)| at..at + 3);
     percents.into_iter().find(|part| {

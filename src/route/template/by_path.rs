@@ -1,11 +1,11 @@
-//! What a template is for a path, when the configuration is loaded and no request is there.
+//! Expands templates by the path alone, when the configuration is loaded and there is no request.
 
 use super::{Piece, Template, Variable};
 use crate::route::Captures;
 
 impl Template {
-    /// The text for a request with this path, of which a rule took `captures`; `None` where more of
-    /// the request is in it.
+    /// Expands the template for a path of which a rule took `captures`; `None` if it needs more of the
+    /// request.
     pub fn by_path(&self, path: &[u8], captures: &Captures) -> Option<Vec<u8>> {
         let group = |index: usize| {
             let range = captures.groups.get(index).cloned().flatten();

@@ -9,30 +9,34 @@ use crate::message::{EncodedSlash, Target};
 #[test]
 fn patterns_that_match_no_path_have_a_reason() {
     for (pattern, reason) in [
-        ("^(data|conf)/", Never::Slash),
-        ("^index\\.php$", Never::Slash),
-        ("(?i)^[a-z]+$", Never::Slash),
-        ("^\\w{3}", Never::Slash),
-        ("^\\./", Never::Slash),
-        ("//", Never::Normalised),
-        ("^/a//b$", Never::Normalised),
-        ("/\\.\\./", Never::Normalised),
-        ("^/x/\\.\\.$", Never::Normalised),
-        ("/\\./", Never::Normalised),
-        ("^/a/{2}", Never::Normalised),
-        ("^/index\\.php\\?id=", Never::Query),
-        ("[?]page=\\d+$", Never::Query),
-        ("^$", Never::Other),
-        ("a\\nb", Never::Other),
-        ("^/a$b", Never::Other),
-        ("^data//\\?", Never::Other),
+        ("^(data|conf)/", Contradiction::Slash),
+        ("^index\\.php$", Contradiction::Slash),
+        ("(?i)^[a-z]+$", Contradiction::Slash),
+        ("^\\w{3}", Contradiction::Slash),
+        ("^\\./", Contradiction::Slash),
+        ("//", Contradiction::Normalised),
+        ("^/a//b$", Contradiction::Normalised),
+        ("/\\.\\./", Contradiction::Normalised),
+        ("^/x/\\.\\.$", Contradiction::Normalised),
+        ("/\\./", Contradiction::Normalised),
+        ("^/a/{2}", Contradiction::Normalised),
+        ("^/index\\.php\\?id=", Contradiction::Query),
+        ("[?]page=\\d+$", Contradiction::Query),
+        ("^$", Contradiction::Other),
+        ("a\\nb", Contradiction::Other),
+        ("^/a$b", Contradiction::Other),
+        ("^data//\\?", Contradiction::Other),
     ] {
-        assert_eq!(never(pattern, Subject::Path), Some(reason), "{pattern}");
+        assert_eq!(
+            find_contradiction(pattern, Subject::Path),
+            Some(reason),
+            "{pattern}"
+        );
     }
     for pattern in ["/index\\.php$", "^/", "^/x/(.*)$"] {
         assert_eq!(
-            never(pattern, Subject::Name),
-            Some(Never::Folder),
+            find_contradiction(pattern, Subject::Name),
+            Some(Contradiction::Folder),
             "{pattern}"
         );
     }
@@ -72,7 +76,11 @@ fn patterns_that_match_some_path_have_none() {
         "^/(ab){70}$",
         "^/x{65,}$",
     ] {
-        assert_eq!(never(pattern, Subject::Path), None, "{pattern}");
+        assert_eq!(
+            find_contradiction(pattern, Subject::Path),
+            None,
+            "{pattern}"
+        );
     }
     for pattern in [
         "\\.php$",
@@ -83,7 +91,11 @@ fn patterns_that_match_some_path_have_none() {
         "a?b",
         "\\?",
     ] {
-        assert_eq!(never(pattern, Subject::Name), None, "{pattern}");
+        assert_eq!(
+            find_contradiction(pattern, Subject::Name),
+            None,
+            "{pattern}"
+        );
     }
 }
 
@@ -141,9 +153,9 @@ proptest! {
         let pattern = format!("{begin}{middle}{end}");
         let regex = Regex::new(&format!("(?-u){pattern}")).unwrap();
         if regex.is_match(target.path()) {
-            prop_assert_eq!(never(&pattern, Subject::Path), None, "{}", pattern);
-            let begins = target.path().starts_with(&start(&pattern));
-            prop_assert!(begins, "{} {:?}", pattern, start(&pattern));
+            prop_assert_eq!(find_contradiction(&pattern, Subject::Path), None, "{}", pattern);
+            let begins = target.path().starts_with(&literal_start(&pattern));
+            prop_assert!(begins, "{} {:?}", pattern, literal_start(&pattern));
         }
     }
 
