@@ -84,32 +84,33 @@ impl Pattern {
 
 fn never_matches(text: &At<String>, reason: Contradiction) -> Problem {
     let pattern = &text.value;
-    let (message, help) = match reason {
-        Contradiction::Query => (
-            "a path has no query, and a `?` in it only where a client percent-encodes it",
+    let help = match reason {
+        Contradiction::Query => {
             "add a condition on the query: `query = { name = \"page\", match = '^\\d+$' }`"
-                .to_owned(),
-        ),
-        Contradiction::Slash => (
-            "a path begins with `/`",
-            match pattern.strip_prefix('^') {
-                Some(rest) => format!("write `^/{rest}`"),
-                None => "write a `/` at its begin".to_owned(),
-            },
-        ),
-        Contradiction::Normalised => (
-            "`//`, `/./` and `/../` are resolved before rules are asked",
-            "write the path that they lead to".to_owned(),
-        ),
-        Contradiction::Folder => (
-            "the name of a file has no `/`",
-            "leave the folder to `prefix` or `match`".to_owned(),
-        ),
-        Contradiction::Other => (
-            "its parts contradict each other",
-            "correct it, or remove the rule".to_owned(),
-        ),
+                .to_owned()
+        }
+        Contradiction::Slash => match pattern.strip_prefix('^') {
+            Some(rest) => format!("write `^/{rest}`"),
+            None => "begin it with a `/`".to_owned(),
+        },
+        Contradiction::Normalised => "write the path that they lead to".to_owned(),
+        Contradiction::Folder => "leave the folder to `prefix` or `match`".to_owned(),
+        Contradiction::Other => "correct it, or remove the rule".to_owned(),
     };
-    let message = format!("the pattern `{pattern}` can never match: {message}");
-    Problem::new(text.place.clone(), message).help(help)
+    let message = match reason {
+        Contradiction::Query => {
+            "matches only what a client has percent-encoded as `%3F`: a path has no query"
+        }
+        Contradiction::Slash => "can never match: a path begins with `/`",
+        Contradiction::Normalised => {
+            "can never match: `//`, `/./` and `/../` are resolved before rules are asked"
+        }
+        Contradiction::Folder => "can never match: the name of a file has no `/`",
+        Contradiction::Other => "can never match: its parts contradict each other",
+    };
+    Problem::new(
+        text.place.clone(),
+        format!("the pattern `{pattern}` {message}"),
+    )
+    .help(help)
 }

@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::expression::within;
 use crate::section::{At, Problem, Problems};
 
-/// Warns of a path that no request has: paths are compared decoded, normalised and without the query
-/// (`Target::path`).
+/// Warns of a path that no request has, or none that is meant: paths are compared decoded, normalised and
+/// without the query (`Target::path`).
 pub fn check_path(text: &At<String>, problems: &mut Problems) {
     if let Some(fault) = fault(&text.value) {
         let place = within(text, fault.part);
@@ -33,39 +33,48 @@ struct Fault {
 
 fn fault(path: &str) -> Option<Fault> {
     let shown = path.replace(|c: char| c.is_control(), "\u{fffd}");
-    let fault = |part: Range<usize>, message: &str, help: &str| Fault {
-        message: format!("no request has the path `{shown}`: {message}"),
+    let never = format!("no request has the path `{shown}`");
+    // A client can percent-encode whatever normalising leaves.
+    let literal = format!("the path `{shown}` is compared as it is written");
+    let fault = |part: Range<usize>, what: &str, why: &str, help: &str| Fault {
+        message: format!("{what}: {why}"),
         help: help.to_owned(),
         part,
     };
     if let Some(at) = path.find(|c: char| c.is_ascii_control()) {
-        let message = "one with a control character gets 400";
-        return Some(fault(at..at + 1, message, "remove the character"));
+        let why = "one with a control character gets 400";
+        return Some(fault(at..at + 1, &never, why, "remove the character"));
     }
     if let Some(at) = path.find("//") {
-        let message = "repeated slashes are one slash before rules are asked";
-        return Some(fault(at..at + 2, message, "write one slash"));
+        let why = "repeated slashes are one slash before rules are asked";
+        return Some(fault(at..at + 2, &never, why, "write one slash"));
     }
     if let Some(part) = dot_segment(path) {
-        let message = "`.` and `..` are resolved before rules are asked";
-        return Some(fault(part, message, "write the path that they lead to"));
+        let why = "`.` and `..` are resolved before rules are asked";
+        return Some(fault(part, &never, why, "write the path that they lead to"));
     }
     if let Some(part) = percent_encoded(path) {
-        let message = "paths are decoded before rules are asked";
+        let why = "paths are decoded before rules are asked";
         let help = "write the character itself in place of its percent-encoding";
-        return Some(fault(part, message, help));
+        return Some(fault(part, &literal, why, help));
     }
+    let (at, why, help) = misread(path)?;
+    Some(fault(at..at + 1, &literal, why, help))
+}
+
+/// Finds a character that means something elsewhere: its place, what it is not here, and what to write.
+fn misread(path: &str) -> Option<(usize, &'static str, &'static str)> {
     let at = path.find(['?', '#', '*', '\\'])?;
-    let (message, help) = match path.get(at..at + 1)? {
-        "?" => (
+    let (why, help) = match path.as_bytes().get(at)? {
+        b'?' => (
             "`?` begins the query, which is no part of the path",
             "add a condition on it: `query = { name = \"page\", value = \"2\" }`",
         ),
-        "#" => (
+        b'#' => (
             "`#` begins a fragment, which clients keep for themselves",
             "leave it out: no server learns of it",
         ),
-        "*" => (
+        b'*' => (
             "`*` is no wildcard here",
             "write `prefix = \"/wp-admin/\"` for all that begins so, or a regular expression as `match`",
         ),
@@ -74,7 +83,7 @@ fn fault(path: &str) -> Option<Fault> {
             "write the character alone, or a regular expression as `match`",
         ),
     };
-    Some(fault(at..at + 1, message, help))
+    Some((at, why, help))
 }
 
 /// Returns the place of the first segment that is `.` or `..`.
