@@ -1,15 +1,14 @@
 //! `[[site]]`: what is served for some hosts, and what its three lines mean.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::expansion::meant;
 use super::mount::{FRONT_CONTROLLER, INDEX, MOUNT};
 use super::numbers::SiteNumbers;
 use super::preset::PRESET;
+use super::review::review;
 use super::rule::{RULE, build_rule};
 use super::surroundings::Surroundings;
-use super::unreachable::warn_of_shadows;
 use crate::auth::Access;
 use crate::auth::access::{ALLOW, DENY};
 use crate::cgi::contract::{AUTHORIZATION, CANONICAL_NAME, PASS_FIELDS};
@@ -32,7 +31,7 @@ use crate::message::edits::Edits;
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{Disk, EncodedSlash, Request, Root};
 use crate::route::Rules;
-use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
+use crate::section::{Key, Kind, Lowered, Place, Problem, Problems, Section};
 use crate::tls::SITE_TLS;
 use crate::upstream::Upstream;
 
@@ -121,7 +120,7 @@ pub(super) fn build_site(
     let name: Arc<str> = site_name(section).into();
     let mut draft = Draft {
         name: Arc::clone(&name),
-        root: root.and_then(|text| absolute_root(&text, problems)),
+        root: root.and_then(|text| Root::at(&text, problems)),
         php: php.and_then(|text| surroundings.upstream(&text, problems)),
         spool: spool_settings(section, surroundings),
         contract: Contract::build(section, problems),
@@ -133,17 +132,7 @@ pub(super) fn build_site(
         files: FileSettings::build(&section.table("files"), &FileSettings::default(), problems),
         surroundings,
     };
-    let own = section.tables("rule").iter();
-    let own: Vec<_> = own
-        .filter_map(|rule| Some((rule, build_rule(rule, &mut draft, problems)?)))
-        .collect();
-    warn_of_shadows(&own, draft.surroundings.sources, problems);
-    let mut rules: Vec<_> = own.into_iter().map(|(_, rule)| rule).collect();
-    let meant = meant(section, problems);
-    if !draft.lacks_what_is_given(section) {
-        let meant = meant.iter();
-        rules.extend(meant.filter_map(|meant| build_rule(&meant.rule, &mut draft, problems)));
-    }
+    let rules = rules(section, &mut draft, problems);
     check_root(section, problems);
     let pages = section.tables("error_page");
     let numbers = draft.surroundings.numbers.get(&name).cloned();
@@ -159,8 +148,27 @@ pub(super) fn build_site(
         numbers: numbers.unwrap_or_default(),
         error_pages,
         clients: Clients::new(allowance(&section.table("limits"))),
-        rules: Rules::new(rules),
+        rules,
     }
+}
+
+/// Builds and reviews the rules of a site: those that are written, and those that other keys imply.
+fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) -> Rules<Step> {
+    let written = section.tables("rule").iter();
+    let (written, mut rules): (Vec<_>, Vec<_>) = written
+        .filter_map(|rule| Some((rule, build_rule(rule, draft, problems)?)))
+        .unzip();
+    let meant = meant(section, problems);
+    if !draft.lacks_what_is_given(section) {
+        // Nobody can act on a warning about a rule that nobody wrote.
+        let mut found = Problems::default();
+        let meant = meant.iter();
+        rules.extend(meant.filter_map(|meant| build_rule(&meant.rule, draft, &mut found)));
+        problems.append(found.without_warnings());
+    }
+    let rules = Rules::new(rules);
+    review(&written, &rules, draft.surroundings.sources, problems);
+    rules
 }
 
 impl Site {
@@ -246,20 +254,6 @@ fn encoded_slash(section: &Lowered) -> EncodedSlash {
         Some("decode") => EncodedSlash::Decode,
         Some(_) | None => EncodedSlash::Reject,
     }
-}
-
-fn absolute_root(text: &At<String>, problems: &mut Problems) -> Option<Root> {
-    if text.value.starts_with('/') {
-        return Some(Root(PathBuf::from(&text.value)));
-    }
-    problems.push(
-        Problem::new(
-            text.place.clone(),
-            format!("the root `{}` is not an absolute path", text.value),
-        )
-        .help("it must begin with `/`"),
-    );
-    None
 }
 
 impl Draft<'_, '_> {

@@ -71,6 +71,15 @@ impl Problems {
         self.warnings.extend(others.warnings);
     }
 
+    /// Drops the warnings.
+    #[must_use]
+    pub fn without_warnings(self) -> Self {
+        Self {
+            warnings: Vec::new(),
+            ..self
+        }
+    }
+
     /// Whether nothing is wrong; warnings do not count.
     pub fn is_empty(&self) -> bool {
         self.errors.is_empty()

@@ -93,3 +93,4 @@ mod unruled;
 mod unsaturated;
 mod uploads;
 mod upstream;
+mod warnings;
