@@ -10,8 +10,8 @@ BENCH_OUTPUT ?= $(if $(CASES),$(BENCH_TARGET),tests/bench)
 BENCH_TARGET = $(or $(CARGO_TARGET_DIR),target)/bench
 BENCH = --cases=$(CASES) --seconds=$(BENCH_SECONDS) --repetitions=$(BENCH_REPETITIONS) --output=$(BENCH_OUTPUT)
 
-.PHONY: help run test lint unit integration test-container soak install-test build reference docs-check clean fuzz \
-	bench bench-growth bench-count bench-record bench-build bench-responder profile
+.PHONY: help run test lint unit integration test-container soak install-test build reference docs-check clean fuzz fuzz-smoke \
+	workspaces bench bench-growth bench-count bench-record bench-build bench-responder profile
 
 help: ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -19,7 +19,7 @@ help: ## What there is
 run: ## Start PHP-FPM and fcgate with the Slim example on http://127.0.0.1:8080
 	@scripts/run
 
-test: install-test lint unit integration docs-check ## Everything that a change must pass
+test: install-test lint workspaces unit integration docs-check ## Everything that a change must pass
 
 install-test: ## Install what the tests need, by apt
 	@scripts/install-packages test
@@ -28,6 +28,9 @@ lint: ## Format, clippy and documentation, all warnings are errors
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items --locked
+
+workspaces: ## What is a workspace of its own compiles: fuzz, the responder of the benchmark
+	@scripts/check-workspaces
 
 unit: ## Unit and property tests, and the shape of the tree
 	@scripts/cargo-test --lib --bins --test tidy
@@ -40,6 +43,9 @@ test-container: ## The images on a Docker Engine of its own: root on Debian; ins
 
 fuzz: ## Any input to the parsers, a minute each; FUZZ=target runs one, FCGATE_FUZZ_SECONDS=600 longer
 	@scripts/fuzz $(FUZZ)
+
+fuzz-smoke: ## The same for some seconds each, built without optimisation; skipped where there is no nightly toolchain
+	@scripts/fuzz --smoke $(FUZZ)
 
 docs-check: ## The reference is what the program says it is
 	$(CARGO) build --quiet --locked

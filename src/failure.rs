@@ -1,6 +1,8 @@
 //! Every way in which a request can fail: whose fault it is, its status, its cause code, how
 //! loudly it is logged, and what the client is told.
 
+mod parts;
+
 use std::io;
 
 use http::{HeaderValue, Method, StatusCode};
@@ -8,16 +10,20 @@ use tracing::Level;
 
 use crate::auth::Conflict;
 use crate::cgi::LongVariable;
-use crate::cgi::long_variable::Origin;
 use crate::cgi::response::HeadError;
 use crate::fastcgi::record::ProtocolStatus;
-use crate::fastcgi::{Broken, ExchangeError, Limit, Progress};
+use crate::fastcgi::{Broken, Limit};
 use crate::limits::rate::Exceeded;
 use crate::message::list::UnknownExpectation;
 use crate::message::{BadHost, Refusal, TargetError, UploadError};
 use crate::route::TooHard;
 use crate::upstream::LeaseError;
 use crate::value::TimeLimit;
+pub use parts::{broken_code, upload_code};
+use parts::{
+    client_closed_request, exchange_status, is_exhaustion, lease_code, limit_code, limit_status,
+    upload_status, variable_status, what,
+};
 
 /// Why a request was not answered as asked.
 #[derive(Debug, thiserror::Error)]
@@ -309,110 +315,4 @@ impl Failure {
         let passes = self.status() == StatusCode::SERVICE_UNAVAILABLE;
         (passes || matches!(self, Self::TooMany(_))).then_some(1)
     }
-}
-
-/// nginx's 499, for the log: nobody reads it.
-fn client_closed_request() -> StatusCode {
-    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
-}
-
-/// RFC 9110 §15.5.15, RFC 6585 §5: too long a target or field is the client's fault; what a rule sets is ours.
-fn variable_status(origin: &Origin) -> StatusCode {
-    match origin {
-        Origin::Target => StatusCode::URI_TOO_LONG,
-        Origin::Field => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        Origin::Rules(_) => StatusCode::INTERNAL_SERVER_ERROR,
-    }
-}
-
-fn upload_status(error: &UploadError) -> StatusCode {
-    match error {
-        UploadError::Client(_) => StatusCode::BAD_REQUEST,
-        UploadError::Malformed(refusal) => refusal.status(),
-        UploadError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        UploadError::Stalled { .. } | UploadError::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
-        UploadError::SpoolFull { .. } | UploadError::Spool(_) => StatusCode::INSUFFICIENT_STORAGE,
-    }
-}
-
-/// The cause code of an upload that failed.
-pub fn upload_code(error: &UploadError) -> &'static str {
-    match error {
-        UploadError::Client(_) => "BODY_SHORT",
-        UploadError::Malformed(refusal) => refusal.code(),
-        UploadError::TooLarge { .. } => "BODY_TOO_LARGE",
-        UploadError::Stalled { .. } => "BODY_STALLED",
-        UploadError::TooSlow { .. } => "BODY_SLOW",
-        UploadError::SpoolFull { .. } => "SPOOL_FULL",
-        UploadError::Spool(_) => "SPOOL",
-    }
-}
-
-fn what(which: Limit) -> &'static str {
-    match which {
-        Limit::Acknowledge => "no worker took the request within",
-        Limit::FirstByte => "the answer did not begin within",
-        Limit::Idle => "nothing more of the answer came within",
-        Limit::Client => "the client sent nothing of its request body for",
-    }
-}
-
-fn limit_status(which: Limit) -> StatusCode {
-    match which {
-        Limit::Acknowledge => StatusCode::SERVICE_UNAVAILABLE,
-        Limit::Client => StatusCode::REQUEST_TIMEOUT,
-        Limit::FirstByte | Limit::Idle => StatusCode::GATEWAY_TIMEOUT,
-    }
-}
-
-fn limit_code(which: Limit) -> &'static str {
-    match which {
-        Limit::Acknowledge => "QUEUE_TIMEOUT",
-        Limit::FirstByte => "TIMEOUT_FIRST_BYTE",
-        Limit::Idle => "TIMEOUT_IDLE",
-        Limit::Client => "BODY_STALLED",
-    }
-}
-
-fn lease_code(error: &LeaseError) -> &'static str {
-    match error {
-        LeaseError::QueueFull { .. } => "QUEUE_FULL",
-        LeaseError::QueueTimeout { .. } => "QUEUE_TIMEOUT",
-        LeaseError::Down { .. } => "UPSTREAM_DOWN",
-        LeaseError::Refused { .. } => "UPSTREAM_PROTOCOL",
-        LeaseError::Denied { .. } => "UPSTREAM_DENIED",
-    }
-}
-
-fn exchange_status(error: &ExchangeError) -> StatusCode {
-    match error {
-        ExchangeError::Timeout(which, _) => limit_status(*which),
-        ExchangeError::Upload(error) => upload_status(error),
-        ExchangeError::Reset(_) | ExchangeError::Closed | ExchangeError::Protocol(_) => {
-            StatusCode::BAD_GATEWAY
-        }
-    }
-}
-
-/// The cause code of an exchange that failed, before or within its answer.
-pub fn broken_code(broken: &Broken) -> &'static str {
-    match &broken.error {
-        ExchangeError::Timeout(which, _) => limit_code(*which),
-        ExchangeError::Protocol(_) => "UPSTREAM_PROTOCOL",
-        ExchangeError::Upload(error) => upload_code(error),
-        ExchangeError::Reset(_) | ExchangeError::Closed => match broken.progress {
-            Progress::Settled => "UPSTREAM_TRUNCATED",
-            Progress::NotExecuted | Progress::ClosedUnanswered | Progress::Unknown(_) => {
-                "UPSTREAM_RESET"
-            }
-        },
-    }
-}
-
-/// EMFILE, ENFILE, ENOMEM: it passes.
-fn is_exhaustion(errno: i32) -> bool {
-    use nix::errno::Errno;
-    [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM]
-        .iter()
-        .any(|known| *known as i32 == errno)
 }

@@ -1,5 +1,5 @@
 //! Records of an application: what they say does not depend on how they arrive, is no more than what arrived, and
-//! nothing is held back but what one event needs.
+//! nothing is held back but what one event needs. Behind its END_REQUEST a request says nothing any more.
 #![no_main]
 
 use bytes::BytesMut;
@@ -18,6 +18,8 @@ struct Decoded {
     /// All other events, with the lengths of the streams before each.
     others: Vec<(usize, usize, Event)>,
     error: Option<ProtocolError>,
+    late: u64,
+    has_ended: bool,
     is_between_records: bool,
 }
 
@@ -31,12 +33,15 @@ fuzz_target!(|bytes: &[u8]| {
         Event::Values(values) => values.len(),
         Event::Stdout(_) | Event::Stderr(_) | Event::End { .. } => 8,
     });
+    let late =
+        usize::try_from(decoded.late).expect("no more than arrived, and a header for each record");
+    assert!(late <= bytes.len() + usize::from(u16::MAX));
     let streams = decoded.stdout.len() + decoded.stderr.len();
     assert!(streams + values.sum::<usize>() <= bytes.len());
 });
 
 fn decode(pieces: &[&[u8]]) -> Decoded {
-    let mut decoder = Decoder::new();
+    let mut decoder = Decoder::default();
     let mut input = BytesMut::new();
     let mut decoded = Decoded::default();
     for piece in pieces {
@@ -44,13 +49,22 @@ fn decode(pieces: &[&[u8]]) -> Decoded {
         while decoded.error.is_none() {
             match decoder.next(&mut input) {
                 Ok(None) => break,
-                Ok(Some(event)) => decoded.add(event),
+                Ok(Some(event)) => {
+                    let is_late = decoded.has_ended && !matches!(event, Event::Values(_));
+                    assert!(!is_late, "{event:?} behind END_REQUEST");
+                    if matches!(event, Event::End { .. }) {
+                        decoder.end();
+                        decoded.has_ended = true;
+                    }
+                    decoded.add(event);
+                }
                 Err(error) => decoded.error = Some(error),
             }
         }
         assert!(decoded.error.is_some() || input.len() < MOST_HELD);
     }
     // After an error the decoder is of no use, and where it stands is nobody's business.
+    decoded.late = decoder.late_bytes();
     decoded.is_between_records = decoded.error.is_none() && decoder.is_between_records();
     decoded
 }

@@ -5,7 +5,7 @@
 use fcgate::fastcgi::params::{
     Pair, ParamsEncoder, decode_pairs, encode_pair, pair_beyond_record, pair_length,
 };
-use fcgate::fastcgi::record::{HEADER_LEN, Header, MAX_CONTENT, REQUEST_ID, RecordType};
+use fcgate::fastcgi::record::{HEADER_LEN, Header, Id, MAX_CONTENT, RecordType};
 use libfuzzer_sys::fuzz_target;
 
 /// Makes the content longer than one record, and a value.
@@ -78,7 +78,7 @@ fn records(wire: &[u8]) -> Vec<&[u8]> {
         let kind = RecordType::from_code(header.kind);
         assert_eq!(
             (kind, header.request_id),
-            (Some(RecordType::Params), REQUEST_ID)
+            (Some(RecordType::Params), Id::FIRST.get())
         );
         // An empty record would end the stream.
         assert!(header.content_length > 0);

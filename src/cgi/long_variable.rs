@@ -23,8 +23,8 @@ pub struct LongVariable {
 pub enum Origin {
     /// The target of the request.
     Target,
-    /// One field of it, or several of a name.
-    Field,
+    /// Its fields, or another part of its head.
+    Head,
     /// Rules, by their places in the configuration.
     Rules(String),
 }
@@ -46,7 +46,7 @@ pub fn check(
     let rules = edits.map(|edits| edits.places_of(name)).unwrap_or_default();
     let origin = match rules.as_slice() {
         [] if FROM_TARGET.contains(&name) => Origin::Target,
-        [] => Origin::Field,
+        [] => Origin::Head,
         places => Origin::Rules(places.join(", ")),
     };
     Err(LongVariable {
@@ -65,7 +65,7 @@ impl fmt::Display for LongVariable {
         } = self;
         match origin {
             Origin::Target => f.write_str("the target is too long")?,
-            Origin::Field => f.write_str("a field is too long")?,
+            Origin::Head => f.write_str("the head is too long")?,
             Origin::Rules(places) => {
                 write!(f, "the rule at {places} sets a variable that is too long")?
             }
@@ -127,7 +127,7 @@ mod tests {
             ),
             (
                 "HTTP_COOKIE",
-                "a field is too long: HTTP_COOKIE would take 70016",
+                "the head is too long: HTTP_COOKIE would take 70016",
             ),
             (
                 "BY_RULE",

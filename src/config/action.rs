@@ -43,6 +43,9 @@ pub(super) fn action(
         .into_iter()
         .filter(|key| ACTIONS.contains(&key.value))
         .collect();
+    if ACTIONS.iter().any(|action| section.is_wrong(action)) {
+        return None;
+    }
     if section.is_given("files_match") && !section.is_given("set_handler") {
         let place = section.place_of("files_match");
         let problem = Problem::new(place, "files_match goes with set_handler");
@@ -100,6 +103,8 @@ fn fastcgi(
     };
     let root = match section.text("root") {
         Some(own) => Root::at(&own, problems)?,
+        // What lies in a root that could not be understood cannot be told.
+        None if section.is_wrong("root") => Root(PathBuf::from("/")),
         None => draft.root.clone().or_else(|| {
             let problem = Problem::new(section.place(), "fastcgi needs a `root`");
             problems.push(problem.help("set it here or on the site"));
@@ -107,22 +112,13 @@ fn fastcgi(
         })?,
     };
     let script = script_rule(section, &root, groups, problems)?;
-    let missing = match section
-        .text("missing")
-        .as_ref()
-        .map(|text| text.value.as_str())
-    {
-        Some("decline") => Missing::Decline,
-        Some("pass") => Missing::Pass,
-        Some(_) | None => Missing::NotFound,
-    };
     let mut mapping = mapping(root, &upstream, draft);
     if let Some(symlinks) = static_files::symlinks(section) {
         mapping.symlinks = symlinks;
     }
     let scripts = Scripts {
         rule: script,
-        missing,
+        missing: missing(section),
         mount: Mount::build(section, problems),
     };
     let mut handler = draft.fastcgi(upstream, mapping, scripts, &section.place());
@@ -137,6 +133,15 @@ fn fastcgi(
     handler.ignore_client_abort = section.flag("ignore_client_abort");
     set_timeouts(&mut handler, section, draft);
     Some(Handler::Fastcgi(Arc::new(handler)))
+}
+
+fn missing(section: &Lowered) -> Missing {
+    let text = section.text("missing");
+    match text.as_ref().map(|text| text.value.as_str()) {
+        Some("decline") => Missing::Decline,
+        Some("pass") => Missing::Pass,
+        Some(_) | None => Missing::NotFound,
+    }
 }
 
 fn mapping(root: Root, upstream: &Upstream, draft: &Draft<'_, '_>) -> Mapping {
@@ -168,7 +173,7 @@ fn script_rule(
 ) -> Option<ScriptRule> {
     let path_info = section.text("path_info");
     let Some(text) = section.text("script") else {
-        if let Some(path_info) = path_info {
+        if let Some(path_info) = path_info.filter(|_| !section.is_wrong("script")) {
             problems.push(
                 Problem::new(path_info.place, "path_info needs a `script`")
                     .help("without one, PATH_INFO is what follows the script in the path"),

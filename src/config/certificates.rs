@@ -19,7 +19,9 @@ pub(super) fn build(
         .iter()
         .filter_map(|site| Some((names(site), site.given_table("tls")?)))
         .collect();
-    check_listeners(files, with_tls.is_empty(), problems);
+    // A certificate that was not understood is one all the same.
+    let is_bare = with_tls.is_empty() && !sites.iter().any(|site| site.is_wrong("tls"));
+    check_listeners(files, is_bare, problems);
     check_sites(files, &sites, problems);
     let previous = previous.and_then(|snapshot| snapshot.certificates.as_deref());
     Certificates::build(&with_tls, previous, problems).map(Arc::new)

@@ -39,6 +39,7 @@ pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
             php: own.or_else(|| site.text("php")),
             names_php: is_own,
             says_symlinks: symlinks,
+            php_is_wrong: site.is_wrong("php"),
             lists: listed,
         };
         rules.extend(part.rules(problems));
@@ -50,6 +51,7 @@ pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
         php: site.text("php"),
         names_php: false,
         says_symlinks: symlinks,
+        php_is_wrong: site.is_wrong("php"),
         lists: false,
     };
     match site.flag("implied_rules") {
@@ -102,6 +104,8 @@ struct Part<'a> {
     names_php: bool,
     /// Whether the site says which links are followed.
     says_symlinks: bool,
+    /// Whether `php` of the site could not be understood.
+    php_is_wrong: bool,
     /// Whether the site lists folders, which a mount does not.
     lists: bool,
 }
@@ -114,6 +118,9 @@ impl Part<'_> {
         let php = self.php.as_ref().filter(|php| !php.value.is_empty());
         let name = self.section.text("preset");
         if let (Some(name), None) = (&name, php) {
+            if self.section.is_wrong("php") || self.php_is_wrong {
+                return Vec::new();
+            }
             let problem = Problem::new(name.place.clone(), "a preset needs `php`");
             problems.push(problem.help("php = \"unix:/run/php/php-fpm.sock\""));
             return Vec::new();
@@ -145,6 +152,9 @@ impl Part<'_> {
 
     fn root(&self, problems: &mut Problems) -> Option<At<String>> {
         let Some(root) = self.section.text("root") else {
+            if self.section.is_wrong("root") {
+                return None;
+            }
             let (place, message) = match self.section.is_given("preset") {
                 true => (self.section.place_of("preset"), "a preset needs a `root`"),
                 false => (self.section.place(), "a mount needs a `root`"),

@@ -38,16 +38,19 @@ impl Hosts {
         for (site, section) in sites {
             let site = Arc::new(site);
             let (place, texts) = (section.place(), section.texts("hosts"));
+            // Hosts that were not understood are hosts all the same.
+            let is_default = texts.is_empty() && !section.is_wrong("hosts");
+            let default = is_default.then_some(&place);
             let patterns = texts.into_iter();
             let patterns =
                 patterns.filter_map(|text| Some((HostPattern::parse(&text, problems)?, text)));
             let own: Vec<_> = patterns.collect();
             for name in section.texts("listen") {
                 let sites = hosts.of_listener.entry(name.value.into()).or_default();
-                sites.add(&site, &own, &place, problems);
+                sites.add(&site, &own, default, problems);
             }
             if !section.is_given("listen") {
-                hosts.others.add(&site, &own, &place, problems);
+                hosts.others.add(&site, &own, default, problems);
             }
             hosts.each.push(site);
         }
@@ -81,11 +84,13 @@ impl Sites {
         &mut self,
         site: &Arc<Site>,
         hosts: &[(HostPattern, At<String>)],
-        place: &Place,
+        default: Option<&Place>,
         problems: &mut Problems,
     ) {
         self.first.get_or_insert_with(|| Arc::clone(site));
-        if hosts.is_empty() && self.without_hosts.replace(Arc::clone(site)).is_some() {
+        if let Some(place) = default
+            && self.without_hosts.replace(Arc::clone(site)).is_some()
+        {
             problems.push(Problem::new(
                 place.clone(),
                 "two sites have no `hosts`: only one can answer for every other host of a listener",

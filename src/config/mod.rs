@@ -28,6 +28,9 @@ pub mod source;
 mod surroundings;
 pub mod watched;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 pub use admin::{AdminAddress, AdminSettings};

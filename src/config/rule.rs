@@ -75,7 +75,7 @@ pub(super) fn build_rule(
     if let Some(condition) = apache {
         conditions.push(condition);
     }
-    let groups = match conditions.groups() {
+    let groups = match conditions.groups(section) {
         Some(groups) => names.with_groups(groups),
         None => names,
     };
@@ -108,6 +108,12 @@ fn names(draft: &Draft<'_, '_>) -> Groups {
 /// What Apache's two spellings say of the path, where one of them is there. Without `to` they are
 /// nothing, nor is `to` without one of them.
 fn spelled_as_apache(section: &Lowered, problems: &mut Problems) -> Option<Option<Condition>> {
+    if ["proxy_pass_match", "proxy_pass", "to"]
+        .iter()
+        .any(|key| section.is_wrong(key))
+    {
+        return None;
+    }
     let pattern = section.text("proxy_pass_match");
     let prefix = section.text("proxy_pass");
     if (pattern.is_some() || prefix.is_some()) != section.is_given("to") {

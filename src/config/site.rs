@@ -1,5 +1,6 @@
 //! `[[site]]`: what is served for some hosts, and what its three lines mean.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::expansion::meant;
@@ -115,13 +116,12 @@ pub(super) fn build_site(
     surroundings: &Surroundings<'_>,
     problems: &mut Problems,
 ) -> Site {
-    let root = section.text("root");
-    let php = section.text("php");
+    let (root, root_is_known) = site_root(section, problems);
     let name: Arc<str> = site_name(section).into();
     let mut draft = Draft {
         name: Arc::clone(&name),
-        root: root.and_then(|text| Root::at(&text, problems)),
-        php: php.and_then(|text| surroundings.upstream(&text, problems)),
+        root,
+        php: site_php(section, surroundings, problems),
         spool: spool_settings(section, surroundings),
         contract: Contract::build(section, problems),
         ambiguous: Arc::new(AmbiguousFields::new(Arc::clone(&name))),
@@ -136,7 +136,11 @@ pub(super) fn build_site(
     check_root(section, problems);
     let pages = section.tables("error_page");
     let numbers = draft.surroundings.numbers.get(&name).cloned();
-    let error_pages = ErrorPages::build(pages, draft.root.as_ref(), problems);
+    // Without the root it cannot be told whether a file of it is there.
+    let error_pages = match root_is_known {
+        true => ErrorPages::build(pages, draft.root.as_ref(), problems),
+        false => ErrorPages::default(),
+    };
     Site {
         name,
         encoded_slash: encoded_slash(section),
@@ -152,6 +156,33 @@ pub(super) fn build_site(
     }
 }
 
+/// Returns the root of a site, and whether it could be understood: something stands for one that could
+/// not, so that nothing is said to lack it.
+fn site_root(section: &Lowered, problems: &mut Problems) -> (Option<Root>, bool) {
+    let any = || Root(PathBuf::from("/"));
+    let Some(text) = section.text("root") else {
+        let is_wrong = section.is_wrong("root");
+        return (is_wrong.then(any), !is_wrong);
+    };
+    let root = Root::at(&text, problems);
+    let is_known = root.is_some();
+    (Some(root.unwrap_or_else(any)), is_known)
+}
+
+/// Returns the upstream of a site; likewise one without servers stands for one that is not understood.
+fn site_php(
+    section: &Lowered,
+    surroundings: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> Option<Arc<Upstream>> {
+    let nobody = || surroundings.nobody();
+    let Some(text) = section.text("php") else {
+        return section.is_wrong("php").then(nobody);
+    };
+    let upstream = surroundings.upstream(&text, problems);
+    Some(upstream.unwrap_or_else(nobody))
+}
+
 /// Builds and reviews the rules of a site: those that are written, and those that other keys imply.
 fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) -> Rules<Step> {
     let written = section.tables("rule").iter();
@@ -159,13 +190,11 @@ fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) 
         .filter_map(|rule| Some((rule, build_rule(rule, draft, problems)?)))
         .unzip();
     let meant = meant(section, problems);
-    if !draft.lacks_what_is_given(section) {
-        // Nobody can act on a warning about a rule that nobody wrote.
-        let mut found = Problems::default();
-        let meant = meant.iter();
-        rules.extend(meant.filter_map(|meant| build_rule(&meant.rule, draft, &mut found)));
-        problems.append(found.without_warnings());
-    }
+    let meant = meant.iter();
+    // Nobody can act on a warning about a rule that nobody wrote.
+    let mut found = Problems::default();
+    rules.extend(meant.filter_map(|meant| build_rule(&meant.rule, draft, &mut found)));
+    problems.append(found.without_warnings());
     let rules = Rules::new(rules);
     review(&written, &rules, draft.surroundings.sources, problems);
     rules
@@ -211,7 +240,8 @@ pub(super) fn site_name(section: &Lowered) -> String {
 }
 
 fn check_root(section: &Lowered, problems: &mut Problems) {
-    if section.is_given("root") || !section.tables("mount").is_empty() {
+    let is_there = |key| section.is_given(key) || section.is_wrong(key);
+    if is_there("root") || is_there("mount") {
         return;
     }
     if section.is_given("php") && section.flag("implied_rules") {
@@ -257,13 +287,6 @@ fn encoded_slash(section: &Lowered) -> EncodedSlash {
 }
 
 impl Draft<'_, '_> {
-    /// Whether `root` or `php` could not be understood, which was told: rules that rest on them would
-    /// be told of again.
-    fn lacks_what_is_given(&self, section: &Lowered) -> bool {
-        (section.is_given("root") && self.root.is_none())
-            || (section.is_given("php") && self.php.is_none())
-    }
-
     /// A handler that asks `upstream`.
     pub(super) fn fastcgi(
         &self,

@@ -285,7 +285,9 @@ fn named_upstreams(
                 Upstream::build(&name.value, section, known, problems).map(Arc::new)
             }
         };
-        let Some(upstream) = upstream else { continue };
+        // What is wrong with it was told, and the name is known all the same.
+        let nobody = || Arc::new(Upstream::with(&name.value, Vec::new(), section, None));
+        let upstream = upstream.unwrap_or_else(nobody);
         if upstreams
             .insert(name.value.clone(), (Arc::new(section.clone()), upstream))
             .is_some()

@@ -195,15 +195,12 @@ impl Reader<'_> {
         let lowered = self
             .root
             .lower(table.get_ref(), place(0..0), self.environment, &mut found);
-        for problem in found.into_sorted() {
-            if problem.place.span.end <= trusted && !invented(&problem.place.span) {
-                self.problems.push(problem);
-            }
-        }
+        found.retain(|Place { span, .. }| span.end <= trusted && !invented(span));
+        self.problems.append(found);
         for error in first_of_each_line(&errors, text) {
             let span = error.span().unwrap_or_default();
             self.problems
-                .push(Problem::new(place(span), error.message()));
+                .push(Problem::new(place(span), error.message()).firm());
         }
         lowered
     }
@@ -212,7 +209,8 @@ impl Reader<'_> {
     fn refuse_server(&mut self, lowered: &Lowered) {
         let given = lowered.given_keys().into_iter();
         for server in given.filter(|key| key.value == "server") {
-            let problem = Problem::new(server.place, "[server] may stand only in the main file");
+            let problem =
+                Problem::new(server.place, "[server] may stand only in the main file").firm();
             self.problems
                 .push(problem.help("move it into the file that is given on the command line"));
         }

@@ -142,6 +142,11 @@ impl Surroundings<'_> {
         section.map_or(0, |section| section.size("response_buffer").0)
     }
 
+    /// Returns an upstream without servers, which stands for one that could not be understood.
+    pub(super) fn nobody(&self) -> Arc<Upstream> {
+        Arc::new(Upstream::with("", Vec::new(), &defaults(), None))
+    }
+
     /// All upstreams so far.
     pub(super) fn into_upstreams(self) -> Upstreams {
         let upstreams = self.upstreams.into_inner();
@@ -162,12 +167,7 @@ impl Surroundings<'_> {
     fn anonymous(&self, name: &str, address: Address) -> Arc<Upstream> {
         let mut upstreams = self.upstreams();
         let build = || {
-            let section = UPSTREAM.lower(
-                &toml::de::DeTable::new(),
-                Default::default(),
-                &|_| None,
-                &mut Problems::default(),
-            );
+            let section = defaults();
             let upstream = match self.previous.and_then(|upstreams| upstreams.get(name)) {
                 Some((before, upstream)) if before.same_as(&section) => Arc::clone(upstream),
                 known => {
@@ -181,4 +181,11 @@ impl Surroundings<'_> {
         let (_, upstream) = upstreams.entry(name.to_owned()).or_insert_with(build);
         Arc::clone(upstream)
     }
+}
+
+/// What an upstream has that nothing is said of.
+fn defaults() -> Lowered {
+    let nothing = toml::de::DeTable::new();
+    let unheard = &mut Problems::default();
+    UPSTREAM.lower(&nothing, Default::default(), &|_| None, unheard)
 }

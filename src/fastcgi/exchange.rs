@@ -10,20 +10,20 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 use tokio_util::io::poll_read_buf;
 
 use super::broken::{Broken, ExchangeError, Progress};
 use super::decoder::{Decoder, Event};
-use super::management::Values;
+use super::link::{Ended, Link, Outbound};
+use super::management::{PROBE, Values};
 use super::pace::{Limit, Pace};
-use super::record::{Id, ProtocolError};
+use super::record::ProtocolError;
 use super::stdin::Outgoing;
 use crate::message::Upload;
 use crate::moment;
 use crate::threads;
-use crate::timer::{Stall, Timer};
+use crate::timer::Stall;
 
 /// Bytes read at first: holds most pages whole.
 const FIRST_READ: usize = 16 * 1024;
@@ -37,52 +37,6 @@ const RUN_ON: Duration = Duration::from_secs(600);
 
 /// A piece below this is copied.
 const SMALL_PIECE: usize = 4 * 1024;
-
-/// A connection that an exchange can run on.
-pub trait Link: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// Notes that the application answered the probe with `values`: a worker is on this connection. Returns how long that
-    /// took; `None` where no probe was sent, so that the answer is nobody's.
-    fn acknowledged(&mut self, values: Values) -> Option<Duration>;
-
-    /// What its deadlines are waited for with; it stays with the connection, where the next exchange
-    /// finds it made and in its place.
-    fn timer(&mut self) -> Option<&mut Timer>;
-
-    /// Takes the connection back behind END_REQUEST: the answer is whole. Its worker may still be at work.
-    fn end(self, ended: Ended);
-}
-
-/// What a connection is when its request has ended.
-#[derive(Debug)]
-pub struct Ended {
-    /// Skips what the script prints now.
-    pub decoder: Decoder,
-    /// What was read behind END_REQUEST.
-    pub input: BytesMut,
-    /// Whether all of the request was written: the next one can only follow then.
-    pub is_sent: bool,
-}
-
-/// What to send.
-#[derive(Debug)]
-pub struct Outbound {
-    /// The request's id, as in the records of `head` and `held`.
-    pub id: Id,
-    /// The request before it, where nothing proved that its script was done.
-    pub over: Option<Id>,
-    /// BEGIN_REQUEST and PARAMS, with the probe in front on a new connection.
-    pub head: Bytes,
-    /// What waits for the acknowledgement: the empty PARAMS record of an unsafe method, without
-    /// which no application starts to work (design §4.3).
-    pub held: Option<Bytes>,
-    /// Whether `head` begins with a probe, so that an acknowledgement is to come.
-    pub probed: bool,
-    /// The request's content.
-    pub upload: Upload,
-    /// Whether the application is let finish when the client has gone: what it does for an unsafe
-    /// method is worth something without anybody who reads the answer.
-    pub runs_on: bool,
-}
 
 /// One request and its answer on the connection `L`.
 #[derive(Debug)]
@@ -99,6 +53,7 @@ pub struct Exchange<L: Link> {
     pace: Pace,
     stall: Stall,
     runs_on: bool,
+    asks_behind: bool,
 }
 
 /// How far the answer is.
@@ -142,7 +97,13 @@ impl<L: Link> Exchange<L> {
             link: Some(link),
             decoder: Decoder::behind(outbound.over, outbound.id),
             input: BytesMut::new(),
-            outgoing: Outgoing::new(outbound.id, outbound.head, outbound.held, outbound.upload),
+            outgoing: Outgoing::new(
+                outbound.id,
+                (outbound.head, outbound.held),
+                if outbound.asks_behind { PROBE } else { &[] },
+                outbound.upload,
+            ),
+            asks_behind: outbound.asks_behind,
             answer,
             acknowledged_after: None,
             at_work_since: (!outbound.probed).then(moment::now),
@@ -295,6 +256,7 @@ impl<L: Link> Exchange<L> {
                 decoder: std::mem::take(&mut self.decoder),
                 input: std::mem::take(&mut self.input),
                 is_sent: self.outgoing.is_complete(),
+                is_asked: self.asks_behind && self.outgoing.is_complete(),
             });
         }
     }
@@ -379,6 +341,7 @@ impl<L: Link> Drop for Exchange<L> {
             pace: self.pace,
             stall: Stall::default(),
             runs_on: false,
+            asks_behind: self.asks_behind,
         };
         threads::afterwards(async move {
             let _ = timeout(RUN_ON, async {

@@ -4,6 +4,7 @@
 mod broken;
 pub mod decoder;
 pub mod exchange;
+mod link;
 pub mod management;
 pub mod pace;
 pub mod params;
@@ -11,5 +12,6 @@ pub mod record;
 mod stdin;
 
 pub use broken::{Broken, ExchangeError, Progress};
-pub use exchange::{Answer, Ended, Exchange, Link, Outbound};
+pub use exchange::{Answer, Exchange};
+pub use link::{Ended, Link, Outbound};
 pub use pace::{Limit, Pace};

@@ -23,6 +23,8 @@ pub(super) struct Outgoing {
     /// What must not be sent before the worker is known to be there.
     held: Option<Bytes>,
     upload: Upload,
+    /// What follows the end of STDIN, in the same write.
+    tail: &'static [u8],
     untouched: bool,
     stage: Stage,
     /// Bytes taken by the connection.
@@ -50,6 +52,7 @@ impl Default for Outgoing {
             pending: VecDeque::new(),
             held: None,
             upload: Upload::Empty,
+            tail: &[],
             untouched: false,
             stage: Stage::Stopped,
             taken: 0,
@@ -58,8 +61,13 @@ impl Default for Outgoing {
 }
 
 impl Outgoing {
-    /// `head` goes first; `held`, where there is one, and the content only after [`Self::release`].
-    pub(super) fn new(id: Id, head: Bytes, held: Option<Bytes>, upload: Upload) -> Self {
+    /// `head` goes first; `held`, where there is one, and the content only after [`Self::release`]; `tail` behind all.
+    pub(super) fn new(
+        id: Id,
+        (head, held): (Bytes, Option<Bytes>),
+        tail: &'static [u8],
+        upload: Upload,
+    ) -> Self {
         let stage = if held.is_some() {
             Stage::Held
         } else {
@@ -70,6 +78,7 @@ impl Outgoing {
             pending: VecDeque::from([head]),
             held,
             upload,
+            tail,
             untouched: true,
             stage,
             taken: 0,
@@ -163,6 +172,9 @@ impl Outgoing {
                     self.upload = Upload::Empty;
                     self.pending
                         .push_back(Bytes::copy_from_slice(&stdin_header(self.id, 0)));
+                    if !self.tail.is_empty() {
+                        self.pending.push_back(Bytes::from_static(self.tail));
+                    }
                     self.stage = Stage::Ended;
                 }
                 Poll::Ready(Some(Err(error))) => return Err(error),

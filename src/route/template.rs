@@ -251,6 +251,7 @@ impl<'a> Reference<'a> {
                 (true, Some(_)) => Err(format!(
                     "`${name}` is a variable and a group of the pattern: rename the group"
                 )),
+                (false, None) if groups.is_unread => Ok(Piece::Named(name.to_owned())),
                 (false, None) => Err(unknown(name, groups)),
             },
         }
@@ -268,6 +269,9 @@ fn split_name(text: &str) -> (&str, &str) {
 }
 
 fn number(digits: &str, groups: &Groups) -> Result<Piece, String> {
+    if groups.is_unread {
+        return Ok(Piece::Capture(0));
+    }
     let Some(last) = groups.last else {
         return Err(format!(
             "`${digits}` means nothing here, as the rule has no pattern: add a `match`, or write `$$` for a `$`"

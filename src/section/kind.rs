@@ -66,7 +66,7 @@ impl Kind {
     }
 
     /// The section that a table of this kind is read as.
-    pub(super) fn section(self) -> Option<&'static Section> {
+    pub(crate) fn section(self) -> Option<&'static Section> {
         match self {
             Self::Table(section)
             | Self::Tables(section)
@@ -314,7 +314,11 @@ impl Lowering<'_> {
 
     fn report(&mut self, written: Written<'_, '_>, message: String, help: Option<String>) {
         let problem = Problem::new(self.place(written.span()), message);
-        self.problems.push(Problem { help, ..problem });
+        let problem = match help {
+            Some(help) => problem.help(help),
+            None => problem,
+        };
+        self.problems.push(problem.firm());
     }
 }
 

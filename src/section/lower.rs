@@ -92,6 +92,31 @@ impl Key {
     }
 }
 
+#[cfg(test)]
+impl Key {
+    /// Returns what is wrong with a literal as the value of this key.
+    pub(crate) fn faults(&self, literal: &str) -> Vec<String> {
+        let mut problems = Problems::default();
+        let _ = self.literal(literal, &Place::default(), &mut problems);
+        let problems = problems.into_sorted().into_iter();
+        problems.map(|problem| problem.message).collect()
+    }
+}
+
+/// Reports whether a value in which something is wrong lacks something itself, and not only within the
+/// sections in it.
+fn is_lacking(value: Option<&Value>, written: &Spanned<DeValue<'_>>) -> bool {
+    let written = written.get_ref();
+    match value {
+        None => true,
+        Some(Value::Table(_)) => false,
+        Some(Value::Tables(read)) => written.as_array().map_or(0, |list| list.len()) != read.len(),
+        Some(Value::Named(read)) => written.as_table().map_or(0, |table| table.len()) != read.len(),
+        Some(Value::Text(_) | Value::Flag(_) | Value::Integer(_) | Value::Size(_)) => true,
+        Some(Value::Duration(_) | Value::Texts(_) | Value::Pairs(_)) => true,
+    }
+}
+
 /// What reading a value needs besides the value.
 pub(super) struct Lowering<'a> {
     origin: Origin,
@@ -115,12 +140,20 @@ impl Lowering<'_> {
         place: Place,
     ) -> Lowered {
         let mut given = Vec::with_capacity(table.len());
+        let mut wrong = Vec::new();
         for (name, written) in table {
             let Some(key) = section.key(name.get_ref()) else {
-                self.unknown_key(section, name);
+                wrong.extend(self.unknown_key(section, name));
+                self.problems.mar(&place);
                 continue;
             };
-            if let Some(value) = self.value(key.kind, written) {
+            let before = self.problems.count();
+            let value = self.value(key.kind, written);
+            if self.problems.count() > before && is_lacking(value.as_ref(), written) {
+                wrong.push(key.name);
+                self.problems.mar(&place);
+            }
+            if let Some(value) = value {
                 let (name, place) = (self.place(name.span()), self.place(written.span()));
                 given.push(Given {
                     key,
@@ -129,12 +162,18 @@ impl Lowering<'_> {
                 });
             }
         }
-        Lowered::new(section, place, given)
+        Lowered::new(section, place, given).without(wrong)
     }
 
-    fn unknown_key(&mut self, section: &'static Section, name: &Spanned<DeString<'_>>) {
+    /// Returns the key that is meant, where one is near.
+    fn unknown_key(
+        &mut self,
+        section: &'static Section,
+        name: &Spanned<DeString<'_>>,
+    ) -> Option<&'static str> {
         let names = || section.keys.iter().map(|key| key.name);
-        let help = nearest(name.get_ref(), names()).map(|near| format!("did you mean `{near}`?"));
+        let near = nearest(name.get_ref(), names());
+        let help = near.map(|near| format!("did you mean `{near}`?"));
         let listed = || {
             names()
                 .map(|name| format!("`{name}`"))
@@ -146,7 +185,8 @@ impl Lowering<'_> {
             self.place(name.span()),
             format!("unknown key `{}`", name.get_ref()),
         );
-        self.problems.push(problem.help(help));
+        self.problems.push(problem.help(help).firm());
+        near
     }
 
     pub(super) fn place(&self, span: Range<usize>) -> Place {
@@ -180,7 +220,7 @@ impl Lowering<'_> {
                     let help = format!(
                         "set it, write `${{{name}:-default}}`, or `$${{{name}}}` for the text itself"
                     );
-                    self.problems.push(problem.help(help));
+                    self.problems.push(problem.help(help).firm());
                 }
                 None
             }

@@ -16,6 +16,8 @@ pub struct Lowered {
     section: &'static Section,
     place: Place,
     pub(super) given: Vec<Given>,
+    /// Keys that were written and could not be understood.
+    wrong: Vec<&'static str>,
 }
 
 /// A key that was written.
@@ -47,7 +49,19 @@ impl Lowered {
             section,
             place,
             given,
+            wrong: Vec::new(),
         }
+    }
+
+    /// The same, of which these keys were written and could not be understood.
+    pub(super) fn without(self, wrong: Vec<&'static str>) -> Self {
+        Self { wrong, ..self }
+    }
+
+    /// Whether the key was written and could not be understood, which was told: what follows from it
+    /// not being there is not to be told again.
+    pub fn is_wrong(&self, key: &str) -> bool {
+        self.wrong.contains(&key)
     }
 
     /// The description that it was read by.
@@ -240,6 +254,7 @@ impl Lowered {
                 _ => return None,
             }
         }
+        self.wrong.extend(more.wrong);
         Some(self)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::Place;
+use super::{FileId, Place};
 
 /// One thing that the user has to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Problem {
     pub label: Option<String>,
     /// What to do about it.
     pub help: Option<String>,
+    /// Whether it is told whatever else the section says: it is not about what the section lacks.
+    is_firm: bool,
 }
 
 impl Problem {
@@ -25,6 +27,7 @@ impl Problem {
             message: message.into(),
             label: None,
             help: None,
+            is_firm: false,
         }
     }
 
@@ -33,6 +36,16 @@ impl Problem {
     pub fn label(self, label: impl Into<String>) -> Self {
         Self {
             label: Some(label.into()),
+            ..self
+        }
+    }
+
+    /// The same, told also where a value in the section at its place is wrong. What is wrong with a value
+    /// itself is firm, so that something is told of everything that is refused.
+    #[must_use]
+    pub fn firm(self) -> Self {
+        Self {
+            is_firm: true,
             ..self
         }
     }
@@ -52,6 +65,8 @@ impl Problem {
 pub struct Problems {
     errors: Vec<Problem>,
     warnings: Vec<Problem>,
+    /// Sections in which a value is wrong.
+    marred: HashSet<(FileId, usize, usize)>,
 }
 
 impl Problems {
@@ -69,6 +84,23 @@ impl Problems {
     pub fn append(&mut self, others: Self) {
         self.errors.extend(others.errors);
         self.warnings.extend(others.warnings);
+        self.marred.extend(others.marred);
+    }
+
+    /// Forgets what is wrong at places that are not to be `kept`.
+    pub fn retain(&mut self, kept: impl Fn(&Place) -> bool) {
+        self.errors.retain(|problem| kept(&problem.place));
+    }
+
+    /// How many there are so far, without warnings.
+    pub(super) fn count(&self) -> usize {
+        self.errors.len()
+    }
+
+    /// Notes that a value in the section at `place` is wrong, which is told where the value stands: what
+    /// the section lacks as a whole may be that very value, and is not told.
+    pub(super) fn mar(&mut self, place: &Place) {
+        self.marred.insert(key(place));
     }
 
     /// Drops the warnings.
@@ -91,9 +123,16 @@ impl Problems {
     }
 
     /// All that is wrong, in the order of files and of places in a file.
-    pub fn into_sorted(self) -> Vec<Problem> {
+    pub fn into_sorted(mut self) -> Vec<Problem> {
+        let marred = &self.marred;
+        self.errors
+            .retain(|problem| problem.is_firm || !marred.contains(&key(&problem.place)));
         sorted(self.errors)
     }
+}
+
+fn key(Place { file, span }: &Place) -> (FileId, usize, usize) {
+    (*file, span.start, span.end)
 }
 
 /// What was said before of the same place is not said again: one key can mean several rules.

@@ -374,7 +374,10 @@ proptest! {
         let mut problems = Problems::default();
         let lowered = ROOT.lower(table.get_ref(), Place::default(), &|_| None, &mut problems);
         prop_assert!(lowered.same_as(&lowered.clone()));
-        for problem in problems.into_sorted() {
+        let is_wrong = !problems.is_empty();
+        let told = problems.into_sorted();
+        prop_assert_eq!(is_wrong, !told.is_empty());
+        for problem in told {
             prop_assert!(text.get(problem.place.span).is_some());
         }
     }

@@ -119,6 +119,9 @@ impl Acceptor {
 impl Clients {
     fn build(section: &Lowered, required: bool, problems: &mut Problems) -> Option<Self> {
         let Some(text) = section.text("client_ca") else {
+            if section.is_wrong("client_ca") {
+                return None;
+            }
             let place = section.place_of("client_certificates");
             let problem = Problem::new(place, "client certificates need a `client_ca`");
             problems.push(

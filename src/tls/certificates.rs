@@ -163,6 +163,9 @@ impl Pair {
 }
 
 fn site_pairs(section: &Lowered, problems: &mut Problems) -> Vec<Arc<Pair>> {
+    if section.is_wrong("key") || section.is_wrong("certificate") {
+        return Vec::new();
+    }
     let certificates = section.texts("certificate");
     let keys = match section.texts("key") {
         keys if keys.is_empty() => certificates.clone(),

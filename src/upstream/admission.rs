@@ -14,23 +14,27 @@
 //!                  └─ half-closed ── EOF ──► closed
 //! ```
 
+mod class;
 mod cooling;
 mod idle;
 mod queue;
 mod serving;
 mod settings;
+mod slot;
 mod turn;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use class::Class;
 pub use cooling::After;
 use cooling::Cooling;
 use idle::{Idle, Idles};
 use queue::Queue;
 pub use queue::Ticket;
 pub use settings::{Settings, Wear};
+pub use slot::Slot;
 
 use crate::threads::Home;
 
@@ -43,54 +47,6 @@ const QUICK: Duration = Duration::from_millis(2);
 
 /// How long a server is believed to hang up after a probe; finding out again costs it one.
 const DOUBT: Duration = Duration::from_secs(60);
-
-/// What a server does with a probe; see `super::scout` for how it is found out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Not known yet: one connection finds it out, and who comes meanwhile waits.
-    Unknown,
-    /// Answers and serves on.
-    Kept,
-    /// Answers whatever else it is doing, so that an answer proves no worker (Go's net/http/fcgi).
-    Multiplexed,
-    /// Answers and hangs up (PHP before the fix of bug 76922).
-    Closes,
-    /// Answered a request, or refused a role, on a connection whose probe it had not answered.
-    Silent,
-}
-
-impl Class {
-    /// Returns whether an acknowledgement can be waited for.
-    pub fn acknowledges(self) -> bool {
-        match self {
-            Self::Unknown | Self::Kept | Self::Multiplexed => true,
-            Self::Closes | Self::Silent => false,
-        }
-    }
-}
-
-/// A connection's place in the account; exactly one exists for each open connection, and it must
-/// come back through [`Admission::closed`] or [`Admission::finished`]. Behind a request it goes through
-/// [`Admission::cool`] before.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Slot {
-    id: u64,
-    opened: Instant,
-    acknowledged: Option<Instant>,
-    served: u64,
-}
-
-impl Slot {
-    /// Whether a worker is known to be on the connection.
-    pub fn is_acknowledged(&self) -> bool {
-        self.acknowledged.is_some()
-    }
-
-    /// Returns how many requests the connection has carried to their end.
-    pub fn served(&self) -> u64 {
-        self.served
-    }
-}
 
 /// What becomes of a request that arrives.
 #[derive(Debug, PartialEq, Eq)]

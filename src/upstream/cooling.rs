@@ -23,18 +23,26 @@ pub(super) fn begin(mut lease: Lease, ended: Ended, is_unanswered: bool) {
     if after == After::Ready && is_between {
         return lease.pass_on();
     }
+    let asked = u8::from(is_unanswered) + u8::from(ended.is_asked);
     let mut cooling = Cooling {
         lease,
         ended,
-        asked: u8::from(is_unanswered),
+        asked,
     };
+    if after == After::Probe {
+        match cooling.is_answered() {
+            Ok(true) => return cooling.pass_on(),
+            Ok(false) => {}
+            Err(error) => return cooling.broke(&error),
+        }
+    }
     threads::afterwards(async move {
         let done = match after {
             After::Probe => cooling.probe().await,
             After::Ready | After::HalfClose => cooling.half_close().await,
         };
         match done {
-            Ok(()) => cooling.lease.pass_on(),
+            Ok(()) => cooling.pass_on(),
             Err(error) => cooling.broke(&error),
         }
     });
@@ -50,13 +58,19 @@ struct Cooling {
 impl Cooling {
     /// Returns when the worker is done.
     async fn probe(&mut self) -> io::Result<()> {
-        self.lease.write_all(PROBE).await?;
-        self.asked += 1;
+        if self.asked == 0 {
+            self.lease.write_all(PROBE).await?;
+            self.asked += 1;
+        }
         while !self.is_answered()? {
             self.read().await?;
         }
-        self.count();
         Ok(())
+    }
+
+    fn pass_on(self) {
+        self.count();
+        self.lease.pass_on();
     }
 
     /// Reads until the server closes the connection, which is when the worker is done; that is never a success.

@@ -158,6 +158,12 @@ impl Lease {
         self.fresh || self.stream().is_some_and(Stream::is_tcp)
     }
 
+    /// Returns whether the probe that tells when the worker is done may follow the request in the same write: PHP-FPM reads
+    /// no further than the request. On TCP the answer would wait for a delayed acknowledgement.
+    pub fn may_ask_behind(&self) -> bool {
+        self.member.proves_by_closing() && self.member.class() == Class::Kept
+    }
+
     /// The server that was leased.
     pub fn member(&self) -> &Arc<Member> {
         &self.member

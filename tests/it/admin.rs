@@ -18,13 +18,13 @@ use crate::harness::{
 };
 
 /// A gateway with an admin socket beside its configuration.
-struct Asked {
-    gateway: Gateway,
+pub(crate) struct Asked {
+    pub(crate) gateway: Gateway,
     socket: Address,
 }
 
 impl Asked {
-    async fn start(config: &str) -> Self {
+    pub(crate) async fn start(config: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = format!("unix:{}/admin.sock", directory.path().display());
         let gateway = Gateway::start_in(directory, &with_admin(config, &path)).await;
@@ -36,12 +36,12 @@ impl Asked {
         Self { gateway, socket }
     }
 
-    async fn get(&self, target: &str) -> Response {
+    pub(crate) async fn get(&self, target: &str) -> Response {
         http1::send(&self.socket, &Request::get(target)).await
     }
 
     /// The program with this command, for the gateway's own configuration.
-    fn command(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Output {
         let file = self.gateway.directory().join("fcgate.toml");
         let mut command = Command::new(env!("CARGO_BIN_EXE_fcgate"));
         command.args(arguments).arg("-c").arg(file);
@@ -66,7 +66,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// The value of a metric with these words in its line.
-fn metric(scrape: &str, words: &[&str]) -> f64 {
+pub(crate) fn metric(scrape: &str, words: &[&str]) -> f64 {
     let mut lines = scrape.lines().filter(|line| !line.starts_with('#'));
     let found = lines.find(|line| words.iter().all(|word| line.contains(word)));
     let line = found.unwrap_or_else(|| panic!("no metric {words:?} in\n{scrape}"));
@@ -240,32 +240,6 @@ async fn numbers_are_told_while_php_is_saturated() {
     let status: Value = serde_json::from_slice(&asked.command(&["status"]).stdout).unwrap();
     assert_eq!(status["ready"], true);
     assert_eq!(status["upstreams"][0]["members"][0]["waiting"], 0);
-}
-
-#[tokio::test]
-async fn a_worker_that_works_on_behind_its_answer_is_busy() {
-    let php = PhpFpm::start(2).await;
-    php.write(
-        "work.php",
-        "<?php echo 'A'; fastcgi_finish_request(); \
-         while (!file_exists(__DIR__ . '/go')) { usleep(2000); clearstatcache(); } echo str_repeat('x', 100000);",
-    );
-    let config = format!("[server]\nlog = \"debug\"\n{}", php.site());
-    let asked = Asked::start(&config).await;
-    let member = || {
-        let status = asked.command(&["status"]).stdout;
-        let status: Value = serde_json::from_slice(&status).unwrap();
-        let member = &status["upstreams"][0]["members"][0];
-        (member["busy"].clone(), member["cooling"].clone())
-    };
-    assert_eq!(asked.gateway.get("/work.php").await.text(), "A");
-    assert_eq!(member(), (1.into(), 1.into()));
-    php.write("go", "");
-    let late = |line: &str| line.contains("a script printed behind its answer");
-    asked.gateway.log.wait_for(late).await;
-    eventually("it is done", || member().1 == 0).await;
-    let scrape = asked.get("/metrics").await.text();
-    assert!(metric(&scrape, &["fcgate_upstream_late_bytes_total"]) > 90_000.0);
 }
 
 #[tokio::test]

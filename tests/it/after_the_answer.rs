@@ -5,8 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::admin::{Asked, metric};
 use crate::harness::php_fpm::{Setup, free_port};
 use crate::harness::{
     Address, Clients, Connection, Gateway, PhpFpm, Request, application, eventually, http2,
@@ -172,6 +174,32 @@ async fn a_script_that_works_on_comes_to_its_end() {
             assert_eq!(aborted, b"0", "{name} was cut short");
         }
     }
+}
+
+#[tokio::test]
+async fn a_worker_that_works_on_behind_its_answer_is_busy() {
+    let php = PhpFpm::start(2).await;
+    php.write(
+        "work.php",
+        "<?php echo 'A'; fastcgi_finish_request(); \
+         while (!file_exists(__DIR__ . '/go')) { usleep(2000); clearstatcache(); } echo str_repeat('x', 100000);",
+    );
+    let config = format!("[server]\nlog = \"debug\"\n{}", php.site());
+    let asked = Asked::start(&config).await;
+    let member = || {
+        let status = asked.command(&["status"]).stdout;
+        let status: Value = serde_json::from_slice(&status).unwrap();
+        let member = &status["upstreams"][0]["members"][0];
+        (member["busy"].clone(), member["cooling"].clone())
+    };
+    assert_eq!(asked.gateway.get("/work.php").await.text(), "A");
+    assert_eq!(member(), (1.into(), 1.into()));
+    php.write("go", "");
+    let late = |line: &str| line.contains("a script printed behind its answer");
+    asked.gateway.log.wait_for(late).await;
+    eventually("it is done", || member().1 == 0).await;
+    let scrape = asked.get("/metrics").await.text();
+    assert!(metric(&scrape, &["fcgate_upstream_late_bytes_total"]) > 90_000.0);
 }
 
 #[tokio::test]

@@ -19,11 +19,12 @@ fn get(target: &str, version: &str, connection: &str) -> String {
     format!("GET {target} HTTP/{version}\r\n{host}{connection}\r\n")
 }
 
-/// Sends `bytes` and no more; all that comes.
+/// Sends `bytes` and no more; all that comes but an interim answer, which a busy machine may bring.
 async fn ask(mut connection: Connection, bytes: &str) -> String {
     connection.write(bytes).await;
     connection.close_sending().await;
-    String::from_utf8(connection.read_to_end().await).unwrap()
+    let answers = String::from_utf8(connection.read_to_end().await).unwrap();
+    answers.replace("HTTP/1.1 100 Continue\r\n\r\n", "")
 }
 
 /// The statuses in what came.
@@ -45,7 +46,8 @@ async fn it_gets_its_answer_on_every_kind_of_connection() {
     authority.issue(&["localhost"]).write(folder.path(), "site");
     std::fs::write(folder.path().join("small"), "small").unwrap();
     std::fs::write(folder.path().join("large"), vec![b'x'; LARGE]).unwrap();
-    let responder = ScriptedResponder::start([Script::answer("\nfrom PHP")]).await;
+    let responder =
+        ScriptedResponder::start([Script::answer("Content-Length: 8\n\nfrom PHP")]).await;
     let config = format!(
         "[[listen]]\naddress = \"127.0.0.1:0\"\n[[listen]]\naddress = \"unix:{folder}/web.sock\"\n\
          [[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n[upstream.app]\nservers = [\"{}\"]\n\
@@ -74,7 +76,11 @@ async fn it_gets_its_answer_on_every_kind_of_connection() {
                 let case = format!("{address} {target} {version} {option}");
                 let (_, content) = answer.split_once("\r\n\r\n").unwrap_or_default();
                 assert_eq!(statuses(&answer), ["200"], "{case}");
-                assert_eq!(content.len(), length, "{case}");
+                match target {
+                    // With its length or in chunks.
+                    "/php" => assert!(content.contains("from PHP"), "{case}"),
+                    _ => assert_eq!(content.len(), length, "{case}"),
+                }
             }
         }
     }

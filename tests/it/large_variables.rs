@@ -28,7 +28,7 @@ fn large(method: &str) -> Request {
 /// A site whose scripts lie at `root`, for an upstream of this `kind`, with further `rules`.
 fn config(kind: &str, address: &Address, root: &Path, rules: &str) -> String {
     format!(
-        "[server]\nlog = \"debug\"\nlimits = {{ head = \"256KiB\" }}\n[upstream.php]\nservers = \"{address}\"\ntype = \"{kind}\"\n\
+        "[server]\nlog = \"debug\"\nlimits = {{ head = \"256KiB\", request_line = \"64KiB\", path = \"64KiB\", field_line = \"128KiB\" }}\n[upstream.php]\nservers = \"{address}\"\ntype = \"{kind}\"\n\
          [[site]]\nroot = \"{}\"\nphp = \"php\"\n{rules}",
         root.display()
     )
@@ -137,7 +137,7 @@ async fn a_variable_is_as_long_as_a_record_and_no_longer() {
         assert_eq!(runs(&php.root()), 6, "what is refused never reaches PHP");
         let line = gateway
             .log
-            .wait_for(|line| line.contains("a field is too long"))
+            .wait_for(|line| line.contains("the head is too long"))
             .await;
         assert!(line.contains("VARIABLE_TOO_LONG"), "{line}");
     }

@@ -93,4 +93,5 @@ mod unruled;
 mod unsaturated;
 mod uploads;
 mod upstream;
+mod vary;
 mod warnings;

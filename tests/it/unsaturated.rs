@@ -24,11 +24,13 @@ use crate::harness::{Address, Connection, Gateway, Request, patiently};
 type Chunk = (usize, Vec<u8>);
 
 const PROBE_KIND: u8 = records::GET_VALUES;
-const WHOLE_REQUEST: [u8; 4] = [
+/// With the probe that tells when the worker is done.
+const WHOLE_REQUEST: [u8; 5] = [
     records::BEGIN_REQUEST,
     records::PARAMS,
     records::PARAMS,
     records::STDIN,
+    PROBE_KIND,
 ];
 
 /// A PHP that tells what each of its reads brought. It answers a probe that is followed by nothing only after
@@ -93,29 +95,28 @@ async fn converse(
     while let Ok(length @ 1..) = stream.read(&mut buffer).await {
         let mut bytes = &buffer[..length];
         let mut kinds = Vec::new();
-        let mut ended = None;
+        let mut answer = Vec::new();
+        let mut ended = false;
         while let Some(record) = read_record(&mut bytes).await.unwrap() {
-            if record.kind == records::STDIN && record.content.is_empty() {
-                ended = Some(record.id);
-            }
             kinds.push(record.kind);
+            if record.kind == PROBE_KIND {
+                let values = records::encode_pairs(&[("FCGI_MPXS_CONNS", "0")]);
+                answer.extend(Record::new(records::GET_VALUES_RESULT, 0, values).encode());
+            }
+            if record.kind == records::STDIN && record.content.is_empty() {
+                ended = true;
+                answer.extend(Record::new(records::STDOUT, record.id, "\nhello").encode());
+                answer.extend(Record::end(record.id, 0, 0).encode());
+            }
         }
         let probed = kinds.contains(&PROBE_KIND);
         chunks.send((number, kinds)).await.unwrap();
-        let mut answer = Vec::new();
-        if probed {
-            if ended.is_none()
-                && timeout(patience, stream.readable()).await.is_ok()
-                && !patience.is_zero()
-            {
-                panic!("something came before the acknowledgement");
-            }
-            let values = records::encode_pairs(&[("FCGI_MPXS_CONNS", "0")]);
-            answer.extend(Record::new(records::GET_VALUES_RESULT, 0, values).encode());
-        }
-        if let Some(id) = ended {
-            answer.extend(Record::new(records::STDOUT, id, "\nhello").encode());
-            answer.extend(Record::end(id, 0, 0).encode());
+        if probed
+            && !ended
+            && !patience.is_zero()
+            && timeout(patience, stream.readable()).await.is_ok()
+        {
+            panic!("something came before the acknowledgement");
         }
         let _ = stream.write_all(&answer).await;
     }
@@ -179,8 +180,8 @@ async fn a_post_on_a_new_connection_is_complete_only_when_its_worker_is_there() 
     assert_eq!(gateway.get("/").await.text(), "hello");
     php.all();
     for (body, stdin) in [
-        ("", vec![records::STDIN]),
-        ("content", vec![records::STDIN; 2]),
+        ("", vec![records::STDIN, PROBE_KIND]),
+        ("content", vec![records::STDIN, records::STDIN, PROBE_KIND]),
     ] {
         let post = Request::post("/").body(body);
         assert_eq!(gateway.send(&post).await.text(), "hello");
@@ -279,6 +280,7 @@ fn counted(stream: DuplexStream, probed: bool) -> (Exchange<Counted>, Arc<[Atomi
         head: head.into(),
         held: None,
         probed,
+        asks_behind: false,
         upload: Upload::Empty,
         runs_on: false,
     };

@@ -27,7 +27,7 @@ type SiteRule = Rule<crate::handler::Step>;
 enum Turn {
     Settled(Outcome),
     Again(Box<Request>),
-    Declined,
+    Declined(Box<Request>),
 }
 
 struct Walk<'a> {
@@ -104,13 +104,15 @@ impl Walk<'_> {
             request = match self.round(site, request)? {
                 Turn::Settled(outcome) => return Ok(outcome),
                 Turn::Again(request) => request,
-                Turn::Declined => {
+                Turn::Declined(request) => {
                     let withheld = self.withheld.get();
-                    return Err(withheld.map_or(Failure::NotFound, Failure::Withheld));
+                    let failure = withheld.map_or(Failure::NotFound, Failure::Withheld);
+                    return Ok(with_edits(Outcome::failed(&failure), self, &request));
                 }
             };
         }
-        Err(Failure::TooManyRounds(MAX_ROUNDS))
+        let failure = Failure::TooManyRounds(MAX_ROUNDS);
+        Ok(with_edits(Outcome::failed(&failure), self, &request))
     }
 
     fn round(&mut self, site: &Site, mut request: Box<Request>) -> Result<Turn, Failure> {
@@ -135,7 +137,7 @@ impl Walk<'_> {
             }
         }
         self.rounds.push(round);
-        Ok(Turn::Declined)
+        Ok(Turn::Declined(request))
     }
 
     /// One rule; `None`: the next is asked.

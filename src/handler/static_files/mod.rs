@@ -32,7 +32,7 @@ const ALLOWED: &str = "GET, HEAD, OPTIONS";
 /// The `static_files` section.
 pub static STATIC_FILES: Section = Section {
     title: "[site.rule.static_files]",
-    doc: "Sends files. PHP sources, dotfiles (but /.well-known/) and editor backups are never sent, and nothing outside the root.",
+    doc: "Sends files. PHP scripts are never sent, dotfiles (but /.well-known/), other sources and editor backups by `allowed_names` alone, and nothing outside the root.",
     keys: &[
         Key::new("root", Kind::Text, "The folder, an absolute path; default: the site's root.").example("\"/srv/app/public\""),
         MOUNTED_AT,

@@ -80,9 +80,9 @@ impl Set {
         starts.max_by_key(|start| start.len()).unwrap_or_default()
     }
 
-    /// The groups that templates may name.
-    pub fn groups(&self) -> Option<Groups> {
-        groups(&self.conditions)
+    /// The groups that templates may name, of a set that was built from `section`.
+    pub fn groups(&self, section: &Lowered) -> Option<Groups> {
+        groups_of(section, &self.conditions)
     }
 
     /// Whether every condition holds and no exception does; what patterns and prefixes among the
@@ -135,6 +135,12 @@ fn groups(conditions: &[Condition]) -> Option<Groups> {
     patterns.next().map(Pattern::groups)
 }
 
+/// Returns the groups that templates beside these conditions of a section may name.
+fn groups_of(section: &Lowered, conditions: &[Condition]) -> Option<Groups> {
+    let is_there = || section.is_given("match") || section.is_wrong("match");
+    groups(conditions).or_else(|| is_there().then(Groups::unread))
+}
+
 struct Builder<'a> {
     names: Groups,
     depth: usize,
@@ -145,7 +151,7 @@ impl Builder<'_> {
     fn set(&mut self, section: &Lowered) -> Set {
         let conditions = self.conditions(section);
         let not = section.given_table("not");
-        let own = groups(&conditions);
+        let own = groups_of(section, &conditions);
         let exceptions = match not {
             Some(not) => self.within(own, |builder| builder.conditions(not)),
             None => Vec::new(),
@@ -173,7 +179,7 @@ impl Builder<'_> {
             .text("match")
             .and_then(|text| Pattern::new(&text, self.problems));
         conditions.extend(pattern.map(|pattern| Condition::Pattern(Box::new(pattern))));
-        let own = groups(&conditions);
+        let own = groups_of(section, &conditions);
         self.within(own, |builder| builder.of_the_rest(section, &mut conditions));
         conditions
     }

@@ -12,6 +12,8 @@ pub struct Groups {
     pub(super) names: Vec<String>,
     pub(super) root: Option<String>,
     pub(super) environment: Option<Environment>,
+    /// Whether the pattern could not be understood, so that nobody knows which groups it has.
+    pub(super) is_unread: bool,
 }
 
 impl Groups {
@@ -22,6 +24,15 @@ impl Groups {
             names,
             root: None,
             environment: None,
+            is_unread: false,
+        }
+    }
+
+    /// Those of a pattern that could not be understood, which was told: any may be among them.
+    pub fn unread() -> Self {
+        Self {
+            is_unread: true,
+            ..Self::default()
         }
     }
 
@@ -46,6 +57,7 @@ impl Groups {
         Self {
             last: pattern.last,
             names: pattern.names,
+            is_unread: pattern.is_unread,
             ..self
         }
     }

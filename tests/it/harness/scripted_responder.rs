@@ -458,6 +458,12 @@ impl Conversation<'_> {
                 told.pass(1);
                 return Ok(Next::Closed);
             }
+            // PHP-FPM reads what there is before it closes: that is an end and no reset.
+            Step::Close if self.setup.probe == Probe::AnsweredAsByFpm => {
+                self.stream.shutdown().await?;
+                let _ = self.stream.read_to_end(&mut Vec::new()).await;
+                return Ok(Next::Closed);
+            }
             Step::Close => return Ok(Next::Closed),
             Step::Reset => {
                 self.stream.reset_on_close();

@@ -105,7 +105,10 @@ fn check(
         if !seen.value.starts_with('/') {
             problems.push(absolute(&seen));
         }
-        if !known(&path.value) {
+        let all_are_known = !["roots", "internal"]
+            .iter()
+            .any(|key| section.is_wrong(key));
+        if all_are_known && !known(&path.value) {
             let message = format!("`{}` is no folder of `roots` or `internal`", path.value);
             problems.push(Problem::new(path.place, message));
         }

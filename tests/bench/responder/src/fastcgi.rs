@@ -1,7 +1,7 @@
 //! The FastCGI application: it reads a request to its end and sends an answer that was ready before it came.
 //!
-//! The last segment of SCRIPT_FILENAME chooses the answer: see `Answers::new`. Requests have the id 1, which is what
-//! every gateway sends that does not multiplex; another id ends the connection.
+//! The last segment of SCRIPT_FILENAME chooses the answer: see `Answers::new`. Answers are encoded with the id 1, which is
+//! what most gateways send; for another they are copied and stamped.
 
 use std::io;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const GET_VALUES_RESULT: u8 = 10;
 
 const HEADER: usize = 8;
 const KEEP_CONN: u8 = 1;
-const REQUEST_ID: u8 = 1;
+const REQUEST_ID: [u8; 2] = [0, 1];
 
 /// The content of a record of a large answer: what PHP sends of one that it does not print in small pieces.
 const PIECE: usize = 32 * 1024;
@@ -47,6 +47,7 @@ pub(crate) async fn serve(address: &str) -> io::Result<()> {
 }
 
 /// An answer, encoded: `block` is sent `times` times between `head` and `end`.
+#[derive(Clone)]
 struct Answer {
     delay: Duration,
     head: Vec<u8>,
@@ -56,6 +57,20 @@ struct Answer {
 }
 
 impl Answer {
+    /// The same for the request `id`.
+    fn stamped(&self, id: [u8; 2]) -> Self {
+        let mut answer = self.clone();
+        for records in [&mut answer.head, &mut answer.block, &mut answer.end] {
+            let mut rest = records.as_mut_slice();
+            while let Some((header, content)) = rest.split_first_chunk_mut::<HEADER>() {
+                [header[2], header[3]] = id;
+                let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
+                rest = &mut content[length..];
+            }
+        }
+        answer
+    }
+
     fn small(delay: Duration) -> Self {
         let mut head = record(
             STDOUT,
@@ -113,7 +128,8 @@ impl Answers {
 fn record(kind: u8, content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap_or(u16::MAX);
     let [high, low] = length.to_be_bytes();
-    let mut record = vec![1, kind, 0, REQUEST_ID, high, low, 0, 0];
+    let [id_high, id_low] = REQUEST_ID;
+    let mut record = vec![1, kind, id_high, id_low, high, low, 0, 0];
     record.extend_from_slice(&content[..usize::from(length)]);
     record
 }
@@ -126,6 +142,8 @@ struct Connection {
     start: usize,
     end: usize,
     keep: bool,
+    /// Of the request that is being read.
+    id: [u8; 2],
     params: Vec<u8>,
 }
 
@@ -138,6 +156,7 @@ impl Connection {
             start: 0,
             end: 0,
             keep: false,
+            id: REQUEST_ID,
             params: Vec::new(),
         }
     }
@@ -148,11 +167,14 @@ impl Connection {
                 self.acknowledge().await?;
                 continue;
             }
-            if id != REQUEST_ID {
-                return Err(io::Error::other("a request's id is not 1"));
-            }
             match kind {
-                BEGIN_REQUEST => self.keep = self.buffer[content][2] & KEEP_CONN != 0,
+                BEGIN_REQUEST => {
+                    self.id = id;
+                    self.keep = self.buffer[content][2] & KEEP_CONN != 0;
+                }
+                _ if id != self.id => {
+                    return Err(io::Error::other("a record of another request"));
+                }
                 PARAMS => self.params.extend_from_slice(&self.buffer[content]),
                 STDIN if content.is_empty() => {
                     self.answer().await?;
@@ -167,11 +189,12 @@ impl Connection {
     }
 
     /// The next record: its type, its request's id, and where its content lies; none at the end of the stream.
-    async fn next(&mut self) -> io::Result<Option<(u8, u8, std::ops::Range<usize>)>> {
+    async fn next(&mut self) -> io::Result<Option<(u8, [u8; 2], std::ops::Range<usize>)>> {
         if !self.fill(HEADER).await? {
             return Ok(None);
         }
-        let [_, kind, _, id, high, low, padding, _] = self.buffer[self.start..][..HEADER] else {
+        let [_, kind, id_high, id_low, high, low, padding, _] = self.buffer[self.start..][..HEADER]
+        else {
             return Ok(None);
         };
         let length = usize::from(u16::from_be_bytes([high, low]));
@@ -181,7 +204,7 @@ impl Connection {
         }
         let content = self.start + HEADER;
         self.start += whole;
-        Ok(Some((kind, id, content..content + length)))
+        Ok(Some((kind, [id_high, id_low], content..content + length)))
     }
 
     /// Reads until so many bytes are there; false where the stream ends before.
@@ -212,6 +235,8 @@ impl Connection {
         let answer = self
             .answers
             .of(parameter(&self.params, b"SCRIPT_FILENAME").unwrap_or_default());
+        let stamped = (self.id != REQUEST_ID).then(|| answer.stamped(self.id));
+        let answer = stamped.as_ref().unwrap_or(answer);
         if !answer.delay.is_zero() {
             tokio::time::sleep(answer.delay).await;
         }

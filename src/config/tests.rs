@@ -1,0 +1,279 @@
+//! What holds for every key of a configuration, whatever it means.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::Path;
+
+use regex::Regex;
+use toml::de::{DeTable, DeValue};
+
+use super::{ROOT, load};
+use crate::section::{Key, Kind, Section};
+
+/// Every section with its keys, each once: conditions are in conditions for ever.
+fn each(
+    section: &'static Section,
+    seen: &mut Vec<*const Section>,
+    visit: &mut impl FnMut(&'static Key),
+) {
+    if seen.contains(&std::ptr::from_ref(section)) {
+        return;
+    }
+    seen.push(section);
+    for key in section.keys {
+        visit(key);
+        if let Some(nested) = key.kind.section() {
+            each(nested, seen, visit);
+        }
+    }
+}
+
+fn keys() -> Vec<&'static Key> {
+    let mut keys = Vec::new();
+    each(&ROOT, &mut Vec::new(), &mut |key| keys.push(key));
+    keys
+}
+
+/// What stands in quotes in a doc and begins with a digit is a value.
+fn quoted_values(doc: &str) -> Vec<String> {
+    let quoted = Regex::new("\"[0-9][^\" ]*\"").unwrap();
+    let found = quoted.find_iter(doc);
+    found.map(|found| found.as_str().to_owned()).collect()
+}
+
+#[test]
+fn what_the_tables_show_can_be_written() {
+    let mut checked = 0;
+    for key in keys() {
+        let shown = key.default.into_iter().chain(key.example);
+        let mut values: Vec<_> = shown.map(str::to_owned).collect();
+        if matches!(key.kind, Kind::Size | Kind::Duration) {
+            values.extend(quoted_values(key.doc));
+        }
+        for value in values {
+            assert_eq!(
+                key.faults(&value),
+                Vec::<String>::new(),
+                "{} = {value}",
+                key.name
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 150, "{checked}");
+}
+
+/// `key = value` in a sentence of the docs, and in docs of keys, is one that is understood.
+#[test]
+fn what_the_docs_show_can_be_written() {
+    let mut by_name: BTreeMap<&str, Vec<&Key>> = BTreeMap::new();
+    for key in keys() {
+        by_name.entry(key.name).or_default().push(key);
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let pages = files.filter(|file| file.extension().is_some_and(|name| name == "md"));
+    let mut texts: Vec<_> = pages
+        .map(|page| std::fs::read_to_string(page).unwrap())
+        .collect();
+    texts.extend(keys().iter().map(|key| key.doc.to_owned()));
+    let written = Regex::new("`(?:[a-z_]+\\.)*([a-z_]+) = ([^`]+)`").unwrap();
+    let literal =
+        Regex::new(r#"^("[^"]*"|'[^']*'|\d+|true|false|\[[^{]*\]|\{[^{]*=[^{]*\})$"#).unwrap();
+    let mut checked = 0;
+    for text in &texts {
+        for found in written.captures_iter(text) {
+            let Some(known) = by_name.get(&found[1]) else {
+                continue;
+            };
+            // What is left out in a sentence cannot be read.
+            if found[2].contains('…') || !literal.is_match(&found[2]) {
+                continue;
+            }
+            let one_reads = known.iter().any(|key| key.faults(&found[2]).is_empty());
+            assert!(one_reads, "{}", &found[0]);
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "{checked}");
+}
+
+const SAMPLE: &str = include_str!("tests/sample.toml");
+
+/// A folder with what the sample names, and the sample.
+fn sample() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    for (name, text) in [
+        ("a.pem", certificate.pem()),
+        ("a.key", key.serialize_pem()),
+        ("a.html", "gone".to_owned()),
+        ("types", "text/b b\n".to_owned()),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let text = SAMPLE.replace("DIR", folder.path().to_str().unwrap());
+    (folder, text)
+}
+
+/// The messages of all that is wrong with a text.
+fn told(folder: &Path, text: &str) -> Vec<String> {
+    let file = folder.join("fcgate.toml");
+    std::fs::write(&file, text).unwrap();
+    let invalid = load(&file, None).err().map(|invalid| invalid.to_string());
+    let invalid = invalid.unwrap_or_default();
+    let lines = invalid
+        .lines()
+        .filter_map(|line| line.strip_prefix("error: "));
+    lines.map(str::to_owned).collect()
+}
+
+/// Where values stand in the sample, and names of keys.
+#[derive(Default)]
+struct Places {
+    values: Vec<Range<usize>>,
+    names: Vec<Range<usize>>,
+    known: BTreeSet<String>,
+}
+
+impl Places {
+    fn section(&mut self, text: &str, section: &'static Section, table: &DeTable<'_>) {
+        for (name, value) in table {
+            let key = section
+                .keys
+                .iter()
+                .find(|key| key.name == name.get_ref().as_ref());
+            let key = key.unwrap_or_else(|| panic!("{name:?}"));
+            self.known.insert(format!("{} {}", section.title, key.name));
+            let is_inline = text[..value.span().start]
+                .trim_end()
+                .ends_with(['=', ',', '[']);
+            let has_header = text[value.span()].starts_with('[') && !is_inline;
+            if is_inline && !has_header {
+                self.values.push(value.span());
+                self.names.push(name.span());
+            }
+            self.value(text, key.kind, value.get_ref());
+        }
+    }
+
+    fn value(&mut self, text: &str, kind: Kind, value: &DeValue<'_>) {
+        match (kind, value) {
+            (Kind::Named(nested), DeValue::Table(named)) => {
+                for (_, value) in named {
+                    self.value(text, Kind::Table(nested), value.get_ref());
+                }
+            }
+            (Kind::Pairs, DeValue::Table(pairs)) => {
+                self.values
+                    .extend(pairs.iter().map(|(_, value)| value.span()));
+            }
+            (kind, DeValue::Table(table)) => {
+                self.section(text, kind.section().unwrap(), table);
+            }
+            (Kind::Texts, DeValue::Array(items)) => {
+                self.values.extend(items.iter().map(toml::Spanned::span));
+            }
+            (kind, DeValue::Array(items)) => {
+                for item in items {
+                    self.value(text, kind, item.get_ref());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn places(text: &str) -> Places {
+    let mut places = Places::default();
+    let table = DeTable::parse(text).unwrap();
+    places.section(text, &ROOT, table.get_ref());
+    places
+}
+
+#[test]
+fn the_sample_is_valid_and_has_every_key() {
+    let (folder, text) = sample();
+    assert_eq!(told(folder.path(), &text), Vec::<String>::new());
+    let known = places(&text).known;
+    let names: BTreeSet<_> = known
+        .iter()
+        .filter_map(|key| key.rsplit(' ').next())
+        .collect();
+    for key in keys() {
+        assert!(
+            names.contains(key.name),
+            "{} is not in the sample",
+            key.name
+        );
+    }
+}
+
+/// What follows from a value that is not there is not told: it is there, and wrong.
+#[test]
+fn a_value_of_the_wrong_type_is_told_alone() {
+    let (folder, text) = sample();
+    let values = places(&text).values;
+    assert!(values.len() > 150, "{}", values.len());
+    let mut cascades = Vec::new();
+    for span in values {
+        // A date is no value of any key.
+        let wrong = format!("{}1979-05-27{}", &text[..span.start], &text[span.end..]);
+        let told = told(folder.path(), &wrong);
+        if told.len() != 1 {
+            cascades.push(format!("{}: {told:#?}", shown(&text, &span)));
+        }
+    }
+    assert!(cascades.is_empty(), "{}", cascades.join("\n"));
+}
+
+#[test]
+fn a_name_that_is_misspelt_is_told_alone() {
+    let (folder, text) = sample();
+    let mut cascades = Vec::new();
+    for span in places(&text).names {
+        let wrong = format!("{}x{}", &text[..span.end], &text[span.end..]);
+        let told = told(folder.path(), &wrong);
+        if told.len() != 1 {
+            cascades.push(format!("{}: {told:#?}", shown(&text, &span)));
+        }
+    }
+    assert!(cascades.is_empty(), "{}", cascades.join("\n"));
+}
+
+fn shown(text: &str, span: &Range<usize>) -> String {
+    let line = text[..span.start].matches('\n').count() + 1;
+    format!("line {line}, `{}`", &text[span.clone()])
+}
+
+/// The same of values that have the right type and no meaning.
+#[test]
+fn a_value_without_meaning_is_told_alone() {
+    for (config, message) in [
+        (
+            "[upstream.php]\nservers = [\"nonsense\"]\n[[site]]\nroot = \"/tmp\"\nphp = \"php\"\n[[site.rule]]\nfastcgi = { upstream = \"php\" }",
+            "nonsense",
+        ),
+        (
+            "[[site]]\nroot = \"tmp\"\nphp = \"127.0.0.1:1\"\npreset = \"slim\"\n[[site.rule]]\npath = \"/a\"\nstatic_files = {}\n[[site.rule]]\nexists = { file = \"$root$path\" }\nfastcgi = {}",
+            "the root `tmp` is not an absolute path",
+        ),
+        (
+            "[[site]]\nroot = \"/tmp\"\nphp = \"nobody\"\npreset = \"slim\"\n[[site.rule]]\npath = \"/a\"\nfastcgi = {}",
+            "there is no upstream `nobody`",
+        ),
+        (
+            "[[site]]\nhosts = \"a b\"\nroot = \"/tmp\"\n[[site]]\nroot = \"/tmp\"",
+            "a b",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let told = told(folder.path(), config);
+        assert_eq!(told.len(), 1, "{config}: {told:#?}");
+        assert!(told[0].contains(message), "{told:?}");
+    }
+}

@@ -1,0 +1,114 @@
+//! Status and cause code of what a failure is made of.
+
+use http::StatusCode;
+
+use crate::cgi::long_variable::Origin;
+use crate::fastcgi::{Broken, ExchangeError, Limit, Progress};
+use crate::message::UploadError;
+use crate::upstream::LeaseError;
+
+/// nginx's 499, for the log: nobody reads it.
+pub(super) fn client_closed_request() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+/// RFC 9110 §15.5.15, RFC 6585 §5: too long a target or field is the client's fault; what a rule sets is ours.
+pub(super) fn variable_status(origin: &Origin) -> StatusCode {
+    match origin {
+        Origin::Target => StatusCode::URI_TOO_LONG,
+        Origin::Head => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Origin::Rules(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+pub(super) fn upload_status(error: &UploadError) -> StatusCode {
+    match error {
+        UploadError::Client(_) => StatusCode::BAD_REQUEST,
+        UploadError::Malformed(refusal) => refusal.status(),
+        UploadError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        UploadError::Stalled { .. } | UploadError::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
+        UploadError::SpoolFull { .. } | UploadError::Spool(_) => StatusCode::INSUFFICIENT_STORAGE,
+    }
+}
+
+/// The cause code of an upload that failed.
+pub fn upload_code(error: &UploadError) -> &'static str {
+    match error {
+        UploadError::Client(_) => "BODY_SHORT",
+        UploadError::Malformed(refusal) => refusal.code(),
+        UploadError::TooLarge { .. } => "BODY_TOO_LARGE",
+        UploadError::Stalled { .. } => "BODY_STALLED",
+        UploadError::TooSlow { .. } => "BODY_SLOW",
+        UploadError::SpoolFull { .. } => "SPOOL_FULL",
+        UploadError::Spool(_) => "SPOOL",
+    }
+}
+
+pub(super) fn what(which: Limit) -> &'static str {
+    match which {
+        Limit::Acknowledge => "no worker took the request within",
+        Limit::FirstByte => "the answer did not begin within",
+        Limit::Idle => "nothing more of the answer came within",
+        Limit::Client => "the client sent nothing of its request body for",
+    }
+}
+
+pub(super) fn limit_status(which: Limit) -> StatusCode {
+    match which {
+        Limit::Acknowledge => StatusCode::SERVICE_UNAVAILABLE,
+        Limit::Client => StatusCode::REQUEST_TIMEOUT,
+        Limit::FirstByte | Limit::Idle => StatusCode::GATEWAY_TIMEOUT,
+    }
+}
+
+pub(super) fn limit_code(which: Limit) -> &'static str {
+    match which {
+        Limit::Acknowledge => "QUEUE_TIMEOUT",
+        Limit::FirstByte => "TIMEOUT_FIRST_BYTE",
+        Limit::Idle => "TIMEOUT_IDLE",
+        Limit::Client => "BODY_STALLED",
+    }
+}
+
+pub(super) fn lease_code(error: &LeaseError) -> &'static str {
+    match error {
+        LeaseError::QueueFull { .. } => "QUEUE_FULL",
+        LeaseError::QueueTimeout { .. } => "QUEUE_TIMEOUT",
+        LeaseError::Down { .. } => "UPSTREAM_DOWN",
+        LeaseError::Refused { .. } => "UPSTREAM_PROTOCOL",
+        LeaseError::Denied { .. } => "UPSTREAM_DENIED",
+    }
+}
+
+pub(super) fn exchange_status(error: &ExchangeError) -> StatusCode {
+    match error {
+        ExchangeError::Timeout(which, _) => limit_status(*which),
+        ExchangeError::Upload(error) => upload_status(error),
+        ExchangeError::Reset(_) | ExchangeError::Closed | ExchangeError::Protocol(_) => {
+            StatusCode::BAD_GATEWAY
+        }
+    }
+}
+
+/// The cause code of an exchange that failed, before or within its answer.
+pub fn broken_code(broken: &Broken) -> &'static str {
+    match &broken.error {
+        ExchangeError::Timeout(which, _) => limit_code(*which),
+        ExchangeError::Protocol(_) => "UPSTREAM_PROTOCOL",
+        ExchangeError::Upload(error) => upload_code(error),
+        ExchangeError::Reset(_) | ExchangeError::Closed => match broken.progress {
+            Progress::Settled => "UPSTREAM_TRUNCATED",
+            Progress::NotExecuted | Progress::ClosedUnanswered | Progress::Unknown(_) => {
+                "UPSTREAM_RESET"
+            }
+        },
+    }
+}
+
+/// EMFILE, ENFILE, ENOMEM: it passes.
+pub(super) fn is_exhaustion(errno: i32) -> bool {
+    use nix::errno::Errno;
+    [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM]
+        .iter()
+        .any(|known| *known as i32 == errno)
+}
