@@ -247,6 +247,22 @@ async fn a_rule_that_makes_a_variable_too_long_is_named() {
     assert_eq!(runs(&php.root()), 1);
 }
 
+/// Fails unless a site with these further lines, of which the first is the fourth of the file, is refused for `variable`.
+#[track_caller]
+fn check_refused(lines: &str, line: usize, variable: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("fcgate.toml");
+    let text = format!("[[site]]\nroot = \"/srv\"\nphp = \"127.0.0.1:9000\"\n{lines}\n");
+    std::fs::write(&file, text).unwrap();
+    let output = gateway::check(&file);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{variable}");
+    let place = format!("{}:{line}:", file.display());
+    assert!(told.contains(&place), "{variable}");
+    let message = format!("{variable} would take 6");
+    assert!(told.contains(&message), "{variable}");
+}
+
 #[test]
 fn a_fixed_value_that_is_too_long_is_an_error_of_the_configuration() {
     let long = "v".repeat(65_536);
@@ -263,21 +279,13 @@ fn a_fixed_value_that_is_too_long_is_an_error_of_the_configuration() {
             "PHP_ADMIN_VALUE",
         ),
     ] {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("fcgate.toml");
         let rule = rule.replace("LONG", &long);
-        let text = format!(
-            "[[site]]\nroot = \"/srv\"\nphp = \"127.0.0.1:9000\"\n[[site.rule]]\npath = \"/\"\n{rule}\n"
-        );
-        std::fs::write(&file, text).unwrap();
-        let output = gateway::check(&file);
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{variable}");
-        let message = format!("{}:6:", file.display());
-        assert!(told.contains(&message), "{variable}");
-        assert!(
-            told.contains(&format!("{variable} would take 65")),
-            "{variable}"
-        );
+        let lines = format!("[[site.rule]]\npath = \"/\"\n{rule}");
+        check_refused(&lines, 6, variable);
     }
+    let folders =
+        (0..2_048).map(|number| format!("\"/p{number:04}/\" = \"/srv/private/{number:09}\""));
+    let folders: Vec<_> = folders.collect();
+    let lines = format!("send_file = {{ internal = {{ {} }} }}", folders.join(", "));
+    check_refused(&lines, 4, "HTTP_X_ACCEL_MAPPING");
 }

@@ -4,6 +4,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::{Folder, SendFile};
+use crate::fastcgi::params::pair_length;
+use crate::fastcgi::record::MAX_CONTENT;
 use crate::message::Root;
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
 
@@ -93,6 +95,7 @@ fn check(
             problems.push(Problem::new(uri.place.clone(), message));
         }
     }
+    check_mapping(section, internal, problems);
     let known = |path: &str| {
         let folders = roots
             .iter()
@@ -112,6 +115,22 @@ fn check(
             let message = format!("`{}` is no folder of `roots` or `internal`", path.value);
             problems.push(Problem::new(path.place, message));
         }
+    }
+}
+
+/// All folders are one variable, and PHP reads none that is longer than a record.
+fn check_mapping(section: &Lowered, internal: &[(&At<String>, Folder)], problems: &mut Problems) {
+    let pairs = internal.iter().map(|(uri, folder)| {
+        let seen = folder.seen.as_ref().unwrap_or(&folder.root.0);
+        seen.as_os_str().len() + "/=/,".len() + uri.value.len()
+    });
+    let length = pair_length("HTTP_X_ACCEL_MAPPING".len(), pairs.sum());
+    if length > MAX_CONTENT {
+        let message = format!(
+            "HTTP_X_ACCEL_MAPPING would take {length} bytes with its name, and PHP reads at most {MAX_CONTENT}"
+        );
+        let problem = Problem::new(section.place_of("internal"), message);
+        problems.push(problem.help("name fewer folders, which the others lie below"));
     }
 }
 
