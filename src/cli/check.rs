@@ -1,9 +1,10 @@
-//! `fcgate check FILE`.
+//! `fcgate check [-c FILE]`.
 
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::htaccess::HtaccessFiles;
 use crate::config;
 
 /// Loads the file and says `ok`, or all that is wrong, on stderr.
@@ -11,6 +12,10 @@ pub(super) fn check(file: &Path) -> ExitCode {
     match config::load(file, None) {
         Ok(snapshot) => {
             let _ = write!(std::io::stderr(), "{}", snapshot.warnings);
+            let files = HtaccessFiles::below_roots(&snapshot);
+            if files.is_worth_a_line() {
+                let _ = writeln!(std::io::stderr(), "warning: {files}");
+            }
             // A closed stdout changes nothing about the verdict.
             let _ = writeln!(std::io::stdout(), "{}: ok", file.display());
             ExitCode::SUCCESS

@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod doctor;
 mod explain;
+mod htaccess;
 mod reference;
 mod run;
 mod schema;

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::config::{self, ServerSettings};
+use super::htaccess::{ADVICE, HtaccessFiles};
+use crate::config::{self, ServerSettings, Snapshot};
 use crate::server::{self, Inherited};
 use crate::threads;
 
@@ -22,6 +23,7 @@ pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
     };
     let _ = write!(std::io::stderr(), "{}", snapshot.warnings);
     start_log(&snapshot.server);
+    log_htaccess_files(&snapshot);
     raise_descriptor_limit(snapshot.server.limits.connections);
     // While there is one thread.
     let inherited = Inherited::from_environment().context("a socket that was passed")?;
@@ -32,6 +34,16 @@ pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
     // A connection that the drain gave up has ended, with its line in the access log.
     served.context("cannot start the threads")??.write();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Logs which `.htaccess` files are not read; as a warning if one restricts access.
+fn log_htaccess_files(snapshot: &Snapshot) {
+    let files = HtaccessFiles::below_roots(snapshot);
+    match (files.has_restrictions(), files.is_worth_a_line()) {
+        (true, _) => tracing::warn!("{files} ({ADVICE})"),
+        (false, true) => tracing::info!("{files}"),
+        (false, false) => {}
+    }
 }
 
 fn start_log(server: &ServerSettings) {

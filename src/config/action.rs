@@ -7,7 +7,7 @@ use super::site::{Draft, Scripts, request_body};
 use crate::cgi::Mapping;
 use crate::handler::Handler;
 use crate::handler::deny::Deny;
-use crate::handler::fastcgi::{self, Fastcgi, FileName, Missing, ScriptRule, target};
+use crate::handler::fastcgi::{Fastcgi, FileName, Missing, ScriptRule, target};
 use crate::handler::mount::Mount;
 use crate::handler::redirect::Redirect;
 use crate::handler::respond::Respond;
@@ -101,16 +101,15 @@ fn fastcgi(
             return None;
         }
     };
-    let own = section.text("root").map(|text| fastcgi::root(&text.value));
-    // What lies in a root that could not be understood cannot be told.
-    let any = || section.is_wrong("root").then(|| fastcgi::root("/"));
-    let own = own.or_else(any);
-    let Some(root) = own.or_else(|| draft.root.clone()) else {
-        problems.push(
-            Problem::new(section.place(), "fastcgi needs a `root`")
-                .help("set it here or on the site"),
-        );
-        return None;
+    let root = match section.text("root") {
+        Some(own) => Root::at(&own, problems)?,
+        // What lies in a root that could not be understood cannot be told.
+        None if section.is_wrong("root") => Root(PathBuf::from("/")),
+        None => draft.root.clone().or_else(|| {
+            let problem = Problem::new(section.place(), "fastcgi needs a `root`");
+            problems.push(problem.help("set it here or on the site"));
+            None
+        })?,
     };
     let script = script_rule(section, &root, groups, problems)?;
     let mut mapping = mapping(root, &upstream, draft);
@@ -237,7 +236,7 @@ fn set_handler(
     let mapping = mapping(root, &upstream, draft);
     let pattern = section.text("files_match")?;
     let scripts = Scripts {
-        rule: ScriptRule::Files(Box::new(Pattern::new(&pattern, problems)?)),
+        rule: ScriptRule::Files(Box::new(Pattern::of_name(&pattern, problems)?)),
         missing: Missing::Decline,
         mount: Mount::default(),
     };

@@ -7,6 +7,7 @@ use super::mount::mounts;
 use super::preset::{STEPS, preset};
 use crate::handler::mount::Mount;
 use crate::handler::static_files::FileSettings;
+use crate::message::Root;
 use crate::section::{At, Lowered, Place, Problem, Problems, quoted};
 
 /// A rule that somebody means who has not written it.
@@ -162,14 +163,10 @@ impl Part<'_> {
             problems.push(problem.help("root = \"/srv/app/public\""));
             return None;
         };
-        if self.mount.is_some() && !root.value.starts_with('/') {
-            let message = format!("the root `{}` is not an absolute path", root.value);
-            let problem = Problem::new(root.place, message);
-            problems.push(problem.help("it must begin with `/`"));
-            return None;
-        }
         // Of a site it is told where the root itself is read.
-        Some(root).filter(|root| root.value.starts_with('/'))
+        let told = &mut Problems::default();
+        let problems = if self.mount.is_some() { problems } else { told };
+        Root::at(&root, problems).map(|_| root)
     }
 
     fn base(&self) -> &str {

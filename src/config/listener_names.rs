@@ -6,6 +6,10 @@ use crate::section::{At, Lowered, Problem, Problems};
 /// Tells of names that no listener has, and of listeners that have no site.
 pub(super) fn check(files: &[Lowered], hosts: &Hosts, problems: &mut Problems) {
     let listeners = || files.iter().flat_map(|file| file.tables("listen"));
+    // A name that was not understood may be any.
+    if listeners().any(|listener| listener.is_wrong("name")) {
+        return;
+    }
     let known = listeners().filter_map(|listener| listener.text("name"));
     let known: Vec<_> = known.map(|name| name.value).collect();
     for site in files.iter().flat_map(|file| file.tables("site")) {
@@ -24,7 +28,7 @@ pub(super) fn check(files: &[Lowered], hosts: &Hosts, problems: &mut Problems) {
 
 fn check_site(site: &Lowered, known: &[String], problems: &mut Problems) {
     let names = site.texts("listen");
-    if site.is_given("listen") && names.is_empty() {
+    if site.is_given("listen") && names.is_empty() && !site.is_wrong("listen") {
         let message = "`listen` is an empty list: the site would answer nowhere";
         problems.push(
             Problem::new(site.place_of("listen"), message).help("leave it out to mean all others"),

@@ -1,8 +1,9 @@
 //! `[server]`: what concerns the whole process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::folders;
 use crate::access_log::{Destination, Format};
 use crate::auth::Forwarding;
 use crate::auth::forwarding::{TRUSTED_FIELDS, TRUSTED_PROXIES, UNTRUSTED_FIELDS};
@@ -103,7 +104,10 @@ fn destination(section: &Lowered, problems: &mut Problems) -> Destination {
     match text.value.as_str() {
         "off" => Destination::Off,
         "stdout" => Destination::Stdout,
-        path if path.starts_with('/') => Destination::File(path.into()),
+        path if path.starts_with('/') => {
+            folders::check_log(Path::new(path), text.place.clone(), problems);
+            Destination::File(path.into())
+        }
         other => {
             problems.push(
                 Problem::new(
@@ -145,14 +149,6 @@ fn spool_directory(section: &Lowered, problems: &mut Problems) -> PathBuf {
     let directory = section
         .text("spool_directory")
         .map_or_else(std::env::temp_dir, |text| PathBuf::from(text.value));
-    if !directory.is_dir() {
-        problems.push(
-            Problem::new(
-                section.place_of("spool_directory"),
-                format!("the spool directory {} does not exist", directory.display()),
-            )
-            .help("create it, or name another as server.spool_directory"),
-        );
-    }
+    folders::check_spool(&directory, section, problems);
     directory
 }

@@ -7,9 +7,9 @@ use super::expansion::meant;
 use super::mount::{FRONT_CONTROLLER, INDEX, MOUNT};
 use super::numbers::SiteNumbers;
 use super::preset::PRESET;
+use super::review::review;
 use super::rule::{RULE, build_rule};
 use super::surroundings::Surroundings;
-use super::unreachable::warn_of_shadows;
 use crate::auth::Access;
 use crate::auth::access::{ALLOW, DENY};
 use crate::cgi::contract::{AUTHORIZATION, CANONICAL_NAME, PASS_FIELDS};
@@ -32,7 +32,7 @@ use crate::message::edits::Edits;
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{Disk, EncodedSlash, Request, Root};
 use crate::route::Rules;
-use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
+use crate::section::{Key, Kind, Lowered, Place, Problem, Problems, Section};
 use crate::tls::SITE_TLS;
 use crate::upstream::Upstream;
 
@@ -132,15 +132,7 @@ pub(super) fn build_site(
         files: FileSettings::build(&section.table("files"), &FileSettings::default(), problems),
         surroundings,
     };
-    let own = section.tables("rule").iter();
-    let own: Vec<_> = own
-        .filter_map(|rule| Some((rule, build_rule(rule, &mut draft, problems)?)))
-        .collect();
-    warn_of_shadows(&own, draft.surroundings.sources, problems);
-    let mut rules: Vec<_> = own.into_iter().map(|(_, rule)| rule).collect();
-    let meant = meant(section, problems);
-    let meant = meant.iter();
-    rules.extend(meant.filter_map(|meant| build_rule(&meant.rule, &mut draft, problems)));
+    let rules = rules(section, &mut draft, problems);
     check_root(section, problems);
     let pages = section.tables("error_page");
     let numbers = draft.surroundings.numbers.get(&name).cloned();
@@ -160,7 +152,7 @@ pub(super) fn build_site(
         numbers: numbers.unwrap_or_default(),
         error_pages,
         clients: Clients::new(allowance(&section.table("limits"))),
-        rules: Rules::new(rules),
+        rules,
     }
 }
 
@@ -172,7 +164,7 @@ fn site_root(section: &Lowered, problems: &mut Problems) -> (Option<Root>, bool)
         let is_wrong = section.is_wrong("root");
         return (is_wrong.then(any), !is_wrong);
     };
-    let root = absolute_root(&text, problems);
+    let root = Root::at(&text, problems);
     let is_known = root.is_some();
     (Some(root.unwrap_or_else(any)), is_known)
 }
@@ -189,6 +181,23 @@ fn site_php(
     };
     let upstream = surroundings.upstream(&text, problems);
     Some(upstream.unwrap_or_else(nobody))
+}
+
+/// Builds and reviews the rules of a site: those that are written, and those that other keys imply.
+fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) -> Rules<Step> {
+    let written = section.tables("rule").iter();
+    let (written, mut rules): (Vec<_>, Vec<_>) = written
+        .filter_map(|rule| Some((rule, build_rule(rule, draft, problems)?)))
+        .unzip();
+    let meant = meant(section, problems);
+    let meant = meant.iter();
+    // Nobody can act on a warning about a rule that nobody wrote.
+    let mut found = Problems::default();
+    rules.extend(meant.filter_map(|meant| build_rule(&meant.rule, draft, &mut found)));
+    problems.append(found.without_warnings());
+    let rules = Rules::new(rules);
+    review(&written, &rules, draft.surroundings.sources, problems);
+    rules
 }
 
 impl Site {
@@ -275,20 +284,6 @@ fn encoded_slash(section: &Lowered) -> EncodedSlash {
         Some("decode") => EncodedSlash::Decode,
         Some(_) | None => EncodedSlash::Reject,
     }
-}
-
-fn absolute_root(text: &At<String>, problems: &mut Problems) -> Option<Root> {
-    if text.value.starts_with('/') {
-        return Some(Root(PathBuf::from(&text.value)));
-    }
-    problems.push(
-        Problem::new(
-            text.place.clone(),
-            format!("the root `{}` is not an absolute path", text.value),
-        )
-        .help("it must begin with `/`"),
-    );
-    None
 }
 
 impl Draft<'_, '_> {

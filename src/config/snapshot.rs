@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use super::hosts::Hosts;
 use super::numbers::SiteNumbers;
+use super::review::warn_of_hosts;
 use super::sites::build_sites;
 use super::source::Sources;
 use super::surroundings::Surroundings;
-use super::unreachable::warn_of_hosts;
 use super::watched::Watched;
 use super::{
     AdminSettings, ListenAddress, Listener, ServerSettings, Site, certificates, listener_names,

@@ -44,6 +44,9 @@ pub enum Handler {
     ExcludeProxy,
 }
 
+/// How often a request may begin again with the first rule.
+pub const MAX_ROUNDS: usize = 10;
+
 /// What a handler will do, as a value.
 #[derive(Debug)]
 pub enum Plan<'a> {
@@ -97,6 +100,37 @@ impl Handler {
     /// Whether it is what [`Self::ExcludeProxy`] keeps a request from.
     pub fn is_proxy_target(&self) -> bool {
         matches!(self, Self::Fastcgi(fastcgi) if fastcgi.is_proxy_target())
+    }
+
+    /// Reports whether it answers every request and leaves none to the next rule, whatever the path is.
+    pub fn always_settles(&self) -> bool {
+        match self {
+            Self::Fastcgi(fastcgi) => fastcgi.always_settles(),
+            Self::StaticFiles(files) => files.always_settles(),
+            Self::Redirect(_) | Self::Rewrite(_) | Self::Respond(_) | Self::Deny(_) => true,
+            Self::ExcludeProxy => false,
+        }
+    }
+
+    /// Reports whether it answers every request for this path (`true`) or leaves every one to the next
+    /// rule (`false`); `None` if that depends on the disk or on earlier rules.
+    pub fn settles(&self, path: &[u8]) -> Option<bool> {
+        match self {
+            Self::Fastcgi(fastcgi) => fastcgi.settles(path),
+            Self::StaticFiles(files) => files.settles(path),
+            Self::Redirect(_) | Self::Rewrite(_) | Self::Respond(_) | Self::Deny(_) => Some(true),
+            Self::ExcludeProxy => None,
+        }
+    }
+
+    /// Reports whether it answers everything with a client error.
+    pub fn refuses(&self) -> bool {
+        match self {
+            Self::Deny(_) => true,
+            Self::Respond(respond) => respond.refuses(),
+            Self::Fastcgi(_) | Self::StaticFiles(_) | Self::Redirect(_) | Self::Rewrite(_) => false,
+            Self::ExcludeProxy => false,
+        }
     }
 
     /// Tells the log what was only counted so far; for the end.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::route::condition::check_path;
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems};
 
 /// The key of a handler that has a `root`.
@@ -38,6 +39,7 @@ impl Mount {
         };
         let segments = path.strip_prefix('/');
         if segments.is_some_and(|segments| segments.split('/').all(plain)) {
+            check_path(text, problems);
             return Some(Self(path.into()));
         }
         let message = format!("nothing can be mounted at `{}`", text.value);

@@ -73,6 +73,10 @@ impl Respond {
         }
     }
 
+    pub(super) fn refuses(&self) -> bool {
+        self.status.is_client_error()
+    }
+
     pub(super) fn decide(&self) -> Plan<'_> {
         let mut response = Response::new(Body::bytes(self.content.clone()));
         *response.status_mut() = self.status;

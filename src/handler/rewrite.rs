@@ -2,7 +2,7 @@
 
 use super::Plan;
 use super::redirect::{encode_parameter, join_query};
-use crate::message::{Cause, Request};
+use crate::message::{Cause, EncodedSlash, Request, Target};
 use crate::route::template::{Groups, Template, Value};
 use crate::route::{Captures, Scope};
 use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
@@ -43,6 +43,13 @@ impl Rewrite {
         };
         let (path, query) = to.split_once('?');
         Some(Self { path, query })
+    }
+
+    /// Returns the path that `path` becomes; `None` if that depends on more, or if it is refused.
+    pub fn leads_to(&self, path: &[u8], captures: &Captures) -> Option<Vec<u8>> {
+        let to = self.path.by_path(path, captures)?;
+        let target = Target::parse("/", EncodedSlash::Reject).ok()?;
+        Some(target.with_path(to).ok()?.path().to_vec())
     }
 
     pub(super) fn decide(&self, request: &Request, captures: &Captures) -> Plan<'_> {

@@ -8,10 +8,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::OpenFile;
+use crate::section::{At, Problem, Problems};
 
 /// A folder below which files are looked up; nothing outside it is ever reached.
 #[derive(Clone, Debug)]
 pub struct Root(pub PathBuf);
+
+impl Root {
+    /// Reads the root that a key names. A relative path is a problem: it would depend on the folder in
+    /// which the gateway is started.
+    pub fn at(text: &At<String>, problems: &mut Problems) -> Option<Self> {
+        if text.value.starts_with('/') {
+            return Some(Self(PathBuf::from(&text.value)));
+        }
+        let message = format!("the root `{}` is not an absolute path", text.value);
+        let problem = Problem::new(text.place.clone(), message);
+        problems.push(problem.help("it must begin with `/`"));
+        None
+    }
+}
 
 /// By their bytes: each request looks one up, and `Path` compares and hashes segment by segment.
 impl PartialEq for Root {

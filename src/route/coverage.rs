@@ -1,16 +1,139 @@
-//! Whether one set of conditions holds wherever another does: how a rule is found that can never match
-//! because an earlier one always does. It may miss such a pair, and never invents one.
+//! Finds rules that can never match because earlier ones always do: whether conditions hold wherever
+//! others do. It may miss such rules, and never invents one.
 
-use super::condition::{Condition, Set};
+use std::collections::HashMap;
+
+use super::Captures;
+use super::condition::{Condition, Path, Prefix, Set};
+
+/// Sets of conditions in their order, indexed by the literal beginning of their paths.
+#[derive(Debug, Default)]
+pub struct Coverage<'a> {
+    sets: Vec<&'a Set>,
+    by_start: HashMap<Vec<u8>, Vec<usize>>,
+}
+
+impl<'a> Coverage<'a> {
+    /// Adds a set.
+    pub fn push(&mut self, set: &'a Set) {
+        let numbers = self.by_start.entry(set.literal_start()).or_default();
+        numbers.push(self.sets.len());
+        self.sets.push(set);
+    }
+
+    /// Returns the numbers, in the order of adding, of sets that together hold wherever `other` does;
+    /// `None` if there are none.
+    pub fn find(&self, other: &Set) -> Option<Vec<usize>> {
+        let start = other.literal_start();
+        let whole = self.first(&start, |set| set.covers(other));
+        whole
+            .map(|number| vec![number])
+            .or_else(|| self.find_for_paths(other.paths()?, other))
+            .or_else(|| self.find_for_prefix(other.open_prefix()?, other))
+    }
+
+    /// Finds a set for each of the paths.
+    fn find_for_paths(&self, paths: &Path, other: &Set) -> Option<Vec<usize>> {
+        let paths = paths.all().iter();
+        let found = paths.map(|path| self.first(path, |set| set.covers_at(path, other)));
+        distinct(found).filter(|numbers| !numbers.is_empty())
+    }
+
+    /// Finds a set for the path of a prefix, and one for all below it.
+    fn find_for_prefix(&self, prefix: &Prefix, other: &Set) -> Option<Vec<usize>> {
+        let path = prefix.bytes();
+        let below = [path, b"/"].concat();
+        let below = self.first(&below, |set| set.covers_below(&below, other));
+        distinct([self.first(path, |set| set.covers_at(path, other)), below])
+    }
+
+    /// Returns the first set that fits, of those which can hold for paths that begin with `start`.
+    fn first(&self, start: &[u8], fits: impl Fn(&Set) -> bool) -> Option<usize> {
+        let starts = (0..=start.len()).filter_map(|end| self.by_start.get(start.get(..end)?));
+        let fits = |number: &usize| self.sets.get(*number).is_some_and(|set| fits(set));
+        starts
+            .filter_map(|numbers| numbers.iter().copied().find(fits))
+            .min()
+    }
+}
+
+/// Returns each number once; `None` if one is missing.
+fn distinct(numbers: impl IntoIterator<Item = Option<usize>>) -> Option<Vec<usize>> {
+    let mut numbers = numbers.into_iter().collect::<Option<Vec<_>>>()?;
+    numbers.sort_unstable();
+    numbers.dedup();
+    Some(numbers)
+}
 
 impl Set {
-    /// Whether this surely holds for every request for which `other` does.
+    /// Returns the literal beginning of every path for which this can hold, that of patterns included.
+    fn literal_start(&self) -> Vec<u8> {
+        let patterns = self.conditions.iter().filter_map(Condition::as_pattern);
+        let longest = patterns
+            .map(|pattern| pattern.literal_start())
+            .max_by_key(Vec::len);
+        let longest = longest.unwrap_or_default();
+        let start = self.start();
+        if longest.len() > start.len() {
+            longest
+        } else {
+            start.to_vec()
+        }
+    }
+
+    /// Reports whether this surely holds for every request for which `other` does.
     pub fn covers(&self, other: &Self) -> bool {
-        let implied = |condition: &Condition| {
-            let mut narrower = other.conditions.iter();
-            narrower.any(|other| covers(condition, other))
-        };
+        let implied = |condition: &Condition| other.implies(condition);
         self.exceptions.is_empty() && self.conditions.iter().all(implied)
+    }
+
+    fn implies(&self, wider: &Condition) -> bool {
+        self.conditions
+            .iter()
+            .any(|narrower| covers(wider, narrower))
+    }
+
+    /// Reports whether this surely holds for every request with this path for which `other` does.
+    fn covers_at(&self, path: &[u8], other: &Self) -> bool {
+        let at = |condition: &Condition| condition.by_path(path, &mut Captures::default());
+        let mut exceptions = self.exceptions.iter();
+        exceptions.all(|exception| at(exception) == Some(false))
+            && self.conditions.iter().all(|condition| {
+                at(condition) == Some(true) || (at(condition).is_none() && other.implies(condition))
+            })
+    }
+
+    /// Reports whether this surely holds for every request below `start`, which ends with a slash, for
+    /// which `other` does.
+    fn covers_below(&self, start: &[u8], other: &Self) -> bool {
+        let below = |condition: &Condition| {
+            let prefix = matches!(condition, Condition::Prefix(prefix) if prefix.has(start));
+            prefix || other.implies(condition)
+        };
+        self.exceptions.is_empty() && self.conditions.iter().all(below)
+    }
+
+    /// Returns its condition on the whole path.
+    fn paths(&self) -> Option<&Path> {
+        self.conditions.iter().find_map(|condition| {
+            if let Condition::Path(path) = condition {
+                Some(path)
+            } else {
+                None
+            }
+        })
+    }
+
+    /// Returns its prefix if that holds for a path and for all below it.
+    fn open_prefix(&self) -> Option<&Prefix> {
+        let prefix = self.conditions.iter().find_map(|condition| {
+            if let Condition::Prefix(prefix) = condition {
+                Some(prefix)
+            } else {
+                None
+            }
+        });
+        prefix.filter(|prefix| !prefix.bytes().ends_with(b"/"))
     }
 }
 
@@ -21,9 +144,9 @@ fn covers(wider: &Condition, other: &Condition) -> bool {
         C::Prefix(wider) => match other {
             C::Prefix(other) => wider.covers(other),
             C::Path(other) => other.lies_below(wider),
-            C::Pattern(_) | C::Extension(_) | C::Method(_) | C::Host(_) | C::Scheme(_) => false,
-            C::Listener(_) | C::Remote(_) | C::Field(_) | C::Exists(_) => false,
-            C::Any(_) | C::All(_) => false,
+            C::Pattern(other) => wider.has_below(&other.literal_start()),
+            C::Extension(_) | C::Method(_) | C::Host(_) | C::Scheme(_) | C::Listener(_) => false,
+            C::Remote(_) | C::Field(_) | C::Exists(_) | C::Any(_) | C::All(_) => false,
         },
         C::Pattern(wider) => matches!(other, C::Pattern(other) if wider.is_same(other)),
         C::Extension(wider) => matches!(other, C::Extension(other) if wider.covers(other)),

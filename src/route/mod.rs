@@ -72,11 +72,6 @@ impl<T> Rule<T> {
         Self { place, ..self }
     }
 
-    /// Whether it surely matches wherever `other` does.
-    pub fn covers(&self, other: &Self) -> bool {
-        self.set.covers(&other.set)
-    }
-
     /// Where it was written, as `file:line`; empty where nobody wrote it.
     pub fn place(&self) -> &str {
         &self.place

@@ -2,6 +2,7 @@
 //! template is read when the configuration is loaded, where every name in it is checked; to expand
 //! it cannot fail.
 
+mod by_path;
 mod names;
 mod origin;
 mod shown;

@@ -103,6 +103,15 @@ impl Problems {
         self.marred.insert(key(place));
     }
 
+    /// Drops the warnings.
+    #[must_use]
+    pub fn without_warnings(self) -> Self {
+        Self {
+            warnings: Vec::new(),
+            ..self
+        }
+    }
+
     /// Whether nothing is wrong; warnings do not count.
     pub fn is_empty(&self) -> bool {
         self.errors.is_empty()

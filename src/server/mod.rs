@@ -48,7 +48,6 @@ use crate::threads::Threads;
 pub use inherited::Inherited;
 use listener::Listeners;
 use seldom::Seldom;
-pub use service::MAX_ROUNDS;
 pub use shutdown::LastLines;
 
 /// Why the server could not be started.

@@ -24,15 +24,12 @@ use crate::failure::Failure;
 use crate::filter;
 use crate::filter::compress::Negotiation;
 use crate::handler::piece::FileQueue;
-use crate::handler::{Body, Handler, Outcome, Plan};
+use crate::handler::{Body, Handler, MAX_ROUNDS, Outcome, Plan};
 use crate::limits::rate::{Client, Running};
 use crate::message::head_guard::judge_decoded;
 use crate::message::request::Origin;
 use crate::message::{Host, Request, RequestId, Scheme, Target, Upload, Wire, hop_by_hop, list};
 use crate::moment;
-
-/// Design §3: how often a request may start again.
-pub const MAX_ROUNDS: usize = 10;
 
 /// What the requests of one connection share.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use super::admission::{self, Wear};
 use super::policy::Policy;
 use super::{Address, Balancing, MemberSettings, Settings, Timeouts, Upstream, pool};
 use crate::cgi::contract::TYPE;
+use crate::message::Root;
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
 
 /// The `[upstream.NAME]` section.
@@ -28,7 +29,7 @@ pub static UPSTREAM: Section = Section {
         Key::new("max_age", Kind::Duration, "How long after it was opened a connection is given no further request; \"0s\": no limit.").default("\"0s\""),
         Key::new("timeouts", Kind::Table(&TIMEOUTS), "How long things may take."),
         Key::new("response_buffer", Kind::Size, "How much of an answer is taken from PHP ahead of a client that reads more slowly, so that the worker is free again: 64 KiB of it in memory, the rest in an unlinked file in server.spool_directory. When it is full, or \"0B\", PHP waits for the client. Never for text/event-stream, application/x-ndjson and what the script sends with X-Accel-Buffering: no.").default("\"0B\""),
-        Key::new("backend_root", Kind::Text, "The document root as the servers see it, where that is another path than the gateway's: it replaces the site's root in SCRIPT_FILENAME and DOCUMENT_ROOT.").example("\"/app/public\""),
+        Key::new("backend_root", Kind::Text, "The document root as the servers see it, an absolute path, where that is another path than the gateway's: it replaces the site's root in SCRIPT_FILENAME and DOCUMENT_ROOT.").example("\"/app/public\""),
     ],
 };
 
@@ -72,6 +73,12 @@ impl Upstream {
                 section.place_of("resolve"),
                 "`resolve` must be from 1s to 30s",
             ));
+        }
+        if let Some(root) = section
+            .text("backend_root")
+            .filter(|root| !root.value.is_empty())
+        {
+            Root::at(&root, problems);
         }
         let addresses: Vec<_> = servers
             .iter()

@@ -94,3 +94,4 @@ mod unsaturated;
 mod uploads;
 mod upstream;
 mod vary;
+mod warnings;

@@ -6,8 +6,10 @@ use std::path::Path;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{AccessFlags, access, geteuid};
 
+use super::super::htaccess::{ADVICE, HtaccessFiles};
 use super::finding::Finding;
-use crate::config::{ListenAddress, Listener, Snapshot};
+use crate::access_log::Destination;
+use crate::config::{self, ListenAddress, Listener, Snapshot};
 use crate::disk::RealDisk;
 use crate::message::{Disk, Found, Root};
 
@@ -18,6 +20,32 @@ const BIND_SERVICE: u64 = 1 << 10;
 pub(super) fn examine(snapshot: &Snapshot, findings: &mut Vec<Finding>) {
     findings.push(descriptors(snapshot.server.limits.connections));
     findings.extend(snapshot.listeners.iter().filter_map(listener));
+    findings.extend(access_log(&snapshot.server.access_log));
+    findings.extend(htaccess(&HtaccessFiles::below_roots(snapshot)));
+}
+
+/// Checks that the access log can be opened.
+fn access_log(destination: &Destination) -> Option<Finding> {
+    let Destination::File(path) = destination else {
+        return None;
+    };
+    let error = config::unwritable_file(path)?;
+    let what = format!("the access log cannot be written: {error}");
+    let finding = Finding::error(path.display(), what).why("the gateway does not start");
+    Some(finding.fix("make its folder, let the gateway's user write to it (LogsDirectory= of systemd), or name another as server.access_log.to"))
+}
+
+/// Reports `.htaccess` files, which are not read.
+fn htaccess(files: &HtaccessFiles) -> Option<Finding> {
+    const ABOUT: &str = ".htaccess";
+    let finding = match (files.has_restrictions(), files.is_worth_a_line()) {
+        (true, _) => Finding::warning(ABOUT, files.to_string())
+            .why("who was kept out by them is let in")
+            .fix(ADVICE),
+        (false, true) => Finding::note(ABOUT, files.to_string()),
+        (false, false) => return None,
+    };
+    Some(finding)
 }
 
 fn descriptors(connections: usize) -> Finding {

@@ -15,12 +15,11 @@ use crate::config::{Site, Snapshot};
 use crate::failure::Failure;
 use crate::filter;
 use crate::handler::fastcgi::Call;
-use crate::handler::{Body, Handler, Plan};
+use crate::handler::{Body, Handler, MAX_ROUNDS, Plan};
 use crate::message::request::Origin;
 use crate::message::{Cause, Disk, Host, Request, RequestId, Scheme, Target, Upload, Wire, list};
 use crate::route::Rule;
 use crate::route::condition::Verdict;
-use crate::server::MAX_ROUNDS;
 
 type SiteRule = Rule<crate::handler::Step>;
 

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::target;
 use crate::cgi::script;
 use crate::route::TooHard;
 use crate::route::condition::Pattern;
@@ -19,6 +20,11 @@ pub struct FileName {
 }
 
 impl FileName {
+    /// Reports whether the target itself names a script, so that it is the same for all paths.
+    pub(super) fn is_one_script(&self) -> bool {
+        target::names_script(self.file.literal_start())
+    }
+
     /// Whether `file[..end]`, below a root of `root` bytes, is named as a script: as the whole, before the first
     /// variable of the target, or by its extension.
     pub(super) fn names(&self, file: &[u8], end: usize, root: usize) -> bool {

@@ -3,6 +3,7 @@
 mod ambiguous_fields;
 mod attempt;
 mod buffered;
+mod by_path;
 mod call;
 mod diagnosis;
 mod file_name;
@@ -20,7 +21,6 @@ mod watched;
 
 use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ use crate::failure::Failure;
 use crate::limits::RULE_LIMITS;
 use crate::message::edits::Edits;
 use crate::message::spool::SpoolSettings;
-use crate::message::{Disk, Request, Root};
+use crate::message::{Disk, Request};
 use crate::route::condition::Pattern;
 use crate::route::template::Template;
 use crate::route::{Captures, Scope};
@@ -60,7 +60,7 @@ pub static FASTCGI: Section = Section {
         Key::new("upstream", Kind::Text, "An [upstream.NAME], or an address: \"unix:/path\" or \"host:port\"; default: the site's `php`.").example("\"php\""),
         Key::new("script", Kind::Text, "The script's file, an absolute path below `root` as the gateway sees it: a template of $1 … $9, ${name}, $path. Default: the first existing .php file along the path.").example("\"/srv/app/public/index.php\""),
         Key::new("path_info", Kind::Text, "PATH_INFO, with `script`: a template. Default: none.").example("\"/$1\""),
-        Key::new("root", Kind::Text, "DOCUMENT_ROOT, which no script leaves; default: the site's root. With `mounted_at` it is CONTEXT_DOCUMENT_ROOT, and DOCUMENT_ROOT is the site's, as with Apache's Alias.").example("\"/srv/app/public\""),
+        Key::new("root", Kind::Text, "DOCUMENT_ROOT, an absolute path, which no script leaves; default: the site's root. With `mounted_at` it is CONTEXT_DOCUMENT_ROOT, and DOCUMENT_ROOT is the site's, as with Apache's Alias.").example("\"/srv/app/public\""),
         MOUNTED_AT,
         Key::new("missing", Kind::OneOf(&["404", "decline", "pass"]), "What becomes of a request whose script does not exist: \"404\", \"decline\" for the next rule, or \"pass\" to PHP, for a gateway that does not see PHP's files.").default("\"404\""),
         SCRIPT_SYMLINKS,
@@ -370,9 +370,4 @@ fn script_name(path: &[u8], own: Vec<u8>, path_info: &[u8]) -> Vec<u8> {
         Some(name) if !path_info.is_empty() && !name.is_empty() => name.to_vec(),
         Some(_) | None => own,
     }
-}
-
-/// A root as the configuration writes it.
-pub fn root(text: &str) -> Root {
-    Root(PathBuf::from(text))
 }

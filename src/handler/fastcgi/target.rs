@@ -187,6 +187,11 @@ pub fn literal_folder(file: &str) -> &str {
     if folder.is_empty() { "/" } else { folder }
 }
 
+/// Reports whether one of the names in `path` is that of a script.
+pub(super) fn names_script(path: &str) -> bool {
+    before_script(path) != path
+}
+
 fn before_script(folder: &str) -> &str {
     let mut start = 0;
     for segment in folder.split_inclusive('/') {

@@ -10,8 +10,6 @@ mod settings;
 mod types;
 pub mod unsafe_name;
 
-use std::path::PathBuf;
-
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
 pub use content::FileContent;
@@ -22,6 +20,7 @@ pub use settings::{FILES, FileSettings, MOUNTED_FILES, SCRIPT_SYMLINKS, symlinks
 
 use super::mount::{MOUNTED_AT, Mount};
 use super::{Body, Plan, redirect};
+use crate::cgi::script;
 use crate::failure::Failure;
 use crate::message::{Cause, Disk, Found, Request, Root, Target};
 use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
@@ -35,7 +34,7 @@ pub static STATIC_FILES: Section = Section {
     title: "[site.rule.static_files]",
     doc: "Sends files. PHP scripts are never sent, dotfiles (but /.well-known/), other sources and editor backups by `allowed_names` alone, and nothing outside the root.",
     keys: &[
-        Key::new("root", Kind::Text, "The folder; default: the site's root.").example("\"/srv/app/public\""),
+        Key::new("root", Kind::Text, "The folder, an absolute path; default: the site's root.").example("\"/srv/app/public\""),
         MOUNTED_AT,
         Key::new("index", Kind::Texts, "What is looked for in a folder, in this order.").default("[\"index.html\"]"),
         Key::new("missing", Kind::OneOf(&["404", "decline"]), "What becomes of a request whose file does not exist: \"404\", or \"decline\" for the next rule.").default("\"404\""),
@@ -68,15 +67,13 @@ impl StaticFiles {
         site: &FileSettings,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let own = section
-            .text("root")
-            .map(|text| Root(PathBuf::from(text.value)));
-        let Some(root) = own.or_else(|| site_root.cloned()) else {
-            problems.push(
-                Problem::new(section.place(), "static_files needs a `root`")
-                    .help("set it here or on the site"),
-            );
-            return None;
+        let root = match section.text("root") {
+            Some(own) => Root::at(&own, problems)?,
+            None => site_root.cloned().or_else(|| {
+                let problem = Problem::new(section.place(), "static_files needs a `root`");
+                problems.push(problem.help("set it here or on the site"));
+                None
+            })?,
         };
         let index = section
             .texts("index")
@@ -93,6 +90,36 @@ impl StaticFiles {
             declines,
             settings: FileSettings::build(section, site, problems),
         })
+    }
+
+    /// Returns the folder.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    pub(super) fn always_settles(&self) -> bool {
+        !self.declines && self.mount == Mount::default()
+    }
+
+    pub(super) fn settles(&self, path: &[u8]) -> Option<bool> {
+        let below = self.mount.below(path);
+        match self.declines {
+            _ if below.is_none() => Some(false),
+            false => Some(true),
+            true => below
+                .is_some_and(|below| self.surely_lacks(below))
+                .then_some(false),
+        }
+    }
+
+    /// Reports whether no file is sent for `below`, whatever the disk has. A folder may have the name of a backup; none
+    /// is taken to have that of a script.
+    fn surely_lacks(&self, below: &[u8]) -> bool {
+        match unsafe_name::withheld_but(below, &self.settings.allowed) {
+            Some(Withheld::Dotfile | Withheld::Script) => true,
+            Some(Withheld::Archive | Withheld::Backup) => false,
+            None => script::candidates(below).any(|end| end < below.len()),
+        }
     }
 
     pub(super) fn decide(&self, request: &Request, disk: &dyn Disk) -> Plan<'_> {

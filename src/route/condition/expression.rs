@@ -169,7 +169,7 @@ fn refused(text: &At<String>, refusal: Refusal) -> Problem {
 }
 
 /// The place of a part of a text: exact where what is written is the text between two quotes.
-fn within(text: &At<String>, part: Range<usize>) -> Place {
+pub(super) fn within(text: &At<String>, part: Range<usize>) -> Place {
     let span = &text.place.span;
     if span.len() != text.value.len() + 2 {
         return text.place.clone();

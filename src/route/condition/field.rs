@@ -98,7 +98,7 @@ impl FieldCondition {
         })
     }
 
-    /// Reports whether it is a parameter of the target.
+    /// Reports whether it is a parameter of the query, which is a part of the target.
     pub(super) fn asks_for_target(&self) -> bool {
         matches!(self.name, Name::Query(_))
     }

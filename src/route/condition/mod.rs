@@ -1,10 +1,12 @@
 //! The conditions of a rule, one file a kind; this is the list.
 
+mod by_path;
 mod exists;
 mod expression;
 mod extension;
 mod field;
 mod host;
+mod language;
 mod listener;
 mod method;
 mod path;
@@ -15,7 +17,9 @@ mod remote;
 mod scheme;
 mod set;
 mod shown;
+mod spelling;
 
+pub use by_path::Asked;
 pub use exists::Exists;
 pub use expression::Exhausted;
 pub use extension::Extension;
@@ -29,6 +33,7 @@ pub use prefix::Prefix;
 pub use remote::Remote;
 pub use scheme::SchemeCondition;
 pub use set::{Set, Verdict};
+pub use spelling::check_path;
 
 use super::Captures;
 use crate::message::{Disk, Request};
@@ -245,6 +250,7 @@ fn absolute(text: &At<String>, problems: &mut Problems) -> Option<Vec<u8>> {
         );
         return None;
     }
+    spelling::check_path(text, problems);
     Some(text.value.clone().into_bytes())
 }
 

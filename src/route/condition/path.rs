@@ -43,6 +43,16 @@ impl Path {
 
     /// Whether the request's path is one of them.
     pub fn holds(&self, request: &Request) -> bool {
-        self.0.iter().any(|path| path == request.target.path())
+        self.has(request.target.path())
+    }
+
+    /// Reports whether this is one of them.
+    pub fn has(&self, path: &[u8]) -> bool {
+        self.0.iter().any(|known| known == path)
+    }
+
+    /// Returns all of them.
+    pub(in crate::route) fn all(&self) -> &[Vec<u8>] {
+        &self.0
     }
 }

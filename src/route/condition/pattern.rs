@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use super::expression::{Exhausted, Expression};
+use super::language::{self, Contradiction, Subject};
 use crate::message::Request;
 use crate::route::template::Groups;
 use crate::route::{Captures, TooHard};
-use crate::section::{At, Key, Kind, Problems};
+use crate::section::{At, Key, Kind, Problem, Problems};
 
 /// The `match` key.
 pub const KEY: Key = Key::new("match", Kind::Text, "A regular expression in the spelling of PCRE on the path, decoded and normalised, never on the query. Its groups are $1 … $9 and ${name} in the action. Not anchored: write ^ and $. Back-references and look-around cost backtracking, which is bounded: a request that reaches the bound gets 500.").example("'^/wiki/(.*)$'");
@@ -17,9 +18,23 @@ pub const KEY: Key = Key::new("match", Kind::Text, "A regular expression in the 
 pub struct Pattern(pub(super) Expression);
 
 impl Pattern {
-    /// None, with a problem that shows where, when it cannot be understood.
+    /// Compiles a pattern on the path; `None`, with a problem at its place, if it cannot be understood.
+    /// Warns if it can match no path.
     pub fn new(text: &At<String>, problems: &mut Problems) -> Option<Self> {
-        Expression::new(text, problems).map(Self)
+        Self::of(Subject::Path, text, problems)
+    }
+
+    /// Compiles a pattern on the name of a file without its folder, likewise.
+    pub fn of_name(text: &At<String>, problems: &mut Problems) -> Option<Self> {
+        Self::of(Subject::Name, text, problems)
+    }
+
+    fn of(subject: Subject, text: &At<String>, problems: &mut Problems) -> Option<Self> {
+        let expression = Expression::new(text, problems)?;
+        if let Some(reason) = language::find_contradiction(&text.value, subject) {
+            problems.warn(never_matches(text, reason));
+        }
+        Some(Self(expression))
     }
 
     /// The groups that templates may name.
@@ -41,13 +56,61 @@ impl Pattern {
         })
     }
 
-    /// Whether the path matches; its groups are left in `captures`.
+    /// Whether the request's path matches; its groups are left in `captures`.
     pub fn holds(&self, request: &Request, captures: &mut Captures) -> Result<bool, Exhausted> {
-        let Some(groups) = self.0.find(request.target.path())? else {
+        self.has(request.target.path(), captures)
+    }
+
+    /// Returns some texts that it matches, alone or within a longer text.
+    pub(super) fn examples(&self) -> Vec<Vec<u8>> {
+        language::examples(self.0.written())
+    }
+
+    /// Returns the literal beginning of every path that it matches; empty if it has none.
+    pub(in crate::route) fn literal_start(&self) -> Vec<u8> {
+        language::literal_start(self.0.written())
+    }
+
+    /// As [`Self::holds`], of a path.
+    pub fn has(&self, path: &[u8], captures: &mut Captures) -> Result<bool, Exhausted> {
+        let Some(groups) = self.0.find(path)? else {
             return Ok(false);
         };
         captures.groups = groups;
         captures.names = Some(Arc::clone(self.0.names()));
         Ok(true)
     }
+}
+
+fn never_matches(text: &At<String>, reason: Contradiction) -> Problem {
+    let pattern = &text.value;
+    let help = match reason {
+        Contradiction::Query => {
+            "add a condition on the query: `query = { name = \"page\", match = '^\\d+$' }`"
+                .to_owned()
+        }
+        Contradiction::Slash => match pattern.strip_prefix('^') {
+            Some(rest) => format!("write `^/{rest}`"),
+            None => "begin it with a `/`".to_owned(),
+        },
+        Contradiction::Normalised => "write the path that they lead to".to_owned(),
+        Contradiction::Folder => "leave the folder to `prefix` or `match`".to_owned(),
+        Contradiction::Other => "correct it, or remove the rule".to_owned(),
+    };
+    let message = match reason {
+        Contradiction::Query => {
+            "matches only what a client has percent-encoded as `%3F`: a path has no query"
+        }
+        Contradiction::Slash => "can never match: a path begins with `/`",
+        Contradiction::Normalised => {
+            "can never match: `//`, `/./` and `/../` are resolved before rules are asked"
+        }
+        Contradiction::Folder => "can never match: the name of a file has no `/`",
+        Contradiction::Other => "can never match: its parts contradict each other",
+    };
+    Problem::new(
+        text.place.clone(),
+        format!("the pattern `{pattern}` {message}"),
+    )
+    .help(help)
 }

@@ -20,7 +20,12 @@ impl Prefix {
 
     /// Whether the path begins with it; `$rest` becomes what follows, without a leading slash.
     pub fn holds(&self, request: &Request, captures: &mut Captures) -> bool {
-        let Some(rest) = self.rest(request.target.path()) else {
+        self.take(request.target.path(), captures)
+    }
+
+    /// As [`Self::holds`], of a path.
+    pub(super) fn take(&self, path: &[u8], captures: &mut Captures) -> bool {
+        let Some(rest) = self.rest(path) else {
             return false;
         };
         let slash = usize::from(rest.starts_with(b"/"));
@@ -36,6 +41,12 @@ impl Prefix {
     /// Whether it holds wherever `other` does.
     pub fn covers(&self, other: &Self) -> bool {
         self.has(&other.0)
+    }
+
+    /// Reports whether every path that begins with these bytes begins with it.
+    pub(in crate::route) fn has_below(&self, start: &[u8]) -> bool {
+        let rest = self.rest(start);
+        rest.is_some_and(|rest| !rest.is_empty() || self.0.ends_with(b"/"))
     }
 
     /// What the path begins with.

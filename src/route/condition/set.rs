@@ -201,7 +201,7 @@ impl Builder<'_> {
         let prefix = prefix.and_then(|text| Prefix::new(&text, problems));
         conditions.extend(prefix.map(Condition::Prefix));
         if let Some(texts) = listed(section, "extension", problems) {
-            conditions.push(Condition::Extension(Extension::new(&texts)));
+            conditions.push(Condition::Extension(Extension::new(&texts, problems)));
         }
         if let Some(texts) = listed(section, "host", problems) {
             conditions.push(Condition::Host(HostCondition::new(&texts, problems)));

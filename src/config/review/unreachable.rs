@@ -1,0 +1,110 @@
+//! Warnings about rules that no request can ever reach.
+
+use std::collections::HashMap;
+
+use crate::config::source::Sources;
+use crate::handler::{Handler, Step};
+use crate::route::Rules;
+use crate::route::condition::{HostCondition, HostPattern};
+use crate::route::coverage::Coverage;
+use crate::section::{Lowered, Problem, Problems};
+
+/// Warns of each written rule that is behind others which answer wherever it would match.
+pub(super) fn warn_of_shadows(
+    written: &[&Lowered],
+    rules: &Rules<Step>,
+    sources: &Sources,
+    problems: &mut Problems,
+) {
+    let mut answering = Coverage::default();
+    let mut places = Vec::new();
+    let mut excluded = false;
+    for (section, rule) in written.iter().zip(rules.iter()) {
+        if let Some(numbers) = answering.find(rule.conditions()) {
+            let before = numbers.iter().filter_map(|number| places.get(*number));
+            let before: Vec<_> = before.map(|place| sources.show(place)).collect();
+            problems.warn(shadowed(section, &before));
+        }
+        let step = &rule.then;
+        // mod_proxy: what `!` excludes is passed over.
+        if answers(step) && !(excluded && step.is_proxy_target()) {
+            answering.push(rule.conditions());
+            places.push(section.place());
+        }
+        excluded |= matches!(step.handler, Some(Handler::ExcludeProxy));
+    }
+}
+
+fn shadowed(section: &Lowered, before: &[String]) -> Problem {
+    let message = match before {
+        [one] => format!("this rule can never match: the one at {one} answers first"),
+        several => {
+            let shown: Vec<_> = several.iter().take(SHOWN).map(String::as_str).collect();
+            let more = if several.len() > SHOWN {
+                " and others"
+            } else {
+                ""
+            };
+            let shown = shown.join(", ");
+            format!("this rule can never match: those at {shown}{more} answer first")
+        }
+    };
+    let advice = "put the narrower rule first, or remove this one";
+    Problem::new(section.place(), message).help(advice)
+}
+
+/// Rules that are named of those which answer first.
+const SHOWN: usize = 3;
+
+/// Reports whether a rule answers all that it matches.
+fn answers(step: &Step) -> bool {
+    let handler = step.handler.as_ref();
+    !step.internal && handler.is_some_and(Handler::always_settles)
+}
+
+/// Warns of the rules for hosts that their site never has, in all sites but the one that answers for all
+/// other hosts.
+pub(in crate::config) fn warn_of_hosts(files: &[Lowered], problems: &mut Problems) {
+    let sites = || {
+        files
+            .iter()
+            .flat_map(|file| file.tables("site"))
+            .enumerate()
+    };
+    let listeners = |site: &Lowered| -> Vec<_> {
+        let names = site.texts("listen").into_iter();
+        names.map(|name| name.value).collect()
+    };
+    // Of each set of listeners the site without hosts, else the first.
+    let mut defaults = HashMap::new();
+    for (index, site) in sites() {
+        let default = defaults.entry(listeners(site)).or_insert(index);
+        if site.texts("hosts").is_empty() {
+            *default = index;
+        }
+    }
+    for (index, site) in sites() {
+        if defaults.get(&listeners(site)) != Some(&index) {
+            warn_of_hosts_of(site, problems);
+        }
+    }
+}
+
+fn warn_of_hosts_of(site: &Lowered, problems: &mut Problems) {
+    // What is no host was told of where it was built.
+    let mut told = Problems::default();
+    let hosts = site.texts("hosts");
+    let hosts = hosts.iter();
+    let hosts: Vec<_> = hosts
+        .filter_map(|host| HostPattern::parse(host, &mut told))
+        .collect();
+    for rule in site.tables("rule") {
+        let wanted = rule.texts("host");
+        let condition = HostCondition::new(&wanted, &mut told);
+        if !wanted.is_empty() && told.is_empty() && !condition.meets(&hosts) {
+            let message = "this rule can never match: the site has no such host";
+            let advice = "name it in `hosts` of the site too";
+            problems.warn(Problem::new(rule.place_of("host"), message).help(advice));
+        }
+    }
+}

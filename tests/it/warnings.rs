@@ -1,0 +1,352 @@
+//! What an administrator is told without having asked: warnings of `check`, `run` and `doctor`, that they
+//! are true, and that a configuration which is as it should be gets none.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::harness::gateway::{self, run, run_under};
+use crate::harness::php_fpm::write_below;
+use crate::harness::{Gateway, PhpFpm};
+
+/// A configuration in a folder of its own.
+struct File {
+    directory: TempDir,
+    path: PathBuf,
+}
+
+impl File {
+    fn new(text: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fcgate.toml");
+        std::fs::write(&path, text).unwrap();
+        Self { directory, path }
+    }
+
+    /// What `check` says on stderr; it finds the file good.
+    #[track_caller]
+    fn checked(&self) -> String {
+        told(&gateway::check(&self.path), 0)
+    }
+}
+
+/// What stands on stderr, with this exit code.
+#[track_caller]
+fn told(output: &Output, code: i32) -> String {
+    let told = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{told}");
+    told
+}
+
+fn site(root: &Path) -> String {
+    let root = root.display();
+    format!("[[site]]\nroot = \"{root}\"\nphp = \"unix:/run/nobody.sock\"\n")
+}
+
+#[test]
+fn a_warning_has_its_file_line_and_column_and_the_line_itself() {
+    let rule = "[[site.rule]]\nmatch = '^/uploads/.*\\.php$'\ndeny = true\n";
+    let file = File::new(&(site(Path::new("/srv/a")) + rule));
+    let expected = "warning: this rule refuses `/uploads/x.php` and not `/uploads/x.php/x`, which runs the same script
+ --> FILE:5:9
+  |
+5 | match = '^/uploads/.*\\.php$'
+  |         ^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: end the pattern with `(/|$)` in place of `$`, or write `extension = \"php\"`, which sees both
+";
+    let expected = expected.replace("FILE", &file.path.to_string_lossy());
+    assert_eq!(file.checked(), expected);
+}
+
+#[test]
+fn a_relative_root_is_an_error_wherever_one_is_written() {
+    for (text, place) in [
+        ("[[site]]\nroot = 'public'", "2:8"),
+        (
+            "[[site]]\nroot = '/srv'\n[[site.mount]]\npath = '/a/'\nroot = './b'",
+            "5:8",
+        ),
+        (
+            "[[site]]\n[[site.rule]]\nstatic_files = { root = 'public' }",
+            "3:25",
+        ),
+        (
+            "[[site]]\n[[site.rule]]\nfastcgi = { upstream = 'a:1', root = '../public' }",
+            "3:38",
+        ),
+        (
+            "[upstream.a]\nservers = 'a:1'\nbackend_root = 'app'\n[[site]]\nroot = '/srv'",
+            "3:16",
+        ),
+        (
+            "[[site]]\nroot = '/srv'\nsend_file = { roots = ['files'] }",
+            "3:24",
+        ),
+    ] {
+        let file = File::new(text);
+        let told = told(&gateway::check(&file.path), 1);
+        assert!(
+            told.contains(&format!("fcgate.toml:{place}")),
+            "{text}\n{told}"
+        );
+        assert!(told.contains("absolute"), "{text}\n{told}");
+    }
+    // For a chroot whose root is the document root.
+    let empty =
+        "[upstream.a]\nservers = 'a:1'\nbackend_root = ''\n[[site]]\nroot = '/srv'\nphp = 'a'\n";
+    assert_eq!(File::new(empty).checked(), "");
+}
+
+#[test]
+fn the_configurations_of_this_repository_get_no_warning() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut count = 0;
+    for file in files.filter(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "toml")
+    }) {
+        assert_eq!(told(&gateway::check(&file), 0), "", "{}", file.display());
+        count += 1;
+    }
+    assert!(count >= 5);
+}
+
+/// Written out, they are rules like any others.
+#[test]
+fn presets_get_no_warning() {
+    for preset in [
+        "slim",
+        "laravel",
+        "symfony",
+        "wordpress",
+        "drupal",
+        "mediawiki",
+        "nextcloud",
+        "phpmyadmin",
+    ] {
+        let mount =
+            format!("[[site.mount]]\npath = \"/m/\"\nroot = \"/srv/m\"\npreset = \"{preset}\"\n");
+        let file = File::new(&format!(
+            "{}preset = \"{preset}\"\n{mount}",
+            site(Path::new("/srv/a"))
+        ));
+        assert_eq!(file.checked(), "", "{preset}");
+        let expanded = run(&["config", "--expanded", &file.path.to_string_lossy()]);
+        let expanded = String::from_utf8(expanded.stdout).unwrap();
+        assert!(expanded.contains("mounted_at"), "{preset}: {expanded}");
+        assert_eq!(File::new(&expanded).checked(), "", "{preset}");
+    }
+}
+
+/// What is said of a refusal and of a rewrite is what happens.
+#[tokio::test]
+async fn warnings_of_rules_are_true() {
+    let php = PhpFpm::start(1).await;
+    php.write("up/x.php", "<?php echo 'it runs';");
+    let rules = "
+        [[site.rule]]
+        match = '^/up/.*\\.php$'
+        deny = true
+        [[site.rule]]
+        match = '^/blog/(.*)$'
+        rewrite = { to = '/blog/index/$1' }
+    ";
+    let gateway = Gateway::start(&(php.site() + rules)).await;
+    gateway
+        .log
+        .wait_for(|line| line.contains("this rule refuses `/up/x.php` and not `/up/x.php/x`"))
+        .await;
+    gateway
+        .log
+        .wait_for(|line| {
+            line.contains("this rewrite leads to itself: `/blog/x` becomes `/blog/index/x`")
+        })
+        .await;
+    assert_eq!(gateway.get("/up/x.php").await.status, 403);
+    let round = gateway.get("/up/x.php/x").await;
+    assert_eq!((round.status, round.text()), (200, "it runs".into()));
+    assert_eq!(gateway.get("/blog/x").await.status, 500);
+    gateway
+        .log
+        .wait_for(|line| line.contains("10 rounds") || line.contains("TOO_MANY_ROUNDS"))
+        .await;
+}
+
+/// Findings of doctor about something.
+fn findings(output: &Output, about: &str) -> Vec<Value> {
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = report["findings"].as_array().unwrap().iter();
+    findings
+        .filter(|finding| finding["about"].as_str().unwrap().contains(about))
+        .cloned()
+        .collect()
+}
+
+fn doctor(file: &File) -> Output {
+    run(&["doctor", "--json", "-c", &file.path.to_string_lossy()])
+}
+
+#[tokio::test]
+async fn htaccess_files_that_are_not_read_are_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    write_below(
+        &root,
+        "public/.htaccess",
+        "RewriteEngine On\nRewriteRule . index.php [L]\n",
+    );
+    write_below(&root, "other/x/.htaccess", "Options -Indexes\n");
+    let public = root.join("public");
+    let other = root.join("other");
+    let mount = format!(
+        "[[site.mount]]\npath = \"/o/\"\nroot = \"{}\"\n",
+        other.display()
+    );
+    let config = site(&public) + &mount;
+
+    let line = "2 .htaccess files below the roots are not read, and none denies access";
+    let file = File::new(&config);
+    assert_eq!(file.checked(), format!("warning: {line}\n"));
+    let found = findings(&doctor(&file), ".htaccess");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(
+        (&found[0]["severity"], &found[0]["what"]),
+        (&"note".into(), &line.into())
+    );
+
+    write_below(
+        &root,
+        "public/data/.htaccess",
+        "<IfModule mod_authz_core.c>\nRequire all denied\n</IfModule>\n",
+    );
+    let data = public.join("data/.htaccess");
+    let line = format!(
+        "3 .htaccess files below the roots are not read; 1 of them denies access or keeps scripts from running: {}",
+        data.display()
+    );
+    assert_eq!(file.checked(), format!("warning: {line}\n"));
+    let found = findings(&doctor(&file), ".htaccess");
+    assert_eq!(
+        (&found[0]["severity"], &found[0]["what"]),
+        (&"warning".into(), &line.clone().into())
+    );
+    let gateway = Gateway::start(&config).await;
+    gateway
+        .log
+        .wait_for(|told| told.contains("WARN") && told.contains(&line))
+        .await;
+}
+
+/// Who passes over permissions must not.
+fn bound_by_permissions() -> &'static [&'static str] {
+    match nix::unistd::geteuid().is_root() {
+        true => &[
+            "setpriv",
+            "--bounding-set=-dac_override,-dac_read_search",
+            "--",
+        ],
+        false => &["env"],
+    }
+}
+
+#[tokio::test]
+async fn folders_that_cannot_be_written_are_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let shut = folder.path().join("shut");
+    std::fs::create_dir(&shut).unwrap();
+    std::fs::set_permissions(&shut, PermissionsExt::from_mode(0o555)).unwrap();
+    let log = shut.join("access.log");
+    let [shut, log] = [&shut, &log].map(|path| path.display().to_string());
+    let site = site(folder.path());
+    let spool = format!("spool_directory = \"{shut}\"");
+    let to = format!("access_log = {{ to = \"{log}\" }}");
+    let file = File::new(&format!("[server]\n{spool}\n{to}\n{site}"));
+    let path = file.path.to_string_lossy();
+
+    let output = run_under(bound_by_permissions(), &["check", &path]);
+    let told = told(&output, 0);
+    let spooled =
+        format!("nothing can be written to the spool directory {shut}: Permission denied");
+    let logged = format!("the access log {log} cannot be written: Permission denied");
+    for part in [&spooled, "fcgate.toml:2:19", &logged, "fcgate.toml:3:21"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(told.matches("warning: ").count(), 2, "{told}");
+
+    let doctor = run_under(bound_by_permissions(), &["doctor", "--json", "-c", &path]);
+    let found = findings(&doctor, "fcgate.toml");
+    assert!(
+        found[0]["what"].as_str().unwrap().contains(&spooled),
+        "{found:?}"
+    );
+    let found = findings(&doctor, &log);
+    assert_eq!(found[0]["severity"], "error", "{found:?}");
+
+    let config = format!("[server]\n{spool}\n{site}");
+    let gateway = Gateway::spawn_under(
+        bound_by_permissions(),
+        tempfile::tempdir().unwrap(),
+        &config,
+    );
+    gateway.log.wait_for(|line| line.contains(&spooled)).await;
+    gateway
+        .log
+        .wait_for(|line| line.contains("listening"))
+        .await;
+    assert_eq!(file.directory.path().read_dir().unwrap().count(), 1);
+}
+
+/// TMPDIR is where a spool is that nobody has named.
+#[test]
+fn a_temporary_folder_that_cannot_be_written_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o555)).unwrap();
+    let file = File::new(&site(Path::new("/srv/a")));
+    let shut = folder.path().display();
+    let temporary = format!("TMPDIR={shut}");
+    let launcher = [bound_by_permissions(), &["env", &temporary]].concat();
+    let told = told(
+        &run_under(&launcher, &["check", &file.path.to_string_lossy()]),
+        0,
+    );
+    let expected =
+        format!("nothing can be written to the spool directory {shut}: Permission denied");
+    assert!(
+        told.contains(&expected) && told.contains("TMPDIR"),
+        "{told}"
+    );
+    // One that can be is nothing to tell of.
+    assert_eq!(file.checked(), "");
+}
+
+/// A log in a folder that is not there, and one that is a folder.
+#[test]
+fn a_log_that_cannot_be_opened_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path().display();
+    for (name, why) in [
+        ("none/access.log", Some("No such file")),
+        ("", Some("Is a directory")),
+        ("new.log", None),
+    ] {
+        let text = format!(
+            "[server]\naccess_log = {{ to = \"{here}/{name}\" }}\n{}",
+            site(folder.path())
+        );
+        let told = File::new(&text).checked();
+        assert_eq!(
+            told.contains("fcgate.toml:2:21"),
+            why.is_some(),
+            "{name}: {told}"
+        );
+        assert_eq!(told.is_empty(), why.is_none(), "{name}: {told}");
+        assert!(told.contains(why.unwrap_or_default()), "{name}: {told}");
+    }
+}
