@@ -23,6 +23,10 @@ pub(super) fn begin(mut lease: Lease, ended: Ended, is_unanswered: bool) {
     if after == After::Ready && is_between {
         return lease.pass_on();
     }
+    if after == After::Close {
+        tracing::debug!(address = %lease.member().address(), "closed behind its answer: too many connections neither answer a probe nor end");
+        return;
+    }
     let asked = u8::from(is_unanswered) + u8::from(ended.is_asked);
     let mut cooling = Cooling {
         lease,
@@ -39,7 +43,7 @@ pub(super) fn begin(mut lease: Lease, ended: Ended, is_unanswered: bool) {
     threads::afterwards(async move {
         let done = match after {
             After::Probe => cooling.probe().await,
-            After::Ready | After::HalfClose => cooling.half_close().await,
+            After::Ready | After::HalfClose | After::Close => cooling.half_close().await,
         };
         match done {
             Ok(()) => cooling.pass_on(),

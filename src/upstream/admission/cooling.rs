@@ -20,7 +20,13 @@ pub enum After {
     Probe,
     /// It serves no other request: half-closed, it is done when the server closes it.
     HalfClose,
+    /// It is closed at once: too many wait for a server that neither answers nor closes.
+    Close,
 }
+
+/// So many connections may cool at once: half of all that one server gets. A worker has one, and no PHP-FPM has as many
+/// that work on behind their answers; what does not answer and does not close must not take the rest.
+const MOST: usize = 512;
 
 /// One of them.
 #[derive(Debug)]
@@ -37,15 +43,16 @@ impl<C, W> Admission<C, W> {
         // Where it could not even idle, somebody has to wait for it.
         let is_wanted = self.queue.waiting() > 0 || self.may_idle(now);
         let after = match self.class {
+            _ if self.cooling.len() >= MOST => After::Close,
             _ if !reusable || !is_wanted || self.is_used_up(slot, now) => After::HalfClose,
             Class::Unknown | Class::Kept => After::Probe,
             // There is nothing to ask; a reuse of what acknowledges nothing was asked for by `capacity`.
             Class::Multiplexed | Class::Closes | Class::Silent => After::Ready,
         };
-        if after == After::HalfClose {
+        if matches!(after, After::HalfClose | After::Close) {
             self.given_back = Some(now);
         }
-        if after != After::Ready {
+        if matches!(after, After::HalfClose | After::Probe) {
             self.cooling.push(Cooling {
                 id: slot.id,
                 since: now,

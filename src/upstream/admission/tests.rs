@@ -185,6 +185,23 @@ fn nobody_waits_for_a_worker_that_works_on() {
 }
 
 #[test]
+fn a_server_that_ends_nothing_leaves_room_for_the_next() {
+    let now = Instant::now();
+    let mut admission = kept(settings());
+    admission.classify(Class::Silent);
+    let ended = (0..600).map(|_| {
+        let mut slot = open(&mut admission, now);
+        let after = admission.cool(&mut slot, true, now);
+        if after == After::Close {
+            admission.closed(&slot);
+        }
+        after
+    });
+    let closed = ended.filter(|after| *after == After::Close).count();
+    assert_eq!((closed, admission.busy()), (600 - 512, 512));
+}
+
+#[test]
 fn only_what_acknowledges_workers_is_asked_when_it_is_done() {
     let now = Instant::now();
     for (class, capacity, expected) in [
