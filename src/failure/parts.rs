@@ -98,9 +98,7 @@ pub fn broken_code(broken: &Broken) -> &'static str {
         ExchangeError::Upload(error) => upload_code(error),
         ExchangeError::Reset(_) | ExchangeError::Closed => match broken.progress {
             Progress::Settled => "UPSTREAM_TRUNCATED",
-            Progress::NotExecuted | Progress::ClosedUnanswered | Progress::Unknown(_) => {
-                "UPSTREAM_RESET"
-            }
+            Progress::NotExecuted | Progress::Unknown(_) => "UPSTREAM_RESET",
         },
     }
 }

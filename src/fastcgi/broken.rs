@@ -23,9 +23,6 @@ pub struct Broken {
 pub enum Progress {
     /// Nothing was executed: no byte was taken, or a probe stood in front and was not answered.
     NotExecuted,
-    /// The connection was closed in good order though the whole request lay in it. PHP-FPM had not
-    /// executed it then (facts no. 10); of other programs, and of proxies in between, nobody knows.
-    ClosedUnanswered,
     /// A worker may have executed it, for so long; no byte of the answer came.
     Unknown(Duration),
     /// Part of the answer came, or the time was up: it is not sent again.

@@ -294,11 +294,6 @@ impl<L: Link> Exchange<L> {
             Stage::Arriving | Stage::Ended => Progress::Settled,
             Stage::Unacknowledged => Progress::NotExecuted,
             Stage::Waiting if self.outgoing.taken() == 0 => Progress::NotExecuted,
-            Stage::Waiting
-                if matches!(error, ExchangeError::Closed) && self.outgoing.is_complete() =>
-            {
-                Progress::ClosedUnanswered
-            }
             Stage::Waiting => {
                 let since = self.at_work_since.unwrap_or_else(moment::now);
                 Progress::Unknown(moment::now().duration_since(since))

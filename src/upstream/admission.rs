@@ -328,6 +328,7 @@ impl<C, W> Admission<C, W> {
             let since = *self.class_since.get_or_insert(now);
             if now.duration_since(since) >= DOUBT {
                 self.class = Class::Unknown;
+                self.class_since = None;
             }
         } else {
             self.class_since = None;

@@ -18,16 +18,16 @@ use crate::threads;
 /// Takes a connection whose request has `ended`. `is_unanswered` says that the probe in front of it was not answered:
 /// nothing follows on it then.
 pub(super) fn begin(mut lease: Lease, ended: Ended, is_unanswered: bool) {
+    let asked = u8::from(is_unanswered) + u8::from(ended.is_asked);
     let is_between = ended.input.is_empty() && ended.decoder.is_between_records();
     let after = lease.cool(ended.is_sent && !is_unanswered);
-    if after == After::Ready && is_between {
+    if after == After::Ready && is_between && asked == 0 {
         return lease.pass_on();
     }
     if after == After::Close {
         tracing::debug!(address = %lease.member().address(), "closed behind its answer: too many connections neither answer a probe nor end");
         return;
     }
-    let asked = u8::from(is_unanswered) + u8::from(ended.is_asked);
     let mut cooling = Cooling {
         lease,
         ended,

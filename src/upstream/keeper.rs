@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::member::Member;
+use crate::threads;
 
 /// How often it is looked for connections that have idled too long, and for workers that were expected back and work on.
 const LOOK: Duration = Duration::from_millis(5);
@@ -15,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(5);
 impl Member {
     /// Starts the task where it does not run.
     pub(super) fn keep_house(self: &Arc<Self>) {
-        if self.is_kept.swap(true, Ordering::AcqRel) {
+        if threads::is_ending() || self.is_kept.swap(true, Ordering::AcqRel) {
             return;
         }
         let member = Arc::clone(self);

@@ -161,7 +161,7 @@ impl Lease {
     /// Returns whether the probe that tells when the worker is done may follow the request in the same write: PHP-FPM reads
     /// no further than the request. On TCP the answer would wait for a delayed acknowledgement.
     pub fn may_ask_behind(&self) -> bool {
-        self.member.proves_by_closing() && self.member.class() == Class::Kept
+        self.member.is_local_fpm() && self.member.class() == Class::Kept
     }
 
     /// The server that was leased.

@@ -18,7 +18,7 @@ use super::pool::{Pool, Pooled};
 use super::scout::Verdict;
 use super::{Address, scout};
 use crate::moment;
-use crate::threads::Home;
+use crate::threads::{self, Home};
 
 /// What the configuration says of each member of an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,10 +217,8 @@ impl Member {
         self.fpm.store(fpm, Ordering::Relaxed);
     }
 
-    /// Whether a connection that it closes in good order without an answer proves that it did not
-    /// execute the request (php-fpm-facts no. 10): a PHP-FPM on this machine. Behind TCP a proxy may
-    /// stand that turns a crash into a close.
-    pub fn proves_by_closing(&self) -> bool {
+    /// Returns whether it is a PHP-FPM on a unix socket, which reads no further than the request.
+    pub(super) fn is_local_fpm(&self) -> bool {
         matches!(self.address, Address::Unix(_)) && self.fpm.load(Ordering::Relaxed)
     }
 
@@ -340,8 +338,9 @@ impl Member {
         }
     }
 
+    /// On a thread that is ending nothing is begun: it would be torn down at once, make room by that, and be begun again.
     fn send_scouts(self: &Arc<Self>) {
-        loop {
+        while !threads::is_ending() {
             let slot = self.account().scout(Instant::now());
             let Some(slot) = slot else { return };
             tokio::spawn(scout::run(Lease::opening(self, slot)));

@@ -181,47 +181,29 @@ async fn a_reset_is_repeated_only_where_that_does_no_harm() {
     }
 }
 
+/// A program that has read all of its request dies with an orderly end, and a proxy turns a reset into one.
 #[tokio::test]
-async fn a_close_in_good_order_means_that_php_fpm_executed_nothing() {
-    // pm.max_requests: php-fpm-facts no. 10.
-    let scripts = [Script::new().read_request().close(), Script::answer("\n")];
-    let responder = Setup::new(scripts).like_php_fpm().start().await;
-    let gateway = start(&responder, "").await;
-    let response = gateway.send(&Request::post("/").body("content")).await;
-    assert_eq!(response.status, 200);
-    assert_eq!(
-        responder.requests()[1].stdin,
-        b"content",
-        "the content is sent again, too"
-    );
-}
-
-#[tokio::test]
-async fn of_other_applications_and_behind_tcp_a_close_proves_nothing() {
-    for (method, tcp, fpm, executed) in [
-        ("GET", false, false, 2),
-        ("GET", true, true, 2),
-        ("POST", false, false, 1),
-        ("POST", true, true, 1),
-    ] {
-        let scripts = [Script::new().read_request().close(), Script::answer("\n")];
-        let mut setup = Setup::new(scripts);
-        if tcp {
-            setup = setup.tcp();
+async fn a_close_in_good_order_proves_no_more_than_a_reset() {
+    for (method, executed) in [("GET", 2), ("HEAD", 2), ("POST", 1)] {
+        for play in [
+            |setup| setup,
+            Setup::tcp,
+            Setup::like_php_fpm,
+            Setup::silent,
+        ] {
+            let scripts = [Script::new().read_request().close(), Script::answer("\n")];
+            let responder = play(Setup::new(scripts)).start().await;
+            let gateway = start(&responder, "").await;
+            let status = gateway.send(&Request::new(method, "/")).await.status;
+            assert_eq!(status, if executed == 2 { 200 } else { 502 }, "{method}");
+            assert_eq!(responder.requests().len(), executed, "{method}");
         }
-        if fpm {
-            setup = setup.like_php_fpm();
-        }
-        let responder = setup.start().await;
-        let gateway = start(&responder, "").await;
-        let status = gateway.send(&Request::new(method, "/")).await.status;
-        assert_eq!(
-            status,
-            if executed == 2 { 200 } else { 502 },
-            "{method} {tcp}"
-        );
-        assert_eq!(responder.requests().len(), executed, "{method} {tcp}");
     }
+    // And it is not repeated for ever.
+    let responder = ScriptedResponder::start([Script::new().read_request().close()]).await;
+    let gateway = start(&responder, "").await;
+    assert_eq!(gateway.get("/").await.status, 502);
+    assert_eq!(responder.requests().len(), 2);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use super::attempt::{Attempt, Begun, Failed};
 use super::buffered::Buffer;
 use super::orders::Orders;
 use super::reply::{self, Delivery};
-use crate::cgi::{Responder, Script, long_variable, meta_variables, set_env};
+use crate::cgi::{Script, long_variable, meta_variables, set_env};
 use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::params::{ParamsEncoder, end_of_params};
@@ -27,16 +27,9 @@ use crate::moment;
 use crate::upstream::{Deadline, Lease, LeaseError, Member, Order};
 use crate::value::TimeLimit;
 
-/// How often a safe request is sent again that may have been executed.
-const AMBIGUOUS_RETRIES: u32 = 1;
-
 /// A worker that dies so soon after it began may have been killed by a restart of PHP-FPM. One that worked longer died
 /// of the request (`request_terminate_timeout`, memory, a fault of PHP's), and so would the next.
 const RESTART_RACE: Duration = Duration::from_millis(250);
-
-/// How often a request is sent again whose connection was closed in good order: with
-/// `pm.max_requests = 1` each kept connection is closed so, and several in a row may be met.
-const CLOSED_RETRIES: u32 = 20;
 
 /// Between two attempts, from the third on.
 const RETRY_PAUSE: Duration = Duration::from_millis(5);
@@ -94,8 +87,7 @@ impl Call<'_> {
                 Err(failed) => *failed,
             };
             trace.acknowledge = failed.acknowledged;
-            let harmless = request.is_safe() || self.is_unexecuted(&failed);
-            let again = retries.allow(failed.progress, harmless) && attempt.is_in_time();
+            let again = retries.allow(failed.progress, request.is_safe()) && attempt.is_in_time();
             failed_at = Some(Arc::clone(&failed.member));
             upload = again_with(failed, replay, again)?;
             tracing::debug!(request_id = %request.id, "sent again");
@@ -250,13 +242,6 @@ impl Call<'_> {
             quota: Arc::clone(&self.fastcgi.spool.quota),
         })
     }
-
-    /// Only of PHP-FPM it is known what a close in good order means.
-    fn is_unexecuted(&self, failed: &Failed) -> bool {
-        failed.progress == Progress::ClosedUnanswered
-            && self.fastcgi.contract.responder != Responder::Generic
-            && failed.member.proves_by_closing()
-    }
 }
 
 /// hyper cannot tell a client that left from one that broke its framing: nobody reads the answer
@@ -269,28 +254,26 @@ fn gone(error: UploadError) -> Failure {
     }
 }
 
-/// How often a request was sent again, and why.
+/// How often a request was sent again.
 #[derive(Debug, Default)]
 struct Retries {
-    ambiguous: u32,
-    closed: u32,
+    is_repeated: bool,
     all: u32,
 }
 
 impl Retries {
-    /// Design §4.8: whether the same request may be sent again. `harmless`: it may run twice, or
-    /// surely did not run.
-    fn allow(&mut self, progress: Progress, harmless: bool) -> bool {
-        let (count, most) = match progress {
-            Progress::NotExecuted => return true,
-            Progress::ClosedUnanswered => (&mut self.closed, CLOSED_RETRIES),
-            Progress::Unknown(worked) if worked <= RESTART_RACE => {
-                (&mut self.ambiguous, AMBIGUOUS_RETRIES)
+    /// Returns whether the same request may be sent again. What may have run is repeated once, where that does no harm. How the
+    /// connection ended proves nothing: a program that has read all of the request dies with an orderly end, and a proxy turns
+    /// a reset into one.
+    fn allow(&mut self, progress: Progress, is_safe: bool) -> bool {
+        match progress {
+            Progress::NotExecuted => true,
+            Progress::Unknown(worked) => {
+                let is_first = !std::mem::replace(&mut self.is_repeated, true);
+                is_safe && is_first && worked <= RESTART_RACE
             }
-            Progress::Unknown(_) | Progress::Settled => return false,
-        };
-        *count += 1;
-        harmless && *count <= most
+            Progress::Settled => false,
+        }
     }
 
     /// A server that closes each connection must not be met as fast as we can connect.
