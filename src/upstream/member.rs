@@ -358,3 +358,33 @@ impl Member {
             .unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::admission::Wear;
+
+    /// Begun there it would be torn down at once, which makes room for the next, for ever.
+    #[test]
+    fn without_a_runtime_nothing_is_begun_for_who_waits() {
+        let settings = MemberSettings {
+            admission: Settings {
+                capacity: None,
+                queue_length: 8,
+                scouts: 2,
+                turn: Duration::ZERO,
+                keep: Duration::ZERO,
+                wear: Wear::default(),
+            },
+            connect: Duration::ZERO,
+            is_generic: false,
+        };
+        let address = Address::parse("unix:/nobody").unwrap();
+        let member = Member::new(address, settings, &Arc::default());
+        let waiting = member.arrive(Order::Last);
+        assert!(matches!(waiting, Admitted::Wait(..)));
+        member.after_close();
+        let load = member.load(Instant::now());
+        assert_eq!((load.busy, load.waiting), (0, 1));
+    }
+}
