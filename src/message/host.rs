@@ -47,11 +47,17 @@ impl Host {
     /// The host of a request: the target's authority where it has one, else the Host field.
     /// HTTP/1.0 may name none; then the name is empty.
     pub fn of(parts: &Parts) -> Result<Self, BadHost> {
-        let field = host_field(&parts.headers)?;
-        let field = field.map(Self::parse).transpose()?;
         let authority = parts.uri.authority();
         let named = authority.map(|authority| Self::parse(authority.as_str()));
-        match (named.transpose()?, field) {
+        let named = named.transpose()?;
+        let field = match (&named, host_field(&parts.headers)?) {
+            // RFC 9112 §3.2.2: the target counts. An empty Host is a valid one (RFC 9110 §7.2).
+            (Some(named), Some("")) if parts.version != Version::HTTP_2 => {
+                return Ok(named.clone());
+            }
+            (_, field) => field.map(Self::parse).transpose()?,
+        };
+        match (named, field) {
             // RFC 9112 §3.2: 400 without Host, also where the target names the host.
             (_, None) if parts.version == Version::HTTP_11 => Err(BadHost::Missing),
             (Some(named), Some(field)) if parts.version == Version::HTTP_2 => {
@@ -169,7 +175,7 @@ mod tests {
         Result<&'static str, BadHost>,
     );
 
-    const CASES: [Case; 21] = [
+    const CASES: [Case; 27] = [
         (H11, "/", &["a.b"], Ok("a.b")),
         (H11, "/", &[], Err(BadHost::Missing)),
         (H10, "/", &[], Ok("")),
@@ -179,6 +185,12 @@ mod tests {
         (H11, "http://a.b/", &[], Err(BadHost::Missing)),
         (H11, "http://a.b/", &["b", "b"], Err(BadHost::Repeated)),
         (H11, "http://a.b/", &["b/c"], Err(BadHost::Invalid)),
+        (H11, "http://a.b/", &[""], Ok("a.b")),
+        (H11, "http://a.b/", &["", ""], Err(BadHost::Repeated)),
+        (H2, "http://a.b/", &[""], Err(BadHost::Invalid)),
+        (H10, "http://a.b/", &[""], Ok("a.b")),
+        (H11, "/", &[""], Err(BadHost::Invalid)),
+        (H10, "/", &[""], Err(BadHost::Invalid)),
         (H11, "http://u@a.b/", &["a.b"], Err(BadHost::Invalid)),
         (H10, "http://a.b/", &["other"], Ok("a.b")),
         (H10, "http://a.b/", &[], Ok("a.b")),

@@ -157,7 +157,14 @@ impl ConnectionIo {
     ) -> Poll<io::Result<bool>> {
         let mut space = [const { MaybeUninit::<u8>::uninit() }; READ];
         let mut read = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(self.stream.inner_mut()).poll_read(cx, &mut read))?;
+        match ready!(Pin::new(self.stream.inner_mut()).poll_read(cx, &mut read)) {
+            // RFC 8446 §6.1: TLS ends without close_notify, and somebody else may have cut it. What is not complete
+            // fails, as where TCP ends; what is complete was sent so.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Poll::Ready(Ok(false));
+            }
+            result => result?,
+        }
         if read.filled().is_empty() {
             return Poll::Ready(Ok(false));
         }

@@ -378,6 +378,8 @@ const WHOLE: &[Row] = &[
     ("3.2", b"GET / HTTP/1.1\r\nHost: \xe9\r\n\r\n", Answered(400)),
     ("3.2", b"GET http://a/ HTTP/1.1\r\n\r\n", Answered(400)),
     ("3.2", b"GET http://a/ HTTP/1.1\r\nHost: a/b\r\n\r\n", Answered(400)),
+    ("3.2.2", b"GET http://a/ HTTP/1.1\r\nHost:\r\n\r\n", Served(1)),
+    ("3.2.2", b"GET http://a/ HTTP/1.1\r\nHost: \r\n\r\n", Served(1)),
     ("3.2", b"GET / HTTP/1.0\r\n\r\n", Answered(200)),
     ("6.1", b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Refused(400, "CODING_IN_HTTP10")),
     ("6.1", b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\nabcde", Refused(400, "CODING_IN_HTTP10")),

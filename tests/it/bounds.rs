@@ -95,6 +95,37 @@ async fn what_is_refused_is_logged_by_the_same_name_in_both_protocols() {
     }
 }
 
+/// docs/modifiers.md: in HTTP/1 it is not read to its end, and nobody knows whose site it is for.
+#[tokio::test]
+async fn a_head_that_is_too_long_is_a_sites_in_http2_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("page.html");
+    std::fs::write(&page, "the site's").unwrap();
+    let gateway = Gateway::start(&format!(
+        "[[site]]\n[[site.error_page]]\nstatus = [\"4xx\"]\nfile = \"{}\"\n\
+         [[site.rule]]\nresponse_headers = {{ set = {{ X-Site = \"here\" }} }}\n[[site.rule]]\nrespond = {{ body = \"ok\" }}\n",
+        page.display()
+    ))
+    .await;
+    for (request, expected) in [
+        (with_fields(150, "1"), [(431, false), (431, true)]),
+        (
+            Request::get("/").field("x", &"x".repeat(17_000)),
+            [(431, false), (431, true)],
+        ),
+        (
+            Request::get(&format!("/{}", "x".repeat(8200))),
+            [(414, false), (414, true)],
+        ),
+    ] {
+        for (answer, (status, is_sites)) in both(&gateway, &request).await.iter().zip(expected) {
+            assert_eq!(answer.status, status);
+            assert_eq!(answer.header("x-site").is_some(), is_sites, "{status}");
+            assert_eq!(answer.text() == "the site's", is_sites, "{status}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_longer_query_needs_one_key() {
     let responder = ScriptedResponder::start([Script::answer("\nok")]).await;

@@ -1,5 +1,7 @@
 //! Clients that have sent all that they will and read on (RFC 9112 §9.6), beside those that have left.
 
+use tokio::io::AsyncWriteExt;
+
 use crate::harness::http1::raw;
 use crate::harness::scripted_responder::ScriptedResponder;
 use crate::harness::tls::{Authority, Identity, TlsClient};
@@ -194,21 +196,84 @@ async fn one_that_resets_its_connection_has_left() {
     }
 }
 
-/// RFC 8446 §6.1: who closes without close_notify has broken off, and who says it may still read.
-#[tokio::test]
-async fn a_tls_client_that_closes_its_connection_has_left() {
+/// A gateway that speaks TLS, and who may ask it.
+async fn secured(responder: &ScriptedResponder) -> (Gateway, TlsClient) {
     let authority = Authority::new();
     let folder = tempfile::tempdir().unwrap();
     authority.issue(&["localhost"]).write(folder.path(), "site");
-    let never = Script::new().read_request().read_to_end();
-    let responder = ScriptedResponder::start([never]).await;
     let site = responder.site("").replace(
         "[[site]]\n",
         &format!("[[site]]\n{}\n", Identity::line(folder.path(), "site")),
     );
     let listen = "[[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n";
     let gateway = Gateway::start(&format!("{listen}{site}")).await;
-    let client = TlsClient::new(&authority);
+    (gateway, TlsClient::new(&authority))
+}
+
+/// Sends `bytes` and ends the TCP connection under TLS, of which nothing says that it ends; it reads on.
+async fn break_off(client: &TlsClient, gateway: &Gateway, bytes: &str) -> Connection {
+    let connected = client.connect(gateway.address(), "localhost", "http/1.1");
+    let mut stream = connected.await.unwrap();
+    stream.write_all(bytes.as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    stream.get_mut().0.shutdown().await.unwrap();
+    Connection::over(Box::new(stream))
+}
+
+/// RFC 8446 §6.1: what is not complete without close_notify may have been cut by somebody else; what is complete was not.
+#[tokio::test]
+async fn what_is_complete_is_run_though_tls_ends_without_close_notify() {
+    let responder = ScriptedResponder::start([Script::answer("\ngood")]).await;
+    let (gateway, client) = secured(&responder).await;
+    let post = "POST /3 HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n";
+    for version in rustls::ALL_VERSIONS {
+        let client = client.clone().versions(&[version]);
+        for (bytes, expected) in [
+            (get("/1", "1.1", ""), &["200"][..]),
+            (get("/1", "1.0", ""), &["200"]),
+            (
+                get("/1", "1.1", "") + &get("/2", "1.1", ""),
+                &["200", "200"],
+            ),
+            (format!("{post}all!"), &["200"]),
+            (format!("{post}cut"), &["400"]),
+            (get("/1", "1.1", "") + post, &["200", "400"]),
+            (get("/1", "1.1", "") + "GET /2 HT", &["200"]),
+            ("GET /1 HTTP/1.1\r\nHo".to_owned(), &[]),
+        ] {
+            let seen = gateway.access.count();
+            let mut connection = break_off(&client, &gateway, &bytes).await;
+            let answers = String::from_utf8(connection.read_to_end().await).unwrap();
+            let answers = answers.replace("HTTP/1.1 100 Continue\r\n\r\n", "");
+            assert_eq!(statuses(&answers), expected, "{version:?} {bytes:?}");
+            for status in expected {
+                let told = |line: &str| line.contains(&format!(" {status} "));
+                gateway.access.wait_after(seen, told).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_ends_without_close_notify_is_asked_whether_it_reads_on() {
+    let gate = Gate::new();
+    let responder = ScriptedResponder::start([held(&gate, "\nslow")]).await;
+    let (gateway, client) = secured(&responder).await;
+    for version in rustls::ALL_VERSIONS {
+        let client = client.clone().versions(&[version]);
+        let mut connection = break_off(&client, &gateway, &get("/", "1.1", "")).await;
+        assert_eq!(connection.interim().await, 100, "{version:?}");
+        gate.pass(1);
+        assert_eq!(connection.response().await.text(), "slow", "{version:?}");
+    }
+}
+
+/// With close_notify and without.
+#[tokio::test]
+async fn a_tls_client_that_closes_its_connection_has_left() {
+    let never = Script::new().read_request().read_to_end();
+    let responder = ScriptedResponder::start([never]).await;
+    let (gateway, client) = secured(&responder).await;
     for says_so in [false, true] {
         let mut connection = client.http1(gateway.address(), "localhost").await;
         connection.write(get("/", "1.1", "")).await;
