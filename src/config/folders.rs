@@ -35,18 +35,21 @@ pub(super) fn check_spool(directory: &Path, section: &Lowered, problems: &mut Pr
 
 /// Warns of an access log that cannot be opened.
 pub(super) fn check_log(file: &Path, place: Place, problems: &mut Problems) {
-    if let Some(error) = unwritable_file(file) {
-        let message = format!(
-            "the access log {} cannot be written: {error}",
-            file.display()
-        );
+    if let Some(message) = unwritable_log(file) {
         let help = "make its folder and let the gateway's user write to it: the gateway does not start without it";
         problems.warn(Problem::new(place, message).help(help));
     }
 }
 
+/// Says why an access log cannot be opened; `None` if it can.
+pub fn unwritable_log(file: &Path) -> Option<String> {
+    let error = unwritable_file(file)?;
+    let file = file.display();
+    Some(format!("the access log {file} cannot be written: {error}"))
+}
+
 /// Returns the error of opening a file for appending, or of creating it; `None` if there is none.
-pub fn unwritable_file(file: &Path) -> Option<io::Error> {
+fn unwritable_file(file: &Path) -> Option<io::Error> {
     match file.metadata() {
         Ok(metadata) if metadata.is_dir() => Some(Errno::EISDIR.into()),
         Ok(_) => access(file, AccessFlags::W_OK).err().map(io::Error::from),

@@ -1,7 +1,7 @@
 //! Which site answers: of those of a listener the one with the host's exact name, the longest wildcard above it, or the
 //! default.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Site;
@@ -16,6 +16,8 @@ pub(super) struct Hosts {
     of_listener: HashMap<Arc<str>, Sites>,
     /// Those of all other listeners.
     others: Sites,
+    /// The names that listeners have.
+    listeners: HashSet<String>,
     each: Vec<Arc<Site>>,
 }
 
@@ -28,11 +30,17 @@ struct Sites {
 }
 
 impl Hosts {
-    /// Each site goes to the listeners that its `listen` names, or to those that no site names.
-    pub(super) fn build(sites: Vec<(Site, &Lowered)>, problems: &mut Problems) -> Self {
+    /// Each site goes to the listeners that its `listen` names, or to those that no site names. `listeners` are the
+    /// names that these have.
+    pub(super) fn build(
+        sites: Vec<(Site, &Lowered)>,
+        listeners: HashSet<String>,
+        problems: &mut Problems,
+    ) -> Self {
         let mut hosts = Self {
             of_listener: HashMap::new(),
             others: Sites::default(),
+            listeners,
             each: Vec::with_capacity(sites.len()),
         };
         for (site, section) in sites {
@@ -59,7 +67,7 @@ impl Hosts {
 
     /// Whether any site answers on a listener.
     pub(super) fn has_sites(&self, listener: &str) -> bool {
-        self.of(listener).first.is_some()
+        self.of(listener).is_some_and(|sites| sites.first.is_some())
     }
 
     /// All sites, each once.
@@ -67,15 +75,21 @@ impl Hosts {
         &self.each
     }
 
-    /// The site of a lower-cased name on a listener; `None` where that has no sites, as one may whose name was
-    /// another when the connection began.
+    /// The site of a lower-cased name on a listener; `None` where that has no sites, or where no listener has this name
+    /// any more: the connection is from before a reload, and what is for all other listeners was never for this one.
     pub(super) fn site(&self, listener: &str, name: &str) -> Option<&Arc<Site>> {
-        let sites = self.of(listener);
+        let sites = self.of(listener)?;
         sites.named.get(name).or_else(|| sites.fallback())
     }
 
-    fn of(&self, listener: &str) -> &Sites {
-        self.of_listener.get(listener).unwrap_or(&self.others)
+    /// The sites of a listener; one without a name has an empty one.
+    fn of(&self, listener: &str) -> Option<&Sites> {
+        let own = self.of_listener.get(listener);
+        own.or_else(|| self.is_known(listener).then_some(&self.others))
+    }
+
+    fn is_known(&self, listener: &str) -> bool {
+        listener.is_empty() || self.listeners.contains(listener)
     }
 }
 

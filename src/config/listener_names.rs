@@ -1,7 +1,16 @@
 //! The names of listeners: whether what sites and rules name is there, and whether somebody answers on each listener.
 
+use std::collections::HashSet;
+
 use super::hosts::Hosts;
 use crate::section::{At, Lowered, Problem, Problems};
+
+/// The names that listeners have.
+pub(super) fn all(files: &[Lowered]) -> HashSet<String> {
+    let listeners = files.iter().flat_map(|file| file.tables("listen"));
+    let names = listeners.filter_map(|listener| listener.text("name"));
+    names.map(|name| name.value).collect()
+}
 
 /// Tells of names that no listener has, and of listeners that have no site.
 pub(super) fn check(files: &[Lowered], hosts: &Hosts, problems: &mut Problems) {
@@ -10,10 +19,14 @@ pub(super) fn check(files: &[Lowered], hosts: &Hosts, problems: &mut Problems) {
     if listeners().any(|listener| listener.is_wrong("name")) {
         return;
     }
-    let known = listeners().filter_map(|listener| listener.text("name"));
-    let known: Vec<_> = known.map(|name| name.value).collect();
-    for site in files.iter().flat_map(|file| file.tables("site")) {
+    let known = all(files);
+    let sites = || files.iter().flat_map(|file| file.tables("site"));
+    for site in sites() {
         check_site(site, &known, problems);
+    }
+    // What is wrong in a site's `listen` may be the name of any listener.
+    if !sites().all(|site| is_understood(site, &known)) {
+        return;
     }
     for listener in listeners() {
         let name = listener.text("name").map(|name| name.value);
@@ -26,7 +39,15 @@ pub(super) fn check(files: &[Lowered], hosts: &Hosts, problems: &mut Problems) {
     }
 }
 
-fn check_site(site: &Lowered, known: &[String], problems: &mut Problems) {
+/// Whether it is certain on which listeners a site answers.
+fn is_understood(site: &Lowered, known: &HashSet<String>) -> bool {
+    let names = site.texts("listen");
+    let is_empty = site.is_given("listen") && names.is_empty();
+    let is_known = names.iter().all(|name| known.contains(&name.value));
+    !site.is_wrong("listen") && !is_empty && is_known
+}
+
+fn check_site(site: &Lowered, known: &HashSet<String>, problems: &mut Problems) {
     let names = site.texts("listen");
     if site.is_given("listen") && names.is_empty() && !site.is_wrong("listen") {
         let message = "`listen` is an empty list: the site would answer nowhere";
@@ -41,7 +62,7 @@ fn check_site(site: &Lowered, known: &[String], problems: &mut Problems) {
 }
 
 /// The conditions of a rule, with those that are nested in them.
-fn check_conditions(section: &Lowered, known: &[String], problems: &mut Problems) {
+fn check_conditions(section: &Lowered, known: &HashSet<String>, problems: &mut Problems) {
     check_names(section.texts("listener"), known, problems);
     let nested = section.tables("any").iter().chain(section.tables("all"));
     for section in nested.chain(not(section)) {
@@ -54,14 +75,14 @@ fn not(section: &Lowered) -> Option<&Lowered> {
     section.has_key("not").then(|| section.given_table("not"))?
 }
 
-fn check_names(names: Vec<At<String>>, known: &[String], problems: &mut Problems) {
+fn check_names(names: Vec<At<String>>, known: &HashSet<String>, problems: &mut Problems) {
     for name in names {
         if known.contains(&name.value) {
             continue;
         }
-        let near = known
-            .iter()
-            .find(|known| strsim::damerau_levenshtein(known, &name.value) <= 2);
+        let distance = |known: &&String| strsim::damerau_levenshtein(known, &name.value);
+        let near = known.iter().filter(|known| distance(known) <= 2);
+        let near = near.min_by_key(|known| (distance(known), known.as_str()));
         let help = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("[[listen]] name = \"{}\"", name.value),

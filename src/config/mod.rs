@@ -36,7 +36,7 @@ use std::path::Path;
 pub use admin::{AdminAddress, AdminSettings};
 pub use expanded::expanded;
 pub use file::ROOT;
-pub use folders::unwritable_file;
+pub use folders::unwritable_log;
 pub use listen::{ListenAddress, Listener};
 pub use live::Live;
 pub use server::ServerSettings;

@@ -91,7 +91,7 @@ impl Snapshot {
             problems.push(no_site());
         }
         let sites = sites.into_iter().zip(sections).collect();
-        let hosts = Hosts::build(sites, problems);
+        let hosts = Hosts::build(sites, listener_names::all(&files), problems);
         if complete && !hosts.each().is_empty() {
             listener_names::check(&files, &hosts, problems);
         }

@@ -18,7 +18,7 @@ pub static ERROR_PAGE: Section = Section {
         Key::new("status", Kind::Texts, "Statuses and classes of statuses.").example("[\"404\", \"5xx\"]"),
         Key::new("when", Kind::OneOf(&["gateway", "empty", "always"]), "Of whose errors: \"gateway\": those of the gateway itself, for a missing file, a refusal, a PHP that cannot be reached; \"empty\": those of PHP too where it has printed nothing; \"always\": all.").default("\"gateway\""),
         Key::new("file", Kind::Text, "A file: an absolute path, or one below the site's root. It is read when the configuration is, up to 1 MiB.").example("\"errors/404.html\""),
-        Key::new("body", Kind::Text, "A text.").example("\"Back in a minute.\""),
+        Key::new("body", Kind::Text, "The text that is sent, as it stands: nothing in it is replaced.").example("\"Back in a minute.\""),
         Key::new("content_type", Kind::Text, "The Content-Type of `file` or `body`; default: by the file's name, else text.").example("\"text/html; charset=utf-8\""),
         Key::new("path", Kind::Text, "A path of this site, asked for by GET as an internal round, as Apache's ErrorDocument does: a script sees REDIRECT_STATUS, REDIRECT_URL, REDIRECT_QUERY_STRING and REDIRECT_REQUEST_METHOD. Where it fails too, the gateway's own page is sent.").example("\"/error.php\""),
     ],

@@ -45,6 +45,11 @@ impl Rewrite {
         Some(Self { path, query })
     }
 
+    /// Returns the path where it is the same for all requests.
+    pub fn literal(&self) -> Option<&str> {
+        self.path.literal()
+    }
+
     /// Returns the path that `path` becomes; `None` if that depends on more, or if it is refused.
     pub fn leads_to(&self, path: &[u8], captures: &Captures) -> Option<Vec<u8>> {
         let to = self.path.by_path(path, captures)?;

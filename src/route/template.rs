@@ -123,6 +123,14 @@ impl Template {
         }
     }
 
+    /// The whole text, where no variable is in it.
+    pub fn literal(&self) -> Option<&str> {
+        match self.pieces.as_slice() {
+            [Piece::Literal(text)] => Some(text),
+            _ => None,
+        }
+    }
+
     /// Whether `$uri` is in the text.
     pub fn has_uri(&self) -> bool {
         self.pieces.contains(&Piece::Variable(Variable::Uri))

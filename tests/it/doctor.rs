@@ -200,6 +200,82 @@ async fn something_else_than_php_fpm() {
     assert!(matches!(status, 502 | 503), "{status}");
 }
 
+/// An HTTP server that waits for the end of a line, which no probe has.
+#[tokio::test]
+async fn something_else_that_is_silent_at_first() {
+    let root = site_root();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                // Longer than a probe.
+                let mut buffer = [0; 128];
+                let read = tokio::io::AsyncReadExt::read_exact(&mut stream, &mut buffer);
+                if read.await.is_ok() {
+                    let answer = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+                    let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await;
+                }
+            });
+        }
+    });
+    let config = hasty(&address.to_string(), root.path());
+    let report = tokio::task::spawn_blocking(move || doctor(&config, &[]));
+    let report = report.await.unwrap();
+    report.has(
+        "error",
+        "does not speak FastCGI: a record has FastCGI version 72",
+    );
+    let of_it = |finding: &&Value| finding["about"] == address.to_string();
+    assert_eq!(report.findings.iter().filter(of_it).count(), 1);
+}
+
+/// The other servers of an upstream get what one cannot.
+#[tokio::test]
+async fn one_of_several_servers_that_is_down() {
+    let php = PhpFpm::start(1).await;
+    php.write("index.php", "<?php echo 'here';");
+    let (up, down) = (php.address().to_string(), free_port().to_string());
+    for (servers, more, others_serve) in [
+        (format!("\"{up}\", \"{down}\""), "", true),
+        (format!("\"{down}\", \"{}\"", free_port()), "", false),
+        (
+            format!("\"{up}\", \"{down}\""),
+            "\n[[site.rule]]\npath = '/x'\nfastcgi = { upstream = 'DOWN' }\n",
+            false,
+        ),
+    ] {
+        let config = hasty("SERVERS", &php.root()).replace("\"SERVERS\"", &servers);
+        let report = doctor(&(config + &more.replace("DOWN", &down)), &[]);
+        let finding = report.findings.iter().find(|it| it["about"] == *down);
+        let why = finding.unwrap()["why"].as_str().unwrap();
+        assert_eq!(why.contains("the other servers"), others_serve, "{why}");
+        assert_eq!(why.contains("503"), !others_serve, "{why}");
+    }
+}
+
+#[test]
+fn an_access_log_that_cannot_be_written_is_told_once() {
+    let root = site_root();
+    let log = root.path().join("none/access.log");
+    let file = root.path().join("fcgate.toml");
+    let config = hasty(&free_port().to_string(), root.path());
+    let key = format!("[server]\naccess_log = {{ to = \"{}\" }}", log.display());
+    // A warning besides.
+    let rule = "[[site.rule]]\nmatch = '^/(.*)$'\nrewrite = { to = '/app.php' }\n";
+    std::fs::write(&file, config.replacen("[server]", &key, 1) + rule).unwrap();
+    let output = run(&["doctor", "-c", file.to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let told = text.matches("cannot be written").count();
+    assert_eq!((told, text.contains("warning: ")), (1, false), "{text}");
+    assert!(
+        text.contains("error   server.access_log: the access log /"),
+        "{text}"
+    );
+    assert!(text.contains(": this rewrite leads to itself"), "{text}");
+}
+
 /// As in a container that has the files elsewhere.
 #[tokio::test]
 async fn a_root_that_php_does_not_see() {

@@ -147,6 +147,30 @@ async fn a_connection_whose_listener_lost_its_sites_is_sent_away() {
     assert_eq!(gateway.get("/").await.text(), "two");
 }
 
+/// What answers on all other listeners answered on this one at no time.
+#[tokio::test]
+async fn a_connection_whose_listener_lost_its_name_gets_no_other_site() {
+    let config = |name: &str| {
+        let sites = site("", "public") + &site(&format!("listen = \"{name}\""), name);
+        TWO.replace("admin", name) + &sites
+    };
+    let gateway = Gateway::start(&config("one")).await;
+    let [public, admin] = listeners(&gateway).map(Clone::clone);
+    let mut before = Vec::new();
+    for (address, body) in [(&public, "public"), (&admin, "one")] {
+        let mut connection = crate::harness::Connection::open(address).await;
+        assert_eq!(connection.send(&Request::get("/")).await.text(), body);
+        before.push(connection);
+    }
+    gateway.reload(&config("two")).await;
+    let [on_public, on_admin] = before.as_mut_slice() else {
+        panic!("not two connections")
+    };
+    assert_eq!(on_public.send(&Request::get("/")).await.text(), "public");
+    assert_eq!(on_admin.send(&Request::get("/")).await.status, 421);
+    assert_eq!(ask(&admin, "x").await, "two");
+}
+
 fn checked(config: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("fcgate.toml");
@@ -204,6 +228,21 @@ fn names_that_are_not_there_are_errors() {
     }
     let named = TWO.to_owned() + &public + &site("listen = \"admin\"", "x");
     assert!(checked(&named).status.success());
+}
+
+/// The listener has no site because of that, which is nothing to tell.
+#[test]
+fn a_mistyped_name_is_the_only_error() {
+    for (listen, expected) in [
+        ("\"admim\"", "no listener has the name `admim`"),
+        ("[]", "`listen` is an empty list"),
+    ] {
+        let config = TWO.to_owned() + &site(&format!("listen = {listen}"), "x");
+        let output = checked(&config);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(told.contains(expected), "{told}");
+        assert!(!told.contains("no site answers"), "{told}");
+    }
 }
 
 #[test]

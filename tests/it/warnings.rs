@@ -286,7 +286,7 @@ async fn folders_that_cannot_be_written_are_told_of() {
         found[0]["what"].as_str().unwrap().contains(&spooled),
         "{found:?}"
     );
-    let found = findings(&doctor, &log);
+    let found = findings(&doctor, "server.access_log");
     assert_eq!(found[0]["severity"], "error", "{found:?}");
 
     let config = format!("[server]\n{spool}\n{site}");
@@ -327,6 +327,21 @@ fn a_temporary_folder_that_cannot_be_written_is_told_of() {
 }
 
 /// A log in a folder that is not there, and one that is a folder.
+#[test]
+fn a_loop_is_told_with_the_exception_that_ends_it() {
+    for (to, help) in [
+        ("/app.php", "`not = { path = \"/app.php\" }`"),
+        ("/app.php?q=$1", "`not = { path = \"/app.php\" }`"),
+        ("/app/$1", "except what it leads to with `not`"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let rule = format!("[[site.rule]]\nmatch = '^/(.*)$'\nrewrite = {{ to = '{to}' }}\n");
+        let told = File::new(&(site(folder.path()) + &rule)).checked();
+        assert!(told.contains("this rewrite leads to itself"), "{told}");
+        assert!(told.contains(help), "{told}");
+    }
+}
+
 #[test]
 fn a_log_that_cannot_be_opened_is_told_of() {
     let folder = tempfile::tempdir().unwrap();

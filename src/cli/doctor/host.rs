@@ -24,14 +24,29 @@ pub(super) fn examine(snapshot: &Snapshot, findings: &mut Vec<Finding>) {
     findings.extend(htaccess(&HtaccessFiles::below_roots(snapshot)));
 }
 
-/// Checks that the access log can be opened.
-fn access_log(destination: &Destination) -> Option<Finding> {
+/// The warnings of the configuration, each a finding, but for that of the access log: it is an error here.
+pub(super) fn warnings(snapshot: &Snapshot, file: &Path) -> Vec<Finding> {
+    let log = unwritable_log(&snapshot.server.access_log);
+    let told = |text: &&str| log.as_ref().is_none_or(|log| !text.contains(log));
+    let texts = snapshot.warnings.trim_end().split("\n\n");
+    let texts = texts.filter(|text| !text.is_empty()).filter(told);
+    let whats = texts.map(|text| text.strip_prefix("warning: ").unwrap_or(text));
+    whats
+        .map(|what| Finding::warning(file.display(), what))
+        .collect()
+}
+
+fn unwritable_log(destination: &Destination) -> Option<String> {
     let Destination::File(path) = destination else {
         return None;
     };
-    let error = config::unwritable_file(path)?;
-    let what = format!("the access log cannot be written: {error}");
-    let finding = Finding::error(path.display(), what).why("the gateway does not start");
+    config::unwritable_log(path)
+}
+
+/// Checks that the access log can be opened.
+fn access_log(destination: &Destination) -> Option<Finding> {
+    let what = unwritable_log(destination)?;
+    let finding = Finding::error("server.access_log", what).why("the gateway does not start");
     Some(finding.fix("make its folder, let the gateway's user write to it (LogsDirectory= of systemd), or name another as server.access_log.to"))
 }
 

@@ -78,9 +78,7 @@ async fn examine(arguments: Arguments) -> Vec<Finding> {
             return vec![Finding::error(file.display(), what)];
         }
     };
-    if !snapshot.warnings.is_empty() {
-        findings.push(Finding::warning(file.display(), snapshot.warnings.clone()));
-    }
+    findings.extend(host::warnings(&snapshot, &file));
     host::examine(&snapshot, &mut findings);
     for certificate in snapshot
         .certificates()
@@ -93,13 +91,22 @@ async fn examine(arguments: Arguments) -> Vec<Finding> {
     roots(&callers, &mut findings);
     let pools = pools::find(&arguments.pools);
     for asked in servers(&callers, &snapshot) {
-        if let Some(class) = server::reach(&asked.address, &pools, &mut findings).await {
-            let pool = pools.iter().find(|pool| pool.listens_at(&asked.address));
-            let queues = class == Class::Kept || asked.is_bounded;
-            behind(&asked, pool, (queues, arguments.run), &mut findings).await;
-        }
+        findings.extend(of_server(&asked, &pools, arguments.run).await);
     }
     once(findings)
+}
+
+/// What is found at one server; nothing but that it is none where that is what comes out.
+async fn of_server(asked: &Asked<'_>, pools: &[Pool], run: bool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let reached = server::reach(&asked.address, &asked.others, pools, &mut findings);
+    if let Some(class) = reached.await {
+        let pool = pools.iter().find(|pool| pool.listens_at(&asked.address));
+        let queues = class == Class::Kept || asked.is_bounded;
+        behind(asked, pool, (queues, run), &mut findings).await;
+    }
+    let foreign = findings.iter().find(|finding| server::is_foreign(finding));
+    foreign.cloned().map_or(findings, |foreign| vec![foreign])
 }
 
 /// Each finding once, however many ways lead to it.
@@ -117,6 +124,8 @@ fn once(findings: Vec<Finding>) -> Vec<Finding> {
 struct Asked<'a> {
     address: Address,
     callers: Vec<&'a Fastcgi>,
+    /// The other servers of each of these upstreams.
+    others: Vec<Vec<Address>>,
     /// Whether an upstream of it has a `capacity`, beyond which requests wait in the gateway.
     is_bounded: bool,
 }
@@ -125,16 +134,21 @@ struct Asked<'a> {
 fn servers<'a>(callers: &'a [Arc<Fastcgi>], snapshot: &Snapshot) -> Vec<Asked<'a>> {
     let mut servers: Vec<Asked<'a>> = Vec::new();
     for caller in callers {
-        for address in snapshot.servers(&caller.upstream) {
+        let all = snapshot.servers(&caller.upstream);
+        for address in all.clone() {
+            let others = all.iter().filter(|other| **other != address);
+            let others = others.cloned().collect();
             let is_bounded = snapshot.capacity(&caller.upstream) > 0;
             match servers.iter_mut().find(|known| known.address == address) {
                 Some(known) => {
                     known.callers.push(caller);
+                    known.others.push(others);
                     known.is_bounded |= is_bounded;
                 }
                 None => servers.push(Asked {
                     address,
                     callers: vec![caller],
+                    others: vec![others],
                     is_bounded,
                 }),
             }

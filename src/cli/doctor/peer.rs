@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::fastcgi::decoder::{Decoder, Event};
 use crate::fastcgi::params::{ParamsEncoder, end_of_params};
-use crate::fastcgi::record::{Id, begin_request, stdin_header};
+use crate::fastcgi::record::{Id, ProtocolError, begin_request, stdin_header};
 use crate::stream::Stream;
 use crate::upstream::Address;
 use crate::upstream::inquiry::{self, Finding, Question};
@@ -62,6 +62,26 @@ struct Peer {
 /// Whether something accepts connections.
 pub(super) async fn knock(address: &Address) -> io::Result<()> {
     Peer::connect(address).await.map(drop)
+}
+
+/// Whether each of these upstreams has a server that accepts connections.
+pub(super) async fn has_one_in_each(upstreams: &[Vec<Address>]) -> bool {
+    for servers in upstreams {
+        let mut is_up = false;
+        for address in servers {
+            is_up = is_up || knock(address).await.is_ok();
+        }
+        if !is_up {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether it says that what came is no FastCGI.
+pub(super) fn is_foreign(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(inner, Some(ProtocolError::WrongVersion(_)))
 }
 
 /// Finds out what the server does with probes, as the gateway does it.

@@ -13,6 +13,11 @@ use crate::cgi::{Mapping, Responder};
 use crate::handler::fastcgi::why_unknown;
 use crate::upstream::{Address, explain_denied, is_passing};
 
+const FOREIGN: &str = "what listens there does not speak FastCGI";
+
+/// What follows from a server that cannot be reached, where others of its upstream can.
+const OTHERS_SERVE: &str = "the other servers of its upstream get its requests";
+
 /// A file of such a name is no script of any PHP: asked for, it is refused or sent and never run.
 const PLAIN: [&str; 9] = [
     "txt", "css", "js", "ico", "png", "jpg", "svg", "webp", "gif",
@@ -29,14 +34,20 @@ pub(super) struct Question<'a> {
     pub(super) run: bool,
 }
 
-/// Whether it can be reached, and how it answers probes; `None`: there is no use in asking more.
+/// Whether it can be reached, and how it answers probes; `None`: there is no use in asking more. `others` are the other
+/// servers of each upstream that has it.
 pub(super) async fn reach(
     address: &Address,
+    others: &[Vec<Address>],
     pools: &[Pool],
     findings: &mut Vec<Finding>,
 ) -> Option<Class> {
     if let Err(error) = peer::knock(address).await {
-        findings.push(unreachable(address, &error, pools));
+        let finding = unreachable(address, &error, pools);
+        findings.push(match peer::has_one_in_each(others).await {
+            true => finding.why(OTHERS_SERVE),
+            false => finding,
+        });
         return None;
     }
     let class = peer::classify(address).await;
@@ -115,11 +126,11 @@ fn of_class(address: &Address, class: &Class) -> Finding {
         Class::Multiplexed => Finding::fine(address, "it can be connected to, and takes requests whatever it is doing (Multiplexed)"),
         Class::Busy => Finding::warning(address, "it accepts connections, and none of its workers was free to answer a probe")
             .why("requests wait here until a worker is free, and get 503 (QUEUE_TIMEOUT) once timeouts.queue has passed")
-            .fix("look at PHP-FPM's slow log and pm.max_children"),
+            .fix("look at PHP-FPM's slow log and pm.max_children; or it is no FastCGI server: an HTTP server waits for the end of a line"),
         Class::Silent => Finding::warning(address, "it answers requests and no probe (Silent)")
             .why("it is no PHP-FPM: each request gets a connection of its own, and a crowd of them is not queued here")
             .fix("set `type = \"generic\"`, and `capacity` to the number of its workers"),
-        Class::Foreign(what) => Finding::error(address, format!("what listens there does not speak FastCGI: {what}"))
+        Class::Foreign(what) => Finding::error(address, format!("{FOREIGN}: {what}"))
             .why("every request gets 502 or 503")
             .fix("name the port of PHP-FPM (its pool's `listen`), not that of a web server"),
     }
@@ -273,7 +284,15 @@ fn of_status(address: &Address, page: &str) -> Option<Finding> {
     })
 }
 
+/// Whether it is the finding that a server is no FastCGI server.
+pub(super) fn is_foreign(finding: &Finding) -> bool {
+    finding.what.starts_with(FOREIGN)
+}
+
 fn no_answer(address: &Address, error: &io::Error) -> Finding {
+    if peer::is_foreign(error) {
+        return of_class(address, &Class::Foreign(error.to_string()));
+    }
     Finding::error(address, format!("a request was not answered: {error}"))
         .why("so it will be with those of clients")
         .fix("look at PHP-FPM's log (error_log)")
@@ -308,4 +327,20 @@ fn plain_file(root: &Path) -> Option<std::ffi::OsString> {
         extension.is_some_and(|extension| PLAIN.contains(&extension)) && name.is_file()
     });
     plain.map(|entry| entry.file_name()).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_says_nothing_may_be_no_fastcgi_server() {
+        let address = Address::parse("127.0.0.1:80").unwrap();
+        let finding = of_class(&address, &Class::Busy);
+        assert!(
+            finding
+                .fix
+                .contains("an HTTP server waits for the end of a line")
+        );
+    }
 }

@@ -12,7 +12,7 @@ pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems:
     let Some(rule) = walk.rule(number) else {
         return;
     };
-    let (Some(Handler::Rewrite(_)), Some(table)) =
+    let (Some(Handler::Rewrite(rewrite)), Some(table)) =
         (&rule.then.handler, section.given_table("rewrite"))
     else {
         return;
@@ -34,7 +34,12 @@ pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems:
         "this rewrite leads to itself: {}, until the request is refused after {MAX_ROUNDS} rounds",
         paths.join(" becomes ")
     );
-    let advice = "except what it leads to: `not = { path = \"/index.php\" }`; or have a rule before it answer that";
+    let target = rewrite.literal().map(|path| display_path(path.as_bytes()));
+    let except = target.map_or_else(
+        || "except what it leads to with `not`, or with a narrower condition".to_owned(),
+        |path| format!("except what it leads to: `not = {{ path = \"{path}\" }}`"),
+    );
+    let advice = format!("{except}; or have a rule before it answer that");
     problems.warn(Problem::new(table.place_of("to"), message).help(advice));
 }
 
