@@ -149,7 +149,7 @@ pub(super) async fn respond(
     connection: Arc<Connection>,
     request: http::Request<Incoming>,
 ) -> Result<Response<Logged>, Infallible> {
-    let in_flight = connection.watch.begin(request.version());
+    let in_flight = connection.watch.begin(request.version(), request.method());
     let id = connection.shared.next_id();
     let (mut parts, body) = request.into_parts();
     let (version, method) = (parts.version, parts.method.clone());

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use http::Version;
+use http::{Method, Version};
 use tokio::time::sleep;
 
 /// The requests of one connection.
@@ -18,6 +18,8 @@ pub(super) struct Watch {
     answered: AtomicUsize,
     /// The last request that began is one of HTTP/1.0.
     is_http10: AtomicBool,
+    /// The last request that began has an unsafe method (RFC 9110 §9.2.1): its script is let finish whatever its client does.
+    is_unsafe: AtomicBool,
     resting: AtomicBool,
     expired: AtomicBool,
     cut: AtomicBool,
@@ -32,6 +34,8 @@ pub(super) enum Stage {
     UnansweredHttp10,
     /// The answer has begun.
     Answered,
+    /// The answer has begun, and its script is let finish.
+    AnsweredToTheEnd,
 }
 
 /// One of them; it ends when this is dropped, which is when its body has ended.
@@ -39,8 +43,9 @@ pub(super) enum Stage {
 pub(super) struct InFlight(Arc<Watch>);
 
 impl Watch {
-    pub(super) fn begin(self: &Arc<Self>, version: Version) -> InFlight {
+    pub(super) fn begin(self: &Arc<Self>, version: Version, method: &Method) -> InFlight {
         self.begun.fetch_add(1, Ordering::Relaxed);
+        self.is_unsafe.store(!method.is_safe(), Ordering::Relaxed);
         let is_http10 = version == Version::HTTP_10;
         self.is_http10.store(is_http10, Ordering::Relaxed);
         InFlight(Arc::clone(self))
@@ -49,7 +54,10 @@ impl Watch {
     /// Returns the stage of the request that began last.
     pub(super) fn stage(&self) -> Stage {
         if self.answered.load(Ordering::Relaxed) == self.begun() {
-            Stage::Answered
+            match self.is_unsafe.load(Ordering::Relaxed) {
+                true => Stage::AnsweredToTheEnd,
+                false => Stage::Answered,
+            }
         } else if self.is_http10.load(Ordering::Relaxed) {
             Stage::UnansweredHttp10
         } else {

@@ -2,7 +2,8 @@
 //! closed the whole connection sends the same FIN; only the reset that answers the next write tells them apart.
 //!
 //! The request therefore goes on. When nothing was written for [`SILENCE`], the gateway provokes that reset: before the
-//! answer with a 100 (Continue). Within an answer nothing can be inserted, so a silent script is let go.
+//! answer with a 100 (Continue). Within an answer nothing can be inserted, so a silent script
+//! is let go, unless it is let finish anyway.
 
 use std::io;
 use std::pin::Pin;
@@ -122,6 +123,8 @@ impl HalfClosed {
             Stage::Unanswered => Verdict::Ask,
             // RFC 9110 §15.2: no interim answer to HTTP/1.0. Old scripts half-close, browsers speak HTTP/1.1.
             Stage::UnansweredHttp10 => Verdict::Wait,
+            // To cut it would free nothing.
+            Stage::AnsweredToTheEnd => Verdict::Wait,
             Stage::Answered => Verdict::Leave,
         }
     }
@@ -140,6 +143,7 @@ mod tests {
             (Stage::Unanswered, Ask),
             (Stage::UnansweredHttp10, Wait),
             (Stage::Answered, Leave),
+            (Stage::AnsweredToTheEnd, Wait),
         ] {
             let mut half_closed = HalfClosed::new(begun);
             assert_eq!(half_closed.judge(early, stage), Wait, "{stage:?}");
