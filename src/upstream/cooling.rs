@@ -33,7 +33,7 @@ pub(super) fn begin(mut lease: Lease, ended: Ended, is_unanswered: bool) {
         ended,
         asked,
     };
-    if after == After::Probe {
+    if after == After::Probe && asked > 0 {
         match cooling.is_answered() {
             Ok(true) => return cooling.pass_on(),
             Ok(false) => {}
@@ -86,24 +86,19 @@ impl Cooling {
         }
     }
 
-    /// Skips what is late, and returns whether the last probe is answered. Nothing may follow that.
+    /// Skips what is late, and returns whether the last probe is answered, padding and all.
     fn is_answered(&mut self) -> io::Result<bool> {
         let Ended { decoder, input, .. } = &mut self.ended;
         while let Some(event) = decoder.next(input).map_err(io::Error::other)? {
-            let Event::Values(content) = event else {
-                // No request is running: its records are skipped, or errors.
-                continue;
-            };
-            if Values::read(&content).is_none() {
-                continue;
-            }
-            let unasked = || io::Error::other(ProtocolError::UnaskedValues);
-            self.asked = self.asked.checked_sub(1).ok_or_else(unasked)?;
-            if self.asked == 0 && input.is_empty() && decoder.is_between_records() {
-                return Ok(true);
+            // No request is running: its records are skipped, or errors.
+            if let Event::Values(content) = event
+                && Values::read(&content).is_some()
+            {
+                let unasked = || io::Error::other(ProtocolError::UnaskedValues);
+                self.asked = self.asked.checked_sub(1).ok_or_else(unasked)?;
             }
         }
-        Ok(false)
+        Ok(self.asked == 0 && input.is_empty() && decoder.is_between_records())
     }
 
     async fn read(&mut self) -> io::Result<()> {

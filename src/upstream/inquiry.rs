@@ -54,20 +54,26 @@ where
     }
     let mut decoder = Decoder::new(Id::FIRST);
     let mut input = BytesMut::new();
+    let mut answer = None;
     loop {
         match decoder.next(&mut input) {
-            Ok(Some(Event::Values(content))) => {
-                if let Some(values) = Values::read(&content) {
+            Ok(Some(Event::Values(content))) => answer = answer.or(Values::read(&content)),
+            Ok(Some(Event::Stdout(_) | Event::Stderr(_) | Event::End { .. })) => {
+                // Behind the answer to the probe stands that to the role, which says no more.
+                return Ok(answer.map_or(Finding::Unacknowledged, Finding::Acknowledged));
+            }
+            Ok(None) => {
+                // Whoever uses the connection next begins with a header: padding and all of a record are read before.
+                if let Some(values) = answer
+                    && input.is_empty()
+                    && decoder.is_between_records()
+                {
                     return Ok(Finding::Acknowledged(values));
                 }
+                if read_buf(connection, &mut input).await? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
             }
-            Ok(Some(Event::Stdout(_) | Event::Stderr(_) | Event::End { .. })) => {
-                return Ok(Finding::Unacknowledged);
-            }
-            Ok(None) if read_buf(connection, &mut input).await? == 0 => {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            Ok(None) => {}
             Err(error @ ProtocolError::WrongVersion(_)) => return Ok(Finding::Foreign(error)),
             // Records, and none that could be expected.
             Err(_) => return Ok(Finding::Unacknowledged),
@@ -110,6 +116,33 @@ mod tests {
         }
         assert_eq!(findings[0], findings[1]);
         findings.swap_remove(0)
+    }
+
+    #[tokio::test]
+    async fn behind_an_answer_the_connection_is_at_a_header_however_it_was_cut() {
+        let mut answer = values(&[("FCGI_MPXS_CONNS", "0")]);
+        answer[6] = 6;
+        answer.extend([0xee; 6]);
+        let empty = values(&[]);
+        for behind in [&[][..], &empty] {
+            let wire = [&answer[..], behind].concat();
+            for at in 0..=wire.len() {
+                let (mut ours, mut theirs) = tokio::io::duplex(1024);
+                let sending = async {
+                    theirs.write_all(&wire[..at]).await.unwrap();
+                    tokio::task::yield_now().await;
+                    theirs.write_all(&wire[at..]).await.unwrap();
+                    theirs.write_all(&answer).await.unwrap();
+                };
+                let (first, ()) = tokio::join!(ask(&mut ours, Question::Probe), sending);
+                assert!(matches!(first, Finding::Acknowledged(_)), "{at}: {first:?}");
+                // The last answer may have been read with the first.
+                theirs.shutdown().await.unwrap();
+                let second = ask(&mut ours, Question::Probe).await;
+                let is_well = matches!(second, Finding::Acknowledged(_) | Finding::HungUp(_));
+                assert!(is_well, "{at}: {second:?}");
+            }
+        }
     }
 
     #[tokio::test]

@@ -10,8 +10,9 @@ use tokio::time::Instant;
 
 use crate::admin::{Asked, metric};
 use crate::harness::php_fpm::{Setup, free_port};
+use crate::harness::scripted_responder::Setup as Responder;
 use crate::harness::{
-    Address, Clients, Connection, Gateway, PhpFpm, Request, application, eventually, http2,
+    Address, Clients, Connection, Gateway, PhpFpm, Request, Script, application, eventually, http2,
 };
 
 /// Ends its answer, and prints what looks like another.
@@ -220,6 +221,27 @@ async fn a_worker_that_ends_behind_its_answer_is_no_failed_request() {
         let post = Request::post("/echo.php").body(own.clone());
         let answer = client.send(&post).await;
         assert_eq!((answer.status, answer.text()), (200, own));
+    }
+}
+
+/// The padding behind the answer to a probe comes by itself: a worker that is not done would be nobody's for ever.
+#[tokio::test]
+async fn an_answer_to_a_probe_may_come_in_parts() {
+    let plays: [fn(Responder) -> Responder; 3] = [|it| it, Responder::tcp, Responder::like_php_fpm];
+    for play in plays {
+        let responder = play(Responder::new([Script::answer("\nhello")]))
+            .start()
+            .await;
+        let lines = "capacity = 1\nkeep = \"10s\"\nturn = \"10s\"";
+        let gateway = Gateway::start(&responder.site(lines)).await;
+        let mut client = Connection::open(gateway.address()).await;
+        for turn in 0..300 {
+            let method = ["GET", "POST"][turn % 2];
+            assert_eq!(
+                client.send(&Request::new(method, "/")).await.text(),
+                "hello"
+            );
+        }
     }
 }
 

@@ -73,11 +73,15 @@ enum Probe {
     Ignored,
 }
 
+/// Bytes behind an answer to a probe; PHP-FPM pads its own to a multiple of eight.
+const PADDING: usize = 6;
+
 impl Probe {
     /// The records that answer a probe.
     fn answer(self) -> Vec<u8> {
         let values = |pairs: &[(&str, &str)]| {
-            Record::new(records::GET_VALUES_RESULT, 0, records::encode_pairs(pairs)).encode()
+            let record = Record::new(records::GET_VALUES_RESULT, 0, records::encode_pairs(pairs));
+            record.encode_padded(u8::try_from(PADDING).unwrap())
         };
         let (connections, multiplexes) = ("FCGI_MAX_CONNS", "FCGI_MPXS_CONNS");
         match self {
@@ -352,7 +356,12 @@ impl Conversation<'_> {
         while let Some(record) = read_record(&mut self.stream).await? {
             match record.kind {
                 records::GET_VALUES => {
-                    self.stream.write_all(&self.setup.probe.answer()).await?;
+                    let answer = self.setup.probe.answer();
+                    // Padded, and in two writes: that it is answered is not that it is all there.
+                    let (first, rest) = answer.split_at(answer.len().saturating_sub(PADDING / 2));
+                    self.stream.write_all(first).await?;
+                    yield_now().await;
+                    self.stream.write_all(rest).await?;
                     if self.setup.probe == Probe::AnsweredAndClosed {
                         return Ok(());
                     }
