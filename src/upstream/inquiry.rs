@@ -57,7 +57,7 @@ where
     let mut answer = None;
     loop {
         match decoder.next(&mut input) {
-            Ok(Some(Event::Values(content))) => answer = answer.or(Values::read(&content)),
+            Ok(Some(Event::Values(content))) => answer = answer.or_else(|| Values::read(&content)),
             Ok(Some(Event::Stdout(_) | Event::Stderr(_) | Event::End { .. })) => {
                 // Behind the answer to the probe stands that to the role, which says no more.
                 return Ok(answer.map_or(Finding::Unacknowledged, Finding::Acknowledged));
