@@ -7,6 +7,7 @@ use super::folders;
 use crate::access_log::{Destination, Format};
 use crate::auth::Forwarding;
 use crate::auth::forwarding::{TRUSTED_FIELDS, TRUSTED_PROXIES, UNTRUSTED_FIELDS};
+use crate::limits::budget::Totals;
 use crate::limits::{LIMITS, Limits};
 use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
 
@@ -21,7 +22,10 @@ pub static SERVER: Section = Section {
         Key::new("drain", Kind::Duration, "How long requests in flight may take after SIGTERM.").default("\"25s\""),
         Key::new("drain_delay", Kind::Duration, "How long new connections are still accepted after SIGTERM, for a load balancer to notice. HTTP/1 answers say `Connection: close` meanwhile, so that clients go elsewhere before their connection ends.").default("\"0s\""),
         Key::new("spool_directory", Kind::Text, "Where request bodies and buffered answers go that do not fit in memory: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\""),
-        Key::new("spool_quota", Kind::Size, "What they may hold together. A request body for which there is no room gets 507; of an answer no more is buffered, so that PHP waits for its client. Where the directory is memory (tmpfs), at most half of the memory that the control group allows.").default("\"1GiB\""),
+        Key::new("spool_quota", Kind::Size, "What they may hold together. One client may hold as much of it as is free, one site three times as much, so that one alone gets half and there is room for whoever comes. A request body that finds none gets 507; of an answer no more is buffered, so that PHP waits for its client. Where the directory is memory (tmpfs), at most half of the memory that the process may have.").default("\"1GiB\""),
+        ANSWER_MEMORY,
+        BODY_MEMORY,
+        ENCODER_MEMORY,
         Key::new("file_cache", Kind::Size, "What the files that are asked for again and again may hold in memory together, which stay open: their content where that is 64 KiB or less, and 16 KiB for each at least. An answer from it may be a second old, and so may the root that a link leads to. At most an eighth of the memory that the control group allows. \"0\": each request looks at the disk, at the root too.").default("\"16MiB\""),
         Key::new("watch", Kind::Flag, "Whether a configuration that changes is read anew by itself, within some three seconds: files that change, that come or that go by a pattern of `include`, and a ConfigMap that is exchanged. What is wrong changes nothing, and stands in the log.").default("false"),
         TRUSTED_PROXIES,
@@ -30,6 +34,12 @@ pub static SERVER: Section = Section {
         Key::new("limits", Kind::Table(&LIMITS), "What a client may do."),
     ],
 };
+
+const ANSWER_MEMORY: Key = Key::new("answer_memory", Kind::Size, "What answers of scripts that their clients have not taken yet may hold in memory together, shared out as spool_quota is; what is more goes to spool_directory. At most an eighth of the memory that the process may have.").default("\"128MiB\"");
+
+const BODY_MEMORY: Key = Key::new("body_memory", Kind::Size, "What request bodies that no script has taken yet may hold in memory together, likewise. At most an eighth of the memory that the process may have.").default("\"64MiB\"");
+
+const ENCODER_MEMORY: Key = Key::new("encoder_memory", Kind::Size, "What the encoders of answers that are being compressed may hold together, likewise: some 300 KiB for gzip and some MiB for br and zstd. An answer for which there is none goes out as it is. At most a quarter of the memory that the process may have.").default("\"128MiB\"");
 
 static ACCESS_LOG: Section = Section {
     title: "[server.access_log]",
@@ -62,8 +72,8 @@ pub struct ServerSettings {
     pub drain_delay: Duration,
     /// The folder of spooled bodies.
     pub spool_directory: PathBuf,
-    /// Bytes that all spooled bodies may hold.
-    pub spool_quota: u64,
+    /// What all requests share.
+    pub shared: Totals,
     /// Bytes of files that stay open.
     pub file_cache: u64,
     /// Whether files that change are read anew.
@@ -88,7 +98,12 @@ impl ServerSettings {
             drain: section.duration("drain"),
             drain_delay: section.duration("drain_delay"),
             spool_directory: spool_directory(section, problems),
-            spool_quota: section.size("spool_quota").0,
+            shared: Totals {
+                spool: section.size("spool_quota").0,
+                answers: section.size("answer_memory").0,
+                bodies: section.size("body_memory").0,
+                encoders: section.size("encoder_memory").0,
+            },
             file_cache: section.size("file_cache").0,
             watch: section.flag("watch"),
             forwarding: Forwarding::build(section, problems),

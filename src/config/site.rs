@@ -26,6 +26,7 @@ use crate::handler::fastcgi::{
 use crate::handler::https::{HTTPS, Https};
 use crate::handler::mount::Mount;
 use crate::handler::static_files::{FILES, FileSettings};
+use crate::limits::budget::SiteKey;
 use crate::limits::rate::Clients;
 use crate::limits::{SITE_LIMITS, allowance};
 use crate::message::edits::Edits;
@@ -261,7 +262,8 @@ fn spool_settings(section: &Lowered, surroundings: &Surroundings<'_>) -> SpoolSe
     SpoolSettings {
         mode: request_body(section).unwrap_or(Mode::Auto),
         directory: server.spool_directory.clone(),
-        quota: Arc::clone(&surroundings.quota),
+        budget: Arc::clone(&surroundings.budgets.spool),
+        site: SiteKey::of(&site_name(section)),
         limit: own.map_or(server.limits.body, |limits| limits.size("body").0),
         pause: server.limits.body_pause,
         stream_rate: server.limits.stream_rate,

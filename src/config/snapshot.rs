@@ -17,7 +17,7 @@ use super::{
 use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::handler::fastcgi::ErrorLog;
-use crate::message::quota::Quota;
+use crate::limits::budget::Budgets;
 use crate::message::{Host, Target};
 use crate::process::Program;
 use crate::section::{FileId, Lowered, Place, Problem, Problems};
@@ -44,7 +44,8 @@ pub struct Snapshot {
     pub(super) certificates: Option<Arc<Certificates>>,
     hosts: Hosts,
     upstreams: Upstreams,
-    quota: Arc<Quota>,
+    /// What all requests share.
+    pub budgets: Budgets,
     error_log: Arc<ErrorLog>,
 }
 
@@ -66,7 +67,8 @@ impl Snapshot {
         let complete = problems.is_empty();
         let server = ServerSettings::build(&main.table("server"), problems);
         let admin = AdminSettings::build(&main.table("admin"), problems);
-        let quota = quota(&server, previous);
+        let budgets =
+            previous.map_or_else(|| Budgets::new(&server.shared), |it| it.budgets.clone());
         let certificates = certificates::build(&files, previous, problems);
         let listeners = listeners(&files, certificates.as_ref(), problems);
         let upstreams = named_upstreams(&files, previous, problems);
@@ -80,7 +82,7 @@ impl Snapshot {
             previous: previous.map(|snapshot| &snapshot.upstreams),
             complete,
             sources,
-            quota: Arc::clone(&quota),
+            budgets: &budgets,
             error_log: &error_log,
         };
         let sections: Vec<_> = files.iter().flat_map(|file| file.tables("site")).collect();
@@ -106,7 +108,7 @@ impl Snapshot {
             certificates,
             hosts,
             upstreams,
-            quota,
+            budgets,
             error_log,
         })
     }
@@ -117,7 +119,7 @@ impl Snapshot {
 
     /// What outlives a snapshot and is bounded by it, from now on by this one.
     pub(super) fn take_effect(&self) {
-        self.quota.set_limit(self.server.spool_quota);
+        self.budgets.set_totals(&self.server.shared);
         for (_, upstream) in self.upstreams.values() {
             upstream.take_effect();
         }
@@ -202,12 +204,6 @@ impl Snapshot {
             false => Ok(target),
         }
     }
-}
-
-/// The room for spooled bodies, which a reload does not empty.
-fn quota(server: &ServerSettings, previous: Option<&Snapshot>) -> Arc<Quota> {
-    let before = previous.map(|snapshot| Arc::clone(&snapshot.quota));
-    before.unwrap_or_else(|| Arc::new(Quota::new(server.spool_quota)))
 }
 
 /// What was counted so far for each site, by its name.

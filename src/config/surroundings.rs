@@ -10,7 +10,7 @@ use super::snapshot::Upstreams;
 use super::source::Sources;
 use crate::cgi::Responder;
 use crate::handler::fastcgi::{CallTimeouts, ErrorLog, target};
-use crate::message::quota::Quota;
+use crate::limits::budget::Budgets;
 use crate::section::{At, Lowered, Problem, Problems};
 use crate::upstream::section::UPSTREAM;
 use crate::upstream::{Address, Upstream};
@@ -26,8 +26,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) complete: bool,
     /// The files, to name a line of one.
     pub(super) sources: &'a Sources,
-    /// The room for spooled bodies, which a reload does not empty.
-    pub(super) quota: Arc<Quota>,
+    /// What all requests share.
+    pub(super) budgets: &'a Budgets,
     /// What bounds the error streams of all requests.
     pub(super) error_log: &'a Arc<ErrorLog>,
     /// The numbers of each site by its name, which a reload does not reset.

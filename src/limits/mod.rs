@@ -1,5 +1,6 @@
 //! Every bound on what a client may do, with its unit, its default and the reason for it.
 
+pub mod budget;
 pub mod connections;
 pub mod rate;
 

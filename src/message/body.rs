@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Refusal;
 use super::spool::Spooled;
+use crate::limits::budget::Over;
 use crate::value::ByteSize;
 
 /// How long an answered request's content is still read and thrown away, so that a client in the
@@ -94,11 +95,13 @@ pub enum UploadError {
         /// The limit, in bytes a second.
         least: u64,
     },
-    /// `server.spool_quota` is used up.
-    #[error("no room to spool: server.spool_quota = \"{}\" is in use", ByteSize(*.limit))]
+    /// There is no more of `server.spool_quota` for it.
+    #[error("no room to spool: {over} of server.spool_quota = \"{}\"", ByteSize(*.total))]
     SpoolFull {
-        /// The limit, in bytes.
-        limit: u64,
+        /// Whose share is used up.
+        over: Over,
+        /// What all may have, in bytes.
+        total: u64,
     },
     /// The spool could not be written or read back.
     #[error("the request body could not be spooled: {0}")]

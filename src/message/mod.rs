@@ -14,7 +14,6 @@ pub mod host;
 pub mod list;
 pub mod open_file;
 pub mod proxy_header;
-pub mod quota;
 pub mod range;
 pub mod request;
 pub mod spool;

@@ -14,8 +14,8 @@ use tokio::fs::File;
 use tokio::io::{AsyncWriteExt, BufWriter};
 use tokio::time::{Instant, timeout};
 
-use super::quota::{Quota, Reservation};
 use super::{Upload, UploadError};
+use crate::limits::budget::{Budget, Over, Owner, Part, Party, SiteKey};
 
 /// Bytes kept in memory before a file is used: what most forms and API calls fit in. Up to here
 /// every mode but `stream` waits for the end.
@@ -50,7 +50,9 @@ pub struct SpoolSettings {
     /// The folder of the unlinked files.
     pub directory: PathBuf,
     /// What all files together may hold.
-    pub quota: Arc<Quota>,
+    pub budget: Arc<Budget>,
+    /// Whose share the files are taken from, beside the client's.
+    pub site: SiteKey,
     /// `limits.body`, in bytes.
     pub limit: u64,
     /// `limits.body_pause`: how long the client may pause.
@@ -78,7 +80,7 @@ enum Content {
 #[derive(Debug)]
 struct SpoolFile {
     file: std::fs::File,
-    _reservation: Reservation,
+    _part: Part,
 }
 
 /// Receives as much of `upload` as has to be received before a worker is asked for. What is over
@@ -86,6 +88,7 @@ struct SpoolFile {
 pub async fn receive(
     mut upload: Upload,
     settings: &SpoolSettings,
+    party: Party,
 ) -> Result<Upload, (UploadError, Upload)> {
     let known = upload.length();
     if known == Some(0) {
@@ -95,7 +98,7 @@ pub async fn receive(
         upload.must_send(settings.stream_rate);
         return Ok(upload);
     }
-    let mut spool = Spool::new(settings, known);
+    let mut spool = Spool::new(settings, known, party);
     match spool.fill(&mut upload).await {
         Ok(whole) => match spool.finish().await {
             Ok(Spooled { length: 0, .. }) if whole => Ok(Upload::Empty),
@@ -110,20 +113,31 @@ pub async fn receive(
     }
 }
 
+impl SpoolSettings {
+    fn grow(&self, part: &mut Part, bytes: usize) -> Result<(), UploadError> {
+        let total = self.budget.total();
+        let full = |over: Over| UploadError::SpoolFull { over, total };
+        part.grow(bytes as u64).map_err(full)
+    }
+}
+
 /// Content while it is received.
 struct Spool<'a> {
     settings: &'a SpoolSettings,
     known: Option<u64>,
     memory: BytesMut,
-    file: Option<(BufWriter<File>, Reservation)>,
+    owner: Owner,
+    file: Option<(BufWriter<File>, Part)>,
     length: u64,
     /// When the window began over which the rate is measured, and what came since.
     window: (Instant, u64),
 }
 
 impl<'a> Spool<'a> {
-    fn new(settings: &'a SpoolSettings, known: Option<u64>) -> Self {
+    fn new(settings: &'a SpoolSettings, known: Option<u64>, party: Party) -> Self {
+        let site = settings.site;
         Self {
+            owner: Owner { party, site },
             settings,
             known,
             memory: BytesMut::new(),
@@ -154,19 +168,19 @@ impl<'a> Spool<'a> {
             self.memory.extend_from_slice(piece);
             return Ok(());
         }
-        let (file, reservation) = match &mut self.file {
+        let (file, part) = match &mut self.file {
             Some(file) => file,
             None => {
-                let mut reservation = Reservation::new(&self.settings.quota);
-                reservation.grow(self.memory.len() as u64)?;
+                let mut part = Part::new(&self.settings.budget, self.owner);
+                self.settings.grow(&mut part, self.memory.len())?;
                 let file = File::from_std(tempfile::tempfile_in(&self.settings.directory)?);
                 // Each write of tokio's is a thread's: a client's tiny pieces are gathered first.
                 let mut file = BufWriter::with_capacity(PIECE, file);
                 file.write_all(&self.memory.split()).await?;
-                self.file.insert((file, reservation))
+                self.file.insert((file, part))
             }
         };
-        reservation.grow(piece.len() as u64)?;
+        self.settings.grow(part, piece.len())?;
         Ok(file.write_all(piece).await?)
     }
 
@@ -192,13 +206,10 @@ impl<'a> Spool<'a> {
     async fn finish(self) -> Result<Spooled, UploadError> {
         let content = match self.file {
             None => Content::Memory(self.memory.freeze()),
-            Some((mut file, reservation)) => {
+            Some((mut file, part)) => {
                 file.flush().await?;
                 let file = file.into_inner().into_std().await;
-                Content::File(Arc::new(SpoolFile {
-                    file,
-                    _reservation: reservation,
-                }))
+                Content::File(Arc::new(SpoolFile { file, _part: part }))
             }
         };
         Ok(Spooled {

@@ -2,7 +2,11 @@
 //! settled.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+
+use crate::limits::budget::Party;
+use crate::limits::rate::Client;
 
 /// How the client reached us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +41,8 @@ impl Scheme {
 pub struct Wire {
     /// Who the client is; none on a unix socket.
     pub client: Option<IpAddr>,
+    /// The connection's number among those on unix sockets.
+    pub number: u64,
     /// The client's IP address, or `unix:` on a unix socket.
     pub remote_addr: String,
     /// The client's port; empty on a unix socket.
@@ -115,6 +121,7 @@ impl Wire {
     pub fn tcp(remote: SocketAddr, local: SocketAddr) -> Self {
         Self {
             client: Some(remote.ip().to_canonical()),
+            number: 0,
             remote_addr: remote.ip().to_canonical().to_string(),
             remote_port: remote.port().to_string(),
             local_addr: local.ip().to_canonical().to_string(),
@@ -129,8 +136,10 @@ impl Wire {
 
     /// A connection through the unix socket at `path`.
     pub fn unix(path: &str) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
             client: None,
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
             remote_addr: "unix:".to_owned(),
             remote_port: String::new(),
             local_addr: format!("unix:{path}"),
@@ -140,6 +149,14 @@ impl Wire {
             scheme: Scheme::Http,
             tls: None,
             told: Told::default(),
+        }
+    }
+
+    /// Returns whose share a request on it is taken from.
+    pub fn party(&self) -> Party {
+        match self.client {
+            Some(address) => Party::Client(Client::new(address)),
+            None => Party::Connection(self.number),
         }
     }
 

@@ -5,8 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use nix::sys::sysinfo::sysinfo;
 
 use crate::config::server::ServerSettings;
+use crate::limits::budget::Totals;
 use crate::value::ByteSize;
 
 /// Where Linux shows control groups (cgroups(7)).
@@ -18,32 +20,49 @@ const FILE_CACHE: u64 = 8;
 /// The part that spooled content may hold where its directory is memory too: half.
 const SPOOL: u64 = 2;
 
-/// Lowers what is more than the process' control group has room for, and says so.
+/// The parts that answers on their way, request bodies on theirs, and encoders may hold.
+const ANSWERS: u64 = 8;
+const BODIES: u64 = 8;
+const ENCODERS: u64 = 4;
+
+/// Lowers what is more than the process' control group, or the machine, has room for, and says so.
 pub(super) fn fit(settings: &mut ServerSettings) {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let Some(limit) = limit(Path::new(GROUPS), &groups) else {
+    let machine = sysinfo().ok().map(|info| info.ram_total());
+    let limits = limit(Path::new(GROUPS), &groups).into_iter().chain(machine);
+    let Some(limit) = limits.min() else {
         return;
     };
-    let asked = (settings.file_cache, settings.spool_quota);
+    let asked = (settings.file_cache, settings.shared);
     let room = fitting(limit, is_memory(&settings.spool_directory), asked);
     if room == asked {
         return;
     }
-    (settings.file_cache, settings.spool_quota) = room;
+    (settings.file_cache, settings.shared) = room;
+    let shared = &settings.shared;
     tracing::info!(
         memory_limit = %ByteSize(limit),
         file_cache = %ByteSize(settings.file_cache),
-        spool_quota = %ByteSize(settings.spool_quota),
-        "the control group has less memory than server.file_cache or server.spool_quota ask for: lowered"
+        spool_quota = %ByteSize(shared.spool),
+        answer_memory = %ByteSize(shared.answers),
+        body_memory = %ByteSize(shared.bodies),
+        encoder_memory = %ByteSize(shared.encoders),
+        "there is less memory than these keys of [server] ask for: lowered"
     );
 }
 
-fn fitting(limit: u64, spool_is_memory: bool, (file_cache, spool_quota): (u64, u64)) -> (u64, u64) {
+fn fitting(limit: u64, spool_is_memory: bool, (file_cache, asked): (u64, Totals)) -> (u64, Totals) {
     let spool = match spool_is_memory {
         true => limit / SPOOL,
         false => u64::MAX,
     };
-    (file_cache.min(limit / FILE_CACHE), spool_quota.min(spool))
+    let shared = Totals {
+        spool: asked.spool.min(spool),
+        answers: asked.answers.min(limit / ANSWERS),
+        bodies: asked.bodies.min(limit / BODIES),
+        encoders: asked.encoders.min(limit / ENCODERS),
+    };
+    (file_cache.min(limit / FILE_CACHE), shared)
 }
 
 fn is_memory(directory: &Path) -> bool {
@@ -105,11 +124,18 @@ mod tests {
 
     #[test]
     fn what_is_kept_fits() {
-        let asked = (16 << 20, 1 << 30);
+        let totals = |spool, answers, bodies, encoders| Totals {
+            spool,
+            answers,
+            bodies,
+            encoders,
+        };
+        let asked = (16 << 20, totals(1 << 30, 128 << 20, 64 << 20, 128 << 20));
+        let lowered = |spool| (8 << 20, totals(spool, 8 << 20, 8 << 20, 16 << 20));
         for (limit, spool_is_memory, expected) in [
             (1 << 34, true, asked),
-            (64 << 20, false, (8 << 20, 1 << 30)),
-            (64 << 20, true, (8 << 20, 32 << 20)),
+            (64 << 20, false, lowered(1 << 30)),
+            (64 << 20, true, lowered(32 << 20)),
         ] {
             assert_eq!(fitting(limit, spool_is_memory, asked), expected, "{limit}");
         }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::store::Store;
 use super::streaming::Streaming;
 use crate::handler::Cut;
-use crate::message::quota::Quota;
+use crate::limits::budget::{Budget, Owner, Part};
 
 /// What lies between PHP and a client.
 #[derive(Clone, Debug)]
@@ -22,7 +22,9 @@ pub(super) struct Buffer {
     /// The folder of the unlinked files.
     pub(super) directory: PathBuf,
     /// What all files of the kind may hold together.
-    pub(super) quota: Arc<Quota>,
+    pub(super) budget: Arc<Budget>,
+    /// Whose share they are taken from.
+    pub(super) owner: Owner,
 }
 
 /// The client's end. Dropped, it ends the exchange, as [`Streaming`] does.
@@ -64,7 +66,11 @@ impl Buffered {
     pub(super) fn start(streaming: Streaming, buffer: Buffer) -> Self {
         let left = streaming.left();
         let shared = Arc::new(Shared(Mutex::new(State {
-            store: Store::new(buffer.limit, buffer.directory, &buffer.quota),
+            store: Store::new(
+                buffer.limit,
+                buffer.directory,
+                Part::new(&buffer.budget, buffer.owner),
+            ),
             end: None,
             abandoned: false,
             reader: None,

@@ -21,6 +21,7 @@ use crate::fastcgi::params::{ParamsEncoder, end_of_params};
 use crate::fastcgi::record::begin_request;
 use crate::fastcgi::{Limit, Progress};
 use crate::handler::{Body, Trace};
+use crate::limits::budget::Owner;
 use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request, Upload, UploadError, spool};
 use crate::moment;
@@ -118,7 +119,7 @@ impl Call<'_> {
             upload.linger();
             return Err(Failure::BodyTooLarge { length, limit });
         }
-        let received = spool::receive(upload, &settings).await;
+        let received = spool::receive(upload, &settings, request.wire.party()).await;
         received.map_err(|(error, upload)| {
             upload.linger();
             error.into()
@@ -226,7 +227,7 @@ impl Call<'_> {
         let delivery = Delivery {
             method: &request.method,
             fields: &request.fields,
-            buffer: self.buffer(&orders),
+            buffer: self.buffer(&orders, request),
         };
         reply::respond(begun, delivery).map_err(|broken| Failure::Exchange {
             upstream: self.fastcgi.upstream.name.clone(),
@@ -234,12 +235,16 @@ impl Call<'_> {
         })
     }
 
-    fn buffer(&self, orders: &Orders) -> Option<Buffer> {
+    fn buffer(&self, orders: &Orders, request: &Request) -> Option<Buffer> {
         let limit = self.fastcgi.response_buffer;
         (limit > 0 && !orders.is_live).then(|| Buffer {
             limit,
             directory: self.fastcgi.spool.directory.clone(),
-            quota: Arc::clone(&self.fastcgi.spool.quota),
+            budget: Arc::clone(&self.fastcgi.spool.budget),
+            owner: Owner {
+                party: request.wire.party(),
+                site: self.fastcgi.spool.site,
+            },
         })
     }
 }

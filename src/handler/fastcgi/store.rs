@@ -5,12 +5,11 @@
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use nix::sys::uio::{pread, pwrite};
 
-use crate::message::quota::{Quota, Reservation};
+use crate::limits::budget::Part;
 
 /// Bytes kept in memory before the file is used.
 const MEMORY: u64 = 64 * 1024;
@@ -33,7 +32,7 @@ struct Ring {
     directory: PathBuf,
     file: Option<File>,
     /// How far into the file has been written: so much of the disk it takes.
-    reserved: Reservation,
+    reserved: Part,
     capacity: u64,
     written: u64,
     read: u64,
@@ -41,9 +40,9 @@ struct Ring {
 }
 
 impl Store {
-    /// For at most `limit` bytes, of which some may go to a file in `directory`, as far as `quota`
-    /// has room for them.
-    pub(super) fn new(limit: u64, directory: PathBuf, quota: &Arc<Quota>) -> Self {
+    /// For at most `limit` bytes, of which some may go to a file in `directory`, as far as `part`
+    /// can grow.
+    pub(super) fn new(limit: u64, directory: PathBuf, part: Part) -> Self {
         let in_memory = limit.min(MEMORY);
         Self {
             memory: BytesMut::new(),
@@ -51,7 +50,7 @@ impl Store {
             ring: Ring {
                 directory,
                 file: None,
-                reserved: Reservation::new(quota),
+                reserved: part,
                 capacity: limit - in_memory,
                 written: 0,
                 read: 0,
@@ -119,7 +118,7 @@ impl Ring {
     }
 
     fn reserve(&mut self, end: u64) -> io::Result<()> {
-        let more = end.saturating_sub(self.reserved.bytes());
+        let more = end.saturating_sub(self.reserved.used());
         if more == 0 {
             return Ok(());
         }
@@ -153,11 +152,24 @@ fn offset(position: u64) -> io::Result<i64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::limits::budget::{Budget, Owner, Party, SiteKey};
     use proptest::prelude::*;
 
     fn store(limit: u64) -> Store {
-        Store::new(limit, std::env::temp_dir(), &Arc::new(Quota::new(u64::MAX)))
+        Store::new(limit, std::env::temp_dir(), part(1 << 40, 1))
+    }
+
+    fn part(total: u64, number: u64) -> Part {
+        part_of(&Arc::new(Budget::new(total)), number)
+    }
+
+    fn part_of(budget: &Arc<Budget>, number: u64) -> Part {
+        let party = Party::Connection(number);
+        let site = SiteKey::default();
+        Part::new(budget, Owner { party, site })
     }
 
     /// How much of `length` bytes it takes.
@@ -185,11 +197,7 @@ mod tests {
 
     #[test]
     fn without_a_file_memory_is_all_there_is() {
-        let mut store = Store::new(
-            1 << 20,
-            PathBuf::from("/nonexistent"),
-            &Arc::new(Quota::new(u64::MAX)),
-        );
+        let mut store = Store::new(1 << 20, PathBuf::from("/nonexistent"), part(1 << 40, 1));
         assert_eq!(put(&mut store, 100_000), 65_536);
         assert_eq!(store.take().unwrap().unwrap().len(), 65_536);
         assert_eq!(put(&mut store, 10), 10);
@@ -230,9 +238,9 @@ mod tests {
 
     #[test]
     fn all_files_together_have_no_more_than_the_quota() {
-        let quota = Arc::new(Quota::new(100_000));
-        let store = || Store::new(1 << 20, std::env::temp_dir(), &quota);
-        let (mut first, mut second) = (store(), store());
+        let budget = Arc::new(Budget::new(120_000));
+        let store = |number| Store::new(1 << 20, std::env::temp_dir(), part_of(&budget, number));
+        let (mut first, mut second) = (store(1), store(2));
         let piece = || Bytes::from(vec![7; 64 * 1024 + 60_000]);
         let mut left = piece();
         first.put(&mut left);
@@ -240,8 +248,8 @@ mod tests {
         let mut left = piece();
         second.put(&mut left);
         assert_eq!(left.len(), 60_000, "no room in a file");
-        assert_eq!(quota.used(), 60_000);
+        assert_eq!(budget.used(), 60_000);
         drop(first);
-        assert_eq!(quota.used(), 0);
+        assert_eq!(budget.used(), 0);
     }
 }

@@ -1,0 +1,247 @@
+//! What all share: bytes of memory, bytes of disk. Each budget has a total, and nobody gets all of it.
+//!
+//! How much one may hold follows from what is left (Choudhury and Hahne, "Dynamic Queue Length Thresholds", 1998): a client
+//! may hold as much as is free, a site three times as much. One that is alone gets half of the total, two get a third each,
+//! and with `n` who want more than there is a part of `n + 1` stays free: whoever comes then finds room, without anything
+//! being taken back from anybody. What a client holds is counted in [`PIECES`], so that a long transfer asks seldom; the
+//! count of one client is behind a lock that others rarely want.
+
+mod all;
+mod owner;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use all::{Budgets, Totals};
+pub use owner::{Owner, Party, SiteKey};
+
+/// Parts of a total that are given out at once: so many askings take it up.
+const PIECES: u64 = 4096;
+
+/// The most of a total that is given out at once, in bytes.
+const PIECE: u64 = 64 * 1024;
+
+/// Locks over which holders are spread.
+const SHARDS: usize = 16;
+
+/// How many times what is free a client may hold.
+const CLIENT: u64 = 1;
+
+/// How many times what is free a site may hold.
+const SITE: u64 = 3;
+
+/// Something that is shared out.
+#[derive(Debug)]
+pub struct Budget {
+    total: AtomicU64,
+    used: AtomicU64,
+    refused: AtomicU64,
+    holders: Holders,
+}
+
+/// What each holds; there are no more entries than parts.
+#[derive(Debug, Default)]
+struct Holders {
+    shards: [Mutex<HashMap<Holder, u64>>; SHARDS],
+    hasher: RandomState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Holder {
+    Party(Party),
+    Site(SiteKey),
+}
+
+/// One owner's part of a budget; given back when dropped.
+#[derive(Debug)]
+pub struct Part {
+    budget: Arc<Budget>,
+    owner: Owner,
+    /// What was given out, and what of it is in use.
+    granted: u64,
+    used: u64,
+}
+
+/// Why there is no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Over {
+    /// All of it is in use.
+    #[error("nothing is left")]
+    Total,
+    /// The client has its share.
+    #[error("this client has its share")]
+    Client,
+    /// The site has its share.
+    #[error("this site has its share")]
+    Site,
+}
+
+impl Budget {
+    /// A budget of `total`, of which nothing is in use.
+    pub fn new(total: u64) -> Self {
+        Self {
+            total: AtomicU64::new(total),
+            used: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            holders: Holders::default(),
+        }
+    }
+
+    /// Makes `total` what may be in use, for what is asked for from now on.
+    pub fn set_total(&self, total: u64) {
+        self.total.store(total, Ordering::Relaxed);
+    }
+
+    /// Returns what may be in use.
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    /// Returns what is given out.
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Returns how often there was no more.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Gives `amount` to `owner`, all of it or nothing.
+    fn take(&self, owner: Owner, amount: u64) -> Result<(), Over> {
+        let before = self.used.fetch_add(amount, Ordering::Relaxed);
+        let taken = match self.total().checked_sub(before.saturating_add(amount)) {
+            None => Err(Over::Total),
+            Some(free) => self.take_of_shares(owner, amount, free),
+        };
+        if taken.is_err() {
+            self.used.fetch_sub(amount, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    fn take_of_shares(&self, owner: Owner, amount: u64, free: u64) -> Result<(), Over> {
+        let party = Holder::Party(owner.party);
+        if !self.holders.add(party, amount, free.saturating_mul(CLIENT)) {
+            return Err(Over::Client);
+        }
+        let most = free.saturating_mul(SITE);
+        if !self.holders.add(Holder::Site(owner.site), amount, most) {
+            self.holders.remove(party, amount);
+            return Err(Over::Site);
+        }
+        Ok(())
+    }
+
+    fn give_back(&self, owner: Owner, amount: u64) {
+        self.holders.remove(Holder::Party(owner.party), amount);
+        self.holders.remove(Holder::Site(owner.site), amount);
+        self.used.fetch_sub(amount, Ordering::Relaxed);
+    }
+
+    /// What is given out at once.
+    fn piece(&self) -> u64 {
+        (self.total() / PIECES).clamp(1, PIECE)
+    }
+}
+
+impl Holders {
+    /// Adds to what `holder` has, unless that would be more than `most`.
+    fn add(&self, holder: Holder, amount: u64, most: u64) -> bool {
+        let mut held = self.shard(holder);
+        let before = held.get(&holder).copied().unwrap_or(0);
+        let after = before.saturating_add(amount);
+        let fits = after <= most;
+        if fits {
+            held.insert(holder, after);
+        }
+        fits
+    }
+
+    fn remove(&self, holder: Holder, amount: u64) {
+        let mut held = self.shard(holder);
+        if let Some(count) = held.get_mut(&holder) {
+            *count = count.saturating_sub(amount);
+            if *count == 0 {
+                held.remove(&holder);
+            }
+        }
+    }
+
+    fn shard(&self, holder: Holder) -> MutexGuard<'_, HashMap<Holder, u64>> {
+        let hash = self.hasher.hash_one(holder);
+        let [first, others @ ..] = &self.shards;
+        let index = usize::try_from(hash % SHARDS as u64).unwrap_or(0);
+        let shard = index.checked_sub(1).and_then(|index| others.get(index));
+        // A poisoned lock guards numbers that are right at every moment.
+        shard
+            .unwrap_or(first)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Part {
+    /// Nothing yet.
+    pub fn new(budget: &Arc<Budget>, owner: Owner) -> Self {
+        Self {
+            budget: Arc::clone(budget),
+            owner,
+            granted: 0,
+            used: 0,
+        }
+    }
+
+    /// Returns what it has.
+    pub fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// Returns the budget that it is a part of.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// Takes `amount` more, all of it or nothing.
+    pub fn grow(&mut self, amount: u64) -> Result<(), Over> {
+        let after = self.used.saturating_add(amount);
+        let missing = after.saturating_sub(self.granted);
+        if missing > 0 {
+            let more = missing.next_multiple_of(self.budget.piece());
+            let taken = match self.budget.take(self.owner, more) {
+                Ok(()) => Ok(more),
+                // The rest of a share is smaller than a piece.
+                Err(_) => self.budget.take(self.owner, missing).map(|()| missing),
+            };
+            self.granted += taken.inspect_err(|_| {
+                self.budget.refused.fetch_add(1, Ordering::Relaxed);
+            })?;
+        }
+        self.used = after;
+        Ok(())
+    }
+
+    /// Gives `amount` back, or all where that is less.
+    pub fn shrink(&mut self, amount: u64) {
+        self.used = self.used.saturating_sub(amount);
+        let kept = self.used.next_multiple_of(self.budget.piece());
+        let over = self.granted.saturating_sub(kept);
+        if over > 0 {
+            self.budget.give_back(self.owner, over);
+            self.granted -= over;
+        }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if self.granted > 0 {
+            self.budget.give_back(self.owner, self.granted);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
