@@ -10,6 +10,7 @@ use crate::auth::forwarding::{TRUSTED_FIELDS, TRUSTED_PROXIES, UNTRUSTED_FIELDS}
 use crate::limits::budget::Totals;
 use crate::limits::{LIMITS, Limits};
 use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
+use crate::value::ByteSize;
 
 /// The `[server]` section.
 pub static SERVER: Section = Section {
@@ -88,6 +89,9 @@ impl ServerSettings {
     /// From the section; folders that cannot be used are problems.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
         let access_log = section.table("access_log");
+        let limits = Limits::build(&section.table("limits"), problems);
+        let spool = section.size("spool_quota").0;
+        warn_of_bodies(&section.table("limits"), spool, problems);
         Self {
             workers: usize::try_from(section.integer("workers")).unwrap_or(0),
             log: section
@@ -99,7 +103,7 @@ impl ServerSettings {
             drain_delay: section.duration("drain_delay"),
             spool_directory: spool_directory(section, problems),
             shared: Totals {
-                spool: section.size("spool_quota").0,
+                spool,
                 answers: section.size("answer_memory").0,
                 bodies: section.size("body_memory").0,
                 encoders: section.size("encoder_memory").0,
@@ -107,8 +111,22 @@ impl ServerSettings {
             file_cache: section.size("file_cache").0,
             watch: section.flag("watch"),
             forwarding: Forwarding::build(section, problems),
-            limits: Limits::build(&section.table("limits"), problems),
+            limits,
         }
+    }
+}
+
+/// A body that a rule or site allows and that one client has no room for.
+pub(super) fn warn_of_bodies(limits: &Lowered, spool: u64, problems: &mut Problems) {
+    let body = limits.size("body").0;
+    if limits.is_given("body") && body > spool / 2 {
+        let message = format!(
+            "a body of {} has no room where it is spooled: one client gets half of server.spool_quota = \"{}\"",
+            ByteSize(body),
+            ByteSize(spool)
+        );
+        let help = format!("spool_quota = \"{}\"", ByteSize(body.saturating_mul(2)));
+        problems.warn(Problem::new(limits.place_of("body"), message).help(help));
     }
 }
 

@@ -9,6 +9,7 @@ use super::numbers::SiteNumbers;
 use super::preset::PRESET;
 use super::review::review;
 use super::rule::{RULE, build_rule};
+use super::server::warn_of_bodies;
 use super::surroundings::Surroundings;
 use crate::auth::Access;
 use crate::auth::access::{ALLOW, DENY};
@@ -123,7 +124,7 @@ pub(super) fn build_site(
         name: Arc::clone(&name),
         root,
         php: site_php(section, surroundings, problems),
-        spool: spool_settings(section, surroundings),
+        spool: spool_settings(section, surroundings, problems),
         contract: Contract::build(section, problems),
         ambiguous: Arc::new(AmbiguousFields::new(Arc::clone(&name))),
         send_file: section
@@ -254,11 +255,18 @@ fn check_root(section: &Lowered, problems: &mut Problems) {
     }
 }
 
-fn spool_settings(section: &Lowered, surroundings: &Surroundings<'_>) -> SpoolSettings {
+fn spool_settings(
+    section: &Lowered,
+    surroundings: &Surroundings<'_>,
+    problems: &mut Problems,
+) -> SpoolSettings {
     let server = surroundings.server;
     let own = section
         .given_table("limits")
         .filter(|limits| limits.is_given("body"));
+    if let Some(limits) = &own {
+        warn_of_bodies(limits, server.shared.spool, problems);
+    }
     SpoolSettings {
         mode: request_body(section).unwrap_or(Mode::Auto),
         directory: server.spool_directory.clone(),

@@ -251,9 +251,10 @@ async fn there_is_no_room_for_more_than_the_quota() {
     let gateway = start(
         &responder,
         "request_body = \"spool\"",
-        "spool_quota = \"1MiB\"",
+        "spool_quota = \"2MiB\"",
     )
     .await;
+    // Who is alone gets half.
     let upload = |mebibytes| Request::post("/").content(Content::mebibytes(mebibytes));
     for request in [upload(2), upload(2).chunked()] {
         assert_eq!(gateway.send(&request).await.status, 507);
@@ -261,7 +262,10 @@ async fn there_is_no_room_for_more_than_the_quota() {
     }
     gateway
         .log
-        .wait_for(|line| line.contains("SPOOL_FULL"))
+        .wait_for(|line| {
+            line.contains("SPOOL_FULL")
+                && line.contains("this client has its share of server.spool_quota = \"2MiB\"")
+        })
         .await;
     assert_eq!(responder.requests(), []);
     assert_eq!(

@@ -46,6 +46,36 @@ fn site(root: &Path) -> String {
     format!("[[site]]\nroot = \"{root}\"\nphp = \"unix:/run/nobody.sock\"\n")
 }
 
+/// One client gets half of what all may spool.
+#[test]
+fn a_body_that_has_no_room_where_it_is_spooled_is_told() {
+    for (server, site_lines, told) in [
+        ("limits = { body = \"600MiB\" }\n", "", true),
+        ("limits = { body = \"512MiB\" }\n", "", false),
+        (
+            "spool_quota = \"2GiB\"\nlimits = { body = \"600MiB\" }\n",
+            "",
+            false,
+        ),
+        ("spool_quota = \"20MiB\"\n", "", false),
+        ("", "limits = { body = \"513MiB\" }\n", true),
+        (
+            "spool_quota = \"64MiB\"\n",
+            "limits = { body = \"16MiB\" }\n",
+            false,
+        ),
+    ] {
+        let text = format!(
+            "[server]\n{server}{}{site_lines}",
+            site(Path::new("/srv/a"))
+        );
+        let checked = File::new(&text).checked();
+        let expected =
+            "has no room where it is spooled: one client gets half of server.spool_quota";
+        assert_eq!(checked.contains(expected), told, "{text}{checked}");
+    }
+}
+
 #[test]
 fn a_warning_has_its_file_line_and_column_and_the_line_itself() {
     let rule = "[[site.rule]]\nmatch = '^/uploads/.*\\.php$'\ndeny = true\n";
