@@ -25,7 +25,7 @@ use crate::limits::budget::Owner;
 use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request, Upload, UploadError, spool};
 use crate::moment;
-use crate::upstream::{Deadline, Lease, LeaseError, Member, Order};
+use crate::upstream::{ClassKey, Deadline, Demand, Flow, Lease, LeaseError, Member, Order};
 use crate::value::TimeLimit;
 
 /// A worker that dies so soon after it began may have been killed by a restart of PHP-FPM. One that worked longer died
@@ -67,11 +67,17 @@ impl Call<'_> {
             arrived,
         };
         let mut retries = Retries::default();
+        let flow = self.flow(&request);
         let mut order = Order::Last;
         let mut failed_at = None;
         loop {
             let leased = self
-                .lease_for(&mut upload, attempt.queue(), order, failed_at.as_ref())
+                .lease_for(
+                    &mut upload,
+                    attempt.queue(),
+                    (flow, order),
+                    failed_at.as_ref(),
+                )
                 .await;
             let lease = match leased {
                 Ok(lease) => lease,
@@ -172,20 +178,48 @@ impl Call<'_> {
         long_variable::check(params.pairs(), &contract.responder, edits).map_err(Failure::Variable)
     }
 
+    /// Returns whose the request is in the queue.
+    fn flow(&self, request: &Request) -> Flow {
+        let owner = self.owner(request);
+        let rule = request
+            .edits
+            .as_ref()
+            .and_then(|edits| edits.reserving_rule());
+        let has_class = rule.is_some() || self.fastcgi.has_reserve;
+        Flow {
+            owner,
+            class: has_class.then_some(ClassKey {
+                site: owner.site,
+                rule,
+            }),
+        }
+    }
+
+    fn owner(&self, request: &Request) -> Owner {
+        Owner {
+            party: request.wire.party(),
+            site: self.fastcgi.spool.site,
+        }
+    }
+
     /// A connection, unless the client goes meanwhile: what is queued never reaches PHP then.
     /// `failed` is where it was tried before.
     async fn lease_for(
         &self,
         upload: &mut Upload,
         (since, queue): (Instant, &TimeLimit),
-        order: Order,
+        (flow, order): (Flow, Order),
         failed: Option<&Arc<Member>>,
     ) -> Result<Lease, Failure> {
         let limit = queue.duration;
-        let deadline = Deadline { since, limit };
+        let demand = Demand {
+            flow,
+            order,
+            deadline: Deadline { since, limit },
+        };
         tokio::select! {
             biased;
-            lease = self.fastcgi.upstream.lease(order, deadline, failed) => lease.map_err(|error| self.no_lease(error, queue)),
+            lease = self.fastcgi.upstream.lease(demand, failed) => lease.map_err(|error| self.no_lease(error, queue)),
             error = upload.gone() => Err(gone(error)),
         }
     }
@@ -241,10 +275,7 @@ impl Call<'_> {
             limit,
             directory: self.fastcgi.spool.directory.clone(),
             budget: Arc::clone(&self.fastcgi.spool.budget),
-            owner: Owner {
-                party: request.wire.party(),
-                site: self.fastcgi.spool.site,
-            },
+            owner: self.owner(request),
         })
     }
 }

@@ -13,11 +13,12 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::fastcgi::management::PROBE;
+use crate::limits::budget::{Owner, Party, SiteKey};
 use crate::upstream::admission::{Settings, Wear};
 use crate::upstream::balancer::Balancer;
 use crate::upstream::member::Order;
 use crate::upstream::policy::Policy;
-use crate::upstream::{Deadline, Lease};
+use crate::upstream::{Deadline, Demand, Flow, Lease};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -92,13 +93,26 @@ async fn server() -> SocketAddr {
     address
 }
 
+fn demand(order: Order, deadline: Deadline) -> Demand {
+    let owner = Owner {
+        party: Party::Connection(0),
+        site: SiteKey::default(),
+    };
+    let flow = Flow { owner, class: None };
+    Demand {
+        flow,
+        order,
+        deadline,
+    }
+}
+
 fn balancer(members: &Arc<Members>) -> Arc<Balancer> {
     Arc::new(Balancer::new(Arc::clone(members), Policy::LeastBusy))
 }
 
 async fn lease(balancer: &Balancer, limit: Duration) -> Result<Lease, LeaseError> {
     let since = Instant::now();
-    let lease = balancer.lease(Order::Last, Deadline { since, limit }, None);
+    let lease = balancer.lease(demand(Order::Last, Deadline { since, limit }), None);
     timeout(30 * S, lease).await.unwrap()
 }
 
@@ -173,7 +187,7 @@ async fn a_server_that_vanishes_ends_what_it_does_and_its_queue_moves() {
         let balancer = Arc::clone(&balancer);
         async move { lease(&balancer, 10 * S).await }
     });
-    while running.member().load(Instant::now()).waiting == 0 {
+    while running.member().picture().waiting == 0 {
         tokio::task::yield_now().await;
     }
     Arc::clone(&members).refresh().await;
@@ -181,9 +195,9 @@ async fn a_server_that_vanishes_ends_what_it_does_and_its_queue_moves() {
     assert_eq!(*moved.member().address(), Address::from(new));
 
     let gone = Arc::clone(running.member());
-    assert_eq!(gone.load(Instant::now()).busy, 1, "it runs on");
+    assert_eq!(gone.picture().busy, 1, "it runs on");
     running.pass_on();
-    assert_eq!(gone.load(Instant::now()).busy, 0);
+    assert_eq!(gone.picture().busy, 0);
     assert!(!Arc::ptr_eq(&gone, moved.member()));
 }
 
@@ -227,7 +241,7 @@ async fn a_retry_goes_to_another_member_where_one_is_well() {
         limit: 10 * S,
     };
     let again = balancer
-        .lease(Order::First, deadline, Some(&failed))
+        .lease(demand(Order::First, deadline), Some(&failed))
         .await
         .unwrap();
     assert_eq!(*again.member().address(), Address::from(other));
