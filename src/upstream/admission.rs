@@ -230,7 +230,7 @@ impl<C, W> Admission<C, W> {
 
     /// Returns how many clients wait, and since when the request does that has waited longest.
     pub fn waiting_clients(&self) -> (usize, Option<Instant>) {
-        (self.queue.parties(), self.queue.longest())
+        (self.queue.clients(), self.queue.longest())
     }
 
     /// Connections that serve or are being opened.

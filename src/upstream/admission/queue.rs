@@ -48,12 +48,20 @@ struct Place<W> {
     /// Whether it is before all others of its client, and none of them is as good.
     is_first: bool,
     home: Home,
-    party: Party,
+    client: At,
     /// In the common round.
     leaf: At,
     /// In the round of its class, with the root of that.
     class: Option<(At, At)>,
     waiter: W,
+}
+
+/// One whose requests wait.
+#[derive(Debug)]
+struct Client {
+    party: Party,
+    /// How many places it has, on all sites.
+    places: usize,
 }
 
 /// The queue.
@@ -64,8 +72,9 @@ pub(super) struct Queue<W> {
     /// The root of the round that all take part in.
     common: At,
     classes: Classes,
-    /// How many places each has, on all sites.
-    parties: HashMap<Party, usize>,
+    clients: Slab<Client>,
+    /// The number of each client.
+    numbers: HashMap<Party, At>,
     has_several_sites: bool,
     next_id: u64,
 }
@@ -78,7 +87,8 @@ impl<W> Queue<W> {
             common: rounds.add_root(),
             rounds,
             classes: Classes::default(),
-            parties: HashMap::new(),
+            clients: Slab::new(),
+            numbers: HashMap::new(),
             has_several_sites: false,
             next_id: 0,
         }
@@ -105,8 +115,8 @@ impl<W> Queue<W> {
     }
 
     /// Returns how many clients wait.
-    pub(super) fn parties(&self) -> usize {
-        self.parties.len()
+    pub(super) fn clients(&self) -> usize {
+        self.clients.len()
     }
 
     /// Returns since when the one waits that has waited longest. Looks at all of them.
@@ -118,26 +128,27 @@ impl<W> Queue<W> {
     /// it has half when it is alone, and a site three times as many where there are others. Where a class has places of
     /// its own left, that holds among those of the class.
     pub(super) fn check(&self, flow: &Flow, length: usize) -> Result<(), Over> {
-        let party = flow.owner.party;
-        if let Some(class) = self.classes.get(flow.class)
-            && self.rounds.count(class.root, &[Name::Party(party)])
-                < class.kept(length, &self.rounds)
-        {
-            return Ok(());
+        let number = self.numbers.get(&flow.owner.party).copied();
+        if let Some(class) = self.classes.get(flow.class) {
+            let own = number.map_or(0, |client| {
+                self.rounds.count(class.root, &[Name::Client(client)])
+            });
+            if own < class.kept(length, &self.rounds) {
+                return Ok(());
+            }
         }
         let kept = self.classes.kept_from(flow.class, length, &self.rounds);
         let free = length.saturating_sub(self.waiting().saturating_add(kept));
         if free == 0 {
             return Err(Over::Total);
         }
-        if self.parties.get(&party).is_some_and(|held| *held >= free) {
+        let client = number.and_then(|client| self.clients.get(client));
+        if client.is_some_and(|client| client.places >= free) {
             return Err(Over::Client);
         }
-        let site = || {
-            self.rounds
-                .count(self.common, &[Name::Site(flow.owner.site)])
-        };
-        if self.has_several_sites && site() >= free.saturating_mul(SITE) {
+        let site = [Name::Site(flow.owner.site)];
+        let most = free.saturating_mul(SITE);
+        if self.has_several_sites && self.rounds.count(self.common, &site) >= most {
             return Err(Over::Site);
         }
         Ok(())
@@ -172,7 +183,7 @@ impl<W> Queue<W> {
             self.rounds.remove(leaf, owed.is_some());
         }
         self.rounds.remove(place.leaf, owed.is_none());
-        self.uncount(place.party);
+        self.uncount(place.client);
         Some(place.waiter)
     }
 
@@ -186,21 +197,20 @@ impl<W> Queue<W> {
             self.rounds.remove(leaf, false);
         }
         self.rounds.remove(place.leaf, false);
-        self.uncount(place.party);
+        self.uncount(place.client);
         Some(place.waiter)
     }
 
     fn push(&mut self, flow: &Flow, end: End, waiter: W, (since, home): (Instant, Home)) -> Ticket {
         let place = self.places.vacant_key();
-        let (site, party) = (flow.owner.site, flow.owner.party);
-        let path = [Name::Site(site), Name::Party(party)];
+        let client = self.count(flow.owner.party);
+        let path = [Name::Site(flow.owner.site), Name::Client(client)];
         let leaf = self.rounds.enter(self.common, &path, end, place);
         let root = self.classes.get(flow.class).map(|class| class.root);
         let class = root.map(|root| {
-            let leaf = self.rounds.enter(root, &[Name::Party(party)], end, place);
+            let leaf = self.rounds.enter(root, &[Name::Client(client)], end, place);
             (root, leaf)
         });
-        *self.parties.entry(party).or_insert(0) += 1;
         self.next_id += 1;
         let id = self.next_id;
         self.places.insert(Place {
@@ -208,7 +218,7 @@ impl<W> Queue<W> {
             since,
             is_first: end == End::First,
             home,
-            party,
+            client,
             leaf,
             class,
             waiter,
@@ -226,12 +236,24 @@ impl<W> Queue<W> {
         self.rounds.line(head).take(LOOK).find(is_near)
     }
 
-    fn uncount(&mut self, party: Party) {
-        if let Some(held) = self.parties.get_mut(&party) {
-            *held -= 1;
-            if *held == 0 {
-                self.parties.remove(&party);
-            }
+    /// Counts a place of a client, and returns the client's number.
+    fn count(&mut self, party: Party) -> At {
+        let new = || self.clients.insert(Client { party, places: 0 });
+        let number = *self.numbers.entry(party).or_insert_with(new);
+        if let Some(client) = self.clients.get_mut(number) {
+            client.places += 1;
+        }
+        number
+    }
+
+    fn uncount(&mut self, number: At) {
+        let Some(client) = self.clients.get_mut(number) else {
+            return;
+        };
+        client.places -= 1;
+        if client.places == 0 {
+            self.numbers.remove(&client.party);
+            self.clients.try_remove(number);
         }
     }
 }

@@ -5,10 +5,11 @@
 //! Entering, leaving and taking a turn touch one node on each level, however many there are.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use slab::Slab;
 
-use crate::limits::budget::{Party, SiteKey};
+use crate::limits::budget::SiteKey;
 
 /// Where a node is; reused when it is gone.
 pub(super) type At = usize;
@@ -17,7 +18,8 @@ pub(super) type At = usize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Name {
     Site(SiteKey),
-    Party(Party),
+    /// A client, by the number that it has while it waits.
+    Client(At),
 }
 
 /// Where something is put among its siblings.
@@ -27,11 +29,37 @@ pub(super) enum End {
     Last,
 }
 
+/// A hash of a few numbers, none of which a client chooses: of nodes, of clients, of sites.
+#[derive(Debug, Default)]
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_usize(number.cast_unsigned());
+    }
+}
+
 /// Trees of rounds.
 #[derive(Debug, Default)]
 pub(super) struct Rounds {
     nodes: Slab<Node>,
-    branches: HashMap<(At, Name), At>,
+    branches: HashMap<(At, Name), At, BuildHasherDefault<Mixed>>,
 }
 
 #[derive(Debug)]

@@ -88,7 +88,7 @@ fn nothing_is_left_of_those_who_left() {
             queue.leave(ticket);
         }
     }
-    assert_eq!((queue.waiting(), queue.parties()), (0, 0));
+    assert_eq!((queue.waiting(), queue.clients()), (0, 0));
     assert_eq!(queue.rounds.size(), roots);
 }
 
@@ -434,9 +434,9 @@ proptest! {
             prop_assert!(waiting.len() <= length + retried, "{} arrived", arrived);
             let parties = waiting.iter().map(|waits| waits.flow.owner.party);
             let parties: std::collections::HashSet<_> = parties.collect();
-            prop_assert_eq!(queue.parties(), parties.len());
+            prop_assert_eq!(queue.clients(), parties.len());
         }
         while queue.pop(None).is_some() {}
-        prop_assert_eq!((queue.parties(), queue.rounds.size()), (0, roots));
+        prop_assert_eq!((queue.clients(), queue.rounds.size()), (0, roots));
     }
 }
