@@ -53,7 +53,7 @@ async fn who_leaves_while_queued_is_never_seen_by_php() {
     let (php, gateway) = start(1, "").await;
     let mut first = begin(&php, &gateway, &Request::get("/long.php")).await;
     let mut gone = Vec::new();
-    for number in 0..scale(200, 500) {
+    for number in 0..scale(200, 1000) {
         let method = if number % 2 == 0 { "GET" } else { "POST" };
         let mut client = Connection::open(gateway.address()).await;
         client.start(&Request::new(method, "/count.php")).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::Fastcgi;
 use super::attempt::{Attempt, Begun, Failed};
@@ -67,17 +67,11 @@ impl Call<'_> {
             arrived,
         };
         let mut retries = Retries::default();
-        let flow = self.flow(&request);
         let mut order = Order::Last;
         let mut failed_at = None;
         loop {
             let leased = self
-                .lease_for(
-                    &mut upload,
-                    attempt.queue(),
-                    (flow, order),
-                    failed_at.as_ref(),
-                )
+                .lease_for(&mut upload, &attempt, order, failed_at.as_ref())
                 .await;
             let lease = match leased {
                 Ok(lease) => lease,
@@ -207,13 +201,14 @@ impl Call<'_> {
     async fn lease_for(
         &self,
         upload: &mut Upload,
-        (since, queue): (Instant, &TimeLimit),
-        (flow, order): (Flow, Order),
+        attempt: &Attempt<'_>,
+        order: Order,
         failed: Option<&Arc<Member>>,
     ) -> Result<Lease, Failure> {
+        let (since, queue) = attempt.queue();
         let limit = queue.duration;
         let demand = Demand {
-            flow,
+            flow: self.flow(attempt.request),
             order,
             deadline: Deadline { since, limit },
         };

@@ -9,16 +9,19 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::*;
 use crate::fastcgi::management::PROBE;
 use crate::limits::budget::{Owner, Party, SiteKey};
-use crate::upstream::admission::{Settings, Wear};
+use crate::threads::Home;
+use crate::upstream::admission::{Arrival, Settings, Wear};
 use crate::upstream::balancer::Balancer;
+use crate::upstream::flow::Reserve;
 use crate::upstream::member::Order;
 use crate::upstream::policy::Policy;
-use crate::upstream::{Deadline, Demand, Flow, Lease};
+use crate::upstream::{ClassKey, Deadline, Demand, Flow, Lease};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -93,14 +96,18 @@ async fn server() -> SocketAddr {
     address
 }
 
-fn demand(order: Order, deadline: Deadline) -> Demand {
+/// A request of the one client that there is.
+fn flow(class: Option<ClassKey>) -> Flow {
     let owner = Owner {
         party: Party::Connection(0),
         site: SiteKey::default(),
     };
-    let flow = Flow { owner, class: None };
+    Flow { owner, class }
+}
+
+fn demand(order: Order, deadline: Deadline) -> Demand {
     Demand {
-        flow,
+        flow: flow(None),
         order,
         deadline,
     }
@@ -156,6 +163,38 @@ async fn each_address_is_a_member_and_stays_one_while_it_is_named() {
         named,
         "a resolver that fails takes nobody away"
     );
+}
+
+#[tokio::test]
+async fn what_is_reserved_is_reserved_at_members_that_come_later() {
+    let members = members(
+        &["10.0.0.9:9000", "php:9000"],
+        [at(&["10.0.0.1:9000"]), at(&["10.0.0.2:9000"])],
+    );
+    let class = ClassKey {
+        site: SiteKey::default(),
+        rule: Some(1),
+    };
+    members.take_effect(Sharing {
+        has_several_sites: false,
+        reserves: vec![Reserve { class, percent: 50 }],
+    });
+    for _ in 0..2 {
+        Arc::clone(&members).refresh().await;
+        for member in members.current().iter() {
+            let now = Instant::now();
+            let (others, reserved) = (flow(None), flow(Some(class)));
+            let mut account = member.account();
+            // Of eight places four are for all, and one client has half of those.
+            let waits = (0..9).filter(|_| {
+                let arrival = account.arrive(now, Home::of(0), &others, || oneshot::channel().0);
+                matches!(arrival, Arrival::Wait(_))
+            });
+            assert_eq!(waits.count(), 2, "{}", member.address());
+            assert!(!account.refuses(now, &reserved));
+            account.abandon();
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

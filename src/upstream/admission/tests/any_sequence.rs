@@ -74,7 +74,10 @@ fn flow(id: u32) -> Flow {
 
 /// The turns of the sites and of the clients of each, looked for one by one.
 #[derive(Default)]
-struct Turns(VecDeque<(SiteKey, VecDeque<(Party, VecDeque<Waits>)>)>);
+struct Turns(VecDeque<(SiteKey, Lines)>);
+
+/// The clients of a site, each with its requests.
+type Lines = VecDeque<(Party, VecDeque<Waits>)>;
 
 impl Turns {
     fn len(&self) -> usize {
@@ -147,7 +150,7 @@ fn enter<K: Copy + PartialEq, V: Default>(
         false => None,
     });
     if is_first {
-        known.push_front(entry.unwrap_or((key, V::default())));
+        known.push_front(entry.unwrap_or_else(|| (key, V::default())));
         return &mut known[0].1;
     }
     let at = at.unwrap_or(known.len());
