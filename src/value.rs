@@ -63,6 +63,32 @@ pub fn show_duration(duration: Duration) -> String {
     format!("{}{unit}", micros / u128::from(*factor))
 }
 
+/// Parses whole per cent, as in `20 %` or `20%`. Nothing, a bare number and a fraction are refused.
+pub fn parse_percent(text: &str) -> Result<u8, Invalid> {
+    let number = text
+        .strip_suffix('%')
+        .map(|number| number.strip_suffix(' ').unwrap_or(number));
+    let number = number.filter(|number| !number.starts_with(['0', '+']));
+    let percent = number.and_then(|number| number.parse().ok());
+    percent
+        .filter(|percent| (1..=100).contains(percent))
+        .ok_or_else(|| {
+            Invalid(format!(
+                "`{text}` is not a part: write whole per cent from 1 to 100, such as \"20 %\""
+            ))
+        })
+}
+
+/// Returns the spelling of a part: `20 %`.
+pub fn show_percent(percent: u8) -> String {
+    format!("{percent} %")
+}
+
+/// A regular expression that all parts match, as JSON Schema has them.
+pub fn percent_pattern() -> String {
+    "^(100|[1-9][0-9]?) ?%$".to_owned()
+}
+
 /// A regular expression that all sizes match, as JSON Schema has them.
 pub fn size_pattern() -> String {
     pattern(&SIZE_UNITS)

@@ -230,7 +230,7 @@ const SITE_TIMES: Table<for<'a> fn(&'a Site) -> &'a Histogram, 2> = [
     }),
 ];
 
-const UPSTREAM_GAUGES: Table<fn(&MemberScrape) -> f64, 6> = [
+const UPSTREAM_GAUGES: Table<fn(&MemberScrape) -> f64, 8> = [
     (
         "upstream_up",
         "0 while it cannot be connected to or does not speak FastCGI",
@@ -248,6 +248,16 @@ const UPSTREAM_GAUGES: Table<fn(&MemberScrape) -> f64, 6> = [
         count(it.picture.waiting)
     }),
     (
+        "upstream_queue_clients",
+        "Clients whose requests wait for a worker",
+        |it| count(it.picture.waiting_clients),
+    ),
+    (
+        "upstream_queue_longest_wait_seconds",
+        "How long the request has waited that has waited longest",
+        |it| it.picture.longest_wait.as_secs_f64(),
+    ),
+    (
         "upstream_saturation",
         "From 0 to 1: 1 while anything waits, else the busy part of the workers that were there when something last waited",
         |it| it.picture.saturation,
@@ -259,7 +269,7 @@ const UPSTREAM_GAUGES: Table<fn(&MemberScrape) -> f64, 6> = [
     ),
 ];
 
-const UPSTREAM_COUNTERS: Table<fn(&Numbers) -> u64, 10> = [
+const UPSTREAM_COUNTERS: Table<fn(&Numbers) -> u64, 12> = [
     ("upstream_connections_opened", "Connections opened", |it| {
         it.opened.get()
     }),
@@ -298,8 +308,18 @@ const UPSTREAM_COUNTERS: Table<fn(&Numbers) -> u64, 10> = [
     ),
     (
         "upstream_queue_full",
-        "Requests refused as the queue was full",
+        "Requests refused as there was no place in the queue",
         |it| it.queue_full.get(),
+    ),
+    (
+        "upstream_queue_full_client",
+        "Those of them whose client had its share of the places",
+        |it| it.queue_full_client.get(),
+    ),
+    (
+        "upstream_queue_full_site",
+        "Those of them whose site had its share of the places",
+        |it| it.queue_full_site.get(),
     ),
     (
         "upstream_queue_timeouts",

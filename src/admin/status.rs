@@ -55,6 +55,8 @@ fn upstreams(snapshot: &Snapshot) -> Vec<Value> {
                 "cooling": picture.cooling,
                 "idle": picture.idle,
                 "waiting": picture.waiting,
+                "waiting_clients": picture.waiting_clients,
+                "longest_wait_ms": millis(picture.longest_wait),
                 "saturation": picture.saturation,
                 "served": numbers.service.count(),
                 "mean_service_ms": millis(numbers.mean_service()),

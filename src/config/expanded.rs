@@ -76,7 +76,7 @@ impl Page<'_> {
             }
             // `include`: what it names is among the files.
             Kind::Text | Kind::Flag | Kind::Integer { .. } | Kind::Size | Kind::Duration => {}
-            Kind::OneOf(_) | Kind::Texts | Kind::Pairs => {}
+            Kind::Percent | Kind::OneOf(_) | Kind::Texts | Kind::Pairs => {}
         }
     }
 

@@ -20,6 +20,7 @@ mod preset;
 mod review;
 pub mod rule;
 pub mod server;
+mod sharing;
 mod side_by_side;
 pub mod site;
 mod sites;

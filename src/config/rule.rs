@@ -45,6 +45,7 @@ pub static RULE: Section = Section {
         step::keys::REQUEST_HEADERS,
         step::keys::RESPONSE_HEADERS,
         step::keys::EXPIRES,
+        step::keys::RESERVE,
         Key::new("limits", Kind::Table(&RULE_LIMITS), "What requests that match may do otherwise than those of the site.").example("{ body = \"1GiB\" }"),
         Key::new("timeouts", Kind::Table(&RULE_TIMEOUTS), "How long scripts that answer requests which match may take, otherwise than their upstream says.").example("{ first_byte = \"300s\" }"),
         Key::new("fastcgi", Kind::Table(&FASTCGI), "A script answers.").example("{ upstream = \"php\", script = \"/srv/app/public/index.php\" }"),

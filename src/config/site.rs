@@ -19,7 +19,6 @@ use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping};
 use crate::filter::compress::{COMPRESS, Compress};
 use crate::filter::error_page::{ERROR_PAGE, ErrorPages};
-use crate::handler::Step;
 use crate::handler::fastcgi::send_file::SEND_FILE;
 use crate::handler::fastcgi::{
     AmbiguousFields, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule, SendFile,
@@ -27,6 +26,7 @@ use crate::handler::fastcgi::{
 use crate::handler::https::{HTTPS, Https};
 use crate::handler::mount::Mount;
 use crate::handler::static_files::{FILES, FileSettings};
+use crate::handler::step::{self, Step};
 use crate::limits::budget::SiteKey;
 use crate::limits::rate::Clients;
 use crate::limits::{SITE_LIMITS, allowance};
@@ -34,7 +34,7 @@ use crate::message::edits::Edits;
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{Disk, EncodedSlash, Request, Root};
 use crate::route::Rules;
-use crate::section::{Key, Kind, Lowered, Place, Problem, Problems, Section};
+use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
 use crate::tls::SITE_TLS;
 use crate::upstream::Upstream;
 
@@ -62,6 +62,7 @@ pub static SITE: Section = Section {
         AUTHORIZATION,
         PASS_FIELDS,
         Key::new("limits", Kind::Table(&SITE_LIMITS), "What this site allows otherwise than server.limits.").example("{ body = \"128MiB\" }"),
+        step::keys::RESERVE,
         Key::new("send_file", Kind::Table(&SEND_FILE), "Files that a script names and the gateway sends.").example("{ roots = [\"/srv/files\"] }"),
         Key::new("error_page", Kind::Tables(&ERROR_PAGE), "What a client sees in place of errors.").example("[{ status = [\"404\"], body = \"Not here.\" }]"),
         Key::new("files", Kind::Table(&FILES), "How files are sent."),
@@ -83,6 +84,8 @@ pub struct Site {
     pub compress: Option<Arc<Compress>>,
     /// Which clients it is there for.
     pub access: Access,
+    /// What is kept for it of its upstreams, in per cent.
+    pub reserve: Option<At<u8>>,
     /// What one client may do, where that is limited; a reload begins to count anew.
     pub clients: Option<Clients>,
     /// What was answered for it.
@@ -106,6 +109,7 @@ pub(super) struct Draft<'a, 'b> {
     pub(super) root: Option<Root>,
     pub(super) php: Option<Arc<Upstream>>,
     pub(super) spool: SpoolSettings,
+    has_reserve: bool,
     contract: Contract,
     ambiguous: Arc<AmbiguousFields>,
     send_file: SendFile,
@@ -125,6 +129,7 @@ pub(super) fn build_site(
         root,
         php: site_php(section, surroundings, problems),
         spool: spool_settings(section, surroundings, problems),
+        has_reserve: section.is_given("reserve"),
         contract: Contract::build(section, problems),
         ambiguous: Arc::new(AmbiguousFields::new(Arc::clone(&name))),
         send_file: section
@@ -153,6 +158,7 @@ pub(super) fn build_site(
         access: Access::build(section, problems),
         numbers: numbers.unwrap_or_default(),
         error_pages,
+        reserve: step::reserve(section),
         clients: Clients::new(allowance(&section.table("limits"))),
         rules,
     }
@@ -337,6 +343,7 @@ impl Draft<'_, '_> {
             script: script.rule,
             missing: script.missing,
             spool: self.spool.clone(),
+            has_reserve: self.has_reserve,
             head: HeadLimits {
                 bytes: limits.answer_head,
                 fields: limits.answer_fields,

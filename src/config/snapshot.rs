@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::hosts::Hosts;
 use super::numbers::SiteNumbers;
 use super::review::warn_of_hosts;
+use super::sharing::sharing;
 use super::sites::build_sites;
 use super::source::Sources;
 use super::surroundings::Surroundings;
@@ -97,6 +98,7 @@ impl Snapshot {
         if complete && !hosts.each().is_empty() {
             listener_names::check(&files, &hosts, problems);
         }
+        sharing(hosts.each().iter(), problems);
         problems.is_empty().then(|| Self {
             admin,
             watched: sources.watched().clone(),
@@ -120,8 +122,11 @@ impl Snapshot {
     /// What outlives a snapshot and is bounded by it, from now on by this one.
     pub(super) fn take_effect(&self) {
         self.budgets.set_totals(&self.server.shared);
+        // What is too much was told when it was built.
+        let mut shared = sharing(self.sites(), &mut Problems::default());
         for (_, upstream) in self.upstreams.values() {
-            upstream.take_effect();
+            let sharing = shared.remove(upstream.name.as_str());
+            upstream.take_effect(sharing.unwrap_or_default());
         }
     }
 

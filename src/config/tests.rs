@@ -277,3 +277,56 @@ fn a_value_without_meaning_is_told_alone() {
         assert!(told[0].contains(message), "{told:?}");
     }
 }
+
+#[test]
+fn what_is_reserved_leaves_a_part_for_all() {
+    let site = |host: &str, reserve: &str, rules: &str| {
+        format!(
+            "[[site]]\nhosts = \"{host}\"\nroot = \"/tmp\"\nphp = \"php\"\n{reserve}\n{rules}\n"
+        )
+    };
+    let upstream = "[upstream.php]\nservers = \"unix:/run/php.sock\"\n";
+    let rule = |path: &str, percent: &str| {
+        format!("[[site.rule]]\npath = \"{path}\"\nreserve = \"{percent}\"\n")
+    };
+    let two = [rule("/a", "40 %"), rule("/b", "30%")].concat();
+    let others = site("b", "reserve = \"10 %\"", "");
+    let too_much = "81 % of the upstream `php` would be reserved with this; 80 % may be, the rest is for all requests";
+    for (sites, expected) in [
+        (site("a", "", &two) + &others, vec![]),
+        (
+            site("a", "reserve = \"1 %\"", &two) + &others,
+            vec![too_much],
+        ),
+        (site("a", "reserve = \"81 %\"", ""), vec![too_much]),
+        // Another upstream has its own 80 %.
+        (
+            site("a", "", &two)
+                + &others
+                + &others
+                    .replace("\"b\"", "\"c\"")
+                    .replace("\"php\"", "\"unix:/run/b.sock\""),
+            vec![],
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("{upstream}{sites}");
+        assert_eq!(told(folder.path(), &text), expected, "{text}");
+    }
+    for value in [
+        "20",
+        "\"20\"",
+        "\"0 %\"",
+        "\"101 %\"",
+        "\"20.5 %\"",
+        "\"+5 %\"",
+        "\"%\"",
+        "\"-1 %\"",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let text = upstream.to_owned() + &site("a", &format!("reserve = {value}"), "");
+        let told = told(folder.path(), &text);
+        assert_eq!(told.len(), 1, "{value}: {told:?}");
+        assert!(told[0].contains("20 %"), "{value}: {told:?}");
+    }
+}

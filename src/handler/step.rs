@@ -51,6 +51,9 @@ pub mod keys {
     /// What the client sees of the answer.
     pub const RESPONSE_HEADERS: Key = Key::new("response_headers", Kind::Table(&RESPONSE_FIELDS), "Changes of the answer's fields, whoever made it: PHP, a file, or the gateway with an error.").example("{ set = { X-Frame-Options = \"DENY\" } }");
 
+    /// What is kept for a class of requests; a site has it too.
+    pub const RESERVE: Key = Key::new("reserve", Kind::Percent, "The part of PHP that is kept for these requests when there are more than it can serve: at least so many of the workers that come free go to them while any of them waits, and so many of the places in the queue are theirs alone. Those that share an upstream may keep \"80 %\" of it together.").example("\"20 %\"");
+
     /// How long the answer is good.
     pub const EXPIRES: Key = Key::new("expires", Kind::Duration, "How long a client may keep the answer without asking again: Cache-Control with max-age, and Expires; of answers with a status of 200 to 399 that say nothing of it themselves.").example("\"30d\"");
 }
@@ -85,7 +88,7 @@ const FIELD_KEYS: [Key; 4] = [
     Key::new("remove", Kind::Texts, "Fields that are not there.").example("[\"X-Powered-By\"]"),
 ];
 
-const CHANGES: [&str; 9] = [
+const CHANGES: [&str; 10] = [
     "set_env",
     "unset_env",
     "php_value",
@@ -95,6 +98,7 @@ const CHANGES: [&str; 9] = [
     "expires",
     "limits",
     "timeouts",
+    "reserve",
 ];
 
 /// What follows.
@@ -136,6 +140,7 @@ pub struct Changes {
     expires: Option<Duration>,
     body_limit: Option<u64>,
     timeouts: Arc<[TimeLimit]>,
+    reserve: Option<At<u8>>,
 }
 
 #[derive(Debug)]
@@ -183,7 +188,13 @@ impl Changes {
                 .then(|| section.duration("expires")),
             body_limit: limit.map(|limits| limits.size("body").0),
             timeouts: timeouts(section, show),
+            reserve: reserve(section),
         }))
+    }
+
+    /// Returns what is kept for requests that match, in per cent.
+    pub fn reserve(&self) -> Option<&At<u8>> {
+        self.reserve.as_ref()
     }
 
     /// For one request: every variable has its value. A value that no field can have is left out.
@@ -209,8 +220,17 @@ impl Changes {
             expires: self.expires,
             body_limit: self.body_limit,
             timeouts: Arc::clone(&self.timeouts),
+            has_reserve: self.reserve.is_some(),
         }
     }
+}
+
+/// Returns `reserve` of a site or rule, in per cent, where it is given.
+pub fn reserve(section: &Lowered) -> Option<At<u8>> {
+    section.is_given("reserve").then(|| At {
+        value: section.percent("reserve"),
+        place: section.place_of("reserve"),
+    })
 }
 
 impl Edit {

@@ -34,6 +34,8 @@ pub struct RuleEdits {
     pub body_limit: Option<u64>,
     /// How long a script may take.
     pub timeouts: Arc<[TimeLimit]>,
+    /// Whether a part of PHP is kept for requests that match it.
+    pub has_reserve: bool,
 }
 
 /// A variable that PHP gets, or does not get.
@@ -121,6 +123,12 @@ impl Edits {
     /// How long a script may take; of one name the last counts.
     pub fn timeouts(&self) -> impl Iterator<Item = &TimeLimit> {
         self.0.iter().flat_map(|edits| edits.timeouts.iter())
+    }
+
+    /// Returns the number of the last rule that keeps a part of PHP for the request.
+    pub fn reserving_rule(&self) -> Option<usize> {
+        let reserving = self.0.iter().rev().find(|edits| edits.has_reserve);
+        reserving.map(|edits| edits.rule)
     }
 
     /// `limits.body` by the last rule that says it, in bytes.

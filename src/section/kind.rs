@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 use super::lower::{Lowering, nearest};
 use super::lowered::{Given, Value};
 use super::{At, Lowered, Problem, Section};
-use crate::value::{ByteSize, Invalid, parse_duration};
+use crate::value::{ByteSize, Invalid, parse_duration, parse_percent};
 
 /// What the value of a key must be. Each has its getter on [`Lowered`].
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,8 @@ pub enum Kind {
     Size,
     /// A duration with its unit, in a text.
     Duration,
+    /// A part of a whole in per cent, in a text.
+    Percent,
     /// One of a few words; the getter is [`Lowered::text`].
     OneOf(&'static [&'static str]),
     /// A list of texts; a text alone is a list of one.
@@ -54,6 +56,7 @@ impl Kind {
             Self::Integer { min, max } => format!("an integer from {min} to {max}"),
             Self::Size => r#"a size such as "64KiB""#.to_owned(),
             Self::Duration => r#"a duration such as "60s""#.to_owned(),
+            Self::Percent => r#"a part such as "20 %""#.to_owned(),
             Self::OneOf(words) => alternatives(words),
             Self::Texts => "a text or a list of texts".to_owned(),
             Self::Pairs => "a table of texts, numbers and flags".to_owned(),
@@ -74,7 +77,7 @@ impl Kind {
             | Self::FlagOr(section)
             | Self::TextOr(section) => Some(section),
             Self::Text | Self::Flag | Self::Integer { .. } | Self::Size | Self::Duration => None,
-            Self::OneOf(_) | Self::Texts | Self::Pairs => None,
+            Self::Percent | Self::OneOf(_) | Self::Texts | Self::Pairs => None,
         }
     }
 
@@ -86,6 +89,7 @@ impl Kind {
                 bare.map(|bare| format!(r#"write "{bare}""#))
             }
             Self::Duration => bare.map(|bare| format!(r#"write "{bare}s""#)),
+            Self::Percent => bare.map(|bare| format!(r#"write "{bare} %""#)),
             Self::Size => {
                 bare.map(|bare| format!(r#"write "{bare}B", or with another unit such as "64KiB""#))
             }
@@ -119,6 +123,9 @@ impl Lowering<'_> {
             Kind::Duration => self
                 .measured(kind, written, parse_duration)
                 .map(Value::Duration),
+            Kind::Percent => self
+                .measured(kind, written, parse_percent)
+                .map(Value::Percent),
             Kind::OneOf(words) => self.one_of(kind, words, written).map(Value::Text),
             Kind::Texts => self.texts(written).map(Value::Texts),
             Kind::Pairs => self.pairs(written).map(Value::Pairs),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::{At, Key, Kind, Place, Problems, Section};
-use crate::value::{ByteSize, parse_duration};
+use crate::value::{ByteSize, parse_duration, parse_percent};
 
 /// A section that was read. Each getter gives what was written, or else the default of the
 /// descriptor. To ask for a key that the section does not have, or for another kind than it has, is
@@ -36,6 +36,7 @@ pub(super) enum Value {
     Integer(i64),
     Size(ByteSize),
     Duration(Duration),
+    Percent(u8),
     Texts(Vec<At<String>>),
     Pairs(Vec<(At<String>, At<String>)>),
     Table(Lowered),
@@ -156,6 +157,18 @@ impl Lowered {
         self.read(key, |value| {
             if let Value::Duration(time) = value {
                 Some(time)
+            } else {
+                None
+            }
+        })
+        .unwrap_or_default()
+    }
+
+    /// A [`Kind::Percent`]; zero when it was not written and has no default.
+    pub fn percent(&self, key: &str) -> u8 {
+        self.read(key, |value| {
+            if let Value::Percent(percent) = value {
+                Some(percent)
             } else {
                 None
             }
@@ -332,6 +345,7 @@ pub(super) fn plain(kind: Kind, literal: &str) -> Option<Value> {
         Kind::Text | Kind::OneOf(_) => quoted().map(|text| Value::Text(text.to_owned())),
         Kind::Size => quoted()?.parse().ok().map(Value::Size),
         Kind::Duration => parse_duration(quoted()?).ok().map(Value::Duration),
+        Kind::Percent => parse_percent(quoted()?).ok().map(Value::Percent),
         // The parts of these have places of their own.
         Kind::Texts | Kind::Pairs | Kind::Table(_) | Kind::FlagOr(_) => None,
         Kind::TextOr(_) | Kind::Tables(_) | Kind::Named(_) => None,
@@ -353,6 +367,7 @@ impl Value {
             Kind::Integer { .. } => Self::Integer(0),
             Kind::Size => Self::Size(ByteSize(0)),
             Kind::Duration => Self::Duration(Duration::ZERO),
+            Kind::Percent => Self::Percent(0),
             Kind::Texts => Self::Texts(Vec::new()),
             Kind::Pairs => Self::Pairs(Vec::new()),
             Kind::Table(section) | Kind::FlagOr(section) | Kind::TextOr(section) => {

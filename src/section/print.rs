@@ -3,7 +3,7 @@
 
 use super::lowered::Value;
 use super::{At, Kind, Lowered};
-use crate::value::show_duration;
+use crate::value::{show_duration, show_percent};
 
 impl Lowered {
     /// A line for each key that was given and is not in `except`; nested sections are inline tables.
@@ -71,6 +71,7 @@ fn literal(value: &Value) -> String {
         Value::Integer(number) => number.to_string(),
         Value::Size(size) => quoted(&size.to_string()),
         Value::Duration(duration) => quoted(&show_duration(*duration)),
+        Value::Percent(percent) => quoted(&show_percent(*percent)),
         Value::Texts(texts) => list(texts.iter().map(|text| quoted(text))),
         Value::Pairs(pairs) => {
             let pair = |(name, value): &(At<String>, At<String>)| {

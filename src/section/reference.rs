@@ -147,6 +147,7 @@ fn placeholder(kind: Kind) -> String {
         Kind::Flag | Kind::FlagOr(_) => "false",
         Kind::Size => r#""64KiB""#,
         Kind::Duration => r#""60s""#,
+        Kind::Percent => r#""20 %""#,
         Kind::Texts | Kind::Tables(_) => "[]",
         Kind::Pairs | Kind::Table(_) | Kind::Named(_) => "{}",
     };

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use toml::de::DeValue;
 
 use super::{Key, Kind, Section};
-use crate::value::{duration_pattern, size_pattern};
+use crate::value::{duration_pattern, percent_pattern, size_pattern};
 
 /// A text with a variable of the environment in it may be anything.
 const VARIABLE: &str = "\\$\\{[A-Z_]";
@@ -80,6 +80,7 @@ impl Page {
             }
             Kind::Size => or_variable(json!({ "pattern": size_pattern() })),
             Kind::Duration => or_variable(json!({ "pattern": duration_pattern() })),
+            Kind::Percent => or_variable(json!({ "pattern": percent_pattern() })),
             Kind::OneOf(words) => or_variable(json!({ "enum": words })),
             Kind::Texts => {
                 json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })

@@ -296,6 +296,7 @@ fn a_default_without_the_parser_is_what_the_parser_reads() {
         (number, "7", true),
         (Kind::Size, "\"64KiB\"", true),
         (Kind::Duration, "\"90s\"", true),
+        (Kind::Percent, "\"20 %\"", true),
         (Kind::Texts, "[\"a\"]", false),
     ];
     for (kind, literal, is_plain) in samples {

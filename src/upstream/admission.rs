@@ -6,14 +6,15 @@
 //!                arrive ──────────────► Take an idle connection
 //!                   │  nobody waits ──► Open a new one (probe and request in one write)
 //!                   ▼  else
-//!        queue (FIFO) ◄── retry, at the head
+//!        queue (by turns) ◄── retry, whose client is next
 //!                   │
 //!   scout: connect, probe ── acknowledged ───────┐
-//!   answered ─► cooling ── done, within its turn ┴─► Grant to the head of the queue
+//!   answered ─► cooling ── done, within its turn ┴─► Grant to whose turn it is
 //!                  │                                 nobody waits: idle for a moment, or close
 //!                  └─ half-closed ── EOF ──► closed
 //! ```
 
+mod arrival;
 mod class;
 mod cooling;
 mod idle;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use arrival::Arrival;
 pub use class::Class;
 pub use cooling::After;
 use cooling::Cooling;
@@ -36,6 +38,7 @@ pub use queue::Ticket;
 pub use settings::{Settings, Wear};
 pub use slot::Slot;
 
+use super::flow::Sharing;
 use crate::threads::Home;
 
 /// A connection opened by a request itself is a sign of saturation when it waits longer for its
@@ -44,22 +47,6 @@ const PROMPT: Duration = Duration::from_millis(5);
 
 /// A server that took longer to acknowledge is contended: nothing idles there (php-fpm-facts §8).
 const QUICK: Duration = Duration::from_millis(2);
-
-/// How long a server is believed to hang up after a probe; finding out again costs it one.
-const DOUBT: Duration = Duration::from_secs(60);
-
-/// What becomes of a request that arrives.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Arrival<C> {
-    /// Use this idle connection.
-    Take(C, Slot),
-    /// Open a connection.
-    Open(Slot),
-    /// Wait.
-    Wait(Ticket),
-    /// The queue is full.
-    Full,
-}
 
 /// What becomes of a connection that is free.
 #[derive(Debug, PartialEq, Eq)]
@@ -110,43 +97,6 @@ impl<C, W> Admission<C, W> {
             next_id: 0,
             busy_when_full: 0,
         }
-    }
-
-    /// A request on the thread `home` wants a connection. `waiter` is asked for only when it has to wait.
-    pub fn arrive(&mut self, now: Instant, home: Home, waiter: impl FnOnce() -> W) -> Arrival<C> {
-        if let Some(arrival) = self.at_once(now, home) {
-            return arrival;
-        }
-        self.busy_when_full = self.busy();
-        if self.queue_is_full() {
-            return Arrival::Full;
-        }
-        Arrival::Wait(self.queue.push_back(waiter(), now, home))
-    }
-
-    /// A request that has waited at another server goes on waiting here, behind all others; it has
-    /// its place even in a full queue.
-    pub fn rejoin(&mut self, now: Instant, home: Home, waiter: impl FnOnce() -> W) -> Arrival<C> {
-        match self.at_once(now, home) {
-            Some(arrival) => arrival,
-            None => Arrival::Wait(self.queue.push_back(waiter(), now, home)),
-        }
-    }
-
-    /// Whether a request that arrived now would find the queue full.
-    pub fn refuses(&self, now: Instant) -> bool {
-        let may_open = self.class != Class::Unknown && self.may_open(now);
-        let at_once = self.queue.waiting() == 0 && (!self.idle.is_empty() || may_open);
-        !at_once && self.queue_is_full()
-    }
-
-    /// A request that was not executed wants another connection, before all others that wait
-    /// (design §4.8); it has its place even in a full queue.
-    pub fn retry(&mut self, now: Instant, home: Home, waiter: impl FnOnce() -> W) -> Arrival<C> {
-        if let Some(arrival) = self.at_once(now, home) {
-            return arrival;
-        }
-        Arrival::Wait(self.queue.push_front(waiter(), home))
     }
 
     /// A request leaves the queue; `None` when it was granted a connection before.
@@ -268,9 +218,19 @@ impl<C, W> Admission<C, W> {
         self.class
     }
 
+    /// Takes other reserves from now on. Requests that wait stay in their order.
+    pub fn share(&mut self, sharing: &Sharing) {
+        self.queue.share(sharing);
+    }
+
     /// Requests that wait.
     pub fn waiting(&self) -> usize {
         self.queue.waiting()
+    }
+
+    /// Returns how many clients wait, and since when the request does that has waited longest.
+    pub fn waiting_clients(&self) -> (usize, Option<Instant>) {
+        (self.queue.clients(), self.queue.longest())
     }
 
     /// Connections that serve or are being opened.
@@ -296,43 +256,6 @@ impl<C, W> Admission<C, W> {
     /// Connections that idle.
     pub fn idle(&self) -> usize {
         self.idle.len()
-    }
-
-    /// Places that were left count too until the head passes them, so that their number is bounded
-    /// whatever the clients do.
-    fn queue_is_full(&self) -> bool {
-        let length = self.settings.queue_length;
-        self.queue.waiting() >= length || self.queue.places() >= length.saturating_mul(4)
-    }
-
-    /// While anyone waits, nobody passes.
-    fn at_once(&mut self, now: Instant, home: Home) -> Option<Arrival<C>> {
-        self.doubt(now);
-        if self.queue.waiting() > 0 {
-            return None;
-        }
-        if let Some(idle) = self.idle.take(home) {
-            return Some(Arrival::Take(idle.connection, idle.slot));
-        }
-        // Worth a moment, where there is room to wait.
-        let worker_returns = self.returning(now) > 0 && !self.queue_is_full();
-        if self.class == Class::Unknown || worker_returns || !self.may_open(now) {
-            return None;
-        }
-        Some(Arrival::Open(self.open(now)))
-    }
-
-    /// One worker that left between two probes makes a server look like one that hangs up.
-    fn doubt(&mut self, now: Instant) {
-        if self.class == Class::Closes {
-            let since = *self.class_since.get_or_insert(now);
-            if now.duration_since(since) >= DOUBT {
-                self.class = Class::Unknown;
-                self.class_since = None;
-            }
-        } else {
-            self.class_since = None;
-        }
     }
 
     fn open(&mut self, now: Instant) -> Slot {

@@ -11,12 +11,13 @@ use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::connecting::LONGEST_PAUSE;
+use super::flow::Flow;
 use super::health::Standing;
 use super::lease::Lease;
 use super::member::{Member, Order};
 use super::members::Members;
 use super::policy::{Load, Policy};
-use super::waiting::{Deadline, LeaseError};
+use super::waiting::{Demand, LeaseError};
 
 /// What chooses among members.
 #[derive(Debug)]
@@ -47,30 +48,29 @@ impl Balancer {
     /// asked again only where no other is well.
     pub(super) async fn lease(
         &self,
-        mut order: Order,
-        deadline: Deadline,
+        mut demand: Demand,
         failed: Option<&Arc<Member>>,
     ) -> Result<Lease, LeaseError> {
         loop {
             // From before the look at the members, so that no change in between is missed.
             let changed = self.members.changes.notified();
-            let Some(member) = self.pick(failed) else {
-                let waited = timeout_at(deadline.at(), self.until(changed)).await;
+            let Some(member) = self.pick(&demand.flow, failed) else {
+                let waited = timeout_at(demand.deadline.at(), self.until(changed)).await;
                 waited.map_err(|_| self.members.missing())?;
                 continue;
             };
-            if let Some(settled) = self.lease_from(&member, order, deadline, changed).await {
+            if let Some(settled) = self.lease_from(&member, demand, changed).await {
                 return settled;
             }
             tracing::debug!(address = %member.address(), "a request goes to another server");
-            if order == Order::Last {
-                order = Order::Moved;
+            if demand.order == Order::Last {
+                demand.order = Order::Moved;
             }
         }
     }
 
     /// The member that gets the next request.
-    fn pick(&self, failed: Option<&Arc<Member>>) -> Option<Arc<Member>> {
+    fn pick(&self, flow: &Flow, failed: Option<&Arc<Member>>) -> Option<Arc<Member>> {
         self.members.keep_fresh();
         let members = self.members.current();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -78,7 +78,7 @@ impl Balancer {
             let now = Instant::now();
             let load = |member: &Arc<Member>| Load {
                 failed: failed.is_some_and(|failed| Arc::ptr_eq(failed, member)),
-                ..member.load(now)
+                ..member.load(now, flow)
             };
             let loads: Vec<_> = members.iter().map(load).collect();
             let index = self.policy.pick(&loads, turn)?;
@@ -95,18 +95,17 @@ impl Balancer {
     async fn lease_from(
         &self,
         member: &Arc<Member>,
-        order: Order,
-        deadline: Deadline,
+        demand: Demand,
         changed: Notified<'_>,
     ) -> Option<Result<Lease, LeaseError>> {
-        let mut leasing = pin!(member.lease(order, deadline));
+        let mut leasing = pin!(member.lease(demand));
         let mut changed = pin!(changed);
         loop {
             select! {
                 biased;
                 leased = &mut leasing => {
                     let failed = matches!(leased, Err(LeaseError::Down { .. } | LeaseError::Refused { .. } | LeaseError::Denied { .. }));
-                    let elsewhere = failed && Instant::now() < deadline.at()
+                    let elsewhere = failed && Instant::now() < demand.deadline.at()
                         && self.members.is_left(member, Instant::now());
                     return (!elsewhere).then_some(leased);
                 }

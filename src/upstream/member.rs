@@ -10,6 +10,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::admission::{Admission, After, Arrival, Class, Placed, Settings, Slot, Ticket};
+use super::flow::Flow;
 use super::health::{Fault, Health, Standing};
 use super::lease::Lease;
 use super::numbers::Numbers;
@@ -17,6 +18,7 @@ use super::policy::Load;
 use super::pool::{Pool, Pooled};
 use super::scout::Verdict;
 use super::{Address, scout};
+use crate::limits::budget::Over;
 use crate::moment;
 use crate::threads::{self, Home};
 
@@ -50,27 +52,6 @@ pub struct Member {
     numbers: Numbers,
 }
 
-/// One moment of a member.
-#[derive(Clone, Copy, Debug)]
-pub struct Picture {
-    /// What it does with a probe.
-    pub class: Class,
-    /// It failed, and nothing has succeeded since.
-    pub failing: bool,
-    /// Connections that serve, or are being opened.
-    pub busy: usize,
-    /// Those of them that a worker has acknowledged.
-    pub serving: usize,
-    /// Those whose answer is whole and whose worker is not done.
-    pub cooling: usize,
-    /// Connections that idle.
-    pub idle: usize,
-    /// Requests that wait.
-    pub waiting: usize,
-    /// From 0 to 1; see [`Admission::saturation`].
-    pub saturation: f64,
-}
-
 /// What is wrong with a member.
 #[derive(Debug, Default)]
 pub(super) struct Condition {
@@ -90,11 +71,11 @@ pub(super) type Waiter = oneshot::Sender<Lease>;
 /// Where in the queue a request waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Behind all others.
+    /// Behind all others of its client.
     Last,
-    /// Before all others: it was on a connection already and was not executed.
+    /// Before all others of its client, whose turn is next: it was on a connection already and was not executed.
     First,
-    /// Behind all others, even in a full queue: it has waited at another member.
+    /// Behind all others of its client, even in a full queue: it has waited at another member.
     Moved,
 }
 
@@ -106,8 +87,8 @@ pub(super) enum Admitted {
     Open(Lease),
     /// A place in the queue.
     Wait(Ticket, oneshot::Receiver<Lease>),
-    /// The queue is full.
-    Full,
+    /// There is no place in the queue.
+    Full(Over),
 }
 
 impl Member {
@@ -156,32 +137,16 @@ impl Member {
         &self.numbers
     }
 
-    /// What it has to do, and its health.
-    pub fn load(&self, now: Instant) -> Load {
+    /// What it has to do, its health, and whether a request of `flow` finds a place there.
+    pub fn load(&self, now: Instant, flow: &Flow) -> Load {
         let standing = self.standing(now);
         let account = self.account();
         Load {
             busy: account.busy(),
             waiting: account.waiting(),
-            full: account.refuses(now),
+            full: account.refuses(now, flow),
             failed: false,
             standing,
-        }
-    }
-
-    /// How it stands at this moment, for people and metrics.
-    pub fn picture(&self) -> Picture {
-        let failing = self.is_failing();
-        let account = self.account();
-        Picture {
-            class: account.class(),
-            failing,
-            busy: account.busy(),
-            serving: account.serving(),
-            cooling: account.cooling(),
-            idle: account.idle(),
-            waiting: account.waiting(),
-            saturation: account.saturation(),
         }
     }
 
@@ -241,7 +206,7 @@ impl Member {
         }
     }
 
-    pub(super) fn arrive(self: &Arc<Self>, order: Order) -> Admitted {
+    pub(super) fn arrive(self: &Arc<Self>, order: Order, flow: &Flow) -> Admitted {
         let mut granted = None;
         let waiter = || {
             let (sender, receiver) = oneshot::channel();
@@ -250,9 +215,9 @@ impl Member {
         };
         let (now, home) = (moment::now(), Home::here());
         let arrival = match order {
-            Order::Last => self.account().arrive(now, home, waiter),
-            Order::First => self.account().retry(now, home, waiter),
-            Order::Moved => self.account().rejoin(now, home, waiter),
+            Order::Last => self.account().arrive(now, home, flow, waiter),
+            Order::First => self.account().retry(now, home, flow, waiter),
+            Order::Moved => self.account().rejoin(now, home, flow, waiter),
         };
         match (arrival, granted) {
             (Arrival::Take(connection, slot), _) => {
@@ -264,8 +229,9 @@ impl Member {
                 self.keep_house();
                 Admitted::Wait(ticket, receiver)
             }
+            (Arrival::Full(over), _) => Admitted::Full(over),
             // Nobody waits without a receiver.
-            (Arrival::Full, _) | (Arrival::Wait(_), None) => Admitted::Full,
+            (Arrival::Wait(_), None) => Admitted::Full(Over::Total),
         }
     }
 
@@ -362,6 +328,7 @@ impl Member {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::budget::{Owner, Party, SiteKey};
     use crate::upstream::admission::Wear;
 
     /// Begun there it would be torn down at once, which makes room for the next, for ever.
@@ -381,10 +348,18 @@ mod tests {
         };
         let address = Address::parse("unix:/nobody").unwrap();
         let member = Member::new(address, settings, &Arc::default());
-        let waiting = member.arrive(Order::Last);
+        let party = Party::Connection(0);
+        let flow = Flow {
+            owner: Owner {
+                party,
+                site: SiteKey::default(),
+            },
+            class: None,
+        };
+        let waiting = member.arrive(Order::Last, &flow);
         assert!(matches!(waiting, Admitted::Wait(..)));
         member.after_close();
-        let load = member.load(Instant::now());
+        let load = member.load(Instant::now(), &flow);
         assert_eq!((load.busy, load.waiting), (0, 1));
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::dns::{Name, Resolve, Timetable};
 use super::member::{Member, MemberSettings};
 use super::waiting::LeaseError;
-use super::{Address, health::Standing};
+use super::{Address, Sharing, health::Standing};
 
 /// The members, and how they are found.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(super) struct Members {
     servers: Vec<Server>,
     current: ArcSwap<Vec<Arc<Member>>>,
     settings: MemberSettings,
+    /// Who shares them; known when the settings hold.
+    sharing: ArcSwap<Sharing>,
     timetable: Timetable,
     resolver: Arc<dyn Resolve>,
     /// A member came, went, failed, or is well again.
@@ -67,6 +69,7 @@ impl Members {
             servers: addresses.iter().map(server).collect(),
             current: ArcSwap::default(),
             settings,
+            sharing: ArcSwap::default(),
             timetable: Timetable::new(resolve, Instant::now()),
             resolver,
             changes,
@@ -81,12 +84,15 @@ impl Members {
     }
 
     /// The settings hold from now on, for members of an earlier upstream too.
-    pub(super) fn take_effect(&self) {
+    pub(super) fn take_effect(&self, sharing: Sharing) {
         if let Some(before) = &self.supersedes {
             before.store(true, Ordering::Relaxed);
         }
+        let sharing = Arc::new(sharing);
+        self.sharing.store(Arc::clone(&sharing));
         for member in self.current.load().iter() {
             member.adopt(self.settings);
+            member.account().share(&sharing);
         }
     }
 
@@ -204,7 +210,9 @@ impl Members {
                         }
                         let known = before.iter().find(has).cloned();
                         members.push(known.unwrap_or_else(|| {
-                            Member::new(address.clone(), self.settings, &self.changes)
+                            let member = Member::new(address.clone(), self.settings, &self.changes);
+                            member.account().share(&self.sharing.load());
+                            member
                         }));
                     }
                 }

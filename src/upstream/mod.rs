@@ -7,6 +7,7 @@ mod connecting;
 mod cooling;
 mod denied;
 mod dns;
+pub mod flow;
 pub mod health;
 pub mod inquiry;
 mod keeper;
@@ -14,6 +15,7 @@ pub mod lease;
 pub mod member;
 mod members;
 pub mod numbers;
+pub mod picture;
 pub mod policy;
 mod pool;
 mod scout;
@@ -26,9 +28,10 @@ use std::time::Duration;
 pub use address::Address;
 pub use connecting::is_passing;
 pub use denied::explain as explain_denied;
+pub use flow::{ClassKey, Flow, Sharing};
 pub use lease::Lease;
 pub use member::{Member, MemberSettings, Order};
-pub use waiting::{Deadline, LeaseError};
+pub use waiting::{Deadline, Demand, LeaseError};
 
 use balancer::Balancer;
 use members::Members;
@@ -104,22 +107,22 @@ impl Upstream {
         }
     }
 
-    /// Its settings hold from now on, for what its members have from an upstream before it too.
-    pub fn take_effect(&self) {
-        self.balancer.members().take_effect();
+    /// Its settings hold from now on, for what its members have from an upstream before it too; `sharing` says who shares
+    /// them.
+    pub fn take_effect(&self, sharing: Sharing) {
+        self.balancer.members().take_effect(sharing);
     }
 
     /// A connection for a request. `failed` is the member at which it has just failed: another is
     /// asked where one is well.
     pub async fn lease(
         &self,
-        order: Order,
-        deadline: Deadline,
+        demand: Demand,
         failed: Option<&Arc<Member>>,
     ) -> Result<Lease, LeaseError> {
         match self.balancer.members().only() {
-            Some(member) => member.lease(order, deadline).await,
-            None => self.balancer.lease(order, deadline, failed).await,
+            Some(member) => member.lease(demand).await,
+            None => self.balancer.lease(demand, failed).await,
         }
     }
 

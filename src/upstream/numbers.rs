@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::limits::budget::Over;
+
 /// Upper bounds of the histograms' buckets, in milliseconds; what is above has a bucket of its own.
 pub const BOUNDS_MS: [u64; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10_000];
 
@@ -42,8 +44,12 @@ pub struct Numbers {
     pub late_bytes: Count,
     /// Exchanges that broke or were given up.
     pub broken: Count,
-    /// Requests refused since the queue was full.
+    /// Requests refused as there was no place in the queue.
     pub queue_full: Count,
+    /// Those of them whose client had its share of the places.
+    pub queue_full_client: Count,
+    /// Those of them whose site had its share of the places.
+    pub queue_full_site: Count,
     /// Requests that waited in vain.
     pub queue_timeout: Count,
     /// Time in our queue, and connecting.
@@ -123,6 +129,16 @@ impl Numbers {
         self.mean_service_us.store(after, Ordering::Relaxed);
     }
 
+    /// A request was refused as there was no place in the queue.
+    pub fn refused_place(&self, over: Over) {
+        self.queue_full.add();
+        match over {
+            Over::Total => {}
+            Over::Client => self.queue_full_client.add(),
+            Over::Site => self.queue_full_site.add(),
+        }
+    }
+
     /// How long a request takes at the moment, on the mean of the last few dozen.
     pub fn mean_service(&self) -> Duration {
         Duration::from_micros(self.mean_service_us.load(Ordering::Relaxed))
@@ -152,6 +168,8 @@ impl fmt::Display for Numbers {
             ("late_bytes", self.late_bytes.get()),
             ("broken", self.broken.get()),
             ("queue_full", self.queue_full.get()),
+            ("queue_full_client", self.queue_full_client.get()),
+            ("queue_full_site", self.queue_full_site.get()),
             ("queue_timeout", self.queue_timeout.get()),
         ];
         for (name, count) in counts {

@@ -12,17 +12,21 @@ use tokio::time::Instant;
 
 use super::admission::Ticket;
 use super::denied;
+use super::flow::Flow;
 use super::lease::Lease;
 use super::member::{Admitted, Member, Order};
+use crate::limits::budget::Over;
 use crate::moment;
 use crate::timer::Timer;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
-    /// `queue_length` requests wait already.
-    #[error("the queue is full: queue_length = {length}")]
+    /// The client or site has its share of the places in the queue, or all are taken.
+    #[error("{}: queue_length = {length}", share_message(*.over))]
     QueueFull {
+        /// Whose share it is.
+        over: Over,
         /// The limit.
         length: usize,
         /// Seconds after which it is worth to ask again, from the measured service time.
@@ -73,6 +77,17 @@ pub struct Deadline {
     pub limit: Duration,
 }
 
+/// What a request asks of an upstream.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand {
+    /// Whose it is.
+    pub flow: Flow,
+    /// Where in the queue it waits.
+    pub order: Order,
+    /// How long it waits.
+    pub deadline: Deadline,
+}
+
 impl Deadline {
     /// A day stands for no limit.
     pub(super) fn at(self) -> Instant {
@@ -89,8 +104,11 @@ impl Member {
     /// A connection for a request: an idle one, a new one, or after a wait in the queue.
     pub async fn lease(
         self: &Arc<Self>,
-        mut order: Order,
-        deadline: Deadline,
+        Demand {
+            flow,
+            mut order,
+            deadline,
+        }: Demand,
     ) -> Result<Lease, LeaseError> {
         if order == Order::First {
             self.numbers().retried.add();
@@ -99,7 +117,7 @@ impl Member {
             return Err(refusal);
         }
         loop {
-            let mut lease = match self.arrive(order) {
+            let mut lease = match self.arrive(order, &flow) {
                 Admitted::Idle(lease) => lease,
                 Admitted::Open(lease) => return self.opened(lease, deadline).await,
                 Admitted::Wait(ticket, receiver) => {
@@ -113,7 +131,7 @@ impl Member {
                     }
                     lease
                 }
-                Admitted::Full => return Err(self.queue_full()),
+                Admitted::Full(over) => return Err(self.queue_full(over)),
             };
             if lease.settle() && lease.is_quiet() {
                 return Ok(lease.begin(deadline));
@@ -147,17 +165,31 @@ impl Member {
         }
     }
 
-    fn queue_full(&self) -> LeaseError {
-        self.numbers().queue_full.add();
+    fn queue_full(&self, over: Over) -> LeaseError {
+        self.numbers().refused_place(over);
         LeaseError::QueueFull {
+            over,
             length: self.queue_length(),
             retry_after: self.retry_after(),
         }
     }
 
     fn retry_after(&self) -> u64 {
-        let load = self.load(Instant::now());
-        self.numbers().retry_after(load.waiting, load.busy)
+        let (waiting, busy) = {
+            let account = self.account();
+            (account.waiting(), account.busy())
+        };
+        self.numbers().retry_after(waiting, busy)
+    }
+}
+
+fn share_message(over: Over) -> &'static str {
+    match over {
+        Over::Total => "the queue is full",
+        Over::Client => "this client has as many requests waiting as the queue has places left",
+        Over::Site => {
+            "this site has three times as many requests waiting as the queue has places left"
+        }
     }
 }
 

@@ -39,6 +39,7 @@ mod ends;
 mod error_pages;
 mod expanded;
 mod explain;
+mod fair_queue;
 mod fastcgi;
 mod folders;
 mod forwarded;

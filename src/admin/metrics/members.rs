@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use crate::config::Snapshot;
 use crate::upstream::admission::Class;
-use crate::upstream::member::Picture;
 use crate::upstream::numbers::Numbers;
+use crate::upstream::picture::Picture;
 use crate::upstream::{Member, Unresolved};
 
 /// How many requests were at PHP at once, on the mean since the scrape before: its rate times its
@@ -105,6 +105,8 @@ impl MemberScrape {
                 cooling: 0,
                 idle: 0,
                 waiting: 0,
+                waiting_clients: 0,
+                longest_wait: Duration::ZERO,
                 saturation: 0.0,
             },
             workers_needed: 0.0,

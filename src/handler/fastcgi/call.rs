@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::Fastcgi;
 use super::attempt::{Attempt, Begun, Failed};
@@ -25,7 +25,7 @@ use crate::limits::budget::Owner;
 use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request, Upload, UploadError, spool};
 use crate::moment;
-use crate::upstream::{Deadline, Lease, LeaseError, Member, Order};
+use crate::upstream::{ClassKey, Deadline, Demand, Flow, Lease, LeaseError, Member, Order};
 use crate::value::TimeLimit;
 
 /// A worker that dies so soon after it began may have been killed by a restart of PHP-FPM. One that worked longer died
@@ -71,7 +71,7 @@ impl Call<'_> {
         let mut failed_at = None;
         loop {
             let leased = self
-                .lease_for(&mut upload, attempt.queue(), order, failed_at.as_ref())
+                .lease_for(&mut upload, &attempt, order, failed_at.as_ref())
                 .await;
             let lease = match leased {
                 Ok(lease) => lease,
@@ -172,20 +172,49 @@ impl Call<'_> {
         long_variable::check(params.pairs(), &contract.responder, edits).map_err(Failure::Variable)
     }
 
+    /// Returns whose the request is in the queue.
+    fn flow(&self, request: &Request) -> Flow {
+        let owner = self.owner(request);
+        let rule = request
+            .edits
+            .as_ref()
+            .and_then(|edits| edits.reserving_rule());
+        let has_class = rule.is_some() || self.fastcgi.has_reserve;
+        Flow {
+            owner,
+            class: has_class.then_some(ClassKey {
+                site: owner.site,
+                rule,
+            }),
+        }
+    }
+
+    fn owner(&self, request: &Request) -> Owner {
+        Owner {
+            party: request.wire.party(),
+            site: self.fastcgi.spool.site,
+        }
+    }
+
     /// A connection, unless the client goes meanwhile: what is queued never reaches PHP then.
     /// `failed` is where it was tried before.
     async fn lease_for(
         &self,
         upload: &mut Upload,
-        (since, queue): (Instant, &TimeLimit),
+        attempt: &Attempt<'_>,
         order: Order,
         failed: Option<&Arc<Member>>,
     ) -> Result<Lease, Failure> {
+        let (since, queue) = attempt.queue();
         let limit = queue.duration;
-        let deadline = Deadline { since, limit };
+        let demand = Demand {
+            flow: self.flow(attempt.request),
+            order,
+            deadline: Deadline { since, limit },
+        };
         tokio::select! {
             biased;
-            lease = self.fastcgi.upstream.lease(order, deadline, failed) => lease.map_err(|error| self.no_lease(error, queue)),
+            lease = self.fastcgi.upstream.lease(demand, failed) => lease.map_err(|error| self.no_lease(error, queue)),
             error = upload.gone() => Err(gone(error)),
         }
     }
@@ -241,10 +270,7 @@ impl Call<'_> {
             limit,
             directory: self.fastcgi.spool.directory.clone(),
             budget: Arc::clone(&self.fastcgi.spool.budget),
-            owner: Owner {
-                party: request.wire.party(),
-                site: self.fastcgi.spool.site,
-            },
+            owner: self.owner(request),
         })
     }
 }

@@ -159,6 +159,8 @@ pub struct Fastcgi {
     pub missing: Missing,
     /// How content is received.
     pub spool: SpoolSettings,
+    /// Whether a part of its upstream is kept for its site.
+    pub has_reserve: bool,
     /// How large the head of an answer may be.
     pub head: HeadLimits,
     /// How long calls may take.

@@ -1,26 +1,42 @@
-//! Who waits, in order. A place is left in O(1), whoever stands before it.
+//! Who waits, and whose turn it is. Sites take turns, and of each site its clients: one that has a hundred requests waiting
+//! delays another by one grant and no more. Within a client it is first come, first served. A class with a reserve
+//! ([`classes`]) is served apart when it is owed a grant.
+//!
+//! Arriving, leaving and being served touch one node on each level ([`rounds`]), however many wait.
 //!
 //! A connection that comes free is worth more on its own thread: there its next request neither wakes another
-//! thread nor moves it to that. So somebody who waits there goes first, if the head came no more than [`LEAD`] before: nobody
-//! is overtaken by who came later than that, and beside the time that scripts take it is nothing.
+//! thread nor moves it to that. So of the client whose turn it is a request on that thread goes first, if the head came no
+//! more than [`LEAD`] before. No other client has its turn later by that, and beside the time that scripts take it is
+//! nothing.
 
-use std::collections::VecDeque;
+mod classes;
+mod rounds;
+
+use std::collections::HashMap;
 use std::time::Duration;
 
+use slab::Slab;
 use tokio::time::Instant;
 
+use crate::limits::budget::{Over, Party};
 use crate::threads::Home;
+use crate::upstream::flow::{Flow, Sharing};
+use classes::Classes;
+use rounds::{At, End, Name, Rounds};
 
-/// By how much an order of arrival may be wrong.
+/// By how much the order of arrival within a client may be wrong.
 const LEAD: Duration = Duration::from_millis(1);
 
 /// How many are looked at for one on the right thread.
 const LOOK: usize = 32;
 
+/// How many times as many places as are free a site may have; a client may have as many.
+const SITE: usize = 3;
+
 /// A place in the queue. No two waiters ever have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
-    place: u64,
+    place: At,
     id: u64,
 }
 
@@ -28,114 +44,216 @@ pub struct Ticket {
 #[derive(Debug)]
 struct Place<W> {
     id: u64,
-    /// `None` for who goes before all others.
-    since: Option<Instant>,
+    since: Instant,
+    /// Whether it is before all others of its client, and none of them is as good.
+    is_first: bool,
     home: Home,
+    client: At,
+    /// In the common round.
+    leaf: At,
+    /// In the round of its class, with the root of that.
+    class: Option<(At, At)>,
     waiter: W,
+}
+
+/// One whose requests wait.
+#[derive(Debug)]
+struct Client {
+    party: Party,
+    /// How many places it has, on all sites.
+    places: usize,
 }
 
 /// The queue.
 #[derive(Debug)]
 pub(super) struct Queue<W> {
-    /// A place that was left is empty until the ends close over it.
-    places: VecDeque<Option<Place<W>>>,
-    /// The number of the first place.
-    front: u64,
-    waiting: usize,
+    places: Slab<Place<W>>,
+    rounds: Rounds,
+    /// The root of the round that all take part in.
+    common: At,
+    classes: Classes,
+    clients: Slab<Client>,
+    /// The number of each client.
+    numbers: HashMap<Party, At>,
+    has_several_sites: bool,
     next_id: u64,
 }
 
 impl<W> Queue<W> {
     pub(super) fn new() -> Self {
+        let mut rounds = Rounds::default();
         Self {
-            places: VecDeque::new(),
-            // Far from both ends: retries are put in front.
-            front: u64::MAX / 2,
-            waiting: 0,
+            places: Slab::new(),
+            common: rounds.add_root(),
+            rounds,
+            classes: Classes::default(),
+            clients: Slab::new(),
+            numbers: HashMap::new(),
+            has_several_sites: false,
             next_id: 0,
         }
     }
 
-    /// How many wait.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting
-    }
-
-    /// How many places there are, those that were left in the middle included.
-    pub(super) fn places(&self) -> usize {
-        self.places.len()
-    }
-
-    pub(super) fn push_back(&mut self, waiter: W, now: Instant, home: Home) -> Ticket {
-        let place = self.front + self.places.len() as u64;
-        let id = self.enter();
-        self.places.push_back(Some(Place {
-            id,
-            since: Some(now),
-            home,
-            waiter,
-        }));
-        Ticket { place, id }
-    }
-
-    pub(super) fn push_front(&mut self, waiter: W, home: Home) -> Ticket {
-        self.front -= 1;
-        let id = self.enter();
-        self.places.push_front(Some(Place {
-            id,
-            since: None,
-            home,
-            waiter,
-        }));
-        Ticket {
-            place: self.front,
-            id,
+    /// Takes the reserves of another configuration. What waits in a class that is no more waits as all others.
+    pub(super) fn share(&mut self, sharing: &Sharing) {
+        self.has_several_sites = sharing.has_several_sites;
+        let gone = self.classes.adopt(&sharing.reserves, &mut self.rounds);
+        for (_, place) in &mut self.places {
+            let left = place.class.take_if(|(root, _)| gone.contains(root));
+            if let Some((_, leaf)) = left {
+                self.rounds.remove(leaf, false);
+            }
+        }
+        for root in gone {
+            self.rounds.remove_root(root);
         }
     }
 
-    /// The head, or who is as good as it on the thread `home`.
-    pub(super) fn pop(&mut self, home: Option<Home>) -> Option<W> {
-        let near = home.and_then(|home| self.near(home)).unwrap_or(0);
-        let place = self.places.get_mut(near)?.take()?;
-        self.waiting -= 1;
-        self.close_over();
-        Some(place.waiter)
+    /// Returns how many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.places.len()
     }
 
-    fn near(&self, home: Home) -> Option<usize> {
-        let head = self.places.front()?.as_ref()?;
-        let latest = head.since? + LEAD;
-        let is_near = |place: &Option<Place<W>>| {
-            let place = place.as_ref().filter(|place| place.home == home);
-            place.is_some_and(|place| place.since.is_some_and(|since| since <= latest))
-        };
-        self.places.iter().take(LOOK).position(is_near)
+    /// Returns how many clients wait.
+    pub(super) fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Returns since when the one waits that has waited longest. Looks at all of them.
+    pub(super) fn longest(&self) -> Option<Instant> {
+        self.places.iter().map(|(_, place)| place.since).min()
+    }
+
+    /// Fails where a request of `flow` finds no place in a queue of `length`: a client may have as many as are free, so that
+    /// it has half when it is alone, and a site three times as many where there are others. Where a class has places of
+    /// its own left, that holds among those of the class.
+    pub(super) fn check(&self, flow: &Flow, length: usize) -> Result<(), Over> {
+        let number = self.numbers.get(&flow.owner.party).copied();
+        if let Some(class) = self.classes.get(flow.class) {
+            let own = number.map_or(0, |client| {
+                self.rounds.count(class.root, &[Name::Client(client)])
+            });
+            if own < class.kept(length, &self.rounds) {
+                return Ok(());
+            }
+        }
+        let kept = self.classes.kept_from(flow.class, length, &self.rounds);
+        let free = length.saturating_sub(self.waiting().saturating_add(kept));
+        if free == 0 {
+            return Err(Over::Total);
+        }
+        let client = number.and_then(|client| self.clients.get(client));
+        if client.is_some_and(|client| client.places >= free) {
+            return Err(Over::Client);
+        }
+        let site = [Name::Site(flow.owner.site)];
+        let most = free.saturating_mul(SITE);
+        if self.has_several_sites && self.rounds.count(self.common, &site) >= most {
+            return Err(Over::Site);
+        }
+        Ok(())
+    }
+
+    pub(super) fn push_back(&mut self, flow: &Flow, waiter: W, now: Instant, home: Home) -> Ticket {
+        self.push(flow, End::Last, waiter, (now, home))
+    }
+
+    /// Puts it at the head of its client's line, and the client at the head of its rounds.
+    pub(super) fn push_front(
+        &mut self,
+        flow: &Flow,
+        waiter: W,
+        now: Instant,
+        home: Home,
+    ) -> Ticket {
+        self.push(flow, End::First, waiter, (now, home))
+    }
+
+    /// Returns who has the next turn, or who of the same client is as good on the thread `home`.
+    pub(super) fn pop(&mut self, home: Option<Home>) -> Option<W> {
+        if self.places.is_empty() {
+            return None;
+        }
+        let owed = self.classes.count_grant(&self.rounds);
+        let head = self.rounds.head(owed.unwrap_or(self.common))?;
+        let leaf = home.and_then(|home| self.near(head, home)).unwrap_or(head);
+        let place = self.places.try_remove(self.rounds.content(leaf)?)?;
+        if let Some((root, leaf)) = place.class {
+            self.classes.charge(root);
+            self.rounds.remove(leaf, owed.is_some());
+        }
+        self.rounds.remove(place.leaf, owed.is_none());
+        self.uncount(place.client);
+        Some(place.waiter)
     }
 
     /// `None` where the waiter left before; its place may be another's by now.
     pub(super) fn leave(&mut self, ticket: Ticket) -> Option<W> {
-        let index = usize::try_from(ticket.place.checked_sub(self.front)?).ok()?;
-        let place = self.places.get_mut(index)?;
-        let place = place.take_if(|place| place.id == ticket.id)?;
-        self.waiting -= 1;
-        self.close_over();
+        self.places
+            .get(ticket.place)
+            .filter(|place| place.id == ticket.id)?;
+        let place = self.places.try_remove(ticket.place)?;
+        if let Some((_, leaf)) = place.class {
+            self.rounds.remove(leaf, false);
+        }
+        self.rounds.remove(place.leaf, false);
+        self.uncount(place.client);
         Some(place.waiter)
     }
 
-    fn enter(&mut self) -> u64 {
-        self.waiting += 1;
+    fn push(&mut self, flow: &Flow, end: End, waiter: W, (since, home): (Instant, Home)) -> Ticket {
+        let place = self.places.vacant_key();
+        let client = self.count(flow.owner.party);
+        let path = [Name::Site(flow.owner.site), Name::Client(client)];
+        let leaf = self.rounds.enter(self.common, &path, end, place);
+        let root = self.classes.get(flow.class).map(|class| class.root);
+        let class = root.map(|root| {
+            let leaf = self.rounds.enter(root, &[Name::Client(client)], end, place);
+            (root, leaf)
+        });
         self.next_id += 1;
-        self.next_id
+        let id = self.next_id;
+        self.places.insert(Place {
+            id,
+            since,
+            is_first: end == End::First,
+            home,
+            client,
+            leaf,
+            class,
+            waiter,
+        });
+        Ticket { place, id }
     }
 
-    /// Both ends are somebody's.
-    fn close_over(&mut self) {
-        while matches!(self.places.front(), Some(None)) {
-            self.places.pop_front();
-            self.front += 1;
+    /// Looks in the line of `head` for one on the thread `home`.
+    fn near(&self, head: At, home: Home) -> Option<At> {
+        let of = |leaf| self.places.get(self.rounds.content(leaf)?);
+        let first = of(head).filter(|place| !place.is_first)?;
+        let latest = first.since + LEAD;
+        let is_near =
+            |leaf: &At| of(*leaf).is_some_and(|place| place.home == home && place.since <= latest);
+        self.rounds.line(head).take(LOOK).find(is_near)
+    }
+
+    /// Counts a place of a client, and returns the client's number.
+    fn count(&mut self, party: Party) -> At {
+        let new = || self.clients.insert(Client { party, places: 0 });
+        let number = *self.numbers.entry(party).or_insert_with(new);
+        if let Some(client) = self.clients.get_mut(number) {
+            client.places += 1;
         }
-        while matches!(self.places.back(), Some(None)) {
-            self.places.pop_back();
+        number
+    }
+
+    fn uncount(&mut self, number: At) {
+        let Some(client) = self.clients.get_mut(number) else {
+            return;
+        };
+        client.places -= 1;
+        if client.places == 0 {
+            self.numbers.remove(&client.party);
+            self.clients.try_remove(number);
         }
     }
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Admission, After, Arrival, Class, Placed, Settings, Slot, Wear};
+use crate::limits::budget::{Over, Owner, Party, SiteKey};
 use crate::threads::Home;
+use crate::upstream::flow::Flow;
 
 /// The thread of everything here.
 const HERE: Home = Home::of(0);
@@ -23,6 +25,15 @@ fn settings() -> Settings {
         keep: 20 * MS,
         wear: Wear::default(),
     }
+}
+
+/// Requests of a client, all to one site.
+fn flow(client: u32) -> Flow {
+    let owner = Owner {
+        party: Party::Connection(client.into()),
+        site: SiteKey::default(),
+    };
+    Flow { owner, class: None }
 }
 
 fn worn(wear: Wear) -> Settings {
@@ -41,7 +52,7 @@ fn end(admission: &mut Admission<u32, u32>, slot: &mut Slot, now: Instant) {
 }
 
 fn open(admission: &mut Admission<u32, u32>, now: Instant) -> Slot {
-    let Arrival::Open(slot) = admission.arrive(now, HERE, || 0) else {
+    let Arrival::Open(slot) = admission.arrive(now, HERE, &flow(0), || 0) else {
         panic!("no room for a connection");
     };
     slot
@@ -53,7 +64,7 @@ fn who_comes_to_an_unknown_server_waits_until_one_connection_knows_it() {
     let mut admission = Admission::<u32, u32>::new(settings());
     for waiter in [1, 2] {
         assert!(matches!(
-            admission.arrive(now, HERE, || waiter),
+            admission.arrive(now, HERE, &flow(waiter), || waiter),
             Arrival::Wait(_)
         ));
     }
@@ -74,18 +85,21 @@ fn requests_queue_once_an_acknowledgement_is_late() {
     let mut admission = kept(settings());
     let _late = open(&mut admission, now);
     assert!(matches!(
-        admission.arrive(now + 6 * MS, HERE, || 1),
+        admission.arrive(now + 6 * MS, HERE, &flow(1), || 1),
         Arrival::Wait(_)
     ));
     assert!(matches!(
-        admission.arrive(now + 6 * MS, HERE, || 2),
+        admission.arrive(now + 6 * MS, HERE, &flow(2), || 2),
         Arrival::Wait(_)
     ));
     assert!(matches!(
-        admission.arrive(now + 6 * MS, HERE, || 3),
+        admission.arrive(now + 6 * MS, HERE, &flow(3), || 3),
         Arrival::Wait(_)
     ));
-    assert_eq!(admission.arrive(now + 6 * MS, HERE, || 4), Arrival::Full);
+    assert_eq!(
+        admission.arrive(now + 6 * MS, HERE, &flow(4), || 4),
+        Arrival::Full(Over::Total)
+    );
     // The late one is a scout already; one more is allowed.
     assert!(admission.scout(now + 6 * MS).is_some());
     assert_eq!(admission.scout(now + 6 * MS), None);
@@ -101,11 +115,11 @@ fn a_finished_connection_serves_the_head_of_the_queue_within_its_turn() {
     let mut slot = open(&mut admission, now);
     admission.acknowledged(&mut slot, now, MS / 10);
     assert!(matches!(
-        admission.arrive(now, HERE, || 7),
+        admission.arrive(now, HERE, &flow(7), || 7),
         Arrival::Wait(_)
     ));
     assert!(matches!(
-        admission.arrive(now, HERE, || 8),
+        admission.arrive(now, HERE, &flow(8), || 8),
         Arrival::Wait(_)
     ));
     let Placed::Grant(7, 1, mut slot) = admission.finished(1, HERE, slot, now + 19 * MS) else {
@@ -129,7 +143,7 @@ fn a_worker_that_was_just_found_serves_one_request_however_short_its_turn() {
     });
     let mut first = open(&mut admission, now);
     assert!(matches!(
-        admission.arrive(now + 6 * MS, HERE, || 1),
+        admission.arrive(now + 6 * MS, HERE, &flow(1), || 1),
         Arrival::Wait(_)
     ));
     admission.acknowledged(&mut first, now + 6 * MS, 6 * MS);
@@ -153,7 +167,7 @@ fn a_worker_that_is_not_done_is_busy_and_who_comes_waits_for_it_a_moment() {
     end(&mut admission, &mut slot, now);
     assert_eq!((admission.busy(), admission.cooling()), (1, 1));
     assert!(matches!(
-        admission.arrive(now + MS, HERE, || 1),
+        admission.arrive(now + MS, HERE, &flow(1), || 1),
         Arrival::Wait(_)
     ));
     assert_eq!(admission.scout(now + MS), None, "it will be back");
@@ -250,7 +264,7 @@ fn a_server_that_seemed_to_hang_up_is_tried_again() {
     assert_eq!(admission.class(), Class::Closes);
     let later = now + Duration::from_secs(60);
     assert!(matches!(
-        admission.arrive(later, HERE, || 1),
+        admission.arrive(later, HERE, &flow(1), || 1),
         Arrival::Wait(_)
     ));
     assert_eq!(admission.class(), Class::Unknown);
@@ -264,7 +278,7 @@ fn a_connection_idles_only_where_acknowledgements_are_quick() {
     admission.acknowledged(&mut slot, now, MS);
     assert_eq!(admission.finished(1, HERE, slot, now), Placed::Idle);
     assert!(matches!(
-        admission.arrive(now, HERE, || 0),
+        admission.arrive(now, HERE, &flow(0), || 0),
         Arrival::Take(1, _)
     ));
 
@@ -289,7 +303,7 @@ fn the_last_to_idle_is_the_first_to_serve_and_the_old_expire() {
     assert_eq!(admission.finished(2, HERE, second, now + MS), Placed::Idle);
     assert_eq!(admission.expire(now + 5 * MS), vec![1]);
     assert!(matches!(
-        admission.arrive(now + 5 * MS, HERE, || 0),
+        admission.arrive(now + 5 * MS, HERE, &flow(0), || 0),
         Arrival::Take(2, _)
     ));
     assert_eq!(admission.expire(now + 100 * MS), Vec::<u32>::new());
@@ -356,14 +370,17 @@ fn a_retry_is_served_before_all_others_and_who_left_is_not() {
     });
     let mut slot = open(&mut admission, now);
     admission.acknowledged(&mut slot, now, MS);
-    let Arrival::Wait(ticket) = admission.arrive(now, HERE, || 1) else {
+    let Arrival::Wait(ticket) = admission.arrive(now, HERE, &flow(1), || 1) else {
         panic!()
     };
     assert!(matches!(
-        admission.arrive(now, HERE, || 2),
+        admission.arrive(now, HERE, &flow(2), || 2),
         Arrival::Wait(_)
     ));
-    assert!(matches!(admission.retry(now, HERE, || 9), Arrival::Wait(_)));
+    assert!(matches!(
+        admission.retry(now, HERE, &flow(9), || 9),
+        Arrival::Wait(_)
+    ));
     assert_eq!(admission.leave(ticket), Some(1));
     assert_eq!(admission.leave(ticket), None);
     let Placed::Grant(9, _, slot) = admission.finished(5, HERE, slot, now) else {
@@ -394,7 +411,10 @@ fn a_server_that_acknowledges_nothing_is_kept_only_under_a_capacity() {
     });
     capped.classify(Class::Closes);
     let slot = open(&mut capped, now);
-    assert!(matches!(capped.arrive(now, HERE, || 1), Arrival::Wait(_)));
+    assert!(matches!(
+        capped.arrive(now, HERE, &flow(1), || 1),
+        Arrival::Wait(_)
+    ));
     assert!(capped.admit(now).is_none());
     capped.closed(&slot);
     let Some((1, slot)) = capped.admit(now) else {
@@ -418,7 +438,7 @@ fn no_more_idle_than_allowed() {
     assert_eq!(admission.finished(1, HERE, first, now), Placed::Idle);
     assert_eq!(admission.finished(2, HERE, second, now), Placed::Close(2));
     assert!(matches!(
-        admission.arrive(now, HERE, || 0),
+        admission.arrive(now, HERE, &flow(0), || 0),
         Arrival::Take(1, _)
     ));
 }
@@ -437,11 +457,11 @@ fn a_connection_serves_as_many_requests_as_it_may_whoever_waits() {
     admission.acknowledged(&mut slot, now, MS);
     end(&mut admission, &mut slot, now);
     assert_eq!(admission.finished(1, HERE, slot, now), Placed::Idle);
-    let Arrival::Take(1, mut slot) = admission.arrive(now, HERE, || 0) else {
+    let Arrival::Take(1, mut slot) = admission.arrive(now, HERE, &flow(0), || 0) else {
         panic!()
     };
     assert!(matches!(
-        admission.arrive(now, HERE, || 1),
+        admission.arrive(now, HERE, &flow(1), || 1),
         Arrival::Wait(_)
     ));
     assert_eq!(admission.cool(&mut slot, true, now), After::HalfClose);
@@ -487,17 +507,20 @@ fn who_comes_from_another_server_has_its_place_behind_all_others() {
         queue_length: 1,
         ..settings()
     });
-    assert!(!admission.refuses(now));
+    assert!(!admission.refuses(now, &flow(2)));
     let mut slot = open(&mut admission, now);
     admission.acknowledged(&mut slot, now, MS);
-    assert!(!admission.refuses(now));
+    assert!(!admission.refuses(now, &flow(2)));
     assert!(matches!(
-        admission.arrive(now, HERE, || 1),
+        admission.arrive(now, HERE, &flow(1), || 1),
         Arrival::Wait(_)
     ));
-    assert!(admission.refuses(now));
-    assert_eq!(admission.arrive(now, HERE, || 2), Arrival::Full);
-    let Arrival::Wait(ticket) = admission.rejoin(now, HERE, || 3) else {
+    assert!(admission.refuses(now, &flow(2)));
+    assert_eq!(
+        admission.arrive(now, HERE, &flow(2), || 2),
+        Arrival::Full(Over::Total)
+    );
+    let Arrival::Wait(ticket) = admission.rejoin(now, HERE, &flow(3), || 3) else {
         panic!()
     };
     assert!(matches!(

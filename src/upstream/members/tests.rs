@@ -9,15 +9,19 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::*;
 use crate::fastcgi::management::PROBE;
-use crate::upstream::admission::{Settings, Wear};
+use crate::limits::budget::{Owner, Party, SiteKey};
+use crate::threads::Home;
+use crate::upstream::admission::{Arrival, Settings, Wear};
 use crate::upstream::balancer::Balancer;
+use crate::upstream::flow::Reserve;
 use crate::upstream::member::Order;
 use crate::upstream::policy::Policy;
-use crate::upstream::{Deadline, Lease};
+use crate::upstream::{ClassKey, Deadline, Demand, Flow, Lease};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -92,13 +96,30 @@ async fn server() -> SocketAddr {
     address
 }
 
+/// A request of the one client that there is.
+fn flow(class: Option<ClassKey>) -> Flow {
+    let owner = Owner {
+        party: Party::Connection(0),
+        site: SiteKey::default(),
+    };
+    Flow { owner, class }
+}
+
+fn demand(order: Order, deadline: Deadline) -> Demand {
+    Demand {
+        flow: flow(None),
+        order,
+        deadline,
+    }
+}
+
 fn balancer(members: &Arc<Members>) -> Arc<Balancer> {
     Arc::new(Balancer::new(Arc::clone(members), Policy::LeastBusy))
 }
 
 async fn lease(balancer: &Balancer, limit: Duration) -> Result<Lease, LeaseError> {
     let since = Instant::now();
-    let lease = balancer.lease(Order::Last, Deadline { since, limit }, None);
+    let lease = balancer.lease(demand(Order::Last, Deadline { since, limit }), None);
     timeout(30 * S, lease).await.unwrap()
 }
 
@@ -144,6 +165,38 @@ async fn each_address_is_a_member_and_stays_one_while_it_is_named() {
     );
 }
 
+#[tokio::test]
+async fn what_is_reserved_is_reserved_at_members_that_come_later() {
+    let members = members(
+        &["10.0.0.9:9000", "php:9000"],
+        [at(&["10.0.0.1:9000"]), at(&["10.0.0.2:9000"])],
+    );
+    let class = ClassKey {
+        site: SiteKey::default(),
+        rule: Some(1),
+    };
+    members.take_effect(Sharing {
+        has_several_sites: false,
+        reserves: vec![Reserve { class, percent: 50 }],
+    });
+    for _ in 0..2 {
+        Arc::clone(&members).refresh().await;
+        for member in members.current().iter() {
+            let now = Instant::now();
+            let (others, reserved) = (flow(None), flow(Some(class)));
+            let mut account = member.account();
+            // Of eight places four are for all, and one client has half of those.
+            let waits = (0..9).filter(|_| {
+                let arrival = account.arrive(now, Home::of(0), &others, || oneshot::channel().0);
+                matches!(arrival, Arrival::Wait(_))
+            });
+            assert_eq!(waits.count(), 2, "{}", member.address());
+            assert!(!account.refuses(now, &reserved));
+            account.abandon();
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn requests_wait_for_a_name_and_the_resolver_is_named() {
     let members = members(&["php:9000"], [None]);
@@ -173,7 +226,7 @@ async fn a_server_that_vanishes_ends_what_it_does_and_its_queue_moves() {
         let balancer = Arc::clone(&balancer);
         async move { lease(&balancer, 10 * S).await }
     });
-    while running.member().load(Instant::now()).waiting == 0 {
+    while running.member().picture().waiting == 0 {
         tokio::task::yield_now().await;
     }
     Arc::clone(&members).refresh().await;
@@ -181,9 +234,9 @@ async fn a_server_that_vanishes_ends_what_it_does_and_its_queue_moves() {
     assert_eq!(*moved.member().address(), Address::from(new));
 
     let gone = Arc::clone(running.member());
-    assert_eq!(gone.load(Instant::now()).busy, 1, "it runs on");
+    assert_eq!(gone.picture().busy, 1, "it runs on");
     running.pass_on();
-    assert_eq!(gone.load(Instant::now()).busy, 0);
+    assert_eq!(gone.picture().busy, 0);
     assert!(!Arc::ptr_eq(&gone, moved.member()));
 }
 
@@ -227,7 +280,7 @@ async fn a_retry_goes_to_another_member_where_one_is_well() {
         limit: 10 * S,
     };
     let again = balancer
-        .lease(Order::First, deadline, Some(&failed))
+        .lease(demand(Order::First, deadline), Some(&failed))
         .await
         .unwrap();
     assert_eq!(*again.member().address(), Address::from(other));

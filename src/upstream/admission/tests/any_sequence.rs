@@ -8,7 +8,9 @@ use tokio::time::Instant;
 
 use super::super::{Admission, After, Arrival, Placed, Settings, Slot, Ticket, Wear};
 use super::{MS, kept, settings};
+use crate::limits::budget::{Owner, Party, SiteKey};
 use crate::threads::Home;
+use crate::upstream::flow::Flow;
 
 /// What can happen next; the numbers choose among what there is.
 #[derive(Clone, Debug)]
@@ -62,6 +64,102 @@ fn home(id: impl Into<u64>) -> Home {
     Home::of(usize::from(id.into().is_multiple_of(2)))
 }
 
+/// Whose a request is: one of three clients, on one of two sites.
+fn flow(id: u32) -> Flow {
+    let party = Party::Connection((id % 3).into());
+    let site = SiteKey::of(&format!("{}", id / 3 % 2));
+    let owner = Owner { party, site };
+    Flow { owner, class: None }
+}
+
+/// The turns of the sites and of the clients of each, looked for one by one.
+#[derive(Default)]
+struct Turns(VecDeque<(SiteKey, Lines)>);
+
+/// The clients of a site, each with its requests.
+type Lines = VecDeque<(Party, VecDeque<Waits>)>;
+
+impl Turns {
+    fn len(&self) -> usize {
+        self.each().count()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Waits> {
+        let clients = self.0.iter().flat_map(|(_, clients)| clients);
+        clients.flat_map(|(_, line)| line)
+    }
+
+    fn push(&mut self, waits: Waits) {
+        let Owner { party, site } = flow(waits.id).owner;
+        let is_first = waits.since.is_none();
+        let clients = enter(&mut self.0, site, is_first);
+        let line = enter(clients, party, is_first);
+        match is_first {
+            true => line.push_front(waits),
+            false => line.push_back(waits),
+        }
+    }
+
+    /// Removes a request; a site and a client of which another waits keep their turns.
+    fn remove(&mut self, id: u32) {
+        for (_, clients) in &mut self.0 {
+            clients
+                .iter_mut()
+                .for_each(|(_, line)| line.retain(|waits| waits.id != id));
+            clients.retain(|(_, line)| !line.is_empty());
+        }
+        self.0.retain(|(_, clients)| !clients.is_empty());
+    }
+
+    /// Who of the next client comes to a connection on this thread: the first, or who came there less than 1 ms later.
+    fn next_for(&self, home_of_connection: Home) -> Option<u32> {
+        let line = &self.0.front()?.1.front()?.1;
+        let head = line.front()?;
+        let is_next = |waits: &&Waits| match (head.since, waits.since) {
+            (Some(first), Some(since)) => {
+                since <= first + MS && home(waits.id) == home_of_connection
+            }
+            (None, _) | (_, None) => false,
+        };
+        Some(line.iter().find(is_next).unwrap_or(head).id)
+    }
+
+    /// The next client has had its turn, and so has its site.
+    fn take_turn(&mut self, id: u32) {
+        if let Some((_, clients)) = self.0.front_mut() {
+            clients.rotate_left(1);
+        }
+        self.0.rotate_left(1);
+        self.remove(id);
+    }
+}
+
+/// What is known by `key`, which is new at the end or, where it `is_first`, the next.
+fn enter<K: Copy + PartialEq, V: Default>(
+    known: &mut VecDeque<(K, V)>,
+    key: K,
+    is_first: bool,
+) -> &mut V {
+    let at = known.iter().position(|(other, _)| *other == key);
+    let entry = at.and_then(|at| match is_first {
+        true => known.remove(at),
+        false => None,
+    });
+    if is_first {
+        known.push_front(entry.unwrap_or_else(|| (key, V::default())));
+        return &mut known[0].1;
+    }
+    let at = at.unwrap_or(known.len());
+    if at == known.len() {
+        known.push_back((key, V::default()));
+    }
+    &mut known[at].1
+}
+
 /// A shell around the account that does what the member's tasks do, and remembers who is owed.
 struct Shell {
     admission: Admission<u32, u32>,
@@ -71,7 +169,7 @@ struct Shell {
     held: Vec<(Slot, Option<u32>)>,
     /// Connections whose request has ended, and since when.
     cooling: Vec<(Slot, After, Instant)>,
-    queue: VecDeque<Waits>,
+    queue: Turns,
     next: u32,
     ended: HashSet<u32>,
     /// When a worker was last given back.
@@ -86,7 +184,7 @@ impl Shell {
             settings,
             held: Vec::new(),
             cooling: Vec::new(),
-            queue: VecDeque::new(),
+            queue: Turns::default(),
             next: 0,
             ended: HashSet::new(),
             given_back: None,
@@ -119,21 +217,21 @@ impl Shell {
     fn arrive(&mut self) {
         let id = self.next;
         self.next += 1;
-        let refuses = self.admission.refuses(self.now);
-        let arrival = self.admission.arrive(self.now, home(id), || id);
-        assert_eq!(refuses, arrival == Arrival::Full);
+        let refuses = self.admission.refuses(self.now, &flow(id));
+        let arrival = self.admission.arrive(self.now, home(id), &flow(id), || id);
+        assert_eq!(refuses, matches!(arrival, Arrival::Full(_)));
         if let Some(ticket) = self.arrived(id, arrival) {
             let since = Some(self.now);
-            self.queue.push_back(Waits { id, ticket, since });
+            self.queue.push(Waits { id, ticket, since });
         }
     }
 
     fn retry(&mut self, id: u32) {
-        let arrival = self.admission.retry(self.now, home(id), || id);
-        assert!(!matches!(arrival, Arrival::Full));
+        let arrival = self.admission.retry(self.now, home(id), &flow(id), || id);
+        assert!(!matches!(arrival, Arrival::Full(_)));
         if let Some(ticket) = self.arrived(id, arrival) {
             let since = None;
-            self.queue.push_front(Waits { id, ticket, since });
+            self.queue.push(Waits { id, ticket, since });
         }
     }
 
@@ -142,13 +240,13 @@ impl Shell {
         if self.queue.is_empty() {
             return;
         }
-        let Waits { id, ticket, .. } = self.queue.remove(index % self.queue.len()).unwrap();
+        let Waits { id, ticket, .. } = self.one_that_waits(index);
         assert_eq!(self.admission.leave(ticket), Some(id));
-        let arrival = self.admission.rejoin(self.now, home(id), || id);
-        assert!(!matches!(arrival, Arrival::Full));
+        let arrival = self.admission.rejoin(self.now, home(id), &flow(id), || id);
+        assert!(!matches!(arrival, Arrival::Full(_)));
         if let Some(ticket) = self.arrived(id, arrival) {
             let since = Some(self.now);
-            self.queue.push_back(Waits { id, ticket, since });
+            self.queue.push(Waits { id, ticket, since });
         }
     }
 
@@ -166,7 +264,7 @@ impl Shell {
                 self.held.push((slot, Some(id)));
             }
             Arrival::Wait(ticket) => return Some(ticket),
-            Arrival::Full => assert!(self.ended.insert(id)),
+            Arrival::Full(_) => assert!(self.ended.insert(id)),
         }
         None
     }
@@ -175,7 +273,7 @@ impl Shell {
         if self.queue.is_empty() {
             return;
         }
-        let Waits { id, ticket, .. } = self.queue.remove(index % self.queue.len()).unwrap();
+        let Waits { id, ticket, .. } = self.one_that_waits(index);
         assert_eq!(self.admission.leave(ticket), Some(id));
         assert!(self.ended.insert(id));
     }
@@ -272,19 +370,19 @@ impl Shell {
     fn place(&mut self, slot: Slot) {
         let overdue = self.is_overdue(&slot, slot.served);
         let unused = slot.served == 0;
-        let expected = self.next_for(home(slot.id));
+        let expected = self.queue.next_for(home(slot.id));
         match self.admission.finished(0, home(slot.id), slot, self.now) {
             Placed::Grant(id, _, slot) => {
                 assert!(
                     !overdue || unused,
                     "a worker held beyond its turn, or a connection beyond its time"
                 );
-                let granted = expected.and_then(|at| self.queue.remove(at));
                 assert_eq!(
-                    granted.map(|waits| waits.id),
+                    expected,
                     Some(id),
-                    "neither the head of the queue nor who is as good"
+                    "neither whose turn it is nor who is as good"
                 );
+                self.queue.take_turn(id);
                 self.held.push((slot, Some(id)));
             }
             Placed::Idle => assert!(!overdue && self.queue.is_empty()),
@@ -292,16 +390,10 @@ impl Shell {
         }
     }
 
-    /// The head, or who came less than 1 ms later on the thread of the connection.
-    fn next_for(&self, home_of_connection: Home) -> Option<usize> {
-        let head = self.queue.front()?;
-        let is_next = |waits: &Waits| match (head.since, waits.since) {
-            (Some(first), Some(since)) => {
-                since <= first + MS && home(waits.id) == home_of_connection
-            }
-            (None, _) | (_, None) => false,
-        };
-        Some(self.queue.iter().position(is_next).unwrap_or(0))
+    fn one_that_waits(&mut self, index: usize) -> Waits {
+        let waits = *self.queue.each().nth(index % self.queue.len()).unwrap();
+        self.queue.remove(waits.id);
+        waits
     }
 
     fn check(&self) {
