@@ -63,6 +63,7 @@ mod mounts;
 mod other_applications;
 mod php;
 mod php_behaviour;
+mod php_names;
 mod php_restarts;
 mod presets;
 mod processes;

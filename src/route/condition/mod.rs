@@ -12,6 +12,7 @@ mod method;
 mod path;
 mod pattern;
 mod pcre;
+mod php_names;
 mod prefix;
 mod remote;
 mod scheme;
