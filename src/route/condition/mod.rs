@@ -198,6 +198,17 @@ impl Condition {
         }
     }
 
+    /// Reports whether it names paths or prefixes.
+    fn names_paths(&self) -> bool {
+        match self {
+            Self::Path(_) | Self::Prefix(_) => true,
+            Self::Pattern(_) | Self::Extension(_) | Self::Method(_) | Self::Host(_) => false,
+            Self::Scheme(_) | Self::Listener(_) | Self::Remote(_) => false,
+            Self::Field(_) | Self::Exists(_) => false,
+            Self::Any(sets) | Self::All(sets) => sets.iter().any(Set::name_paths),
+        }
+    }
+
     /// The pattern, where it is one.
     pub fn as_pattern(&self) -> Option<&Pattern> {
         match self {

@@ -1,3 +1,5 @@
+//! What PHP 8 makes of queries and cookies.
+
 use proptest::prelude::*;
 
 use super::*;
