@@ -19,8 +19,8 @@ keep_alive_requests = COUNT
 header = "TIME"
 keep_alive = "TIME"
 head = "SIZE"
-request_line = "SIZE"
-path = "SIZE"
+request_line = "64KiB"
+path = "64KiB"
 field_line = "SIZE"
 fields = 1000
 answer_head = "SIZE"
@@ -37,7 +37,7 @@ keep = "TIME"
 max_idle = 1024
 max_requests = 9223372036854775807
 max_age = "TIME"
-resolve = "TIME"
+resolve = "30s"
 response_buffer = "SIZE"
 timeouts = { connect = "TIME", queue = "TIME", first_byte = "TIME", idle = "TIME" }
 [[site]]
