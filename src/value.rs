@@ -2,6 +2,7 @@
 //! text is either exactly understood or refused with an example: no bare numbers, no guesses.
 
 use std::fmt;
+use std::num::IntErrorKind;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +20,17 @@ impl FromStr for ByteSize {
     type Err = Invalid;
 
     /// Parses a whole number and a unit: `512B`, `64KiB`, `32MiB`, `1GiB`, `1TiB`, or the decimal
-    /// `KB`, `MB`, `GB`, `TB`. Nothing, `0`, needs no unit. Any other bare number, a fraction and a unit
-    /// such as `8M` are refused.
+    /// `KB`, `MB`, `GB`, `TB`. Nothing, `0`, needs no unit. Any other bare number, a fraction, a unit
+    /// such as `8M` and more than 1048576TiB are refused.
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let bytes = measure(text, &SIZE_UNITS);
         let refuse = || Invalid(format!("`{text}` is not a size: {SIZE_EXAMPLES}"));
-        bytes.map(Self).ok_or_else(refuse)
+        match measure(text, &SIZE_UNITS).ok_or_else(refuse)? {
+            bytes @ ..=MAX_SIZE => Ok(Self(bytes)),
+            _ => Err(Invalid(format!(
+                "`{text}` is too much: a size is at most \"{}\"",
+                Self(MAX_SIZE)
+            ))),
+        }
     }
 }
 
@@ -41,11 +47,16 @@ impl fmt::Display for ByteSize {
 }
 
 /// Parses a whole number and a unit: `us`, `ms`, `s`, `m`, `h` or `d`, as in `20ms`, `60s`, `5m`.
-/// Nothing, `0`, needs no unit. Any other bare number, a fraction and an unknown unit are refused.
+/// Nothing, `0`, needs no unit. Any other bare number, a fraction, an unknown unit and more than 36500d are refused.
 pub fn parse_duration(text: &str) -> Result<Duration, Invalid> {
-    let micros = measure(text, &DURATION_UNITS);
     let refuse = || Invalid(format!("`{text}` is not a duration: {DURATION_EXAMPLES}"));
-    micros.map(Duration::from_micros).ok_or_else(refuse)
+    match measure(text, &DURATION_UNITS).ok_or_else(refuse)? {
+        micros @ ..=MAX_DURATION => Ok(Duration::from_micros(micros)),
+        _ => Err(Invalid(format!(
+            "`{text}` is too long: a duration is at most \"{}\"",
+            show_duration(Duration::from_micros(MAX_DURATION))
+        ))),
+    }
 }
 
 /// The spelling with the largest unit that is exact: `20ms`, `90s`, `5m`, `1h`, and `0s`; but `60s`
@@ -104,7 +115,8 @@ fn pattern(units: &[(&str, u64)]) -> String {
     format!("^(0|[0-9]+({}))$", units.join("|"))
 }
 
-/// The amount that `text` names, in the smallest unit; `None` when it is malformed or too large.
+/// The amount that `text` names, in the smallest unit; `None` when it is malformed. What 64 bits do not hold is the
+/// greatest that they hold.
 fn measure(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     if text == "0" {
         return Some(0);
@@ -112,8 +124,18 @@ fn measure(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(digits)?;
     let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
-    number.parse::<u64>().ok()?.checked_mul(*factor)
+    match number.parse::<u64>() {
+        Ok(number) => Some(number.saturating_mul(*factor)),
+        Err(error) => (*error.kind() == IntErrorKind::PosOverflow).then_some(u64::MAX),
+    }
 }
+
+/// 1 EiB: a sum of some such sizes, or three times one, has room in 64 bits.
+const MAX_SIZE: u64 = 1 << 60;
+
+/// A hundred years, in microseconds: a date so far ahead has a year of four digits (RFC 9110 §5.6.7) and a place in
+/// every clock.
+const MAX_DURATION: u64 = 36_500 * 86_400_000_000;
 
 const SIZE_EXAMPLES: &str = r#"write a number and a unit, such as "512B", "64KiB" or "32MiB""#;
 
@@ -208,17 +230,7 @@ mod tests {
     #[test]
     fn what_is_not_exact_is_refused_with_examples() {
         for text in [
-            "",
-            "60",
-            "00",
-            "s",
-            "-1s",
-            "1.5s",
-            " 1s",
-            "1 s",
-            "8M",
-            "60sec",
-            "99999999999999999999d",
+            "", "60", "00", "s", "-1s", "1.5s", " 1s", "1 s", "8M", "60sec",
         ] {
             let message = parse_duration(text).unwrap_err().to_string();
             assert_eq!(
@@ -226,27 +238,44 @@ mod tests {
                 format!("`{text}` is not a duration: {DURATION_EXAMPLES}")
             );
         }
-        for text in [
-            "",
-            "64",
-            "KiB",
-            "8M",
-            "64kib",
-            "1.5GiB",
-            "-1B",
-            "99999999TiB",
-        ] {
+        for text in ["", "64", "KiB", "8M", "64kib", "1.5GiB", "-1B"] {
             let message = text.parse::<ByteSize>().unwrap_err().to_string();
             assert_eq!(message, format!("`{text}` is not a size: {SIZE_EXAMPLES}"));
         }
     }
 
+    #[test]
+    fn what_is_too_much_is_refused_with_the_most() {
+        for text in [
+            "36501d",
+            "3000000d",
+            "3153600000001ms",
+            "18446744073709551615us",
+            "99999999999999999999d",
+        ] {
+            let message = parse_duration(text).unwrap_err().to_string();
+            let expected = format!("`{text}` is too long: a duration is at most \"36500d\"");
+            assert_eq!(message, expected);
+        }
+        assert!(parse_duration("36500d").is_ok());
+        for text in [
+            "1048577TiB",
+            "18446744073709551615B",
+            "99999999999999999999B",
+        ] {
+            let message = text.parse::<ByteSize>().unwrap_err().to_string();
+            let expected = format!("`{text}` is too much: a size is at most \"1048576TiB\"");
+            assert_eq!(message, expected);
+        }
+        assert!("1048576TiB".parse::<ByteSize>().is_ok());
+    }
+
     proptest! {
         #[test]
-        fn what_is_shown_reads_back(number: u64) {
-            let size = ByteSize(number);
+        fn what_is_shown_reads_back(bytes in 0..=MAX_SIZE, micros in 0..=MAX_DURATION) {
+            let size = ByteSize(bytes);
             prop_assert_eq!(size.to_string().parse::<ByteSize>().unwrap(), size);
-            let duration = Duration::from_micros(number);
+            let duration = Duration::from_micros(micros);
             prop_assert_eq!(parse_duration(&show_duration(duration)).unwrap(), duration);
         }
     }

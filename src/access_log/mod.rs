@@ -112,7 +112,7 @@ fn sample(uri: &'static str) -> Record {
         bytes: 1234,
         host: "example.org".to_owned(),
         captured: Captured::default(),
-        request_id: RequestId::new(0x0123_4567_89ab_cdef, 1),
+        request_id: RequestId::new(0x0123_4567, 0x89ab_cdef_0000_0001),
         site: None,
         handler: "none",
         upstream: None,

@@ -1,12 +1,13 @@
 //! What the fields Forwarded (RFC 7239) and X-Forwarded-For, -Proto, -Host and -Port say of the
-//! client, as far as it can be believed: read from the right, where the nearest proxy writes, up to
-//! the first address that is no trusted proxy.
+//! client, as far as it can be believed: of the fields that the proxy writes, read from the right, where the nearest
+//! proxy writes, up to the first address that is no trusted proxy.
 
 use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::TrustedProxies;
+use super::trusted_fields::{Field, TrustedFields};
 use crate::message::{Host, Scheme};
 
 /// Proxies in a row that are followed: a chain that is longer was written by somebody else.
@@ -33,32 +34,17 @@ pub struct Claim {
 )]
 pub struct Conflict(pub &'static str);
 
-/// Which fields are believed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Family {
-    /// Either; where both are there only what both say.
-    #[default]
-    Any,
-    /// X-Forwarded-For and its like.
-    XForwarded,
-    /// Forwarded.
-    Forwarded,
-}
-
 impl Claim {
-    /// What `fields`, received from a trusted proxy, say.
+    /// Reads what `fields`, received from a trusted proxy, say, as far as the proxy writes them.
     pub fn read(
         fields: &HeaderMap,
-        family: Family,
+        trusted: TrustedFields,
         proxies: &TrustedProxies,
     ) -> Result<Self, Conflict> {
-        match family {
-            Family::XForwarded => Ok(x_forwarded(fields, proxies).unwrap_or_default()),
-            Family::Forwarded => Ok(forwarded(fields, proxies).unwrap_or_default()),
-            Family::Any => match (x_forwarded(fields, proxies), forwarded(fields, proxies)) {
-                (Some(one), Some(other)) => one.agreed(other),
-                (one, other) => Ok(one.or(other).unwrap_or_default()),
-            },
+        let said = forwarded(fields, trusted, proxies);
+        match (x_forwarded(fields, trusted, proxies), said) {
+            (Some(one), Some(other)) => one.agreed(other),
+            (one, other) => Ok(one.or(other).unwrap_or_default()),
         }
     }
 
@@ -69,42 +55,32 @@ impl Claim {
 
     /// Leaves in `fields` what is believed and nothing else: an application that reads them itself,
     /// and perhaps the first element of each, sees what we see.
-    pub fn write(&self, fields: &mut HeaderMap, family: Family, proxies: &TrustedProxies) {
-        let hops = match family {
-            Family::Forwarded => None,
-            Family::Any | Family::XForwarded => {
-                let texts = list(fields, "x-forwarded-for");
-                let hops: Vec<_> = texts.iter().map(|text| address(text)).collect();
-                let found = outermost(&hops, proxies);
-                found.and_then(|index| Some(texts.get(index..)?.join(", ")))
-            }
-        };
-        let elements = match family {
-            Family::XForwarded => None,
-            Family::Any | Family::Forwarded => believed_elements(fields, proxies),
-        };
-        let said = |text: Option<String>| text.filter(|_| family != Family::Forwarded);
+    pub fn write(&self, fields: &mut HeaderMap, trusted: TrustedFields, proxies: &TrustedProxies) {
+        let texts = list(fields, Field::For.name());
+        let hops: Vec<_> = texts.iter().map(|text| address(text)).collect();
+        let found = outermost(&hops, proxies);
+        let hops = found.and_then(|index| Some(texts.get(index..)?.join(", ")));
+        let host = self.host.as_ref().map(ToString::to_string);
+        let port = self.port.map(|port| port.to_string());
         let written = [
-            ("x-forwarded-for", hops),
+            (Field::For, hops),
             (
-                "x-forwarded-proto",
-                said(self.scheme.map(|scheme| scheme.as_str().to_owned())),
+                Field::Proto,
+                self.scheme.map(|scheme| scheme.as_str().to_owned()),
             ),
+            (Field::Host, host),
+            (Field::Port, port),
             (
-                "x-forwarded-host",
-                said(self.host.as_ref().map(ToString::to_string)),
+                Field::Forwarded,
+                believed_elements(fields, trusted, proxies),
             ),
-            (
-                "x-forwarded-port",
-                said(self.port.map(|port| port.to_string())),
-            ),
-            ("forwarded", elements),
         ];
-        for (name, text) in written {
-            let name = HeaderName::from_static(name);
+        for (field, text) in written {
+            let name = HeaderName::from_static(field.name());
             if !fields.contains_key(&name) {
                 continue;
             }
+            let text = text.filter(|_| trusted.has(field));
             match text.and_then(|text| HeaderValue::from_str(&text).ok()) {
                 Some(value) => drop(fields.insert(name, value)),
                 None => drop(fields.remove(name)),
@@ -134,15 +110,21 @@ fn both<T: PartialEq>(
     }
 }
 
-/// The de-facto fields; `None` where there is none of them.
-fn x_forwarded(fields: &HeaderMap, proxies: &TrustedProxies) -> Option<Claim> {
-    let clients = list(fields, "x-forwarded-for");
-    let schemes = list(fields, "x-forwarded-proto");
-    let hosts = list(fields, "x-forwarded-host");
-    let ports = list(fields, "x-forwarded-port");
-    if clients.is_empty() && schemes.is_empty() && hosts.is_empty() && ports.is_empty() {
+/// The de-facto fields; `None` where there is none of those that are trusted.
+fn x_forwarded(
+    fields: &HeaderMap,
+    trusted: TrustedFields,
+    proxies: &TrustedProxies,
+) -> Option<Claim> {
+    let list = |field: Field| match trusted.has(field) {
+        true => list(fields, field.name()),
+        false => Vec::new(),
+    };
+    let all = [Field::For, Field::Proto, Field::Host, Field::Port].map(list);
+    if all.iter().all(Vec::is_empty) {
         return None;
     }
+    let [clients, schemes, hosts, ports] = all;
     let hops: Vec<_> = clients.iter().map(|text| address(text)).collect();
     let found = outermost(&hops, proxies);
     let at = |texts: &[&str]| beside(texts, found, hops.len()).map(str::to_owned);
@@ -164,8 +146,15 @@ fn beside<'a>(texts: &[&'a str], found: Option<usize>, hops: usize) -> Option<&'
     }
 }
 
-/// RFC 7239 §4; `None` where the field is not there.
-fn forwarded(fields: &HeaderMap, proxies: &TrustedProxies) -> Option<Claim> {
+/// RFC 7239 §4; `None` where the field is not there, or not trusted.
+fn forwarded(
+    fields: &HeaderMap,
+    trusted: TrustedFields,
+    proxies: &TrustedProxies,
+) -> Option<Claim> {
+    if !trusted.has(Field::Forwarded) {
+        return None;
+    }
     let mut elements = Vec::new();
     for value in fields.get_all(http::header::FORWARDED) {
         let text = value.to_str().unwrap_or("\"");
@@ -181,16 +170,22 @@ fn forwarded(fields: &HeaderMap, proxies: &TrustedProxies) -> Option<Claim> {
     // RFC 7239 §5.2: an element may say nothing of the client, and still something of the rest.
     let index = outermost(&hops, proxies).unwrap_or(hops.len() - 1);
     let element = elements.into_iter().nth(index).flatten()?;
+    let host = element.host.filter(|_| trusted.has(Field::ForwardedHost));
     Some(Claim {
         client: element.client,
         scheme: element.scheme,
-        port: element.host.as_ref().and_then(Host::port),
-        host: element.host,
+        port: host.as_ref().and_then(Host::port),
+        host,
     })
 }
 
-/// The elements of Forwarded from that of the client on, as they were written.
-fn believed_elements(fields: &HeaderMap, proxies: &TrustedProxies) -> Option<String> {
+/// Returns the elements of Forwarded from that of the client on, as they were written, but for a host that is not
+/// trusted.
+fn believed_elements(
+    fields: &HeaderMap,
+    trusted: TrustedFields,
+    proxies: &TrustedProxies,
+) -> Option<String> {
     let mut texts = Vec::new();
     for value in fields.get_all(http::header::FORWARDED) {
         texts.extend(split_elements(value.to_str().unwrap_or("\"")));
@@ -202,7 +197,25 @@ fn believed_elements(fields: &HeaderMap, proxies: &TrustedProxies) -> Option<Str
     let index = outermost(&hops, proxies).or_else(|| texts.len().checked_sub(1))?;
     let believed = texts.get(index..)?;
     let valid = believed.iter().all(|text| Element::read(text).is_some());
-    valid.then(|| believed.join(", "))
+    let written: Vec<_> = match trusted.has(Field::ForwardedHost) {
+        true => believed.iter().map(|text| (*text).to_owned()).collect(),
+        false => believed.iter().map(|text| without_host(text)).collect(),
+    };
+    let written: Vec<_> = written
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .collect();
+    (valid && !written.is_empty()).then(|| written.join(", "))
+}
+
+/// Returns an element without its parameter `host`.
+fn without_host(element: &str) -> String {
+    let is_host = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        name.trim().eq_ignore_ascii_case("host")
+    };
+    let pairs = split_outside_quotes(element, ';').filter(|pair| !is_host(pair));
+    pairs.collect::<Vec<_>>().join(";")
 }
 
 /// What one proxy wrote.

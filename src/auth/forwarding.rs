@@ -7,24 +7,22 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Uri, header};
 
 use super::TrustedProxies;
-use super::forwarded::{Claim, Conflict, Family};
+use super::forwarded::{Claim, Conflict};
+use super::trusted_fields::TrustedFields;
 use crate::message::{Host, Wire};
 use crate::section::{Key, Kind, Lowered, Problems};
 
 /// The networks of the proxies.
-pub const TRUSTED_PROXIES: Key = Key::new("trusted_proxies", Kind::Texts, "The proxies in front of the gateway whose word about a client counts: addresses, networks, \"private\" for all private and loopback ones, \"unix\" for whoever connects through a unix socket. From them Forwarded (RFC 7239) and X-Forwarded-For, -Proto, -Host and -Port are believed, read from the right up to the first address that is no trusted proxy: REMOTE_ADDR, HTTPS, REQUEST_SCHEME, SERVER_NAME, SERVER_PORT, HTTP_HOST, the choice of the site, `remote` conditions, limits per client, logs and redirects follow.").default("[]").shown("[\"10.0.0.0/8\", \"unix\"]");
-
-/// Which fields they write.
-pub const TRUSTED_FIELDS: Key = Key::new("trusted_fields", Kind::OneOf(&["any", "x-forwarded", "forwarded"]), "Which of the two families of fields the trusted proxies write. \"any\": either; of a request that has both only what both say is believed, and one in which they contradict each other is refused (400), as one of them comes from somebody else.").default("\"any\"");
+pub const TRUSTED_PROXIES: Key = Key::new("trusted_proxies", Kind::Texts, "The proxies in front of the gateway whose word about a client counts: addresses, networks, \"private\" for all private and loopback ones, \"unix\" for whoever connects through a unix socket. From them the fields of `trusted_fields` are believed, read from the right up to the first address that is no trusted proxy: REMOTE_ADDR, HTTPS, REQUEST_SCHEME, SERVER_NAME, SERVER_PORT, HTTP_HOST, the choice of the site, `remote` conditions, limits per client, logs and redirects follow.").default("[]").shown("[\"10.0.0.0/8\", \"unix\"]");
 
 /// What becomes of the fields of others.
-pub const UNTRUSTED_FIELDS: Key = Key::new("untrusted_fields", Kind::OneOf(&["remove", "keep"]), "What PHP sees of Forwarded, X-Forwarded-…, X-Real-IP, X-Client-IP, Client-IP, True-Client-IP, CF-Connecting-IP, Fastly-Client-IP, X-Cluster-Client-IP, Front-End-Https, X-Scheme, X-URL-Scheme, X-Original-Host, X-Original-URL and X-Rewrite-URL that come from anybody but a trusted proxy: \"remove\": nothing; and of Forwarded and X-Forwarded-For, -Proto, -Host and -Port from a trusted one what is believed of them, from the client on, so that an application may believe what it sees; \"keep\": all, as they came.").default("\"remove\"");
+pub const UNTRUSTED_FIELDS: Key = Key::new("untrusted_fields", Kind::OneOf(&["remove", "keep"]), "What PHP sees of Forwarded, X-Forwarded-…, X-Real-IP, X-Client-IP, Client-IP, True-Client-IP, CF-Connecting-IP, Fastly-Client-IP, X-Cluster-Client-IP, Front-End-Https, X-Scheme, X-URL-Scheme, X-Original-Host, X-Original-URL and X-Rewrite-URL that come from anybody but a trusted proxy: \"remove\": nothing; and of Forwarded and X-Forwarded-For, -Proto, -Host and -Port from a trusted one what is believed of them by `trusted_fields`, from the client on, so that an application may believe what it sees; \"keep\": all, as they came.").default("\"remove\"");
 
 /// The three, understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forwarding {
     proxies: TrustedProxies,
-    family: Family,
+    fields: TrustedFields,
     keeps: bool,
 }
 
@@ -34,11 +32,7 @@ impl Forwarding {
         let text = |key| section.text(key).map(|text| text.value);
         Self {
             proxies: TrustedProxies::build(&section.texts("trusted_proxies"), problems),
-            family: match text("trusted_fields").as_deref() {
-                Some("x-forwarded") => Family::XForwarded,
-                Some("forwarded") => Family::Forwarded,
-                Some(_) | None => Family::Any,
-            },
+            fields: TrustedFields::build(&section.texts("trusted_fields"), problems),
             keeps: text("untrusted_fields").as_deref() == Some("keep"),
         }
     }
@@ -59,9 +53,9 @@ impl Forwarding {
             }
             return Ok(Arc::clone(wire));
         }
-        let claim = Claim::read(&parts.headers, self.family, &self.proxies)?;
+        let claim = Claim::read(&parts.headers, self.fields, &self.proxies)?;
         if !self.keeps {
-            claim.write(&mut parts.headers, self.family, &self.proxies);
+            claim.write(&mut parts.headers, self.fields, &self.proxies);
         }
         if claim.is_empty() {
             return Ok(Arc::clone(wire));

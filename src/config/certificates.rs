@@ -58,20 +58,10 @@ fn check_sites(files: &[Lowered], sites: &[&Lowered], problems: &mut Problems) {
     if listeners.any(|listener| listener.is_given("tls")) {
         return;
     }
-    for (key, what) in [
-        (
-            "tls",
-            "the site has a certificate and no listener speaks TLS",
-        ),
-        (
-            "https",
-            "the site sends clients to HTTPS and no listener speaks TLS",
-        ),
-    ] {
-        for site in sites.iter().filter(|site| site.is_given(key)) {
-            let problem = Problem::new(site.place_of(key), what);
-            problems.warn(problem.help("[[listen]] address = \":443\", tls = true"));
-        }
+    for site in sites.iter().filter(|site| site.is_given("tls")) {
+        let what = "the site has a certificate and no listener speaks TLS";
+        let problem = Problem::new(site.place_of("tls"), what);
+        problems.warn(problem.help("[[listen]] address = \":443\", tls = true"));
     }
 }
 

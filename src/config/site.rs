@@ -25,6 +25,7 @@ use crate::handler::fastcgi::{
 };
 use crate::handler::https::{HTTPS, Https};
 use crate::handler::mount::Mount;
+use crate::handler::readings::Readings;
 use crate::handler::static_files::{FILES, FileSettings};
 use crate::handler::step::{self, Step};
 use crate::limits::budget::SiteKey;
@@ -94,6 +95,8 @@ pub struct Site {
     pub error_pages: ErrorPages,
     /// In order; the first that matches and does not decline answers.
     pub rules: Rules<Step>,
+    /// Whether one of them refuses by path: it is held against all [`Readings`].
+    refuses_paths: bool,
 }
 
 /// How a handler finds its script.
@@ -160,6 +163,7 @@ pub(super) fn build_site(
         error_pages,
         reserve: step::reserve(section),
         clients: Clients::new(allowance(&section.table("limits"))),
+        refuses_paths: refuse_paths(&rules),
         rules,
     }
 }
@@ -208,7 +212,17 @@ fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) 
     rules
 }
 
+fn refuse_paths(rules: &Rules<Step>) -> bool {
+    let mut rules = rules.iter();
+    rules.any(|rule| rule.then.refuses() && rule.conditions().name_paths())
+}
+
 impl Site {
+    /// Returns the other readings of a new request, where a rule refuses by path and there are any.
+    pub fn readings(&self, request: &Request) -> Option<Box<Readings>> {
+        self.refuses_paths.then(|| Readings::of(request)).flatten()
+    }
+
     /// Returns what its rules change about an answer that no rule makes: those without an action that hold,
     /// but where the target could not be read (`is_read`) none that asks for it. Notes it in `request`.
     pub fn edits_without_rules(

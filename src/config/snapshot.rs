@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::hosts::Hosts;
 use super::numbers::SiteNumbers;
-use super::review::warn_of_hosts;
+use super::review::{warn_of_endless_redirects, warn_of_exposed, warn_of_hosts};
 use super::sharing::sharing;
 use super::sites::build_sites;
 use super::source::Sources;
@@ -90,6 +90,8 @@ impl Snapshot {
         let sites = build_sites(&sections, &surroundings, problems);
         let upstreams = surroundings.into_upstreams();
         warn_of_hosts(&files, problems);
+        warn_of_endless_redirects(&files, problems);
+        warn_of_exposed(&files, sources, problems);
         if sites.is_empty() && complete && problems.is_empty() {
             problems.push(no_site());
         }

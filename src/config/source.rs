@@ -40,6 +40,19 @@ impl Sources {
         self.files.get(usize::from(file.0))
     }
 
+    /// Iterates over the files that were read, each with its path.
+    pub fn paths(&self) -> impl Iterator<Item = (FileId, &Path)> {
+        let numbers = (0..).map(FileId);
+        numbers.zip(self.files.iter().map(|source| source.path.as_path()))
+    }
+
+    /// Returns what is written at a place.
+    pub fn text_at(&self, place: &Place) -> &str {
+        let source = self.get(place.file);
+        let text = source.and_then(|source| source.text.get(place.span.clone()));
+        text.unwrap_or_default()
+    }
+
     /// What was read, to tell when it changes.
     pub fn watched(&self) -> &Watched {
         &self.watched

@@ -138,6 +138,8 @@ struct Places {
     values: Vec<Range<usize>>,
     names: Vec<Range<usize>>,
     known: BTreeSet<String>,
+    /// Sizes, durations and integers.
+    amounts: Vec<(Range<usize>, Kind)>,
 }
 
 impl Places {
@@ -156,6 +158,12 @@ impl Places {
             if is_inline && !has_header {
                 self.values.push(value.span());
                 self.names.push(name.span());
+            }
+            if matches!(
+                key.kind,
+                Kind::Size | Kind::Duration | Kind::Percent | Kind::Integer { .. }
+            ) {
+                self.amounts.push((value.span(), key.kind));
             }
             self.value(text, key.kind, value.get_ref());
         }
@@ -329,4 +337,70 @@ fn what_is_reserved_leaves_a_part_for_all() {
         assert_eq!(told.len(), 1, "{value}: {told:?}");
         assert!(told[0].contains("20 %"), "{value}: {told:?}");
     }
+}
+/// Values at the ends of what a kind has, and whether there is such a value.
+fn extremes(kind: Kind) -> Vec<(String, bool)> {
+    let quoted = |(text, is_one): (&str, bool)| (format!("\"{text}\""), is_one);
+    match kind {
+        Kind::Size => [
+            ("0", true),
+            ("1B", true),
+            ("1048576TiB", true),
+            ("1048577TiB", false),
+            ("18446744073709551616B", false),
+        ]
+        .map(quoted)
+        .into(),
+        Kind::Duration => [
+            ("0", true),
+            ("1us", true),
+            ("36500d", true),
+            ("3000000d", false),
+            ("213503982334601d", false),
+            ("18446744073709551616us", false),
+        ]
+        .map(quoted)
+        .into(),
+        Kind::Percent => [
+            ("1 %", true),
+            ("100 %", true),
+            ("0 %", false),
+            ("101 %", false),
+            ("256 %", false),
+        ]
+        .map(quoted)
+        .into(),
+        Kind::Integer { min, max } => [
+            (Some(min), true),
+            (Some(max), true),
+            (min.checked_sub(1), false),
+            (max.checked_add(1), false),
+        ]
+        .into_iter()
+        .filter_map(|(number, is_one)| Some((number?.to_string(), is_one)))
+        .collect(),
+        Kind::Text | Kind::Texts | Kind::Flag | Kind::OneOf(_) | Kind::Pairs => Vec::new(),
+        Kind::Table(_) | Kind::Tables(_) | Kind::Named(_) => Vec::new(),
+        Kind::FlagOr(_) | Kind::TextOr(_) => Vec::new(),
+    }
+}
+
+/// Whatever a key is set to, the configuration is used or refused with a place.
+#[test]
+fn no_extreme_of_any_key_is_too_much() {
+    let (folder, text) = sample();
+    let amounts = places(&text).amounts;
+    assert!(amounts.len() > 50, "{}", amounts.len());
+    let mut checked = 0;
+    for (span, kind) in amounts {
+        for (value, is_one) in extremes(kind) {
+            let mut changed = text.clone();
+            changed.replace_range(span.clone(), &value);
+            let errors = told(folder.path(), &changed);
+            let line = text[..span.start].lines().last().unwrap_or_default();
+            assert!(is_one || !errors.is_empty(), "{line}{value}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 250, "{checked}");
 }

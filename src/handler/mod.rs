@@ -8,6 +8,7 @@ pub mod fastcgi;
 pub mod https;
 pub mod mount;
 pub mod piece;
+pub mod readings;
 pub mod redirect;
 pub mod respond;
 pub mod rewrite;

@@ -122,6 +122,11 @@ impl Step {
         }
     }
 
+    /// Reports whether it answers a client with an error and nothing else.
+    pub fn refuses(&self) -> bool {
+        !self.internal && self.handler.as_ref().is_some_and(Handler::refuses)
+    }
+
     /// Whether it is what [`Handler::ExcludeProxy`] keeps a request from.
     pub fn is_proxy_target(&self) -> bool {
         self.handler.as_ref().is_some_and(Handler::is_proxy_target)

@@ -1,13 +1,12 @@
 //! One request, parsed: what rules, handlers and the log read.
 
-use std::fmt;
 use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 
 use super::edits::{Edits, RuleEdits};
-use super::{Host, Target, Upload, Wire};
+use super::{Host, RequestId, Target, Upload, Wire};
 
 /// A request on its way to an answer. Handlers take it and give it back when they decline.
 #[derive(Debug)]
@@ -59,43 +58,6 @@ pub struct Previous {
     pub path: Vec<u8>,
     /// The raw query.
     pub query: Option<String>,
-}
-
-/// What names a request: unique within the life of the process and improbable to repeat beyond
-/// it. Shown as 24 hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequestId {
-    process: u64,
-    serial: u32,
-}
-
-impl RequestId {
-    /// The `serial`th request of the process that drew `process` at its start.
-    pub fn new(process: u64, serial: u32) -> Self {
-        Self { process, serial }
-    }
-
-    /// Its 24 hexadecimal digits. By hand: they are written for every call of a script, and formatting takes fifteen
-    /// times as long.
-    pub fn digits(self) -> [u8; 24] {
-        let [process, serial] = [self.process, u64::from(self.serial) << 32].map(u64::to_be_bytes);
-        let mut digits = [0; 24];
-        let bytes = process.iter().chain(&serial);
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
-            pair.copy_from_slice(&[byte >> 4, byte & 0xf].map(|half| match half {
-                0..10 => b'0' + half,
-                _ => b'a' + half - 10,
-            }));
-        }
-        digits
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // They are ASCII.
-        f.write_str(str::from_utf8(&self.digits()).unwrap_or_default())
-    }
 }
 
 /// What the service knows of a request before its target is parsed.

@@ -2,6 +2,8 @@
 //! §5.2.4). Access rules, file look-up and SCRIPT_FILENAME all read this one path; nothing after
 //! it may decode, merge or resolve again, or two readers would see two different paths.
 
+mod readings;
+
 /// A target in origin-form: what the client sent, and the one path that everybody acts on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -101,6 +103,15 @@ impl Target {
             asked: asked.map(<[u8]>::to_vec),
             ..target
         })
+    }
+
+    /// Returns what this target is for who reads another path in it: one of [`Target::readings`], which may have
+    /// dot segments. Only conditions of refusals look at it.
+    pub fn read_as(&self, path: Vec<u8>) -> Self {
+        Self {
+            path,
+            ..self.clone()
+        }
     }
 
     /// Every target is made here. `path` is decoded and begins with `/`.

@@ -36,6 +36,17 @@ impl<T> Rules<T> {
     }
 }
 
+impl<T> Rules<T> {
+    /// Returns the first from `number` on that can match a request for one of `paths`, with its number.
+    pub fn candidate_of(&self, number: usize, paths: &[&[u8]]) -> Option<(usize, &Rule<T>)> {
+        let heads: Vec<_> = paths.iter().map(|path| (*path, word(path))).collect();
+        let mut leads = self.leads.get(number..)?.iter();
+        let may = |lead: &Lead| heads.iter().any(|(path, head)| lead.leads(path, *head));
+        let number = number + leads.position(may)?;
+        Some((number, self.all.get(number)?))
+    }
+}
+
 /// What a path has if it begins with certain bytes: the first eight of them, and the last eight.
 #[derive(Clone, Copy, Debug)]
 struct Lead {

@@ -29,7 +29,6 @@ mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -42,7 +41,7 @@ use crate::admin::{self, Admin, Bound, Command, State};
 use crate::config::{Live, Snapshot};
 use crate::disk::RealDisk;
 use crate::limits::connections::Connections;
-use crate::message::RequestId;
+use crate::message::{RequestId, RequestIds};
 use crate::process::Processes;
 use crate::threads::Threads;
 pub use inherited::Inherited;
@@ -96,8 +95,7 @@ pub(crate) struct Shared {
     crowded: Seldom,
     tasks: TaskTracker,
     threads: Threads,
-    process: u64,
-    serial: AtomicU32,
+    ids: RequestIds,
 }
 
 impl Shared {
@@ -111,14 +109,13 @@ impl Shared {
             crowded: Seldom::default(),
             tasks: TaskTracker::new(),
             threads,
-            process: draw(),
-            serial: AtomicU32::new(0),
+            ids: RequestIds::new(draw),
         }
     }
 
     /// The name of the next request.
     fn next_id(&self) -> RequestId {
-        RequestId::new(self.process, self.serial.fetch_add(1, Ordering::Relaxed))
+        self.ids.draw()
     }
 }
 

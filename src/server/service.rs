@@ -24,6 +24,7 @@ use crate::failure::Failure;
 use crate::filter;
 use crate::filter::compress::Negotiation;
 use crate::handler::piece::FileQueue;
+use crate::handler::readings;
 use crate::handler::{Body, Handler, MAX_ROUNDS, Outcome, Plan};
 use crate::limits::rate::{Client, Running};
 use crate::message::head_guard::judge_decoded;
@@ -308,14 +309,18 @@ async fn round(
     // mod_proxy: `!` ends the search among its own rules, not among others.
     let mut excluded = false;
     let mut next = 0;
-    while let Some((number, rule)) = site.rules.candidate(next, request.target.path()) {
+    let mut readings = site.readings(&request);
+    while let Some((number, rule)) =
+        readings::candidate(&site.rules, next, &request, readings.as_deref())
+    {
         next = number + 1;
         let step = &rule.then;
         let passed_over = excluded && step.is_proxy_target();
         if passed_over || (step.internal && request.causes.is_empty()) {
             continue;
         }
-        let Some(captures) = rule.matches(&request, disk)? else {
+        let matched = readings::matches(rule, &request, readings.as_deref_mut(), disk)?;
+        let Some(captures) = matched else {
             continue;
         };
         if let Some(changes) = &step.changes {

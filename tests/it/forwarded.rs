@@ -15,6 +15,8 @@ echo json_encode($seen);";
 
 const TRUSTED: &str = "trusted_proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]\n";
 
+const ALL_FIELDS: &str = "trusted_fields = [\"x-forwarded-for\", \"x-forwarded-proto\", \"x-forwarded-host\", \"x-forwarded-port\", \"forwarded\", \"forwarded-host\"]\n";
+
 /// A gateway with these lines in `[server]`.
 async fn gateway(php: &PhpFpm, server: &str) -> Gateway {
     php.write("dump.php", DUMP);
@@ -153,7 +155,7 @@ const BELIEVED: [(Pairs, Pairs); 11] = [
 #[tokio::test]
 async fn a_trusted_proxy_is_believed_in_what_it_wrote_itself() {
     let php = PhpFpm::start(2).await;
-    let gateway = gateway(&php, TRUSTED).await;
+    let gateway = gateway(&php, &format!("{TRUSTED}{ALL_FIELDS}")).await;
     for (fields, expected) in BELIEVED {
         let seen = seen(&gateway, fields).await;
         for (name, value) in expected {
@@ -167,7 +169,7 @@ async fn a_trusted_proxy_is_believed_in_what_it_wrote_itself() {
 #[tokio::test]
 async fn applications_see_what_is_believed() {
     let php = PhpFpm::start(2).await;
-    let gateway = gateway(&php, TRUSTED).await;
+    let gateway = gateway(&php, &format!("{TRUSTED}{ALL_FIELDS}")).await;
     let rows: [(Pairs, Value); 6] = [
         (
             &[("X-Forwarded-For", "6.6.6.6, 192.0.2.9, 10.1.2.3")],
@@ -201,6 +203,38 @@ async fn applications_see_what_is_believed() {
     }
 }
 
+/// Behind a proxy that sets X-Forwarded-For alone, what a client sends of the others.
+#[tokio::test]
+async fn a_client_says_nothing_through_a_proxy_that_does_not_write_it() {
+    let php = PhpFpm::start(2).await;
+    let forged: Pairs = &[
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Host", "evil.example"),
+        ("X-Forwarded-Port", "444"),
+        ("Forwarded", "for=6.6.6.6;host=evil.example;proto=https"),
+        ("X-Forwarded-For", "192.0.2.9"),
+    ];
+    let server = format!("{TRUSTED}trusted_fields = \"x-forwarded-for\"\n");
+    let gateway_of_one = gateway(&php, &server).await;
+    let mut expected = plain();
+    expected["REMOTE_ADDR"] = json!("192.0.2.9");
+    expected["REMOTE_PORT"] = json!("");
+    expected["fields"] = json!({ "HTTP_X_FORWARDED_FOR": "192.0.2.9" });
+    assert_eq!(seen(&gateway_of_one, forged).await, expected);
+    // By default nobody but Host says the host and its port.
+    let gateway = gateway(&php, TRUSTED).await;
+    for fields in [
+        &forged[..3],
+        &[("Forwarded", "proto=https;host=\"evil.example:444\"")],
+    ] {
+        let seen = seen(&gateway, fields).await;
+        assert_eq!(seen["HTTP_HOST"], "site.example:8080", "{fields:?}");
+        assert_eq!(seen["SERVER_NAME"], "site.example", "{fields:?}");
+        assert_eq!(seen["SERVER_PORT"], "8080", "{fields:?}");
+        assert!(!seen.to_string().contains("evil"), "{fields:?}: {seen}");
+    }
+}
+
 #[tokio::test]
 async fn proxies_that_contradict_each_other_are_refused() {
     let php = PhpFpm::start(2).await;
@@ -214,7 +248,7 @@ async fn proxies_that_contradict_each_other_are_refused() {
         .access
         .wait_for(|line| line.contains("\" 400 "))
         .await;
-    for (family, expected) in [("x-forwarded", "192.0.2.9"), ("forwarded", "6.6.6.6")] {
+    for (family, expected) in [("x-forwarded-for", "192.0.2.9"), ("forwarded", "6.6.6.6")] {
         let server = format!("{TRUSTED}trusted_fields = \"{family}\"\n");
         let gateway = gateway(&php, &server).await;
         assert_eq!(seen(&gateway, &fields).await["REMOTE_ADDR"], expected);

@@ -395,3 +395,87 @@ fn a_log_that_cannot_be_opened_is_told_of() {
         assert!(told.contains(why.unwrap_or_default()), "{name}: {told}");
     }
 }
+
+/// Keys and configurations that others can read or write: `check`, `run` and `doctor` tell the mode and what mends it.
+#[tokio::test]
+async fn files_that_others_can_read_or_replace_are_told_of() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let shown = folder.path().display().to_string();
+    std::fs::write(folder.path().join("a.pem"), certificate.pem()).unwrap();
+    std::fs::write(folder.path().join("a.key"), key.serialize_pem()).unwrap();
+    let site = site(folder.path());
+    let tls = format!(
+        "hosts = \"a.test\"\ntls = {{ certificate = \"{shown}/a.pem\", key = \"{shown}/a.key\" }}\n"
+    );
+    let listen = "[[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n";
+    let secret = "[[site.rule]]\nset_env = { DB_PASSWORD = \"x\" }\n";
+    let variable = "[[site.rule]]\nset_env = { DB_PASSWORD = \"${HOME:-x}\" }\n";
+    let config = folder.path().join("fcgate.toml");
+    let mode = |name: &str, mode: u32| {
+        let file = folder.path().join(name);
+        std::fs::set_permissions(file, PermissionsExt::from_mode(mode)).unwrap();
+    };
+    let read_key =
+        format!("every user of this host can read the private key {shown}/a.key (mode 0644)");
+    let read_config = format!(
+        "every user of this host can read the configuration {shown}/fcgate.toml (mode 0644), which has this secret"
+    );
+    let write_config = format!(
+        "others than its owner can write the configuration {shown}/fcgate.toml (mode 0666)"
+    );
+    let replace = format!(
+        "others can replace {shown}/fcgate.toml: the folder {shown} is writable for them (mode 0777)"
+    );
+    for (rule, modes, expected) in [
+        ("", (0o600, 0o644, 0o755), &[] as &[(&str, &str)]),
+        (variable, (0o640, 0o644, 0o755), &[]),
+        (secret, (0o600, 0o640, 0o755), &[]),
+        ("", (0o644, 0o644, 0o755), &[(&read_key, "chmod o= ")]),
+        (
+            secret,
+            (0o600, 0o644, 0o755),
+            &[(&read_config, "chmod o= ")],
+        ),
+        ("", (0o600, 0o666, 0o755), &[(&write_config, "chmod go-w ")]),
+        ("", (0o600, 0o644, 0o1777), &[]),
+    ] {
+        std::fs::write(&config, format!("{listen}{site}{tls}{rule}")).unwrap();
+        mode("a.key", modes.0);
+        mode("fcgate.toml", modes.1);
+        mode("", modes.2);
+        let told = told(&gateway::check(&config), 0);
+        assert_eq!(
+            told.matches("warning: ").count(),
+            expected.len(),
+            "{modes:?}: {told}"
+        );
+        for (message, command) in expected {
+            assert!(told.contains(message), "{message}: {told}");
+            assert!(
+                told.contains(&format!("help: {command}{shown}")),
+                "{command}: {told}"
+            );
+        }
+    }
+    // All at once, by all who tell. Of a file and its folder the file comes first.
+    std::fs::write(&config, format!("{listen}{site}{tls}")).unwrap();
+    mode("a.key", 0o644);
+    mode("fcgate.toml", 0o644);
+    mode("", 0o777);
+    let doctor = run(&["doctor", "--json", "-c", &config.to_string_lossy()]);
+    let found = findings(&doctor, "fcgate.toml");
+    for message in [&read_key, &replace] {
+        let is_told =
+            |finding: &Value| finding["what"].as_str().unwrap().contains(message.as_str());
+        assert!(found.iter().any(is_told), "{message}: {found:?}");
+    }
+    let running = Gateway::spawn_under(&["env"], folder, &format!("{listen}{site}{tls}"));
+    running.log.wait_for(|line| line.contains(&read_key)).await;
+    running
+        .log
+        .wait_for(|line| line.contains("listening"))
+        .await;
+}

@@ -26,8 +26,19 @@ fn fields(lines: &[(&str, &str)]) -> HeaderMap {
     fields
 }
 
+fn all() -> TrustedFields {
+    TrustedFields::of(&[
+        Field::For,
+        Field::Proto,
+        Field::Host,
+        Field::Port,
+        Field::Forwarded,
+        Field::ForwardedHost,
+    ])
+}
+
 fn client(lines: &[(&str, &str)]) -> Option<String> {
-    let claim = Claim::read(&fields(lines), Family::Any, &proxies()).unwrap();
+    let claim = Claim::read(&fields(lines), all(), &proxies()).unwrap();
     claim.client.map(|address| address.to_string())
 }
 
@@ -75,7 +86,7 @@ fn the_right_most_that_is_no_trusted_proxy_is_the_client() {
 
 #[test]
 fn scheme_host_and_port_are_those_of_the_client() {
-    let read = |lines: &[(&str, &str)]| Claim::read(&fields(lines), Family::Any, &proxies());
+    let read = |lines: &[(&str, &str)]| Claim::read(&fields(lines), all(), &proxies());
     let claim = read(&[
         ("x-forwarded-for", "192.0.2.1, 10.1.1.1"),
         ("x-forwarded-proto", "https, http"),
@@ -107,18 +118,66 @@ fn scheme_host_and_port_are_those_of_the_client() {
 
 #[test]
 fn where_both_families_speak_only_what_both_say_counts() {
-    let read = |family, lines: &[(&str, &str)]| Claim::read(&fields(lines), family, &proxies());
+    let read = |trusted, lines: &[(&str, &str)]| Claim::read(&fields(lines), trusted, &proxies());
     let xff = ("x-forwarded-for", "192.0.2.1");
     let same = ("forwarded", "for=192.0.2.1;proto=https");
     let other = ("forwarded", "for=6.6.6.6;proto=https");
-    let claim = read(Family::Any, &[xff, same]).unwrap();
+    let claim = read(all(), &[xff, same]).unwrap();
     assert_eq!(claim.client, "192.0.2.1".parse().ok());
     assert_eq!(claim.scheme, None, "one of them says nothing of it");
-    assert_eq!(read(Family::Any, &[xff, other]), Err(Conflict("client")));
-    let claim = read(Family::XForwarded, &[xff, other]).unwrap();
+    assert_eq!(read(all(), &[xff, other]), Err(Conflict("client")));
+    let claim = read(TrustedFields::of(&[Field::For]), &[xff, other]).unwrap();
     assert_eq!(claim.client, "192.0.2.1".parse().ok());
-    let claim = read(Family::Forwarded, &[xff, other]).unwrap();
+    let claim = read(TrustedFields::of(&[Field::Forwarded]), &[xff, other]).unwrap();
     assert_eq!(claim.client, "6.6.6.6".parse().ok());
+}
+
+/// Each field alone: what is trusted is believed and stays, and all else is as if it were not there.
+#[test]
+fn only_what_is_trusted_is_believed_and_passed_on() {
+    let lines = [
+        ("x-forwarded-for", "192.0.2.1"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "a.example"),
+        ("x-forwarded-port", "444"),
+        ("forwarded", "for=192.0.2.1;host=a.example:444;proto=https"),
+    ];
+    for (trusted, claimed, left) in [
+        (&[] as &[Field], "", &[] as &[&str]),
+        (&[Field::For], "client", &["x-forwarded-for: 192.0.2.1"]),
+        (&[Field::Proto], "scheme", &["x-forwarded-proto: https"]),
+        (&[Field::Host], "host", &["x-forwarded-host: a.example"]),
+        (&[Field::Port], "port", &["x-forwarded-port: 444"]),
+        (
+            &[Field::Forwarded],
+            "client scheme",
+            &["forwarded: for=192.0.2.1;proto=https"],
+        ),
+        (
+            &[Field::Forwarded, Field::ForwardedHost],
+            "client scheme host port",
+            &["forwarded: for=192.0.2.1;host=a.example:444;proto=https"],
+        ),
+    ] {
+        let trusted = TrustedFields::of(trusted);
+        let mut fields = fields(&lines);
+        let claim = Claim::read(&fields, trusted, &proxies()).unwrap();
+        let parts = [
+            (claim.client.is_some(), "client"),
+            (claim.scheme.is_some(), "scheme"),
+            (claim.host.is_some(), "host"),
+            (claim.port.is_some(), "port"),
+        ];
+        let parts = parts.iter().filter(|(is_there, _)| *is_there);
+        let parts: Vec<_> = parts.map(|(_, part)| *part).collect();
+        assert_eq!(parts.join(" "), claimed, "{trusted}");
+        claim.write(&mut fields, trusted, &proxies());
+        let passed = fields.iter();
+        let passed: Vec<_> = passed
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        assert_eq!(passed, left, "{trusted}");
+    }
 }
 
 proptest! {

@@ -15,11 +15,12 @@ use crate::config::{Site, Snapshot};
 use crate::failure::Failure;
 use crate::filter;
 use crate::handler::fastcgi::Call;
+use crate::handler::readings::Readings;
 use crate::handler::{Body, Handler, MAX_ROUNDS, Plan};
 use crate::message::request::Origin;
 use crate::message::{Cause, Disk, Host, Request, RequestId, Scheme, Target, Upload, Wire, list};
-use crate::route::Rule;
 use crate::route::condition::Verdict;
+use crate::route::{Captures, Rule, TooHard};
 
 type SiteRule = Rule<crate::handler::Step>;
 
@@ -28,6 +29,23 @@ enum Turn {
     Settled(Outcome),
     Again(Box<Request>),
     Declined(Box<Request>),
+}
+
+/// What one round remembers from rule to rule.
+struct Search {
+    excluded: bool,
+    readings: Option<Box<Readings>>,
+}
+
+impl Search {
+    /// Returns the other reading of the path for which a rule refuses.
+    fn refused_by(&mut self, rule: &SiteRule, disk: &dyn Disk) -> Result<Option<String>, TooHard> {
+        let Some(readings) = &mut self.readings else {
+            return Ok(None);
+        };
+        let target = readings.refused_by(rule, disk)?;
+        Ok(target.map(|target| text(target.path())))
+    }
 }
 
 struct Walk<'a> {
@@ -122,10 +140,13 @@ impl Walk<'_> {
             cause: request.causes.last().map(cause),
             steps: Vec::new(),
         };
-        let mut excluded = false;
+        let mut search = Search {
+            excluded: false,
+            readings: site.readings(&request),
+        };
         for (number, rule) in site.rules.iter().enumerate() {
             let mut step = begin(number, rule);
-            let turn = self.rule(rule, &mut step, &mut request, &mut excluded);
+            let turn = self.rule(rule, &mut step, &mut request, &mut search);
             step.lookups = self.disk.take();
             round.steps.push(step);
             if let Some(turn) = turn.transpose() {
@@ -146,10 +167,10 @@ impl Walk<'_> {
         rule: &SiteRule,
         step: &mut Step,
         request: &mut Request,
-        excluded: &mut bool,
+        search: &mut Search,
     ) -> Result<Option<Settled>, Failure> {
         let then = &rule.then;
-        if *excluded && then.is_proxy_target() {
+        if search.excluded && then.is_proxy_target() {
             step.why = "an earlier `to = \"!\"` keeps the request from it".to_owned();
             return Ok(None);
         }
@@ -157,11 +178,18 @@ impl Walk<'_> {
             step.why = "it is for internal rounds only".to_owned();
             return Ok(None);
         }
-        let (verdict, captures) = rule.judge(request, &self.disk)?;
+        let (verdict, mut captures) = rule.judge(request, &self.disk)?;
         step.matched = matches!(verdict, Verdict::Holds);
         step.why = why(&verdict, rule);
         if !step.matched {
-            return Ok(None);
+            let Some(path) = search.refused_by(rule, &self.disk)? else {
+                return Ok(None);
+            };
+            step.matched = true;
+            step.why = format!(
+                "it holds for {path}, which an application may read in the target as it was sent"
+            );
+            captures = Captures::default();
         }
         if let Some(changes) = &then.changes {
             request.note(changes.resolve(step.number - 1, request, &captures));
@@ -170,7 +198,7 @@ impl Walk<'_> {
             step.plan = Some("notes its changes; the search goes on".to_owned());
             return Ok(None);
         };
-        *excluded |= matches!(handler, Handler::ExcludeProxy);
+        search.excluded |= matches!(handler, Handler::ExcludeProxy);
         let plan = handler.decide(request, &captures, &self.disk);
         step.plan = Some(describe(&plan));
         self.settle(plan, request)

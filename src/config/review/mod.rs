@@ -2,11 +2,15 @@
 //! configuration is loaded, without a request and without the disk: a fault may be missed, and none is
 //! invented. Single conditions are checked where they are read (`route::condition`).
 
+mod exposed;
+mod https;
 mod path_info;
 mod rewrite_loop;
 mod unreachable;
 mod walk;
 
+pub(super) use exposed::warn_of_exposed;
+pub(super) use https::warn_of_endless_redirects;
 pub(super) use unreachable::warn_of_hosts;
 
 use super::source::Sources;

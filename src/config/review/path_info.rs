@@ -14,7 +14,8 @@ pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems:
         return;
     };
     let refuses = rule.then.handler.as_ref().is_some_and(Handler::refuses);
-    if !refuses || rule.then.internal {
+    // Those that name paths are held against the script too (`handler::readings`).
+    if !refuses || rule.then.internal || rule.conditions().name_paths() {
         return;
     }
     let Some((script, longer)) = find_bypass(number, rule.conditions(), walk) else {
@@ -25,7 +26,7 @@ pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems:
         display_path(&script),
         display_path(&longer)
     );
-    let (place, advice) = place(section, &script);
+    let (place, advice) = place(section);
     problems.warn(Problem::new(place, message).help(advice));
 }
 
@@ -47,11 +48,7 @@ fn find_bypass(number: usize, set: &Set, walk: &Walk<'_>) -> Option<(Vec<u8>, Ve
 }
 
 /// Returns the place of the condition that ends too early, and what to write there.
-fn place(section: &Lowered, script: &[u8]) -> (Place, String) {
-    let mut paths = section.texts("path").into_iter();
-    if let Some(path) = paths.find(|path| path.value.as_bytes() == script) {
-        return (path.place, format!("write `prefix = \"{}\"`", path.value));
-    }
+fn place(section: &Lowered) -> (Place, String) {
     let key = ["match", "any", "all"]
         .into_iter()
         .find(|key| section.is_given(key));

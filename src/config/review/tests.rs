@@ -306,12 +306,10 @@ fn refusals_that_a_longer_path_gets_round_are_shown() {
         ),
         ("match = '^/(config|setup)\\.php\\z'", "'^/"),
         ("match = '^/(?!index\\.php).+\\.php$'", "'^/"),
-        ("prefix = '/uploads', match = '\\.php$'", "'\\."),
         ("match = '\\.php$', not = { remote = '10.0.0.0/8' }", "'\\."),
         ("match = '\\.php$', method = 'POST'", "'\\."),
-        ("path = ['/readme.html', '/admin.php']", "'/admin"),
         (
-            "any = [{ match = '^/a/.*\\.php$' }, { prefix = '/b' }]",
+            "any = [{ match = '^/a/.*\\.php$' }, { extension = 'b' }]",
             "[{",
         ),
     ] {
@@ -354,6 +352,8 @@ fn refusals_of_both_paths_are_not() {
         "prefix = '/admin.php', deny = true",
         "match = '\\.sql$', deny = true",
         "path = '/readme.html', deny = true",
+        "path = ['/readme.html', '/admin.php'], deny = true",
+        "prefix = '/uploads', match = '\\.php$', deny = true",
         "match = '\\.php$', respond = { status = 200 }",
         "match = '\\.php$', expires = '1d'",
         "match = '\\.php$', fastcgi = {}",
@@ -389,6 +389,51 @@ fn refusals_of_both_paths_are_not() {
     does_not_warn(&format!(
         "root = '/srv/a'\nrule = [{{ {narrow} }}, {{ fastcgi = {{ upstream = 'a:1', mounted_at = '/b' }} }}]"
     ));
+}
+
+/// A file without these lines' [[site]], whose scheme a proxy says.
+fn redirects(server: &str, site: &str) -> Vec<String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = format!("[server]\n{server}\n[[site]]\nroot = '/srv/a'\n{site}\n");
+    std::fs::write(file.path(), text).unwrap();
+    let snapshot = config::load(file.path(), None).unwrap();
+    let lines = snapshot.warnings.lines();
+    let lines = lines.filter_map(|line| line.strip_prefix("warning: "));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn redirects_to_https_that_may_never_end_are_shown() {
+    let behind = "trusted_proxies = ['10.0.0.0/8']";
+    let with = |fields: &str| format!("{behind}\ntrusted_fields = [{fields}]");
+    let rule = "rule = [{ scheme = 'http', redirect = { to = 'https://a.example$uri' } }]";
+    for (server, words) in [
+        (String::new(), "no listener speaks TLS"),
+        (
+            behind.to_owned(),
+            "nothing says which fields the proxy in front writes",
+        ),
+        (with("'x-forwarded-for'"), "has none that says the scheme"),
+        (with("'x-forwarded-host'"), "has none that says the scheme"),
+        (with(""), "has none that says the scheme"),
+    ] {
+        for site in ["https = true", "https = { hsts = '1d' }", rule] {
+            let warnings = redirects(&server, site);
+            assert_eq!(warnings.len(), 1, "{server} {site}: {warnings:?}");
+            assert!(warnings[0].contains(words), "{server} {site}: {warnings:?}");
+        }
+        for site in [
+            "https = false",
+            "rule = [{ redirect = { to = 'https://a.example$uri' } }]",
+        ] {
+            assert_eq!(redirects(&server, site), [""; 0], "{server} {site}");
+        }
+    }
+    for fields in ["'x-forwarded-proto'", "'forwarded'"] {
+        for site in ["https = true", rule] {
+            assert_eq!(redirects(&with(fields), site), [""; 0], "{fields} {site}");
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::value::parse_duration;
+
 /// A target taken apart: which server, and the template of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -136,10 +138,12 @@ fn read_option(option: &str) -> Result<Option<Duration>, String> {
     match (name.to_ascii_lowercase().as_str(), value) {
         ("enablereuse", "on" | "On") | ("disablereuse", "off" | "Off") => Ok(None),
         ("flushpackets", "on" | "auto") => Ok(None),
-        ("timeout", seconds) => match seconds.parse() {
-            Ok(seconds) => Ok(Some(Duration::from_secs(seconds))),
-            Err(_) => Err(format!("`{option}`: a timeout is a number of seconds")),
-        },
+        ("timeout", seconds) if seconds.bytes().all(|byte| byte.is_ascii_digit()) => {
+            let duration = parse_duration(&format!("{seconds}s"));
+            let told = |error| format!("`{option}`: a timeout is a number of seconds: {error}");
+            duration.map(Some).map_err(told)
+        }
+        ("timeout", _) => Err(format!("`{option}`: a timeout is a number of seconds")),
         (name, _) => {
             let key = INSTEAD.iter().find(|(known, _)| *known == name);
             let help = match key {
@@ -292,6 +296,10 @@ mod tests {
             (" enablereuse=off", "keep"),
             (" flushpackets=off", "response_buffer"),
             (" timeout=soon", "seconds"),
+            (" timeout=", "seconds"),
+            (" timeout=-1", "seconds"),
+            (" timeout=3153600001", "at most"),
+            (" timeout=18446744073709551615", "at most"),
             (" nocanon", "enablereuse=on"),
             (" enablereuse=on retry=0", "timeout=SECONDS"),
         ] {

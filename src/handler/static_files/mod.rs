@@ -32,7 +32,7 @@ const ALLOWED: &str = "GET, HEAD, OPTIONS";
 /// The `static_files` section.
 pub static STATIC_FILES: Section = Section {
     title: "[site.rule.static_files]",
-    doc: "Sends files. PHP scripts are never sent, dotfiles (but /.well-known/), other sources and editor backups by `allowed_names` alone, and nothing outside the root.",
+    doc: "Sends files. PHP scripts are never sent, dotfiles (but /.well-known/), other sources, keys, dumps and editor backups by `allowed_names` alone, and nothing outside the root.",
     keys: &[
         Key::new("root", Kind::Text, "The folder, an absolute path; default: the site's root.").example("\"/srv/app/public\""),
         MOUNTED_AT,
@@ -45,6 +45,7 @@ pub static STATIC_FILES: Section = Section {
         settings::CHARSET_KEY,
         settings::CACHE_KEY,
         settings::IMMUTABLE_KEY,
+        unsafe_name::WITHHELD_EXTENSIONS,
         unsafe_name::ALLOWED_NAMES,
     ],
 };
@@ -115,9 +116,9 @@ impl StaticFiles {
     /// Reports whether no file is sent for `below`, whatever the disk has. A folder may have the name of a backup; none
     /// is taken to have that of a script.
     fn surely_lacks(&self, below: &[u8]) -> bool {
-        match unsafe_name::withheld_but(below, &self.settings.allowed) {
+        match unsafe_name::withheld_by(below, &self.settings.names) {
             Some(Withheld::Dotfile | Withheld::Script) => true,
-            Some(Withheld::Archive | Withheld::Backup) => false,
+            Some(Withheld::Archive | Withheld::Backup | Withheld::Private) => false,
             None => script::candidates(below).any(|end| end < below.len()),
         }
     }
@@ -127,7 +128,7 @@ impl StaticFiles {
         let Some(below) = self.mount.below(path) else {
             return Plan::Decline;
         };
-        let withheld = unsafe_name::withheld_but(below, &self.settings.allowed);
+        let withheld = unsafe_name::withheld_by(below, &self.settings.names);
         if let Some(withheld) = withheld.filter(|why| !self.is_folder(*why, below, disk)) {
             return self.withheld(withheld);
         }
@@ -184,8 +185,8 @@ impl StaticFiles {
         let turns = std::sync::Arc::clone(&self.settings.listings);
         match disk.open_folder(&self.root, below, self.settings.symlinks) {
             Ok(folder) => {
-                let allowed = self.settings.allowed.clone();
-                Plan::List(Box::new(Listing::new(request, folder, allowed, turns)))
+                let names = self.settings.names.clone();
+                Plan::List(Box::new(Listing::new(request, folder, names, turns)))
             }
             Err(found) => self.unsendable(found),
         }

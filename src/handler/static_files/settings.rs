@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::caching::{CACHE, CacheRule, IMMUTABLE, is_hashed};
 use super::types::{CHARSET, Types};
-use super::unsafe_name::{ALLOWED_NAMES, AllowedNames};
+use super::unsafe_name::{ALLOWED_NAMES, NamePolicy, WITHHELD_EXTENSIONS};
 use crate::message::{Speaker, Symlinks};
 use crate::section::{Key, Kind, Lowered, Problems, Section};
 
@@ -69,7 +69,7 @@ pub static MOUNTED_FILES: Section = Section {
     keys: &KEYS,
 };
 
-const KEYS: [Key; 8] = [
+const KEYS: [Key; 9] = [
     LISTING,
     SYMLINKS,
     MIME_TYPES,
@@ -77,6 +77,7 @@ const KEYS: [Key; 8] = [
     CHARSET_KEY,
     CACHE_KEY,
     IMMUTABLE_KEY,
+    WITHHELD_EXTENSIONS,
     ALLOWED_NAMES,
 ];
 
@@ -90,8 +91,8 @@ pub struct FileSettings {
     pub(super) listings: Arc<Semaphore>,
     /// Whose the settings are: what was said of a file by them is said again.
     pub(super) speaker: Arc<Speaker>,
-    /// What of the withheld names is sent all the same.
-    pub(super) allowed: AllowedNames,
+    /// Which names are sent.
+    pub(super) names: NamePolicy,
     cache: Vec<CacheRule>,
     immutable: bool,
 }
@@ -104,7 +105,7 @@ impl Default for FileSettings {
             types: Types::new(CHARSET),
             listings: Arc::new(Semaphore::new(LISTINGS)),
             speaker: Arc::default(),
-            allowed: AllowedNames::default(),
+            names: NamePolicy::default(),
             cache: Vec::new(),
             immutable: false,
         }
@@ -133,9 +134,7 @@ impl FileSettings {
         if section.is_given("immutable") {
             settings.immutable = section.flag("immutable");
         }
-        if section.is_given("allowed_names") {
-            settings.allowed = AllowedNames::build(section, problems);
-        }
+        settings.names = base.names.with(section, problems);
         settings.add_types(section, problems);
         settings
     }

@@ -1,4 +1,4 @@
-//! Names that are never sent as files, wherever a rule points: sources of scripts, dotfiles, and
+//! Names that are never sent as files, wherever a rule points: sources of scripts, dotfiles, keys and dumps, and
 //! what editors and version control leave behind. The path is decoded by then, so that no
 //! encoding of a name gets around this.
 
@@ -22,6 +22,11 @@ const BACKUP_EXTENSIONS: [&str; 9] = [
     "bak", "swp", "swo", "swn", "orig", "save", "old", "rej", "inc",
 ];
 
+/// What packs a file; and an end that is a number is a copy.
+const PACKED_EXTENSIONS: [&str; 9] = ["gz", "bz2", "xz", "zst", "lz4", "br", "zip", "7z", "rar"];
+
+pub(super) const WITHHELD_EXTENSIONS: Key = Key::new("withheld_extensions", Kind::Texts, "Extensions of files that are not sent, without regard to case: private keys and key stores (.key, .pem, .p12, .pfx, .jks, .ppk, .kdbx), databases and their dumps (.sql, .sqlite, .sqlite3, .db, .dump), and settings (.env). The file may be packed, numbered or a copy: dump.sql.gz, dump.sql-2026, dump.sql.1. What is written here takes the place of the list; [] is none. `allowed_names` lets out single files.").default("[\"key\", \"pem\", \"p12\", \"pfx\", \"jks\", \"ppk\", \"kdbx\", \"sql\", \"sqlite\", \"sqlite3\", \"db\", \"dump\", \"env\"]");
+
 pub(super) const ALLOWED_NAMES: Key = Key::new("allowed_names", Kind::Texts, "Names that are sent although they look like a dotfile, a backup or a source: a name, or `*` and what names end with. A folder counts as well: with \".config\" the files in it are sent. A name with an extension by which PHP runs (.php, .phtml, .pht, .php3 to .php8) is never sent.").example("[\"*.orig\", \"composer.phar\"]");
 
 /// Why a name is not sent.
@@ -35,11 +40,17 @@ pub enum Withheld {
     Archive,
     /// It is that of a copy which an editor left.
     Backup,
+    /// It is that of a key, a dump or settings.
+    Private,
 }
 
-/// `allowed_names`, understood.
+/// `allowed_names` and `withheld_extensions`, understood.
 #[derive(Clone, Debug, Default)]
-pub(super) struct AllowedNames(Arc<[Pattern]>);
+pub(super) struct NamePolicy {
+    allowed: Arc<[Pattern]>,
+    /// Without their dots; `None` where no section has said it.
+    withheld: Option<Arc<[Box<str>]>>,
+}
 
 #[derive(Debug, PartialEq, Eq)]
 enum Pattern {
@@ -59,6 +70,9 @@ impl Withheld {
                 "the name is that of a PHP archive or source, which is sent by `allowed_names` alone"
             }
             Self::Backup => "the name is that of a backup, which is sent by `allowed_names` alone",
+            Self::Private => {
+                "the name is that of a key, a database or settings (`withheld_extensions`), which is sent by `allowed_names` alone"
+            }
         }
     }
 
@@ -68,27 +82,54 @@ impl Withheld {
     }
 }
 
-impl AllowedNames {
-    /// Builds them from a section that has the key; what can be no name is a problem.
-    pub(super) fn build(section: &Lowered, problems: &mut Problems) -> Self {
-        let texts = section.texts("allowed_names").into_iter();
-        let patterns = texts.filter_map(|text| {
-            let pattern = Pattern::parse(&text.value);
-            let told = pattern.map_err(|message| {
-                let help = "write a name as \"composer.phar\", or \"*.orig\" for all that end so";
-                problems.push(Problem::new(text.place, message).help(help));
-            });
-            told.ok()
-        });
-        Self(patterns.collect())
+impl NamePolicy {
+    /// Returns what a section says, and where it says nothing, what this says; what can be no name is a problem.
+    pub(super) fn with(&self, section: &Lowered, problems: &mut Problems) -> Self {
+        let mut policy = self.clone();
+        if section.is_given("allowed_names") {
+            policy.allowed = allowed_names(section, problems);
+        }
+        // The default of the key is for the site; a rule or mount without it has what the site has.
+        if section.is_given("withheld_extensions") || self.withheld.is_none() {
+            policy.withheld = Some(withheld_extensions(section, problems));
+        }
+        policy
     }
 
-    fn have(&self, name: &[u8]) -> bool {
-        self.0.iter().any(|pattern| match pattern {
+    fn allows(&self, name: &[u8]) -> bool {
+        self.allowed.iter().any(|pattern| match pattern {
             Pattern::Name(whole) => name == whole.as_bytes(),
             Pattern::EndsWith(end) => name.ends_with(end.as_bytes()),
         })
     }
+}
+
+fn allowed_names(section: &Lowered, problems: &mut Problems) -> Arc<[Pattern]> {
+    let texts = section.texts("allowed_names").into_iter();
+    let patterns = texts.filter_map(|text| {
+        let pattern = Pattern::parse(&text.value);
+        let told = pattern.map_err(|message| {
+            let help = "write a name as \"composer.phar\", or \"*.orig\" for all that end so";
+            problems.push(Problem::new(text.place, message).help(help));
+        });
+        told.ok()
+    });
+    patterns.collect()
+}
+
+fn withheld_extensions(section: &Lowered, problems: &mut Problems) -> Arc<[Box<str>]> {
+    let texts = section.texts("withheld_extensions").into_iter();
+    let extensions = texts.filter_map(|text| {
+        let extension = text.value.trim_start_matches('.');
+        if extension.is_empty() || !extension.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            let message = format!("`{}` is not an extension", text.value);
+            let help = "write the letters and digits behind the last dot: \"sql\"; for other names write a rule with `match` and `deny`";
+            problems.push(Problem::new(text.place, message).help(help));
+            return None;
+        }
+        Some(extension.into())
+    });
+    extensions.collect()
 }
 
 impl Pattern {
@@ -112,13 +153,14 @@ impl Pattern {
     }
 }
 
-/// Returns why what the decoded, normalised path names is not sent; `None` for what may be.
+/// Returns why a file that a script names is not sent; `None` for what may be. The script decides about keys and
+/// dumps.
 pub fn withheld(path: &[u8]) -> Option<Withheld> {
-    withheld_but(path, &AllowedNames::default())
+    withheld_by(path, &NamePolicy::default())
 }
 
-/// As [`withheld`], but for names that are `allowed`.
-pub(super) fn withheld_but(path: &[u8], allowed: &AllowedNames) -> Option<Withheld> {
+/// Returns why what the decoded, normalised path names is not sent under a policy; `None` for what may be.
+pub(super) fn withheld_by(path: &[u8], policy: &NamePolicy) -> Option<Withheld> {
     let mut segments = path
         .split(|byte| *byte == b'/')
         .filter(|segment| !segment.is_empty());
@@ -126,7 +168,7 @@ pub(super) fn withheld_but(path: &[u8], allowed: &AllowedNames) -> Option<Withhe
     if path.starts_with(b"/.well-known/") {
         segments.next();
     }
-    let is_hidden = |name: &&[u8]| name.starts_with(b".") && !allowed.have(name);
+    let is_hidden = |name: &&[u8]| name.starts_with(b".") && !policy.allows(name);
     if segments.clone().any(|name| is_hidden(&name)) {
         return Some(Withheld::Dotfile);
     }
@@ -134,13 +176,16 @@ pub(super) fn withheld_but(path: &[u8], allowed: &AllowedNames) -> Option<Withhe
     if has_extension(file, &SCRIPT_EXTENSIONS) {
         return Some(Withheld::Script);
     }
-    unusual(file).filter(|_| !allowed.have(file))
+    unusual(file, policy.withheld.as_deref().unwrap_or_default()).filter(|_| !policy.allows(file))
 }
 
 /// Returns what a file of this name is beside a plain one.
-fn unusual(name: &[u8]) -> Option<Withheld> {
+fn unusual(name: &[u8], private: &[Box<str>]) -> Option<Withheld> {
     if has_extension(name, &ARCHIVE_EXTENSIONS) {
         return Some(Withheld::Archive);
+    }
+    if is_private(name, private) {
+        return Some(Withheld::Private);
     }
     let is_backup = name.ends_with(b"~")
         || (name.starts_with(b"#") && name.ends_with(b"#"))
@@ -150,8 +195,32 @@ fn unusual(name: &[u8]) -> Option<Withheld> {
     is_backup.then_some(Withheld::Backup)
 }
 
+/// Reports whether the last extension is private, behind those of packed files and of copies.
+fn is_private(name: &[u8], private: &[Box<str>]) -> bool {
+    let all: Vec<_> = extensions(name).collect();
+    let mut behind = all.into_iter().rev().skip_while(|extension| {
+        extension.iter().all(u8::is_ascii_digit)
+            || is_among(extension, &PACKED_EXTENSIONS)
+            || is_among(extension, &BACKUP_EXTENSIONS)
+    });
+    let is_private = |extension| is_among(word(extension), private);
+    behind.next().is_some_and(is_private)
+}
+
+/// Reports whether an extension begins with one of the known ones and goes on with neither a letter nor a digit:
+/// `x.php~`, `x.php_`, `x.php-bak`, `x.php,v` and `x.php copy` are sources too.
 fn has_extension(name: &[u8], known: &[&str]) -> bool {
-    extensions(name).any(|extension| is_among(extension, known))
+    extensions(name).any(|extension| is_among(word(extension), known))
+}
+
+/// Returns the letters and digits that an extension begins with.
+fn word(extension: &[u8]) -> &[u8] {
+    let end = extension
+        .iter()
+        .position(|byte| !byte.is_ascii_alphanumeric());
+    extension
+        .get(..end.unwrap_or(extension.len()))
+        .unwrap_or_default()
 }
 
 /// Returns what follows each dot of a name, without the spaces that some systems drop and the marks of
@@ -168,109 +237,10 @@ fn extensions(name: &[u8]) -> impl Iterator<Item = &[u8]> {
     .filter(|extension| !extension.is_empty())
 }
 
-fn is_among(extension: &[u8], known: &[&str]) -> bool {
-    let is = |known: &&str| extension.eq_ignore_ascii_case(known.as_bytes());
-    known.iter().any(is)
+fn is_among(extension: &[u8], known: &[impl AsRef<str>]) -> bool {
+    let is = |known: &str| extension.eq_ignore_ascii_case(known.as_bytes());
+    known.iter().any(|known| is(known.as_ref()))
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn allowed(patterns: &[&str]) -> AllowedNames {
-        let patterns = patterns.iter().map(|text| Pattern::parse(text).unwrap());
-        AllowedNames(patterns.collect())
-    }
-
-    #[test]
-    fn sources_dotfiles_and_backups_are_withheld() {
-        use Withheld::{Archive, Backup, Dotfile, Script};
-        for (path, why) in [
-            ("/.env", Dotfile),
-            ("/.git/config", Dotfile),
-            ("/.git/", Dotfile),
-            ("/a/.htaccess", Dotfile),
-            ("/.index.php.swp", Dotfile),
-            ("/.well-known/.env", Dotfile),
-            ("/index.php", Script),
-            ("/INDEX.PHP", Script),
-            ("/index.php.bak", Script),
-            ("/index.php~", Script),
-            ("/index.php.", Script),
-            ("/index.php ", Script),
-            ("/index.php.en", Script),
-            ("/index.php.jpg", Script),
-            ("/a.phtml", Script),
-            ("/.well-known/a.php", Script),
-            ("/dir.php/a.php", Script),
-            ("/a.phar", Archive),
-            ("/a.phar.gz", Archive),
-            ("/a.phps", Archive),
-            ("/#index.php#", Script),
-            ("/#index.html#", Backup),
-            ("/a.css~", Backup),
-            ("/a.orig", Backup),
-            ("/a.orig.", Backup),
-            ("/a.old ", Backup),
-            ("/a.jpg.BAK", Backup),
-            ("/db.inc", Backup),
-        ] {
-            assert_eq!(withheld(path.as_bytes()), Some(why), "{path}");
-        }
-    }
-
-    #[test]
-    fn the_last_extension_decides_and_that_of_a_folder_does_not() {
-        for path in [
-            "/",
-            "/a.css",
-            "/.well-known/acme-challenge/x",
-            "/a.b.js",
-            "/phpinfo.html",
-            "/a/b.tar.gz",
-            "/olds/x.png",
-            "/#a",
-            "/photo.orig.jpg",
-            "/report.old.pdf",
-            "/app.bak.js",
-            "/jquery.inc.js",
-            "/site.old/a.css",
-            "/site.old/",
-            "/www.php.net.old/a.css",
-            "/old",
-        ] {
-            assert_eq!(withheld(path.as_bytes()), None, "{path}");
-        }
-    }
-
-    #[test]
-    fn names_that_are_allowed_are_sent_but_no_scripts() {
-        let names = allowed(&["*.orig", "composer.phar", ".config", "*~", "*p"]);
-        for path in ["/a.orig", "/x/composer.phar", "/.config/a.css", "/a~"] {
-            assert_eq!(withheld_but(path.as_bytes(), &names), None, "{path}");
-        }
-        for path in [
-            "/a.old",
-            "/other.phar",
-            "/.env",
-            "/.config/.env",
-            "/a.php.orig",
-            "/a.php",
-        ] {
-            assert!(withheld_but(path.as_bytes(), &names).is_some(), "{path}");
-        }
-        for text in ["", "*", "**.orig", "a/b", "*.php", "a.PHP", "*.phtml"] {
-            assert!(Pattern::parse(text).is_err(), "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_key_lets_a_script_out(before in "[a-z.]{0,6}", after in "(\\.[a-z]{1,4}){0,2}") {
-            let path = format!("/{before}.php{after}");
-            prop_assert!(withheld_but(path.as_bytes(), &allowed(&["*p", "*a", "*.b"])).is_some());
-        }
-    }
-}
+mod tests;

@@ -1,26 +1,24 @@
 //! `header`, `query` and `cookie`: something with a name that the client sent, and its value. Of several
 //! with the name one is enough.
 
-use std::borrow::Cow;
-
 use http::{HeaderName, header};
 
 use super::expression::{Exhausted, Expression};
+use super::php_names::PhpName;
 use crate::message::Request;
-use crate::route::sent;
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
 
 /// The `header` key.
 pub const HEADER_KEY: Key = Key::new("header", Kind::Table(&HEADER), "A header field: its `name`, and a `value` (one or a list, exactly) or a regular expression that it `match`es; with neither it is enough that it is there. Of several fields of the name one is enough. For two headers write `all`.").example("{ name = \"X-Requested-With\", value = \"XMLHttpRequest\" }");
 
 /// The `query` key.
-pub const QUERY_KEY: Key = Key::new("query", Kind::Table(&QUERY), "A parameter of the query, decoded: `name`, and `value` or `match` as of `header`. PHP takes the last of several; here one is enough.").example("{ name = \"page\", match = '^\\d+$' }");
+pub const QUERY_KEY: Key = Key::new("query", Kind::Table(&QUERY), "A parameter of the query as PHP has it in $_GET: `name`, and `value` or `match` as of `header`. `?%20pa%67e=1`, of which PHP makes `page`, is one of the name `page`; of several the last counts; of a list (`page[]=1`) one element is enough, and `filter[from]` names an element. The value is decoded.").example("{ name = \"page\", match = '^\\d+$' }");
 
 /// The `cookie` key.
 pub const COOKIE_KEY: Key = Key::new(
     "cookie",
     Kind::Table(&COOKIE),
-    "A cookie, as it was sent: `name`, and `value` or `match` as of `header`.",
+    "A cookie as PHP has it in $_COOKIE: `name`, and `value` or `match` as of `header`. Names as of `query`; of several the first counts. The value is decoded, and a `+` in it is a `+`.",
 )
 .example("{ name = \"beta\", value = \"1\" }");
 
@@ -72,8 +70,15 @@ pub struct FieldCondition {
 #[derive(Debug)]
 pub(super) enum Name {
     Header(HeaderName),
-    Query(Vec<u8>),
-    Cookie(Vec<u8>),
+    Query(PhpVariable),
+    Cookie(PhpVariable),
+}
+
+/// The name of a variable of PHP, as it is read and as it was written.
+#[derive(Debug)]
+pub(super) struct PhpVariable {
+    pub(super) name: PhpName,
+    pub(super) text: Box<str>,
 }
 
 #[derive(Debug)]
@@ -108,23 +113,23 @@ impl FieldCondition {
         match &self.name {
             Name::Header(name) => {
                 let fields = request.fields.get_all(name).iter();
-                self.any(fields.map(|field| Cow::Borrowed(field.as_bytes())))
+                self.any(fields.map(|field| field.as_bytes()))
             }
-            Name::Query(name) => {
+            Name::Query(variable) => {
                 let query = request.target.query().unwrap_or_default();
-                self.any(sent::parameters(query, name))
+                self.any(variable.name.in_query(query).iter())
             }
-            Name::Cookie(name) => {
+            Name::Cookie(variable) => {
                 let fields = request.fields.get_all(header::COOKIE).iter();
-                let values = fields.flat_map(|field| sent::cookies(field.as_bytes(), name));
-                self.any(values.map(Cow::Borrowed))
+                let fields = fields.map(|field| field.as_bytes());
+                self.any(variable.name.in_cookies(fields).iter())
             }
         }
     }
 
-    fn any<'a>(&self, values: impl Iterator<Item = Cow<'a, [u8]>>) -> Result<bool, Exhausted> {
+    fn any<'a>(&self, values: impl Iterator<Item = &'a [u8]>) -> Result<bool, Exhausted> {
         for value in values {
-            if self.value.holds(&value)? {
+            if self.value.holds(value)? {
                 return Ok(true);
             }
         }
@@ -135,8 +140,8 @@ impl FieldCondition {
 impl Name {
     fn new(source: Source, name: &At<String>, problems: &mut Problems) -> Option<Self> {
         match source {
-            Source::Query => Some(Self::Query(name.value.clone().into_bytes())),
-            Source::Cookie => Some(Self::Cookie(name.value.clone().into_bytes())),
+            Source::Query => PhpVariable::new(name, problems).map(Self::Query),
+            Source::Cookie => PhpVariable::new(name, problems).map(Self::Cookie),
             Source::Header => match HeaderName::from_bytes(name.value.as_bytes()) {
                 Ok(name) => Some(Self::Header(name)),
                 Err(_) => {
@@ -146,6 +151,19 @@ impl Name {
                 }
             },
         }
+    }
+}
+
+impl PhpVariable {
+    fn new(text: &At<String>, problems: &mut Problems) -> Option<Self> {
+        let Some(name) = PhpName::parse(text.value.as_bytes()) else {
+            let message = format!("PHP has no variable `{}`", text.value);
+            let help = "write the name as the application does in $_GET or $_COOKIE";
+            problems.push(Problem::new(text.place.clone(), message).help(help));
+            return None;
+        };
+        let text = text.value.as_str().into();
+        Some(Self { name, text })
     }
 }
 

@@ -12,6 +12,7 @@ mod method;
 mod path;
 mod pattern;
 mod pcre;
+mod php_names;
 mod prefix;
 mod remote;
 mod scheme;
@@ -194,6 +195,17 @@ impl Condition {
             Self::Listener(_) | Self::Remote(_) => false,
             Self::Field(field) => field.asks_for_target(),
             Self::Any(sets) | Self::All(sets) => sets.iter().any(Set::asks_for_target),
+        }
+    }
+
+    /// Reports whether it names paths or prefixes.
+    fn names_paths(&self) -> bool {
+        match self {
+            Self::Path(_) | Self::Prefix(_) => true,
+            Self::Pattern(_) | Self::Extension(_) | Self::Method(_) | Self::Host(_) => false,
+            Self::Scheme(_) | Self::Listener(_) | Self::Remote(_) => false,
+            Self::Field(_) | Self::Exists(_) => false,
+            Self::Any(sets) | Self::All(sets) => sets.iter().any(Set::name_paths),
         }
     }
 

@@ -103,6 +103,12 @@ impl Set {
         all.any(Condition::asks_for_target)
     }
 
+    /// Reports whether a condition or an exception names paths or prefixes.
+    pub fn name_paths(&self) -> bool {
+        let mut all = self.conditions.iter().chain(&self.exceptions);
+        all.any(Condition::names_paths)
+    }
+
     /// The same, with the condition that decided.
     pub fn judge(
         &self,

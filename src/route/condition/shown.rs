@@ -50,8 +50,8 @@ impl fmt::Display for FieldCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
             Name::Header(name) => write!(f, "header {name}")?,
-            Name::Query(name) => write!(f, "query {}", String::from_utf8_lossy(name))?,
-            Name::Cookie(name) => write!(f, "cookie {}", String::from_utf8_lossy(name))?,
+            Name::Query(variable) => write!(f, "query {}", variable.text)?,
+            Name::Cookie(variable) => write!(f, "cookie {}", variable.text)?,
         }
         match &self.value {
             Value::Any => Ok(()),

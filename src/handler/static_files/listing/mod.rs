@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 pub(super) use order::Order;
 
-use super::unsafe_name::{AllowedNames, withheld_but};
+use super::unsafe_name::{NamePolicy, withheld_by};
 use crate::disk::{Entries, Entry, entries};
 use crate::failure::Failure;
 use crate::handler::Body;
@@ -31,16 +31,16 @@ pub struct Listing {
     order: Order,
     json: bool,
     head_only: bool,
-    allowed: AllowedNames,
+    names: NamePolicy,
     turns: Arc<Semaphore>,
 }
 
 impl Listing {
-    /// The list that `request` gets of `folder`; `allowed` are names that are sent all the same.
+    /// The list that `request` gets of `folder`; `names` says which are shown.
     pub(super) fn new(
         request: &Request,
         folder: OpenFolder,
-        allowed: AllowedNames,
+        names: NamePolicy,
         turns: Arc<Semaphore>,
     ) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl Listing {
             order: Order::parse(request.target.query().unwrap_or_default()),
             json: prefers_json(request),
             head_only: request.method == Method::HEAD,
-            allowed,
+            names,
             turns,
         }
     }
@@ -76,7 +76,7 @@ impl Listing {
         let below = self.folder.path.clone();
         let shown = |name: &[u8], is_folder: bool| {
             let full = [below.as_slice(), name].concat();
-            let withheld = withheld_but(&full, &self.allowed);
+            let withheld = withheld_by(&full, &self.names);
             // Names with control bytes cannot be asked for.
             withheld.is_none_or(|why| is_folder && why.is_of_a_file())
                 && !name.iter().any(u8::is_ascii_control)

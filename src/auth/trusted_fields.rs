@@ -1,0 +1,187 @@
+//! `trusted_fields`: which fields the trusted proxies write. What a proxy does not write it passes on, and a client
+//! that sends it chooses what it says.
+
+use std::fmt;
+
+use crate::section::{At, Key, Kind, Problem, Problems};
+
+/// The key.
+pub const TRUSTED_FIELDS: Key = Key::new("trusted_fields", Kind::Texts, "Each field that the trusted proxies write, or remove where they do not: \"x-forwarded-for\", \"x-forwarded-proto\", \"x-forwarded-host\", \"x-forwarded-port\", and \"forwarded\" (RFC 7239) with its parameters `for` and `proto`; \"forwarded-host\" is its parameter `host`. No other of them is believed, and with `untrusted_fields = \"remove\"` none reaches PHP. A proxy passes on what it does not write: what stands here too much a client says itself. Of a request that has both families only what both say is believed, and one in which they contradict each other is refused (400).").default("[\"x-forwarded-for\", \"x-forwarded-proto\", \"forwarded\"]");
+
+/// A field, or a part of one, of which a proxy can be the author.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// X-Forwarded-For.
+    For,
+    /// X-Forwarded-Proto.
+    Proto,
+    /// X-Forwarded-Host.
+    Host,
+    /// X-Forwarded-Port.
+    Port,
+    /// `for` and `proto` of Forwarded.
+    Forwarded,
+    /// `host` of Forwarded.
+    ForwardedHost,
+}
+
+/// Some of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustedFields(u8);
+
+impl Field {
+    const ALL: [Self; 6] = [
+        Self::For,
+        Self::Proto,
+        Self::Host,
+        Self::Port,
+        Self::Forwarded,
+        Self::ForwardedHost,
+    ];
+
+    /// Returns its word in the configuration, which is the name of the field where it is a whole one.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::For => "x-forwarded-for",
+            Self::Proto => "x-forwarded-proto",
+            Self::Host => "x-forwarded-host",
+            Self::Port => "x-forwarded-port",
+            Self::Forwarded => "forwarded",
+            Self::ForwardedHost => "forwarded-host",
+        }
+    }
+
+    fn bit(self) -> u8 {
+        match self {
+            Self::For => 1,
+            Self::Proto => 2,
+            Self::Host => 4,
+            Self::Port => 8,
+            Self::Forwarded => 16,
+            Self::ForwardedHost => 32,
+        }
+    }
+}
+
+impl Default for TrustedFields {
+    fn default() -> Self {
+        Self::of(&[Field::For, Field::Proto, Field::Forwarded])
+    }
+}
+
+impl TrustedFields {
+    /// Builds the set of these.
+    pub fn of(fields: &[Field]) -> Self {
+        Self(fields.iter().fold(0, |bits, field| bits | field.bit()))
+    }
+
+    /// Builds it from the words of the key; what is none of them is a problem.
+    pub fn build(texts: &[At<String>], problems: &mut Problems) -> Self {
+        let mut fields = Vec::new();
+        for text in texts {
+            let word = text.value.to_ascii_lowercase();
+            match Field::ALL.into_iter().find(|field| field.name() == word) {
+                Some(field) => fields.push(field),
+                None => problems.push(unknown(text, &word)),
+            }
+        }
+        let needs_field =
+            fields.contains(&Field::ForwardedHost) && !fields.contains(&Field::Forwarded);
+        if let Some(text) = texts.first().filter(|_| needs_field) {
+            let message =
+                "\"forwarded-host\" is a parameter of Forwarded, which is not among the fields";
+            let help = "trusted_fields = [\"forwarded\", \"forwarded-host\"]";
+            problems.push(Problem::new(text.place.clone(), message).help(help));
+        }
+        Self::of(&fields)
+    }
+
+    /// Reports whether a field is one of them.
+    pub fn has(self, field: Field) -> bool {
+        self.0 & field.bit() != 0
+    }
+
+    /// Reports whether one of them says the scheme.
+    pub fn say_the_scheme(self) -> bool {
+        self.has(Field::Proto) || self.has(Field::Forwarded)
+    }
+}
+
+impl fmt::Display for TrustedFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = Field::ALL.into_iter().filter(|field| self.has(*field));
+        let names: Vec<_> = names.map(Field::name).collect();
+        f.write_str(&names.join(", "))
+    }
+}
+
+fn unknown(text: &At<String>, word: &str) -> Problem {
+    let place = text.place.clone();
+    if matches!(word, "any" | "x-forwarded") {
+        let message = format!(
+            "\"{word}\" let clients say the host and the port, which few proxies write: each field is named now"
+        );
+        let help = "write those that your proxy sets, as [\"x-forwarded-for\", \"x-forwarded-proto\"], and \"x-forwarded-host\" and \"x-forwarded-port\" only if it sets them too";
+        return Problem::new(place, message).help(help);
+    }
+    let words = Field::ALL.map(|field| format!("\"{}\"", field.name()));
+    let message = format!("`{}` is no field that says who a client is", text.value);
+    Problem::new(place, message).help(format!("write one of {}", words.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::section::Place;
+
+    fn built(texts: &[&str]) -> Result<TrustedFields, Vec<String>> {
+        let at = |text: &&str| At {
+            value: (*text).to_owned(),
+            place: Place::default(),
+        };
+        let texts: Vec<_> = texts.iter().map(at).collect();
+        let mut problems = Problems::default();
+        let fields = TrustedFields::build(&texts, &mut problems);
+        let told = problems.into_sorted().into_iter();
+        let told: Vec<_> = told.map(|problem| problem.message).collect();
+        told.is_empty().then_some(fields).ok_or(told)
+    }
+
+    #[test]
+    fn words_are_fields() {
+        let words = Field::ALL.map(Field::name);
+        let all = built(&words).unwrap();
+        assert!(Field::ALL.iter().all(|field| all.has(*field)));
+        assert_eq!(all.to_string(), words.join(", "));
+        let few = built(&["X-Forwarded-For", "forwarded"]).unwrap();
+        assert_eq!(few.to_string(), "x-forwarded-for, forwarded");
+        assert_eq!(built(&[]).unwrap().to_string(), "");
+    }
+
+    #[test]
+    fn the_default_is_that_of_the_key() {
+        let words = TRUSTED_FIELDS.default.unwrap();
+        let words: Vec<_> = words.split('"').skip(1).step_by(2).collect();
+        assert_eq!(built(&words).unwrap(), TrustedFields::default());
+        assert!(!TrustedFields::default().has(Field::Host));
+        assert!(!TrustedFields::default().has(Field::Port));
+        assert!(!TrustedFields::default().has(Field::ForwardedHost));
+    }
+
+    #[test]
+    fn words_that_were_and_words_that_never_were_are_told() {
+        for (words, part) in [
+            (&["any"] as &[&str], "each field is named now"),
+            (&["x-forwarded"], "each field is named now"),
+            (&["forwarded-host"], "is a parameter of Forwarded"),
+            (&["x-real-ip"], "is no field"),
+            (&[""], "is no field"),
+        ] {
+            let told = built(words).unwrap_err();
+            assert!(
+                told.len() == 1 && told[0].contains(part),
+                "{words:?}: {told:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Warns of private keys and configurations that others can read or replace. Permissions are looked at by this
+//! process, which for `check` need not be the gateway.
+
+use std::collections::HashSet;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+
+use crate::config::source::Sources;
+use crate::section::{At, Lowered, Place, Problem, Problems};
+
+/// Checks the files of a configuration, the keys that they name and the programs that they start.
+pub(in crate::config) fn warn_of_exposed(
+    files: &[Lowered],
+    sources: &Sources,
+    problems: &mut Problems,
+) {
+    let secret = secrets(files, sources);
+    let mut checker = Checker {
+        by_root: geteuid().is_root(),
+        seen: HashSet::new(),
+        problems,
+    };
+    for (file, path) in sources.paths() {
+        let first = secret.iter().find(|place| place.file == file);
+        let place = Place { file, span: 0..0 };
+        let place = first.cloned().unwrap_or(place);
+        checker.check(path, Purpose::Configuration, first.is_some(), place);
+    }
+    let sites = files.iter().flat_map(|file| file.tables("site"));
+    // Without `key` the file of the certificate has both.
+    let keys = sites
+        .filter_map(|site| site.given_table("tls"))
+        .flat_map(|tls| {
+            let name = if tls.is_given("key") {
+                "key"
+            } else {
+                "certificate"
+            };
+            tls.texts(name)
+        });
+    for key in keys {
+        checker.check(Path::new(&key.value), Purpose::Key, true, key.place);
+    }
+    for (_, process) in files.iter().flat_map(|file| file.named("process")) {
+        let program = process.texts("command").into_iter().next();
+        // One without `/` is looked for in $PATH, where the system's are.
+        if let Some(program) = program.filter(|program| program.value.starts_with('/')) {
+            let path = Path::new(&program.value);
+            checker.check(path, Purpose::Program, false, program.place);
+        }
+    }
+}
+
+/// What a file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Key,
+    Configuration,
+    Program,
+}
+
+struct Checker<'a> {
+    by_root: bool,
+    /// A thousand sites may have one key.
+    seen: HashSet<PathBuf>,
+    problems: &'a mut Problems,
+}
+
+impl Checker<'_> {
+    /// Warns of a file, which may be `secret`, and of the folder that it is in.
+    fn check(&mut self, path: &Path, purpose: Purpose, secret: bool, place: Place) {
+        // What cannot be looked at was told of by who reads it.
+        let (Ok(found), true) = (path.metadata(), self.seen.insert(path.to_owned())) else {
+            return;
+        };
+        let file = Permissions::of(&found);
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        let folder = folder.unwrap_or_else(|| Path::new("."));
+        let around = folder.metadata().ok();
+        let around = around.map(|found| Permissions::of(&found));
+        let fault = fault((path, file), purpose, secret, self.by_root)
+            .or_else(|| fault_of_folder(path, (folder, around?), self.by_root));
+        if let Some((message, command)) = fault {
+            let problem = Problem::new(place, message);
+            self.problems.warn(problem.help(command));
+        }
+    }
+}
+
+/// Who may do what with a file.
+#[derive(Clone, Copy, Debug)]
+struct Permissions {
+    mode: u32,
+    owner: u32,
+    group: u32,
+}
+
+impl Permissions {
+    fn of(found: &Metadata) -> Self {
+        Self {
+            mode: found.mode() & 0o7777,
+            owner: found.uid(),
+            group: found.gid(),
+        }
+    }
+
+    /// Reports whether others than the owner may write. The group of root, and one that is a user's own, have nobody
+    /// else in them.
+    fn are_wide(self) -> bool {
+        let own = self.group == 0 || self.group == self.owner;
+        self.mode & 0o002 != 0 || (self.mode & 0o020 != 0 && !own)
+    }
+
+    fn let_everybody_read(self) -> bool {
+        self.mode & 0o004 != 0
+    }
+}
+
+/// Returns what is wrong with a file, and what mends it.
+fn fault(
+    (path, file): (&Path, Permissions),
+    purpose: Purpose,
+    secret: bool,
+    by_root: bool,
+) -> Option<(String, String)> {
+    let (shown, quoted) = (path.display(), quoted(path));
+    let mode = file.mode;
+    let name = match purpose {
+        Purpose::Key => "the private key",
+        Purpose::Configuration => "the configuration",
+        Purpose::Program => "the program",
+    };
+    if file.are_wide() {
+        let message = format!(
+            "others than its owner can write {name} {shown} (mode {mode:04o}), and decide so what the gateway does"
+        );
+        return Some((message, format!("chmod go-w {quoted}")));
+    }
+    if by_root && file.owner != 0 {
+        let owner = file.owner;
+        let message = format!(
+            "{name} {shown} belongs to user {owner}, who can write it, and root uses it: so that user can do what root can"
+        );
+        return Some((message, format!("chown root {quoted}")));
+    }
+    if secret && file.let_everybody_read() {
+        let message = match purpose {
+            Purpose::Key | Purpose::Program => {
+                format!("every user of this host can read {name} {shown} (mode {mode:04o})")
+            }
+            Purpose::Configuration => format!(
+                "every user of this host can read {name} {shown} (mode {mode:04o}), which has this secret"
+            ),
+        };
+        return Some((message, format!("chmod o= {quoted}")));
+    }
+    None
+}
+
+/// Returns what is wrong with the folder that a file is in: who can write it can replace the file, but for one with
+/// the sticky bit.
+fn fault_of_folder(
+    path: &Path,
+    (folder, around): (&Path, Permissions),
+    by_root: bool,
+) -> Option<(String, String)> {
+    let (path, shown, quoted) = (path.display(), folder.display(), quoted(folder));
+    if around.are_wide() && around.mode & 0o1000 == 0 {
+        let mode = around.mode;
+        let message = format!(
+            "others can replace {path}: the folder {shown} is writable for them (mode {mode:04o})"
+        );
+        return Some((message, format!("chmod go-w {quoted}")));
+    }
+    if by_root && around.owner != 0 {
+        let owner = around.owner;
+        let message = format!(
+            "user {owner} can replace {path}, which root uses: the folder {shown} belongs to that user"
+        );
+        return Some((message, format!("chown root {quoted}")));
+    }
+    None
+}
+
+/// Returns a path as a shell reads it.
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@".contains(&byte);
+    match text.bytes().all(is_plain) {
+        true => text.into_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
+/// Returns where a secret is written out: under a name that says so, and not from a variable of the environment.
+fn secrets(files: &[Lowered], sources: &Sources) -> Vec<Place> {
+    let processes = files.iter().flat_map(|file| file.named("process"));
+    let mut pairs: Vec<_> = processes
+        .flat_map(|(_, process)| process.pairs("environment"))
+        .collect();
+    let sites = files.iter().flat_map(|file| file.tables("site"));
+    for rule in sites.flat_map(|site| site.tables("rule")) {
+        for key in ["set_env", "php_value", "php_admin_value"] {
+            pairs.extend(rule.pairs(key));
+        }
+        if let Some(fields) = rule.given_table("request_headers") {
+            pairs.extend(["set", "add"].into_iter().flat_map(|key| fields.pairs(key)));
+        }
+    }
+    let is_written = |(name, value): &(At<String>, At<String>)| {
+        let text = sources.text_at(&value.place);
+        says_secret(&name.value) && !value.value.is_empty() && !text.contains("${")
+    };
+    let secrets = pairs.into_iter().filter(is_written);
+    secrets.map(|(_, value)| value.place).collect()
+}
+
+fn says_secret(name: &str) -> bool {
+    const WORDS: [&str; 10] = [
+        "PASSWORD",
+        "PASSWD",
+        "SECRET",
+        "TOKEN",
+        "API_KEY",
+        "APIKEY",
+        "APP_KEY",
+        "PRIVATE_KEY",
+        "CREDENTIAL",
+        "AUTHORIZATION",
+    ];
+    let name = name.to_ascii_uppercase().replace('-', "_");
+    WORDS.iter().any(|word| name.contains(word)) || name == "DATABASE_URL" || name.ends_with("_DSN")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READABLE: &str = "chmod o= /f";
+    const WRITABLE: &str = "chmod go-w /f";
+    const OWNED: &str = "chown root /f";
+
+    #[test]
+    fn files_are_judged_by_who_may_do_what() {
+        use Purpose::{Configuration, Key, Program};
+        for (purpose, secret, (mode, owner, group), by_user, by_root) in [
+            (Key, true, (0o600, 0, 0), "", ""),
+            (Key, true, (0o640, 0, 101), "", ""),
+            (Key, true, (0o400, 0, 0), "", ""),
+            (Key, true, (0o644, 0, 0), READABLE, READABLE),
+            (Key, true, (0o444, 0, 0), READABLE, READABLE),
+            (Key, true, (0o604, 33, 33), READABLE, OWNED),
+            (Key, true, (0o600, 33, 33), "", OWNED),
+            (Key, true, (0o660, 0, 0), "", ""),
+            (Key, true, (0o660, 0, 101), WRITABLE, WRITABLE),
+            (Key, true, (0o606, 0, 0), WRITABLE, WRITABLE),
+            (Configuration, false, (0o644, 0, 0), "", ""),
+            (Configuration, true, (0o644, 0, 0), READABLE, READABLE),
+            (Configuration, true, (0o640, 0, 33), "", ""),
+            (Configuration, false, (0o664, 0, 33), WRITABLE, WRITABLE),
+            (Configuration, false, (0o664, 1000, 1000), "", OWNED),
+            (Configuration, false, (0o666, 0, 0), WRITABLE, WRITABLE),
+            (Program, false, (0o755, 0, 0), "", ""),
+            (Program, false, (0o775, 0, 50), WRITABLE, WRITABLE),
+            (Program, false, (0o755, 1000, 1000), "", OWNED),
+        ] {
+            let file = Permissions { mode, owner, group };
+            for (root, expected) in [(false, by_user), (true, by_root)] {
+                let fault = fault((Path::new("/f"), file), purpose, secret, root);
+                let command = fault.map(|(_, command)| command).unwrap_or_default();
+                assert_eq!(command, expected, "{purpose:?} {file:?} by root: {root}");
+            }
+        }
+    }
+
+    #[test]
+    fn folders_are_judged_by_who_may_replace_what_is_in_them() {
+        for ((mode, owner, group), by_user, by_root) in [
+            ((0o755, 0, 0), "", ""),
+            ((0o1777, 0, 0), "", ""),
+            ((0o777, 0, 0), WRITABLE, WRITABLE),
+            ((0o775, 0, 50), WRITABLE, WRITABLE),
+            ((0o755, 1000, 1000), "", OWNED),
+        ] {
+            let folder = Permissions { mode, owner, group };
+            for (root, expected) in [(false, by_user), (true, by_root)] {
+                let fault = fault_of_folder(Path::new("/f/x"), (Path::new("/f"), folder), root);
+                let command = fault.map(|(_, command)| command).unwrap_or_default();
+                assert_eq!(command, expected, "{folder:?} by root: {root}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_say_what_is_secret() {
+        for name in [
+            "DB_PASSWORD",
+            "app_key",
+            "Authorization",
+            "X-Api-Key",
+            "MAILER_DSN",
+            "DATABASE_URL",
+        ] {
+            assert!(says_secret(name), "{name}");
+        }
+        for name in ["APP_ENV", "TENANT", "KEY", "memory_limit", "DB_HOST"] {
+            assert!(!says_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn commands_can_be_pasted() {
+        assert_eq!(quoted(Path::new("/etc/tls/a.key")), "/etc/tls/a.key");
+        assert_eq!(quoted(Path::new("/a b/it's")), "'/a b/it'\\''s'");
+    }
+}

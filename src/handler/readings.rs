@@ -1,0 +1,92 @@
+//! Refusals by path hold for whatever an application may read in the target ([`Target::readings`]): what only the
+//! gateway resolves, as `/admin/../x`, `/index.php/admin` or `//host/admin`, gets past none of them.
+
+use super::Step;
+use crate::message::{Disk, Request, Target};
+use crate::route::{Captures, Rule, Rules, TooHard};
+
+/// A request whose target has several readings, as each of them.
+#[derive(Debug)]
+pub struct Readings {
+    echo: Request,
+    targets: Vec<Target>,
+}
+
+impl Readings {
+    /// Returns the other readings of a request that is new; `None` for nearly all, which have none. In a later
+    /// round the path is the gateway's own.
+    pub fn of(request: &Request) -> Option<Box<Self>> {
+        if !request.causes.is_empty() {
+            return None;
+        }
+        let target = &request.target;
+        let targets: Vec<_> = target
+            .readings()
+            .into_iter()
+            .map(|path| target.read_as(path))
+            .collect();
+        let is_odd = !targets.is_empty();
+        is_odd.then(|| {
+            let echo = request.echo();
+            Box::new(Self { echo, targets })
+        })
+    }
+
+    /// Returns the reading for which a rule refuses; `None` also where the rule does not refuse by path.
+    pub fn refused_by(
+        &mut self,
+        rule: &Rule<Step>,
+        disk: &dyn Disk,
+    ) -> Result<Option<&Target>, TooHard> {
+        if !rule.then.refuses() || !rule.conditions().name_paths() {
+            return Ok(None);
+        }
+        for target in &self.targets {
+            self.echo.target = target.clone();
+            if rule.matches(&self.echo, disk)?.is_some() {
+                return Ok(Some(target));
+            }
+        }
+        Ok(None)
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &[u8]> {
+        self.targets.iter().map(Target::path)
+    }
+}
+
+/// Returns the first rule from `number` on that may hold for a request, by any reading.
+pub fn candidate<'a>(
+    rules: &'a Rules<Step>,
+    number: usize,
+    request: &Request,
+    readings: Option<&Readings>,
+) -> Option<(usize, &'a Rule<Step>)> {
+    let path = request.target.path();
+    match readings {
+        None => rules.candidate(number, path),
+        Some(readings) => {
+            let paths = std::iter::once(path).chain(readings.paths());
+            rules.candidate_of(number, &paths.collect::<Vec<_>>())
+        }
+    }
+}
+
+/// Returns what a rule took of the path, where it holds; a refusal that holds for another reading takes nothing.
+pub fn matches(
+    rule: &Rule<Step>,
+    request: &Request,
+    readings: Option<&mut Readings>,
+    disk: &dyn Disk,
+) -> Result<Option<Captures>, TooHard> {
+    if let Some(captures) = rule.matches(request, disk)? {
+        return Ok(Some(captures));
+    }
+    match readings {
+        None => Ok(None),
+        Some(readings) => {
+            let refused = readings.refused_by(rule, disk)?;
+            Ok(refused.map(|_| Captures::default()))
+        }
+    }
+}

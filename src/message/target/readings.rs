@@ -1,0 +1,153 @@
+//! The other paths that an application may read in a target. It is told REQUEST_URI as it was sent, and routes by
+//! that in its own way: without resolving `..`, without the script in front, or with the first segment of
+//! `//a/b` taken for a host.
+
+use super::{EncodedSlash, Target, decode, remove_dot_segments};
+
+/// Scripts in one path that are tried as the one which runs.
+const MAX_SCRIPTS: usize = 4;
+
+/// What scripts end with that have something behind them.
+const SCRIPTS: [&[u8]; 2] = [b".php/", b".phtml/"];
+
+impl Target {
+    /// Returns the paths that an application may route by besides [`Target::path`]; none for nearly every
+    /// target. They are decoded and may have dot segments.
+    pub fn readings(&self) -> Vec<Vec<u8>> {
+        let raw = self.raw_path();
+        if !is_odd(raw.as_bytes()) && ends_of_scripts(self.path()).next().is_none() {
+            return Vec::new();
+        }
+        let mut bases = vec![self.path().to_vec()];
+        for raw in [Some(raw), behind_authority(raw)].into_iter().flatten() {
+            // An encoded slash is none for the gateway, and one for who decodes the whole path.
+            let sent = decode(raw, EncodedSlash::Decode).unwrap_or_default();
+            let merged = merge_slashes(&sent);
+            bases.extend(remove_dot_segments(&merged).ok());
+            bases.push(merged);
+        }
+        let mut readings = Vec::new();
+        for base in bases {
+            add_scripts(&base, &mut readings);
+            readings.push(base);
+        }
+        let mut all: Vec<Vec<u8>> = Vec::new();
+        for reading in readings {
+            if reading != self.path() && reading.starts_with(b"/") && !all.contains(&reading) {
+                all.push(reading);
+            }
+        }
+        all
+    }
+}
+
+/// Reports whether a path may change when it is normalised: it has an empty or dot segment, or an encoded dot or
+/// slash. Other octets mean the same to all who decode them.
+fn is_odd(raw: &[u8]) -> bool {
+    let encoded = |three: &[u8]| matches!(three, [b'%', b'2', b'e' | b'E' | b'f' | b'F']);
+    let plain = |pair: &[u8]| matches!(pair, b"//" | b"/.");
+    raw.windows(2).any(plain) || raw.windows(3).any(encoded)
+}
+
+/// `//a/b` is a network-path reference (RFC 3986 §4.2): PHP's parse_url takes `a` for the host and `/b` for the path.
+fn behind_authority(raw: &str) -> Option<&str> {
+    let rest = raw.strip_prefix("//")?;
+    rest.get(rest.find('/')?..)
+}
+
+fn merge_slashes(path: &[u8]) -> Vec<u8> {
+    let mut merged = path.to_vec();
+    merged.dedup_by(|byte, before| *byte == b'/' && *before == b'/');
+    merged
+}
+
+/// Adds the script that a path may run, and what an application at the script's folder reads then: `/a.php` and
+/// `/x` of `/a.php/x`.
+fn add_scripts(path: &[u8], readings: &mut Vec<Vec<u8>>) {
+    for end in ends_of_scripts(path).take(MAX_SCRIPTS) {
+        let (Some(script), Some(info)) = (path.get(..end), path.get(end..)) else {
+            continue;
+        };
+        let folder = script.iter().rposition(|byte| *byte == b'/');
+        let folder = script.get(..folder.unwrap_or(0)).unwrap_or_default();
+        readings.push([folder, info].concat());
+        readings.push(script.to_vec());
+    }
+}
+
+/// Iterates over the places where a script may end and something follows.
+fn ends_of_scripts(path: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    let slashes = path.iter().enumerate();
+    let slashes = slashes.filter(|(_, byte)| **byte == b'/');
+    slashes.map(|(index, _)| index).filter(|index| {
+        let before = path.get(..=*index).unwrap_or_default();
+        SCRIPTS.iter().any(|script| before.ends_with(script))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn readings(raw: &str, slashes: EncodedSlash) -> Vec<String> {
+        let target = Target::parse(raw, slashes).unwrap();
+        let readings = target.readings().into_iter();
+        readings
+            .map(|path| String::from_utf8(path).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn odd_targets_are_read_in_several_ways() {
+        for (raw, expected) in [
+            ("/", &[] as &[&str]),
+            ("/admin/x?a=/../b.php/c", &[]),
+            ("/a.php", &[]),
+            ("/%61dmin", &[]),
+            ("//admin", &[]),
+            ("/admin/../x", &["/admin/../x"]),
+            ("/admin/%2e%2e/x", &["/admin/../x"]),
+            ("/./admin", &["/./admin"]),
+            ("//host/admin", &["/admin"]),
+            (
+                "//host/admin/../x",
+                &["/host/admin/../x", "/x", "/admin/../x"],
+            ),
+            ("/index.php/admin", &["/admin", "/index.php"]),
+            ("/app/index.php/admin", &["/app/admin", "/app/index.php"]),
+            (
+                "/index.php/admin/../x",
+                &["/x", "/index.php", "/admin/../x", "/index.php/admin/../x"],
+            ),
+            ("/a.phtml/x", &["/x", "/a.phtml"]),
+            ("/x/index%2Ephp/admin", &["/x/admin", "/x/index.php"]),
+        ] {
+            assert_eq!(readings(raw, EncodedSlash::Reject), expected, "{raw}");
+        }
+        let kept = readings("/x%2F..%2Fadmin", EncodedSlash::Keep);
+        assert_eq!(kept, ["/admin", "/x/../admin"]);
+    }
+
+    proptest! {
+        /// What is passed over at the first look has no other reading.
+        #[test]
+        fn plain_targets_have_one_reading(raw in "/[ab./%25aFe?]{0,30}") {
+            if let Ok(target) = Target::parse(&raw, EncodedSlash::Keep) {
+                let sent = decode(target.raw_path(), EncodedSlash::Decode).unwrap();
+                let is_same = merge_slashes(&sent) == target.path() && !raw.starts_with("//");
+                prop_assert!(is_same || is_odd(target.raw_path().as_bytes()), "{}", raw);
+            }
+        }
+
+        #[test]
+        fn readings_are_few_and_absolute(raw in "/[ab./%2Fe?ph]{0,60}") {
+            if let Ok(target) = Target::parse(&raw, EncodedSlash::Keep) {
+                let readings = target.readings();
+                prop_assert!(readings.len() <= 5 * (2 * MAX_SCRIPTS + 1));
+                prop_assert!(readings.iter().all(|path| path.starts_with(b"/")));
+            }
+        }
+    }
+}
