@@ -33,6 +33,7 @@ mod client_limits;
 mod clients_that_stop;
 mod commands;
 mod compression;
+mod dates;
 mod differential;
 mod doctor;
 mod ends;
