@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::config::{AdminAddress, Live};
+use crate::line_log::LineLog;
 use crate::stream::{Stream, listen_unix};
 use crate::upstream::numbers::Count;
 
@@ -74,6 +75,8 @@ pub struct State {
     pub reloads: Count,
     /// Reloads that were refused.
     pub reloads_refused: Count,
+    /// Logs, for what they drop.
+    pub logs: Vec<LineLog>,
 }
 
 /// All that the admin listener speaks of.
@@ -87,8 +90,8 @@ pub struct Admin {
 }
 
 impl State {
-    /// Of a server that begins, with at most so many connections.
-    pub fn new(most_connections: usize) -> Self {
+    /// Of a server that begins, with at most so many connections and these logs.
+    pub fn new(most_connections: usize, logs: Vec<LineLog>) -> Self {
         Self {
             draining: AtomicBool::new(false),
             started: Instant::now(),
@@ -101,6 +104,7 @@ impl State {
             tls_failed: Count::default(),
             reloads: Count::default(),
             reloads_refused: Count::default(),
+            logs,
         }
     }
 

@@ -43,6 +43,7 @@ mod explain;
 mod fastcgi;
 mod folders;
 mod forwarded;
+mod full_pipes;
 mod h2c;
 mod half_closed;
 mod harness;

@@ -14,6 +14,8 @@ pub(super) struct Batch {
     pub(super) flushes: Vec<SyncSender<()>>,
     /// The file is to be opened again before any of these lines is written.
     pub(super) reopen: bool,
+    /// A line found no room any more.
+    is_full: bool,
 }
 
 /// The batch to come.
@@ -36,7 +38,10 @@ impl Pending {
     /// Appends a line; false where too many wait.
     pub(super) fn append(&self, line: &[u8]) -> bool {
         let mut state = self.state();
-        if state.batch.lines >= CAPACITY {
+        let bytes = state.batch.text.len().saturating_add(line.len());
+        if state.batch.is_full || state.batch.lines >= CAPACITY || bytes > BYTES {
+            state.batch.is_full = true;
+            self.wake(state);
             return false;
         }
         state.batch.lines += 1;
@@ -114,12 +119,17 @@ impl State {
 
 impl Batch {
     fn is_empty(&self) -> bool {
-        self.lines == 0 && self.flushes.is_empty() && !self.reopen
+        self.lines == 0 && self.flushes.is_empty() && !self.reopen && !self.is_full
     }
 
     /// Every line since the last batch found room.
     pub(super) fn had_room(&self) -> bool {
-        self.lines < CAPACITY
+        !self.is_full
+    }
+
+    /// Somebody waits until it is written: the end, perhaps.
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.flushes.is_empty()
     }
 
     /// Tells who waited, and makes room for the next; a burst's memory is not kept.
@@ -132,12 +142,17 @@ impl Batch {
         self.text.shrink_to(KEPT);
         self.lines = 0;
         self.reopen = false;
+        self.is_full = false;
         self
     }
 }
 
 /// How many lines may wait.
 const CAPACITY: u64 = 4096;
+
+/// How many bytes may wait: a client decides how long a line is, and as many again may be in the middle of a write
+/// that does not end.
+const BYTES: usize = 4 << 20;
 
 /// How long the first line waits for others. Too short to fill the room at any rate that one
 /// machine reaches, too short for people who watch the log to notice.
