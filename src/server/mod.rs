@@ -224,7 +224,7 @@ async fn start_admin(shared: &Shared, commands: mpsc::Sender<Command>) -> Result
         Ok(bound) => {
             tracing::info!(admin = bound.address(), "answering about itself");
             let admin = Admin::new(shared.live.clone(), Arc::clone(&shared.state), commands);
-            tokio::spawn(admin::serve(bound, admin));
+            tokio::spawn(admin::serve(bound, settings.hosts, admin));
             Ok(())
         }
         Err(error) if settings.is_given => Err(StartError::Admin {

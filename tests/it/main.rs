@@ -11,6 +11,7 @@
 
 mod access_log;
 mod admin;
+mod admin_clients;
 mod admission_clients;
 mod admission_facts;
 mod admission_overload;
