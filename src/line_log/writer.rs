@@ -50,8 +50,13 @@ impl LineLog {
     /// Appends whole lines, which count as one. Never waits: a thread that blocks holds up every request that it
     /// serves. What finds no room is lost, counted and reported.
     pub fn append(&self, line: &[u8]) {
+        self.append_of(None, line);
+    }
+
+    /// Does the same with lines that belong to a site, which may not take all of the room.
+    pub fn append_of(&self, site: Option<&str>, line: &[u8]) {
         let shared = self.shared();
-        if !shared.pending.append(line) && shared.lose(1) {
+        if !shared.pending.append(line, site) && shared.lose(1) {
             shared.name.report_full();
         }
     }
