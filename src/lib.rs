@@ -19,6 +19,7 @@ pub mod fastcgi;
 pub mod filter;
 pub mod handler;
 pub mod limits;
+pub mod line_log;
 pub mod message;
 pub mod moment;
 pub mod process;

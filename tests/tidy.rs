@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module may import only modules to its right.
-const LAYERS: [&str; 27] = [
+const LAYERS: [&str; 28] = [
     "main",
     "cli",
     "server",
@@ -35,6 +35,7 @@ const LAYERS: [&str; 27] = [
     "timer",
     "moment",
     "threads",
+    "line_log",
     "limits",
     "section",
     "value",
@@ -134,6 +135,42 @@ fn pure_code_has_no_effects() {
             let line = line.replace(INSTANT, "");
             for effect in effects.iter().filter(|effect| has_word(&line, effect)) {
                 offences.add(source, number, format!("`{effect}` in pure code: take the fact as an argument, or move the effect to the caller"));
+            }
+        }
+    }
+    offences.none();
+}
+
+/// A pipe that nobody reads stops the thread that writes to it: only `line_log` has a thread for that, and commands
+/// have nobody to serve.
+#[test]
+fn nothing_that_serves_writes_to_a_standard_stream() {
+    let streams = [
+        "stdout()",
+        "stderr()",
+        "println!",
+        "eprintln!",
+        "print!",
+        "eprint!",
+        "dbg!",
+    ];
+    let mut offences = Offences::default();
+    // `fcgate run` is the command that serves.
+    let may_wait = |source: &Source| {
+        let module = source.module();
+        source.path != "src/cli/run.rs" && matches!(module, Some("main" | "cli" | "line_log"))
+    };
+    for source in sources("src").iter().filter(|source| !may_wait(source)) {
+        for (number, line) in numbered(&source.code) {
+            let line = line.replace("Sink::stdout()", "");
+            for stream in streams.iter().filter(|stream| has_word(&line, stream)) {
+                offences.add(
+                    source,
+                    number,
+                    format!(
+                        "`{stream}` may block: log an event (`tracing`), or append to a `LineLog`"
+                    ),
+                );
             }
         }
     }

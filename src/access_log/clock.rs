@@ -1,5 +1,6 @@
 //! Times as text, made once a second: most lines of a busy log share theirs.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -63,6 +64,8 @@ pub(super) struct Clock {
     texts: Vec<TimeText>,
     zone: TimeZone,
     latest: ArcSwap<Second>,
+    /// How many times in a row were earlier than the latest.
+    earlier: AtomicU32,
 }
 
 /// A second and its texts, in the order of the clock's.
@@ -89,6 +92,7 @@ impl Clock {
             texts,
             zone,
             latest: ArcSwap::from_pointee(epoch),
+            earlier: AtomicU32::new(0),
         }
     }
 
@@ -97,6 +101,9 @@ impl Clock {
         let since_epoch = since_epoch(time).as_secs();
         let latest = self.latest.load();
         if latest.since_epoch == since_epoch {
+            if self.earlier.load(Ordering::Relaxed) > 0 {
+                self.earlier.store(0, Ordering::Relaxed);
+            }
             return write(&latest);
         }
         let second = Second {
@@ -104,8 +111,11 @@ impl Clock {
             texts: show_all(&self.texts, since_epoch, &self.zone),
         };
         let written = write(&second);
-        // Requests end out of order; a slow one must not take the text from those that follow.
-        if since_epoch > latest.since_epoch {
+        // Requests end out of order, and a slow one must not take the text from those that follow; but where none
+        // has the latest second any more, the clock was set back.
+        let is_later = since_epoch > latest.since_epoch;
+        if is_later || self.earlier.fetch_add(1, Ordering::Relaxed) >= OUT_OF_ORDER {
+            self.earlier.store(0, Ordering::Relaxed);
             self.latest.store(second.into());
         }
         written
@@ -119,6 +129,9 @@ impl Clock {
         })
     }
 }
+
+/// How many requests in a row may be of an earlier second before the clock is taken to have been set back.
+const OUT_OF_ORDER: u32 = 64;
 
 /// The time since 1970; none before.
 pub(super) fn since_epoch(time: SystemTime) -> Duration {
@@ -162,6 +175,23 @@ mod tests {
         check(UNIX_EPOCH - Duration::from_secs(1), first);
         check(UNIX_EPOCH + Duration::from_secs(1 << 50), first);
         assert_eq!(clock.text_at(1, UNIX_EPOCH), "1970-01-01T00:00:00");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_is_followed() {
+        let clock = Clock::new(vec![TimeText::rfc3339()], TimeZone::UTC);
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        let latest = || clock.latest.load().since_epoch;
+        let text = |seconds| clock.with_second(at(seconds), |second| second.text(0).to_owned());
+        // A year ahead, and back: each line has its own time, and soon it is made once a second again.
+        for seconds in [31_536_000, 59, 59, 31_536_000, 59] {
+            assert_eq!(text(seconds), clock.text_at(0, at(seconds)), "{seconds}");
+            assert_eq!(latest(), 31_536_000);
+        }
+        for _ in 0..=OUT_OF_ORDER {
+            assert_eq!(text(60), "1970-01-01T00:01:00");
+        }
+        assert_eq!(latest(), 60);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The access log: one line for each request, as Apache's LogFormat says it or as JSON. A request
-//! never waits for it: lines go through a bounded queue to a thread that writes, and where that
-//! thread cannot keep up they are dropped, counted and reported.
+//! never waits for it: lines go through the bounded queue of `line_log` to a thread that writes.
 
 mod capture;
 mod clock;
@@ -8,9 +7,7 @@ mod directive;
 mod escape;
 mod format;
 mod names;
-mod pending;
 mod redact;
-mod sink;
 mod template;
 mod writer;
 

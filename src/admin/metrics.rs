@@ -85,6 +85,13 @@ impl Scrape {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             counter(metric, value(state).get())?;
         }
+        let help = "Lines that found no room in the queue of their log, or could not be written";
+        let name = "log_lines_dropped";
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for log in &state.logs {
+            let labels = [("log", log.name().as_str())];
+            counter(metric.encode_family(&labels)?, log.dropped())?;
+        }
         self.budgets(encoder)
     }
 

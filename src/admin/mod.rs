@@ -1,41 +1,31 @@
 //! The admin listener: health, numbers and reload for those who run the gateway. It has a socket and
 //! a few connections of its own, and so answers while clients and PHP are at their limits.
 
+mod bound;
+mod door;
 mod metrics;
+mod places;
 mod readiness;
+mod reserve;
 mod router;
+mod serving;
 mod status;
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::{Duration, Instant, sleep, timeout};
+use tokio::time::Instant;
 
-use crate::config::{AdminAddress, Live};
-use crate::stream::{Stream, listen_unix};
+pub use bound::Bound;
+pub use serving::serve;
+
+use crate::config::Live;
+use crate::line_log::LineLog;
 use crate::upstream::numbers::Count;
 
-/// Connections at once: a scraper, a probe and a person.
-const CONNECTIONS: usize = 16;
-
-/// Connections that wait for one of them.
-const BACKLOG: i32 = 64;
-
-/// How long one may take in all: a client that does not read its answer must not keep out the others.
-/// A reload of a large configuration takes a part of it.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// How long a head may take.
-const HEADER: Duration = Duration::from_secs(5);
-
-/// The pause after accepting failed.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Reloads that may be asked for at once. They take effect one after another, and each reads all files.
+const RELOADS: usize = 4;
 
 /// What somebody asks the server to do.
 #[derive(Debug)]
@@ -44,7 +34,7 @@ pub enum Command {
     Reload {
         /// Whether nothing is to be changed.
         dry_run: bool,
-        /// What came of it: the changes line by line, or why it was refused. Nobody may listen.
+        /// What came of it: the changes line by line, or why it was refused, without values. Nobody may listen.
         answer: oneshot::Sender<Result<Vec<String>, String>>,
     },
 }
@@ -74,6 +64,8 @@ pub struct State {
     pub reloads: Count,
     /// Reloads that were refused.
     pub reloads_refused: Count,
+    /// Logs, for what they drop.
+    pub logs: Vec<LineLog>,
 }
 
 /// All that the admin listener speaks of.
@@ -84,11 +76,13 @@ pub struct Admin {
     commands: mpsc::Sender<Command>,
     readiness: readiness::Readiness,
     concurrency: metrics::Concurrency,
+    reloads: Semaphore,
+    reserve: reserve::Reserve,
 }
 
 impl State {
-    /// Of a server that begins, with at most so many connections.
-    pub fn new(most_connections: usize) -> Self {
+    /// Of a server that begins, with at most so many connections and these logs.
+    pub fn new(most_connections: usize, logs: Vec<LineLog>) -> Self {
         Self {
             draining: AtomicBool::new(false),
             started: Instant::now(),
@@ -101,6 +95,7 @@ impl State {
             tls_failed: Count::default(),
             reloads: Count::default(),
             reloads_refused: Count::default(),
+            logs,
         }
     }
 
@@ -124,84 +119,8 @@ impl Admin {
             commands,
             readiness: readiness::Readiness::default(),
             concurrency: metrics::Concurrency::default(),
+            reloads: Semaphore::new(RELOADS),
+            reserve: reserve::Reserve::new(),
         })
-    }
-}
-
-/// A bound admin listener.
-#[derive(Debug)]
-pub enum Bound {
-    /// A unix socket.
-    Unix(UnixListener),
-    /// A port of this machine.
-    Tcp(TcpListener),
-}
-
-impl Bound {
-    /// Binds `address`. A socket that nobody listens on any more is replaced; any other file is not.
-    pub async fn bind(address: &AdminAddress) -> io::Result<Self> {
-        match address {
-            AdminAddress::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
-            AdminAddress::Unix { path, mode } => {
-                let listener = listen_unix(path, Some(*mode), BACKLOG)?;
-                listener.set_nonblocking(true)?;
-                UnixListener::from_std(listener).map(Self::Unix)
-            }
-        }
-    }
-
-    /// Where it really is, as a log shows it.
-    pub fn address(&self) -> String {
-        match self {
-            Self::Unix(listener) => {
-                let address = listener.local_addr().ok();
-                let path = address.as_ref().and_then(|address| address.as_pathname());
-                path.map_or_else(String::new, |path| format!("unix:{}", path.display()))
-            }
-            Self::Tcp(listener) => {
-                let address = listener.local_addr();
-                address.map_or_else(|_| String::new(), |address| address.to_string())
-            }
-        }
-    }
-
-    async fn accept(&self) -> io::Result<Stream> {
-        match self {
-            Self::Unix(listener) => Ok(Stream::Unix(listener.accept().await?.0)),
-            Self::Tcp(listener) => Ok(Stream::Tcp(listener.accept().await?.0)),
-        }
-    }
-}
-
-/// Answers until the process ends, through the drain too.
-pub async fn serve(bound: Bound, admin: Arc<Admin>) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-            return;
-        };
-        let stream = match bound.accept().await {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::debug!(%error, "the admin listener could not accept");
-                sleep(PAUSE).await;
-                continue;
-            }
-        };
-        let admin = Arc::clone(&admin);
-        tokio::spawn(async move {
-            let answer = service_fn(|request| router::answer(Arc::clone(&admin), request));
-            let served = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER)
-                .keep_alive(false)
-                .serve_connection(TokioIo::new(stream), answer);
-            match timeout(PATIENCE, served).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::debug!(%error, "an admin connection ended"),
-                Err(_) => tracing::debug!("an admin connection was given up"),
-            }
-            drop(permit);
-        });
     }
 }

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::State;
-use crate::config::Live;
+use super::Admin;
+use super::reserve::{Reserve, is_shortage};
 use crate::upstream::{Address, Upstream};
 
 /// How long what was found out is good.
@@ -18,41 +19,47 @@ const AGE: Duration = Duration::from_secs(1);
 /// How long connecting may take: a probe has little more.
 const CONNECT: Duration = Duration::from_millis(500);
 
+/// How many upstreams are tried at once: those that do not answer must not take the patience of who asks.
+const AT_ONCE: usize = 16;
+
 /// What was found out last.
 #[derive(Debug, Default)]
 pub(super) struct Readiness(Mutex<Option<(Instant, Vec<String>)>>);
 
-impl Readiness {
+impl Admin {
     /// Why it is not ready; empty where it is.
-    pub(super) async fn reasons(&self, live: &Live, state: &State) -> Vec<String> {
-        if state.is_draining() {
+    pub(super) async fn not_ready(&self) -> Vec<String> {
+        if self.state.is_draining() {
             return vec!["the server is stopping".to_owned()];
         }
-        let mut known = self.0.lock().await;
+        let mut known = self.readiness.0.lock().await;
         if let Some((since, reasons)) = known.as_ref()
             && since.elapsed() < AGE
         {
             return reasons.clone();
         }
-        let mut reasons = Vec::new();
-        for upstream in live.current().upstreams() {
-            reasons.extend(unreachable(&upstream).await);
-        }
+        let upstreams = stream::iter(self.live.current().upstreams());
+        let tried = upstreams.map(|upstream| unreachable(upstream, &self.reserve));
+        let tried: Vec<_> = tried.buffered(AT_ONCE).collect().await;
+        let reasons: Vec<_> = tried.into_iter().flatten().collect();
+        self.reserve.refill();
         *known = Some((Instant::now(), reasons.clone()));
         reasons
     }
 }
 
 /// Why no server of `upstream` can be connected to; `None` where one can.
-async fn unreachable(upstream: &Arc<Upstream>) -> Option<String> {
+async fn unreachable(upstream: Arc<Upstream>, reserve: &Reserve) -> Option<String> {
     let mut why = Vec::new();
     for address in upstream.servers() {
-        match timeout(CONNECT, connect(address)).await {
+        match timeout(CONNECT, connect_by(reserve, address)).await {
             Ok(Ok(())) => return None,
+            // That nothing can be opened here says nothing of PHP.
+            Ok(Err(error)) if is_shortage(&error) => return None,
             Ok(Err(error)) => why.push(format!("{address}: {error}")),
             // Its backlog is full, as its workers are at work: to send clients elsewhere would only
             // move the load, and in the end to nobody.
-            Err(_) if is_at_work(upstream) => return None,
+            Err(_) if is_at_work(&upstream) => return None,
             Err(_) => why.push(format!("{address}: no connection within 500ms")),
         }
     }
@@ -62,6 +69,14 @@ async fn unreachable(upstream: &Arc<Upstream>) -> Option<String> {
 fn is_at_work(upstream: &Upstream) -> bool {
     let members = upstream.members();
     members.iter().any(|member| member.picture().serving > 0)
+}
+
+/// Connects with a descriptor that was kept back where there is no other.
+async fn connect_by(reserve: &Reserve, address: &Address) -> std::io::Result<()> {
+    match connect(address).await {
+        Err(error) if reserve.relieves(&error) => connect(address).await,
+        connected => connected,
+    }
 }
 
 async fn connect(address: &Address) -> std::io::Result<()> {

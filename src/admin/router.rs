@@ -1,7 +1,6 @@
 //! What can be asked, and the answers.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -9,7 +8,8 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
-use super::{Admin, Command, metrics, status};
+use super::door::Door;
+use super::{Admin, Command, RELOADS, metrics, status};
 
 type Answer = Response<Full<Bytes>>;
 
@@ -18,26 +18,30 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// prometheus-client writes OpenMetrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Answers one request.
+/// Answers one request that came through `door`.
 pub(super) async fn answer(
-    admin: Arc<Admin>,
+    admin: &Admin,
+    door: &Door,
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
+    if let Some(why) = door.refusal(request.uri(), request.headers()) {
+        return Ok(text(StatusCode::FORBIDDEN, format!("{why}\n")));
+    }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let answer = match request.uri().path() {
         "/live" if reads => text(StatusCode::OK, "alive\n".to_owned()),
-        "/ready" if reads => ready(&admin).await,
-        "/metrics" if reads => match metrics::text(&admin) {
+        "/ready" if reads => ready(admin).await,
+        "/metrics" if reads => match metrics::text(admin) {
             Ok(body) => with_type(StatusCode::OK, body, OPEN_METRICS),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         },
         "/status" if reads => {
-            let body = format!("{:#}\n", status::status(&admin).await);
+            let body = format!("{:#}\n", status::status(admin).await);
             with_type(StatusCode::OK, body, "application/json")
         }
         "/reload" if *request.method() == Method::POST => {
             let dry_run = request.uri().query() == Some("dry-run");
-            reload(&admin, dry_run).await
+            reload(admin, dry_run).await
         }
         "/live" | "/ready" | "/metrics" | "/status" | "/reload" => text(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -52,7 +56,7 @@ pub(super) async fn answer(
 }
 
 async fn ready(admin: &Admin) -> Answer {
-    let reasons = admin.readiness.reasons(&admin.live, &admin.state).await;
+    let reasons = admin.not_ready().await;
     match reasons.is_empty() {
         true => text(StatusCode::OK, "ready\n".to_owned()),
         false => text(
@@ -63,6 +67,10 @@ async fn ready(admin: &Admin) -> Answer {
 }
 
 async fn reload(admin: &Admin, dry_run: bool) -> Answer {
+    let Ok(_permit) = admin.reloads.try_acquire() else {
+        let busy = format!("{RELOADS} reloads are asked for already; ask again\n");
+        return text(StatusCode::SERVICE_UNAVAILABLE, busy);
+    };
     let (answer, result) = oneshot::channel();
     let gone = || {
         text(
@@ -96,6 +104,10 @@ fn with_type(status: StatusCode, body: String, media_type: &'static str) -> Answ
     let mut answer = Response::new(Full::new(Bytes::from(body)));
     *answer.status_mut() = status;
     let value = HeaderValue::from_static(media_type);
-    answer.headers_mut().insert(header::CONTENT_TYPE, value);
+    let fields = answer.headers_mut();
+    fields.insert(header::CONTENT_TYPE, value);
+    // A web page must not have it read as a script of its own.
+    let no_sniffing = HeaderValue::from_static("nosniff");
+    fields.insert(header::X_CONTENT_TYPE_OPTIONS, no_sniffing);
     answer
 }

@@ -9,7 +9,7 @@ use crate::config::Snapshot;
 pub(super) async fn status(admin: &Admin) -> Value {
     let snapshot = admin.live.current();
     let state = &admin.state;
-    let reasons = admin.readiness.reasons(&admin.live, state).await;
+    let reasons = admin.not_ready().await;
     let open = state.most_connections
         - state
             .connections

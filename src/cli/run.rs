@@ -1,6 +1,5 @@
 //! `fcgate run`.
 
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,28 +7,51 @@ use anyhow::Context;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::htaccess::{ADVICE, HtaccessFiles};
-use crate::config::{self, ServerSettings, Snapshot};
-use crate::server::{self, Inherited};
+use crate::config::{self, Snapshot};
+use crate::line_log::stderr::Stderr;
+use crate::server::{self, Inherited, LastResort, Process};
 use crate::threads;
 
-/// Loads the configuration and serves.
+/// Loads the configuration and serves. What there is to say goes through the queue of the log from the first word
+/// on: stderr may be a pipe that nobody reads.
 pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
+    // While there is one thread: it changes the environment.
+    let inherited = Inherited::from_environment();
+    let last_resort = LastResort::start().context("cannot receive signals")?;
+    let stderr = Stderr::start().context("cannot log to stderr")?;
+    let inherited = inherited.context("a socket that was passed");
+    let served = inherited.and_then(|inherited| {
+        let process = Process {
+            inherited,
+            log: stderr.log().clone(),
+            last_resort,
+        };
+        serve(file, &stderr, process)
+    });
+    Ok(served.unwrap_or_else(|error| {
+        let text = format!("fcgate: {error:#}\n");
+        stderr.log().append(text.as_bytes());
+        ExitCode::FAILURE
+    }))
+}
+
+fn serve(file: PathBuf, stderr: &Stderr, process: Process) -> anyhow::Result<ExitCode> {
     let snapshot = match config::load(&file, None) {
         Ok(snapshot) => snapshot,
         Err(invalid) => {
-            let _ = writeln!(std::io::stderr(), "{invalid}");
+            stderr.log().append(format!("{invalid}\n").as_bytes());
             return Ok(ExitCode::FAILURE);
         }
     };
-    let _ = write!(std::io::stderr(), "{}", snapshot.warnings);
-    start_log(&snapshot.server);
+    if !snapshot.warnings.is_empty() {
+        stderr.log().append(snapshot.warnings.as_bytes());
+    }
+    stderr.subscribe(snapshot.server.log.parse().unwrap_or(tracing::Level::INFO));
     log_htaccess_files(&snapshot);
     raise_descriptor_limit(snapshot.server.limits.connections);
-    // While there is one thread.
-    let inherited = Inherited::from_environment().context("a socket that was passed")?;
     let workers = snapshot.server.workers;
     let served = threads::run(workers, |threads| {
-        server::run(file, snapshot, inherited, threads)
+        server::run(file, snapshot, process, threads)
     });
     // A connection that the drain gave up has ended, with its line in the access log.
     served.context("cannot start the threads")??.write();
@@ -44,16 +66,6 @@ fn log_htaccess_files(snapshot: &Snapshot) {
         (false, true) => tracing::info!("{files}"),
         (false, false) => {}
     }
-}
-
-fn start_log(server: &ServerSettings) {
-    let level = server.log.parse().unwrap_or(tracing::Level::INFO);
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
 }
 
 /// Each client needs a descriptor, and each request to PHP another: the soft limit of 1024 that

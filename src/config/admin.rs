@@ -9,10 +9,11 @@ use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
 /// The `[admin]` section.
 pub static ADMIN: Section = Section {
     title: "[admin]",
-    doc: "Where the gateway can be asked about itself, by `fcgate health`, `status` and `reload`, by probes and by Prometheus: /live, /ready, /metrics, /status, and POST /reload. It needs no credentials: who can connect can do all of it. Takes effect at the next start.",
+    doc: "Where the gateway can be asked about itself, by `fcgate health`, `status` and `reload`, by probes and by Prometheus: /live, /ready, /metrics, /status, and POST /reload. It needs no credentials: who can connect can do all of it. Through TCP it serves requests whose Host is an IP address, `localhost` or one of `hosts`, and whose Origin, where there is one, is the same: a web page that a browser on this machine shows must not reach it. Takes effect at the next start.",
     keys: &[
         Key::new("address", Kind::Text, "\"unix:/path\", or \"127.0.0.1:9180\", an address of this machine; \"off\": nowhere. Default: what the variable FCGATE_ADMIN of the environment says, else \"unix:/run/fcgate/admin.sock\" where the folder /run/fcgate is there.").example("\"unix:/run/fcgate/admin.sock\""),
         Key::new("mode", Kind::Text, "Who may connect to a unix socket: its permissions in octal.").default("\"0660\""),
+        Key::new("hosts", Kind::Texts, "Names that it may be asked by through TCP, without a port; IP addresses and `localhost` always may.").example("[\"gateway.monitoring.svc\"]"),
         Key::new("public", Kind::Flag, "Whether an address that others than this machine can reach is meant.").default("false"),
     ],
 };
@@ -49,6 +50,8 @@ impl fmt::Display for AdminAddress {
 pub struct AdminSettings {
     /// Where; `None`: nowhere.
     pub address: Option<AdminAddress>,
+    /// Names that it may be asked by through TCP.
+    pub hosts: Vec<String>,
     /// Whether somebody has written it, so that it must work.
     pub is_given: bool,
 }
@@ -64,48 +67,57 @@ impl AdminSettings {
                 place: section.place(),
             })
         };
-        let Some(text) = section.text("address").or_else(by_variable) else {
-            let path = Path::new(FOLDER).join("admin.sock");
-            let there = Path::new(FOLDER).is_dir();
-            return Self {
-                address: there.then_some(AdminAddress::Unix { path, mode }),
-                is_given: false,
-            };
-        };
-        let mut refuse = |message: String, help: &str| {
-            problems.push(Problem::new(text.place.clone(), message).help(help));
-            Self::default()
-        };
-        let address = match (text.value.as_str(), text.value.strip_prefix("unix:/")) {
-            ("off", _) => None,
-            (whole, Some(_)) => Some(AdminAddress::Unix {
-                path: PathBuf::from(whole.trim_start_matches("unix:")),
-                mode,
-            }),
-            (whole, None) => match whole.parse::<SocketAddr>() {
-                Ok(address) if address.ip().is_loopback() || section.flag("public") => {
-                    Some(AdminAddress::Tcp(address))
-                }
-                Ok(_) => {
-                    return refuse(
-                        format!(
-                            "others can reach {whole}, and the admin listener asks nobody who he is"
-                        ),
-                        "write \"127.0.0.1:9180\", or `public = true` where only those can reach it who may",
-                    );
-                }
-                Err(_) => {
-                    return refuse(
-                        format!("`{whole}` is no address"),
-                        "write \"unix:/run/fcgate/admin.sock\", \"127.0.0.1:9180\" or \"off\"",
-                    );
-                }
-            },
-        };
+        let given = section.text("address").or_else(by_variable);
+        let hosts = section.texts("hosts").into_iter();
         Self {
-            address,
-            is_given: true,
+            address: match &given {
+                Some(text) => address(text, mode, section, problems),
+                None => default_address(mode),
+            },
+            hosts: hosts.map(|host| host.value).collect(),
+            is_given: given.is_some(),
         }
+    }
+}
+
+fn default_address(mode: u32) -> Option<AdminAddress> {
+    let folder = Path::new(FOLDER);
+    let path = folder.join("admin.sock");
+    folder.is_dir().then_some(AdminAddress::Unix { path, mode })
+}
+
+fn address(
+    text: &At<String>,
+    mode: u32,
+    section: &Lowered,
+    problems: &mut Problems,
+) -> Option<AdminAddress> {
+    let mut refuse = |message: String, help: &'static str| {
+        problems.push(Problem::new(text.place.clone(), message).help(help));
+        None
+    };
+    let whole = text.value.as_str();
+    if whole == "off" {
+        return None;
+    }
+    if whole.starts_with("unix:/") {
+        return Some(AdminAddress::Unix {
+            path: PathBuf::from(whole.trim_start_matches("unix:")),
+            mode,
+        });
+    }
+    match whole.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() || section.flag("public") => {
+            Some(AdminAddress::Tcp(address))
+        }
+        Ok(_) => refuse(
+            format!("others can reach {whole}, and the admin listener asks nobody who he is"),
+            "write \"127.0.0.1:9180\", or `public = true` where only those can reach it who may",
+        ),
+        Err(_) => refuse(
+            format!("`{whole}` is no address"),
+            "write \"unix:/run/fcgate/admin.sock\", \"127.0.0.1:9180\" or \"off\"",
+        ),
     }
 }
 

@@ -24,7 +24,7 @@ pub fn render_coloured(problems: &[Problem], sources: &Sources) -> String {
 }
 
 /// How many problems are shown; one mistake can cause a great many.
-const MAX_SHOWN: usize = 100;
+pub(super) const MAX_SHOWN: usize = 100;
 
 fn render_with(
     renderer: &Renderer,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::expansion::{Meant, meant};
 use super::source::Sources;
-use super::{Invalid, ROOT, diagnostic, load, source};
+use super::{Invalid, ROOT, load, source};
 use crate::section::{Kind, Lowered, Place, Problems, key};
 
 /// What a rule of a site takes the place of.
@@ -39,10 +39,7 @@ pub fn expanded(path: &Path) -> Result<String, Invalid> {
     }
     match problems.is_empty() {
         true => Ok(page.text),
-        false => Err(Invalid(diagnostic::render(
-            &problems.into_sorted(),
-            &sources,
-        ))),
+        false => Err(Invalid::of(&problems.into_sorted(), &sources)),
     }
 }
 

@@ -16,6 +16,7 @@ mod listener_names;
 pub mod live;
 mod mount;
 pub mod numbers;
+mod outline;
 mod preset;
 mod review;
 pub mod rule;
@@ -44,13 +45,32 @@ pub use server::ServerSettings;
 pub use site::Site;
 pub use snapshot::Snapshot;
 
-use crate::section::Problems;
+use crate::section::{Problem, Problems};
+use source::Sources;
 
 /// A configuration that cannot be used: all that is wrong with it, rendered with file, line,
 /// column and the line itself.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Invalid(pub String);
+#[error("{text}")]
+pub struct Invalid {
+    text: String,
+    /// The same without values.
+    outline: String,
+}
+
+impl Invalid {
+    fn of(problems: &[Problem], sources: &Sources) -> Self {
+        Self {
+            text: diagnostic::render(problems, sources),
+            outline: outline::outline(problems, sources),
+        }
+    }
+
+    /// Returns what is wrong by files, lines, columns and keys, for those who may not see values.
+    pub fn outline(&self) -> &str {
+        &self.outline
+    }
+}
 
 /// Loads the file at `path` and all that it includes. What did not change since `previous` is
 /// carried over from it.
@@ -63,7 +83,7 @@ pub fn load(path: &Path, previous: Option<&Snapshot>) -> Result<Snapshot, Invali
     let problems = problems.into_sorted();
     match snapshot {
         Some(snapshot) if problems.is_empty() => Ok(snapshot.with_warnings(warnings)),
-        Some(_) | None => Err(Invalid(diagnostic::render(&problems, &sources))),
+        Some(_) | None => Err(Invalid::of(&problems, &sources)),
     }
 }
 
@@ -74,15 +94,12 @@ pub fn admin_of(path: &Path) -> Result<AdminSettings, Invalid> {
     let (sources, files) =
         source::read(path, &ROOT, &|name| std::env::var(name).ok(), &mut problems);
     let Some(main) = files.first() else {
-        return Err(Invalid(diagnostic::render(
-            &problems.into_sorted(),
-            &sources,
-        )));
+        return Err(Invalid::of(&problems.into_sorted(), &sources));
     };
     let mut own = Problems::default();
     let settings = AdminSettings::build(&main.table("admin"), &mut own);
     match own.is_empty() {
         true => Ok(settings),
-        false => Err(Invalid(diagnostic::render(&own.into_sorted(), &sources))),
+        false => Err(Invalid::of(&own.into_sorted(), &sources)),
     }
 }

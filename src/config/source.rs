@@ -212,8 +212,9 @@ impl Reader<'_> {
         self.problems.append(found);
         for error in first_of_each_line(&errors, text) {
             let span = error.span().unwrap_or_default();
-            self.problems
-                .push(Problem::new(place(span), error.message()).firm());
+            let problem = Problem::new(place(span), error.message().to_owned());
+            // What the parser says is of the grammar alone.
+            self.problems.push(problem.firm().without_values());
         }
         lowered
     }

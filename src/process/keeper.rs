@@ -66,7 +66,7 @@ impl Keeper {
             self.act(Instant::now());
             self.children
                 .retain(|child| !matches!(child.state, State::Gone));
-            if self.children.is_empty() && matches!(wanted, Wanted::Nothing) {
+            if self.children.is_empty() && !matches!(wanted, Wanted::These(_)) {
                 return;
             }
             let due = self.children.iter().filter_map(Child::due).min();
@@ -80,11 +80,15 @@ impl Keeper {
 
     /// Those that are wanted no longer are told to end; those that are new rest until now.
     fn adapt(&mut self, wanted: &Wanted) {
+        let now = Instant::now();
         let wanted = match wanted {
             Wanted::These(programs) => programs.as_slice(),
             Wanted::Nothing => &[],
+            Wanted::Dead => {
+                self.children.iter_mut().for_each(Child::kill);
+                return;
+            }
         };
-        let now = Instant::now();
         for child in &mut self.children {
             if !wanted.iter().any(|program| child.is(program)) {
                 child.stop(now);
@@ -140,17 +144,12 @@ impl Keeper {
                         child.start(now);
                     }
                 }
-                State::Stopping { pid, killed_at } if killed_at <= now => {
+                State::Stopping { killed_at, .. } if killed_at <= now => {
                     tracing::warn!(
                         process = child.program.name,
                         "did not end within its `stop`: killed"
                     );
-                    // Its children with it; that it has just ended is no error.
-                    let _ = killpg(pid, Signal::SIGKILL);
-                    child.state = State::Stopping {
-                        pid,
-                        killed_at: now + FAR,
-                    };
+                    child.kill();
                 }
                 State::Resting { .. }
                 | State::Running { .. }
@@ -215,6 +214,18 @@ impl Child {
             State::Resting { .. } => self.state = State::Gone,
             State::Stopping { .. } | State::Gone => {}
         }
+    }
+
+    /// Kills it with its children; that it has just ended is no error.
+    fn kill(&mut self) {
+        self.state = match self.pid() {
+            Some(pid) => {
+                let _ = killpg(pid, Signal::SIGKILL);
+                let killed_at = Instant::now() + FAR;
+                State::Stopping { pid, killed_at }
+            }
+            None => State::Gone,
+        };
     }
 
     fn ended(&mut self, how: &str, now: Instant) {

@@ -47,6 +47,8 @@ enum Wanted {
     These(Vec<Program>),
     /// None, for good.
     Nothing,
+    /// None, and at once.
+    Dead,
 }
 
 impl Processes {
@@ -79,11 +81,21 @@ impl Processes {
     }
 
     /// Stops all and returns when they have ended; each is killed when its `stop` has passed.
-    pub async fn stop(self) {
-        self.wanted.send_replace(Wanted::Nothing);
-        if let Some(keeper) = self.keeper {
+    pub async fn stop(&mut self) {
+        self.end(Wanted::Nothing).await;
+    }
+
+    /// Kills all and returns when they have ended.
+    pub async fn kill(&mut self) {
+        self.end(Wanted::Dead).await;
+    }
+
+    async fn end(&mut self, wanted: Wanted) {
+        self.wanted.send_replace(wanted);
+        if let Some(keeper) = &mut self.keeper {
             // A keeper that panicked has said so.
             let _ = keeper.await;
+            self.keeper = None;
         }
     }
 }

@@ -18,7 +18,7 @@ impl Section {
             Ok(table) => self.lower_own(table.get_ref(), place, values, problems),
             // The tests of its owner find that.
             Err(error) => {
-                problems.push(Problem::new(place.clone(), error.message()));
+                problems.push(Problem::new(place.clone(), error.message().to_owned()));
                 self.lower_own(&DeTable::new(), place, values, problems)
             }
         }

@@ -185,7 +185,8 @@ impl Lowering<'_> {
             self.place(name.span()),
             format!("unknown key `{}`", name.get_ref()),
         );
-        self.problems.push(problem.help(help).firm());
+        self.problems
+            .push(problem.help(help).firm().without_values());
         near
     }
 
@@ -220,7 +221,8 @@ impl Lowering<'_> {
                     let help = format!(
                         "set it, write `${{{name}:-default}}`, or `$${{{name}}}` for the text itself"
                     );
-                    self.problems.push(problem.help(help).firm());
+                    self.problems
+                        .push(problem.help(help).firm().without_values());
                 }
                 None
             }

@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, collected so that everything is reported at once.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::{FileId, Place};
@@ -17,18 +18,53 @@ pub struct Problem {
     pub help: Option<String>,
     /// Whether it is told whatever else the section says: it is not about what the section lacks.
     is_firm: bool,
+    /// Whether the message is free of values, and the help.
+    is_public: Public,
+}
+
+/// Which texts of a problem have no value of the configuration in them: values may be secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Public {
+    message: bool,
+    help: bool,
 }
 
 impl Problem {
-    /// A problem without label and help.
-    pub fn new(place: Place, message: impl Into<String>) -> Self {
+    /// A problem without label and help. A text of the program is free of values; one that was put together is taken
+    /// to have some in it, unless [`Problem::without_values`] says otherwise.
+    pub fn new(place: Place, message: impl Into<Cow<'static, str>>) -> Self {
+        let message = message.into();
+        let is_public = Public {
+            message: matches!(message, Cow::Borrowed(_)),
+            help: true,
+        };
         Self {
             place,
-            message: message.into(),
+            message: message.into_owned(),
             label: None,
             help: None,
             is_firm: false,
+            is_public,
         }
+    }
+
+    /// The same, with a message and advice in which names of keys may stand but no value.
+    #[must_use]
+    pub fn without_values(self) -> Self {
+        Self {
+            is_public: Public {
+                message: true,
+                help: true,
+            },
+            ..self
+        }
+    }
+
+    /// Returns the message and the advice for those who may not see values: each where there is none in it.
+    pub fn public(&self) -> (Option<&str>, Option<&str>) {
+        let Public { message, help } = self.is_public;
+        let help = self.help.as_deref().filter(|_| help);
+        (message.then_some(self.message.as_str()), help)
     }
 
     /// The same with a few words under the place.
@@ -52,11 +88,11 @@ impl Problem {
 
     /// The same with advice.
     #[must_use]
-    pub fn help(self, help: impl Into<String>) -> Self {
-        Self {
-            help: Some(help.into()),
-            ..self
-        }
+    pub fn help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
+        let help = help.into();
+        self.is_public.help = matches!(help, Cow::Borrowed(_));
+        self.help = Some(help.into_owned());
+        self
     }
 }
 

@@ -4,13 +4,13 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::SystemTime;
 
 use bytes::{Buf, Bytes};
 use http::StatusCode;
 use hyper::rt::Write;
 
 use super::logged::Entry;
+use crate::filter::date;
 
 /// An answer that is written from here, and its line in the access log, which is written when
 /// this is dropped.
@@ -28,7 +28,8 @@ impl Farewell {
             true => format!("{status}\n"),
             false => String::new(),
         };
-        let date = httpdate::fmt_http_date(SystemTime::now());
+        let date = date::now();
+        let date = date.to_str().unwrap_or_default();
         let answer = format!(
             "HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\n\
              content-length: {}\r\nconnection: close\r\ndate: {date}\r\n\r\n{text}",

@@ -11,6 +11,7 @@ mod inherited;
 mod intake;
 mod io;
 mod last_call;
+mod last_resort;
 mod listener;
 mod logged;
 mod memory;
@@ -41,10 +42,13 @@ use crate::admin::{self, Admin, Bound, Command, State};
 use crate::config::{Live, Snapshot};
 use crate::disk::RealDisk;
 use crate::limits::connections::Connections;
+use crate::line_log::LineLog;
 use crate::message::{RequestId, RequestIds};
 use crate::process::Processes;
 use crate::threads::Threads;
 pub use inherited::Inherited;
+pub use last_resort::LastResort;
+use last_resort::Stops;
 use listener::Listeners;
 use seldom::Seldom;
 pub use shutdown::LastLines;
@@ -81,6 +85,17 @@ pub enum StartError {
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(std::io::Error),
+}
+
+/// What the process has before it serves.
+#[derive(Debug)]
+pub struct Process {
+    /// Sockets that were bound before.
+    pub inherited: Inherited,
+    /// Where what it says of itself goes.
+    pub log: LineLog,
+    /// Ends it where nothing else does.
+    pub last_resort: LastResort,
 }
 
 /// What all connections share.
@@ -121,12 +136,11 @@ impl Shared {
 
 /// Serves until SIGTERM or SIGINT and returns when everything in flight is finished, or when it
 /// may take no longer; what is left of that is ended with the runtime, and logged then. `path` is
-/// what SIGHUP loads again, `inherited` what was bound before, `threads` what connections are spread
-/// over.
+/// what SIGHUP loads again, `threads` what connections are spread over.
 pub async fn run(
     path: PathBuf,
     mut snapshot: Snapshot,
-    inherited: Inherited,
+    process: Process,
     threads: Threads,
 ) -> Result<LastLines, StartError> {
     let mut signals = Signals::new().map_err(StartError::Signals)?;
@@ -140,10 +154,12 @@ pub async fn run(
             },
             error,
         })?;
-    let state = Arc::new(State::new(server.limits.connections));
+    let logs = [Some(process.log), access_log.lines().cloned()];
+    let logs = logs.into_iter().flatten().collect();
+    let state = Arc::new(State::new(server.limits.connections, logs));
     let shared = Arc::new(Shared::new(snapshot, access_log, state, threads));
     let stop = CancellationToken::new();
-    let mut listeners = Listeners::new(Arc::clone(&shared), inherited, stop.clone());
+    let mut listeners = Listeners::new(Arc::clone(&shared), process.inherited, stop.clone());
     listeners.bind(&shared.live.current().listeners)?;
     tokio::spawn(certificates::keep_fresh(Arc::clone(&shared), stop.clone()));
     tokio::spawn(sweep(Arc::clone(&shared), stop.clone()));
@@ -152,6 +168,7 @@ pub async fn run(
     let (commands, mut asked) = mpsc::channel(COMMANDS);
     start_admin(&shared, commands.clone()).await?;
     tokio::spawn(file_watch::watch(shared.live.clone(), commands));
+    process.last_resort.serving();
     loop {
         let (event, command) = tokio::select! {
             event = signals.next() => (event, None),
@@ -159,8 +176,12 @@ pub async fn run(
         };
         match event {
             Event::Reload => {
-                reload::serve(command, &path, &shared, &mut listeners).await;
-                processes.follow(&shared.live.current().processes);
+                let reload = reload::serve(command, &path, &shared, &mut listeners);
+                // A file that cannot be read to its end must not keep the process from ending.
+                tokio::select! {
+                    () = reload => processes.follow(&shared.live.current().processes),
+                    () = signals.stops.next() => break,
+                }
             }
             Event::ReopenLogs => shared.access_log.reopen(),
             Event::Stop => break,
@@ -169,9 +190,8 @@ pub async fn run(
     shared.state.drain();
     // Whoever still asks for a reload is told at once that there will be none.
     drop(asked);
-    shutdown::drain(&shared, &stop, &mut signals).await;
-    // What was still served needed them.
-    processes.stop().await;
+    shutdown::end(&shared, &stop, &mut signals.stops, &mut processes).await;
+    process.last_resort.ending();
     Ok(LastLines(shared.access_log.clone()))
 }
 
@@ -201,7 +221,7 @@ async fn start_admin(shared: &Shared, commands: mpsc::Sender<Command>) -> Result
         Ok(bound) => {
             tracing::info!(admin = bound.address(), "answering about itself");
             let admin = Admin::new(shared.live.clone(), Arc::clone(&shared.state), commands);
-            tokio::spawn(admin::serve(bound, admin));
+            tokio::spawn(admin::serve(bound, settings.hosts, admin));
             Ok(())
         }
         Err(error) if settings.is_given => Err(StartError::Admin {
@@ -227,9 +247,8 @@ fn folder_hint(address: &str, error: &std::io::Error) -> &'static str {
 #[derive(Debug)]
 struct Signals {
     hangup: Signal,
-    terminate: Signal,
-    interrupt: Signal,
     user1: Signal,
+    stops: Stops,
 }
 
 /// What a signal asks for.
@@ -244,9 +263,8 @@ impl Signals {
     fn new() -> std::io::Result<Self> {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
             user1: signal(SignalKind::user_defined1())?,
+            stops: Stops::new()?,
         })
     }
 
@@ -254,8 +272,7 @@ impl Signals {
         tokio::select! {
             _ = self.hangup.recv() => Event::Reload,
             _ = self.user1.recv() => Event::ReopenLogs,
-            _ = self.terminate.recv() => Event::Stop,
-            _ = self.interrupt.recv() => Event::Stop,
+            () = self.stops.next() => Event::Stop,
         }
     }
 }

@@ -10,6 +10,24 @@ use crate::admin::Command;
 use crate::config::difference::difference;
 use crate::config::{self, Snapshot};
 
+/// Why a reload changes nothing.
+struct Refused {
+    /// For the log: with the lines of the configuration.
+    log: String,
+    /// For who asks the admin listener: without values.
+    shown: String,
+}
+
+impl Refused {
+    /// What has no value of the configuration in it.
+    fn openly(why: String) -> Self {
+        Self {
+            log: why.clone(),
+            shown: why,
+        }
+    }
+}
+
 /// A reload that a signal asks for, or a `command`, which gets an answer.
 pub(super) async fn serve(
     command: Option<Command>,
@@ -27,7 +45,7 @@ pub(super) async fn serve(
         false => reload(path, shared, listeners).await,
     };
     // Who asked may have gone.
-    let _ = answer.send(result);
+    let _ = answer.send(result.map_err(|refused| refused.shown));
 }
 
 /// Loads the configuration again; what changes, line by line, or why nothing does. Requests in flight
@@ -36,7 +54,7 @@ async fn reload(
     path: &Path,
     shared: &Arc<Shared>,
     listeners: &mut Listeners,
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<String>, Refused> {
     let done = try_reload(path, shared, listeners).await;
     match &done {
         Ok(changes) => {
@@ -46,16 +64,16 @@ async fn reload(
             }
             tracing::info!(file = %path.display(), changes = changes.len(), "reloaded");
         }
-        Err(why) => {
+        Err(Refused { log, .. }) => {
             shared.state.reloads_refused.add();
-            tracing::error!("reload refused, nothing was changed: {why}");
+            tracing::error!("reload refused, nothing was changed: {log}");
         }
     }
     done
 }
 
 /// What a reload would change, and whether it would be refused.
-async fn preview(path: &Path, shared: &Arc<Shared>) -> Result<Vec<String>, String> {
+async fn preview(path: &Path, shared: &Arc<Shared>) -> Result<Vec<String>, Refused> {
     load(path, shared).await.map(|(_, changes)| changes)
 }
 
@@ -63,11 +81,11 @@ async fn try_reload(
     path: &Path,
     shared: &Arc<Shared>,
     listeners: &mut Listeners,
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<String>, Refused> {
     let (snapshot, changes) = load(path, shared).await?;
     let change = listeners
         .rebind(&snapshot.listeners)
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| Refused::openly(error.to_string()))?;
     if !snapshot.warnings.is_empty() {
         tracing::warn!("the configuration has warnings\n{}", snapshot.warnings);
     }
@@ -82,7 +100,7 @@ async fn try_reload(
 }
 
 /// The configuration as it is now, and what it changes, line by line.
-async fn load(path: &Path, shared: &Arc<Shared>) -> Result<(Snapshot, Vec<String>), String> {
+async fn load(path: &Path, shared: &Arc<Shared>) -> Result<(Snapshot, Vec<String>), Refused> {
     let current = shared.live.current();
     let file = path.to_owned();
     let load = move || {
@@ -93,6 +111,12 @@ async fn load(path: &Path, shared: &Arc<Shared>) -> Result<(Snapshot, Vec<String
     };
     // Reading files blocks; the requests meanwhile do not wait for it.
     let loaded = tokio::task::spawn_blocking(load).await;
-    let loaded = loaded.map_err(|error| format!("loading failed: {error}"))?;
-    loaded.map_err(|invalid: config::Invalid| format!("the configuration is invalid\n{invalid}"))
+    let loaded = loaded.map_err(|error| Refused {
+        log: format!("loading failed: {error}"),
+        shown: "loading failed; the log says why".to_owned(),
+    })?;
+    loaded.map_err(|invalid: config::Invalid| Refused {
+        log: format!("the configuration is invalid\n{invalid}"),
+        shown: format!("the configuration is invalid\n{}", invalid.outline()),
+    })
 }

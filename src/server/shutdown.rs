@@ -5,14 +5,49 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Event, Shared, Signals};
+use super::Shared;
+use super::last_resort::Stops;
 use crate::access_log::AccessLog;
+use crate::process::Processes;
 
 /// How long the last access log lines may take to be written.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// Drains as `server.drain_delay` and `server.drain` say; a second signal ends at once.
-pub(super) async fn drain(shared: &Shared, stop: &CancellationToken, signals: &mut Signals) {
+/// How long programs that were killed may take to be gone.
+const KILL: Duration = Duration::from_secs(1);
+
+/// Drains as `server.drain_delay` and `server.drain` say, and then stops the programs that were started, as requests
+/// needed them; a second signal ends all of it at once.
+pub(super) async fn end(
+    shared: &Shared,
+    stop: &CancellationToken,
+    stops: &mut Stops,
+    processes: &mut Processes,
+) {
+    let orderly = async {
+        drain(shared, stop).await;
+        processes.stop().await;
+    };
+    let is_orderly = tokio::select! {
+        () = orderly => true,
+        () = stops.next() => false,
+    };
+    if !is_orderly {
+        tracing::warn!("stopped at once by a second signal");
+        // One that the kernel does not let go is left to it.
+        let _ = timeout(KILL, processes.kill()).await;
+    }
+    shared.live.load().close();
+    let refused = shared.state.refused.get();
+    if refused > 0 {
+        tracing::info!(
+            refused,
+            "heads and connections that were refused before any rule"
+        );
+    }
+}
+
+async fn drain(shared: &Shared, stop: &CancellationToken) {
     let (delay, limit) = {
         let snapshot = shared.live.load();
         (snapshot.server.drain_delay, snapshot.server.drain)
@@ -22,32 +57,24 @@ pub(super) async fn drain(shared: &Shared, stop: &CancellationToken, signals: &m
         ?limit,
         "stopping: requests in flight are finished first"
     );
-    let drained = async {
-        sleep(delay).await;
-        stop.cancel();
-        shared.tasks.close();
-        let afterwards = shared.threads.afterwards();
-        afterwards.close();
-        let ended = async {
-            shared.tasks.wait().await;
-            afterwards.wait().await;
-        };
-        timeout(limit, ended).await.is_ok()
+    sleep(delay).await;
+    stop.cancel();
+    shared.tasks.close();
+    let afterwards = shared.threads.afterwards();
+    afterwards.close();
+    let ended = async {
+        shared.tasks.wait().await;
+        afterwards.wait().await;
     };
-    tokio::select! {
-        whole = drained => match whole {
-            true => tracing::info!("stopped"),
-            false => tracing::warn!(left = shared.tasks.len(), scripts = shared.threads.afterwards().len(), "stopped: server.drain passed with connections still in use, or scripts that work behind their answers"),
-        },
-        () = second(signals) => tracing::warn!("stopped at once by a second signal"),
-    }
-    shared.live.load().close();
-    let refused = shared.state.refused.get();
-    if refused > 0 {
-        tracing::info!(
-            refused,
-            "heads and connections that were refused before any rule"
-        );
+    match timeout(limit, ended).await {
+        Ok(()) => tracing::info!("stopped"),
+        Err(_) => {
+            tracing::warn!(
+                left = shared.tasks.len(),
+                scripts = afterwards.len(),
+                "stopped: server.drain passed with connections still in use, or scripts that work behind their answers"
+            );
+        }
     }
 }
 
@@ -61,8 +88,4 @@ impl LastLines {
     pub fn write(self) {
         self.0.close(FLUSH);
     }
-}
-
-async fn second(signals: &mut Signals) {
-    while signals.next().await != Event::Stop {}
 }

@@ -11,6 +11,7 @@
 
 mod access_log;
 mod admin;
+mod admin_clients;
 mod admission_clients;
 mod admission_facts;
 mod admission_overload;
@@ -33,6 +34,7 @@ mod client_limits;
 mod clients_that_stop;
 mod commands;
 mod compression;
+mod dates;
 mod differential;
 mod doctor;
 mod ends;
@@ -44,6 +46,7 @@ mod fair_queue;
 mod fastcgi;
 mod folders;
 mod forwarded;
+mod full_pipes;
 mod h2c;
 mod half_closed;
 mod harness;

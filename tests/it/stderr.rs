@@ -135,7 +135,7 @@ async fn all_requests_together_are_bounded() {
     let told: usize = log
         .all()
         .iter()
-        .filter(|line| line.contains("all requests together"))
+        .filter(|line| line.contains("its share of the log"))
         .map(|line| field(line, "dropped").parse::<usize>().unwrap())
         .sum();
     let logged = count("PHP Fatal error:");

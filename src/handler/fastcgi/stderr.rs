@@ -59,7 +59,7 @@ impl ErrorStream {
         Self {
             origin,
             splitter: Splitter::default(),
-            budget: Bucket::new(MOST, 0),
+            budget: Bucket::new(MOST),
         }
     }
 
@@ -105,9 +105,13 @@ impl ErrorStream {
 impl Drop for ErrorStream {
     fn drop(&mut self) {
         self.finish();
-        let log = &self.origin.fastcgi.error_log;
+        let Fastcgi {
+            error_log: log,
+            site,
+            ..
+        } = &*self.origin.fastcgi;
         if let Some(dropped) = self.budget.take_dropped()
-            && log.admits_count(dropped)
+            && log.admits_count(site, dropped)
         {
             record!(
                 warn,
@@ -126,7 +130,10 @@ impl Origin {
         if let Some(refusal) = Refusal::of(message.marked, &message.text) {
             return self.diagnose(refusal, message);
         }
-        if budget.admits(message, Instant::now()) && self.fastcgi.error_log.admits(message) {
+        let Fastcgi {
+            error_log, site, ..
+        } = &*self.fastcgi;
+        if budget.admits(message, Instant::now()) && error_log.admits(site, message) {
             let text = String::from_utf8_lossy(&message.text);
             let text = Escaped(&text);
             match message.severity {
@@ -143,12 +150,13 @@ impl Origin {
             refusals,
             mapping,
             error_log,
+            site,
             ..
         } = &*self.fastcgi;
         let Some(before) = refusals.note(&self.script.file, Instant::now()) else {
             return;
         };
-        if error_log.admits(message) {
+        if error_log.admits(site, message) {
             self.tell(
                 &Diagnosis::look(mapping, &self.script.file, refusal),
                 before,

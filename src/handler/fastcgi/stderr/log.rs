@@ -1,13 +1,13 @@
-//! What the error streams of all requests share: one bound on what they log together. A reload
-//! carries it over.
+//! What the error streams of all requests share: one bound on what they log together, of which no site takes all. A
+//! reload carries it over.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::budget::{Bucket, Dropped};
+use super::budget::{Dropped, Shares};
 use super::messages::Message;
 
 /// Tokens for a burst, each a message or 1 KiB of one: what one broken deployment says in its
@@ -23,7 +23,7 @@ const TELL_AFTER: Duration = Duration::from_secs(5);
 /// The bound on all error streams of the process.
 #[derive(Debug)]
 pub struct ErrorLog {
-    bucket: Mutex<Bucket>,
+    shares: Mutex<Shares>,
     /// Spares requests that have nothing to tell the lock.
     has_dropped: AtomicBool,
 }
@@ -31,19 +31,21 @@ pub struct ErrorLog {
 impl Default for ErrorLog {
     fn default() -> Self {
         Self {
-            bucket: Mutex::new(Bucket::new(BURST, PER_SECOND)),
+            shares: Mutex::new(Shares::new(BURST, PER_SECOND)),
             has_dropped: AtomicBool::new(false),
         }
     }
 }
 
 impl ErrorLog {
-    pub(super) fn admits(&self, message: &Message) -> bool {
-        self.ask(|bucket, now| bucket.admits(message, now))
+    /// Whether `message` of a site may be logged.
+    pub(super) fn admits(&self, site: &Arc<str>, message: &Message) -> bool {
+        self.ask(|shares, now| shares.admits(site, message, now))
     }
 
-    pub(super) fn admits_count(&self, dropped: Dropped) -> bool {
-        self.ask(|bucket, now| bucket.admits_count(dropped, now))
+    /// Whether a line may be logged that says what one request of the site had dropped.
+    pub(super) fn admits_count(&self, site: &Arc<str>, dropped: Dropped) -> bool {
+        self.ask(|shares, now| shares.admits_count(site, dropped, now))
     }
 
     /// Tells what was dropped, when it is time to; each request asks when it ends.
@@ -58,8 +60,8 @@ impl ErrorLog {
         self.tell_since(Duration::ZERO);
     }
 
-    fn ask(&self, question: impl FnOnce(&mut Bucket, Instant) -> bool) -> bool {
-        let admitted = question(&mut self.bucket(), Instant::now());
+    fn ask(&self, question: impl FnOnce(&mut Shares, Instant) -> bool) -> bool {
+        let admitted = question(&mut self.shares(), Instant::now());
         if !admitted {
             self.has_dropped.store(true, Ordering::Relaxed);
         }
@@ -68,26 +70,30 @@ impl ErrorLog {
 
     fn tell_since(&self, age: Duration) {
         let dropped = {
-            let mut bucket = self.bucket();
-            let dropped = bucket.dropped(age, Instant::now());
+            let mut shares = self.shares();
+            let dropped = shares.dropped(age, Instant::now());
             self.has_dropped
-                .store(bucket.has_dropped(), Ordering::Relaxed);
+                .store(shares.has_dropped(), Ordering::Relaxed);
             dropped
         };
-        if let Some(Dropped {
-            messages, bytes, ..
-        }) = dropped
+        for (
+            site,
+            Dropped {
+                messages, bytes, ..
+            },
+        ) in dropped
         {
             tracing::warn!(
+                %site,
                 dropped = messages,
                 bytes,
-                "all requests together wrote more to their error streams than is logged: {BURST} messages at once and {PER_SECOND} a second; the rest was dropped"
+                "the site's requests wrote more to their error streams than its share of the log: all sites have {BURST} messages at once and {PER_SECOND} a second, and one of them at most two thirds; the rest was dropped"
             );
         }
     }
 
-    fn bucket(&self) -> MutexGuard<'_, Bucket> {
+    fn shares(&self) -> MutexGuard<'_, Shares> {
         // A poisoned lock guards numbers that are right at every moment.
-        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

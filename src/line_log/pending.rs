@@ -1,9 +1,12 @@
 //! Where lines wait for the thread that writes them: one text that many append to and one takes.
 
+use std::collections::HashMap;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+use crate::limits::budget::SiteKey;
 
 /// What is written at once.
 #[derive(Debug, Default)]
@@ -14,6 +17,12 @@ pub(super) struct Batch {
     pub(super) flushes: Vec<SyncSender<()>>,
     /// The file is to be opened again before any of these lines is written.
     pub(super) reopen: bool,
+    /// A line found no room.
+    is_full: bool,
+    /// What all lines weigh.
+    weight: usize,
+    /// What the lines of each owner weigh that came since there was a crowd.
+    crowd: HashMap<SiteKey, usize>,
 }
 
 /// The batch to come.
@@ -33,16 +42,12 @@ struct State {
 }
 
 impl Pending {
-    /// Appends a line; false where too many wait.
-    pub(super) fn append(&self, line: &[u8]) -> bool {
+    /// Appends a line, of `site` where it belongs to one; false where too much waits, or too much of the site.
+    pub(super) fn append(&self, line: &[u8], site: Option<&str>) -> bool {
         let mut state = self.state();
-        if state.batch.lines >= CAPACITY {
-            return false;
-        }
-        state.batch.lines += 1;
-        state.batch.text.extend_from_slice(line);
+        let appended = state.batch.append(line, site);
         self.wake(state);
-        true
+        appended
     }
 
     /// Has `done` told when all lines until now are written.
@@ -113,13 +118,43 @@ impl State {
 }
 
 impl Batch {
+    /// Once a quarter of the room is taken, a site may hold three times as much of the rest as it leaves free, so that
+    /// one which floods a log that is written slowly does not take it from the others.
+    fn append(&mut self, line: &[u8], site: Option<&str>) -> bool {
+        let weight = line.len().max(LEAST);
+        let left = ROOM.saturating_sub(self.weight).checked_sub(weight);
+        let is_crowded = self.weight >= ROOM / 4;
+        let fits = match (left, site.filter(|_| is_crowded)) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(left), Some(site)) => {
+                let held = self.crowd.entry(SiteKey::of(site)).or_default();
+                let fits = *held + weight <= left.saturating_mul(3);
+                *held += if fits { weight } else { 0 };
+                fits
+            }
+        };
+        if fits {
+            self.lines += 1;
+            self.weight += weight;
+            self.text.extend_from_slice(line);
+        }
+        self.is_full |= !fits;
+        fits
+    }
+
     fn is_empty(&self) -> bool {
-        self.lines == 0 && self.flushes.is_empty() && !self.reopen
+        self.lines == 0 && self.flushes.is_empty() && !self.reopen && !self.is_full
     }
 
     /// Every line since the last batch found room.
     pub(super) fn had_room(&self) -> bool {
-        self.lines < CAPACITY
+        !self.is_full
+    }
+
+    /// Somebody waits until it is written: the end, perhaps.
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.flushes.is_empty()
     }
 
     /// Tells who waited, and makes room for the next; a burst's memory is not kept.
@@ -132,12 +167,19 @@ impl Batch {
         self.text.shrink_to(KEPT);
         self.lines = 0;
         self.reopen = false;
+        self.is_full = false;
+        self.weight = 0;
+        self.crowd.clear();
         self
     }
 }
 
-/// How many lines may wait.
-const CAPACITY: u64 = 4096;
+/// How much may wait, in bytes: a client decides how long a line is, and as much again may be in the middle of a write
+/// that does not end.
+const ROOM: usize = 4 << 20;
+
+/// What a line weighs at least, so that there are at most 4096.
+const LEAST: usize = 1024;
 
 /// How long the first line waits for others. Too short to fill the room at any rate that one
 /// machine reaches, too short for people who watch the log to notice.
@@ -145,3 +187,41 @@ const GATHER: Duration = Duration::from_millis(5);
 
 /// Bytes of memory that the thread keeps for its next write.
 const KEPT: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many lines of `length` bytes find room.
+    fn flood(pending: &Pending, site: Option<&str>, length: usize) -> usize {
+        let line = vec![b'x'; length];
+        (0..9999).filter(|_| pending.append(&line, site)).count()
+    }
+
+    #[test]
+    fn one_site_leaves_room_for_the_others() {
+        for (length, weight) in [(100, 1), (1024, 1), (4096, 4)] {
+            let pending = Pending::default();
+            let mut flood = |site| flood(&pending, Some(site), length) * weight;
+            // A quarter, and three times what is left of the rest.
+            assert_eq!(["a", "b", "c"].map(&mut flood), [1024 + 2304, 576, 144]);
+        }
+        let pending = Pending::default();
+        assert_eq!(flood(&pending, None, 100), 4096);
+        assert_eq!(flood(&pending, Some("a"), 100), 0);
+    }
+
+    #[test]
+    fn the_next_batch_has_all_its_room() {
+        let pending = Pending::default();
+        let first = flood(&pending, Some("a"), 100);
+        let batch = pending.next(Batch::default(), Duration::ZERO).unwrap();
+        assert!(!batch.had_room());
+        let mut empty = batch.finish();
+        assert!(empty.is_empty() && empty.crowd.is_empty());
+        for _ in 0..2 {
+            assert_eq!(flood(&pending, Some("a"), 100), first);
+            empty = pending.next(empty, Duration::ZERO).unwrap().finish();
+        }
+    }
+}

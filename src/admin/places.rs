@@ -1,0 +1,213 @@
+//! The connections of the admin listener: few, and none waits for another. Whoever connects has a place; where all
+//! are taken, a slow connection of the peer that has most of them ends for it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::{Duration, timeout};
+
+use super::bound::Peer;
+
+/// Connections at once: a scraper, some probes and a few people.
+const MOST: usize = 32;
+
+/// What a connection is doing, for as long as which it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Its request has not come.
+    Asking,
+    /// Its answer is being made, which no client can draw out.
+    Working,
+    /// Its answer is on the way.
+    Sending,
+}
+
+impl Phase {
+    /// How long it may last. A head is one packet, an answer some megabytes at most; a reload reads
+    /// all of a large configuration.
+    const fn limit(self) -> Duration {
+        match self {
+            Self::Asking => Duration::from_secs(2),
+            Self::Working => Duration::from_secs(120),
+            Self::Sending => Duration::from_secs(10),
+        }
+    }
+}
+
+/// All connections, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Places(Arc<Mutex<Open>>);
+
+#[derive(Debug, Default)]
+struct Open {
+    each: Vec<Entry>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    peer: Peer,
+    phase: watch::Receiver<Phase>,
+    /// Absent until its task has begun.
+    task: Option<AbortHandle>,
+}
+
+/// A place, until dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    open: Arc<Mutex<Open>>,
+    number: u64,
+    phase: Arc<watch::Sender<Phase>>,
+}
+
+impl Places {
+    /// Takes a place, for which another connection may have to end. `None` where all others are at work.
+    pub(super) fn take(&self, peer: Peer) -> Option<Place> {
+        let mut open = lock(&self.0);
+        if open.each.len() >= MOST {
+            let facts: Vec<_> = open
+                .each
+                .iter()
+                .map(|entry| (entry.peer, *entry.phase.borrow()))
+                .collect();
+            let ended = open.each.remove(slowest(&facts)?);
+            if let Some(task) = ended.task {
+                task.abort();
+            }
+        }
+        let (sender, phase) = watch::channel(Phase::Asking);
+        let number = open.next;
+        open.next += 1;
+        open.each.push(Entry {
+            number,
+            peer,
+            phase,
+            task: None,
+        });
+        Some(Place {
+            open: Arc::clone(&self.0),
+            number,
+            phase: Arc::new(sender),
+        })
+    }
+
+    /// Has `task`, which holds the place of this `number`, ended where another needs the place.
+    pub(super) fn hold(&self, number: u64, task: AbortHandle) {
+        let mut open = lock(&self.0);
+        if let Some(entry) = open.each.iter_mut().find(|it| it.number == number) {
+            entry.task = Some(task);
+        }
+    }
+}
+
+impl Place {
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Returns what to tell the phase to.
+    pub(super) fn phase(&self) -> Arc<watch::Sender<Phase>> {
+        Arc::clone(&self.phase)
+    }
+
+    /// Waits until a phase has lasted longer than it may.
+    pub(super) async fn overdue(&self) -> Phase {
+        let mut phases = self.phase.subscribe();
+        loop {
+            let phase = *phases.borrow_and_update();
+            if timeout(phase.limit(), phases.changed()).await.is_err() {
+                return phase;
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = lock(&self.open);
+        open.each.retain(|entry| entry.number != self.number);
+    }
+}
+
+/// Returns which of the connections, the oldest first, is to end: of those that wait for their client, the oldest
+/// that asks nothing, else the oldest that does not take its answer; first of all among those of the peer that has
+/// most.
+fn slowest(each: &[(Peer, Phase)]) -> Option<usize> {
+    let share = |peer: Peer| each.iter().filter(|(other, _)| *other == peer).count();
+    let waiting = each
+        .iter()
+        .enumerate()
+        .filter(|(_, (_, phase))| *phase != Phase::Working);
+    let rank = |(at, (peer, phase)): &(usize, &(Peer, Phase))| {
+        let asks = *phase == Phase::Asking;
+        (share(*peer), asks, std::cmp::Reverse(*at))
+    };
+    waiting.max_by_key(rank).map(|(at, _)| at)
+}
+
+fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Phase::{Asking, Sending, Working};
+    use super::*;
+
+    const ONE: Peer = Peer::User(1);
+    const TWO: Peer = Peer::User(2);
+
+    #[test]
+    fn the_slowest_of_the_largest_share_makes_room() {
+        for (each, expected) in [
+            (&[][..], None),
+            (&[(ONE, Working), (ONE, Working)], None),
+            (&[(ONE, Asking), (ONE, Asking)], Some(0)),
+            (&[(ONE, Sending), (ONE, Asking)], Some(1)),
+            (&[(ONE, Working), (ONE, Sending)], Some(1)),
+            (&[(ONE, Asking), (TWO, Sending), (TWO, Working)], Some(1)),
+            (&[(ONE, Asking), (TWO, Asking), (TWO, Asking)], Some(1)),
+            (&[(ONE, Asking), (TWO, Asking)], Some(0)),
+        ] {
+            assert_eq!(slowest(each), expected, "{each:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_has_a_place_unless_all_are_at_work() {
+        let places = Places::default();
+        let mut held = Vec::new();
+        for _ in 0..MOST * 2 {
+            let place = places.take(ONE).unwrap();
+            let task = tokio::spawn(std::future::pending::<()>());
+            places.hold(place.number(), task.abort_handle());
+            held.push((place, task));
+        }
+        let (ended, open): (Vec<_>, Vec<_>) =
+            held.into_iter().enumerate().partition(|it| it.0 < MOST);
+        for (_, (_, task)) in ended {
+            assert!(task.await.unwrap_err().is_cancelled());
+        }
+        for (_, (place, _)) in &open {
+            place.phase().send_replace(Working);
+        }
+        assert!(places.take(TWO).is_none());
+        drop(open);
+        assert!(places.take(TWO).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_phase_has_its_limit() {
+        let places = Places::default();
+        let place = places.take(ONE).unwrap();
+        let begun = tokio::time::Instant::now();
+        let next = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            place.phase().send_replace(Sending);
+        };
+        let (phase, ()) = tokio::join!(place.overdue(), next);
+        assert_eq!((phase, begun.elapsed().as_secs()), (Sending, 11));
+    }
+}

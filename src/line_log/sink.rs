@@ -1,0 +1,83 @@
+//! What lines are written to: an open file, and how to open it again.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// An open destination.
+#[derive(Debug)]
+pub struct Sink {
+    file: File,
+    /// Absent for what cannot be opened again.
+    path: Option<PathBuf>,
+}
+
+impl Sink {
+    /// Standard output, past std's buffer: lines come here many at a time.
+    pub fn stdout() -> io::Result<Self> {
+        Self::of(io::stdout().as_fd())
+    }
+
+    /// Standard error, past std's lock.
+    pub(super) fn stderr() -> io::Result<Self> {
+        Self::of(io::stderr().as_fd())
+    }
+
+    pub(super) fn of(descriptor: BorrowedFd<'_>) -> io::Result<Self> {
+        Ok(Self {
+            file: File::from(descriptor.try_clone_to_owned()?),
+            path: None,
+        })
+    }
+
+    /// The end of the file at `path`.
+    pub fn file(path: PathBuf) -> io::Result<Self> {
+        Ok(Self {
+            file: open(&path)?,
+            path: Some(path),
+        })
+    }
+
+    /// Opens the file again: another one, where the old was renamed. The old one stays in use when
+    /// that fails.
+    pub(super) fn reopen(&mut self) -> io::Result<()> {
+        if let Some(path) = &self.path {
+            self.file = open(path)?;
+        }
+        Ok(())
+    }
+
+    /// Writes whole lines. Waits for room also where a process that has the pipe too made it non-blocking, which
+    /// holds for all who have it (open(2), O_NONBLOCK).
+    pub(super) fn write(&mut self, mut lines: &[u8]) -> io::Result<()> {
+        while !lines.is_empty() {
+            match self.file.write(lines) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => lines = lines.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_for_room()?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_for_room(&self) -> io::Result<()> {
+        let mut polled = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
+        match poll(&mut polled, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    // Addresses and targets of people are not for everyone to read.
+    options.append(true).create(true).mode(0o640).open(path)
+}

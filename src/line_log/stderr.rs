@@ -1,0 +1,95 @@
+//! What the process says of itself: events, panics, and what programs and PHP write to their error streams, all
+//! through one queue. Nothing that serves writes to stderr itself: a pipe that nobody reads would stop it.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use tracing::Level;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+
+use super::{LineLog, LogName, Sink};
+
+/// Stderr for as long as the process lasts; dropped, it waits until all is written, two seconds at most.
+#[derive(Debug)]
+pub struct Stderr(LineLog);
+
+impl Stderr {
+    /// Starts the thread that writes, and has panics logged by it.
+    pub fn start() -> io::Result<Self> {
+        let log = LineLog::start(LogName::Stderr, Sink::stderr()?)?;
+        let panics = log.clone();
+        std::panic::set_hook(Box::new(move |panic| {
+            let trace = Backtrace::capture();
+            let text = match trace.status() == BacktraceStatus::Captured {
+                true => format!("{panic}\n{trace}"),
+                false => panic.to_string(),
+            };
+            panics.append(line("ERROR", &text).as_bytes());
+        }));
+        Ok(Self(log))
+    }
+
+    /// Logs events of `level` and above from now on.
+    pub fn subscribe(&self, level: Level) {
+        let log = self.0.clone();
+        tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_writer(move || Lines(log.clone()))
+            .with_ansi(io::stderr().is_terminal())
+            .with_target(false)
+            .log_internal_errors(false)
+            .init();
+    }
+
+    /// Returns the queue.
+    pub fn log(&self) -> &LineLog {
+        &self.0
+    }
+}
+
+impl Drop for Stderr {
+    fn drop(&mut self) {
+        self.0.close(LAST_LINES);
+    }
+}
+
+/// How long the last lines may take to be written.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// Returns a line as the log has it, for what must not come by way of an event.
+pub(super) fn line(level: &str, text: &str) -> String {
+    let mut line = String::new();
+    // A String takes everything; a clock that cannot be shown leaves the line without a time.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut line));
+    line.push_str(&format!(" {level:>5} {text}\n"));
+    line
+}
+
+/// Appends each event, which is formatted as a whole and then written at once.
+struct Lines(LineLog);
+
+impl Write for Lines {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        self.0.append(event);
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_looks_like_an_event() {
+        let line = line("WARN", "3 lines");
+        let (time, rest) = line.split_once(' ').unwrap();
+        assert_eq!(rest, " WARN 3 lines\n");
+        assert!(time.ends_with('Z') && time.contains('T'), "{time}");
+    }
+}
