@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::config::{AdminAddress, Live};
+use crate::limits::room::Room;
 use crate::stream::{Stream, listen_unix};
 use crate::upstream::numbers::Count;
 
@@ -60,6 +61,8 @@ pub struct State {
     pub connections: Arc<Semaphore>,
     /// `limits.connections`, as it was at the start.
     pub most_connections: usize,
+    /// Who of them waits, and was given up.
+    pub room: Arc<Room>,
     /// Connections accepted.
     pub accepted: Count,
     /// Heads and connections that were refused before any rule.
@@ -94,6 +97,7 @@ impl State {
             started: Instant::now(),
             connections: Arc::new(Semaphore::new(most_connections)),
             most_connections,
+            room: Arc::default(),
             accepted: Count::default(),
             refused: Count::default(),
             stream_errors: Arc::default(),

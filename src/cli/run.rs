@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::htaccess::{ADVICE, HtaccessFiles};
 use crate::config::{self, ServerSettings, Snapshot};
@@ -24,7 +23,6 @@ pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
     let _ = write!(std::io::stderr(), "{}", snapshot.warnings);
     start_log(&snapshot.server);
     log_htaccess_files(&snapshot);
-    raise_descriptor_limit(snapshot.server.limits.connections);
     // While there is one thread.
     let inherited = Inherited::from_environment().context("a socket that was passed")?;
     let workers = snapshot.server.workers;
@@ -54,21 +52,4 @@ fn start_log(server: &ServerSettings) {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
-}
-
-/// Each client needs a descriptor, and each request to PHP another: the soft limit of 1024 that
-/// most systems set is for programs that use select(2).
-fn raise_descriptor_limit(connections: usize) {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| {
-        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-        Ok(hard)
-    });
-    match raised.map(usize::try_from) {
-        Ok(Ok(limit)) if limit < connections => tracing::warn!(
-            limit,
-            "fewer files may be open than server.limits.connections = {connections}: raise the limit (ulimit -Hn, LimitNOFILE= of systemd)"
-        ),
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the limit on open files could not be raised"),
-    }
 }

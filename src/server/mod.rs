@@ -3,6 +3,7 @@
 mod certificates;
 mod connection;
 mod deadline;
+mod descriptors;
 mod difficulty;
 mod farewell;
 mod file_watch;
@@ -15,6 +16,7 @@ mod listener;
 mod logged;
 mod memory;
 mod outbox;
+mod places;
 mod proxy_protocol;
 mod reload;
 mod rescue;
@@ -27,6 +29,7 @@ mod socket;
 mod unruled;
 mod watch;
 
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -98,11 +101,14 @@ pub(crate) struct Shared {
     threads: Threads,
     process: u64,
     serial: AtomicU32,
+    /// The first descriptor that is kept from clients.
+    ceiling: RawFd,
 }
 
 impl Shared {
     fn new(snapshot: Snapshot, access_log: AccessLog, state: Arc<State>, threads: Threads) -> Self {
         Self {
+            ceiling: RawFd::MAX,
             disk: RealDisk::new(snapshot.server.file_cache),
             live: Live::new(snapshot),
             access_log,
@@ -134,6 +140,7 @@ pub async fn run(
 ) -> Result<LastLines, StartError> {
     let mut signals = Signals::new().map_err(StartError::Signals)?;
     memory::fit(&mut snapshot.server);
+    let ceiling = descriptors::fit(&mut snapshot);
     let server = &snapshot.server;
     let access_log = AccessLog::start(server.access_log.clone(), server.access_format.clone())
         .map_err(|error| StartError::AccessLog {
@@ -144,7 +151,10 @@ pub async fn run(
             error,
         })?;
     let state = Arc::new(State::new(server.limits.connections));
-    let shared = Arc::new(Shared::new(snapshot, access_log, state, threads));
+    let shared = Arc::new(Shared {
+        ceiling,
+        ..Shared::new(snapshot, access_log, state, threads)
+    });
     let stop = CancellationToken::new();
     let mut listeners = Listeners::new(Arc::clone(&shared), inherited, stop.clone());
     listeners.bind(&shared.live.current().listeners)?;

@@ -26,6 +26,7 @@ use crate::filter::compress::Negotiation;
 use crate::handler::piece::FileQueue;
 use crate::handler::{Body, Handler, MAX_ROUNDS, Outcome, Plan};
 use crate::limits::rate::{Client, Running};
+use crate::limits::room::Seat;
 use crate::message::head_guard::judge_decoded;
 use crate::message::request::Origin;
 use crate::message::{Host, Request, RequestId, Scheme, Target, Upload, Wire, hop_by_hop, list};
@@ -44,11 +45,16 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(shared: Arc<Shared>, wire: Arc<Wire>, sends_files: bool) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        wire: Arc<Wire>,
+        seat: Seat,
+        sends_files: bool,
+    ) -> Self {
         Self {
             shared,
             wire,
-            watch: Arc::default(),
+            watch: Arc::new(Watch::new(seat)),
             files: FileQueue::default(),
             sends_files,
         }
@@ -59,11 +65,12 @@ impl Connection {
         &self.files
     }
 
-    /// Reports whether this is the last request: the connection has served as many as it may, or the server is about to
-    /// stop. An HTTP/1 client that is not told learns it by a request that fails; HTTP/2 has GOAWAY for it.
+    /// Reports whether this is the last request: the connection has served as many as it may, somebody waits for its place,
+    /// or the server is about to stop. An HTTP/1 client that is not told learns it by a request that fails; HTTP/2 has GOAWAY for it.
     fn is_spent(&self) -> bool {
         self.watch.begun() >= self.shared.live.load().server.limits.keep_alive_requests
             || self.shared.state.is_draining()
+            || self.shared.state.room.take_turn()
     }
 
     /// What hyper cannot do itself.

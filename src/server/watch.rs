@@ -9,9 +9,13 @@ use std::time::Duration;
 use http::{Method, Version};
 use tokio::time::sleep;
 
+use crate::limits::room::Seat;
+
 /// The requests of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Watch {
+    /// What the connection is to those that want its place.
+    seat: Seat,
     begun: AtomicUsize,
     ended: AtomicUsize,
     /// Answers that were given to hyper.
@@ -43,7 +47,28 @@ pub(super) enum Stage {
 pub(super) struct InFlight(Arc<Watch>);
 
 impl Watch {
+    /// Builds the watch of a connection without requests.
+    pub(super) fn new(seat: Seat) -> Self {
+        Self {
+            seat,
+            begun: AtomicUsize::new(0),
+            ended: AtomicUsize::new(0),
+            answered: AtomicUsize::new(0),
+            is_http10: AtomicBool::new(false),
+            is_unsafe: AtomicBool::new(false),
+            resting: AtomicBool::new(false),
+            expired: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
     pub(super) fn begin(self: &Arc<Self>, version: Version, method: &Method) -> InFlight {
+        self.seat.settle();
+        self.expired.store(false, Ordering::Relaxed);
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.is_unsafe.store(!method.is_safe(), Ordering::Relaxed);
         let is_http10 = version == Version::HTTP_10;
@@ -65,7 +90,7 @@ impl Watch {
         }
     }
 
-    /// Notes that the connection had no request for too long.
+    /// Notes that the connection had no request for too long, or is to make room for another.
     pub(super) fn expire(&self) {
         self.expired.store(true, Ordering::Relaxed);
     }
