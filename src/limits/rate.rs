@@ -57,6 +57,9 @@ pub enum Exceeded {
     /// `limits.requests_at_once`.
     #[error("more than limits.requests_at_once = {}", .0.at_once)]
     AtOnce(Allowance),
+    /// What its requests hold before any content.
+    #[error("the requests of this client hold its share of server.body_memory")]
+    Memory,
 }
 
 /// The clients of a site.

@@ -3,12 +3,12 @@
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::time::{Instant, sleep};
 
 use super::Shared;
-use super::places::RETRY;
 use crate::config::Snapshot;
 
 /// What the process has open by itself: its streams, signals, logs, the admin listener and its connections.
@@ -17,22 +17,11 @@ const OWN: u64 = 32;
 /// What a thread that serves has open.
 const EACH_THREAD: u64 = 8;
 
-/// Connections to each upstream that are counted on where `capacity` does not say it.
-const EACH_UPSTREAM: u64 = 128;
-
 /// Files with spooled content that are counted on.
 const SPOOLED: u64 = 64;
 
 /// What `server.file_cache` counts an open file for at least, in bytes.
 const CACHED_FILE: u64 = 16 * 1024;
-
-/// What is counted on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Needs {
-    own: u64,
-    upstreams: u64,
-    cached: u64,
-}
 
 /// How a limit is shared out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +42,8 @@ pub(super) fn fit(snapshot: &mut Snapshot) -> RawFd {
             return RawFd::MAX;
         }
     };
-    let shares = share_out(limit, needs(snapshot));
+    let cached = snapshot.server.file_cache / CACHED_FILE;
+    let shares = share_out(limit, own(snapshot), cached);
     let settings = &mut snapshot.server;
     settings.file_cache = settings
         .file_cache
@@ -79,35 +69,27 @@ fn raise() -> nix::Result<u64> {
     Ok(hard)
 }
 
-fn needs(snapshot: &Snapshot) -> Needs {
+/// Between two looks whether files were closed.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What the process has open by itself.
+fn own(snapshot: &Snapshot) -> u64 {
     let threads = match snapshot.server.workers {
         0 => available_parallelism().map_or(1, usize::from),
         workers => workers,
     };
-    let own = OWN + EACH_THREAD * count(threads) + count(snapshot.listeners.len());
-    let upstreams = snapshot.upstreams().into_iter().map(|upstream| {
-        let servers = count(upstream.servers().len().max(1));
-        match u64::try_from(snapshot.capacity(&upstream)) {
-            Ok(0) | Err(_) => EACH_UPSTREAM,
-            Ok(capacity) => capacity * servers,
-        }
-    });
-    Needs {
-        own,
-        upstreams: upstreams.sum(),
-        cached: snapshot.server.file_cache / CACHED_FILE,
-    }
+    OWN + EACH_THREAD * count(threads) + count(snapshot.listeners.len())
 }
 
-/// At most half is kept for requests, and of that a quarter for those of the connections that are there.
-fn share_out(limit: u64, needs: Needs) -> Shares {
-    let cached = needs.cached.min(limit / 8);
-    let wanted = needs.own + needs.upstreams.min(limit / 4) + cached + SPOOLED.min(limit / 16);
-    let kept = wanted.min(limit / 2);
+/// At most half is for other things than clients. A connection is counted twice: its request has a file open, or a
+/// connection to PHP.
+fn share_out(limit: u64, own: u64, cached: u64) -> Shares {
+    let cached = cached.min(limit / 8);
+    let kept = (own + cached + SPOOLED.min(limit / 16)).min(limit / 2);
     Shares {
-        connections: (limit - kept).max(1),
+        connections: ((limit - kept) / 2).max(1),
         cached,
-        ceiling: limit - kept / 4,
+        ceiling: limit - limit / 8,
     }
 }
 
@@ -127,7 +109,7 @@ pub(super) async fn relieved(shared: &Shared, any: impl AsFd) {
     loop {
         shared.disk.make_room();
         shared.state.room.make(Instant::now());
-        sleep(RETRY).await;
+        sleep(PAUSE).await;
         let lowest = any.as_fd().try_clone_to_owned();
         if lowest.is_ok_and(|lowest| lowest.as_raw_fd() < shared.ceiling) {
             shared.state.room.is_made();
@@ -142,24 +124,19 @@ mod tests {
 
     #[test]
     fn what_requests_need_is_kept_from_clients() {
-        let needs = |own, upstreams, cached| Needs {
-            own,
-            upstreams,
-            cached,
-        };
         let shares = |connections, cached, ceiling| Shares {
             connections,
             cached,
             ceiling,
         };
-        for (limit, asked, expected) in [
-            (1 << 20, needs(50, 128, 1024), shares(1_047_310, 1024, 1_048_260)),
-            (1024, needs(50, 128, 1024), shares(654, 128, 932)),
-            (1024, needs(50, 9000, 1024), shares(526, 128, 900)),
-            (64, needs(50, 128, 1024), shares(32, 8, 56)),
-            (2, needs(50, 128, 0), shares(1, 0, 2)),
+        for (limit, own, expected) in [
+            (1 << 20, 50, shares(523_719, 1024, 917_504)),
+            (4096, 50, shares(1735, 512, 3584)),
+            (1024, 50, shares(391, 128, 896)),
+            (64, 50, shares(16, 8, 56)),
+            (2, 50, shares(1, 0, 2)),
         ] {
-            assert_eq!(share_out(limit, asked), expected, "{limit} {asked:?}");
+            assert_eq!(share_out(limit, own, 1024), expected, "{limit}");
         }
     }
 }

@@ -15,13 +15,13 @@ use super::difficulty::Difficulty;
 use super::inherited::Inherited;
 use super::seldom::Seldom;
 use super::socket::Acceptor;
-use connection::Begun;
 use super::{Shared, StartError, connection, descriptors, last_call, places, proxy_protocol};
 use crate::config::Listener;
 use crate::limits::room::Seat;
 use crate::message::Wire;
 use crate::stream::Bare;
 use crate::threads::Place;
+use connection::Begun;
 
 /// The pause after accepting failed for want of descriptors or memory: others may give some back.
 const PAUSE: Duration = Duration::from_millis(100);

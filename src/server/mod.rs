@@ -8,6 +8,7 @@ mod difficulty;
 mod farewell;
 mod file_watch;
 mod handshake;
+mod heads;
 mod inherited;
 mod intake;
 mod io;

@@ -13,8 +13,10 @@ use crate::limits::connections::{Held, share};
 use crate::limits::rate::Client;
 use crate::message::Wire;
 
-/// How long whoever was asked to make room may take before another one is asked.
-pub(super) const RETRY: Duration = Duration::from_millis(10);
+/// How long whoever was asked to make room may take before others are asked, twice as many each time: an HTTP/2 client
+/// takes a round trip, and one that takes no part has two seconds.
+const RETRY: Duration = Duration::from_millis(100);
+const MOST_ASKED: u32 = 64;
 
 /// Returns a place for who waits at `socket`; nothing where nobody does.
 pub(super) async fn place(shared: &Shared, socket: &Acceptor) -> Option<OwnedSemaphorePermit> {
@@ -22,8 +24,11 @@ pub(super) async fn place(shared: &Shared, socket: &Acceptor) -> Option<OwnedSem
     if let Ok(permit) = Arc::clone(&state.connections).try_acquire_owned() {
         return Some(permit);
     }
+    let mut asked = 1;
     while socket.is_awaited() {
-        state.room.make(Instant::now());
+        let now = Instant::now();
+        (0..asked).for_each(|_| state.room.make(now));
+        asked = (asked * 2).min(MOST_ASKED);
         let free = Arc::clone(&state.connections).acquire_owned();
         if let Ok(permit) = timeout(RETRY, free).await {
             state.room.is_made();

@@ -14,9 +14,9 @@ use tracing::Level;
 use super::Shared;
 use super::connection::bounds;
 use super::logged::{Entry, Logged};
-use super::rescue;
 use super::unruled;
-use super::watch::Watch;
+use super::watch::{InFlight, Watch};
+use super::{heads, rescue};
 use crate::admin::State;
 use crate::config::Site;
 use crate::disk::OneRelease;
@@ -45,12 +45,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        wire: Arc<Wire>,
-        seat: Seat,
-        sends_files: bool,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, wire: Arc<Wire>, seat: Seat, sends_files: bool) -> Self {
         Self {
             shared,
             wire,
@@ -84,10 +79,14 @@ impl Connection {
 
     /// Returns the client of the request with these `parts`, honouring Forwarded fields of trusted proxies. A head over
     /// the bounds is refused, as the guard refuses those of HTTP/1.
-    fn receive(&self, parts: &mut Parts) -> Result<Arc<Wire>, Failure> {
+    fn receive(&self, parts: &mut Parts, in_flight: &mut InFlight) -> Result<Arc<Wire>, Failure> {
         let live = self.shared.live.load();
         if parts.version == Version::HTTP_2 {
-            judge_decoded(parts, bounds(&live.server.limits))?;
+            let head = judge_decoded(parts, bounds(&live.server.limits))?;
+            let wire = live.server.forwarding.apply(parts, &self.wire)?;
+            let at_once = self.watch.at_once();
+            in_flight.hold(heads::take(head, at_once, &wire, &live.budgets)?);
+            return Ok(wire);
         }
         Ok(live.server.forwarding.apply(parts, &self.wire)?)
     }
@@ -156,11 +155,11 @@ pub(super) async fn respond(
     connection: Arc<Connection>,
     request: http::Request<Incoming>,
 ) -> Result<Response<Logged>, Infallible> {
-    let in_flight = connection.watch.begin(request.version(), request.method());
+    let mut in_flight = connection.watch.begin(request.version(), request.method());
     let id = connection.shared.next_id();
     let (mut parts, body) = request.into_parts();
     let (version, method) = (parts.version, parts.method.clone());
-    let received = connection.receive(&mut parts);
+    let received = connection.receive(&mut parts, &mut in_flight);
     let wire = Arc::clone(received.as_ref().unwrap_or(&connection.wire));
     let mut entry = Entry::new(&connection.shared.access_log, &parts, &wire, id);
     let accept = list::joined(&parts.headers, &header::ACCEPT);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::{Method, Version};
 use tokio::time::sleep;
 
+use crate::limits::budget::Part;
 use crate::limits::room::Seat;
 
 /// The requests of one connection.
@@ -44,7 +45,11 @@ pub(super) enum Stage {
 
 /// One of them; it ends when this is dropped, which is when its body has ended.
 #[derive(Debug)]
-pub(super) struct InFlight(Arc<Watch>);
+pub(super) struct InFlight {
+    watch: Arc<Watch>,
+    /// What it holds of what is shared out.
+    held: Option<Box<Part>>,
+}
 
 impl Watch {
     /// Builds the watch of a connection without requests.
@@ -73,7 +78,10 @@ impl Watch {
         self.is_unsafe.store(!method.is_safe(), Ordering::Relaxed);
         let is_http10 = version == Version::HTTP_10;
         self.is_http10.store(is_http10, Ordering::Relaxed);
-        InFlight(Arc::clone(self))
+        InFlight {
+            watch: Arc::clone(self),
+            held: None,
+        }
     }
 
     /// Returns the stage of the request that began last.
@@ -134,6 +142,11 @@ impl Watch {
         self.ended.load(Ordering::Relaxed)
     }
 
+    /// Returns how many have begun and not ended.
+    pub(super) fn at_once(&self) -> usize {
+        self.begun().saturating_sub(self.ended())
+    }
+
     /// Whether all that have begun have ended.
     pub(super) fn is_idle(&self) -> bool {
         self.ended() == self.begun()
@@ -141,19 +154,24 @@ impl Watch {
 }
 
 impl InFlight {
+    /// Gives `held` back when it ends.
+    pub(super) fn hold(&mut self, held: Option<Box<Part>>) {
+        self.held = held;
+    }
+
     /// Notes that hyper has the answer.
     pub(super) fn answer(&self) {
-        self.0.answered.fetch_add(1, Ordering::Relaxed);
+        self.watch.answered.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The answer ends before it is whole, and nothing in it tells.
     pub(super) fn cut(&self) {
-        self.0.cut.store(true, Ordering::Relaxed);
+        self.watch.cut.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.ended.fetch_add(1, Ordering::Relaxed);
+        self.watch.ended.fetch_add(1, Ordering::Relaxed);
     }
 }

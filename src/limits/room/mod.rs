@@ -78,8 +78,8 @@ impl Room {
 
     /// Returns whether the answer that is about to be sent is to be the last of its connection.
     pub fn take_turn(&self) -> bool {
-        let taken = self.is_wanted.load(Ordering::Relaxed)
-            && self.is_wanted.swap(false, Ordering::Relaxed);
+        let taken =
+            self.is_wanted.load(Ordering::Relaxed) && self.is_wanted.swap(false, Ordering::Relaxed);
         if taken {
             self.count(Cause::Turn);
         }
@@ -149,7 +149,10 @@ impl Seat {
             return Poll::Pending;
         };
         if let Some(waker) = self.room.lock().get(ticket) {
-            if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            if !waker
+                .as_ref()
+                .is_some_and(|known| known.will_wake(cx.waker()))
+            {
                 *waker = Some(cx.waker().clone());
             }
             return Poll::Pending;
