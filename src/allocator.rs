@@ -15,51 +15,42 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use libmimalloc_sys::{
     mi_collect, mi_free, mi_malloc, mi_malloc_aligned, mi_realloc, mi_realloc_aligned, mi_zalloc,
     mi_zalloc_aligned,
 };
-use tokio::time::Instant;
+use tokio::runtime::Handle;
+use tokio::time::sleep;
 
 /// What blocks of at least as many bytes are aligned to (mimalloc's `MI_MAX_ALIGN_SIZE`).
 const NATURAL: usize = 16;
 
-/// A thread gives back what it holds at most so often: it looks at all of its pages for that.
-const COLLECT_AFTER: Duration = Duration::from_secs(1);
-
-/// How often something was put away that a thread may hold memory of.
-static PUT_AWAY: AtomicU32 = AtomicU32::new(0);
+/// How long after the first buffers that were freed a thread gives back what it holds of them and of those that came
+/// after: it looks at all of its pages for that.
+const COLLECT_AFTER: Duration = Duration::from_millis(250);
 
 thread_local! {
-    /// What of that this thread knew when it gave memory back the last time, and when that was.
-    static COLLECTED: Cell<(u32, Option<Instant>)> = const { Cell::new((0, None)) };
+    static IS_DUE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What every allocation of the program goes through.
 #[derive(Clone, Copy, Debug)]
 pub struct Allocator;
 
-/// A connection was put to rest, or has ended: its buffers are free.
+/// A connection of this thread was put to rest, or has ended: its buffers are free, and are given back soon. mimalloc does
+/// that by itself only while a thread allocates, and this one may have nothing to do for long.
 pub fn note_put_away() {
-    PUT_AWAY.fetch_add(1, Ordering::Relaxed);
-}
-
-/// For a thread that is about to sleep, perhaps for long: gives back what connections have left
-/// that were put away since the last time. mimalloc does it by itself only while a thread allocates.
-pub fn before_sleep() {
-    let put_away = PUT_AWAY.load(Ordering::Relaxed);
-    let (known, last) = COLLECTED.get();
-    if put_away == known {
-        return;
-    }
-    let now = Instant::now();
-    if last.is_none_or(|last| now.duration_since(last) >= COLLECT_AFTER) {
-        COLLECTED.set((put_away, Some(now)));
-        // SAFETY: takes no pointer, and may be called by any thread at any time.
-        unsafe { mi_collect(false) };
+    if let Ok(runtime) = Handle::try_current()
+        && !IS_DUE.replace(true)
+    {
+        runtime.spawn(async {
+            sleep(COLLECT_AFTER).await;
+            IS_DUE.set(false);
+            // SAFETY: takes no pointer, and may be called by any thread at any time.
+            unsafe { mi_collect(true) };
+        });
     }
 }
 

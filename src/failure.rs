@@ -231,6 +231,7 @@ impl Failure {
             Self::Expectation => "EXPECTATION_FAILED",
             Self::TooMany(Exceeded::Rate { .. }) => "RATE_LIMIT",
             Self::TooMany(Exceeded::AtOnce(_)) => "CONCURRENCY_LIMIT",
+            Self::TooMany(Exceeded::Memory) => "REQUEST_MEMORY",
             Self::BodyTooLarge { .. } => "BODY_TOO_LARGE",
             Self::Variable(_) => "VARIABLE_TOO_LONG",
             Self::Upload(error) => upload_code(error),

@@ -2,7 +2,7 @@
 //! have TLS on it.
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::pin::Pin;
@@ -45,6 +45,15 @@ impl Bare {
         match self {
             Self::Unix(stream) => UnixStream::from_std(stream).map(Stream::Unix),
             Self::Tcp(stream) => TcpStream::from_std(stream).map(Stream::Tcp),
+        }
+    }
+}
+
+impl AsRawFd for Bare {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Self::Unix(stream) => stream.as_raw_fd(),
+            Self::Tcp(stream) => stream.as_raw_fd(),
         }
     }
 }

@@ -14,8 +14,6 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-use crate::allocator;
-
 /// The thread that something belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Home(usize);
@@ -182,7 +180,6 @@ const BLOCKING_EACH: usize = 16;
 fn runtime(of: usize) -> io::Result<Runtime> {
     Builder::new_current_thread()
         .max_blocking_threads((BLOCKING / of).max(BLOCKING_EACH))
-        .on_thread_park(allocator::before_sleep)
         .enable_all()
         .build()
 }

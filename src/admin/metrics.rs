@@ -18,6 +18,7 @@ use members::MemberScrape;
 use super::{Admin, State};
 use crate::config::{Site, Snapshot};
 use crate::limits::budget::Budget;
+use crate::limits::room::Cause;
 use crate::upstream::numbers::{BOUNDS_MS, Count, Histogram, Numbers};
 
 /// The text of a scrape.
@@ -92,7 +93,20 @@ impl Scrape {
             let labels = [("log", log.name().as_str())];
             counter(metric.encode_family(&labels)?, log.dropped())?;
         }
+        self.given_up(encoder)?;
         self.budgets(encoder)
+    }
+
+    fn given_up(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let help = "Connections that were closed because others wanted their place";
+        let name = "connections_given_up";
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for cause in Cause::ALL {
+            let labels = [("cause", cause.name())];
+            let count = self.state.room.given_up(cause);
+            counter(metric.encode_family(&labels)?, count)?;
+        }
+        Ok(())
     }
 
     fn budgets(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {

@@ -21,6 +21,7 @@ pub use bound::Bound;
 pub use serving::serve;
 
 use crate::config::Live;
+use crate::limits::room::Room;
 use crate::line_log::LineLog;
 use crate::upstream::numbers::Count;
 
@@ -50,6 +51,8 @@ pub struct State {
     pub connections: Arc<Semaphore>,
     /// `limits.connections`, as it was at the start.
     pub most_connections: usize,
+    /// Who of them waits, and was given up.
+    pub room: Arc<Room>,
     /// Connections accepted.
     pub accepted: Count,
     /// Heads and connections that were refused before any rule.
@@ -88,6 +91,7 @@ impl State {
             started: Instant::now(),
             connections: Arc::new(Semaphore::new(most_connections)),
             most_connections,
+            room: Arc::default(),
             accepted: Count::default(),
             refused: Count::default(),
             stream_errors: Arc::default(),

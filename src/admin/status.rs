@@ -1,9 +1,12 @@
 //! `/status`: the whole picture as JSON, for people and scripts.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::Admin;
 use crate::config::Snapshot;
+use crate::limits::room::Cause;
 
 /// The picture of this moment.
 pub(super) async fn status(admin: &Admin) -> Value {
@@ -15,12 +18,24 @@ pub(super) async fn status(admin: &Admin) -> Value {
             .connections
             .available_permits()
             .min(state.most_connections);
+    let (heads, idle) = state.room.waiting();
+    let given_up = Cause::ALL.map(|cause| (cause.name(), state.room.given_up(cause)));
+    let connections = json!({
+        "open": open,
+        "most": state.most_connections,
+        "heads": heads,
+        "idle": idle,
+        "busy": open.saturating_sub(heads + idle),
+        "accepted": state.accepted.get(),
+        "refused": state.refused.get(),
+        "given_up": BTreeMap::from(given_up),
+    });
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": state.started.elapsed().as_secs(),
         "ready": reasons.is_empty(),
         "not_ready_because": reasons,
-        "connections": { "open": open, "most": state.most_connections, "accepted": state.accepted.get(), "refused": state.refused.get() },
+        "connections": connections,
         "reloads": { "done": state.reloads.get(), "refused": state.reloads_refused.get() },
         "sites": sites(&snapshot),
         "upstreams": upstreams(&snapshot),

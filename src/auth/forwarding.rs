@@ -1,5 +1,6 @@
 //! Whose word about a client is taken, and what becomes of the word of everybody else.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -35,6 +36,11 @@ impl Forwarding {
             fields: TrustedFields::build(&section.texts("trusted_fields"), problems),
             keeps: text("untrusted_fields").as_deref() == Some("keep"),
         }
+    }
+
+    /// Returns whether the peer at `address` is a trusted proxy.
+    pub fn trusts(&self, address: Option<IpAddr>) -> bool {
+        self.proxies.contains(address)
     }
 
     /// The connection as the client of this request has it. `parts` loses what nobody has a right

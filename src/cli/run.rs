@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::htaccess::{ADVICE, HtaccessFiles};
 use crate::config::{self, Snapshot};
@@ -48,7 +47,6 @@ fn serve(file: PathBuf, stderr: &Stderr, process: Process) -> anyhow::Result<Exi
     }
     stderr.subscribe(snapshot.server.log.parse().unwrap_or(tracing::Level::INFO));
     log_htaccess_files(&snapshot);
-    raise_descriptor_limit(snapshot.server.limits.connections);
     let workers = snapshot.server.workers;
     let served = threads::run(workers, |threads| {
         server::run(file, snapshot, process, threads)
@@ -65,22 +63,5 @@ fn log_htaccess_files(snapshot: &Snapshot) {
         (true, _) => tracing::warn!("{files} ({ADVICE})"),
         (false, true) => tracing::info!("{files}"),
         (false, false) => {}
-    }
-}
-
-/// Each client needs a descriptor, and each request to PHP another: the soft limit of 1024 that
-/// most systems set is for programs that use select(2).
-fn raise_descriptor_limit(connections: usize) {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| {
-        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-        Ok(hard)
-    });
-    match raised.map(usize::try_from) {
-        Ok(Ok(limit)) if limit < connections => tracing::warn!(
-            limit,
-            "fewer files may be open than server.limits.connections = {connections}: raise the limit (ulimit -Hn, LimitNOFILE= of systemd)"
-        ),
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the limit on open files could not be raised"),
     }
 }

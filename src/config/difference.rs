@@ -22,7 +22,13 @@ pub fn difference(before: &Snapshot, after: &Snapshot) -> Vec<String> {
 }
 
 /// Keys that are read when the gateway starts, and not again.
-const AT_THE_NEXT_START: [&str; 4] = ["server.workers", "server.log", "server.access_log", "admin"];
+const AT_THE_NEXT_START: [&str; 5] = [
+    "server.workers",
+    "server.log",
+    "server.access_log",
+    "server.limits.connections",
+    "admin",
+];
 
 /// A section of the main file alone: one line for what holds from now on, and one for what does not yet.
 fn main_section(name: &'static str, before: &Snapshot, after: &Snapshot) -> Vec<String> {

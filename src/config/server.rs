@@ -39,7 +39,7 @@ pub static SERVER: Section = Section {
 
 const ANSWER_MEMORY: Key = Key::new("answer_memory", Kind::Size, "What answers of scripts that their clients have not taken yet may hold in memory together, shared out as spool_quota is; what is more goes to spool_directory. At most an eighth of the memory that the process may have.").default("\"128MiB\"");
 
-const BODY_MEMORY: Key = Key::new("body_memory", Kind::Size, "What request bodies that no script has taken yet may hold in memory together, likewise. At most an eighth of the memory that the process may have.").default("\"64MiB\"");
+const BODY_MEMORY: Key = Key::new("body_memory", Kind::Size, "What request bodies that no script has taken yet may hold in memory together, likewise; and heads of HTTP/2 requests of more than 4 KiB, and 8 KiB for each of more than 32 requests at once of a connection: one that finds no room gets 429. At most an eighth of the memory that the process may have.").default("\"64MiB\"");
 
 const ENCODER_MEMORY: Key = Key::new("encoder_memory", Kind::Size, "What the encoders of answers that are being compressed may hold together, likewise: some 300 KiB for gzip and some MiB for br and zstd. An answer for which there is none goes out as it is. At most a quarter of the memory that the process may have.").default("\"128MiB\"");
 

@@ -10,6 +10,16 @@ use super::rate::Client;
 #[derive(Debug, Default)]
 pub struct Connections(Mutex<HashMap<Client, usize>>);
 
+/// The part of all connections that one client may hold where nothing else is said, and what he may in any case: some
+/// browsers behind one address.
+const PART: usize = 8;
+const LEAST: usize = 64;
+
+/// Returns how many of `all` connections one client may hold.
+pub fn share(all: usize) -> usize {
+    (all / PART).max(LEAST)
+}
+
 /// A connection, counted until dropped.
 #[derive(Debug)]
 pub struct Held {

@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod connections;
 pub mod rate;
+pub mod room;
 
 use std::time::Duration;
 
@@ -16,8 +17,8 @@ pub static LIMITS: Section = Section {
     title: "[server.limits]",
     doc: "What a client may do, the same in HTTP/1 and HTTP/2, and how large the head of an answer may be.",
     keys: &[
-        Key::new("connections", Kind::Integer { min: 1, max: 1_000_000 }, "Client connections at once; further ones wait in the kernel's backlog. Each costs about 20 KiB.").default("10000"),
-        Key::new("connections_per_client", Kind::Integer { min: 0, max: 1_000_000 }, "Connections at once of one client, which is an IPv4 address or an IPv6 /64; further ones are closed at once. 0: no limit, which a load balancer in front needs.").default("0"),
+        Key::new("connections", Kind::Integer { min: 1, max: 1_000_000 }, "Client connections at once; where there are as many, the one whose head does not come for the longest time makes room for a newcomer, else the one that is idle for the longest time, and where all have requests the newcomer waits in the kernel's backlog for the next answer, behind which that connection is closed. Takes effect at the next start, lowered to what the limit on open files has room for.").default("10000"),
+        Key::new("connections_per_client", Kind::Integer { min: 0, max: 1_000_000 }, "Connections at once of one client, which is an IPv4 address or an IPv6 /64; further ones are closed at once. Default: an eighth of `connections`, and 64 at least. 0: no limit. Not counted are those of `trusted_proxies` and of unix sockets, and behind the PROXY protocol those whose client is the proxy itself.").example("200"),
         Key::new("keep_alive_requests", Kind::Integer { min: 1, max: 1_000_000_000 }, "Requests on one HTTP/1 connection; then it is closed, so that clients spread anew.").default("1000"),
         Key::new("header", Kind::Duration, "How long a client may take to send the head of a request, from its first byte; then 408.").default("\"10s\""),
         Key::new("keep_alive", Kind::Duration, "How long a connection may stay without a request. HTTP/2 clients get a GOAWAY then.").default("\"60s\""),
@@ -43,7 +44,7 @@ pub static SITE_LIMITS: Section = Section {
     keys: &[
         BODY,
         Key::new("requests_per_second", Kind::Integer { min: 0, max: 1_000_000 }, "Requests a second of one client, which is an IPv4 address or an IPv6 /64; more is 429. 0: no limit.").default("0"),
-        Key::new("burst", Kind::Integer { min: 0, max: 1_000_000 }, "Requests that may come at once beyond that.").default("20"),
+        Key::new("burst", Kind::Integer { min: 0, max: 1_000_000 }, "Requests that may come at once beyond that, and beyond what 5 ms of it bring.").default("20"),
         Key::new("requests_at_once", Kind::Integer { min: 0, max: 1_000_000 }, "Requests of one client that are answered at once; more is 429. 0: no limit.").default("0"),
     ],
 };
@@ -60,8 +61,8 @@ pub static RULE_LIMITS: Section = Section {
 pub struct Limits {
     /// Connections at once.
     pub connections: usize,
-    /// Connections at once of one client; 0 is no limit.
-    pub connections_per_client: usize,
+    /// Connections at once of one client; 0 is no limit, and none is a share of all.
+    pub connections_per_client: Option<usize>,
     /// Requests on one HTTP/1 connection.
     pub keep_alive_requests: usize,
     /// For the head of a request.
@@ -118,7 +119,9 @@ impl Limits {
             answer_head,
             answer_fields: number(section, "answer_fields"),
             connections: usize::try_from(section.integer("connections")).unwrap_or(1),
-            connections_per_client: number(section, "connections_per_client"),
+            connections_per_client: section
+                .is_given("connections_per_client")
+                .then(|| number(section, "connections_per_client")),
             keep_alive_requests: number(section, "keep_alive_requests"),
             header: section.duration("header"),
             keep_alive: section.duration("keep_alive"),

@@ -12,6 +12,10 @@ use tokio::time::Instant;
 /// Clients that are remembered at once; the ones not seen for longest are forgotten. About 6 MB.
 const CLIENTS: usize = 65_536;
 
+/// How much before its time a request may come: some that were sent one after the other come together, held up on their
+/// way, or by what else their thread here has to do. In nanoseconds.
+const JITTER: u64 = 5_000_000;
+
 /// Who is counted as one client: an address, or of IPv6 the /64 that providers give to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Client(IpAddr);
@@ -53,6 +57,9 @@ pub enum Exceeded {
     /// `limits.requests_at_once`.
     #[error("more than limits.requests_at_once = {}", .0.at_once)]
     AtOnce(Allowance),
+    /// What its requests hold before any content.
+    #[error("the requests of this client hold its share of server.body_memory")]
+    Memory,
 }
 
 /// The clients of a site.
@@ -65,7 +72,7 @@ pub struct Clients {
 
 #[derive(Debug, Default)]
 struct Bucket {
-    /// GCRA: when the bucket would be empty, in microseconds since the epoch.
+    /// GCRA: when the bucket would be empty, in nanoseconds since the epoch.
     arrival: AtomicU64,
     running: AtomicU32,
 }
@@ -106,7 +113,7 @@ impl Clients {
         if allowance.at_once > 0 && at_once > allowance.at_once {
             return Err(Exceeded::AtOnce(allowance));
         }
-        let since = u64::try_from(now.duration_since(self.epoch).as_micros()).unwrap_or(u64::MAX);
+        let since = u64::try_from(now.duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX);
         match running.0.take(allowance, since) {
             Ok(()) => Ok(running),
             Err(wait) => Err(Exceeded::Rate { allowance, wait }),
@@ -116,13 +123,15 @@ impl Clients {
 
 impl Bucket {
     /// The generic cell rate algorithm: each request moves the time of arrival by one interval;
-    /// a request is early when that lies further ahead than the burst.
+    /// a request is early when that lies further ahead than the burst. An interval is short by less than a nanosecond in a
+    /// thousand, so that none is refused for what was rounded.
     fn take(&self, allowance: Allowance, now: u64) -> Result<(), Duration> {
         if allowance.per_second == 0 {
             return Ok(());
         }
-        let interval = 1_000_000 / u64::from(allowance.per_second);
-        let tolerance = interval * u64::from(allowance.burst);
+        let (per_second, burst) = (u64::from(allowance.per_second), u64::from(allowance.burst));
+        let interval = SECOND / per_second;
+        let tolerance = (SECOND * burst).div_ceil(per_second) + JITTER;
         let update = |arrival: u64| {
             let arrival = arrival.max(now);
             (arrival - now <= tolerance).then_some(arrival + interval)
@@ -132,9 +141,11 @@ impl Bucket {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
         taken
             .map(|_| ())
-            .map_err(|arrival| Duration::from_micros(arrival - now - tolerance))
+            .map_err(|arrival| Duration::from_nanos(arrival - now - tolerance))
     }
 }
+
+const SECOND: u64 = 1_000_000_000;
 
 impl Running {
     fn begin(bucket: Arc<Bucket>) -> Self {
@@ -151,6 +162,8 @@ impl Drop for Running {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn client(text: &str) -> Client {
@@ -188,6 +201,58 @@ mod tests {
                 .admit(one, now + Duration::from_millis(102))
                 .is_err()
         );
+    }
+
+    /// What is allowed, and when the time of arrival would lie exactly, in nanoseconds times `per_second`.
+    fn exactly(allowance: Allowance, arrival: u128, sent: u64) -> (u64, u128) {
+        let (per_second, second) = (u128::from(allowance.per_second), u128::from(SECOND));
+        let ahead = second * u128::from(allowance.burst);
+        let earliest = arrival.saturating_sub(ahead).div_ceil(per_second);
+        let sent = sent.max(u64::try_from(earliest).unwrap());
+        let arrival = arrival.max(u128::from(sent) * per_second) + second;
+        (sent, arrival)
+    }
+
+    fn allowances() -> impl Strategy<Value = Allowance> {
+        let rates = prop_oneof![1_u32..100, 100_u32..100_000, 100_000_u32..=1_000_000];
+        (rates, 0_u32..1000).prop_map(|(per_second, burst)| Allowance {
+            per_second,
+            burst,
+            at_once: 0,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_keeps_to_the_rate_is_never_refused(
+            allowance in allowances(),
+            requests in prop::collection::vec((0_u64..3_000_000, 0..=JITTER), 1..2000),
+        ) {
+            let bucket = Bucket::default();
+            let (mut arrival, mut last, mut came) = (0, 0, 0);
+            for (index, (gap, held_up)) in requests.into_iter().enumerate() {
+                // Some at once, as fast as is allowed.
+                let gap = if index % 100 < 90 { 0 } else { gap };
+                (last, arrival) = exactly(allowance, arrival, last + gap);
+                came = (last + held_up).max(came);
+                prop_assert_eq!(bucket.take(allowance, came), Ok(()), "request {}", index);
+            }
+        }
+
+        #[test]
+        fn whoever_does_not_gets_what_the_rate_brings_and_the_burst(
+            allowance in allowances(),
+            gap in 1_u64..100_000,
+            count in 1_u64..20_000,
+        ) {
+            let bucket = Bucket::default();
+            let admitted = (0..count).filter(|number| bucket.take(allowance, number * gap).is_ok());
+            let admitted = u64::try_from(admitted.count()).unwrap();
+            let time = count * gap + JITTER;
+            let brought = (time * u64::from(allowance.per_second)).div_ceil(SECOND);
+            let most = u64::from(allowance.burst) + 1 + brought + brought / 1000;
+            prop_assert!(admitted <= most, "{admitted} of {count}, and not {most}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
@@ -24,8 +25,10 @@ use super::logged::Logged;
 use super::outbox::Outbox;
 use super::service::{self, Connection};
 use super::sniff::Sniffed;
+use super::watch::Watch;
 use crate::allocator;
 use crate::limits::Limits;
+use crate::limits::room::{Seat, Wait};
 use crate::message::Wire;
 use crate::message::head_guard::Bounds;
 use crate::moment;
@@ -43,22 +46,31 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// connection, and more was no faster (limits Q4).
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// A connection that has had no request for so long is parked.
-const PARK_AFTER: Duration = Duration::from_secs(1);
+/// A connection that has had no request for so long, or twice as long at most, is parked, and makes room for others.
+const PARK_AFTER: Duration = Duration::from_millis(350);
+
+/// A connection that was accepted, and is counted.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) stream: Stream,
+    pub(super) wire: Arc<Wire>,
+    pub(super) seat: Seat,
+}
 
 /// Serves until the client or `stop` ends it; requests in flight are finished.
 pub(super) async fn serve(
-    stream: Stream,
-    wire: Arc<Wire>,
+    begun: Begun,
     tls: Option<Arc<Acceptor>>,
     shared: Arc<Shared>,
     stop: CancellationToken,
 ) {
+    let Begun { stream, wire, seat } = begun;
     let limits = shared.live.load().server.limits;
     let secure = tls.is_some();
     let opened = tokio::select! {
         opened = Box::pin(open(stream, wire, tls, limits.header)) => opened,
         () = last_call(&stop) => return,
+        () = seat.given_up() => return,
     };
     if secure {
         let state = &shared.state;
@@ -78,7 +90,7 @@ pub(super) async fn serve(
         Ok(opened) => opened,
         Err(error) => return tracing::debug!(%error, "a connection without a request"),
     };
-    let connection = Arc::new(Connection::new(shared, wire, stream.sends_files()));
+    let connection = Arc::new(Connection::new(shared, wire, seat, stream.sends_files()));
     match sniffed {
         Sniffed::Http1(read) if read.is_empty() => {}
         Sniffed::Http1(read) => {
@@ -144,7 +156,7 @@ fn serve_http1(
                 }
                 without_hyper(*served)
             };
-            if !park(io.stream(), keep_alive, &stop).await {
+            if !park(io.stream(), connection.watch().seat(), keep_alive, &stop).await {
                 return;
             }
         }
@@ -166,13 +178,29 @@ where
 
 /// Waits for the first byte of another request without any of hyper's buffers; `false` where the
 /// connection is to end. hyper holds 16 KiB for each connection, and most connections wait.
-async fn park(stream: &Stream, keep_alive: Duration, stop: &CancellationToken) -> bool {
+async fn park(
+    stream: &Stream,
+    seat: &Seat,
+    keep_alive: Duration,
+    stop: &CancellationToken,
+) -> bool {
+    seat.wait(Wait::Idle, Instant::now());
     let mut first = [0];
-    tokio::select! {
+    let goes_on = tokio::select! {
         count = stream.peek(&mut first) => count.is_ok_and(|count| count > 0),
         () = stop.cancelled() => false,
         () = sleep(keep_alive.saturating_sub(PARK_AFTER)) => false,
-    }
+        // The runtime may not have heard yet of a request that is there.
+        cause = seat.asked() => match stream.is_quiet() {
+            true => {
+                seat.give_up(cause);
+                false
+            }
+            false => true,
+        },
+    };
+    seat.settle();
+    goes_on
 }
 
 async fn serve_http2(
@@ -211,6 +239,7 @@ async fn serve_http2(
     let outbox = Outbox::new(io, stream_errors);
     let mut served = pin!(builder.serve_connection(outbox, service));
     let watch = connection.watch();
+    let mut given_up = pin!(given_up(watch));
     let mut stopping = false;
     loop {
         tokio::select! {
@@ -219,10 +248,28 @@ async fn serve_http2(
             () = stop.cancelled(), if !stopping => {}
             // Known when `served` has been polled.
             () = poll_fn(|_| watch.poll_expired()), if !stopping => {}
+            () = given_up.as_mut(), if !stopping => watch.expire(),
         }
         stopping = true;
         // RFC 9113 §9.1: GOAWAY; what is in flight is finished.
         served.as_mut().graceful_shutdown();
+    }
+}
+
+/// Returns when an HTTP/2 connection is to make room for another. To be polled whenever its requests may have begun.
+async fn given_up(watch: &Watch) {
+    loop {
+        watch.rested(PARK_AFTER).await;
+        allocator::note_put_away();
+        watch.seat().wait(Wait::Idle, Instant::now());
+        let begun = watch.begun();
+        let asked = poll_fn(|cx| match watch.begun() == begun {
+            true => watch.seat().poll_asked(cx).map(Some),
+            false => Poll::Ready(None),
+        });
+        if let Some(cause) = asked.await {
+            return watch.seat().give_up(cause);
+        }
     }
 }
 

@@ -23,7 +23,9 @@ use super::intake::Intake;
 use super::service::Connection;
 use crate::disk::is_as_opened;
 use crate::handler::piece::{Unsent, is_of_file};
+use crate::limits::room::Wait;
 use crate::message::Refusal;
+use crate::moment;
 use crate::stream::Stream;
 use half_closed::HalfClosed;
 
@@ -51,6 +53,8 @@ pub(super) struct ConnectionIo {
     farewell: Option<Farewell>,
     /// When all was said.
     closed: Option<Instant>,
+    /// Somebody waits for its place.
+    hurries: bool,
 }
 
 impl ConnectionIo {
@@ -71,6 +75,7 @@ impl ConnectionIo {
             half_closed: None,
             farewell: None,
             closed: None,
+            hurries: false,
         }
     }
 
@@ -87,9 +92,10 @@ impl ConnectionIo {
     /// Tells the watch whether nothing is owed and nothing begun on either side.
     fn note_rest(&self) {
         let begun = self.intake.is_in_content() || !self.intake.held().is_empty();
-        let resting = self.intake.is_guarded() && !begun && self.farewell.is_none();
+        let resting = !begun && self.farewell.is_none() && self.owes_nothing();
         let watch = self.connection.watch();
-        watch.set_resting(resting && self.owes_nothing());
+        // What HTTP/2 owes, h2 knows; what its requests are, the watch.
+        watch.set_resting(resting || !self.intake.is_guarded());
     }
 
     /// Accounts for a write, and bounds the wait for a client that takes nothing.
@@ -200,7 +206,9 @@ impl ConnectionIo {
                 Poll::Ready(result) => return Poll::Ready(result.map(drop)),
                 Poll::Pending => {
                     self.note_rest();
-                    ready!(self.poll_expired(cx));
+                    if self.poll_given_up(cx).is_pending() {
+                        ready!(self.poll_expired(cx));
+                    }
                     return Poll::Ready(self.expire());
                 }
             }
@@ -232,11 +240,26 @@ impl ConnectionIo {
     /// An HTTP/2 connection that has had no request for too long ends with a GOAWAY (RFC 9113 §9.1), which is h2's to
     /// write; a client that takes no part in that has [`LINGER`].
     fn poll_part_http2(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_expired(cx));
-        self.connection.watch().expire();
+        if self.connection.watch().poll_expired().is_pending() {
+            self.closed = None;
+            ready!(self.poll_expired(cx));
+            self.connection.watch().expire();
+        }
         let deadline = *self.closed.get_or_insert_with(Instant::now) + LINGER;
         ready!(self.deadline.poll_sleep(deadline, cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Ready when the connection is to make room for another: its head does not come.
+    fn poll_given_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let watch = self.connection.watch();
+        if watch.is_idle() && self.intake.is_in_head() {
+            watch.seat().wait(Wait::Head, moment::now());
+        }
+        let cause = ready!(watch.seat().poll_asked(cx));
+        watch.seat().give_up(cause);
+        self.hurries = true;
+        Poll::Ready(())
     }
 
     /// The client was too slow. Between requests that is told without a word: a 408 could be
@@ -246,7 +269,11 @@ impl ConnectionIo {
             return Err(io::ErrorKind::TimedOut.into());
         }
         // RFC 9110 §15.5.9.
-        self.part(StatusCode::REQUEST_TIMEOUT, "HEAD_TIMEOUT");
+        let cause = match self.hurries {
+            true => "HEAD_GIVEN_UP",
+            false => "HEAD_TIMEOUT",
+        };
+        self.part(StatusCode::REQUEST_TIMEOUT, cause);
         Ok(())
     }
 
@@ -345,7 +372,8 @@ impl Write for ConnectionIo {
         if let Some(farewell) = &mut this.farewell {
             ready!(farewell.poll_write(cx, &mut this.stream))?;
         }
-        let lingers = this.intake.is_in_content() || !this.intake.held().is_empty();
+        let is_within = this.intake.is_in_content() || !this.intake.held().is_empty();
+        let lingers = is_within && !this.hurries;
         // Without TLS and with nobody to wait for, close(2) comes next and says the same.
         if lingers || !this.stream().sends_files() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;

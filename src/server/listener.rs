@@ -1,6 +1,7 @@
 //! Listening sockets and the loop that accepts from each.
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +15,13 @@ use super::difficulty::Difficulty;
 use super::inherited::Inherited;
 use super::seldom::Seldom;
 use super::socket::Acceptor;
-use super::{Shared, StartError, connection, last_call, proxy_protocol};
+use super::{Shared, StartError, connection, descriptors, last_call, places, proxy_protocol};
 use crate::config::Listener;
-use crate::limits::connections::Held;
-use crate::limits::rate::Client;
+use crate::limits::room::Seat;
 use crate::message::Wire;
 use crate::stream::Bare;
 use crate::threads::Place;
+use connection::Begun;
 
 /// The pause after accepting failed for want of descriptors or memory: others may give some back.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -181,55 +182,57 @@ async fn accept_until_stop(
 ) {
     let mut difficulty = Difficulty::default();
     loop {
-        // The permit comes first: what cannot be served waits in the kernel's backlog.
-        let permit = tokio::select! {
-            () = stop.cancelled() => return,
-            permit = Arc::clone(&shared.state.connections).acquire_owned() => permit,
-        };
-        let Ok(permit) = permit else { return };
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
             () = difficulty.ended() => {
                 difficulty.end();
                 continue;
             }
-            accepted = socket.accept() => accepted,
+            accepted = next(socket, shared) => accepted,
         };
         match accepted {
-            Ok((stream, wire)) => {
+            Ok(accepted) => {
                 shared.state.accepted.add();
-                let accepted = Accepted {
-                    stream,
-                    wire,
-                    permit,
-                    place: shared.threads.place(),
-                };
+                let descriptor = accepted.stream.as_raw_fd();
                 begin(accepted, terms, told, shared, stop);
+                if descriptor >= shared.ceiling {
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = descriptors::relieved(shared, socket) => {}
+                    }
+                }
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
                 difficulty.note(&error);
                 shared.disk.make_room();
+                shared.state.room.make(Instant::now());
                 sleep(PAUSE).await;
             }
         }
     }
 }
 
-/// Counts the connection as its client's; `None` where it is one too many.
-fn hold(shared: &Shared, wire: &Wire) -> Option<Option<Held>> {
-    let most = shared.live.load().server.limits.connections_per_client;
-    let Some(address) = wire.client.filter(|_| most > 0) else {
-        return Some(None);
-    };
-    let held = shared.by_client.hold(Client::new(address), most);
-    if held.is_none() {
-        shared.state.refused.add();
-        if let Some(left_out) = shared.crowded.is_due(Instant::now()) {
-            tracing::warn!(client = %address, left_out, "connection closed: its client has more than server.limits.connections_per_client = {most}");
+/// Accepts the next connection when there is a place for it: what cannot be served waits in the kernel's backlog.
+async fn next(socket: &Acceptor, shared: &Shared) -> io::Result<Accepted> {
+    loop {
+        socket.ready().await?;
+        let Some(permit) = places::place(shared, socket).await else {
+            continue;
+        };
+        match socket.try_accept() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            accepted => {
+                let (stream, wire) = accepted?;
+                return Ok(Accepted {
+                    stream,
+                    wire,
+                    permit,
+                    place: shared.threads.place(),
+                });
+            }
         }
     }
-    held.map(Some)
 }
 
 /// A connection, its part of `server.limits.connections`, and where it is served.
@@ -276,11 +279,13 @@ async fn serve(
         Ok(stream) => stream,
         Err(error) => return cannot_watch(&shared, &error),
     };
+    let seat = Seat::new(&shared.state.room, Instant::now());
     if let Some(proxies) = &terms.proxies {
         let limit = shared.live.load().server.limits.header;
         let received = tokio::select! {
             received = proxy_protocol::receive(&mut stream, wire, proxies, limit, &told) => received,
             () = last_call::last_call(&stop) => return,
+            () = seat.given_up() => return,
         };
         match received {
             Ok(client) => wire = client,
@@ -292,11 +297,15 @@ async fn serve(
             }
         }
     }
-    let Some(_held) = hold(&shared, &wire) else {
+    let Some(_held) = places::hold(&shared, &wire, terms.proxies.as_ref()) else {
         return;
     };
-    let wire = wire.through(&terms.name);
-    connection::serve(stream, wire, terms.tls.clone(), shared, stop).await;
+    let begun = Begun {
+        stream,
+        wire: wire.through(&terms.name),
+        seat,
+    };
+    connection::serve(begun, terms.tls.clone(), shared, stop).await;
 }
 
 /// epoll_ctl(2): no memory, or more than /proc/sys/fs/epoll/max_user_watches.

@@ -3,10 +3,12 @@
 mod certificates;
 mod connection;
 mod deadline;
+mod descriptors;
 mod difficulty;
 mod farewell;
 mod file_watch;
 mod handshake;
+mod heads;
 mod inherited;
 mod intake;
 mod io;
@@ -16,6 +18,7 @@ mod listener;
 mod logged;
 mod memory;
 mod outbox;
+mod places;
 mod proxy_protocol;
 mod reload;
 mod rescue;
@@ -28,6 +31,7 @@ mod socket;
 mod unruled;
 mod watch;
 
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,11 +115,14 @@ pub(crate) struct Shared {
     tasks: TaskTracker,
     threads: Threads,
     ids: RequestIds,
+    /// The first descriptor that is kept from clients.
+    ceiling: RawFd,
 }
 
 impl Shared {
     fn new(snapshot: Snapshot, access_log: AccessLog, state: Arc<State>, threads: Threads) -> Self {
         Self {
+            ceiling: RawFd::MAX,
             disk: RealDisk::new(snapshot.server.file_cache),
             live: Live::new(snapshot),
             access_log,
@@ -145,6 +152,7 @@ pub async fn run(
 ) -> Result<LastLines, StartError> {
     let mut signals = Signals::new().map_err(StartError::Signals)?;
     memory::fit(&mut snapshot.server);
+    let ceiling = descriptors::fit(&mut snapshot);
     let server = &snapshot.server;
     let access_log = AccessLog::start(server.access_log.clone(), server.access_format.clone())
         .map_err(|error| StartError::AccessLog {
@@ -157,7 +165,10 @@ pub async fn run(
     let logs = [Some(process.log), access_log.lines().cloned()];
     let logs = logs.into_iter().flatten().collect();
     let state = Arc::new(State::new(server.limits.connections, logs));
-    let shared = Arc::new(Shared::new(snapshot, access_log, state, threads));
+    let shared = Arc::new(Shared {
+        ceiling,
+        ..Shared::new(snapshot, access_log, state, threads)
+    });
     let stop = CancellationToken::new();
     let mut listeners = Listeners::new(Arc::clone(&shared), process.inherited, stop.clone());
     listeners.bind(&shared.live.current().listeners)?;

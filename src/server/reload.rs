@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Shared;
 use super::listener::Listeners;
-use super::memory;
+use super::{Shared, descriptors, memory};
 use crate::admin::Command;
 use crate::config::difference::difference;
 use crate::config::{self, Snapshot};
@@ -106,6 +105,7 @@ async fn load(path: &Path, shared: &Arc<Shared>) -> Result<(Snapshot, Vec<String
     let load = move || {
         let mut snapshot = config::load(&file, Some(&current))?;
         memory::fit(&mut snapshot.server);
+        descriptors::fit(&mut snapshot);
         let changes = difference(&current, &snapshot);
         Ok((snapshot, changes))
     };

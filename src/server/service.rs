@@ -14,9 +14,9 @@ use tracing::Level;
 use super::Shared;
 use super::connection::bounds;
 use super::logged::{Entry, Logged};
-use super::rescue;
 use super::unruled;
-use super::watch::Watch;
+use super::watch::{InFlight, Watch};
+use super::{heads, rescue};
 use crate::admin::State;
 use crate::config::Site;
 use crate::disk::OneRelease;
@@ -27,6 +27,7 @@ use crate::handler::piece::FileQueue;
 use crate::handler::readings;
 use crate::handler::{Body, Handler, MAX_ROUNDS, Outcome, Plan};
 use crate::limits::rate::{Client, Running};
+use crate::limits::room::Seat;
 use crate::message::head_guard::judge_decoded;
 use crate::message::request::Origin;
 use crate::message::{Host, Request, RequestId, Scheme, Target, Upload, Wire, hop_by_hop, list};
@@ -45,11 +46,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(shared: Arc<Shared>, wire: Arc<Wire>, sends_files: bool) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, wire: Arc<Wire>, seat: Seat, sends_files: bool) -> Self {
         Self {
             shared,
             wire,
-            watch: Arc::default(),
+            watch: Arc::new(Watch::new(seat)),
             files: FileQueue::default(),
             sends_files,
         }
@@ -60,11 +61,12 @@ impl Connection {
         &self.files
     }
 
-    /// Reports whether this is the last request: the connection has served as many as it may, or the server is about to
-    /// stop. An HTTP/1 client that is not told learns it by a request that fails; HTTP/2 has GOAWAY for it.
+    /// Reports whether this is the last request: the connection has served as many as it may, somebody waits for its place,
+    /// or the server is about to stop. An HTTP/1 client that is not told learns it by a request that fails; HTTP/2 has GOAWAY for it.
     fn is_spent(&self) -> bool {
         self.watch.begun() >= self.shared.live.load().server.limits.keep_alive_requests
             || self.shared.state.is_draining()
+            || self.shared.state.room.take_turn()
     }
 
     /// What hyper cannot do itself.
@@ -78,10 +80,14 @@ impl Connection {
 
     /// Returns the client of the request with these `parts`, honouring Forwarded fields of trusted proxies. A head over
     /// the bounds is refused, as the guard refuses those of HTTP/1.
-    fn receive(&self, parts: &mut Parts) -> Result<Arc<Wire>, Failure> {
+    fn receive(&self, parts: &mut Parts, in_flight: &mut InFlight) -> Result<Arc<Wire>, Failure> {
         let live = self.shared.live.load();
         if parts.version == Version::HTTP_2 {
-            judge_decoded(parts, bounds(&live.server.limits))?;
+            let head = judge_decoded(parts, bounds(&live.server.limits))?;
+            let wire = live.server.forwarding.apply(parts, &self.wire)?;
+            let at_once = self.watch.at_once();
+            in_flight.hold(heads::take(head, at_once, &wire, &live.budgets)?);
+            return Ok(wire);
         }
         Ok(live.server.forwarding.apply(parts, &self.wire)?)
     }
@@ -150,11 +156,11 @@ pub(super) async fn respond(
     connection: Arc<Connection>,
     request: http::Request<Incoming>,
 ) -> Result<Response<Logged>, Infallible> {
-    let in_flight = connection.watch.begin(request.version(), request.method());
+    let mut in_flight = connection.watch.begin(request.version(), request.method());
     let id = connection.shared.next_id();
     let (mut parts, body) = request.into_parts();
     let (version, method) = (parts.version, parts.method.clone());
-    let received = connection.receive(&mut parts);
+    let received = connection.receive(&mut parts, &mut in_flight);
     let wire = Arc::clone(received.as_ref().unwrap_or(&connection.wire));
     let mut entry = Entry::new(&connection.shared.access_log, &parts, &wire, id);
     let accept = list::joined(&parts.headers, &header::ACCEPT);

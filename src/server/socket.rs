@@ -3,13 +3,14 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -87,19 +88,36 @@ impl Acceptor {
         Ok(Self::Unix(watched(listener)?, wire))
     }
 
-    /// The next connection. Who serves it has its own runtime watch it.
-    pub(super) async fn accept(&self) -> io::Result<(Bare, Arc<Wire>)> {
+    /// Returns when somebody may have connected.
+    pub(super) async fn ready(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener, _) => listener.readable().await?.retain_ready(),
+            Self::Unix(listener, _) => listener.readable().await?.retain_ready(),
+        }
+        Ok(())
+    }
+
+    /// Returns the next connection, or `WouldBlock` where there is none. Who serves it has its own runtime watch it.
+    pub(super) fn try_accept(&self) -> io::Result<(Bare, Arc<Wire>)> {
         let is_there = Interest::READABLE;
         match self {
             Self::Tcp(listener, local) => {
-                let accept = |listener: &TcpListener| accept_tcp(listener, *local);
-                listener.async_io(is_there, accept).await
+                listener.try_io(is_there, |listener| accept_tcp(listener, *local))
             }
             Self::Unix(listener, wire) => {
-                let accept = |listener: &UnixListener| accept_unix(listener, wire);
-                listener.async_io(is_there, accept).await
+                listener.try_io(is_there, |listener| accept_unix(listener, wire))
             }
         }
+    }
+
+    /// Returns whether somebody has connected and is not accepted yet. Asks the kernel.
+    pub(super) fn is_awaited(&self) -> bool {
+        let is_there = Interest::READABLE;
+        let asked = match self {
+            Self::Tcp(listener, _) => listener.try_io(is_there, look),
+            Self::Unix(listener, _) => listener.try_io(is_there, look),
+        };
+        asked.is_ok()
     }
 
     /// Closes the socket and returns what was connected to it and is not accepted yet. By system calls
@@ -115,6 +133,15 @@ impl Acceptor {
                 let listener = listener.into_inner();
                 std::iter::from_fn(|| accept_unix(&listener, &wire).ok()).collect()
             }
+        }
+    }
+}
+
+impl AsFd for Acceptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener, _) => listener.as_fd(),
+            Self::Unix(listener, _) => listener.as_fd(),
         }
     }
 }
@@ -140,6 +167,15 @@ fn watched<L: AsRawFd>(listener: L) -> io::Result<AsyncFd<L>> {
         reason = "for types that change their descriptor; the new name is unsafe, and std's listeners keep theirs"
     )]
     AsyncFd::with_interest(listener, Interest::READABLE)
+}
+
+/// poll(2), which says of a listening socket whether accept(2) would return at once.
+fn look(listener: &impl AsFd) -> io::Result<()> {
+    let mut asked = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut asked, PollTimeout::ZERO)? {
+        0 => Err(io::ErrorKind::WouldBlock.into()),
+        _ => Ok(()),
+    }
 }
 
 /// `local` is the address of our end, where it is known.
@@ -205,7 +241,10 @@ mod tests {
         let acceptor = Acceptor::tcp(bound).unwrap();
         assert_eq!(acceptor.to_string(), address.to_string());
         let client = std::net::TcpStream::connect(address).unwrap();
-        let (stream, wire) = acceptor.accept().await.unwrap();
+        acceptor.ready().await.unwrap();
+        assert!(acceptor.is_awaited());
+        let (stream, wire) = acceptor.try_accept().unwrap();
+        assert!(!acceptor.is_awaited());
         let Bare::Tcp(stream) = stream else {
             panic!("not TCP")
         };

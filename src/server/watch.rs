@@ -9,9 +9,14 @@ use std::time::Duration;
 use http::{Method, Version};
 use tokio::time::sleep;
 
+use crate::limits::budget::Part;
+use crate::limits::room::Seat;
+
 /// The requests of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Watch {
+    /// What the connection is to those that want its place.
+    seat: Seat,
     begun: AtomicUsize,
     ended: AtomicUsize,
     /// Answers that were given to hyper.
@@ -40,15 +45,43 @@ pub(super) enum Stage {
 
 /// One of them; it ends when this is dropped, which is when its body has ended.
 #[derive(Debug)]
-pub(super) struct InFlight(Arc<Watch>);
+pub(super) struct InFlight {
+    watch: Arc<Watch>,
+    /// What it holds of what is shared out.
+    held: Option<Box<Part>>,
+}
 
 impl Watch {
+    /// Builds the watch of a connection without requests.
+    pub(super) fn new(seat: Seat) -> Self {
+        Self {
+            seat,
+            begun: AtomicUsize::new(0),
+            ended: AtomicUsize::new(0),
+            answered: AtomicUsize::new(0),
+            is_http10: AtomicBool::new(false),
+            is_unsafe: AtomicBool::new(false),
+            resting: AtomicBool::new(false),
+            expired: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
     pub(super) fn begin(self: &Arc<Self>, version: Version, method: &Method) -> InFlight {
+        self.seat.settle();
+        self.expired.store(false, Ordering::Relaxed);
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.is_unsafe.store(!method.is_safe(), Ordering::Relaxed);
         let is_http10 = version == Version::HTTP_10;
         self.is_http10.store(is_http10, Ordering::Relaxed);
-        InFlight(Arc::clone(self))
+        InFlight {
+            watch: Arc::clone(self),
+            held: None,
+        }
     }
 
     /// Returns the stage of the request that began last.
@@ -65,7 +98,7 @@ impl Watch {
         }
     }
 
-    /// Notes that the connection had no request for too long.
+    /// Notes that the connection had no request for too long, or is to make room for another.
     pub(super) fn expire(&self) {
         self.expired.store(true, Ordering::Relaxed);
     }
@@ -109,6 +142,11 @@ impl Watch {
         self.ended.load(Ordering::Relaxed)
     }
 
+    /// Returns how many have begun and not ended.
+    pub(super) fn at_once(&self) -> usize {
+        self.begun().saturating_sub(self.ended())
+    }
+
     /// Whether all that have begun have ended.
     pub(super) fn is_idle(&self) -> bool {
         self.ended() == self.begun()
@@ -116,19 +154,24 @@ impl Watch {
 }
 
 impl InFlight {
+    /// Gives `held` back when it ends.
+    pub(super) fn hold(&mut self, held: Option<Box<Part>>) {
+        self.held = held;
+    }
+
     /// Notes that hyper has the answer.
     pub(super) fn answer(&self) {
-        self.0.answered.fetch_add(1, Ordering::Relaxed);
+        self.watch.answered.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The answer ends before it is whole, and nothing in it tells.
     pub(super) fn cut(&self) {
-        self.0.cut.store(true, Ordering::Relaxed);
+        self.watch.cut.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.ended.fetch_add(1, Ordering::Relaxed);
+        self.watch.ended.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -66,7 +66,7 @@ async fn start(responder: &ScriptedResponder) -> Gateway {
     let directory: TempDir = tempfile::tempdir().unwrap();
     write_below(directory.path(), "public/file.txt", "x".repeat(10_000));
     let config = format!(
-        "[server]\nlimits = {{ header = \"{0}s\", body_pause = \"{0}s\", body_rate = \"0B\", keep_alive_requests = 100000 }}\n\
+        "[server]\nlimits = {{ header = \"{0}s\", body_pause = \"{0}s\", body_rate = \"0B\", keep_alive_requests = 100000, connections_per_client = 0 }}\n\
          {1}\n[[site]]\nhosts = [\"hello\"]\nrule = [{{ respond = {{ body = \"hello\" }} }}]\n\
          [[site]]\nhosts = [\"files\"]\nroot = \"{2}/public\"\n",
         LIMIT.as_secs(),

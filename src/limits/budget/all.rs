@@ -11,7 +11,8 @@ pub struct Budgets {
     pub spool: Arc<Budget>,
     /// Bytes in memory of answers that their clients have not taken yet (`server.answer_memory`).
     pub answers: Arc<Budget>,
-    /// Bytes in memory of request bodies that no script has taken yet (`server.body_memory`).
+    /// Bytes in memory of request bodies that no script has taken yet, and of what requests hold beside
+    /// (`server.body_memory`).
     pub bodies: Arc<Budget>,
     /// Bytes of encoders (`server.encoder_memory`).
     pub encoders: Arc<Budget>,

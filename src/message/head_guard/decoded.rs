@@ -13,8 +13,8 @@ const AROUND_TARGET: usize = "  HTTP/1.1\r\n".len();
 /// What a field line has besides a name and a value.
 const AROUND_FIELD: usize = ": \r\n".len();
 
-/// Whether a decoded head is within the bounds.
-pub fn judge_decoded(parts: &Parts, bounds: Bounds) -> Result<(), Refusal> {
+/// Returns the length that a decoded head would have as lines, where it is within the bounds.
+pub fn judge_decoded(parts: &Parts, bounds: Bounds) -> Result<usize, Refusal> {
     let target = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let request_line = parts.method.as_str().len() + target.len() + AROUND_TARGET;
     if request_line > bounds.request_line {
@@ -36,7 +36,7 @@ pub fn judge_decoded(parts: &Parts, bounds: Bounds) -> Result<(), Refusal> {
     if let Some(length) = joined_cookies(parts) {
         head.take("cookie".len() + length)?;
     }
-    Ok(())
+    Ok(head.bytes)
 }
 
 /// A head as far as it was counted.
@@ -142,12 +142,12 @@ mod tests {
             }
             judge_decoded(&request.body(()).unwrap().into_parts().0, BOUNDS)
         };
-        assert_eq!(judge(&[("cookie", "a=1"); 6]), Ok(()));
+        assert_eq!(judge(&[("cookie", "a=1"); 6]).err(), None);
         // `cookie: ` with seven crumbs, `; ` between them, and the end: 43 bytes.
         assert_eq!(judge(&[("cookie", "a=1"); 7]), Err(Refusal::FieldTooLong));
         let fields = [("x", "1"), ("x", "1"), ("x", "1"), ("x", "1")];
         let with_host = [&fields[..], &[("host", "a.example")]].concat();
-        assert_eq!(judge(&with_host), Ok(()));
+        assert_eq!(judge(&with_host).err(), None);
     }
 
     proptest! {

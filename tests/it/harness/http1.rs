@@ -63,6 +63,13 @@ impl Connection {
         let _ = self.writer.flush().await;
     }
 
+    /// Returns whether the other side has closed the connection by now.
+    pub(crate) async fn is_closed(&mut self) -> bool {
+        let read = std::pin::pin!(self.reader.stream.fill_buf());
+        let looked = futures_util::future::poll_immediate(read).await;
+        looked.is_some_and(|read| read.is_ok_and(<[u8]>::is_empty))
+    }
+
     /// Sends no more, and reads on.
     pub(crate) async fn close_sending(&mut self) {
         let _ = self.writer.shutdown().await;
