@@ -31,21 +31,20 @@ fn rules() -> String {
 const SHOW: &str = "<?php header('Content-Type: application/json'); echo json_encode(['query' => $_GET, 'cookie' => $_COOKIE], JSON_PARTIAL_OUTPUT_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE);";
 
 /// What is at the keys of what PHP has.
-fn find<'a>(mut value: &'a Value, keys: &[&str]) -> Option<&'a Value> {
-    for key in keys {
-        value = match value {
-            Value::Array(elements) => elements.get(key.parse::<usize>().ok()?)?,
-            other => other.get(key)?,
-        };
-    }
-    Some(value)
+fn find<'a>(value: &'a Value, keys: &[&str]) -> Option<&'a Value> {
+    keys.iter().try_fold(value, |value, key| {
+        let index = || value.get(key.parse::<usize>().ok()?);
+        value.get(key).or_else(index)
+    })
 }
 
 fn has(value: &Value, text: &str) -> bool {
-    match value {
-        Value::Array(elements) => elements.iter().any(|element| has(element, text)),
-        Value::Object(elements) => elements.values().any(|element| has(element, text)),
-        other => other == text,
+    if let Some(elements) = value.as_array() {
+        return elements.iter().any(|element| has(element, text));
+    }
+    match value.as_object() {
+        Some(elements) => elements.values().any(|element| has(element, text)),
+        None => value == text,
     }
 }
 

@@ -1,6 +1,7 @@
 //! No request gets past a refusal of a path to an application that routes by another reading of the target than the
 //! gateway's own path.
 
+use crate::harness::gateway::run;
 use crate::harness::{Connection, Gateway, PhpFpm, Request};
 
 /// Routes as front controllers do, in every way that is known, and says to which of them the request is one for
@@ -217,5 +218,26 @@ async fn http2_and_pipelined_requests_are_read_alike() {
         assert_eq!(connection.send(&request).await.status, 403, "{target}");
         let response = crate::harness::http2::send(gateway.address(), &request).await;
         assert_eq!(response.status, 403, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn explain_says_which_reading_is_refused() {
+    let (_php, gateway) = start("rule = [{ prefix = \"/admin\", deny = true }]\n").await;
+    let config = gateway.directory().join("fcgate.toml");
+    let config = config.to_string_lossy();
+    for (target, reading) in [
+        ("/index.php/admin/x", "/admin/x"),
+        ("/admin/../x", "/admin/../x"),
+        ("//host/admin", "/admin"),
+    ] {
+        let url = format!("http://localhost{target}");
+        let output = run(&["explain", "-c", &config, &url]);
+        let story = String::from_utf8_lossy(&output.stdout).into_owned();
+        let expected = format!("it holds for {reading}, which an application may read");
+        assert!(
+            story.contains(&expected) && story.contains("403"),
+            "{target}: {story}"
+        );
     }
 }

@@ -215,22 +215,31 @@ async fn files_know_no_other_methods() {
     }
 }
 
+const NOT_PUBLIC: [&str; 18] = [
+    ".env",
+    ".git/config",
+    "index.php",
+    "a.PHP",
+    "lib/b.phtml",
+    "c.php.bak",
+    "d.php~",
+    "d.php_",
+    "d.php-bak",
+    "d.php,v",
+    "e.orig",
+    "server.key",
+    "cert.pem",
+    "dump.sql",
+    "dump.sql.gz",
+    "data.sqlite3",
+    ".f.php.swp",
+    "a/.htaccess",
+];
+
 #[tokio::test]
 async fn what_is_not_public_is_never_sent() {
-    let withheld = [
-        ".env",
-        ".git/config",
-        "index.php",
-        "a.PHP",
-        "lib/b.phtml",
-        "c.php.bak",
-        "d.php~",
-        "e.orig",
-        ".f.php.swp",
-        "a/.htaccess",
-    ];
     let gateway = start(|root| {
-        withheld
+        NOT_PUBLIC
             .iter()
             .for_each(|name| write_below(root, name, "secret"));
         write_below(root, ".well-known/acme-challenge/token", "public");
@@ -252,7 +261,7 @@ async fn what_is_not_public_is_never_sent() {
         "plain.txt/",
         "plain.txt/x",
     ];
-    for name in withheld.iter().chain(&elsewhere) {
+    for name in NOT_PUBLIC.iter().chain(&elsewhere) {
         let response = gateway.get(&format!("/{name}")).await;
         assert!(
             matches!(response.status, 400 | 403 | 404),
@@ -372,6 +381,44 @@ async fn a_key_allows_more_names_and_no_scripts() {
         !list.contains("a.php.orig") && !list.contains("x.old"),
         "{list}"
     );
+}
+
+/// A list of one's own takes the place of the default, for the site or for a rule; single names are let out by the
+/// other key.
+#[tokio::test]
+async fn a_list_says_which_extensions_are_withheld() {
+    const NAMES: [&str; 3] = ["a.key", "a.sql", "a.gpx"];
+    for (lines, sent) in [
+        ("", &["a.gpx"] as &[&str]),
+        ("files = { withheld_extensions = [] }", &NAMES),
+        (
+            "files = { withheld_extensions = [\".GPX\"] }",
+            &["a.key", "a.sql"],
+        ),
+        (
+            "files = { allowed_names = [\"a.key\"] }",
+            &["a.key", "a.gpx"],
+        ),
+        (
+            "files = { withheld_extensions = [] }\nrule = [{ static_files = { withheld_extensions = \"sql\" } }]",
+            &["a.key", "a.gpx"],
+        ),
+        (
+            "files = { withheld_extensions = [] }\nrule = [{ static_files = {} }]",
+            &NAMES,
+        ),
+    ] {
+        let directory = TempDir::new().unwrap();
+        let root = directory.path().join("public");
+        NAMES.iter().for_each(|name| write_below(&root, name, name));
+        let config = format!("[[site]]\nroot = \"{}\"\n{lines}\n", root.display());
+        let gateway = Gateway::start_in(directory, &config).await;
+        for name in NAMES {
+            let status = gateway.get(&format!("/{name}")).await.status;
+            let expected = if sent.contains(&name) { 200 } else { 404 };
+            assert_eq!(status, expected, "{name}: {lines}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -396,85 +396,95 @@ fn a_log_that_cannot_be_opened_is_told_of() {
     }
 }
 
-/// Keys and configurations that others can read or write: `check`, `run` and `doctor` tell the mode and what mends it.
-#[tokio::test]
-async fn files_that_others_can_read_or_replace_are_told_of() {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let params = rcgen::CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
-    let certificate = params.self_signed(&key).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let shown = folder.path().display().to_string();
-    std::fs::write(folder.path().join("a.pem"), certificate.pem()).unwrap();
-    std::fs::write(folder.path().join("a.key"), key.serialize_pem()).unwrap();
-    let site = site(folder.path());
-    let tls = format!(
-        "hosts = \"a.test\"\ntls = {{ certificate = \"{shown}/a.pem\", key = \"{shown}/a.key\" }}\n"
-    );
-    let listen = "[[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n";
-    let secret = "[[site.rule]]\nset_env = { DB_PASSWORD = \"x\" }\n";
-    let variable = "[[site.rule]]\nset_env = { DB_PASSWORD = \"${HOME:-x}\" }\n";
-    let config = folder.path().join("fcgate.toml");
-    let mode = |name: &str, mode: u32| {
-        let file = folder.path().join(name);
-        std::fs::set_permissions(file, PermissionsExt::from_mode(mode)).unwrap();
-    };
-    let read_key =
-        format!("every user of this host can read the private key {shown}/a.key (mode 0644)");
-    let read_config = format!(
-        "every user of this host can read the configuration {shown}/fcgate.toml (mode 0644), which has this secret"
-    );
-    let write_config = format!(
-        "others than its owner can write the configuration {shown}/fcgate.toml (mode 0666)"
-    );
-    let replace = format!(
-        "others can replace {shown}/fcgate.toml: the folder {shown} is writable for them (mode 0777)"
-    );
+/// A folder with a site that has TLS, whose files can be given modes.
+struct Exposed {
+    folder: TempDir,
+    shown: String,
+}
+
+impl Exposed {
+    fn new() -> Self {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.pem"), certificate.pem()).unwrap();
+        std::fs::write(folder.path().join("a.key"), key.serialize_pem()).unwrap();
+        let shown = folder.path().display().to_string();
+        Self { folder, shown }
+    }
+
+    fn config(&self, rule: &str) -> String {
+        let (site, shown) = (site(self.folder.path()), &self.shown);
+        let listen = "[[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n";
+        let tls = format!("{{ certificate = \"{shown}/a.pem\", key = \"{shown}/a.key\" }}");
+        format!("{listen}{site}hosts = \"a.test\"\ntls = {tls}\n{rule}")
+    }
+
+    /// Writes the configuration, with the modes of the key, of itself and of the folder.
+    fn write(&self, rule: &str, modes: [u32; 3]) -> PathBuf {
+        let file = self.folder.path().join("fcgate.toml");
+        std::fs::write(&file, self.config(rule)).unwrap();
+        for (name, mode) in ["a.key", "fcgate.toml", ""].iter().zip(modes) {
+            let path = self.folder.path().join(name);
+            std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        }
+        file
+    }
+}
+
+const READ_KEY: &str = "every user of this host can read the private key FOLDER/a.key (mode 0644)";
+
+/// `check` tells the mode of a file that others can read or write, and what mends it.
+#[test]
+fn files_that_others_can_read_or_write_are_told_of() {
+    const SECRET: &str = "[[site.rule]]\nset_env = { DB_PASSWORD = \"x\" }\n";
+    const VARIABLE: &str = "[[site.rule]]\nset_env = { DB_PASSWORD = \"${NOBODY:-x}\" }\n";
+    const READ: &str = "every user of this host can read the configuration FOLDER/fcgate.toml (mode 0644), which has this secret";
+    const WRITE: &str =
+        "others than its owner can write the configuration FOLDER/fcgate.toml (mode 0666)";
+    let exposed = Exposed::new();
     for (rule, modes, expected) in [
-        ("", (0o600, 0o644, 0o755), &[] as &[(&str, &str)]),
-        (variable, (0o640, 0o644, 0o755), &[]),
-        (secret, (0o600, 0o640, 0o755), &[]),
-        ("", (0o644, 0o644, 0o755), &[(&read_key, "chmod o= ")]),
-        (
-            secret,
-            (0o600, 0o644, 0o755),
-            &[(&read_config, "chmod o= ")],
-        ),
-        ("", (0o600, 0o666, 0o755), &[(&write_config, "chmod go-w ")]),
-        ("", (0o600, 0o644, 0o1777), &[]),
+        ("", [0o600, 0o644, 0o755], None),
+        (VARIABLE, [0o640, 0o644, 0o755], None),
+        (SECRET, [0o600, 0o640, 0o755], None),
+        ("", [0o600, 0o644, 0o1777], None),
+        ("", [0o644, 0o644, 0o755], Some((READ_KEY, "chmod o= "))),
+        (SECRET, [0o600, 0o644, 0o755], Some((READ, "chmod o= "))),
+        ("", [0o600, 0o666, 0o755], Some((WRITE, "chmod go-w "))),
     ] {
-        std::fs::write(&config, format!("{listen}{site}{tls}{rule}")).unwrap();
-        mode("a.key", modes.0);
-        mode("fcgate.toml", modes.1);
-        mode("", modes.2);
-        let told = told(&gateway::check(&config), 0);
-        assert_eq!(
-            told.matches("warning: ").count(),
-            expected.len(),
-            "{modes:?}: {told}"
-        );
-        for (message, command) in expected {
-            assert!(told.contains(message), "{message}: {told}");
-            assert!(
-                told.contains(&format!("help: {command}{shown}")),
-                "{command}: {told}"
-            );
+        let told = told(&gateway::check(&exposed.write(rule, modes)), 0);
+        let count = told.matches("warning: ").count();
+        assert_eq!(count, usize::from(expected.is_some()), "{modes:?}: {told}");
+        if let Some((message, command)) = expected {
+            let message = message.replace("FOLDER", &exposed.shown);
+            assert!(told.contains(&message), "{message}: {told}");
+            let help = format!("help: {command}{}", exposed.shown);
+            assert!(told.contains(&help), "{help}: {told}");
         }
     }
-    // All at once, by all who tell. Of a file and its folder the file comes first.
-    std::fs::write(&config, format!("{listen}{site}{tls}")).unwrap();
-    mode("a.key", 0o644);
-    mode("fcgate.toml", 0o644);
-    mode("", 0o777);
-    let doctor = run(&["doctor", "--json", "-c", &config.to_string_lossy()]);
+}
+
+/// `doctor` and `run` tell it too, and of a folder in which others can replace files.
+#[tokio::test]
+async fn files_that_others_can_replace_are_told_of_by_all() {
+    const REPLACE: &str =
+        "others can replace FOLDER/fcgate.toml: the folder FOLDER is writable for them (mode 0777)";
+    let exposed = Exposed::new();
+    let file = exposed.write("", [0o644, 0o644, 0o777]);
+    let messages = [READ_KEY, REPLACE].map(|text| text.replace("FOLDER", &exposed.shown));
+    let doctor = run(&["doctor", "--json", "-c", &file.to_string_lossy()]);
     let found = findings(&doctor, "fcgate.toml");
-    for message in [&read_key, &replace] {
-        let is_told =
-            |finding: &Value| finding["what"].as_str().unwrap().contains(message.as_str());
-        assert!(found.iter().any(is_told), "{message}: {found:?}");
+    for message in &messages {
+        let is_it = |finding: &Value| finding["what"].as_str().unwrap().contains(message);
+        assert!(found.iter().any(is_it), "{message}: {found:?}");
     }
-    let running = Gateway::spawn_under(&["env"], folder, &format!("{listen}{site}{tls}"));
-    running.log.wait_for(|line| line.contains(&read_key)).await;
-    running
+    let config = exposed.config("");
+    let gateway = Gateway::spawn_under(&["env"], exposed.folder, &config);
+    for message in &messages {
+        gateway.log.wait_for(|line| line.contains(message)).await;
+    }
+    gateway
         .log
         .wait_for(|line| line.contains("listening"))
         .await;

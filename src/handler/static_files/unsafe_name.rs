@@ -197,14 +197,19 @@ fn unusual(name: &[u8], private: &[Box<str>]) -> Option<Withheld> {
 
 /// Reports whether the last extension is private, behind those of packed files and of copies.
 fn is_private(name: &[u8], private: &[Box<str>]) -> bool {
-    let all: Vec<_> = extensions(name).collect();
-    let mut behind = all.into_iter().rev().skip_while(|extension| {
-        extension.iter().all(u8::is_ascii_digit)
+    let mut rest = name;
+    while let Some(dot) = rest.iter().rposition(|byte| *byte == b'.') {
+        let (before, extension) = rest.split_at_checked(dot).unwrap_or_default();
+        let extension = unmarked(extension.strip_prefix(b".").unwrap_or_default());
+        let tells_nothing = extension.iter().all(u8::is_ascii_digit)
             || is_among(extension, &PACKED_EXTENSIONS)
-            || is_among(extension, &BACKUP_EXTENSIONS)
-    });
-    let is_private = |extension| is_among(word(extension), private);
-    behind.next().is_some_and(is_private)
+            || is_among(extension, &BACKUP_EXTENSIONS);
+        if !tells_nothing {
+            return is_among(word(extension), private);
+        }
+        rest = before;
+    }
+    false
 }
 
 /// Reports whether an extension begins with one of the known ones and goes on with neither a letter nor a digit:
@@ -223,18 +228,19 @@ fn word(extension: &[u8]) -> &[u8] {
         .unwrap_or_default()
 }
 
-/// Returns what follows each dot of a name, without the spaces that some systems drop and the marks of
-/// editors; a name that ends with dots or spaces is the same without them.
+/// Returns what follows each dot of a name.
 fn extensions(name: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let all = name.split(|byte| *byte == b'.').skip(1);
-    all.map(|extension| {
-        let is_mark = |byte: &u8| matches!(byte, b'~' | b'#') || byte.is_ascii_whitespace();
-        let end = extension.iter().rposition(|byte| !is_mark(byte));
-        extension
-            .get(..end.map_or(0, |end| end + 1))
-            .unwrap_or_default()
-    })
-    .filter(|extension| !extension.is_empty())
+    let all = name.split(|byte| *byte == b'.').skip(1).map(unmarked);
+    all.filter(|extension| !extension.is_empty())
+}
+
+/// Returns an extension without the spaces that some systems drop and the marks of editors; a name that ends with
+/// dots or spaces is the same without them.
+fn unmarked(extension: &[u8]) -> &[u8] {
+    let is_mark = |byte: &u8| matches!(byte, b'~' | b'#') || byte.is_ascii_whitespace();
+    let end = extension.iter().rposition(|byte| !is_mark(byte));
+    let end = end.map_or(0, |end| end + 1);
+    extension.get(..end).unwrap_or_default()
 }
 
 fn is_among(extension: &[u8], known: &[impl AsRef<str>]) -> bool {
