@@ -63,7 +63,8 @@ pub(super) struct Place {
 }
 
 impl Places {
-    /// Takes a place, for which another connection may have to end. `None` where all others are at work.
+    /// Takes a place, for which another connection may have to end. `None` where all others are at work, and for
+    /// nobody who has more of them.
     pub(super) fn take(&self, peer: Peer) -> Option<Place> {
         let mut open = lock(&self.0);
         if open.each.len() >= MOST {
@@ -72,7 +73,7 @@ impl Places {
                 .iter()
                 .map(|entry| (entry.peer, *entry.phase.borrow()))
                 .collect();
-            let ended = open.each.remove(slowest(&facts)?);
+            let ended = open.each.remove(slowest(&facts, peer)?);
             if let Some(task) = ended.task {
                 task.abort();
             }
@@ -131,20 +132,20 @@ impl Drop for Place {
     }
 }
 
-/// Returns which of the connections, the oldest first, is to end: of those that wait for their client, the oldest
-/// that asks nothing, else the oldest that does not take its answer; first of all among those of the peer that has
-/// most.
-fn slowest(each: &[(Peer, Phase)]) -> Option<usize> {
+/// Returns which of the connections, the oldest first, is to end for the `newcomer`: of those that wait for their
+/// client, the oldest that asks nothing, else the oldest that does not take its answer, first of all among those of the
+/// peer that has most. Where none waits, the oldest of a peer that has more than the newcomer will have.
+fn slowest(each: &[(Peer, Phase)], newcomer: Peer) -> Option<usize> {
     let share = |peer: Peer| each.iter().filter(|(other, _)| *other == peer).count();
-    let waiting = each
-        .iter()
-        .enumerate()
-        .filter(|(_, (_, phase))| *phase != Phase::Working);
+    let most = share(newcomer) + 1;
     let rank = |(at, (peer, phase)): &(usize, &(Peer, Phase))| {
+        let waits = *phase != Phase::Working;
         let asks = *phase == Phase::Asking;
-        (share(*peer), asks, std::cmp::Reverse(*at))
+        (waits, share(*peer), asks, std::cmp::Reverse(*at))
     };
-    waiting.max_by_key(rank).map(|(at, _)| at)
+    let each = each.iter().enumerate();
+    let (at, (peer, phase)) = each.max_by_key(rank)?;
+    (*phase != Phase::Working || share(*peer) > most).then_some(at)
 }
 
 fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
@@ -161,17 +162,23 @@ mod tests {
 
     #[test]
     fn the_slowest_of_the_largest_share_makes_room() {
-        for (each, expected) in [
-            (&[][..], None),
-            (&[(ONE, Working), (ONE, Working)], None),
-            (&[(ONE, Asking), (ONE, Asking)], Some(0)),
-            (&[(ONE, Sending), (ONE, Asking)], Some(1)),
-            (&[(ONE, Working), (ONE, Sending)], Some(1)),
-            (&[(ONE, Asking), (TWO, Sending), (TWO, Working)], Some(1)),
-            (&[(ONE, Asking), (TWO, Asking), (TWO, Asking)], Some(1)),
-            (&[(ONE, Asking), (TWO, Asking)], Some(0)),
+        for (each, newcomer, expected) in [
+            (&[][..], ONE, None),
+            (&[(ONE, Working), (ONE, Working)], ONE, None),
+            (&[(ONE, Working), (ONE, Working)], TWO, Some(0)),
+            (&[(ONE, Working), (TWO, Working)], TWO, None),
+            (&[(ONE, Asking), (ONE, Asking)], ONE, Some(0)),
+            (&[(ONE, Sending), (ONE, Asking)], ONE, Some(1)),
+            (&[(ONE, Working), (ONE, Sending)], ONE, Some(1)),
+            (
+                &[(ONE, Asking), (TWO, Sending), (TWO, Working)],
+                ONE,
+                Some(1),
+            ),
+            (&[(ONE, Asking), (TWO, Asking), (TWO, Asking)], ONE, Some(1)),
+            (&[(ONE, Asking), (TWO, Asking)], TWO, Some(0)),
         ] {
-            assert_eq!(slowest(each), expected, "{each:?}");
+            assert_eq!(slowest(each, newcomer), expected, "{each:?}, {newcomer:?}");
         }
     }
 
@@ -193,9 +200,10 @@ mod tests {
         for (_, (place, _)) in &open {
             place.phase().send_replace(Working);
         }
-        assert!(places.take(TWO).is_none());
-        drop(open);
+        assert!(places.take(ONE).is_none());
         assert!(places.take(TWO).is_some());
+        drop(open);
+        assert!(places.take(ONE).is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -151,6 +151,11 @@ impl Entry {
         &self.record.wire
     }
 
+    /// Returns when the request was received.
+    pub(super) fn received(&self) -> SystemTime {
+        self.record.time
+    }
+
     pub(super) fn site(&self) -> Option<&Arc<Site>> {
         self.site.as_ref()
     }

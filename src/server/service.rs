@@ -190,7 +190,7 @@ pub(super) async fn respond(
     if let Some(https) = site.and_then(|site| site.https.as_ref()) {
         https.declare(response.headers_mut());
     }
-    filter::date::add(response.headers_mut());
+    filter::date::correct(response.headers_mut(), entry.received());
     // RFC 9112 §6.3: without a length the end of an HTTP/1.0 answer is the connection's; hyper
     // promises to keep it unless the answer has that version itself.
     let unknown = http_body::Body::size_hint(response.body())
