@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
@@ -28,7 +28,7 @@ use super::sniff::Sniffed;
 use super::watch::Watch;
 use crate::allocator;
 use crate::limits::Limits;
-use crate::limits::room::{Seat, Wait};
+use crate::limits::room::Seat;
 use crate::message::Wire;
 use crate::message::head_guard::Bounds;
 use crate::moment;
@@ -156,7 +156,7 @@ fn serve_http1(
                 }
                 without_hyper(*served)
             };
-            if !park(io.stream(), connection.watch().seat(), keep_alive, &stop).await {
+            if !park(io.stream(), connection.watch(), keep_alive, &stop).await {
                 return;
             }
         }
@@ -180,11 +180,12 @@ where
 /// connection is to end. hyper holds 16 KiB for each connection, and most connections wait.
 async fn park(
     stream: &Stream,
-    seat: &Seat,
+    watch: &Watch,
     keep_alive: Duration,
     stop: &CancellationToken,
 ) -> bool {
-    seat.wait(Wait::Idle, Instant::now());
+    watch.wait();
+    let seat = watch.seat();
     let mut first = [0];
     let goes_on = tokio::select! {
         count = stream.peek(&mut first) => count.is_ok_and(|count| count > 0),
@@ -261,7 +262,7 @@ async fn given_up(watch: &Watch) {
     loop {
         watch.rested(PARK_AFTER).await;
         allocator::note_put_away();
-        watch.seat().wait(Wait::Idle, Instant::now());
+        watch.wait();
         let begun = watch.begun();
         let asked = poll_fn(|cx| match watch.begun() == begun {
             true => watch.seat().poll_asked(cx).map(Some),

@@ -98,7 +98,7 @@ fn count(number: usize) -> u64 {
 }
 
 /// Returns when so few files are open again that another connection may be; meanwhile some are given up. The kernel gives
-/// out the lowest descriptor that is free (open(2)), so that its number tells how many are in use.
+/// out the lowest descriptor that is free (open(2)): at least as many as its number says are in use.
 pub(super) async fn relieved(shared: &Shared, any: impl AsFd) {
     if let Some(left_out) = shared.crowded.is_due(Instant::now()) {
         tracing::warn!(

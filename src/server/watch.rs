@@ -2,15 +2,16 @@
 //! which deadline holds.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use http::{Method, Version};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::limits::budget::Part;
-use crate::limits::room::Seat;
+use crate::limits::room::{Seat, Wait};
+use crate::moment;
 
 /// The requests of one connection.
 #[derive(Debug)]
@@ -19,6 +20,9 @@ pub(super) struct Watch {
     seat: Seat,
     begun: AtomicUsize,
     ended: AtomicUsize,
+    made: Instant,
+    /// When one ended last, in nanoseconds since it was made.
+    last: AtomicU64,
     /// Answers that were given to hyper.
     answered: AtomicUsize,
     /// The last request that began is one of HTTP/1.0.
@@ -58,6 +62,8 @@ impl Watch {
             seat,
             begun: AtomicUsize::new(0),
             ended: AtomicUsize::new(0),
+            made: Instant::now(),
+            last: AtomicU64::new(0),
             answered: AtomicUsize::new(0),
             is_http10: AtomicBool::new(false),
             is_unsafe: AtomicBool::new(false),
@@ -116,6 +122,12 @@ impl Watch {
         self.resting.store(resting, Ordering::Relaxed);
     }
 
+    /// Notes that the connection is idle, and has been since its last request.
+    pub(super) fn wait(&self) {
+        let last = Duration::from_nanos(self.last.load(Ordering::Relaxed));
+        self.seat.wait(Wait::Idle, self.made + last);
+    }
+
     /// Returns when the connection has rested for `time` and no request began meanwhile.
     pub(super) async fn rested(&self, time: Duration) {
         loop {
@@ -172,6 +184,9 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        let since = moment::now().duration_since(self.watch.made);
+        let since = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        self.watch.last.store(since, Ordering::Relaxed);
         self.watch.ended.fetch_add(1, Ordering::Relaxed);
     }
 }

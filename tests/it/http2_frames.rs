@@ -470,7 +470,8 @@ async fn a_request_on_its_way_when_a_connection_rests_too_long_is_answered() {
     frames.head(1, &request("GET", "/", &[]), true).await;
     frames.send(PING, ACK, 0, &ping.payload).await;
     assert_eq!(frames.outcome(1).await, answered(200, 5));
-    assert_eq!(frames.ended().await, None);
+    // The second GOAWAY comes before the answer or behind it.
+    assert!(matches!(frames.ended().await, None | Some(0)));
 }
 
 /// A frame that is wrong in its size or its compression, by type, flags, stream and content.

