@@ -132,13 +132,13 @@ pub(super) fn build_site(
         root,
         php: site_php(section, surroundings, problems),
         spool: spool_settings(section, surroundings, problems),
-        has_reserve: section.is_given("reserve"),
         contract: Contract::build(section, problems),
         ambiguous: Arc::new(AmbiguousFields::new(Arc::clone(&name))),
         send_file: section
             .given_table("send_file")
             .map(|table| SendFile::build(table, problems))
             .unwrap_or_default(),
+        has_reserve: section.is_given("reserve"),
         files: FileSettings::build(&section.table("files"), &FileSettings::default(), problems),
         surroundings,
     };
