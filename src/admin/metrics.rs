@@ -85,6 +85,11 @@ impl Scrape {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             counter(metric, value(state).get())?;
         }
+        let help = "How late a thread comes to what is due";
+        let mut metric = in_seconds(encoder, "loop_lag", help)?;
+        for (thread, lag) in state.lags.get().into_iter().flatten().enumerate() {
+            histogram(metric.encode_family(&[("thread", thread)])?, lag)?;
+        }
         self.budgets(encoder)
     }
 

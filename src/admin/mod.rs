@@ -7,8 +7,8 @@ mod router;
 mod status;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -19,7 +19,7 @@ use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::config::{AdminAddress, Live};
 use crate::stream::{Stream, listen_unix};
-use crate::upstream::numbers::Count;
+use crate::upstream::numbers::{Count, Histogram};
 
 /// Connections at once: a scraper, a probe and a person.
 const CONNECTIONS: usize = 16;
@@ -74,6 +74,8 @@ pub struct State {
     pub reloads: Count,
     /// Reloads that were refused.
     pub reloads_refused: Count,
+    /// How late each thread comes to what is due.
+    pub lags: OnceLock<Box<[Arc<Histogram>]>>,
 }
 
 /// All that the admin listener speaks of.
@@ -101,6 +103,7 @@ impl State {
             tls_failed: Count::default(),
             reloads: Count::default(),
             reloads_refused: Count::default(),
+            lags: OnceLock::new(),
         }
     }
 

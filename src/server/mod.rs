@@ -10,6 +10,7 @@ mod handshake;
 mod inherited;
 mod intake;
 mod io;
+mod lag;
 mod last_call;
 mod listener;
 mod logged;
@@ -148,6 +149,7 @@ pub async fn run(
     let stop = CancellationToken::new();
     let mut listeners = Listeners::new(Arc::clone(&shared), inherited, stop.clone());
     listeners.bind(&shared.live.current().listeners)?;
+    lag::measure(&shared.threads, &shared.state);
     tokio::spawn(certificates::keep_fresh(Arc::clone(&shared), stop.clone()));
     tokio::spawn(sweep(Arc::clone(&shared), stop.clone()));
     let mut processes =
