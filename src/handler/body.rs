@@ -98,10 +98,21 @@ impl Body {
         };
     }
 
-    /// Leaves the bytes of a large file to the kernel, which takes them from `queue`.
+    /// Leaves the bytes of a large file to the connection's IO, which takes them from `queue`. For HTTP/1.
     pub fn send_by(&mut self, queue: &FileQueue) {
         if let Content::File(file) = &mut self.content {
             file.send_by(queue.clone());
+        } else if let Content::Multipart(parts) = &mut self.content {
+            parts.send_by(queue.clone());
+        }
+    }
+
+    /// Reads the bytes of a large file when they are sent. For HTTP/2, where a stream may have no window.
+    pub fn read_late(&mut self) {
+        if let Content::File(file) = &mut self.content {
+            file.read_late();
+        } else if let Content::Multipart(parts) = &mut self.content {
+            parts.read_late();
         }
     }
 
@@ -181,10 +192,8 @@ impl http_body::Body for Body {
                 this.content = Content::Empty;
                 Poll::Ready(Some(Ok(Frame::data(Piece::Bytes(bytes)))))
             }
-            Content::File(file) => file
-                .poll_piece(cx)
-                .map(|piece| piece.map(|piece| piece.map(Frame::data))),
-            Content::Multipart(parts) => parts.poll_piece(cx).map(frame),
+            Content::File(file) => file.poll_piece(cx).map(data),
+            Content::Multipart(parts) => parts.poll_piece(cx).map(data),
             Content::Streaming(streaming) => streaming.poll_piece(cx).map(frame),
             Content::Watched(watched) => watched.poll_piece(cx).map(frame),
             Content::Buffered(buffered) => buffered.poll_piece(cx).map(frame),
@@ -220,7 +229,11 @@ impl http_body::Body for Body {
 }
 
 fn frame(piece: Option<Result<Bytes, Cut>>) -> Option<Result<Frame<Piece>, Cut>> {
-    piece.map(|piece| piece.map(|bytes| Frame::data(Piece::Bytes(bytes))))
+    data(piece.map(|piece| piece.map(Piece::Bytes)))
+}
+
+fn data(piece: Option<Result<Piece, Cut>>) -> Option<Result<Frame<Piece>, Cut>> {
+    piece.map(|piece| piece.map(Frame::data))
 }
 
 fn hint(left: Option<u64>) -> SizeHint {

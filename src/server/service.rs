@@ -39,18 +39,15 @@ pub(super) struct Connection {
     watch: Arc<Watch>,
     /// Parts of files that are to be sent.
     files: FileQueue,
-    /// Whether the kernel can send them.
-    sends_files: bool,
 }
 
 impl Connection {
-    pub(super) fn new(shared: Arc<Shared>, wire: Arc<Wire>, sends_files: bool) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, wire: Arc<Wire>) -> Self {
         Self {
             shared,
             wire,
             watch: Arc::default(),
             files: FileQueue::default(),
-            sends_files,
         }
     }
 
@@ -70,7 +67,8 @@ impl Connection {
     fn send_by_protocol(&self, version: Version, body: &mut Body) {
         if version == Version::HTTP_2 {
             body.watch(self.shared.live.load().server.limits.send_pause);
-        } else if self.sends_files {
+            body.read_late();
+        } else {
             body.send_by(&self.files);
         }
     }

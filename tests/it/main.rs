@@ -77,6 +77,7 @@ mod rules;
 mod schema;
 mod send_file;
 mod slow_clients;
+mod stalled_answers;
 mod static_apache;
 mod static_changes;
 mod static_files;

@@ -18,11 +18,17 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::disk::{SMALL, is_as_opened};
 use crate::handler::body::{Body, Cut};
 use crate::handler::coded::Identity;
-use crate::handler::piece::{FileQueue, MOST, Piece};
+use crate::handler::piece::{self, FileQueue, MOST, Piece, Progress, Unread};
 use crate::message::OpenFile;
 
-/// Bytes read at once: 2 sendmsg of the usual socket buffer.
-const PIECE: u64 = 128 * 1024;
+/// Bytes that are read before somebody has asked for them: what a stream may hold.
+const PIECE: u64 = piece::AT_ONCE as u64;
+
+/// Bytes of a part that is read while it is sent: the log takes them for sent, as h2 does.
+const PART: u64 = 256 * 1024;
+
+/// Why an answer breaks off whose file can be read no further.
+const CAUSE: &str = "DISK";
 
 /// A part of a file that is still to be sent.
 #[derive(Debug)]
@@ -31,8 +37,18 @@ pub struct FileContent {
     left: Range<u64>,
     /// What was read, while a thread waits for the disk.
     waiting: Option<JoinHandle<io::Result<BytesMut>>>,
-    /// Sends parts of the file without our reading them.
-    queue: Option<FileQueue>,
+    way: Way,
+}
+
+/// How the bytes get to the connection.
+#[derive(Clone, Debug)]
+enum Way {
+    /// In pieces that are read here: for content codings.
+    Read,
+    /// By the connection's IO, which takes parts from the queue: HTTP/1.
+    Queue(FileQueue),
+    /// In parts that are read when they are sent: HTTP/2.
+    Unread(Arc<Progress>),
 }
 
 impl FileContent {
@@ -42,13 +58,18 @@ impl FileContent {
             file,
             left: span,
             waiting: None,
-            queue: None,
+            way: Way::Read,
         }
     }
 
-    /// Leaves to the kernel what need not be read.
+    /// Leaves the bytes to the connection's IO, which takes them from `queue`.
     pub(in crate::handler) fn send_by(&mut self, queue: FileQueue) {
-        self.queue = Some(queue);
+        self.way = Way::Queue(queue);
+    }
+
+    /// Reads the bytes when they are sent.
+    pub(in crate::handler) fn read_late(&mut self) {
+        self.way = Way::Unread(Arc::default());
     }
 
     /// Sends another part of the same file next.
@@ -74,17 +95,17 @@ impl FileContent {
     }
 
     /// What is small is read whole before the answer begins, so that head and content leave in one
-    /// write.
+    /// write. More of it where others share it.
     pub(super) async fn into_body(self) -> io::Result<Body> {
-        if self.left() > SMALL {
-            return Ok(Body::file(self));
-        }
         let Some(kept) = self
             .file
             .kept
             .as_ref()
             .filter(|_| self.file.length <= SMALL)
         else {
+            if self.left() > PIECE {
+                return Ok(Body::file(self));
+            }
             return read_all(&self.file, self.left.clone())
                 .await
                 .map(Body::bytes);
@@ -103,12 +124,19 @@ impl FileContent {
 
     /// The next piece; a file that became shorter than announced cuts the answer.
     pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Cut>>> {
+        match self.way.clone() {
+            Way::Queue(queue) if self.left() > 0 => self.poll_queued(&queue, cx),
+            Way::Unread(progress) => self.poll_unread(&progress, cx),
+            Way::Queue(_) | Way::Read => self.poll_bytes(cx),
+        }
+    }
+
+    fn poll_queued(
+        &mut self,
+        queue: &FileQueue,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Piece, Cut>>> {
         let unread = self.left.start..self.left.end.min(self.left.start + MOST);
-        let Some(queue) = self.queue.clone().filter(|_| !unread.is_empty()) else {
-            return self
-                .poll_bytes(cx)
-                .map(|piece| piece.map(|piece| piece.map(Piece::Bytes)));
-        };
         if let Err(error) = ready!(self.poll_fetched(&unread, cx)) {
             return Poll::Ready(Some(Err(self.cut(&error))));
         }
@@ -116,8 +144,32 @@ impl FileContent {
         Poll::Ready(Some(Ok(queue.push(Arc::clone(&self.file), unread))))
     }
 
+    /// One part after the other, each when all before it was taken. What is last is read here and now: an end of the
+    /// stream is told with it, which must not be told before the bytes are known.
+    fn poll_unread(
+        &mut self,
+        progress: &Arc<Progress>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Piece, Cut>>> {
+        if ready!(progress.poll_taken(cx)).is_err() {
+            self.left.start = self.left.end;
+            return Poll::Ready(Some(Err(Cut(CAUSE))));
+        }
+        let end = self.left.end.saturating_sub(PIECE);
+        let unread = self.left.start..end.min(self.left.start + PART);
+        if unread.is_empty() {
+            return self.poll_bytes(cx);
+        }
+        if let Err(error) = ready!(self.poll_fetched(&unread, cx)) {
+            return Poll::Ready(Some(Err(self.cut(&error))));
+        }
+        self.left.start = unread.end;
+        let part = Unread::begin(Arc::clone(&self.file), unread, progress);
+        Poll::Ready(Some(Ok(Piece::Unread(Box::new(part)))))
+    }
+
     /// The next piece as bytes.
-    pub(super) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Cut>>> {
         if self.left() == 0 {
             return Poll::Ready(None);
         }
@@ -126,7 +178,7 @@ impl FileContent {
         Poll::Ready(Some(match read {
             Ok(piece) => {
                 self.left.start += piece.len() as u64;
-                Ok(piece.freeze())
+                Ok(Piece::Bytes(piece.freeze()))
             }
             Err(error) => Err(self.cut(&error)),
         }))
@@ -135,7 +187,7 @@ impl FileContent {
     fn cut(&mut self, error: &io::Error) -> Cut {
         self.left.start = self.left.end;
         tracing::error!(%error, "a file could not be read to its end while it was sent");
-        Cut("DISK")
+        Cut(CAUSE)
     }
 
     /// What was announced is one version of the file: a piece of another one is not sent as if it

@@ -142,6 +142,11 @@ impl Gateway {
         self.status("VmRSS:")
     }
 
+    /// The memory that is its own: no file's, in KiB.
+    pub(crate) fn own_rss_kib(&self) -> u64 {
+        self.status("RssAnon:")
+    }
+
     fn status(&self, name: &str) -> u64 {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
