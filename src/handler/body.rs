@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http_body::{Frame, SizeHint};
 
-use super::coded::{Coded, Encoder, Identity, Keep};
+use super::coded::{Coded, Encoders, Holding, Identity, Keep};
 use super::fastcgi::{Buffered, Streaming, Watched};
 use super::piece::{FileQueue, Piece};
 use super::static_files::{FileContent, Multipart};
@@ -107,12 +107,15 @@ impl Body {
         }
     }
 
-    /// Reads the bytes of a large file when they are sent. For HTTP/2, where a stream may have no window.
-    pub fn read_late(&mut self) {
+    /// Reads the bytes of a large file when they are sent, and codes no more than is. For HTTP/2, where a stream may have no
+    /// window.
+    pub fn make_late(&mut self) {
         if let Content::File(file) = &mut self.content {
             file.read_late();
         } else if let Content::Multipart(parts) = &mut self.content {
             parts.read_late();
+        } else if let Content::Coded(coded) = &mut self.content {
+            coded.await_each();
         }
     }
 
@@ -146,9 +149,9 @@ impl Body {
     }
 
     /// The same answer in a content coding; `keep` gets it when it is whole.
-    pub fn code(&mut self, encoder: Encoder, keep: Option<Keep>) {
+    pub fn code(&mut self, encoders: &Encoders, holding: Holding, keep: Option<Keep>) {
         let content = std::mem::replace(&mut self.content, Content::Empty);
-        let coded = Coded::new(Self::of(content), encoder, keep);
+        let coded = Coded::new(Self::of(content), encoders, holding, keep);
         self.content = Content::Coded(Box::new(coded));
     }
 
@@ -197,7 +200,7 @@ impl http_body::Body for Body {
             Content::Streaming(streaming) => streaming.poll_piece(cx).map(frame),
             Content::Watched(watched) => watched.poll_piece(cx).map(frame),
             Content::Buffered(buffered) => buffered.poll_piece(cx).map(frame),
-            Content::Coded(coded) => coded.poll_piece(cx).map(frame),
+            Content::Coded(coded) => coded.poll_piece(cx).map(data),
         }
     }
 

@@ -42,6 +42,8 @@ use crate::access_log::{AccessLog, Destination};
 use crate::admin::{self, Admin, Bound, Command, State};
 use crate::config::{Live, Snapshot};
 use crate::disk::RealDisk;
+use crate::handler::coded::Encoders;
+use crate::limits::budget::Budget;
 use crate::limits::connections::Connections;
 use crate::message::RequestId;
 use crate::process::Processes;
@@ -93,6 +95,9 @@ pub(crate) struct Shared {
     access_log: AccessLog,
     state: Arc<State>,
     by_client: Arc<Connections>,
+    encoders: Encoders,
+    /// What they have together: a reload keeps it.
+    encoder_memory: Arc<Budget>,
     /// For what comes in crowds: clients with too many connections, requests to a full queue.
     crowded: Seldom,
     tasks: TaskTracker,
@@ -105,6 +110,8 @@ impl Shared {
     fn new(snapshot: Snapshot, access_log: AccessLog, state: Arc<State>, threads: Threads) -> Self {
         Self {
             disk: RealDisk::new(snapshot.server.file_cache),
+            encoders: Encoders::default(),
+            encoder_memory: Arc::clone(&snapshot.budgets.encoders),
             live: Live::new(snapshot),
             access_log,
             state,

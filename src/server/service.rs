@@ -22,7 +22,7 @@ use crate::config::Site;
 use crate::disk::OneRelease;
 use crate::failure::Failure;
 use crate::filter;
-use crate::filter::compress::Negotiation;
+use crate::filter::compress::{Memory, Negotiation};
 use crate::handler::piece::FileQueue;
 use crate::handler::{Body, Handler, MAX_ROUNDS, Outcome, Plan};
 use crate::limits::rate::{Client, Running};
@@ -67,7 +67,7 @@ impl Connection {
     fn send_by_protocol(&self, version: Version, body: &mut Body) {
         if version == Version::HTTP_2 {
             body.watch(self.shared.live.load().server.limits.send_pause);
-            body.read_late();
+            body.make_late();
         } else {
             body.send_by(&self.files);
         }
@@ -91,6 +91,16 @@ impl Connection {
     /// Returns the site that answers for `host` on `listener` now.
     pub(super) fn site(&self, host: &Host, listener: &str) -> Result<Arc<Site>, Failure> {
         self.shared.live.load().site(host, listener).map(Arc::clone)
+    }
+
+    /// Returns where the encoder of an answer to this client has its memory from.
+    fn encoder_memory<'a>(&'a self, wire: &Wire, site: &'a str) -> Memory<'a> {
+        Memory {
+            encoders: &self.shared.encoders,
+            budget: &self.shared.encoder_memory,
+            party: wire.party(),
+            site,
+        }
     }
 
     /// The file system for one request.
@@ -172,8 +182,9 @@ pub(super) async fn respond(
     if let Some(edits) = entry.edits() {
         filter::edits::apply(edits, &mut response);
     }
-    if let Some(negotiation) = entry.negotiation() {
-        negotiation.apply(&mut response);
+    if let (Some(negotiation), Some(site)) = (entry.negotiation(), entry.site()) {
+        let memory = connection.encoder_memory(&wire, &site.name);
+        negotiation.apply(&mut response, memory).await;
     }
     filter::unchanged::strip(&mut response);
     connection.send_by_protocol(version, response.body_mut());
