@@ -15,8 +15,8 @@ use http_body::Body as _;
 pub use settings::{COMPRESS, Compress, Scripts};
 
 use crate::handler::Body;
-use crate::handler::coded::{Encoders, Holding, Key, Source, code_whole};
-use crate::limits::budget::{Budget, Owner, Party, SiteKey};
+use crate::handler::coded::{Encoders, Key, Source, code_whole};
+use crate::handler::share::Share;
 use crate::message::accept_encoding::{Accepted, Coding};
 use crate::message::coded_tag;
 
@@ -35,16 +35,12 @@ const FIXED: [&str; 6] = [
 ];
 
 /// Where an answer's encoder has its memory from.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Memory<'a> {
     /// The encoders of all answers.
     pub encoders: &'a Encoders,
-    /// What they have together.
-    pub budget: &'a Arc<Budget>,
-    /// Who asks.
-    pub party: Party,
-    /// The name of the site that is asked.
-    pub site: &'a str,
+    /// What they have together, and who asks.
+    pub share: Share<'a>,
 }
 
 /// What one request says about codings, for a site that has them.
@@ -203,7 +199,8 @@ impl Negotiation {
         if let Some(kept) = shared.as_ref().and_then(|key| self.settings.cache.get(key)) {
             return self.send_whole(kept, coding, response);
         }
-        let Some(holding) = self.obtain(coding, &memory).await else {
+        let obtained = memory.encoders.obtain(coding, effort, &memory.share);
+        let Some(holding) = obtained.await else {
             return;
         };
         match response
@@ -227,18 +224,6 @@ impl Negotiation {
                 response.body_mut().code(memory.encoders, holding, keep);
             }
         }
-    }
-
-    async fn obtain(&self, coding: Coding, memory: &Memory<'_>) -> Option<Holding> {
-        let owner = Owner {
-            party: memory.party,
-            site: SiteKey::of(memory.site),
-        };
-        let effort = self.settings.effort;
-        memory
-            .encoders
-            .obtain(coding, effort, memory.budget, owner)
-            .await
     }
 
     /// What is no smaller goes out as it is, unless the client refuses that.

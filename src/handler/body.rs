@@ -13,6 +13,7 @@ use http_body::{Frame, SizeHint};
 use super::coded::{Coded, Encoders, Holding, Identity, Keep};
 use super::fastcgi::{Buffered, Streaming, Watched};
 use super::piece::{FileQueue, Piece};
+use super::share::Share;
 use super::static_files::{FileContent, Multipart};
 
 /// The content of a response and what is known of its making.
@@ -109,11 +110,11 @@ impl Body {
 
     /// Reads the bytes of a large file when they are sent, and codes no more than is. For HTTP/2, where a stream may have no
     /// window.
-    pub fn make_late(&mut self) {
+    pub fn make_late(&mut self, share: &Share<'_>) {
         if let Content::File(file) = &mut self.content {
-            file.read_late();
+            file.read_late(share);
         } else if let Content::Multipart(parts) = &mut self.content {
-            parts.read_late();
+            parts.read_late(share);
         } else if let Content::Coded(coded) = &mut self.content {
             coded.await_each();
         }
@@ -121,6 +122,9 @@ impl Body {
 
     /// The content where all of it is here already.
     pub fn whole(&self) -> Option<&Bytes> {
+        if let Content::File(file) = &self.content {
+            return file.whole();
+        }
         if let Content::Bytes(bytes) = &self.content {
             return Some(bytes);
         }

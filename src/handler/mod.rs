@@ -11,6 +11,7 @@ pub mod piece;
 pub mod redirect;
 pub mod respond;
 pub mod rewrite;
+pub mod share;
 pub mod static_files;
 pub mod step;
 

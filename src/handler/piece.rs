@@ -16,9 +16,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::{Buf, Bytes};
 use nix::sys::uio::pread;
 
-pub use unread::{AT_ONCE, Progress, Unread, Unreadable, is_filler};
+pub use unread::{Progress, Unread, Unreadable, is_filler};
 
 use crate::disk::is_as_opened;
+use crate::limits::budget::Part;
 use crate::message::OpenFile;
 
 /// Bytes of a file in one piece, at most: more a call was slower (limits Q2).
@@ -38,6 +39,15 @@ pub enum Piece {
     Unread(Box<Unread>),
     /// Bytes after which the body waits until they are taken.
     Awaited(Box<Awaited>),
+    /// Bytes that are counted as somebody's as long as they are here.
+    Counted(Box<Counted>),
+}
+
+/// Bytes of a client's share of a budget.
+#[derive(Debug)]
+pub struct Counted {
+    bytes: Bytes,
+    _part: Part,
 }
 
 /// Bytes whose body gives no more before they are taken.
@@ -119,6 +129,7 @@ impl Buf for Piece {
             Self::File(left) => *left,
             Self::Unread(part) => part.remaining(),
             Self::Awaited(awaited) => awaited.bytes.len(),
+            Self::Counted(counted) => counted.bytes.len(),
         }
     }
 
@@ -128,6 +139,7 @@ impl Buf for Piece {
             Self::File(left) => RESERVED.get(..*left).unwrap_or(&RESERVED),
             Self::Unread(part) => part.chunk(),
             Self::Awaited(awaited) => &awaited.bytes,
+            Self::Counted(counted) => &counted.bytes,
         }
     }
 
@@ -136,6 +148,7 @@ impl Buf for Piece {
             Self::Bytes(bytes) => bytes.advance(count),
             Self::File(left) => *left = left.saturating_sub(count),
             Self::Unread(part) => part.advance(count),
+            Self::Counted(counted) => counted.bytes.advance(count),
             Self::Awaited(awaited) => {
                 awaited.bytes.advance(count);
                 if awaited.bytes.is_empty() {
@@ -147,6 +160,11 @@ impl Buf for Piece {
 }
 
 impl Piece {
+    /// These bytes, for which there is `part` as long as they are not sent.
+    pub fn counted(bytes: Bytes, part: Part) -> Self {
+        Self::Counted(Box::new(Counted { bytes, _part: part }))
+    }
+
     /// These bytes, which are not empty; `progress` says when they are taken.
     pub fn awaited(bytes: Bytes, progress: &Arc<Progress>) -> Self {
         progress.note_given();

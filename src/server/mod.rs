@@ -43,7 +43,7 @@ use crate::admin::{self, Admin, Bound, Command, State};
 use crate::config::{Live, Snapshot};
 use crate::disk::RealDisk;
 use crate::handler::coded::Encoders;
-use crate::limits::budget::Budget;
+use crate::limits::budget::Budgets;
 use crate::limits::connections::Connections;
 use crate::message::RequestId;
 use crate::process::Processes;
@@ -96,8 +96,8 @@ pub(crate) struct Shared {
     state: Arc<State>,
     by_client: Arc<Connections>,
     encoders: Encoders,
-    /// What they have together: a reload keeps it.
-    encoder_memory: Arc<Budget>,
+    /// A reload keeps them.
+    budgets: Budgets,
     /// For what comes in crowds: clients with too many connections, requests to a full queue.
     crowded: Seldom,
     tasks: TaskTracker,
@@ -111,7 +111,7 @@ impl Shared {
         Self {
             disk: RealDisk::new(snapshot.server.file_cache),
             encoders: Encoders::default(),
-            encoder_memory: Arc::clone(&snapshot.budgets.encoders),
+            budgets: snapshot.budgets.clone(),
             live: Live::new(snapshot),
             access_log,
             state,

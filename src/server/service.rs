@@ -64,10 +64,10 @@ impl Connection {
     }
 
     /// What hyper cannot do itself.
-    fn send_by_protocol(&self, version: Version, body: &mut Body) {
+    fn send_by_protocol(&self, version: Version, body: &mut Body, entry: &Entry) {
         if version == Version::HTTP_2 {
             body.watch(self.shared.live.load().server.limits.send_pause);
-            body.make_late();
+            body.make_late(&entry.share(&self.shared.budgets.answers));
         } else {
             body.send_by(&self.files);
         }
@@ -93,13 +93,11 @@ impl Connection {
         self.shared.live.load().site(host, listener).map(Arc::clone)
     }
 
-    /// Returns where the encoder of an answer to this client has its memory from.
-    fn encoder_memory<'a>(&'a self, wire: &Wire, site: &'a str) -> Memory<'a> {
+    /// Returns where the encoder of an answer has its memory from.
+    fn encoder_memory<'a>(&'a self, entry: &'a Entry) -> Memory<'a> {
         Memory {
             encoders: &self.shared.encoders,
-            budget: &self.shared.encoder_memory,
-            party: wire.party(),
-            site,
+            share: entry.share(&self.shared.budgets.encoders),
         }
     }
 
@@ -182,12 +180,12 @@ pub(super) async fn respond(
     if let Some(edits) = entry.edits() {
         filter::edits::apply(edits, &mut response);
     }
-    if let (Some(negotiation), Some(site)) = (entry.negotiation(), entry.site()) {
-        let memory = connection.encoder_memory(&wire, &site.name);
+    if let Some(negotiation) = entry.negotiation() {
+        let memory = connection.encoder_memory(&entry);
         negotiation.apply(&mut response, memory).await;
     }
     filter::unchanged::strip(&mut response);
-    connection.send_by_protocol(version, response.body_mut());
+    connection.send_by_protocol(version, response.body_mut(), &entry);
     let site = entry.site().filter(|_| wire.scheme == Scheme::Https);
     if let Some(https) = site.and_then(|site| site.https.as_ref()) {
         https.declare(response.headers_mut());

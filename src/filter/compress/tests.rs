@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use super::{Compress, Memory, Negotiation, says, vary};
 use crate::handler::Body;
 use crate::handler::coded::Encoders;
+use crate::handler::share::Share;
 use crate::limits::budget::{Budget, Party};
 use crate::section::{FileId, Lowered, Place, Problems};
 
@@ -76,9 +77,11 @@ impl Asked {
         }
         let memory = Memory {
             encoders: &Encoders::default(),
-            budget: &Arc::new(Budget::new(64 << 20)),
-            party: Party::Connection(1),
-            site: "site",
+            share: Share {
+                budget: &Arc::new(Budget::new(64 << 20)),
+                party: Party::Connection(1),
+                site: "site",
+            },
         };
         let applied = negotiation.apply(&mut response, memory);
         futures_util::FutureExt::now_or_never(applied).unwrap();

@@ -8,7 +8,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::{Effort, Encoder};
-use crate::limits::budget::{Budget, Owner, Part};
+use crate::handler::share::Share;
+use crate::limits::budget::Part;
 use crate::message::accept_encoding::Coding;
 
 /// How long an answer waits for memory before it goes out as it is.
@@ -43,10 +44,9 @@ impl Encoders {
         &self,
         coding: Coding,
         effort: Effort,
-        budget: &Arc<Budget>,
-        owner: Owner,
+        share: &Share<'_>,
     ) -> Option<Holding> {
-        let mut part = Part::new(budget, owner);
+        let mut part = share.part();
         let cost = Encoder::cost(coding, effort);
         for _ in 0..ATTEMPTS {
             if part.grow(cost).is_ok() {

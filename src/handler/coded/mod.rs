@@ -190,7 +190,7 @@ impl Coded {
             Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                 Ok(Piece::Bytes(bytes)) => self.input = bytes,
                 // Only a body that is not coded is left to the connection.
-                Ok(Piece::File(_) | Piece::Unread(_) | Piece::Awaited(_)) => {
+                Ok(Piece::File(_) | Piece::Unread(_) | Piece::Awaited(_) | Piece::Counted(_)) => {
                     return Err(io::Error::other("a piece without bytes"));
                 }
                 Err(_) => {}

@@ -14,8 +14,9 @@ use proptest::prop_assert;
 
 use super::Keep;
 use super::{Coded, CodedCache, Effort, Encoder, Encoders, Holding, Key, Source, code_whole};
+use crate::handler::share::Share;
 use crate::handler::{Body, Cut};
-use crate::limits::budget::{Budget, Owner, Party, SiteKey};
+use crate::limits::budget::{Budget, Party};
 use crate::message::accept_encoding::Coding;
 
 const EFFORTS: [Effort; 3] = [Effort::Fast, Effort::Balanced, Effort::Dense];
@@ -58,10 +59,11 @@ fn drain(coded: &mut Coded) -> (Vec<u8>, Option<Cut>) {
     }
 }
 
-fn owner() -> Owner {
-    Owner {
+fn share(budget: &Arc<Budget>) -> Share<'_> {
+    Share {
+        budget,
         party: Party::Connection(1),
-        site: SiteKey::default(),
+        site: "site",
     }
 }
 
@@ -71,13 +73,14 @@ fn budget() -> Arc<Budget> {
 
 async fn holding(coding: Coding, effort: Effort, budget: &Arc<Budget>) -> Option<Holding> {
     let encoders = Encoders::default();
-    encoders.obtain(coding, effort, budget, owner()).await
+    encoders.obtain(coding, effort, &share(budget)).await
 }
 
 fn coded(body: Body, coding: Coding, effort: Effort, keep: Option<Keep>) -> Coded {
     let encoders = Encoders::default();
     let budget = budget();
-    let holding = encoders.obtain(coding, effort, &budget, owner());
+    let share = share(&budget);
+    let holding = encoders.obtain(coding, effort, &share);
     let holding = holding.now_or_never().flatten().unwrap();
     Coded::new(body, &encoders, holding, keep)
 }

@@ -19,7 +19,7 @@ use super::read;
 use crate::message::OpenFile;
 
 /// Bytes that are read at once: a frame of the usual size (RFC 9113 §4.2).
-pub const AT_ONCE: usize = 16 * 1024;
+const AT_ONCE: usize = 16 * 1024;
 
 /// Stands for bytes that could not be read.
 static FILLER: [u8; AT_ONCE] = [0; AT_ONCE];

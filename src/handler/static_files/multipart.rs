@@ -12,6 +12,7 @@ use http::HeaderValue;
 use super::FileContent;
 use crate::handler::body::Cut;
 use crate::handler::piece::{FileQueue, Piece};
+use crate::handler::share::Share;
 use crate::message::OpenFile;
 
 /// The parts that are still to be sent, and what stands between them.
@@ -98,8 +99,8 @@ impl Multipart {
     }
 
     /// Reads the bytes of the file when they are sent.
-    pub(in crate::handler) fn read_late(&mut self) {
-        self.content.read_late();
+    pub(in crate::handler) fn read_late(&mut self, share: &Share<'_>) {
+        self.content.read_late(share);
     }
 
     /// Bytes still to be sent.
