@@ -163,8 +163,8 @@ impl Body {
         Self::of(Content::File(Box::new(file)))
     }
 
-    pub(super) fn multipart(parts: Multipart) -> Self {
-        Self::of(Content::Multipart(Box::new(parts)))
+    pub(super) fn multipart(parts: Box<Multipart>) -> Self {
+        Self::of(Content::Multipart(parts))
     }
 
     pub(super) fn streaming(streaming: Streaming) -> Self {

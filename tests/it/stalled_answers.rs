@@ -25,8 +25,11 @@ const CONNECTIONS: u32 = 3;
 /// SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113 §6.5.2).
 const INITIAL_WINDOW: u16 = 4;
 
+/// Fields of a request.
+type Fields = &'static [(&'static str, &'static str)];
+
 /// Ways to one large file: a path, and fields of the request.
-const WAYS: [(&str, &str, &[(&str, &str)]); 4] = [
+const WAYS: [(&str, &str, Fields); 4] = [
     ("a file", "/large.bin", &[]),
     ("a part", "/large.bin", &[("range", "bytes=1000-66000")]),
     (
