@@ -2,6 +2,7 @@
 //! dozen times within some microseconds, and each reading costs forty nanoseconds.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -36,6 +37,14 @@ pub fn fresh() -> Instant {
     now
 }
 
+/// How long ago the time of this poll was; nothing outside of a [`turn`].
+pub fn elapsed() -> Duration {
+    match NOW.get() {
+        Now::Asked => Duration::ZERO,
+        Now::Unread | Now::Read(_) => now().elapsed(),
+    }
+}
+
 /// Has one time for all of `poll`, which waits for nothing.
 pub fn turn<T>(poll: impl FnOnce() -> T) -> T {
     let _turn = Turn::begin();
@@ -60,8 +69,6 @@ impl Drop for Turn {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn wait() {
@@ -89,6 +96,17 @@ mod tests {
         let before = now();
         wait();
         assert!(turn(now) > before && now() > before);
+    }
+
+    #[test]
+    fn what_a_poll_has_taken_is_known() {
+        wait();
+        assert_eq!(elapsed(), Duration::ZERO);
+        turn(|| {
+            now();
+            wait();
+            assert!(elapsed() >= Duration::from_millis(1));
+        });
     }
 
     #[test]

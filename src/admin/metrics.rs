@@ -94,6 +94,11 @@ impl Scrape {
             counter(metric.encode_family(&labels)?, log.dropped())?;
         }
         self.given_up(encoder)?;
+        let help = "How late a thread comes to what is due";
+        let mut metric = in_seconds(encoder, "loop_lag", help)?;
+        for (thread, lag) in state.lags.get().into_iter().flatten().enumerate() {
+            histogram(metric.encode_family(&[("thread", thread)])?, lag)?;
+        }
         self.budgets(encoder)
     }
 

@@ -11,8 +11,8 @@ mod router;
 mod serving;
 mod status;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
@@ -23,7 +23,7 @@ pub use serving::serve;
 use crate::config::Live;
 use crate::limits::room::Room;
 use crate::line_log::LineLog;
-use crate::upstream::numbers::Count;
+use crate::upstream::numbers::{Count, Histogram};
 
 /// Reloads that may be asked for at once. They take effect one after another, and each reads all files.
 const RELOADS: usize = 4;
@@ -69,6 +69,8 @@ pub struct State {
     pub reloads_refused: Count,
     /// Logs, for what they drop.
     pub logs: Vec<LineLog>,
+    /// How late each thread comes to what is due.
+    pub lags: OnceLock<Box<[Arc<Histogram>]>>,
 }
 
 /// All that the admin listener speaks of.
@@ -100,6 +102,7 @@ impl State {
             reloads: Count::default(),
             reloads_refused: Count::default(),
             logs,
+            lags: OnceLock::new(),
         }
     }
 

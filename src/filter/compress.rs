@@ -7,6 +7,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body::Body as _;
@@ -14,11 +15,12 @@ use http_body::Body as _;
 pub use settings::{COMPRESS, Compress, Scripts};
 
 use crate::handler::Body;
-use crate::handler::coded::{Encoder, Key, Source};
+use crate::handler::coded::{Encoders, Key, Source, code_whole};
+use crate::handler::share::Share;
 use crate::message::accept_encoding::{Accepted, Coding};
 use crate::message::coded_tag;
 
-/// Bytes that are compressed at once, before the answer begins: half a millisecond.
+/// Bytes that are compressed before the answer begins, so that it has a length.
 const AT_ONCE: usize = 64 * 1024;
 
 /// What says that the bytes are to stay as they are: another coding, a part, and the digests of RFC
@@ -31,6 +33,15 @@ const FIXED: [&str; 6] = [
     "digest",
     "content-md5",
 ];
+
+/// Where an answer's encoder has its memory from.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory<'a> {
+    /// The encoders of all answers.
+    pub encoders: &'a Encoders,
+    /// What they have together, and who asks.
+    pub share: Share<'a>,
+}
 
 /// What one request says about codings, for a site that has them.
 #[derive(Debug)]
@@ -86,20 +97,26 @@ impl Negotiation {
         self.settings.precompressed && self.settings.includes(kind)
     }
 
-    /// The answer as the client gets it: after all else that changes its fields.
-    pub fn apply(&self, response: &mut Response<Body>) {
+    /// The answer as the client gets it: after all else that changes its fields. One for which there is no memory now
+    /// goes out as it is.
+    pub async fn apply(&self, response: &mut Response<Body>, memory: Memory<'_>) {
+        if let Some(coding) = self.judge(response) {
+            Box::pin(self.code(coding, response, memory)).await;
+        }
+    }
+
+    /// Returns the coding in which the answer is to be sent, having said what depends on it.
+    fn judge(&self, response: &mut Response<Body>) -> Option<Coding> {
         if !self.varies(response) {
-            return;
+            return None;
         }
         vary(response.headers_mut());
         if response.status() == StatusCode::NOT_MODIFIED {
-            return self.show_tag(response.headers_mut());
+            self.show_tag(response.headers_mut());
+            return None;
         }
-        if let Some(coding) = self.ranked.first()
-            && self.may_code(response)
-        {
-            self.code(*coding, response);
-        }
+        let coding = self.ranked.first().copied();
+        coding.filter(|_| self.may_code(response))
     }
 
     /// Whether the answer depends on what the client accepts, whatever it gets now.
@@ -163,7 +180,7 @@ impl Negotiation {
         }
     }
 
-    fn code(&self, coding: Coding, response: &mut Response<Body>) {
+    async fn code(&self, coding: Coding, response: &mut Response<Body>, memory: Memory<'_>) {
         let effort = self.settings.effort;
         if self.head {
             return describe(coding, response.headers_mut());
@@ -178,50 +195,40 @@ impl Negotiation {
             coding,
             effort,
         });
-        let cache = &self.settings.cache;
-        let kept = key
-            .as_ref()
-            .filter(|_| is_file)
-            .and_then(|key| cache.get(key));
-        let whole = match (kept, &key) {
-            (Some(kept), _) => Some(kept),
-            (
-                None,
-                Some(Key {
-                    source: Source::Bytes(bytes),
-                    ..
-                }),
-            ) => {
-                let made = Encoder::whole(coding, effort, bytes).ok();
-                if let (Some(made), Some(key), true) = (&made, &key, is_file) {
-                    cache.put(key.clone(), made.clone());
-                }
-                made
-            }
-            (None, Some(_) | None) => None,
+        let shared = key.filter(|_| is_file);
+        if let Some(kept) = shared.as_ref().and_then(|key| self.settings.cache.get(key)) {
+            return self.send_whole(kept, coding, response);
+        }
+        let obtained = memory.encoders.obtain(coding, effort, &memory.share);
+        let Some(holding) = obtained.await else {
+            return;
         };
-        match (whole, key) {
-            (Some(whole), key) => self.send_whole(whole, key.as_ref(), coding, response),
-            (None, key) => {
-                let keep = key.filter(|_| is_file).and_then(|key| cache.keep(key));
+        match response
+            .body()
+            .whole()
+            .filter(|bytes| bytes.len() <= AT_ONCE)
+            .cloned()
+        {
+            Some(bytes) => {
+                let Ok(whole) = code_whole(holding, &bytes).await else {
+                    return;
+                };
+                if let Some(key) = shared {
+                    self.settings.cache.put(key, whole.clone());
+                }
+                self.send_whole(whole, coding, response);
+            }
+            None => {
+                let keep = shared.and_then(|key| self.settings.cache.keep(key));
                 describe(coding, response.headers_mut());
-                response.body_mut().code(Encoder::new(coding, effort), keep);
+                response.body_mut().code(memory.encoders, holding, keep);
             }
         }
     }
 
     /// What is no smaller goes out as it is, unless the client refuses that.
-    fn send_whole(
-        &self,
-        whole: bytes::Bytes,
-        key: Option<&Key>,
-        coding: Coding,
-        response: &mut Response<Body>,
-    ) {
-        let before = match key.map(|key| &key.source) {
-            Some(Source::Bytes(bytes)) => bytes.len(),
-            Some(Source::File(_)) | None => usize::MAX,
-        };
+    fn send_whole(&self, whole: Bytes, coding: Coding, response: &mut Response<Body>) {
+        let before = response.body().whole().map_or(usize::MAX, Bytes::len);
         if whole.len() >= before && !self.refuses_identity {
             return;
         }

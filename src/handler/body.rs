@@ -10,9 +10,10 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http_body::{Frame, SizeHint};
 
-use super::coded::{Coded, Encoder, Identity, Keep};
+use super::coded::{Coded, Encoders, Holding, Identity, Keep};
 use super::fastcgi::{Buffered, Streaming, Watched};
 use super::piece::{FileQueue, Piece};
+use super::share::Share;
 use super::static_files::{FileContent, Multipart};
 
 /// The content of a response and what is known of its making.
@@ -98,15 +99,32 @@ impl Body {
         };
     }
 
-    /// Leaves the bytes of a large file to the kernel, which takes them from `queue`.
+    /// Leaves the bytes of a large file to the connection's IO, which takes them from `queue`. For HTTP/1.
     pub fn send_by(&mut self, queue: &FileQueue) {
         if let Content::File(file) = &mut self.content {
             file.send_by(queue.clone());
+        } else if let Content::Multipart(parts) = &mut self.content {
+            parts.send_by(queue.clone());
+        }
+    }
+
+    /// Reads the bytes of a large file when they are sent, and codes no more than is. For HTTP/2, where a stream may have no
+    /// window.
+    pub fn make_late(&mut self, share: &Share<'_>) {
+        if let Content::File(file) = &mut self.content {
+            file.read_late(share);
+        } else if let Content::Multipart(parts) = &mut self.content {
+            parts.read_late(share);
+        } else if let Content::Coded(coded) = &mut self.content {
+            coded.await_each();
         }
     }
 
     /// The content where all of it is here already.
     pub fn whole(&self) -> Option<&Bytes> {
+        if let Content::File(file) = &self.content {
+            return file.whole();
+        }
         if let Content::Bytes(bytes) = &self.content {
             return Some(bytes);
         }
@@ -135,9 +153,9 @@ impl Body {
     }
 
     /// The same answer in a content coding; `keep` gets it when it is whole.
-    pub fn code(&mut self, encoder: Encoder, keep: Option<Keep>) {
+    pub fn code(&mut self, encoders: &Encoders, holding: Holding, keep: Option<Keep>) {
         let content = std::mem::replace(&mut self.content, Content::Empty);
-        let coded = Coded::new(Self::of(content), encoder, keep);
+        let coded = Coded::new(Self::of(content), encoders, holding, keep);
         self.content = Content::Coded(Box::new(coded));
     }
 
@@ -145,8 +163,8 @@ impl Body {
         Self::of(Content::File(Box::new(file)))
     }
 
-    pub(super) fn multipart(parts: Multipart) -> Self {
-        Self::of(Content::Multipart(Box::new(parts)))
+    pub(super) fn multipart(parts: Box<Multipart>) -> Self {
+        Self::of(Content::Multipart(parts))
     }
 
     pub(super) fn streaming(streaming: Streaming) -> Self {
@@ -181,14 +199,12 @@ impl http_body::Body for Body {
                 this.content = Content::Empty;
                 Poll::Ready(Some(Ok(Frame::data(Piece::Bytes(bytes)))))
             }
-            Content::File(file) => file
-                .poll_piece(cx)
-                .map(|piece| piece.map(|piece| piece.map(Frame::data))),
-            Content::Multipart(parts) => parts.poll_piece(cx).map(frame),
+            Content::File(file) => file.poll_piece(cx).map(data),
+            Content::Multipart(parts) => parts.poll_piece(cx).map(data),
             Content::Streaming(streaming) => streaming.poll_piece(cx).map(frame),
             Content::Watched(watched) => watched.poll_piece(cx).map(frame),
             Content::Buffered(buffered) => buffered.poll_piece(cx).map(frame),
-            Content::Coded(coded) => coded.poll_piece(cx).map(frame),
+            Content::Coded(coded) => coded.poll_piece(cx).map(data),
         }
     }
 
@@ -220,7 +236,11 @@ impl http_body::Body for Body {
 }
 
 fn frame(piece: Option<Result<Bytes, Cut>>) -> Option<Result<Frame<Piece>, Cut>> {
-    piece.map(|piece| piece.map(|bytes| Frame::data(Piece::Bytes(bytes))))
+    data(piece.map(|piece| piece.map(Piece::Bytes)))
+}
+
+fn data(piece: Option<Result<Piece, Cut>>) -> Option<Result<Frame<Piece>, Cut>> {
+    piece.map(|piece| piece.map(Frame::data))
 }
 
 fn hint(left: Option<u64>) -> SizeHint {

@@ -12,6 +12,7 @@ pub mod readings;
 pub mod redirect;
 pub mod respond;
 pub mod rewrite;
+pub mod share;
 pub mod static_files;
 pub mod step;
 

@@ -3,15 +3,23 @@
 //!
 //! hyper passes on slices of what [`Buf::chunk`] says. Those of a file are slices of one reserved
 //! region; the connection's IO knows them by their address and sends what stands first in the
-//! [`FileQueue`] in their place. Nothing but that IO may be given such a piece: with TLS, HTTP/2
-//! and content codings there is no queue, and so there are none.
+//! [`FileQueue`] in their place. Nothing but that IO may be given such a piece: with HTTP/2 and
+//! content codings there is no queue, and so there are none. HTTP/2 has [`Unread`] parts.
+
+mod unread;
 
 use std::collections::VecDeque;
+use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf, Bytes};
+use nix::sys::uio::pread;
 
+pub use unread::{Progress, Unread, Unreadable, is_filler};
+
+use crate::disk::is_as_opened;
+use crate::limits::budget::Part;
 use crate::message::OpenFile;
 
 /// Bytes of a file in one piece, at most: more a call was slower (limits Q2).
@@ -27,6 +35,26 @@ pub enum Piece {
     Bytes(Bytes),
     /// So many bytes of the file that is next in the queue.
     File(usize),
+    /// A part of a file that is read when its bytes are asked for. Boxed: h2 moves pieces about.
+    Unread(Box<Unread>),
+    /// Bytes after which the body waits until they are taken.
+    Awaited(Box<Awaited>),
+    /// Bytes that are counted as somebody's as long as they are here.
+    Counted(Box<Counted>),
+}
+
+/// Bytes of a client's share of a budget.
+#[derive(Debug)]
+pub struct Counted {
+    bytes: Bytes,
+    _part: Part,
+}
+
+/// Bytes whose body gives no more before they are taken.
+#[derive(Debug)]
+pub struct Awaited {
+    bytes: Bytes,
+    progress: Arc<Progress>,
 }
 
 /// Parts of files that hyper has been told of and that are not sent yet, the first first. Bounded
@@ -75,6 +103,20 @@ impl FileQueue {
     }
 }
 
+/// Reads bytes of `file` at `offset`, as many as there is `space` for or at least one. Fails where that is not what the file
+/// was when it was opened: no bytes of another version are sent as if they were of this.
+pub fn read(file: &OpenFile, offset: u64, space: &mut [u8]) -> io::Result<usize> {
+    let offset = i64::try_from(offset).map_err(io::Error::other)?;
+    let count = pread(&file.descriptor, space, offset)?;
+    if count == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    if !is_as_opened(file) {
+        return Err(io::Error::other("it was written to meanwhile"));
+    }
+    Ok(count)
+}
+
 /// Whether these bytes stand for those of a file.
 pub fn is_of_file(bytes: &[u8]) -> bool {
     RESERVED.as_ptr_range().contains(&bytes.as_ptr())
@@ -85,6 +127,9 @@ impl Buf for Piece {
         match self {
             Self::Bytes(bytes) => bytes.len(),
             Self::File(left) => *left,
+            Self::Unread(part) => part.remaining(),
+            Self::Awaited(awaited) => awaited.bytes.len(),
+            Self::Counted(counted) => counted.bytes.len(),
         }
     }
 
@@ -92,6 +137,9 @@ impl Buf for Piece {
         match self {
             Self::Bytes(bytes) => bytes,
             Self::File(left) => RESERVED.get(..*left).unwrap_or(&RESERVED),
+            Self::Unread(part) => part.chunk(),
+            Self::Awaited(awaited) => &awaited.bytes,
+            Self::Counted(counted) => &counted.bytes,
         }
     }
 
@@ -99,7 +147,29 @@ impl Buf for Piece {
         match self {
             Self::Bytes(bytes) => bytes.advance(count),
             Self::File(left) => *left = left.saturating_sub(count),
+            Self::Unread(part) => part.advance(count),
+            Self::Counted(counted) => counted.bytes.advance(count),
+            Self::Awaited(awaited) => {
+                awaited.bytes.advance(count);
+                if awaited.bytes.is_empty() {
+                    awaited.progress.note_taken();
+                }
+            }
         }
+    }
+}
+
+impl Piece {
+    /// These bytes, for which there is `part` as long as they are not sent.
+    pub fn counted(bytes: Bytes, part: Part) -> Self {
+        Self::Counted(Box::new(Counted { bytes, _part: part }))
+    }
+
+    /// These bytes, which are not empty; `progress` says when they are taken.
+    pub fn awaited(bytes: Bytes, progress: &Arc<Progress>) -> Self {
+        progress.note_given();
+        let progress = Arc::clone(progress);
+        Self::Awaited(Box::new(Awaited { bytes, progress }))
     }
 }
 

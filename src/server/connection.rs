@@ -90,7 +90,7 @@ pub(super) async fn serve(
         Ok(opened) => opened,
         Err(error) => return tracing::debug!(%error, "a connection without a request"),
     };
-    let connection = Arc::new(Connection::new(shared, wire, seat, stream.sends_files()));
+    let connection = Arc::new(Connection::new(shared, wire, seat));
     match sniffed {
         Sniffed::Http1(read) if read.is_empty() => {}
         Sniffed::Http1(read) => {

@@ -2,6 +2,7 @@
 //! coarse deadline in place of a timer per request, and an end that lets the client read its last
 //! answer.
 
+mod from_file;
 mod half_closed;
 
 use std::io::{self, IoSlice};
@@ -21,8 +22,7 @@ use super::deadline::{Deadline, Patience};
 use super::farewell::Farewell;
 use super::intake::Intake;
 use super::service::Connection;
-use crate::disk::is_as_opened;
-use crate::handler::piece::{Unsent, is_of_file};
+use crate::handler::piece::is_of_file;
 use crate::limits::room::Wait;
 use crate::message::Refusal;
 use crate::moment;
@@ -123,29 +123,6 @@ impl ConnectionIo {
         }
         self.deadline.note_taken();
         done
-    }
-
-    /// Sends of the file that is next. One that is not what it was any more ends the connection:
-    /// the client must see that it has no whole answer.
-    fn poll_send_file(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let files = self.connection.files();
-        let Some(Unsent { file, span }) = files.first() else {
-            return Poll::Ready(Err(io::Error::other("there is no file to send")));
-        };
-        let count = usize::try_from(span.end - span.start).map_err(io::Error::other)?;
-        let sent = match is_as_opened(&file) {
-            true => ready!(
-                self.stream()
-                    .poll_send_file(cx, &file.descriptor, span.start, count)
-            )?,
-            false => 0,
-        };
-        if sent == 0 {
-            tracing::error!(client = %self.connection.wire().remote_addr, "a file was written to while it was sent: the answer was cut");
-            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-        }
-        files.sent(sent);
-        Poll::Ready(Ok(sent))
     }
 
     /// Ready when the client has taken too long.
@@ -396,11 +373,7 @@ impl Write for ConnectionIo {
         self.flushed = false;
         let written = match slices.iter().position(|slice| is_of_file(slice)) {
             None => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
-            Some(0) => self.poll_send_file(cx),
-            Some(first) => {
-                let before = slices.get(..first).unwrap_or_default();
-                self.stream().poll_write_before_file(cx, before)
-            }
+            Some(first) => self.poll_write_file(cx, slices.get(..first).unwrap_or_default()),
         };
         self.account_written(written, cx)
     }

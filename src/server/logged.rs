@@ -21,7 +21,9 @@ use crate::config::numbers::Outcome;
 use crate::failure::Failure;
 use crate::filter::compress::Negotiation;
 use crate::handler::piece::Piece;
+use crate::handler::share::Share;
 use crate::handler::{Body, Cut, Trace};
+use crate::limits::budget::Budget;
 use crate::limits::rate::Running;
 use crate::message::edits::Edits;
 use crate::message::{Request, RequestId, Wire};
@@ -154,6 +156,15 @@ impl Entry {
     /// Returns when the request was received.
     pub(super) fn received(&self) -> SystemTime {
         self.record.time
+    }
+
+    /// Returns whose share of `budget` the answer is taken from.
+    pub(super) fn share<'a>(&'a self, budget: &'a Arc<Budget>) -> Share<'a> {
+        Share {
+            budget,
+            party: self.record.wire.party(),
+            site: self.site.as_ref().map_or("", |site| &site.name),
+        }
     }
 
     pub(super) fn site(&self) -> Option<&Arc<Site>> {

@@ -12,6 +12,7 @@ mod heads;
 mod inherited;
 mod intake;
 mod io;
+mod lag;
 mod last_call;
 mod last_resort;
 mod listener;
@@ -45,6 +46,8 @@ use crate::access_log::{AccessLog, Destination};
 use crate::admin::{self, Admin, Bound, Command, State};
 use crate::config::{Live, Snapshot};
 use crate::disk::RealDisk;
+use crate::handler::coded::Encoders;
+use crate::limits::budget::Budgets;
 use crate::limits::connections::Connections;
 use crate::line_log::LineLog;
 use crate::message::{RequestId, RequestIds};
@@ -110,6 +113,9 @@ pub(crate) struct Shared {
     access_log: AccessLog,
     state: Arc<State>,
     by_client: Arc<Connections>,
+    encoders: Encoders,
+    /// A reload keeps them.
+    budgets: Budgets,
     /// For what comes in crowds: clients with too many connections, requests to a full queue.
     crowded: Seldom,
     tasks: TaskTracker,
@@ -124,6 +130,8 @@ impl Shared {
         Self {
             ceiling: RawFd::MAX,
             disk: RealDisk::new(snapshot.server.file_cache),
+            encoders: Encoders::default(),
+            budgets: snapshot.budgets.clone(),
             live: Live::new(snapshot),
             access_log,
             state,
@@ -172,6 +180,7 @@ pub async fn run(
     let stop = CancellationToken::new();
     let mut listeners = Listeners::new(Arc::clone(&shared), process.inherited, stop.clone());
     listeners.bind(&shared.live.current().listeners)?;
+    lag::measure(&shared.threads, &shared.state);
     tokio::spawn(certificates::keep_fresh(Arc::clone(&shared), stop.clone()));
     tokio::spawn(sweep(Arc::clone(&shared), stop.clone()));
     let mut processes =

@@ -12,6 +12,7 @@ use bytes::{Buf, BytesMut};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use super::reset_count::ResetCount;
+use crate::handler::piece::is_filler;
 use crate::upstream::numbers::Count;
 
 /// Bytes that are held back at most: one TLS record (RFC 8446 §5.1).
@@ -27,6 +28,8 @@ pub(super) struct Outbox<T> {
     held: BytesMut,
     /// Something was written since the last flush.
     more: bool,
+    /// A frame whose bytes could not be read has waited for its stream to break off.
+    yielded: bool,
     resets: ResetCount,
 }
 
@@ -37,8 +40,21 @@ impl<T: Write + Unpin> Outbox<T> {
             io,
             held: BytesMut::new(),
             more: false,
+            yielded: false,
             resets: ResetCount::new(stream_errors),
         }
+    }
+
+    /// Lets the stream's task go first where the bytes of a file could not be read, so that it breaks off behind this
+    /// frame. h2 would go on with the next.
+    fn poll_after_failure(&mut self, slices: &[IoSlice<'_>], cx: &mut Context<'_>) -> Poll<()> {
+        let failed = slices.iter().any(|slice| is_filler(slice));
+        self.yielded = failed && !self.yielded;
+        if self.yielded {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 
     /// Sends what is held; its memory is kept until the next flush.
@@ -69,6 +85,7 @@ impl<T: Write + Unpin> Write for Outbox<T> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        ready!(this.poll_after_failure(slices, cx));
         let length = slices.iter().map(|slice| slice.len()).sum::<usize>();
         if this.held.len() + length > MOST || length >= LARGE {
             ready!(this.poll_send(cx))?;

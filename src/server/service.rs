@@ -22,7 +22,7 @@ use crate::config::Site;
 use crate::disk::OneRelease;
 use crate::failure::Failure;
 use crate::filter;
-use crate::filter::compress::Negotiation;
+use crate::filter::compress::{Memory, Negotiation};
 use crate::handler::piece::FileQueue;
 use crate::handler::readings;
 use crate::handler::{Body, Handler, MAX_ROUNDS, Outcome, Plan};
@@ -41,18 +41,15 @@ pub(super) struct Connection {
     watch: Arc<Watch>,
     /// Parts of files that are to be sent.
     files: FileQueue,
-    /// Whether the kernel can send them.
-    sends_files: bool,
 }
 
 impl Connection {
-    pub(super) fn new(shared: Arc<Shared>, wire: Arc<Wire>, seat: Seat, sends_files: bool) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, wire: Arc<Wire>, seat: Seat) -> Self {
         Self {
             shared,
             wire,
             watch: Arc::new(Watch::new(seat)),
             files: FileQueue::default(),
-            sends_files,
         }
     }
 
@@ -70,10 +67,11 @@ impl Connection {
     }
 
     /// What hyper cannot do itself.
-    fn send_by_protocol(&self, version: Version, body: &mut Body) {
+    fn send_by_protocol(&self, version: Version, body: &mut Body, entry: &Entry) {
         if version == Version::HTTP_2 {
             body.watch(self.shared.live.load().server.limits.send_pause);
-        } else if self.sends_files {
+            body.make_late(&entry.share(&self.shared.budgets.answers));
+        } else {
             body.send_by(&self.files);
         }
     }
@@ -100,6 +98,14 @@ impl Connection {
     /// Returns the site that answers for `host` on `listener` now.
     pub(super) fn site(&self, host: &Host, listener: &str) -> Result<Arc<Site>, Failure> {
         self.shared.live.load().site(host, listener).map(Arc::clone)
+    }
+
+    /// Returns where the encoder of an answer has its memory from.
+    fn encoder_memory<'a>(&'a self, entry: &'a Entry) -> Memory<'a> {
+        Memory {
+            encoders: &self.shared.encoders,
+            share: entry.share(&self.shared.budgets.encoders),
+        }
     }
 
     /// The file system for one request.
@@ -182,10 +188,11 @@ pub(super) async fn respond(
         filter::edits::apply(edits, &mut response);
     }
     if let Some(negotiation) = entry.negotiation() {
-        negotiation.apply(&mut response);
+        let memory = connection.encoder_memory(&entry);
+        negotiation.apply(&mut response, memory).await;
     }
     filter::unchanged::strip(&mut response);
-    connection.send_by_protocol(version, response.body_mut());
+    connection.send_by_protocol(version, response.body_mut(), &entry);
     let site = entry.site().filter(|_| wire.scheme == Scheme::Https);
     if let Some(https) = site.and_then(|site| site.https.as_ref()) {
         https.declare(response.headers_mut());

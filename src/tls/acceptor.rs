@@ -17,7 +17,7 @@ use super::facts::facts;
 use super::pem::{self, PemError, Stamp};
 use crate::message::TlsFacts;
 use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
-use crate::stream::Stream;
+use crate::stream::{Stream, TLS_BUFFER};
 
 /// The `tls` section of a listener.
 pub static LISTEN_TLS: Section = Section {
@@ -95,7 +95,8 @@ impl Acceptor {
     /// The handshake. On a failure the client has been told by an alert.
     pub async fn accept(&self, stream: Stream) -> io::Result<Accepted> {
         let acceptor = TlsAcceptor::from(self.config.load_full());
-        let stream = acceptor.accept(stream).await?;
+        let mut stream = acceptor.accept(stream).await?;
+        stream.get_mut().1.set_buffer_limit(Some(TLS_BUFFER));
         let connection = stream.get_ref().1;
         let is_http2 = connection.alpn_protocol() == PROTOCOLS.first().copied();
         Ok(Accepted {

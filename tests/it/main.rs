@@ -86,6 +86,8 @@ mod rules;
 mod schema;
 mod send_file;
 mod slow_clients;
+mod stalled_answers;
+mod stalled_encoders;
 mod static_apache;
 mod static_changes;
 mod static_files;

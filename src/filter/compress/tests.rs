@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
-use super::{Compress, Negotiation, says, vary};
+use super::{Compress, Memory, Negotiation, says, vary};
 use crate::handler::Body;
+use crate::handler::coded::Encoders;
+use crate::handler::share::Share;
+use crate::limits::budget::{Budget, Party};
 use crate::section::{FileId, Lowered, Place, Problems};
 
 type Pairs<'a> = &'a [(&'static str, &'a str)];
@@ -72,7 +75,16 @@ impl Asked {
         if parts.method == Method::HEAD {
             response.body_mut().discard();
         }
-        negotiation.apply(&mut response);
+        let memory = Memory {
+            encoders: &Encoders::default(),
+            share: Share {
+                budget: &Arc::new(Budget::new(64 << 20)),
+                party: Party::Connection(1),
+                site: "site",
+            },
+        };
+        let applied = negotiation.apply(&mut response, memory);
+        futures_util::FutureExt::now_or_never(applied).unwrap();
         (response, parts.headers)
     }
 }

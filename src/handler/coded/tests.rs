@@ -5,14 +5,18 @@ use std::io::Read;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
 use compression_codecs::{BrotliDecoder, DecodeV2, GzipDecoder, ZstdDecoder};
+use futures_util::FutureExt;
 use proptest::prelude::{any, prop, proptest};
 use proptest::prop_assert;
 
-use super::{Coded, CodedCache, Effort, Encoder, Key, Source};
+use super::Keep;
+use super::{Coded, CodedCache, Effort, Encoder, Encoders, Holding, Key, Source, code_whole};
+use crate::handler::share::Share;
 use crate::handler::{Body, Cut};
+use crate::limits::budget::{Budget, Party};
 use crate::message::accept_encoding::Coding;
 
 const EFFORTS: [Effort; 3] = [Effort::Fast, Effort::Balanced, Effort::Dense];
@@ -44,13 +48,41 @@ fn drain(coded: &mut Coded) -> (Vec<u8>, Option<Cut>) {
     let mut bytes = Vec::new();
     loop {
         match coded.poll_piece(&mut cx) {
-            Poll::Ready(Some(Ok(piece))) => bytes.extend(piece),
+            Poll::Ready(Some(Ok(mut piece))) => {
+                bytes.extend(piece.copy_to_bytes(piece.remaining()))
+            }
             Poll::Ready(Some(Err(cut))) => return (bytes, Some(cut)),
             Poll::Ready(None) => return (bytes, None),
             // It gives others their turn and is asked again.
             Poll::Pending => {}
         }
     }
+}
+
+fn share(budget: &Arc<Budget>) -> Share<'_> {
+    Share {
+        budget,
+        party: Party::Connection(1),
+        site: "site",
+    }
+}
+
+fn budget() -> Arc<Budget> {
+    Arc::new(Budget::new(64 << 20))
+}
+
+async fn holding(coding: Coding, effort: Effort, budget: &Arc<Budget>) -> Option<Holding> {
+    let encoders = Encoders::default();
+    encoders.obtain(coding, effort, &share(budget)).await
+}
+
+fn coded(body: Body, coding: Coding, effort: Effort, keep: Option<Keep>) -> Coded {
+    let encoders = Encoders::default();
+    let budget = budget();
+    let share = share(&budget);
+    let holding = encoders.obtain(coding, effort, &share);
+    let holding = holding.now_or_never().flatten().unwrap();
+    Coded::new(body, &encoders, holding, keep)
 }
 
 fn noise(length: usize) -> Vec<u8> {
@@ -102,6 +134,47 @@ fn every_flush_brings_out_all_that_was_pushed() {
     }
 }
 
+/// At any point, before there is an engine too, and after the start was sent apart.
+#[test]
+fn a_stream_goes_on_without_its_engine() {
+    let pieces = [
+        b"a page of text ".repeat(3000),
+        noise(150_000),
+        b"the end".to_vec(),
+    ];
+    for (coding, effort) in Coding::ALL
+        .into_iter()
+        .flat_map(|coding| EFFORTS.map(|effort| (coding, effort)))
+    {
+        for stored_before in 0..=pieces.len() {
+            for late in [false, true] {
+                let mut encoder = Encoder::new(coding, effort);
+                let mut sent = Vec::new();
+                if late {
+                    sent.extend(encoder.start());
+                }
+                for (at, piece) in pieces.iter().enumerate() {
+                    if at == stored_before {
+                        encoder.store().unwrap();
+                        assert!(!encoder.has_engine());
+                    }
+                    encoder.push(piece).unwrap();
+                    if at % 2 == 1 {
+                        encoder.flush().unwrap();
+                    }
+                    sent.extend(encoder.take());
+                }
+                encoder.finish().unwrap();
+                sent.extend(encoder.take());
+                assert!(
+                    decode(coding, &sent) == (pieces.concat(), true),
+                    "{coding:?} {effort:?} stored before {stored_before}, late: {late}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn a_long_body_is_coded_in_pieces_and_kept_when_it_is_whole() {
     let plain = [vec![b'a'; 1 << 20], noise(200_000)].concat();
@@ -116,7 +189,7 @@ fn a_long_body_is_coded_in_pieces_and_kept_when_it_is_whole() {
         };
         let body = Body::bytes(plain.clone());
         let keep = cache.keep(key.clone());
-        let mut coded = Coded::new(body, Encoder::new(coding, effort), keep);
+        let mut coded = coded(body, coding, effort, keep);
         assert!(!coded.is_finished());
         let (bytes, cut) = drain(&mut coded);
         assert!(cut.is_none() && coded.is_finished());
@@ -141,19 +214,11 @@ fn what_is_too_large_or_not_whole_is_not_kept() {
         coding,
         effort,
     };
-    let mut coded = Coded::new(
-        Body::bytes(plain),
-        Encoder::new(coding, effort),
-        cache.keep(key.clone()),
-    );
-    drain(&mut coded);
+    let keep = cache.keep(key.clone());
+    drain(&mut coded(Body::bytes(plain), coding, effort, keep));
     assert_eq!(cache.get(&key), None);
-    let unread = Coded::new(
-        Body::bytes("abc"),
-        Encoder::new(coding, effort),
-        cache.keep(key.clone()),
-    );
-    drop(unread);
+    let keep = cache.keep(key.clone());
+    drop(coded(Body::bytes("abc"), coding, effort, keep));
     assert_eq!(cache.get(&key), None);
     assert!(Arc::new(CodedCache::new(0)).keep(key).is_none());
 }
@@ -176,7 +241,14 @@ fn the_cache_is_bounded_by_bytes() {
 #[test]
 fn gzip_is_read_by_another_reader_too() {
     let plain = noise(70_000);
-    let coded = Encoder::whole(Coding::Gzip, Effort::Balanced, &plain).unwrap();
+    let (coding, effort) = (Coding::Gzip, Effort::Balanced);
+    let holding = holding(coding, effort, &budget()).now_or_never().flatten();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let coded = runtime
+        .block_on(code_whole(holding.unwrap(), &plain))
+        .unwrap();
     let mut read = Vec::new();
     flate2::read::GzDecoder::new(coded.as_ref())
         .read_to_end(&mut read)

@@ -182,7 +182,7 @@ impl Attempt<'_> {
                     begun.split().freeze()
                 }
                 Some(Ok(Answer::Stderr(piece))) => {
-                    errors.push(&piece);
+                    errors.push(piece).await;
                     continue;
                 }
                 Some(Ok(Answer::End { status, .. })) => return Err(self.no_head(status)),

@@ -98,7 +98,11 @@ fn read_ready(begun: &mut Begun) -> Result<(), Broken> {
     while !begun.exchange.has_ended() && begun.rest.len() < SMALL_ANSWER {
         match begun.exchange.answer().now_or_never() {
             Some(Some(Ok(Answer::Stdout(piece)))) => begun.rest.push(piece),
-            Some(Some(Ok(Answer::Stderr(piece)))) => begun.errors.push(&piece),
+            Some(Some(Ok(Answer::Stderr(piece)))) => {
+                if begun.errors.push(piece).now_or_never().is_none() {
+                    break;
+                }
+            }
             Some(Some(Ok(Answer::End { app_status, .. }))) => begun.errors.end(app_status),
             Some(Some(Err(broken))) => return Err(broken),
             Some(None) | None => break,

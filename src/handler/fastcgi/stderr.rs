@@ -8,9 +8,12 @@ mod log;
 mod messages;
 
 use std::fmt::{self, Write};
+use std::future::poll_fn;
 use std::path::Path;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use self::budget::Bucket;
@@ -19,6 +22,7 @@ use super::Fastcgi;
 use super::diagnosis::{Before, Diagnosis, Refusal};
 use crate::cgi::Script;
 use crate::message::RequestId;
+use crate::threads::Turns;
 
 pub use self::log::ErrorLog;
 
@@ -26,10 +30,16 @@ pub use self::log::ErrorLog;
 /// errors.
 const MOST: u64 = 256;
 
+/// Bytes that are taken apart without looking at the time: a tenth of a millisecond where each is a line.
+const STEP: usize = 1024;
+
 /// The error stream of one request.
 #[derive(Debug)]
 pub(super) struct ErrorStream {
     origin: Origin,
+    /// What came and is not taken apart yet: a record at most.
+    rest: Bytes,
+    turns: Option<Turns>,
     splitter: Splitter,
     budget: Bucket,
 }
@@ -58,19 +68,46 @@ impl ErrorStream {
     pub(super) fn new(origin: Origin) -> Self {
         Self {
             origin,
+            rest: Bytes::new(),
+            turns: None,
             splitter: Splitter::default(),
             budget: Bucket::new(MOST),
         }
     }
 
+    /// Takes a piece, when all before it is taken apart; [`Self::poll`] goes on with it.
+    pub(super) fn take(&mut self, piece: Bytes) {
+        self.rest = piece;
+    }
+
     /// Takes a piece; each message that is complete with it is logged.
-    pub(super) fn push(&mut self, piece: &[u8]) {
+    pub(super) async fn push(&mut self, piece: Bytes) {
+        self.take(piece);
+        poll_fn(|cx| self.poll(cx)).await;
+    }
+
+    /// Ready when all that came is taken apart. What is long lets others have their turns.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.rest.is_empty() {
+            let turns = self.turns.get_or_insert_with(Turns::here);
+            let turn = ready!(turns.poll(cx));
+            while !self.rest.is_empty() && !turn.is_over() {
+                self.step();
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn step(&mut self) {
         let Self {
             origin,
+            rest,
             splitter,
             budget,
+            ..
         } = self;
-        splitter.push(piece, |message| origin.note(&message, budget));
+        let step = rest.split_to(rest.len().min(STEP));
+        splitter.push(&step, |message| origin.note(&message, budget));
     }
 
     /// END_REQUEST with the script's exit status.
@@ -93,10 +130,14 @@ impl ErrorStream {
     }
 
     fn finish(&mut self) {
+        while !self.rest.is_empty() {
+            self.step();
+        }
         let Self {
             origin,
             splitter,
             budget,
+            ..
         } = self;
         splitter.finish(|message| origin.note(&message, budget));
     }

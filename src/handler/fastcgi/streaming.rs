@@ -120,9 +120,10 @@ impl Streaming {
             return Poll::Ready(None);
         };
         loop {
+            ready!(self.errors.poll(cx));
             match ready!(exchange.poll_answer(cx)) {
                 Some(Ok(Answer::Stdout(piece))) => return Poll::Ready(Some(Ok(piece))),
-                Some(Ok(Answer::Stderr(piece))) => self.errors.push(&piece),
+                Some(Ok(Answer::Stderr(piece))) => self.errors.take(piece),
                 Some(Ok(Answer::End { app_status, .. })) => self.errors.end(app_status),
                 Some(Err(broken)) => return Poll::Ready(Some(Err(broken))),
                 None => return Poll::Ready(None),

@@ -18,11 +18,22 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::disk::{SMALL, is_as_opened};
 use crate::handler::body::{Body, Cut};
 use crate::handler::coded::Identity;
-use crate::handler::piece::{FileQueue, MOST, Piece};
+use crate::handler::piece::{FileQueue, MOST, Piece, Progress, Unread};
+use crate::handler::share::Share;
+use crate::limits::budget::Part;
 use crate::message::OpenFile;
 
-/// Bytes read at once: 2 sendmsg of the usual socket buffer.
-const PIECE: u64 = 128 * 1024;
+/// Bytes that are read at once for an encoder.
+const PIECE: u64 = 16 * 1024;
+
+/// Bytes that a stream may hold, whether anybody takes them or not, and that are counted as nobody's.
+const FEW: u64 = 4 * 1024;
+
+/// Bytes of a part that is read while it is sent: the log takes them for sent, as h2 does.
+const PART: u64 = 256 * 1024;
+
+/// Why an answer breaks off whose file can be read no further.
+const CAUSE: &str = "DISK";
 
 /// A part of a file that is still to be sent.
 #[derive(Debug)]
@@ -31,8 +42,22 @@ pub struct FileContent {
     left: Range<u64>,
     /// What was read, while a thread waits for the disk.
     waiting: Option<JoinHandle<io::Result<BytesMut>>>,
-    /// Sends parts of the file without our reading them.
-    queue: Option<FileQueue>,
+    way: Way,
+}
+
+/// How the bytes get to the connection.
+#[derive(Debug)]
+enum Way {
+    /// All of them as they are kept, shared with others who ask: small files.
+    Kept(Bytes),
+    /// The same, counted as the client's as long as they are not sent: HTTP/2.
+    Counted(Bytes, Part),
+    /// In pieces that are read here: for content codings.
+    Read,
+    /// By the connection's IO, which takes parts from the queue: HTTP/1.
+    Queue(FileQueue),
+    /// In parts that are read when they are sent: HTTP/2.
+    Unread(Arc<Progress>),
 }
 
 impl FileContent {
@@ -42,13 +67,43 @@ impl FileContent {
             file,
             left: span,
             waiting: None,
-            queue: None,
+            way: Way::Read,
         }
     }
 
-    /// Leaves to the kernel what need not be read.
+    /// Leaves the bytes to the connection's IO, which takes them from `queue`.
     pub(in crate::handler) fn send_by(&mut self, queue: FileQueue) {
-        self.queue = Some(queue);
+        if self.whole().is_none() {
+            self.way = Way::Queue(queue);
+        }
+    }
+
+    /// Reads the bytes when they are sent. Those that are kept are sent so, as long as the client has a share left: it may hold
+    /// on to them when nobody else asks for them any more.
+    pub(in crate::handler) fn read_late(&mut self, share: &Share<'_>) {
+        if let Way::Kept(bytes) = &self.way {
+            let mut part = share.part();
+            if part.grow(self.file.length).is_ok() {
+                self.way = Way::Counted(bytes.clone(), part);
+                return;
+            }
+        }
+        let kept = self.file.kept.as_ref();
+        if kept.is_some_and(|kept| kept.content.get().is_some()) {
+            let Ok(apart) = apart(&self.file) else {
+                return;
+            };
+            self.file = Arc::new(apart);
+        }
+        self.way = Way::Unread(Arc::default());
+    }
+
+    /// All of the bytes, where they are here already.
+    pub(in crate::handler) fn whole(&self) -> Option<&Bytes> {
+        if let Way::Kept(bytes) = &self.way {
+            return Some(bytes);
+        }
+        None
     }
 
     /// Sends another part of the same file next.
@@ -73,18 +128,18 @@ impl FileContent {
         })
     }
 
-    /// What is small is read whole before the answer begins, so that head and content leave in one
-    /// write.
-    pub(super) async fn into_body(self) -> io::Result<Body> {
-        if self.left() > SMALL {
-            return Ok(Body::file(self));
-        }
+    /// What is small is here before the answer begins, so that head and content leave in one write; more of it where others
+    /// share it.
+    pub(super) async fn into_body(mut self) -> io::Result<Body> {
         let Some(kept) = self
             .file
             .kept
             .as_ref()
             .filter(|_| self.file.length <= SMALL)
         else {
+            if self.left() > FEW {
+                return Ok(Body::file(self));
+            }
             return read_all(&self.file, self.left.clone())
                 .await
                 .map(Body::bytes);
@@ -98,17 +153,52 @@ impl FileContent {
         };
         let index = |at| usize::try_from(at).map_err(io::Error::other);
         let span = index(self.left.start)?..index(self.left.end)?;
-        Ok(Body::bytes(whole.slice(span)))
+        let is_part = span.len() < whole.len();
+        let bytes = whole.slice(span);
+        if self.left() > FEW {
+            self.way = Way::Kept(bytes);
+            return Ok(Body::file(self));
+        }
+        // A part would hold on to the whole.
+        Ok(Body::bytes(match is_part {
+            true => Bytes::copy_from_slice(&bytes),
+            false => bytes,
+        }))
     }
 
     /// The next piece; a file that became shorter than announced cuts the answer.
     pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Cut>>> {
+        if self.left() == 0 {
+            return Poll::Ready(None);
+        }
+        match std::mem::replace(&mut self.way, Way::Read) {
+            Way::Kept(bytes) => self.give_all(Piece::Bytes(bytes)),
+            Way::Counted(bytes, part) => self.give_all(Piece::counted(bytes, part)),
+            Way::Queue(queue) => {
+                let polled = self.poll_queued(&queue, cx);
+                self.way = Way::Queue(queue);
+                polled
+            }
+            Way::Unread(progress) => {
+                let polled = self.poll_unread(&progress, cx);
+                self.way = Way::Unread(progress);
+                polled
+            }
+            Way::Read => self.poll_bytes(cx),
+        }
+    }
+
+    fn give_all(&mut self, piece: Piece) -> Poll<Option<Result<Piece, Cut>>> {
+        self.left.start = self.left.end;
+        Poll::Ready(Some(Ok(piece)))
+    }
+
+    fn poll_queued(
+        &mut self,
+        queue: &FileQueue,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Piece, Cut>>> {
         let unread = self.left.start..self.left.end.min(self.left.start + MOST);
-        let Some(queue) = self.queue.clone().filter(|_| !unread.is_empty()) else {
-            return self
-                .poll_bytes(cx)
-                .map(|piece| piece.map(|piece| piece.map(Piece::Bytes)));
-        };
         if let Err(error) = ready!(self.poll_fetched(&unread, cx)) {
             return Poll::Ready(Some(Err(self.cut(&error))));
         }
@@ -116,17 +206,38 @@ impl FileContent {
         Poll::Ready(Some(Ok(queue.push(Arc::clone(&self.file), unread))))
     }
 
-    /// The next piece as bytes.
-    pub(super) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
-        if self.left() == 0 {
-            return Poll::Ready(None);
+    /// One part after the other, each when all before it was taken. What is last is read here and now: an end of the
+    /// stream is told with it, which must not be told before the bytes are known.
+    fn poll_unread(
+        &mut self,
+        progress: &Arc<Progress>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Piece, Cut>>> {
+        if ready!(progress.poll_taken(cx)).is_err() {
+            self.left.start = self.left.end;
+            return Poll::Ready(Some(Err(Cut(CAUSE))));
         }
+        let end = self.left.end.saturating_sub(FEW);
+        let unread = self.left.start..end.min(self.left.start + PART);
+        if unread.is_empty() {
+            return self.poll_bytes(cx);
+        }
+        if let Err(error) = ready!(self.poll_fetched(&unread, cx)) {
+            return Poll::Ready(Some(Err(self.cut(&error))));
+        }
+        self.left.start = unread.end;
+        let part = Unread::begin(Arc::clone(&self.file), unread, progress);
+        Poll::Ready(Some(Ok(Piece::Unread(Box::new(part)))))
+    }
+
+    /// The next piece as bytes.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Cut>>> {
         let span = self.left.start..self.left.end.min(self.left.start + PIECE);
         let read = ready!(self.poll_read(&span, cx)).and_then(|piece| self.unchanged(piece));
         Poll::Ready(Some(match read {
             Ok(piece) => {
                 self.left.start += piece.len() as u64;
-                Ok(piece.freeze())
+                Ok(Piece::Bytes(piece.freeze()))
             }
             Err(error) => Err(self.cut(&error)),
         }))
@@ -135,7 +246,7 @@ impl FileContent {
     fn cut(&mut self, error: &io::Error) -> Cut {
         self.left.start = self.left.end;
         tracing::error!(%error, "a file could not be read to its end while it was sent");
-        Cut("DISK")
+        Cut(CAUSE)
     }
 
     /// What was announced is one version of the file: a piece of another one is not sent as if it
@@ -194,6 +305,16 @@ impl FileContent {
         self.waiting = None;
         Poll::Ready(read.map_err(io::Error::other).flatten())
     }
+}
+
+/// The same file, of which nothing is kept.
+fn apart(file: &OpenFile) -> io::Result<OpenFile> {
+    Ok(OpenFile {
+        descriptor: file.descriptor.try_clone()?,
+        length: file.length,
+        modified: file.modified,
+        kept: None,
+    })
 }
 
 async fn read_all(file: &Arc<OpenFile>, span: Range<u64>) -> io::Result<Bytes> {

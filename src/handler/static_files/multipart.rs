@@ -6,11 +6,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::HeaderValue;
 
 use super::FileContent;
 use crate::handler::body::Cut;
+use crate::handler::piece::{FileQueue, Piece};
+use crate::handler::share::Share;
 use crate::message::OpenFile;
 
 /// The parts that are still to be sent, and what stands between them.
@@ -91,14 +93,24 @@ impl Multipart {
         &self.media_type
     }
 
+    /// Leaves the bytes of the file to the connection's IO, which takes them from `queue`.
+    pub(in crate::handler) fn send_by(&mut self, queue: FileQueue) {
+        self.content.send_by(queue);
+    }
+
+    /// Reads the bytes of the file when they are sent.
+    pub(in crate::handler) fn read_late(&mut self, share: &Share<'_>) {
+        self.content.read_late(share);
+    }
+
     /// Bytes still to be sent.
     pub fn left(&self) -> u64 {
         self.left
     }
 
     /// The next piece; a file that became shorter than announced cuts the answer.
-    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
-        let piece = match ready!(self.content.poll_bytes(cx)) {
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Cut>>> {
+        let piece = match ready!(self.content.poll_piece(cx)) {
             Some(Err(cut)) => {
                 self.left = 0;
                 self.parts.clear();
@@ -106,10 +118,10 @@ impl Multipart {
                 return Poll::Ready(Some(Err(cut)));
             }
             Some(Ok(piece)) => Some(piece),
-            None => self.between(),
+            None => self.between().map(Piece::Bytes),
         };
         if let Some(piece) = &piece {
-            self.left = self.left.saturating_sub(piece.len() as u64);
+            self.left = self.left.saturating_sub(piece.remaining() as u64);
         }
         Poll::Ready(piece.map(Ok))
     }

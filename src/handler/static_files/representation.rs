@@ -174,7 +174,7 @@ impl Representation {
         let own = own.unwrap_or(HeaderValue::from_static(UNKNOWN));
         let content = Multipart::new(Arc::clone(&self.file), parts, own, &boundary);
         self.announce(Some(content.left()));
-        Ok(Content::Parts(content))
+        Ok(Content::Parts(Box::new(content)))
     }
 
     /// Content-Length; of the whole of a file it is among what is said of it.
@@ -195,7 +195,7 @@ impl Representation {
 enum Content {
     None,
     Span(Range<u64>),
-    Parts(Multipart),
+    Parts(Box<Multipart>),
 }
 
 /// What `settings` say of a file, where they have not said it before.

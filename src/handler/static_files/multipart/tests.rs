@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::time::SystemTime;
 
+use bytes::BufMut;
 use proptest::prelude::*;
 
 use super::*;
@@ -29,11 +30,12 @@ fn next<T>(poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     runtime.unwrap().block_on(std::future::poll_fn(poll))
 }
 
-fn all(mut next: impl FnMut() -> Option<Result<Bytes, Cut>>) -> Vec<u8> {
-    std::iter::from_fn(|| next().map(Result::unwrap)).fold(Vec::new(), |mut all, piece| {
-        all.extend_from_slice(&piece);
-        all
-    })
+fn all(mut next: impl FnMut() -> Option<Result<Piece, Cut>>) -> Vec<u8> {
+    let mut all = Vec::new();
+    while let Some(piece) = next() {
+        all.put(piece.unwrap());
+    }
+    all
 }
 
 fn slice(content: &[u8], first: u64, last: u64) -> &[u8] {
@@ -83,7 +85,7 @@ proptest! {
         match ranges(Some(&field), whole) {
             Ranges::Single { first, last } => {
                 let mut sent = FileContent::new(open(&content), first..last + 1);
-                prop_assert!(all(|| next(|cx| sent.poll_bytes(cx))) == slice(&content, first, last));
+                prop_assert!(all(|| next(|cx| sent.poll_piece(cx))) == slice(&content, first, last));
             }
             Ranges::Several(list) => {
                 let boundary = Boundary::random();
