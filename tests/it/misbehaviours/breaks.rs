@@ -229,7 +229,7 @@ fn cuts_by_records() -> Vec<Case> {
     let rests = [
         ("a part, garbage", "", vec![9; 64]),
         ("a part of more, garbage", LONGER, vec![9; 64]),
-        ("a part, another request's", "", header(1, STDOUT, 2)),
+        ("a part, another request's", "", header(1, STDOUT, OTHER_ID)),
         (
             "a part, a short END_REQUEST",
             "",
