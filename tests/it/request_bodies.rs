@@ -251,7 +251,7 @@ async fn there_is_no_room_for_more_than_the_quota() {
     let gateway = start(
         &responder,
         "request_body = \"spool\"",
-        "spool_quota = \"1MiB\"",
+        "spool_quota = \"3MiB\"",
     )
     .await;
     let upload = |mebibytes| Request::post("/").content(Content::mebibytes(mebibytes));
