@@ -13,6 +13,7 @@ use crate::cgi::LongVariable;
 use crate::cgi::response::HeadError;
 use crate::fastcgi::record::ProtocolStatus;
 use crate::fastcgi::{Broken, Limit};
+use crate::limits::live::TooManyLive;
 use crate::limits::rate::Exceeded;
 use crate::message::list::UnknownExpectation;
 use crate::message::{BadHost, Refusal, TargetError, UploadError};
@@ -97,6 +98,14 @@ pub enum Failure {
     /// The content could not be received.
     #[error("{0}")]
     Upload(#[from] UploadError),
+    /// The client does not take its answers, and has its share of what may be kept of them.
+    #[error(
+        "no room for the answer: the client has its share of server.answer_memory and of server.spool_quota"
+    )]
+    AnswerShare,
+    /// The client has as many event streams and long polls as it may.
+    #[error("{0}")]
+    LiveStreams(#[from] TooManyLive),
     /// The client left while its request waited: PHP never saw it.
     #[error("the client left while its request waited")]
     ClientGone,
@@ -184,7 +193,8 @@ impl Failure {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotSupported(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
-            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany(_) | Self::LiveStreams(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::AnswerShare => StatusCode::SERVICE_UNAVAILABLE,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Variable(long) => variable_status(&long.origin),
             Self::Upload(error) => upload_status(error),
@@ -236,6 +246,8 @@ impl Failure {
             Self::Variable(_) => "VARIABLE_TOO_LONG",
             Self::Upload(error) => upload_code(error),
             Self::ClientGone => "CLIENT_CLOSED",
+            Self::AnswerShare => "CLIENT_SHARE",
+            Self::LiveStreams(_) => "LIVE_STREAMS",
             Self::TooManyRounds(_) => "TOO_MANY_ROUNDS",
             Self::Pattern(_) => "PATTERN_LIMIT",
             Self::Disk(_) => "DISK",
@@ -257,7 +269,7 @@ impl Failure {
     pub fn level(&self) -> Level {
         match self.status() {
             // TRACE and CONNECT are the client's ideas, though the status is 501.
-            _ if matches!(self, Self::NotSupported(_)) => Level::DEBUG,
+            _ if matches!(self, Self::NotSupported(_) | Self::AnswerShare) => Level::DEBUG,
             status if status.is_server_error() => Level::ERROR,
             _ => Level::DEBUG,
         }

@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::handler::fastcgi::ErrorLog;
 use crate::limits::budget::Budgets;
+use crate::limits::live::LiveStreams;
 use crate::message::{Host, Target};
 use crate::process::Program;
 use crate::section::{FileId, Lowered, Place, Problem, Problems};
@@ -47,6 +48,7 @@ pub struct Snapshot {
     upstreams: Upstreams,
     /// What all requests share.
     pub budgets: Budgets,
+    live_streams: Arc<LiveStreams>,
     error_log: Arc<ErrorLog>,
 }
 
@@ -70,20 +72,21 @@ impl Snapshot {
         let admin = AdminSettings::build(&main.table("admin"), problems);
         let budgets =
             previous.map_or_else(|| Budgets::new(&server.shared), |it| it.budgets.clone());
+        let live_streams = previous.map_or_else(Arc::default, |it| Arc::clone(&it.live_streams));
         let certificates = certificates::build(&files, previous, problems);
         let listeners = listeners(&files, certificates.as_ref(), problems);
         let upstreams = named_upstreams(&files, previous, problems);
         let processes = processes(&files, problems);
         let error_log = previous.map_or_else(Arc::default, |it| Arc::clone(&it.error_log));
-        let numbers = numbers(previous);
         let surroundings = Surroundings {
-            numbers: &numbers,
+            numbers: &numbers(previous),
             server: &server,
             upstreams: Mutex::new(upstreams),
             previous: previous.map(|snapshot| &snapshot.upstreams),
             complete,
             sources,
             budgets: &budgets,
+            live_streams: &live_streams,
             error_log: &error_log,
         };
         let sections: Vec<_> = files.iter().flat_map(|file| file.tables("site")).collect();
@@ -113,6 +116,7 @@ impl Snapshot {
             hosts,
             upstreams,
             budgets,
+            live_streams,
             error_log,
         })
     }
@@ -124,6 +128,8 @@ impl Snapshot {
     /// What outlives a snapshot and is bounded by it, from now on by this one.
     pub(super) fn take_effect(&self) {
         self.budgets.set_totals(&self.server.shared);
+        self.live_streams
+            .set_most(self.server.limits.live_streams_per_client);
         // What is too much was told when it was built.
         let mut shared = sharing(self.sites(), &mut Problems::default());
         for (_, upstream) in self.upstreams.values() {

@@ -11,8 +11,9 @@ use super::source::Sources;
 use crate::cgi::Responder;
 use crate::handler::fastcgi::{CallTimeouts, ErrorLog, target};
 use crate::limits::budget::Budgets;
+use crate::limits::live::LiveStreams;
 use crate::section::{At, Lowered, Problem, Problems};
-use crate::upstream::section::UPSTREAM;
+use crate::upstream::section::{UPSTREAM, response_buffer};
 use crate::upstream::{Address, Upstream};
 use crate::value::TimeLimit;
 
@@ -28,6 +29,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) sources: &'a Sources,
     /// What all requests share.
     pub(super) budgets: &'a Budgets,
+    /// How many event streams and long polls each client has.
+    pub(super) live_streams: &'a Arc<LiveStreams>,
     /// What bounds the error streams of all requests.
     pub(super) error_log: &'a Arc<ErrorLog>,
     /// The numbers of each site by its name, which a reload does not reset.
@@ -136,10 +139,10 @@ impl Surroundings<'_> {
         Responder::new(kind.as_deref().unwrap_or_default(), server)
     }
 
-    /// `response_buffer` of an upstream, in bytes.
+    /// Returns `response_buffer` of an upstream, in bytes.
     pub(super) fn response_buffer(&self, upstream: &Upstream) -> u64 {
         let section = self.section(upstream);
-        section.map_or(0, |section| section.size("response_buffer").0)
+        section.map_or(u64::MAX, |section| response_buffer(&section).unwrap_or(0))
     }
 
     /// Returns an upstream without servers, which stands for one that could not be understood.

@@ -26,7 +26,9 @@ pub(super) fn upload_status(error: &UploadError) -> StatusCode {
         UploadError::Client(_) => StatusCode::BAD_REQUEST,
         UploadError::Malformed(refusal) => refusal.status(),
         UploadError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        UploadError::Stalled { .. } | UploadError::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
+        UploadError::Stalled { .. } | UploadError::TooSlow { .. } | UploadError::Late { .. } => {
+            StatusCode::REQUEST_TIMEOUT
+        }
         UploadError::SpoolFull { .. } | UploadError::Spool(_) => StatusCode::INSUFFICIENT_STORAGE,
     }
 }
@@ -38,7 +40,7 @@ pub fn upload_code(error: &UploadError) -> &'static str {
         UploadError::Malformed(refusal) => refusal.code(),
         UploadError::TooLarge { .. } => "BODY_TOO_LARGE",
         UploadError::Stalled { .. } => "BODY_STALLED",
-        UploadError::TooSlow { .. } => "BODY_SLOW",
+        UploadError::TooSlow { .. } | UploadError::Late { .. } => "BODY_SLOW",
         UploadError::SpoolFull { .. } => "SPOOL_FULL",
         UploadError::Spool(_) => "SPOOL",
     }

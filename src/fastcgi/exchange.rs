@@ -20,7 +20,7 @@ use super::management::{PROBE, Values};
 use super::pace::{Limit, Pace};
 use super::record::ProtocolError;
 use super::stdin::Outgoing;
-use crate::message::Upload;
+use crate::message::{Patience, Upload};
 use crate::moment;
 use crate::threads;
 use crate::timer::Stall;
@@ -150,6 +150,11 @@ impl<L: Link> Exchange<L> {
         self.outgoing.is_complete()
     }
 
+    /// Reports whether requests wait for the worker that it has.
+    pub fn is_waited_for(&self) -> bool {
+        self.link.as_ref().is_some_and(L::is_waited_for)
+    }
+
     /// Whether nothing of the client's content was read, so that it can still be sent whole.
     pub fn is_content_untouched(&self) -> bool {
         self.outgoing.is_untouched()
@@ -263,6 +268,14 @@ impl<L: Link> Exchange<L> {
 
     /// Ready when what is being waited for has taken too long.
     fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, ExchangeError>> {
+        let is_acknowledged = self.answer != Stage::Unacknowledged;
+        if let Some(patience) = self
+            .outgoing
+            .patience(moment::now())
+            .filter(|_| is_acknowledged)
+        {
+            return self.poll_impatient(patience, cx);
+        }
         let (limit, duration) = self.limit();
         let Some(timer) = self.link.as_mut().and_then(L::timer) else {
             return Poll::Ready(Err(ExchangeError::Closed));
@@ -270,6 +283,35 @@ impl<L: Link> Exchange<L> {
         self.stall
             .poll_expired(duration, timer, cx)
             .map(|()| Err(ExchangeError::Timeout(limit, duration)))
+    }
+
+    /// Waits for content that its client has promised by its rate: once it is late it is ended as soon as others wait for the
+    /// worker. Looks after that again and again, as nothing tells when they begin to wait.
+    fn poll_impatient(
+        &mut self,
+        patience: Patience,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Answer, ExchangeError>> {
+        let duration = self.pace.client;
+        let Some(link) = self.link.as_mut() else {
+            return Poll::Ready(Err(ExchangeError::Closed));
+        };
+        if patience.is_late(moment::now()) && link.is_waited_for() {
+            return Poll::Ready(Err(ExchangeError::Upload(patience.error())));
+        }
+        let Some(timer) = link.timer() else {
+            return Poll::Ready(Err(ExchangeError::Closed));
+        };
+        if self.stall.poll_expired(duration, timer, cx).is_ready() {
+            return Poll::Ready(Err(ExchangeError::Timeout(Limit::Client, duration)));
+        }
+        if timer
+            .poll_at(patience.next_look(moment::now()), cx)
+            .is_ready()
+        {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 
     /// What is being waited for, and how long at most.

@@ -17,6 +17,9 @@ pub trait Link: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// took; `None` where no probe was sent, so that the answer is nobody's.
     fn acknowledged(&mut self, values: Values) -> Option<Duration>;
 
+    /// Reports whether other requests wait for the worker on it.
+    fn is_waited_for(&self) -> bool;
+
     /// What its deadlines are waited for with; it stays with the connection, where the next exchange
     /// finds it made and in its place.
     fn timer(&mut self) -> Option<&mut Timer>;

@@ -8,9 +8,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
+use tokio::time::Instant;
 
 use super::record::{Id, MAX_CONTENT, stdin_header};
-use crate::message::{Upload, UploadError};
+use crate::message::{Patience, Upload, UploadError};
 
 /// Pieces handed to one `writev`: two records of content with their headers, and what precedes.
 const SLICES: usize = 8;
@@ -106,6 +107,13 @@ impl Outgoing {
     /// Whether it is the client who has to send something now.
     pub(super) fn waits_for_client(&self) -> bool {
         self.stage == Stage::Content && self.pending.is_empty()
+    }
+
+    /// Returns how long the client, who has to send something now, may still be waited for if others wait for the worker.
+    pub(super) fn patience(&self, now: Instant) -> Option<Patience> {
+        self.waits_for_client()
+            .then(|| self.upload.patience(now))
+            .flatten()
     }
 
     /// Whether nothing of the client's content was read.

@@ -11,7 +11,7 @@ use http::HeaderValue;
 use http_body::{Frame, SizeHint};
 
 use super::coded::{Coded, Encoders, Holding, Identity, Keep};
-use super::fastcgi::{Buffered, Streaming, Watched};
+use super::fastcgi::ScriptContent;
 use super::piece::{FileQueue, Piece};
 use super::share::Share;
 use super::static_files::{FileContent, Multipart};
@@ -45,9 +45,7 @@ enum Content {
     Bytes(Bytes),
     File(Box<FileContent>),
     Multipart(Box<Multipart>),
-    Streaming(Box<Streaming>),
-    Watched(Watched),
-    Buffered(Buffered),
+    Script(ScriptContent),
     Coded(Box<Coded>),
 }
 
@@ -78,25 +76,14 @@ impl Body {
         self.content = Content::Empty;
     }
 
-    /// Gives up an answer that holds a worker when its client takes nothing of it for `pause`; zero
-    /// is no limit. For HTTP/2, where a stream can stand still on a connection that does not.
+    /// Gives up a script's answer when its client takes nothing of it for `pause`; zero is no limit. For HTTP/2, where a
+    /// stream can stand still on a connection that does not.
     pub fn watch(&mut self, pause: Duration) {
-        if pause.is_zero() {
-            return;
+        match &mut self.content {
+            Content::Script(script) => script.watch(pause),
+            Content::Coded(coded) => coded.source_mut().watch(pause),
+            Content::Empty | Content::Bytes(_) | Content::File(_) | Content::Multipart(_) => {}
         }
-        if let Content::Coded(coded) = &mut self.content {
-            return coded.source_mut().watch(pause);
-        }
-        self.content = match std::mem::replace(&mut self.content, Content::Empty) {
-            Content::Streaming(streaming) => Content::Watched(Watched::start(streaming, pause)),
-            other @ (Content::Empty
-            | Content::Bytes(_)
-            | Content::File(_)
-            | Content::Multipart(_)
-            | Content::Watched(_)
-            | Content::Buffered(_)
-            | Content::Coded(_)) => other,
-        };
     }
 
     /// Leaves the bytes of a large file to the connection's IO, which takes them from `queue`. For HTTP/1.
@@ -167,12 +154,8 @@ impl Body {
         Self::of(Content::Multipart(parts))
     }
 
-    pub(super) fn streaming(streaming: Streaming) -> Self {
-        Self::of(Content::Streaming(Box::new(streaming)))
-    }
-
-    pub(super) fn buffered(buffered: Buffered) -> Self {
-        Self::of(Content::Buffered(buffered))
+    pub(super) fn script(script: ScriptContent) -> Self {
+        Self::of(Content::Script(script))
     }
 
     fn of(content: Content) -> Self {
@@ -201,9 +184,7 @@ impl http_body::Body for Body {
             }
             Content::File(file) => file.poll_piece(cx).map(data),
             Content::Multipart(parts) => parts.poll_piece(cx).map(data),
-            Content::Streaming(streaming) => streaming.poll_piece(cx).map(frame),
-            Content::Watched(watched) => watched.poll_piece(cx).map(frame),
-            Content::Buffered(buffered) => buffered.poll_piece(cx).map(frame),
+            Content::Script(script) => script.poll_piece(cx).map(frame),
             Content::Coded(coded) => coded.poll_piece(cx).map(data),
         }
     }
@@ -214,9 +195,7 @@ impl http_body::Body for Body {
             Content::Bytes(_) => false,
             Content::File(file) => file.left() == 0,
             Content::Multipart(parts) => parts.left() == 0,
-            Content::Streaming(streaming) => streaming.is_finished(),
-            Content::Watched(watched) => watched.is_finished(),
-            Content::Buffered(buffered) => buffered.is_finished(),
+            Content::Script(script) => script.is_finished(),
             Content::Coded(coded) => coded.is_finished(),
         }
     }
@@ -227,9 +206,7 @@ impl http_body::Body for Body {
             Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::File(file) => SizeHint::with_exact(file.left()),
             Content::Multipart(parts) => SizeHint::with_exact(parts.left()),
-            Content::Streaming(streaming) => hint(streaming.left()),
-            Content::Watched(watched) => hint(watched.left()),
-            Content::Buffered(buffered) => hint(buffered.left()),
+            Content::Script(script) => hint(script.left()),
             Content::Coded(_) => SizeHint::default(),
         }
     }

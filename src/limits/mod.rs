@@ -2,6 +2,7 @@
 
 pub mod budget;
 pub mod connections;
+pub mod live;
 pub mod rate;
 pub mod room;
 
@@ -34,6 +35,7 @@ pub static LIMITS: Section = Section {
         Key::new("body_rate", Kind::Size, "What a client must send of a request body in a second, over each 10 s that it was waited for; slower is 408. \"0B\": no limit.").default("\"1KiB\""),
         Key::new("stream_rate", Kind::Size, "The same while a worker waits for the body, which is streamed then.").default("\"16KiB\""),
         Key::new("send_pause", Kind::Duration, "How long a client may take nothing of its answer, which holds the worker that makes it; then the connection is closed, or the answer of an HTTP/2 stream is given up. \"0s\": no limit.").default("\"60s\""),
+        Key::new("live_streams_per_client", Kind::Integer { min: 0, max: 1_000_000 }, "Event streams and long polls at once of one client, which is an IPv4 address or an IPv6 /64: answers of text/event-stream, application/x-ndjson, or with X-Accel-Buffering: no. Each has a worker for as long as it lasts; more is 429. 32 is what a few people behind one address have open, and less than a pool of PHP for live streams has workers: set it below pm.max_children. 0: no limit.").default("32"),
     ],
 };
 
@@ -93,6 +95,8 @@ pub struct Limits {
     pub stream_rate: u64,
     /// For a client that takes nothing of its answer.
     pub send_pause: Duration,
+    /// Event streams and long polls at once of one client; 0 is no limit.
+    pub live_streams_per_client: usize,
 }
 
 /// hyper accepts no smaller buffer for a head.
@@ -134,6 +138,7 @@ impl Limits {
             body_rate: section.size("body_rate").0,
             stream_rate: section.size("stream_rate").0,
             send_pause: section.duration("send_pause"),
+            live_streams_per_client: number(section, "live_streams_per_client"),
         }
     }
 }

@@ -13,8 +13,9 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 
 use super::Refusal;
+use super::patience::{Patience, Promise};
 use super::spool::Spooled;
-use crate::limits::budget::Over;
+use crate::limits::budget::{Over, Part};
 use crate::value::ByteSize;
 
 /// How long an answered request's content is still read and thrown away, so that a client in the
@@ -28,7 +29,7 @@ const LINGER_PAUSE: Duration = Duration::from_secs(5);
 const RATE_WINDOW: Duration = Duration::from_secs(10);
 
 /// Bytes that are read ahead while a request waits for a worker: a connection that nobody reads
-/// does not tell that its client has gone.
+/// does not tell that its client has gone. They are charged to the client; who has no share left is not read from.
 const AHEAD: usize = 64 * 1024;
 
 /// Content to read, at most once.
@@ -51,9 +52,11 @@ pub struct Arriving {
     length: Option<u64>,
     /// RFC 9110 §10.1.1: the client waits for a 100, which hyper sends when it is first read.
     expects_continue: bool,
-    /// What was read ahead.
+    /// What was read ahead, and what that is charged to.
     ahead: VecDeque<Bytes>,
+    memory: Option<Part>,
     rate: Rate,
+    promise: Option<Promise>,
 }
 
 /// What a client must send at least, while it is waited for.
@@ -95,6 +98,12 @@ pub enum UploadError {
         /// The limit, in bytes a second.
         least: u64,
     },
+    /// It was streamed as its client was fast, and then it was not, while others waited.
+    #[error("the client sent its request body fast at first and then kept a worker waiting for {} s, while other requests waited for that worker", .within.as_secs())]
+    Late {
+        /// How long a worker waits in all.
+        within: Duration,
+    },
     /// There is no more of `server.spool_quota` for it.
     #[error("no room to spool: {over} of server.spool_quota = \"{}\"", ByteSize(*.total))]
     SpoolFull {
@@ -121,7 +130,9 @@ impl Upload {
             length,
             expects_continue,
             ahead: VecDeque::new(),
+            memory: None,
             rate: Rate::new(least),
+            promise: None,
         }))
     }
 
@@ -138,6 +149,31 @@ impl Upload {
     pub(super) fn must_send(&mut self, least: u64) {
         if let Self::Incoming(arriving) | Self::Resumed(_, arriving) = self {
             arriving.rate = Rate::new(least.max(arriving.rate.least));
+        }
+    }
+
+    /// A worker waits for the content, as its client is fast: that may last for `within` when others want the worker.
+    pub(super) fn promise(&mut self, within: Duration) {
+        if let Self::Incoming(arriving) | Self::Resumed(_, arriving) = self {
+            arriving.promise = Some(Promise::new(within));
+        }
+    }
+
+    /// What is read ahead is charged to `memory`.
+    pub(super) fn charge(&mut self, memory: Part) {
+        if let Self::Incoming(arriving) | Self::Resumed(_, arriving) = self {
+            arriving.memory = Some(memory);
+        }
+    }
+
+    /// Returns how long the client may still be waited for, where that is bounded by what it promised.
+    pub fn patience(&self, now: Instant) -> Option<Patience> {
+        match self {
+            Self::Incoming(arriving) | Self::Resumed(_, arriving) => arriving
+                .promise
+                .as_ref()
+                .map(|promise| promise.patience(now)),
+            Self::Empty | Self::Spooled(_) => None,
         }
     }
 
@@ -179,7 +215,7 @@ impl Upload {
     }
 
     /// Returns when the client has gone, and never otherwise. It is seen as long as no more than
-    /// 64 KiB of what it sent is unread.
+    /// 64 KiB of what it sent is unread, and the client has a share of `server.body_memory` for that.
     pub async fn gone(&mut self) -> UploadError {
         match self {
             Self::Incoming(arriving) | Self::Resumed(_, arriving) if !arriving.expects_continue => {
@@ -228,10 +264,21 @@ impl From<hyper::Error> for UploadError {
 
 impl Arriving {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadError>>> {
-        match self.ahead.pop_front() {
-            Some(piece) => Poll::Ready(Some(Ok(piece))),
-            None => self.poll_incoming(cx),
+        let Some(piece) = self.ahead.pop_front() else {
+            let next = self.poll_incoming(cx);
+            // What is waited for in the queue, where this is not asked, keeps no worker.
+            if let Some(promise) = &mut self.promise {
+                match next.is_pending() {
+                    true => promise.wait(Instant::now()),
+                    false => promise.arrived(Instant::now()),
+                }
+            }
+            return next;
+        };
+        if let Some(memory) = self.memory.as_mut().filter(|_| self.ahead.is_empty()) {
+            memory.shrink(AHEAD as u64);
         }
+        Poll::Ready(Some(Ok(piece)))
     }
 
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadError>>> {
@@ -257,6 +304,12 @@ impl Arriving {
     /// Reads ahead until that fails. After the end, and while the buffer is full, there is nothing
     /// to wait for.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<UploadError> {
+        let Some(memory) = &mut self.memory else {
+            return Poll::Pending;
+        };
+        if memory.used() == 0 && memory.grow(AHEAD as u64).is_err() {
+            return Poll::Pending;
+        }
         while self.ahead.iter().map(Bytes::len).sum::<usize>() < AHEAD {
             match ready!(self.poll_incoming(cx)) {
                 Some(Ok(piece)) => self.ahead.push_back(piece),

@@ -2,7 +2,10 @@
 //! CONTENT_LENGTH is true (behaviours no. 26: without it PHP-FPM reads nothing), and for as long as
 //! the client is slow, so that it costs no worker's time. Memory first, then an unlinked file.
 
+use std::fs::File;
 use std::future::poll_fn;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,10 +13,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use nix::sys::uio::pread;
-use tokio::fs::File;
-use tokio::io::{AsyncWriteExt, BufWriter};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
+use super::lent::lend;
 use super::{Upload, UploadError};
 use crate::limits::budget::{Budget, Over, Owner, Part, Party, SiteKey};
 
@@ -21,15 +24,22 @@ use crate::limits::budget::{Budget, Over, Owner, Part, Party, SiteKey};
 /// every mode but `stream` waits for the end.
 const MEMORY: usize = 64 * 1024;
 
+/// Bytes that are gathered for a write where the client has its share of memory.
+const GATHERED: usize = 4 * 1024;
+
 /// Bytes read back at once.
 const PIECE: usize = 64 * 1024;
 
-/// A client that sends this much a second, over the last [`WINDOW`], is fast: its content is
-/// streamed from there on.
-const FAST: u64 = 1024 * 1024;
+/// A client that would send all that is left within this time, by its rate over the last [`SAMPLE`] or [`WINDOW`], is fast:
+/// its content is streamed from there on.
+const SOON: Duration = Duration::from_secs(2);
 
-/// Over how long the rate is measured.
-const WINDOW: Duration = Duration::from_millis(250);
+/// Over how many bytes or how long the rate is measured.
+const SAMPLE: u64 = 64 * 1024;
+const WINDOW: Duration = Duration::from_millis(256);
+
+/// How long a fast client may be waited for by a worker that others wait for: rates vary.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How content is received (`request_body`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +61,9 @@ pub struct SpoolSettings {
     pub directory: PathBuf,
     /// What all files together may hold.
     pub budget: Arc<Budget>,
-    /// Whose share the files are taken from, beside the client's.
+    /// What all content may hold in memory.
+    pub memory: Arc<Budget>,
+    /// Whose share both are taken from, beside the client's.
     pub site: SiteKey,
     /// `limits.body`, in bytes.
     pub limit: u64,
@@ -79,7 +91,7 @@ enum Content {
 /// An unlinked file; it vanishes with its last user, and its place in the quota with it.
 #[derive(Debug)]
 struct SpoolFile {
-    file: std::fs::File,
+    file: Arc<File>,
     _part: Part,
 }
 
@@ -94,17 +106,23 @@ pub async fn receive(
     if known == Some(0) {
         return Ok(upload);
     }
+    let owner = Owner {
+        party,
+        site: settings.site,
+    };
+    upload.charge(Part::new(&settings.memory, owner));
     if known.is_some() && settings.mode == Mode::Stream {
         upload.must_send(settings.stream_rate);
         return Ok(upload);
     }
-    let mut spool = Spool::new(settings, known, party);
+    let mut spool = Spool::new(settings, known, owner);
     match spool.fill(&mut upload).await {
         Ok(whole) => match spool.finish().await {
             Ok(Spooled { length: 0, .. }) if whole => Ok(Upload::Empty),
             Ok(spooled) if whole => Ok(Upload::Spooled(spooled)),
             Ok(spooled) => {
                 upload.must_send(settings.stream_rate);
+                upload.promise(PATIENCE);
                 Ok(upload.resume_after(spooled))
             }
             Err(error) => Err((error, upload)),
@@ -113,34 +131,36 @@ pub async fn receive(
     }
 }
 
-impl SpoolSettings {
-    fn grow(&self, part: &mut Part, bytes: usize) -> Result<(), UploadError> {
-        let total = self.budget.total();
-        let full = |over: Over| UploadError::SpoolFull { over, total };
-        part.grow(bytes as u64).map_err(full)
-    }
-}
-
 /// Content while it is received.
 struct Spool<'a> {
     settings: &'a SpoolSettings,
     known: Option<u64>,
-    memory: BytesMut,
     owner: Owner,
-    file: Option<(BufWriter<File>, Part)>,
+    /// What is not in the file, at most `room` bytes, which are charged to `charged`.
+    memory: BytesMut,
+    room: usize,
+    charged: Part,
+    file: Option<(Arc<File>, Part)>,
     length: u64,
     /// When the window began over which the rate is measured, and what came since.
     window: (Instant, u64),
 }
 
 impl<'a> Spool<'a> {
-    fn new(settings: &'a SpoolSettings, known: Option<u64>, party: Party) -> Self {
-        let site = settings.site;
+    fn new(settings: &'a SpoolSettings, known: Option<u64>, owner: Owner) -> Self {
+        let wanted = known.map_or(MEMORY as u64, |length| length.min(MEMORY as u64));
+        let mut charged = Part::new(&settings.memory, owner);
+        let room = match charged.grow(wanted) {
+            Ok(()) => usize::try_from(wanted).unwrap_or(MEMORY),
+            Err(_) => GATHERED,
+        };
         Self {
-            owner: Owner { party, site },
+            owner,
             settings,
             known,
             memory: BytesMut::new(),
+            room,
+            charged,
             file: None,
             length: 0,
             window: (Instant::now(), 0),
@@ -150,67 +170,80 @@ impl<'a> Spool<'a> {
     /// Whether the end was reached; otherwise the client turned out to be fast.
     async fn fill(&mut self, upload: &mut Upload) -> Result<bool, UploadError> {
         while let Some(piece) = next_piece(upload, self.settings.pause).await? {
-            self.take(&piece).await?;
-            if self.is_fast(piece.len() as u64) {
+            let count = piece.len() as u64;
+            self.take(piece).await?;
+            if self.is_fast(count) {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    async fn take(&mut self, piece: &[u8]) -> Result<(), UploadError> {
+    async fn take(&mut self, mut piece: Bytes) -> Result<(), UploadError> {
         self.length = self.length.saturating_add(piece.len() as u64);
         let limit = self.settings.limit;
         if self.length > limit {
             return Err(UploadError::TooLarge { limit });
         }
-        if self.file.is_none() && self.memory.len() + piece.len() <= MEMORY {
-            self.memory.extend_from_slice(piece);
-            return Ok(());
+        loop {
+            let room = self.room.saturating_sub(self.memory.len());
+            self.memory
+                .extend_from_slice(&piece.split_to(piece.len().min(room)));
+            if piece.is_empty() {
+                return Ok(());
+            }
+            self.write().await?;
         }
+    }
+
+    /// Writes what is in memory to the file.
+    async fn write(&mut self) -> Result<(), UploadError> {
+        let settings = self.settings;
         let (file, part) = match &mut self.file {
             Some(file) => file,
             None => {
-                let mut part = Part::new(&self.settings.budget, self.owner);
-                self.settings.grow(&mut part, self.memory.len())?;
-                let file = File::from_std(tempfile::tempfile_in(&self.settings.directory)?);
-                // Each write of tokio's is a thread's: a client's tiny pieces are gathered first.
-                let mut file = BufWriter::with_capacity(PIECE, file);
-                file.write_all(&self.memory.split()).await?;
-                self.file.insert((file, part))
+                let file = tempfile::tempfile_in(&settings.directory)?;
+                let part = Part::new(&settings.budget, self.owner);
+                self.file.insert((Arc::new(file), part))
             }
         };
-        self.settings.grow(part, piece.len())?;
-        Ok(file.write_all(piece).await?)
+        let (offset, bytes) = (part.used(), self.memory.split());
+        let total = settings.budget.total();
+        let full = |over: Over| UploadError::SpoolFull { over, total };
+        part.grow(bytes.len() as u64).map_err(full)?;
+        let file = Arc::clone(file);
+        // A disk may be slow, and the thread has others to serve.
+        let written = spawn_blocking(move || file.write_all_at(&bytes, offset)).await;
+        Ok(written.map_err(io::Error::other)??)
     }
 
     /// A fast client of known length is not spooled any further. Small content is always waited
     /// for: it can be sent again.
     fn is_fast(&mut self, count: u64) -> bool {
-        let small = self.known.is_none_or(|length| length <= MEMORY as u64);
-        if small || self.settings.mode != Mode::Auto || self.known == Some(self.length) {
+        let Some(known) = self.known.filter(|length| *length > MEMORY as u64) else {
+            return false;
+        };
+        if self.settings.mode != Mode::Auto || known == self.length {
             return false;
         }
         let (begun, bytes) = &mut self.window;
         *bytes += count;
         let elapsed = begun.elapsed();
-        // Half a window's worth tells enough when it came at once.
-        let enough = *bytes >= MEMORY as u64;
-        let fast = enough && u128::from(*bytes) * 1000 >= u128::from(FAST) * elapsed.as_millis();
-        if elapsed >= WINDOW {
-            self.window = (Instant::now(), 0);
+        if *bytes < SAMPLE && elapsed < WINDOW {
+            return false;
         }
-        fast
+        let is_fast = comes_soon(known.saturating_sub(self.length), *bytes, elapsed);
+        self.window = (Instant::now(), 0);
+        is_fast
     }
 
-    async fn finish(self) -> Result<Spooled, UploadError> {
+    async fn finish(mut self) -> Result<Spooled, UploadError> {
+        if self.file.is_some() && !self.memory.is_empty() {
+            self.write().await?;
+        }
         let content = match self.file {
-            None => Content::Memory(self.memory.freeze()),
-            Some((mut file, part)) => {
-                file.flush().await?;
-                let file = file.into_inner().into_std().await;
-                Content::File(Arc::new(SpoolFile { file, _part: part }))
-            }
+            None => Content::Memory(lend(self.memory.freeze(), self.charged)),
+            Some((file, part)) => Content::File(Arc::new(SpoolFile { file, _part: part })),
         };
         Ok(Spooled {
             length: self.length,
@@ -218,6 +251,11 @@ impl<'a> Spool<'a> {
             offset: 0,
         })
     }
+}
+
+/// Reports whether `left` bytes come within [`SOON`] from a client that has sent `bytes` in `elapsed`.
+fn comes_soon(left: u64, bytes: u64, elapsed: Duration) -> bool {
+    u128::from(left) * elapsed.as_micros() <= u128::from(bytes) * SOON.as_micros()
 }
 
 async fn next_piece(upload: &mut Upload, pause: Duration) -> Result<Option<Bytes>, UploadError> {
@@ -259,14 +297,40 @@ impl Spooled {
     }
 }
 
-fn read(file: &std::fs::File, offset: u64, end: u64) -> std::io::Result<Bytes> {
+fn read(file: &File, offset: u64, end: u64) -> io::Result<Bytes> {
     let left = usize::try_from(end - offset).unwrap_or(usize::MAX);
     let mut piece = BytesMut::zeroed(left.min(PIECE));
-    let offset = i64::try_from(offset).map_err(std::io::Error::other)?;
+    let offset = i64::try_from(offset).map_err(io::Error::other)?;
     let count = pread(file, &mut piece, offset)?;
     if count == 0 {
-        return Err(std::io::ErrorKind::UnexpectedEof.into());
+        return Err(io::ErrorKind::UnexpectedEof.into());
     }
     piece.truncate(count);
     Ok(piece.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_decides_with_the_rate() {
+        const MIB: u64 = 1 << 20;
+        for (left, bytes, millis, soon) in [
+            (2 * MIB, MIB, 1000, true),
+            (2 * MIB + 1, MIB, 1000, false),
+            (100 * MIB, 64 * 1024, 1, true),
+            (100 * MIB, 64 * 1024, 2, false),
+            (100 * MIB, 64 * 1024, 0, true),
+            (1, 0, 256, false),
+            (u64::MAX, u64::MAX, 2000, true),
+        ] {
+            let elapsed = Duration::from_millis(millis);
+            assert_eq!(
+                comes_soon(left, bytes, elapsed),
+                soon,
+                "{left} {bytes} {millis}"
+            );
+        }
+    }
 }

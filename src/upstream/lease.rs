@@ -261,6 +261,10 @@ impl Link for Lease {
         Some(took)
     }
 
+    fn is_waited_for(&self) -> bool {
+        self.member.is_short_of_workers()
+    }
+
     fn timer(&mut self) -> Option<&mut Timer> {
         self.connection.as_mut().map(|pooled| &mut pooled.timer)
     }

@@ -287,6 +287,11 @@ impl Member {
         drop(idle);
     }
 
+    /// Reports whether requests wait for a worker, be it in the server's own queue.
+    pub(super) fn is_short_of_workers(&self) -> bool {
+        self.account().is_waited_for(Instant::now())
+    }
+
     pub(super) fn is_waited_for(&self) -> bool {
         self.account().waiting() > 0
     }

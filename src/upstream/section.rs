@@ -9,6 +9,7 @@ use super::{Address, Balancing, MemberSettings, Settings, Timeouts, Upstream, po
 use crate::cgi::contract::TYPE;
 use crate::message::Root;
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+use crate::value::ByteSize;
 
 /// The `[upstream.NAME]` section.
 pub static UPSTREAM: Section = Section {
@@ -28,7 +29,7 @@ pub static UPSTREAM: Section = Section {
         Key::new("max_requests", Kind::Integer { min: 0, max: i64::MAX }, "Requests that one connection serves before it is closed; 0: no limit.").default("0"),
         Key::new("max_age", Kind::Duration, "How long after it was opened a connection is given no further request; \"0s\": no limit.").default("\"0s\""),
         Key::new("timeouts", Kind::Table(&TIMEOUTS), "How long things may take."),
-        Key::new("response_buffer", Kind::Size, "How much of an answer is taken from PHP ahead of a client that reads more slowly, so that the worker is free again: 64 KiB of it in memory, the rest in an unlinked file in server.spool_directory. When it is full, or \"0B\", PHP waits for the client. Never for text/event-stream, application/x-ndjson and what the script sends with X-Accel-Buffering: no.").default("\"0B\""),
+        Key::new("response_buffer", Kind::Text, "How much of an answer is taken from PHP ahead of a client that reads more slowly, so that the worker is free again: 64 KiB of it in memory, the rest in an unlinked file in server.spool_directory. \"auto\": as much as the client's shares of server.answer_memory and server.spool_quota have room for; one beyond them waits with its worker, and gives it back, its answer cut, when other requests have waited for that for half a second. A size: no more than that of one answer; when it is full, PHP waits for the client. \"0B\": nothing. Never for text/event-stream, application/x-ndjson and what the script sends with X-Accel-Buffering: no.").default("\"auto\"").example("\"16MiB\""),
         Key::new("backend_root", Kind::Text, "The document root as the servers see it, an absolute path, where that is another path than the gateway's: it replaces the site's root in SCRIPT_FILENAME and DOCUMENT_ROOT.").example("\"/app/public\""),
     ],
 };
@@ -67,6 +68,9 @@ impl Upstream {
                 .help("servers = [\"unix:/run/php/php-fpm.sock\"]"),
             );
             return None;
+        }
+        if let Err(problem) = response_buffer(section) {
+            problems.push(problem);
         }
         if !RESOLVE.contains(&section.duration("resolve")) {
             problems.push(Problem::new(
@@ -122,6 +126,23 @@ impl Upstream {
         };
         Self::new(name.to_owned(), &addresses, settings, previous)
     }
+}
+
+/// Returns `response_buffer` in bytes; `u64::MAX` for "auto", which only shares bound.
+pub fn response_buffer(section: &Lowered) -> Result<u64, Problem> {
+    let Some(text) = section
+        .text("response_buffer")
+        .filter(|text| text.value != "auto")
+    else {
+        return Ok(u64::MAX);
+    };
+    text.value
+        .parse()
+        .map(|ByteSize(bytes)| bytes)
+        .map_err(|_| {
+            let message = format!("`{}` is neither \"auto\" nor a size", text.value);
+            Problem::new(text.place, message).help("response_buffer = \"16MiB\"")
+        })
 }
 
 /// Zero is no limit, but of `queue_length` and `scouts`.

@@ -326,7 +326,8 @@ async fn floods_of_ping_and_settings_are_bounded() {
 async fn sixty_four_answers_that_nobody_reads_stay_small() {
     let large = Script::answer([b"\n".to_vec(), vec![b'x'; 8 * 1024 * 1024]].concat());
     let responder = ScriptedResponder::start([large]).await;
-    let gateway = Gateway::start(&responder.site("capacity = 64")).await;
+    let site = responder.site("capacity = 64\nresponse_buffer = \"0B\"");
+    let gateway = Gateway::start(&site).await;
     let before = gateway.rss_kib();
     // Windows of 1 GiB for each stream (RFC 9113 §6.5.2), and nothing for the connection.
     let mut frames = Frames::open_with(gateway.address(), &[(4, 1 << 30)]).await;

@@ -51,6 +51,7 @@ mod h2c;
 mod half_closed;
 mod harness;
 mod harness_itself;
+mod held_workers;
 mod http1;
 mod http2_frames;
 mod http2_heads;

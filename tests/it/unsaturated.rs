@@ -209,6 +209,9 @@ impl Link for Counted {
     fn acknowledged(&mut self, _: Values) -> Option<Duration> {
         Some(Duration::ZERO)
     }
+    fn is_waited_for(&self) -> bool {
+        false
+    }
     fn timer(&mut self) -> Option<&mut Timer> {
         Some(&mut self.timer)
     }

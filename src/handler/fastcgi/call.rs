@@ -11,9 +11,9 @@ use tokio::time::sleep;
 
 use super::Fastcgi;
 use super::attempt::{Attempt, Begun, Failed};
-use super::buffered::Buffer;
+use super::content::Terms;
 use super::orders::Orders;
-use super::reply::{self, Delivery};
+use super::reply::{self, Delivery, NoReply};
 use crate::cgi::{Script, long_variable, meta_variables, set_env};
 use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
@@ -256,21 +256,29 @@ impl Call<'_> {
         let delivery = Delivery {
             method: &request.method,
             fields: &request.fields,
-            buffer: self.buffer(&orders, request),
         };
-        reply::respond(begun, delivery).map_err(|broken| Failure::Exchange {
-            upstream: self.fastcgi.upstream.name.clone(),
-            broken,
+        let terms = self.terms(&orders, request)?;
+        reply::respond(begun, delivery, terms).map_err(|error| match error {
+            NoReply::Broken(broken) => Failure::Exchange {
+                upstream: self.fastcgi.upstream.name.clone(),
+                broken,
+            },
+            NoReply::OverShare => Failure::AnswerShare,
         })
     }
 
-    fn buffer(&self, orders: &Orders, request: &Request) -> Option<Buffer> {
-        let limit = self.fastcgi.response_buffer;
-        (limit > 0 && !orders.is_live).then(|| Buffer {
-            limit,
-            directory: self.fastcgi.spool.directory.clone(),
-            budget: Arc::clone(&self.fastcgi.spool.budget),
+    /// What is live is for the client the moment it comes, and never stored.
+    fn terms(&self, orders: &Orders, request: &Request) -> Result<Terms, Failure> {
+        let fastcgi = self.fastcgi;
+        let live = match orders.is_live {
+            true => Some(fastcgi.live_streams.begin(request.wire.party())?),
+            false => None,
+        };
+        Ok(Terms {
+            fastcgi: Arc::clone(fastcgi),
             owner: self.owner(request),
+            limit: live.as_ref().map_or(fastcgi.response_buffer, |_| 0),
+            _live: live,
         })
     }
 }

@@ -2,9 +2,9 @@
 
 mod ambiguous_fields;
 mod attempt;
-mod buffered;
 mod by_path;
 mod call;
+mod content;
 mod diagnosis;
 mod file_name;
 mod orders;
@@ -14,10 +14,10 @@ pub mod send_file;
 mod stderr;
 mod store;
 mod streaming;
+mod sweep;
 pub mod target;
 mod told;
 mod validators;
-mod watched;
 
 use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
@@ -25,14 +25,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use ambiguous_fields::AmbiguousFields;
-pub use buffered::Buffered;
 pub use call::Call;
+pub use content::ScriptContent;
 pub use diagnosis::{Refusals, why_unknown};
 pub use file_name::FileName;
 pub use send_file::SendFile;
 pub use stderr::ErrorLog;
-pub use streaming::Streaming;
-pub use watched::Watched;
 
 use super::Plan;
 use super::mount::{MOUNTED_AT, Mount};
@@ -42,6 +40,8 @@ use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping, Script, script};
 use crate::failure::Failure;
 use crate::limits::RULE_LIMITS;
+use crate::limits::budget::Budget;
+use crate::limits::live::LiveStreams;
 use crate::message::edits::Edits;
 use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request};
@@ -72,7 +72,7 @@ pub static FASTCGI: Section = Section {
 };
 
 /// When a worker is asked for; a site and a rule have it.
-pub const REQUEST_BODY: Key = Key::new("request_body", Kind::OneOf(&["auto", "stream", "spool"]), "When PHP gets a request body. \"auto\": up to 64 KiB, and for as long as the client is slower than 1 MiB a second, it is received first, into memory and then a file; from a fast client it is streamed. \"spool\": always received first. \"stream\": as it comes. A streamed upload that breaks off is executed by PHP with what came; only \"spool\" prevents that. Bodies of unknown length are always received first.").example("\"spool\"");
+pub const REQUEST_BODY: Key = Key::new("request_body", Kind::OneOf(&["auto", "stream", "spool"]), "When PHP gets a request body. \"auto\": it is received first, into memory and then a file, and streamed from where the rest comes within 2 s by the rate of the last 64 KiB or 256 ms; up to 64 KiB it is never streamed. A client that then keeps a worker waiting for 4 s in all is refused with 408 if others wait for that worker. \"spool\": always received first. \"stream\": as it comes. A streamed upload that breaks off is executed by PHP with what came; only \"spool\" prevents that: see docs/cgi.md. Bodies of unknown length are always received first.").example("\"spool\"");
 
 /// `timeouts` of a rule, whatever answers it, and of its `fastcgi`.
 pub static RULE_TIMEOUTS: Section = Section {
@@ -171,6 +171,10 @@ pub struct Fastcgi {
     pub send_file: SendFile,
     /// How much of an answer is kept for a slow client, in bytes; 0 for none.
     pub response_buffer: u64,
+    /// What answers may hold in memory.
+    pub answers: Arc<Budget>,
+    /// How many event streams and long polls each client has.
+    pub live_streams: Arc<LiveStreams>,
     /// `upstream.name`, shared with log lines.
     pub name: Arc<str>,
     /// The site's name, for log lines.

@@ -1,17 +1,22 @@
 //! The response to the client from what the script has answered so far.
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use super::attempt::Begun;
-use super::buffered::{Buffer, Buffered};
+use super::content::{ScriptContent, Terms};
 use super::streaming::Streaming;
 use super::validators;
 use crate::fastcgi::{Answer, Broken};
 use crate::handler::Body;
+use crate::message::lent::lend;
 
 /// An answer that is whole within this size when its head is read goes out with its length.
 const SMALL_ANSWER: usize = 64 * 1024;
+
+/// A whole answer above this is charged to its client, which may take nothing of it.
+const CHARGED: usize = 16 * 1024;
 
 /// How an answer goes to the client.
 #[derive(Debug)]
@@ -20,8 +25,15 @@ pub(super) struct Delivery<'a> {
     pub(super) method: &'a Method,
     /// Its fields: its preconditions.
     pub(super) fields: &'a HeaderMap,
-    /// What lies between the script and a slow client, where anything does.
-    pub(super) buffer: Option<Buffer>,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum NoReply {
+    /// The exchange broke.
+    Broken(Broken),
+    /// It is whole, and its client has its share of memory and of the spool.
+    OverShare,
 }
 
 /// The response: whole where the answer is short and already here, else streamed. An exchange
@@ -29,7 +41,8 @@ pub(super) struct Delivery<'a> {
 pub(super) fn respond(
     mut begun: Box<Begun>,
     delivery: Delivery<'_>,
-) -> Result<Response<Body>, Broken> {
+    terms: Terms,
+) -> Result<Response<Body>, NoReply> {
     let status = validators::settle(&mut begun.head, &delivery);
     let own = status == begun.head.status;
     // RFC 9110 §9.3.2, §15.3.5, §15.4.5: no content, whatever the script printed.
@@ -37,7 +50,7 @@ pub(super) fn respond(
     match read_ready(&mut begun) {
         // What the client gets is all here: how PHP ends after it is no part of the answer.
         Err(_) if silent || has_all(&begun) => {}
-        ready => ready?,
+        ready => ready.map_err(NoReply::Broken)?,
     }
     let announced = begun.head.content_length;
     let present = begun.rest.len() as u64;
@@ -66,15 +79,24 @@ pub(super) fn respond(
         }
         (false, true) => {
             begun.exchange.into_upload().linger();
-            Body::bytes(begun.rest.join())
+            whole_body(begun.rest.join(), terms)?
         }
-        (false, false) => match delivery.buffer {
-            Some(buffer) => Body::buffered(Buffered::start(streaming(begun), buffer)),
-            None => Body::streaming(streaming(begun)),
-        },
+        (false, false) => Body::script(ScriptContent::start(streaming(begun), terms)),
     };
     response.body_mut().trace = trace;
     Ok(response)
+}
+
+/// Its memory is the client's until it has taken it; without a share of that it goes to the spool.
+fn whole_body(content: Bytes, terms: Terms) -> Result<Body, NoReply> {
+    if content.len() <= CHARGED {
+        return Ok(Body::bytes(content));
+    }
+    if let Some(part) = terms.charged(content.len()) {
+        return Ok(Body::bytes(lend(content, part)));
+    }
+    let stored = ScriptContent::stored(content, terms);
+    stored.map(Body::script).ok_or(NoReply::OverShare)
 }
 
 /// A precondition that failed is told without the content that was not wanted, unless it is the script's `own` word.

@@ -129,6 +129,12 @@ impl ErrorStream {
         record!(error, &self.origin, cause, "the answer was cut: {why}");
     }
 
+    /// The answer was given up for what its client does, which is its own affair.
+    pub(super) fn give_up(&mut self, cause: &'static str, why: &str) {
+        self.finish();
+        record!(info, &self.origin, cause, "the answer was cut: {why}");
+    }
+
     fn finish(&mut self) {
         while !self.rest.is_empty() {
             self.step();

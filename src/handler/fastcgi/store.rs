@@ -9,13 +9,13 @@ use std::path::PathBuf;
 use bytes::{Buf, Bytes, BytesMut};
 use nix::sys::uio::{pread, pwrite};
 
-use crate::limits::budget::Part;
+use crate::limits::budget::{Over, Part};
 
 /// Bytes kept in memory before the file is used.
 const MEMORY: u64 = 64 * 1024;
 
-/// Bytes read back at once.
-const PIECE: u64 = 64 * 1024;
+/// Bytes handed out at once: so much of it lies in a connection whose client takes nothing.
+const PIECE: usize = 16 * 1024;
 
 /// Bytes between a writer and a reader.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(super) struct Store {
     /// Copied into one buffer: a small piece would hold the whole read that it came with.
     memory: BytesMut,
     memory_limit: usize,
+    /// What the buffer is charged to until it is empty.
+    charged: Part,
     ring: Ring,
 }
 
@@ -33,28 +35,44 @@ struct Ring {
     file: Option<File>,
     /// How far into the file has been written: so much of the disk it takes.
     reserved: Part,
+    /// What it may have at most, and what it has: where a share ends earlier, the circle ends there.
+    limit: u64,
     capacity: u64,
     written: u64,
     read: u64,
-    failed: bool,
+    state: Room,
+}
+
+/// Whether there is room in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// As far as is known.
+    Some,
+    /// The share of its owner was used up the last time.
+    OverShare,
+    /// It could not be written.
+    Failed,
 }
 
 impl Store {
-    /// For at most `limit` bytes, of which some may go to a file in `directory`, as far as `part`
-    /// can grow.
-    pub(super) fn new(limit: u64, directory: PathBuf, part: Part) -> Self {
+    /// For at most `limit` bytes: in memory as far as `memory` can grow, then in a file in `directory`, as far as `file`
+    /// can.
+    pub(super) fn new(limit: u64, directory: PathBuf, memory: Part, file: Part) -> Self {
         let in_memory = limit.min(MEMORY);
+        let in_file = limit - in_memory;
         Self {
             memory: BytesMut::new(),
             memory_limit: usize::try_from(in_memory).unwrap_or(0),
+            charged: memory,
             ring: Ring {
                 directory,
                 file: None,
-                reserved: part,
-                capacity: limit - in_memory,
+                reserved: file,
+                limit: in_file,
+                capacity: in_file,
                 written: 0,
                 read: 0,
-                failed: false,
+                state: Room::Some,
             },
         }
     }
@@ -64,8 +82,10 @@ impl Store {
         // What is in the file is older than what would now go to memory.
         if self.ring.length() == 0 {
             let room = self.memory_limit.saturating_sub(self.memory.len());
-            let fits = piece.split_to(piece.len().min(room));
-            self.memory.extend_from_slice(&fits);
+            let fits = piece.len().min(room);
+            if fits > 0 && self.charged.grow(fits as u64).is_ok() {
+                self.memory.extend_from_slice(&piece.split_to(fits));
+            }
         }
         self.ring.put(piece);
     }
@@ -75,7 +95,21 @@ impl Store {
         if self.memory.is_empty() {
             return self.ring.take();
         }
-        Ok(Some(self.memory.split().freeze()))
+        // Copied, so that a piece that is not sent does not hold the whole buffer.
+        let length = self.memory.len().min(PIECE);
+        let piece = Bytes::copy_from_slice(&self.memory.split_to(length));
+        if self.memory.is_empty() {
+            self.memory = BytesMut::new();
+            self.charged.shrink(u64::MAX);
+        }
+        Ok(Some(piece))
+    }
+
+    /// Reports whether it is for the share of its owner that the last piece found no room.
+    pub(super) fn is_over_share(&self) -> bool {
+        let ring = &self.ring;
+        let is_closed = ring.capacity < ring.limit && ring.length() == ring.capacity;
+        ring.state == Room::OverShare || is_closed
     }
 }
 
@@ -85,27 +119,39 @@ impl Ring {
     }
 
     fn put(&mut self, piece: &mut Bytes) {
-        while !piece.is_empty() && !self.failed && self.length() < self.capacity {
+        if self.state == Room::OverShare {
+            self.state = Room::Some;
+        }
+        while !piece.is_empty() && self.state == Room::Some && self.length() < self.capacity {
             match self.write(piece) {
-                Ok(count) => {
+                Ok(Ok(count)) => {
                     piece.advance(count);
                     self.written += count as u64;
                 }
+                Ok(Err(_)) if self.closes_here() => self.capacity = self.written,
+                Ok(Err(_)) => self.state = Room::OverShare,
                 Err(error) => {
-                    self.failed = true;
+                    self.state = Room::Failed;
                     tracing::warn!(%error, directory = %self.directory.display(), "an answer cannot be buffered in a file: PHP waits for the client");
                 }
             }
         }
     }
 
+    /// Reports whether the circle can end where the file does: what was read in front of it makes room.
+    fn closes_here(&self) -> bool {
+        self.read > 0 && self.written < self.capacity
+    }
+
     /// Writes up to the end of the room or of the file, where it turns.
-    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+    fn write(&mut self, piece: &[u8]) -> io::Result<Result<usize, Over>> {
         let position = self.written % self.capacity;
         let room = (self.capacity - self.length()).min(self.capacity - position);
         let length = usize::try_from(room).map_or(piece.len(), |room| piece.len().min(room));
         let part = piece.get(..length).unwrap_or(piece);
-        self.reserve(position + part.len() as u64)?;
+        if let Err(over) = self.reserve(position + part.len() as u64) {
+            return Ok(Err(over));
+        }
         let file = match self.file.take() {
             Some(file) => file,
             None => tempfile::tempfile_in(&self.directory)?,
@@ -114,15 +160,11 @@ impl Ring {
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        Ok(written)
+        Ok(Ok(written))
     }
 
-    fn reserve(&mut self, end: u64) -> io::Result<()> {
-        let more = end.saturating_sub(self.reserved.used());
-        if more == 0 {
-            return Ok(());
-        }
-        self.reserved.grow(more).map_err(io::Error::other)
+    fn reserve(&mut self, end: u64) -> Result<(), Over> {
+        self.reserved.grow(end.saturating_sub(self.reserved.used()))
     }
 
     fn take(&mut self) -> io::Result<Option<Bytes>> {
@@ -130,8 +172,9 @@ impl Ring {
             return Ok(None);
         };
         let position = self.read % self.capacity;
-        let length = self.length().min(self.capacity - position).min(PIECE);
-        let mut piece = BytesMut::zeroed(usize::try_from(length).map_err(io::Error::other)?);
+        let length = self.length().min(self.capacity - position);
+        let length = usize::try_from(length).map_or(PIECE, |length| length.min(PIECE));
+        let mut piece = BytesMut::zeroed(length);
         let count = pread(file, &mut piece, offset(position)?)?;
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -140,7 +183,7 @@ impl Ring {
         self.read += count as u64;
         if self.read == self.written {
             // From the start again: pages that were used are used again.
-            (self.read, self.written) = (0, 0);
+            (self.read, self.written, self.capacity) = (0, 0, self.limit);
         }
         Ok(Some(piece.freeze()))
     }
@@ -159,7 +202,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn store(limit: u64) -> Store {
-        Store::new(limit, std::env::temp_dir(), part(1 << 40, 1))
+        Store::new(
+            limit,
+            std::env::temp_dir(),
+            part(1 << 40, 1),
+            part(1 << 40, 1),
+        )
     }
 
     fn part(total: u64, number: u64) -> Part {
@@ -197,9 +245,16 @@ mod tests {
 
     #[test]
     fn without_a_file_memory_is_all_there_is() {
-        let mut store = Store::new(1 << 20, PathBuf::from("/nonexistent"), part(1 << 40, 1));
+        let mut store = Store::new(
+            1 << 20,
+            PathBuf::from("/nonexistent"),
+            part(1 << 40, 1),
+            part(1 << 40, 1),
+        );
         assert_eq!(put(&mut store, 100_000), 65_536);
-        assert_eq!(store.take().unwrap().unwrap().len(), 65_536);
+        for _ in 0..4 {
+            assert_eq!(store.take().unwrap().unwrap().len(), PIECE);
+        }
         assert_eq!(put(&mut store, 10), 10);
         assert_eq!(store.take().unwrap().unwrap().len(), 10);
         assert!(store.take().unwrap().is_none());
@@ -236,10 +291,53 @@ mod tests {
         }
     }
 
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// Where the share ends the circle is closed, and opened again when all was read.
+        #[test]
+        fn a_share_is_used_again_and_again(
+            shares in (1_u64..100_000, 1_u64..200_000),
+            steps in proptest::collection::vec((1_usize..90_000, 0_usize..8), 1..60),
+        ) {
+            let budgets = [shares.0, shares.1].map(|total| Arc::new(Budget::new(total)));
+            let [memory, file] = budgets.each_ref().map(|budget| part_of(budget, 1));
+            let mut store = Store::new(u64::MAX, std::env::temp_dir(), memory, file);
+            let (mut next, mut wanted) = (0_u32, 0_u32);
+            let mut check = |piece: Bytes| {
+                for byte in piece {
+                    assert_eq!(u32::from(byte), wanted % 251);
+                    wanted += 1;
+                }
+            };
+            for (length, reads) in steps {
+                let bytes: Vec<u8> = (next..).take(length).map(|number| (number % 251) as u8).collect();
+                let mut piece = Bytes::from(bytes);
+                store.put(&mut piece);
+                prop_assert!(piece.is_empty() || store.is_over_share());
+                next += u32::try_from(length - piece.len()).unwrap();
+                for _ in 0..reads {
+                    store.take().unwrap().into_iter().for_each(&mut check);
+                }
+                for budget in &budgets {
+                    prop_assert!(budget.used() <= budget.total());
+                }
+            }
+            while let Some(piece) = store.take().unwrap() {
+                check(piece);
+            }
+            prop_assert_eq!(next, wanted);
+            drop(store);
+            prop_assert!(budgets.iter().all(|budget| budget.used() == 0));
+        }
+    }
+
     #[test]
     fn all_files_together_have_no_more_than_the_quota() {
         let budget = Arc::new(Budget::new(120_000));
-        let store = |number| Store::new(1 << 20, std::env::temp_dir(), part_of(&budget, number));
+        let store = |number| {
+            let file = part_of(&budget, number);
+            Store::new(1 << 20, std::env::temp_dir(), part(1 << 40, 1), file)
+        };
         let (mut first, mut second) = (store(1), store(2));
         let piece = || Bytes::from(vec![7; 64 * 1024 + 60_000]);
         let mut left = piece();

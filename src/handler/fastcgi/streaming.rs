@@ -23,7 +23,7 @@ const FINISH: Duration = Duration::from_secs(30);
 
 /// The rest of an answer.
 #[derive(Debug)]
-pub struct Streaming {
+pub(super) struct Streaming {
     exchange: Option<Exchange<Lease>>,
     first: Pieces,
     /// Bytes still to come where the script announced its length.
@@ -53,7 +53,7 @@ impl Streaming {
     }
 
     /// The next piece; `None` when the answer is whole.
-    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+    pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         loop {
             if self.finished {
                 return Poll::Ready(None);
@@ -86,14 +86,22 @@ impl Streaming {
         }
     }
 
-    /// Whether nothing more comes.
-    pub fn is_finished(&self) -> bool {
-        self.finished
+    /// Bytes still to come, where that is known.
+    pub(super) fn left(&self) -> Option<u64> {
+        if self.finished { Some(0) } else { self.left }
     }
 
-    /// Bytes still to come, where that is known.
-    pub fn left(&self) -> Option<u64> {
-        if self.finished { Some(0) } else { self.left }
+    /// Reports whether it is in the way of others: they wait for the worker that makes the answer, or there is none any more
+    /// and only memory is held.
+    pub(super) fn is_in_the_way(&self) -> bool {
+        let exchange = self.exchange.as_ref();
+        exchange.is_none_or(|exchange| exchange.has_ended() || exchange.is_waited_for())
+    }
+
+    /// Ends the answer, for what its client does.
+    pub(super) fn give_up(&mut self, cause: &'static str, why: &str) {
+        self.errors.give_up(cause, why);
+        self.exchange = None;
     }
 
     /// Reads the exchange to its end apart from any answer, error stream and all, so that PHP is

@@ -96,7 +96,6 @@ mod tests {
         let delivery = Delivery {
             method: &method,
             fields: &fields(asked),
-            buffer: None,
         };
         let status = settle(&mut head, &delivery);
         let names = head.headers.keys().map(ToString::to_string).collect();

@@ -106,6 +106,17 @@ fn requests_queue_once_an_acknowledgement_is_late() {
 }
 
 #[test]
+fn who_waits_in_the_servers_own_queue_waits_too() {
+    let mut admission = kept(settings());
+    let now = Instant::now();
+    let mut slot = open(&mut admission, now);
+    assert!(!admission.is_waited_for(now + 4 * MS));
+    assert!(admission.is_waited_for(now + 5 * MS));
+    admission.acknowledged(&mut slot, now + 6 * MS, 6 * MS);
+    assert!(!admission.is_waited_for(now + 60 * MS));
+}
+
+#[test]
 fn a_finished_connection_serves_the_head_of_the_queue_within_its_turn() {
     let now = Instant::now();
     let mut admission = kept(Settings {
