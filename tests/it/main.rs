@@ -46,6 +46,7 @@ mod h2c;
 mod half_closed;
 mod harness;
 mod harness_itself;
+mod hostile;
 mod http1;
 mod http2_frames;
 mod idle;
