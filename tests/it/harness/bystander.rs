@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::runtime::Builder;
+use tokio::sync::watch;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Address, Connection, Request, Response};
@@ -46,9 +48,20 @@ impl Bystander {
         }
     }
 
-    /// Asks until `done`, and gives back what that gave.
+    /// Asks until `done`, on a thread of its own: what the test does meanwhile makes nobody wait.
     pub(crate) async fn ask_while<T>(&self, done: impl Future<Output = T>) -> (Seen, T) {
-        let (ended, ending) = tokio::sync::watch::channel(false);
+        let (ended, ending) = watch::channel(false);
+        let bystander = self.clone();
+        let asking = spawn_blocking(move || {
+            let runtime = Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(bystander.ask(ending))
+        });
+        let outcome = done.await;
+        ended.send_replace(true);
+        (asking.await.unwrap(), outcome)
+    }
+
+    async fn ask(self, ending: watch::Receiver<bool>) -> Seen {
         let mut tasks = JoinSet::new();
         for _ in 0..COUNT {
             let (bystander, ending) = (self.clone(), ending.clone());
@@ -61,14 +74,12 @@ impl Bystander {
                 seen
             });
         }
-        let outcome = done.await;
-        ended.send_replace(true);
         let mut seen = Seen::default();
         while let Some(one) = tasks.join_next().await {
             seen.add(one.unwrap());
         }
         seen.waits.values_mut().for_each(|waits| waits.sort());
-        (seen, outcome)
+        seen
     }
 
     /// The same for so long.

@@ -1,10 +1,9 @@
 //! A bound on the memory of a program, as a container has it (cgroups(7)), and a look at what the program uses.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
-
-use tokio::task::JoinHandle;
-use tokio::time::interval;
 
 /// A memory control group; removed when dropped, once the programs in it have ended.
 pub(crate) struct Cage {
@@ -13,6 +12,9 @@ pub(crate) struct Cage {
 
 /// Joins the group whose folder is the first argument, and becomes the program in the others.
 const JOIN: &str = "echo $$ >\"$0/cgroup.procs\" && exec \"$@\"";
+
+/// Between two looks at memory.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// How often removing is tried while the kernel takes a program's memory back.
 const ATTEMPTS: usize = 100;
@@ -67,30 +69,30 @@ pub(crate) fn anonymous_kib(process: u32) -> Option<u64> {
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
-/// Looks at the memory of a process again and again.
+/// Looks at the memory of a process again and again, on a thread of its own.
 pub(crate) struct Watch {
-    task: JoinHandle<u64>,
-    stop: tokio::sync::watch::Sender<bool>,
+    thread: JoinHandle<u64>,
+    ended: Sender<()>,
 }
 
 impl Watch {
     pub(crate) fn begin(process: u32) -> Self {
-        let (stop, stopped) = tokio::sync::watch::channel(false);
-        let task = tokio::spawn(async move {
-            let mut pause = interval(Duration::from_millis(10));
+        let (ended, ending) = channel();
+        let thread = std::thread::spawn(move || {
             let mut most = 0;
-            while !*stopped.borrow() {
-                pause.tick().await;
+            loop {
                 most = most.max(anonymous_kib(process).unwrap_or(0));
+                if ending.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
+                    return most;
+                }
             }
-            most
         });
-        Self { task, stop }
+        Self { thread, ended }
     }
 
     /// The most that it had since, in KiB.
-    pub(crate) async fn peak_kib(self) -> u64 {
-        self.stop.send_replace(true);
-        self.task.await.unwrap()
+    pub(crate) fn peak_kib(self) -> u64 {
+        drop(self.ended);
+        self.thread.join().unwrap()
     }
 }

@@ -179,7 +179,7 @@ impl Arena {
             siege
         };
         let (during, siege) = self.bystander.ask_while(attacking).await;
-        let peak = memory.peak_kib().await / 1024;
+        let peak = memory.peak_kib() / 1024;
         drop(siege);
         let figures = self.figures(&during, peak);
         println!("{name}: {figures}");
