@@ -105,6 +105,12 @@ impl Bystander {
             }
             seen.waits.entry(name).or_default().push(begun.elapsed());
             begun = Instant::now();
+            if answer.header("connection") == Some("close") {
+                connection = match self.connect().await {
+                    Ok(connection) => connection,
+                    Err(why) => return seen.failures.push(why),
+                };
+            }
         }
     }
 

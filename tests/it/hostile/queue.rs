@@ -25,9 +25,9 @@ fn bounds(wait: u64) -> Bounds {
 async fn a_client_with_hundreds_of_requests_makes_nobody_wait_behind_them() {
     let arena = Arena::new(Setup::default()).await;
     let attackers = arena.attackers();
-    // Eight turns of 50 ms are expected, 40 s with one line for all.
+    // Four turns of 50 ms are expected, 40 s with one line for all.
     arena
-        .withstands_within(bounds(1500), "one client", attackers.stalled(&SLOW))
+        .withstands_within(bounds(2000), "one client", attackers.stalled(&SLOW))
         .await;
 }
 
@@ -47,9 +47,9 @@ async fn nor_do_several_such_clients() {
         }
         siege
     };
-    // Four rounds of nine turns of 25 ms.
+    // Two or three rounds of nine turns of 25 ms.
     arena
-        .withstands_within(bounds(3000), "eight clients", attack)
+        .withstands_within(bounds(5000), "eight clients", attack)
         .await;
 }
 
@@ -62,6 +62,6 @@ async fn a_client_that_fills_the_queue_has_it_full_for_itself() {
     .await;
     let attackers = arena.attackers();
     arena
-        .withstands_within(bounds(1500), "a full queue", attackers.stalled(&SLOW))
+        .withstands_within(bounds(2000), "a full queue", attackers.stalled(&SLOW))
         .await;
 }

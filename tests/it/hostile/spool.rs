@@ -13,7 +13,7 @@ fn upload() -> Request {
 }
 
 const BUSY: Bounds = Bounds {
-    wait: Duration::from_millis(750),
+    wait: Duration::from_secs(2),
     memory: 200,
 };
 
@@ -61,7 +61,7 @@ async fn unfinished_bodies_on_many_streams_leave_room_for_others() {
         ("HTTP/2, TLS", arena.tls_attackers()),
     ] {
         let attack = Unfinished {
-            connections: 10,
+            connections: 25,
             streams: 100,
             target: "/upload.php",
             bytes: 200_000,

@@ -66,10 +66,10 @@ async fn nor_over_tls_nor_where_windows_open_byte_by_byte() {
 async fn a_tls_connection_holds_little_that_is_not_read() {
     let arena = Arena::new(Setup::default()).await;
     let attackers = arena.tls_attackers().cramped();
-    // What is over 60 MiB is 160 KiB for each of them; with its buffers full one had 255 KiB.
+    // 128 KiB for each of them. Their handshakes come at once.
     let bounds = Bounds {
-        memory: 60,
-        ..Bounds::default()
+        wait: Duration::from_secs(3),
+        memory: 45,
     };
     let attack = attackers.mute(300, GET_FILE);
     arena.withstands_within(bounds, "TLS, HTTP/1", attack).await;
@@ -128,9 +128,10 @@ async fn a_file_that_a_script_names_is_held_no_more_than_any_other() {
             ..stalled(target, 0)
         };
         let attackers = arena.attackers();
-        // As many scripts run first.
-        let wait = Duration::from_secs(1);
-        let bounds = Bounds { wait, memory };
+        let bounds = Bounds {
+            memory,
+            ..Bounds::default()
+        };
         arena
             .withstands_within(bounds, name, attackers.stalled(&attack))
             .await;

@@ -13,7 +13,7 @@ const WAVE: Duration = Duration::from_millis(1500);
 
 /// More and another kind at once than any of the bounds is made for, on the processors of the bystander.
 const BOUNDS: Bounds = Bounds {
-    wait: Duration::from_secs(3),
+    wait: Duration::from_secs(5),
     memory: 230,
 };
 

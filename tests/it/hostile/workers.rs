@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::arena::{Arena, Bounds, Setup};
 use crate::harness::attackers::{Attackers, Stalled, Trickle};
 
-/// PHP makes tens of mebibytes for the attackers on the bystander's processors.
+/// PHP makes a hundred mebibytes for the attackers on the bystander's processors.
 const BUSY: Bounds = Bounds {
-    wait: Duration::from_millis(750),
+    wait: Duration::from_millis(2500),
     memory: 200,
 };
 
@@ -105,9 +105,9 @@ async fn uploads_that_begin_fast_and_go_on_slowly_hold_no_worker() {
         piece: vec![b'x'; 1800],
         every: Duration::from_millis(100),
     };
-    // They are known to be slow only after a while.
+    // A client may keep a worker waiting for 4 s (docs/security.md); one that never gives it back does so for ever.
     let bounds = Bounds {
-        wait: Duration::from_millis(3500),
+        wait: Duration::from_secs(8),
         ..BUSY
     };
     let attackers = arena.attackers();
