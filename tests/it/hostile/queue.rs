@@ -17,6 +17,7 @@ const SLOW: Stalled = Stalled {
 fn bounds(wait: u64) -> Bounds {
     Bounds {
         wait: Duration::from_millis(wait),
+        median: Duration::from_millis(wait / 2),
         ..Bounds::default()
     }
 }

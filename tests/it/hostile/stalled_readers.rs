@@ -70,6 +70,7 @@ async fn a_tls_connection_holds_little_that_is_not_read() {
     let bounds = Bounds {
         wait: Duration::from_secs(3),
         memory: 45,
+        ..Bounds::default()
     };
     let attack = attackers.mute(300, GET_FILE);
     arena.withstands_within(bounds, "TLS, HTTP/1", attack).await;
