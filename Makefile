@@ -2,6 +2,7 @@
 
 CARGO ?= cargo
 SOAK_SECONDS ?= 60
+ATTACK_SECONDS ?= 600
 # Of make bench: a part by name (CASES=static-1k,php-hello) takes about a minute, and leaves the written results as they are.
 CASES ?=
 BENCH_SECONDS ?= $(if $(CASES),1,2)
@@ -52,10 +53,11 @@ docs-check: ## The reference is what the program says it is
 	@$${CARGO_TARGET_DIR:-target}/debug/fcgate reference | diff -u config/reference.toml - \
 		|| { echo "config/reference.toml is old: make reference"; exit 1; }
 
-soak: ## The tests of admission and request bodies for SOAK_SECONDS each, with nginx for comparison
+soak: ## The tests of admission and request bodies for SOAK_SECONDS each, beside nginx, and all attacks at once for ATTACK_SECONDS
 	@scripts/install-packages test soak
 	@FCGATE_SOAK_SECONDS=$(SOAK_SECONDS) NEXTEST_PROFILE=soak scripts/cargo-test --test it -- \
 		admission_ classification killed_workers reload_under_load request_bodies streaming
+	@FCGATE_SOAK_SECONDS=$(ATTACK_SECONDS) NEXTEST_PROFILE=soak scripts/cargo-test --test it -- hostile::together
 
 reference: ## Write config/reference.toml anew
 	$(CARGO) build --quiet --locked

@@ -52,6 +52,7 @@ mod half_closed;
 mod harness;
 mod harness_itself;
 mod held_workers;
+mod hostile;
 mod http1;
 mod http2_frames;
 mod http2_heads;

@@ -3,8 +3,8 @@
 //! How much one may hold follows from what is left (Choudhury and Hahne, "Dynamic Queue Length Thresholds", 1998): a client
 //! may hold as much as is free, a site three times as much. One that is alone gets half of the total, two get a third each,
 //! and with `n` who want more than there is a part of `n + 1` stays free: whoever comes then finds room, without anything
-//! being taken back from anybody. What a client holds is counted in [`PIECES`], so that a long transfer asks seldom; the
-//! count of one client is behind a lock that others rarely want.
+//! being taken back from anybody. Parts are given out in pieces, so that a long transfer asks seldom; what one client holds
+//! is behind a lock that others rarely want.
 
 mod all;
 mod owner;

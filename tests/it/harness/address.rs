@@ -1,11 +1,11 @@
 //! Where something listens: a TCP address, or the path of a unix socket.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 /// An address; its text is what the configuration takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,25 @@ impl Address {
             }
             Self::Unix(path) => Box::new(UnixStream::connect(path).await?),
         })
+    }
+
+    /// Connects to a TCP address as the client `from`, with a receive buffer of so many bytes.
+    pub(crate) async fn connect_from(
+        &self,
+        from: IpAddr,
+        receive_buffer: Option<u32>,
+    ) -> std::io::Result<Stream> {
+        let Self::Tcp(address) = self else {
+            panic!("{self} has no clients with addresses")
+        };
+        let socket = TcpSocket::new_v4()?;
+        if let Some(bytes) = receive_buffer {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        socket.bind((from, 0).into())?;
+        let stream = socket.connect(*address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Box::new(stream))
     }
 
     pub(crate) async fn connect(&self) -> Stream {

@@ -33,7 +33,20 @@ impl Gateway {
     /// The same, with the configuration file in `directory`, beside what the test has put there.
     pub(crate) async fn start_in(directory: TempDir, config: &str) -> Self {
         let config = with_listener(config);
-        let mut gateway = Self::spawn(directory, &config);
+        Self::spawn(directory, &config).listening(&config).await
+    }
+
+    /// The same, by a program that sets something up and then executes the command in its arguments.
+    pub(crate) async fn start_under(launcher: &[String], directory: TempDir, config: &str) -> Self {
+        let config = with_listener(config);
+        let launcher: Vec<_> = launcher.iter().map(String::as_str).collect();
+        let gateway = Self::spawn_under(&launcher, directory, &config);
+        gateway.listening(&config).await
+    }
+
+    /// Waits until it listens on all that `config` names.
+    async fn listening(self, config: &str) -> Self {
+        let mut gateway = self;
         let lines = gateway
             .log
             .wait_many(0, config.matches("[[listen]]").count(), |line| {
@@ -102,6 +115,11 @@ impl Gateway {
 
     pub(crate) fn process_id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Whether it has not ended.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.process.is_alive()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -167,20 +167,30 @@ impl Frames {
 
     /// With `settings`: pairs of identifier and value (RFC 9113 §6.5.2).
     pub(crate) async fn open_with(address: &Address, settings: &[(u16, u32)]) -> Self {
+        let frames = Self::try_over(address.connect().await, settings).await;
+        frames.expect("the connection ended before the server's SETTINGS")
+    }
+
+    /// The same on a stream that is open already; `None` when that ends first.
+    pub(crate) async fn try_over(stream: Stream, settings: &[(u16, u32)]) -> Option<Self> {
         let mut payload = Vec::new();
         for (identifier, value) in settings {
             payload.extend(identifier.to_be_bytes());
             payload.extend(value.to_be_bytes());
         }
-        let mut stream = address.connect().await;
-        stream.write_all(PREFACE).await.unwrap();
         let mut frames = Self { stream };
-        frames.send(SETTINGS, 0, 0, &payload).await;
-        frames
-            .until("the server's SETTINGS", |frame| frame.kind == SETTINGS)
-            .await;
-        frames.send(SETTINGS, ACK, 0, &[]).await;
-        frames
+        frames.try_raw(PREFACE).await.ok()?;
+        let ours = Frame::bytes(SETTINGS, 0, 0, &payload);
+        frames.try_raw(&ours).await.ok()?;
+        while frames.next().await?.kind != SETTINGS {}
+        let acknowledged = Frame::bytes(SETTINGS, ACK, 0, &[]);
+        frames.try_raw(&acknowledged).await.ok()?;
+        Some(frames)
+    }
+
+    /// The bytes below.
+    pub(crate) fn into_stream(self) -> Stream {
+        self.stream
     }
 
     pub(crate) async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
@@ -196,7 +206,11 @@ impl Frames {
 
     /// Whatever bytes; fails when the connection has ended.
     pub(crate) async fn try_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
-        patiently("the client's bytes", self.stream.write_all(bytes)).await
+        patiently("the client's bytes", async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        })
+        .await
     }
 
     /// The next frame; `None` at the end of the connection, however it ends.

@@ -1,8 +1,9 @@
 //! What a program writes, line by line, as it comes.
 
 use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 use super::LOG_PATIENCE;
 
@@ -11,19 +12,33 @@ use super::LOG_PATIENCE;
 pub(crate) struct Lines {
     name: &'static str,
     lines: watch::Receiver<Vec<String>>,
+    /// Held while a line is taken.
+    reading: Arc<Mutex<()>>,
 }
 
 impl Lines {
     /// Collects from now on; `name` is for messages.
     pub(crate) fn of(name: &'static str, stream: impl Read + Send + 'static) -> Self {
         let (sender, lines) = watch::channel(Vec::new());
+        let reading = Arc::new(Mutex::new(()));
+        let allowed = Arc::clone(&reading);
         std::thread::spawn(move || {
             for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
                 let text = String::from_utf8_lossy(&line).into_owned();
+                let _allowed = allowed.blocking_lock();
                 sender.send_modify(|lines| lines.push(text));
             }
         });
-        Self { name, lines }
+        Self {
+            name,
+            lines,
+            reading,
+        }
+    }
+
+    /// Reads nothing more until what this gives back is dropped: the pipe fills.
+    pub(crate) async fn unread(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.reading).lock_owned().await
     }
 
     /// All lines so far.

@@ -4,6 +4,9 @@
 pub(crate) mod address;
 pub(crate) mod apache;
 pub(crate) mod application;
+pub(crate) mod attackers;
+pub(crate) mod bystander;
+pub(crate) mod cage;
 pub(crate) mod direct;
 pub(crate) mod gateway;
 pub(crate) mod h2_frames;

@@ -36,6 +36,11 @@ impl Process {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
 
+    /// Whether it has not ended.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.status.is_none() && parent_of(self.pid().as_raw()).is_some()
+    }
+
     /// Sends a signal to the program itself.
     pub(crate) fn signal(&self, signal: Signal) {
         if self.status.is_none() {
