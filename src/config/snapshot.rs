@@ -70,8 +70,8 @@ impl Snapshot {
         let complete = problems.is_empty();
         let server = ServerSettings::build(&main.table("server"), problems);
         let admin = AdminSettings::build(&main.table("admin"), problems);
-        let budgets =
-            previous.map_or_else(|| Budgets::new(&server.shared), |it| it.budgets.clone());
+        let budgets = previous.map(|it| it.budgets.clone());
+        let budgets = budgets.unwrap_or_else(|| Budgets::new(&server.shared));
         let live_streams = previous.map_or_else(Arc::default, |it| Arc::clone(&it.live_streams));
         let certificates = certificates::build(&files, previous, problems);
         let listeners = listeners(&files, certificates.as_ref(), problems);
@@ -92,9 +92,7 @@ impl Snapshot {
         let sections: Vec<_> = files.iter().flat_map(|file| file.tables("site")).collect();
         let sites = build_sites(&sections, &surroundings, problems);
         let upstreams = surroundings.into_upstreams();
-        warn_of_hosts(&files, problems);
-        warn_of_endless_redirects(&files, problems);
-        warn_of_exposed(&files, sources, problems);
+        warn(&files, sources, problems);
         if sites.is_empty() && complete && problems.is_empty() {
             problems.push(no_site());
         }
@@ -217,6 +215,12 @@ impl Snapshot {
             false => Ok(target),
         }
     }
+}
+
+fn warn(files: &[Lowered], sources: &Sources, problems: &mut Problems) {
+    warn_of_hosts(files, problems);
+    warn_of_endless_redirects(files, problems);
+    warn_of_exposed(files, sources, problems);
 }
 
 /// What was counted so far for each site, by its name.

@@ -44,7 +44,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access_log::{AccessLog, Destination};
 use crate::admin::{self, Admin, Bound, Command, State};
-use crate::config::{Live, Snapshot};
+use crate::config::{Live, ServerSettings, Snapshot};
 use crate::disk::RealDisk;
 use crate::handler::coded::Encoders;
 use crate::limits::budget::Budgets;
@@ -162,14 +162,7 @@ pub async fn run(
     memory::fit(&mut snapshot.server);
     let ceiling = descriptors::fit(&mut snapshot);
     let server = &snapshot.server;
-    let access_log = AccessLog::start(server.access_log.clone(), server.access_format.clone())
-        .map_err(|error| StartError::AccessLog {
-            path: match &server.access_log {
-                Destination::File(path) => path.clone(),
-                Destination::Stdout | Destination::Off => PathBuf::from("on stdout"),
-            },
-            error,
-        })?;
+    let access_log = start_access_log(server)?;
     let logs = [Some(process.log), access_log.lines().cloned()];
     let logs = logs.into_iter().flatten().collect();
     let state = Arc::new(State::new(server.limits.connections, logs));
@@ -213,6 +206,17 @@ pub async fn run(
     shutdown::end(&shared, &stop, &mut signals.stops, &mut processes).await;
     process.last_resort.ending();
     Ok(LastLines(shared.access_log.clone()))
+}
+
+fn start_access_log(server: &ServerSettings) -> Result<AccessLog, StartError> {
+    let log = AccessLog::start(server.access_log.clone(), server.access_format.clone());
+    log.map_err(|error| StartError::AccessLog {
+        path: match &server.access_log {
+            Destination::File(path) => path.clone(),
+            Destination::Stdout | Destination::Off => PathBuf::from("on stdout"),
+        },
+        error,
+    })
 }
 
 /// How often files are closed that nobody asks for any more.
