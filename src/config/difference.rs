@@ -186,7 +186,7 @@ mod tests {
             &program(", \"a\""),
             &["process php: changed: command"],
         );
-        let all = "body = \"1KiB\", fields = 90, header = \"9s\", body_pause = \"9s\", keep_alive = \"9s\", connections = 9, send_pause = \"9s\"";
+        let all = "body = \"1KiB\", fields = 90, header = \"9s\", body_pause = \"9s\", keep_alive = \"9s\", connections_per_client = 9, send_pause = \"9s\"";
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("fcgate.toml");
         let load = |text: &str| {

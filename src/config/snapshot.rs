@@ -70,8 +70,7 @@ impl Snapshot {
         let complete = problems.is_empty();
         let server = ServerSettings::build(&main.table("server"), problems);
         let admin = AdminSettings::build(&main.table("admin"), problems);
-        let budgets = previous.map(|it| it.budgets.clone());
-        let budgets = budgets.unwrap_or_else(|| Budgets::new(&server.shared));
+        let budgets = budgets(&server, previous);
         let live_streams = previous.map_or_else(Arc::default, |it| Arc::clone(&it.live_streams));
         let certificates = certificates::build(&files, previous, problems);
         let listeners = listeners(&files, certificates.as_ref(), problems);
@@ -93,11 +92,11 @@ impl Snapshot {
         let sites = build_sites(&sections, &surroundings, problems);
         let upstreams = surroundings.into_upstreams();
         warn(&files, sources, problems);
-        if sites.is_empty() && complete && problems.is_empty() {
-            problems.push(no_site());
+        if sites.is_empty() && complete {
+            miss_sites(problems);
         }
-        let sites = sites.into_iter().zip(sections).collect();
-        let hosts = Hosts::build(sites, listener_names::all(&files), problems);
+        let sites = sites.into_iter().zip(sections);
+        let hosts = Hosts::build(sites.collect(), listener_names::all(&files), problems);
         if complete && !hosts.each().is_empty() {
             listener_names::check(&files, &hosts, problems);
         }
@@ -230,12 +229,22 @@ fn numbers(previous: Option<&Snapshot>) -> HashMap<Arc<str>, Arc<SiteNumbers>> {
     numbers.collect()
 }
 
-fn no_site() -> Problem {
+/// Returns what all requests share, which a reload carries over with what is in use.
+fn budgets(server: &ServerSettings, previous: Option<&Snapshot>) -> Budgets {
+    let budgets = previous.map(|snapshot| snapshot.budgets.clone());
+    budgets.unwrap_or_else(|| Budgets::new(&server.shared))
+}
+
+/// Says that there is no site, unless something else is wrong.
+fn miss_sites(problems: &mut Problems) {
     let place = Place {
         file: FileId(0),
         span: 0..0,
     };
-    Problem::new(place, "there is no [[site]]").help("a site needs three lines: [[site]], root = \"/srv/app/public\", php = \"unix:/run/php/php-fpm.sock\"")
+    let help = "a site needs three lines: [[site]], root = \"/srv/app/public\", php = \"unix:/run/php/php-fpm.sock\"";
+    if problems.is_empty() {
+        problems.push(Problem::new(place, "there is no [[site]]").help(help));
+    }
 }
 
 fn listeners(

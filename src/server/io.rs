@@ -3,6 +3,7 @@
 //! answer.
 
 mod from_file;
+mod given_up;
 mod half_closed;
 
 use std::io::{self, IoSlice};
@@ -23,9 +24,7 @@ use super::farewell::Farewell;
 use super::intake::Intake;
 use super::service::Connection;
 use crate::handler::piece::is_of_file;
-use crate::limits::room::Wait;
 use crate::message::Refusal;
-use crate::moment;
 use crate::stream::Stream;
 use half_closed::HalfClosed;
 
@@ -225,18 +224,6 @@ impl ConnectionIo {
         let deadline = *self.closed.get_or_insert_with(Instant::now) + LINGER;
         ready!(self.deadline.poll_sleep(deadline, cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-
-    /// Ready when the connection is to make room for another: its head does not come.
-    fn poll_given_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let watch = self.connection.watch();
-        if watch.is_idle() && self.intake.is_in_head() {
-            watch.seat().wait(Wait::Head, moment::now());
-        }
-        let cause = ready!(watch.seat().poll_asked(cx));
-        watch.seat().give_up(cause);
-        self.hurries = true;
-        Poll::Ready(())
     }
 
     /// The client was too slow. Between requests that is told without a word: a 408 could be

@@ -1,3 +1,5 @@
+//! Who is asked to make room, and what becomes of it.
+
 use std::time::Duration;
 
 use super::*;
