@@ -121,8 +121,8 @@ async fn one_client_with_a_thousand_requests_delays_another_by_one() {
     .await;
     let address = asked.gateway.address();
     let _flood = flood(address).await;
-    // Half of the places are one client's.
-    measured(&asked, "fcgate_upstream_queue{", 100.0).await;
+    // Half of the places are one client's; what workers took after the last refusal is not there any more.
+    measured(&asked, "fcgate_upstream_queue{", 50.0).await;
     let full = |line: &str| line.contains("QUEUE_FULL") && line.contains("this client has");
     asked.gateway.log.wait_for(full).await;
     for number in 0..20 {
