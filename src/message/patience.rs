@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn only_the_time_in_which_the_client_is_waited_for_counts() {
-        let begun = Instant::now();
+        let begun = crate::moment::now();
         let at = |millis| begun + Duration::from_millis(millis);
         let mut promise = Promise::new(Duration::from_millis(100));
         promise.wait(at(0));
