@@ -86,10 +86,11 @@ async fn slow_heads_make_room_before_idle_ones_and_the_longest_first() {
     let address = asked.gateway.address();
     let mut idle = newcomer(&asked).await;
     let mut slow = Vec::new();
-    for _ in 0..2 {
+    for number in 1..=2 {
         let mut connection = Connection::open(address).await;
         connection.write("GET /slow HTTP/1.1\r\nHost").await;
         slow.push(connection);
+        connections(&asked, "one after the other", |it| it["heads"] == number).await;
     }
     connections(&asked, "who waits", |it| {
         it["heads"] == 2 && it["idle"] == 1
