@@ -13,7 +13,7 @@ use crate::cgi::LongVariable;
 use crate::cgi::response::HeadError;
 use crate::fastcgi::record::ProtocolStatus;
 use crate::fastcgi::{Broken, Limit};
-use crate::limits::live::TooManyLive;
+use crate::limits::per_client::TooManyLive;
 use crate::limits::rate::Exceeded;
 use crate::message::list::UnknownExpectation;
 use crate::message::{BadHost, Refusal, TargetError, UploadError};

@@ -2,6 +2,7 @@
 //! scrape reads atomics.
 
 mod members;
+mod shares;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,8 +18,6 @@ use members::MemberScrape;
 
 use super::{Admin, State};
 use crate::config::{Site, Snapshot};
-use crate::limits::budget::Budget;
-use crate::limits::room::Cause;
 use crate::upstream::numbers::{BOUNDS_MS, Count, Histogram, Numbers};
 
 /// The text of a scrape.
@@ -86,52 +85,10 @@ impl Scrape {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             counter(metric, value(state).get())?;
         }
-        let help = "Lines that found no room in the queue of their log, or could not be written";
-        let name = "log_lines_dropped";
-        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for log in &state.logs {
-            let labels = [("log", log.name().as_str())];
-            counter(metric.encode_family(&labels)?, log.dropped())?;
-        }
+        self.logs(encoder)?;
         self.given_up(encoder)?;
-        let help = "How late a thread comes to what is due";
-        let mut metric = in_seconds(encoder, "loop_lag", help)?;
-        for (thread, lag) in state.lags.get().into_iter().flatten().enumerate() {
-            histogram(metric.encode_family(&[("thread", thread)])?, lag)?;
-        }
+        self.lags(encoder)?;
         self.budgets(encoder)
-    }
-
-    fn given_up(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
-        let help = "Connections that were closed because others wanted their place";
-        let name = "connections_given_up";
-        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for cause in Cause::ALL {
-            let labels = [("cause", cause.name())];
-            let count = self.state.room.given_up(cause);
-            counter(metric.encode_family(&labels)?, count)?;
-        }
-        Ok(())
-    }
-
-    fn budgets(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
-        let each = self.snapshot.budgets.each();
-        for (name, help, value) in BUDGETS {
-            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            for (budget, of) in each {
-                let labels = [("budget", budget)];
-                metric
-                    .encode_family(&labels)?
-                    .encode_gauge(&bytes(value(of)))?;
-            }
-        }
-        let help = "How often a client or site had its share of them, or nothing was left";
-        let name = "budget_refused";
-        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (budget, of) in each {
-            counter(metric.encode_family(&[("budget", budget)])?, of.refused())?;
-        }
-        Ok(())
     }
 
     fn sites(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
@@ -220,17 +177,6 @@ const PROCESS_COUNTERS: Table<for<'a> fn(&'a State) -> &'a Count, 7> = [
     ("reloads", "Reloads that took effect", |it| &it.reloads),
     ("reloads_refused", "Reloads that were refused", |it| {
         &it.reloads_refused
-    }),
-];
-
-const BUDGETS: Table<fn(&Budget) -> u64, 2> = [
-    (
-        "budget_used_bytes",
-        "What is shared out of a budget",
-        |it| it.used(),
-    ),
-    ("budget_limit_bytes", "What all may have of it", |it| {
-        it.total()
     }),
 ];
 
@@ -390,15 +336,6 @@ fn histogram(mut metric: MetricEncoder<'_>, times: &Histogram) -> Encoded {
     let buckets: Vec<_> = bounds.zip(times.buckets()).collect();
     let all = buckets.iter().map(|(_, count)| count).sum();
     metric.encode_histogram::<NoLabelSet>(times.sum().as_secs_f64(), all, &buckets, None)
-}
-
-/// A gauge of bytes may be off by as much as an f64 is beyond 2^53.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "nobody reads the last digit of 9 PB"
-)]
-const fn bytes(number: u64) -> f64 {
-    number as f64
 }
 
 /// Counts of things that exist are far below what an f64 holds exactly.

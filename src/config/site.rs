@@ -288,6 +288,7 @@ fn spool_settings(
         warn_of_bodies(limits, server.shared.spool, problems);
     }
     SpoolSettings {
+        streamed: Arc::clone(surroundings.streamed_uploads),
         mode: request_body(section).unwrap_or(Mode::Auto),
         directory: server.spool_directory.clone(),
         budget: Arc::clone(&surroundings.budgets.spool),

@@ -19,7 +19,8 @@ use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::handler::fastcgi::ErrorLog;
 use crate::limits::budget::Budgets;
-use crate::limits::live::LiveStreams;
+use crate::limits::per_client::PerClient;
+use crate::message::spool::STREAMED_UPLOADS;
 use crate::message::{Host, Target};
 use crate::process::Program;
 use crate::section::{FileId, Lowered, Place, Problem, Problems};
@@ -48,7 +49,8 @@ pub struct Snapshot {
     upstreams: Upstreams,
     /// What all requests share.
     pub budgets: Budgets,
-    live_streams: Arc<LiveStreams>,
+    live_streams: Arc<PerClient>,
+    streamed_uploads: Arc<PerClient>,
     error_log: Arc<ErrorLog>,
 }
 
@@ -71,7 +73,7 @@ impl Snapshot {
         let server = ServerSettings::build(&main.table("server"), problems);
         let admin = AdminSettings::build(&main.table("admin"), problems);
         let budgets = budgets(&server, previous);
-        let live_streams = previous.map_or_else(Arc::default, |it| Arc::clone(&it.live_streams));
+        let [live_streams, streamed_uploads] = per_client(previous);
         let certificates = certificates::build(&files, previous, problems);
         let listeners = listeners(&files, certificates.as_ref(), problems);
         let upstreams = named_upstreams(&files, previous, problems);
@@ -86,6 +88,7 @@ impl Snapshot {
             sources,
             budgets: &budgets,
             live_streams: &live_streams,
+            streamed_uploads: &streamed_uploads,
             error_log: &error_log,
         };
         let sections: Vec<_> = files.iter().flat_map(|file| file.tables("site")).collect();
@@ -114,6 +117,7 @@ impl Snapshot {
             upstreams,
             budgets,
             live_streams,
+            streamed_uploads,
             error_log,
         })
     }
@@ -227,6 +231,14 @@ fn numbers(previous: Option<&Snapshot>) -> HashMap<Arc<str>, Arc<SiteNumbers>> {
     let sites = previous.into_iter().flat_map(Snapshot::sites);
     let numbers = sites.map(|site| (Arc::clone(&site.name), Arc::clone(&site.numbers)));
     numbers.collect()
+}
+
+/// Returns how many live streams and streamed uploads each client has, which a reload carries over.
+fn per_client(previous: Option<&Snapshot>) -> [Arc<PerClient>; 2] {
+    previous.map_or_else(
+        || [0, STREAMED_UPLOADS].map(|most| Arc::new(PerClient::new(most))),
+        |it| [&it.live_streams, &it.streamed_uploads].map(Arc::clone),
+    )
 }
 
 /// Returns what all requests share, which a reload carries over with what is in use.

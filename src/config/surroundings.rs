@@ -11,7 +11,7 @@ use super::source::Sources;
 use crate::cgi::Responder;
 use crate::handler::fastcgi::{CallTimeouts, ErrorLog, target};
 use crate::limits::budget::Budgets;
-use crate::limits::live::LiveStreams;
+use crate::limits::per_client::PerClient;
 use crate::section::{At, Lowered, Problem, Problems};
 use crate::upstream::section::{UPSTREAM, response_buffer};
 use crate::upstream::{Address, Upstream};
@@ -30,7 +30,9 @@ pub(super) struct Surroundings<'a> {
     /// What all requests share.
     pub(super) budgets: &'a Budgets,
     /// How many event streams and long polls each client has.
-    pub(super) live_streams: &'a Arc<LiveStreams>,
+    pub(super) live_streams: &'a Arc<PerClient>,
+    /// How many uploads of each client a worker waits for.
+    pub(super) streamed_uploads: &'a Arc<PerClient>,
     /// What bounds the error streams of all requests.
     pub(super) error_log: &'a Arc<ErrorLog>,
     /// The numbers of each site by its name, which a reload does not reset.

@@ -25,6 +25,14 @@ pub fn share(all: usize) -> usize {
 pub struct Held {
     connections: Arc<Connections>,
     client: Client,
+    count: usize,
+}
+
+impl Held {
+    /// Returns how many its client held with it.
+    pub fn count(&self) -> usize {
+        self.count
+    }
 }
 
 impl Connections {
@@ -39,6 +47,7 @@ impl Connections {
         Some(Held {
             connections: Arc::clone(self),
             client,
+            count: *count,
         })
     }
 }
@@ -69,7 +78,8 @@ mod tests {
         let client = Client::new("192.0.2.1".parse().unwrap());
         let first = connections.hold(client, 2);
         let second = connections.hold(client, 2);
-        assert!(first.is_some() && second.is_some());
+        let counts = [&first, &second].map(|held| held.as_ref().map(Held::count));
+        assert_eq!(counts, [Some(1), Some(2)]);
         assert!(connections.hold(client, 2).is_none());
         assert!(connections.hold(client, 0).is_some());
         drop(first);

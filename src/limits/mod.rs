@@ -2,7 +2,7 @@
 
 pub mod budget;
 pub mod connections;
-pub mod live;
+pub mod per_client;
 pub mod rate;
 pub mod room;
 

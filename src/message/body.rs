@@ -16,6 +16,7 @@ use super::Refusal;
 use super::patience::{Patience, Promise};
 use super::spool::Spooled;
 use crate::limits::budget::{Over, Part};
+use crate::limits::per_client::Counted;
 use crate::value::ByteSize;
 
 /// How long an answered request's content is still read and thrown away, so that a client in the
@@ -57,6 +58,7 @@ pub struct Arriving {
     memory: Option<Part>,
     rate: Rate,
     promise: Option<Promise>,
+    streamed: Option<Counted>,
 }
 
 /// What a client must send at least, while it is waited for.
@@ -133,6 +135,7 @@ impl Upload {
             memory: None,
             rate: Rate::new(least),
             promise: None,
+            streamed: None,
         }))
     }
 
@@ -153,9 +156,11 @@ impl Upload {
     }
 
     /// A worker waits for the content, as its client is fast: that may last for `within` when others want the worker.
-    pub(super) fn promise(&mut self, within: Duration) {
+    /// It is one of its client's `streamed` ones until then.
+    pub(super) fn promise(&mut self, within: Duration, streamed: Option<Counted>) {
         if let Self::Incoming(arriving) | Self::Resumed(_, arriving) = self {
             arriving.promise = Some(Promise::new(within));
+            arriving.streamed = streamed;
         }
     }
 
@@ -291,7 +296,10 @@ impl Arriving {
             let frame = frame.transpose()?;
             // RFC 9110 §6.5.1: trailers may be dropped, and FastCGI has no place for them.
             match frame.map(http_body::Frame::into_data) {
-                None => return Poll::Ready(None),
+                None => {
+                    self.streamed = None;
+                    return Poll::Ready(None);
+                }
                 Some(Ok(data)) if !data.is_empty() => {
                     self.rate.account(data.len() as u64)?;
                     return Poll::Ready(Some(Ok(data)));

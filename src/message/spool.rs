@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout};
 use super::lent::lend;
 use super::{Upload, UploadError};
 use crate::limits::budget::{Budget, Over, Owner, Part, Party, SiteKey};
+use crate::limits::per_client::{Counted, PerClient};
 
 /// Bytes kept in memory before a file is used: what most forms and API calls fit in. Up to here
 /// every mode but `stream` waits for the end.
@@ -40,6 +41,10 @@ const WINDOW: Duration = Duration::from_millis(256);
 
 /// How long a fast client may be waited for by a worker that others wait for: rates vary.
 const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How many uploads of one client workers may wait for at once: whoever begins fast and goes on slowly has so many workers
+/// for [`PATIENCE`] and no more. What is beyond that is received first.
+pub const STREAMED_UPLOADS: usize = 2;
 
 /// How content is received (`request_body`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +70,8 @@ pub struct SpoolSettings {
     pub memory: Arc<Budget>,
     /// Whose share both are taken from, beside the client's.
     pub site: SiteKey,
+    /// Which uploads are streamed, of each client.
+    pub streamed: Arc<PerClient>,
     /// `limits.body`, in bytes.
     pub limit: u64,
     /// `limits.body_pause`: how long the client may pause.
@@ -116,13 +123,15 @@ pub async fn receive(
         return Ok(upload);
     }
     let mut spool = Spool::new(settings, known, owner);
-    match spool.fill(&mut upload).await {
+    let filled = spool.fill(&mut upload).await;
+    let streamed = spool.streamed.take();
+    match filled {
         Ok(whole) => match spool.finish().await {
             Ok(Spooled { length: 0, .. }) if whole => Ok(Upload::Empty),
             Ok(spooled) if whole => Ok(Upload::Spooled(spooled)),
             Ok(spooled) => {
                 upload.must_send(settings.stream_rate);
-                upload.promise(PATIENCE);
+                upload.promise(PATIENCE, streamed);
                 Ok(upload.resume_after(spooled))
             }
             Err(error) => Err((error, upload)),
@@ -142,6 +151,8 @@ struct Spool<'a> {
     charged: Part,
     file: Option<(Arc<File>, Part)>,
     length: u64,
+    /// Once it is to be streamed.
+    streamed: Option<Counted>,
     /// When the window began over which the rate is measured, and what came since.
     window: (Instant, u64),
 }
@@ -163,6 +174,7 @@ impl<'a> Spool<'a> {
             charged,
             file: None,
             length: 0,
+            streamed: None,
             window: (Instant::now(), 0),
         }
     }
@@ -217,7 +229,7 @@ impl<'a> Spool<'a> {
         Ok(written.map_err(io::Error::other)??)
     }
 
-    /// A fast client of known length is not spooled any further. Small content is always waited
+    /// A fast client of known length is not spooled any further, unless it has its share of streamed uploads. Small content is always waited
     /// for: it can be sent again.
     fn is_fast(&mut self, count: u64) -> bool {
         let Some(known) = self.known.filter(|length| *length > MEMORY as u64) else {
@@ -234,7 +246,10 @@ impl<'a> Spool<'a> {
         }
         let is_fast = comes_soon(known.saturating_sub(self.length), *bytes, elapsed);
         self.window = (Instant::now(), 0);
-        is_fast
+        if is_fast {
+            self.streamed = self.settings.streamed.begin(self.owner.party);
+        }
+        self.streamed.is_some()
     }
 
     async fn finish(mut self) -> Result<Spooled, UploadError> {

@@ -297,9 +297,12 @@ async fn serve(
             }
         }
     }
-    let Some(_held) = places::hold(&shared, &wire, terms.proxies.as_ref()) else {
+    let Some(held) = places::hold(&shared, &wire, terms.proxies.as_ref()) else {
         return;
     };
+    if let Some(held) = &held {
+        seat.hasten(held.count());
+    }
     let begun = Begun {
         stream,
         wire: wire.through(&terms.name),

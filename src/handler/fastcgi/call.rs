@@ -22,6 +22,7 @@ use crate::fastcgi::record::begin_request;
 use crate::fastcgi::{Limit, Progress};
 use crate::handler::{Body, Trace};
 use crate::limits::budget::Owner;
+use crate::limits::per_client::TooManyLive;
 use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request, Upload, UploadError, spool};
 use crate::moment;
@@ -271,7 +272,11 @@ impl Call<'_> {
     fn terms(&self, orders: &Orders, request: &Request) -> Result<Terms, Failure> {
         let fastcgi = self.fastcgi;
         let live = match orders.is_live {
-            true => Some(fastcgi.live_streams.begin(request.wire.party())?),
+            true => {
+                let most = fastcgi.live_streams.most();
+                let live = fastcgi.live_streams.begin(request.wire.party());
+                Some(live.ok_or(TooManyLive { most })?)
+            }
             false => None,
         };
         Ok(Terms {

@@ -18,7 +18,7 @@ use super::streaming::Streaming;
 use super::sweep;
 use crate::handler::Cut;
 use crate::limits::budget::{Owner, Part};
-use crate::limits::live::LiveStream;
+use crate::limits::per_client::Counted;
 
 /// Whose an answer is, and how much of it may be stored.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Terms {
     /// Bytes that are taken from PHP ahead of the client; 0: PHP waits for the client.
     pub(super) limit: u64,
     /// Its place among its client's live streams, where it is one.
-    pub(super) _live: Option<LiveStream>,
+    pub(super) _live: Option<Counted>,
 }
 
 /// The client's end. Dropped, it ends the exchange, as [`Streaming`] does.

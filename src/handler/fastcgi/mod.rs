@@ -41,7 +41,7 @@ use crate::cgi::{Contract, Mapping, Script, script};
 use crate::failure::Failure;
 use crate::limits::RULE_LIMITS;
 use crate::limits::budget::Budget;
-use crate::limits::live::LiveStreams;
+use crate::limits::per_client::PerClient;
 use crate::message::edits::Edits;
 use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request};
@@ -174,7 +174,7 @@ pub struct Fastcgi {
     /// What answers may hold in memory.
     pub answers: Arc<Budget>,
     /// How many event streams and long polls each client has.
-    pub live_streams: Arc<LiveStreams>,
+    pub live_streams: Arc<PerClient>,
     /// `upstream.name`, shared with log lines.
     pub name: Arc<str>,
     /// The site's name, for log lines.

@@ -135,6 +135,16 @@ impl Seat {
         }
     }
 
+    /// Notes how many connections its client holds: with many the first head must come sooner.
+    pub fn hasten(&self, held: usize) {
+        let mut ticket = self.ticket();
+        if let Some(before) = *ticket
+            && let Some(hastened) = self.room.lock().hasten(before, held)
+        {
+            *ticket = Some(hastened);
+        }
+    }
+
     /// Notes that it waits no more: a request has begun, or will.
     pub fn settle(&self) {
         if self.waits.load(Ordering::Relaxed) {

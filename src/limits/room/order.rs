@@ -8,6 +8,10 @@ use tokio::time::Instant;
 /// For how long a head may be on its way before it counts as slow: the round trips of a handshake, from far away too.
 const HEAD_GRACE: Duration = Duration::from_secs(1);
 
+/// As many connections as a browser opens to one host at once. Who has `n` times as many is given an `n`th of the grace: a
+/// crowd of one client's must not hold every place for a second.
+const USUAL: usize = 8;
+
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
@@ -60,6 +64,15 @@ impl<T> Order<T> {
         let slow = head.filter(|first| first.key().0 + HEAD_GRACE <= now);
         let first = slow.or_else(|| self.idle.first_entry())?;
         Some(first.remove())
+    }
+
+    /// Shortens the grace of one whose client holds so many connections.
+    pub(super) fn hasten(&mut self, ticket: Ticket, held: usize) -> Option<Ticket> {
+        let crowd = u32::try_from(held / USUAL).unwrap_or(u32::MAX).max(1);
+        let who = self.remove(ticket)?;
+        let (since, _) = ticket.key;
+        let earlier = since.checked_sub(HEAD_GRACE - HEAD_GRACE / crowd);
+        Some(self.push(ticket.wait, earlier.unwrap_or(since), who))
     }
 
     /// Returns what is known of one; nothing where he was removed.
@@ -128,6 +141,22 @@ mod tests {
             }
             let first: String = std::iter::from_fn(|| order.pop(at(3000))).collect();
             assert_eq!(first, expected, "{those:?}");
+        }
+    }
+
+    #[test]
+    fn those_of_a_crowd_have_less_grace() {
+        let begun = Instant::now();
+        let first_at = |held: usize| {
+            let mut order = Order::default();
+            let ticket = order.push(Wait::Head, begun, ());
+            let ticket = order.hasten(ticket, held).unwrap();
+            assert_eq!(order.get(ticket), Some(&mut ()));
+            let at = |millis: &u64| begun + Duration::from_millis(*millis);
+            (0..=1000).find(|millis| order.pop(at(millis)).is_some())
+        };
+        for (held, millis) in [(1, 1000), (15, 1000), (16, 500), (80, 100), (1_000_000, 1)] {
+            assert_eq!(first_at(held), Some(millis), "{held}");
         }
     }
 

@@ -1,0 +1,83 @@
+//! What is shared out, and what those lose who want more than there is: budgets, connections, the logs, and the
+//! time of each thread.
+
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType;
+
+use super::{Encoded, Scrape, Table, counter, histogram, in_seconds};
+use crate::limits::budget::Budget;
+use crate::limits::room::Cause;
+
+impl Scrape {
+    pub(super) fn logs(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let help = "Lines that found no room in the queue of their log, or could not be written";
+        let name = "log_lines_dropped";
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for log in &self.state.logs {
+            let labels = [("log", log.name().as_str())];
+            counter(metric.encode_family(&labels)?, log.dropped())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn lags(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let help = "How late a thread comes to what is due";
+        let mut metric = in_seconds(encoder, "loop_lag", help)?;
+        for (thread, lag) in self.state.lags.get().into_iter().flatten().enumerate() {
+            histogram(metric.encode_family(&[("thread", thread)])?, lag)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn given_up(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let help = "Connections that were closed because others wanted their place";
+        let name = "connections_given_up";
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for cause in Cause::ALL {
+            let labels = [("cause", cause.name())];
+            let count = self.state.room.given_up(cause);
+            counter(metric.encode_family(&labels)?, count)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn budgets(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+        let each = self.snapshot.budgets.each();
+        for (name, help, value) in BUDGETS {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (budget, of) in each {
+                let labels = [("budget", budget)];
+                metric
+                    .encode_family(&labels)?
+                    .encode_gauge(&bytes(value(of)))?;
+            }
+        }
+        let help = "How often a client or site had its share of them, or nothing was left";
+        let name = "budget_refused";
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (budget, of) in each {
+            counter(metric.encode_family(&[("budget", budget)])?, of.refused())?;
+        }
+        Ok(())
+    }
+}
+
+const BUDGETS: Table<fn(&Budget) -> u64, 2> = [
+    (
+        "budget_used_bytes",
+        "What is shared out of a budget",
+        |it| it.used(),
+    ),
+    ("budget_limit_bytes", "What all may have of it", |it| {
+        it.total()
+    }),
+];
+
+/// A gauge of bytes may be off by as much as an f64 is beyond 2^53.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "nobody reads the last digit of 9 PB"
+)]
+const fn bytes(number: u64) -> f64 {
+    number as f64
+}
