@@ -182,6 +182,44 @@ async fn streams_without_a_window_hold_no_worker() {
     }
 }
 
+/// Who lags and catches up again and again is polled for by turns: by the client's own end and by the sweep.
+#[tokio::test]
+async fn an_answer_whose_client_lags_now_and_then_goes_on() {
+    const BURSTS: usize = 8;
+    let php = php(8).await;
+    php.write(
+        "bursts.php",
+        &format!(
+            "<?php for ($i = 0; $i < {BURSTS}; $i++) {{ echo str_repeat(chr(65 + $i), 300000); flush(); usleep(($_GET['n'] * 7919 + $i * 104729) % 90000); }}"
+        ),
+    );
+    let gateway = Gateway::start(&config(&php, "", "")).await;
+    let clients = (0..16_u64).map(|number| {
+        let address = gateway.address().clone();
+        async move {
+            let mut connection = with_little_room(&address).await;
+            let target = format!("/bursts.php?n={number}");
+            connection.start(&Request::get(&target)).await;
+            assert_eq!(connection.head().await.status, 200);
+            let mut bytes = Vec::new();
+            let mut pauses = 0;
+            while let Some(piece) = connection.piece().await.unwrap() {
+                bytes.extend(piece);
+                if bytes.len() / 100_000 > pauses {
+                    pauses = bytes.len() / 100_000;
+                    sleep(Duration::from_millis(
+                        (number * 31 + pauses as u64 * 53) % 120,
+                    ))
+                    .await;
+                }
+            }
+            let expected = (0..BURSTS).flat_map(|burst| vec![b'A' + burst as u8; 300_000]);
+            assert!(bytes == expected.collect::<Vec<_>>(), "{number}");
+        }
+    });
+    patiently("all answers", futures_util::future::join_all(clients)).await;
+}
+
 /// Two clients that hold both workers, since their share of the spool is used up.
 async fn beyond_its_share(php: &PhpFpm) -> (Asked, [Slow; 2]) {
     let server = "spool_quota = \"1MiB\"\nanswer_memory = \"1MiB\"";
@@ -365,6 +403,14 @@ async fn uploads_that_turn_slow_are_ended_when_others_wait_and_the_script_can_se
         })
     })
     .await;
+}
+
+/// A connection of which the client's system takes next to nothing that is not read.
+async fn with_little_room(address: &Address) -> Connection {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let stream = socket.connect(([127, 0, 0, 1], address.port()).into());
+    Connection::over(Box::new(stream.await.unwrap()))
 }
 
 /// On a connection from another address of this machine: another client.

@@ -51,6 +51,8 @@ struct State {
     /// Whether it is PHP that is waited for, and whether it was at any time since the last look.
     waits_for_php: bool,
     waited_for_php: bool,
+    /// The client's end, where it waits for what the sweep may still take from PHP.
+    reader: Option<Waker>,
     lagging_since: Option<Instant>,
     /// Looks at which it was in the way of others.
     in_the_way: u32,
@@ -98,6 +100,7 @@ impl Shared {
                 asked: false,
                 waits_for_php: false,
                 waited_for_php: true,
+                reader: None,
                 lagging_since: None,
                 in_the_way: 0,
                 filling: Filling::Off,
@@ -195,6 +198,9 @@ impl State {
         let next = streaming.poll_piece(cx);
         self.waits_for_php = next.is_pending();
         self.waited_for_php |= next.is_pending();
+        if next.is_pending() && !matches!(self.filling, Filling::Off) {
+            self.reader = Some(cx.waker().clone());
+        }
         next.map_ok(|piece| self.hand_out(piece, terms))
     }
 
@@ -244,6 +250,7 @@ impl State {
                 Look::Fill
             }
             Filling::Asked => Look::Leave,
+            Filling::Ending(_) if self.waits_for_php => Look::Leave,
             Filling::Ending(waker) | Filling::On(waker) => {
                 // There may be room again.
                 waker.wake_by_ref();
@@ -270,11 +277,25 @@ impl State {
     }
 
     fn poll_fill(&mut self, terms: &Terms, cx: &mut Context<'_>) -> Poll<()> {
-        if matches!(self.filling, Filling::Off | Filling::Ending(_)) {
-            self.filling = Filling::Off;
-            return Poll::Ready(());
+        match &self.filling {
+            Filling::Asked => {}
+            Filling::On(waker) if waker.will_wake(cx.waker()) => {}
+            // Another look has asked for it too.
+            Filling::On(_) => return Poll::Ready(()),
+            Filling::Off | Filling::Ending(_) => {
+                self.filling = Filling::Off;
+                return Poll::Ready(());
+            }
         }
         self.filling = Filling::On(cx.waker().clone());
+        let filled = self.fill(terms, cx);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+        filled
+    }
+
+    fn fill(&mut self, terms: &Terms, cx: &mut Context<'_>) -> Poll<()> {
         let mut taken = 0;
         while taken < STRETCH {
             if !self.place(terms) {
