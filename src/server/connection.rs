@@ -249,7 +249,7 @@ async fn serve_http2(
             () = stop.cancelled(), if !stopping => {}
             // Known when `served` has been polled.
             () = poll_fn(|_| watch.poll_expired()), if !stopping => {}
-            () = given_up.as_mut(), if !stopping => watch.expire(),
+            () = given_up.as_mut(), if !stopping => watch.hurry(),
         }
         stopping = true;
         // RFC 9113 §9.1: GOAWAY; what is in flight is finished.

@@ -35,6 +35,9 @@ const READ: usize = 32 * 1024;
 /// unread resets the connection, and the reset can overtake the answer (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(2);
 
+/// The same of an HTTP/2 client for whose place another waits: a round trip, from far away too.
+const HURRIED: Duration = Duration::from_millis(500);
+
 /// The connection.
 #[derive(Debug)]
 pub(super) struct ConnectionIo {
@@ -214,14 +217,18 @@ impl ConnectionIo {
     }
 
     /// An HTTP/2 connection that has had no request for too long ends with a GOAWAY (RFC 9113 §9.1), which is h2's to
-    /// write; a client that takes no part in that has [`LINGER`].
+    /// write; a client that takes no part in that has [`LINGER`], or [`HURRIED`].
     fn poll_part_http2(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.connection.watch().poll_expired().is_pending() {
             self.closed = None;
             ready!(self.poll_expired(cx));
             self.connection.watch().expire();
         }
-        let deadline = *self.closed.get_or_insert_with(Instant::now) + LINGER;
+        let patience = match self.connection.watch().hurries() {
+            true => HURRIED,
+            false => LINGER,
+        };
+        let deadline = *self.closed.get_or_insert_with(Instant::now) + patience;
         ready!(self.deadline.poll_sleep(deadline, cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

@@ -31,6 +31,7 @@ pub(super) struct Watch {
     is_unsafe: AtomicBool,
     resting: AtomicBool,
     expired: AtomicBool,
+    hurries: AtomicBool,
     cut: AtomicBool,
 }
 
@@ -69,6 +70,7 @@ impl Watch {
             is_unsafe: AtomicBool::new(false),
             resting: AtomicBool::new(false),
             expired: AtomicBool::new(false),
+            hurries: AtomicBool::new(false),
             cut: AtomicBool::new(false),
         }
     }
@@ -104,9 +106,20 @@ impl Watch {
         }
     }
 
-    /// Notes that the connection had no request for too long, or is to make room for another.
+    /// Notes that the connection had no request for too long.
     pub(super) fn expire(&self) {
         self.expired.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that it is to make room for another, which waits.
+    pub(super) fn hurry(&self) {
+        self.hurries.store(true, Ordering::Relaxed);
+        self.expire();
+    }
+
+    /// Returns whether another waits for it to end.
+    pub(super) fn hurries(&self) -> bool {
+        self.hurries.load(Ordering::Relaxed)
     }
 
     /// Returns `Ready` once that was noted. Wakes no task: the one that asks is the one that notes it.

@@ -69,8 +69,8 @@ pub(crate) struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            wait: Duration::from_secs(1),
-            median: Duration::from_millis(250),
+            wait: Duration::from_secs(3),
+            median: Duration::from_millis(500),
             memory: 200,
         }
     }

@@ -17,7 +17,7 @@ const EACH: usize = 80;
 /// A head may be on its way for a second before its connection makes room.
 const CROWDED: Bounds = Bounds {
     wait: Duration::from_secs(8),
-    median: Duration::from_secs(2),
+    median: Duration::from_secs(4),
     memory: 200,
 };
 

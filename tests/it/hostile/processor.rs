@@ -7,13 +7,13 @@ use crate::harness::{Script, ScriptedResponder};
 
 /// Without optimisation each step takes twenty times as long; without yielding, thousands of times.
 const ENCODING: Bounds = Bounds {
-    wait: Duration::from_secs(3),
-    median: Duration::from_millis(750),
+    wait: Duration::from_secs(5),
+    median: Duration::from_millis(1500),
     memory: 200,
 };
 
 const COMPLAINING: Bounds = Bounds {
-    wait: Duration::from_millis(500),
+    wait: Duration::from_secs(3),
     median: Duration::from_millis(125),
     memory: 200,
 };
