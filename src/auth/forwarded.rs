@@ -43,8 +43,8 @@ impl Claim {
     ) -> Result<Self, Conflict> {
         let said = forwarded(fields, trusted, proxies);
         match (x_forwarded(fields, trusted, proxies), said) {
-            (Some(one), Some(other)) => one.agreed(other),
-            (one, other) => Ok(one.or(other).unwrap_or_default()),
+            (Some(one), Some(other)) => one.with(other),
+            (one, other) => Ok(one.or(other).map(|said| said.claim).unwrap_or_default()),
         }
     }
 
@@ -87,26 +87,40 @@ impl Claim {
             }
         }
     }
+}
 
-    fn agreed(self, other: Self) -> Result<Self, Conflict> {
-        Ok(Self {
-            client: both(self.client, other.client, "client")?,
-            scheme: both(self.scheme, other.scheme, "scheme")?,
-            host: both(self.host, other.host, "host")?,
-            port: both(self.port, other.port, "port")?,
+/// What one family of fields says.
+struct Said {
+    claim: Claim,
+    /// Whether it has a client, which may be hidden or no address.
+    has_client: bool,
+}
+
+impl Said {
+    /// Returns what both families say together. What one leaves out takes nothing from the other: behind a proxy that
+    /// writes the other alone, a client could else make itself unknown, and be taken for the proxy.
+    fn with(self, other: Self) -> Result<Claim, Conflict> {
+        let (one, two) = (self.claim, other.claim);
+        if self.has_client && other.has_client && one.client != two.client {
+            return Err(Conflict("client"));
+        }
+        Ok(Claim {
+            client: one.client.or(two.client),
+            scheme: either(one.scheme, two.scheme, "scheme")?,
+            host: either(one.host, two.host, "host")?,
+            port: either(one.port, two.port, "port")?,
         })
     }
 }
 
-fn both<T: PartialEq>(
+fn either<T: PartialEq>(
     one: Option<T>,
     other: Option<T>,
     what: &'static str,
 ) -> Result<Option<T>, Conflict> {
     match (one, other) {
         (Some(one), Some(other)) if one != other => Err(Conflict(what)),
-        (Some(one), Some(_)) => Ok(Some(one)),
-        (None, _) | (_, None) => Ok(None),
+        (one, other) => Ok(one.or(other)),
     }
 }
 
@@ -115,7 +129,7 @@ fn x_forwarded(
     fields: &HeaderMap,
     trusted: TrustedFields,
     proxies: &TrustedProxies,
-) -> Option<Claim> {
+) -> Option<Said> {
     let list = |field: Field| match trusted.has(field) {
         true => list(fields, field.name()),
         false => Vec::new(),
@@ -128,12 +142,14 @@ fn x_forwarded(
     let hops: Vec<_> = clients.iter().map(|text| address(text)).collect();
     let found = outermost(&hops, proxies);
     let at = |texts: &[&str]| beside(texts, found, hops.len()).map(str::to_owned);
-    Some(Claim {
+    let claim = Claim {
         client: found.and_then(|index| hops.get(index).copied().flatten()),
         scheme: at(&schemes).and_then(|text| scheme(&text)),
         host: at(&hosts).and_then(|text| Host::parse(&text).ok()),
         port: at(&ports).and_then(|text| port(&text)),
-    })
+    };
+    let has_client = !hops.is_empty();
+    Some(Said { claim, has_client })
 }
 
 /// The value that belongs to the client at `found` of `hops`: proxies that add one to each of the
@@ -147,11 +163,7 @@ fn beside<'a>(texts: &[&'a str], found: Option<usize>, hops: usize) -> Option<&'
 }
 
 /// RFC 7239 §4; `None` where the field is not there, or not trusted.
-fn forwarded(
-    fields: &HeaderMap,
-    trusted: TrustedFields,
-    proxies: &TrustedProxies,
-) -> Option<Claim> {
+fn forwarded(fields: &HeaderMap, trusted: TrustedFields, proxies: &TrustedProxies) -> Option<Said> {
     if !trusted.has(Field::Forwarded) {
         return None;
     }
@@ -171,12 +183,14 @@ fn forwarded(
     let index = outermost(&hops, proxies).unwrap_or(hops.len() - 1);
     let element = elements.into_iter().nth(index).flatten()?;
     let host = element.host.filter(|_| trusted.has(Field::ForwardedHost));
-    Some(Claim {
+    let claim = Claim {
         client: element.client,
         scheme: element.scheme,
         port: host.as_ref().and_then(Host::port),
         host,
-    })
+    };
+    let has_client = element.has_client;
+    Some(Said { claim, has_client })
 }
 
 /// Returns the elements of Forwarded from that of the client on, as they were written, but for a host that is not
@@ -222,6 +236,8 @@ fn without_host(element: &str) -> String {
 #[derive(Debug, Default)]
 struct Element {
     client: Option<IpAddr>,
+    /// Whether it has a `for`, which may be hidden.
+    has_client: bool,
     scheme: Option<Scheme>,
     host: Option<Host>,
 }
@@ -237,7 +253,10 @@ impl Element {
             let (name, value) = pair.trim().split_once('=')?;
             let value = unquoted(value)?;
             match name.to_ascii_lowercase().as_str() {
-                "for" => element.client = address(&value),
+                "for" => {
+                    element.client = address(&value);
+                    element.has_client = true;
+                }
                 "proto" => element.scheme = scheme(&value),
                 "host" => element.host = Host::parse(&value).ok(),
                 _ => {}

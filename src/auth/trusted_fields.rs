@@ -6,7 +6,7 @@ use std::fmt;
 use crate::section::{At, Key, Kind, Problem, Problems};
 
 /// The key.
-pub const TRUSTED_FIELDS: Key = Key::new("trusted_fields", Kind::Texts, "Each field that the trusted proxies write, or remove where they do not: \"x-forwarded-for\", \"x-forwarded-proto\", \"x-forwarded-host\", \"x-forwarded-port\", and \"forwarded\" (RFC 7239) with its parameters `for` and `proto`; \"forwarded-host\" is its parameter `host`. No other of them is believed, and with `untrusted_fields = \"remove\"` none reaches PHP. A proxy passes on what it does not write: what stands here too much a client says itself. Of a request that has both families only what both say is believed, and one in which they contradict each other is refused (400).").default("[\"x-forwarded-for\", \"x-forwarded-proto\", \"forwarded\"]");
+pub const TRUSTED_FIELDS: Key = Key::new("trusted_fields", Kind::Texts, "Each field that the trusted proxies write, or remove where they do not: \"x-forwarded-for\", \"x-forwarded-proto\", \"x-forwarded-host\", \"x-forwarded-port\", and \"forwarded\" (RFC 7239) with its parameters `for` and `proto`; \"forwarded-host\" is its parameter `host`. No other of them is believed, and with `untrusted_fields = \"remove\"` none reaches PHP. A proxy passes on what it does not write: what stands here too much a client says itself. Where a request has both families, what one of them leaves out the other may say, and a request in which they contradict each other is refused (400).").default("[\"x-forwarded-for\", \"x-forwarded-proto\", \"forwarded\"]");
 
 /// A field, or a part of one, of which a proxy can be the author.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use http::{HeaderName, Version, header};
 use super::contract::{Export, plain_spelling};
 use super::{Contract, Mapping, Responder, Script, ssl_variables};
 use crate::fastcgi::params::{ParamsEncoder, encode_pair};
+use crate::message::whitespace::trim;
 use crate::message::{Cause, Previous, Request, Scheme, Wire};
 
 /// The variables that are the same for all requests of one rule, encoded once when the
@@ -284,19 +285,6 @@ fn joined(request: &Request, name: &HeaderName) -> Vec<u8> {
     let values = request.fields.get_all(name).iter();
     let values: Vec<_> = values.map(|value| trim(value.as_bytes())).collect();
     values.join(separator)
-}
-
-/// RFC 9110 §5.5: surrounding SP and HTAB are not part of the value.
-fn trim(value: &[u8]) -> &[u8] {
-    let start = value
-        .iter()
-        .position(|byte| !matches!(byte, b' ' | b'\t'))
-        .unwrap_or(value.len());
-    let end = value
-        .iter()
-        .rposition(|byte| !matches!(byte, b' ' | b'\t'))
-        .map_or(start, |last| last + 1);
-    value.get(start..end).unwrap_or_default()
 }
 
 /// RFC 3875 §4.1.16, as received.

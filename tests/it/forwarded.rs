@@ -235,6 +235,31 @@ async fn a_client_says_nothing_through_a_proxy_that_does_not_write_it() {
     }
 }
 
+/// Who could hide behind a field that the proxy passes on would be the proxy, whose network may come in.
+#[tokio::test]
+async fn no_field_of_a_client_hides_the_address_that_its_proxy_wrote() {
+    let php = PhpFpm::start(2).await;
+    let gateway = gateway(&php, TRUSTED).await;
+    for forwarded in ["proto=http", "a=b", "\"", ";", "for=\""] {
+        let fields = [("X-Forwarded-For", "192.0.2.9"), ("Forwarded", forwarded)];
+        let seen = seen(&gateway, &fields).await;
+        assert_eq!(seen["REMOTE_ADDR"], "192.0.2.9", "{forwarded}");
+    }
+    for fields in [
+        [
+            ("X-Forwarded-For", "192.0.2.9"),
+            ("Forwarded", "for=unknown"),
+        ],
+        [
+            ("X-Forwarded-For", "unknown"),
+            ("Forwarded", "for=192.0.2.9"),
+        ],
+    ] {
+        let response = gateway.send(&request(&fields)).await;
+        assert_eq!(response.status, 400, "{fields:?}");
+    }
+}
+
 #[tokio::test]
 async fn proxies_that_contradict_each_other_are_refused() {
     let php = PhpFpm::start(2).await;

@@ -18,6 +18,10 @@ $paths = [
     'trimmed' => '/' . trim(rawurldecode($without), '/'),      // Laravel: `//admin/` is admin
     'parsed' => rawurldecode((string) parse_url($uri, PHP_URL_PATH)),
     'path_info' => $_SERVER['PATH_INFO'] ?? '',
+    'stripped' => strncmp($raw, $script, strlen($script)) === 0       // Symfony, Yii
+        ? '/' . ltrim(substr(rawurldecode($raw), strlen($script)), '/') : $raw,
+    'query' => in_array($raw, ['/', $script], true)                   // CodeIgniter
+        ? explode('?', $_SERVER['QUERY_STRING'])[0] : $raw,
     'php_self' => substr($_SERVER['PHP_SELF'], strlen($script)),
 ];
 $ways = [];
@@ -28,7 +32,7 @@ echo 'ran ', implode(' ', $ways);
 "#;
 
 /// Ways to say `/admin/x`, or what some application takes for it. The last of each ten are harmless.
-const TARGETS: [&str; 40] = [
+const TARGETS: [&str; 45] = [
     "/admin",
     "/admin/",
     "/admin/x",
@@ -65,6 +69,11 @@ const TARGETS: [&str; 40] = [
     "//host//admin/x",
     "/index.php/index.php/admin/x",
     "/admin/index.php/../../x",
+    "/index.phpadmin",
+    "/index.phpadmin/x",
+    "/index.php%61dmin/x",
+    "/?/admin/x",
+    "/index.php?/admin",
     "/admin%3fx",
     "/admin/x?y=/../..",
     "/admin;x",

@@ -117,14 +117,27 @@ fn scheme_host_and_port_are_those_of_the_client() {
 }
 
 #[test]
-fn where_both_families_speak_only_what_both_say_counts() {
+fn where_both_families_speak_neither_takes_from_the_other() {
     let read = |trusted, lines: &[(&str, &str)]| Claim::read(&fields(lines), trusted, &proxies());
     let xff = ("x-forwarded-for", "192.0.2.1");
     let same = ("forwarded", "for=192.0.2.1;proto=https");
     let other = ("forwarded", "for=6.6.6.6;proto=https");
     let claim = read(all(), &[xff, same]).unwrap();
     assert_eq!(claim.client, "192.0.2.1".parse().ok());
-    assert_eq!(claim.scheme, None, "one of them says nothing of it");
+    assert_eq!(claim.scheme, Some(Scheme::Https));
+    // A client cannot hide behind a field that its proxy passes on.
+    for said in ["proto=http", "by=x", "for=\"192.0.2.1", ";"] {
+        let claim = read(all(), &[xff, ("forwarded", said)]).unwrap();
+        assert_eq!(claim.client, "192.0.2.1".parse().ok(), "{said}");
+    }
+    let claim = read(all(), &[("x-forwarded-proto", "https"), same]).unwrap();
+    assert_eq!(claim.client, "192.0.2.1".parse().ok());
+    for hidden in ["for=unknown", "for=_x", "for=192.0.2.1, for=_x"] {
+        let read = read(all(), &[xff, ("forwarded", hidden)]);
+        assert_eq!(read, Err(Conflict("client")), "{hidden}");
+    }
+    let proto = ("x-forwarded-proto", "http");
+    assert_eq!(read(all(), &[proto, same]), Err(Conflict("scheme")));
     assert_eq!(read(all(), &[xff, other]), Err(Conflict("client")));
     let claim = read(TrustedFields::of(&[Field::For]), &[xff, other]).unwrap();
     assert_eq!(claim.client, "192.0.2.1".parse().ok());

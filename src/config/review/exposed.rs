@@ -6,6 +6,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::geteuid;
 
 use crate::config::source::Sources;
@@ -77,6 +78,12 @@ impl Checker<'_> {
             return;
         };
         let file = Permissions::of(&found);
+        if is_sealed(path) {
+            if let Some((message, help)) = fault_of_mount((path, file), secret, self.by_root) {
+                self.problems.warn(Problem::new(place, message).help(help));
+            }
+            return;
+        }
         let folder = path.parent().filter(|folder| *folder != Path::new(""));
         let folder = folder.unwrap_or_else(|| Path::new("."));
         let around = folder.metadata().ok();
@@ -88,6 +95,30 @@ impl Checker<'_> {
             self.problems.warn(problem.help(command));
         }
     }
+}
+
+/// Reports whether a file is on a mount that nobody can write, as the secrets and volumes of a container are.
+fn is_sealed(path: &Path) -> bool {
+    statvfs(path).is_ok_and(|mount| mount.flags().contains(FsFlags::ST_RDONLY))
+}
+
+/// Returns what is wrong with a file on such a mount, and what mends it. Whoever mounts it owns it, and gives a user
+/// without rights no other way to read it than to let all.
+fn fault_of_mount(
+    (path, file): (&Path, Permissions),
+    secret: bool,
+    by_root: bool,
+) -> Option<(String, String)> {
+    if !secret || !by_root || !file.let_everybody_read() {
+        return None;
+    }
+    let message = format!(
+        "every user of this host or container can read {} (mode {:04o}), which is secret",
+        path.display(),
+        file.mode
+    );
+    let help = "have it mounted with the mode 0400: `defaultMode` of a volume in Kubernetes, `mode` of a secret in Compose";
+    Some((message, help.to_owned()))
 }
 
 /// Who may do what with a file.
@@ -273,6 +304,23 @@ mod tests {
                 let command = fault.map(|(_, command)| command).unwrap_or_default();
                 assert_eq!(command, expected, "{purpose:?} {file:?} by root: {root}");
             }
+        }
+    }
+
+    #[test]
+    fn on_a_mount_that_nobody_writes_only_reading_matters_and_only_to_root() {
+        for (secret, mode, by_root, expected) in [
+            (true, 0o444, true, true),
+            (true, 0o644, true, true),
+            (true, 0o444, false, false),
+            (true, 0o440, true, false),
+            (true, 0o660, true, false),
+            (false, 0o666, true, false),
+        ] {
+            let (owner, group) = (1000, 2000);
+            let file = Permissions { mode, owner, group };
+            let fault = fault_of_mount((Path::new("/f"), file), secret, by_root);
+            assert_eq!(fault.is_some(), expected, "{file:?} by root: {by_root}");
         }
     }
 

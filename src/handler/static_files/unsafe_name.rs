@@ -22,8 +22,11 @@ const BACKUP_EXTENSIONS: [&str; 9] = [
     "bak", "swp", "swo", "swn", "orig", "save", "old", "rej", "inc",
 ];
 
-/// What packs a file; and an end that is a number is a copy.
-const PACKED_EXTENSIONS: [&str; 9] = ["gz", "bz2", "xz", "zst", "lz4", "br", "zip", "7z", "rar"];
+/// What packs a file; and an end that is a number or a date is a copy.
+const PACKED_EXTENSIONS: [&str; 17] = [
+    "gz", "bz2", "xz", "zst", "lz4", "br", "zip", "7z", "rar", "tar", "tgz", "tbz2", "txz", "tzst",
+    "lzma", "z", "zstd",
+];
 
 pub(super) const WITHHELD_EXTENSIONS: Key = Key::new("withheld_extensions", Kind::Texts, "Extensions of files that are not sent, without regard to case: private keys and key stores (.key, .pem, .p12, .pfx, .jks, .ppk, .kdbx), databases and their dumps (.sql, .sqlite, .sqlite3, .db, .dump), and settings (.env). The file may be packed, numbered or a copy: dump.sql.gz, dump.sql-2026, dump.sql.1. What is written here takes the place of the list; [] is none. `allowed_names` lets out single files.").default("[\"key\", \"pem\", \"p12\", \"pfx\", \"jks\", \"ppk\", \"kdbx\", \"sql\", \"sqlite\", \"sqlite3\", \"db\", \"dump\", \"env\"]");
 
@@ -201,7 +204,8 @@ fn is_private(name: &[u8], private: &[Box<str>]) -> bool {
     while let Some(dot) = rest.iter().rposition(|byte| *byte == b'.') {
         let (before, extension) = rest.split_at_checked(dot).unwrap_or_default();
         let extension = unmarked(extension.strip_prefix(b".").unwrap_or_default());
-        let tells_nothing = extension.iter().all(u8::is_ascii_digit)
+        let is_of_number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+        let tells_nothing = extension.iter().all(is_of_number)
             || is_among(extension, &PACKED_EXTENSIONS)
             || is_among(extension, &BACKUP_EXTENSIONS);
         if !tells_nothing {

@@ -3,6 +3,7 @@
 use super::field::{self, is_text};
 use super::lines::{Lines, Room};
 use super::{Refusal, up_to};
+use crate::message::whitespace::trim;
 
 /// The line of a chunk's size, with extensions and its end.
 const SIZE_LINE: usize = 1024;
@@ -116,7 +117,7 @@ fn judge_size(line: &[u8]) -> Result<(u64, usize), Refusal> {
     });
     // RFC 9112 §7.1: an overflow of the size must not become another size.
     let size = size.ok_or(Refusal::ChunkSize)?;
-    match field::trim(rest) {
+    match trim(rest) {
         [] if rest.is_empty() => Ok((size, 0)),
         // RFC 9112 §7.1.1: unknown extensions are ignored, and all are unknown.
         [b';', ..] if is_text(rest) => Ok((size, rest.len())),

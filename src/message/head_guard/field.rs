@@ -1,6 +1,7 @@
 //! Field lines (RFC 9112 §5), of heads and of trailers.
 
 use super::Refusal;
+use crate::message::whitespace::trim;
 
 /// A field: its name, and its value without the whitespace around it.
 #[derive(Clone, Copy, Debug)]
@@ -43,14 +44,6 @@ pub(super) fn is_text(bytes: &[u8]) -> bool {
     !bytes
         .iter()
         .fold(false, |found, byte| found | is_control(*byte))
-}
-
-/// Without optional whitespace (RFC 9110 §5.6.3) at both ends.
-pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
-        bytes = rest;
-    }
-    bytes
 }
 
 fn is_tchar(byte: u8) -> bool {

@@ -1,8 +1,9 @@
 //! How a head frames its content (RFC 9112 §6): in exactly one way, or the head is refused.
 
 use super::Refusal;
-use super::field::{Field, is_token, trim};
+use super::field::{Field, is_token};
 use super::request_line::Version;
+use crate::message::whitespace::trim;
 
 /// The largest length: what fits into a signed number, as most readers have it.
 const LONGEST: u64 = i64::MAX.unsigned_abs();

@@ -1,24 +1,27 @@
 //! The other paths that an application may read in a target. It is told REQUEST_URI as it was sent, and routes by
-//! that in its own way: without resolving `..`, without the script in front, or with the first segment of
-//! `//a/b` taken for a host.
+//! that in its own way: without resolving `..`, without the script in front, with the first segment of
+//! `//a/b` taken for a host, or with a query that begins with a slash taken for the path.
 
 use super::{EncodedSlash, Target, decode, remove_dot_segments};
 
 /// Scripts in one path that are tried as the one which runs.
 const MAX_SCRIPTS: usize = 4;
 
-/// What scripts end with that have something behind them.
-const SCRIPTS: [&[u8]; 2] = [b".php/", b".phtml/"];
+/// What the names of scripts end with.
+const SCRIPTS: [&[u8]; 2] = [b".php", b".phtml"];
 
 impl Target {
     /// Returns the paths that an application may route by besides [`Target::path`]; none for nearly every
     /// target. They are decoded and may have dot segments.
     pub fn readings(&self) -> Vec<Vec<u8>> {
         let raw = self.raw_path();
-        if !is_odd(raw.as_bytes()) && ends_of_scripts(self.path()).next().is_none() {
+        let in_query = self.path_in_query();
+        let has_script = ends_of_scripts(self.path()).next().is_some();
+        if !is_odd(raw.as_bytes()) && !has_script && in_query.is_none() {
             return Vec::new();
         }
         let mut bases = vec![self.path().to_vec()];
+        bases.extend(in_query);
         for raw in [Some(raw), behind_authority(raw)].into_iter().flatten() {
             // An encoded slash is none for the gateway, and one for who decodes the whole path.
             let sent = decode(raw, EncodedSlash::Decode).unwrap_or_default();
@@ -38,6 +41,19 @@ impl Target {
             }
         }
         all
+    }
+
+    /// Returns the path that CodeIgniter reads in `/?/admin` and `/index.php?/admin`, for servers that set no PATH_INFO.
+    fn path_in_query(&self) -> Option<Vec<u8>> {
+        let query = self.query().filter(|query| query.starts_with('/'))?;
+        let path = self.path();
+        let is_script = SCRIPTS.iter().any(|script| path.ends_with(script));
+        if !is_script && !path.ends_with(b"/") {
+            return None;
+        }
+        let query = query.split('?').next().unwrap_or_default();
+        let below = decode(query, EncodedSlash::Decode).ok()?;
+        Some(merge_slashes(&[folder(path), &below].concat()))
     }
 }
 
@@ -62,27 +78,38 @@ fn merge_slashes(path: &[u8]) -> Vec<u8> {
 }
 
 /// Adds the script that a path may run, and what an application at the script's folder reads then: `/a.php` and
-/// `/x` of `/a.php/x`.
+/// `/x` of `/a.php/x`. Symfony, Yii and CodeIgniter remove the script from REQUEST_URI wherever it begins so, and
+/// route `/a.phpx` as `/x`.
 fn add_scripts(path: &[u8], readings: &mut Vec<Vec<u8>>) {
     for end in ends_of_scripts(path).take(MAX_SCRIPTS) {
-        let (Some(script), Some(info)) = (path.get(..end), path.get(end..)) else {
+        let Some((script, info)) = path.split_at_checked(end) else {
             continue;
         };
-        let folder = script.iter().rposition(|byte| *byte == b'/');
-        let folder = script.get(..folder.unwrap_or(0)).unwrap_or_default();
-        readings.push([folder, info].concat());
-        readings.push(script.to_vec());
+        let folder = folder(script);
+        if info.starts_with(b"/") {
+            readings.push([folder, info].concat());
+            readings.push(script.to_vec());
+        } else {
+            readings.push([folder, b"/", info].concat());
+        }
     }
+}
+
+/// Returns the folder that a path is in, without the slash at its end.
+fn folder(path: &[u8]) -> &[u8] {
+    let slash = path.iter().rposition(|byte| *byte == b'/');
+    path.get(..slash.unwrap_or(0)).unwrap_or_default()
 }
 
 /// Iterates over the places where a script may end and something follows.
 fn ends_of_scripts(path: &[u8]) -> impl Iterator<Item = usize> + '_ {
-    let slashes = path.iter().enumerate();
-    let slashes = slashes.filter(|(_, byte)| **byte == b'/');
-    slashes.map(|(index, _)| index).filter(|index| {
-        let before = path.get(..=*index).unwrap_or_default();
-        SCRIPTS.iter().any(|script| before.ends_with(script))
-    })
+    let dots = path.iter().enumerate().filter(|(_, byte)| **byte == b'.');
+    let ends = dots.filter_map(|(dot, _)| {
+        let rest = path.get(dot..)?;
+        let script = SCRIPTS.iter().find(|script| rest.starts_with(script))?;
+        Some(dot + script.len())
+    });
+    ends.filter(|end| *end < path.len())
 }
 
 #[cfg(test)]
@@ -123,6 +150,13 @@ mod tests {
             ),
             ("/a.phtml/x", &["/x", "/a.phtml"]),
             ("/x/index%2Ephp/admin", &["/x/admin", "/x/index.php"]),
+            ("/index.phpadmin/x", &["/admin/x"]),
+            ("/app/index.php%61dmin", &["/app/admin"]),
+            ("/a.phtmlx", &["/x"]),
+            ("/?/admin", &["/admin"]),
+            ("/app/index.php?/%61dmin?a", &["/app/admin"]),
+            ("/x?/admin", &[]),
+            ("/?a=/admin", &[]),
         ] {
             assert_eq!(readings(raw, EncodedSlash::Reject), expected, "{raw}");
         }
@@ -145,7 +179,7 @@ mod tests {
         fn readings_are_few_and_absolute(raw in "/[ab./%2Fe?ph]{0,60}") {
             if let Ok(target) = Target::parse(&raw, EncodedSlash::Keep) {
                 let readings = target.readings();
-                prop_assert!(readings.len() <= 5 * (2 * MAX_SCRIPTS + 1));
+                prop_assert!(readings.len() <= 6 * (2 * MAX_SCRIPTS + 1));
                 prop_assert!(readings.iter().all(|path| path.starts_with(b"/")));
             }
         }

@@ -6,6 +6,7 @@ use http::{HeaderName, header};
 use super::expression::{Exhausted, Expression};
 use super::php_names::PhpName;
 use crate::message::Request;
+use crate::message::whitespace::trim;
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
 
 /// The `header` key.
@@ -113,7 +114,7 @@ impl FieldCondition {
         match &self.name {
             Name::Header(name) => {
                 let fields = request.fields.get_all(name).iter();
-                self.any(fields.map(|field| field.as_bytes()))
+                self.any(fields.map(|field| trim(field.as_bytes())))
             }
             Name::Query(variable) => {
                 let query = request.target.query().unwrap_or_default();
@@ -121,7 +122,7 @@ impl FieldCondition {
             }
             Name::Cookie(variable) => {
                 let fields = request.fields.get_all(header::COOKIE).iter();
-                let fields = fields.map(|field| field.as_bytes());
+                let fields = fields.map(|field| trim(field.as_bytes()));
                 self.any(variable.name.in_cookies(fields).iter())
             }
         }

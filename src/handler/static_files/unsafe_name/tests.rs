@@ -127,6 +127,11 @@ fn keys_and_dumps_are_withheld_by_a_list() {
         "/a.sql.old.gz",
         "/a.sql-20260101",
         "/a.sql.2026.gz",
+        "/a.sql.2026-11-30.gz",
+        "/a.sql.2026_11_30-1200",
+        "/a.sql.tar.gz",
+        "/a.sql.tgz",
+        "/a.key.TAR",
         "/a.sql~",
         "/a.sql ",
     ] {
