@@ -229,7 +229,8 @@ impl ConnectionIo {
         if self.stretch.is_over() {
             self.stretch = Stretch::Rested;
             self.connection.watch().break_off();
-            return Poll::Pending;
+            // Who sends without a pause ends in time too.
+            return self.poll_part_http2(cx);
         }
         match Pin::new(&mut self.stream).poll_read(cx, buffer) {
             Poll::Ready(result) => {
