@@ -100,10 +100,7 @@ impl Snapshot {
         }
         let sites = sites.into_iter().zip(sections);
         let hosts = Hosts::build(sites.collect(), listener_names::all(&files), problems);
-        if complete && !hosts.each().is_empty() {
-            listener_names::check(&files, &hosts, problems);
-        }
-        sharing(hosts.each().iter(), problems);
+        check_hosts(&files, &hosts, complete, problems);
         problems.is_empty().then(|| Self {
             admin,
             watched: sources.watched().clone(),
@@ -224,6 +221,14 @@ fn warn(files: &[Lowered], sources: &Sources, problems: &mut Problems) {
     warn_of_hosts(files, problems);
     warn_of_endless_redirects(files, problems);
     warn_of_exposed(files, sources, problems);
+}
+
+/// Refuses listeners that no site names, where all sites were read, and reserves that come to too much.
+fn check_hosts(files: &[Lowered], hosts: &Hosts, complete: bool, problems: &mut Problems) {
+    if complete && !hosts.each().is_empty() {
+        listener_names::check(files, hosts, problems);
+    }
+    sharing(hosts.each().iter(), problems);
 }
 
 /// What was counted so far for each site, by its name.

@@ -6,8 +6,11 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use tracing::Level;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::{LineLog, LogName, Sink};
 
@@ -40,6 +43,8 @@ impl Stderr {
             .with_ansi(io::stderr().is_terminal())
             .with_target(false)
             .log_internal_errors(false)
+            .finish()
+            .with(targets(level))
             .init();
     }
 
@@ -53,6 +58,16 @@ impl Drop for Stderr {
     fn drop(&mut self) {
         self.0.close(LAST_LINES);
     }
+}
+
+/// Returns what is logged of `level`. h2 warns of each connection that resets too many streams, which a client can do
+/// thousands of times a second.
+fn targets(level: Level) -> Targets {
+    let of_h2 = match level >= Level::DEBUG {
+        true => level,
+        false => Level::ERROR,
+    };
+    Targets::new().with_default(level).with_target("h2", of_h2)
 }
 
 /// How long the last lines may take to be written.
@@ -84,6 +99,20 @@ impl Write for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_h2_warns_of_is_for_those_who_debug() {
+        for (level, logged) in [
+            (Level::WARN, false),
+            (Level::INFO, false),
+            (Level::DEBUG, true),
+        ] {
+            let targets = targets(level);
+            assert_eq!(targets.would_enable("h2::proto", &Level::WARN), logged);
+            assert!(targets.would_enable("h2::proto", &Level::ERROR));
+            assert!(targets.would_enable("fcgate::server", &level));
+        }
+    }
 
     #[test]
     fn a_line_looks_like_an_event() {

@@ -23,6 +23,7 @@ use super::io::ConnectionIo;
 use super::last_call::last_call;
 use super::logged::Logged;
 use super::outbox::Outbox;
+use super::pace::Pace;
 use super::service::{self, Connection};
 use super::sniff::Sniffed;
 use super::watch::Watch;
@@ -241,11 +242,12 @@ async fn serve_http2(
     let mut served = pin!(builder.serve_connection(outbox, service));
     let watch = connection.watch();
     let mut given_up = pin!(given_up(watch));
+    let mut pace = Pace::default();
     let mut stopping = false;
     loop {
         tokio::select! {
             biased; // as above
-            result = served.as_mut() => return log_http2_end(result, &connection),
+            result = poll_fn(|cx| pace.poll(served.as_mut(), watch, cx)) => return log_http2_end(result, &connection),
             () = stop.cancelled(), if !stopping => {}
             // Known when `served` has been polled.
             () = poll_fn(|_| watch.poll_expired()), if !stopping => {}

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use super::deadline::{Deadline, Patience};
 use super::farewell::Farewell;
 use super::intake::Intake;
+use super::pace::Stretch;
 use super::service::Connection;
 use crate::handler::piece::is_of_file;
 use crate::message::Refusal;
@@ -57,6 +58,8 @@ pub(super) struct ConnectionIo {
     closed: Option<Instant>,
     /// Somebody waits for its place.
     hurries: bool,
+    /// HTTP/2: what it has read without a pause.
+    stretch: Stretch,
 }
 
 impl ConnectionIo {
@@ -78,6 +81,7 @@ impl ConnectionIo {
             farewell: None,
             closed: None,
             hurries: false,
+            stretch: Stretch::default(),
         }
     }
 
@@ -216,6 +220,31 @@ impl ConnectionIo {
         self.flushed && self.connection.watch().ended() == self.intake.heads()
     }
 
+    /// Reads for h2, which judges all of it.
+    fn poll_read_http2(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.stretch.is_over() {
+            self.stretch = Stretch::Rested;
+            self.connection.watch().break_off();
+            // Who sends without a pause ends in time too.
+            return self.poll_part_http2(cx);
+        }
+        match Pin::new(&mut self.stream).poll_read(cx, buffer) {
+            Poll::Ready(result) => {
+                self.stretch.go_on();
+                self.deadline.note_bytes(self.connection.watch());
+                Poll::Ready(result)
+            }
+            Poll::Pending => {
+                self.stretch = Stretch::Rested;
+                self.poll_part_http2(cx)
+            }
+        }
+    }
+
     /// An HTTP/2 connection that has had no request for too long ends with a GOAWAY (RFC 9113 §9.1), which is h2's to
     /// write; a client that takes no part in that has [`LINGER`], or [`HURRIED`].
     fn poll_part_http2(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -298,13 +327,7 @@ impl Read for ConnectionIo {
         if this.intake.give(&mut buffer) {
             return Poll::Ready(Ok(()));
         }
-        match Pin::new(&mut this.stream).poll_read(cx, buffer) {
-            Poll::Ready(result) => {
-                this.deadline.note_bytes(this.connection.watch());
-                Poll::Ready(result)
-            }
-            Poll::Pending => this.poll_part_http2(cx),
-        }
+        this.poll_read_http2(cx, buffer)
     }
 }
 

@@ -19,6 +19,7 @@ mod listener;
 mod logged;
 mod memory;
 mod outbox;
+mod pace;
 mod places;
 mod proxy_protocol;
 mod reload;

@@ -33,6 +33,7 @@ pub(super) struct Watch {
     expired: AtomicBool,
     hurries: AtomicBool,
     cut: AtomicBool,
+    broken_off: AtomicBool,
 }
 
 /// How far the current request of an HTTP/1 connection is.
@@ -72,6 +73,7 @@ impl Watch {
             expired: AtomicBool::new(false),
             hurries: AtomicBool::new(false),
             cut: AtomicBool::new(false),
+            broken_off: AtomicBool::new(false),
         }
     }
 
@@ -155,6 +157,16 @@ impl Watch {
     /// Whether an answer was cut whose length the client was not told.
     pub(super) fn is_cut(&self) -> bool {
         self.cut.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the connection has read for long enough at a stretch: who polls it wakes it.
+    pub(super) fn break_off(&self) {
+        self.broken_off.store(true, Ordering::Relaxed);
+    }
+
+    /// Reports whether that was noted since this was last asked.
+    pub(super) fn take_broken_off(&self) -> bool {
+        self.broken_off.load(Ordering::Relaxed) && self.broken_off.swap(false, Ordering::Relaxed)
     }
 
     /// How many have begun so far.

@@ -225,3 +225,29 @@ async fn each_rule_says_why() {
             .contains("`ftp` is no scheme")
     );
 }
+
+#[test]
+fn a_call_says_what_is_kept_for_its_class() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("fcgate.toml");
+    let config = "[[site]]\nhosts = [\"a.test\"]\nroot = \"/srv\"\nreserve = \"10 %\"\n\
+        [[site.rule]]\nprefix = \"/checkout\"\nreserve = \"20 %\"\n\
+        [[site.rule]]\nfastcgi = { upstream = \"unix:/none\", script = \"/srv/x.php\", missing = \"pass\" }\n\
+        [[site]]\nhosts = [\"b.test\"]\nroot = \"/srv\"\n\
+        [[site.rule]]\nfastcgi = { upstream = \"unix:/none\", script = \"/srv/x.php\", missing = \"pass\" }\n";
+    std::fs::write(&file, config).unwrap();
+    for (url, reserve) in [
+        (
+            "http://a.test/",
+            Value::from("10 % for requests of the site"),
+        ),
+        (
+            "http://a.test/checkout",
+            Value::from("20 % for requests of rule 1"),
+        ),
+        ("http://b.test/checkout", Value::Null),
+    ] {
+        let explained = explained(&file, url, "GET", &[]);
+        assert_eq!(explained["outcome"]["reserve"], reserve, "{url}");
+    }
+}

@@ -64,10 +64,14 @@ fn show_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
             upstream,
             servers,
             script,
+            reserve,
             params,
         } => {
             writeln!(f, "FastCGI: {script}")?;
             writeln!(f, "upstream {upstream}: {}", servers.join(", "))?;
+            if let Some(reserve) = reserve {
+                writeln!(f, "reserve {reserve}")?;
+            }
             params
                 .iter()
                 .try_for_each(|(name, value)| writeln!(f, "  {}={}", text(name), text(value)))

@@ -54,6 +54,8 @@ pub(super) enum Outcome {
         upstream: String,
         servers: Vec<String>,
         script: String,
+        /// What is kept for its class of requests, and by what.
+        reserve: Option<String>,
         params: Vec<Pair>,
     },
     /// A file is sent.
@@ -92,13 +94,14 @@ impl Outcome {
                 upstream,
                 servers,
                 script,
+                reserve,
                 params,
             } => {
                 let params = params
                     .iter()
                     .map(|(name, value)| (text(name), json!(text(value))));
                 let params: serde_json::Map<String, Value> = params.collect();
-                json!({ "kind": "fastcgi", "upstream": upstream, "servers": servers, "script": script, "params": params })
+                json!({ "kind": "fastcgi", "upstream": upstream, "servers": servers, "script": script, "reserve": reserve, "params": params })
             }
             Self::File {
                 file,

@@ -247,8 +247,22 @@ impl Walk<'_> {
                 .map(|member| member.address().to_string())
                 .collect(),
             script: text(&[root, &call.script.file].concat()),
+            reserve: self.reserve(request),
             params: call.told(request, self.length)?,
         })
+    }
+
+    /// Returns what is kept for the class of the request, and whose key says so.
+    fn reserve(&self, request: &Request) -> Option<String> {
+        let site = self.site.as_ref()?;
+        let edits = request.edits.as_ref();
+        let Some(number) = edits.and_then(|edits| edits.reserving_rule()) else {
+            let percent = site.reserve.as_ref()?.value;
+            return Some(format!("{percent} % for requests of the site"));
+        };
+        let rule = site.rules.iter().nth(number)?;
+        let percent = rule.then.changes.as_ref()?.reserve()?.value;
+        Some(format!("{percent} % for requests of rule {}", number + 1))
     }
 }
 
