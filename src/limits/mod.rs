@@ -46,7 +46,7 @@ pub static SITE_LIMITS: Section = Section {
     keys: &[
         BODY,
         Key::new("requests_per_second", Kind::Integer { min: 0, max: 1_000_000 }, "Requests a second of one client, which is an IPv4 address or an IPv6 /64; more is 429. 0: no limit.").default("0"),
-        Key::new("burst", Kind::Integer { min: 0, max: 1_000_000 }, "Requests that may come at once beyond that, and beyond what 5 ms of it bring.").default("20"),
+        Key::new("burst", Kind::Integer { min: 0, max: 1_000_000 }, "Requests that may come at once beyond that, and beyond what 50 ms of it bring.").default("20"),
         Key::new("requests_at_once", Kind::Integer { min: 0, max: 1_000_000 }, "Requests of one client that are answered at once; more is 429. 0: no limit.").default("0"),
     ],
 };
