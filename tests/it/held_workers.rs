@@ -185,11 +185,11 @@ async fn streams_without_a_window_hold_no_worker() {
 /// Who lags and catches up again and again is polled for by turns: by the client's own end and by the sweep.
 #[tokio::test]
 async fn an_answer_whose_client_lags_now_and_then_goes_on() {
-    const BURSTS: usize = 8;
+    const BURSTS: u8 = 8;
     let php = php(8).await;
     php.write(
         "bursts.php",
-        &format!(
+        format!(
             "<?php for ($i = 0; $i < {BURSTS}; $i++) {{ echo str_repeat(chr(65 + $i), 300000); flush(); usleep(($_GET['n'] * 7919 + $i * 104729) % 90000); }}"
         ),
     );
@@ -213,7 +213,7 @@ async fn an_answer_whose_client_lags_now_and_then_goes_on() {
                     .await;
                 }
             }
-            let expected = (0..BURSTS).flat_map(|burst| vec![b'A' + burst as u8; 300_000]);
+            let expected = (0..BURSTS).flat_map(|burst| vec![b'A' + burst; 300_000]);
             assert!(bytes == expected.collect::<Vec<_>>(), "{number}");
         }
     });
