@@ -19,6 +19,7 @@ use crate::handler::coded::{Encoders, Key, Source, code_whole};
 use crate::handler::share::Share;
 use crate::message::accept_encoding::{Accepted, Coding};
 use crate::message::coded_tag;
+use crate::message::lent::lend;
 
 /// Bytes that are compressed before the answer begins, so that it has a length.
 const AT_ONCE: usize = 64 * 1024;
@@ -210,12 +211,17 @@ impl Negotiation {
             .cloned()
         {
             Some(bytes) => {
-                let Ok(whole) = code_whole(holding, &bytes).await else {
+                let Ok((whole, part)) = code_whole(holding, &bytes).await else {
                     return;
                 };
-                if let Some(key) = shared {
-                    self.settings.cache.put(key, whole.clone());
-                }
+                let whole = match shared {
+                    Some(key) => {
+                        self.settings.cache.put(key, whole.clone());
+                        whole
+                    }
+                    // A client that does not take it holds it.
+                    None => lend(whole, part),
+                };
                 self.send_whole(whole, coding, response);
             }
             None => {

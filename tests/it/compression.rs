@@ -132,6 +132,22 @@ async fn files_arrive_as_they_are_in_every_coding() {
 }
 
 #[tokio::test]
+async fn what_an_http2_stream_leaves_in_the_cache_is_whole() {
+    let large = text(300_000);
+    let gateway = files("true", &[("large.js", &large)]).await;
+    for coding in CODINGS {
+        let request = accepting("/large.js", coding);
+        let made = http2::send(gateway.address(), &request).await;
+        assert_coded(&made, coding, &large);
+        for kept in both(&gateway, &request).await {
+            assert_coded(&kept, coding, &large);
+            assert!(kept.header("content-length").is_some());
+            assert!(kept.body == made.body, "{coding}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_changed_file_is_not_answered_from_the_cache() {
     let gateway = files("true", &[("a.js", &text(300_000)), ("b.js", &text(9000))]).await;
     let root = gateway.directory().join("public");

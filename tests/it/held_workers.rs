@@ -321,6 +321,23 @@ async fn without_a_folder_for_files_php_waits_for_the_client() {
 }
 
 #[tokio::test]
+async fn without_a_folder_for_files_a_worker_goes_to_who_waits() {
+    let php = php(1).await;
+    let spool = tempfile::tempdir().unwrap();
+    let server = format!("spool_directory = \"{}\"", spool.path().display());
+    let gateway = Gateway::start(&config(&php, &server, "")).await;
+    drop(spool);
+    let target = format!("/print.php?bytes={}", 24 * MIB);
+    let slow = Slow::http1(Connection::open(gateway.address()).await, &target).await;
+    gateway
+        .log
+        .wait_for(|line| line.contains("cannot be buffered in a file"))
+        .await;
+    assert_eq!(gateway.get("/hello.php").await.text(), "hello");
+    assert_eq!(slow.rest().await, None, "visibly cut");
+}
+
+#[tokio::test]
 async fn live_streams_of_one_client_are_bounded() {
     let php = php(6).await;
     let limits = "access_log = { format = \"json\" }\nlimits = { live_streams_per_client = 2 }";
@@ -460,11 +477,18 @@ async fn slow_uploads_leave_room_for_honest_ones() {
 #[tokio::test]
 async fn a_page_that_waits_for_its_client_is_charged_to_it() {
     let php = php(2).await;
+    for bytes in [10_000, 50_000] {
+        check_charged(&php, bytes).await;
+    }
+}
+
+/// A client takes none of 100 pages of `bytes`.
+async fn check_charged(php: &PhpFpm, bytes: usize) {
     let server = "answer_memory = \"1MiB\"\nspool_quota = \"4MiB\"";
-    let asked = Asked::start(&config(&php, server, "")).await;
+    let asked = Asked::start(&config(php, server, "")).await;
     let address = asked.gateway.address();
     let mut frames = Frames::open_with(address, &[(4, 0)]).await;
-    let target = "/print.php?bytes=50000";
+    let target = &format!("/print.php?bytes={bytes}");
     for number in 0..100 {
         frames
             .head(1 + 2 * number, &request("GET", target, &[]), true)
@@ -477,7 +501,7 @@ async fn a_page_that_waits_for_its_client_is_charged_to_it() {
     let mut elsewhere = from_elsewhere(address).await;
     for _ in 0..10 {
         let answer = elsewhere.send(&Request::get(target)).await;
-        assert!(answer.body == content(50_000));
+        assert!(answer.body == content(bytes));
         let used = used(&asked).await;
         assert!(
             used[0] <= 4.0 * 1048576.0 && used[1] <= 1048576.0,
@@ -493,7 +517,7 @@ async fn a_page_that_waits_for_its_client_is_charged_to_it() {
         outcome,
         Outcome::Answered {
             status: 200,
-            data: 50_000
+            data: bytes
         }
     );
 }

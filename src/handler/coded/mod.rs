@@ -24,6 +24,7 @@ pub use held::{Encoders, Holding};
 
 use super::piece::{Piece, Progress};
 use super::{Body, Cut};
+use crate::limits::budget::Part;
 use crate::threads::{Turn, Turns, after_others};
 
 /// Coded bytes that go out at once, while there is more.
@@ -45,8 +46,8 @@ pub struct Coded {
     progress: Option<Arc<Progress>>,
 }
 
-/// Codes the whole of `content`, while others have their turns.
-pub async fn code_whole(mut holding: Holding, content: &[u8]) -> io::Result<Bytes> {
+/// Codes the whole of `content`, while others have their turns. Returns what it becomes, and the memory of that.
+pub async fn code_whole(mut holding: Holding, content: &[u8]) -> io::Result<(Bytes, Part)> {
     let encoder = &mut holding.encoder;
     let mut turns = Turns::here();
     let mut turn = turns.next().await;
@@ -58,7 +59,8 @@ pub async fn code_whole(mut holding: Holding, content: &[u8]) -> io::Result<Byte
         encoder.push(step)?;
     }
     encoder.finish()?;
-    Ok(encoder.take())
+    holding.keep_output();
+    Ok((holding.encoder.take(), holding.part))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,9 +123,11 @@ impl Coded {
         let mut holding = held.lock();
         if self.state == State::New {
             self.state = State::Quiet;
-            if let Some(progress) = &self.progress {
-                let start = Piece::awaited(holding.encoder.start(), progress);
-                return Poll::Ready(Some(Ok(start)));
+            if let Some(progress) = self.progress.clone() {
+                let start = holding.encoder.start();
+                // It comes out of the encoder only once.
+                self.add(&start, &mut holding);
+                return Poll::Ready(Some(Ok(Piece::awaited(start, &progress))));
             }
         }
         let turn = ready!(self.turns.poll(cx));

@@ -246,9 +246,10 @@ fn gzip_is_read_by_another_reader_too() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    let coded = runtime
+    let (coded, part) = runtime
         .block_on(code_whole(holding.unwrap(), &plain))
         .unwrap();
+    assert_eq!(part.used(), coded.len() as u64);
     let mut read = Vec::new();
     flate2::read::GzDecoder::new(coded.as_ref())
         .read_to_end(&mut read)

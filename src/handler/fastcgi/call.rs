@@ -256,6 +256,7 @@ impl Call<'_> {
         }
         let delivery = Delivery {
             method: &request.method,
+            version: request.version,
             fields: &request.fields,
         };
         let terms = self.terms(&orders, request)?;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
 
 use super::attempt::Begun;
 use super::content::{ScriptContent, Terms};
@@ -15,14 +15,18 @@ use crate::message::lent::lend;
 /// An answer that is whole within this size when its head is read goes out with its length.
 const SMALL_ANSWER: usize = 64 * 1024;
 
-/// A whole answer above this is charged to its client, which may take nothing of it.
+/// A whole answer above this is charged to its client, which may take nothing of it; and above this on HTTP/2, where a
+/// connection may have a hundred of them.
 const CHARGED: usize = 16 * 1024;
+const CHARGED_ON_STREAM: usize = 1024;
 
 /// How an answer goes to the client.
 #[derive(Debug)]
 pub(super) struct Delivery<'a> {
     /// The method of the request.
     pub(super) method: &'a Method,
+    /// Its version.
+    pub(super) version: Version,
     /// Its fields: its preconditions.
     pub(super) fields: &'a HeaderMap,
 }
@@ -79,7 +83,7 @@ pub(super) fn respond(
         }
         (false, true) => {
             begun.exchange.into_upload().linger();
-            whole_body(begun.rest.join(), terms)?
+            whole_body(begun.rest.join(), delivery.version, terms)?
         }
         (false, false) => Body::script(ScriptContent::start(streaming(begun), terms)),
     };
@@ -88,8 +92,12 @@ pub(super) fn respond(
 }
 
 /// Its memory is the client's until it has taken it; without a share of that it goes to the spool.
-fn whole_body(content: Bytes, terms: Terms) -> Result<Body, NoReply> {
-    if content.len() <= CHARGED {
+fn whole_body(content: Bytes, version: Version, terms: Terms) -> Result<Body, NoReply> {
+    let uncharged = match version {
+        Version::HTTP_2 => CHARGED_ON_STREAM,
+        _ => CHARGED,
+    };
+    if content.len() <= uncharged {
         return Ok(Body::bytes(content));
     }
     if let Some(part) = terms.charged(content.len()) {

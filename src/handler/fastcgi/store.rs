@@ -105,11 +105,12 @@ impl Store {
         Ok(Some(piece))
     }
 
-    /// Reports whether it is for the share of its owner that the last piece found no room.
+    /// Reports whether it is for the share of its owner that the last piece found no room, or for a file that cannot be
+    /// written, in which nobody has a share.
     pub(super) fn is_over_share(&self) -> bool {
         let ring = &self.ring;
         let is_closed = ring.capacity < ring.limit && ring.length() == ring.capacity;
-        ring.state == Room::OverShare || is_closed
+        ring.state != Room::Some || is_closed
     }
 }
 
@@ -252,6 +253,7 @@ mod tests {
             part(1 << 40, 1),
         );
         assert_eq!(put(&mut store, 100_000), 65_536);
+        assert!(store.is_over_share(), "its worker can be taken");
         for _ in 0..4 {
             assert_eq!(store.take().unwrap().unwrap().len(), PIECE);
         }

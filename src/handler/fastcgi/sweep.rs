@@ -102,7 +102,7 @@ fn look_at_all(now: Instant, fillings: &FuturesUnordered<Filling>) -> usize {
                 let party = shared.owner().party;
                 if !relieved.contains(&party) {
                     relieved.push(party);
-                    shared.give_up("CLIENT_SHARE", "the client does not take it, has its share of server.spool_quota, and others wait for the worker");
+                    shared.give_up("CLIENT_SHARE", "the client does not take it, there is no room for more of it (its share of server.spool_quota, or server.spool_directory), and others wait for the worker");
                     return false;
                 }
             }

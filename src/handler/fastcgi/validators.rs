@@ -95,6 +95,7 @@ mod tests {
         };
         let delivery = Delivery {
             method: &method,
+            version: http::Version::HTTP_11,
             fields: &fields(asked),
         };
         let status = settle(&mut head, &delivery);
