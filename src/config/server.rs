@@ -24,7 +24,7 @@ pub static SERVER: Section = Section {
         Key::new("drain", Kind::Duration, "How long requests in flight may take after SIGTERM.").default("\"25s\""),
         Key::new("drain_delay", Kind::Duration, "How long new connections are still accepted after SIGTERM, for a load balancer to notice. HTTP/1 answers say `Connection: close` meanwhile, so that clients go elsewhere before their connection ends.").default("\"0s\""),
         Key::new("spool_directory", Kind::Text, "Where request bodies and buffered answers go that do not fit in memory: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\""),
-        Key::new("spool_quota", Kind::Size, "What they may hold together. One client may hold as much of it as is free, one site three times as much, so that one alone gets half and there is room for whoever comes. A request body that finds none gets 507; of an answer no more is buffered, so that PHP waits for its client. Where the directory is memory (tmpfs), at most half of the memory that the process may have.").default("\"1GiB\""),
+        Key::new("spool_quota", Kind::Size, "What they may hold together. One client may hold as much of it as is free, one site three times as much, so that one alone gets half and there is room for whoever comes. A request body that finds none gets 507; of an answer no more is buffered, so that PHP waits for its client. At most what its file system has, and where that is memory (tmpfs) half of the memory that the process may have.").default("\"1GiB\""),
         ANSWER_MEMORY,
         BODY_MEMORY,
         ENCODER_MEMORY,

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use nix::sys::statfs::{Statfs, TMPFS_MAGIC, statfs};
 use nix::sys::sysinfo::sysinfo;
 
 use crate::config::server::ServerSettings;
@@ -34,7 +34,8 @@ pub(super) fn fit(settings: &mut ServerSettings) {
         return;
     };
     let asked = (settings.file_cache, settings.shared);
-    let room = fitting(limit, is_memory(&settings.spool_directory), asked);
+    let spool = statfs(&settings.spool_directory).map_or(u64::MAX, |it| spool_room(limit, &it));
+    let room = fitting(limit, spool, asked);
     if room == asked {
         return;
     }
@@ -47,15 +48,11 @@ pub(super) fn fit(settings: &mut ServerSettings) {
         answer_memory = %ByteSize(shared.answers),
         body_memory = %ByteSize(shared.bodies),
         encoder_memory = %ByteSize(shared.encoders),
-        "there is less memory than these keys of [server] ask for: lowered"
+        "there is less memory, or room in spool_directory, than these keys of [server] ask for: lowered"
     );
 }
 
-fn fitting(limit: u64, spool_is_memory: bool, (file_cache, asked): (u64, Totals)) -> (u64, Totals) {
-    let spool = match spool_is_memory {
-        true => limit / SPOOL,
-        false => u64::MAX,
-    };
+fn fitting(limit: u64, spool: u64, (file_cache, asked): (u64, Totals)) -> (u64, Totals) {
     let shared = Totals {
         spool: asked.spool.min(spool),
         answers: asked.answers.min(limit / ANSWERS),
@@ -65,8 +62,16 @@ fn fitting(limit: u64, spool_is_memory: bool, (file_cache, asked): (u64, Totals)
     (file_cache.min(limit / FILE_CACHE), shared)
 }
 
-fn is_memory(directory: &Path) -> bool {
-    statfs(directory).is_ok_and(|file_system| file_system.filesystem_type() == TMPFS_MAGIC)
+/// What spooled content may hold on a file system: all of it, and where it is memory a part of that.
+fn spool_room(limit: u64, file_system: &Statfs) -> u64 {
+    let block = u64::try_from(file_system.block_size()).unwrap_or(1);
+    // Some file systems do not say how large they are.
+    let size = Some(file_system.blocks().saturating_mul(block)).filter(|size| *size > 0);
+    let size = size.unwrap_or(u64::MAX);
+    match file_system.filesystem_type() == TMPFS_MAGIC {
+        true => size.min(limit / SPOOL),
+        false => size,
+    }
 }
 
 /// The least limit, in bytes, of the process' groups and of those that they are in.
@@ -123,6 +128,16 @@ mod tests {
     }
 
     #[test]
+    fn a_spool_is_no_larger_than_its_file_system() {
+        let shared_memory = statfs("/dev/shm").unwrap();
+        let size = spool_room(u64::MAX, &shared_memory);
+        assert!(size > 0 && size < u64::MAX);
+        if shared_memory.filesystem_type() == TMPFS_MAGIC {
+            assert_eq!(spool_room(size, &shared_memory), size / 2);
+        }
+    }
+
+    #[test]
     fn what_is_kept_fits() {
         let totals = |spool, answers, bodies, encoders| Totals {
             spool,
@@ -132,12 +147,12 @@ mod tests {
         };
         let asked = (16 << 20, totals(1 << 30, 128 << 20, 64 << 20, 128 << 20));
         let lowered = |spool| (8 << 20, totals(spool, 8 << 20, 8 << 20, 16 << 20));
-        for (limit, spool_is_memory, expected) in [
-            (1 << 34, true, asked),
-            (64 << 20, false, lowered(1 << 30)),
-            (64 << 20, true, lowered(32 << 20)),
+        for (limit, spool, expected) in [
+            (1 << 34, u64::MAX, asked),
+            (64 << 20, u64::MAX, lowered(1 << 30)),
+            (64 << 20, 32 << 20, lowered(32 << 20)),
         ] {
-            assert_eq!(fitting(limit, spool_is_memory, asked), expected, "{limit}");
+            assert_eq!(fitting(limit, spool, asked), expected, "{limit}");
         }
     }
 }
