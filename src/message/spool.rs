@@ -43,7 +43,7 @@ const WINDOW: Duration = Duration::from_millis(256);
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How many uploads of one client workers may wait for at once: whoever begins fast and goes on slowly has so many workers
-/// for [`PATIENCE`] and no more. What is beyond that is received first.
+/// for four seconds and no more. What is beyond that is received first.
 pub const STREAMED_UPLOADS: usize = 2;
 
 /// How content is received (`request_body`).

@@ -26,7 +26,7 @@ pub struct Picture {
     pub waiting_clients: usize,
     /// How long the request has waited that has waited longest.
     pub longest_wait: Duration,
-    /// From 0 to 1; see [`Admission::saturation`].
+    /// From 0 to 1; see `Admission::saturation`.
     pub saturation: f64,
 }
 

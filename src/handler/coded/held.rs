@@ -39,7 +39,7 @@ pub struct Holding {
 }
 
 impl Encoders {
-    /// Returns an encoder as soon as there is memory for it; `None` where there is none in [`PATIENCE`].
+    /// Returns an encoder as soon as there is memory for it; `None` where there is none soon enough.
     pub async fn obtain(
         &self,
         coding: Coding,

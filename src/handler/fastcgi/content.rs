@@ -1,6 +1,6 @@
 //! The content of a script's answer on its way to a client. It is streamed while the client takes it: hyper polls it, and it
 //! polls PHP. It is filled while the client lags: hyper does not poll a body that it has no room for, and PHP is not to wait
-//! for that, so the thread's [sweep](super::sweep) polls PHP instead, and the answer is stored. It is finished when PHP is.
+//! for that, so the thread's [sweep] polls PHP instead, and the answer is stored. It is finished when PHP is.
 
 mod shared;
 
@@ -33,7 +33,7 @@ pub(super) struct Terms {
     pub(super) _live: Option<Counted>,
 }
 
-/// The client's end. Dropped, it ends the exchange, as [`Streaming`] does.
+/// The client's end. Dropped, it ends the exchange, unless the client has all that was announced.
 #[derive(Debug)]
 pub struct ScriptContent {
     shared: Arc<Shared>,
