@@ -70,7 +70,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             wait: Duration::from_secs(3),
-            median: Duration::from_millis(500),
+            median: Duration::from_secs(1),
             memory: 200,
         }
     }

@@ -14,7 +14,7 @@ const ENCODING: Bounds = Bounds {
 
 const COMPLAINING: Bounds = Bounds {
     wait: Duration::from_secs(3),
-    median: Duration::from_millis(125),
+    median: Duration::from_millis(200),
     memory: 200,
 };
 

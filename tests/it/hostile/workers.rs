@@ -7,8 +7,8 @@ use crate::harness::attackers::{Attackers, Stalled, Trickle};
 
 /// PHP makes a hundred mebibytes for the attackers on the bystander's processors.
 const BUSY: Bounds = Bounds {
-    wait: Duration::from_millis(2500),
-    median: Duration::from_millis(500),
+    wait: Duration::from_secs(5),
+    median: Duration::from_secs(2),
     memory: 200,
 };
 
