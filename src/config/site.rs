@@ -77,6 +77,8 @@ pub static SITE: Section = Section {
 pub struct Site {
     /// Its first host, or `default`; with `@` and its listeners, where it has some of its own.
     pub name: Arc<str>,
+    /// The same for what is shared out.
+    pub key: SiteKey,
     /// What `%2F` means.
     pub encoded_slash: EncodedSlash,
     /// Whether it is kept to TLS.
@@ -152,6 +154,7 @@ pub(super) fn build_site(
         false => ErrorPages::default(),
     };
     Site {
+        key: SiteKey::of(&name),
         name,
         encoded_slash: encoded_slash(section),
         https: section.given_table("https").map(Https::build),

@@ -2,26 +2,20 @@
 
 use std::sync::Arc;
 
-use crate::limits::budget::{Budget, Owner, Part, Party, SiteKey};
+use crate::limits::budget::{Budget, Owner, Part};
 
 /// A budget, and who takes from it.
 #[derive(Clone, Copy, Debug)]
 pub struct Share<'a> {
     /// What is shared.
     pub budget: &'a Arc<Budget>,
-    /// Who asks.
-    pub party: Party,
-    /// The name of the site that is asked.
-    pub site: &'a str,
+    /// Who takes.
+    pub owner: Owner,
 }
 
 impl Share<'_> {
     /// Returns a part of the budget in which nothing is yet.
     pub fn part(&self) -> Part {
-        let owner = Owner {
-            party: self.party,
-            site: SiteKey::of(self.site),
-        };
-        Part::new(self.budget, owner)
+        Part::new(self.budget, self.owner)
     }
 }

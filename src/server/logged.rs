@@ -23,7 +23,7 @@ use crate::filter::compress::Negotiation;
 use crate::handler::piece::Piece;
 use crate::handler::share::Share;
 use crate::handler::{Body, Cut, Trace};
-use crate::limits::budget::Budget;
+use crate::limits::budget::{Budget, Owner, SiteKey};
 use crate::limits::rate::Running;
 use crate::message::edits::Edits;
 use crate::message::{Request, RequestId, Wire};
@@ -162,8 +162,13 @@ impl Entry {
     pub(super) fn share<'a>(&'a self, budget: &'a Arc<Budget>) -> Share<'a> {
         Share {
             budget,
-            party: self.record.wire.party(),
-            site: self.site.as_ref().map_or("", |site| &site.name),
+            owner: Owner {
+                party: self.record.wire.party(),
+                site: self
+                    .site
+                    .as_ref()
+                    .map_or_else(SiteKey::default, |site| site.key),
+            },
         }
     }
 

@@ -9,7 +9,7 @@ use super::{Compress, Memory, Negotiation, says, vary};
 use crate::handler::Body;
 use crate::handler::coded::Encoders;
 use crate::handler::share::Share;
-use crate::limits::budget::{Budget, Party};
+use crate::limits::budget::{Budget, Owner, Party, SiteKey};
 use crate::section::{FileId, Lowered, Place, Problems};
 
 type Pairs<'a> = &'a [(&'static str, &'a str)];
@@ -79,8 +79,10 @@ impl Asked {
             encoders: &Encoders::default(),
             share: Share {
                 budget: &Arc::new(Budget::new(64 << 20)),
-                party: Party::Connection(1),
-                site: "site",
+                owner: Owner {
+                    party: Party::Connection(1),
+                    site: SiteKey::default(),
+                },
             },
         };
         let applied = negotiation.apply(&mut response, memory);

@@ -16,7 +16,7 @@ use super::Keep;
 use super::{Coded, CodedCache, Effort, Encoder, Encoders, Holding, Key, Source, code_whole};
 use crate::handler::share::Share;
 use crate::handler::{Body, Cut};
-use crate::limits::budget::{Budget, Party};
+use crate::limits::budget::{Budget, Owner, Party, SiteKey};
 use crate::message::accept_encoding::Coding;
 
 const EFFORTS: [Effort; 3] = [Effort::Fast, Effort::Balanced, Effort::Dense];
@@ -62,8 +62,10 @@ fn drain(coded: &mut Coded) -> (Vec<u8>, Option<Cut>) {
 fn share(budget: &Arc<Budget>) -> Share<'_> {
     Share {
         budget,
-        party: Party::Connection(1),
-        site: "site",
+        owner: Owner {
+            party: Party::Connection(1),
+            site: SiteKey::default(),
+        },
     }
 }
 
