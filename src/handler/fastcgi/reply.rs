@@ -82,7 +82,7 @@ pub(super) fn respond(
             Body::empty()
         }
         (false, true) => {
-            begun.exchange.into_upload().linger();
+            drop(begun.exchange.into_upload());
             whole_body(begun.rest.join(), delivery.version, terms)?
         }
         (false, false) => Body::script(ScriptContent::start(streaming(begun), terms)),

@@ -14,7 +14,7 @@ use crate::handler::fastcgi::{Call, reply};
 use crate::handler::static_files::{Description, Representation};
 use crate::message::{Disk, Request};
 
-impl Call<'_> {
+impl Call {
     /// Sends the file that was named in place of the script's content, which is read to its end by
     /// itself, so that the worker is free. A file that cannot be sent is 404 and an error in the
     /// log.
