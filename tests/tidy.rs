@@ -59,7 +59,7 @@ const PURE: [&str; 12] = [
     "src/fastcgi/params",
     "src/fastcgi/decoder",
     "src/fastcgi/management",
-    "src/upstream/admission",
+    "src/upstream/fpm/admission",
     "src/upstream/health",
     "src/upstream/policy",
     "src/handler/fastcgi/stderr/messages",

@@ -18,7 +18,7 @@ use crate::fastcgi::{Answer, Broken, Exchange, ExchangeError, Limit, Outbound, P
 use crate::handler::Trace;
 use crate::message::{Request, Upload, UploadError};
 use crate::moment;
-use crate::upstream::lease::Entry;
+use crate::upstream::fpm::lease::Entry;
 use crate::upstream::{Lease, Member};
 use crate::value::TimeLimit;
 
