@@ -1,6 +1,7 @@
 //! What can answer a request. A handler decides first, from values alone, and performs then:
 //! `explain` prints the plan that `run` performs.
 
+pub mod answer;
 pub mod body;
 pub mod coded;
 pub mod deny;
