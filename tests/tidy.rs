@@ -61,7 +61,7 @@ const PURE: [&str; 13] = [
     "src/fastcgi/params",
     "src/fastcgi/decoder",
     "src/fastcgi/management",
-    "src/upstream/admission",
+    "src/upstream/fpm/admission",
     "src/upstream/health",
     "src/upstream/policy",
     "src/handler/fastcgi/stderr/messages",

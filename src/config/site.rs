@@ -19,9 +19,10 @@ use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping};
 use crate::filter::compress::{COMPRESS, Compress};
 use crate::filter::error_page::{ERROR_PAGE, ErrorPages};
-use crate::handler::fastcgi::send_file::SEND_FILE;
+use crate::handler::answer::SendFile;
+use crate::handler::answer::send_file::SEND_FILE;
 use crate::handler::fastcgi::{
-    AmbiguousFields, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule, SendFile,
+    AmbiguousFields, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule,
 };
 use crate::handler::https::{HTTPS, Https};
 use crate::handler::mount::Mount;

@@ -1,6 +1,7 @@
 //! What can answer a request. A handler decides from values alone; what takes more than values is a plan, which is
 //! performed apart.
 
+pub mod answer;
 pub mod body;
 pub mod coded;
 pub mod deny;

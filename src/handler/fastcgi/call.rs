@@ -11,15 +11,15 @@ use tokio::time::sleep;
 
 use super::Fastcgi;
 use super::attempt::{Attempt, Begun, Failed};
-use super::content::Terms;
-use super::orders::Orders;
-use super::reply::{self, Delivery, NoReply};
 use crate::cgi::{Script, long_variable, meta_variables, set_env};
 use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::params::{ParamsEncoder, end_of_params};
 use crate::fastcgi::record::begin_request;
 use crate::fastcgi::{Limit, Progress};
+use crate::handler::answer::content::Terms;
+use crate::handler::answer::orders::Orders;
+use crate::handler::answer::reply::{self, Delivery, NoReply};
 use crate::handler::{Body, Trace};
 use crate::limits::budget::Owner;
 use crate::limits::per_client::TooManyLive;

@@ -1,23 +1,14 @@
 //! `fastcgi`: a script of a FastCGI application answers.
 
 mod ambiguous_fields;
-mod attempt;
+pub(super) mod attempt;
 mod by_path;
 mod call;
-mod content;
 mod diagnosis;
 mod file_name;
-mod orders;
-mod pieces;
-mod reply;
-pub mod send_file;
-mod stderr;
-mod store;
-mod streaming;
-mod sweep;
+pub(super) mod stderr;
 pub mod target;
 mod told;
-mod validators;
 
 use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
@@ -26,12 +17,11 @@ use std::time::Duration;
 
 pub use ambiguous_fields::AmbiguousFields;
 pub use call::Call;
-pub use content::ScriptContent;
 pub use diagnosis::{Refusals, why_unknown};
 pub use file_name::FileName;
-pub use send_file::SendFile;
 pub use stderr::ErrorLog;
 
+use super::answer::SendFile;
 use super::mount::{MOUNTED_AT, Mount};
 use super::static_files::SCRIPT_SYMLINKS;
 use super::{Decision, Plan};

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::pieces::Pieces;
-use super::stderr::ErrorStream;
 use crate::failure::broken_code;
 use crate::fastcgi::{Answer, Broken, Exchange};
 use crate::handler::Cut;
+use crate::handler::fastcgi::stderr::ErrorStream;
 use crate::threads;
 use crate::upstream::Lease;
 
