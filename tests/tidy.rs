@@ -11,13 +11,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module may import only modules to its right.
-const LAYERS: [&str; 28] = [
+const LAYERS: [&str; 29] = [
     "main",
     "cli",
     "server",
     "admin",
     "apache",
     "config",
+    "site",
     "filter",
     "handler",
     "failure",

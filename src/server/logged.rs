@@ -16,8 +16,6 @@ use tokio::time::Instant;
 use super::watch::InFlight;
 use crate::access_log::{AccessLog, Record};
 use crate::cgi::meta_variables::protocol;
-use crate::config::Site;
-use crate::config::numbers::Outcome;
 use crate::failure::Failure;
 use crate::filter::compress::Negotiation;
 use crate::handler::piece::Piece;
@@ -28,6 +26,8 @@ use crate::limits::rate::Running;
 use crate::message::edits::Edits;
 use crate::message::{Request, RequestId, Wire};
 use crate::moment;
+use crate::site::Site;
+use crate::site::numbers::Outcome;
 
 /// nginx's status for a client that left before its answer was whole.
 const CLIENT_CLOSED_REQUEST: u16 = 499;

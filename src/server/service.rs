@@ -18,7 +18,6 @@ use super::unruled;
 use super::watch::{InFlight, Watch};
 use super::{heads, rescue};
 use crate::admin::State;
-use crate::config::Site;
 use crate::disk::OneRelease;
 use crate::failure::Failure;
 use crate::filter;
@@ -32,6 +31,7 @@ use crate::message::head_guard::judge_decoded;
 use crate::message::request::Origin;
 use crate::message::{Host, Request, RequestId, Scheme, Target, Upload, Wire, hop_by_hop, list};
 use crate::moment;
+use crate::site::Site;
 
 /// What the requests of one connection share.
 #[derive(Debug)]

@@ -9,13 +9,13 @@ use http::{Method, Response};
 
 use super::logged::Entry;
 use super::service::Connection;
-use crate::config::Site;
 use crate::failure::Failure;
 use crate::handler::Body;
 use crate::limits::rate::Client;
 use crate::message::request::Origin;
 use crate::message::{Host, Request, RequestId, Scheme, Target, Upload};
 use crate::moment;
+use crate::site::Site;
 
 /// Returns `answer`, having found what the site changes about it; the request is kept where an error
 /// page is to be asked for in its place.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::Snapshot;
+use crate::site::Snapshot;
 use crate::upstream::admission::Class;
 use crate::upstream::numbers::Numbers;
 use crate::upstream::picture::Picture;

@@ -11,7 +11,6 @@ use http::{Method, Response, StatusCode};
 use super::question::{Connection, Question};
 use super::recording::Recording;
 use super::trace::{Explanation, Outcome, Round, Step, text};
-use crate::config::{Site, Snapshot};
 use crate::failure::Failure;
 use crate::filter;
 use crate::handler::fastcgi::Call;
@@ -21,6 +20,7 @@ use crate::message::request::Origin;
 use crate::message::{Cause, Disk, Host, Request, RequestId, Scheme, Target, Upload, Wire, list};
 use crate::route::condition::Verdict;
 use crate::route::{Captures, Rule, TooHard};
+use crate::site::{Site, Snapshot};
 
 type SiteRule = Rule<crate::handler::Step>;
 
