@@ -11,6 +11,7 @@ mod expanded;
 mod expansion;
 mod file;
 mod folders;
+mod front;
 pub mod listen;
 mod listener_names;
 mod mount;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::draft::{Draft, request_body};
 use super::expansion::meant;
-use super::mount::{FRONT_CONTROLLER, INDEX, MOUNT};
+use super::front::{FRONT_CONTROLLER, INDEX};
+use super::mount::MOUNT;
 use super::preset::PRESET;
 use super::review::review;
 use super::rule::{RULE, build_rule};
