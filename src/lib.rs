@@ -27,6 +27,7 @@ pub mod process;
 pub mod route;
 pub mod section;
 pub mod server;
+pub mod site;
 pub mod stream;
 pub mod threads;
 pub mod timer;

@@ -5,13 +5,13 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
 use super::{Context, Journey, Next, Trail};
-use crate::config::{Site, Snapshot};
 use crate::failure::Failure;
 use crate::filter::compress::Negotiation;
 use crate::handler::Body;
 use crate::limits::rate::Client;
 use crate::message::request::Origin;
 use crate::message::{Disk, Host, Request, Scheme, Target, Upload, list};
+use crate::site::{Site, Snapshot};
 
 /// The head of a request, and what its protocol and its proxies came to.
 #[derive(Debug)]

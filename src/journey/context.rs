@@ -6,7 +6,6 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{HeaderValue, Method, Version, header};
 
-use crate::config::Site;
 use crate::filter::compress::Negotiation;
 use crate::handler::Trace;
 use crate::handler::share::Share;
@@ -16,6 +15,7 @@ use crate::message::edits::Edits;
 use crate::message::fact::Facts;
 use crate::message::{Request, RequestId, Wire, list};
 use crate::moment::Moment;
+use crate::site::Site;
 
 /// The state of one request.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::time::{Instant, sleep};
 
 use super::Shared;
-use crate::config::Snapshot;
+use crate::site::Snapshot;
 
 /// What the process has open by itself: its streams, signals, logs, the admin listener and its connections.
 const OWN: u64 = 32;

@@ -14,13 +14,13 @@ use http_body::{Frame, SizeHint};
 use super::watch::InFlight;
 use crate::access_log::{AccessLog, Record};
 use crate::cgi::meta_variables::protocol;
-use crate::config::numbers::Outcome;
 use crate::failure::Failure;
 use crate::handler::piece::Piece;
 use crate::handler::{Body, Cut};
 use crate::journey::{Context as RequestContext, Journey};
 use crate::message::{RequestId, Wire};
 use crate::moment::Moment;
+use crate::site::numbers::Outcome;
 
 /// nginx's status for a client that left before its answer was whole.
 const CLIENT_CLOSED_REQUEST: u16 = 499;

@@ -43,7 +43,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::access_log::{AccessLog, Destination};
 use crate::admin::{self, Admin, Bound, Command, State};
-use crate::config::{Live, ServerSettings, Snapshot};
 use crate::disk::RealDisk;
 use crate::handler::coded::Encoders;
 use crate::limits::budget::Budgets;
@@ -51,6 +50,7 @@ use crate::limits::connections::Connections;
 use crate::line_log::LineLog;
 use crate::message::{RequestId, RequestIds};
 use crate::process::Processes;
+use crate::site::{Live, ServerSettings, Snapshot};
 use crate::threads::Threads;
 pub use inherited::Inherited;
 pub use last_resort::LastResort;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::listener::Listeners;
 use super::{Shared, descriptors, memory};
 use crate::admin::Command;
+use crate::config;
 use crate::config::difference::difference;
-use crate::config::{self, Snapshot};
+use crate::site::Snapshot;
 
 /// Why a reload changes nothing.
 struct Refused {

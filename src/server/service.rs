@@ -17,7 +17,6 @@ use super::heads;
 use super::logged::{Entry, Logged, LoggedTarget};
 use super::watch::{InFlight, Watch};
 use crate::admin::State;
-use crate::config::Snapshot;
 use crate::disk::OneRelease;
 use crate::failure::Failure;
 use crate::filter;
@@ -29,6 +28,7 @@ use crate::limits::room::Seat;
 use crate::message::fact::{Ask, Fact};
 use crate::message::head_guard::judge_decoded;
 use crate::message::{Upload, Wire, list};
+use crate::site::Snapshot;
 
 /// What the requests of one connection share.
 #[derive(Debug)]

@@ -17,8 +17,8 @@ use tokio::io::unix::AsyncFd;
 
 use super::StartError;
 use super::inherited::Inherited;
-use crate::config::{ListenAddress, Listener};
 use crate::message::Wire;
+use crate::site::{ListenAddress, Listener};
 use crate::stream::{Bare, listen_unix};
 
 /// TCP keep-alive: after this much silence the kernel asks whether the client is still there, and

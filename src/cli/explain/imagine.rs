@@ -9,7 +9,6 @@ use super::question::{Connection, Question};
 use super::recorder::Recorder;
 use super::recording::Recording;
 use super::trace::{Explanation, Outcome, text};
-use crate::config::Snapshot;
 use crate::filter::compress::Memory;
 use crate::handler::coded::Encoders;
 use crate::handler::fastcgi::Call;
@@ -18,6 +17,7 @@ use crate::journey::{Arrived, Context, Event, Journey, Next};
 use crate::message::fact::{Ask, Fact};
 use crate::message::{Disk, Request, RequestId, Upload};
 use crate::moment::Moment;
+use crate::site::Snapshot;
 
 /// Returns what would become of the request on the connection.
 pub(super) fn explain(

@@ -11,7 +11,7 @@ use crate::upstream::flow::{MOST_RESERVED, Reserve};
 use crate::upstream::{ClassKey, Sharing};
 
 /// Returns how each upstream that a site uses is shared, by its name. What is kept of one must leave a part for all others.
-pub(super) fn sharing<'a>(
+pub(crate) fn sharing<'a>(
     sites: impl Iterator<Item = &'a Arc<Site>>,
     problems: &mut Problems,
 ) -> BTreeMap<&'a str, Sharing> {
