@@ -24,8 +24,7 @@ use http::Response;
 
 pub use arrival::Arrived;
 pub use context::Context;
-pub use search::Finding;
-pub use trail::Trail;
+pub use trail::{Finding, Trail};
 
 use crate::failure::Failure;
 use crate::filter::compress::Encoding;

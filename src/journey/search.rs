@@ -1,12 +1,12 @@
 //! The search: rounds over the rules of the site, until one of them makes an answer.
 
-use super::{Context, Journey, Next, Trail};
+use super::{Context, Finding, Journey, Next, Trail};
 use crate::failure::Failure;
 use crate::filter;
 use crate::handler::readings::{self, Readings};
 use crate::handler::{Decision, Handler, MAX_ROUNDS, Step};
 use crate::message::fact::Ask;
-use crate::message::{Disk, Request, Target};
+use crate::message::{Disk, Request};
 use crate::route::condition::Verdict;
 use crate::route::{Captures, Rule, Rules, TooHard};
 
@@ -17,19 +17,6 @@ enum Interruption {
     Ask(Ask),
     /// The request fails.
     Refuse(Failure),
-}
-
-/// The result of looking at a rule.
-#[derive(Debug)]
-pub enum Finding<'a> {
-    /// An earlier ExcludeProxy keeps the request from it.
-    Excluded,
-    /// It is for internal rounds only.
-    Internal,
-    /// Its conditions were evaluated.
-    Judged(Verdict<'a>),
-    /// It refuses for another reading of the target than the path that is acted on.
-    Refuses(&'a Target),
 }
 
 impl From<TooHard> for Interruption {

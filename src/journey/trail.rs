@@ -2,11 +2,25 @@
 
 use http::StatusCode;
 
-use super::{Context, Finding};
+use super::Context;
 use crate::failure::Failure;
 use crate::handler::{Decision, Step};
-use crate::message::Request;
+use crate::message::{Request, Target};
 use crate::route::Rule;
+use crate::route::condition::Verdict;
+
+/// The result of looking at a rule.
+#[derive(Debug)]
+pub enum Finding<'a> {
+    /// An earlier ExcludeProxy keeps the request from it.
+    Excluded,
+    /// It is for internal rounds only.
+    Internal,
+    /// Its conditions were evaluated.
+    Judged(Verdict<'a>),
+    /// It refuses for another reading of the target than the path that is acted on.
+    Refuses(&'a Target),
+}
 
 /// Hears what a journey does. All of it is optional, and an observer that watches nothing costs nothing.
 pub trait Trail {
