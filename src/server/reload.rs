@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::listener::Listeners;
-use super::{Shared, descriptors, memory};
+use super::shared::Shared;
+use super::{descriptors, memory};
 use crate::admin::Command;
 use crate::config;
 use crate::config::difference::difference;

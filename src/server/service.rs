@@ -11,10 +11,9 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 use tracing::Level;
 
-use super::Shared;
-use super::connection::bounds;
-use super::heads;
+use super::heads::{self, bounds};
 use super::logged::{Entry, Logged, LoggedTarget};
+use super::shared::Shared;
 use super::watch::{InFlight, Watch};
 use crate::admin::State;
 use crate::disk::OneRelease;

@@ -15,8 +15,8 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::StartError;
 use super::inherited::Inherited;
+use super::start_error::StartError;
 use crate::message::Wire;
 use crate::site::{ListenAddress, Listener};
 use crate::stream::{Bare, listen_unix};
