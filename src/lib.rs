@@ -21,6 +21,7 @@ pub mod handler;
 pub mod limits;
 pub mod line_log;
 pub mod message;
+pub mod modifier;
 pub mod moment;
 pub mod process;
 pub mod route;

@@ -2,15 +2,15 @@
 
 use super::action::{ACTIONS, action};
 use super::site::Draft;
-use crate::handler::Step;
 use crate::handler::deny::DENY;
 use crate::handler::fastcgi::{FASTCGI, RULE_TIMEOUTS};
 use crate::handler::redirect::REDIRECT;
 use crate::handler::respond::RESPOND;
 use crate::handler::rewrite::REWRITE;
 use crate::handler::static_files::STATIC_FILES;
-use crate::handler::step::{self, Changes};
 use crate::limits::RULE_LIMITS;
+use crate::modifier::Step;
+use crate::modifier::step::{self, Changes};
 use crate::route::Rule;
 use crate::route::condition::{Condition, NOT, Pattern, Prefix, Set, keys};
 use crate::route::template::Groups;

@@ -14,14 +14,12 @@ pub mod respond;
 pub mod rewrite;
 pub mod share;
 pub mod static_files;
-pub mod step;
 
 use std::sync::Arc;
 
 use http::Response;
 
 pub use body::{Body, Cut, Trace};
-pub use step::Step;
 
 use crate::failure::Failure;
 use crate::message::{Cause, Disk, Request, Target};

@@ -1,8 +1,8 @@
 //! Refusals by path hold for whatever an application may read in the target ([`Target::readings`]): what only the
 //! gateway resolves, as `/admin/../x`, `/index.php/admin` or `//host/admin`, gets past none of them.
 
-use super::Step;
 use crate::message::{Disk, Request, Target};
+use crate::modifier::Step;
 use crate::route::{Captures, Rule, Rules, TooHard};
 
 /// A request whose target has several readings, as each of them.

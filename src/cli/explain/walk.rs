@@ -22,7 +22,7 @@ use crate::message::{Cause, Disk, Host, Request, RequestId, Scheme, Target, Uplo
 use crate::route::condition::Verdict;
 use crate::route::{Captures, Rule, TooHard};
 
-type SiteRule = Rule<crate::handler::Step>;
+type SiteRule = Rule<crate::modifier::Step>;
 
 /// How a round ends.
 enum Turn {

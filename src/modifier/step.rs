@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
-use super::Handler;
+use crate::handler::Handler;
 use crate::message::edits::{Assignment, FieldEdit, RuleEdits, variable_of};
 use crate::message::{Request, hop_by_hop};
 use crate::route::template::{Groups, Template};
