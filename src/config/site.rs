@@ -30,11 +30,13 @@ use crate::handler::static_files::{FILES, FileSettings};
 use crate::limits::budget::SiteKey;
 use crate::limits::rate::Clients;
 use crate::limits::{SITE_LIMITS, allowance};
-use crate::message::edits::Edits;
+use crate::message::edits::{Edits, RuleId};
+use crate::message::fact::Facts;
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{Disk, EncodedSlash, Request, Root};
-use crate::modifier::step::{self, Step};
-use crate::route::Rules;
+use crate::modifier::Step;
+use crate::modifier::reserve::{RESERVE, reserve};
+use crate::route::{Rules, Scope};
 use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
 use crate::tls::SITE_TLS;
 use crate::upstream::Upstream;
@@ -63,7 +65,7 @@ pub static SITE: Section = Section {
         AUTHORIZATION,
         PASS_FIELDS,
         Key::new("limits", Kind::Table(&SITE_LIMITS), "What this site allows otherwise than server.limits.").example("{ body = \"128MiB\" }"),
-        step::keys::RESERVE,
+        RESERVE,
         Key::new("send_file", Kind::Table(&SEND_FILE), "Files that a script names and the gateway sends.").example("{ roots = [\"/srv/files\"] }"),
         Key::new("error_page", Kind::Tables(&ERROR_PAGE), "What a client sees in place of errors.").example("[{ status = [\"404\"], body = \"Not here.\" }]"),
         Key::new("files", Kind::Table(&FILES), "How files are sent."),
@@ -97,8 +99,8 @@ pub struct Site {
     pub error_pages: ErrorPages,
     /// In order; the first that matches and does not decline answers.
     pub rules: Rules<Step>,
-    /// Whether one of them refuses by path: it is held against all [`Readings`].
-    refuses_paths: bool,
+    /// Whether one of them guards paths: it is held against all [`Readings`].
+    guards_paths: bool,
 }
 
 /// How a handler finds its script.
@@ -164,9 +166,9 @@ pub(super) fn build_site(
         access: Access::build(section, problems),
         numbers: numbers.unwrap_or_default(),
         error_pages,
-        reserve: step::reserve(section),
+        reserve: reserve(section),
         clients: Clients::new(allowance(&section.table("limits"))),
-        refuses_paths: refuse_paths(&rules),
+        guards_paths: guard_paths(&rules),
         rules,
     }
 }
@@ -215,15 +217,15 @@ fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) 
     rules
 }
 
-fn refuse_paths(rules: &Rules<Step>) -> bool {
+fn guard_paths(rules: &Rules<Step>) -> bool {
     let mut rules = rules.iter();
-    rules.any(|rule| rule.then.refuses() && rule.conditions().name_paths())
+    rules.any(|rule| rule.then.guards() && rule.conditions().name_paths())
 }
 
 impl Site {
-    /// Returns the other readings of a new request, where a rule refuses by path and there are any.
+    /// Returns the other readings of a new request, where a rule guards paths and there are any.
     pub fn readings(&self, request: &Request) -> Option<Box<Readings>> {
-        self.refuses_paths.then(|| Readings::of(request)).flatten()
+        self.guards_paths.then(|| Readings::of(request)).flatten()
     }
 
     /// Returns what its rules change about an answer that no rule makes: those without an action that hold,
@@ -236,15 +238,21 @@ impl Site {
     ) -> Option<Arc<Edits>> {
         for (number, rule) in self.rules.iter().enumerate() {
             let step = &rule.then;
-            let (Some(changes), None, false) = (&step.changes, &step.handler, step.internal) else {
+            if step.handler.is_some() || step.internal {
                 continue;
-            };
+            }
             if !is_read && rule.conditions().asks_for_target() {
                 continue;
             }
             // A pattern that took too long changes nothing about what was refused already.
-            if let Ok(Some(captures)) = rule.matches(request, disk) {
-                request.note(changes.resolve(number, request, &captures));
+            let Ok(Some(captures)) = rule.matches(request, disk) else {
+                continue;
+            };
+            let (id, captures) = (RuleId::of_site(number), &captures);
+            let scope = Scope { request, captures };
+            // Nor does a rule that would let nobody see what it changes.
+            if let Ok(Some(edits)) = step.modifiers.apply(id, &scope, &Facts::default()) {
+                request.note(edits);
             }
         }
         request.edits.clone()

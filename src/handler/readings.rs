@@ -1,5 +1,6 @@
-//! Refusals by path hold for whatever an application may read in the target ([`Target::readings`]): what only the
-//! gateway resolves, as `/admin/../x`, `/index.php/admin` or `//host/admin`, gets past none of them.
+//! Guards of paths, which are refusals and modifiers that keep clients out, hold for whatever an application may read
+//! in the target ([`Target::readings`]): what only the gateway resolves, as `/admin/../x`, `/index.php/admin` or
+//! `//host/admin`, gets past none of them.
 
 use crate::message::{Disk, Request, Target};
 use crate::modifier::Step;
@@ -10,6 +11,15 @@ use crate::route::{Captures, Rule, Rules, TooHard};
 pub struct Readings {
     echo: Request,
     targets: Vec<Target>,
+}
+
+/// The part of a rule that is for a request.
+#[derive(Debug)]
+pub enum Held {
+    /// All of it; the conditions took this of the path.
+    Whole(Captures),
+    /// Its guards alone: it does not hold for the path, and holds for another reading of it.
+    Guards,
 }
 
 impl Readings {
@@ -32,13 +42,13 @@ impl Readings {
         })
     }
 
-    /// Returns the reading for which a rule refuses; `None` also where the rule does not refuse by path.
-    pub fn refused_by(
+    /// Returns the reading that a rule guards; `None` also where the rule guards no paths.
+    pub fn guarded_by(
         &mut self,
         rule: &Rule<Step>,
         disk: &dyn Disk,
     ) -> Result<Option<&Target>, TooHard> {
-        if !rule.then.refuses() || !rule.conditions().name_paths() {
+        if !rule.then.guards() || !rule.conditions().name_paths() {
             return Ok(None);
         }
         for target in &self.targets {
@@ -72,21 +82,31 @@ pub fn candidate<'a>(
     }
 }
 
-/// Returns what a rule took of the path, where it holds; a refusal that holds for another reading takes nothing.
+/// Returns the part of a rule that is for a request. A refusal that holds for another reading is for it as a whole,
+/// and takes nothing of the path.
 pub fn matches(
     rule: &Rule<Step>,
     request: &Request,
     readings: Option<&mut Readings>,
     disk: &dyn Disk,
-) -> Result<Option<Captures>, TooHard> {
+) -> Result<Option<Held>, TooHard> {
     if let Some(captures) = rule.matches(request, disk)? {
-        return Ok(Some(captures));
+        return Ok(Some(Held::Whole(captures)));
     }
-    match readings {
-        None => Ok(None),
-        Some(readings) => {
-            let refused = readings.refused_by(rule, disk)?;
-            Ok(refused.map(|_| Captures::default()))
+    let Some(readings) = readings else {
+        return Ok(None);
+    };
+    let guarded = readings.guarded_by(rule, disk)?;
+    Ok(guarded.map(|_| Held::by_another_reading(&rule.then)))
+}
+
+impl Held {
+    /// Returns the part of a rule that holds for another reading.
+    pub fn by_another_reading(step: &Step) -> Self {
+        if step.refuses() {
+            Self::Whole(Captures::default())
+        } else {
+            Self::Guards
         }
     }
 }

@@ -24,14 +24,18 @@ use crate::failure::Failure;
 use crate::filter;
 use crate::filter::compress::{Memory, Negotiation};
 use crate::handler::piece::FileQueue;
-use crate::handler::readings;
+use crate::handler::readings::{self, Held};
 use crate::handler::{Body, Handler, MAX_ROUNDS, Outcome, Plan};
 use crate::limits::rate::{Client, Running};
 use crate::limits::room::Seat;
+use crate::message::edits::{RuleEdits, RuleId};
+use crate::message::fact::Facts;
 use crate::message::head_guard::judge_decoded;
 use crate::message::request::Origin;
 use crate::message::{Host, Request, RequestId, Scheme, Target, Upload, Wire, hop_by_hop, list};
+use crate::modifier::{Interruption, Step};
 use crate::moment;
+use crate::route::{Captures, Scope};
 
 /// What the requests of one connection share.
 #[derive(Debug)]
@@ -334,11 +338,17 @@ async fn round(
             continue;
         }
         let matched = readings::matches(rule, &request, readings.as_deref_mut(), disk)?;
-        let Some(captures) = matched else {
-            continue;
+        let captures = match matched {
+            None => continue,
+            Some(Held::Whole(captures)) => captures,
+            Some(Held::Guards) => {
+                let passed = step.modifiers.guard(&request, &Facts::default());
+                passed.map_err(Interruption::unanswered)?;
+                continue;
+            }
         };
-        if let Some(changes) = &step.changes {
-            request.note(changes.resolve(number, &request, &captures));
+        if let Some(edits) = edits(step, number, &request, &captures)? {
+            request.note(edits);
             entry.set_edits(request.edits.clone());
         }
         let Some(handler) = &step.handler else {
@@ -359,6 +369,18 @@ async fn round(
         }
     }
     Ok(Outcome::Declined(request))
+}
+
+fn edits(
+    step: &Step,
+    number: usize,
+    request: &Request,
+    captures: &Captures,
+) -> Result<Option<RuleEdits>, Failure> {
+    let scope = Scope { request, captures };
+    let id = RuleId::of_site(number);
+    let applied = step.modifiers.apply(id, &scope, &Facts::default());
+    applied.map_err(Interruption::unanswered)
 }
 
 /// RFC 9110 §9.3.7: `OPTIONS *` asks about the server, not about any site.

@@ -17,10 +17,13 @@ use crate::filter;
 use crate::handler::fastcgi::Call;
 use crate::handler::readings::Readings;
 use crate::handler::{Body, Handler, MAX_ROUNDS, Plan};
+use crate::message::edits::RuleId;
+use crate::message::fact::Facts;
 use crate::message::request::Origin;
 use crate::message::{Cause, Disk, Host, Request, RequestId, Scheme, Target, Upload, Wire, list};
+use crate::modifier::Interruption;
 use crate::route::condition::Verdict;
-use crate::route::{Captures, Rule, TooHard};
+use crate::route::{Captures, Rule, Scope, TooHard};
 
 type SiteRule = Rule<crate::modifier::Step>;
 
@@ -38,12 +41,12 @@ struct Search {
 }
 
 impl Search {
-    /// Returns the other reading of the path for which a rule refuses.
-    fn refused_by(&mut self, rule: &SiteRule, disk: &dyn Disk) -> Result<Option<String>, TooHard> {
+    /// Returns the other reading of the path that a rule guards.
+    fn guarded_by(&mut self, rule: &SiteRule, disk: &dyn Disk) -> Result<Option<String>, TooHard> {
         let Some(readings) = &mut self.readings else {
             return Ok(None);
         };
-        let target = readings.refused_by(rule, disk)?;
+        let target = readings.guarded_by(rule, disk)?;
         Ok(target.map(|target| text(target.path())))
     }
 }
@@ -182,17 +185,29 @@ impl Walk<'_> {
         step.matched = matches!(verdict, Verdict::Holds);
         step.why = why(&verdict, rule);
         if !step.matched {
-            let Some(path) = search.refused_by(rule, &self.disk)? else {
+            let Some(path) = search.guarded_by(rule, &self.disk)? else {
                 return Ok(None);
             };
             step.matched = true;
             step.why = format!(
                 "it holds for {path}, which an application may read in the target as it was sent"
             );
+            if !then.refuses() {
+                let passed = then.modifiers.guard(request, &Facts::default());
+                passed.map_err(Interruption::unanswered)?;
+                step.plan = Some("its guards let the request pass".to_owned());
+                return Ok(None);
+            }
             captures = Captures::default();
         }
-        if let Some(changes) = &then.changes {
-            request.note(changes.resolve(step.number - 1, request, &captures));
+        let id = RuleId::of_site(step.number - 1);
+        let scope = Scope {
+            request,
+            captures: &captures,
+        };
+        let applied = then.modifiers.apply(id, &scope, &Facts::default());
+        if let Some(edits) = applied.map_err(Interruption::unanswered)? {
+            request.note(edits);
         }
         let Some(handler) = &then.handler else {
             step.plan = Some("notes its changes; the search goes on".to_owned());
@@ -256,12 +271,13 @@ impl Walk<'_> {
     fn reserve(&self, request: &Request) -> Option<String> {
         let site = self.site.as_ref()?;
         let edits = request.edits.as_ref();
-        let Some(number) = edits.and_then(|edits| edits.reserving_rule()) else {
+        let Some(rule) = edits.and_then(|edits| edits.reserving_rule()) else {
             let percent = site.reserve.as_ref()?.value;
             return Some(format!("{percent} % for requests of the site"));
         };
+        let number = rule.number;
         let rule = site.rules.iter().nth(number)?;
-        let percent = rule.then.changes.as_ref()?.reserve()?.value;
+        let percent = rule.then.modifiers.reserve()?.value;
         Some(format!("{percent} % for requests of rule {}", number + 1))
     }
 }
