@@ -22,6 +22,7 @@ pub mod journey;
 pub mod limits;
 pub mod line_log;
 pub mod message;
+pub mod modifier;
 pub mod moment;
 pub mod process;
 pub mod route;

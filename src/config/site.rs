@@ -23,12 +23,13 @@ use crate::handler::answer::send_file::SEND_FILE;
 use crate::handler::fastcgi::{AmbiguousFields, REQUEST_BODY};
 use crate::handler::https::{HTTPS, Https};
 use crate::handler::static_files::{FILES, FileSettings};
-use crate::handler::step::{self, Step};
 use crate::limits::budget::SiteKey;
 use crate::limits::rate::Clients;
 use crate::limits::{SITE_LIMITS, allowance};
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{EncodedSlash, Root};
+use crate::modifier::Step;
+use crate::modifier::reserve::{RESERVE, reserve};
 use crate::route::Rules;
 use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
 use crate::site::Site;
@@ -59,7 +60,7 @@ pub static SITE: Section = Section {
         AUTHORIZATION,
         PASS_FIELDS,
         Key::new("limits", Kind::Table(&SITE_LIMITS), "What this site allows otherwise than server.limits.").example("{ body = \"128MiB\" }"),
-        step::keys::RESERVE,
+        RESERVE,
         Key::new("send_file", Kind::Table(&SEND_FILE), "Files that a script names and the gateway sends.").example("{ roots = [\"/srv/files\"] }"),
         Key::new("error_page", Kind::Tables(&ERROR_PAGE), "What a client sees in place of errors.").example("[{ status = [\"404\"], body = \"Not here.\" }]"),
         Key::new("files", Kind::Table(&FILES), "How files are sent."),
@@ -110,9 +111,9 @@ pub(super) fn build_site(
         access: Access::build(section, problems),
         numbers: numbers.unwrap_or_default(),
         error_pages,
-        reserve: step::reserve(section),
+        reserve: reserve(section),
         clients: Clients::new(allowance(&section.table("limits"))),
-        refuses_paths: refuse_paths(&rules),
+        guards_paths: guard_paths(&rules),
         rules,
     }
 }
@@ -161,9 +162,9 @@ fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) 
     rules
 }
 
-fn refuse_paths(rules: &Rules<Step>) -> bool {
+fn guard_paths(rules: &Rules<Step>) -> bool {
     let mut rules = rules.iter();
-    rules.any(|rule| rule.then.refuses() && rule.conditions().name_paths())
+    rules.any(|rule| rule.then.guards() && rule.conditions().name_paths())
 }
 
 /// Its first host, or `default`, and behind an `@` the listeners where it has its own: no other site has that name.
