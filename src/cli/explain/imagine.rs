@@ -1,21 +1,23 @@
 //! The driver of a journey that nobody makes: what concerns the disk alone is performed, and no application is asked.
 
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use tokio::runtime::Builder;
 
 use super::question::{Connection, Question};
 use super::recorder::Recorder;
 use super::recording::Recording;
 use super::trace::{Explanation, Outcome, text};
+use crate::failure::Failure;
 use crate::filter::compress::Memory;
 use crate::handler::coded::Encoders;
 use crate::handler::fastcgi::Call;
 use crate::handler::{Body, Plan, Trace};
 use crate::journey::{Arrived, Context, Event, Journey, Next};
 use crate::message::fact::{Ask, Fact};
-use crate::message::{Disk, Request, RequestId, Upload};
+use crate::message::{Cause, Disk, Request, RequestId, Upload};
 use crate::moment::Moment;
 use crate::site::Snapshot;
 
@@ -118,12 +120,14 @@ impl Driver<'_> {
     fn suppose(&self, ask: &Ask) -> Fact {
         match ask {
             Ask::Verify(_) => Fact::Verified(true),
-            Ask::Subrequest(..) => Fact::Answered(http::StatusCode::OK),
+            Ask::Subrequest(..) => Fact::Answered(StatusCode::OK),
         }
     }
 
     fn answer(&self, mut response: Response<Body>) -> Outcome {
-        add_length(&mut response);
+        if self.journey.context.method != Method::HEAD {
+            add_length(&mut response);
+        }
         let (head, _) = response.into_parts();
         Outcome::Answer {
             file: self.recorder.file.clone(),
@@ -132,8 +136,7 @@ impl Driver<'_> {
         }
     }
 
-    fn call(&self, call: &Call, request: &mut Request) -> Result<Outcome, crate::failure::Failure> {
-        use std::os::unix::ffi::OsStrExt;
+    fn call(&self, call: &Call, request: &mut Request) -> Result<Outcome, Failure> {
         let fastcgi = &call.fastcgi;
         let members = fastcgi.upstream.members();
         let root = fastcgi.mapping.root.0.as_os_str().as_bytes();
@@ -144,8 +147,17 @@ impl Driver<'_> {
             servers: servers.collect(),
             script: text(&[root, &call.script.file].concat()),
             reserve: self.reserve(request),
-            params: call.told(request, self.length)?,
+            params: call.told(request, self.length_of(request))?,
         })
+    }
+
+    /// Returns the length of the content, in bytes; an error page is asked for without.
+    fn length_of(&self, request: &Request) -> u64 {
+        let is_page = |cause: &Cause| matches!(cause, Cause::ErrorPage { .. });
+        if request.causes.iter().any(is_page) {
+            return 0;
+        }
+        self.length
     }
 
     /// Returns what is kept for the class of the request, and whose key says so.
@@ -165,13 +177,11 @@ impl Driver<'_> {
 /// Adds the Content-Length that hyper adds (RFC 9110 §8.6).
 fn add_length(response: &mut Response<Body>) {
     let length = http_body::Body::size_hint(response.body()).exact();
-    let has_content = !response.status().is_informational()
-        && response.status() != http::StatusCode::NO_CONTENT
-        && response.status() != http::StatusCode::NOT_MODIFIED;
-    let fields: &mut HeaderMap = response.headers_mut();
-    if let Some(length) = length.filter(|_| has_content) {
-        fields
-            .entry(header::CONTENT_LENGTH)
-            .or_insert_with(|| HeaderValue::from(length));
+    let status = response.status();
+    let has_none = status.is_informational()
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if let Some(length) = length.filter(|_| !has_none) {
+        let entry = response.headers_mut().entry(header::CONTENT_LENGTH);
+        entry.or_insert_with(|| HeaderValue::from(length));
     }
 }
