@@ -7,6 +7,9 @@
     reason = "the whole file is a test"
 )]
 
+#[path = "tidy/citations.rs"]
+mod citations;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
