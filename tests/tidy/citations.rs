@@ -70,10 +70,10 @@ impl Text {
         self.path.ends_with(".md")
     }
 
-    /// Returns the document that `name` stands for in this file: relative to the root, or to the file's folder.
-    fn document(&self, name: &str) -> Option<PathBuf> {
+    /// Returns the file that `name` stands for in this one: relative to the root, to src/, or to the file's folder.
+    fn named(&self, name: &str) -> Option<PathBuf> {
         let folder = root().join(&self.path).parent()?.join(name);
-        [root().join(name), folder]
+        [root().join(name), root().join("src").join(name), folder]
             .into_iter()
             .find(|path| path.exists())
     }
@@ -96,18 +96,24 @@ impl Text {
         (flat, starts)
     }
 
-    /// Returns the documents that are named and do not exist, and those without the heading that is named with them.
+    /// Returns the documents and sources that are named and do not exist, and those without the heading that is named with them.
     fn broken_mentions(&self) -> Vec<(usize, String)> {
         let (flat, starts) = self.flat();
         let lines: Vec<_> = self.text.lines().collect();
         let mut broken = Vec::new();
         for (at, name) in documents(&flat) {
             let line = line_at(&starts, at);
+            let is_comment = |line: &&str| line.trim_start().starts_with("//");
             let in_code =
-                self.path.ends_with(".rs") && !lines[line - 1].trim_start().starts_with("//");
-            let file_name = name.rsplit('/').next().unwrap();
-            // In code the names of files may be those of a test.
-            if in_code && !name.starts_with("docs/") && file_name.contains(char::is_lowercase) {
+                self.path.ends_with(".rs") && !lines.get(line - 1).is_some_and(is_comment);
+            let (folder, file_name) = name.rsplit_once('/').unwrap_or(("", name));
+            // In code the names of files may be those of a test; one without its folder is near what is said of it.
+            let is_of_a_test = in_code
+                && !name.starts_with("docs/")
+                && file_name
+                    .trim_end_matches(".md")
+                    .contains(char::is_lowercase);
+            if is_of_a_test || (folder.is_empty() && name.ends_with(".rs")) {
                 continue;
             }
             let rest = &flat[at + name.len()..];
@@ -115,7 +121,7 @@ impl Text {
             if rest.starts_with("](") {
                 continue;
             }
-            match (self.document(name), heading(rest)) {
+            match (self.named(name), heading(rest)) {
                 (None, _) => broken.push((line, format!("there is no {name}"))),
                 (Some(document), Some(heading)) if !has_heading(&document, heading) => {
                     broken.push((line, format!("{name} has no heading \"{heading}\"")));
@@ -194,11 +200,12 @@ fn line_at(starts: &[usize], at: usize) -> usize {
     starts.partition_point(|start| *start <= at)
 }
 
-/// Returns the names of Markdown files in `flat`, with their places. URLs are none.
+/// Returns the names of documents and sources in `flat`, with their places. URLs are none.
 fn documents(flat: &str) -> Vec<(usize, &str)> {
     let in_name = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
     let mut found = Vec::new();
-    for (end, extension) in flat.match_indices(".md") {
+    let markdown = flat.match_indices(".md");
+    for (end, extension) in markdown.chain(flat.match_indices(".rs")) {
         let end = end + extension.len();
         let start = flat[..end].trim_end_matches(in_name).len();
         let name = &flat[start..end];
@@ -225,8 +232,7 @@ fn outside(flat: &str) -> Vec<(usize, &str)> {
         .map(|word| (word.as_ptr() as usize - flat.as_ptr() as usize, word))
         .collect();
     let mut found = Vec::new();
-    for pair in words.windows(2) {
-        let [(at, name), (next, number)] = [pair[0], pair[1]];
+    for (&(at, name), &(next, number)) in words.iter().zip(words.iter().skip(1)) {
         let last = name.rsplit(|c: char| !c.is_alphabetic()).next().unwrap();
         let last = last.to_ascii_lowercase();
         let counts = matches!(last.as_str(), "issue" | "fact" | "facts");
@@ -332,6 +338,9 @@ fn what_is_not_there_is_found() {
         ("tests/it/a.rs", "//! ARCHITECTURE.md's \"Layer\"", 1),
         ("docs/a.md", "rules.md and ../README.md, missing.md", 1),
         ("scripts/a", "# docs/missing.md", 1),
+        ("docs/a.md", "`src/lib.rs`, `handler/mod.rs`, missing.rs", 0),
+        ("docs/a.md", "`src/missing.rs`", 1),
+        ("src/a.rs", "// src/missing.rs", 1),
     ] {
         let broken = text(path, line).broken_mentions();
         assert_eq!(broken.len(), expected, "{line}: {broken:?}");
