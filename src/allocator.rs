@@ -10,7 +10,7 @@
 //! what threads give back before they sleep an idle connection went from 20 to 9.5 KiB.
 #![allow(
     unsafe_code,
-    reason = "an allocator cannot be told to Rust otherwise (design §8: one module, with its measurement)"
+    reason = "a global allocator needs an unsafe impl; this is the only module with unsafe code"
 )]
 
 use std::alloc::{GlobalAlloc, Layout};

@@ -98,7 +98,7 @@ impl Stream {
     }
 
     /// Whether nothing has arrived and the other end is open: what an idle connection must be to
-    /// be used again (behaviours no. 34). Asks the kernel, since the reactor may not know yet.
+    /// be used again (docs/cgi.md, "The behaviours, one by one", no. 34). Asks the kernel, since the reactor may not know yet.
     pub fn is_quiet(&self) -> bool {
         let descriptor = match self.socket() {
             Socket::Unix(stream) => stream.as_raw_fd(),
@@ -190,7 +190,7 @@ impl Stream {
 
     /// Makes closing take back what the server has not read yet: a request that still lies in its
     /// backlog is then never executed. On unix sockets closing does that by itself
-    /// (php-fpm-facts no. 16).
+    /// (docs/internals/php-fpm.md, "Taking a request back").
     pub fn reset_on_close(&self) {
         if let Socket::Tcp(stream) = self.socket() {
             // Where it fails the close is an ordinary one.

@@ -9,6 +9,8 @@
 
 #[path = "tidy/circles.rs"]
 mod circles;
+#[path = "tidy/citations.rs"]
+mod citations;
 #[path = "tidy/source.rs"]
 mod source;
 

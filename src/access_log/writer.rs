@@ -72,8 +72,8 @@ impl AccessLog {
         }
     }
 
-    /// Appends the record's line. Never waits, where the design had it wait up to 10 ms first: this is called by a
-    /// drop, which can only block, and 4096 lines of room are more than such a wait would gain.
+    /// Appends the record's line. Never waits for the writer: this is called by a drop, which can
+    /// only block, and 4096 lines of room are more than a short wait would gain.
     pub fn log(&self, record: &Record) {
         let Some(log) = &self.log else { return };
         let append = |line: &mut Vec<u8>| {

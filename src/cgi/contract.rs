@@ -120,7 +120,7 @@ impl Contract {
         matches!(self.responder, Responder::ApacheFpm(_))
     }
 
-    /// behaviours no. 20–22. Names with anything but letters, digits and hyphens could pass for
+    /// docs/cgi.md, "Header fields of a request". Names with anything but letters, digits and hyphens could pass for
     /// another field once hyphens have become underscores; `Proxy` would become HTTP_PROXY, which
     /// libraries obey (httpoxy); X-Sendfile-Type and X-Accel-Mapping are the gateway's to say: a
     /// client that said them would choose what file a framework hands out; Proxy-Authorization is

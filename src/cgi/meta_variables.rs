@@ -128,7 +128,7 @@ fn split(params: &mut ParamsEncoder<'_>, script: &Script, [root, document_root]:
     }
 }
 
-/// behaviours no. 15: as mod_proxy_fcgi does for ProxyPassMatch. PHP-FPM knows Apache by the prefix,
+/// As mod_proxy_fcgi does for ProxyPassMatch (docs/cgi.md, "How a URL becomes a script"). PHP-FPM knows Apache by the prefix,
 /// walks up to the file that exists, and sets the rest itself.
 fn unsplit(params: &mut ParamsEncoder<'_>, script: &Script, [prefix, root]: &[&[u8]; 2]) {
     let file = [*prefix, *root, &script.file, &script.path_info];

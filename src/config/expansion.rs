@@ -190,7 +190,7 @@ impl Part<'_> {
         preset(&name.value, &name.place, &values, problems)
     }
 
-    /// Design §2: what the three lines of a site mean, as rules.
+    /// Returns the rules that `root` and `php` of a site or mount imply.
     fn meaning(&self, root: &str, php: Option<&str>, said: Option<&Lowered>) -> String {
         let index = self.either("index", said).texts("index");
         let index: Vec<_> = index.iter().map(|text| quoted(text)).collect();

@@ -18,7 +18,7 @@ pub struct Broken {
 }
 
 /// How far an exchange had come when it failed: what decides whether it may be repeated
-/// (design §4.8).
+/// (docs/internals/admission.md, "What is sent again").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// Nothing was executed: no byte was taken, or a probe stood in front and was not answered.

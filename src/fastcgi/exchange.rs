@@ -1,6 +1,7 @@
 //! One request on one connection: the request's content out and the answer's records in at the
 //! same time, in one task and with back-pressure both ways. An application that answers early,
-//! stops reading or floods STDERR can therefore not block it (style §7, fact 3).
+//! stops reading or floods STDERR can therefore not block it (docs/internals/php-fpm.md,
+//! "Workers and connections").
 //!
 //! The exchange is polled by whoever wants the answer, last of all by hyper through the response
 //! body; there is no task and no channel in between. Dropping it drops the connection.
@@ -28,11 +29,12 @@ use crate::timer::Stall;
 /// Bytes read at first: holds most pages whole.
 const FIRST_READ: usize = 16 * 1024;
 
-/// Bytes read at once afterwards: 23 % fewer instructions than 16 KiB on long answers (limits Q5).
+/// Bytes read at once afterwards: 23 % fewer instructions than 16 KiB on long answers (docs/internals/limits.md,
+/// "FastCGI").
 const NEXT_READ: usize = 64 * 1024;
 
-/// How long an exchange may go on after its client has gone (design §3): long enough for an order
-/// or an import to be finished, and not for ever.
+/// How long an exchange may go on after its client has gone (docs/internals/admission.md, "After the client has left"): long
+/// enough for an order or an import to be finished, and not for ever.
 const RUN_ON: Duration = Duration::from_secs(600);
 
 /// A piece below this is copied.
@@ -327,7 +329,7 @@ impl<L: Link> Exchange<L> {
         }
     }
 
-    /// php-fpm-facts §3: what surely was not executed.
+    /// Returns how much of the request may have been executed (docs/internals/php-fpm.md, "What was not executed").
     fn progress(&self, error: &ExchangeError) -> Progress {
         if matches!(error, ExchangeError::Timeout(..) | ExchangeError::Upload(_)) {
             return Progress::Settled;

@@ -51,7 +51,7 @@ pub struct Outbound {
     /// BEGIN_REQUEST and PARAMS, with the probe in front on a new connection.
     pub head: Bytes,
     /// What waits for the acknowledgement: the empty PARAMS record of an unsafe method, without
-    /// which no application starts to work (design §4.3).
+    /// which no application starts to work (docs/internals/admission.md, "The probe in front").
     pub held: Option<Bytes>,
     /// Whether `head` begins with a probe, so that an acknowledgement is to come.
     pub probed: bool,

@@ -1,6 +1,6 @@
 //! Date (RFC 9110 §6.6.1): when the answer was made, by the wall clock, wherever that was set. hyper adds one where
 //! there is none, but keeps the latest that its thread knew until the clock has caught up with it (its
-//! `common/date.rs`). So one is added here while the clock is behind what this thread has seen.
+//! `common::date`). So one is added here while the clock is behind what this thread has seen.
 
 use std::cell::Cell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -50,7 +50,7 @@ enum Content {
 }
 
 /// An answer that cannot be completed: hyper breaks the transfer visibly, so that no client takes
-/// the part for the whole (promise 6). Holds the cause code.
+/// the part for the whole. Holds the cause code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the answer was cut: {0}")]
 pub struct Cut(pub &'static str);

@@ -22,7 +22,7 @@ use crate::disk::is_as_opened;
 use crate::limits::budget::Part;
 use crate::message::OpenFile;
 
-/// Bytes of a file in one piece, at most: more a call was slower (limits Q2).
+/// Bytes of a file in one piece, at most: more a call was never faster (docs/internals/limits.md, "Large files").
 pub const MOST: u64 = 1024 * 1024;
 
 /// Stands for the bytes of files. It has no memory as long as nobody reads it.

@@ -27,7 +27,7 @@ pub struct Request {
     pub id: RequestId,
     /// The content, still to be read.
     pub upload: Upload,
-    /// Why this is not the first round, in order (design §3: at most 10).
+    /// Why this is not the first round, in order, at most 10.
     pub causes: Vec<Cause>,
     /// What the rules that it matched want changed.
     pub edits: Option<Arc<Edits>>,
@@ -136,7 +136,8 @@ impl Request {
     }
 
     /// RFC 9110 §9.2.2: whether doing it twice is the same as doing it once and reading changes
-    /// nothing: what may be sent again when it is not known whether PHP saw it (design §4.8).
+    /// nothing: what may be sent again when it is not known whether PHP saw it (docs/internals/admission.md, "What is
+    /// sent again").
     pub fn is_safe(&self) -> bool {
         matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }

@@ -1,5 +1,5 @@
 //! Content that is received before PHP sees it: whole where its length is unknown, so that
-//! CONTENT_LENGTH is true (behaviours no. 26: without it PHP-FPM reads nothing), and for as long as
+//! CONTENT_LENGTH is true (without it PHP-FPM reads nothing: docs/internals/php-fpm.md, "Workers and connections"), and for as long as
 //! the client is slow, so that it costs no worker's time. Memory first, then an unlinked file.
 
 use std::fs::File;

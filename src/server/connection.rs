@@ -44,7 +44,7 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 /// Bytes of one answer that wait for a client that does not read: with [`STREAMS`] of them 8 MiB a
-/// connection, and more was no faster (limits Q4).
+/// connection, and more was no faster (docs/internals/limits.md, "HTTP/2").
 const SEND_BUFFER: usize = 64 * 1024;
 
 /// A connection that has had no request for so long, or twice as long at most, is parked, and makes room for others.

@@ -81,11 +81,11 @@ ALL = (
 )
 
 INTRODUCTION = """\
-# How it grows
+# Growth
 
-![CPU time for each request](growth.svg)
+![CPU time per request](growth.svg)
 
-Written by `make bench-growth`: {repetitions} × {seconds} s, medians, the servers by turns; else as in
+Written by `make bench-growth`: {repetitions} × {seconds} s, medians, the servers in turn; otherwise as in
 [RESULTS.md](RESULTS.md).
 
 {machine}
@@ -100,7 +100,7 @@ def write(folder, results, seconds, repetitions):
     """Writes the page and its picture; the results are lists of one for each amount, by curve."""
     text = INTRODUCTION.format(repetitions=repetitions, seconds=seconds, machine=machine())
     for curve, points in results:
-        text += f"## {curve.name}\n\nCPU µs for each request: {curve.title}, by the number of {curve.over}.\n\n{curve.note}\n\n"
+        text += f"## {curve.name}\n\nCPU µs per request: {curve.title}, by the number of {curve.over}.\n\n{curve.note}\n\n"
         text += table_of(["server", *(f"{amount:,}" for amount in curve.amounts)], _lines(curve, points))
         text += "".join(f"\n{server} with {amount:,} failed: {why}\n" for server, amount, why in _failures(curve, points))
         text += "\n"

@@ -31,12 +31,12 @@ INTRODUCTION = """\
 ![CPU time for each request](results.svg)
 
 Written by `make bench`: {repetitions} repetitions of {seconds} s for each case and server, one server after the other in
-each, medians, of errors and stalled clients the most. Ratios are medians of the ratios within a repetition. **CPU** is user and system time of all processes of the server
-for each request; `floor` is a program that does nothing but send bytes from memory, below which no server can come.
-`stalled` counts answers that took more than two seconds, and clients that got none for two seconds. Clients share the
-processors with the server, so that requests/s is often what the clients could ask for.
+each, medians; of errors and stalled clients the maximum. Ratios are medians of the ratios within a repetition. **CPU** is user and system time of all processes of the server
+per request; `floor` is a program that only sends bytes from memory, the lower bound of any server.
+`stalled` counts answers that took more than two seconds, and clients without an answer for two seconds. Clients share the
+processors with the server, so requests/s is often limited by the clients.
 
-Files, access logs in the combined format, limits and safety are as a user has them; how each server is configured stands in
+Files, access logs in the combined format, limits and safety are those of a usual installation; the configurations are in
 [servers/](servers). nginx and h2o keep connections to the synthetic application and none to PHP, where a kept connection
 occupies a worker; `nginx-keep` keeps them there too, `apache-reuse` is Apache with `enablereuse=on`.
 

@@ -131,7 +131,7 @@ async fn a_kept_connection_takes_its_worker_from_everybody() {
 
 #[tokio::test]
 async fn the_end_of_a_request_is_not_a_free_worker() {
-    // php-fpm-facts no. 8: only an acknowledgement is.
+    // Only an acknowledgement is: docs/internals/php-fpm.md, "After the answer".
     let php = start(Setup::new(1)).await;
     let finished = "<?php echo 'early'; fastcgi_finish_request(); require 'waiting.php';";
     php.write("finished.php", finished);

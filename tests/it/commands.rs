@@ -91,7 +91,7 @@ fn the_samples_that_the_readme_names_are_valid() {
     }
 }
 
-/// Issue 2: 40 000 requests to a PHP hello show no error through ten SIGHUPs.
+/// 40 000 requests to a PHP hello show no error through ten SIGHUPs.
 #[tokio::test]
 async fn a_site_under_load_is_reloaded_without_an_error() {
     const RELOADS: usize = 10;

@@ -132,7 +132,7 @@ fn allow_descriptors() {
 }
 
 /// Nothing else happens meanwhile: the memory is given back by itself. hyper alone holds 22 KiB for a connection in clear
-/// text and 33 KiB with TLS (limits Q6).
+/// text and 33 KiB with TLS (docs/internals/limits.md, "Memory of an idle connection").
 async fn report((name, many, most_kib): (&str, usize, u64), gateway: &Gateway, before: u64) {
     let begun = Instant::now();
     patiently("the memory of idle connections", async {

@@ -37,6 +37,7 @@ mod compression;
 mod dates;
 mod differential;
 mod doctor;
+mod documents;
 mod ends;
 mod error_pages;
 mod expanded;

@@ -139,7 +139,7 @@ impl Streaming {
         }
     }
 
-    /// behaviours no. 42: never more than was announced. With the last announced byte the end of
+    /// docs/cgi.md, "The behaviours, one by one", no. 42: never more than was announced. With the last announced byte the end of
     /// the exchange is looked for too, since hyper does not ask again.
     fn account(&mut self, mut piece: Bytes, cx: &mut Context<'_>) -> Option<Bytes> {
         if let Some(left) = &mut self.left {

@@ -122,7 +122,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// What goes onto the connection, and how (design §4.3).
+    /// What goes onto the connection, and how (docs/internals/admission.md, "The probe in front").
     fn outbound(&self, lease: &mut Lease, records: &mut Bytes, upload: Upload) -> Outbound {
         let (id, over) = lease.request_ids();
         put_id(records, id);

@@ -239,7 +239,7 @@ impl Fastcgi {
             ScriptRule::FileName(name) => self.file_name(name, &scope, disk),
         };
         match found {
-            // behaviours no. 5: PHP-FPM would take it for the beginning of a query.
+            // PHP-FPM would take it for the beginning of a query (docs/cgi.md, "How a URL becomes a script").
             Ok(Some(script)) if self.contract.is_asked_as_apache() && script.has(b'?') => {
                 Decision::Fail(Failure::Forbidden("a `?` in the path, for an apache-fpm"))
             }

@@ -1,6 +1,6 @@
 //! What the application writes to its error stream, as log records with the request's id: one a
 //! message, its level guessed, bounded for each request and for all together, control characters
-//! escaped, never shown to the client (behaviours no. 32). A message is logged when the next one
+//! escaped, never shown to the client (docs/cgi.md, "What a script answers"). A message is logged when the next one
 //! begins or the request ends, as till then its stack trace may go on.
 
 mod budget;

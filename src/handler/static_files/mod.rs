@@ -232,7 +232,7 @@ fn is_allowed(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// behaviours no. 10: relative to the host that the client named, so that it can point nowhere
+/// docs/cgi.md, "The behaviours, one by one", no. 10: relative to the host that the client named, so that it can point nowhere
 /// else, with the query, and never beginning with `//`. Every method is sent there, as by mod_dir: what is no GET keeps
 /// its method and content (RFC 9110 §15.4.9), which a 301 would let a client change (§15.4.2).
 fn to_directory(request: &Request) -> Decision {

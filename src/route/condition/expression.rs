@@ -112,7 +112,8 @@ impl Expression {
         if self.names.len() == 1 {
             return regex.find(subject).map(|whole| vec![Some(whole.range())]);
         }
-        // A failed search is far cheaper than one that keeps captures (crates.md, Regex).
+        // A failed search is far cheaper than one that keeps captures (docs/internals/limits.md, "Regular
+        // expressions").
         if !regex.is_match(subject) {
             return None;
         }

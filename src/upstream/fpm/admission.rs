@@ -1,4 +1,4 @@
-//! Admission by acknowledgement (design §4) as a pure state machine: who may use which connection
+//! Admission by acknowledgement (docs/internals/admission.md) as a pure state machine: who may use which connection
 //! to one server, and who waits. Events go in, decisions come out; time is an argument, and
 //! connections `C` and waiting requests `W` are opaque values that are only moved.
 //!
@@ -45,7 +45,8 @@ use crate::upstream::flow::Sharing;
 /// acknowledgement than this; others then wait in our queue and not in the server's backlog.
 const PROMPT: Duration = Duration::from_millis(5);
 
-/// A server that took longer to acknowledge is contended: nothing idles there (php-fpm-facts §8).
+/// A server that took longer to acknowledge is contended: nothing idles there (docs/internals/admission.md,
+/// "Turn and idle").
 const QUICK: Duration = Duration::from_millis(2);
 
 /// What becomes of a connection that is free.

@@ -174,7 +174,8 @@ fn consequence(fault: Fault, waits: bool) -> &'static str {
     }
 }
 
-/// Design §4.7: the server is not there yet, or its backlog is full; or we have too much open.
+/// Returns whether `error` passes by waiting: the server is not there yet, its backlog is full, or the gateway has too much
+/// open (docs/internals/admission.md, "A server that is not there").
 pub fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound, TimedOut, WouldBlock};
     matches!(

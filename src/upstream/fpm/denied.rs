@@ -1,5 +1,5 @@
-//! A socket that exists and that we may not connect to: the commonest first failure of a PHP site
-//! (demand P8). Says whose it is, who we are, and the two lines that fix it.
+//! A socket that exists and that we may not connect to: the commonest first failure of a PHP
+//! site. Says whose it is, who we are, and the two lines that fix it.
 
 use std::fmt::Write;
 use std::os::unix::fs::MetadataExt;

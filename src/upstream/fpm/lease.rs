@@ -49,7 +49,7 @@ pub struct Waits {
     pub connect: Duration,
 }
 
-/// How a request goes onto a leased connection (design §4.3).
+/// How a request goes onto a leased connection (docs/internals/admission.md, "The probe in front").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A worker is known to be there, or nothing ever acknowledges: no probe.
@@ -153,7 +153,7 @@ impl Lease {
 
     /// Whether what must not run twice has to wait for the acknowledgement before it is complete:
     /// on new connections, and on TCP, where a write behind an unacknowledged one costs 40 ms
-    /// (php-fpm-facts no. 5).
+    /// (docs/internals/php-fpm.md, "The probe").
     pub fn must_hold(&self) -> bool {
         self.fresh || self.stream().is_some_and(Stream::is_tcp)
     }

@@ -1,4 +1,5 @@
-//! How long a worker is handed from request to request before it is given back (design §4.5).
+//! How long a worker is handed from request to request before it is given back (docs/internals/admission.md, "Turn and
+//! idle").
 //!
 //! Giving a worker back costs a connection and a probe, so it is done only as often as it has to be for others to get
 //! their share, whether or not anyone is known to wait: the server's own accept queue, which is in order, then shares
