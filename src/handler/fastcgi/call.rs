@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::Response;
 use tokio::time::sleep;
 
 use super::Fastcgi;
@@ -24,6 +24,7 @@ use crate::handler::{Body, Trace};
 use crate::limits::budget::Owner;
 use crate::limits::per_client::TooManyLive;
 use crate::message::spool::SpoolSettings;
+use crate::message::status::has_content;
 use crate::message::{Disk, Request, Upload, UploadError, spool};
 use crate::moment;
 use crate::upstream::{ClassKey, Deadline, Demand, Flow, Lease, LeaseError, Member, Order};
@@ -243,12 +244,8 @@ impl Call<'_> {
         disk: &dyn Disk,
     ) -> Result<Response<Body>, Failure> {
         let orders = Orders::take(&mut begun.head.headers);
-        // RFC 9110 §15.3.5, §15.4.5: these have no content, a file no more than any other.
-        let has_content = !matches!(
-            begun.head.status,
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-        );
-        if has_content {
+        // No content is no file either.
+        if has_content(begun.head.status) {
             if let Some(named) = self.fastcgi.send_file.named(&orders) {
                 return Box::pin(self.send_file(named, begun, request, disk)).await;
             }
