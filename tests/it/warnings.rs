@@ -385,6 +385,16 @@ fn a_temporary_folder_that_cannot_be_written_is_told_of() {
     assert_eq!(file.checked(), "");
 }
 
+/// It would be another folder wherever the gateway is started.
+#[test]
+fn a_temporary_folder_that_is_relative_is_refused() {
+    let file = File::new(&site(Path::new("/srv/a")));
+    let arguments = ["check", &file.path.to_string_lossy()];
+    let told = told(&run_under(&["env", "TMPDIR=src"], &arguments), 1);
+    let expected = "the spool directory src is not an absolute path (TMPDIR";
+    assert!(told.contains(expected), "{told}");
+}
+
 /// A log in a folder that is not there, and one that is a folder.
 #[test]
 fn a_loop_is_told_with_the_exception_that_ends_it() {
