@@ -18,6 +18,7 @@ pub mod failure;
 pub mod fastcgi;
 pub mod filter;
 pub mod handler;
+pub mod journey;
 pub mod limits;
 pub mod line_log;
 pub mod message;

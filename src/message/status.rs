@@ -5,14 +5,15 @@ use http::StatusCode;
 /// Reports whether an answer with this status has content, be it empty. Answers to HEAD have none whatever their
 /// status is.
 pub fn has_content(status: StatusCode) -> bool {
-    match status {
-        // RFC 9110 §15.3.5, §15.4.5, §6.4.1: the head is all there is.
-        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => false,
-        // RFC 9110 §15.3.6: a server must not generate content in a 205.
-        StatusCode::RESET_CONTENT => false,
-        // RFC 9110 §15.2: an interim answer ends with its head.
-        status => !status.is_informational(),
-    }
+    // RFC 9110 §15.3.6: a server must not generate content in a 205.
+    !ends_with_head(status) && status != StatusCode::RESET_CONTENT
+}
+
+/// Reports whether an answer with this status ends with its head, and so has no Content-Length (RFC 9112 §6.3, RFC 9110
+/// §8.6): that of a 205 is 0.
+pub fn ends_with_head(status: StatusCode) -> bool {
+    // RFC 9110 §15.2, §15.3.5, §15.4.5.
+    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 #[cfg(test)]
@@ -21,8 +22,11 @@ mod tests {
 
     #[test]
     fn interim_answers_and_three_more_have_no_content() {
-        let without = (100..=999).filter(|code| !has_content(StatusCode::from_u16(*code).unwrap()));
-        let expected = (100..=199).chain([204, 205, 304]);
-        assert!(without.eq(expected));
+        let all = || (100..=999).map(|code| StatusCode::from_u16(code).unwrap());
+        let interim = || 100..=199;
+        let without = all().filter(|status| !has_content(*status));
+        assert!(without.eq(interim().chain([204, 205, 304])));
+        let ended = all().filter(|status| ends_with_head(*status));
+        assert!(ended.eq(interim().chain([204, 304])));
     }
 }

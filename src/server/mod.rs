@@ -23,14 +23,12 @@ mod pace;
 mod places;
 mod proxy_protocol;
 mod reload;
-mod rescue;
 mod reset_count;
 mod seldom;
 mod service;
 mod shutdown;
 mod sniff;
 mod socket;
-mod unruled;
 mod watch;
 
 use std::os::fd::RawFd;

@@ -10,7 +10,7 @@ use proptest::sample::{select, subsequence};
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::config;
-use crate::handler::{Handler, Plan, Step};
+use crate::handler::{Decision, Handler, Step};
 use crate::message::request::Origin;
 use crate::message::{
     Cause, Disk, EncodedSlash, Found, Host, Request, RequestId, Root, Target, Upload, Wire,
@@ -213,12 +213,12 @@ fn reached(rules: &Rules<Step>, request: &Request, disk: &SomeDisk) -> Vec<usize
             continue;
         };
         excluded |= matches!(handler, Handler::ExcludeProxy);
-        let plan = handler.decide(request, &captures, disk);
-        let ends = !matches!(plan, Plan::Decline | Plan::Withhold(_));
+        let decision = handler.decide(request, &captures, disk);
+        let ends = !matches!(decision, Decision::Decline | Decision::Withhold(_));
         let said = handler.settles(path);
         assert!(
             said.is_none_or(|said| said == ends),
-            "{handler:?}: {said:?}, {plan:?}"
+            "{handler:?}: {said:?}, {decision:?}"
         );
         if ends {
             break;

@@ -12,25 +12,25 @@ use bytes::Bytes;
 
 pub(super) use shared::{Look, Shared};
 
-use super::Fastcgi;
 use super::store::Store;
 use super::streaming::Streaming;
 use super::sweep;
 use crate::handler::Cut;
+use crate::handler::fastcgi::Fastcgi;
 use crate::limits::budget::{Owner, Part};
 use crate::limits::per_client::Counted;
 
 /// Whose an answer is, and how much of it may be stored.
 #[derive(Debug)]
-pub(super) struct Terms {
+pub(in crate::handler) struct Terms {
     /// Who asked the script.
-    pub(super) fastcgi: Arc<Fastcgi>,
+    pub(in crate::handler) fastcgi: Arc<Fastcgi>,
     /// Whose share it is taken from.
-    pub(super) owner: Owner,
+    pub(in crate::handler) owner: Owner,
     /// Bytes that are taken from PHP ahead of the client; 0: PHP waits for the client.
-    pub(super) limit: u64,
+    pub(in crate::handler) limit: u64,
     /// Its place among its client's live streams, where it is one.
-    pub(super) _live: Option<Counted>,
+    pub(in crate::handler) _live: Option<Counted>,
 }
 
 /// The client's end. Dropped, it ends the exchange, unless the client has all that was announced.

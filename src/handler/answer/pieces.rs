@@ -10,7 +10,7 @@ const SMALL: usize = 4 * 1024;
 
 /// The pieces, in order.
 #[derive(Debug, Default)]
-pub(super) struct Pieces {
+pub(in crate::handler) struct Pieces {
     large: VecDeque<Bytes>,
     /// Behind all of them.
     small: BytesMut,
@@ -19,11 +19,11 @@ pub(super) struct Pieces {
 
 impl Pieces {
     /// Bytes of all pieces.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::handler) fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn push(&mut self, piece: Bytes) {
+    pub(in crate::handler) fn push(&mut self, piece: Bytes) {
         if piece.is_empty() {
             return;
         }
@@ -37,7 +37,7 @@ impl Pieces {
         }
     }
 
-    pub(super) fn pop(&mut self) -> Option<Bytes> {
+    pub(in crate::handler) fn pop(&mut self) -> Option<Bytes> {
         let next = self.large.pop_front();
         let next =
             next.or_else(|| (!self.small.is_empty()).then(|| self.small.split().freeze()))?;
@@ -46,7 +46,7 @@ impl Pieces {
     }
 
     /// All of them as one.
-    pub(super) fn join(mut self) -> Bytes {
+    pub(in crate::handler) fn join(mut self) -> Bytes {
         self.put_small();
         if self.large.len() <= 1 {
             return self.large.pop_front().unwrap_or_default();

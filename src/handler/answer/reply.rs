@@ -4,12 +4,12 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version, header};
 
-use super::attempt::Begun;
 use super::content::{ScriptContent, Terms};
 use super::streaming::Streaming;
 use super::validators;
 use crate::fastcgi::{Answer, Broken};
 use crate::handler::Body;
+use crate::handler::fastcgi::attempt::Begun;
 use crate::message::lent::lend;
 use crate::message::status::has_content;
 
@@ -23,18 +23,18 @@ const CHARGED_ON_STREAM: usize = 1024;
 
 /// How an answer goes to the client.
 #[derive(Debug)]
-pub(super) struct Delivery<'a> {
+pub(in crate::handler) struct Delivery<'a> {
     /// The method of the request.
-    pub(super) method: &'a Method,
+    pub(in crate::handler) method: &'a Method,
     /// Its version.
-    pub(super) version: Version,
+    pub(in crate::handler) version: Version,
     /// Its fields: its preconditions.
-    pub(super) fields: &'a HeaderMap,
+    pub(in crate::handler) fields: &'a HeaderMap,
 }
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(super) enum NoReply {
+pub(in crate::handler) enum NoReply {
     /// The exchange broke.
     Broken(Broken),
     /// It is whole, and its client has its share of memory and of the spool.
@@ -43,7 +43,7 @@ pub(super) enum NoReply {
 
 /// The response: whole where the answer is short and already here, else streamed. An exchange
 /// that is known to be broken before anything of it was sent is an error, and no part of an answer.
-pub(super) fn respond(
+pub(in crate::handler) fn respond(
     mut begun: Box<Begun>,
     delivery: Delivery<'_>,
     terms: Terms,
@@ -85,7 +85,7 @@ pub(super) fn respond(
             Body::empty()
         }
         (false, true) => {
-            begun.exchange.into_upload().linger();
+            drop(begun.exchange.into_upload());
             whole_body(begun.rest.join(), delivery.version, terms)?
         }
         (false, false) => Body::script(ScriptContent::start(streaming(begun), terms)),
@@ -111,7 +111,7 @@ fn whole_body(content: Bytes, version: Version, terms: Terms) -> Result<Body, No
 }
 
 /// Lets the script come to its end by itself; nobody gets what it prints.
-pub(super) fn abandon(begun: Box<Begun>) {
+pub(in crate::handler) fn abandon(begun: Box<Begun>) {
     streaming(begun).finish();
 }
 

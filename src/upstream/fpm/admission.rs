@@ -38,8 +38,8 @@ pub use queue::Ticket;
 pub use settings::{Settings, Wear};
 pub use slot::Slot;
 
-use super::flow::Sharing;
 use crate::threads::Home;
+use crate::upstream::flow::Sharing;
 
 /// A connection opened by a request itself is a sign of saturation when it waits longer for its
 /// acknowledgement than this; others then wait in our queue and not in the server's backlog.

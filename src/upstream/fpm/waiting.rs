@@ -12,12 +12,12 @@ use tokio::time::Instant;
 
 use super::admission::Ticket;
 use super::denied;
-use super::flow::Flow;
 use super::lease::Lease;
 use super::member::{Admitted, Member, Order};
 use crate::limits::budget::Over;
 use crate::moment;
 use crate::timer::Timer;
+use crate::upstream::flow::Flow;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +90,7 @@ pub struct Demand {
 
 impl Deadline {
     /// A day stands for no limit.
-    pub(super) fn at(self) -> Instant {
+    pub(in crate::upstream) fn at(self) -> Instant {
         self.since
             + if self.limit.is_zero() {
                 Duration::from_secs(86_400)

@@ -13,7 +13,6 @@ use super::admission::{After, Class, Slot};
 use super::connecting::LONGEST_PAUSE;
 use super::cooling;
 use super::member::Member;
-use super::pool::Pooled;
 use super::scout;
 use super::waiting::{Deadline, LeaseError, connect_error};
 use crate::fastcgi::management::Values;
@@ -22,6 +21,7 @@ use crate::fastcgi::{Ended, Link};
 use crate::moment;
 use crate::stream::Stream;
 use crate::timer::Timer;
+use crate::upstream::pool::Pooled;
 
 /// A connection, or the right to open one, and its place in the member's account.
 #[derive(Debug)]
@@ -224,7 +224,7 @@ impl Lease {
     }
 
     /// Gives an open, unused connection to whoever waits.
-    pub(super) fn pass_on(self) {
+    pub(in crate::upstream) fn pass_on(self) {
         let member = Arc::clone(&self.member);
         if let Some((connection, slot)) = self.into_parts() {
             member.place(connection, slot);

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::pieces::Pieces;
-use super::stderr::ErrorStream;
 use crate::failure::broken_code;
 use crate::fastcgi::{Answer, Broken, Exchange};
 use crate::handler::Cut;
+use crate::handler::fastcgi::stderr::ErrorStream;
 use crate::threads;
 use crate::upstream::Lease;
 
@@ -114,7 +114,7 @@ impl Streaming {
             exchange.has_ended() || !(exchange.is_sent() || exchange.is_in_hand())
         };
         match self.exchange.take_if(is_over) {
-            Some(exchange) => exchange.into_upload().linger(),
+            Some(exchange) => drop(exchange.into_upload()),
             None => threads::afterwards(async move {
                 let rest =
                     async { while let Some(Ok(_)) = poll_fn(|cx| self.poll_exchange(cx)).await {} };
@@ -179,7 +179,7 @@ impl Drop for Streaming {
             return;
         };
         if exchange.has_ended() {
-            exchange.into_upload().linger();
+            drop(exchange.into_upload());
         } else if self.left == Some(0) {
             // The client has all that was announced; what is missing is the end.
             exchange.run_on();

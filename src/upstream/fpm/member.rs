@@ -10,17 +10,18 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::admission::{Admission, After, Arrival, Class, Placed, Settings, Slot, Ticket};
-use super::flow::Flow;
-use super::health::{Fault, Health, Standing};
 use super::lease::Lease;
-use super::numbers::Numbers;
-use super::policy::Load;
-use super::pool::{Pool, Pooled};
+use super::scout;
 use super::scout::Verdict;
-use super::{Address, scout};
 use crate::limits::budget::Over;
 use crate::moment;
 use crate::threads::{self, Home};
+use crate::upstream::Address;
+use crate::upstream::flow::Flow;
+use crate::upstream::health::{Fault, Health, Standing};
+use crate::upstream::numbers::Numbers;
+use crate::upstream::policy::Load;
+use crate::upstream::pool::{Pool, Pooled};
 
 /// What the configuration says of each member of an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub struct Member {
 
 /// What is wrong with a member.
 #[derive(Debug, Default)]
-pub(super) struct Condition {
+pub(in crate::upstream) struct Condition {
     pub(super) health: Health,
     /// Why connecting failed the last time; empty after a success.
     pub(super) trouble: Option<Arc<io::Error>>,
@@ -66,7 +67,7 @@ pub(super) struct Condition {
 }
 
 /// How a waiting request gets its connection.
-pub(super) type Waiter = oneshot::Sender<Lease>;
+pub(in crate::upstream) type Waiter = oneshot::Sender<Lease>;
 
 /// Where in the queue a request waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +81,7 @@ pub enum Order {
 }
 
 /// What becomes of a request that arrives at a member.
-pub(super) enum Admitted {
+pub(in crate::upstream) enum Admitted {
     /// A connection that idled.
     Idle(Lease),
     /// The lease of a connection that is still to be opened.
@@ -93,7 +94,7 @@ pub(super) enum Admitted {
 
 impl Member {
     /// A member without connections; `changes` is notified when it fails and when it is well again.
-    pub(super) fn new(
+    pub(in crate::upstream) fn new(
         address: Address,
         settings: MemberSettings,
         changes: &Arc<Notify>,
@@ -115,7 +116,7 @@ impl Member {
     }
 
     /// Takes other settings from now on, as after a reload. What runs and waits stays, in its order.
-    pub(super) fn adopt(&self, settings: MemberSettings) {
+    pub(in crate::upstream) fn adopt(&self, settings: MemberSettings) {
         self.account().adopt(settings.admission);
         self.pool.set_connect(settings.connect);
         self.condition().is_generic = settings.is_generic;
@@ -159,12 +160,12 @@ impl Member {
     }
 
     /// Whether it failed and nothing has succeeded since.
-    pub(super) fn is_failing(&self) -> bool {
+    pub(in crate::upstream) fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Relaxed)
     }
 
     /// Whether a request may try it now; see [`Health::try_again`].
-    pub(super) fn try_again(&self, now: Instant) -> bool {
+    pub(in crate::upstream) fn try_again(&self, now: Instant) -> bool {
         self.condition().health.try_again(now)
     }
 
@@ -193,7 +194,7 @@ impl Member {
     }
 
     /// Notes what the server does with a probe; who waits may have to go another way now.
-    pub(super) fn classify(self: &Arc<Self>, class: Class) {
+    pub(in crate::upstream) fn classify(self: &Arc<Self>, class: Class) {
         let before = {
             let mut account = self.account();
             let before = account.class();
@@ -206,7 +207,7 @@ impl Member {
         }
     }
 
-    pub(super) fn arrive(self: &Arc<Self>, order: Order, flow: &Flow) -> Admitted {
+    pub(in crate::upstream) fn arrive(self: &Arc<Self>, order: Order, flow: &Flow) -> Admitted {
         let mut granted = None;
         let waiter = || {
             let (sender, receiver) = oneshot::channel();
@@ -282,7 +283,7 @@ impl Member {
     }
 
     /// It is no longer of the upstream: what idles is closed, what runs ends as it would have.
-    pub(super) fn retire(&self) {
+    pub(in crate::upstream) fn retire(&self) {
         let idle = self.account().retire(Instant::now());
         drop(idle);
     }
@@ -319,11 +320,11 @@ impl Member {
     }
 
     /// A poisoned lock guards an account that is whole: its methods change it in one go.
-    pub(super) fn account(&self) -> MutexGuard<'_, Admission<Pooled, Waiter>> {
+    pub(in crate::upstream) fn account(&self) -> MutexGuard<'_, Admission<Pooled, Waiter>> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn condition(&self) -> MutexGuard<'_, Condition> {
+    pub(in crate::upstream) fn condition(&self) -> MutexGuard<'_, Condition> {
         self.condition
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -334,7 +335,7 @@ impl Member {
 mod tests {
     use super::*;
     use crate::limits::budget::{Owner, Party, SiteKey};
-    use crate::upstream::admission::Wear;
+    use crate::upstream::fpm::admission::Wear;
 
     /// Begun there it would be torn down at once, which makes room for the next, for ever.
     #[test]

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::Terms;
 use crate::handler::Cut;
-use crate::handler::fastcgi::store::Store;
-use crate::handler::fastcgi::streaming::Streaming;
+use crate::handler::answer::store::Store;
+use crate::handler::answer::streaming::Streaming;
 use crate::limits::budget::Owner;
 use crate::message::lent::lend;
 
@@ -29,7 +29,7 @@ const PATIENCE: u32 = 10;
 
 /// What the client's end and the sweep share.
 #[derive(Debug)]
-pub(in crate::handler::fastcgi) struct Shared {
+pub(in crate::handler) struct Shared {
     terms: Terms,
     state: Mutex<State>,
 }
@@ -74,7 +74,7 @@ enum Filling {
 
 /// What the sweep has to do for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::handler::fastcgi) enum Look {
+pub(in crate::handler) enum Look {
     /// Nothing.
     Leave,
     /// Fill it.
@@ -132,22 +132,22 @@ impl Shared {
         drop(streaming);
     }
 
-    pub(in crate::handler::fastcgi) fn owner(&self) -> Owner {
+    pub(in crate::handler) fn owner(&self) -> Owner {
         self.terms.owner
     }
 
     /// Looks at what has become of the answer since the last look.
-    pub(in crate::handler::fastcgi) fn look(&self, now: Instant) -> Look {
+    pub(in crate::handler) fn look(&self, now: Instant) -> Look {
         self.lock().look(&self.terms, now)
     }
 
     /// Takes from PHP what there is room for; ready when the sweep has nothing more to do with it.
-    pub(in crate::handler::fastcgi) fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::handler) fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.lock().poll_fill(&self.terms, cx)
     }
 
     /// Gives the answer up, with its worker and all that is stored of it; its client sees that it is cut.
-    pub(in crate::handler::fastcgi) fn give_up(&self, cause: &'static str, why: &str) {
+    pub(in crate::handler) fn give_up(&self, cause: &'static str, why: &str) {
         let mut state = self.lock();
         state.stop_filling();
         state.end = Err(Cut(cause));

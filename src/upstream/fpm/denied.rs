@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgroups};
 
-use super::Address;
+use crate::upstream::Address;
 
 /// Why we may not connect to a socket, and what to do, for a log line: it begins with `: `. Empty for TCP.
 pub fn explain(address: &Address) -> String {

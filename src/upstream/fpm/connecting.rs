@@ -9,17 +9,17 @@ use nix::errno::Errno;
 use tokio::time::{Instant, sleep};
 
 use super::admission::Class;
-use super::health::Fault;
 use super::member::Member;
-use super::pool::Pooled;
 use super::scout::Verdict;
 use super::waiting::LeaseError;
+use crate::upstream::health::Fault;
+use crate::upstream::pool::Pooled;
 
 /// The first pause after a failed attempt to connect; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
 /// The longest pause: a server that comes back is found within it.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+pub(in crate::upstream) const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 impl Member {
     /// Opens a connection, trying again while `until` has not come and the trouble may pass.
@@ -46,7 +46,9 @@ impl Member {
     }
 
     /// Connects once, and notes what came of it.
-    pub(super) async fn try_connect(self: &Arc<Self>) -> Result<Pooled, Arc<io::Error>> {
+    pub(in crate::upstream) async fn try_connect(
+        self: &Arc<Self>,
+    ) -> Result<Pooled, Arc<io::Error>> {
         match self.pool.connect().await {
             Ok(connection) => {
                 self.numbers().opened.add();

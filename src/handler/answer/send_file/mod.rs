@@ -44,7 +44,7 @@ struct Folder {
 
 /// A file that a script named in a field that the configuration knows.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Named<'a> {
+pub(in crate::handler) enum Named<'a> {
     /// An absolute path as PHP sees it.
     Path(&'a HeaderValue),
     /// A percent-encoded URI.
@@ -103,7 +103,7 @@ impl SendFile {
     }
 
     /// What the script named in a field that is configured, if it did.
-    pub(super) fn named<'a>(&self, orders: &'a Orders) -> Option<Named<'a>> {
+    pub(in crate::handler) fn named<'a>(&self, orders: &'a Orders) -> Option<Named<'a>> {
         let uri = orders.x_accel_redirect.as_ref().map(Named::Uri);
         let path = orders.x_sendfile.as_ref().map(Named::Path);
         uri.filter(|_| !self.internal.is_empty())

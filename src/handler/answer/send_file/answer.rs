@@ -8,17 +8,18 @@ use http::{HeaderMap, Response, StatusCode, header};
 use super::{Named, Refusal};
 use crate::failure::Failure;
 use crate::handler::Body;
+use crate::handler::answer::orders::Orders;
+use crate::handler::answer::reply;
+use crate::handler::fastcgi::Call;
 use crate::handler::fastcgi::attempt::Begun;
-use crate::handler::fastcgi::orders::Orders;
-use crate::handler::fastcgi::{Call, reply};
 use crate::handler::static_files::{Description, Representation};
 use crate::message::{Disk, Request};
 
-impl Call<'_> {
+impl Call {
     /// Sends the file that was named in place of the script's content, which is read to its end by
     /// itself, so that the worker is free. A file that cannot be sent is 404 and an error in the
     /// log.
-    pub(in crate::handler::fastcgi) async fn send_file(
+    pub(in crate::handler) async fn send_file(
         &self,
         named: Named<'_>,
         mut begun: Box<Begun>,
@@ -55,7 +56,7 @@ impl Call<'_> {
 
     /// Says once for each site that a script named a file and the configuration knows nothing of
     /// it.
-    pub(in crate::handler::fastcgi) fn warn_of_orders(&self, orders: &Orders, request: &Request) {
+    pub(in crate::handler) fn warn_of_orders(&self, orders: &Orders, request: &Request) {
         if let Some(key) = self.fastcgi.send_file.missing_key(orders) {
             tracing::warn!(request_id = %request.id, upstream = %self.fastcgi.name, script = %self.script_name(), "the script named a file to send, and {key} is not set: its own content was sent instead; this is said once for each site");
         }
