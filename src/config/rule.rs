@@ -2,14 +2,14 @@
 
 use super::action::{ACTIONS, action};
 use super::draft::Draft;
-use crate::handler::Step;
 use crate::handler::deny::DENY;
-use crate::handler::fastcgi::{FASTCGI, RULE_TIMEOUTS};
+use crate::handler::fastcgi::{FASTCGI, Fastcgi, RULE_TIMEOUTS};
 use crate::handler::redirect::REDIRECT;
 use crate::handler::respond::RESPOND;
 use crate::handler::rewrite::REWRITE;
 use crate::handler::static_files::STATIC_FILES;
 use crate::handler::step::{self, Changes};
+use crate::handler::{Handler, Step};
 use crate::limits::RULE_LIMITS;
 use crate::route::Rule;
 use crate::route::condition::{Condition, NOT, Pattern, Prefix, Set, keys};
@@ -88,6 +88,9 @@ pub(super) fn build_rule(
         (false, Some(_)) => None,
         (true, _) | (false, None) => Some(action(section, &groups, &conditions, draft, problems)?),
     };
+    if let Some(Handler::Fastcgi(fastcgi)) = &handler {
+        warn_of_narrower(section, fastcgi, problems);
+    }
     let step = Step {
         internal: section.flag("internal"),
         changes,
@@ -95,6 +98,23 @@ pub(super) fn build_rule(
     };
     let place = draft.surroundings.sources.show(&section.place());
     Some(Rule::when(conditions, step).at(place.into()))
+}
+
+/// Warns of `limits` and `timeouts` of the rule whose action says the same: the narrower key counts.
+fn warn_of_narrower(section: &Lowered, fastcgi: &Fastcgi, problems: &mut Problems) {
+    let wider = |name: &str| {
+        let (table, key) = name.split_once('.')?;
+        let table = section.given_table(table)?;
+        table.is_given(key).then(|| table.place_of(key))
+    };
+    for (name, narrower) in fastcgi.own.iter() {
+        if let Some(place) = wider(name) {
+            let message = format!(
+                "`{name}` of this rule has no effect: what its action says at {narrower} counts"
+            );
+            problems.warn(Problem::new(place, message).help("leave one of the two out"));
+        }
+    }
 }
 
 /// What templates may name besides the groups of a pattern.

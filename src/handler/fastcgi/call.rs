@@ -60,7 +60,7 @@ impl Call {
             edits.apply_to_request(&mut request.fields);
         }
         let (mut upload, mut records) = self.prepare(&mut request).await?;
-        let timeouts = self.fastcgi.timeouts.with(request.edits.as_deref());
+        let timeouts = self.fastcgi.call_timeouts(request.edits.as_deref());
         let attempt = Attempt {
             fastcgi: &self.fastcgi,
             timeouts: &timeouts,
@@ -121,13 +121,14 @@ impl Call {
     /// A rule on the way may have had a limit of its own.
     pub(super) fn spool_settings(&self, request: &Request) -> Cow<'_, SpoolSettings> {
         let settings = &self.fastcgi.spool;
-        match request.edits.as_ref().and_then(|edits| edits.body_limit()) {
-            Some(limit) => Cow::Owned(SpoolSettings {
-                limit,
-                ..settings.clone()
-            }),
-            None => Cow::Borrowed(settings),
+        let limit = self.fastcgi.body_limit(request.edits.as_deref());
+        if limit == settings.limit {
+            return Cow::Borrowed(settings);
         }
+        Cow::Owned(SpoolSettings {
+            limit,
+            ..settings.clone()
+        })
     }
 
     /// A probe, BEGIN_REQUEST and PARAMS with its empty record; an attempt leaves out what it has
