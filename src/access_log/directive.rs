@@ -73,7 +73,7 @@ pub(super) enum Tls {
 pub(super) enum Authority {
     Whole,
     Name,
-    /// Its port, or the one that the scheme stands for.
+    /// The port, as [`crate::message::Wire::server_port`] has it.
     Port,
 }
 
@@ -197,10 +197,7 @@ impl Authority {
             Self::Whole => Value::text(&record.host),
             Self::Name if name.is_empty() => Value::Absent,
             Self::Name => Value::text(name),
-            Self::Port => {
-                let port = port.unwrap_or_else(|| record.wire.scheme.default_port());
-                Value::Number(port.into())
-            }
+            Self::Port => Value::Number(record.wire.server_port(port).into()),
         }
     }
 }

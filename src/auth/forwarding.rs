@@ -92,7 +92,7 @@ fn without_authority(target: PathAndQuery) -> Uri {
 /// What TLS settled was with the proxy, and says nothing of its client.
 fn seen_through(wire: &Wire, claim: &Claim) -> Wire {
     let mut seen = Wire {
-        server_port: claim.port,
+        forwarded_port: claim.port,
         ..wire.clone()
     };
     if let Some(client) = claim.client {

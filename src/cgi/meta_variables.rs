@@ -204,9 +204,11 @@ fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request, contr
         host.name()
     };
     params.pair(b"SERVER_NAME", name.as_bytes());
-    let told = wire.server_port.filter(|_| contract.canonical.is_none());
-    let named = told.or_else(|| host.port());
-    let port = named.unwrap_or_else(|| wire.scheme.default_port());
+    let port = match contract.canonical {
+        // UseCanonicalName On: whatever a proxy says.
+        Some(_) => host.port().unwrap_or_else(|| wire.scheme.default_port()),
+        None => wire.server_port(host.port()),
+    };
     params.pair(b"SERVER_PORT", itoa::Buffer::new().format(port).as_bytes());
 }
 

@@ -18,6 +18,7 @@ use crate::route::condition::{Pattern, Set};
 use crate::route::template::{Groups, Template};
 use crate::section::{At, Lowered, Problem, Problems};
 use crate::upstream::Upstream;
+use crate::value::TimeLimit;
 
 /// The keys of which a rule has at most one.
 pub(super) const ACTIONS: [&str; 8] = [
@@ -128,7 +129,8 @@ fn fastcgi(
     if let Some(limits) = section.given_table("limits")
         && limits.is_given("body")
     {
-        handler.spool.limit = limits.size("body").0;
+        let place = draft.surroundings.where_set(limits, "body");
+        handler.set_body_limit(limits.size("body").0, place);
     }
     handler.ignore_client_abort = section.flag("ignore_client_abort");
     set_timeouts(&mut handler, section, draft);
@@ -156,11 +158,16 @@ fn set_timeouts(handler: &mut Fastcgi, section: &Lowered, draft: &Draft<'_, '_>)
     let Some(table) = section.given_table("timeouts") else {
         return;
     };
-    for limit in handler.timeouts.all() {
-        let key = limit.name.trim_start_matches("timeouts.");
+    for name in handler.timeouts.all().map(|limit| limit.name) {
+        let key = name.trim_start_matches("timeouts.");
         if table.is_given(key) {
-            limit.duration = table.duration(key);
-            limit.place = draft.surroundings.where_set(table, key);
+            let duration = table.duration(key);
+            let place = draft.surroundings.where_set(table, key);
+            handler.set_time(TimeLimit {
+                name,
+                duration,
+                place,
+            });
         }
     }
 }
@@ -291,7 +298,7 @@ fn apache_target(
     let mut handler = draft.fastcgi(upstream, mapping, scripts, &text.place);
     if let Some(timeout) = target.timeout {
         let place = draft.surroundings.sources.show(&text.place);
-        handler.timeouts.set_silence(timeout, &place.into());
+        handler.set_silence(timeout, &place.into());
     }
     Some(Handler::Fastcgi(Arc::new(handler)))
 }

@@ -7,7 +7,7 @@ use crate::cgi::meta_variables::Constants;
 use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping};
 use crate::handler::answer::SendFile;
-use crate::handler::fastcgi::{AmbiguousFields, Fastcgi, Missing, Refusals, ScriptRule};
+use crate::handler::fastcgi::{AmbiguousFields, Fastcgi, Missing, OwnBounds, Refusals, ScriptRule};
 use crate::handler::mount::Mount;
 use crate::handler::static_files::FileSettings;
 use crate::message::Root;
@@ -83,6 +83,7 @@ impl Draft<'_, '_> {
                 fields: limits.answer_fields,
             },
             timeouts,
+            own: OwnBounds::default(),
             ignore_client_abort: false,
             send_file,
             response_buffer,

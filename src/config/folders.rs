@@ -16,7 +16,14 @@ pub(super) fn check_spool(directory: &Path, section: &Lowered, problems: &mut Pr
         false => "TMPDIR, else /tmp, as server.spool_directory is not given",
     };
     let place = section.place_of("spool_directory");
-    if !directory.is_dir() {
+    if directory.is_relative() {
+        let message = format!(
+            "the spool directory {} is not an absolute path ({name})",
+            directory.display()
+        );
+        let help = "name an absolute one as server.spool_directory, or in TMPDIR";
+        problems.push(Problem::new(place, message).help(help));
+    } else if !directory.is_dir() {
         let message = format!(
             "the spool directory {} does not exist ({name})",
             directory.display()

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::action::{ACTIONS, action};
 use super::draft::Draft;
+use crate::handler::Handler;
 use crate::handler::deny::DENY;
-use crate::handler::fastcgi::FASTCGI;
+use crate::handler::fastcgi::{FASTCGI, Fastcgi};
 use crate::handler::redirect::REDIRECT;
 use crate::handler::respond::RESPOND;
 use crate::handler::rewrite::REWRITE;
@@ -107,12 +108,32 @@ pub(super) fn build_rule(
     } else {
         None
     };
+    if let Some(Handler::Fastcgi(fastcgi)) = &handler {
+        warn_of_narrower(section, fastcgi, problems);
+    }
     let step = Step {
         internal: section.flag("internal"),
         modifiers,
         handler,
     };
     Some(Rule::when(conditions, step).at(place))
+}
+
+/// Warns of `limits` and `timeouts` of the rule whose action says the same: the narrower key counts.
+fn warn_of_narrower(section: &Lowered, fastcgi: &Fastcgi, problems: &mut Problems) {
+    let wider = |name: &str| {
+        let (table, key) = name.split_once('.')?;
+        let table = section.given_table(table)?;
+        table.is_given(key).then(|| table.place_of(key))
+    };
+    for (name, narrower) in fastcgi.own.iter() {
+        if let Some(place) = wider(name) {
+            let message = format!(
+                "`{name}` of this rule has no effect: what its action says at {narrower} counts"
+            );
+            problems.warn(Problem::new(place, message).help("leave one of the two out"));
+        }
+    }
 }
 
 /// What templates may name besides the groups of a pattern.

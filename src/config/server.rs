@@ -9,7 +9,7 @@ use crate::auth::forwarding::{TRUSTED_PROXIES, UNTRUSTED_FIELDS};
 use crate::auth::trusted_fields::TRUSTED_FIELDS;
 use crate::limits::budget::Totals;
 use crate::limits::{LIMITS, Limits};
-use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
+use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section, absolute_path};
 use crate::site::ServerSettings;
 use crate::value::ByteSize;
 
@@ -23,7 +23,7 @@ pub static SERVER: Section = Section {
         Key::new("access_log", Kind::Table(&ACCESS_LOG), "One line for each request."),
         Key::new("drain", Kind::Duration, "How long requests in flight may take after SIGTERM.").default("\"25s\""),
         Key::new("drain_delay", Kind::Duration, "How long new connections are still accepted after SIGTERM, for a load balancer to notice. HTTP/1 answers say `Connection: close` meanwhile, so that clients go elsewhere before their connection ends.").default("\"0s\""),
-        Key::new("spool_directory", Kind::Text, "Where request bodies and buffered answers go that do not fit in memory: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\""),
+        Key::new("spool_directory", Kind::Text, "Where request bodies and buffered answers go that do not fit in memory, an absolute path: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\""),
         Key::new("spool_quota", Kind::Size, "What they may hold together. One client may hold as much of it as is free, one site three times as much, so that one alone gets half and there is room for whoever comes. A request body that finds none gets 507; of an answer no more is buffered, so that PHP waits for its client. At most what its file system has, and where that is memory (tmpfs) half of the memory that the process may have.").default("\"1GiB\""),
         ANSWER_MEMORY,
         BODY_MEMORY,
@@ -151,9 +151,12 @@ fn within(text: &At<String>, offset: usize) -> Place {
 }
 
 fn spool_directory(section: &Lowered, problems: &mut Problems) -> PathBuf {
-    let directory = section
-        .text("spool_directory")
-        .map_or_else(std::env::temp_dir, |text| PathBuf::from(text.value));
-    folders::check_spool(&directory, section, problems);
-    directory
+    let directory = match section.text("spool_directory") {
+        Some(text) => absolute_path(&text, problems),
+        None => Some(std::env::temp_dir()),
+    };
+    if let Some(directory) = &directory {
+        folders::check_spool(directory, section, problems);
+    }
+    directory.unwrap_or_default()
 }

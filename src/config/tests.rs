@@ -100,6 +100,8 @@ fn what_the_docs_show_can_be_written() {
     assert!(checked > 20, "{checked}");
 }
 
+mod paths;
+
 const SAMPLE: &str = include_str!("tests/sample.toml");
 
 /// A folder with what the sample names, and the sample.
@@ -268,7 +270,7 @@ fn a_value_without_meaning_is_told_alone() {
         ),
         (
             "[[site]]\nroot = \"tmp\"\nphp = \"127.0.0.1:1\"\npreset = \"slim\"\n[[site.rule]]\npath = \"/a\"\nstatic_files = {}\n[[site.rule]]\nexists = { file = \"$root$path\" }\nfastcgi = {}",
-            "the root `tmp` is not an absolute path",
+            "`tmp` is not an absolute path",
         ),
         (
             "[[site]]\nroot = \"/tmp\"\nphp = \"nobody\"\npreset = \"slim\"\n[[site.rule]]\npath = \"/a\"\nfastcgi = {}",

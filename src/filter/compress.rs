@@ -18,6 +18,7 @@ pub use settings::{COMPRESS, Compress, Scripts};
 use crate::handler::Body;
 use crate::message::accept_encoding::{Accepted, Coding};
 use crate::message::coded_tag;
+use crate::message::status::has_content;
 
 /// What says that the bytes are to stay as they are: another coding, a part, and the digests of RFC
 /// 9530 and, before it, RFC 1864.
@@ -126,11 +127,11 @@ impl Negotiation {
             (None, _) => status == StatusCode::NOT_MODIFIED,
             (Some(_), Some(_)) => false,
             (Some(kind), None) => {
-                let empty = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT];
-                let has_content = !status.is_informational() && !empty.contains(&status);
+                // RFC 9110 §15.4.5: a 304 has the Vary of the 200 that it stands for.
+                let is_of_content = has_content(status) || status == StatusCode::NOT_MODIFIED;
                 // RFC 9110 §15.3.7: a part has the Vary of the whole, whose type several parts have each.
                 let kind = response.body().part_type().unwrap_or(kind);
-                has_content && self.settings.includes(kind)
+                is_of_content && self.settings.includes(kind)
             }
         }
     }

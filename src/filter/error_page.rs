@@ -8,7 +8,7 @@ use hyper::ext::ReasonPhrase;
 
 use crate::handler::Body;
 use crate::message::Root;
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section, absolute_path};
 
 /// The `[[site.error_page]]` section.
 pub static ERROR_PAGE: Section = Section {
@@ -191,7 +191,7 @@ fn read(
 ) -> Option<(Bytes, String)> {
     let path = match root {
         Some(root) => root.0.join(&file.value),
-        None => file.value.clone().into(),
+        None => absolute_path(file, problems)?,
     };
     let mut refuse = |message: String| {
         let message = format!("the error page {}: {message}", path.display());

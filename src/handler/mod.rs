@@ -98,25 +98,30 @@ impl Handler {
         matches!(self, Self::Fastcgi(fastcgi) if fastcgi.is_proxy_target())
     }
 
-    /// Reports whether it answers every request and leaves none to the next rule, whatever the path is.
-    pub fn always_settles(&self) -> bool {
+    /// Returns the path below which it answers every request, empty for all of the site, and leaves every other to the
+    /// next rule; `None` if it depends on more than the path what it answers.
+    pub fn settled_below(&self) -> Option<&str> {
         match self {
-            Self::Fastcgi(fastcgi) => fastcgi.always_settles(),
-            Self::StaticFiles(files) => files.always_settles(),
-            Self::Redirect(_) | Self::Rewrite(_) | Self::Respond(_) | Self::Deny(_) => true,
-            Self::ExcludeProxy => false,
+            Self::Fastcgi(fastcgi) => fastcgi.settled_below(),
+            Self::StaticFiles(files) => files.settled_below(),
+            Self::Redirect(_) | Self::Rewrite(_) | Self::Respond(_) | Self::Deny(_) => Some(""),
+            Self::ExcludeProxy => None,
         }
     }
 
     /// Reports whether it answers every request for this path (`true`) or leaves every one to the next
     /// rule (`false`); `None` if that depends on the disk or on earlier rules.
     pub fn settles(&self, path: &[u8]) -> Option<bool> {
-        match self {
-            Self::Fastcgi(fastcgi) => fastcgi.settles(path),
-            Self::StaticFiles(files) => files.settles(path),
-            Self::Redirect(_) | Self::Rewrite(_) | Self::Respond(_) | Self::Deny(_) => Some(true),
-            Self::ExcludeProxy => None,
+        if let Some(start) = self.settled_below() {
+            return Some(mount::below(start, path).is_some());
         }
+        let leaves = match self {
+            Self::Fastcgi(fastcgi) => fastcgi.leaves(path),
+            Self::StaticFiles(files) => files.leaves(path),
+            Self::Redirect(_) | Self::Rewrite(_) | Self::Respond(_) | Self::Deny(_) => false,
+            Self::ExcludeProxy => false,
+        };
+        leaves.then_some(false)
     }
 
     /// Reports whether it answers everything with a client error.

@@ -53,14 +53,9 @@ impl Mount {
         &self.0
     }
 
-    /// What `path` is below the root, beginning with `/`; the mount's own path is its root, with or
-    /// without a slash at its end. `None` for a path elsewhere.
+    /// As the function [`below`].
     pub fn below<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
-        match path.strip_prefix(self.0.as_bytes()) {
-            Some([]) => Some(b"/"),
-            Some(below) if below.starts_with(b"/") => Some(below),
-            Some(_) | None => None,
-        }
+        below(&self.0, path)
     }
 
     /// The path of what is at `below` the root.
@@ -79,6 +74,16 @@ impl Mount {
         seen_elsewhere: bool,
     ) -> Option<&'a Path> {
         site.filter(|_| !self.0.is_empty() && !seen_elsewhere)
+    }
+}
+
+/// Returns what `path` is below the root at `mount`, beginning with `/`; the mount's own path is its root, with or
+/// without a slash at its end. `None` for a path elsewhere.
+pub fn below<'a>(mount: &str, path: &'a [u8]) -> Option<&'a [u8]> {
+    match path.strip_prefix(mount.as_bytes()) {
+        Some([]) => Some(b"/"),
+        Some(below) if below.starts_with(b"/") => Some(below),
+        Some(_) | None => None,
     }
 }
 

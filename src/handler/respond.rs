@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
 use super::{Body, Decision, deny};
+use crate::message::status::has_content;
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
 
 /// The `respond` section.
@@ -17,7 +18,12 @@ pub static RESPOND: Section = Section {
             "The status.",
         )
         .default("200"),
-        Key::new("body", Kind::Text, "The content.").default("\"\""),
+        Key::new(
+            "body",
+            Kind::Text,
+            "The content; a status of 204, 205 or 304 has none.",
+        )
+        .default("\"\""),
         Key::new(
             "content_type",
             Kind::Text,
@@ -62,14 +68,22 @@ impl Respond {
         if let Some(allow) = deny::allow(status, left) {
             fields.entry(header::ALLOW).or_insert(allow);
         }
-        let content = section
-            .text("body")
-            .map(|text| Bytes::from(text.value))
-            .unwrap_or_default();
+        let content = section.text("body").filter(|text| !text.value.is_empty());
+        if let Some(text) = &content
+            && !has_content(status)
+        {
+            let message = format!(
+                "an answer of {} has no content: `body` is not sent",
+                status.as_u16()
+            );
+            let problem = Problem::new(text.place.clone(), message);
+            problems.warn(problem.help("leave `body` out, or take another `status`"));
+        }
+        let content = content.filter(|_| has_content(status));
         Self {
             status,
             fields,
-            content,
+            content: content.map(|text| text.value.into()).unwrap_or_default(),
         }
     }
 

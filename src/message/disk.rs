@@ -8,23 +8,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::OpenFile;
-use crate::section::{At, Problem, Problems};
+use crate::section::{At, Problems, absolute_path};
 
 /// A folder below which files are looked up; nothing outside it is ever reached.
 #[derive(Clone, Debug)]
 pub struct Root(pub PathBuf);
 
 impl Root {
-    /// Reads the root that a key names. A relative path is a problem: it would depend on the folder in
-    /// which the gateway is started.
+    /// Reads the root that a key names; a relative path is a problem.
     pub fn at(text: &At<String>, problems: &mut Problems) -> Option<Self> {
-        if text.value.starts_with('/') {
-            return Some(Self(PathBuf::from(&text.value)));
-        }
-        let message = format!("the root `{}` is not an absolute path", text.value);
-        let problem = Problem::new(text.place.clone(), message);
-        problems.push(problem.help("it must begin with `/`"));
-        None
+        absolute_path(text, problems).map(Self)
     }
 }
 

@@ -21,6 +21,7 @@ pub mod range;
 pub mod request;
 pub mod request_id;
 pub mod spool;
+pub mod status;
 pub mod target;
 pub mod whitespace;
 pub mod wire;

@@ -52,7 +52,7 @@ pub struct Wire {
     /// Our own port; none on a unix socket.
     pub local_port: Option<u16>,
     /// The port that a trusted proxy says the client connected to.
-    pub server_port: Option<u16>,
+    pub forwarded_port: Option<u16>,
     /// The name of the listener; empty for one without.
     pub listener: Arc<str>,
     /// Clear text or TLS.
@@ -126,7 +126,7 @@ impl Wire {
             remote_port: remote.port().to_string(),
             local_addr: local.ip().to_canonical().to_string(),
             local_port: Some(local.port()),
-            server_port: None,
+            forwarded_port: None,
             listener: Arc::default(),
             scheme: Scheme::Http,
             tls: None,
@@ -144,12 +144,19 @@ impl Wire {
             remote_port: String::new(),
             local_addr: format!("unix:{path}"),
             local_port: None,
-            server_port: None,
+            forwarded_port: None,
             listener: Arc::default(),
             scheme: Scheme::Http,
             tls: None,
             told: Told::default(),
         }
+    }
+
+    /// Returns the server's port as the client knows it: the one that a trusted proxy tells, else the one `named` in
+    /// Host, else the scheme's (RFC 9110 §4.2). It is SERVER_PORT, `$port` and `%p`.
+    pub fn server_port(&self, named: Option<u16>) -> u16 {
+        let known = self.forwarded_port.or(named);
+        known.unwrap_or_else(|| self.scheme.default_port())
     }
 
     /// Returns whose share a request on it is taken from.
@@ -187,6 +194,24 @@ impl Wire {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_port_of_the_server_is_what_the_client_knows() {
+        for (forwarded, named, scheme, expected) in [
+            (None, None, Scheme::Http, 80),
+            (None, None, Scheme::Https, 443),
+            (None, Some(8080), Scheme::Https, 8080),
+            (Some(8443), None, Scheme::Http, 8443),
+            (Some(8443), Some(8080), Scheme::Http, 8443),
+        ] {
+            let wire = Wire {
+                forwarded_port: forwarded,
+                scheme,
+                ..Wire::unix("/run/a")
+            };
+            assert_eq!(wire.server_port(named), expected, "{forwarded:?} {named:?}");
+        }
+    }
 
     #[test]
     fn a_copy_is_told_of_anew() {

@@ -3,14 +3,14 @@
 use nix::sys::signal::Signal;
 
 use super::Program;
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section, absolute_path};
 
 /// The `[process.NAME]` section.
 pub static PROCESS: Section = Section {
     title: "[process.NAME]",
     doc: "A program that fcgate starts before it serves, restarts when it ends, and stops after it has drained; what it prints goes to fcgate's log. It has to stay in the foreground. An upstream finds it by its socket as any other.",
     keys: &[
-        Key::new("command", Kind::Texts, "The program and its arguments, without a shell; a program without `/` is looked for in $PATH.").shown("[\"php-fpm\", \"--nodaemonize\"]"),
+        Key::new("command", Kind::Texts, "The program and its arguments, without a shell; a program without `/` is looked for in $PATH, any other is an absolute path.").shown("[\"php-fpm\", \"--nodaemonize\"]"),
         Key::new("pass_environment", Kind::Texts, "The variables of fcgate's own environment that it gets; \"*\": all of them.").default("[\"PATH\", \"HOME\", \"LANG\", \"TZ\", \"TMPDIR\"]"),
         Key::new("environment", Kind::Pairs, "Further variables.").example("{ APP_ENV = \"production\" }"),
         Key::new("stop_signal", Kind::OneOf(&["TERM", "QUIT", "INT"]), "What tells it to end; PHP-FPM ends what it has begun on \"QUIT\" (as long as its process_control_timeout says) and at once on \"TERM\".").default("\"TERM\""),
@@ -21,8 +21,8 @@ pub static PROCESS: Section = Section {
 impl Program {
     /// From its section; `None` where there is no command.
     pub fn build(name: &At<String>, section: &Lowered, problems: &mut Problems) -> Option<Self> {
-        let mut command = section.texts("command").into_iter().map(|text| text.value);
-        let Some(path) = command.next().filter(|path| !path.is_empty()) else {
+        let mut command = section.texts("command").into_iter();
+        let Some(path) = command.next().filter(|path| !path.value.is_empty()) else {
             problems.push(
                 Problem::new(
                     section.place(),
@@ -32,10 +32,14 @@ impl Program {
             );
             return None;
         };
+        // As execvp(3): without a slash it is looked for in $PATH.
+        if path.value.contains('/') {
+            absolute_path(&path, problems)?;
+        }
         Some(Self {
             name: name.value.clone(),
-            path,
-            arguments: command.collect(),
+            path: path.value,
+            arguments: command.map(|text| text.value).collect(),
             environment: environment(section),
             stop_signal: stop_signal(section),
             stop: section.duration("stop"),

@@ -9,16 +9,27 @@ use super::condition::{Condition, Path, Prefix, Set};
 /// Sets of conditions in their order, indexed by the literal beginning of their paths.
 #[derive(Debug, Default)]
 pub struct Coverage<'a> {
-    sets: Vec<&'a Set>,
+    sets: Vec<Covering<'a>>,
     by_start: HashMap<Vec<u8>, Vec<usize>>,
 }
 
+/// Conditions, and the path below which they count.
+#[derive(Debug)]
+struct Covering<'a> {
+    set: &'a Set,
+    mount: Option<Condition>,
+}
+
 impl<'a> Coverage<'a> {
-    /// Adds a set.
-    pub fn push(&mut self, set: &'a Set) {
-        let numbers = self.by_start.entry(set.literal_start()).or_default();
+    /// Adds a set that counts below a path without a slash at its end; an empty one is that of all paths.
+    pub fn push(&mut self, set: &'a Set, mount: &str) {
+        let mount = Some(mount).filter(|mount| !mount.is_empty());
+        let start = mount.unwrap_or_default().as_bytes().to_vec();
+        let start = longest(set.literal_start(), start);
+        let numbers = self.by_start.entry(start).or_default();
         numbers.push(self.sets.len());
-        self.sets.push(set);
+        let mount = mount.map(|mount| Condition::Prefix(Prefix::of(mount)));
+        self.sets.push(Covering { set, mount });
     }
 
     /// Returns the numbers, in the order of adding, of sets that together hold wherever `other` does;
@@ -48,7 +59,7 @@ impl<'a> Coverage<'a> {
     }
 
     /// Returns the first set that fits, of those which can hold for paths that begin with `start`.
-    fn first(&self, start: &[u8], fits: impl Fn(&Set) -> bool) -> Option<usize> {
+    fn first(&self, start: &[u8], fits: impl Fn(&Covering<'_>) -> bool) -> Option<usize> {
         let starts = (0..=start.len()).filter_map(|end| self.by_start.get(start.get(..end)?));
         let fits = |number: &usize| self.sets.get(*number).is_some_and(|set| fits(set));
         starts
@@ -65,20 +76,51 @@ fn distinct(numbers: impl IntoIterator<Item = Option<usize>>) -> Option<Vec<usiz
     Some(numbers)
 }
 
+impl Covering<'_> {
+    fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.set.conditions.iter().chain(&self.mount)
+    }
+
+    /// Reports whether this surely holds for every request for which `other` does.
+    fn covers(&self, other: &Set) -> bool {
+        let mut mount = self.mount.iter();
+        self.set.covers(other) && mount.all(|mount| other.implies(mount))
+    }
+
+    /// Reports whether this surely holds for every request with this path for which `other` does.
+    fn covers_at(&self, path: &[u8], other: &Set) -> bool {
+        let at = |condition: &Condition| condition.by_path(path, &mut Captures::default());
+        let mut exceptions = self.set.exceptions.iter();
+        exceptions.all(|exception| at(exception) == Some(false))
+            && self.conditions().all(|condition| {
+                at(condition) == Some(true) || (at(condition).is_none() && other.implies(condition))
+            })
+    }
+
+    /// Reports whether this surely holds for every request below `start`, which ends with a slash, for
+    /// which `other` does.
+    fn covers_below(&self, start: &[u8], other: &Set) -> bool {
+        let below = |condition: &Condition| {
+            let prefix = matches!(condition, Condition::Prefix(prefix) if prefix.has(start));
+            prefix || other.implies(condition)
+        };
+        self.set.exceptions.is_empty() && self.conditions().all(below)
+    }
+}
+
+/// Returns the longer one; of two of a length the first.
+fn longest(one: Vec<u8>, other: Vec<u8>) -> Vec<u8> {
+    if other.len() > one.len() { other } else { one }
+}
+
 impl Set {
     /// Returns the literal beginning of every path for which this can hold, that of patterns included.
     fn literal_start(&self) -> Vec<u8> {
         let patterns = self.conditions.iter().filter_map(Condition::as_pattern);
-        let longest = patterns
+        let pattern = patterns
             .map(|pattern| pattern.literal_start())
             .max_by_key(Vec::len);
-        let longest = longest.unwrap_or_default();
-        let start = self.start();
-        if longest.len() > start.len() {
-            longest
-        } else {
-            start.to_vec()
-        }
+        longest(self.start().to_vec(), pattern.unwrap_or_default())
     }
 
     /// Reports whether this surely holds for every request for which `other` does.
@@ -91,26 +133,6 @@ impl Set {
         self.conditions
             .iter()
             .any(|narrower| covers(wider, narrower))
-    }
-
-    /// Reports whether this surely holds for every request with this path for which `other` does.
-    fn covers_at(&self, path: &[u8], other: &Self) -> bool {
-        let at = |condition: &Condition| condition.by_path(path, &mut Captures::default());
-        let mut exceptions = self.exceptions.iter();
-        exceptions.all(|exception| at(exception) == Some(false))
-            && self.conditions.iter().all(|condition| {
-                at(condition) == Some(true) || (at(condition).is_none() && other.implies(condition))
-            })
-    }
-
-    /// Reports whether this surely holds for every request below `start`, which ends with a slash, for
-    /// which `other` does.
-    fn covers_below(&self, start: &[u8], other: &Self) -> bool {
-        let below = |condition: &Condition| {
-            let prefix = matches!(condition, Condition::Prefix(prefix) if prefix.has(start));
-            prefix || other.implies(condition)
-        };
-        self.exceptions.is_empty() && self.conditions.iter().all(below)
     }
 
     /// Returns its condition on the whole path.

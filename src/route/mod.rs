@@ -138,7 +138,10 @@ impl Values for Scope<'_> {
             Variable::Rest => target.path().get(self.captures.rest..).unwrap_or_default(),
             Variable::Query => target.query().unwrap_or_default().as_bytes(),
             Variable::Host => request.host.name().as_bytes(),
-            Variable::Port => return port(request).to_string().into_bytes().into(),
+            Variable::Port => {
+                let port = wire.server_port(request.host.port());
+                return port.to_string().into_bytes().into();
+            }
             Variable::Scheme => wire.scheme.as_str().as_bytes(),
             Variable::Protocol => protocol(request.version),
             Variable::Uri => target.raw().as_bytes(),
@@ -160,12 +163,6 @@ impl Values for Scope<'_> {
         let mut cookies = fields.flat_map(|field| sent::cookies(field.as_bytes(), name.as_bytes()));
         cookies.next()
     }
-}
-
-/// As SERVER_PORT is.
-fn port(request: &Request) -> u16 {
-    let named = request.wire.server_port.or_else(|| request.host.port());
-    named.unwrap_or_else(|| request.wire.scheme.default_port())
 }
 
 /// As SERVER_PROTOCOL is.

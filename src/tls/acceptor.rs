@@ -12,11 +12,11 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
 
-use super::certificates::{Certificates, absolute, problem, tickets};
+use super::certificates::{Certificates, problem, tickets};
 use super::facts::facts;
 use super::pem::{self, PemError, Stamp};
 use crate::message::TlsFacts;
-use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{Key, Kind, Lowered, Problem, Problems, Section, absolute_path};
 use crate::stream::{Stream, TLS_BUFFER};
 
 /// The `tls` section of a listener.
@@ -130,7 +130,7 @@ impl Clients {
             );
             return None;
         };
-        let authorities = absolute(&text, problems)?;
+        let authorities = absolute_path(&text, problems)?;
         Some(Self {
             required,
             seen: Mutex::new(pem::stamp(&authorities)),

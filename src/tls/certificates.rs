@@ -14,7 +14,7 @@ use super::pem::{self, PemError, Stamp};
 pub use inspection::Inspected;
 
 use crate::message::ByHost;
-use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
+use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section, absolute_path};
 
 /// The `tls` section of a site.
 pub static SITE_TLS: Section = Section {
@@ -193,7 +193,7 @@ fn site_pairs(section: &Lowered, problems: &mut Problems) -> Vec<Arc<Pair>> {
 }
 
 fn load(certificate: &At<String>, key: &At<String>, problems: &mut Problems) -> Option<Arc<Pair>> {
-    let files = [certificate, key].map(|text| absolute(text, problems));
+    let files = [certificate, key].map(|text| absolute_path(text, problems));
     let [Some(certificate_file), Some(key_file)] = files else {
         return None;
     };
@@ -208,17 +208,6 @@ fn load(certificate: &At<String>, key: &At<String>, problems: &mut Problems) -> 
             None
         }
     }
-}
-
-/// The path of a text, which must be absolute.
-pub(super) fn absolute(text: &At<String>, problems: &mut Problems) -> Option<PathBuf> {
-    let path = PathBuf::from(&text.value);
-    if path.is_absolute() {
-        return Some(path);
-    }
-    let message = format!("`{}` is not an absolute path", text.value);
-    problems.push(Problem::new(text.place.clone(), message).help("it must begin with `/`"));
-    None
 }
 
 /// A file that cannot be used, at the place that names it.

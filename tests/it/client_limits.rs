@@ -2,6 +2,7 @@
 
 use std::net::TcpStream;
 
+use crate::harness::gateway::check;
 use crate::harness::{
     Address, Connection, Gate, Gateway, Request, Script, ScriptedResponder, eventually,
 };
@@ -131,5 +132,65 @@ async fn a_rule_has_a_limit_on_bodies_of_its_own() {
         assert_eq!(response.status, status, "{target} {length}");
         let chunked = gateway.send(&request.chunked()).await;
         assert_eq!(chunked.status, status, "{target} {length} chunked");
+    }
+}
+
+/// What the action says, else the last rule on the way, else the site; `check` names both places where a rule has both.
+#[tokio::test]
+async fn the_narrowest_limit_on_bodies_counts() {
+    let responder = ScriptedResponder::start([Script::answer("\nread")]).await;
+    let limits = |bytes: u64| match bytes {
+        0 => String::new(),
+        bytes => format!("limits = {{ body = \"{bytes}B\" }}"),
+    };
+    // On the way, of the rule, of its action; and what counts of them.
+    let rows = [
+        (0, 1000, 3000, 3000),
+        (0, 3000, 1000, 1000),
+        (1000, 0, 3000, 3000),
+        (3000, 2500, 1000, 1000),
+        (1000, 3000, 0, 3000),
+        (3000, 0, 0, 3000),
+        (0, 0, 0, 2000),
+    ];
+    let rule = |(number, (way, rule, action, _)): (usize, &(u64, u64, u64, u64))| {
+        let (way, rule) = (limits(*way), limits(*rule));
+        let action = Some(limits(*action)).filter(|action| !action.is_empty());
+        let action = action.map_or_else(String::new, |action| format!(", {action}"));
+        format!(
+            "[[site.rule]]\nprefix = \"/{number}\"\nexpires = \"1d\"\n{way}\n\
+             [[site.rule]]\nprefix = \"/{number}\"\n{rule}\n\
+             fastcgi = {{ upstream = \"app\", script = \"/srv/app/index.php\", missing = \"pass\"{action} }}\n"
+        )
+    };
+    let rules: String = rows.iter().enumerate().map(rule).collect();
+    let rules = format!("{}\n{rules}[[site.rule]]", limits(2000));
+    let site = responder.site("").replace("[[site.rule]]", &rules);
+    let gateway = Gateway::start(&site).await;
+    for (number, (_, _, _, most)) in rows.into_iter().enumerate() {
+        for (length, status) in [(most, 200), (most + 1, 413)] {
+            let length = usize::try_from(length).unwrap();
+            let request = Request::post(&format!("/{number}")).body(vec![b'x'; length]);
+            let response = gateway.send(&request).await;
+            assert_eq!(response.status, status, "row {number}, {length} bytes");
+        }
+    }
+    let file = gateway.directory().join("fcgate.toml");
+    let checked = check(&file);
+    let told = String::from_utf8_lossy(&checked.stderr);
+    let warnings: Vec<_> = told
+        .lines()
+        .filter(|line| line.starts_with("warning: "))
+        .collect();
+    assert_eq!(warnings.len(), 3, "{told}");
+    let config = std::fs::read_to_string(&file).unwrap();
+    for (warning, number) in warnings.iter().zip([0, 1, 3]) {
+        let action = config.lines().enumerate();
+        let mut action = action.filter(|(_, line)| line.starts_with("fastcgi = "));
+        let (line, _) = action.nth(number).unwrap();
+        let place = format!("fcgate.toml:{}", line + 1);
+        assert!(warning.contains(&place), "{place}: {warning}");
+        let wider = format!("fcgate.toml:{line}:");
+        assert!(told.contains(&wider), "{wider}: {told}");
     }
 }

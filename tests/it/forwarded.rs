@@ -164,6 +164,36 @@ async fn a_trusted_proxy_is_believed_in_what_it_wrote_itself() {
     }
 }
 
+#[tokio::test]
+async fn php_templates_and_the_log_have_one_port() {
+    let php = PhpFpm::start(2).await;
+    php.write("dump.php", DUMP);
+    let gateway = Gateway::start(&format!(
+        "[server]\n{TRUSTED}{ALL_FIELDS}access_log = {{ format = \"port %p\" }}\n{}\n\
+         [[site.rule]]\nresponse_headers = {{ set = {{ X-Port = \"$port\" }} }}\n",
+        php.site()
+    ))
+    .await;
+    const HTTPS: (&str, &str) = ("X-Forwarded-Proto", "https");
+    let rows: [(Pairs, &str); 4] = [
+        (&[], "8080"),
+        (&[("X-Forwarded-Port", "8443")], "8443"),
+        (&[HTTPS, ("X-Forwarded-Host", "shop.example")], "443"),
+        (&[HTTPS, ("X-Forwarded-Port", "81")], "81"),
+    ];
+    for (fields, expected) in rows {
+        let logged = gateway.access.count();
+        let response = gateway.send(&request(fields)).await;
+        assert_eq!(response.json()["SERVER_PORT"], expected, "{fields:?}");
+        assert_eq!(response.header("x-port"), Some(expected), "{fields:?}");
+        let line = gateway
+            .access
+            .wait_after(logged, |line| line.starts_with("port "))
+            .await;
+        assert_eq!(line, format!("port {expected}"), "{fields:?}");
+    }
+}
+
 /// What a trusted proxy passes on of others, and what PHP sees of it: applications read these fields themselves, and many
 /// take the first element.
 #[tokio::test]

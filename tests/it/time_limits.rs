@@ -50,6 +50,34 @@ async fn a_rule_has_time_limits_of_its_own() {
         .await;
 }
 
+/// What the action says counts before the rule's own `timeouts`, and those of rules on the way.
+#[tokio::test]
+async fn the_narrowest_time_limit_counts() {
+    let responder = silent().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("index.php");
+    std::fs::write(&file, "").unwrap();
+    let file = file.display();
+    let long = "timeouts = { first_byte = \"60s\" }";
+    let script = "script = \"/srv/app/index.php\", missing = \"pass\"";
+    let rules = format!(
+        "[[site.rule]]\nprefix = \"/way\"\n{long}\n\
+         [[site.rule]]\nprefix = \"/way\"\n\
+         fastcgi = {{ upstream = \"app\", {script}, timeouts = {{ first_byte = \"110ms\" }} }}\n\
+         [[site.rule]]\nprefix = \"/own\"\n{long}\n\
+         fastcgi = {{ upstream = \"app\", {script}, timeouts = {{ first_byte = \"120ms\" }} }}\n\
+         [[site.rule]]\nproxy_pass = \"/target\"\n{long}\n\
+         to = \"fcgi://app{file} timeout=1\"\n[[site.rule]]\n"
+    );
+    let config = responder.site(long).replace("[[site.rule]]\n", &rules);
+    let gateway = Gateway::start(&config).await;
+    for (target, limit) in [("/way", "110ms"), ("/own", "120ms"), ("/target", "1s")] {
+        assert_eq!(gateway.get(target).await.status, 504, "{target}");
+        let limit = format!("timeouts.first_byte = \"{limit}\" (");
+        gateway.log.wait_for(|line| line.contains(&limit)).await;
+    }
+}
+
 /// `timeouts` as what a rule changes, whatever answers; and the access log of a request that failed says where the time
 /// went.
 #[tokio::test]

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::harness::gateway::{self, run, run_under};
 use crate::harness::php_fpm::write_below;
-use crate::harness::{Gateway, PhpFpm};
+use crate::harness::{Gateway, PhpFpm, Request, http2};
 
 /// A configuration in a folder of its own.
 struct File {
@@ -73,6 +73,35 @@ fn a_body_that_has_no_room_where_it_is_spooled_is_told() {
         let expected =
             "has no room where it is spooled: one client gets half of server.spool_quota";
         assert_eq!(checked.contains(expected), told, "{text}{checked}");
+    }
+}
+
+/// RFC 9110 §15.3.5, §15.3.6, §15.4.5: by either version of HTTP nothing of it is sent.
+#[tokio::test]
+async fn a_fixed_answer_whose_status_has_no_content_is_sent_without() {
+    let statuses = [200, 204, 205, 304, 404];
+    let rule = |status| {
+        format!("{{ path = \"/{status}\", respond = {{ status = {status}, body = \"hello\" }} }}")
+    };
+    let text = format!("[[site]]\nrule = [{}]\n", statuses.map(rule).join(",\n"));
+    let checked = File::new(&text).checked();
+    let gateway = Gateway::start(&text).await;
+    for status in statuses {
+        let is_empty = matches!(status, 204 | 205 | 304);
+        let warning = format!("{status} has no content");
+        assert_eq!(checked.contains(&warning), is_empty, "{status}: {checked}");
+        let request = Request::get(&format!("/{status}"));
+        let both = [
+            gateway.send(&request).await,
+            http2::send(gateway.address(), &request).await,
+        ];
+        for response in both {
+            let expected = if is_empty { "" } else { "hello" };
+            assert_eq!(
+                (response.status, response.text().as_str()),
+                (status, expected)
+            );
+        }
     }
 }
 
@@ -354,6 +383,16 @@ fn a_temporary_folder_that_cannot_be_written_is_told_of() {
     );
     // One that can be is nothing to tell of.
     assert_eq!(file.checked(), "");
+}
+
+/// It would be another folder wherever the gateway is started.
+#[test]
+fn a_temporary_folder_that_is_relative_is_refused() {
+    let file = File::new(&site(Path::new("/srv/a")));
+    let arguments = ["check", &file.path.to_string_lossy()];
+    let told = told(&run_under(&["env", "TMPDIR=src"], &arguments), 1);
+    let expected = "the spool directory src is not an absolute path (TMPDIR";
+    assert!(told.contains(expected), "{told}");
 }
 
 /// A log in a folder that is not there, and one that is a folder.

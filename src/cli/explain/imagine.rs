@@ -17,6 +17,7 @@ use crate::handler::fastcgi::Call;
 use crate::handler::{Body, Plan, Trace};
 use crate::journey::{Arrived, Context, Event, Journey, Next};
 use crate::message::fact::{Ask, Fact};
+use crate::message::status::ends_with_head;
 use crate::message::{Cause, Disk, Request, RequestId, Upload};
 use crate::moment::Moment;
 use crate::site::Snapshot;
@@ -177,10 +178,8 @@ impl Driver<'_> {
 /// Adds the Content-Length that hyper adds (RFC 9110 §8.6).
 fn add_length(response: &mut Response<Body>) {
     let length = http_body::Body::size_hint(response.body()).exact();
-    let status = response.status();
-    let has_none = status.is_informational()
-        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if let Some(length) = length.filter(|_| !has_none) {
+    let has_length = !ends_with_head(response.status());
+    if let Some(length) = length.filter(|_| has_length) {
         let entry = response.headers_mut().entry(header::CONTENT_LENGTH);
         entry.or_insert_with(|| HeaderValue::from(length));
     }

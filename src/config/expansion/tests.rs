@@ -163,7 +163,7 @@ fn what_cannot_be_is_told_once() {
         ("[[mount]]\npath = '/m'", "a mount needs a `root`"),
         (
             "[[mount]]\npath = '/m'\nroot = 'm'",
-            "the root `m` is not an absolute path",
+            "`m` is not an absolute path",
         ),
         (
             "[[mount]]\npath = '/'\nroot = '/m'",

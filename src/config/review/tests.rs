@@ -189,6 +189,21 @@ const COVERED: &[(&[&str], &str)] = &[
         "path = '/x/y'",
     ),
     (
+        &["static_files = { root = '/srv/b', mounted_at = '/x' }"],
+        "path = ['/x', '/x/y']",
+    ),
+    (
+        &["prefix = '/x', fastcgi = { root = '/srv/b', mounted_at = '/x/y/' }"],
+        "prefix = '/x/y'",
+    ),
+    (
+        &[
+            "path = '/x', deny = true",
+            "fastcgi = { root = '/srv/b', mounted_at = '/x' }",
+        ],
+        "match = '^/x/(.*)$'",
+    ),
+    (
         &["proxy_pass = '/x/', to = 'fcgi://a/srv/a/'"],
         "path = '/x/y'",
     ),
@@ -250,6 +265,18 @@ const LEFT: &[(&[&str], &str)] = &[
     (
         &["fastcgi = { root = '/srv/b', mounted_at = '/b' }"],
         "path = '/x'",
+    ),
+    (
+        &["prefix = '/x', static_files = { root = '/srv/b', mounted_at = '/x/y' }"],
+        "prefix = '/x'",
+    ),
+    (
+        &["fastcgi = { root = '/srv/b', mounted_at = '/b' }"],
+        "path = ['/b', '/bc']",
+    ),
+    (
+        &["static_files = { root = '/srv/b', mounted_at = '/b', missing = 'decline' }"],
+        "path = '/b/c'",
     ),
     (&["set_handler = 'proxy:fcgi://a'"], "path = '/x.php'"),
     (&["proxy_pass = '/x', to = '!'"], "path = '/x'"),

@@ -1,5 +1,8 @@
 //! Warnings about rules that no request can ever reach.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use crate::config::source::Sources;
@@ -28,8 +31,10 @@ pub(super) fn warn_of_shadows(
         }
         let step = &rule.then;
         // mod_proxy: what `!` excludes is passed over.
-        if answers(step) && !(excluded && step.is_proxy_target()) {
-            answering.push(rule.conditions());
+        let is_asked = !step.internal && !(excluded && step.is_proxy_target());
+        let handler = step.handler.as_ref().filter(|_| is_asked);
+        if let Some(start) = handler.and_then(Handler::settled_below) {
+            answering.push(rule.conditions(), start);
             places.push(section.place());
         }
         excluded |= matches!(step.handler, Some(Handler::ExcludeProxy));
@@ -56,12 +61,6 @@ fn shadowed(section: &Lowered, before: &[String]) -> Problem {
 
 /// Rules that are named of those which answer first.
 const SHOWN: usize = 3;
-
-/// Reports whether a rule answers all that it matches.
-fn answers(step: &Step) -> bool {
-    let handler = step.handler.as_ref();
-    !step.internal && handler.is_some_and(Handler::always_settles)
-}
 
 /// Warns of the rules for hosts that their site never has, in all sites but the one that answers for all
 /// other hosts.

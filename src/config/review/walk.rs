@@ -74,13 +74,20 @@ impl<'a> Walk<'a> {
     /// answers.
     pub(super) fn may_reach(&self, number: usize, path: &[u8]) -> bool {
         let before = self.candidates(path, Round::First);
-        !before
-            .take_while(|(other, _)| *other < number)
-            .any(|(other, rule)| {
-                let handler = rule.then.handler.as_ref();
-                handler.and_then(|handler| handler.settles(path)) == Some(true)
-                    && judge(other, rule, path, Round::First).0 == Some(true)
-            })
+        // mod_proxy: what `!` may exclude is passed over.
+        let mut excluded = false;
+        for (other, rule) in before.take_while(|(other, _)| *other < number) {
+            let Some(handler) = &rule.then.handler else {
+                continue;
+            };
+            let (holds, _) = judge(other, rule, path, Round::First);
+            let is_asked = !(excluded && handler.is_proxy_target());
+            if is_asked && holds == Some(true) && handler.settles(path) == Some(true) {
+                return false;
+            }
+            excluded |= holds != Some(false) && matches!(handler, Handler::ExcludeProxy);
+        }
+        true
     }
 
     /// Reports whether some request for `path` runs a script that is only a part of it; not if another

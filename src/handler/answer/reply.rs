@@ -11,6 +11,7 @@ use crate::fastcgi::{Answer, Broken};
 use crate::handler::Body;
 use crate::handler::fastcgi::attempt::Begun;
 use crate::message::lent::lend;
+use crate::message::status::has_content;
 
 /// An answer that is whole within this size when its head is read goes out with its length.
 const SMALL_ANSWER: usize = 64 * 1024;
@@ -49,8 +50,10 @@ pub(in crate::handler) fn respond(
 ) -> Result<Response<Body>, NoReply> {
     let status = validators::settle(&mut begun.head, &delivery);
     let own = status == begun.head.status;
-    // RFC 9110 §9.3.2, §15.3.5, §15.4.5: no content, whatever the script printed.
-    let silent = has_no_content(status, own) || delivery.method == Method::HEAD;
+    // A precondition that failed is told without the content that was not wanted, unless it is the script's own word.
+    let is_empty = !has_content(status) || (status == StatusCode::PRECONDITION_FAILED && !own);
+    // RFC 9110 §9.3.2: nor has an answer to HEAD content, whatever the script printed.
+    let silent = is_empty || delivery.method == Method::HEAD;
     match read_ready(&mut begun) {
         // What the client gets is all here: how PHP ends after it is no part of the answer.
         Err(_) if silent || has_all(&begun) => {}
@@ -71,7 +74,7 @@ pub(in crate::handler) fn respond(
         response.extensions_mut().insert(reason);
     }
     *response.headers_mut() = std::mem::take(&mut begun.head.headers);
-    if let Some(length) = length.filter(|_| !has_no_content(status, own)) {
+    if let Some(length) = length.filter(|_| !is_empty) {
         let value = HeaderValue::from(length);
         response.headers_mut().insert(header::CONTENT_LENGTH, value);
     }
@@ -105,12 +108,6 @@ fn whole_body(content: Bytes, version: Version, terms: Terms) -> Result<Body, No
     }
     let stored = ScriptContent::stored(content, terms);
     stored.map(Body::script).ok_or(NoReply::OverShare)
-}
-
-/// A precondition that failed is told without the content that was not wanted, unless it is the script's `own` word.
-fn has_no_content(status: StatusCode, own: bool) -> bool {
-    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-        || (status == StatusCode::PRECONDITION_FAILED && !own)
 }
 
 /// Lets the script come to its end by itself; nobody gets what it prints.

@@ -2,25 +2,19 @@
 
 use super::{Fastcgi, Missing, ScriptRule};
 use crate::cgi::script;
-use crate::handler::mount::Mount;
 use crate::route::Captures;
 
 impl Fastcgi {
-    /// As [`crate::handler::Handler::always_settles`].
-    pub(in crate::handler) fn always_settles(&self) -> bool {
-        self.missing != Missing::Decline && self.mount == Mount::default()
+    /// As [`crate::handler::Handler::settled_below`].
+    pub(in crate::handler) fn settled_below(&self) -> Option<&str> {
+        (self.missing != Missing::Decline).then(|| self.mount.as_str())
     }
 
-    /// As [`crate::handler::Handler::settles`].
-    pub(in crate::handler) fn settles(&self, path: &[u8]) -> Option<bool> {
-        let Some(below) = self.mount.below(path) else {
-            return Some(false);
-        };
-        if self.missing != Missing::Decline {
-            return Some(true);
-        }
+    /// Reports whether every request for this path is left to the next rule, where that is said by the path.
+    pub(in crate::handler) fn leaves(&self, path: &[u8]) -> bool {
         let walks = matches!(self.script, ScriptRule::Walk);
-        (walks && script::candidates(below).next().is_none()).then_some(false)
+        let below = self.mount.below(path);
+        below.is_none_or(|below| walks && script::candidates(below).next().is_none())
     }
 
     /// Reports whether a script that is only a part of `path` may answer, with the rest as PATH_INFO.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::Response;
 use tokio::time::sleep;
 
 use super::Fastcgi;
@@ -24,6 +24,7 @@ use crate::handler::{Body, Trace};
 use crate::limits::budget::Owner;
 use crate::limits::per_client::TooManyLive;
 use crate::message::spool::SpoolSettings;
+use crate::message::status::has_content;
 use crate::message::{Disk, Request, Upload, UploadError, spool};
 use crate::moment;
 use crate::upstream::{ClassKey, Deadline, Demand, Flow, Lease, LeaseError, Member, Order};
@@ -59,7 +60,7 @@ impl Call {
             edits.apply_to_request(&mut request.fields);
         }
         let (mut upload, mut records) = self.prepare(&mut request).await?;
-        let timeouts = self.fastcgi.timeouts.with(request.edits.as_deref());
+        let timeouts = self.fastcgi.call_timeouts(request.edits.as_deref());
         let attempt = Attempt {
             fastcgi: &self.fastcgi,
             timeouts: &timeouts,
@@ -120,13 +121,14 @@ impl Call {
     /// A rule on the way may have had a limit of its own.
     pub(super) fn spool_settings(&self, request: &Request) -> Cow<'_, SpoolSettings> {
         let settings = &self.fastcgi.spool;
-        match request.edits.as_ref().and_then(|edits| edits.body_limit()) {
-            Some(limit) => Cow::Owned(SpoolSettings {
-                limit,
-                ..settings.clone()
-            }),
-            None => Cow::Borrowed(settings),
+        let limit = self.fastcgi.body_limit(request.edits.as_deref());
+        if limit == settings.limit {
+            return Cow::Borrowed(settings);
         }
+        Cow::Owned(SpoolSettings {
+            limit,
+            ..settings.clone()
+        })
     }
 
     /// A probe, BEGIN_REQUEST and PARAMS with its empty record; an attempt leaves out what it has
@@ -233,12 +235,8 @@ impl Call {
         disk: &dyn Disk,
     ) -> Result<Response<Body>, Failure> {
         let orders = Orders::take(&mut begun.head.headers);
-        // RFC 9110 §15.3.5, §15.4.5: these have no content, a file no more than any other.
-        let has_content = !matches!(
-            begun.head.status,
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-        );
-        if has_content {
+        // No content is no file either.
+        if has_content(begun.head.status) {
             if let Some(named) = self.fastcgi.send_file.named(&orders) {
                 return Box::pin(self.send_file(named, begun, request, disk)).await;
             }

@@ -2,6 +2,7 @@
 
 mod ambiguous_fields;
 pub(super) mod attempt;
+mod bounds;
 mod by_path;
 mod call;
 mod diagnosis;
@@ -10,12 +11,11 @@ pub(super) mod stderr;
 pub mod target;
 mod told;
 
-use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use ambiguous_fields::AmbiguousFields;
+pub use bounds::OwnBounds;
 pub use call::Call;
 pub use diagnosis::{Refusals, why_unknown};
 pub use file_name::FileName;
@@ -32,7 +32,6 @@ use crate::failure::Failure;
 use crate::limits::RULE_LIMITS;
 use crate::limits::budget::Budget;
 use crate::limits::per_client::PerClient;
-use crate::message::edits::Edits;
 use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request};
 use crate::route::condition::Pattern;
@@ -56,8 +55,8 @@ pub static FASTCGI: Section = Section {
         SCRIPT_SYMLINKS,
         REQUEST_BODY,
         Key::new("ignore_client_abort", Kind::Flag, "Whether PHP finishes a GET, HEAD or OPTIONS too when its client has gone. Other methods always run to their end once the whole body is received.").default("false"),
-        Key::new("limits", Kind::Table(&RULE_LIMITS), "What this rule allows otherwise than its site.").example("{ body = \"1GiB\" }"),
-        Key::new("timeouts", Kind::Table(&RULE_TIMEOUTS), "What this rule has otherwise than its upstream.").example("{ first_byte = \"300s\" }"),
+        Key::new("limits", Kind::Table(&RULE_LIMITS), "What this rule allows otherwise than its site; it counts before `limits` of this rule and of those before it.").example("{ body = \"1GiB\" }"),
+        Key::new("timeouts", Kind::Table(&RULE_TIMEOUTS), "What this rule has otherwise than its upstream; it counts before `timeouts` of this rule and of those before it.").example("{ first_byte = \"300s\" }"),
     ],
 };
 
@@ -106,26 +105,6 @@ impl CallTimeouts {
     pub fn all(&mut self) -> [&mut TimeLimit; 3] {
         [&mut self.queue, &mut self.first_byte, &mut self.idle]
     }
-
-    /// Sets how long the script may be silent, before its answer and in it; `place` is where that is written.
-    pub fn set_silence(&mut self, duration: Duration, place: &Arc<str>) {
-        for limit in [&mut self.first_byte, &mut self.idle] {
-            limit.duration = duration;
-            limit.place = Arc::clone(place);
-        }
-    }
-
-    /// These with what the rules on the way have otherwise.
-    pub fn with(&self, edits: Option<&Edits>) -> Cow<'_, Self> {
-        let mut limits = Cow::Borrowed(self);
-        for limit in edits.into_iter().flat_map(Edits::timeouts) {
-            let known = limits.to_mut().all();
-            if let Some(known) = known.into_iter().find(|known| known.name == limit.name) {
-                *known = limit.clone();
-            }
-        }
-        limits
-    }
 }
 
 /// Which script answers, and where.
@@ -155,6 +134,8 @@ pub struct Fastcgi {
     pub head: HeadLimits,
     /// How long calls may take.
     pub timeouts: CallTimeouts,
+    /// Bounds that no rule on the way changes.
+    pub own: OwnBounds,
     /// Whether a safe method is finished too when its client has gone.
     pub ignore_client_abort: bool,
     /// Which files the script may have sent.

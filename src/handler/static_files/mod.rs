@@ -98,19 +98,15 @@ impl StaticFiles {
         &self.root
     }
 
-    pub(super) fn always_settles(&self) -> bool {
-        !self.declines && self.mount == Mount::default()
+    /// As [`crate::handler::Handler::settled_below`].
+    pub(super) fn settled_below(&self) -> Option<&str> {
+        (!self.declines).then(|| self.mount.as_str())
     }
 
-    pub(super) fn settles(&self, path: &[u8]) -> Option<bool> {
+    /// Reports whether every request for this path is left to the next rule, where that is said by the path.
+    pub(super) fn leaves(&self, path: &[u8]) -> bool {
         let below = self.mount.below(path);
-        match self.declines {
-            _ if below.is_none() => Some(false),
-            false => Some(true),
-            true => below
-                .is_some_and(|below| self.surely_lacks(below))
-                .then_some(false),
-        }
+        below.is_none_or(|below| self.surely_lacks(below))
     }
 
     /// Reports whether no file is sent for `below`, whatever the disk has. A folder may have the name of a backup; none

@@ -30,7 +30,7 @@ pub const SCRIPT_SYMLINKS: Key = Key::new(
 
 pub(super) const SYMLINKS: Key = Key::new("symlinks", POLICIES, "Which symbolic links are followed: \"within-root\" relative ones that stay below the root; \"never\" none; \"same-owner\" those to what the owner of the link owns, wherever it is; \"anywhere\" all. The root itself may be a link; it is resolved anew each second, and for each request with `server.file_cache = \"0\"`.").default("\"within-root\"");
 
-pub(super) const MIME_TYPES: Key = Key::new("mime_types", Kind::Text, "A file of types and their extensions, in the format of Debian's /etc/mime.types; it comes before what is commonly known.").example("\"/etc/mime.types\"");
+pub(super) const MIME_TYPES: Key = Key::new("mime_types", Kind::Text, "A file of types and their extensions, an absolute path, in the format of Debian's /etc/mime.types; it comes before what is commonly known.").example("\"/etc/mime.types\"");
 
 pub(super) const TYPES: Key = Key::new(
     "types",

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use http::HeaderValue;
 
-use crate::section::{At, Problem, Problems};
+use crate::section::{At, Problem, Problems, absolute_path};
 
 /// Bytes of a `mime.types` that are read: Debian's has 70 KiB.
 const MOST: u64 = 4 * 1024 * 1024;
@@ -128,7 +128,10 @@ impl Types {
 
     /// Those of a file in the format of Debian's /etc/mime.types: a type and its extensions a line.
     pub(super) fn read(&mut self, file: &At<String>, problems: &mut Problems) {
-        match read(Path::new(&file.value)) {
+        let Some(path) = absolute_path(file, problems) else {
+            return;
+        };
+        match read(&path) {
             Ok(text) => self.add_lines(&text),
             Err(error) => {
                 let said = format!("`{}` cannot be read: {error}", file.value);

@@ -18,6 +18,11 @@ impl Prefix {
         absolute(text, problems).map(Self)
     }
 
+    /// Of the segments of a path that begins with a slash and does not end with one.
+    pub(in crate::route) fn of(segments: &str) -> Self {
+        Self(segments.into())
+    }
+
     /// Whether the path begins with it; `$rest` becomes what follows, without a leading slash.
     pub fn holds(&self, request: &Request, captures: &mut Captures) -> bool {
         self.take(request.target.path(), captures)

@@ -62,6 +62,7 @@ fn forwarded() -> Vec<Case> {
         ),
         status("Location alone", "Location: /x\n\nhello", 302, "hello"),
         status("204 with content", "Status: 204\n\nhello", 204, ""),
+        status("205 with content", "Status: 205\n\nhello", 205, ""),
         status("304 with content", "Status: 304\n\nhello", 304, ""),
         status(
             "204 with a length",

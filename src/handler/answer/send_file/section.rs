@@ -7,7 +7,7 @@ use super::{Folder, SendFile};
 use crate::fastcgi::params::pair_length;
 use crate::fastcgi::record::MAX_CONTENT;
 use crate::message::Root;
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section, absolute_path};
 
 /// The `send_file` section.
 pub static SEND_FILE: Section = Section {
@@ -51,11 +51,7 @@ fn folder(
     elsewhere: &[(At<String>, At<String>)],
     problems: &mut Problems,
 ) -> Option<Folder> {
-    if !text.value.starts_with('/') {
-        problems.push(absolute(text));
-        return None;
-    }
-    let path = PathBuf::from(&text.value);
+    let path = absolute_path(text, problems)?;
     let named = elsewhere
         .iter()
         .find(|(known, _)| Path::new(&known.value) == path);
@@ -64,11 +60,6 @@ fn folder(
         root: Root(path),
         seen,
     })
-}
-
-fn absolute(text: &At<String>) -> Problem {
-    let message = format!("the folder `{}` is not an absolute path", text.value);
-    Problem::new(text.place.clone(), message).help("it must begin with `/`")
 }
 
 fn check(
@@ -105,9 +96,7 @@ fn check(
             .any(|folder| folder.root.0 == Path::new(path))
     };
     for (path, seen) in section.pairs("backend_roots") {
-        if !seen.value.starts_with('/') {
-            problems.push(absolute(&seen));
-        }
+        absolute_path(&seen, problems);
         let all_are_known = !["roots", "internal"]
             .iter()
             .any(|key| section.is_wrong(key));

@@ -205,7 +205,7 @@ fn scripts_are_told_which_field_works() {
 fn what_cannot_work_is_a_problem() {
     for (text, expected) in [
         ("", "send_file has neither `roots` nor `internal`"),
-        ("roots = 'srv'", "the folder `srv` is not an absolute path"),
+        ("roots = 'srv'", "`srv` is not an absolute path"),
         (
             "internal = { p = '/srv' }",
             "the prefix `p` does not begin with a slash",
@@ -220,7 +220,7 @@ fn what_cannot_work_is_a_problem() {
         ),
         (
             "roots = '/srv'\nbackend_roots = { '/srv' = 'app' }",
-            "the folder `app` is not an absolute path",
+            "`app` is not an absolute path",
         ),
     ] {
         assert_eq!(build(text).unwrap_err(), [expected], "{text}");

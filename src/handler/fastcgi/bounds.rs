@@ -1,0 +1,77 @@
+//! The bounds of a call: the largest request body and the times of the script. What the action itself says is the
+//! narrowest, then `limits` and `timeouts` of the last rule on the way, then the site and the upstream.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{CallTimeouts, Fastcgi};
+use crate::message::edits::Edits;
+use crate::value::TimeLimit;
+
+/// The name of the bound on bodies.
+const BODY: &str = "limits.body";
+
+/// The bounds that an action says itself: the name of each, as `limits.body`, and its place, as `file:line`.
+#[derive(Clone, Debug, Default)]
+pub struct OwnBounds(Vec<(&'static str, Arc<str>)>);
+
+impl OwnBounds {
+    /// Iterates over the names and the places.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(name, place)| (*name, &**place))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(own, _)| *own == name)
+    }
+}
+
+impl Fastcgi {
+    /// Bounds request bodies; `place` is where that is written.
+    pub fn set_body_limit(&mut self, bytes: u64, place: Arc<str>) {
+        self.spool.limit = bytes;
+        self.own.0.push((BODY, place));
+    }
+
+    /// Sets one of the times.
+    pub fn set_time(&mut self, limit: TimeLimit) {
+        let mut all = self.timeouts.all().into_iter();
+        if let Some(known) = all.find(|known| known.name == limit.name) {
+            self.own.0.push((limit.name, Arc::clone(&limit.place)));
+            *known = limit;
+        }
+    }
+
+    /// Sets how long the script may be silent, before its answer and in it; `place` is where that is written.
+    pub fn set_silence(&mut self, duration: Duration, place: &Arc<str>) {
+        for name in [self.timeouts.first_byte.name, self.timeouts.idle.name] {
+            let place = Arc::clone(place);
+            self.set_time(TimeLimit {
+                name,
+                duration,
+                place,
+            });
+        }
+    }
+
+    /// Returns the largest body of a request with these edits, in bytes.
+    pub fn body_limit(&self, edits: Option<&Edits>) -> u64 {
+        let of_rules = edits.and_then(Edits::body_limit);
+        let of_rules = of_rules.filter(|_| !self.own.has(BODY));
+        of_rules.unwrap_or(self.spool.limit)
+    }
+
+    /// Returns the times of a call for a request with these edits.
+    pub fn call_timeouts(&self, edits: Option<&Edits>) -> Cow<'_, CallTimeouts> {
+        let mut limits = Cow::Borrowed(&self.timeouts);
+        let of_rules = edits.into_iter().flat_map(Edits::timeouts);
+        for limit in of_rules.filter(|limit| !self.own.has(limit.name)) {
+            let known = limits.to_mut().all();
+            if let Some(known) = known.into_iter().find(|known| known.name == limit.name) {
+                *known = limit.clone();
+            }
+        }
+        limits
+    }
+}
