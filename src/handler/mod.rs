@@ -4,10 +4,12 @@
 pub mod answer;
 pub mod body;
 pub mod coded;
+pub mod cut;
 pub mod deny;
 pub mod fastcgi;
 pub mod https;
 pub mod mount;
+pub mod origin;
 pub mod piece;
 pub mod readings;
 pub mod redirect;
@@ -21,7 +23,9 @@ use std::sync::Arc;
 
 use http::Response;
 
-pub use body::{Body, Cut, Trace};
+pub use body::Body;
+pub use cut::Cut;
+pub use origin::{Maker, Trace};
 pub use step::Step;
 
 use crate::failure::Failure;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
-use super::{Body, Plan, deny};
+use super::{Body, Maker, Plan, deny};
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
 
 /// The `respond` section.
@@ -78,7 +78,7 @@ impl Respond {
     }
 
     pub(super) fn decide(&self) -> Plan<'_> {
-        let mut response = Response::new(Body::bytes(self.content.clone()));
+        let mut response = Response::new(Body::bytes(self.content.clone()).by(Maker::Rule));
         *response.status_mut() = self.status;
         *response.headers_mut() = self.fields.clone();
         Plan::Answer(response)
