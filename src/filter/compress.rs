@@ -170,7 +170,7 @@ impl Negotiation {
     /// are learns what is secret in them. See docs/compression.md.
     fn is_harmless(&self, response: &Response<Body>) -> bool {
         let fields = response.headers();
-        let by_script = response.body().trace.upstream.is_some();
+        let by_script = response.body().maker().is_upstream();
         let personal = fields.contains_key(header::SET_COOKIE)
             || says(fields, &["private", "no-store"])
             || (by_script && self.credentials && !says(fields, &["public"]));
@@ -186,7 +186,6 @@ impl Negotiation {
         if self.head {
             return describe(coding, response.headers_mut());
         }
-        let is_file = response.body().trace.upstream.is_none();
         let source = match response.body().whole() {
             Some(bytes) if bytes.len() <= AT_ONCE => Some(Source::Bytes(bytes.clone())),
             Some(_) | None => response.body().identity().map(Source::File),
@@ -196,7 +195,8 @@ impl Negotiation {
             coding,
             effort,
         });
-        let shared = key.filter(|_| is_file);
+        // What an upstream sends is hardly ever the same for two clients.
+        let shared = key.filter(|_| !response.body().maker().is_upstream());
         if let Some(kept) = shared.as_ref().and_then(|key| self.settings.cache.get(key)) {
             return self.send_whole(kept, coding, response);
         }
