@@ -5,6 +5,7 @@
 mod cache;
 mod encoder;
 mod held;
+mod start;
 mod stored;
 #[cfg(test)]
 mod tests;
