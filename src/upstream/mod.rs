@@ -1,4 +1,5 @@
-//! Upstreams: named sets of FastCGI servers, and the leases by which requests use them.
+//! Upstreams: named sets of servers, and the leases by which requests use them. How members are found, judged and chosen
+//! knows no protocol; what one does with a request is in a folder of its own, as [`fpm`].
 
 pub mod address;
 mod balanced;
