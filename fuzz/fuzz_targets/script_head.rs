@@ -1,7 +1,8 @@
 //! Heads that scripts print: read alike however they arrive, and what is forwarded cannot split a response.
 #![no_main]
 
-use fcgate::cgi::response::{HeadError, HeadLimits, ScriptHead, parse, parse_from};
+use fcgate::cgi::response::{HeadError, HeadLimits, parse, parse_from};
+use fcgate::message::AnswerHead;
 use fcgate_fuzz::arrivals;
 use http::{HeaderMap, StatusCode};
 use libfuzzer_sys::fuzz_target;
@@ -45,7 +46,7 @@ fn incremental(pieces: &[&[u8]], limits: HeadLimits) -> Read {
     Ok(None)
 }
 
-fn comparable(read: Result<Option<(ScriptHead, usize)>, HeadError>) -> Read {
+fn comparable(read: Result<Option<(AnswerHead, usize)>, HeadError>) -> Read {
     let read = read?;
     Ok(read.map(|(head, length)| (head.status, head.headers, head.content_length, length)))
 }

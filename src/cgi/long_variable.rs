@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::Responder;
-use crate::fastcgi::params::pair_beyond_record;
+use crate::fastcgi::params::{pair_beyond_record, pair_length};
 use crate::fastcgi::record::MAX_CONTENT;
 use crate::message::edits::Edits;
 
@@ -53,6 +53,16 @@ pub fn check(
         name: name.escape_ascii().to_string(),
         length,
         origin,
+    })
+}
+
+/// Returns what is wrong with the variable `name`, whose value has `length` bytes, where PHP cannot read it.
+pub fn complaint(name: &str, length: usize) -> Option<String> {
+    let length = pair_length(name.len(), length);
+    (length > MAX_CONTENT).then(|| {
+        format!(
+            "{name} would take {length} bytes with its name, and PHP reads at most {MAX_CONTENT}"
+        )
     })
 }
 

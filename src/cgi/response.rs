@@ -9,19 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use hyper::ext::ReasonPhrase;
 use memchr::memchr;
 
-/// A complete head, ready to be forwarded.
-#[derive(Debug)]
-pub struct ScriptHead {
-    /// The status, 200 to 599; or 100, 102 or 103, and another head follows.
-    pub status: StatusCode,
-    /// The script's own words behind its status, where they are not the usual ones.
-    pub reason: Option<ReasonPhrase>,
-    /// The fields to forward, repeated ones in the script's order. Never among them: `Status`, `Content-Length`, an
-    /// empty `Content-Type` and hop-by-hop fields; those that have one value are there once at most.
-    pub headers: HeaderMap,
-    /// The length that the script promises for its body, by its last word. `None` if it gave none, or no number.
-    pub content_length: Option<u64>,
-}
+use crate::message::AnswerHead;
 
 /// How large a head may get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,8 +84,9 @@ impl fmt::Display for Limit {
 /// Reads the head at the start of `input`, all that the script has printed so far.
 ///
 /// `None`: the head is not complete yet. Otherwise the head and its length in bytes; the body begins behind it.
+/// `Status` is none of the head's fields, and of several lengths it has the last.
 /// Fails when the head is complete and malformed, or over `limits` already.
-pub fn parse(input: &[u8], limits: HeadLimits) -> Result<Option<(ScriptHead, usize)>, HeadError> {
+pub fn parse(input: &[u8], limits: HeadLimits) -> Result<Option<(AnswerHead, usize)>, HeadError> {
     parse_from(input, 0, limits)
 }
 
@@ -107,7 +96,7 @@ pub fn parse_from(
     input: &[u8],
     scanned: usize,
     limits: HeadLimits,
-) -> Result<Option<(ScriptHead, usize)>, HeadError> {
+) -> Result<Option<(AnswerHead, usize)>, HeadError> {
     let window = input.get(..limits.bytes).unwrap_or(input);
     match end_of_head(window, scanned).and_then(|end| window.get(..end)) {
         Some(head) => Ok(Some((read(head, limits.fields)?, head.len()))),
@@ -132,7 +121,7 @@ fn end_of_head(input: &[u8], scanned: usize) -> Option<usize> {
     }
 }
 
-fn read(head: &[u8], limit: usize) -> Result<ScriptHead, HeadError> {
+fn read(head: &[u8], limit: usize) -> Result<AnswerHead, HeadError> {
     let limit = limit.min(MOST_FIELDS);
     if lines(head).nth(limit).is_some() {
         return Err(too_large(head, Limit::Fields(limit)));
@@ -203,7 +192,7 @@ impl Fields {
         }
     }
 
-    fn into_head(mut self) -> ScriptHead {
+    fn into_head(mut self) -> AnswerHead {
         for name in &self.nominated {
             self.headers.remove(name);
         }
@@ -220,7 +209,7 @@ impl Fields {
                 StatusCode::OK
             }
         });
-        ScriptHead {
+        AnswerHead {
             status,
             reason: self.reason,
             headers: self.headers,

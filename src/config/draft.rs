@@ -6,8 +6,11 @@ use super::surroundings::Surroundings;
 use crate::cgi::meta_variables::Constants;
 use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping};
-use crate::handler::answer::SendFile;
-use crate::handler::fastcgi::{AmbiguousFields, Fastcgi, Missing, OwnBounds, Refusals, ScriptRule};
+use crate::handler::answer;
+use crate::handler::answer::send_file::SendFile;
+use crate::handler::fastcgi::{
+    AmbiguousFields, Fastcgi, Missing, OwnBounds, Refusals, ScriptLog, ScriptRule,
+};
 use crate::handler::mount::Mount;
 use crate::handler::static_files::FileSettings;
 use crate::message::Root;
@@ -62,11 +65,26 @@ impl Draft<'_, '_> {
             .below(root);
         let constants = Constants::mounted(&mapping, script.mount.as_str(), &contract);
         let constants = send_file.announce(constants);
-        let response_buffer = self.surroundings.response_buffer(&upstream);
-        let name = upstream.name.as_str().into();
+        let answers = answer::Settings {
+            send_file,
+            response_buffer: self.surroundings.response_buffer(&upstream),
+            memory: Arc::clone(&self.surroundings.budgets.answers),
+            spool: Arc::clone(&self.spool.budget),
+            spool_directory: self.spool.directory.clone(),
+            live_streams: Arc::clone(self.surroundings.live_streams),
+        };
+        let mapping = Arc::new(mapping);
         let timeouts = self.surroundings.timeouts(&upstream);
         let place: Arc<str> = self.surroundings.sources.show(place).into();
-        let backend_root_place = self.surroundings.backend_root_place(&upstream);
+        let log = ScriptLog {
+            site: Arc::clone(&self.name),
+            upstream: upstream.name.as_str().into(),
+            place: Arc::clone(&place),
+            backend_root_place: self.surroundings.backend_root_place(&upstream),
+            mapping: Arc::clone(&mapping),
+            refusals: Refusals::new(place),
+            error_log: Arc::clone(self.surroundings.error_log),
+        };
         Fastcgi {
             upstream,
             mapping,
@@ -85,16 +103,8 @@ impl Draft<'_, '_> {
             timeouts,
             own: OwnBounds::default(),
             ignore_client_abort: false,
-            send_file,
-            response_buffer,
-            answers: Arc::clone(&self.surroundings.budgets.answers),
-            live_streams: Arc::clone(self.surroundings.live_streams),
-            name,
-            site: Arc::clone(&self.name),
-            place: Arc::clone(&place),
-            backend_root_place,
-            refusals: Refusals::new(place),
-            error_log: Arc::clone(self.surroundings.error_log),
+            answers: Arc::new(answers),
+            log: Arc::new(log),
         }
     }
 }

@@ -167,7 +167,7 @@ impl Negotiation {
     /// are learns what is secret in them. See docs/compression.md.
     fn is_harmless(&self, response: &Response<Body>) -> bool {
         let fields = response.headers();
-        let by_script = response.body().trace.upstream.is_some();
+        let by_script = response.body().maker().is_upstream();
         let personal = fields.contains_key(header::SET_COOKIE)
             || says(fields, &["private", "no-store"])
             || (by_script && self.credentials && !says(fields, &["public"]));

@@ -2,7 +2,6 @@
 //! virtual call.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,33 +9,22 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http_body::{Frame, SizeHint};
 
-use super::answer::ScriptContent;
+use super::answer::{Incoming, UpstreamContent};
 use super::coded::{Coded, Encoders, Holding, Identity, Keep};
+use super::cut::Cut;
+use super::fastcgi::ScriptOutput;
+use super::origin::{Maker, Trace};
 use super::piece::{FileQueue, Piece};
 use super::share::Share;
 use super::static_files::{FileContent, Multipart};
 
-/// The content of a response and what is known of its making.
+/// The content of a response, its maker, and what is known of its making.
 #[derive(Debug)]
 pub struct Body {
     content: Content,
+    maker: Maker,
     /// For the log.
     pub trace: Trace,
-}
-
-/// How an answer came about, for the log.
-#[derive(Clone, Debug, Default)]
-pub struct Trace {
-    /// The upstream that answered.
-    pub upstream: Option<Arc<str>>,
-    /// Time in the queue.
-    pub queue: Option<Duration>,
-    /// Time to connect.
-    pub connect: Option<Duration>,
-    /// Time until a worker acknowledged the request: the application's own queue.
-    pub acknowledge: Option<Duration>,
-    /// Time from the request's arrival to the first byte of the application's answer.
-    pub first_byte: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -45,30 +33,37 @@ enum Content {
     Bytes(Bytes),
     File(Box<FileContent>),
     Multipart(Box<Multipart>),
-    Script(ScriptContent),
-    Coded(Box<Coded>),
+    Script(UpstreamContent<ScriptOutput>),
+    Coded(Box<Coded<Body>>),
 }
 
-/// An answer that cannot be completed: hyper breaks the transfer visibly, so that no client takes
-/// the part for the whole. Holds the cause code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the answer was cut: {0}")]
-pub struct Cut(pub &'static str);
-
 impl Body {
-    /// No content.
+    /// Builds one without content, which the gateway makes.
     pub fn empty() -> Self {
-        Self::of(Content::Empty)
+        Self::of(Content::Empty, Maker::Gateway)
     }
 
-    /// These bytes.
+    /// Builds one of these bytes, which the gateway makes.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        Self::of(if bytes.is_empty() {
+        let content = if bytes.is_empty() {
             Content::Empty
         } else {
             Content::Bytes(bytes)
-        })
+        };
+        Self::of(content, Maker::Gateway)
+    }
+
+    /// Returns the same of another maker.
+    #[must_use]
+    pub fn by(mut self, maker: Maker) -> Self {
+        self.maker = maker;
+        self
+    }
+
+    /// Returns the maker of the content, whatever coding it is sent in.
+    pub fn maker(&self) -> Maker {
+        self.maker
     }
 
     /// Gives up the content; what is known of its making stays.
@@ -142,27 +137,36 @@ impl Body {
     /// The same answer in a content coding; `keep` gets it when it is whole.
     pub fn code(&mut self, encoders: &Encoders, holding: Holding, keep: Option<Keep>) {
         let content = std::mem::replace(&mut self.content, Content::Empty);
-        let coded = Coded::new(Self::of(content), encoders, holding, keep);
+        let source = Self::of(content, self.maker);
+        let coded = Coded::new(source, encoders, holding, keep);
         self.content = Content::Coded(Box::new(coded));
     }
 
-    pub(super) fn file(file: FileContent) -> Self {
-        Self::of(Content::File(Box::new(file)))
+    pub(super) fn file(file: Box<FileContent>) -> Self {
+        Self::of(Content::File(file), Maker::File)
     }
 
     pub(super) fn multipart(parts: Box<Multipart>) -> Self {
-        Self::of(Content::Multipart(parts))
+        Self::of(Content::Multipart(parts), Maker::File)
     }
 
-    pub(super) fn script(script: ScriptContent) -> Self {
-        Self::of(Content::Script(script))
+    /// Names another maker than that of the bytes, as of a file that a script has sent.
+    pub(super) fn set_maker(&mut self, maker: Maker) {
+        self.maker = maker;
     }
 
-    fn of(content: Content) -> Self {
+    fn of(content: Content, maker: Maker) -> Self {
         Self {
             content,
+            maker,
             trace: Trace::default(),
         }
+    }
+}
+
+impl From<UpstreamContent<ScriptOutput>> for Body {
+    fn from(content: UpstreamContent<ScriptOutput>) -> Self {
+        Self::of(Content::Script(content), ScriptOutput::MAKER)
     }
 }
 

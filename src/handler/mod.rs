@@ -4,10 +4,12 @@
 pub mod answer;
 pub mod body;
 pub mod coded;
+pub mod cut;
 pub mod deny;
 pub mod fastcgi;
 pub mod https;
 pub mod mount;
+pub mod origin;
 pub mod piece;
 pub mod redirect;
 pub mod respond;
@@ -19,7 +21,9 @@ use std::sync::Arc;
 
 use http::Response;
 
-pub use body::{Body, Cut, Trace};
+pub use body::Body;
+pub use cut::Cut;
+pub use origin::{Maker, Trace};
 
 use crate::failure::Failure;
 use crate::message::{Cause, Disk, Request, Target};

@@ -6,19 +6,18 @@
 //! [`FileQueue`] in their place. Nothing but that IO may be given such a piece: with HTTP/2 and
 //! content codings there is no queue, and so there are none. HTTP/2 has [`Unread`] parts.
 
+mod read;
 mod unread;
 
 use std::collections::VecDeque;
-use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf, Bytes};
-use nix::sys::uio::pread;
 
+pub use read::read;
 pub use unread::{Progress, Unread, Unreadable, is_filler};
 
-use crate::disk::is_as_opened;
 use crate::limits::budget::Part;
 use crate::message::OpenFile;
 
@@ -101,20 +100,6 @@ impl FileQueue {
         // A poisoned lock guards a list that is whole at every moment.
         then(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-/// Reads bytes of `file` at `offset`, as many as there is `space` for or at least one. Fails where that is not what the file
-/// was when it was opened: no bytes of another version are sent as if they were of this.
-pub fn read(file: &OpenFile, offset: u64, space: &mut [u8]) -> io::Result<usize> {
-    let offset = i64::try_from(offset).map_err(io::Error::other)?;
-    let count = pread(&file.descriptor, space, offset)?;
-    if count == 0 {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    if !is_as_opened(file) {
-        return Err(io::Error::other("it was written to meanwhile"));
-    }
-    Ok(count)
 }
 
 /// Whether these bytes stand for those of a file.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
-use super::{Body, Decision, deny};
+use super::{Body, Decision, Maker, deny};
 use crate::message::status::has_content;
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
 
@@ -92,7 +92,7 @@ impl Respond {
     }
 
     pub(super) fn decide(&self) -> Decision {
-        let mut response = Response::new(Body::bytes(self.content.clone()));
+        let mut response = Response::new(Body::bytes(self.content.clone()).by(Maker::Rule));
         *response.status_mut() = self.status;
         *response.headers_mut() = self.fields.clone();
         Decision::Answer(response)

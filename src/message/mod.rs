@@ -2,6 +2,7 @@
 //! validate inside. Everything here but [`body`] and [`spool`] is free of I/O and of clocks.
 
 pub mod accept_encoding;
+pub mod answer_head;
 pub mod body;
 pub mod by_host;
 pub mod coded_tag;
@@ -26,6 +27,7 @@ pub mod target;
 pub mod whitespace;
 pub mod wire;
 
+pub use answer_head::AnswerHead;
 pub use body::{Upload, UploadError};
 pub use by_host::ByHost;
 pub use disk::{Disk, Found, OpenFolder, Root, Symlinks};

@@ -10,19 +10,18 @@ use tokio::sync::Mutex;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::balanced::Balanced;
+use super::condition::LONGEST_PAUSE;
+use super::demand::{Demand, LeaseError, Order};
 use super::flow::Flow;
-use super::fpm::connecting::LONGEST_PAUSE;
-use super::fpm::lease::Lease;
-use super::fpm::member::{Member, Order};
-use super::fpm::waiting::{Demand, LeaseError};
 use super::health::Standing;
 use super::members::Members;
 use super::policy::{Load, Policy};
 
 /// What chooses among members.
 #[derive(Debug)]
-pub(super) struct Balancer {
-    members: Arc<Members>,
+pub(super) struct Balancer<M: Balanced> {
+    members: Arc<Members<M>>,
     policy: Policy,
     /// Requests so far.
     turn: AtomicUsize,
@@ -30,8 +29,8 @@ pub(super) struct Balancer {
     lookout: Mutex<()>,
 }
 
-impl Balancer {
-    pub(super) fn new(members: Arc<Members>, policy: Policy) -> Self {
+impl<M: Balanced> Balancer<M> {
+    pub(super) fn new(members: Arc<Members<M>>, policy: Policy) -> Self {
         Self {
             members,
             policy,
@@ -40,7 +39,7 @@ impl Balancer {
         }
     }
 
-    pub(super) fn members(&self) -> &Arc<Members> {
+    pub(super) fn members(&self) -> &Arc<Members<M>> {
         &self.members
     }
 
@@ -49,8 +48,8 @@ impl Balancer {
     pub(super) async fn lease(
         &self,
         mut demand: Demand,
-        failed: Option<&Arc<Member>>,
-    ) -> Result<Lease, LeaseError> {
+        failed: Option<&Arc<M>>,
+    ) -> Result<M::Lease, LeaseError> {
         loop {
             // From before the look at the members, so that no change in between is missed.
             let changed = self.members.changes.notified();
@@ -62,7 +61,7 @@ impl Balancer {
             if let Some(settled) = self.lease_from(&member, demand, changed).await {
                 return settled;
             }
-            tracing::debug!(address = %member.address(), "a request goes to another server");
+            tracing::debug!(address = %member.condition().address(), "a request goes to another server");
             if demand.order == Order::Last {
                 demand.order = Order::Moved;
             }
@@ -70,13 +69,13 @@ impl Balancer {
     }
 
     /// The member that gets the next request.
-    fn pick(&self, flow: &Flow, failed: Option<&Arc<Member>>) -> Option<Arc<Member>> {
+    fn pick(&self, flow: &Flow, failed: Option<&Arc<M>>) -> Option<Arc<M>> {
         self.members.keep_fresh();
         let members = self.members.current();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         loop {
             let now = Instant::now();
-            let load = |member: &Arc<Member>| Load {
+            let load = |member: &Arc<M>| Load {
                 failed: failed.is_some_and(|failed| Arc::ptr_eq(failed, member)),
                 ..member.load(now, flow)
             };
@@ -85,7 +84,7 @@ impl Balancer {
             let member = members.get(index)?;
             let is_due = loads.get(index)?.standing == Standing::Due;
             // Where another request was quicker to try it, it is no longer due.
-            if !is_due || member.try_again(now) {
+            if !is_due || member.condition().try_again(now) {
                 return Some(Arc::clone(member));
             }
         }
@@ -94,10 +93,10 @@ impl Balancer {
     /// A lease from `member`; `None` where the request should go to another instead.
     async fn lease_from(
         &self,
-        member: &Arc<Member>,
+        member: &Arc<M>,
         demand: Demand,
         changed: Notified<'_>,
-    ) -> Option<Result<Lease, LeaseError>> {
+    ) -> Option<Result<M::Lease, LeaseError>> {
         let mut leasing = pin!(member.lease(demand));
         let mut changed = pin!(changed);
         loop {

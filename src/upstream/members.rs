@@ -11,17 +11,19 @@ use futures_util::future::join_all;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::Address;
+use super::balanced::Balanced;
+use super::demand::LeaseError;
 use super::dns::{Name, Resolve, Timetable};
-use super::fpm::member::{Member, MemberSettings};
-use super::fpm::waiting::LeaseError;
-use super::{Address, Sharing, health::Standing};
+use super::flow::Sharing;
+use super::health::Standing;
 
 /// The members, and how they are found.
 #[derive(Debug)]
-pub(super) struct Members {
-    servers: Vec<Server>,
-    current: ArcSwap<Vec<Arc<Member>>>,
-    settings: MemberSettings,
+pub(super) struct Members<M: Balanced> {
+    servers: Vec<Server<M>>,
+    current: ArcSwap<Vec<Arc<M>>>,
+    settings: M::Settings,
     /// Who shares them; known when the settings hold.
     sharing: ArcSwap<Sharing>,
     timetable: Timetable,
@@ -39,17 +41,17 @@ pub type Unresolved = (String, Option<Arc<io::Error>>);
 
 /// One of `servers`.
 #[derive(Debug)]
-enum Server {
-    Fixed(Arc<Member>),
+enum Server<M> {
+    Fixed(Arc<M>),
     Named(Name),
 }
 
-impl Members {
+impl<M: Balanced> Members<M> {
     /// The members at `addresses`; names are looked up at first use, and again when the answer is
     /// `resolve` old. A server that is a member of `previous` is the same one here.
     pub(super) fn new(
         addresses: &[Address],
-        settings: MemberSettings,
+        settings: M::Settings,
         resolve: Duration,
         resolver: Arc<dyn Resolve>,
         previous: Option<&Self>,
@@ -57,8 +59,10 @@ impl Members {
         let changes = previous.map_or_else(Arc::default, |members| Arc::clone(&members.changes));
         let known = previous.map(Self::current).unwrap_or_default();
         let member = |address: &Address| {
-            let known = known.iter().find(|member| member.address() == address);
-            let new = || Member::new(address.clone(), settings, &changes);
+            let known = known
+                .iter()
+                .find(|member| member.condition().address() == address);
+            let new = || M::new(address.clone(), settings, &changes);
             known.map_or_else(new, Arc::clone)
         };
         let server = |address: &Address| match Name::of(address) {
@@ -92,12 +96,12 @@ impl Members {
         self.sharing.store(Arc::clone(&sharing));
         for member in self.current.load().iter() {
             member.adopt(self.settings);
-            member.account().share(&sharing);
+            member.share(&sharing);
         }
     }
 
     /// The one that there always is, where no other can be.
-    pub(super) fn only(&self) -> Option<&Arc<Member>> {
+    pub(super) fn only(&self) -> Option<&Arc<M>> {
         match self.servers.as_slice() {
             [Server::Fixed(member)] => Some(member),
             [] | [Server::Named(_)] | [_, ..] => None,
@@ -105,7 +109,7 @@ impl Members {
     }
 
     /// All that there are now.
-    pub(super) fn current(&self) -> Arc<Vec<Arc<Member>>> {
+    pub(super) fn current(&self) -> Arc<Vec<Arc<M>>> {
         self.current.load_full()
     }
 
@@ -122,18 +126,18 @@ impl Members {
 
     /// Whether a request has no business at `member` any more: it is gone, or fails while another
     /// can be asked.
-    pub(super) fn is_left(&self, member: &Arc<Member>, now: Instant) -> bool {
+    pub(super) fn is_left(&self, member: &Arc<M>, now: Instant) -> bool {
         let members = self.current.load();
-        let is_it = |other: &&Arc<Member>| Arc::ptr_eq(other, member);
+        let is_it = |other: &&Arc<M>| Arc::ptr_eq(other, member);
         if !members.iter().any(|other| is_it(&other)) {
             return true;
         }
         // Whoever tries it finds out for all.
-        matches!(member.standing(now), Standing::Avoided(_))
+        matches!(member.condition().standing(now), Standing::Avoided(_))
             && members
                 .iter()
                 .filter(|other| !is_it(other))
-                .any(|other| other.standing(now).is_eligible())
+                .any(|other| other.condition().standing(now).is_eligible())
     }
 
     /// Tries to connect to each, where none of several is well: those who wait do so at one of
@@ -141,9 +145,9 @@ impl Members {
     pub(super) async fn knock(&self) {
         let members = self.current.load_full();
         let now = Instant::now();
-        let is_well = |member: &Arc<Member>| member.standing(now) == Standing::Well;
+        let is_well = |member: &Arc<M>| member.condition().standing(now) == Standing::Well;
         if members.len() > 1 && !members.iter().any(is_well) {
-            join_all(members.iter().map(Member::try_connect)).await;
+            join_all(members.iter().map(M::knock)).await;
         }
     }
 
@@ -167,8 +171,8 @@ impl Members {
         names.map(|name| (name.to_string(), name.error())).collect()
     }
 
-    fn is_failing(&self, members: &[Arc<Member>]) -> bool {
-        members.iter().any(|member| member.is_failing())
+    fn is_failing(&self, members: &[Arc<M>]) -> bool {
+        members.iter().any(|member| member.condition().is_failing())
             || self.names().any(|name| name.error().is_some())
     }
 
@@ -181,13 +185,13 @@ impl Members {
         let came = without(&after, &before);
         let went = without(&before, &after);
         for member in &came {
-            tracing::info!(address = %member.address(), "a server was added");
+            tracing::info!(address = %member.condition().address(), "a server was added");
         }
         for member in &went {
             if self.is_superseded.load(Ordering::Relaxed) {
                 continue;
             }
-            tracing::info!(address = %member.address(), "a server is gone from its name: it drains");
+            tracing::info!(address = %member.condition().address(), "a server is gone from its name: it drains");
             member.retire();
         }
         if !came.is_empty() || !went.is_empty() {
@@ -197,21 +201,21 @@ impl Members {
 
     /// The members that the servers stand for, in their order and each once; who was one `before`
     /// still is, with all its connections.
-    fn assemble(&self, before: &[Arc<Member>]) -> Vec<Arc<Member>> {
-        let mut members: Vec<Arc<Member>> = Vec::new();
+    fn assemble(&self, before: &[Arc<M>]) -> Vec<Arc<M>> {
+        let mut members: Vec<Arc<M>> = Vec::new();
         for server in &self.servers {
             match server {
                 Server::Fixed(member) => members.push(Arc::clone(member)),
                 Server::Named(name) => {
                     for address in name.addresses() {
-                        let has = |member: &&Arc<Member>| *member.address() == address;
+                        let has = |member: &&Arc<M>| *member.condition().address() == address;
                         if members.iter().any(|member| has(&member)) {
                             continue;
                         }
                         let known = before.iter().find(has).cloned();
                         members.push(known.unwrap_or_else(|| {
-                            let member = Member::new(address.clone(), self.settings, &self.changes);
-                            member.account().share(&self.sharing.load());
+                            let member = M::new(address.clone(), self.settings, &self.changes);
+                            member.share(&self.sharing.load());
                             member
                         }));
                     }
@@ -230,8 +234,8 @@ impl Members {
 }
 
 /// Those of `members` that are not among `others`.
-fn without(members: &[Arc<Member>], others: &[Arc<Member>]) -> Vec<Arc<Member>> {
-    let among = |member: &Arc<Member>| others.iter().any(|other| Arc::ptr_eq(member, other));
+fn without<M>(members: &[Arc<M>], others: &[Arc<M>]) -> Vec<Arc<M>> {
+    let among = |member: &Arc<M>| others.iter().any(|other| Arc::ptr_eq(member, other));
     members
         .iter()
         .filter(|member| !among(member))

@@ -1,7 +1,11 @@
-//! Upstreams: named sets of FastCGI servers, and the leases by which requests use them.
+//! Upstreams: named sets of servers, and the leases by which requests use them. How members are found, judged and chosen
+//! knows no protocol; what one does with a request is in a folder of its own, as [`fpm`].
 
 pub mod address;
+mod balanced;
 mod balancer;
+mod condition;
+pub mod demand;
 mod dns;
 pub mod flow;
 pub mod fpm;
@@ -16,13 +20,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use address::Address;
+pub use condition::is_passing;
+pub use demand::{Deadline, Demand, LeaseError, Order};
 pub use flow::{ClassKey, Flow, Sharing};
-pub use fpm::connecting::is_passing;
 pub use fpm::denied::explain as explain_denied;
 pub use fpm::lease::Lease;
-pub use fpm::member::{Member, MemberSettings, Order};
-pub use fpm::waiting::{Deadline, Demand, LeaseError};
+pub use fpm::member::{Member, MemberSettings};
 
+use balanced::Balanced;
 use balancer::Balancer;
 use members::Members;
 pub use members::Unresolved;
@@ -36,7 +41,7 @@ pub struct Upstream {
     /// How long its requests may take.
     pub timeouts: Timeouts,
     servers: Vec<Address>,
-    balancer: Balancer,
+    balancer: Balancer<Member>,
 }
 
 /// `timeouts` of an upstream; zero is no limit.

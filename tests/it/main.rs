@@ -21,6 +21,7 @@ mod after_the_answer;
 mod applications;
 mod balancing;
 mod bounds;
+mod breach;
 mod broken_answers;
 mod browser;
 mod certificates_under_load;

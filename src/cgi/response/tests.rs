@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn head(text: &[u8]) -> ScriptHead {
+fn head(text: &[u8]) -> AnswerHead {
     let (head, length) = parse(text, HeadLimits::default()).unwrap().unwrap();
     assert_eq!(length, text.len(), "{}", excerpt(text));
     head
@@ -362,7 +362,7 @@ proptest! {
     fn where_the_input_is_cut_does_not_matter(text in headlike(), at: prop::sample::Index, bytes in 0_usize..80) {
         let limits = HeadLimits { bytes, fields: 4 };
         let cut = at.index(text.len() + 1);
-        let described = |result: Result<Option<(ScriptHead, usize)>, HeadError>| {
+        let described = |result: Result<Option<(AnswerHead, usize)>, HeadError>| {
             result.map(|head| head.map(|(head, length)| (format!("{head:?}"), length)))
         };
         let whole = described(parse(&text, limits));

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::{Compress, Memory, Negotiation, says, vary};
-use crate::handler::Body;
 use crate::handler::coded::Encoders;
 use crate::handler::share::Share;
+use crate::handler::{Body, Maker};
 use crate::limits::budget::{Budget, Owner, Party, SiteKey};
 use crate::section::{FileId, Lowered, Place, Problems};
 
@@ -51,7 +51,7 @@ fn text() -> Vec<u8> {
 struct Asked {
     method: Method,
     fields: HeaderMap,
-    by_script: bool,
+    maker: Maker,
 }
 
 impl Asked {
@@ -59,7 +59,7 @@ impl Asked {
         Self {
             method: Method::GET,
             fields: fields(pairs),
-            by_script: false,
+            maker: Maker::File,
         }
     }
 
@@ -68,10 +68,9 @@ impl Asked {
         parts.method = self.method;
         parts.headers = self.fields;
         let negotiation = Negotiation::begin(Some(&settings(config)), &mut parts).unwrap();
-        let mut response = Response::new(Body::bytes(text()));
+        let mut response = Response::new(Body::bytes(text()).by(self.maker));
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         *response.headers_mut() = fields(said);
-        response.body_mut().trace.upstream = self.by_script.then(|| "php".into());
         if parts.method == Method::HEAD {
             response.body_mut().discard();
         }
@@ -217,31 +216,48 @@ fn somebodys_own_is_coded_for_pages_of_the_site_alone() {
     let other = ("sec-fetch-site", "cross-site");
     let sets = ("set-cookie", "a=b");
     let public = ("cache-control", "public, max-age=60");
-    let cases: [(Pairs<'_>, Pairs<'_>, bool, [bool; 3]); 9] = [
-        (&[GZIP], &[HTML], true, [true, true, false]),
-        (&[GZIP], &[HTML], false, [true, true, true]),
-        (&[GZIP, cookie], &[HTML], false, [true, true, true]),
-        (&[GZIP, cookie], &[HTML], true, [false, true, false]),
+    let cases: [(Pairs<'_>, Pairs<'_>, Maker, [bool; 3]); 11] = [
+        (&[GZIP], &[HTML], Maker::Script, [true, true, false]),
+        (&[GZIP], &[HTML], Maker::File, [true, true, true]),
+        (&[GZIP, cookie], &[HTML], Maker::File, [true, true, true]),
+        (&[GZIP, cookie], &[HTML], Maker::Gateway, [true, true, true]),
+        (&[GZIP, cookie], &[HTML], Maker::Rule, [true, true, true]),
+        (
+            &[GZIP, cookie],
+            &[HTML],
+            Maker::Script,
+            [false, true, false],
+        ),
         (
             &[GZIP, cookie, own],
             &[HTML, sets],
-            true,
+            Maker::Script,
             [true, true, false],
         ),
-        (&[GZIP, cookie, other], &[HTML], true, [false, true, false]),
-        (&[GZIP, cookie], &[HTML, public], true, [true, true, false]),
-        (&[GZIP], &[HTML, sets], true, [false, true, false]),
+        (
+            &[GZIP, cookie, other],
+            &[HTML],
+            Maker::Script,
+            [false, true, false],
+        ),
+        (
+            &[GZIP, cookie],
+            &[HTML, public],
+            Maker::Script,
+            [true, true, false],
+        ),
+        (&[GZIP], &[HTML, sets], Maker::Script, [false, true, false]),
         (
             &[GZIP, other],
             &[HTML, ("cache-control", "no-store")],
-            true,
+            Maker::Script,
             [false, true, false],
         ),
     ];
-    for (asked, said, by_script, expected) in cases {
+    for (asked, said, maker, expected) in cases {
         for (word, expected) in ["guarded", "all", "none"].iter().zip(expected) {
             let request = Asked {
-                by_script,
+                maker,
                 ..Asked::get(asked)
             };
             let config = format!("scripts = \"{word}\"");
@@ -249,8 +265,9 @@ fn somebodys_own_is_coded_for_pages_of_the_site_alone() {
             assert_eq!(
                 coding(&response).is_some(),
                 expected,
-                "{word} {asked:?} {said:?}"
+                "{word} {maker:?} {asked:?} {said:?}"
             );
+            assert_eq!(response.body().maker(), maker, "in a coding too");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The content of a script's answer on its way to a client. It is streamed while the client takes it: hyper polls it, and it
+//! The content of an upstream's answer on its way to a client. It is streamed while the client takes it: hyper polls it, and it
 //! polls PHP. It is filled while the client lags: hyper does not poll a body that it has no room for, and PHP is not to wait
 //! for that, so the thread's [sweep] polls PHP instead, and the answer is stored. It is finished when PHP is.
 
@@ -10,43 +10,28 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub(super) use shared::{Look, Shared};
+use shared::Shared;
 
-use super::store::Store;
+use super::incoming::Incoming;
 use super::streaming::Streaming;
 use super::sweep;
-use crate::handler::Cut;
-use crate::handler::fastcgi::Fastcgi;
-use crate::limits::budget::{Owner, Part};
-use crate::limits::per_client::Counted;
-
-/// Whose an answer is, and how much of it may be stored.
-#[derive(Debug)]
-pub(in crate::handler) struct Terms {
-    /// Who asked the script.
-    pub(in crate::handler) fastcgi: Arc<Fastcgi>,
-    /// Whose share it is taken from.
-    pub(in crate::handler) owner: Owner,
-    /// Bytes that are taken from PHP ahead of the client; 0: PHP waits for the client.
-    pub(in crate::handler) limit: u64,
-    /// Its place among its client's live streams, where it is one.
-    pub(in crate::handler) _live: Option<Counted>,
-}
+use super::terms::Terms;
+use crate::handler::cut::Cut;
 
 /// The client's end. Dropped, it ends the exchange, unless the client has all that was announced.
 #[derive(Debug)]
-pub struct ScriptContent {
-    shared: Arc<Shared>,
-    /// Bytes still to come where the script announced its length.
+pub struct UpstreamContent<I: Incoming> {
+    shared: Arc<Shared<I>>,
+    /// Bytes still to come where the length was announced.
     left: Option<u64>,
     /// Why the answer breaks, once the client has had time to get what came before.
     cut: Option<Cut>,
     finished: bool,
 }
 
-impl ScriptContent {
+impl<I: Incoming> UpstreamContent<I> {
     /// The rest of an answer.
-    pub(super) fn start(streaming: Streaming, terms: Terms) -> Self {
+    pub(super) fn start(streaming: Streaming<I>, terms: Terms) -> Self {
         let left = streaming.left();
         let shared = Arc::new(Shared::new(terms, Some(streaming), Bytes::new()));
         sweep::watch(&shared);
@@ -121,26 +106,8 @@ impl ScriptContent {
     }
 }
 
-impl Drop for ScriptContent {
+impl<I: Incoming> Drop for UpstreamContent<I> {
     fn drop(&mut self) {
         self.shared.abandon();
-    }
-}
-
-impl Terms {
-    fn store(&self) -> Store {
-        let spool = &self.fastcgi.spool;
-        Store::new(
-            self.limit,
-            spool.directory.clone(),
-            Part::new(&self.fastcgi.answers, self.owner),
-            Part::new(&spool.budget, self.owner),
-        )
-    }
-
-    /// Takes `length` bytes of memory for an answer, unless that is too much for its client.
-    pub(super) fn charged(&self, length: usize) -> Option<Part> {
-        let mut part = Part::new(&self.fastcgi.answers, self.owner);
-        part.grow(length as u64).ok().map(|()| part)
     }
 }

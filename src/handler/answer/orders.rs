@@ -8,19 +8,19 @@ static X_SENDFILE: HeaderName = HeaderName::from_static("x-sendfile");
 
 /// The orders in a script's head.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::handler) struct Orders {
+pub(super) struct Orders {
     /// `X-Accel-Redirect`, nginx's: the URI of a file to send.
-    pub(in crate::handler) x_accel_redirect: Option<HeaderValue>,
+    pub(super) x_accel_redirect: Option<HeaderValue>,
     /// `X-Sendfile`, of Apache's mod_xsendfile and of lighttpd: the path of a file to send.
-    pub(in crate::handler) x_sendfile: Option<HeaderValue>,
+    pub(super) x_sendfile: Option<HeaderValue>,
     /// Each piece is for the client the moment it comes: `X-Accel-Buffering: no`, or content that
     /// means nothing later.
-    pub(in crate::handler) is_live: bool,
+    pub(super) is_live: bool,
 }
 
 impl Orders {
     /// Takes them out of `fields`.
-    pub(in crate::handler) fn take(fields: &mut HeaderMap) -> Self {
+    pub(super) fn take(fields: &mut HeaderMap) -> Self {
         let is_live = fields.get(header::CONTENT_TYPE).is_some_and(is_live);
         // Few answers have any: to see that is much cheaper than to look for each. PHP says `X-Powered-By` in all.
         let is_order =

@@ -10,7 +10,7 @@ const SMALL: usize = 4 * 1024;
 
 /// The pieces, in order.
 #[derive(Debug, Default)]
-pub(in crate::handler) struct Pieces {
+pub struct Pieces {
     large: VecDeque<Bytes>,
     /// Behind all of them.
     small: BytesMut,
@@ -19,11 +19,12 @@ pub(in crate::handler) struct Pieces {
 
 impl Pieces {
     /// Bytes of all pieces.
-    pub(in crate::handler) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.len
     }
 
-    pub(in crate::handler) fn push(&mut self, piece: Bytes) {
+    /// Adds a piece behind all others.
+    pub fn push(&mut self, piece: Bytes) {
         if piece.is_empty() {
             return;
         }
@@ -37,7 +38,8 @@ impl Pieces {
         }
     }
 
-    pub(in crate::handler) fn pop(&mut self) -> Option<Bytes> {
+    /// Takes the first out.
+    pub fn pop(&mut self) -> Option<Bytes> {
         let next = self.large.pop_front();
         let next =
             next.or_else(|| (!self.small.is_empty()).then(|| self.small.split().freeze()))?;
@@ -46,7 +48,7 @@ impl Pieces {
     }
 
     /// All of them as one.
-    pub(in crate::handler) fn join(mut self) -> Bytes {
+    pub fn join(mut self) -> Bytes {
         self.put_small();
         if self.large.len() <= 1 {
             return self.large.pop_front().unwrap_or_default();

@@ -9,13 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 
+use super::incoming::{Begun, Incoming};
 use super::pieces::Pieces;
-use crate::failure::broken_code;
-use crate::fastcgi::{Answer, Broken, Exchange};
-use crate::handler::Cut;
-use crate::handler::fastcgi::stderr::ErrorStream;
+use crate::handler::cut::Cut;
 use crate::threads;
-use crate::upstream::Lease;
 
 /// How long an exchange may go on whose answer nobody reads: what follows is a HEAD's content, or
 /// PHP's shutdown.
@@ -23,31 +20,25 @@ const FINISH: Duration = Duration::from_secs(30);
 
 /// The rest of an answer.
 #[derive(Debug)]
-pub(super) struct Streaming {
-    exchange: Option<Exchange<Lease>>,
+pub(super) struct Streaming<I: Incoming> {
+    incoming: Option<I>,
     first: Pieces,
-    /// Bytes still to come where the script announced its length.
+    /// Bytes still to come where the length was announced.
     left: Option<u64>,
     /// Why the answer breaks, once the client has had time to get what came before.
     cut: Option<Cut>,
-    errors: ErrorStream,
     finished: bool,
 }
 
-impl Streaming {
-    /// `first` came with the head.
-    pub(super) fn new(
-        exchange: Exchange<Lease>,
-        first: Pieces,
-        announced: Option<u64>,
-        errors: ErrorStream,
-    ) -> Self {
+impl<I: Incoming> Streaming<I> {
+    /// Takes over an answer whose head is told.
+    pub(super) fn new(begun: Box<Begun<I>>) -> Self {
+        let announced = begun.head.content_length;
         Self {
-            exchange: Some(exchange),
-            first,
+            incoming: Some(begun.incoming),
+            first: begun.rest,
             left: announced,
             cut: None,
-            errors,
             finished: announced == Some(0),
         }
     }
@@ -65,7 +56,7 @@ impl Streaming {
                         self.finished = true;
                         return Poll::Ready(Some(Err(cut)));
                     }
-                    ready!(self.poll_exchange(cx))
+                    ready!(self.poll_incoming(cx))
                 }
             };
             match next {
@@ -94,14 +85,15 @@ impl Streaming {
     /// Reports whether it is in the way of others: they wait for the worker that makes the answer, or there is none any more
     /// and only memory is held.
     pub(super) fn is_in_the_way(&self) -> bool {
-        let exchange = self.exchange.as_ref();
-        exchange.is_none_or(|exchange| exchange.has_ended() || exchange.is_waited_for())
+        let incoming = self.incoming.as_ref();
+        incoming.is_none_or(|incoming| incoming.has_ended() || incoming.is_waited_for())
     }
 
     /// Ends the answer, for what its client does.
     pub(super) fn give_up(&mut self, cause: &'static str, why: &str) {
-        self.errors.give_up(cause, why);
-        self.exchange = None;
+        if let Some(mut incoming) = self.incoming.take() {
+            incoming.log_given_up(cause, why);
+        }
     }
 
     /// Reads the exchange to its end apart from any answer, error stream and all, so that PHP is
@@ -110,32 +102,21 @@ impl Streaming {
     pub(super) fn finish(mut self) {
         // What is left when the time is up is nobody's.
         self.left = None;
-        let is_over = |exchange: &mut Exchange<_>| {
-            exchange.has_ended() || !(exchange.is_sent() || exchange.is_in_hand())
-        };
-        match self.exchange.take_if(is_over) {
-            Some(exchange) => drop(exchange.into_upload()),
+        let is_over = |incoming: &mut I| incoming.has_ended() || incoming.needs_client();
+        match self.incoming.take_if(is_over) {
+            Some(incoming) => incoming.linger(),
             None => threads::afterwards(async move {
                 let rest =
-                    async { while let Some(Ok(_)) = poll_fn(|cx| self.poll_exchange(cx)).await {} };
+                    async { while let Some(Ok(_)) = poll_fn(|cx| self.poll_incoming(cx)).await {} };
                 let _ = timeout(FINISH, rest).await;
             }),
         }
     }
 
-    fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
-        let Some(exchange) = self.exchange.as_mut() else {
-            return Poll::Ready(None);
-        };
-        loop {
-            ready!(self.errors.poll(cx));
-            match ready!(exchange.poll_answer(cx)) {
-                Some(Ok(Answer::Stdout(piece))) => return Poll::Ready(Some(Ok(piece))),
-                Some(Ok(Answer::Stderr(piece))) => self.errors.take(piece),
-                Some(Ok(Answer::End { app_status, .. })) => self.errors.end(app_status),
-                Some(Err(broken)) => return Poll::Ready(Some(Err(broken))),
-                None => return Poll::Ready(None),
-            }
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, I::Broken>>> {
+        match &mut self.incoming {
+            Some(incoming) => incoming.poll_content(cx),
+            None => Poll::Ready(None),
         }
     }
 
@@ -148,7 +129,7 @@ impl Streaming {
             *left -= piece.len() as u64;
             if *left == 0 {
                 self.finished = true;
-                let _ = self.poll_exchange(cx);
+                let _ = self.poll_incoming(cx);
             }
         }
         (!piece.is_empty()).then_some(piece)
@@ -159,30 +140,36 @@ impl Streaming {
         const CODE: &str = "UPSTREAM_TRUNCATED";
         if self.left.is_some_and(|left| left > 0) {
             let why = "the script ended before the length that it had announced";
-            self.errors.cut(CODE, why);
+            self.log_fault(CODE, why);
             return Some(Cut(CODE));
         }
         self.finished = true;
         None
     }
 
-    fn broken(&mut self, broken: &Broken) -> Cut {
-        let code = broken_code(broken);
-        self.errors.cut(code, &broken.to_string());
-        Cut(code)
+    fn broken(&mut self, broken: &I::Broken) -> Cut {
+        let cause = I::cause(broken);
+        self.log_fault(cause, &broken.to_string());
+        Cut(cause)
+    }
+
+    fn log_fault(&mut self, cause: &'static str, why: &str) {
+        if let Some(incoming) = &mut self.incoming {
+            incoming.log_fault(cause, why);
+        }
     }
 }
 
-impl Drop for Streaming {
+impl<I: Incoming> Drop for Streaming<I> {
     fn drop(&mut self) {
-        let Some(mut exchange) = self.exchange.take() else {
+        let Some(mut incoming) = self.incoming.take() else {
             return;
         };
-        if exchange.has_ended() {
-            drop(exchange.into_upload());
+        if incoming.has_ended() {
+            incoming.linger();
         } else if self.left == Some(0) {
             // The client has all that was announced; what is missing is the end.
-            exchange.run_on();
+            incoming.run_on();
         }
     }
 }

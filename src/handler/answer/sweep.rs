@@ -12,25 +12,55 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::content::{Look, Shared};
-use crate::limits::budget::Party;
+use crate::limits::budget::{Owner, Party};
 use crate::threads;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// An answer that the sweep looks after, whichever upstream it comes from. It is asked at a look, and not for each piece.
+pub(super) trait Watched: Send + Sync {
+    /// Returns whose answer it is.
+    fn owner(&self) -> Owner;
+
+    /// Looks at what has become of the answer since the last look.
+    fn look(&self, now: Instant) -> Look;
+
+    /// Takes from the upstream what there is room for; ready when the sweep has nothing more to do with it.
+    fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Gives the answer up, with its worker and all that is stored of it; its client sees that it is cut.
+    fn give_up(&self, cause: &'static str, why: &str);
+}
+
+/// What the sweep has to do for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Nothing.
+    Leave,
+    /// Fill it.
+    Fill,
+    /// Give it up, unless its client has given up another: the client has its share and others wait for its worker.
+    OverShare,
+    /// Give it up: its client has taken nothing for too long.
+    Stalled,
+    /// Forget it: there is nothing more to do.
+    Forget,
+}
+
 thread_local! {
     /// The answers of this thread, the oldest first; `None` while no task looks after them.
-    static ANSWERS: RefCell<Option<Vec<Weak<Shared>>>> = const { RefCell::new(None) };
+    static ANSWERS: RefCell<Option<Vec<Weak<dyn Watched>>>> = const { RefCell::new(None) };
 }
 
 /// Looks after an answer from now on, until it is dropped.
-pub(super) fn watch(answer: &Arc<Shared>) {
+pub(super) fn watch<W: Watched + 'static>(answer: &Arc<W>) {
+    let answer: Weak<W> = Arc::downgrade(answer);
     ANSWERS.with_borrow_mut(|answers| match answers {
-        Some(answers) => answers.push(Arc::downgrade(answer)),
+        Some(answers) => answers.push(answer),
         None if threads::is_ending() => {}
         None => {
-            *answers = Some(vec![Arc::downgrade(answer)]);
+            *answers = Some(vec![answer]);
             tokio::spawn(sweep(Watch));
         }
     });
@@ -47,7 +77,7 @@ impl Drop for Watch {
 }
 
 /// An answer that is filled. Ready when its client has caught up, has gone, or has all in store.
-struct Filling(Weak<Shared>);
+struct Filling(Weak<dyn Watched>);
 
 impl Future for Filling {
     type Output = ();

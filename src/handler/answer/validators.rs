@@ -1,12 +1,11 @@
-//! The validators of a script's answer: what is no date is not passed on, and a client that has the
+//! The validators of an upstream's answer: what is no date is not passed on, and a client that has the
 //! answer already is told so (RFC 9110 §13), as Apache does for CGI.
 
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::reply::Delivery;
-use crate::cgi::response::ScriptHead;
+use crate::message::AnswerHead;
 use crate::message::conditional::{Validators, Verdict, evaluate};
 
 /// What a 304 does not say (RFC 9110 §15.4.5): it describes no content. Its type is taken away by
@@ -18,9 +17,9 @@ const ABOUT_CONTENT: [header::HeaderName; 3] = [
 ];
 
 /// The status that the answer gets; its fields are made to fit.
-pub(super) fn settle(head: &mut ScriptHead, delivery: &Delivery<'_>) -> StatusCode {
+pub(super) fn settle(head: &mut AnswerHead, method: &Method, asked: &HeaderMap) -> StatusCode {
     let last_modified = last_modified(&mut head.headers);
-    let reads = matches!(*delivery.method, Method::GET | Method::HEAD);
+    let reads = matches!(*method, Method::GET | Method::HEAD);
     let etag = head.headers.get(header::ETAG);
     // §13.2.1: a precondition is about an answer that would be 200; other methods were executed.
     if !reads || head.status != StatusCode::OK || (etag.is_none() && last_modified.is_none()) {
@@ -30,7 +29,7 @@ pub(super) fn settle(head: &mut ScriptHead, delivery: &Delivery<'_>) -> StatusCo
         etag: etag.cloned(),
         last_modified,
     };
-    match evaluate(delivery.method, delivery.fields, &validators) {
+    match evaluate(method, asked, &validators) {
         Verdict::Proceed => StatusCode::OK,
         Verdict::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Verdict::NotModified => {
@@ -87,18 +86,13 @@ mod tests {
             });
             pairs.collect()
         };
-        let mut head = ScriptHead {
+        let mut head = AnswerHead {
             status: StatusCode::OK,
             reason: None,
             headers: fields(said),
             content_length: None,
         };
-        let delivery = Delivery {
-            method: &method,
-            version: http::Version::HTTP_11,
-            fields: &fields(asked),
-        };
-        let status = settle(&mut head, &delivery);
+        let status = settle(&mut head, &method, &fields(asked));
         let names = head.headers.keys().map(ToString::to_string).collect();
         (status.as_u16(), names)
     }

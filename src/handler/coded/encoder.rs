@@ -10,15 +10,12 @@ use compression_codecs::zstd::params::CParameter;
 use compression_codecs::{BrotliEncoder, EncodeV2, GzipEncoder, ZstdEncoder};
 use flate2::Crc;
 
+use super::start::{WINDOW, start};
 use super::stored::Stored;
 use crate::message::accept_encoding::Coding;
 
 /// Bytes that an engine writes at once.
 const SCRATCH: usize = 8 * 1024;
-
-/// The window of brotli and zstd, as a power of two: 512 KiB. Their own defaults are megabytes for
-/// each stream, and pages are smaller than this.
-pub(super) const WINDOW: u8 = 19;
 
 /// How much work is done for how small a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -54,21 +51,6 @@ enum Engine {
     /// The stream has its end.
     Ended,
 }
-
-/// What a stream begins with, whatever its content is.
-pub(super) fn start(coding: Coding) -> &'static [u8] {
-    match coding {
-        // RFC 1952 §2.3.1.
-        Coding::Gzip => &[0x1f, 0x8b],
-        // RFC 8878 §3.1.1.
-        Coding::Zstd => &[0x28, 0xb5],
-        // RFC 7932 §9.1 and §9.2: the window, and an empty block behind which bytes begin.
-        Coding::Brotli => &BROTLI_START,
-    }
-}
-
-/// Four bits for [`WINDOW`], and a meta-block without content or length.
-const BROTLI_START: [u8; 2] = [0x65, 0x00];
 
 const KIB: u64 = 1024;
 

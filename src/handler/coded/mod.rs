@@ -5,6 +5,7 @@
 mod cache;
 mod encoder;
 mod held;
+mod start;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -22,8 +23,8 @@ pub use encoder::{Effort, Encoder};
 use held::Held;
 pub use held::{Encoders, Holding};
 
+use super::cut::Cut;
 use super::piece::{Piece, Progress};
-use super::{Body, Cut};
 use crate::limits::budget::Part;
 use crate::threads::{Turn, Turns, after_others};
 
@@ -35,8 +36,8 @@ const STEP: usize = 4 * 1024;
 
 /// The coded content of another body.
 #[derive(Debug)]
-pub struct Coded {
-    source: Box<Body>,
+pub struct Coded<S> {
+    source: Box<S>,
     held: Arc<Held>,
     input: Bytes,
     state: State,
@@ -79,9 +80,12 @@ enum State {
     Ended,
 }
 
-impl Coded {
+impl<S> Coded<S>
+where
+    S: http_body::Body<Data = Piece, Error = Cut> + Unpin,
+{
     pub(super) fn new(
-        source: Body,
+        source: S,
         encoders: &Encoders,
         holding: Holding,
         keep: Option<Keep>,
@@ -104,7 +108,7 @@ impl Coded {
     }
 
     /// The body that is coded.
-    pub(super) fn source_mut(&mut self) -> &mut Body {
+    pub(super) fn source_mut(&mut self) -> &mut S {
         &mut self.source
     }
 

@@ -4,7 +4,7 @@
 use bytes::{BufMut, BytesMut};
 use flate2::Crc;
 
-use super::encoder::{WINDOW, start};
+use super::start::{WINDOW, start};
 use crate::message::accept_encoding::Coding;
 
 /// The rest of a stream.

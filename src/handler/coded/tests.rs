@@ -43,7 +43,7 @@ fn decode(coding: Coding, coded: &[u8]) -> (Vec<u8>, bool) {
 }
 
 /// A body of `Bytes` only; streams are tested with the program.
-fn drain(coded: &mut Coded) -> (Vec<u8>, Option<Cut>) {
+fn drain(coded: &mut Coded<Body>) -> (Vec<u8>, Option<Cut>) {
     let mut cx = Context::from_waker(Waker::noop());
     let mut bytes = Vec::new();
     loop {
@@ -78,7 +78,7 @@ async fn holding(coding: Coding, effort: Effort, budget: &Arc<Budget>) -> Option
     encoders.obtain(coding, effort, &share(budget)).await
 }
 
-fn coded(body: Body, coding: Coding, effort: Effort, keep: Option<Keep>) -> Coded {
+fn coded(body: Body, coding: Coding, effort: Effort, keep: Option<Keep>) -> Coded<Body> {
     let encoders = Encoders::default();
     let budget = budget();
     let share = share(&budget);

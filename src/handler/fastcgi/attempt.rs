@@ -6,17 +6,18 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::time::Instant;
 
+use super::output::ScriptOutput;
 use super::stderr::{ErrorStream, Origin};
 use super::{CallTimeouts, Fastcgi};
 use crate::cgi::Script;
-use crate::cgi::response::{HeadError, ScriptHead, parse_from};
+use crate::cgi::response::{HeadError, parse_from};
 use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::record::{HEADER_LEN, ID_AT, Id, ProtocolStatus, stamp};
 use crate::fastcgi::{Answer, Broken, Exchange, ExchangeError, Limit, Outbound, Pace, Progress};
-use crate::handler::Trace;
-use crate::handler::answer::pieces::Pieces;
-use crate::message::{Request, Upload, UploadError};
+use crate::handler::answer::{Begun, Pieces};
+use crate::handler::origin::Trace;
+use crate::message::{AnswerHead, Request, Upload, UploadError};
 use crate::moment;
 use crate::upstream::fpm::lease::Entry;
 use crate::upstream::{Lease, Member};
@@ -33,17 +34,6 @@ pub(super) struct Attempt<'a> {
     pub(super) script: &'a Arc<Script>,
     pub(super) request: &'a Request,
     pub(super) arrived: Instant,
-}
-
-/// An answer of which the head is there.
-#[derive(Debug)]
-pub(in crate::handler) struct Begun {
-    pub(in crate::handler) exchange: Exchange<Lease>,
-    pub(in crate::handler) head: ScriptHead,
-    /// What of the content came with the head.
-    pub(in crate::handler) rest: Pieces,
-    pub(in crate::handler) errors: ErrorStream,
-    pub(in crate::handler) trace: Trace,
 }
 
 /// What an attempt leaves behind.
@@ -78,31 +68,30 @@ impl Attempt<'_> {
         mut lease: Lease,
         records: &mut Bytes,
         upload: Upload,
-    ) -> Result<Box<Begun>, Box<Failed>> {
+    ) -> Result<Box<Begun<ScriptOutput>>, Box<Failed>> {
         let waits = lease.waits;
         let member = Arc::clone(lease.member());
         let outbound = self.outbound(&mut lease, records, upload);
         let mut exchange = Exchange::start(lease, outbound, self.pace());
         let mut errors = ErrorStream::new(Origin {
             request_id: self.request.id,
-            fastcgi: Arc::clone(self.fastcgi),
+            log: Arc::clone(&self.fastcgi.log),
             script: Arc::clone(self.script),
         });
         match self.head(&mut exchange, &mut errors).await {
             Ok((head, rest)) => {
                 member.has_answered();
                 let trace = Trace {
-                    upstream: Some(Arc::clone(&self.fastcgi.name)),
+                    upstream: Some(Arc::clone(&self.fastcgi.log.upstream)),
                     queue: Some(waits.queue),
                     connect: Some(waits.connect),
                     acknowledge: exchange.acknowledged_after(),
                     first_byte: Some(moment::now().duration_since(self.arrived)),
                 };
                 Ok(Box::new(Begun {
-                    exchange,
+                    incoming: ScriptOutput { exchange, errors },
                     head,
                     rest,
-                    errors,
                     trace,
                 }))
             }
@@ -169,7 +158,7 @@ impl Attempt<'_> {
         &self,
         exchange: &mut Exchange<Lease>,
         errors: &mut ErrorStream,
-    ) -> Result<(ScriptHead, Pieces), (Failure, Progress)> {
+    ) -> Result<(AnswerHead, Pieces), (Failure, Progress)> {
         let mut begun = BytesMut::new();
         let mut scanned = 0;
         let mut interim = 0;
@@ -214,7 +203,7 @@ impl Attempt<'_> {
         buffer: &mut Bytes,
         scanned: &mut usize,
         interim: &mut u32,
-    ) -> Result<Option<ScriptHead>, HeadError> {
+    ) -> Result<Option<AnswerHead>, HeadError> {
         while let Some((head, length)) = parse_from(buffer, *scanned, self.fastcgi.head)? {
             buffer.advance(length);
             *scanned = 0;

@@ -28,7 +28,7 @@ impl Fastcgi {
             ScriptRule::Files(pattern) => script::ends(path).any(|end| {
                 let file = path.get(..end).unwrap_or(path);
                 let name = file.rsplit(|byte| *byte == b'/').next().unwrap_or(file);
-                end < path.len() && pattern.is_match(name, &self.place) == Ok(true)
+                end < path.len() && pattern.is_match(name, &self.log.place) == Ok(true)
             }),
             ScriptRule::FileName(name) => {
                 let file = name.file.by_path(path, captures);

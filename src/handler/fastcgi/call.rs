@@ -10,21 +10,19 @@ use http::Response;
 use tokio::time::sleep;
 
 use super::Fastcgi;
-use super::attempt::{Attempt, Begun, Failed};
+use super::attempt::{Attempt, Failed};
+use super::output::ScriptOutput;
 use crate::cgi::{Script, long_variable, meta_variables, set_env};
 use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::params::{ParamsEncoder, end_of_params};
 use crate::fastcgi::record::begin_request;
 use crate::fastcgi::{Limit, Progress};
-use crate::handler::answer::content::Terms;
-use crate::handler::answer::orders::Orders;
-use crate::handler::answer::reply::{self, Delivery, NoReply};
-use crate::handler::{Body, Trace};
+use crate::handler::answer::{Begun, NoReply, Reply};
+use crate::handler::body::Body;
+use crate::handler::origin::Trace;
 use crate::limits::budget::Owner;
-use crate::limits::per_client::TooManyLive;
 use crate::message::spool::SpoolSettings;
-use crate::message::status::has_content;
 use crate::message::{Disk, Request, Upload, UploadError, spool};
 use crate::moment;
 use crate::upstream::{ClassKey, Deadline, Demand, Flow, Lease, LeaseError, Member, Order};
@@ -55,7 +53,7 @@ impl Call {
         trace: &mut Trace,
     ) -> Result<Response<Body>, Failure> {
         let arrived = moment::now();
-        trace.upstream = Some(Arc::clone(&self.fastcgi.name));
+        trace.upstream = Some(Arc::clone(&self.fastcgi.log.upstream));
         if let Some(edits) = &request.edits {
             edits.apply_to_request(&mut request.fields);
         }
@@ -230,49 +228,24 @@ impl Call {
 
     async fn reply(
         &self,
-        mut begun: Box<Begun>,
+        begun: Box<Begun<ScriptOutput>>,
         request: &Request,
         disk: &dyn Disk,
     ) -> Result<Response<Body>, Failure> {
-        let orders = Orders::take(&mut begun.head.headers);
-        // No content is no file either.
-        if has_content(begun.head.status) {
-            if let Some(named) = self.fastcgi.send_file.named(&orders) {
-                return Box::pin(self.send_file(named, begun, request, disk)).await;
-            }
-            self.warn_of_orders(&orders, request);
-        }
-        let delivery = Delivery {
-            method: &request.method,
-            version: request.version,
-            fields: &request.fields,
+        let reply = Reply {
+            settings: &self.fastcgi.answers,
+            request,
+            owner: self.owner(request),
+            upstream: &self.fastcgi.log.upstream,
+            script: &self.script.name,
         };
-        let terms = self.terms(&orders, request)?;
-        reply::respond(begun, delivery, terms).map_err(|error| match error {
+        let responded = reply.respond(begun, disk).await;
+        responded.map_err(|error| match error {
             NoReply::Broken(broken) => Failure::Exchange {
                 upstream: self.fastcgi.upstream.name.clone(),
                 broken,
             },
-            NoReply::OverShare => Failure::AnswerShare,
-        })
-    }
-
-    /// What is live is for the client the moment it comes, and never stored.
-    fn terms(&self, orders: &Orders, request: &Request) -> Result<Terms, Failure> {
-        let fastcgi = &self.fastcgi;
-        let live = match orders.is_live {
-            true => {
-                let most = fastcgi.live_streams.most();
-                let live = fastcgi.live_streams.begin(request.wire.party());
-                Some(live.ok_or(TooManyLive { most })?)
-            }
-            false => None,
-        };
-        Ok(Terms {
-            fastcgi: Arc::clone(fastcgi),
-            owner: self.owner(request),
-            limit: live.as_ref().map_or(fastcgi.response_buffer, |_| 0),
-            _live: live,
+            NoReply::Failed(failure) => failure,
         })
     }
 }

@@ -1,13 +1,14 @@
 //! `fastcgi`: a script of a FastCGI application answers.
 
 mod ambiguous_fields;
-pub(super) mod attempt;
+mod attempt;
 mod bounds;
 mod by_path;
 mod call;
 mod diagnosis;
 mod file_name;
-pub(super) mod stderr;
+mod output;
+mod stderr;
 pub mod target;
 mod told;
 
@@ -19,9 +20,10 @@ pub use bounds::OwnBounds;
 pub use call::Call;
 pub use diagnosis::{Refusals, why_unknown};
 pub use file_name::FileName;
-pub use stderr::ErrorLog;
+pub use output::ScriptOutput;
+pub use stderr::{ErrorLog, ScriptLog};
 
-use super::answer::SendFile;
+use super::answer;
 use super::mount::{MOUNTED_AT, Mount};
 use super::static_files::SCRIPT_SYMLINKS;
 use super::{Decision, Plan};
@@ -30,8 +32,6 @@ use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping, Script, script};
 use crate::failure::Failure;
 use crate::limits::RULE_LIMITS;
-use crate::limits::budget::Budget;
-use crate::limits::per_client::PerClient;
 use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request};
 use crate::route::condition::Pattern;
@@ -113,7 +113,7 @@ pub struct Fastcgi {
     /// The servers.
     pub upstream: Arc<Upstream>,
     /// The roots.
-    pub mapping: Mapping,
+    pub mapping: Arc<Mapping>,
     /// Where the root stands.
     pub mount: Mount,
     /// What the mapping says to each request alike.
@@ -138,26 +138,10 @@ pub struct Fastcgi {
     pub own: OwnBounds,
     /// Whether a safe method is finished too when its client has gone.
     pub ignore_client_abort: bool,
-    /// Which files the script may have sent.
-    pub send_file: SendFile,
-    /// How much of an answer is kept for a slow client, in bytes; 0 for none.
-    pub response_buffer: u64,
-    /// What answers may hold in memory.
-    pub answers: Arc<Budget>,
-    /// How many event streams and long polls each client has.
-    pub live_streams: Arc<PerClient>,
-    /// `upstream.name`, shared with log lines.
-    pub name: Arc<str>,
-    /// The site's name, for log lines.
-    pub site: Arc<str>,
-    /// The line of the configuration that made it, as `file:line`.
-    pub place: Arc<str>,
-    /// The line of its upstream's `backend_root`, where it has one.
-    pub backend_root_place: Option<String>,
-    /// Which scripts PHP-FPM would not run.
-    pub refusals: Refusals,
-    /// What bounds the error streams of all requests.
-    pub error_log: Arc<ErrorLog>,
+    /// What its answers may have.
+    pub answers: Arc<answer::Settings>,
+    /// What its log lines have in common.
+    pub log: Arc<ScriptLog>,
 }
 
 /// How a script is found.
@@ -197,7 +181,7 @@ impl Fastcgi {
 
     /// Tells the log what was only counted so far.
     pub(super) fn close(&self) {
-        self.refusals.close();
+        self.log.refusals.close();
         self.ambiguous.close();
     }
 
@@ -255,7 +239,7 @@ impl Fastcgi {
         for end in script::ends(path) {
             let file = path.get(..end).unwrap_or(path);
             let name = file.rsplit(|byte| *byte == b'/').next().unwrap_or(file);
-            if pattern.is_match(name, &self.place)? && self.mapping.has(file, disk) {
+            if pattern.is_match(name, &self.log.place)? && self.mapping.has(file, disk) {
                 return Ok(Some(Script::at(path, end)));
             }
         }
@@ -306,7 +290,7 @@ impl Fastcgi {
         let path = scope.request.target.path();
         for end in script::ends(&file) {
             let is_script =
-                name.names(&file, end, root) || name.matches(path, &file, end, &self.place)?;
+                name.names(&file, end, root) || name.matches(path, &file, end, &self.log.place)?;
             let found = Script::at(&file, end);
             if is_script && self.mapping.has(&found.file, disk) {
                 // RFC 3875 §4.1.13: the path by which it was reached, whatever folder the target put

@@ -18,9 +18,8 @@ use tokio::time::Instant;
 
 use self::budget::Bucket;
 use self::messages::{Message, Severity, Splitter};
-use super::Fastcgi;
-use super::diagnosis::{Before, Diagnosis, Refusal};
-use crate::cgi::Script;
+use super::diagnosis::{Before, Diagnosis, Refusal, Refusals};
+use crate::cgi::{Mapping, Script};
 use crate::message::RequestId;
 use crate::threads::Turns;
 
@@ -35,7 +34,7 @@ const STEP: usize = 1024;
 
 /// The error stream of one request.
 #[derive(Debug)]
-pub(in crate::handler) struct ErrorStream {
+pub(super) struct ErrorStream {
     origin: Origin,
     /// What came and is not taken apart yet: a record at most.
     rest: Bytes,
@@ -49,18 +48,37 @@ pub(in crate::handler) struct ErrorStream {
 pub(super) struct Origin {
     /// The request.
     pub(super) request_id: RequestId,
-    /// Who asked, with the names of its site and its upstream.
-    pub(super) fastcgi: Arc<Fastcgi>,
+    /// What the lines of its handler have in common.
+    pub(super) log: Arc<ScriptLog>,
     /// For which script.
     pub(super) script: Arc<Script>,
+}
+
+/// What all log lines about the scripts of one handler have in common.
+#[derive(Debug)]
+pub struct ScriptLog {
+    /// The site's name.
+    pub site: Arc<str>,
+    /// The upstream's name.
+    pub upstream: Arc<str>,
+    /// The line of the configuration that made the handler, as `file:line`.
+    pub place: Arc<str>,
+    /// The line of its upstream's `backend_root`, where it has one.
+    pub backend_root_place: Option<String>,
+    /// The roots of its scripts.
+    pub mapping: Arc<Mapping>,
+    /// Which scripts PHP-FPM would not run.
+    pub refusals: Refusals,
+    /// What bounds the error streams of all requests.
+    pub error_log: Arc<ErrorLog>,
 }
 
 /// A record with the names of where it comes from.
 macro_rules! record {
     ($level:ident, $origin:expr, $($rest:tt)+) => {{
-        let Origin { request_id, fastcgi, script } = $origin;
+        let Origin { request_id, log, script } = $origin;
         let script = String::from_utf8_lossy(&script.name);
-        tracing::$level!(%request_id, site = %fastcgi.site, upstream = %fastcgi.name, script = &*script, $($rest)+)
+        tracing::$level!(%request_id, site = %log.site, upstream = %log.upstream, script = &*script, $($rest)+)
     }};
 }
 
@@ -76,18 +94,18 @@ impl ErrorStream {
     }
 
     /// Takes a piece, when all before it is taken apart; [`Self::poll`] goes on with it.
-    pub(in crate::handler) fn take(&mut self, piece: Bytes) {
+    pub(super) fn take(&mut self, piece: Bytes) {
         self.rest = piece;
     }
 
     /// Takes a piece; each message that is complete with it is logged.
-    pub(in crate::handler) async fn push(&mut self, piece: Bytes) {
+    pub(super) async fn push(&mut self, piece: Bytes) {
         self.take(piece);
         poll_fn(|cx| self.poll(cx)).await;
     }
 
     /// Ready when all that came is taken apart. What is long lets others have their turns.
-    pub(in crate::handler) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.rest.is_empty() {
             let turns = self.turns.get_or_insert_with(Turns::here);
             let turn = ready!(turns.poll(cx));
@@ -111,7 +129,7 @@ impl ErrorStream {
     }
 
     /// END_REQUEST with the script's exit status.
-    pub(in crate::handler) fn end(&mut self, app_status: u32) {
+    pub(super) fn end(&mut self, app_status: u32) {
         self.finish();
         if app_status != 0 {
             record!(
@@ -124,13 +142,13 @@ impl ErrorStream {
     }
 
     /// The answer was cut while it was sent.
-    pub(in crate::handler) fn cut(&mut self, cause: &'static str, why: &str) {
+    pub(super) fn cut(&mut self, cause: &'static str, why: &str) {
         self.finish();
         record!(error, &self.origin, cause, "the answer was cut: {why}");
     }
 
     /// The answer was given up for what its client does, which is its own affair.
-    pub(in crate::handler) fn give_up(&mut self, cause: &'static str, why: &str) {
+    pub(super) fn give_up(&mut self, cause: &'static str, why: &str) {
         self.finish();
         record!(info, &self.origin, cause, "the answer was cut: {why}");
     }
@@ -152,13 +170,11 @@ impl ErrorStream {
 impl Drop for ErrorStream {
     fn drop(&mut self) {
         self.finish();
-        let Fastcgi {
-            error_log: log,
-            site,
-            ..
-        } = &*self.origin.fastcgi;
+        let ScriptLog {
+            error_log, site, ..
+        } = &*self.origin.log;
         if let Some(dropped) = self.budget.take_dropped()
-            && log.admits_count(site, dropped)
+            && error_log.admits_count(site, dropped)
         {
             record!(
                 warn,
@@ -168,7 +184,7 @@ impl Drop for ErrorStream {
                 "the script wrote more to its error stream than {MOST} messages or KiB; the rest was dropped"
             );
         }
-        log.tell();
+        error_log.tell();
     }
 }
 
@@ -177,9 +193,9 @@ impl Origin {
         if let Some(refusal) = Refusal::of(message.marked, &message.text) {
             return self.diagnose(refusal, message);
         }
-        let Fastcgi {
+        let ScriptLog {
             error_log, site, ..
-        } = &*self.fastcgi;
+        } = &*self.log;
         if budget.admits(message, Instant::now()) && error_log.admits(site, message) {
             let text = String::from_utf8_lossy(&message.text);
             let text = Escaped(&text);
@@ -193,13 +209,13 @@ impl Origin {
 
     /// PHP-FPM does not run the script: why, in place of its three words.
     fn diagnose(&self, refusal: Refusal, message: &Message) {
-        let Fastcgi {
+        let ScriptLog {
             refusals,
             mapping,
             error_log,
             site,
             ..
-        } = &*self.fastcgi;
+        } = &*self.log;
         let Some(before) = refusals.note(&self.script.file, Instant::now()) else {
             return;
         };
@@ -226,8 +242,8 @@ impl Origin {
                     here = &*here.to_string_lossy(),
                     exists_here = diagnosis.at_here.as_str(),
                     first_missing = &*first_missing,
-                    config = &*self.fastcgi.place,
-                    backend_root = self.fastcgi.backend_root_place.as_deref(),
+                    config = &*self.log.place,
+                    backend_root = self.log.backend_root_place.as_deref(),
                     repeated = before.same,
                     others = before.others,
                     "PHP-FPM does not run the script: {}",

@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Buf;
 
-use super::read;
+use super::read::read;
 use crate::message::OpenFile;
 
 /// Bytes that are read at once: a frame of the usual size (RFC 9113 §4.2).

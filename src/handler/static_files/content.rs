@@ -16,8 +16,8 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::disk::{SMALL, is_as_opened};
-use crate::handler::body::{Body, Cut};
 use crate::handler::coded::Identity;
+use crate::handler::cut::Cut;
 use crate::handler::piece::{FileQueue, MOST, Piece, Progress, Unread};
 use crate::handler::share::Share;
 use crate::limits::budget::Part;
@@ -43,6 +43,15 @@ pub struct FileContent {
     /// What was read, while a thread waits for the disk.
     waiting: Option<JoinHandle<io::Result<BytesMut>>>,
     way: Way,
+}
+
+/// The content as the answer has it.
+#[derive(Debug)]
+pub(super) enum Prepared {
+    /// Bytes that are read already.
+    Read(Bytes),
+    /// A file that is read while it is sent.
+    Sent(Box<FileContent>),
 }
 
 /// How the bytes get to the connection.
@@ -130,7 +139,7 @@ impl FileContent {
 
     /// What is small is here before the answer begins, so that head and content leave in one write; more of it where others
     /// share it.
-    pub(super) async fn into_body(mut self) -> io::Result<Body> {
+    pub(super) async fn prepare(mut self) -> io::Result<Prepared> {
         let Some(kept) = self
             .file
             .kept
@@ -138,11 +147,11 @@ impl FileContent {
             .filter(|_| self.file.length <= SMALL)
         else {
             if self.left() > FEW {
-                return Ok(Body::file(self));
+                return Ok(Prepared::Sent(Box::new(self)));
             }
             return read_all(&self.file, self.left.clone())
                 .await
-                .map(Body::bytes);
+                .map(Prepared::Read);
         };
         let whole = match kept.content.get() {
             Some(whole) => whole,
@@ -157,10 +166,10 @@ impl FileContent {
         let bytes = whole.slice(span);
         if self.left() > FEW {
             self.way = Way::Kept(bytes);
-            return Ok(Body::file(self));
+            return Ok(Prepared::Sent(Box::new(self)));
         }
         // A part would hold on to the whole.
-        Ok(Body::bytes(match is_part {
+        Ok(Prepared::Read(match is_part {
             true => Bytes::copy_from_slice(&bytes),
             false => bytes,
         }))

@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes};
 use http::HeaderValue;
 
 use super::FileContent;
-use crate::handler::body::Cut;
+use crate::handler::cut::Cut;
 use crate::handler::piece::{FileQueue, Piece};
 use crate::handler::share::Share;
 use crate::message::OpenFile;

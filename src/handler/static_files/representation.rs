@@ -6,10 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
+use super::content::Prepared;
 use super::multipart::{Boundary, Multipart, UNKNOWN};
 use super::{FileContent, FileSettings, types};
 use crate::failure::Failure;
-use crate::handler::Body;
+use crate::handler::body::Body;
+use crate::handler::origin::Maker;
 use crate::message::conditional::{Validators, Verdict, evaluate, if_range_holds, strong_etag};
 use crate::message::range::{Ranges, ranges};
 use crate::message::{OpenFile, Request, Said};
@@ -112,10 +114,13 @@ impl Representation {
         let file = Arc::clone(&self.file);
         let (status, fields, content) = self.settle()?;
         let body = match content {
-            Content::None => Body::empty(),
+            Content::None => Body::empty().by(Maker::File),
             Content::Span(span) => {
                 let content = FileContent::new(file, span);
-                content.into_body().await.map_err(Failure::Disk)?
+                match content.prepare().await.map_err(Failure::Disk)? {
+                    Prepared::Read(bytes) => Body::bytes(bytes).by(Maker::File),
+                    Prepared::Sent(file) => Body::file(file),
+                }
             }
             Content::Parts(parts) => Body::multipart(parts),
         };

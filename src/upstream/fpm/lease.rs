@@ -7,20 +7,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::Instant;
 
 use super::admission::{After, Class, Slot};
-use super::connecting::LONGEST_PAUSE;
 use super::cooling;
 use super::member::Member;
-use super::scout;
-use super::waiting::{Deadline, LeaseError, connect_error};
 use crate::fastcgi::management::Values;
 use crate::fastcgi::record::Id;
 use crate::fastcgi::{Ended, Link};
 use crate::moment;
 use crate::stream::Stream;
 use crate::timer::Timer;
+use crate::upstream::demand::Deadline;
 use crate::upstream::pool::Pooled;
 
 /// A connection, or the right to open one, and its place in the member's account.
@@ -84,36 +82,6 @@ impl Lease {
             leased: None,
             waits: Waits::default(),
         }
-    }
-
-    /// Connects, again and again until the deadline while the server is not there.
-    pub(super) async fn open(mut self, deadline: Deadline) -> Result<Self, LeaseError> {
-        let begun = Instant::now();
-        loop {
-            let connected = self.member.connect(|| Some(deadline.at())).await;
-            self.connection = Some(connected.map_err(|error| connect_error(&self.member, error))?);
-            if self.member.class() == Class::Unknown {
-                let classified = timeout_at(deadline.at(), scout::classify(&mut self)).await;
-                classified.map_err(|_| self.member.queue_timeout(deadline))?;
-            }
-            if self.is_open() {
-                break;
-            }
-            if let Some(refusal) = self.member.refusal(Instant::now()) {
-                return Err(refusal);
-            }
-            if Instant::now() >= deadline.at() {
-                return Err(self.member.queue_timeout(deadline));
-            }
-            if self.member.class() == Class::Unknown {
-                sleep(LONGEST_PAUSE).await;
-            }
-        }
-        self.waits = Waits {
-            queue: begun.duration_since(deadline.since),
-            connect: begun.elapsed(),
-        };
-        Ok(self)
     }
 
     /// A request has it from now on.
@@ -255,7 +223,7 @@ impl Link for Lease {
     fn acknowledged(&mut self, values: Values) -> Option<Duration> {
         let took = moment::now().duration_since(self.probed.take()?);
         if !matches!(self.member.class(), Class::Kept | Class::Multiplexed) {
-            self.member.classify(scout::class_of(values));
+            self.member.classify(Class::of(values));
         }
         self.acknowledge(took);
         Some(took)

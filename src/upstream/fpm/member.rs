@@ -1,7 +1,6 @@
 //! One server of an upstream: its account ([`super::admission`]) behind a lock that is held for
 //! moments only, and the tasks that act on it.
 
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,14 +10,15 @@ use tokio::time::Instant;
 
 use super::admission::{Admission, After, Arrival, Class, Placed, Settings, Slot, Ticket};
 use super::lease::Lease;
-use super::scout;
-use super::scout::Verdict;
 use crate::limits::budget::Over;
 use crate::moment;
-use crate::threads::{self, Home};
+use crate::threads::Home;
 use crate::upstream::Address;
-use crate::upstream::flow::Flow;
-use crate::upstream::health::{Fault, Health, Standing};
+use crate::upstream::balanced::Balanced;
+use crate::upstream::condition::Condition;
+use crate::upstream::demand::{Demand, LeaseError, Order};
+use crate::upstream::flow::{Flow, Sharing};
+use crate::upstream::health::Fault;
 use crate::upstream::numbers::Numbers;
 use crate::upstream::policy::Load;
 use crate::upstream::pool::{Pool, Pooled};
@@ -37,14 +37,13 @@ pub struct MemberSettings {
 /// One server.
 #[derive(Debug)]
 pub struct Member {
-    address: Address,
+    pub(super) condition: Condition,
     pub(super) pool: Pool,
     account: Mutex<Admission<Pooled, Waiter>>,
-    condition: Mutex<Condition>,
-    /// Whether `condition` holds anything: who is well is asked without its lock.
-    pub(super) failing: AtomicBool,
-    /// Tells those who wait for any member of the upstream that this one changed.
-    pub(super) changes: Arc<Notify>,
+    /// When connections were last closed without a word, the newest last.
+    pub(super) hang_ups: Mutex<Vec<Instant>>,
+    /// See [`MemberSettings::is_generic`].
+    pub(super) is_generic: AtomicBool,
     /// Tells the task that keeps house that there may be room; see `super::keeper`.
     pub(super) room: Notify,
     pub(super) is_kept: AtomicBool,
@@ -53,35 +52,11 @@ pub struct Member {
     numbers: Numbers,
 }
 
-/// What is wrong with a member.
-#[derive(Debug, Default)]
-pub(in crate::upstream) struct Condition {
-    pub(super) health: Health,
-    /// Why connecting failed the last time; empty after a success.
-    pub(super) trouble: Option<Arc<io::Error>>,
-    /// Why it cannot be used although it can be connected to.
-    pub(super) verdict: Option<Verdict>,
-    /// When connections were last closed without a word, the newest last.
-    pub(super) hang_ups: Vec<Instant>,
-    pub(super) is_generic: bool,
-}
-
 /// How a waiting request gets its connection.
-pub(in crate::upstream) type Waiter = oneshot::Sender<Lease>;
-
-/// Where in the queue a request waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Behind all others of its client.
-    Last,
-    /// Before all others of its client, whose turn is next: it was on a connection already and was not executed.
-    First,
-    /// Behind all others of its client, even in a full queue: it has waited at another member.
-    Moved,
-}
+pub(super) type Waiter = oneshot::Sender<Lease>;
 
 /// What becomes of a request that arrives at a member.
-pub(in crate::upstream) enum Admitted {
+pub(super) enum Admitted {
     /// A connection that idled.
     Idle(Lease),
     /// The lease of a connection that is still to be opened.
@@ -92,20 +67,17 @@ pub(in crate::upstream) enum Admitted {
     Full(Over),
 }
 
-impl Member {
-    /// A member without connections; `changes` is notified when it fails and when it is well again.
-    pub(in crate::upstream) fn new(
-        address: Address,
-        settings: MemberSettings,
-        changes: &Arc<Notify>,
-    ) -> Arc<Self> {
+impl Balanced for Member {
+    type Settings = MemberSettings;
+    type Lease = Lease;
+
+    fn new(address: Address, settings: MemberSettings, changes: &Arc<Notify>) -> Arc<Self> {
         let member = Self {
             pool: Pool::new(address.clone()),
-            address,
+            condition: Condition::new(address, changes),
             account: Mutex::new(Admission::new(settings.admission)),
-            condition: Mutex::default(),
-            failing: AtomicBool::new(false),
-            changes: Arc::clone(changes),
+            hang_ups: Mutex::default(),
+            is_generic: AtomicBool::new(false),
             room: Notify::new(),
             is_kept: AtomicBool::new(false),
             fpm: AtomicBool::new(false),
@@ -115,32 +87,12 @@ impl Member {
         Arc::new(member)
     }
 
-    /// Takes other settings from now on, as after a reload. What runs and waits stays, in its order.
-    pub(in crate::upstream) fn adopt(&self, settings: MemberSettings) {
-        self.account().adopt(settings.admission);
-        self.pool.set_connect(settings.connect);
-        self.condition().is_generic = settings.is_generic;
-        self.room.notify_one();
+    fn condition(&self) -> &Condition {
+        &self.condition
     }
 
-    /// Requests that may wait.
-    pub(super) fn queue_length(&self) -> usize {
-        self.account().settings().queue_length
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> &Address {
-        &self.address
-    }
-
-    /// What it did so far.
-    pub fn numbers(&self) -> &Numbers {
-        &self.numbers
-    }
-
-    /// What it has to do, its health, and whether a request of `flow` finds a place there.
-    pub fn load(&self, now: Instant, flow: &Flow) -> Load {
-        let standing = self.standing(now);
+    fn load(&self, now: Instant, flow: &Flow) -> Load {
+        let standing = self.condition.standing(now);
         let account = self.account();
         Load {
             busy: account.busy(),
@@ -151,32 +103,60 @@ impl Member {
         }
     }
 
-    /// What it may be given.
-    pub fn standing(&self, now: Instant) -> Standing {
-        match self.is_failing() {
-            true => self.condition().health.standing(now),
-            false => Standing::Well,
-        }
+    fn adopt(&self, settings: MemberSettings) {
+        self.account().adopt(settings.admission);
+        self.pool.set_connect(settings.connect);
+        self.is_generic
+            .store(settings.is_generic, Ordering::Relaxed);
+        self.room.notify_one();
     }
 
-    /// Whether it failed and nothing has succeeded since.
-    pub(in crate::upstream) fn is_failing(&self) -> bool {
-        self.failing.load(Ordering::Relaxed)
+    fn share(&self, sharing: &Sharing) {
+        self.account().share(sharing);
     }
 
-    /// Whether a request may try it now; see [`Health::try_again`].
-    pub(in crate::upstream) fn try_again(&self, now: Instant) -> bool {
-        self.condition().health.try_again(now)
+    fn retire(&self) {
+        let idle = self.account().retire(Instant::now());
+        drop(idle);
     }
 
-    /// It speaks FastCGI: the head of an answer came.
+    async fn knock(self: &Arc<Self>) {
+        // What comes of it is noted in its condition.
+        let _ = self.try_connect().await;
+    }
+
+    fn lease(
+        self: &Arc<Self>,
+        demand: Demand,
+    ) -> impl Future<Output = Result<Lease, LeaseError>> + Send {
+        self.obtain_lease(demand)
+    }
+}
+
+impl Member {
+    /// Returns where it listens.
+    pub fn address(&self) -> &Address {
+        self.condition.address()
+    }
+
+    /// Returns what it did so far.
+    pub fn numbers(&self) -> &Numbers {
+        &self.numbers
+    }
+
+    /// Notes that it speaks FastCGI: the head of an answer came.
     pub fn has_answered(&self) {
-        self.succeeded(Fault::Protocol);
+        self.condition.succeeded(Fault::Protocol);
     }
 
-    /// It spoke something else, or refused a request by protocol; `what` it did, for the log.
+    /// Notes that it spoke something else, or refused a request by protocol; `what` it did, for the log.
     pub fn has_misbehaved(&self, what: &dyn std::fmt::Display) {
-        self.failed(Fault::Protocol, what, None);
+        self.condition.has_misbehaved(what);
+    }
+
+    /// Requests that may wait.
+    pub(super) fn queue_length(&self) -> usize {
+        self.account().settings().queue_length
     }
 
     pub(super) fn set_fpm(&self, fpm: bool) {
@@ -185,7 +165,7 @@ impl Member {
 
     /// Returns whether it is a PHP-FPM on a unix socket, which reads no further than the request.
     pub(super) fn is_local_fpm(&self) -> bool {
-        matches!(self.address, Address::Unix(_)) && self.fpm.load(Ordering::Relaxed)
+        matches!(self.address(), Address::Unix(_)) && self.fpm.load(Ordering::Relaxed)
     }
 
     /// What it does with a probe, as far as is known.
@@ -194,7 +174,7 @@ impl Member {
     }
 
     /// Notes what the server does with a probe; who waits may have to go another way now.
-    pub(in crate::upstream) fn classify(self: &Arc<Self>, class: Class) {
+    pub(super) fn classify(self: &Arc<Self>, class: Class) {
         let before = {
             let mut account = self.account();
             let before = account.class();
@@ -202,12 +182,12 @@ impl Member {
             before
         };
         if before != class {
-            tracing::debug!(address = %self.address, ?class, "the server's answer to a probe is known");
+            tracing::debug!(address = %self.address(), ?class, "the server's answer to a probe is known");
             self.after_close();
         }
     }
 
-    pub(in crate::upstream) fn arrive(self: &Arc<Self>, order: Order, flow: &Flow) -> Admitted {
+    pub(super) fn arrive(self: &Arc<Self>, order: Order, flow: &Flow) -> Admitted {
         let mut granted = None;
         let waiter = || {
             let (sender, receiver) = oneshot::channel();
@@ -282,12 +262,6 @@ impl Member {
         self.room.notify_one();
     }
 
-    /// It is no longer of the upstream: what idles is closed, what runs ends as it would have.
-    pub(in crate::upstream) fn retire(&self) {
-        let idle = self.account().retire(Instant::now());
-        drop(idle);
-    }
-
     /// Reports whether requests wait for a worker, be it in the server's own queue.
     pub(super) fn is_short_of_workers(&self) -> bool {
         self.account().is_waited_for(Instant::now())
@@ -310,24 +284,9 @@ impl Member {
         }
     }
 
-    /// On a thread that is ending nothing is begun: it would be torn down at once, make room by that, and be begun again.
-    fn send_scouts(self: &Arc<Self>) {
-        while !threads::is_ending() {
-            let slot = self.account().scout(Instant::now());
-            let Some(slot) = slot else { return };
-            tokio::spawn(scout::run(Lease::opening(self, slot)));
-        }
-    }
-
     /// A poisoned lock guards an account that is whole: its methods change it in one go.
     pub(in crate::upstream) fn account(&self) -> MutexGuard<'_, Admission<Pooled, Waiter>> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(in crate::upstream) fn condition(&self) -> MutexGuard<'_, Condition> {
-        self.condition
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,13 +2,14 @@
 //! and a queue shares out.
 
 pub mod admission;
-pub(super) mod connecting;
+mod connecting;
 mod cooling;
 pub(super) mod denied;
 pub mod inquiry;
 mod keeper;
 pub mod lease;
 pub mod member;
+mod opening;
 pub mod picture;
 mod scout;
-pub mod waiting;
+mod waiting;

@@ -33,7 +33,7 @@ pub struct Picture {
 impl Member {
     /// How it stands at this moment, for people and metrics.
     pub fn picture(&self) -> Picture {
-        let failing = self.is_failing();
+        let failing = self.condition.is_failing();
         let account = self.account();
         let (waiting_clients, longest) = account.waiting_clients();
         Picture {

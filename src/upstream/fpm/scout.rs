@@ -3,7 +3,8 @@
 
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::select;
@@ -13,7 +14,7 @@ use super::admission::Class;
 use super::inquiry::{Finding, Question, ask};
 use super::lease::Lease;
 use super::member::Member;
-use crate::fastcgi::management::Values;
+use crate::threads;
 
 /// How long an unknown server may take to answer a probe before another connection asks whether it knows probes
 /// at all. It may as well be busy: what is asked proves which.
@@ -37,13 +38,9 @@ const UNKNOWN_PAUSE: Duration = Duration::from_millis(500);
 const HANG_UPS: usize = 3;
 const WINDOW: Duration = Duration::from_secs(5);
 
-/// Why a server cannot be used though it can be connected to.
-#[derive(Clone, Debug)]
-pub(super) struct Verdict(pub(super) Arc<str>);
-
 /// Connects, waits for a worker, and hands it to the head of the queue; gives up when nobody
 /// waits any more.
-pub(super) async fn run(mut lease: Lease) {
+async fn run(mut lease: Lease) {
     let member = Arc::clone(lease.member());
     let wanted = || member.is_waited_for().then(|| Instant::now() + PATIENCE);
     let mut pause = FIRST_PAUSE;
@@ -89,7 +86,7 @@ pub(super) async fn classify(lease: &mut Lease) {
                 Some(true) => {
                     member.set_fpm(values.is_fpm);
                     lease.acknowledge(took);
-                    return member.classify(class_of(values));
+                    return member.classify(Class::of(values));
                 }
                 Some(false) => Class::Closes,
                 None => Class::Unknown,
@@ -104,14 +101,6 @@ pub(super) async fn classify(lease: &mut Lease) {
     };
     lease.set_connection(None);
     member.classify(class);
-}
-
-/// Returns what a server is that answered with `values` and serves on.
-pub(super) fn class_of(values: Values) -> Class {
-    match values.multiplexes {
-        true => Class::Multiplexed,
-        false => Class::Kept,
-    }
 }
 
 /// Asks by a probe; where it is not answered for a while, or not by values, a second connection asks for a role too.
@@ -164,17 +153,29 @@ async fn acknowledge(lease: &mut Lease) {
 }
 
 impl Member {
+    /// Opens connections that look for workers, as many as the queue needs. On a thread that is ending nothing is begun: it
+    /// would be torn down at once, make room by that, and be begun again.
+    pub(super) fn send_scouts(self: &Arc<Self>) {
+        while !threads::is_ending() {
+            let slot = self.account().scout(Instant::now());
+            let Some(slot) = slot else { return };
+            tokio::spawn(run(Lease::opening(self, slot)));
+        }
+    }
+
     /// An unknown server has closed a connection without a word: it is as good as down, until it has
     /// done so again and again. Returns the class that follows.
     fn has_hung_up(&self, error: &io::Error) -> Class {
         let now = Instant::now();
-        let (is_verdict, is_generic) = {
-            let mut condition = self.condition();
-            condition.hang_ups.retain(|at| now - *at < WINDOW);
-            condition.hang_ups.push(now);
-            (condition.hang_ups.len() >= HANG_UPS, condition.is_generic)
+        let is_verdict = {
+            // A poisoned lock guards a list that is whole at every moment.
+            let hang_ups = self.hang_ups.lock();
+            let mut hang_ups = hang_ups.unwrap_or_else(PoisonError::into_inner);
+            hang_ups.retain(|at| now - *at < WINDOW);
+            hang_ups.push(now);
+            hang_ups.len() >= HANG_UPS
         };
-        match (is_verdict, is_generic) {
+        match (is_verdict, self.is_generic.load(Ordering::Relaxed)) {
             (false, _) => Class::Unknown,
             // Told so, it is used as it is.
             (true, true) => Class::Silent,

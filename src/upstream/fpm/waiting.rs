@@ -1,108 +1,24 @@
 //! How a request comes to a connection: at once, or through the queue, or not at all.
 
 use std::future::poll_fn;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::admission::Ticket;
-use super::denied;
 use super::lease::Lease;
-use super::member::{Admitted, Member, Order};
+use super::member::{Admitted, Member};
 use crate::limits::budget::Over;
 use crate::moment;
 use crate::timer::Timer;
-use crate::upstream::flow::Flow;
-
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub enum LeaseError {
-    /// The client or site has its share of the places in the queue, or all are taken.
-    #[error("{}: queue_length = {length}", share_message(*.over))]
-    QueueFull {
-        /// Whose share it is.
-        over: Over,
-        /// The limit.
-        length: usize,
-        /// Seconds after which it is worth to ask again, from the measured service time.
-        retry_after: u64,
-    },
-    /// `timeouts.queue` passed.
-    #[error("no worker within {} ms", .limit.as_millis())]
-    QueueTimeout {
-        /// The limit.
-        limit: Duration,
-        /// Seconds after which it is worth to ask again, from the measured service time.
-        retry_after: u64,
-    },
-    /// The server cannot be connected to.
-    #[error("{address}: {error}")]
-    Down {
-        /// The server.
-        address: String,
-        /// What connecting said the last time.
-        error: Arc<io::Error>,
-    },
-    /// The server can be connected to, and cannot be used. It is not asked again for a while.
-    #[error("{address}: {why}")]
-    Refused {
-        /// The server.
-        address: String,
-        /// What is wrong with it, and what to do.
-        why: Arc<str>,
-    },
-    /// The socket exists and we may not connect to it.
-    #[error("{address}: {error}{why}")]
-    Denied {
-        /// Whose it is, who we are, and what to do.
-        why: String,
-        /// The server.
-        address: String,
-        /// What connecting said.
-        error: Arc<io::Error>,
-    },
-}
-
-/// Until when a connection is of use, and how long that was from the start.
-#[derive(Clone, Copy, Debug)]
-pub struct Deadline {
-    /// When the request began to want a connection.
-    pub since: Instant,
-    /// `timeouts.queue`; zero is no limit.
-    pub limit: Duration,
-}
-
-/// What a request asks of an upstream.
-#[derive(Clone, Copy, Debug)]
-pub struct Demand {
-    /// Whose it is.
-    pub flow: Flow,
-    /// Where in the queue it waits.
-    pub order: Order,
-    /// How long it waits.
-    pub deadline: Deadline,
-}
-
-impl Deadline {
-    /// A day stands for no limit.
-    pub(in crate::upstream) fn at(self) -> Instant {
-        self.since
-            + if self.limit.is_zero() {
-                Duration::from_secs(86_400)
-            } else {
-                self.limit
-            }
-    }
-}
+use crate::upstream::demand::{Deadline, Demand, LeaseError, Order};
 
 impl Member {
-    /// A connection for a request: an idle one, a new one, or after a wait in the queue.
-    pub async fn lease(
+    /// Returns a connection for a request: an idle one, a new one, or after a wait in the queue.
+    pub(super) async fn obtain_lease(
         self: &Arc<Self>,
         Demand {
             flow,
@@ -113,7 +29,7 @@ impl Member {
         if order == Order::First {
             self.numbers().retried.add();
         }
-        if let Some(refusal) = self.refusal(moment::now()) {
+        if let Some(refusal) = self.condition.refusal(moment::now()) {
             return Err(refusal);
         }
         loop {
@@ -148,11 +64,11 @@ impl Member {
     }
 
     fn waited_in_vain(&self, deadline: Deadline) -> LeaseError {
-        if let Some(refusal) = self.refusal(Instant::now()) {
+        if let Some(refusal) = self.condition.refusal(Instant::now()) {
             return refusal;
         }
-        match self.trouble() {
-            Some(error) => connect_error(self, error),
+        match self.condition.trouble() {
+            Some(error) => self.connect_error(error),
             None => self.queue_timeout(deadline),
         }
     }
@@ -180,30 +96,6 @@ impl Member {
             (account.waiting(), account.busy())
         };
         self.numbers().retry_after(waiting, busy)
-    }
-}
-
-fn share_message(over: Over) -> &'static str {
-    match over {
-        Over::Total => "the queue is full",
-        Over::Client => "this client has as many requests waiting as the queue has places left",
-        Over::Site => {
-            "this site has three times as many requests waiting as the queue has places left"
-        }
-    }
-}
-
-pub(super) fn connect_error(member: &Member, error: Arc<io::Error>) -> LeaseError {
-    let address = member.address().to_string();
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        let why = denied::explain(member.address());
-        LeaseError::Denied {
-            why,
-            address,
-            error,
-        }
-    } else {
-        LeaseError::Down { address, error }
     }
 }
 

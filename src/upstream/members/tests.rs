@@ -20,9 +20,8 @@ use crate::threads::Home;
 use crate::upstream::balancer::Balancer;
 use crate::upstream::flow::Reserve;
 use crate::upstream::fpm::admission::{Arrival, Settings, Wear};
-use crate::upstream::fpm::member::Order;
 use crate::upstream::policy::Policy;
-use crate::upstream::{ClassKey, Deadline, Demand, Flow, Lease};
+use crate::upstream::{ClassKey, Deadline, Demand, Flow, Lease, Member, MemberSettings, Order};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -45,7 +44,7 @@ impl Resolve for Answers {
 fn members<const N: usize>(
     servers: &[&str],
     answers: [Option<Vec<SocketAddr>>; N],
-) -> Arc<Members> {
+) -> Arc<Members<Member>> {
     let addresses: Vec<_> = servers
         .iter()
         .map(|text| Address::parse(text).unwrap())
@@ -70,7 +69,7 @@ fn at(texts: &[&str]) -> Option<Vec<SocketAddr>> {
     Some(texts.iter().map(|text| text.parse().unwrap()).collect())
 }
 
-fn shown(members: &Members) -> Vec<String> {
+fn shown(members: &Members<Member>) -> Vec<String> {
     let members = members.current();
     members
         .iter()
@@ -114,11 +113,11 @@ fn demand(order: Order, deadline: Deadline) -> Demand {
     }
 }
 
-fn balancer(members: &Arc<Members>) -> Arc<Balancer> {
+fn balancer(members: &Arc<Members<Member>>) -> Arc<Balancer<Member>> {
     Arc::new(Balancer::new(Arc::clone(members), Policy::LeastBusy))
 }
 
-async fn lease(balancer: &Balancer, limit: Duration) -> Result<Lease, LeaseError> {
+async fn lease(balancer: &Balancer<Member>, limit: Duration) -> Result<Lease, LeaseError> {
     let since = Instant::now();
     let lease = balancer.lease(demand(Order::Last, Deadline { since, limit }), None);
     timeout(30 * S, lease).await.unwrap()
@@ -263,7 +262,7 @@ async fn a_request_goes_on_from_a_server_that_is_down() {
     }
     let down = &members.current()[0];
     assert!(matches!(
-        down.standing(Instant::now()),
+        down.condition().standing(Instant::now()),
         Standing::Avoided(_)
     ));
 }

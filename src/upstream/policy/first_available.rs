@@ -1,6 +1,6 @@
 //! The first member of the list that can take requests: the others stand by.
 
-use super::{Load, candidates};
+use super::load::{Load, candidates};
 
 /// The index of the first candidate.
 pub(super) fn pick(loads: &[Load]) -> Option<usize> {

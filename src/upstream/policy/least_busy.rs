@@ -1,6 +1,6 @@
 //! The member with the fewest requests, running and waiting; among equals the first.
 
-use super::{Load, candidates};
+use super::load::{Load, candidates};
 
 /// The index of the least busy candidate.
 pub(super) fn pick(loads: &[Load]) -> Option<usize> {

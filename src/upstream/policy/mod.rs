@@ -2,7 +2,10 @@
 
 mod first_available;
 mod least_busy;
+mod load;
 mod round_robin;
+
+pub use load::Load;
 
 use super::health::Standing;
 
@@ -15,21 +18,6 @@ pub enum Policy {
     RoundRobin,
     /// To the first of the list; the others stand by.
     FirstAvailable,
-}
-
-/// What a member has to do, and what speaks against giving it more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Load {
-    /// Connections in use.
-    pub busy: usize,
-    /// Requests in the queue.
-    pub waiting: usize,
-    /// Its queue is full.
-    pub full: bool,
-    /// This request has just failed there.
-    pub failed: bool,
-    /// Its health.
-    pub standing: Standing,
 }
 
 impl Policy {
@@ -58,22 +46,6 @@ impl Policy {
             Self::FirstAvailable => first_available::pick(loads),
         }
     }
-}
-
-impl Load {
-    /// What speaks against it, the worst first; less is better.
-    fn objections(&self) -> (bool, bool, bool) {
-        (!self.standing.is_eligible(), self.failed, self.full)
-    }
-}
-
-/// The members that nothing speaks against, or the least; in their order.
-fn candidates(loads: &[Load]) -> impl Iterator<Item = (usize, &Load)> + Clone {
-    let least = loads.iter().map(Load::objections).min();
-    loads
-        .iter()
-        .enumerate()
-        .filter(move |(_, load)| Some(load.objections()) == least)
 }
 
 fn first_to_be_tried(loads: &[Load]) -> Option<usize> {

@@ -1,7 +1,7 @@
 //! Each member in its turn. Who cannot take requests has no turn, so that the others share its
 //! part evenly, and not all of it falls to the next.
 
-use super::{Load, candidates};
+use super::load::{Load, candidates};
 
 /// The index of the candidate whose turn it is; `turn` counts the requests.
 pub(super) fn pick(loads: &[Load], turn: usize) -> Option<usize> {

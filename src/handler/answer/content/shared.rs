@@ -7,10 +7,12 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use tokio::time::Instant;
 
-use super::Terms;
-use crate::handler::Cut;
+use crate::handler::answer::incoming::Incoming;
 use crate::handler::answer::store::Store;
 use crate::handler::answer::streaming::Streaming;
+use crate::handler::answer::sweep::{Look, Watched};
+use crate::handler::answer::terms::Terms;
+use crate::handler::cut::Cut;
 use crate::limits::budget::Owner;
 use crate::message::lent::lend;
 
@@ -29,15 +31,15 @@ const PATIENCE: u32 = 10;
 
 /// What the client's end and the sweep share.
 #[derive(Debug)]
-pub(in crate::handler) struct Shared {
+pub(super) struct Shared<I: Incoming> {
     terms: Terms,
-    state: Mutex<State>,
+    state: Mutex<State<I>>,
 }
 
 #[derive(Debug)]
-struct State {
+struct State<I: Incoming> {
     /// PHP's end; `None` once it has ended.
-    streaming: Option<Streaming>,
+    streaming: Option<Streaming<I>>,
     /// What the client has not taken, while it lags.
     store: Option<Box<Store>>,
     /// Behind it, what there was no room for.
@@ -72,23 +74,8 @@ enum Filling {
     Ending(Waker),
 }
 
-/// What the sweep has to do for an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::handler) enum Look {
-    /// Nothing.
-    Leave,
-    /// Fill it.
-    Fill,
-    /// Give it up, unless its client has given up another: the client has its share and others wait for its worker.
-    OverShare,
-    /// Give it up: its client has taken nothing for too long.
-    Stalled,
-    /// Forget it: there is nothing more to do.
-    Forget,
-}
-
-impl Shared {
-    pub(super) fn new(terms: Terms, streaming: Option<Streaming>, piece: Bytes) -> Self {
+impl<I: Incoming> Shared<I> {
+    pub(super) fn new(terms: Terms, streaming: Option<Streaming<I>>, piece: Bytes) -> Self {
         Self {
             terms,
             state: Mutex::new(State {
@@ -108,7 +95,7 @@ impl Shared {
         }
     }
 
-    /// See [`ScriptContent::watch`](super::ScriptContent::watch).
+    /// See [`UpstreamContent::watch`](super::UpstreamContent::watch).
     pub(super) fn set_on_stream(&self, pause: Duration) {
         self.lock().on_stream = Some(pause);
     }
@@ -132,22 +119,26 @@ impl Shared {
         drop(streaming);
     }
 
-    pub(in crate::handler) fn owner(&self) -> Owner {
+    /// A poisoned lock guards a state that is whole at every moment.
+    fn lock(&self) -> MutexGuard<'_, State<I>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<I: Incoming> Watched for Shared<I> {
+    fn owner(&self) -> Owner {
         self.terms.owner
     }
 
-    /// Looks at what has become of the answer since the last look.
-    pub(in crate::handler) fn look(&self, now: Instant) -> Look {
+    fn look(&self, now: Instant) -> Look {
         self.lock().look(&self.terms, now)
     }
 
-    /// Takes from PHP what there is room for; ready when the sweep has nothing more to do with it.
-    pub(in crate::handler) fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.lock().poll_fill(&self.terms, cx)
     }
 
-    /// Gives the answer up, with its worker and all that is stored of it; its client sees that it is cut.
-    pub(in crate::handler) fn give_up(&self, cause: &'static str, why: &str) {
+    fn give_up(&self, cause: &'static str, why: &str) {
         let mut state = self.lock();
         state.stop_filling();
         state.end = Err(Cut(cause));
@@ -159,14 +150,9 @@ impl Shared {
             streaming.give_up(cause, why);
         }
     }
-
-    /// A poisoned lock guards a state that is whole at every moment.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl State {
+impl<I: Incoming> State<I> {
     fn poll_next(
         &mut self,
         terms: &Terms,

@@ -1,4 +1,4 @@
-//! The answer with a file that a script named.
+//! The answer with a file that an upstream named.
 
 use std::borrow::Cow;
 use std::io;
@@ -7,23 +7,21 @@ use http::{HeaderMap, Response, StatusCode, header};
 
 use super::{Named, Refusal};
 use crate::failure::Failure;
-use crate::handler::Body;
+use crate::handler::answer::incoming::{Begun, Incoming};
 use crate::handler::answer::orders::Orders;
-use crate::handler::answer::reply;
-use crate::handler::fastcgi::Call;
-use crate::handler::fastcgi::attempt::Begun;
+use crate::handler::answer::reply::{self, Reply};
+use crate::handler::body::Body;
 use crate::handler::static_files::{Description, Representation};
-use crate::message::{Disk, Request};
+use crate::message::Disk;
 
-impl Call {
+impl Reply<'_> {
     /// Sends the file that was named in place of the script's content, which is read to its end by
     /// itself, so that the worker is free. A file that cannot be sent is 404 and an error in the
     /// log.
-    pub(in crate::handler) async fn send_file(
+    pub(in crate::handler::answer) async fn send_file<I: Incoming>(
         &self,
         named: Named<'_>,
-        mut begun: Box<Begun>,
-        request: &Request,
+        mut begun: Box<Begun<I>>,
         disk: &dyn Disk,
     ) -> Result<Response<Body>, Failure> {
         let trace = std::mem::take(&mut begun.trace);
@@ -33,21 +31,23 @@ impl Call {
         };
         let (said, reason) = (begun.head.status, begun.head.reason.take());
         reply::abandon(begun);
-        let opened = self.fastcgi.send_file.open(named, disk);
-        let (path, file) = opened.map_err(|refusal| self.refused(refusal, named, request))?;
-        let representation = Representation::described(request, &path, file, description);
+        let opened = self.settings.send_file.open(named, disk);
+        let (path, file) = opened.map_err(|refusal| self.refused(refusal, named))?;
+        let representation = Representation::described(self.request, &path, file, description);
         let mut response = representation.into_response().await?;
         if let Some(reason) = reason.filter(|_| response.status() == said) {
             response.extensions_mut().insert(reason);
         }
-        response.body_mut().trace = trace;
+        let body = response.body_mut();
+        body.set_maker(I::MAKER);
+        body.trace = trace;
         Ok(response)
     }
 
-    fn refused(&self, refusal: Refusal, named: Named<'_>, request: &Request) -> Failure {
+    fn refused(&self, refusal: Refusal, named: Named<'_>) -> Failure {
         match refusal {
             Refusal::Because(why) => {
-                tracing::error!(request_id = %request.id, upstream = %self.fastcgi.name, script = %self.script_name(), %named, "the script named a file that is not sent: {why}");
+                tracing::error!(request_id = %self.request.id, upstream = %self.upstream, script = %self.script_name(), %named, "the script named a file that is not sent: {why}");
                 Failure::NotFound
             }
             Refusal::Trouble(errno) => Failure::Disk(io::Error::from_raw_os_error(errno)),
@@ -56,14 +56,14 @@ impl Call {
 
     /// Says once for each site that a script named a file and the configuration knows nothing of
     /// it.
-    pub(in crate::handler) fn warn_of_orders(&self, orders: &Orders, request: &Request) {
-        if let Some(key) = self.fastcgi.send_file.missing_key(orders) {
-            tracing::warn!(request_id = %request.id, upstream = %self.fastcgi.name, script = %self.script_name(), "the script named a file to send, and {key} is not set: its own content was sent instead; this is said once for each site");
+    pub(in crate::handler::answer) fn warn_of_orders(&self, orders: &Orders) {
+        if let Some(key) = self.settings.send_file.missing_key(orders) {
+            tracing::warn!(request_id = %self.request.id, upstream = %self.upstream, script = %self.script_name(), "the script named a file to send, and {key} is not set: its own content was sent instead; this is said once for each site");
         }
     }
 
     fn script_name(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.script.name)
+        String::from_utf8_lossy(self.script)
     }
 }
 

@@ -44,7 +44,7 @@ struct Folder {
 
 /// A file that a script named in a field that the configuration knows.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::handler) enum Named<'a> {
+pub(super) enum Named<'a> {
     /// An absolute path as PHP sees it.
     Path(&'a HeaderValue),
     /// A percent-encoded URI.
@@ -103,7 +103,7 @@ impl SendFile {
     }
 
     /// What the script named in a field that is configured, if it did.
-    pub(in crate::handler) fn named<'a>(&self, orders: &'a Orders) -> Option<Named<'a>> {
+    pub(super) fn named<'a>(&self, orders: &'a Orders) -> Option<Named<'a>> {
         let uri = orders.x_accel_redirect.as_ref().map(Named::Uri);
         let path = orders.x_sendfile.as_ref().map(Named::Path);
         uri.filter(|_| !self.internal.is_empty())
@@ -111,7 +111,7 @@ impl SendFile {
     }
 
     /// The key to set for a file that was named and is not sent: said once.
-    pub(super) fn missing_key(&self, orders: &Orders) -> Option<&'static str> {
+    fn missing_key(&self, orders: &Orders) -> Option<&'static str> {
         let key = match (&orders.x_accel_redirect, &orders.x_sendfile) {
             (Some(_), _) => "site.send_file.internal",
             (None, Some(_)) => "site.send_file.roots",

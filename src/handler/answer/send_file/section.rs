@@ -4,8 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::{Folder, SendFile};
-use crate::fastcgi::params::pair_length;
-use crate::fastcgi::record::MAX_CONTENT;
+use crate::cgi::long_variable;
 use crate::message::Root;
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section, absolute_path};
 
@@ -113,11 +112,7 @@ fn check_mapping(section: &Lowered, internal: &[(&At<String>, Folder)], problems
         let seen = folder.seen.as_ref().unwrap_or(&folder.root.0);
         seen.as_os_str().len() + "/=/,".len() + uri.value.len()
     });
-    let length = pair_length("HTTP_X_ACCEL_MAPPING".len(), pairs.sum());
-    if length > MAX_CONTENT {
-        let message = format!(
-            "HTTP_X_ACCEL_MAPPING would take {length} bytes with its name, and PHP reads at most {MAX_CONTENT}"
-        );
+    if let Some(message) = long_variable::complaint("HTTP_X_ACCEL_MAPPING", pairs.sum()) {
         let problem = Problem::new(section.place_of("internal"), message);
         problems.push(problem.help("name fewer folders, which the others lie below"));
     }

@@ -1,6 +1,8 @@
 //! What is known of how a server can be used.
 
-/// What a server does with a probe; see `super::scout` for how it is found out.
+use crate::fastcgi::management::Values;
+
+/// What a server does with a probe; see `crate::upstream::fpm::scout` for how it is found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// Not known yet: one connection finds it out, and who comes meanwhile waits.
@@ -16,6 +18,15 @@ pub enum Class {
 }
 
 impl Class {
+    /// Returns what a server is that answered with `values` and serves on.
+    pub fn of(values: Values) -> Self {
+        if values.multiplexes {
+            Self::Multiplexed
+        } else {
+            Self::Kept
+        }
+    }
+
     /// Returns whether an acknowledgement can be waited for.
     pub fn acknowledges(self) -> bool {
         match self {
