@@ -83,7 +83,9 @@ fn round<T: Trail>(
             Judged::Holds(captures) => captures,
             Judged::Guards(_) if step.refuses() => Captures::default(),
             Judged::Guards(_) => {
-                step.modifiers.guard(request, &context.facts)?;
+                if let Some(readings) = &mut readings {
+                    readings.guard(rule, &context.facts, disk)?;
+                }
                 continue;
             }
             Judged::Fails(_) => continue,

@@ -24,11 +24,10 @@ use std::sync::Arc;
 pub use step::Step;
 
 use crate::failure::Failure;
-use crate::message::Request;
 use crate::message::edits::{RuleEdits, RuleId};
 use crate::message::fact::{Ask, Facts};
 use crate::route::template::Groups;
-use crate::route::{Captures, Scope, TooHard};
+use crate::route::{Scope, TooHard};
 use crate::section::{At, Key, Lowered, Place, Problems};
 use expires::Expires;
 use fields::Fields;
@@ -129,14 +128,11 @@ impl Modifiers {
         Ok(Some(edits))
     }
 
-    /// Asks the guards alone, for a rule that holds for another path than the one that is answered: the request gets
-    /// none of its edits.
-    pub fn guard(&self, request: &Request, facts: &Facts) -> Result<(), Interruption> {
-        let captures = &Captures::default();
-        let scope = Scope { request, captures };
+    /// Asks the guards alone, about a path other than the one that is answered.
+    fn guard(&self, scope: &Scope<'_>, facts: &Facts) -> Result<(), Interruption> {
         let mut unused = RuleEdits::default();
         let mut guards = self.list.iter().filter(|modifier| modifier.is_guard());
-        guards.try_for_each(|guard| guard.apply(&scope, facts, &mut unused))
+        guards.try_for_each(|guard| guard.apply(scope, facts, &mut unused))
     }
 
     /// Reports whether one of them keeps requests from what the rule holds for.

@@ -15,6 +15,8 @@ pub(crate) enum Probe {
     Password,
     /// Passes requests for which a subrequest for this target succeeds.
     Subrequest(&'static str),
+    /// Passes requests for which one for their own path, below this, succeeds.
+    Below(&'static str),
 }
 
 impl Modifiers {
@@ -42,7 +44,8 @@ impl Probe {
     /// Returns the question about a request; `None` without a password.
     fn ask(self, scope: &Scope<'_>) -> Option<Ask> {
         let path = match self {
-            Self::Subrequest(path) => path,
+            Self::Subrequest(path) => path.to_owned(),
+            Self::Below(path) => format!("{path}{}", scope.request.target.path().escape_ascii()),
             Self::Password => {
                 let password = scope.request.fields.get(header::AUTHORIZATION)?;
                 let user = b"somebody".as_slice().into();
@@ -50,7 +53,7 @@ impl Probe {
                 return Some(Ask::Verify(Credentials { user, password }));
             }
         };
-        let target = Target::parse(path, EncodedSlash::Reject).unwrap();
+        let target = Target::parse(&path, EncodedSlash::Reject).unwrap();
         Some(Ask::Subrequest(Method::GET, target))
     }
 }

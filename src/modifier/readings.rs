@@ -2,10 +2,11 @@
 //! in the target ([`Target::readings`]): what only the gateway resolves, as `/admin/../x`, `/index.php/admin` or
 //! `//host/admin`, gets past none of them.
 
-use super::Step;
+use super::{Interruption, Step};
+use crate::message::fact::Facts;
 use crate::message::{Disk, Request, Target};
 use crate::route::condition::Verdict;
-use crate::route::{Captures, Rule, Rules, TooHard};
+use crate::route::{Captures, Rule, Rules, Scope, TooHard};
 
 /// A request whose target has several readings, as each of them.
 #[derive(Debug)]
@@ -61,6 +62,26 @@ impl Readings {
             }
         }
         Ok(None)
+    }
+
+    /// Asks the guards of a rule about each reading for which the rule holds. The request gets none of its edits.
+    pub fn guard(
+        &mut self,
+        rule: &Rule<Step>,
+        facts: &Facts,
+        disk: &dyn Disk,
+    ) -> Result<(), Interruption> {
+        for target in &self.targets {
+            self.echo.target = target.clone();
+            if let Some(captures) = rule.matches(&self.echo, disk)? {
+                let scope = Scope {
+                    request: &self.echo,
+                    captures: &captures,
+                };
+                rule.then.modifiers.guard(&scope, facts)?;
+            }
+        }
+        Ok(())
     }
 
     fn paths(&self) -> impl Iterator<Item = &[u8]> {

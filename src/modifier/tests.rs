@@ -14,9 +14,11 @@ use crate::handler::Handler;
 use crate::handler::deny::{DENY, Deny};
 use crate::message::fact::Fact;
 use crate::message::request::Origin;
-use crate::message::{Disk, EncodedSlash, Found, Host, RequestId, Root, Target, Upload, Wire};
+use crate::message::{
+    Disk, EncodedSlash, Found, Host, Request, RequestId, Root, Target, Upload, Wire,
+};
 use crate::route::condition::{Condition, Prefix};
-use crate::route::{Rule, Rules};
+use crate::route::{Captures, Rule, Rules};
 use crate::section::Section;
 
 static SECTION: Section = Section {
@@ -256,7 +258,8 @@ fn outcome(step: Step, target: &str) -> &'static str {
         Judged::Holds(captures) => whole(&captures),
         Judged::Guards(_) if rule.then.refuses() => whole(&Captures::default()),
         Judged::Guards(_) => {
-            let passed = rule.then.modifiers.guard(&request, &facts);
+            let readings = readings.as_mut().unwrap();
+            let passed = readings.guard(rule, &facts, &Empty);
             passed.map(|()| "next rule after its guards")
         }
     };
@@ -309,14 +312,37 @@ fn guards_are_held_against_all_readings_of_a_path() {
     }
 }
 
+/// Returns what guards ask about the readings of a target, until one of them refuses.
+fn asked_about(target: &str, then: Step) -> Vec<String> {
+    let rule = admin(then);
+    let mut readings = Readings::of(&request(target, &[])).unwrap();
+    let (mut facts, mut asked) = (Facts::default(), Vec::new());
+    while let Err(Interruption::Ask(ask)) = readings.guard(&rule, &facts, &Empty) {
+        let Ask::Subrequest(_, target) = &ask else {
+            panic!("{ask:?}");
+        };
+        asked.push(String::from_utf8_lossy(target.path()).into_owned());
+        let is_secret = target.path().ends_with(b"/secret/");
+        let status = if is_secret { 403 } else { 200 };
+        let status = StatusCode::from_u16(status).unwrap();
+        facts.insert(ask, Fact::Answered(status));
+    }
+    asked
+}
+
 #[test]
-fn guards_alone_pass_with_their_facts() {
-    let modifiers = modifiers("set_env = { A = '1' }").with(Probe::Subrequest("/who"));
-    let request = request("/", &[]);
-    let mut facts = Facts::default();
-    let Err(Interruption::Ask(ask)) = modifiers.guard(&request, &facts) else {
-        panic!("the guard asks for nothing");
-    };
-    facts.insert(ask, Fact::Answered(StatusCode::OK));
-    modifiers.guard(&request, &facts).unwrap();
+fn guards_are_asked_about_each_reading_that_they_guard() {
+    for (target, expected) in [
+        ("//host/admin/x", vec!["/may/admin/x"]),
+        ("/index.php/admin/x", vec!["/may/admin/x"]),
+        ("/index.php/admin/?/x", vec!["/may/admin/", "/may/admin/x"]),
+        // Who may not read the first is not asked about the second.
+        ("/index.php/admin/secret/?/x", vec!["/may/admin/secret/"]),
+    ] {
+        let step = Step {
+            modifiers: Modifiers::default().with(Probe::Below("/may")),
+            ..Step::default()
+        };
+        assert_eq!(asked_about(target, step), expected, "{target}");
+    }
 }
