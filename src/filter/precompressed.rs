@@ -10,17 +10,17 @@ use crate::message::request::Origin;
 use crate::message::{Disk, Request, Upload};
 use crate::route::Captures;
 
-/// Returns the same plan with a variant in the place of the file, where the client takes one that is there.
+/// Returns the same decision with a variant in the place of the file, where the client takes one that is there.
 /// A part of a file, and what is told without content, stays as it is.
 pub fn prefer(
     negotiation: &Negotiation,
-    plan: Plan,
+    decision: Decision,
     handler: &Handler,
     request: &Request,
     disk: &dyn Disk,
-) -> Plan {
-    let Plan::Send(mut file) = plan else {
-        return plan;
+) -> Decision {
+    let Decision::Perform(Plan::Send(mut file)) = decision else {
+        return decision;
     };
     let kind = file.replaceable();
     if kind.is_some_and(|kind| negotiation.wants_variants(kind)) {
@@ -35,7 +35,7 @@ pub fn prefer(
             }
         }
     }
-    Plan::Send(file)
+    Decision::Perform(Plan::Send(file))
 }
 
 /// A request for the variant: an unconditional GET.

@@ -53,10 +53,6 @@ pub const MAX_ROUNDS: usize = 10;
 
 /// What a handler decides about a request.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "an answer is what many requests come to, and another allocation for it costs more than its moves"
-)]
 pub enum Decision {
     /// This is to be done, and makes the answer.
     Perform(Plan),

@@ -72,7 +72,9 @@ impl Journey {
             Ok(Admitted::Answer(response)) => Ok(response),
             Err(failure) => Err(failure),
         };
-        self.dress(&answered, parts, site, host, disk);
+        let may_ask = answered.as_ref().err().is_some_and(may_ask);
+        let unruled = unruled(parts, site, self.origin(host));
+        self.dress(unruled, may_ask, site, disk);
         self.answered(answered, disk, trail)
     }
 
@@ -84,28 +86,30 @@ impl Journey {
         }
     }
 
-    /// Finds what the site changes about an answer that no rule makes; the request is kept where an error page is to be
-    /// asked for in its place.
+    /// Finds what the site changes about an answer that no rule makes. The request is kept where an error page may be asked
+    /// for in its place.
     fn dress(
         &mut self,
-        answered: &Result<Response<Body>, Failure>,
-        parts: Parts,
+        (mut request, is_read): (Request, bool),
+        may_ask: bool,
         site: &Site,
-        host: Host,
         disk: &dyn Disk,
     ) {
-        let target = readable(&parts, site);
-        let is_read = target.is_some();
-        let target = target.unwrap_or_else(|| Target::unread(raw(&parts)));
-        let mut request = Request::new(parts, target, Upload::Empty, self.origin(host));
         self.context.edits = site.edits_without_rules(&mut request, is_read, disk);
-        let asks = answered.as_ref().err().is_some_and(may_ask) && site.error_pages.ask();
-        if asks && admit_page(site, &mut self.context) {
+        if may_ask && site.error_pages.ask() && admit_page(site, &mut self.context) {
             // The page has edits of its own.
             request.edits = None;
             self.context.echo = Some(Box::new(request));
         }
     }
+}
+
+/// Builds the request that no rule answers, and reports whether its target could be read.
+fn unruled(parts: Parts, site: &Site, origin: Origin) -> (Request, bool) {
+    let target = readable(&parts, site);
+    let is_read = target.is_some();
+    let target = target.unwrap_or_else(|| Target::unread(raw(&parts)));
+    (Request::new(parts, target, Upload::Empty, origin), is_read)
 }
 
 fn find_site<'a>(

@@ -48,10 +48,6 @@ pub enum Event {
 
 /// The next thing for the driver to do.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "an answer is what every journey comes to, and another allocation for it costs more than its moves"
-)]
 pub enum Next {
     /// Find this fact; then [`Event::Known`].
     Ask(Ask),

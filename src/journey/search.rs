@@ -1,10 +1,14 @@
 //! The search: rounds over the rules of the site, until one of them makes an answer.
 
+use std::sync::Arc;
+
 use super::{Context, Finding, Journey, Next, Trail};
 use crate::failure::Failure;
 use crate::filter;
+use crate::filter::compress::Negotiation;
 use crate::handler::{Decision, Handler, MAX_ROUNDS};
-use crate::message::edits::RuleId;
+use crate::message::edits::{Edits, RuleId};
+use crate::message::fact::Facts;
 use crate::message::{Disk, Request};
 use crate::modifier::readings::{self, Judged, Readings};
 use crate::modifier::{Interruption, Step};
@@ -50,7 +54,7 @@ impl Context {
     }
 }
 
-/// Asks the rules in their order; `Decline`: none of them decides.
+/// Evaluates one round; `Decline`: no rule decides.
 fn round<T: Trail>(
     context: &mut Context,
     request: &mut Request,
@@ -61,80 +65,132 @@ fn round<T: Trail>(
         return Err(Interruption::Refuse(Failure::NoSite));
     };
     trail.round(request);
-    // mod_proxy: `!` ends the search among its own rules, not among others.
-    let mut is_excluded = false;
-    let mut next = 0;
-    let mut readings = site.readings(request);
-    while let Some((number, rule)) = next_rule::<T>(&site.rules, next, request, readings.as_deref())
-    {
-        next = number + 1;
-        let step = &rule.then;
-        if is_excluded && step.is_proxy_target() {
-            trail.rule(number, rule, &Finding::Excluded);
-            continue;
-        }
-        if step.internal && request.causes.is_empty() {
-            trail.rule(number, rule, &Finding::Internal);
-            continue;
-        }
-        let judged = readings::judge(rule, request, readings.as_deref_mut(), disk)?;
-        trail.rule(number, rule, &Finding::Judged(&judged));
-        let captures = match judged {
-            Judged::Holds(captures) => captures,
-            Judged::Guards(_) if step.refuses() => Captures::default(),
-            Judged::Guards(_) => {
-                if let Some(readings) = &mut readings {
-                    readings.guard(rule, &context.facts, disk)?;
-                }
-                continue;
-            }
-            Judged::Fails(_) => continue,
-        };
-        let scope = Scope {
-            request,
-            captures: &captures,
-        };
-        let id = RuleId::of_site(number);
-        if let Some(edits) = step.modifiers.apply(id, &scope, &context.facts)? {
-            request.note(edits);
-            context.edits.clone_from(&request.edits);
-        }
-        let Some(handler) = &step.handler else {
-            continue;
-        };
-        is_excluded |= matches!(handler, Handler::ExcludeProxy);
-        context.handler = handler.name();
-        let decision = match (
-            handler.decide(request, &captures, disk),
-            &context.negotiation,
-        ) {
-            (Decision::Perform(plan), Some(negotiation)) => Decision::Perform(
-                filter::precompressed::prefer(negotiation, plan, handler, request, disk),
-            ),
-            (decision, _) => decision,
-        };
-        trail.decision(&decision);
-        match decision {
-            Decision::Decline => {}
-            Decision::Withhold(why) => context.withheld = Some(why),
-            settled @ (Decision::Perform(_)
-            | Decision::Answer(_)
-            | Decision::Again(..)
-            | Decision::Fail(_)) => return Ok(settled),
-        }
-    }
-    Ok(Decision::Decline)
+    let round = Round {
+        rules: &site.rules,
+        readings: site.readings(request),
+        is_excluded: false,
+        facts: &context.facts,
+        negotiation: context.negotiation.as_ref(),
+        edits: &mut context.edits,
+        handler: &mut context.handler,
+        withheld: &mut context.withheld,
+        request,
+        disk,
+        trail,
+    };
+    round.decide()
 }
 
-/// Returns the first rule from `number` on that may hold; the very first, where rules that cannot hold are watched too.
-fn next_rule<'a, T: Trail>(
+/// A round over the rules, with what it reads and writes.
+struct Round<'a, T> {
     rules: &'a Rules<Step>,
-    number: usize,
-    request: &Request,
-    readings: Option<&Readings>,
-) -> Option<(usize, &'a Rule<Step>)> {
-    if T::WATCHES {
-        return rules.get(number).map(|rule| (number, rule));
+    readings: Option<Box<Readings>>,
+    /// mod_proxy: `!` ends the search among its own rules, not among others.
+    is_excluded: bool,
+    facts: &'a Facts,
+    negotiation: Option<&'a Negotiation>,
+    edits: &'a mut Option<Arc<Edits>>,
+    handler: &'a mut &'static str,
+    withheld: &'a mut Option<&'static str>,
+    request: &'a mut Request,
+    disk: &'a dyn Disk,
+    trail: &'a mut T,
+}
+
+impl<'a, T: Trail> Round<'a, T> {
+    /// Asks the rules in their order.
+    fn decide(mut self) -> Result<Decision, Interruption> {
+        let mut next = 0;
+        while let Some((number, rule)) = self.next_rule(next) {
+            next = number + 1;
+            let Some(captures) = self.match_rule(number, rule)? else {
+                continue;
+            };
+            self.amend(number, rule, &captures)?;
+            let Some(handler) = &rule.then.handler else {
+                continue;
+            };
+            match self.ask(handler, &captures) {
+                Decision::Decline => {}
+                Decision::Withhold(why) => *self.withheld = Some(why),
+                settled @ (Decision::Perform(_)
+                | Decision::Answer(_)
+                | Decision::Again(..)
+                | Decision::Fail(_)) => return Ok(settled),
+            }
+        }
+        Ok(Decision::Decline)
     }
-    readings::candidate(rules, number, request, readings)
+
+    /// Returns the first rule from `number` on that may hold; the very first, where rules that cannot hold are watched too.
+    fn next_rule(&self, number: usize) -> Option<(usize, &'a Rule<Step>)> {
+        if T::WATCHES {
+            return self.rules.get(number).map(|rule| (number, rule));
+        }
+        readings::candidate(self.rules, number, self.request, self.readings.as_deref())
+    }
+
+    /// Returns what a rule takes of the path, where it is for the request. The guards of one that holds for another reading
+    /// of the path alone are asked, and nothing else of it counts.
+    fn match_rule(
+        &mut self,
+        number: usize,
+        rule: &Rule<Step>,
+    ) -> Result<Option<Captures>, Interruption> {
+        let step = &rule.then;
+        if self.is_excluded && step.is_proxy_target() {
+            self.trail.rule(number, rule, &Finding::Excluded);
+            return Ok(None);
+        }
+        if step.internal && self.request.causes.is_empty() {
+            self.trail.rule(number, rule, &Finding::Internal);
+            return Ok(None);
+        }
+        let readings = self.readings.as_deref_mut();
+        let judged = readings::judge(rule, self.request, readings, self.disk)?;
+        self.trail.rule(number, rule, &Finding::Judged(&judged));
+        match judged {
+            Judged::Holds(captures) => Ok(Some(captures)),
+            Judged::Guards(_) if step.refuses() => Ok(Some(Captures::default())),
+            Judged::Guards(_) => {
+                if let Some(readings) = &mut self.readings {
+                    readings.guard(rule, self.facts, self.disk)?;
+                }
+                Ok(None)
+            }
+            Judged::Fails(_) => Ok(None),
+        }
+    }
+
+    /// Has the modifiers of a rule take effect.
+    fn amend(
+        &mut self,
+        number: usize,
+        rule: &Rule<Step>,
+        captures: &Captures,
+    ) -> Result<(), Interruption> {
+        let scope = Scope {
+            request: self.request,
+            captures,
+        };
+        let modifiers = &rule.then.modifiers;
+        if let Some(edits) = modifiers.apply(RuleId::of_site(number), &scope, self.facts)? {
+            self.request.note(edits);
+            self.edits.clone_from(&self.request.edits);
+        }
+        Ok(())
+    }
+
+    /// Returns the decision of a handler.
+    fn ask(&mut self, handler: &Handler, captures: &Captures) -> Decision {
+        self.is_excluded |= matches!(handler, Handler::ExcludeProxy);
+        *self.handler = handler.name();
+        let (request, disk) = (&*self.request, self.disk);
+        let mut decision = handler.decide(request, captures, disk);
+        if let Some(negotiation) = self.negotiation {
+            decision = filter::precompressed::prefer(negotiation, decision, handler, request, disk);
+        }
+        self.trail.decision(&decision);
+        decision
+    }
 }
