@@ -61,7 +61,7 @@ impl<'a> Coverage<'a> {
     /// Returns the first set that fits, of those which can hold for paths that begin with `start`.
     fn first(&self, start: &[u8], fits: impl Fn(&Covering<'_>) -> bool) -> Option<usize> {
         let starts = (0..=start.len()).filter_map(|end| self.by_start.get(start.get(..end)?));
-        let fits = |number: &usize| self.sets.get(*number).is_some_and(|set| fits(set));
+        let fits = |number: &usize| self.sets.get(*number).is_some_and(&fits);
         starts
             .filter_map(|numbers| numbers.iter().copied().find(fits))
             .min()

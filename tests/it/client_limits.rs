@@ -1,6 +1,7 @@
 //! What one client may do: requests a second, requests at once, connections, requests on one.
 
 use std::net::TcpStream;
+use std::path::PathBuf;
 
 use crate::harness::gateway::check;
 use crate::harness::{
@@ -175,15 +176,19 @@ async fn the_narrowest_limit_on_bodies_counts() {
             assert_eq!(response.status, status, "row {number}, {length} bytes");
         }
     }
-    let file = gateway.directory().join("fcgate.toml");
-    let checked = check(&file);
+    assert_both_places_are_told(&gateway.directory().join("fcgate.toml"));
+}
+
+/// Of the rows in which the rule and its action say the same.
+fn assert_both_places_are_told(file: &PathBuf) {
+    let checked = check(file);
     let told = String::from_utf8_lossy(&checked.stderr);
     let warnings: Vec<_> = told
         .lines()
         .filter(|line| line.starts_with("warning: "))
         .collect();
     assert_eq!(warnings.len(), 3, "{told}");
-    let config = std::fs::read_to_string(&file).unwrap();
+    let config = std::fs::read_to_string(file).unwrap();
     for (warning, number) in warnings.iter().zip([0, 1, 3]) {
         let action = config.lines().enumerate();
         let mut action = action.filter(|(_, line)| line.starts_with("fastcgi = "));

@@ -31,8 +31,8 @@ pub(super) fn warn_of_shadows(
         }
         let step = &rule.then;
         // mod_proxy: what `!` excludes is passed over.
-        let is_asked = !step.internal && !(excluded && step.is_proxy_target());
-        let handler = step.handler.as_ref().filter(|_| is_asked);
+        let is_passed_over = step.internal || (excluded && step.is_proxy_target());
+        let handler = step.handler.as_ref().filter(|_| !is_passed_over);
         if let Some(start) = handler.and_then(Handler::settled_below) {
             answering.push(rule.conditions(), start);
             places.push(section.place());

@@ -81,8 +81,8 @@ impl<'a> Walk<'a> {
                 continue;
             };
             let (holds, _) = judge(other, rule, path, Round::First);
-            let is_asked = !(excluded && handler.is_proxy_target());
-            if is_asked && holds == Some(true) && handler.settles(path) == Some(true) {
+            let answers = holds == Some(true) && handler.settles(path) == Some(true);
+            if answers && !(excluded && handler.is_proxy_target()) {
                 return false;
             }
             excluded |= holds != Some(false) && matches!(handler, Handler::ExcludeProxy);
