@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::Snapshot;
+use crate::site::Snapshot;
 use crate::upstream::fpm::admission::Class;
 use crate::upstream::fpm::picture::Picture;
 use crate::upstream::numbers::Numbers;

@@ -37,14 +37,14 @@ const RETRY_PAUSE: Duration = Duration::from_millis(5);
 
 /// A script to be called.
 #[derive(Debug)]
-pub struct Call<'a> {
+pub struct Call {
     /// By whom.
-    pub fastcgi: &'a Arc<Fastcgi>,
+    pub fastcgi: Arc<Fastcgi>,
     /// Which.
     pub script: Arc<Script>,
 }
 
-impl Call<'_> {
+impl Call {
     /// Calls the script and waits for the head of its answer, which may name a file on `disk`.
     pub async fn perform(
         self,
@@ -60,7 +60,7 @@ impl Call<'_> {
         let (mut upload, mut records) = self.prepare(&mut request).await?;
         let timeouts = self.fastcgi.timeouts.with(request.edits.as_deref());
         let attempt = Attempt {
-            fastcgi: self.fastcgi,
+            fastcgi: &self.fastcgi,
             timeouts: &timeouts,
             script: &self.script,
             request: &request,
@@ -77,7 +77,6 @@ impl Call<'_> {
                 Ok(lease) => lease,
                 Err(failure) => {
                     trace.queue = Some(arrived.elapsed());
-                    upload.linger();
                     return Err(failure);
                 }
             };
@@ -100,13 +99,8 @@ impl Call<'_> {
     /// Receives the content as far as it has to be, and encodes the records, which tell its length.
     async fn prepare(&self, request: &mut Request) -> Result<(Upload, Bytes), Failure> {
         let upload = self.receive(request).await?;
-        match self.records(request, &upload) {
-            Ok(records) => Ok((upload, records)),
-            Err(failure) => {
-                upload.linger();
-                Err(failure)
-            }
-        }
+        let records = self.records(request, &upload)?;
+        Ok((upload, records))
     }
 
     /// Too much content is refused before any of it is read, so that `Expect: 100-continue` saves
@@ -116,14 +110,10 @@ impl Call<'_> {
         let limit = settings.limit;
         let upload = std::mem::replace(&mut request.upload, Upload::Empty);
         if let Some(length) = upload.length().filter(|length| *length > limit) {
-            upload.linger();
             return Err(Failure::BodyTooLarge { length, limit });
         }
         let received = spool::receive(upload, &settings, request.wire.party()).await;
-        received.map_err(|(error, upload)| {
-            upload.linger();
-            error.into()
-        })
+        received.map_err(Failure::from)
     }
 
     /// A rule on the way may have had a limit of its own.
@@ -159,7 +149,7 @@ impl Call<'_> {
         request: &Request,
         length: Option<u64>,
     ) -> Result<(), Failure> {
-        let fastcgi = self.fastcgi;
+        let fastcgi = &self.fastcgi;
         let contract = &fastcgi.contract;
         params.raw(fastcgi.constants.encoded());
         meta_variables::encode_script(params, request, &self.script, &fastcgi.mapping, contract);
@@ -305,9 +295,6 @@ fn again_with(failed: Failed, replay: Option<Upload>, again: bool) -> Result<Upl
     match (again, failed.untouched, replay) {
         (true, true, _) => Ok(failed.upload),
         (true, false, Some(upload)) => Ok(upload),
-        (true, false, None) | (false, _, _) => {
-            failed.upload.linger();
-            Err(failed.failure)
-        }
+        (true, false, None) | (false, _, _) => Err(failed.failure),
     }
 }

@@ -23,10 +23,10 @@ pub use file_name::FileName;
 pub use output::ScriptOutput;
 pub use stderr::{ErrorLog, ScriptLog};
 
-use super::Plan;
 use super::answer;
 use super::mount::{MOUNTED_AT, Mount};
 use super::static_files::SCRIPT_SYMLINKS;
+use super::{Decision, Plan};
 use crate::cgi::meta_variables::Constants;
 use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping, Script, script};
@@ -209,9 +209,9 @@ impl Fastcgi {
         request: &Request,
         captures: &Captures,
         disk: &dyn Disk,
-    ) -> Plan<'_> {
+    ) -> Decision {
         if self.mount.below(request.target.path()).is_none() {
-            return Plan::Decline;
+            return Decision::Decline;
         }
         let scope = Scope { request, captures };
         let found = match &self.script {
@@ -225,15 +225,15 @@ impl Fastcgi {
         match found {
             // behaviours no. 5: PHP-FPM would take it for the beginning of a query.
             Ok(Some(script)) if self.contract.is_asked_as_apache() && script.has(b'?') => {
-                Plan::Fail(Failure::Forbidden("a `?` in the path, for an apache-fpm"))
+                Decision::Fail(Failure::Forbidden("a `?` in the path, for an apache-fpm"))
             }
-            Ok(Some(script)) => Plan::Call(Call {
-                fastcgi: self,
+            Ok(Some(script)) => Decision::Perform(Plan::Call(Call {
+                fastcgi: Arc::clone(self),
                 script: Arc::new(script),
-            }),
-            Ok(None) if self.missing == Missing::Decline => Plan::Decline,
-            Ok(None) => Plan::Fail(Failure::NotFound),
-            Err(failure) => Plan::Fail(failure),
+            })),
+            Ok(None) if self.missing == Missing::Decline => Decision::Decline,
+            Ok(None) => Decision::Fail(Failure::NotFound),
+            Err(failure) => Decision::Fail(failure),
         }
     }
 

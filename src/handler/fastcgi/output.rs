@@ -53,7 +53,7 @@ impl Incoming for ScriptOutput {
     }
 
     fn linger(self) {
-        self.exchange.into_upload().linger();
+        drop(self.exchange.into_upload());
     }
 
     fn cause(broken: &Broken) -> &'static str {

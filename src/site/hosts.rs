@@ -11,7 +11,7 @@ use crate::section::{At, Lowered, Place, Problem, Problems};
 
 /// The sites by the listeners and the hosts that they answer for.
 #[derive(Debug)]
-pub(super) struct Hosts {
+pub(crate) struct Hosts {
     /// Those of each listener that a site names: as with `<VirtualHost *:8080>` they are all of its sites.
     of_listener: HashMap<Arc<str>, Sites>,
     /// Those of all other listeners.
@@ -32,7 +32,7 @@ struct Sites {
 impl Hosts {
     /// Each site goes to the listeners that its `listen` names, or to those that no site names. `listeners` are the
     /// names that these have.
-    pub(super) fn build(
+    pub(crate) fn build(
         sites: Vec<(Site, &Lowered)>,
         listeners: HashSet<String>,
         problems: &mut Problems,
@@ -66,18 +66,18 @@ impl Hosts {
     }
 
     /// Whether any site answers on a listener.
-    pub(super) fn has_sites(&self, listener: &str) -> bool {
+    pub(crate) fn has_sites(&self, listener: &str) -> bool {
         self.of(listener).is_some_and(|sites| sites.first.is_some())
     }
 
     /// All sites, each once.
-    pub(super) fn each(&self) -> &[Arc<Site>] {
+    pub(crate) fn each(&self) -> &[Arc<Site>] {
         &self.each
     }
 
     /// The site of a lower-cased name on a listener; `None` where that has no sites, or where no listener has this name
     /// any more: the connection is from before a reload, and what is for all other listeners was never for this one.
-    pub(super) fn site(&self, listener: &str, name: &str) -> Option<&Arc<Site>> {
+    pub(crate) fn site(&self, listener: &str, name: &str) -> Option<&Arc<Site>> {
         let sites = self.of(listener)?;
         sites.named.get(name).or_else(|| sites.fallback())
     }

@@ -4,8 +4,6 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::source::matches;
-
 /// What tells one state of a file from another; `None`: it is not there.
 type Mark = Option<(u64, u64, u64, i64, i64)>;
 
@@ -33,12 +31,12 @@ impl Look {
 
 impl Watched {
     /// The file at `path` is about to be read.
-    pub(super) fn file(&mut self, path: &Path) {
+    pub(crate) fn file(&mut self, path: &Path) {
         self.seen.add(path);
     }
 
     /// The file at `from` includes what `pattern` names.
-    pub(super) fn pattern(&mut self, from: &Path, pattern: &str) {
+    pub(crate) fn pattern(&mut self, from: &Path, pattern: &str) {
         self.patterns.push((from.to_owned(), pattern.to_owned()));
     }
 
@@ -72,4 +70,34 @@ fn mark(path: &Path) -> Mark {
         found.mtime(),
         found.mtime_nsec(),
     ))
+}
+
+/// The files that a pattern names, relative to the directory of the file it stands in, in the order
+/// of their names. A wildcard may match none and passes over directories and hidden files, which are
+/// often the backups of an editor; a plain path must exist.
+pub(crate) fn matches(from: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+    let directory = from.parent().unwrap_or_else(|| Path::new(""));
+    if !pattern.contains(['*', '?', '[']) {
+        return Ok(vec![directory.join(pattern)]);
+    }
+    // Checked alone first, so that the message does not speak of the directory.
+    glob::Pattern::new(pattern)
+        .map_err(|error| format!("`{pattern}` is not a pattern: {}", error.msg))?;
+    let directory = directory
+        .to_str()
+        .ok_or("the path of this file is not UTF-8, so no pattern can follow it")?;
+    // The directory is meant literally. `join` lets an absolute pattern replace it.
+    let whole = Path::new(&glob::Pattern::escape(directory)).join(pattern);
+    let options = glob::MatchOptions {
+        require_literal_leading_dot: true,
+        ..glob::MatchOptions::new()
+    };
+    let found =
+        glob::glob_with(&whole.to_string_lossy(), options).map_err(|error| error.to_string())?;
+    let mut files = found
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| error.to_string())?;
+    files.retain(|path| !path.is_dir());
+    files.sort();
+    Ok(files)
 }

@@ -1,8 +1,10 @@
-//! Refusals by path hold for whatever an application may read in the target ([`Target::readings`]): what only the
-//! gateway resolves, as `/admin/../x`, `/index.php/admin` or `//host/admin`, gets past none of them.
+//! Guards of paths, which are refusals and modifiers that keep clients out, hold for whatever an application may read
+//! in the target ([`Target::readings`]): what only the gateway resolves, as `/admin/../x`, `/index.php/admin` or
+//! `//host/admin`, gets past none of them.
 
 use super::Step;
 use crate::message::{Disk, Request, Target};
+use crate::route::condition::Verdict;
 use crate::route::{Captures, Rule, Rules, TooHard};
 
 /// A request whose target has several readings, as each of them.
@@ -10,6 +12,17 @@ use crate::route::{Captures, Rule, Rules, TooHard};
 pub struct Readings {
     echo: Request,
     targets: Vec<Target>,
+}
+
+/// The result of evaluating the conditions of a rule.
+#[derive(Debug)]
+pub enum Judged<'a> {
+    /// They hold, and took this of the path.
+    Holds(Captures),
+    /// They do not hold for the path, and hold for this reading of it, which the rule guards.
+    Guards(&'a Target),
+    /// They do not hold, for this reason.
+    Fails(Verdict<'a>),
 }
 
 impl Readings {
@@ -32,13 +45,13 @@ impl Readings {
         })
     }
 
-    /// Returns the reading for which a rule refuses; `None` also where the rule does not refuse by path.
-    pub fn refused_by(
+    /// Returns the reading that a rule guards; `None` also where the rule guards no paths.
+    fn guarded_by(
         &mut self,
         rule: &Rule<Step>,
         disk: &dyn Disk,
     ) -> Result<Option<&Target>, TooHard> {
-        if !rule.then.refuses() || !rule.conditions().name_paths() {
+        if !rule.then.guards() || !rule.conditions().name_paths() {
             return Ok(None);
         }
         for target in &self.targets {
@@ -72,21 +85,20 @@ pub fn candidate<'a>(
     }
 }
 
-/// Returns what a rule took of the path, where it holds; a refusal that holds for another reading takes nothing.
-pub fn matches(
-    rule: &Rule<Step>,
+/// Evaluates the conditions of a rule, of one that guards paths for all readings.
+pub fn judge<'a>(
+    rule: &'a Rule<Step>,
     request: &Request,
-    readings: Option<&mut Readings>,
+    readings: Option<&'a mut Readings>,
     disk: &dyn Disk,
-) -> Result<Option<Captures>, TooHard> {
-    if let Some(captures) = rule.matches(request, disk)? {
-        return Ok(Some(captures));
+) -> Result<Judged<'a>, TooHard> {
+    let (verdict, captures) = rule.judge(request, disk)?;
+    if matches!(verdict, Verdict::Holds) {
+        return Ok(Judged::Holds(captures));
     }
-    match readings {
-        None => Ok(None),
-        Some(readings) => {
-            let refused = readings.refused_by(rule, disk)?;
-            Ok(refused.map(|_| Captures::default()))
-        }
-    }
+    let guarded = match readings {
+        Some(readings) => readings.guarded_by(rule, disk)?,
+        None => None,
+    };
+    Ok(guarded.map_or(Judged::Fails(verdict), Judged::Guards))
 }
