@@ -6,8 +6,7 @@ use super::surroundings::Surroundings;
 use crate::cgi::meta_variables::Constants;
 use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping};
-use crate::handler::answer;
-use crate::handler::answer::send_file::SendFile;
+use crate::handler::answer::{self, SendFile};
 use crate::handler::fastcgi::{
     AmbiguousFields, Fastcgi, Missing, OwnBounds, Refusals, ScriptLog, ScriptRule,
 };
@@ -65,26 +64,10 @@ impl Draft<'_, '_> {
             .below(root);
         let constants = Constants::mounted(&mapping, script.mount.as_str(), &contract);
         let constants = send_file.announce(constants);
-        let answers = answer::Settings {
-            send_file,
-            response_buffer: self.surroundings.response_buffer(&upstream),
-            memory: Arc::clone(&self.surroundings.budgets.answers),
-            spool: Arc::clone(&self.spool.budget),
-            spool_directory: self.spool.directory.clone(),
-            live_streams: Arc::clone(self.surroundings.live_streams),
-        };
+        let answers = self.answers(send_file, &upstream);
         let mapping = Arc::new(mapping);
+        let log = self.script_log(&upstream, &mapping, place);
         let timeouts = self.surroundings.timeouts(&upstream);
-        let place: Arc<str> = self.surroundings.sources.show(place).into();
-        let log = ScriptLog {
-            site: Arc::clone(&self.name),
-            upstream: upstream.name.as_str().into(),
-            place: Arc::clone(&place),
-            backend_root_place: self.surroundings.backend_root_place(&upstream),
-            mapping: Arc::clone(&mapping),
-            refusals: Refusals::new(place),
-            error_log: Arc::clone(self.surroundings.error_log),
-        };
         Fastcgi {
             upstream,
             mapping,
@@ -105,6 +88,30 @@ impl Draft<'_, '_> {
             ignore_client_abort: false,
             answers: Arc::new(answers),
             log: Arc::new(log),
+        }
+    }
+
+    fn answers(&self, send_file: SendFile, upstream: &Upstream) -> answer::Settings {
+        answer::Settings {
+            send_file,
+            response_buffer: self.surroundings.response_buffer(upstream),
+            memory: Arc::clone(&self.surroundings.budgets.answers),
+            spool: Arc::clone(&self.spool.budget),
+            spool_directory: self.spool.directory.clone(),
+            live_streams: Arc::clone(self.surroundings.live_streams),
+        }
+    }
+
+    fn script_log(&self, upstream: &Upstream, mapping: &Arc<Mapping>, place: &Place) -> ScriptLog {
+        let place: Arc<str> = self.surroundings.sources.show(place).into();
+        ScriptLog {
+            site: Arc::clone(&self.name),
+            upstream: upstream.name.as_str().into(),
+            place: Arc::clone(&place),
+            backend_root_place: self.surroundings.backend_root_place(upstream),
+            mapping: Arc::clone(mapping),
+            refusals: Refusals::new(place),
+            error_log: Arc::clone(self.surroundings.error_log),
         }
     }
 }

@@ -36,9 +36,9 @@ pub struct Encoding {
 impl Encoding {
     /// Returns the answer as the client gets it. One for which there is no memory now goes out as it is.
     pub async fn run(mut self, memory: Memory<'_>) -> Response<Body> {
-        // What an upstream sends is hardly ever the same for two clients.
-        let is_upstream = self.response.body().maker().is_upstream();
-        let key = if is_upstream { None } else { self.key() };
+        // Nothing that an upstream made is kept.
+        let is_kept = !self.response.body().maker().is_upstream();
+        let key = if is_kept { self.key() } else { None };
         if let Some(kept) = key.as_ref().and_then(|key| self.settings.cache.get(key)) {
             return self.whole(kept);
         }

@@ -209,66 +209,54 @@ fn what_depends_on_the_coding_says_so_without_one_too() {
     }
 }
 
+/// Checks what becomes of it with `scripts = "guarded"`, "all" and "none".
+#[track_caller]
+fn check_guard(maker: Maker, asked: Pairs<'_>, said: Pairs<'_>, expected: [bool; 3]) {
+    for (word, expected) in ["guarded", "all", "none"].iter().zip(expected) {
+        let request = Asked {
+            maker,
+            ..Asked::get(asked)
+        };
+        let config = format!("scripts = \"{word}\"");
+        let response = request.answered(&config, 200, said).0;
+        assert_eq!(
+            coding(&response).is_some(),
+            expected,
+            "{word} {maker:?} {asked:?} {said:?}"
+        );
+        assert_eq!(response.body().maker(), maker, "in a coding too");
+    }
+}
+
+const COOKIE: (&str, &str) = ("cookie", "a=b");
+const SETS: (&str, &str) = ("set-cookie", "a=b");
+
 #[test]
 fn somebodys_own_is_coded_for_pages_of_the_site_alone() {
-    let cookie = ("cookie", "a=b");
     let own = ("sec-fetch-site", "same-origin");
     let other = ("sec-fetch-site", "cross-site");
-    let sets = ("set-cookie", "a=b");
     let public = ("cache-control", "public, max-age=60");
-    let cases: [(Pairs<'_>, Pairs<'_>, Maker, [bool; 3]); 11] = [
-        (&[GZIP], &[HTML], Maker::Script, [true, true, false]),
-        (&[GZIP], &[HTML], Maker::File, [true, true, true]),
-        (&[GZIP, cookie], &[HTML], Maker::File, [true, true, true]),
-        (&[GZIP, cookie], &[HTML], Maker::Gateway, [true, true, true]),
-        (&[GZIP, cookie], &[HTML], Maker::Rule, [true, true, true]),
-        (
-            &[GZIP, cookie],
-            &[HTML],
-            Maker::Script,
-            [false, true, false],
-        ),
-        (
-            &[GZIP, cookie, own],
-            &[HTML, sets],
-            Maker::Script,
-            [true, true, false],
-        ),
-        (
-            &[GZIP, cookie, other],
-            &[HTML],
-            Maker::Script,
-            [false, true, false],
-        ),
-        (
-            &[GZIP, cookie],
-            &[HTML, public],
-            Maker::Script,
-            [true, true, false],
-        ),
-        (&[GZIP], &[HTML, sets], Maker::Script, [false, true, false]),
-        (
-            &[GZIP, other],
-            &[HTML, ("cache-control", "no-store")],
-            Maker::Script,
-            [false, true, false],
-        ),
+    let no_store = ("cache-control", "no-store");
+    let cases: [(Pairs<'_>, Pairs<'_>, [bool; 3]); 7] = [
+        (&[GZIP], &[HTML], [true, true, false]),
+        (&[GZIP, COOKIE], &[HTML], [false, true, false]),
+        (&[GZIP, COOKIE, own], &[HTML, SETS], [true, true, false]),
+        (&[GZIP, COOKIE, other], &[HTML], [false, true, false]),
+        (&[GZIP, COOKIE], &[HTML, public], [true, true, false]),
+        (&[GZIP], &[HTML, SETS], [false, true, false]),
+        (&[GZIP, other], &[HTML, no_store], [false, true, false]),
     ];
-    for (asked, said, maker, expected) in cases {
-        for (word, expected) in ["guarded", "all", "none"].iter().zip(expected) {
-            let request = Asked {
-                maker,
-                ..Asked::get(asked)
-            };
-            let config = format!("scripts = \"{word}\"");
-            let response = request.answered(&config, 200, said).0;
-            assert_eq!(
-                coding(&response).is_some(),
-                expected,
-                "{word} {maker:?} {asked:?} {said:?}"
-            );
-            assert_eq!(response.body().maker(), maker, "in a coding too");
-        }
+    for (asked, said, expected) in cases {
+        check_guard(Maker::Script, asked, said, expected);
+    }
+}
+
+#[test]
+fn what_no_script_made_is_coded_whoever_asks_unless_it_says_that_it_is_somebodys() {
+    for maker in [Maker::Gateway, Maker::Rule, Maker::File] {
+        check_guard(maker, &[GZIP], &[HTML], [true; 3]);
+        check_guard(maker, &[GZIP, COOKIE], &[HTML], [true; 3]);
+        check_guard(maker, &[GZIP], &[HTML, SETS], [false, true, true]);
     }
 }
 

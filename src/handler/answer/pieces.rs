@@ -19,7 +19,7 @@ pub struct Pieces {
 
 impl Pieces {
     /// Bytes of all pieces.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.len
     }
 
@@ -39,7 +39,7 @@ impl Pieces {
     }
 
     /// Takes the first out.
-    pub fn pop(&mut self) -> Option<Bytes> {
+    pub(super) fn pop(&mut self) -> Option<Bytes> {
         let next = self.large.pop_front();
         let next =
             next.or_else(|| (!self.small.is_empty()).then(|| self.small.split().freeze()))?;
@@ -48,7 +48,7 @@ impl Pieces {
     }
 
     /// All of them as one.
-    pub fn join(mut self) -> Bytes {
+    pub(super) fn join(mut self) -> Bytes {
         self.put_small();
         if self.large.len() <= 1 {
             return self.large.pop_front().unwrap_or_default();

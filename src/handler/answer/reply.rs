@@ -151,7 +151,7 @@ where
             begun.incoming.linger();
             whole_body::<I>(begun.rest.join(), request.version, terms)?
         }
-        (false, false) => UpstreamContent::start(Streaming::new(begun), terms).into(),
+        (false, false) => UpstreamContent::start(streaming(begun), terms).into(),
     };
     response.body_mut().trace = trace;
     Ok(response)
@@ -178,7 +178,16 @@ where
 
 /// Lets the upstream come to its end by itself; nobody gets what it sends.
 pub(super) fn abandon<I: Incoming>(begun: Box<Begun<I>>) {
-    Streaming::new(begun).finish();
+    streaming(begun).finish();
+}
+
+#[expect(
+    clippy::boxed_local,
+    reason = "its parts move from where they are, and the whole of it never"
+)]
+fn streaming<I: Incoming>(begun: Box<Begun<I>>) -> Streaming<I> {
+    let announced = begun.head.content_length;
+    Streaming::new(begun.incoming, begun.rest, announced)
 }
 
 /// Takes what is there without waiting for more.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::incoming::{Begun, Incoming};
+use super::incoming::Incoming;
 use super::pieces::Pieces;
 use crate::handler::cut::Cut;
 use crate::threads;
@@ -31,12 +31,11 @@ pub(super) struct Streaming<I: Incoming> {
 }
 
 impl<I: Incoming> Streaming<I> {
-    /// Takes over an answer whose head is told.
-    pub(super) fn new(begun: Box<Begun<I>>) -> Self {
-        let announced = begun.head.content_length;
+    /// `first` came with the head.
+    pub(super) fn new(incoming: I, first: Pieces, announced: Option<u64>) -> Self {
         Self {
-            incoming: Some(begun.incoming),
-            first: begun.rest,
+            incoming: Some(incoming),
+            first,
             left: announced,
             cut: None,
             finished: announced == Some(0),
