@@ -277,6 +277,7 @@ fn may_leave_out_length(sides: &Sides<'_>) -> bool {
 
 /// Returns the variant that was sent in place of the file that is explained.
 fn sent_variant(outcome: &Value, answer: &Response) -> Option<String> {
+    answer.header("content-encoding")?;
     let file = outcome["file"].as_str()?;
     let mut variants = VARIANTS.iter().map(|variant| format!("{file}{variant}"));
     variants.find(|variant| {
