@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::site::{Draft, Scripts, request_body};
+use super::draft::{Draft, Scripts, request_body};
 use crate::cgi::Mapping;
 use crate::handler::Handler;
 use crate::handler::deny::Deny;

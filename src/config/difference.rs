@@ -3,9 +3,10 @@
 use std::borrow::Borrow;
 use std::collections::HashMap;
 
+use super::listen;
 use super::site::site_name;
-use super::{Snapshot, listen};
 use crate::section::Lowered;
+use crate::site::Snapshot;
 
 /// The differences between what holds and what would hold, each with the keys that differ; empty where
 /// there are none.

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::hosts::Hosts;
 use crate::section::{At, Lowered, Problem, Problems};
+use crate::site::hosts::Hosts;
 
 /// The names that listeners have.
 pub(super) fn all(files: &[Lowered]) -> HashSet<String> {

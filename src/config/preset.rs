@@ -1,7 +1,7 @@
 //! `preset`: what is known of an application, as rules that anybody could write. Each is a file in
 //! `presets/`, in the terms of [`FILE`].
 
-use super::mount::FRONT;
+use super::front::FRONT;
 use super::rule::RULE;
 use crate::section::{Environment, Key, Kind, Lowered, Place, Problems, Section};
 

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::ServerSettings;
-use super::numbers::SiteNumbers;
-use super::snapshot::Upstreams;
 use super::source::Sources;
 use crate::cgi::Responder;
 use crate::handler::fastcgi::{CallTimeouts, ErrorLog, target};
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
 use crate::section::{At, Lowered, Problem, Problems};
+use crate::site::ServerSettings;
+use crate::site::numbers::SiteNumbers;
+use crate::site::snapshot::Upstreams;
 use crate::upstream::section::{UPSTREAM, response_buffer};
 use crate::upstream::{Address, Upstream};
 use crate::value::TimeLimit;

@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, Method, StatusCode};
 
-use super::Plan;
+use super::Decision;
 use crate::failure::Failure;
 use crate::section::{Key, Kind, Lowered, Section};
 
@@ -39,8 +39,8 @@ impl Deny {
         }
     }
 
-    pub(super) fn decide(&self) -> Plan<'_> {
-        Plan::Fail(Failure::Denied {
+    pub(super) fn decide(&self) -> Decision {
+        Decision::Fail(Failure::Denied {
             status: self.status,
             allow: self.allow.clone(),
         })

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::config::source::Sources;
-use crate::handler::{Handler, Step};
+use crate::handler::Handler;
+use crate::modifier::Step;
 use crate::route::Rules;
 use crate::route::condition::{HostCondition, HostPattern};
 use crate::route::coverage::Coverage;

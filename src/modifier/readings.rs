@@ -1,0 +1,104 @@
+//! Guards of paths, which are refusals and modifiers that keep clients out, hold for whatever an application may read
+//! in the target ([`Target::readings`]): what only the gateway resolves, as `/admin/../x`, `/index.php/admin` or
+//! `//host/admin`, gets past none of them.
+
+use super::Step;
+use crate::message::{Disk, Request, Target};
+use crate::route::condition::Verdict;
+use crate::route::{Captures, Rule, Rules, TooHard};
+
+/// A request whose target has several readings, as each of them.
+#[derive(Debug)]
+pub struct Readings {
+    echo: Request,
+    targets: Vec<Target>,
+}
+
+/// The result of evaluating the conditions of a rule.
+#[derive(Debug)]
+pub enum Judged<'a> {
+    /// They hold, and took this of the path.
+    Holds(Captures),
+    /// They do not hold for the path, and hold for this reading of it, which the rule guards.
+    Guards(&'a Target),
+    /// They do not hold, for this reason.
+    Fails(Verdict<'a>),
+}
+
+impl Readings {
+    /// Returns the other readings of a request that is new; `None` for nearly all, which have none. In a later
+    /// round the path is the gateway's own.
+    pub fn of(request: &Request) -> Option<Box<Self>> {
+        if !request.causes.is_empty() {
+            return None;
+        }
+        let target = &request.target;
+        let targets: Vec<_> = target
+            .readings()
+            .into_iter()
+            .map(|path| target.read_as(path))
+            .collect();
+        let is_odd = !targets.is_empty();
+        is_odd.then(|| {
+            let echo = request.echo();
+            Box::new(Self { echo, targets })
+        })
+    }
+
+    /// Returns the reading that a rule guards; `None` also where the rule guards no paths.
+    fn guarded_by(
+        &mut self,
+        rule: &Rule<Step>,
+        disk: &dyn Disk,
+    ) -> Result<Option<&Target>, TooHard> {
+        if !rule.then.guards() || !rule.conditions().name_paths() {
+            return Ok(None);
+        }
+        for target in &self.targets {
+            self.echo.target = target.clone();
+            if rule.matches(&self.echo, disk)?.is_some() {
+                return Ok(Some(target));
+            }
+        }
+        Ok(None)
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &[u8]> {
+        self.targets.iter().map(Target::path)
+    }
+}
+
+/// Returns the first rule from `number` on that may hold for a request, by any reading.
+pub fn candidate<'a>(
+    rules: &'a Rules<Step>,
+    number: usize,
+    request: &Request,
+    readings: Option<&Readings>,
+) -> Option<(usize, &'a Rule<Step>)> {
+    let path = request.target.path();
+    match readings {
+        None => rules.candidate(number, path),
+        Some(readings) => {
+            let paths = std::iter::once(path).chain(readings.paths());
+            rules.candidate_of(number, &paths.collect::<Vec<_>>())
+        }
+    }
+}
+
+/// Evaluates the conditions of a rule, of one that guards paths for all readings.
+pub fn judge<'a>(
+    rule: &'a Rule<Step>,
+    request: &Request,
+    readings: Option<&'a mut Readings>,
+    disk: &dyn Disk,
+) -> Result<Judged<'a>, TooHard> {
+    let (verdict, captures) = rule.judge(request, disk)?;
+    if matches!(verdict, Verdict::Holds) {
+        return Ok(Judged::Holds(captures));
+    }
+    let guarded = match readings {
+        Some(readings) => readings.guarded_by(rule, disk)?,
+        None => None,
+    };
+    Ok(guarded.map_or(Judged::Fails(verdict), Judged::Guards))
+}
