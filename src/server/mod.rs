@@ -209,3 +209,6 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

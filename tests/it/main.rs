@@ -43,6 +43,7 @@ mod ends;
 mod error_pages;
 mod expanded;
 mod explain;
+mod explain_is_run;
 mod extremes;
 mod fair_queue;
 mod fastcgi;

@@ -34,7 +34,8 @@ pub(super) struct Arguments {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// The URL: http://host/path, https://host/path, or a path on the host "localhost".
+    /// The URL: http://host/path, https://host/path, or a path on the host "localhost". OPTIONS of a URL without
+    /// a path is `OPTIONS *`.
     url: String,
 }
 

@@ -46,6 +46,8 @@ impl Question {
         let target = target.split('#').next().unwrap_or_default();
         let target = match target.strip_prefix('?') {
             Some(query) => format!("/?{query}"),
+            // RFC 9112 §3.2.4: OPTIONS of a URL without path and query asks about the server.
+            None if target.is_empty() && method == "OPTIONS" => "*".to_owned(),
             None if target.is_empty() => "/".to_owned(),
             None => target.to_owned(),
         };
@@ -228,6 +230,11 @@ mod tests {
             let expected = Ok((host.to_owned(), target.to_owned()));
             assert_eq!(question(url), expected, "{url}");
         }
+        let whole = Question::parse("http://example.org", "OPTIONS", &[]);
+        assert_eq!(
+            whole.map(|whole| whole.parts.uri.to_string()),
+            Ok("*".to_owned())
+        );
         for bad in ["ftp://example.org/", "http://a b/", "http://a/\u{7f}"] {
             assert!(question(bad).is_err(), "{bad}");
         }
