@@ -2,24 +2,22 @@
 
 use serde_json::Value;
 
-use crate::harness::{Gateway, PhpFpm, Request, Script, ScriptedResponder, http2};
+use crate::harness::{
+    Gateway, GatewaySetup, PhpFpm, Request, Script, ScriptedResponder, http2, php_fpm,
+};
 
 const DUMP: &str = "<?php header('Content-Type: application/json');
 echo json_encode(array_filter($_SERVER, 'is_string'), JSON_INVALID_UTF8_SUBSTITUTE);";
 
-/// PHP with the script at two places, and a gateway whose site has these keys.
-async fn start(site: &str) -> (PhpFpm, Gateway) {
-    let php = PhpFpm::start(2).await;
-    for name in [
+/// Scripts that say what they were told, and a site with these lines.
+fn dumping(site: &str) -> GatewaySetup<php_fpm::Setup> {
+    let scripts = [
         "dump.php",
         "index.php",
         "dir/index.php",
         "sp ace/\u{fc}.php",
-    ] {
-        php.write(name, DUMP);
-    }
-    let gateway = Gateway::start(&format!("{}{site}", php.site())).await;
-    (php, gateway)
+    ];
+    Gateway::with_php(2).files(&scripts, DUMP).site(site)
 }
 
 async fn dump(gateway: &Gateway, request: &Request) -> Value {
@@ -30,7 +28,9 @@ async fn dump(gateway: &Gateway, request: &Request) -> Value {
 
 #[tokio::test]
 async fn a_name_that_could_be_passed_for_another_is_named_once() {
-    let (_php, gateway) = start("pass_fields = [\"X_Legacy\", \"X_Both\"]\n").await;
+    let (_php, gateway) = dumping("pass_fields = [\"X_Legacy\", \"X_Both\"]\n")
+        .start()
+        .await;
     let request = Request::get("/dump.php")
         .field("X_Forged", "1")
         .field("X.Dotted", "1")
@@ -70,11 +70,11 @@ async fn a_name_that_could_be_passed_for_another_is_named_once() {
 #[tokio::test]
 async fn credentials_reach_php_unless_they_are_withheld() {
     let request = Request::get("/dump.php").field("Authorization", "Basic dXNlcjpwYXNz");
-    let (_php, gateway) = start("").await;
+    let (_php, gateway) = dumping("").start().await;
     let seen = dump(&gateway, &request).await;
     assert_eq!(seen["HTTP_AUTHORIZATION"], "Basic dXNlcjpwYXNz");
     assert_eq!(seen["PHP_AUTH_USER"], "user");
-    let (_php, gateway) = start("authorization = false\n").await;
+    let (_php, gateway) = dumping("authorization = false\n").start().await;
     let seen = dump(&gateway, &request).await;
     assert_eq!(seen["HTTP_AUTHORIZATION"], Value::Null);
     assert_eq!(seen["PHP_AUTH_USER"], Value::Null);

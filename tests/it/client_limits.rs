@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 
 use crate::harness::{
-    Address, Connection, Gate, Gateway, Request, Script, ScriptedResponder, eventually,
+    Address, Connection, Gate, Gateway, PATIENCE, Request, Script, ScriptedResponder, eventually,
 };
 
 fn responding(limits: &str) -> String {
@@ -74,7 +74,7 @@ async fn a_client_holds_so_many_connections() {
     let Address::Tcp(address) = gateway.address().clone() else {
         panic!("not a TCP address")
     };
-    eventually("a place is free", || {
+    eventually("a place is free", PATIENCE, async || {
         use std::io::{Read, Write};
         let mut stream = TcpStream::connect(address).unwrap();
         let _ = stream.write_all(b"GET / HTTP/1.0\r\n\r\n");

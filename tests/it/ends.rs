@@ -4,7 +4,8 @@ use nix::sys::signal::Signal;
 
 use crate::harness::scripted_responder::Setup;
 use crate::harness::{
-    Address, Connection, Gate, Gateway, PhpFpm, Request, Script, ScriptedResponder, eventually,
+    Address, Connection, Gate, Gateway, PATIENCE, PhpFpm, Request, Script, ScriptedResponder,
+    eventually,
 };
 use crate::upstream::{settle, start_request};
 
@@ -115,7 +116,7 @@ async fn while_workers_work_on_connections_idle_and_clients_have_left() {
     let mut left = Connection::open(gateway.address()).await;
     left.start(&Request::post("/slow.php")).await;
     let slow = php.root().join("slow");
-    eventually("the POST runs", || slow.exists()).await;
+    eventually("the POST runs", PATIENCE, async || slow.exists()).await;
     drop(left);
     gateway
         .access

@@ -1,7 +1,6 @@
 //! HTTP/2 in clear text, on the port that speaks HTTP/1.1 too.
 
 use crate::harness::http2::{Connection, send};
-use crate::harness::php_fpm::write_below;
 use crate::harness::{Content, Gateway, Request, Script, ScriptedResponder};
 
 #[tokio::test]
@@ -125,14 +124,9 @@ async fn a_reset_stream_lets_go_of_the_application() {
 
 #[tokio::test]
 async fn a_large_file_and_a_head_are_right() {
-    let directory = tempfile::tempdir().unwrap();
     let content: Vec<u8> = (0..=250).cycle().take(3_000_000).collect();
-    write_below(directory.path(), "public/large.bin", &content);
-    let config = format!(
-        "[[site]]\nroot = \"{}/public\"\n",
-        directory.path().display()
-    );
-    let gateway = Gateway::start_in(directory, &config).await;
+    let gateway = Gateway::with_files().file("large.bin", &content);
+    let gateway = gateway.start().await;
     let mut connection = Connection::open(gateway.address()).await;
     let whole = connection.send(&Request::get("/large.bin")).await;
     assert!(whole.whole && whole.body == content);

@@ -175,16 +175,9 @@ fn owned(requests: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// An application that must not be asked, and a gateway in front of it.
-async fn start_closed() -> (ScriptedResponder, Gateway) {
-    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
-    (responder, gateway)
-}
-
 #[tokio::test]
 async fn what_frames_a_request_in_two_ways_never_reaches_the_application() {
-    let (responder, gateway) = start_closed().await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let heads = [
         "Content-Length: 5\r\nTransfer-Encoding: chunked",
         "Transfer-Encoding: chunked\r\nContent-Length: 5",
@@ -216,7 +209,7 @@ async fn what_frames_a_request_in_two_ways_never_reaches_the_application() {
 #[tokio::test]
 async fn a_folded_field_never_reaches_the_application() {
     // RFC 9112 §5.2.
-    let (responder, gateway) = start_closed().await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let folded = [
         "GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
         "GET / HTTP/1.1\r\n Host: a\r\n\r\n",
@@ -227,7 +220,7 @@ async fn a_folded_field_never_reaches_the_application() {
 
 #[tokio::test]
 async fn without_one_good_host_nothing_reaches_the_application() {
-    let (responder, gateway) = start_closed().await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let requests = [
         "GET / HTTP/1.1\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
@@ -245,7 +238,7 @@ async fn without_one_good_host_nothing_reaches_the_application() {
 
 #[tokio::test]
 async fn a_bad_request_line_never_reaches_the_application() {
-    let (responder, gateway) = start_closed().await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let lines = [
         "GET  / HTTP/1.1",
         "GET /a b HTTP/1.1",
@@ -271,7 +264,7 @@ async fn a_bad_request_line_never_reaches_the_application() {
 
 #[tokio::test]
 async fn a_broken_chunk_never_reaches_the_application() {
-    let (responder, gateway) = start_closed().await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let bodies = [
         "5\r\nabc\r\n0\r\n\r\n",
         "x\r\nabc\r\n0\r\n\r\n",

@@ -348,8 +348,7 @@ async fn sixty_four_answers_that_nobody_reads_stay_small() {
     frames
         .until("the window to be used", |frame| frame.kind == DATA)
         .await;
-    // Nothing announces that a buffer does not grow.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    gateway.settled_kib().await;
     assert_eq!(responder.seen().busy, 64, "the applications wait");
     let grown = gateway.peak_rss_kib().saturating_sub(before);
     assert!(grown < 64 * 1024, "grown by {grown} KiB");
@@ -379,6 +378,7 @@ async fn a_stream_without_a_window_gives_its_worker_back() {
             for frames in [&mut without, &mut some] {
                 frames.send(PING, 0, 0, b"not idle").await;
             }
+            // Ten in one limits.send_pause.
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };

@@ -5,7 +5,8 @@ use nix::sys::signal::Signal;
 use crate::harness::gateway::run_under;
 use crate::harness::http1::send;
 use crate::harness::{
-    Address, Connection, Gate, Gateway, Request, Script, ScriptedResponder, eventually, http2,
+    Address, Connection, Gate, Gateway, PATIENCE, Request, Script, ScriptedResponder, eventually,
+    http2,
 };
 
 fn responding(text: &str) -> String {
@@ -19,7 +20,7 @@ fn listener(path: &std::path::Path) -> String {
 
 /// Waits until nobody accepts there any more.
 async fn closed(address: &Address) {
-    eventually("the listener is closed", || match address {
+    eventually("the listener is closed", PATIENCE, async || match address {
         Address::Tcp(address) => std::net::TcpStream::connect(address).is_err(),
         Address::Unix(path) => std::os::unix::net::UnixStream::connect(path).is_err(),
     })
@@ -277,7 +278,7 @@ async fn an_address_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let config = format!("[[listen]]\naddress = \"{address}\"\n{}", responding(""));
-    let mut gateway = Gateway::spawn(tempfile::tempdir().unwrap(), &config);
+    let mut gateway = Gateway::with(&config).spawn().await;
     gateway
         .log
         .wait_for(|line| line.contains(&address) && line.contains("in use"))

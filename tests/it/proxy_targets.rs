@@ -54,7 +54,7 @@ const TARGETS: [(&str, &str, &[&str]); 5] = [
 ];
 
 /// PHP that runs whatever it is given, the site's root and the other folder.
-async fn start_php() -> (PhpFpm, [String; 2]) {
+async fn php() -> (PhpFpm, [String; 2]) {
     let setup = Setup::new(2).tcp();
     let setup = setup.line("security.limit_extensions = .php .php5 .phtml .page .jpg");
     let php = setup.start().await;
@@ -76,7 +76,7 @@ fn filled(text: &str, [root, other]: &[String; 2]) -> String {
 
 #[tokio::test]
 async fn a_script_is_what_the_pattern_says_and_is_told_the_same_as_behind_apache() {
-    let (php, folders) = start_php().await;
+    let (php, folders) = php().await;
     let (mut lines, mut rules) = (format!("DocumentRoot {}\n", folders[0]), String::new());
     for (pattern, target, _) in TARGETS {
         let target = format!("fcgi://{}{}", php.address(), filled(target, &folders));
@@ -100,7 +100,7 @@ async fn a_script_is_what_the_pattern_says_and_is_told_the_same_as_behind_apache
 
 #[tokio::test]
 async fn nothing_runs_that_no_pattern_names() {
-    let (php, folders) = start_php().await;
+    let (php, folders) = php().await;
     let site = format!(
         r#"
         [[site]]
