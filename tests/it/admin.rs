@@ -63,7 +63,11 @@ async fn ready_follows_php() {
 
 #[tokio::test]
 async fn an_upstream_that_nobody_knows_is_only_not_ready() {
-    let gateway = Gateway::with("[upstream.php]\nservers = [\"nobody.invalid:9000\"]\n[[site]]\nroot = \"/tmp\"\nphp = \"php\"\n[[site.rule]]\npath = \"/static\"\nrespond = { body = \"here\" }\n").admin().start()
+    let gateway = Gateway::with(
+        "[upstream.php]\nservers = [\"nobody.invalid:9000\"]\n[[site]]\nroot = \"/tmp\"\nphp = \"php\"\n[[site.rule]]\npath = \"/static\"\nrespond = { body = \"here\" }\n",
+    )
+    .admin()
+    .start()
     .await;
     assert_eq!(gateway.get("/static").await.text(), "here");
     let answer = gateway.ask("/ready").await;
@@ -78,11 +82,7 @@ async fn an_upstream_that_nobody_knows_is_only_not_ready() {
 #[tokio::test]
 async fn the_end_is_told_before_it_comes() {
     let gate = Gate::new();
-    let held = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\nok")
-        .end_request();
+    let held = Script::held(&gate, "\nok");
     let responder = ScriptedResponder::start([held]).await;
     let config = format!("[server]\ndrain_delay = \"300ms\"\n{}", responder.site(""));
     let mut gateway = Gateway::with(&config).admin().start().await;
@@ -150,11 +150,7 @@ async fn until_two_wait(gateway: &Gateway) {
 #[tokio::test]
 async fn numbers_are_told_while_php_is_saturated() {
     let gate = Gate::new();
-    let held = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\nok")
-        .end_request();
+    let held = Script::held(&gate, "\nok");
     let responder = ScriptedResponder::start([held.clone(), held.clone(), held]).await;
     let gateway = Gateway::with(&responder.site("capacity = 1"))
         .admin()
@@ -252,7 +248,11 @@ async fn every_metric_is_documented_and_the_dashboard_knows_them() {
 /// A name that stands for no address has its series, so that an alert can be written for it.
 #[tokio::test]
 async fn an_upstream_that_cannot_be_resolved_has_its_series() {
-    let gateway = Gateway::with("[upstream.php]\nservers = [\"nobody.invalid:9000\"]\ntimeouts = { queue = \"100ms\" }\n[[site]]\nroot = \"/tmp\"\nphp = \"php\"\nrule = [{ fastcgi = { missing = \"pass\", script = \"/tmp/x.php\" } }]\n").admin().start()
+    let gateway = Gateway::with(
+        "[upstream.php]\nservers = [\"nobody.invalid:9000\"]\ntimeouts = { queue = \"100ms\" }\n[[site]]\nroot = \"/tmp\"\nphp = \"php\"\nrule = [{ fastcgi = { missing = \"pass\", script = \"/tmp/x.php\" } }]\n",
+    )
+    .admin()
+    .start()
     .await;
     let labels = ["upstream=\"php\"", "server=\"nobody.invalid:9000\""];
     let up = |scrape: &str| metric(scrape, &[&["fcgate_upstream_up{"], &labels[..]].concat());
@@ -487,11 +487,7 @@ fn narrow_port(application: Address) -> (Address, tokio::task::JoinHandle<()>, A
 #[tokio::test]
 async fn a_server_at_work_whose_backlog_is_full_is_no_reason() {
     let gate = Gate::new();
-    let held = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\nok")
-        .end_request();
+    let held = Script::held(&gate, "\nok");
     let responder = ScriptedResponder::start([held]).await;
     let (port, accepting, _listener) = narrow_port(responder.address().clone());
     let config = responder

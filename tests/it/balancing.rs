@@ -42,11 +42,7 @@ fn served(responders: &[ScriptedResponder]) -> Vec<usize> {
 #[tokio::test]
 async fn the_least_busy_server_is_asked() {
     let gate = Gate::new();
-    let script = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\n")
-        .end_request();
+    let script = Script::held(&gate, "\n");
     let responders: [_; 2] = responders(&script).await;
     let [a, b] = &responders;
     let gateway = Gateway::start(&config([a.address() as &dyn ToString, b.address()], "")).await;
@@ -294,11 +290,7 @@ async fn a_connection_serves_as_many_requests_as_it_may() {
 #[tokio::test]
 async fn no_more_connections_idle_than_may() {
     let gate = Gate::new();
-    let script = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\n")
-        .end_request();
+    let script = Script::held(&gate, "\n");
     let responder = scripted_responder::Setup::new([script])
         .silent()
         .start()

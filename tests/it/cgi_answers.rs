@@ -2,16 +2,16 @@
 
 use crate::fastcgi::{answer, with_scripts};
 use crate::harness::http1::raw;
-use crate::harness::{Gateway, PhpFpm, Request, Script, http2};
+use crate::harness::{Gateway, Request, Script, http2};
 
 #[tokio::test]
 async fn what_the_client_has_is_not_sent_again_and_the_script_ends() {
-    let php = PhpFpm::start(1).await;
-    php.write(
+    let (php, gateway) = Gateway::with_php(1).file(
         "page.php",
         "<?php header('ETag: \"v1\"'); header('Set-Cookie: a=1'); echo 'page'; flush(); touch(__DIR__ . '/' . $_GET['n']);",
-    );
-    let gateway = Gateway::start(&php.site()).await;
+    )
+    .start()
+    .await;
     for (number, (method, field, value, status)) in [
         ("GET", "If-None-Match", "\"v1\"", 304),
         ("HEAD", "If-None-Match", "W/\"v1\"", 304),
@@ -95,15 +95,15 @@ async fn a_script_that_refuses_says_why() {
 
 #[tokio::test]
 async fn fields_that_have_one_value_are_sent_once() {
-    let php = PhpFpm::start(1).await;
-    php.write(
+    let (_php, gateway) = Gateway::with_php(1).file(
         "twice.php",
         "<?php foreach (['Location: /a', 'ETag: \"1\"', 'Content-Range: a', 'Last-Modified: ' . date('r', 784111777), 'X: 1'] as $field) {
             header($field); header(str_replace(['/a', '1\"', ': a', ': 1'], ['/b', '2\"', ': b', ': 2'], $field), false); }
         header('Content-Type: text/plain'); http_response_code(200); echo 'twice';",
-    );
-    php.write("none.php", "<?php header('Content-Type:'); echo 'none';");
-    let gateway = Gateway::start(&php.site()).await;
+    )
+    .file("none.php", "<?php header('Content-Type:'); echo 'none';")
+    .start()
+    .await;
     let response = gateway.get("/twice.php").await;
     let all = |name: &str| -> Vec<_> {
         let fields = response.fields.iter();

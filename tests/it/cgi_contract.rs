@@ -2,9 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{
-    Gateway, GatewaySetup, PhpFpm, Request, Script, ScriptedResponder, http2, php_fpm,
-};
+use crate::harness::{Gateway, GatewaySetup, Request, Script, http2, php_fpm};
 
 const DUMP: &str = "<?php header('Content-Type: application/json');
 echo json_encode(array_filter($_SERVER, 'is_string'), JSON_INVALID_UTF8_SUBSTITUTE);";
@@ -95,8 +93,7 @@ async fn an_interim_answer_is_never_the_final_one() {
     ];
     for (answer, status) in cases {
         let script = Script::answer(answer.clone());
-        let responder = ScriptedResponder::start([script]).await;
-        let gateway = Gateway::start(&responder.site("")).await;
+        let (_responder, gateway) = Gateway::with_app([script]).start().await;
         let request = Request::get("/");
         let one = gateway.send(&request).await;
         let two = http2::send(gateway.address(), &request).await;
@@ -113,16 +110,16 @@ async fn an_interim_answer_is_never_the_final_one() {
 
 #[tokio::test]
 async fn a_client_that_has_the_answer_is_told_so() {
-    let php = PhpFpm::start(2).await;
-    php.write(
+    let (_php, gateway) = Gateway::with_php(2).file(
         "tagged.php",
         "<?php header('ETag: \"v1\"'); header('Set-Cookie: a=b'); echo str_repeat('x', 300000);",
-    );
-    php.write(
+    )
+    .file(
         "dated.php",
         "<?php header('Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT'); echo 'dated';",
-    );
-    let gateway = Gateway::start(&php.site()).await;
+    )
+    .start()
+    .await;
     let fresh = Request::get("/tagged.php").field("If-None-Match", "\"v0\", W/\"v1\"");
     for response in [
         gateway.send(&fresh).await,

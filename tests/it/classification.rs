@@ -101,11 +101,7 @@ async fn without_a_capacity_what_acknowledges_nothing_is_not_kept() {
 async fn a_capacity_bounds_and_keeps_what_acknowledges_nothing() {
     for (kind, play, probes) in &KINDS[1..] {
         let gate = Gate::new();
-        let script = Script::new()
-            .read_request()
-            .wait(&gate)
-            .stdout("\n")
-            .end_request();
+        let script = Script::held(&gate, "\n");
         let responder = play(Setup::new([script])).start().await;
         let gateway = classifying(&responder, "capacity = 2\nkeep = \"10s\"\nturn = \"10s\"")
             .start()

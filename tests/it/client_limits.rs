@@ -29,11 +29,7 @@ async fn more_than_the_rate_is_refused_and_told_when_to_come_again() {
 #[tokio::test]
 async fn more_at_once_is_refused_until_one_has_ended() {
     let gate = Gate::new();
-    let slow = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\nslow")
-        .end_request();
+    let slow = Script::held(&gate, "\nslow");
     let responder = ScriptedResponder::start([slow]).await;
     let config = responder.site("").replace(
         "[[site]]",

@@ -17,7 +17,7 @@ use crate::harness::{
 const CODINGS: [&str; 3] = ["br", "zstd", "gzip"];
 
 /// What a client makes of the bytes so far, and whether it has seen the end.
-fn decode(coding: &str, coded: &[u8]) -> (Vec<u8>, bool) {
+pub(crate) fn decode(coding: &str, coded: &[u8]) -> (Vec<u8>, bool) {
     let mut decoder: Box<dyn DecodeV2> = match coding {
         "br" => Box::new(BrotliDecoder::new()),
         "zstd" => Box::new(ZstdDecoder::new()),

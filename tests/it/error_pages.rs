@@ -122,7 +122,8 @@ async fn whose_errors_get_a_page_is_said() {
 async fn a_file_is_read_once_and_needs_no_disk_later() {
     let (php, gateway) = with_pages(
         "[[site.error_page]]\nstatus = \"404\"\nfile = \"errors/404.html\"\n[[site.error_page]]\nstatus = \"4xx\"\nbody = \"{}\"\ncontent_type = \"application/json\"\n",
-    ).start()
+    )
+    .start()
     .await;
     std::fs::remove_dir_all(php.root().join("errors")).unwrap();
     let none = gateway.get("/none").await;
@@ -145,7 +146,8 @@ async fn a_file_is_read_once_and_needs_no_disk_later() {
 async fn a_script_can_be_the_page() {
     let (_php, gateway) = with_pages(
         "[[site.error_page]]\nstatus = \"4xx\"\npath = \"/page.php\"\n[[site.rule]]\nprefix = \"/denied\"\ndeny = true\n[[site.rule]]\nprefix = \"/round\"\nrewrite = { to = \"/none\" }\n",
-    ).start()
+    )
+    .start()
     .await;
     let post = Request::post("/denied/x?a=b")
         .field("Cookie", "c=1")

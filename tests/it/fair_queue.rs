@@ -12,8 +12,8 @@ use crate::admin::metric;
 use crate::harness::load::{alone, load_time};
 use crate::harness::scripted_responder::Received;
 use crate::harness::{
-    Address, Clients, Connection, Gate, Gateway, PATIENCE, PhpFpm, Request, Script,
-    ScriptedResponder, eventually, http2, require,
+    Address, Clients, Connection, Gate, Gateway, PATIENCE, Request, Script, ScriptedResponder,
+    eventually, http2, require,
 };
 use crate::upstream::settle;
 
@@ -160,9 +160,10 @@ async fn one_client_with_a_thousand_requests_delays_another_by_one() {
 #[tokio::test]
 async fn a_bystander_is_served_while_php_is_flooded() {
     let _alone = alone().await;
-    let php = PhpFpm::start(2).await;
-    php.write("work.php", "<?php usleep(20000); echo 'worked';");
-    let gateway = Gateway::start(&php.site()).await;
+    let (_php, gateway) = Gateway::with_php(2)
+        .file("work.php", "<?php usleep(20000); echo 'worked';")
+        .start()
+        .await;
     let flood = Clients::get("/work.php", 200);
     let time = load_time(4);
     let (flood, waits) = tokio::join!(flood.ask_for(gateway.address(), time), async {

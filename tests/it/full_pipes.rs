@@ -174,11 +174,7 @@ const SITE: &str = "[[site]]\nhosts = [\"files.example\"]\nroot = \"/tmp\"\n";
 async fn a_log_that_nobody_reads_stops_nothing() {
     for full in EACH {
         let gate = Gate::new();
-        let held = Script::new()
-            .read_request()
-            .wait(&gate)
-            .stdout("\nat last")
-            .end_request();
+        let held = Script::held(&gate, "\nat last");
         let responder = ScriptedResponder::start([held]).await;
         let config = format!("{SITE}{}", responder.site(""));
         let mut gateway = Clogged::start(full, "log = \"debug\"", &config).await;

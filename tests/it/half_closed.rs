@@ -5,7 +5,7 @@ use tokio::io::AsyncWriteExt;
 use crate::harness::http1::raw;
 use crate::harness::scripted_responder::ScriptedResponder;
 use crate::harness::tls::{Authority, Identity, TlsClient};
-use crate::harness::{Connection, Gate, Gateway, PhpFpm, Request, Script, patiently};
+use crate::harness::{Connection, Gate, Gateway, Request, Script, patiently};
 use crate::upstream::{one_thread, settle};
 
 /// Content that no socket buffer holds.
@@ -317,12 +317,13 @@ async fn within_an_answer_it_reads_on_as_long_as_something_comes() {
 
 #[tokio::test]
 async fn an_answer_whose_script_is_let_finish_is_never_cut() {
-    let php = PhpFpm::start(1).await;
-    php.write(
-        "index.php",
-        "<?php echo 'first'; flush(); usleep(1500000); echo 'second';",
-    );
-    let gateway = Gateway::start(&php.site()).await;
+    let (_php, gateway) = Gateway::with_php(1)
+        .file(
+            "index.php",
+            "<?php echo 'first'; flush(); usleep(1500000); echo 'second';",
+        )
+        .start()
+        .await;
     let mut connection = Connection::open(gateway.address()).await;
     connection.start(&Request::post("/")).await;
     assert_eq!(connection.head().await.status, 200);

@@ -299,12 +299,11 @@ async fn a_client_that_leaves_gives_all_of_it_back() {
     .await;
 }
 
-#[tokio::test]
-async fn without_a_folder_for_files_php_waits_for_the_client() {
-    let php = php(2).start().await;
+/// A gateway whose folder for files is gone, and a client that reads nothing of a large answer.
+async fn without_a_folder_for_files(php: &PhpFpm) -> (Gateway, Slow) {
     let spool = tempfile::tempdir().unwrap();
     let server = format!("spool_directory = \"{}\"", spool.path().display());
-    let gateway = one_thread(&php, &server).start().await;
+    let gateway = one_thread(php, &server).start().await;
     drop(spool);
     let target = format!("/print.php?bytes={}", 24 * MIB);
     let slow = Slow::http1(Connection::open(gateway.address()).await, &target).await;
@@ -312,6 +311,13 @@ async fn without_a_folder_for_files_php_waits_for_the_client() {
         .log
         .wait_for(|line| line.contains("cannot be buffered in a file"))
         .await;
+    (gateway, slow)
+}
+
+#[tokio::test]
+async fn without_a_folder_for_files_php_waits_for_the_client() {
+    let php = php(2).start().await;
+    let (gateway, slow) = without_a_folder_for_files(&php).await;
     check_bystander(&gateway).await;
     assert!(slow.rest().await.unwrap() == content(24 * MIB));
 }
@@ -319,16 +325,7 @@ async fn without_a_folder_for_files_php_waits_for_the_client() {
 #[tokio::test]
 async fn without_a_folder_for_files_a_worker_goes_to_who_waits() {
     let php = php(1).start().await;
-    let spool = tempfile::tempdir().unwrap();
-    let server = format!("spool_directory = \"{}\"", spool.path().display());
-    let gateway = one_thread(&php, &server).start().await;
-    drop(spool);
-    let target = format!("/print.php?bytes={}", 24 * MIB);
-    let slow = Slow::http1(Connection::open(gateway.address()).await, &target).await;
-    gateway
-        .log
-        .wait_for(|line| line.contains("cannot be buffered in a file"))
-        .await;
+    let (gateway, slow) = without_a_folder_for_files(&php).await;
     assert_eq!(gateway.get("/hello.php").await.text(), "hello");
     assert_eq!(slow.rest().await, None, "visibly cut");
 }

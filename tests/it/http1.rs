@@ -59,8 +59,7 @@ async fn an_absolute_target_names_the_host_and_the_field_is_ignored() {
             "{target} {field}"
         );
     }
-    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let request = Request::get("http://A.example:81/").field("Host", "b.example");
     assert_eq!(gateway.send(&request).await.status, 200);
     let seen = responder.requests().remove(0);
@@ -138,8 +137,7 @@ async fn head_has_the_fields_of_get_and_no_content() {
 
 #[tokio::test]
 async fn a_chunked_upload_reaches_the_application_with_its_length() {
-    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let upload = Request::post("/")
         .content(Content::new("chunk;", 50))
         .chunked();
@@ -336,8 +334,7 @@ async fn content_is_asked_for_only_when_it_will_be_read() {
 
 #[tokio::test]
 async fn an_expectation_is_a_100_or_refused() {
-    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     for (value, status) in [
         ("", 200),
         (" , ,", 200),

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use crate::harness::tls::{Authority, TlsClient};
 use crate::harness::{
-    Connection, Gateway, PATIENCE, PhpFpm, Request, eventually, http2, patiently, require,
+    Connection, Gateway, PATIENCE, Request, eventually, http2, patiently, require,
 };
 use crate::room::connections;
 
@@ -21,9 +21,10 @@ async fn is_parked(gateway: &Gateway) {
 
 #[tokio::test]
 async fn a_slow_answer_is_not_taken_for_idleness() {
-    let php = PhpFpm::start(1).await;
-    php.write("slow.php", "<?php sleep(4); echo 'slow';");
-    let gateway = Gateway::start(&php.site()).await;
+    let (_php, gateway) = Gateway::with_php(1)
+        .file("slow.php", "<?php sleep(4); echo 'slow';")
+        .start()
+        .await;
     let mut connection = Connection::open(gateway.address()).await;
     for _ in 0..2 {
         let answer = connection.send(&Request::get("/slow.php")).await;

@@ -74,8 +74,7 @@ async fn a_request_in_flight_keeps_the_configuration_that_it_began_with() {
         .wait(&gate)
         .stdout(" to the end")
         .end_request();
-    let responder = ScriptedResponder::start([script]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (_responder, gateway) = Gateway::with_app([script]).start().await;
     let mut client = Connection::open(gateway.address()).await;
     client.start(&Request::get("/")).await;
     assert_eq!(client.head().await.status, 200);
@@ -156,11 +155,7 @@ async fn a_reload_that_cannot_listen_changes_nothing() {
 #[tokio::test]
 async fn sigterm_lets_requests_finish_and_ends_well() {
     let gate = Gate::new();
-    let script = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\nfinished")
-        .end_request();
+    let script = Script::held(&gate, "\nfinished");
     let responder = ScriptedResponder::start([script]).await;
     let mut gateway = Gateway::start(&responder.site("")).await;
     let _idle = Connection::open(gateway.address()).await;
@@ -188,11 +183,7 @@ async fn sigterm_lets_requests_finish_and_ends_well() {
 #[tokio::test]
 async fn sigterm_lets_streams_finish_too() {
     let gate = Gate::new();
-    let script = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\nfinished")
-        .end_request();
+    let script = Script::held(&gate, "\nfinished");
     let responder = ScriptedResponder::start([script]).await;
     let mut gateway = Gateway::start(&responder.site("")).await;
     let mut client = http2::Connection::open(gateway.address()).await;

@@ -43,7 +43,8 @@ prefix = \"/dump.php\"
 not = { method = [\"POST\"] }
 set_env = { LAST = \"second\", QUERY_STRING = \"a=$query\" }
 ",
-    ).start()
+    )
+    .start()
     .await;
     let (_, server) = get(&gateway, "/dump.php/acme?x=1").await;
     for (name, value) in [
@@ -100,7 +101,8 @@ response_headers = { set = { X-Frame-Options = \"DENY\", X-Path = \"$path\" }, a
 path = \"/denied\"
 deny = true
 ",
-    ).start()
+    )
+    .start()
     .await;
     let request = Request::get("/")
         .field("Accept-Encoding", "gzip")

@@ -87,7 +87,7 @@ const TOLD: [&str; 10] = [
     "QUERY_STRING",
 ];
 
-fn told(server: &Value) -> Vec<(&'static str, String)> {
+pub(crate) fn told(server: &Value) -> Vec<(&'static str, String)> {
     let value = |name| (name, server[name].to_string());
     TOLD.map(value).into()
 }

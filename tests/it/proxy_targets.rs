@@ -1,31 +1,12 @@
 //! Apache's spellings of where PHP is: what in the target of a ProxyPassMatch is a script, which document root it is
 //! told, and what may stand behind it.
 
-use serde_json::Value;
-
 use crate::harness::apache::{Apache, let_it_read};
 use crate::harness::php_fpm::{Setup, write_below};
 use crate::harness::{Gate, Gateway, PhpFpm, Request, Script, ScriptedResponder};
+use crate::mounts::told;
 
 const SERVER: &str = "<?php header('Content-Type: application/json'); echo json_encode($_SERVER);";
-
-const TOLD: [&str; 10] = [
-    "SCRIPT_NAME",
-    "SCRIPT_FILENAME",
-    "PATH_INFO",
-    "PATH_TRANSLATED",
-    "PHP_SELF",
-    "DOCUMENT_ROOT",
-    "CONTEXT_PREFIX",
-    "CONTEXT_DOCUMENT_ROOT",
-    "REQUEST_URI",
-    "QUERY_STRING",
-];
-
-fn told(server: &Value) -> Vec<(&'static str, String)> {
-    let value = |name| (name, server[name].to_string());
-    TOLD.map(value).into()
-}
 
 /// A pattern, what follows the server in its target, and paths that it matches; `ROOT` is the site's root and `OTHER`
 /// another folder, each with the same scripts.

@@ -6,11 +6,7 @@ use crate::upstream::{one_thread, settle, start_request};
 #[tokio::test]
 async fn capacity_is_never_exceeded_and_the_queue_is_fair() {
     let gate = Gate::new();
-    let script = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\n")
-        .end_request();
+    let script = Script::held(&gate, "\n");
     let responder = ScriptedResponder::start([script]).await;
     let gateway = one_thread(&responder, "capacity = 2").start().await;
     let mut clients = Vec::new();
@@ -83,11 +79,7 @@ async fn a_full_queue_refuses_at_once() {
 #[tokio::test]
 async fn who_leaves_the_queue_is_not_served() {
     let gate = Gate::new();
-    let script = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\n")
-        .end_request();
+    let script = Script::held(&gate, "\n");
     let responder = ScriptedResponder::start([script]).await;
     let gateway = one_thread(&responder, "capacity = 1").start().await;
     let mut first = start_request(&gateway, "/first").await;

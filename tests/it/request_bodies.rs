@@ -43,13 +43,14 @@ async fn begin(gateway: &Gateway, length: usize) -> Connection {
 #[tokio::test]
 async fn slow_uploads_occupy_no_worker() {
     const LENGTH: usize = 100 * 1024;
-    let php = PhpFpm::start(2).await;
-    php.write(
-        "upload.php",
-        "<?php echo strlen(file_get_contents('php://input'));",
-    );
-    php.write("index.php", "<?php echo 'hello';");
-    let gateway = Gateway::start(&php.site()).await;
+    let (_php, gateway) = Gateway::with_php(2)
+        .file(
+            "upload.php",
+            "<?php echo strlen(file_get_contents('php://input'));",
+        )
+        .file("index.php", "<?php echo 'hello';")
+        .start()
+        .await;
     let mut uploads = Vec::new();
     for _ in 0..scale(40, 200) {
         let mut client = Connection::open(gateway.address()).await;
@@ -363,11 +364,7 @@ async fn who_leaves_with_an_upload_in_the_queue_is_noticed() {
     // What comes at once is more than what is always received first, and fast. No more than 64 KiB beyond it is read ahead.
     for (mode, at_once, tens) in [("auto", 70 * 1024, 3), ("stream", 0, 5)] {
         let gate = Gate::new();
-        let script = Script::new()
-            .read_request()
-            .wait(&gate)
-            .stdout("\ndone")
-            .end_request();
+        let script = Script::held(&gate, "\ndone");
         let responder = ScriptedResponder::start([script]).await;
         let gateway = taking(&responder, &format!("request_body = \"{mode}\""), "")
             .start()

@@ -1,8 +1,7 @@
 //! `response_buffer`: PHP does not wait for slow clients.
 
 use crate::harness::{
-    Connection, Gateway, GatewaySetup, PATIENCE, Request, Script, ScriptedResponder, eventually,
-    http2, php_fpm,
+    Connection, Gateway, GatewaySetup, PATIENCE, Request, Script, eventually, http2, php_fpm,
 };
 
 const MIB: usize = 1 << 20;
@@ -104,8 +103,10 @@ async fn a_cut_answer_is_visibly_cut() {
     let part = "x".repeat(MIB / 2);
     for head in ["\n", "Content-Length: 1048576\n\n"] {
         let script = Script::new().read_request().stdout(format!("{head}{part}"));
-        let responder = ScriptedResponder::start([script.close()]).await;
-        let gateway = Gateway::start(&responder.site("response_buffer = \"4MiB\"")).await;
+        let (_responder, gateway) = Gateway::with_app([script.close()])
+            .upstream("response_buffer = \"4MiB\"")
+            .start()
+            .await;
         let request = Request::get("/");
         for response in [
             gateway.send(&request).await,
@@ -124,8 +125,10 @@ async fn a_cut_answer_is_visibly_cut() {
 #[tokio::test]
 async fn a_client_that_leaves_ends_the_exchange() {
     let script = Script::new().read_request().stdout("\nfirst").read_to_end();
-    let responder = ScriptedResponder::start([script]).await;
-    let gateway = Gateway::start(&responder.site("response_buffer = \"4MiB\"")).await;
+    let (responder, gateway) = Gateway::with_app([script])
+        .upstream("response_buffer = \"4MiB\"")
+        .start()
+        .await;
     let mut connection = Connection::open(gateway.address()).await;
     connection.start(&Request::get("/")).await;
     connection.head().await;

@@ -175,12 +175,7 @@ async fn whatever_a_head_begins_with_is_given_up() {
 #[tokio::test]
 async fn a_connection_with_a_request_is_not_closed_and_its_answer_is_the_last() {
     let gate = Gate::new();
-    let responder = ScriptedResponder::start([Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\nslow")
-        .end_request()])
-    .await;
+    let responder = ScriptedResponder::start([Script::held(&gate, "\nslow")]).await;
     let gateway = Gateway::with(&format!("{}{}", places(1), responder.site("")))
         .admin()
         .start()

@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
-use compression_codecs::{BrotliDecoder, DecodeV2, GzipDecoder, ZstdDecoder};
 use tokio::time::Instant;
 
+use crate::compression;
 use crate::harness::h2_frames::{
     DATA, Frame, Frames, GOAWAY, HEADERS, RST_STREAM, WINDOW_UPDATE, request,
 };
@@ -37,26 +36,9 @@ fn text(length: usize) -> Vec<u8> {
 
 /// What a client makes of the whole.
 fn decode(coding: &str, coded: &[u8]) -> Vec<u8> {
-    let mut decoder: Box<dyn DecodeV2> = match coding {
-        "br" => Box::new(BrotliDecoder::new()),
-        "zstd" => Box::new(ZstdDecoder::new()),
-        _ => Box::new(GzipDecoder::new()),
-    };
-    let mut input = PartialBuffer::new(coded);
-    let mut plain = Vec::new();
-    loop {
-        let mut scratch = [0; 65_536];
-        let mut output = WriteBuffer::new_initialized(&mut scratch);
-        let ended = decoder.decode(&mut input, &mut output).unwrap();
-        plain.extend_from_slice(output.written());
-        if ended {
-            return plain;
-        }
-        assert!(
-            !input.unwritten().is_empty() || output.has_no_spare_space(),
-            "not whole"
-        );
-    }
+    let (plain, ended) = compression::decode(coding, coded);
+    assert!(ended, "{coding}: cut");
+    plain
 }
 
 /// A gateway with one thread and so much memory for encoders, and a file with so many bytes of text.

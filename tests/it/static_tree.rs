@@ -410,20 +410,25 @@ async fn a_list_is_a_page_where_nothing_else_is_preferred() {
     assert_eq!(gateway.get("/.git/").await.status, 404);
 }
 
+/// Names and lengths of what the list shows.
+const LISTED: [(&str, usize); 5] = [
+    ("a.txt", 100),
+    ("photo (1).jpg", 2_500_000),
+    ("ümläut & co.pdf", 70_000),
+    ("sub/inside.txt", 1),
+    (
+        "a-name-that-is-long-and-has-no-place-to-break-0123456789012345678901234567890.tar.gz",
+        5,
+    ),
+];
+
 #[tokio::test]
 async fn a_list_in_a_browser_light_and_dark() {
-    let gateway = Gateway::with_files().site("files = { listing = true }").prepare(|root| {
-        for (name, length) in [
-            ("a.txt", 100),
-            ("photo (1).jpg", 2_500_000),
-            ("ümläut & co.pdf", 70_000),
-            ("sub/inside.txt", 1),
-            ("a-name-that-is-long-and-has-no-place-to-break-0123456789012345678901234567890.tar.gz", 5),
-        ] {
-            write_below(root, name, vec![b'x'; length]);
-        }
-    }).start()
-    .await;
+    let gateway = Gateway::with_files().site("files = { listing = true }");
+    let gateway = LISTED.iter().fold(gateway, |gateway, (name, length)| {
+        gateway.file(name, vec![b'x'; *length])
+    });
+    let gateway = gateway.start().await;
     let browser = Browser::start().await;
     browser.go(&format!("http://{}/", gateway.address())).await;
     let mut shots = Vec::new();

@@ -15,6 +15,7 @@ use super::{Address, PATIENCE, Request, Response, eventually, http1, require};
 pub(crate) struct Gateway {
     process: Process,
     directory: TempDir,
+    root: PathBuf,
     /// The operational log.
     pub(crate) log: Lines,
     /// The access log.
@@ -41,7 +42,7 @@ impl Gateway {
     /// Runs it, by `launcher` if that is not empty.
     pub(super) fn launch(
         launcher: &[String],
-        directory: TempDir,
+        (directory, root): (TempDir, PathBuf),
         config: &str,
         admin: Option<Address>,
     ) -> Self {
@@ -61,6 +62,7 @@ impl Gateway {
         Self {
             process,
             directory,
+            root,
             log,
             access,
             listeners: config.matches("[[listen]]").count(),
@@ -96,9 +98,9 @@ impl Gateway {
         self.directory.path()
     }
 
-    /// The document root, where the gateway was set up with one of its own.
-    pub(crate) fn root(&self) -> PathBuf {
-        self.directory().join("public")
+    /// The document root of the site that it was set up with.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     pub(crate) async fn send(&self, request: &Request) -> Response {

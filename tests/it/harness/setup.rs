@@ -207,7 +207,12 @@ impl<B: Backend> GatewaySetup<B> {
             write_below(&place.root, name, content);
         }
         let config = self.lines.config::<B>(&place, self.folder.path());
-        let gateway = Gateway::launch(&self.launcher, self.folder, &config, self.admin);
+        let gateway = Gateway::launch(
+            &self.launcher,
+            (self.folder, place.root),
+            &config,
+            self.admin,
+        );
         (running, gateway)
     }
 }
