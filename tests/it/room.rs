@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::harness::h2_frames::{Frames, HEADERS, Outcome, SETTINGS, request};
 use crate::harness::tls::{Authority, Identity, TlsClient};
 use crate::harness::{
-    Address, Connection, Gate, Gateway, GatewaySetup, Nothing, PATIENCE, PhpFpm, Request, Response,
+    Address, Connection, Files, Gate, Gateway, GatewaySetup, PATIENCE, PhpFpm, Request, Response,
     Script, ScriptedResponder, eventually, patiently, require,
 };
 
@@ -273,7 +273,7 @@ async fn no_request_is_lost_to_those_that_make_room() {
 }
 
 /// A gateway that may have so many files open.
-fn few_files(count: usize, config: &str) -> GatewaySetup<Nothing> {
+fn few_files(count: usize, config: &str) -> GatewaySetup<Files> {
     let limit = format!("ulimit -n {count} && exec \"$0\" \"$@\"");
     Gateway::with(config).under(&["sh", "-c", &limit])
 }

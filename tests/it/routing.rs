@@ -1,7 +1,7 @@
 //! Which rule answers, and the actions that need no application.
 
 use crate::harness::php_fpm::write_below;
-use crate::harness::{Gateway, GatewaySetup, Nothing, Request, Script, ScriptedResponder};
+use crate::harness::{Files, Gateway, GatewaySetup, Request, Script, ScriptedResponder};
 
 /// The body that `method` on `host` and `target` gets.
 async fn check(gateway: &Gateway, (method, host, target): (&str, &str, &str), expected: &str) {
@@ -260,7 +260,7 @@ async fn a_fastcgi_rule_names_script_and_path_info() {
 }
 
 /// A site whose root has the files `a.php` and `sub/b.php`, with these rules.
-fn of_apache(responder: &ScriptedResponder, rules: &str) -> GatewaySetup<Nothing> {
+fn of_apache(responder: &ScriptedResponder, rules: &str) -> GatewaySetup<Files> {
     let address = responder.address().to_string();
     let site =
         format!("[upstream.app]\nservers = [\"{address}\"]\n[[site]]\nroot = \"{{root}}\"\n");

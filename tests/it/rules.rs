@@ -4,7 +4,7 @@
 use std::process::Output;
 
 use crate::harness::gateway::check;
-use crate::harness::{Gateway, GatewaySetup, Nothing, Request, Script, ScriptedResponder};
+use crate::harness::{Files, Gateway, GatewaySetup, Request, Script, ScriptedResponder};
 
 const EACH_CONDITION: &str = r#"
         [[site]]
@@ -296,7 +296,7 @@ async fn no_spelling_of_a_url_gets_past_a_rule_second_half() {
 }
 
 /// A gateway with these rules, of which SCRIPTS runs what is a script.
-fn guarded(rules: &str, responder: &ScriptedResponder) -> GatewaySetup<Nothing> {
+fn guarded(rules: &str, responder: &ScriptedResponder) -> GatewaySetup<Files> {
     let address = responder.address();
     let site = format!("[upstream.app]\nservers = \"{address}\"\n[[site]]\nroot = \"{{root}}\"\n");
     let gateway = Gateway::with(&site)

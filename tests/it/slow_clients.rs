@@ -5,7 +5,7 @@ use tokio::time::{Duration, Instant, sleep};
 
 use crate::harness::load::alone;
 use crate::harness::{
-    Address, Connection, Gateway, GatewaySetup, Nothing, Request, Script, ScriptedResponder,
+    Address, Connection, Files, Gateway, GatewaySetup, Request, Script, ScriptedResponder,
 };
 
 /// Slow heads, and as many slow bodies.
@@ -61,7 +61,7 @@ async fn slow_clients_end_in_time_and_nobody_waits_for_them() {
 }
 
 /// A gateway that waits long for heads and bodies, with as many files as there may be.
-fn patient(responder: &ScriptedResponder) -> GatewaySetup<Nothing> {
+fn patient(responder: &ScriptedResponder) -> GatewaySetup<Files> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
     let limits = format!(

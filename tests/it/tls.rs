@@ -7,13 +7,13 @@ use tokio::io::AsyncReadExt;
 use crate::harness::http1::{raw, send};
 use crate::harness::php_fpm::write_below;
 use crate::harness::tls::{Authority, TlsClient};
-use crate::harness::{Content, Gateway, GatewaySetup, Nothing, Request, Script, ScriptedResponder};
+use crate::harness::{Content, Files, Gateway, GatewaySetup, Request, Script, ScriptedResponder};
 
 const HELLO: &str = "rule = [{ respond = { body = \"hello\" } }]\n";
 
 /// A listener with this value of `tls`, in which `clients.pem` signs clients, and a site with these lines.
-fn secured(authority: &Authority, tls: &str, site: &str) -> GatewaySetup<Nothing> {
-    Gateway::before(Nothing)
+fn secured(authority: &Authority, tls: &str, site: &str) -> GatewaySetup<Files> {
+    Gateway::with("")
         .listen(&format!("tls = {tls}"))
         .section(&format!("[[site]]\n{{tls}}\n{site}"))
         .certificate(authority)

@@ -33,7 +33,7 @@ pub(crate) use message::{Content, Request, Response};
 pub(crate) use php_fpm::PhpFpm;
 pub(crate) use script::{Gate, Script};
 pub(crate) use scripted_responder::ScriptedResponder;
-pub(crate) use setup::{Backend, Files, GatewaySetup, Nothing};
+pub(crate) use setup::{Backend, Files, GatewaySetup};
 
 use std::time::Duration;
 

@@ -39,36 +39,39 @@ pub(crate) struct Place {
     address: Option<Address>,
 }
 
-/// What stands behind a gateway. One that already runs is borrowed; another is started first and handed out.
+/// What stands behind a gateway: nothing, files, or an application that runs.
+pub(crate) trait Served {
+    fn place(&self, folder: &Path) -> Place;
+
+    /// Returns the first site, and the upstream that it needs.
+    fn site(&self, lines: &Lines) -> String;
+}
+
+/// The same before it runs. What already runs is borrowed; another is started first and handed out.
 pub(crate) trait Backend {
-    type Running;
+    type Running: Served;
     type Started;
 
     async fn run(self) -> Self::Running;
 
-    fn place(running: &Self::Running, folder: &Path) -> Place;
-
-    /// Returns the first site, and the upstream that it needs.
-    fn site(lines: &Lines) -> String;
-
     fn hand_out(running: Self::Running, gateway: Gateway) -> Self::Started;
 }
 
-/// Nothing: the test writes all sections.
-pub(crate) struct Nothing;
-
-/// Nothing but the files of the site.
-pub(crate) struct Files;
+/// No application: a site of files, or no site but those that the test writes.
+pub(crate) enum Files {
+    Served,
+    Unserved,
+}
 
 impl Gateway {
     /// Builds one with this configuration.
-    pub(crate) fn with(config: &str) -> GatewaySetup<Nothing> {
-        Self::before(Nothing).section(config)
+    pub(crate) fn with(config: &str) -> GatewaySetup<Files> {
+        Self::before(Files::Unserved).section(config)
     }
 
     /// Builds one whose site has files only.
     pub(crate) fn with_files() -> GatewaySetup<Files> {
-        Self::before(Files)
+        Self::before(Files::Served).prepare(|_| ())
     }
 
     /// Builds one whose site runs PHP with so many workers.
@@ -198,7 +201,7 @@ impl<B: Backend> GatewaySetup<B> {
 
     async fn launch(self) -> (B::Running, Gateway) {
         let running = self.backend.run().await;
-        let place = B::place(&running, self.folder.path());
+        let place = running.place(self.folder.path());
         assert!(
             self.files.is_empty() || place.root.starts_with(std::env::temp_dir()),
             "files below a document root that is not the test's own"
@@ -206,7 +209,9 @@ impl<B: Backend> GatewaySetup<B> {
         for (name, content) in &self.files {
             write_below(&place.root, name, content);
         }
-        let config = self.lines.config::<B>(&place, self.folder.path());
+        let config = self
+            .lines
+            .config(&running.site(&self.lines), &place, self.folder.path());
         let gateway = Gateway::launch(
             &self.launcher,
             (self.folder, place.root),
@@ -217,29 +222,29 @@ impl<B: Backend> GatewaySetup<B> {
     }
 }
 
-impl GatewaySetup<Nothing> {
+impl GatewaySetup<Files> {
     /// Puts the configuration into `folder`, beside what the test has there.
     pub(crate) fn in_folder(self, folder: TempDir) -> Self {
         Self { folder, ..self }
     }
-}
 
-impl GatewaySetup<Files> {
     /// Has `prepare` fill the document root with more than plain files.
     pub(crate) fn prepare(self, prepare: impl FnOnce(&Path)) -> Self {
-        prepare(&Files::place(&(), self.folder.path()).root);
+        let root = self.backend.place(self.folder.path()).root;
+        std::fs::create_dir_all(&root).unwrap();
+        prepare(&root);
         self
     }
 }
 
 impl Lines {
-    fn config<B: Backend>(&self, place: &Place, folder: &Path) -> String {
+    fn config(&self, site: &str, place: &Place, folder: &Path) -> String {
         let server = match self.server.as_str() {
             "" => String::new(),
             lines => format!("[server]\n{lines}"),
         };
         let address = place.address.as_ref().map(ToString::to_string);
-        format!("{server}{}{}", B::site(self), self.sections)
+        format!("{server}{site}{}", self.sections)
             .replace("{root}", &place.root.display().to_string())
             .replace("{folder}", &folder.display().to_string())
             .replace("{app}", &address.unwrap_or_default())
@@ -276,48 +281,80 @@ impl Lines {
     }
 }
 
-impl Backend for Nothing {
-    type Running = ();
-    type Started = Gateway;
-
-    async fn run(self) {}
-
-    fn place(_: &(), folder: &Path) -> Place {
+impl Served for Files {
+    fn place(&self, folder: &Path) -> Place {
         Place {
             root: folder.join("public"),
             address: None,
         }
     }
 
-    fn site(_: &Lines) -> String {
-        String::new()
+    fn site(&self, lines: &Lines) -> String {
+        match self {
+            Self::Served => lines.files(""),
+            Self::Unserved => String::new(),
+        }
+    }
+}
+
+impl Served for PhpFpm {
+    fn place(&self, _: &Path) -> Place {
+        Place {
+            root: self.root(),
+            address: Some(self.address().clone()),
+        }
     }
 
-    fn hand_out(_: (), gateway: Gateway) -> Gateway {
-        gateway
+    fn site(&self, lines: &Lines) -> String {
+        lines.php()
+    }
+}
+
+impl Served for ScriptedResponder {
+    fn place(&self, _: &Path) -> Place {
+        Place {
+            root: "/srv/app".into(),
+            address: Some(self.address().clone()),
+        }
+    }
+
+    fn site(&self, lines: &Lines) -> String {
+        lines.app()
+    }
+}
+
+impl<S: Served> Served for &S {
+    fn place(&self, folder: &Path) -> Place {
+        (*self).place(folder)
+    }
+
+    fn site(&self, lines: &Lines) -> String {
+        (*self).site(lines)
     }
 }
 
 impl Backend for Files {
-    type Running = ();
+    type Running = Self;
     type Started = Gateway;
 
-    async fn run(self) {}
-
-    fn place(_: &(), folder: &Path) -> Place {
-        let root = folder.join("public");
-        std::fs::create_dir_all(&root).unwrap();
-        Place {
-            root,
-            address: None,
-        }
+    async fn run(self) -> Self {
+        self
     }
 
-    fn site(lines: &Lines) -> String {
-        lines.files("")
+    fn hand_out(_: Self, gateway: Gateway) -> Gateway {
+        gateway
+    }
+}
+
+impl<S: Served> Backend for &S {
+    type Running = Self;
+    type Started = Gateway;
+
+    async fn run(self) -> Self {
+        self
     }
 
-    fn hand_out(_: (), gateway: Gateway) -> Gateway {
+    fn hand_out(_: Self, gateway: Gateway) -> Gateway {
         gateway
     }
 }
@@ -330,40 +367,8 @@ impl Backend for php_fpm::Setup {
         self.start().await
     }
 
-    fn place(php: &PhpFpm, folder: &Path) -> Place {
-        <&PhpFpm>::place(&php, folder)
-    }
-
-    fn site(lines: &Lines) -> String {
-        lines.php()
-    }
-
-    fn hand_out(php: PhpFpm, gateway: Gateway) -> (PhpFpm, Gateway) {
+    fn hand_out(php: PhpFpm, gateway: Gateway) -> Self::Started {
         (php, gateway)
-    }
-}
-
-impl Backend for &PhpFpm {
-    type Running = Self;
-    type Started = Gateway;
-
-    async fn run(self) -> Self {
-        self
-    }
-
-    fn place(php: &Self, _: &Path) -> Place {
-        Place {
-            root: php.root(),
-            address: Some(php.address().clone()),
-        }
-    }
-
-    fn site(lines: &Lines) -> String {
-        lines.php()
-    }
-
-    fn hand_out(_: Self, gateway: Gateway) -> Gateway {
-        gateway
     }
 }
 
@@ -375,39 +380,7 @@ impl Backend for scripted_responder::Setup {
         self.start().await
     }
 
-    fn place(responder: &ScriptedResponder, folder: &Path) -> Place {
-        <&ScriptedResponder>::place(&responder, folder)
-    }
-
-    fn site(lines: &Lines) -> String {
-        lines.app()
-    }
-
     fn hand_out(responder: ScriptedResponder, gateway: Gateway) -> Self::Started {
         (responder, gateway)
-    }
-}
-
-impl Backend for &ScriptedResponder {
-    type Running = Self;
-    type Started = Gateway;
-
-    async fn run(self) -> Self {
-        self
-    }
-
-    fn place(responder: &Self, _: &Path) -> Place {
-        Place {
-            root: "/srv/app".into(),
-            address: Some(responder.address().clone()),
-        }
-    }
-
-    fn site(lines: &Lines) -> String {
-        lines.app()
-    }
-
-    fn hand_out(_: Self, gateway: Gateway) -> Gateway {
-        gateway
     }
 }
