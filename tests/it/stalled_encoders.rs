@@ -253,11 +253,14 @@ async fn an_error_stream_of_short_lines_leaves_the_thread_to_others() {
         script.stdout("X-A: 1\n\nhello").end_request()
     });
     let responder = ScriptedResponder::start([script]).await;
-    let gateway = Gateway::before(&responder)
+    let script = responder
+        .site("")
+        .replace("[[site]]", "[[site]]\nhosts = [\"script\"]");
+    let gateway = Gateway::with_files()
         .server("workers = 1\nlimits = { keep_alive_requests = 1000000 }")
-        .site("hosts = [\"script\"]")
-        .section("[[site]]\nhosts = [\"files\"]\nroot = \"{folder}\"")
-        .beside("tiny.bin", "x");
+        .site("hosts = [\"files\"]")
+        .file("tiny.bin", "x")
+        .section(&script);
     let gateway = gateway.start().await;
     let load = async {
         for _ in 0..100_000 {

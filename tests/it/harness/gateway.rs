@@ -5,7 +5,6 @@ use std::process::{Command, ExitStatus, Output, Stdio};
 
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
-use tokio::time::{Duration, Instant};
 
 use super::lines::Lines;
 use super::process::Process;
@@ -191,16 +190,15 @@ impl Gateway {
         self.status("RssAnon:")
     }
 
-    /// The same, once it stays what it is for half a second: each side has sent what the kernel takes, and nothing
-    /// announces that a buffer does not grow.
+    /// The same, once it is what it was for a hundred looks, half a second at least: each side has sent what the
+    /// kernel takes. Nothing announces that a buffer does not grow.
     pub(crate) async fn settled_kib(&self) -> u64 {
-        let (mut last, mut same) = (self.anonymous_kib(), Instant::now());
+        let (mut last, mut same) = (0, 0);
         eventually("memory that stays as it is", PATIENCE, async || {
             let now = self.anonymous_kib();
-            if now != last {
-                (last, same) = (now, Instant::now());
-            }
-            require(now, |_| same.elapsed() >= Duration::from_millis(500))
+            same = if now == last { same + 1 } else { 0 };
+            last = now;
+            require(now, |_| same == 100)
         })
         .await
     }
