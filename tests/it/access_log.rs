@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::harness::{
-    Connection, Gate, Gateway, Request, Script, ScriptedResponder, eventually, http2,
+    Connection, Gate, Gateway, PATIENCE, Request, Script, ScriptedResponder, eventually, http2,
 };
 
 /// The start of a configuration whose access log is made of JSON objects.
@@ -205,13 +205,19 @@ async fn a_file_is_opened_again_when_it_was_moved() {
     );
     let gateway = Gateway::start_in(directory, &config).await;
     gateway.get("/one").await;
-    eventually("the line", || contains(&log, "/one")).await;
+    eventually("the line", PATIENCE, async || contains(&log, "/one")).await;
     std::fs::rename(&log, &moved).unwrap();
     gateway.get("/two").await;
-    eventually("the line in the moved file", || contains(&moved, "/two")).await;
+    eventually("the line in the moved file", PATIENCE, async || {
+        contains(&moved, "/two")
+    })
+    .await;
     gateway.signal(Signal::SIGUSR1);
-    eventually("the new file", || log.exists()).await;
+    eventually("the new file", PATIENCE, async || log.exists()).await;
     gateway.get("/three").await;
-    eventually("the line in the new file", || contains(&log, "/three")).await;
+    eventually("the line in the new file", PATIENCE, async || {
+        contains(&log, "/three")
+    })
+    .await;
     assert_eq!(gateway.access.count(), 0, "nothing of it on stdout");
 }

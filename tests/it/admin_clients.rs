@@ -1,13 +1,11 @@
 //! Those who ask the admin listener: slow ones end and keep nobody out, web pages from elsewhere are refused, and
 //! nobody is shown a value of the configuration.
 
-use std::path::Path;
-use std::process::{Command, Output};
-
 use tokio::net::UnixStream;
 
 use crate::harness::{
-    Address, Connection, Gateway, Request, Script, ScriptedResponder, eventually, http1, patiently,
+    Address, Connection, Gateway, PATIENCE, Request, Script, ScriptedResponder, eventually, http1,
+    patiently,
 };
 
 /// Where a gateway answers about itself, by its log.
@@ -20,13 +18,6 @@ async fn admin_of(gateway: &Gateway) -> Address {
     Address::parse(address.split('"').next().unwrap())
 }
 
-/// The program with this command, for the gateway's own configuration.
-fn command(gateway: &Gateway, name: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fcgate"));
-    let file = gateway.directory().join("fcgate.toml");
-    command.arg(name).arg("-c").arg(file).output().unwrap()
-}
-
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -35,13 +26,8 @@ const SITE: &str = "[[site]]\nrule = [{ respond = { body = \"here\" } }]\n";
 
 /// A gateway that answers about itself on a unix socket in its folder.
 async fn on_a_socket(config: &str) -> (Gateway, Address) {
-    let directory = tempfile::tempdir().unwrap();
-    let admin = format!(
-        "[admin]\naddress = \"unix:{}/admin.sock\"\n",
-        directory.path().display()
-    );
-    let gateway = Gateway::start_in(directory, &format!("{config}{admin}")).await;
-    let address = admin_of(&gateway).await;
+    let gateway = Gateway::with(config).admin().start().await;
+    let address = gateway.admin().clone();
     (gateway, address)
 }
 
@@ -78,10 +64,10 @@ async fn slow_clients_keep_nobody_out() {
                 connection.write(begun).await;
                 slow.push(connection);
             }
-            let health = command(&gateway, "health");
+            let health = gateway.command(&["health"]);
             assert!(health.status.success(), "{health:?}");
         }
-        assert!(command(&gateway, "status").status.success());
+        assert!(gateway.command(&["status"]).status.success());
     }
 }
 
@@ -106,27 +92,26 @@ fn descriptors(process: u32) -> usize {
 #[tokio::test]
 async fn a_gateway_without_descriptors_can_be_asked() {
     let responder = ScriptedResponder::start([Script::answer("\nok")]).await;
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().display().to_string();
-    let config = format!(
-        "[server.limits]\nconnections = 1000\n[admin]\naddress = \"unix:{path}/admin.sock\"\n\
-         [[listen]]\naddress = \"unix:{path}/http.sock\"\nbacklog = 1000\n{}",
-        responder.site("")
-    );
-    let limited = ["prlimit", "--nofile=64", "--"];
-    let gateway = Gateway::spawn_under(&limited, directory, &config);
-    admin_of(&gateway).await;
-    let socket = Path::new(&path).join("http.sock");
+    let gateway = Gateway::before(&responder)
+        .server("limits = { connections = 1000 }")
+        .section("[[listen]]\naddress = \"unix:{folder}/http.sock\"\nbacklog = 1000")
+        .admin()
+        .under(&["prlimit", "--nofile=64", "--"]);
+    let gateway = gateway.start().await;
+    let socket = gateway.directory().join("http.sock");
     let mut clients = Vec::new();
     for _ in 0..200 {
         clients.push(UnixStream::connect(&socket).await.unwrap());
     }
     let process = gateway.process_id();
-    eventually("as many as it takes", || descriptors(process) >= 40).await;
+    eventually("as many as it takes", PATIENCE, async || {
+        descriptors(process) >= 40
+    })
+    .await;
     for _ in 0..20 {
-        let health = command(&gateway, "health");
+        let health = gateway.command(&["health"]);
         assert!(health.status.success(), "{health:?}");
-        let status = command(&gateway, "status");
+        let status = gateway.command(&["status"]);
         assert!(
             text(&status.stdout).contains("\"ready\": true"),
             "{status:?}"
@@ -240,7 +225,7 @@ async fn a_refused_reload_shows_places_and_no_values() {
             gateway.log.wait_for(|line| line.contains("hunter2")).await;
             if !on_port {
                 // Who may read the file sees its line.
-                let reload = command(&gateway, "reload");
+                let reload = gateway.command(&["reload"]);
                 assert_eq!(reload.status.code(), Some(1));
                 let said = self::text(&reload.stderr);
                 assert!(said.contains("hunter2"), "{said}");

@@ -1,7 +1,9 @@
 //! Clients that leave: what waits for PHP is forgotten, and what runs is finished or let go, as its method wants.
 
 use crate::harness::load::scale;
-use crate::harness::{Connection, Gateway, PhpFpm, Request, eventually, http2};
+use crate::harness::{
+    Connection, Gateway, GatewaySetup, PATIENCE, PhpFpm, Request, eventually, http2, php_fpm,
+};
 use crate::upstream::settle;
 
 /// Notes that it runs, waits for `go`, and notes that it is done; `connection_aborted()` tells whether anybody listens.
@@ -18,21 +20,14 @@ file_put_contents(__DIR__ . '/' . (connection_aborted() ? 'aborted' : 'done'), '
 const COUNTED: &str =
     "<?php file_put_contents(__DIR__ . '/count', 'x', FILE_APPEND); echo 'counted';";
 
-/// A PHP with so many workers behind a gateway with one thread, and a site that answers without PHP.
-async fn start(workers: usize, lines: &str) -> (PhpFpm, Gateway) {
-    let php = PhpFpm::start(workers).await;
-    for (name, script) in [
-        ("long.php", LONG),
-        ("endless.php", ENDLESS),
-        ("count.php", COUNTED),
-    ] {
-        php.write(name, script);
-    }
-    let config = format!(
-        "[server]\nworkers = 1\n{}{lines}\n[[site]]\nhosts = [\"ping\"]\nrule = [{{ respond = {{ body = \"pong\" }} }}]\n",
-        php.site()
-    );
-    (php, Gateway::start(&config).await)
+/// One thread in front of one worker, and scripts that take their time.
+fn one_worker() -> GatewaySetup<php_fpm::Setup> {
+    Gateway::with_php(1)
+        .file("long.php", LONG)
+        .file("endless.php", ENDLESS)
+        .file("count.php", COUNTED)
+        .server("workers = 1")
+        .ping()
 }
 
 /// How often a script has noted something.
@@ -44,13 +39,16 @@ async fn begin(php: &PhpFpm, gateway: &Gateway, request: &Request) -> Connection
     let before = noted(php, "begun");
     let mut client = Connection::open(gateway.address()).await;
     client.start(request).await;
-    eventually("the script begins", || noted(php, "begun") > before).await;
+    eventually("the script begins", PATIENCE, async || {
+        noted(php, "begun") > before
+    })
+    .await;
     client
 }
 
 #[tokio::test]
 async fn who_leaves_while_queued_is_never_seen_by_php() {
-    let (php, gateway) = start(1, "").await;
+    let (php, gateway) = one_worker().start().await;
     let mut first = begin(&php, &gateway, &Request::get("/long.php")).await;
     let mut gone = Vec::new();
     for number in 0..scale(200, 1000) {
@@ -83,13 +81,13 @@ async fn who_leaves_while_queued_is_never_seen_by_php() {
 
 #[tokio::test]
 async fn a_post_runs_to_its_end_without_its_client() {
-    let (php, gateway) = start(1, "").await;
+    let (php, gateway) = one_worker().start().await;
     for (body, runs) in [("", 1), ("content", 2)] {
         let client = begin(&php, &gateway, &Request::post("/long.php").body(body)).await;
         drop(client);
         settle(&gateway).await;
         php.write("go", "");
-        eventually("it is done", || noted(&php, "done") == runs).await;
+        eventually("it is done", PATIENCE, async || noted(&php, "done") == runs).await;
         std::fs::remove_file(php.root().join("go")).unwrap();
         assert_eq!(
             gateway.get("/count.php").await.text(),
@@ -106,7 +104,7 @@ async fn a_post_runs_to_its_end_without_its_client() {
 
 #[tokio::test]
 async fn a_post_that_prints_does_not_notice_that_its_client_left() {
-    let (php, gateway) = start(1, "").await;
+    let (php, gateway) = one_worker().start().await;
     let mut client = begin(&php, &gateway, &Request::post("/endless.php")).await;
     assert_eq!(client.head().await.status, 200);
     drop(client);
@@ -116,7 +114,7 @@ async fn a_post_that_prints_does_not_notice_that_its_client_left() {
         .await;
     settle(&gateway).await;
     php.write("go", "");
-    eventually("it ends", || {
+    eventually("it ends", PATIENCE, async || {
         noted(&php, "done") + noted(&php, "aborted") == 1
     })
     .await;
@@ -125,11 +123,14 @@ async fn a_post_that_prints_does_not_notice_that_its_client_left() {
 
 #[tokio::test]
 async fn a_get_is_let_go_at_its_next_flush() {
-    let (php, gateway) = start(1, "").await;
+    let (php, gateway) = one_worker().start().await;
     let mut client = begin(&php, &gateway, &Request::get("/endless.php")).await;
     assert_eq!(client.head().await.status, 200);
     drop(client);
-    eventually("PHP sees it", || noted(&php, "aborted") == 1).await;
+    eventually("PHP sees it", PATIENCE, async || {
+        noted(&php, "aborted") == 1
+    })
+    .await;
     assert_eq!(
         gateway.get("/count.php").await.text(),
         "counted",

@@ -3,7 +3,7 @@
 
 use crate::harness::application::php_cgi;
 use crate::harness::php_fpm::{Setup, free_port};
-use crate::harness::{Address, Direct, PhpFpm, eventually};
+use crate::harness::{Address, Direct, PATIENCE, PhpFpm, eventually};
 
 /// Works until the test writes `go`, and tells when it began.
 const WAITING: &str = "<?php touch(__DIR__ . '/begun'); while (!file_exists(__DIR__ . '/go')) { usleep(1000); clearstatcache(); } echo 'waited';";
@@ -11,18 +11,21 @@ const WAITING: &str = "<?php touch(__DIR__ . '/begun'); while (!file_exists(__DI
 const COUNTED: &str =
     "<?php file_put_contents(__DIR__ . '/count', 'x', FILE_APPEND); echo 'counted';";
 
-async fn start(setup: Setup) -> PhpFpm {
-    let php = setup.start().await;
-    php.write("waiting.php", WAITING);
-    php.write("count.php", COUNTED);
-    php
+/// The pool with scripts that wait and that are counted.
+fn with_scripts(setup: Setup) -> Setup {
+    setup
+        .file("waiting.php", WAITING)
+        .file("count.php", COUNTED)
 }
 
 /// Occupies a worker until `go` is there.
 async fn occupy(php: &PhpFpm) -> Direct {
     let mut busy = Direct::open(php.address()).await;
     busy.request(&php.root().join("waiting.php"), "").await;
-    eventually("the script begins", || php.root().join("begun").exists()).await;
+    eventually("the script begins", PATIENCE, async || {
+        php.root().join("begun").exists()
+    })
+    .await;
     busy
 }
 
@@ -44,7 +47,7 @@ fn setups() -> [(&'static str, Setup); 4] {
 #[tokio::test]
 async fn a_free_worker_acknowledges_and_serves_on() {
     for (name, setup) in setups() {
-        let php = start(setup).await;
+        let php = with_scripts(setup).start().await;
         let script = php.root().join("count.php");
         let mut connection = Direct::open(php.address()).await;
         for _ in 0..3 {
@@ -64,7 +67,7 @@ async fn a_free_worker_acknowledges_and_serves_on() {
 #[tokio::test]
 async fn a_busy_worker_acknowledges_when_it_is_free() {
     for (name, setup) in setups() {
-        let php = start(setup).await;
+        let php = with_scripts(setup).start().await;
         let mut busy = occupy(&php).await;
         let mut waiting = Direct::open(php.address()).await;
         waiting
@@ -88,7 +91,7 @@ async fn a_busy_worker_acknowledges_when_it_is_free() {
 async fn what_leaves_the_backlog_behind_a_probe_is_not_executed() {
     for (name, setup) in setups() {
         let is_tcp = name.ends_with("tcp");
-        let php = start(setup).await;
+        let php = with_scripts(setup).start().await;
         let script = php.root().join("count.php");
         let busy = occupy(&php).await;
         let mut bare = Direct::open(php.address()).await;
@@ -114,7 +117,7 @@ async fn what_leaves_the_backlog_behind_a_probe_is_not_executed() {
 
 #[tokio::test]
 async fn a_kept_connection_takes_its_worker_from_everybody() {
-    let php = start(Setup::new(1)).await;
+    let php = with_scripts(Setup::new(1)).start().await;
     let script = php.root().join("count.php");
     let mut kept = Direct::open(php.address()).await;
     kept.request(&script, "").await;
@@ -132,7 +135,7 @@ async fn a_kept_connection_takes_its_worker_from_everybody() {
 #[tokio::test]
 async fn the_end_of_a_request_is_not_a_free_worker() {
     // Only an acknowledgement is: docs/internals/php-fpm.md, "After the answer".
-    let php = start(Setup::new(1)).await;
+    let php = with_scripts(Setup::new(1)).start().await;
     let finished = "<?php echo 'early'; fastcgi_finish_request(); require 'waiting.php';";
     php.write("finished.php", finished);
     let mut connection = Direct::open(php.address()).await;

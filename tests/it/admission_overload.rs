@@ -4,31 +4,25 @@ use std::time::Duration;
 
 use crate::harness::direct;
 use crate::harness::load::{alone, check_close, load_time, scale};
-use crate::harness::{Clients, Gateway, PhpFpm, Tally};
+use crate::harness::{Clients, Gateway, GatewaySetup, Tally, php_fpm};
 
 const WORKERS: usize = 2;
 
 const WORK: &str = "<?php usleep(20000); echo 'worked';";
 
-/// A gateway whose upstream has further `lines`, with a file and a fixed answer beside PHP.
-async fn start(lines: &str) -> (PhpFpm, Gateway) {
-    let php = PhpFpm::start(WORKERS).await;
-    php.write("work.php", WORK);
-    php.write("style.css", "css");
-    let config = format!(
-        "[upstream.php]\nservers = \"{}\"\n{lines}\n[[site]]\nroot = \"{}\"\nphp = \"php\"\n\
-         rule = [{{ path = \"/fixed\", respond = {{ body = \"fixed\" }} }}]\n",
-        php.address(),
-        php.root().display()
-    );
-    let gateway = Gateway::start(&config).await;
-    (php, gateway)
+/// More clients than these workers can serve, with these `lines` in the upstream.
+fn overloaded(lines: &str) -> GatewaySetup<php_fpm::Setup> {
+    Gateway::with_php(WORKERS)
+        .file("work.php", WORK)
+        .file("style.css", "css")
+        .upstream(lines)
+        .site("rule = [{ path = \"/fixed\", respond = { body = \"fixed\" } }]")
 }
 
 #[tokio::test]
 async fn ten_times_what_php_can_do_is_served_in_turn() {
     let _alone = alone().await;
-    let (_php, gateway) = start("timeouts = { queue = \"60s\" }").await;
+    let (_php, gateway) = overloaded("timeouts = { queue = \"60s\" }").start().await;
     // 1 000 requests a second if PHP could answer them in no time.
     let clients = Clients::get("/work.php", 100).pausing(Duration::from_millis(100));
     let bystander = |target| Clients::get(target, 1).pausing(Duration::from_millis(20));
@@ -78,7 +72,7 @@ async fn ten_times_what_php_can_do_is_served_in_turn() {
 #[tokio::test]
 async fn a_short_queue_refuses_at_once_and_serves_the_others() {
     let _alone = alone().await;
-    let (_php, gateway) = start("queue_length = 20").await;
+    let (_php, gateway) = overloaded("queue_length = 20").start().await;
     let clients = Clients::get("/work.php", scale(100, 400)).pausing(Duration::from_millis(100));
     let tally = clients.ask_for(gateway.address(), load_time(2)).await;
     println!(

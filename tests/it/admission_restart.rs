@@ -8,16 +8,13 @@ use tokio::time::{Instant, sleep};
 
 use crate::harness::load::{alone, load_time};
 use crate::harness::php_fpm::Setup;
-use crate::harness::{Clients, Gateway, PATIENCE, PhpFpm, Tally};
+use crate::harness::{Clients, Gateway, GatewaySetup, PATIENCE, PhpFpm, Tally};
 
 /// Notes the request's name in one write, which no kill can tear, and works.
 const COUNTED: &str = "<?php file_put_contents(__DIR__ . '/count', $_GET['n'] . \"\\n\", FILE_APPEND); usleep(5000); echo $_GET['n'];";
 
-async fn start(setup: Setup) -> (PhpFpm, Gateway) {
-    let php = setup.start().await;
-    php.write("count.php", COUNTED);
-    let gateway = Gateway::start(&php.site()).await;
-    (php, gateway)
+fn counting(setup: Setup) -> GatewaySetup<Setup> {
+    Gateway::before(setup).file("count.php", COUNTED)
 }
 
 /// How often each request was executed.
@@ -69,6 +66,7 @@ async fn reload_each_second(php: &PhpFpm, time: Duration) {
     let begun = Instant::now();
     while begun.elapsed() < time {
         php.reload().await;
+        // The pace of the attack, as is each sleep in this file.
         sleep(Duration::from_secs(1)).await;
     }
 }
@@ -86,7 +84,7 @@ fn reloaded() -> [(&'static str, Setup); 2] {
 async fn gets_see_no_error_while_fpm_is_reloaded() {
     let _alone = alone().await;
     for (name, setup) in reloaded() {
-        let (php, gateway) = start(setup).await;
+        let (php, gateway) = counting(setup).start().await;
         let reloads = reload_each_second(&php, load_time(3));
         let tally = Clients::get("/count.php", 10)
             .ask(gateway.address(), reloads)
@@ -104,7 +102,7 @@ async fn gets_see_no_error_while_fpm_is_reloaded() {
 async fn posts_run_once_while_fpm_is_reloaded() {
     let _alone = alone().await;
     for (name, setup) in reloaded() {
-        let (php, gateway) = start(setup).await;
+        let (php, gateway) = counting(setup).start().await;
         let reloads = reload_each_second(&php, load_time(3));
         let tally = Clients::post("/count.php", 10)
             .ask(gateway.address(), reloads)
@@ -117,7 +115,7 @@ async fn posts_run_once_while_fpm_is_reloaded() {
 async fn posts_run_once_whichever_worker_is_killed() {
     let _alone = alone().await;
     for (name, setup) in [("unix", Setup::new(4)), ("tcp", Setup::new(4).tcp())] {
-        let (php, gateway) = start(setup).await;
+        let (php, gateway) = counting(setup).start().await;
         let tally = Clients::post("/count.php", 10)
             .ask(gateway.address(), kill_workers(&php, load_time(2)))
             .await;
@@ -146,7 +144,7 @@ async fn kill_workers(php: &PhpFpm, time: Duration) {
 #[tokio::test]
 async fn a_socket_that_is_gone_for_a_while_is_latency() {
     let _alone = alone().await;
-    let (mut php, gateway) = start(Setup::new(4)).await;
+    let (mut php, gateway) = counting(Setup::new(4)).start().await;
     let clients = Clients::get("/count.php", 10);
     let outages = async {
         let begun = Instant::now();
@@ -187,7 +185,7 @@ async fn workers_that_come_and_go_cost_no_answer() {
         ("dynamic", dynamic),
         ("ondemand", ondemand),
     ] {
-        let (php, gateway) = start(Setup::new(8).line(lines)).await;
+        let (php, gateway) = counting(Setup::new(8).line(lines)).start().await;
         let at_rest = php.workers().len();
         let mut most = 0;
         let grows = name != "max_requests 1";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::harness::direct;
 use crate::harness::load::{alone, check_close, load_time, soak_time};
 use crate::harness::process::{Process, find_program};
-use crate::harness::{Address, Clients, Gateway, PhpFpm, Tally, patiently};
+use crate::harness::{Address, Clients, Gateway, PATIENCE, PhpFpm, Tally, eventually, php_fpm};
 
 /// How long a script works, and how long a worker is handed on.
 const SCRIPT: Duration = Duration::from_millis(20);
@@ -16,14 +16,14 @@ const WORKERS: usize = 2;
 
 const WORK: &str = "<?php usleep(20000); echo 'worked';";
 
-async fn start() -> (PhpFpm, [Gateway; 3]) {
-    let php = PhpFpm::start(WORKERS).await;
-    php.write("work.php", WORK);
-    let site = php.site();
+/// Three gateways in front of one PHP.
+async fn three_gateways() -> (PhpFpm, [Gateway; 3]) {
+    let php = php_fpm::Setup::new(WORKERS).file("work.php", WORK);
+    let php = php.start().await;
     let gateways = tokio::join!(
-        Gateway::start(&site),
-        Gateway::start(&site),
-        Gateway::start(&site)
+        Gateway::before(&php).start(),
+        Gateway::before(&php).start(),
+        Gateway::before(&php).start()
     );
     (php, gateways.into())
 }
@@ -31,7 +31,7 @@ async fn start() -> (PhpFpm, [Gateway; 3]) {
 #[tokio::test]
 async fn three_busy_gateways_get_a_third_each() {
     let _alone = alone().await;
-    let (_php, gateways) = start().await;
+    let (_php, gateways) = three_gateways().await;
     let clients = Clients::get("/work.php", 20);
     let time = load_time(5);
     let loads = gateways
@@ -65,6 +65,7 @@ async fn who_comes_later_gets_its_share_of_many_workers() {
     let head_start = Duration::from_millis(500);
     let (first, second) =
         tokio::join!(clients.ask_for(first.address(), time + head_start), async {
+            // The load that the other finds: this long, however busy the machine is.
             tokio::time::sleep(head_start).await;
             clients.ask_for(second.address(), time).await
         });
@@ -83,7 +84,7 @@ async fn who_comes_later_gets_its_share_of_many_workers() {
 #[tokio::test]
 async fn quiet_gateways_are_not_starved_by_a_busy_one() {
     let _alone = alone().await;
-    let (_php, [busy, first, second]) = start().await;
+    let (_php, [busy, first, second]) = three_gateways().await;
     let time = load_time(4);
     let (many, few) = (
         Clients::get("/work.php", 40),
@@ -126,16 +127,14 @@ async fn quiet_gateways_are_not_starved_by_a_busy_one() {
 async fn three_nginx_for_comparison() {
     let Some(time) = soak_time() else { return };
     let _alone = alone().await;
-    let (php, _gateways) = start().await;
+    let (php, _gateways) = three_gateways().await;
     let directory = tempfile::tempdir().unwrap();
     let servers = [0, 1, 2].map(|number| directory.path().join(number.to_string()));
     let running = servers.each_ref().map(|server| start_nginx(&php, server));
     let addresses = servers.map(|server| Address::Unix(server.join("http.sock")));
     for address in &addresses {
-        patiently("nginx listens", async {
-            while address.try_connect().await.is_err() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+        eventually("nginx listens", PATIENCE, async || {
+            address.try_connect().await.map(drop)
         })
         .await;
     }

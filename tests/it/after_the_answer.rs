@@ -8,11 +8,12 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::admin::{Asked, metric};
+use crate::admin::metric;
 use crate::harness::php_fpm::{Setup, free_port};
 use crate::harness::scripted_responder::Setup as Responder;
 use crate::harness::{
-    Address, Clients, Connection, Gateway, PhpFpm, Request, Script, application, eventually, http2,
+    Address, Clients, Connection, Gateway, PATIENCE, PhpFpm, Request, Script, application,
+    eventually, http2,
 };
 
 /// Ends its answer, and prints what looks like another.
@@ -124,6 +125,7 @@ async fn visitors_do_not_wait_for_work_in_the_background() {
                 gateway.send(&Request::post("/cron.php")).await.text(),
                 "A\n"
             );
+            // Each begins while the one before, of 1.5 s, is at work.
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     };
@@ -170,7 +172,7 @@ async fn a_script_that_works_on_comes_to_its_end() {
         assert_eq!(gateway.ended().await.code(), Some(0));
         for what in ["gone", "reload", "end"] {
             let name = format!("{what}-{number}");
-            eventually(&name, || is_there(&name)).await;
+            eventually(&name, PATIENCE, async || is_there(&name)).await;
             let aborted = std::fs::read(php.root().join(&name)).unwrap();
             assert_eq!(aborted, b"0", "{name} was cut short");
         }
@@ -186,20 +188,20 @@ async fn a_worker_that_works_on_behind_its_answer_is_busy() {
          while (!file_exists(__DIR__ . '/go')) { usleep(2000); clearstatcache(); } echo str_repeat('x', 100000);",
     );
     let config = format!("[server]\nlog = \"debug\"\n{}", php.site());
-    let asked = Asked::start(&config).await;
+    let gateway = Gateway::with(&config).admin().start().await;
     let member = || {
-        let status = asked.command(&["status"]).stdout;
+        let status = gateway.command(&["status"]).stdout;
         let status: Value = serde_json::from_slice(&status).unwrap();
         let member = &status["upstreams"][0]["members"][0];
         (member["busy"].clone(), member["cooling"].clone())
     };
-    assert_eq!(asked.gateway.get("/work.php").await.text(), "A");
+    assert_eq!(gateway.get("/work.php").await.text(), "A");
     assert_eq!(member(), (1.into(), 1.into()));
     php.write("go", "");
     let late = |line: &str| line.contains("a script printed behind its answer");
-    asked.gateway.log.wait_for(late).await;
-    eventually("it is done", || member().1 == 0).await;
-    let scrape = asked.get("/metrics").await.text();
+    gateway.log.wait_for(late).await;
+    eventually("it is done", PATIENCE, async || member().1 == 0).await;
+    let scrape = gateway.ask("/metrics").await.text();
     assert!(metric(&scrape, &["fcgate_upstream_late_bytes_total"]) > 90_000.0);
 }
 

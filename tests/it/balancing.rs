@@ -7,7 +7,8 @@ use crate::harness::gateway::check;
 use crate::harness::php_fpm;
 use crate::harness::scripted_responder;
 use crate::harness::{
-    Connection, Gate, Gateway, PhpFpm, Request, Script, ScriptedResponder, patiently,
+    Connection, Gate, Gateway, PATIENCE, PhpFpm, Request, Script, ScriptedResponder, eventually,
+    require,
 };
 
 /// A site that an upstream of these servers answers.
@@ -41,11 +42,7 @@ fn served(responders: &[ScriptedResponder]) -> Vec<usize> {
 #[tokio::test]
 async fn the_least_busy_server_is_asked() {
     let gate = Gate::new();
-    let script = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\n")
-        .end_request();
+    let script = Script::held(&gate, "\n");
     let responders: [_; 2] = responders(&script).await;
     let [a, b] = &responders;
     let gateway = Gateway::start(&config([a.address() as &dyn ToString, b.address()], "")).await;
@@ -55,10 +52,10 @@ async fn the_least_busy_server_is_asked() {
         client.start(&Request::get("/")).await;
         clients.push(client);
         // One after the other, so that each is seen by the next.
-        patiently("the request", async {
-            while served(&responders).iter().sum::<usize>() < total {
-                tokio::task::yield_now().await;
-            }
+        eventually("the request", PATIENCE, async || {
+            require(served(&responders), |served| {
+                served.iter().sum::<usize>() >= total
+            })
         })
         .await;
     }
@@ -118,10 +115,9 @@ async fn who_does_not_speak_the_protocol_is_avoided_and_then_tried_again() {
         .log
         .wait_for(|line| line.contains("the server fails"))
         .await;
-    patiently("another try", async {
-        while odd.requests().len() < 4 {
-            assert_eq!(gateway.get("/").await.status, 200);
-        }
+    eventually("another try", PATIENCE, async || {
+        assert_eq!(gateway.get("/").await.status, 200);
+        require(odd.requests().len(), |requests| *requests >= 4)
     })
     .await;
     gateway
@@ -156,8 +152,8 @@ async fn a_server_that_is_down_gets_nothing_and_is_found_when_it_is_back() {
         assert_eq!((response.status, response.text().as_str()), (200, "a"));
     }
     b.start_again().await;
-    patiently("the server that is back", async {
-        while gateway.get("/").await.text() != "b" {}
+    eventually("the server that is back", PATIENCE, async || {
+        require(gateway.get("/").await.text(), |text| text == "b")
     })
     .await;
 }
@@ -204,10 +200,8 @@ async fn no_request_fails_when_one_of_two_servers_is_killed() {
     let further = |count: usize| {
         let answered = Arc::clone(&answered);
         let goal = answered.load(Ordering::Relaxed) + count;
-        patiently("further answers", async move {
-            while answered.load(Ordering::Relaxed) < goal {
-                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-            }
+        eventually("further answers", PATIENCE, async move || {
+            require(answered.load(Ordering::Relaxed), |answers| *answers >= goal)
         })
     };
     further(200).await;
@@ -296,11 +290,7 @@ async fn a_connection_serves_as_many_requests_as_it_may() {
 #[tokio::test]
 async fn no_more_connections_idle_than_may() {
     let gate = Gate::new();
-    let script = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\n")
-        .end_request();
+    let script = Script::held(&gate, "\n");
     let responder = scripted_responder::Setup::new([script])
         .silent()
         .start()

@@ -147,8 +147,9 @@ async fn an_answer_has_as_many_fields_as_its_key_says() {
         let cookies = (0..count).map(|number| format!("Set-Cookie: c{number}=1\r\n"));
         Script::answer(format!("{}\r\nok", cookies.collect::<String>()))
     };
-    let responder = ScriptedResponder::start([cookies(250), cookies(1001), cookies(9)]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (_responder, gateway) = Gateway::with_app([cookies(250), cookies(1001), cookies(9)])
+        .start()
+        .await;
     let [many, too_many] = both(&gateway, &Request::get("/")).await;
     let sent = many.fields.iter().filter(|(name, _)| name == "set-cookie");
     assert_eq!((many.status, sent.count()), (200, 250));

@@ -1,6 +1,6 @@
 //! Answers that are cut, malformed or no answers at all: the client can always tell, and the log says why.
 
-use crate::fastcgi::{answer, start};
+use crate::fastcgi::{answer, with_scripts};
 use crate::harness::records::{self, Record};
 use crate::harness::{Request, Script, http2};
 
@@ -30,7 +30,7 @@ async fn a_cut_answer_is_visibly_cut() {
         ),
     ];
     for (name, script) in cut {
-        let (_responder, gateway) = start([script]).await;
+        let (_responder, gateway) = with_scripts([script]).start().await;
         for (version, response) in [
             ("h1", gateway.get("/").await),
             (
@@ -69,7 +69,7 @@ async fn an_answer_is_never_longer_than_it_says() {
 /// Fails unless each script is a bad gateway, with a cause and the request's id in the log.
 async fn check_bad(scripts: impl IntoIterator<Item = (&'static str, Script)>) {
     for (name, script) in scripts {
-        let (_responder, gateway) = start([script]).await;
+        let (_responder, gateway) = with_scripts([script]).start().await;
         let response = gateway.get("/").await;
         assert_eq!(
             (response.status, response.whole),
@@ -128,7 +128,7 @@ async fn a_head_may_have_64_kib() {
     };
     let fits = answer(head(63)).await;
     assert_eq!((fits.status, fits.text().as_str()), (200, "body"));
-    let (_responder, gateway) = start([Script::answer(head(65))]).await;
+    let (_responder, gateway) = with_scripts([Script::answer(head(65))]).start().await;
     assert_eq!(gateway.get("/").await.status, 502);
     gateway
         .log
@@ -141,13 +141,17 @@ async fn the_application_may_refuse_by_protocol() {
     // FastCGI §5.5: CANT_MPX_CONN, OVERLOADED, UNKNOWN_ROLE.
     for (protocol_status, status) in [(1, 502), (2, 503), (3, 502)] {
         let (_responder, gateway) =
-            start([Script::new().read_request().end(0, protocol_status)]).await;
+            with_scripts([Script::new().read_request().end(0, protocol_status)])
+                .start()
+                .await;
         let response = gateway.get("/").await;
         assert_eq!(response.status, status, "{protocol_status}");
         assert_eq!(response.header("retry-after").is_some(), status == 503);
     }
     let (_responder, gateway) =
-        start([Script::new().read_request().stdout("\nbody").end(255, 0)]).await;
+        with_scripts([Script::new().read_request().stdout("\nbody").end(255, 0)])
+            .start()
+            .await;
     let response = gateway.get("/").await;
     assert_eq!(
         (response.status, response.text().as_str(), response.whole),

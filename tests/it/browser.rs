@@ -7,7 +7,7 @@ use crate::harness::webdriver::Browser;
 use crate::harness::{Gateway, PhpFpm};
 
 /// The example behind a gateway, and a browser.
-async fn start() -> (PhpFpm, Gateway, Browser, String) {
+async fn shown() -> (PhpFpm, Gateway, Browser, String) {
     let sizes = ["upload_max_filesize", "post_max_size"]
         .map(|name| format!("php_admin_value[{name}] = 128M"));
     let php = Setup::new(2).line(&sizes[0]).line(&sizes[1]).start().await;
@@ -24,7 +24,7 @@ async fn start() -> (PhpFpm, Gateway, Browser, String) {
 
 #[tokio::test]
 async fn the_page_is_shown_with_its_style_and_pictures() {
-    let (_php, _gateway, browser, url) = start().await;
+    let (_php, _gateway, browser, url) = shown().await;
     browser.go(&url).await;
     assert_eq!(browser.title().await, "Slim behind fcgate");
     assert_eq!(browser.text("#protocol").await, "HTTP/1.1");
@@ -50,7 +50,7 @@ async fn the_page_is_shown_with_its_style_and_pictures() {
 
 #[tokio::test]
 async fn a_form_is_filled_in_and_sent() {
-    let (_php, _gateway, browser, url) = start().await;
+    let (_php, _gateway, browser, url) = shown().await;
     browser.go(&format!("{url}/form")).await;
     browser.type_into("#name", "Ada <b>").await;
     browser.type_into("#message", "two\nlines & ü").await;
@@ -65,7 +65,7 @@ async fn a_form_is_filled_in_and_sent() {
 
 #[tokio::test]
 async fn a_file_is_uploaded() {
-    let (_php, gateway, browser, url) = start().await;
+    let (_php, gateway, browser, url) = shown().await;
     let file = gateway.directory().join("three bytes.txt");
     std::fs::write(&file, "abc").unwrap();
     browser.go(&format!("{url}/upload")).await;

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::harness::load::alone;
 use crate::harness::tls::{Authority, Identity, TlsClient};
-use crate::harness::{Address, Gateway, Request, Response, eventually, patiently};
+use crate::harness::{Address, Gateway, PATIENCE, Request, Response, eventually};
 
 const NAME: &str = "localhost";
 
@@ -37,10 +37,8 @@ async fn certificates_are_renewed_under_load_without_an_error() {
         if renewal != 3 {
             gateway.reload(&config).await;
         }
-        patiently("the new certificate", async {
-            while client.shown(gateway.address(), NAME).await != renewed.der() {
-                tokio::task::yield_now().await;
-            }
+        eventually("the new certificate", PATIENCE, async || {
+            client.shown(gateway.address(), NAME).await == renewed.der()
         })
         .await;
     }
@@ -75,7 +73,7 @@ impl Load {
     /// Every kind of client gets further answers.
     async fn goes_on(&self) {
         let seen = self.state.counts();
-        eventually("answers", || {
+        eventually("answers", PATIENCE, async || {
             let now = self.state.counts();
             let each = now.iter().zip(seen).all(|(now, seen)| *now > seen);
             each && now.iter().sum::<usize>() >= seen.iter().sum::<usize>() + BETWEEN

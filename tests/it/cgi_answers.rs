@@ -1,17 +1,17 @@
 //! What becomes of a script's status, validators and interim answers.
 
-use crate::fastcgi::{answer, start};
+use crate::fastcgi::{answer, with_scripts};
 use crate::harness::http1::raw;
-use crate::harness::{Gateway, PhpFpm, Request, Script, http2};
+use crate::harness::{Gateway, Request, Script, http2};
 
 #[tokio::test]
 async fn what_the_client_has_is_not_sent_again_and_the_script_ends() {
-    let php = PhpFpm::start(1).await;
-    php.write(
+    let (php, gateway) = Gateway::with_php(1).file(
         "page.php",
         "<?php header('ETag: \"v1\"'); header('Set-Cookie: a=1'); echo 'page'; flush(); touch(__DIR__ . '/' . $_GET['n']);",
-    );
-    let gateway = Gateway::start(&php.site()).await;
+    )
+    .start()
+    .await;
     for (number, (method, field, value, status)) in [
         ("GET", "If-None-Match", "\"v1\"", 304),
         ("HEAD", "If-None-Match", "W/\"v1\"", 304),
@@ -40,7 +40,9 @@ async fn what_the_client_has_is_not_sent_again_and_the_script_ends() {
 
 #[tokio::test]
 async fn only_a_200_is_compared() {
-    let (_responder, gateway) = start([Script::answer("Status: 404\nETag: \"x\"\n\nnone")]).await;
+    let (_responder, gateway) = with_scripts([Script::answer("Status: 404\nETag: \"x\"\n\nnone")])
+        .start()
+        .await;
     let request = Request::get("/").field("If-None-Match", "\"x\"");
     let response = gateway.send(&request).await;
     assert_eq!((response.status, response.text().as_str()), (404, "none"));
@@ -64,7 +66,7 @@ async fn the_words_behind_a_status_are_the_scripts() {
         ("299 \u{fc}", "299 \u{fc}"),
     ] {
         let text = format!("Status: {status}\n\nsaid");
-        let (_responder, gateway) = start([Script::answer(text)]).await;
+        let (_responder, gateway) = with_scripts([Script::answer(text)]).start().await;
         let line = status_line(&gateway, "GET / HTTP/1.1").await;
         assert_eq!(line, format!("HTTP/1.1 {expected}"), "{status}");
         let response = http2::send(gateway.address(), &Request::get("/")).await;
@@ -72,7 +74,7 @@ async fn the_words_behind_a_status_are_the_scripts() {
     }
     // A status that is not the script's has its own.
     let text = "Status: 200 Fine\nETag: \"a\"\n\n";
-    let (_responder, gateway) = start([Script::answer(text)]).await;
+    let (_responder, gateway) = with_scripts([Script::answer(text)]).start().await;
     let line = status_line(&gateway, "GET / HTTP/1.1\r\nIf-None-Match: \"a\"").await;
     assert_eq!(line, "HTTP/1.1 304 Not Modified");
 }
@@ -81,7 +83,7 @@ async fn the_words_behind_a_status_are_the_scripts() {
 async fn a_script_that_refuses_says_why() {
     for status in [412, 416] {
         let text = format!("Status: {status}\nContent-Range: bytes */9\nETag: \"a\"\n\nbecause");
-        let (_responder, gateway) = start([Script::answer(text)]).await;
+        let (_responder, gateway) = with_scripts([Script::answer(text)]).start().await;
         let response = gateway.get("/").await;
         assert_eq!(
             (response.status, response.text().as_str(), response.whole),
@@ -93,15 +95,15 @@ async fn a_script_that_refuses_says_why() {
 
 #[tokio::test]
 async fn fields_that_have_one_value_are_sent_once() {
-    let php = PhpFpm::start(1).await;
-    php.write(
+    let (_php, gateway) = Gateway::with_php(1).file(
         "twice.php",
         "<?php foreach (['Location: /a', 'ETag: \"1\"', 'Content-Range: a', 'Last-Modified: ' . date('r', 784111777), 'X: 1'] as $field) {
             header($field); header(str_replace(['/a', '1\"', ': a', ': 1'], ['/b', '2\"', ': b', ': 2'], $field), false); }
         header('Content-Type: text/plain'); http_response_code(200); echo 'twice';",
-    );
-    php.write("none.php", "<?php header('Content-Type:'); echo 'none';");
-    let gateway = Gateway::start(&php.site()).await;
+    )
+    .file("none.php", "<?php header('Content-Type:'); echo 'none';")
+    .start()
+    .await;
     let response = gateway.get("/twice.php").await;
     let all = |name: &str| -> Vec<_> {
         let fields = response.fields.iter();
@@ -134,7 +136,9 @@ async fn a_time_that_is_none_is_dropped_and_one_to_come_is_now() {
 async fn an_interim_answer_is_dropped_and_told_of() {
     let text = "Status: 103 Early Hints\nLink: </a.css>\n\nStatus: 100\n\nX-A: 1\n\nhello";
     let (_responder, gateway) =
-        start([Script::new().read_request().stdout(text).end_request()]).await;
+        with_scripts([Script::new().read_request().stdout(text).end_request()])
+            .start()
+            .await;
     let response = gateway.get("/").await;
     assert_eq!(
         (

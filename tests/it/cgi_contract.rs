@@ -2,24 +2,20 @@
 
 use serde_json::Value;
 
-use crate::harness::{Gateway, PhpFpm, Request, Script, ScriptedResponder, http2};
+use crate::harness::{Gateway, GatewaySetup, Request, Script, http2, php_fpm};
 
 const DUMP: &str = "<?php header('Content-Type: application/json');
 echo json_encode(array_filter($_SERVER, 'is_string'), JSON_INVALID_UTF8_SUBSTITUTE);";
 
-/// PHP with the script at two places, and a gateway whose site has these keys.
-async fn start(site: &str) -> (PhpFpm, Gateway) {
-    let php = PhpFpm::start(2).await;
-    for name in [
+/// Scripts that say what they were told, and a site with these lines.
+fn dumping(site: &str) -> GatewaySetup<php_fpm::Setup> {
+    let scripts = [
         "dump.php",
         "index.php",
         "dir/index.php",
         "sp ace/\u{fc}.php",
-    ] {
-        php.write(name, DUMP);
-    }
-    let gateway = Gateway::start(&format!("{}{site}", php.site())).await;
-    (php, gateway)
+    ];
+    Gateway::with_php(2).files(&scripts, DUMP).site(site)
 }
 
 async fn dump(gateway: &Gateway, request: &Request) -> Value {
@@ -30,7 +26,9 @@ async fn dump(gateway: &Gateway, request: &Request) -> Value {
 
 #[tokio::test]
 async fn a_name_that_could_be_passed_for_another_is_named_once() {
-    let (_php, gateway) = start("pass_fields = [\"X_Legacy\", \"X_Both\"]\n").await;
+    let (_php, gateway) = dumping("pass_fields = [\"X_Legacy\", \"X_Both\"]\n")
+        .start()
+        .await;
     let request = Request::get("/dump.php")
         .field("X_Forged", "1")
         .field("X.Dotted", "1")
@@ -70,11 +68,11 @@ async fn a_name_that_could_be_passed_for_another_is_named_once() {
 #[tokio::test]
 async fn credentials_reach_php_unless_they_are_withheld() {
     let request = Request::get("/dump.php").field("Authorization", "Basic dXNlcjpwYXNz");
-    let (_php, gateway) = start("").await;
+    let (_php, gateway) = dumping("").start().await;
     let seen = dump(&gateway, &request).await;
     assert_eq!(seen["HTTP_AUTHORIZATION"], "Basic dXNlcjpwYXNz");
     assert_eq!(seen["PHP_AUTH_USER"], "user");
-    let (_php, gateway) = start("authorization = false\n").await;
+    let (_php, gateway) = dumping("authorization = false\n").start().await;
     let seen = dump(&gateway, &request).await;
     assert_eq!(seen["HTTP_AUTHORIZATION"], Value::Null);
     assert_eq!(seen["PHP_AUTH_USER"], Value::Null);
@@ -95,8 +93,7 @@ async fn an_interim_answer_is_never_the_final_one() {
     ];
     for (answer, status) in cases {
         let script = Script::answer(answer.clone());
-        let responder = ScriptedResponder::start([script]).await;
-        let gateway = Gateway::start(&responder.site("")).await;
+        let (_responder, gateway) = Gateway::with_app([script]).start().await;
         let request = Request::get("/");
         let one = gateway.send(&request).await;
         let two = http2::send(gateway.address(), &request).await;
@@ -113,16 +110,16 @@ async fn an_interim_answer_is_never_the_final_one() {
 
 #[tokio::test]
 async fn a_client_that_has_the_answer_is_told_so() {
-    let php = PhpFpm::start(2).await;
-    php.write(
+    let (_php, gateway) = Gateway::with_php(2).file(
         "tagged.php",
         "<?php header('ETag: \"v1\"'); header('Set-Cookie: a=b'); echo str_repeat('x', 300000);",
-    );
-    php.write(
+    )
+    .file(
         "dated.php",
         "<?php header('Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT'); echo 'dated';",
-    );
-    let gateway = Gateway::start(&php.site()).await;
+    )
+    .start()
+    .await;
     let fresh = Request::get("/tagged.php").field("If-None-Match", "\"v0\", W/\"v1\"");
     for response in [
         gateway.send(&fresh).await,

@@ -163,8 +163,7 @@ async fn fields_with_underscores_are_told_of_and_pass_by_name_only() {
 
 #[tokio::test]
 async fn no_client_sets_what_the_server_says() {
-    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let names = [
         "PHP_VALUE",
         "PHP-Admin-Value",

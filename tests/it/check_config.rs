@@ -245,7 +245,7 @@ fn the_reference_is_the_one_of_this_repository() {
 
 #[tokio::test]
 async fn a_gateway_does_not_start_with_a_bad_one() {
-    let mut gateway = Gateway::spawn(tempfile::tempdir().unwrap(), "[[site]]\nrot = \"/srv\"\n");
+    let mut gateway = Gateway::with("[[site]]\nrot = \"/srv\"\n").spawn().await;
     gateway
         .log
         .wait_for(|line| line.contains("fcgate.toml:2:1"))

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::harness::gateway::check;
 use crate::harness::{
-    Address, Connection, Gate, Gateway, Request, Script, ScriptedResponder, eventually,
+    Address, Connection, Gate, Gateway, PATIENCE, Request, Script, ScriptedResponder, eventually,
 };
 
 fn responding(limits: &str) -> String {
@@ -31,11 +31,7 @@ async fn more_than_the_rate_is_refused_and_told_when_to_come_again() {
 #[tokio::test]
 async fn more_at_once_is_refused_until_one_has_ended() {
     let gate = Gate::new();
-    let slow = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\nslow")
-        .end_request();
+    let slow = Script::held(&gate, "\nslow");
     let responder = ScriptedResponder::start([slow]).await;
     let config = responder.site("").replace(
         "[[site]]",
@@ -76,7 +72,7 @@ async fn a_client_holds_so_many_connections() {
     let Address::Tcp(address) = gateway.address().clone() else {
         panic!("not a TCP address")
     };
-    eventually("a place is free", || {
+    eventually("a place is free", PATIENCE, async || {
         use std::io::{Read, Write};
         let mut stream = TcpStream::connect(address).unwrap();
         let _ = stream.write_all(b"GET / HTTP/1.0\r\n\r\n");

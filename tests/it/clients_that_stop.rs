@@ -43,8 +43,7 @@ async fn a_cut_answer_to_http_1_0_does_not_end_like_a_whole_one() {
         .close();
     let whole = Script::answer("\nhello");
     for (script, is_whole) in [(cut, false), (whole, true)] {
-        let responder = ScriptedResponder::start([script]).await;
-        let gateway = Gateway::start(&responder.site("")).await;
+        let (_responder, gateway) = Gateway::with_app([script]).start().await;
         let mut stream = gateway.address().connect().await;
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
         let mut answer = Vec::new();

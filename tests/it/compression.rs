@@ -7,18 +7,17 @@ use std::time::{Duration, SystemTime};
 use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
 use compression_codecs::{BrotliDecoder, DecodeV2, GzipDecoder, ZstdDecoder};
 use http_body_util::BodyExt;
-use tempfile::TempDir;
 
 use crate::harness::php_fpm::write_below;
 use crate::harness::{
-    Connection, Gate, Gateway, PhpFpm, Request, Response, Script, ScriptedResponder, http2,
-    patiently,
+    Connection, Files, Gate, Gateway, GatewaySetup, PhpFpm, Request, Response, Script, http2,
+    patiently, scripted_responder,
 };
 
 const CODINGS: [&str; 3] = ["br", "zstd", "gzip"];
 
 /// What a client makes of the bytes so far, and whether it has seen the end.
-fn decode(coding: &str, coded: &[u8]) -> (Vec<u8>, bool) {
+pub(crate) fn decode(coding: &str, coded: &[u8]) -> (Vec<u8>, bool) {
     let mut decoder: Box<dyn DecodeV2> = match coding {
         "br" => Box::new(BrotliDecoder::new()),
         "zstd" => Box::new(ZstdDecoder::new()),
@@ -78,26 +77,15 @@ fn assert_coded(response: &Response, coding: &str, content: &[u8]) {
 }
 
 /// A gateway that serves files only.
-async fn files(compress: &str, files: &[(&str, &[u8])]) -> Gateway {
-    let directory = TempDir::new().unwrap();
-    let root = directory.path().join("public");
-    std::fs::create_dir(&root).unwrap();
-    for (name, content) in files {
-        write_below(&root, name, content);
-    }
-    let config = format!(
-        "[[site]]\nroot = \"{}\"\ncompress = {compress}\n",
-        root.display()
-    );
-    Gateway::start_in(directory, &config).await
+fn files(compress: &str, files: &[(&str, &[u8])]) -> GatewaySetup<Files> {
+    let gateway = Gateway::with_files().site(&format!("compress = {compress}"));
+    files.iter().fold(gateway, |gateway, (name, content)| {
+        gateway.file(name, content)
+    })
 }
 
-async fn scripted(scripts: impl IntoIterator<Item = Script>) -> (ScriptedResponder, Gateway) {
-    let responder = ScriptedResponder::start(scripts).await;
-    let site = responder.site("");
-    let config = site.replace("[[site]]\n", "[[site]]\ncompress = true\n");
-    let gateway = Gateway::start(&config).await;
-    (responder, gateway)
+fn scripted(scripts: impl IntoIterator<Item = Script>) -> GatewaySetup<scripted_responder::Setup> {
+    Gateway::with_app(scripts).site("compress = true")
 }
 
 #[tokio::test]
@@ -109,7 +97,7 @@ async fn files_arrive_as_they_are_in_every_coding() {
         ("huge.txt", &huge),
         ("tiny.txt", b"tiny"),
     ];
-    let gateway = files("true", &tree).await;
+    let gateway = files("true", &tree).start().await;
     for coding in CODINGS {
         // The second time from the cache, but for the one that is too large for it.
         for (name, content) in tree.iter().take(3).chain(&tree[..3]) {
@@ -134,7 +122,7 @@ async fn files_arrive_as_they_are_in_every_coding() {
 #[tokio::test]
 async fn what_an_http2_stream_leaves_in_the_cache_is_whole() {
     let large = text(300_000);
-    let gateway = files("true", &[("large.js", &large)]).await;
+    let gateway = files("true", &[("large.js", &large)]).start().await;
     for coding in CODINGS {
         let request = accepting("/large.js", coding);
         let made = http2::send(gateway.address(), &request).await;
@@ -149,7 +137,9 @@ async fn what_an_http2_stream_leaves_in_the_cache_is_whole() {
 
 #[tokio::test]
 async fn a_changed_file_is_not_answered_from_the_cache() {
-    let gateway = files("true", &[("a.js", &text(300_000)), ("b.js", &text(9000))]).await;
+    let gateway = files("true", &[("a.js", &text(300_000)), ("b.js", &text(9000))])
+        .start()
+        .await;
     let root = gateway.directory().join("public");
     for round in 0..4 {
         let (large, small) = (text(200_000 + round * 10_000), text(8000 - round));
@@ -255,7 +245,7 @@ async fn each_piece_is_with_the_client_before_the_next_is_printed() {
         .wait(&gate)
         .stdout("<p>three")
         .end_request();
-    let (_responder, gateway) = scripted([script]).await;
+    let (_responder, gateway) = scripted([script]).start().await;
     for coding in CODINGS {
         for version in ["h1", "h2"] {
             let mut client = Reading::open(&gateway, version, &accepting("/", coding)).await;
@@ -284,7 +274,7 @@ async fn what_must_stay_as_it_is_stays() {
         "Content-Type: text/plain\nSet-Cookie: a=b",
     ] {
         let script = Script::answer(format!("{head}\n\n{long}"));
-        let (_responder, gateway) = scripted([script]).await;
+        let (_responder, gateway) = scripted([script]).start().await;
         for response in both(&gateway, &accepting("/", "br, gzip, zstd")).await {
             let own = response.header("content-encoding");
             assert_eq!(own, head.contains("x-own").then_some("x-own"), "{head}");
@@ -293,7 +283,7 @@ async fn what_must_stay_as_it_is_stays() {
     }
     for status in [204, 304] {
         let script = Script::answer(format!("Status: {status}\nContent-Type: text/html\n\n"));
-        let (_responder, gateway) = scripted([script]).await;
+        let (_responder, gateway) = scripted([script]).start().await;
         let response = gateway.send(&accepting("/", "gzip")).await;
         assert_eq!(
             (response.status, response.header("content-encoding")),
@@ -313,7 +303,7 @@ async fn a_cut_answer_is_visibly_cut_in_every_coding() {
             .stdout(format!("Content-Type: text/plain\n{head}\n{part}"))
             .wait(&gate)
             .close();
-        let (_responder, gateway) = scripted([script]).await;
+        let (_responder, gateway) = scripted([script]).start().await;
         for coding in CODINGS {
             for version in ["h1", "h2"] {
                 let mut client = Reading::open(&gateway, version, &accepting("/", coding)).await;
@@ -389,6 +379,7 @@ async fn head_says_what_get_says() {
         "true",
         &[("a.css", &text(9000)), ("large.css", &text(200_000))],
     )
+    .start()
     .await;
     for target in ["/a.css", "/large.css"] {
         for coding in ["br", "identity"] {
@@ -420,7 +411,7 @@ async fn head_says_what_get_says() {
 #[tokio::test]
 async fn parts_are_of_the_file_as_it_is() {
     let content = text(9000);
-    let gateway = files("true", &[("a.css", &content)]).await;
+    let gateway = files("true", &[("a.css", &content)]).start().await;
     let coded = gateway.send(&accepting("/a.css", "gzip")).await;
     let coded = coded.header("etag").unwrap();
     let plain = gateway.get("/a.css").await;
@@ -456,7 +447,7 @@ async fn precompressed(plain: &[u8]) -> Gateway {
         ("dir.js", plain),
         ("dir.js.br/x", b"a folder is no variant"),
     ];
-    let gateway = files("{ precompressed = true }", &tree).await;
+    let gateway = files("{ precompressed = true }", &tree).start().await;
     let root = gateway.directory().join("public");
     let long_ago = SystemTime::now() - Duration::from_secs(3600);
     let old = File::options().write(true).open(root.join("old.js.br"));
@@ -520,7 +511,9 @@ async fn what_is_no_variant_is_not_sent_as_one() {
 
 #[tokio::test]
 async fn without_the_key_nothing_changes() {
-    let gateway = files("false", &[("a.css", &text(9000)), ("a.css.br", b"no")]).await;
+    let gateway = files("false", &[("a.css", &text(9000)), ("a.css.br", b"no")])
+        .start()
+        .await;
     let response = gateway.send(&accepting("/a.css", "br, gzip")).await;
     assert!(response.body == text(9000));
     assert_eq!(
@@ -536,7 +529,9 @@ async fn rules_have_the_last_word() {
         let rules = rules.to_owned();
         async move {
             let content = text(9000);
-            files(&format!("true\n{rules}"), &[("a.css", &content)]).await
+            files(&format!("true\n{rules}"), &[("a.css", &content)])
+                .start()
+                .await
         }
     };
     let kept = gateway_of("[[site.rule]]\nprefix = \"/\"\nresponse_headers = { append = { Cache-Control = \"no-transform\" } }").await;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::gateway::{run, run_under};
+use crate::harness::gateway::{bound_by_permissions, run, run_under};
 use crate::harness::php_fpm::{Setup, free_port};
 use crate::harness::scripted_responder::Setup as Responder;
 use crate::harness::{Gateway, PhpFpm, Request, Script};
@@ -109,18 +109,6 @@ async fn a_socket_that_nobody_listens_on() {
     assert_eq!(log_says(&config, "Connection refused").await, 503);
 }
 
-/// Who passes over permissions must not.
-fn bound_by_permissions() -> &'static [&'static str] {
-    match nix::unistd::geteuid().is_root() {
-        true => &[
-            "setpriv",
-            "--bounding-set=-dac_override,-dac_read_search",
-            "--",
-        ],
-        false => &["env"],
-    }
-}
-
 #[tokio::test]
 async fn a_socket_that_we_may_not_connect_to() {
     let root = site_root();
@@ -147,16 +135,11 @@ async fn a_socket_that_we_may_not_connect_to() {
     );
     assert_eq!(report.code, 2);
 
-    let listener = "[[listen]]\naddress = \"127.0.0.1:0\"\n";
-    let config = format!("{config}{listener}");
-    let gateway = Gateway::spawn_under(bound_by_permissions(), directory, &config);
-    let line = gateway
-        .log
-        .wait_for(|line| line.contains("listening"))
-        .await;
-    let address = crate::harness::gateway::address_in(&line);
-    let answer = crate::harness::http1::send(&address, &Request::get("/")).await;
-    assert_eq!(answer.status, 503);
+    let gateway = Gateway::with(&config)
+        .in_folder(directory)
+        .under(bound_by_permissions());
+    let gateway = gateway.start().await;
+    assert_eq!(gateway.get("/").await.status, 503);
     gateway
         .log
         .wait_for(|line| line.contains("UPSTREAM_DENIED") && line.contains("listen.mode"))

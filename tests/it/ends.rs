@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 
 use crate::harness::scripted_responder::Setup;
 use crate::harness::{
-    Address, Connection, Gate, Gateway, PhpFpm, Request, Script, ScriptedResponder, eventually,
+    Address, Connection, Gate, Gateway, PATIENCE, Request, Script, ScriptedResponder, eventually,
 };
 use crate::upstream::{settle, start_request};
 
@@ -99,14 +99,14 @@ async fn while_requests_wait_for_workers_run_and_are_found_out_about() {
 
 #[tokio::test]
 async fn while_workers_work_on_connections_idle_and_clients_have_left() {
-    let php = PhpFpm::start(6).await;
-    php.write(
+    let (php, gateway) = Gateway::with_php(6).file(
         "index.php",
         "<?php echo \"A\\n\"; fastcgi_finish_request(); touch(__DIR__ . '/at-' . getmypid()); sleep(60);",
-    );
-    php.write("idle.php", "<?php echo 'idle';");
-    php.write("slow.php", "<?php touch(__DIR__ . '/slow'); sleep(60);");
-    let gateway = Gateway::start(&php.site()).await;
+    )
+    .file("idle.php", "<?php echo 'idle';")
+    .file("slow.php", "<?php touch(__DIR__ . '/slow'); sleep(60);")
+    .start()
+    .await;
     for _ in 0..2 {
         assert_eq!(gateway.get("/").await.text(), "A\n");
     }
@@ -115,7 +115,7 @@ async fn while_workers_work_on_connections_idle_and_clients_have_left() {
     let mut left = Connection::open(gateway.address()).await;
     left.start(&Request::post("/slow.php")).await;
     let slow = php.root().join("slow");
-    eventually("the POST runs", || slow.exists()).await;
+    eventually("the POST runs", PATIENCE, async || slow.exists()).await;
     drop(left);
     gateway
         .access
@@ -128,11 +128,7 @@ async fn while_workers_work_on_connections_idle_and_clients_have_left() {
 #[tokio::test]
 async fn a_reload_keeps_who_waits_in_their_order() {
     let gate = Gate::new();
-    let script = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\n")
-        .end_request();
+    let script = Script::held(&gate, "\n");
     let responder = ScriptedResponder::start([script]).await;
     let with = |lines: &str| config(responder.address(), 1).replace("scouts = 3", lines);
     let gateway = Gateway::start(&with("capacity = 1")).await;

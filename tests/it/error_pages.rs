@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Gateway, PhpFpm, Request, Response, http2};
+use crate::harness::{Gateway, GatewaySetup, Request, Response, http2, php_fpm};
 
 const APP: &str = "<?php
 if (isset($_GET['status'])) { http_response_code((int) $_GET['status']); }
@@ -13,14 +13,14 @@ if (str_contains($_SERVER['REDIRECT_URL'], 'broken')) { http_response_code(500);
 http_response_code(200);
 echo json_encode(array_filter($_SERVER, 'is_string'));";
 
-async fn start(pages: &str) -> (PhpFpm, Gateway) {
-    let php = PhpFpm::start(2).await;
-    php.write("app.php", APP);
-    php.write("page.php", PAGE);
-    php.write("errors/404.html", "<p>nothing here</p>");
-    let site = php.site();
-    let gateway = Gateway::start(&format!("{site}front_controller = \"\"\n{pages}")).await;
-    (php, gateway)
+/// A site that runs every path that is no file, with these pages.
+fn with_pages(pages: &str) -> GatewaySetup<php_fpm::Setup> {
+    Gateway::with_php(2)
+        .file("app.php", APP)
+        .file("page.php", PAGE)
+        .file("errors/404.html", "<p>nothing here</p>")
+        .site("front_controller = \"\"")
+        .site(pages)
 }
 
 /// Status, type and content.
@@ -31,7 +31,7 @@ fn seen(response: &Response) -> (u16, &str, String) {
 
 #[tokio::test]
 async fn our_own_pages_have_the_form_that_the_client_likes() {
-    let (mut php, gateway) = start("").await;
+    let (mut php, gateway) = with_pages("").start().await;
     let get = async |target: &str, accept: &str| {
         let request = Request::get(target).field("Accept", accept);
         gateway.send(&request).await
@@ -96,7 +96,7 @@ async fn whose_errors_get_a_page_is_said() {
         ("empty", true, true, false),
         ("always", true, true, true),
     ] {
-        let (_php, gateway) = start(&pages(when)).await;
+        let (_php, gateway) = with_pages(&pages(when)).start().await;
         for (target, replaced) in [
             ("/none", own),
             ("/app.php?status=404", empty),
@@ -120,9 +120,10 @@ async fn whose_errors_get_a_page_is_said() {
 
 #[tokio::test]
 async fn a_file_is_read_once_and_needs_no_disk_later() {
-    let (php, gateway) = start(
+    let (php, gateway) = with_pages(
         "[[site.error_page]]\nstatus = \"404\"\nfile = \"errors/404.html\"\n[[site.error_page]]\nstatus = \"4xx\"\nbody = \"{}\"\ncontent_type = \"application/json\"\n",
     )
+    .start()
     .await;
     std::fs::remove_dir_all(php.root().join("errors")).unwrap();
     let none = gateway.get("/none").await;
@@ -143,9 +144,10 @@ async fn a_file_is_read_once_and_needs_no_disk_later() {
 
 #[tokio::test]
 async fn a_script_can_be_the_page() {
-    let (_php, gateway) = start(
+    let (_php, gateway) = with_pages(
         "[[site.error_page]]\nstatus = \"4xx\"\npath = \"/page.php\"\n[[site.rule]]\nprefix = \"/denied\"\ndeny = true\n[[site.rule]]\nprefix = \"/round\"\nrewrite = { to = \"/none\" }\n",
     )
+    .start()
     .await;
     let post = Request::post("/denied/x?a=b")
         .field("Cookie", "c=1")

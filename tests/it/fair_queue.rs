@@ -3,18 +3,17 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use crate::admin::{Asked, metric};
+use crate::admin::metric;
 use crate::harness::load::{alone, load_time};
 use crate::harness::scripted_responder::Received;
 use crate::harness::{
-    Address, Clients, Connection, Gate, Gateway, PhpFpm, Request, Script, ScriptedResponder, http2,
-    patiently,
+    Address, Clients, Connection, Gate, Gateway, PATIENCE, Request, Script, ScriptedResponder,
+    eventually, http2, require,
 };
 use crate::upstream::settle;
 
@@ -86,11 +85,10 @@ async fn order(responder: &ScriptedResponder, gate: &Gate, count: usize) -> Vec<
 }
 
 /// Waits until a metric of the upstream has at least this value.
-async fn measured(asked: &Asked, name: &str, value: f64) {
-    patiently(name, async {
-        while metric(&asked.get("/metrics").await.text(), &[name]) < value {
-            sleep(Duration::from_millis(1)).await;
-        }
+async fn measured(gateway: &Gateway, name: &str, value: f64) {
+    eventually(name, PATIENCE, async || {
+        let scrape = gateway.ask("/metrics").await.text();
+        require(metric(&scrape, &[name]), |now| *now >= value)
     })
     .await;
 }
@@ -113,18 +111,20 @@ async fn flood(address: &Address) -> JoinSet<()> {
 async fn one_client_with_a_thousand_requests_delays_another_by_one() {
     let gate = Gate::new();
     let responder = ScriptedResponder::start([held(&gate)]).await;
-    let asked = Asked::start(&config(
+    let gateway = Gateway::with(&config(
         &responder,
         "capacity = 8\nqueue_length = 200",
         &[("a.test", "")],
     ))
+    .admin()
+    .start()
     .await;
-    let address = asked.gateway.address();
+    let address = gateway.address();
     let _flood = flood(address).await;
     // Half of the places are one client's; what workers took after the last refusal is not there any more.
-    measured(&asked, "fcgate_upstream_queue{", 50.0).await;
+    measured(&gateway, "fcgate_upstream_queue{", 50.0).await;
     let full = |line: &str| line.contains("QUEUE_FULL") && line.contains("this client has");
-    asked.gateway.log.wait_for(full).await;
+    gateway.log.wait_for(full).await;
     for number in 0..20 {
         responder.wait_until("all", |seen| seen.busy == 8).await;
         let target = format!("/quick/{number}");
@@ -132,7 +132,7 @@ async fn one_client_with_a_thousand_requests_delays_another_by_one() {
         bystander
             .start(&Request::get(&target).field("Host", "a.test"))
             .await;
-        measured(&asked, "fcgate_upstream_queue_clients{", 2.0).await;
+        measured(&gateway, "fcgate_upstream_queue_clients{", 2.0).await;
         let before = responder.requests().len();
         let is_it = |request: &Received| request.param("REQUEST_URI") == target;
         for turn in 1..=2 {
@@ -148,21 +148,22 @@ async fn one_client_with_a_thousand_requests_delays_another_by_one() {
         let at = responder.requests().iter().position(is_it);
         assert!(at.is_some_and(|at| at < before + 2), "{at:?} of {before}");
     }
-    let scrape = asked.get("/metrics").await.text();
+    let scrape = gateway.ask("/metrics").await.text();
     for name in ["queue_longest_wait_seconds{", "queue_full_client_total{"] {
         assert!(metric(&scrape, &[name]) > 0.0, "{name}");
     }
     assert_eq!(metric(&scrape, &["queue_full_site_total{"]), 0.0);
-    let status = asked.get("/status").await.text();
+    let status = gateway.ask("/status").await.text();
     assert!(status.contains("\"longest_wait_ms\""), "{status}");
 }
 
 #[tokio::test]
 async fn a_bystander_is_served_while_php_is_flooded() {
     let _alone = alone().await;
-    let php = PhpFpm::start(2).await;
-    php.write("work.php", "<?php usleep(20000); echo 'worked';");
-    let gateway = Gateway::start(&php.site()).await;
+    let (_php, gateway) = Gateway::with_php(2)
+        .file("work.php", "<?php usleep(20000); echo 'worked';")
+        .start()
+        .await;
     let flood = Clients::get("/work.php", 200);
     let time = load_time(4);
     let (flood, waits) = tokio::join!(flood.ask_for(gateway.address(), time), async {
@@ -170,10 +171,10 @@ async fn a_bystander_is_served_while_php_is_flooded() {
         let ends = Instant::now() + time;
         let mut bystander = connect_as(2, gateway.address()).await;
         while Instant::now() < ends {
-            let asked = Instant::now();
+            let gateway = Instant::now();
             let response = bystander.send(&Request::get("/work.php")).await;
             assert_eq!(response.status, 200);
-            waits.push(asked.elapsed());
+            waits.push(gateway.elapsed());
         }
         waits.sort();
         waits

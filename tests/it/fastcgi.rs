@@ -1,26 +1,22 @@
 //! What becomes of an application's answer, however it comes.
 
 use crate::harness::{
-    Content, Gateway, Request, Response, Script, ScriptedResponder, http1, http2,
+    Content, Gateway, GatewaySetup, Request, Response, Script, http1, http2, scripted_responder,
 };
 
-/// An application that answers with these scripts, and a gateway in front of it.
-pub(crate) async fn start(
+/// A gateway that takes large bodies, in front of an application with these scripts.
+pub(crate) fn with_scripts(
     scripts: impl IntoIterator<Item = Script>,
-) -> (ScriptedResponder, Gateway) {
-    let responder = ScriptedResponder::start(scripts).await;
-    let config = format!(
-        "[server]\nlimits = {{ body = \"128MiB\" }}\n{}",
-        responder.site("")
-    );
-    let gateway = Gateway::start(&config).await;
-    (responder, gateway)
+) -> GatewaySetup<scripted_responder::Setup> {
+    Gateway::with_app(scripts).server("limits = { body = \"128MiB\" }")
 }
 
 /// The answer to a GET when the application prints `text`.
 pub(crate) async fn answer(text: impl AsRef<[u8]>) -> Response {
     let (_responder, gateway) =
-        start([Script::new().read_request().stdout(text).end_request()]).await;
+        with_scripts([Script::new().read_request().stdout(text).end_request()])
+            .start()
+            .await;
     gateway.get("/").await
 }
 
@@ -34,7 +30,7 @@ async fn records_may_come_byte_by_byte() {
         .stdout("")
         .stdout(" world")
         .end_request();
-    let (_responder, gateway) = start([script.bytewise()]).await;
+    let (_responder, gateway) = with_scripts([script.bytewise()]).start().await;
     let response = gateway.get("/").await;
     assert_eq!(
         (
@@ -53,7 +49,7 @@ async fn padding_is_no_content() {
         .stdout_padded("X-A: 1\n\nhello", 255)
         .stdout_padded(" world", 3)
         .end_request();
-    let (_responder, gateway) = start([script]).await;
+    let (_responder, gateway) = with_scripts([script]).start().await;
     let response = gateway.get("/").await;
     assert_eq!(
         (response.header("x-a"), response.text().as_str()),
@@ -69,7 +65,7 @@ async fn a_large_answer_arrives_unchanged() {
         .stdout("\n")
         .stdout(&content)
         .end_request();
-    let (_responder, gateway) = start([script]).await;
+    let (_responder, gateway) = with_scripts([script]).start().await;
     for response in [
         gateway.get("/").await,
         http2::send(gateway.address(), &Request::get("/")).await,
@@ -85,7 +81,7 @@ async fn an_answer_before_the_request_body_ends_is_delivered() {
         .stdout("Status: 413\n\ntoo large")
         .end_request()
         .stall();
-    let (_responder, gateway) = start([script]).await;
+    let (_responder, gateway) = with_scripts([script]).start().await;
     let upload = Request::post("/").content(Content::mebibytes(64));
     for response in [
         gateway.send(&upload).await,
@@ -109,7 +105,7 @@ async fn the_error_stream_goes_to_the_log_and_not_to_the_client() {
         .stderr(&flood)
         .stdout("after")
         .end_request();
-    let (responder, gateway) = start([script]).await;
+    let (responder, gateway) = with_scripts([script]).start().await;
     let response = gateway.get("/").await;
     assert_eq!(
         (response.status, response.text().as_str(), response.whole),
@@ -159,9 +155,10 @@ async fn repeated_fields_stay_apart_and_in_order() {
 #[tokio::test]
 async fn what_has_no_content_gets_none() {
     for status in [204, 304] {
-        let (_responder, gateway) = start([Script::answer(format!(
+        let (_responder, gateway) = with_scripts([Script::answer(format!(
             "Status: {status}\nETag: \"x\"\n\nbody"
         ))])
+        .start()
         .await;
         let mut connection = http1::Connection::open(gateway.address()).await;
         for _ in 0..2 {
@@ -176,7 +173,9 @@ async fn what_has_no_content_gets_none() {
             );
         }
     }
-    let (_responder, gateway) = start([Script::answer("Content-Length: 4\n\nbody")]).await;
+    let (_responder, gateway) = with_scripts([Script::answer("Content-Length: 4\n\nbody")])
+        .start()
+        .await;
     let mut connection = http1::Connection::open(gateway.address()).await;
     for _ in 0..2 {
         let response = connection.send(&Request::new("HEAD", "/")).await;
@@ -189,7 +188,7 @@ async fn what_has_no_content_gets_none() {
 
 #[tokio::test]
 async fn fields_become_variables() {
-    let (responder, gateway) = start([Script::answer("\n")]).await;
+    let (responder, gateway) = with_scripts([Script::answer("\n")]).start().await;
     let long = "x".repeat(16_000);
     let fields = [
         ("X-One", "1"),

@@ -6,20 +6,18 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Output, Stdio};
-use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use tempfile::TempDir;
-use tokio::time::sleep;
 
 use crate::admin::metric;
 use crate::harness::lines::Lines;
 use crate::harness::process::Process;
 use crate::harness::{
-    Address, Connection, Gate, Request, Response, Script, ScriptedResponder, eventually, http1,
-    patiently,
+    Address, Connection, Gate, PATIENCE, Request, Response, Script, ScriptedResponder, eventually,
+    http1, require,
 };
 
 /// Which of them are full from the start.
@@ -82,10 +80,8 @@ impl Clogged {
     async fn start(full: Full, server: &str, config: &str) -> Self {
         let clogged = Self::spawn(full, server, config);
         for socket in ["http.sock", "admin.sock"] {
-            patiently("the first connection", async {
-                while clogged.address(socket).try_connect().await.is_err() {
-                    sleep(Duration::from_millis(5)).await;
-                }
+            eventually("the first connection", PATIENCE, async || {
+                clogged.address(socket).try_connect().await.map(drop)
             })
             .await;
         }
@@ -140,15 +136,18 @@ impl Clogged {
         panic!("{full:?}: not exactly the logs that nobody reads have dropped lines");
     }
 
+    /// Waits until it says that it is not ready any more.
+    async fn drains(&self) {
+        eventually("the drain", PATIENCE, async || {
+            require(self.ask("/ready").await.status, |status| *status == 503)
+        })
+        .await;
+    }
+
     async fn ended(&mut self) -> ExitStatus {
         let child = self.process.child();
-        patiently("the end", async {
-            loop {
-                if let Some(status) = child.try_wait().unwrap() {
-                    return status;
-                }
-                sleep(Duration::from_millis(5)).await;
-            }
+        eventually("the end", PATIENCE, async || {
+            child.try_wait().unwrap().ok_or("it runs")
         })
         .await
     }
@@ -175,11 +174,7 @@ const SITE: &str = "[[site]]\nhosts = [\"files.example\"]\nroot = \"/tmp\"\n";
 async fn a_log_that_nobody_reads_stops_nothing() {
     for full in EACH {
         let gate = Gate::new();
-        let held = Script::new()
-            .read_request()
-            .wait(&gate)
-            .stdout("\nat last")
-            .end_request();
+        let held = Script::held(&gate, "\nat last");
         let responder = ScriptedResponder::start([held]).await;
         let config = format!("{SITE}{}", responder.site(""));
         let mut gateway = Clogged::start(full, "log = \"debug\"", &config).await;
@@ -195,10 +190,7 @@ async fn a_log_that_nobody_reads_stops_nothing() {
             .wait_until("the request", |seen| seen.busy == 1)
             .await;
         gateway.process.signal(Signal::SIGTERM);
-        patiently("the drain", async {
-            while gateway.ask("/ready").await.status != 503 {}
-        })
-        .await;
+        gateway.drains().await;
         gate.pass(1);
         assert_eq!(client.await.unwrap().text(), "at last", "{full:?}");
         assert!(gateway.ended().await.success(), "{full:?}");
@@ -220,10 +212,7 @@ async fn a_second_signal_ends_whatever_is_full() {
             .wait_until("the request", |seen| seen.busy == 1)
             .await;
         gateway.process.signal(Signal::SIGTERM);
-        patiently("the drain", async {
-            while gateway.ask("/ready").await.status != 503 {}
-        })
-        .await;
+        gateway.drains().await;
         gateway.process.signal(Signal::SIGTERM);
         assert!(gateway.ended().await.success(), "{full:?}");
     }
@@ -276,7 +265,7 @@ async fn a_start_that_hangs_is_ended_by_the_first_signal() {
         named_pipe(&log);
         let server = format!("access_log = {{ to = \"{}\" }}", log.display());
         let mut gateway = Clogged::spawn(full, &server, SITE);
-        eventually("its threads", || {
+        eventually("its threads", PATIENCE, async || {
             threads(&gateway.process)
                 .iter()
                 .any(|name| name == "stderr-log")
@@ -298,14 +287,7 @@ async fn a_reload_that_hangs_keeps_nothing_from_being_served_or_ending() {
     // It can be opened once it is read.
     let mut options = std::fs::OpenOptions::new();
     let options = options.write(true).custom_flags(OFlag::O_NONBLOCK.bits());
-    let mut kept = None;
-    patiently("the reload", async {
-        while kept.is_none() {
-            kept = options.open(&more).ok();
-            sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    let _kept = eventually("the reload", PATIENCE, async || options.open(&more)).await;
     let get = async || http1::send(&gateway.address("http.sock"), &Request::get("/")).await;
     assert_eq!(get().await.text(), "here");
     assert_eq!(gateway.ask("/status").await.status, 200);
@@ -320,12 +302,12 @@ async fn a_second_signal_ends_programs_that_do_not_want_to() {
         "[process.stubborn]\ncommand = [\"/bin/sh\", \"-c\", \"{stubborn}\"]\nstop = \"1h\"\n"
     );
     let mut gateway = Clogged::start(EACH[2], "", &format!("{SITE}{program}")).await;
-    eventually("the program", || gateway.file("trapped").exists()).await;
-    gateway.process.signal(Signal::SIGTERM);
-    patiently("the drain", async {
-        while gateway.ask("/ready").await.status != 503 {}
+    eventually("the program", PATIENCE, async || {
+        gateway.file("trapped").exists()
     })
     .await;
+    gateway.process.signal(Signal::SIGTERM);
+    gateway.drains().await;
     gateway.process.signal(Signal::SIGTERM);
     assert!(gateway.ended().await.success());
 }

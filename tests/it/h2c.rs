@@ -1,7 +1,6 @@
 //! HTTP/2 in clear text, on the port that speaks HTTP/1.1 too.
 
 use crate::harness::http2::{Connection, send};
-use crate::harness::php_fpm::write_below;
 use crate::harness::{Content, Gateway, Request, Script, ScriptedResponder};
 
 #[tokio::test]
@@ -44,8 +43,7 @@ async fn the_authority_chooses_the_site() {
 
 #[tokio::test]
 async fn the_application_sees_the_request_as_cgi_has_it() {
-    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let request = Request::post("/p?q=1")
         .field("Host", "A.Example:81")
         .field("cookie", "a=1")
@@ -71,13 +69,10 @@ async fn the_application_sees_the_request_as_cgi_has_it() {
 #[tokio::test]
 async fn streams_are_answered_side_by_side() {
     let gate = crate::harness::Gate::new();
-    let slow = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\nslow")
-        .end_request();
-    let responder = ScriptedResponder::start([slow, Script::answer("\nfast")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let slow = Script::held(&gate, "\nslow");
+    let (responder, gateway) = Gateway::with_app([slow, Script::answer("\nfast")])
+        .start()
+        .await;
     let connection = Connection::open(gateway.address()).await;
     let (mut first, mut second) = (connection.clone(), connection);
     let slow = tokio::spawn(async move { first.send(&Request::get("/slow")).await });
@@ -93,8 +88,7 @@ async fn streams_are_answered_side_by_side() {
 async fn fields_about_a_connection_do_not_break_a_stream() {
     // RFC 9113 §8.2.2 makes them an error, and scripts send them.
     let head = "Connection: close, X-Hop\nX-Hop: 1\nKeep-Alive: 5\nTransfer-Encoding: chunked\nUpgrade: x\nX-End: 1\n\nbody";
-    let responder = ScriptedResponder::start([Script::answer(head)]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (_responder, gateway) = Gateway::with_app([Script::answer(head)]).start().await;
     let response = send(gateway.address(), &Request::get("/")).await;
     assert_eq!((response.status, response.text().as_str()), (200, "body"));
     assert_eq!(response.header("x-end"), Some("1"));
@@ -112,8 +106,7 @@ async fn fields_about_a_connection_do_not_break_a_stream() {
 #[tokio::test]
 async fn a_reset_stream_lets_go_of_the_application() {
     let long = Script::new().read_request().stdout("\nfirst").read_to_end();
-    let responder = ScriptedResponder::start([long]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([long]).start().await;
     let mut connection = Connection::open(gateway.address()).await;
     let response = connection.start(&Request::get("/")).await;
     assert_eq!(response.status(), 200);
@@ -125,14 +118,9 @@ async fn a_reset_stream_lets_go_of_the_application() {
 
 #[tokio::test]
 async fn a_large_file_and_a_head_are_right() {
-    let directory = tempfile::tempdir().unwrap();
     let content: Vec<u8> = (0..=250).cycle().take(3_000_000).collect();
-    write_below(directory.path(), "public/large.bin", &content);
-    let config = format!(
-        "[[site]]\nroot = \"{}/public\"\n",
-        directory.path().display()
-    );
-    let gateway = Gateway::start_in(directory, &config).await;
+    let gateway = Gateway::with_files().file("large.bin", &content);
+    let gateway = gateway.start().await;
     let mut connection = Connection::open(gateway.address()).await;
     let whole = connection.send(&Request::get("/large.bin")).await;
     assert!(whole.whole && whole.body == content);
@@ -149,8 +137,7 @@ async fn a_large_file_and_a_head_are_right() {
 
 #[tokio::test]
 async fn a_content_length_that_lies_never_reaches_the_application() {
-    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let mut connection = Connection::open(gateway.address()).await;
     // RFC 9113 §8.1.1: unequal to the DATA frames is malformed.
     let request = Request::post("/")

@@ -5,8 +5,8 @@ use tokio::io::AsyncWriteExt;
 use crate::harness::http1::raw;
 use crate::harness::scripted_responder::ScriptedResponder;
 use crate::harness::tls::{Authority, Identity, TlsClient};
-use crate::harness::{Connection, Gate, Gateway, PhpFpm, Request, Script, patiently};
-use crate::upstream::{settle, start};
+use crate::harness::{Connection, Gate, Gateway, Request, Script, patiently};
+use crate::upstream::{one_thread, settle};
 
 /// Content that no socket buffer holds.
 const LARGE: usize = 16 * 1024 * 1024;
@@ -91,7 +91,7 @@ async fn it_gets_its_answer_on_every_kind_of_connection() {
 #[tokio::test]
 async fn pipelined_requests_are_all_answered_and_a_broken_one_fails_alone() {
     let responder = ScriptedResponder::start([Script::answer("\ngood")]).await;
-    let gateway = start(&responder, "").await;
+    let gateway = one_thread(&responder, "").start().await;
     let good = get("/1", "1.1", "") + &get("/2", "1.1", "");
     let short = "POST /3 HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nshort";
     for (more, expected) in [
@@ -114,7 +114,7 @@ async fn a_slow_answer_comes_behind_an_interim_one() {
     let gate = Gate::new();
     let scripts = [held(&gate, "\nslow"), held(&gate, "\nslow")];
     let responder = ScriptedResponder::start(scripts).await;
-    let gateway = start(&responder, "").await;
+    let gateway = one_thread(&responder, "").start().await;
     let mut old = Connection::open(gateway.address()).await;
     old.write(get("/old", "1.0", "")).await;
     old.close_sending().await;
@@ -137,7 +137,7 @@ async fn a_slow_answer_comes_behind_an_interim_one() {
 async fn it_keeps_its_place_in_the_queue_and_one_that_left_does_not() {
     let gate = Gate::new();
     let responder = ScriptedResponder::start([held(&gate, "\nserved")]).await;
-    let gateway = start(&responder, "capacity = 1").await;
+    let gateway = one_thread(&responder, "capacity = 1").start().await;
     let mut waiting = Vec::new();
     for target in ["/first", "/half", "/gone", "/last"] {
         let mut connection = Connection::open(gateway.address()).await;
@@ -199,15 +199,10 @@ async fn one_that_resets_its_connection_has_left() {
 /// A gateway that speaks TLS, and who may ask it.
 async fn secured(responder: &ScriptedResponder) -> (Gateway, TlsClient) {
     let authority = Authority::new();
-    let folder = tempfile::tempdir().unwrap();
-    authority.issue(&["localhost"]).write(folder.path(), "site");
-    let site = responder.site("").replace(
-        "[[site]]\n",
-        &format!("[[site]]\n{}\n", Identity::line(folder.path(), "site")),
-    );
-    let listen = "[[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n";
-    let gateway = Gateway::start(&format!("{listen}{site}")).await;
-    (gateway, TlsClient::new(&authority))
+    let gateway = Gateway::before(responder)
+        .certificate(&authority)
+        .listen("tls = true");
+    (gateway.start().await, TlsClient::new(&authority))
 }
 
 /// Sends `bytes` and ends the TCP connection under TLS, of which nothing says that it ends; it reads on.
@@ -297,7 +292,7 @@ async fn within_an_answer_it_reads_on_as_long_as_something_comes() {
     let goes_on = goes_on.wait(&gate).stdout("second").end_request();
     let silent = Script::new().read_request().stdout("\nfirst").read_to_end();
     let responder = ScriptedResponder::start([goes_on, silent]).await;
-    let gateway = start(&responder, "").await;
+    let gateway = one_thread(&responder, "").start().await;
     for (number, goes_on) in [(1, true), (2, false)] {
         let mut connection = Connection::open(gateway.address()).await;
         connection.start(&Request::get("/")).await;
@@ -322,12 +317,13 @@ async fn within_an_answer_it_reads_on_as_long_as_something_comes() {
 
 #[tokio::test]
 async fn an_answer_whose_script_is_let_finish_is_never_cut() {
-    let php = PhpFpm::start(1).await;
-    php.write(
-        "index.php",
-        "<?php echo 'first'; flush(); usleep(1500000); echo 'second';",
-    );
-    let gateway = Gateway::start(&php.site()).await;
+    let (_php, gateway) = Gateway::with_php(1)
+        .file(
+            "index.php",
+            "<?php echo 'first'; flush(); usleep(1500000); echo 'second';",
+        )
+        .start()
+        .await;
     let mut connection = Connection::open(gateway.address()).await;
     connection.start(&Request::post("/")).await;
     assert_eq!(connection.head().await.status, 200);
@@ -340,7 +336,7 @@ async fn an_answer_whose_script_is_let_finish_is_never_cut() {
 #[tokio::test]
 async fn who_asked_for_nothing_gets_nothing() {
     let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = start(&responder, "").await;
+    let gateway = one_thread(&responder, "").start().await;
     for bytes in ["", "\r\n", "GET / HTTP/1.1\r\nHo"] {
         let answer = ask(Connection::open(gateway.address()).await, bytes).await;
         assert_eq!(answer, "", "{bytes:?}");

@@ -1,12 +1,15 @@
 //! The harness against itself: that what the other tests rely on works without fcgate.
 
 use tokio::io::AsyncWriteExt;
+use tokio::time::Duration;
 
 use crate::harness::apache::{Apache, let_it_read};
 use crate::harness::records::{self, Record, read_record};
 use crate::harness::tls::{Authority, TlsClient};
 use crate::harness::webdriver::Browser;
-use crate::harness::{Address, PhpFpm, Request, Script, ScriptedResponder, http2};
+use crate::harness::{
+    Address, PATIENCE, PhpFpm, Request, Script, ScriptedResponder, eventually, http2, require,
+};
 
 /// A GET request for `script` as FastCGI records with an id of its own.
 fn request(script: &str) -> Vec<u8> {
@@ -100,6 +103,26 @@ async fn apache_says_in_its_log_what_went_wrong() {
     let apache = Apache::start(&lines).await;
     assert_eq!(apache.send(&Request::get("/a.php")).await.status, 503);
     apache.log.wait_for(|line| line.contains("AH02454")).await;
+}
+
+#[tokio::test]
+async fn what_is_awaited_in_vain_is_named_with_what_was_seen() {
+    let mut looks = 0;
+    let value = eventually("the third look", PATIENCE, async || {
+        looks += 1;
+        require(looks, |looks| *looks == 3)
+    });
+    assert_eq!(value.await, 3);
+    let bound = Duration::from_millis(50);
+    let waiting = tokio::spawn(async move {
+        eventually("a miracle", bound, async || require(7, |seen| *seen == 8)).await
+    });
+    let why = waiting.await.unwrap_err().into_panic();
+    let why = why.downcast_ref::<String>().unwrap();
+    assert!(
+        why.contains("a miracle") && why.ends_with("last seen: Some(7)"),
+        "{why}"
+    );
 }
 
 #[tokio::test]

@@ -6,11 +6,11 @@ use hyper::body::Incoming;
 use tokio::net::TcpSocket;
 use tokio::time::{Duration, sleep};
 
-use crate::admin::Asked;
 use crate::harness::h2_frames::{DATA, Frames, Outcome, SETTINGS, WINDOW_UPDATE, request};
-use crate::harness::tls::{Authority, Identity, TlsClient};
+use crate::harness::tls::{Authority, TlsClient};
 use crate::harness::{
-    Address, Connection, Gateway, PhpFpm, Request, Response, eventually, http2, patiently,
+    Address, Connection, Gateway, GatewaySetup, PATIENCE, PhpFpm, Request, Response, eventually,
+    http2, patiently, php_fpm, require,
 };
 
 const MIB: usize = 1 << 20;
@@ -44,20 +44,20 @@ fn content(bytes: usize) -> Vec<u8> {
     piece.iter().copied().cycle().take(bytes).collect()
 }
 
-async fn php(workers: usize) -> PhpFpm {
-    let php = PhpFpm::start(workers).await;
-    for (name, script) in SCRIPTS {
-        php.write(name, script);
-    }
-    php
+fn php(workers: usize) -> php_fpm::Setup {
+    SCRIPTS
+        .iter()
+        .fold(php_fpm::Setup::new(workers), |php, (name, script)| {
+            php.file(name, script)
+        })
 }
 
-fn config(php: &PhpFpm, server: &str, upstream: &str) -> String {
-    format!(
-        "[server]\nworkers = 1\n{server}\n[upstream.php]\nservers = \"{}\"\n{upstream}\n[[site]]\nroot = \"{}\"\nphp = \"php\"\n",
-        php.address(),
-        php.root().display(),
-    )
+/// A gateway with one thread and these keys of `[server]` in front of `php`.
+fn one_thread<'a>(php: &'a PhpFpm, server: &str) -> GatewaySetup<&'a PhpFpm> {
+    Gateway::before(php)
+        .server("workers = 1")
+        .server(server)
+        .upstream("")
 }
 
 /// What everybody else sees.
@@ -107,18 +107,16 @@ impl Slow {
 /// A gateway with a listener in clear text and one with TLS.
 async fn with_tls(php: &PhpFpm) -> (Gateway, TlsClient) {
     let authority = Authority::new();
-    let directory = tempfile::tempdir().unwrap();
-    authority.issue(&["localhost"]).write(directory.path(), "a");
-    let line = Identity::line(directory.path(), "a");
-    let config = config(php, "", "").replace("[[site]]", &format!("[[site]]\n{line}"));
-    let listen = "[[listen]]\naddress = \"127.0.0.1:0\"\n[[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n";
-    let gateway = Gateway::start_in(directory, &format!("{config}{listen}")).await;
-    (gateway, TlsClient::new(&authority))
+    let gateway = one_thread(php, "")
+        .certificate(&authority)
+        .listen("")
+        .listen("tls = true");
+    (gateway.start().await, TlsClient::new(&authority))
 }
 
 #[tokio::test]
 async fn readers_that_take_nothing_hold_no_worker_and_lose_nothing() {
-    let php = php(2).await;
+    let php = php(2).start().await;
     let (gateway, tls) = with_tls(&php).await;
     let [clear, secured] = gateway.addresses() else {
         panic!("two listeners")
@@ -143,8 +141,8 @@ async fn readers_that_take_nothing_hold_no_worker_and_lose_nothing() {
 
 #[tokio::test]
 async fn streams_without_a_window_hold_no_worker() {
-    let php = php(2).await;
-    let gateway = Gateway::start(&config(&php, "", "")).await;
+    let php = php(2).start().await;
+    let gateway = one_thread(&php, "").start().await;
     for window in [0, 1, 16_384] {
         for bytes in [60_000_usize, 100_000, 3 * MIB] {
             let mut frames = Frames::open_with(gateway.address(), &[(4, window)]).await;
@@ -186,14 +184,14 @@ async fn streams_without_a_window_hold_no_worker() {
 #[tokio::test]
 async fn an_answer_whose_client_lags_now_and_then_goes_on() {
     const BURSTS: u8 = 8;
-    let php = php(8).await;
+    let php = php(8).start().await;
     php.write(
         "bursts.php",
         format!(
             "<?php for ($i = 0; $i < {BURSTS}; $i++) {{ echo str_repeat(chr(65 + $i), 300000); flush(); usleep(($_GET['n'] * 7919 + $i * 104729) % 90000); }}"
         ),
     );
-    let gateway = Gateway::start(&config(&php, "", "")).await;
+    let gateway = one_thread(&php, "").start().await;
     let clients = (0..16_u64).map(|number| {
         let address = gateway.address().clone();
         async move {
@@ -221,23 +219,22 @@ async fn an_answer_whose_client_lags_now_and_then_goes_on() {
 }
 
 /// Two clients that hold both workers, since their share of the spool is used up.
-async fn beyond_its_share(php: &PhpFpm) -> (Asked, [Slow; 2]) {
+async fn beyond_its_share(php: &PhpFpm) -> (Gateway, [Slow; 2]) {
     let server = "spool_quota = \"1MiB\"\nanswer_memory = \"1MiB\"";
-    let asked = Asked::start(&config(php, server, "")).await;
-    let address = asked.gateway.address();
+    let gateway = one_thread(php, server).admin().start().await;
+    let address = gateway.address();
     let target = format!("/print.php?bytes={}", 24 * MIB);
     let first = Slow::http1(Connection::open(address).await, &target).await;
     let second = Slow::http1(Connection::open(address).await, &target).await;
-    (asked, [first, second])
+    (gateway, [first, second])
 }
 
 #[tokio::test]
 async fn who_is_beyond_its_share_gives_its_oldest_answer_up_when_others_wait() {
-    let php = php(2).await;
-    let (asked, [first, second]) = beyond_its_share(&php).await;
-    assert_eq!(asked.gateway.get("/hello.php").await.text(), "hello");
-    asked
-        .gateway
+    let php = php(2).start().await;
+    let (gateway, [first, second]) = beyond_its_share(&php).await;
+    assert_eq!(gateway.get("/hello.php").await.text(), "hello");
+    gateway
         .log
         .wait_for(|line| line.contains("CLIENT_SHARE"))
         .await;
@@ -247,10 +244,11 @@ async fn who_is_beyond_its_share_gives_its_oldest_answer_up_when_others_wait() {
 
 #[tokio::test]
 async fn who_is_beyond_its_share_and_in_nobodys_way_just_waits() {
-    let php = php(3).await;
-    let (asked, slow) = beyond_its_share(&php).await;
+    let php = php(3).start().await;
+    let (gateway, slow) = beyond_its_share(&php).await;
     for _ in 0..20 {
-        check_bystander(&asked.gateway).await;
+        check_bystander(&gateway).await;
+        // For a second: whether somebody waits is looked at now and then, and nothing tells when.
         sleep(Duration::from_millis(50)).await;
     }
     for slow in slow {
@@ -259,8 +257,8 @@ async fn who_is_beyond_its_share_and_in_nobodys_way_just_waits() {
 }
 
 /// Bytes of the spool, of answers, of bodies and of encoders.
-async fn used(asked: &Asked) -> Vec<f64> {
-    let metrics = asked.get("/metrics").await.text();
+async fn used(gateway: &Gateway) -> Vec<f64> {
+    let metrics = gateway.ask("/metrics").await.text();
     let lines = metrics.lines();
     let lines = lines.filter(|line| line.contains("budget_used_bytes{"));
     lines
@@ -268,20 +266,18 @@ async fn used(asked: &Asked) -> Vec<f64> {
         .collect()
 }
 
-async fn wait_until_used(asked: &Asked, what: &str, holds: impl Fn(&[f64]) -> bool) {
-    patiently(what, async {
-        while !holds(&used(asked).await) {
-            sleep(Duration::from_millis(10)).await;
-        }
+async fn wait_until_used(gateway: &Gateway, what: &str, holds: impl Fn(&[f64]) -> bool) {
+    eventually(what, PATIENCE, async || {
+        require(used(gateway).await, |used| holds(used))
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_client_that_leaves_gives_all_of_it_back() {
-    let php = php(2).await;
-    let asked = Asked::start(&config(&php, "", "")).await;
-    let address = asked.gateway.address();
+    let php = php(2).start().await;
+    let gateway = one_thread(&php, "").admin().start().await;
+    let address = gateway.address();
     let target = format!("/print.php?bytes={}", 24 * MIB);
     let slow = [
         Slow::http1(Connection::open(address).await, &target).await,
@@ -291,24 +287,23 @@ async fn a_client_that_leaves_gives_all_of_it_back() {
     upload
         .write("POST /upload.php?n=0 HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc")
         .await;
-    wait_until_used(&asked, "both to be stored", |used| {
+    wait_until_used(&gateway, "both to be stored", |used| {
         used.iter().filter(|used| **used > 0.0).count() == 3
             && used.iter().sum::<f64>() > 20.0 * 1048576.0
     })
     .await;
     drop((slow, upload));
-    wait_until_used(&asked, "nothing to be used", |used| {
+    wait_until_used(&gateway, "nothing to be used", |used| {
         used.len() == 4 && used.iter().all(|used| *used == 0.0)
     })
     .await;
 }
 
-#[tokio::test]
-async fn without_a_folder_for_files_php_waits_for_the_client() {
-    let php = php(2).await;
+/// A gateway whose folder for files is gone, and a client that reads nothing of a large answer.
+async fn without_a_folder_for_files(php: &PhpFpm) -> (Gateway, Slow) {
     let spool = tempfile::tempdir().unwrap();
     let server = format!("spool_directory = \"{}\"", spool.path().display());
-    let gateway = Gateway::start(&config(&php, &server, "")).await;
+    let gateway = one_thread(php, &server).start().await;
     drop(spool);
     let target = format!("/print.php?bytes={}", 24 * MIB);
     let slow = Slow::http1(Connection::open(gateway.address()).await, &target).await;
@@ -316,32 +311,30 @@ async fn without_a_folder_for_files_php_waits_for_the_client() {
         .log
         .wait_for(|line| line.contains("cannot be buffered in a file"))
         .await;
+    (gateway, slow)
+}
+
+#[tokio::test]
+async fn without_a_folder_for_files_php_waits_for_the_client() {
+    let php = php(2).start().await;
+    let (gateway, slow) = without_a_folder_for_files(&php).await;
     check_bystander(&gateway).await;
     assert!(slow.rest().await.unwrap() == content(24 * MIB));
 }
 
 #[tokio::test]
 async fn without_a_folder_for_files_a_worker_goes_to_who_waits() {
-    let php = php(1).await;
-    let spool = tempfile::tempdir().unwrap();
-    let server = format!("spool_directory = \"{}\"", spool.path().display());
-    let gateway = Gateway::start(&config(&php, &server, "")).await;
-    drop(spool);
-    let target = format!("/print.php?bytes={}", 24 * MIB);
-    let slow = Slow::http1(Connection::open(gateway.address()).await, &target).await;
-    gateway
-        .log
-        .wait_for(|line| line.contains("cannot be buffered in a file"))
-        .await;
+    let php = php(1).start().await;
+    let (gateway, slow) = without_a_folder_for_files(&php).await;
     assert_eq!(gateway.get("/hello.php").await.text(), "hello");
     assert_eq!(slow.rest().await, None, "visibly cut");
 }
 
 #[tokio::test]
 async fn live_streams_of_one_client_are_bounded() {
-    let php = php(6).await;
+    let php = php(6).start().await;
     let limits = "access_log = { format = \"json\" }\nlimits = { live_streams_per_client = 2 }";
-    let gateway = Gateway::start(&config(&php, limits, "")).await;
+    let gateway = one_thread(&php, limits).start().await;
     let mut live = Vec::new();
     for _ in 0..2 {
         let mut connection = Connection::open(gateway.address()).await;
@@ -356,17 +349,15 @@ async fn live_streams_of_one_client_are_bounded() {
         .await;
     check_bystander(&gateway).await;
     live.pop();
-    let admitted = async {
-        loop {
-            let mut connection = Connection::open(gateway.address()).await;
-            connection.start(&Request::get("/live.php")).await;
-            if connection.head().await.status == 200 {
-                break connection;
-            }
-            sleep(Duration::from_millis(10)).await;
+    let admitted = eventually("a place to be free", PATIENCE, async || {
+        let mut connection = Connection::open(gateway.address()).await;
+        connection.start(&Request::get("/live.php")).await;
+        match connection.head().await.status {
+            200 => Ok(connection),
+            status => Err(status),
         }
-    };
-    live.push(patiently("a place to be free", admitted).await);
+    });
+    live.push(admitted.await);
     php.write("go", "");
     for mut connection in live {
         let first = connection.piece().await.unwrap().unwrap();
@@ -385,6 +376,7 @@ async fn turn_slow(address: &Address, number: usize) -> Response {
     let trickle = async {
         loop {
             connection.write([b'x'; 1024]).await;
+            // 20 KiB/s: slow, and above limits.body_rate.
             sleep(Duration::from_millis(50)).await;
         }
     };
@@ -395,8 +387,8 @@ async fn turn_slow(address: &Address, number: usize) -> Response {
 
 #[tokio::test]
 async fn uploads_that_turn_slow_are_ended_when_others_wait_and_the_script_can_see_it() {
-    let php = php(2).await;
-    let gateway = Gateway::start(&config(&php, "", "")).await;
+    let php = php(2).start().await;
+    let gateway = one_thread(&php, "").start().await;
     let address = gateway.address();
     let slow = async { tokio::join!(turn_slow(address, 0), turn_slow(address, 1)) };
     let bystander = async {
@@ -410,7 +402,7 @@ async fn uploads_that_turn_slow_are_ended_when_others_wait_and_the_script_can_se
     let (answers, ()) = tokio::join!(slow, patiently("the bystander", bystander));
     assert!([answers.0.status, answers.1.status].contains(&408));
     let read = |number: usize| std::fs::read_to_string(php.root().join(format!("read-{number}")));
-    eventually("a script to have seen a short body", || {
+    eventually("a script to have seen a short body", PATIENCE, async || {
         (0..2).any(|number| {
             let text = read(number).unwrap_or_default();
             let (read, announced) = text.split_once(" of ").unwrap_or(("0", "0"));
@@ -443,11 +435,13 @@ async fn from_elsewhere(address: &Address) -> Connection {
 
 #[tokio::test]
 async fn slow_uploads_leave_room_for_honest_ones() {
-    let php = php(2).await;
+    let php = php(2).start().await;
     let server = "spool_quota = \"4MiB\"\nbody_memory = \"1MiB\"";
-    let config = config(&php, server, "").replace("[[site]]", "[[site]]\nrequest_body = \"spool\"");
-    let asked = Asked::start(&config).await;
-    let address = asked.gateway.address();
+    let gateway = one_thread(&php, server)
+        .site("request_body = \"spool\"")
+        .admin();
+    let gateway = gateway.start().await;
+    let address = gateway.address();
     let mut slow = Vec::new();
     for _ in 0..40 {
         let mut connection = Connection::open(address).await;
@@ -460,7 +454,10 @@ async fn slow_uploads_leave_room_for_honest_ones() {
     for connection in &mut slow {
         connection.write(vec![b'x'; 100_000]).await;
     }
-    wait_until_used(&asked, "a share to be used up", |used| used[0] >= 1048576.0).await;
+    wait_until_used(&gateway, "a share to be used up", |used| {
+        used[0] >= 1048576.0
+    })
+    .await;
     let upload = |bytes: usize| Request::post("/upload.php?n=1").body(vec![b'x'; bytes]);
     // A small one of the same client, and small and large ones of another.
     for (mut connection, sizes) in [
@@ -476,7 +473,7 @@ async fn slow_uploads_leave_room_for_honest_ones() {
 
 #[tokio::test]
 async fn a_page_that_waits_for_its_client_is_charged_to_it() {
-    let php = php(2).await;
+    let php = php(2).start().await;
     for bytes in [10_000, 50_000] {
         check_charged(&php, bytes).await;
     }
@@ -485,8 +482,8 @@ async fn a_page_that_waits_for_its_client_is_charged_to_it() {
 /// A client takes none of 100 pages of `bytes`.
 async fn check_charged(php: &PhpFpm, bytes: usize) {
     let server = "answer_memory = \"1MiB\"\nspool_quota = \"4MiB\"";
-    let asked = Asked::start(&config(php, server, "")).await;
-    let address = asked.gateway.address();
+    let gateway = one_thread(php, server).admin().start().await;
+    let address = gateway.address();
     let mut frames = Frames::open_with(address, &[(4, 0)]).await;
     let target = &format!("/print.php?bytes={bytes}");
     for number in 0..100 {
@@ -494,7 +491,7 @@ async fn check_charged(php: &PhpFpm, bytes: usize) {
             .head(1 + 2 * number, &request("GET", target, &[]), true)
             .await;
     }
-    wait_until_used(&asked, "its share to be used up", |used| {
+    wait_until_used(&gateway, "its share to be used up", |used| {
         used[1] >= 400_000.0
     })
     .await;
@@ -502,7 +499,7 @@ async fn check_charged(php: &PhpFpm, bytes: usize) {
     for _ in 0..10 {
         let answer = elsewhere.send(&Request::get(target)).await;
         assert!(answer.body == content(bytes));
-        let used = used(&asked).await;
+        let used = used(&gateway).await;
         assert!(
             used[0] <= 4.0 * 1048576.0 && used[1] <= 1048576.0,
             "{used:?}"

@@ -59,8 +59,7 @@ async fn an_absolute_target_names_the_host_and_the_field_is_ignored() {
             "{target} {field}"
         );
     }
-    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let request = Request::get("http://A.example:81/").field("Host", "b.example");
     assert_eq!(gateway.send(&request).await.status, 200);
     let seen = responder.requests().remove(0);
@@ -138,8 +137,7 @@ async fn head_has_the_fields_of_get_and_no_content() {
 
 #[tokio::test]
 async fn a_chunked_upload_reaches_the_application_with_its_length() {
-    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let upload = Request::post("/")
         .content(Content::new("chunk;", 50))
         .chunked();
@@ -175,16 +173,9 @@ fn owned(requests: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// An application that must not be asked, and a gateway in front of it.
-async fn start_closed() -> (ScriptedResponder, Gateway) {
-    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
-    (responder, gateway)
-}
-
 #[tokio::test]
 async fn what_frames_a_request_in_two_ways_never_reaches_the_application() {
-    let (responder, gateway) = start_closed().await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let heads = [
         "Content-Length: 5\r\nTransfer-Encoding: chunked",
         "Transfer-Encoding: chunked\r\nContent-Length: 5",
@@ -216,7 +207,7 @@ async fn what_frames_a_request_in_two_ways_never_reaches_the_application() {
 #[tokio::test]
 async fn a_folded_field_never_reaches_the_application() {
     // RFC 9112 §5.2.
-    let (responder, gateway) = start_closed().await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let folded = [
         "GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
         "GET / HTTP/1.1\r\n Host: a\r\n\r\n",
@@ -227,7 +218,7 @@ async fn a_folded_field_never_reaches_the_application() {
 
 #[tokio::test]
 async fn without_one_good_host_nothing_reaches_the_application() {
-    let (responder, gateway) = start_closed().await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let requests = [
         "GET / HTTP/1.1\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
@@ -245,7 +236,7 @@ async fn without_one_good_host_nothing_reaches_the_application() {
 
 #[tokio::test]
 async fn a_bad_request_line_never_reaches_the_application() {
-    let (responder, gateway) = start_closed().await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let lines = [
         "GET  / HTTP/1.1",
         "GET /a b HTTP/1.1",
@@ -271,7 +262,7 @@ async fn a_bad_request_line_never_reaches_the_application() {
 
 #[tokio::test]
 async fn a_broken_chunk_never_reaches_the_application() {
-    let (responder, gateway) = start_closed().await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let bodies = [
         "5\r\nabc\r\n0\r\n\r\n",
         "x\r\nabc\r\n0\r\n\r\n",
@@ -343,8 +334,7 @@ async fn content_is_asked_for_only_when_it_will_be_read() {
 
 #[tokio::test]
 async fn an_expectation_is_a_100_or_refused() {
-    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     for (value, status) in [
         ("", 200),
         (" , ,", 200),

@@ -100,8 +100,7 @@ fn malformed() -> Vec<(&'static str, Vec<(&'static str, &'static str)>)> {
 
 #[tokio::test]
 async fn heads_that_are_malformed_are_errors_and_reach_nobody() {
-    let responder = ScriptedResponder::start([Script::answer("\nok")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\nok")]).start().await;
     for (name, head) in malformed() {
         let mut frames = Frames::open(gateway.address()).await;
         frames.head(1, &head, true).await;
@@ -147,8 +146,7 @@ async fn connect_is_refused_in_both_forms() {
 
 #[tokio::test]
 async fn a_length_that_lies_never_reaches_the_application() {
-    let responder = ScriptedResponder::start([Script::answer("\nok")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\nok")]).start().await;
     // RFC 9113 §8.1.1.
     for (length, sent) in [("9", "12345"), ("3", "12345"), ("5", "")] {
         let mut frames = Frames::open(gateway.address()).await;
@@ -181,8 +179,7 @@ async fn a_length_that_lies_never_reaches_the_application() {
 
 #[tokio::test]
 async fn cookie_crumbs_become_one_field() {
-    let responder = ScriptedResponder::start([Script::answer("\nok")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\nok")]).start().await;
     let mut frames = Frames::open(gateway.address()).await;
     let crumbs = [
         ("cookie", "a=1"),
@@ -206,8 +203,7 @@ async fn answers_without_content_have_no_data() {
         Script::answer("Status: 204\n\n"),
         Script::answer("Status: 304\n\n"),
     ];
-    let responder = ScriptedResponder::start(scripts).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (_responder, gateway) = Gateway::with_app(scripts).start().await;
     let mut frames = Frames::open(gateway.address()).await;
     for (stream, method, expected) in [(1, "HEAD", 200), (3, "GET", 204), (5, "GET", 304)] {
         frames.head(stream, &request(method, "/", &[]), true).await;
@@ -221,13 +217,11 @@ async fn answers_without_content_have_no_data() {
 #[tokio::test]
 async fn the_129th_stream_at_once_is_refused() {
     let gate = Gate::new();
-    let held = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\nok")
-        .end_request();
-    let responder = ScriptedResponder::start([held]).await;
-    let gateway = Gateway::start(&responder.site("capacity = 128")).await;
+    let held = Script::held(&gate, "\nok");
+    let (responder, gateway) = Gateway::with_app([held])
+        .upstream("capacity = 128")
+        .start()
+        .await;
     let mut frames = Frames::open(gateway.address()).await;
     for number in 0..128 {
         frames
@@ -288,8 +282,10 @@ async fn a_flood_of_continuation_ends_the_connection() {
 
 #[tokio::test]
 async fn a_flood_of_resets_is_bounded() {
-    let responder = ScriptedResponder::start([Script::answer("\nok")]).await;
-    let gateway = Gateway::start(&responder.site("capacity = 4")).await;
+    let (_responder, gateway) = Gateway::with_app([Script::answer("\nok")])
+        .upstream("capacity = 4")
+        .start()
+        .await;
     let before = gateway.rss_kib();
     let mut frames = Frames::open(gateway.address()).await;
     let head = block(&request("GET", "/", &[]));
@@ -348,8 +344,7 @@ async fn sixty_four_answers_that_nobody_reads_stay_small() {
     frames
         .until("the window to be used", |frame| frame.kind == DATA)
         .await;
-    // Nothing announces that a buffer does not grow.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    gateway.settled_kib().await;
     assert_eq!(responder.seen().busy, 64, "the applications wait");
     let grown = gateway.peak_rss_kib().saturating_sub(before);
     assert!(grown < 64 * 1024, "grown by {grown} KiB");
@@ -379,6 +374,7 @@ async fn a_stream_without_a_window_gives_its_worker_back() {
             for frames in [&mut without, &mut some] {
                 frames.send(PING, 0, 0, b"not idle").await;
             }
+            // Ten in one limits.send_pause.
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
@@ -391,11 +387,7 @@ async fn a_stream_without_a_window_gives_its_worker_back() {
 #[tokio::test]
 async fn sigterm_says_goaway_and_a_stream_in_flight_finishes() {
     let gate = Gate::new();
-    let held = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\nok")
-        .end_request();
+    let held = Script::held(&gate, "\nok");
     let responder = ScriptedResponder::start([held]).await;
     let mut gateway = Gateway::start(&responder.site("")).await;
     let mut frames = Frames::open(gateway.address()).await;

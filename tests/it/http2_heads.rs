@@ -16,8 +16,7 @@ const AGAIN: u8 = 0x80 | 62;
 
 #[tokio::test]
 async fn a_head_is_what_it_becomes() {
-    let responder = ScriptedResponder::start([Script::answer("\nok")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\nok")]).start().await;
     let begun = block(&request("GET", "/bomb", &[]));
     // A few bytes each, and what they stand for: many fields, and many bytes.
     for (value, times) in [
@@ -126,11 +125,7 @@ async fn in_pieces(frames: &mut Frames, stream: u32, head: &[u8]) {
 #[tokio::test]
 async fn heads_that_wait_are_bounded_for_each_client() {
     let gate = Gate::new();
-    let script = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\nok")
-        .end_request();
+    let script = Script::held(&gate, "\nok");
     let responder = ScriptedResponder::start([script]).await;
     let site = responder.site("capacity = 1");
     let folder = tempfile::tempdir().unwrap();

@@ -1,23 +1,30 @@
 //! Connections that wait: they cost little, lose no request, and end when their time is up.
 
-use std::time::Duration;
-
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::time::Instant;
 
-use crate::harness::tls::{Authority, Identity, TlsClient};
-use crate::harness::{Connection, Gateway, PhpFpm, Request, http2, patiently};
+use crate::harness::tls::{Authority, TlsClient};
+use crate::harness::{
+    Connection, Gateway, PATIENCE, Request, eventually, http2, patiently, require,
+};
+use crate::room::connections;
 
 const HELLO: &str = "[[site]]\nrule = [{ respond = { body = \"hello\" } }]\n";
 
-/// Longer than a connection without a request is kept ready: it is parked by then.
-const PARKED: Duration = Duration::from_millis(1500);
+/// Waits until the only connection is parked: it has had a request, and is among those that may make room.
+async fn is_parked(gateway: &Gateway) {
+    connections(gateway, "it is parked", |it| {
+        it["open"] == 1 && it["idle"] == 1
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn a_slow_answer_is_not_taken_for_idleness() {
-    let php = PhpFpm::start(1).await;
-    php.write("slow.php", "<?php sleep(4); echo 'slow';");
-    let gateway = Gateway::start(&php.site()).await;
+    let (_php, gateway) = Gateway::with_php(1)
+        .file("slow.php", "<?php sleep(4); echo 'slow';")
+        .start()
+        .await;
     let mut connection = Connection::open(gateway.address()).await;
     for _ in 0..2 {
         let answer = connection.send(&Request::get("/slow.php")).await;
@@ -27,11 +34,11 @@ async fn a_slow_answer_is_not_taken_for_idleness() {
 
 #[tokio::test]
 async fn a_parked_connection_wakes_with_its_first_byte() {
-    let gateway = Gateway::start(HELLO).await;
+    let gateway = Gateway::with(HELLO).admin().start().await;
     let mut connection = Connection::open(gateway.address()).await;
     for _ in 0..2 {
         assert_eq!(connection.send(&Request::get("/")).await.text(), "hello");
-        tokio::time::sleep(PARKED).await;
+        is_parked(&gateway).await;
     }
     // Byte by byte, and two requests at once.
     for byte in b"GET / HTTP/1.1\r\nHost: a\r\n" {
@@ -48,14 +55,14 @@ async fn a_parked_connection_wakes_with_its_first_byte() {
 #[tokio::test]
 async fn a_parked_connection_is_closed_in_its_time_and_by_the_drain() {
     let config = format!("[server]\nlimits = {{ keep_alive = \"3s\" }}\n{HELLO}");
-    let gateway = Gateway::start(&config).await;
+    let gateway = Gateway::with(&config).admin().start().await;
     let mut old = Connection::open(gateway.address()).await;
     assert_eq!(old.send(&Request::get("/")).await.status, 200);
     assert_eq!(patiently("the close", old.read_to_end()).await, b"");
 
     let mut parked = Connection::open(gateway.address()).await;
     assert_eq!(parked.send(&Request::get("/")).await.status, 200);
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    is_parked(&gateway).await;
     assert!(gateway.terminate().await.success());
     assert_eq!(parked.read_to_end().await, b"");
 }
@@ -102,12 +109,11 @@ async fn many_idle_tls_connections_cost_little() {
     const MANY: usize = 2000;
     allow_descriptors();
     let authority = Authority::new();
-    let folder = tempfile::tempdir().unwrap();
-    authority.issue(&["localhost"]).write(folder.path(), "site");
-    let site = Identity::line(folder.path(), "site");
-    let listen = "[[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n";
-    let hello = HELLO.replace("[[site]]\n", &format!("[[site]]\n{site}\n"));
-    let gateway = Gateway::start_in(folder, &format!("{QUIET}{listen}{hello}")).await;
+    let hello = HELLO.replace("[[site]]\n", "[[site]]\n{tls}\n");
+    let gateway = Gateway::with(&format!("{QUIET}{hello}"))
+        .listen("tls = true")
+        .certificate(&authority);
+    let gateway = gateway.start().await;
     let client = TlsClient::new(&authority);
     let before = gateway.anonymous_kib();
     let mut connections = Vec::with_capacity(MANY);
@@ -135,16 +141,11 @@ fn allow_descriptors() {
 /// text and 33 KiB with TLS (docs/internals/limits.md, "Memory of an idle connection").
 async fn report((name, many, most_kib): (&str, usize, u64), gateway: &Gateway, before: u64) {
     let begun = Instant::now();
-    patiently("the memory of idle connections", async {
-        loop {
-            let bytes = gateway.anonymous_kib().saturating_sub(before) * 1024 / many as u64;
-            let after = begun.elapsed();
-            println!("{name}: {bytes} bytes for each of {many} idle connections after {after:?}");
-            if bytes <= most_kib * 1024 {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+    let bytes = eventually("few bytes for each idle connection", PATIENCE, async || {
+        let bytes = gateway.anonymous_kib().saturating_sub(before) * 1024 / many as u64;
+        require(bytes, |bytes| *bytes <= most_kib * 1024)
     })
     .await;
+    let after = begun.elapsed();
+    println!("{name}: {bytes} bytes for each of {many} idle connections after {after:?}");
 }

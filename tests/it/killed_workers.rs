@@ -5,7 +5,7 @@ use nix::unistd::Pid;
 use tokio::time::{Duration, sleep};
 
 use crate::harness::php_fpm::Setup;
-use crate::harness::{Gateway, PhpFpm, Request, Response, http2};
+use crate::harness::{Gateway, GatewaySetup, PhpFpm, Request, Response, http2, php_fpm};
 
 /// Goes as far as `at` says, notes its process, and waits to be killed.
 const SCRIPT: &str = "<?php
@@ -32,6 +32,7 @@ async fn kill_all(php: &PhpFpm) {
                 let _ = kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL);
             }
         }
+        // It never ends: what it makes happen ends it.
         sleep(Duration::from_millis(2)).await;
     }
 }
@@ -47,17 +48,15 @@ async fn answers(php: &PhpFpm, gateway: &Gateway, method: &str, at: &str) -> [Re
     }
 }
 
-async fn start() -> (PhpFpm, Gateway) {
-    let php = PhpFpm::start(2).await;
-    php.write("die.php", SCRIPT);
-    php.write("index.php", "<?php echo 'alive';");
-    let gateway = Gateway::start(&php.site()).await;
-    (php, gateway)
+fn killed() -> GatewaySetup<php_fpm::Setup> {
+    Gateway::with_php(2)
+        .file("die.php", SCRIPT)
+        .file("index.php", "<?php echo 'alive';")
 }
 
 #[tokio::test]
 async fn a_killed_worker_is_never_a_clean_answer() {
-    let (php, gateway) = start().await;
+    let (php, gateway) = killed().start().await;
     for method in ["GET", "POST"] {
         for at in ["before", "head", "half", "length-half", "end", "shutdown"] {
             for response in answers(&php, &gateway, method, at).await {
@@ -81,7 +80,7 @@ async fn a_killed_worker_is_never_a_clean_answer() {
 #[tokio::test]
 async fn what_was_announced_and_is_there_is_whole() {
     // The last byte of Content-Length, or END_REQUEST, is the end of an answer; what PHP does then is no part of it.
-    let (php, gateway) = start().await;
+    let (php, gateway) = killed().start().await;
     for at in ["length-end", "finished"] {
         for response in answers(&php, &gateway, "GET", at).await {
             assert_eq!(

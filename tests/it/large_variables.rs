@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::harness::application;
 use crate::harness::gateway::{self, run};
 use crate::harness::php_fpm::{Setup, free_port};
-use crate::harness::{Address, Gateway, PhpFpm, Request, Response, http2};
+use crate::harness::{Address, Gateway, GatewaySetup, Request, Response, http2, php_fpm};
 
 /// Says what it was told, and counts how often it ran.
 const DUMP: &str = "<?php header('Content-Type: application/json'); file_put_contents(__DIR__ . '/runs', 'x', FILE_APPEND);
@@ -25,10 +25,13 @@ fn large(method: &str) -> Request {
     request
 }
 
+/// What the head of a request may have at the most, for these tests.
+const LARGE: &str = "log = \"debug\"\nlimits = { head = \"256KiB\", request_line = \"64KiB\", path = \"64KiB\", field_line = \"128KiB\" }";
+
 /// A site whose scripts lie at `root`, for an upstream of this `kind`, with further `rules`.
 fn config(kind: &str, address: &Address, root: &Path, rules: &str) -> String {
     format!(
-        "[server]\nlog = \"debug\"\nlimits = {{ head = \"256KiB\", request_line = \"64KiB\", path = \"64KiB\", field_line = \"128KiB\" }}\n[upstream.php]\nservers = \"{address}\"\ntype = \"{kind}\"\n\
+        "[server]\n{LARGE}\n[upstream.php]\nservers = \"{address}\"\ntype = \"{kind}\"\n\
          [[site]]\nroot = \"{}\"\nphp = \"php\"\n{rules}",
         root.display()
     )
@@ -94,12 +97,13 @@ async fn more_than_a_record_is_told_to_php_cgi() {
     }
 }
 
-/// A PHP-FPM whose `/dump.php` says what it was told, and a gateway with these `rules`.
-async fn start(kind: &str, rules: &str) -> (PhpFpm, Gateway) {
-    let php = PhpFpm::start(1).await;
-    php.write("dump.php", DUMP);
-    let gateway = Gateway::start(&config(kind, php.address(), &php.root(), rules)).await;
-    (php, gateway)
+/// A PHP whose `/dump.php` says what it was told, for an upstream of this `kind`, with these `rules`.
+fn dumping(kind: &str, rules: &str) -> GatewaySetup<php_fpm::Setup> {
+    Gateway::with_php(1)
+        .file("dump.php", DUMP)
+        .server(LARGE)
+        .upstream(&format!("type = \"{kind}\""))
+        .site(rules)
 }
 
 /// So many bytes as one field, which HTTP/1 has in lines of at most 16 KiB.
@@ -118,7 +122,7 @@ fn field_of(request: Request, name: &str, bytes: usize) -> Request {
 #[tokio::test]
 async fn a_variable_is_as_long_as_a_record_and_no_longer() {
     for kind in ["fpm", "apache-fpm"] {
-        let (php, gateway) = start(kind, "").await;
+        let (php, gateway) = dumping(kind, "").start().await;
         // Its own lengths take five bytes, and HTTP_X_LONG eleven.
         for (bytes, status) in [(65_519, 200), (65_520, 431), (200_000, 431)] {
             let get = Request::get("/dump.php");
@@ -145,7 +149,7 @@ async fn a_variable_is_as_long_as_a_record_and_no_longer() {
 
 #[tokio::test]
 async fn a_target_that_php_cannot_be_told_is_refused() {
-    let (php, gateway) = start("fpm", "").await;
+    let (php, gateway) = dumping("fpm", "").start().await;
     // As long as a target of HTTP/2 can be.
     for (target, status) in [
         (format!("/dump.php?{}", "q".repeat(65_500)), 200),
@@ -206,7 +210,7 @@ php_value = { error_prepend_string = \"INI\" }
 #[tokio::test]
 async fn a_rule_that_makes_a_variable_too_long_is_named() {
     let rules = LONG_RULES.replace("INI", &"i".repeat(40_000));
-    let (php, gateway) = start("fpm", &rules).await;
+    let (php, gateway) = dumping("fpm", &rules).start().await;
     let config = std::fs::read_to_string(gateway.directory().join("fcgate.toml")).unwrap();
     let line_of = |rule: usize| {
         let lines = config.lines().enumerate();

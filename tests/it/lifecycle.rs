@@ -5,7 +5,8 @@ use nix::sys::signal::Signal;
 use crate::harness::gateway::run_under;
 use crate::harness::http1::send;
 use crate::harness::{
-    Address, Connection, Gate, Gateway, Request, Script, ScriptedResponder, eventually, http2,
+    Address, Connection, Gate, Gateway, PATIENCE, Request, Script, ScriptedResponder, eventually,
+    http2,
 };
 
 fn responding(text: &str) -> String {
@@ -19,7 +20,7 @@ fn listener(path: &std::path::Path) -> String {
 
 /// Waits until nobody accepts there any more.
 async fn closed(address: &Address) {
-    eventually("the listener is closed", || match address {
+    eventually("the listener is closed", PATIENCE, async || match address {
         Address::Tcp(address) => std::net::TcpStream::connect(address).is_err(),
         Address::Unix(path) => std::os::unix::net::UnixStream::connect(path).is_err(),
     })
@@ -73,8 +74,7 @@ async fn a_request_in_flight_keeps_the_configuration_that_it_began_with() {
         .wait(&gate)
         .stdout(" to the end")
         .end_request();
-    let responder = ScriptedResponder::start([script]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (_responder, gateway) = Gateway::with_app([script]).start().await;
     let mut client = Connection::open(gateway.address()).await;
     client.start(&Request::get("/")).await;
     assert_eq!(client.head().await.status, 200);
@@ -155,11 +155,7 @@ async fn a_reload_that_cannot_listen_changes_nothing() {
 #[tokio::test]
 async fn sigterm_lets_requests_finish_and_ends_well() {
     let gate = Gate::new();
-    let script = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\nfinished")
-        .end_request();
+    let script = Script::held(&gate, "\nfinished");
     let responder = ScriptedResponder::start([script]).await;
     let mut gateway = Gateway::start(&responder.site("")).await;
     let _idle = Connection::open(gateway.address()).await;
@@ -187,11 +183,7 @@ async fn sigterm_lets_requests_finish_and_ends_well() {
 #[tokio::test]
 async fn sigterm_lets_streams_finish_too() {
     let gate = Gate::new();
-    let script = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\nfinished")
-        .end_request();
+    let script = Script::held(&gate, "\nfinished");
     let responder = ScriptedResponder::start([script]).await;
     let mut gateway = Gateway::start(&responder.site("")).await;
     let mut client = http2::Connection::open(gateway.address()).await;
@@ -277,7 +269,7 @@ async fn an_address_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let config = format!("[[listen]]\naddress = \"{address}\"\n{}", responding(""));
-    let mut gateway = Gateway::spawn(tempfile::tempdir().unwrap(), &config);
+    let mut gateway = Gateway::with(&config).spawn().await;
     gateway
         .log
         .wait_for(|line| line.contains(&address) && line.contains("in use"))

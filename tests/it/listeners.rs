@@ -37,18 +37,13 @@ async fn ipv4_ipv6_and_unix_at_once() {
 
 #[tokio::test]
 async fn clients_wait_while_there_are_no_descriptors() {
-    let directory = tempfile::tempdir().unwrap();
-    let config = format!("[[listen]]\naddress = \"127.0.0.1:0\"\n{HELLO}");
     let few = ["sh", "-c", "ulimit -n 40 && exec \"$0\" \"$@\""];
-    let gateway = Gateway::spawn_under(&few, directory, &config);
+    let gateway = Gateway::with(HELLO).under(&few).start().await;
     let fewer = |line: &str| line.contains("fewer files may be open than");
     gateway.log.wait_for(fewer).await;
-    let listening = |line: &str| line.contains("listening");
-    let address = address_in(&gateway.log.wait_for(listening).await);
-
     let mut connections = Vec::new();
     for _ in 0..60 {
-        let mut connection = Connection::open(&address).await;
+        let mut connection = Connection::open(gateway.address()).await;
         connection.start(&Request::get("/")).await;
         connections.push(connection);
     }
@@ -91,7 +86,9 @@ async fn sockets_of_systemd_are_found_by_name_and_by_address() {
         });
         let config = listeners.collect::<String>() + HELLO;
         let systemd = ["perl", "-e", SYSTEMD, &socket, names];
-        let gateway = Gateway::spawn_under(&systemd, directory, &config);
+        let gateway = Gateway::with(&config).in_folder(directory).under(&systemd);
+        // A name may stand for several sockets.
+        let gateway = gateway.spawn().await;
         let listening = |line: &str| line.contains("listening");
         for line in gateway.log.wait_many(0, count, listening).await {
             assert_eq!(get(&address_in(&line)).await.text(), "hello", "{line}");
@@ -124,7 +121,7 @@ async fn a_socket_that_was_not_passed_is_named() {
     let socket = directory.path().join("sock").display().to_string();
     let config = format!("[[listen]]\naddress = \"systemd:wbe\"\n{HELLO}");
     let systemd = ["perl", "-e", SYSTEMD, &socket, "web:api"];
-    let mut gateway = Gateway::spawn_under(&systemd, directory, &config);
+    let mut gateway = Gateway::with(&config).under(&systemd).spawn().await;
     let told = |line: &str| line.contains("systemd:wbe") && line.contains("only `web`, `api`");
     gateway.log.wait_for(told).await;
     assert_eq!(gateway.ended().await.code(), Some(1));

@@ -10,13 +10,6 @@ use crate::harness::{
 
 const HELLO: &str = "[[site]]\nrule = [{ path = \"/\", respond = { body = \"hello\" } }]\n";
 
-/// An application with this answer, and the gateway in front of it.
-async fn start(answer: &str) -> (ScriptedResponder, Gateway) {
-    let responder = ScriptedResponder::start([Script::answer(answer)]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
-    (responder, gateway)
-}
-
 #[tokio::test]
 async fn http_1_0_keeps_a_connection_when_it_asks_to() {
     // RFC 9112 §9.3.
@@ -39,7 +32,9 @@ async fn http_1_0_keeps_a_connection_when_it_asks_to() {
 async fn http_1_0_gets_no_chunks_and_sees_the_end_by_the_close() {
     // RFC 9112 §6.1, §6.3: also where it asked to keep the connection, if the length is not known ahead.
     let body = "x".repeat(300_000);
-    let (_responder, gateway) = start(&format!("\n{body}")).await;
+    let (_responder, gateway) = Gateway::with_app([Script::answer(format!("\n{body}"))])
+        .start()
+        .await;
     let request = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
     let answer = http1::raw(gateway.address(), request).await;
     let answer = String::from_utf8(answer).unwrap();
@@ -94,7 +89,7 @@ async fn options_of_the_server_are_told_over_http_2() {
 
 #[tokio::test]
 async fn trace_is_refused_over_http_2() {
-    let (responder, gateway) = start("\n").await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let answer = http2::send(gateway.address(), &Request::new("TRACE", "/")).await;
     assert_eq!(answer.status, 501);
     assert_eq!(responder.requests(), []);
@@ -117,7 +112,7 @@ async fn a_body_that_nobody_reads_is_not_asked_for() {
 #[tokio::test]
 async fn trailers_of_a_request_are_dropped() {
     // RFC 9110 §6.5.1.
-    let (responder, gateway) = start("\n").await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let mut connection = Connection::open(gateway.address()).await;
     connection
         .write(
@@ -175,7 +170,7 @@ async fn what_a_script_says_about_its_connection_goes_no_further() {
     // RFC 9110 §7.6.1.
     let head = "Connection: X-Hop\nX-Hop: 1\nKeep-Alive: timeout=5\nUpgrade: x\nTrailer: X-Late\n\
                 Proxy-Connection: close\nTE: trailers\nX-End: 1\n\nbody";
-    let (_responder, gateway) = start(head).await;
+    let (_responder, gateway) = Gateway::with_app([Script::answer(head)]).start().await;
     let get = Request::get("/");
     let mut connection = Connection::open(gateway.address()).await;
     let answers = [

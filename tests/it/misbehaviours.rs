@@ -14,31 +14,29 @@ use serde_json::Value;
 use crate::harness::records::{self, Record};
 use crate::harness::scripted_responder::{Received, Setup};
 use crate::harness::{
-    Connection, Gate, Gateway, Request, Script, ScriptedResponder, http2, patiently,
+    Backend, Connection, Gate, Gateway, GatewaySetup, Request, Script, ScriptedResponder, http2,
+    patiently,
 };
 use case::{Case, Client, View};
 
 /// Limits of time that only those meet that stall. Connections are kept as long as they can be: what is left on one
 /// would reach the next request.
-fn config(responder: &ScriptedResponder) -> String {
+fn before<B: Backend>(responder: B) -> GatewaySetup<B> {
     let rule = |prefix: &str, timeouts: &str| {
         format!(
-            "[[site.rule]]\nprefix = \"/{prefix}\"\nfastcgi = {{ upstream = \"app\", \
+            "[[site.rule]]\nprefix = \"/{prefix}/\"\nfastcgi = {{ upstream = \"app\", \
              script = \"/srv/app/index.php\", missing = \"pass\", timeouts = {{ {timeouts} }} }}\n"
         )
     };
-    format!(
-        "[server]\nlimits = {{ body = \"128MiB\", keep_alive_requests = 1000000 }}\naccess_log = {{ format = \"json\" }}\n\
-         [upstream.app]\nservers = \"{}\"\nkeep = \"10s\"\nturn = \"10s\"\n[[site]]\nroot = \"/srv/app\"\n{}{}{}",
-        responder.address(),
-        rule("first/", "first_byte = \"400ms\""),
-        rule("idle/", "idle = \"400ms\""),
-        rule("", ""),
-    )
+    Gateway::before(responder)
+        .server("limits = { body = \"128MiB\", keep_alive_requests = 1000000 }\naccess_log = { format = \"json\" }")
+        .upstream("keep = \"10s\"\nturn = \"10s\"")
+        .site(&rule("first", "first_byte = \"400ms\""))
+        .site(&rule("idle", "idle = \"400ms\""))
 }
 
 /// The application plays the case that the last part of the path names; anything else is an ordinary request.
-async fn start(cases: &Arc<Vec<Case>>) -> (ScriptedResponder, Gateway) {
+fn playing(cases: &Arc<Vec<Case>>) -> Setup {
     let cases = Arc::clone(cases);
     let script = Script::by(move |received| {
         let number = number_in(received);
@@ -47,9 +45,7 @@ async fn start(cases: &Arc<Vec<Case>>) -> (ScriptedResponder, Gateway) {
             |number: usize| cases[number].script.clone(),
         )
     });
-    let responder = Setup::new([script]).start().await;
-    let gateway = Gateway::start(&config(&responder)).await;
-    (responder, gateway)
+    Setup::new([script])
 }
 
 fn number_in(received: &Received) -> Option<usize> {
@@ -117,7 +113,7 @@ async fn play(gateway: &Gateway, client: &mut Client, number: usize, case: &Case
 /// All cases over both versions, one after another, beside two clients that go on and on.
 async fn check_all(cases: Vec<Case>) {
     let cases = Arc::new(cases);
-    let (_responder, gateway) = start(&cases).await;
+    let (_responder, gateway) = before(playing(&cases)).start().await;
     let over = |client: Client| async {
         let mut client = client;
         for (number, case) in cases.iter().enumerate() {
@@ -154,7 +150,7 @@ async fn broken_answers_are_refused_or_cut() {
 #[tokio::test]
 async fn who_stalls_is_waited_for_no_longer_than_the_limit() {
     let cases = Arc::new(stalls::all());
-    let (_responder, gateway) = start(&cases).await;
+    let (_responder, gateway) = before(playing(&cases)).start().await;
     let gateway = &gateway;
     let both = cases.iter().enumerate().map(|(number, case)| async move {
         let over = |mut client: Client| async move {
@@ -194,7 +190,7 @@ async fn an_answer_cut_at_any_byte_is_never_taken_for_whole() {
             Case::new("cut", script, View::whole("content")).method("POST")
         };
         let cases: Arc<Vec<_>> = Arc::new((0..=wire.len()).map(cut).collect());
-        let (_responder, gateway) = start(&cases).await;
+        let (_responder, gateway) = before(playing(&cases)).start().await;
         for mut client in [Client::http1(&gateway).await, Client::http2(&gateway).await] {
             for at in 0..=wire.len() {
                 let name = format!(
@@ -271,7 +267,7 @@ async fn what_comes_on_an_idle_connection_reaches_nobody() {
                 .wait(&gate)
                 .last_words(bytes.clone(), &told);
             let responder = ScriptedResponder::start([late, Script::answer("\nsecond")]).await;
-            let gateway = Gateway::start(&config(&responder)).await;
+            let gateway = before(&responder).start().await;
             let mut client = match version {
                 "h1" => Client::http1(&gateway).await,
                 _ => Client::http2(&gateway).await,
@@ -302,7 +298,7 @@ async fn what_was_announced_and_came_is_whole_however_the_connection_ends() {
             Setup::new([script.clone()]).tcp(),
         ] {
             let responder = setup.start().await;
-            let gateway = Gateway::start(&config(&responder)).await;
+            let gateway = before(&responder).start().await;
             for _ in 0..20 {
                 for method in ["GET", "POST"] {
                     let request = Request::new(method, "/");

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::harness::php_fpm::Setup;
-use crate::harness::{Gateway, PhpFpm, Request, Response, http2};
+use crate::harness::{Gateway, GatewaySetup, Request, Response, http2};
 
 const DUMP: &str = "<?php header('Content-Type: application/json'); header('X-Php: yes');
 if (isset($_GET['status'])) { http_response_code((int) $_GET['status']); }
@@ -12,18 +12,16 @@ if (isset($_GET['cache'])) { header('Cache-Control: no-store'); }
 echo json_encode(['server' => array_filter($_SERVER, 'is_string'), 'ini' => ini_get_all(null, false),
     'length' => strlen(file_get_contents('php://input'))]);";
 
-async fn start(rules: &str) -> (PhpFpm, Gateway) {
-    let setup = Setup::new(2).line("security.limit_extensions = .php .phtml");
-    let php = setup.start().await;
-    for name in ["dump.php", "index.php", "app/index.php", "tool.phtml"] {
-        php.write(name, DUMP);
-    }
-    php.write("plain.txt", "plain");
-    let site = php.site();
-    let rules = rules.replace("ROOT", &php.root().display().to_string());
-    let rules = rules.replace("PHP", &php.address().to_string());
-    let gateway = Gateway::start(&format!("{site}{rules}")).await;
-    (php, gateway)
+/// A site with these rules, and scripts that say what they were told.
+fn modified(rules: &str) -> GatewaySetup<Setup> {
+    let php = Setup::new(2).line("security.limit_extensions = .php .phtml");
+    Gateway::before(php)
+        .files(
+            &["dump.php", "index.php", "app/index.php", "tool.phtml"],
+            DUMP,
+        )
+        .file("plain.txt", "plain")
+        .site(rules)
 }
 
 async fn get(gateway: &Gateway, target: &str) -> (Response, Value) {
@@ -35,7 +33,7 @@ async fn get(gateway: &Gateway, target: &str) -> (Response, Value) {
 
 #[tokio::test]
 async fn variables_are_set_last_and_in_order() {
-    let (_php, gateway) = start(
+    let (_php, gateway) = modified(
         "[[site.rule]]
 match = '^/dump\\.php/(?<tenant>[a-z]+)'
 set_env = { TENANT = \"${tenant}\", WHOLE = \"$0\", SERVER_SOFTWARE = \"mine\", EMPTY = \"\", LAST = \"first\", NUMBER = 5 }
@@ -46,6 +44,7 @@ not = { method = [\"POST\"] }
 set_env = { LAST = \"second\", QUERY_STRING = \"a=$query\" }
 ",
     )
+    .start()
     .await;
     let (_, server) = get(&gateway, "/dump.php/acme?x=1").await;
     for (name, value) in [
@@ -75,13 +74,14 @@ set_env = { LAST = \"second\", QUERY_STRING = \"a=$query\" }
 
 #[tokio::test]
 async fn settings_of_php_are_sent() {
-    let (_php, gateway) = start(
+    let (_php, gateway) = modified(
         "[[site.rule]]
 path = \"/dump.php\"
 php_value = { memory_limit = \"96M\", precision = 7, html_errors = true }
-php_admin_value = { user_agent = \"a; b (c)\", open_basedir = \"ROOT:/tmp\" }
+php_admin_value = { user_agent = \"a; b (c)\", open_basedir = \"{root}:/tmp\" }
 ",
     )
+    .start()
     .await;
     // Nothing is said of other requests: PHP-FPM leaves a setting in the worker that got it.
     let set = gateway.get("/dump.php").await.json()["ini"].clone();
@@ -93,7 +93,7 @@ php_admin_value = { user_agent = \"a; b (c)\", open_basedir = \"ROOT:/tmp\" }
 
 #[tokio::test]
 async fn fields_are_changed_both_ways() {
-    let (_php, gateway) = start(
+    let (_php, gateway) = modified(
         "[[site.rule]]
 request_headers = { set = { X-Site = \"$host\" }, append = { Accept-Language = \"en\" }, remove = [\"Accept-Encoding\"] }
 response_headers = { set = { X-Frame-Options = \"DENY\", X-Path = \"$path\" }, add = { Set-Cookie = \"b=2\" }, append = { Vary = \"Accept\" }, remove = [\"X-Php\", \"X-Powered-By\"] }
@@ -102,6 +102,7 @@ path = \"/denied\"
 deny = true
 ",
     )
+    .start()
     .await;
     let request = Request::get("/")
         .field("Accept-Encoding", "gzip")
@@ -132,7 +133,7 @@ deny = true
 
 #[tokio::test]
 async fn answers_are_good_for_as_long_as_a_rule_says() {
-    let (_php, gateway) = start("[[site.rule]]\nexpires = \"30d\"\n").await;
+    let (_php, gateway) = modified("[[site.rule]]\nexpires = \"30d\"\n").start().await;
     for (target, control) in [
         ("/plain.txt", Some("max-age=2592000")),
         ("/dump.php", Some("max-age=2592000")),
@@ -150,7 +151,7 @@ async fn answers_are_good_for_as_long_as_a_rule_says() {
 #[tokio::test]
 async fn a_rule_on_the_way_has_a_limit_of_its_own() {
     let rule = "[[site.rule]]\npath = \"/dump.php\"\nlimits = { body = \"1KiB\" }\n";
-    let (_php, gateway) = start(rule).await;
+    let (_php, gateway) = modified(rule).start().await;
     let post = |target: &str| Request::post(target).body(vec![b'x'; 2048]);
     assert_eq!(gateway.send(&post("/dump.php")).await.status, 413);
     let response = gateway.send(&post("/index.php")).await;
@@ -159,7 +160,7 @@ async fn a_rule_on_the_way_has_a_limit_of_its_own() {
 
 #[tokio::test]
 async fn a_rewrite_is_told_as_apache_tells_it() {
-    let (php, gateway) = start(
+    let (php, gateway) = modified(
         "[[site.rule]]
 match = '^/article/(.+)$'
 rewrite = { to = \"/dump.php/$1\" }
@@ -172,12 +173,13 @@ rewrite = { to = \"/circle\" }
 [[site.rule]]
 path = \"/inner.php\"
 internal = true
-fastcgi = { script = \"ROOT/dump.php\" }
+fastcgi = { script = \"{root}/dump.php\" }
 [[site.rule]]
 path = \"/to-inner\"
 rewrite = { to = \"/inner.php\" }
 ",
     )
+    .start()
     .await;
     let (_, server) = get(&gateway, "/article/a%20b/c?x=1").await;
     let root = php.root();
@@ -210,19 +212,20 @@ rewrite = { to = \"/inner.php\" }
 
 #[tokio::test]
 async fn apaches_own_spellings() {
-    let (_php, gateway) = start(
+    let (_php, gateway) = modified(
         "front_controller = \"\"
 [[site.rule]]
 proxy_pass = \"/keep/out/\"
 to = \"!\"
 [[site.rule]]
 proxy_pass = \"/keep/\"
-to = \"PHP|fcgi://localhostROOT/app/\"
+to = \"{app}|fcgi://localhost{root}/app/\"
 [[site.rule]]
-set_handler = \"proxy:PHP|fcgi://localhost\"
+set_handler = \"proxy:{app}|fcgi://localhost\"
 files_match = '\\.ph(p|tml)$'
 ",
     )
+    .start()
     .await;
     for (target, script, path_info) in [
         ("/keep/index.php", Some("/keep/index.php"), None),

@@ -87,7 +87,7 @@ const TOLD: [&str; 10] = [
     "QUERY_STRING",
 ];
 
-fn told(server: &Value) -> Vec<(&'static str, String)> {
+pub(crate) fn told(server: &Value) -> Vec<(&'static str, String)> {
     let value = |name| (name, server[name].to_string());
     TOLD.map(value).into()
 }
@@ -209,14 +209,9 @@ async fn mounts_may_lie_in_one_another_and_shadow_the_site() {
 
 #[tokio::test]
 async fn the_list_of_a_mounted_folder_has_its_path() {
-    let directory = tempfile::tempdir().unwrap();
-    write_below(directory.path(), "media/sub/a.txt", "a");
-    write_below(directory.path(), "media/sub/.hidden", "a");
-    let root = directory.path().join("media").display().to_string();
-    let config = format!(
-        "[[site]]\n[[site.mount]]\npath = \"/my/media\"\nroot = \"{root}\"\nfiles = {{ listing = true }}\n"
-    );
-    let gateway = Gateway::start_in(directory, &config).await;
+    let site = "[[site]]\n[[site.mount]]\npath = \"/my/media\"\nroot = \"{root}\"\nfiles = { listing = true }\n";
+    let gateway = Gateway::with(site).files(&["sub/a.txt", "sub/.hidden"], "a");
+    let gateway = gateway.start().await;
     let request = Request::get("/my/media/sub/").field("Accept", "application/json");
     let list = gateway.send(&request).await.text();
     assert!(
@@ -229,25 +224,19 @@ async fn the_list_of_a_mounted_folder_has_its_path() {
 /// A folder that the site lists, and two mounts beside it.
 #[tokio::test]
 async fn a_mount_is_listed_where_it_says_so_itself() {
-    let directory = tempfile::tempdir().unwrap();
-    for folder in ["site", "quiet", "open"] {
-        write_below(directory.path(), &format!("{folder}/sub/a.md"), "a");
-    }
-    let base = directory.path().display().to_string();
-    let config = format!(
-        "[[site]]
-root = \"{base}/site\"
-files = {{ listing = true, types = {{ md = \"text/x-site\" }} }}
+    let site = "[[site]]
+root = \"{root}/site\"
+files = { listing = true, types = { md = \"text/x-site\" } }
 [[site.mount]]
 path = \"/quiet\"
-root = \"{base}/quiet\"
+root = \"{root}/quiet\"
 [[site.mount]]
 path = \"/open\"
-root = \"{base}/open\"
-files = {{ listing = true, types = {{ md = \"text/x-mount\" }}, cache = [{{ expires = \"1h\" }}] }}
-"
-    );
-    let gateway = Gateway::start_in(directory, &config).await;
+root = \"{root}/open\"
+files = { listing = true, types = { md = \"text/x-mount\" }, cache = [{ expires = \"1h\" }] }
+";
+    let files = ["site/sub/a.md", "quiet/sub/a.md", "open/sub/a.md"];
+    let gateway = Gateway::with(site).files(&files, "a").start().await;
     for (target, status) in [("/sub/", 200), ("/quiet/sub/", 404), ("/open/sub/", 200)] {
         assert_eq!(gateway.get(target).await.status, status, "{target}");
     }

@@ -3,15 +3,9 @@
 use serde_json::Value;
 
 use crate::harness::php_fpm::Setup;
-use crate::harness::{Connection, Gateway, PhpFpm, Request, http2};
+use crate::harness::{Connection, Gateway, Request, http2};
 
 const SERVER: &str = "<?php header('Content-Type: application/json'); echo json_encode($_SERVER);";
-
-async fn start(children: usize) -> (PhpFpm, Gateway) {
-    let php = PhpFpm::start(children).await;
-    let gateway = Gateway::start(&php.site()).await;
-    (php, gateway)
-}
 
 /// `$_SERVER[name]`; `Null` when it is not there.
 #[track_caller]
@@ -23,7 +17,7 @@ fn check(server: &Value, expected: &[(&str, &str)]) {
 
 #[tokio::test]
 async fn php_sees_the_request_as_behind_apache() {
-    let (php, gateway) = start(1).await;
+    let (php, gateway) = Gateway::with_php(1).start().await;
     php.write("info.php", SERVER);
     let root = php.root().display().to_string();
     let port = gateway.address().port().to_string();
@@ -74,7 +68,7 @@ async fn php_sees_the_request_as_behind_apache() {
 
 #[tokio::test]
 async fn scripts_path_info_and_the_front_controller() {
-    let (php, gateway) = start(1).await;
+    let (php, gateway) = Gateway::with_php(1).start().await;
     for script in ["index.php", "info.php", "sub/index.php"] {
         php.write(script, SERVER);
     }
@@ -123,7 +117,7 @@ async fn scripts_path_info_and_the_front_controller() {
 
 #[tokio::test]
 async fn forms_files_and_bodies_arrive() {
-    let (php, gateway) = start(1).await;
+    let (php, gateway) = Gateway::with_php(1).start().await;
     php.write(
         "post.php",
         "<?php $f = $_FILES['f'] ?? null; echo json_encode(['post' => $_POST, 'input' => file_get_contents('php://input'),
@@ -182,7 +176,7 @@ async fn php_that_does_not_read_its_body_answers_all_the_same() {
 
 #[tokio::test]
 async fn what_php_flushes_arrives_at_once() {
-    let (php, gateway) = start(1).await;
+    let (php, gateway) = Gateway::with_php(1).start().await;
     php.write(
         "stream.php",
         "<?php echo 'first'; flush(); while (!file_exists(__DIR__ . '/go')) { usleep(1000); clearstatcache(); } echo 'second';",
@@ -253,7 +247,7 @@ async fn a_fatal_error_is_in_the_log_and_not_on_the_page() {
 
 #[tokio::test]
 async fn more_clients_than_workers_are_all_served() {
-    let (php, gateway) = start(2).await;
+    let (php, gateway) = Gateway::with_php(2).start().await;
     php.write("slow.php", "<?php usleep(5000); echo $_GET['n'];");
     let address = gateway.address().clone();
     let clients = (0..40).map(|number| {
@@ -276,7 +270,7 @@ async fn more_clients_than_workers_are_all_served() {
 
 #[tokio::test]
 async fn head_has_no_content_and_leaves_the_connection_usable() {
-    let (php, gateway) = start(1).await;
+    let (php, gateway) = Gateway::with_php(1).start().await;
     php.write(
         "index.php",
         "<?php header('X-A: 1'); echo str_repeat('x', 100000);",

@@ -6,15 +6,14 @@ use serde_json::Value;
 
 use crate::harness::php_fpm::Setup;
 use crate::harness::{
-    Connection, Content, Gateway, PhpFpm, Request, Response, eventually, http2, patiently,
+    Connection, Content, Gateway, GatewaySetup, PATIENCE, PhpFpm, Request, Response, eventually,
+    http2, patiently,
 };
 
-async fn start(setup: Setup) -> (PhpFpm, Gateway) {
-    let php = setup.start().await;
-    php.write("index.php", "<?php echo 'alive';");
-    let config = format!("[server]\nlimits = {{ body = \"64MiB\" }}\n{}", php.site());
-    let gateway = Gateway::start(&config).await;
-    (php, gateway)
+fn alive(setup: Setup) -> GatewaySetup<Setup> {
+    Gateway::before(setup)
+        .file("index.php", "<?php echo 'alive';")
+        .server("limits = { body = \"64MiB\" }")
 }
 
 /// The answers over both versions; then the same PHP still serves.
@@ -104,7 +103,7 @@ const HEADERS: &[(&str, u16, &str)] = &[
 
 #[tokio::test]
 async fn header_calls_of_all_kinds() {
-    let (php, gateway) = start(uncached(1)).await;
+    let (php, gateway) = alive(uncached(1)).start().await;
     check(&php, &gateway, HEADERS).await;
 
     php.write(
@@ -193,7 +192,7 @@ const ENDS: &[(&str, u16, &str)] = &[
 
 #[tokio::test]
 async fn scripts_that_end_otherwise() {
-    let (php, gateway) = start(uncached(1)).await;
+    let (php, gateway) = alive(uncached(1)).start().await;
     check(&php, &gateway, ENDS).await;
     for text in ["secret", "Allowed memory size", "syntax error", "a warning"] {
         gateway
@@ -208,7 +207,7 @@ const FOR_EVER: &str = "set_time_limit(1); while (true) { $a = md5('x'); }";
 
 #[tokio::test]
 async fn max_execution_time_ends_a_script() {
-    let (php, gateway) = start(uncached(2)).await;
+    let (php, gateway) = alive(uncached(2)).start().await;
     php.write("silent.php", format!("<?php {FOR_EVER}"));
     php.write(
         "begun.php",
@@ -233,7 +232,7 @@ async fn max_execution_time_ends_a_script() {
 #[tokio::test]
 async fn request_terminate_timeout_is_visible() {
     let setup = uncached(2).line("request_terminate_timeout = 1s");
-    let (php, gateway) = start(setup).await;
+    let (php, gateway) = alive(setup).start().await;
     php.write("silent.php", "<?php sleep(600);");
     php.write("begun.php", "<?php echo 'part'; flush(); sleep(600);");
     let post = Request::post("/silent.php");
@@ -248,7 +247,7 @@ async fn request_terminate_timeout_is_visible() {
 
 #[tokio::test]
 async fn what_comes_after_finish_request_is_not_waited_for() {
-    let (php, gateway) = start(Setup::new(2)).await;
+    let (php, gateway) = alive(Setup::new(2)).start().await;
     php.write(
         "finish.php",
         "<?php header('X-A: 1'); echo 'done'; fastcgi_finish_request(); echo 'stolen'; $n = $_GET['n'];
@@ -272,7 +271,7 @@ async fn what_comes_after_finish_request_is_not_waited_for() {
         );
         php.write(&format!("go-{number}"), "");
         let ran = php.root().join(format!("ran-{number}"));
-        eventually("the script runs on", || ran.exists()).await;
+        eventually("the script runs on", PATIENCE, async || ran.exists()).await;
         assert_eq!(gateway.get("/").await.text(), "alive");
     }
 }
@@ -280,7 +279,7 @@ async fn what_comes_after_finish_request_is_not_waited_for() {
 #[tokio::test]
 async fn sessions_and_cookies_live_on() {
     let setup = Setup::new(3);
-    let (php, gateway) = start(setup).await;
+    let (php, gateway) = alive(setup).start().await;
     php.write(
         "session.php",
         "<?php session_save_path(__DIR__); session_start(); $_SESSION['n'] = ($_SESSION['n'] ?? 0) + 1;
@@ -330,7 +329,7 @@ async fn uploaded_files_arrive() {
     let setup = uncached(2)
         .line("php_admin_value[upload_max_filesize] = 10M")
         .line("php_admin_value[post_max_size] = 30M");
-    let (php, gateway) = start(setup).await;
+    let (php, gateway) = alive(setup).start().await;
     php.write(
         "files.php",
         "<?php $f = $_FILES['f'] ?? null; echo json_encode(['post' => $_POST, 'names' => $f['name'] ?? null, 'errors' => $f['error'] ?? null,
@@ -399,7 +398,7 @@ impl<'a> Received<'a> {
 #[tokio::test]
 async fn two_hundred_mebibytes_by_readfile() {
     const SIZE: usize = 200 << 20;
-    let (php, gateway) = start(uncached(2)).await;
+    let (php, gateway) = alive(uncached(2)).start().await;
     let content = Content::mebibytes(4);
     let block: Vec<u8> = content.pieces().flat_map(|piece| piece.to_vec()).collect();
     php.write("block", &block);
@@ -435,7 +434,7 @@ async fn two_hundred_mebibytes_by_readfile() {
 
 #[tokio::test]
 async fn each_flush_is_a_piece() {
-    let (php, gateway) = start(Setup::new(1)).await;
+    let (php, gateway) = alive(Setup::new(1)).start().await;
     php.write(
         "flush.php",
         "<?php header('X-Accel-Buffering: no'); for ($i = 0; $i < 5; $i++) { echo $i; flush();
@@ -468,7 +467,7 @@ async fn each_flush_is_a_piece() {
 /// The client leaves as soon as the script has begun; whether it then ends is PHP's own decision.
 #[tokio::test]
 async fn a_client_that_leaves_ends_what_does_not_ignore_that() {
-    let (php, gateway) = start(Setup::new(2)).await;
+    let (php, gateway) = alive(Setup::new(2)).start().await;
     php.write(
         "abort.php",
         "<?php ignore_user_abort($_GET['ignore'] == '1'); register_shutdown_function(function () {
@@ -492,7 +491,7 @@ async fn a_client_that_leaves_ends_what_does_not_ignore_that() {
     php.write("left", "");
     for (name, all) in [("h1-0", false), ("h1-1", true)] {
         let file = ended(name);
-        eventually("the end of the script", || {
+        eventually("the end of the script", PATIENCE, async || {
             std::fs::read(&file).is_ok_and(|text| !text.is_empty())
         })
         .await;
@@ -509,7 +508,7 @@ async fn a_client_that_leaves_ends_what_does_not_ignore_that() {
 /// A worker that dies by itself: a crash of PHP.
 #[tokio::test]
 async fn a_crash_is_never_a_clean_answer() {
-    let (php, gateway) = start(uncached(2)).await;
+    let (php, gateway) = alive(uncached(2)).start().await;
     php.write("pid.php", "<?php echo getmypid();");
     php.write(
         "begun.php",

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::task::JoinSet;
 
 use crate::harness::php_fpm::Setup;
-use crate::harness::{Connection, Gateway, Request};
+use crate::harness::{Connection, Gateway, PATIENCE, Request, eventually};
 
 /// Appends the number of the request to a file, and prints it.
 const COUNTED: &str = "<?php file_put_contents(__DIR__ . '/count', $_GET['n'] . \"\\n\", FILE_APPEND | LOCK_EX); echo $_GET['n'];";
@@ -47,7 +47,9 @@ async fn workers_that_leave_after_a_few_requests_cost_nobody_an_answer() {
     php.write("count.php", COUNTED);
     let gateway = Gateway::start(&php.site()).await;
     let count = || std::fs::read_to_string(php.root().join("count")).unwrap_or_default();
-    let enough = crate::harness::eventually("enough requests", || count().lines().count() >= 80);
+    let enough = eventually("enough requests", PATIENCE, async || {
+        count().lines().count() >= 80
+    });
     answered_until_done(&gateway, "GET", 4, enough).await;
 }
 
@@ -57,7 +59,9 @@ async fn a_post_runs_once_whatever_the_workers_do() {
     php.write("count.php", COUNTED);
     let gateway = Gateway::start(&php.site()).await;
     let count = || std::fs::read_to_string(php.root().join("count")).unwrap_or_default();
-    let enough = crate::harness::eventually("enough requests", || count().lines().count() >= 80);
+    let enough = eventually("enough requests", PATIENCE, async || {
+        count().lines().count() >= 80
+    });
     let answered = answered_until_done(&gateway, "POST", 4, enough).await;
     let text = count();
     let mut executed: Vec<_> = text.lines().collect();
@@ -82,7 +86,7 @@ async fn a_reload_of_php_is_latency_and_not_errors() {
             php.reload().await;
             // A request that two reloads in a row kill is given up: each gets through before the next.
             let before = count();
-            crate::harness::eventually("more requests", || count() >= before + 50).await;
+            eventually("more requests", PATIENCE, async || count() >= before + 50).await;
         }
     };
     answered_until_done(&gateway, "GET", 6, reloads).await;

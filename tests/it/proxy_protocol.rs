@@ -6,7 +6,7 @@ use rustls::pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
 
 use crate::harness::php_fpm::write_below;
-use crate::harness::tls::{Authority, Identity, TlsClient};
+use crate::harness::tls::{Authority, TlsClient};
 use crate::harness::{Connection, Gateway, Request, Script, ScriptedResponder, gateway, http1};
 
 const HELLO: &str = "[[site]]\nrule = [{ respond = { body = \"hello\" } }]\n";
@@ -35,10 +35,6 @@ fn trusting(address: &str, from: &str, more: &str) -> String {
     format!("[server]\n{log}\n{more}{listen}{HELLO}")
 }
 
-async fn start(from: &str) -> Gateway {
-    Gateway::start(&trusting("127.0.0.1:0", from, "")).await
-}
-
 /// The start of the log line of a request that begins with `header`, sent in these pieces.
 async fn client_of(gateway: &Gateway, pieces: &[&[u8]]) -> String {
     let seen = gateway.access.count();
@@ -58,7 +54,7 @@ async fn client_of(gateway: &Gateway, pieces: &[&[u8]]) -> String {
 
 #[tokio::test]
 async fn both_versions_name_the_client_however_they_arrive() {
-    let gateway = start("[\"127.0.0.0/8\"]").await;
+    let gateway = Gateway::start(&trusting("127.0.0.1:0", "[\"127.0.0.0/8\"]", "")).await;
     let v2 = v2();
     for (header, expected) in [
         (V1, "192.0.2.1 50123 198.51.100.7 443 200"),
@@ -77,14 +73,11 @@ async fn both_versions_name_the_client_however_they_arrive() {
 #[tokio::test]
 async fn tls_begins_behind_the_header() {
     let authority = Authority::new();
-    let folder = tempfile::tempdir().unwrap();
-    authority.issue(&["localhost"]).write(folder.path(), "site");
-    let certificate = Identity::line(folder.path(), "site");
     let config = trusting("127.0.0.1:0", "[\"127.0.0.1\"]", "")
         .replace("%s'", "%s %{SSL_PROTOCOL}x %{SSL_TLS_SNI}x'")
         .replace("[[listen]]\n", "[[listen]]\ntls = true\n")
-        .replace("[[site]]\n", &format!("[[site]]\n{certificate}\n"));
-    let gateway = Gateway::start_in(folder, &config).await;
+        .replace("[[site]]\n", "[[site]]\n{tls}\n");
+    let gateway = Gateway::with(&config).certificate(&authority).start().await;
     let mut stream = gateway.address().connect().await;
     stream.write_all(V1).await.unwrap();
     let connector = TlsClient::new(&authority).connector("http/1.1");
@@ -115,7 +108,7 @@ async fn connections_are_counted_as_their_clients_and_not_as_the_proxys() {
 
 #[tokio::test]
 async fn a_proxy_that_speaks_for_itself_is_the_client() {
-    let gateway = start("[\"127.0.0.1\"]").await;
+    let gateway = Gateway::start(&trusting("127.0.0.1:0", "[\"127.0.0.1\"]", "")).await;
     for header in [LOCAL, b"PROXY UNKNOWN\r\n"] {
         let line = client_of(&gateway, &[header, GET]).await;
         assert!(line.starts_with("127.0.0.1 "), "{line}");
@@ -165,7 +158,7 @@ async fn without_a_header_there_is_no_answer_and_a_line_in_the_log() {
         (b"PROXY TCP4 nobody\r\n", "a PROXY line that is none"),
         (&long, "a PROXY header of 65551 bytes"),
     ] {
-        let gateway = start("[\"127.0.0.1\"]").await;
+        let gateway = Gateway::start(&trusting("127.0.0.1:0", "[\"127.0.0.1\"]", "")).await;
         assert_eq!(http1::raw(gateway.address(), sent).await, b"");
         let refused = |line: &str| line.contains("connection refused") && line.contains(why);
         gateway.log.wait_for(refused).await;
@@ -175,7 +168,8 @@ async fn without_a_header_there_is_no_answer_and_a_line_in_the_log() {
 
 #[tokio::test]
 async fn strangers_are_refused_whatever_they_say() {
-    let gateway = start("[\"192.0.2.0/24\", \"unix\"]").await;
+    let gateway =
+        Gateway::start(&trusting("127.0.0.1:0", "[\"192.0.2.0/24\", \"unix\"]", "")).await;
     for sent in [V1, GET, LOCAL] {
         assert_eq!(http1::raw(gateway.address(), sent).await, b"");
     }
@@ -206,7 +200,7 @@ async fn a_header_has_the_time_that_a_head_has() {
 
 #[tokio::test]
 async fn a_load_balancer_may_look_whether_we_are_there() {
-    let gateway = start("[\"127.0.0.1\"]").await;
+    let gateway = Gateway::start(&trusting("127.0.0.1:0", "[\"127.0.0.1\"]", "")).await;
     drop(Connection::open(gateway.address()).await);
     client_of(&gateway, &[V1, GET]).await;
     let lines = gateway.log.all();

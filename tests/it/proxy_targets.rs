@@ -1,31 +1,12 @@
 //! Apache's spellings of where PHP is: what in the target of a ProxyPassMatch is a script, which document root it is
 //! told, and what may stand behind it.
 
-use serde_json::Value;
-
 use crate::harness::apache::{Apache, let_it_read};
 use crate::harness::php_fpm::{Setup, write_below};
 use crate::harness::{Gate, Gateway, PhpFpm, Request, Script, ScriptedResponder};
+use crate::mounts::told;
 
 const SERVER: &str = "<?php header('Content-Type: application/json'); echo json_encode($_SERVER);";
-
-const TOLD: [&str; 10] = [
-    "SCRIPT_NAME",
-    "SCRIPT_FILENAME",
-    "PATH_INFO",
-    "PATH_TRANSLATED",
-    "PHP_SELF",
-    "DOCUMENT_ROOT",
-    "CONTEXT_PREFIX",
-    "CONTEXT_DOCUMENT_ROOT",
-    "REQUEST_URI",
-    "QUERY_STRING",
-];
-
-fn told(server: &Value) -> Vec<(&'static str, String)> {
-    let value = |name| (name, server[name].to_string());
-    TOLD.map(value).into()
-}
 
 /// A pattern, what follows the server in its target, and paths that it matches; `ROOT` is the site's root and `OTHER`
 /// another folder, each with the same scripts.
@@ -54,7 +35,7 @@ const TARGETS: [(&str, &str, &[&str]); 5] = [
 ];
 
 /// PHP that runs whatever it is given, the site's root and the other folder.
-async fn start_php() -> (PhpFpm, [String; 2]) {
+async fn php() -> (PhpFpm, [String; 2]) {
     let setup = Setup::new(2).tcp();
     let setup = setup.line("security.limit_extensions = .php .php5 .phtml .page .jpg");
     let php = setup.start().await;
@@ -76,7 +57,7 @@ fn filled(text: &str, [root, other]: &[String; 2]) -> String {
 
 #[tokio::test]
 async fn a_script_is_what_the_pattern_says_and_is_told_the_same_as_behind_apache() {
-    let (php, folders) = start_php().await;
+    let (php, folders) = php().await;
     let (mut lines, mut rules) = (format!("DocumentRoot {}\n", folders[0]), String::new());
     for (pattern, target, _) in TARGETS {
         let target = format!("fcgi://{}{}", php.address(), filled(target, &folders));
@@ -100,7 +81,7 @@ async fn a_script_is_what_the_pattern_says_and_is_told_the_same_as_behind_apache
 
 #[tokio::test]
 async fn nothing_runs_that_no_pattern_names() {
-    let (php, folders) = start_php().await;
+    let (php, folders) = php().await;
     let site = format!(
         r#"
         [[site]]

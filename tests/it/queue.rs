@@ -1,18 +1,14 @@
 //! Who waits for a connection to the application, how long, and in which order.
 
 use crate::harness::{Connection, Gate, Script, ScriptedResponder};
-use crate::upstream::{settle, start, start_request};
+use crate::upstream::{one_thread, settle, start_request};
 
 #[tokio::test]
 async fn capacity_is_never_exceeded_and_the_queue_is_fair() {
     let gate = Gate::new();
-    let script = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\n")
-        .end_request();
+    let script = Script::held(&gate, "\n");
     let responder = ScriptedResponder::start([script]).await;
-    let gateway = start(&responder, "capacity = 2").await;
+    let gateway = one_thread(&responder, "capacity = 2").start().await;
     let mut clients = Vec::new();
     for number in 1..=6 {
         clients.push(start_request(&gateway, &format!("/{number}")).await);
@@ -47,7 +43,9 @@ async fn capacity_is_never_exceeded_and_the_queue_is_fair() {
 #[tokio::test]
 async fn who_waits_too_long_is_told_when_to_come_back() {
     let responder = ScriptedResponder::start([Script::new().read_request().stall()]).await;
-    let gateway = start(&responder, "capacity = 1\ntimeouts = { queue = \"300ms\" }").await;
+    let gateway = one_thread(&responder, "capacity = 1\ntimeouts = { queue = \"300ms\" }")
+        .start()
+        .await;
     let _busy = start_request(&gateway, "/").await;
     let response = gateway.get("/late").await;
     assert_eq!(response.status, 503);
@@ -66,7 +64,9 @@ async fn who_waits_too_long_is_told_when_to_come_back() {
 #[tokio::test]
 async fn a_full_queue_refuses_at_once() {
     let responder = ScriptedResponder::start([Script::new().read_request().stall()]).await;
-    let gateway = start(&responder, "capacity = 1\nqueue_length = 1").await;
+    let gateway = one_thread(&responder, "capacity = 1\nqueue_length = 1")
+        .start()
+        .await;
     let _busy = start_request(&gateway, "/busy").await;
     let _waiting = start_request(&gateway, "/waiting").await;
     assert_eq!(gateway.get("/full").await.status, 503);
@@ -79,13 +79,9 @@ async fn a_full_queue_refuses_at_once() {
 #[tokio::test]
 async fn who_leaves_the_queue_is_not_served() {
     let gate = Gate::new();
-    let script = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\n")
-        .end_request();
+    let script = Script::held(&gate, "\n");
     let responder = ScriptedResponder::start([script]).await;
-    let gateway = start(&responder, "capacity = 1").await;
+    let gateway = one_thread(&responder, "capacity = 1").start().await;
     let mut first = start_request(&gateway, "/first").await;
     let gone = start_request(&gateway, "/gone").await;
     let mut last = start_request(&gateway, "/last").await;
@@ -106,7 +102,7 @@ async fn who_leaves_the_queue_is_not_served() {
 #[tokio::test]
 async fn a_slow_upload_takes_no_worker() {
     let responder = ScriptedResponder::start([Script::answer("\ndone")]).await;
-    let gateway = start(&responder, "").await;
+    let gateway = one_thread(&responder, "").start().await;
     let mut client = Connection::open(gateway.address()).await;
     client
         .write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345")
@@ -121,7 +117,7 @@ async fn a_slow_upload_takes_no_worker() {
 #[tokio::test]
 async fn a_turn_of_nothing_serves_the_queue_all_the_same() {
     let responder = ScriptedResponder::start([Script::answer("\nhello")]).await;
-    let gateway = start(&responder, "turn = \"0s\"").await;
+    let gateway = one_thread(&responder, "turn = \"0s\"").start().await;
     let mut clients = Vec::new();
     for number in 0..20 {
         clients.push(start_request(&gateway, &format!("/{number}")).await);

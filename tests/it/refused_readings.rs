@@ -2,7 +2,7 @@
 //! gateway's own path.
 
 use crate::harness::gateway::run;
-use crate::harness::{Connection, Gateway, PhpFpm, Request};
+use crate::harness::{Connection, Gateway, GatewaySetup, PhpFpm, Request, php_fpm};
 
 /// Routes as front controllers do, in every way that is known, and says to which of them the request is one for
 /// `/admin` or below it.
@@ -93,17 +93,16 @@ async fn reached(gateway: &Gateway) -> Vec<String> {
     reached
 }
 
-async fn start(rules: &str) -> (PhpFpm, Gateway) {
-    let php = PhpFpm::start(2).await;
-    php.write("index.php", FRONT);
-    php.write("app/index.php", FRONT);
-    let gateway = Gateway::start(&(php.site() + rules)).await;
-    (php, gateway)
+/// Front controllers of a site and of a folder, and these rules.
+fn fronted(rules: &str) -> GatewaySetup<php_fpm::Setup> {
+    Gateway::with_php(2)
+        .files(&["index.php", "app/index.php"], FRONT)
+        .site(rules)
 }
 
 #[tokio::test]
 async fn without_a_refusal_most_spellings_reach_the_application() {
-    let (_php, gateway) = start("").await;
+    let (_php, gateway) = fronted("").start().await;
     let reached = reached(&gateway).await;
     assert!(reached.len() > 25, "{reached:#?}");
 }
@@ -122,7 +121,7 @@ async fn no_spelling_of_a_target_gets_past_a_refusal() {
         "encoded_slash = \"keep\"\nrule = [{ prefix = \"/admin\", deny = true }]\n",
         "encoded_slash = \"decode\"\nrule = [{ prefix = \"/admin\", deny = true }]\n",
     ] {
-        let (_php, gateway) = start(rules).await;
+        let (_php, gateway) = fronted(rules).start().await;
         assert_eq!(reached(&gateway).await, Vec::<String>::new(), "{rules}");
         for (target, expected) in [
             ("/", "ran "),
@@ -142,7 +141,7 @@ async fn no_spelling_of_a_target_gets_past_a_refusal() {
 #[tokio::test]
 async fn encoded_slashes_get_past_no_refusal_either() {
     let rules = "encoded_slash = \"keep\"\nrule = [{ prefix = \"/admin\", deny = true }]\n";
-    let (_php, gateway) = start(rules).await;
+    let (_php, gateway) = fronted(rules).start().await;
     for target in [
         "/admin%2Fx",
         "/%2Fadmin",
@@ -160,7 +159,7 @@ async fn encoded_slashes_get_past_no_refusal_either() {
 #[tokio::test]
 async fn what_an_exception_allows_is_one_thing_in_all_readings() {
     let rules = "rule = [{ not = { prefix = \"/public\" }, deny = true }]\n";
-    let (_php, gateway) = start(rules).await;
+    let (_php, gateway) = fronted(rules).start().await;
     for (target, status) in [
         ("/public/x", 200),
         ("//public/x", 403),
@@ -220,7 +219,9 @@ async fn a_script_that_is_refused_is_refused_with_path_info() {
 
 #[tokio::test]
 async fn http2_and_pipelined_requests_are_read_alike() {
-    let (_php, gateway) = start("rule = [{ prefix = \"/admin\", deny = true }]\n").await;
+    let (_php, gateway) = fronted("rule = [{ prefix = \"/admin\", deny = true }]\n")
+        .start()
+        .await;
     let mut connection = Connection::open(gateway.address()).await;
     for target in ["/index.php/admin/x", "/admin/../x", "//host/admin"] {
         let request = Request::get(target);
@@ -232,7 +233,9 @@ async fn http2_and_pipelined_requests_are_read_alike() {
 
 #[tokio::test]
 async fn explain_says_which_reading_is_refused() {
-    let (_php, gateway) = start("rule = [{ prefix = \"/admin\", deny = true }]\n").await;
+    let (_php, gateway) = fronted("rule = [{ prefix = \"/admin\", deny = true }]\n")
+        .start()
+        .await;
     let config = gateway.directory().join("fcgate.toml");
     let config = config.to_string_lossy();
     for (target, reading) in [

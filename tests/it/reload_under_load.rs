@@ -98,6 +98,7 @@ async fn download(gateway: &Gateway, done: watch::Receiver<bool>) -> usize {
     {
         length += piece.len();
         if !*done.borrow() {
+            // Slow enough to last beyond the reloads.
             sleep(Duration::from_millis(2)).await;
         }
     }

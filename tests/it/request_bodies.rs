@@ -7,22 +7,25 @@ use tokio::time::{Duration, sleep};
 
 use crate::harness::load::scale;
 use crate::harness::{
-    Clients, Connection, Content, Gate, Gateway, PhpFpm, Request, Script, ScriptedResponder, http2,
-    patiently,
+    Clients, Connection, Content, Gate, Gateway, GatewaySetup, PATIENCE, PhpFpm, Request, Script,
+    ScriptedResponder, eventually, http2, patiently,
 };
 use crate::upstream::{settle, start_request};
 
 const MIB: usize = 1 << 20;
 
-/// A gateway with one thread whose one rule and whose server have further settings.
-async fn start(responder: &ScriptedResponder, rule: &str, server: &str) -> Gateway {
-    let config = format!(
-        "[server]\nworkers = 1\n{server}\n[upstream.app]\nservers = \"{}\"\ncapacity = 1\n[[site]]\nroot = \"/srv/app\"\n\
-         [[site.rule]]\nfastcgi = {{ upstream = \"app\", script = \"/srv/app/index.php\", missing = \"pass\", {rule} }}\n\
-         [[site]]\nhosts = [\"ping\"]\nrule = [{{ respond = {{ body = \"pong\" }} }}]\n",
-        responder.address()
-    );
-    Gateway::start(&config).await
+/// A gateway with one thread in front of one worker, with these keys of the action and of `[server]`.
+fn taking<'a>(
+    responder: &'a ScriptedResponder,
+    action: &str,
+    server: &str,
+) -> GatewaySetup<&'a ScriptedResponder> {
+    Gateway::before(responder)
+        .server("workers = 1")
+        .server(server)
+        .upstream("capacity = 1")
+        .fastcgi(action)
+        .ping()
 }
 
 async fn done() -> ScriptedResponder {
@@ -40,13 +43,14 @@ async fn begin(gateway: &Gateway, length: usize) -> Connection {
 #[tokio::test]
 async fn slow_uploads_occupy_no_worker() {
     const LENGTH: usize = 100 * 1024;
-    let php = PhpFpm::start(2).await;
-    php.write(
-        "upload.php",
-        "<?php echo strlen(file_get_contents('php://input'));",
-    );
-    php.write("index.php", "<?php echo 'hello';");
-    let gateway = Gateway::start(&php.site()).await;
+    let (_php, gateway) = Gateway::with_php(2)
+        .file(
+            "upload.php",
+            "<?php echo strlen(file_get_contents('php://input'));",
+        )
+        .file("index.php", "<?php echo 'hello';")
+        .start()
+        .await;
     let mut uploads = Vec::new();
     for _ in 0..scale(40, 200) {
         let mut client = Connection::open(gateway.address()).await;
@@ -96,7 +100,9 @@ async fn a_fast_upload_is_streamed() {
         .stdout("\ndone")
         .end_request();
     let responder = ScriptedResponder::start([script]).await;
-    let gateway = start(&responder, "request_body = \"auto\"", "").await;
+    let gateway = taking(&responder, "request_body = \"auto\"", "")
+        .start()
+        .await;
     let mut client = begin(&gateway, 16 * MIB).await;
     let half = vec![b'x'; 8 * MIB];
     let begun = responder.wait_until("it begins before the end", |seen| seen.busy == 1);
@@ -114,7 +120,9 @@ async fn a_fast_upload_is_streamed() {
 #[tokio::test]
 async fn small_content_is_always_waited_for() {
     let responder = done().await;
-    let gateway = start(&responder, "request_body = \"auto\"", "").await;
+    let gateway = taking(&responder, "request_body = \"auto\"", "")
+        .start()
+        .await;
     let mut client = begin(&gateway, 64 * 1024).await;
     client.write([b'x'; 64 * 1024 - 1]).await;
     settle(&gateway).await;
@@ -126,7 +134,9 @@ async fn small_content_is_always_waited_for() {
 #[tokio::test]
 async fn spool_waits_for_the_end_however_fast_it_comes() {
     let responder = done().await;
-    let gateway = start(&responder, "request_body = \"spool\"", "").await;
+    let gateway = taking(&responder, "request_body = \"spool\"", "")
+        .start()
+        .await;
     let mut client = begin(&gateway, 4 * MIB).await;
     client.write(vec![b'x'; 4 * MIB - 1]).await;
     settle(&gateway).await;
@@ -140,7 +150,9 @@ async fn spool_waits_for_the_end_however_fast_it_comes() {
 #[tokio::test]
 async fn stream_begins_at_once() {
     let responder = done().await;
-    let gateway = start(&responder, "request_body = \"stream\"", "").await;
+    let gateway = taking(&responder, "request_body = \"stream\"", "")
+        .start()
+        .await;
     let mut client = begin(&gateway, 10).await;
     let arrived = |bytes: &'static [u8]| {
         responder.wait_until("what was sent", move |seen| {
@@ -163,7 +175,9 @@ async fn stream_begins_at_once() {
 async fn content_of_unknown_length_gets_one() {
     for mode in ["auto", "stream", "spool"] {
         let responder = done().await;
-        let gateway = start(&responder, &format!("request_body = \"{mode}\""), "").await;
+        let gateway = taking(&responder, &format!("request_body = \"{mode}\""), "")
+            .start()
+            .await;
         let mut client = Connection::open(gateway.address()).await;
         client
             .write("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n5\r\n67890\r\n")
@@ -208,7 +222,9 @@ async fn an_upload_that_stops_frees_its_worker() {
     for mode in ["auto", "stream", "spool"] {
         let responder = done().await;
         let limits = "limits = { body_pause = \"300ms\" }";
-        let gateway = start(&responder, &format!("request_body = \"{mode}\""), limits).await;
+        let gateway = taking(&responder, &format!("request_body = \"{mode}\""), limits)
+            .start()
+            .await;
         for length in [10, 200_000] {
             let mut client = begin(&gateway, length).await;
             client.write("12345").await;
@@ -231,7 +247,9 @@ async fn an_upload_that_stops_frees_its_worker() {
 async fn an_upload_below_its_rate_frees_its_worker() {
     let responder = done().await;
     let limits = "limits = { body_rate = \"1KiB\" }";
-    let gateway = start(&responder, "request_body = \"stream\"", limits).await;
+    let gateway = taking(&responder, "request_body = \"stream\"", limits)
+        .start()
+        .await;
     let mut client = begin(&gateway, 100_000).await;
     responder
         .wait_until("it begins", |seen| seen.busy == 1)
@@ -248,11 +266,12 @@ async fn an_upload_below_its_rate_frees_its_worker() {
 #[tokio::test]
 async fn there_is_no_room_for_more_than_the_quota() {
     let responder = done().await;
-    let gateway = start(
+    let gateway = taking(
         &responder,
         "request_body = \"spool\"",
         "spool_quota = \"2MiB\"",
     )
+    .start()
     .await;
     // Who is alone gets half.
     let upload = |mebibytes| Request::post("/").content(Content::mebibytes(mebibytes));
@@ -283,7 +302,9 @@ async fn short_content_is_refused_and_never_looks_whole() {
             "Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n",
         ] {
             let responder = done().await;
-            let gateway = start(&responder, &format!("request_body = \"{mode}\""), "").await;
+            let gateway = taking(&responder, &format!("request_body = \"{mode}\""), "")
+                .start()
+                .await;
             let mut client = TcpStream::connect(("127.0.0.1", gateway.address().port()))
                 .await
                 .unwrap();
@@ -328,13 +349,14 @@ async fn all_read(gateway: &Gateway) {
                 .nth(2)
                 .is_some_and(|queues| !queues.ends_with(":00000000"))
     };
-    while std::fs::read_to_string("/proc/net/tcp")
-        .unwrap()
-        .lines()
-        .any(waits)
-    {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    eventually("all that was sent is read", PATIENCE, async || {
+        let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        match connections.lines().find(|line| waits(line)) {
+            Some(line) => Err(line.to_owned()),
+            None => Ok(()),
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -342,13 +364,11 @@ async fn who_leaves_with_an_upload_in_the_queue_is_noticed() {
     // What comes at once is more than what is always received first, and fast. No more than 64 KiB beyond it is read ahead.
     for (mode, at_once, tens) in [("auto", 70 * 1024, 3), ("stream", 0, 5)] {
         let gate = Gate::new();
-        let script = Script::new()
-            .read_request()
-            .wait(&gate)
-            .stdout("\ndone")
-            .end_request();
+        let script = Script::held(&gate, "\ndone");
         let responder = ScriptedResponder::start([script]).await;
-        let gateway = start(&responder, &format!("request_body = \"{mode}\""), "").await;
+        let gateway = taking(&responder, &format!("request_body = \"{mode}\""), "")
+            .start()
+            .await;
         let mut busy = start_request(&gateway, "/busy").await;
         responder
             .wait_until("it is busy", |seen| seen.busy == 1)

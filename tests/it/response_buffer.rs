@@ -1,29 +1,23 @@
 //! `response_buffer`: PHP does not wait for slow clients.
 
 use crate::harness::{
-    Connection, Gateway, PhpFpm, Request, Script, ScriptedResponder, eventually, http2,
+    Connection, Gateway, GatewaySetup, PATIENCE, Request, Script, eventually, http2, php_fpm,
 };
 
 const MIB: usize = 1 << 20;
 
-/// A PHP with one worker behind an upstream with this buffer.
-async fn start(buffer: &str) -> (PhpFpm, Gateway) {
-    let php = PhpFpm::start(1).await;
-    php.write("hello.php", "<?php echo 'hello';");
-    php.write(
-        "large.php",
-        "<?php ignore_user_abort(true); if (isset($_GET['length'])) header('Content-Length: ' . ($_GET['mib'] << 20));
-         $piece = ''; for ($i = 0; $i < 65536; $i++) $piece .= chr($i % 251);
-         for ($i = 1; $i <= $_GET['mib'] * 16; $i++) { echo $piece; file_put_contents(__DIR__ . '/progress', $i); }",
-    );
-    let config = format!(
-        "[upstream.php]\nservers = \"{}\"\nresponse_buffer = \"{buffer}\"\n[[site]]\nroot = \"{}\"\nphp = \"php\"\n",
-        php.address(),
-        php.root().display()
-    );
-    let gateway = Gateway::start(&config).await;
-    (php, gateway)
+/// Large answers, of which the gateway holds so much.
+fn buffering(buffer: &str) -> GatewaySetup<php_fpm::Setup> {
+    Gateway::with_php(1)
+        .file("hello.php", "<?php echo 'hello';")
+        .file("large.php", LARGE)
+        .upstream(&format!("response_buffer = \"{buffer}\""))
 }
+
+/// Sends the MiB that it is asked for, with their length or without, and notes how far it is, in 64 KiB.
+const LARGE: &str = "<?php ignore_user_abort(true); if (isset($_GET['length'])) header('Content-Length: ' . ($_GET['mib'] << 20));
+$piece = ''; for ($i = 0; $i < 65536; $i++) $piece .= chr($i % 251);
+for ($i = 1; $i <= $_GET['mib'] * 16; $i++) { echo $piece; file_put_contents(__DIR__ . '/progress', $i); }";
 
 /// What `large.php` prints.
 fn content(mebibytes: usize) -> Vec<u8> {
@@ -41,7 +35,7 @@ async fn rest(connection: &mut Connection) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_holds_no_worker() {
-    let (_php, gateway) = start("32MiB").await;
+    let (_php, gateway) = buffering("32MiB").start().await;
     for target in ["/large.php?mib=20", "/large.php?mib=20&length"] {
         let mut slow = Connection::open(gateway.address()).await;
         slow.start(&Request::get(target)).await;
@@ -58,7 +52,7 @@ async fn a_client_that_does_not_read_holds_no_worker() {
 
 #[tokio::test]
 async fn a_full_buffer_makes_php_wait_and_loses_nothing() {
-    let (php, gateway) = start("1MiB").await;
+    let (php, gateway) = buffering("1MiB").start().await;
     let progress = || -> usize {
         let text = std::fs::read_to_string(php.root().join("progress")).unwrap_or_default();
         text.parse().unwrap_or(0)
@@ -66,7 +60,7 @@ async fn a_full_buffer_makes_php_wait_and_loses_nothing() {
     let mut slow = Connection::open(gateway.address()).await;
     slow.start(&Request::get("/large.php?mib=64")).await;
     assert_eq!(slow.head().await.status, 200);
-    eventually("a buffer is filled", || progress() > 16).await;
+    eventually("a buffer is filled", PATIENCE, async || progress() > 16).await;
     assert!(rest(&mut slow).await == content(64));
     assert!(
         gateway.peak_rss_kib() < 64 * 1024,
@@ -77,7 +71,7 @@ async fn a_full_buffer_makes_php_wait_and_loses_nothing() {
 
 #[tokio::test]
 async fn what_is_live_is_never_held_back() {
-    let (php, gateway) = start("1MiB").await;
+    let (php, gateway) = buffering("1MiB").start().await;
     for (number, field) in [
         "Content-Type: text/event-stream",
         "Content-Type: application/x-ndjson; charset=utf-8",
@@ -109,8 +103,10 @@ async fn a_cut_answer_is_visibly_cut() {
     let part = "x".repeat(MIB / 2);
     for head in ["\n", "Content-Length: 1048576\n\n"] {
         let script = Script::new().read_request().stdout(format!("{head}{part}"));
-        let responder = ScriptedResponder::start([script.close()]).await;
-        let gateway = Gateway::start(&responder.site("response_buffer = \"4MiB\"")).await;
+        let (_responder, gateway) = Gateway::with_app([script.close()])
+            .upstream("response_buffer = \"4MiB\"")
+            .start()
+            .await;
         let request = Request::get("/");
         for response in [
             gateway.send(&request).await,
@@ -129,8 +125,10 @@ async fn a_cut_answer_is_visibly_cut() {
 #[tokio::test]
 async fn a_client_that_leaves_ends_the_exchange() {
     let script = Script::new().read_request().stdout("\nfirst").read_to_end();
-    let responder = ScriptedResponder::start([script]).await;
-    let gateway = Gateway::start(&responder.site("response_buffer = \"4MiB\"")).await;
+    let (responder, gateway) = Gateway::with_app([script])
+        .upstream("response_buffer = \"4MiB\"")
+        .start()
+        .await;
     let mut connection = Connection::open(gateway.address()).await;
     connection.start(&Request::get("/")).await;
     connection.head().await;

@@ -1,7 +1,7 @@
 //! Which rule answers, and the actions that need no application.
 
 use crate::harness::php_fpm::write_below;
-use crate::harness::{Gateway, Request, Script, ScriptedResponder};
+use crate::harness::{Files, Gateway, GatewaySetup, Request, Script, ScriptedResponder};
 
 /// The body that `method` on `host` and `target` gets.
 async fn check(gateway: &Gateway, (method, host, target): (&str, &str, &str), expected: &str) {
@@ -259,19 +259,14 @@ async fn a_fastcgi_rule_names_script_and_path_info() {
     }
 }
 
-/// A site whose root has the files `a.php` and `sub/b.php`, with these rules; `APP` is the responder's address and
-/// `ROOT` the root.
-async fn start_apache(responder: &ScriptedResponder, rules: &str) -> (Gateway, String) {
-    let directory = tempfile::tempdir().unwrap();
-    let root = directory.path().join("public").display().to_string();
-    for script in ["a.php", "sub/b.php"] {
-        write_below(root.as_ref(), script, "");
-    }
-    let site = format!("[upstream.app]\nservers = [\"APP\"]\n[[site]]\nroot = \"ROOT\"\n{rules}");
-    let config = site
-        .replace("APP", &responder.address().to_string())
-        .replace("ROOT", &root);
-    (Gateway::start_in(directory, &config).await, root)
+/// A site whose root has the files `a.php` and `sub/b.php`, with these rules.
+fn of_apache(responder: &ScriptedResponder, rules: &str) -> GatewaySetup<Files> {
+    let address = responder.address().to_string();
+    let site =
+        format!("[upstream.app]\nservers = [\"{address}\"]\n[[site]]\nroot = \"{{root}}\"\n");
+    Gateway::with(&site)
+        .section(&rules.replace("APP", &address))
+        .files(&["a.php", "sub/b.php"], "")
 }
 
 #[tokio::test]
@@ -280,12 +275,13 @@ async fn proxy_pass_match_is_understood() {
     let rules = r#"
         [[site.rule]]
         proxy_pass_match = '^/a\.php$'
-        to = "APP|fcgi://localhostROOT"
+        to = "APP|fcgi://localhost{root}"
         [[site.rule]]
         proxy_pass_match = '^/(.*\.php(/.*)?)$'
-        to = "fcgi://appROOT/$1"
+        to = "fcgi://app{root}/$1"
     "#;
-    let (gateway, root) = start_apache(&responder, rules).await;
+    let gateway = of_apache(&responder, rules).start().await;
+    let root = gateway.root().display().to_string();
     for target in ["/a.php", "/sub/b.php/more/x?q=1"] {
         assert_eq!(gateway.get(target).await.text(), "script", "{target}");
     }
@@ -308,9 +304,9 @@ async fn proxy_pass_match_excludes() {
         to = "!"
         [[site.rule]]
         proxy_pass_match = '^/(.*\.php)$'
-        to = "fcgi://appROOT/$1"
+        to = "fcgi://app{root}/$1"
     "#;
-    let (gateway, _root) = start_apache(&responder, rules).await;
+    let gateway = of_apache(&responder, rules).start().await;
     assert_eq!(
         gateway.get("/sub/b.php").await.status,
         404,

@@ -4,12 +4,11 @@
 use std::process::Output;
 
 use crate::harness::gateway::check;
-use crate::harness::php_fpm::write_below;
-use crate::harness::{Gateway, Request, Script, ScriptedResponder};
+use crate::harness::{Files, Gateway, GatewaySetup, Request, Script, ScriptedResponder};
 
 const EACH_CONDITION: &str = r#"
         [[site]]
-        root = "ROOT"
+        root = "{root}"
         rule = [
             { path = "/scheme", scheme = "https", respond = { body = "https" } },
             { path = "/scheme", scheme = "http", respond = { body = "http" } },
@@ -29,11 +28,10 @@ const EACH_CONDITION: &str = r#"
 
 #[tokio::test]
 async fn each_condition_over_http() {
-    let directory = tempfile::tempdir().unwrap();
-    write_below(directory.path(), "public/there.txt", "");
-    write_below(directory.path(), "public/folder/x", "");
-    let root = directory.path().join("public").display().to_string();
-    let gateway = Gateway::start_in(directory, &EACH_CONDITION.replace("ROOT", &root)).await;
+    let gateway = Gateway::with(EACH_CONDITION)
+        .file("there.txt", "")
+        .file("folder/x", "");
+    let gateway = gateway.start().await;
     let none = ("", "");
     for (method, target, (name, value), expected) in [
         ("GET", "/scheme", none, "http"),
@@ -223,7 +221,7 @@ const CASES: [Case; 12] = [
         secret,
     ),
     (
-        "[[site.rule]]\nprefix = '/secret'\ndeny = true\n[[site.rule]]\nproxy_pass_match = '^/(.*\\.php(/.*)?)$'\nto = 'fcgi://appROOT/$1'",
+        "[[site.rule]]\nprefix = '/secret'\ndeny = true\n[[site.rule]]\nproxy_pass_match = '^/(.*\\.php(/.*)?)$'\nto = 'fcgi://app{root}/$1'",
         secret,
     ),
     (
@@ -297,27 +295,23 @@ async fn no_spelling_of_a_url_gets_past_a_rule_second_half() {
     }
 }
 
-/// A gateway with these rules, and its root.
-async fn start(rules: &str, responder: &ScriptedResponder) -> (Gateway, String) {
-    let directory = tempfile::tempdir().unwrap();
-    let public = directory.path().join("public");
-    for file in FILES {
-        write_below(&public, &file[1..], file);
-    }
-    let root = public.display().to_string();
-    let config = "[upstream.app]\nservers = \"APP\"\n[[site]]\nroot = \"ROOT\"\nRULES"
-        .replace("RULES", rules)
-        .replace("SCRIPTS", &format!("[[site.rule]]\n{SCRIPTS}"))
-        .replace("APP", &responder.address().to_string())
-        .replace("ROOT", &root);
-    (Gateway::start_in(directory, &config).await, root)
+/// A gateway with these rules, of which SCRIPTS runs what is a script.
+fn guarded(rules: &str, responder: &ScriptedResponder) -> GatewaySetup<Files> {
+    let address = responder.address();
+    let site = format!("[upstream.app]\nservers = \"{address}\"\n[[site]]\nroot = \"{{root}}\"\n");
+    let gateway = Gateway::with(&site)
+        .section(&rules.replace("SCRIPTS", &format!("[[site.rule]]\n{SCRIPTS}")));
+    FILES
+        .iter()
+        .fold(gateway, |gateway, file| gateway.file(&file[1..], file))
 }
 
 /// Asks for all files in all spellings: whatever is answered, by PHP or from a file, is of a file that the
 /// rules do not deny.
 async fn no_way_past((rules, denied): &Case) {
     let responder = ScriptedResponder::start([Script::answer("\nscript")]).await;
-    let (gateway, root) = start(rules, &responder).await;
+    let gateway = guarded(rules, &responder).start().await;
+    let root = gateway.root().display().to_string();
     let (mut refused, mut sent) = (0, 0);
     let urls: Vec<_> = FILES.iter().flat_map(|file| spellings(file)).collect();
     assert_eq!(urls.len(), 200);

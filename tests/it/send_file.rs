@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::harness::php_fpm::write_below;
-use crate::harness::{Connection, Gateway, PhpFpm, Request, Response, http2};
+use crate::harness::{
+    Connection, Gateway, GatewaySetup, PhpFpm, Request, Response, http2, php_fpm,
+};
 
 /// Says what it is asked to say.
 const SEND: &str = "<?php foreach ($_GET['say'] as $line) header($line); echo 'its own content';";
@@ -17,20 +19,24 @@ fn files(php: &PhpFpm) -> PathBuf {
     php.root().with_file_name("files")
 }
 
-/// A PHP with one worker and some files, and a gateway with these lines in its site, in which
-/// `FILES` stands for the folder.
-async fn start(lines: &str) -> (PhpFpm, Gateway) {
-    let php = PhpFpm::start(1).await;
-    php.write("send.php", SEND);
-    php.write("server.php", SERVER);
+/// A PHP with one worker and some files.
+async fn php() -> PhpFpm {
+    let php = php_fpm::Setup::new(1)
+        .file("send.php", SEND)
+        .file("server.php", SERVER);
+    let php = php.start().await;
     let files = files(&php);
     write_below(&files, "a.txt", "0123456789");
     write_below(&files, "code.php", "<?php secret();");
     write_below(&files, "ä b.txt", "umlaut");
     std::os::unix::fs::symlink(php.root().join("send.php"), files.join("leak.txt")).unwrap();
-    let lines = lines.replace("FILES", &files.display().to_string());
-    let gateway = Gateway::start(&format!("{}{lines}\n", php.site())).await;
-    (php, gateway)
+    php
+}
+
+/// A gateway with these lines in its site, in which `FILES` stands for the folder.
+fn sending<'a>(php: &'a PhpFpm, lines: &str) -> GatewaySetup<&'a PhpFpm> {
+    let files = files(php).display().to_string();
+    Gateway::before(php).site(&lines.replace("FILES", &files))
 }
 
 const ROOTS: &str = "send_file = { roots = [\"FILES\"] }";
@@ -77,7 +83,8 @@ async fn the_file_is_sent_with_what_the_script_said() {
         "Content-Encoding: gzip",
     ];
     for lines in [ROOTS, INTERNAL] {
-        let (php, gateway) = start(lines).await;
+        let php = php().await;
+        let gateway = sending(&php, lines).start().await;
         let order = match lines {
             ROOTS => format!("X-Sendfile: {}/a.txt", files(&php).display()),
             _ => "X-Accel-Redirect: /protected/a.txt".to_owned(),
@@ -109,7 +116,8 @@ async fn the_file_is_sent_with_what_the_script_said() {
 
 #[tokio::test]
 async fn parts_conditions_and_head_work_as_for_any_file() {
-    let (php, gateway) = start(ROOTS).await;
+    let php = php().await;
+    let gateway = sending(&php, ROOTS).start().await;
     let order = format!("X-Sendfile: {}/a.txt", files(&php).display());
     let request = saying(&[&order, "ETag: \"v1\"", "Vary: Cookie"]);
     let with = |name, value| request.clone().field(name, value);
@@ -149,7 +157,8 @@ async fn parts_conditions_and_head_work_as_for_any_file() {
 
 #[tokio::test]
 async fn the_scripts_own_status_and_date_win() {
-    let (php, gateway) = start(ROOTS).await;
+    let php = php().await;
+    let gateway = sending(&php, ROOTS).start().await;
     let order = format!("X-Sendfile: {}/a.txt", files(&php).display());
     // Nothing but 200 has parts or conditions.
     let refused = saying(&["HTTP/1.1 403 Forbidden", &order])
@@ -171,7 +180,8 @@ async fn the_scripts_own_status_and_date_win() {
 
 #[tokio::test]
 async fn nothing_else_is_sent() {
-    let (php, gateway) = start(ROOTS).await;
+    let php = php().await;
+    let gateway = sending(&php, ROOTS).start().await;
     let files = files(&php).display().to_string();
     for (path, why) in [
         ("/etc/passwd".to_owned(), "outside"),
@@ -201,7 +211,8 @@ async fn nothing_else_is_sent() {
 
 #[tokio::test]
 async fn internal_uris_are_decoded_and_nobody_can_ask_for_them() {
-    let (_php, gateway) = start(INTERNAL).await;
+    let php = php().await;
+    let gateway = sending(&php, INTERNAL).start().await;
     for (uri, status, body) in [
         ("/protected/%C3%A4%20b.txt", 200, "umlaut"),
         ("%2Fprotected%2Fa.txt?download=1", 200, "0123456789"),
@@ -220,7 +231,8 @@ async fn internal_uris_are_decoded_and_nobody_can_ask_for_them() {
 
 #[tokio::test]
 async fn without_configuration_the_script_answers_itself() {
-    let (_php, gateway) = start("").await;
+    let php = php().await;
+    let gateway = sending(&php, "").start().await;
     for _ in 0..2 {
         let response = gateway.send(&saying(&["X-Sendfile: /etc/passwd"])).await;
         check(&response, 200, "its own content");
@@ -240,7 +252,8 @@ async fn scripts_are_told_and_clients_cannot_lie() {
         .field("X-Accel-Mapping", "/etc/=/protected/")
         .field("X-Other", "seen");
     for lines in ["", ROOTS, INTERNAL] {
-        let (php, gateway) = start(lines).await;
+        let php = php().await;
+        let gateway = sending(&php, lines).start().await;
         let (kind, mapping) = match lines {
             "" => (Value::Null, Value::Null),
             ROOTS => ("X-Sendfile".into(), Value::Null),
@@ -261,7 +274,8 @@ async fn scripts_are_told_and_clients_cannot_lie() {
 
 #[tokio::test]
 async fn a_large_file_arrives_unchanged_and_holds_no_worker() {
-    let (php, gateway) = start(ROOTS).await;
+    let php = php().await;
+    let gateway = sending(&php, ROOTS).start().await;
     let content: Vec<u8> = (0..=250).cycle().take(20 << 20).collect();
     write_below(&files(&php), "large", &content);
     // It goes on printing what nobody gets.

@@ -1,12 +1,12 @@
 //! Clients that send next to nothing: they end when their time is up, and nobody else waits for them.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use tempfile::TempDir;
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::harness::load::alone;
-use crate::harness::php_fpm::write_below;
-use crate::harness::{Address, Connection, Gateway, Request, Script, ScriptedResponder};
+use crate::harness::{
+    Address, Connection, Files, Gateway, GatewaySetup, Request, Script, ScriptedResponder,
+};
 
 /// Slow heads, and as many slow bodies.
 const MANY: usize = 2000;
@@ -24,7 +24,7 @@ const ATTEMPTS: usize = 3;
 async fn slow_clients_end_in_time_and_nobody_waits_for_them() {
     let _alone = alone().await;
     let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = start(&responder).await;
+    let gateway = patient(&responder).start().await;
     let address = gateway.address();
     let normal = [
         Request::get("/").field("Host", "hello"),
@@ -60,20 +60,19 @@ async fn slow_clients_end_in_time_and_nobody_waits_for_them() {
     assert_eq!(gateway.send(&normal[0]).await.text(), "hello");
 }
 
-async fn start(responder: &ScriptedResponder) -> Gateway {
+/// A gateway that waits long for heads and bodies, with as many files as there may be.
+fn patient(responder: &ScriptedResponder) -> GatewaySetup<Files> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
-    let directory: TempDir = tempfile::tempdir().unwrap();
-    write_below(directory.path(), "public/file.txt", "x".repeat(10_000));
-    let config = format!(
-        "[server]\nlimits = {{ header = \"{0}s\", body_pause = \"{0}s\", body_rate = \"0B\", keep_alive_requests = 100000, connections_per_client = 0 }}\n\
-         {1}\n[[site]]\nhosts = [\"hello\"]\nrule = [{{ respond = {{ body = \"hello\" }} }}]\n\
-         [[site]]\nhosts = [\"files\"]\nroot = \"{2}/public\"\n",
+    let limits = format!(
+        "limits = {{ header = \"{0}s\", body_pause = \"{0}s\", body_rate = \"0B\", keep_alive_requests = 100000, connections_per_client = 0 }}",
         LIMIT.as_secs(),
-        responder.site(""),
-        directory.path().display(),
     );
-    Gateway::start_in(directory, &config).await
+    Gateway::with(&responder.site(""))
+        .server(&limits)
+        .section("[[site]]\nhosts = [\"hello\"]\nrule = [{ respond = { body = \"hello\" } }]")
+        .section("[[site]]\nhosts = [\"files\"]\nroot = \"{root}\"")
+        .file("file.txt", "x".repeat(10_000))
 }
 
 fn timed_out(gateway: &Gateway) -> usize {

@@ -2,7 +2,6 @@
 //! of a file; and that each goes on where it stood.
 
 use std::path::Path;
-use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 
@@ -13,8 +12,8 @@ use crate::harness::h2_frames::{
 };
 use crate::harness::http1::Connection;
 use crate::harness::php_fpm::write_below;
-use crate::harness::tls::{Authority, Identity, TlsClient};
-use crate::harness::{Request, patiently};
+use crate::harness::tls::{Authority, TlsClient};
+use crate::harness::{Files, GatewaySetup, Request};
 
 const LARGE: usize = 1024 * 1024;
 
@@ -57,16 +56,21 @@ fn files(root: &Path) {
     write_below(root, "page.html.br", content());
 }
 
+/// The files and a larger one, over TLS only.
+fn over_tls(authority: &Authority) -> GatewaySetup<Files> {
+    Gateway::with_files()
+        .certificate(authority)
+        .listen("tls = true")
+        .prepare(files)
+        .file("huge.bin", content().repeat(16))
+}
+
 /// A gateway with one thread, so that its memory does not depend on who got which connection.
-async fn start(lines: &str) -> Gateway {
-    let directory = tempfile::tempdir().unwrap();
-    let root = directory.path().join("public");
-    files(&root);
-    let config = format!(
-        "[server]\nworkers = 1\n{lines}\n[[site]]\nroot = \"{}\"\ncompress = {{ precompressed = true }}\n",
-        root.display()
-    );
-    Gateway::start_in(directory, &config).await
+fn one_thread() -> GatewaySetup<Files> {
+    Gateway::with_files()
+        .server("workers = 1")
+        .site("compress = { precompressed = true }")
+        .prepare(files)
 }
 
 fn increment(by: u32) -> [u8; 4] {
@@ -104,7 +108,7 @@ async fn stall(gateway: &Gateway, window: u32, path: &str, more: &[(&str, &str)]
 
 /// KiB of a gateway in which so many streams stand still.
 async fn held(window: u32, path: &str, more: &[(&str, &str)]) -> u64 {
-    let gateway = start("").await;
+    let gateway = one_thread().start().await;
     let stalled = stall(&gateway, window, path, more).await;
     let held = gateway.anonymous_kib();
     drop(stalled);
@@ -132,21 +136,20 @@ async fn a_stream_that_stands_still_holds_no_file() {
 async fn small_files_that_nobody_takes_are_counted() {
     const SMALL: usize = 60_000;
     const MEMORY: u64 = 8 << 20;
-    let directory = tempfile::tempdir().unwrap();
-    let root = directory.path().join("public");
     let count = usize::try_from(STREAMS * CONNECTIONS).unwrap();
-    for at in 0..count {
-        let name = format!("{at}.bin");
-        write_below(&root, &name, &content()[at..at + SMALL]);
-        // Only what has not changed for a while is kept.
-        let file = std::fs::File::options().write(true).open(root.join(name));
-        file.unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
-    }
-    let config = format!(
-        "[server]\nworkers = 1\nfile_cache = \"1MiB\"\nanswer_memory = \"{MEMORY}B\"\n[[site]]\nroot = \"{}\"\n",
-        root.display()
-    );
-    let gateway = Gateway::start_in(directory, &config).await;
+    let gateway = Gateway::with_files()
+        .server("workers = 1\nfile_cache = \"1MiB\"")
+        .server(&format!("answer_memory = \"{MEMORY}B\""))
+        .prepare(|root| {
+            for at in 0..count {
+                let name = format!("{at}.bin");
+                write_below(root, &name, &content()[at..at + SMALL]);
+                // Only what has not changed for a while is kept.
+                let file = std::fs::File::options().write(true).open(root.join(name));
+                file.unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+            }
+        });
+    let gateway = gateway.start().await;
     let mut all = Vec::new();
     for connection in 0..CONNECTIONS {
         let mut frames = Frames::open_with(gateway.address(), &[(INITIAL_WINDOW, 0)]).await;
@@ -184,7 +187,7 @@ async fn small_files_that_nobody_takes_are_counted() {
 
 #[tokio::test]
 async fn a_stream_goes_on_where_it_stood() {
-    let gateway = start("").await;
+    let gateway = one_thread().start().await;
     let mut frames = Frames::open_with(gateway.address(), &[(INITIAL_WINDOW, 1)]).await;
     frames.send(WINDOW_UPDATE, 0, 0, &increment(1 << 30)).await;
     for stream in [1, 3] {
@@ -227,7 +230,7 @@ async fn a_file_that_changes_under_a_stream_breaks_that_stream() {
     let overwrite = |file: &std::fs::File| file.set_modified(std::time::UNIX_EPOCH).unwrap();
     let changes: [&dyn Fn(&std::fs::File); 2] = [&shorten, &overwrite];
     for change in changes {
-        let gateway = start("").await;
+        let gateway = one_thread().start().await;
         let mut frames = Frames::open_with(gateway.address(), &[(INITIAL_WINDOW, 16_384)]).await;
         frames.send(WINDOW_UPDATE, 0, 0, &increment(1 << 30)).await;
         frames
@@ -263,21 +266,6 @@ async fn a_file_that_changes_under_a_stream_breaks_that_stream() {
     }
 }
 
-/// Waits until nothing changes any more: each has sent what the kernel takes.
-async fn settled(gateway: &Gateway) -> u64 {
-    patiently("an end of all changes", async {
-        let (mut last, mut same) = (gateway.anonymous_kib(), 0);
-        while same < 20 {
-            tokio::time::sleep(Duration::from_millis(25)).await;
-            let now = gateway.anonymous_kib();
-            same = if now == last { same + 1 } else { 0 };
-            last = now;
-        }
-        last
-    })
-    .await
-}
-
 /// TLS, where the kernel sends no files: HTTP/1 that reads nothing, and HTTP/2 whose windows are open.
 #[tokio::test]
 async fn a_connection_with_tls_that_is_not_read_holds_little() {
@@ -285,17 +273,8 @@ async fn a_connection_with_tls_that_is_not_read_holds_little() {
     for (protocol, most) in [("http/1.1", 64), ("h2", 96)] {
         let mut held = Vec::new();
         for path in ["/tiny.bin", "/huge.bin"] {
-            let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
-            authority.issue(&["localhost"]).write(folder.path(), "own");
-            let tls = Identity::line(folder.path(), "own");
-            let root = folder.path().join("public");
-            files(&root);
-            write_below(&root, "huge.bin", content().repeat(16));
-            let config = format!(
-                "[server]\nworkers = 1\n[[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n[[site]]\nroot = \"{}\"\n{tls}\n",
-                root.display()
-            );
-            let gateway = Gateway::start_in(folder, &config).await;
+            let authority = Authority::new();
+            let gateway = over_tls(&authority).server("workers = 1").start().await;
             let client = TlsClient::new(&authority);
             let mut all = Vec::new();
             for _ in 0..MANY {
@@ -311,7 +290,7 @@ async fn a_connection_with_tls_that_is_not_read_holds_little() {
                 stream.flush().await.unwrap();
                 all.push(stream);
             }
-            held.push(settled(&gateway).await);
+            held.push(gateway.settled_kib().await);
             drop(all);
         }
         let more = held[1].saturating_sub(held[0]);
@@ -334,17 +313,8 @@ fn h2_request(path: &str) -> Vec<u8> {
 /// Over TLS on HTTP/1 files come as they are, and one that changes is never whole.
 #[tokio::test]
 async fn files_over_tls_are_whole_or_seen_to_be_not() {
-    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
-    authority.issue(&["localhost"]).write(folder.path(), "own");
-    let tls = Identity::line(folder.path(), "own");
-    let root = folder.path().join("public");
-    files(&root);
-    write_below(&root, "huge.bin", content().repeat(16));
-    let config = format!(
-        "[[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n[[site]]\nroot = \"{}\"\n{tls}\n",
-        root.display()
-    );
-    let gateway = Gateway::start_in(folder, &config).await;
+    let authority = Authority::new();
+    let gateway = over_tls(&authority).start().await;
     let client = TlsClient::new(&authority);
     let mut connection: Connection = client.http1(gateway.address(), "localhost").await;
     let ranged = Request::get("/large.bin").field("Range", "bytes=100-70000,80000-90000");

@@ -3,17 +3,18 @@
 
 use std::time::Duration;
 
-use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
-use compression_codecs::{BrotliDecoder, DecodeV2, GzipDecoder, ZstdDecoder};
 use tokio::time::Instant;
 
+use crate::compression;
 use crate::harness::h2_frames::{
     DATA, Frame, Frames, GOAWAY, HEADERS, RST_STREAM, WINDOW_UPDATE, request,
 };
 use crate::harness::load::alone;
-use crate::harness::php_fpm::write_below;
 use crate::harness::records::{self, Record};
-use crate::harness::{Address, Connection, Gateway, Request, Script, ScriptedResponder, patiently};
+use crate::harness::{
+    Address, Connection, Files, Gateway, GatewaySetup, PATIENCE, Request, Script,
+    ScriptedResponder, eventually,
+};
 
 const CODINGS: [&str; 3] = ["br", "zstd", "gzip"];
 
@@ -35,41 +36,20 @@ fn text(length: usize) -> Vec<u8> {
 
 /// What a client makes of the whole.
 fn decode(coding: &str, coded: &[u8]) -> Vec<u8> {
-    let mut decoder: Box<dyn DecodeV2> = match coding {
-        "br" => Box::new(BrotliDecoder::new()),
-        "zstd" => Box::new(ZstdDecoder::new()),
-        _ => Box::new(GzipDecoder::new()),
-    };
-    let mut input = PartialBuffer::new(coded);
-    let mut plain = Vec::new();
-    loop {
-        let mut scratch = [0; 65_536];
-        let mut output = WriteBuffer::new_initialized(&mut scratch);
-        let ended = decoder.decode(&mut input, &mut output).unwrap();
-        plain.extend_from_slice(output.written());
-        if ended {
-            return plain;
-        }
-        assert!(
-            !input.unwritten().is_empty() || output.has_no_spare_space(),
-            "not whole"
-        );
-    }
+    let (plain, ended) = compression::decode(coding, coded);
+    assert!(ended, "{coding}: cut");
+    plain
 }
 
-/// A gateway with one thread that compresses, with so much memory for encoders, and two texts.
-async fn start(memory: &str, long: usize) -> Gateway {
-    let directory = tempfile::tempdir().unwrap();
-    let root = directory.path().join("public");
-    write_below(&root, "long.txt", text(long));
-    write_below(&root, "short.txt", text(30_000));
-    write_below(&root, "tiny.bin", "x");
-    let config = format!(
-        "[server]\nworkers = 1\nencoder_memory = \"{memory}\"\nlimits = {{ keep_alive_requests = 1000000 }}\n\
-         [[site]]\nroot = \"{}\"\ncompress = {{ cache = \"0B\" }}\n",
-        root.display()
-    );
-    Gateway::start_in(directory, &config).await
+/// A gateway with one thread and so much memory for encoders, and a file with so many bytes of text.
+fn compressing(memory: &str, long: usize) -> GatewaySetup<Files> {
+    Gateway::with_files()
+        .server("workers = 1\nlimits = { keep_alive_requests = 1000000 }")
+        .server(&format!("encoder_memory = \"{memory}\""))
+        .site("compress = { cache = \"0B\" }")
+        .file("long.txt", text(long))
+        .file("short.txt", text(30_000))
+        .file("tiny.bin", "x")
 }
 
 /// A connection with streams that stand still, and what came on each.
@@ -125,7 +105,7 @@ async fn encoders_of_streams_that_stand_still_are_bounded() {
     for coding in CODINGS {
         // Without a window there are none; with one there is memory for some, and a piece for each.
         for (window, most) in [(0, 24 * streams), (1000, MEMORY_KIB * 3 / 2 + 48 * streams)] {
-            let gateway = start("32MiB", 6 << 20).await;
+            let gateway = compressing("32MiB", 6 << 20).start().await;
             let before = gateway.anonymous_kib();
             let stalled = stall(&gateway, window, coding).await;
             assert_eq!(gateway.get("/tiny.bin").await.text(), "x");
@@ -139,7 +119,7 @@ async fn encoders_of_streams_that_stand_still_are_bounded() {
 #[tokio::test]
 async fn clients_that_read_nothing_of_http1_have_bounded_encoders() {
     const MANY: u64 = 60;
-    let gateway = start("32MiB", 6 << 20).await;
+    let gateway = compressing("32MiB", 6 << 20).start().await;
     let before = gateway.anonymous_kib();
     let mut all = Vec::new();
     for _ in 0..MANY {
@@ -165,21 +145,18 @@ async fn clients_that_read_nothing_of_http1_have_bounded_encoders() {
 async fn an_encoder_goes_from_who_does_not_read_to_who_waits() {
     for coding in CODINGS {
         let plain = text(2 << 20);
-        let gateway = start("32MiB", plain.len()).await;
+        let gateway = compressing("32MiB", plain.len()).start().await;
         let mut stalled = stall(&gateway, 1000, coding).await;
         let asked = Request::get("/short.txt").field("Accept-Encoding", coding);
-        patiently("an encoder for who comes", async {
-            loop {
-                let answer = gateway.send(&asked).await;
-                assert_eq!(answer.header("vary"), Some("Accept-Encoding"));
-                if answer.header("content-encoding") == Some(coding) {
-                    assert!(decode(coding, &answer.body) == text(30_000));
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
+        let coded = eventually("an encoder for who comes", PATIENCE, async || {
+            let answer = gateway.send(&asked).await;
+            assert_eq!(answer.header("vary"), Some("Accept-Encoding"));
+            match answer.header("content-encoding") {
+                Some(used) if used == coding => Ok(answer.body),
+                used => Err(used.map(str::to_owned)),
             }
-        })
-        .await;
+        });
+        assert!(decode(coding, &coded.await) == text(30_000));
         // The first of them have had encoders.
         let first = &mut stalled[0];
         const READ: u32 = 3;
@@ -260,7 +237,7 @@ async fn read_all(gateway: &Gateway, count: usize) {
 async fn long_compressed_answers_leave_the_thread_to_others() {
     let _alone = alone().await;
     for count in [1, 12] {
-        let gateway = start("128MiB", 40 << 20).await;
+        let gateway = compressing("128MiB", 40 << 20).start().await;
         let load = read_all(&gateway, count);
         check_beside(&gateway, load, &format!("{count} long answers")).await;
     }
@@ -276,19 +253,15 @@ async fn an_error_stream_of_short_lines_leaves_the_thread_to_others() {
         script.stdout("X-A: 1\n\nhello").end_request()
     });
     let responder = ScriptedResponder::start([script]).await;
-    let directory = tempfile::tempdir().unwrap();
-    write_below(directory.path(), "public/tiny.bin", "x");
-    let files = format!(
-        "[[site]]\nhosts = [\"files\"]\nroot = \"{}/public\"\n",
-        directory.path().display()
-    );
-    let site = responder
+    let script = responder
         .site("")
         .replace("[[site]]", "[[site]]\nhosts = [\"script\"]");
-    let config = format!(
-        "[server]\nworkers = 1\nlimits = {{ keep_alive_requests = 1000000 }}\n{files}{site}"
-    );
-    let gateway = Gateway::start_in(directory, &config).await;
+    let gateway = Gateway::with_files()
+        .server("workers = 1\nlimits = { keep_alive_requests = 1000000 }")
+        .site("hosts = [\"files\"]")
+        .file("tiny.bin", "x")
+        .section(&script);
+    let gateway = gateway.start().await;
     let load = async {
         for _ in 0..100_000 {
             let asked = Request::get("/").field("Host", "script");

@@ -6,8 +6,6 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use tempfile::TempDir;
-
 use crate::harness::apache::{Apache, let_it_read};
 use crate::harness::php_fpm::write_below;
 use crate::harness::{Address, Gateway, Request, Response, http1};
@@ -388,26 +386,22 @@ fn differences(
 }
 
 /// Both servers with the same tree.
-async fn start() -> (Apache, Gateway) {
-    let directory = TempDir::new().unwrap();
-    let_it_read(directory.path());
-    let root = directory.path().join("public");
-    std::fs::create_dir(&root).unwrap();
-    plant(&root);
+async fn both() -> (Apache, Gateway) {
+    let gateway = Gateway::with_files().prepare(|root| {
+        let_it_read(root.parent().unwrap());
+        plant(root);
+    });
+    let gateway = gateway.start().await;
     let lines = format!(
         "DocumentRoot {0}\nDirectoryIndex index.html\nAddDefaultCharset utf-8\n<Directory {0}>\nRequire all granted\nOptions FollowSymLinks\nAllowOverride None\n</Directory>\n",
-        root.display()
+        gateway.root().display()
     );
-    let config = format!("[[site]]\nroot = \"{}\"\n", root.display());
-    (
-        Apache::start(&lines).await,
-        Gateway::start_in(directory, &config).await,
-    )
+    (Apache::start(&lines).await, gateway)
 }
 
 #[tokio::test]
 async fn files_are_sent_as_apache_sends_them() {
-    let (apache, gateway) = start().await;
+    let (apache, gateway) = both().await;
     let first = Request::get("/a.txt");
     let theirs = validators(&http1::send(apache.address(), &first).await);
     let ours = validators(&gateway.send(&first).await);

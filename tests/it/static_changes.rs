@@ -1,27 +1,23 @@
 //! Files that change while they are sent, and releases that change while they are served.
 
 use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
 
 use crate::harness::php_fpm::write_below;
-use crate::harness::{Connection, Gateway, Request, patiently};
+use crate::harness::{Connection, Files, Gateway, GatewaySetup, Request, patiently};
 
 /// More than sockets and buffers hold: the end of it is read from the disk after the client has asked.
 const LARGE: usize = 16 * 1024 * 1024;
 
 const CLIENTS: usize = 50;
 
-async fn start(prepare: impl FnOnce(&Path)) -> (Gateway, std::path::PathBuf) {
-    let directory = TempDir::new().unwrap();
-    let root = directory.path().join("public");
-    std::fs::create_dir(&root).unwrap();
-    prepare(&root);
-    let config = format!("[[site]]\nroot = \"{}\"\n", root.display());
-    (Gateway::start_in(directory, &config).await, root)
+fn large_and_small() -> GatewaySetup<Files> {
+    Gateway::with_files()
+        .file("large.bin", vec![b'a'; LARGE])
+        .file("small.txt", "small")
 }
 
 /// 50 clients with the head of an answer each, of which they read the rest later.
@@ -76,11 +72,8 @@ async fn check_the_others(gateway: &Gateway) {
 
 #[tokio::test]
 async fn a_file_that_is_truncated_breaks_its_transfers_and_nothing_else() {
-    let (gateway, root) = start(|root| {
-        write_below(root, "large.bin", vec![b'a'; LARGE]);
-        write_below(root, "small.txt", "small");
-    })
-    .await;
+    let gateway = large_and_small().start().await;
+    let root = gateway.root();
     let clients = begun(&gateway).await;
     std::fs::File::options()
         .write(true)
@@ -98,11 +91,8 @@ async fn a_file_that_is_truncated_breaks_its_transfers_and_nothing_else() {
 
 #[tokio::test]
 async fn a_file_that_is_overwritten_is_not_sent_as_if_it_were_one() {
-    let (gateway, root) = start(|root| {
-        write_below(root, "large.bin", vec![b'a'; LARGE]);
-        write_below(root, "small.txt", "small");
-    })
-    .await;
+    let gateway = large_and_small().start().await;
+    let root = gateway.root();
     // The time of what is written now is another, however coarse the clock of the file system is.
     let file = std::fs::File::options()
         .write(true)
@@ -119,12 +109,8 @@ async fn a_file_that_is_overwritten_is_not_sent_as_if_it_were_one() {
 
 #[tokio::test]
 async fn a_file_that_is_replaced_or_removed_is_sent_to_its_end() {
-    let (gateway, root) = start(|root| {
-        write_below(root, "large.bin", vec![b'a'; LARGE]);
-        write_below(root, "new.bin", "new");
-        write_below(root, "small.txt", "small");
-    })
-    .await;
+    let gateway = large_and_small().file("new.bin", "new").start().await;
+    let root = gateway.root();
     let first = begun(&gateway).await;
     std::fs::rename(root.join("new.bin"), root.join("large.bin")).unwrap();
     assert_eq!(gateway.get("/large.bin").await.text(), "new");
@@ -158,6 +144,7 @@ async fn no_request_mixes_two_releases() {
             for release in ["2", "1"].into_iter().cycle() {
                 symlink(release, base.join("next")).unwrap();
                 std::fs::rename(base.join("next"), base.join("current")).unwrap();
+                // So that there are requests within one release too.
                 std::thread::sleep(std::time::Duration::from_millis(1));
                 if over.load(Ordering::Relaxed) {
                     return;

@@ -1,22 +1,8 @@
 //! Files: what is sent with them, parts of them, and what is never sent.
 
-use std::path::Path;
-
-use tempfile::TempDir;
-
 use crate::harness::gateway::run;
 use crate::harness::php_fpm::write_below;
-use crate::harness::{Gateway, PhpFpm, Request};
-
-/// A gateway that serves files only, and its root.
-async fn start(prepare: impl FnOnce(&Path)) -> Gateway {
-    let directory = TempDir::new().unwrap();
-    let root = directory.path().join("public");
-    std::fs::create_dir(&root).unwrap();
-    prepare(&root);
-    let config = format!("[[site]]\nroot = \"{}\"\n", root.display());
-    Gateway::start_in(directory, &config).await
-}
+use crate::harness::{Files, Gateway, GatewaySetup, PhpFpm, Request};
 
 #[tokio::test]
 async fn a_file_is_sent_with_what_is_known_of_it() {
@@ -31,12 +17,14 @@ async fn a_file_is_sent_with_what_is_known_of_it() {
         ("a.PDF", "application/pdf"),
         ("unknown", "application/octet-stream"),
     ];
-    let gateway = start(|root| {
-        files
-            .iter()
-            .for_each(|(name, _)| write_below(root, name, name))
-    })
-    .await;
+    let gateway = Gateway::with_files()
+        .prepare(|root| {
+            files
+                .iter()
+                .for_each(|(name, _)| write_below(root, name, name))
+        })
+        .start()
+        .await;
     for (name, media_type) in files {
         let response = gateway.get(&format!("/{name}")).await;
         assert_eq!((response.status, response.text().as_str()), (200, name));
@@ -59,7 +47,10 @@ async fn a_file_is_sent_with_what_is_known_of_it() {
 
 #[tokio::test]
 async fn head_sends_the_fields_alone() {
-    let gateway = start(|root| write_below(root, "a.txt", "0123456789")).await;
+    let gateway = Gateway::with_files()
+        .file("a.txt", "0123456789")
+        .start()
+        .await;
     let get = gateway.get("/a.txt").await;
     let head = gateway.send(&Request::new("HEAD", "/a.txt")).await;
     assert_eq!(head.status, 200);
@@ -70,7 +61,10 @@ async fn head_sends_the_fields_alone() {
 
 #[tokio::test]
 async fn what_the_client_has_is_not_sent_again() {
-    let gateway = start(|root| write_below(root, "a.txt", "0123456789")).await;
+    let gateway = Gateway::with_files()
+        .file("a.txt", "0123456789")
+        .start()
+        .await;
     let first = gateway.get("/a.txt").await;
     let (etag, date) = (
         first.header("etag").unwrap(),
@@ -106,7 +100,10 @@ async fn what_the_client_has_is_not_sent_again() {
 
 #[tokio::test]
 async fn one_range_is_sent_by_itself() {
-    let gateway = start(|root| write_below(root, "a.txt", "0123456789")).await;
+    let gateway = Gateway::with_files()
+        .file("a.txt", "0123456789")
+        .start()
+        .await;
     let ranges = [
         ("bytes=2-4", 206, "234", Some("bytes 2-4/10")),
         ("bytes=7-", 206, "789", Some("bytes 7-9/10")),
@@ -145,7 +142,7 @@ async fn one_range_is_sent_by_itself() {
 #[tokio::test]
 async fn several_ranges_are_sent_as_parts() {
     let content: Vec<u8> = (0..=250).cycle().take(1_000_000).collect();
-    let gateway = start(|root| write_below(root, "a.css", &content)).await;
+    let gateway = Gateway::with_files().file("a.css", &content).start().await;
     let request = Request::get("/a.css").field("Range", "bytes=500-600,-3,0-299999,2000000-");
     let response = gateway.send(&request).await;
     assert_eq!(
@@ -177,13 +174,15 @@ async fn several_ranges_are_sent_as_parts() {
 
 #[tokio::test]
 async fn a_folder_has_an_index_and_a_slash() {
-    let gateway = start(|root| {
-        write_below(root, "index.html", "front");
-        write_below(root, "docs/index.html", "docs");
-        write_below(root, "a b/index.html", "space");
-        write_below(root, "empty/x.txt", "x");
-    })
-    .await;
+    let gateway = Gateway::with_files()
+        .prepare(|root| {
+            write_below(root, "index.html", "front");
+            write_below(root, "docs/index.html", "docs");
+            write_below(root, "a b/index.html", "space");
+            write_below(root, "empty/x.txt", "x");
+        })
+        .start()
+        .await;
     for (target, body) in [("/", "front"), ("/docs/?x", "docs"), ("/a%20b/", "space")] {
         assert_eq!(gateway.get(target).await.text(), body, "{target}");
     }
@@ -204,7 +203,7 @@ async fn a_folder_has_an_index_and_a_slash() {
 
 #[tokio::test]
 async fn files_know_no_other_methods() {
-    let gateway = start(|root| write_below(root, "a.txt", "a")).await;
+    let gateway = Gateway::with_files().file("a.txt", "a").start().await;
     for method in ["POST", "PUT", "DELETE"] {
         let response = gateway
             .send(&Request::new(method, "/a.txt").body("x"))
@@ -238,17 +237,19 @@ const NOT_PUBLIC: [&str; 18] = [
 
 #[tokio::test]
 async fn what_is_not_public_is_never_sent() {
-    let gateway = start(|root| {
-        NOT_PUBLIC
-            .iter()
-            .for_each(|name| write_below(root, name, "secret"));
-        write_below(root, ".well-known/acme-challenge/token", "public");
-        write_below(root.parent().unwrap(), "outside.txt", "secret");
-        std::os::unix::fs::symlink("../outside.txt", root.join("link.txt")).unwrap();
-        std::os::unix::fs::symlink("..", root.join("up")).unwrap();
-        write_below(root, "plain.txt", "plain");
-    })
-    .await;
+    let gateway = Gateway::with_files()
+        .prepare(|root| {
+            NOT_PUBLIC
+                .iter()
+                .for_each(|name| write_below(root, name, "secret"));
+            write_below(root, ".well-known/acme-challenge/token", "public");
+            write_below(root.parent().unwrap(), "outside.txt", "secret");
+            std::os::unix::fs::symlink("../outside.txt", root.join("link.txt")).unwrap();
+            std::os::unix::fs::symlink("..", root.join("up")).unwrap();
+            write_below(root, "plain.txt", "plain");
+        })
+        .start()
+        .await;
     let elsewhere = [
         "link.txt",
         "up/outside.txt",
@@ -281,7 +282,10 @@ async fn what_is_not_public_is_never_sent() {
 #[tokio::test]
 async fn a_large_file_arrives_unchanged() {
     let content: Vec<u8> = (0..=250).cycle().take(9_000_001).collect();
-    let gateway = start(|root| write_below(root, "large.bin", &content)).await;
+    let gateway = Gateway::with_files()
+        .file("large.bin", &content)
+        .start()
+        .await;
     let response = gateway.get("/large.bin").await;
     assert!(response.whole && response.body == content);
     let part = gateway
@@ -303,9 +307,7 @@ const PLAIN: [&str; 7] = [
 ];
 
 /// A site of files with these lines in it, some of which have unusual names.
-async fn start_unusual(lines: &str) -> Gateway {
-    let directory = TempDir::new().unwrap();
-    let root = directory.path().join("public");
+fn unusual(lines: &str) -> GatewaySetup<Files> {
     let others = [
         "e.orig",
         "a.php.orig",
@@ -313,19 +315,16 @@ async fn start_unusual(lines: &str) -> Gateway {
         ".nojekyll",
         "x.old",
     ];
-    for name in PLAIN.iter().chain(&others) {
-        write_below(&root, name, name);
-    }
-    let config = format!(
-        "[server]\naccess_log = {{ format = '%s %U %{{cause}}x' }}\n[[site]]\nroot = \"{}\"\n{lines}\n",
-        root.display()
-    );
-    Gateway::start_in(directory, &config).await
+    let names = PLAIN.iter().chain(&others);
+    Gateway::with_files()
+        .server("access_log = { format = '%s %U %{cause}x' }")
+        .site(lines)
+        .prepare(|root| names.for_each(|name| write_below(root, name, name)))
 }
 
 #[tokio::test]
 async fn the_last_extension_of_a_name_decides() {
-    let gateway = start_unusual("files = { listing = true }").await;
+    let gateway = unusual("files = { listing = true }").start().await;
     for name in PLAIN {
         let response = gateway.get(&format!("/{name}")).await;
         assert_eq!((response.status, response.text().as_str()), (200, name));
@@ -364,7 +363,9 @@ async fn the_last_extension_of_a_name_decides() {
 #[tokio::test]
 async fn a_key_allows_more_names_and_no_scripts() {
     let names = "allowed_names = [\"*.orig\", \"composer.phar\", \".nojekyll\"]";
-    let gateway = start_unusual(&format!("files = {{ listing = true, {names} }}")).await;
+    let gateway = unusual(&format!("files = {{ listing = true, {names} }}"))
+        .start()
+        .await;
     for name in ["e.orig", "composer.phar", ".nojekyll"] {
         assert_eq!(gateway.get(&format!("/{name}")).await.text(), name);
     }
@@ -408,11 +409,8 @@ async fn a_list_says_which_extensions_are_withheld() {
             &NAMES,
         ),
     ] {
-        let directory = TempDir::new().unwrap();
-        let root = directory.path().join("public");
-        NAMES.iter().for_each(|name| write_below(&root, name, name));
-        let config = format!("[[site]]\nroot = \"{}\"\n{lines}\n", root.display());
-        let gateway = Gateway::start_in(directory, &config).await;
+        let gateway = Gateway::with_files().site(lines).files(&NAMES, "content");
+        let gateway = gateway.start().await;
         for name in NAMES {
             let status = gateway.get(&format!("/{name}")).await.status;
             let expected = if sent.contains(&name) { 200 } else { 404 };

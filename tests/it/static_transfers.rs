@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use tempfile::TempDir;
-
-use crate::harness::php_fpm::write_below;
-use crate::harness::{Address, Connection, Gateway, Request, Response, patiently};
+use crate::harness::{
+    Address, Connection, Files, Gateway, GatewaySetup, PATIENCE, Request, Response, eventually,
+    patiently, require,
+};
 
 /// So that every offset has a value of its own nearby, and no zeros.
 fn content(length: usize) -> Vec<u8> {
@@ -17,19 +17,14 @@ fn content(length: usize) -> Vec<u8> {
 
 const LARGE: usize = 5 * 1024 * 1024 + 17;
 
-/// With a listener for TCP and one for a unix socket.
-async fn start() -> Gateway {
-    let directory = TempDir::new().unwrap();
-    let root = directory.path().join("public");
-    write_below(&root, "large.bin", content(LARGE));
-    write_below(&root, "middle.bin", content(100 * 1024));
-    write_below(&root, "small.bin", content(1000));
-    let config = format!(
-        "[[listen]]\naddress = \"127.0.0.1:0\"\n[[listen]]\naddress = \"unix:{0}/web.sock\"\n\
-         [[site]]\nroot = \"{0}/public\"\n",
-        directory.path().display()
-    );
-    Gateway::start_in(directory, &config).await
+/// Files of three sizes, on a port and on a socket.
+fn of_three_sizes() -> GatewaySetup<Files> {
+    Gateway::with_files()
+        .listen("")
+        .section("[[listen]]\naddress = \"unix:{folder}/web.sock\"")
+        .file("large.bin", content(LARGE))
+        .file("middle.bin", content(100 * 1024))
+        .file("small.bin", content(1000))
 }
 
 fn check(response: &Response, expected: &[u8]) {
@@ -68,7 +63,7 @@ async fn pipelined(address: &Address) {
 
 #[tokio::test]
 async fn pipelined_files_of_all_sizes_are_exact() {
-    let gateway = start().await;
+    let gateway = of_three_sizes().start().await;
     for address in gateway.addresses() {
         patiently("all answers", pipelined(address)).await;
     }
@@ -76,21 +71,21 @@ async fn pipelined_files_of_all_sizes_are_exact() {
 
 #[tokio::test]
 async fn an_answer_that_ends_with_its_connection_is_exact() {
-    let gateway = start().await;
+    let gateway = of_three_sizes().start().await;
     let response = gateway.send(&Request::get("/large.bin").http10()).await;
     check(&response, &content(LARGE));
 }
 
 #[tokio::test]
 async fn a_client_that_reads_slowly_gets_every_byte() {
-    let gateway = start().await;
+    let gateway = of_three_sizes().start().await;
     let mut client = Connection::open(gateway.address()).await;
     client.start(&Request::get("/large.bin")).await;
     assert_eq!(client.head().await.status, 200);
     let (mut all, mut pauses) = (Vec::new(), 0);
     while let Some(piece) = client.piece().await.unwrap() {
         all.extend_from_slice(&piece);
-        // What the sockets hold is full by then.
+        // Slower than it is sent, so that what the sockets hold is full: nothing tells the reader that it is.
         if all.len() / (1024 * 1024) > pauses {
             pauses += 1;
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -106,7 +101,7 @@ async fn a_client_that_reads_slowly_gets_every_byte() {
 /// Two seconds after its last change a file stays open, and is another one all the same when it is exchanged or gone.
 #[tokio::test]
 async fn what_stays_open_is_given_up_when_it_changes() {
-    let gateway = start().await;
+    let gateway = of_three_sizes().start().await;
     let root = gateway.directory().join("public");
     let replace = |name: &str, text: &str, age: u64| {
         let new = root.join("new");
@@ -121,13 +116,11 @@ async fn what_stays_open_is_given_up_when_it_changes() {
         std::fs::rename(new, root.join(name)).unwrap();
     };
     let until = async |status: u16, text: &str| {
-        patiently(text, async {
-            loop {
-                let response = gateway.get("/a.txt").await;
-                if response.status == status && response.text().contains(text) {
-                    return;
-                }
-            }
+        eventually(text, PATIENCE, async || {
+            let response = gateway.get("/a.txt").await;
+            require((response.status, response.text()), |(now, content)| {
+                *now == status && content.contains(text)
+            })
         })
         .await;
     };

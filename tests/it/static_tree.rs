@@ -6,21 +6,10 @@ use std::path::Path;
 
 use nix::sys::stat::Mode;
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::harness::php_fpm::write_below;
 use crate::harness::webdriver::Browser;
-use crate::harness::{Connection, Gateway, Request};
-
-/// A gateway that serves files only, with these lines in its site.
-async fn start(lines: &str, prepare: impl FnOnce(&Path)) -> Gateway {
-    let directory = TempDir::new().unwrap();
-    let root = directory.path().join("public");
-    std::fs::create_dir(&root).unwrap();
-    prepare(&root);
-    let config = format!("[[site]]\nroot = \"{}\"\n{lines}\n", root.display());
-    Gateway::start_in(directory, &config).await
-}
+use crate::harness::{Connection, Files, Gateway, GatewaySetup, Request};
 
 fn encode(name: &[u8]) -> String {
     name.iter().map(|byte| format!("%{byte:02x}")).collect()
@@ -31,13 +20,16 @@ async fn every_name_that_a_file_system_allows() {
     // NUL and the slash are in no name; control bytes are refused before any disk is asked.
     let bytes = (0x20..=0xff_u8).filter(|byte| *byte != b'/' && *byte != 0x7f);
     let names: Vec<[u8; 3]> = bytes.map(|byte| [b'a', byte, b'b']).collect();
-    let gateway = start("files = { listing = true }", |root| {
-        for name in &names {
-            std::fs::write(root.join(std::ffi::OsStr::from_bytes(name)), name).unwrap();
-        }
-        std::fs::write(root.join("a\nb"), "control").unwrap();
-    })
-    .await;
+    let gateway = Gateway::with_files()
+        .site("files = { listing = true }")
+        .prepare(|root| {
+            for name in &names {
+                std::fs::write(root.join(std::ffi::OsStr::from_bytes(name)), name).unwrap();
+            }
+            std::fs::write(root.join("a\nb"), "control").unwrap();
+        })
+        .start()
+        .await;
     let mut connection = Connection::open(gateway.address()).await;
     for name in &names {
         let target = format!("/{}", encode(name));
@@ -65,17 +57,20 @@ async fn every_name_that_a_file_system_allows() {
 
 #[tokio::test]
 async fn a_tree_of_a_hundred_thousand_files() {
-    let gateway = start("files = { listing = true }", |root| {
-        for folder in 0..10 {
-            let folder = root.join(format!("{folder}"));
-            std::fs::create_dir(&folder).unwrap();
-            for file in 0..10_000 {
-                std::fs::File::create(folder.join(format!("{file:05}.txt"))).unwrap();
+    let gateway = Gateway::with_files()
+        .site("files = { listing = true }")
+        .prepare(|root| {
+            for folder in 0..10 {
+                let folder = root.join(format!("{folder}"));
+                std::fs::create_dir(&folder).unwrap();
+                for file in 0..10_000 {
+                    std::fs::File::create(folder.join(format!("{file:05}.txt"))).unwrap();
+                }
             }
-        }
-        std::fs::File::create(root.join("9/one-more.txt")).unwrap();
-    })
-    .await;
+            std::fs::File::create(root.join("9/one-more.txt")).unwrap();
+        })
+        .start()
+        .await;
     let json = |folder: &str| Request::get(folder).field("Accept", "application/json");
     let list = gateway.send(&json("/0/")).await.json();
     assert_eq!(
@@ -108,14 +103,17 @@ async fn a_tree_of_a_hundred_thousand_files() {
 
 #[tokio::test]
 async fn what_is_no_file_and_what_cannot_be_read() {
-    let gateway = start("files = { symlinks = \"anywhere\" }", |root| {
-        nix::unistd::mkfifo(&root.join("fifo"), Mode::from_bits_truncate(0o644)).unwrap();
-        drop(std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap());
-        symlink("/dev/zero", root.join("device")).unwrap();
-        symlink("loop", root.join("loop")).unwrap();
-        write_below(root, "a.txt", "a");
-    })
-    .await;
+    let gateway = Gateway::with_files()
+        .site("files = { symlinks = \"anywhere\" }")
+        .prepare(|root| {
+            nix::unistd::mkfifo(&root.join("fifo"), Mode::from_bits_truncate(0o644)).unwrap();
+            drop(std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap());
+            symlink("/dev/zero", root.join("device")).unwrap();
+            symlink("loop", root.join("loop")).unwrap();
+            write_below(root, "a.txt", "a");
+        })
+        .start()
+        .await;
     let long = format!("/{}", "a".repeat(256));
     for (target, status) in [
         ("/fifo", 403),
@@ -132,7 +130,7 @@ async fn what_is_no_file_and_what_cannot_be_read() {
 
 #[tokio::test]
 async fn running_out_of_descriptors_passes_and_is_told() {
-    let gateway = start("", |root| write_below(root, "a.txt", "a")).await;
+    let gateway = Gateway::with_files().file("a.txt", "a").start().await;
     let mut connection = Connection::open(gateway.address()).await;
     assert_eq!(connection.send(&Request::get("/a.txt")).await.status, 200);
     let limit = |number: &str| {
@@ -167,14 +165,17 @@ async fn links_are_followed_as_the_site_says() {
         ("same-owner", [200, 200, 200, 200]),
         ("anywhere", [200, 200, 200, 200]),
     ] {
-        let gateway = start(&format!("files = {{ symlinks = \"{policy}\" }}"), |root| {
-            write_below(root, "a.txt", "a");
-            write_below(root.parent().unwrap(), "outside.txt", "b");
-            symlink("a.txt", root.join("relative")).unwrap();
-            symlink(root.join("a.txt"), root.join("absolute")).unwrap();
-            symlink("../outside.txt", root.join("outside")).unwrap();
-        })
-        .await;
+        let gateway = Gateway::with_files()
+            .site(&format!("files = {{ symlinks = \"{policy}\" }}"))
+            .prepare(|root| {
+                write_below(root, "a.txt", "a");
+                write_below(root.parent().unwrap(), "outside.txt", "b");
+                symlink("a.txt", root.join("relative")).unwrap();
+                symlink(root.join("a.txt"), root.join("absolute")).unwrap();
+                symlink("../outside.txt", root.join("outside")).unwrap();
+            })
+            .start()
+            .await;
         for (name, status) in ["a.txt", "relative", "absolute", "outside"]
             .into_iter()
             .zip(expected)
@@ -190,11 +191,14 @@ async fn links_are_followed_as_the_site_says() {
 
 #[tokio::test]
 async fn the_methods_of_files_and_folders() {
-    let gateway = start("files = { listing = true }", |root| {
-        write_below(root, "a.txt", "a");
-        write_below(root, "sub/b.txt", "b");
-    })
-    .await;
+    let gateway = Gateway::with_files()
+        .site("files = { listing = true }")
+        .prepare(|root| {
+            write_below(root, "a.txt", "a");
+            write_below(root, "sub/b.txt", "b");
+        })
+        .start()
+        .await;
     for target in ["/a.txt", "/", "/sub/"] {
         let options = gateway.send(&Request::new("OPTIONS", target)).await;
         assert_eq!(
@@ -222,9 +226,7 @@ async fn the_methods_of_files_and_folders() {
 
 #[tokio::test]
 async fn types_and_cache_rules_are_those_of_the_site() {
-    let directory = TempDir::new().unwrap();
-    let root = directory.path().join("public");
-    for name in [
+    let names = [
         "a.gpx",
         "a.own",
         "a.txt",
@@ -232,19 +234,16 @@ async fn types_and_cache_rules_are_those_of_the_site() {
         "app.3f2a1b9c.js",
         "docs/a.html",
         "a.pdf",
-    ] {
-        write_below(&root, name, "content");
-    }
-    let types = directory.path().join("mime.types");
-    std::fs::write(&types, "# types\ntext/x-own  own other\nimage/x-gpx gpx\n").unwrap();
-    let config = format!(
-        "[[site]]\nroot = \"{}\"\n[site.files]\nmime_types = \"{}\"\ntypes = {{ \".gpx\" = \"application/gpx+xml\" }}\n\
-         charset = \"iso-8859-1\"\nimmutable = true\n\
-         cache = [{{ match = '^/docs/', control = \"no-cache\" }}, {{ types = [\"image/*\"], expires = \"30d\" }}, {{ types = [\"text/plain\"], expires = \"0s\" }}]\n",
-        root.display(),
-        types.display()
-    );
-    let gateway = Gateway::start_in(directory, &config).await;
+    ];
+    let gateway = Gateway::with_files()
+        .files(&names, "content")
+        .beside("mime.types", "# types\ntext/x-own  own other\nimage/x-gpx gpx\n")
+        .site(
+            "[site.files]\nmime_types = \"{folder}/mime.types\"\ntypes = { \".gpx\" = \"application/gpx+xml\" }\n\
+             charset = \"iso-8859-1\"\nimmutable = true\n\
+             cache = [{ match = '^/docs/', control = \"no-cache\" }, { types = [\"image/*\"], expires = \"30d\" }, { types = [\"text/plain\"], expires = \"0s\" }]",
+        );
+    let gateway = gateway.start().await;
     for (name, media_type, cache) in [
         ("/a.gpx", "application/gpx+xml", None),
         ("/a.own", "text/x-own; charset=iso-8859-1", None),
@@ -296,7 +295,7 @@ async fn types_and_cache_rules_are_those_of_the_site() {
 
 #[tokio::test]
 async fn what_is_wrong_with_the_settings_is_told_with_its_line() {
-    let gateway = start("", |root| write_below(root, "a.txt", "a")).await;
+    let gateway = Gateway::with_files().file("a.txt", "a").start().await;
     let root = gateway.directory().join("public");
     for (line, said) in [
         (
@@ -334,32 +333,34 @@ async fn what_is_wrong_with_the_settings_is_told_with_its_line() {
 }
 
 /// A tree with what is shown and what is not.
-async fn start_with_a_list() -> Gateway {
-    start("files = { listing = true }", |root| {
-        for name in [
-            "B.txt",
-            "a b.txt",
-            "ä.txt",
-            "<b>.txt",
-            "sub/x",
-            ".env",
-            "config.php",
-            "a.txt~",
-            "c.bak",
-        ] {
-            write_below(root, name, "0123456789");
-        }
-        write_below(root, "index/index.html", "an index");
-        std::fs::set_permissions(root.join("sub"), std::fs::Permissions::from_mode(0o755)).unwrap();
-        symlink("../..", root.join("out")).unwrap();
-        write_below(root, ".well-known/token", "x");
-    })
-    .await
+fn with_a_list() -> GatewaySetup<Files> {
+    Gateway::with_files()
+        .site("files = { listing = true }")
+        .prepare(|root| {
+            for name in [
+                "B.txt",
+                "a b.txt",
+                "ä.txt",
+                "<b>.txt",
+                "sub/x",
+                ".env",
+                "config.php",
+                "a.txt~",
+                "c.bak",
+            ] {
+                write_below(root, name, "0123456789");
+            }
+            write_below(root, "index/index.html", "an index");
+            std::fs::set_permissions(root.join("sub"), std::fs::Permissions::from_mode(0o755))
+                .unwrap();
+            symlink("../..", root.join("out")).unwrap();
+            write_below(root, ".well-known/token", "x");
+        })
 }
 
 #[tokio::test]
 async fn a_list_shows_what_can_be_had_and_nothing_else() {
-    let gateway = start_with_a_list().await;
+    let gateway = with_a_list().start().await;
     let names = async |target: &str| {
         let list = gateway
             .send(&Request::get(target).field("Accept", "application/json"))
@@ -382,7 +383,7 @@ async fn a_list_shows_what_can_be_had_and_nothing_else() {
 
 #[tokio::test]
 async fn a_list_is_a_page_where_nothing_else_is_preferred() {
-    let gateway = start_with_a_list().await;
+    let gateway = with_a_list().start().await;
     assert_eq!(gateway.get("/index/").await.text(), "an index");
     for accept in [
         "text/html,application/xhtml+xml,*/*;q=0.8",
@@ -409,20 +410,25 @@ async fn a_list_is_a_page_where_nothing_else_is_preferred() {
     assert_eq!(gateway.get("/.git/").await.status, 404);
 }
 
+/// Names and lengths of what the list shows.
+const LISTED: [(&str, usize); 5] = [
+    ("a.txt", 100),
+    ("photo (1).jpg", 2_500_000),
+    ("ümläut & co.pdf", 70_000),
+    ("sub/inside.txt", 1),
+    (
+        "a-name-that-is-long-and-has-no-place-to-break-0123456789012345678901234567890.tar.gz",
+        5,
+    ),
+];
+
 #[tokio::test]
 async fn a_list_in_a_browser_light_and_dark() {
-    let gateway = start("files = { listing = true }", |root| {
-        for (name, length) in [
-            ("a.txt", 100),
-            ("photo (1).jpg", 2_500_000),
-            ("ümläut & co.pdf", 70_000),
-            ("sub/inside.txt", 1),
-            ("a-name-that-is-long-and-has-no-place-to-break-0123456789012345678901234567890.tar.gz", 5),
-        ] {
-            write_below(root, name, vec![b'x'; length]);
-        }
-    })
-    .await;
+    let gateway = Gateway::with_files().site("files = { listing = true }");
+    let gateway = LISTED.iter().fold(gateway, |gateway, (name, length)| {
+        gateway.file(name, vec![b'x'; *length])
+    });
+    let gateway = gateway.start().await;
     let browser = Browser::start().await;
     browser.go(&format!("http://{}/", gateway.address())).await;
     let mut shots = Vec::new();

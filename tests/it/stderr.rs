@@ -45,13 +45,13 @@ async fn told_of(script: Script, last: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn each_message_of_php_is_one_record_under_the_requests_name() {
-    let php = PhpFpm::start(1).await;
-    php.write(
+    let (_php, gateway) = Gateway::with_php(1).file(
         "index.php",
         "<?php error_log('one'); error_log('two'); error_log('three'); echo $undefined;
          trigger_error('old', E_USER_DEPRECATED); function f() { throw new Exception(\"what\nwent wrong\"); } f();",
-    );
-    let gateway = Gateway::start(&php.site()).await;
+    )
+    .start()
+    .await;
     assert_eq!(gateway.get("/").await.status, 500);
     let last = gateway
         .log
@@ -124,8 +124,9 @@ async fn a_flood_is_bounded_and_the_count_is_told() {
 #[tokio::test]
 async fn all_requests_together_are_bounded() {
     let flood = "PHP message: PHP Fatal error:  f; ".repeat(250);
-    let responder = ScriptedResponder::start([answering(&[flood.as_bytes()])]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (_responder, gateway) = Gateway::with_app([answering(&[flood.as_bytes()])])
+        .start()
+        .await;
     for _ in 0..40 {
         assert_eq!(gateway.get("/").await.text(), "hello");
     }

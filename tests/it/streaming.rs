@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use http_body_util::BodyExt;
 
 use crate::harness::load::scale;
-use crate::harness::tls::{Authority, Identity, TlsClient};
-use crate::harness::{Connection, Gateway, PhpFpm, Request, http2, patiently};
+use crate::harness::tls::{Authority, TlsClient};
+use crate::harness::{Connection, Gateway, GatewaySetup, PhpFpm, Request, http2, patiently};
 
 /// Prints the time in 10 digits of milliseconds each 100 ms, so often.
 const SLOW: &str = "<?php header('Content-Type: text/plain'); for ($i = 0; $i < $_GET['n']; $i++) {
@@ -37,15 +37,12 @@ fn check(version: &str, ages: &[Duration], expected: usize) {
     assert!(prompt.count() * 2 > expected, "{version}: {ages:?}");
 }
 
-/// A gateway in front of this PHP that listens in clear text and then with TLS.
-async fn start(php: &PhpFpm, authority: &Authority) -> Gateway {
-    let folder = tempfile::tempdir().unwrap();
-    authority.issue(&["localhost"]).write(folder.path(), "site");
-    let certificate = Identity::line(folder.path(), "site");
-    let site = php.site();
-    let listen = "[[listen]]\naddress = \"127.0.0.1:0\"\n";
-    let config = format!("{listen}{listen}tls = true\n{site}{certificate}\n");
-    Gateway::start_in(folder, &config).await
+/// A listener in clear text and one with TLS.
+fn on_both<'a>(php: &'a PhpFpm, authority: &Authority) -> GatewaySetup<&'a PhpFpm> {
+    Gateway::before(php)
+        .certificate(authority)
+        .listen("")
+        .listen("tls = true")
 }
 
 async fn http1(mut client: Connection, request: &Request) -> Vec<Duration> {
@@ -73,7 +70,7 @@ async fn ten_bytes_arrive_when_they_are_printed() {
     let php = PhpFpm::start(3).await;
     php.write("slow.php", SLOW);
     let authority = Authority::new();
-    let gateway = start(&php, &authority).await;
+    let gateway = on_both(&php, &authority).start().await;
     let [clear, tls] = gateway.addresses() else {
         panic!("two listeners")
     };

@@ -41,8 +41,7 @@ fn expected(case: &Case) -> (Vec<u16>, usize) {
 
 #[tokio::test]
 async fn the_corpus_is_answered_by_the_letter() {
-    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let mut wrong = Vec::new();
     let mut asked = 0;
     for case in cases() {
@@ -133,13 +132,10 @@ async fn a_slow_head_is_answered_and_logged() {
 #[tokio::test]
 async fn a_bad_head_waits_for_the_answers_before_it() {
     let gate = Gate::new();
-    let slow = Script::new()
-        .read_request()
-        .wait(&gate)
-        .stdout("\nslow")
-        .end_request();
-    let responder = ScriptedResponder::start([slow, Script::answer("\nfast")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let slow = Script::held(&gate, "\nslow");
+    let (responder, gateway) = Gateway::with_app([slow, Script::answer("\nfast")])
+        .start()
+        .await;
     let mut connection = Connection::open(gateway.address()).await;
     let good = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n";
     let bad =
@@ -166,8 +162,9 @@ async fn a_bad_head_waits_for_the_answers_before_it() {
 #[tokio::test]
 async fn a_bad_head_behind_a_large_answer_does_not_cut_it() {
     let large = "x".repeat(8 << 20);
-    let responder = ScriptedResponder::start([Script::answer(format!("\n{large}"))]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (_responder, gateway) = Gateway::with_app([Script::answer(format!("\n{large}"))])
+        .start()
+        .await;
     let mut connection = Connection::open(gateway.address()).await;
     connection
         .write("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET  / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -180,16 +177,14 @@ async fn a_bad_head_behind_a_large_answer_does_not_cut_it() {
 
 #[tokio::test]
 async fn after_the_last_answer_nothing_is_refused() {
-    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (_responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let bytes = [LAST, b"nonsense\r\n\r\n"].concat();
     assert_eq!(statuses(&gateway, &bytes).await, Some(vec![200]));
 }
 
 #[tokio::test]
 async fn a_refusal_is_read_though_the_client_still_sends() {
-    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     for head in [
         "Content-Length: 4194304\r\nContent-Length: 4194304",
         "X : a",
@@ -203,8 +198,7 @@ async fn a_refusal_is_read_though_the_client_still_sends() {
 
 #[tokio::test]
 async fn a_head_may_come_byte_by_byte() {
-    let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\n")]).start().await;
     let mut connection = Connection::open(gateway.address()).await;
     let post = "\r\nPOST / HTTP/1.3\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\n\r\n";
     for byte in post.as_bytes() {
@@ -277,8 +271,7 @@ const BYTES_OF_TARGETS: [(&str, bool, bool); 17] = [
 /// docs/cgi.md names those that Apache takes and fcgate does not.
 #[tokio::test]
 async fn a_target_has_the_bytes_that_the_documentation_says() {
-    let responder = ScriptedResponder::start([Script::answer("\nok")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\nok")]).start().await;
     for (byte, in_path, in_query) in BYTES_OF_TARGETS {
         for (target, passes) in [
             (format!("/a{byte}b"), in_path),
@@ -333,8 +326,7 @@ async fn a_target_has_the_bytes_that_the_documentation_says() {
 /// application's.
 #[tokio::test]
 async fn trace_and_connect_are_answered_by_the_gateway() {
-    let responder = ScriptedResponder::start([Script::answer("\nok")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\nok")]).start().await;
     for (method, target, expected) in [
         ("TRACE", "/", 501),
         ("TRACE", "/a?b", 501),

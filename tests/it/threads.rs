@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::harness::{Address, Connection, Gateway, PhpFpm, Request, http1, patiently};
+use crate::harness::{Connection, Gateway, PATIENCE, PhpFpm, Request, eventually, patiently};
 
 const HELLO: &str = "[[site]]\nrule = [{ respond = { body = \"hello\" } }]\n";
 
@@ -55,10 +54,8 @@ async fn each_thread_watches_its_share_of_the_connections() {
     // Those that go make room where they were.
     let left: Vec<_> = connections.drain(..THREADS).collect();
     drop(left);
-    patiently("the end of the closed connections", async {
-        while !each(3) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    eventually("the end of the closed connections", PATIENCE, async || {
+        each(3)
     })
     .await;
 }
@@ -69,14 +66,11 @@ async fn a_worker_is_handed_from_thread_to_thread() {
     const REQUESTS: usize = 50;
     let php = PhpFpm::start(1).await;
     php.write("wait.php", "<?php usleep(2000); echo 'done';");
-    let folder = tempfile::tempdir().unwrap();
-    let admin = format!("unix:{}/admin.sock", folder.path().display());
-    let config = format!(
-        "[server]\nworkers = {THREADS}\n[admin]\naddress = \"{admin}\"\n{}\n[upstream.only]\nservers = \"{}\"\ncapacity = 1\nturn = \"1h\"\nkeep = \"1m\"\n",
-        php.site().replace(&php.address().to_string(), "only"),
-        php.address(),
-    );
-    let gateway = Gateway::start_in(folder, &config).await;
+    let gateway = Gateway::before(&php)
+        .server(&format!("workers = {THREADS}"))
+        .upstream("capacity = 1\nturn = \"1h\"\nkeep = \"1m\"")
+        .admin();
+    let gateway = gateway.start().await;
     let clients = (0..THREADS * 2).map(|_| async {
         let mut connection = Connection::open(gateway.address()).await;
         for _ in 0..REQUESTS {
@@ -85,7 +79,7 @@ async fn a_worker_is_handed_from_thread_to_thread() {
         }
     });
     patiently("all answers", join_all(clients)).await;
-    let scrape = http1::send(&Address::parse(&admin), &Request::get("/metrics")).await;
+    let scrape = gateway.ask("/metrics").await;
     let text = scrape.text();
     let opened = |line: &&str| line.starts_with("fcgate_upstream_connections_opened_total");
     let opened = text.lines().find(opened).unwrap_or(&text);

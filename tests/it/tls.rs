@@ -6,25 +6,18 @@ use tokio::io::AsyncReadExt;
 
 use crate::harness::http1::{raw, send};
 use crate::harness::php_fpm::write_below;
-use crate::harness::tls::{Authority, Identity, TlsClient};
-use crate::harness::{Content, Gateway, Request, Script, ScriptedResponder};
+use crate::harness::tls::{Authority, TlsClient};
+use crate::harness::{Content, Files, Gateway, GatewaySetup, Request, Script, ScriptedResponder};
 
 const HELLO: &str = "rule = [{ respond = { body = \"hello\" } }]\n";
 
-/// A gateway with one TLS listener, whose `tls` is this, and one site with these lines and a certificate for localhost.
-async fn start(authority: &Authority, tls: &str, site: &str) -> Gateway {
-    let folder = tempfile::tempdir().unwrap();
-    authority.issue(&["localhost"]).write(folder.path(), "site");
-    std::fs::write(folder.path().join("clients.pem"), authority.pem()).unwrap();
-    let tls = tls.replace(
-        "CA",
-        &folder.path().join("clients.pem").display().to_string(),
-    );
-    let certificate = Identity::line(folder.path(), "site");
-    let config = format!(
-        "[[listen]]\naddress = \"127.0.0.1:0\"\ntls = {tls}\n[[site]]\n{certificate}\n{site}"
-    );
-    Gateway::start_in(folder, &config).await
+/// A listener with this value of `tls`, in which `clients.pem` signs clients, and a site with these lines.
+fn secured(authority: &Authority, tls: &str, site: &str) -> GatewaySetup<Files> {
+    Gateway::with("")
+        .listen(&format!("tls = {tls}"))
+        .section(&format!("[[site]]\n{{tls}}\n{site}"))
+        .certificate(authority)
+        .beside("clients.pem", authority.pem())
 }
 
 /// The lines of a site whose every request goes to this application.
@@ -37,7 +30,7 @@ fn asking(responder: &ScriptedResponder) -> String {
 #[tokio::test]
 async fn both_protocols_and_both_versions_are_spoken() {
     let authority = Authority::new();
-    let gateway = start(&authority, "true", HELLO).await;
+    let gateway = secured(&authority, "true", HELLO).start().await;
     for versions in [&[&TLS12][..], &[&TLS13][..], rustls::ALL_VERSIONS] {
         let client = TlsClient::new(&authority).versions(versions);
         let mut http1 = client.http1(gateway.address(), "localhost").await;
@@ -52,7 +45,9 @@ async fn both_protocols_and_both_versions_are_spoken() {
 #[tokio::test]
 async fn an_old_version_can_be_refused() {
     let authority = Authority::new();
-    let gateway = start(&authority, "{ minimum_version = \"1.3\" }", HELLO).await;
+    let gateway = secured(&authority, "{ minimum_version = \"1.3\" }", HELLO)
+        .start()
+        .await;
     let old = TlsClient::new(&authority).versions(&[&TLS12]);
     let refused = old.connect(gateway.address(), "localhost", "h2").await;
     assert!(
@@ -71,7 +66,9 @@ async fn an_old_version_can_be_refused() {
 async fn the_application_knows_of_tls() {
     let authority = Authority::new();
     let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = start(&authority, "true", &asking(&responder)).await;
+    let gateway = secured(&authority, "true", &asking(&responder))
+        .start()
+        .await;
     let client = TlsClient::new(&authority);
     let mut new = client.http2(gateway.address(), "localhost").await;
     new.send(&Request::get("/")).await;
@@ -105,7 +102,7 @@ async fn large_content_passes_unchanged_both_ways() {
     let answer = [b"Content-Type: x/y\n\n", &expected[..]].concat();
     let responder = ScriptedResponder::start([Script::answer(answer)]).await;
     let site = format!("limits = {{ body = \"64MiB\" }}\n{}", asking(&responder));
-    let gateway = start(&authority, "true", &site).await;
+    let gateway = secured(&authority, "true", &site).start().await;
     let client = TlsClient::new(&authority);
     let upload = Request::post("/").content(content);
     let mut http1 = client.http1(gateway.address(), "localhost").await;
@@ -126,7 +123,7 @@ async fn a_file_is_sent() {
     let text = "0123456789".repeat(100_000);
     write_below(root.path(), "file.txt", &text);
     let site = format!("root = \"{}\"\n", root.path().display());
-    let gateway = start(&authority, "true", &site).await;
+    let gateway = secured(&authority, "true", &site).start().await;
     let client = TlsClient::new(&authority);
     let mut http1 = client.http1(gateway.address(), "localhost").await;
     let mut http2 = client.http2(gateway.address(), "localhost").await;
@@ -140,8 +137,8 @@ async fn a_file_is_sent() {
 async fn a_required_certificate_is_required_and_told_to_the_application() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let responder = ScriptedResponder::start([Script::answer("\nok")]).await;
-    let tls = "{ client_certificates = \"require\", client_ca = \"CA\" }";
-    let gateway = start(&authority, tls, &asking(&responder)).await;
+    let tls = "{ client_certificates = \"require\", client_ca = \"{folder}/clients.pem\" }";
+    let gateway = secured(&authority, tls, &asking(&responder)).start().await;
     let client = TlsClient::new(&authority);
     let unknown = client.clone().identity(&stranger.issue_client("mallory"));
     for client in [&client, &unknown] {
@@ -173,8 +170,8 @@ async fn a_required_certificate_is_required_and_told_to_the_application() {
 #[tokio::test]
 async fn a_requested_certificate_may_be_missing_and_must_be_good() {
     let (authority, stranger) = (Authority::new(), Authority::new());
-    let tls = "{ client_certificates = \"request\", client_ca = \"CA\" }";
-    let gateway = start(&authority, tls, HELLO).await;
+    let tls = "{ client_certificates = \"request\", client_ca = \"{folder}/clients.pem\" }";
+    let gateway = secured(&authority, tls, HELLO).start().await;
     let client = TlsClient::new(&authority);
     let known = client.clone().identity(&authority.issue_client("a"));
     for client in [&client, &known] {
@@ -190,7 +187,7 @@ async fn a_requested_certificate_may_be_missing_and_must_be_good() {
 #[tokio::test]
 async fn clear_text_where_tls_is_spoken_is_told_so() {
     let authority = Authority::new();
-    let gateway = start(&authority, "true", HELLO).await;
+    let gateway = secured(&authority, "true", HELLO).start().await;
     let answer = raw(
         gateway.address(),
         "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -210,7 +207,7 @@ async fn a_site_can_be_kept_to_tls() {
     let authority = Authority::new();
     let site = format!("https = {{ port = 8443, hsts = \"1h\", subdomains = true }}\n{HELLO}");
     let site = format!("{site}[[listen]]\naddress = \"127.0.0.1:0\"\n");
-    let gateway = start(&authority, "true", &site).await;
+    let gateway = secured(&authority, "true", &site).start().await;
     let [secured, clear] = gateway.addresses() else {
         panic!("not two listeners")
     };
@@ -233,7 +230,7 @@ async fn a_site_can_be_kept_to_tls() {
 async fn one_word_is_a_year_and_the_usual_port() {
     let authority = Authority::new();
     let site = format!("https = true\n{HELLO}[[listen]]\naddress = \"127.0.0.1:0\"\n");
-    let gateway = start(&authority, "true", &site).await;
+    let gateway = secured(&authority, "true", &site).start().await;
     let redirect = send(&gateway.addresses()[1], &Request::get("/")).await;
     assert_eq!(redirect.header("location"), Some("https://localhost/"));
     let client = TlsClient::new(&authority);

@@ -1,6 +1,6 @@
 //! Answers that are made before any rule: they have the site's fields and error pages where the host is known.
 
-use crate::harness::{Gateway, PhpFpm, Request, Response, http2};
+use crate::harness::{Gateway, GatewaySetup, Request, Response, http2, php_fpm};
 
 /// Fields by every kind of rule, of which only some are about a request whose target cannot be read.
 const RULES: &str = "
@@ -26,11 +26,11 @@ response_headers = { set = { X-Fixed = \"yes\" } }
 
 const PAGE: &str = "<?php header('X-Page: ' . $_SERVER['REDIRECT_STATUS']); echo 'page of ', $_SERVER['REQUEST_URI'];";
 
-async fn start(lines: &str) -> (PhpFpm, Gateway) {
-    let php = PhpFpm::start(1).await;
-    php.write("page.php", PAGE);
-    let gateway = Gateway::start(&format!("{}{lines}{RULES}", php.site())).await;
-    (php, gateway)
+fn with_rules(lines: &str) -> GatewaySetup<php_fpm::Setup> {
+    Gateway::with_php(1)
+        .file("page.php", PAGE)
+        .site(lines)
+        .site(RULES)
 }
 
 fn trace(target: &str) -> Request {
@@ -67,7 +67,7 @@ fn assert_fields(response: &Response, is_read: bool, what: &str) {
 
 #[tokio::test]
 async fn they_have_the_fields_of_rules_that_hold() {
-    let (_php, gateway) = start("").await;
+    let (_php, gateway) = with_rules("").start().await;
     for (request, status, is_read) in unruled() {
         let one = gateway.send(&request).await;
         let two = http2::send(gateway.address(), &request).await;
@@ -96,7 +96,7 @@ async fn they_have_the_fields_of_rules_that_hold() {
 #[tokio::test]
 async fn they_have_the_error_pages_of_the_site() {
     let ready = "[[site.error_page]]\nstatus = [\"4xx\", \"5xx\"]\nbody = \"ours\"\n";
-    let (_php, gateway) = start(ready).await;
+    let (_php, gateway) = with_rules(ready).start().await;
     for (request, status, is_read) in unruled() {
         let response = gateway.send(&request).await;
         assert_eq!(
@@ -106,7 +106,7 @@ async fn they_have_the_error_pages_of_the_site() {
         assert_fields(&response, is_read, &request.target);
     }
     let asked = "[[site.error_page]]\nstatus = [\"4xx\", \"5xx\"]\npath = \"/page.php\"\n";
-    let (_php, gateway) = start(asked).await;
+    let (_php, gateway) = with_rules(asked).start().await;
     for (request, status, _) in unruled() {
         let response = gateway.send(&request).await;
         let page = format!("page of {}", request.target);
@@ -117,12 +117,12 @@ async fn they_have_the_error_pages_of_the_site() {
 
 #[tokio::test]
 async fn a_client_that_is_refused_and_one_that_is_sent_to_tls_have_the_fields() {
-    let (_php, gateway) = start("deny = [\"127.0.0.0/8\"]\n").await;
+    let (_php, gateway) = with_rules("deny = [\"127.0.0.0/8\"]\n").start().await;
     let refused = gateway.get("/a").await;
     assert_eq!(refused.status, 403);
     assert_fields(&refused, true, "deny");
     assert_eq!(refused.header("x-path"), Some("/a"));
-    let (_php, gateway) = start("https = true\n").await;
+    let (_php, gateway) = with_rules("https = true\n").start().await;
     let sent = gateway.get("/a").await;
     assert_eq!(sent.status, 308);
     assert_fields(&sent, true, "https");
@@ -132,7 +132,7 @@ async fn a_client_that_is_refused_and_one_that_is_sent_to_tls_have_the_fields() 
 #[tokio::test]
 async fn no_script_runs_for_a_client_over_its_limit() {
     let limits = "limits = { requests_per_second = 1, burst = 2 }\n[[site.error_page]]\nstatus = \"4xx\"\npath = \"/page.php\"\n";
-    let (_php, gateway) = start(limits).await;
+    let (_php, gateway) = with_rules(limits).start().await;
     let mut pages = 0;
     for _ in 0..20 {
         let response = gateway.get("/%zz").await;

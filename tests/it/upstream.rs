@@ -3,17 +3,18 @@
 use crate::harness::records::{self, Record};
 use crate::harness::scripted_responder::Setup;
 use crate::harness::{
-    Connection, Content, Gate, Gateway, Request, Script, ScriptedResponder, http2,
+    Connection, Content, Gate, Gateway, GatewaySetup, Request, Script, ScriptedResponder, http2,
 };
 
 /// A gateway with one thread in front of `responder`, whose upstream has further `lines`.
-pub(crate) async fn start(responder: &ScriptedResponder, lines: &str) -> Gateway {
-    let ping = "[[site]]\nhosts = [\"ping\"]\nrule = [{ respond = { body = \"pong\" } }]\n";
-    let config = format!(
-        "[server]\nworkers = 1\nlimits = {{ body = \"128MiB\" }}\n{}{ping}",
-        responder.site(lines)
-    );
-    Gateway::start(&config).await
+pub(crate) fn one_thread<'a>(
+    responder: &'a ScriptedResponder,
+    lines: &str,
+) -> GatewaySetup<&'a ScriptedResponder> {
+    Gateway::before(responder)
+        .server("workers = 1\nlimits = { body = \"128MiB\" }")
+        .upstream(lines)
+        .ping()
 }
 
 /// Waits until the gateway has acted on all that was sent to it: with one thread it answers in the order in which
@@ -42,7 +43,9 @@ pub(crate) async fn start_request(gateway: &Gateway, target: &str) -> Connection
 #[tokio::test]
 async fn a_connection_is_used_again_while_it_is_kept() {
     let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = start(&responder, "keep = \"10s\"\nturn = \"10s\"").await;
+    let gateway = one_thread(&responder, "keep = \"10s\"\nturn = \"10s\"")
+        .start()
+        .await;
     let mut client = Connection::open(gateway.address()).await;
     // An application that took long to acknowledge is not kept waiting: on a busy machine that may be the first ones.
     for _ in 0..500 {
@@ -57,7 +60,7 @@ async fn a_connection_is_used_again_while_it_is_kept() {
 #[tokio::test]
 async fn nothing_is_kept_for_no_time() {
     let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-    let gateway = start(&responder, "keep = \"0s\"").await;
+    let gateway = one_thread(&responder, "keep = \"0s\"").start().await;
     let mut client = Connection::open(gateway.address()).await;
     for _ in 0..20 {
         assert_eq!(client.send(&Request::get("/")).await.status, 200);
@@ -71,7 +74,9 @@ async fn nothing_is_kept_for_no_time() {
 #[tokio::test]
 async fn a_capacity_is_leave_to_keep_connections_where_nothing_acknowledges() {
     let responder = Setup::new([Script::answer("\n")]).silent().start().await;
-    let gateway = start(&responder, "capacity = 1\nkeep = \"10s\"").await;
+    let gateway = one_thread(&responder, "capacity = 1\nkeep = \"10s\"")
+        .start()
+        .await;
     let mut client = Connection::open(gateway.address()).await;
     for _ in 0..20 {
         assert_eq!(client.send(&Request::get("/")).await.status, 200);
@@ -99,7 +104,7 @@ async fn bytes_behind_an_answer_reach_nobody() {
                 .start()
                 .await;
             let lines = "capacity = 1\nkeep = \"10s\"\nturn = \"10s\"";
-            let gateway = start(&responder, lines).await;
+            let gateway = one_thread(&responder, lines).start().await;
             assert_eq!(gateway.get("/").await.text(), "first");
             assert_eq!(gateway.get("/").await.text(), "second");
             if !is_own {
@@ -113,7 +118,9 @@ async fn bytes_behind_an_answer_reach_nobody() {
 #[tokio::test]
 async fn an_answer_that_does_not_come_is_a_timeout() {
     let responder = ScriptedResponder::start([Script::new().read_request().stall()]).await;
-    let gateway = start(&responder, "timeouts = { first_byte = \"300ms\" }").await;
+    let gateway = one_thread(&responder, "timeouts = { first_byte = \"300ms\" }")
+        .start()
+        .await;
     assert_eq!(gateway.get("/").await.status, 504);
     gateway
         .log
@@ -131,7 +138,9 @@ async fn an_answer_that_stops_is_cut() {
     let responder =
         ScriptedResponder::start([Script::new().read_request().stdout("\npart").read_to_end()])
             .await;
-    let gateway = start(&responder, "timeouts = { idle = \"300ms\" }").await;
+    let gateway = one_thread(&responder, "timeouts = { idle = \"300ms\" }")
+        .start()
+        .await;
     let response = gateway.get("/").await;
     assert_eq!(
         (response.status, response.text().as_str(), response.whole),
@@ -154,7 +163,7 @@ async fn applications_that_know_no_probe_are_served_too() {
             .tcp()
             .start()
             .await;
-        let gateway = start(&responder, capacity).await;
+        let gateway = one_thread(&responder, capacity).start().await;
         for method in ["GET", "POST", "GET"] {
             assert_eq!(
                 gateway.send(&Request::new(method, "/")).await.text(),
@@ -171,7 +180,7 @@ async fn a_reset_is_repeated_only_where_that_does_no_harm() {
     for (method, status, executed) in [("GET", 200, 2), ("HEAD", 200, 2), ("POST", 502, 1)] {
         let scripts = [Script::new().read_request().reset(), Script::answer("\n")];
         let responder = Setup::new(scripts).tcp().start().await;
-        let gateway = start(&responder, "").await;
+        let gateway = one_thread(&responder, "").start().await;
         assert_eq!(
             gateway.send(&Request::new(method, "/")).await.status,
             status,
@@ -193,7 +202,7 @@ async fn a_close_in_good_order_proves_no_more_than_a_reset() {
         ] {
             let scripts = [Script::new().read_request().close(), Script::answer("\n")];
             let responder = play(Setup::new(scripts)).start().await;
-            let gateway = start(&responder, "").await;
+            let gateway = one_thread(&responder, "").start().await;
             let status = gateway.send(&Request::new(method, "/")).await.status;
             assert_eq!(status, if executed == 2 { 200 } else { 502 }, "{method}");
             assert_eq!(responder.requests().len(), executed, "{method}");
@@ -201,7 +210,7 @@ async fn a_close_in_good_order_proves_no_more_than_a_reset() {
     }
     // And it is not repeated for ever.
     let responder = ScriptedResponder::start([Script::new().read_request().close()]).await;
-    let gateway = start(&responder, "").await;
+    let gateway = one_thread(&responder, "").start().await;
     assert_eq!(gateway.get("/").await.status, 502);
     assert_eq!(responder.requests().len(), 2);
 }
@@ -209,7 +218,7 @@ async fn a_close_in_good_order_proves_no_more_than_a_reset() {
 #[tokio::test]
 async fn a_client_that_leaves_lets_go_of_the_application() {
     let responder = ScriptedResponder::start([Script::new().read_request().read_to_end()]).await;
-    let gateway = start(&responder, "").await;
+    let gateway = one_thread(&responder, "").start().await;
     let client = start_request(&gateway, "/").await;
     responder
         .wait_until("the request", |seen| seen.busy == 1)
@@ -224,7 +233,7 @@ async fn a_client_that_leaves_lets_go_of_the_application() {
 async fn an_upload_that_breaks_off_is_never_seen_as_complete() {
     for length in ["Content-Length: 200000", "Transfer-Encoding: chunked"] {
         let responder = ScriptedResponder::start([Script::answer("\n")]).await;
-        let gateway = start(&responder, "").await;
+        let gateway = one_thread(&responder, "").start().await;
         let mut client = Connection::open(gateway.address()).await;
         let chunk = if length.starts_with('C') {
             String::new()
@@ -263,7 +272,7 @@ async fn a_client_that_reads_slowly_slows_the_application() {
         .stdout(&large)
         .end_request()])
     .await;
-    let gateway = start(&responder, "").await;
+    let gateway = one_thread(&responder, "").start().await;
     let mut client = Connection::open(gateway.address()).await;
     client.start(&Request::get("/")).await;
     assert_eq!(client.head().await.status, 200);
@@ -290,7 +299,7 @@ async fn an_application_that_reads_slowly_slows_the_client() {
         .stdout("\ndone")
         .end_request();
     let responder = ScriptedResponder::start([script]).await;
-    let gateway = start(&responder, "").await;
+    let gateway = one_thread(&responder, "").start().await;
     let upload = Request::post("/").content(Content::mebibytes(64));
     let (first, second, ()) = tokio::join!(
         gateway.send(&upload),

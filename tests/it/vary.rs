@@ -1,30 +1,25 @@
 //! Vary (RFC 9110 §12.5.5): what stands on the whole of an answer stands on its parts, and on the word that it is unchanged.
 
-use tempfile::TempDir;
-
-use crate::harness::php_fpm::write_below;
-use crate::harness::{Gateway, PhpFpm, Request, http2};
+use crate::harness::{Files, Gateway, GatewaySetup, PhpFpm, Request, http2};
 
 fn text() -> Vec<u8> {
     b"a line of text\n".repeat(600)
 }
 
-/// A gateway that compresses, and serves these files only.
-async fn start(files: &[(&str, &[u8])]) -> Gateway {
-    let directory = TempDir::new().unwrap();
-    let root = directory.path().join("public");
-    for (name, content) in files {
-        write_below(&root, name, content);
-    }
-    let config = format!("[[site]]\nroot = \"{}\"\ncompress = true\n", root.display());
-    Gateway::start_in(directory, &config).await
+fn compressing(files: &[(&str, &[u8])]) -> GatewaySetup<Files> {
+    let gateway = Gateway::with_files().site("compress = true");
+    files.iter().fold(gateway, |gateway, (name, content)| {
+        gateway.file(name, content)
+    })
 }
 
 /// RFC 9110 §15.3.7 and §15.4.5: a part of a file, and the word that it is unchanged, have the Vary of the whole.
 #[tokio::test]
 async fn parts_and_304_have_the_vary_of_the_whole() {
     let (style, image) = (text(), vec![7; 9000]);
-    let gateway = start(&[("a.css", &style), ("a.png", &image)]).await;
+    let gateway = compressing(&[("a.css", &style), ("a.png", &image)])
+        .start()
+        .await;
     for target in ["/a.css", "/a.png"] {
         let whole = gateway.get(target).await;
         let tag = whole.header("etag").unwrap();
@@ -67,11 +62,10 @@ async fn what_scripts_answer_has_the_vary_of_the_whole() {
         echo str_repeat('text ', 900);",
     );
     php.write("a.bin", text());
-    let root = php.root().display().to_string();
-    let site = php
-        .site()
-        .replace("[[site]]\n", "[[site]]\ncompress = true\n");
-    let gateway = Gateway::start(&format!("{site}send_file = {{ roots = [\"{root}\"] }}\n")).await;
+    let gateway = Gateway::before(&php)
+        .site("compress = true")
+        .site("send_file = { roots = [\"{root}\"] }");
+    let gateway = gateway.start().await;
     for media_type in ["text/css", "image/png"] {
         for file in ["", "&file"] {
             let target = format!("/?type={media_type}{file}");

@@ -8,7 +8,7 @@ use std::process::Output;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::gateway::{self, run, run_under};
+use crate::harness::gateway::{self, bound_by_permissions, run, run_under};
 use crate::harness::php_fpm::write_below;
 use crate::harness::{Gateway, PhpFpm, Request, http2};
 
@@ -303,18 +303,6 @@ async fn htaccess_files_that_are_not_read_are_told_of() {
         .await;
 }
 
-/// Who passes over permissions must not.
-fn bound_by_permissions() -> &'static [&'static str] {
-    match nix::unistd::geteuid().is_root() {
-        true => &[
-            "setpriv",
-            "--bounding-set=-dac_override,-dac_read_search",
-            "--",
-        ],
-        false => &["env"],
-    }
-}
-
 #[tokio::test]
 async fn folders_that_cannot_be_written_are_told_of() {
     let folder = tempfile::tempdir().unwrap();
@@ -349,16 +337,9 @@ async fn folders_that_cannot_be_written_are_told_of() {
     assert_eq!(found[0]["severity"], "error", "{found:?}");
 
     let config = format!("[server]\n{spool}\n{site}");
-    let gateway = Gateway::spawn_under(
-        bound_by_permissions(),
-        tempfile::tempdir().unwrap(),
-        &config,
-    );
+    let gateway = Gateway::with(&config).under(bound_by_permissions());
+    let gateway = gateway.start().await;
     gateway.log.wait_for(|line| line.contains(&spooled)).await;
-    gateway
-        .log
-        .wait_for(|line| line.contains("listening"))
-        .await;
     assert_eq!(file.directory.path().read_dir().unwrap().count(), 1);
 }
 
@@ -519,12 +500,9 @@ async fn files_that_others_can_replace_are_told_of_by_all() {
         assert!(found.iter().any(is_it), "{message}: {found:?}");
     }
     let config = exposed.config("");
-    let gateway = Gateway::spawn_under(&["env"], exposed.folder, &config);
+    let gateway = Gateway::with(&config).in_folder(exposed.folder);
+    let gateway = gateway.start().await;
     for message in &messages {
         gateway.log.wait_for(|line| line.contains(message)).await;
     }
-    gateway
-        .log
-        .wait_for(|line| line.contains("listening"))
-        .await;
 }

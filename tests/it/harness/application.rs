@@ -1,12 +1,12 @@
 //! Real FastCGI applications that are not PHP-FPM.
 
+use super::{PATIENCE, eventually};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
+use super::Address;
 use super::lines::Lines;
 use super::process::{Process, find_program};
-use super::{Address, patiently};
 
 /// A running one; killed with its children when dropped.
 pub(crate) struct Application {
@@ -68,11 +68,8 @@ async fn start(mut command: Command, address: &Address) -> Application {
         "the log of the application",
         process.child().stderr.take().unwrap(),
     );
-    let mut pause = tokio::time::interval(Duration::from_millis(5));
-    patiently("the application listens", async {
-        while address.try_connect().await.is_err() {
-            pause.tick().await;
-        }
+    eventually("the application listens", PATIENCE, async || {
+        address.try_connect().await.map(drop)
     })
     .await;
     Application {

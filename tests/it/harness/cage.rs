@@ -43,7 +43,7 @@ impl Cage {
         })
     }
 
-    /// What starts a program in it (see `Gateway::start_under`).
+    /// What starts a program in it (see `GatewaySetup::under`).
     pub(crate) fn launcher(&self) -> Vec<String> {
         let directory = self.directory.display().to_string();
         ["sh", "-c", JOIN, &directory].map(str::to_owned).to_vec()
@@ -56,6 +56,7 @@ impl Drop for Cage {
             if std::fs::remove_dir(&self.directory).is_ok() {
                 return;
             }
+            // In a drop nothing can be awaited: the kernel keeps the directory until the last process is reaped.
             std::thread::sleep(Duration::from_millis(10));
         }
     }

@@ -8,17 +8,20 @@ use tempfile::TempDir;
 
 use super::lines::Lines;
 use super::process::Process;
-use super::{Address, Request, Response, http1};
+use super::{Address, PATIENCE, Request, Response, eventually, http1, require};
 
 /// A running gateway; killed when dropped.
 pub(crate) struct Gateway {
     process: Process,
     directory: TempDir,
+    root: PathBuf,
     /// The operational log.
     pub(crate) log: Lines,
     /// The access log.
     pub(crate) access: Lines,
+    listeners: usize,
     addresses: Vec<Address>,
+    admin: Option<Address>,
 }
 
 const ONE_LISTENER: &str = "\n[[listen]]\naddress = \"127.0.0.1:0\"\n";
@@ -27,51 +30,25 @@ impl Gateway {
     /// Starts it with this configuration and waits until it listens. Without a `[[listen]]` of its own it listens on
     /// any free port of 127.0.0.1.
     pub(crate) async fn start(config: &str) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), config).await
+        Self::with(config).start().await
     }
 
-    /// The same, with the configuration file in `directory`, beside what the test has put there.
-    pub(crate) async fn start_in(directory: TempDir, config: &str) -> Self {
+    /// The same, with the configuration file in `folder`, beside what the test has put there.
+    pub(crate) async fn start_in(folder: TempDir, config: &str) -> Self {
+        Self::with(config).in_folder(folder).start().await
+    }
+
+    /// Runs it, by `launcher` if that is not empty.
+    pub(super) fn launch(
+        launcher: &[String],
+        (directory, root): (TempDir, PathBuf),
+        config: &str,
+        admin: Option<Address>,
+    ) -> Self {
         let config = with_listener(config);
-        Self::spawn(directory, &config).listening(&config).await
-    }
-
-    /// The same, by a program that sets something up and then executes the command in its arguments.
-    pub(crate) async fn start_under(launcher: &[String], directory: TempDir, config: &str) -> Self {
-        let config = with_listener(config);
-        let launcher: Vec<_> = launcher.iter().map(String::as_str).collect();
-        let gateway = Self::spawn_under(&launcher, directory, &config);
-        gateway.listening(&config).await
-    }
-
-    /// Waits until it listens on all that `config` names.
-    async fn listening(self, config: &str) -> Self {
-        let mut gateway = self;
-        let lines = gateway
-            .log
-            .wait_many(0, config.matches("[[listen]]").count(), |line| {
-                line.contains("listening")
-            });
-        gateway.addresses = lines.await.iter().map(|line| address_in(line)).collect();
-        gateway
-    }
-
-    /// Starts it and does not wait: for what must fail.
-    pub(crate) fn spawn(directory: TempDir, config: &str) -> Self {
-        Self::spawn_by(command(), directory, config)
-    }
-
-    /// The same, by a program that sets something up and then executes the command in its arguments.
-    pub(crate) fn spawn_under(launcher: &[&str], directory: TempDir, config: &str) -> Self {
-        let mut command = Command::new(launcher[0]);
-        command.args(&launcher[1..]);
-        command.arg(env!("CARGO_BIN_EXE_fcgate"));
-        Self::spawn_by(command, directory, config)
-    }
-
-    fn spawn_by(mut command: Command, directory: TempDir, config: &str) -> Self {
         let file = directory.path().join(CONFIG);
-        std::fs::write(&file, config).unwrap();
+        std::fs::write(&file, &config).unwrap();
+        let mut command = command_under(launcher);
         command.arg("run").arg("-c").arg(&file);
         command
             .stdin(Stdio::null())
@@ -84,10 +61,25 @@ impl Gateway {
         Self {
             process,
             directory,
+            root,
             log,
             access,
+            listeners: config.matches("[[listen]]").count(),
             addresses: Vec::new(),
+            admin,
         }
+    }
+
+    /// Waits until it listens on all that its configuration names.
+    pub(super) async fn listening(mut self) -> Self {
+        let listening = |line: &str| line.contains("listening");
+        let lines = self.log.wait_many(0, self.listeners, listening).await;
+        self.addresses = lines.iter().map(|line| address_in(line)).collect();
+        if self.admin.is_some() {
+            let answering = |line: &str| line.contains("answering about itself");
+            self.log.wait_for(answering).await;
+        }
+        self
     }
 
     /// The address of the first listener.
@@ -105,12 +97,38 @@ impl Gateway {
         self.directory.path()
     }
 
+    /// The document root of the site that it was set up with.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     pub(crate) async fn send(&self, request: &Request) -> Response {
         http1::send(self.address(), request).await
     }
 
     pub(crate) async fn get(&self, target: &str) -> Response {
         self.send(&Request::get(target)).await
+    }
+
+    /// The socket on which it answers about itself.
+    pub(crate) fn admin(&self) -> &Address {
+        self.admin.as_ref().expect("set up without `admin`")
+    }
+
+    /// Asks it about itself.
+    pub(crate) async fn ask(&self, target: &str) -> Response {
+        http1::send(self.admin(), &Request::get(target)).await
+    }
+
+    /// The program with these arguments, for the configuration of this gateway, to its end.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Output {
+        let file = self.directory().join(CONFIG);
+        command()
+            .args(arguments)
+            .arg("-c")
+            .arg(file)
+            .output()
+            .unwrap()
     }
 
     pub(crate) fn process_id(&self) -> u32 {
@@ -126,9 +144,16 @@ impl Gateway {
         self.process.signal(signal);
     }
 
+    /// Writes the configuration anew, with the same admin socket, and any port where it names no listener.
+    pub(crate) fn write(&self, config: &str) {
+        let admin = self.admin.as_ref().map(admin_at);
+        let config = with_listener(&format!("{config}\n{}", admin.unwrap_or_default()));
+        std::fs::write(self.directory().join(CONFIG), config).unwrap();
+    }
+
     /// Rewrites the configuration and reloads; the line that says what came of it.
     pub(crate) async fn reload(&self, config: &str) -> String {
-        std::fs::write(self.directory().join(CONFIG), with_listener(config)).unwrap();
+        self.write(config);
         let seen = self.log.count();
         self.signal(Signal::SIGHUP);
         self.log
@@ -163,6 +188,19 @@ impl Gateway {
     /// The memory that belongs to it alone and to no file, in KiB.
     pub(crate) fn anonymous_kib(&self) -> u64 {
         self.status("RssAnon:")
+    }
+
+    /// The same, once it is what it was for a hundred looks, half a second at least: each side has sent what the
+    /// kernel takes. Nothing announces that a buffer does not grow.
+    pub(crate) async fn settled_kib(&self) -> u64 {
+        let (mut last, mut same) = (0, 0);
+        eventually("memory that stays as it is", PATIENCE, async || {
+            let now = self.anonymous_kib();
+            same = if now == last { same + 1 } else { 0 };
+            last = now;
+            require(now, |_| same == 100)
+        })
+        .await
     }
 
     fn status(&self, name: &str) -> u64 {
@@ -200,11 +238,20 @@ pub(crate) fn reference() -> Output {
 
 /// The same by a program that sets something up and then executes the command in its arguments.
 pub(crate) fn run_under(launcher: &[&str], arguments: &[&str]) -> Output {
-    let mut command = Command::new(launcher[0]);
-    command
-        .args(&launcher[1..])
-        .arg(env!("CARGO_BIN_EXE_fcgate"));
-    command.args(arguments).output().unwrap()
+    command_under(launcher).args(arguments).output().unwrap()
+}
+
+/// A launcher that takes from root what lets it pass over permissions.
+pub(crate) fn bound_by_permissions() -> &'static [&'static str] {
+    if nix::unistd::geteuid().is_root() {
+        &[
+            "setpriv",
+            "--bounding-set=-dac_override,-dac_read_search",
+            "--",
+        ]
+    } else {
+        &["env"]
+    }
 }
 
 /// `fcgate` with these arguments, to its end.
@@ -222,6 +269,22 @@ fn command() -> Command {
         command.env_remove(name);
     });
     command
+}
+
+/// The program, or one that sets something up and then executes it.
+fn command_under(launcher: &[impl AsRef<str>]) -> Command {
+    let Some((first, more)) = launcher.split_first() else {
+        return command();
+    };
+    let mut command = Command::new(first.as_ref());
+    command.args(more.iter().map(AsRef::as_ref));
+    command.arg(env!("CARGO_BIN_EXE_fcgate"));
+    command
+}
+
+/// The section of a gateway that answers about itself at `address`.
+pub(super) fn admin_at(address: &Address) -> String {
+    format!("[admin]\naddress = \"{address}\"\n")
 }
 
 fn with_listener(config: &str) -> String {

@@ -20,6 +20,7 @@ pub(crate) mod process;
 pub(crate) mod records;
 pub(crate) mod script;
 pub(crate) mod scripted_responder;
+pub(crate) mod setup;
 pub(crate) mod tls;
 pub(crate) mod webdriver;
 
@@ -32,6 +33,7 @@ pub(crate) use message::{Content, Request, Response};
 pub(crate) use php_fpm::PhpFpm;
 pub(crate) use script::{Gate, Script};
 pub(crate) use scripted_responder::ScriptedResponder;
+pub(crate) use setup::{Backend, Files, GatewaySetup};
 
 use std::time::Duration;
 
@@ -49,13 +51,60 @@ pub(crate) async fn patiently<T>(what: &str, future: impl Future<Output = T>) ->
     }
 }
 
-/// Looks again and again until `holds`; for what nothing announces.
-pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let mut pause = tokio::time::interval(Duration::from_millis(5));
-    patiently(what, async {
-        while !holds() {
-            pause.tick().await;
+/// Looks again and again until the condition holds, and returns what it then has: for what nothing announces. When
+/// `bound` is over, the test fails with `what` was awaited and what was last seen.
+pub(crate) async fn eventually<C: Condition>(
+    what: &str,
+    bound: Duration,
+    mut look: impl AsyncFnMut() -> C,
+) -> C::Value {
+    let mut last = None;
+    let looking = async {
+        loop {
+            match look().await.judge() {
+                Ok(value) => return value,
+                Err(seen) => last = Some(seen),
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-    })
-    .await;
+    };
+    match tokio::time::timeout(bound, looking).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {bound:?} in vain: {what}; last seen: {last:?}"),
+    }
+}
+
+/// How long [`eventually`] waits between two looks.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What [`eventually`] looks at.
+pub(crate) trait Condition {
+    type Value;
+    type Seen: std::fmt::Debug;
+
+    /// Returns a value if it holds, and else what is there.
+    fn judge(self) -> Result<Self::Value, Self::Seen>;
+}
+
+impl Condition for bool {
+    type Value = ();
+    type Seen = Self;
+
+    fn judge(self) -> Result<(), Self> {
+        if self { Ok(()) } else { Err(self) }
+    }
+}
+
+impl<T, S: std::fmt::Debug> Condition for Result<T, S> {
+    type Value = T;
+    type Seen = S;
+
+    fn judge(self) -> Self {
+        self
+    }
+}
+
+/// Returns `value` as a condition: whether `holds` is true of it.
+pub(crate) fn require<T>(value: T, holds: impl FnOnce(&T) -> bool) -> Result<T, T> {
+    if holds(&value) { Ok(value) } else { Err(value) }
 }

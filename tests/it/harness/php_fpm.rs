@@ -27,6 +27,7 @@ pub(crate) struct Setup {
     tcp: bool,
     lines: String,
     global: String,
+    files: Vec<(String, Vec<u8>)>,
 }
 
 impl Setup {
@@ -37,6 +38,7 @@ impl Setup {
             tcp: false,
             lines: String::new(),
             global: String::new(),
+            files: Vec::new(),
         }
     }
 
@@ -61,10 +63,20 @@ impl Setup {
         }
     }
 
+    /// A file below the document root.
+    pub(crate) fn file(mut self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        self.files.push((name.to_owned(), content.as_ref().into()));
+        self
+    }
+
     /// Prepares the pool and does not start it yet.
     pub(crate) fn prepare(self) -> PhpFpm {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::create_dir(directory.path().join("public")).unwrap();
+        let root = directory.path().join("public");
+        std::fs::create_dir(&root).unwrap();
+        for (name, content) in &self.files {
+            write_below(&root, name, content);
+        }
         let address = if self.tcp {
             Address::Tcp(free_port())
         } else {

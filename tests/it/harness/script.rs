@@ -80,6 +80,15 @@ impl Script {
         Self::new().read_request().stdout(text).end_request()
     }
 
+    /// A whole request, and this answer once the gate is passed.
+    pub(crate) fn held(gate: &Gate, text: impl AsRef<[u8]>) -> Self {
+        Self::new()
+            .read_request()
+            .wait(gate)
+            .stdout(text)
+            .end_request()
+    }
+
     /// Reads PARAMS and goes on as `choose` says.
     pub(crate) fn by(choose: impl Fn(&Received) -> Self + Send + Sync + 'static) -> Self {
         let choice = Choice(Arc::new(choose));

@@ -11,8 +11,8 @@ use crate::harness::attackers::{Attackers, Siege};
 use crate::harness::bystander::{Bystander, Seen};
 use crate::harness::cage::{Cage, Watch};
 use crate::harness::php_fpm::Setup as PhpSetup;
-use crate::harness::tls::{Authority, Identity, TlsClient};
-use crate::harness::{Address, Gateway, PhpFpm, Request, http1};
+use crate::harness::tls::{Authority, TlsClient};
+use crate::harness::{Gateway, PhpFpm, Request, eventually, require};
 
 /// What the gateway may have: a small container.
 pub(crate) const MEMORY: u64 = 256 << 20;
@@ -79,7 +79,6 @@ impl Default for Bounds {
 pub(crate) struct Arena {
     pub(crate) gateway: Gateway,
     pub(crate) php: PhpFpm,
-    pub(crate) admin: Address,
     pub(crate) tls: TlsClient,
     bystander: Bystander,
     alone: Seen,
@@ -92,30 +91,20 @@ impl Arena {
         let php = PhpSetup::new(setup.workers).start().await;
         write_files(&php);
         let authority = Authority::new();
-        let directory = tempfile::tempdir().unwrap();
-        authority
-            .issue(&["localhost"])
-            .write(directory.path(), "site");
-        let admin = format!("unix:{}/admin.sock", directory.path().display());
         let cage = Cage::new(MEMORY);
         let memory = if cage.is_some() { "" } else { LITTLE_MEMORY };
-        let config = format!(
-            "[server]\nspool_directory = \"{folder}\"\n{memory}{server}\n[admin]\naddress = \"{admin}\"\n\
-             [[listen]]\naddress = \"127.0.0.1:0\"\n[[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n\
-             [upstream.php]\nservers = [\"{address}\"]\n{upstream}\n\
-             [[site]]\nroot = \"{root}\"\nphp = \"php\"\n{tls}\n{site}\n",
-            folder = directory.path().display(),
-            server = setup.server,
-            address = php.address(),
-            upstream = setup.upstream,
-            root = php.root().display(),
-            tls = Identity::line(directory.path(), "site"),
-            site = setup
-                .site
-                .replace("ROOT", &php.root().display().to_string()),
-        );
-        let launcher = launcher(cage.as_ref(), setup.descriptors);
-        let gateway = Gateway::start_under(&launcher, directory, &config).await;
+        let gateway = Gateway::before(&php)
+            .server("spool_directory = \"{folder}\"")
+            .server(memory)
+            .server(setup.server)
+            .upstream(&setup.upstream)
+            .site(&setup.site)
+            .certificate(&authority)
+            .listen("")
+            .listen("tls = true")
+            .admin()
+            .under(&launcher(cage.as_ref(), setup.descriptors));
+        let gateway = gateway.start().await;
         let mut targets = vec![
             ("file", Request::get("/small.txt")),
             ("php", Request::get("/hello.php")),
@@ -127,7 +116,6 @@ impl Arena {
         Self {
             gateway,
             php,
-            admin: Address::parse(&admin),
             tls: TlsClient::new(&authority),
             bystander,
             alone,
@@ -214,18 +202,10 @@ impl Arena {
 
     /// Waits until nothing of an attack is left: no connection, no share of a budget.
     async fn recovers(&self, name: &str) {
-        let begun = Instant::now();
-        loop {
-            let left = self.left().await;
-            if left.is_empty() {
-                break;
-            }
-            assert!(
-                begun.elapsed() < RECOVERY,
-                "{name}: left after {RECOVERY:?}: {left:?}"
-            );
-            sleep(Duration::from_millis(20)).await;
-        }
+        eventually(&format!("{name}: nothing is left"), RECOVERY, async || {
+            require(self.left().await, Vec::is_empty)
+        })
+        .await;
     }
 
     /// What is in use though nobody is there.
@@ -245,8 +225,7 @@ impl Arena {
     }
 
     async fn scrape(&self) -> String {
-        let metrics = Request::get("/metrics");
-        http1::send(&self.admin, &metrics).await.text()
+        self.gateway.ask("/metrics").await.text()
     }
 
     /// The value of a metric (see [`metric`]).

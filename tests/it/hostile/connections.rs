@@ -1,10 +1,11 @@
 //! Connections that hold a place, a descriptor or memory, and do nothing with it.
 
+use crate::harness::{eventually, require};
 use std::process::Command;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::arena::{Arena, Bounds, Setup};
 use crate::harness::attackers::{Attackers, Siege, Stalled, Trickle};
@@ -131,20 +132,12 @@ async fn an_idle_connection_holds_little() {
         }
     }
     let begun = Instant::now();
-    loop {
+    let what = "few bytes for each idle connection";
+    let each = eventually(what, Duration::from_secs(10), async || {
         let growth = anonymous_kib(process).unwrap().saturating_sub(before) * 1024;
-        let each = growth / IDLE as u64;
-        if each <= IDLE_BYTES {
-            println!("{each} bytes each after {:?}", begun.elapsed());
-            break;
-        }
-        let waited = begun.elapsed();
-        assert!(
-            waited < Duration::from_secs(10),
-            "{each} bytes for each idle connection"
-        );
-        sleep(Duration::from_millis(50)).await;
-    }
+        require(growth / IDLE as u64, |each| *each <= IDLE_BYTES)
+    });
+    println!("{} bytes each after {:?}", each.await, begun.elapsed());
     let connections = arena.metric(&["fcgate_connections "]).await;
     assert!(connections >= IDLE as f64, "{connections} are left");
 }
@@ -155,7 +148,7 @@ async fn slow_clients_of_the_admin_socket_leave_it_to_others() {
     let mut held = Vec::new();
     for number in 0..200 {
         // Once it takes no more of them, it has as many as it wants.
-        let Ok(mut stream) = arena.admin.try_connect().await else {
+        let Ok(mut stream) = arena.gateway.admin().try_connect().await else {
             break;
         };
         if number % 2 == 0 {

@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 
 use super::arena::{Arena, Setup};
-use crate::harness::{Request, eventually, http1};
+use crate::harness::{PATIENCE, eventually};
 
 /// More than a pipe holds, in few requests.
 const COMPLAIN: &[u8] =
@@ -43,7 +43,7 @@ async fn logs_that_nobody_reads_stop_nobody() {
 }
 
 async fn check_health(arena: &Arena) {
-    let live = http1::send(&arena.admin, &Request::get("/live")).await;
+    let live = arena.gateway.ask("/live").await;
     assert_eq!(live.status, 200);
 }
 
@@ -60,6 +60,6 @@ async fn logs_that_nobody_reads_keep_no_process_alive() {
     // One of them has been given all of its answers by now or never will be.
     arena.gateway.signal(Signal::SIGTERM);
     arena.gateway.signal(Signal::SIGTERM);
-    eventually("the end", || !arena.gateway.is_alive()).await;
+    eventually("the end", PATIENCE, async || !arena.gateway.is_alive()).await;
     drop(siege);
 }

@@ -8,14 +8,13 @@ use crate::harness::h2_frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, Frames, HEADERS, Outcome, PING, RST_STREAM,
     SETTINGS, WINDOW_UPDATE, block, request,
 };
-use crate::harness::{Gateway, Script, ScriptedResponder};
+use crate::harness::{Gateway, Script};
 
 const PRIORITY: u8 = 2;
 
 #[tokio::test]
 async fn no_more_fields_reach_php_than_the_key_allows() {
-    let responder = ScriptedResponder::start([Script::answer("\nok")]).await;
-    let gateway = Gateway::start(&responder.site("")).await;
+    let (responder, gateway) = Gateway::with_app([Script::answer("\nok")]).start().await;
     let names: Vec<_> = (0..800).map(|number| format!("x-{number}")).collect();
     let different: Vec<_> = names.iter().map(|name| (name.as_str(), "1")).collect();
     for (name, fields) in [

@@ -115,7 +115,7 @@ async fn encoders_are_bounded_in_sum_over_http1_and_tls() {
 #[tokio::test]
 async fn a_file_that_a_script_names_is_held_no_more_than_any_other() {
     let arena = Arena::new(Setup {
-        site: "compress = true\nsend_file = { roots = [\"ROOT\"] }".into(),
+        site: "compress = true\nsend_file = { roots = [\"{root}\"] }".into(),
         ..Setup::default()
     })
     .await;
@@ -142,7 +142,7 @@ async fn a_file_that_a_script_names_is_held_no_more_than_any_other() {
 #[tokio::test]
 async fn an_error_page_is_held_no_more_than_any_other_file() {
     let arena = Arena::new(Setup {
-        site: "[[site.error_page]]\nstatus = \"404\"\nfile = \"ROOT/1m.bin\"\n[[site.rule]]\nprefix = \"/missing\"\nrespond = { status = 404 }".into(),
+        site: "[[site.error_page]]\nstatus = \"404\"\nfile = \"{root}/1m.bin\"\n[[site.rule]]\nprefix = \"/missing\"\nrespond = { status = 404 }".into(),
         ..Setup::default()
     })
     .await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::arena::{Arena, Bounds, Setup};
 use crate::harness::attackers::{Siege, Stalled, Trickle, Unfinished};
@@ -22,7 +22,7 @@ const BOUNDS: Bounds = Bounds {
 async fn all_at_once() {
     let arena = Arena::new(Setup {
         server: "spool_quota = \"128MiB\"\nlimits = { connections = 1000 }",
-        site: "compress = true\nsend_file = { roots = [\"ROOT\"] }".into(),
+        site: "compress = true\nsend_file = { roots = [\"{root}\"] }".into(),
         workers: 8,
         ..Setup::default()
     })
@@ -36,7 +36,6 @@ async fn all_at_once() {
             .withstands_for(WAVE, BOUNDS, &name, wave(&arena))
             .await;
         waves.push(peak);
-        sleep(Duration::from_millis(100)).await;
     }
     let (first, second) = waves.split_at(waves.len() / 2);
     let most = |peaks: &[u64]| peaks.iter().max().copied().unwrap_or_default();
