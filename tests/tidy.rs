@@ -2,6 +2,7 @@
 //! A failure lists every offence with its place and what to do.
 
 #![allow(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::panic,
     reason = "the whole file is a test"

@@ -71,11 +71,10 @@ impl Trail for Recorder<'_> {
     }
 
     fn decision(&mut self, decision: &Decision) {
-        let lookups = self.disk.take();
-        if matches!(decision, Decision::Perform(Plan::Send(_))) {
-            let found = lookups.iter().rev().find(|lookup| lookup.is_file());
-            self.file = found.map(|lookup| lookup.path.clone());
+        if let Decision::Perform(Plan::Send(representation)) = decision {
+            self.file = self.disk.path_of(representation.file());
         }
+        let lookups = self.disk.take();
         if let Some(step) = self.step() {
             step.plan = Some(describe(decision));
             step.lookups.extend(lookups);

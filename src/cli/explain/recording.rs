@@ -1,27 +1,19 @@
 //! A file system that remembers what it was asked, around the real one.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::message::disk::{OpenFolder, Symlinks};
-use crate::message::{Disk, Found, Root};
+use crate::message::{Disk, Found, OpenFile, Root};
 
 /// Remembers every look-up.
 #[derive(Debug)]
 pub(super) struct Recording<'a> {
     disk: &'a dyn Disk,
     lookups: Mutex<Vec<Lookup>>,
+    /// Files with their paths.
+    opened: Mutex<Vec<(Arc<OpenFile>, String)>>,
 }
-
-impl Lookup {
-    /// Reports whether a file was found, and opened.
-    pub(super) fn is_file(&self) -> bool {
-        self.asked == ANYTHING && self.found.starts_with(A_FILE)
-    }
-}
-
-const ANYTHING: &str = "anything";
-const A_FILE: &str = "a file of ";
 
 /// A question and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +31,7 @@ impl<'a> Recording<'a> {
         Self {
             disk,
             lookups: Mutex::default(),
+            opened: Mutex::default(),
         }
     }
 
@@ -48,14 +41,16 @@ impl<'a> Recording<'a> {
         std::mem::take(&mut lookups)
     }
 
+    /// Returns the path at which a file was found.
+    pub(super) fn path_of(&self, file: &Arc<OpenFile>) -> Option<String> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = opened.iter().find(|(known, _)| Arc::ptr_eq(known, file));
+        found.map(|(_, path)| path.clone())
+    }
+
     fn note(&self, asked: &'static str, root: &Root, path: &[u8], found: String) {
-        let root = root.0.to_string_lossy();
-        let path = String::from_utf8_lossy(path);
-        let lookup = Lookup {
-            asked,
-            path: format!("{}{path}", root.trim_end_matches('/')),
-            found,
-        };
+        let path = full(root, path);
+        let lookup = Lookup { asked, path, found };
         let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
         lookups.push(lookup);
     }
@@ -72,7 +67,11 @@ impl Disk for Recording<'_> {
 
     fn open_by(&self, root: &Root, path: &[u8], symlinks: Symlinks) -> Found {
         let found = self.disk.open_by(root, path, symlinks);
-        self.note(ANYTHING, root, path, show(&found));
+        self.note("anything", root, path, show(&found));
+        if let Found::File(file) = &found {
+            let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+            opened.push((Arc::clone(file), full(root, path)));
+        }
         found
     }
 
@@ -105,13 +104,22 @@ impl Disk for Recording<'_> {
     }
 }
 
+fn full(root: &Root, path: &[u8]) -> String {
+    let root = root.0.to_string_lossy();
+    format!(
+        "{}{}",
+        root.trim_end_matches('/'),
+        String::from_utf8_lossy(path)
+    )
+}
+
 fn yes(found: bool) -> String {
     if found { "yes" } else { "no" }.to_owned()
 }
 
 fn show(found: &Found) -> String {
     match found {
-        Found::File(file) => format!("{A_FILE}{} bytes", file.length),
+        Found::File(file) => format!("a file of {} bytes", file.length),
         Found::Directory => "a folder".to_owned(),
         Found::Missing => "nothing".to_owned(),
         Found::TooLong => "nothing: the name is too long".to_owned(),

@@ -1,10 +1,12 @@
 //! A file that was compressed before it was asked for, in the place of the one beside it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, header};
 
 use super::{Part, Representation};
+use crate::message::OpenFile;
 use crate::message::accept_encoding::Coding;
 use crate::message::coded_tag;
 
@@ -12,6 +14,11 @@ use crate::message::coded_tag;
 const TOLERANCE: Duration = Duration::from_secs(60);
 
 impl Representation {
+    /// Returns the file whose content is sent.
+    pub fn file(&self) -> &Arc<OpenFile> {
+        &self.file
+    }
+
     /// The type, where the whole of the file is sent and a variant could be sent instead.
     pub fn replaceable(&self) -> Option<&HeaderValue> {
         let coded = self.fields.contains_key(header::CONTENT_ENCODING);
