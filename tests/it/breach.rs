@@ -15,13 +15,9 @@ async fn who_made_the_content_decides_and_not_who_was_asked() {
     let php = PhpFpm::start(1).await;
     php.write("app.php", APP);
     let lines = |words: &str| format!("{words}\n").repeat(200);
-    php.write("page.txt", &lines("said by a file"));
+    php.write("page.txt", lines("said by a file"));
     let files = php.root().with_file_name("files");
-    write_below(
-        &files,
-        "a.txt",
-        &lines("said by a file that a script names"),
-    );
+    write_below(&files, "a.txt", lines("said by a file that a script names"));
     let site = format!(
         "{}compress = true\nsend_file = {{ roots = [\"{}\"] }}\n\
          [[site.error_page]]\nstatus = [\"404\"]\nwhen = \"always\"\nbody = \"\"\"{}\"\"\"\n\
