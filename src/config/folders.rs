@@ -7,15 +7,16 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
+use super::server::SPOOL_DIRECTORY;
 use crate::section::{Lowered, Place, Problem, Problems};
 
 /// Warns of a spool directory that cannot be written; one that does not exist is an error.
 pub(super) fn check_spool(directory: &Path, section: &Lowered, problems: &mut Problems) {
-    let name = match section.is_given("spool_directory") {
+    let name = match section.is_given(&SPOOL_DIRECTORY) {
         true => "server.spool_directory",
         false => "TMPDIR, else /tmp, as server.spool_directory is not given",
     };
-    let place = section.place_of("spool_directory");
+    let place = section.place_of(&SPOOL_DIRECTORY);
     if !directory.is_dir() {
         let message = format!(
             "the spool directory {} does not exist ({name})",

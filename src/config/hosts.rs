@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::Site;
+use super::{Site, site};
 use crate::message::ByHost;
 use crate::route::condition::HostPattern;
 use crate::section::{At, Lowered, Place, Problem, Problems};
@@ -45,19 +45,19 @@ impl Hosts {
         };
         for (site, section) in sites {
             let site = Arc::new(site);
-            let (place, texts) = (section.place(), section.texts("hosts"));
+            let (place, texts) = (section.place(), section.get(&site::HOSTS));
             // Hosts that were not understood are hosts all the same.
-            let is_default = texts.is_empty() && !section.is_wrong("hosts");
+            let is_default = texts.is_empty() && !section.is_wrong(&site::HOSTS);
             let default = is_default.then_some(&place);
             let patterns = texts.into_iter();
             let patterns =
                 patterns.filter_map(|text| Some((HostPattern::parse(&text, problems)?, text)));
             let own: Vec<_> = patterns.collect();
-            for name in section.texts("listen") {
+            for name in section.get(&site::LISTEN) {
                 let sites = hosts.of_listener.entry(name.value.into()).or_default();
                 sites.add(&site, &own, default, problems);
             }
-            if !section.is_given("listen") {
+            if !section.is_given(&site::LISTEN) {
                 hosts.others.add(&site, &own, default, problems);
             }
             hosts.each.push(site);

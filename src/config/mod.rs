@@ -97,7 +97,7 @@ pub fn admin_of(path: &Path) -> Result<AdminSettings, Invalid> {
         return Err(Invalid::of(&problems.into_sorted(), &sources));
     };
     let mut own = Problems::default();
-    let settings = AdminSettings::build(&main.table("admin"), &mut own);
+    let settings = AdminSettings::build(&main.get(&file::ADMIN), &mut own);
     match own.is_empty() {
         true => Ok(settings),
         false => Err(Invalid::of(&own.into_sorted(), &sources)),

@@ -3,65 +3,70 @@
 use std::cmp::Reverse;
 
 use super::preset::PRESET;
+use super::site;
 use crate::handler::mount::Mount;
 use crate::handler::static_files::MOUNTED_FILES;
-use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
 
 /// What a folder shows; of a site and of a mount.
-pub(super) const INDEX: Key = Key::new(
-    "index",
-    Kind::Texts,
-    "What is looked for in a folder, in this order.",
-)
-.default("[\"index.php\", \"index.html\"]");
+pub(super) static INDEX: Key<Vec<At<String>>> =
+    Key::texts("index", "What is looked for in a folder, in this order.")
+        .default("[\"index.php\", \"index.html\"]");
 
 /// What gets the rest, likewise.
-pub(super) const FRONT_CONTROLLER: Key = Key::new(
-    "front_controller",
-    Kind::TextOr(&FRONT),
-    "The script that gets the rest.",
-);
+pub(super) static FRONT_CONTROLLER: Key<Table> =
+    Key::text_or("front_controller", &FRONT, "The script that gets the rest.");
 
 /// The `front_controller` section.
 pub(super) static FRONT: Section = Section {
     title: "[site.front_controller]",
     doc: "What becomes of a path that leads neither to a file nor to a script.",
-    keys: &[
-        Key::new("script", Kind::Text, "The script below `root` that gets it; \"\": none, and that is 404.").default("\"index.php\""),
-        Key::new("except", Kind::Texts, "Extensions of files, without regard to case: what ends so and is not there is 404 at once, and costs PHP nothing: [\"gif\", \"jpg\", \"png\", \"webp\"]. A missing picture gets a page otherwise, often with 200. Not for what scripts make at such addresses, as thumbnails.").default("[]"),
-    ],
+    groups: &[&[&SCRIPT, &EXCEPT]],
 };
+
+pub(super) static SCRIPT: Key<At<String>> = Key::text(
+    "script",
+    "The script below `root` that gets it; \"\": none, and that is 404.",
+)
+.default("\"index.php\"");
+
+pub(super) static EXCEPT: Key<Vec<At<String>>> = Key::texts("except", "Extensions of files, without regard to case: what ends so and is not there is 404 at once, and costs PHP nothing: [\"gif\", \"jpg\", \"png\", \"webp\"]. A missing picture gets a page otherwise, often with 200. Not for what scripts make at such addresses, as thumbnails.").default("[]");
 
 /// The `[[site.mount]]` section.
 pub(super) static MOUNT: Section = Section {
     title: "[[site.mount]]",
     doc: "Another root at a path of the site, as with Apache's Alias: for all below the path, `root` and `php` mean what they mean for a site. SCRIPT_NAME begins with the path, by which an application finds its own addresses. Mounts come after the rules of the site, longer paths first; nothing below a mount reaches the site's `root`.",
-    keys: &[
-        Key::new("path", Kind::Text, "The path: whole segments, but not /.").shown("\"/my/app/\""),
-        Key::new("root", Kind::Text, "What stands there, an absolute path.")
-            .shown("\"/srv/other/public\""),
-        Key::new(
-            "php",
-            Kind::Text,
-            "As `php` of the site, which is the default. \"\": files alone, and no script runs.",
-        )
-        .example("\"\""),
-        INDEX,
-        FRONT_CONTROLLER,
-        PRESET,
-        Key::new(
-            "files",
-            Kind::Table(&MOUNTED_FILES),
-            "How its files are sent.",
-        ),
-    ],
+    groups: &[&[
+        &PATH,
+        &ROOT,
+        &PHP,
+        &INDEX,
+        &FRONT_CONTROLLER,
+        &PRESET,
+        &FILES,
+    ]],
 };
+
+static PATH: Key<Option<At<String>>> =
+    Key::text("path", "The path: whole segments, but not /.").shown("\"/my/app/\"");
+
+pub(super) static ROOT: Key<Option<At<String>>> =
+    Key::text("root", "What stands there, an absolute path.").shown("\"/srv/other/public\"");
+
+pub(super) static PHP: Key<Option<At<String>>> = Key::text(
+    "php",
+    "As `php` of the site, which is the default. \"\": files alone, and no script runs.",
+)
+.example("\"\"");
+
+pub(super) static FILES: Key<Table> =
+    Key::table("files", &MOUNTED_FILES, "How its files are sent.");
 
 /// The mounts of a site, longer paths first.
 pub(super) fn mounts<'a>(site: &'a Lowered, problems: &mut Problems) -> Vec<(Mount, &'a Lowered)> {
     let mut mounts: Vec<(Mount, &Lowered)> = Vec::new();
-    for section in site.tables("mount") {
-        let Some(text) = section.text("path") else {
+    for section in site.get(&site::MOUNTS) {
+        let Some(text) = section.get(&PATH) else {
             let problem = Problem::new(section.place(), "a mount needs a `path`");
             problems.push(problem.help("path = \"/my/app/\""));
             continue;

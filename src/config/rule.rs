@@ -3,64 +3,44 @@
 use super::action::{ACTIONS, action};
 use super::site::Draft;
 use crate::handler::Step;
-use crate::handler::deny::DENY;
-use crate::handler::fastcgi::{FASTCGI, RULE_TIMEOUTS};
-use crate::handler::redirect::REDIRECT;
-use crate::handler::respond::RESPOND;
-use crate::handler::rewrite::REWRITE;
-use crate::handler::static_files::STATIC_FILES;
 use crate::handler::step::{self, Changes};
-use crate::limits::RULE_LIMITS;
 use crate::route::Rule;
-use crate::route::condition::{Condition, NOT, Pattern, Prefix, Set, keys};
+use crate::route::condition::{self, Condition, Pattern, Prefix, Set};
 use crate::route::template::Groups;
-use crate::section::{Key, Kind, Lowered, Place, Problem, Problems, Section};
+use crate::section::{At, Key, Lowered, Place, Problem, Problems, Section};
 
 /// The `[[site.rule]]` section.
 pub static RULE: Section = Section {
     title: "[[site.rule]]",
     doc: "Conditions, all of which must hold; what they change; and at most one action: fastcgi, static_files, redirect, rewrite, respond, deny, set_handler or to. Rules are tried in their order; the first that matches, has an action and does not decline answers. One without an action changes what it says, and the search goes on.",
-    keys: &[
-        keys::PATH,
-        keys::PREFIX,
-        keys::MATCH,
-        keys::EXTENSION,
-        keys::METHOD,
-        keys::HOST,
-        keys::SCHEME,
-        keys::LISTENER,
-        keys::REMOTE,
-        keys::HEADER,
-        keys::QUERY,
-        keys::COOKIE,
-        keys::EXISTS,
-        keys::ANY,
-        keys::ALL,
-        Key::new("not", Kind::Table(&NOT), "Conditions of which none may hold.").example("{ method = [\"POST\"] }"),
-        Key::new("internal", Kind::Flag, "Whether the rule is for internal rounds only: for what an index file, a rewrite or an error page leads to, and never for what a client asks for.").default("false"),
-        step::keys::SET_ENV,
-        step::keys::UNSET_ENV,
-        step::keys::PHP_VALUE,
-        step::keys::PHP_ADMIN_VALUE,
-        step::keys::REQUEST_HEADERS,
-        step::keys::RESPONSE_HEADERS,
-        step::keys::EXPIRES,
-        step::keys::RESERVE,
-        Key::new("limits", Kind::Table(&RULE_LIMITS), "What requests that match may do otherwise than those of the site.").example("{ body = \"1GiB\" }"),
-        Key::new("timeouts", Kind::Table(&RULE_TIMEOUTS), "How long scripts that answer requests which match may take, otherwise than their upstream says.").example("{ first_byte = \"300s\" }"),
-        Key::new("fastcgi", Kind::Table(&FASTCGI), "A script answers.").example("{ upstream = \"php\", script = \"/srv/app/public/index.php\" }"),
-        Key::new("static_files", Kind::Table(&STATIC_FILES), "A file answers.").example("{ root = \"/srv/app/public\", missing = \"decline\" }"),
-        Key::new("redirect", Kind::Table(&REDIRECT), "Sends the client to another address.").example("{ to = \"/new/$rest\", status = 301 }"),
-        Key::new("rewrite", Kind::Table(&REWRITE), "Another path, and the rules anew.").example("{ to = \"/index.php/$1\" }"),
-        Key::new("respond", Kind::Table(&RESPOND), "A fixed answer.").example("{ body = \"ok\" }"),
-        Key::new("deny", Kind::FlagOr(&DENY), "Refuses.").example("true"),
-        Key::new("proxy_pass", Kind::Text, "Apache's ProxyPass: leading whole segments as `prefix` has, with `to` as its action.").example("\"/app/\""),
-        Key::new("proxy_pass_match", Kind::Text, "Apache's ProxyPassMatch: a regular expression as `match` has, with `to` as its action.").example("'^/(.*\\.php(/.*)?)$'"),
-        Key::new("to", Kind::Text, "The target of proxy_pass or proxy_pass_match: \"fcgi://UPSTREAM/srv/www/$1\", \"fcgi://host:port/srv/www/$1\" or \"unix:/sock|fcgi://localhost/srv/www/$1\". Without any $ the path is appended; with proxy_pass, what follows the prefix. What follows the script in it is PATH_INFO: a script is a file that ends in .php, one that is written before the first $, the whole, or as much of the path as proxy_pass_match matches by itself, as with '^/(.*\\.phtml(/.*)?)$'. Of mod_proxy's options enablereuse=on, flushpackets=on and timeout=SECONDS may stand behind it. \"!\" keeps what matches from all further rules of the two kinds.").example("\"fcgi://php/srv/www/$1\""),
-        Key::new("set_handler", Kind::Text, "Apache's SetHandler: the files below the site's root are scripts of \"proxy:unix:/sock|fcgi://localhost\" or \"proxy:fcgi://host:port\" (an upstream's name is understood as host). A path that leads to no file is left to the next rule.").example("\"proxy:unix:/run/php/php-fpm.sock|fcgi://localhost\""),
-        Key::new("files_match", Kind::Text, "Apache's FilesMatch, for set_handler: a regular expression on the file's name, without its folder.").default("'\\.php$'"),
+    groups: &[
+        condition::KEYS,
+        &[&condition::NOT_KEY, &INTERNAL],
+        step::keys::MODIFIERS,
+        &[&PROXY_PASS, &PROXY_PASS_MATCH, &FILES_MATCH],
+        ACTIONS,
     ],
 };
+
+static INTERNAL: Key<bool> = Key::flag("internal", "Whether the rule is for internal rounds only: for what an index file, a rewrite or an error page leads to, and never for what a client asks for.").default("false");
+
+pub(super) static PROXY_PASS: Key<Option<At<String>>> = Key::text(
+    "proxy_pass",
+    "Apache's ProxyPass: leading whole segments as `prefix` has, with `to` as its action.",
+)
+.example("\"/app/\"");
+
+pub(super) static PROXY_PASS_MATCH: Key<Option<At<String>>> = Key::text(
+    "proxy_pass_match",
+    "Apache's ProxyPassMatch: a regular expression as `match` has, with `to` as its action.",
+)
+.example("'^/(.*\\.php(/.*)?)$'");
+
+pub(super) static TO: Key<Option<At<String>>> = Key::text("to", "The target of proxy_pass or proxy_pass_match: \"fcgi://UPSTREAM/srv/www/$1\", \"fcgi://host:port/srv/www/$1\" or \"unix:/sock|fcgi://localhost/srv/www/$1\". Without any $ the path is appended; with proxy_pass, what follows the prefix. What follows the script in it is PATH_INFO: a script is a file that ends in .php, one that is written before the first $, the whole, or as much of the path as proxy_pass_match matches by itself, as with '^/(.*\\.phtml(/.*)?)$'. Of mod_proxy's options enablereuse=on, flushpackets=on and timeout=SECONDS may stand behind it. \"!\" keeps what matches from all further rules of the two kinds.").example("\"fcgi://php/srv/www/$1\"");
+
+pub(super) static SET_HANDLER: Key<Option<At<String>>> = Key::text("set_handler", "Apache's SetHandler: the files below the site's root are scripts of \"proxy:unix:/sock|fcgi://localhost\" or \"proxy:fcgi://host:port\" (an upstream's name is understood as host). A path that leads to no file is left to the next rule.").example("\"proxy:unix:/run/php/php-fpm.sock|fcgi://localhost\"");
+
+pub(super) static FILES_MATCH: Key<At<String>> = Key::text("files_match", "Apache's FilesMatch, for set_handler: a regular expression on the file's name, without its folder.").default("'\\.php$'");
 
 pub(super) fn build_rule(
     section: &Lowered,
@@ -83,13 +63,13 @@ pub(super) fn build_rule(
     let sources = draft.surroundings.sources;
     let show = |place: &Place| sources.show(place);
     let changes = Changes::build(section, &groups, &show, problems);
-    let acts = |key: &&str| section.is_given(key);
-    let handler = match (ACTIONS.iter().any(acts), &changes) {
+    let acts = ACTIONS.iter().any(|key| section.is_given(*key));
+    let handler = match (acts, &changes) {
         (false, Some(_)) => None,
         (true, _) | (false, None) => Some(action(section, &groups, &conditions, draft, problems)?),
     };
     let step = Step {
-        internal: section.flag("internal"),
+        internal: section.get(&INTERNAL),
         changes,
         handler,
     };
@@ -109,15 +89,13 @@ fn names(draft: &Draft<'_, '_>) -> Groups {
 /// What Apache's two spellings say of the path, where one of them is there. Without `to` they are
 /// nothing, nor is `to` without one of them.
 fn spelled_as_apache(section: &Lowered, problems: &mut Problems) -> Option<Option<Condition>> {
-    if ["proxy_pass_match", "proxy_pass", "to"]
-        .iter()
-        .any(|key| section.is_wrong(key))
-    {
+    let keys = [&PROXY_PASS_MATCH, &PROXY_PASS, &TO];
+    if keys.iter().any(|key| section.is_wrong(*key)) {
         return None;
     }
-    let pattern = section.text("proxy_pass_match");
-    let prefix = section.text("proxy_pass");
-    if (pattern.is_some() || prefix.is_some()) != section.is_given("to") {
+    let pattern = section.get(&PROXY_PASS_MATCH);
+    let prefix = section.get(&PROXY_PASS);
+    if (pattern.is_some() || prefix.is_some()) != section.is_given(&TO) {
         problems.push(
             Problem::new(
                 section.place(),

@@ -13,7 +13,8 @@ use super::source::Sources;
 use super::surroundings::Surroundings;
 use super::watched::Watched;
 use super::{
-    AdminSettings, ListenAddress, Listener, ServerSettings, Site, certificates, listener_names,
+    AdminSettings, ListenAddress, Listener, ServerSettings, Site, certificates, file, listen,
+    listener_names,
 };
 use crate::failure::Failure;
 use crate::handler::Handler;
@@ -25,6 +26,7 @@ use crate::message::{Host, Target};
 use crate::process::Program;
 use crate::section::{FileId, Lowered, Place, Problem, Problems};
 use crate::tls::Certificates;
+use crate::upstream::section::{CAPACITY, SERVERS};
 use crate::upstream::{Address, Upstream};
 
 /// A configuration that can serve, by construction.
@@ -70,8 +72,8 @@ impl Snapshot {
         let main = files.first()?;
         // After a fault in reading, what a name refers to may be in the part that was not read.
         let complete = problems.is_empty();
-        let server = ServerSettings::build(&main.table("server"), problems);
-        let admin = AdminSettings::build(&main.table("admin"), problems);
+        let server = ServerSettings::build(&main.get(&file::SERVER), problems);
+        let admin = AdminSettings::build(&main.get(&file::ADMIN), problems);
         let budgets = budgets(&server, previous);
         let [live_streams, streamed_uploads] = per_client(previous);
         let certificates = certificates::build(&files, previous, problems);
@@ -91,7 +93,10 @@ impl Snapshot {
             streamed_uploads: &streamed_uploads,
             error_log: &error_log,
         };
-        let sections: Vec<_> = files.iter().flat_map(|file| file.tables("site")).collect();
+        let sections: Vec<_> = files
+            .iter()
+            .flat_map(|file| file.get(&file::SITE))
+            .collect();
         let sites = build_sites(&sections, &surroundings, problems);
         let upstreams = surroundings.into_upstreams();
         warn(&files, sources, problems);
@@ -139,7 +144,7 @@ impl Snapshot {
     /// Where the servers of an upstream listen, as the configuration says it: names are names.
     pub fn servers(&self, upstream: &Upstream) -> Vec<Address> {
         let known = self.upstreams.get(&upstream.name);
-        let servers = known.map_or_else(Vec::new, |(section, _)| section.texts("servers"));
+        let servers = known.map_or_else(Vec::new, |(section, _)| section.get(&SERVERS));
         let servers = servers.into_iter().map(|text| text.value);
         // One that only an address names has that for its name.
         let named: Vec<_> = servers
@@ -153,9 +158,9 @@ impl Snapshot {
 
     /// Returns `capacity` of an upstream, which bounds the connections to each of its servers; 0 is no
     /// bound.
-    pub fn capacity(&self, upstream: &Upstream) -> i64 {
+    pub fn capacity(&self, upstream: &Upstream) -> usize {
         let known = self.upstreams.get(&upstream.name);
-        known.map_or(0, |(section, _)| section.integer("capacity"))
+        known.map_or(0, |(section, _)| section.get(&CAPACITY))
     }
 
     /// Tells the log what each server did so far.
@@ -271,7 +276,7 @@ fn listeners(
 ) -> Vec<Listener> {
     let sections: Vec<_> = files
         .iter()
-        .flat_map(|file| file.tables("listen"))
+        .flat_map(|file| file.get(&file::LISTEN))
         .collect();
     if sections.is_empty() {
         return vec![Listener::default_listener()];
@@ -286,7 +291,7 @@ fn listeners(
         let taken = |other: &Listener| other.address == *address;
         if listeners.iter().any(taken) && !any_port {
             problems.push(Problem::new(
-                section.place_of("address"),
+                section.place_of(&listen::ADDRESS),
                 format!("two listeners have the address {address}"),
             ));
         }
@@ -297,7 +302,7 @@ fn listeners(
 
 fn processes(files: &[Lowered], problems: &mut Problems) -> Vec<Program> {
     let mut programs: Vec<Program> = Vec::new();
-    for (name, section) in files.iter().flat_map(|file| file.named("process")) {
+    for (name, section) in files.iter().flat_map(|file| file.get(&file::PROCESS)) {
         if programs.iter().any(|program| program.name == name.value) {
             problems.push(Problem::new(
                 name.place.clone(),
@@ -315,7 +320,7 @@ fn named_upstreams(
     problems: &mut Problems,
 ) -> Upstreams {
     let mut upstreams = Upstreams::new();
-    for (name, section) in files.iter().flat_map(|file| file.named("upstream")) {
+    for (name, section) in files.iter().flat_map(|file| file.get(&file::UPSTREAM)) {
         let known = previous.and_then(|snapshot| snapshot.upstreams.get(&name.value));
         let upstream = match known {
             Some((before, upstream)) if before.same_as(section) => Some(Arc::clone(upstream)),

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, Error};
 
+use super::file::{self, INCLUDE};
 use super::watched::Watched;
 use crate::section::{At, Environment, FileId, Lowered, Place, Problem, Problems, Section};
 
@@ -178,9 +179,8 @@ impl Reader<'_> {
         if depth > 0 {
             self.refuse_server(&lowered);
         }
-        let included = self.root.keys.iter().any(|key| key.name == INCLUDE);
-        let patterns = if included {
-            lowered.texts(INCLUDE)
+        let patterns = if self.root.lists(&INCLUDE) {
+            lowered.get(&INCLUDE)
         } else {
             Vec::new()
         };
@@ -222,7 +222,7 @@ impl Reader<'_> {
     /// What is said once for the whole process must not hide in one of many files.
     fn refuse_server(&mut self, lowered: &Lowered) {
         let given = lowered.given_keys().into_iter();
-        for server in given.filter(|key| key.value == "server") {
+        for server in given.filter(|key| key.value == file::SERVER.name()) {
             let problem =
                 Problem::new(server.place, "[server] may stand only in the main file").firm();
             self.problems
@@ -267,9 +267,6 @@ impl Reader<'_> {
 fn cannot_read(path: &Path, error: &io::Error) -> String {
     format!("cannot read `{}`: {error}", path.display())
 }
-
-/// The key of the top level that names further files.
-const INCLUDE: &str = "include";
 
 /// The files that a pattern names, relative to the directory of the file it stands in, in the order
 /// of their names. A wildcard may match none and passes over directories and hidden files, which are

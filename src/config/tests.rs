@@ -8,19 +8,19 @@ use regex::Regex;
 use toml::de::{DeTable, DeValue};
 
 use super::{ROOT, load};
-use crate::section::{Key, Kind, Section};
+use crate::section::{Descriptor, Kind, Section};
 
 /// Every section with its keys, each once: conditions are in conditions for ever.
 fn each(
     section: &'static Section,
     seen: &mut Vec<*const Section>,
-    visit: &mut impl FnMut(&'static Key),
+    visit: &mut impl FnMut(&'static Descriptor),
 ) {
     if seen.contains(&std::ptr::from_ref(section)) {
         return;
     }
     seen.push(section);
-    for key in section.keys {
+    for key in section.keys() {
         visit(key);
         if let Some(nested) = key.kind.section() {
             each(nested, seen, visit);
@@ -28,7 +28,7 @@ fn each(
     }
 }
 
-fn keys() -> Vec<&'static Key> {
+fn keys() -> Vec<&'static Descriptor> {
     let mut keys = Vec::new();
     each(&ROOT, &mut Vec::new(), &mut |key| keys.push(key));
     keys
@@ -66,7 +66,7 @@ fn what_the_tables_show_can_be_written() {
 /// `key = value` in a sentence of the docs, and in docs of keys, is one that is understood.
 #[test]
 fn what_the_docs_show_can_be_written() {
-    let mut by_name: BTreeMap<&str, Vec<&Key>> = BTreeMap::new();
+    let mut by_name: BTreeMap<&str, Vec<&Descriptor>> = BTreeMap::new();
     for key in keys() {
         by_name.entry(key.name).or_default().push(key);
     }
@@ -146,8 +146,7 @@ impl Places {
     fn section(&mut self, text: &str, section: &'static Section, table: &DeTable<'_>) {
         for (name, value) in table {
             let key = section
-                .keys
-                .iter()
+                .keys()
                 .find(|key| key.name == name.get_ref().as_ref());
             let key = key.unwrap_or_else(|| panic!("{name:?}"));
             self.known.insert(format!("{} {}", section.title, key.name));

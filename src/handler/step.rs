@@ -8,98 +8,110 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 
 use super::Handler;
+use crate::handler::fastcgi::RULE_TIMES;
+use crate::limits::BODY;
 use crate::message::edits::{Assignment, FieldEdit, RuleEdits, variable_of};
 use crate::message::{Request, hop_by_hop};
 use crate::route::template::{Groups, Template};
 use crate::route::{Captures, Scope};
-use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section};
+use crate::section::{At, Group, Key, Lowered, Pairs, Place, Problem, Problems, Section, Table};
 use crate::value::TimeLimit;
 use variables::{check_length, environment, php_values};
 
 /// The keys of the changes, which every rule may have.
 pub mod keys {
     use super::{REQUEST_FIELDS, RESPONSE_FIELDS};
-    use crate::section::{Key, Kind};
+    use crate::handler::fastcgi::RULE_TIMEOUTS;
+    use crate::limits::RULE_LIMITS;
+    use crate::section::{At, Group, Key, Pairs, Table};
+    use std::time::Duration;
 
     /// Variables of PHP.
-    pub const SET_ENV: Key = Key::new("set_env", Kind::Pairs, "Variables that PHP gets, after all others and in the order of the rules, whatever they were before: templates, and an empty value is sent. No client can set one. With its name a value has at most 65535 bytes, as PHP reads no longer one.").example("{ APP_ENV = \"production\", TENANT = \"$1\" }");
+    pub static SET_ENV: Key<Pairs> = Key::pairs("set_env", "Variables that PHP gets, after all others and in the order of the rules, whatever they were before: templates, and an empty value is sent. No client can set one. With its name a value has at most 65535 bytes, as PHP reads no longer one.").example("{ APP_ENV = \"production\", TENANT = \"$1\" }");
 
     /// Variables that PHP does not get.
-    pub const UNSET_ENV: Key =
-        Key::new("unset_env", Kind::Texts, "Variables that PHP does not get.")
-            .example("[\"REMOTE_PORT\"]");
+    pub static UNSET_ENV: Key<Vec<At<String>>> =
+        Key::texts("unset_env", "Variables that PHP does not get.").example("[\"REMOTE_PORT\"]");
 
     /// Settings of PHP.
-    pub const PHP_VALUE: Key = Key::new("php_value", Kind::Pairs, "Settings of PHP for the request, which ini_set() may change: texts, numbers, true and false. PHP-FPM leaves them in the worker that got them, for its later requests too, until they are set again: give what differs a pool of its own, or set the same names for all requests of a pool.").example("{ memory_limit = \"512M\", display_errors = false }");
+    pub static PHP_VALUE: Key<Pairs> = Key::pairs("php_value", "Settings of PHP for the request, which ini_set() may change: texts, numbers, true and false. PHP-FPM leaves them in the worker that got them, for its later requests too, until they are set again: give what differs a pool of its own, or set the same names for all requests of a pool.").example("{ memory_limit = \"512M\", display_errors = false }");
 
     /// Settings of PHP that stand.
-    pub const PHP_ADMIN_VALUE: Key = Key::new(
-        "php_admin_value",
-        Kind::Pairs,
-        "The same, which no script can change.",
-    )
-    .example("{ open_basedir = \"/srv/app:/tmp\" }");
+    pub static PHP_ADMIN_VALUE: Key<Pairs> =
+        Key::pairs("php_admin_value", "The same, which no script can change.")
+            .example("{ open_basedir = \"/srv/app:/tmp\" }");
 
     /// What PHP sees of the request.
-    pub const REQUEST_HEADERS: Key = Key::new(
+    pub static REQUEST_HEADERS: Key<Table> = Key::table(
         "request_headers",
-        Kind::Table(&REQUEST_FIELDS),
+        &REQUEST_FIELDS,
         "Changes of the request's fields, as PHP sees them.",
     )
     .example("{ remove = [\"Accept-Encoding\"] }");
 
     /// What the client sees of the answer.
-    pub const RESPONSE_HEADERS: Key = Key::new("response_headers", Kind::Table(&RESPONSE_FIELDS), "Changes of the answer's fields, whoever made it: PHP, a file, or the gateway with an error.").example("{ set = { X-Frame-Options = \"DENY\" } }");
+    pub static RESPONSE_HEADERS: Key<Table> = Key::table("response_headers", &RESPONSE_FIELDS, "Changes of the answer's fields, whoever made it: PHP, a file, or the gateway with an error.").example("{ set = { X-Frame-Options = \"DENY\" } }");
 
     /// What is kept for a class of requests; a site has it too.
-    pub const RESERVE: Key = Key::new("reserve", Kind::Percent, "The part of PHP that is kept for these requests when there are more than it can serve: at least so many of the workers that come free go to them while any of them waits, and so many of the places in the queue are theirs alone. Those that share an upstream may keep \"80 %\" of it together.").example("\"20 %\"");
+    pub static RESERVE: Key<Option<u8>> = Key::percent("reserve", "The part of PHP that is kept for these requests when there are more than it can serve: at least so many of the workers that come free go to them while any of them waits, and so many of the places in the queue are theirs alone. Those that share an upstream may keep \"80 %\" of it together.").example("\"20 %\"");
 
     /// How long the answer is good.
-    pub const EXPIRES: Key = Key::new("expires", Kind::Duration, "How long a client may keep the answer without asking again: Cache-Control with max-age, and Expires; of answers with a status of 200 to 399 that say nothing of it themselves.").example("\"30d\"");
+    pub static EXPIRES: Key<Option<Duration>> = Key::duration("expires", "How long a client may keep the answer without asking again: Cache-Control with max-age, and Expires; of answers with a status of 200 to 399 that say nothing of it themselves.").example("\"30d\"");
+
+    /// Other bounds on requests.
+    pub static LIMITS: Key<Table> = Key::table(
+        "limits",
+        &RULE_LIMITS,
+        "What requests that match may do otherwise than those of the site.",
+    )
+    .example("{ body = \"1GiB\" }");
+
+    /// Other times of scripts.
+    pub static TIMEOUTS: Key<Table> = Key::table("timeouts", &RULE_TIMEOUTS, "How long scripts that answer requests which match may take, otherwise than their upstream says.").example("{ first_byte = \"300s\" }");
+
+    /// All of them: a rule that has one of these changes something.
+    pub static MODIFIERS: Group = &[
+        &SET_ENV,
+        &UNSET_ENV,
+        &PHP_VALUE,
+        &PHP_ADMIN_VALUE,
+        &REQUEST_HEADERS,
+        &RESPONSE_HEADERS,
+        &EXPIRES,
+        &RESERVE,
+        &LIMITS,
+        &TIMEOUTS,
+    ];
 }
 
 static REQUEST_FIELDS: Section = Section {
     title: "[site.rule.request_headers]",
     doc: "Changes of the request's fields, as PHP sees them. Conditions of rules see what the client sent.",
-    keys: &FIELD_KEYS,
+    groups: &[FIELD_KEYS],
 };
 
 static RESPONSE_FIELDS: Section = Section {
     title: "[site.rule.response_headers]",
     doc: "Changes of the answer's fields, whoever made it.",
-    keys: &FIELD_KEYS,
+    groups: &[FIELD_KEYS],
 };
 
-const FIELD_KEYS: [Key; 4] = [
-    Key::new(
-        "set",
-        Kind::Pairs,
-        "Fields that are there with this value alone: templates.",
-    )
-    .example("{ X-Frame-Options = \"DENY\" }"),
-    Key::new("add", Kind::Pairs, "Further fields of the name.")
-        .example("{ Link = \"</a.css>; rel=preload\" }"),
-    Key::new(
-        "append",
-        Kind::Pairs,
-        "Further elements of the list that a field is.",
-    )
-    .example("{ Vary = \"Accept-Language\" }"),
-    Key::new("remove", Kind::Texts, "Fields that are not there.").example("[\"X-Powered-By\"]"),
-];
+const FIELD_KEYS: Group = &[&SET, &ADD, &APPEND, &REMOVE];
 
-const CHANGES: [&str; 10] = [
-    "set_env",
-    "unset_env",
-    "php_value",
-    "php_admin_value",
-    "request_headers",
-    "response_headers",
-    "expires",
-    "limits",
-    "timeouts",
-    "reserve",
-];
+pub(crate) static SET: Key<Pairs> = Key::pairs(
+    "set",
+    "Fields that are there with this value alone: templates.",
+)
+.example("{ X-Frame-Options = \"DENY\" }");
+
+pub(crate) static ADD: Key<Pairs> = Key::pairs("add", "Further fields of the name.")
+    .example("{ Link = \"</a.css>; rel=preload\" }");
+
+static APPEND: Key<Pairs> = Key::pairs("append", "Further elements of the list that a field is.")
+    .example("{ Vary = \"Accept-Language\" }");
+
+static REMOVE: Key<Vec<At<String>>> =
+    Key::texts("remove", "Fields that are not there.").example("[\"X-Powered-By\"]");
 
 /// What follows.
 #[derive(Debug)]
@@ -171,27 +183,25 @@ impl Changes {
         show: &dyn Fn(&Place) -> String,
         problems: &mut Problems,
     ) -> Option<Box<Self>> {
-        let keys = section.given_keys();
-        if !keys.iter().any(|key| CHANGES.contains(&key.value)) {
+        if !keys::MODIFIERS.iter().any(|key| section.is_given(*key)) {
             return None;
         }
-        let edits = |key, problems: &mut Problems| {
-            let table = section.given_table(key);
-            table.map_or_else(Vec::new, |table| edits((key, table), groups, problems))
+        let edits = |key: &Key<Table>, problems: &mut Problems| {
+            let table = section.given(key);
+            table.map_or_else(Vec::new, |table| {
+                edits((key.name(), table), groups, problems)
+            })
         };
-        let limits = section.given_table("limits");
-        let limit = limits.filter(|limits| limits.is_given("body"));
+        let limits = section.given(&keys::LIMITS);
         Some(Box::new(Self {
             place: show(&section.place()).into(),
             environment: environment(section, groups, problems),
-            php_values: ["php_value", "php_admin_value"]
+            php_values: [&keys::PHP_VALUE, &keys::PHP_ADMIN_VALUE]
                 .map(|key| php_values((key, section), problems)),
-            request: edits("request_headers", problems),
-            answer: edits("response_headers", problems),
-            expires: section
-                .is_given("expires")
-                .then(|| section.duration("expires")),
-            body_limit: limit.map(|limits| limits.size("body").0),
+            request: edits(&keys::REQUEST_HEADERS, problems),
+            answer: edits(&keys::RESPONSE_HEADERS, problems),
+            expires: section.get(&keys::EXPIRES),
+            body_limit: limits.and_then(|limits| Some(limits.given(&BODY)?.0)),
             timeouts: timeouts(section, show),
             reserve: reserve(section),
         }))
@@ -232,9 +242,9 @@ impl Changes {
 
 /// Returns `reserve` of a site or rule, in per cent, where it is given.
 pub fn reserve(section: &Lowered) -> Option<At<u8>> {
-    section.is_given("reserve").then(|| At {
-        value: section.percent("reserve"),
-        place: section.place_of("reserve"),
+    section.get(&keys::RESERVE).map(|value| At {
+        value,
+        place: section.place_of(&keys::RESERVE),
     })
 }
 
@@ -252,22 +262,17 @@ impl Edit {
 }
 
 fn timeouts(section: &Lowered, show: &dyn Fn(&Place) -> String) -> Arc<[TimeLimit]> {
-    const NAMES: [(&str, &str); 3] = [
-        ("timeouts.queue", "queue"),
-        ("timeouts.first_byte", "first_byte"),
-        ("timeouts.idle", "idle"),
-    ];
-    let Some(table) = section.given_table("timeouts") else {
+    let Some(table) = section.given(&keys::TIMEOUTS) else {
         return Arc::default();
     };
-    let given = NAMES.into_iter().filter(|(_, key)| table.is_given(key));
-    given
-        .map(|(name, key)| TimeLimit {
+    let limits = RULE_TIMES.into_iter().filter_map(|(name, key)| {
+        Some(TimeLimit {
             name,
-            duration: table.duration(key),
+            duration: table.given(key)?,
             place: show(&table.place_of(key)).into(),
         })
-        .collect()
+    });
+    limits.collect()
 }
 
 fn edits(
@@ -276,18 +281,14 @@ fn edits(
     problems: &mut Problems,
 ) -> Vec<Edit> {
     let mut edits = Vec::new();
-    type Kind = (&'static str, fn(Template) -> How);
-    const KINDS: [Kind; 3] = [
-        ("set", How::Set),
-        ("add", How::Add),
-        ("append", How::Append),
-    ];
+    type Kind = (&'static Key<Pairs>, fn(Template) -> How);
+    const KINDS: [Kind; 3] = [(&SET, How::Set), (&ADD, How::Add), (&APPEND, How::Append)];
     for (kind, how) in KINDS {
-        for (name, value) in table.pairs(kind) {
+        for (name, value) in table.get(kind) {
             let name = field_name(&name, problems);
             let template = template(&value, groups, problems);
             if let (Some(name), Some(template)) = (name, template) {
-                if key == "request_headers" {
+                if key == keys::REQUEST_HEADERS.name() {
                     let variable = variable_of(&name);
                     check_length(&variable, template.literal_length(), &value.place, problems);
                 }
@@ -296,7 +297,7 @@ fn edits(
             }
         }
     }
-    for name in table.texts("remove") {
+    for name in table.get(&REMOVE) {
         let name = field_name(&name, problems);
         edits.extend(name.map(|name| Edit {
             name,

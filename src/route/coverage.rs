@@ -68,7 +68,8 @@ fn distinct(numbers: impl IntoIterator<Item = Option<usize>>) -> Option<Vec<usiz
 impl Set {
     /// Returns the literal beginning of every path for which this can hold, that of patterns included.
     fn literal_start(&self) -> Vec<u8> {
-        let patterns = self.conditions.iter().filter_map(Condition::as_pattern);
+        let patterns = self.conditions.iter();
+        let patterns = patterns.filter_map(|condition| condition.criterion().as_pattern());
         let longest = patterns
             .map(|pattern| pattern.literal_start())
             .max_by_key(Vec::len);
@@ -90,12 +91,15 @@ impl Set {
     fn implies(&self, wider: &Condition) -> bool {
         self.conditions
             .iter()
-            .any(|narrower| covers(wider, narrower))
+            .any(|narrower| wider.criterion().covers(narrower))
     }
 
     /// Reports whether this surely holds for every request with this path for which `other` does.
     fn covers_at(&self, path: &[u8], other: &Self) -> bool {
-        let at = |condition: &Condition| condition.by_path(path, &mut Captures::default());
+        let at = |condition: &Condition| {
+            let condition = condition.criterion();
+            condition.by_path(path, &mut Captures::default())
+        };
         let mut exceptions = self.exceptions.iter();
         exceptions.all(|exception| at(exception) == Some(false))
             && self.conditions.iter().all(|condition| {
@@ -134,27 +138,5 @@ impl Set {
             }
         });
         prefix.filter(|prefix| !prefix.bytes().ends_with(b"/"))
-    }
-}
-
-fn covers(wider: &Condition, other: &Condition) -> bool {
-    use Condition as C;
-    match wider {
-        C::Path(wider) => matches!(other, C::Path(other) if wider.covers(other)),
-        C::Prefix(wider) => match other {
-            C::Prefix(other) => wider.covers(other),
-            C::Path(other) => other.lies_below(wider),
-            C::Pattern(other) => wider.has_below(&other.literal_start()),
-            C::Extension(_) | C::Method(_) | C::Host(_) | C::Scheme(_) | C::Listener(_) => false,
-            C::Remote(_) | C::Field(_) | C::Exists(_) | C::Any(_) | C::All(_) => false,
-        },
-        C::Pattern(wider) => matches!(other, C::Pattern(other) if wider.is_same(other)),
-        C::Extension(wider) => matches!(other, C::Extension(other) if wider.covers(other)),
-        C::Method(wider) => matches!(other, C::Method(other) if wider.covers(other)),
-        C::Host(wider) => matches!(other, C::Host(other) if wider.covers(other)),
-        C::Scheme(wider) => matches!(other, C::Scheme(other) if wider.is_same(other)),
-        C::Listener(wider) => matches!(other, C::Listener(other) if wider.covers(other)),
-        C::Remote(wider) => matches!(other, C::Remote(other) if wider.is_same(other)),
-        C::Field(_) | C::Exists(_) | C::Any(_) | C::All(_) => false,
     }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::keys::{SET_ENV, UNSET_ENV};
 use super::template;
 use crate::fastcgi::params::pair_length;
 use crate::fastcgi::record::MAX_CONTENT;
 use crate::route::template::{Groups, Template};
-use crate::section::{At, Lowered, Place, Problem, Problems};
+use crate::section::{At, Key, Lowered, Pairs, Place, Problem, Problems};
 
 /// Reads `set_env` and `unset_env`, in the order in which they are applied.
 pub(super) fn environment(
@@ -15,7 +16,7 @@ pub(super) fn environment(
     problems: &mut Problems,
 ) -> Vec<(Arc<str>, Option<Template>)> {
     let mut environment = Vec::new();
-    for (name, value) in section.pairs("set_env") {
+    for (name, value) in section.get(&SET_ENV) {
         check_assignment(&name, &value, problems);
         if let (Some(name), Some(template)) = (
             variable(&name, problems),
@@ -25,7 +26,7 @@ pub(super) fn environment(
             environment.push((name, Some(template)));
         }
     }
-    let unset = section.texts("unset_env").into_iter();
+    let unset = section.get(&UNSET_ENV).into_iter();
     environment.extend(unset.filter_map(|name| Some((variable(&name, problems)?, None))));
     environment
 }
@@ -75,11 +76,11 @@ fn variable(name: &At<String>, problems: &mut Problems) -> Option<Arc<str>> {
 
 /// PHP reads the lines as those of php.ini.
 pub(super) fn php_values(
-    (key, section): (&'static str, &Lowered),
+    (key, section): (&Key<Pairs>, &Lowered),
     problems: &mut Problems,
 ) -> Option<Arc<str>> {
     let mut lines = Vec::new();
-    for (name, value) in section.pairs(key) {
+    for (name, value) in section.get(key) {
         let in_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
         let bad = |c: char| matches!(c, '"' | '\\' | '$') || c.is_control();
         if name.value.is_empty() || !name.value.bytes().all(in_name) {
@@ -101,7 +102,7 @@ pub(super) fn php_values(
     }
     let lines = lines.join("\n");
     check_length(
-        &key.to_ascii_uppercase(),
+        &key.name().to_ascii_uppercase(),
         lines.len(),
         &section.place_of(key),
         problems,
