@@ -2,9 +2,28 @@
 //! dozen times within some microseconds, and each reading costs forty nanoseconds.
 
 use std::cell::Cell;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
+
+/// The time of a request: when it came, which is all the time that its rules and filters know.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// By the clock that only goes forth.
+    pub instant: Instant,
+    /// By the clock on the wall.
+    pub wall: SystemTime,
+}
+
+impl Moment {
+    /// Returns the time, which is that of the rest of this poll.
+    pub fn fresh() -> Self {
+        Self {
+            instant: fresh(),
+            wall: SystemTime::now(),
+        }
+    }
+}
 
 thread_local! {
     static NOW: Cell<Now> = const { Cell::new(Now::Asked) };

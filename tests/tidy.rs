@@ -7,17 +7,23 @@
     reason = "the whole file is a test"
 )]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+#[path = "tidy/circles.rs"]
+mod circles;
+#[path = "tidy/source.rs"]
+mod source;
+
+use source::{Offences, Source, code, has_word, imports, numbered, read, root, sources};
 
 /// A module may import only modules to its right.
-const LAYERS: [&str; 28] = [
+const LAYERS: &[&str] = &[
     "main",
     "cli",
     "server",
     "admin",
+    "journey",
     "apache",
     "config",
+    "site",
     "filter",
     "handler",
     "failure",
@@ -52,14 +58,15 @@ const SOURCE_LINES: usize = 400;
 const TEST_LINES: usize = 600;
 
 /// What computes and does nothing else: files, or folders with all in them.
-const PURE: [&str; 12] = [
+const PURE: &[&str] = &[
+    "src/journey",
     "src/cgi",
     "src/route",
     "src/fastcgi/record",
     "src/fastcgi/params",
     "src/fastcgi/decoder",
     "src/fastcgi/management",
-    "src/upstream/admission",
+    "src/upstream/fpm/admission",
     "src/upstream/health",
     "src/upstream/policy",
     "src/handler/fastcgi/stderr/messages",
@@ -68,15 +75,15 @@ const PURE: [&str; 12] = [
 ];
 
 /// The async parts of `message`.
-const IMPURE: [&str; 2] = ["src/message/body", "src/message/spool"];
+const IMPURE: &[&str] = &["src/message/body", "src/message/spool"];
 
 /// What pure code does without: disk facts come in through `Disk`.
-const EFFECTS: [&str; 6] = [
+const EFFECTS: &[&str] = &[
     "async", ".await", "tokio", "std::fs", "fs::File", "thread::",
 ];
 
 /// Time comes in as an argument; only tests have to begin somewhere.
-const CLOCKS: [&str; 2] = ["Instant::now", "SystemTime::now"];
+const CLOCKS: &[&str] = &["Instant::now", "SystemTime::now"];
 
 /// The clock's type, as an argument: the one thing of tokio's that pure code may name.
 const INSTANT: &str = "tokio::time::Instant;";
@@ -288,245 +295,6 @@ fn make_targets(markdown: &str) -> Vec<(usize, &str)> {
         }
     }
     found
-}
-
-/// A file of the crate.
-struct Source {
-    /// Relative to the root of the crate.
-    path: String,
-    text: String,
-    /// The text with comments and what is in quotes blanked out, line by line.
-    code: String,
-}
-
-impl Source {
-    /// The top-level module that the file belongs to; none for the root of the library.
-    fn module(&self) -> Option<&str> {
-        let path = self.path.strip_prefix("src/")?;
-        let name = path.split('/').next()?.trim_end_matches(".rs");
-        (name != "lib").then_some(name)
-    }
-
-    /// How many modules it lies below the root of the crate.
-    fn depth(&self) -> usize {
-        let folders = self.path.matches('/').count();
-        if self.path.ends_with("/mod.rs") {
-            folders - 1
-        } else {
-            folders
-        }
-    }
-
-    /// Whether it has nothing but tests.
-    fn is_tests(&self) -> bool {
-        self.path.starts_with("tests/")
-            || self.path.ends_with("/tests.rs")
-            || self.path.contains("/tests/")
-    }
-
-    fn is_pure(&self) -> bool {
-        let within = |place: &str| {
-            let rest = self.path.strip_prefix(place);
-            rest.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
-        };
-        PURE.iter().any(|place| within(place)) && !IMPURE.iter().any(|place| within(place))
-    }
-}
-
-#[derive(Default)]
-struct Offences(Vec<String>);
-
-impl Offences {
-    fn add(&mut self, source: &Source, line: usize, what: String) {
-        self.0
-            .push(format!("{}:{}: {what}", source.path, line.max(1)));
-    }
-
-    fn none(self) {
-        assert!(self.0.is_empty(), "\n{}\n", self.0.join("\n"));
-    }
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// All Rust files in `folder`, in the order of their paths.
-fn sources(folder: &str) -> Vec<Source> {
-    let mut paths = Vec::new();
-    collect(&root().join(folder), &mut paths);
-    paths.sort();
-    let source = |path: PathBuf| {
-        let text = read(&path);
-        let path = path
-            .strip_prefix(root())
-            .unwrap()
-            .to_string_lossy()
-            .into_owned();
-        Source {
-            path,
-            code: code(&text),
-            text,
-        }
-    };
-    paths.into_iter().map(source).collect()
-}
-
-fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, paths);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            paths.push(path);
-        }
-    }
-}
-
-fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines()
-        .enumerate()
-        .map(|(index, line)| (index + 1, line))
-}
-
-fn in_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
-}
-
-/// Whether `needle` stands in `line` and is no part of a longer name.
-fn has_word(line: &str, needle: &str) -> bool {
-    line.match_indices(needle).any(|(start, found)| {
-        let before = line[..start].chars().next_back();
-        let after = line[start + found.len()..].chars().next();
-        let joins = |inner: Option<char>, outer: Option<char>| {
-            inner.is_some_and(in_word) && outer.is_some_and(in_word)
-        };
-        !joins(needle.chars().next(), before) && !joins(needle.chars().next_back(), after)
-    })
-}
-
-/// The top-level modules that `code` names, with their lines: behind `crate::`, in the braces of a
-/// `use crate::{…}`, and behind enough `super::` to get there from `depth` modules down.
-fn imports(code: &str, depth: usize) -> Vec<(usize, &str)> {
-    let mut found = Vec::new();
-    let climb = "super::".repeat(depth);
-    for path in ["crate::", climb.as_str()] {
-        for (start, _) in code.match_indices(path) {
-            if code[..start].ends_with(|c| in_word(c) || c == '$' || c == ':') {
-                continue;
-            }
-            let line = code[..start].matches('\n').count() + 1;
-            let after = &code[start + path.len()..];
-            // A shorter climb may name anything; only what has a layer is an import of it.
-            let known = |name: &&str| path == "crate::" || LAYERS.contains(name);
-            found.extend(
-                first_names(after)
-                    .into_iter()
-                    .filter(known)
-                    .map(|name| (line, name)),
-            );
-        }
-    }
-    found
-}
-
-/// The name that `after` begins with, or the first name of each path in its braces.
-fn first_names(after: &str) -> Vec<&str> {
-    let name = |text| -> &str {
-        let text: &str = str::trim_start(text);
-        &text[..text.find(|c| !in_word(c)).unwrap_or(text.len())]
-    };
-    let Some(group) = after.strip_prefix('{') else {
-        return Vec::from([name(after)]);
-    };
-    let mut names = Vec::from([name(group)]);
-    let mut depth = 1;
-    for (index, c) in group.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            ',' if depth == 1 => names.push(name(&group[index + 1..])),
-            _ => {}
-        }
-        if depth == 0 {
-            break;
-        }
-    }
-    names.retain(|name| !name.is_empty() && *name != "self");
-    names
-}
-
-/// `text` without its comments and without what is in quotes; lines stay where they are.
-fn code(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let length = skipped(rest, out.chars().next_back());
-        let (skip, after) = rest.split_at(length.max(first.len_utf8()));
-        if length == 0 {
-            out.push(first);
-        } else {
-            out.push(' ');
-            out.extend(skip.chars().filter(|c| *c == '\n'));
-        }
-        rest = after;
-    }
-    out
-}
-
-/// The length of the comment, string or character that `rest` begins with; 0 for code.
-fn skipped(rest: &str, before: Option<char>) -> usize {
-    if rest.starts_with("//") {
-        return rest.find('\n').unwrap_or(rest.len());
-    }
-    if rest.starts_with("/*") {
-        return rest.find("*/").map_or(rest.len(), |end| end + 2);
-    }
-    let raw = rest
-        .strip_prefix('r')
-        .map(|after| after.trim_start_matches('#'));
-    if raw.is_some_and(|after| after.starts_with('"'))
-        && !before.is_some_and(|c| in_word(c) && c != 'b')
-    {
-        let hashes = rest[1..].find('"').unwrap_or(0);
-        let end = format!("\"{}", "#".repeat(hashes));
-        let open = hashes + 2;
-        return rest[open..]
-            .find(&end)
-            .map_or(rest.len(), |place| open + place + end.len());
-    }
-    match rest.chars().next() {
-        Some('"') => quoted(rest, '"').unwrap_or(rest.len()),
-        Some('\'') => character(rest),
-        _ => 0,
-    }
-}
-
-/// The length of the text in `quote`s that `rest` begins with.
-fn quoted(rest: &str, quote: char) -> Option<usize> {
-    let mut escaped = false;
-    let ends = |(_, c): &(usize, char)| {
-        let end = !escaped && *c == quote;
-        escaped = !escaped && *c == '\\';
-        end
-    };
-    rest.char_indices()
-        .skip(1)
-        .find(ends)
-        .map(|(index, _)| index + 1)
-}
-
-/// The length of a character literal; 0 where the `'` begins a lifetime.
-fn character(rest: &str) -> usize {
-    let mut chars = rest.chars().skip(1);
-    match (chars.next(), chars.next()) {
-        (Some('\\'), _) | (_, Some('\'')) => quoted(rest, '\'').unwrap_or(0),
-        _ => 0,
-    }
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use fcgate::config::source::{Source, Sources, parse};
-use fcgate::config::{ROOT, Snapshot, diagnostic};
+use fcgate::config::{ROOT, diagnostic};
+use fcgate::site::Snapshot;
 use fcgate::section::{Lowered, Problems, Section};
 use libfuzzer_sys::fuzz_target;
 

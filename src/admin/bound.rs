@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::config::AdminAddress;
+use crate::site::AdminAddress;
 use crate::stream::{Stream, listen_unix};
 
 /// Connections that the kernel keeps until they are accepted, which is at once.

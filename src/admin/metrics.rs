@@ -17,7 +17,7 @@ pub(super) use members::Concurrency;
 use members::MemberScrape;
 
 use super::{Admin, State};
-use crate::config::{Site, Snapshot};
+use crate::site::{Site, Snapshot};
 use crate::upstream::numbers::{BOUNDS_MS, Count, Histogram, Numbers};
 
 /// The text of a scrape.

@@ -20,9 +20,9 @@ use tokio::time::Instant;
 pub use bound::Bound;
 pub use serving::serve;
 
-use crate::config::Live;
 use crate::limits::room::Room;
 use crate::line_log::LineLog;
+use crate::site::Live;
 use crate::upstream::numbers::{Count, Histogram};
 
 /// Reloads that may be asked for at once. They take effect one after another, and each reads all files.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Admin;
-use crate::config::Snapshot;
 use crate::limits::room::Cause;
+use crate::site::Snapshot;
 
 /// The picture of this moment.
 pub(super) async fn status(admin: &Admin) -> Value {

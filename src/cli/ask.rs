@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use socket2::{SockAddr, Socket, Type};
 
-use crate::config::{self, AdminAddress};
+use crate::config;
+use crate::site::AdminAddress;
 
 /// A gateway that takes longer is not well.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -12,8 +12,8 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use tokio::time::Instant;
 
-use crate::config::Snapshot;
 use crate::handler::Handler;
+use crate::site::Snapshot;
 
 /// The `.htaccess` files that were found.
 #[derive(Debug, Default, PartialEq, Eq)]

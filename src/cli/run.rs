@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::htaccess::{ADVICE, HtaccessFiles};
-use crate::config::{self, Snapshot};
+use crate::config;
 use crate::line_log::stderr::Stderr;
 use crate::server::{self, Inherited, LastResort, Process};
+use crate::site::Snapshot;
 use crate::threads;
 
 /// Loads the configuration and serves. What there is to say goes through the queue of the log from the first word

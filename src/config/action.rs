@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::draft::{Draft, Scripts, request_body};
 use super::rule::{FILES_MATCH, PROXY_PASS, PROXY_PASS_MATCH, SET_HANDLER, TO};
-use super::site::{Draft, Scripts, request_body};
 use crate::cgi::Mapping;
 use crate::handler::Handler;
 use crate::handler::deny::{self, Deny};

@@ -1,10 +1,10 @@
 //! `[admin]`: where the gateway can be asked about itself.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::section::{At, Key, Lowered, Problem, Problems, Section};
+use crate::site::{AdminAddress, AdminSettings};
 
 /// The `[admin]` section.
 pub static ADMIN: Section = Section {
@@ -31,41 +31,6 @@ static PUBLIC: Key<bool> = Key::flag(
 
 /// Where the default is.
 const FOLDER: &str = "/run/fcgate";
-
-/// Where to listen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AdminAddress {
-    /// A unix socket, and its permissions.
-    Unix {
-        /// Its path.
-        path: PathBuf,
-        /// In octal.
-        mode: u32,
-    },
-    /// A port.
-    Tcp(SocketAddr),
-}
-
-impl fmt::Display for AdminAddress {
-    /// As it is written in the file.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unix { path, .. } => write!(f, "unix:{}", path.display()),
-            Self::Tcp(address) => address.fmt(f),
-        }
-    }
-}
-
-/// `[admin]`, understood.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AdminSettings {
-    /// Where; `None`: nowhere.
-    pub address: Option<AdminAddress>,
-    /// Names that it may be asked by through TCP.
-    pub hosts: Vec<String>,
-    /// Whether somebody has written it, so that it must work.
-    pub is_given: bool,
-}
 
 impl AdminSettings {
     /// From the section of the main file.

@@ -1,12 +1,12 @@
 //! The certificates of the sites, and whether listeners and sites agree about TLS.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Snapshot, file, listen, site};
+use super::{file, listen, site};
 use crate::route::condition::HostPattern;
 use crate::section::{Lowered, Problem, Problems};
-use crate::tls::{Certificates, PemError, ServerName};
+use crate::site::Snapshot;
+use crate::tls::{Certificates, ServerName};
 
 /// Reads the certificates of all sites; `None` where there are none.
 pub(super) fn build(
@@ -65,25 +65,5 @@ fn check_sites(files: &[Lowered], sites: &[&Lowered], problems: &mut Problems) {
         let what = "the site has a certificate and no listener speaks TLS";
         let problem = Problem::new(site.place_of(&site::TLS), what);
         problems.warn(problem.help("[[listen]] address = \":443\", tls = true"));
-    }
-}
-
-impl Snapshot {
-    /// The certificates, where there are any.
-    pub fn certificates(&self) -> Option<&Certificates> {
-        self.certificates.as_deref()
-    }
-
-    /// Reads again the certificates and authorities that have changed on disk: those that were
-    /// replaced, and those that should have been. Connections are not touched. Blocks.
-    pub fn refresh_certificates(&self) -> Vec<Result<PathBuf, PemError>> {
-        let certificates = self.certificates.iter().flat_map(|all| all.refresh());
-        let acceptors = self
-            .listeners
-            .iter()
-            .filter_map(|listener| listener.tls.as_ref());
-        certificates
-            .chain(acceptors.filter_map(|acceptor| acceptor.refresh()))
-            .collect()
     }
 }

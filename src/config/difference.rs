@@ -4,8 +4,9 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 
 use super::site::site_name;
-use super::{Snapshot, file, listen};
+use super::{file, listen};
 use crate::section::{Key, Lowered, Table};
+use crate::site::Snapshot;
 
 /// The differences between what holds and what would hold, each with the keys that differ; empty where
 /// there are none.

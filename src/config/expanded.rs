@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::expansion::{Meant, meant};
-use super::mount::{FRONT_CONTROLLER, INDEX};
+use super::front::{FRONT_CONTROLLER, INDEX};
 use super::preset::PRESET;
 use super::source::{self, Sources};
 use super::{Invalid, ROOT, file, load, site};

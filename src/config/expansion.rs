@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use super::mount::{self, FRONT_CONTROLLER, INDEX, mounts};
+use super::front::{self, FRONT_CONTROLLER, INDEX};
+use super::mount::{self, mounts};
 use super::preset::{self, PRESET, STEPS, preset};
 use super::site;
 use crate::handler::mount::Mount;
@@ -197,7 +198,7 @@ impl Part<'_> {
         let front = self
             .section
             .get(&FRONT_CONTROLLER)
-            .get(&mount::SCRIPT)
+            .get(&front::SCRIPT)
             .value;
         let values = |name: &str| match name {
             "BASE" => Some(self.base().to_owned()),
@@ -250,8 +251,8 @@ impl Part<'_> {
     /// What ends so does not go to the front controller; `None` where all does.
     fn exceptions(&self, said: Option<&Lowered>) -> Option<String> {
         let extensions = self
-            .front(&mount::EXCEPT, said)
-            .get(&mount::EXCEPT)
+            .front(&front::EXCEPT, said)
+            .get(&front::EXCEPT)
             .into_iter();
         let extensions: Vec<_> = extensions
             .map(|extension| pattern(extension.trim_start_matches('.')))
@@ -262,7 +263,7 @@ impl Part<'_> {
 
     /// The front controller as the key of a handler; `None` where there is none.
     fn front_controller(&self, root: &str, said: Option<&Lowered>) -> Option<String> {
-        let front = self.front(&mount::SCRIPT, said).get(&mount::SCRIPT).value;
+        let front = self.front(&front::SCRIPT, said).get(&front::SCRIPT).value;
         let name = front.trim_start_matches('/');
         // A `$` in a path is no variable here.
         let script = format!("{}/{name}", root.trim_end_matches('/')).replace('$', "$$");

@@ -1,13 +1,12 @@
 //! `[[listen]]`: where clients connect.
 
-use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::file;
 use crate::auth::TrustedProxies;
 use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
+use crate::site::listener::{ListenAddress, Listener};
 use crate::tls::{Acceptor, Certificates, LISTEN_TLS};
 
 /// The `[[listen]]` section.
@@ -46,36 +45,7 @@ static FROM: Key<Vec<At<String>>> = Key::texts(
 )
 .example("[\"10.0.0.0/8\", \"unix\"]");
 
-/// A listener.
-#[derive(Clone, Debug)]
-pub struct Listener {
-    /// Where it is bound.
-    pub address: ListenAddress,
-    /// Its name; empty for none.
-    pub name: Arc<str>,
-    /// What does the handshakes; none in clear text.
-    pub tls: Option<Arc<Acceptor>>,
-    /// Connections that the kernel keeps while they are not accepted.
-    pub backlog: i32,
-    /// The permissions of a unix socket.
-    pub mode: Option<u32>,
-    /// Who must send a PROXY header; none where there are no such headers.
-    pub proxies: Option<TrustedProxies>,
-}
-
 impl Listener {
-    /// Where fcgate listens when nothing says otherwise.
-    pub fn default_listener() -> Self {
-        Self {
-            address: ListenAddress::Tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8080))),
-            name: Arc::default(),
-            tls: None,
-            backlog: DEFAULT_BACKLOG,
-            mode: None,
-            proxies: None,
-        }
-    }
-
     /// From the section. With `tls` there must be certificates.
     pub fn build(
         section: &Lowered,
@@ -132,8 +102,6 @@ pub(super) fn sections(files: &[Lowered]) -> Vec<(String, Lowered)> {
     named
 }
 
-const DEFAULT_BACKLOG: i32 = 4096;
-
 fn proxies(section: &Lowered, problems: &mut Problems) -> TrustedProxies {
     let from = section.get(&FROM);
     if from.is_empty() {
@@ -163,17 +131,6 @@ fn mode(
     let problem = Problem::new(text.place.clone(), wrong);
     problems.push(problem.help("mode = \"0660\""));
     None
-}
-
-/// Where a listener is bound.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum ListenAddress {
-    /// IPv4 or IPv6; the unspecified IPv6 address takes IPv4 too.
-    Tcp(SocketAddr),
-    /// The path of a unix socket.
-    Unix(PathBuf),
-    /// The name of sockets that systemd bound and passed.
-    Systemd(String),
 }
 
 impl ListenAddress {
@@ -209,14 +166,4 @@ fn parse(text: &At<String>) -> Option<ListenAddress> {
             .map(|port: u16| ListenAddress::Tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))));
     }
     text.value.parse().ok().map(ListenAddress::Tcp)
-}
-
-impl fmt::Display for ListenAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => write!(f, "{address}"),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-            Self::Systemd(name) => write!(f, "systemd:{name}"),
-        }
-    }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::hosts::Hosts;
 use super::{file, listen, site};
 use crate::route::condition;
 use crate::section::{At, Lowered, Problem, Problems};
+use crate::site::hosts::Hosts;
 
 /// The names that listeners have.
 pub(super) fn all(files: &[Lowered]) -> HashSet<String> {

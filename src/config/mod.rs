@@ -6,46 +6,38 @@ pub mod admin;
 mod certificates;
 pub mod diagnostic;
 pub mod difference;
+mod draft;
 mod expanded;
 mod expansion;
 mod file;
 mod folders;
-mod hosts;
+mod front;
 pub mod listen;
 mod listener_names;
-pub mod live;
 mod mount;
-pub mod numbers;
 mod outline;
 mod preset;
 mod review;
 pub mod rule;
 pub mod server;
-mod sharing;
 mod side_by_side;
 pub mod site;
 mod sites;
 pub mod snapshot;
 pub mod source;
 mod surroundings;
-pub mod watched;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 
-pub use admin::{AdminAddress, AdminSettings};
 pub use expanded::expanded;
 pub use file::ROOT;
 pub use folders::unwritable_log;
-pub use listen::{ListenAddress, Listener};
-pub use live::Live;
-pub use server::ServerSettings;
-pub use site::Site;
-pub use snapshot::Snapshot;
 
 use crate::section::{Problem, Problems};
+use crate::site::{AdminSettings, Snapshot};
 use source::Sources;
 
 /// A configuration that cannot be used: all that is wrong with it, rendered with file, line,

@@ -1,7 +1,7 @@
 //! `preset`: what is known of an application, as rules that anybody could write. Each is a file in
 //! `presets/`, in the terms of [`FILE`].
 
-use super::mount::{FRONT_CONTROLLER, INDEX};
+use super::front::{FRONT_CONTROLLER, INDEX};
 use super::rule::RULE;
 use crate::section::{At, Environment, Key, Lowered, Place, Problems, Section, Table, Tables};
 

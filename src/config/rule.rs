@@ -1,7 +1,7 @@
 //! `[[site.rule]]`: conditions, what they change, and at most one action.
 
 use super::action::{ACTIONS, action};
-use super::site::Draft;
+use super::draft::Draft;
 use crate::handler::Step;
 use crate::handler::step::{self, Changes};
 use crate::route::Rule;

@@ -11,6 +11,7 @@ use crate::auth::trusted_fields::TRUSTED_FIELDS;
 use crate::limits::budget::Totals;
 use crate::limits::{BODY, LIMITS, Limits};
 use crate::section::{At, Key, Lowered, Place, Problem, Problems, Section, Table};
+use crate::site::ServerSettings;
 use crate::value::ByteSize;
 
 /// The `[server]` section.
@@ -86,35 +87,6 @@ static SECRETS: Key<bool> = Key::flag("secrets", SECRETS_DOC).default("false");
 static FORMAT: Key<At<String>> = Key::text("format", "\"combined\" or \"common\" as Apache's, \"json\" with times, upstream and cause, or a text of Apache's LogFormat directives: %a %h %A %b %B %D %H %l %L %m %O %p %P %q %r %R %s %T %u %U %v %V %X %%, %t and %{strftime}t, %{begin:…}t and %{end:…}t with sec, msec, usec, msec_frac and usec_frac, %{ms}T, %{us}T, %{local}p, %{remote}p, %{Field}i, %{Field}o, %{cookie}C, %{UNIQUE_ID}e, mod_ssl's %{NAME}x of HTTPS, SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI and SSL_CLIENT_S_DN, with `<`, `>`, %400,501{Field}i and %!200{Field}i as there; and %{NAME}x for each name in the JSON object: time, client, host, scheme, tls, cipher, method, uri, protocol, status, bytes, complete, duration_ms, queue_ms, connect_ms, acknowledge_ms, first_byte_ms, site, handler, upstream, cause, request_id. For example '%h %t \"%r\" %>s %b %{queue_ms}x %L'.\n%v is the name of the site, %L and %{UNIQUE_ID}e are the name of the request in all logs, %O is the head and the content without framing and TLS, %U is as it was sent. Status 499: the client left before its answer began. Takes effect at the next start.").default("\"combined\"");
 
 const SECRETS_DOC: &str = "Whether secrets are shown. Else `redacted` stands in place of the fields Authorization, Proxy-Authorization, Cookie and Set-Cookie and of cookies, and in targets, Referer and Location in place of the values of access_token, api_key, apikey, auth_token, client_secret, id_token, pass, passwd, password, phpsessid, pwd, refresh_token, secret and token.";
-
-/// `[server]`, understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerSettings {
-    /// Threads; 0 is one for each core.
-    pub workers: usize,
-    /// `error`, `warn`, `info` or `debug`.
-    pub log: String,
-    /// Where access log lines go.
-    pub access_log: Destination,
-    /// How they look.
-    pub access_format: Format,
-    /// For requests in flight after SIGTERM.
-    pub drain: Duration,
-    /// Before accepting ends after SIGTERM.
-    pub drain_delay: Duration,
-    /// The folder of spooled bodies.
-    pub spool_directory: PathBuf,
-    /// What all requests share.
-    pub shared: Totals,
-    /// Bytes of files that stay open.
-    pub file_cache: u64,
-    /// Whether files that change are read anew.
-    pub watch: bool,
-    /// Whose word about a client counts.
-    pub forwarding: Forwarding,
-    /// Bounds on clients.
-    pub limits: Limits,
-}
 
 impl ServerSettings {
     /// From the section; folders that cannot be used are problems.

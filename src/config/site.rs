@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::draft::{Draft, request_body};
 use super::expansion::meant;
-use super::mount::{FRONT_CONTROLLER, INDEX, MOUNT};
-use super::numbers::SiteNumbers;
+use super::front::{FRONT_CONTROLLER, INDEX};
+use super::mount::MOUNT;
 use super::preset::PRESET;
 use super::review::review;
 use super::rule::{RULE, build_rule};
@@ -13,29 +14,25 @@ use super::server::warn_of_bodies;
 use super::surroundings::Surroundings;
 use crate::auth::Access;
 use crate::auth::access::{ALLOW, DENY};
+use crate::cgi::Contract;
 use crate::cgi::contract::{AUTHORIZATION, CANONICAL_NAME, PASS_FIELDS};
-use crate::cgi::meta_variables::Constants;
-use crate::cgi::response::HeadLimits;
-use crate::cgi::{Contract, Mapping};
 use crate::filter::compress::{COMPRESS, Compress};
 use crate::filter::error_page::{ERROR_PAGE, ErrorPages};
-use crate::handler::fastcgi::send_file::SEND_FILE;
-use crate::handler::fastcgi::{
-    AmbiguousFields, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule, SendFile,
-};
+use crate::handler::answer::SendFile;
+use crate::handler::answer::send_file::SEND_FILE;
+use crate::handler::fastcgi::{AmbiguousFields, REQUEST_BODY};
 use crate::handler::https::{HTTPS, Https};
-use crate::handler::mount::Mount;
-use crate::handler::readings::Readings;
 use crate::handler::static_files::{FILES, FileSettings};
 use crate::handler::step::{self, Step};
 use crate::limits::budget::SiteKey;
 use crate::limits::rate::Clients;
 use crate::limits::{BODY, SITE_LIMITS, allowance};
-use crate::message::edits::Edits;
 use crate::message::spool::{Mode, SpoolSettings};
-use crate::message::{Disk, EncodedSlash, Request, Root};
+use crate::message::{EncodedSlash, Root};
 use crate::route::Rules;
-use crate::section::{AnyKey, At, Key, Lowered, Place, Problem, Problems, Section, Table, Tables};
+use crate::section::{AnyKey, At, Key, Lowered, Problem, Problems, Section, Table, Tables};
+use crate::site::Site;
+pub(super) use crate::site::hosts::{HOSTS, LISTEN};
 use crate::tls::SITE_TLS;
 use crate::upstream::Upstream;
 
@@ -71,10 +68,6 @@ pub static SITE: Section = Section {
         &RULES,
     ]],
 };
-
-pub(super) static HOSTS: Key<Vec<At<String>>> = Key::texts("hosts", "The hosts that the site answers for: \"example.org\", or \"*.example.org\" for every name below it. A site without answers for all others; where none is without, that is the first.").example("[\"example.org\", \"*.example.org\"]");
-
-pub(super) static LISTEN: Key<Vec<At<String>>> = Key::texts("listen", "The names of the listeners that the site answers on, as `<VirtualHost *:8080>` is for one port; a listener that is named so has these sites alone. Sites without `listen` answer on all other listeners. In logs and metrics the site is called by its host and these names: `example.org@admin`.").example("[\"admin\"]");
 
 pub(super) static ROOT: Key<Option<At<String>>> =
     Key::text("root", "The document root, an absolute path.").shown("\"/srv/app/public\"");
@@ -128,56 +121,6 @@ pub(super) static RULES: Key<Tables> = Key::tables(
     "What comes before the meaning of `root` and `php`.",
 )
 .example("[]");
-
-/// A site, ready to serve.
-#[derive(Debug)]
-pub struct Site {
-    /// Its first host, or `default`; with `@` and its listeners, where it has some of its own.
-    pub name: Arc<str>,
-    /// The same for what is shared out.
-    pub key: SiteKey,
-    /// What `%2F` means.
-    pub encoded_slash: EncodedSlash,
-    /// Whether it is kept to TLS.
-    pub https: Option<Https>,
-    /// In which codings its answers go out.
-    pub compress: Option<Arc<Compress>>,
-    /// Which clients it is there for.
-    pub access: Access,
-    /// What is kept for it of its upstreams, in per cent.
-    pub reserve: Option<At<u8>>,
-    /// What one client may do, where that is limited; a reload begins to count anew.
-    pub clients: Option<Clients>,
-    /// What was answered for it.
-    pub numbers: Arc<SiteNumbers>,
-    /// What stands in place of errors.
-    pub error_pages: ErrorPages,
-    /// In order; the first that matches and does not decline answers.
-    pub rules: Rules<Step>,
-    /// Whether one of them refuses by path: it is held against all [`Readings`].
-    refuses_paths: bool,
-}
-
-/// How a handler finds its script.
-pub(super) struct Scripts {
-    pub(super) rule: ScriptRule,
-    pub(super) missing: Missing,
-    pub(super) mount: Mount,
-}
-
-/// A site while it is built.
-pub(super) struct Draft<'a, 'b> {
-    pub(super) name: Arc<str>,
-    pub(super) root: Option<Root>,
-    pub(super) php: Option<Arc<Upstream>>,
-    pub(super) spool: SpoolSettings,
-    has_reserve: bool,
-    contract: Contract,
-    ambiguous: Arc<AmbiguousFields>,
-    send_file: SendFile,
-    pub(super) files: FileSettings,
-    pub(super) surroundings: &'a Surroundings<'b>,
-}
 
 pub(super) fn build_site(
     section: &Lowered,
@@ -281,37 +224,6 @@ fn refuse_paths(rules: &Rules<Step>) -> bool {
     rules.any(|rule| rule.then.refuses() && rule.conditions().name_paths())
 }
 
-impl Site {
-    /// Returns the other readings of a new request, where a rule refuses by path and there are any.
-    pub fn readings(&self, request: &Request) -> Option<Box<Readings>> {
-        self.refuses_paths.then(|| Readings::of(request)).flatten()
-    }
-
-    /// Returns what its rules change about an answer that no rule makes: those without an action that hold,
-    /// but where the target could not be read (`is_read`) none that asks for it. Notes it in `request`.
-    pub fn edits_without_rules(
-        &self,
-        request: &mut Request,
-        is_read: bool,
-        disk: &dyn Disk,
-    ) -> Option<Arc<Edits>> {
-        for (number, rule) in self.rules.iter().enumerate() {
-            let step = &rule.then;
-            let (Some(changes), None, false) = (&step.changes, &step.handler, step.internal) else {
-                continue;
-            };
-            if !is_read && rule.conditions().asks_for_target() {
-                continue;
-            }
-            // A pattern that took too long changes nothing about what was refused already.
-            if let Ok(Some(captures)) = rule.matches(request, disk) {
-                request.note(changes.resolve(number, request, &captures));
-            }
-        }
-        request.edits.clone()
-    }
-}
-
 /// Its first host, or `default`, and behind an `@` the listeners where it has its own: no other site has that name.
 pub(super) fn site_name(section: &Lowered) -> String {
     let mut hosts = section.get(&HOSTS).into_iter();
@@ -364,81 +276,10 @@ fn spool_settings(
     }
 }
 
-/// `request_body` of a section, where it is given.
-pub(super) fn request_body(section: &Lowered) -> Option<Mode> {
-    match section.get(&REQUEST_BODY)?.as_str() {
-        "stream" => Some(Mode::Stream),
-        "spool" => Some(Mode::Spool),
-        _ => Some(Mode::Auto),
-    }
-}
-
 fn encoded_slash(section: &Lowered) -> EncodedSlash {
     match section.get(&ENCODED_SLASH).as_str() {
         "keep" => EncodedSlash::Keep,
         "decode" => EncodedSlash::Decode,
         _ => EncodedSlash::Reject,
-    }
-}
-
-impl Draft<'_, '_> {
-    /// A handler that asks `upstream`.
-    pub(super) fn fastcgi(
-        &self,
-        upstream: Arc<Upstream>,
-        mapping: Mapping,
-        script: Scripts,
-        place: &Place,
-    ) -> Fastcgi {
-        let send_file = self.send_file.clone().seen_through(&mapping);
-        let limits = &self.surroundings.server.limits;
-        let seen_elsewhere = mapping.backend_root.is_some();
-        let site_root = self.root.as_ref().map(|root| root.0.as_path());
-        let root = match script.rule {
-            // Apache's, wherever the target of a ProxyPassMatch lies.
-            ScriptRule::FileName(_) => site_root.filter(|_| !seen_elsewhere),
-            ScriptRule::Walk | ScriptRule::Fixed { .. } | ScriptRule::Files(_) => {
-                script.mount.document_root(site_root, seen_elsewhere)
-            }
-        };
-        let contract = self
-            .contract
-            .for_responder(self.surroundings.responder(&upstream))
-            .below(root);
-        let constants = Constants::mounted(&mapping, script.mount.as_str(), &contract);
-        let constants = send_file.announce(constants);
-        let response_buffer = self.surroundings.response_buffer(&upstream);
-        let name = upstream.name.as_str().into();
-        let timeouts = self.surroundings.timeouts(&upstream);
-        let place: Arc<str> = self.surroundings.sources.show(place).into();
-        let backend_root_place = self.surroundings.backend_root_place(&upstream);
-        Fastcgi {
-            upstream,
-            mapping,
-            mount: script.mount,
-            constants,
-            contract,
-            ambiguous: Arc::clone(&self.ambiguous),
-            script: script.rule,
-            missing: script.missing,
-            spool: self.spool.clone(),
-            has_reserve: self.has_reserve,
-            head: HeadLimits {
-                bytes: limits.answer_head,
-                fields: limits.answer_fields,
-            },
-            timeouts,
-            ignore_client_abort: false,
-            send_file,
-            response_buffer,
-            answers: Arc::clone(&self.surroundings.budgets.answers),
-            live_streams: Arc::clone(self.surroundings.live_streams),
-            name,
-            site: Arc::clone(&self.name),
-            place: Arc::clone(&place),
-            backend_root_place,
-            refusals: Refusals::new(place),
-            error_log: Arc::clone(self.surroundings.error_log),
-        }
     }
 }

@@ -1,10 +1,10 @@
 //! The sites of a configuration, built side by side where there are many.
 
-use super::Site;
 use super::side_by_side;
 use super::site::build_site;
 use super::surroundings::Surroundings;
 use crate::section::{Lowered, Problems};
+use crate::site::Site;
 
 /// Below this a thread costs as much as it saves.
 const FEW: usize = 64;

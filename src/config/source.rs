@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, Error};
 
 use super::file::{self, INCLUDE};
-use super::watched::Watched;
 use crate::section::{At, Environment, FileId, Lowered, Place, Problem, Problems, Section};
+use crate::site::watched::{Watched, matches};
 
 /// One file as it was read.
 #[derive(Clone, Debug)]
@@ -266,36 +266,6 @@ impl Reader<'_> {
 
 fn cannot_read(path: &Path, error: &io::Error) -> String {
     format!("cannot read `{}`: {error}", path.display())
-}
-
-/// The files that a pattern names, relative to the directory of the file it stands in, in the order
-/// of their names. A wildcard may match none and passes over directories and hidden files, which are
-/// often the backups of an editor; a plain path must exist.
-pub(super) fn matches(from: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
-    let directory = from.parent().unwrap_or_else(|| Path::new(""));
-    if !pattern.contains(['*', '?', '[']) {
-        return Ok(vec![directory.join(pattern)]);
-    }
-    // Checked alone first, so that the message does not speak of the directory.
-    glob::Pattern::new(pattern)
-        .map_err(|error| format!("`{pattern}` is not a pattern: {}", error.msg))?;
-    let directory = directory
-        .to_str()
-        .ok_or("the path of this file is not UTF-8, so no pattern can follow it")?;
-    // The directory is meant literally. `join` lets an absolute pattern replace it.
-    let whole = Path::new(&glob::Pattern::escape(directory)).join(pattern);
-    let options = glob::MatchOptions {
-        require_literal_leading_dot: true,
-        ..glob::MatchOptions::new()
-    };
-    let found =
-        glob::glob_with(&whole.to_string_lossy(), options).map_err(|error| error.to_string())?;
-    let mut files = found
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| error.to_string())?;
-    files.retain(|path| !path.is_dir());
-    files.sort();
-    Ok(files)
 }
 
 fn start(error: &Error) -> usize {

@@ -5,9 +5,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::ServerSettings;
-use super::numbers::SiteNumbers;
-use super::snapshot::Upstreams;
 use super::source::Sources;
 use crate::cgi::Responder;
 use crate::cgi::contract::TYPE;
@@ -15,6 +12,9 @@ use crate::handler::fastcgi::{CallTimeouts, ErrorLog, target};
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
 use crate::section::{AnyKey, At, Key, Lowered, Problem, Problems};
+use crate::site::ServerSettings;
+use crate::site::numbers::SiteNumbers;
+use crate::site::snapshot::Upstreams;
 use crate::upstream::section::{
     BACKEND_ROOT, FIRST_BYTE, IDLE, QUEUE, SERVERS, TIMEOUTS_KEY, UPSTREAM, response_buffer,
 };

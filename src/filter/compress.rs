@@ -1,28 +1,23 @@
 //! Content codings (RFC 9110 §8.4): whether an answer goes out as gzip, brotli or zstd. What is said
 //! of it is decided here; the bytes are made by `handler::coded`, as they are sent.
 
+mod encoding;
 mod settings;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body::Body as _;
 
+pub use encoding::{Encoding, Memory};
 pub use settings::{COMPRESS, Compress, Scripts};
 
 use crate::handler::Body;
-use crate::handler::coded::{Encoders, Key, Source, code_whole};
-use crate::handler::share::Share;
 use crate::message::accept_encoding::{Accepted, Coding};
 use crate::message::coded_tag;
-use crate::message::lent::lend;
-
-/// Bytes that are compressed before the answer begins, so that it has a length.
-const AT_ONCE: usize = 64 * 1024;
 
 /// What says that the bytes are to stay as they are: another coding, a part, and the digests of RFC
 /// 9530 and, before it, RFC 1864.
@@ -34,15 +29,6 @@ const FIXED: [&str; 6] = [
     "digest",
     "content-md5",
 ];
-
-/// Where an answer's encoder has its memory from.
-#[derive(Clone, Copy, Debug)]
-pub struct Memory<'a> {
-    /// The encoders of all answers.
-    pub encoders: &'a Encoders,
-    /// What they have together, and who asks.
-    pub share: Share<'a>,
-}
 
 /// What one request says about codings, for a site that has them.
 #[derive(Debug)]
@@ -98,16 +84,9 @@ impl Negotiation {
         self.settings.precompressed && self.settings.includes(kind)
     }
 
-    /// The answer as the client gets it: after all else that changes its fields. One for which there is no memory now
-    /// goes out as it is.
-    pub async fn apply(&self, response: &mut Response<Body>, memory: Memory<'_>) {
-        if let Some(coding) = self.judge(response) {
-            Box::pin(self.code(coding, response, memory)).await;
-        }
-    }
-
-    /// Returns the coding in which the answer is to be sent, having said what depends on it.
-    fn judge(&self, response: &mut Response<Body>) -> Option<Coding> {
+    /// Says what depends on the coding of an answer, and returns the coding in which its content is to be sent: after
+    /// all else that changes its fields.
+    pub fn choose(&self, response: &mut Response<Body>) -> Option<Coding> {
         if !self.varies(response) {
             return None;
         }
@@ -116,8 +95,25 @@ impl Negotiation {
             self.show_tag(response.headers_mut());
             return None;
         }
-        let coding = self.ranked.first().copied();
-        coding.filter(|_| self.may_code(response))
+        let coding = self.ranked.first().copied()?;
+        if !self.may_code(response) {
+            return None;
+        }
+        if self.head {
+            describe(coding, response.headers_mut());
+            return None;
+        }
+        Some(coding)
+    }
+
+    /// Returns what is left to do for an answer whose content is sent in a coding.
+    pub fn encode(&self, coding: Coding, response: Response<Body>) -> Box<Encoding> {
+        Box::new(Encoding {
+            settings: Arc::clone(&self.settings),
+            coding,
+            refuses_identity: self.refuses_identity,
+            response,
+        })
     }
 
     /// Whether the answer depends on what the client accepts, whatever it gets now.
@@ -179,71 +175,6 @@ impl Negotiation {
             Scripts::None => !by_script,
             Scripts::Guarded => !personal || self.own_page,
         }
-    }
-
-    async fn code(&self, coding: Coding, response: &mut Response<Body>, memory: Memory<'_>) {
-        let effort = self.settings.effort;
-        if self.head {
-            return describe(coding, response.headers_mut());
-        }
-        let is_file = response.body().trace.upstream.is_none();
-        let source = match response.body().whole() {
-            Some(bytes) if bytes.len() <= AT_ONCE => Some(Source::Bytes(bytes.clone())),
-            Some(_) | None => response.body().identity().map(Source::File),
-        };
-        let key = source.map(|source| Key {
-            source,
-            coding,
-            effort,
-        });
-        let shared = key.filter(|_| is_file);
-        if let Some(kept) = shared.as_ref().and_then(|key| self.settings.cache.get(key)) {
-            return self.send_whole(kept, coding, response);
-        }
-        let obtained = memory.encoders.obtain(coding, effort, &memory.share);
-        let Some(holding) = obtained.await else {
-            return;
-        };
-        match response
-            .body()
-            .whole()
-            .filter(|bytes| bytes.len() <= AT_ONCE)
-            .cloned()
-        {
-            Some(bytes) => {
-                let Ok((whole, part)) = code_whole(holding, &bytes).await else {
-                    return;
-                };
-                let whole = match shared {
-                    Some(key) => {
-                        self.settings.cache.put(key, whole.clone());
-                        whole
-                    }
-                    // A client that does not take it holds it.
-                    None => lend(whole, part),
-                };
-                self.send_whole(whole, coding, response);
-            }
-            None => {
-                let keep = shared.and_then(|key| self.settings.cache.keep(key));
-                describe(coding, response.headers_mut());
-                response.body_mut().code(memory.encoders, holding, keep);
-            }
-        }
-    }
-
-    /// What is no smaller goes out as it is, unless the client refuses that.
-    fn send_whole(&self, whole: Bytes, coding: Coding, response: &mut Response<Body>) {
-        let before = response.body().whole().map_or(usize::MAX, Bytes::len);
-        if whole.len() >= before && !self.refuses_identity {
-            return;
-        }
-        describe(coding, response.headers_mut());
-        let length = HeaderValue::from(whole.len());
-        response
-            .headers_mut()
-            .insert(header::CONTENT_LENGTH, length);
-        response.body_mut().replace(whole);
     }
 
     /// RFC 9110 §15.4.5: the tag that the client has got with its 200.

@@ -4,28 +4,28 @@
 use std::sync::Arc;
 
 use super::compress::Negotiation;
-use crate::handler::{Handler, Plan};
+use crate::handler::{Decision, Handler, Plan};
 use crate::message::accept_encoding::Coding;
 use crate::message::request::Origin;
 use crate::message::{Disk, Request, Upload};
 use crate::route::Captures;
 
-/// The same plan with a variant in the place of the file, where the client takes one that is there.
+/// Returns the same plan with a variant in the place of the file, where the client takes one that is there.
 /// A part of a file, and what is told without content, stays as it is.
-pub fn prefer<'a>(
+pub fn prefer(
     negotiation: &Negotiation,
-    plan: Plan<'a>,
-    handler: &'a Handler,
+    plan: Plan,
+    handler: &Handler,
     request: &Request,
     disk: &dyn Disk,
-) -> Plan<'a> {
+) -> Plan {
     let Plan::Send(mut file) = plan else {
         return plan;
     };
     let kind = file.replaceable();
     if kind.is_some_and(|kind| negotiation.wants_variants(kind)) {
         for coding in negotiation.ranked() {
-            let Some(Plan::Send(variant)) = beside(request, *coding)
+            let Some(Decision::Perform(Plan::Send(variant))) = beside(request, *coding)
                 .map(|request| handler.decide(&request, &Captures::default(), disk))
             else {
                 continue;

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http_body::{Frame, SizeHint};
 
+use super::answer::ScriptContent;
 use super::coded::{Coded, Encoders, Holding, Identity, Keep};
-use super::fastcgi::ScriptContent;
 use super::piece::{FileQueue, Piece};
 use super::share::Share;
 use super::static_files::{FileContent, Multipart};

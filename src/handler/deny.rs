@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, Method, StatusCode};
 
-use super::Plan;
+use super::Decision;
 use crate::failure::Failure;
 use crate::section::{Key, Lowered, Section, Table};
 
@@ -37,8 +37,8 @@ impl Deny {
         }
     }
 
-    pub(super) fn decide(&self) -> Plan<'_> {
-        Plan::Fail(Failure::Denied {
+    pub(super) fn decide(&self) -> Decision {
+        Decision::Fail(Failure::Denied {
             status: self.status,
             allow: self.allow.clone(),
         })

@@ -1,6 +1,7 @@
-//! What can answer a request. A handler decides first, from values alone, and performs then:
-//! `explain` prints the plan that `run` performs.
+//! What can answer a request. A handler decides from values alone; what takes more than values is a plan, which is
+//! performed apart.
 
+pub mod answer;
 pub mod body;
 pub mod coded;
 pub mod deny;
@@ -49,20 +50,20 @@ pub enum Handler {
 /// How often a request may begin again with the first rule.
 pub const MAX_ROUNDS: usize = 10;
 
-/// What a handler will do, as a value.
+/// What a handler decides about a request.
 #[derive(Debug)]
-pub enum Plan<'a> {
-    /// Ask the application.
-    Call(fastcgi::Call<'a>),
-    /// Send a file, or say that the client has it.
-    Send(Box<static_files::Representation>),
-    /// Show what stands in a folder.
-    List(Box<static_files::Listing>),
-    /// Give this answer.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an answer is what many requests come to, and another allocation for it costs more than its moves"
+)]
+pub enum Decision {
+    /// This is to be done, and makes the answer.
+    Perform(Plan),
+    /// The answer.
     Answer(Response<Body>),
     /// Start again with another target.
     Again(Target, Cause),
-    /// Leave the request to the next rule.
+    /// Leave the request to the next rule (Apache's DECLINED).
     Decline,
     /// The same, for this reason: what it names is never sent.
     Withhold(&'static str),
@@ -70,24 +71,20 @@ pub enum Plan<'a> {
     Fail(Failure),
 }
 
-/// What became of a request. Boxed where it is given back: it goes through many hands.
+/// What makes an answer and takes more than values, as a value.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the answer is what most requests come to, and another allocation for it costs more than its moves"
-)]
-pub enum Outcome {
-    /// Here is the answer.
-    Answered(Response<Body>),
-    /// Not mine: the next rule is asked (Apache's DECLINED).
-    Declined(Box<Request>),
-    /// Start again with the first rule.
-    Again(Box<Request>),
+pub enum Plan {
+    /// Ask the application.
+    Call(fastcgi::Call),
+    /// Send a file, or say that the client has it.
+    Send(Box<static_files::Representation>),
+    /// Show what stands in a folder.
+    List(Box<static_files::Listing>),
 }
 
 impl Handler {
-    /// What to do about `request`; asks the disk, changes nothing.
-    pub fn decide(&self, request: &Request, captures: &Captures, disk: &dyn Disk) -> Plan<'_> {
+    /// Decides what to do about `request`; asks the disk, changes nothing.
+    pub fn decide(&self, request: &Request, captures: &Captures, disk: &dyn Disk) -> Decision {
         match self {
             Self::Fastcgi(fastcgi) => fastcgi.decide(request, captures, disk),
             Self::StaticFiles(files) => files.decide(request, disk),
@@ -95,7 +92,7 @@ impl Handler {
             Self::Rewrite(rewrite) => rewrite.decide(request, captures),
             Self::Respond(respond) => respond.decide(),
             Self::Deny(deny) => deny.decide(),
-            Self::ExcludeProxy => Plan::Decline,
+            Self::ExcludeProxy => Decision::Decline,
         }
     }
 
@@ -162,41 +159,21 @@ impl Handler {
     }
 }
 
-impl Plan<'_> {
-    /// Does it; `disk` has the files that scripts name instead of sending them. `trace` gets what is
+impl Plan {
+    /// Makes the answer to `request`; `disk` has the files that scripts name instead of sending them. `trace` gets what is
     /// to be known of a call that fails; an answer has its own.
     pub async fn perform(
         self,
         request: Box<Request>,
         disk: &dyn Disk,
         trace: &mut Trace,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Response<Body>, Failure> {
         match self {
             // Boxed, and so is a list: hyper moves the future of a request about, which would be
             // as large as the largest of all.
-            Self::Call(call) => Box::pin(call.perform(request, disk, trace))
-                .await
-                .map(Outcome::Answered),
-            Self::Send(representation) => {
-                request.upload.linger();
-                representation.into_response().await.map(Outcome::Answered)
-            }
-            Self::List(listing) => {
-                request.upload.linger();
-                Box::pin(listing.into_response())
-                    .await
-                    .map(Outcome::Answered)
-            }
-            Self::Answer(response) => {
-                request.upload.linger();
-                Ok(Outcome::Answered(response))
-            }
-            Self::Again(target, cause) => Ok(Outcome::Again(request.again(target, cause))),
-            Self::Decline | Self::Withhold(_) => Ok(Outcome::Declined(request)),
-            Self::Fail(failure) => {
-                request.upload.linger();
-                Err(failure)
-            }
+            Self::Call(call) => Box::pin(call.perform(request, disk, trace)).await,
+            Self::Send(representation) => representation.into_response().await,
+            Self::List(listing) => Box::pin(listing.into_response()).await,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::Step;
 use crate::message::{Disk, Request, Target};
-use crate::route::{Captures, Rule, Rules, TooHard};
+use crate::route::{Rule, Rules, TooHard};
 
 /// A request whose target has several readings, as each of them.
 #[derive(Debug)]
@@ -68,25 +68,6 @@ pub fn candidate<'a>(
         Some(readings) => {
             let paths = std::iter::once(path).chain(readings.paths());
             rules.candidate_of(number, &paths.collect::<Vec<_>>())
-        }
-    }
-}
-
-/// Returns what a rule took of the path, where it holds; a refusal that holds for another reading takes nothing.
-pub fn matches(
-    rule: &Rule<Step>,
-    request: &Request,
-    readings: Option<&mut Readings>,
-    disk: &dyn Disk,
-) -> Result<Option<Captures>, TooHard> {
-    if let Some(captures) = rule.matches(request, disk)? {
-        return Ok(Some(captures));
-    }
-    match readings {
-        None => Ok(None),
-        Some(readings) => {
-            let refused = readings.refused_by(rule, disk)?;
-            Ok(refused.map(|_| Captures::default()))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, Response, StatusCode, header};
 
-use super::{Body, Plan};
+use super::{Body, Decision};
 use crate::failure::Failure;
 use crate::message::{Request, Target};
 use crate::route::template::{Groups, Template, Value};
@@ -73,7 +73,7 @@ impl Redirect {
         })
     }
 
-    pub(super) fn decide(&self, request: &Request, captures: &Captures) -> Plan<'_> {
+    pub(super) fn decide(&self, request: &Request, captures: &Captures) -> Decision {
         let scope = Scope { request, captures };
         let path = self.path(&scope);
         let mut location = match &self.origin {
@@ -114,10 +114,10 @@ fn expand(
 }
 
 /// Sends the client to `location`.
-pub(super) fn to(status: StatusCode, location: String) -> Plan<'static> {
+pub(super) fn to(status: StatusCode, location: String) -> Decision {
     match answer(status, &location) {
-        Ok(response) => Plan::Answer(response),
-        Err(failure) => Plan::Fail(failure),
+        Ok(response) => Decision::Answer(response),
+        Err(failure) => Decision::Fail(failure),
     }
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
-use super::{Body, Plan, deny};
+use super::{Body, Decision, deny};
 use crate::section::{At, Key, Lowered, Pairs, Problem, Problems, Section, Table};
 
 /// The `respond` key of a rule.
@@ -68,11 +68,11 @@ impl Respond {
         self.status.is_client_error()
     }
 
-    pub(super) fn decide(&self) -> Plan<'_> {
+    pub(super) fn decide(&self) -> Decision {
         let mut response = Response::new(Body::bytes(self.content.clone()));
         *response.status_mut() = self.status;
         *response.headers_mut() = self.fields.clone();
-        Plan::Answer(response)
+        Decision::Answer(response)
     }
 }
 

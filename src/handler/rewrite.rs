@@ -1,6 +1,6 @@
 //! `rewrite`: another target for the same request, which begins again with the first rule.
 
-use super::Plan;
+use super::Decision;
 use super::redirect::{encode_parameter, join_query};
 use crate::message::{Cause, EncodedSlash, Request, Target};
 use crate::route::template::{Groups, Template, Value};
@@ -63,7 +63,7 @@ impl Rewrite {
         Some(target.with_path(to).ok()?.path().to_vec())
     }
 
-    pub(super) fn decide(&self, request: &Request, captures: &Captures) -> Plan<'_> {
+    pub(super) fn decide(&self, request: &Request, captures: &Captures) -> Decision {
         let target = &request.target;
         let scope = Scope { request, captures };
         let path = self.path.expand_with(&scope, |value, out| {
@@ -84,8 +84,8 @@ impl Rewrite {
             (false, own) => join_query([own.as_deref()]),
         };
         match target.with_path_and_query(path, query) {
-            Ok(target) => Plan::Again(target, Cause::Rewrite(request.previous())),
-            Err(error) => Plan::Fail(error.into()),
+            Ok(target) => Decision::Again(target, Cause::Rewrite(request.previous())),
+            Err(error) => Decision::Fail(error.into()),
         }
     }
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
 use super::Refusal;
@@ -46,10 +47,11 @@ pub enum Upload {
     Resumed(Spooled, Box<Arriving>),
 }
 
-/// Content that hyper receives.
+/// Content that hyper receives. Dropped before its end, it lingers.
 #[derive(Debug)]
 pub struct Arriving {
-    body: Incoming,
+    /// `None` at its end.
+    body: Option<Incoming>,
     length: Option<u64>,
     /// RFC 9110 §10.1.1: the client waits for a 100, which hyper sends when it is first read.
     expects_continue: bool,
@@ -128,7 +130,7 @@ impl Upload {
         }
         let length = body.size_hint().exact();
         Self::Incoming(Box::new(Arriving {
-            body,
+            body: Some(body),
             length,
             expects_continue,
             ahead: VecDeque::new(),
@@ -231,26 +233,6 @@ impl Upload {
             }
         }
     }
-
-    /// Reads on and throws away, apart from the answer and within limits of time, so that the
-    /// client gets to read its answer (RFC 9112 §9.6). A client that waits for a 100 has sent
-    /// nothing and is not asked to.
-    pub fn linger(self) {
-        let (Self::Incoming(arriving) | Self::Resumed(_, arriving)) = self else {
-            return;
-        };
-        let Arriving {
-            mut body,
-            expects_continue,
-            ..
-        } = *arriving;
-        if expects_continue || body.is_end_stream() {
-            return;
-        }
-        tokio::spawn(timeout(LINGER, async move {
-            while let Ok(Some(Ok(_))) = timeout(LINGER_PAUSE, body.frame()).await {}
-        }));
-    }
 }
 
 impl From<hyper::Error> for UploadError {
@@ -289,7 +271,10 @@ impl Arriving {
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadError>>> {
         self.expects_continue = false;
         loop {
-            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            let Some(body) = &mut self.body else {
+                return Poll::Ready(None);
+            };
+            let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else {
                 self.rate.wait();
                 return Poll::Pending;
             };
@@ -297,7 +282,7 @@ impl Arriving {
             // RFC 9110 §6.5.1: trailers may be dropped, and FastCGI has no place for them.
             match frame.map(http_body::Frame::into_data) {
                 None => {
-                    self.streamed = None;
+                    (self.body, self.streamed) = (None, None);
                     return Poll::Ready(None);
                 }
                 Some(Ok(data)) if !data.is_empty() => {
@@ -326,6 +311,23 @@ impl Arriving {
             }
         }
         Poll::Pending
+    }
+}
+
+impl Drop for Arriving {
+    /// Reads on and throws away, apart from the answer and within limits of time, so that the client gets to read its
+    /// answer (RFC 9112 §9.6). A client that waits for a 100 has sent nothing and is not asked to.
+    fn drop(&mut self) {
+        let unread = self.body.take().filter(|body| !body.is_end_stream());
+        let (Some(mut body), false) = (unread, self.expects_continue) else {
+            return;
+        };
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        runtime.spawn(timeout(LINGER, async move {
+            while let Ok(Some(Ok(_))) = timeout(LINGER_PAUSE, body.frame()).await {}
+        }));
     }
 }
 

@@ -8,6 +8,7 @@ pub mod coded_tag;
 pub mod conditional;
 pub mod disk;
 pub mod edits;
+pub mod fact;
 pub mod head_guard;
 pub mod hop_by_hop;
 pub mod host;

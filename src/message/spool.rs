@@ -108,7 +108,7 @@ pub async fn receive(
     mut upload: Upload,
     settings: &SpoolSettings,
     party: Party,
-) -> Result<Upload, (UploadError, Upload)> {
+) -> Result<Upload, UploadError> {
     let known = upload.length();
     if known == Some(0) {
         return Ok(upload);
@@ -123,21 +123,18 @@ pub async fn receive(
         return Ok(upload);
     }
     let mut spool = Spool::new(settings, known, owner);
-    let filled = spool.fill(&mut upload).await;
+    let is_whole = spool.fill(&mut upload).await?;
     let streamed = spool.streamed.take();
-    match filled {
-        Ok(whole) => match spool.finish().await {
-            Ok(Spooled { length: 0, .. }) if whole => Ok(Upload::Empty),
-            Ok(spooled) if whole => Ok(Upload::Spooled(spooled)),
-            Ok(spooled) => {
-                upload.must_send(settings.stream_rate);
-                upload.promise(PATIENCE, streamed);
-                Ok(upload.resume_after(spooled))
-            }
-            Err(error) => Err((error, upload)),
-        },
-        Err(error) => Err((error, upload)),
+    let spooled = spool.finish().await?;
+    if !is_whole {
+        upload.must_send(settings.stream_rate);
+        upload.promise(PATIENCE, streamed);
+        return Ok(upload.resume_after(spooled));
     }
+    Ok(match spooled {
+        Spooled { length: 0, .. } => Upload::Empty,
+        spooled => Upload::Spooled(spooled),
+    })
 }
 
 /// Content while it is received.

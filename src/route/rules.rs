@@ -26,6 +26,11 @@ impl<T> Rules<T> {
         self.all.iter()
     }
 
+    /// Returns the rule of this number, from 0.
+    pub fn get(&self, number: usize) -> Option<&Rule<T>> {
+        self.all.get(number)
+    }
+
     /// The first from `number` on that can match a request for `path`, with its number: none that does is
     /// passed over.
     pub fn candidate(&self, number: usize, path: &[u8]) -> Option<(usize, &Rule<T>)> {

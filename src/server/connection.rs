@@ -15,9 +15,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
 use super::deadline::Patience;
 use super::handshake::{Opened, open};
+use super::heads::bounds;
 use super::intake::Intake;
 use super::io::ConnectionIo;
 use super::last_call::last_call;
@@ -25,13 +25,13 @@ use super::logged::Logged;
 use super::outbox::Outbox;
 use super::pace::Pace;
 use super::service::{self, Connection};
+use super::shared::Shared;
 use super::sniff::Sniffed;
 use super::watch::Watch;
 use crate::allocator;
 use crate::limits::Limits;
 use crate::limits::room::Seat;
 use crate::message::Wire;
-use crate::message::head_guard::Bounds;
 use crate::moment;
 use crate::stream::Stream;
 use crate::tls::Acceptor;
@@ -273,16 +273,6 @@ async fn given_up(watch: &Watch) {
         if let Some(cause) = asked.await {
             return watch.seat().give_up(cause);
         }
-    }
-}
-
-/// What a head may have.
-pub(super) fn bounds(limits: &Limits) -> Bounds {
-    Bounds {
-        request_line: limits.request_line,
-        field_line: limits.field_line,
-        head: limits.head,
-        fields: limits.fields,
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::time::{Instant, sleep};
 
-use super::Shared;
-use crate::config::Snapshot;
+use super::shared::Shared;
+use crate::site::Snapshot;
 
 /// What the process has open by itself: its streams, signals, logs, the admin listener and its connections.
 const OWN: u64 = 32;

@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
 use crate::admin::Command;
-use crate::config::Live;
-use crate::config::watched::Look;
+use crate::site::Live;
+use crate::site::watched::Look;
 
 /// How often it is looked; and how long files must have rested before they are read.
 const PERIOD: Duration = Duration::from_secs(1);

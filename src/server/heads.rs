@@ -2,9 +2,11 @@
 //! at once as there are to a connection, each with a head as large as is allowed, and have many connections. What is
 //! more than most have is taken from `server.body_memory`, of which no client gets all.
 
+use crate::limits::Limits;
 use crate::limits::budget::{Budgets, Owner, Part, SiteKey};
 use crate::limits::rate::Exceeded;
 use crate::message::Wire;
+use crate::message::head_guard::Bounds;
 
 /// Up to so many bytes a head is not counted, as most are not.
 const HEAD: usize = 4 * 1024;
@@ -33,6 +35,16 @@ pub(super) fn take(
     let mut part = Part::new(&budgets.bodies, owner);
     part.grow(held).map_err(|_| Exceeded::Memory)?;
     Ok(Some(Box::new(part)))
+}
+
+/// What a head may have.
+pub(super) fn bounds(limits: &Limits) -> Bounds {
+    Bounds {
+        request_line: limits.request_line,
+        field_line: limits.field_line,
+        head: limits.head,
+        fields: limits.fields,
+    }
 }
 
 fn weigh(head: usize, at_once: usize) -> u64 {

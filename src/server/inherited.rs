@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use listenfd::ListenFd;
 
 use super::socket::Acceptor;
-use crate::config::{ListenAddress, Listener};
+use crate::site::{ListenAddress, Listener};
 
 /// They are kept for the life of the process, so that a listener may go with one reload and come
 /// back with another.

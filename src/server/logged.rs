@@ -5,53 +5,48 @@ use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::SystemTime;
 
 use bytes::Buf;
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Uri};
 use http_body::{Frame, SizeHint};
-use tokio::time::Instant;
 
 use super::watch::InFlight;
 use crate::access_log::{AccessLog, Record};
 use crate::cgi::meta_variables::protocol;
-use crate::config::Site;
-use crate::config::numbers::Outcome;
 use crate::failure::Failure;
-use crate::filter::compress::Negotiation;
 use crate::handler::piece::Piece;
-use crate::handler::share::Share;
-use crate::handler::{Body, Cut, Trace};
-use crate::limits::budget::{Budget, Owner, SiteKey};
-use crate::limits::rate::Running;
-use crate::message::edits::Edits;
-use crate::message::{Request, RequestId, Wire};
-use crate::moment;
+use crate::handler::{Body, Cut};
+use crate::journey::{Context as RequestContext, Journey};
+use crate::message::{RequestId, Wire};
+use crate::moment::Moment;
+use crate::site::numbers::Outcome;
 
 /// nginx's status for a client that left before its answer was whole.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// A log line in the making; written when dropped.
+/// A log line in the making, with the request's journey; written when dropped.
 #[derive(Debug)]
 pub(super) struct Entry {
     log: AccessLog,
     record: Record,
-    site: Option<Arc<Site>>,
-    /// What the rules want changed about the answer.
-    edits: Option<Arc<Edits>>,
-    /// The request, where an error page may be asked for in its place.
-    echo: Option<Box<Request>>,
-    /// Why a file of the name is never sent, where a rule left it to the next for that.
-    withheld: Option<&'static str>,
-    /// In which codings the client takes the answer, where the site has any.
-    negotiation: Option<Negotiation>,
-    begun: Instant,
+    journey: Journey,
     /// The answer's last byte was handed to hyper.
     complete: bool,
-    trace: Trace,
-    /// Counts the request as its client's until its end.
-    running: Option<Running>,
+}
+
+/// The target of a request, for other logs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LoggedTarget<'a> {
+    log: &'a AccessLog,
+    record: &'a Record,
+}
+
+impl LoggedTarget<'_> {
+    /// Returns the target as logs show it.
+    pub(super) fn shown(&self) -> Cow<'_, str> {
+        self.log.shown(self.record)
+    }
 }
 
 impl Entry {
@@ -63,8 +58,9 @@ impl Entry {
         id: RequestId,
     ) -> Box<Self> {
         let (captured, host) = log.of_request(parts);
+        let received = Moment::fresh();
         let record = Record {
-            time: SystemTime::now(),
+            time: received.wall,
             wire: Arc::clone(wire),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
@@ -88,15 +84,8 @@ impl Entry {
         Box::new(Self {
             log: log.clone(),
             record,
-            site: None,
-            edits: None,
-            echo: None,
-            withheld: None,
-            negotiation: None,
-            begun: moment::fresh(),
+            journey: Journey::new(RequestContext::new(parts, wire, id, received)),
             complete: false,
-            trace: Trace::default(),
-            running: None,
         })
     }
 
@@ -139,106 +128,36 @@ impl Entry {
         self.complete = true;
     }
 
-    pub(super) fn hold(&mut self, running: Option<Running>) {
-        self.running = running;
-    }
-
-    pub(super) fn set_site(&mut self, site: &Arc<Site>) {
-        self.record.site = Some(Arc::clone(&site.name));
-        self.site = Some(Arc::clone(site));
-    }
-
-    /// The connection as the client has it.
-    pub(super) fn wire(&self) -> &Arc<Wire> {
-        &self.record.wire
-    }
-
-    /// Returns when the request was received.
-    pub(super) fn received(&self) -> SystemTime {
-        self.record.time
-    }
-
-    /// Returns whose share of `budget` the answer is taken from.
-    pub(super) fn share<'a>(&'a self, budget: &'a Arc<Budget>) -> Share<'a> {
-        Share {
-            budget,
-            owner: Owner {
-                party: self.record.wire.party(),
-                site: self
-                    .site
-                    .as_ref()
-                    .map_or_else(SiteKey::default, |site| site.key),
-            },
-        }
-    }
-
-    pub(super) fn site(&self) -> Option<&Arc<Site>> {
-        self.site.as_ref()
-    }
-
-    pub(super) fn keep(&mut self, echo: Request) {
-        self.echo = Some(Box::new(echo));
-    }
-
-    /// Notes that a rule left the request to the next one, as the name is never sent.
-    pub(super) fn withhold(&mut self, why: &'static str) {
-        self.withheld = Some(why);
-    }
-
-    /// The failure of a request that every rule has left to the next.
-    pub(super) fn unanswered(&self) -> Failure {
-        self.withheld.map_or(Failure::NotFound, Failure::Withheld)
-    }
-
-    pub(super) fn take_echo(&mut self) -> Option<Box<Request>> {
-        self.echo.take()
-    }
-
-    pub(super) fn set_edits(&mut self, edits: Option<Arc<Edits>>) {
-        self.edits = edits;
-    }
-
-    pub(super) fn edits(&self) -> Option<&Edits> {
-        self.edits.as_deref()
-    }
-
-    pub(super) fn negotiate(&mut self, negotiation: Option<Negotiation>) {
-        self.negotiation = negotiation;
-    }
-
-    pub(super) fn negotiation(&self) -> Option<&Negotiation> {
-        self.negotiation.as_ref()
-    }
-
-    pub(super) fn set_handler(&mut self, handler: &'static str) {
-        self.record.handler = handler;
-    }
-
     pub(super) fn set_cause(&mut self, cause: &'static str) {
-        self.record.cause = Some(cause);
+        self.journey.context.cause = Some(cause);
     }
 
-    /// The target, for other logs.
-    pub(super) fn uri(&self) -> Cow<'_, str> {
-        self.log.shown(&self.record)
+    /// Returns what the request knows of itself.
+    pub(super) fn context(&self) -> &RequestContext {
+        &self.journey.context
     }
 
-    /// What becomes known of a call, should it fail.
-    pub(super) fn trace(&mut self) -> &mut Trace {
-        &mut self.trace
+    /// Returns the journey to go on with, and the target, for the log of what happens on it.
+    pub(super) fn split(&mut self) -> (&mut Journey, LoggedTarget<'_>) {
+        let target = LoggedTarget {
+            log: &self.log,
+            record: &self.record,
+        };
+        (&mut self.journey, target)
     }
 
     fn answered(&mut self, response: &Response<Body>) {
+        let context = &mut self.journey.context;
         // What failed is what the line is about, and not the page that tells of it.
-        let trace = match self.trace.upstream.is_some() && self.record.cause.is_some() {
-            true => std::mem::take(&mut self.trace),
+        let trace = match context.trace.upstream.is_some() && context.cause.is_some() {
+            true => std::mem::take(&mut context.trace),
             false => response.body().trace.clone(),
         };
         let status = response.status();
         self.record.status = status.as_u16();
-        if status == StatusCode::NOT_FOUND && self.record.cause.is_none() {
+        if status == StatusCode::NOT_FOUND && context.cause.is_none() {
             // The script that was asked instead does not know why.
-            self.record.cause = self.withheld.map(|why| Failure::Withheld(why).code());
+            context.cause = context.withheld.map(|why| Failure::Withheld(why).code());
         }
         self.log.of_response(response, &mut self.record);
         self.record.upstream = trace.upstream;
@@ -251,22 +170,26 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.record.duration = self.begun.elapsed();
-        self.record.complete = self.complete;
-        if !self.complete && self.record.cause.is_none() {
-            self.record.cause = Some("CLIENT_CLOSED");
+        let (record, context) = (&mut self.record, &self.journey.context);
+        record.duration = context.received.instant.elapsed();
+        record.complete = self.complete;
+        record.handler = context.handler;
+        record.cause = context.cause;
+        if !self.complete && record.cause.is_none() {
+            record.cause = Some("CLIENT_CLOSED");
         }
-        if let Some(site) = &self.site {
+        if let Some(site) = &context.site {
+            record.site = Some(Arc::clone(&site.name));
             site.numbers.count(&Outcome {
-                handler: self.record.handler,
-                status: self.record.status,
-                bytes: self.record.bytes,
+                handler: record.handler,
+                status: record.status,
+                bytes: record.bytes,
                 complete: self.complete,
-                duration: self.record.duration,
-                first_byte: self.record.first_byte,
+                duration: record.duration,
+                first_byte: record.first_byte,
             });
         }
-        self.log.log(&self.record);
+        self.log.log(record);
     }
 }
 
@@ -313,7 +236,7 @@ impl http_body::Body for Logged {
                 this.entry.complete = this.body.is_end_stream();
             }
             Poll::Ready(Some(Err(cut))) => {
-                this.entry.record.cause = Some(cut.0);
+                this.entry.set_cause(cut.0);
                 if this.entry.record.protocol == "HTTP/1.0" {
                     this.in_flight.cut();
                 }

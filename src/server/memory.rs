@@ -7,8 +7,8 @@ use std::path::Path;
 use nix::sys::statfs::{Statfs, TMPFS_MAGIC, statfs};
 use nix::sys::sysinfo::sysinfo;
 
-use crate::config::server::ServerSettings;
 use crate::limits::budget::Totals;
+use crate::site::ServerSettings;
 use crate::value::ByteSize;
 
 /// Where Linux shows control groups (cgroups(7)).

@@ -23,17 +23,16 @@ mod pace;
 mod places;
 mod proxy_protocol;
 mod reload;
-mod rescue;
 mod reset_count;
 mod seldom;
 mod service;
+mod shared;
 mod shutdown;
 mod sniff;
 mod socket;
-mod unruled;
+mod start_error;
 mod watch;
 
-use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,59 +40,20 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::access_log::{AccessLog, Destination};
 use crate::admin::{self, Admin, Bound, Command, State};
-use crate::config::{Live, ServerSettings, Snapshot};
-use crate::disk::RealDisk;
-use crate::handler::coded::Encoders;
-use crate::limits::budget::Budgets;
-use crate::limits::connections::Connections;
 use crate::line_log::LineLog;
-use crate::message::{RequestId, RequestIds};
 use crate::process::Processes;
+use crate::site::{ServerSettings, Snapshot};
 use crate::threads::Threads;
 pub use inherited::Inherited;
 pub use last_resort::LastResort;
 use last_resort::Stops;
 use listener::Listeners;
-use seldom::Seldom;
+use shared::Shared;
 pub use shutdown::LastLines;
-
-/// Why the server could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// An address cannot be bound.
-    #[error("cannot listen on {address}: {error}{hint}")]
-    Bind {
-        /// The address.
-        address: String,
-        /// What the kernel says.
-        error: std::io::Error,
-        /// What to do about it.
-        hint: &'static str,
-    },
-    /// The admin listener cannot be bound.
-    #[error("cannot listen on {address} (admin.address): {error}{}", folder_hint(.address, .error))]
-    Admin {
-        /// The address.
-        address: String,
-        /// What the kernel says.
-        error: std::io::Error,
-    },
-    /// The access log cannot be opened.
-    #[error("cannot open the access log {}: {error} (server.access_log.to)", .path.display())]
-    AccessLog {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel says.
-        error: std::io::Error,
-    },
-    /// Signals cannot be received.
-    #[error("cannot receive signals: {0}")]
-    Signals(std::io::Error),
-}
+pub use start_error::StartError;
 
 /// What the process has before it serves.
 #[derive(Debug)]
@@ -104,50 +64,6 @@ pub struct Process {
     pub log: LineLog,
     /// Ends it where nothing else does.
     pub last_resort: LastResort,
-}
-
-/// What all connections share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    live: Live,
-    disk: RealDisk,
-    access_log: AccessLog,
-    state: Arc<State>,
-    by_client: Arc<Connections>,
-    encoders: Encoders,
-    /// A reload keeps them.
-    budgets: Budgets,
-    /// For what comes in crowds: clients with too many connections, requests to a full queue.
-    crowded: Seldom,
-    tasks: TaskTracker,
-    threads: Threads,
-    ids: RequestIds,
-    /// The first descriptor that is kept from clients.
-    ceiling: RawFd,
-}
-
-impl Shared {
-    fn new(snapshot: Snapshot, access_log: AccessLog, state: Arc<State>, threads: Threads) -> Self {
-        Self {
-            ceiling: RawFd::MAX,
-            disk: RealDisk::new(snapshot.server.file_cache),
-            encoders: Encoders::default(),
-            budgets: snapshot.budgets.clone(),
-            live: Live::new(snapshot),
-            access_log,
-            state,
-            by_client: Arc::default(),
-            crowded: Seldom::default(),
-            tasks: TaskTracker::new(),
-            threads,
-            ids: RequestIds::new(draw),
-        }
-    }
-
-    /// The name of the next request.
-    fn next_id(&self) -> RequestId {
-        self.ids.draw()
-    }
 }
 
 /// Serves until SIGTERM or SIGINT and returns when everything in flight is finished, or when it
@@ -260,14 +176,6 @@ async fn start_admin(shared: &Shared, commands: mpsc::Sender<Command>) -> Result
     }
 }
 
-fn folder_hint(address: &str, error: &std::io::Error) -> &'static str {
-    let is_missing = error.kind() == std::io::ErrorKind::NotFound;
-    match is_missing && address.starts_with("unix:") {
-        true => ": make its folder, or mount one there",
-        false => "",
-    }
-}
-
 /// The signals that mean something.
 #[derive(Debug)]
 struct Signals {
@@ -300,10 +208,4 @@ impl Signals {
             () = self.stops.next() => Event::Stop,
         }
     }
-}
-
-/// A number that no other process has: what the standard library seeds its hash maps with.
-fn draw() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(std::process::id())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
-use super::Shared;
+use super::shared::Shared;
 use super::socket::Acceptor;
 use crate::auth::TrustedProxies;
 use crate::limits::connections::{Held, share};

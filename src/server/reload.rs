@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::listener::Listeners;
-use super::{Shared, descriptors, memory};
+use super::shared::Shared;
+use super::{descriptors, memory};
 use crate::admin::Command;
+use crate::config;
 use crate::config::difference::difference;
-use crate::config::{self, Snapshot};
+use crate::site::Snapshot;
 
 /// Why a reload changes nothing.
 struct Refused {

@@ -1,37 +1,33 @@
-//! One request: its site, the rules, the handler, and what becomes of failures. The table of
-//! contents of everything that happens between hyper's request and hyper's response.
+//! One request between hyper's request and hyper's response: the driver of its journey. All that is decided, is decided
+//! in `journey`; this performs it.
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Response, StatusCode, Version, header};
+use http::{HeaderValue, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tracing::Level;
 
-use super::Shared;
-use super::connection::bounds;
-use super::logged::{Entry, Logged};
-use super::unruled;
+use super::heads::{self, bounds};
+use super::logged::{Entry, Logged, LoggedTarget};
+use super::shared::Shared;
 use super::watch::{InFlight, Watch};
-use super::{heads, rescue};
 use crate::admin::State;
-use crate::config::Site;
 use crate::disk::OneRelease;
 use crate::failure::Failure;
 use crate::filter;
-use crate::filter::compress::{Memory, Negotiation};
+use crate::filter::compress::Memory;
+use crate::handler::Body;
 use crate::handler::piece::FileQueue;
-use crate::handler::readings;
-use crate::handler::{Body, Handler, MAX_ROUNDS, Outcome, Plan};
-use crate::limits::rate::{Client, Running};
+use crate::journey::{Arrived, Context, Event, Journey, Next, Trail};
 use crate::limits::room::Seat;
+use crate::message::fact::{Ask, Fact};
 use crate::message::head_guard::judge_decoded;
-use crate::message::request::Origin;
-use crate::message::{Host, Request, RequestId, Scheme, Target, Upload, Wire, hop_by_hop, list};
-use crate::moment;
+use crate::message::{Upload, Wire, list};
+use crate::site::Snapshot;
 
 /// What the requests of one connection share.
 #[derive(Debug)]
@@ -60,17 +56,17 @@ impl Connection {
 
     /// Reports whether this is the last request: the connection has served as many as it may, somebody waits for its place,
     /// or the server is about to stop. An HTTP/1 client that is not told learns it by a request that fails; HTTP/2 has GOAWAY for it.
-    fn is_spent(&self) -> bool {
-        self.watch.begun() >= self.shared.live.load().server.limits.keep_alive_requests
+    fn is_spent(&self, most: usize) -> bool {
+        self.watch.begun() >= most
             || self.shared.state.is_draining()
             || self.shared.state.room.take_turn()
     }
 
-    /// What hyper cannot do itself.
-    fn send_by_protocol(&self, version: Version, body: &mut Body, entry: &Entry) {
-        if version == Version::HTTP_2 {
-            body.watch(self.shared.live.load().server.limits.send_pause);
-            body.make_late(&entry.share(&self.shared.budgets.answers));
+    /// Prepares a body for what hyper cannot do itself.
+    fn send_by_protocol(&self, body: &mut Body, context: &Context, pause: Duration) {
+        if context.version == Version::HTTP_2 {
+            body.watch(pause);
+            body.make_late(&context.share(&self.shared.budgets.answers));
         } else {
             body.send_by(&self.files);
         }
@@ -78,16 +74,21 @@ impl Connection {
 
     /// Returns the client of the request with these `parts`, honouring Forwarded fields of trusted proxies. A head over
     /// the bounds is refused, as the guard refuses those of HTTP/1.
-    fn receive(&self, parts: &mut Parts, in_flight: &mut InFlight) -> Result<Arc<Wire>, Failure> {
-        let live = self.shared.live.load();
+    fn receive(
+        &self,
+        parts: &mut Parts,
+        in_flight: &mut InFlight,
+        snapshot: &Snapshot,
+    ) -> Result<Arc<Wire>, Failure> {
+        let forwarding = &snapshot.server.forwarding;
         if parts.version == Version::HTTP_2 {
-            let head = judge_decoded(parts, bounds(&live.server.limits))?;
-            let wire = live.server.forwarding.apply(parts, &self.wire)?;
+            let head = judge_decoded(parts, bounds(&snapshot.server.limits))?;
+            let wire = forwarding.apply(parts, &self.wire)?;
             let at_once = self.watch.at_once();
-            in_flight.hold(heads::take(head, at_once, &wire, &live.budgets)?);
+            in_flight.hold(heads::take(head, at_once, &wire, &snapshot.budgets)?);
             return Ok(wire);
         }
-        Ok(live.server.forwarding.apply(parts, &self.wire)?)
+        Ok(forwarding.apply(parts, &self.wire)?)
     }
 
     /// Returns the numbers of the process.
@@ -95,22 +96,12 @@ impl Connection {
         &self.shared.state
     }
 
-    /// Returns the site that answers for `host` on `listener` now.
-    pub(super) fn site(&self, host: &Host, listener: &str) -> Result<Arc<Site>, Failure> {
-        self.shared.live.load().site(host, listener).map(Arc::clone)
-    }
-
     /// Returns where the encoder of an answer has its memory from.
-    fn encoder_memory<'a>(&'a self, entry: &'a Entry) -> Memory<'a> {
+    fn encoder_memory(&self, context: &Context) -> Memory<'_> {
         Memory {
             encoders: &self.shared.encoders,
-            share: entry.share(&self.shared.budgets.encoders),
+            share: context.share(&self.shared.budgets.encoders),
         }
-    }
-
-    /// The file system for one request.
-    pub(super) fn disk(&self) -> OneRelease<'_> {
-        self.shared.disk.one_release()
     }
 
     pub(super) fn watch(&self) -> &Arc<Watch> {
@@ -124,21 +115,6 @@ impl Connection {
     /// One more that was refused before it was a request.
     pub(super) fn count_refusal(&self) {
         self.shared.state.refused.add();
-    }
-
-    /// Tells of a request that failed.
-    fn note(&self, failure: &Failure, id: RequestId, entry: &Entry) {
-        if entry.site().is_none() {
-            self.count_refusal();
-        }
-        let (cause, uri) = (failure.code(), entry.uri());
-        if failure.level() != Level::ERROR {
-            tracing::debug!(request_id = %id, cause, %uri, "{failure}");
-        } else if !failure.is_crowd() {
-            tracing::error!(request_id = %id, cause, %uri, "{failure}");
-        } else if let Some(left_out) = self.shared.crowded.is_due(Instant::now()) {
-            tracing::error!(request_id = %id, cause, %uri, left_out, "{failure}");
-        }
     }
 
     /// The log line of what never became a request.
@@ -163,41 +139,18 @@ pub(super) async fn respond(
     request: http::Request<Incoming>,
 ) -> Result<Response<Logged>, Infallible> {
     let mut in_flight = connection.watch.begin(request.version(), request.method());
-    let id = connection.shared.next_id();
-    let (mut parts, body) = request.into_parts();
-    let (version, method) = (parts.version, parts.method.clone());
-    let received = connection.receive(&mut parts, &mut in_flight);
-    let wire = Arc::clone(received.as_ref().unwrap_or(&connection.wire));
-    let mut entry = Entry::new(&connection.shared.access_log, &parts, &wire, id);
-    let accept = list::joined(&parts.headers, &header::ACCEPT);
-    let answered = match received {
-        Ok(_) => answer(&connection, parts, body, id, &mut entry).await,
-        Err(failure) => unruled::dress(Err(failure), &connection, parts, id, &mut entry),
+    let disk = connection.shared.disk.one_release();
+    let (mut entry, next, limits) = arrive(&connection, request, &mut in_flight, &disk);
+    let (journey, target) = entry.split();
+    let mut log = FailureLog {
+        connection: &connection,
+        target,
     };
-    let own = answered.is_err();
-    let response = answered.unwrap_or_else(|failure| {
-        connection.note(&failure, id, &entry);
-        rescue::rescue(&failure, id, accept.as_ref(), &mut entry)
-    });
-    let response = match response.status().as_u16() {
-        400.. => Box::pin(rescue::page(&connection, response, own, &mut entry)).await,
-        _ => response,
-    };
-    let mut response = finish(response, version, &method);
-    if let Some(edits) = entry.edits() {
-        filter::edits::apply(edits, &mut response);
-    }
-    if let Some(negotiation) = entry.negotiation() {
-        let memory = connection.encoder_memory(&entry);
-        negotiation.apply(&mut response, memory).await;
-    }
-    filter::unchanged::strip(&mut response);
-    connection.send_by_protocol(version, response.body_mut(), &entry);
-    let site = entry.site().filter(|_| wire.scheme == Scheme::Https);
-    if let Some(https) = site.and_then(|site| site.https.as_ref()) {
-        https.declare(response.headers_mut());
-    }
-    filter::date::correct(response.headers_mut(), entry.received());
+    let mut response = drive(journey, next, &connection, &disk, &mut log).await;
+    let context = entry.context();
+    let version = context.version;
+    connection.send_by_protocol(response.body_mut(), context, limits.send_pause);
+    filter::date::correct(response.headers_mut(), context.received.wall);
     // RFC 9112 §6.3: without a length the end of an HTTP/1.0 answer is the connection's; hyper
     // promises to keep it unless the answer has that version itself.
     let unknown = http_body::Body::size_hint(response.body())
@@ -206,193 +159,125 @@ pub(super) async fn respond(
     if version == Version::HTTP_10 && unknown {
         *response.version_mut() = Version::HTTP_10;
     }
-    if version != Version::HTTP_2 && connection.is_spent() {
+    if version != Version::HTTP_2 && connection.is_spent(limits.keep_alive_requests) {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }
     Ok(Logged::wrap(response, entry, in_flight))
 }
 
-async fn answer(
+/// The limits of a request that hold to its end.
+struct Limits {
+    send_pause: Duration,
+    keep_alive_requests: usize,
+}
+
+/// Begins the journey of a request, by the configuration in force: it is loaded once.
+fn arrive(
     connection: &Connection,
-    parts: Parts,
-    body: Incoming,
-    id: RequestId,
-    entry: &mut Entry,
-) -> Result<Response<Body>, Failure> {
-    let least = connection.shared.live.load().server.limits.body_rate;
+    request: http::Request<Incoming>,
+    in_flight: &mut InFlight,
+    disk: &OneRelease<'_>,
+) -> (Box<Entry>, Next, Limits) {
+    let shared = &connection.shared;
+    let snapshot = shared.live.load();
+    let limits = &snapshot.server.limits;
+    let (mut parts, body) = request.into_parts();
+    let received = connection.receive(&mut parts, in_flight, &snapshot);
+    let wire = received.as_ref().unwrap_or(&connection.wire);
+    let mut entry = Entry::new(&shared.access_log, &parts, wire, shared.next_id());
     let waits = list::expects_continue(&parts.headers).is_ok_and(|waits| waits);
-    let upload = Upload::new(body, waits, least);
-    let (host, site, target) = match admit(connection, &parts, entry) {
-        Ok(Admitted::Request(host, site, target, running)) => {
-            entry.hold(running);
-            (host, site, target)
-        }
-        Ok(Admitted::Answer(response)) => {
-            upload.linger();
-            return unruled::dress(Ok(response), connection, parts, id, entry);
-        }
-        Err(failure) => {
-            upload.linger();
-            return unruled::dress(Err(failure), connection, parts, id, entry);
-        }
+    let (journey, target) = entry.split();
+    let arrived = Arrived {
+        snapshot: &snapshot,
+        parts,
+        upload: Upload::new(body, waits, limits.body_rate),
+        received: received.map(drop),
     };
-    let mut parts = parts;
-    entry.negotiate(Negotiation::begin(site.compress.as_ref(), &mut parts));
-    let wire = Arc::clone(entry.wire());
-    let request = Request::new(parts, target, upload, Origin { host, wire, id });
-    if site.error_pages.ask() {
-        entry.keep(request.echo());
-    }
-    rounds(&site, Box::new(request), connection, entry).await
-}
-
-/// What a request that may go on is about.
-enum Admitted {
-    /// A target of a site, counted as its client's where that is limited.
-    Request(Host, Arc<Site>, Target, Option<Running>),
-    /// Answered before any rule: `OPTIONS *`, or in clear text what a site wants to have with TLS.
-    Answer(Response<Body>),
-}
-
-/// What is checked before any rule sees the request.
-fn admit(connection: &Connection, parts: &Parts, entry: &mut Entry) -> Result<Admitted, Failure> {
-    // First of all the site, so that it is known whose fields and pages a refusal has.
-    let wire = Arc::clone(entry.wire());
-    let named = Host::of(parts).map_err(Failure::from).and_then(|host| {
-        let site = connection.site(&host, &wire.listener)?;
-        entry.set_site(&site);
-        Ok((host, site))
-    });
-    if matches!(parts.method, Method::CONNECT | Method::TRACE) {
-        return Err(Failure::NotSupported(parts.method.clone()));
-    }
-    // RFC 9110 §10.1.1: hyper sends the 100 when the content is first read.
-    list::expects_continue(&parts.headers)?;
-    let (host, site) = named?;
-    let live = connection.shared.live.load();
-    if parts.method == Method::OPTIONS && parts.uri.path() == "*" {
-        return Ok(Admitted::Answer(options_of_the_server()));
-    }
-    if !site.access.admits(wire.client) {
-        return Err(Failure::Forbidden("`allow` or `deny` of the site"));
-    }
-    let raw = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let target = live.target(raw, &site)?;
-    let running = match (&site.clients, wire.client) {
-        (Some(clients), Some(address)) => Some(clients.admit(Client::new(address), moment::now())?),
-        (None, _) | (_, None) => None,
+    let next = journey.arrive(arrived, disk, &mut FailureLog { connection, target });
+    let limits = Limits {
+        send_pause: limits.send_pause,
+        keep_alive_requests: limits.keep_alive_requests,
     };
-    if let Some(https) = site.https.as_ref().filter(|_| wire.scheme == Scheme::Http) {
-        entry.set_handler("https");
-        let name = match host.name() {
-            "" => wire.local_addr.as_str(),
-            name => name,
-        };
-        return https.redirect(name, raw).map(Admitted::Answer);
-    }
-    Ok(Admitted::Request(host, site, target, running))
+    (entry, next, limits)
 }
 
-pub(super) async fn rounds(
-    site: &Site,
-    mut request: Box<Request>,
+/// Does what a journey says, until there is an answer to send.
+async fn drive<T: Trail>(
+    journey: &mut Journey,
+    mut next: Next,
     connection: &Connection,
-    entry: &mut Entry,
-) -> Result<Response<Body>, Failure> {
-    let disk = connection.shared.disk.one_release();
-    for _ in 0..MAX_ROUNDS {
-        request = match round(site, request, &disk, entry).await? {
-            Outcome::Answered(response) => return Ok(response),
-            Outcome::Again(request) => request,
-            Outcome::Declined(request) => {
-                request.upload.linger();
-                return Err(entry.unanswered());
+    disk: &OneRelease<'_>,
+    log: &mut T,
+) -> Response<Body> {
+    loop {
+        let event = match next {
+            Next::Send(response) => return response,
+            Next::Encode(encoding) => {
+                let memory = connection.encoder_memory(&journey.context);
+                return Box::pin(encoding.run(memory)).await;
+            }
+            Next::Perform(plan, request) => {
+                let trace = &mut journey.context.trace;
+                Event::Performed(plan.perform(request, disk, trace).await)
+            }
+            Next::Ask(ask) => {
+                Event::Known(Box::pin(find(ask, journey, connection, disk, log)).await)
             }
         };
+        next = journey.on(event, disk, log);
     }
-    Err(Failure::TooManyRounds(MAX_ROUNDS))
 }
 
-async fn round(
-    site: &Site,
-    mut request: Box<Request>,
+/// Finds a fact that a journey lacks.
+async fn find<T: Trail>(
+    ask: Ask,
+    journey: &Journey,
+    connection: &Connection,
     disk: &OneRelease<'_>,
-    entry: &mut Entry,
-) -> Result<Outcome, Failure> {
-    // mod_proxy: `!` ends the search among its own rules, not among others.
-    let mut excluded = false;
-    let mut next = 0;
-    let mut readings = site.readings(&request);
-    while let Some((number, rule)) =
-        readings::candidate(&site.rules, next, &request, readings.as_deref())
-    {
-        next = number + 1;
-        let step = &rule.then;
-        let passed_over = excluded && step.is_proxy_target();
-        if passed_over || (step.internal && request.causes.is_empty()) {
-            continue;
-        }
-        let matched = readings::matches(rule, &request, readings.as_deref_mut(), disk)?;
-        let Some(captures) = matched else {
-            continue;
-        };
-        if let Some(changes) = &step.changes {
-            request.note(changes.resolve(number, &request, &captures));
-            entry.set_edits(request.edits.clone());
-        }
-        let Some(handler) = &step.handler else {
-            continue;
-        };
-        excluded |= matches!(handler, Handler::ExcludeProxy);
-        entry.set_handler(handler.name());
-        let mut plan = handler.decide(&request, &captures, disk);
-        if let Some(negotiation) = entry.negotiation() {
-            plan = filter::precompressed::prefer(negotiation, plan, handler, &request, disk);
-        }
-        if let Plan::Withhold(why) = &plan {
-            entry.withhold(why);
-        }
-        match plan.perform(request, disk, entry.trace()).await? {
-            Outcome::Declined(returned) => request = returned,
-            settled @ (Outcome::Answered(_) | Outcome::Again(_)) => return Ok(settled),
+    log: &mut T,
+) -> Fact {
+    match ask {
+        // No key names a file of users: nobody has a password.
+        Ask::Verify(_) => Fact::Verified(false),
+        Ask::Subrequest(..) => {
+            let Some((mut journey, next)) = journey.begin_subrequest(disk, log) else {
+                return Fact::Answered(StatusCode::INTERNAL_SERVER_ERROR);
+            };
+            let answer = drive(&mut journey, next, connection, disk, log).await;
+            Fact::Answered(answer.status())
         }
     }
-    Ok(Outcome::Declined(request))
 }
 
-/// RFC 9110 §9.3.7: `OPTIONS *` asks about the server, not about any site.
-fn options_of_the_server() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response.headers_mut().insert(
-        header::ALLOW,
-        HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-    );
-    response
+/// Logs failures: client errors at DEBUG, faults of upstreams and of the gateway at ERROR.
+struct FailureLog<'a> {
+    connection: &'a Connection,
+    target: LoggedTarget<'a>,
 }
 
-/// What is true of every answer.
-fn finish(mut response: Response<Body>, version: Version, method: &Method) -> Response<Body> {
-    if *method == Method::HEAD {
-        without_content(&mut response);
+impl Trail for FailureLog<'_> {
+    fn failed(&mut self, failure: &Failure, context: &Context) {
+        if context.site.is_none() {
+            self.connection.count_refusal();
+        }
+        let (id, cause, uri) = (context.id, failure.code(), self.target.shown());
+        if failure.level() != Level::ERROR {
+            tracing::debug!(request_id = %id, cause, %uri, "{failure}");
+        } else if !failure.is_crowd() {
+            tracing::error!(request_id = %id, cause, %uri, "{failure}");
+        } else if let Some(left_out) = self.connection.shared.crowded.is_due(Instant::now()) {
+            tracing::error!(request_id = %id, cause, %uri, left_out, "{failure}");
+        }
     }
-    if version == Version::HTTP_2 {
-        // RFC 9113 §8.2.2: HTTP/2 has no connection fields.
-        hop_by_hop::strip(response.headers_mut());
-    }
-    response
-}
 
-/// RFC 9110 §9.3.2: the length that GET would have, and no content; hyper sends what it is given
-/// in HTTP/2.
-fn without_content(response: &mut Response<Body>) {
-    let length = http_body::Body::size_hint(response.body()).exact();
-    let fields = response.headers_mut();
-    if let Some(length) = length.filter(|length| *length > 0) {
-        fields
-            .entry(header::CONTENT_LENGTH)
-            .or_insert_with(|| HeaderValue::from(length));
+    fn page_failed(&mut self, path: &[u8], answered: Result<StatusCode, &Failure>) {
+        let path = path.escape_ascii();
+        match answered {
+            Ok(status) => {
+                tracing::warn!(%path, status = status.as_u16(), "the error page failed");
+            }
+            Err(failure) => tracing::warn!(%path, "the error page failed: {failure}"),
+        }
     }
-    response.body_mut().discard();
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
 use super::last_resort::Stops;
+use super::shared::Shared;
 use crate::access_log::AccessLog;
 use crate::process::Processes;
 

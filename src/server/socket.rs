@@ -15,10 +15,10 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::StartError;
 use super::inherited::Inherited;
-use crate::config::{ListenAddress, Listener};
+use super::start_error::StartError;
 use crate::message::Wire;
+use crate::site::{ListenAddress, Listener};
 use crate::stream::{Bare, listen_unix};
 
 /// TCP keep-alive: after this much silence the kernel asks whether the client is still there, and

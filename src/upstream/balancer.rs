@@ -10,14 +10,14 @@ use tokio::sync::Mutex;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::connecting::LONGEST_PAUSE;
 use super::flow::Flow;
+use super::fpm::connecting::LONGEST_PAUSE;
+use super::fpm::lease::Lease;
+use super::fpm::member::{Member, Order};
+use super::fpm::waiting::{Demand, LeaseError};
 use super::health::Standing;
-use super::lease::Lease;
-use super::member::{Member, Order};
 use super::members::Members;
 use super::policy::{Load, Policy};
-use super::waiting::{Demand, LeaseError};
 
 /// What chooses among members.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::dns::{Name, Resolve, Timetable};
-use super::member::{Member, MemberSettings};
-use super::waiting::LeaseError;
+use super::fpm::member::{Member, MemberSettings};
+use super::fpm::waiting::LeaseError;
 use super::{Address, Sharing, health::Standing};
 
 /// The members, and how they are found.

@@ -1,37 +1,27 @@
 //! Upstreams: named sets of FastCGI servers, and the leases by which requests use them.
 
 pub mod address;
-pub mod admission;
 mod balancer;
-mod connecting;
-mod cooling;
-mod denied;
 mod dns;
 pub mod flow;
+pub mod fpm;
 pub mod health;
-pub mod inquiry;
-mod keeper;
-pub mod lease;
-pub mod member;
 mod members;
 pub mod numbers;
-pub mod picture;
 pub mod policy;
 mod pool;
-mod scout;
 pub mod section;
-pub mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use address::Address;
-pub use connecting::is_passing;
-pub use denied::explain as explain_denied;
 pub use flow::{ClassKey, Flow, Sharing};
-pub use lease::Lease;
-pub use member::{Member, MemberSettings, Order};
-pub use waiting::{Deadline, Demand, LeaseError};
+pub use fpm::connecting::is_passing;
+pub use fpm::denied::explain as explain_denied;
+pub use fpm::lease::Lease;
+pub use fpm::member::{Member, MemberSettings, Order};
+pub use fpm::waiting::{Deadline, Demand, LeaseError};
 
 use balancer::Balancer;
 use members::Members;

@@ -1,5 +1,5 @@
 //! deadpool underneath: it creates and counts the connections of one server. Who uses them, and
-//! when they are closed, is decided by [`super::admission`] alone, so nothing is ever put back
+//! when they are closed, is decided by [`super::fpm::admission`] alone, so nothing is ever put back
 //! into deadpool: a connection leaves it for good when it is dropped.
 
 use std::fmt;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::Snapshot;
-use crate::upstream::admission::Class;
+use crate::site::Snapshot;
+use crate::upstream::fpm::admission::Class;
+use crate::upstream::fpm::picture::Picture;
 use crate::upstream::numbers::Numbers;
-use crate::upstream::picture::Picture;
 use crate::upstream::{Member, Unresolved};
 
 /// How many requests were at PHP at once, on the mean since the scrape before: its rate times its

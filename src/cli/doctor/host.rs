@@ -9,9 +9,10 @@ use nix::unistd::{AccessFlags, access, geteuid};
 use super::super::htaccess::{ADVICE, HtaccessFiles};
 use super::finding::Finding;
 use crate::access_log::Destination;
-use crate::config::{self, ListenAddress, Listener, Snapshot};
+use crate::config;
 use crate::disk::RealDisk;
 use crate::message::{Disk, Found, Root};
+use crate::site::{ListenAddress, Listener, Snapshot};
 
 /// CAP_NET_BIND_SERVICE in the mask of capabilities (capabilities(7)).
 const BIND_SERVICE: u64 = 1 << 10;

@@ -20,9 +20,10 @@ use anyhow::Context;
 use serde_json::json;
 
 use super::{Configuration, configuration_file};
-use crate::config::{self, Snapshot};
+use crate::config;
 use crate::handler::Handler;
 use crate::handler::fastcgi::{Fastcgi, Missing, ScriptRule};
+use crate::site::Snapshot;
 use crate::upstream::Address;
 use finding::{Finding, Severity};
 use peer::Class;

@@ -14,7 +14,7 @@ use crate::fastcgi::params::{ParamsEncoder, end_of_params};
 use crate::fastcgi::record::{Id, ProtocolError, begin_request, stdin_header};
 use crate::stream::Stream;
 use crate::upstream::Address;
-use crate::upstream::inquiry::{self, Finding, Question};
+use crate::upstream::fpm::inquiry::{self, Finding, Question};
 
 /// For one attempt to connect.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -28,7 +28,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Of an answer nothing more is kept, in bytes.
 const MOST: usize = 64 * 1024;
 
-/// What the server does with a probe; the words of `upstream::admission`.
+/// What the server does with a probe; the words of `upstream::fpm::admission`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     /// Answers and serves on.

@@ -1,11 +1,12 @@
 //! `fcgate explain URL`: what would become of a request, found out by the code that serves requests
 //! and without sending anything anywhere.
 
+mod imagine;
 mod page;
 mod question;
+mod recorder;
 mod recording;
 mod trace;
-mod walk;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -54,12 +55,8 @@ fn explain(arguments: Arguments) -> Result<Explanation, String> {
     let question = Question::parse(&arguments.url, &arguments.method, &arguments.fields)?;
     let snapshot = config::load(&file, None).map_err(|invalid| invalid.to_string())?;
     let connection = question.connection(&snapshot.listeners, &arguments.from)?;
-    Ok(walk::explain(
-        &snapshot,
-        question,
-        connection,
-        &RealDisk::default().one_release(),
-    ))
+    let disk = RealDisk::default();
+    imagine::explain(&snapshot, question, connection, &disk.one_release())
 }
 
 fn print(explanation: &Explanation, json: bool) -> ExitCode {

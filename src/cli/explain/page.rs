@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use http::{HeaderMap, StatusCode};
 
-use super::trace::{Explanation, Outcome, Round, Step, text};
+use super::trace::{Explanation, Failed, Outcome, Round, Step, text};
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -20,6 +20,12 @@ impl fmt::Display for Explanation {
             show_round(f, index + 1, round)?;
         }
         writeln!(f)?;
+        if let Some(Failed { cause, why, .. }) = &self.failure {
+            writeln!(f, "{cause}: {why}")?;
+        }
+        if let (Some(failed), Outcome::Call { .. }) = (&self.failure, &self.outcome) {
+            writeln!(f, "the page in place of {}:", failed.status)?;
+        }
         show_outcome(f, &self.outcome)
     }
 }
@@ -76,22 +82,14 @@ fn show_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
                 .iter()
                 .try_for_each(|(name, value)| writeln!(f, "  {}={}", text(name), text(value)))
         }
-        Outcome::File {
+        Outcome::Answer {
             file,
             status,
             fields,
         } => {
-            writeln!(f, "file {file}")?;
-            show_head(f, *status, fields)
-        }
-        Outcome::Answer { status, fields } => show_head(f, *status, fields),
-        Outcome::Failed {
-            status,
-            cause,
-            why,
-            fields,
-        } => {
-            writeln!(f, "{cause}: {why}")?;
+            if let Some(file) = file {
+                writeln!(f, "file {file}")?;
+            }
             show_head(f, *status, fields)
         }
     }

@@ -7,8 +7,8 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
-use crate::config::{ListenAddress, Listener};
 use crate::message::{Host, Scheme, TlsFacts, Wire};
+use crate::site::{ListenAddress, Listener};
 
 /// Nothing says from which port a client that is not there comes.
 const CLIENT_PORT: u16 = 40_000;

@@ -13,6 +13,16 @@ pub(super) struct Recording<'a> {
     lookups: Mutex<Vec<Lookup>>,
 }
 
+impl Lookup {
+    /// Reports whether a file was found, and opened.
+    pub(super) fn is_file(&self) -> bool {
+        self.asked == ANYTHING && self.found.starts_with(A_FILE)
+    }
+}
+
+const ANYTHING: &str = "anything";
+const A_FILE: &str = "a file of ";
+
 /// A question and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Lookup {
@@ -36,12 +46,6 @@ impl<'a> Recording<'a> {
     pub(super) fn take(&self) -> Vec<Lookup> {
         let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut lookups)
-    }
-
-    /// The last file that was opened.
-    pub(super) fn last_file(&self) -> Option<String> {
-        let lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
-        lookups.last().map(|lookup| lookup.path.clone())
     }
 
     fn note(&self, asked: &'static str, root: &Root, path: &[u8], found: String) {
@@ -68,7 +72,7 @@ impl Disk for Recording<'_> {
 
     fn open_by(&self, root: &Root, path: &[u8], symlinks: Symlinks) -> Found {
         let found = self.disk.open_by(root, path, symlinks);
-        self.note("anything", root, path, show(&found));
+        self.note(ANYTHING, root, path, show(&found));
         found
     }
 
@@ -107,7 +111,7 @@ fn yes(found: bool) -> String {
 
 fn show(found: &Found) -> String {
     match found {
-        Found::File(file) => format!("a file of {} bytes", file.length),
+        Found::File(file) => format!("{A_FILE}{} bytes", file.length),
         Found::Directory => "a folder".to_owned(),
         Found::Missing => "nothing".to_owned(),
         Found::TooLong => "nothing: the name is too long".to_owned(),

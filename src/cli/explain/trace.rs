@@ -4,7 +4,6 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::recording::Lookup;
-use crate::failure::Failure;
 use crate::fastcgi::params::Pair;
 
 /// The whole story.
@@ -18,6 +17,7 @@ pub(super) struct Explanation {
     pub(super) notes: Vec<String>,
     pub(super) site: Option<String>,
     pub(super) rounds: Vec<Round>,
+    pub(super) failure: Option<Failed>,
     pub(super) outcome: Outcome,
 }
 
@@ -58,37 +58,36 @@ pub(super) enum Outcome {
         reserve: Option<String>,
         params: Vec<Pair>,
     },
-    /// A file is sent.
-    File {
-        file: String,
-        status: StatusCode,
-        fields: HeaderMap,
-    },
-    /// The gateway answers by itself.
+    /// The gateway answers by itself, with a file or without.
     Answer {
+        file: Option<String>,
         status: StatusCode,
-        fields: HeaderMap,
-    },
-    /// The request fails.
-    Failed {
-        status: StatusCode,
-        cause: &'static str,
-        why: String,
         fields: HeaderMap,
     },
 }
 
-impl Outcome {
-    pub(super) fn failed(failure: &Failure) -> Self {
-        Self::Failed {
-            status: failure.status(),
-            cause: failure.code(),
-            why: failure.to_string(),
-            fields: HeaderMap::new(),
-        }
-    }
+/// Why the request fails, which its answer is about.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) status: StatusCode,
+    pub(super) cause: &'static str,
+    pub(super) why: String,
+}
 
-    fn json(&self) -> Value {
+impl Explanation {
+    /// Returns the outcome: of a call what PHP is sent, of all others the head of the answer as it leaves.
+    fn outcome(&self) -> Value {
+        let mut outcome = self.outcome.json(self.failure.is_some());
+        if let (Some(failure), Some(outcome)) = (&self.failure, outcome.as_object_mut()) {
+            outcome.insert("cause".to_owned(), json!(failure.cause));
+            outcome.insert("why".to_owned(), json!(failure.why));
+        }
+        outcome
+    }
+}
+
+impl Outcome {
+    fn json(&self, is_failure: bool) -> Value {
         match self {
             Self::Call {
                 upstream,
@@ -103,23 +102,22 @@ impl Outcome {
                 let params: serde_json::Map<String, Value> = params.collect();
                 json!({ "kind": "fastcgi", "upstream": upstream, "servers": servers, "script": script, "reserve": reserve, "params": params })
             }
-            Self::File {
+            Self::Answer {
                 file,
                 status,
                 fields,
             } => {
-                json!({ "kind": "file", "file": file, "status": status.as_u16(), "fields": pairs(fields) })
-            }
-            Self::Answer { status, fields } => {
-                json!({ "kind": "answer", "status": status.as_u16(), "fields": pairs(fields) })
-            }
-            Self::Failed {
-                status,
-                cause,
-                why,
-                fields,
-            } => {
-                json!({ "kind": "failure", "status": status.as_u16(), "cause": cause, "why": why, "fields": pairs(fields) })
+                let kind = match file {
+                    _ if is_failure => "failure",
+                    Some(_) => "file",
+                    None => "answer",
+                };
+                let mut outcome =
+                    json!({ "kind": kind, "status": status.as_u16(), "fields": pairs(fields) });
+                if let (Some(file), Some(outcome)) = (file, outcome.as_object_mut()) {
+                    outcome.insert("file".to_owned(), json!(file));
+                }
+                outcome
             }
         }
     }
@@ -136,7 +134,7 @@ impl Explanation {
             "notes": self.notes,
             "site": self.site,
             "rounds": rounds,
-            "outcome": self.outcome.json(),
+            "outcome": self.outcome(),
         })
     }
 }

@@ -85,8 +85,13 @@ impl Asked {
                 },
             },
         };
-        let applied = negotiation.apply(&mut response, memory);
-        futures_util::FutureExt::now_or_never(applied).unwrap();
+        let response = match negotiation.choose(&mut response) {
+            Some(coding) => {
+                let coded = negotiation.encode(coding, response).run(memory);
+                futures_util::FutureExt::now_or_never(coded).unwrap()
+            }
+            None => response,
+        };
         (response, parts.headers)
     }
 }

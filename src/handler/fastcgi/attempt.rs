@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::time::Instant;
 
-use super::pieces::Pieces;
 use super::stderr::{ErrorStream, Origin};
 use super::{CallTimeouts, Fastcgi};
 use crate::cgi::Script;
@@ -16,9 +15,10 @@ use crate::fastcgi::management::PROBE;
 use crate::fastcgi::record::{HEADER_LEN, ID_AT, Id, ProtocolStatus, stamp};
 use crate::fastcgi::{Answer, Broken, Exchange, ExchangeError, Limit, Outbound, Pace, Progress};
 use crate::handler::Trace;
+use crate::handler::answer::pieces::Pieces;
 use crate::message::{Request, Upload, UploadError};
 use crate::moment;
-use crate::upstream::lease::Entry;
+use crate::upstream::fpm::lease::Entry;
 use crate::upstream::{Lease, Member};
 use crate::value::TimeLimit;
 
@@ -37,13 +37,13 @@ pub(super) struct Attempt<'a> {
 
 /// An answer of which the head is there.
 #[derive(Debug)]
-pub(super) struct Begun {
-    pub(super) exchange: Exchange<Lease>,
-    pub(super) head: ScriptHead,
+pub(in crate::handler) struct Begun {
+    pub(in crate::handler) exchange: Exchange<Lease>,
+    pub(in crate::handler) head: ScriptHead,
     /// What of the content came with the head.
-    pub(super) rest: Pieces,
-    pub(super) errors: ErrorStream,
-    pub(super) trace: Trace,
+    pub(in crate::handler) rest: Pieces,
+    pub(in crate::handler) errors: ErrorStream,
+    pub(in crate::handler) trace: Trace,
 }
 
 /// What an attempt leaves behind.

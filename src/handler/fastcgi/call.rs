@@ -11,15 +11,15 @@ use tokio::time::sleep;
 
 use super::Fastcgi;
 use super::attempt::{Attempt, Begun, Failed};
-use super::content::Terms;
-use super::orders::Orders;
-use super::reply::{self, Delivery, NoReply};
 use crate::cgi::{Script, long_variable, meta_variables, set_env};
 use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::params::{ParamsEncoder, end_of_params};
 use crate::fastcgi::record::begin_request;
 use crate::fastcgi::{Limit, Progress};
+use crate::handler::answer::content::Terms;
+use crate::handler::answer::orders::Orders;
+use crate::handler::answer::reply::{self, Delivery, NoReply};
 use crate::handler::{Body, Trace};
 use crate::limits::budget::Owner;
 use crate::limits::per_client::TooManyLive;
@@ -38,14 +38,14 @@ const RETRY_PAUSE: Duration = Duration::from_millis(5);
 
 /// A script to be called.
 #[derive(Debug)]
-pub struct Call<'a> {
+pub struct Call {
     /// By whom.
-    pub fastcgi: &'a Arc<Fastcgi>,
+    pub fastcgi: Arc<Fastcgi>,
     /// Which.
     pub script: Arc<Script>,
 }
 
-impl Call<'_> {
+impl Call {
     /// Calls the script and waits for the head of its answer, which may name a file on `disk`.
     pub async fn perform(
         self,
@@ -61,7 +61,7 @@ impl Call<'_> {
         let (mut upload, mut records) = self.prepare(&mut request).await?;
         let timeouts = self.fastcgi.timeouts.with(request.edits.as_deref());
         let attempt = Attempt {
-            fastcgi: self.fastcgi,
+            fastcgi: &self.fastcgi,
             timeouts: &timeouts,
             script: &self.script,
             request: &request,
@@ -78,7 +78,6 @@ impl Call<'_> {
                 Ok(lease) => lease,
                 Err(failure) => {
                     trace.queue = Some(arrived.elapsed());
-                    upload.linger();
                     return Err(failure);
                 }
             };
@@ -101,13 +100,8 @@ impl Call<'_> {
     /// Receives the content as far as it has to be, and encodes the records, which tell its length.
     async fn prepare(&self, request: &mut Request) -> Result<(Upload, Bytes), Failure> {
         let upload = self.receive(request).await?;
-        match self.records(request, &upload) {
-            Ok(records) => Ok((upload, records)),
-            Err(failure) => {
-                upload.linger();
-                Err(failure)
-            }
-        }
+        let records = self.records(request, &upload)?;
+        Ok((upload, records))
     }
 
     /// Too much content is refused before any of it is read, so that `Expect: 100-continue` saves
@@ -117,14 +111,10 @@ impl Call<'_> {
         let limit = settings.limit;
         let upload = std::mem::replace(&mut request.upload, Upload::Empty);
         if let Some(length) = upload.length().filter(|length| *length > limit) {
-            upload.linger();
             return Err(Failure::BodyTooLarge { length, limit });
         }
         let received = spool::receive(upload, &settings, request.wire.party()).await;
-        received.map_err(|(error, upload)| {
-            upload.linger();
-            error.into()
-        })
+        received.map_err(Failure::from)
     }
 
     /// A rule on the way may have had a limit of its own.
@@ -160,7 +150,7 @@ impl Call<'_> {
         request: &Request,
         length: Option<u64>,
     ) -> Result<(), Failure> {
-        let fastcgi = self.fastcgi;
+        let fastcgi = &self.fastcgi;
         let contract = &fastcgi.contract;
         params.raw(fastcgi.constants.encoded());
         meta_variables::encode_script(params, request, &self.script, &fastcgi.mapping, contract);
@@ -271,7 +261,7 @@ impl Call<'_> {
 
     /// What is live is for the client the moment it comes, and never stored.
     fn terms(&self, orders: &Orders, request: &Request) -> Result<Terms, Failure> {
-        let fastcgi = self.fastcgi;
+        let fastcgi = &self.fastcgi;
         let live = match orders.is_live {
             true => {
                 let most = fastcgi.live_streams.most();
@@ -335,9 +325,6 @@ fn again_with(failed: Failed, replay: Option<Upload>, again: bool) -> Result<Upl
     match (again, failed.untouched, replay) {
         (true, true, _) => Ok(failed.upload),
         (true, false, Some(upload)) => Ok(upload),
-        (true, false, None) | (false, _, _) => {
-            failed.upload.linger();
-            Err(failed.failure)
-        }
+        (true, false, None) | (false, _, _) => Err(failed.failure),
     }
 }

@@ -1,23 +1,14 @@
 //! `fastcgi`: a script of a FastCGI application answers.
 
 mod ambiguous_fields;
-mod attempt;
+pub(super) mod attempt;
 mod by_path;
 mod call;
-mod content;
 mod diagnosis;
 mod file_name;
-mod orders;
-mod pieces;
-mod reply;
-pub mod send_file;
-mod stderr;
-mod store;
-mod streaming;
-mod sweep;
+pub(super) mod stderr;
 pub mod target;
 mod told;
-mod validators;
 
 use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
@@ -26,15 +17,14 @@ use std::time::Duration;
 
 pub use ambiguous_fields::AmbiguousFields;
 pub use call::Call;
-pub use content::ScriptContent;
 pub use diagnosis::{Refusals, why_unknown};
 pub use file_name::FileName;
-pub use send_file::SendFile;
 pub use stderr::ErrorLog;
 
-use super::Plan;
+use super::answer::SendFile;
 use super::mount::{MOUNTED_AT, Mount};
 use super::static_files::SCRIPT_SYMLINKS;
+use super::{Decision, Plan};
 use crate::cgi::meta_variables::Constants;
 use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping, Script, script};
@@ -269,9 +259,9 @@ impl Fastcgi {
         request: &Request,
         captures: &Captures,
         disk: &dyn Disk,
-    ) -> Plan<'_> {
+    ) -> Decision {
         if self.mount.below(request.target.path()).is_none() {
-            return Plan::Decline;
+            return Decision::Decline;
         }
         let scope = Scope { request, captures };
         let found = match &self.script {
@@ -285,15 +275,15 @@ impl Fastcgi {
         match found {
             // behaviours no. 5: PHP-FPM would take it for the beginning of a query.
             Ok(Some(script)) if self.contract.is_asked_as_apache() && script.has(b'?') => {
-                Plan::Fail(Failure::Forbidden("a `?` in the path, for an apache-fpm"))
+                Decision::Fail(Failure::Forbidden("a `?` in the path, for an apache-fpm"))
             }
-            Ok(Some(script)) => Plan::Call(Call {
-                fastcgi: self,
+            Ok(Some(script)) => Decision::Perform(Plan::Call(Call {
+                fastcgi: Arc::clone(self),
                 script: Arc::new(script),
-            }),
-            Ok(None) if self.missing == Missing::Decline => Plan::Decline,
-            Ok(None) => Plan::Fail(Failure::NotFound),
-            Err(failure) => Plan::Fail(failure),
+            })),
+            Ok(None) if self.missing == Missing::Decline => Decision::Decline,
+            Ok(None) => Decision::Fail(Failure::NotFound),
+            Err(failure) => Decision::Fail(failure),
         }
     }
 

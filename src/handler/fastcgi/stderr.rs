@@ -35,7 +35,7 @@ const STEP: usize = 1024;
 
 /// The error stream of one request.
 #[derive(Debug)]
-pub(super) struct ErrorStream {
+pub(in crate::handler) struct ErrorStream {
     origin: Origin,
     /// What came and is not taken apart yet: a record at most.
     rest: Bytes,
@@ -76,18 +76,18 @@ impl ErrorStream {
     }
 
     /// Takes a piece, when all before it is taken apart; [`Self::poll`] goes on with it.
-    pub(super) fn take(&mut self, piece: Bytes) {
+    pub(in crate::handler) fn take(&mut self, piece: Bytes) {
         self.rest = piece;
     }
 
     /// Takes a piece; each message that is complete with it is logged.
-    pub(super) async fn push(&mut self, piece: Bytes) {
+    pub(in crate::handler) async fn push(&mut self, piece: Bytes) {
         self.take(piece);
         poll_fn(|cx| self.poll(cx)).await;
     }
 
     /// Ready when all that came is taken apart. What is long lets others have their turns.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::handler) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.rest.is_empty() {
             let turns = self.turns.get_or_insert_with(Turns::here);
             let turn = ready!(turns.poll(cx));
@@ -111,7 +111,7 @@ impl ErrorStream {
     }
 
     /// END_REQUEST with the script's exit status.
-    pub(super) fn end(&mut self, app_status: u32) {
+    pub(in crate::handler) fn end(&mut self, app_status: u32) {
         self.finish();
         if app_status != 0 {
             record!(
@@ -124,13 +124,13 @@ impl ErrorStream {
     }
 
     /// The answer was cut while it was sent.
-    pub(super) fn cut(&mut self, cause: &'static str, why: &str) {
+    pub(in crate::handler) fn cut(&mut self, cause: &'static str, why: &str) {
         self.finish();
         record!(error, &self.origin, cause, "the answer was cut: {why}");
     }
 
     /// The answer was given up for what its client does, which is its own affair.
-    pub(super) fn give_up(&mut self, cause: &'static str, why: &str) {
+    pub(in crate::handler) fn give_up(&mut self, cause: &'static str, why: &str) {
         self.finish();
         record!(info, &self.origin, cause, "the answer was cut: {why}");
     }

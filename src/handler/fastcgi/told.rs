@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::fastcgi::params::{Pair, ParamsEncoder, decode_pairs};
 use crate::message::Request;
 
-impl Call<'_> {
+impl Call {
     /// The variables, in their order, that [`Self::perform`] sends for `request` with `length` bytes
     /// of content. Fails where it would refuse that much content, or a variable as too long.
     pub fn told(&self, request: &mut Request, length: u64) -> Result<Vec<Pair>, Failure> {

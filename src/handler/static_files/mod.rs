@@ -20,7 +20,7 @@ pub use settings::{FILES, FileSettings, MOUNTED_FILES, SCRIPT_SYMLINKS, policy};
 pub(crate) use settings::{IMMUTABLE, LISTING, SYMLINKS};
 
 use super::mount::{MOUNTED_AT, Mount};
-use super::{Body, Plan, redirect};
+use super::{Body, Decision, Plan, redirect};
 use crate::cgi::script;
 use crate::failure::Failure;
 use crate::message::{Cause, Disk, Found, Request, Root, Target};
@@ -138,10 +138,10 @@ impl StaticFiles {
         }
     }
 
-    pub(super) fn decide(&self, request: &Request, disk: &dyn Disk) -> Plan<'_> {
+    pub(super) fn decide(&self, request: &Request, disk: &dyn Disk) -> Decision {
         let path = request.target.path();
         let Some(below) = self.mount.below(path) else {
-            return Plan::Decline;
+            return Decision::Decline;
         };
         let withheld = unsafe_name::withheld_by(below, &self.settings.names);
         if let Some(withheld) = withheld.filter(|why| !self.is_folder(*why, below, disk)) {
@@ -150,9 +150,10 @@ impl StaticFiles {
         match disk.open_recent(&self.root, below, self.settings.symlinks) {
             // A file is no folder: what follows it in the path names nothing.
             Found::File(_) if request.target.is_directory() => self.missing(),
-            Found::File(file) if is_allowed(&request.method) => Plan::Send(Box::new(
-                Representation::new(request, path, file, &self.settings),
-            )),
+            Found::File(file) if is_allowed(&request.method) => {
+                let representation = Representation::new(request, path, file, &self.settings);
+                Decision::Perform(Plan::Send(Box::new(representation)))
+            }
             Found::File(_) => wrong_method(&request.method),
             Found::Directory => self.directory(request, below, disk),
             other @ (Found::Missing | Found::TooLong | Found::Refused(_) | Found::Trouble(_)) => {
@@ -161,21 +162,21 @@ impl StaticFiles {
         }
     }
 
-    fn unsendable(&self, found: Found) -> Plan<'_> {
+    fn unsendable(&self, found: Found) -> Decision {
         match found {
             // Never given here: a file and a folder are something.
             Found::File(_) | Found::Directory | Found::Missing => self.missing(),
             // No file has this name, but an application may have such a page.
-            Found::TooLong if self.declines => Plan::Decline,
-            Found::TooLong => Plan::Fail(Failure::NameTooLong),
-            Found::Refused(why) => Plan::Fail(Failure::Forbidden(why)),
+            Found::TooLong if self.declines => Decision::Decline,
+            Found::TooLong => Decision::Fail(Failure::NameTooLong),
+            Found::Refused(why) => Decision::Fail(Failure::Forbidden(why)),
             Found::Trouble(errno) => {
-                Plan::Fail(Failure::Disk(std::io::Error::from_raw_os_error(errno)))
+                Decision::Fail(Failure::Disk(std::io::Error::from_raw_os_error(errno)))
             }
         }
     }
 
-    fn directory(&self, request: &Request, below: &[u8], disk: &dyn Disk) -> Plan<'_> {
+    fn directory(&self, request: &Request, below: &[u8], disk: &dyn Disk) -> Decision {
         if !request.target.is_directory() {
             return to_directory(request);
         }
@@ -186,14 +187,14 @@ impl StaticFiles {
             .map(|name| [below, name.as_bytes()].concat())
             .find(|candidate| disk.is_file_by(&self.root, candidate, symlinks));
         match found.map(|candidate| request.target.with_path(self.mount.above(candidate))) {
-            Some(Ok(target)) => Plan::Again(target, Cause::Index),
-            Some(Err(error)) => Plan::Fail(error.into()),
+            Some(Ok(target)) => Decision::Again(target, Cause::Index),
+            Some(Err(error)) => Decision::Fail(error.into()),
             None if self.settings.listing => self.listing(request, below, disk),
             None => self.missing(),
         }
     }
 
-    fn listing(&self, request: &Request, below: &[u8], disk: &dyn Disk) -> Plan<'_> {
+    fn listing(&self, request: &Request, below: &[u8], disk: &dyn Disk) -> Decision {
         if !is_allowed(&request.method) {
             return wrong_method(&request.method);
         }
@@ -201,7 +202,8 @@ impl StaticFiles {
         match disk.open_folder(&self.root, below, self.settings.symlinks) {
             Ok(folder) => {
                 let names = self.settings.names.clone();
-                Plan::List(Box::new(Listing::new(request, folder, names, turns)))
+                let listing = Listing::new(request, folder, names, turns);
+                Decision::Perform(Plan::List(Box::new(listing)))
             }
             Err(found) => self.unsendable(found),
         }
@@ -212,33 +214,33 @@ impl StaticFiles {
         withheld.is_of_a_file() && disk.is_directory(&self.root, below)
     }
 
-    fn withheld(&self, withheld: Withheld) -> Plan<'_> {
+    fn withheld(&self, withheld: Withheld) -> Decision {
         if self.declines {
-            Plan::Withhold(withheld.reason())
+            Decision::Withhold(withheld.reason())
         } else {
-            Plan::Fail(Failure::Withheld(withheld.reason()))
+            Decision::Fail(Failure::Withheld(withheld.reason()))
         }
     }
 
-    fn missing(&self) -> Plan<'_> {
+    fn missing(&self) -> Decision {
         if self.declines {
-            Plan::Decline
+            Decision::Decline
         } else {
-            Plan::Fail(Failure::NotFound)
+            Decision::Fail(Failure::NotFound)
         }
     }
 }
 
 /// RFC 9110 §9.3.7: OPTIONS asks what the others are; §15.5.6: what is none of them is told them.
-fn wrong_method(method: &Method) -> Plan<'static> {
+fn wrong_method(method: &Method) -> Decision {
     if *method != Method::OPTIONS {
-        return Plan::Fail(Failure::Method(ALLOWED));
+        return Decision::Fail(Failure::Method(ALLOWED));
     }
     let mut response = Response::new(Body::empty());
     let fields = response.headers_mut();
     fields.insert(header::ALLOW, HeaderValue::from_static(ALLOWED));
     fields.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
-    Plan::Answer(response)
+    Decision::Answer(response)
 }
 
 fn is_allowed(method: &Method) -> bool {
@@ -248,7 +250,7 @@ fn is_allowed(method: &Method) -> bool {
 /// behaviours no. 10: relative to the host that the client named, so that it can point nowhere
 /// else, with the query, and never beginning with `//`. Every method is sent there, as by mod_dir: what is no GET keeps
 /// its method and content (RFC 9110 §15.4.9), which a 301 would let a client change (§15.4.2).
-fn to_directory(request: &Request) -> Plan<'static> {
+fn to_directory(request: &Request) -> Decision {
     let status = match is_allowed(&request.method) {
         true => StatusCode::MOVED_PERMANENTLY,
         false => StatusCode::PERMANENT_REDIRECT,

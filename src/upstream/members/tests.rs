@@ -16,10 +16,10 @@ use super::*;
 use crate::fastcgi::management::PROBE;
 use crate::limits::budget::{Owner, Party, SiteKey};
 use crate::threads::Home;
-use crate::upstream::admission::{Arrival, Settings, Wear};
 use crate::upstream::balancer::Balancer;
 use crate::upstream::flow::Reserve;
-use crate::upstream::member::Order;
+use crate::upstream::fpm::admission::{Arrival, Settings, Wear};
+use crate::upstream::fpm::member::Order;
 use crate::upstream::policy::Policy;
 use crate::upstream::{ClassKey, Deadline, Demand, Flow, Lease};
 

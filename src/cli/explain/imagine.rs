@@ -1,0 +1,177 @@
+//! The driver of a journey that nobody makes: what concerns the disk alone is performed, and no application is asked.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Response, header};
+use tokio::runtime::Builder;
+
+use super::question::{Connection, Question};
+use super::recorder::Recorder;
+use super::recording::Recording;
+use super::trace::{Explanation, Outcome, text};
+use crate::filter::compress::Memory;
+use crate::handler::coded::Encoders;
+use crate::handler::fastcgi::Call;
+use crate::handler::{Body, Plan, Trace};
+use crate::journey::{Arrived, Context, Event, Journey, Next};
+use crate::message::fact::{Ask, Fact};
+use crate::message::{Disk, Request, RequestId, Upload};
+use crate::moment::Moment;
+use crate::site::Snapshot;
+
+/// Returns what would become of the request on the connection.
+pub(super) fn explain(
+    snapshot: &Snapshot,
+    question: Question,
+    connection: Connection,
+    disk: &dyn Disk,
+) -> Result<Explanation, String> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("no runtime for what reads files: {error}"))?;
+    Ok(runtime.block_on(imagine(snapshot, question, connection, disk)))
+}
+
+async fn imagine(
+    snapshot: &Snapshot,
+    question: Question,
+    connection: Connection,
+    disk: &dyn Disk,
+) -> Explanation {
+    let disk = Recording::new(disk);
+    let (method, url) = (question.parts.method.to_string(), question.url.clone());
+    let length = question.length();
+    let wire = Arc::new(connection.wire);
+    let mut parts = question.parts;
+    let applied = snapshot.server.forwarding.apply(&mut parts, &wire);
+    let wire = applied.as_ref().unwrap_or(&wire);
+    let context = Context::new(&parts, wire, RequestId::new(0, 0), Moment::fresh());
+    let client = wire.remote_addr.clone();
+    let mut driver = Driver {
+        snapshot,
+        length,
+        journey: Journey::new(context),
+        recorder: Recorder::new(&disk),
+        disk: &disk,
+    };
+    let arrived = Arrived {
+        snapshot,
+        parts,
+        upload: Upload::Empty,
+        received: applied.map(drop).map_err(Into::into),
+    };
+    let outcome = driver.drive(arrived).await;
+    let site = driver.journey.context.site.as_ref();
+    Explanation {
+        method,
+        url,
+        listener: connection.listener,
+        client,
+        notes: connection.notes,
+        site: site.map(|site| site.name.to_string()),
+        rounds: driver.recorder.rounds,
+        failure: driver.recorder.failure,
+        outcome,
+    }
+}
+
+struct Driver<'a> {
+    snapshot: &'a Snapshot,
+    /// Of the content, in bytes.
+    length: u64,
+    journey: Journey,
+    recorder: Recorder<'a>,
+    disk: &'a Recording<'a>,
+}
+
+impl Driver<'_> {
+    async fn drive(&mut self, arrived: Arrived<'_>) -> Outcome {
+        let mut next = self.journey.arrive(arrived, self.disk, &mut self.recorder);
+        loop {
+            let event = match next {
+                Next::Send(response) => return self.answer(response),
+                Next::Encode(encoding) => {
+                    let budget = &self.snapshot.budgets.encoders;
+                    let memory = Memory {
+                        encoders: &Encoders::default(),
+                        share: self.journey.context.share(budget),
+                    };
+                    let response = encoding.run(memory).await;
+                    return self.answer(response);
+                }
+                Next::Perform(Plan::Call(call), mut request) => {
+                    match self.call(&call, &mut request) {
+                        Ok(outcome) => return outcome,
+                        Err(failure) => Event::Performed(Err(failure)),
+                    }
+                }
+                Next::Perform(plan @ (Plan::Send(_) | Plan::List(_)), request) => {
+                    let mut trace = Trace::default();
+                    Event::Performed(plan.perform(request, self.disk, &mut trace).await)
+                }
+                Next::Ask(ask) => Event::Known(self.suppose(&ask)),
+            };
+            next = self.journey.on(event, self.disk, &mut self.recorder);
+        }
+    }
+
+    /// Returns the fact that is supposed: passwords are right, and what a rule asks for is there.
+    fn suppose(&self, ask: &Ask) -> Fact {
+        match ask {
+            Ask::Verify(_) => Fact::Verified(true),
+            Ask::Subrequest(..) => Fact::Answered(http::StatusCode::OK),
+        }
+    }
+
+    fn answer(&self, mut response: Response<Body>) -> Outcome {
+        add_length(&mut response);
+        let (head, _) = response.into_parts();
+        Outcome::Answer {
+            file: self.recorder.file.clone(),
+            status: head.status,
+            fields: head.headers,
+        }
+    }
+
+    fn call(&self, call: &Call, request: &mut Request) -> Result<Outcome, crate::failure::Failure> {
+        use std::os::unix::ffi::OsStrExt;
+        let fastcgi = &call.fastcgi;
+        let members = fastcgi.upstream.members();
+        let root = fastcgi.mapping.root.0.as_os_str().as_bytes();
+        let root = root.strip_suffix(b"/").unwrap_or(root);
+        let servers = members.iter().map(|member| member.address().to_string());
+        Ok(Outcome::Call {
+            upstream: fastcgi.upstream.name.clone(),
+            servers: servers.collect(),
+            script: text(&[root, &call.script.file].concat()),
+            reserve: self.reserve(request),
+            params: call.told(request, self.length)?,
+        })
+    }
+
+    /// Returns what is kept for the class of the request, and whose key says so.
+    fn reserve(&self, request: &Request) -> Option<String> {
+        let site = self.journey.context.site.as_ref()?;
+        let edits = request.edits.as_ref();
+        let Some(number) = edits.and_then(|edits| edits.reserving_rule()) else {
+            let percent = site.reserve.as_ref()?.value;
+            return Some(format!("{percent} % for requests of the site"));
+        };
+        let rule = site.rules.get(number)?;
+        let percent = rule.then.changes.as_ref()?.reserve()?.value;
+        Some(format!("{percent} % for requests of rule {}", number + 1))
+    }
+}
+
+/// Adds the Content-Length that hyper adds (RFC 9110 §8.6).
+fn add_length(response: &mut Response<Body>) {
+    let length = http_body::Body::size_hint(response.body()).exact();
+    let has_content = !response.status().is_informational()
+        && response.status() != http::StatusCode::NO_CONTENT
+        && response.status() != http::StatusCode::NOT_MODIFIED;
+    let fields: &mut HeaderMap = response.headers_mut();
+    if let Some(length) = length.filter(|_| has_content) {
+        fields
+            .entry(header::CONTENT_LENGTH)
+            .or_insert_with(|| HeaderValue::from(length));
+    }
+}

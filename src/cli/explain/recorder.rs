@@ -1,0 +1,142 @@
+//! The trail of a journey, rule by rule.
+
+use super::recording::Recording;
+use super::trace::{Failed, Round, Step, text};
+use crate::failure::Failure;
+use crate::handler::{Decision, Handler, Plan, Step as Consequence};
+use crate::journey::{Context, Finding, Trail};
+use crate::message::{Cause, Request};
+use crate::route::Rule;
+use crate::route::condition::Verdict;
+
+/// Records every rule that is evaluated, with the look-ups that it takes.
+pub(super) struct Recorder<'a> {
+    disk: &'a Recording<'a>,
+    pub(super) rounds: Vec<Round>,
+    /// The file that is sent.
+    pub(super) file: Option<String>,
+    /// The last failure, which the answer is about.
+    pub(super) failure: Option<Failed>,
+}
+
+impl<'a> Recorder<'a> {
+    pub(super) fn new(disk: &'a Recording<'a>) -> Self {
+        Self {
+            disk,
+            rounds: Vec::new(),
+            file: None,
+            failure: None,
+        }
+    }
+
+    fn step(&mut self) -> Option<&mut Step> {
+        self.rounds.last_mut()?.steps.last_mut()
+    }
+}
+
+impl Trail for Recorder<'_> {
+    const WATCHES: bool = true;
+
+    fn round(&mut self, request: &Request) {
+        self.rounds.push(Round {
+            path: text(request.target.path()),
+            query: request.target.query().map(str::to_owned),
+            cause: request.causes.last().map(cause),
+            steps: Vec::new(),
+        });
+    }
+
+    fn rule(&mut self, number: usize, rule: &Rule<Consequence>, finding: &Finding<'_>) {
+        let matched = match finding {
+            Finding::Judged(verdict) => matches!(verdict, Verdict::Holds),
+            Finding::Refuses(_) => true,
+            Finding::Excluded | Finding::Internal => false,
+        };
+        let handler = rule.then.handler.as_ref();
+        let goes_on = matched && handler.is_none();
+        let step = Step {
+            number: number + 1,
+            place: rule.place().to_owned(),
+            conditions: rule.conditions().to_string(),
+            matched,
+            why: why(finding, rule),
+            handler: handler.map(Handler::name),
+            plan: goes_on.then(|| "notes its changes; the search goes on".to_owned()),
+            lookups: self.disk.take(),
+        };
+        if let Some(round) = self.rounds.last_mut() {
+            round.steps.push(step);
+        }
+    }
+
+    fn decision(&mut self, decision: &Decision) {
+        let lookups = self.disk.take();
+        if matches!(decision, Decision::Perform(Plan::Send(_))) {
+            let found = lookups.iter().rev().find(|lookup| lookup.is_file());
+            self.file = found.map(|lookup| lookup.path.clone());
+        }
+        if let Some(step) = self.step() {
+            step.plan = Some(describe(decision));
+            step.lookups.extend(lookups);
+        }
+    }
+
+    fn failed(&mut self, failure: &Failure, _: &Context) {
+        self.disk.take();
+        self.failure = Some(Failed {
+            status: failure.status(),
+            cause: failure.code(),
+            why: failure.to_string(),
+        });
+    }
+
+    fn page_failed(&mut self, _: &[u8], _: Result<http::StatusCode, &Failure>) {
+        self.file = None;
+    }
+}
+
+fn why(finding: &Finding<'_>, rule: &Rule<Consequence>) -> String {
+    match finding {
+        Finding::Excluded => "an earlier `to = \"!\"` keeps the request from it".to_owned(),
+        Finding::Internal => "it is for internal rounds only".to_owned(),
+        Finding::Judged(Verdict::Holds) => match rule.conditions().to_string() {
+            none if none.is_empty() => "it has no conditions".to_owned(),
+            conditions => conditions,
+        },
+        Finding::Judged(Verdict::Lacks(condition)) => format!("{condition} does not hold"),
+        Finding::Judged(Verdict::Excepted(condition)) => {
+            format!("{condition} holds, and stands under `not`")
+        }
+        Finding::Refuses(target) => format!(
+            "it holds for {}, which an application may read in the target as it was sent",
+            text(target.path())
+        ),
+    }
+}
+
+fn describe(decision: &Decision) -> String {
+    match decision {
+        Decision::Perform(Plan::Call(_)) => "asks the application".to_owned(),
+        Decision::Perform(Plan::Send(_)) => "sends the file".to_owned(),
+        Decision::Perform(Plan::List(_)) => "lists the folder".to_owned(),
+        Decision::Answer(response) => format!("answers {}", response.status()),
+        Decision::Again(target, cause_of) => format!(
+            "starts again with {}: {}",
+            text(target.path()),
+            cause(cause_of)
+        ),
+        Decision::Decline => "declines: the next rule is asked".to_owned(),
+        Decision::Withhold(why) => format!("declines: {why}; the next rule is asked"),
+        Decision::Fail(failure) => format!("fails with {}: {failure}", failure.status()),
+    }
+}
+
+fn cause(cause: &Cause) -> String {
+    match cause {
+        Cause::Index => "an index file".to_owned(),
+        Cause::Rewrite(from) => format!("rewritten from {}", text(&from.path)),
+        Cause::ErrorPage { status, from, .. } => {
+            format!("the error page of {status} at {}", text(&from.path))
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! A site while it is built, and the handlers that its rules get from it.
+
+use std::sync::Arc;
+
+use super::surroundings::Surroundings;
+use crate::cgi::meta_variables::Constants;
+use crate::cgi::response::HeadLimits;
+use crate::cgi::{Contract, Mapping};
+use crate::handler::answer::SendFile;
+use crate::handler::fastcgi::{
+    AmbiguousFields, Fastcgi, Missing, REQUEST_BODY, Refusals, ScriptRule,
+};
+use crate::handler::mount::Mount;
+use crate::handler::static_files::FileSettings;
+use crate::message::Root;
+use crate::message::spool::{Mode, SpoolSettings};
+use crate::section::{Lowered, Place};
+use crate::upstream::Upstream;
+
+/// How a handler finds its script.
+pub(super) struct Scripts {
+    pub(super) rule: ScriptRule,
+    pub(super) missing: Missing,
+    pub(super) mount: Mount,
+}
+
+/// A site while it is built.
+pub(super) struct Draft<'a, 'b> {
+    pub(super) name: Arc<str>,
+    pub(super) root: Option<Root>,
+    pub(super) php: Option<Arc<Upstream>>,
+    pub(super) spool: SpoolSettings,
+    pub(super) has_reserve: bool,
+    pub(super) contract: Contract,
+    pub(super) ambiguous: Arc<AmbiguousFields>,
+    pub(super) send_file: SendFile,
+    pub(super) files: FileSettings,
+    pub(super) surroundings: &'a Surroundings<'b>,
+}
+
+impl Draft<'_, '_> {
+    /// A handler that asks `upstream`.
+    pub(super) fn fastcgi(
+        &self,
+        upstream: Arc<Upstream>,
+        mapping: Mapping,
+        script: Scripts,
+        place: &Place,
+    ) -> Fastcgi {
+        let send_file = self.send_file.clone().seen_through(&mapping);
+        let limits = &self.surroundings.server.limits;
+        let seen_elsewhere = mapping.backend_root.is_some();
+        let site_root = self.root.as_ref().map(|root| root.0.as_path());
+        let root = match script.rule {
+            // Apache's, wherever the target of a ProxyPassMatch lies.
+            ScriptRule::FileName(_) => site_root.filter(|_| !seen_elsewhere),
+            ScriptRule::Walk | ScriptRule::Fixed { .. } | ScriptRule::Files(_) => {
+                script.mount.document_root(site_root, seen_elsewhere)
+            }
+        };
+        let contract = self
+            .contract
+            .for_responder(self.surroundings.responder(&upstream))
+            .below(root);
+        let constants = Constants::mounted(&mapping, script.mount.as_str(), &contract);
+        let constants = send_file.announce(constants);
+        let response_buffer = self.surroundings.response_buffer(&upstream);
+        let name = upstream.name.as_str().into();
+        let timeouts = self.surroundings.timeouts(&upstream);
+        let place: Arc<str> = self.surroundings.sources.show(place).into();
+        let backend_root_place = self.surroundings.backend_root_place(&upstream);
+        Fastcgi {
+            upstream,
+            mapping,
+            mount: script.mount,
+            constants,
+            contract,
+            ambiguous: Arc::clone(&self.ambiguous),
+            script: script.rule,
+            missing: script.missing,
+            spool: self.spool.clone(),
+            has_reserve: self.has_reserve,
+            head: HeadLimits {
+                bytes: limits.answer_head,
+                fields: limits.answer_fields,
+            },
+            timeouts,
+            ignore_client_abort: false,
+            send_file,
+            response_buffer,
+            answers: Arc::clone(&self.surroundings.budgets.answers),
+            live_streams: Arc::clone(self.surroundings.live_streams),
+            name,
+            site: Arc::clone(&self.name),
+            place: Arc::clone(&place),
+            backend_root_place,
+            refusals: Refusals::new(place),
+            error_log: Arc::clone(self.surroundings.error_log),
+        }
+    }
+}
+
+/// `request_body` of a section, where it is given.
+pub(super) fn request_body(section: &Lowered) -> Option<Mode> {
+    match section.get(&REQUEST_BODY)?.as_str() {
+        "stream" => Some(Mode::Stream),
+        "spool" => Some(Mode::Spool),
+        _ => Some(Mode::Auto),
+    }
+}

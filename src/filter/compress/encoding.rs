@@ -1,0 +1,109 @@
+//! An answer whose content is sent in a coding: from the cache, at once, or as it is sent.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+
+use super::{Compress, describe};
+use crate::handler::Body;
+use crate::handler::coded::{Encoders, Holding, Key, Source, code_whole};
+use crate::handler::share::Share;
+use crate::message::accept_encoding::Coding;
+use crate::message::lent::lend;
+
+/// Bytes that are compressed before the answer begins, so that it has a length.
+const AT_ONCE: usize = 64 * 1024;
+
+/// Where an answer's encoder has its memory from.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory<'a> {
+    /// The encoders of all answers.
+    pub encoders: &'a Encoders,
+    /// What they have together, and who asks.
+    pub share: Share<'a>,
+}
+
+/// An answer and the coding in which it is to be sent.
+#[derive(Debug)]
+pub struct Encoding {
+    pub(super) settings: Arc<Compress>,
+    pub(super) coding: Coding,
+    pub(super) refuses_identity: bool,
+    pub(super) response: Response<Body>,
+}
+
+impl Encoding {
+    /// Returns the answer as the client gets it. One for which there is no memory now goes out as it is.
+    pub async fn run(mut self, memory: Memory<'_>) -> Response<Body> {
+        let is_file = self.response.body().trace.upstream.is_none();
+        let key = if is_file { self.key() } else { None };
+        if let Some(kept) = key.as_ref().and_then(|key| self.settings.cache.get(key)) {
+            return self.whole(kept);
+        }
+        let effort = self.settings.effort;
+        let obtained = memory.encoders.obtain(self.coding, effort, &memory.share);
+        let Some(holding) = obtained.await else {
+            return self.response;
+        };
+        if let Some(bytes) = self.at_once().cloned() {
+            return self.coded_at_once(&bytes, key, holding).await;
+        }
+        let keep = key.and_then(|key| self.settings.cache.keep(key));
+        describe(self.coding, self.response.headers_mut());
+        let body = self.response.body_mut();
+        body.code(memory.encoders, holding, keep);
+        self.response
+    }
+
+    /// Returns the content where it is coded before the answer begins.
+    fn at_once(&self) -> Option<&Bytes> {
+        let whole = self.response.body().whole();
+        whole.filter(|bytes| bytes.len() <= AT_ONCE)
+    }
+
+    fn key(&self) -> Option<Key> {
+        let source = match self.at_once() {
+            Some(bytes) => Source::Bytes(bytes.clone()),
+            None => Source::File(self.response.body().identity()?),
+        };
+        Some(Key {
+            source,
+            coding: self.coding,
+            effort: self.settings.effort,
+        })
+    }
+
+    async fn coded_at_once(
+        self,
+        bytes: &Bytes,
+        key: Option<Key>,
+        holding: Holding,
+    ) -> Response<Body> {
+        let Ok((whole, part)) = code_whole(holding, bytes).await else {
+            return self.response;
+        };
+        let whole = match key {
+            Some(key) => {
+                self.settings.cache.put(key, whole.clone());
+                whole
+            }
+            // A client that does not take it holds it.
+            None => lend(whole, part),
+        };
+        self.whole(whole)
+    }
+
+    /// Puts the whole coded content in place. What is no smaller goes out as it is, unless the client refuses that.
+    fn whole(mut self, whole: Bytes) -> Response<Body> {
+        let before = self.response.body().whole().map_or(usize::MAX, Bytes::len);
+        if whole.len() >= before && !self.refuses_identity {
+            return self.response;
+        }
+        let fields = self.response.headers_mut();
+        describe(self.coding, fields);
+        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
+        self.response.body_mut().replace(whole);
+        self.response
+    }
+}

@@ -1,0 +1,348 @@
+//! What of an answer the client's end and the sweep share: PHP's end, what is stored, and who polls.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::time::Instant;
+
+use super::Terms;
+use crate::handler::Cut;
+use crate::handler::answer::store::Store;
+use crate::handler::answer::streaming::Streaming;
+use crate::limits::budget::Owner;
+use crate::message::lent::lend;
+
+/// On an HTTP/2 stream a piece up to here is copied, as its frame may stay in the connection for long, and it would hold all
+/// that was read with it. A larger one is charged to its client.
+const COPIED: usize = 16 * 1024;
+
+/// What a stream gets at once whose client has its share of `server.answer_memory`.
+const LEAST: usize = 4 * 1024;
+
+/// Bytes that are taken from PHP before other answers have their turn.
+const STRETCH: usize = 256 * 1024;
+
+/// At how many looks of the sweep in a row an answer must be in the way of others before it is given up: half a second.
+const PATIENCE: u32 = 10;
+
+/// What the client's end and the sweep share.
+#[derive(Debug)]
+pub(in crate::handler) struct Shared {
+    terms: Terms,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// PHP's end; `None` once it has ended.
+    streaming: Option<Streaming>,
+    /// What the client has not taken, while it lags.
+    store: Option<Box<Store>>,
+    /// Behind it, what there was no room for.
+    piece: Bytes,
+    /// How the answer ended where the sweep saw it, or why it was given up.
+    end: Result<(), Cut>,
+    /// On an HTTP/2 stream; and after which time without room it is given up there; zero is never.
+    on_stream: Option<Duration>,
+    /// Whether the client has asked since the last look.
+    asked: bool,
+    /// Whether it is PHP that is waited for, and whether it was at any time since the last look.
+    waits_for_php: bool,
+    waited_for_php: bool,
+    /// The client's end, where it waits for what the sweep may still take from PHP.
+    reader: Option<Waker>,
+    lagging_since: Option<Instant>,
+    /// Looks at which it was in the way of others.
+    in_the_way: u32,
+    filling: Filling,
+}
+
+/// Who polls PHP.
+#[derive(Debug)]
+enum Filling {
+    /// The client's end.
+    Off,
+    /// The sweep, which has not begun.
+    Asked,
+    /// The sweep, which is woken by this.
+    On(Waker),
+    /// The client's end again, as soon as the sweep has noticed.
+    Ending(Waker),
+}
+
+/// What the sweep has to do for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::handler) enum Look {
+    /// Nothing.
+    Leave,
+    /// Fill it.
+    Fill,
+    /// Give it up, unless its client has given up another: the client has its share and others wait for its worker.
+    OverShare,
+    /// Give it up: its client has taken nothing for too long.
+    Stalled,
+    /// Forget it: there is nothing more to do.
+    Forget,
+}
+
+impl Shared {
+    pub(super) fn new(terms: Terms, streaming: Option<Streaming>, piece: Bytes) -> Self {
+        Self {
+            terms,
+            state: Mutex::new(State {
+                streaming,
+                store: None,
+                piece,
+                end: Ok(()),
+                on_stream: None,
+                asked: false,
+                waits_for_php: false,
+                waited_for_php: true,
+                reader: None,
+                lagging_since: None,
+                in_the_way: 0,
+                filling: Filling::Off,
+            }),
+        }
+    }
+
+    /// See [`ScriptContent::watch`](super::ScriptContent::watch).
+    pub(super) fn set_on_stream(&self, pause: Duration) {
+        self.lock().on_stream = Some(pause);
+    }
+
+    /// Stores what is here; whether there was room for all of it.
+    pub(super) fn store(&self) -> bool {
+        self.lock().place(&self.terms)
+    }
+
+    /// What is stored, then what PHP brings, then how the answer ended.
+    pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        self.lock().poll_next(&self.terms, cx)
+    }
+
+    /// The client's end is gone.
+    pub(super) fn abandon(&self) {
+        let mut state = self.lock();
+        state.stop_filling();
+        let streaming = state.streaming.take();
+        drop(state);
+        drop(streaming);
+    }
+
+    pub(in crate::handler) fn owner(&self) -> Owner {
+        self.terms.owner
+    }
+
+    /// Looks at what has become of the answer since the last look.
+    pub(in crate::handler) fn look(&self, now: Instant) -> Look {
+        self.lock().look(&self.terms, now)
+    }
+
+    /// Takes from PHP what there is room for; ready when the sweep has nothing more to do with it.
+    pub(in crate::handler) fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.lock().poll_fill(&self.terms, cx)
+    }
+
+    /// Gives the answer up, with its worker and all that is stored of it; its client sees that it is cut.
+    pub(in crate::handler) fn give_up(&self, cause: &'static str, why: &str) {
+        let mut state = self.lock();
+        state.stop_filling();
+        state.end = Err(Cut(cause));
+        let stored = (state.store.take(), std::mem::take(&mut state.piece));
+        let streaming = state.streaming.take();
+        drop(state);
+        drop(stored);
+        if let Some(mut streaming) = streaming {
+            streaming.give_up(cause, why);
+        }
+    }
+
+    /// A poisoned lock guards a state that is whole at every moment.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn poll_next(
+        &mut self,
+        terms: &Terms,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Cut>>> {
+        self.asked = true;
+        if let Some(store) = &mut self.store {
+            match store.take() {
+                Ok(Some(piece)) => {
+                    self.wake_filling();
+                    return Poll::Ready(Some(Ok(piece)));
+                }
+                Ok(None) => self.store = None,
+                Err(error) => {
+                    tracing::error!(%error, "a buffered answer could not be read back");
+                    return Poll::Ready(Some(Err(Cut("SPOOL"))));
+                }
+            }
+        }
+        // The client has caught up.
+        self.stop_filling();
+        if !self.piece.is_empty() {
+            let piece = std::mem::take(&mut self.piece);
+            return Poll::Ready(Some(Ok(self.hand_out(piece, terms))));
+        }
+        let Some(streaming) = &mut self.streaming else {
+            return Poll::Ready(self.end.err().map(Err));
+        };
+        let next = streaming.poll_piece(cx);
+        self.waits_for_php = next.is_pending();
+        self.waited_for_php |= next.is_pending();
+        if next.is_pending() && !matches!(self.filling, Filling::Off) {
+            self.reader = Some(cx.waker().clone());
+        }
+        next.map_ok(|piece| self.hand_out(piece, terms))
+    }
+
+    /// Returns as much of `piece` as may lie in a connection.
+    fn hand_out(&mut self, mut piece: Bytes, terms: &Terms) -> Bytes {
+        if self.on_stream.is_none() {
+            return piece;
+        }
+        if piece.len() <= COPIED {
+            return Bytes::copy_from_slice(&piece);
+        }
+        match terms.charged(piece.len()) {
+            Some(part) => lend(piece, part),
+            None => {
+                let first = piece.get(..LEAST).map(Bytes::copy_from_slice);
+                piece.advance(LEAST);
+                self.piece = piece;
+                first.unwrap_or_default()
+            }
+        }
+    }
+
+    /// hyper asks for as much as it has room for: an answer for which it has not waited since the last look lags.
+    fn look(&mut self, terms: &Terms, now: Instant) -> Look {
+        if self.streaming.is_none() && self.store.is_none() && self.piece.is_empty() {
+            return Look::Forget;
+        }
+        if std::mem::take(&mut self.asked) || self.waits_for_php {
+            self.lagging_since = None;
+        } else {
+            let lags = now.duration_since(*self.lagging_since.get_or_insert(now));
+            let pause = self.on_stream.filter(|pause| !pause.is_zero());
+            if pause.is_some_and(|pause| lags >= pause) {
+                return Look::Stalled;
+            }
+        }
+        // Who waits for PHP now and then takes all that PHP makes.
+        let keeps_up = std::mem::replace(&mut self.waited_for_php, self.waits_for_php);
+        if self.streaming.is_none() || terms.limit == 0 {
+            return Look::Leave;
+        }
+        let is_blocked = !self.piece.is_empty() && self.is_over_share();
+        match &self.filling {
+            Filling::Off if keeps_up => Look::Leave,
+            Filling::Off => {
+                self.filling = Filling::Asked;
+                Look::Fill
+            }
+            Filling::Asked => Look::Leave,
+            Filling::Ending(_) if self.waits_for_php => Look::Leave,
+            Filling::Ending(waker) | Filling::On(waker) => {
+                // There may be room again.
+                waker.wake_by_ref();
+                self.filling = Filling::On(waker.clone());
+                self.judge(is_blocked)
+            }
+        }
+    }
+
+    fn judge(&mut self, is_blocked: bool) -> Look {
+        let streaming = self.streaming.as_ref();
+        let in_the_way = is_blocked && streaming.is_some_and(Streaming::is_in_the_way);
+        self.in_the_way = if in_the_way { self.in_the_way + 1 } else { 0 };
+        match self.in_the_way >= PATIENCE {
+            true => Look::OverShare,
+            false => Look::Leave,
+        }
+    }
+
+    fn is_over_share(&self) -> bool {
+        self.store
+            .as_ref()
+            .is_some_and(|store| store.is_over_share())
+    }
+
+    fn poll_fill(&mut self, terms: &Terms, cx: &mut Context<'_>) -> Poll<()> {
+        match &self.filling {
+            Filling::Asked => {}
+            Filling::On(waker) if waker.will_wake(cx.waker()) => {}
+            // Another look has asked for it too.
+            Filling::On(_) => return Poll::Ready(()),
+            Filling::Off | Filling::Ending(_) => {
+                self.filling = Filling::Off;
+                return Poll::Ready(());
+            }
+        }
+        self.filling = Filling::On(cx.waker().clone());
+        let filled = self.fill(terms, cx);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+        filled
+    }
+
+    fn fill(&mut self, terms: &Terms, cx: &mut Context<'_>) -> Poll<()> {
+        let mut taken = 0;
+        while taken < STRETCH {
+            if !self.place(terms) {
+                return Poll::Pending;
+            }
+            let Some(streaming) = &mut self.streaming else {
+                self.filling = Filling::Off;
+                return Poll::Ready(());
+            };
+            match ready!(streaming.poll_piece(cx)) {
+                Some(Ok(piece)) => {
+                    taken += piece.len();
+                    self.piece = piece;
+                }
+                Some(Err(cut)) => (self.end, self.streaming) = (Err(cut), None),
+                None => (self.end, self.streaming) = (Ok(()), None),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Stores the piece; whether nothing of it is left.
+    fn place(&mut self, terms: &Terms) -> bool {
+        if !self.piece.is_empty() {
+            let store = self.store.get_or_insert_with(|| Box::new(terms.store()));
+            store.put(&mut self.piece);
+        }
+        self.piece.is_empty()
+    }
+
+    fn wake_filling(&self) {
+        if let Filling::On(waker) = &self.filling
+            && !self.piece.is_empty()
+        {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// PHP is polled by the client's end from now on.
+    fn stop_filling(&mut self) {
+        self.in_the_way = 0;
+        if let Filling::On(waker) | Filling::Ending(waker) = &self.filling {
+            waker.wake_by_ref();
+            self.filling = Filling::Ending(waker.clone());
+        } else if matches!(self.filling, Filling::Asked) {
+            self.filling = Filling::Off;
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! `send_file`: a script names a file and the gateway sends it, so that no worker is held by a
+//! slow client. Never leads out of the folders that the configuration names, and never tells a
+//! client what was named.
+
+mod answer;
+mod section;
+#[cfg(test)]
+mod tests;
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::HeaderValue;
+
+pub use section::SEND_FILE;
+
+use super::orders::Orders;
+use crate::cgi::Mapping;
+use crate::cgi::meta_variables::Constants;
+use crate::handler::static_files::unsafe_name;
+use crate::message::{Disk, EncodedSlash, Found, OpenFile, Root, Target};
+
+/// Which files scripts may have sent.
+#[derive(Clone, Debug, Default)]
+pub struct SendFile {
+    /// For X-Sendfile.
+    roots: Vec<Folder>,
+    /// For X-Accel-Redirect: URI prefixes that begin and end with `/`, the longest first.
+    internal: Vec<(String, Folder)>,
+    all_names: bool,
+    /// Whether a field that is not configured was logged: once for a site is enough.
+    told: Arc<AtomicBool>,
+}
+
+/// A folder below which files are sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Folder {
+    root: Root,
+    /// What PHP calls it, where that is another path.
+    seen: Option<PathBuf>,
+}
+
+/// A file that a script named in a field that the configuration knows.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::handler) enum Named<'a> {
+    /// An absolute path as PHP sees it.
+    Path(&'a HeaderValue),
+    /// A percent-encoded URI.
+    Uri(&'a HeaderValue),
+}
+
+/// Why a named file is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// The script's fault, or the configuration's.
+    Because(&'static str),
+    /// Trouble of ours, as an errno.
+    Trouble(i32),
+}
+
+impl SendFile {
+    fn new(roots: Vec<Folder>, mut internal: Vec<(String, Folder)>, all_names: bool) -> Self {
+        internal.sort_by_key(|(uri, _)| std::cmp::Reverse(uri.len()));
+        Self {
+            roots,
+            internal,
+            all_names,
+            told: Arc::default(),
+        }
+    }
+
+    /// The same for an application that sees the document root at another path.
+    #[must_use]
+    pub fn seen_through(mut self, mapping: &Mapping) -> Self {
+        let internal = self.internal.iter_mut().map(|(_, folder)| folder);
+        for folder in self.roots.iter_mut().chain(internal) {
+            folder.see_through(mapping);
+        }
+        self
+    }
+
+    /// Tells scripts which field works, in the words of Rack and Symfony.
+    pub fn announce(&self, constants: Constants) -> Constants {
+        const KIND: &str = "HTTP_X_SENDFILE_TYPE";
+        if self.internal.is_empty() {
+            return match self.roots.is_empty() {
+                true => constants,
+                false => constants.with(KIND, b"X-Sendfile"),
+            };
+        }
+        // The first that fits is taken there: of two folders the inner one has to come first.
+        let mut folders: Vec<_> = self.internal.iter().collect();
+        folders.sort_by_key(|(_, folder)| std::cmp::Reverse(folder.name().len()));
+        let pairs: Vec<_> = folders
+            .iter()
+            .map(|(uri, folder)| [folder.name(), b"/=", uri.as_bytes()].concat())
+            .collect();
+        constants
+            .with(KIND, b"X-Accel-Redirect")
+            .with("HTTP_X_ACCEL_MAPPING", &pairs.join(b",".as_slice()))
+    }
+
+    /// What the script named in a field that is configured, if it did.
+    pub(in crate::handler) fn named<'a>(&self, orders: &'a Orders) -> Option<Named<'a>> {
+        let uri = orders.x_accel_redirect.as_ref().map(Named::Uri);
+        let path = orders.x_sendfile.as_ref().map(Named::Path);
+        uri.filter(|_| !self.internal.is_empty())
+            .or_else(|| path.filter(|_| !self.roots.is_empty()))
+    }
+
+    /// The key to set for a file that was named and is not sent: said once.
+    pub(super) fn missing_key(&self, orders: &Orders) -> Option<&'static str> {
+        let key = match (&orders.x_accel_redirect, &orders.x_sendfile) {
+            (Some(_), _) => "site.send_file.internal",
+            (None, Some(_)) => "site.send_file.roots",
+            (None, None) => return None,
+        };
+        (!self.told.swap(true, Ordering::Relaxed)).then_some(key)
+    }
+
+    /// The file and its path below its folder, which begins with `/`.
+    fn open(&self, named: Named<'_>, disk: &dyn Disk) -> Result<(Vec<u8>, Arc<OpenFile>), Refusal> {
+        let (root, path) = match named {
+            Named::Path(value) => self.by_path(value, disk)?,
+            Named::Uri(value) => self.by_uri(value)?,
+        };
+        if !self.all_names && unsafe_name::withheld(&path).is_some() {
+            return Err(Refusal::Because(
+                "dotfiles, PHP sources and editor backups are sent with site.send_file.all_names alone",
+            ));
+        }
+        match disk.open(root, &path) {
+            Found::File(file) => Ok((path, file)),
+            Found::Directory => Err(Refusal::Because("it is a folder")),
+            Found::Missing | Found::TooLong => Err(Refusal::Because("there is no such file")),
+            Found::Refused(why) => Err(Refusal::Because(why)),
+            Found::Trouble(errno) => Err(Refusal::Trouble(errno)),
+        }
+    }
+
+    /// The path is taken as it is: frameworks do not encode it.
+    fn by_path(&self, value: &HeaderValue, disk: &dyn Disk) -> Result<(&Root, Vec<u8>), Refusal> {
+        if !value.as_bytes().starts_with(b"/") {
+            return Err(Refusal::Because("the path is not absolute"));
+        }
+        // `__DIR__ . '/../files/a'` is an ordinary way to write it.
+        let path = normal(value.as_bytes())?;
+        let known = self.roots.iter().find_map(|folder| {
+            let rest = below(&path, folder.name())?;
+            Some((&folder.root, rest))
+        });
+        // PHP's realpath names a folder that is reached by a link as it really lies.
+        let found = known.or_else(|| {
+            self.roots.iter().find_map(|folder| {
+                let real = disk.real_path(&folder.root)?;
+                Some((&folder.root, below(&path, trimmed(&real))?))
+            })
+        });
+        found.ok_or(Refusal::Because("it lies outside site.send_file.roots"))
+    }
+
+    fn by_uri(&self, value: &HeaderValue) -> Result<(&Root, Vec<u8>), Refusal> {
+        const UNREADABLE: Refusal = Refusal::Because("the URI cannot be read");
+        let text = str::from_utf8(value.as_bytes()).map_err(|_| UNREADABLE)?;
+        // Symfony encodes the slashes too, the first among them; nginx decodes before it looks.
+        let target = Target::parse(&format!("/{text}"), EncodedSlash::Decode);
+        let target = target.map_err(|_| UNREADABLE)?;
+        let found = self.internal.iter().find_map(|(uri, folder)| {
+            let rest = target.path().strip_prefix(uri.as_bytes())?;
+            Some((&folder.root, [b"/", rest].concat()))
+        });
+        found.ok_or(Refusal::Because("it lies outside site.send_file.internal"))
+    }
+}
+
+impl Folder {
+    fn see_through(&mut self, mapping: &Mapping) {
+        if let (None, Some(backend_root), Ok(rest)) = (
+            &self.seen,
+            &mapping.backend_root,
+            self.root.0.strip_prefix(&mapping.root.0),
+        ) {
+            self.seen = Some(backend_root.join(rest));
+        }
+    }
+
+    /// What PHP calls it, without a slash at its end.
+    fn name(&self) -> &[u8] {
+        trimmed(self.seen.as_ref().unwrap_or(&self.root.0))
+    }
+}
+
+fn trimmed(path: &Path) -> &[u8] {
+    let name = path.as_os_str().as_bytes();
+    name.strip_suffix(b"/").unwrap_or(name)
+}
+
+/// What of `path` follows `folder`, with its slash.
+fn below(path: &[u8], folder: &[u8]) -> Option<Vec<u8>> {
+    let rest = path.strip_prefix(folder)?;
+    rest.starts_with(b"/").then(|| rest.to_vec())
+}
+
+/// Without empty and dot segments, as every path that a [`Disk`] is asked for.
+fn normal(path: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let root = Target::parse("/", EncodedSlash::Reject);
+    let target = root.and_then(|root| root.with_path(path.to_vec()));
+    match target {
+        Ok(target) => Ok(target.path().to_vec()),
+        Err(_) => Err(Refusal::Because("the path cannot be read")),
+    }
+}

@@ -1,0 +1,109 @@
+//! A failure as an answer: the gateway's own page, or the site's.
+
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+
+use super::{Context, Journey, Next, Trail};
+use crate::failure::Failure;
+use crate::filter::error_page::{self, Content};
+use crate::filter::own_page::{self, Told};
+use crate::handler::Body;
+use crate::limits::rate::Exceeded;
+use crate::message::{Disk, Request};
+
+/// An answer in whose place a page of the site is asked for.
+#[derive(Debug)]
+pub(super) struct ErrorPage {
+    failed: Response<Body>,
+    path: Vec<u8>,
+}
+
+/// Returns a failure as an answer; the log has the rest under the request's name.
+pub(super) fn answer(failure: &Failure, context: &mut Context) -> Response<Body> {
+    let (status, cause, id) = (failure.status(), failure.code(), context.id);
+    context.cause = Some(cause);
+    let mut response = own_page::built_in(Told { status, cause, id }, context.accept.as_ref());
+    let fields = response.headers_mut();
+    if let Some(seconds) = failure.retry_after() {
+        fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Failure::TooMany(exceeded) = failure {
+        rate_limit_fields(exceeded, fields);
+    }
+    if failure.ends_connection() {
+        fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(allow) = failure.allow() {
+        fields.insert(header::ALLOW, allow);
+    }
+    response
+}
+
+/// draft-ietf-httpapi-ratelimit-headers: what the client may do, and how soon.
+fn rate_limit_fields(exceeded: &Exceeded, fields: &mut HeaderMap) {
+    let Exceeded::Rate { allowance, wait } = exceeded else {
+        return;
+    };
+    let policy = format!("\"client\";q={};w=1", allowance.per_second);
+    let state = format!("\"client\";r=0;t={}", wait.as_secs() + 1);
+    for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            fields.insert(name, value);
+        }
+    }
+}
+
+impl Journey {
+    /// Puts the page of the site in the place of an error, where it has one; `is_own`: no handler made the answer.
+    pub(super) fn replace<T: Trail>(
+        &mut self,
+        mut failed: Response<Body>,
+        is_own: bool,
+        disk: &dyn Disk,
+        trail: &mut T,
+    ) -> Next {
+        let is_empty = error_page::is_empty(&failed);
+        let pages = self.context.site.as_ref().map(|site| &site.error_pages);
+        match pages.and_then(|pages| pages.find(failed.status(), is_own, is_empty)) {
+            None => self.finish(failed),
+            Some(Content::Ready(bytes, media_type)) => {
+                error_page::put(&mut failed, bytes.clone(), media_type.clone());
+                self.finish(failed)
+            }
+            Some(Content::Path(path)) => {
+                let path = path.clone();
+                let echo = self.context.echo.take();
+                let Some(request) = echo.and_then(|echo| page(echo, &path, failed.status())) else {
+                    return self.finish(failed);
+                };
+                self.page = Some(Box::new(ErrorPage { failed, path }));
+                self.rounds = 0;
+                self.search(request, disk, trail)
+            }
+        }
+    }
+}
+
+impl ErrorPage {
+    /// Returns the page in the place of the answer that failed, which stays where the page fails too.
+    pub(super) fn in_place(
+        self,
+        answered: Result<Response<Body>, Failure>,
+        trail: &mut impl Trail,
+    ) -> Response<Body> {
+        match answered {
+            Ok(page) if !page.status().is_server_error() => {
+                return error_page::in_place_of(&self.failed, page);
+            }
+            Ok(page) => trail.page_failed(&self.path, Ok(page.status())),
+            Err(failure) => trail.page_failed(&self.path, Err(&failure)),
+        }
+        self.failed
+    }
+}
+
+/// Returns the request for the page at `path`.
+fn page(mut echo: Box<Request>, path: &[u8], status: StatusCode) -> Option<Box<Request>> {
+    error_page::forget_content(&mut echo.fields);
+    let target = echo.target.with_path_and_query(path.to_vec(), None).ok()?;
+    Some(echo.error_page(target, status))
+}

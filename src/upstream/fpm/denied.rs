@@ -1,0 +1,157 @@
+//! A socket that exists and that we may not connect to: the commonest first failure of a PHP site
+//! (demand P8). Says whose it is, who we are, and the two lines that fix it.
+
+use std::fmt::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgroups};
+
+use crate::upstream::Address;
+
+/// Why we may not connect to a socket, and what to do, for a log line: it begins with `: `. Empty for TCP.
+pub fn explain(address: &Address) -> String {
+    let Address::Unix(path) = address else {
+        return String::new();
+    };
+    match std::fs::metadata(path) {
+        Ok(metadata) => {
+            let owner = Owner {
+                uid: metadata.uid(),
+                gid: metadata.gid(),
+                mode: metadata.mode() & 0o7777,
+            };
+            diagnosis(path, &owner, &Ourselves::now())
+        }
+        Err(error) => {
+            let folder = path.parent().unwrap_or(path);
+            format!(
+                ": {}: {error}; we are {}, who must be able to enter {}",
+                path.display(),
+                Ourselves::now().show(),
+                folder.display()
+            )
+        }
+    }
+}
+
+struct Owner {
+    uid: u32,
+    gid: u32,
+    mode: u32,
+}
+
+struct Ourselves {
+    uid: u32,
+    gid: u32,
+    groups: Vec<u32>,
+}
+
+impl Ourselves {
+    fn now() -> Self {
+        let groups = getgroups().unwrap_or_default();
+        Self {
+            uid: geteuid().as_raw(),
+            gid: getegid().as_raw(),
+            groups: groups.into_iter().map(Gid::as_raw).collect(),
+        }
+    }
+
+    fn show(&self) -> String {
+        let mut text = format!("{} with group {}", user(self.uid), group(self.gid));
+        let further = self.groups.iter().filter(|gid| **gid != self.gid);
+        for gid in further {
+            // Writing to a String cannot fail.
+            let _ = write!(text, ", {}", group(*gid));
+        }
+        text
+    }
+
+    fn has_group(&self, gid: u32) -> bool {
+        self.gid == gid || self.groups.contains(&gid)
+    }
+}
+
+fn diagnosis(path: &Path, owner: &Owner, we: &Ourselves) -> String {
+    let mut text = format!(
+        ": {} is {}:{} {:04o}, we are {}",
+        path.display(),
+        user(owner.uid),
+        group(owner.gid),
+        owner.mode,
+        we.show()
+    );
+    // connect(2) needs the permission to write.
+    let (may_group, may_others) = (owner.mode & 0o020 != 0, owner.mode & 0o002 != 0);
+    let fix = if !we.has_group(owner.gid) && may_group {
+        format!(
+            "; either in PHP-FPM's pool: listen.group = {}, listen.mode = 0660; or add us to its group: usermod -aG {} {} (a container: --group-add {})",
+            bare(&group(we.gid)),
+            bare(&group(owner.gid)),
+            bare(&user(we.uid)),
+            owner.gid
+        )
+    } else if !may_group && !may_others {
+        format!(
+            "; in PHP-FPM's pool: listen.mode = 0660 and listen.group = {}",
+            bare(&group(we.gid))
+        )
+    } else {
+        "; a folder on its way, or a security module, may forbid it".to_owned()
+    };
+    text.push_str(&fix);
+    text
+}
+
+/// `www-data (33)`, or the number alone.
+fn user(uid: u32) -> String {
+    let known = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    known.map_or_else(|| uid.to_string(), |user| format!("{} ({uid})", user.name))
+}
+
+fn group(gid: u32) -> String {
+    let known = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
+    known.map_or_else(
+        || gid.to_string(),
+        |group| format!("{} ({gid})", group.name),
+    )
+}
+
+fn bare(shown: &str) -> &str {
+    shown.split(' ').next().unwrap_or(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(mode: u32, gid: u32, groups: &[u32]) -> String {
+        let owner = Owner {
+            uid: 4_000_001,
+            gid: 4_000_002,
+            mode,
+        };
+        let we = Ourselves {
+            uid: 4_000_003,
+            gid,
+            groups: groups.to_vec(),
+        };
+        diagnosis(Path::new("/run/php.sock"), &owner, &we)
+    }
+
+    #[test]
+    fn it_says_whose_it_is_and_what_to_do() {
+        let text = said(0o660, 4_000_004, &[4_000_004, 4_000_005]);
+        for part in [
+            "/run/php.sock is 4000001:4000002 0660",
+            "we are 4000003 with group 4000004, 4000005",
+            "listen.group = 4000004",
+            "usermod -aG 4000002 4000003",
+            "--group-add 4000002",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        assert!(said(0o600, 4_000_002, &[]).contains("listen.mode = 0660"));
+        assert!(said(0o660, 4_000_002, &[]).contains("security module"));
+    }
+}
