@@ -1,8 +1,8 @@
 //! fcgate, the gateway in front of PHP-FPM. A request is one straight line:
 //!
 //! `server::listener` accepts → `server::connection` tells the protocol and runs hyper →
-//! `server::service` finds site and rule → `handler` decides and performs → the answer's body is
-//! polled by hyper, and its end writes the log line.
+//! `server::service` drives the `journey`, which finds site and rule → a `handler` decides, its plan is performed →
+//! filters → the answer's body is polled by hyper, and its end writes the log line.
 //!
 //! ARCHITECTURE.md has the map; `tests/tidy.rs` holds the layers to it.
 
@@ -22,6 +22,7 @@ pub mod journey;
 pub mod limits;
 pub mod line_log;
 pub mod message;
+pub mod modifier;
 pub mod moment;
 pub mod process;
 pub mod route;

@@ -25,6 +25,7 @@ const LAYERS: &[&str] = &[
     "config",
     "site",
     "filter",
+    "modifier",
     "handler",
     "failure",
     "process",
@@ -60,6 +61,7 @@ const TEST_LINES: usize = 600;
 /// What computes and does nothing else: files, or folders with all in them.
 const PURE: &[&str] = &[
     "src/journey",
+    "src/modifier",
     "src/cgi",
     "src/route",
     "src/fastcgi/record",

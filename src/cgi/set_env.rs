@@ -39,7 +39,7 @@ pub fn apply(encoded: &[u8], edits: &Edits) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::edits::{Assignment, RuleEdits};
+    use crate::message::edits::{Assignment, RuleEdits, RuleId};
 
     #[test]
     fn the_last_word_about_a_variable_counts() {
@@ -63,7 +63,7 @@ mod tests {
             ..RuleEdits::default()
         });
         edits.of_rule(RuleEdits {
-            rule: 1,
+            rule: RuleId::of_site(1),
             environment: vec![assign("E", Some("last")), assign("B", Some("5"))],
             ..RuleEdits::default()
         });

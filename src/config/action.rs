@@ -21,11 +21,11 @@ use crate::route::template::{Groups, Template};
 use crate::section::{At, Group, Lowered, Problem, Problems};
 use crate::upstream::Upstream;
 
-/// What the action of a rule is built from.
+/// Context of an action whose handler is built.
 struct Parts<'a, 'd, 's> {
     /// The rule.
     section: &'a Lowered,
-    /// What its templates may name.
+    /// Names that its templates may have.
     groups: &'a Groups,
     conditions: &'a Set,
     draft: &'a mut Draft<'d, 's>,

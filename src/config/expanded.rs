@@ -10,7 +10,7 @@ use super::source::{self, Sources};
 use super::{Invalid, ROOT, file, load, site};
 use crate::section::{AnyKey, Descriptor, Kind, Lowered, Place, Problems, key as print_key};
 
-/// What a rule of a site takes the place of.
+/// Keys of a site in whose place there are rules.
 static EXPANDED: [&dyn AnyKey; 6] = [
     &site::RULES,
     &site::MOUNTS,
@@ -51,7 +51,7 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// What the key of a file has, which is nothing of `include`: the files that it names are read.
+    /// Adds the sections of a key; `include` has none: the files that it names are read.
     fn sections(&mut self, key: &Descriptor, file: &Lowered, problems: &mut Problems) {
         let key_name = key.name;
         for (name, section) in file.nested(key) {

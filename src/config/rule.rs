@@ -1,9 +1,10 @@
 //! `[[site.rule]]`: conditions, what they change, and at most one action.
 
+use std::sync::Arc;
+
 use super::action::{ACTIONS, action};
 use super::draft::Draft;
-use crate::handler::Step;
-use crate::handler::step::{self, Changes};
+use crate::modifier::{self, Modifiers, Step};
 use crate::route::Rule;
 use crate::route::condition::{self, Condition, Pattern, Prefix, Set};
 use crate::route::template::Groups;
@@ -16,7 +17,7 @@ pub static RULE: Section = Section {
     groups: &[
         condition::KEYS,
         &[&condition::NOT_KEY, &INTERNAL],
-        step::keys::MODIFIERS,
+        modifier::KEYS,
         &[&PROXY_PASS, &PROXY_PASS_MATCH, &FILES_MATCH],
         ACTIONS,
     ],
@@ -62,19 +63,20 @@ pub(super) fn build_rule(
     };
     let sources = draft.surroundings.sources;
     let show = |place: &Place| sources.show(place);
-    let changes = Changes::build(section, &groups, &show, problems);
+    let place: Arc<str> = show(&section.place()).into();
+    let modifiers = Modifiers::build(section, Arc::clone(&place), (&groups, &show), problems);
     let acts = ACTIONS.iter().any(|key| section.is_given(*key));
-    let handler = match (acts, &changes) {
-        (false, Some(_)) => None,
-        (true, _) | (false, None) => Some(action(section, &groups, &conditions, draft, problems)?),
+    let handler = if acts || !modifier::are_given(section) {
+        Some(action(section, &groups, &conditions, draft, problems)?)
+    } else {
+        None
     };
     let step = Step {
         internal: section.get(&INTERNAL),
-        changes,
+        modifiers,
         handler,
     };
-    let place = draft.surroundings.sources.show(&section.place());
-    Some(Rule::when(conditions, step).at(place.into()))
+    Some(Rule::when(conditions, step).at(place))
 }
 
 /// What templates may name besides the groups of a pattern.

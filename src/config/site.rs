@@ -23,12 +23,13 @@ use crate::handler::answer::send_file::SEND_FILE;
 use crate::handler::fastcgi::{AmbiguousFields, REQUEST_BODY};
 use crate::handler::https::{HTTPS, Https};
 use crate::handler::static_files::{FILES, FileSettings};
-use crate::handler::step::{self, Step};
 use crate::limits::budget::SiteKey;
 use crate::limits::rate::Clients;
 use crate::limits::{BODY, SITE_LIMITS, allowance};
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{EncodedSlash, Root};
+use crate::modifier::Step;
+use crate::modifier::reserve::{RESERVE, reserve};
 use crate::route::Rules;
 use crate::section::{AnyKey, At, Key, Lowered, Problem, Problems, Section, Table, Tables};
 use crate::site::Site;
@@ -60,7 +61,7 @@ pub static SITE: Section = Section {
         &AUTHORIZATION,
         &PASS_FIELDS,
         &LIMITS,
-        &step::keys::RESERVE,
+        &RESERVE,
         &SEND_FILE_KEY,
         &ERROR_PAGES,
         &FILES_TABLE,
@@ -140,7 +141,7 @@ pub(super) fn build_site(
             .given(&SEND_FILE_KEY)
             .map(|table| SendFile::build(table, problems))
             .unwrap_or_default(),
-        has_reserve: section.is_given(&step::keys::RESERVE),
+        has_reserve: section.is_given(&RESERVE),
         files: FileSettings::build(
             &section.get(&FILES_TABLE),
             &FileSettings::default(),
@@ -168,9 +169,9 @@ pub(super) fn build_site(
         access: Access::build(section, problems),
         numbers: numbers.unwrap_or_default(),
         error_pages,
-        reserve: step::reserve(section),
+        reserve: reserve(section),
         clients: Clients::new(allowance(&section.get(&LIMITS))),
-        refuses_paths: refuse_paths(&rules),
+        guards_paths: guard_paths(&rules),
         rules,
     }
 }
@@ -219,9 +220,9 @@ fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) 
     rules
 }
 
-fn refuse_paths(rules: &Rules<Step>) -> bool {
+fn guard_paths(rules: &Rules<Step>) -> bool {
     let mut rules = rules.iter();
-    rules.any(|rule| rule.then.refuses() && rule.conditions().name_paths())
+    rules.any(|rule| rule.then.guards() && rule.conditions().name_paths())
 }
 
 /// Its first host, or `default`, and behind an `@` the listeners where it has its own: no other site has that name.

@@ -13,10 +13,10 @@ use crate::section::{Descriptor, Kind, Section};
 /// Every section with its keys, each once: conditions are in conditions for ever.
 fn each(
     section: &'static Section,
-    seen: &mut Vec<*const Section>,
+    seen: &mut Vec<&'static Section>,
     visit: &mut impl FnMut(&'static Descriptor),
 ) {
-    if seen.contains(&std::ptr::from_ref(section)) {
+    if seen.iter().any(|known| std::ptr::eq(*known, section)) {
         return;
     }
     seen.push(section);
@@ -32,6 +32,19 @@ fn keys() -> Vec<&'static Descriptor> {
     let mut keys = Vec::new();
     each(&ROOT, &mut Vec::new(), &mut |key| keys.push(key));
     keys
+}
+
+/// A section is made of groups, which know nothing of each other.
+#[test]
+fn no_section_has_two_keys_of_a_name() {
+    let mut sections = Vec::new();
+    each(&ROOT, &mut sections, &mut |_| {});
+    assert!(sections.len() > 30, "{}", sections.len());
+    for section in sections {
+        let names: Vec<_> = section.keys().map(|key| key.name).collect();
+        let different: BTreeSet<_> = names.iter().collect();
+        assert_eq!(different.len(), names.len(), "{}: {names:?}", section.title);
+    }
 }
 
 /// What stands in quotes in a doc and begins with a digit is a value.

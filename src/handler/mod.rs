@@ -9,20 +9,17 @@ pub mod fastcgi;
 pub mod https;
 pub mod mount;
 pub mod piece;
-pub mod readings;
 pub mod redirect;
 pub mod respond;
 pub mod rewrite;
 pub mod share;
 pub mod static_files;
-pub mod step;
 
 use std::sync::Arc;
 
 use http::Response;
 
 pub use body::{Body, Cut, Trace};
-pub use step::Step;
 
 use crate::failure::Failure;
 use crate::message::{Cause, Disk, Request, Target};

@@ -3,27 +3,12 @@
 use super::{Context, Finding, Journey, Next, Trail};
 use crate::failure::Failure;
 use crate::filter;
-use crate::handler::readings::{self, Readings};
-use crate::handler::{Decision, Handler, MAX_ROUNDS, Step};
-use crate::message::fact::Ask;
+use crate::handler::{Decision, Handler, MAX_ROUNDS};
+use crate::message::edits::RuleId;
 use crate::message::{Disk, Request};
-use crate::route::condition::Verdict;
-use crate::route::{Captures, Rule, Rules, TooHard};
-
-/// The end of a round without a decision.
-#[derive(Debug)]
-enum Interruption {
-    /// A fact is missing.
-    Ask(Ask),
-    /// The request fails.
-    Refuse(Failure),
-}
-
-impl From<TooHard> for Interruption {
-    fn from(error: TooHard) -> Self {
-        Self::Refuse(error.into())
-    }
-}
+use crate::modifier::readings::{self, Judged, Readings};
+use crate::modifier::{Interruption, Step};
+use crate::route::{Captures, Rule, Rules, Scope};
 
 impl Journey {
     /// Evaluates rounds until there is something for the driver to do.
@@ -92,18 +77,24 @@ fn round<T: Trail>(
             trail.rule(number, rule, &Finding::Internal);
             continue;
         }
-        let matched = judge(
-            (number, rule),
-            request,
-            readings.as_deref_mut(),
-            disk,
-            trail,
-        )?;
-        let Some(captures) = matched else {
-            continue;
+        let judged = readings::judge(rule, request, readings.as_deref_mut(), disk)?;
+        trail.rule(number, rule, &Finding::Judged(&judged));
+        let captures = match judged {
+            Judged::Holds(captures) => captures,
+            Judged::Guards(_) if step.refuses() => Captures::default(),
+            Judged::Guards(_) => {
+                step.modifiers.guard(request, &context.facts)?;
+                continue;
+            }
+            Judged::Fails(_) => continue,
         };
-        if let Some(changes) = &step.changes {
-            request.note(changes.resolve(number, request, &captures));
+        let scope = Scope {
+            request,
+            captures: &captures,
+        };
+        let id = RuleId::of_site(number);
+        if let Some(edits) = step.modifiers.apply(id, &scope, &context.facts)? {
+            request.note(edits);
             context.edits.clone_from(&request.edits);
         }
         let Some(handler) = &step.handler else {
@@ -144,27 +135,4 @@ fn next_rule<'a, T: Trail>(
         return rules.get(number).map(|rule| (number, rule));
     }
     readings::candidate(rules, number, request, readings)
-}
-
-/// Returns what a rule took of the path, where it holds; a refusal that holds for another reading takes nothing.
-fn judge<T: Trail>(
-    (number, rule): (usize, &Rule<Step>),
-    request: &Request,
-    readings: Option<&mut Readings>,
-    disk: &dyn Disk,
-    trail: &mut T,
-) -> Result<Option<Captures>, TooHard> {
-    let (verdict, captures) = rule.judge(request, disk)?;
-    if matches!(verdict, Verdict::Holds) {
-        trail.rule(number, rule, &Finding::Judged(verdict));
-        return Ok(Some(captures));
-    }
-    if let Some(readings) = readings
-        && let Some(target) = readings.refused_by(rule, disk)?
-    {
-        trail.rule(number, rule, &Finding::Refuses(target));
-        return Ok(Some(Captures::default()));
-    }
-    trail.rule(number, rule, &Finding::Judged(verdict));
-    Ok(None)
 }

@@ -4,10 +4,11 @@ use http::StatusCode;
 
 use super::Context;
 use crate::failure::Failure;
-use crate::handler::{Decision, Step};
-use crate::message::{Request, Target};
+use crate::handler::Decision;
+use crate::message::Request;
+use crate::modifier::Step;
+use crate::modifier::readings::Judged;
 use crate::route::Rule;
-use crate::route::condition::Verdict;
 
 /// The result of looking at a rule.
 #[derive(Debug)]
@@ -17,9 +18,7 @@ pub enum Finding<'a> {
     /// It is for internal rounds only.
     Internal,
     /// Its conditions were evaluated.
-    Judged(Verdict<'a>),
-    /// It refuses for another reading of the target than the path that is acted on.
-    Refuses(&'a Target),
+    Judged(&'a Judged<'a>),
 }
 
 /// Hears what a journey does. All of it is optional, and an observer that watches nothing costs nothing.

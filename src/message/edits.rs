@@ -13,12 +13,21 @@ use crate::value::TimeLimit;
 #[derive(Clone, Debug, Default)]
 pub struct Edits(Vec<RuleEdits>);
 
+/// Identity of a rule among all that may be asked about a request of a site.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RuleId {
+    /// The list that has the rule: 0 for the site's own, others for those of folders.
+    pub source: u16,
+    /// Its number in that list, from 0.
+    pub number: usize,
+}
+
 /// Those of one rule, with every variable replaced by its value.
 #[derive(Clone, Debug, Default)]
 pub struct RuleEdits {
-    /// Which rule of the site, by its place.
-    pub rule: usize,
-    /// The same for people, as `file:line`.
+    /// The rule.
+    pub rule: RuleId,
+    /// Its position for people, as `file:line`.
     pub place: Arc<str>,
     /// Variables of PHP, in order.
     pub environment: Vec<Assignment>,
@@ -33,7 +42,7 @@ pub struct RuleEdits {
     /// `limits.body`, in bytes.
     pub body_limit: Option<u64>,
     /// How long a script may take.
-    pub timeouts: Arc<[TimeLimit]>,
+    pub timeouts: Option<Arc<[TimeLimit]>>,
     /// Whether a part of PHP is kept for requests that match it.
     pub has_reserve: bool,
 }
@@ -58,6 +67,32 @@ pub enum FieldEdit {
     Append(HeaderName, HeaderValue),
     /// No field of the name.
     Remove(HeaderName),
+}
+
+impl RuleId {
+    /// Returns the identity of the site's own rule of this number.
+    pub fn of_site(number: usize) -> Self {
+        Self { source: 0, number }
+    }
+}
+
+impl RuleEdits {
+    /// Returns the edits of a rule that changes nothing.
+    pub fn of(rule: RuleId, place: Arc<str>) -> Self {
+        // Not by `default`: an empty `Arc<str>` is one for all threads, and counted.
+        Self {
+            rule,
+            place,
+            environment: Vec::new(),
+            php_values: [None, None],
+            request: Vec::new(),
+            answer: Vec::new(),
+            expires: None,
+            body_limit: None,
+            timeouts: None,
+            has_reserve: false,
+        }
+    }
 }
 
 impl Edits {
@@ -122,11 +157,12 @@ impl Edits {
 
     /// How long a script may take; of one name the last counts.
     pub fn timeouts(&self) -> impl Iterator<Item = &TimeLimit> {
-        self.0.iter().flat_map(|edits| edits.timeouts.iter())
+        let limits = self.0.iter().filter_map(|edits| edits.timeouts.as_deref());
+        limits.flatten()
     }
 
-    /// Returns the number of the last rule that keeps a part of PHP for the request.
-    pub fn reserving_rule(&self) -> Option<usize> {
+    /// Returns the last rule that keeps a part of PHP for the request.
+    pub fn reserving_rule(&self) -> Option<RuleId> {
         let reserving = self.0.iter().rev().find(|edits| edits.has_reserve);
         reserving.map(|edits| edits.rule)
     }
@@ -242,11 +278,11 @@ mod tests {
                 ..RuleEdits::default()
             },
         ];
-        for (rule, place) in ["first:1", "second:2"].into_iter().enumerate() {
+        for (number, place) in ["first:1", "second:2"].into_iter().enumerate() {
             edits.of_rule(RuleEdits {
-                rule,
+                rule: RuleId::of_site(number),
                 place: place.into(),
-                ..rules[rule].clone()
+                ..rules[number].clone()
             });
         }
         for (variable, expected) in [
@@ -267,15 +303,21 @@ mod tests {
     #[test]
     fn a_rule_that_matches_again_says_it_once() {
         let mut edits = Edits::default();
-        let of_rule = |rule, text: &str| RuleEdits {
-            rule,
+        let of_rule = |(source, number), text: &str| RuleEdits {
+            rule: RuleId { source, number },
             php_values: [Some(text.into()), None],
             ..RuleEdits::default()
         };
-        for (rule, text) in [(1, "a=1"), (2, "b=2"), (1, "a=3")] {
+        let folder = (1, 1);
+        for (rule, text) in [
+            ((0, 1), "a=1"),
+            ((0, 2), "b=2"),
+            (folder, "c=4"),
+            ((0, 1), "a=3"),
+        ] {
             edits.of_rule(of_rule(rule, text));
         }
-        assert_eq!(edits.php_values(0).as_deref(), Some("b=2\na=3"));
+        assert_eq!(edits.php_values(0).as_deref(), Some("b=2\nc=4\na=3"));
         assert_eq!(edits.php_values(1), None);
     }
 }

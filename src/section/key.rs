@@ -1,4 +1,4 @@
-//! One key of a section: what is said of it, and the type that its value has.
+//! One key of a section: its description, and the type of its value.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,17 +14,17 @@ use crate::value::ByteSize;
 pub struct Descriptor {
     /// The name as it is written: a bare TOML key.
     pub name: &'static str,
-    /// What its value must be.
+    /// Kind of its value.
     pub kind: Kind,
-    /// What holds when the key is absent, as a TOML literal: `"10s"` with its quotes, `8`, `["a"]`.
+    /// Value of the absent key, as a TOML literal: `"10s"` with its quotes, `8`, `["a"]`.
     pub default: Option<&'static str>,
-    /// What the key means, in sentences; a line break starts a paragraph.
+    /// Meaning of the key, in sentences; a line break starts a paragraph.
     pub doc: &'static str,
     /// A value to show in the reference when there is no default, as a TOML literal. On a
     /// [`Kind::Table`] it says that an absent table is not the same as an empty one, so that the
     /// reference shows the table switched off.
     pub example: Option<&'static str>,
-    /// Whether the reference shows the example switched on: without such a key its section would
+    /// True where the reference shows the example switched on: without such a key its section would
     /// mean nothing.
     pub shown: bool,
 }

@@ -184,7 +184,7 @@ impl Lowered {
         given.find(|given| std::ptr::eq(given.key, key))
     }
 
-    /// Asking for a key of another section is our own fault, which debug builds tell.
+    /// Returns the key; debug builds panic where it is one of another section.
     fn own<'k>(&self, key: &'k Descriptor) -> &'k Descriptor {
         debug_assert!(
             self.section.has(key),
@@ -195,7 +195,7 @@ impl Lowered {
         key
     }
 
-    /// What was written, or the default.
+    /// Returns the value that was written, or the default.
     pub(super) fn effective(&self, key: &Descriptor) -> Option<Cow<'_, Value>> {
         if let Some(given) = self.find(key) {
             return Some(Cow::Borrowed(&given.value.value));

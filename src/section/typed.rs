@@ -10,10 +10,10 @@ use crate::value::ByteSize;
 
 /// A type that a key may have.
 pub trait Type: Sized + 'static {
-    /// What [`Lowered::get`] returns: what was written, or the default.
+    /// Result of [`Lowered::get`]: the value that was written, or the default.
     type Got<'a>;
 
-    /// What [`Lowered::given`] returns: what was written.
+    /// Result of [`Lowered::given`]: the value that was written.
     type Given<'a>;
 
     /// Reads a value of the kind that belongs to the type; none of another.
@@ -28,7 +28,7 @@ pub trait Scalar: Sized + 'static {
     /// Reads a value that stands at `place`.
     fn read(value: &Value, place: &Place) -> Option<Self>;
 
-    /// Returns what an absent key without a default is worth.
+    /// Returns the value of an absent key without a default.
     fn absent(place: Place) -> Self;
 }
 

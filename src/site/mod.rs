@@ -21,13 +21,14 @@ use crate::auth::Access;
 use crate::filter::compress::Compress;
 use crate::filter::error_page::ErrorPages;
 use crate::handler::https::Https;
-use crate::handler::readings::Readings;
-use crate::handler::step::Step;
 use crate::limits::budget::SiteKey;
 use crate::limits::rate::Clients;
-use crate::message::edits::Edits;
+use crate::message::edits::{Edits, RuleId};
+use crate::message::fact::Facts;
 use crate::message::{Disk, EncodedSlash, Request};
-use crate::route::Rules;
+use crate::modifier::Step;
+use crate::modifier::readings::Readings;
+use crate::route::{Rules, Scope};
 use crate::section::At;
 use numbers::SiteNumbers;
 
@@ -56,14 +57,14 @@ pub struct Site {
     pub error_pages: ErrorPages,
     /// In order; the first that matches and does not decline answers.
     pub rules: Rules<Step>,
-    /// Whether one of them refuses by path: it is held against all [`Readings`].
-    pub(crate) refuses_paths: bool,
+    /// Whether one of them guards paths: it is held against all [`Readings`].
+    pub(crate) guards_paths: bool,
 }
 
 impl Site {
-    /// Returns the other readings of a new request, where a rule refuses by path and there are any.
+    /// Returns the other readings of a new request, where a rule guards paths and there are any.
     pub fn readings(&self, request: &Request) -> Option<Box<Readings>> {
-        self.refuses_paths.then(|| Readings::of(request)).flatten()
+        self.guards_paths.then(|| Readings::of(request)).flatten()
     }
 
     /// Returns what its rules change about an answer that no rule makes: those without an action that hold,
@@ -76,15 +77,21 @@ impl Site {
     ) -> Option<Arc<Edits>> {
         for (number, rule) in self.rules.iter().enumerate() {
             let step = &rule.then;
-            let (Some(changes), None, false) = (&step.changes, &step.handler, step.internal) else {
+            if step.handler.is_some() || step.internal {
                 continue;
-            };
+            }
             if !is_read && rule.conditions().asks_for_target() {
                 continue;
             }
             // A pattern that took too long changes nothing about what was refused already.
-            if let Ok(Some(captures)) = rule.matches(request, disk) {
-                request.note(changes.resolve(number, request, &captures));
+            let Ok(Some(captures)) = rule.matches(request, disk) else {
+                continue;
+            };
+            let (id, captures) = (RuleId::of_site(number), &captures);
+            let scope = Scope { request, captures };
+            // Nor does a rule that would let nobody see what it changes.
+            if let Ok(Some(edits)) = step.modifiers.apply(id, &scope, &Facts::default()) {
+                request.note(edits);
             }
         }
         request.edits.clone()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Site;
 use crate::handler::Handler;
 use crate::limits::budget::SiteKey;
+use crate::message::edits::RuleId;
 use crate::section::{At, Problem, Problems};
 use crate::upstream::flow::{MOST_RESERVED, Reserve};
 use crate::upstream::{ClassKey, Sharing};
@@ -58,8 +59,8 @@ fn upstreams(site: &Site) -> impl Iterator<Item = &str> {
 /// What is kept for a site and for its rules: a rule that does not answer itself may lead to any of its upstreams.
 fn reserves(site: &Site) -> Vec<(Reserve, &At<u8>)> {
     let rules = site.rules.iter().enumerate().filter_map(|(number, rule)| {
-        let changes = rule.then.changes.as_ref()?;
-        Some((Some(number), changes.reserve()?))
+        let percent = rule.then.modifiers.reserve()?;
+        Some((Some(RuleId::of_site(number)), percent))
     });
     let own = site.reserve.as_ref().map(|percent| (None, percent));
     let all = own.into_iter().chain(rules).map(|(rule, percent)| {

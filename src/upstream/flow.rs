@@ -1,6 +1,7 @@
 //! Whose a request is, where many share the workers of a server and the places in its queue.
 
 use crate::limits::budget::{Owner, SiteKey};
+use crate::message::edits::RuleId;
 
 /// Per cent of a server's grants and places that classes may reserve together: the rest is for everybody.
 pub const MOST_RESERVED: u8 = 80;
@@ -19,8 +20,8 @@ pub struct Flow {
 pub struct ClassKey {
     /// The site.
     pub site: SiteKey,
-    /// The number of the rule among those of the site; `None` for the site as a whole.
-    pub rule: Option<usize>,
+    /// The rule; `None` for the site as a whole.
+    pub rule: Option<RuleId>,
 }
 
 /// What is kept for a class, in per cent.

@@ -152,12 +152,12 @@ impl Driver<'_> {
     fn reserve(&self, request: &Request) -> Option<String> {
         let site = self.journey.context.site.as_ref()?;
         let edits = request.edits.as_ref();
-        let Some(number) = edits.and_then(|edits| edits.reserving_rule()) else {
+        let Some(rule) = edits.and_then(|edits| edits.reserving_rule()) else {
             let percent = site.reserve.as_ref()?.value;
             return Some(format!("{percent} % for requests of the site"));
         };
-        let rule = site.rules.get(number)?;
-        let percent = rule.then.changes.as_ref()?.reserve()?.value;
+        let number = rule.number;
+        let percent = site.rules.get(number)?.then.modifiers.reserve()?.value;
         Some(format!("{percent} % for requests of rule {}", number + 1))
     }
 }

@@ -3,9 +3,11 @@
 use super::recording::Recording;
 use super::trace::{Failed, Round, Step, text};
 use crate::failure::Failure;
-use crate::handler::{Decision, Handler, Plan, Step as Consequence};
+use crate::handler::{Decision, Handler, Plan};
 use crate::journey::{Context, Finding, Trail};
 use crate::message::{Cause, Request};
+use crate::modifier::Step as Consequence;
+use crate::modifier::readings::Judged;
 use crate::route::Rule;
 use crate::route::condition::Verdict;
 
@@ -48,8 +50,7 @@ impl Trail for Recorder<'_> {
 
     fn rule(&mut self, number: usize, rule: &Rule<Consequence>, finding: &Finding<'_>) {
         let matched = match finding {
-            Finding::Judged(verdict) => matches!(verdict, Verdict::Holds),
-            Finding::Refuses(_) => true,
+            Finding::Judged(judged) => !matches!(judged, Judged::Fails(_)),
             Finding::Excluded | Finding::Internal => false,
         };
         let handler = rule.then.handler.as_ref();
@@ -99,18 +100,23 @@ fn why(finding: &Finding<'_>, rule: &Rule<Consequence>) -> String {
     match finding {
         Finding::Excluded => "an earlier `to = \"!\"` keeps the request from it".to_owned(),
         Finding::Internal => "it is for internal rounds only".to_owned(),
-        Finding::Judged(Verdict::Holds) => match rule.conditions().to_string() {
+        Finding::Judged(Judged::Holds(_)) => match rule.conditions().to_string() {
             none if none.is_empty() => "it has no conditions".to_owned(),
             conditions => conditions,
         },
-        Finding::Judged(Verdict::Lacks(condition)) => format!("{condition} does not hold"),
-        Finding::Judged(Verdict::Excepted(condition)) => {
-            format!("{condition} holds, and stands under `not`")
-        }
-        Finding::Refuses(target) => format!(
+        Finding::Judged(Judged::Fails(verdict)) => fails(verdict),
+        Finding::Judged(Judged::Guards(target)) => format!(
             "it holds for {}, which an application may read in the target as it was sent",
             text(target.path())
         ),
+    }
+}
+
+fn fails(verdict: &Verdict<'_>) -> String {
+    match verdict {
+        Verdict::Holds => String::new(),
+        Verdict::Lacks(condition) => format!("{condition} does not hold"),
+        Verdict::Excepted(condition) => format!("{condition} holds, and stands under `not`"),
     }
 }
 

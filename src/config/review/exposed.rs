@@ -11,8 +11,9 @@ use nix::unistd::geteuid;
 
 use crate::config::source::Sources;
 use crate::config::{file, site};
-use crate::handler::step::keys::{PHP_ADMIN_VALUE, PHP_VALUE, REQUEST_HEADERS, SET_ENV};
-use crate::handler::step::{ADD, SET};
+use crate::modifier::fields::{ADD, REQUEST_HEADERS, SET};
+use crate::modifier::php_value::{PHP_ADMIN_VALUE, PHP_VALUE};
+use crate::modifier::set_env::SET_ENV;
 use crate::process::{COMMAND, ENVIRONMENT};
 use crate::section::{At, Lowered, Place, Problem, Problems};
 use crate::tls::{CERTIFICATE, KEY};

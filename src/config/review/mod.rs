@@ -14,7 +14,7 @@ pub(super) use https::warn_of_endless_redirects;
 pub(super) use unreachable::warn_of_hosts;
 
 use super::source::Sources;
-use crate::handler::Step;
+use crate::modifier::Step;
 use crate::route::Rules;
 use crate::section::{Lowered, Problems};
 use walk::Walk;

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use crate::config::source::Sources;
 use crate::config::{file, site};
-use crate::handler::{Handler, Step};
+use crate::handler::Handler;
+use crate::modifier::Step;
 use crate::route::Rules;
 use crate::route::condition::{self, HostCondition, HostPattern};
 use crate::route::coverage::Coverage;

@@ -2,8 +2,9 @@
 
 use std::cell::Cell;
 
+use crate::handler::Handler;
 use crate::handler::fastcgi::Fastcgi;
-use crate::handler::{Handler, Step};
+use crate::modifier::Step;
 use crate::route::condition::Asked;
 use crate::route::{Captures, Rule, Rules};
 

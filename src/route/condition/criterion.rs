@@ -1,4 +1,4 @@
-//! What every kind of condition can be asked.
+//! The questions that every kind of condition answers.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub trait Criterion: fmt::Debug + fmt::Display {
     ) -> Result<bool, Exhausted>;
 
     /// Reports whether it holds for every request with this path (`true`) or for none (`false`); `None` if
-    /// that depends on more.
+    /// that depends on more. Patterns and prefixes leave what they took in `captures`.
     fn by_path(&self, _path: &[u8], _captures: &mut Captures) -> Option<bool> {
         None
     }
@@ -48,7 +48,7 @@ pub trait Criterion: fmt::Debug + fmt::Display {
         false
     }
 
-    /// Returns what every path begins with for which it holds; `None` where that may be anything.
+    /// Returns the beginning of every path for which it holds; `None` where that may be any.
     fn start(&self) -> Option<&[u8]> {
         None
     }

@@ -29,14 +29,14 @@ static ANY: Key<Option<At<String>>> = Key::text("any", "One of the two.");
 /// What must be there.
 #[derive(Debug)]
 pub struct Exists {
-    pub(super) wanted: Wanted,
-    pub(super) root: Root,
+    wanted: Wanted,
+    root: Root,
     /// What follows the root.
-    pub(super) below: Template,
+    below: Template,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+enum Wanted {
     File,
     Directory,
     Any,

@@ -13,7 +13,7 @@ pub(super) static KEY: Key<Vec<At<String>>> = Key::texts("extension", "What foll
 
 /// Extensions of which one must be the path's.
 #[derive(Debug)]
-pub struct Extension(pub(super) Vec<String>);
+pub struct Extension(Vec<String>);
 
 impl Extension {
     /// A leading dot may be written.
@@ -26,7 +26,8 @@ impl Extension {
         Self(extensions.collect())
     }
 
-    /// As [`Self::holds`], of a path.
+    /// Reports whether the extension of the last segment is one of them, or that of an earlier one:
+    /// `/a.php/x` runs `a.php` with a PATH_INFO, and a rule that denies scripts must see it.
     pub fn has(&self, path: &[u8]) -> bool {
         let mut segments = path.split(|byte| *byte == b'/');
         segments.any(|segment| {

@@ -64,12 +64,12 @@ enum Source {
 /// What must have been sent.
 #[derive(Debug)]
 pub struct FieldCondition {
-    pub(super) name: Name,
-    pub(super) value: Value,
+    name: Name,
+    value: Value,
 }
 
 #[derive(Debug)]
-pub(super) enum Name {
+enum Name {
     Header(HeaderName),
     Query(PhpVariable),
     Cookie(PhpVariable),
@@ -77,13 +77,13 @@ pub(super) enum Name {
 
 /// The name of a variable of PHP, as it is read and as it was written.
 #[derive(Debug)]
-pub(super) struct PhpVariable {
-    pub(super) name: PhpName,
-    pub(super) text: Box<str>,
+struct PhpVariable {
+    name: PhpName,
+    text: Box<str>,
 }
 
 #[derive(Debug)]
-pub(super) enum Value {
+enum Value {
     Any,
     OneOf(Vec<Vec<u8>>),
     Like(Expression),

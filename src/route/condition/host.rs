@@ -75,7 +75,7 @@ impl HostPattern {
 
 /// Patterns of which one must hold for the request's host.
 #[derive(Debug)]
-pub struct HostCondition(pub(super) Vec<HostPattern>);
+pub struct HostCondition(Vec<HostPattern>);
 
 impl HostCondition {
     /// What is no host is a problem.

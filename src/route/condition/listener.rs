@@ -19,7 +19,7 @@ pub static KEY: Key<Vec<At<String>>> = Key::texts(
 
 /// Names of listeners of which one must be that of the connection.
 #[derive(Debug)]
-pub struct ListenerCondition(pub(super) Vec<Arc<str>>);
+pub struct ListenerCondition(Vec<Arc<str>>);
 
 impl ListenerCondition {
     /// Of these names. Whether there are such listeners is for the owner of the configuration to check.

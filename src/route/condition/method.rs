@@ -21,7 +21,7 @@ pub(super) static KEY: Key<Vec<At<String>>> = Key::texts(
 
 /// Methods of which one must be the request's.
 #[derive(Debug)]
-pub struct MethodCondition(pub(super) Vec<Method>);
+pub struct MethodCondition(Vec<Method>);
 
 impl MethodCondition {
     /// What is no method is a problem.

@@ -18,7 +18,7 @@ pub(super) static KEY: Key<Vec<At<String>>> = Key::texts(
 
 /// Paths of which one must be the request's.
 #[derive(Debug)]
-pub struct Path(pub(super) Vec<Vec<u8>>);
+pub struct Path(Vec<Vec<u8>>);
 
 impl Path {
     /// What is no path is a problem.

@@ -19,7 +19,7 @@ pub static KEY: Key<Option<At<String>>> = Key::text("match", "A regular expressi
 
 /// A compiled pattern.
 #[derive(Debug)]
-pub struct Pattern(pub(super) Expression);
+pub struct Pattern(Expression);
 
 impl Pattern {
     /// Compiles a pattern on the path; `None`, with a problem at its place, if it cannot be understood.
@@ -60,7 +60,7 @@ impl Pattern {
         language::literal_start(self.0.written())
     }
 
-    /// As [`Self::holds`], of a path.
+    /// Reports whether a path matches; its groups are left in `captures`.
     pub fn has(&self, path: &[u8], captures: &mut Captures) -> Result<bool, Exhausted> {
         let Some(groups) = self.0.find(path)? else {
             return Ok(false);

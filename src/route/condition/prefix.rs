@@ -13,7 +13,7 @@ pub static KEY: Key<Option<At<String>>> = Key::text("prefix", "Leading whole seg
 
 /// The segments that the path must begin with.
 #[derive(Clone, Debug)]
-pub struct Prefix(pub(super) Vec<u8>);
+pub struct Prefix(Vec<u8>);
 
 impl Prefix {
     /// None, with a problem, when it does not begin with a slash.
@@ -21,8 +21,8 @@ impl Prefix {
         absolute(text, problems).map(Self)
     }
 
-    /// As [`Self::holds`], of a path.
-    pub(super) fn take(&self, path: &[u8], captures: &mut Captures) -> bool {
+    /// Reports whether a path begins with it; `$rest` becomes the remainder, without a leading slash.
+    fn take(&self, path: &[u8], captures: &mut Captures) -> bool {
         let Some(rest) = self.rest(path) else {
             return false;
         };

@@ -14,7 +14,7 @@ pub(super) static KEY: Key<Vec<At<String>>> = Key::texts("remote", "Where the cl
 
 /// Networks of which one must have the client.
 #[derive(Debug)]
-pub struct Remote(pub(super) TrustedProxies);
+pub struct Remote(TrustedProxies);
 
 impl Remote {
     /// What is neither a network nor a word for one is a problem.

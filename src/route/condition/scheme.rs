@@ -18,7 +18,7 @@ pub static KEY: Key<Option<At<String>>> = Key::one_of(
 
 /// The scheme that the request must have.
 #[derive(Debug)]
-pub struct SchemeCondition(pub(super) Scheme);
+pub struct SchemeCondition(Scheme);
 
 impl SchemeCondition {
     /// Of one of the two words.

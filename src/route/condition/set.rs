@@ -128,7 +128,7 @@ impl Set {
 
 /// A set while it is built.
 pub(super) struct Builder<'a> {
-    /// What templates may name besides the groups of a pattern beside them.
+    /// Names that templates may have besides the groups of a pattern beside them.
     names: Groups,
     /// The groups of the pattern of this section, as soon as it is built: it comes before all that may name them.
     pub(super) own: Option<Groups>,
@@ -155,7 +155,7 @@ impl Builder<'_> {
         conditions
     }
 
-    /// Returns what templates of this section may name.
+    /// Returns the names that templates of this section may have.
     pub(super) fn names(&self) -> Groups {
         match &self.own {
             Some(own) => self.names.clone().with_groups(own.clone()),
@@ -163,7 +163,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Builds what stands within this section, and may name the groups of its pattern.
+    /// Builds conditions within this section, whose templates may name the groups of its pattern.
     fn within<T>(&mut self, build: impl FnOnce(&mut Self) -> T) -> T {
         let names = self.names();
         let outer = std::mem::replace(&mut self.names, names);

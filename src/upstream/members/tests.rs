@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::fastcgi::management::PROBE;
 use crate::limits::budget::{Owner, Party, SiteKey};
+use crate::message::edits::RuleId;
 use crate::threads::Home;
 use crate::upstream::balancer::Balancer;
 use crate::upstream::flow::Reserve;
@@ -173,7 +174,7 @@ async fn what_is_reserved_is_reserved_at_members_that_come_later() {
     );
     let class = ClassKey {
         site: SiteKey::default(),
-        rule: Some(1),
+        rule: Some(RuleId::of_site(1)),
     };
     members.take_effect(Sharing {
         has_several_sites: false,

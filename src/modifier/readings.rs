@@ -1,15 +1,28 @@
-//! Refusals by path hold for whatever an application may read in the target ([`Target::readings`]): what only the
-//! gateway resolves, as `/admin/../x`, `/index.php/admin` or `//host/admin`, gets past none of them.
+//! Guards of paths, which are refusals and modifiers that keep clients out, hold for whatever an application may read
+//! in the target ([`Target::readings`]): what only the gateway resolves, as `/admin/../x`, `/index.php/admin` or
+//! `//host/admin`, gets past none of them.
 
 use super::Step;
 use crate::message::{Disk, Request, Target};
-use crate::route::{Rule, Rules, TooHard};
+use crate::route::condition::Verdict;
+use crate::route::{Captures, Rule, Rules, TooHard};
 
 /// A request whose target has several readings, as each of them.
 #[derive(Debug)]
 pub struct Readings {
     echo: Request,
     targets: Vec<Target>,
+}
+
+/// The result of evaluating the conditions of a rule.
+#[derive(Debug)]
+pub enum Judged<'a> {
+    /// They hold, and took this of the path.
+    Holds(Captures),
+    /// They do not hold for the path, and hold for this reading of it, which the rule guards.
+    Guards(&'a Target),
+    /// They do not hold, for this reason.
+    Fails(Verdict<'a>),
 }
 
 impl Readings {
@@ -32,13 +45,13 @@ impl Readings {
         })
     }
 
-    /// Returns the reading for which a rule refuses; `None` also where the rule does not refuse by path.
-    pub fn refused_by(
+    /// Returns the reading that a rule guards; `None` also where the rule guards no paths.
+    fn guarded_by(
         &mut self,
         rule: &Rule<Step>,
         disk: &dyn Disk,
     ) -> Result<Option<&Target>, TooHard> {
-        if !rule.then.refuses() || !rule.conditions().name_paths() {
+        if !rule.then.guards() || !rule.conditions().name_paths() {
             return Ok(None);
         }
         for target in &self.targets {
@@ -70,4 +83,22 @@ pub fn candidate<'a>(
             rules.candidate_of(number, &paths.collect::<Vec<_>>())
         }
     }
+}
+
+/// Evaluates the conditions of a rule, of one that guards paths for all readings.
+pub fn judge<'a>(
+    rule: &'a Rule<Step>,
+    request: &Request,
+    readings: Option<&'a mut Readings>,
+    disk: &dyn Disk,
+) -> Result<Judged<'a>, TooHard> {
+    let (verdict, captures) = rule.judge(request, disk)?;
+    if matches!(verdict, Verdict::Holds) {
+        return Ok(Judged::Holds(captures));
+    }
+    let guarded = match readings {
+        Some(readings) => readings.guarded_by(rule, disk)?,
+        None => None,
+    };
+    Ok(guarded.map_or(Judged::Fails(verdict), Judged::Guards))
 }

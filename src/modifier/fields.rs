@@ -1,0 +1,163 @@
+//! `request_headers` and `response_headers`: changes of fields.
+
+use http::{HeaderName, HeaderValue};
+
+use super::checks::{check_length, template};
+use super::{Interruption, Modify, Parts};
+use crate::message::edits::{FieldEdit, RuleEdits, variable_of};
+use crate::message::fact::Facts;
+use crate::message::hop_by_hop;
+use crate::route::Scope;
+use crate::route::template::Template;
+use crate::section::{At, Group, Key, Lowered, Pairs, Problem, Problems, Section, Table};
+
+/// Fields of the request, as PHP sees them.
+pub(crate) static REQUEST_HEADERS: Key<Table> = Key::table(
+    "request_headers",
+    &REQUEST_FIELDS,
+    "Changes of the request's fields, as PHP sees them.",
+)
+.example("{ remove = [\"Accept-Encoding\"] }");
+
+/// Fields of the answer.
+pub(super) static RESPONSE_HEADERS: Key<Table> = Key::table(
+    "response_headers",
+    &RESPONSE_FIELDS,
+    "Changes of the answer's fields, whoever made it: PHP, a file, or the gateway with an error.",
+)
+.example("{ set = { X-Frame-Options = \"DENY\" } }");
+
+static REQUEST_FIELDS: Section = Section {
+    title: "[site.rule.request_headers]",
+    doc: "Changes of the request's fields, as PHP sees them. Conditions of rules see what the client sent.",
+    groups: &[FIELD_KEYS],
+};
+
+static RESPONSE_FIELDS: Section = Section {
+    title: "[site.rule.response_headers]",
+    doc: "Changes of the answer's fields, whoever made it.",
+    groups: &[FIELD_KEYS],
+};
+
+const FIELD_KEYS: Group = &[&SET, &ADD, &APPEND, &REMOVE];
+
+pub(crate) static SET: Key<Pairs> = Key::pairs(
+    "set",
+    "Fields that are there with this value alone: templates.",
+)
+.example("{ X-Frame-Options = \"DENY\" }");
+
+pub(crate) static ADD: Key<Pairs> = Key::pairs("add", "Further fields of the name.")
+    .example("{ Link = \"</a.css>; rel=preload\" }");
+
+static APPEND: Key<Pairs> = Key::pairs("append", "Further elements of the list that a field is.")
+    .example("{ Vary = \"Accept-Language\" }");
+
+static REMOVE: Key<Vec<At<String>>> =
+    Key::texts("remove", "Fields that are not there.").example("[\"X-Powered-By\"]");
+
+/// Changes of the request's fields and of the answer's.
+#[derive(Debug)]
+pub(super) struct Fields {
+    request: Vec<Edit>,
+    answer: Vec<Edit>,
+}
+
+#[derive(Debug)]
+struct Edit {
+    name: HeaderName,
+    how: How,
+}
+
+#[derive(Debug)]
+enum How {
+    Set(Template),
+    Add(Template),
+    Append(Template),
+    Remove,
+}
+
+impl Fields {
+    /// Builds it from the section of a rule; `None` where no field is changed.
+    pub(super) fn build(section: &Lowered, parts: &mut Parts<'_>) -> Option<Self> {
+        let mut edits = |key: &Key<Table>| {
+            let table = section.given(key);
+            table.map_or_else(Vec::new, |table| edits(key, table, parts))
+        };
+        let (request, answer) = (edits(&REQUEST_HEADERS), edits(&RESPONSE_HEADERS));
+        let is_empty = request.is_empty() && answer.is_empty();
+        (!is_empty).then_some(Self { request, answer })
+    }
+}
+
+impl Modify for Fields {
+    /// Adds the changes, with every template replaced by its value. A value that no field can have is left out.
+    fn apply(
+        &self,
+        scope: &Scope<'_>,
+        _: &Facts,
+        edits: &mut RuleEdits,
+    ) -> Result<(), Interruption> {
+        let resolve = |edit: &Edit| edit.resolve(scope);
+        edits
+            .request
+            .extend(self.request.iter().filter_map(resolve));
+        edits.answer.extend(self.answer.iter().filter_map(resolve));
+        Ok(())
+    }
+}
+
+impl Edit {
+    fn resolve(&self, scope: &Scope<'_>) -> Option<FieldEdit> {
+        let value = |template: &Template| HeaderValue::from_bytes(&template.expand(scope)).ok();
+        let name = self.name.clone();
+        match &self.how {
+            How::Set(template) => Some(FieldEdit::Set(name, value(template)?)),
+            How::Add(template) => Some(FieldEdit::Add(name, value(template)?)),
+            How::Append(template) => Some(FieldEdit::Append(name, value(template)?)),
+            How::Remove => Some(FieldEdit::Remove(name)),
+        }
+    }
+}
+
+fn edits(key: &Key<Table>, table: &Lowered, parts: &mut Parts<'_>) -> Vec<Edit> {
+    type Kind = (&'static Key<Pairs>, fn(Template) -> How);
+    const KINDS: [Kind; 3] = [(&SET, How::Set), (&ADD, How::Add), (&APPEND, How::Append)];
+    let (groups, problems) = (parts.groups, &mut *parts.problems);
+    let mut edits = Vec::new();
+    for (kind, how) in KINDS {
+        for (name, value) in table.get(kind) {
+            let name = field_name(&name, problems);
+            let template = template(&value, groups, problems);
+            if let (Some(name), Some(template)) = (name, template) {
+                if key.name() == REQUEST_HEADERS.name() {
+                    let variable = variable_of(&name);
+                    check_length(&variable, template.literal_length(), &value.place, problems);
+                }
+                let how = how(template);
+                edits.push(Edit { name, how });
+            }
+        }
+    }
+    for name in table.get(&REMOVE) {
+        let name = field_name(&name, problems);
+        edits.extend(name.map(|name| Edit {
+            name,
+            how: How::Remove,
+        }));
+    }
+    edits
+}
+
+/// Reads the name of a field; those that frame a message are set by the gateway alone.
+fn field_name(text: &At<String>, problems: &mut Problems) -> Option<HeaderName> {
+    let message = match HeaderName::from_bytes(text.value.as_bytes()) {
+        Ok(name) if name == http::header::CONTENT_LENGTH || hop_by_hop::is_hop_by_hop(&name) => {
+            format!("`{}` is set by the gateway alone", text.value)
+        }
+        Ok(name) => return Some(name),
+        Err(_) => format!("`{}` is not the name of a header field", text.value),
+    };
+    problems.push(Problem::new(text.place.clone(), message));
+    None
+}

@@ -1,0 +1,212 @@
+//! The modifiers of a rule: what it changes about a request and its answer, and which requests may pass. One file each;
+//! this is the list.
+//!
+//! A modifier takes effect for one request: it amends the [`RuleEdits`], or it interrupts the round. What it cannot
+//! find out by looking it asks for, and the round is evaluated again when the [`Facts`] hold the answer.
+
+mod checks;
+mod expires;
+pub(crate) mod fields;
+mod limits;
+pub(crate) mod php_value;
+#[cfg(test)]
+pub(crate) mod probe;
+pub mod readings;
+pub mod reserve;
+pub(crate) mod set_env;
+mod step;
+#[cfg(test)]
+mod tests;
+mod timeouts;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+pub use step::Step;
+
+use crate::failure::Failure;
+use crate::message::Request;
+use crate::message::edits::{RuleEdits, RuleId};
+use crate::message::fact::{Ask, Facts};
+use crate::route::template::Groups;
+use crate::route::{Captures, Scope, TooHard};
+use crate::section::{At, Group, Lowered, Place, Problems};
+use expires::Expires;
+use fields::Fields;
+use limits::Limits;
+use php_value::PhpValue;
+use reserve::Reserve;
+use set_env::SetEnv;
+use timeouts::Timeouts;
+
+/// Context of a modifier that is built, besides the section of its rule.
+pub(crate) struct Parts<'a> {
+    /// Names that templates may have.
+    groups: &'a Groups,
+    /// Returns a place as `file:line`.
+    show: &'a dyn Fn(&Place) -> String,
+    problems: &'a mut Problems,
+}
+
+/// A kind of modifier.
+trait Modify: Debug {
+    /// Amends the edits of a request, asks for a fact, or refuses the request.
+    fn apply(
+        &self,
+        scope: &Scope<'_>,
+        facts: &Facts,
+        edits: &mut RuleEdits,
+    ) -> Result<(), Interruption>;
+
+    /// Reports whether it decides which requests pass, rather than change them.
+    fn is_guard(&self) -> bool {
+        false
+    }
+
+    /// Returns the part of PHP that it keeps, in per cent.
+    fn reserve(&self) -> Option<&At<u8>> {
+        None
+    }
+}
+
+/// One list of all modifiers: what each is, its keys, and what builds it from a section that may have them.
+macro_rules! modifiers {
+    ($($(#[$cfg:meta])* $name:ident($kind:ty) = [$($key:path),*], $build:path;)*) => {
+        /// The keys of all modifiers, in the order of the reference.
+        pub static KEYS: Group = &[$($(&$key,)*)*];
+
+        #[derive(Debug)]
+        enum Modifier {
+            $($(#[$cfg])* $name($kind),)*
+        }
+
+        impl Modifier {
+            /// Builds the modifiers of a rule, in the order of the list.
+            fn all(section: &Lowered, parts: &mut Parts<'_>) -> Vec<Self> {
+                let mut all = Vec::new();
+                $($(#[$cfg])* all.extend($build(section, parts).map(Self::$name));)*
+                all
+            }
+
+            fn apply(
+                &self,
+                scope: &Scope<'_>,
+                facts: &Facts,
+                edits: &mut RuleEdits,
+            ) -> Result<(), Interruption> {
+                match self {
+                    $($(#[$cfg])* Self::$name(kind) => kind.apply(scope, facts, edits),)*
+                }
+            }
+
+            fn kind(&self) -> &dyn Modify {
+                match self {
+                    $($(#[$cfg])* Self::$name(kind) => kind,)*
+                }
+            }
+        }
+    };
+}
+
+// They take effect in this order.
+modifiers! {
+    SetEnv(SetEnv) = [set_env::SET_ENV, set_env::UNSET_ENV], SetEnv::build;
+    PhpValue(PhpValue) = [php_value::PHP_VALUE, php_value::PHP_ADMIN_VALUE], PhpValue::build;
+    Fields(Fields) = [fields::REQUEST_HEADERS, fields::RESPONSE_HEADERS], Fields::build;
+    Expires(Expires) = [expires::EXPIRES], Expires::build;
+    Reserve(Reserve) = [reserve::RESERVE], Reserve::build;
+    Limits(Limits) = [limits::LIMITS], Limits::build;
+    Timeouts(Timeouts) = [timeouts::TIMEOUTS], Timeouts::build;
+    #[cfg(test)]
+    Probe(probe::Probe) = [], probe::build;
+}
+
+/// The modifiers of one rule, in the order in which they take effect.
+#[derive(Debug, Default)]
+pub struct Modifiers {
+    /// Position of the rule, as `file:line`.
+    place: Arc<str>,
+    list: Vec<Modifier>,
+}
+
+/// The reason why a modifier ends the evaluation of a round.
+#[derive(Debug)]
+pub enum Interruption {
+    /// A fact is missing: the round is evaluated again when it is known.
+    Ask(Ask),
+    /// The request may not pass.
+    Refuse(Failure),
+}
+
+impl From<TooHard> for Interruption {
+    fn from(error: TooHard) -> Self {
+        Self::Refuse(error.into())
+    }
+}
+
+impl Modifiers {
+    /// Builds the modifiers of a rule that stands at `place`; `show` returns a place as `file:line`.
+    pub fn build(
+        section: &Lowered,
+        place: Arc<str>,
+        (groups, show): (&Groups, &dyn Fn(&Place) -> String),
+        problems: &mut Problems,
+    ) -> Self {
+        let mut parts = Parts {
+            groups,
+            show,
+            problems,
+        };
+        Self {
+            place,
+            list: Modifier::all(section, &mut parts),
+        }
+    }
+
+    /// Returns the edits of the rule for a request, or what keeps it from being known; `None` without modifiers. A
+    /// value that no field can have is left out.
+    pub fn apply(
+        &self,
+        rule: RuleId,
+        scope: &Scope<'_>,
+        facts: &Facts,
+    ) -> Result<Option<RuleEdits>, Interruption> {
+        if self.list.is_empty() {
+            return Ok(None);
+        }
+        let mut edits = RuleEdits::of(rule, Arc::clone(&self.place));
+        for modifier in &self.list {
+            modifier.apply(scope, facts, &mut edits)?;
+        }
+        Ok(Some(edits))
+    }
+
+    /// Asks the guards alone, for a rule that holds for another path than the one that is answered: the request gets
+    /// none of its edits.
+    pub fn guard(&self, request: &Request, facts: &Facts) -> Result<(), Interruption> {
+        let captures = &Captures::default();
+        let scope = Scope { request, captures };
+        let mut unused = RuleEdits::default();
+        let mut guards = self
+            .list
+            .iter()
+            .filter(|modifier| modifier.kind().is_guard());
+        guards.try_for_each(|guard| guard.apply(&scope, facts, &mut unused))
+    }
+
+    /// Reports whether one of them keeps requests from what the rule holds for.
+    pub fn has_guard(&self) -> bool {
+        self.list.iter().any(|modifier| modifier.kind().is_guard())
+    }
+
+    /// Returns the part of PHP that is kept for requests which match, in per cent.
+    pub fn reserve(&self) -> Option<&At<u8>> {
+        let mut modifiers = self.list.iter();
+        modifiers.find_map(|modifier| modifier.kind().reserve())
+    }
+}
+
+/// Reports whether a section has the key of a modifier.
+pub fn are_given(section: &Lowered) -> bool {
+    KEYS.iter().any(|key| section.is_given(*key))
+}

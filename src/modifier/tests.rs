@@ -1,0 +1,323 @@
+//! Modifiers on requests: what they amend, what they ask for, and which requests they refuse.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use http::StatusCode;
+use toml::de::DeTable;
+
+use super::probe::Probe;
+use super::readings::{Judged, Readings, judge};
+use super::*;
+use crate::handler::Handler;
+use crate::handler::deny::{DENY, Deny};
+use crate::message::fact::Fact;
+use crate::message::request::Origin;
+use crate::message::{Disk, EncodedSlash, Found, Host, RequestId, Root, Target, Upload, Wire};
+use crate::route::condition::{Condition, Prefix};
+use crate::route::{Rule, Rules};
+use crate::section::{At, Lowered, Place, Problems, Section};
+
+static SECTION: Section = Section {
+    title: "[[site.rule]]",
+    doc: "Modifiers and nothing else.",
+    groups: &[KEYS],
+};
+
+/// A disk without files.
+#[derive(Debug)]
+struct Empty;
+
+impl Disk for Empty {
+    fn open(&self, _: &Root, _: &[u8]) -> Found {
+        Found::Missing
+    }
+
+    fn is_file(&self, _: &Root, _: &[u8]) -> bool {
+        false
+    }
+
+    fn real_path(&self, _: &Root) -> Option<PathBuf> {
+        None
+    }
+}
+
+fn request(target: &str, fields: &[(&'static str, &str)]) -> Request {
+    let mut parts = http::Request::new(()).into_parts().0;
+    for (name, value) in fields {
+        parts.headers.insert(*name, value.parse().unwrap());
+    }
+    let [client, server] = [4711, 80].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let origin = Origin {
+        host: Host::parse("example.org").unwrap(),
+        wire: Arc::new(Wire::tcp(client, server)),
+        id: RequestId::new(1, 2),
+    };
+    let target = Target::parse(target, EncodedSlash::Reject).unwrap();
+    Request::new(parts, target, Upload::Empty, origin)
+}
+
+fn lower(section: &'static Section, lines: &str, problems: &mut Problems) -> Lowered {
+    let table = DeTable::parse(lines).unwrap();
+    section.lower(table.get_ref(), Place::default(), &|_| None, problems)
+}
+
+/// Builds the modifiers of these lines, and returns the problems with them.
+fn built(lines: &str) -> (Modifiers, Vec<String>) {
+    let mut problems = Problems::default();
+    let section = lower(&SECTION, lines, &mut problems);
+    assert_eq!(are_given(&section), !lines.is_empty(), "{lines}");
+    let show = |place: &Place| format!("site.toml:{}", place.span.start);
+    let names = (&Groups::default(), &show as &dyn Fn(&Place) -> String);
+    let modifiers = Modifiers::build(&section, "site.toml:7".into(), names, &mut problems);
+    let problems = problems.into_sorted().into_iter();
+    let problems = problems.map(|problem| problem.message).collect();
+    (modifiers, problems)
+}
+
+fn modifiers(lines: &str) -> Modifiers {
+    let (modifiers, problems) = built(lines);
+    assert_eq!(problems, [] as [&str; 0], "{lines}");
+    modifiers
+}
+
+fn apply(
+    modifiers: &Modifiers,
+    request: &Request,
+    facts: &Facts,
+) -> Result<Option<RuleEdits>, Interruption> {
+    let captures = &Captures::default();
+    modifiers.apply(RuleId::of_site(3), &Scope { request, captures }, facts)
+}
+
+#[test]
+fn each_key_makes_a_modifier() {
+    for key in KEYS {
+        let key = key.descriptor();
+        let line = format!(
+            "{} = {}",
+            key.name,
+            key.example.unwrap().replace("$1", "$path")
+        );
+        let (modifiers, problems) = built(&line);
+        assert_eq!((modifiers.list.len(), problems), (1, vec![]), "{line}");
+    }
+}
+
+#[test]
+fn a_rule_has_one_value_of_all_its_modifiers() {
+    let all = "
+        set_env = { A = '1', PATH = '$path' }
+        unset_env = ['B']
+        php_value = { memory_limit = '1M' }
+        php_admin_value = { open_basedir = '/srv:/tmp' }
+        request_headers = { remove = ['Accept'] }
+        response_headers = { set = { X-Host = '$host' }, add = { X-Bad = \"a\\nb\" } }
+        expires = '1m'
+        reserve = '20 %'
+        limits = { body = '1KiB' }
+        timeouts = { queue = '2s', idle = '3s' }";
+    let request = request("/a", &[]);
+    let edits = apply(&modifiers(all), &request, &Facts::default());
+    let edits = edits.unwrap().unwrap();
+    assert_eq!(
+        (edits.rule, &*edits.place),
+        (RuleId::of_site(3), "site.toml:7")
+    );
+    let environment = edits.environment.iter();
+    let environment: Vec<_> = environment
+        .map(|assignment| (&*assignment.name, assignment.value.as_deref()))
+        .collect();
+    let expected: [(_, Option<&[u8]>); 3] = [("A", Some(b"1")), ("PATH", Some(b"/a")), ("B", None)];
+    assert_eq!(environment, expected);
+    let lines = edits.php_values.each_ref().map(Option::as_deref);
+    let expected = ["memory_limit=1M", "open_basedir=\"/srv:/tmp\""];
+    assert_eq!(lines, expected.map(Some));
+    let fields = |edits| format!("{edits:?}");
+    assert_eq!(fields(&edits.request), r#"[Remove("accept")]"#);
+    // No field can have a line feed in its value.
+    assert_eq!(fields(&edits.answer), r#"[Set("x-host", "example.org")]"#);
+    assert_eq!(edits.expires.map(|age| age.as_secs()), Some(60));
+    assert_eq!((edits.body_limit, edits.has_reserve), (Some(1024), true));
+    let timeouts = edits.timeouts.iter().flat_map(|limits| limits.iter());
+    let timeouts: BTreeMap<_, _> = timeouts
+        .map(|limit| (limit.name, limit.duration.as_secs()))
+        .collect();
+    let expected = BTreeMap::from([("timeouts.idle", 3), ("timeouts.queue", 2)]);
+    assert_eq!(timeouts, expected);
+    assert_eq!(
+        modifiers(all).reserve().map(|percent| percent.value),
+        Some(20)
+    );
+}
+
+#[test]
+fn what_changes_nothing_has_no_edits() {
+    for lines in ["", "set_env = {}", "response_headers = {}", "limits = {}"] {
+        let edits = apply(&modifiers(lines), &request("/", &[]), &Facts::default());
+        assert!(edits.unwrap().is_none(), "{lines}");
+    }
+}
+
+/// Evaluates the modifiers until they ask for nothing more, as a driver does; returns what was asked for, and the
+/// status that is refused with or the variables of the edits.
+fn drive(modifiers: &Modifiers, request: &Request) -> (Vec<&'static str>, Result<String, u16>) {
+    let (mut facts, mut asked) = (Facts::default(), Vec::new());
+    loop {
+        match apply(modifiers, request, &facts) {
+            Ok(edits) => {
+                let names = edits.into_iter().flat_map(|edits| edits.environment);
+                let names = names.map(|assignment| assignment.name.to_string());
+                return (asked, Ok(names.collect()));
+            }
+            Err(Interruption::Refuse(failure)) => return (asked, Err(failure.status().as_u16())),
+            Err(Interruption::Ask(ask)) => {
+                let (name, fact) = find(&ask);
+                asked.push(name);
+                facts.insert(ask, fact);
+            }
+        }
+    }
+}
+
+/// Answers a question: the password is `right`, and `/yes` is the one target that there is.
+fn find(ask: &Ask) -> (&'static str, Fact) {
+    match ask {
+        Ask::Verify(credentials) => {
+            let is_right = *credentials.password == *b"right";
+            ("verify", Fact::Verified(is_right))
+        }
+        Ask::Subrequest(_, target) => {
+            let is_there = target.path() == b"/yes";
+            let status = if is_there { 200 } else { 403 };
+            let status = StatusCode::from_u16(status).unwrap();
+            ("subrequest", Fact::Answered(status))
+        }
+    }
+}
+
+#[test]
+fn guards_ask_and_let_pass_or_refuse() {
+    let (password, yes, no) = (
+        Probe::Password,
+        Probe::Subrequest("/yes"),
+        Probe::Subrequest("/no"),
+    );
+    let (verify, subrequest) = ("verify", "subrequest");
+    for (guards, sent, asked, expected) in [
+        (&[password][..], "", &[][..], Err(401)),
+        (&[password], "wrong", &[verify], Err(401)),
+        (&[password], "right", &[verify], Ok("A")),
+        (&[yes], "", &[subrequest], Ok("A")),
+        (&[no], "", &[subrequest], Err(403)),
+        (&[password, yes], "right", &[verify, subrequest], Ok("A")),
+        (&[password, no], "wrong", &[verify], Err(401)),
+        (&[no, password], "right", &[subrequest], Err(403)),
+        // What is known is not asked for again.
+        (&[password, password], "right", &[verify], Ok("A")),
+    ] {
+        let own = modifiers("set_env = { A = '1' }");
+        let modifiers = guards.iter().fold(own, |all, guard| all.with(*guard));
+        let fields = [("authorization", sent)];
+        let fields = &fields[..usize::from(!sent.is_empty())];
+        let found = drive(&modifiers, &request("/", fields));
+        let expected = (asked.to_vec(), expected.map(str::to_owned));
+        assert_eq!(found, expected, "{guards:?} {sent}");
+    }
+}
+
+/// Returns the rule for `/admin` with this step.
+fn admin(then: Step) -> Rule<Step> {
+    let prefix = At {
+        value: "/admin".to_owned(),
+        place: Place::default(),
+    };
+    let prefix = Prefix::new(&prefix, &mut Problems::default()).unwrap();
+    Rule::new(vec![Condition::Prefix(prefix)], Vec::new(), then)
+}
+
+/// Returns what becomes of a request without a password at the rule for `/admin`.
+fn outcome(step: Step, target: &str) -> &'static str {
+    let rules = Rules::new(vec![admin(step)]);
+    let rule = rules.iter().next().unwrap();
+    let request = request(target, &[]);
+    let mut readings = Readings::of(&request);
+    let facts = Facts::default();
+    let whole = |captures: &Captures| {
+        let scope = Scope {
+            request: &request,
+            captures,
+        };
+        let edits = rule.then.modifiers.apply(RuleId::default(), &scope, &facts);
+        edits.map(|_| "whole rule")
+    };
+    let passed = match judge(rule, &request, readings.as_deref_mut(), &Empty).unwrap() {
+        Judged::Fails(_) => return "next rule",
+        Judged::Holds(captures) => whole(&captures),
+        Judged::Guards(_) if rule.then.refuses() => whole(&Captures::default()),
+        Judged::Guards(_) => {
+            let passed = rule.then.modifiers.guard(&request, &facts);
+            passed.map(|()| "next rule after its guards")
+        }
+    };
+    match passed {
+        Ok(outcome) => outcome,
+        Err(Interruption::Refuse(_)) => "refused",
+        Err(Interruption::Ask(_)) => "asks",
+    }
+}
+
+#[test]
+fn guards_are_held_against_all_readings_of_a_path() {
+    let password = || Modifiers::default().with(Probe::Password);
+    let subrequest = || Modifiers::default().with(Probe::Subrequest("/who"));
+    let deny = || {
+        let section = lower(&DENY, "", &mut Problems::default());
+        Some(Handler::Deny(Deny::build(&section, &[])))
+    };
+    let step = |modifiers, handler, internal| Step {
+        internal,
+        modifiers,
+        handler,
+    };
+    let odd = [
+        "/admin/../x",
+        "/index.php/admin",
+        "//host/admin/",
+        "/?/admin",
+    ];
+    for target in odd {
+        for (then, expected) in [
+            (step(password(), None, false), "refused"),
+            (step(password(), deny(), false), "refused"),
+            (step(subrequest(), None, false), "asks"),
+            (step(password(), None, true), "next rule"),
+            (step(modifiers("expires = '1m'"), None, false), "next rule"),
+            (
+                step(modifiers("expires = '1m'"), deny(), false),
+                "whole rule",
+            ),
+        ] {
+            let shown = format!("{target}: {then:?}");
+            assert_eq!(outcome(then, target), expected, "{shown}");
+        }
+    }
+    assert_eq!(outcome(step(subrequest(), None, false), "/admin/x"), "asks");
+    for target in ["/", "/x/../y", "/administrator", "/index.php/x"] {
+        let then = step(password(), None, false);
+        assert_eq!(outcome(then, target), "next rule", "{target}");
+    }
+}
+
+#[test]
+fn guards_alone_pass_with_their_facts() {
+    let modifiers = modifiers("set_env = { A = '1' }").with(Probe::Subrequest("/who"));
+    let request = request("/", &[]);
+    let mut facts = Facts::default();
+    let Err(Interruption::Ask(ask)) = modifiers.guard(&request, &facts) else {
+        panic!("the guard asks for nothing");
+    };
+    facts.insert(ask, Fact::Answered(StatusCode::OK));
+    modifiers.guard(&request, &facts).unwrap();
+}

@@ -1,0 +1,41 @@
+//! `timeouts`: how long a script may take, in place of what its upstream allows.
+
+use std::sync::Arc;
+
+use super::{Interruption, Modify, Parts};
+use crate::handler::fastcgi::{RULE_TIMEOUTS, RULE_TIMES};
+use crate::message::edits::RuleEdits;
+use crate::message::fact::Facts;
+use crate::route::Scope;
+use crate::section::{Key, Lowered, Table};
+use crate::value::TimeLimit;
+
+/// Times of a script.
+pub(super) static TIMEOUTS: Key<Table> = Key::table("timeouts", &RULE_TIMEOUTS, "How long scripts that answer requests which match may take, otherwise than their upstream says.").example("{ first_byte = \"300s\" }");
+
+/// The times that the rule gives.
+#[derive(Debug)]
+pub(super) struct Timeouts(Arc<[TimeLimit]>);
+
+impl Timeouts {
+    /// Builds it from the section of a rule.
+    pub(super) fn build(section: &Lowered, parts: &mut Parts<'_>) -> Option<Self> {
+        let table = section.given(&TIMEOUTS)?;
+        let limits = RULE_TIMES.into_iter().filter_map(|(name, key)| {
+            Some(TimeLimit {
+                name,
+                duration: table.given(key)?,
+                place: (parts.show)(&table.place_of(key)).into(),
+            })
+        });
+        Some(Self(limits.collect()))
+    }
+}
+
+impl Modify for Timeouts {
+    /// Sets the times.
+    fn apply(&self, _: &Scope<'_>, _: &Facts, edits: &mut RuleEdits) -> Result<(), Interruption> {
+        edits.timeouts = Some(Arc::clone(&self.0));
+        Ok(())
+    }
+}
