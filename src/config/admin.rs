@@ -3,8 +3,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::section::{At, Key, Lowered, Problem, Problems, Section};
+use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
 use crate::site::{AdminAddress, AdminSettings};
+
+pub(super) static KEY: Key<Table> = Key::table(
+    "admin",
+    &ADMIN,
+    "Where the gateway can be asked about itself.",
+);
 
 /// The `[admin]` section.
 pub static ADMIN: Section = Section {

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 
 use super::site::site_name;
-use super::{file, listen};
+use super::{admin, file, listen, server, site_section};
 use crate::section::{Key, Lowered, Table};
 use crate::site::Snapshot;
 
@@ -17,8 +17,8 @@ pub fn difference(before: &Snapshot, after: &Snapshot) -> Vec<String> {
     lines.extend(named("process", &processes(before), &processes(after)));
     lines.extend(named("upstream", &old, &new));
     lines.extend(named("site", &sites(before), &sites(after)));
-    lines.extend(main_section(&file::SERVER, before, after));
-    lines.extend(main_section(&file::ADMIN, before, after));
+    lines.extend(main_section(&server::KEY, before, after));
+    lines.extend(main_section(&admin::KEY, before, after));
     lines
 }
 
@@ -75,7 +75,10 @@ fn processes(of: &Snapshot) -> Vec<(String, &Lowered)> {
 }
 
 fn sites(of: &Snapshot) -> Vec<(String, &Lowered)> {
-    let sections = of.files.iter().flat_map(|file| file.get(&file::SITE));
+    let sections = of
+        .files
+        .iter()
+        .flat_map(|file| file.get(&site_section::SITES));
     sections
         .map(|section| (site_name(section), section))
         .collect()

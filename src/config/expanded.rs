@@ -5,19 +5,20 @@ use std::path::Path;
 
 use super::expansion::{Meant, meant};
 use super::front::{FRONT_CONTROLLER, INDEX};
+use super::mount::MOUNTS;
 use super::preset::PRESET;
 use super::source::{self, Sources};
-use super::{Invalid, ROOT, file, load, site};
+use super::{Invalid, ROOT, load, site_section};
 use crate::section::{AnyKey, Descriptor, Kind, Lowered, Place, Problems, key as print_key};
 
 /// Keys of a site in whose place there are rules.
 static EXPANDED: [&dyn AnyKey; 6] = [
-    &site::RULES,
-    &site::MOUNTS,
+    &site_section::RULES,
+    &MOUNTS,
     &PRESET,
     &INDEX,
     &FRONT_CONTROLLER,
-    &site::IMPLIED_RULES,
+    &site_section::IMPLIED_RULES,
 ];
 
 /// The file at `path` and all that it includes, as one valid configuration that does the same.
@@ -55,7 +56,7 @@ impl Page<'_> {
     fn sections(&mut self, key: &Descriptor, file: &Lowered, problems: &mut Problems) {
         let key_name = key.name;
         for (name, section) in file.nested(key) {
-            if key_name == file::SITE.name() {
+            if key_name == site_section::SITES.name() {
                 self.site(section, problems);
             } else if let Some(name) = name {
                 self.table(&format!("[{key_name}.{}]", print_key(name)), section);
@@ -79,7 +80,7 @@ impl Page<'_> {
         self.text += &format!("\n# {origin}\n[[site]]\n{keys}");
         // What they mean stands below.
         self.text += "implied_rules = false\n";
-        for rule in site.get(&site::RULES) {
+        for rule in site.get(&site_section::RULES) {
             let origin = self.origin(&rule.place());
             self.rule(&origin, rule);
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::front::{self, FRONT_CONTROLLER, INDEX};
 use super::mount::{self, mounts};
 use super::preset::{self, PRESET, STEPS, preset};
-use super::site;
+use super::site_section;
 use crate::handler::mount::Mount;
 use crate::handler::static_files::{FileSettings, IMMUTABLE, LISTING, SYMLINKS};
 use crate::message::Root;
@@ -26,7 +26,7 @@ pub(super) struct Meant {
 /// The rules that follow those of the site, in their order.
 pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
     let mut rules = Vec::new();
-    let files = site.given(&site::FILES_TABLE);
+    let files = site.given(&site_section::FILES_TABLE);
     let symlinks = files.is_some_and(|files| files.is_given(&SYMLINKS));
     let listed = files.is_some_and(|files| files.get(&LISTING));
     for (mount, section) in mounts(site, problems) {
@@ -43,10 +43,10 @@ pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
                 root: &mount::ROOT,
                 php: &mount::PHP,
             },
-            php: own.or_else(|| site.get(&site::PHP)),
+            php: own.or_else(|| site.get(&site_section::PHP)),
             names_php: is_own,
             says_symlinks: symlinks,
-            php_is_wrong: site.is_wrong(&site::PHP),
+            php_is_wrong: site.is_wrong(&site_section::PHP),
             lists: listed,
         };
         rules.extend(part.rules(problems));
@@ -56,17 +56,17 @@ pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
         mount: None,
         section: site,
         keys: RootKeys {
-            root: &site::ROOT,
-            php: &site::PHP,
+            root: &site_section::ROOT,
+            php: &site_section::PHP,
         },
-        php: site.get(&site::PHP),
+        php: site.get(&site_section::PHP),
         names_php: false,
         says_symlinks: symlinks,
-        php_is_wrong: site.is_wrong(&site::PHP),
+        php_is_wrong: site.is_wrong(&site_section::PHP),
         lists: false,
     };
-    match site.get(&site::IMPLIED_RULES) {
-        true if site.is_given(&site::ROOT) || site.is_given(&PRESET) => {
+    match site.get(&site_section::IMPLIED_RULES) {
+        true if site.is_given(&site_section::ROOT) || site.is_given(&PRESET) => {
             rules.extend(part.rules(problems));
         }
         true => {}

@@ -3,11 +3,12 @@
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use super::file;
 use crate::auth::TrustedProxies;
-use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
+use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table, Tables};
 use crate::site::listener::{ListenAddress, Listener};
 use crate::tls::{Acceptor, Certificates, LISTEN_TLS};
+
+pub(super) static KEY: Key<Tables> = Key::tables("listen", &LISTEN, "Where clients connect.");
 
 /// The `[[listen]]` section.
 pub static LISTEN: Section = Section {
@@ -85,7 +86,7 @@ impl Listener {
 pub(super) fn sections(files: &[Lowered]) -> Vec<(String, Lowered)> {
     // What is wrong with an address is told where the listeners are built.
     let unheard = &mut Problems::default();
-    let sections = files.iter().flat_map(|file| file.get(&file::LISTEN));
+    let sections = files.iter().flat_map(|file| file.get(&KEY));
     let mut named: Vec<_> = sections
         .filter_map(|section| {
             let address = ListenAddress::build(section, unheard)?;

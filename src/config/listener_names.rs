@@ -2,27 +2,27 @@
 
 use std::collections::HashSet;
 
-use super::{file, listen, site};
+use super::{listen, site_section};
 use crate::route::condition;
 use crate::section::{At, Lowered, Problem, Problems};
 use crate::site::hosts::Hosts;
 
 /// The names that listeners have.
 pub(super) fn all(files: &[Lowered]) -> HashSet<String> {
-    let listeners = files.iter().flat_map(|file| file.get(&file::LISTEN));
+    let listeners = files.iter().flat_map(|file| file.get(&listen::KEY));
     let names = listeners.filter_map(|listener| listener.get(&listen::NAME));
     names.map(|name| name.value).collect()
 }
 
 /// Tells of names that no listener has, and of listeners that have no site.
 pub(super) fn check(files: &[Lowered], hosts: &Hosts, problems: &mut Problems) {
-    let listeners = || files.iter().flat_map(|file| file.get(&file::LISTEN));
+    let listeners = || files.iter().flat_map(|file| file.get(&listen::KEY));
     // A name that was not understood may be any.
     if listeners().any(|listener| listener.is_wrong(&listen::NAME)) {
         return;
     }
     let known = all(files);
-    let sites = || files.iter().flat_map(|file| file.get(&file::SITE));
+    let sites = || files.iter().flat_map(|file| file.get(&site_section::SITES));
     for site in sites() {
         check_site(site, &known, problems);
     }
@@ -43,23 +43,26 @@ pub(super) fn check(files: &[Lowered], hosts: &Hosts, problems: &mut Problems) {
 
 /// Whether it is certain on which listeners a site answers.
 fn is_understood(site: &Lowered, known: &HashSet<String>) -> bool {
-    let names = site.get(&site::LISTEN);
-    let is_empty = site.is_given(&site::LISTEN) && names.is_empty();
+    let names = site.get(&site_section::LISTEN);
+    let is_empty = site.is_given(&site_section::LISTEN) && names.is_empty();
     let is_known = names.iter().all(|name| known.contains(&name.value));
-    !site.is_wrong(&site::LISTEN) && !is_empty && is_known
+    !site.is_wrong(&site_section::LISTEN) && !is_empty && is_known
 }
 
 fn check_site(site: &Lowered, known: &HashSet<String>, problems: &mut Problems) {
-    let names = site.get(&site::LISTEN);
-    if site.is_given(&site::LISTEN) && names.is_empty() && !site.is_wrong(&site::LISTEN) {
+    let names = site.get(&site_section::LISTEN);
+    if site.is_given(&site_section::LISTEN)
+        && names.is_empty()
+        && !site.is_wrong(&site_section::LISTEN)
+    {
         let message = "`listen` is an empty list: the site would answer nowhere";
         problems.push(
-            Problem::new(site.place_of(&site::LISTEN), message)
+            Problem::new(site.place_of(&site_section::LISTEN), message)
                 .help("leave it out to mean all others"),
         );
     }
     check_names(names, known, problems);
-    for rule in site.get(&site::RULES) {
+    for rule in site.get(&site_section::RULES) {
         check_conditions(rule, known, problems);
     }
 }

@@ -4,10 +4,12 @@ use std::cmp::Reverse;
 
 use super::front::{FRONT_CONTROLLER, INDEX};
 use super::preset::PRESET;
-use super::site;
 use crate::handler::mount::Mount;
 use crate::handler::static_files::MOUNTED_FILES;
-use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
+use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table, Tables};
+
+pub(super) static MOUNTS: Key<Tables> =
+    Key::tables("mount", &MOUNT, "Other roots at paths of the site.").example("[]");
 
 /// The `[[site.mount]]` section.
 pub(super) static MOUNT: Section = Section {
@@ -42,7 +44,7 @@ pub(super) static FILES: Key<Table> =
 /// The mounts of a site, longer paths first.
 pub(super) fn mounts<'a>(site: &'a Lowered, problems: &mut Problems) -> Vec<(Mount, &'a Lowered)> {
     let mut mounts: Vec<(Mount, &Lowered)> = Vec::new();
-    for section in site.get(&site::MOUNTS) {
+    for section in site.get(&MOUNTS) {
         let Some(text) = section.get(&PATH) else {
             let problem = Problem::new(section.place(), "a mount needs a `path`");
             problems.push(problem.help("path = \"/my/app/\""));

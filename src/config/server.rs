@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::folders;
+use super::folders::{self, SPOOL_DIRECTORY};
 use crate::access_log::{Destination, Format};
 use crate::auth::Forwarding;
 use crate::auth::forwarding::{TRUSTED_PROXIES, UNTRUSTED_FIELDS};
@@ -13,6 +13,8 @@ use crate::limits::{BODY, LIMITS, Limits};
 use crate::section::{At, Key, Lowered, Place, Problem, Problems, Section, Table};
 use crate::site::ServerSettings;
 use crate::value::ByteSize;
+
+pub(super) static KEY: Key<Table> = Key::table("server", &SERVER, "The process.");
 
 /// The `[server]` section.
 pub static SERVER: Section = Section {
@@ -57,8 +59,6 @@ static DRAIN: Key<Duration> = Key::duration(
 .default("\"25s\"");
 
 static DRAIN_DELAY: Key<Duration> = Key::duration("drain_delay", "How long new connections are still accepted after SIGTERM, for a load balancer to notice. HTTP/1 answers say `Connection: close` meanwhile, so that clients go elsewhere before their connection ends.").default("\"0s\"");
-
-pub(super) static SPOOL_DIRECTORY: Key<Option<At<String>>> = Key::text("spool_directory", "Where request bodies and buffered answers go that do not fit in memory: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\"");
 
 static SPOOL_QUOTA: Key<ByteSize> = Key::size("spool_quota", "What they may hold together. One client may hold as much of it as is free, one site three times as much, so that one alone gets half and there is room for whoever comes. A request body that finds none gets 507; of an answer no more is buffered, so that PHP waits for its client. At most what its file system has, and where that is memory (tmpfs) half of the memory that the process may have.").default("\"1GiB\"");
 

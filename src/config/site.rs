@@ -5,123 +5,34 @@ use std::sync::Arc;
 
 use super::draft::{Draft, request_body};
 use super::expansion::meant;
-use super::front::{FRONT_CONTROLLER, INDEX};
-use super::mount::MOUNT;
-use super::preset::PRESET;
+use super::mount::MOUNTS;
 use super::review::review;
-use super::rule::{RULE, build_rule};
+use super::rule::build_rule;
 use super::server::warn_of_bodies;
+use super::site_section::{
+    COMPRESS_KEY, ENCODED_SLASH, ERROR_PAGES, FILES_TABLE, HOSTS, HTTPS_KEY, IMPLIED_RULES, LIMITS,
+    LISTEN, PHP, ROOT, RULES, SEND_FILE_KEY,
+};
 use super::surroundings::Surroundings;
 use crate::auth::Access;
-use crate::auth::access::{ALLOW, DENY};
 use crate::cgi::Contract;
-use crate::cgi::contract::{AUTHORIZATION, CANONICAL_NAME, PASS_FIELDS};
-use crate::filter::compress::{COMPRESS, Compress};
-use crate::filter::error_page::{ERROR_PAGE, ErrorPages};
+use crate::filter::compress::Compress;
+use crate::filter::error_page::ErrorPages;
 use crate::handler::answer::SendFile;
-use crate::handler::answer::send_file::SEND_FILE;
-use crate::handler::fastcgi::{AmbiguousFields, REQUEST_BODY};
-use crate::handler::https::{HTTPS, Https};
-use crate::handler::static_files::{FILES, FileSettings};
+use crate::handler::fastcgi::AmbiguousFields;
+use crate::handler::https::Https;
+use crate::handler::static_files::FileSettings;
 use crate::limits::budget::SiteKey;
 use crate::limits::rate::Clients;
-use crate::limits::{BODY, SITE_LIMITS, allowance};
+use crate::limits::{BODY, allowance};
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{EncodedSlash, Root};
 use crate::modifier::Step;
 use crate::modifier::reserve::{RESERVE, reserve};
 use crate::route::Rules;
-use crate::section::{AnyKey, At, Key, Lowered, Problem, Problems, Section, Table, Tables};
+use crate::section::{AnyKey, Lowered, Problem, Problems};
 use crate::site::Site;
-pub(super) use crate::site::hosts::{HOSTS, LISTEN};
-use crate::tls::SITE_TLS;
 use crate::upstream::Upstream;
-
-/// The `[[site]]` section.
-pub static SITE: Section = Section {
-    title: "[[site]]",
-    doc: "What is served for some hosts. The rules come first, in their order; then the mounts, then what `preset` stands for. Then, with `root` and `php`: an existing file is sent, an existing .php script runs, a folder tries `index`, and everything else goes to the front controller; with `root` alone: files.",
-    groups: &[&[
-        &HOSTS,
-        &LISTEN,
-        &ROOT,
-        &PHP,
-        &INDEX,
-        &FRONT_CONTROLLER,
-        &PRESET,
-        &IMPLIED_RULES,
-        &ENCODED_SLASH,
-        &REQUEST_BODY,
-        &TLS,
-        &HTTPS_KEY,
-        &COMPRESS_KEY,
-        &ALLOW,
-        &DENY,
-        &CANONICAL_NAME,
-        &AUTHORIZATION,
-        &PASS_FIELDS,
-        &LIMITS,
-        &RESERVE,
-        &SEND_FILE_KEY,
-        &ERROR_PAGES,
-        &FILES_TABLE,
-        &MOUNTS,
-        &RULES,
-    ]],
-};
-
-pub(super) static ROOT: Key<Option<At<String>>> =
-    Key::text("root", "The document root, an absolute path.").shown("\"/srv/app/public\"");
-
-pub(super) static PHP: Key<Option<At<String>>> = Key::text("php", "Where PHP-FPM listens: \"unix:/path\", \"host:port\", the name of an [upstream.NAME], or as Apache says it, \"unix:/path|fcgi://localhost\".").example("\"unix:/run/php/php-fpm.sock\"");
-
-pub(super) static IMPLIED_RULES: Key<bool> = Key::flag("implied_rules", "Whether `root` and `php` mean rules of their own, after all others. With false they are only what rules leave out.").default("true");
-
-static ENCODED_SLASH: Key<At<String>> = Key::one_of("encoded_slash", &["reject", "keep", "decode"], "What %2F in a path means: \"reject\" is 404, \"keep\" leaves it as the three bytes, \"decode\" makes it a slash before anything looks at the path.").default("\"reject\"");
-
-pub(super) static TLS: Key<Table> = Key::table("tls", &SITE_TLS, "The certificate of the site.")
-    .example("{ certificate = \"/etc/tls/example.pem\", key = \"/etc/tls/example.key\" }");
-
-pub(super) static HTTPS_KEY: Key<Table> = Key::flag_or("https", &HTTPS, "Keeps the site to TLS.");
-
-static COMPRESS_KEY: Key<Table> = Key::flag_or(
-    "compress",
-    &COMPRESS,
-    "Content codings: gzip, brotli and zstd, for those who accept them.",
-);
-
-static LIMITS: Key<Table> = Key::table(
-    "limits",
-    &SITE_LIMITS,
-    "What this site allows otherwise than server.limits.",
-)
-.example("{ body = \"128MiB\" }");
-
-static SEND_FILE_KEY: Key<Table> = Key::table(
-    "send_file",
-    &SEND_FILE,
-    "Files that a script names and the gateway sends.",
-)
-.example("{ roots = [\"/srv/files\"] }");
-
-static ERROR_PAGES: Key<Tables> = Key::tables(
-    "error_page",
-    &ERROR_PAGE,
-    "What a client sees in place of errors.",
-)
-.example("[{ status = [\"404\"], body = \"Not here.\" }]");
-
-pub(super) static FILES_TABLE: Key<Table> = Key::table("files", &FILES, "How files are sent.");
-
-pub(super) static MOUNTS: Key<Tables> =
-    Key::tables("mount", &MOUNT, "Other roots at paths of the site.").example("[]");
-
-pub(super) static RULES: Key<Tables> = Key::tables(
-    "rule",
-    &RULE,
-    "What comes before the meaning of `root` and `php`.",
-)
-.example("[]");
 
 pub(super) fn build_site(
     section: &Lowered,

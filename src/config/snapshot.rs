@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use super::review::{warn_of_endless_redirects, warn_of_exposed, warn_of_hosts};
+use super::site_section::SITES;
 use super::sites::build_sites;
 use super::source::Sources;
 use super::surroundings::Surroundings;
-use super::{certificates, file, listen, listener_names};
+use super::{admin, certificates, file, listen, listener_names, server};
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
 use crate::message::spool::STREAMED_UPLOADS;
@@ -34,8 +35,8 @@ impl Snapshot {
         let main = files.first()?;
         // After a fault in reading, what a name refers to may be in the part that was not read.
         let complete = problems.is_empty();
-        let server = ServerSettings::build(&main.get(&file::SERVER), problems);
-        let admin = AdminSettings::build(&main.get(&file::ADMIN), problems);
+        let server = ServerSettings::build(&main.get(&server::KEY), problems);
+        let admin = AdminSettings::build(&main.get(&admin::KEY), problems);
         let budgets = budgets(&server, previous);
         let [live_streams, streamed_uploads] = per_client(previous);
         let certificates = certificates::build(&files, previous, problems);
@@ -55,10 +56,7 @@ impl Snapshot {
             streamed_uploads: &streamed_uploads,
             error_log: &error_log,
         };
-        let sections: Vec<_> = files
-            .iter()
-            .flat_map(|file| file.get(&file::SITE))
-            .collect();
+        let sections: Vec<_> = files.iter().flat_map(|file| file.get(&SITES)).collect();
         let sites = build_sites(&sections, &surroundings, problems);
         let upstreams = surroundings.into_upstreams();
         warn(&files, sources, problems);
@@ -145,7 +143,7 @@ fn listeners(
 ) -> Vec<Listener> {
     let sections: Vec<_> = files
         .iter()
-        .flat_map(|file| file.get(&file::LISTEN))
+        .flat_map(|file| file.get(&listen::KEY))
         .collect();
     if sections.is_empty() {
         return vec![Listener::default_listener()];

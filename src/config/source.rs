@@ -13,9 +13,11 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, Error};
 
-use super::file::{self, INCLUDE};
-use crate::section::{At, Environment, FileId, Lowered, Place, Problem, Problems, Section};
+use super::server;
+use crate::section::{At, Environment, FileId, Key, Lowered, Place, Problem, Problems, Section};
 use crate::site::watched::{Watched, matches};
+
+pub(super) static INCLUDE: Key<Vec<At<String>>> = Key::texts("include", "Further files of the same shape, without [server] and [admin]; relative to this file, * and ? are understood.").example("[\"sites/*.toml\"]");
 
 /// One file as it was read.
 #[derive(Clone, Debug)]
@@ -222,7 +224,7 @@ impl Reader<'_> {
     /// What is said once for the whole process must not hide in one of many files.
     fn refuse_server(&mut self, lowered: &Lowered) {
         let given = lowered.given_keys().into_iter();
-        for server in given.filter(|key| key.value == file::SERVER.name()) {
+        for server in given.filter(|key| key.value == server::KEY.name()) {
             let problem =
                 Problem::new(server.place, "[server] may stand only in the main file").firm();
             self.problems

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Interruption, Modify, Parts};
+use super::modify::{Interruption, Modify, Parts};
 use crate::message::edits::RuleEdits;
 use crate::message::fact::Facts;
 use crate::route::Scope;

@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue};
 
 use super::checks::{check_length, template};
-use super::{Interruption, Modify, Parts};
+use super::modify::{Interruption, Modify, Parts};
 use crate::message::edits::{FieldEdit, RuleEdits, variable_of};
 use crate::message::fact::Facts;
 use crate::message::hop_by_hop;

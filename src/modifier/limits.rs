@@ -1,6 +1,6 @@
 //! `limits`: bounds on requests that match, in place of those of the site.
 
-use super::{Interruption, Modify, Parts};
+use super::modify::{Interruption, Modify, Parts};
 use crate::limits::{BODY, RULE_LIMITS};
 use crate::message::edits::RuleEdits;
 use crate::message::fact::Facts;

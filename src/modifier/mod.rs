@@ -8,6 +8,7 @@ mod checks;
 mod expires;
 pub(crate) mod fields;
 mod limits;
+mod modify;
 pub(crate) mod php_value;
 #[cfg(test)]
 pub(crate) mod probe;
@@ -22,52 +23,23 @@ mod timeouts;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+pub use modify::Interruption;
 pub use step::Step;
 
-use crate::failure::Failure;
 use crate::message::Request;
 use crate::message::edits::{RuleEdits, RuleId};
-use crate::message::fact::{Ask, Facts};
+use crate::message::fact::Facts;
 use crate::route::template::Groups;
-use crate::route::{Captures, Scope, TooHard};
+use crate::route::{Captures, Scope};
 use crate::section::{At, Group, Lowered, Place, Problems};
 use expires::Expires;
 use fields::Fields;
 use limits::Limits;
+use modify::{Modify, Parts};
 use php_value::PhpValue;
 use reserve::Reserve;
 use set_env::SetEnv;
 use timeouts::Timeouts;
-
-/// Context of a modifier that is built, besides the section of its rule.
-pub(crate) struct Parts<'a> {
-    /// Names that templates may have.
-    groups: &'a Groups,
-    /// Returns a place as `file:line`.
-    show: &'a dyn Fn(&Place) -> String,
-    problems: &'a mut Problems,
-}
-
-/// A kind of modifier.
-trait Modify: Debug {
-    /// Amends the edits of a request, asks for a fact, or refuses the request.
-    fn apply(
-        &self,
-        scope: &Scope<'_>,
-        facts: &Facts,
-        edits: &mut RuleEdits,
-    ) -> Result<(), Interruption>;
-
-    /// Reports whether it decides which requests pass, rather than change them.
-    fn is_guard(&self) -> bool {
-        false
-    }
-
-    /// Returns the part of PHP that it keeps, in per cent.
-    fn reserve(&self) -> Option<&At<u8>> {
-        None
-    }
-}
 
 /// One list of all modifiers: what each is, its keys, and what builds it from a section that may have them.
 macro_rules! modifiers {
@@ -127,21 +99,6 @@ pub struct Modifiers {
     /// Position of the rule, as `file:line`.
     place: Arc<str>,
     list: Vec<Modifier>,
-}
-
-/// The reason why a modifier ends the evaluation of a round.
-#[derive(Debug)]
-pub enum Interruption {
-    /// A fact is missing: the round is evaluated again when it is known.
-    Ask(Ask),
-    /// The request may not pass.
-    Refuse(Failure),
-}
-
-impl From<TooHard> for Interruption {
-    fn from(error: TooHard) -> Self {
-        Self::Refuse(error.into())
-    }
 }
 
 impl Modifiers {

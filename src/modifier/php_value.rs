@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::checks::check_length;
-use super::{Interruption, Modify, Parts};
+use super::modify::{Interruption, Modify, Parts};
 use crate::message::edits::RuleEdits;
 use crate::message::fact::Facts;
 use crate::route::Scope;

@@ -2,7 +2,8 @@
 
 use http::{Method, StatusCode, header};
 
-use super::{Interruption, Modifier, Modifiers, Modify, Parts};
+use super::modify::{Interruption, Modify, Parts};
+use super::{Modifier, Modifiers};
 use crate::failure::Failure;
 use crate::message::edits::RuleEdits;
 use crate::message::fact::{Ask, Credentials, Fact, Facts};

@@ -1,6 +1,6 @@
 //! `reserve`: a part of PHP that is kept for requests that match, or for those of a site.
 
-use super::{Interruption, Modify, Parts};
+use super::modify::{Interruption, Modify, Parts};
 use crate::message::edits::RuleEdits;
 use crate::message::fact::Facts;
 use crate::route::Scope;

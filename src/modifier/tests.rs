@@ -12,7 +12,7 @@ use super::readings::{Judged, Readings, judge};
 use super::*;
 use crate::handler::Handler;
 use crate::handler::deny::{DENY, Deny};
-use crate::message::fact::Fact;
+use crate::message::fact::{Ask, Fact};
 use crate::message::request::Origin;
 use crate::message::{Disk, EncodedSlash, Found, Host, RequestId, Root, Target, Upload, Wire};
 use crate::route::condition::{Condition, Prefix};

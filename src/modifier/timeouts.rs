@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Interruption, Modify, Parts};
+use super::modify::{Interruption, Modify, Parts};
 use crate::handler::fastcgi::{RULE_TIMEOUTS, RULE_TIMES};
 use crate::message::edits::RuleEdits;
 use crate::message::fact::Facts;

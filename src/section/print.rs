@@ -24,9 +24,12 @@ impl Lowered {
 
 fn assignment(given: &Given) -> String {
     let is_flag = matches!(given.key.kind, Kind::FlagOr(_));
-    let value = match &given.value.value {
-        Value::Table(table) if is_flag && table.given.is_empty() => "true".to_owned(),
-        value => literal(value),
+    let value = &given.value.value;
+    let is_bare = matches!(value, Value::Table(table) if table.given.is_empty());
+    let value = if is_flag && is_bare {
+        "true".to_owned()
+    } else {
+        literal(value)
     };
     format!("{} = {value}", given.key.name)
 }

@@ -113,7 +113,7 @@ impl Type for Table {
             .find(key)
             .and_then(|given| Self::given(&given.value));
         let nested = || {
-            let nested = key.kind.section().unwrap_or(section.section());
+            let nested = key.kind.section().unwrap_or_else(|| section.section());
             Lowered::new(nested, section.place(), Vec::new())
         };
         given.map_or_else(|| Cow::Owned(nested()), Cow::Borrowed)

@@ -10,7 +10,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::geteuid;
 
 use crate::config::source::Sources;
-use crate::config::{file, site};
+use crate::config::{file, site_section};
 use crate::modifier::fields::{ADD, REQUEST_HEADERS, SET};
 use crate::modifier::php_value::{PHP_ADMIN_VALUE, PHP_VALUE};
 use crate::modifier::set_env::SET_ENV;
@@ -36,10 +36,10 @@ pub(in crate::config) fn warn_of_exposed(
         let place = first.cloned().unwrap_or(place);
         checker.check(path, Purpose::Configuration, first.is_some(), place);
     }
-    let sites = files.iter().flat_map(|file| file.get(&file::SITE));
+    let sites = files.iter().flat_map(|file| file.get(&site_section::SITES));
     // Without `key` the file of the certificate has both.
     let keys = sites
-        .filter_map(|site| site.given(&site::TLS))
+        .filter_map(|site| site.given(&site_section::TLS))
         .flat_map(|tls| {
             let key = if tls.is_given(&KEY) {
                 &KEY
@@ -238,8 +238,8 @@ fn secrets(files: &[Lowered], sources: &Sources) -> Vec<Place> {
     let mut pairs: Vec<_> = processes
         .flat_map(|(_, process)| process.get(&ENVIRONMENT))
         .collect();
-    let sites = files.iter().flat_map(|file| file.get(&file::SITE));
-    for rule in sites.flat_map(|site| site.get(&site::RULES)) {
+    let sites = files.iter().flat_map(|file| file.get(&site_section::SITES));
+    for rule in sites.flat_map(|site| site.get(&site_section::RULES)) {
         for key in [&SET_ENV, &PHP_VALUE, &PHP_ADMIN_VALUE] {
             pairs.extend(rule.get(key));
         }

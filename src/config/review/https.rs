@@ -3,24 +3,24 @@
 use crate::auth::TrustedFields;
 use crate::auth::forwarding::TRUSTED_PROXIES;
 use crate::auth::trusted_fields::TRUSTED_FIELDS;
-use crate::config::{file, listen, site};
+use crate::config::{listen, server, site_section};
 use crate::handler::redirect;
 use crate::route::condition;
 use crate::section::{Lowered, Place, Problem, Problems};
 
 /// Checks what redirects to HTTPS where no listener speaks TLS: then the scheme is what a proxy says.
 pub(in crate::config) fn warn_of_endless_redirects(files: &[Lowered], problems: &mut Problems) {
-    let mut listeners = files.iter().flat_map(|file| file.get(&file::LISTEN));
+    let mut listeners = files.iter().flat_map(|file| file.get(&listen::KEY));
     if listeners.any(|listener| listener.is_given(&listen::TLS)) {
         return;
     }
-    let Some(server) = files.first().map(|main| main.get(&file::SERVER)) else {
+    let Some(server) = files.first().map(|main| main.get(&server::KEY)) else {
         return;
     };
     let Some((what, help)) = fault(&server) else {
         return;
     };
-    let sites = files.iter().flat_map(|file| file.get(&file::SITE));
+    let sites = files.iter().flat_map(|file| file.get(&site_section::SITES));
     for place in sites.flat_map(redirecting) {
         let message = format!("the site sends clients to HTTPS and {what}");
         problems.warn(Problem::new(place, message).help(help));
@@ -53,9 +53,9 @@ fn fault(server: &Lowered) -> Option<(&'static str, &'static str)> {
 /// Returns the places of the keys by which a site redirects clear text to HTTPS.
 fn redirecting(site: &Lowered) -> Vec<Place> {
     let own = site
-        .is_given(&site::HTTPS_KEY)
-        .then(|| site.place_of(&site::HTTPS_KEY));
-    let rules = site.get(&site::RULES).iter().filter(|rule| {
+        .is_given(&site_section::HTTPS_KEY)
+        .then(|| site.place_of(&site_section::HTTPS_KEY));
+    let rules = site.get(&site_section::RULES).iter().filter(|rule| {
         let in_clear = rule
             .get(&condition::SCHEME)
             .is_some_and(|text| text.value == "http");

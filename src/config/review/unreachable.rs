@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::config::site_section;
 use crate::config::source::Sources;
-use crate::config::{file, site};
 use crate::handler::Handler;
 use crate::modifier::Step;
 use crate::route::Rules;
@@ -70,18 +70,18 @@ pub(in crate::config) fn warn_of_hosts(files: &[Lowered], problems: &mut Problem
     let sites = || {
         files
             .iter()
-            .flat_map(|file| file.get(&file::SITE))
+            .flat_map(|file| file.get(&site_section::SITES))
             .enumerate()
     };
     let listeners = |site: &Lowered| -> Vec<_> {
-        let names = site.get(&site::LISTEN).into_iter();
+        let names = site.get(&site_section::LISTEN).into_iter();
         names.map(|name| name.value).collect()
     };
     // Of each set of listeners the site without hosts, else the first.
     let mut defaults = HashMap::new();
     for (index, site) in sites() {
         let default = defaults.entry(listeners(site)).or_insert(index);
-        if site.get(&site::HOSTS).is_empty() {
+        if site.get(&site_section::HOSTS).is_empty() {
             *default = index;
         }
     }
@@ -95,12 +95,12 @@ pub(in crate::config) fn warn_of_hosts(files: &[Lowered], problems: &mut Problem
 fn warn_of_hosts_of(site: &Lowered, problems: &mut Problems) {
     // What is no host was told of where it was built.
     let mut told = Problems::default();
-    let hosts = site.get(&site::HOSTS);
+    let hosts = site.get(&site_section::HOSTS);
     let hosts = hosts.iter();
     let hosts: Vec<_> = hosts
         .filter_map(|host| HostPattern::parse(host, &mut told))
         .collect();
-    for rule in site.get(&site::RULES) {
+    for rule in site.get(&site_section::RULES) {
         let wanted = rule.get(&condition::HOST);
         let condition = HostCondition::new(&wanted, &mut told);
         if !wanted.is_empty() && told.is_empty() && !condition.meets(&hosts) {

@@ -80,7 +80,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::{ROOT, file, site};
+    use crate::config::{ROOT, site_section};
     use crate::handler::deny;
     use crate::route::condition;
 
@@ -120,12 +120,12 @@ mod tests {
     /// Compared with the places of all sites and their rules, which the comparison of sections leaves out.
     fn is_same(one: &Lowered, other: &Lowered) -> bool {
         let places = |lowered: &Lowered| {
-            let sites = lowered.get(&file::SITE).iter();
+            let sites = lowered.get(&site_section::SITES).iter();
             let own = |site: &Lowered| {
                 [
                     site.place(),
-                    site.place_of(&site::ROOT),
-                    site.place_of(&site::HOSTS),
+                    site.place_of(&site_section::ROOT),
+                    site.place_of(&site_section::HOSTS),
                 ]
             };
             let of = |rule: &Lowered| {
@@ -136,7 +136,7 @@ mod tests {
                 ]
             };
             let places = sites.map(|site| {
-                let rules: Vec<_> = site.get(&site::RULES).iter().map(of).collect();
+                let rules: Vec<_> = site.get(&site_section::RULES).iter().map(of).collect();
                 (own(site), rules)
             });
             places.collect::<Vec<_>>()

@@ -8,6 +8,7 @@ mod diagnosis;
 mod file_name;
 pub(super) mod stderr;
 pub mod target;
+mod times;
 mod told;
 
 use std::borrow::Cow;
@@ -20,6 +21,7 @@ pub use call::Call;
 pub use diagnosis::{Refusals, why_unknown};
 pub use file_name::FileName;
 pub use stderr::ErrorLog;
+pub use times::{RULE_TIMEOUTS, RULE_TIMES};
 
 use super::answer::SendFile;
 use super::mount::{MOUNTED_AT, Mount};
@@ -97,32 +99,6 @@ pub(crate) static TIMEOUTS: Key<Table> = Key::table(
 
 /// When a worker is asked for; a site and a rule have it.
 pub static REQUEST_BODY: Key<Option<At<String>>> = Key::one_of("request_body", &["auto", "stream", "spool"], "When PHP gets a request body. \"auto\": it is received first, into memory and then a file, and streamed from where the rest comes within 2 s by the rate of the last 64 KiB or 256 ms; up to 64 KiB it is never streamed. A client that then keeps a worker waiting for 4 s in all is refused with 408 if others wait for that worker. \"spool\": always received first. \"stream\": as it comes. A streamed upload that breaks off is executed by PHP with what came; only \"spool\" prevents that: see docs/cgi.md. Bodies of unknown length are always received first.").example("\"spool\"");
-
-/// `timeouts` of a rule, whatever answers it, and of its `fastcgi`.
-pub static RULE_TIMEOUTS: Section = Section {
-    title: "[site.rule.timeouts]",
-    doc: "What this rule has otherwise than the upstream; \"0s\" is no limit.",
-    groups: &[&[&QUEUE, &FIRST_BYTE, &IDLE]],
-};
-
-static QUEUE: Key<Option<Duration>> = Key::duration(
-    "queue",
-    "From the arrival of a request until a worker has it; then 503.",
-)
-.example("\"10s\"");
-
-static FIRST_BYTE: Key<Option<Duration>> =
-    Key::duration("first_byte", "From then until the answer begins; then 504.").example("\"300s\"");
-
-static IDLE: Key<Option<Duration>> =
-    Key::duration("idle", "Between two pieces of an answer; then it is cut.").example("\"60s\"");
-
-/// The times that a rule may have otherwise, by their names in messages.
-pub const RULE_TIMES: [(&str, &Key<Option<Duration>>); 3] = [
-    ("timeouts.queue", &QUEUE),
-    ("timeouts.first_byte", &FIRST_BYTE),
-    ("timeouts.idle", &IDLE),
-];
 
 /// How long a call may take.
 #[derive(Clone, Debug)]

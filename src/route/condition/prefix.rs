@@ -77,12 +77,13 @@ impl Criterion for Prefix {
     }
 
     fn covers(&self, other: &Condition) -> bool {
-        match other {
-            Condition::Prefix(other) => self.has(&other.0),
-            Condition::Path(other) => other.lies_below(self),
-            Condition::Pattern(other) => self.has_below(&other.literal_start()),
-            _ => false,
+        if let Condition::Path(other) = other {
+            return other.lies_below(self);
         }
+        if let Condition::Pattern(other) = other {
+            return self.has_below(&other.literal_start());
+        }
+        matches!(other, Condition::Prefix(other) if self.has(&other.0))
     }
 
     fn asks_for_target(&self) -> bool {
