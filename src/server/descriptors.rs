@@ -100,7 +100,7 @@ fn count(number: usize) -> u64 {
 /// Returns when so few files are open again that another connection may be; meanwhile some are given up. The kernel gives
 /// out the lowest descriptor that is free (open(2)): at least as many as its number says are in use.
 pub(super) async fn relieved(shared: &Shared, any: impl AsFd) {
-    if let Some(left_out) = shared.crowded.is_due(Instant::now()) {
+    if let Some(left_out) = shared.throttle.admit(Instant::now()) {
         tracing::warn!(
             left_out,
             "no connection is accepted: what files may still be open is kept for requests (ulimit -Hn, LimitNOFILE= of systemd, or a lower server.limits.connections)"

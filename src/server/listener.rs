@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::difficulty::Difficulty;
 use super::inherited::Inherited;
-use super::seldom::Seldom;
+use super::log_throttle::LogThrottle;
 use super::shared::Shared;
 use super::socket::Acceptor;
 use super::start_error::StartError;
@@ -158,8 +158,8 @@ fn position(known: &[(usize, Arc<Listener>)], listener: &Listener) -> Option<usi
 
 /// Accepts until `stop`, and then once more what has connected by then.
 async fn accept(socket: Acceptor, terms: Terms, shared: Arc<Shared>, stop: CancellationToken) {
-    let told = Arc::new(Seldom::default());
-    accept_until_stop(&socket, &terms, &told, &shared, &stop).await;
+    let throttle = Arc::new(LogThrottle::default());
+    accept_until_stop(&socket, &terms, &throttle, &shared, &stop).await;
     for (stream, wire) in socket.close() {
         let Ok(permit) = Arc::clone(&shared.state.connections).try_acquire_owned() else {
             return;
@@ -170,7 +170,7 @@ async fn accept(socket: Acceptor, terms: Terms, shared: Arc<Shared>, stop: Cance
             permit,
             place: shared.threads.place(),
         };
-        begin(accepted, &terms, &told, &shared, &stop);
+        begin(accepted, &terms, &throttle, &shared, &stop);
     }
 }
 
@@ -178,7 +178,7 @@ async fn accept(socket: Acceptor, terms: Terms, shared: Arc<Shared>, stop: Cance
 async fn accept_until_stop(
     socket: &Acceptor,
     terms: &Terms,
-    told: &Arc<Seldom>,
+    throttle: &Arc<LogThrottle>,
     shared: &Arc<Shared>,
     stop: &CancellationToken,
 ) {
@@ -196,7 +196,7 @@ async fn accept_until_stop(
             Ok(accepted) => {
                 shared.state.accepted.add();
                 let descriptor = accepted.stream.as_raw_fd();
-                begin(accepted, terms, told, shared, stop);
+                begin(accepted, terms, throttle, shared, stop);
                 if descriptor >= shared.ceiling {
                     tokio::select! {
                         () = stop.cancelled() => return,
@@ -250,13 +250,13 @@ struct Accepted {
 fn begin(
     accepted: Accepted,
     terms: &Terms,
-    told: &Arc<Seldom>,
+    throttle: &Arc<LogThrottle>,
     shared: &Arc<Shared>,
     stop: &CancellationToken,
 ) {
-    let (terms, told) = (terms.load_full(), Arc::clone(told));
+    let (terms, throttle) = (terms.load_full(), Arc::clone(throttle));
     let elsewhere = accepted.place.elsewhere().cloned();
-    let served = serve(accepted, terms, told, Arc::clone(shared), stop.clone());
+    let served = serve(accepted, terms, throttle, Arc::clone(shared), stop.clone());
     match elsewhere {
         Some(runtime) => shared.tasks.spawn_on(served, &runtime),
         None => shared.tasks.spawn(served),
@@ -267,7 +267,7 @@ fn begin(
 async fn serve(
     accepted: Accepted,
     terms: Arc<Listener>,
-    told: Arc<Seldom>,
+    throttle: Arc<LogThrottle>,
     shared: Arc<Shared>,
     stop: CancellationToken,
 ) {
@@ -285,7 +285,7 @@ async fn serve(
     if let Some(proxies) = &terms.proxies {
         let limit = shared.live.load().server.limits.header;
         let received = tokio::select! {
-            received = proxy_protocol::receive(&mut stream, wire, proxies, limit, &told) => received,
+            received = proxy_protocol::receive(&mut stream, wire, proxies, limit, &throttle) => received,
             () = last_call::last_call(&stop) => return,
             () = seat.given_up() => return,
         };
@@ -316,7 +316,7 @@ async fn serve(
 /// epoll_ctl(2): no memory, or more than /proc/sys/fs/epoll/max_user_watches.
 fn cannot_watch(shared: &Shared, error: &io::Error) {
     shared.state.refused.add();
-    if let Some(left_out) = shared.crowded.is_due(Instant::now()) {
+    if let Some(left_out) = shared.throttle.admit(Instant::now()) {
         tracing::warn!(%error, left_out, "connection closed: the kernel does not watch it (fs.epoll.max_user_watches)");
     }
 }

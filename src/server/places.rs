@@ -57,7 +57,7 @@ pub(super) fn hold(
     let held = shared.by_client.hold(Client::new(address), most);
     if held.is_none() {
         shared.state.refused.add();
-        if let Some(left_out) = shared.crowded.is_due(Instant::now()) {
+        if let Some(left_out) = shared.throttle.admit(Instant::now()) {
             tracing::warn!(client = %address, left_out, "connection closed: its client has more than server.limits.connections_per_client = {most} (a proxy belongs to server.trusted_proxies)");
         }
     }

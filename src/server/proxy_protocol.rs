@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout};
 
-use super::seldom::Seldom;
+use super::log_throttle::LogThrottle;
 use crate::auth::TrustedProxies;
 use crate::message::proxy_header::{MAX_LENGTH, Malformed};
 use crate::message::{ProxyHeader, Wire};
@@ -33,13 +33,13 @@ enum Refused {
 }
 
 /// Reads the header, and nothing of what follows it, within `limit`; the connection as its client
-/// sees it. Where it must be closed that is told in the log, and whether anybody was refused.
+/// sees it. Where it must be closed that is throttle in the log, and whether anybody was refused.
 pub(super) async fn receive(
     stream: &mut Stream,
     wire: Arc<Wire>,
     proxies: &TrustedProxies,
     limit: Duration,
-    told: &Seldom,
+    throttle: &LogThrottle,
 ) -> Result<Arc<Wire>, bool> {
     let received = match proxies.contains(wire.client) {
         true => timeout(limit, read(stream)).await,
@@ -52,17 +52,17 @@ pub(super) async fn receive(
             destination,
         }) => Ok(Arc::new(Wire::tcp(source, destination))),
         Err(refused) => {
-            tell(&refused, &wire, told);
+            tell(&refused, &wire, throttle);
             Err(!matches!(refused, Refused::Nothing))
         }
     }
 }
 
-fn tell(refused: &Refused, wire: &Wire, told: &Seldom) {
+fn tell(refused: &Refused, wire: &Wire, throttle: &LogThrottle) {
     let peer = &wire.remote_addr;
     if matches!(refused, Refused::Nothing) {
         tracing::debug!(peer, "connection closed: {refused}");
-    } else if let Some(left_out) = told.is_due(Instant::now()) {
+    } else if let Some(left_out) = throttle.admit(Instant::now()) {
         tracing::warn!(peer, left_out, "connection refused: {refused}");
     }
 }

@@ -266,7 +266,7 @@ impl Trail for FailureLog<'_> {
             tracing::debug!(request_id = %id, cause, %uri, "{failure}");
         } else if !failure.is_crowd() {
             tracing::error!(request_id = %id, cause, %uri, "{failure}");
-        } else if let Some(left_out) = self.connection.shared.crowded.is_due(Instant::now()) {
+        } else if let Some(left_out) = self.connection.shared.throttle.admit(Instant::now()) {
             tracing::error!(request_id = %id, cause, %uri, left_out, "{failure}");
         }
     }

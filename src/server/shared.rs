@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
 
-use super::seldom::Seldom;
+use super::log_throttle::LogThrottle;
 use crate::access_log::AccessLog;
 use crate::admin::State;
 use crate::disk::RealDisk;
@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     /// A reload keeps them.
     pub(super) budgets: Budgets,
     /// For what comes in crowds: clients with too many connections, requests to a full queue.
-    pub(super) crowded: Seldom,
+    pub(super) throttle: LogThrottle,
     pub(super) tasks: TaskTracker,
     pub(super) threads: Threads,
     pub(super) ids: RequestIds,
@@ -52,7 +52,7 @@ impl Shared {
             access_log,
             state,
             by_client: Arc::default(),
-            crowded: Seldom::default(),
+            throttle: LogThrottle::default(),
             tasks: TaskTracker::new(),
             threads,
             ids: RequestIds::new(draw),

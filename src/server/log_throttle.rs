@@ -11,11 +11,11 @@ const WHILE: Duration = Duration::from_secs(10);
 
 /// When the last line was written, and how many were not written since.
 #[derive(Debug, Default)]
-pub(super) struct Seldom(Mutex<(Option<Instant>, u64)>);
+pub(super) struct LogThrottle(Mutex<(Option<Instant>, u64)>);
 
-impl Seldom {
+impl LogThrottle {
     /// Whether it is time for a line, and how many were left out before it.
-    pub(super) fn is_due(&self, now: Instant) -> Option<u64> {
+    pub(super) fn admit(&self, now: Instant) -> Option<u64> {
         let mut state = self
             .0
             .lock()
@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn one_line_in_a_while() {
-        let seldom = Seldom::default();
+        let throttle = LogThrottle::default();
         let begun = Instant::now();
         for (seconds, expected) in [
             (0, Some(0)),
@@ -47,7 +47,7 @@ mod tests {
             (30, Some(1)),
         ] {
             let now = begun + Duration::from_secs(seconds);
-            assert_eq!(seldom.is_due(now), expected, "{seconds}");
+            assert_eq!(throttle.admit(now), expected, "{seconds}");
         }
     }
 }
