@@ -20,12 +20,12 @@ use super::handshake::{Opened, open};
 use super::heads::bounds;
 use super::intake::Intake;
 use super::io::ConnectionIo;
-use super::last_call::last_call;
 use super::logged::Logged;
 use super::outbox::Outbox;
 use super::pace::Pace;
 use super::service::{self, Connection};
 use super::shared::Shared;
+use super::shutdown_grace;
 use super::sniff::Sniffed;
 use super::watch::Watch;
 use crate::allocator;
@@ -70,7 +70,7 @@ pub(super) async fn serve(
     let secure = tls.is_some();
     let opened = tokio::select! {
         opened = Box::pin(open(stream, wire, tls, limits.header)) => opened,
-        () = last_call(&stop) => return,
+        () = shutdown_grace::wait(&stop) => return,
         () = seat.given_up() => return,
     };
     if secure {

@@ -17,7 +17,7 @@ use super::log_throttle::LogThrottle;
 use super::shared::Shared;
 use super::socket::Acceptor;
 use super::start_error::StartError;
-use super::{connection, descriptors, last_call, places, proxy_protocol};
+use super::{connection, descriptors, places, proxy_protocol, shutdown_grace};
 use crate::limits::room::Seat;
 use crate::message::Wire;
 use crate::site::Listener;
@@ -286,7 +286,7 @@ async fn serve(
         let limit = shared.live.load().server.limits.header;
         let received = tokio::select! {
             received = proxy_protocol::receive(&mut stream, wire, proxies, limit, &throttle) => received,
-            () = last_call::last_call(&stop) => return,
+            () = shutdown_grace::wait(&stop) => return,
             () = seat.given_up() => return,
         };
         match received {

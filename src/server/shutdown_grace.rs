@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// When a connection that has not asked anything yet is to end.
-pub(super) async fn last_call(stop: &CancellationToken) {
+pub(super) async fn wait(stop: &CancellationToken) {
     stop.cancelled().await;
     sleep(FIRST_REQUEST).await;
 }
