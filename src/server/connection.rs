@@ -15,14 +15,14 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::deadline::Patience;
-use super::handshake::{Opened, open};
-use super::heads::bounds;
-use super::intake::Intake;
+use super::deadline::ClientTimeouts;
+use super::handshake::{Negotiated, negotiate};
 use super::io::ConnectionIo;
 use super::logged::Logged;
 use super::outbox::Outbox;
 use super::pace::Pace;
+use super::receive_buffer::ReceiveBuffer;
+use super::request_memory::head_bounds;
 use super::service::{self, Connection};
 use super::shared::Shared;
 use super::shutdown_grace;
@@ -52,7 +52,7 @@ const PARK_AFTER: Duration = Duration::from_millis(350);
 
 /// A connection that was accepted, and is counted.
 #[derive(Debug)]
-pub(super) struct Begun {
+pub(super) struct AdmittedConnection {
     pub(super) stream: Stream,
     pub(super) wire: Arc<Wire>,
     pub(super) seat: Seat,
@@ -60,22 +60,22 @@ pub(super) struct Begun {
 
 /// Serves until the client or `stop` ends it; requests in flight are finished.
 pub(super) async fn serve(
-    begun: Begun,
+    admitted: AdmittedConnection,
     tls: Option<Arc<Acceptor>>,
     shared: Arc<Shared>,
     stop: CancellationToken,
 ) {
-    let Begun { stream, wire, seat } = begun;
+    let AdmittedConnection { stream, wire, seat } = admitted;
     let limits = shared.live.load().server.limits;
     let secure = tls.is_some();
-    let opened = tokio::select! {
-        opened = Box::pin(open(stream, wire, tls, limits.header)) => opened,
+    let negotiated = tokio::select! {
+        negotiated = Box::pin(negotiate(stream, wire, tls, limits.header)) => negotiated,
         () = shutdown_grace::wait(&stop) => return,
         () = seat.given_up() => return,
     };
     if secure {
         let state = &shared.state;
-        let accepted = opened.is_ok();
+        let accepted = negotiated.is_ok();
         let count = if accepted {
             &state.tls_accepted
         } else {
@@ -83,12 +83,12 @@ pub(super) async fn serve(
         };
         count.add();
     }
-    let Opened {
+    let Negotiated {
         stream,
         wire,
         sniffed,
-    } = match opened {
-        Ok(opened) => opened,
+    } = match negotiated {
+        Ok(negotiated) => negotiated,
         Err(error) => return tracing::debug!(%error, "a connection without a request"),
     };
     let connection = Arc::new(Connection::new(shared, wire, seat));
@@ -115,13 +115,13 @@ fn serve_http1(
     limits: Limits,
     stop: CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
-    let patience = Patience {
+    let timeouts = ClientTimeouts {
         header: Some(limits.header),
         keep_alive: limits.keep_alive,
         send: limits.send_pause,
     };
-    let intake = Intake::guarded(read, bounds(&limits));
-    let mut io = ConnectionIo::new(stream, intake, Arc::clone(&connection), patience);
+    let received = ReceiveBuffer::guarded(read, head_bounds(&limits));
+    let mut io = ConnectionIo::new(stream, received, Arc::clone(&connection), timeouts);
     let served = Arc::clone(&connection);
     let service = service_fn(move |request| service::respond(Arc::clone(&served), request));
     let mut builder = http1::Builder::new();
@@ -149,7 +149,7 @@ fn serve_http1(
                             stopping = true;
                             Pin::new(served.as_mut()).graceful_shutdown();
                         }
-                        () = watch.rested(PARK_AFTER), if !stopping => break None,
+                        () = watch.wait_rested(PARK_AFTER), if !stopping => break None,
                     }
                 };
                 if let Some(result) = ended {
@@ -185,7 +185,7 @@ async fn park(
     keep_alive: Duration,
     stop: &CancellationToken,
 ) -> bool {
-    watch.wait();
+    watch.mark_idle();
     let seat = watch.seat();
     let mut first = [0];
     let goes_on = tokio::select! {
@@ -212,16 +212,16 @@ async fn serve_http2(
     limits: Limits,
     stop: CancellationToken,
 ) {
-    let patience = Patience {
+    let timeouts = ClientTimeouts {
         header: None,
         keep_alive: limits.keep_alive,
         send: limits.send_pause,
     };
     let io = ConnectionIo::new(
         stream,
-        Intake::open(&read),
+        ReceiveBuffer::unguarded(&read),
         Arc::clone(&connection),
-        patience,
+        timeouts,
     );
     let served = Arc::clone(&connection);
     // Boxed: hyper moves the future of a stream about, and a request's is large.
@@ -251,7 +251,7 @@ async fn serve_http2(
             () = stop.cancelled(), if !stopping => {}
             // Known when `served` has been polled.
             () = poll_fn(|_| watch.poll_expired()), if !stopping => {}
-            () = given_up.as_mut(), if !stopping => watch.hurry(),
+            () = given_up.as_mut(), if !stopping => watch.request_close(),
         }
         stopping = true;
         // RFC 9113 §9.1: GOAWAY; what is in flight is finished.
@@ -262,9 +262,9 @@ async fn serve_http2(
 /// Returns when an HTTP/2 connection is to make room for another. To be polled whenever its requests may have begun.
 async fn given_up(watch: &Watch) {
     loop {
-        watch.rested(PARK_AFTER).await;
+        watch.wait_rested(PARK_AFTER).await;
         allocator::note_put_away();
-        watch.wait();
+        watch.mark_idle();
         let begun = watch.begun();
         let asked = poll_fn(|cx| match watch.begun() == begun {
             true => watch.seat().poll_asked(cx).map(Some),
@@ -292,8 +292,8 @@ const PSEUDO_FIELDS: usize = 4;
 /// has a line like all others.
 fn log_http1_end(result: hyper::Result<()>, connection: &Connection) {
     if result.as_ref().is_err_and(hyper::Error::is_parse) {
-        let mut entry = connection.refused(b"", StatusCode::BAD_REQUEST, "BAD_REQUEST");
-        entry.written(0);
+        let mut entry = connection.refusal_entry(b"", StatusCode::BAD_REQUEST, "BAD_REQUEST");
+        entry.set_written(0);
     }
     log_end(result);
 }

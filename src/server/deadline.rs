@@ -10,7 +10,7 @@ use crate::timer::{Stall, Timer};
 
 /// How long a client may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct ClientTimeouts {
     /// For a head that has begun; none in HTTP/2, whose frames may come at any time.
     pub(super) header: Option<Duration>,
     /// Between requests.
@@ -22,7 +22,7 @@ pub(super) struct Patience {
 /// The deadline of one connection. It holds only while no request is in flight.
 #[derive(Debug)]
 pub(super) struct Deadline {
-    patience: Patience,
+    timeouts: ClientTimeouts,
     /// A part of a head was read.
     head_begun: bool,
     /// Requests that had begun when this was looked at last.
@@ -35,9 +35,9 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    pub(super) fn new(patience: Patience) -> Self {
+    pub(super) fn new(timeouts: ClientTimeouts) -> Self {
         Self {
-            patience,
+            timeouts,
             head_begun: false,
             begun: 0,
             since: None,
@@ -59,9 +59,9 @@ impl Deadline {
         }
         // Of pipelined requests the next head may have begun before the last answer ended.
         self.head_begun |= in_head;
-        let limit = match self.patience.header {
+        let limit = match self.timeouts.header {
             Some(header) if self.head_begun => header,
-            Some(_) | None => self.patience.keep_alive,
+            Some(_) | None => self.timeouts.keep_alive,
         };
         let deadline = *self.since.get_or_insert_with(Instant::now) + limit;
         self.poll_sleep(deadline, cx)
@@ -75,7 +75,7 @@ impl Deadline {
     /// Ready when the client has taken nothing of its answer for too long.
     pub(super) fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.sending
-            .poll_expired(self.patience.send, &mut self.timer, cx)
+            .poll_expired(self.timeouts.send, &mut self.timer, cx)
     }
 
     /// The client takes its answer.

@@ -34,8 +34,8 @@ struct Shares {
 
 /// Raises the soft limit on open files, which is for programs that use select(2), to the hard one; lowers what clients and
 /// the file cache may hold to what that has room for, and says so. Returns the first descriptor that is kept from clients.
-pub(super) fn fit(snapshot: &mut Snapshot) -> RawFd {
-    let limit = match raise() {
+pub(super) fn apply_limit(snapshot: &mut Snapshot) -> RawFd {
+    let limit = match raise_soft_limit() {
         Ok(limit) => limit,
         Err(error) => {
             tracing::warn!(%error, "the limit on open files could not be raised");
@@ -43,7 +43,7 @@ pub(super) fn fit(snapshot: &mut Snapshot) -> RawFd {
         }
     };
     let cached = snapshot.server.file_cache / CACHED_FILE;
-    let shares = share_out(limit, own(snapshot), cached);
+    let shares = share_out(limit, own_descriptors(snapshot), cached);
     let settings = &mut snapshot.server;
     settings.file_cache = settings
         .file_cache
@@ -61,7 +61,7 @@ pub(super) fn fit(snapshot: &mut Snapshot) -> RawFd {
     RawFd::try_from(shares.ceiling).unwrap_or(RawFd::MAX)
 }
 
-fn raise() -> nix::Result<u64> {
+fn raise_soft_limit() -> nix::Result<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
@@ -73,7 +73,7 @@ fn raise() -> nix::Result<u64> {
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// What the process has open by itself.
-fn own(snapshot: &Snapshot) -> u64 {
+fn own_descriptors(snapshot: &Snapshot) -> u64 {
     let threads = match snapshot.server.workers {
         0 => available_parallelism().map_or(1, usize::from),
         workers => workers,
@@ -99,7 +99,7 @@ fn count(number: usize) -> u64 {
 
 /// Returns when so few files are open again that another connection may be; meanwhile some are given up. The kernel gives
 /// out the lowest descriptor that is free (open(2)): at least as many as its number says are in use.
-pub(super) async fn relieved(shared: &Shared, any: impl AsFd) {
+pub(super) async fn wait_below_ceiling(shared: &Shared, any: impl AsFd) {
     if let Some(left_out) = shared.throttle.admit(Instant::now()) {
         tracing::warn!(
             left_out,

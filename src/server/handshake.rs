@@ -31,22 +31,22 @@ const LINGER_BYTES: u64 = 64 * 1024;
 
 /// A connection on which HTTP begins.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct Negotiated {
     pub(super) stream: Stream,
     pub(super) wire: Arc<Wire>,
     pub(super) sniffed: Sniffed,
 }
 
 /// Opens a connection; the handshake and the first bytes have each `limit` to come.
-pub(super) async fn open(
+pub(super) async fn negotiate(
     mut stream: Stream,
     wire: Arc<Wire>,
     tls: Option<Arc<Acceptor>>,
     limit: Duration,
-) -> io::Result<Opened> {
+) -> io::Result<Negotiated> {
     let Some(acceptor) = tls else {
         let sniffed = sniff(&mut stream, limit).await?;
-        return Ok(Opened {
+        return Ok(Negotiated {
             stream,
             wire,
             sniffed,
@@ -58,7 +58,7 @@ pub(super) async fn open(
         true => Sniffed::Http2(Bytes::new()),
         false => sniff(&mut accepted.stream, limit).await?,
     };
-    Ok(Opened {
+    Ok(Negotiated {
         stream: accepted.stream,
         wire: Arc::new(Arc::unwrap_or_clone(wire).secured(accepted.facts)),
         sniffed,
@@ -73,11 +73,11 @@ async fn secure(mut stream: Stream, acceptor: &Acceptor) -> io::Result<crate::tl
     if first == [HANDSHAKE] {
         return acceptor.accept(stream).await;
     }
-    refuse(&mut stream).await?;
+    send_plain_http_error(&mut stream).await?;
     Err(io::Error::other("clear text on a listener with tls"))
 }
 
-async fn refuse(stream: &mut Stream) -> io::Result<()> {
+async fn send_plain_http_error(stream: &mut Stream) -> io::Result<()> {
     stream.write_all(SPEAKS_HTTPS).await?;
     stream.shutdown().await?;
     let mut rest = stream.take(LINGER_BYTES);

@@ -19,10 +19,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
 
-use super::deadline::{Deadline, Patience};
-use super::farewell::Farewell;
-use super::intake::Intake;
+use super::deadline::{ClientTimeouts, Deadline};
+use super::final_response::FinalResponse;
 use super::pace::Stretch;
+use super::receive_buffer::ReceiveBuffer;
 use super::service::Connection;
 use crate::handler::piece::is_of_file;
 use crate::message::Refusal;
@@ -43,7 +43,7 @@ const HURRIED: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct ConnectionIo {
     stream: TokioIo<Stream>,
-    intake: Intake,
+    received: ReceiveBuffer,
     connection: Arc<Connection>,
     deadline: Deadline,
     /// All that hyper has written so far was taken by the kernel.
@@ -53,41 +53,41 @@ pub(super) struct ConnectionIo {
     /// The client sends no more, and has answers to come.
     half_closed: Option<Box<HalfClosed>>,
     /// The last answer, when it is not hyper's.
-    farewell: Option<Farewell>,
+    final_response: Option<FinalResponse>,
     /// When all was said.
     closed: Option<Instant>,
     /// Somebody waits for its place.
-    hurries: bool,
+    is_displaced: bool,
     /// HTTP/2: what it has read without a pause.
     stretch: Stretch,
 }
 
 impl ConnectionIo {
-    /// What `intake` holds was read before and is read again first.
+    /// What `received` holds was read before and is read again first.
     pub(super) fn new(
         stream: Stream,
-        intake: Intake,
+        received: ReceiveBuffer,
         connection: Arc<Connection>,
-        patience: Patience,
+        timeouts: ClientTimeouts,
     ) -> Self {
         Self {
             stream: TokioIo::new(stream),
-            intake,
+            received,
             connection,
-            deadline: Deadline::new(patience),
+            deadline: Deadline::new(timeouts),
             flushed: true,
             reader: None,
             half_closed: None,
-            farewell: None,
+            final_response: None,
             closed: None,
-            hurries: false,
+            is_displaced: false,
             stretch: Stretch::default(),
         }
     }
 
     /// The same connection for another hyper; `unused` had been passed on to the one before.
     pub(super) fn restore(&mut self, unused: &[u8]) {
-        self.intake.restore(unused);
+        self.received.restore(unused);
     }
 
     /// What carries the bytes.
@@ -97,11 +97,11 @@ impl ConnectionIo {
 
     /// Tells the watch whether nothing is owed and nothing begun on either side.
     fn note_rest(&self) {
-        let begun = self.intake.is_in_content() || !self.intake.held().is_empty();
-        let resting = !begun && self.farewell.is_none() && self.owes_nothing();
+        let begun = self.received.is_in_content() || !self.received.held().is_empty();
+        let resting = !begun && self.final_response.is_none() && self.owes_nothing();
         let watch = self.connection.watch();
         // What HTTP/2 owes, h2 knows; what its requests are, the watch.
-        watch.set_resting(resting || !self.intake.is_guarded());
+        watch.set_resting(resting || !self.received.is_guarded());
     }
 
     /// Accounts for a write, and bounds the wait for a client that takes nothing.
@@ -133,13 +133,13 @@ impl ConnectionIo {
 
     /// Ready when the client has taken too long.
     fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let in_head = self.intake.is_guarded() && self.intake.is_in_head();
+        let in_head = self.received.is_guarded() && self.received.is_in_head();
         let watch = self.connection.watch();
         self.deadline.poll_expired(watch, in_head, cx)
     }
 
     /// Reads what the client has sent and passes on what may pass; `false` at its end.
-    fn poll_intake(
+    fn poll_receive(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut ReadBufCursor<'_>,
@@ -157,8 +157,8 @@ impl ConnectionIo {
         if read.filled().is_empty() {
             return Poll::Ready(Ok(false));
         }
-        let passed = self.intake.take(read.filled_mut(), buffer);
-        if passed || self.intake.is_in_head() {
+        let passed = self.received.receive(read.filled_mut(), buffer);
+        if passed || self.received.is_in_head() {
             self.deadline.note_bytes(self.connection.watch());
         }
         Poll::Ready(Ok(true))
@@ -171,17 +171,17 @@ impl ConnectionIo {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let room = buffer.remaining();
-        if self.farewell.is_some() || self.intake.give(&mut buffer) {
+        if self.final_response.is_some() || self.received.fill(&mut buffer) {
             return Poll::Ready(Ok(()));
         }
         loop {
-            if let Some(refusal) = self.intake.refusal() {
+            if let Some(refusal) = self.received.refusal() {
                 return self.poll_refuse(cx, refusal);
             }
             if self.half_closed.is_some() {
                 return self.poll_half_closed(cx);
             }
-            match self.poll_intake(cx, &mut buffer) {
+            match self.poll_receive(cx, &mut buffer) {
                 Poll::Ready(Ok(true)) if buffer.remaining() == room => {}
                 Poll::Ready(Ok(false)) => {
                     self.half_closed = Some(Box::new(HalfClosed::new(Instant::now())));
@@ -201,7 +201,7 @@ impl ConnectionIo {
     /// What is wrong in a head ends the connection with an answer of ours, after those to the
     /// heads before it. What is wrong in content fails the request that hyper is reading.
     fn poll_refuse(&mut self, cx: &mut Context<'_>, refusal: Refusal) -> Poll<io::Result<()>> {
-        if self.intake.is_in_content() {
+        if self.received.is_in_content() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, refusal)));
         }
         if !self.owes_nothing() {
@@ -211,13 +211,13 @@ impl ConnectionIo {
                 .map(|()| Err(io::ErrorKind::TimedOut.into()));
         }
         tracing::debug!(client = %self.connection.wire().remote_addr, cause = refusal.code(), "{refusal}");
-        self.part(refusal.status(), refusal.code());
+        self.queue_final_response(refusal.status(), refusal.code());
         Poll::Ready(Ok(()))
     }
 
     /// Whether each head that passed was answered, and the client sent all of it.
     fn owes_nothing(&self) -> bool {
-        self.flushed && self.connection.watch().ended() == self.intake.heads()
+        self.flushed && self.connection.watch().ended() == self.received.heads()
     }
 
     /// Reads for h2, which judges all of it.
@@ -228,9 +228,9 @@ impl ConnectionIo {
     ) -> Poll<io::Result<()>> {
         if self.stretch.is_over() {
             self.stretch = Stretch::Rested;
-            self.connection.watch().break_off();
+            self.connection.watch().mark_slice_over();
             // Who sends without a pause ends in time too.
-            return self.poll_part_http2(cx);
+            return self.poll_close_http2(cx);
         }
         match Pin::new(&mut self.stream).poll_read(cx, buffer) {
             Poll::Ready(result) => {
@@ -240,24 +240,24 @@ impl ConnectionIo {
             }
             Poll::Pending => {
                 self.stretch = Stretch::Rested;
-                self.poll_part_http2(cx)
+                self.poll_close_http2(cx)
             }
         }
     }
 
     /// An HTTP/2 connection that has had no request for too long ends with a GOAWAY (RFC 9113 §9.1), which is h2's to
     /// write; a client that takes no part in that has [`LINGER`], or [`HURRIED`].
-    fn poll_part_http2(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_close_http2(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.connection.watch().poll_expired().is_pending() {
             self.closed = None;
             ready!(self.poll_expired(cx));
             self.connection.watch().expire();
         }
-        let patience = match self.connection.watch().hurries() {
+        let limit = match self.connection.watch().is_displaced() {
             true => HURRIED,
             false => LINGER,
         };
-        let deadline = *self.closed.get_or_insert_with(Instant::now) + patience;
+        let deadline = *self.closed.get_or_insert_with(Instant::now) + limit;
         ready!(self.deadline.poll_sleep(deadline, cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -265,24 +265,24 @@ impl ConnectionIo {
     /// The client was too slow. Between requests that is told without a word: a 408 could be
     /// taken for the answer to a request that is on its way.
     fn expire(&mut self) -> io::Result<()> {
-        if !self.intake.is_in_head() {
+        if !self.received.is_in_head() {
             return Err(io::ErrorKind::TimedOut.into());
         }
         // RFC 9110 §15.5.9.
-        let cause = match self.hurries {
+        let cause = match self.is_displaced {
             true => "HEAD_GIVEN_UP",
             false => "HEAD_TIMEOUT",
         };
-        self.part(StatusCode::REQUEST_TIMEOUT, cause);
+        self.queue_final_response(StatusCode::REQUEST_TIMEOUT, cause);
         Ok(())
     }
 
     /// Lets hyper see the end of the connection; the answer is written when hyper shuts it down.
-    fn part(&mut self, status: StatusCode, cause: &'static str) {
-        let head = self.intake.held();
+    fn queue_final_response(&mut self, status: StatusCode, cause: &'static str) {
+        let head = self.received.held();
         let has_content = !head.trim_ascii_start().starts_with(b"HEAD ");
-        let entry = self.connection.refused(head, status, cause);
-        self.farewell = Some(Farewell::new(status, has_content, entry));
+        let entry = self.connection.refusal_entry(head, status, cause);
+        self.final_response = Some(FinalResponse::new(status, has_content, entry));
     }
 
     /// Ready when the client has read its answer, or had the time to.
@@ -321,10 +321,10 @@ impl Read for ConnectionIo {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.intake.is_guarded() {
+        if this.received.is_guarded() {
             return this.poll_guarded(cx, buffer);
         }
-        if this.intake.give(&mut buffer) {
+        if this.received.fill(&mut buffer) {
             return Poll::Ready(Ok(()));
         }
         this.poll_read_http2(cx, buffer)
@@ -363,11 +363,11 @@ impl Write for ConnectionIo {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if let Some(farewell) = &mut this.farewell {
-            ready!(farewell.poll_write(cx, &mut this.stream))?;
+        if let Some(final_response) = &mut this.final_response {
+            ready!(final_response.poll_write(cx, &mut this.stream))?;
         }
-        let is_within = this.intake.is_in_content() || !this.intake.held().is_empty();
-        let lingers = is_within && !this.hurries;
+        let is_within = this.received.is_in_content() || !this.received.held().is_empty();
+        let lingers = is_within && !this.is_displaced;
         // Without TLS and with nobody to wait for, close(2) comes next and says the same.
         if lingers || !this.stream().sends_files() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;

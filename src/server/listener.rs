@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::difficulty::Difficulty;
+use super::accept_failures::AcceptFailures;
 use super::inherited::Inherited;
 use super::log_throttle::LogThrottle;
 use super::shared::Shared;
@@ -23,7 +23,7 @@ use crate::message::Wire;
 use crate::site::Listener;
 use crate::stream::Bare;
 use crate::threads::Place;
-use connection::Begun;
+use connection::AdmittedConnection;
 
 /// The pause after accepting failed for want of descriptors or memory: others may give some back.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -40,12 +40,12 @@ pub(super) struct Listeners {
 /// One listener, and what ends it and its connections.
 #[derive(Debug)]
 struct Active {
-    terms: Terms,
+    settings: SharedSettings,
     stop: CancellationToken,
 }
 
 /// What holds for a listener: a reload changes it for connections to come, and keeps the sockets.
-type Terms = Arc<ArcSwap<Listener>>;
+type SharedSettings = Arc<ArcSwap<Listener>>;
 
 /// Bound sockets that do not accept yet.
 #[derive(Debug)]
@@ -81,8 +81,8 @@ impl Listeners {
 
     /// Binds those of `listeners` that are new; nothing else changes yet.
     pub(super) fn rebind(&self, listeners: &[Listener]) -> Result<Change, StartError> {
-        let terms = self.active.iter().map(|active| active.terms.load_full());
-        let mut known: Vec<_> = terms.enumerate().collect();
+        let settings = self.active.iter().map(|active| active.settings.load_full());
+        let mut known: Vec<_> = settings.enumerate().collect();
         let mut change = Change {
             added: Vec::new(),
             kept: Vec::new(),
@@ -104,15 +104,15 @@ impl Listeners {
 
     fn accept_from(&mut self, bound: Bound) {
         let active = Active {
-            terms: Arc::new(ArcSwap::from_pointee(bound.listener)),
+            settings: Arc::new(ArcSwap::from_pointee(bound.listener)),
             stop: self.stop.child_token(),
         };
         for socket in bound.sockets {
             tracing::info!(address = %socket, "listening");
-            let terms = Arc::clone(&active.terms);
+            let settings = Arc::clone(&active.settings);
             let shared = Arc::clone(&self.shared);
             // Tracked: what it has accepted at the last moment is not there before.
-            let accepting = accept(socket, terms, shared, active.stop.clone());
+            let accepting = accept(socket, settings, shared, active.stop.clone());
             self.shared.tasks.spawn(accepting);
         }
         self.active.push(active);
@@ -128,11 +128,11 @@ impl Change {
             match self.kept.iter().position(|(kept, _)| Some(*kept) == index) {
                 Some(at) => {
                     let (_, listener) = self.kept.swap_remove(at);
-                    active.terms.store(Arc::new(listener));
+                    active.settings.store(Arc::new(listener));
                     true
                 }
                 None => {
-                    let address = &active.terms.load().address;
+                    let address = &active.settings.load().address;
                     tracing::info!(%address, "no longer listening");
                     active.stop.cancel();
                     false
@@ -157,9 +157,14 @@ fn position(known: &[(usize, Arc<Listener>)], listener: &Listener) -> Option<usi
 }
 
 /// Accepts until `stop`, and then once more what has connected by then.
-async fn accept(socket: Acceptor, terms: Terms, shared: Arc<Shared>, stop: CancellationToken) {
+async fn accept(
+    socket: Acceptor,
+    settings: SharedSettings,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) {
     let throttle = Arc::new(LogThrottle::default());
-    accept_until_stop(&socket, &terms, &throttle, &shared, &stop).await;
+    accept_until_stop(&socket, &settings, &throttle, &shared, &stop).await;
     for (stream, wire) in socket.close() {
         let Ok(permit) = Arc::clone(&shared.state.connections).try_acquire_owned() else {
             return;
@@ -170,43 +175,43 @@ async fn accept(socket: Acceptor, terms: Terms, shared: Arc<Shared>, stop: Cance
             permit,
             place: shared.threads.place(),
         };
-        begin(accepted, &terms, &throttle, &shared, &stop);
+        spawn_connection(accepted, &settings, &throttle, &shared, &stop);
     }
 }
 
-/// Every connection begins with the terms that hold at that moment.
+/// Every connection begins with the settings that hold at that moment.
 async fn accept_until_stop(
     socket: &Acceptor,
-    terms: &Terms,
+    settings: &SharedSettings,
     throttle: &Arc<LogThrottle>,
     shared: &Arc<Shared>,
     stop: &CancellationToken,
 ) {
-    let mut difficulty = Difficulty::default();
+    let mut failures = AcceptFailures::default();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            () = difficulty.ended() => {
-                difficulty.end();
+            () = failures.recovered() => {
+                failures.log_recovery();
                 continue;
             }
-            accepted = next(socket, shared) => accepted,
+            accepted = accept_next(socket, shared) => accepted,
         };
         match accepted {
             Ok(accepted) => {
                 shared.state.accepted.add();
                 let descriptor = accepted.stream.as_raw_fd();
-                begin(accepted, terms, throttle, shared, stop);
+                spawn_connection(accepted, settings, throttle, shared, stop);
                 if descriptor >= shared.ceiling {
                     tokio::select! {
                         () = stop.cancelled() => return,
-                        () = descriptors::relieved(shared, socket) => {}
+                        () = descriptors::wait_below_ceiling(shared, socket) => {}
                     }
                 }
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
-                difficulty.note(&error);
+                failures.record(&error);
                 shared.disk.make_room();
                 shared.state.room.make(Instant::now());
                 sleep(PAUSE).await;
@@ -216,10 +221,10 @@ async fn accept_until_stop(
 }
 
 /// Accepts the next connection when there is a place for it: what cannot be served waits in the kernel's backlog.
-async fn next(socket: &Acceptor, shared: &Shared) -> io::Result<Accepted> {
+async fn accept_next(socket: &Acceptor, shared: &Shared) -> io::Result<Accepted> {
     loop {
         socket.ready().await?;
-        let Some(permit) = places::place(shared, socket).await else {
+        let Some(permit) = places::acquire(shared, socket).await else {
             continue;
         };
         match socket.try_accept() {
@@ -247,16 +252,22 @@ struct Accepted {
 
 /// Serves it in a task of its own. What is spawned is `serve` and nothing around it, which would hold
 /// another copy of it for as long as the connection is there.
-fn begin(
+fn spawn_connection(
     accepted: Accepted,
-    terms: &Terms,
+    settings: &SharedSettings,
     throttle: &Arc<LogThrottle>,
     shared: &Arc<Shared>,
     stop: &CancellationToken,
 ) {
-    let (terms, throttle) = (terms.load_full(), Arc::clone(throttle));
+    let (settings, throttle) = (settings.load_full(), Arc::clone(throttle));
     let elsewhere = accepted.place.elsewhere().cloned();
-    let served = serve(accepted, terms, throttle, Arc::clone(shared), stop.clone());
+    let served = serve(
+        accepted,
+        settings,
+        throttle,
+        Arc::clone(shared),
+        stop.clone(),
+    );
     match elsewhere {
         Some(runtime) => shared.tasks.spawn_on(served, &runtime),
         None => shared.tasks.spawn(served),
@@ -266,7 +277,7 @@ fn begin(
 /// Finds out who the client is, and serves it.
 async fn serve(
     accepted: Accepted,
-    terms: Arc<Listener>,
+    settings: Arc<Listener>,
     throttle: Arc<LogThrottle>,
     shared: Arc<Shared>,
     stop: CancellationToken,
@@ -279,10 +290,10 @@ async fn serve(
     } = accepted;
     let mut stream = match stream.settle() {
         Ok(stream) => stream,
-        Err(error) => return cannot_watch(&shared, &error),
+        Err(error) => return log_epoll_failure(&shared, &error),
     };
     let seat = Seat::new(&shared.state.room, Instant::now());
-    if let Some(proxies) = &terms.proxies {
+    if let Some(proxies) = &settings.proxies {
         let limit = shared.live.load().server.limits.header;
         let received = tokio::select! {
             received = proxy_protocol::receive(&mut stream, wire, proxies, limit, &throttle) => received,
@@ -299,22 +310,22 @@ async fn serve(
             }
         }
     }
-    let Some(held) = places::hold(&shared, &wire, terms.proxies.as_ref()) else {
+    let Some(held) = places::count_client(&shared, &wire, settings.proxies.as_ref()) else {
         return;
     };
     if let Some(held) = &held {
         seat.hasten(held.count());
     }
-    let begun = Begun {
+    let admitted = AdmittedConnection {
         stream,
-        wire: wire.through(&terms.name),
+        wire: wire.through(&settings.name),
         seat,
     };
-    connection::serve(begun, terms.tls.clone(), shared, stop).await;
+    connection::serve(admitted, settings.tls.clone(), shared, stop).await;
 }
 
 /// epoll_ctl(2): no memory, or more than /proc/sys/fs/epoll/max_user_watches.
-fn cannot_watch(shared: &Shared, error: &io::Error) {
+fn log_epoll_failure(shared: &Shared, error: &io::Error) {
     shared.state.refused.add();
     if let Some(left_out) = shared.throttle.admit(Instant::now()) {
         tracing::warn!(%error, left_out, "connection closed: the kernel does not watch it (fs.epoll.max_user_watches)");

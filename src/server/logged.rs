@@ -123,7 +123,7 @@ impl Entry {
     }
 
     /// The whole answer was sent, with so many bytes of content.
-    pub(super) fn written(&mut self, content: u64) {
+    pub(super) fn set_written(&mut self, content: u64) {
         self.record.bytes = content;
         self.complete = true;
     }
@@ -146,7 +146,7 @@ impl Entry {
         (&mut self.journey, target)
     }
 
-    fn answered(&mut self, response: &Response<Body>) {
+    fn record_response(&mut self, response: &Response<Body>) {
         let context = &mut self.journey.context;
         // What failed is what the line is about, and not the page that tells of it.
         let trace = match context.trace.upstream.is_some() && context.cause.is_some() {
@@ -207,8 +207,8 @@ impl Logged {
         mut entry: Box<Entry>,
         in_flight: InFlight,
     ) -> Response<Self> {
-        entry.answered(&response);
-        in_flight.answer();
+        entry.record_response(&response);
+        in_flight.mark_answered();
         // hyper does not poll what it knows to be empty.
         entry.complete = http_body::Body::is_end_stream(response.body());
         response.map(|body| Self {
@@ -238,7 +238,7 @@ impl http_body::Body for Logged {
             Poll::Ready(Some(Err(cut))) => {
                 this.entry.set_cause(cut.0);
                 if this.entry.record.protocol == "HTTP/1.0" {
-                    this.in_flight.cut();
+                    this.in_flight.mark_cut();
                 }
             }
             Poll::Ready(None) => this.entry.complete = true,

@@ -26,7 +26,7 @@ const BODIES: u64 = 8;
 const ENCODERS: u64 = 4;
 
 /// Lowers what is more than the process' control group, or the machine, has room for, and says so.
-pub(super) fn fit(settings: &mut ServerSettings) {
+pub(super) fn apply_limit(settings: &mut ServerSettings) {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let machine = sysinfo().ok().map(|info| info.ram_total());
     let limits = limit(Path::new(GROUPS), &groups).into_iter().chain(machine);
@@ -35,7 +35,7 @@ pub(super) fn fit(settings: &mut ServerSettings) {
     };
     let asked = (settings.file_cache, settings.shared);
     let spool = statfs(&settings.spool_directory).map_or(u64::MAX, |it| spool_room(limit, &it));
-    let room = fitting(limit, spool, asked);
+    let room = lowered_totals(limit, spool, asked);
     if room == asked {
         return;
     }
@@ -52,7 +52,7 @@ pub(super) fn fit(settings: &mut ServerSettings) {
     );
 }
 
-fn fitting(limit: u64, spool: u64, (file_cache, asked): (u64, Totals)) -> (u64, Totals) {
+fn lowered_totals(limit: u64, spool: u64, (file_cache, asked): (u64, Totals)) -> (u64, Totals) {
     let shared = Totals {
         spool: asked.spool.min(spool),
         answers: asked.answers.min(limit / ANSWERS),
@@ -152,7 +152,7 @@ mod tests {
             (64 << 20, u64::MAX, lowered(1 << 30)),
             (64 << 20, 32 << 20, lowered(32 << 20)),
         ] {
-            assert_eq!(fitting(limit, spool, asked), expected, "{limit}");
+            assert_eq!(lowered_totals(limit, spool, asked), expected, "{limit}");
         }
     }
 }

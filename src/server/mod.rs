@@ -1,19 +1,17 @@
 //! The running server: binds, serves, reloads, drains.
 
+mod accept_failures;
 mod certificates;
 mod connection;
 mod deadline;
 mod descriptors;
-mod difficulty;
-mod farewell;
+mod exit_watchdog;
 mod file_watch;
+mod final_response;
 mod handshake;
-mod heads;
 mod inherited;
-mod intake;
 mod io;
 mod lag;
-mod last_resort;
 mod listener;
 mod log_throttle;
 mod logged;
@@ -22,7 +20,9 @@ mod outbox;
 mod pace;
 mod places;
 mod proxy_protocol;
+mod receive_buffer;
 mod reload;
+mod request_memory;
 mod reset_count;
 mod service;
 mod shared;
@@ -47,9 +47,9 @@ use crate::line_log::LineLog;
 use crate::process::Processes;
 use crate::site::{ServerSettings, Snapshot};
 use crate::threads::Threads;
+pub use exit_watchdog::ExitWatchdog;
+use exit_watchdog::StopSignals;
 pub use inherited::Inherited;
-pub use last_resort::LastResort;
-use last_resort::Stops;
 use listener::Listeners;
 use shared::Shared;
 pub use shutdown::LastLines;
@@ -63,7 +63,7 @@ pub struct Process {
     /// Where what it says of itself goes.
     pub log: LineLog,
     /// Ends it where nothing else does.
-    pub last_resort: LastResort,
+    pub exit_watchdog: ExitWatchdog,
 }
 
 /// Serves until SIGTERM or SIGINT and returns when everything in flight is finished, or when it
@@ -76,8 +76,8 @@ pub async fn run(
     threads: Threads,
 ) -> Result<LastLines, StartError> {
     let mut signals = Signals::new().map_err(StartError::Signals)?;
-    memory::fit(&mut snapshot.server);
-    let ceiling = descriptors::fit(&mut snapshot);
+    memory::apply_limit(&mut snapshot.server);
+    let ceiling = descriptors::apply_limit(&mut snapshot);
     let server = &snapshot.server;
     let access_log = start_access_log(server)?;
     let logs = [Some(process.log), access_log.lines().cloned()];
@@ -98,7 +98,7 @@ pub async fn run(
     let (commands, mut asked) = mpsc::channel(COMMANDS);
     start_admin(&shared, commands.clone()).await?;
     tokio::spawn(file_watch::watch(shared.live.clone(), commands));
-    process.last_resort.serving();
+    process.exit_watchdog.set_serving();
     loop {
         let (event, command) = tokio::select! {
             event = signals.next() => (event, None),
@@ -120,8 +120,8 @@ pub async fn run(
     shared.state.drain();
     // Whoever still asks for a reload is told at once that there will be none.
     drop(asked);
-    shutdown::end(&shared, &stop, &mut signals.stops, &mut processes).await;
-    process.last_resort.ending();
+    shutdown::shut_down(&shared, &stop, &mut signals.stops, &mut processes).await;
+    process.exit_watchdog.set_ending();
     Ok(LastLines(shared.access_log.clone()))
 }
 
@@ -181,7 +181,7 @@ async fn start_admin(shared: &Shared, commands: mpsc::Sender<Command>) -> Result
 struct Signals {
     hangup: Signal,
     user1: Signal,
-    stops: Stops,
+    stops: StopSignals,
 }
 
 /// What a signal asks for.
@@ -197,7 +197,7 @@ impl Signals {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             user1: signal(SignalKind::user_defined1())?,
-            stops: Stops::new()?,
+            stops: StopSignals::new()?,
         })
     }
 

@@ -58,7 +58,7 @@ impl Pace {
         let polled = served.poll(cx);
         // Its end may give the turn to another.
         drop(turn);
-        if watch.take_broken_off() && polled.is_pending() {
+        if watch.take_slice_over() && polled.is_pending() {
             self.turns.get_or_insert_with(Turns::here);
             return after_others(cx);
         }
@@ -103,7 +103,7 @@ mod tests {
                     let begun = Instant::now();
                     while begun.elapsed() < STRETCH {}
                     stretches.fetch_add(1, Ordering::Relaxed);
-                    watch.break_off();
+                    watch.mark_slice_over();
                     Poll::<()>::Pending
                 }));
                 poll_fn(|cx| pace.poll(floods.as_mut(), &watch, cx)).await;

@@ -19,7 +19,7 @@ const RETRY: Duration = Duration::from_millis(100);
 const MOST_ASKED: u32 = 64;
 
 /// Returns a place for who waits at `socket`; nothing where nobody does.
-pub(super) async fn place(shared: &Shared, socket: &Acceptor) -> Option<OwnedSemaphorePermit> {
+pub(super) async fn acquire(shared: &Shared, socket: &Acceptor) -> Option<OwnedSemaphorePermit> {
     let state = &shared.state;
     if let Ok(permit) = Arc::clone(&state.connections).try_acquire_owned() {
         return Some(permit);
@@ -40,7 +40,7 @@ pub(super) async fn place(shared: &Shared, socket: &Acceptor) -> Option<OwnedSem
 
 /// Counts the connection as its client's; `None` where it is one too many. Those of `proxies`, which the listener
 /// trusts, and of `server.trusted_proxies` are those of many clients.
-pub(super) fn hold(
+pub(super) fn count_client(
     shared: &Shared,
     wire: &Wire,
     proxies: Option<&TrustedProxies>,

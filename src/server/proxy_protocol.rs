@@ -52,13 +52,13 @@ pub(super) async fn receive(
             destination,
         }) => Ok(Arc::new(Wire::tcp(source, destination))),
         Err(refused) => {
-            tell(&refused, &wire, throttle);
+            log_refusal(&refused, &wire, throttle);
             Err(!matches!(refused, Refused::Nothing))
         }
     }
 }
 
-fn tell(refused: &Refused, wire: &Wire, throttle: &LogThrottle) {
+fn log_refusal(refused: &Refused, wire: &Wire, throttle: &LogThrottle) {
     let peer = &wire.remote_addr;
     if matches!(refused, Refused::Nothing) {
         tracing::debug!(peer, "connection closed: {refused}");

@@ -106,8 +106,8 @@ async fn load(path: &Path, shared: &Arc<Shared>) -> Result<(Snapshot, Vec<String
     let file = path.to_owned();
     let load = move || {
         let mut snapshot = config::load(&file, Some(&current))?;
-        memory::fit(&mut snapshot.server);
-        descriptors::fit(&mut snapshot);
+        memory::apply_limit(&mut snapshot.server);
+        descriptors::apply_limit(&mut snapshot);
         let changes = difference(&current, &snapshot);
         Ok((snapshot, changes))
     };

@@ -11,8 +11,8 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 use tracing::Level;
 
-use super::heads::{self, bounds};
 use super::logged::{Entry, Logged, LoggedTarget};
+use super::request_memory::{self, head_bounds};
 use super::shared::Shared;
 use super::watch::{InFlight, Watch};
 use crate::admin::State;
@@ -82,10 +82,15 @@ impl Connection {
     ) -> Result<Arc<Wire>, Failure> {
         let forwarding = &snapshot.server.forwarding;
         if parts.version == Version::HTTP_2 {
-            let head = judge_decoded(parts, bounds(&snapshot.server.limits))?;
+            let head = judge_decoded(parts, head_bounds(&snapshot.server.limits))?;
             let wire = forwarding.apply(parts, &self.wire)?;
             let at_once = self.watch.at_once();
-            in_flight.hold(heads::take(head, at_once, &wire, &snapshot.budgets)?);
+            in_flight.hold(request_memory::reserve(
+                head,
+                at_once,
+                &wire,
+                &snapshot.budgets,
+            )?);
             return Ok(wire);
         }
         Ok(forwarding.apply(parts, &self.wire)?)
@@ -118,7 +123,7 @@ impl Connection {
     }
 
     /// The log line of what never became a request.
-    pub(super) fn refused(
+    pub(super) fn refusal_entry(
         &self,
         head: &[u8],
         status: StatusCode,
@@ -138,7 +143,9 @@ pub(super) async fn respond(
     connection: Arc<Connection>,
     request: http::Request<Incoming>,
 ) -> Result<Response<Logged>, Infallible> {
-    let mut in_flight = connection.watch.begin(request.version(), request.method());
+    let mut in_flight = connection
+        .watch
+        .begin_request(request.version(), request.method());
     let disk = connection.shared.disk.one_release();
     let (mut entry, next, limits) = arrive(&connection, request, &mut in_flight, &disk);
     let (journey, target) = entry.split();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::last_resort::Stops;
+use super::exit_watchdog::StopSignals;
 use super::shared::Shared;
 use crate::access_log::AccessLog;
 use crate::process::Processes;
@@ -18,10 +18,10 @@ const KILL: Duration = Duration::from_secs(1);
 
 /// Drains as `server.drain_delay` and `server.drain` say, and then stops the programs that were started, as requests
 /// needed them; a second signal ends all of it at once.
-pub(super) async fn end(
+pub(super) async fn shut_down(
     shared: &Shared,
     stop: &CancellationToken,
-    stops: &mut Stops,
+    stops: &mut StopSignals,
     processes: &mut Processes,
 ) {
     let orderly = async {
@@ -60,18 +60,18 @@ async fn drain(shared: &Shared, stop: &CancellationToken) {
     sleep(delay).await;
     stop.cancel();
     shared.tasks.close();
-    let afterwards = shared.threads.afterwards();
-    afterwards.close();
+    let background = shared.threads.background_tasks();
+    background.close();
     let ended = async {
         shared.tasks.wait().await;
-        afterwards.wait().await;
+        background.wait().await;
     };
     match timeout(limit, ended).await {
         Ok(()) => tracing::info!("stopped"),
         Err(_) => {
             tracing::warn!(
                 left = shared.tasks.len(),
-                scripts = afterwards.len(),
+                scripts = background.len(),
                 "stopped: server.drain passed with connections still in use, or scripts that work behind their answers"
             );
         }

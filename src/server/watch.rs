@@ -31,9 +31,9 @@ pub(super) struct Watch {
     is_unsafe: AtomicBool,
     resting: AtomicBool,
     expired: AtomicBool,
-    hurries: AtomicBool,
-    cut: AtomicBool,
-    broken_off: AtomicBool,
+    is_displaced: AtomicBool,
+    is_cut: AtomicBool,
+    slice_over: AtomicBool,
 }
 
 /// How far the current request of an HTTP/1 connection is.
@@ -71,9 +71,9 @@ impl Watch {
             is_unsafe: AtomicBool::new(false),
             resting: AtomicBool::new(false),
             expired: AtomicBool::new(false),
-            hurries: AtomicBool::new(false),
-            cut: AtomicBool::new(false),
-            broken_off: AtomicBool::new(false),
+            is_displaced: AtomicBool::new(false),
+            is_cut: AtomicBool::new(false),
+            slice_over: AtomicBool::new(false),
         }
     }
 
@@ -81,7 +81,7 @@ impl Watch {
         &self.seat
     }
 
-    pub(super) fn begin(self: &Arc<Self>, version: Version, method: &Method) -> InFlight {
+    pub(super) fn begin_request(self: &Arc<Self>, version: Version, method: &Method) -> InFlight {
         self.seat.settle();
         self.expired.store(false, Ordering::Relaxed);
         self.begun.fetch_add(1, Ordering::Relaxed);
@@ -114,14 +114,14 @@ impl Watch {
     }
 
     /// Notes that it is to make room for another, which waits.
-    pub(super) fn hurry(&self) {
-        self.hurries.store(true, Ordering::Relaxed);
+    pub(super) fn request_close(&self) {
+        self.is_displaced.store(true, Ordering::Relaxed);
         self.expire();
     }
 
     /// Returns whether another waits for it to end.
-    pub(super) fn hurries(&self) -> bool {
-        self.hurries.load(Ordering::Relaxed)
+    pub(super) fn is_displaced(&self) -> bool {
+        self.is_displaced.load(Ordering::Relaxed)
     }
 
     /// Returns `Ready` once that was noted. Wakes no task: the one that asks is the one that notes it.
@@ -138,13 +138,13 @@ impl Watch {
     }
 
     /// Notes that the connection is idle, and has been since its last request.
-    pub(super) fn wait(&self) {
+    pub(super) fn mark_idle(&self) {
         let last = Duration::from_nanos(self.last.load(Ordering::Relaxed));
         self.seat.wait(Wait::Idle, self.made + last);
     }
 
     /// Returns when the connection has rested for `time` and no request began meanwhile.
-    pub(super) async fn rested(&self, time: Duration) {
+    pub(super) async fn wait_rested(&self, time: Duration) {
         loop {
             let begun = self.begun();
             sleep(time).await;
@@ -156,17 +156,17 @@ impl Watch {
 
     /// Whether an answer was cut whose length the client was not told.
     pub(super) fn is_cut(&self) -> bool {
-        self.cut.load(Ordering::Relaxed)
+        self.is_cut.load(Ordering::Relaxed)
     }
 
     /// Notes that the connection has read for long enough at a stretch: who polls it wakes it.
-    pub(super) fn break_off(&self) {
-        self.broken_off.store(true, Ordering::Relaxed);
+    pub(super) fn mark_slice_over(&self) {
+        self.slice_over.store(true, Ordering::Relaxed);
     }
 
     /// Reports whether that was noted since this was last asked.
-    pub(super) fn take_broken_off(&self) -> bool {
-        self.broken_off.load(Ordering::Relaxed) && self.broken_off.swap(false, Ordering::Relaxed)
+    pub(super) fn take_slice_over(&self) -> bool {
+        self.slice_over.load(Ordering::Relaxed) && self.slice_over.swap(false, Ordering::Relaxed)
     }
 
     /// How many have begun so far.
@@ -197,13 +197,13 @@ impl InFlight {
     }
 
     /// Notes that hyper has the answer.
-    pub(super) fn answer(&self) {
+    pub(super) fn mark_answered(&self) {
         self.watch.answered.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The answer ends before it is whole, and nothing in it tells.
-    pub(super) fn cut(&self) {
-        self.watch.cut.store(true, Ordering::Relaxed);
+    pub(super) fn mark_cut(&self) {
+        self.watch.is_cut.store(true, Ordering::Relaxed);
     }
 }
 

@@ -10,12 +10,12 @@ impl ConnectionIo {
     /// Ready when the connection is to make room for another: its head does not come.
     pub(super) fn poll_given_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let watch = self.connection.watch();
-        if watch.is_idle() && self.intake.is_in_head() {
+        if watch.is_idle() && self.received.is_in_head() {
             watch.seat().wait(Wait::Head, moment::now());
         }
         let cause = ready!(watch.seat().poll_asked(cx));
         watch.seat().give_up(cause);
-        self.hurries = true;
+        self.is_displaced = true;
         Poll::Ready(())
     }
 }

@@ -54,8 +54,8 @@ impl ConnectionIo {
     /// flight, and an error where the client has left.
     pub(super) fn poll_half_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // RFC 9112 §8: content that is not complete fails its request, once it is that one's turn.
-        let is_last = self.connection.watch().ended() + 1 >= self.intake.heads();
-        if self.owes_nothing() || (self.intake.is_in_content() && is_last) {
+        let is_last = self.connection.watch().ended() + 1 >= self.received.heads();
+        if self.owes_nothing() || (self.received.is_in_content() && is_last) {
             return Poll::Ready(Ok(()));
         }
         self.reader = Some(cx.waker().clone());

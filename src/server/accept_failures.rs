@@ -13,14 +13,14 @@ const RECOVERY: Duration = Duration::from_secs(1);
 
 /// Whether accepting fails for want of descriptors or memory, and since when it does not.
 #[derive(Debug, Default)]
-pub(super) struct Difficulty {
+pub(super) struct AcceptFailures {
     failed: Option<Instant>,
     failures: u64,
 }
 
-impl Difficulty {
+impl AcceptFailures {
     /// Notes a failure, and tells the first.
-    pub(super) fn note(&mut self, error: &io::Error) {
+    pub(super) fn record(&mut self, error: &io::Error) {
         if self.failed.replace(Instant::now()).is_none() {
             let advice = match error.raw_os_error().map(Errno::from_raw) {
                 Some(Errno::EMFILE) => {
@@ -35,7 +35,7 @@ impl Difficulty {
     }
 
     /// Waits until it has ended; for ever where there is none.
-    pub(super) async fn ended(&self) {
+    pub(super) async fn recovered(&self) {
         match self.failed {
             Some(failed) => sleep_until(failed + RECOVERY).await,
             None => pending().await,
@@ -43,7 +43,7 @@ impl Difficulty {
     }
 
     /// Tells that it has ended, and begins anew.
-    pub(super) fn end(&mut self) {
+    pub(super) fn log_recovery(&mut self) {
         tracing::warn!(failures = self.failures, "connections are accepted again");
         *self = Self::default();
     }
@@ -56,16 +56,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_ends_when_nothing_failed_for_a_while() {
         let begun = Instant::now();
-        let mut difficulty = Difficulty::default();
+        let mut failures = AcceptFailures::default();
         for _ in 0..3 {
-            difficulty.note(&Errno::EMFILE.into());
+            failures.record(&Errno::EMFILE.into());
             tokio::time::advance(Duration::from_millis(600)).await;
         }
-        difficulty.ended().await;
+        failures.recovered().await;
         assert_eq!(begun.elapsed(), Duration::from_millis(1200) + RECOVERY);
-        assert_eq!(difficulty.failures, 3);
-        difficulty.end();
-        let waited = tokio::time::timeout(RECOVERY * 9, difficulty.ended()).await;
+        assert_eq!(failures.failures, 3);
+        failures.log_recovery();
+        let waited = tokio::time::timeout(RECOVERY * 9, failures.recovered()).await;
         assert!(waited.is_err());
     }
 }

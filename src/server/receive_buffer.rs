@@ -8,7 +8,7 @@ use crate::message::head_guard::{Bounds, HeadGuard, Refusal, Verdict};
 
 /// The bytes of one connection on their way to hyper.
 #[derive(Debug)]
-pub(super) struct Intake {
+pub(super) struct ReceiveBuffer {
     held: BytesMut,
     /// How many of the held bytes may pass.
     judged: usize,
@@ -18,9 +18,9 @@ pub(super) struct Intake {
     refusal: Option<Refusal>,
 }
 
-impl Intake {
+impl ReceiveBuffer {
     /// All passes; `read` was read before.
-    pub(super) fn open(read: &Bytes) -> Self {
+    pub(super) fn unguarded(read: &Bytes) -> Self {
         Self {
             held: BytesMut::from(read.as_ref()),
             judged: read.len(),
@@ -31,16 +31,16 @@ impl Intake {
 
     /// Requests pass that are good; `read` was read before.
     pub(super) fn guarded(read: &Bytes, bounds: Bounds) -> Self {
-        let mut intake = Self {
+        let mut received = Self {
             held: BytesMut::new(),
             judged: 0,
             guard: Some(HeadGuard::new(bounds)),
             refusal: None,
         };
         let mut read = BytesMut::from(read.as_ref());
-        intake.judged = intake.judge(&mut read);
-        intake.held = read;
-        intake
+        received.judged = received.judge(&mut read);
+        received.held = read;
+        received
     }
 
     /// Whether bytes must come through here.
@@ -58,7 +58,7 @@ impl Intake {
     }
 
     /// Passes on what may pass and `buffer` has room for; whether that was anything.
-    pub(super) fn give(&mut self, buffer: &mut ReadBufCursor<'_>) -> bool {
+    pub(super) fn fill(&mut self, buffer: &mut ReadBufCursor<'_>) -> bool {
         let count = self.judged.min(buffer.remaining());
         if count > 0 {
             buffer.put_slice(&self.held.split_to(count));
@@ -73,13 +73,13 @@ impl Intake {
 
     /// Takes what was just `read`; what may pass at once, as most does, is not held. Whether
     /// anything passed.
-    pub(super) fn take(&mut self, read: &mut [u8], buffer: &mut ReadBufCursor<'_>) -> bool {
+    pub(super) fn receive(&mut self, read: &mut [u8], buffer: &mut ReadBufCursor<'_>) -> bool {
         if !self.held.is_empty() {
             let mut held = std::mem::take(&mut self.held);
             held.extend_from_slice(read);
             self.judged += self.judge(held.get_mut(self.judged..).unwrap_or_default());
             self.held = held;
-            return self.give(buffer);
+            return self.fill(buffer);
         }
         let judged = self.judge(read);
         let passed = judged.min(buffer.remaining());

@@ -17,13 +17,13 @@ const AT_ONCE: usize = 32;
 const REQUEST: u64 = 8 * 1024;
 
 /// Takes what a request holds that has a head of so many bytes, and is one of so many of its connection.
-pub(super) fn take(
+pub(super) fn reserve(
     head: usize,
     at_once: usize,
     wire: &Wire,
     budgets: &Budgets,
 ) -> Result<Option<Box<Part>>, Exceeded> {
-    let held = weigh(head, at_once);
+    let held = extra_bytes(head, at_once);
     if held == 0 {
         return Ok(None);
     }
@@ -38,7 +38,7 @@ pub(super) fn take(
 }
 
 /// What a head may have.
-pub(super) fn bounds(limits: &Limits) -> Bounds {
+pub(super) fn head_bounds(limits: &Limits) -> Bounds {
     Bounds {
         request_line: limits.request_line,
         field_line: limits.field_line,
@@ -47,7 +47,7 @@ pub(super) fn bounds(limits: &Limits) -> Bounds {
     }
 }
 
-fn weigh(head: usize, at_once: usize) -> u64 {
+fn extra_bytes(head: usize, at_once: usize) -> u64 {
     let head = match head > HEAD {
         true => u64::try_from(head).unwrap_or(u64::MAX),
         false => 0,
@@ -72,7 +72,7 @@ mod tests {
             (400, AT_ONCE + 1, REQUEST),
             (60_000, 128, 60_000 + REQUEST),
         ] {
-            assert_eq!(weigh(head, at_once), held, "{head} {at_once}");
+            assert_eq!(extra_bytes(head, at_once), held, "{head} {at_once}");
         }
     }
 }

@@ -29,15 +29,15 @@ enum Phase {
 
 /// Tells the thread what the process is doing.
 #[derive(Debug)]
-pub struct LastResort(watch::Sender<Phase>);
+pub struct ExitWatchdog(watch::Sender<Phase>);
 
-impl LastResort {
+impl ExitWatchdog {
     /// Starts the thread; from now on signals no longer have their default effect.
     pub fn start() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let mut stops = {
             let _context = runtime.enter();
-            Stops::new()?
+            StopSignals::new()?
         };
         let (sender, phases) = watch::channel(Phase::Starting);
         let wait = move || {
@@ -51,24 +51,24 @@ impl LastResort {
     }
 
     /// From now on the server hears signals itself.
-    pub(super) fn serving(&self) {
+    pub(super) fn set_serving(&self) {
         self.0.send_replace(Phase::Serving);
     }
 
     /// The drain is over, or was ended.
-    pub(super) fn ending(&self) {
+    pub(super) fn set_ending(&self) {
         self.0.send_replace(Phase::Ending);
     }
 }
 
 /// Signals that ask for the end.
 #[derive(Debug)]
-pub(super) struct Stops {
+pub(super) struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl Stops {
+impl StopSignals {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,

@@ -15,13 +15,13 @@ use crate::filter::date;
 /// An answer that is written from here, and its line in the access log, which is written when
 /// this is dropped.
 #[derive(Debug)]
-pub(super) struct Farewell {
+pub(super) struct FinalResponse {
     unwritten: Bytes,
     content: u64,
     entry: Box<Entry>,
 }
 
-impl Farewell {
+impl FinalResponse {
     /// Answers with `status`; `has_content` where the request was not HEAD (RFC 9110 §9.3.2).
     pub(super) fn new(status: StatusCode, has_content: bool, entry: Box<Entry>) -> Self {
         let text = match has_content {
@@ -55,7 +55,7 @@ impl Farewell {
             }
             self.unwritten.advance(written);
         }
-        self.entry.written(self.content);
+        self.entry.set_written(self.content);
         Poll::Ready(Ok(()))
     }
 }
