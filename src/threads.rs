@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-pub use turns::{STRETCH, Turn, Turns, after_others};
+pub use turns::{TIME_SLICE, Turn, Turns, yield_to_runtime};
 
 /// The thread that something belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

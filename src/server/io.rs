@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use super::deadline::{ClientTimeouts, Deadline};
 use super::final_response::FinalResponse;
-use super::pace::Stretch;
+use super::pace::ReadSlice;
 use super::receive_buffer::ReceiveBuffer;
 use super::service::Connection;
 use crate::handler::piece::is_of_file;
@@ -59,7 +59,7 @@ pub(super) struct ConnectionIo {
     /// Somebody waits for its place.
     is_displaced: bool,
     /// HTTP/2: what it has read without a pause.
-    stretch: Stretch,
+    slice: ReadSlice,
 }
 
 impl ConnectionIo {
@@ -81,7 +81,7 @@ impl ConnectionIo {
             final_response: None,
             closed: None,
             is_displaced: false,
-            stretch: Stretch::default(),
+            slice: ReadSlice::default(),
         }
     }
 
@@ -226,20 +226,20 @@ impl ConnectionIo {
         cx: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.stretch.is_over() {
-            self.stretch = Stretch::Rested;
+        if self.slice.is_over() {
+            self.slice = ReadSlice::Rested;
             self.connection.watch().mark_slice_over();
             // Who sends without a pause ends in time too.
             return self.poll_close_http2(cx);
         }
         match Pin::new(&mut self.stream).poll_read(cx, buffer) {
             Poll::Ready(result) => {
-                self.stretch.go_on();
+                self.slice.record_read();
                 self.deadline.note_bytes(self.connection.watch());
                 Poll::Ready(result)
             }
             Poll::Pending => {
-                self.stretch = Stretch::Rested;
+                self.slice = ReadSlice::Rested;
                 self.poll_close_http2(cx)
             }
         }

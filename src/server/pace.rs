@@ -1,6 +1,6 @@
-//! How long an HTTP/2 connection works at a stretch. h2 reads for as long as there is something to read, and many frames
+//! How long an HTTP/2 connection works at a slice. h2 reads for as long as there is something to read, and many frames
 //! cost a client less to send than us to judge: PING, SETTINGS, PRIORITY, WINDOW_UPDATE (RFC 9113 §10.5). tokio would end
-//! that after 128 reads, which is a megabyte of frames. So a connection that has read for [`STRETCH`] goes on when its
+//! that after 128 reads, which is a megabyte of frames. So a connection that has read for [`TIME_SLICE`] goes on when its
 //! thread has looked at the others, and in turn with whatever else is long there.
 
 use std::pin::Pin;
@@ -9,20 +9,20 @@ use std::task::{Context, Poll, ready};
 use tokio::time::Instant;
 
 use super::watch::Watch;
-use crate::threads::{STRETCH, Turns, after_others};
+use crate::threads::{TIME_SLICE, Turns, yield_to_runtime};
 
 /// Reads of a connection since it last had nothing to read. The clock is asked from the second on: most have one.
 #[derive(Debug, Default)]
-pub(super) enum Stretch {
+pub(super) enum ReadSlice {
     #[default]
     Rested,
     Once,
     Since(Instant),
 }
 
-impl Stretch {
+impl ReadSlice {
     /// Notes a read.
-    pub(super) fn go_on(&mut self) {
+    pub(super) fn record_read(&mut self) {
         match self {
             Self::Rested => *self = Self::Once,
             Self::Once => *self = Self::Since(Instant::now()),
@@ -32,11 +32,11 @@ impl Stretch {
 
     /// Reports whether no more is to be read before others were served.
     pub(super) fn is_over(&self) -> bool {
-        matches!(self, Self::Since(begun) if begun.elapsed() >= STRETCH)
+        matches!(self, Self::Since(begun) if begun.elapsed() >= TIME_SLICE)
     }
 }
 
-/// Polls a connection, which notes in its watch that it has broken off a stretch.
+/// Polls a connection, which notes in its watch that it has broken off a slice.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     /// It has more to do, and waits for its turn.
@@ -60,7 +60,7 @@ impl Pace {
         drop(turn);
         if watch.take_slice_over() && polled.is_pending() {
             self.turns.get_or_insert_with(Turns::here);
-            return after_others(cx);
+            return yield_to_runtime(cx);
         }
         self.turns = None;
         polled
@@ -82,13 +82,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stretch_is_over_when_two_reads_were_long_ago() {
-        let mut stretch = Stretch::default();
-        for (over, advance) in [(false, STRETCH), (false, STRETCH / 2), (false, STRETCH / 2)] {
-            assert_eq!(stretch.is_over(), over);
-            stretch.go_on();
+        let mut slice = ReadSlice::default();
+        for (over, advance) in [
+            (false, TIME_SLICE),
+            (false, TIME_SLICE / 2),
+            (false, TIME_SLICE / 2),
+        ] {
+            assert_eq!(slice.is_over(), over);
+            slice.record_read();
             tokio::time::advance(advance).await;
         }
-        assert!(stretch.is_over());
+        assert!(slice.is_over());
     }
 
     #[tokio::test]
@@ -101,7 +105,7 @@ mod tests {
                 let mut pace = Pace::default();
                 let mut floods = pin!(poll_fn(|_| {
                     let begun = Instant::now();
-                    while begun.elapsed() < STRETCH {}
+                    while begun.elapsed() < TIME_SLICE {}
                     stretches.fetch_add(1, Ordering::Relaxed);
                     watch.mark_slice_over();
                     Poll::<()>::Pending

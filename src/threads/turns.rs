@@ -1,5 +1,5 @@
 //! Long work on a thread that serves, a little at a time. A task that wakes itself to go on is asked again up to sixty
-//! times before its runtime looks at any connection; so whoever has worked for [`STRETCH`] gives the turn away, and the next
+//! times before its runtime looks at any connection; so whoever has worked for [`TIME_SLICE`] gives the turn away, and the next
 //! of those who wait has it when the runtime has looked. However many they are, a request on the same thread waits for one
 //! stretch at each of its steps.
 
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::PollSemaphore;
 
 /// How long one works at most, but for the step that ends the stretch.
-pub const STRETCH: Duration = Duration::from_micros(500);
+pub const TIME_SLICE: Duration = Duration::from_micros(500);
 
 thread_local! {
     /// One permit: one works.
@@ -61,7 +61,7 @@ impl Turns {
 impl Turn {
     /// Reports whether others are to have theirs.
     pub fn is_over(&self) -> bool {
-        self.begun.elapsed() >= STRETCH
+        self.begun.elapsed() >= TIME_SLICE
     }
 }
 
@@ -69,7 +69,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let worked = self.begun.elapsed();
         WORKED.set(worked);
-        if worked < STRETCH {
+        if worked < TIME_SLICE {
             return;
         }
         WORKED.set(Duration::ZERO);
@@ -84,7 +84,7 @@ impl Drop for Turn {
 }
 
 /// Lets the runtime look at its connections, and wakes the task again: for work that is seldom long.
-pub fn after_others<T>(cx: &mut Context<'_>) -> Poll<T> {
+pub fn yield_to_runtime<T>(cx: &mut Context<'_>) -> Poll<T> {
     // Its waker is kept until then, the future need not be.
     let _ = std::pin::pin!(yield_now()).poll(cx);
     Poll::Pending
@@ -158,10 +158,10 @@ mod tests {
         run(async {
             let mut turns = Turns::here();
             let turn = turns.next().await;
-            while turn.begun.elapsed() < STRETCH / 2 {}
+            while turn.begun.elapsed() < TIME_SLICE / 2 {}
             drop(turn);
             let turn = turns.next().await;
-            assert!(turn.begun.elapsed() >= STRETCH / 2);
+            assert!(turn.begun.elapsed() >= TIME_SLICE / 2);
             work(&turn);
             drop(turn);
             assert_eq!(WORKED.get(), Duration::ZERO);

@@ -14,7 +14,7 @@ use crate::disk::is_as_opened;
 use crate::handler::piece::{self, Unsent};
 use crate::moment;
 use crate::stream::TLS_BUFFER;
-use crate::threads::{STRETCH, after_others};
+use crate::threads::{TIME_SLICE, yield_to_runtime};
 
 thread_local! {
     /// What is read of a file on its way into TLS.
@@ -30,8 +30,8 @@ impl ConnectionIo {
         before: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         // A client that takes all that it is sent would keep the thread.
-        if moment::elapsed() >= STRETCH {
-            return after_others(cx);
+        if moment::elapsed() >= TIME_SLICE {
+            return yield_to_runtime(cx);
         }
         if !self.stream().sends_files() {
             return self.poll_encrypt_file(cx, before);
