@@ -1,6 +1,6 @@
 //! The threads that serve. Each has a runtime of its own, and a connection stays where it was given, with all that its
 //! requests need, so that one processor's caches have it: 11 to 16 % less CPU for a FastCGI request than on
-//! threads that take work from each other. The first thread is that of the process; it accepts, and keeps house.
+//! threads that take work from each worker. The first thread is that of the process; it accepts, and keeps house.
 
 mod turns;
 
@@ -26,17 +26,17 @@ thread_local! {
     /// `None` on threads that do not serve, those of tests among them.
     static HERE: Cell<Option<Home>> = const { Cell::new(None) };
     /// What goes on after its request, where the thread serves.
-    static AFTERWARDS: RefCell<Option<TaskTracker>> = const { RefCell::new(None) };
+    static BACKGROUND: RefCell<Option<TaskTracker>> = const { RefCell::new(None) };
     static IS_ENDING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs on this thread what goes on after the request that it comes from; the drain waits for it. A thread that is
 /// ending drops it: what is torn down then must begin nothing.
-pub fn afterwards(task: impl Future<Output = ()> + Send + 'static) {
+pub fn spawn_background(task: impl Future<Output = ()> + Send + 'static) {
     if is_ending() {
         return;
     }
-    match AFTERWARDS.with_borrow(Option::clone) {
+    match BACKGROUND.with_borrow(Option::clone) {
         Some(tracker) => drop(tracker.spawn(task)),
         None => drop(tokio::spawn(task)),
     }
@@ -58,7 +58,7 @@ impl Home {
         HERE.get().is_some()
     }
 
-    /// Any other thread, for tests.
+    /// Any worker thread, for tests.
     #[cfg(test)]
     pub const fn of(thread: usize) -> Self {
         Self(thread)
@@ -69,7 +69,7 @@ impl Home {
 #[derive(Clone, Debug)]
 pub struct Threads {
     each: Arc<[Thread]>,
-    afterwards: TaskTracker,
+    background: TaskTracker,
 }
 
 #[derive(Debug)]
@@ -108,8 +108,8 @@ impl Threads {
     }
 
     /// Returns what goes on after its request, to wait for it.
-    pub fn afterwards(&self) -> &TaskTracker {
-        &self.afterwards
+    pub fn background_tasks(&self) -> &TaskTracker {
+        &self.background
     }
 }
 
@@ -139,12 +139,12 @@ pub fn run<F: Future>(count: usize, serve: impl FnOnce(Threads) -> F) -> io::Res
     let count = NonZero::new(count)
         .map_or_else(thread::available_parallelism, Ok)
         .map_or(1, NonZero::get);
-    let afterwards = TaskTracker::new();
+    let background = TaskTracker::new();
     let first = runtime(count)?;
-    let others = (1..count)
-        .map(|home| Other::start(Home(home), count, &afterwards))
+    let workers = (1..count)
+        .map(|home| Worker::start(Home(home), count, &background))
         .collect::<io::Result<Vec<_>>>()?;
-    let handles = others.iter().map(|other| &other.runtime);
+    let handles = workers.iter().map(|worker| &worker.runtime);
     let threads = [first.handle()].into_iter().chain(handles);
     let threads = threads.map(|runtime| Thread {
         runtime: runtime.clone(),
@@ -152,12 +152,12 @@ pub fn run<F: Future>(count: usize, serve: impl FnOnce(Threads) -> F) -> io::Res
     });
     let threads = Threads {
         each: threads.collect(),
-        afterwards,
+        background,
     };
-    begin(Home::default(), &threads.afterwards);
+    enter_thread(Home::default(), &threads.background);
     let served = first.block_on(serve(threads));
-    let ended: Vec<_> = others.into_iter().map(Other::stop).collect();
-    end(first);
+    let ended: Vec<_> = workers.into_iter().map(Worker::stop).collect();
+    shut_down_runtime(first);
     for thread in ended {
         // One that panicked has ended as well, and has said so.
         let _ = thread.join();
@@ -166,13 +166,13 @@ pub fn run<F: Future>(count: usize, serve: impl FnOnce(Threads) -> F) -> io::Res
 }
 
 /// This thread serves from now on.
-fn begin(home: Home, afterwards: &TaskTracker) {
+fn enter_thread(home: Home, background: &TaskTracker) {
     HERE.set(Some(home));
-    AFTERWARDS.set(Some(afterwards.clone()));
+    BACKGROUND.set(Some(background.clone()));
 }
 
 /// Ends `runtime`, which is this thread's, and all its tasks.
-fn end(runtime: Runtime) {
+fn shut_down_runtime(runtime: Runtime) {
     IS_ENDING.set(true);
     runtime.shutdown_timeout(END);
 }
@@ -193,24 +193,24 @@ fn runtime(of: usize) -> io::Result<Runtime> {
         .build()
 }
 
-/// One of the other threads.
-struct Other {
+/// One of the worker threads.
+struct Worker {
     runtime: Handle,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
 
-impl Other {
-    fn start(home: Home, of: usize, afterwards: &TaskTracker) -> io::Result<Self> {
+impl Worker {
+    fn start(home: Home, of: usize, background: &TaskTracker) -> io::Result<Self> {
         let runtime = runtime(of)?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
-        let afterwards = afterwards.clone();
+        let background = background.clone();
         let serve = move || {
-            begin(home, &afterwards);
+            enter_thread(home, &background);
             // Nothing is ever sent.
             let _ = runtime.block_on(stopped);
-            end(runtime);
+            shut_down_runtime(runtime);
         };
         let thread = thread::Builder::new()
             .name(format!("fcgate-{}", home.0))
@@ -262,7 +262,7 @@ mod tests {
             fn drop(&mut self) {
                 let begun = Arc::new(());
                 let held = Arc::clone(&begun);
-                afterwards(async move {
+                spawn_background(async move {
                     std::future::pending::<()>().await;
                     drop(held);
                 });
@@ -273,11 +273,11 @@ mod tests {
         let tracked = run(2, async |threads| {
             drop(Last(sender.clone()));
             let last = Last(sender);
-            afterwards(async move {
+            spawn_background(async move {
                 std::future::pending::<()>().await;
                 drop(last);
             });
-            threads.afterwards().len()
+            threads.background_tasks().len()
         });
         assert_eq!(tracked.unwrap(), 2, "the drain waits for both");
         assert_eq!(dropped.iter().collect::<Vec<_>>(), [false, true]);
