@@ -50,7 +50,7 @@ impl LogName {
             }
             Self::Stderr => {
                 let text = format!("{lost} lines were dropped as stderr was not read");
-                Some(stderr::line("WARN", &text))
+                Some(stderr::format_line("WARN", &text))
             }
         }
     }

@@ -29,7 +29,7 @@ impl Stderr {
                 true => format!("{panic}\n{trace}"),
                 false => panic.to_string(),
             };
-            panics.append(line("ERROR", &text).as_bytes());
+            panics.append(format_line("ERROR", &text).as_bytes());
         }));
         Ok(Self(log))
     }
@@ -74,7 +74,7 @@ fn targets(level: Level) -> Targets {
 const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Returns a line as the log has it, for what must not come by way of an event.
-pub(super) fn line(level: &str, text: &str) -> String {
+pub(super) fn format_line(level: &str, text: &str) -> String {
     let mut line = String::new();
     // A String takes everything; a clock that cannot be shown leaves the line without a time.
     let _ = SystemTime.format_time(&mut Writer::new(&mut line));
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_line_looks_like_an_event() {
-        let line = line("WARN", "3 lines");
+        let line = format_line("WARN", "3 lines");
         let (time, rest) = line.split_once(' ').unwrap();
         assert_eq!(rest, " WARN 3 lines\n");
         assert!(time.ends_with('Z') && time.contains('T'), "{time}");

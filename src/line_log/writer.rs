@@ -50,13 +50,13 @@ impl LineLog {
     /// Appends whole lines, which count as one. Never waits: a thread that blocks holds up every request that it
     /// serves. What finds no room is lost, counted and reported.
     pub fn append(&self, line: &[u8]) {
-        self.append_of(None, line);
+        self.append_for_site(None, line);
     }
 
     /// Does the same with lines that belong to a site, which may not take all of the room.
-    pub fn append_of(&self, site: Option<&str>, line: &[u8]) {
+    pub fn append_for_site(&self, site: Option<&str>, line: &[u8]) {
         let shared = self.shared();
-        if !shared.pending.append(line, site) && shared.lose(1) {
+        if !shared.pending.append(line, site) && shared.count_lost(1) {
             shared.name.report_full();
         }
     }
@@ -100,13 +100,13 @@ impl Drop for Queue {
 
 impl Shared {
     /// Counts lines that are lost; returns whether they are the first.
-    fn lose(&self, lines: u64) -> bool {
+    fn count_lost(&self, lines: u64) -> bool {
         self.dropped.fetch_add(lines, Ordering::Relaxed);
         self.lost.fetch_add(lines, Ordering::Relaxed) == 0
     }
 
     /// Returns the number of lines lost, which begins anew.
-    fn settle(&self) -> u64 {
+    fn take_lost(&self) -> u64 {
         self.lost.swap(0, Ordering::Relaxed)
     }
 
@@ -125,7 +125,7 @@ struct Writer {
 impl Writer {
     fn run(mut self) {
         let mut empty = Batch::default();
-        while let Some(batch) = self.shared.pending.next(empty, self.patience()) {
+        while let Some(batch) = self.shared.pending.next(empty, self.wait_limit()) {
             if batch.reopen {
                 self.reopen();
             }
@@ -141,7 +141,7 @@ impl Writer {
     }
 
     /// Returns how long to wait for lines before it is looked whether some are still lost.
-    fn patience(&self) -> Duration {
+    fn wait_limit(&self) -> Duration {
         match self.shared.has_lost() {
             true => RECOVERY,
             false => Duration::MAX,
@@ -150,7 +150,7 @@ impl Writer {
 
     /// Reports lines that were lost, where they were: behind the batch that left no room, before the next.
     fn report_loss(&mut self) {
-        let lost = self.shared.settle();
+        let lost = self.shared.take_lost();
         if lost > 0
             && let Some(line) = self.shared.name.report_loss(lost)
         {
@@ -164,7 +164,7 @@ impl Writer {
         }
         let written = self.sink.write(text);
         if let Err(error) = &written {
-            self.shared.lose(lines);
+            self.shared.count_lost(lines);
             if !self.failing {
                 self.shared.name.report_failure(error);
             }
