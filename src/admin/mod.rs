@@ -1,8 +1,8 @@
 //! The admin listener: health, numbers and reload for those who run the gateway. It has a socket and
 //! a few connections of its own, and so answers while clients and PHP are at their limits.
 
-mod bound;
-mod door;
+mod host_check;
+mod listener;
 mod metrics;
 mod places;
 mod readiness;
@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-pub use bound::Bound;
+pub use listener::AdminListener;
 pub use serving::serve;
 
 use crate::limits::room::Room;

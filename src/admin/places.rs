@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Duration, timeout};
 
-use super::bound::Peer;
+use super::listener::Peer;
 
 /// Connections at once: a scraper, some probes and a few people.
 const MOST: usize = 32;

@@ -74,7 +74,7 @@ fn is_at_work(upstream: &Upstream) -> bool {
 /// Connects with a descriptor that was kept back where there is no other.
 async fn connect_by(reserve: &Reserve, address: &Address) -> std::io::Result<()> {
     match connect(address).await {
-        Err(error) if reserve.relieves(&error) => connect(address).await,
+        Err(error) if reserve.release_one(&error) => connect(address).await,
         connected => connected,
     }
 }

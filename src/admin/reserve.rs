@@ -23,7 +23,7 @@ impl Reserve {
 
     /// Gives one back to the kernel where `error` says that it has none left for us; returns whether trying again
     /// makes sense.
-    pub(super) fn relieves(&self, error: &io::Error) -> bool {
+    pub(super) fn release_one(&self, error: &io::Error) -> bool {
         is_shortage(error) && self.kept().pop().is_some()
     }
 
@@ -58,7 +58,7 @@ mod tests {
         let reserve = Reserve::new();
         let given = |error: Errno| {
             let error = io::Error::from(error);
-            (0..9).filter(|_| reserve.relieves(&error)).count()
+            (0..9).filter(|_| reserve.release_one(&error)).count()
         };
         assert_eq!(given(Errno::ECONNRESET), 0);
         assert_eq!(given(Errno::EMFILE), KEPT);

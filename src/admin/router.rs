@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
-use super::door::Door;
+use super::host_check::HostCheck;
 use super::{Admin, Command, RELOADS, metrics, status};
 
 type Answer = Response<Full<Bytes>>;
@@ -18,13 +18,13 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// prometheus-client writes OpenMetrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Answers one request that came through `door`.
+/// Answers one request that came through `host_check`.
 pub(super) async fn answer(
     admin: &Admin,
-    door: &Door,
+    host_check: &HostCheck,
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
-    if let Some(why) = door.refusal(request.uri(), request.headers()) {
+    if let Some(why) = host_check.refusal(request.uri(), request.headers()) {
         return Ok(text(StatusCode::FORBIDDEN, format!("{why}\n")));
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);

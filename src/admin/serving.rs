@@ -7,8 +7,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::time::{Duration, sleep};
 
-use super::bound::{Bound, Peer};
-use super::door::Door;
+use super::host_check::HostCheck;
+use super::listener::{AdminListener, Peer};
 use super::places::{Phase, Place, Places};
 use super::{Admin, router};
 use crate::stream::Stream;
@@ -17,16 +17,16 @@ use crate::stream::Stream;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers until the process ends, through the drain too. On TCP `hosts` are names that it may be called.
-pub async fn serve(bound: Bound, hosts: Vec<String>, admin: Arc<Admin>) {
-    let door = Arc::new(match bound.is_tcp() {
-        true => Door::Tcp(hosts),
-        false => Door::Unix,
+pub async fn serve(listener: AdminListener, hosts: Vec<String>, admin: Arc<Admin>) {
+    let host_check = Arc::new(match listener.is_tcp() {
+        true => HostCheck::Tcp(hosts),
+        false => HostCheck::Unix,
     });
     let places = Places::default();
     loop {
-        match bound.accept().await {
-            Ok((stream, peer)) => begin(&places, stream, peer, (&admin, &door)),
-            Err(error) if admin.reserve.relieves(&error) => {}
+        match listener.accept().await {
+            Ok((stream, peer)) => begin(&places, stream, peer, (&admin, &host_check)),
+            Err(error) if admin.reserve.release_one(&error) => {}
             Err(error) => {
                 tracing::debug!(%error, "the admin listener could not accept");
                 sleep(PAUSE).await;
@@ -36,25 +36,34 @@ pub async fn serve(bound: Bound, hosts: Vec<String>, admin: Arc<Admin>) {
 }
 
 /// Serves a connection in a task of its own; it is closed where all places are taken by requests at work.
-fn begin(places: &Places, stream: Stream, peer: Peer, (admin, door): (&Arc<Admin>, &Arc<Door>)) {
+fn begin(
+    places: &Places,
+    stream: Stream,
+    peer: Peer,
+    (admin, host_check): (&Arc<Admin>, &Arc<HostCheck>),
+) {
     let Some(place) = places.take(peer) else {
         tracing::debug!("an admin connection was closed: all others are at work");
         return;
     };
     let number = place.number();
-    let connection = connection(stream, place, Arc::clone(admin), Arc::clone(door));
+    let connection = connection(stream, place, Arc::clone(admin), Arc::clone(host_check));
     places.hold(number, tokio::spawn(connection).abort_handle());
 }
 
-async fn connection(stream: Stream, place: Place, admin: Arc<Admin>, door: Arc<Door>) {
+async fn connection(stream: Stream, place: Place, admin: Arc<Admin>, host_check: Arc<HostCheck>) {
     // Dropped after the connection is closed, also where the task is ended.
     let _refill = Refill(Arc::clone(&admin));
     let phase = place.phase();
     let answer = service_fn(|request| {
-        let (admin, door, phase) = (Arc::clone(&admin), Arc::clone(&door), Arc::clone(&phase));
+        let (admin, host_check, phase) = (
+            Arc::clone(&admin),
+            Arc::clone(&host_check),
+            Arc::clone(&phase),
+        );
         async move {
             phase.send_replace(Phase::Working);
-            let answer = router::answer(&admin, &door, request).await;
+            let answer = router::answer(&admin, &host_check, request).await;
             phase.send_replace(Phase::Sending);
             answer
         }

@@ -42,7 +42,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::access_log::{AccessLog, Destination};
-use crate::admin::{self, Admin, Bound, Command, State};
+use crate::admin::{self, Admin, AdminListener, Command, State};
 use crate::line_log::LineLog;
 use crate::process::Processes;
 use crate::site::{ServerSettings, Snapshot};
@@ -158,7 +158,7 @@ async fn start_admin(shared: &Shared, commands: mpsc::Sender<Command>) -> Result
     let Some(address) = &settings.address else {
         return Ok(());
     };
-    match Bound::bind(address).await {
+    match AdminListener::bind(address).await {
         Ok(bound) => {
             tracing::info!(admin = bound.address(), "answering about itself");
             let admin = Admin::new(shared.live.clone(), Arc::clone(&shared.state), commands);

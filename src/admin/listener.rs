@@ -13,7 +13,7 @@ const BACKLOG: i32 = 64;
 
 /// A bound admin listener.
 #[derive(Debug)]
-pub enum Bound {
+pub enum AdminListener {
     /// A unix socket.
     Unix(UnixListener),
     /// A port of this machine.
@@ -29,7 +29,7 @@ pub(super) enum Peer {
     Address(IpAddr),
 }
 
-impl Bound {
+impl AdminListener {
     /// Binds `address`. A socket that nobody listens on any more is replaced; any other file is not.
     pub async fn bind(address: &AdminAddress) -> io::Result<Self> {
         match address {
