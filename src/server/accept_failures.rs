@@ -1,5 +1,5 @@
-//! While accepting fails: one line when that begins and one when it has ended, however often it
-//! fails in between.
+//! Log of failing accept(2): one line for the first failure and one for the recovery, for any number of
+//! failures in between.
 
 use std::future::pending;
 use std::io;
@@ -8,33 +8,34 @@ use std::time::Duration;
 use nix::errno::Errno;
 use tokio::time::{Instant, sleep_until};
 
-/// After how long without a failure it has ended. A process at its limit accepts now and then.
+/// Time without a failure that counts as recovery. A process at its limit accepts a connection now and then.
 const RECOVERY: Duration = Duration::from_secs(1);
 
-/// Whether accepting fails for want of descriptors or memory, and since when it does not.
+/// Failures of accept(2) for lack of descriptors or memory.
 #[derive(Debug, Default)]
 pub(super) struct AcceptFailures {
+    /// The last failure.
     failed: Option<Instant>,
     failures: u64,
 }
 
 impl AcceptFailures {
-    /// Notes a failure, and tells the first.
+    /// Counts a failure, and logs the first.
     pub(super) fn record(&mut self, error: &io::Error) {
         if self.failed.replace(Instant::now()).is_none() {
             let advice = match error.raw_os_error().map(Errno::from_raw) {
                 Some(Errno::EMFILE) => {
-                    ": the limit on open files is reached (ulimit -Hn, LimitNOFILE= of systemd, or a lower server.limits.connections)"
+                    ": limit on open files reached (ulimit -Hn, LimitNOFILE= of systemd, or a lower server.limits.connections)"
                 }
-                Some(Errno::ENFILE) => ": the system has too many open files (fs.file-max)",
+                Some(Errno::ENFILE) => ": system limit on open files reached (fs.file-max)",
                 Some(_) | None => "",
             };
-            tracing::error!(%error, "cannot accept connections, they have to wait{advice}");
+            tracing::error!(%error, "cannot accept connections, they wait in the backlog{advice}");
         }
         self.failures += 1;
     }
 
-    /// Waits until it has ended; for ever where there is none.
+    /// Waits until nothing has failed for [`RECOVERY`]; for ever without a failure.
     pub(super) async fn recovered(&self) {
         match self.failed {
             Some(failed) => sleep_until(failed + RECOVERY).await,
@@ -42,7 +43,7 @@ impl AcceptFailures {
         }
     }
 
-    /// Tells that it has ended, and begins anew.
+    /// Logs the recovery and resets the count.
     pub(super) fn log_recovery(&mut self) {
         tracing::warn!(failures = self.failures, "connections are accepted again");
         *self = Self::default();

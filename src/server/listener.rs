@@ -1,4 +1,4 @@
-//! Listening sockets and the loop that accepts from each.
+//! Listening sockets and their accept loops.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -25,10 +25,10 @@ use crate::stream::Bare;
 use crate::threads::Place;
 use connection::AdmittedConnection;
 
-/// The pause after accepting failed for want of descriptors or memory: others may give some back.
+/// Pause after accept(2) failed for lack of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The listeners in use.
+/// All active listeners.
 #[derive(Debug)]
 pub(super) struct Listeners {
     shared: Arc<Shared>,
@@ -37,28 +37,29 @@ pub(super) struct Listeners {
     active: Vec<Active>,
 }
 
-/// One listener, and what ends it and its connections.
+/// One active listener.
 #[derive(Debug)]
 struct Active {
     settings: SharedSettings,
+    /// Ends the listener and its connections.
     stop: CancellationToken,
 }
 
-/// What holds for a listener: a reload changes it for connections to come, and keeps the sockets.
+/// Settings of a listener. A reload replaces them for new connections, and keeps the sockets.
 type SharedSettings = Arc<ArcSwap<Listener>>;
 
-/// Bound sockets that do not accept yet.
+/// Bound sockets without an accept loop.
 #[derive(Debug)]
 struct Bound {
     listener: Listener,
     sockets: Vec<Acceptor>,
 }
 
-/// What a reload changes: sockets that are bound already, and listeners that end.
+/// The changes of a reload: new sockets, already bound, and the listeners to keep; the others end.
 #[derive(Debug)]
 pub(super) struct Change {
     added: Vec<Bound>,
-    /// Each by its index among the active ones, with what holds for it from now on.
+    /// Index of an active listener, and its new settings.
     kept: Vec<(usize, Listener)>,
 }
 
@@ -72,14 +73,14 @@ impl Listeners {
         }
     }
 
-    /// Binds all of them or none, and accepts from them.
+    /// Binds all listeners or none, and accepts connections.
     pub(super) fn bind(&mut self, listeners: &[Listener]) -> Result<(), StartError> {
         self.rebind(listeners)?.apply(self);
         self.inherited.report_unused(listeners);
         Ok(())
     }
 
-    /// Binds those of `listeners` that are new; nothing else changes yet.
+    /// Binds the new ones of `listeners`, without applying the change.
     pub(super) fn rebind(&self, listeners: &[Listener]) -> Result<Change, StartError> {
         let settings = self.active.iter().map(|active| active.settings.load_full());
         let mut known: Vec<_> = settings.enumerate().collect();
@@ -111,7 +112,7 @@ impl Listeners {
             tracing::info!(address = %socket, "listening");
             let settings = Arc::clone(&active.settings);
             let shared = Arc::clone(&self.shared);
-            // Tracked: what it has accepted at the last moment is not there before.
+            // Tracked: the drain waits for connections accepted at the last moment.
             let accepting = accept(socket, settings, shared, active.stop.clone());
             self.shared.tasks.spawn(accepting);
         }
@@ -120,7 +121,7 @@ impl Listeners {
 }
 
 impl Change {
-    /// Begins with the new listeners and ends those that are not kept; their connections drain.
+    /// Starts the new listeners and ends the removed ones; their connections drain.
     pub(super) fn apply(mut self, listeners: &mut Listeners) {
         let mut indices = 0..;
         listeners.active.retain(|active| {
@@ -145,8 +146,8 @@ impl Change {
     }
 }
 
-/// Which of the `known` ones a listener is: of several with port 0 rather the one that speaks TLS
-/// as it does.
+/// Finds `listener` among the `known` ones by its address; of several with port 0 it prefers one with the same use of
+/// TLS.
 fn position(known: &[(usize, Arc<Listener>)], listener: &Listener) -> Option<usize> {
     let same = |other: &Listener| other.address == listener.address;
     let alike = |other: &Listener| other.tls.is_some() == listener.tls.is_some();
@@ -156,7 +157,7 @@ fn position(known: &[(usize, Arc<Listener>)], listener: &Listener) -> Option<usi
         .or_else(|| known.iter().position(|(_, other)| same(other)))
 }
 
-/// Accepts until `stop`, and then once more what has connected by then.
+/// Accepts until `stop`, and then the rest of the backlog.
 async fn accept(
     socket: Acceptor,
     settings: SharedSettings,
@@ -179,7 +180,7 @@ async fn accept(
     }
 }
 
-/// Every connection begins with the settings that hold at that moment.
+/// Accepts connections until `stop`. A connection has the settings in force when it is accepted.
 async fn accept_until_stop(
     socket: &Acceptor,
     settings: &SharedSettings,
@@ -220,7 +221,7 @@ async fn accept_until_stop(
     }
 }
 
-/// Accepts the next connection when there is a place for it: what cannot be served waits in the kernel's backlog.
+/// Accepts the next connection once `server.limits.connections` permits it; until then it waits in the backlog.
 async fn accept_next(socket: &Acceptor, shared: &Shared) -> io::Result<Accepted> {
     loop {
         socket.ready().await?;
@@ -242,7 +243,7 @@ async fn accept_next(socket: &Acceptor, shared: &Shared) -> io::Result<Accepted>
     }
 }
 
-/// A connection, its part of `server.limits.connections`, and where it is served.
+/// A connection, its permit from `server.limits.connections`, and its place on a thread.
 struct Accepted {
     stream: Bare,
     wire: Arc<Wire>,
@@ -250,8 +251,8 @@ struct Accepted {
     place: Place,
 }
 
-/// Serves it in a task of its own. What is spawned is `serve` and nothing around it, which would hold
-/// another copy of it for as long as the connection is there.
+/// Serves the connection in a task of its own. The task is the bare future of `serve`: a wrapper would hold another
+/// copy of it for the life of the connection.
 fn spawn_connection(
     accepted: Accepted,
     settings: &SharedSettings,
@@ -274,7 +275,7 @@ fn spawn_connection(
     };
 }
 
-/// Finds out who the client is, and serves it.
+/// Reads the PROXY header if the listener requires one, counts the connection for its client, and serves it.
 async fn serve(
     accepted: Accepted,
     settings: Arc<Listener>,
@@ -324,16 +325,16 @@ async fn serve(
     connection::serve(admitted, settings.tls.clone(), shared, stop).await;
 }
 
-/// epoll_ctl(2): no memory, or more than /proc/sys/fs/epoll/max_user_watches.
+/// Logs a failed epoll_ctl(2): no memory, or more than /proc/sys/fs/epoll/max_user_watches.
 fn log_epoll_failure(shared: &Shared, error: &io::Error) {
     shared.state.refused.add();
     if let Some(left_out) = shared.throttle.admit(Instant::now()) {
-        tracing::warn!(%error, left_out, "connection closed: the kernel does not watch it (fs.epoll.max_user_watches)");
+        tracing::warn!(%error, left_out, "connection closed: epoll_ctl failed (fs.epoll.max_user_watches reached, or no memory)");
     }
 }
 
-/// accept(2): errors of a connection that went away before it was accepted, or that its network
-/// had before; the next may be well.
+/// Reports whether an error of accept(2) concerns one connection: it ended before it was accepted, or its network
+/// failed. The next accept may succeed.
 fn is_about_one_connection(error: &io::Error) -> bool {
     let code = error.raw_os_error().map(Errno::from_raw);
     code.is_some_and(|code| ABOUT_ONE_CONNECTION.contains(&code))

@@ -1,4 +1,4 @@
-//! The running server: binds, serves, reloads, drains.
+//! The server: binds, serves, reloads, drains.
 
 mod accept_failures;
 mod certificates;
@@ -55,20 +55,20 @@ use shared::Shared;
 pub use shutdown::LastLines;
 pub use start_error::StartError;
 
-/// What the process has before it serves.
+/// State of the process before it serves.
 #[derive(Debug)]
 pub struct Process {
-    /// Sockets that were bound before.
+    /// Sockets passed by systemd.
     pub inherited: Inherited,
-    /// Where what it says of itself goes.
+    /// The log on stderr.
     pub log: LineLog,
-    /// Ends it where nothing else does.
+    /// Ends the process if the serving threads are blocked.
     pub exit_watchdog: ExitWatchdog,
 }
 
-/// Serves until SIGTERM or SIGINT and returns when everything in flight is finished, or when it
-/// may take no longer; what is left of that is ended with the runtime, and logged then. `path` is
-/// what SIGHUP loads again, `threads` what connections are spread over.
+/// Serves until SIGTERM or SIGINT, and returns when all requests are finished or `server.drain` has passed. Remaining
+/// requests end with the runtime, and are logged then. `path` is the configuration that SIGHUP loads, `threads` serve the
+/// connections.
 pub async fn run(
     path: PathBuf,
     mut snapshot: Snapshot,
@@ -80,8 +80,10 @@ pub async fn run(
     let ceiling = descriptors::apply_limit(&mut snapshot);
     let server = &snapshot.server;
     let access_log = start_access_log(server)?;
-    let logs = [Some(process.log), access_log.lines().cloned()];
-    let logs = logs.into_iter().flatten().collect();
+    let logs = [Some(process.log), access_log.lines().cloned()]
+        .into_iter()
+        .flatten()
+        .collect();
     let state = Arc::new(State::new(server.limits.connections, logs));
     let shared = Arc::new(Shared {
         ceiling,
@@ -107,7 +109,7 @@ pub async fn run(
         match event {
             Event::Reload => {
                 let reload = reload::serve(command, &path, &shared, &mut listeners);
-                // A file that cannot be read to its end must not keep the process from ending.
+                // A file whose read blocks must not prevent the stop.
                 tokio::select! {
                     () = reload => processes.follow(&shared.live.current().processes),
                     () = signals.stops.next() => break,
@@ -118,7 +120,7 @@ pub async fn run(
         }
     }
     shared.state.drain();
-    // Whoever still asks for a reload is told at once that there will be none.
+    // Pending reload requests fail at once.
     drop(asked);
     shutdown::shut_down(&shared, &stop, &mut signals.stops, &mut processes).await;
     process.exit_watchdog.set_ending();
@@ -136,7 +138,7 @@ fn start_access_log(server: &ServerSettings) -> Result<AccessLog, StartError> {
     })
 }
 
-/// How often files are closed that nobody asks for any more.
+/// Interval at which unused cached files are closed.
 const SWEEP: Duration = Duration::from_secs(5);
 
 async fn sweep(shared: Arc<Shared>, stop: CancellationToken) {
@@ -149,10 +151,10 @@ async fn sweep(shared: Arc<Shared>, stop: CancellationToken) {
     }
 }
 
-/// Commands that wait for their turn.
+/// Capacity of the queue of commands.
 const COMMANDS: usize = 8;
 
-/// Where somebody has asked for it, it must work; else the gateway goes without.
+/// Starts the admin listener. A failure is an error if the configuration has `admin.address`, else a warning.
 async fn start_admin(shared: &Shared, commands: mpsc::Sender<Command>) -> Result<(), StartError> {
     let settings = shared.live.load().admin.clone();
     let Some(address) = &settings.address else {
@@ -160,7 +162,7 @@ async fn start_admin(shared: &Shared, commands: mpsc::Sender<Command>) -> Result
     };
     match AdminListener::bind(address).await {
         Ok(bound) => {
-            tracing::info!(admin = bound.address(), "answering about itself");
+            tracing::info!(admin = bound.address(), "admin listener ready");
             let admin = Admin::new(shared.live.clone(), Arc::clone(&shared.state), commands);
             tokio::spawn(admin::serve(bound, settings.hosts, admin));
             Ok(())
@@ -170,13 +172,13 @@ async fn start_admin(shared: &Shared, commands: mpsc::Sender<Command>) -> Result
             error,
         }),
         Err(error) => {
-            tracing::warn!(%address, %error, "no admin listener: write [admin] to have it elsewhere, or \"off\"");
+            tracing::warn!(%address, %error, "no admin listener: set admin.address to another address, or to \"off\"");
             Ok(())
         }
     }
 }
 
-/// The signals that mean something.
+/// The handled signals.
 #[derive(Debug)]
 struct Signals {
     hangup: Signal,
@@ -184,7 +186,7 @@ struct Signals {
     stops: StopSignals,
 }
 
-/// What a signal asks for.
+/// Effect of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
     Reload,

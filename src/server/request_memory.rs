@@ -1,6 +1,6 @@
-//! What the requests of one HTTP/2 connection hold by themselves, before any content: a client may begin as many streams
-//! at once as there are to a connection, each with a head as large as is allowed, and have many connections. What is
-//! more than most have is taken from `server.body_memory`, of which no client gets all.
+//! Memory of HTTP/2 requests before any content. A client may open all streams of many connections at once, each with
+//! a head of the greatest size. The excess over common requests is reserved in `server.body_memory`, of which no client
+//! gets all.
 
 use crate::limits::Limits;
 use crate::limits::budget::{Budgets, Owner, Part, SiteKey};
@@ -8,15 +8,15 @@ use crate::limits::rate::Exceeded;
 use crate::message::Wire;
 use crate::message::head_guard::Bounds;
 
-/// Up to so many bytes a head is not counted, as most are not.
+/// Largest head that is not counted, in bytes: most heads are smaller.
 const HEAD: usize = 4 * 1024;
 
-/// So many requests at once of a connection are not counted, and what each more holds, in bytes: what is known of it, and
-/// the work that answers it.
+/// Concurrent requests of a connection that are not counted, and the size of each further one, in bytes: its context
+/// and the future that answers it.
 const AT_ONCE: usize = 32;
 const REQUEST: u64 = 8 * 1024;
 
-/// Takes what a request holds that has a head of so many bytes, and is one of so many of its connection.
+/// Reserves the memory of a request with a head of `head` bytes, one of `at_once` on its connection.
 pub(super) fn reserve(
     head: usize,
     at_once: usize,
@@ -27,7 +27,7 @@ pub(super) fn reserve(
     if held == 0 {
         return Ok(None);
     }
-    // It is not known yet which site is asked, nor does it matter.
+    // The site is not known yet, and not needed.
     let owner = Owner {
         party: wire.party(),
         site: SiteKey::default(),
@@ -37,7 +37,7 @@ pub(super) fn reserve(
     Ok(Some(Box::new(part)))
 }
 
-/// What a head may have.
+/// Returns the limits on a head.
 pub(super) fn head_bounds(limits: &Limits) -> Bounds {
     Bounds {
         request_line: limits.request_line,
@@ -47,16 +47,15 @@ pub(super) fn head_bounds(limits: &Limits) -> Bounds {
     }
 }
 
+/// Returns the bytes to reserve; 0 for a common request.
 fn extra_bytes(head: usize, at_once: usize) -> u64 {
-    let head = match head > HEAD {
-        true => u64::try_from(head).unwrap_or(u64::MAX),
-        false => 0,
+    let of_head = if head > HEAD {
+        u64::try_from(head).unwrap_or(u64::MAX)
+    } else {
+        0
     };
-    let request = match at_once > AT_ONCE {
-        true => REQUEST,
-        false => 0,
-    };
-    head.saturating_add(request)
+    let of_request = if at_once > AT_ONCE { REQUEST } else { 0 };
+    of_head.saturating_add(of_request)
 }
 
 #[cfg(test)]
@@ -64,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_most_have_is_not_counted() {
+    fn common_requests_are_not_counted() {
         for (head, at_once, held) in [
             (400, 1, 0),
             (HEAD, AT_ONCE, 0),

@@ -1,5 +1,5 @@
-//! One request between hyper's request and hyper's response: the driver of its journey. All that is decided, is decided
-//! in `journey`; this performs it.
+//! One request from hyper's request to hyper's response: the driver of its journey. `journey` decides, this module
+//! performs.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -29,13 +29,13 @@ use crate::message::head_guard::judge_decoded;
 use crate::message::{Upload, Wire, list};
 use crate::site::Snapshot;
 
-/// What the requests of one connection share.
+/// State shared by the requests of one connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     shared: Arc<Shared>,
     wire: Arc<Wire>,
     watch: Arc<Watch>,
-    /// Parts of files that are to be sent.
+    /// Parts of files to send.
     files: FileQueue,
 }
 
@@ -49,20 +49,20 @@ impl Connection {
         }
     }
 
-    /// Parts of files that hyper was told of and that are still to be sent.
+    /// Returns the unsent parts of files whose placeholders hyper has.
     pub(super) fn files(&self) -> &FileQueue {
         &self.files
     }
 
-    /// Reports whether this is the last request: the connection has served as many as it may, somebody waits for its place,
-    /// or the server is about to stop. An HTTP/1 client that is not told learns it by a request that fails; HTTP/2 has GOAWAY for it.
+    /// Reports whether this is the last request: the connection has served `most`, another waits for its place, or the
+    /// server drains. Without `Connection: close` an HTTP/1 client would lose its next request; HTTP/2 has GOAWAY.
     fn is_spent(&self, most: usize) -> bool {
         self.watch.begun() >= most
             || self.shared.state.is_draining()
             || self.shared.state.room.take_turn()
     }
 
-    /// Prepares a body for what hyper cannot do itself.
+    /// Prepares a body for its protocol: stall limits of HTTP/2, sendfile of HTTP/1.
     fn send_by_protocol(&self, body: &mut Body, context: &Context, pause: Duration) {
         if context.version == Version::HTTP_2 {
             body.watch(pause);
@@ -101,7 +101,7 @@ impl Connection {
         &self.shared.state
     }
 
-    /// Returns where the encoder of an answer has its memory from.
+    /// Returns the budget for the encoder of a response.
     fn encoder_memory(&self, context: &Context) -> Memory<'_> {
         Memory {
             encoders: &self.shared.encoders,
@@ -117,12 +117,12 @@ impl Connection {
         &self.wire
     }
 
-    /// One more that was refused before it was a request.
+    /// Counts a refusal before any rule.
     pub(super) fn count_refusal(&self) {
         self.shared.state.refused.add();
     }
 
-    /// The log line of what never became a request.
+    /// Builds the access log entry of a refused head.
     pub(super) fn refusal_entry(
         &self,
         head: &[u8],
@@ -138,7 +138,7 @@ impl Connection {
     }
 }
 
-/// Answers one request; every way to fail is an answer too.
+/// Answers one request; a failure is a response too.
 pub(super) async fn respond(
     connection: Arc<Connection>,
     request: http::Request<Incoming>,
@@ -158,8 +158,8 @@ pub(super) async fn respond(
     let version = context.version;
     connection.send_by_protocol(response.body_mut(), context, limits.send_pause);
     filter::date::correct(response.headers_mut(), context.received.wall);
-    // RFC 9112 §6.3: without a length the end of an HTTP/1.0 answer is the connection's; hyper
-    // promises to keep it unless the answer has that version itself.
+    // RFC 9112 §6.3: an HTTP/1.0 response without a length ends with the connection. hyper sends `keep-alive` unless
+    // the response itself has that version.
     let unknown = http_body::Body::size_hint(response.body())
         .exact()
         .is_none();
@@ -173,13 +173,13 @@ pub(super) async fn respond(
     Ok(Logged::wrap(response, entry, in_flight))
 }
 
-/// The limits of a request that hold to its end.
+/// Limits that a request keeps from arrival to its end.
 struct Limits {
     send_pause: Duration,
     keep_alive_requests: usize,
 }
 
-/// Begins the journey of a request, by the configuration in force: it is loaded once.
+/// Starts the journey of a request with the configuration in force, which is loaded once.
 fn arrive(
     connection: &Connection,
     request: http::Request<Incoming>,
@@ -209,7 +209,7 @@ fn arrive(
     (entry, next, limits)
 }
 
-/// Does what a journey says, until there is an answer to send.
+/// Performs the steps of a journey until it has a response.
 async fn drive<T: Trail>(
     journey: &mut Journey,
     mut next: Next,
@@ -236,7 +236,7 @@ async fn drive<T: Trail>(
     }
 }
 
-/// Finds a fact that a journey lacks.
+/// Determines a fact that the journey lacks.
 async fn find<T: Trail>(
     ask: Ask,
     journey: &Journey,
@@ -245,7 +245,7 @@ async fn find<T: Trail>(
     log: &mut T,
 ) -> Fact {
     match ask {
-        // No key names a file of users: nobody has a password.
+        // No key configures a file of users, so no password is valid.
         Ask::Verify(_) => Fact::Verified(false),
         Ask::Subrequest(..) => {
             let Some((mut journey, next)) = journey.begin_subrequest(disk, log) else {
@@ -257,7 +257,7 @@ async fn find<T: Trail>(
     }
 }
 
-/// Logs failures: client errors at DEBUG, faults of upstreams and of the gateway at ERROR.
+/// Log of failures: client errors at DEBUG, faults of upstreams and of the gateway at ERROR.
 struct FailureLog<'a> {
     connection: &'a Connection,
     target: LoggedTarget<'a>,

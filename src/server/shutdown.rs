@@ -1,4 +1,4 @@
-//! The end: stop accepting, let finish what is in flight, within a deadline.
+//! Shutdown: stop accepting, finish the requests in flight, within a deadline.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use super::shared::Shared;
 use crate::access_log::AccessLog;
 use crate::process::Processes;
 
-/// How long the last access log lines may take to be written.
+/// Time limit for writing the last access log lines.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// How long programs that were killed may take to be gone.
+/// Time limit for killed processes to exit.
 const KILL: Duration = Duration::from_secs(1);
 
-/// Drains as `server.drain_delay` and `server.drain` say, and then stops the programs that were started, as requests
-/// needed them; a second signal ends all of it at once.
+/// Drains for `server.drain_delay` and `server.drain`, then stops the child processes, which requests needed until then.
+/// A second signal ends all of it at once.
 pub(super) async fn shut_down(
     shared: &Shared,
     stop: &CancellationToken,
@@ -34,16 +34,13 @@ pub(super) async fn shut_down(
     };
     if !is_orderly {
         tracing::warn!("stopped at once by a second signal");
-        // One that the kernel does not let go is left to it.
+        // A process in uninterruptible sleep is left to the kernel.
         let _ = timeout(KILL, processes.kill()).await;
     }
     shared.live.load().close();
     let refused = shared.state.refused.get();
     if refused > 0 {
-        tracing::info!(
-            refused,
-            "heads and connections that were refused before any rule"
-        );
+        tracing::info!(refused, "heads and connections refused before any rule");
     }
 }
 
@@ -72,19 +69,19 @@ async fn drain(shared: &Shared, stop: &CancellationToken) {
             tracing::warn!(
                 left = shared.tasks.len(),
                 scripts = background.len(),
-                "stopped: server.drain passed with connections still in use, or scripts that work behind their answers"
+                "stopped: server.drain passed with connections in use, or scripts at work after their responses"
             );
         }
     }
 }
 
-/// What is still to be done when no task is left that could log anything.
+/// The unwritten access log, to be written when no task is left that could log.
 #[derive(Debug)]
 #[must_use = "the last lines of the access log are lost without it"]
 pub struct LastLines(pub(super) AccessLog);
 
 impl LastLines {
-    /// Waits until they are written, two seconds at most. Blocks the thread.
+    /// Waits until the log is written, two seconds at most. Blocks the thread.
     pub fn write(self) {
         self.0.close(FLUSH);
     }
