@@ -1,5 +1,5 @@
-//! Who may ask through TCP. A port of this machine is open to every program on it, web browsers among them, which
-//! send what any page wants: to a name that its owner has just pointed here (DNS rebinding), or across origins.
+//! Protection of the admin listener on TCP against web pages. A port of this machine is open to its browsers, which send
+//! the requests of any page: to a name whose owner points it here (DNS rebinding), or across origins.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -7,17 +7,17 @@ use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Uri};
 
-/// The host_check of the admin listener.
+/// Check of Host and Origin.
 #[derive(Debug)]
 pub(super) enum HostCheck {
-    /// A unix socket, which no web page can name: its permissions decide.
+    /// No check for a unix socket, which no web page can address: its permissions decide.
     Unix,
-    /// A port, with the names that it may be called beside addresses and `localhost`.
+    /// Names allowed on a TCP port, besides addresses and `localhost`.
     Tcp(Vec<String>),
 }
 
 impl HostCheck {
-    /// Why a request to `uri` with these fields is refused; `None` where it is not.
+    /// Returns the reason to refuse a request to `uri` with these fields; `None` to allow it.
     pub(super) fn refusal(&self, uri: &Uri, fields: &HeaderMap) -> Option<String> {
         let Self::Tcp(names) = self else { return None };
         let mut hosts = fields.get_all(HOST).iter();
@@ -29,23 +29,23 @@ impl HostCheck {
         let authority = match (uri.authority(), host) {
             (Some(authority), _) => authority.as_str(),
             (None, Some(host)) => host.to_str().unwrap_or_default(),
-            // HTTP/1.0 need not have one, and browsers always do.
+            // HTTP/1.0 does not require Host, and browsers always send it.
             (None, None) => "localhost",
         };
         if !is_allowed_host(authority, names) {
             return Some(format!(
-                "403: Host `{authority}` is no IP address, not `localhost`, and none of admin.hosts: a web page could have pointed any name here. Ask by an address, or add the name to admin.hosts"
+                "403: Host `{authority}` is no IP address, not `localhost` and not in admin.hosts (DNS rebinding). Use an IP address, or add the name to admin.hosts"
             ));
         }
-        let is_foreign = |origin: &HeaderValue| !is_same(origin, authority);
+        let is_foreign = |origin: &HeaderValue| !is_same_origin(origin, authority);
         fields.get_all(ORIGIN).iter().any(is_foreign).then(|| {
-            "403: Origin is not this listener: a web page from elsewhere may not ask".to_owned()
+            "403: Origin is not this listener: cross-origin requests are refused".to_owned()
         })
     }
 }
 
-/// Reports whether `authority` is an address, `localhost`, or one of `names`. The port may be another where it was
-/// forwarded; a page that is served there is no less foreign for it, and has an origin of its own.
+/// Reports whether `authority` is an address, `localhost`, or one of `names`. Its port may differ, as ports are
+/// forwarded; a page from that port has another origin.
 fn is_allowed_host(authority: &str, names: &[String]) -> bool {
     let Ok(authority) = authority.parse::<Authority>() else {
         return false;
@@ -67,8 +67,8 @@ fn is_allowed_host(authority: &str, names: &[String]) -> bool {
     }
 }
 
-/// RFC 6454 §7: the origin of a page that this listener has sent; `null` is none.
-fn is_same(origin: &HeaderValue, authority: &str) -> bool {
+/// Reports whether `origin` is that of this listener (RFC 6454 §7); `null` is not.
+fn is_same_origin(origin: &HeaderValue, authority: &str) -> bool {
     let origin = origin.to_str().ok();
     let own = origin.and_then(|origin| origin.strip_prefix("http://"));
     own.is_some_and(|own| own.eq_ignore_ascii_case(authority))

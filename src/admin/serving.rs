@@ -1,4 +1,4 @@
-//! Accepting, and one request on each connection.
+//! The accept loop, and one request on each connection.
 
 use std::sync::Arc;
 
@@ -13,14 +13,15 @@ use super::places::{Phase, Place, Places};
 use super::{Admin, router};
 use crate::stream::Stream;
 
-/// The pause after accepting failed.
+/// Pause after accept(2) failed.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers until the process ends, through the drain too. On TCP `hosts` are names that it may be called.
+/// Serves until the process ends, also during the drain. `hosts` are the names allowed on TCP.
 pub async fn serve(listener: AdminListener, hosts: Vec<String>, admin: Arc<Admin>) {
-    let host_check = Arc::new(match listener.is_tcp() {
-        true => HostCheck::Tcp(hosts),
-        false => HostCheck::Unix,
+    let host_check = Arc::new(if listener.is_tcp() {
+        HostCheck::Tcp(hosts)
+    } else {
+        HostCheck::Unix
     });
     let places = Places::default();
     loop {
@@ -28,14 +29,14 @@ pub async fn serve(listener: AdminListener, hosts: Vec<String>, admin: Arc<Admin
             Ok((stream, peer)) => begin(&places, stream, peer, (&admin, &host_check)),
             Err(error) if admin.reserve.release_one(&error) => {}
             Err(error) => {
-                tracing::debug!(%error, "the admin listener could not accept");
+                tracing::debug!(%error, "the admin listener cannot accept connections");
                 sleep(PAUSE).await;
             }
         }
     }
 }
 
-/// Serves a connection in a task of its own; it is closed where all places are taken by requests at work.
+/// Serves a connection in a task of its own; closes it if all places are taken by requests at work.
 fn begin(
     places: &Places,
     stream: Stream,
@@ -43,7 +44,7 @@ fn begin(
     (admin, host_check): (&Arc<Admin>, &Arc<HostCheck>),
 ) {
     let Some(place) = places.take(peer) else {
-        tracing::debug!("an admin connection was closed: all others are at work");
+        tracing::debug!("admin connection closed: all places are taken");
         return;
     };
     let number = place.number();
@@ -52,7 +53,7 @@ fn begin(
 }
 
 async fn connection(stream: Stream, place: Place, admin: Arc<Admin>, host_check: Arc<HostCheck>) {
-    // Dropped after the connection is closed, also where the task is ended.
+    // Dropped after the connection is closed, also if the task is aborted.
     let _refill = Refill(Arc::clone(&admin));
     let phase = place.phase();
     let answer = service_fn(|request| {
@@ -73,13 +74,13 @@ async fn connection(stream: Stream, place: Place, admin: Arc<Admin>, host_check:
         .serve_connection(TokioIo::new(stream), answer);
     tokio::select! {
         served = served => if let Err(error) = served {
-            tracing::debug!(%error, "an admin connection ended");
+            tracing::debug!(%error, "admin connection ended with an error");
         },
-        phase = place.overdue() => tracing::debug!(?phase, "an admin connection was too slow"),
+        phase = place.overdue() => tracing::debug!(?phase, "admin connection closed: phase exceeded its time limit"),
     }
 }
 
-/// Takes back what was given to the kernel for a connection that has ended.
+/// Guard that refills the reserve when a connection has ended.
 struct Refill(Arc<Admin>);
 
 impl Drop for Refill {
