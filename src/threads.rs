@@ -1,6 +1,6 @@
-//! The threads that serve. Each has a runtime of its own, and a connection stays where it was given, with all that its
-//! requests need, so that one processor's caches have it: 11 to 16 % less CPU for a FastCGI request than on
-//! threads that take work from each other. The first thread is that of the process; it accepts, and keeps house.
+//! The serving threads. Each has a runtime of its own. A connection stays on its thread with all state of its requests, so
+//! that one processor caches it: 11 to 16 % less CPU for a FastCGI request than on threads that steal work from each other.
+//! The first thread is that of the process; it also accepts and does maintenance.
 
 mod turns;
 
@@ -16,49 +16,49 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-pub use turns::{STRETCH, Turn, Turns, after_others};
+pub use turns::{TIME_SLICE, Turn, Turns, yield_to_runtime};
 
-/// The thread that something belongs to.
+/// Index of a serving thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Home(usize);
 
 thread_local! {
-    /// `None` on threads that do not serve, those of tests among them.
+    /// `None` on other threads, such as those of tests.
     static HERE: Cell<Option<Home>> = const { Cell::new(None) };
-    /// What goes on after its request, where the thread serves.
-    static AFTERWARDS: RefCell<Option<TaskTracker>> = const { RefCell::new(None) };
+    /// Background tasks, on a serving thread.
+    static BACKGROUND: RefCell<Option<TaskTracker>> = const { RefCell::new(None) };
     static IS_ENDING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs on this thread what goes on after the request that it comes from; the drain waits for it. A thread that is
-/// ending drops it: what is torn down then must begin nothing.
-pub fn afterwards(task: impl Future<Output = ()> + Send + 'static) {
+/// Spawns a task that outlives its request on this thread; the drain waits for it. A thread that is ending drops the
+/// task, as destructors must not start work.
+pub fn spawn_background(task: impl Future<Output = ()> + Send + 'static) {
     if is_ending() {
         return;
     }
-    match AFTERWARDS.with_borrow(Option::clone) {
+    match BACKGROUND.with_borrow(Option::clone) {
         Some(tracker) => drop(tracker.spawn(task)),
         None => drop(tokio::spawn(task)),
     }
 }
 
-/// Returns whether this thread's runtime is ending, or there is none.
+/// Reports whether this thread's runtime is ending, or there is none.
 pub fn is_ending() -> bool {
     IS_ENDING.get() || Handle::try_current().is_err()
 }
 
 impl Home {
-    /// The thread that asks.
+    /// Returns the current thread.
     pub fn here() -> Self {
         HERE.get().unwrap_or_default()
     }
 
-    /// Whether the thread that asks has one runtime for as long as it lives.
+    /// Reports whether the current thread has one runtime for its life.
     pub fn is_lasting() -> bool {
         HERE.get().is_some()
     }
 
-    /// Any other thread, for tests.
+    /// Returns any thread, for tests.
     #[cfg(test)]
     pub const fn of(thread: usize) -> Self {
         Self(thread)
@@ -69,7 +69,7 @@ impl Home {
 #[derive(Clone, Debug)]
 pub struct Threads {
     each: Arc<[Thread]>,
-    afterwards: TaskTracker,
+    background: TaskTracker,
 }
 
 #[derive(Debug)]
@@ -78,7 +78,7 @@ struct Thread {
     connections: AtomicUsize,
 }
 
-/// A connection's place on a thread, until dropped.
+/// A connection's place on a thread, released on drop.
 #[derive(Debug)]
 pub struct Place {
     threads: Threads,
@@ -86,10 +86,10 @@ pub struct Place {
 }
 
 impl Threads {
-    /// A place where there are the fewest connections.
+    /// Returns a place on the thread with the fewest connections.
     pub fn place(&self) -> Place {
         let threads = self.each.iter().enumerate();
-        // The first of several, which is the one that accepts.
+        // The first of several: thread 0, which accepts, if it is one of them.
         let fewest = threads.min_by_key(|(_, thread)| thread.connections.load(Ordering::Relaxed));
         let home = Home(fewest.map_or(0, |(home, _)| home));
         let place = Place {
@@ -102,19 +102,19 @@ impl Threads {
         place
     }
 
-    /// Returns the runtime of each.
+    /// Returns the runtimes of all threads.
     pub fn runtimes(&self) -> impl Iterator<Item = &Handle> {
         self.each.iter().map(|thread| &thread.runtime)
     }
 
-    /// Returns what goes on after its request, to wait for it.
-    pub fn afterwards(&self) -> &TaskTracker {
-        &self.afterwards
+    /// Returns the tasks that outlive their requests, to wait for them.
+    pub fn background_tasks(&self) -> &TaskTracker {
+        &self.background
     }
 }
 
 impl Place {
-    /// The thread's runtime; `None` where it is the one that asks.
+    /// Returns the thread's runtime; `None` for the current thread.
     pub fn elsewhere(&self) -> Option<&Handle> {
         let thread = self.thread().filter(|_| self.home != Home::here());
         thread.map(|thread| &thread.runtime)
@@ -133,57 +133,58 @@ impl Drop for Place {
     }
 }
 
-/// Serves with `count` threads, 0 for one on each processor; this one is the first. What is left when
-/// `serve` ends is dropped with the runtimes, but for what blocks a thread longer than that may take.
+/// Runs `serve` with `count` threads, 0 for one a processor; the current thread is the first. Tasks left when `serve` ends
+/// are dropped with the runtimes, except those that block a thread longer than [`END`].
 pub fn run<F: Future>(count: usize, serve: impl FnOnce(Threads) -> F) -> io::Result<F::Output> {
     let count = NonZero::new(count)
         .map_or_else(thread::available_parallelism, Ok)
         .map_or(1, NonZero::get);
-    let afterwards = TaskTracker::new();
+    let background = TaskTracker::new();
     let first = runtime(count)?;
-    let others = (1..count)
-        .map(|home| Other::start(Home(home), count, &afterwards))
+    let workers = (1..count)
+        .map(|home| Worker::start(Home(home), count, &background))
         .collect::<io::Result<Vec<_>>>()?;
-    let handles = others.iter().map(|other| &other.runtime);
-    let threads = [first.handle()].into_iter().chain(handles);
-    let threads = threads.map(|runtime| Thread {
-        runtime: runtime.clone(),
-        connections: AtomicUsize::new(0),
-    });
+    let handles = workers.iter().map(|worker| &worker.runtime);
+    let each = [first.handle()].into_iter().chain(handles);
     let threads = Threads {
-        each: threads.collect(),
-        afterwards,
+        each: each
+            .map(|runtime| Thread {
+                runtime: runtime.clone(),
+                connections: AtomicUsize::new(0),
+            })
+            .collect(),
+        background,
     };
-    begin(Home::default(), &threads.afterwards);
+    enter_thread(Home::default(), &threads.background);
     let served = first.block_on(serve(threads));
-    let ended: Vec<_> = others.into_iter().map(Other::stop).collect();
-    end(first);
+    let ended: Vec<_> = workers.into_iter().map(Worker::stop).collect();
+    shut_down_runtime(first);
     for thread in ended {
-        // One that panicked has ended as well, and has said so.
+        // The panic hook has logged a panic.
         let _ = thread.join();
     }
     Ok(served)
 }
 
-/// This thread serves from now on.
-fn begin(home: Home, afterwards: &TaskTracker) {
+/// Marks the current thread as a serving one.
+fn enter_thread(home: Home, background: &TaskTracker) {
     HERE.set(Some(home));
-    AFTERWARDS.set(Some(afterwards.clone()));
+    BACKGROUND.set(Some(background.clone()));
 }
 
-/// Ends `runtime`, which is this thread's, and all its tasks.
-fn end(runtime: Runtime) {
+/// Ends the current thread's `runtime` and all its tasks.
+fn shut_down_runtime(runtime: Runtime) {
     IS_ENDING.set(true);
     runtime.shutdown_timeout(END);
 }
 
-/// For threads that are in the middle of something.
+/// Time limit for blocking tasks at the end.
 const END: Duration = Duration::from_millis(200);
 
-/// Threads for what blocks, such as reading a file that is not in memory, of all runtimes together.
+/// Threads for blocking work of all runtimes together, such as reading a file that is not in memory.
 const BLOCKING: usize = 512;
 
-/// As many for one runtime at least.
+/// Least number of them for one runtime.
 const BLOCKING_EACH: usize = 16;
 
 fn runtime(of: usize) -> io::Result<Runtime> {
@@ -193,24 +194,24 @@ fn runtime(of: usize) -> io::Result<Runtime> {
         .build()
 }
 
-/// One of the other threads.
-struct Other {
+/// A serving thread other than the first.
+struct Worker {
     runtime: Handle,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
 
-impl Other {
-    fn start(home: Home, of: usize, afterwards: &TaskTracker) -> io::Result<Self> {
+impl Worker {
+    fn start(home: Home, of: usize, background: &TaskTracker) -> io::Result<Self> {
         let runtime = runtime(of)?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
-        let afterwards = afterwards.clone();
+        let background = background.clone();
         let serve = move || {
-            begin(home, &afterwards);
-            // Nothing is ever sent.
+            enter_thread(home, &background);
+            // The sender is only dropped.
             let _ = runtime.block_on(stopped);
-            end(runtime);
+            shut_down_runtime(runtime);
         };
         let thread = thread::Builder::new()
             .name(format!("fcgate-{}", home.0))
@@ -255,14 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_torn_down_with_a_thread_begins_nothing() {
-        /// Wants to begin something, and tells whether that was dropped at once.
+    fn destructors_start_no_task_while_a_thread_ends() {
+        /// Spawns a task on drop, and reports whether it was dropped at once.
         struct Last(std::sync::mpsc::Sender<bool>);
         impl Drop for Last {
             fn drop(&mut self) {
                 let begun = Arc::new(());
                 let held = Arc::clone(&begun);
-                afterwards(async move {
+                spawn_background(async move {
                     std::future::pending::<()>().await;
                     drop(held);
                 });
@@ -273,18 +274,18 @@ mod tests {
         let tracked = run(2, async |threads| {
             drop(Last(sender.clone()));
             let last = Last(sender);
-            afterwards(async move {
+            spawn_background(async move {
                 std::future::pending::<()>().await;
                 drop(last);
             });
-            threads.afterwards().len()
+            threads.background_tasks().len()
         });
         assert_eq!(tracked.unwrap(), 2, "the drain waits for both");
         assert_eq!(dropped.iter().collect::<Vec<_>>(), [false, true]);
     }
 
     #[test]
-    fn what_is_spawned_elsewhere_runs_there() {
+    fn a_task_runs_on_the_thread_of_its_place() {
         let homes = run(2, async |threads| {
             let (first, second) = (threads.place(), threads.place());
             assert!(first.elsewhere().is_none());

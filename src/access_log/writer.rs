@@ -79,7 +79,7 @@ impl AccessLog {
         let append = |line: &mut Vec<u8>| {
             line.clear();
             log.formatter.line(record, line);
-            log.lines.append_of(record.site.as_deref(), line);
+            log.lines.append_for_site(record.site.as_deref(), line);
         };
         // A thread that ends has no memory of its own any more, and may drop requests still.
         LINE.try_with(|line| append(&mut line.borrow_mut()))

@@ -1,5 +1,4 @@
-//! `/metrics`: what is counted anyway, in the words of OpenMetrics. Nothing is measured for it, and a
-//! scrape reads atomics.
+//! `/metrics`: the existing counters in OpenMetrics. Nothing is measured for them, and a scrape reads atomics.
 
 mod members;
 mod shares;
@@ -20,7 +19,7 @@ use super::{Admin, State};
 use crate::site::{Site, Snapshot};
 use crate::upstream::numbers::{BOUNDS_MS, Count, Histogram, Numbers};
 
-/// The text of a scrape.
+/// Encodes a scrape.
 pub(super) fn text(admin: &Admin) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("fcgate");
     let scrape = Scrape::of(admin);
@@ -30,7 +29,7 @@ pub(super) fn text(admin: &Admin) -> Result<String, fmt::Error> {
     Ok(text)
 }
 
-/// What one scrape tells.
+/// State read by one scrape.
 #[derive(Debug)]
 struct Scrape {
     snapshot: Arc<Snapshot>,
@@ -63,7 +62,8 @@ impl Collector for Scrape {
 impl Scrape {
     fn process(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
         let state = &self.state;
-        let mut build = encoder.encode_descriptor("build", "What runs", None, MetricType::Info)?;
+        let mut build =
+            encoder.encode_descriptor("build", "Version of fcgate", None, MetricType::Info)?;
         build.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])?;
         let most = state.most_connections;
         let open = most - state.connections.available_permits().min(most);
@@ -71,12 +71,16 @@ impl Scrape {
         for (name, help, value) in [
             (
                 "uptime_seconds",
-                "How long it has been serving",
+                "Time since the start",
                 state.started.elapsed().as_secs_f64(),
             ),
-            ("draining", "1 once it stops", draining),
-            ("connections", "Connections of clients", count(open)),
-            ("connections_limit", "The most of them", count(most)),
+            ("draining", "1 while the server drains", draining),
+            ("connections", "Client connections", count(open)),
+            (
+                "connections_limit",
+                "Greatest number of client connections",
+                count(most),
+            ),
         ] {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             metric.encode_gauge(&value)?;
@@ -149,7 +153,7 @@ impl Scrape {
     }
 }
 
-/// Name, meaning, and where the value is.
+/// Metrics of one type: name, help and accessor.
 type Table<F, const N: usize> = [(&'static str, &'static str, F); N];
 
 const PROCESS_COUNTERS: Table<for<'a> fn(&'a State) -> &'a Count, 7> = [
@@ -186,7 +190,7 @@ const SITE_COUNTERS: Table<fn(&Site) -> u64, 2> = [
     }),
     (
         "responses_incomplete",
-        "Answers that were cut, or whose client left",
+        "Responses that were cut, or whose client left",
         |site| site.numbers.incomplete.get(),
     ),
 ];
@@ -194,26 +198,28 @@ const SITE_COUNTERS: Table<fn(&Site) -> u64, 2> = [
 const SITE_TIMES: Table<for<'a> fn(&'a Site) -> &'a Histogram, 2> = [
     (
         "request_duration",
-        "From a request's arrival to the end of its answer",
+        "From a request's arrival to the end of its response",
         |site| &site.numbers.duration,
     ),
-    ("first_byte", "To the first byte of PHP's answer", |site| {
-        &site.numbers.first_byte
-    }),
+    (
+        "first_byte",
+        "From a request's arrival to the first byte of PHP's response",
+        |site| &site.numbers.first_byte,
+    ),
 ];
 
 const UPSTREAM_GAUGES: Table<fn(&MemberScrape) -> f64, 8> = [
     (
         "upstream_up",
-        "0 while it cannot be connected to or does not speak FastCGI",
+        "0 while the server refuses connections or does not speak FastCGI",
         |it| f64::from(u8::from(!it.picture.failing)),
     ),
     (
         "upstream_busy",
-        "Connections that serve, or are being opened",
+        "Connections in use or being opened",
         |it| count(it.picture.busy),
     ),
-    ("upstream_idle", "Connections that idle", |it| {
+    ("upstream_idle", "Idle connections", |it| {
         count(it.picture.idle)
     }),
     ("upstream_queue", "Requests that wait for a worker", |it| {
@@ -226,17 +232,17 @@ const UPSTREAM_GAUGES: Table<fn(&MemberScrape) -> f64, 8> = [
     ),
     (
         "upstream_queue_longest_wait_seconds",
-        "How long the request has waited that has waited longest",
+        "Waiting time of the longest waiting request",
         |it| it.picture.longest_wait.as_secs_f64(),
     ),
     (
         "upstream_saturation",
-        "From 0 to 1: 1 while anything waits, else the busy part of the workers that were there when something last waited",
+        "0 to 1: 1 while any request waits, else the busy part of the workers that existed when a request last waited",
         |it| it.picture.saturation,
     ),
     (
         "upstream_workers_needed",
-        "Rate times service time, since the scrape before",
+        "Rate times service time, since the previous scrape",
         |it| it.workers_needed,
     ),
 ];
@@ -252,12 +258,12 @@ const UPSTREAM_COUNTERS: Table<fn(&Numbers) -> u64, 12> = [
     ),
     (
         "upstream_requests_reused",
-        "Requests on a connection that was there",
+        "Requests on a reused connection",
         |it| it.reused.get(),
     ),
     (
         "upstream_requests_fresh",
-        "Requests on a connection of their own",
+        "Requests on a new connection",
         |it| it.fresh.get(),
     ),
     ("upstream_requests_retried", "Requests sent again", |it| {
@@ -265,48 +271,50 @@ const UPSTREAM_COUNTERS: Table<fn(&Numbers) -> u64, 12> = [
     }),
     (
         "upstream_stale",
-        "Connections found closed or spoken to before their next request",
+        "Idle connections that were closed, or had data, before their next request",
         |it| it.stale.get(),
     ),
     (
         "upstream_late_bytes",
-        "Bytes that scripts printed behind their answers, which nobody got",
+        "Bytes that scripts printed after their responses, discarded",
         |it| it.late_bytes.get(),
     ),
     (
         "upstream_broken",
-        "Exchanges that broke or were given up",
+        "Exchanges that broke or were abandoned",
         |it| it.broken.get(),
     ),
     (
         "upstream_queue_full",
-        "Requests refused as there was no place in the queue",
+        "Requests refused for lack of a place in the queue",
         |it| it.queue_full.get(),
     ),
     (
         "upstream_queue_full_client",
-        "Those of them whose client had its share of the places",
+        "Requests refused because the client had used its share of the queue",
         |it| it.queue_full_client.get(),
     ),
     (
         "upstream_queue_full_site",
-        "Those of them whose site had its share of the places",
+        "Requests refused because the site had used its share of the queue",
         |it| it.queue_full_site.get(),
     ),
     (
         "upstream_queue_timeouts",
-        "Requests that waited in vain",
+        "Requests that timed out in the queue",
         |it| it.queue_timeout.get(),
     ),
 ];
 
 const UPSTREAM_TIMES: Table<for<'a> fn(&'a Numbers) -> &'a Histogram, 3> = [
-    ("upstream_wait", "In our queue and connecting", |it| {
-        &it.wait
-    }),
+    (
+        "upstream_wait",
+        "Time in the gateway's queue and connecting",
+        |it| &it.wait,
+    ),
     (
         "upstream_acknowledge",
-        "From a probe to its answer: the server's own queue",
+        "From a probe to its acknowledgement: time in the server's own queue",
         |it| &it.acknowledge,
     ),
     (
@@ -331,14 +339,14 @@ fn in_seconds<'a>(
 fn histogram(mut metric: MetricEncoder<'_>, times: &Histogram) -> Encoded {
     let bounds = BOUNDS_MS
         .iter()
-        .map(|ms| Duration::from_millis(*ms).as_secs_f64());
-    let bounds = bounds.chain([f64::MAX]);
+        .map(|ms| Duration::from_millis(*ms).as_secs_f64())
+        .chain([f64::MAX]);
     let buckets: Vec<_> = bounds.zip(times.buckets()).collect();
     let all = buckets.iter().map(|(_, count)| count).sum();
     metric.encode_histogram::<NoLabelSet>(times.sum().as_secs_f64(), all, &buckets, None)
 }
 
-/// Counts of things that exist are far below what an f64 holds exactly.
+/// Converts a count, far below the greatest integer that an f64 holds exactly.
 fn count(number: usize) -> f64 {
     u32::try_from(number).map_or(f64::INFINITY, f64::from)
 }

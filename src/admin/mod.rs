@@ -1,8 +1,8 @@
-//! The admin listener: health, numbers and reload for those who run the gateway. It has a socket and
-//! a few connections of its own, and so answers while clients and PHP are at their limits.
+//! The admin listener: health, metrics and reload. It has a socket and connections of its own, so it answers while
+//! clients and PHP are at their limits.
 
-mod bound;
-mod door;
+mod host_check;
+mod listener;
 mod metrics;
 mod places;
 mod readiness;
@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-pub use bound::Bound;
+pub use listener::AdminListener;
 pub use serving::serve;
 
 use crate::limits::room::Room;
@@ -25,33 +25,33 @@ use crate::line_log::LineLog;
 use crate::site::Live;
 use crate::upstream::numbers::{Count, Histogram};
 
-/// Reloads that may be asked for at once. They take effect one after another, and each reads all files.
+/// Pending reloads. They take effect one after another, and each reads all files.
 const RELOADS: usize = 4;
 
-/// What somebody asks the server to do.
+/// Command to the server.
 #[derive(Debug)]
 pub enum Command {
-    /// Load the configuration again; with `dry_run` only say what would change.
+    /// Load the configuration again.
     Reload {
-        /// Whether nothing is to be changed.
+        /// Return the changes without applying them.
         dry_run: bool,
-        /// What came of it: the changes line by line, or why it was refused, without values. Nobody may listen.
+        /// Receives the changes line by line, or the reason of a refusal, without values. May be dropped.
         answer: oneshot::Sender<Result<Vec<String>, String>>,
     },
 }
 
-/// What the server tells of itself beside the numbers of sites and upstreams.
+/// State and counters of the process.
 #[derive(Debug)]
 pub struct State {
-    /// SIGTERM has come.
+    /// The drain has begun.
     draining: AtomicBool,
-    /// When the process began to serve.
+    /// Start of serving.
     pub started: Instant,
-    /// Connections of clients at once, and the most.
+    /// Permits for client connections.
     pub connections: Arc<Semaphore>,
-    /// `limits.connections`, as it was at the start.
+    /// `limits.connections` at the start.
     pub most_connections: usize,
-    /// Who of them waits, and was given up.
+    /// Connections that may be closed to make room for others.
     pub room: Arc<Room>,
     /// Connections accepted.
     pub accepted: Count,
@@ -67,13 +67,13 @@ pub struct State {
     pub reloads: Count,
     /// Reloads that were refused.
     pub reloads_refused: Count,
-    /// Logs, for what they drop.
+    /// Logs, for their dropped lines.
     pub logs: Vec<LineLog>,
-    /// How late each thread comes to what is due.
+    /// Event loop lag of each serving thread.
     pub lags: OnceLock<Box<[Arc<Histogram>]>>,
 }
 
-/// All that the admin listener speaks of.
+/// State of the admin listener.
 #[derive(Debug)]
 pub struct Admin {
     live: Live,
@@ -86,7 +86,7 @@ pub struct Admin {
 }
 
 impl State {
-    /// Of a server that begins, with at most so many connections and these logs.
+    /// Builds the state of a starting server.
     pub fn new(most_connections: usize, logs: Vec<LineLog>) -> Self {
         Self {
             draining: AtomicBool::new(false),
@@ -106,19 +106,19 @@ impl State {
         }
     }
 
-    /// The end has begun: not ready any more.
+    /// Marks the server as draining, and so as not ready.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
     }
 
-    /// Whether it has.
+    /// Reports whether the server drains.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
 }
 
 impl Admin {
-    /// Speaks of `live` and `state`; what is asked for goes to `commands`.
+    /// Builds the state of the admin listener; it sends reloads to `commands`.
     pub fn new(live: Live, state: Arc<State>, commands: mpsc::Sender<Command>) -> Arc<Self> {
         Arc::new(Self {
             live,

@@ -1,5 +1,5 @@
-//! The connections of the admin listener: few, and none waits for another. Whoever connects has a place; where all
-//! are taken, a slow connection of the peer that has most of them ends for it.
+//! The connections of the admin listener: few, and none waits for another. If all places are taken, a new connection
+//! ends a slow one of the peer with the most connections.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,25 +7,25 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Duration, timeout};
 
-use super::bound::Peer;
+use super::listener::Peer;
 
-/// Connections at once: a scraper, some probes and a few people.
+/// Greatest number of connections: a scraper, some probes and a few people.
 const MOST: usize = 32;
 
-/// What a connection is doing, for as long as which it may.
+/// Phase of a connection, each with a time limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Its request has not come.
+    /// The request is awaited.
     Asking,
-    /// Its answer is being made, which no client can draw out.
+    /// The response is computed; no client can prolong that.
     Working,
-    /// Its answer is on the way.
+    /// The response is sent.
     Sending,
 }
 
 impl Phase {
-    /// How long it may last. A head is one packet, an answer some megabytes at most; a reload reads
-    /// all of a large configuration.
+    /// Returns the time limit. A head is one packet, a response some megabytes at most; a reload reads all of a large
+    /// configuration.
     const fn limit(self) -> Duration {
         match self {
             Self::Asking => Duration::from_secs(2),
@@ -35,12 +35,13 @@ impl Phase {
     }
 }
 
-/// All connections, the oldest first.
+/// All places.
 #[derive(Debug, Default)]
 pub(super) struct Places(Arc<Mutex<Open>>);
 
 #[derive(Debug, Default)]
 struct Open {
+    /// The oldest first.
     each: Vec<Entry>,
     next: u64,
 }
@@ -50,11 +51,11 @@ struct Entry {
     number: u64,
     peer: Peer,
     phase: watch::Receiver<Phase>,
-    /// Absent until its task has begun.
+    /// Absent until the task is spawned.
     task: Option<AbortHandle>,
 }
 
-/// A place, until dropped.
+/// A place, released on drop.
 #[derive(Debug)]
 pub(super) struct Place {
     open: Arc<Mutex<Open>>,
@@ -63,8 +64,8 @@ pub(super) struct Place {
 }
 
 impl Places {
-    /// Takes a place, for which another connection may have to end. `None` where all others are at work, and for
-    /// nobody who has more of them.
+    /// Takes a place, and ends another connection if necessary. Returns `None` if all are [`Phase::Working`] and no peer
+    /// has more of them than this one.
     pub(super) fn take(&self, peer: Peer) -> Option<Place> {
         let mut open = lock(&self.0);
         if open.each.len() >= MOST {
@@ -94,7 +95,7 @@ impl Places {
         })
     }
 
-    /// Has `task`, which holds the place of this `number`, ended where another needs the place.
+    /// Registers the `task` of place `number`, to be aborted when another connection needs the place.
     pub(super) fn hold(&self, number: u64, task: AbortHandle) {
         let mut open = lock(&self.0);
         if let Some(entry) = open.each.iter_mut().find(|it| it.number == number) {
@@ -108,12 +109,12 @@ impl Place {
         self.number
     }
 
-    /// Returns what to tell the phase to.
+    /// Returns the sender of phase changes.
     pub(super) fn phase(&self) -> Arc<watch::Sender<Phase>> {
         Arc::clone(&self.phase)
     }
 
-    /// Waits until a phase has lasted longer than it may.
+    /// Waits until a phase has exceeded its limit.
     pub(super) async fn overdue(&self) -> Phase {
         let mut phases = self.phase.subscribe();
         loop {
@@ -132,9 +133,9 @@ impl Drop for Place {
     }
 }
 
-/// Returns which of the connections, the oldest first, is to end for the `newcomer`: of those that wait for their
-/// client, the oldest that asks nothing, else the oldest that does not take its answer, first of all among those of the
-/// peer that has most. Where none waits, the oldest of a peer that has more than the newcomer will have.
+/// Selects the connection to end for the `newcomer`, from `each`, the oldest first. It prefers connections that wait for
+/// their client, then those of the peer with the most, then those without a request, then the oldest. If none waits, it
+/// is one of a peer with more connections than the newcomer will have.
 fn slowest(each: &[(Peer, Phase)], newcomer: Peer) -> Option<usize> {
     let share = |peer: Peer| each.iter().filter(|(other, _)| *other == peer).count();
     let most = share(newcomer) + 1;
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_comes_has_a_place_unless_all_are_at_work() {
+    async fn a_new_connection_has_a_place_unless_all_are_at_work() {
         let places = Places::default();
         let mut held = Vec::new();
         for _ in 0..MOST * 2 {

@@ -1,5 +1,5 @@
-//! Whether the gateway can serve: not while it stops, and not while an upstream has no server that
-//! can be connected to. Found out by connecting, at most once a second whoever asks.
+//! Readiness of the gateway: not while it drains, and not while an upstream has no server that accepts connections.
+//! Determined by connecting, at most once a second for any number of probes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,21 +13,21 @@ use super::Admin;
 use super::reserve::{Reserve, is_shortage};
 use crate::upstream::{Address, Upstream};
 
-/// How long what was found out is good.
+/// Validity of a result.
 const AGE: Duration = Duration::from_secs(1);
 
-/// How long connecting may take: a probe has little more.
+/// Time limit for connecting: a probe's own is little longer.
 const CONNECT: Duration = Duration::from_millis(500);
 
-/// How many upstreams are tried at once: those that do not answer must not take the patience of who asks.
+/// Upstreams probed concurrently: those that do not answer must not use up the time limit of the probe.
 const AT_ONCE: usize = 16;
 
-/// What was found out last.
+/// The last result.
 #[derive(Debug, Default)]
 pub(super) struct Readiness(Mutex<Option<(Instant, Vec<String>)>>);
 
 impl Admin {
-    /// Why it is not ready; empty where it is.
+    /// Returns the reasons not to be ready; none if it is.
     pub(super) async fn not_ready(&self) -> Vec<String> {
         if self.state.is_draining() {
             return vec!["the server is stopping".to_owned()];
@@ -39,8 +39,11 @@ impl Admin {
             return reasons.clone();
         }
         let upstreams = stream::iter(self.live.current().upstreams());
-        let tried = upstreams.map(|upstream| unreachable(upstream, &self.reserve));
-        let tried: Vec<_> = tried.buffered(AT_ONCE).collect().await;
+        let tried: Vec<_> = upstreams
+            .map(|upstream| unreachable(upstream, &self.reserve))
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
         let reasons: Vec<_> = tried.into_iter().flatten().collect();
         self.reserve.refill();
         *known = Some((Instant::now(), reasons.clone()));
@@ -48,17 +51,17 @@ impl Admin {
     }
 }
 
-/// Why no server of `upstream` can be connected to; `None` where one can.
+/// Returns the errors of all servers of `upstream`; `None` if one accepts connections.
 async fn unreachable(upstream: Arc<Upstream>, reserve: &Reserve) -> Option<String> {
     let mut why = Vec::new();
     for address in upstream.servers() {
         match timeout(CONNECT, connect_by(reserve, address)).await {
             Ok(Ok(())) => return None,
-            // That nothing can be opened here says nothing of PHP.
+            // A shortage of descriptors here is no failure of PHP.
             Ok(Err(error)) if is_shortage(&error) => return None,
             Ok(Err(error)) => why.push(format!("{address}: {error}")),
-            // Its backlog is full, as its workers are at work: to send clients elsewhere would only
-            // move the load, and in the end to nobody.
+            // The backlog is full because the workers are busy: an unready gateway would only move the load, in
+            // the end to no gateway.
             Err(_) if is_at_work(&upstream) => return None,
             Err(_) => why.push(format!("{address}: no connection within 500ms")),
         }
@@ -71,10 +74,10 @@ fn is_at_work(upstream: &Upstream) -> bool {
     members.iter().any(|member| member.picture().serving > 0)
 }
 
-/// Connects with a descriptor that was kept back where there is no other.
+/// Connects, with a reserved descriptor if no other is free.
 async fn connect_by(reserve: &Reserve, address: &Address) -> std::io::Result<()> {
     match connect(address).await {
-        Err(error) if reserve.relieves(&error) => connect(address).await,
+        Err(error) if reserve.release_one(&error) => connect(address).await,
         connected => connected,
     }
 }
@@ -82,7 +85,7 @@ async fn connect_by(reserve: &Reserve, address: &Address) -> std::io::Result<()>
 async fn connect(address: &Address) -> std::io::Result<()> {
     match address {
         Address::Unix(path) => match UnixStream::connect(path).await {
-            // A full backlog is somebody at work.
+            // A full backlog has a busy server.
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
             connected => connected.map(drop),
         },

@@ -1,4 +1,4 @@
-//! Descriptors that are kept back, so that the gateway can be asked about itself when it may open nothing more.
+//! Reserved descriptors: the admin listener answers when the limit on open files is reached.
 
 use std::fs::File;
 use std::io;
@@ -6,28 +6,27 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 
-/// One for the connection that asks, one to find out whether PHP can be reached, and the same once more.
+/// Number of reserved descriptors: one for an admin connection, one to probe PHP, and the same once more.
 const KEPT: usize = 4;
 
-/// Open descriptors that mean nothing.
+/// Open descriptors of /dev/null.
 #[derive(Debug)]
 pub(super) struct Reserve(Mutex<Vec<File>>);
 
 impl Reserve {
-    /// Opens them, as far as that is possible.
+    /// Opens the descriptors, as far as possible.
     pub(super) fn new() -> Self {
         let reserve = Self(Mutex::new(Vec::with_capacity(KEPT)));
         reserve.refill();
         reserve
     }
 
-    /// Gives one back to the kernel where `error` says that it has none left for us; returns whether trying again
-    /// makes sense.
-    pub(super) fn relieves(&self, error: &io::Error) -> bool {
+    /// Closes one descriptor if `error` is a shortage; reports whether a retry makes sense.
+    pub(super) fn release_one(&self, error: &io::Error) -> bool {
         is_shortage(error) && self.kept().pop().is_some()
     }
 
-    /// Opens those again that were given back: when something was closed.
+    /// Opens closed descriptors again, after another file was closed.
     pub(super) fn refill(&self) {
         let mut kept = self.kept();
         while kept.len() < KEPT {
@@ -43,7 +42,7 @@ impl Reserve {
     }
 }
 
-/// Reports whether no descriptor was left: for the process, or for the system (open(2)).
+/// Reports whether the process or the system has no descriptor left (open(2)).
 pub(super) fn is_shortage(error: &io::Error) -> bool {
     let code = error.raw_os_error().map(Errno::from_raw);
     matches!(code, Some(Errno::EMFILE | Errno::ENFILE))
@@ -58,7 +57,7 @@ mod tests {
         let reserve = Reserve::new();
         let given = |error: Errno| {
             let error = io::Error::from(error);
-            (0..9).filter(|_| reserve.relieves(&error)).count()
+            (0..9).filter(|_| reserve.release_one(&error)).count()
         };
         assert_eq!(given(Errno::ECONNRESET), 0);
         assert_eq!(given(Errno::EMFILE), KEPT);

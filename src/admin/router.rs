@@ -1,4 +1,4 @@
-//! What can be asked, and the answers.
+//! Routes of the admin listener.
 
 use std::convert::Infallible;
 
@@ -8,23 +8,23 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
-use super::door::Door;
+use super::host_check::HostCheck;
 use super::{Admin, Command, RELOADS, metrics, status};
 
 type Answer = Response<Full<Bytes>>;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// prometheus-client writes OpenMetrics.
+/// Media type of OpenMetrics, which prometheus-client writes.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Answers one request that came through `door`.
+/// Answers one request that passes `host_check`.
 pub(super) async fn answer(
     admin: &Admin,
-    door: &Door,
+    host_check: &HostCheck,
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
-    if let Some(why) = door.refusal(request.uri(), request.headers()) {
+    if let Some(why) = host_check.refusal(request.uri(), request.headers()) {
         return Ok(text(StatusCode::FORBIDDEN, format!("{why}\n")));
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -45,11 +45,11 @@ pub(super) async fn answer(
         }
         "/live" | "/ready" | "/metrics" | "/status" | "/reload" => text(
             StatusCode::METHOD_NOT_ALLOWED,
-            "GET, and POST for /reload\n".to_owned(),
+            "allowed: GET, and POST for /reload\n".to_owned(),
         ),
         _ => text(
             StatusCode::NOT_FOUND,
-            "there are /live, /ready, /metrics, /status and POST /reload\n".to_owned(),
+            "available: /live, /ready, /metrics, /status and POST /reload\n".to_owned(),
         ),
     };
     Ok(answer)
@@ -57,18 +57,18 @@ pub(super) async fn answer(
 
 async fn ready(admin: &Admin) -> Answer {
     let reasons = admin.not_ready().await;
-    match reasons.is_empty() {
-        true => text(StatusCode::OK, "ready\n".to_owned()),
-        false => text(
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("not ready\n{}\n", reasons.join("\n")),
-        ),
+    if reasons.is_empty() {
+        return text(StatusCode::OK, "ready\n".to_owned());
     }
+    text(
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!("not ready\n{}\n", reasons.join("\n")),
+    )
 }
 
 async fn reload(admin: &Admin, dry_run: bool) -> Answer {
     let Ok(_permit) = admin.reloads.try_acquire() else {
-        let busy = format!("{RELOADS} reloads are asked for already; ask again\n");
+        let busy = format!("{RELOADS} reloads are pending; try again\n");
         return text(StatusCode::SERVICE_UNAVAILABLE, busy);
     };
     let (answer, result) = oneshot::channel();
@@ -106,7 +106,7 @@ fn with_type(status: StatusCode, body: String, media_type: &'static str) -> Answ
     let value = HeaderValue::from_static(media_type);
     let fields = answer.headers_mut();
     fields.insert(header::CONTENT_TYPE, value);
-    // A web page must not have it read as a script of its own.
+    // A web page must not load the response as a script.
     let no_sniffing = HeaderValue::from_static("nosniff");
     fields.insert(header::X_CONTENT_TYPE_OPTIONS, no_sniffing);
     answer

@@ -1,4 +1,4 @@
-//! Accepting, and one request on each connection.
+//! The accept loop, and one request on each connection.
 
 use std::sync::Arc;
 
@@ -7,54 +7,64 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::time::{Duration, sleep};
 
-use super::bound::{Bound, Peer};
-use super::door::Door;
+use super::host_check::HostCheck;
+use super::listener::{AdminListener, Peer};
 use super::places::{Phase, Place, Places};
 use super::{Admin, router};
 use crate::stream::Stream;
 
-/// The pause after accepting failed.
+/// Pause after accept(2) failed.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers until the process ends, through the drain too. On TCP `hosts` are names that it may be called.
-pub async fn serve(bound: Bound, hosts: Vec<String>, admin: Arc<Admin>) {
-    let door = Arc::new(match bound.is_tcp() {
-        true => Door::Tcp(hosts),
-        false => Door::Unix,
+/// Serves until the process ends, also during the drain. `hosts` are the names allowed on TCP.
+pub async fn serve(listener: AdminListener, hosts: Vec<String>, admin: Arc<Admin>) {
+    let host_check = Arc::new(if listener.is_tcp() {
+        HostCheck::Tcp(hosts)
+    } else {
+        HostCheck::Unix
     });
     let places = Places::default();
     loop {
-        match bound.accept().await {
-            Ok((stream, peer)) => begin(&places, stream, peer, (&admin, &door)),
-            Err(error) if admin.reserve.relieves(&error) => {}
+        match listener.accept().await {
+            Ok((stream, peer)) => begin(&places, stream, peer, (&admin, &host_check)),
+            Err(error) if admin.reserve.release_one(&error) => {}
             Err(error) => {
-                tracing::debug!(%error, "the admin listener could not accept");
+                tracing::debug!(%error, "the admin listener cannot accept connections");
                 sleep(PAUSE).await;
             }
         }
     }
 }
 
-/// Serves a connection in a task of its own; it is closed where all places are taken by requests at work.
-fn begin(places: &Places, stream: Stream, peer: Peer, (admin, door): (&Arc<Admin>, &Arc<Door>)) {
+/// Serves a connection in a task of its own; closes it if all places are taken by requests at work.
+fn begin(
+    places: &Places,
+    stream: Stream,
+    peer: Peer,
+    (admin, host_check): (&Arc<Admin>, &Arc<HostCheck>),
+) {
     let Some(place) = places.take(peer) else {
-        tracing::debug!("an admin connection was closed: all others are at work");
+        tracing::debug!("admin connection closed: all places are taken");
         return;
     };
     let number = place.number();
-    let connection = connection(stream, place, Arc::clone(admin), Arc::clone(door));
+    let connection = connection(stream, place, Arc::clone(admin), Arc::clone(host_check));
     places.hold(number, tokio::spawn(connection).abort_handle());
 }
 
-async fn connection(stream: Stream, place: Place, admin: Arc<Admin>, door: Arc<Door>) {
-    // Dropped after the connection is closed, also where the task is ended.
+async fn connection(stream: Stream, place: Place, admin: Arc<Admin>, host_check: Arc<HostCheck>) {
+    // Dropped after the connection is closed, also if the task is aborted.
     let _refill = Refill(Arc::clone(&admin));
     let phase = place.phase();
     let answer = service_fn(|request| {
-        let (admin, door, phase) = (Arc::clone(&admin), Arc::clone(&door), Arc::clone(&phase));
+        let (admin, host_check, phase) = (
+            Arc::clone(&admin),
+            Arc::clone(&host_check),
+            Arc::clone(&phase),
+        );
         async move {
             phase.send_replace(Phase::Working);
-            let answer = router::answer(&admin, &door, request).await;
+            let answer = router::answer(&admin, &host_check, request).await;
             phase.send_replace(Phase::Sending);
             answer
         }
@@ -64,13 +74,13 @@ async fn connection(stream: Stream, place: Place, admin: Arc<Admin>, door: Arc<D
         .serve_connection(TokioIo::new(stream), answer);
     tokio::select! {
         served = served => if let Err(error) = served {
-            tracing::debug!(%error, "an admin connection ended");
+            tracing::debug!(%error, "admin connection ended with an error");
         },
-        phase = place.overdue() => tracing::debug!(?phase, "an admin connection was too slow"),
+        phase = place.overdue() => tracing::debug!(?phase, "admin connection closed: phase exceeded its time limit"),
     }
 }
 
-/// Takes back what was given to the kernel for a connection that has ended.
+/// Guard that refills the reserve when a connection has ended.
 struct Refill(Arc<Admin>);
 
 impl Drop for Refill {

@@ -1,4 +1,4 @@
-//! `/status`: the whole picture as JSON, for people and scripts.
+//! `/status`: state and counters as JSON, for people and scripts.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::Admin;
 use crate::limits::room::Cause;
 use crate::site::Snapshot;
 
-/// The picture of this moment.
+/// Returns the current state.
 pub(super) async fn status(admin: &Admin) -> Value {
     let snapshot = admin.live.current();
     let state = &admin.state;
@@ -58,8 +58,8 @@ fn sites(snapshot: &Snapshot) -> Vec<Value> {
 
 fn upstreams(snapshot: &Snapshot) -> Vec<Value> {
     let upstreams = snapshot.upstreams().into_iter().map(|upstream| {
-        let members = upstream.members();
-        let members = members.iter().map(|member| {
+        let known = upstream.members();
+        let members = known.iter().map(|member| {
             let picture = member.picture();
             let numbers = member.numbers();
             json!({
@@ -79,8 +79,8 @@ fn upstreams(snapshot: &Snapshot) -> Vec<Value> {
                 "numbers": numbers.to_string(),
             })
         });
-        let unresolved = upstream.unresolved();
-        let unresolved = unresolved.iter().map(|(name, error)| {
+        let failed = upstream.unresolved();
+        let unresolved = failed.iter().map(|(name, error)| {
             let error = error.as_ref().map(ToString::to_string);
             json!({ "server": name, "error": error })
         });

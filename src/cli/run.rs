@@ -8,7 +8,7 @@ use anyhow::Context;
 use super::htaccess::{ADVICE, HtaccessFiles};
 use crate::config;
 use crate::line_log::stderr::Stderr;
-use crate::server::{self, Inherited, LastResort, Process};
+use crate::server::{self, ExitWatchdog, Inherited, Process};
 use crate::site::Snapshot;
 use crate::threads;
 
@@ -17,14 +17,14 @@ use crate::threads;
 pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
     // While there is one thread: it changes the environment.
     let inherited = Inherited::from_environment();
-    let last_resort = LastResort::start().context("cannot receive signals")?;
+    let exit_watchdog = ExitWatchdog::start().context("cannot receive signals")?;
     let stderr = Stderr::start().context("cannot log to stderr")?;
     let inherited = inherited.context("a socket that was passed");
     let served = inherited.and_then(|inherited| {
         let process = Process {
             inherited,
             log: stderr.log().clone(),
-            last_resort,
+            exit_watchdog,
         };
         serve(file, &stderr, process)
     });

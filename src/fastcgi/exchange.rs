@@ -382,7 +382,7 @@ impl<L: Link> Drop for Exchange<L> {
             runs_on: false,
             asks_behind: self.asks_behind,
         };
-        threads::afterwards(async move {
+        threads::spawn_background(async move {
             let _ = timeout(RUN_ON, async {
                 while let Some(Ok(_)) = rest.answer().await {}
             })

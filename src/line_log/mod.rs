@@ -1,5 +1,5 @@
-//! Lines on their way to a file or a pipe: appended to a bounded queue, and written by a thread that does nothing
-//! else. No caller ever waits for the file; lines that find no room are dropped, counted and reported.
+//! Logs written to a file or a pipe: lines are appended to a bounded queue, which a thread of its own writes. No caller
+//! waits for the file; lines without room in the queue are dropped, counted and reported.
 
 mod name;
 mod pending;

@@ -1,4 +1,4 @@
-//! The logs that there are, and how each reports what happens to its lines.
+//! The logs, and the report of each on lost lines.
 
 use std::io;
 use std::time::Duration;
@@ -7,13 +7,12 @@ use tracing::error;
 
 use super::stderr;
 
-/// A log that lines are written to. What happens to the access log is reported on stderr; what happens to stderr can
-/// only be reported there, when somebody reads it again.
+/// Name of a log. Losses of the access log are reported on stderr; losses of stderr only there, once it is read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogName {
     /// One line for each request.
     Access,
-    /// What the process says of itself, and the error streams of PHP.
+    /// Events of the process, and the error streams of PHP.
     Stderr,
 }
 
@@ -26,46 +25,45 @@ impl LogName {
         }
     }
 
-    /// Reports the first line that found no room.
+    /// Logs the first dropped line.
     pub(super) fn report_full(self) {
         if self == Self::Access {
-            error!("the access log cannot keep up: lines are dropped");
+            error!("access log queue full: lines are dropped");
         }
     }
 
-    /// Reports the first write that failed.
+    /// Logs the first failed write.
     pub(super) fn report_failure(self, error: &io::Error) {
         if self == Self::Access {
-            error!(%error, "the access log cannot be written: lines are lost");
+            error!(%error, "cannot write the access log: lines are lost");
         }
     }
 
-    /// Reports that all lines find room again and `lost` did not; returns the line that says so where it belongs
-    /// into the log itself.
+    /// Logs the recovery and the number of `lost` lines; for stderr it returns the line to write there.
     pub(super) fn report_loss(self, lost: u64) -> Option<String> {
         match self {
             Self::Access => {
-                error!(lost, "the access log keeps up again; lines were lost");
+                error!(lost, "access log written again; lines were lost");
                 None
             }
             Self::Stderr => {
-                let text = format!("{lost} lines were dropped as stderr was not read");
-                Some(stderr::line("WARN", &text))
+                let text = format!("stderr was not read: {lost} lines dropped");
+                Some(stderr::format_line("WARN", &text))
             }
         }
     }
 
-    /// Reports that a renamed file could not be opened again.
+    /// Logs that a renamed file could not be reopened.
     pub(super) fn report_reopening(self, error: &io::Error) {
         if self == Self::Access {
-            error!(%error, "the access log cannot be opened again: the old file stays in use");
+            error!(%error, "cannot reopen the access log: the old file stays in use");
         }
     }
 
-    /// Reports that the last lines could not be written.
+    /// Logs that the last lines could not be written.
     pub(super) fn report_unwritten(self, limit: Duration) {
         if self == Self::Access {
-            error!("the access log could not be written in {limit:?}: its last lines are lost");
+            error!("access log not written within {limit:?}: its last lines are lost");
         }
     }
 }

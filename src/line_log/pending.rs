@@ -1,4 +1,4 @@
-//! Where lines wait for the thread that writes them: one text that many append to and one takes.
+//! The queue between threads that log and the thread that writes: one buffer that many append to and one takes.
 
 use std::collections::HashMap;
 use std::sync::mpsc::SyncSender;
@@ -8,24 +8,24 @@ use std::time::Duration;
 
 use crate::limits::budget::SiteKey;
 
-/// What is written at once.
+/// Lines written together.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) text: Vec<u8>,
     pub(super) lines: u64,
-    /// Whom to tell when all that came before is written.
+    /// Notified when all earlier lines are written.
     pub(super) flushes: Vec<SyncSender<()>>,
-    /// The file is to be opened again before any of these lines is written.
+    /// The file must be reopened before these lines are written.
     pub(super) reopen: bool,
-    /// A line found no room.
+    /// A line had no room.
     is_full: bool,
-    /// What all lines weigh.
+    /// Weight of all lines.
     weight: usize,
-    /// What the lines of each owner weigh that came since there was a crowd.
-    crowd: HashMap<SiteKey, usize>,
+    /// Weight of each site's lines since a quarter of the room was taken.
+    by_site: HashMap<SiteKey, usize>,
 }
 
-/// The batch to come.
+/// The next batch.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     state: Mutex<State>,
@@ -35,14 +35,14 @@ pub(super) struct Pending {
 #[derive(Debug, Default)]
 struct State {
     batch: Batch,
-    /// The thread that writes waits to be woken.
+    /// The writing thread waits on `changed`.
     asleep: bool,
-    /// Nobody is left who logs.
+    /// No handle of the log is left.
     ended: bool,
 }
 
 impl Pending {
-    /// Appends a line, of `site` where it belongs to one; false where too much waits, or too much of the site.
+    /// Appends a line, of `site` if it has one; returns false if the queue, or the site's share of it, is full.
     pub(super) fn append(&self, line: &[u8], site: Option<&str>) -> bool {
         let mut state = self.state();
         let appended = state.batch.append(line, site);
@@ -50,7 +50,7 @@ impl Pending {
         appended
     }
 
-    /// Has `done` told when all lines until now are written.
+    /// Notifies `done` when all lines appended so far are written.
     pub(super) fn flush(&self, done: SyncSender<()>) {
         let mut state = self.state();
         state.batch.flushes.push(done);
@@ -63,15 +63,14 @@ impl Pending {
         self.wake(state);
     }
 
-    /// The thread ends when all is written.
+    /// Ends the thread once all lines are written.
     pub(super) fn end(&self) {
         let mut state = self.state();
         state.ended = true;
         self.wake(state);
     }
 
-    /// Waits for something to do, no longer than `limit`, and gives what there is for an `empty`
-    /// batch; `None` is the end.
+    /// Waits for lines or a request, at most for `limit`, and exchanges the batch for an `empty` one; `None` at the end.
     pub(super) fn next(&self, empty: Batch, limit: Duration) -> Option<Batch> {
         let mut state = self.state();
         if state.is_idle() {
@@ -82,9 +81,9 @@ impl Pending {
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             state.asleep = false;
         }
-        if state.only_lines() {
-            // To wake a sleeping thread costs more than to append a line. While this one sleeps by
-            // its own will, requests do not pay for that.
+        if state.has_only_lines() {
+            // Waking a thread costs more than appending a line. While this one sleeps for a fixed time, requests do
+            // not pay for that.
             drop(state);
             thread::sleep(GATHER);
             state = self.state();
@@ -111,15 +110,15 @@ impl State {
         self.batch.is_empty() && !self.ended
     }
 
-    /// Nobody waits for what is there.
-    fn only_lines(&self) -> bool {
+    /// Reports whether there are only lines, and no request that a caller waits for.
+    fn has_only_lines(&self) -> bool {
         self.batch.lines > 0 && self.batch.flushes.is_empty() && !self.batch.reopen && !self.ended
     }
 }
 
 impl Batch {
-    /// Once a quarter of the room is taken, a site may hold three times as much of the rest as it leaves free, so that
-    /// one which floods a log that is written slowly does not take it from the others.
+    /// Appends a line if it has room. Once a quarter of the room is taken, a site may hold three times as much of the
+    /// rest as it leaves free, so that one site cannot fill a slowly written log.
     fn append(&mut self, line: &[u8], site: Option<&str>) -> bool {
         let weight = line.len().max(LEAST);
         let left = ROOM.saturating_sub(self.weight).checked_sub(weight);
@@ -128,7 +127,7 @@ impl Batch {
             (None, _) => false,
             (Some(_), None) => true,
             (Some(left), Some(site)) => {
-                let held = self.crowd.entry(SiteKey::of(site)).or_default();
+                let held = self.by_site.entry(SiteKey::of(site)).or_default();
                 let fits = *held + weight <= left.saturating_mul(3);
                 *held += if fits { weight } else { 0 };
                 fits
@@ -147,20 +146,20 @@ impl Batch {
         self.lines == 0 && self.flushes.is_empty() && !self.reopen && !self.is_full
     }
 
-    /// Every line since the last batch found room.
+    /// Reports whether every line since the last batch had room.
     pub(super) fn had_room(&self) -> bool {
         !self.is_full
     }
 
-    /// Somebody waits until it is written: the end, perhaps.
+    /// Reports whether a caller waits until the batch is written.
     pub(super) fn is_awaited(&self) -> bool {
         !self.flushes.is_empty()
     }
 
-    /// Tells who waited, and makes room for the next; a burst's memory is not kept.
+    /// Notifies waiting callers and clears the batch for reuse; frees the memory of a burst.
     pub(super) fn finish(mut self) -> Self {
         for done in self.flushes.drain(..) {
-            // Who no longer waits need not be told.
+            // The caller may have timed out.
             let _ = done.try_send(());
         }
         self.text.clear();
@@ -169,30 +168,29 @@ impl Batch {
         self.reopen = false;
         self.is_full = false;
         self.weight = 0;
-        self.crowd.clear();
+        self.by_site.clear();
         self
     }
 }
 
-/// How much may wait, in bytes: a client decides how long a line is, and as much again may be in the middle of a write
-/// that does not end.
+/// Size of the queue, in bytes: a client determines the length of a line, and as much again may be in a blocked write.
 const ROOM: usize = 4 << 20;
 
-/// What a line weighs at least, so that there are at most 4096.
+/// Least weight of a line, so that there are at most 4096.
 const LEAST: usize = 1024;
 
-/// How long the first line waits for others. Too short to fill the room at any rate that one
-/// machine reaches, too short for people who watch the log to notice.
+/// Time that the first line waits for others. Too short to fill the room at any rate that one machine reaches, too short
+/// for readers of the log to notice.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// Bytes of memory that the thread keeps for its next write.
+/// Memory kept for the next batch, in bytes.
 const KEPT: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// How many lines of `length` bytes find room.
+    /// Returns the number of lines of `length` bytes that have room.
     fn flood(pending: &Pending, site: Option<&str>, length: usize) -> usize {
         let line = vec![b'x'; length];
         (0..9999).filter(|_| pending.append(&line, site)).count()
@@ -218,7 +216,7 @@ mod tests {
         let batch = pending.next(Batch::default(), Duration::ZERO).unwrap();
         assert!(!batch.had_room());
         let mut empty = batch.finish();
-        assert!(empty.is_empty() && empty.crowd.is_empty());
+        assert!(empty.is_empty() && empty.by_site.is_empty());
         for _ in 0..2 {
             assert_eq!(flood(&pending, Some("a"), 100), first);
             empty = pending.next(empty, Duration::ZERO).unwrap().finish();

@@ -1,4 +1,4 @@
-//! What lines are written to: an open file, and how to open it again.
+//! The destination of a log: an open file that can be reopened.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -13,17 +13,17 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 #[derive(Debug)]
 pub struct Sink {
     file: File,
-    /// Absent for what cannot be opened again.
+    /// Absent if it cannot be reopened.
     path: Option<PathBuf>,
 }
 
 impl Sink {
-    /// Standard output, past std's buffer: lines come here many at a time.
+    /// Opens standard output, without std's buffer: lines are written many at a time.
     pub fn stdout() -> io::Result<Self> {
         Self::of(io::stdout().as_fd())
     }
 
-    /// Standard error, past std's lock.
+    /// Opens standard error, without std's lock.
     pub(super) fn stderr() -> io::Result<Self> {
         Self::of(io::stderr().as_fd())
     }
@@ -35,7 +35,7 @@ impl Sink {
         })
     }
 
-    /// The end of the file at `path`.
+    /// Opens the file at `path` for appending.
     pub fn file(path: PathBuf) -> io::Result<Self> {
         Ok(Self {
             file: open(&path)?,
@@ -43,8 +43,7 @@ impl Sink {
         })
     }
 
-    /// Opens the file again: another one, where the old was renamed. The old one stays in use when
-    /// that fails.
+    /// Reopens the file: a new one if the old was renamed. The old one stays in use if that fails.
     pub(super) fn reopen(&mut self) -> io::Result<()> {
         if let Some(path) = &self.path {
             self.file = open(path)?;
@@ -52,8 +51,8 @@ impl Sink {
         Ok(())
     }
 
-    /// Writes whole lines. Waits for room also where a process that has the pipe too made it non-blocking, which
-    /// holds for all who have it (open(2), O_NONBLOCK).
+    /// Writes whole lines. Waits for room also if another process has made the shared pipe non-blocking, which applies
+    /// to all its holders (open(2), O_NONBLOCK).
     pub(super) fn write(&mut self, mut lines: &[u8]) -> io::Result<()> {
         while !lines.is_empty() {
             match self.file.write(lines) {
@@ -78,6 +77,6 @@ impl Sink {
 
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    // Addresses and targets of people are not for everyone to read.
+    // Client addresses and targets are not world-readable.
     options.append(true).create(true).mode(0o640).open(path)
 }

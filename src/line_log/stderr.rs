@@ -1,5 +1,5 @@
-//! What the process says of itself: events, panics, and what programs and PHP write to their error streams, all
-//! through one queue. Nothing that serves writes to stderr itself: a pipe that nobody reads would stop it.
+//! The log on stderr: events, panics, and the error streams of child processes and PHP, all through one queue. No serving
+//! thread writes to stderr itself: a pipe without a reader would block it.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal, Write};
@@ -14,27 +14,28 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::{LineLog, LogName, Sink};
 
-/// Stderr for as long as the process lasts; dropped, it waits until all is written, two seconds at most.
+/// The log on stderr, for the life of the process. On drop it waits until all is written, two seconds at most.
 #[derive(Debug)]
 pub struct Stderr(LineLog);
 
 impl Stderr {
-    /// Starts the thread that writes, and has panics logged by it.
+    /// Starts the writing thread, and logs panics through it.
     pub fn start() -> io::Result<Self> {
         let log = LineLog::start(LogName::Stderr, Sink::stderr()?)?;
         let panics = log.clone();
         std::panic::set_hook(Box::new(move |panic| {
             let trace = Backtrace::capture();
-            let text = match trace.status() == BacktraceStatus::Captured {
-                true => format!("{panic}\n{trace}"),
-                false => panic.to_string(),
+            let text = if trace.status() == BacktraceStatus::Captured {
+                format!("{panic}\n{trace}")
+            } else {
+                panic.to_string()
             };
-            panics.append(line("ERROR", &text).as_bytes());
+            panics.append(format_line("ERROR", &text).as_bytes());
         }));
         Ok(Self(log))
     }
 
-    /// Logs events of `level` and above from now on.
+    /// Starts logging events of `level` and above.
     pub fn subscribe(&self, level: Level) {
         let log = self.0.clone();
         tracing_subscriber::fmt()
@@ -60,29 +61,30 @@ impl Drop for Stderr {
     }
 }
 
-/// Returns what is logged of `level`. h2 warns of each connection that resets too many streams, which a client can do
+/// Returns the filter for `level`. h2 warns of each connection that resets too many streams, which a client can do
 /// thousands of times a second.
 fn targets(level: Level) -> Targets {
-    let of_h2 = match level >= Level::DEBUG {
-        true => level,
-        false => Level::ERROR,
+    let of_h2 = if level >= Level::DEBUG {
+        level
+    } else {
+        Level::ERROR
     };
     Targets::new().with_default(level).with_target("h2", of_h2)
 }
 
-/// How long the last lines may take to be written.
+/// Time limit for writing the last lines.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
-/// Returns a line as the log has it, for what must not come by way of an event.
-pub(super) fn line(level: &str, text: &str) -> String {
+/// Formats a log line outside of an event.
+pub(super) fn format_line(level: &str, text: &str) -> String {
     let mut line = String::new();
-    // A String takes everything; a clock that cannot be shown leaves the line without a time.
+    // Writing to a String does not fail; a clock that cannot be formatted leaves the line without a time.
     let _ = SystemTime.format_time(&mut Writer::new(&mut line));
     line.push_str(&format!(" {level:>5} {text}\n"));
     line
 }
 
-/// Appends each event, which is formatted as a whole and then written at once.
+/// Writer of events, each formatted as a whole and written in one call.
 struct Lines(LineLog);
 
 impl Write for Lines {
@@ -101,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_h2_warns_of_is_for_those_who_debug() {
+    fn warnings_of_h2_are_logged_at_debug() {
         for (level, logged) in [
             (Level::WARN, false),
             (Level::INFO, false),
@@ -116,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_line_looks_like_an_event() {
-        let line = line("WARN", "3 lines");
+        let line = format_line("WARN", "3 lines");
         let (time, rest) = line.split_once(' ').unwrap();
         assert_eq!(rest, " WARN 3 lines\n");
         assert!(time.ends_with('Z') && time.contains('T'), "{time}");

@@ -1,4 +1,4 @@
-//! The way of a line to the file: it is appended to what waits, and a thread takes all of that and writes it at once.
+//! The log and its writing thread, which takes all queued lines and writes them at once.
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::pending::{Batch, Pending};
 use super::{LogName, Sink};
 
-/// Takes lines; cheap to clone, for any thread. The thread behind it ends with the last clone.
+/// Handle of a log; cheap to clone, for any thread. The writing thread ends with the last clone.
 #[derive(Clone, Debug)]
 pub struct LineLog(Arc<Queue>);
 
@@ -21,14 +21,14 @@ struct Queue(Arc<Shared>);
 struct Shared {
     name: LogName,
     pending: Pending,
-    /// Lines lost since the log last kept up.
+    /// Lines lost since the last report.
     lost: AtomicU64,
     /// Lines lost since the start.
     dropped: AtomicU64,
 }
 
 impl LineLog {
-    /// Starts the thread that writes to `sink`. Fails where no thread can be started.
+    /// Starts the thread that writes to `sink`. Fails if no thread can be started.
     pub fn start(name: LogName, sink: Sink) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             name,
@@ -47,32 +47,32 @@ impl LineLog {
         Ok(Self(Arc::new(Queue(shared))))
     }
 
-    /// Appends whole lines, which count as one. Never waits: a thread that blocks holds up every request that it
-    /// serves. What finds no room is lost, counted and reported.
+    /// Appends whole lines, which count as one. Never waits: a blocked thread delays every request that it serves. A line
+    /// without room is lost, counted and reported.
     pub fn append(&self, line: &[u8]) {
-        self.append_of(None, line);
+        self.append_for_site(None, line);
     }
 
-    /// Does the same with lines that belong to a site, which may not take all of the room.
-    pub fn append_of(&self, site: Option<&str>, line: &[u8]) {
+    /// Appends lines that belong to a site, which may not take all of the room.
+    pub fn append_for_site(&self, site: Option<&str>, line: &[u8]) {
         let shared = self.shared();
-        if !shared.pending.append(line, site) && shared.lose(1) {
+        if !shared.pending.append(line, site) && shared.count_lost(1) {
             shared.name.report_full();
         }
     }
 
-    /// Opens the file again before any later line is written: after it was renamed. Where it cannot be opened, that
-    /// is reported and the old one stays in use.
+    /// Reopens the file, after it was renamed, before any later line is written. A failure is reported, and the old one
+    /// stays in use.
     pub fn reopen(&self) {
         self.shared().pending.reopen();
     }
 
-    /// Waits until all that was appended before is written, but no longer than `limit`; what is then not written is
-    /// reported. Blocks the thread: for the end of the process.
+    /// Waits until all appended lines are written, at most for `limit`; reports unwritten ones. Blocks the thread: for
+    /// the end of the process.
     pub fn close(&self, limit: Duration) {
-        let (done, told) = sync_channel(1);
+        let (done, written) = sync_channel(1);
         self.shared().pending.flush(done);
-        if told.recv_timeout(limit).is_err() {
+        if written.recv_timeout(limit).is_err() {
             self.shared().name.report_unwritten(limit);
         }
     }
@@ -82,7 +82,7 @@ impl LineLog {
         self.shared().name
     }
 
-    /// Returns how many lines were lost since the start.
+    /// Returns the number of lines lost since the start.
     pub fn dropped(&self) -> u64 {
         self.shared().dropped.load(Ordering::Relaxed)
     }
@@ -99,14 +99,14 @@ impl Drop for Queue {
 }
 
 impl Shared {
-    /// Counts lines that are lost; returns whether they are the first.
-    fn lose(&self, lines: u64) -> bool {
+    /// Counts lost lines; reports whether they are the first since the last report.
+    fn count_lost(&self, lines: u64) -> bool {
         self.dropped.fetch_add(lines, Ordering::Relaxed);
         self.lost.fetch_add(lines, Ordering::Relaxed) == 0
     }
 
-    /// Returns the number of lines lost, which begins anew.
-    fn settle(&self) -> u64 {
+    /// Returns the number of lost lines and resets it.
+    fn take_lost(&self) -> u64 {
         self.lost.swap(0, Ordering::Relaxed)
     }
 
@@ -118,14 +118,14 @@ impl Shared {
 struct Writer {
     shared: Arc<Shared>,
     sink: Sink,
-    /// Whether the last write failed.
+    /// The last write failed.
     failing: bool,
 }
 
 impl Writer {
     fn run(mut self) {
         let mut empty = Batch::default();
-        while let Some(batch) = self.shared.pending.next(empty, self.patience()) {
+        while let Some(batch) = self.shared.pending.next(empty, self.wait_limit()) {
             if batch.reopen {
                 self.reopen();
             }
@@ -140,17 +140,18 @@ impl Writer {
         }
     }
 
-    /// Returns how long to wait for lines before it is looked whether some are still lost.
-    fn patience(&self) -> Duration {
-        match self.shared.has_lost() {
-            true => RECOVERY,
-            false => Duration::MAX,
+    /// Returns the time to wait for lines before a loss is reported.
+    fn wait_limit(&self) -> Duration {
+        if self.shared.has_lost() {
+            RECOVERY
+        } else {
+            Duration::MAX
         }
     }
 
-    /// Reports lines that were lost, where they were: behind the batch that left no room, before the next.
+    /// Reports lost lines at their place: behind the batch that left no room, before the next.
     fn report_loss(&mut self) {
-        let lost = self.shared.settle();
+        let lost = self.shared.take_lost();
         if lost > 0
             && let Some(line) = self.shared.name.report_loss(lost)
         {
@@ -164,7 +165,7 @@ impl Writer {
         }
         let written = self.sink.write(text);
         if let Err(error) = &written {
-            self.shared.lose(lines);
+            self.shared.count_lost(lines);
             if !self.failing {
                 self.shared.name.report_failure(error);
             }
@@ -179,7 +180,7 @@ impl Writer {
     }
 }
 
-/// After how long without lines a log that lost some is taken to have recovered.
+/// Time without lines after which a log counts as recovered.
 const RECOVERY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

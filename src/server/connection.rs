@@ -1,4 +1,4 @@
-//! One client connection: which protocol it speaks, hyper in it, and its end.
+//! One client connection: its protocol, its hyper connection and its end.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -15,17 +15,17 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::deadline::Patience;
-use super::handshake::{Opened, open};
-use super::heads::bounds;
-use super::intake::Intake;
+use super::deadline::ClientTimeouts;
+use super::handshake::{Negotiated, negotiate};
 use super::io::ConnectionIo;
-use super::last_call::last_call;
 use super::logged::Logged;
 use super::outbox::Outbox;
 use super::pace::Pace;
+use super::receive_buffer::ReceiveBuffer;
+use super::request_memory::head_bounds;
 use super::service::{self, Connection};
 use super::shared::Shared;
+use super::shutdown_grace;
 use super::sniff::Sniffed;
 use super::watch::Watch;
 use crate::allocator;
@@ -36,46 +36,46 @@ use crate::moment;
 use crate::stream::Stream;
 use crate::tls::Acceptor;
 
-/// HTTP/2 requests at once on a connection: nginx's default.
+/// SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113 §6.5.2): nginx's default.
 const STREAMS: u32 = 128;
 
-/// HTTP/2 flow control: what a client may send ahead for one stream, and for all of them.
+/// HTTP/2 flow-control windows of one stream and of the connection, in bytes (RFC 9113 §6.9).
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
-/// Bytes of one answer that wait for a client that does not read: with [`STREAMS`] of them 8 MiB a
-/// connection, and more was no faster (docs/internals/limits.md, "HTTP/2").
+/// Send buffer of one HTTP/2 stream, in bytes: with [`STREAMS`] streams 8 MiB a connection. A larger one
+/// was no faster (docs/internals/limits.md, "HTTP/2").
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// A connection that has had no request for so long, or twice as long at most, is parked, and makes room for others.
+/// Idle time after which a connection is parked and may be closed for another. It takes effect after twice as long at most.
 const PARK_AFTER: Duration = Duration::from_millis(350);
 
-/// A connection that was accepted, and is counted.
+/// An accepted connection that is counted against its client's limit.
 #[derive(Debug)]
-pub(super) struct Begun {
+pub(super) struct AdmittedConnection {
     pub(super) stream: Stream,
     pub(super) wire: Arc<Wire>,
     pub(super) seat: Seat,
 }
 
-/// Serves until the client or `stop` ends it; requests in flight are finished.
+/// Serves the connection until the client or `stop` ends it; requests in flight are finished.
 pub(super) async fn serve(
-    begun: Begun,
+    admitted: AdmittedConnection,
     tls: Option<Arc<Acceptor>>,
     shared: Arc<Shared>,
     stop: CancellationToken,
 ) {
-    let Begun { stream, wire, seat } = begun;
+    let AdmittedConnection { stream, wire, seat } = admitted;
     let limits = shared.live.load().server.limits;
     let secure = tls.is_some();
-    let opened = tokio::select! {
-        opened = Box::pin(open(stream, wire, tls, limits.header)) => opened,
-        () = last_call(&stop) => return,
+    let negotiated = tokio::select! {
+        negotiated = Box::pin(negotiate(stream, wire, tls, limits.header)) => negotiated,
+        () = shutdown_grace::wait(&stop) => return,
         () = seat.given_up() => return,
     };
     if secure {
         let state = &shared.state;
-        let accepted = opened.is_ok();
+        let accepted = negotiated.is_ok();
         let count = if accepted {
             &state.tls_accepted
         } else {
@@ -83,13 +83,13 @@ pub(super) async fn serve(
         };
         count.add();
     }
-    let Opened {
+    let Negotiated {
         stream,
         wire,
         sniffed,
-    } = match opened {
-        Ok(opened) => opened,
-        Err(error) => return tracing::debug!(%error, "a connection without a request"),
+    } = match negotiated {
+        Ok(negotiated) => negotiated,
+        Err(error) => return tracing::debug!(%error, "connection closed before its first request"),
     };
     let connection = Arc::new(Connection::new(shared, wire, seat));
     match sniffed {
@@ -100,14 +100,14 @@ pub(super) async fn serve(
             poll_fn(|cx| moment::turn(|| served.as_mut().poll(cx))).await;
         }
         Sniffed::Http2(read) => {
-            // Boxed, as the handshake is, so that a parked connection is not as large.
+            // Boxed, as the handshake is: a parked connection stays small.
             Box::pin(serve_http2(stream, read, connection, limits, stop)).await;
         }
     }
     allocator::note_put_away();
 }
 
-/// No `async fn`, which would keep its arguments for as long as it waits for requests.
+/// Serves HTTP/1 requests. Not an `async fn`, which would keep its arguments while it waits for requests.
 fn serve_http1(
     stream: Stream,
     read: &Bytes,
@@ -115,17 +115,17 @@ fn serve_http1(
     limits: Limits,
     stop: CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
-    let patience = Patience {
+    let timeouts = ClientTimeouts {
         header: Some(limits.header),
         keep_alive: limits.keep_alive,
         send: limits.send_pause,
     };
-    let intake = Intake::guarded(read, bounds(&limits));
-    let mut io = ConnectionIo::new(stream, intake, Arc::clone(&connection), patience);
+    let received = ReceiveBuffer::guarded(read, head_bounds(&limits));
+    let mut io = ConnectionIo::new(stream, received, Arc::clone(&connection), timeouts);
     let served = Arc::clone(&connection);
     let service = service_fn(move |request| service::respond(Arc::clone(&served), request));
     let mut builder = http1::Builder::new();
-    // Our own deadline stands in the connection's IO; hyper's has a timer for each request.
+    // `ConnectionIo` holds one deadline for the connection; hyper's would set a timer for each request.
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(None)
@@ -134,22 +134,22 @@ fn serve_http1(
     let keep_alive = limits.keep_alive;
     async move {
         loop {
-            // Its box goes with it.
+            // The box is freed with hyper's connection.
             io = {
                 let mut served = Box::new(builder.serve_connection(io, service.clone()));
                 let watch = connection.watch();
                 let mut stopping = false;
                 let ended = loop {
                     tokio::select! {
-                        // hyper goes first: asked to end before it has read anything it closes, though a
-                        // request is there.
+                        // hyper is polled first: on a shutdown before its first read it closes, even with a
+                        // request in the socket.
                         biased;
                         result = served.as_mut() => break Some(result),
                         () = stop.cancelled(), if !stopping => {
                             stopping = true;
                             Pin::new(served.as_mut()).graceful_shutdown();
                         }
-                        () = watch.rested(PARK_AFTER), if !stopping => break None,
+                        () = watch.wait_rested(PARK_AFTER), if !stopping => break None,
                     }
                 };
                 if let Some(result) = ended {
@@ -164,7 +164,7 @@ fn serve_http1(
     }
 }
 
-/// The bare connection; hyper's buffers go, the one that it reads into included.
+/// Takes the connection out of hyper and frees hyper's buffers, its read buffer included.
 fn without_hyper<S>(served: http1::Connection<ConnectionIo, S>) -> ConnectionIo
 where
     S: HttpService<Incoming, ResBody = Logged>,
@@ -177,34 +177,35 @@ where
     io
 }
 
-/// Waits for the first byte of another request without any of hyper's buffers; `false` where the
-/// connection is to end. hyper holds 16 KiB for each connection, and most connections wait.
+/// Waits for the first byte of the next request without hyper's buffers; `false` ends the connection.
+/// hyper holds 16 KiB for each connection, and most connections are idle.
 async fn park(
     stream: &Stream,
     watch: &Watch,
     keep_alive: Duration,
     stop: &CancellationToken,
 ) -> bool {
-    watch.wait();
+    watch.mark_idle();
     let seat = watch.seat();
     let mut first = [0];
     let goes_on = tokio::select! {
         count = stream.peek(&mut first) => count.is_ok_and(|count| count > 0),
         () = stop.cancelled() => false,
         () = sleep(keep_alive.saturating_sub(PARK_AFTER)) => false,
-        // The runtime may not have heard yet of a request that is there.
-        cause = seat.asked() => match stream.is_quiet() {
-            true => {
+        // A request may have arrived that epoll has not reported yet.
+        cause = seat.asked() => {
+            let is_quiet = stream.is_quiet();
+            if is_quiet {
                 seat.give_up(cause);
-                false
             }
-            false => true,
-        },
+            !is_quiet
+        }
     };
     seat.settle();
     goes_on
 }
 
+/// Serves HTTP/2 streams, and sends GOAWAY when `stop`, the idle timeout or another connection's need ends it.
 async fn serve_http2(
     stream: Stream,
     read: Bytes,
@@ -212,19 +213,19 @@ async fn serve_http2(
     limits: Limits,
     stop: CancellationToken,
 ) {
-    let patience = Patience {
+    let timeouts = ClientTimeouts {
         header: None,
         keep_alive: limits.keep_alive,
         send: limits.send_pause,
     };
     let io = ConnectionIo::new(
         stream,
-        Intake::open(&read),
+        ReceiveBuffer::unguarded(&read),
         Arc::clone(&connection),
-        patience,
+        timeouts,
     );
     let served = Arc::clone(&connection);
-    // Boxed: hyper moves the future of a stream about, and a request's is large.
+    // Boxed: hyper moves the future of each stream, and a request's is large.
     let service = service_fn(move |request| {
         let mut answered = Box::pin(service::respond(Arc::clone(&served), request));
         poll_fn(move |cx| moment::turn(|| answered.as_mut().poll(cx)))
@@ -236,7 +237,7 @@ async fn serve_http2(
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
-        .max_header_list_size(header_list(&limits));
+        .max_header_list_size(max_header_list_size(&limits));
     let stream_errors = Arc::clone(&connection.state().stream_errors);
     let outbox = Outbox::new(io, stream_errors);
     let mut served = pin!(builder.serve_connection(outbox, service));
@@ -249,26 +250,29 @@ async fn serve_http2(
             biased; // as above
             result = poll_fn(|cx| pace.poll(served.as_mut(), watch, cx)) => return log_http2_end(result, &connection),
             () = stop.cancelled(), if !stopping => {}
-            // Known when `served` has been polled.
+            // Set while `served` is polled.
             () = poll_fn(|_| watch.poll_expired()), if !stopping => {}
-            () = given_up.as_mut(), if !stopping => watch.hurry(),
+            () = given_up.as_mut(), if !stopping => watch.request_close(),
         }
         stopping = true;
-        // RFC 9113 §9.1: GOAWAY; what is in flight is finished.
+        // RFC 9113 §9.1: GOAWAY; requests in flight are finished.
         served.as_mut().graceful_shutdown();
     }
 }
 
-/// Returns when an HTTP/2 connection is to make room for another. To be polled whenever its requests may have begun.
+/// Waits until an HTTP/2 connection has to make room for another. Must be polled whenever a request may have begun.
 async fn given_up(watch: &Watch) {
     loop {
-        watch.rested(PARK_AFTER).await;
+        watch.wait_rested(PARK_AFTER).await;
         allocator::note_put_away();
-        watch.wait();
+        watch.mark_idle();
         let begun = watch.begun();
-        let asked = poll_fn(|cx| match watch.begun() == begun {
-            true => watch.seat().poll_asked(cx).map(Some),
-            false => Poll::Ready(None),
+        let asked = poll_fn(|cx| {
+            if watch.begun() == begun {
+                watch.seat().poll_asked(cx).map(Some)
+            } else {
+                Poll::Ready(None)
+            }
         });
         if let Some(cause) = asked.await {
             return watch.seat().give_up(cause);
@@ -276,30 +280,30 @@ async fn given_up(watch: &Watch) {
     }
 }
 
-/// SETTINGS_MAX_HEADER_LIST_SIZE, which counts 32 bytes for each field beside its own (RFC 9113 §6.5.2). Whatever our
-/// bounds allow is less; what is more is refused by h2, and is never held.
-fn header_list(limits: &Limits) -> u32 {
+/// Returns SETTINGS_MAX_HEADER_LIST_SIZE, which adds 32 bytes to each field (RFC 9113 §6.5.2). A head within
+/// `server.limits` is smaller; h2 refuses a larger list and never holds it.
+fn max_header_list_size(limits: &Limits) -> u32 {
     const OVERHEAD: usize = 32;
     let fields = limits.fields.saturating_add(PSEUDO_FIELDS);
     let overhead = fields.saturating_mul(OVERHEAD);
     u32::try_from(limits.head.saturating_add(overhead)).unwrap_or(u32::MAX)
 }
 
-/// RFC 9113 §8.3.1.
+/// Pseudo-header fields of a request (RFC 9113 §8.3.1).
 const PSEUDO_FIELDS: usize = 4;
 
-/// A head that our guard let pass and hyper answered with a refusal, for a target that is no URI,
-/// has a line like all others.
+/// Logs the end of an HTTP/1 connection. A head that passes the guard and that hyper refuses, for a target
+/// that is no URI, has its line in the access log.
 fn log_http1_end(result: hyper::Result<()>, connection: &Connection) {
     if result.as_ref().is_err_and(hyper::Error::is_parse) {
-        let mut entry = connection.refused(b"", StatusCode::BAD_REQUEST, "BAD_REQUEST");
-        entry.written(0);
+        let mut entry = connection.refusal_entry(b"", StatusCode::BAD_REQUEST, "BAD_REQUEST");
+        entry.set_written(0);
     }
     log_end(result);
 }
 
-/// A connection that h2 ended, or one that the client broke off. Its requests have their lines; what
-/// was refused of it never was one.
+/// Logs the end of an HTTP/2 connection, and counts one that h2 or the client ended with an error. Each request
+/// has its own log line.
 fn log_http2_end(result: hyper::Result<()>, connection: &Connection) {
     if result.is_err() {
         connection.count_refusal();
@@ -307,14 +311,15 @@ fn log_http2_end(result: hyper::Result<()>, connection: &Connection) {
     log_end(result);
 }
 
-/// What hyper refused or what the client broke off; each request has its own line elsewhere.
+/// Logs the error of hyper or of the client that ended the connection, at DEBUG.
 fn log_end(result: hyper::Result<()>) {
     if let Err(error) = result {
-        tracing::debug!(error = %chain(&error), "a connection ended");
+        tracing::debug!(error = %with_source(&error), "connection ended with an error");
     }
 }
 
-fn chain(error: &hyper::Error) -> String {
+/// Returns the error with its source.
+fn with_source(error: &hyper::Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),

@@ -1,4 +1,4 @@
-//! How long a connection may wait for its client.
+//! Timeouts of a connection that waits for its client.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -8,36 +8,36 @@ use tokio::time::Instant;
 use super::watch::Watch;
 use crate::timer::{Stall, Timer};
 
-/// How long a client may take.
+/// Timeouts for a client.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
-    /// For a head that has begun; none in HTTP/2, whose frames may come at any time.
+pub(super) struct ClientTimeouts {
+    /// `server.limits.header`, from the first byte of a head; none in HTTP/2, whose frames may come at any time.
     pub(super) header: Option<Duration>,
-    /// Between requests.
+    /// Idle time between requests.
     pub(super) keep_alive: Duration,
-    /// While it takes nothing of its answer.
+    /// Time without progress while a response is written.
     pub(super) send: Duration,
 }
 
-/// The deadline of one connection. It holds only while no request is in flight.
+/// Deadline of one connection. It applies only while no request is in flight.
 #[derive(Debug)]
 pub(super) struct Deadline {
-    patience: Patience,
-    /// A part of a head was read.
+    timeouts: ClientTimeouts,
+    /// A part of a head has been read.
     head_begun: bool,
-    /// Requests that had begun when this was looked at last.
+    /// Number of requests begun at the last check.
     begun: usize,
-    /// When the wait began that goes on now.
+    /// Start of the current wait.
     since: Option<Instant>,
     timer: Timer,
-    /// A wait for the client to take what is written.
+    /// The wait for the client to take written bytes.
     sending: Stall,
 }
 
 impl Deadline {
-    pub(super) fn new(patience: Patience) -> Self {
+    pub(super) fn new(timeouts: ClientTimeouts) -> Self {
         Self {
-            patience,
+            timeouts,
             head_begun: false,
             begun: 0,
             since: None,
@@ -46,7 +46,7 @@ impl Deadline {
         }
     }
 
-    /// Ready when the client has taken too long; `in_head` where a part of a head is at hand.
+    /// Polls the header or keep-alive timeout; `in_head` if a part of a head has arrived.
     pub(super) fn poll_expired(
         &mut self,
         watch: &Watch,
@@ -57,33 +57,33 @@ impl Deadline {
         if !watch.is_idle() {
             return Poll::Pending;
         }
-        // Of pipelined requests the next head may have begun before the last answer ended.
+        // A pipelined head may begin before the previous response ends.
         self.head_begun |= in_head;
-        let limit = match self.patience.header {
+        let limit = match self.timeouts.header {
             Some(header) if self.head_begun => header,
-            Some(_) | None => self.patience.keep_alive,
+            Some(_) | None => self.timeouts.keep_alive,
         };
         let deadline = *self.since.get_or_insert_with(Instant::now) + limit;
         self.poll_sleep(deadline, cx)
     }
 
-    /// Ready at `deadline`.
+    /// Waits until `deadline`.
     pub(super) fn poll_sleep(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         self.timer.poll_at(deadline, cx)
     }
 
-    /// Ready when the client has taken nothing of its answer for too long.
+    /// Waits until the client has taken nothing of its response for the send timeout.
     pub(super) fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.sending
-            .poll_expired(self.patience.send, &mut self.timer, cx)
+            .poll_expired(self.timeouts.send, &mut self.timer, cx)
     }
 
-    /// The client takes its answer.
+    /// Records that the client has taken a part of its response.
     pub(super) fn note_taken(&mut self) {
         self.sending.progress();
     }
 
-    /// Notes that bytes came: the head's time counts from its first byte, not from its last.
+    /// Records received bytes: the header timeout counts from the first byte of the head, not from its last.
     pub(super) fn note_bytes(&mut self, watch: &Watch) {
         self.note_requests(watch);
         if watch.is_idle() && !self.head_begun {
@@ -92,7 +92,7 @@ impl Deadline {
         }
     }
 
-    /// A request that began since the last look ended the wait for its head.
+    /// Ends the wait for a head when a request has begun since the last check.
     fn note_requests(&mut self, watch: &Watch) {
         let begun = watch.begun();
         if begun != self.begun || !watch.is_idle() {

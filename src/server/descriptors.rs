@@ -1,5 +1,5 @@
-//! Open files: how many clients may hold of them, so that what their requests need can be opened: connections to PHP,
-//! files, spooled content, and the admin listener's.
+//! Open files (RLIMIT_NOFILE): clients hold a part of them, the rest is kept for connections to PHP, files, spooled
+//! content and the admin listener.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::thread::available_parallelism;
@@ -11,39 +11,39 @@ use tokio::time::{Instant, sleep};
 use super::shared::Shared;
 use crate::site::Snapshot;
 
-/// What the process has open by itself: its streams, signals, logs, the admin listener and its connections.
+/// Descriptors of the process itself: its streams, signals, logs, the admin listener and its connections.
 const OWN: u64 = 32;
 
-/// What a thread that serves has open.
+/// Descriptors of each serving thread.
 const EACH_THREAD: u64 = 8;
 
-/// Files with spooled content that are counted on.
+/// Descriptors kept for spooled content.
 const SPOOLED: u64 = 64;
 
-/// What `server.file_cache` counts an open file for at least, in bytes.
+/// Least weight of an open file in `server.file_cache`, in bytes.
 const CACHED_FILE: u64 = 16 * 1024;
 
-/// How a limit is shared out.
+/// Parts of the limit on open files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shares {
     connections: u64,
     cached: u64,
-    /// From this descriptor on nothing is accepted any more.
+    /// The first descriptor at which accepting pauses.
     ceiling: u64,
 }
 
-/// Raises the soft limit on open files, which is for programs that use select(2), to the hard one; lowers what clients and
-/// the file cache may hold to what that has room for, and says so. Returns the first descriptor that is kept from clients.
-pub(super) fn fit(snapshot: &mut Snapshot) -> RawFd {
-    let limit = match raise() {
+/// Raises the soft limit on open files, which exists for programs with select(2), to the hard one. Lowers
+/// `limits.connections` and `file_cache` to that limit, and logs it. Returns the first descriptor that clients may not have.
+pub(super) fn apply_limit(snapshot: &mut Snapshot) -> RawFd {
+    let limit = match raise_soft_limit() {
         Ok(limit) => limit,
         Err(error) => {
-            tracing::warn!(%error, "the limit on open files could not be raised");
+            tracing::warn!(%error, "cannot raise the limit on open files (RLIMIT_NOFILE)");
             return RawFd::MAX;
         }
     };
     let cached = snapshot.server.file_cache / CACHED_FILE;
-    let shares = share_out(limit, own(snapshot), cached);
+    let shares = share_out(limit, own_descriptors(snapshot), cached);
     let settings = &mut snapshot.server;
     settings.file_cache = settings
         .file_cache
@@ -55,13 +55,14 @@ pub(super) fn fit(snapshot: &mut Snapshot) -> RawFd {
         tracing::warn!(
             limit,
             connections,
-            "fewer files may be open than server.limits.connections = {asked} and their requests need: lowered. Raise the limit (ulimit -Hn, LimitNOFILE= of systemd)"
+            "fewer files may be open than server.limits.connections = {asked} needs: connections lowered. Raise the limit (ulimit -Hn, LimitNOFILE= of systemd)"
         );
     }
     RawFd::try_from(shares.ceiling).unwrap_or(RawFd::MAX)
 }
 
-fn raise() -> nix::Result<u64> {
+/// Raises RLIMIT_NOFILE; returns the hard limit.
+fn raise_soft_limit() -> nix::Result<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if soft < hard {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
@@ -69,11 +70,11 @@ fn raise() -> nix::Result<u64> {
     Ok(hard)
 }
 
-/// Between two looks whether files were closed.
+/// Pause between two checks for closed files.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What the process has open by itself.
-fn own(snapshot: &Snapshot) -> u64 {
+/// Returns the number of descriptors that the process needs without clients.
+fn own_descriptors(snapshot: &Snapshot) -> u64 {
     let threads = match snapshot.server.workers {
         0 => available_parallelism().map_or(1, usize::from),
         workers => workers,
@@ -81,7 +82,7 @@ fn own(snapshot: &Snapshot) -> u64 {
     OWN + EACH_THREAD * count(threads) + count(snapshot.listeners.len())
 }
 
-/// At most half is for other things than clients. A connection is counted twice: its request has a file open, or a
+/// Divides `limit`: at most half is kept from clients. A connection counts twice, as its request opens a file or a
 /// connection to PHP.
 fn share_out(limit: u64, own: u64, cached: u64) -> Shares {
     let cached = cached.min(limit / 8);
@@ -97,13 +98,13 @@ fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-/// Returns when so few files are open again that another connection may be; meanwhile some are given up. The kernel gives
-/// out the lowest descriptor that is free (open(2)): at least as many as its number says are in use.
-pub(super) async fn relieved(shared: &Shared, any: impl AsFd) {
-    if let Some(left_out) = shared.crowded.is_due(Instant::now()) {
+/// Waits until a descriptor below the ceiling is free, and closes cached files and idle connections meanwhile. The kernel
+/// assigns the lowest free descriptor (open(2)), so all below it are in use.
+pub(super) async fn wait_below_ceiling(shared: &Shared, any: impl AsFd) {
+    if let Some(left_out) = shared.throttle.admit(Instant::now()) {
         tracing::warn!(
             left_out,
-            "no connection is accepted: what files may still be open is kept for requests (ulimit -Hn, LimitNOFILE= of systemd, or a lower server.limits.connections)"
+            "no connection is accepted: the remaining file descriptors are kept for requests (ulimit -Hn, LimitNOFILE= of systemd, or a lower server.limits.connections)"
         );
     }
     loop {
@@ -123,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_requests_need_is_kept_from_clients() {
+    fn descriptors_are_kept_for_requests() {
         let shares = |connections, cached, ceiling| Shares {
             connections,
             cached,

@@ -1,6 +1,6 @@
-//! `server.watch`: a reload when the configuration would be read differently. Looked at each second and
-//! not listened for: a ConfigMap is a chain of symbolic links that is exchanged as a whole, on file
-//! systems that tell nobody.
+//! `server.watch`: a reload when the files of the configuration change. They are polled each second, without
+//! inotify: a ConfigMap is a chain of symbolic links that is exchanged as a whole, also on file systems without
+//! notifications.
 
 use std::time::Duration;
 
@@ -11,19 +11,21 @@ use crate::admin::Command;
 use crate::site::Live;
 use crate::site::watched::Look;
 
-/// How often it is looked; and how long files must have rested before they are read.
+/// Polling interval, and the time that files must be unchanged before they are read.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Looks until the process ends.
+/// Polls the files until the process ends.
 pub(super) async fn watch(live: Live, commands: mpsc::Sender<Command>) {
     let mut before = None;
-    // What was refused is not read again before it changes.
+    // A refused configuration is not read again before it changes.
     let mut tried = None;
     loop {
         sleep(PERIOD).await;
-        let now = match live.load().server.watch {
-            true => changed(&live).await,
-            false => None,
+        let is_watched = live.load().server.watch;
+        let now = if is_watched {
+            changed(&live).await
+        } else {
+            None
         };
         // A file that is still being written changes again.
         if now.is_some() && now == before && now != tried {
@@ -36,14 +38,14 @@ pub(super) async fn watch(live: Live, commands: mpsc::Sender<Command>) {
             if commands.send(command).await.is_err() {
                 return;
             }
-            // What came of it stands in the log.
+            // The reload logs its result.
             let _ = result.await;
         }
         before = now;
     }
 }
 
-/// How the files look; `None` where they are as they were when the configuration was read.
+/// Returns the state of the files; `None` if it is the one that the configuration was read from.
 async fn changed(live: &Live) -> Option<Look> {
     let snapshot = live.current();
     let look = move || {

@@ -1,5 +1,5 @@
-//! The beginning of a connection: the TLS handshake where the listener has one, and by what was
-//! agreed, or by the first bytes, which version of HTTP is spoken.
+//! The beginning of a connection: the TLS handshake on a listener with TLS, and the version of HTTP, from ALPN
+//! (RFC 7301) or from the first bytes.
 
 use std::io;
 use std::sync::Arc;
@@ -14,57 +14,60 @@ use crate::message::Wire;
 use crate::stream::Stream;
 use crate::tls::Acceptor;
 
-/// RFC 8446 §5.1: the first byte of a handshake record, with which no HTTP request can begin.
+/// ContentType `handshake` (RFC 8446 §5.1): no HTTP request begins with this byte.
 const HANDSHAKE: u8 = 22;
 
-/// What a client reads that speaks HTTP where HTTPS is spoken.
+/// Response to a plain HTTP request on a TLS listener.
 const SPEAKS_HTTPS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     content-type: text/plain; charset=utf-8\r\n\
     content-length: 68\r\n\
     connection: close\r\n\r\n\
     This port speaks HTTPS: the address has to begin with https:// here\n";
 
-/// For how long and how far what such a client has sent is read, so that it gets to read the answer
-/// and not a reset (RFC 9112 §9.6).
+/// Time and bytes for which the rest of such a request is read, so that the client reads the response and not
+/// a reset (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 64 * 1024;
 
-/// A connection on which HTTP begins.
+/// A connection with a known version of HTTP.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct Negotiated {
     pub(super) stream: Stream,
     pub(super) wire: Arc<Wire>,
     pub(super) sniffed: Sniffed,
 }
 
-/// Opens a connection; the handshake and the first bytes have each `limit` to come.
-pub(super) async fn open(
+/// Performs the handshake and detects the version of HTTP, each within `limit`.
+pub(super) async fn negotiate(
     mut stream: Stream,
     wire: Arc<Wire>,
     tls: Option<Arc<Acceptor>>,
     limit: Duration,
-) -> io::Result<Opened> {
+) -> io::Result<Negotiated> {
     let Some(acceptor) = tls else {
         let sniffed = sniff(&mut stream, limit).await?;
-        return Ok(Opened {
+        return Ok(Negotiated {
             stream,
             wire,
             sniffed,
         });
     };
-    let accepted = timeout(limit, secure(stream, &acceptor));
-    let mut accepted = accepted.await.map_err(|_| io::ErrorKind::TimedOut)??;
-    let sniffed = match accepted.is_http2 {
-        true => Sniffed::Http2(Bytes::new()),
-        false => sniff(&mut accepted.stream, limit).await?,
+    let mut accepted = timeout(limit, secure(stream, &acceptor))
+        .await
+        .map_err(|_| io::ErrorKind::TimedOut)??;
+    let sniffed = if accepted.is_http2 {
+        Sniffed::Http2(Bytes::new())
+    } else {
+        sniff(&mut accepted.stream, limit).await?
     };
-    Ok(Opened {
+    Ok(Negotiated {
         stream: accepted.stream,
         wire: Arc::new(Arc::unwrap_or_clone(wire).secured(accepted.facts)),
         sniffed,
     })
 }
 
+/// Performs the TLS handshake; answers plain HTTP with [`SPEAKS_HTTPS`].
 async fn secure(mut stream: Stream, acceptor: &Acceptor) -> io::Result<crate::tls::Accepted> {
     let mut first = [0];
     if stream.peek(&mut first).await? == 0 {
@@ -73,16 +76,16 @@ async fn secure(mut stream: Stream, acceptor: &Acceptor) -> io::Result<crate::tl
     if first == [HANDSHAKE] {
         return acceptor.accept(stream).await;
     }
-    refuse(&mut stream).await?;
-    Err(io::Error::other("clear text on a listener with tls"))
+    send_plain_http_error(&mut stream).await?;
+    Err(io::Error::other("plain HTTP on a TLS listener"))
 }
 
-async fn refuse(stream: &mut Stream) -> io::Result<()> {
+async fn send_plain_http_error(stream: &mut Stream) -> io::Result<()> {
     stream.write_all(SPEAKS_HTTPS).await?;
     stream.shutdown().await?;
     let mut rest = stream.take(LINGER_BYTES);
     let mut nowhere = tokio::io::sink();
-    // Whether the client has read it or not, that was all.
+    // The connection ends here, read or unread.
     let _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut nowhere)).await;
     Ok(())
 }

@@ -1,5 +1,4 @@
-//! Sockets that were bound before we started and passed to us: systemd's socket activation
-//! (sd_listen_fds(3)).
+//! Listening sockets passed to the process at start: systemd's socket activation (sd_listen_fds(3)).
 
 use std::io;
 use std::net::TcpListener;
@@ -10,8 +9,7 @@ use listenfd::ListenFd;
 use super::socket::Acceptor;
 use crate::site::{ListenAddress, Listener};
 
-/// They are kept for the life of the process, so that a listener may go with one reload and come
-/// back with another.
+/// Passed sockets, kept for the life of the process: a reload may remove a listener and another may add it again.
 #[derive(Debug, Default)]
 pub struct Inherited(Vec<Passed>);
 
@@ -28,12 +26,12 @@ enum Socket {
 }
 
 impl Inherited {
-    /// Takes what LISTEN_FDS says. Once, and before there are threads: it changes the environment,
-    /// so that programs which we start do not take the sockets for theirs. A descriptor that is no
-    /// stream socket is an error.
+    /// Takes the sockets of LISTEN_FDS. Must be called once, before any thread starts: it changes the environment,
+    /// so that child processes do not take the sockets for theirs. A descriptor that is no stream socket is an
+    /// error.
     pub fn from_environment() -> io::Result<Self> {
-        let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
-        let mut names = names.split(':');
+        let variable = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+        let mut names = variable.split(':');
         let mut descriptors = ListenFd::from_env();
         let mut passed = Vec::new();
         for index in 0..descriptors.len() {
@@ -47,21 +45,24 @@ impl Inherited {
         Ok(Self(passed))
     }
 
-    /// Those for `address`: all of its name, or the one that is bound to it. None is an error
-    /// where the address is a name.
+    /// Returns the sockets for `address`: all with its name, or the one bound to it. A name without a socket is
+    /// an error.
     pub(super) fn find(&self, address: &ListenAddress) -> io::Result<Vec<Acceptor>> {
         let fitting = self.0.iter().filter(|passed| passed.is_for(address));
         let found: Vec<_> = fitting.map(Passed::acceptor).collect::<Result<_, _>>()?;
         match address {
             ListenAddress::Systemd(_) if found.is_empty() => Err(io::Error::new(
                 io::ErrorKind::NotFound,
-                format!("no socket of this name was passed, only {}", self.names()),
+                format!(
+                    "no socket with this name was passed: LISTEN_FDNAMES has {}",
+                    self.names()
+                ),
             )),
             ListenAddress::Systemd(_) | ListenAddress::Tcp(_) | ListenAddress::Unix(_) => Ok(found),
         }
     }
 
-    /// Tells which sockets no listener uses: clients would wait on them in vain.
+    /// Warns of sockets without a listener: nothing accepts their clients.
     pub(super) fn report_unused(&self, listeners: &[Listener]) {
         let unused = self.0.iter().filter(|passed| {
             !listeners
@@ -71,7 +72,7 @@ impl Inherited {
         for passed in unused {
             tracing::warn!(
                 name = passed.name,
-                "no [[listen]] uses a socket that was passed: address = \"systemd:NAME\""
+                "no [[listen]] uses a socket passed by systemd: add address = \"systemd:NAME\""
             );
         }
     }
@@ -82,9 +83,10 @@ impl Inherited {
             .iter()
             .map(|passed| format!("`{}`", passed.name))
             .collect();
-        match names.is_empty() {
-            true => "none at all (LISTEN_FDS)".to_owned(),
-            false => names.join(", "),
+        if names.is_empty() {
+            "none (LISTEN_FDS is unset or 0)".to_owned()
+        } else {
+            names.join(", ")
         }
     }
 }

@@ -1,6 +1,5 @@
-//! A client's connection as hyper reads and writes it: the head guard in front of hyper, one
-//! coarse deadline in place of a timer per request, and an end that lets the client read its last
-//! answer.
+//! A client's connection as hyper reads and writes it: the head guard in front of hyper, one coarse deadline
+//! instead of a timer per request, and a lingering close, so that the client reads its last response.
 
 mod from_file;
 mod given_up;
@@ -19,127 +18,127 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
 
-use super::deadline::{Deadline, Patience};
-use super::farewell::Farewell;
-use super::intake::Intake;
-use super::pace::Stretch;
+use super::deadline::{ClientTimeouts, Deadline};
+use super::final_response::FinalResponse;
+use super::pace::ReadSlice;
+use super::receive_buffer::ReceiveBuffer;
 use super::service::Connection;
 use crate::handler::piece::is_of_file;
 use crate::message::Refusal;
 use crate::stream::Stream;
 use half_closed::HalfClosed;
 
-/// Read at once, on the stack: connections that wait hold no buffer of ours.
+/// Size of a read, on the stack: idle connections hold no buffer.
 const READ: usize = 32 * 1024;
 
-/// How long we read on, after the last answer, what a client still sends: closing with bytes
-/// unread resets the connection, and the reset can overtake the answer (RFC 9112 §9.6).
+/// Time for which bytes are read and discarded after the last response: closing with unread bytes resets the
+/// connection, and the reset can overtake the response (RFC 9112 §9.6).
 const LINGER: Duration = Duration::from_secs(2);
 
-/// The same of an HTTP/2 client for whose place another waits: a round trip, from far away too.
-const HURRIED: Duration = Duration::from_millis(500);
+/// The same for an HTTP/2 connection that makes room for another: a round trip, even a long one.
+const SHORT_LINGER: Duration = Duration::from_millis(500);
 
-/// The connection.
+/// A connection under hyper.
 #[derive(Debug)]
 pub(super) struct ConnectionIo {
     stream: TokioIo<Stream>,
-    intake: Intake,
+    received: ReceiveBuffer,
     connection: Arc<Connection>,
     deadline: Deadline,
-    /// All that hyper has written so far was taken by the kernel.
+    /// The kernel has taken everything that hyper has written.
     flushed: bool,
-    /// Wakes the task that reads on, or refuses, when all before is answered.
+    /// Wakes the reading task once all earlier requests are answered.
     reader: Option<Waker>,
-    /// The client sends no more, and has answers to come.
+    /// The client has closed its sending half and awaits responses.
     half_closed: Option<Box<HalfClosed>>,
-    /// The last answer, when it is not hyper's.
-    farewell: Option<Farewell>,
-    /// When all was said.
+    /// The last response, unless hyper writes it.
+    final_response: Option<FinalResponse>,
+    /// Start of the lingering close.
     closed: Option<Instant>,
-    /// Somebody waits for its place.
-    hurries: bool,
-    /// HTTP/2: what it has read without a pause.
-    stretch: Stretch,
+    /// The connection is closed to make room for another.
+    is_displaced: bool,
+    /// HTTP/2: reads without a pause.
+    slice: ReadSlice,
 }
 
 impl ConnectionIo {
-    /// What `intake` holds was read before and is read again first.
+    /// Builds the connection; hyper reads the bytes held in `received` first.
     pub(super) fn new(
         stream: Stream,
-        intake: Intake,
+        received: ReceiveBuffer,
         connection: Arc<Connection>,
-        patience: Patience,
+        timeouts: ClientTimeouts,
     ) -> Self {
         Self {
             stream: TokioIo::new(stream),
-            intake,
+            received,
             connection,
-            deadline: Deadline::new(patience),
+            deadline: Deadline::new(timeouts),
             flushed: true,
             reader: None,
             half_closed: None,
-            farewell: None,
+            final_response: None,
             closed: None,
-            hurries: false,
-            stretch: Stretch::default(),
+            is_displaced: false,
+            slice: ReadSlice::default(),
         }
     }
 
-    /// The same connection for another hyper; `unused` had been passed on to the one before.
+    /// Prepares the connection for another hyper connection; `unused` are bytes passed to the previous one.
     pub(super) fn restore(&mut self, unused: &[u8]) {
-        self.intake.restore(unused);
+        self.received.restore(unused);
     }
 
-    /// What carries the bytes.
+    /// Returns the byte stream.
     pub(super) fn stream(&self) -> &Stream {
         self.stream.inner()
     }
 
-    /// Tells the watch whether nothing is owed and nothing begun on either side.
-    fn note_rest(&self) {
-        let begun = self.intake.is_in_content() || !self.intake.held().is_empty();
-        let resting = !begun && self.farewell.is_none() && self.owes_nothing();
+    /// Records in the watch whether the connection is at rest: no response owed and no head begun.
+    fn update_resting(&self) {
+        let begun = self.received.is_in_content() || !self.received.held().is_empty();
+        let resting = !begun && self.final_response.is_none() && self.owes_nothing();
         let watch = self.connection.watch();
-        // What HTTP/2 owes, h2 knows; what its requests are, the watch.
-        watch.set_resting(resting || !self.intake.is_guarded());
+        // In HTTP/2 h2 tracks outstanding frames, and the watch the requests.
+        watch.set_resting(resting || !self.received.is_guarded());
     }
 
-    /// Accounts for a write, and bounds the wait for a client that takes nothing.
+    /// Records a write, and applies `limits.send_pause`.
     fn account_written(
         &mut self,
         written: Poll<io::Result<usize>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         if let (Some(half_closed), Poll::Ready(Ok(1..))) = (&mut self.half_closed, &written) {
-            half_closed.note_written();
+            half_closed.record_write();
         }
-        self.bounded(written, cx)
+        self.limit_stall(written, cx)
     }
 
-    /// A client that takes nothing of its answer holds the worker that makes it: not for ever.
-    fn bounded<T>(
+    /// Applies `limits.send_pause`: a client that takes nothing of its response must not hold a worker for ever.
+    fn limit_stall<T>(
         &mut self,
         done: Poll<io::Result<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
         if done.is_pending() {
             ready!(self.deadline.poll_stalled(cx));
-            tracing::debug!(client = %self.connection.wire().remote_addr, "closed: the client took nothing of its answer for limits.send_pause");
+            tracing::debug!(client = %self.connection.wire().remote_addr, "connection closed: the client took nothing of its response for limits.send_pause");
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         self.deadline.note_taken();
         done
     }
 
-    /// Ready when the client has taken too long.
+    /// Polls the header or keep-alive timeout.
     fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let in_head = self.intake.is_guarded() && self.intake.is_in_head();
+        let in_head = self.received.is_guarded() && self.received.is_in_head();
         let watch = self.connection.watch();
         self.deadline.poll_expired(watch, in_head, cx)
     }
 
-    /// Reads what the client has sent and passes on what may pass; `false` at its end.
-    fn poll_intake(
+    /// Reads from the client and moves accepted bytes to `buffer`; `false` at the end of the stream.
+    fn poll_receive(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut ReadBufCursor<'_>,
@@ -147,8 +146,8 @@ impl ConnectionIo {
         let mut space = [const { MaybeUninit::<u8>::uninit() }; READ];
         let mut read = ReadBuf::uninit(&mut space);
         match ready!(Pin::new(self.stream.inner_mut()).poll_read(cx, &mut read)) {
-            // RFC 8446 §6.1: TLS ends without close_notify, and somebody else may have cut it. What is not complete
-            // fails, as where TCP ends; what is complete was sent so.
+            // RFC 8446 §6.1: without close_notify an attacker may have cut the stream. As at the end of TCP, an
+            // incomplete request fails and a complete one is served.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Poll::Ready(Ok(false));
             }
@@ -157,38 +156,38 @@ impl ConnectionIo {
         if read.filled().is_empty() {
             return Poll::Ready(Ok(false));
         }
-        let passed = self.intake.take(read.filled_mut(), buffer);
-        if passed || self.intake.is_in_head() {
+        let passed = self.received.receive(read.filled_mut(), buffer);
+        if passed || self.received.is_in_head() {
             self.deadline.note_bytes(self.connection.watch());
         }
         Poll::Ready(Ok(true))
     }
 
-    /// The guard in front of hyper: judged bytes pass.
+    /// Reads for HTTP/1: only bytes that the head guard has accepted pass.
     fn poll_guarded(
         &mut self,
         cx: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let room = buffer.remaining();
-        if self.farewell.is_some() || self.intake.give(&mut buffer) {
+        if self.final_response.is_some() || self.received.fill(&mut buffer) {
             return Poll::Ready(Ok(()));
         }
         loop {
-            if let Some(refusal) = self.intake.refusal() {
+            if let Some(refusal) = self.received.refusal() {
                 return self.poll_refuse(cx, refusal);
             }
             if self.half_closed.is_some() {
                 return self.poll_half_closed(cx);
             }
-            match self.poll_intake(cx, &mut buffer) {
+            match self.poll_receive(cx, &mut buffer) {
                 Poll::Ready(Ok(true)) if buffer.remaining() == room => {}
                 Poll::Ready(Ok(false)) => {
                     self.half_closed = Some(Box::new(HalfClosed::new(Instant::now())));
                 }
                 Poll::Ready(result) => return Poll::Ready(result.map(drop)),
                 Poll::Pending => {
-                    self.note_rest();
+                    self.update_resting();
                     if self.poll_given_up(cx).is_pending() {
                         ready!(self.poll_expired(cx));
                     }
@@ -198,10 +197,10 @@ impl ConnectionIo {
         }
     }
 
-    /// What is wrong in a head ends the connection with an answer of ours, after those to the
-    /// heads before it. What is wrong in content fails the request that hyper is reading.
+    /// Refuses a malformed head with a final response, after the responses to earlier heads. Malformed content
+    /// fails the request that hyper is reading.
     fn poll_refuse(&mut self, cx: &mut Context<'_>, refusal: Refusal) -> Poll<io::Result<()>> {
-        if self.intake.is_in_content() {
+        if self.received.is_in_content() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, refusal)));
         }
         if !self.owes_nothing() {
@@ -211,81 +210,83 @@ impl ConnectionIo {
                 .map(|()| Err(io::ErrorKind::TimedOut.into()));
         }
         tracing::debug!(client = %self.connection.wire().remote_addr, cause = refusal.code(), "{refusal}");
-        self.part(refusal.status(), refusal.code());
+        self.queue_final_response(refusal.status(), refusal.code());
         Poll::Ready(Ok(()))
     }
 
-    /// Whether each head that passed was answered, and the client sent all of it.
+    /// Reports whether each head that passed is answered, and the answer is flushed.
     fn owes_nothing(&self) -> bool {
-        self.flushed && self.connection.watch().ended() == self.intake.heads()
+        self.flushed && self.connection.watch().ended() == self.received.heads()
     }
 
-    /// Reads for h2, which judges all of it.
+    /// Reads for h2, which judges all bytes.
     fn poll_read_http2(
         &mut self,
         cx: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.stretch.is_over() {
-            self.stretch = Stretch::Rested;
-            self.connection.watch().break_off();
-            // Who sends without a pause ends in time too.
-            return self.poll_part_http2(cx);
+        if self.slice.is_over() {
+            self.slice = ReadSlice::Rested;
+            self.connection.watch().mark_slice_over();
+            // A client that sends without a pause expires too.
+            return self.poll_close_http2(cx);
         }
         match Pin::new(&mut self.stream).poll_read(cx, buffer) {
             Poll::Ready(result) => {
-                self.stretch.go_on();
+                self.slice.record_read();
                 self.deadline.note_bytes(self.connection.watch());
                 Poll::Ready(result)
             }
             Poll::Pending => {
-                self.stretch = Stretch::Rested;
-                self.poll_part_http2(cx)
+                self.slice = ReadSlice::Rested;
+                self.poll_close_http2(cx)
             }
         }
     }
 
-    /// An HTTP/2 connection that has had no request for too long ends with a GOAWAY (RFC 9113 §9.1), which is h2's to
-    /// write; a client that takes no part in that has [`LINGER`], or [`HURRIED`].
-    fn poll_part_http2(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Expires an idle HTTP/2 connection. h2 then sends GOAWAY (RFC 9113 §9.1); a client that does not close has
+    /// [`LINGER`] or [`SHORT_LINGER`].
+    fn poll_close_http2(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.connection.watch().poll_expired().is_pending() {
             self.closed = None;
             ready!(self.poll_expired(cx));
             self.connection.watch().expire();
         }
-        let patience = match self.connection.watch().hurries() {
-            true => HURRIED,
-            false => LINGER,
+        let limit = if self.connection.watch().is_displaced() {
+            SHORT_LINGER
+        } else {
+            LINGER
         };
-        let deadline = *self.closed.get_or_insert_with(Instant::now) + patience;
+        let deadline = *self.closed.get_or_insert_with(Instant::now) + limit;
         ready!(self.deadline.poll_sleep(deadline, cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// The client was too slow. Between requests that is told without a word: a 408 could be
-    /// taken for the answer to a request that is on its way.
+    /// Ends a connection whose client was too slow. Between requests it is closed without a response: a client could
+    /// take a 408 for the response to a request that it is sending.
     fn expire(&mut self) -> io::Result<()> {
-        if !self.intake.is_in_head() {
+        if !self.received.is_in_head() {
             return Err(io::ErrorKind::TimedOut.into());
         }
         // RFC 9110 §15.5.9.
-        let cause = match self.hurries {
-            true => "HEAD_GIVEN_UP",
-            false => "HEAD_TIMEOUT",
+        let cause = if self.is_displaced {
+            "HEAD_GIVEN_UP"
+        } else {
+            "HEAD_TIMEOUT"
         };
-        self.part(StatusCode::REQUEST_TIMEOUT, cause);
+        self.queue_final_response(StatusCode::REQUEST_TIMEOUT, cause);
         Ok(())
     }
 
-    /// Lets hyper see the end of the connection; the answer is written when hyper shuts it down.
-    fn part(&mut self, status: StatusCode, cause: &'static str) {
-        let head = self.intake.held();
+    /// Queues a final response, and shows hyper the end of the stream. It is written when hyper shuts down.
+    fn queue_final_response(&mut self, status: StatusCode, cause: &'static str) {
+        let head = self.received.held();
         let has_content = !head.trim_ascii_start().starts_with(b"HEAD ");
-        let entry = self.connection.refused(head, status, cause);
-        self.farewell = Some(Farewell::new(status, has_content, entry));
+        let entry = self.connection.refusal_entry(head, status, cause);
+        self.final_response = Some(FinalResponse::new(status, has_content, entry));
     }
 
-    /// Ready when the client has read its answer, or had the time to.
+    /// Discards received bytes until the client closes, or [`LINGER`] has passed.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = *self.closed.get_or_insert_with(Instant::now) + LINGER;
         loop {
@@ -304,8 +305,8 @@ impl ConnectionIo {
     }
 }
 
-/// An answer whose end is the connection's (RFC 9112 §6.3: HTTP/1.0) and that was cut must not end
-/// like a whole one.
+/// Resets a connection whose response was cut and ends with the connection (RFC 9112 §6.3: HTTP/1.0): a close would
+/// mark it as complete.
 impl Drop for ConnectionIo {
     fn drop(&mut self) {
         if self.connection.watch().is_cut() {
@@ -321,10 +322,10 @@ impl Read for ConnectionIo {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.intake.is_guarded() {
+        if this.received.is_guarded() {
             return this.poll_guarded(cx, buffer);
         }
-        if this.intake.give(&mut buffer) {
+        if this.received.fill(&mut buffer) {
             return Poll::Ready(Ok(()));
         }
         this.poll_read_http2(cx, buffer)
@@ -338,8 +339,8 @@ impl Write for ConnectionIo {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.flushed = false;
-        // hyper writes so where its queue is flattened, which ours never is: zeros in place of a
-        // file must not leave.
+        // hyper does this only with a flattened queue, which vectored writes rule out. The zeros that stand for
+        // a file must not be sent.
         if is_of_file(bytes) {
             return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
         }
@@ -349,10 +350,10 @@ impl Write for ConnectionIo {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        ready!(self.bounded(flushed, cx))?;
+        ready!(self.limit_stall(flushed, cx))?;
         // hyper flushes when it has nothing more to write.
         self.flushed = true;
-        self.note_rest();
+        self.update_resting();
         if self.owes_nothing()
             && let Some(waker) = self.reader.take()
         {
@@ -363,12 +364,12 @@ impl Write for ConnectionIo {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if let Some(farewell) = &mut this.farewell {
-            ready!(farewell.poll_write(cx, &mut this.stream))?;
+        if let Some(final_response) = &mut this.final_response {
+            ready!(final_response.poll_write(cx, &mut this.stream))?;
         }
-        let is_within = this.intake.is_in_content() || !this.intake.held().is_empty();
-        let lingers = is_within && !this.hurries;
-        // Without TLS and with nobody to wait for, close(2) comes next and says the same.
+        let is_within = this.received.is_in_content() || !this.received.held().is_empty();
+        let lingers = is_within && !this.is_displaced;
+        // Without TLS and without a linger, close(2) follows and sends the same FIN.
         if lingers || !this.stream().sends_files() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
         }

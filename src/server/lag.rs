@@ -1,5 +1,5 @@
-//! How late each thread that serves comes to what is due: what a request waits at each of its steps because somebody else's
-//! work is on. Measured by a timer whose lateness is all that it knows.
+//! Event loop lag of each serving thread: the delay that other work adds to each step of a request, measured by the
+//! lateness of a periodic timer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,17 +10,17 @@ use crate::admin::State;
 use crate::threads::Threads;
 use crate::upstream::numbers::Histogram;
 
-/// How often.
+/// Measuring interval.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// Begins to measure on all threads, for as long as they run.
+/// Starts measuring on all threads, for as long as they run.
 pub(super) fn measure(threads: &Threads, state: &State) {
     let lags = threads.runtimes().map(|runtime| {
         let lag = Arc::new(Histogram::default());
         runtime.spawn(keep_measuring(Arc::clone(&lag)));
         lag
     });
-    // There is one server in a process, and it begins once.
+    // A process has one server, which starts once.
     let _ = state.lags.set(lags.collect());
 }
 
@@ -37,14 +37,14 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_thread_that_is_kept_is_late() {
+    async fn a_busy_thread_is_late() {
         let lag = Arc::new(Histogram::default());
         tokio::spawn(keep_measuring(Arc::clone(&lag)));
         tokio::task::yield_now().await;
         tokio::time::advance(EVERY).await;
         tokio::task::yield_now().await;
         assert_eq!((lag.count(), lag.sum()), (1, Duration::ZERO));
-        // As if one task had been polled for so long.
+        // As if one poll of a task had taken 300 ms.
         tokio::time::advance(EVERY + Duration::from_millis(300)).await;
         tokio::task::yield_now().await;
         assert_eq!((lag.count(), lag.sum()), (2, Duration::from_millis(300)));

@@ -1,4 +1,4 @@
-//! Listening sockets and the loop that accepts from each.
+//! Listening sockets and their accept loops.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -11,24 +11,24 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::difficulty::Difficulty;
+use super::accept_failures::AcceptFailures;
 use super::inherited::Inherited;
-use super::seldom::Seldom;
+use super::log_throttle::LogThrottle;
 use super::shared::Shared;
 use super::socket::Acceptor;
 use super::start_error::StartError;
-use super::{connection, descriptors, last_call, places, proxy_protocol};
+use super::{connection, descriptors, places, proxy_protocol, shutdown_grace};
 use crate::limits::room::Seat;
 use crate::message::Wire;
 use crate::site::Listener;
 use crate::stream::Bare;
 use crate::threads::Place;
-use connection::Begun;
+use connection::AdmittedConnection;
 
-/// The pause after accepting failed for want of descriptors or memory: others may give some back.
+/// Pause after accept(2) failed for lack of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The listeners in use.
+/// All active listeners.
 #[derive(Debug)]
 pub(super) struct Listeners {
     shared: Arc<Shared>,
@@ -37,28 +37,29 @@ pub(super) struct Listeners {
     active: Vec<Active>,
 }
 
-/// One listener, and what ends it and its connections.
+/// One active listener.
 #[derive(Debug)]
 struct Active {
-    terms: Terms,
+    settings: SharedSettings,
+    /// Ends the listener and its connections.
     stop: CancellationToken,
 }
 
-/// What holds for a listener: a reload changes it for connections to come, and keeps the sockets.
-type Terms = Arc<ArcSwap<Listener>>;
+/// Settings of a listener. A reload replaces them for new connections, and keeps the sockets.
+type SharedSettings = Arc<ArcSwap<Listener>>;
 
-/// Bound sockets that do not accept yet.
+/// Bound sockets without an accept loop.
 #[derive(Debug)]
 struct Bound {
     listener: Listener,
     sockets: Vec<Acceptor>,
 }
 
-/// What a reload changes: sockets that are bound already, and listeners that end.
+/// The changes of a reload: new sockets, already bound, and the listeners to keep; the others end.
 #[derive(Debug)]
 pub(super) struct Change {
     added: Vec<Bound>,
-    /// Each by its index among the active ones, with what holds for it from now on.
+    /// Index of an active listener, and its new settings.
     kept: Vec<(usize, Listener)>,
 }
 
@@ -72,17 +73,17 @@ impl Listeners {
         }
     }
 
-    /// Binds all of them or none, and accepts from them.
+    /// Binds all listeners or none, and accepts connections.
     pub(super) fn bind(&mut self, listeners: &[Listener]) -> Result<(), StartError> {
         self.rebind(listeners)?.apply(self);
         self.inherited.report_unused(listeners);
         Ok(())
     }
 
-    /// Binds those of `listeners` that are new; nothing else changes yet.
+    /// Binds the new ones of `listeners`, without applying the change.
     pub(super) fn rebind(&self, listeners: &[Listener]) -> Result<Change, StartError> {
-        let terms = self.active.iter().map(|active| active.terms.load_full());
-        let mut known: Vec<_> = terms.enumerate().collect();
+        let settings = self.active.iter().map(|active| active.settings.load_full());
+        let mut known: Vec<_> = settings.enumerate().collect();
         let mut change = Change {
             added: Vec::new(),
             kept: Vec::new(),
@@ -104,15 +105,15 @@ impl Listeners {
 
     fn accept_from(&mut self, bound: Bound) {
         let active = Active {
-            terms: Arc::new(ArcSwap::from_pointee(bound.listener)),
+            settings: Arc::new(ArcSwap::from_pointee(bound.listener)),
             stop: self.stop.child_token(),
         };
         for socket in bound.sockets {
             tracing::info!(address = %socket, "listening");
-            let terms = Arc::clone(&active.terms);
+            let settings = Arc::clone(&active.settings);
             let shared = Arc::clone(&self.shared);
-            // Tracked: what it has accepted at the last moment is not there before.
-            let accepting = accept(socket, terms, shared, active.stop.clone());
+            // Tracked: the drain waits for connections accepted at the last moment.
+            let accepting = accept(socket, settings, shared, active.stop.clone());
             self.shared.tasks.spawn(accepting);
         }
         self.active.push(active);
@@ -120,7 +121,7 @@ impl Listeners {
 }
 
 impl Change {
-    /// Begins with the new listeners and ends those that are not kept; their connections drain.
+    /// Starts the new listeners and ends the removed ones; their connections drain.
     pub(super) fn apply(mut self, listeners: &mut Listeners) {
         let mut indices = 0..;
         listeners.active.retain(|active| {
@@ -128,11 +129,11 @@ impl Change {
             match self.kept.iter().position(|(kept, _)| Some(*kept) == index) {
                 Some(at) => {
                     let (_, listener) = self.kept.swap_remove(at);
-                    active.terms.store(Arc::new(listener));
+                    active.settings.store(Arc::new(listener));
                     true
                 }
                 None => {
-                    let address = &active.terms.load().address;
+                    let address = &active.settings.load().address;
                     tracing::info!(%address, "no longer listening");
                     active.stop.cancel();
                     false
@@ -145,8 +146,8 @@ impl Change {
     }
 }
 
-/// Which of the `known` ones a listener is: of several with port 0 rather the one that speaks TLS
-/// as it does.
+/// Finds `listener` among the `known` ones by its address; of several with port 0 it prefers one with the same use of
+/// TLS.
 fn position(known: &[(usize, Arc<Listener>)], listener: &Listener) -> Option<usize> {
     let same = |other: &Listener| other.address == listener.address;
     let alike = |other: &Listener| other.tls.is_some() == listener.tls.is_some();
@@ -156,10 +157,15 @@ fn position(known: &[(usize, Arc<Listener>)], listener: &Listener) -> Option<usi
         .or_else(|| known.iter().position(|(_, other)| same(other)))
 }
 
-/// Accepts until `stop`, and then once more what has connected by then.
-async fn accept(socket: Acceptor, terms: Terms, shared: Arc<Shared>, stop: CancellationToken) {
-    let told = Arc::new(Seldom::default());
-    accept_until_stop(&socket, &terms, &told, &shared, &stop).await;
+/// Accepts until `stop`, and then the rest of the backlog.
+async fn accept(
+    socket: Acceptor,
+    settings: SharedSettings,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) {
+    let throttle = Arc::new(LogThrottle::default());
+    accept_until_stop(&socket, &settings, &throttle, &shared, &stop).await;
     for (stream, wire) in socket.close() {
         let Ok(permit) = Arc::clone(&shared.state.connections).try_acquire_owned() else {
             return;
@@ -170,43 +176,43 @@ async fn accept(socket: Acceptor, terms: Terms, shared: Arc<Shared>, stop: Cance
             permit,
             place: shared.threads.place(),
         };
-        begin(accepted, &terms, &told, &shared, &stop);
+        spawn_connection(accepted, &settings, &throttle, &shared, &stop);
     }
 }
 
-/// Every connection begins with the terms that hold at that moment.
+/// Accepts connections until `stop`. A connection has the settings in force when it is accepted.
 async fn accept_until_stop(
     socket: &Acceptor,
-    terms: &Terms,
-    told: &Arc<Seldom>,
+    settings: &SharedSettings,
+    throttle: &Arc<LogThrottle>,
     shared: &Arc<Shared>,
     stop: &CancellationToken,
 ) {
-    let mut difficulty = Difficulty::default();
+    let mut failures = AcceptFailures::default();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            () = difficulty.ended() => {
-                difficulty.end();
+            () = failures.recovered() => {
+                failures.log_recovery();
                 continue;
             }
-            accepted = next(socket, shared) => accepted,
+            accepted = accept_next(socket, shared) => accepted,
         };
         match accepted {
             Ok(accepted) => {
                 shared.state.accepted.add();
                 let descriptor = accepted.stream.as_raw_fd();
-                begin(accepted, terms, told, shared, stop);
+                spawn_connection(accepted, settings, throttle, shared, stop);
                 if descriptor >= shared.ceiling {
                     tokio::select! {
                         () = stop.cancelled() => return,
-                        () = descriptors::relieved(shared, socket) => {}
+                        () = descriptors::wait_below_ceiling(shared, socket) => {}
                     }
                 }
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
-                difficulty.note(&error);
+                failures.record(&error);
                 shared.disk.make_room();
                 shared.state.room.make(Instant::now());
                 sleep(PAUSE).await;
@@ -215,11 +221,11 @@ async fn accept_until_stop(
     }
 }
 
-/// Accepts the next connection when there is a place for it: what cannot be served waits in the kernel's backlog.
-async fn next(socket: &Acceptor, shared: &Shared) -> io::Result<Accepted> {
+/// Accepts the next connection once `server.limits.connections` permits it; until then it waits in the backlog.
+async fn accept_next(socket: &Acceptor, shared: &Shared) -> io::Result<Accepted> {
     loop {
         socket.ready().await?;
-        let Some(permit) = places::place(shared, socket).await else {
+        let Some(permit) = places::acquire(shared, socket).await else {
             continue;
         };
         match socket.try_accept() {
@@ -237,7 +243,7 @@ async fn next(socket: &Acceptor, shared: &Shared) -> io::Result<Accepted> {
     }
 }
 
-/// A connection, its part of `server.limits.connections`, and where it is served.
+/// A connection, its permit from `server.limits.connections`, and its place on a thread.
 struct Accepted {
     stream: Bare,
     wire: Arc<Wire>,
@@ -245,29 +251,35 @@ struct Accepted {
     place: Place,
 }
 
-/// Serves it in a task of its own. What is spawned is `serve` and nothing around it, which would hold
-/// another copy of it for as long as the connection is there.
-fn begin(
+/// Serves the connection in a task of its own. The task is the bare future of `serve`: a wrapper would hold another
+/// copy of it for the life of the connection.
+fn spawn_connection(
     accepted: Accepted,
-    terms: &Terms,
-    told: &Arc<Seldom>,
+    settings: &SharedSettings,
+    throttle: &Arc<LogThrottle>,
     shared: &Arc<Shared>,
     stop: &CancellationToken,
 ) {
-    let (terms, told) = (terms.load_full(), Arc::clone(told));
+    let (settings, throttle) = (settings.load_full(), Arc::clone(throttle));
     let elsewhere = accepted.place.elsewhere().cloned();
-    let served = serve(accepted, terms, told, Arc::clone(shared), stop.clone());
+    let served = serve(
+        accepted,
+        settings,
+        throttle,
+        Arc::clone(shared),
+        stop.clone(),
+    );
     match elsewhere {
         Some(runtime) => shared.tasks.spawn_on(served, &runtime),
         None => shared.tasks.spawn(served),
     };
 }
 
-/// Finds out who the client is, and serves it.
+/// Reads the PROXY header if the listener requires one, counts the connection for its client, and serves it.
 async fn serve(
     accepted: Accepted,
-    terms: Arc<Listener>,
-    told: Arc<Seldom>,
+    settings: Arc<Listener>,
+    throttle: Arc<LogThrottle>,
     shared: Arc<Shared>,
     stop: CancellationToken,
 ) {
@@ -279,14 +291,14 @@ async fn serve(
     } = accepted;
     let mut stream = match stream.settle() {
         Ok(stream) => stream,
-        Err(error) => return cannot_watch(&shared, &error),
+        Err(error) => return log_epoll_failure(&shared, &error),
     };
     let seat = Seat::new(&shared.state.room, Instant::now());
-    if let Some(proxies) = &terms.proxies {
+    if let Some(proxies) = &settings.proxies {
         let limit = shared.live.load().server.limits.header;
         let received = tokio::select! {
-            received = proxy_protocol::receive(&mut stream, wire, proxies, limit, &told) => received,
-            () = last_call::last_call(&stop) => return,
+            received = proxy_protocol::receive(&mut stream, wire, proxies, limit, &throttle) => received,
+            () = shutdown_grace::wait(&stop) => return,
             () = seat.given_up() => return,
         };
         match received {
@@ -299,30 +311,30 @@ async fn serve(
             }
         }
     }
-    let Some(held) = places::hold(&shared, &wire, terms.proxies.as_ref()) else {
+    let Some(held) = places::count_client(&shared, &wire, settings.proxies.as_ref()) else {
         return;
     };
     if let Some(held) = &held {
         seat.hasten(held.count());
     }
-    let begun = Begun {
+    let admitted = AdmittedConnection {
         stream,
-        wire: wire.through(&terms.name),
+        wire: wire.through(&settings.name),
         seat,
     };
-    connection::serve(begun, terms.tls.clone(), shared, stop).await;
+    connection::serve(admitted, settings.tls.clone(), shared, stop).await;
 }
 
-/// epoll_ctl(2): no memory, or more than /proc/sys/fs/epoll/max_user_watches.
-fn cannot_watch(shared: &Shared, error: &io::Error) {
+/// Logs a failed epoll_ctl(2): no memory, or more than /proc/sys/fs/epoll/max_user_watches.
+fn log_epoll_failure(shared: &Shared, error: &io::Error) {
     shared.state.refused.add();
-    if let Some(left_out) = shared.crowded.is_due(Instant::now()) {
-        tracing::warn!(%error, left_out, "connection closed: the kernel does not watch it (fs.epoll.max_user_watches)");
+    if let Some(left_out) = shared.throttle.admit(Instant::now()) {
+        tracing::warn!(%error, left_out, "connection closed: epoll_ctl failed (fs.epoll.max_user_watches reached, or no memory)");
     }
 }
 
-/// accept(2): errors of a connection that went away before it was accepted, or that its network
-/// had before; the next may be well.
+/// Reports whether an error of accept(2) concerns one connection: it ended before it was accepted, or its network
+/// failed. The next accept may succeed.
 fn is_about_one_connection(error: &io::Error) -> bool {
     let code = error.raw_os_error().map(Errno::from_raw);
     code.is_some_and(|code| ABOUT_ONE_CONNECTION.contains(&code))

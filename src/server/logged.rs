@@ -1,5 +1,5 @@
-//! A response's body on its way out, and the log line that is written when it has ended, however
-//! it ends: the line knows what was really sent.
+//! The body of a response while it is sent, and its access log line. The line is written on drop, however the body
+//! ends, so it has the number of bytes sent.
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -22,16 +22,16 @@ use crate::message::{RequestId, Wire};
 use crate::moment::Moment;
 use crate::site::numbers::Outcome;
 
-/// nginx's status for a client that left before its answer was whole.
+/// nginx's status for a client that closed the connection before the end of the response.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// A log line in the making, with the request's journey; written when dropped.
+/// The access log entry of a request, with its journey; written on drop.
 #[derive(Debug)]
 pub(super) struct Entry {
     log: AccessLog,
     record: Record,
     journey: Journey,
-    /// The answer's last byte was handed to hyper.
+    /// hyper has the last byte of the response.
     complete: bool,
 }
 
@@ -50,7 +50,7 @@ impl LoggedTarget<'_> {
 }
 
 impl Entry {
-    /// Boxed: it goes from hand to hand with the answer.
+    /// Builds the entry of a request. Boxed, so that moving it with the response moves one pointer.
     pub(super) fn new(
         log: &AccessLog,
         parts: &Parts,
@@ -89,8 +89,8 @@ impl Entry {
         })
     }
 
-    /// Of bytes that never became a request: what their first line says, as far as that can be
-    /// read, and dashes for what cannot.
+    /// Builds the entry of bytes that are no request: method, target and version as far as the first line can be
+    /// parsed, otherwise dashes.
     pub(super) fn of_head(
         log: &AccessLog,
         head: &[u8],
@@ -122,8 +122,8 @@ impl Entry {
         self.record.status = status.as_u16();
     }
 
-    /// The whole answer was sent, with so many bytes of content.
-    pub(super) fn written(&mut self, content: u64) {
+    /// Records that the whole response was sent, with `content` bytes.
+    pub(super) fn set_written(&mut self, content: u64) {
         self.record.bytes = content;
         self.complete = true;
     }
@@ -132,12 +132,12 @@ impl Entry {
         self.journey.context.cause = Some(cause);
     }
 
-    /// Returns what the request knows of itself.
+    /// Returns the context of the request.
     pub(super) fn context(&self) -> &RequestContext {
         &self.journey.context
     }
 
-    /// Returns the journey to go on with, and the target, for the log of what happens on it.
+    /// Returns the journey, and the target for its log lines.
     pub(super) fn split(&mut self) -> (&mut Journey, LoggedTarget<'_>) {
         let target = LoggedTarget {
             log: &self.log,
@@ -146,17 +146,20 @@ impl Entry {
         (&mut self.journey, target)
     }
 
-    fn answered(&mut self, response: &Response<Body>) {
+    /// Copies status, timings and logged fields of the response into the record.
+    fn record_response(&mut self, response: &Response<Body>) {
         let context = &mut self.journey.context;
-        // What failed is what the line is about, and not the page that tells of it.
-        let trace = match context.trace.upstream.is_some() && context.cause.is_some() {
-            true => std::mem::take(&mut context.trace),
-            false => response.body().trace.clone(),
+        // After a failure the line has the trace of the failed request, not that of its error page.
+        let has_failed = context.trace.upstream.is_some() && context.cause.is_some();
+        let trace = if has_failed {
+            std::mem::take(&mut context.trace)
+        } else {
+            response.body().trace.clone()
         };
         let status = response.status();
         self.record.status = status.as_u16();
         if status == StatusCode::NOT_FOUND && context.cause.is_none() {
-            // The script that was asked instead does not know why.
+            // The script that answers instead has no cause.
             context.cause = context.withheld.map(|why| Failure::Withheld(why).code());
         }
         self.log.of_response(response, &mut self.record);
@@ -193,7 +196,7 @@ impl Drop for Entry {
     }
 }
 
-/// A body that counts what it gives and writes its entry in the end.
+/// A body that counts its bytes and writes its log entry at the end.
 #[derive(Debug)]
 pub(super) struct Logged {
     body: Body,
@@ -202,14 +205,15 @@ pub(super) struct Logged {
 }
 
 impl Logged {
+    /// Wraps the body of `response`.
     pub(super) fn wrap(
         response: Response<Body>,
         mut entry: Box<Entry>,
         in_flight: InFlight,
     ) -> Response<Self> {
-        entry.answered(&response);
-        in_flight.answer();
-        // hyper does not poll what it knows to be empty.
+        entry.record_response(&response);
+        in_flight.mark_answered();
+        // hyper does not poll a body known to be empty.
         entry.complete = http_body::Body::is_end_stream(response.body());
         response.map(|body| Self {
             body,
@@ -238,7 +242,7 @@ impl http_body::Body for Logged {
             Poll::Ready(Some(Err(cut))) => {
                 this.entry.set_cause(cut.0);
                 if this.entry.record.protocol == "HTTP/1.0" {
-                    this.in_flight.cut();
+                    this.in_flight.mark_cut();
                 }
             }
             Poll::Ready(None) => this.entry.complete = true,

@@ -1,5 +1,5 @@
-//! What of the configuration is too much for the memory that the process may use: a container with
-//! less than the defaults were made for must not be killed for what it keeps.
+//! Budgets of the configuration lowered to the available memory: a container with less memory than the defaults assume
+//! must not be killed.
 
 use std::fs;
 use std::path::Path;
@@ -11,22 +11,22 @@ use crate::limits::budget::Totals;
 use crate::site::ServerSettings;
 use crate::value::ByteSize;
 
-/// Where Linux shows control groups (cgroups(7)).
+/// Mount point of control groups (cgroups(7)).
 const GROUPS: &str = "/sys/fs/cgroup";
 
-/// The part of the memory that open files may hold: an eighth.
+/// Divisor of the memory for the file cache: an eighth.
 const FILE_CACHE: u64 = 8;
 
-/// The part that spooled content may hold where its directory is memory too: half.
+/// Divisor for spooled content in a directory on tmpfs: half.
 const SPOOL: u64 = 2;
 
-/// The parts that answers on their way, request bodies on theirs, and encoders may hold.
+/// Divisors for responses and request bodies in transit, and for encoders.
 const ANSWERS: u64 = 8;
 const BODIES: u64 = 8;
 const ENCODERS: u64 = 4;
 
-/// Lowers what is more than the process' control group, or the machine, has room for, and says so.
-pub(super) fn fit(settings: &mut ServerSettings) {
+/// Lowers the budgets to the memory of the process' control group or of the machine, and logs it.
+pub(super) fn apply_limit(settings: &mut ServerSettings) {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let machine = sysinfo().ok().map(|info| info.ram_total());
     let limits = limit(Path::new(GROUPS), &groups).into_iter().chain(machine);
@@ -35,7 +35,7 @@ pub(super) fn fit(settings: &mut ServerSettings) {
     };
     let asked = (settings.file_cache, settings.shared);
     let spool = statfs(&settings.spool_directory).map_or(u64::MAX, |it| spool_room(limit, &it));
-    let room = fitting(limit, spool, asked);
+    let room = lowered_totals(limit, spool, asked);
     if room == asked {
         return;
     }
@@ -48,11 +48,12 @@ pub(super) fn fit(settings: &mut ServerSettings) {
         answer_memory = %ByteSize(shared.answers),
         body_memory = %ByteSize(shared.bodies),
         encoder_memory = %ByteSize(shared.encoders),
-        "there is less memory, or room in spool_directory, than these keys of [server] ask for: lowered"
+        "keys of [server] lowered to the memory limit or the size of spool_directory"
     );
 }
 
-fn fitting(limit: u64, spool: u64, (file_cache, asked): (u64, Totals)) -> (u64, Totals) {
+/// Returns the file cache and the totals, each at most its part of `limit`.
+fn lowered_totals(limit: u64, spool: u64, (file_cache, asked): (u64, Totals)) -> (u64, Totals) {
     let shared = Totals {
         spool: asked.spool.min(spool),
         answers: asked.answers.min(limit / ANSWERS),
@@ -62,19 +63,22 @@ fn fitting(limit: u64, spool: u64, (file_cache, asked): (u64, Totals)) -> (u64, 
     (file_cache.min(limit / FILE_CACHE), shared)
 }
 
-/// What spooled content may hold on a file system: all of it, and where it is memory a part of that.
+/// Returns the room for spooled content on a file system: all of it, and on tmpfs at most a part of the memory.
 fn spool_room(limit: u64, file_system: &Statfs) -> u64 {
     let block = u64::try_from(file_system.block_size()).unwrap_or(1);
-    // Some file systems do not say how large they are.
-    let size = Some(file_system.blocks().saturating_mul(block)).filter(|size| *size > 0);
-    let size = size.unwrap_or(u64::MAX);
-    match file_system.filesystem_type() == TMPFS_MAGIC {
-        true => size.min(limit / SPOOL),
-        false => size,
+    // Some file systems report 0.
+    let size = match file_system.blocks().saturating_mul(block) {
+        0 => u64::MAX,
+        size => size,
+    };
+    if file_system.filesystem_type() == TMPFS_MAGIC {
+        size.min(limit / SPOOL)
+    } else {
+        size
     }
 }
 
-/// The least limit, in bytes, of the process' groups and of those that they are in.
+/// Returns the least limit, in bytes, of the process' control groups and of their ancestors.
 fn limit(root: &Path, groups: &str) -> Option<u64> {
     let groups = groups.lines().filter_map(|line| {
         // `0::/path` is version 2, `7:memory:/path` version 1.
@@ -88,7 +92,7 @@ fn limit(root: &Path, groups: &str) -> Option<u64> {
         }
     });
     let limits = groups.filter_map(|(root, path, file)| {
-        // Within a container the path may be one of the host's: what is not there is passed over.
+        // Within a container the path may be one of the host: missing files are skipped.
         let path = Path::new(path.trim_start_matches('/'));
         let limits = path.ancestors().filter_map(|group| {
             let text = fs::read_to_string(root.join(group).join(file)).ok()?;
@@ -138,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_fits() {
+    fn budgets_fit_the_memory() {
         let totals = |spool, answers, bodies, encoders| Totals {
             spool,
             answers,
@@ -152,7 +156,7 @@ mod tests {
             (64 << 20, u64::MAX, lowered(1 << 30)),
             (64 << 20, 32 << 20, lowered(32 << 20)),
         ] {
-            assert_eq!(fitting(limit, spool, asked), expected, "{limit}");
+            assert_eq!(lowered_totals(limit, spool, asked), expected, "{limit}");
         }
     }
 }

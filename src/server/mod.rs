@@ -1,33 +1,33 @@
-//! The running server: binds, serves, reloads, drains.
+//! The server: binds, serves, reloads, drains.
 
+mod accept_failures;
 mod certificates;
 mod connection;
 mod deadline;
 mod descriptors;
-mod difficulty;
-mod farewell;
+mod exit_watchdog;
 mod file_watch;
+mod final_response;
 mod handshake;
-mod heads;
 mod inherited;
-mod intake;
 mod io;
 mod lag;
-mod last_call;
-mod last_resort;
 mod listener;
+mod log_throttle;
 mod logged;
 mod memory;
 mod outbox;
 mod pace;
 mod places;
 mod proxy_protocol;
+mod receive_buffer;
 mod reload;
+mod request_memory;
 mod reset_count;
-mod seldom;
 mod service;
 mod shared;
 mod shutdown;
+mod shutdown_grace;
 mod sniff;
 mod socket;
 mod start_error;
@@ -42,33 +42,33 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::access_log::{AccessLog, Destination};
-use crate::admin::{self, Admin, Bound, Command, State};
+use crate::admin::{self, Admin, AdminListener, Command, State};
 use crate::line_log::LineLog;
 use crate::process::Processes;
 use crate::site::{ServerSettings, Snapshot};
 use crate::threads::Threads;
+pub use exit_watchdog::ExitWatchdog;
+use exit_watchdog::StopSignals;
 pub use inherited::Inherited;
-pub use last_resort::LastResort;
-use last_resort::Stops;
 use listener::Listeners;
 use shared::Shared;
 pub use shutdown::LastLines;
 pub use start_error::StartError;
 
-/// What the process has before it serves.
+/// State of the process before it serves.
 #[derive(Debug)]
 pub struct Process {
-    /// Sockets that were bound before.
+    /// Sockets passed by systemd.
     pub inherited: Inherited,
-    /// Where what it says of itself goes.
+    /// The log on stderr.
     pub log: LineLog,
-    /// Ends it where nothing else does.
-    pub last_resort: LastResort,
+    /// Ends the process if the serving threads are blocked.
+    pub exit_watchdog: ExitWatchdog,
 }
 
-/// Serves until SIGTERM or SIGINT and returns when everything in flight is finished, or when it
-/// may take no longer; what is left of that is ended with the runtime, and logged then. `path` is
-/// what SIGHUP loads again, `threads` what connections are spread over.
+/// Serves until SIGTERM or SIGINT, and returns when all requests are finished or `server.drain` has passed. Remaining
+/// requests end with the runtime, and are logged then. `path` is the configuration that SIGHUP loads, `threads` serve the
+/// connections.
 pub async fn run(
     path: PathBuf,
     mut snapshot: Snapshot,
@@ -76,12 +76,14 @@ pub async fn run(
     threads: Threads,
 ) -> Result<LastLines, StartError> {
     let mut signals = Signals::new().map_err(StartError::Signals)?;
-    memory::fit(&mut snapshot.server);
-    let ceiling = descriptors::fit(&mut snapshot);
+    memory::apply_limit(&mut snapshot.server);
+    let ceiling = descriptors::apply_limit(&mut snapshot);
     let server = &snapshot.server;
     let access_log = start_access_log(server)?;
-    let logs = [Some(process.log), access_log.lines().cloned()];
-    let logs = logs.into_iter().flatten().collect();
+    let logs = [Some(process.log), access_log.lines().cloned()]
+        .into_iter()
+        .flatten()
+        .collect();
     let state = Arc::new(State::new(server.limits.connections, logs));
     let shared = Arc::new(Shared {
         ceiling,
@@ -98,7 +100,7 @@ pub async fn run(
     let (commands, mut asked) = mpsc::channel(COMMANDS);
     start_admin(&shared, commands.clone()).await?;
     tokio::spawn(file_watch::watch(shared.live.clone(), commands));
-    process.last_resort.serving();
+    process.exit_watchdog.set_serving();
     loop {
         let (event, command) = tokio::select! {
             event = signals.next() => (event, None),
@@ -107,7 +109,7 @@ pub async fn run(
         match event {
             Event::Reload => {
                 let reload = reload::serve(command, &path, &shared, &mut listeners);
-                // A file that cannot be read to its end must not keep the process from ending.
+                // A file whose read blocks must not prevent the stop.
                 tokio::select! {
                     () = reload => processes.follow(&shared.live.current().processes),
                     () = signals.stops.next() => break,
@@ -118,10 +120,10 @@ pub async fn run(
         }
     }
     shared.state.drain();
-    // Whoever still asks for a reload is told at once that there will be none.
+    // Pending reload requests fail at once.
     drop(asked);
-    shutdown::end(&shared, &stop, &mut signals.stops, &mut processes).await;
-    process.last_resort.ending();
+    shutdown::shut_down(&shared, &stop, &mut signals.stops, &mut processes).await;
+    process.exit_watchdog.set_ending();
     Ok(LastLines(shared.access_log.clone()))
 }
 
@@ -136,7 +138,7 @@ fn start_access_log(server: &ServerSettings) -> Result<AccessLog, StartError> {
     })
 }
 
-/// How often files are closed that nobody asks for any more.
+/// Interval at which unused cached files are closed.
 const SWEEP: Duration = Duration::from_secs(5);
 
 async fn sweep(shared: Arc<Shared>, stop: CancellationToken) {
@@ -149,18 +151,18 @@ async fn sweep(shared: Arc<Shared>, stop: CancellationToken) {
     }
 }
 
-/// Commands that wait for their turn.
+/// Capacity of the queue of commands.
 const COMMANDS: usize = 8;
 
-/// Where somebody has asked for it, it must work; else the gateway goes without.
+/// Starts the admin listener. A failure is an error if the configuration has `admin.address`, else a warning.
 async fn start_admin(shared: &Shared, commands: mpsc::Sender<Command>) -> Result<(), StartError> {
     let settings = shared.live.load().admin.clone();
     let Some(address) = &settings.address else {
         return Ok(());
     };
-    match Bound::bind(address).await {
+    match AdminListener::bind(address).await {
         Ok(bound) => {
-            tracing::info!(admin = bound.address(), "answering about itself");
+            tracing::info!(admin = bound.address(), "admin listener ready");
             let admin = Admin::new(shared.live.clone(), Arc::clone(&shared.state), commands);
             tokio::spawn(admin::serve(bound, settings.hosts, admin));
             Ok(())
@@ -170,21 +172,21 @@ async fn start_admin(shared: &Shared, commands: mpsc::Sender<Command>) -> Result
             error,
         }),
         Err(error) => {
-            tracing::warn!(%address, %error, "no admin listener: write [admin] to have it elsewhere, or \"off\"");
+            tracing::warn!(%address, %error, "no admin listener: set admin.address to another address, or to \"off\"");
             Ok(())
         }
     }
 }
 
-/// The signals that mean something.
+/// The handled signals.
 #[derive(Debug)]
 struct Signals {
     hangup: Signal,
     user1: Signal,
-    stops: Stops,
+    stops: StopSignals,
 }
 
-/// What a signal asks for.
+/// Effect of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
     Reload,
@@ -197,7 +199,7 @@ impl Signals {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             user1: signal(SignalKind::user_defined1())?,
-            stops: Stops::new()?,
+            stops: StopSignals::new()?,
         })
     }
 

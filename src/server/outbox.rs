@@ -1,7 +1,6 @@
-//! Between h2 and the connection: what h2 writes is sent together. It flushes after each DATA frame of 256 bytes or more, so
-//! that every small answer would be a system call and a TLS record of its own; here a flush waits until h2 has nothing
-//! more to write. That is known when it flushes twice with nothing in between, and the connection's task is woken for that
-//! where it does not by itself.
+//! Write buffer between h2 and the connection. h2 flushes after each DATA frame of 256 bytes or more, so that every small
+//! answer would be a system call and a TLS record of its own. Here a flush waits until h2 has nothing more to write: it
+//! then flushes twice with no write in between. The buffer wakes the connection's task for the second flush.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,26 +14,26 @@ use super::reset_count::ResetCount;
 use crate::handler::piece::is_filler;
 use crate::upstream::numbers::Count;
 
-/// Bytes that are held back at most: one TLS record (RFC 8446 §5.1).
+/// Size of the buffer, in bytes: one TLS record (RFC 8446 §5.1).
 const MOST: usize = 16 * 1024;
 
-/// A piece from this size on is not copied.
+/// Size from which a write is not copied, in bytes.
 const LARGE: usize = 4 * 1024;
 
-/// The connection with what is not sent yet.
+/// A connection with buffered frames.
 #[derive(Debug)]
 pub(super) struct Outbox<T> {
     io: T,
     held: BytesMut,
-    /// Something was written since the last flush.
+    /// h2 has written since the last flush.
     more: bool,
-    /// A frame whose bytes could not be read has waited for its stream to break off.
+    /// The stream of a frame without content has had its turn to reset.
     yielded: bool,
     resets: ResetCount,
 }
 
 impl<T: Write + Unpin> Outbox<T> {
-    /// Counts streams that are reset with an error as `stream_errors`.
+    /// Builds an empty buffer; counts streams reset with an error as `stream_errors`.
     pub(super) fn new(io: T, stream_errors: Arc<Count>) -> Self {
         Self {
             io,
@@ -45,8 +44,8 @@ impl<T: Write + Unpin> Outbox<T> {
         }
     }
 
-    /// Lets the stream's task go first where the bytes of a file could not be read, so that it breaks off behind this
-    /// frame. h2 would go on with the next.
+    /// Yields once to the stream's task if the bytes of a file could not be read, so that it resets the stream behind this
+    /// frame. h2 would continue with the next frame.
     fn poll_after_failure(&mut self, slices: &[IoSlice<'_>], cx: &mut Context<'_>) -> Poll<()> {
         let failed = slices.iter().any(|slice| is_filler(slice));
         self.yielded = failed && !self.yielded;
@@ -57,7 +56,7 @@ impl<T: Write + Unpin> Outbox<T> {
         Poll::Ready(())
     }
 
-    /// Sends what is held; its memory is kept until the next flush.
+    /// Sends the buffered bytes; keeps their memory until the next flush.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.held.is_empty() {
             let sent = ready!(Pin::new(&mut self.io).poll_write(cx, &self.held))?;
@@ -92,12 +91,12 @@ impl<T: Write + Unpin> Write for Outbox<T> {
             if length >= LARGE {
                 this.more = true;
                 let written = ready!(Pin::new(&mut this.io).poll_write_vectored(cx, slices))?;
-                this.resets.follow(slices, written);
+                this.resets.parse(slices, written);
                 return Poll::Ready(Ok(written));
             }
         }
         this.more = true;
-        this.resets.follow(slices, length);
+        this.resets.parse(slices, length);
         if this.held.is_empty() {
             this.held.reserve(MOST);
         }
@@ -118,7 +117,7 @@ impl<T: Write + Unpin> Write for Outbox<T> {
             return Poll::Ready(Ok(()));
         }
         ready!(this.poll_send(cx))?;
-        // A connection that waits holds no memory here.
+        // An idle connection holds no buffer.
         this.held = BytesMut::new();
         Pin::new(&mut this.io).poll_flush(cx)
     }
@@ -147,7 +146,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes `room` bytes, and notes what came at once.
+    /// A stream that takes `room` bytes, and records the size of each write.
     #[derive(Debug, Default)]
     struct Wire {
         room: usize,

@@ -1,7 +1,7 @@
-//! How long an HTTP/2 connection works at a stretch. h2 reads for as long as there is something to read, and many frames
-//! cost a client less to send than us to judge: PING, SETTINGS, PRIORITY, WINDOW_UPDATE (RFC 9113 §10.5). tokio would end
-//! that after 128 reads, which is a megabyte of frames. So a connection that has read for [`STRETCH`] goes on when its
-//! thread has looked at the others, and in turn with whatever else is long there.
+//! Time slices of HTTP/2 connections. h2 reads for as long as there is something to read, and many frames cost a client
+//! less to send than the gateway to process: PING, SETTINGS, PRIORITY, WINDOW_UPDATE (RFC 9113 §10.5). tokio would end
+//! that after 128 reads, which is a megabyte of frames. A connection that has read for [`TIME_SLICE`] therefore yields to
+//! the other connections of its thread, and takes turns with other long work there.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,20 +9,20 @@ use std::task::{Context, Poll, ready};
 use tokio::time::Instant;
 
 use super::watch::Watch;
-use crate::threads::{STRETCH, Turns, after_others};
+use crate::threads::{TIME_SLICE, Turns, yield_to_runtime};
 
-/// Reads of a connection since it last had nothing to read. The clock is asked from the second on: most have one.
+/// Reads of a connection without a pause. The clock is read from the second on, as most connections have one.
 #[derive(Debug, Default)]
-pub(super) enum Stretch {
+pub(super) enum ReadSlice {
     #[default]
     Rested,
     Once,
     Since(Instant),
 }
 
-impl Stretch {
-    /// Notes a read.
-    pub(super) fn go_on(&mut self) {
+impl ReadSlice {
+    /// Records a read.
+    pub(super) fn record_read(&mut self) {
         match self {
             Self::Rested => *self = Self::Once,
             Self::Once => *self = Self::Since(Instant::now()),
@@ -30,21 +30,21 @@ impl Stretch {
         }
     }
 
-    /// Reports whether no more is to be read before others were served.
+    /// Reports whether the connection has to yield before its next read.
     pub(super) fn is_over(&self) -> bool {
-        matches!(self, Self::Since(begun) if begun.elapsed() >= STRETCH)
+        matches!(self, Self::Since(begun) if begun.elapsed() >= TIME_SLICE)
     }
 }
 
-/// Polls a connection, which notes in its watch that it has broken off a stretch.
+/// Scheduler of a connection, which marks the end of a slice in its watch.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// It has more to do, and waits for its turn.
+    /// Turns of the connection, while it has more to read.
     turns: Option<Turns>,
 }
 
 impl Pace {
-    /// Polls `served` if it is its turn.
+    /// Polls `served` when it is its turn.
     pub(super) fn poll<F: Future>(
         &mut self,
         served: Pin<&mut F>,
@@ -56,11 +56,11 @@ impl Pace {
             None => None,
         };
         let polled = served.poll(cx);
-        // Its end may give the turn to another.
+        // Dropped, the turn may pass to another.
         drop(turn);
-        if watch.take_broken_off() && polled.is_pending() {
+        if watch.take_slice_over() && polled.is_pending() {
             self.turns.get_or_insert_with(Turns::here);
-            return after_others(cx);
+            return yield_to_runtime(cx);
         }
         self.turns = None;
         polled
@@ -81,46 +81,50 @@ mod tests {
     use crate::limits::room::Seat;
 
     #[tokio::test(start_paused = true)]
-    async fn a_stretch_is_over_when_two_reads_were_long_ago() {
-        let mut stretch = Stretch::default();
-        for (over, advance) in [(false, STRETCH), (false, STRETCH / 2), (false, STRETCH / 2)] {
-            assert_eq!(stretch.is_over(), over);
-            stretch.go_on();
+    async fn a_slice_is_over_when_its_second_read_was_long_ago() {
+        let mut slice = ReadSlice::default();
+        for (over, advance) in [
+            (false, TIME_SLICE),
+            (false, TIME_SLICE / 2),
+            (false, TIME_SLICE / 2),
+        ] {
+            assert_eq!(slice.is_over(), over);
+            slice.record_read();
             tokio::time::advance(advance).await;
         }
-        assert!(stretch.is_over());
+        assert!(slice.is_over());
     }
 
     #[tokio::test]
-    async fn between_two_stretches_others_are_served_however_many_read_on() {
-        let stretches = Arc::new(AtomicUsize::new(0));
+    async fn other_tasks_run_between_two_slices_of_any_number_of_connections() {
+        let slices = Arc::new(AtomicUsize::new(0));
         for _ in 0..20 {
-            let stretches = Arc::clone(&stretches);
+            let slices = Arc::clone(&slices);
             tokio::spawn(async move {
                 let watch = Watch::new(Seat::new(&Arc::default(), Instant::now()));
                 let mut pace = Pace::default();
                 let mut floods = pin!(poll_fn(|_| {
                     let begun = Instant::now();
-                    while begun.elapsed() < STRETCH {}
-                    stretches.fetch_add(1, Ordering::Relaxed);
-                    watch.break_off();
+                    while begun.elapsed() < TIME_SLICE {}
+                    slices.fetch_add(1, Ordering::Relaxed);
+                    watch.mark_slice_over();
                     Poll::<()>::Pending
                 }));
                 poll_fn(|cx| pace.poll(floods.as_mut(), &watch, cx)).await;
             });
         }
-        // Each has its first stretch before it is known.
+        // Each has its first slice without a turn.
         for _ in 0..3 {
             yield_now().await;
         }
         for _ in 0..20 {
-            let before = stretches.load(Ordering::Relaxed);
+            let before = slices.load(Ordering::Relaxed);
             yield_now().await;
-            assert!(stretches.load(Ordering::Relaxed) - before <= 1);
+            assert!(slices.load(Ordering::Relaxed) - before <= 1);
         }
-        let all = stretches.load(Ordering::Relaxed);
+        let all = slices.load(Ordering::Relaxed);
         tokio::time::timeout(Duration::from_secs(20), async {
-            while stretches.load(Ordering::Relaxed) < all + 20 {
+            while slices.load(Ordering::Relaxed) < all + 20 {
                 yield_now().await;
             }
         })

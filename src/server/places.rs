@@ -1,4 +1,4 @@
-//! Places for connections, of which there are `server.limits.connections`: who gets one, and how many of one client.
+//! The limits on connections: `server.limits.connections` in all, and `connections_per_client`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use crate::limits::connections::{Held, share};
 use crate::limits::rate::Client;
 use crate::message::Wire;
 
-/// How long whoever was asked to make room may take before others are asked, twice as many each time: an HTTP/2 client
-/// takes a round trip, and one that takes no part has two seconds.
+/// Time after which further connections are asked to close, twice as many each time: an HTTP/2 client takes a round trip,
+/// and one that does not react has two seconds.
 const RETRY: Duration = Duration::from_millis(100);
 const MOST_ASKED: u32 = 64;
 
-/// Returns a place for who waits at `socket`; nothing where nobody does.
-pub(super) async fn place(shared: &Shared, socket: &Acceptor) -> Option<OwnedSemaphorePermit> {
+/// Waits for a permit for the next connection of `socket`; returns `None` if its backlog is empty.
+pub(super) async fn acquire(shared: &Shared, socket: &Acceptor) -> Option<OwnedSemaphorePermit> {
     let state = &shared.state;
     if let Ok(permit) = Arc::clone(&state.connections).try_acquire_owned() {
         return Some(permit);
@@ -38,9 +38,9 @@ pub(super) async fn place(shared: &Shared, socket: &Acceptor) -> Option<OwnedSem
     None
 }
 
-/// Counts the connection as its client's; `None` where it is one too many. Those of `proxies`, which the listener
-/// trusts, and of `server.trusted_proxies` are those of many clients.
-pub(super) fn hold(
+/// Counts the connection for its client; returns `None` if it exceeds the limit. Connections of `proxies`, which the
+/// listener trusts, and of `server.trusted_proxies` carry many clients and are not counted.
+pub(super) fn count_client(
     shared: &Shared,
     wire: &Wire,
     proxies: Option<&TrustedProxies>,
@@ -57,8 +57,8 @@ pub(super) fn hold(
     let held = shared.by_client.hold(Client::new(address), most);
     if held.is_none() {
         shared.state.refused.add();
-        if let Some(left_out) = shared.crowded.is_due(Instant::now()) {
-            tracing::warn!(client = %address, left_out, "connection closed: its client has more than server.limits.connections_per_client = {most} (a proxy belongs to server.trusted_proxies)");
+        if let Some(left_out) = shared.throttle.admit(Instant::now()) {
+            tracing::warn!(client = %address, left_out, "connection closed: its client has more than server.limits.connections_per_client = {most} (add a proxy to server.trusted_proxies)");
         }
     }
     held.map(Some)

@@ -1,5 +1,4 @@
-//! The PROXY header in front of a connection: it is required of proxies that are trusted, and
-//! nobody else may connect.
+//! The PROXY header at the start of a connection. Only trusted proxies may connect, and each must send one.
 
 use std::io;
 use std::sync::Arc;
@@ -8,21 +7,21 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout};
 
-use super::seldom::Seldom;
+use super::log_throttle::LogThrottle;
 use crate::auth::TrustedProxies;
 use crate::message::proxy_header::{MAX_LENGTH, Malformed};
 use crate::message::{ProxyHeader, Wire};
 use crate::stream::Stream;
 
-/// Why a connection is closed.
+/// Reason to close a connection.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
     #[error("its peer is none of listen.proxy_protocol.from")]
-    Stranger,
-    /// As load balancers do to see whether we are there.
-    #[error("it ended before it began")]
+    Untrusted,
+    /// A health check of a load balancer.
+    #[error("the peer closed it without a PROXY header")]
     Nothing,
-    #[error("it ended within its PROXY header")]
+    #[error("the peer closed it within its PROXY header")]
     Truncated,
     #[error("its PROXY header took longer than server.limits.header")]
     Late,
@@ -32,18 +31,19 @@ enum Refused {
     Io(#[from] io::Error),
 }
 
-/// Reads the header, and nothing of what follows it, within `limit`; the connection as its client
-/// sees it. Where it must be closed that is told in the log, and whether anybody was refused.
+/// Reads the header, and no byte behind it, within `limit`; returns the connection with the client's addresses. Logs a
+/// connection to close; the error is `true` if it counts as refused.
 pub(super) async fn receive(
     stream: &mut Stream,
     wire: Arc<Wire>,
     proxies: &TrustedProxies,
     limit: Duration,
-    told: &Seldom,
+    throttle: &LogThrottle,
 ) -> Result<Arc<Wire>, bool> {
-    let received = match proxies.contains(wire.client) {
-        true => timeout(limit, read(stream)).await,
-        false => Ok(Err(Refused::Stranger)),
+    let received = if proxies.contains(wire.client) {
+        timeout(limit, read(stream)).await
+    } else {
+        Ok(Err(Refused::Untrusted))
     };
     match received.unwrap_or(Err(Refused::Late)) {
         Ok(ProxyHeader::Local) => Ok(wire),
@@ -52,23 +52,22 @@ pub(super) async fn receive(
             destination,
         }) => Ok(Arc::new(Wire::tcp(source, destination))),
         Err(refused) => {
-            tell(&refused, &wire, told);
+            log_refusal(&refused, &wire, throttle);
             Err(!matches!(refused, Refused::Nothing))
         }
     }
 }
 
-fn tell(refused: &Refused, wire: &Wire, told: &Seldom) {
+fn log_refusal(refused: &Refused, wire: &Wire, throttle: &LogThrottle) {
     let peer = &wire.remote_addr;
     if matches!(refused, Refused::Nothing) {
         tracing::debug!(peer, "connection closed: {refused}");
-    } else if let Some(left_out) = told.is_due(Instant::now()) {
+    } else if let Some(left_out) = throttle.admit(Instant::now()) {
         tracing::warn!(peer, left_out, "connection refused: {refused}");
     }
 }
 
-/// Looks at what is there before it takes it: bytes that are not yet a header are all its own, and
-/// of those that are more than a header only the header is taken.
+/// Peeks before it reads, so that it reads no byte behind the header.
 async fn read(stream: &mut Stream) -> Result<ProxyHeader, Refused> {
     let mut bytes = Vec::new();
     loop {

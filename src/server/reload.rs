@@ -1,4 +1,4 @@
-//! A reload: load, bind what is new, swap; or change nothing and say why.
+//! Reload: load, bind new listeners, swap; or change nothing and log the reason.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use crate::config;
 use crate::config::difference::difference;
 use crate::site::Snapshot;
 
-/// Why a reload changes nothing.
+/// Reason of a refused reload.
 struct Refused {
-    /// For the log: with the lines of the configuration.
+    /// Text for the log, with lines of the configuration.
     log: String,
-    /// For who asks the admin listener: without values.
+    /// Text for the client of the admin listener, without values.
     shown: String,
 }
 
 impl Refused {
-    /// What has no value of the configuration in it.
-    fn openly(why: String) -> Self {
+    /// Builds a refusal whose text has no value of the configuration.
+    fn without_values(why: String) -> Self {
         Self {
             log: why.clone(),
             shown: why,
@@ -29,7 +29,7 @@ impl Refused {
     }
 }
 
-/// A reload that a signal asks for, or a `command`, which gets an answer.
+/// Executes the reload of a signal, or of a `command`, and answers the latter.
 pub(super) async fn serve(
     command: Option<Command>,
     path: &Path,
@@ -37,20 +37,21 @@ pub(super) async fn serve(
     listeners: &mut Listeners,
 ) {
     let Some(Command::Reload { dry_run, answer }) = command else {
-        // What came of it stands in the log.
+        // The reload logs its result.
         let _ = reload(path, shared, listeners).await;
         return;
     };
-    let result = match dry_run {
-        true => preview(path, shared).await,
-        false => reload(path, shared, listeners).await,
+    let result = if dry_run {
+        preview(path, shared).await
+    } else {
+        reload(path, shared, listeners).await
     };
-    // Who asked may have gone.
+    // The client may have disconnected.
     let _ = answer.send(result.map_err(|refused| refused.shown));
 }
 
-/// Loads the configuration again; what changes, line by line, or why nothing does. Requests in flight
-/// keep what they began with.
+/// Loads the configuration again; returns the changes, line by line, or the refusal. Requests in flight keep their
+/// snapshot.
 async fn reload(
     path: &Path,
     shared: &Arc<Shared>,
@@ -67,13 +68,13 @@ async fn reload(
         }
         Err(Refused { log, .. }) => {
             shared.state.reloads_refused.add();
-            tracing::error!("reload refused, nothing was changed: {log}");
+            tracing::error!("reload refused, configuration unchanged: {log}");
         }
     }
     done
 }
 
-/// What a reload would change, and whether it would be refused.
+/// Returns the changes of a reload, or its refusal, without applying it.
 async fn preview(path: &Path, shared: &Arc<Shared>) -> Result<Vec<String>, Refused> {
     load(path, shared).await.map(|(_, changes)| changes)
 }
@@ -86,38 +87,38 @@ async fn try_reload(
     let (snapshot, changes) = load(path, shared).await?;
     let change = listeners
         .rebind(&snapshot.listeners)
-        .map_err(|error| Refused::openly(error.to_string()))?;
+        .map_err(|error| Refused::without_values(error.to_string()))?;
     if !snapshot.warnings.is_empty() {
         tracing::warn!("the configuration has warnings\n{}", snapshot.warnings);
     }
-    // Of upstreams that change, the numbers end here.
+    // The numbers of changed upstreams end here.
     shared.live.load().log_numbers();
     shared.disk.resize(snapshot.server.file_cache);
     let before = shared.live.replace(snapshot);
     change.apply(listeners);
-    // A thousand sites are many blocks of memory, and this thread serves requests.
+    // Freeing a thousand sites takes long, and this thread serves requests.
     tokio::task::spawn_blocking(move || drop(before));
     Ok(changes)
 }
 
-/// The configuration as it is now, and what it changes, line by line.
+/// Loads the configuration; returns it, and its changes line by line.
 async fn load(path: &Path, shared: &Arc<Shared>) -> Result<(Snapshot, Vec<String>), Refused> {
     let current = shared.live.current();
     let file = path.to_owned();
     let load = move || {
         let mut snapshot = config::load(&file, Some(&current))?;
-        memory::fit(&mut snapshot.server);
-        descriptors::fit(&mut snapshot);
+        memory::apply_limit(&mut snapshot.server);
+        descriptors::apply_limit(&mut snapshot);
         let changes = difference(&current, &snapshot);
         Ok((snapshot, changes))
     };
-    // Reading files blocks; the requests meanwhile do not wait for it.
+    // Reading files blocks: not on this thread, which serves requests.
     let loaded = tokio::task::spawn_blocking(load).await;
-    let loaded = loaded.map_err(|error| Refused {
+    let checked = loaded.map_err(|error| Refused {
         log: format!("loading failed: {error}"),
-        shown: "loading failed; the log says why".to_owned(),
+        shown: "loading failed; see the log".to_owned(),
     })?;
-    loaded.map_err(|invalid: config::Invalid| Refused {
+    checked.map_err(|invalid: config::Invalid| Refused {
         log: format!("the configuration is invalid\n{invalid}"),
         shown: format!("the configuration is invalid\n{}", invalid.outline()),
     })

@@ -1,27 +1,27 @@
-//! Counts the streams of HTTP/2 that are reset with an error (RFC 9113 §5.4.2). h2 does that itself and tells nobody, so
-//! the frames are followed on their way out.
+//! Count of HTTP/2 streams that are reset with an error (RFC 9113 §5.4.2). h2 resets streams without reporting it, so
+//! the sent frames are parsed.
 
 use std::io::IoSlice;
 use std::sync::Arc;
 
 use crate::upstream::numbers::Count;
 
-/// RFC 9113 §4.1: length, type, flags and stream.
+/// Size of a frame header (RFC 9113 §4.1): length, type, flags and stream.
 const HEAD: usize = 9;
 
-/// RFC 9113 §6.4: a frame of this type has an error code of four bytes.
+/// Frame type with an error code of four bytes (RFC 9113 §6.4).
 const RST_STREAM: u8 = 3;
 const CODE: usize = 4;
 
-/// The frames as far as their bytes have passed.
+/// Parser of sent frames.
 #[derive(Debug)]
 pub(super) struct ResetCount {
     errors: Arc<Count>,
-    /// The beginning of a frame: its head, and the code of a reset.
+    /// Beginning of a frame: its header, and the code of RST_STREAM.
     begun: [u8; HEAD + CODE],
-    /// How much of that is there.
+    /// Bytes of it that have passed.
     filled: usize,
-    /// What of a frame is still to come and of no interest.
+    /// Bytes of the frame to skip.
     rest: usize,
 }
 
@@ -35,16 +35,16 @@ impl ResetCount {
         }
     }
 
-    /// Follows the first `length` bytes of `slices`.
-    pub(super) fn follow(&mut self, slices: &[IoSlice<'_>], mut length: usize) {
+    /// Parses the first `length` bytes of `slices`.
+    pub(super) fn parse(&mut self, slices: &[IoSlice<'_>], mut length: usize) {
         for slice in slices {
             let bytes = slice.get(..length).unwrap_or(slice);
             length -= bytes.len();
-            self.pass(bytes);
+            self.parse_slice(bytes);
         }
     }
 
-    fn pass(&mut self, mut bytes: &[u8]) {
+    fn parse_slice(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             self.rest -= take(&mut bytes, self.rest).len();
             let begun = take(&mut bytes, self.wanted() - self.filled);
@@ -61,11 +61,12 @@ impl ResetCount {
         }
     }
 
-    /// How many bytes of the frame's beginning are wanted, as far as that is known.
+    /// Returns the number of bytes needed from the frame's beginning.
     fn wanted(&self) -> usize {
-        match self.is_reset() {
-            true => HEAD + CODE.min(self.length()),
-            false => HEAD,
+        if self.is_reset() {
+            HEAD + CODE.min(self.length())
+        } else {
+            HEAD
         }
     }
 
@@ -79,14 +80,14 @@ impl ResetCount {
         high << 16 | middle << 8 | low
     }
 
-    /// RFC 9113 §8.1: a reset with NO_ERROR only says that no more of a request is wanted.
+    /// Reports whether the frame resets a stream with an error. RFC 9113 §8.1: NO_ERROR only ends the request content.
     fn is_error(&self) -> bool {
         let [.., a, b, c, d] = self.begun;
         self.is_reset() && [a, b, c, d] != [0; CODE]
     }
 }
 
-/// Returns the first `most` of `bytes`, or all, and leaves the others.
+/// Removes and returns at most the first `most` of `bytes`.
 fn take<'a>(bytes: &mut &'a [u8], most: usize) -> &'a [u8] {
     let most = most.min(bytes.len());
     let (taken, left) = bytes.split_at_checked(most).unwrap_or_default();
@@ -108,7 +109,7 @@ mod tests {
         bytes
     }
 
-    /// Frames as h2 writes them, and how many of them are resets with an error.
+    /// Generates frames as h2 writes them, with the number of resets with an error.
     fn frames() -> impl Strategy<Value = (Vec<u8>, u64)> {
         let frame = prop_oneof![
             (0_u8..10, prop::collection::vec(any::<u8>(), 0..300))
@@ -125,15 +126,15 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_taken_is_followed_when_it_comes_again() {
+    fn unwritten_bytes_are_parsed_when_they_are_written_again() {
         let errors = Arc::new(Count::default());
         let mut count = ResetCount::new(Arc::clone(&errors));
         let reset = frame(RST_STREAM, &[0, 0, 0, 1]);
         let slices = [IoSlice::new(&reset[..5]), IoSlice::new(&reset[5..])];
-        count.follow(&slices, 3);
-        count.follow(&[IoSlice::new(&reset[3..])], 9);
+        count.parse(&slices, 3);
+        count.parse(&[IoSlice::new(&reset[3..])], 9);
         assert_eq!(errors.get(), 0);
-        count.follow(&[IoSlice::new(&reset[12..])], 1);
+        count.parse(&[IoSlice::new(&reset[12..])], 1);
         assert_eq!(errors.get(), 1);
     }
 
@@ -143,7 +144,7 @@ mod tests {
             let errors = Arc::new(Count::default());
             let mut count = ResetCount::new(Arc::clone(&errors));
             let slices: Vec<_> = bytes.chunks(piece).map(IoSlice::new).collect();
-            count.follow(&slices, bytes.len());
+            count.parse(&slices, bytes.len());
             prop_assert_eq!(errors.get(), resets);
         }
     }

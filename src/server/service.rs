@@ -1,5 +1,5 @@
-//! One request between hyper's request and hyper's response: the driver of its journey. All that is decided, is decided
-//! in `journey`; this performs it.
+//! One request from hyper's request to hyper's response: the driver of its journey. `journey` decides, this module
+//! performs.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 use tracing::Level;
 
-use super::heads::{self, bounds};
 use super::logged::{Entry, Logged, LoggedTarget};
+use super::request_memory::{self, head_bounds};
 use super::shared::Shared;
 use super::watch::{InFlight, Watch};
 use crate::admin::State;
@@ -29,13 +29,13 @@ use crate::message::head_guard::judge_decoded;
 use crate::message::{Upload, Wire, list};
 use crate::site::Snapshot;
 
-/// What the requests of one connection share.
+/// State shared by the requests of one connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     shared: Arc<Shared>,
     wire: Arc<Wire>,
     watch: Arc<Watch>,
-    /// Parts of files that are to be sent.
+    /// Parts of files to send.
     files: FileQueue,
 }
 
@@ -49,20 +49,20 @@ impl Connection {
         }
     }
 
-    /// Parts of files that hyper was told of and that are still to be sent.
+    /// Returns the unsent parts of files whose placeholders hyper has.
     pub(super) fn files(&self) -> &FileQueue {
         &self.files
     }
 
-    /// Reports whether this is the last request: the connection has served as many as it may, somebody waits for its place,
-    /// or the server is about to stop. An HTTP/1 client that is not told learns it by a request that fails; HTTP/2 has GOAWAY for it.
+    /// Reports whether this is the last request: the connection has served `most`, another waits for its place, or the
+    /// server drains. Without `Connection: close` an HTTP/1 client would lose its next request; HTTP/2 has GOAWAY.
     fn is_spent(&self, most: usize) -> bool {
         self.watch.begun() >= most
             || self.shared.state.is_draining()
             || self.shared.state.room.take_turn()
     }
 
-    /// Prepares a body for what hyper cannot do itself.
+    /// Prepares a body for its protocol: stall limits of HTTP/2, sendfile of HTTP/1.
     fn send_by_protocol(&self, body: &mut Body, context: &Context, pause: Duration) {
         if context.version == Version::HTTP_2 {
             body.watch(pause);
@@ -82,10 +82,15 @@ impl Connection {
     ) -> Result<Arc<Wire>, Failure> {
         let forwarding = &snapshot.server.forwarding;
         if parts.version == Version::HTTP_2 {
-            let head = judge_decoded(parts, bounds(&snapshot.server.limits))?;
+            let head = judge_decoded(parts, head_bounds(&snapshot.server.limits))?;
             let wire = forwarding.apply(parts, &self.wire)?;
             let at_once = self.watch.at_once();
-            in_flight.hold(heads::take(head, at_once, &wire, &snapshot.budgets)?);
+            in_flight.hold(request_memory::reserve(
+                head,
+                at_once,
+                &wire,
+                &snapshot.budgets,
+            )?);
             return Ok(wire);
         }
         Ok(forwarding.apply(parts, &self.wire)?)
@@ -96,7 +101,7 @@ impl Connection {
         &self.shared.state
     }
 
-    /// Returns where the encoder of an answer has its memory from.
+    /// Returns the budget for the encoder of a response.
     fn encoder_memory(&self, context: &Context) -> Memory<'_> {
         Memory {
             encoders: &self.shared.encoders,
@@ -112,13 +117,13 @@ impl Connection {
         &self.wire
     }
 
-    /// One more that was refused before it was a request.
+    /// Counts a refusal before any rule.
     pub(super) fn count_refusal(&self) {
         self.shared.state.refused.add();
     }
 
-    /// The log line of what never became a request.
-    pub(super) fn refused(
+    /// Builds the access log entry of a refused head.
+    pub(super) fn refusal_entry(
         &self,
         head: &[u8],
         status: StatusCode,
@@ -133,12 +138,14 @@ impl Connection {
     }
 }
 
-/// Answers one request; every way to fail is an answer too.
+/// Answers one request; a failure is a response too.
 pub(super) async fn respond(
     connection: Arc<Connection>,
     request: http::Request<Incoming>,
 ) -> Result<Response<Logged>, Infallible> {
-    let mut in_flight = connection.watch.begin(request.version(), request.method());
+    let mut in_flight = connection
+        .watch
+        .begin_request(request.version(), request.method());
     let disk = connection.shared.disk.one_release();
     let (mut entry, next, limits) = arrive(&connection, request, &mut in_flight, &disk);
     let (journey, target) = entry.split();
@@ -151,8 +158,8 @@ pub(super) async fn respond(
     let version = context.version;
     connection.send_by_protocol(response.body_mut(), context, limits.send_pause);
     filter::date::correct(response.headers_mut(), context.received.wall);
-    // RFC 9112 §6.3: without a length the end of an HTTP/1.0 answer is the connection's; hyper
-    // promises to keep it unless the answer has that version itself.
+    // RFC 9112 §6.3: an HTTP/1.0 response without a length ends with the connection. hyper sends `keep-alive` unless
+    // the response itself has that version.
     let unknown = http_body::Body::size_hint(response.body())
         .exact()
         .is_none();
@@ -166,13 +173,13 @@ pub(super) async fn respond(
     Ok(Logged::wrap(response, entry, in_flight))
 }
 
-/// The limits of a request that hold to its end.
+/// Limits that a request keeps from arrival to its end.
 struct Limits {
     send_pause: Duration,
     keep_alive_requests: usize,
 }
 
-/// Begins the journey of a request, by the configuration in force: it is loaded once.
+/// Starts the journey of a request with the configuration in force, which is loaded once.
 fn arrive(
     connection: &Connection,
     request: http::Request<Incoming>,
@@ -202,7 +209,7 @@ fn arrive(
     (entry, next, limits)
 }
 
-/// Does what a journey says, until there is an answer to send.
+/// Performs the steps of a journey until it has a response.
 async fn drive<T: Trail>(
     journey: &mut Journey,
     mut next: Next,
@@ -229,7 +236,7 @@ async fn drive<T: Trail>(
     }
 }
 
-/// Finds a fact that a journey lacks.
+/// Determines a fact that the journey lacks.
 async fn find<T: Trail>(
     ask: Ask,
     journey: &Journey,
@@ -238,7 +245,7 @@ async fn find<T: Trail>(
     log: &mut T,
 ) -> Fact {
     match ask {
-        // No key names a file of users: nobody has a password.
+        // No key configures a file of users, so no password is valid.
         Ask::Verify(_) => Fact::Verified(false),
         Ask::Subrequest(..) => {
             let Some((mut journey, next)) = journey.begin_subrequest(disk, log) else {
@@ -250,7 +257,7 @@ async fn find<T: Trail>(
     }
 }
 
-/// Logs failures: client errors at DEBUG, faults of upstreams and of the gateway at ERROR.
+/// Log of failures: client errors at DEBUG, faults of upstreams and of the gateway at ERROR.
 struct FailureLog<'a> {
     connection: &'a Connection,
     target: LoggedTarget<'a>,
@@ -266,7 +273,7 @@ impl Trail for FailureLog<'_> {
             tracing::debug!(request_id = %id, cause, %uri, "{failure}");
         } else if !failure.is_crowd() {
             tracing::error!(request_id = %id, cause, %uri, "{failure}");
-        } else if let Some(left_out) = self.connection.shared.crowded.is_due(Instant::now()) {
+        } else if let Some(left_out) = self.connection.shared.throttle.admit(Instant::now()) {
             tracing::error!(request_id = %id, cause, %uri, left_out, "{failure}");
         }
     }

@@ -1,11 +1,11 @@
-//! What all connections share.
+//! State shared by all connections.
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
 
-use super::seldom::Seldom;
+use super::log_throttle::LogThrottle;
 use crate::access_log::AccessLog;
 use crate::admin::State;
 use crate::disk::RealDisk;
@@ -16,7 +16,7 @@ use crate::message::{RequestId, RequestIds};
 use crate::site::{Live, Snapshot};
 use crate::threads::Threads;
 
-/// The state of the process that requests use.
+/// Process state used by connections and requests.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(super) live: Live,
@@ -25,14 +25,14 @@ pub(crate) struct Shared {
     pub(super) state: Arc<State>,
     pub(super) by_client: Arc<Connections>,
     pub(super) encoders: Encoders,
-    /// A reload keeps them.
+    /// Kept across reloads.
     pub(super) budgets: Budgets,
-    /// For what comes in crowds: clients with too many connections, requests to a full queue.
-    pub(super) crowded: Seldom,
+    /// For events that come in numbers: clients with too many connections, requests to a full queue.
+    pub(super) throttle: LogThrottle,
     pub(super) tasks: TaskTracker,
     pub(super) threads: Threads,
     pub(super) ids: RequestIds,
-    /// The first descriptor that is kept from clients.
+    /// The first descriptor that clients may not have.
     pub(super) ceiling: RawFd,
 }
 
@@ -52,20 +52,20 @@ impl Shared {
             access_log,
             state,
             by_client: Arc::default(),
-            crowded: Seldom::default(),
+            throttle: LogThrottle::default(),
             tasks: TaskTracker::new(),
             threads,
             ids: RequestIds::new(draw),
         }
     }
 
-    /// The name of the next request.
+    /// Returns the identifier of the next request.
     pub(super) fn next_id(&self) -> RequestId {
         self.ids.draw()
     }
 }
 
-/// A number that no other process has: what the standard library seeds its hash maps with.
+/// Draws a random number from the seed of the standard library's hash maps.
 fn draw() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id())

@@ -1,27 +1,27 @@
-//! The end: stop accepting, let finish what is in flight, within a deadline.
+//! Shutdown: stop accepting, finish the requests in flight, within a deadline.
 
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::last_resort::Stops;
+use super::exit_watchdog::StopSignals;
 use super::shared::Shared;
 use crate::access_log::AccessLog;
 use crate::process::Processes;
 
-/// How long the last access log lines may take to be written.
+/// Time limit for writing the last access log lines.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// How long programs that were killed may take to be gone.
+/// Time limit for killed processes to exit.
 const KILL: Duration = Duration::from_secs(1);
 
-/// Drains as `server.drain_delay` and `server.drain` say, and then stops the programs that were started, as requests
-/// needed them; a second signal ends all of it at once.
-pub(super) async fn end(
+/// Drains for `server.drain_delay` and `server.drain`, then stops the child processes, which requests needed until then.
+/// A second signal ends all of it at once.
+pub(super) async fn shut_down(
     shared: &Shared,
     stop: &CancellationToken,
-    stops: &mut Stops,
+    stops: &mut StopSignals,
     processes: &mut Processes,
 ) {
     let orderly = async {
@@ -34,16 +34,13 @@ pub(super) async fn end(
     };
     if !is_orderly {
         tracing::warn!("stopped at once by a second signal");
-        // One that the kernel does not let go is left to it.
+        // A process in uninterruptible sleep is left to the kernel.
         let _ = timeout(KILL, processes.kill()).await;
     }
     shared.live.load().close();
     let refused = shared.state.refused.get();
     if refused > 0 {
-        tracing::info!(
-            refused,
-            "heads and connections that were refused before any rule"
-        );
+        tracing::info!(refused, "heads and connections refused before any rule");
     }
 }
 
@@ -60,31 +57,31 @@ async fn drain(shared: &Shared, stop: &CancellationToken) {
     sleep(delay).await;
     stop.cancel();
     shared.tasks.close();
-    let afterwards = shared.threads.afterwards();
-    afterwards.close();
+    let background = shared.threads.background_tasks();
+    background.close();
     let ended = async {
         shared.tasks.wait().await;
-        afterwards.wait().await;
+        background.wait().await;
     };
     match timeout(limit, ended).await {
         Ok(()) => tracing::info!("stopped"),
         Err(_) => {
             tracing::warn!(
                 left = shared.tasks.len(),
-                scripts = afterwards.len(),
-                "stopped: server.drain passed with connections still in use, or scripts that work behind their answers"
+                scripts = background.len(),
+                "stopped: server.drain passed with connections in use, or scripts at work after their responses"
             );
         }
     }
 }
 
-/// What is still to be done when no task is left that could log anything.
+/// The unwritten access log, to be written when no task is left that could log.
 #[derive(Debug)]
 #[must_use = "the last lines of the access log are lost without it"]
 pub struct LastLines(pub(super) AccessLog);
 
 impl LastLines {
-    /// Waits until they are written, two seconds at most. Blocks the thread.
+    /// Waits until the log is written, two seconds at most. Blocks the thread.
     pub fn write(self) {
         self.0.close(FLUSH);
     }

@@ -1,4 +1,4 @@
-//! Sockets to accept from: bound here, or passed to us.
+//! Listening sockets: bound here, or passed by systemd.
 
 use std::fmt;
 use std::io;
@@ -21,22 +21,22 @@ use crate::message::Wire;
 use crate::site::{ListenAddress, Listener};
 use crate::stream::{Bare, listen_unix};
 
-/// TCP keep-alive: after this much silence the kernel asks whether the client is still there, and
-/// asks again; clients that vanished are given up after 2 minutes.
+/// TCP keep-alive (tcp(7)): idle time before the first probe, interval and number of probes. A connection whose client
+/// has vanished ends after 2 minutes.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 const PROBE_AGAIN: Duration = Duration::from_secs(15);
 const PROBES: u32 = 4;
 
-/// A socket that clients connect to.
+/// A listening socket.
 #[derive(Debug)]
 pub(super) enum Acceptor {
-    /// With the address of our end of its connections, where that is the same for all.
+    /// With the local address of its connections, if all have the same.
     Tcp(AsyncFd<TcpListener>, Option<SocketAddr>),
     Unix(AsyncFd<UnixListener>, Arc<Wire>),
 }
 
 impl Acceptor {
-    /// The sockets of a listener: one, but for those that systemd passes under one name.
+    /// Opens the sockets of a listener: one, or all that systemd passes under its name.
     pub(super) fn open(
         listener: &Listener,
         inherited: &Inherited,
@@ -50,24 +50,24 @@ impl Acceptor {
         opened.map_err(|error| start_error(&listener.address, error))
     }
 
-    /// What `listener`, which was passed to us, accepts. It may be transparent (IP_TRANSPARENT), and
-    /// its connections at any address.
+    /// Accepts from `listener`, which systemd passed. It may be transparent (IP_TRANSPARENT), with connections to any
+    /// local address.
     pub(super) fn passed(listener: TcpListener) -> io::Result<Self> {
-        Ok(Self::Tcp(Self::listening(listener)?, None))
+        Ok(Self::Tcp(Self::with_options(listener)?, None))
     }
 
-    /// What `listener`, which was bound here, accepts.
+    /// Accepts from `listener`, which was bound here.
     pub(super) fn tcp(listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let one = !address.ip().is_unspecified();
         Ok(Self::Tcp(
-            Self::listening(listener)?,
+            Self::with_options(listener)?,
             one.then_some(address),
         ))
     }
 
-    /// Linux hands options on to every connection, which saves those calls for each of them.
-    fn listening(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
+    /// Sets the options of the listening socket. Linux copies them to every connection, which saves the calls for each.
+    fn with_options(listener: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
         let socket = SockRef::from(&listener);
         socket.set_tcp_nodelay(true)?;
         let keepalive = TcpKeepalive::new()
@@ -76,19 +76,19 @@ impl Acceptor {
             .with_retries(PROBES);
         socket.set_tcp_keepalive(&keepalive)?;
         socket.set_nonblocking(true)?;
-        watched(listener)
+        register(listener)
     }
 
-    /// What `listener`, which is bound, accepts.
+    /// Accepts from the unix socket `listener`.
     pub(super) fn unix(listener: UnixListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let path = address.as_pathname().unwrap_or_else(|| Path::new(""));
         let wire = Arc::new(Wire::unix(&path.to_string_lossy()));
-        Ok(Self::Unix(watched(listener)?, wire))
+        Ok(Self::Unix(register(listener)?, wire))
     }
 
-    /// Returns when somebody may have connected.
+    /// Waits until the backlog may have a connection.
     pub(super) async fn ready(&self) -> io::Result<()> {
         match self {
             Self::Tcp(listener, _) => listener.readable().await?.retain_ready(),
@@ -97,7 +97,7 @@ impl Acceptor {
         Ok(())
     }
 
-    /// Returns the next connection, or `WouldBlock` where there is none. Who serves it has its own runtime watch it.
+    /// Returns the next connection, or `WouldBlock` if there is none. It is not registered with a runtime yet.
     pub(super) fn try_accept(&self) -> io::Result<(Bare, Arc<Wire>)> {
         let is_there = Interest::READABLE;
         match self {
@@ -110,20 +110,20 @@ impl Acceptor {
         }
     }
 
-    /// Returns whether somebody has connected and is not accepted yet. Asks the kernel.
+    /// Reports whether the backlog has a connection, by poll(2).
     pub(super) fn is_awaited(&self) -> bool {
         let is_there = Interest::READABLE;
         let asked = match self {
-            Self::Tcp(listener, _) => listener.try_io(is_there, look),
-            Self::Unix(listener, _) => listener.try_io(is_there, look),
+            Self::Tcp(listener, _) => listener.try_io(is_there, poll_readable),
+            Self::Unix(listener, _) => listener.try_io(is_there, poll_readable),
         };
         asked.is_ok()
     }
 
-    /// Closes the socket and returns what was connected to it and is not accepted yet. By system calls
-    /// of our own: the runtime may not have heard of the last ones.
+    /// Closes the socket and returns the connections of its backlog. Calls accept(2) directly, as the runtime may not
+    /// know of the last ones.
     pub(super) fn close(self) -> Vec<(Bare, Arc<Wire>)> {
-        // Until there are none more, or none that can be had.
+        // Until the backlog is empty or accept(2) fails.
         match self {
             Self::Tcp(listener, local) => {
                 let listener = listener.into_inner();
@@ -147,7 +147,7 @@ impl AsFd for Acceptor {
 }
 
 impl fmt::Display for Acceptor {
-    /// Where it is bound, with its real port.
+    /// Writes the bound address, with its actual port.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(listener, _) => match listener.get_ref().local_addr() {
@@ -159,9 +159,9 @@ impl fmt::Display for Acceptor {
     }
 }
 
-/// Tokio's own listeners watch each connection on the thread that accepts, and would be asked to stop
-/// that for all that are served on another: two system calls more.
-fn watched<L: AsRawFd>(listener: L) -> io::Result<AsyncFd<L>> {
+/// Registers a listener for readiness alone. Tokio's own listeners would register each connection on the accepting
+/// thread, and deregister those served on another: two more system calls.
+fn register<L: AsRawFd>(listener: L) -> io::Result<AsyncFd<L>> {
     #[expect(
         deprecated,
         reason = "for types that change their descriptor; the new name is unsafe, and std's listeners keep theirs"
@@ -169,8 +169,8 @@ fn watched<L: AsRawFd>(listener: L) -> io::Result<AsyncFd<L>> {
     AsyncFd::with_interest(listener, Interest::READABLE)
 }
 
-/// poll(2), which says of a listening socket whether accept(2) would return at once.
-fn look(listener: &impl AsFd) -> io::Result<()> {
+/// Polls a listening socket: `WouldBlock` if accept(2) would block (poll(2)).
+fn poll_readable(listener: &impl AsFd) -> io::Result<()> {
     let mut asked = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
     match poll(&mut asked, PollTimeout::ZERO)? {
         0 => Err(io::ErrorKind::WouldBlock.into()),
@@ -178,7 +178,7 @@ fn look(listener: &impl AsFd) -> io::Result<()> {
     }
 }
 
-/// `local` is the address of our end, where it is known.
+/// Accepts a TCP connection; `local` is its local address, if known.
 fn accept_tcp(listener: &TcpListener, local: Option<SocketAddr>) -> io::Result<(Bare, Arc<Wire>)> {
     let (stream, remote) = listener.accept()?;
     stream.set_nonblocking(true)?;
@@ -212,7 +212,7 @@ fn bind(listener: &Listener) -> io::Result<Acceptor> {
         ListenAddress::Unix(path) => {
             Acceptor::unix(listen_unix(path, listener.mode, listener.backlog)?)
         }
-        // Such a socket is passed, or it is not there.
+        // Sockets of systemd are passed, never bound.
         ListenAddress::Systemd(_) => Err(io::ErrorKind::NotFound.into()),
     }
 }
@@ -220,7 +220,7 @@ fn bind(listener: &Listener) -> io::Result<Acceptor> {
 fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     let domain = Domain::for_address(address);
     let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-    // A restart must not wait for the TIME_WAIT of old connections.
+    // A restart does not wait for connections in TIME_WAIT.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;

@@ -1,8 +1,8 @@
-//! Why the server could not be started.
+//! Errors of the start.
 
 use std::path::PathBuf;
 
-/// Why the server could not be started.
+/// Reason that the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be bound.
@@ -10,9 +10,9 @@ pub enum StartError {
     Bind {
         /// The address.
         address: String,
-        /// What the kernel says.
+        /// The error of the system call.
         error: std::io::Error,
-        /// What to do about it.
+        /// The remedy, appended to the error.
         hint: &'static str,
     },
     /// The admin listener cannot be bound.
@@ -20,7 +20,7 @@ pub enum StartError {
     Admin {
         /// The address.
         address: String,
-        /// What the kernel says.
+        /// The error of the system call.
         error: std::io::Error,
     },
     /// The access log cannot be opened.
@@ -28,7 +28,7 @@ pub enum StartError {
     AccessLog {
         /// The file.
         path: PathBuf,
-        /// What the kernel says.
+        /// The error of the system call.
         error: std::io::Error,
     },
     /// Signals cannot be received.
@@ -38,8 +38,9 @@ pub enum StartError {
 
 fn folder_hint(address: &str, error: &std::io::Error) -> &'static str {
     let is_missing = error.kind() == std::io::ErrorKind::NotFound;
-    match is_missing && address.starts_with("unix:") {
-        true => ": make its folder, or mount one there",
-        false => "",
+    if is_missing && address.starts_with("unix:") {
+        ": create its folder, or mount one there"
+    } else {
+        ""
     }
 }

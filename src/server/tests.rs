@@ -1,12 +1,12 @@
-//! What a request costs before anything of it has happened.
+//! Size of a request's future.
 
 use super::service::respond;
 
-/// The largest that the future of a request may be, in bytes: what it was when this was measured. Each request and
-/// each HTTP/2 stream has one, and it is moved once, into its box.
+/// Greatest size of a request's future, in bytes: its size when measured. Each request and each HTTP/2 stream has one,
+/// and it is moved once, into its box.
 const LARGEST: usize = 4608;
 
-/// The size of what a function of two arguments returns.
+/// Returns the size of the future that a function of two arguments returns.
 fn size_of_returned<A, B, F: Future>(_: impl FnOnce(A, B) -> F) -> usize {
     size_of::<F>()
 }
@@ -16,6 +16,6 @@ fn the_future_of_a_request_has_not_grown() {
     let size = size_of_returned(respond);
     assert!(
         size <= LARGEST,
-        "{size} bytes, more than {LARGEST}: box what is large and seldom, or say why it has to be"
+        "{size} bytes, more than {LARGEST}: box large, rarely used parts, or raise the limit with a reason"
     );
 }

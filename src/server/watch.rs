@@ -1,5 +1,4 @@
-//! What a connection and its requests tell each other: whether any request is in flight, and so
-//! which deadline holds.
+//! State shared by a connection and its requests: the requests in flight, and so the deadline that applies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -16,44 +15,44 @@ use crate::moment;
 /// The requests of one connection.
 #[derive(Debug)]
 pub(super) struct Watch {
-    /// What the connection is to those that want its place.
+    /// The connection's entry in the list of connections that may be closed for others.
     seat: Seat,
     begun: AtomicUsize,
     ended: AtomicUsize,
     made: Instant,
-    /// When one ended last, in nanoseconds since it was made.
+    /// End of the last request, in nanoseconds since `made`.
     last: AtomicU64,
-    /// Answers that were given to hyper.
+    /// Number of responses passed to hyper.
     answered: AtomicUsize,
-    /// The last request that began is one of HTTP/1.0.
+    /// The last request is of HTTP/1.0.
     is_http10: AtomicBool,
-    /// The last request that began has an unsafe method (RFC 9110 §9.2.1): its script is let finish whatever its client does.
+    /// The last request has an unsafe method (RFC 9110 §9.2.1): its script finishes even if its client leaves.
     is_unsafe: AtomicBool,
     resting: AtomicBool,
     expired: AtomicBool,
-    hurries: AtomicBool,
-    cut: AtomicBool,
-    broken_off: AtomicBool,
+    is_displaced: AtomicBool,
+    is_cut: AtomicBool,
+    slice_over: AtomicBool,
 }
 
-/// How far the current request of an HTTP/1 connection is.
+/// Stage of the current request of an HTTP/1 connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// There is no answer yet, and an interim one may be sent.
+    /// No response yet; an interim response is allowed.
     Unanswered,
-    /// There is no answer yet, and RFC 9110 §15.2 allows no interim one.
+    /// No response yet; RFC 9110 §15.2 allows no interim one.
     UnansweredHttp10,
-    /// The answer has begun.
+    /// The response has begun.
     Answered,
-    /// The answer has begun, and its script is let finish.
+    /// The response has begun, and its script runs to its end.
     AnsweredToTheEnd,
 }
 
-/// One of them; it ends when this is dropped, which is when its body has ended.
+/// A request in flight. It ends on drop, with its body.
 #[derive(Debug)]
 pub(super) struct InFlight {
     watch: Arc<Watch>,
-    /// What it holds of what is shared out.
+    /// Its part of a budget.
     held: Option<Box<Part>>,
 }
 
@@ -71,9 +70,9 @@ impl Watch {
             is_unsafe: AtomicBool::new(false),
             resting: AtomicBool::new(false),
             expired: AtomicBool::new(false),
-            hurries: AtomicBool::new(false),
-            cut: AtomicBool::new(false),
-            broken_off: AtomicBool::new(false),
+            is_displaced: AtomicBool::new(false),
+            is_cut: AtomicBool::new(false),
+            slice_over: AtomicBool::new(false),
         }
     }
 
@@ -81,7 +80,8 @@ impl Watch {
         &self.seat
     }
 
-    pub(super) fn begin(self: &Arc<Self>, version: Version, method: &Method) -> InFlight {
+    /// Records a new request.
+    pub(super) fn begin_request(self: &Arc<Self>, version: Version, method: &Method) -> InFlight {
         self.seat.settle();
         self.expired.store(false, Ordering::Relaxed);
         self.begun.fetch_add(1, Ordering::Relaxed);
@@ -97,9 +97,10 @@ impl Watch {
     /// Returns the stage of the request that began last.
     pub(super) fn stage(&self) -> Stage {
         if self.answered.load(Ordering::Relaxed) == self.begun() {
-            match self.is_unsafe.load(Ordering::Relaxed) {
-                true => Stage::AnsweredToTheEnd,
-                false => Stage::Answered,
+            if self.is_unsafe.load(Ordering::Relaxed) {
+                Stage::AnsweredToTheEnd
+            } else {
+                Stage::Answered
             }
         } else if self.is_http10.load(Ordering::Relaxed) {
             Stage::UnansweredHttp10
@@ -108,43 +109,44 @@ impl Watch {
         }
     }
 
-    /// Notes that the connection had no request for too long.
+    /// Marks the connection as expired: idle for too long.
     pub(super) fn expire(&self) {
         self.expired.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that it is to make room for another, which waits.
-    pub(super) fn hurry(&self) {
-        self.hurries.store(true, Ordering::Relaxed);
+    /// Asks the connection to make room for another.
+    pub(super) fn request_close(&self) {
+        self.is_displaced.store(true, Ordering::Relaxed);
         self.expire();
     }
 
-    /// Returns whether another waits for it to end.
-    pub(super) fn hurries(&self) -> bool {
-        self.hurries.load(Ordering::Relaxed)
+    /// Reports whether the connection makes room for another.
+    pub(super) fn is_displaced(&self) -> bool {
+        self.is_displaced.load(Ordering::Relaxed)
     }
 
-    /// Returns `Ready` once that was noted. Wakes no task: the one that asks is the one that notes it.
+    /// Returns `Ready` once the connection is expired. Wakes no task: the polling task is the one that expires it.
     pub(super) fn poll_expired(&self) -> Poll<()> {
-        match self.expired.load(Ordering::Relaxed) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        if self.expired.load(Ordering::Relaxed) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
         }
     }
 
-    /// Notes whether the connection owes nothing and waits for nothing but another request.
+    /// Records whether the connection is at rest: nothing owed, and no request begun.
     pub(super) fn set_resting(&self, resting: bool) {
         self.resting.store(resting, Ordering::Relaxed);
     }
 
-    /// Notes that the connection is idle, and has been since its last request.
-    pub(super) fn wait(&self) {
+    /// Enters the connection as idle since its last request.
+    pub(super) fn mark_idle(&self) {
         let last = Duration::from_nanos(self.last.load(Ordering::Relaxed));
         self.seat.wait(Wait::Idle, self.made + last);
     }
 
-    /// Returns when the connection has rested for `time` and no request began meanwhile.
-    pub(super) async fn rested(&self, time: Duration) {
+    /// Waits until the connection has been at rest for `time` without a new request.
+    pub(super) async fn wait_rested(&self, time: Duration) {
         loop {
             let begun = self.begun();
             sleep(time).await;
@@ -154,64 +156,64 @@ impl Watch {
         }
     }
 
-    /// Whether an answer was cut whose length the client was not told.
+    /// Reports whether a response without a length was cut.
     pub(super) fn is_cut(&self) -> bool {
-        self.cut.load(Ordering::Relaxed)
+        self.is_cut.load(Ordering::Relaxed)
     }
 
-    /// Notes that the connection has read for long enough at a stretch: who polls it wakes it.
-    pub(super) fn break_off(&self) {
-        self.broken_off.store(true, Ordering::Relaxed);
+    /// Marks the end of the connection's time slice: its poller wakes it.
+    pub(super) fn mark_slice_over(&self) {
+        self.slice_over.store(true, Ordering::Relaxed);
     }
 
-    /// Reports whether that was noted since this was last asked.
-    pub(super) fn take_broken_off(&self) -> bool {
-        self.broken_off.load(Ordering::Relaxed) && self.broken_off.swap(false, Ordering::Relaxed)
+    /// Reports whether the time slice has ended since the last call.
+    pub(super) fn take_slice_over(&self) -> bool {
+        self.slice_over.load(Ordering::Relaxed) && self.slice_over.swap(false, Ordering::Relaxed)
     }
 
-    /// How many have begun so far.
+    /// Returns the number of requests begun.
     pub(super) fn begun(&self) -> usize {
         self.begun.load(Ordering::Relaxed)
     }
 
-    /// How many have ended so far.
+    /// Returns the number of requests ended.
     pub(super) fn ended(&self) -> usize {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// Returns how many have begun and not ended.
+    /// Returns the number of requests in flight.
     pub(super) fn at_once(&self) -> usize {
         self.begun().saturating_sub(self.ended())
     }
 
-    /// Whether all that have begun have ended.
+    /// Reports whether no request is in flight.
     pub(super) fn is_idle(&self) -> bool {
         self.ended() == self.begun()
     }
 }
 
 impl InFlight {
-    /// Gives `held` back when it ends.
+    /// Holds a part of a budget until the request ends.
     pub(super) fn hold(&mut self, held: Option<Box<Part>>) {
         self.held = held;
     }
 
-    /// Notes that hyper has the answer.
-    pub(super) fn answer(&self) {
+    /// Records that hyper has the response.
+    pub(super) fn mark_answered(&self) {
         self.watch.answered.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The answer ends before it is whole, and nothing in it tells.
-    pub(super) fn cut(&self) {
-        self.watch.cut.store(true, Ordering::Relaxed);
+    /// Records that the response was cut, and that nothing in it shows that.
+    pub(super) fn mark_cut(&self) {
+        self.watch.is_cut.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let since = moment::now().duration_since(self.watch.made);
-        let since = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-        self.watch.last.store(since, Ordering::Relaxed);
+        let since = moment::now().duration_since(self.watch.made).as_nanos();
+        let nanos = u64::try_from(since).unwrap_or(u64::MAX);
+        self.watch.last.store(nanos, Ordering::Relaxed);
         self.watch.ended.fetch_add(1, Ordering::Relaxed);
     }
 }

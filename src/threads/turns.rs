@@ -1,7 +1,7 @@
-//! Long work on a thread that serves, a little at a time. A task that wakes itself to go on is asked again up to sixty
-//! times before its runtime looks at any connection; so whoever has worked for [`STRETCH`] gives the turn away, and the next
-//! of those who wait has it when the runtime has looked. However many they are, a request on the same thread waits for one
-//! stretch at each of its steps.
+//! Time slices for long work on a serving thread. A runtime polls a task that wakes itself up to sixty times before it
+//! polls its connections. A task that has worked for [`TIME_SLICE`] therefore passes its turn on, and the next has it
+//! after the runtime has polled its connections. With any number of such tasks, a request on the same thread waits for
+//! one slice at each of its steps.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use tokio::task::yield_now;
 use tokio::time::Instant;
 use tokio_util::sync::PollSemaphore;
 
-/// How long one works at most, but for the step that ends the stretch.
-pub const STRETCH: Duration = Duration::from_micros(500);
+/// Length of a time slice. The step that exceeds it is finished.
+pub const TIME_SLICE: Duration = Duration::from_micros(500);
 
 thread_local! {
-    /// One permit: one works.
+    /// One permit: one task works.
     static TURN: Arc<Semaphore> = Arc::new(Semaphore::new(1));
-    /// How long was worked since the runtime has looked.
+    /// Time used since the runtime last polled its connections.
     static WORKED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// One who has long work on this thread.
+/// Source of turns for a task with long work on this thread.
 #[derive(Debug)]
 pub struct Turns(PollSemaphore);
 
@@ -32,17 +32,17 @@ pub struct Turns(PollSemaphore);
 #[derive(Debug)]
 pub struct Turn {
     permit: Option<OwnedSemaphorePermit>,
-    /// As if all of the stretch were of this turn.
+    /// Start of the time slice, which may have begun with an earlier turn.
     begun: Instant,
 }
 
 impl Turns {
-    /// Those of this thread.
+    /// Returns a source of turns on the current thread.
     pub fn here() -> Self {
         Self(PollSemaphore::new(TURN.with(Arc::clone)))
     }
 
-    /// Ready when it is this one's turn.
+    /// Polls for the next turn.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         let permit = ready!(self.0.poll_acquire(cx));
         let now = Instant::now();
@@ -52,16 +52,16 @@ impl Turns {
         })
     }
 
-    /// Waits for this one's turn.
+    /// Waits for the next turn.
     pub async fn next(&mut self) -> Turn {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
 }
 
 impl Turn {
-    /// Reports whether others are to have theirs.
+    /// Reports whether the time slice is used up.
     pub fn is_over(&self) -> bool {
-        self.begun.elapsed() >= STRETCH
+        self.begun.elapsed() >= TIME_SLICE
     }
 }
 
@@ -69,12 +69,12 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let worked = self.begun.elapsed();
         WORKED.set(worked);
-        if worked < STRETCH {
+        if worked < TIME_SLICE {
             return;
         }
         WORKED.set(Duration::ZERO);
         if let (Ok(runtime), Some(permit)) = (Handle::try_current(), self.permit.take()) {
-            // Who yields goes on when the runtime has looked.
+            // A yielded task continues after the runtime has polled its connections.
             runtime.spawn(async move {
                 yield_now().await;
                 drop(permit);
@@ -83,9 +83,9 @@ impl Drop for Turn {
     }
 }
 
-/// Lets the runtime look at its connections, and wakes the task again: for work that is seldom long.
-pub fn after_others<T>(cx: &mut Context<'_>) -> Poll<T> {
-    // Its waker is kept until then, the future need not be.
+/// Lets the runtime poll its connections, and wakes the task again: for work that is rarely long.
+pub fn yield_to_runtime<T>(cx: &mut Context<'_>) -> Poll<T> {
+    // The runtime keeps the waker, so the future may be dropped.
     let _ = std::pin::pin!(yield_now()).poll(cx);
     Poll::Pending
 }
@@ -110,19 +110,19 @@ mod tests {
     fn all_have_their_turns_one_after_the_other() {
         run(async {
             let order = Arc::new(Mutex::new(Vec::new()));
-            let all = (0..5).map(|who| {
+            let all = (0..5).map(|number| {
                 let order = Arc::clone(&order);
                 tokio::spawn(async move {
                     let mut turns = Turns::here();
                     for _ in 0..4 {
                         let turn = turns.next().await;
-                        order.lock().unwrap().push(who);
+                        order.lock().unwrap().push(number);
                         work(&turn);
                     }
                 })
             });
             futures_util::future::join_all(all).await;
-            // The first has worked before the others have asked.
+            // The first has worked before the others request a turn.
             let order = order.lock().unwrap();
             assert_eq!(order[..1], [0]);
             assert_eq!(order[1..16], [0, 1, 2, 3, 4].repeat(3));
@@ -130,42 +130,42 @@ mod tests {
     }
 
     #[test]
-    fn between_two_stretches_others_are_served_however_many_work() {
+    fn other_tasks_run_between_two_slices_of_any_number_of_tasks() {
         run(async {
-            let stretches = Arc::new(AtomicUsize::new(0));
+            let slices = Arc::new(AtomicUsize::new(0));
             for _ in 0..50 {
-                let stretches = Arc::clone(&stretches);
+                let slices = Arc::clone(&slices);
                 tokio::spawn(async move {
                     let mut turns = Turns::here();
                     loop {
                         let turn = turns.next().await;
-                        stretches.fetch_add(1, Ordering::Relaxed);
+                        slices.fetch_add(1, Ordering::Relaxed);
                         work(&turn);
                     }
                 });
             }
             for _ in 0..50 {
-                let before = stretches.load(Ordering::Relaxed);
-                // As what comes on a connection: known when the runtime has looked.
+                let before = slices.load(Ordering::Relaxed);
+                // Like a connection: polled after the yield.
                 yield_now().await;
-                assert!(stretches.load(Ordering::Relaxed) - before <= 1);
+                assert!(slices.load(Ordering::Relaxed) - before <= 1);
             }
         });
     }
 
     #[test]
-    fn short_ones_add_up() {
+    fn short_turns_add_up_to_a_slice() {
         run(async {
             let mut turns = Turns::here();
             let turn = turns.next().await;
-            while turn.begun.elapsed() < STRETCH / 2 {}
+            while turn.begun.elapsed() < TIME_SLICE / 2 {}
             drop(turn);
             let turn = turns.next().await;
-            assert!(turn.begun.elapsed() >= STRETCH / 2);
+            assert!(turn.begun.elapsed() >= TIME_SLICE / 2);
             work(&turn);
             drop(turn);
             assert_eq!(WORKED.get(), Duration::ZERO);
-            // The runtime has not looked yet.
+            // The runtime has not polled its connections yet.
             assert!(futures_util::poll!(std::pin::pin!(turns.next())).is_pending());
         });
     }

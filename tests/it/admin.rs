@@ -436,7 +436,7 @@ async fn the_socket_of_a_killed_gateway_is_replaced_and_that_of_a_running_one_is
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let running = Gateway::start_in(directory, &config).await;
     let log = &running.log;
-    log.wait_for(|line| line.contains("answering about itself"))
+    log.wait_for(|line| line.contains("admin listener ready"))
         .await;
     let mut second = Gateway::with(&config).spawn().await;
     assert!(!second.ended().await.success());

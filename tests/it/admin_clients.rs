@@ -12,7 +12,7 @@ use crate::harness::{
 async fn admin_of(gateway: &Gateway) -> Address {
     let told = gateway
         .log
-        .wait_for(|line| line.contains("answering about itself"))
+        .wait_for(|line| line.contains("admin listener ready"))
         .await;
     let (_, address) = told.split_once("admin=\"").unwrap();
     Address::parse(address.split('"').next().unwrap())

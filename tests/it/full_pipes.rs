@@ -225,7 +225,7 @@ async fn what_was_dropped_is_told_when_stderr_is_read_again() {
     gateway.overfill(full).await;
     let log = Lines::of("the log", gateway.stderr.take().unwrap());
     let told = log
-        .wait_for(|line| line.contains("lines were dropped as stderr was not read"))
+        .wait_for(|line| line.contains("stderr was not read: "))
         .await;
     let number = told.split_whitespace().nth(2).unwrap();
     let number: f64 = number.parse().unwrap();

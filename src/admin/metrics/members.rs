@@ -1,5 +1,5 @@
-//! The servers of all upstreams, as one scrape finds them: those with an address, and names that stand
-//! for none, so that what cannot be resolved is seen too.
+//! The servers of all upstreams in one scrape: those with an address, and names without one, so that failed
+//! resolutions are visible.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,15 +13,16 @@ use crate::upstream::fpm::picture::Picture;
 use crate::upstream::numbers::Numbers;
 use crate::upstream::{Member, Unresolved};
 
-/// How many requests were at PHP at once, on the mean since the scrape before: its rate times its
-/// service time, and so the workers that the load needs.
+/// Mean number of concurrent requests at PHP since the previous scrape: rate times service time, and so the number of
+/// workers that the load needs.
 #[derive(Debug, Default)]
 pub(in crate::admin) struct Concurrency(Mutex<HashMap<String, (Instant, Duration, f64)>>);
 
 impl Concurrency {
-    /// Scrapes that follow each other sooner are told the same.
+    /// Least age of a value: earlier scrapes get the same one.
     const AGE: Duration = Duration::from_secs(1);
 
+    /// Returns the mean for `member`, whose service time sums up to `busy`.
     pub(super) fn of(&self, member: &str, busy: Duration) -> f64 {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -44,19 +45,19 @@ impl Concurrency {
     }
 }
 
-/// One server.
+/// One server in a scrape.
 #[derive(Debug)]
 pub(super) struct MemberScrape {
     upstream: String,
     address: String,
     member: Option<Arc<Member>>,
-    /// Of a name that stands for no address: nothing.
+    /// Zeros, for a name without an address.
     none: Numbers,
     pub(super) picture: Picture,
     pub(super) workers_needed: f64,
 }
 
-/// Returns all of them, in the order of the upstreams.
+/// Returns the servers of all upstreams, in their order.
 pub(super) fn all(snapshot: &Snapshot, concurrency: &Concurrency) -> Vec<MemberScrape> {
     let mut members = Vec::new();
     for upstream in snapshot.upstreams() {
@@ -90,7 +91,7 @@ impl MemberScrape {
         scrape
     }
 
-    /// A name that stands for no address: it is up for as long as nobody has found that out.
+    /// Builds the entry of a name without an address; it counts as up until its resolution fails.
     fn unresolved(upstream: &str, (name, error): Unresolved) -> Self {
         Self {
             upstream: upstream.to_owned(),
@@ -117,14 +118,14 @@ impl MemberScrape {
         format!("{} {}", self.upstream, self.address)
     }
 
-    /// What it did so far.
+    /// Returns the counters of the server.
     pub(super) fn numbers(&self) -> &Numbers {
         self.member
             .as_ref()
             .map_or(&self.none, |member| member.numbers())
     }
 
-    /// What its series are told apart by.
+    /// Returns the labels of its series.
     pub(super) fn labels(&self) -> [(&str, &str); 2] {
         [("upstream", &self.upstream), ("server", &self.address)]
     }

@@ -1,5 +1,4 @@
-//! What is shared out, and what those lose who want more than there is: budgets, connections, the logs, and the
-//! time of each thread.
+//! Metrics of shared resources and of their exhaustion: budgets, connections, logs, and the time of each thread.
 
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
@@ -10,7 +9,7 @@ use crate::limits::room::Cause;
 
 impl Scrape {
     pub(super) fn logs(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
-        let help = "Lines that found no room in the queue of their log, or could not be written";
+        let help = "Lines without room in the queue of their log, or that could not be written";
         let name = "log_lines_dropped";
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for log in &self.state.logs {
@@ -21,7 +20,7 @@ impl Scrape {
     }
 
     pub(super) fn lags(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
-        let help = "How late a thread comes to what is due";
+        let help = "Event loop lag of a serving thread";
         let mut metric = in_seconds(encoder, "loop_lag", help)?;
         for (thread, lag) in self.state.lags.get().into_iter().flatten().enumerate() {
             histogram(metric.encode_family(&[("thread", thread)])?, lag)?;
@@ -30,7 +29,7 @@ impl Scrape {
     }
 
     pub(super) fn given_up(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
-        let help = "Connections that were closed because others wanted their place";
+        let help = "Connections closed to make room for others";
         let name = "connections_given_up";
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for cause in Cause::ALL {
@@ -52,7 +51,8 @@ impl Scrape {
                     .encode_gauge(&bytes(value(of)))?;
             }
         }
-        let help = "How often a client or site had its share of them, or nothing was left";
+        let help =
+            "Reservations refused: a client or site had its share, or the budget was exhausted";
         let name = "budget_refused";
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (budget, of) in each {
@@ -63,17 +63,11 @@ impl Scrape {
 }
 
 const BUDGETS: Table<fn(&Budget) -> u64, 2> = [
-    (
-        "budget_used_bytes",
-        "What is shared out of a budget",
-        |it| it.used(),
-    ),
-    ("budget_limit_bytes", "What all may have of it", |it| {
-        it.total()
-    }),
+    ("budget_used_bytes", "Bytes in use", |it| it.used()),
+    ("budget_limit_bytes", "Size of the budget", |it| it.total()),
 ];
 
-/// A gauge of bytes may be off by as much as an f64 is beyond 2^53.
+/// Converts bytes; exact up to 2^53.
 #[expect(
     clippy::cast_precision_loss,
     reason = "nobody reads the last digit of 9 PB"

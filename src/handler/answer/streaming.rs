@@ -104,7 +104,7 @@ impl<I: Incoming> Streaming<I> {
         let is_over = |incoming: &mut I| incoming.has_ended() || incoming.needs_client();
         match self.incoming.take_if(is_over) {
             Some(incoming) => incoming.linger(),
-            None => threads::afterwards(async move {
+            None => threads::spawn_background(async move {
                 let rest =
                     async { while let Some(Ok(_)) = poll_fn(|cx| self.poll_incoming(cx)).await {} };
                 let _ = timeout(FINISH, rest).await;

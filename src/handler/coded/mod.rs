@@ -26,7 +26,7 @@ pub use held::{Encoders, Holding};
 use super::cut::Cut;
 use super::piece::{Piece, Progress};
 use crate::limits::budget::Part;
-use crate::threads::{Turn, Turns, after_others};
+use crate::threads::{Turn, Turns, yield_to_runtime};
 
 /// Coded bytes that go out at once, while there is more.
 const PIECE: usize = 16 * 1024;
@@ -159,14 +159,14 @@ where
             }
             match self.state {
                 State::New | State::Quiet | State::Busy if !turn.is_over() => {}
-                State::New | State::Quiet | State::Busy => return after_others(cx),
+                State::New | State::Quiet | State::Busy => return yield_to_runtime(cx),
                 State::Breaking(_) | State::Ended if ready > 0 => {
                     return self.piece(holding);
                 }
                 State::Breaking(cut) => {
                     // hyper writes what it has when a body has nothing at the moment, and then asks again.
                     self.state = State::Broken(cut);
-                    return after_others(cx);
+                    return yield_to_runtime(cx);
                 }
                 State::Broken(cut) => {
                     self.state = State::Ended;

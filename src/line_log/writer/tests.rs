@@ -1,4 +1,4 @@
-//! Lines get to the file in their order, and a destination that hangs or fails holds up nobody.
+//! Lines are written in order, and a destination that hangs or fails blocks no caller.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader};
@@ -66,21 +66,23 @@ fn a_file_that_cannot_be_reopened_is_kept() {
     assert_eq!(lines(&old), ["line"]);
 }
 
-/// A pipe, and a log that writes to it.
+/// Creates a pipe, and a log that writes to it.
 fn pipe(name: LogName) -> (tempfile::TempDir, File, LineLog) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("pipe");
     nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
     // Without O_NONBLOCK each end waits for the other to be opened.
-    let mut options = OpenOptions::new();
-    let options = options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
-    let reader = options.open(&path).unwrap();
+    let reader = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(&path)
+        .unwrap();
     let log = LineLog::start(name, Sink::file(path).unwrap()).unwrap();
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
     (directory, reader, log)
 }
 
-/// Reads until the writer is gone.
+/// Reads until the writer closes.
 fn read(reader: File) -> thread::JoinHandle<Vec<String>> {
     thread::spawn(move || BufReader::new(reader).lines().map(Result::unwrap).collect())
 }
@@ -114,9 +116,9 @@ fn a_reader_that_hangs_costs_lines_and_no_time() {
 }
 
 #[test]
-fn stderr_tells_what_it_lost_where_that_was() {
+fn stderr_reports_lost_lines_at_their_place() {
     let (_directory, reader, log) = pipe(LogName::Stderr);
-    // A batch that is full is more than a pipe takes, so that the loss is one.
+    // A full batch is more than a pipe takes, so that there is one loss.
     overfill(&log, 3000, 6000);
     let dropped = log.dropped();
     let reading = read(reader);
@@ -124,10 +126,10 @@ fn stderr_tells_what_it_lost_where_that_was() {
     log.append(b"later\n");
     drop(log);
     let read = reading.join().unwrap();
-    let said = format!(" WARN {dropped} lines were dropped as stderr was not read");
-    let told: Vec<_> = read.iter().filter(|line| line.ends_with(&said)).collect();
-    assert_eq!(told.len(), 1, "{dropped}: {:?}", read.last());
-    assert!(read.iter().rev().take(2).any(|line| line == told[0]));
+    let report = format!(" WARN stderr was not read: {dropped} lines dropped");
+    let reports: Vec<_> = read.iter().filter(|line| line.ends_with(&report)).collect();
+    assert_eq!(reports.len(), 1, "{dropped}: {:?}", read.last());
+    assert!(read.iter().rev().take(2).any(|line| line == reports[0]));
 }
 
 #[test]
@@ -144,7 +146,7 @@ fn a_line_that_is_too_long_takes_no_other_with_it() {
     assert_eq!(lines(&path).last().unwrap(), "line");
 }
 
-/// Whoever has a pipe too can make it non-blocking for all.
+/// Any holder of a pipe can make it non-blocking for all.
 #[test]
 fn a_pipe_that_does_not_block_loses_nothing() {
     let (reader, writer) = std::io::pipe().unwrap();

@@ -1,6 +1,5 @@
-//! Parts of files that stand for themselves in what hyper writes: the kernel sends them, or they are read here, a little
-//! at a time and only when TLS has room for all of that. So a connection whose client does not read holds none of a file
-//! but what is encrypted already.
+//! Placeholders of files in hyper's writes: the kernel sends the files (sendfile), or they are read here in pieces, only
+//! when the TLS buffer has room. A connection whose client does not read holds only the encrypted bytes.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
@@ -14,24 +13,24 @@ use crate::disk::is_as_opened;
 use crate::handler::piece::{self, Unsent};
 use crate::moment;
 use crate::stream::TLS_BUFFER;
-use crate::threads::{STRETCH, after_others};
+use crate::threads::{TIME_SLICE, yield_to_runtime};
 
 thread_local! {
-    /// What is read of a file on its way into TLS.
+    /// Buffer between a file and TLS.
     static SPACE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 impl ConnectionIo {
-    /// Writes `before`, which may be empty, and of the file that is next. One that is not what it was any more ends the
-    /// connection: the client must see that it has no whole answer.
+    /// Writes `before`, which may be empty, and a part of the next file. A file that has changed ends the connection, so
+    /// that the client sees an incomplete response.
     pub(super) fn poll_write_file(
         &mut self,
         cx: &mut Context<'_>,
         before: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // A client that takes all that it is sent would keep the thread.
-        if moment::elapsed() >= STRETCH {
-            return after_others(cx);
+        // A fast client would occupy the thread.
+        if moment::elapsed() >= TIME_SLICE {
+            return yield_to_runtime(cx);
         }
         if !self.stream().sends_files() {
             return self.poll_encrypt_file(cx, before);
@@ -45,12 +44,13 @@ impl ConnectionIo {
     fn poll_send_file(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Unsent { file, span } = self.next_part()?;
         let count = usize::try_from(span.end - span.start).map_err(io::Error::other)?;
-        let sent = match is_as_opened(&file) {
-            true => ready!(
+        let sent = if is_as_opened(&file) {
+            ready!(
                 self.stream()
                     .poll_send_file(cx, &file.descriptor, span.start, count)
-            )?,
-            false => 0,
+            )?
+        } else {
+            0
         };
         if sent == 0 {
             return Poll::Ready(Err(self.broken(&io::ErrorKind::UnexpectedEof.into())));
@@ -64,7 +64,7 @@ impl ConnectionIo {
         cx: &mut Context<'_>,
         before: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // Nothing is read in vain: what is encrypted leaves first.
+        // Encrypted bytes are sent first, so that the buffer has room for the read.
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         let Unsent { file, span } = self.next_part()?;
         let head = before.iter().map(|slice| slice.len()).sum::<usize>();
@@ -88,11 +88,11 @@ impl ConnectionIo {
 
     fn next_part(&self) -> io::Result<Unsent> {
         let next = self.connection.files().first();
-        next.ok_or_else(|| io::Error::other("there is no file to send"))
+        next.ok_or_else(|| io::Error::other("no file is queued"))
     }
 
     fn broken(&self, error: &io::Error) -> io::Error {
-        tracing::error!(client = %self.connection.wire().remote_addr, %error, "a file was written to while it was sent: the answer was cut");
+        tracing::error!(client = %self.connection.wire().remote_addr, %error, "file changed while it was sent: response cut");
         io::ErrorKind::UnexpectedEof.into()
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn begin(mut lease: Lease, ended: Ended, is_unanswered: bool) {
             Err(error) => return cooling.broke(&error),
         }
     }
-    threads::afterwards(async move {
+    threads::spawn_background(async move {
         let done = match after {
             After::Probe => cooling.probe().await,
             After::Ready | After::HalfClose | After::Close => cooling.half_close().await,

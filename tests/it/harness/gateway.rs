@@ -76,7 +76,7 @@ impl Gateway {
         let lines = self.log.wait_many(0, self.listeners, listening).await;
         self.addresses = lines.iter().map(|line| address_in(line)).collect();
         if self.admin.is_some() {
-            let answering = |line: &str| line.contains("answering about itself");
+            let answering = |line: &str| line.contains("admin listener ready");
             self.log.wait_for(answering).await;
         }
         self

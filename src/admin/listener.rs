@@ -8,29 +8,29 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::site::AdminAddress;
 use crate::stream::{Stream, listen_unix};
 
-/// Connections that the kernel keeps until they are accepted, which is at once.
+/// Backlog of the socket (listen(2)).
 const BACKLOG: i32 = 64;
 
 /// A bound admin listener.
 #[derive(Debug)]
-pub enum Bound {
+pub enum AdminListener {
     /// A unix socket.
     Unix(UnixListener),
     /// A port of this machine.
     Tcp(TcpListener),
 }
 
-/// Who has a connection, as far as that can be known before it says anything.
+/// The peer of a connection, known before its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
-    /// A user of this machine.
+    /// The user ID of a unix socket's peer.
     User(u32),
-    /// An address.
+    /// An address, in IPv6 its network.
     Address(IpAddr),
 }
 
-impl Bound {
-    /// Binds `address`. A socket that nobody listens on any more is replaced; any other file is not.
+impl AdminListener {
+    /// Binds `address`. Replaces a unix socket without a listener, and no other file.
     pub async fn bind(address: &AdminAddress) -> io::Result<Self> {
         match address {
             AdminAddress::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
@@ -42,7 +42,7 @@ impl Bound {
         }
     }
 
-    /// Where it really is, as a log shows it.
+    /// Returns the bound address, as logs show it.
     pub fn address(&self) -> String {
         match self {
             Self::Unix(listener) => {
@@ -66,7 +66,7 @@ impl Bound {
         match self {
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                // One that has gone already is nobody in particular.
+                // A peer that has already left has no credentials.
                 let user = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
                 Ok((Stream::Unix(stream), Peer::User(user)))
             }
@@ -79,7 +79,7 @@ impl Bound {
 }
 
 impl Peer {
-    /// Of IPv6 the network, as a host has all of its addresses.
+    /// Returns the peer at `address`; in IPv6 its /64 network, as a host has all of its addresses.
     fn of(address: IpAddr) -> Self {
         Self::Address(match address.to_canonical() {
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),

@@ -1,26 +1,26 @@
-//! What was read from a client and has not been passed on to hyper: in HTTP/1 only what the head
-//! guard has judged passes.
+//! Bytes read from a client and not yet passed to hyper. In HTTP/1 only bytes that the head guard has accepted
+//! pass.
 
 use bytes::{Bytes, BytesMut};
 use hyper::rt::ReadBufCursor;
 
 use crate::message::head_guard::{Bounds, HeadGuard, Refusal, Verdict};
 
-/// The bytes of one connection on their way to hyper.
+/// Received bytes of one connection.
 #[derive(Debug)]
-pub(super) struct Intake {
+pub(super) struct ReceiveBuffer {
     held: BytesMut,
-    /// How many of the held bytes may pass.
+    /// Number of held bytes that may pass.
     judged: usize,
-    /// None in HTTP/2, whose frames are hyper's affair.
+    /// None in HTTP/2, whose frames h2 parses.
     guard: Option<HeadGuard>,
-    /// Why what is behind the judged bytes will never pass.
+    /// Refusal of the bytes behind the judged ones.
     refusal: Option<Refusal>,
 }
 
-impl Intake {
-    /// All passes; `read` was read before.
-    pub(super) fn open(read: &Bytes) -> Self {
+impl ReceiveBuffer {
+    /// Builds a buffer that passes everything and begins with `read`.
+    pub(super) fn unguarded(read: &Bytes) -> Self {
         Self {
             held: BytesMut::from(read.as_ref()),
             judged: read.len(),
@@ -29,26 +29,26 @@ impl Intake {
         }
     }
 
-    /// Requests pass that are good; `read` was read before.
+    /// Builds a buffer that passes accepted requests and begins with `read`.
     pub(super) fn guarded(read: &Bytes, bounds: Bounds) -> Self {
-        let mut intake = Self {
+        let mut received = Self {
             held: BytesMut::new(),
             judged: 0,
             guard: Some(HeadGuard::new(bounds)),
             refusal: None,
         };
         let mut read = BytesMut::from(read.as_ref());
-        intake.judged = intake.judge(&mut read);
-        intake.held = read;
-        intake
+        received.judged = received.judge(&mut read);
+        received.held = read;
+        received
     }
 
-    /// Whether bytes must come through here.
+    /// Reports whether the head guard checks the bytes.
     pub(super) fn is_guarded(&self) -> bool {
         self.guard.is_some()
     }
 
-    /// Takes back what was passed on and not used.
+    /// Puts back bytes that were passed and not used.
     pub(super) fn restore(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             let later = std::mem::replace(&mut self.held, BytesMut::from(bytes));
@@ -57,29 +57,28 @@ impl Intake {
         }
     }
 
-    /// Passes on what may pass and `buffer` has room for; whether that was anything.
-    pub(super) fn give(&mut self, buffer: &mut ReadBufCursor<'_>) -> bool {
+    /// Moves accepted bytes to `buffer` as far as it has room; reports whether there were any.
+    pub(super) fn fill(&mut self, buffer: &mut ReadBufCursor<'_>) -> bool {
         let count = self.judged.min(buffer.remaining());
         if count > 0 {
             buffer.put_slice(&self.held.split_to(count));
             self.judged -= count;
         }
         if self.held.is_empty() {
-            // A connection that waits keeps no buffer.
+            // An idle connection holds no buffer.
             self.held = BytesMut::new();
         }
         count > 0
     }
 
-    /// Takes what was just `read`; what may pass at once, as most does, is not held. Whether
-    /// anything passed.
-    pub(super) fn take(&mut self, read: &mut [u8], buffer: &mut ReadBufCursor<'_>) -> bool {
+    /// Judges the bytes just `read`. Most pass to `buffer` at once and are not held. Reports whether any passed.
+    pub(super) fn receive(&mut self, read: &mut [u8], buffer: &mut ReadBufCursor<'_>) -> bool {
         if !self.held.is_empty() {
             let mut held = std::mem::take(&mut self.held);
             held.extend_from_slice(read);
             self.judged += self.judge(held.get_mut(self.judged..).unwrap_or_default());
             self.held = held;
-            return self.give(buffer);
+            return self.fill(buffer);
         }
         let judged = self.judge(read);
         let passed = judged.min(buffer.remaining());
@@ -91,7 +90,7 @@ impl Intake {
         passed > 0
     }
 
-    /// How many of these bytes may pass, the first of which is the first unjudged one.
+    /// Returns the number of `bytes` that may pass; they begin with the first unjudged byte.
     fn judge(&mut self, bytes: &mut [u8]) -> usize {
         let mut judged = 0;
         let Some(guard) = &mut self.guard else {
@@ -107,28 +106,28 @@ impl Intake {
         judged
     }
 
-    /// Why nothing more passes, once all that may pass has.
+    /// Returns the refusal once all accepted bytes have passed.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         self.refusal.filter(|_| self.judged == 0)
     }
 
-    /// The bytes that wait, or were refused.
+    /// Returns the bytes that have not passed.
     pub(super) fn held(&self) -> &[u8] {
         &self.held
     }
 
-    /// Heads that were let pass, in HTTP/1.
+    /// Returns the number of heads that passed, in HTTP/1.
     pub(super) fn heads(&self) -> usize {
         self.guard.as_ref().map_or(0, HeadGuard::heads)
     }
 
-    /// Whether a part of a head waits for its rest. An empty line is none: old clients send one
-    /// behind content (RFC 9112 §2.2).
+    /// Reports whether an incomplete head is held. An empty line is none: old clients send one behind content
+    /// (RFC 9112 §2.2).
     pub(super) fn is_in_head(&self) -> bool {
         !self.is_in_content() && !matches!(self.held(), [] | b"\r" | b"\r\n")
     }
 
-    /// Whether content is to come that the last head announced.
+    /// Reports whether content of the last head is outstanding.
     pub(super) fn is_in_content(&self) -> bool {
         self.guard.as_ref().is_some_and(HeadGuard::is_in_content)
     }

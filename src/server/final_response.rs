@@ -1,5 +1,5 @@
-//! The last answer on a connection, for bytes that hyper never saw: they were no request, or did
-//! not become one in time.
+//! The last response on a connection, for bytes that never reach hyper: a malformed head, or one that
+//! exceeds its timeout.
 
 use std::io;
 use std::pin::Pin;
@@ -12,37 +12,37 @@ use hyper::rt::Write;
 use super::logged::Entry;
 use crate::filter::date;
 
-/// An answer that is written from here, and its line in the access log, which is written when
-/// this is dropped.
+/// A response written without hyper, and its access log line, which is written on drop.
 #[derive(Debug)]
-pub(super) struct Farewell {
+pub(super) struct FinalResponse {
     unwritten: Bytes,
     content: u64,
     entry: Box<Entry>,
 }
 
-impl Farewell {
-    /// Answers with `status`; `has_content` where the request was not HEAD (RFC 9110 §9.3.2).
+impl FinalResponse {
+    /// Builds a response with `status`; `has_content` unless the method is HEAD (RFC 9110 §9.3.2).
     pub(super) fn new(status: StatusCode, has_content: bool, entry: Box<Entry>) -> Self {
-        let text = match has_content {
-            true => format!("{status}\n"),
-            false => String::new(),
+        let text = if has_content {
+            format!("{status}\n")
+        } else {
+            String::new()
         };
-        let date = date::now();
-        let date = date.to_str().unwrap_or_default();
-        let answer = format!(
+        let now = date::now();
+        let date = now.to_str().unwrap_or_default();
+        let response = format!(
             "HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\n\
              content-length: {}\r\nconnection: close\r\ndate: {date}\r\n\r\n{text}",
             text.len()
         );
         Self {
-            unwritten: answer.into(),
+            unwritten: response.into(),
             content: text.len() as u64,
             entry,
         }
     }
 
-    /// Writes what is left of it.
+    /// Writes the rest of the response.
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -55,7 +55,7 @@ impl Farewell {
             }
             self.unwritten.advance(written);
         }
-        self.entry.written(self.content);
+        self.entry.set_written(self.content);
         Poll::Ready(Ok(()))
     }
 }

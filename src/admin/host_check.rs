@@ -1,5 +1,5 @@
-//! Who may ask through TCP. A port of this machine is open to every program on it, web browsers among them, which
-//! send what any page wants: to a name that its owner has just pointed here (DNS rebinding), or across origins.
+//! Protection of the admin listener on TCP against web pages. A port of this machine is open to its browsers, which send
+//! the requests of any page: to a name whose owner points it here (DNS rebinding), or across origins.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -7,17 +7,17 @@ use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Uri};
 
-/// The door of the admin listener.
+/// Check of Host and Origin.
 #[derive(Debug)]
-pub(super) enum Door {
-    /// A unix socket, which no web page can name: its permissions decide.
+pub(super) enum HostCheck {
+    /// No check for a unix socket, which no web page can address: its permissions decide.
     Unix,
-    /// A port, with the names that it may be called beside addresses and `localhost`.
+    /// Names allowed on a TCP port, besides addresses and `localhost`.
     Tcp(Vec<String>),
 }
 
-impl Door {
-    /// Why a request to `uri` with these fields is refused; `None` where it is not.
+impl HostCheck {
+    /// Returns the reason to refuse a request to `uri` with these fields; `None` to allow it.
     pub(super) fn refusal(&self, uri: &Uri, fields: &HeaderMap) -> Option<String> {
         let Self::Tcp(names) = self else { return None };
         let mut hosts = fields.get_all(HOST).iter();
@@ -29,24 +29,24 @@ impl Door {
         let authority = match (uri.authority(), host) {
             (Some(authority), _) => authority.as_str(),
             (None, Some(host)) => host.to_str().unwrap_or_default(),
-            // HTTP/1.0 need not have one, and browsers always do.
+            // HTTP/1.0 does not require Host, and browsers always send it.
             (None, None) => "localhost",
         };
-        if !is_ours(authority, names) {
+        if !is_allowed_host(authority, names) {
             return Some(format!(
-                "403: Host `{authority}` is no IP address, not `localhost`, and none of admin.hosts: a web page could have pointed any name here. Ask by an address, or add the name to admin.hosts"
+                "403: Host `{authority}` is no IP address, not `localhost` and not in admin.hosts (DNS rebinding). Use an IP address, or add the name to admin.hosts"
             ));
         }
-        let is_foreign = |origin: &HeaderValue| !is_same(origin, authority);
+        let is_foreign = |origin: &HeaderValue| !is_same_origin(origin, authority);
         fields.get_all(ORIGIN).iter().any(is_foreign).then(|| {
-            "403: Origin is not this listener: a web page from elsewhere may not ask".to_owned()
+            "403: Origin is not this listener: cross-origin requests are refused".to_owned()
         })
     }
 }
 
-/// Reports whether `authority` is an address, `localhost`, or one of `names`. The port may be another where it was
-/// forwarded; a page that is served there is no less foreign for it, and has an origin of its own.
-fn is_ours(authority: &str, names: &[String]) -> bool {
+/// Reports whether `authority` is an address, `localhost`, or one of `names`. Its port may differ, as ports are
+/// forwarded; a page from that port has another origin.
+fn is_allowed_host(authority: &str, names: &[String]) -> bool {
     let Ok(authority) = authority.parse::<Authority>() else {
         return false;
     };
@@ -67,8 +67,8 @@ fn is_ours(authority: &str, names: &[String]) -> bool {
     }
 }
 
-/// RFC 6454 §7: the origin of a page that this listener has sent; `null` is none.
-fn is_same(origin: &HeaderValue, authority: &str) -> bool {
+/// Reports whether `origin` is that of this listener (RFC 6454 §7); `null` is not.
+fn is_same_origin(origin: &HeaderValue, authority: &str) -> bool {
     let origin = origin.to_str().ok();
     let own = origin.and_then(|origin| origin.strip_prefix("http://"));
     own.is_some_and(|own| own.eq_ignore_ascii_case(authority))
@@ -78,18 +78,18 @@ fn is_same(origin: &HeaderValue, authority: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn refused(door: &Door, target: &str, fields: &[(&str, &str)]) -> bool {
+    fn refused(host_check: &HostCheck, target: &str, fields: &[(&str, &str)]) -> bool {
         let mut request = http::Request::get(target);
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        door.refusal(&parts.uri, &parts.headers).is_some()
+        host_check.refusal(&parts.uri, &parts.headers).is_some()
     }
 
     #[test]
     fn only_addresses_localhost_and_known_names_are_served() {
-        let door = Door::Tcp(vec!["gateway.example".to_owned()]);
+        let host_check = HostCheck::Tcp(vec!["gateway.example".to_owned()]);
         for (host, expected) in [
             ("127.0.0.1:9180", false),
             ("127.0.0.1", false),
@@ -117,25 +117,25 @@ mod tests {
             ("a b", true),
         ] {
             assert_eq!(
-                refused(&door, "/metrics", &[("host", host)]),
+                refused(&host_check, "/metrics", &[("host", host)]),
                 expected,
                 "{host}"
             );
             assert!(
-                !refused(&Door::Unix, "/metrics", &[("host", host)]),
+                !refused(&HostCheck::Unix, "/metrics", &[("host", host)]),
                 "{host}"
             );
         }
         let both = [("host", "localhost"), ("host", "evil.example")];
-        assert!(refused(&door, "/", &both));
-        assert!(refused(&door, "http://evil.example/", &both[..1]));
-        assert!(!refused(&door, "http://localhost/", &both[1..]));
-        assert!(!refused(&door, "/", &[]));
+        assert!(refused(&host_check, "/", &both));
+        assert!(refused(&host_check, "http://evil.example/", &both[..1]));
+        assert!(!refused(&host_check, "http://localhost/", &both[1..]));
+        assert!(!refused(&host_check, "/", &[]));
     }
 
     #[test]
     fn an_origin_is_the_listeners_own_or_refused() {
-        let door = Door::Tcp(Vec::new());
+        let host_check = HostCheck::Tcp(Vec::new());
         for (host, origin, expected) in [
             ("127.0.0.1:9180", "http://127.0.0.1:9180", false),
             ("localhost:9180", "http://LOCALHOST:9180", false),
@@ -149,14 +149,18 @@ mod tests {
             ("127.0.0.1:9180", "", true),
         ] {
             let fields = [("host", host), ("origin", origin)];
-            assert_eq!(refused(&door, "/reload", &fields), expected, "{origin}");
-            assert!(!refused(&Door::Unix, "/reload", &fields), "{origin}");
+            assert_eq!(
+                refused(&host_check, "/reload", &fields),
+                expected,
+                "{origin}"
+            );
+            assert!(!refused(&HostCheck::Unix, "/reload", &fields), "{origin}");
         }
         let two = [
             ("host", "localhost"),
             ("origin", "http://localhost"),
             ("origin", "http://evil.example"),
         ];
-        assert!(refused(&door, "/", &two));
+        assert!(refused(&host_check, "/", &two));
     }
 }

@@ -1,27 +1,26 @@
-//! For log lines that strangers can cause: one in a while, with the number of those that were not
-//! written.
+//! Rate limit for log lines that clients can trigger.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Between two lines.
-const WHILE: Duration = Duration::from_secs(10);
+/// Least time between two lines.
+const INTERVAL: Duration = Duration::from_secs(10);
 
-/// When the last line was written, and how many were not written since.
+/// Rate limit with the time of the last line and the number of suppressed ones.
 #[derive(Debug, Default)]
-pub(super) struct Seldom(Mutex<(Option<Instant>, u64)>);
+pub(super) struct LogThrottle(Mutex<(Option<Instant>, u64)>);
 
-impl Seldom {
-    /// Whether it is time for a line, and how many were left out before it.
-    pub(super) fn is_due(&self, now: Instant) -> Option<u64> {
+impl LogThrottle {
+    /// Admits a line at `now`; returns the number of lines suppressed before it, or `None` to suppress this one too.
+    pub(super) fn admit(&self, now: Instant) -> Option<u64> {
         let mut state = self
             .0
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         let (last, left_out) = &mut *state;
-        if last.is_some_and(|last| now < last + WHILE) {
+        if last.is_some_and(|last| now < last + INTERVAL) {
             *left_out += 1;
             return None;
         }
@@ -35,8 +34,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_in_a_while() {
-        let seldom = Seldom::default();
+    fn one_line_is_admitted_in_each_interval() {
+        let throttle = LogThrottle::default();
         let begun = Instant::now();
         for (seconds, expected) in [
             (0, Some(0)),
@@ -47,7 +46,7 @@ mod tests {
             (30, Some(1)),
         ] {
             let now = begun + Duration::from_secs(seconds);
-            assert_eq!(seldom.is_due(now), expected, "{seconds}");
+            assert_eq!(throttle.admit(now), expected, "{seconds}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The end that always comes: a thread of its own hears SIGTERM and SIGINT too, and ends the process where the threads
-//! that serve do not, as one of them is stuck in a call that does not return.
+//! Watchdog for the end of the process: a thread of its own receives SIGTERM and SIGINT too, and ends the process if the
+//! serving threads do not, because one is blocked in a call that does not return.
 
 use std::io;
 use std::time::Duration;
@@ -9,35 +9,35 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// How long an orderly end may take once it is due: the last lines of both logs, two seconds each, and a second for
-/// programs that are killed.
+/// Time for an orderly exit after the drain: two seconds for the last lines of each log, and a second for killed
+/// processes.
 const GRACE: Duration = Duration::from_secs(6);
 
-/// The exit code of a process that SIGTERM ended, as a shell shows it.
+/// Exit code of a process ended by SIGTERM, as a shell shows it.
 const INTERRUPTED: i32 = 128 + 15;
 
-/// What the process is doing, for the thread that ends it.
+/// Phase of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Nothing is served yet, so the first signal ends it.
+    /// Nothing is served yet: the first signal ends the process.
     Starting,
-    /// The first signal begins the drain, which has its own bound.
+    /// The first signal starts the drain, which has its own limit.
     Serving,
-    /// All that can be waited for is over.
+    /// The drain is over.
     Ending,
 }
 
-/// Tells the thread what the process is doing.
+/// Handle of the watchdog thread.
 #[derive(Debug)]
-pub struct LastResort(watch::Sender<Phase>);
+pub struct ExitWatchdog(watch::Sender<Phase>);
 
-impl LastResort {
-    /// Starts the thread; from now on signals no longer have their default effect.
+impl ExitWatchdog {
+    /// Starts the thread; SIGTERM and SIGINT lose their default action.
     pub fn start() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let mut stops = {
             let _context = runtime.enter();
-            Stops::new()?
+            StopSignals::new()?
         };
         let (sender, phases) = watch::channel(Phase::Starting);
         let wait = move || {
@@ -45,30 +45,30 @@ impl LastResort {
             std::process::exit(code);
         };
         std::thread::Builder::new()
-            .name("last-resort".to_owned())
+            .name("exit-watchdog".to_owned())
             .spawn(wait)?;
         Ok(Self(sender))
     }
 
-    /// From now on the server hears signals itself.
-    pub(super) fn serving(&self) {
+    /// Leaves the first signal to the server.
+    pub(super) fn set_serving(&self) {
         self.0.send_replace(Phase::Serving);
     }
 
-    /// The drain is over, or was ended.
-    pub(super) fn ending(&self) {
+    /// Starts the time limit of the exit.
+    pub(super) fn set_ending(&self) {
         self.0.send_replace(Phase::Ending);
     }
 }
 
-/// Signals that ask for the end.
+/// The signals that stop the process: SIGTERM and SIGINT.
 #[derive(Debug)]
-pub(super) struct Stops {
+pub(super) struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl Stops {
+impl StopSignals {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -76,7 +76,7 @@ impl Stops {
         })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -85,12 +85,12 @@ impl Stops {
     }
 }
 
-/// Waits until the process has to end, whatever it is doing; returns its exit code.
+/// Waits until the process has to exit; returns its exit code.
 async fn end(mut stop: impl AsyncFnMut(), mut phases: watch::Receiver<Phase>) -> i32 {
     for _ in 0..2 {
         tokio::select! {
             () = stop() => {}
-            // Where nobody is left to say so, main has returned.
+            // An error means that main has returned.
             _ = phases.wait_for(|phase| *phase == Phase::Ending) => break,
         }
         if *phases.borrow() == Phase::Starting {
@@ -110,7 +110,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(1000);
 
-    /// The code and the seconds after which the process ends by itself.
+    /// Returns the exit code, and the seconds until the exit.
     async fn ended(phase: Phase, signals: usize) -> Option<(i32, u64)> {
         let (sender, mut receiver) = mpsc::channel(2);
         for _ in 0..signals {
