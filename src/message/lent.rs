@@ -1,10 +1,10 @@
-//! Content in memory that is charged to its client for as long as anybody holds it, hyper among them.
+//! Content in memory, charged to its client until the last holder, hyper included, drops it.
 
 use bytes::Bytes;
 
 use crate::limits::budget::Part;
 
-/// The bytes and what they are charged to.
+/// The bytes and the part of the budget that they are charged to.
 struct Lent {
     bytes: Bytes,
     _part: Part,
@@ -16,7 +16,7 @@ impl AsRef<[u8]> for Lent {
     }
 }
 
-/// Returns `bytes`, which give `part` back when the last slice of them is dropped.
+/// Returns `bytes` charged to `part`, which is released when the last slice of them is dropped.
 pub fn lend(bytes: Bytes, part: Part) -> Bytes {
     Bytes::from_owner(Lent { bytes, _part: part })
 }

@@ -1,5 +1,5 @@
-//! An HTTP request as the rest of the program sees it: parsed once at the edge, nothing left to
-//! validate inside. Everything here but [`body`] and [`spool`] is free of I/O and of clocks.
+//! An HTTP request, parsed once at the edge so that nothing is left to validate inside. All
+//! modules but [`body`] and [`spool`] are free of I/O and of clocks.
 
 pub mod accept_encoding;
 pub mod answer_head;

@@ -1,4 +1,4 @@
-//! How long a client may keep a worker waiting that streams its content because it was fast.
+//! The time limit of a client whose content is streamed to a worker because it was fast.
 
 use std::time::Duration;
 
@@ -6,19 +6,20 @@ use tokio::time::Instant;
 
 use super::UploadError;
 
-/// How often a late client's worker is looked after: whether others wait for it.
+/// Interval of checking whether requests wait for the worker of a late client.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// By the rate of its client all content had to come in so much time.
+/// The time that a worker may wait for a client in all, measured while it waits.
 #[derive(Debug)]
 pub(super) struct Promise {
     within: Duration,
-    /// Since when the client is waited for, and how long that was before.
+    /// Start of the current wait for the client.
     waiting: Option<Instant>,
+    /// Duration of earlier waits.
     waited: Duration,
 }
 
-/// How long a client that streams its content may still be waited for if others wait for the worker.
+/// Deadline of a client that streams its content, in force while other requests wait for the worker.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     within: Duration,
@@ -26,17 +27,17 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// Reports whether the client has used it up.
+    /// Reports whether the deadline has passed.
     pub fn is_late(&self, now: Instant) -> bool {
         self.late_at <= now
     }
 
-    /// Returns when to look again.
+    /// Returns the time of the next check.
     pub fn next_look(&self, now: Instant) -> Instant {
         self.late_at.max(now + LOOK)
     }
 
-    /// Returns what is wrong with a client that has used it up.
+    /// Returns the error of a client that missed the deadline.
     pub fn error(&self) -> UploadError {
         let within = self.within;
         UploadError::Late { within }
@@ -52,7 +53,7 @@ impl Promise {
         }
     }
 
-    /// The client is waited for from now on. Time that PHP takes is not the client's.
+    /// Starts the clock of a wait for the client. Time that PHP takes does not count.
     pub(super) fn wait(&mut self, now: Instant) {
         self.waiting.get_or_insert(now);
     }
