@@ -41,7 +41,7 @@ pub struct Allocator;
 
 /// Schedules returning freed buffers to the system after a connection of this thread was parked or has ended. mimalloc
 /// does that by itself only while a thread allocates, and this one may be idle for long.
-pub fn note_put_away() {
+pub fn schedule_collect() {
     if let Ok(runtime) = Handle::try_current()
         && !IS_DUE.replace(true)
     {

@@ -195,7 +195,7 @@ fn request_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
 
 fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request, contract: &Contract) {
     let wire = &request.wire;
-    params.raw(wire.told.or_encode(|told| encode_wire(told, wire)));
+    params.raw(wire.told.get_or_encode(|params| encode_wire(params, wire)));
     // Apache with UseCanonicalName Off: both from Host, which was validated at the edge.
     let host = contract.canonical.as_ref().unwrap_or(&request.host);
     let name = if host.name().is_empty() {

@@ -133,7 +133,7 @@ impl HotFiles {
         let wanted = root.wanted(path, symlinks);
         let known = self.files.get(&wanted);
         if let Some(hot) = &known
-            && !hot.is_due(self.now())
+            && !hot.claim_check(self.now())
         {
             return Found::File(Arc::clone(&hot.file));
         }
@@ -221,7 +221,7 @@ impl HotFile {
     }
 
     /// Claims the next check once the last one is outdated; reports whether the caller has to make it.
-    fn is_due(&self, now: Since) -> bool {
+    fn claim_check(&self, now: Since) -> bool {
         let checked = self.checked.load(Ordering::Relaxed);
         now.saturating_sub(checked) >= millis(AGE)
             && self

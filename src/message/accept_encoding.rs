@@ -56,7 +56,7 @@ impl Accepted {
     pub fn of(fields: &HeaderMap) -> Self {
         let mut accepted = Self::default();
         for member in list::members(fields, &header::ACCEPT_ENCODING) {
-            accepted.note(member);
+            accepted.add_member(member);
         }
         accepted
     }
@@ -88,7 +88,7 @@ impl Accepted {
 
     /// Records one member, `codings [ weight ]`. A malformed one is ignored; of a repeated one the
     /// lower weight counts.
-    fn note(&mut self, member: &[u8]) {
+    fn add_member(&mut self, member: &[u8]) {
         let mut parts = member.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
         let name = parts.next().unwrap_or_default().to_ascii_lowercase();
         let Some(weight) = weight_of(parts) else {

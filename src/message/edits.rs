@@ -96,7 +96,7 @@ impl RuleEdits {
 
 impl Edits {
     /// Sets the edits of a matching rule in place of its earlier ones.
-    pub fn of_rule(&mut self, edits: RuleEdits) {
+    pub fn set_rule(&mut self, edits: RuleEdits) {
         self.0.retain(|known| known.rule != edits.rule);
         self.0.push(edits);
     }
@@ -278,7 +278,7 @@ mod tests {
             },
         ];
         for (number, place) in ["first:1", "second:2"].into_iter().enumerate() {
-            edits.of_rule(RuleEdits {
+            edits.set_rule(RuleEdits {
                 rule: RuleId::of_site(number),
                 place: place.into(),
                 ..rules[number].clone()
@@ -314,7 +314,7 @@ mod tests {
             (folder, "c=4"),
             ((0, 1), "a=3"),
         ] {
-            edits.of_rule(of_rule(rule, text));
+            edits.set_rule(of_rule(rule, text));
         }
         assert_eq!(edits.php_values(0).as_deref(), Some("b=2\nc=4\na=3"));
         assert_eq!(edits.php_values(1), None);

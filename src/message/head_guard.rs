@@ -173,7 +173,7 @@ impl Head {
                 }
                 (Some(_), line) => {
                     let field = field::judge(line)?;
-                    self.framing.note(field)?;
+                    self.framing.add_field(field)?;
                     self.fields += 1;
                     if self.fields > bounds.fields {
                         return Err(Refusal::TooManyFields);

@@ -90,14 +90,14 @@ impl Request {
     }
 
     /// Returns the request for another round, with `target` in place of its own.
-    pub fn again(mut self: Box<Self>, target: Target, cause: Cause) -> Box<Self> {
+    pub fn next_round(mut self: Box<Self>, target: Target, cause: Cause) -> Box<Self> {
         self.target = target;
         self.causes.push(cause);
         self
     }
 
     /// Copies the request without its content, for a page in place of its answer.
-    pub fn echo(&self) -> Self {
+    pub fn without_content(&self) -> Self {
         Self {
             method: self.method.clone(),
             target: self.target.clone(),
@@ -119,12 +119,12 @@ impl Request {
             method: std::mem::replace(&mut self.method, Method::GET),
             from: self.previous(),
         };
-        self.again(target, cause)
+        self.next_round(target, cause)
     }
 
     /// Adds the edits of a matching rule.
-    pub fn note(&mut self, edits: RuleEdits) {
-        Arc::make_mut(self.edits.get_or_insert_default()).of_rule(edits);
+    pub fn add_edits(&mut self, edits: RuleEdits) {
+        Arc::make_mut(self.edits.get_or_insert_default()).set_rule(edits);
     }
 
     /// Returns the target of this round, for the next one.

@@ -69,7 +69,7 @@ pub struct Told(OnceLock<Box<[u8]>>);
 
 impl Told {
     /// Returns the variables, which `encode` writes at first use.
-    pub fn or_encode(&self, encode: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
+    pub fn get_or_encode(&self, encode: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
         self.0.get_or_init(|| {
             let mut encoded = Vec::new();
             encode(&mut encoded);
@@ -218,7 +218,7 @@ mod tests {
         let encode = |wire: &Wire, text: &[u8]| {
             let told = wire
                 .told
-                .or_encode(|encoded| encoded.extend_from_slice(text));
+                .get_or_encode(|encoded| encoded.extend_from_slice(text));
             told.to_vec()
         };
         assert_eq!(encode(&wire, b"first"), b"first");

@@ -104,7 +104,7 @@ pub(super) async fn serve(
             Box::pin(serve_http2(stream, read, connection, limits, stop)).await;
         }
     }
-    allocator::note_put_away();
+    allocator::schedule_collect();
 }
 
 /// No `async fn`, which would keep its arguments for as long as it waits for requests.
@@ -173,7 +173,7 @@ where
     let parts = served.into_parts();
     let mut io = parts.io;
     io.restore(&parts.read_buf);
-    allocator::note_put_away();
+    allocator::schedule_collect();
     io
 }
 
@@ -263,7 +263,7 @@ async fn serve_http2(
 async fn given_up(watch: &Watch) {
     loop {
         watch.rested(PARK_AFTER).await;
-        allocator::note_put_away();
+        allocator::schedule_collect();
         watch.wait();
         let begun = watch.begun();
         let asked = poll_fn(|cx| match watch.begun() == begun {

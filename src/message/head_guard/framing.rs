@@ -29,7 +29,7 @@ pub(super) struct Framing {
 
 impl Framing {
     /// Records the field if it concerns the framing.
-    pub(super) fn note(&mut self, field: Field<'_>) -> Result<(), Refusal> {
+    pub(super) fn add_field(&mut self, field: Field<'_>) -> Result<(), Refusal> {
         match field.name.len() {
             14 if field.name.eq_ignore_ascii_case(b"content-length") => {
                 // RFC 9112 §6.3 (5) allows merging equal ones; no honest client sends two.
