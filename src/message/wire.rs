@@ -59,15 +59,15 @@ pub struct Wire {
     /// Result of the TLS handshake, if any.
     pub tls: Option<Box<TlsFacts>>,
     /// CGI variables of the connection.
-    pub told: Told,
+    pub params: ConnectionParams,
 }
 
 /// CGI variables of the connection, encoded at first use. A cloned connection is about to be changed, so its clone is
 /// empty.
 #[derive(Debug, Default)]
-pub struct Told(OnceLock<Box<[u8]>>);
+pub struct ConnectionParams(OnceLock<Box<[u8]>>);
 
-impl Told {
+impl ConnectionParams {
     /// Returns the variables, which `encode` writes at first use.
     pub fn get_or_encode(&self, encode: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
         self.0.get_or_init(|| {
@@ -78,7 +78,7 @@ impl Told {
     }
 }
 
-impl Clone for Told {
+impl Clone for ConnectionParams {
     fn clone(&self) -> Self {
         Self::default()
     }
@@ -129,7 +129,7 @@ impl Wire {
             listener: Arc::default(),
             scheme: Scheme::Http,
             tls: None,
-            told: Told::default(),
+            params: ConnectionParams::default(),
         }
     }
 
@@ -147,7 +147,7 @@ impl Wire {
             listener: Arc::default(),
             scheme: Scheme::Http,
             tls: None,
-            told: Told::default(),
+            params: ConnectionParams::default(),
         }
     }
 
@@ -168,7 +168,7 @@ impl Wire {
 
     /// Returns the connection with this name of its listener.
     #[must_use]
-    pub fn through(self: Arc<Self>, listener: &Arc<str>) -> Arc<Self> {
+    pub fn with_listener(self: Arc<Self>, listener: &Arc<str>) -> Arc<Self> {
         if self.listener == *listener {
             return self;
         }
@@ -180,11 +180,11 @@ impl Wire {
 
     /// Returns the connection after a TLS handshake.
     #[must_use]
-    pub fn secured(self, facts: TlsFacts) -> Self {
+    pub fn with_tls(self, facts: TlsFacts) -> Self {
         Self {
             scheme: Scheme::Https,
             tls: Some(Box::new(facts)),
-            told: Told::default(),
+            params: ConnectionParams::default(),
             ..self
         }
     }
@@ -216,10 +216,10 @@ mod tests {
     fn a_clone_encodes_its_variables_anew() {
         let wire = Wire::unix("/run/a");
         let encode = |wire: &Wire, text: &[u8]| {
-            let told = wire
-                .told
+            let params = wire
+                .params
                 .get_or_encode(|encoded| encoded.extend_from_slice(text));
-            told.to_vec()
+            params.to_vec()
         };
         assert_eq!(encode(&wire, b"first"), b"first");
         assert_eq!(encode(&wire, b"second"), b"first");

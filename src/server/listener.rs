@@ -307,7 +307,7 @@ async fn serve(
     }
     let begun = Begun {
         stream,
-        wire: wire.through(&terms.name),
+        wire: wire.with_listener(&terms.name),
         seat,
     };
     connection::serve(begun, terms.tls.clone(), shared, stop).await;
