@@ -277,7 +277,7 @@ fn found(descriptor: OwnedFd, stat: &FileStat, keep: bool) -> Found {
             descriptor,
             length: u64::try_from(stat.st_size).unwrap_or(0),
             modified: modified(stat),
-            kept: keep.then(Box::default),
+            cache: keep.then(Box::default),
         })),
         SFlag::S_IFDIR => Found::Directory,
         _ => Found::Refused("neither a file nor a folder"),

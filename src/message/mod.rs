@@ -33,7 +33,7 @@ pub use by_host::ByHost;
 pub use disk::{Disk, Found, OpenFolder, Root, Symlinks};
 pub use head_guard::{HeadGuard, Refusal};
 pub use host::{BadHost, Host};
-pub use open_file::{Kept, OpenFile, Said, Speaker};
+pub use open_file::{CachedHead, FileCache, HandlerId, OpenFile};
 pub use patience::Patience;
 pub use proxy_header::ProxyHeader;
 pub use request::{Cause, Previous, Request};

@@ -21,25 +21,25 @@ pub struct OpenFile {
     /// Last modification, to the nanosecond.
     pub modified: SystemTime,
     /// Facts about this version for later requests, if it is cached.
-    pub kept: Option<Box<Kept>>,
+    pub cache: Option<Box<FileCache>>,
 }
 
 /// Facts about a version of a file, cached by one answer for the next.
 #[derive(Debug, Default)]
-pub struct Kept {
+pub struct FileCache {
     /// The whole content of a small file.
     pub content: OnceLock<Bytes>,
     /// Last second, since the epoch, in which the file was found in the page cache.
     pub fetched: AtomicU64,
     /// Head of the last answer.
-    pub said: ArcSwapOption<Said>,
+    pub head: ArcSwapOption<CachedHead>,
 }
 
 /// Response fields computed for this version of the file.
 #[derive(Debug)]
-pub struct Said {
+pub struct CachedHead {
     /// The handler that computed them; another may have other fields.
-    pub by: Arc<Speaker>,
+    pub handler: Arc<HandlerId>,
     /// The fields, including the Content-Length of the whole file.
     pub fields: HeaderMap,
     /// The fields of a 304, from the first one on.
@@ -50,9 +50,9 @@ pub struct Said {
 
 /// Identity of a handler: its address.
 #[derive(Debug, Default)]
-pub struct Speaker;
+pub struct HandlerId;
 
-impl Said {
+impl CachedHead {
     /// Returns the fields of a 304 (RFC 9110 §15.4.5): of those of the content only its type, which determines the
     /// Vary of the 200.
     pub fn unchanged(&self) -> &HeaderMap {
@@ -65,9 +65,9 @@ impl Said {
 }
 
 impl OpenFile {
-    /// Returns the head that `speaker` computed for this version before.
-    pub fn said(&self, speaker: &Arc<Speaker>) -> Option<Arc<Said>> {
-        let said = self.kept.as_ref()?.said.load_full()?;
-        Arc::ptr_eq(&said.by, speaker).then_some(said)
+    /// Returns the head that `handler` computed for this version before.
+    pub fn cached_head(&self, handler: &Arc<HandlerId>) -> Option<Arc<CachedHead>> {
+        let head = self.cache.as_ref()?.head.load_full()?;
+        Arc::ptr_eq(&head.handler, handler).then_some(head)
     }
 }

@@ -56,7 +56,7 @@ async fn a_file_is_looked_at_once_in_a_second() {
     let (tree, disk) = (Tree::new(), RealDisk::new(1 << 20));
     tree.write("a", "content");
     let first = find(&disk, &tree.root(), "/a").unwrap();
-    assert!(first.kept.is_some());
+    assert!(first.cache.is_some());
     tree.remove("a");
     advance(AGE - Duration::from_millis(1)).await;
     let again = find(&disk, &tree.root(), "/a").unwrap();
@@ -92,7 +92,7 @@ async fn what_was_just_written_is_not_kept() {
     let (tree, disk) = (Tree::new(), RealDisk::new(1 << 20));
     tree.write("a", "content");
     age(&tree.0.path().join("a"), Duration::ZERO);
-    assert!(find(&disk, &tree.root(), "/a").unwrap().kept.is_none());
+    assert!(find(&disk, &tree.root(), "/a").unwrap().cache.is_none());
     tree.remove("a");
     assert!(!is_open(&disk, &tree.root(), "/a"));
 }
