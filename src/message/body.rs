@@ -14,8 +14,8 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
 use super::Refusal;
-use super::patience::{Patience, Promise};
 use super::spool::Spooled;
+use super::upload_deadline::{UploadDeadline, WaitClock};
 use crate::limits::budget::{Over, Part};
 use crate::limits::per_client::Counted;
 use crate::value::ByteSize;
@@ -59,7 +59,7 @@ pub struct Arriving {
     ahead: VecDeque<Bytes>,
     memory: Option<Part>,
     rate: Rate,
-    promise: Option<Promise>,
+    clock: Option<WaitClock>,
     streamed: Option<Counted>,
 }
 
@@ -138,7 +138,7 @@ impl Upload {
             ahead: VecDeque::new(),
             memory: None,
             rate: Rate::new(least),
-            promise: None,
+            clock: None,
             streamed: None,
         }))
     }
@@ -161,9 +161,9 @@ impl Upload {
 
     /// Limits the time that a worker waits for the content of a fast client to `within` once other requests want the
     /// worker. The upload counts among the client's `streamed` ones until its end.
-    pub(super) fn promise(&mut self, within: Duration, streamed: Option<Counted>) {
+    pub(super) fn bound_wait(&mut self, within: Duration, streamed: Option<Counted>) {
         if let Self::Incoming(arriving) | Self::Resumed(_, arriving) = self {
-            arriving.promise = Some(Promise::new(within));
+            arriving.clock = Some(WaitClock::new(within));
             arriving.streamed = streamed;
         }
     }
@@ -176,12 +176,11 @@ impl Upload {
     }
 
     /// Returns the deadline of a client whose content is streamed because it was fast.
-    pub fn patience(&self, now: Instant) -> Option<Patience> {
+    pub fn deadline(&self, now: Instant) -> Option<UploadDeadline> {
         match self {
-            Self::Incoming(arriving) | Self::Resumed(_, arriving) => arriving
-                .promise
-                .as_ref()
-                .map(|promise| promise.patience(now)),
+            Self::Incoming(arriving) | Self::Resumed(_, arriving) => {
+                arriving.clock.as_ref().map(|clock| clock.deadline(now))
+            }
             Self::Empty | Self::Spooled(_) => None,
         }
     }
@@ -225,7 +224,7 @@ impl Upload {
 
     /// Waits until the client closes the connection. The close is noticed as long as at most 64 KiB of
     /// the content is unread and the client has a share of `server.body_memory` for it.
-    pub async fn gone(&mut self) -> UploadError {
+    pub async fn wait_until_gone(&mut self) -> UploadError {
         match self {
             Self::Incoming(arriving) | Self::Resumed(_, arriving) if !arriving.expects_continue => {
                 poll_fn(|cx| arriving.poll_gone(cx)).await
@@ -256,11 +255,11 @@ impl Arriving {
         let Some(piece) = self.ahead.pop_front() else {
             let next = self.poll_incoming(cx);
             // Waiting in the queue, where this is not polled, occupies no worker.
-            if let Some(promise) = &mut self.promise {
+            if let Some(clock) = &mut self.clock {
                 if next.is_pending() {
-                    promise.wait(Instant::now());
+                    clock.wait(Instant::now());
                 } else {
-                    promise.arrived(Instant::now());
+                    clock.arrived(Instant::now());
                 }
             }
             return next;

@@ -129,7 +129,7 @@ pub async fn receive(
     let spooled = spool.finish().await?;
     if !is_whole {
         upload.must_send(settings.stream_rate);
-        upload.promise(PATIENCE, streamed);
+        upload.bound_wait(PATIENCE, streamed);
         return Ok(upload.resume_after(spooled));
     }
     Ok(match spooled {

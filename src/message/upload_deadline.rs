@@ -7,11 +7,11 @@ use tokio::time::Instant;
 use super::UploadError;
 
 /// Interval of checking whether requests wait for the worker of a late client.
-const LOOK: Duration = Duration::from_millis(50);
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The time that a worker may wait for a client in all, measured while it waits.
+/// Clock of all waits of a worker for a client, with their limit.
 #[derive(Debug)]
-pub(super) struct Promise {
+pub(super) struct WaitClock {
     within: Duration,
     /// Start of the current wait for the client.
     waiting: Option<Instant>,
@@ -21,20 +21,20 @@ pub(super) struct Promise {
 
 /// Deadline of a client that streams its content, in force while other requests wait for the worker.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct UploadDeadline {
     within: Duration,
     late_at: Instant,
 }
 
-impl Patience {
+impl UploadDeadline {
     /// Reports whether the deadline has passed.
     pub fn is_late(&self, now: Instant) -> bool {
         self.late_at <= now
     }
 
     /// Returns the time of the next check.
-    pub fn next_look(&self, now: Instant) -> Instant {
-        self.late_at.max(now + LOOK)
+    pub fn next_check(&self, now: Instant) -> Instant {
+        self.late_at.max(now + CHECK_INTERVAL)
     }
 
     /// Returns the error of a client that missed the deadline.
@@ -44,7 +44,7 @@ impl Patience {
     }
 }
 
-impl Promise {
+impl WaitClock {
     pub(super) fn new(within: Duration) -> Self {
         Self {
             within,
@@ -64,10 +64,10 @@ impl Promise {
         }
     }
 
-    pub(super) fn patience(&self, now: Instant) -> Patience {
+    pub(super) fn deadline(&self, now: Instant) -> UploadDeadline {
         let within = self.within;
         let since = self.waiting.unwrap_or(now);
-        Patience {
+        UploadDeadline {
             within,
             late_at: since + within.saturating_sub(self.waited),
         }
@@ -82,17 +82,17 @@ mod tests {
     fn only_the_time_in_which_the_client_is_waited_for_counts() {
         let begun = crate::moment::now();
         let at = |millis| begun + Duration::from_millis(millis);
-        let mut promise = Promise::new(Duration::from_millis(100));
-        promise.wait(at(0));
-        promise.arrived(at(60));
+        let mut clock = WaitClock::new(Duration::from_millis(100));
+        clock.wait(at(0));
+        clock.arrived(at(60));
         // PHP reads.
-        assert!(!promise.patience(at(560)).is_late(at(560)));
-        promise.wait(at(560));
-        promise.wait(at(590));
-        let patience = promise.patience(at(590));
+        assert!(!clock.deadline(at(560)).is_late(at(560)));
+        clock.wait(at(560));
+        clock.wait(at(590));
+        let deadline = clock.deadline(at(590));
         for (millis, late, next) in [(590, false, 640), (599, false, 649), (600, true, 650)] {
-            assert_eq!(patience.is_late(at(millis)), late, "{millis}");
-            assert_eq!(patience.next_look(at(millis)), at(next), "{millis}");
+            assert_eq!(deadline.is_late(at(millis)), late, "{millis}");
+            assert_eq!(deadline.next_check(at(millis)), at(next), "{millis}");
         }
     }
 }
