@@ -16,7 +16,7 @@ use nix::sys::uio::pread;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
-use super::lent::lend;
+use super::charged_bytes::charge_bytes;
 use super::{Upload, UploadError};
 use crate::limits::budget::{Budget, Over, Owner, Part, Party, SiteKey};
 use crate::limits::per_client::{Counted, PerClient};
@@ -255,7 +255,7 @@ impl<'a> Spool<'a> {
             self.write().await?;
         }
         let content = match self.file {
-            None => Content::Memory(lend(self.memory.freeze(), self.charged)),
+            None => Content::Memory(charge_bytes(self.memory.freeze(), self.charged)),
             Some((file, part)) => Content::File(Arc::new(SpoolFile { file, _part: part })),
         };
         Ok(Spooled {
