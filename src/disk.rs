@@ -193,7 +193,7 @@ impl RealDisk {
     }
 
     fn root(&self, root: &Root) -> Result<Arc<Opened>, Errno> {
-        if let Some(opened) = self.known(root) {
+        if let Some(opened) = self.cached_root(root) {
             return Ok(opened);
         }
         let flags = LOOK.union(OFlag::O_DIRECTORY);
@@ -215,7 +215,7 @@ impl RealDisk {
     }
 
     /// Returns a root that was opened within the last second, where the cache is on.
-    fn known(&self, root: &Root) -> Option<Arc<Opened>> {
+    fn cached_root(&self, root: &Root) -> Option<Arc<Opened>> {
         if !self.hot.is_on() {
             return None;
         }
@@ -255,7 +255,7 @@ fn open_below(
     let how = OpenHow::new()
         .flags(flags)
         .resolve(resolve | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let opened = again(|| openat2(root, Path::new(OsStr::from_bytes(relative)), how));
+    let opened = retry(|| openat2(root, Path::new(OsStr::from_bytes(relative)), how));
     let descriptor = match (opened, symlinks) {
         (Err(Errno::ELOOP), Symlinks::SameOwner) => owners::open(root, relative, flags),
         (opened, _) => opened,
@@ -323,7 +323,7 @@ fn not_found(errno: Errno) -> Found {
 }
 
 /// Repeats an attempt that fails with EAGAIN: a rename anywhere can race a `..` within a link (openat2(2)).
-fn again<T>(mut attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+fn retry<T>(mut attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     for _ in 0..ATTEMPTS {
         match attempt() {
             Err(Errno::EAGAIN | Errno::EINTR) => {}

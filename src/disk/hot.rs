@@ -43,7 +43,7 @@ const SCRIPTS: usize = 4096;
 pub(super) struct HotFiles {
     files: Cache<Key, Arc<HotFile>, Weight>,
     /// Existing files of which only the existence matters, with the time of the check.
-    there: Cache<Key, Since>,
+    existing: Cache<Key, Since>,
     /// Capacity in bytes; 0 caches nothing.
     capacity: AtomicU64,
     begun: Instant,
@@ -61,7 +61,7 @@ struct Key {
 }
 
 /// A borrowed key for look-ups.
-struct Wanted<'a> {
+struct KeyRef<'a> {
     root: (u64, u64),
     symlinks: Symlinks,
     path: &'a [u8],
@@ -92,7 +92,7 @@ impl HotFiles {
         let items = usize::try_from(capacity / LEAST).unwrap_or(usize::MAX);
         Self {
             files: Cache::with_weighter(items.clamp(16, 65_536), capacity.max(1), Weight),
-            there: Cache::new(SCRIPTS),
+            existing: Cache::new(SCRIPTS),
             capacity: AtomicU64::new(capacity),
             begun: Instant::now(),
         }
@@ -108,7 +108,7 @@ impl HotFiles {
     /// Closes all files.
     pub(super) fn clear(&self) {
         self.files.clear();
-        self.there.clear();
+        self.existing.clear();
     }
 
     /// Closes the files without a request in [`IDLE`].
@@ -143,7 +143,7 @@ impl HotFiles {
                 if let Some(hot) = known.filter(|hot| hot.version == version) {
                     return Found::File(Arc::clone(&hot.file));
                 }
-                let keep = self.is_on() && kind(&stat) == SFlag::S_IFREG && !is_young(&stat);
+                let keep = self.is_on() && kind(&stat) == SFlag::S_IFREG && !is_recent(&stat);
                 let found = found(descriptor, &stat, keep);
                 if let (Found::File(file), true) = (&found, keep) {
                     self.keep(&wanted, version, file);
@@ -175,7 +175,7 @@ impl HotFiles {
         }
     }
 
-    fn keep(&self, wanted: &Wanted<'_>, version: Version, file: &Arc<OpenFile>) {
+    fn keep(&self, wanted: &KeyRef<'_>, version: Version, file: &Arc<OpenFile>) {
         let hot = HotFile {
             version,
             file: Arc::clone(file),
@@ -184,7 +184,7 @@ impl HotFiles {
         self.files.insert(wanted.key(), Arc::new(hot));
     }
 
-    fn forget(&self, wanted: &Wanted<'_>) {
+    fn forget(&self, wanted: &KeyRef<'_>) {
         self.files.remove(wanted);
     }
 
@@ -193,21 +193,21 @@ impl HotFiles {
         let wanted = root.wanted(path, symlinks);
         let now = self.now();
         let fresh = |since: &Since| now.saturating_sub(*since) < millis(AGE);
-        if self.there.get(&wanted).as_ref().is_some_and(fresh) {
+        if self.existing.get(&wanted).as_ref().is_some_and(fresh) {
             return true;
         }
         let look = open_below(&root.descriptor, path, symlinks, LOOK);
         let there = look.is_ok_and(|(_, stat)| kind(&stat) == SFlag::S_IFREG);
         if there && self.is_on() {
-            self.there.insert(wanted.key(), now);
+            self.existing.insert(wanted.key(), now);
         }
         there
     }
 }
 
 impl Opened {
-    fn wanted<'a>(&self, path: &'a [u8], symlinks: Symlinks) -> Wanted<'a> {
-        Wanted {
+    fn wanted<'a>(&self, path: &'a [u8], symlinks: Symlinks) -> KeyRef<'a> {
+        KeyRef {
             root: self.node,
             symlinks,
             path,
@@ -243,7 +243,7 @@ impl Version {
 }
 
 /// Reports whether the file was modified recently. A time in the future counts as recent.
-fn is_young(stat: &FileStat) -> bool {
+fn is_recent(stat: &FileStat) -> bool {
     let age = SystemTime::now().duration_since(modified(stat));
     age.map_or(true, |age| age < YOUNG)
 }
@@ -252,7 +252,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl Wanted<'_> {
+impl KeyRef<'_> {
     fn key(&self) -> Key {
         Key {
             root: self.root,
@@ -263,7 +263,7 @@ impl Wanted<'_> {
 }
 
 /// Hashes as [`Key`] does.
-impl Hash for Wanted<'_> {
+impl Hash for KeyRef<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.root.hash(state);
         self.symlinks.hash(state);
@@ -271,7 +271,7 @@ impl Hash for Wanted<'_> {
     }
 }
 
-impl Equivalent<Key> for Wanted<'_> {
+impl Equivalent<Key> for KeyRef<'_> {
     fn equivalent(&self, key: &Key) -> bool {
         self.root == key.root && self.symlinks == key.symlinks && *self.path == *key.path
     }

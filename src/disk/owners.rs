@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::{Mode, SFlag, fstat};
 
-use super::{LOOK, again, kind};
+use super::{LOOK, kind, retry};
 
 /// Opens `path`, relative and normalised, with `flags`; ELOOP for a link to another owner's target.
 pub(super) fn open(root: &OwnedFd, path: &[u8], flags: OFlag) -> Result<OwnedFd, Errno> {
@@ -50,7 +50,7 @@ fn follow(folder: &OwnedFd, link: &OwnedFd, flags: OFlag, owner: u32) -> Result<
     let how = OpenHow::new()
         .flags(flags)
         .resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let target = again(|| openat2(folder, Path::new(&text), how))?;
+    let target = retry(|| openat2(folder, Path::new(&text), how))?;
     if fstat(&target)?.st_uid != owner {
         return Err(Errno::ELOOP);
     }
