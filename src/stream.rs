@@ -36,16 +36,16 @@ pub enum Stream {
 
 /// A connection without a runtime, which can move to another thread.
 #[derive(Debug)]
-pub enum Bare {
+pub enum DetachedStream {
     /// A unix stream.
     Unix(std::os::unix::net::UnixStream),
     /// A TCP stream.
     Tcp(std::net::TcpStream),
 }
 
-impl Bare {
+impl DetachedStream {
     /// Registers the connection, which is non-blocking already, with the runtime of this thread.
-    pub fn settle(self) -> io::Result<Stream> {
+    pub fn attach(self) -> io::Result<Stream> {
         match self {
             Self::Unix(stream) => UnixStream::from_std(stream).map(Stream::Unix),
             Self::Tcp(stream) => TcpStream::from_std(stream).map(Stream::Tcp),
@@ -53,7 +53,7 @@ impl Bare {
     }
 }
 
-impl AsRawFd for Bare {
+impl AsRawFd for DetachedStream {
     fn as_raw_fd(&self) -> RawFd {
         match self {
             Self::Unix(stream) => stream.as_raw_fd(),
@@ -80,10 +80,10 @@ impl Stream {
     }
 
     /// Deregisters the connection from its runtime. Fails for connections with TLS, which stay in their thread.
-    pub fn into_bare(self) -> io::Result<Bare> {
+    pub fn detach(self) -> io::Result<DetachedStream> {
         match self {
-            Self::Unix(stream) => stream.into_std().map(Bare::Unix),
-            Self::Tcp(stream) => stream.into_std().map(Bare::Tcp),
+            Self::Unix(stream) => stream.into_std().map(DetachedStream::Unix),
+            Self::Tcp(stream) => stream.into_std().map(DetachedStream::Tcp),
             Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -125,7 +125,7 @@ impl Stream {
     }
 
     /// Reports whether the kernel can send files through it: it has no TLS.
-    pub fn sends_files(&self) -> bool {
+    pub fn can_send_files(&self) -> bool {
         !matches!(self, Self::Tls(_))
     }
 

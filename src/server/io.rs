@@ -369,7 +369,7 @@ impl Write for ConnectionIo {
         let is_within = this.intake.is_in_content() || !this.intake.held().is_empty();
         let lingers = is_within && !this.hurries;
         // Without TLS and with nobody to wait for, close(2) comes next and says the same.
-        if lingers || !this.stream().sends_files() {
+        if lingers || !this.stream().can_send_files() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
         }
         if lingers {

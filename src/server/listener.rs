@@ -21,7 +21,7 @@ use super::{connection, descriptors, last_call, places, proxy_protocol};
 use crate::limits::room::Seat;
 use crate::message::Wire;
 use crate::site::Listener;
-use crate::stream::Bare;
+use crate::stream::DetachedStream;
 use crate::threads::Place;
 use connection::Begun;
 
@@ -239,7 +239,7 @@ async fn next(socket: &Acceptor, shared: &Shared) -> io::Result<Accepted> {
 
 /// A connection, its part of `server.limits.connections`, and where it is served.
 struct Accepted {
-    stream: Bare,
+    stream: DetachedStream,
     wire: Arc<Wire>,
     permit: OwnedSemaphorePermit,
     place: Place,
@@ -277,7 +277,7 @@ async fn serve(
         permit: _permit,
         place: _place,
     } = accepted;
-    let mut stream = match stream.settle() {
+    let mut stream = match stream.attach() {
         Ok(stream) => stream,
         Err(error) => return cannot_watch(&shared, &error),
     };

@@ -33,7 +33,7 @@ impl ConnectionIo {
         if moment::elapsed() >= STRETCH {
             return after_others(cx);
         }
-        if !self.stream().sends_files() {
+        if !self.stream().can_send_files() {
             return self.poll_encrypt_file(cx, before);
         }
         if before.is_empty() {
