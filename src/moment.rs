@@ -17,9 +17,9 @@ pub struct Moment {
 
 impl Moment {
     /// Reads the clock, for the rest of this poll too.
-    pub fn fresh() -> Self {
+    pub fn read_clock() -> Self {
         Self {
-            instant: fresh(),
+            instant: read_clock(),
             wall: SystemTime::now(),
         }
     }
@@ -42,13 +42,13 @@ enum Now {
 pub fn now() -> Instant {
     match NOW.get() {
         Now::Asked => Instant::now(),
-        Now::Unread => fresh(),
+        Now::Unread => read_clock(),
         Now::Read(now) => now,
     }
 }
 
 /// Reads the clock for the rest of this poll, too: for periods that begin now.
-pub fn fresh() -> Instant {
+pub fn read_clock() -> Instant {
     let now = Instant::now();
     if !matches!(NOW.get(), Now::Asked) {
         NOW.set(Now::Read(now));
@@ -108,7 +108,7 @@ mod tests {
             let first = now();
             wait();
             assert_eq!(now(), first);
-            let begun = fresh();
+            let begun = read_clock();
             assert!(begun > first);
             assert_eq!(now(), begun);
         });

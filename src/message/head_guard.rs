@@ -23,7 +23,7 @@ mod request_line;
 use chunked::Chunked;
 pub use decoded::judge_decoded;
 use framing::{Content, Framing};
-use lines::{Lines, Room};
+use lines::{LineLimits, Lines};
 pub use refusal::Refusal;
 use request_line::Version;
 
@@ -75,7 +75,7 @@ enum State {
 struct Head {
     lines: Lines,
     /// An empty line in front of the request line was ignored (RFC 9112 §2.2); a second one is not.
-    led: bool,
+    has_skipped_line: bool,
     version: Option<Version>,
     fields: usize,
     framing: Framing,
@@ -157,9 +157,9 @@ impl Head {
         bytes: &mut [u8],
         bounds: Bounds,
     ) -> Result<Option<(usize, Content)>, Refusal> {
-        while let Some(line) = self.lines.next(bytes, self.room(bounds))? {
+        while let Some(line) = self.lines.next(bytes, self.line_limits(bounds))? {
             match (self.version, line) {
-                (None, []) if !self.led => self.led = true,
+                (None, []) if !self.has_skipped_line => self.has_skipped_line = true,
                 (None, line) => {
                     let (version, rewritten) = request_line::judge(line)?;
                     self.version = Some(version);
@@ -184,12 +184,12 @@ impl Head {
         Ok(None)
     }
 
-    fn room(&self, bounds: Bounds) -> Room {
+    fn line_limits(&self, bounds: Bounds) -> LineLimits {
         let (line, too_long) = match self.version {
             None => (bounds.request_line, Refusal::RequestLineTooLong),
             Some(_) => (bounds.field_line, Refusal::FieldTooLong),
         };
-        Room {
+        LineLimits {
             line,
             too_long,
             all: bounds.head,

@@ -1,7 +1,7 @@
 //! Chunked content (RFC 9112 §7.1), followed from chunk to chunk to its end.
 
 use super::field::{self, is_text};
-use super::lines::{Lines, Room};
+use super::lines::{LineLimits, Lines};
 use super::{Refusal, up_to};
 use crate::message::whitespace::trim;
 
@@ -45,7 +45,7 @@ impl Chunked {
     /// Returns the number of `bytes` that may pass; 0 where the decision needs more.
     pub(super) fn judge(&mut self, bytes: &[u8], most_fields: usize) -> Result<usize, Refusal> {
         let (passed, next) = match &mut self.part {
-            Part::Size(lines) => match lines.next(bytes, SIZE_ROOM)? {
+            Part::Size(lines) => match lines.next(bytes, SIZE_LIMITS)? {
                 None => return Ok(0),
                 Some(line) => {
                     let (size, extensions) = judge_size(line)?;
@@ -135,7 +135,7 @@ fn judge_trailers(
     bytes: &[u8],
     most_fields: usize,
 ) -> Result<bool, Refusal> {
-    while let Some(line) = lines.next(bytes, TRAILERS_ROOM)? {
+    while let Some(line) = lines.next(bytes, TRAILER_LIMITS)? {
         if line.is_empty() {
             return Ok(true);
         }
@@ -148,14 +148,14 @@ fn judge_trailers(
     Ok(false)
 }
 
-const SIZE_ROOM: Room = Room {
+const SIZE_LIMITS: LineLimits = LineLimits {
     line: SIZE_LINE,
     too_long: Refusal::ChunkExtension,
     all: SIZE_LINE,
     too_much: Refusal::ChunkExtension,
 };
 
-const TRAILERS_ROOM: Room = Room {
+const TRAILER_LIMITS: LineLimits = LineLimits {
     line: TRAILERS,
     too_long: Refusal::TrailersTooLarge,
     all: TRAILERS,

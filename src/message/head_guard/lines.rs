@@ -13,7 +13,7 @@ pub(super) struct Lines {
 
 /// Limits of one line and of all lines, CRLF included, and the refusal of more.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
+pub(super) struct LineLimits {
     pub(super) line: usize,
     pub(super) too_long: Refusal,
     pub(super) all: usize,
@@ -27,11 +27,11 @@ impl Lines {
     pub(super) fn next<'a>(
         &mut self,
         bytes: &'a [u8],
-        room: Room,
+        limits: LineLimits,
     ) -> Result<Option<&'a [u8]>, Refusal> {
-        let (bound, refusal) = match self.start.saturating_add(room.line) {
-            bound if bound <= room.all => (bound, room.too_long),
-            _ => (room.all, room.too_much),
+        let (bound, refusal) = match self.start.saturating_add(limits.line) {
+            bound if bound <= limits.all => (bound, limits.too_long),
+            _ => (limits.all, limits.too_much),
         };
         let looked_at = bytes.len().min(bound);
         let fresh = bytes.get(self.searched..looked_at).unwrap_or_default();
