@@ -153,7 +153,7 @@ impl Upload {
     }
 
     /// Sets the minimum rate, in bytes a second, from the moment at which a worker waits for the content.
-    pub(super) fn must_send(&mut self, least: u64) {
+    pub(super) fn set_minimum_rate(&mut self, least: u64) {
         if let Self::Incoming(arriving) | Self::Resumed(_, arriving) = self {
             arriving.rate = Rate::new(least.max(arriving.rate.least));
         }
@@ -257,9 +257,9 @@ impl Arriving {
             // Waiting in the queue, where this is not polled, occupies no worker.
             if let Some(clock) = &mut self.clock {
                 if next.is_pending() {
-                    clock.wait(Instant::now());
+                    clock.start(Instant::now());
                 } else {
-                    clock.arrived(Instant::now());
+                    clock.stop(Instant::now());
                 }
             }
             return next;

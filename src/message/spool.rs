@@ -120,7 +120,7 @@ pub async fn receive(
     };
     upload.charge(Part::new(&settings.memory, owner));
     if known.is_some() && settings.mode == Mode::Stream {
-        upload.must_send(settings.stream_rate);
+        upload.set_minimum_rate(settings.stream_rate);
         return Ok(upload);
     }
     let mut spool = Spool::new(settings, known, owner);
@@ -128,7 +128,7 @@ pub async fn receive(
     let streamed = spool.streamed.take();
     let spooled = spool.finish().await?;
     if !is_whole {
-        upload.must_send(settings.stream_rate);
+        upload.set_minimum_rate(settings.stream_rate);
         upload.bound_wait(PATIENCE, streamed);
         return Ok(upload.resume_after(spooled));
     }

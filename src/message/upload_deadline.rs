@@ -53,17 +53,19 @@ impl WaitClock {
         }
     }
 
-    /// Starts the clock of a wait for the client. Time that PHP takes does not count.
-    pub(super) fn wait(&mut self, now: Instant) {
+    /// Starts a wait for the client, unless one is running. Time that PHP takes does not count.
+    pub(super) fn start(&mut self, now: Instant) {
         self.waiting.get_or_insert(now);
     }
 
-    pub(super) fn arrived(&mut self, now: Instant) {
+    /// Ends the current wait and adds it to the earlier ones.
+    pub(super) fn stop(&mut self, now: Instant) {
         if let Some(since) = self.waiting.take() {
             self.waited += now.duration_since(since);
         }
     }
 
+    /// Returns the deadline, which moves on while no worker waits.
     pub(super) fn deadline(&self, now: Instant) -> UploadDeadline {
         let within = self.within;
         let since = self.waiting.unwrap_or(now);
@@ -83,12 +85,12 @@ mod tests {
         let begun = crate::moment::now();
         let at = |millis| begun + Duration::from_millis(millis);
         let mut clock = WaitClock::new(Duration::from_millis(100));
-        clock.wait(at(0));
-        clock.arrived(at(60));
+        clock.start(at(0));
+        clock.stop(at(60));
         // PHP reads.
         assert!(!clock.deadline(at(560)).is_late(at(560)));
-        clock.wait(at(560));
-        clock.wait(at(590));
+        clock.start(at(560));
+        clock.start(at(590));
         let deadline = clock.deadline(at(590));
         for (millis, late, next) in [(590, false, 640), (599, false, 649), (600, true, 650)] {
             assert_eq!(deadline.is_late(at(millis)), late, "{millis}");

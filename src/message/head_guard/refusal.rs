@@ -65,7 +65,7 @@ pub enum Refusal {
     #[error("a chunk's size is not a hexadecimal number")]
     ChunkSize,
     /// RFC 9112 §7.1: data longer than its size, or not followed by CRLF.
-    #[error("a chunk's data does not end where its size says")]
+    #[error("the data of a chunk does not match its size")]
     ChunkEnd,
     /// RFC 9112 §7.1.1: malformed, or more than the bound.
     #[error("chunk extensions are malformed, or larger than 8 KiB")]
