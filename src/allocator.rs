@@ -1,13 +1,13 @@
-//! Memory by mimalloc: glibc keeps what a parked connection has freed, 20 KiB of it each; this gives
-//! it back. Without huge pages (`no_thp`): they doubled the memory of a small gateway, and zeroing
+//! The global allocator, mimalloc: glibc keeps the freed buffers of a parked connection, 20 KiB each; mimalloc
+//! returns them. Without huge pages (`no_thp`): they doubled the memory of a small gateway, and zeroing
 //! them cost CPU.
 //!
-//! Not through the crate `mimalloc`, which asks for an alignment with every call. What is no power
-//! of two is then made larger, and where it begins is searched for when it is freed. What every block has
-//! by itself is not asked for here.
+//! Not through the crate `mimalloc`, which requests an alignment with every call. mimalloc then enlarges blocks whose
+//! size is no power of two, and searches for their beginning when they are freed. Here the natural alignment is not
+//! requested.
 //!
-//! Measured: 7 of the 36 blocks of a FastCGI request had been made larger (1,000 instructions of 32,000), and with
-//! what threads give back before they sleep an idle connection went from 20 to 9.5 KiB.
+//! Measured: 7 of the 36 blocks of a FastCGI request had been enlarged (1,000 instructions of 32,000), and with
+//! the collection before threads sleep an idle connection went from 20 to 9.5 KiB.
 #![allow(
     unsafe_code,
     reason = "a global allocator needs an unsafe impl; this is the only module with unsafe code"
@@ -24,24 +24,24 @@ use libmimalloc_sys::{
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
-/// What blocks of at least as many bytes are aligned to (mimalloc's `MI_MAX_ALIGN_SIZE`).
+/// Alignment of all blocks of at least as many bytes (mimalloc's `MI_MAX_ALIGN_SIZE`).
 const NATURAL: usize = 16;
 
-/// How long after the first buffers that were freed a thread gives back what it holds of them and of those that came
-/// after: it looks at all of its pages for that.
+/// Delay between the first freed buffers and the collection of a thread, which walks all of its pages and so covers
+/// the buffers freed meanwhile.
 const COLLECT_AFTER: Duration = Duration::from_millis(250);
 
 thread_local! {
     static IS_DUE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What every allocation of the program goes through.
+/// The allocator of the program.
 #[derive(Clone, Copy, Debug)]
 pub struct Allocator;
 
-/// A connection of this thread was put to rest, or has ended: its buffers are free, and are given back soon. mimalloc does
-/// that by itself only while a thread allocates, and this one may have nothing to do for long.
-pub fn note_put_away() {
+/// Schedules returning freed buffers to the system after a connection of this thread was parked or has ended. mimalloc
+/// does that by itself only while a thread allocates, and this one may be idle for long.
+pub fn schedule_collect() {
     if let Ok(runtime) = Handle::try_current()
         && !IS_DUE.replace(true)
     {
@@ -54,19 +54,18 @@ pub fn note_put_away() {
     }
 }
 
-/// Whether blocks of this size are aligned so by themselves.
+/// Reports whether blocks of this size have the alignment without a request.
 const fn is_natural(size: usize, align: usize) -> bool {
     align <= NATURAL && align <= size
 }
 
-// SAFETY: what mimalloc returns is null or a block of at least `size` bytes that is nobody else's, aligned
-// as `is_natural` says or as was asked for. All of it may be freed and resized by any thread and by either
-// kind of call. None of these unwinds.
+// SAFETY: mimalloc returns null or an unshared block of at least `size` bytes, aligned as `is_natural`
+// states or as requested. Any thread may free and resize it, by either kind of call. None of these unwinds.
 unsafe impl GlobalAlloc for Allocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let (size, align) = (layout.size(), layout.align());
-        // SAFETY: no requirement but that the alignment is a power of two, as a layout's is.
+        // SAFETY: the only requirement is an alignment that is a power of two, as a layout's is.
         unsafe {
             if is_natural(size, align) {
                 mi_malloc(size).cast()
@@ -91,14 +90,14 @@ unsafe impl GlobalAlloc for Allocator {
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, _: Layout) {
-        // SAFETY: the caller has it from above and uses it no more.
+        // SAFETY: the caller got the block from above and uses it no more.
         unsafe { mi_free(block.cast()) }
     }
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let align = layout.align();
-        // SAFETY: the caller has the block from above, and uses it no more where another is returned.
+        // SAFETY: the caller got the block from above, and uses it no more where another is returned.
         unsafe {
             if is_natural(size, align) {
                 mi_realloc(block.cast(), size).cast()

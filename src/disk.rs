@@ -1,6 +1,6 @@
-//! The file system as it really is, looked at without races: every path is resolved below its
-//! root by the kernel in one call (openat2 with RESOLVE_BENEATH), so that neither `..` nor a
-//! symbolic link leads out, whatever happens to the tree meanwhile.
+//! The real file system, accessed without races: the kernel resolves every path below its root in
+//! one call (openat2 with RESOLVE_BENEATH), so that neither `..` nor a symbolic link leads out,
+//! even while the tree changes.
 
 mod entries;
 mod hot;
@@ -28,31 +28,31 @@ use crate::moment;
 use hot::HotFiles;
 pub use hot::SMALL;
 
-/// How long an opened root is used before its name is resolved again: a `current` link that a
-/// deployment flips is followed within a second; at once where no file is kept open.
+/// Lifetime of an open root before its name is resolved again: a `current` link that a deployment
+/// flips is followed within a second; at once where no file is kept open.
 const ROOT_AGE: Duration = Duration::from_secs(1);
 
-/// To read. O_NONBLOCK: opening a fifo must not wait for its writer.
+/// Flags for reading. O_NONBLOCK: opening a fifo must not wait for its writer.
 const READ: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_CLOEXEC)
     .union(OFlag::O_NOCTTY)
     .union(OFlag::O_NONBLOCK);
 
-/// To know what is there.
+/// Flags for fstat only.
 const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 
-/// How often a path is resolved again that a rename disturbed.
+/// Attempts to resolve a path while renames disturb it.
 const ATTEMPTS: usize = 8;
 
-/// The real file system. Roots stay open; there are as many as the configuration names. So do files
-/// that are asked for again and again, within bounds.
+/// The real file system. Roots stay open; their number is bounded by the configuration. Frequently
+/// requested files stay open too, within bounds.
 #[derive(Debug)]
 pub struct RealDisk {
     roots: RwLock<HashMap<Root, Arc<Opened>>>,
     hot: HotFiles,
 }
 
-/// A root as it was when its name was resolved.
+/// An open root with the time of its resolution.
 #[derive(Debug)]
 struct Opened {
     name: Root,
@@ -62,8 +62,8 @@ struct Opened {
     since: Instant,
 }
 
-/// The file system as one request sees it: a root that was opened once stays what it was, so that
-/// a deployment that flips `current` meanwhile does not mix two releases in one answer.
+/// The file system of one request: each root is resolved once, so that a deployment that flips
+/// `current` meanwhile does not mix two releases in one answer.
 #[derive(Debug)]
 pub struct OneRelease<'a> {
     disk: &'a RealDisk,
@@ -120,7 +120,7 @@ impl Disk for OneRelease<'_> {
     }
 
     fn is_directory(&self, root: &Root, path: &[u8]) -> bool {
-        // Without opening it: a folder that may be entered and not listed is there all the same.
+        // Without opening it for reading: a folder that may be entered but not listed exists too.
         self.kind_of(root, path, Symlinks::WithinRoot) == Some(SFlag::S_IFDIR)
     }
 
@@ -137,7 +137,7 @@ impl OneRelease<'_> {
     }
 
     fn root(&self, root: &Root) -> Result<Arc<Opened>, Errno> {
-        // A poisoned lock guards a list that is whole at every moment.
+        // A poisoned lock is harmless: the list is consistent at every moment.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = seen.iter().find(|opened| opened.name == *root) {
             return Ok(Arc::clone(opened));
@@ -148,7 +148,7 @@ impl OneRelease<'_> {
     }
 }
 
-/// One that keeps no file open.
+/// Keeps no file open.
 impl Default for RealDisk {
     fn default() -> Self {
         Self::new(0)
@@ -156,7 +156,7 @@ impl Default for RealDisk {
 }
 
 impl RealDisk {
-    /// One that keeps files open which have so many bytes, or count for so many.
+    /// Creates a file system with a cache of open files of `file_cache` bytes.
     pub fn new(file_cache: u64) -> Self {
         Self {
             roots: RwLock::default(),
@@ -164,27 +164,27 @@ impl RealDisk {
         }
     }
 
-    /// As `new`, from now on.
+    /// Changes the size of the cache.
     pub fn resize(&self, file_cache: u64) {
         self.hot.resize(file_cache);
         if file_cache == 0 {
-            // Nothing stays open that nobody will use again.
+            // Unused roots are closed too.
             let mut roots = self.roots.write().unwrap_or_else(PoisonError::into_inner);
             roots.clear();
         }
     }
 
-    /// Closes files that nobody has asked for in some time.
+    /// Closes idle files.
     pub fn sweep(&self) {
         self.hot.sweep();
     }
 
-    /// Closes all files that are open in case they are asked for.
+    /// Closes all cached files.
     pub fn make_room(&self) {
         self.hot.clear();
     }
 
-    /// The file system for one request.
+    /// Returns the file system of one request.
     pub fn one_release(&self) -> OneRelease<'_> {
         OneRelease {
             disk: self,
@@ -193,7 +193,7 @@ impl RealDisk {
     }
 
     fn root(&self, root: &Root) -> Result<Arc<Opened>, Errno> {
-        if let Some(opened) = self.known(root) {
+        if let Some(opened) = self.cached_root(root) {
             return Ok(opened);
         }
         let flags = LOOK.union(OFlag::O_DIRECTORY);
@@ -214,12 +214,12 @@ impl RealDisk {
         Ok(opened)
     }
 
-    /// Returns a root that was opened within the last second, where anything is remembered.
-    fn known(&self, root: &Root) -> Option<Arc<Opened>> {
+    /// Returns a root that was opened within the last second, where the cache is on.
+    fn cached_root(&self, root: &Root) -> Option<Arc<Opened>> {
         if !self.hot.is_on() {
             return None;
         }
-        // A poisoned lock guards a map that is whole at every moment.
+        // A poisoned lock is harmless: the map is consistent at every moment.
         let roots = self.roots.read().unwrap_or_else(PoisonError::into_inner);
         let opened = roots.get(root)?;
         let age = moment::now().duration_since(opened.since);
@@ -227,7 +227,7 @@ impl RealDisk {
     }
 }
 
-/// Whether a file still is what it was when it was opened. One that has grown is: logs do.
+/// Reports whether an open file is unchanged since it was opened. One that has grown counts as unchanged: logs grow.
 pub fn is_as_opened(file: &OpenFile) -> bool {
     fstat(&file.descriptor).is_ok_and(|stat| {
         let length = u64::try_from(stat.st_size).unwrap_or(0);
@@ -248,20 +248,20 @@ fn open_below(
     let resolve = match symlinks {
         Symlinks::WithinRoot => ResolveFlag::RESOLVE_BENEATH,
         Symlinks::Never => ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS,
-        // Most paths have no link at all, and need no walk.
+        // Most paths have no link, and need no walk.
         Symlinks::SameOwner => ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS,
         Symlinks::Anywhere => ResolveFlag::empty(),
     };
     let how = OpenHow::new()
         .flags(flags)
         .resolve(resolve | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let opened = again(|| openat2(root, Path::new(OsStr::from_bytes(relative)), how));
+    let opened = retry(|| openat2(root, Path::new(OsStr::from_bytes(relative)), how));
     let descriptor = match (opened, symlinks) {
         (Err(Errno::ELOOP), Symlinks::SameOwner) => owners::open(root, relative, flags),
         (opened, _) => opened,
     };
-    // A slow disk takes its time, which must not be that of whoever is asked next.
-    moment::fresh();
+    // The time of a slow disk must not count as that of the next callee.
+    moment::read_clock();
     let descriptor = descriptor?;
     let stat = fstat(&descriptor)?;
     Ok((descriptor, stat))
@@ -277,7 +277,7 @@ fn found(descriptor: OwnedFd, stat: &FileStat, keep: bool) -> Found {
             descriptor,
             length: u64::try_from(stat.st_size).unwrap_or(0),
             modified: modified(stat),
-            kept: keep.then(Box::default),
+            cache: keep.then(Box::default),
         })),
         SFlag::S_IFDIR => Found::Directory,
         _ => Found::Refused("neither a file nor a folder"),
@@ -300,7 +300,7 @@ fn modified(stat: &FileStat) -> SystemTime {
 fn not_found(errno: Errno) -> Found {
     const MISSING: [Errno; 2] = [Errno::ENOENT, Errno::ENOTDIR];
     const REFUSED: [(Errno, &str); 5] = [
-        // RESOLVE_BENEATH met a link that leads out of the root.
+        // By RESOLVE_BENEATH.
         (Errno::EXDEV, "a symbolic link leads out of the root"),
         (
             Errno::ELOOP,
@@ -317,13 +317,13 @@ fn not_found(errno: Errno) -> Found {
         return Found::TooLong;
     }
     match REFUSED.iter().find(|(known, _)| *known == errno) {
-        Some((_, why)) => Found::Refused(why),
+        Some((_, reason)) => Found::Refused(reason),
         None => Found::Trouble(errno as i32),
     }
 }
 
-/// openat2(2): a rename anywhere can race a `..` within a link, and is told as EAGAIN.
-fn again<T>(mut attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+/// Repeats an attempt that fails with EAGAIN: a rename anywhere can race a `..` within a link (openat2(2)).
+fn retry<T>(mut attempt: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     for _ in 0..ATTEMPTS {
         match attempt() {
             Err(Errno::EAGAIN | Errno::EINTR) => {}

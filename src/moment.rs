@@ -1,25 +1,25 @@
-//! What time it is, read once for all that happens at one poll of a connection: a request asks for it a
-//! dozen times within some microseconds, and each reading costs forty nanoseconds.
+//! A clock that is read once per poll of a connection: a request needs the time a dozen times within some
+//! microseconds, and each reading costs forty nanoseconds.
 
 use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-/// The time of a request: when it came, which is all the time that its rules and filters know.
+/// The arrival time of a request, the only time that its rules and filters use.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
-    /// By the clock that only goes forth.
+    /// Monotonic time.
     pub instant: Instant,
-    /// By the clock on the wall.
+    /// Wall-clock time.
     pub wall: SystemTime,
 }
 
 impl Moment {
-    /// Returns the time, which is that of the rest of this poll.
-    pub fn fresh() -> Self {
+    /// Reads the clock, for the rest of this poll too.
+    pub fn read_clock() -> Self {
         Self {
-            instant: fresh(),
+            instant: read_clock(),
             wall: SystemTime::now(),
         }
     }
@@ -31,24 +31,24 @@ thread_local! {
 
 #[derive(Clone, Copy)]
 enum Now {
-    /// No poll is on: the clock is asked each time.
+    /// Outside of a poll: each call reads the clock.
     Asked,
-    /// Nobody has asked since the poll began.
+    /// Within a poll whose time has not been read.
     Unread,
     Read(Instant),
 }
 
-/// The time of this poll: when it was first asked for; outside of a [`turn`] the time.
+/// Returns the time of this poll, which is that of its first call; outside of a [`turn`] reads the clock.
 pub fn now() -> Instant {
     match NOW.get() {
         Now::Asked => Instant::now(),
-        Now::Unread => fresh(),
+        Now::Unread => read_clock(),
         Now::Read(now) => now,
     }
 }
 
-/// The time, which is that of the rest of this poll: for what begins here.
-pub fn fresh() -> Instant {
+/// Reads the clock for the rest of this poll, too: for periods that begin now.
+pub fn read_clock() -> Instant {
     let now = Instant::now();
     if !matches!(NOW.get(), Now::Asked) {
         NOW.set(Now::Read(now));
@@ -56,7 +56,7 @@ pub fn fresh() -> Instant {
     now
 }
 
-/// How long ago the time of this poll was; nothing outside of a [`turn`].
+/// Returns the time since that of this poll; zero outside of a [`turn`].
 pub fn elapsed() -> Duration {
     match NOW.get() {
         Now::Asked => Duration::ZERO,
@@ -64,13 +64,13 @@ pub fn elapsed() -> Duration {
     }
 }
 
-/// Has one time for all of `poll`, which waits for nothing.
+/// Runs `poll`, which must not block, with one time for all of it.
 pub fn turn<T>(poll: impl FnOnce() -> T) -> T {
     let _turn = Turn::begin();
     poll()
 }
 
-/// Ends the poll, by a panic too.
+/// Guard that ends the poll, after a panic too.
 struct Turn;
 
 impl Turn {
@@ -108,7 +108,7 @@ mod tests {
             let first = now();
             wait();
             assert_eq!(now(), first);
-            let begun = fresh();
+            let begun = read_clock();
             assert!(begun > first);
             assert_eq!(now(), begun);
         });

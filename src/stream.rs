@@ -1,5 +1,5 @@
-//! A unix or a TCP stream as one type, for clients and for FastCGI servers alike; a client's may
-//! have TLS on it.
+//! A unix, TCP or TLS stream as one type, for clients and for FastCGI servers; only a client's may
+//! have TLS.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -19,33 +19,33 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
-/// Bytes that TLS has encrypted and the kernel has not taken, at most: three and a half records (RFC 8446 §5.1). More a system call
-/// was no faster, and a client that does not read holds as much.
+/// The most bytes that TLS has encrypted and the kernel has not accepted: three and a half records (RFC 8446 §5.1).
+/// More per system call was no faster, and a client that does not read holds as much.
 pub const TLS_BUFFER: usize = 56 * 1024;
 
 /// An open connection.
 #[derive(Debug)]
 pub enum Stream {
-    /// Through a unix socket.
+    /// A unix stream.
     Unix(UnixStream),
-    /// Through TCP.
+    /// A TCP stream.
     Tcp(TcpStream),
-    /// A client's with TLS, after its handshake.
+    /// A client's TLS stream, after its handshake.
     Tls(Box<TlsStream<Self>>),
 }
 
-/// One that no runtime watches, and that may go to another thread.
+/// A connection without a runtime, which can move to another thread.
 #[derive(Debug)]
-pub enum Bare {
-    /// Through a unix socket.
+pub enum DetachedStream {
+    /// A unix stream.
     Unix(std::os::unix::net::UnixStream),
-    /// Through TCP.
+    /// A TCP stream.
     Tcp(std::net::TcpStream),
 }
 
-impl Bare {
-    /// The runtime of this thread watches it from now on. It does not block already.
-    pub fn settle(self) -> io::Result<Stream> {
+impl DetachedStream {
+    /// Registers the connection, which is non-blocking already, with the runtime of this thread.
+    pub fn attach(self) -> io::Result<Stream> {
         match self {
             Self::Unix(stream) => UnixStream::from_std(stream).map(Stream::Unix),
             Self::Tcp(stream) => TcpStream::from_std(stream).map(Stream::Tcp),
@@ -53,7 +53,7 @@ impl Bare {
     }
 }
 
-impl AsRawFd for Bare {
+impl AsRawFd for DetachedStream {
     fn as_raw_fd(&self) -> RawFd {
         match self {
             Self::Unix(stream) => stream.as_raw_fd(),
@@ -69,7 +69,7 @@ enum Socket<'a> {
 }
 
 impl Stream {
-    /// Waits for bytes and copies them without taking them; how many there are, 0 at the end.
+    /// Waits for bytes and copies them without consuming them; returns their number, 0 at the end.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut look = |descriptor| Ok(recv(descriptor, buffer, MsgFlags::MSG_PEEK)?);
         let readable = Interest::READABLE;
@@ -79,16 +79,16 @@ impl Stream {
         }
     }
 
-    /// No runtime watches it any more. Not for connections with TLS, which stay where they are.
-    pub fn into_bare(self) -> io::Result<Bare> {
+    /// Deregisters the connection from its runtime. Fails for connections with TLS, which stay in their thread.
+    pub fn detach(self) -> io::Result<DetachedStream> {
         match self {
-            Self::Unix(stream) => stream.into_std().map(Bare::Unix),
-            Self::Tcp(stream) => stream.into_std().map(Bare::Tcp),
+            Self::Unix(stream) => stream.into_std().map(DetachedStream::Unix),
+            Self::Tcp(stream) => stream.into_std().map(DetachedStream::Tcp),
             Self::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
-    /// What carries the bytes in the end.
+    /// Returns the socket below any TLS.
     fn socket(&self) -> Socket<'_> {
         match self {
             Self::Unix(stream) => Socket::Unix(stream),
@@ -97,8 +97,8 @@ impl Stream {
         }
     }
 
-    /// Whether nothing has arrived and the other end is open: what an idle connection must be to
-    /// be used again (docs/cgi.md, "The behaviours, one by one", no. 34). Asks the kernel, since the reactor may not know yet.
+    /// Reports whether no bytes have arrived and the peer is open, the condition for reusing an idle connection
+    /// (docs/cgi.md, "The behaviours, one by one", no. 34). Asks the kernel, since the reactor may not know yet.
     pub fn is_quiet(&self) -> bool {
         let descriptor = match self.socket() {
             Socket::Unix(stream) => stream.as_raw_fd(),
@@ -112,24 +112,24 @@ impl Stream {
         ) == Err(Errno::EAGAIN)
     }
 
-    /// Reports whether the other end can take no more: it has reset the connection or, on a unix socket, closed it. A
-    /// TCP connection that was closed looks like one of which a half is open until something is written to it.
+    /// Reports whether the peer accepts no more: it has reset the connection or, on a unix socket, closed it. A
+    /// closed TCP connection looks half-closed until something is written to it.
     pub fn is_hung_up(&self) -> bool {
         let descriptor = match self.socket() {
             Socket::Unix(stream) => stream.as_fd(),
             Socket::Tcp(stream) => stream.as_fd(),
         };
-        // poll(2): POLLHUP and POLLERR are told unasked.
-        let mut asked = [PollFd::new(descriptor, PollFlags::empty())];
-        poll(&mut asked, PollTimeout::ZERO).is_ok_and(|told| told > 0)
+        // poll(2): POLLHUP and POLLERR are reported without being requested.
+        let mut descriptors = [PollFd::new(descriptor, PollFlags::empty())];
+        poll(&mut descriptors, PollTimeout::ZERO).is_ok_and(|events| events > 0)
     }
 
-    /// Whether the kernel can send files through it: there is no TLS on it.
-    pub fn sends_files(&self) -> bool {
+    /// Reports whether the kernel can send files through it: it has no TLS.
+    pub fn can_send_files(&self) -> bool {
         !matches!(self, Self::Tls(_))
     }
 
-    /// Sends bytes of `file` from `offset` on, at most `count`; how many it sent. Not for
+    /// Sends at most `count` bytes of `file` from `offset` on; returns their number. Not for
     /// connections with TLS.
     pub fn poll_send_file(
         &self,
@@ -144,8 +144,8 @@ impl Stream {
         })
     }
 
-    /// Writes what is followed by a file, so that it leaves in one packet with the beginning of
-    /// that (send(2), MSG_MORE). Not for connections with TLS.
+    /// Writes bytes that a file follows, so that they share a packet with the beginning of the file
+    /// (send(2), MSG_MORE). Not for connections with TLS.
     pub fn poll_write_before_file(
         &self,
         cx: &mut Context<'_>,
@@ -183,17 +183,17 @@ impl Stream {
         }
     }
 
-    /// Whether it is TCP.
+    /// Reports whether it is TCP, with or without TLS.
     pub fn is_tcp(&self) -> bool {
         matches!(self.socket(), Socket::Tcp(_))
     }
 
-    /// Makes closing take back what the server has not read yet: a request that still lies in its
-    /// backlog is then never executed. On unix sockets closing does that by itself
+    /// Makes closing discard the bytes that the server has not read yet: a request still in its backlog
+    /// is then never executed. On unix sockets every close does that
     /// (docs/internals/php-fpm.md, "Taking a request back").
     pub fn reset_on_close(&self) {
         if let Socket::Tcp(stream) = self.socket() {
-            // Where it fails the close is an ordinary one.
+            // On failure the close is an ordinary one.
             let _ = SockRef::from(&stream.as_fd()).set_linger(Some(Duration::ZERO));
         }
     }
@@ -258,9 +258,9 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// Listens at `path`, with these permissions where they are given, and with so many connections that
-/// wait. A socket that nobody listens on any more is replaced, anything else that is there is not.
-/// Nobody can connect before the mode is set: that takes `listen`.
+/// Listens at `path`, with the permissions `mode` where given, and with this backlog. An abandoned
+/// socket is replaced, any other file is not. No client can connect before the mode is set: that
+/// takes `listen`.
 pub fn listen_unix(
     path: &Path,
     mode: Option<u32>,
@@ -282,10 +282,10 @@ pub fn listen_unix(
     Ok(socket.into())
 }
 
-/// A socket file that nobody listens on is what a killed process left; one that answers is in use.
+/// Removes a socket file without a listener, the remains of a killed process; one that accepts is in use.
 fn remove_abandoned(path: &Path) -> io::Result<()> {
     if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
-        let message = "something is there that is no socket";
+        let message = "the path exists and is not a socket";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
     }
     match std::os::unix::net::UnixStream::connect(path) {

@@ -1,6 +1,6 @@
-//! A timer that costs nothing while nothing waits: it is made at the first wait and moved only when
-//! it fires, so that a deadline which is put off again and again touches the timer wheel once. One
-//! may therefore be lent to whatever waits next, and serve several limits at a time.
+//! A lazy timer: it is created at the first wait and moved only when it fires, so that a deadline
+//! that is postponed again and again touches the timer wheel once. It can therefore be reused for
+//! the next wait, and serve several limits at a time.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -12,31 +12,31 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::moment;
 use crate::threads::Home;
 
-/// The timer.
+/// A lazy timer.
 #[derive(Debug, Default)]
 pub struct Timer(Option<Pin<Box<Sleep>>>);
 
 thread_local! {
-    /// Timers that nobody uses, for whoever waits next on this thread. A timer belongs to a runtime.
+    /// Unused timers for the next waits on this thread. A timer belongs to a runtime.
     static SPARE: RefCell<Vec<Timer>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A limit on a wait that begins anew whenever something happens.
+/// An idle timeout, which every progress restarts.
 #[derive(Debug, Default)]
 pub struct Stall {
     since: Option<Instant>,
 }
 
-/// Unused timers that a thread keeps. Each holds on to the task that it would have woken last, a few KiB.
+/// The most unused timers of a thread. Each retains the task that it would have woken last, a few KiB.
 const MOST_SPARE: usize = 32;
 
 impl Timer {
-    /// One that was used before, or a new one.
+    /// Returns an unused timer, or a new one.
     pub fn take() -> Self {
         SPARE.with_borrow_mut(Vec::pop).unwrap_or_default()
     }
 
-    /// Keeps it for the next, where the runtime will be the same.
+    /// Keeps the timer for the next wait, where that will be in the same runtime.
     pub fn put(self) {
         SPARE.with_borrow_mut(|spare| {
             if Home::is_lasting() && spare.len() < MOST_SPARE {
@@ -45,7 +45,7 @@ impl Timer {
         });
     }
 
-    /// Ready at `deadline`, which may differ from call to call.
+    /// Returns ready at `deadline`, which may differ from call to call.
     pub fn poll_at(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let sleep = self
             .0
@@ -64,12 +64,12 @@ impl Timer {
 }
 
 impl Stall {
-    /// Something happened.
+    /// Restarts the timeout.
     pub fn progress(&mut self) {
         self.since = None;
     }
 
-    /// Ready when nothing has happened for `limit`; zero is no limit.
+    /// Returns ready after `limit` without progress; zero is no limit.
     pub fn poll_expired(
         &mut self,
         limit: Duration,

@@ -109,7 +109,7 @@ mod tests {
     /// What is said of a variable of this name whose value has `length` bytes.
     fn said(name: &str, length: usize, responder: &Responder) -> Option<String> {
         let mut edits = Edits::default();
-        edits.of_rule(RuleEdits {
+        edits.set_rule(RuleEdits {
             place: "site.toml:7".into(),
             environment: vec![Assignment {
                 name: "BY_RULE".into(),

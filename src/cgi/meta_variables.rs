@@ -195,7 +195,10 @@ fn request_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
 
 fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request, contract: &Contract) {
     let wire = &request.wire;
-    params.raw(wire.told.or_encode(|told| encode_wire(told, wire)));
+    params.raw(
+        wire.params
+            .get_or_encode(|params| encode_wire(params, wire)),
+    );
     // Apache with UseCanonicalName Off: both from Host, which was validated at the edge.
     let host = contract.canonical.as_ref().unwrap_or(&request.host);
     let name = if host.name().is_empty() {
@@ -213,16 +216,16 @@ fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request, contr
 }
 
 /// What is the same for all requests of a connection.
-fn encode_wire(told: &mut Vec<u8>, wire: &Wire) {
-    encode_pair(told, b"REMOTE_ADDR", wire.remote_addr.as_bytes());
-    encode_pair(told, b"REMOTE_PORT", wire.remote_port.as_bytes());
-    encode_pair(told, b"SERVER_ADDR", wire.local_addr.as_bytes());
-    encode_pair(told, b"REQUEST_SCHEME", wire.scheme.as_str().as_bytes()); // Apache's name
+fn encode_wire(params: &mut Vec<u8>, wire: &Wire) {
+    encode_pair(params, b"REMOTE_ADDR", wire.remote_addr.as_bytes());
+    encode_pair(params, b"REMOTE_PORT", wire.remote_port.as_bytes());
+    encode_pair(params, b"SERVER_ADDR", wire.local_addr.as_bytes());
+    encode_pair(params, b"REQUEST_SCHEME", wire.scheme.as_str().as_bytes()); // Apache's name
     if wire.scheme == Scheme::Https {
-        encode_pair(told, b"HTTPS", b"on");
+        encode_pair(params, b"HTTPS", b"on");
     }
     if let Some(facts) = &wire.tls {
-        ssl_variables::encode(told, facts);
+        ssl_variables::encode(params, facts);
     }
 }
 

@@ -52,7 +52,7 @@ mod tests {
             value: value.map(|value| value.as_bytes().to_vec()),
         };
         let mut edits = Edits::default();
-        edits.of_rule(RuleEdits {
+        edits.set_rule(RuleEdits {
             environment: vec![
                 assign("B", Some("4")),
                 assign("C", None),
@@ -62,7 +62,7 @@ mod tests {
             php_values: [Some("a=1".into()), None],
             ..RuleEdits::default()
         });
-        edits.of_rule(RuleEdits {
+        edits.set_rule(RuleEdits {
             rule: RuleId::of_site(1),
             environment: vec![assign("E", Some("last")), assign("B", Some("5"))],
             ..RuleEdits::default()

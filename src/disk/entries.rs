@@ -1,4 +1,4 @@
-//! What stands in a folder, for a listing.
+//! Entries of a folder, for a listing.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -12,31 +12,31 @@ use nix::sys::stat::{FileStat, SFlag, fstatat};
 use super::{LOOK, kind, modified, open_below};
 use crate::message::OpenFolder;
 
-/// One of the things in a folder that a client can be sent to.
+/// A file or folder in a folder, a possible target of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name: any bytes but `/` and NUL.
+    /// The name: any bytes but `/` and NUL.
     pub name: Vec<u8>,
-    /// Whether it is a folder, or a link to one.
+    /// True for a folder, or a link to one.
     pub is_folder: bool,
-    /// In bytes; of a file.
+    /// Length of a file in bytes.
     pub length: u64,
     /// Last modification.
     pub modified: SystemTime,
 }
 
-/// What was read of a folder.
+/// Result of reading a folder.
 #[derive(Debug, Default)]
 pub struct Entries {
-    /// In the order of the file system.
+    /// The entries in the order of the file system.
     pub list: Vec<Entry>,
-    /// Whether these are all.
+    /// True if these are all entries.
     pub complete: bool,
 }
 
-/// Files and folders in `folder`, at most `most` of those that are `shown`, by their name and whether
-/// they are folders. Links count as what they lead to, and not at all where they must not be
-/// followed. This blocks: it reads the disk for every entry.
+/// Reads the files and folders in `folder`, at most `most` of those for which `shown` is true; its
+/// arguments are the name and whether it is a folder. Links are treated as their targets, and left
+/// out where they must not be followed. This blocks: it reads the disk for every entry.
 pub fn entries(
     folder: OpenFolder,
     most: usize,
@@ -64,7 +64,7 @@ pub fn entries(
             Ok(stat) if kind(&stat) == SFlag::S_IFLNK => stat_link(&name),
             own => own,
         };
-        // What is gone by now is not shown.
+        // Entries removed meanwhile are left out.
         let entry = stat.ok().and_then(|stat| entry(name, &stat));
         entry.filter(|entry| shown(&entry.name, entry.is_folder))
     });
@@ -79,7 +79,7 @@ struct Names {
     complete: bool,
 }
 
-/// What surely is no folder has to be shown as a file.
+/// Reads the names that may be shown. An entry of type file must be shown as a file; any other may be a folder.
 fn names(
     directory: &mut Dir,
     most: usize,
@@ -111,7 +111,7 @@ fn entry(name: Vec<u8>, stat: &FileStat) -> Option<Entry> {
     let is_folder = match kind(stat) {
         SFlag::S_IFDIR => true,
         SFlag::S_IFREG => false,
-        // Never sent, so not shown.
+        // Other types are never sent, so not shown.
         _ => return None,
     };
     Some(Entry {

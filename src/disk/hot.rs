@@ -1,6 +1,5 @@
-//! Files that are asked for again and again stay open: while one is known to be what it was less
-//! than a second ago, an answer needs no look at the disk. What is not there is never remembered:
-//! a file that appears is seen at once.
+//! The cache of open files. A file that was checked less than a second ago is served without a
+//! system call to open it. Missing files are never cached: a file that appears is found at once.
 
 use std::hash::{Hash, Hasher};
 use std::os::fd::OwnedFd;
@@ -18,51 +17,51 @@ use super::{LOOK, Opened, READ, found, kind, modified, not_found, open_below};
 use crate::message::{Found, OpenFile, Symlinks};
 use crate::moment;
 
-/// How long what was seen is taken for true.
+/// Lifetime of a check.
 const AGE: Duration = Duration::from_secs(1);
 
-/// A file that nobody has asked for in this time is closed: its space, should it have been
-/// removed, and its file system, should it be unmounted, are waited for.
+/// Time without a request after which a file is closed: an open file holds the space of a removed
+/// file and keeps its file system mounted.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// A file that was written to so recently may be written to again without its times telling: they
-/// are as coarse as the kernel's tick, and on some file systems a second or two.
+/// Age below which a modification time is not trusted: a second write may leave the times equal,
+/// which are as coarse as the kernel's tick, and on some file systems a second or two.
 const YOUNG: Duration = Duration::from_secs(2);
 
-/// Bytes of a file up to which its content is kept too.
+/// Largest file, in bytes, whose content is cached too.
 pub const SMALL: u64 = 64 * 1024;
 
-/// What each open file counts for at least, in bytes: so is the number of descriptors bounded, at
-/// 1024 by the default of `server.file_cache`.
+/// Minimum weight of an open file, in bytes: it bounds the number of descriptors, at 1024 by the
+/// default of `server.file_cache`.
 const LEAST: u64 = 16 * 1024;
 
-/// Scripts that are known to be there; each takes some 200 bytes.
+/// Number of cached existence checks (of scripts); each takes some 200 bytes.
 const SCRIPTS: usize = 4096;
 
-/// The files that are kept open.
+/// The cache of open files.
 #[derive(Debug)]
 pub(super) struct HotFiles {
     files: Cache<Key, Arc<HotFile>, Weight>,
-    /// Files that are there, of which nobody wants the content, and since when.
-    there: Cache<Key, Since>,
-    /// In bytes; 0 keeps nothing.
+    /// Existing files of which only the existence matters, with the time of the check.
+    existing: Cache<Key, Since>,
+    /// Capacity in bytes; 0 caches nothing.
     capacity: AtomicU64,
     begun: Instant,
 }
 
-/// Milliseconds from when the cache was made.
+/// Milliseconds since the creation of the cache.
 type Since = u64;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
-    /// Device and inode of the root: a `current` that leads elsewhere is another one.
+    /// Device and inode of the root: a `current` with another target is another root.
     root: (u64, u64),
     symlinks: Symlinks,
     path: Box<[u8]>,
 }
 
-/// A key that is only asked for.
-struct Wanted<'a> {
+/// A borrowed key for look-ups.
+struct KeyRef<'a> {
     root: (u64, u64),
     symlinks: Symlinks,
     path: &'a [u8],
@@ -75,13 +74,13 @@ struct HotFile {
     checked: AtomicU64,
 }
 
-/// Which file, and which version of it.
+/// Identity of a file and of its version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Version {
     node: (u64, u64),
     length: i64,
     modified: (i64, i64),
-    /// Nobody can set it back.
+    /// The ctime, which no program can set back.
     changed: (i64, i64),
 }
 
@@ -93,7 +92,7 @@ impl HotFiles {
         let items = usize::try_from(capacity / LEAST).unwrap_or(usize::MAX);
         Self {
             files: Cache::with_weighter(items.clamp(16, 65_536), capacity.max(1), Weight),
-            there: Cache::new(SCRIPTS),
+            existing: Cache::new(SCRIPTS),
             capacity: AtomicU64::new(capacity),
             begun: Instant::now(),
         }
@@ -109,17 +108,17 @@ impl HotFiles {
     /// Closes all files.
     pub(super) fn clear(&self) {
         self.files.clear();
-        self.there.clear();
+        self.existing.clear();
     }
 
-    /// Closes what nobody has asked for in some time.
+    /// Closes the files without a request in [`IDLE`].
     pub(super) fn sweep(&self) {
         let idle = u64::try_from(IDLE.as_millis()).unwrap_or(u64::MAX);
         let now = self.now();
         self.files.retain(|_, hot| hot.age(now) < idle);
     }
 
-    /// Reports whether anything is remembered; else each request looks.
+    /// Reports whether the cache is on; otherwise each request reads the disk.
     pub(super) fn is_on(&self) -> bool {
         self.capacity.load(Ordering::Relaxed) > 0
     }
@@ -129,12 +128,12 @@ impl HotFiles {
         u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// What stands at `path`, or stood there less than a second ago.
+    /// Opens `path`; the result may be up to a second old.
     pub(super) fn open(&self, root: &Opened, path: &[u8], symlinks: Symlinks) -> Found {
         let wanted = root.wanted(path, symlinks);
         let known = self.files.get(&wanted);
         if let Some(hot) = &known
-            && !hot.is_due(self.now())
+            && !hot.claim_check(self.now())
         {
             return Found::File(Arc::clone(&hot.file));
         }
@@ -144,7 +143,7 @@ impl HotFiles {
                 if let Some(hot) = known.filter(|hot| hot.version == version) {
                     return Found::File(Arc::clone(&hot.file));
                 }
-                let keep = self.is_on() && kind(&stat) == SFlag::S_IFREG && !is_young(&stat);
+                let keep = self.is_on() && kind(&stat) == SFlag::S_IFREG && !is_recent(&stat);
                 let found = found(descriptor, &stat, keep);
                 if let (Found::File(file), true) = (&found, keep) {
                     self.keep(&wanted, version, file);
@@ -160,7 +159,7 @@ impl HotFiles {
         }
     }
 
-    /// Where there are too many open files, ours that nobody is waiting for are closed first.
+    /// Opens `path` on the disk. With too many open files, it closes the cached ones and tries again.
     fn look(
         &self,
         root: &Opened,
@@ -176,7 +175,7 @@ impl HotFiles {
         }
     }
 
-    fn keep(&self, wanted: &Wanted<'_>, version: Version, file: &Arc<OpenFile>) {
+    fn keep(&self, wanted: &KeyRef<'_>, version: Version, file: &Arc<OpenFile>) {
         let hot = HotFile {
             version,
             file: Arc::clone(file),
@@ -185,30 +184,30 @@ impl HotFiles {
         self.files.insert(wanted.key(), Arc::new(hot));
     }
 
-    fn forget(&self, wanted: &Wanted<'_>) {
+    fn forget(&self, wanted: &KeyRef<'_>) {
         self.files.remove(wanted);
     }
 
-    /// Whether a regular file stands at `path`, or stood there less than a second ago.
+    /// Reports whether `path` is a regular file, or was one less than a second ago.
     pub(super) fn is_file(&self, root: &Opened, path: &[u8], symlinks: Symlinks) -> bool {
         let wanted = root.wanted(path, symlinks);
         let now = self.now();
         let fresh = |since: &Since| now.saturating_sub(*since) < millis(AGE);
-        if self.there.get(&wanted).as_ref().is_some_and(fresh) {
+        if self.existing.get(&wanted).as_ref().is_some_and(fresh) {
             return true;
         }
         let look = open_below(&root.descriptor, path, symlinks, LOOK);
         let there = look.is_ok_and(|(_, stat)| kind(&stat) == SFlag::S_IFREG);
         if there && self.is_on() {
-            self.there.insert(wanted.key(), now);
+            self.existing.insert(wanted.key(), now);
         }
         there
     }
 }
 
 impl Opened {
-    fn wanted<'a>(&self, path: &'a [u8], symlinks: Symlinks) -> Wanted<'a> {
-        Wanted {
+    fn wanted<'a>(&self, path: &'a [u8], symlinks: Symlinks) -> KeyRef<'a> {
+        KeyRef {
             root: self.node,
             symlinks,
             path,
@@ -221,8 +220,8 @@ impl HotFile {
         now.saturating_sub(self.checked.load(Ordering::Relaxed))
     }
 
-    /// Whether the caller is the one who has to look again.
-    fn is_due(&self, now: Since) -> bool {
+    /// Claims the next check once the last one is outdated; reports whether the caller has to make it.
+    fn claim_check(&self, now: Since) -> bool {
         let checked = self.checked.load(Ordering::Relaxed);
         now.saturating_sub(checked) >= millis(AGE)
             && self
@@ -243,8 +242,8 @@ impl Version {
     }
 }
 
-/// What comes from the future may be written to at any time, too.
-fn is_young(stat: &FileStat) -> bool {
+/// Reports whether the file was modified recently. A time in the future counts as recent.
+fn is_recent(stat: &FileStat) -> bool {
     let age = SystemTime::now().duration_since(modified(stat));
     age.map_or(true, |age| age < YOUNG)
 }
@@ -253,7 +252,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl Wanted<'_> {
+impl KeyRef<'_> {
     fn key(&self) -> Key {
         Key {
             root: self.root,
@@ -263,8 +262,8 @@ impl Wanted<'_> {
     }
 }
 
-/// As [`Key`] does it.
-impl Hash for Wanted<'_> {
+/// Hashes as [`Key`] does.
+impl Hash for KeyRef<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.root.hash(state);
         self.symlinks.hash(state);
@@ -272,7 +271,7 @@ impl Hash for Wanted<'_> {
     }
 }
 
-impl Equivalent<Key> for Wanted<'_> {
+impl Equivalent<Key> for KeyRef<'_> {
     fn equivalent(&self, key: &Key) -> bool {
         self.root == key.root && self.symlinks == key.symlinks && *self.path == *key.path
     }

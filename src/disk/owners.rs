@@ -1,5 +1,5 @@
-//! `symlinks = "same-owner"`: a walk that follows a link only to what the link's owner owns. What
-//! is judged is what was opened, so that nothing can be exchanged between the look and the use.
+//! `symlinks = "same-owner"`: a walk that follows a link only to a target of the link's owner. It
+//! checks opened descriptors, so that nothing can be exchanged between check and use.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -10,9 +10,9 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::{Mode, SFlag, fstat};
 
-use super::{LOOK, again, kind};
+use super::{LOOK, kind, retry};
 
-/// Opens `path`, relative and normalised, with `flags`; ELOOP for a link to what another owns.
+/// Opens `path`, relative and normalised, with `flags`; ELOOP for a link to another owner's target.
 pub(super) fn open(root: &OwnedFd, path: &[u8], flags: OFlag) -> Result<OwnedFd, Errno> {
     let mut names = path
         .split(|byte| *byte == b'/')
@@ -38,21 +38,21 @@ fn step(folder: &OwnedFd, name: &[u8], flags: OFlag) -> Result<OwnedFd, Errno> {
     if kind(&stat) == SFlag::S_IFLNK {
         return follow(folder, &entry, flags, stat.st_uid);
     }
-    match flags == LOOK {
-        true => Ok(entry),
-        false => unfollowed(flags),
+    if flags == LOOK {
+        return Ok(entry);
     }
+    unfollowed(flags)
 }
 
-/// Where the link at hand leads, by its own text: its name may be another link's by now.
+/// Opens the target of an open link by the link's own text: its name may be another link's by now.
 fn follow(folder: &OwnedFd, link: &OwnedFd, flags: OFlag, owner: u32) -> Result<OwnedFd, Errno> {
     let text = readlinkat(link, Path::new(""))?;
     let how = OpenHow::new()
         .flags(flags)
         .resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let target = again(|| openat2(folder, Path::new(&text), how))?;
-    match fstat(&target)?.st_uid == owner {
-        true => Ok(target),
-        false => Err(Errno::ELOOP),
+    let target = retry(|| openat2(folder, Path::new(&text), how))?;
+    if fstat(&target)?.st_uid != owner {
+        return Err(Errno::ELOOP);
     }
+    Ok(target)
 }

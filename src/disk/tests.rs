@@ -1,4 +1,4 @@
-//! The real file system, below folders of each test's own.
+//! The real file system, below a temporary folder per test.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// `public` in a folder of its own, with a file in and one outside of it, and links to them.
+/// Creates `public` in a temporary folder, with a file in and one outside of it, and links to them.
 fn tree() -> (TempDir, Root) {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("public");
@@ -49,8 +49,8 @@ fn file(found: Found) -> Arc<OpenFile> {
 async fn links_are_followed_as_the_policy_says() {
     use Symlinks::{Anywhere, Never, SameOwner, WithinRoot};
     let (_directory, root) = tree();
-    let disk = RealDisk::default();
-    let disk = disk.one_release();
+    let real = RealDisk::default();
+    let disk = real.one_release();
     // In the order WithinRoot, Never, SameOwner, Anywhere.
     let rows = [
         ("/a.txt", ["file"; 4]),
@@ -87,8 +87,8 @@ async fn a_link_leads_to_what_its_owner_owns_or_nowhere() {
     if given.is_err() {
         return;
     }
-    let disk = RealDisk::default();
-    let disk = disk.one_release();
+    let real = RealDisk::default();
+    let disk = real.one_release();
     let open = |path: &[u8]| word(&disk.open_by(&root, path, Symlinks::SameOwner));
     assert_eq!(open(b"/out"), "refused");
     std::os::unix::fs::lchown(root.0.join("out"), Some(65_534), None).unwrap();
@@ -103,8 +103,8 @@ async fn what_is_no_file_is_refused_at_once() {
     mkfifo(&root.0.join("fifo"), Mode::from_bits_truncate(0o644)).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(root.0.join("socket")).unwrap();
     symlink("/dev/zero", root.0.join("device")).unwrap();
-    let disk = RealDisk::default();
-    let disk = disk.one_release();
+    let real = RealDisk::default();
+    let disk = real.one_release();
     for name in ["/fifo", "/socket", "/device"] {
         let found = disk.open_by(&root, name.as_bytes(), Symlinks::Anywhere);
         assert_eq!(word(&found), "refused", "{name}: {found:?}");
@@ -130,7 +130,7 @@ async fn one_request_sees_one_release() {
     assert_eq!(length(&early), 1);
     symlink("2", directory.path().join("next")).unwrap();
     std::fs::rename(directory.path().join("next"), &current).unwrap();
-    // As if a second had passed.
+    // Stands in for a second.
     disk.roots.write().unwrap().clear();
     assert_eq!(length(&disk.one_release()), 2);
     assert_eq!(length(&early), 1);
@@ -140,8 +140,8 @@ async fn one_request_sees_one_release() {
 async fn a_folder_shows_what_can_be_sent() {
     let (_directory, root) = tree();
     mkfifo(&root.0.join("fifo"), Mode::from_bits_truncate(0o644)).unwrap();
-    let disk = RealDisk::default();
-    let disk = disk.one_release();
+    let real = RealDisk::default();
+    let disk = real.one_release();
     let list = |symlinks, most| {
         let folder = disk.open_folder(&root, b"/", symlinks).unwrap();
         let found = entries(folder, most, |name, _| name != b"a.txt").unwrap();
@@ -193,7 +193,7 @@ fn a_file_that_was_written_to_is_another() {
 }
 
 #[test]
-fn what_the_disk_took_is_not_the_time_of_who_is_asked_next() {
+fn the_time_of_the_disk_does_not_count_for_the_next_callee() {
     let (_directory, root) = tree();
     let disk = RealDisk::default();
     for path in ["/a.txt", "/missing"] {

@@ -21,7 +21,7 @@ use super::management::{PROBE, Values};
 use super::pace::{Limit, Pace};
 use super::record::ProtocolError;
 use super::stdin::Outgoing;
-use crate::message::{Patience, Upload};
+use crate::message::{Upload, UploadDeadline};
 use crate::moment;
 use crate::threads;
 use crate::timer::Stall;
@@ -271,12 +271,12 @@ impl<L: Link> Exchange<L> {
     /// Ready when what is being waited for has taken too long.
     fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, ExchangeError>> {
         let is_acknowledged = self.answer != Stage::Unacknowledged;
-        if let Some(patience) = self
+        if let Some(deadline) = self
             .outgoing
-            .patience(moment::now())
+            .deadline(moment::now())
             .filter(|_| is_acknowledged)
         {
-            return self.poll_impatient(patience, cx);
+            return self.poll_impatient(deadline, cx);
         }
         let (limit, duration) = self.limit();
         let Some(timer) = self.link.as_mut().and_then(L::timer) else {
@@ -291,15 +291,15 @@ impl<L: Link> Exchange<L> {
     /// worker. Looks after that again and again, as nothing tells when they begin to wait.
     fn poll_impatient(
         &mut self,
-        patience: Patience,
+        deadline: UploadDeadline,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Answer, ExchangeError>> {
         let duration = self.pace.client;
         let Some(link) = self.link.as_mut() else {
             return Poll::Ready(Err(ExchangeError::Closed));
         };
-        if patience.is_late(moment::now()) && link.is_waited_for() {
-            return Poll::Ready(Err(ExchangeError::Upload(patience.error())));
+        if deadline.is_late(moment::now()) && link.is_waited_for() {
+            return Poll::Ready(Err(ExchangeError::Upload(deadline.error())));
         }
         let Some(timer) = link.timer() else {
             return Poll::Ready(Err(ExchangeError::Closed));
@@ -308,7 +308,7 @@ impl<L: Link> Exchange<L> {
             return Poll::Ready(Err(ExchangeError::Timeout(Limit::Client, duration)));
         }
         if timer
-            .poll_at(patience.next_look(moment::now()), cx)
+            .poll_at(deadline.next_check(moment::now()), cx)
             .is_ready()
         {
             cx.waker().wake_by_ref();

@@ -11,7 +11,7 @@ use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
 use super::record::{Id, MAX_CONTENT, stdin_header};
-use crate::message::{Patience, Upload, UploadError};
+use crate::message::{Upload, UploadDeadline, UploadError};
 
 /// Pieces handed to one `writev`: two records of content with their headers, and what precedes.
 const SLICES: usize = 8;
@@ -110,9 +110,9 @@ impl Outgoing {
     }
 
     /// Returns how long the client, who has to send something now, may still be waited for if others wait for the worker.
-    pub(super) fn patience(&self, now: Instant) -> Option<Patience> {
+    pub(super) fn deadline(&self, now: Instant) -> Option<UploadDeadline> {
         self.waits_for_client()
-            .then(|| self.upload.patience(now))
+            .then(|| self.upload.deadline(now))
             .flatten()
     }
 

@@ -65,7 +65,7 @@ impl Journey {
                 self.context.negotiation = Negotiation::begin(settings, &mut parts);
                 let request = Request::new(parts, target, upload, self.origin(host));
                 if site.error_pages.ask() {
-                    self.context.echo = Some(Box::new(request.echo()));
+                    self.context.echo = Some(Box::new(request.without_content()));
                 }
                 return self.search(Box::new(request), disk, trail);
             }

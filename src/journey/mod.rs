@@ -107,7 +107,7 @@ impl Journey {
         let (Ask::Subrequest(method, target), request) = self.asked.as_ref()? else {
             return None;
         };
-        let mut request = request.echo();
+        let mut request = request.without_content();
         request.method = method.clone();
         request.target = target.clone();
         let mut journey = Self {

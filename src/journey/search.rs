@@ -27,7 +27,7 @@ impl Journey {
             let answered = match round(&mut self.context, &mut request, disk, trail) {
                 Ok(Decision::Perform(plan)) => return Next::Perform(plan, request),
                 Ok(Decision::Again(target, cause)) => {
-                    request = request.again(target, cause);
+                    request = request.next_round(target, cause);
                     continue;
                 }
                 Ok(Decision::Answer(response)) => Ok(response),
@@ -175,7 +175,7 @@ impl<'a, T: Trail> Round<'a, T> {
         };
         let modifiers = &rule.then.modifiers;
         if let Some(edits) = modifiers.apply(RuleId::of_site(number), &scope, self.facts)? {
-            self.request.note(edits);
+            self.request.add_edits(edits);
             self.edits.clone_from(&self.request.edits);
         }
         Ok(())

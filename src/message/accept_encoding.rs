@@ -1,11 +1,11 @@
-//! Accept-Encoding (RFC 9110 §12.5.3): in which codings a client takes an answer, and which of
-//! those it likes best.
+//! Accept-Encoding (RFC 9110 §12.5.3): the content codings that a client accepts, and their
+//! weights.
 
 use http::{HeaderMap, header};
 
 use super::list;
 
-/// A content coding that we speak.
+/// A supported content coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Coding {
     /// RFC 7932.
@@ -16,22 +16,22 @@ pub enum Coding {
     Gzip,
 }
 
-/// What a client said of the codings, in thousandths: 0 is refused, `None` not mentioned.
+/// Weights of the codings in a request, in thousandths: 0 is refused, `None` not mentioned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Accepted {
     brotli: Option<u16>,
     zstd: Option<u16>,
     gzip: Option<u16>,
     identity: Option<u16>,
-    /// `*`: all that is not mentioned.
+    /// `*`: all codings that are not mentioned.
     any: Option<u16>,
 }
 
 impl Coding {
-    /// All of them, the best first.
+    /// All codings, the best first.
     pub const ALL: [Self; 3] = [Self::Brotli, Self::Zstd, Self::Gzip];
 
-    /// Its name in the registry of HTTP content codings.
+    /// Returns the name in the registry of HTTP content codings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Brotli => "br",
@@ -40,7 +40,7 @@ impl Coding {
         }
     }
 
-    /// What the name of a file ends in that has the coding, with its dot.
+    /// Returns the file name extension of the coding, with its dot.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Brotli => ".br",
@@ -51,18 +51,18 @@ impl Coding {
 }
 
 impl Accepted {
-    /// What the Accept-Encoding fields of a request say. Without one nothing is accepted: RFC 9110
-    /// would have any coding acceptable then, but who does not ask may not know how to read it.
+    /// Parses the Accept-Encoding fields of a request. Without one nothing is accepted: RFC 9110
+    /// makes any coding acceptable then, but a client that does not ask may not be able to decode.
     pub fn of(fields: &HeaderMap) -> Self {
         let mut accepted = Self::default();
         for member in list::members(fields, &header::ACCEPT_ENCODING) {
-            accepted.note(member);
+            accepted.add_member(member);
         }
         accepted
     }
 
-    /// Those of `offered` that the client takes and does not like less than no coding, the most
-    /// wanted first; what it wants equally is in the order of `offered`.
+    /// Returns those of `offered` that the client accepts with at least the weight of identity, by
+    /// descending weight; codings of equal weight keep the order of `offered`.
     pub fn ranked(&self, offered: &[Coding]) -> Vec<Coding> {
         let least = self.identity.unwrap_or(0).max(1);
         let wanted = |coding: &Coding| self.weight(*coding) >= least;
@@ -71,24 +71,24 @@ impl Accepted {
         ranked
     }
 
-    /// RFC 9110 §12.5.3: whether content without a coding is excluded, by `identity;q=0`, or by
-    /// `*;q=0` without another word about identity.
+    /// Reports whether content without a coding is excluded (RFC 9110 §12.5.3): by `identity;q=0`,
+    /// or by `*;q=0` without a member for identity.
     pub fn refuses_identity(&self) -> bool {
         self.identity.or(self.any) == Some(0)
     }
 
     fn weight(&self, coding: Coding) -> u16 {
-        let said = match coding {
+        let weight = match coding {
             Coding::Brotli => self.brotli,
             Coding::Zstd => self.zstd,
             Coding::Gzip => self.gzip,
         };
-        said.or(self.any).unwrap_or(0)
+        weight.or(self.any).unwrap_or(0)
     }
 
-    /// One member, `codings [ weight ]`. One that is malformed says nothing; of one that is there
-    /// twice the lower weight counts.
-    fn note(&mut self, member: &[u8]) {
+    /// Records one member, `codings [ weight ]`. A malformed one is ignored; of a repeated one the
+    /// lower weight counts.
+    fn add_member(&mut self, member: &[u8]) {
         let mut parts = member.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
         let name = parts.next().unwrap_or_default().to_ascii_lowercase();
         let Some(weight) = weight_of(parts) else {
@@ -107,7 +107,7 @@ impl Accepted {
     }
 }
 
-/// RFC 9110 §12.4.2: the weight among these parameters, 1 without any.
+/// Returns the weight among these parameters (RFC 9110 §12.4.2), 1 without any.
 fn weight_of<'a>(parameters: impl Iterator<Item = &'a [u8]>) -> Option<u16> {
     let mut weight = 1000;
     for parameter in parameters {
@@ -120,7 +120,7 @@ fn weight_of<'a>(parameters: impl Iterator<Item = &'a [u8]>) -> Option<u16> {
     Some(weight)
 }
 
-/// `( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )`
+/// Parses `( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )`.
 fn qvalue(text: &[u8]) -> Option<u16> {
     let (whole, fraction) = match text {
         [whole @ (b'0' | b'1')] => (*whole, &b""[..]),

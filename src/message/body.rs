@@ -1,4 +1,4 @@
-//! The content of a request on its way to PHP: nothing, what hyper receives, or what was spooled.
+//! The content of a request on its way to PHP: empty, incoming from hyper, or spooled.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -14,74 +14,75 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
 use super::Refusal;
-use super::patience::{Patience, Promise};
 use super::spool::Spooled;
+use super::upload_deadline::{UploadDeadline, WaitClock};
 use crate::limits::budget::{Over, Part};
 use crate::limits::per_client::Counted;
 use crate::value::ByteSize;
 
-/// How long an answered request's content is still read and thrown away, so that a client in the
-/// middle of an upload reads the answer and not a reset (nginx: `lingering_time`).
+/// Time limit for discarding the content of an answered request, so that a client in the middle of
+/// an upload reads the answer and not a reset (nginx: `lingering_time`).
 const LINGER: Duration = Duration::from_secs(30);
 
-/// How long the client may pause while we linger (nginx: `lingering_timeout`).
+/// Longest pause of the client while its content is discarded (nginx: `lingering_timeout`).
 const LINGER_PAUSE: Duration = Duration::from_secs(5);
 
-/// Over how long the rate of a client is judged.
+/// Period over which the rate of a client is judged.
 const RATE_WINDOW: Duration = Duration::from_secs(10);
 
-/// Bytes that are read ahead while a request waits for a worker: a connection that nobody reads
-/// does not tell that its client has gone. They are charged to the client; who has no share left is not read from.
+/// Bytes that are read ahead while a request waits for a worker: without reading, a closed
+/// connection goes unnoticed. They are charged to the client; without a share left, nothing is read ahead.
 const AHEAD: usize = 64 * 1024;
 
-/// Content to read, at most once.
+/// Content, readable at most once.
 #[derive(Debug)]
 pub enum Upload {
-    /// RFC 9112 §6.3: neither Content-Length nor Transfer-Encoding, or a length of 0.
+    /// None: neither Content-Length nor Transfer-Encoding, or a length of 0 (RFC 9112 §6.3).
     Empty,
-    /// Content as it arrives, with its length where the client announced one.
+    /// Content that arrives, with its length where the client announced one.
     Incoming(Box<Arriving>),
-    /// Content that was received whole.
+    /// Content received whole.
     Spooled(Spooled),
-    /// Content of which the beginning was received.
+    /// Content whose beginning is spooled, followed by the rest as it arrives.
     Resumed(Spooled, Box<Arriving>),
 }
 
-/// Content that hyper receives. Dropped before its end, it lingers.
+/// Content that hyper receives. Dropped before its end, it is discarded in the background.
 #[derive(Debug)]
 pub struct Arriving {
     /// `None` at its end.
     body: Option<Incoming>,
     length: Option<u64>,
-    /// RFC 9110 §10.1.1: the client waits for a 100, which hyper sends when it is first read.
+    /// RFC 9110 §10.1.1: the client waits for a 100, which hyper sends at the first read.
     expects_continue: bool,
-    /// What was read ahead, and what that is charged to.
+    /// Content read ahead, and the memory that it is charged to.
     ahead: VecDeque<Bytes>,
     memory: Option<Part>,
     rate: Rate,
-    promise: Option<Promise>,
+    clock: Option<WaitClock>,
     streamed: Option<Counted>,
 }
 
-/// What a client must send at least, while it is waited for.
+/// The minimum rate of a client, measured over the time spent waiting for it.
 #[derive(Debug)]
 struct Rate {
     /// Bytes a second; 0 is no limit.
     least: u64,
-    /// Since when it is waited for, and how long that was before.
+    /// Start of the current wait for the client.
     waiting: Option<Instant>,
+    /// Duration of earlier waits.
     waited: Duration,
-    /// What came in that time.
+    /// Bytes received in that time.
     bytes: u64,
 }
 
-/// Why content could not be read to its end.
+/// An error that ends the content early.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
-    /// The client went away, or broke the framing.
+    /// The client closed the connection or broke the framing.
     #[error("the client's request body broke off: {0}")]
     Client(hyper::Error),
-    /// The head guard found the framing broken.
+    /// The head guard refused the framing.
     #[error("the client's request body is malformed: {0}")]
     Malformed(Refusal),
     /// More than `limits.body`.
@@ -96,34 +97,35 @@ pub enum UploadError {
         /// The limit.
         pause: Duration,
     },
-    /// Less than `limits.body_rate` came.
+    /// Less than `limits.body_rate` arrived.
     #[error("the client sent its request body slower than {least} bytes a second (limits.body_rate, limits.stream_rate) for {} s", RATE_WINDOW.as_secs())]
     TooSlow {
         /// The limit, in bytes a second.
         least: u64,
     },
-    /// It was streamed as its client was fast, and then it was not, while others waited.
+    /// A client whose content is streamed because it was fast became slow while other requests
+    /// waited for the worker.
     #[error("the client sent its request body fast at first and then kept a worker waiting for {} s, while other requests waited for that worker", .within.as_secs())]
     Late {
-        /// How long a worker waits in all.
+        /// Total time that a worker waits.
         within: Duration,
     },
-    /// There is no more of `server.spool_quota` for it.
+    /// `server.spool_quota` is exhausted.
     #[error("no room to spool: {over} of server.spool_quota = \"{}\"", ByteSize(*.total))]
     SpoolFull {
-        /// Whose share is used up.
+        /// The exhausted share.
         over: Over,
-        /// What all may have, in bytes.
+        /// The quota of all requests, in bytes.
         total: u64,
     },
-    /// The spool could not be written or read back.
+    /// Writing to or reading from the spool failed.
     #[error("the request body could not be spooled: {0}")]
     Spool(#[from] std::io::Error),
 }
 
 impl Upload {
-    /// What hyper received with the head of a request; `expects_continue` where the client waits
-    /// to be asked for it. `least` is the rate it must keep, in bytes a second.
+    /// Wraps the body that hyper delivers with a request; `expects_continue` where the client waits
+    /// for a 100. `least` is the minimum rate, in bytes a second.
     pub fn new(body: Incoming, expects_continue: bool, least: u64) -> Self {
         if body.is_end_stream() {
             return Self::Empty;
@@ -136,12 +138,12 @@ impl Upload {
             ahead: VecDeque::new(),
             memory: None,
             rate: Rate::new(least),
-            promise: None,
+            clock: None,
             streamed: None,
         }))
     }
 
-    /// The length in bytes; `None` while it is not known.
+    /// Returns the length in bytes; `None` while it is not known.
     pub fn length(&self) -> Option<u64> {
         match self {
             Self::Empty => Some(0),
@@ -150,41 +152,40 @@ impl Upload {
         }
     }
 
-    /// A worker waits for the content: the client must send at least this much in a second.
-    pub(super) fn must_send(&mut self, least: u64) {
+    /// Sets the minimum rate, in bytes a second, from the moment at which a worker waits for the content.
+    pub(super) fn set_minimum_rate(&mut self, least: u64) {
         if let Self::Incoming(arriving) | Self::Resumed(_, arriving) = self {
             arriving.rate = Rate::new(least.max(arriving.rate.least));
         }
     }
 
-    /// A worker waits for the content, as its client is fast: that may last for `within` when others want the worker.
-    /// It is one of its client's `streamed` ones until then.
-    pub(super) fn promise(&mut self, within: Duration, streamed: Option<Counted>) {
+    /// Limits the time that a worker waits for the content of a fast client to `within` once other requests want the
+    /// worker. The upload counts among the client's `streamed` ones until its end.
+    pub(super) fn bound_wait(&mut self, within: Duration, streamed: Option<Counted>) {
         if let Self::Incoming(arriving) | Self::Resumed(_, arriving) = self {
-            arriving.promise = Some(Promise::new(within));
+            arriving.clock = Some(WaitClock::new(within));
             arriving.streamed = streamed;
         }
     }
 
-    /// What is read ahead is charged to `memory`.
+    /// Charges content that is read ahead to `memory`.
     pub(super) fn charge(&mut self, memory: Part) {
         if let Self::Incoming(arriving) | Self::Resumed(_, arriving) = self {
             arriving.memory = Some(memory);
         }
     }
 
-    /// Returns how long the client may still be waited for, where that is bounded by what it promised.
-    pub fn patience(&self, now: Instant) -> Option<Patience> {
+    /// Returns the deadline of a client whose content is streamed because it was fast.
+    pub fn deadline(&self, now: Instant) -> Option<UploadDeadline> {
         match self {
-            Self::Incoming(arriving) | Self::Resumed(_, arriving) => arriving
-                .promise
-                .as_ref()
-                .map(|promise| promise.patience(now)),
+            Self::Incoming(arriving) | Self::Resumed(_, arriving) => {
+                arriving.clock.as_ref().map(|clock| clock.deadline(now))
+            }
             Self::Empty | Self::Spooled(_) => None,
         }
     }
 
-    /// The same content with what was read of it in front again.
+    /// Returns the same content with `spooled`, the part already read, in front.
     pub(super) fn resume_after(self, spooled: Spooled) -> Self {
         match self {
             Self::Incoming(arriving) | Self::Resumed(_, arriving) => {
@@ -194,7 +195,7 @@ impl Upload {
         }
     }
 
-    /// The same content for another attempt, where it is at hand whole.
+    /// Returns the same content for another attempt, where all of it has been received.
     pub fn replay(&self) -> Option<Self> {
         match self {
             Self::Empty => Some(Self::Empty),
@@ -203,12 +204,12 @@ impl Upload {
         }
     }
 
-    /// Whether all of it is at hand, whatever becomes of the client.
+    /// Reports whether all of it has been received, so that the client is no longer needed.
     pub fn is_whole(&self) -> bool {
         matches!(self, Self::Empty | Self::Spooled(_))
     }
 
-    /// The next piece; `None` at the end.
+    /// Returns the next piece; `None` at the end.
     pub fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadError>>> {
         match self {
             Self::Empty => Poll::Ready(None),
@@ -221,9 +222,9 @@ impl Upload {
         }
     }
 
-    /// Returns when the client has gone, and never otherwise. It is seen as long as no more than
-    /// 64 KiB of what it sent is unread, and the client has a share of `server.body_memory` for that.
-    pub async fn gone(&mut self) -> UploadError {
+    /// Waits until the client closes the connection. The close is noticed as long as at most 64 KiB of
+    /// the content is unread and the client has a share of `server.body_memory` for it.
+    pub async fn wait_until_gone(&mut self) -> UploadError {
         match self {
             Self::Incoming(arriving) | Self::Resumed(_, arriving) if !arriving.expects_continue => {
                 poll_fn(|cx| arriving.poll_gone(cx)).await
@@ -236,7 +237,7 @@ impl Upload {
 }
 
 impl From<hyper::Error> for UploadError {
-    /// The head guard's refusal comes through hyper as the error of the connection's IO.
+    /// Extracts the head guard's refusal, which hyper passes on as the I/O error of the connection.
     fn from(error: hyper::Error) -> Self {
         let io = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
         let refusal = io
@@ -253,11 +254,12 @@ impl Arriving {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadError>>> {
         let Some(piece) = self.ahead.pop_front() else {
             let next = self.poll_incoming(cx);
-            // What is waited for in the queue, where this is not asked, keeps no worker.
-            if let Some(promise) = &mut self.promise {
-                match next.is_pending() {
-                    true => promise.wait(Instant::now()),
-                    false => promise.arrived(Instant::now()),
+            // Waiting in the queue, where this is not polled, occupies no worker.
+            if let Some(clock) = &mut self.clock {
+                if next.is_pending() {
+                    clock.start(Instant::now());
+                } else {
+                    clock.stop(Instant::now());
                 }
             }
             return next;
@@ -294,8 +296,7 @@ impl Arriving {
         }
     }
 
-    /// Reads ahead until that fails. After the end, and while the buffer is full, there is nothing
-    /// to wait for.
+    /// Reads ahead until an error. After the end, and while the buffer is full, it stays pending.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<UploadError> {
         let Some(memory) = &mut self.memory else {
             return Poll::Pending;
@@ -315,8 +316,8 @@ impl Arriving {
 }
 
 impl Drop for Arriving {
-    /// Reads on and throws away, apart from the answer and within limits of time, so that the client gets to read its
-    /// answer (RFC 9112 §9.6). A client that waits for a 100 has sent nothing and is not asked to.
+    /// Discards the rest in a task of its own and within time limits, so that the client can read its answer
+    /// (RFC 9112 §9.6). A client that waits for a 100 has sent nothing and gets no 100.
     fn drop(&mut self) {
         let unread = self.body.take().filter(|body| !body.is_end_stream());
         let (Some(mut body), false) = (unread, self.expects_continue) else {
@@ -341,15 +342,15 @@ impl Rate {
         }
     }
 
-    /// The client is waited for from now on. Time that PHP takes is not the client's.
+    /// Starts the clock of a wait for the client. Time that PHP takes does not count.
     fn wait(&mut self) {
         if self.least > 0 {
             self.waiting.get_or_insert_with(Instant::now);
         }
     }
 
-    /// Judges whenever enough time was spent waiting. No timer: a client that sends nothing at
-    /// all ends by `body_pause`.
+    /// Adds received bytes and checks the rate after each [`RATE_WINDOW`] of waiting. It needs no timer:
+    /// `body_pause` ends a client that sends nothing at all.
     fn account(&mut self, bytes: u64) -> Result<(), UploadError> {
         self.bytes += bytes;
         if let Some(since) = self.waiting.take() {

@@ -1,9 +1,9 @@
-//! What belongs to hosts: to one by its name, or to all below a name. As many look-ups as a name has
-//! labels, however many hosts there are.
+//! A map from host names and wildcards to values. A look-up costs as many probes as the name has
+//! labels, independent of the number of hosts.
 
 use std::collections::HashMap;
 
-/// Values by the hosts that they belong to; the exact name first, then the longest wildcard above it.
+/// Values by host; the exact name takes precedence, then the longest wildcard above it.
 #[derive(Debug)]
 pub struct ByHost<T> {
     exact: HashMap<String, T>,
@@ -20,30 +20,30 @@ impl<T> Default for ByHost<T> {
 }
 
 impl<T> ByHost<T> {
-    /// For a lower-cased name; what it had before is returned.
+    /// Inserts the value of a lower-cased name and returns the previous one.
     pub fn insert(&mut self, name: String, value: T) -> Option<T> {
         self.exact.insert(name, value)
     }
 
-    /// For all names that end with `suffix`, which begins with its dot; what it had before is returned.
+    /// Inserts the value of all names that end with `suffix`, which begins with its dot, and returns the
+    /// previous one.
     pub fn insert_below(&mut self, suffix: String, value: T) -> Option<T> {
         self.below.insert(suffix, value)
     }
 
-    /// All of them, in no order, with their hosts as a configuration writes them.
+    /// Iterates over all values in no order, with their hosts in the notation of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = (String, &T)> {
-        let exact = self.exact.iter();
-        let exact = exact.map(|(name, value)| (name.clone(), value));
+        let exact = self.exact.iter().map(|(name, value)| (name.clone(), value));
         let below = self.below.iter();
         exact.chain(below.map(|(suffix, value)| (format!("*{suffix}"), value)))
     }
 
-    /// What belongs to a lower-cased name.
+    /// Returns the value of a lower-cased name.
     pub fn get(&self, name: &str) -> Option<&T> {
         self.exact.get(name).or_else(|| self.wildcard(name))
     }
 
-    /// The longest is that behind the first dot. A wildcard does not stand for nothing.
+    /// Returns the value of the longest wildcard, which begins at the first dot. A wildcard matches at least one label.
     fn wildcard(&self, name: &str) -> Option<&T> {
         if self.below.is_empty() {
             return None;
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_later_learns_of_the_earlier_one() {
+    fn inserting_returns_the_previous_value() {
         let mut hosts = ByHost::default();
         assert_eq!(hosts.insert("a.test".to_owned(), 1), None);
         assert_eq!(hosts.insert("a.test".to_owned(), 2), Some(1));

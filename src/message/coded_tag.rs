@@ -1,14 +1,13 @@
 //! Entity tags of coded answers. RFC 9110 §8.8.3.3: another coding is another representation and
-//! has another tag. Ours is that of the content without a coding with `~` and the coding's name at
-//! its end: `"abc"` becomes `"abc~br"`. Whoever makes the answer, a script too, only ever sees its
-//! own tag.
+//! has another tag. A coded tag is the plain one with `~` and the name of the coding appended:
+//! `"abc"` becomes `"abc~br"`. The origin of the answer, a script too, sees only its own tag.
 
 use http::HeaderValue;
 use memchr::memmem;
 
 use super::accept_encoding::Coding;
 
-/// The tag of what has the tag `plain`, in a coding; `None` where `plain` is no entity tag.
+/// Builds the tag of the coded representation from the tag `plain`; `None` where `plain` is no entity tag.
 pub fn coded(plain: &HeaderValue, coding: Coding) -> Option<HeaderValue> {
     let opaque = plain.as_bytes().strip_suffix(b"\"")?;
     // A quote alone is no tag.
@@ -17,7 +16,7 @@ pub fn coded(plain: &HeaderValue, coding: Coding) -> Option<HeaderValue> {
     begins.then(|| HeaderValue::from_bytes(&tag).ok()).flatten()
 }
 
-/// A list of tags with those of these codings made plain; `None` where there are none.
+/// Replaces the tags of these codings in a list by plain ones; `None` where there are none.
 pub fn plain(list: &HeaderValue, codings: &[Coding]) -> Option<HeaderValue> {
     let mut changed = None;
     for coding in codings {
@@ -30,14 +29,14 @@ pub fn plain(list: &HeaderValue, codings: &[Coding]) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&changed?).ok()
 }
 
-/// Whether `tag` is among the tags of `list`, by the weak comparison.
+/// Reports whether `tag` is among the tags of `list`, by the weak comparison.
 pub fn is_listed(tag: &HeaderValue, list: &HeaderValue) -> bool {
     let tag = tag.as_bytes();
     let opaque = tag.strip_prefix(b"W/").unwrap_or(tag);
     memmem::find(list.as_bytes(), opaque).is_some()
 }
 
-/// `text` with a quote in place of each `end`.
+/// Returns `text` with a quote in place of each `end`; `None` without one.
 fn without(mut text: &[u8], end: &[u8]) -> Option<Vec<u8>> {
     let mut replaced = Vec::new();
     while let Some((before, rest)) =

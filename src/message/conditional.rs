@@ -1,33 +1,32 @@
-//! Preconditions (RFC 9110 §13): whether a representation that we would send with 200 is still
-//! wanted. A request that would be answered otherwise has its preconditions ignored (§13.2.1),
-//! which is the caller's to know.
+//! Preconditions (RFC 9110 §13) of a request that is about to be answered with 200. With another
+//! status they are ignored (§13.2.1), which the caller decides.
 
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-/// What the selected representation is compared by.
+/// The validators of the selected representation (RFC 9110 §8.8).
 #[derive(Clone, Debug, Default)]
 pub struct Validators {
-    /// Its ETag field, as sent: an entity tag with its quotes.
+    /// The ETag field as sent: an entity tag with its quotes.
     pub etag: Option<HeaderValue>,
-    /// Its Last-Modified; the fraction of the second does not count.
+    /// The Last-Modified time; the fraction of the second does not count.
     pub last_modified: Option<SystemTime>,
 }
 
-/// What the preconditions of a request come to.
+/// Result of the preconditions of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Answer as if there were none. Range comes next.
+    /// The request proceeds as without preconditions. Range comes next.
     Proceed,
-    /// 304: the client has it.
+    /// 304: the client has the representation.
     NotModified,
-    /// 412: it is not the one that the client means.
+    /// 412: the representation is not the one that the client means.
     PreconditionFailed,
 }
 
 /// Evaluates the preconditions in the order of RFC 9110 §13.2.2, for a representation that
-/// exists. Fields that are no valid date or list are ignored or match nothing, as §13.1 says.
+/// exists. Fields without a valid date or list are ignored or match nothing (§13.1).
 pub fn evaluate(method: &Method, headers: &HeaderMap, validators: &Validators) -> Verdict {
     // Most requests have none, and each look-up costs more than this.
     if !headers.keys().any(is_precondition) {
@@ -49,7 +48,7 @@ pub fn evaluate(method: &Method, headers: &HeaderMap, validators: &Validators) -
     }
 }
 
-/// RFC 9110 §13.1.5: whether a Range field still applies. Without If-Range it does.
+/// Reports whether a Range field applies (RFC 9110 §13.1.5); without If-Range it does.
 pub fn if_range_holds(headers: &HeaderMap, validators: &Validators) -> bool {
     if !headers.contains_key(header::IF_RANGE) {
         return true;
@@ -64,7 +63,7 @@ pub fn if_range_holds(headers: &HeaderMap, validators: &Validators) -> bool {
             .is_some_and(|tag| tag.matches_strongly(&wanted)),
         // A list of tags is no validator.
         Some((_, _)) => false,
-        // A date must be the very one: later is not the same.
+        // A date must be equal; a later one does not match.
         None => match (date(field), validators.last_modified) {
             (Some(wanted), Some(modified)) => seconds(wanted) == seconds(modified),
             (Some(_) | None, _) => false,
@@ -72,19 +71,19 @@ pub fn if_range_holds(headers: &HeaderMap, validators: &Validators) -> bool {
     }
 }
 
-/// A strong entity tag of a file (RFC 9110 §8.8.3): its size in bytes and its time of modification
-/// in nanoseconds, in hexadecimal.
+/// Builds the strong entity tag of a file (RFC 9110 §8.8.3): its size in bytes and its time of
+/// modification in nanoseconds, in hexadecimal.
 pub fn strong_etag(length: u64, modified: SystemTime) -> HeaderValue {
     let nanoseconds = match modified.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => format!("{:x}", after.as_nanos()),
         Err(before) => format!("-{:x}", before.duration().as_nanos()),
     };
     let tag = HeaderValue::try_from(format!("\"{length:x}-{nanoseconds}\""));
-    // It always is a field value. If it were not, this is no entity tag and would match nothing.
+    // It always is a field value. The fallback is no entity tag and matches nothing.
     tag.unwrap_or_else(|_| HeaderValue::from(length))
 }
 
-/// §13.1, without If-Range, which goes with Range.
+/// Reports whether the field is a precondition of §13.1, except If-Range, which belongs to Range.
 fn is_precondition(name: &HeaderName) -> bool {
     matches!(
         *name,
@@ -95,7 +94,7 @@ fn is_precondition(name: &HeaderName) -> bool {
     )
 }
 
-/// §13.1.1: if present, whether one of the tags matches strongly.
+/// Evaluates If-Match, where present: one of the tags must match strongly (§13.1.1).
 fn if_match(headers: &HeaderMap, validators: &Validators) -> Option<bool> {
     any_tag(headers, header::IF_MATCH, |wanted| {
         validators
@@ -104,7 +103,7 @@ fn if_match(headers: &HeaderMap, validators: &Validators) -> Option<bool> {
     })
 }
 
-/// §13.1.2: if present, whether none of the tags matches weakly.
+/// Evaluates If-None-Match, where present: none of the tags may match weakly (§13.1.2).
 fn if_none_match(headers: &HeaderMap, validators: &Validators) -> Option<bool> {
     let any = any_tag(headers, header::IF_NONE_MATCH, |wanted| {
         validators
@@ -114,7 +113,7 @@ fn if_none_match(headers: &HeaderMap, validators: &Validators) -> Option<bool> {
     any.map(|any| !any)
 }
 
-/// §13.1.3: true unless there is a valid date and the representation is not newer.
+/// Evaluates If-Modified-Since: true unless it is a valid date and the representation is not newer (§13.1.3).
 fn modified_since(headers: &HeaderMap, validators: &Validators) -> bool {
     let since = only(headers, header::IF_MODIFIED_SINCE).and_then(date);
     match (since, validators.last_modified) {
@@ -123,7 +122,7 @@ fn modified_since(headers: &HeaderMap, validators: &Validators) -> bool {
     }
 }
 
-/// §13.1.4: true unless there is a valid date and the representation is newer.
+/// Evaluates If-Unmodified-Since: true unless it is a valid date and the representation is newer (§13.1.4).
 fn unmodified_since(headers: &HeaderMap, validators: &Validators) -> bool {
     let since = only(headers, header::IF_UNMODIFIED_SINCE).and_then(date);
     match (since, validators.last_modified) {
@@ -132,8 +131,8 @@ fn unmodified_since(headers: &HeaderMap, validators: &Validators) -> bool {
     }
 }
 
-/// Whether a tag of the field's list satisfies `matches`; `*` always does, since there is a
-/// representation. None if the field is absent.
+/// Reports whether a tag of the field's list satisfies `matches`; `*` always does, since there is a
+/// representation. `None` if the field is absent.
 fn any_tag(
     headers: &HeaderMap,
     name: HeaderName,
@@ -147,13 +146,13 @@ fn any_tag(
     }))
 }
 
-/// The field's value, unless it is repeated: then it is no single date or validator.
+/// Returns the field's value unless it is repeated and so is no single date or validator.
 fn only(headers: &HeaderMap, name: HeaderName) -> Option<&HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())
 }
 
-/// RFC 9110 §5.6.7: any of the three formats.
+/// Parses a date in any of the three formats of RFC 9110 §5.6.7.
 fn date(field: &HeaderValue) -> Option<SystemTime> {
     field
         .to_str()
@@ -161,8 +160,8 @@ fn date(field: &HeaderValue) -> Option<SystemTime> {
         .and_then(|text| httpdate::parse_http_date(text).ok())
 }
 
-/// The second that `time` lies in, as an offset that orders and compares like the time. HTTP dates
-/// have no fractions, so a fraction must not make a file newer than its own Last-Modified.
+/// Rounds `time` down to seconds since the epoch. HTTP dates have no fractions, so a fraction must
+/// not make a file newer than its own Last-Modified.
 fn seconds(time: SystemTime) -> i128 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => i128::from(after.as_secs()),
@@ -183,14 +182,14 @@ impl Validators {
     }
 }
 
-/// RFC 9110 §8.8.3: `[ W/ ] opaque-tag`.
+/// An entity tag, `[ W/ ] opaque-tag` (RFC 9110 §8.8.3).
 struct EntityTag<'a> {
     weak: bool,
     opaque: &'a [u8],
 }
 
 impl<'a> EntityTag<'a> {
-    /// The tags of a list up to the first thing that is none. A tag may contain commas.
+    /// Iterates over the tags of a list up to the first element that is no tag. A tag may contain commas.
     fn list(mut list: &'a [u8]) -> impl Iterator<Item = Self> {
         std::iter::from_fn(move || {
             let (tag, rest) = Self::take(skip_separators(list))?;
@@ -199,7 +198,7 @@ impl<'a> EntityTag<'a> {
         })
     }
 
-    /// The tag that `text` begins with, and what follows it.
+    /// Splits the tag at the beginning of `text` from the rest.
     fn take(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
         // RFC 9110 §8.8.3: the `W/` is case-sensitive.
         let (weak, quoted) = match text.strip_prefix(b"W/") {
@@ -212,7 +211,7 @@ impl<'a> EntityTag<'a> {
         Some((Self { weak, opaque }, rest.get(1..)?))
     }
 
-    /// RFC 9110 §8.8.3.2: equal, and neither of them weak.
+    /// Reports whether both tags are strong and equal (RFC 9110 §8.8.3.2).
     fn matches_strongly(&self, other: &EntityTag<'_>) -> bool {
         !self.weak && !other.weak && self.opaque == other.opaque
     }

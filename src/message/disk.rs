@@ -1,5 +1,5 @@
-//! Disk facts as data: what a handler's `decide` may ask of the file system, and the answers.
-//! The one implementation that really looks is `crate::disk`; tests bring their own.
+//! The file system interface of the handlers' `decide`, and its results as data. `crate::disk`
+//! implements it for the real file system; tests have implementations of their own.
 
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
@@ -15,13 +15,13 @@ use crate::section::{At, Problems, absolute_path};
 pub struct Root(pub PathBuf);
 
 impl Root {
-    /// Reads the root that a key names; a relative path is a problem.
+    /// Reads the root from the value of a key; a relative path is a problem.
     pub fn at(text: &At<String>, problems: &mut Problems) -> Option<Self> {
         absolute_path(text, problems).map(Self)
     }
 }
 
-/// By their bytes: each request looks one up, and `Path` compares and hashes segment by segment.
+/// Compares bytes: each request looks one up, and `Path` compares and hashes segment by segment.
 impl PartialEq for Root {
     fn eq(&self, other: &Self) -> bool {
         self.0.as_os_str() == other.0.as_os_str()
@@ -36,83 +36,82 @@ impl Hash for Root {
     }
 }
 
-/// Which symbolic links below a root are followed. The root's own name may always be one.
+/// Policy for symbolic links below a root. The root itself may always be one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Symlinks {
-    /// Those that stay below the root; an absolute one does not, wherever it points.
+    /// Links that stay below the root; an absolute one does not, wherever it points.
     #[default]
     WithinRoot,
-    /// None.
+    /// No links.
     Never,
-    /// Those whose owner owns what they point to, wherever that is.
+    /// Links whose owner owns their target, wherever that is.
     SameOwner,
-    /// All.
+    /// All links.
     Anywhere,
 }
 
-/// A folder, opened to list what stands in it.
+/// A folder, opened to be listed.
 #[derive(Debug)]
 pub struct OpenFolder {
     /// The folder; closed when dropped.
     pub descriptor: OwnedFd,
-    /// The root that its links are judged by.
+    /// The root that confines its links.
     pub root: Arc<OwnedFd>,
     /// Its path below the root; begins and ends with `/`.
     pub path: Vec<u8>,
-    /// Which links are shown: those that would be followed.
+    /// The links to show: those that would be followed.
     pub symlinks: Symlinks,
 }
 
-/// What stands at a path below a root.
+/// Result of looking up a path below a root.
 #[derive(Debug)]
 pub enum Found {
     /// A regular file.
     File(Arc<OpenFile>),
     /// A folder.
     Directory,
-    /// Nothing, or a path that goes through a file.
+    /// No entry, or a path that goes through a file.
     Missing,
-    /// Nothing: the file system has no names as long as this one.
+    /// No entry: the name is longer than the file system allows.
     TooLong,
-    /// Something that must not be sent: outside the root, not a regular file, not readable. The
-    /// text says which, for the log.
+    /// An entry that must not be sent: outside the root, not a regular file, not readable. The
+    /// text names the reason, for the log.
     Refused(&'static str),
-    /// Too many open files or another trouble of ours, as an errno.
+    /// Too many open files or another failure of the gateway, as an errno.
     Trouble(i32),
 }
 
-/// The file system as the handlers see it. Paths are decoded, normalised and start with `/`.
+/// The file system interface of the handlers. Paths are decoded, normalised and start with `/`.
 pub trait Disk: Debug + Sync {
-    /// Opens what stands at `path` below `root`; symbolic links are followed within the root.
+    /// Opens `path` below `root`; symbolic links are followed within the root.
     fn open(&self, root: &Root, path: &[u8]) -> Found;
 
-    /// Whether a regular file stands there, or stood there a second ago: as `open`, without opening
-    /// it for reading.
+    /// Reports whether `path` is a regular file, or was one a second ago: as `open`, without opening it
+    /// for reading.
     fn is_file(&self, root: &Root, path: &[u8]) -> bool;
 
-    /// Whether a folder stands there.
+    /// Reports whether `path` is a folder.
     fn is_directory(&self, root: &Root, path: &[u8]) -> bool {
         matches!(self.open(root, path), Found::Directory)
     }
 
-    /// As [`Self::open`], with links followed by `symlinks`. A disk without links has but one way.
+    /// Opens as [`Self::open`], with links followed by `symlinks`. A disk without links ignores it.
     fn open_by(&self, root: &Root, path: &[u8], _symlinks: Symlinks) -> Found {
         self.open(root, path)
     }
 
-    /// As [`Self::open_by`]; the file may be as it was a second ago, and one that was removed may
-    /// still be there for so long.
+    /// Opens as [`Self::open_by`]; the result may be a second old, so that a removed file is found for
+    /// so long.
     fn open_recent(&self, root: &Root, path: &[u8], symlinks: Symlinks) -> Found {
         self.open_by(root, path, symlinks)
     }
 
-    /// As [`Self::is_file`], with links followed by `symlinks`.
+    /// Reports as [`Self::is_file`], with links followed by `symlinks`.
     fn is_file_by(&self, root: &Root, path: &[u8], _symlinks: Symlinks) -> bool {
         self.is_file(root, path)
     }
 
-    /// Opens the folder at `path`, which ends with `/`, to be listed. A disk that lists nothing
-    /// has nothing there.
+    /// Opens the folder at `path`, which ends with `/`, to be listed. By default no folder exists.
     fn open_folder(
         &self,
         _root: &Root,
@@ -122,7 +121,6 @@ pub trait Disk: Debug + Sync {
         Err(Found::Missing)
     }
 
-    /// Where `root` lies once every symbolic link in its name is followed: what PHP's realpath
-    /// says of it. `None` where that cannot be told.
+    /// Resolves every symbolic link in the name of `root`, as PHP's realpath does; `None` where that fails.
     fn real_path(&self, root: &Root) -> Option<PathBuf>;
 }

@@ -1,6 +1,5 @@
-//! What the rules that matched a request want changed about it and about its answer, beside what
-//! answers it. A rule's edits replace those that it had in an earlier round, so that none is made
-//! twice.
+//! Changes that matching rules make to a request and to its answer, apart from the choice of the
+//! handler. A rule's edits replace those of an earlier round, so that none is made twice.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,75 +8,75 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::value::TimeLimit;
 
-/// All of one request, in the order of the rules.
+/// The edits of one request, in the order of the rules.
 #[derive(Clone, Debug, Default)]
 pub struct Edits(Vec<RuleEdits>);
 
-/// Identity of a rule among all that may be asked about a request of a site.
+/// Identity of a rule among all rules of a site and its folders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RuleId {
-    /// The list that has the rule: 0 for the site's own, others for those of folders.
+    /// The list of the rule: 0 for the site's own, others for those of folders.
     pub source: u16,
-    /// Its number in that list, from 0.
+    /// The number in that list, from 0.
     pub number: usize,
 }
 
-/// Those of one rule, with every variable replaced by its value.
+/// The edits of one rule, with every variable replaced by its value.
 #[derive(Clone, Debug, Default)]
 pub struct RuleEdits {
     /// The rule.
     pub rule: RuleId,
-    /// Its position for people, as `file:line`.
+    /// The position of the rule, as `file:line`.
     pub place: Arc<str>,
     /// Variables of PHP, in order.
     pub environment: Vec<Assignment>,
     /// `php_value` and `php_admin_value`, one `name=value` a line.
     pub php_values: [Option<Arc<str>>; 2],
-    /// Fields of the request, as PHP sees them.
+    /// Field changes of the request that PHP gets.
     pub request: Vec<FieldEdit>,
-    /// Fields of the answer.
+    /// Field changes of the answer.
     pub answer: Vec<FieldEdit>,
-    /// How long the answer may be kept.
+    /// Lifetime of the answer in caches.
     pub expires: Option<Duration>,
     /// `limits.body`, in bytes.
     pub body_limit: Option<u64>,
-    /// How long a script may take.
+    /// Time limits of a script.
     pub timeouts: Option<Arc<[TimeLimit]>>,
-    /// Whether a part of PHP is kept for requests that match it.
+    /// True where workers are reserved for requests that match the rule.
     pub has_reserve: bool,
 }
 
-/// A variable that PHP gets, or does not get.
+/// A meta-variable to set or unset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
-    /// Its name.
+    /// The name.
     pub name: Arc<str>,
-    /// Its value; `None` unsets it.
+    /// The value; `None` unsets the variable.
     pub value: Option<Vec<u8>>,
 }
 
-/// A change of a header.
+/// A change of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FieldEdit {
-    /// The only value, whatever there was.
+    /// Replaces all fields of the name.
     Set(HeaderName, HeaderValue),
-    /// A further field of the name.
+    /// Adds a field of the name.
     Add(HeaderName, HeaderValue),
-    /// A further element of the list in the last field of the name (RFC 9110 §5.3).
+    /// Appends an element to the list in the last field of the name (RFC 9110 §5.3).
     Append(HeaderName, HeaderValue),
-    /// No field of the name.
+    /// Removes all fields of the name.
     Remove(HeaderName),
 }
 
 impl RuleId {
-    /// Returns the identity of the site's own rule of this number.
+    /// Returns the identity of the site's own rule with this number.
     pub fn of_site(number: usize) -> Self {
         Self { source: 0, number }
     }
 }
 
 impl RuleEdits {
-    /// Returns the edits of a rule that changes nothing.
+    /// Builds the edits of a rule that changes nothing.
     pub fn of(rule: RuleId, place: Arc<str>) -> Self {
         // Not by `default`: an empty `Arc<str>` is one for all threads, and counted.
         Self {
@@ -96,25 +95,25 @@ impl RuleEdits {
 }
 
 impl Edits {
-    /// A rule matched.
-    pub fn of_rule(&mut self, edits: RuleEdits) {
+    /// Sets the edits of a matching rule in place of its earlier ones.
+    pub fn set_rule(&mut self, edits: RuleEdits) {
         self.0.retain(|known| known.rule != edits.rule);
         self.0.push(edits);
     }
 
-    /// What PHP gets as variables, in order.
+    /// Iterates over the variables for PHP, in order.
     pub fn environment(&self) -> impl Iterator<Item = &Assignment> {
         self.0.iter().flat_map(|edits| &edits.environment)
     }
 
-    /// The lines of PHP_VALUE (0) or PHP_ADMIN_VALUE (1), where there are any.
+    /// Returns the lines of PHP_VALUE (0) or PHP_ADMIN_VALUE (1), where there are any.
     pub fn php_values(&self, kind: usize) -> Option<String> {
-        let lines = self.0.iter().filter_map(|edits| edits.php_values.get(kind));
-        let lines: Vec<&str> = lines.flatten().map(AsRef::as_ref).collect();
+        let values = self.0.iter().filter_map(|edits| edits.php_values.get(kind));
+        let lines: Vec<&str> = values.flatten().map(AsRef::as_ref).collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
     }
 
-    /// Returns the places of the rules that give the variable `name` its value; none where it is the client's.
+    /// Returns the places of the rules that set the variable `name`; none where its value is the client's.
     pub fn places_of(&self, name: &[u8]) -> Vec<&str> {
         let assigns = |edits: &&RuleEdits| {
             let mut environment = edits.environment.iter();
@@ -123,7 +122,7 @@ impl Edits {
         if let Some(last) = self.0.iter().rev().find(assigns) {
             return vec![&last.place];
         }
-        let says = |edits: &&RuleEdits| {
+        let sets = |edits: &&RuleEdits| {
             let kinds = ["PHP_VALUE", "PHP_ADMIN_VALUE"]
                 .iter()
                 .zip(&edits.php_values);
@@ -133,7 +132,7 @@ impl Edits {
         };
         self.0
             .iter()
-            .filter(says)
+            .filter(sets)
             .map(|edits| &*edits.place)
             .collect()
     }
@@ -150,31 +149,31 @@ impl Edits {
         edits.for_each(|edit| edit.apply(fields));
     }
 
-    /// How long the answer may be kept, by the last rule that says it.
+    /// Returns the lifetime of the answer in caches, from the last rule that sets it.
     pub fn expires(&self) -> Option<Duration> {
         self.0.iter().rev().find_map(|edits| edits.expires)
     }
 
-    /// How long a script may take; of one name the last counts.
+    /// Iterates over the time limits of a script; of one name the last counts.
     pub fn timeouts(&self) -> impl Iterator<Item = &TimeLimit> {
         let limits = self.0.iter().filter_map(|edits| edits.timeouts.as_deref());
         limits.flatten()
     }
 
-    /// Returns the last rule that keeps a part of PHP for the request.
+    /// Returns the last rule that reserves workers for the request.
     pub fn reserving_rule(&self) -> Option<RuleId> {
         let reserving = self.0.iter().rev().find(|edits| edits.has_reserve);
         reserving.map(|edits| edits.rule)
     }
 
-    /// `limits.body` by the last rule that says it, in bytes.
+    /// Returns `limits.body` from the last rule that sets it, in bytes.
     pub fn body_limit(&self) -> Option<u64> {
         self.0.iter().rev().find_map(|edits| edits.body_limit)
     }
 }
 
 impl FieldEdit {
-    /// Reports whether the variable has its value from here, whatever the client sent.
+    /// Reports whether this edit alone determines the value of the variable, whatever the client sent.
     fn sets(&self, variable: &[u8]) -> bool {
         let Self::Set(field, _) = self else {
             return false;
@@ -192,7 +191,7 @@ impl FieldEdit {
     }
 }
 
-/// Returns the meta-variable of a request's field (RFC 3875 §4.1.3, §4.1.18).
+/// Returns the name of a field's meta-variable (RFC 3875 §4.1.3, §4.1.18).
 pub fn variable_of(field: &HeaderName) -> String {
     let name = field.as_str().replace('-', "_").to_ascii_uppercase();
     if field == header::CONTENT_TYPE {
@@ -208,7 +207,7 @@ fn append(fields: &mut HeaderMap, name: &HeaderName, value: &HeaderValue) {
         return;
     };
     let joined = [last.as_bytes(), b", ", value.as_bytes()].concat();
-    // Two field values with a comma between them are one.
+    // Two field values joined by a comma are a field value.
     let Ok(joined) = HeaderValue::from_bytes(&joined) else {
         return;
     };
@@ -279,7 +278,7 @@ mod tests {
             },
         ];
         for (number, place) in ["first:1", "second:2"].into_iter().enumerate() {
-            edits.of_rule(RuleEdits {
+            edits.set_rule(RuleEdits {
                 rule: RuleId::of_site(number),
                 place: place.into(),
                 ..rules[number].clone()
@@ -315,7 +314,7 @@ mod tests {
             (folder, "c=4"),
             ((0, 1), "a=3"),
         ] {
-            edits.of_rule(of_rule(rule, text));
+            edits.set_rule(of_rule(rule, text));
         }
         assert_eq!(edits.php_values(0).as_deref(), Some("b=2\nc=4\na=3"));
         assert_eq!(edits.php_values(1), None);

@@ -1,5 +1,5 @@
-//! Facts that the way of a request lacks and its driver finds: each is kept with its question until the request ends,
-//! and what asked is evaluated again from its start.
+//! Facts that deciding about a request lacks and its driver finds. Each is kept with its question until the request
+//! ends, and the decision is evaluated again from its start.
 
 use std::fmt;
 
@@ -7,19 +7,19 @@ use http::{Method, StatusCode};
 
 use super::Target;
 
-/// The most facts that one request may ask for: what asks more often than this asks in a circle.
+/// The most facts that one request may ask for: a decision that asks more often is in a loop.
 pub const MAX_ASKS: usize = 64;
 
-/// A question that takes more than looking.
+/// A question that a look at the request and the disk cannot answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// Is this the password of this user?
+    /// The password check of a user.
     Verify(Credentials),
-    /// How would a request of this method for this target be answered?
+    /// The status of the answer to a request of this method for this target.
     Subrequest(Method, Target),
 }
 
-/// A user and a password, as a client sent them (RFC 7617 §2).
+/// A user and a password as received (RFC 7617 §2).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The user.
@@ -29,7 +29,7 @@ pub struct Credentials {
 }
 
 impl fmt::Debug for Credentials {
-    /// Shows no password.
+    /// Formats the user without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = self.user.escape_ascii();
         write!(f, "Credentials({user})")
@@ -50,18 +50,18 @@ pub enum Fact {
 pub struct Facts(Vec<(Ask, Fact)>);
 
 impl Facts {
-    /// Returns what is known of a question.
+    /// Returns the fact that answers `ask`, where it is known.
     pub fn find(&self, ask: &Ask) -> Option<Fact> {
         let known = self.0.iter().find(|(known, _)| known == ask);
         known.map(|(_, fact)| *fact)
     }
 
-    /// Keeps the answer to a question.
+    /// Stores the answer to a question.
     pub fn insert(&mut self, ask: Ask, fact: Fact) {
         self.0.push((ask, fact));
     }
 
-    /// Reports whether no further question is answered.
+    /// Reports whether the limit of [`MAX_ASKS`] facts is reached.
     pub fn is_full(&self) -> bool {
         self.0.len() >= MAX_ASKS
     }

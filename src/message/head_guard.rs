@@ -1,8 +1,8 @@
-//! The head guard: a scanner that sees a client's HTTP/1 bytes before hyper does and tells how
+//! The head guard: a scanner that reads a client's HTTP/1 bytes before hyper does and decides how
 //! many of them may pass. hyper merges some ambiguous framing silently (Content-Length beside
 //! Transfer-Encoding, equal repeated lengths); here it is refused, and no byte of a bad head
-//! passes. The guard follows content only to find where the next head begins; it must never
-//! disagree with hyper about that, so all that it lets through is read in one way only.
+//! passes. The guard follows content only to find the beginning of the next head; it must never
+//! disagree with hyper about that, so it passes only bytes that have a single reading.
 //!
 //! ```text
 //!            head ends                        length 0
@@ -23,31 +23,31 @@ mod request_line;
 use chunked::Chunked;
 pub use decoded::judge_decoded;
 use framing::{Content, Framing};
-use lines::{Lines, Room};
+use lines::{LineLimits, Lines};
 pub use refusal::Refusal;
 use request_line::Version;
 
-/// What a head may have.
+/// Limits of a head.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Bytes of the request line with its end, `limits.request_line`.
     pub request_line: usize,
     /// Bytes of a field line with its end, `limits.field_line`.
     pub field_line: usize,
-    /// Bytes in all, `limits.head`.
+    /// Bytes of the whole head, `limits.head`.
     pub head: usize,
-    /// Fields, `limits.fields`; of a trailer section too.
+    /// Number of fields, `limits.fields`; of a trailer section too.
     pub fields: usize,
 }
 
-/// What may be done with bytes that have not passed.
+/// Decision about the bytes that have not passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The first so many may pass; never 0.
+    /// So many bytes from the beginning may pass; never 0.
     Pass(usize),
-    /// It takes more of them to tell.
+    /// The decision needs more bytes.
     More,
-    /// None will ever pass again.
+    /// No further byte passes.
     Refuse(Refusal),
 }
 
@@ -56,33 +56,33 @@ pub enum Verdict {
 pub struct HeadGuard {
     bounds: Bounds,
     state: State,
-    /// Heads that passed.
+    /// Number of heads that passed.
     heads: usize,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Between requests, or within a head.
+    /// Before or within a head.
     Head(Head),
-    /// Content of which so many bytes are to come.
+    /// Content with so many bytes outstanding.
     Length(u64),
     /// Chunked content.
     Chunked(Chunked),
 }
 
-/// A head as far as its lines are complete.
+/// The complete lines of a head.
 #[derive(Debug, Default)]
 struct Head {
     lines: Lines,
-    /// RFC 9112 §2.2: one empty line in front of the request line is ignored.
-    led: bool,
+    /// An empty line in front of the request line was ignored (RFC 9112 §2.2); a second one is not.
+    has_skipped_line: bool,
     version: Option<Version>,
     fields: usize,
     framing: Framing,
 }
 
 impl HeadGuard {
-    /// The guard of a new connection.
+    /// Creates the guard of a new connection.
     pub fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
@@ -91,10 +91,10 @@ impl HeadGuard {
         }
     }
 
-    /// Judges `bytes`, which are all that has arrived and not passed: after [`Verdict::More`] the
-    /// same ones with more behind them, after [`Verdict::Pass`] those behind the passed ones. The
-    /// one byte that is ever changed is a minor version above 1, which becomes 1 (RFC 9110 §2.5:
-    /// a newer minor version is served as the newest that is known).
+    /// Judges `bytes`, all that have arrived and not passed: after [`Verdict::More`] the same ones
+    /// with more behind them, after [`Verdict::Pass`] those behind the passed ones. The only byte that
+    /// it changes is a minor version above 1, which becomes 1 (RFC 9110 §2.5: a newer minor version is
+    /// served as the newest known one).
     pub fn judge(&mut self, bytes: &mut [u8]) -> Verdict {
         if bytes.is_empty() {
             return Verdict::More;
@@ -129,12 +129,12 @@ impl HeadGuard {
         }
     }
 
-    /// How many heads have passed.
+    /// Returns the number of heads that have passed.
     pub fn heads(&self) -> usize {
         self.heads
     }
 
-    /// Whether content is to come for the last head that passed.
+    /// Reports whether content of the last passed head is outstanding.
     pub fn is_in_content(&self) -> bool {
         !matches!(self.state, State::Head(_))
     }
@@ -151,15 +151,15 @@ impl State {
 }
 
 impl Head {
-    /// The length of the head and what follows it, once it is complete.
+    /// Returns the length of the head and the framing of its content, once the head is complete.
     fn judge(
         &mut self,
         bytes: &mut [u8],
         bounds: Bounds,
     ) -> Result<Option<(usize, Content)>, Refusal> {
-        while let Some(line) = self.lines.next(bytes, self.room(bounds))? {
+        while let Some(line) = self.lines.next(bytes, self.line_limits(bounds))? {
             match (self.version, line) {
-                (None, []) if !self.led => self.led = true,
+                (None, []) if !self.has_skipped_line => self.has_skipped_line = true,
                 (None, line) => {
                     let (version, rewritten) = request_line::judge(line)?;
                     self.version = Some(version);
@@ -173,7 +173,7 @@ impl Head {
                 }
                 (Some(_), line) => {
                     let field = field::judge(line)?;
-                    self.framing.note(field)?;
+                    self.framing.add_field(field)?;
                     self.fields += 1;
                     if self.fields > bounds.fields {
                         return Err(Refusal::TooManyFields);
@@ -184,12 +184,12 @@ impl Head {
         Ok(None)
     }
 
-    fn room(&self, bounds: Bounds) -> Room {
+    fn line_limits(&self, bounds: Bounds) -> LineLimits {
         let (line, too_long) = match self.version {
             None => (bounds.request_line, Refusal::RequestLineTooLong),
             Some(_) => (bounds.field_line, Refusal::FieldTooLong),
         };
-        Room {
+        LineLimits {
             line,
             too_long,
             all: bounds.head,
@@ -198,7 +198,7 @@ impl Head {
     }
 }
 
-/// How many of `bytes` belong to the `left` ones that are to come.
+/// Returns the number of `bytes` that belong to the `left` outstanding ones.
 fn up_to(left: u64, bytes: &[u8]) -> usize {
     usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len())
 }

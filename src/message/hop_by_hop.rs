@@ -1,10 +1,10 @@
-//! Fields that concern one connection only (RFC 9110 §7.6.1) and must not be passed on.
+//! Hop-by-hop fields (RFC 9110 §7.6.1), which must not be forwarded.
 
 use http::{HeaderMap, HeaderName, header};
 
 use super::list;
 
-/// Whether a field of this name is about the connection it came on, whatever Connection says.
+/// Reports whether a field of this name is always hop-by-hop, whether or not Connection names it.
 pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     const STANDARD: [HeaderName; 5] = [
         header::CONNECTION,
@@ -16,8 +16,8 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     STANDARD.contains(name) || matches!(name.as_str(), "keep-alive" | "proxy-connection")
 }
 
-/// Removes the hop-by-hop fields and those that Connection names. Call it before adding fields of
-/// our own: a peer can name any field in Connection.
+/// Removes the hop-by-hop fields and those that Connection names. Call it before adding own fields:
+/// a peer can name any field in Connection.
 pub fn strip(headers: &mut HeaderMap) {
     for name in connection_options(headers) {
         headers.remove(name);
@@ -32,8 +32,7 @@ pub fn strip(headers: &mut HeaderMap) {
     }
 }
 
-/// RFC 9110 §7.6.1: `connection-option`s, of all Connection fields. What is no field name (and so
-/// names no field) is left out.
+/// Returns the `connection-option`s of all Connection fields (RFC 9110 §7.6.1) that are field names.
 fn connection_options(headers: &HeaderMap) -> Vec<HeaderName> {
     list::members(headers, &header::CONNECTION)
         .filter_map(|option| HeaderName::from_bytes(option).ok())

@@ -16,7 +16,7 @@ pub struct Host {
     port: Option<u16>,
 }
 
-/// Why no host could be taken from a request; all are 400.
+/// An error in the authority of a request; the answer is 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadHost {
     /// RFC 9112 §3.2: an HTTP/1.1 request without Host.
@@ -34,7 +34,7 @@ pub enum BadHost {
 }
 
 impl fmt::Display for Host {
-    /// As a Host field has it.
+    /// Formats the host as the value of a Host field.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.port {
             Some(port) => write!(f, "{}:{port}", self.name),
@@ -44,12 +44,13 @@ impl fmt::Display for Host {
 }
 
 impl Host {
-    /// The host of a request: the target's authority where it has one, else the Host field.
+    /// Returns the host of a request: the target's authority where it has one, else the Host field.
     /// HTTP/1.0 may name none; then the name is empty.
     pub fn of(parts: &Parts) -> Result<Self, BadHost> {
         let authority = parts.uri.authority();
-        let named = authority.map(|authority| Self::parse(authority.as_str()));
-        let named = named.transpose()?;
+        let named = authority
+            .map(|authority| Self::parse(authority.as_str()))
+            .transpose()?;
         let field = match (&named, host_field(&parts.headers)?) {
             // RFC 9112 §3.2.2: the target counts. An empty Host is a valid one (RFC 9110 §7.2).
             (Some(named), Some("")) if parts.version != Version::HTTP_2 => {
@@ -67,7 +68,7 @@ impl Host {
                 let is_same = entity(&named) == entity(&field);
                 is_same.then_some(named).ok_or(BadHost::Differs)
             }
-            // RFC 9112 §3.2.2: the target counts, and what Host says is ignored.
+            // RFC 9112 §3.2.2: the target counts, and Host is ignored.
             (Some(named), _) => Ok(named),
             (None, Some(field)) => Ok(field),
             (None, None) if parts.version <= Version::HTTP_10 => Ok(Self {
@@ -98,18 +99,18 @@ impl Host {
         })
     }
 
-    /// The lower-cased name without port; empty only for HTTP/1.0 without Host.
+    /// Returns the lower-cased name without port; empty only for HTTP/1.0 without Host.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The port, where the client named one.
+    /// Returns the port, where the client named one.
     pub fn port(&self) -> Option<u16> {
         self.port
     }
 }
 
-/// Returns the port that a URI of this scheme leaves out (RFC 9110 §4.2).
+/// Returns the default port of the URI's scheme (RFC 9110 §4.2).
 fn default_port(uri: &Uri) -> Option<u16> {
     let scheme = [Scheme::Http, Scheme::Https]
         .into_iter()
@@ -144,15 +145,16 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
-/// RFC 1034 §3.1: no label is empty but the root's, which ends the name. `a..` would be another
-/// name than `a`, and so reach another site; Apache and nginx refuse it too.
+/// Reports whether the name is valid: no label is empty but the root's, which ends the name
+/// (RFC 1034 §3.1). `a..` would be another name than `a`, and so reach another site; Apache and nginx
+/// refuse it too.
 fn is_registered_name(name: &str) -> bool {
     let mut labels = name.strip_suffix('.').unwrap_or(name).split('.');
     labels.all(|label| !label.is_empty() && label.bytes().all(is_reg_name_byte))
 }
 
-/// RFC 3986 §3.2.2 reg-name without percent-encoding, of which no DNS name has need. The
-/// sub-delims are left out too: they are valid by the letter and have no use but mischief.
+/// Reports whether the byte may be in a reg-name (RFC 3986 §3.2.2) without percent-encoding, which no
+/// DNS name needs, and without sub-delims, which are valid but used for attacks only.
 fn is_reg_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~')
 }

@@ -2,9 +2,9 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// Returns the members of the list that all fields of this name are together, in their order and
-/// without the whitespace around them. RFC 9110 §5.6.1.2: empty ones are ignored. Not for lists
-/// whose members may have a quoted comma in them.
+/// Returns the members of the list in all fields of this name, in order and without the whitespace
+/// around them. Empty ones are ignored (RFC 9110 §5.6.1.2). Not for lists whose members may have a
+/// quoted comma in them.
 pub fn members<'a>(
     fields: &'a HeaderMap,
     name: &HeaderName,
@@ -24,8 +24,8 @@ pub fn joined(fields: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
         return Some(first.clone());
     }
     let all: Vec<_> = fields.get_all(name).iter().collect();
-    let all: Vec<_> = all.iter().map(|value| value.as_bytes()).collect();
-    HeaderValue::from_bytes(&all.join(b", ".as_slice())).ok()
+    let bytes: Vec<_> = all.iter().map(|value| value.as_bytes()).collect();
+    HeaderValue::from_bytes(&bytes.join(b", ".as_slice())).ok()
 }
 
 /// An expectation other than 100-continue, the only one that RFC 9110 §10.1.1 defines.

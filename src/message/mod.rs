@@ -1,10 +1,11 @@
-//! An HTTP request as the rest of the program sees it: parsed once at the edge, nothing left to
-//! validate inside. Everything here but [`body`] and [`spool`] is free of I/O and of clocks.
+//! An HTTP request, parsed once at the edge so that nothing is left to validate inside. All
+//! modules but [`body`] and [`spool`] are free of I/O and of clocks.
 
 pub mod accept_encoding;
 pub mod answer_head;
 pub mod body;
 pub mod by_host;
+pub mod charged_bytes;
 pub mod coded_tag;
 pub mod conditional;
 pub mod disk;
@@ -13,10 +14,8 @@ pub mod fact;
 pub mod head_guard;
 pub mod hop_by_hop;
 pub mod host;
-pub mod lent;
 pub mod list;
 pub mod open_file;
-mod patience;
 pub mod proxy_header;
 pub mod range;
 pub mod request;
@@ -24,6 +23,7 @@ pub mod request_id;
 pub mod spool;
 pub mod status;
 pub mod target;
+mod upload_deadline;
 pub mod whitespace;
 pub mod wire;
 
@@ -33,10 +33,10 @@ pub use by_host::ByHost;
 pub use disk::{Disk, Found, OpenFolder, Root, Symlinks};
 pub use head_guard::{HeadGuard, Refusal};
 pub use host::{BadHost, Host};
-pub use open_file::{Kept, OpenFile, Said, Speaker};
-pub use patience::Patience;
+pub use open_file::{CachedHead, FileCache, HandlerId, OpenFile};
 pub use proxy_header::ProxyHeader;
 pub use request::{Cause, Previous, Request};
 pub use request_id::{RequestId, RequestIds};
 pub use target::{EncodedSlash, Target, TargetError};
+pub use upload_deadline::UploadDeadline;
 pub use wire::{ClientCertificate, Scheme, TlsFacts, Wire};

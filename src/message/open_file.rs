@@ -1,4 +1,4 @@
-//! A file that was opened, as data, and what is kept of it while it is asked for again and again.
+//! An open file, as data, and the facts about it that are cached while it is in demand.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicU64;
@@ -16,45 +16,45 @@ use super::conditional::Validators;
 pub struct OpenFile {
     /// The descriptor; closed when dropped.
     pub descriptor: OwnedFd,
-    /// Length in bytes when it was opened.
+    /// Length in bytes at the time of opening.
     pub length: u64,
     /// Last modification, to the nanosecond.
     pub modified: SystemTime,
-    /// What is known of this version, where others will ask for it too.
-    pub kept: Option<Box<Kept>>,
+    /// Facts about this version for later requests, if it is cached.
+    pub cache: Option<Box<FileCache>>,
 }
 
-/// What one answer has found out about a version of a file, for the next.
+/// Facts about a version of a file, cached by one answer for the next.
 #[derive(Debug, Default)]
-pub struct Kept {
-    /// All of its bytes, where they are few.
+pub struct FileCache {
+    /// The whole content of a small file.
     pub content: OnceLock<Bytes>,
-    /// In which second, since 1970, it was last found in the kernel's memory.
+    /// Last second, since the epoch, in which the file was found in the page cache.
     pub fetched: AtomicU64,
-    /// What was last said of it.
-    pub said: ArcSwapOption<Said>,
+    /// Head of the last answer.
+    pub head: ArcSwapOption<CachedHead>,
 }
 
-/// What a handler says of a file in every whole answer.
+/// Response fields computed for this version of the file.
 #[derive(Debug)]
-pub struct Said {
-    /// Who says it: other handlers may say otherwise.
-    pub by: Arc<Speaker>,
-    /// The fields, Content-Length of the whole file among them.
+pub struct CachedHead {
+    /// The handler that computed them; another may have other fields.
+    pub handler: Arc<HandlerId>,
+    /// The fields, including the Content-Length of the whole file.
     pub fields: HeaderMap,
-    /// Those of a 304, once there was one.
+    /// The fields of a 304, from the first one on.
     pub unchanged: OnceLock<HeaderMap>,
-    /// What conditions are compared with.
+    /// The validators for preconditions.
     pub validators: Validators,
 }
 
-/// Tells one handler from another, by its address.
+/// Identity of a handler: its address.
 #[derive(Debug, Default)]
-pub struct Speaker;
+pub struct HandlerId;
 
-impl Said {
-    /// The fields of a 304 (RFC 9110 §15.4.5): none of the content that is not sent but its type, by which
-    /// the Vary of the 200 is known.
+impl CachedHead {
+    /// Returns the fields of a 304 (RFC 9110 §15.4.5): of those of the content only its type, which determines the
+    /// Vary of the 200.
     pub fn unchanged(&self) -> &HeaderMap {
         self.unchanged.get_or_init(|| {
             let mut fields = self.fields.clone();
@@ -65,9 +65,9 @@ impl Said {
 }
 
 impl OpenFile {
-    /// What `speaker` has said of this version before.
-    pub fn said(&self, speaker: &Arc<Speaker>) -> Option<Arc<Said>> {
-        let said = self.kept.as_ref()?.said.load_full()?;
-        Arc::ptr_eq(&said.by, speaker).then_some(said)
+    /// Returns the head that `handler` computed for this version before.
+    pub fn cached_head(&self, handler: &Arc<HandlerId>) -> Option<Arc<CachedHead>> {
+        let head = self.cache.as_ref()?.head.load_full()?;
+        Arc::ptr_eq(&head.handler, handler).then_some(head)
     }
 }

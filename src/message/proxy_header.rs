@@ -1,54 +1,54 @@
-//! The header that a proxy puts in front of a connection to say whose it is: the PROXY protocol,
+//! The PROXY protocol header, which a proxy sends first on a connection to name the client:
 //! versions 1 and 2 (`proxy-protocol.txt` of HAProxy, sections by its numbers).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Whose connection it is.
+/// The origin of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyHeader {
-    /// The proxy's own, or that of a client which the proxy cannot name.
+    /// A connection of the proxy itself, or of a client without a known address.
     Local,
-    /// A client's.
+    /// A connection of a client.
     Proxied {
         /// The client.
         source: SocketAddr,
-        /// Where the client connected to.
+        /// The address that the client connected to.
         destination: SocketAddr,
     },
 }
 
-/// Why bytes are no such header.
+/// An error in the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// They begin otherwise.
+    /// The signature is missing.
     #[error("no PROXY header")]
     Signature,
-    /// §2.1: the line is too long, or does not end, or is not what it must be.
-    #[error("a PROXY line that is none")]
+    /// §2.1: the line is too long, unterminated or malformed.
+    #[error("a malformed PROXY line")]
     Line,
-    /// §2.2: neither version 2, nor LOCAL or PROXY, nor a family that there is.
+    /// §2.2: another version than 2, a command besides LOCAL and PROXY, or an undefined family.
     #[error("a PROXY header with the reserved byte {0:#04x}")]
     Reserved(u8),
     /// §2.2: shorter than its addresses.
-    #[error("a PROXY header without room for its addresses")]
+    #[error("a PROXY header shorter than its addresses")]
     Short,
     /// Longer than [`MAX_LENGTH`].
-    #[error("a PROXY header of {0} bytes")]
+    #[error("a PROXY header of {0} bytes, more than {MAX_LENGTH}")]
     Long(usize),
 }
 
-/// Bytes that a header may have. Version 2 could have 64 KiB of extensions; certificates of clients
-/// are the longest that are in use.
+/// The longest header accepted, in bytes. Version 2 allows 64 KiB of extensions; client certificates
+/// are the longest in use.
 pub const MAX_LENGTH: usize = 4096;
 
-/// §2.1: what the longest line needs, with its end.
+/// Length of the longest line with its CRLF (§2.1).
 const LINE_LENGTH: usize = 107;
 
-/// §2.2.
+/// Signature of version 2 (§2.2).
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 
 impl ProxyHeader {
-    /// Reads the header that `bytes` begins with, and its length; `None` while more must come.
+    /// Parses the header at the beginning of `bytes`; returns it with its length, `None` while it is incomplete.
     pub fn read(bytes: &[u8]) -> Result<Option<(Self, usize)>, Malformed> {
         match bytes.first() {
             None => Ok(None),
@@ -58,7 +58,7 @@ impl ProxyHeader {
     }
 }
 
-/// Whether `bytes` are `start`, as far as they go.
+/// Reports whether `bytes` begin with `start`, as far as they have arrived.
 fn begins(bytes: &[u8], start: &[u8]) -> bool {
     bytes
         .iter()
@@ -66,7 +66,7 @@ fn begins(bytes: &[u8], start: &[u8]) -> bool {
         .all(|(byte, expected)| byte == expected)
 }
 
-/// §2.1: `PROXY TCP4 192.0.2.1 198.51.100.7 50123 443`, or `PROXY UNKNOWN` and anything.
+/// Parses version 1 (§2.1): `PROXY TCP4 192.0.2.1 198.51.100.7 50123 443`, or `PROXY UNKNOWN` and anything.
 fn line(bytes: &[u8]) -> Result<Option<(ProxyHeader, usize)>, Malformed> {
     if !begins(bytes, b"PROXY ") {
         return Err(Malformed::Signature);
@@ -74,10 +74,10 @@ fn line(bytes: &[u8]) -> Result<Option<(ProxyHeader, usize)>, Malformed> {
     let possible = bytes.get(..LINE_LENGTH).unwrap_or(bytes);
     let end = possible.windows(2).position(|pair| pair == b"\r\n");
     let Some((text, _)) = end.and_then(|end| possible.split_at_checked(end)) else {
-        return match bytes.len() < LINE_LENGTH {
-            true => Ok(None),
-            false => Err(Malformed::Line),
-        };
+        if bytes.len() < LINE_LENGTH {
+            return Ok(None);
+        }
+        return Err(Malformed::Line);
     };
     let header = words(text).ok_or(Malformed::Line)?;
     Ok(Some((header, text.len() + 2)))
@@ -108,14 +108,14 @@ fn ip(family: &str, text: &str) -> Option<IpAddr> {
     }
 }
 
-/// §2.1: decimal, without leading zeros.
+/// Parses a decimal port without leading zeros (§2.1).
 fn port(text: &str) -> Option<u16> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let plain = digits && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| plain)
 }
 
-/// §2.2: the signature, version and command, family and protocol, and the length of the rest.
+/// Parses version 2 (§2.2): the signature, version and command, family and protocol, and the length of the rest.
 fn binary(bytes: &[u8]) -> Result<Option<(ProxyHeader, usize)>, Malformed> {
     if !begins(bytes, SIGNATURE) {
         return Err(Malformed::Signature);
@@ -136,20 +136,21 @@ fn binary(bytes: &[u8]) -> Result<Option<(ProxyHeader, usize)>, Malformed> {
     let Some(rest) = rest.get(..length) else {
         return Ok(None);
     };
-    let header = match proxied {
-        true => addresses(family, rest)?,
-        false => ProxyHeader::Local,
+    let header = if proxied {
+        addresses(family, rest)?
+    } else {
+        ProxyHeader::Local
     };
     Ok(Some((header, head.len() + length)))
 }
 
-/// §2.2: what a family has; extensions behind it are not for us. A client that speaks HTTP/3 to its
-/// proxy is a datagram's.
+/// Parses the addresses of a family (§2.2) and ignores the extensions behind them. A client that uses HTTP/3
+/// with its proxy has a datagram family.
 fn addresses(family: u8, rest: &[u8]) -> Result<ProxyHeader, Malformed> {
     let addresses = match family {
         0x11 | 0x12 => ipv4(rest),
         0x21 | 0x22 => ipv6(rest),
-        // Unspecified, and unix sockets, whose paths say nothing about a client.
+        // Unspecified, and unix sockets, whose paths do not identify a client.
         0x00 | 0x31 | 0x32 => return Ok(ProxyHeader::Local),
         reserved => return Err(Malformed::Reserved(reserved)),
     };

@@ -1,12 +1,12 @@
-//! The Range field (RFC 9110 §14): which bytes of a representation are wanted. Whether the field
-//! applies at all (GET, a 200 answer, If-Range) is decided before.
+//! The Range field (RFC 9110 §14): the bytes of a representation to send. The caller decides
+//! before whether the field applies (GET, a 200 answer, If-Range).
 
 use http::HeaderValue;
 
-/// What a Range field asks of a representation.
+/// The parts of a representation to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ranges {
-    /// Everything, with 200: there is no field, or it is one to ignore.
+    /// The whole, with 200: there is no field, or it is ignored.
     Whole,
     /// One part, with 206: the offsets of its first and last byte, both inside the representation.
     Single {
@@ -18,12 +18,12 @@ pub enum Ranges {
     /// At least two parts, with 206 and multipart/byteranges: first and last byte of each. They
     /// neither overlap nor touch, and together are shorter than the whole.
     Several(Vec<(u64, u64)>),
-    /// Nothing that exists, so 416.
+    /// No existing byte, with 416.
     Unsatisfiable,
 }
 
-/// Ranges in one field. A reader of many pages of a document asks for some; RFC 9110 §14.2: more
-/// is an attack, and answered with the whole.
+/// The most ranges in one field. Readers of paged documents send some; more is an attack
+/// (RFC 9110 §14.2), and answered with the whole.
 const MOST: usize = 64;
 
 /// Reads the Range field for a representation of `length` bytes. Ranges that overlap or touch are
@@ -60,7 +60,7 @@ fn combine(specs: &[Spec], length: u64) -> Ranges {
     }
 }
 
-/// Adds a part in the order of the request, made one with all that it overlaps or touches.
+/// Adds a part in the order of the request, merged with all that it overlaps or touches.
 fn join(parts: &mut Vec<(u64, u64)>, mut part: (u64, u64)) {
     let touches =
         |a: (u64, u64), b: (u64, u64)| a.0 <= b.1.saturating_add(1) && b.0 <= a.1.saturating_add(1);
@@ -80,7 +80,7 @@ fn resolve(spec: &Spec, length: u64) -> Ranges {
     }
 }
 
-/// RFC 9110 §14.1.1: `range-spec`.
+/// A `range-spec` (RFC 9110 §14.1.1).
 enum Spec {
     From { first: u64, last: Option<u64> },
     Suffix(u64),
@@ -111,7 +111,7 @@ fn suffix_range(wanted: u64, length: u64) -> Ranges {
     }
 }
 
-/// The ranges of a bytes-unit field; none if one of them is invalid, or if there are too many.
+/// Parses the ranges of a field in the unit bytes; `None` if one is invalid or there are too many.
 fn range_set(field: &[u8]) -> Option<Vec<Spec>> {
     let (unit, set) = split_once(field, b'=')?;
     // RFC 9110 §14.1: range units are case-insensitive; §14.2: an unknown one is ignored.
@@ -119,11 +119,10 @@ fn range_set(field: &[u8]) -> Option<Vec<Spec>> {
         return None;
     }
     // RFC 9110 §5.6.1.2: a recipient ignores empty list elements.
-    let specs = set
+    let specs: Vec<_> = set
         .split(|&byte| byte == b',')
         .map(<[u8]>::trim_ascii)
-        .filter(|spec| !spec.is_empty());
-    let specs: Vec<_> = specs
+        .filter(|spec| !spec.is_empty())
         .take(MOST + 1)
         .map(parse_spec)
         .collect::<Option<_>>()?;
@@ -147,7 +146,7 @@ fn parse_spec(spec: &[u8]) -> Option<Spec> {
     })
 }
 
-/// `1*DIGIT`. RFC 9110 §8.6 warns of large numerals: what no length can reach is the largest.
+/// Parses `1*DIGIT`; a numeral beyond 64 bits (RFC 9110 §8.6 warns of them) becomes the largest number.
 fn position(digits: &[u8]) -> Option<u64> {
     let valid = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     valid.then(|| {

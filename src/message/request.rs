@@ -1,4 +1,4 @@
-//! One request, parsed: what rules, handlers and the log read.
+//! A parsed request, the input of rules, handlers and the log.
 
 use std::sync::Arc;
 
@@ -8,50 +8,50 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use super::edits::{Edits, RuleEdits};
 use super::{Host, RequestId, Target, Upload, Wire};
 
-/// A request on its way to an answer. Handlers take it and give it back when they decline.
+/// A request on its way to an answer. Handlers take it and return it when they decline.
 #[derive(Debug)]
 pub struct Request {
-    /// The method; TRACE and CONNECT never get here.
+    /// The method; TRACE and CONNECT are refused earlier.
     pub method: Method,
     /// Path and query, decoded and normalised once.
     pub target: Target,
     /// HTTP/1.0, HTTP/1.1 or HTTP/2.
     pub version: Version,
-    /// The header fields as received; the Host is what the target names, where it names one.
+    /// The header fields as received; Host is replaced by the target's authority, where it has one.
     pub fields: HeaderMap,
     /// The authority that the client named.
     pub host: Host,
-    /// The connection it came on.
+    /// The connection of the request.
     pub wire: Arc<Wire>,
-    /// Names this request in the logs, to PHP and on error pages.
+    /// The identifier in the logs, in PHP and on error pages.
     pub id: RequestId,
-    /// The content, still to be read.
+    /// The unread content.
     pub upload: Upload,
-    /// Why this is not the first round, in order, at most 10.
+    /// Causes of the rounds after the first, in order, at most 10.
     pub causes: Vec<Cause>,
-    /// What the rules that it matched want changed.
+    /// Edits of the matching rules.
     pub edits: Option<Arc<Edits>>,
 }
 
-/// Why a request asks for another round.
+/// Cause of another round.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// A directory was asked for and has this index file.
+    /// The index file of the requested folder.
     Index,
-    /// A rule gave it another target.
+    /// A rewrite by a rule.
     Rewrite(Previous),
-    /// It failed, and a script is to say so.
+    /// A failure for which an error page is configured.
     ErrorPage {
-        /// How it failed: the status that the client gets.
+        /// The status for the client.
         status: StatusCode,
-        /// The method by which it failed; the page is asked for by GET.
+        /// The method of the failed round; the page is requested by GET.
         method: Method,
-        /// Where it failed.
+        /// The target of the failed round.
         from: Previous,
     },
 }
 
-/// The target of the round before.
+/// The target of the previous round.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Previous {
     /// The decoded path.
@@ -60,19 +60,19 @@ pub struct Previous {
     pub query: Option<String>,
 }
 
-/// What the service knows of a request before its target is parsed.
+/// The parts of a request that the service knows before the target is parsed.
 #[derive(Debug)]
 pub struct Origin {
-    /// The authority, by which the site was chosen.
+    /// The authority, which selected the site.
     pub host: Host,
     /// The connection.
     pub wire: Arc<Wire>,
-    /// The name of the request.
+    /// The identifier of the request.
     pub id: RequestId,
 }
 
 impl Request {
-    /// A request for `target`; all else was checked by then.
+    /// Creates a request for `target` from checked parts.
     pub fn new(mut parts: Parts, target: Target, upload: Upload, origin: Origin) -> Self {
         name_host(&mut parts, &origin.host);
         Self {
@@ -89,15 +89,15 @@ impl Request {
         }
     }
 
-    /// The same request for another round, with `target` in place of its own.
-    pub fn again(mut self: Box<Self>, target: Target, cause: Cause) -> Box<Self> {
+    /// Returns the request for another round, with `target` in place of its own.
+    pub fn next_round(mut self: Box<Self>, target: Target, cause: Cause) -> Box<Self> {
         self.target = target;
         self.causes.push(cause);
         self
     }
 
-    /// The same request without its content, for a page in place of its answer.
-    pub fn echo(&self) -> Self {
+    /// Copies the request without its content, for a page in place of its answer.
+    pub fn without_content(&self) -> Self {
         Self {
             method: self.method.clone(),
             target: self.target.clone(),
@@ -112,22 +112,22 @@ impl Request {
         }
     }
 
-    /// The round that asks for an error page at `target`.
+    /// Returns the request for the round that requests an error page at `target`.
     pub fn error_page(mut self: Box<Self>, target: Target, status: StatusCode) -> Box<Self> {
         let cause = Cause::ErrorPage {
             status,
             method: std::mem::replace(&mut self.method, Method::GET),
             from: self.previous(),
         };
-        self.again(target, cause)
+        self.next_round(target, cause)
     }
 
-    /// A rule that it matched wants something changed.
-    pub fn note(&mut self, edits: RuleEdits) {
-        Arc::make_mut(self.edits.get_or_insert_default()).of_rule(edits);
+    /// Adds the edits of a matching rule.
+    pub fn add_edits(&mut self, edits: RuleEdits) {
+        Arc::make_mut(self.edits.get_or_insert_default()).set_rule(edits);
     }
 
-    /// Where this round has it, for the next one.
+    /// Returns the target of this round, for the next one.
     pub fn previous(&self) -> Previous {
         Previous {
             path: self.target.path().to_vec(),
@@ -135,21 +135,20 @@ impl Request {
         }
     }
 
-    /// RFC 9110 §9.2.2: whether doing it twice is the same as doing it once and reading changes
-    /// nothing: what may be sent again when it is not known whether PHP saw it (docs/internals/admission.md, "What is
-    /// sent again").
+    /// Reports whether the method is safe (RFC 9110 §9.2.1) and so idempotent (§9.2.2): the request may be sent again when
+    /// it is unknown whether PHP saw it (docs/internals/admission.md, "What is sent again").
     pub fn is_safe(&self) -> bool {
         matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }
 }
 
-/// Replaces Host by what the target names, where it names a host: `:authority` as it was sent (RFC 9113 §8.3.1), and
-/// in HTTP/1 `host`, which was taken from it, as Apache does (RFC 9112 §3.2.2).
+/// Replaces Host by the target's authority, where it has one: by `:authority` as it was sent (RFC 9113 §8.3.1), in
+/// HTTP/1 by `host`, which was parsed from it, as Apache does (RFC 9112 §3.2.2).
 fn name_host(parts: &mut Parts, host: &Host) {
     let Some(authority) = parts.uri.authority() else {
         return;
     };
-    // An authority that is no field value named no host, and was refused.
+    // An authority that is no field value is no host, and was refused.
     let named = match parts.version {
         Version::HTTP_2 => HeaderValue::from_str(authority.as_str()),
         _ => HeaderValue::from_str(&host.to_string()),

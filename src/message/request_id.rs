@@ -1,20 +1,20 @@
-//! The names of requests. Their order is nobody's business: with a serial number two visits tell a visitor
-//! how many requests came between them.
+//! Identifiers of requests. They conceal their order: a serial number would disclose to a visitor the number of
+//! requests between two visits.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What names a request: unique within the life of the process and improbable to repeat beyond
-/// it. Shown as 24 hexadecimal digits.
+/// Identifier of a request: unique within the life of the process and improbable to repeat beyond
+/// it. Formatted as 24 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestId([u8; 12]);
 
 impl RequestId {
-    /// Builds the name of `number` in the process that is called `process`.
+    /// Builds the identifier of `number` in the process with the identifier `process`.
     pub fn new(process: u32, number: u64) -> Self {
         let mut bytes = [0; 12];
-        let parts = process.to_be_bytes().into_iter();
-        let parts = parts.chain(number.to_be_bytes());
+        let process = process.to_be_bytes().into_iter();
+        let parts = process.chain(number.to_be_bytes());
         bytes
             .iter_mut()
             .zip(parts)
@@ -22,8 +22,8 @@ impl RequestId {
         Self(bytes)
     }
 
-    /// Its 24 hexadecimal digits. By hand: they are written for every call of a script, and formatting takes fifteen
-    /// times as long.
+    /// Returns the 24 hexadecimal digits. Without `format!`, which takes fifteen times as long: they are written for
+    /// every call of a script.
     pub fn digits(self) -> [u8; 24] {
         let mut digits = [0; 24];
         for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
@@ -38,12 +38,12 @@ impl RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // They are ASCII.
+        // The digits are ASCII.
         f.write_str(str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 
-/// Gives each request of a process its name: serial numbers behind a secret permutation.
+/// Generator of the identifiers of a process: serial numbers behind a secret permutation.
 #[derive(Debug)]
 pub struct RequestIds {
     process: u32,
@@ -52,7 +52,7 @@ pub struct RequestIds {
 }
 
 impl RequestIds {
-    /// Begins with the names of a process; `draw` gives a random number each time.
+    /// Creates the generator of a process; `draw` returns a random number each time.
     pub fn new(mut draw: impl FnMut() -> u64) -> Self {
         Self {
             process: halves(draw()).0,
@@ -61,7 +61,7 @@ impl RequestIds {
         }
     }
 
-    /// Returns the name of the next request.
+    /// Returns the identifier of the next request.
     pub fn draw(&self) -> RequestId {
         let serial = self.next.fetch_add(1, Ordering::Relaxed);
         RequestId::new(self.process, self.permutation.apply(serial))
@@ -70,8 +70,8 @@ impl RequestIds {
 
 const ROUNDS: usize = 4;
 
-/// A Feistel network, which is a permutation whatever its rounds mix: no number comes twice. It hides the order
-/// from whoever does not know the keys, for a few nanoseconds; it protects no secret.
+/// A Feistel network, which is a permutation for any round function: no number repeats. It hides the order from
+/// observers without the keys, at the cost of a few nanoseconds; it protects no secret.
 #[derive(Debug)]
 struct Permutation([u64; ROUNDS]);
 
@@ -84,8 +84,8 @@ impl Permutation {
     }
 }
 
-/// Two multiplications by odd constants (of splitmix64 and of its kin): each bit of the half and of the key
-/// changes each bit of the result.
+/// Mixes by two multiplications with odd constants (of splitmix64 and a variant): each bit of the half and of the
+/// key changes each bit of the result.
 fn mixed(half: u32, key: u64) -> u32 {
     let once = (u64::from(half) ^ key).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let twice = (once ^ once >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
@@ -118,13 +118,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_24_digits() {
+    fn an_identifier_has_24_digits() {
         let id = RequestId::new(0x0123_4567, 0x89ab_cdef_0000_0001);
         assert_eq!(id.to_string(), "0123456789abcdef00000001");
     }
 
     #[test]
-    fn names_do_not_repeat_and_do_not_tell_their_order() {
+    fn identifiers_do_not_repeat_and_hide_their_order() {
         let mut state = 7_u64;
         let ids = RequestIds::new(|| {
             state = state
@@ -135,7 +135,7 @@ mod tests {
         let drawn: Vec<_> = (0..100_000).map(|_| ids.draw().to_string()).collect();
         let distinct: HashSet<_> = drawn.iter().collect();
         assert_eq!(distinct.len(), drawn.len());
-        // Of names in a random order about one half is greater than the one before; a third and two thirds
+        // In a random order about one half of the identifiers is greater than the one before; a third and two thirds
         // are a hundred deviations away.
         let rising = drawn.windows(2).filter(|pair| pair[0] < pair[1]).count();
         assert!((33_333..66_666).contains(&rising), "{rising}");
@@ -143,7 +143,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_number_has_one_name(keys: [u64; ROUNDS], number: u64) {
+        fn each_number_has_one_identifier(keys: [u64; ROUNDS], number: u64) {
             let permutation = Permutation(keys);
             prop_assert_eq!(permutation.revert(permutation.apply(number)), number);
         }

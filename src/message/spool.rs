@@ -1,6 +1,6 @@
-//! Content that is received before PHP sees it: whole where its length is unknown, so that
-//! CONTENT_LENGTH is true (without it PHP-FPM reads nothing: docs/internals/php-fpm.md, "Workers and connections"), and for as long as
-//! the client is slow, so that it costs no worker's time. Memory first, then an unlinked file.
+//! Spooling of request content before PHP gets it: whole where its length is unknown, so that
+//! CONTENT_LENGTH is correct (without it PHP-FPM reads nothing: docs/internals/php-fpm.md, "Workers and connections"),
+//! and for as long as the client is slow, so that it occupies no worker. Memory first, then an unlinked file.
 
 use std::fs::File;
 use std::future::poll_fn;
@@ -16,72 +16,73 @@ use nix::sys::uio::pread;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
-use super::lent::lend;
+use super::charged_bytes::charge_bytes;
 use super::{Upload, UploadError};
 use crate::limits::budget::{Budget, Over, Owner, Part, Party, SiteKey};
 use crate::limits::per_client::{Counted, PerClient};
 
-/// Bytes kept in memory before a file is used: what most forms and API calls fit in. Up to here
+/// Bytes kept in memory before a file is used: enough for most forms and API calls. Up to this size
 /// every mode but `stream` waits for the end.
 const MEMORY: usize = 64 * 1024;
 
-/// Bytes that are gathered for a write where the client has its share of memory.
+/// Bytes gathered for a write where the client's share of memory is exhausted.
 const GATHERED: usize = 4 * 1024;
 
-/// Bytes read back at once.
+/// Bytes of one read from the file.
 const PIECE: usize = 64 * 1024;
 
-/// A client that would send all that is left within this time, by its rate over the last [`SAMPLE`] or [`WINDOW`], is fast:
-/// its content is streamed from there on.
+/// Time within which a fast client sends the rest, by its rate over the last [`SAMPLE`] or [`WINDOW`]: its content is
+/// streamed from there on.
 const SOON: Duration = Duration::from_secs(2);
 
-/// Over how many bytes or how long the rate is measured.
+/// Bytes over which the rate is measured.
 const SAMPLE: u64 = 64 * 1024;
+
+/// Time over which the rate is measured, if fewer bytes arrive.
 const WINDOW: Duration = Duration::from_millis(256);
 
-/// How long a fast client may be waited for by a worker that others wait for: rates vary.
+/// Time that a worker waits for a fast client while other requests wait for the worker: rates vary.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// How many uploads of one client workers may wait for at once: whoever begins fast and goes on slowly has so many workers
-/// for four seconds and no more. What is beyond that is received first.
+/// Streamed uploads of one client at a time: a client that begins fast and goes on slowly occupies so many workers
+/// for four seconds and no more. Further uploads are spooled.
 pub const STREAMED_UPLOADS: usize = 2;
 
-/// How content is received (`request_body`).
+/// Mode of receiving content (`request_body`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Small content whole; larger content for as long as the client is slow.
+    /// Spools small content whole, larger content for as long as the client is slow.
     Auto,
-    /// As it comes, where its length is known.
+    /// Streams content of known length.
     Stream,
-    /// Always whole.
+    /// Spools all content whole.
     Spool,
 }
 
-/// How content is received and how much of it there may be.
+/// Settings and limits of receiving content.
 #[derive(Clone, Debug)]
 pub struct SpoolSettings {
-    /// When a worker is asked for.
+    /// The mode, which decides when a worker is requested.
     pub mode: Mode,
     /// The folder of the unlinked files.
     pub directory: PathBuf,
-    /// What all files together may hold.
+    /// Quota of all files together.
     pub budget: Arc<Budget>,
-    /// What all content may hold in memory.
+    /// Budget of all content in memory.
     pub memory: Arc<Budget>,
-    /// Whose share both are taken from, beside the client's.
+    /// The site whose share both are charged to, beside the client's.
     pub site: SiteKey,
-    /// Which uploads are streamed, of each client.
+    /// Streamed uploads of each client.
     pub streamed: Arc<PerClient>,
     /// `limits.body`, in bytes.
     pub limit: u64,
-    /// `limits.body_pause`: how long the client may pause.
+    /// `limits.body_pause`: the longest pause of the client.
     pub pause: Duration,
-    /// `limits.stream_rate`: what the client must send in a second while a worker waits for it.
+    /// `limits.stream_rate`: the minimum rate, in bytes a second, while a worker waits for the client.
     pub stream_rate: u64,
 }
 
-/// Content, or the beginning of some, that was received. Reading it does not use it up: each copy
-/// begins anew.
+/// Received content, or its beginning. Reading does not consume it: each copy begins anew.
 #[derive(Debug)]
 pub struct Spooled {
     length: u64,
@@ -95,15 +96,15 @@ enum Content {
     File(Arc<SpoolFile>),
 }
 
-/// An unlinked file; it vanishes with its last user, and its place in the quota with it.
+/// An unlinked file; dropping the last reference frees it and its part of the quota.
 #[derive(Debug)]
 struct SpoolFile {
     file: Arc<File>,
     _part: Part,
 }
 
-/// Receives as much of `upload` as has to be received before a worker is asked for. What is over
-/// the limit, breaks off or finds no room fails with what is left of the upload.
+/// Receives as much of `upload` as is required before a worker is requested. Fails on content that
+/// exceeds the limit, ends early or finds no room.
 pub async fn receive(
     mut upload: Upload,
     settings: &SpoolSettings,
@@ -119,7 +120,7 @@ pub async fn receive(
     };
     upload.charge(Part::new(&settings.memory, owner));
     if known.is_some() && settings.mode == Mode::Stream {
-        upload.must_send(settings.stream_rate);
+        upload.set_minimum_rate(settings.stream_rate);
         return Ok(upload);
     }
     let mut spool = Spool::new(settings, known, owner);
@@ -127,8 +128,8 @@ pub async fn receive(
     let streamed = spool.streamed.take();
     let spooled = spool.finish().await?;
     if !is_whole {
-        upload.must_send(settings.stream_rate);
-        upload.promise(PATIENCE, streamed);
+        upload.set_minimum_rate(settings.stream_rate);
+        upload.bound_wait(PATIENCE, streamed);
         return Ok(upload.resume_after(spooled));
     }
     Ok(match spooled {
@@ -137,20 +138,20 @@ pub async fn receive(
     })
 }
 
-/// Content while it is received.
+/// Content being received.
 struct Spool<'a> {
     settings: &'a SpoolSettings,
     known: Option<u64>,
     owner: Owner,
-    /// What is not in the file, at most `room` bytes, which are charged to `charged`.
+    /// Content not yet in the file, at most `room` bytes, which are charged to `charged`.
     memory: BytesMut,
     room: usize,
     charged: Part,
     file: Option<(Arc<File>, Part)>,
     length: u64,
-    /// Once it is to be streamed.
+    /// The slot of a streamed upload, once the client is fast.
     streamed: Option<Counted>,
-    /// When the window began over which the rate is measured, and what came since.
+    /// Start of the window over which the rate is measured, and the bytes received since.
     window: (Instant, u64),
 }
 
@@ -176,7 +177,7 @@ impl<'a> Spool<'a> {
         }
     }
 
-    /// Whether the end was reached; otherwise the client turned out to be fast.
+    /// Receives until the end, or until the client is fast; reports whether the end was reached.
     async fn fill(&mut self, upload: &mut Upload) -> Result<bool, UploadError> {
         while let Some(piece) = next_piece(upload, self.settings.pause).await? {
             let count = piece.len() as u64;
@@ -205,7 +206,7 @@ impl<'a> Spool<'a> {
         }
     }
 
-    /// Writes what is in memory to the file.
+    /// Moves the content in memory to the file.
     async fn write(&mut self) -> Result<(), UploadError> {
         let settings = self.settings;
         let (file, part) = match &mut self.file {
@@ -221,13 +222,13 @@ impl<'a> Spool<'a> {
         let full = |over: Over| UploadError::SpoolFull { over, total };
         part.grow(bytes.len() as u64).map_err(full)?;
         let file = Arc::clone(file);
-        // A disk may be slow, and the thread has others to serve.
+        // A disk may be slow, and the thread serves other requests.
         let written = spawn_blocking(move || file.write_all_at(&bytes, offset)).await;
         Ok(written.map_err(io::Error::other)??)
     }
 
-    /// A fast client of known length is not spooled any further, unless it has its share of streamed uploads. Small content is always waited
-    /// for: it can be sent again.
+    /// Reports whether the rest is to be streamed: the client is fast, the length is known, and a slot of
+    /// [`STREAMED_UPLOADS`] is free. Small content is always spooled whole: it can be sent again.
     fn is_fast(&mut self, count: u64) -> bool {
         let Some(known) = self.known.filter(|length| *length > MEMORY as u64) else {
             return false;
@@ -254,7 +255,7 @@ impl<'a> Spool<'a> {
             self.write().await?;
         }
         let content = match self.file {
-            None => Content::Memory(lend(self.memory.freeze(), self.charged)),
+            None => Content::Memory(charge_bytes(self.memory.freeze(), self.charged)),
             Some((file, part)) => Content::File(Arc::new(SpoolFile { file, _part: part })),
         };
         Ok(Spooled {
@@ -265,7 +266,7 @@ impl<'a> Spool<'a> {
     }
 }
 
-/// Reports whether `left` bytes come within [`SOON`] from a client that has sent `bytes` in `elapsed`.
+/// Reports whether `left` bytes arrive within [`SOON`] from a client that has sent `bytes` in `elapsed`.
 fn comes_soon(left: u64, bytes: u64, elapsed: Duration) -> bool {
     u128::from(left) * elapsed.as_micros() <= u128::from(bytes) * SOON.as_micros()
 }
@@ -278,12 +279,12 @@ async fn next_piece(upload: &mut Upload, pause: Duration) -> Result<Option<Bytes
 }
 
 impl Spooled {
-    /// The whole length in bytes.
+    /// Returns the whole length in bytes.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// The same content from its beginning.
+    /// Returns the same content from its beginning.
     pub fn replay(&self) -> Self {
         Self {
             length: self.length,
@@ -292,8 +293,8 @@ impl Spooled {
         }
     }
 
-    /// The next piece; `None` at the end. Never pending: what was written a moment ago is read
-    /// back from memory.
+    /// Returns the next piece; `None` at the end. Never pending: a file written a moment ago is read
+    /// from the page cache.
     pub fn poll_data(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadError>>> {
         if self.offset >= self.length {
             return Poll::Ready(None);

@@ -1,10 +1,10 @@
 //! The request target, decoded and normalised once (RFC 9112 §3.2, RFC 9110 §4.2, RFC 3986
-//! §5.2.4). Access rules, file look-up and SCRIPT_FILENAME all read this one path; nothing after
-//! it may decode, merge or resolve again, or two readers would see two different paths.
+//! §5.2.4). Access rules, file look-up and SCRIPT_FILENAME all read this one path; no later step
+//! may decode, merge or resolve again, or two readers would see two different paths.
 
 mod readings;
 
-/// A target in origin-form: what the client sent, and the one path that everybody acts on.
+/// A target in origin-form: as received, and as the one path that all steps act on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     raw: String,
@@ -14,7 +14,7 @@ pub struct Target {
     asked: Option<Vec<u8>>,
 }
 
-/// What `%2F` in a path means.
+/// Meaning of `%2F` in a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum EncodedSlash {
     /// The request is refused as not found, as with Apache's `AllowEncodedSlashes Off`.
@@ -26,7 +26,7 @@ pub enum EncodedSlash {
     Decode,
 }
 
-/// Why a target is refused; the client's fault, 400 unless [`TargetError::is_not_found`].
+/// An invalid target; the client's fault, 400 unless [`TargetError::is_not_found`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// RFC 3986 §2.1: a `%` that two hexadecimal digits do not follow.
@@ -47,14 +47,14 @@ pub enum TargetError {
 }
 
 impl TargetError {
-    /// Whether the answer is 404, as Apache gives it to an encoded slash; all others are 400.
+    /// Reports whether the answer is 404, as Apache's for an encoded slash; all others are 400.
     pub fn is_not_found(self) -> bool {
         self == Self::EncodedSlash
     }
 }
 
 impl Target {
-    /// Parses a path and query as [`http::Uri`] gives it. An empty path is `/` (RFC 9110 §4.2.3).
+    /// Parses a path and query of [`http::Uri`]. An empty path is `/` (RFC 9110 §4.2.3).
     pub fn parse(path_and_query: &str, slashes: EncodedSlash) -> Result<Self, TargetError> {
         let raw = match path_and_query.as_bytes().first() {
             None | Some(b'?') => format!("/{path_and_query}"),
@@ -63,16 +63,17 @@ impl Target {
             Some(_) => return Err(TargetError::NotAbsolute),
         };
         let (raw_path, query) = split_query(&raw);
-        let path = match raw_path.contains('%') {
-            true => decode(raw_path, slashes)?,
-            false => raw_path.as_bytes().to_vec(),
+        let path = if raw_path.contains('%') {
+            decode(raw_path, slashes)?
+        } else {
+            raw_path.as_bytes().to_vec()
         };
         let query = query.map(str::to_owned);
         Self::checked(raw, path, query)
     }
 
-    /// Returns what stands for a target that cannot be read, `raw` as it was sent: a path on which nothing
-    /// may be decided.
+    /// Returns the placeholder of an invalid target, `raw` as it was sent: its path `/` must not be a basis of
+    /// decisions.
     pub fn unread(raw: &str) -> Self {
         Self {
             raw: raw.to_owned(),
@@ -82,13 +83,13 @@ impl Target {
         }
     }
 
-    /// The target of an internal round at another decoded `path`, in which `%` is an ordinary
+    /// Returns the target of an internal round at another decoded `path`, in which `%` is an ordinary
     /// byte. It is checked and normalised like the client's; the raw target and the query stay.
     pub fn with_path(&self, path: Vec<u8>) -> Result<Self, TargetError> {
         self.with_path_and_query(path, self.query.clone())
     }
 
-    /// As [`Target::with_path`], with another raw query (without its `?`) as well.
+    /// Returns the target as [`Target::with_path`], with another raw query (without its `?`) as well.
     pub fn with_path_and_query(
         &self,
         path: Vec<u8>,
@@ -105,8 +106,8 @@ impl Target {
         })
     }
 
-    /// Returns what this target is for who reads another path in it: one of [`Target::readings`], which may have
-    /// dot segments. Only conditions of refusals look at it.
+    /// Returns this target with another reading of its path: one of [`Target::readings`], which may have dot segments.
+    /// Only conditions of refusals use it.
     pub fn read_as(&self, path: Vec<u8>) -> Self {
         Self {
             path,
@@ -114,7 +115,7 @@ impl Target {
         }
     }
 
-    /// Every target is made here. `path` is decoded and begins with `/`.
+    /// Builds every target but placeholders and readings. `path` is decoded and begins with `/`.
     fn checked(raw: String, path: Vec<u8>, query: Option<String>) -> Result<Self, TargetError> {
         // The query is not decoded, but it reaches PHP and the log as it is.
         refuse_control_bytes(query.as_deref().unwrap_or_default().as_bytes())?;
@@ -128,38 +129,38 @@ impl Target {
         })
     }
 
-    /// What the client sent, query included: REQUEST_URI. Always begins with `/`.
+    /// Returns the target as received, query included: REQUEST_URI. Always begins with `/`.
     pub fn raw(&self) -> &str {
         &self.raw
     }
 
-    /// The path of what the client sent, still encoded.
+    /// Returns the path as received, still encoded.
     pub fn raw_path(&self) -> &str {
         split_query(&self.raw).0
     }
 
-    /// The decoded path: begins with `/`, has no empty and no dot segments, and any byte but
-    /// control bytes; not always UTF-8.
+    /// Returns the decoded path: it begins with `/`, has no empty and no dot segments, and may contain
+    /// any byte but control bytes; it is not always UTF-8.
     pub fn path(&self) -> &[u8] {
         &self.path
     }
 
-    /// The decoded path that the client asked for, whatever round this is.
+    /// Returns the decoded path of the first round.
     pub fn asked_path(&self) -> &[u8] {
         self.asked.as_deref().unwrap_or(&self.path)
     }
 
-    /// The query that the client sent, without its `?`, whatever round this is.
+    /// Returns the query of the first round, without its `?`.
     pub fn asked_query(&self) -> Option<&str> {
         split_query(&self.raw).1
     }
 
-    /// The query of this round, without its `?`: the client's, unless a rewrite gave it another.
+    /// Returns the query of this round, without its `?`: the client's, unless a rewrite replaced it.
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
     }
 
-    /// What follows the last dot of the last segment, if anything does. `/.php` has the extension
+    /// Returns the non-empty part behind the last dot of the last segment. `/.php` has the extension
     /// `php`: a rule about scripts must see it.
     pub fn extension(&self) -> Option<&[u8]> {
         let segment = self.path.rsplit(|&byte| byte == b'/').next()?;
@@ -167,13 +168,13 @@ impl Target {
         segment.get(dot + 1..).filter(|name| !name.is_empty())
     }
 
-    /// Whether the path names a directory: it ends with `/`.
+    /// Reports whether the path names a folder: it ends with `/`.
     pub fn is_directory(&self) -> bool {
         self.path.ends_with(b"/")
     }
 
-    /// Percent-encodes an absolute path for Location. The result begins with exactly one `/`,
-    /// whatever `path` begins with, so it never names another host (RFC 3986 §4.2).
+    /// Percent-encodes an absolute path for Location. The result always begins with exactly one `/`,
+    /// so it never names another host (RFC 3986 §4.2).
     pub fn encode_path(path: &[u8]) -> String {
         let mut text = String::with_capacity(path.len() + 1);
         text.push('/');
@@ -198,7 +199,7 @@ fn refuse_control_bytes(text: &[u8]) -> Result<(), TargetError> {
     }
 }
 
-/// RFC 3986 §2.4: exactly one level; a `%` that comes out of it is a `%`.
+/// Decodes exactly one level (RFC 3986 §2.4); a decoded `%` stays a `%`.
 fn decode(raw_path: &str, slashes: EncodedSlash) -> Result<Vec<u8>, TargetError> {
     let mut path = Vec::with_capacity(raw_path.len());
     let mut bytes = raw_path.bytes();
@@ -235,10 +236,10 @@ fn hexadecimal(digit: u8) -> Option<u8> {
 /// Merges slashes, then removes dot segments. In this order: `/a//../b` is `/b`, as for Apache,
 /// nginx and the file system, not RFC 3986's `/a/b`.
 fn normalise(path: Vec<u8>) -> Result<Vec<u8>, TargetError> {
-    match is_normal(&path) {
-        true => Ok(path),
-        false => remove_dot_segments(&path),
+    if is_normal(&path) {
+        return Ok(path);
     }
+    remove_dot_segments(&path)
 }
 
 fn is_normal(path: &[u8]) -> bool {
@@ -267,18 +268,19 @@ fn remove_dot_segments(path: &[u8]) -> Result<Vec<u8>, TargetError> {
     Ok(normal)
 }
 
-/// RFC 3986 would stay at the root; we refuse, since no client that means well asks for this.
+/// Removes the last segment. RFC 3986 stays at the root; here it is an error, since only attacks request it.
 fn drop_segment(path: &mut Vec<u8>) -> Result<(), TargetError> {
     let slash = path.iter().rposition(|&byte| byte == b'/');
     path.truncate(slash.ok_or(TargetError::Climb)?);
     Ok(())
 }
 
-/// RFC 3986 §2.1: upper-case digits for all that §3.3 does not let stand for itself in a path.
+/// Appends a byte, percent-encoded with upper-case digits (RFC 3986 §2.1) unless a path may contain it (§3.3).
 fn push_encoded(text: &mut String, byte: u8) {
-    match is_path_byte(byte) {
-        true => text.push(char::from(byte)),
-        false => text.push_str(&format!("%{byte:02X}")),
+    if is_path_byte(byte) {
+        text.push(char::from(byte));
+    } else {
+        text.push_str(&format!("%{byte:02X}"));
     }
 }
 

@@ -1,5 +1,4 @@
-//! What is true of a connection for all of its requests: its two ends, its scheme, and what TLS
-//! settled.
+//! Properties of a connection, common to all of its requests: addresses, scheme and TLS parameters.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,17 +7,17 @@ use std::sync::{Arc, OnceLock};
 use crate::limits::budget::Party;
 use crate::limits::rate::Client;
 
-/// How the client reached us.
+/// Scheme of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// Clear text.
+    /// Plain HTTP.
     Http,
-    /// TLS.
+    /// HTTP over TLS.
     Https,
 }
 
 impl Scheme {
-    /// `http` or `https`.
+    /// Returns `http` or `https`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -26,7 +25,7 @@ impl Scheme {
         }
     }
 
-    /// The port that a URL of this scheme leaves out.
+    /// Returns the default port of the scheme.
     pub fn default_port(self) -> u16 {
         match self {
             Self::Http => 80,
@@ -35,11 +34,11 @@ impl Scheme {
     }
 }
 
-/// The two ends of a connection, as text: PARAMS and log lines need them for each request, so
-/// they are rendered once.
+/// A connection. Addresses are kept as text: PARAMS and log lines need them for each request, so
+/// they are formatted once.
 #[derive(Clone, Debug)]
 pub struct Wire {
-    /// Who the client is; none on a unix socket.
+    /// The client's IP address; none on a unix socket.
     pub client: Option<IpAddr>,
     /// The connection's number among those on unix sockets.
     pub number: u64,
@@ -47,30 +46,30 @@ pub struct Wire {
     pub remote_addr: String,
     /// The client's port; empty on a unix socket.
     pub remote_port: String,
-    /// Our own IP address, or the path of the unix socket.
+    /// The server's IP address, or the path of the unix socket.
     pub local_addr: String,
-    /// Our own port; none on a unix socket.
+    /// The server's port; none on a unix socket.
     pub local_port: Option<u16>,
-    /// The port that a trusted proxy says the client connected to.
+    /// The port that the client connected to, by a trusted proxy.
     pub forwarded_port: Option<u16>,
-    /// The name of the listener; empty for one without.
+    /// The name of the listener; empty without one.
     pub listener: Arc<str>,
-    /// Clear text or TLS.
+    /// The scheme.
     pub scheme: Scheme,
-    /// What the handshake settled, where there was one.
+    /// Result of the TLS handshake, if any.
     pub tls: Option<Box<TlsFacts>>,
-    /// What scripts are told of all this.
-    pub told: Told,
+    /// CGI variables of the connection.
+    pub params: ConnectionParams,
 }
 
-/// What a script is told of the connection, encoded for the first request that runs one. A copy of a connection is
-/// made to be changed, and begins without.
+/// CGI variables of the connection, encoded at first use. A cloned connection is about to be changed, so its clone is
+/// empty.
 #[derive(Debug, Default)]
-pub struct Told(OnceLock<Box<[u8]>>);
+pub struct ConnectionParams(OnceLock<Box<[u8]>>);
 
-impl Told {
-    /// What `encode` writes, or wrote the first time.
-    pub fn or_encode(&self, encode: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
+impl ConnectionParams {
+    /// Returns the variables, which `encode` writes at first use.
+    pub fn get_or_encode(&self, encode: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
         self.0.get_or_init(|| {
             let mut encoded = Vec::new();
             encode(&mut encoded);
@@ -79,45 +78,45 @@ impl Told {
     }
 }
 
-impl Clone for Told {
+impl Clone for ConnectionParams {
     fn clone(&self) -> Self {
         Self::default()
     }
 }
 
-/// What a TLS handshake settled, in the words of Apache's mod_ssl, for the same reason as text.
+/// Result of a TLS handshake, in the terms of Apache's mod_ssl and as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFacts {
     /// `TLSv1.3`.
     pub protocol: &'static str,
-    /// The cipher suite as OpenSSL calls it.
+    /// OpenSSL's name of the cipher suite.
     pub cipher: &'static str,
-    /// Bits of the cipher's key.
+    /// Length of the cipher's key in bits.
     pub key_bits: &'static str,
-    /// Whether the session was resumed.
+    /// True for a resumed session.
     pub resumed: bool,
-    /// The name that the client asked for (RFC 6066 §3).
+    /// The server name that the client sent (RFC 6066 §3).
     pub server_name: Option<String>,
-    /// The client's certificate; one that is here was verified.
+    /// The client's certificate, verified.
     pub client: Option<ClientCertificate>,
 }
 
-/// Who a client is, by its certificate.
+/// Identity of a client by its certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
     /// The subject's distinguished name (RFC 4514).
     pub subject: String,
-    /// The distinguished name of who issued it.
+    /// The issuer's distinguished name.
     pub issuer: String,
     /// The serial number in hexadecimal.
     pub serial: String,
-    /// Further variables of mod_ssl by their names: the parts of both names, and the validity.
+    /// Further variables of mod_ssl by name: the parts of both names, and the validity.
     pub details: Vec<(String, String)>,
 }
 
 impl Wire {
-    /// A TCP connection between `remote` and `local`. IPv4 addresses that the kernel shows mapped
-    /// into IPv6 (a dual-stack listener) are shown as IPv4, as PHP applications expect.
+    /// Creates a TCP connection between `remote` and `local`. IPv4-mapped IPv6 addresses (of a
+    /// dual-stack listener) become IPv4, as PHP applications expect.
     pub fn tcp(remote: SocketAddr, local: SocketAddr) -> Self {
         Self {
             client: Some(remote.ip().to_canonical()),
@@ -130,11 +129,11 @@ impl Wire {
             listener: Arc::default(),
             scheme: Scheme::Http,
             tls: None,
-            told: Told::default(),
+            params: ConnectionParams::default(),
         }
     }
 
-    /// A connection through the unix socket at `path`.
+    /// Creates a connection through the unix socket at `path`.
     pub fn unix(path: &str) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
@@ -148,18 +147,18 @@ impl Wire {
             listener: Arc::default(),
             scheme: Scheme::Http,
             tls: None,
-            told: Told::default(),
+            params: ConnectionParams::default(),
         }
     }
 
-    /// Returns the server's port as the client knows it: the one that a trusted proxy tells, else the one `named` in
-    /// Host, else the scheme's (RFC 9110 §4.2). It is SERVER_PORT, `$port` and `%p`.
+    /// Returns the server's port as seen by the client: by a trusted proxy, else the one `named` in Host, else the
+    /// scheme's default (RFC 9110 §4.2). It is SERVER_PORT, `$port` and `%p`.
     pub fn server_port(&self, named: Option<u16>) -> u16 {
         let known = self.forwarded_port.or(named);
         known.unwrap_or_else(|| self.scheme.default_port())
     }
 
-    /// Returns whose share a request on it is taken from.
+    /// Returns the party whose share is charged for requests on the connection.
     pub fn party(&self) -> Party {
         match self.client {
             Some(address) => Party::Client(Client::new(address)),
@@ -167,9 +166,9 @@ impl Wire {
         }
     }
 
-    /// The same connection, to a listener of this name.
+    /// Returns the connection with this name of its listener.
     #[must_use]
-    pub fn through(self: Arc<Self>, listener: &Arc<str>) -> Arc<Self> {
+    pub fn with_listener(self: Arc<Self>, listener: &Arc<str>) -> Arc<Self> {
         if self.listener == *listener {
             return self;
         }
@@ -179,13 +178,13 @@ impl Wire {
         })
     }
 
-    /// The same connection after a TLS handshake.
+    /// Returns the connection after a TLS handshake.
     #[must_use]
-    pub fn secured(self, facts: TlsFacts) -> Self {
+    pub fn with_tls(self, facts: TlsFacts) -> Self {
         Self {
             scheme: Scheme::Https,
             tls: Some(Box::new(facts)),
-            told: Told::default(),
+            params: ConnectionParams::default(),
             ..self
         }
     }
@@ -214,13 +213,13 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_is_told_of_anew() {
+    fn a_clone_encodes_its_variables_anew() {
         let wire = Wire::unix("/run/a");
         let encode = |wire: &Wire, text: &[u8]| {
-            let told = wire
-                .told
-                .or_encode(|encoded| encoded.extend_from_slice(text));
-            told.to_vec()
+            let params = wire
+                .params
+                .get_or_encode(|encoded| encoded.extend_from_slice(text));
+            params.to_vec()
         };
         assert_eq!(encode(&wire, b"first"), b"first");
         assert_eq!(encode(&wire, b"second"), b"first");

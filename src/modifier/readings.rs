@@ -41,7 +41,7 @@ impl Readings {
             .collect();
         let is_odd = !targets.is_empty();
         is_odd.then(|| {
-            let echo = request.echo();
+            let echo = request.without_content();
             Box::new(Self { echo, targets })
         })
     }

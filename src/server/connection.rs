@@ -104,7 +104,7 @@ pub(super) async fn serve(
             Box::pin(serve_http2(stream, read, connection, limits, stop)).await;
         }
     }
-    allocator::note_put_away();
+    allocator::schedule_collect();
 }
 
 /// Serves HTTP/1 requests. Not an `async fn`, which would keep its arguments while it waits for requests.
@@ -173,7 +173,7 @@ where
     let parts = served.into_parts();
     let mut io = parts.io;
     io.restore(&parts.read_buf);
-    allocator::note_put_away();
+    allocator::schedule_collect();
     io
 }
 
@@ -264,7 +264,7 @@ async fn serve_http2(
 async fn given_up(watch: &Watch) {
     loop {
         watch.wait_rested(PARK_AFTER).await;
-        allocator::note_put_away();
+        allocator::schedule_collect();
         watch.mark_idle();
         let begun = watch.begun();
         let asked = poll_fn(|cx| {

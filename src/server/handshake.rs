@@ -62,7 +62,7 @@ pub(super) async fn negotiate(
     };
     Ok(Negotiated {
         stream: accepted.stream,
-        wire: Arc::new(Arc::unwrap_or_clone(wire).secured(accepted.facts)),
+        wire: Arc::new(Arc::unwrap_or_clone(wire).with_tls(accepted.facts)),
         sniffed,
     })
 }

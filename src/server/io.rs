@@ -370,7 +370,7 @@ impl Write for ConnectionIo {
         let is_within = this.received.is_in_content() || !this.received.held().is_empty();
         let lingers = is_within && !this.is_displaced;
         // Without TLS and without a linger, close(2) follows and sends the same FIN.
-        if lingers || !this.stream().sends_files() {
+        if lingers || !this.stream().can_send_files() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
         }
         if lingers {

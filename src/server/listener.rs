@@ -21,7 +21,7 @@ use super::{connection, descriptors, places, proxy_protocol, shutdown_grace};
 use crate::limits::room::Seat;
 use crate::message::Wire;
 use crate::site::Listener;
-use crate::stream::Bare;
+use crate::stream::DetachedStream;
 use crate::threads::Place;
 use connection::AdmittedConnection;
 
@@ -245,7 +245,7 @@ async fn accept_next(socket: &Acceptor, shared: &Shared) -> io::Result<Accepted>
 
 /// A connection, its permit from `server.limits.connections`, and its place on a thread.
 struct Accepted {
-    stream: Bare,
+    stream: DetachedStream,
     wire: Arc<Wire>,
     permit: OwnedSemaphorePermit,
     place: Place,
@@ -289,7 +289,7 @@ async fn serve(
         permit: _permit,
         place: _place,
     } = accepted;
-    let mut stream = match stream.settle() {
+    let mut stream = match stream.attach() {
         Ok(stream) => stream,
         Err(error) => return log_epoll_failure(&shared, &error),
     };
@@ -319,7 +319,7 @@ async fn serve(
     }
     let admitted = AdmittedConnection {
         stream,
-        wire: wire.through(&settings.name),
+        wire: wire.with_listener(&settings.name),
         seat,
     };
     connection::serve(admitted, settings.tls.clone(), shared, stop).await;

@@ -58,7 +58,7 @@ impl Entry {
         id: RequestId,
     ) -> Box<Self> {
         let (captured, host) = log.of_request(parts);
-        let received = Moment::fresh();
+        let received = Moment::read_clock();
         let record = Record {
             time: received.wall,
             wire: Arc::clone(wire),

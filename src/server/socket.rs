@@ -19,7 +19,7 @@ use super::inherited::Inherited;
 use super::start_error::StartError;
 use crate::message::Wire;
 use crate::site::{ListenAddress, Listener};
-use crate::stream::{Bare, listen_unix};
+use crate::stream::{DetachedStream, listen_unix};
 
 /// TCP keep-alive (tcp(7)): idle time before the first probe, interval and number of probes. A connection whose client
 /// has vanished ends after 2 minutes.
@@ -98,7 +98,7 @@ impl Acceptor {
     }
 
     /// Returns the next connection, or `WouldBlock` if there is none. It is not registered with a runtime yet.
-    pub(super) fn try_accept(&self) -> io::Result<(Bare, Arc<Wire>)> {
+    pub(super) fn try_accept(&self) -> io::Result<(DetachedStream, Arc<Wire>)> {
         let is_there = Interest::READABLE;
         match self {
             Self::Tcp(listener, local) => {
@@ -122,7 +122,7 @@ impl Acceptor {
 
     /// Closes the socket and returns the connections of its backlog. Calls accept(2) directly, as the runtime may not
     /// know of the last ones.
-    pub(super) fn close(self) -> Vec<(Bare, Arc<Wire>)> {
+    pub(super) fn close(self) -> Vec<(DetachedStream, Arc<Wire>)> {
         // Until the backlog is empty or accept(2) fails.
         match self {
             Self::Tcp(listener, local) => {
@@ -179,17 +179,26 @@ fn poll_readable(listener: &impl AsFd) -> io::Result<()> {
 }
 
 /// Accepts a TCP connection; `local` is its local address, if known.
-fn accept_tcp(listener: &TcpListener, local: Option<SocketAddr>) -> io::Result<(Bare, Arc<Wire>)> {
+fn accept_tcp(
+    listener: &TcpListener,
+    local: Option<SocketAddr>,
+) -> io::Result<(DetachedStream, Arc<Wire>)> {
     let (stream, remote) = listener.accept()?;
     stream.set_nonblocking(true)?;
     let local = local.map_or_else(|| stream.local_addr(), Ok)?;
-    Ok((Bare::Tcp(stream), Arc::new(Wire::tcp(remote, local))))
+    Ok((
+        DetachedStream::Tcp(stream),
+        Arc::new(Wire::tcp(remote, local)),
+    ))
 }
 
-fn accept_unix(listener: &UnixListener, wire: &Arc<Wire>) -> io::Result<(Bare, Arc<Wire>)> {
+fn accept_unix(
+    listener: &UnixListener,
+    wire: &Arc<Wire>,
+) -> io::Result<(DetachedStream, Arc<Wire>)> {
     let (stream, _) = listener.accept()?;
     stream.set_nonblocking(true)?;
-    Ok((Bare::Unix(stream), Arc::clone(wire)))
+    Ok((DetachedStream::Unix(stream), Arc::clone(wire)))
 }
 
 fn start_error(address: &ListenAddress, error: io::Error) -> StartError {
@@ -245,7 +254,7 @@ mod tests {
         assert!(acceptor.is_awaited());
         let (stream, wire) = acceptor.try_accept().unwrap();
         assert!(!acceptor.is_awaited());
-        let Bare::Tcp(stream) = stream else {
+        let DetachedStream::Tcp(stream) = stream else {
             panic!("not TCP")
         };
         let socket = SockRef::from(&stream);

@@ -91,7 +91,7 @@ impl Site {
             let scope = Scope { request, captures };
             // Nor does a rule that would let nobody see what it changes.
             if let Ok(Some(edits)) = step.modifiers.apply(id, &scope, &Facts::default()) {
-                request.note(edits);
+                request.add_edits(edits);
             }
         }
         request.edits.clone()

@@ -146,7 +146,7 @@ impl Pooled {
         if let Some(object) = &mut self.object
             && let Some(stream) = object.take()
         {
-            **object = Some(stream.into_bare()?.settle()?);
+            **object = Some(stream.detach()?.attach()?);
         }
         self.home = home;
         Ok(())

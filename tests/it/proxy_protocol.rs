@@ -155,7 +155,7 @@ async fn without_a_header_there_is_no_answer_and_a_line_in_the_log() {
     .concat();
     for (sent, why) in [
         (GET, "no PROXY header"),
-        (b"PROXY TCP4 nobody\r\n", "a PROXY line that is none"),
+        (b"PROXY TCP4 nobody\r\n", "a malformed PROXY line"),
         (&long, "a PROXY header of 65551 bytes"),
     ] {
         let gateway = Gateway::start(&trusting("127.0.0.1:0", "[\"127.0.0.1\"]", "")).await;

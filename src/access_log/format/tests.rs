@@ -203,7 +203,7 @@ fn tls_is_told() {
         "%{HTTPS}x %{tls}x %{cipher}x %{SSL_TLS_SNI}x %{SSL_CLIENT_S_DN}x %p",
         |record| {
             let wire = Wire::clone(&record.wire);
-            record.wire = Arc::new(wire.secured(facts()));
+            record.wire = Arc::new(wire.with_tls(facts()));
         },
         "on TLSv1.3 TLS_AES_128_GCM_SHA256 a.example - 443",
     );

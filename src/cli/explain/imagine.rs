@@ -47,7 +47,7 @@ async fn imagine(
     let mut parts = question.parts;
     let applied = snapshot.server.forwarding.apply(&mut parts, &wire);
     let wire = applied.as_ref().unwrap_or(&wire);
-    let context = Context::new(&parts, wire, RequestId::new(0, 0), Moment::fresh());
+    let context = Context::new(&parts, wire, RequestId::new(0, 0), Moment::read_clock());
     let client = wire.remote_addr.clone();
     let mut driver = Driver {
         snapshot,

@@ -99,7 +99,7 @@ impl Question {
             Wire::tcp(client(from)?, self.local(address))
         };
         if self.scheme == Scheme::Https {
-            wire = wire.secured(self.handshake());
+            wire = wire.with_tls(self.handshake());
             notes.push("TLS 1.3 without a client certificate is assumed".to_owned());
         }
         if listener.is_some_and(|listener| listener.proxies.is_some()) {

@@ -1,4 +1,4 @@
-//! Time stands still but where a test lets it pass, so that what is found without it comes from the cache.
+//! The cache of open files. Time is paused unless a test advances it, so that files found meanwhile come from the cache.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::super::RealDisk;
 use super::*;
 use crate::message::{Disk, Root};
 
-/// A folder with files that were last changed 100 seconds ago.
+/// A folder with files last modified 100 seconds ago.
 struct Tree(TempDir);
 
 impl Tree {
@@ -56,7 +56,7 @@ async fn a_file_is_looked_at_once_in_a_second() {
     let (tree, disk) = (Tree::new(), RealDisk::new(1 << 20));
     tree.write("a", "content");
     let first = find(&disk, &tree.root(), "/a").unwrap();
-    assert!(first.kept.is_some());
+    assert!(first.cache.is_some());
     tree.remove("a");
     advance(AGE - Duration::from_millis(1)).await;
     let again = find(&disk, &tree.root(), "/a").unwrap();
@@ -77,7 +77,7 @@ async fn what_has_not_changed_stays_open() {
         &first,
         &find(&disk, &tree.root(), "/a").unwrap()
     ));
-    // Of the same length, and its time set back: ctime tells.
+    // Of the same length and with its time set back: the ctime differs.
     tree.write("a", "another");
     age(&tree.0.path().join("a"), Duration::from_secs(100));
     advance(AGE).await;
@@ -92,7 +92,7 @@ async fn what_was_just_written_is_not_kept() {
     let (tree, disk) = (Tree::new(), RealDisk::new(1 << 20));
     tree.write("a", "content");
     age(&tree.0.path().join("a"), Duration::ZERO);
-    assert!(find(&disk, &tree.root(), "/a").unwrap().kept.is_none());
+    assert!(find(&disk, &tree.root(), "/a").unwrap().cache.is_none());
     tree.remove("a");
     assert!(!is_open(&disk, &tree.root(), "/a"));
 }

@@ -10,7 +10,7 @@ use crate::handler::Body;
 use crate::handler::coded::{Encoders, Holding, Key, Source, code_whole};
 use crate::handler::share::Share;
 use crate::message::accept_encoding::Coding;
-use crate::message::lent::lend;
+use crate::message::charged_bytes::charge_bytes;
 
 /// Bytes that are compressed before the answer begins, so that it has a length.
 const AT_ONCE: usize = 64 * 1024;
@@ -90,7 +90,7 @@ impl Encoding {
                 whole
             }
             // A client that does not take it holds it.
-            None => lend(whole, part),
+            None => charge_bytes(whole, part),
         };
         self.whole(whole)
     }

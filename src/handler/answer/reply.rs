@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::handler::body::Body;
 use crate::limits::budget::Owner;
 use crate::limits::per_client::TooManyLive;
-use crate::message::lent::lend;
+use crate::message::charged_bytes::charge_bytes;
 use crate::message::status::has_content;
 use crate::message::{Disk, Request};
 
@@ -170,7 +170,7 @@ where
         return Ok(Body::bytes(content).by(I::MAKER));
     }
     if let Some(part) = terms.charged(content.len()) {
-        return Ok(Body::bytes(lend(content, part)).by(I::MAKER));
+        return Ok(Body::bytes(charge_bytes(content, part)).by(I::MAKER));
     }
     let stored = UpstreamContent::stored(content, terms);
     stored.map(Body::from).ok_or(Failure::AnswerShare)

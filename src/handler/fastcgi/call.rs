@@ -206,7 +206,7 @@ impl Call {
         tokio::select! {
             biased;
             lease = self.fastcgi.upstream.lease(demand, failed) => lease.map_err(|error| self.no_lease(error, queue)),
-            error = upload.gone() => Err(gone(error)),
+            error = upload.wait_until_gone() => Err(gone(error)),
         }
     }
 

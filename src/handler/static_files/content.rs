@@ -97,7 +97,7 @@ impl FileContent {
                 return;
             }
         }
-        let kept = self.file.kept.as_ref();
+        let kept = self.file.cache.as_ref();
         if kept.is_some_and(|kept| kept.content.get().is_some()) {
             let Ok(apart) = apart(&self.file) else {
                 return;
@@ -142,7 +142,7 @@ impl FileContent {
     pub(super) async fn prepare(mut self) -> io::Result<Prepared> {
         let Some(kept) = self
             .file
-            .kept
+            .cache
             .as_ref()
             .filter(|_| self.file.length <= SMALL)
         else {
@@ -288,7 +288,7 @@ impl FileContent {
     /// piece, that is found out once a second.
     fn is_fetched(&self, span: &Range<u64>) -> bool {
         let whole = span.start == 0 && self.file.length <= MOST;
-        let known = self.file.kept.as_ref().filter(|_| whole);
+        let known = self.file.cache.as_ref().filter(|_| whole);
         let second = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
         if known.is_some_and(|kept| kept.fetched.load(Ordering::Relaxed) == second) {
             return true;
@@ -322,7 +322,7 @@ fn apart(file: &OpenFile) -> io::Result<OpenFile> {
         descriptor: file.descriptor.try_clone()?,
         length: file.length,
         modified: file.modified,
-        kept: None,
+        cache: None,
     })
 }
 

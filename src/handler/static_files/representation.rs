@@ -14,7 +14,7 @@ use crate::handler::body::Body;
 use crate::handler::origin::Maker;
 use crate::message::conditional::{Validators, Verdict, evaluate, if_range_holds, strong_etag};
 use crate::message::range::{Ranges, ranges};
-use crate::message::{OpenFile, Request, Said};
+use crate::message::{CachedHead, OpenFile, Request};
 
 /// A file and what of it the client gets.
 #[derive(Debug)]
@@ -204,8 +204,8 @@ enum Content {
 }
 
 /// What `settings` say of a file, where they have not said it before.
-fn say(path: &[u8], file: &OpenFile, settings: &FileSettings) -> Arc<Said> {
-    if let Some(said) = file.said(&settings.speaker) {
+fn say(path: &[u8], file: &OpenFile, settings: &FileSettings) -> Arc<CachedHead> {
+    if let Some(said) = file.cached_head(&settings.handler_id) {
         return said;
     }
     let mut fields = HeaderMap::new();
@@ -221,14 +221,14 @@ fn say(path: &[u8], file: &OpenFile, settings: &FileSettings) -> Arc<Said> {
         fields.insert(header::CACHE_CONTROL, value);
     }
     fields.insert(header::CONTENT_LENGTH, HeaderValue::from(file.length));
-    let said = Arc::new(Said {
-        by: Arc::clone(&settings.speaker),
+    let said = Arc::new(CachedHead {
+        handler: Arc::clone(&settings.handler_id),
         validators: validators(&fields),
         fields,
         unchanged: OnceLock::new(),
     });
-    if let Some(kept) = &file.kept {
-        kept.said.store(Some(Arc::clone(&said)));
+    if let Some(cache) = &file.cache {
+        cache.head.store(Some(Arc::clone(&said)));
     }
     said
 }

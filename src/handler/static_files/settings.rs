@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use super::caching::{CACHE, CacheRule, UNCHANGING, is_hashed};
 use super::types::{DEFAULT_CHARSET, Types};
 use super::unsafe_name::{ALLOWED_NAMES, NamePolicy, WITHHELD_EXTENSIONS};
-use crate::message::{Speaker, Symlinks};
+use crate::message::{HandlerId, Symlinks};
 use crate::section::{At, Group, Key, Lowered, Pairs, Problems, Section, Tables};
 
 /// Folders that are read at the same time, for each site: each takes a thread.
@@ -81,7 +81,7 @@ pub struct FileSettings {
     pub(super) types: Types,
     pub(super) listings: Arc<Semaphore>,
     /// Whose the settings are: what was said of a file by them is said again.
-    pub(super) speaker: Arc<Speaker>,
+    pub(super) handler_id: Arc<HandlerId>,
     /// Which names are sent.
     pub(super) names: NamePolicy,
     cache: Vec<CacheRule>,
@@ -95,7 +95,7 @@ impl Default for FileSettings {
             symlinks: Symlinks::default(),
             types: Types::new(DEFAULT_CHARSET),
             listings: Arc::new(Semaphore::new(LISTINGS)),
-            speaker: Arc::default(),
+            handler_id: Arc::default(),
             names: NamePolicy::default(),
             cache: Vec::new(),
             immutable: false,
@@ -107,7 +107,7 @@ impl FileSettings {
     /// What `section` says, and where it says nothing, what `base` says.
     pub fn build(section: &Lowered, base: &Self, problems: &mut Problems) -> Self {
         let mut settings = Self {
-            speaker: Arc::default(),
+            handler_id: Arc::default(),
             ..base.clone()
         };
         if let Some(listing) = section.given(&LISTING) {

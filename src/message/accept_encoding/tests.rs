@@ -1,4 +1,4 @@
-//! Tables of Accept-Encoding fields, and what holds of any.
+//! Tables of Accept-Encoding fields, and properties of any field.
 
 use http::{HeaderMap, HeaderValue, header};
 use proptest::prelude::{any, prop, proptest};
@@ -39,12 +39,12 @@ fn what_is_wanted_comes_first() {
         ("", ""),
         ("identity", ""),
         ("deflate, compress, dcb", ""),
-        // Who likes it better without gets it without.
+        // Identity is preferred.
         ("identity, gzip;q=0.5", ""),
         ("identity;q=0.5, gzip;q=0.5", "gzip"),
         ("identity;q=0.5, gzip;q=0.4, br;q=0.6", "br"),
         ("identity;q=0, gzip", "gzip"),
-        // The lower of two, and nothing of what is malformed.
+        // The lower of two; malformed members are ignored.
         ("gzip, gzip;q=0", ""),
         ("gzip;q=0.5;q=0.5", "gzip"),
         ("gzip;q=2, br;q=, zstd;q=0.1234", ""),
@@ -90,7 +90,7 @@ proptest! {
     fn no_field_is_too_strange(bytes in prop::collection::vec(0x20_u8..0x7f, 0..80)) {
         let accepted = accepted(&[&bytes]);
         let ranked = accepted.ranked(&Coding::ALL);
-        // What is ranked has a weight, and the order is that of the weights.
+        // Every ranked coding has a weight, and the order is that of the weights.
         prop_assert!(ranked.iter().all(|coding| accepted.weight(*coding) > 0));
         prop_assert!(ranked.is_sorted_by_key(|coding| std::cmp::Reverse(accepted.weight(*coding))));
     }

@@ -111,7 +111,7 @@ fn step_3_if_none_match() {
             (&[(NONE_MATCH, "\"b\""), (NONE_MATCH, "\"a\"")], held),
             (&[(NONE_MATCH, ""), (NONE_MATCH, "\"a\",")], held),
             (&[(NONE_MATCH, ""), (NONE_MATCH, " ,")], Proceed),
-            // What is no tag ends the list: a, w/, a missing quote, a star among tags.
+            // An element that is no tag ends the list: a, w/, a missing quote, a star among tags.
             (&[(NONE_MATCH, "a")], Proceed),
             (&[(NONE_MATCH, "w/\"a\"")], Proceed),
             (&[(NONE_MATCH, "\"a")], Proceed),

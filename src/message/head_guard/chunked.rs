@@ -1,20 +1,20 @@
 //! Chunked content (RFC 9112 §7.1), followed from chunk to chunk to its end.
 
 use super::field::{self, is_text};
-use super::lines::{Lines, Room};
+use super::lines::{LineLimits, Lines};
 use super::{Refusal, up_to};
 use crate::message::whitespace::trim;
 
-/// The line of a chunk's size, with extensions and its end.
+/// Bytes of a chunk-size line, with extensions and CRLF.
 const SIZE_LINE: usize = 1024;
 
-/// RFC 9112 §7.1.1: extensions of one request's chunks, in bytes. hyper has 16 KiB.
+/// Bytes of all chunk extensions of a request (RFC 9112 §7.1.1). hyper has 16 KiB.
 const EXTENSIONS: usize = 8 * 1024;
 
-/// A trailer section, in bytes. hyper has 16 KiB.
+/// Bytes of a trailer section. hyper has 16 KiB.
 const TRAILERS: usize = 8 * 1024;
 
-/// Where in the content the next byte is.
+/// Position in chunked content.
 #[derive(Debug, Default)]
 pub(super) struct Chunked {
     part: Part,
@@ -42,10 +42,10 @@ impl Default for Part {
 }
 
 impl Chunked {
-    /// How many of `bytes` may pass; 0 where it takes more to tell.
+    /// Returns the number of `bytes` that may pass; 0 where the decision needs more.
     pub(super) fn judge(&mut self, bytes: &[u8], most_fields: usize) -> Result<usize, Refusal> {
         let (passed, next) = match &mut self.part {
-            Part::Size(lines) => match lines.next(bytes, SIZE_ROOM)? {
+            Part::Size(lines) => match lines.next(bytes, SIZE_LIMITS)? {
                 None => return Ok(0),
                 Some(line) => {
                     let (size, extensions) = judge_size(line)?;
@@ -64,10 +64,10 @@ impl Chunked {
                 _ => return Err(Refusal::ChunkEnd),
             },
             Part::Trailers { lines, fields } => {
-                match judge_trailers(lines, fields, bytes, most_fields)? {
-                    false => return Ok(0),
-                    true => (lines.end(), Part::End),
+                if !judge_trailers(lines, fields, bytes, most_fields)? {
+                    return Ok(0);
                 }
+                (lines.end(), Part::End)
             }
             Part::End => return Ok(0),
         };
@@ -102,7 +102,7 @@ impl Part {
     }
 }
 
-/// The size, and how many bytes of extensions come with it.
+/// Parses a chunk-size line; returns the size and the bytes of its extensions.
 fn judge_size(line: &[u8]) -> Result<(u64, usize), Refusal> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit());
     let (digits, rest) = line
@@ -111,12 +111,14 @@ fn judge_size(line: &[u8]) -> Result<(u64, usize), Refusal> {
     if digits.is_empty() {
         return Err(Refusal::ChunkSize);
     }
-    let size = digits.iter().try_fold(0_u64, |size, byte| {
-        let digit = char::from(*byte).to_digit(16)?;
-        size.checked_mul(16)?.checked_add(u64::from(digit))
-    });
     // RFC 9112 §7.1: an overflow of the size must not become another size.
-    let size = size.ok_or(Refusal::ChunkSize)?;
+    let size = digits
+        .iter()
+        .try_fold(0_u64, |size, byte| {
+            let digit = char::from(*byte).to_digit(16)?;
+            size.checked_mul(16)?.checked_add(u64::from(digit))
+        })
+        .ok_or(Refusal::ChunkSize)?;
     match trim(rest) {
         [] if rest.is_empty() => Ok((size, 0)),
         // RFC 9112 §7.1.1: unknown extensions are ignored, and all are unknown.
@@ -126,14 +128,14 @@ fn judge_size(line: &[u8]) -> Result<(u64, usize), Refusal> {
     }
 }
 
-/// Whether the section has ended. Nobody reads its fields; they must be fields all the same.
+/// Reports whether the section has ended. Its fields are unused but must be valid.
 fn judge_trailers(
     lines: &mut Lines,
     fields: &mut usize,
     bytes: &[u8],
     most_fields: usize,
 ) -> Result<bool, Refusal> {
-    while let Some(line) = lines.next(bytes, TRAILERS_ROOM)? {
+    while let Some(line) = lines.next(bytes, TRAILER_LIMITS)? {
         if line.is_empty() {
             return Ok(true);
         }
@@ -146,14 +148,14 @@ fn judge_trailers(
     Ok(false)
 }
 
-const SIZE_ROOM: Room = Room {
+const SIZE_LIMITS: LineLimits = LineLimits {
     line: SIZE_LINE,
     too_long: Refusal::ChunkExtension,
     all: SIZE_LINE,
     too_much: Refusal::ChunkExtension,
 };
 
-const TRAILERS_ROOM: Room = Room {
+const TRAILER_LIMITS: LineLimits = LineLimits {
     line: TRAILERS,
     too_long: Refusal::TrailersTooLarge,
     all: TRAILERS,

@@ -1,5 +1,5 @@
-//! The bounds on a head that was not sent as lines: that of an HTTP/2 request. Each holds for it as for the head that
-//! HTTP/1.1 would have in its place (RFC 9113 §8.3, §8.8.1), so that no client chooses its bounds by the protocol.
+//! The bounds of an HTTP/2 head. Each applies as to the equivalent HTTP/1.1 head (RFC 9113 §8.3, §8.8.1), so that no
+//! client chooses its bounds by the protocol.
 
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -7,13 +7,13 @@ use http::{HeaderName, HeaderValue, header};
 
 use super::{Bounds, Refusal};
 
-/// The spaces, the version and the end of a request line.
+/// Length of the spaces, the version and the CRLF of a request line.
 const AROUND_TARGET: usize = "  HTTP/1.1\r\n".len();
 
-/// What a field line has besides a name and a value.
+/// Length of a field line without name and value.
 const AROUND_FIELD: usize = ": \r\n".len();
 
-/// Returns the length that a decoded head would have as lines, where it is within the bounds.
+/// Checks a decoded head against the bounds; returns its length as HTTP/1.1 lines.
 pub fn judge_decoded(parts: &Parts, bounds: Bounds) -> Result<usize, Refusal> {
     let target = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let request_line = parts.method.as_str().len() + target.len() + AROUND_TARGET;
@@ -39,7 +39,7 @@ pub fn judge_decoded(parts: &Parts, bounds: Bounds) -> Result<usize, Refusal> {
     Ok(head.bytes)
 }
 
-/// A head as far as it was counted.
+/// Counters of a head.
 struct Head {
     bounds: Bounds,
     fields: usize,
@@ -47,7 +47,7 @@ struct Head {
 }
 
 impl Head {
-    /// Takes a field whose name and value have so many bytes.
+    /// Counts a field whose name and value have `length` bytes together.
     fn take(&mut self, length: usize) -> Result<(), Refusal> {
         let line = length + AROUND_FIELD;
         self.fields += 1;
@@ -61,12 +61,12 @@ impl Head {
     }
 }
 
-/// RFC 9113 §8.3.1: Host may be there beside `:authority`, and says the same.
+/// Reports whether the field is a Host beside `:authority`, which RFC 9113 §8.3.1 allows if they are equal.
 fn is_repeated_host(parts: &Parts, name: &HeaderName) -> bool {
     *name == header::HOST && parts.uri.authority().is_some()
 }
 
-/// RFC 9113 §8.2.3: a Cookie field may come in as many crumbs as there are cookies, and is one field.
+/// Returns the length of the Cookie field, which may arrive as several crumbs (RFC 9113 §8.2.3).
 fn joined_cookies(parts: &Parts) -> Option<usize> {
     let crumbs = parts.headers.get_all(header::COOKIE).iter();
     let lengths = crumbs.map(HeaderValue::len);
@@ -88,7 +88,7 @@ mod tests {
         fields: 5,
     };
 
-    /// What becomes of a request by both protocols: its path, and its fields beside Host.
+    /// Judges a request with this path and these fields besides Host, by both protocols.
     fn judge(path: &str, fields: &[(&str, String)]) -> [Option<Refusal>; 2] {
         let mut decoded = Request::get(format!("http://a.example{path}"));
         let mut lines = format!("GET {path} HTTP/1.1\r\nHost: a.example\r\n");
@@ -158,7 +158,7 @@ mod tests {
         ) {
             let fields: Vec<_> = lengths.iter().map(|length| ("x-a", "x".repeat(*length))).collect();
             let [decoded, sent] = judge(&"/".repeat(path), &fields);
-            // The lines are judged as they come; of two faults each protocol tells the first that it sees.
+            // The lines are judged in order; of two faults each protocol reports the first that it meets.
             prop_assert_eq!(decoded.is_some(), sent.is_some());
         }
     }

@@ -3,14 +3,14 @@
 use super::Refusal;
 use crate::message::whitespace::trim;
 
-/// A field: its name, and its value without the whitespace around it.
+/// A field: name and value, without the whitespace around the value.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field<'a> {
     pub(super) name: &'a [u8],
     pub(super) value: &'a [u8],
 }
 
-/// A line without its end, which is not empty.
+/// Parses a non-empty line without its CRLF.
 pub(super) fn judge(line: &[u8]) -> Result<Field<'_>, Refusal> {
     // RFC 9112 §5.2, and §2.2 for whitespace in front of the first field.
     if matches!(line.first(), Some(b' ' | b'\t')) {
@@ -32,13 +32,13 @@ pub(super) fn judge(line: &[u8]) -> Result<Field<'_>, Refusal> {
     })
 }
 
-/// RFC 9110 §5.6.2.
+/// Reports whether `bytes` are a token (RFC 9110 §5.6.2).
 pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| is_tchar(*byte))
 }
 
-/// RFC 9110 §5.5: no control byte but the tab. Without an early exit, so that the compiler can
-/// look at many bytes at once.
+/// Reports whether the only control byte is the tab (RFC 9110 §5.5). There is no early exit, so that
+/// the compiler can vectorise the loop.
 pub(super) fn is_text(bytes: &[u8]) -> bool {
     let is_control = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7f;
     !bytes
@@ -50,7 +50,7 @@ fn is_tchar(byte: u8) -> bool {
     byte < 128 && TCHARS >> byte & 1 == 1
 }
 
-/// The bit of each byte that is a tchar.
+/// Set of the tchars, one bit each.
 const TCHARS: u128 = {
     let set = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut bits = 0;

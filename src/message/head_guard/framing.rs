@@ -1,22 +1,22 @@
-//! How a head frames its content (RFC 9112 §6): in exactly one way, or the head is refused.
+//! Framing of content by its head (RFC 9112 §6): exactly one framing, or the head is refused.
 
 use super::Refusal;
 use super::field::{Field, is_token};
 use super::request_line::Version;
 use crate::message::whitespace::trim;
 
-/// The largest length: what fits into a signed number, as most readers have it.
+/// The largest length: the largest signed number, which is the limit of most readers.
 const LONGEST: u64 = i64::MAX.unsigned_abs();
 
-/// Transfer codings that RFC 9112 §7.2 knows and that are not applied to requests in practice.
+/// Transfer codings that RFC 9112 §7.2 defines and that are not applied to requests in practice.
 const COMPRESSIONS: [&[u8]; 5] = [b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress"];
 
-/// What follows a head.
+/// Framing of the content behind a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// So many bytes.
+    /// Content of so many bytes.
     Length(u64),
-    /// RFC 9112 §7.1.
+    /// Chunked content (RFC 9112 §7.1).
     Chunked,
 }
 
@@ -28,11 +28,11 @@ pub(super) struct Framing {
 }
 
 impl Framing {
-    /// Takes note of a field, whatever it is.
-    pub(super) fn note(&mut self, field: Field<'_>) -> Result<(), Refusal> {
+    /// Records the field if it concerns the framing.
+    pub(super) fn add_field(&mut self, field: Field<'_>) -> Result<(), Refusal> {
         match field.name.len() {
             14 if field.name.eq_ignore_ascii_case(b"content-length") => {
-                // RFC 9112 §6.3 (5) allows to merge equal ones; no honest client sends two.
+                // RFC 9112 §6.3 (5) allows merging equal ones; no honest client sends two.
                 if self.length.is_some() {
                     return Err(Refusal::RepeatedLength);
                 }
@@ -50,12 +50,12 @@ impl Framing {
         Ok(())
     }
 
-    /// What these fields say together.
+    /// Returns the framing by all fields together.
     pub(super) fn content(self, version: Version) -> Result<Content, Refusal> {
         match (self.is_chunked, self.length) {
-            // RFC 9112 §6.1: no HTTP/1.0 client knows it.
+            // RFC 9112 §6.1: HTTP/1.0 does not define it.
             (true, _) if version == Version::Http10 => Err(Refusal::CodingInHttp10),
-            // RFC 9112 §6.1: allowed to be an attempt at smuggling, by the letter.
+            // RFC 9112 §6.1: possibly an attempt at request smuggling.
             (true, Some(_)) => Err(Refusal::TwoFramings),
             (true, None) => Ok(Content::Chunked),
             (false, length) => Ok(Content::Length(length.unwrap_or(0))),
@@ -63,7 +63,7 @@ impl Framing {
     }
 }
 
-/// RFC 9110 §8.6: 1*DIGIT.
+/// Parses a Content-Length, `1*DIGIT` (RFC 9110 §8.6).
 fn length(value: &[u8]) -> Result<u64, Refusal> {
     if value.is_empty() {
         return Err(Refusal::Length);
@@ -77,7 +77,7 @@ fn length(value: &[u8]) -> Result<u64, Refusal> {
         .ok_or(Refusal::Length)
 }
 
-/// `chunked` alone is understood.
+/// Accepts `chunked` alone.
 fn judge_codings(value: &[u8]) -> Result<(), Refusal> {
     if value.eq_ignore_ascii_case(b"chunked") {
         return Ok(());
@@ -85,18 +85,18 @@ fn judge_codings(value: &[u8]) -> Result<(), Refusal> {
     let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
     let mut codings = value.rsplit(|byte| *byte == b',').map(trim);
     let last = codings.next().unwrap_or_default();
-    // RFC 9112 §7.1: chunked is applied once. Empty elements and parameters (RFC 9110 §5.6.1.2,
-    // RFC 9112 §7) would be a matter of opinion between two readers.
+    // RFC 9112 §7.1: chunked is applied once. Two readers may differ about empty elements and
+    // parameters (RFC 9110 §5.6.1.2, RFC 9112 §7).
     if !is_token(last) || codings.any(|coding| !is_token(coding) || is_chunked(coding)) {
         return Err(Refusal::Coding);
     }
-    // RFC 9112 §6.3 (4.3): without chunked at the end the length cannot be told.
+    // RFC 9112 §6.3 (4.3): without chunked at the end the length is unknown.
     let is_compression = COMPRESSIONS
         .iter()
         .any(|known| last.eq_ignore_ascii_case(known));
-    match is_compression {
-        true => Err(Refusal::Coding),
-        // RFC 9112 §6.1: a coding that is not understood.
-        false => Err(Refusal::UnknownCoding),
+    if is_compression {
+        return Err(Refusal::Coding);
     }
+    // RFC 9112 §6.1: a coding that is not understood.
+    Err(Refusal::UnknownCoding)
 }

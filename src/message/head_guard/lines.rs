@@ -1,19 +1,19 @@
-//! Lines that end with CRLF and nothing else, found in bytes that arrive in pieces.
+//! A scanner for lines that end with CRLF only, in bytes that arrive in pieces.
 
 use super::Refusal;
 
-/// Where the lines of bytes that have not passed begin and end.
+/// Positions in the bytes that have not passed.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    /// Where the next line begins.
+    /// Beginning of the next line.
     start: usize,
-    /// Up to where no LF was found.
+    /// End of the bytes searched for a LF without success.
     searched: usize,
 }
 
-/// How long a line may be, and all of them, with their ends; and what is wrong with more.
+/// Limits of one line and of all lines, CRLF included, and the refusal of more.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
+pub(super) struct LineLimits {
     pub(super) line: usize,
     pub(super) too_long: Refusal,
     pub(super) all: usize,
@@ -21,18 +21,17 @@ pub(super) struct Room {
 }
 
 impl Lines {
-    /// The next line without its end, once that has arrived. RFC 9112 §2.2 allows to take a LF
-    /// alone for the end of a line; nobody has need of it but who hopes that another reader does
-    /// not. A CR elsewhere in the line is left to whoever judges the line: no part of a message
-    /// may contain one.
+    /// Returns the next line without its CRLF, once that has arrived. RFC 9112 §2.2 allows accepting
+    /// a LF alone as the end of a line; its only use is with two readers that differ about it. A CR
+    /// elsewhere in the line is left to the line's judge: no part of a message may contain one.
     pub(super) fn next<'a>(
         &mut self,
         bytes: &'a [u8],
-        room: Room,
+        limits: LineLimits,
     ) -> Result<Option<&'a [u8]>, Refusal> {
-        let (bound, refusal) = match self.start.saturating_add(room.line) {
-            bound if bound <= room.all => (bound, room.too_long),
-            _ => (room.all, room.too_much),
+        let (bound, refusal) = match self.start.saturating_add(limits.line) {
+            bound if bound <= limits.all => (bound, limits.too_long),
+            _ => (limits.all, limits.too_much),
         };
         let looked_at = bytes.len().min(bound);
         let fresh = bytes.get(self.searched..looked_at).unwrap_or_default();
@@ -51,7 +50,7 @@ impl Lines {
         line.strip_suffix(b"\r").map(Some).ok_or(Refusal::LineEnd)
     }
 
-    /// Where the last line ended, with its end.
+    /// Returns the end of the last line, behind its CRLF.
     pub(super) fn end(&self) -> usize {
         self.start
     }

@@ -1,9 +1,9 @@
-//! Why bytes are refused: the status and the cause code of each reason.
+//! Reasons for refusing bytes, with the status and the cause code of each.
 
 use http::StatusCode;
 
-/// What is wrong with a request's bytes; always the client's fault. Nothing that follows them on
-/// the connection can be trusted to be a request (RFC 9112 §11.2).
+/// A malformed request; always the client's fault. The bytes behind it on the connection cannot be
+/// trusted to be a request (RFC 9112 §11.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// RFC 9112 §3: not `method SP request-target SP HTTP-version`.
@@ -13,7 +13,7 @@ pub enum Refusal {
     #[error("the request line is longer than limits.request_line")]
     RequestLineTooLong,
     /// RFC 9112 §3.2: in none of the four forms, authority-form without CONNECT, or with bytes
-    /// that no URI has.
+    /// that are not allowed in a URI.
     #[error("the request target is malformed")]
     Target,
     /// RFC 9110 §15.6.6: a major version of 2 or more.
@@ -64,8 +64,8 @@ pub enum Refusal {
     /// RFC 9112 §7.1: not 1*HEXDIG, or out of range.
     #[error("a chunk's size is not a hexadecimal number")]
     ChunkSize,
-    /// RFC 9112 §7.1: data longer than the size says, or not followed by CRLF.
-    #[error("a chunk's data does not end where its size says")]
+    /// RFC 9112 §7.1: data longer than its size, or not followed by CRLF.
+    #[error("the data of a chunk does not match its size")]
     ChunkEnd,
     /// RFC 9112 §7.1.1: malformed, or more than the bound.
     #[error("chunk extensions are malformed, or larger than 8 KiB")]
@@ -76,7 +76,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The status that the client gets.
+    /// Returns the status for the client.
     pub fn status(self) -> StatusCode {
         match self {
             Self::RequestLineTooLong => StatusCode::URI_TOO_LONG,
@@ -103,7 +103,7 @@ impl Refusal {
         }
     }
 
-    /// The cause code: what the logs call it.
+    /// Returns the cause code for the logs.
     pub fn code(self) -> &'static str {
         match self {
             Self::RequestLine => "BAD_REQUEST_LINE",

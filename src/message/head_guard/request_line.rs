@@ -3,14 +3,15 @@
 use super::Refusal;
 use super::field::is_token;
 
-/// A version that is served.
+/// A supported version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Version {
     Http10,
     Http11,
 }
 
-/// The version, and whether its minor digit must be rewritten to 1 for readers that know no newer.
+/// Parses the line; returns the version and whether its minor digit must be rewritten to 1, the
+/// newest that hyper accepts.
 pub(super) fn judge(line: &[u8]) -> Result<(Version, bool), Refusal> {
     let mut words = line.splitn(3, |byte| *byte == b' ');
     let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next())
@@ -22,7 +23,7 @@ pub(super) fn judge(line: &[u8]) -> Result<(Version, bool), Refusal> {
         return Err(Refusal::RequestLine);
     }
     let version = judge_version(version)?;
-    // RFC 9110 §9.3.6: what would follow is a tunnel, of which no head could be told.
+    // RFC 9110 §9.3.6: a tunnel would follow, in which no head can be found.
     if method == b"CONNECT" {
         return Err(Refusal::Connect);
     }
@@ -30,7 +31,7 @@ pub(super) fn judge(line: &[u8]) -> Result<(Version, bool), Refusal> {
     Ok(version)
 }
 
-/// RFC 9112 §2.3: `HTTP/` DIGIT `.` DIGIT.
+/// Parses `HTTP/` DIGIT `.` DIGIT (RFC 9112 §2.3).
 fn judge_version(text: &[u8]) -> Result<(Version, bool), Refusal> {
     match text.strip_prefix(b"HTTP/") {
         Some([b'1', b'.', b'0']) => Ok((Version::Http10, false)),
@@ -41,20 +42,20 @@ fn judge_version(text: &[u8]) -> Result<(Version, bool), Refusal> {
     }
 }
 
-/// RFC 9112 §3.2, the form; what the path says is another's to judge. A fragment (RFC 3986 §3.5)
-/// is never sent, and [`http::Uri`] would cut it off silently.
+/// Checks the form of the target (RFC 9112 §3.2), not its path. A fragment (RFC 3986 §3.5) is never
+/// sent, and [`http::Uri`] would cut it off silently.
 fn judge_target(target: &[u8]) -> Result<(), Refusal> {
     let is_clean = target
         .iter()
         .all(|byte| matches!(byte, b'!'..=b'~' | 0x80..) && *byte != b'#');
     let has_form = target.starts_with(b"/") || target == b"*" || is_absolute_form(target);
-    match is_clean && has_form {
-        true => Ok(()),
-        false => Err(Refusal::Target),
+    if !is_clean || !has_form {
+        return Err(Refusal::Target);
     }
+    Ok(())
 }
 
-/// RFC 9112 §3.2.2. Authority-form (§3.2.3) is for CONNECT only.
+/// Reports whether the target is in absolute-form (RFC 9112 §3.2.2). Authority-form (§3.2.3) is for CONNECT only.
 fn is_absolute_form(target: &[u8]) -> bool {
     [&b"http://"[..], b"https://"].iter().any(|scheme| {
         let rest = target

@@ -1,4 +1,4 @@
-//! The head guard against the corpus, its bounds, and any bytes in any pieces.
+//! The head guard on the corpus, at its bounds, and on any bytes in any pieces.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -17,7 +17,7 @@ const BOUNDS: Bounds = Bounds {
     fields: 100,
 };
 
-/// What a guard made of bytes.
+/// Result of feeding bytes to a guard.
 #[derive(Debug, PartialEq, Eq)]
 struct Judged {
     passed: Vec<u8>,
@@ -26,7 +26,7 @@ struct Judged {
     refusal: Option<Refusal>,
 }
 
-/// Feeds the pieces in their order.
+/// Feeds the pieces to a new guard.
 fn judge<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Judged {
     let mut guard = HeadGuard::new(BOUNDS);
     let (mut passed, mut held) = (Vec::new(), Vec::new());
@@ -171,7 +171,7 @@ fn content_of_any_length_is_followed_without_being_held() {
     assert_eq!(judged.passed.len(), head.len() + 100_000);
 }
 
-/// A few messages in a row, some bytes of which are replaced.
+/// Generates a few messages in a row with some bytes replaced.
 fn messages() -> impl Strategy<Value = Vec<u8>> {
     let message = select(cases()).prop_map(|case| case.bytes);
     let telling = select(b"\r\n \t:;,0aA/\0\x80".to_vec());
@@ -186,7 +186,7 @@ fn messages() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Cuts at these places, or between all bytes.
+/// Cuts `bytes` at these places.
 fn split<'a>(bytes: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
     let mut places: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
     places.extend([0, bytes.len()]);

@@ -1,4 +1,4 @@
-//! Headers as proxies send them, and what is none.
+//! Headers of proxies, and malformed ones.
 
 use proptest::prelude::*;
 
@@ -11,7 +11,7 @@ fn proxied(source: &str, destination: &str) -> ProxyHeader {
     }
 }
 
-/// A header of version 2.
+/// Builds a header of version 2.
 fn binary(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
     let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
     [SIGNATURE, &[command, family][..], &length, rest].concat()
@@ -25,7 +25,7 @@ fn v6() -> Vec<u8> {
     [&octets(source)[..], &octets(destination), &V4[8..]].concat()
 }
 
-/// Checks that it is read whole, whatever follows it, and that every part of it is incomplete.
+/// Checks that the header is read whole, also with bytes behind it, and that every prefix is incomplete.
 #[track_caller]
 fn check(bytes: &[u8], expected: ProxyHeader) {
     for end in 0..bytes.len() {

@@ -166,7 +166,7 @@ fn nothing_and_the_longest_have_ranges_too() {
 }
 
 proptest! {
-    /// What is sent is what was asked for, byte by byte, and nothing twice.
+    /// Checks that exactly the requested bytes are sent, each once.
     #[test]
     fn several_ranges_cover_what_was_asked_for(
         asked in proptest::collection::vec((0_u64..120, 0_u64..20), 1..12),

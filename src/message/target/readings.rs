@@ -1,18 +1,18 @@
-//! The other paths that an application may read in a target. It is told REQUEST_URI as it was sent, and routes by
-//! that in its own way: without resolving `..`, without the script in front, with the first segment of
-//! `//a/b` taken for a host, or with a query that begins with a slash taken for the path.
+//! Other paths that an application may read in a target. It receives REQUEST_URI as sent, and routes by that in its
+//! own way: without resolving `..`, without the script in front, with the first segment of `//a/b` as a host, or with
+//! a query that begins with a slash as the path.
 
 use super::{EncodedSlash, Target, decode, remove_dot_segments};
 
-/// Scripts in one path that are tried as the one which runs.
+/// The most scripts in one path that are considered as the running one.
 const MAX_SCRIPTS: usize = 4;
 
-/// What the names of scripts end with.
+/// File name extensions of scripts.
 const SCRIPTS: [&[u8]; 2] = [b".php", b".phtml"];
 
 impl Target {
     /// Returns the paths that an application may route by besides [`Target::path`]; none for nearly every
-    /// target. They are decoded and may have dot segments.
+    /// target. The paths are decoded and may have dot segments.
     pub fn readings(&self) -> Vec<Vec<u8>> {
         let raw = self.raw_path();
         let in_query = self.path_in_query();
@@ -23,7 +23,7 @@ impl Target {
         let mut bases = vec![self.path().to_vec()];
         bases.extend(in_query);
         for raw in [Some(raw), behind_authority(raw)].into_iter().flatten() {
-            // An encoded slash is none for the gateway, and one for who decodes the whole path.
+            // An encoded slash is no slash for the gateway, and one for an application that decodes the whole path.
             let sent = decode(raw, EncodedSlash::Decode).unwrap_or_default();
             let merged = merge_slashes(&sent);
             bases.extend(remove_dot_segments(&merged).ok());
@@ -57,15 +57,16 @@ impl Target {
     }
 }
 
-/// Reports whether a path may change when it is normalised: it has an empty or dot segment, or an encoded dot or
-/// slash. Other octets mean the same to all who decode them.
+/// Reports whether normalisation may change a path: it has an empty or dot segment, or an encoded dot or slash. Other
+/// octets have one meaning for all decoders.
 fn is_odd(raw: &[u8]) -> bool {
     let encoded = |three: &[u8]| matches!(three, [b'%', b'2', b'e' | b'E' | b'f' | b'F']);
     let plain = |pair: &[u8]| matches!(pair, b"//" | b"/.");
     raw.windows(2).any(plain) || raw.windows(3).any(encoded)
 }
 
-/// `//a/b` is a network-path reference (RFC 3986 §4.2): PHP's parse_url takes `a` for the host and `/b` for the path.
+/// Returns the path of a network-path reference (RFC 3986 §4.2): in `//a/b` PHP's parse_url reads the host `a` and the
+/// path `/b`.
 fn behind_authority(raw: &str) -> Option<&str> {
     let rest = raw.strip_prefix("//")?;
     rest.get(rest.find('/')?..)
@@ -77,9 +78,9 @@ fn merge_slashes(path: &[u8]) -> Vec<u8> {
     merged
 }
 
-/// Adds the script that a path may run, and what an application at the script's folder reads then: `/a.php` and
-/// `/x` of `/a.php/x`. Symfony, Yii and CodeIgniter remove the script from REQUEST_URI wherever it begins so, and
-/// route `/a.phpx` as `/x`.
+/// Adds the script that a path may run, and the path that an application in the script's folder then reads: `/a.php`
+/// and `/x` of `/a.php/x`. Symfony, Yii and CodeIgniter remove a script at the beginning of REQUEST_URI even inside a
+/// segment, and route `/a.phpx` as `/x`.
 fn add_scripts(path: &[u8], readings: &mut Vec<Vec<u8>>) {
     for end in ends_of_scripts(path).take(MAX_SCRIPTS) {
         let Some((script, info)) = path.split_at_checked(end) else {
@@ -95,13 +96,13 @@ fn add_scripts(path: &[u8], readings: &mut Vec<Vec<u8>>) {
     }
 }
 
-/// Returns the folder that a path is in, without the slash at its end.
+/// Returns the folder of a path, without the slash at its end.
 fn folder(path: &[u8]) -> &[u8] {
     let slash = path.iter().rposition(|byte| *byte == b'/');
     path.get(..slash.unwrap_or(0)).unwrap_or_default()
 }
 
-/// Iterates over the places where a script may end and something follows.
+/// Iterates over the ends of possible scripts that are not at the end of the path.
 fn ends_of_scripts(path: &[u8]) -> impl Iterator<Item = usize> + '_ {
     let dots = path.iter().enumerate().filter(|(_, byte)| **byte == b'.');
     let ends = dots.filter_map(|(dot, _)| {
@@ -165,7 +166,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is passed over at the first look has no other reading.
+        /// Checks that a target without oddities has no other reading.
         #[test]
         fn plain_targets_have_one_reading(raw in "/[ab./%25aFe?]{0,30}") {
             if let Ok(target) = Target::parse(&raw, EncodedSlash::Keep) {

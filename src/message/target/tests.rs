@@ -1,4 +1,4 @@
-//! Paths and what they mean.
+//! Targets and their paths.
 
 mod bypasses;
 
@@ -10,12 +10,12 @@ use super::*;
 
 const NOT_FOUND: TargetError = TargetError::EncodedSlash;
 
-/// Where there is no encoded slash, all three readings must agree.
+/// Returns the modes to test: all three must agree on a target without an encoded slash.
 fn modes(input: &str, slashes: EncodedSlash) -> Vec<EncodedSlash> {
-    match input.to_ascii_lowercase().contains("%2f") {
-        true => vec![slashes],
-        false => vec![Reject, Keep, Decode],
+    if input.to_ascii_lowercase().contains("%2f") {
+        return vec![slashes];
     }
+    vec![Reject, Keep, Decode]
 }
 
 #[track_caller]

@@ -32,7 +32,7 @@ impl ConnectionIo {
         if moment::elapsed() >= TIME_SLICE {
             return yield_to_runtime(cx);
         }
-        if !self.stream().sends_files() {
+        if !self.stream().can_send_files() {
             return self.poll_encrypt_file(cx, before);
         }
         if before.is_empty() {

@@ -14,7 +14,7 @@ use crate::handler::answer::sweep::{Look, Watched};
 use crate::handler::answer::terms::Terms;
 use crate::handler::cut::Cut;
 use crate::limits::budget::Owner;
-use crate::message::lent::lend;
+use crate::message::charged_bytes::charge_bytes;
 
 /// On an HTTP/2 stream a piece up to here is copied, as its frame may stay in the connection for long, and it would hold all
 /// that was read with it. A larger one is charged to its client.
@@ -199,7 +199,7 @@ impl<I: Incoming> State<I> {
             return Bytes::copy_from_slice(&piece);
         }
         match terms.charged(piece.len()) {
-            Some(part) => lend(piece, part),
+            Some(part) => charge_bytes(piece, part),
             None => {
                 let first = piece.get(..LEAST).map(Bytes::copy_from_slice);
                 piece.advance(LEAST);

@@ -22,7 +22,7 @@ fn file() -> (std::fs::File, Arc<OpenFile>) {
         descriptor: file.try_clone().unwrap().into(),
         length: SIZE as u64,
         modified: file.metadata().unwrap().modified().unwrap(),
-        kept: None,
+        cache: None,
     };
     (file, Arc::new(open))
 }

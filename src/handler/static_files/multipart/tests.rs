@@ -20,7 +20,7 @@ fn open(content: &[u8]) -> Arc<OpenFile> {
         descriptor: file.into(),
         length: content.len() as u64,
         modified,
-        kept: None,
+        cache: None,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Paths that went around the rules of other servers.
+//! Paths that bypassed the rules of other servers.
 
 use super::super::EncodedSlash::Reject;
 use super::super::TargetError::{BadPercent, Climb, ControlByte};
@@ -71,7 +71,7 @@ fn published_bypasses_of_nginx_and_others_are_closed() {
             // CVE-2019-11043: `.` in fastcgi_split_path_info does not match a line feed.
             ("/index.php/PHP%0Ais_it.php?QQQ", ControlByte(0x0a)),
             ("/index.php%0d/x", ControlByte(0x0d)),
-            // CVE-2013-4547, and the truncation that everybody had once.
+            // CVE-2013-4547, and the truncation that most servers had once.
             ("/a.jpg%20%00.php", ControlByte(0)),
             ("/x.php%00.jpg", ControlByte(0)),
             ("/%c0%ae/%2e%2e/..", Climb),

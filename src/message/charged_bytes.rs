@@ -1,24 +1,24 @@
-//! Content in memory that is charged to its client for as long as anybody holds it, hyper among them.
+//! Content in memory, charged to its client until the last holder, hyper included, drops it.
 
 use bytes::Bytes;
 
 use crate::limits::budget::Part;
 
-/// The bytes and what they are charged to.
-struct Lent {
+/// The bytes and the part of the budget that they are charged to.
+struct ChargedBytes {
     bytes: Bytes,
     _part: Part,
 }
 
-impl AsRef<[u8]> for Lent {
+impl AsRef<[u8]> for ChargedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-/// Returns `bytes`, which give `part` back when the last slice of them is dropped.
-pub fn lend(bytes: Bytes, part: Part) -> Bytes {
-    Bytes::from_owner(Lent { bytes, _part: part })
+/// Returns `bytes` charged to `part`, which is released when the last slice of them is dropped.
+pub fn charge_bytes(bytes: Bytes, part: Part) -> Bytes {
+    Bytes::from_owner(ChargedBytes { bytes, _part: part })
 }
 
 #[cfg(test)]
@@ -37,7 +37,7 @@ mod tests {
         };
         let mut part = Part::new(&budget, owner);
         part.grow(10).unwrap();
-        let mut bytes = lend(Bytes::from(vec![1; 10]), part);
+        let mut bytes = charge_bytes(Bytes::from(vec![1; 10]), part);
         let slice = bytes.split_to(3);
         drop(bytes);
         assert_eq!((slice.len(), budget.used()), (3, 10));
