@@ -1,4 +1,4 @@
-//! What a site and its upstream want PHP to be told otherwise than usual.
+//! Settings of a site and its upstream that change the variables of a call.
 
 use std::path::{Path, PathBuf};
 
@@ -21,46 +21,46 @@ pub static CANONICAL_NAME: Key<Option<At<String>>> = Key::text("canonical_name",
 /// How a script's file is named to the application; a key of an upstream.
 pub static TYPE: Key<At<String>> = Key::one_of("type", &["fpm", "apache-fpm", "generic"], "What listens there. \"fpm\": PHP-FPM; SCRIPT_FILENAME is a plain path, with SCRIPT_NAME and PATH_INFO already split. \"apache-fpm\": the same as Apache's ProxyPassMatch asks it, with \"proxy:fcgi://…\" in front of the path and PATH_INFO behind it, which PHP-FPM takes apart itself (cgi.fix_pathinfo = 1); the values in PHP are the same. \"generic\": any other FastCGI application; plain paths, and nothing is taken for granted that only PHP-FPM does.").default("\"fpm\"");
 
-/// What is told otherwise.
+/// Deviations from the usual variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contract {
     pass: Vec<HeaderName>,
     withholds_authorization: bool,
-    /// What SERVER_NAME and SERVER_PORT are, whatever the client says.
+    /// SERVER_NAME and SERVER_PORT, if independent of the client.
     pub(super) canonical: Option<Host>,
-    /// How scripts are named.
+    /// The kind of application.
     pub responder: Responder,
     /// DOCUMENT_ROOT where the root of the scripts is an alias below another.
     pub(super) document_root: Option<PathBuf>,
 }
 
-/// What listens behind an upstream.
+/// The kind of application behind an upstream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Responder {
-    /// PHP-FPM, asked plainly.
+    /// PHP-FPM with plain paths.
     #[default]
     Fpm,
-    /// PHP-FPM, asked as Apache asks it; what stands in front of the path.
+    /// PHP-FPM with Apache's paths; the prefix of the path.
     ApacheFpm(Vec<u8>),
-    /// Something else.
+    /// Another application.
     Generic,
 }
 
-/// Whether a header field becomes a variable.
+/// Export of a header field as a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Export {
-    /// It does.
+    /// The field is exported.
     Told,
-    /// It does unless the same name with hyphens is there.
+    /// It is exported unless the same name with hyphens is present.
     ToldUnlessPlain,
-    /// It is nobody's business behind the gateway.
+    /// It is addressed to the gateway, or has a variable of its own.
     Withheld,
-    /// It could be passed for another.
+    /// Its variable could be taken for that of another field.
     Ambiguous,
 }
 
 impl Contract {
-    /// From the section of a site.
+    /// Builds the settings from the section of a site.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
         let pass = section.get(&PASS_FIELDS).into_iter();
         let pass = pass.filter_map(|text| match HeaderName::from_bytes(text.value.as_bytes()) {
@@ -97,7 +97,7 @@ impl Contract {
         }
     }
 
-    /// The same for what listens behind another upstream.
+    /// Returns the same settings for another kind of application.
     #[must_use]
     pub fn for_responder(&self, responder: Responder) -> Self {
         Self {
@@ -106,7 +106,7 @@ impl Contract {
         }
     }
 
-    /// The same for scripts whose root is an alias below this DOCUMENT_ROOT.
+    /// Returns the same settings for scripts whose root is an alias below this DOCUMENT_ROOT.
     #[must_use]
     pub fn below(self, document_root: Option<&Path>) -> Self {
         Self {
@@ -115,17 +115,17 @@ impl Contract {
         }
     }
 
-    /// Whether PHP-FPM takes paths apart itself.
+    /// Reports whether PHP-FPM splits paths itself.
     pub fn is_asked_as_apache(&self) -> bool {
         matches!(self.responder, Responder::ApacheFpm(_))
     }
 
-    /// docs/cgi.md, "Header fields of a request". Names with anything but letters, digits and hyphens could pass for
-    /// another field once hyphens have become underscores; `Proxy` would become HTTP_PROXY, which
-    /// libraries obey (httpoxy); X-Sendfile-Type and X-Accel-Mapping are the gateway's to say: a
-    /// client that said them would choose what file a framework hands out; Proxy-Authorization is
-    /// addressed to us; the two content fields have their own variables; Transfer-Encoding and its
-    /// like ended at our door.
+    /// Decides the export of a field (docs/cgi.md, "Header fields of a request"). Names with anything but
+    /// letters, digits and hyphens could be taken for another field once hyphens have become underscores;
+    /// `Proxy` would become HTTP_PROXY, which libraries obey (httpoxy); X-Sendfile-Type and X-Accel-Mapping are
+    /// reserved to the gateway: a client that sent them would choose the file that a framework hands out;
+    /// Proxy-Authorization is addressed to the gateway; the two content fields have their own variables;
+    /// Transfer-Encoding and other hop-by-hop fields end at the gateway.
     pub(super) fn export(&self, name: &HeaderName) -> Export {
         let withheld = name == header::PROXY_AUTHORIZATION
             || name == header::CONTENT_LENGTH
@@ -136,20 +136,22 @@ impl Contract {
         if withheld {
             return Export::Withheld;
         }
-        match is_plain(name) {
-            true => Export::Told,
-            false if self.pass.contains(name) => Export::ToldUnlessPlain,
-            false => Export::Ambiguous,
+        if is_plain(name) {
+            Export::Told
+        } else if self.pass.contains(name) {
+            Export::ToldUnlessPlain
+        } else {
+            Export::Ambiguous
         }
     }
 }
 
 impl Responder {
-    /// From `type` of an upstream and the first of its `servers`.
+    /// Creates the kind of application from `type` of an upstream and the first of its `servers`.
     pub fn new(kind: &str, server: Option<&str>) -> Self {
         match kind {
             "apache-fpm" => {
-                // Behind a socket Apache has the name that stands in its target; any will do.
+                // Behind a socket Apache uses the host of its target; any will do.
                 let authority = server.filter(|server| !server.starts_with("unix:"));
                 let authority = authority.unwrap_or("localhost");
                 Self::ApacheFpm(format!("proxy:fcgi://{authority}").into_bytes())
@@ -160,12 +162,12 @@ impl Responder {
     }
 }
 
-/// What the gateway alone says.
+/// Reports whether only the gateway may set the field.
 fn is_ours(name: &str) -> bool {
     matches!(name, "proxy" | "x-sendfile-type" | "x-accel-mapping")
 }
 
-/// Whether PHP never gets this from a client, or from one that is no trusted proxy.
+/// Reports whether PHP never gets the field from a client, or from one that is no trusted proxy.
 fn is_removed(name: &str) -> bool {
     is_ours(name) || is_forwarding(name) || name == "proxy-authorization"
 }
@@ -175,7 +177,7 @@ fn is_plain(name: &HeaderName) -> bool {
     bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// The name under which `name` would be told if it were written with hyphens.
+/// Returns the name in its spelling with hyphens.
 pub(super) fn plain_spelling(name: &HeaderName) -> String {
     name.as_str()
         .replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "-")

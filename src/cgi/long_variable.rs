@@ -1,5 +1,5 @@
-//! Variables that PHP cannot be told: it parses each PARAMS record by itself (php-src, `fcgi_get_params`), and a record has at
-//! most 65 535 bytes (FastCGI §3.3).
+//! Variables that PHP cannot read: it parses each PARAMS record by itself (php-src, `fcgi_get_params`), and a
+//! record has at most 65 535 bytes (FastCGI §3.3).
 
 use std::fmt;
 
@@ -8,29 +8,29 @@ use crate::fastcgi::params::{pair_beyond_record, pair_length};
 use crate::fastcgi::record::MAX_CONTENT;
 use crate::message::edits::Edits;
 
-/// A variable that is longer than a record, with whose words it is filled.
+/// A variable that is longer than a record, with the origin of its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LongVariable {
     name: String,
-    /// With its name, in bytes.
+    /// Bytes with the name.
     length: usize,
-    /// Whose fault it is.
+    /// The origin of the value.
     pub origin: Origin,
 }
 
-/// What a variable has its value from.
+/// Origin of a variable's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The target of the request.
     Target,
-    /// Its fields, or another part of its head.
+    /// The fields, or another part of the head.
     Head,
     /// Rules, by their places in the configuration.
     Rules(String),
 }
 
-/// Fails where `pairs`, all variables of a request, have one that `responder` cannot read; `edits` are what rules made of
-/// them. An application of another kind than PHP reads PARAMS as a stream, as the specification says: it is told all.
+/// Fails where `pairs`, all variables of a request, have one that `responder` cannot read; `edits` are the
+/// changes made by rules. Applications other than PHP read PARAMS as a stream, as specified: they get all.
 pub fn check(
     pairs: &[u8],
     responder: &Responder,
@@ -56,7 +56,7 @@ pub fn check(
     })
 }
 
-/// Returns what is wrong with the variable `name`, whose value has `length` bytes, where PHP cannot read it.
+/// Returns the problem of the variable `name`, if PHP cannot read it with a value of `length` bytes.
 pub fn complaint(name: &str, length: usize) -> Option<String> {
     let length = pair_length(name.len(), length);
     (length > MAX_CONTENT).then(|| {
@@ -87,7 +87,7 @@ impl fmt::Display for LongVariable {
     }
 }
 
-/// What follows from the target, or from what rules made of it.
+/// Variables that depend on the target, or on its changes by rules.
 const FROM_TARGET: [&[u8]; 9] = [
     b"DOCUMENT_URI",
     b"PATH_INFO",
@@ -106,7 +106,7 @@ mod tests {
     use crate::fastcgi::params::encode_pair;
     use crate::message::edits::{Assignment, RuleEdits};
 
-    /// What is said of a variable of this name whose value has `length` bytes.
+    /// Returns the error for a variable of this name whose value has `length` bytes.
     fn said(name: &str, length: usize, responder: &Responder) -> Option<String> {
         let mut edits = Edits::default();
         edits.set_rule(RuleEdits {

@@ -1,5 +1,5 @@
-//! RFC 3875 §4.1: what the script is told of the request, encoded straight into the PARAMS
-//! record. Where a name is not the RFC's, its source stands beside it.
+//! Meta-variables (RFC 3875 §4.1), encoded straight into the PARAMS record. A name that is not the RFC's is
+//! marked with its source.
 
 use std::os::unix::ffi::OsStrExt;
 
@@ -11,19 +11,17 @@ use crate::fastcgi::params::{ParamsEncoder, encode_pair};
 use crate::message::whitespace::trim;
 use crate::message::{Cause, Previous, Request, Scheme, Wire};
 
-/// The variables that are the same for all requests of one rule, encoded once when the
-/// configuration is loaded.
+/// Variables that are equal for all requests of one rule, encoded once when the configuration is loaded.
 #[derive(Clone, Debug)]
 pub struct Constants(Vec<u8>);
 
 impl Constants {
-    /// Encodes what does not depend on the request.
+    /// Encodes the variables that do not depend on the request.
     pub fn new(mapping: &Mapping) -> Self {
         Self::mounted(mapping, "", &Contract::default())
     }
 
-    /// The same where the root stands at the path `prefix`; `contract` may have a document root of its
-    /// own.
+    /// Encodes them for a root at the path `prefix`; `contract` may have a document root of its own.
     pub fn mounted(mapping: &Mapping, prefix: &str, contract: &Contract) -> Self {
         let mut encoded = Vec::new();
         encode_pair(&mut encoded, b"GATEWAY_INTERFACE", b"CGI/1.1");
@@ -45,21 +43,21 @@ impl Constants {
         Self(encoded)
     }
 
-    /// The same with one more variable.
+    /// Adds a variable.
     #[must_use]
     pub fn with(mut self, name: &str, value: &[u8]) -> Self {
         encode_pair(&mut self.0, name.as_bytes(), value);
         self
     }
 
-    /// Name-value pairs, ready for PARAMS.
+    /// Returns the name-value pairs, ready for PARAMS.
     pub fn encoded(&self) -> &[u8] {
         &self.0
     }
 }
 
 impl Mapping {
-    /// The document root as PHP sees it, as bytes and without a trailing slash.
+    /// Returns the document root as PHP sees it, as bytes and without a trailing slash.
     pub fn document_root(&self) -> &[u8] {
         let root = self
             .backend_root
@@ -71,7 +69,7 @@ impl Mapping {
     }
 }
 
-/// That of the site where `root` is an alias.
+/// Returns the site's document root if `root` is an alias, else `root`.
 fn document_root<'a>(root: &'a [u8], contract: &'a Contract) -> &'a [u8] {
     let own = contract.document_root.as_deref();
     own.map_or(root, |own| without_slash(own.as_os_str().as_bytes()))
@@ -84,7 +82,7 @@ fn without_slash(root: &[u8]) -> &[u8] {
     }
 }
 
-/// Writes what follows from the script and how it was called.
+/// Encodes the variables of the script and of its call.
 pub fn encode_script(
     params: &mut ParamsEncoder<'_>,
     request: &Request,
@@ -113,7 +111,7 @@ pub fn encode_script(
     );
 }
 
-/// Whether there is a PATH_INFO that PHP-FPM would find too; it takes a `?` for the end of the path.
+/// Reports whether PHP-FPM would find the same PATH_INFO; it takes a `?` for the end of the path.
 fn can_be_split(script: &Script) -> bool {
     !script.path_info.is_empty() && !script.has(b'?')
 }
@@ -128,16 +126,16 @@ fn split(params: &mut ParamsEncoder<'_>, script: &Script, [root, document_root]:
     }
 }
 
-/// As mod_proxy_fcgi does for ProxyPassMatch (docs/cgi.md, "How a URL becomes a script"). PHP-FPM knows Apache by the prefix,
-/// walks up to the file that exists, and sets the rest itself.
+/// Encodes the script as mod_proxy_fcgi does for ProxyPassMatch (docs/cgi.md, "How a URL becomes a script").
+/// PHP-FPM recognises Apache by the prefix, walks up to the existing file, and sets the rest itself.
 fn unsplit(params: &mut ParamsEncoder<'_>, script: &Script, [prefix, root]: &[&[u8]; 2]) {
     let file = [*prefix, *root, &script.file, &script.path_info];
     params.pair_parts(b"SCRIPT_FILENAME", &file);
     params.pair_parts(b"SCRIPT_NAME", &[&script.name, &script.path_info]);
 }
 
-/// Apache's REDIRECT_…: where the request was before a rule or an error sent it here. An index file
-/// and a front controller are no redirects, there as here.
+/// Encodes Apache's REDIRECT_…: the target of the request before a rule or an error redirected it internally.
+/// An index file and a front controller are no redirects, there as here.
 fn redirection(params: &mut ParamsEncoder<'_>, request: &Request) {
     match redirection_of(request) {
         Some(Cause::ErrorPage {
@@ -170,8 +168,8 @@ fn whence(params: &mut ParamsEncoder<'_>, from: &Previous) {
     }
 }
 
-/// Writes what follows from the request alone. `length` is what will be sent on STDIN; `dropped` is
-/// told each field that is not told to PHP as it could be passed for another.
+/// Encodes the variables of the request alone. `length` is the content on STDIN; `dropped` receives each field
+/// that is not exported because its variable could be taken for that of another.
 pub fn encode_request(
     params: &mut ParamsEncoder<'_>,
     request: &Request,
@@ -208,19 +206,19 @@ fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request, contr
     };
     params.pair(b"SERVER_NAME", name.as_bytes());
     let port = match contract.canonical {
-        // UseCanonicalName On: whatever a proxy says.
+        // UseCanonicalName On: independent of a proxy.
         Some(_) => host.port().unwrap_or_else(|| wire.scheme.default_port()),
         None => wire.server_port(host.port()),
     };
     params.pair(b"SERVER_PORT", itoa::Buffer::new().format(port).as_bytes());
 }
 
-/// What is the same for all requests of a connection.
-fn encode_wire(params: &mut Vec<u8>, wire: &Wire) {
-    encode_pair(params, b"REMOTE_ADDR", wire.remote_addr.as_bytes());
-    encode_pair(params, b"REMOTE_PORT", wire.remote_port.as_bytes());
-    encode_pair(params, b"SERVER_ADDR", wire.local_addr.as_bytes());
-    encode_pair(params, b"REQUEST_SCHEME", wire.scheme.as_str().as_bytes()); // Apache's name
+/// Encodes the variables that are equal for all requests of a connection.
+fn encode_wire(told: &mut Vec<u8>, wire: &Wire) {
+    encode_pair(told, b"REMOTE_ADDR", wire.remote_addr.as_bytes());
+    encode_pair(told, b"REMOTE_PORT", wire.remote_port.as_bytes());
+    encode_pair(told, b"SERVER_ADDR", wire.local_addr.as_bytes());
+    encode_pair(told, b"REQUEST_SCHEME", wire.scheme.as_str().as_bytes()); // Apache's name
     if wire.scheme == Scheme::Https {
         encode_pair(params, b"HTTPS", b"on");
     }
@@ -229,10 +227,10 @@ fn encode_wire(params: &mut Vec<u8>, wire: &Wire) {
     }
 }
 
-/// RFC 3875 §4.1.2: CONTENT_LENGTH is what is really sent on STDIN; the body was spooled before
-/// where the client announced no length.
+/// Encodes the content variables. CONTENT_LENGTH (RFC 3875 §4.1.2) is the real length on STDIN; a body without
+/// an announced length was spooled before.
 fn content_variables(params: &mut ParamsEncoder<'_>, request: &Request, length: Option<u64>) {
-    // An announced length of 0 is told, none at all is not.
+    // An announced length of 0 is exported, a missing one is not.
     let announced = request.fields.contains_key(header::CONTENT_LENGTH);
     if let Some(length) = length.filter(|length| *length > 0 || announced) {
         params.pair(b"CONTENT_LENGTH", length.to_string().as_bytes());
@@ -242,7 +240,7 @@ fn content_variables(params: &mut ParamsEncoder<'_>, request: &Request, length: 
     }
 }
 
-/// RFC 3875 §4.1.18: the header fields as `HTTP_…`, one variable a name.
+/// Encodes the header fields as `HTTP_…` (RFC 3875 §4.1.18), one variable per name.
 fn protocol_variables(
     params: &mut ParamsEncoder<'_>,
     request: &Request,
@@ -250,7 +248,7 @@ fn protocol_variables(
     dropped: &mut dyn FnMut(&HeaderName),
 ) {
     let fields = &request.fields;
-    // The usual request has each name once, and nothing is to be looked up.
+    // The usual request has each name once and needs no look-up.
     let is_simple = fields.keys_len() == fields.len();
     if is_simple {
         for (name, value) in fields {
@@ -284,15 +282,15 @@ fn is_told(
     }
 }
 
-/// All values of a field as one: RFC 9110 §5.3, and RFC 9113 §8.2.3 for cookies.
+/// Joins all values of a field: RFC 9110 §5.3, and RFC 9113 §8.2.3 for cookies.
 fn joined(request: &Request, name: &HeaderName) -> Vec<u8> {
     let separator: &[u8] = if name == header::COOKIE { b"; " } else { b", " };
     let values = request.fields.get_all(name).iter();
-    let values: Vec<_> = values.map(|value| trim(value.as_bytes())).collect();
-    values.join(separator)
+    let trimmed: Vec<_> = values.map(|value| trim(value.as_bytes())).collect();
+    trimmed.join(separator)
 }
 
-/// RFC 3875 §4.1.16, as received.
+/// Returns SERVER_PROTOCOL (RFC 3875 §4.1.16), as received.
 pub fn protocol(version: Version) -> &'static str {
     if version == Version::HTTP_2 {
         "HTTP/2.0"

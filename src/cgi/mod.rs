@@ -1,5 +1,5 @@
-//! The Common Gateway Interface, RFC 3875: which script a request means, what it is told, and
-//! the head that it prints. Values in, values out; nothing here does I/O.
+//! The Common Gateway Interface, RFC 3875: the script of a request, its meta-variables, and the head of its
+//! answer. Values in, values out, without I/O.
 
 pub mod contract;
 pub mod long_variable;

@@ -1,7 +1,7 @@
-//! The head that a script prints in front of its body (RFC 3875 §6): status and header fields.
+//! The head of a script's answer (RFC 3875 §6): status and header fields.
 //!
-//! Pure and strict: what could be read in two ways is refused here, so that it never reaches a client. What frames
-//! the message on the client's side (RFC 9112 §6) is not the script's to say and does not get through.
+//! Pure and strict: ambiguous input is refused here, so that it never reaches a client. The framing of the
+//! message on the client's side (RFC 9112 §6) is up to the gateway; the script's is dropped.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use memchr::memchr;
 
 use crate::message::AnswerHead;
 
-/// How large a head may get.
+/// Limits on a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadLimits {
     /// Bytes, with the empty line that ends it: `limits.answer_head`.
@@ -29,7 +29,7 @@ impl Default for HeadLimits {
     }
 }
 
-/// The script printed something that is not a head. The text is the line at fault, escaped and cut to 80 bytes.
+/// A malformed head. The text is the line at fault, escaped and cut to 80 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeadError {
     /// A line that is no field; often a message that was printed too early.
@@ -44,10 +44,10 @@ pub enum HeadError {
     /// A field whose value has control characters (RFC 9110 §5.5): an attempt to split the response.
     #[error("the script's head has control characters in a field value: \"{0}\"")]
     InvalidValue(String),
-    /// A `Status` that is none, or another one than before.
+    /// A malformed `Status`, or one that contradicts an earlier one.
     #[error("the script's head has an invalid or contradictory status: \"{0}\"")]
     InvalidStatus(String),
-    /// A status that would switch the protocol, or an interim one that nobody knows.
+    /// A status that would switch the protocol, or an unknown interim one.
     #[error("the script's head has an informational status, which cannot be final: \"{0}\"")]
     Informational(String),
     /// The head is over a limit.
@@ -56,14 +56,14 @@ pub enum HeadError {
         list(biggest)
     )]
     TooLarge {
-        /// The limit that is passed.
+        /// The exceeded limit.
         limit: Limit,
         /// The three biggest of the lines seen: name and bytes of the line.
         biggest: Vec<(String, usize)>,
     },
 }
 
-/// The limit of [`HeadLimits`] that was passed, with its value.
+/// The exceeded limit of [`HeadLimits`], with its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// [`HeadLimits::bytes`].
@@ -81,17 +81,17 @@ impl fmt::Display for Limit {
     }
 }
 
-/// Reads the head at the start of `input`, all that the script has printed so far.
+/// Parses the head at the start of `input`, the whole output of the script so far.
 ///
-/// `None`: the head is not complete yet. Otherwise the head and its length in bytes; the body begins behind it.
-/// `Status` is none of the head's fields, and of several lengths it has the last.
-/// Fails when the head is complete and malformed, or over `limits` already.
+/// `None`: the head is not complete yet. Otherwise the head and its length in bytes; the body begins after it.
+/// `Status` is none of the head's fields, and the last of several lengths counts. Fails when the head is
+/// complete and malformed, or exceeds `limits` already.
 pub fn parse(input: &[u8], limits: HeadLimits) -> Result<Option<(AnswerHead, usize)>, HeadError> {
     parse_from(input, 0, limits)
 }
 
-/// Like [`parse`], but does not look for the end of the head in the first `scanned` bytes: in those an earlier call
-/// has found none.
+/// Parses like [`parse`], but skips the first `scanned` bytes in the search for the end of the head: an earlier
+/// call has found none there.
 pub fn parse_from(
     input: &[u8],
     scanned: usize,
@@ -105,8 +105,8 @@ pub fn parse_from(
     }
 }
 
-/// The length of the head with the empty line that ends it. Lines end with LF or CRLF, also mixed (RFC 3875 §6.1
-/// leaves it to the system). An empty line at the very start ends a head without fields.
+/// Returns the length of the head with the empty line that ends it. Lines end with LF or CRLF, also mixed (RFC
+/// 3875 §6.1 leaves it to the system). An empty line at the very start ends a head without fields.
 fn end_of_head(input: &[u8], scanned: usize) -> Option<usize> {
     let mut end = scanned;
     loop {
@@ -133,14 +133,14 @@ fn read(head: &[u8], limit: usize) -> Result<AnswerHead, HeadError> {
     Ok(fields.into_head())
 }
 
-/// The lines of a head without their ends; the empty one is left out.
+/// Iterates over the lines of a head without their ends; the empty one is left out.
 fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     head.split(|&byte| byte == b'\n')
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
         .filter(|line| !line.is_empty())
 }
 
-/// What the lines so far say.
+/// Contents of the lines so far.
 struct Fields {
     status: Option<StatusCode>,
     reason: Option<ReasonPhrase>,
@@ -167,7 +167,7 @@ impl Fields {
             "status" => self.set_status(line, value.as_bytes())?,
             "content-length" => self.content_length = decimal(value.as_bytes()),
             "connection" => self.nominated.extend(nominated(value.as_bytes())),
-            // RFC 9110 §7.6.1: these are about one connection, and the script's ends at the gateway.
+            // RFC 9110 §7.6.1: these concern one connection, and the script's ends at the gateway.
             "keep-alive" | "proxy-connection" | "te" | "trailer" | "transfer-encoding"
             | "upgrade" => {}
             // RFC 9110 §6.6.1, §10.2.4: one value each.
@@ -196,13 +196,13 @@ impl Fields {
         for name in &self.nominated {
             self.headers.remove(name);
         }
-        // RFC 9110 §8.3: nothing is no media type. So PHP says that there is to be none.
+        // RFC 9110 §8.3: an empty value is no media type. PHP sends it for none.
         let media_type = self.headers.get(header::CONTENT_TYPE);
         if media_type.is_some_and(HeaderValue::is_empty) {
             self.headers.remove(header::CONTENT_TYPE);
         }
         let status = self.status.unwrap_or_else(|| {
-            // RFC 3875 §6.2.3: a redirect need not say its status. §6.2.1: nor does a document.
+            // RFC 3875 §6.2.3: a redirect may omit its status. §6.2.1: so may a document.
             if self.headers.contains_key(header::LOCATION) {
                 StatusCode::FOUND
             } else {
@@ -228,13 +228,13 @@ fn field(line: &[u8]) -> Result<(HeaderName, HeaderValue), HeadError> {
         return Err(HeadError::NoColon(excerpt(line)));
     };
     let name = HeaderName::from_bytes(name).map_err(|_| HeadError::InvalidName(excerpt(line)))?;
-    // Takes what RFC 9110 §5.5 calls obs-text; refuses NUL, CR and all other control characters but HTAB.
+    // Accepts obs-text (RFC 9110 §5.5); refuses NUL, CR and all other control characters but HTAB.
     let value =
         HeaderValue::from_bytes(trim(value)).map_err(|_| HeadError::InvalidValue(excerpt(line)))?;
     Ok((name, value))
 }
 
-/// RFC 3875 §6.3.3: three digits; what follows is the reason.
+/// Parses a status (RFC 3875 §6.3.3): three digits, followed by the reason.
 fn status(line: &[u8], value: &[u8]) -> Result<StatusCode, HeadError> {
     let code = match value {
         [_, _, _, b'0'..=b'9', ..] => None,
@@ -251,7 +251,7 @@ fn status(line: &[u8], value: &[u8]) -> Result<StatusCode, HeadError> {
     }
 }
 
-/// Returns what `value` says behind its three digits, unless it is nothing or what the status always says.
+/// Returns the reason phrase in `value`, unless it is empty or the usual one of the status.
 fn reason(status: StatusCode, value: &[u8]) -> Option<ReasonPhrase> {
     let text = trim(value.get(3..)?);
     let usual = status.canonical_reason().unwrap_or_default();
@@ -261,7 +261,7 @@ fn reason(status: StatusCode, value: &[u8]) -> Option<ReasonPhrase> {
     ReasonPhrase::try_from(text).ok()
 }
 
-/// RFC 9110 §8.6: `1*DIGIT`, so no sign and no list.
+/// Parses a length (RFC 9110 §8.6), `1*DIGIT`: no sign and no list.
 fn decimal(value: &[u8]) -> Option<u64> {
     if !value.iter().all(u8::is_ascii_digit) {
         return None;
@@ -303,7 +303,7 @@ fn list(biggest: &[(String, usize)]) -> String {
     named.collect::<Vec<_>>().join(", ")
 }
 
-/// Fit for a log: nothing that a terminal or a log reader would take for more than text.
+/// Returns a line for a log: escaped, without control characters, and cut.
 fn excerpt(line: &[u8]) -> String {
     let escaped = line.escape_ascii();
     escaped.take(EXCERPT_LEN).map(char::from).collect()
@@ -311,13 +311,13 @@ fn excerpt(line: &[u8]) -> String {
 
 /// RFC 9110 §15.2.1, RFC 2518 §10.1, RFC 8297.
 const INTERIM: [u16; 3] = [100, 102, 103];
-/// What PHP frameworks send, so that the map is allocated once.
+/// Number of fields that PHP frameworks send, so that the map is allocated once.
 const USUAL_FIELDS: usize = 12;
 /// A `HeaderMap` takes 24 576 and panics beyond.
 const MOST_FIELDS: usize = 16_384;
-/// How many fields [`HeadError::TooLarge`] names.
+/// Number of fields that [`HeadError::TooLarge`] names.
 const NAMED_FIELDS: usize = 3;
-/// Bytes of a line that an error shows.
+/// Bytes of a line in an error.
 const EXCERPT_LEN: usize = 80;
 
 #[cfg(test)]

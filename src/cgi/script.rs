@@ -1,52 +1,51 @@
-//! Which script a path means, and what is left of the path: SCRIPT_NAME and PATH_INFO
-//! (RFC 3875 §4.1.5, §4.1.13).
+//! Splits a path into the script and the rest: SCRIPT_NAME and PATH_INFO (RFC 3875 §4.1.5, §4.1.13).
 
 use std::path::PathBuf;
 
 use crate::message::{Disk, Root, Symlinks};
 
-/// A script and how it was called. Paths are bytes: file names need not be UTF-8.
+/// A script and the URL of its call. Paths are bytes: file names need not be UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
-    /// The script's file below the root, beginning with `/`: the path as the gateway sees it is
-    /// the root and this.
+    /// The script's file below the root, beginning with `/`: root and file together are the path for the
+    /// gateway.
     pub file: Vec<u8>,
-    /// RFC 3875 §4.1.13: the path by which the client reached the script.
+    /// SCRIPT_NAME (RFC 3875 §4.1.13): the path by which the client reached the script.
     pub name: Vec<u8>,
-    /// RFC 3875 §4.1.5: what follows the script in the path; empty when nothing does.
+    /// PATH_INFO (RFC 3875 §4.1.5): the path after the script; empty if none.
     pub path_info: Vec<u8>,
 }
 
-/// Where a script is looked for.
+/// The folders in which scripts are looked up.
 #[derive(Clone, Debug)]
 pub struct Mapping {
     /// The document root as the gateway sees it.
     pub root: Root,
-    /// The document root as PHP sees it (`backend_root`), where that is another path.
+    /// The document root as PHP sees it (`backend_root`), where it differs.
     pub backend_root: Option<PathBuf>,
-    /// Which links lead to scripts: `files.symlinks` of the site.
+    /// Symbolic links that may lead to scripts: `files.symlinks` of the site.
     pub symlinks: Symlinks,
 }
 
 impl Mapping {
-    /// Whether `file`, below the root, is there.
+    /// Reports whether `file`, below the root, exists.
     pub fn has(&self, file: &[u8], disk: &dyn Disk) -> bool {
         disk.is_file_by(&self.root, file, self.symlinks)
     }
 }
 
-/// The extension that makes a file a script rather than something to send.
+/// Extension of a script, as opposed to a static file.
 const SCRIPT_EXTENSION: &[u8] = b".php";
 
-/// Splits `path` at the first of its `.php` segments that is a file: as Apache's directory walk
-/// does, byte for byte and without a regular expression (CVE-2019-11043 was one whose `.` did not
-/// match a newline). `None`: the path names no script that exists.
+/// Splits `path` at the first of its `.php` segments that is a file: as Apache's directory walk does, byte for
+/// byte and without a regular expression (CVE-2019-11043 was one whose `.` did not match a newline). `None`:
+/// the path names no existing script.
 pub fn find(path: &[u8], mapping: &Mapping, disk: &dyn Disk) -> Option<usize> {
     candidates(path).find(|end| path.get(..*end).is_some_and(|file| mapping.has(file, disk)))
 }
 
-/// The ends of all prefixes of `path` that look like a script: `/a.php/b.php/c` has two. A
-/// segment that begins with a dot never leads to one.
+/// Iterates over the ends of all prefixes of `path` that look like a script: `/a.php/b.php/c` has two. A
+/// segment that begins with a dot ends the search.
 pub fn candidates(path: &[u8]) -> impl Iterator<Item = usize> + '_ {
     ends(path).filter(move |end| {
         path.get(..*end)
@@ -54,7 +53,8 @@ pub fn candidates(path: &[u8]) -> impl Iterator<Item = usize> + '_ {
     })
 }
 
-/// The ends of all prefixes of `path` that are whole segments, up to the first that begins with a dot.
+/// Iterates over the ends of all prefixes of `path` that are whole segments, up to the first that begins with a
+/// dot.
 pub fn ends(path: &[u8]) -> impl Iterator<Item = usize> + '_ {
     let visible = path
         .windows(2)
@@ -71,12 +71,12 @@ pub fn ends(path: &[u8]) -> impl Iterator<Item = usize> + '_ {
 }
 
 impl Script {
-    /// Whether this byte is in its file or its PATH_INFO.
+    /// Reports whether `byte` occurs in the file or in PATH_INFO.
     pub fn has(&self, byte: u8) -> bool {
         self.file.contains(&byte) || self.path_info.contains(&byte)
     }
 
-    /// The script at `path[..end]`, called by its own path.
+    /// Creates the script at `path[..end]`, called by its own path.
     pub fn at(path: &[u8], end: usize) -> Self {
         let (file, rest) = path.split_at_checked(end).unwrap_or((path, &[]));
         Self {
@@ -129,8 +129,8 @@ mod tests {
             (b"/a.php/\xff %2f", Some((b"/a.php", b"/\xff %2f"))),
         ];
         for (path, expected) in cases {
-            let found = find(path, &mapping, &disk).map(|end| Script::at(path, end));
-            let found = found
+            let script = find(path, &mapping, &disk).map(|end| Script::at(path, end));
+            let found = script
                 .as_ref()
                 .map(|script| (script.file.as_slice(), script.path_info.as_slice()));
             assert_eq!(found, expected, "{}", String::from_utf8_lossy(path));

@@ -1,16 +1,16 @@
-//! `set_env`, `unset_env`, `php_value`: variables that are set after all others, as Apache's
-//! ProxyFCGISetEnvIf does, and stand in place of what was computed.
+//! `set_env`, `unset_env`, `php_value`: variables that are set after all others, as by Apache's
+//! ProxyFCGISetEnvIf, and replace the computed ones.
 
 use crate::fastcgi::params::{decode_pairs, encode_pair};
 use crate::message::edits::Edits;
 
-/// `encoded`, pairs that we have written, with what the `edits` say in place of what they had.
+/// Returns the pairs of `encoded` with the changes of `edits`.
 pub fn apply(encoded: &[u8], edits: &Edits) -> Vec<u8> {
-    let settings = [
+    let php_values = [
         (b"PHP_VALUE".as_slice(), edits.php_values(0)),
         (b"PHP_ADMIN_VALUE", edits.php_values(1)),
     ];
-    let settings = settings
+    let settings = php_values
         .into_iter()
         .filter_map(|(name, lines)| Some((name, Some(lines?.into_bytes()))));
     let assigned = edits
@@ -67,8 +67,8 @@ mod tests {
             environment: vec![assign("E", Some("last")), assign("B", Some("5"))],
             ..RuleEdits::default()
         });
-        let pairs = decode_pairs(&apply(&encoded, &edits)).unwrap();
-        let pairs: Vec<_> = pairs
+        let applied = decode_pairs(&apply(&encoded, &edits)).unwrap();
+        let pairs: Vec<_> = applied
             .iter()
             .map(|(name, value)| format!("{}={}", name.escape_ascii(), value.escape_ascii()))
             .collect();

@@ -1,14 +1,14 @@
-//! Apache's mod_ssl, as with `SSLOptions +StdEnvVars`: what PHP applications read of it, as far as
-//! the handshake tells. Only what was settled with the client itself, never with a proxy in front.
+//! Variables of Apache's mod_ssl, as with `SSLOptions +StdEnvVars`: those that PHP applications read, as far as
+//! the handshake supplies them. They describe the client's own connection, never that of a proxy in front.
 
 use crate::fastcgi::params::encode_pair;
 use crate::message::TlsFacts;
 
-/// Writes them.
+/// Encodes the variables.
 pub(super) fn encode(told: &mut Vec<u8>, facts: &TlsFacts) {
     encode_pair(told, b"SSL_PROTOCOL", facts.protocol.as_bytes());
     encode_pair(told, b"SSL_CIPHER", facts.cipher.as_bytes());
-    // No suite of ours uses less of its key than it has.
+    // No supported suite uses less of its key than it has.
     encode_pair(told, b"SSL_CIPHER_USEKEYSIZE", facts.key_bits.as_bytes());
     encode_pair(told, b"SSL_CIPHER_ALGKEYSIZE", facts.key_bits.as_bytes());
     encode_pair(told, b"SSL_CIPHER_EXPORT", b"false");

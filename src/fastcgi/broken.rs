@@ -1,4 +1,5 @@
-//! Why an exchange failed, and how far it had come: what decides whether the request may be sent again.
+//! The failure of an exchange: its cause, and its progress, which decides whether the request may be sent
+//! again.
 
 use std::io;
 use std::time::Duration;
@@ -7,29 +8,29 @@ use super::pace::Limit;
 use super::record::ProtocolError;
 use crate::message::UploadError;
 
-/// An exchange that failed: why, and how far it had come.
+/// A failed exchange.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Broken {
-    /// Why.
+    /// The cause.
     pub error: ExchangeError,
-    /// How much the application may have done.
+    /// The work that the application may have done.
     pub progress: Progress,
 }
 
-/// How far an exchange had come when it failed: what decides whether it may be repeated
+/// Progress of an exchange when it failed; it decides whether the request is repeated
 /// (docs/internals/admission.md, "What is sent again").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing was executed: no byte was taken, or a probe stood in front and was not answered.
+    /// Nothing was executed: no byte was taken, or the probe before it was not answered.
     NotExecuted,
     /// A worker may have executed it, for so long; no byte of the answer came.
     Unknown(Duration),
-    /// Part of the answer came, or the time was up: it is not sent again.
+    /// Part of the answer came, or a time limit was reached: it is not sent again.
     Settled,
 }
 
-/// Why an exchange failed.
+/// Cause of a failed exchange.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
     /// The connection was reset or broke otherwise.
@@ -41,7 +42,7 @@ pub enum ExchangeError {
     /// Bytes that are not FastCGI.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
-    /// A limit of [`Pace`](super::pace::Pace).
+    /// A limit of [`Pace`](super::pace::Pace) was reached.
     #[error("no answer within {} ms", .1.as_millis())]
     Timeout(Limit, Duration),
     /// The client's content broke off or could not be read.

@@ -1,7 +1,8 @@
-//! What an application sends, bytes → events, for one request at a time (FastCGI specification §3.3, §5, §6.2).
+//! Decoder of an application's records, bytes → events, for one request at a time (FastCGI specification §3.3,
+//! §5, §6.2).
 //!
-//! Incremental and pure: the bytes come in as they were read, cut anywhere, and content is handed on without a copy
-//! and without waiting for the rest of its record.
+//! Incremental and pure: the input may be cut anywhere, and content is passed on without a copy and without
+//! waiting for the rest of its record.
 //!
 //! ```text
 //!            STDOUT, STDERR           END_REQUEST, GET_VALUES_RESULT
@@ -17,36 +18,37 @@ use super::record::{
     HEADER_LEN, Header, Id, NULL_REQUEST_ID, ProtocolError, ProtocolStatus, RecordType,
 };
 
-/// Something that the application said.
+/// A decoded record, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The next bytes of the response, never empty; the borders between events mean nothing.
+    /// The next bytes of the response, never empty; their borders mean nothing.
     Stdout(Bytes),
-    /// The next bytes of the error log, never empty; the borders between events mean nothing.
+    /// The next bytes of the error stream, never empty; their borders mean nothing.
     Stderr(Bytes),
-    /// END_REQUEST: the request is over.
+    /// END_REQUEST: the request is complete.
     End {
         /// The exit status of the program.
         app_status: u32,
-        /// Whether the application took the request at all.
+        /// FCGI_REQUEST_COMPLETE, or the reason of a refusal.
         protocol_status: ProtocolStatus,
     },
     /// GET_VALUES_RESULT, the acknowledgement of a probe: its name-value pairs, often none.
     Values(Bytes),
 }
 
-/// Where in the stream of records a connection is. Holds no bytes.
+/// State of a connection within the stream of records. Holds no bytes.
 ///
-/// END_REQUEST ends the answer and not the work (docs/internals/php-fpm.md, "After the answer"): what a script prints
-/// behind it comes with the id of its request. Such records are skipped and counted, those of any other id are errors.
+/// END_REQUEST ends the answer and not the work (docs/internals/php-fpm.md, "After the answer"): later output
+/// of a script has the id of its request. Such records are skipped and counted, those of any other id are
+/// errors.
 #[derive(Debug)]
 pub struct Decoder {
     state: State,
-    /// The request whose answer is read; `None` behind its END_REQUEST.
+    /// The request whose answer is read; `None` after its END_REQUEST.
     running: Option<Id>,
     /// The request whose late records are skipped.
     over: Option<Id>,
-    /// Bytes of content of those so far.
+    /// Bytes of their content so far.
     late: u64,
 }
 
@@ -54,19 +56,19 @@ pub struct Decoder {
 enum State {
     /// Between two records.
     Header,
-    /// In the content of a stream record, of which `content` bytes (not 0) are still to come.
+    /// In the content of a stream record, with `content` bytes (not 0) still to come.
     Stream {
         stream: Stream,
         content: usize,
         padding: usize,
     },
-    /// Before `content` bytes that are needed at once, and `skip` behind them.
+    /// Before `content` bytes that are decoded as one, and `skip` after them.
     Whole {
         whole: Whole,
         content: usize,
         skip: usize,
     },
-    /// Before this many bytes (not 0) that mean nothing.
+    /// Before this many bytes (not 0) to be skipped.
     Skip(usize),
 }
 
@@ -88,7 +90,7 @@ impl Decoder {
         Self::behind(None, id)
     }
 
-    /// The same on a connection whose last request, `over`, may still print.
+    /// Returns the same for a connection whose last request, `over`, may still print.
     pub const fn behind(over: Option<Id>, id: Id) -> Self {
         Self {
             state: State::Header,
@@ -98,21 +100,21 @@ impl Decoder {
         }
     }
 
-    /// Takes everything of the request for late from now on; it has ended.
+    /// Ends the request: all further records of it are late.
     pub const fn end(&mut self) {
         if let Some(id) = self.running.take() {
             self.over = Some(id);
         }
     }
 
-    /// Returns how many bytes of content a request printed after its END_REQUEST, as far as they were read.
+    /// Returns the content bytes that a request printed after its END_REQUEST, as far as they were read.
     pub const fn late_bytes(&self) -> u64 {
         self.late
     }
 
-    /// Takes the next event from `input` and consumes its bytes; `None` when more bytes are needed.
+    /// Decodes the next event of `input` and consumes its bytes; `None` when more bytes are needed.
     ///
-    /// After an error the connection is of no further use.
+    /// After an error the connection must be closed.
     pub fn next(&mut self, input: &mut BytesMut) -> Result<Option<Event>, ProtocolError> {
         loop {
             self.skip(input);
@@ -147,13 +149,13 @@ impl Decoder {
         }
     }
 
-    /// Whether the last record was consumed to the end of its padding. A connection can take its next request then,
-    /// if in addition no input is left over.
+    /// Reports whether the last record was consumed to the end of its padding. A connection can take its next
+    /// request then, if in addition no input is left over.
     pub const fn is_between_records(&self) -> bool {
         matches!(self.state, State::Header)
     }
 
-    /// Skips what is to be skipped and has arrived.
+    /// Discards the part of the skipped bytes that has arrived.
     fn skip(&mut self, input: &mut BytesMut) {
         if let State::Skip(bytes) = self.state {
             let arrived = bytes.min(input.len());
@@ -162,7 +164,7 @@ impl Decoder {
         }
     }
 
-    /// Returns where the connection is behind `header`.
+    /// Returns the state after `header`.
     fn after(&mut self, header: Header) -> Result<State, ProtocolError> {
         let content = usize::from(header.content_length);
         let padding = usize::from(header.padding_length);
@@ -192,7 +194,8 @@ impl Decoder {
                 }
                 Ok(State::whole(Whole::Values, content, padding))
             }
-            // §4.2: the application did not know a management record. We send only GET_VALUES, and do without.
+            // §4.2: the application does not know a management record. GET_VALUES is the only one sent, and it
+            // is dispensable.
             Some(RecordType::UnknownType) => {
                 expect_null(header)?;
                 Ok(State::skip(content + padding))
@@ -205,7 +208,7 @@ impl Decoder {
                 | RecordType::Data
                 | RecordType::GetValues,
             ) => Err(ProtocolError::UnexpectedType(header.kind)),
-            // §4: there may be management records of later versions.
+            // §4: later versions may define other management records.
             None if header.request_id == NULL_REQUEST_ID => Ok(State::skip(content + padding)),
             None => Err(ProtocolError::UnexpectedType(header.kind)),
         }
@@ -219,7 +222,7 @@ impl Decoder {
     }
 }
 
-/// Of the first request on a connection.
+/// Creates the decoder of the first request on a connection.
 impl Default for Decoder {
     fn default() -> Self {
         Self::new(Id::FIRST)
@@ -227,7 +230,8 @@ impl Default for Decoder {
 }
 
 impl State {
-    /// An empty record ends its stream (§3.3). END_REQUEST says the same, so nobody is told.
+    /// Returns the state before a stream's content. An empty record ends its stream (§3.3); it causes no event,
+    /// as END_REQUEST follows.
     const fn stream(stream: Stream, content: usize, padding: usize) -> Self {
         match content {
             0 => Self::skip(padding),
@@ -239,7 +243,8 @@ impl State {
         }
     }
 
-    /// Content of END_REQUEST behind its eight bytes is skipped like padding.
+    /// Returns the state before content that is decoded as one. Content of END_REQUEST after its eight bytes is
+    /// skipped like padding.
     fn whole(whole: Whole, content: usize, padding: usize) -> Self {
         let needed = match whole {
             Whole::EndRequest => content.min(END_REQUEST_LEN),
@@ -281,7 +286,7 @@ impl Whole {
     }
 }
 
-/// §5.5: application status, protocol status, three reserved bytes.
+/// Decodes END_REQUEST (§5.5): application status, protocol status, three reserved bytes.
 fn end_request(content: &[u8]) -> Result<Event, ProtocolError> {
     let [a, b, c, d, status, _, _, _] = *content else {
         return Err(ProtocolError::ShortEndRequest(content.len()));
@@ -310,7 +315,7 @@ const fn expect_null(header: Header) -> Result<(), ProtocolError> {
 
 /// Content bytes of END_REQUEST.
 const END_REQUEST_LEN: usize = 8;
-/// The most content that we collect of GET_VALUES_RESULT: the three names of §4.1 need less than 100 bytes.
+/// Limit on the content of GET_VALUES_RESULT: the three names of §4.1 need less than 100 bytes.
 const MAX_VALUES: usize = 4_096;
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
-//! One request on one connection: the request's content out and the answer's records in at the
-//! same time, in one task and with back-pressure both ways. An application that answers early,
-//! stops reading or floods STDERR can therefore not block it (docs/internals/php-fpm.md,
-//! "Workers and connections").
+//! One request on one connection: the request's content out and the answer's records in at the same time, in
+//! one task and with back-pressure both ways. An application that answers early, stops reading or floods STDERR
+//! can therefore not block it (docs/internals/php-fpm.md, "Workers and connections").
 //!
-//! The exchange is polled by whoever wants the answer, last of all by hyper through the response
-//! body; there is no task and no channel in between. Dropping it drops the connection.
+//! The exchange is polled by the reader of the answer, in the end by hyper through the response body; there is
+//! no task and no channel in between. Dropping it drops the connection.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -26,18 +25,18 @@ use crate::moment;
 use crate::threads;
 use crate::timer::Stall;
 
-/// Bytes read at first: holds most pages whole.
+/// Size of the first read: holds most pages whole.
 const FIRST_READ: usize = 16 * 1024;
 
-/// Bytes read at once afterwards: 23 % fewer instructions than 16 KiB on long answers (docs/internals/limits.md,
+/// Size of further reads: 23 % fewer instructions than 16 KiB on long answers (docs/internals/limits.md,
 /// "FastCGI").
 const NEXT_READ: usize = 64 * 1024;
 
-/// How long an exchange may go on after its client has gone (docs/internals/admission.md, "After the client has left"): long
-/// enough for an order or an import to be finished, and not for ever.
+/// Time limit for an exchange after its client has gone (docs/internals/admission.md, "After the client has
+/// left"): long enough to finish an order or an import, and finite.
 const RUN_ON: Duration = Duration::from_secs(600);
 
-/// A piece below this is copied.
+/// Limit on pieces that are copied.
 const SMALL_PIECE: usize = 4 * 1024;
 
 /// One request and its answer on the connection `L`.
@@ -48,9 +47,9 @@ pub struct Exchange<L: Link> {
     input: BytesMut,
     outgoing: Outgoing,
     answer: Stage,
-    /// How long the acknowledgement took.
+    /// Duration of the application's own queue.
     acknowledged_after: Option<Duration>,
-    /// Since when a worker may have been at work.
+    /// Earliest time at which a worker may have begun.
     at_work_since: Option<Instant>,
     pace: Pace,
     stall: Stall,
@@ -58,7 +57,7 @@ pub struct Exchange<L: Link> {
     asks_behind: bool,
 }
 
-/// How far the answer is.
+/// Progress of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// The probe is not answered.
@@ -71,24 +70,24 @@ enum Stage {
     Ended,
 }
 
-/// What an exchange reports.
+/// A part of an answer.
 #[derive(Debug)]
 pub enum Answer {
     /// A piece of the document response.
     Stdout(Bytes),
     /// A piece of the application's error stream.
     Stderr(Bytes),
-    /// END_REQUEST: the answer is whole.
+    /// END_REQUEST: the answer is complete.
     End {
         /// The application's exit status; not an error by itself.
         app_status: u32,
-        /// Whether the application took the request at all.
+        /// FCGI_REQUEST_COMPLETE, or the reason of a refusal.
         status: super::record::ProtocolStatus,
     },
 }
 
 impl<L: Link> Exchange<L> {
-    /// Takes the connection; nothing is written before the first poll.
+    /// Starts an exchange on a connection; nothing is written before the first poll.
     pub fn start(link: L, outbound: Outbound, pace: Pace) -> Self {
         let answer = if outbound.probed {
             Stage::Unacknowledged
@@ -115,7 +114,7 @@ impl<L: Link> Exchange<L> {
         }
     }
 
-    /// The next piece of the answer; `None` after `End`. The connection is given back the moment
+    /// Polls for the next part of the answer; `None` after `End`. The connection is given back as soon as
     /// END_REQUEST is read.
     pub fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Answer, Broken>>> {
         if self.answer == Stage::Ended {
@@ -132,47 +131,47 @@ impl<L: Link> Exchange<L> {
         }
     }
 
-    /// The same, awaited.
+    /// Waits for the next part of the answer.
     pub async fn answer(&mut self) -> Option<Result<Answer, Broken>> {
         std::future::poll_fn(|cx| self.poll_answer(cx)).await
     }
 
-    /// Whether END_REQUEST was read, or the exchange failed.
+    /// Reports whether END_REQUEST was read, or the exchange failed.
     pub fn has_ended(&self) -> bool {
         self.answer == Stage::Ended
     }
 
-    /// How long the application's own queue took, where a probe went ahead of the request.
+    /// Returns the duration of the application's own queue, if a probe preceded the request.
     pub fn acknowledged_after(&self) -> Option<Duration> {
         self.acknowledged_after
     }
 
-    /// Whether the whole request was taken by the connection.
+    /// Reports whether the connection took the whole request.
     pub fn is_sent(&self) -> bool {
         self.outgoing.is_complete()
     }
 
-    /// Reports whether requests wait for the worker that it has.
+    /// Reports whether requests wait for its worker.
     pub fn is_waited_for(&self) -> bool {
         self.link.as_ref().is_some_and(L::is_waited_for)
     }
 
-    /// Whether nothing of the client's content was read, so that it can still be sent whole.
+    /// Reports whether no content was read from the client, so that it can still be sent whole.
     pub fn is_content_untouched(&self) -> bool {
         self.outgoing.is_untouched()
     }
 
-    /// Whether the rest of the request comes from us and not from the client.
+    /// Reports whether the rest of the request is in the gateway, independent of the client.
     pub fn is_in_hand(&self) -> bool {
         self.outgoing.is_in_hand()
     }
 
-    /// What is left of the client's content, once the exchange is of no more use.
+    /// Returns the rest of the client's content and ends the exchange.
     pub fn into_upload(mut self) -> Upload {
         self.outgoing.take_upload()
     }
 
-    /// Lets the application finish though nobody reads its answer any more.
+    /// Lets the application finish although its answer is no longer read.
     pub fn run_on(&mut self) {
         self.runs_on = true;
     }
@@ -238,7 +237,8 @@ impl<L: Link> Exchange<L> {
         }))
     }
 
-    /// Answers come in the order of their probes, so one without a probe is broken.
+    /// Accepts an answer to a probe. Answers come in the order of their probes, so one without a probe is an
+    /// error.
     fn acknowledge(&mut self, values: Values) -> Result<(), ProtocolError> {
         let took = self
             .link
@@ -254,7 +254,7 @@ impl<L: Link> Exchange<L> {
         Ok(())
     }
 
-    /// The answer is whole; the work behind it may go on, and is the link's matter.
+    /// Gives the connection back: the answer is complete. Later work of the script is up to the link.
     fn end(&mut self) {
         self.answer = Stage::Ended;
         self.decoder.end();
@@ -268,7 +268,7 @@ impl<L: Link> Exchange<L> {
         }
     }
 
-    /// Ready when what is being waited for has taken too long.
+    /// Polls for the timeout of the current wait.
     fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, ExchangeError>> {
         let is_acknowledged = self.answer != Stage::Unacknowledged;
         if let Some(deadline) = self
@@ -287,8 +287,8 @@ impl<L: Link> Exchange<L> {
             .map(|()| Err(ExchangeError::Timeout(limit, duration)))
     }
 
-    /// Waits for content that its client has promised by its rate: once it is late it is ended as soon as others wait for the
-    /// worker. Looks after that again and again, as nothing tells when they begin to wait.
+    /// Waits for content that its client has promised by its rate. Once it is late, the exchange ends as soon
+    /// as others wait for the worker; it polls for that, as no event reports when they begin to wait.
     fn poll_impatient(
         &mut self,
         deadline: UploadDeadline,
@@ -316,7 +316,7 @@ impl<L: Link> Exchange<L> {
         Poll::Pending
     }
 
-    /// What is being waited for, and how long at most.
+    /// Returns the time limit of the current wait.
     fn limit(&self) -> (Limit, Duration) {
         let pace = &self.pace;
         match self.answer {
@@ -329,7 +329,8 @@ impl<L: Link> Exchange<L> {
         }
     }
 
-    /// Returns how much of the request may have been executed (docs/internals/php-fpm.md, "What was not executed").
+    /// Returns how much of the request may have been executed (docs/internals/php-fpm.md, "What was not
+    /// executed").
     fn progress(&self, error: &ExchangeError) -> Progress {
         if matches!(error, ExchangeError::Timeout(..) | ExchangeError::Upload(_)) {
             return Progress::Settled;
@@ -346,8 +347,8 @@ impl<L: Link> Exchange<L> {
     }
 }
 
-/// A small piece must not keep the whole buffer that it came in: a client that does not read would
-/// hold one for each piece.
+/// Copies a small piece out of the buffer that it came in: a client that does not read would hold one for each
+/// piece.
 fn detach(content: Bytes) -> Bytes {
     if content.len() < SMALL_PIECE {
         Bytes::copy_from_slice(&content)
@@ -356,9 +357,9 @@ fn detach(content: Bytes) -> Bytes {
     }
 }
 
-/// The client has gone, or has all that it will get. A worker that is at work for an unsafe method,
-/// and has all of the request or will get it from us, finishes apart; otherwise the connection is
-/// closed, which takes a request out of the server's queue and tells PHP at its next flush.
+/// Lets a worker finish whose client has gone or has its whole answer, if the method is unsafe and the gateway
+/// has the rest of the request. Otherwise the connection is closed, which takes a request out of the server's
+/// queue and informs PHP at its next flush.
 impl<L: Link> Drop for Exchange<L> {
     fn drop(&mut self) {
         let at_work = matches!(self.answer, Stage::Waiting | Stage::Arriving);

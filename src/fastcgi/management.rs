@@ -1,27 +1,28 @@
-//! Management records: about the connection, not about a request (FastCGI specification §4).
+//! Management records, which concern the connection, not a request (FastCGI specification §4).
 
 use super::params::decode_pairs;
 use super::record::{HEADER_LEN, Header, NULL_REQUEST_ID, RecordType, begin_unknown_role};
 
-/// The question that tells when a worker has picked up the connection, and behind a request when that is done: one
-/// GET_VALUES record (§4.1). Every application known has a value for FCGI_MPXS_CONNS; PHP-FPM has none for
-/// FCGI_MAX_CONNS, which tells it from php-cgi.
+/// The probe: one GET_VALUES record (§4.1). Its answer shows that a worker has picked up the connection, and
+/// after a request that it is done. Every known application has a value for FCGI_MPXS_CONNS; PHP-FPM has none
+/// for FCGI_MAX_CONNS, which distinguishes it from php-cgi.
 ///
 /// It is padded because libfcgi and Perl's FCGI look at a record only when a byte follows it.
 pub const PROBE: &[u8] = &probe();
 
-/// What the answer to a probe says.
+/// The answer to a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Values {
-    /// FCGI_MPXS_CONNS is not 0: requests are taken whatever runs already, so that an answer proves no worker.
+    /// FCGI_MPXS_CONNS is not 0: the application takes requests in any number, so that an answer proves no free
+    /// worker.
     pub multiplexes: bool,
-    /// There is nothing of FCGI_MAX_CONNS: PHP-FPM.
+    /// FCGI_MAX_CONNS is absent: PHP-FPM.
     pub is_fpm: bool,
 }
 
 impl Values {
-    /// Reads the content of GET_VALUES_RESULT. `None` is no answer: there are no values in it, which is what Go's
-    /// net/http/fcgi sends behind each answer.
+    /// Decodes GET_VALUES_RESULT. `None` without any value, which is what Go's net/http/fcgi sends after each
+    /// answer.
     pub fn read(content: &[u8]) -> Option<Self> {
         let values = decode_pairs(content)
             .ok()
@@ -38,8 +39,9 @@ impl Values {
     }
 }
 
-/// Returns a probe, and behind it a request for a role that no application has. It executes nothing; who does not answer
-/// the probe still refuses the role or hangs up, and who is busy does neither until it is free.
+/// Returns a probe, followed by a request for a role that no application has. It executes nothing; an
+/// application that does not answer the probe still refuses the role or closes the connection, and a busy one
+/// does neither until it is free.
 pub fn role_probe() -> Vec<u8> {
     let mut records = PROBE.to_vec();
     begin_unknown_role(&mut records);
@@ -50,7 +52,7 @@ const CONNECTIONS_LEN: u8 = 14;
 const CONNECTIONS: &[u8; CONNECTIONS_LEN as usize] = b"FCGI_MAX_CONNS";
 const MULTIPLEXES_LEN: u8 = 15;
 const MULTIPLEXES: &[u8; MULTIPLEXES_LEN as usize] = b"FCGI_MPXS_CONNS";
-/// Of each name two lengths of one byte and the name itself; in a question values are empty.
+/// Two lengths of one byte and the name, for each name; in GET_VALUES the values are empty.
 const CONTENT_LEN: u8 = 2 + CONNECTIONS_LEN + 2 + MULTIPLEXES_LEN;
 const PADDING_LEN: u8 = 8;
 const PROBE_LEN: usize = HEADER_LEN + CONTENT_LEN as usize + PADDING_LEN as usize;
@@ -102,7 +104,7 @@ mod tests {
         );
     }
 
-    /// What the applications answer that were tried.
+    /// The answers of the tested applications.
     #[test]
     fn values_tell_what_answered() {
         let read = |pairs: &[(&str, &str)]| {

@@ -1,8 +1,8 @@
-//! How long the two sides of an exchange may take.
+//! Time limits of the two sides of an exchange.
 
 use std::time::Duration;
 
-/// How long an application may take. Zero means without limit.
+/// Time limits of an exchange. Zero is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// Until the acknowledgement of the probe.
@@ -15,7 +15,7 @@ pub struct Pace {
     pub client: Duration,
 }
 
-/// Which of the limits of [`Pace`] was reached.
+/// A limit of [`Pace`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// `timeouts.queue`: the request waited in the application's own queue.

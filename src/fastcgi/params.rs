@@ -7,12 +7,13 @@ use super::record::{HEADER_LEN, Header, MAX_CONTENT, ProtocolError, RecordType};
 /// A name and its value, as read.
 pub type Pair = (Vec<u8>, Vec<u8>);
 
-/// Writes one request's PARAMS behind what the buffer already holds. Nothing is valid before [`Self::finish`].
+/// Encoder of one request's PARAMS, after the present content of the buffer. Nothing is valid before
+/// [`Self::finish`].
 #[derive(Debug)]
 #[must_use = "without finish() the record has no header"]
 pub struct ParamsEncoder<'a> {
     out: &'a mut Vec<u8>,
-    /// Where the record's header stands in `out`.
+    /// Offset of the record's header in `out`.
     start: usize,
 }
 
@@ -29,13 +30,13 @@ impl<'a> ParamsEncoder<'a> {
         encode_pair(self.out, name, value);
     }
 
-    /// Adds one variable whose value is `value` put together, so that nobody has to build it first.
+    /// Adds one variable with a value in parts, which saves joining them first.
     pub fn pair_parts(&mut self, name: &[u8], value: &[&[u8]]) {
         encode_parts(self.out, name, value);
     }
 
     /// Adds the meta-variable of a request header field (RFC 3875 §4.1.18): `Accept-Language` as
-    /// `HTTP_ACCEPT_LANGUAGE`. Which fields may become one (never `Proxy`) is the caller's matter.
+    /// `HTTP_ACCEPT_LANGUAGE`. The caller excludes fields that must not become one, such as `Proxy`.
     pub fn http_field(&mut self, name: &str, value: &[u8]) {
         let name = cut(name.as_bytes(), MAX_LENGTH - HTTP_PREFIX.len());
         let value = cut(value, MAX_LENGTH);
@@ -54,22 +55,22 @@ impl<'a> ParamsEncoder<'a> {
         self.out.extend_from_slice(encoded);
     }
 
-    /// Returns the pairs so far, as [`decode_pairs`] reads them.
+    /// Returns the pairs so far, in the form of [`decode_pairs`].
     pub fn pairs(&self) -> &[u8] {
         self.out.get(self.start + HEADER_LEN..).unwrap_or_default()
     }
 
-    /// Puts other pairs in the place of those so far.
+    /// Replaces the pairs so far.
     pub fn replace(&mut self, change: impl FnOnce(&[u8]) -> Vec<u8>) {
         let changed = change(self.pairs());
         self.out.truncate(self.start + HEADER_LEN);
         self.out.extend_from_slice(&changed);
     }
 
-    /// Completes the record. More than [`MAX_CONTENT`] bytes become several records of whole pairs, because PHP parses each
-    /// record by itself; no pair at all leaves none. A pair that no record has room for (see [`pair_beyond_record`])
-    /// lies across records of its own, which §3.3 allows and PHP cannot read. The empty record that ends the stream is
-    /// [`end_of_params`].
+    /// Completes the record. More than [`MAX_CONTENT`] bytes become several records of whole pairs, because PHP
+    /// parses each record by itself; no pair at all leaves none. A pair that exceeds a record (see
+    /// [`pair_beyond_record`]) is split across records of its own, which §3.3 allows and PHP cannot read. The
+    /// empty record that ends the stream is [`end_of_params`].
     pub fn finish(self) {
         let content = self.out.len().saturating_sub(self.start + HEADER_LEN);
         match u16::try_from(content) {
@@ -87,7 +88,8 @@ impl<'a> ParamsEncoder<'a> {
         }
     }
 
-    /// Rare: it copies the content, so that the usual request pays nothing for it.
+    /// Splits the content into several records. Rare: it copies the content, so that the usual request pays
+    /// nothing for it.
     fn split(self) {
         let content = self.out.split_off(self.start + HEADER_LEN);
         self.out.truncate(self.start);
@@ -106,7 +108,8 @@ impl<'a> ParamsEncoder<'a> {
     }
 }
 
-/// Returns how many bytes of `content` go into the next record: whole pairs up to [`MAX_CONTENT`], but always one.
+/// Returns the number of bytes of `content` for the next record: whole pairs up to [`MAX_CONTENT`], but always
+/// one.
 fn fill_record(content: &[u8]) -> usize {
     let mut filled = 0;
     for (_, length) in pair_lengths(content) {
@@ -115,7 +118,7 @@ fn fill_record(content: &[u8]) -> usize {
         }
         filled += length;
     }
-    // What is no pair has no place to be cut at; the encoder never writes such.
+    // Bytes that are no pair cannot be split; the encoder never writes such.
     if filled == 0 { content.len() } else { filled }
 }
 
@@ -140,7 +143,7 @@ pub fn decode_pairs(content: &[u8]) -> Result<Vec<Pair>, ProtocolError> {
     Ok(pairs)
 }
 
-/// Returns the name and the [`pair_length`] of the first pair in `content` that is longer than a record can be.
+/// Returns the name and the [`pair_length`] of the first pair in `content` that exceeds a record.
 pub fn pair_beyond_record(content: &[u8]) -> Option<(&[u8], usize)> {
     if content.len() <= MAX_CONTENT {
         return None;
@@ -148,7 +151,7 @@ pub fn pair_beyond_record(content: &[u8]) -> Option<(&[u8], usize)> {
     pair_lengths(content).find(|(_, length)| *length > MAX_CONTENT)
 }
 
-/// Returns the bytes that a pair takes: a name and a value of these lengths, and the two lengths in front of them.
+/// Returns the encoded length of a pair: a name and a value of these lengths, and the two lengths before them.
 pub fn pair_length(name: usize, value: usize) -> usize {
     let length_of = |length: usize| {
         if length < usize::from(LONG_FORM) {
@@ -160,7 +163,7 @@ pub fn pair_length(name: usize, value: usize) -> usize {
     length_of(name) + length_of(value) + name + value
 }
 
-/// The pairs of `content` as their names and lengths, up to what is no pair.
+/// Iterates over the names and lengths of the pairs of `content`, up to the first malformed one.
 fn pair_lengths(content: &[u8]) -> impl Iterator<Item = (&[u8], usize)> {
     let mut rest = content;
     std::iter::from_fn(move || {
@@ -192,8 +195,8 @@ fn encode_parts(out: &mut Vec<u8>, name: &[u8], value: &[&[u8]]) {
     out.truncate(end);
 }
 
-/// §3.4 has 31 bits for a length. Requests are bounded far below; should one ever not be, then what cannot be
-/// announced is cut off, as its end would be read as the next pairs.
+/// Cuts a text to a length of 31 bits (§3.4). Requests are limited far below; without the cut the rest would be
+/// read as the next pairs.
 fn cut(text: &[u8], length: usize) -> &[u8] {
     text.get(..length).unwrap_or(text)
 }

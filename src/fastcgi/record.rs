@@ -1,4 +1,4 @@
-//! The record: the unit that everything on a FastCGI connection travels in (FastCGI specification §3.3, §8).
+//! Records, the unit of transmission on a FastCGI connection (FastCGI specification §3.3, §8).
 //!
 //! Only the fixed parts are here: header, types, BEGIN_REQUEST. Pure: no I/O.
 
@@ -6,9 +6,9 @@ use std::num::NonZero;
 
 /// Bytes of a record header.
 pub const HEADER_LEN: usize = 8;
-/// Where in a header the request's id stands.
+/// Offset of the request's id in a header.
 pub const ID_AT: usize = 2;
-/// The most content bytes one record can carry.
+/// Limit on the content of a record, in bytes.
 pub const MAX_CONTENT: usize = 65_535;
 /// The id of management records (§3.3).
 pub const NULL_REQUEST_ID: u16 = 0;
@@ -17,30 +17,32 @@ pub const NULL_REQUEST_ID: u16 = 0;
 const VERSION: u8 = 1;
 /// Role: answers HTTP requests as a CGI program would (§6.2).
 const RESPONDER: u16 = 1;
-/// A role that the specification does not have.
+/// A role that the specification does not define.
 const NO_ROLE: u16 = u16::MAX;
 /// Flag of BEGIN_REQUEST: the application leaves the connection open (§5.1). PHP-FPM without it half-closes and
-/// then blocks its worker until we close.
+/// then blocks its worker until the gateway closes.
 const KEEP_CONN: u8 = 1;
 /// Content bytes of BEGIN_REQUEST (§5.1).
 const BEGIN_REQUEST_LEN: u16 = 8;
 
-/// The id of a request on its connection (§3.3): 1 to 65 535. A connection carries one request at a time, and each has
-/// another id: a script may print after its END_REQUEST, and what it prints then must not be taken for the next answer.
+/// The id of a request on its connection (§3.3): 1 to 65 535. A connection carries one request at a time, and
+/// each has another id: a script may print after its END_REQUEST, and that output must not be taken for the
+/// next answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Id(NonZero<u16>);
 
 impl Id {
-    /// Of the first request on a connection, and of records that are encoded before their connection is known; see [`stamp`].
+    /// The id of the first request on a connection, and of records that are encoded before their connection is
+    /// known; see [`stamp`].
     pub const FIRST: Self = Self(NonZero::<u16>::MIN);
 
-    /// Returns the id of a request before which the connection has carried `served` others.
+    /// Returns the id of a request after `served` others on its connection.
     pub fn nth(served: u64) -> Self {
         let id = u16::try_from(served % u64::from(u16::MAX) + 1).unwrap_or(1);
         NonZero::new(id).map_or(Self::FIRST, Self)
     }
 
-    /// Returns the number that stands in a header.
+    /// Returns the number for a header.
     pub const fn get(self) -> u16 {
         self.0.get()
     }
@@ -75,12 +77,13 @@ pub enum RecordType {
 }
 
 impl RecordType {
-    /// The type's number on the wire.
+    /// Returns the type's number on the wire.
     pub const fn code(self) -> u8 {
         self as u8
     }
 
-    /// The type with this number on the wire, or `None` for a number that the specification does not define.
+    /// Returns the type with this number on the wire, or `None` for a number that the specification does not
+    /// define.
     pub const fn from_code(code: u8) -> Option<Self> {
         Some(match code {
             1 => Self::BeginRequest,
@@ -102,18 +105,18 @@ impl RecordType {
 /// The header of a record (§3.3), always of version 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// The type as it stands on the wire; see [`RecordType::from_code`].
+    /// The type's number on the wire; see [`RecordType::from_code`].
     pub kind: u8,
     /// The request's [`Id`], or [`NULL_REQUEST_ID`] for a management record.
     pub request_id: u16,
     /// Bytes of content that follow the header.
     pub content_length: u16,
-    /// Bytes that follow the content and mean nothing.
+    /// Bytes of padding after the content.
     pub padding_length: u8,
 }
 
 impl Header {
-    /// The header of one of our own application records, without padding, with [`Id::FIRST`].
+    /// Returns the header of a record of the gateway, without padding, with [`Id::FIRST`].
     pub(super) const fn of(kind: RecordType, content_length: u16) -> Self {
         Self {
             kind: kind.code(),
@@ -123,7 +126,7 @@ impl Header {
         }
     }
 
-    /// The header as it stands on the wire.
+    /// Encodes the header.
     pub const fn encode(self) -> [u8; HEADER_LEN] {
         let [id_high, id_low] = self.request_id.to_be_bytes();
         let [length_high, length_low] = self.content_length.to_be_bytes();
@@ -139,7 +142,7 @@ impl Header {
         ]
     }
 
-    /// Reads a header; fails with [`ProtocolError::WrongVersion`] only.
+    /// Decodes a header; fails with [`ProtocolError::WrongVersion`] only.
     pub const fn decode(bytes: [u8; HEADER_LEN]) -> Result<Self, ProtocolError> {
         let [
             version,
@@ -179,7 +182,7 @@ fn begin_as(role: u16, out: &mut Vec<u8>) {
     out.extend_from_slice(&[role_high, role_low, KEEP_CONN, 0, 0, 0, 0, 0]);
 }
 
-/// Returns the header of a STDIN record (§5.3) of the request `id` with `length` bytes of content to follow; 0 ends the
+/// Returns the header of a STDIN record (§5.3) of the request `id` for `length` bytes of content; 0 ends the
 /// stream.
 pub const fn stdin_header(id: Id, length: u16) -> [u8; HEADER_LEN] {
     Header {
@@ -205,7 +208,7 @@ pub fn stamp(mut records: &mut [u8], id: Id) {
     }
 }
 
-/// How the application took the request, as END_REQUEST says it (§5.5).
+/// Result of a request, from END_REQUEST (§5.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProtocolStatus {
     /// FCGI_REQUEST_COMPLETE: it ran to its end.
@@ -232,26 +235,26 @@ impl From<u8> for ProtocolStatus {
     }
 }
 
-/// The application broke the protocol. What else its connection carries means nothing: close it.
+/// A violation of the protocol by the application. The connection must be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
-    /// A header begins with another version than 1: most likely the peer does not speak FastCGI.
+    /// A header with another version than 1: most likely the peer does not speak FastCGI.
     #[error("a record has FastCGI version {0}, expected 1")]
     WrongVersion(u8),
-    /// A record of a request that we did not send, or a management record that has an id.
+    /// A record of an unknown request, or a management record with an id.
     #[error("a record has request id {0}, which is not in use")]
     WrongRequestId(u16),
-    /// GET_VALUES_RESULT with values that nobody asked for.
-    #[error("GET_VALUES_RESULT answers a question that was not asked")]
+    /// GET_VALUES_RESULT without a GET_VALUES before it.
+    #[error("GET_VALUES_RESULT without a GET_VALUES")]
     UnaskedValues,
-    /// A type that only a web server may send, or an unknown one inside a request.
+    /// A type that only a web server may send, or an unknown one within a request.
     #[error("record type {0} may not come from an application")]
     UnexpectedType(u8),
-    /// END_REQUEST with this many content bytes, less than its eight.
+    /// END_REQUEST with this many content bytes, less than eight.
     #[error("END_REQUEST has {0} bytes of content, expected 8")]
     ShortEndRequest(usize),
     /// GET_VALUES_RESULT with this many content bytes.
-    #[error("GET_VALUES_RESULT has {0} bytes of content, more than any answer needs")]
+    #[error("GET_VALUES_RESULT has {0} bytes of content, more than the limit of 4096")]
     LongValues(usize),
     /// Name-value pairs (§3.4) whose lengths do not fit the content.
     #[error("the name-value pairs are malformed")]
@@ -293,8 +296,8 @@ mod tests {
 
     #[test]
     fn ids_follow_each_other_and_are_never_0() {
-        let ids = [0, 1, 65_533, 65_534, 65_535, 65_536, u64::MAX];
-        let ids = ids.map(|served| Id::nth(served).get());
+        let served = [0, 1, 65_533, 65_534, 65_535, 65_536, u64::MAX];
+        let ids = served.map(|served| Id::nth(served).get());
         assert_eq!(ids, [1, 2, 65_534, 65_535, 1, 2, 1]);
     }
 
@@ -308,11 +311,11 @@ mod tests {
         end_of_params(&mut records);
         let unstamped = records.clone();
         stamp(&mut records, Id::nth(0x0a0b));
-        let changed = records.iter().zip(&unstamped).enumerate();
-        let changed: Vec<_> = changed.filter(|(_, (now, before))| now != before).collect();
+        let bytes = records.iter().zip(&unstamped).enumerate();
+        let changed: Vec<_> = bytes.filter(|(_, (now, before))| now != before).collect();
         let begin = PROBE.len();
-        let at = [begin, begin + 16, records.len() - 8];
-        let at: Vec<_> = at.iter().flat_map(|at| [at + 2, at + 3]).collect();
+        let headers = [begin, begin + 16, records.len() - 8];
+        let at: Vec<_> = headers.iter().flat_map(|at| [at + 2, at + 3]).collect();
         assert_eq!(changed.iter().map(|(at, _)| *at).collect::<Vec<_>>(), at);
         assert!(
             changed
@@ -323,7 +326,7 @@ mod tests {
 
     #[test]
     fn another_version_is_refused() {
-        // What an HTTP server says to a FastCGI client.
+        // An HTTP server's response to a FastCGI client.
         let error = Header::decode(*b"HTTP/1.1").unwrap_err();
         assert_eq!(error, ProtocolError::WrongVersion(b'H'));
     }

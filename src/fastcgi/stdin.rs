@@ -1,5 +1,5 @@
-//! The way towards the application: the head of the request, then its content as STDIN records.
-//! Nothing is copied: each piece is sent behind a header of its own, both in one write.
+//! The sending side: the head of the request, then its content as STDIN records. Nothing is copied: each piece
+//! is sent after a header of its own, both in one write.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -13,18 +13,18 @@ use tokio::time::Instant;
 use super::record::{Id, MAX_CONTENT, stdin_header};
 use crate::message::{Upload, UploadDeadline, UploadError};
 
-/// Pieces handed to one `writev`: two records of content with their headers, and what precedes.
+/// Number of pieces in one `writev`: two records of content with their headers, and the head.
 const SLICES: usize = 8;
 
-/// What is still to be written.
+/// The unsent part of a request.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     id: Id,
     pending: VecDeque<Bytes>,
-    /// What must not be sent before the worker is known to be there.
+    /// Records that must not be sent before a worker has acknowledged.
     held: Option<Bytes>,
     upload: Upload,
-    /// What follows the end of STDIN, in the same write.
+    /// Records after the end of STDIN, in the same write.
     tail: &'static [u8],
     untouched: bool,
     stage: Stage,
@@ -32,20 +32,20 @@ pub(super) struct Outgoing {
     taken: u64,
 }
 
-/// How far STDIN is; only moves forward.
+/// Progress of STDIN; it only moves forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Waiting for the acknowledgement before anything of `held` or the content may go.
+    /// Waiting for the acknowledgement, before `held` and the content.
     Held,
     /// Content is being sent.
     Content,
     /// The empty STDIN record is queued or sent.
     Ended,
-    /// The application does not read any more; nothing else is sent.
+    /// The application has stopped reading; nothing else is sent.
     Stopped,
 }
 
-/// Nothing, and nothing to come.
+/// Creates an empty one, with nothing to send.
 impl Default for Outgoing {
     fn default() -> Self {
         Self {
@@ -62,7 +62,8 @@ impl Default for Outgoing {
 }
 
 impl Outgoing {
-    /// `head` goes first; `held`, where there is one, and the content only after [`Self::release`]; `tail` behind all.
+    /// Creates a request: `head` is sent first, `held`, if any, and the content after [`Self::release`], `tail`
+    /// last.
     pub(super) fn new(
         id: Id,
         (head, held): (Bytes, Option<Bytes>),
@@ -86,7 +87,7 @@ impl Outgoing {
         }
     }
 
-    /// The worker is there: what was held back may go.
+    /// Releases the held records: a worker has acknowledged.
     pub(super) fn release(&mut self) {
         if let Some(held) = self.held.take() {
             self.pending.push_back(held);
@@ -94,39 +95,39 @@ impl Outgoing {
         }
     }
 
-    /// Whether everything, the end of STDIN included, was taken by the connection.
+    /// Reports whether the connection took everything, the end of STDIN included.
     pub(super) fn is_complete(&self) -> bool {
         self.stage == Stage::Ended && self.pending.is_empty()
     }
 
-    /// Bytes taken by the connection so far.
+    /// Returns the bytes that the connection has taken.
     pub(super) fn taken(&self) -> u64 {
         self.taken
     }
 
-    /// Whether it is the client who has to send something now.
+    /// Reports whether the client has to send content next.
     pub(super) fn waits_for_client(&self) -> bool {
         self.stage == Stage::Content && self.pending.is_empty()
     }
 
-    /// Returns how long the client, who has to send something now, may still be waited for if others wait for the worker.
-    pub(super) fn deadline(&self, now: Instant) -> Option<UploadDeadline> {
+    /// Returns how long to wait for the client's content while others wait for the worker.
+    pub(super) fn patience(&self, now: Instant) -> Option<Patience> {
         self.waits_for_client()
             .then(|| self.upload.deadline(now))
             .flatten()
     }
 
-    /// Whether nothing of the client's content was read.
+    /// Reports whether no content was read from the client.
     pub(super) fn is_untouched(&self) -> bool {
         self.untouched
     }
 
-    /// Whether the rest of the content comes from us and not from the client.
+    /// Reports whether the rest of the content is in the gateway, independent of the client.
     pub(super) fn is_in_hand(&self) -> bool {
         self.stage != Stage::Stopped && self.upload.is_whole()
     }
 
-    /// What was not read of the client's content.
+    /// Takes the unread rest of the client's content.
     pub(super) fn take_upload(&mut self) -> Upload {
         // Without the rest there must be no end either.
         if self.stage != Stage::Ended {
@@ -135,9 +136,9 @@ impl Outgoing {
         std::mem::replace(&mut self.upload, Upload::Empty)
     }
 
-    /// Writes as much as the connection and the client allow. `Ready` when all is written or
-    /// nothing more ever will be; a failed write stops the sending but is not an error here: the
-    /// answer may already lie in the receive buffer (a 413 while the upload runs).
+    /// Writes as much as the connection and the client allow. `Ready` when all is written or sending has
+    /// stopped. A failed write stops the sending and is not an error here: the answer may already be in the
+    /// receive buffer (a 413 while the upload runs).
     pub(super) fn poll_send<W: AsyncWrite + Unpin>(
         &mut self,
         link: &mut W,
@@ -165,8 +166,8 @@ impl Outgoing {
         }
     }
 
-    /// Takes the next piece of content where there is room for one; small content and its end so
-    /// travel in the same write as the head.
+    /// Queues the next piece of content while there is room, so that small content and its end travel in the
+    /// same write as the head.
     fn fill(&mut self, cx: &mut Context<'_>) -> Result<(), UploadError> {
         while self.stage == Stage::Content && self.pending.len() <= 3 {
             match self.upload.poll_data(cx) {
@@ -206,13 +207,13 @@ impl Outgoing {
         link: &mut W,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let mut slices = [IoSlice::new(&[]); SLICES];
+        let mut slots = [IoSlice::new(&[]); SLICES];
         let mut used = 0;
-        for (slice, piece) in slices.iter_mut().zip(&self.pending) {
-            *slice = IoSlice::new(piece);
+        for (slot, piece) in slots.iter_mut().zip(&self.pending) {
+            *slot = IoSlice::new(piece);
             used += 1;
         }
-        let slices = slices.get(..used).unwrap_or(&[]);
+        let slices = slots.get(..used).unwrap_or(&[]);
         match ready!(Pin::new(link).poll_write_vectored(cx, slices)) {
             Ok(0) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             result => Poll::Ready(result),

@@ -317,7 +317,7 @@ async fn a_script_that_php_does_not_see() {
         finding["fix"]
             .as_str()
             .unwrap()
-            .contains("the script is here"),
+            .contains("the script exists here"),
         "{finding:#}"
     );
     assert_eq!(report.code, 2);

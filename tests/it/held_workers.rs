@@ -309,7 +309,7 @@ async fn without_a_folder_for_files(php: &PhpFpm) -> (Gateway, Slow) {
     let slow = Slow::http1(Connection::open(gateway.address()).await, &target).await;
     gateway
         .log
-        .wait_for(|line| line.contains("cannot be buffered in a file"))
+        .wait_for(|line| line.contains("writing the buffer file of an answer failed"))
         .await;
     (gateway, slow)
 }

@@ -272,7 +272,7 @@ async fn what_cannot_be_changed_is_told_when_the_configuration_is_read() {
             "not the name of a header field",
         ),
         ("rewrite = { to = \"nowhere\" }", "does not begin with `/`"),
-        ("set_handler = \"fcgi://x:1\"", "is no handler"),
+        ("set_handler = \"fcgi://x:1\"", "is not a FastCGI handler"),
         ("proxy_pass = \"/a/\"", "go together"),
         ("internal = true", "the rule has no action"),
     ] {

@@ -216,7 +216,7 @@ async fn the_same_unknown_script_is_counted() {
         missing.contains("WARN") && missing.contains("no such script below the root"),
         "{missing}"
     );
-    let rest = find("more requests than were told")[0];
+    let rest = find("further requests, beyond the logged ones")[0];
     assert_eq!(field(rest, "repeated"), "2");
 }
 

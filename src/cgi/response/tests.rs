@@ -15,7 +15,7 @@ fn refused(text: &[u8]) -> HeadError {
     parse(text, HeadLimits::default()).unwrap_err()
 }
 
-/// The forwarded fields, one a line, sorted by name; repeated ones in their order.
+/// Returns the forwarded fields, one per line, sorted by name; repeated ones in their order.
 fn forwarded(text: &str) -> Vec<String> {
     let head = head(text.as_bytes());
     let mut fields: Vec<_> = head.headers.iter().collect();
@@ -71,8 +71,8 @@ fn status_is_read_and_not_forwarded() {
 #[test]
 fn a_reason_is_kept_that_is_not_the_usual_one() {
     let check = |text: &str, expected: Option<&str>| {
-        let reason = head(text.as_bytes()).reason;
-        let reason = reason.as_ref().map(|reason| reason.as_bytes());
+        let head = head(text.as_bytes());
+        let reason = head.reason.as_ref().map(|reason| reason.as_bytes());
         assert_eq!(reason, expected.map(str::as_bytes), "{text:?}");
     };
     check("A: b\n\n", None);
@@ -342,7 +342,7 @@ fn a_map_takes_the_most_fields_that_count() {
     ));
 }
 
-/// Texts that look like heads: mostly well-formed, often not.
+/// Generates texts that look like heads: mostly well-formed, often not.
 fn headlike() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         Just("\r\n".to_owned()),

@@ -1,11 +1,11 @@
-//! Records however they are split, and bytes that are none.
+//! Records cut anywhere, and malformed ones.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
 
-/// A record as an application sends it.
+/// Encodes a record of an application.
 fn record(kind: u8, request_id: u16, content: &[u8], padding_length: u8) -> Vec<u8> {
     let header = Header {
         kind,
@@ -19,8 +19,8 @@ fn record(kind: u8, request_id: u16, content: &[u8], padding_length: u8) -> Vec<
     wire
 }
 
-/// All events of `wire` when it arrives in pieces of the given sizes (repeated as long as needed); parts of a stream
-/// that follow each other are joined. The wire must end between two records.
+/// Decodes `wire` in pieces of the given sizes (repeated as long as needed); joins consecutive parts of a
+/// stream. The wire must end between two records.
 fn decode(wire: &[u8], pieces: &[usize]) -> Result<Vec<Event>, ProtocolError> {
     let mut decoder = Decoder::default();
     let mut input = BytesMut::new();
@@ -76,7 +76,7 @@ fn records_become_events() {
         &record(3, 1, &[0, 0, 1, 2, 0, 9, 9, 9], 255),
         &[end(258, complete)],
     );
-    // Longer than the specification has it.
+    // Longer than specified.
     check(&record(3, 1, &[0; 20], 1), &[end(0, complete)]);
     for (code, status) in [
         (1, ProtocolStatus::CantMpxConn),
@@ -162,7 +162,7 @@ fn the_padding_of_end_request_is_waited_for() {
     input.extend_from_slice(&record(6, 1, b"next", 0));
     assert_eq!(decoder.next(&mut input), Ok(Some(stdout("next"))));
 
-    // All of it has arrived: nothing more to call for.
+    // All of it has arrived: no further call is needed.
     let mut input = BytesMut::from(&wire[..]);
     assert_eq!(decoder.next(&mut input), Ok(Some(expected)));
     assert!(input.is_empty() && decoder.is_between_records());
@@ -203,13 +203,13 @@ fn behind_its_end_a_request_is_skipped_and_counted_and_no_other() {
         let error = read(&mut ended(), &next(2), piece).unwrap_err();
         assert_eq!(error, ProtocolError::WrongRequestId(2));
 
-        // The next request, where nothing proved that the one before was done.
+        // The next request, without a proof that the one before was done.
         let mut decoder = Decoder::behind(Some(Id::FIRST), Id::nth(1));
         let events = read(&mut decoder, &next(2), piece).unwrap();
         assert_eq!((events, decoder.late_bytes()), (vec![stdout("x")], 13));
         let error = read(&mut decoder, &next(3), piece).unwrap_err();
         assert_eq!(error, ProtocolError::WrongRequestId(3));
-        // Where it was proved, nothing of it comes.
+        // With a proof, a record of it is an error.
         let error = read(&mut Decoder::new(Id::nth(1)), &late, piece).unwrap_err();
         assert_eq!(error, ProtocolError::WrongRequestId(1));
     }
@@ -225,7 +225,7 @@ fn content_is_not_copied() {
     assert_eq!(part.as_ptr(), content);
 }
 
-/// What an application may send, and the event that it is.
+/// Generates a record of an application, and its event.
 fn sent() -> impl Strategy<Value = (Vec<u8>, Option<Event>)> {
     let content = || vec(any::<u8>(), 0..600);
     let padding = any::<u8>;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The contents of the PARAMS records in `wire`.
+/// Returns the contents of the PARAMS records in `wire`.
 fn records(mut wire: &[u8]) -> Vec<&[u8]> {
     let mut records = Vec::new();
     while let Some((header, rest)) = wire.split_first_chunk::<HEADER_LEN>() {
@@ -22,14 +22,14 @@ fn records(mut wire: &[u8]) -> Vec<&[u8]> {
     records
 }
 
-/// What an application makes of the stream (§3.3): the sizes of its records, and the pairs.
+/// Decodes the stream as an application does (§3.3): the sizes of its records, and the pairs.
 fn receive(wire: &[u8]) -> (Vec<usize>, Vec<Pair>) {
     let records = records(wire);
     let sizes = records.iter().map(|record| record.len()).collect();
     (sizes, decode_pairs(&records.concat()).unwrap())
 }
 
-/// What PHP makes of it: it parses each record by itself, and hangs up at a pair that does not end in its record.
+/// Decodes it as PHP does: each record by itself; PHP hangs up at a pair that does not end in its record.
 fn receive_as_php(wire: &[u8]) -> Vec<Pair> {
     let records = records(wire).into_iter();
     records
@@ -47,7 +47,7 @@ fn send(pairs: &[Pair]) -> Vec<u8> {
     out
 }
 
-/// Pairs with values of these sizes, and names that say them.
+/// Returns pairs with values of these sizes, and the sizes as names.
 fn of_sizes(sizes: &[usize], byte: u8) -> Vec<Pair> {
     let pair = |size: &usize| (size.to_string().into_bytes(), vec![byte; *size]);
     sizes.iter().map(pair).collect()
@@ -155,7 +155,7 @@ fn records_are_split_between_pairs() {
     check(&[65_535, 65_535], &[65_535, 65_535]);
     check(&[32_768, 32_767, 200], &[65_535, 200]);
     check(&[32_768, 32_768], &[32_768, 32_768]);
-    // One that no record has room for lies across records of its own.
+    // A pair that exceeds a record is split across records of its own.
     check(&[200, 65_536, 200], &[200, 65_535, 1, 200]);
     check(&[140_000, 60_000, 5_000], &[65_535, 65_535, 8_930, 65_000]);
 }
@@ -228,7 +228,7 @@ proptest! {
         let pairs = of_sizes(&sizes, byte);
         let wire = send(&pairs);
         prop_assert_eq!(receive_as_php(&wire), pairs);
-        // And each is as full as it can be: the next pair would not have fitted.
+        // Each record is full: the next pair would not have fitted.
         for two in records(&wire).windows(2) {
             let (_, next) = pair_lengths(two[1]).next().unwrap();
             prop_assert!(two[0].len() + next > MAX_CONTENT);

@@ -1,6 +1,7 @@
-//! The content of an upstream's answer on its way to a client. It is streamed while the client takes it: hyper polls it, and it
-//! polls PHP. It is filled while the client lags: hyper does not poll a body that it has no room for, and PHP is not to wait
-//! for that, so the thread's [sweep] polls PHP instead, and the answer is stored. It is finished when PHP is.
+//! The content of an upstream's answer on its way to a client. While the client takes it, it is streamed: hyper
+//! polls it, and it polls PHP. While the client lags, it is filled: hyper does not poll a body that it has no
+//! room for, and PHP is not to wait for that, so the thread's [sweep] polls PHP instead, and the answer is
+//! stored. It is finished when PHP is.
 
 mod shared;
 
@@ -18,19 +19,19 @@ use super::sweep;
 use super::terms::Terms;
 use crate::handler::cut::Cut;
 
-/// The client's end. Dropped, it ends the exchange, unless the client has all that was announced.
+/// The body's end of an answer. Dropping it ends the exchange, unless the client has all that was announced.
 #[derive(Debug)]
 pub struct UpstreamContent<I: Incoming> {
     shared: Arc<Shared<I>>,
     /// Bytes still to come where the length was announced.
     left: Option<u64>,
-    /// Why the answer breaks, once the client has had time to get what came before.
+    /// The fault that ends the answer, once the client has had time to read the bytes before it.
     cut: Option<Cut>,
     finished: bool,
 }
 
 impl<I: Incoming> UpstreamContent<I> {
-    /// The rest of an answer.
+    /// Starts to stream the rest of an answer.
     pub(super) fn start(streaming: Streaming<I>, terms: Terms) -> Self {
         let left = streaming.left();
         let shared = Arc::new(Shared::new(terms, Some(streaming), Bytes::new()));
@@ -43,7 +44,7 @@ impl<I: Incoming> UpstreamContent<I> {
         }
     }
 
-    /// A whole answer, stored; fails where its client has no share for it.
+    /// Stores a complete answer; `None` if its client has no share for it.
     pub(super) fn stored(content: Bytes, terms: Terms) -> Option<Self> {
         let left = Some(content.len() as u64);
         let shared = Arc::new(Shared::new(terms, None, content));
@@ -59,13 +60,14 @@ impl<I: Incoming> UpstreamContent<I> {
         })
     }
 
-    /// Tells that it goes out on an HTTP/2 stream, where it is given up when its client takes nothing of it for `pause`; zero
-    /// is no limit. The connection's own deadline cannot see that: other streams may well be moving.
+    /// Marks the answer as sent on an HTTP/2 stream, where it is cut when its client takes nothing of it for
+    /// `pause`; zero is no limit. The connection's own deadline does not detect that: other streams may well be
+    /// moving.
     pub(in crate::handler) fn watch(&self, pause: Duration) {
         self.shared.set_on_stream(pause);
     }
 
-    /// The next piece; `None` when the answer is whole.
+    /// Polls for the next piece; `None` when the answer is complete.
     pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         if self.finished {
             return Poll::Ready(None);
@@ -84,7 +86,7 @@ impl<I: Incoming> UpstreamContent<I> {
             }
             Some(Err(cut)) => {
                 self.cut = Some(cut);
-                // As in `Streaming`: hyper writes what it has when a body has nothing.
+                // As in `Streaming`: hyper writes its buffer when a body is pending.
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
@@ -95,12 +97,12 @@ impl<I: Incoming> UpstreamContent<I> {
         }
     }
 
-    /// Whether nothing more comes.
+    /// Reports whether the answer is complete or cut.
     pub fn is_finished(&self) -> bool {
         self.finished
     }
 
-    /// Bytes still to come, where that is known.
+    /// Returns the number of bytes still to come, if known.
     pub fn left(&self) -> Option<u64> {
         if self.finished { Some(0) } else { self.left }
     }

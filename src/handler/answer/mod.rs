@@ -1,5 +1,5 @@
-//! What concerns the answer of any upstream: its orders to the gateway, its validators, how much of it is kept for a
-//! slow client, and how it gets there. It knows no protocol: an answer is an [`Incoming`], whoever brings it.
+//! The answer of any upstream: its orders to the gateway, its validators, its buffer for a slow client, its
+//! delivery. Independent of the protocol: an answer is an [`Incoming`], whatever upstream sends it.
 
 mod content;
 pub mod incoming;

@@ -1,4 +1,4 @@
-//! What a script says to the gateway and to nobody else: fields of its head that no client sees.
+//! Fields of a script's head that are addressed to the gateway; no client receives them.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -9,20 +9,21 @@ static X_SENDFILE: HeaderName = HeaderName::from_static("x-sendfile");
 /// The orders in a script's head.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Orders {
-    /// `X-Accel-Redirect`, nginx's: the URI of a file to send.
+    /// `X-Accel-Redirect` of nginx: the URI of a file to send.
     pub(super) x_accel_redirect: Option<HeaderValue>,
-    /// `X-Sendfile`, of Apache's mod_xsendfile and of lighttpd: the path of a file to send.
+    /// `X-Sendfile` of Apache's mod_xsendfile and of lighttpd: the path of a file to send.
     pub(super) x_sendfile: Option<HeaderValue>,
-    /// Each piece is for the client the moment it comes: `X-Accel-Buffering: no`, or content that
-    /// means nothing later.
+    /// True if each piece is sent at once: `X-Accel-Buffering: no`, or a media type that loses its
+    /// meaning when late.
     pub(super) is_live: bool,
 }
 
 impl Orders {
-    /// Takes them out of `fields`.
+    /// Removes the orders from `fields`.
     pub(super) fn take(fields: &mut HeaderMap) -> Self {
         let is_live = fields.get(header::CONTENT_TYPE).is_some_and(is_live);
-        // Few answers have any: to see that is much cheaper than to look for each. PHP says `X-Powered-By` in all.
+        // Few answers have any: this check is much cheaper than a look-up of each. PHP sends `X-Powered-By` in
+        // all.
         let is_order =
             |name: &HeaderName| name.as_str().starts_with("x-accel-") || name == X_SENDFILE;
         if !fields.keys().any(is_order) {
@@ -41,12 +42,12 @@ impl Orders {
     }
 }
 
-/// Server-sent events, and JSON line by line.
+/// Reports whether it is a stream of server-sent events or of JSON lines.
 fn is_live(media_type: &HeaderValue) -> bool {
     let bytes = media_type.as_bytes();
     // RFC 9110 §8.3.1: parameters follow a semicolon, and case does not count.
-    let essence = bytes.split(|byte| *byte == b';').next().unwrap_or(bytes);
-    let essence = essence.trim_ascii();
+    let first = bytes.split(|byte| *byte == b';').next().unwrap_or(bytes);
+    let essence = first.trim_ascii();
     [b"text/event-stream".as_slice(), b"application/x-ndjson"]
         .iter()
         .any(|live| essence.eq_ignore_ascii_case(live))

@@ -1,10 +1,10 @@
-//! What of an answer is here and not sent yet: the first and large ones as they came, small ones put together.
+//! Unsent pieces of an answer: the first and large ones as they came, small ones joined.
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-/// A piece below this is copied to what came before it, so that a script that prints byte by byte does not cost a
+/// Limit on pieces that are copied to the one before, so that a script that prints byte by byte does not cost a
 /// piece for each.
 const SMALL: usize = 4 * 1024;
 
@@ -12,18 +12,18 @@ const SMALL: usize = 4 * 1024;
 #[derive(Debug, Default)]
 pub struct Pieces {
     large: VecDeque<Bytes>,
-    /// Behind all of them.
+    /// The bytes after all of them.
     small: BytesMut,
     len: usize,
 }
 
 impl Pieces {
-    /// Bytes of all pieces.
+    /// Returns the number of bytes.
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// Adds a piece behind all others.
+    /// Appends a piece.
     pub fn push(&mut self, piece: Bytes) {
         if piece.is_empty() {
             return;
@@ -38,16 +38,16 @@ impl Pieces {
         }
     }
 
-    /// Takes the first out.
+    /// Removes the first piece.
     pub(super) fn pop(&mut self) -> Option<Bytes> {
-        let next = self.large.pop_front();
+        let large = self.large.pop_front();
         let next =
-            next.or_else(|| (!self.small.is_empty()).then(|| self.small.split().freeze()))?;
+            large.or_else(|| (!self.small.is_empty()).then(|| self.small.split().freeze()))?;
         self.len -= next.len();
         Some(next)
     }
 
-    /// All of them as one.
+    /// Joins all pieces.
     pub(super) fn join(mut self) -> Bytes {
         self.put_small();
         if self.large.len() <= 1 {

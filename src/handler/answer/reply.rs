@@ -1,4 +1,4 @@
-//! The response to the client from what the upstream has answered so far.
+//! The response to the client, made from the head of an upstream's answer.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -21,41 +21,41 @@ use crate::message::charged_bytes::charge_bytes;
 use crate::message::status::has_content;
 use crate::message::{Disk, Request};
 
-/// An answer that is whole within this size when its head is read goes out with its length.
+/// Limit on an answer that is sent with its length because it is complete when its head is read.
 const SMALL_ANSWER: usize = 64 * 1024;
 
-/// A whole answer above this is charged to its client, which may take nothing of it; and above this on HTTP/2, where a
-/// connection may have a hundred of them.
+/// Limit above which a complete answer is charged to its client, which may take nothing of it; a lower one
+/// applies to HTTP/2, where a connection may have a hundred of them.
 const CHARGED: usize = 16 * 1024;
 const CHARGED_ON_STREAM: usize = 1024;
 
-/// A request that an upstream has begun to answer.
+/// A request with the beginning of its answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Reply<'a> {
-    /// What its handler lets answers have.
+    /// The handler's settings for answers.
     pub settings: &'a Arc<Settings>,
     /// The request.
     pub request: &'a Request,
-    /// Whose share is taken.
+    /// The owner of the memory and of the spool.
     pub owner: Owner,
     /// The upstream, for the log.
     pub upstream: &'a str,
-    /// What answers there, for the log.
+    /// The script or the path at the upstream, for the log.
     pub script: &'a [u8],
 }
 
-/// Why there is no answer.
+/// Reason for an answer that is not sent.
 #[derive(Debug)]
 pub enum NoReply<B> {
-    /// The exchange broke before anything of it was sent.
+    /// The exchange broke before any byte was sent.
     Broken(B),
-    /// It is not sent.
+    /// The gateway refused it.
     Failed(Failure),
 }
 
 impl Reply<'_> {
-    /// Returns the response: whole where the answer is short and already here, else streamed. What the upstream orders is
-    /// done; it may name a file on `disk`.
+    /// Returns the response: complete if the answer is short and already here, else streamed. Follows the
+    /// upstream's orders, which may name a file on `disk`.
     pub async fn respond<I: Incoming>(
         self,
         mut begun: Box<Begun<I>>,
@@ -65,7 +65,7 @@ impl Reply<'_> {
         Body: From<UpstreamContent<I>>,
     {
         let orders = Orders::take(&mut begun.head.headers);
-        // No content is no file either.
+        // A status without content excludes a file too.
         if has_content(begun.head.status) {
             if let Some(named) = self.settings.send_file.named(&orders) {
                 return Ok(Box::pin(self.send_file(named, begun, disk)).await?);
@@ -76,16 +76,15 @@ impl Reply<'_> {
         deliver(begun, self.request, terms)
     }
 
-    /// What is live is for the client the moment it comes, and never stored.
+    /// Returns the terms of the answer. A live one is sent piece by piece and never stored.
     fn terms(&self, orders: &Orders) -> Result<Terms, Failure> {
         let settings = self.settings;
-        let live = match orders.is_live {
-            true => {
-                let most = settings.live_streams.most();
-                let live = settings.live_streams.begin(self.owner.party);
-                Some(live.ok_or(TooManyLive { most })?)
-            }
-            false => None,
+        let live = if orders.is_live {
+            let most = settings.live_streams.most();
+            let stream = settings.live_streams.begin(self.owner.party);
+            Some(stream.ok_or(TooManyLive { most })?)
+        } else {
+            None
         };
         Ok(Terms {
             settings: Arc::clone(settings),
@@ -102,7 +101,7 @@ impl<B> From<Failure> for NoReply<B> {
     }
 }
 
-/// An exchange that is known to be broken before anything of it was sent is an error, and no part of an answer.
+/// Builds the response. An exchange that breaks before any byte is sent is a failure, not a part of an answer.
 fn deliver<I: Incoming>(
     mut begun: Box<Begun<I>>,
     request: &Request,
@@ -113,12 +112,12 @@ where
 {
     let status = validators::settle(&mut begun.head, &request.method, &request.fields);
     let own = status == begun.head.status;
-    // A precondition that failed is told without the content that was not wanted, unless it is the upstream's own word.
+    // The content is dropped when a precondition fails, unless the upstream itself sent 412.
     let is_empty = !has_content(status) || (status == StatusCode::PRECONDITION_FAILED && !own);
-    // RFC 9110 §9.3.2: nor has an answer to HEAD content, whatever the upstream sends.
+    // RFC 9110 §9.3.2: an answer to HEAD has no content, whatever the upstream sends.
     let silent = is_empty || request.method == Method::HEAD;
     match read_ready(&mut begun) {
-        // What the client gets is all here: how PHP ends after it is no part of the answer.
+        // The client's part is complete: the further course of PHP does not concern it.
         Err(_) if silent || has_all(&begun) => {}
         ready => ready.map_err(NoReply::Broken)?,
     }
@@ -157,7 +156,8 @@ where
     Ok(response)
 }
 
-/// Its memory is the client's until it has taken it; without a share of that it goes to the spool.
+/// Returns a body with the complete content. Its memory is charged to the client until it is sent; without a
+/// share the content goes to the spool.
 fn whole_body<I: Incoming>(content: Bytes, version: Version, terms: Terms) -> Result<Body, Failure>
 where
     Body: From<UpstreamContent<I>>,
@@ -176,7 +176,7 @@ where
     stored.map(Body::from).ok_or(Failure::AnswerShare)
 }
 
-/// Lets the upstream come to its end by itself; nobody gets what it sends.
+/// Lets the upstream finish on its own and discards its output.
 pub(super) fn abandon<I: Incoming>(begun: Box<Begun<I>>) {
     streaming(begun).finish();
 }
@@ -190,7 +190,7 @@ fn streaming<I: Incoming>(begun: Box<Begun<I>>) -> Streaming<I> {
     Streaming::new(begun.incoming, begun.rest, announced)
 }
 
-/// Takes what is there without waiting for more.
+/// Reads the pieces that are ready, without waiting.
 fn read_ready<I: Incoming>(begun: &mut Begun<I>) -> Result<(), I::Broken> {
     let Begun { incoming, rest, .. } = begun;
     while !incoming.has_ended() && rest.len() < SMALL_ANSWER {
@@ -202,7 +202,7 @@ fn read_ready<I: Incoming>(begun: &mut Begun<I>) -> Result<(), I::Broken> {
     Ok(())
 }
 
-/// Reports whether every byte that was announced has come.
+/// Reports whether every announced byte has come.
 fn has_all<I>(begun: &Begun<I>) -> bool {
     let present = begun.rest.len() as u64;
     begun

@@ -1,6 +1,5 @@
-//! What was taken from PHP and not yet by the client, in order: memory first, then a ring in an
-//! unlinked file that never grows beyond its share. A file that cannot be written is as good as a
-//! full one: what is stored already can still be read.
+//! A buffer between PHP and a slow client, first in, first out: memory first, then a ring in an unlinked file
+//! within its share. A file that cannot be written counts as a full one: stored bytes can still be read.
 
 use std::fs::File;
 use std::io;
@@ -11,31 +10,31 @@ use nix::sys::uio::{pread, pwrite};
 
 use crate::limits::budget::{Over, Part};
 
-/// Bytes kept in memory before the file is used.
+/// Limit on memory before the file is used.
 const MEMORY: u64 = 64 * 1024;
 
-/// Bytes handed out at once: so much of it lies in a connection whose client takes nothing.
+/// Size of a piece handed out: so much of it stays in a connection whose client takes nothing.
 const PIECE: usize = 16 * 1024;
 
 /// Bytes between a writer and a reader.
 #[derive(Debug)]
 pub(super) struct Store {
-    /// Copied into one buffer: a small piece would hold the whole read that it came with.
+    /// One buffer for copies: a small piece would hold the whole read that it came with.
     memory: BytesMut,
     memory_limit: usize,
-    /// What the buffer is charged to until it is empty.
+    /// The budget of the buffer, until it is empty.
     charged: Part,
     ring: Ring,
 }
 
-/// A file of `capacity` bytes, written and read in circles.
+/// A ring buffer of `capacity` bytes in a file.
 #[derive(Debug)]
 struct Ring {
     directory: PathBuf,
     file: Option<File>,
-    /// How far into the file has been written: so much of the disk it takes.
+    /// Bytes of disk charged: the highest position written.
     reserved: Part,
-    /// What it may have at most, and what it has: where a share ends earlier, the circle ends there.
+    /// The largest size, and the current one: where a share ends earlier, the ring closes there.
     limit: u64,
     capacity: u64,
     written: u64,
@@ -43,20 +42,20 @@ struct Ring {
     state: Room,
 }
 
-/// Whether there is room in the file.
+/// State of the room in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Room {
-    /// As far as is known.
+    /// Room, as far as known.
     Some,
-    /// The share of its owner was used up the last time.
+    /// No share left at the last attempt.
     OverShare,
-    /// It could not be written.
+    /// A write failed.
     Failed,
 }
 
 impl Store {
-    /// For at most `limit` bytes: in memory as far as `memory` can grow, then in a file in `directory`, as far as `file`
-    /// can.
+    /// Creates a store for at most `limit` bytes: in memory as far as `memory` can grow, then in a file in
+    /// `directory`, as far as `file` can.
     pub(super) fn new(limit: u64, directory: PathBuf, memory: Part, file: Part) -> Self {
         let in_memory = limit.min(MEMORY);
         let in_file = limit - in_memory;
@@ -77,9 +76,9 @@ impl Store {
         }
     }
 
-    /// Takes as much of the front of `piece` as there is room for.
+    /// Moves as much of the front of `piece` into the store as there is room for.
     pub(super) fn put(&mut self, piece: &mut Bytes) {
-        // What is in the file is older than what would now go to memory.
+        // Bytes in the file are older than those that would now go to memory.
         if self.ring.length() == 0 {
             let room = self.memory_limit.saturating_sub(self.memory.len());
             let fits = piece.len().min(room);
@@ -90,12 +89,12 @@ impl Store {
         self.ring.put(piece);
     }
 
-    /// The next bytes; `None` while there are none. Fails when the file cannot be read back.
+    /// Takes the next bytes; `None` while there are none. Fails when the file cannot be read back.
     pub(super) fn take(&mut self) -> io::Result<Option<Bytes>> {
         if self.memory.is_empty() {
             return self.ring.take();
         }
-        // Copied, so that a piece that is not sent does not hold the whole buffer.
+        // Copied, so that an unsent piece does not hold the whole buffer.
         let length = self.memory.len().min(PIECE);
         let piece = Bytes::copy_from_slice(&self.memory.split_to(length));
         if self.memory.is_empty() {
@@ -105,8 +104,8 @@ impl Store {
         Ok(Some(piece))
     }
 
-    /// Reports whether it is for the share of its owner that the last piece found no room, or for a file that cannot be
-    /// written, in which nobody has a share.
+    /// Reports whether the last piece found no room because of its owner's share, or because the file cannot be
+    /// written, which is outside any share.
     pub(super) fn is_over_share(&self) -> bool {
         let ring = &self.ring;
         let is_closed = ring.capacity < ring.limit && ring.length() == ring.capacity;
@@ -133,18 +132,18 @@ impl Ring {
                 Ok(Err(_)) => self.state = Room::OverShare,
                 Err(error) => {
                     self.state = Room::Failed;
-                    tracing::warn!(%error, directory = %self.directory.display(), "an answer cannot be buffered in a file: PHP waits for the client");
+                    tracing::warn!(%error, directory = %self.directory.display(), "writing the buffer file of an answer failed: PHP waits for the client");
                 }
             }
         }
     }
 
-    /// Reports whether the circle can end where the file does: what was read in front of it makes room.
+    /// Reports whether the ring can close at the current end of the file: the part already read makes room.
     fn closes_here(&self) -> bool {
         self.read > 0 && self.written < self.capacity
     }
 
-    /// Writes up to the end of the room or of the file, where it turns.
+    /// Writes up to the end of the room or of the file, where the ring wraps.
     fn write(&mut self, piece: &[u8]) -> io::Result<Result<usize, Over>> {
         let position = self.written % self.capacity;
         let room = (self.capacity - self.length()).min(self.capacity - position);
@@ -173,8 +172,8 @@ impl Ring {
             return Ok(None);
         };
         let position = self.read % self.capacity;
-        let length = self.length().min(self.capacity - position);
-        let length = usize::try_from(length).map_or(PIECE, |length| length.min(PIECE));
+        let available = self.length().min(self.capacity - position);
+        let length = usize::try_from(available).map_or(PIECE, |length| length.min(PIECE));
         let mut piece = BytesMut::zeroed(length);
         let count = pread(file, &mut piece, offset(position)?)?;
         if count == 0 {
@@ -183,7 +182,7 @@ impl Ring {
         piece.truncate(count);
         self.read += count as u64;
         if self.read == self.written {
-            // From the start again: pages that were used are used again.
+            // Restarts at 0: used pages are used again.
             (self.read, self.written, self.capacity) = (0, 0, self.limit);
         }
         Ok(Some(piece.freeze()))
@@ -221,7 +220,7 @@ mod tests {
         Part::new(budget, Owner { party, site })
     }
 
-    /// How much of `length` bytes it takes.
+    /// Returns the number of accepted bytes, of `length`.
     fn put(store: &mut Store, length: usize) -> usize {
         let mut piece = Bytes::from(vec![b'x'; length]);
         store.put(&mut piece);
@@ -295,7 +294,7 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
-        /// Where the share ends the circle is closed, and opened again when all was read.
+        /// The ring closes where the share ends, and opens again once all was read.
         #[test]
         fn a_share_is_used_again_and_again(
             shares in (1_u64..100_000, 1_u64..200_000),

@@ -1,6 +1,6 @@
-//! An answer that goes to the client as it comes. hyper polls it, and it polls the connection: no
-//! task, no channel. Dropped before its end it closes the connection, unless the client has all
-//! that was announced and only the end of the exchange is missing.
+//! A streamed answer. hyper polls it, and it polls the connection, without a task or a channel. Dropped before
+//! its end it closes the connection, unless the client has all that was announced and only the end of the
+//! exchange is missing.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
@@ -14,8 +14,7 @@ use super::pieces::Pieces;
 use crate::handler::cut::Cut;
 use crate::threads;
 
-/// How long an exchange may go on whose answer nobody reads: what follows is a HEAD's content, or
-/// PHP's shutdown.
+/// Time limit for an exchange after its answer: the rest is a HEAD's content, or PHP's shutdown.
 const FINISH: Duration = Duration::from_secs(30);
 
 /// The rest of an answer.
@@ -25,13 +24,13 @@ pub(super) struct Streaming<I: Incoming> {
     first: Pieces,
     /// Bytes still to come where the length was announced.
     left: Option<u64>,
-    /// Why the answer breaks, once the client has had time to get what came before.
+    /// The fault that ends the answer, once the client has had time to read the bytes before it.
     cut: Option<Cut>,
     finished: bool,
 }
 
 impl<I: Incoming> Streaming<I> {
-    /// `first` came with the head.
+    /// Creates the rest of an answer; `first` came with the head.
     pub(super) fn new(incoming: I, first: Pieces, announced: Option<u64>) -> Self {
         Self {
             incoming: Some(incoming),
@@ -42,7 +41,7 @@ impl<I: Incoming> Streaming<I> {
         }
     }
 
-    /// The next piece; `None` when the answer is whole.
+    /// Polls for the next piece; `None` when the answer is complete.
     pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         loop {
             if self.finished {
@@ -68,38 +67,37 @@ impl<I: Incoming> Streaming<I> {
                 None => self.cut = self.ended(),
             }
             if self.cut.is_some() {
-                // hyper drops what it has not written when a body fails, and writes it when a
-                // body has nothing at the moment.
+                // hyper drops unwritten bytes when a body fails, and writes them when a body is pending.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
         }
     }
 
-    /// Bytes still to come, where that is known.
+    /// Returns the number of bytes still to come, if known.
     pub(super) fn left(&self) -> Option<u64> {
         if self.finished { Some(0) } else { self.left }
     }
 
-    /// Reports whether it is in the way of others: they wait for the worker that makes the answer, or there is none any more
+    /// Reports whether it blocks others: they wait for the worker that makes the answer, or the worker is gone
     /// and only memory is held.
     pub(super) fn is_in_the_way(&self) -> bool {
         let incoming = self.incoming.as_ref();
         incoming.is_none_or(|incoming| incoming.has_ended() || incoming.is_waited_for())
     }
 
-    /// Ends the answer, for what its client does.
+    /// Ends the answer because of its client.
     pub(super) fn give_up(&mut self, cause: &'static str, why: &str) {
         if let Some(mut incoming) = self.incoming.take() {
             incoming.log_given_up(cause, why);
         }
     }
 
-    /// Reads the exchange to its end apart from any answer, error stream and all, so that PHP is
-    /// not cut short and the connection can serve again. PHP that has not taken the whole request
-    /// yet is let go: the client is to read its answer, and not to be kept from it by its upload.
+    /// Reads the exchange to its end apart from any answer, with its error stream, so that PHP is not cut short
+    /// and the connection can serve again. PHP that has not read the whole request yet is released at once: the
+    /// client is to read its answer, not to be delayed by its upload.
     pub(super) fn finish(mut self) {
-        // What is left when the time is up is nobody's.
+        // After the timeout the rest may be discarded.
         self.left = None;
         let is_over = |incoming: &mut I| incoming.has_ended() || incoming.needs_client();
         match self.incoming.take_if(is_over) {
@@ -119,8 +117,9 @@ impl<I: Incoming> Streaming<I> {
         }
     }
 
-    /// docs/cgi.md, "The behaviours, one by one", no. 42: never more than was announced. With the last announced byte the end of
-    /// the exchange is looked for too, since hyper does not ask again.
+    /// Counts a piece and truncates it to the announced length (docs/cgi.md, "The behaviours, one by one", no.
+    /// 42). With the last announced byte it polls for the end of the exchange too, since hyper does not poll
+    /// again.
     fn account(&mut self, mut piece: Bytes, cx: &mut Context<'_>) -> Option<Bytes> {
         if let Some(left) = &mut self.left {
             let most = usize::try_from(*left).unwrap_or(usize::MAX);
@@ -134,11 +133,11 @@ impl<I: Incoming> Streaming<I> {
         (!piece.is_empty()).then_some(piece)
     }
 
-    /// END_REQUEST: the answer is whole, unless less came than was announced.
+    /// Handles END_REQUEST: the answer is complete, unless fewer bytes came than were announced.
     fn ended(&mut self) -> Option<Cut> {
         const CODE: &str = "UPSTREAM_TRUNCATED";
         if self.left.is_some_and(|left| left > 0) {
-            let why = "the script ended before the length that it had announced";
+            let why = "the script ended before its announced Content-Length";
             self.log_fault(CODE, why);
             return Some(Cut(CODE));
         }

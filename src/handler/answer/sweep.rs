@@ -1,6 +1,6 @@
-//! What keeps the answers of a thread moving whose clients do not: one task, which looks at all of them every 50 ms. An
-//! answer whose client was slower than PHP since the last look is filled: taken from PHP, so that the worker is free. One
-//! task for all, since nearly every answer ends before the next look.
+//! Moves the answers of a thread whose clients do not: one task examines all of them every 50 ms. An answer
+//! whose client was slower than PHP since the last tick is filled: read from PHP, so that the worker is free.
+//! One task serves all, since nearly every answer ends before the next tick.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -15,45 +15,46 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use crate::limits::budget::{Owner, Party};
 use crate::threads;
 
-/// Between two looks.
+/// Interval of the sweep.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// An answer that the sweep looks after, whichever upstream it comes from. It is asked at a look, and not for each piece.
+/// An answer under the sweep's watch, of any upstream. It is examined once a tick, not for each piece.
 pub(super) trait Watched: Send + Sync {
-    /// Returns whose answer it is.
+    /// Returns the owner of the answer.
     fn owner(&self) -> Owner;
 
-    /// Looks at what has become of the answer since the last look.
+    /// Examines the progress of the answer since the last tick.
     fn look(&self, now: Instant) -> Look;
 
-    /// Takes from the upstream what there is room for; ready when the sweep has nothing more to do with it.
+    /// Reads from the upstream as far as there is room; ready when the sweep is no longer needed.
     fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Gives the answer up, with its worker and all that is stored of it; its client sees that it is cut.
+    /// Cuts the answer; releases its worker and all stored bytes.
     fn give_up(&self, cause: &'static str, why: &str);
 }
 
-/// What the sweep has to do for an answer.
+/// The sweep's next step for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
-    /// Nothing.
+    /// None.
     Leave,
     /// Fill it.
     Fill,
-    /// Give it up, unless its client has given up another: the client has its share and others wait for its worker.
+    /// Cut it, unless another answer of the client was cut at this tick: the client has its share and others
+    /// wait for the worker.
     OverShare,
-    /// Give it up: its client has taken nothing for too long.
+    /// Cut it: its client has taken nothing for too long.
     Stalled,
-    /// Forget it: there is nothing more to do.
+    /// Remove it: the answer is complete or gone.
     Forget,
 }
 
 thread_local! {
-    /// The answers of this thread, the oldest first; `None` while no task looks after them.
+    /// The answers of this thread, the oldest first; `None` while no task runs.
     static ANSWERS: RefCell<Option<Vec<Weak<dyn Watched>>>> = const { RefCell::new(None) };
 }
 
-/// Looks after an answer from now on, until it is dropped.
+/// Puts an answer under the watch of the sweep, until it is dropped.
 pub(super) fn watch<W: Watched + 'static>(answer: &Arc<W>) {
     let answer: Weak<W> = Arc::downgrade(answer);
     ANSWERS.with_borrow_mut(|answers| match answers {
@@ -66,17 +67,17 @@ pub(super) fn watch<W: Watched + 'static>(answer: &Arc<W>) {
     });
 }
 
-/// Ends with the task, however that ends.
+/// Clears the list when the task ends, for any reason.
 struct Watch;
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // At the end of a thread there is nothing left to be watched.
+        // At the end of a thread no answer is left.
         let _ = ANSWERS.try_with(|answers| answers.take());
     }
 }
 
-/// An answer that is filled. Ready when its client has caught up, has gone, or has all in store.
+/// Future that fills an answer. Ready when its client has caught up or has gone, or when all is stored.
 struct Filling(Weak<dyn Watched>);
 
 impl Future for Filling {
@@ -107,10 +108,10 @@ async fn sweep(watch: Watch) {
     drop(watch);
 }
 
-/// Returns how many answers there were. A client gives up one answer at a look, its oldest.
+/// Examines all answers and returns their number. At most one answer of a client is cut at a tick, its oldest.
 fn look_at_all(now: Instant, fillings: &FuturesUnordered<Filling>) -> usize {
-    let answers = ANSWERS.with_borrow_mut(|answers| answers.as_mut().map(std::mem::take));
-    let mut answers = answers.unwrap_or_default();
+    let taken = ANSWERS.with_borrow_mut(|answers| answers.as_mut().map(std::mem::take));
+    let mut answers = taken.unwrap_or_default();
     let count = answers.len();
     let mut relieved: Vec<Party> = Vec::new();
     answers.retain(|answer| {
@@ -124,7 +125,7 @@ fn look_at_all(now: Instant, fillings: &FuturesUnordered<Filling>) -> usize {
             Look::Stalled => {
                 shared.give_up(
                     "CLIENT_STALLED",
-                    "the client took nothing of it for limits.send_pause",
+                    "the client read nothing for limits.send_pause",
                 );
                 return false;
             }
@@ -132,7 +133,7 @@ fn look_at_all(now: Instant, fillings: &FuturesUnordered<Filling>) -> usize {
                 let party = shared.owner().party;
                 if !relieved.contains(&party) {
                     relieved.push(party);
-                    shared.give_up("CLIENT_SHARE", "the client does not take it, there is no room for more of it (its share of server.spool_quota, or server.spool_directory), and others wait for the worker");
+                    shared.give_up("CLIENT_SHARE", "the client does not read it, there is no room for more of it (its share of server.spool_quota, or server.spool_directory), and others wait for the worker");
                     return false;
                 }
             }
@@ -141,7 +142,7 @@ fn look_at_all(now: Instant, fillings: &FuturesUnordered<Filling>) -> usize {
     });
     ANSWERS.with_borrow_mut(|all| {
         if let Some(all) = all {
-            // What came meanwhile is younger.
+            // Those added meanwhile are younger.
             answers.append(all);
             *all = answers;
         }

@@ -1,4 +1,4 @@
-//! What a site lets the answers of an upstream have, and what one of them has.
+//! Settings of a site for the answers of an upstream, and the terms of one answer.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,37 +8,37 @@ use super::store::Store;
 use crate::limits::budget::{Budget, Owner, Part};
 use crate::limits::per_client::{Counted, PerClient};
 
-/// What all answers of a handler have in common.
+/// Settings common to all answers of a handler.
 #[derive(Debug)]
 pub struct Settings {
-    /// Which files the upstream may have sent.
+    /// Files that the upstream may name.
     pub send_file: SendFile,
-    /// How much of an answer is kept for a slow client, in bytes; 0 for none.
+    /// Limit on the bytes buffered for a slow client; 0 for none.
     pub response_buffer: u64,
-    /// What answers may hold in memory.
+    /// Budget of memory for answers.
     pub memory: Arc<Budget>,
-    /// What files may hold.
+    /// Budget of buffer files.
     pub spool: Arc<Budget>,
     /// The folder of the unlinked files.
     pub spool_directory: PathBuf,
-    /// How many event streams and long polls each client has.
+    /// Counter of each client's event streams and long polls.
     pub live_streams: Arc<PerClient>,
 }
 
-/// Whose an answer is, and how much of it may be stored.
+/// Owner of an answer, and the limit on its stored bytes.
 #[derive(Debug)]
 pub(super) struct Terms {
     pub(super) settings: Arc<Settings>,
-    /// Whose share it is taken from.
+    /// The owner of the budgets' shares.
     pub(super) owner: Owner,
-    /// Bytes that are taken from the upstream ahead of the client; 0: the upstream waits for the client.
+    /// Bytes read from the upstream ahead of the client; 0: the upstream waits for the client.
     pub(super) limit: u64,
-    /// Its place among its client's live streams, where it is one.
+    /// Its slot among its client's live streams, if it is one.
     pub(super) _live: Option<Counted>,
 }
 
 impl Terms {
-    /// Returns a place for what the client does not take.
+    /// Creates a store for the bytes that the client does not take yet.
     pub(super) fn store(&self) -> Store {
         let settings = &self.settings;
         Store::new(
@@ -49,7 +49,7 @@ impl Terms {
         )
     }
 
-    /// Takes `length` bytes of memory for an answer, unless that is too much for its client.
+    /// Charges `length` bytes of memory to the client, if its share allows it.
     pub(super) fn charged(&self, length: usize) -> Option<Part> {
         let mut part = Part::new(&self.settings.memory, self.owner);
         part.grow(length as u64).ok().map(|()| part)

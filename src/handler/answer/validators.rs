@@ -1,5 +1,5 @@
-//! The validators of an upstream's answer: what is no date is not passed on, and a client that has the
-//! answer already is told so (RFC 9110 §13), as Apache does for CGI.
+//! The validators of an upstream's answer: a Last-Modified that is no date is dropped, and a client that has
+//! the answer already gets 304 (RFC 9110 §13), as from Apache for CGI.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,20 +8,19 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use crate::message::AnswerHead;
 use crate::message::conditional::{Validators, Verdict, evaluate};
 
-/// What a 304 does not say (RFC 9110 §15.4.5): it describes no content. Its type is taken away by
-/// `filter::unchanged`.
+/// Fields that a 304 drops (RFC 9110 §15.4.5): it describes no content. `filter::unchanged` drops its type.
 const ABOUT_CONTENT: [header::HeaderName; 3] = [
     header::CONTENT_ENCODING,
     header::CONTENT_LANGUAGE,
     header::CONTENT_RANGE,
 ];
 
-/// The status that the answer gets; its fields are made to fit.
+/// Evaluates the preconditions. Returns the status of the answer, and adapts its fields to it.
 pub(super) fn settle(head: &mut AnswerHead, method: &Method, asked: &HeaderMap) -> StatusCode {
     let last_modified = last_modified(&mut head.headers);
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let etag = head.headers.get(header::ETAG);
-    // §13.2.1: a precondition is about an answer that would be 200; other methods were executed.
+    // §13.2.1: a precondition applies to an answer that would be 200; other methods were executed.
     if !reads || head.status != StatusCode::OK || (etag.is_none() && last_modified.is_none()) {
         return head.status;
     }
@@ -41,8 +40,8 @@ pub(super) fn settle(head: &mut AnswerHead, method: &Method, asked: &HeaderMap) 
     }
 }
 
-/// Last-Modified, as Apache mends it: dropped where it is no date, and never later than the answer
-/// (RFC 9110 §8.8.2.1). It is sent as RFC 9110 §5.6.7 has it, however the script wrote it.
+/// Normalises Last-Modified as Apache does: dropped where it is no date, and never later than the answer (RFC
+/// 9110 §8.8.2.1). It is sent in the form of RFC 9110 §5.6.7, however the script wrote it.
 fn last_modified(fields: &mut HeaderMap) -> Option<SystemTime> {
     let value = fields.get(header::LAST_MODIFIED)?;
     let Some(date) = value.to_str().ok().and_then(date) else {
@@ -59,8 +58,8 @@ fn last_modified(fields: &mut HeaderMap) -> Option<SystemTime> {
     Some(date)
 }
 
-/// A date of HTTP, or one of mail (RFC 5322 §3.3) with its offset: `date("r")` of PHP. One before
-/// 1970 is none: no clock of a server has shown it.
+/// Parses a date of HTTP, or one of mail (RFC 5322 §3.3) with its offset: `date("r")` of PHP. One before 1970
+/// is none: no clock of a server has shown it.
 fn date(text: &str) -> Option<SystemTime> {
     let of_http = httpdate::parse_http_date(text).ok();
     of_http.or_else(|| {

@@ -1,5 +1,5 @@
-//! Header fields that PHP is not told, as their names could be passed for others: each name stands
-//! once in the log, and all are counted.
+//! Header fields that are not exported, because their variable could be taken for that of another field: each
+//! name is logged once, and all are counted.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderName;
 
-/// Names that are remembered; a client can think of any number.
+/// Limit on remembered names; a client can invent any number.
 const NAMES: usize = 64;
 
-/// Those of one site.
+/// Ambiguous fields of one site.
 #[derive(Debug)]
 pub struct AmbiguousFields {
     site: Arc<str>,
@@ -19,7 +19,7 @@ pub struct AmbiguousFields {
 }
 
 impl AmbiguousFields {
-    /// None yet.
+    /// Creates an empty set.
     pub fn new(site: Arc<str>) -> Self {
         Self {
             site,
@@ -28,34 +28,37 @@ impl AmbiguousFields {
         }
     }
 
-    /// How many fields were dropped so far.
+    /// Returns the number of dropped fields.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// One was dropped.
+    /// Counts a dropped field, and logs its name at the first time.
     pub(super) fn note(&self, name: &HeaderName) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
-        // A poisoned lock guards a set that is whole at every moment.
+        // A poisoned lock guards a set that is consistent at every moment.
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         if named.len() < NAMES && named.insert(name.clone()) {
             let last = named.len() == NAMES;
             drop(named);
-            tracing::warn!(site = &*self.site, field = %name, "a header field was not told to PHP, as its name could be passed for another; site.pass_fields lets it through");
+            tracing::warn!(site = &*self.site, field = %name, "header field not passed to PHP: its variable could be taken for that of another field; site.pass_fields lets it through");
             if last {
-                tracing::warn!(site = &*self.site, "further such names are only counted");
+                tracing::warn!(
+                    site = &*self.site,
+                    "more than {NAMES} such names: further ones are only counted"
+                );
             }
         }
     }
 
-    /// Tells the log how many there were, once.
+    /// Logs the count of dropped fields, once.
     pub(super) fn close(&self) {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             tracing::info!(
                 site = &*self.site,
                 dropped,
-                "header fields were not told to PHP, as their names could be passed for others"
+                "header fields not passed to PHP: their variables could be taken for those of other fields"
             );
         }
     }

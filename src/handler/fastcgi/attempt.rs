@@ -23,10 +23,10 @@ use crate::upstream::fpm::lease::Entry;
 use crate::upstream::{Lease, Member};
 use crate::value::TimeLimit;
 
-/// Interim heads in front of one answer: early hints come once or twice.
+/// Limit on interim heads before one answer: early hints come once or twice.
 const MOST_INTERIM: u32 = 8;
 
-/// What all attempts at one call share.
+/// State common to all attempts at one call.
 #[derive(Debug)]
 pub(super) struct Attempt<'a> {
     pub(super) fastcgi: &'a Arc<Fastcgi>,
@@ -36,33 +36,34 @@ pub(super) struct Attempt<'a> {
     pub(super) arrived: Instant,
 }
 
-/// What an attempt leaves behind.
+/// Result of a failed attempt.
 #[derive(Debug)]
 pub(super) struct Failed {
-    /// Where it failed.
+    /// The member that failed.
     pub(super) member: Arc<Member>,
     pub(super) failure: Failure,
     pub(super) progress: Progress,
-    /// Until a worker acknowledged the request.
+    /// Time until a worker acknowledged the request.
     pub(super) acknowledged: Option<Duration>,
     pub(super) upload: Upload,
-    /// Nothing of the content was read.
+    /// No content was read.
     pub(super) untouched: bool,
 }
 
 impl Attempt<'_> {
-    /// Since when the request may have been queued, and for how long.
+    /// Returns the start of the request's queue time and its limit.
     pub(super) fn queue(&self) -> (Instant, &TimeLimit) {
         (self.arrived, &self.timeouts.queue)
     }
 
-    /// Whether it may still be queued.
+    /// Reports whether the queue limit has not passed yet.
     pub(super) fn is_in_time(&self) -> bool {
         let limit = self.timeouts.queue.duration;
         limit.is_zero() || self.arrived.elapsed() < limit
     }
 
-    /// Sends the request, whose probe, BEGIN_REQUEST and PARAMS are `records`, on `lease`, and reads the head of the answer.
+    /// Sends the request, whose probe, BEGIN_REQUEST and PARAMS are `records`, on `lease`, and reads the head
+    /// of the answer.
     pub(super) async fn run(
         &self,
         mut lease: Lease,
@@ -111,7 +112,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// What goes onto the connection, and how (docs/internals/admission.md, "The probe in front").
+    /// Returns the records to send and how to send them (docs/internals/admission.md, "The probe in front").
     fn outbound(&self, lease: &mut Lease, records: &mut Bytes, upload: Upload) -> Outbound {
         let (id, over) = lease.request_ids();
         put_id(records, id);
@@ -143,9 +144,10 @@ impl Attempt<'_> {
         let queue = timeouts.queue.duration;
         let left = queue.saturating_sub(moment::now().duration_since(self.arrived));
         Pace {
-            acknowledge: match queue.is_zero() {
-                true => Duration::ZERO,
-                false => left.max(Duration::from_millis(1)),
+            acknowledge: if queue.is_zero() {
+                Duration::ZERO
+            } else {
+                left.max(Duration::from_millis(1))
             },
             first_byte: timeouts.first_byte.duration,
             idle: timeouts.idle.duration,
@@ -153,7 +155,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// RFC 3875 §6: the head, and what of the content came with it.
+    /// Reads the head (RFC 3875 §6). Returns it with the content that came with it.
     async fn head(
         &self,
         exchange: &mut Exchange<Lease>,
@@ -196,7 +198,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// The final head at the beginning of `buffer`, once it is there. Interim ones are dropped:
+    /// Takes the final head from the beginning of `buffer`, once it is complete. Interim ones are dropped:
     /// hyper sends none but its own 100.
     fn final_head(
         &self,
@@ -215,13 +217,13 @@ impl Attempt<'_> {
                 return Err(HeadError::Informational(head.status.to_string()));
             }
             let status = head.status.as_u16();
-            tracing::info!(request_id = %self.request.id, status, "an interim answer of the script was not passed on");
+            tracing::info!(request_id = %self.request.id, status, "interim answer of the script dropped");
         }
         *scanned = buffer.len();
         Ok(None)
     }
 
-    /// A limit of time is told with its name, its value and its line.
+    /// Converts a failed exchange; a timeout gets its key, its value and its line.
     fn broken(&self, broken: Broken) -> Failure {
         let upstream = self.upstream();
         let timeouts = self.timeouts;
@@ -245,8 +247,8 @@ impl Attempt<'_> {
         }
     }
 
-    /// The exchange ended without a head. FastCGI §5.5: refused before it was begun, or the
-    /// script printed nothing.
+    /// Returns the failure of an exchange without a head. FastCGI §5.5: refused before it began, or the script
+    /// printed nothing.
     fn no_head(&self, status: ProtocolStatus) -> (Failure, Progress) {
         let upstream = self.upstream();
         let failure = match status {
@@ -264,7 +266,7 @@ impl Attempt<'_> {
     }
 }
 
-/// Records are encoded before their connection is known, for its first request.
+/// Stamps the id into `records`, which are encoded for the first request of a connection.
 fn put_id(records: &mut Bytes, id: Id) {
     let at = PROBE.len() + ID_AT;
     if records.get(at..at + 2) == Some(&id.get().to_be_bytes()[..]) {
@@ -275,7 +277,7 @@ fn put_id(records: &mut Bytes, id: Id) {
     *records = stamped.freeze();
 }
 
-/// Whether the server is to blame, and not the script or the time that it takes.
+/// Reports whether the server broke the protocol; the script and its timeouts do not count.
 fn breaks_the_protocol(failure: &Failure) -> bool {
     matches!(
         failure,

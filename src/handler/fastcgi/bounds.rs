@@ -1,5 +1,5 @@
-//! The bounds of a call: the largest request body and the times of the script. What the action itself says is the
-//! narrowest, then `limits` and `timeouts` of the last rule on the way, then the site and the upstream.
+//! The bounds of a call: the largest request body and the times of the script. Precedence: the action itself,
+//! then `limits` and `timeouts` of the last rule on the way, then the site and the upstream.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,7 +9,10 @@ use super::{CallTimeouts, Fastcgi};
 use crate::message::edits::Edits;
 use crate::value::TimeLimit;
 
-/// The bounds that an action says itself: the name of each, as `limits.body`, and its place, as `file:line`.
+/// The name of the bound on bodies.
+const BODY: &str = "limits.body";
+
+/// Bounds that an action sets itself: the name of each, as `limits.body`, and its place, as `file:line`.
 #[derive(Clone, Debug, Default)]
 pub struct OwnBounds(Vec<(&'static str, Arc<str>)>);
 
@@ -28,13 +31,13 @@ impl OwnBounds {
 }
 
 impl Fastcgi {
-    /// Bounds request bodies; `place` is where that is written.
+    /// Limits request bodies to `bytes`; `place` is the line of the configuration.
     pub fn set_body_limit(&mut self, bytes: u64, place: Arc<str>) {
         self.spool.limit = bytes;
         self.own.0.push((OwnBounds::BODY, place));
     }
 
-    /// Sets one of the times.
+    /// Sets one of the time limits, by its name.
     pub fn set_time(&mut self, limit: TimeLimit) {
         let mut all = self.timeouts.all().into_iter();
         if let Some(known) = all.find(|known| known.name == limit.name) {
@@ -43,7 +46,7 @@ impl Fastcgi {
         }
     }
 
-    /// Sets how long the script may be silent, before its answer and in it; `place` is where that is written.
+    /// Limits the silence of the script, before its answer and in it; `place` is the line of the configuration.
     pub fn set_silence(&mut self, duration: Duration, place: &Arc<str>) {
         for name in [self.timeouts.first_byte.name, self.timeouts.idle.name] {
             let place = Arc::clone(place);
@@ -57,12 +60,12 @@ impl Fastcgi {
 
     /// Returns the largest body of a request with these edits, in bytes.
     pub fn body_limit(&self, edits: Option<&Edits>) -> u64 {
-        let of_rules = edits.and_then(Edits::body_limit);
-        let of_rules = of_rules.filter(|_| !self.own.has(OwnBounds::BODY));
+        let bounded = edits.filter(|_| !self.own.has(BODY));
+        let of_rules = bounded.and_then(Edits::body_limit);
         of_rules.unwrap_or(self.spool.limit)
     }
 
-    /// Returns the times of a call for a request with these edits.
+    /// Returns the time limits of a call for a request with these edits.
     pub fn call_timeouts(&self, edits: Option<&Edits>) -> Cow<'_, CallTimeouts> {
         let mut limits = Cow::Borrowed(&self.timeouts);
         let of_rules = edits.into_iter().flat_map(Edits::timeouts);

@@ -1,16 +1,17 @@
-//! Judges a handler by the path alone, when the configuration is loaded and there is no request.
+//! Properties of a handler that depend on the path alone, for checks of the configuration when there is no
+//! request.
 
 use super::{Fastcgi, Missing, ScriptRule};
 use crate::cgi::script;
 use crate::route::Captures;
 
 impl Fastcgi {
-    /// As [`crate::handler::Handler::settled_below`].
+    /// Implements [`crate::handler::Handler::settled_below`].
     pub(in crate::handler) fn settled_below(&self) -> Option<&str> {
         (self.missing != Missing::Decline).then(|| self.mount.as_str())
     }
 
-    /// Reports whether every request for this path is left to the next rule, where that is said by the path.
+    /// Reports whether the handler declines every request for this path, as far as the path alone decides it.
     pub(in crate::handler) fn leaves(&self, path: &[u8]) -> bool {
         let walks = matches!(self.script, ScriptRule::Walk);
         let below = self.mount.below(path);

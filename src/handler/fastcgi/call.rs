@@ -1,5 +1,5 @@
-//! One call of a script: its content first where it has to be, then a connection and an attempt;
-//! again from the head of the queue where nothing was executed.
+//! One call of a script: buffers the content if necessary, then leases a connection and makes an attempt;
+//! retries from the head of the queue if nothing was executed.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -28,19 +28,19 @@ use crate::moment;
 use crate::upstream::{ClassKey, Deadline, Demand, Flow, Lease, LeaseError, Member, Order};
 use crate::value::TimeLimit;
 
-/// A worker that dies so soon after it began may have been killed by a restart of PHP-FPM. One that worked longer died
-/// of the request (`request_terminate_timeout`, memory, a fault of PHP's), and so would the next.
+/// Longest run of a worker that a restart of PHP-FPM may have killed. One that worked longer died of the
+/// request (`request_terminate_timeout`, memory, a fault of PHP's), and so would the next.
 const RESTART_RACE: Duration = Duration::from_millis(250);
 
-/// Between two attempts, from the third on.
+/// Pause between two attempts, from the third on.
 const RETRY_PAUSE: Duration = Duration::from_millis(5);
 
-/// A script to be called.
+/// A call of a script.
 #[derive(Debug)]
 pub struct Call {
-    /// By whom.
+    /// The handler.
     pub fastcgi: Arc<Fastcgi>,
-    /// Which.
+    /// The script.
     pub script: Arc<Script>,
 }
 
@@ -96,15 +96,15 @@ impl Call {
         }
     }
 
-    /// Receives the content as far as it has to be, and encodes the records, which tell its length.
+    /// Receives the content as far as necessary, and encodes the records, which hold its length.
     async fn prepare(&self, request: &mut Request) -> Result<(Upload, Bytes), Failure> {
         let upload = self.receive(request).await?;
         let records = self.records(request, &upload)?;
         Ok((upload, records))
     }
 
-    /// Too much content is refused before any of it is read, so that `Expect: 100-continue` saves
-    /// the client the upload; the rest is received as far as it has to be.
+    /// Receives the content as far as necessary. Refuses too much content before it reads any of it, so that
+    /// `Expect: 100-continue` saves the client the upload.
     async fn receive(&self, request: &mut Request) -> Result<Upload, Failure> {
         let settings = self.spool_settings(request);
         let limit = settings.limit;
@@ -116,7 +116,7 @@ impl Call {
         received.map_err(Failure::from)
     }
 
-    /// A rule on the way may have had a limit of its own.
+    /// Returns the buffering of the request, with the body limit of a rule on the way.
     pub(super) fn spool_settings(&self, request: &Request) -> Cow<'_, SpoolSettings> {
         let settings = &self.fastcgi.spool;
         let limit = self.fastcgi.body_limit(request.edits.as_deref());
@@ -129,8 +129,8 @@ impl Call {
         })
     }
 
-    /// A probe, BEGIN_REQUEST and PARAMS with its empty record; an attempt leaves out what it has
-    /// no need for.
+    /// Encodes a probe, BEGIN_REQUEST and PARAMS with its empty record; an attempt omits the parts that it does
+    /// not need.
     fn records(&self, request: &Request, upload: &Upload) -> Result<Bytes, Failure> {
         let mut records = Vec::with_capacity(2048);
         records.extend_from_slice(PROBE);
@@ -142,8 +142,8 @@ impl Call {
         Ok(Bytes::from(records))
     }
 
-    /// Everything that PHP is told of `request`, with `length` bytes of content. Fails where a
-    /// variable is longer than PHP can read.
+    /// Encodes all variables of `request`, with `length` bytes of content. Fails where a variable is longer
+    /// than PHP can read.
     pub(super) fn encode(
         &self,
         params: &mut ParamsEncoder<'_>,
@@ -163,7 +163,7 @@ impl Call {
         long_variable::check(params.pairs(), &contract.responder, edits).map_err(Failure::Variable)
     }
 
-    /// Returns whose the request is in the queue.
+    /// Returns the owner and the class of the request in the queue.
     fn flow(&self, request: &Request) -> Flow {
         let owner = self.owner(request);
         let rule = request
@@ -187,8 +187,8 @@ impl Call {
         }
     }
 
-    /// A connection, unless the client goes meanwhile: what is queued never reaches PHP then.
-    /// `failed` is where it was tried before.
+    /// Leases a connection, unless the client leaves meanwhile: PHP never sees a request that is still queued
+    /// then. `failed` is the member of the attempt before.
     async fn lease_for(
         &self,
         upload: &mut Upload,
@@ -250,8 +250,8 @@ impl Call {
     }
 }
 
-/// hyper cannot tell a client that left from one that broke its framing: nobody reads the answer
-/// of either.
+/// Converts an upload error. hyper does not distinguish a client that left from one that broke its framing:
+/// neither reads its answer.
 fn gone(error: UploadError) -> Failure {
     if matches!(error, UploadError::Client(_)) {
         Failure::ClientGone
@@ -260,7 +260,7 @@ fn gone(error: UploadError) -> Failure {
     }
 }
 
-/// How often a request was sent again.
+/// Counter of the attempts after the first.
 #[derive(Debug, Default)]
 struct Retries {
     is_repeated: bool,
@@ -268,9 +268,9 @@ struct Retries {
 }
 
 impl Retries {
-    /// Returns whether the same request may be sent again. What may have run is repeated once, where that does no harm. How the
-    /// connection ended proves nothing: a program that has read all of the request dies with an orderly end, and a proxy turns
-    /// a reset into one.
+    /// Reports whether the same request may be sent again. One that may have run is repeated once, if its
+    /// method is safe. The end of the connection proves nothing: a program that has read all of the request
+    /// dies with an orderly end, and a proxy turns a reset into one.
     fn allow(&mut self, progress: Progress, is_safe: bool) -> bool {
         match progress {
             Progress::NotExecuted => true,
@@ -282,7 +282,8 @@ impl Retries {
         }
     }
 
-    /// A server that closes each connection must not be met as fast as we can connect.
+    /// Waits before the next attempt: a server that closes each connection is not to be met as fast as we can
+    /// connect.
     async fn pause(&mut self) {
         self.all += 1;
         if self.all > 1 {
@@ -291,7 +292,7 @@ impl Retries {
     }
 }
 
-/// The content of the next attempt: what was not touched, or what is at hand whole.
+/// Returns the content of the next attempt: the untouched upload, or a complete copy.
 fn again_with(failed: Failed, replay: Option<Upload>, again: bool) -> Result<Upload, Failure> {
     match (again, failed.untouched, replay) {
         (true, true, _) => Ok(failed.upload),

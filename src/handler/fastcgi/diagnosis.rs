@@ -1,6 +1,6 @@
-//! Why PHP-FPM does not run a script: its `Primary script unknown` names neither the path nor a
-//! cause. What this host's file system says of the path goes into one record; it is looked at only
-//! then, and says nothing sure, as PHP may see other files.
+//! The cause of PHP-FPM's `Primary script unknown`, a message with neither path nor cause. One log record holds
+//! the state of the path in this host's file system. The path is examined only then, and the result is a guess,
+//! as PHP may see other files.
 
 mod repeats;
 
@@ -17,68 +17,69 @@ use crate::cgi::Mapping;
 pub(super) use repeats::Before;
 pub use repeats::Refusals;
 
-/// PHP-FPM's words for a script that it does not run (sapi/fpm/fpm/fpm_main.c).
+/// PHP-FPM's message for a script that it does not run (sapi/fpm/fpm/fpm_main.c).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// `Primary script unknown`: stat(2) failed, whatever the reason.
+    /// `Primary script unknown`: stat(2) failed, for any reason.
     Unknown,
-    /// `Unable to open primary script: /path (Permission denied)`.
+    /// `Unable to open primary script: /path (No such file or directory)` and the like.
     NotOpened,
-    /// The same without permission.
+    /// `Unable to open primary script: /path (Permission denied)`.
     NotPermitted,
 }
 
-/// What is known of a script that PHP-FPM does not run.
+/// Findings about a script that PHP-FPM does not run.
 #[derive(Debug)]
 pub(super) struct Diagnosis {
     /// SCRIPT_FILENAME.
     pub(super) sent: PathBuf,
-    /// Where this gateway sees the script: the same but for `backend_root`.
+    /// The script's path for this gateway: the same but for `backend_root`.
     pub(super) here: PathBuf,
-    /// What stands there.
+    /// The kind of file there.
     pub(super) at_here: Seen,
     /// The first folder of `sent` that this host does not have.
     pub(super) first_missing: Option<PathBuf>,
-    /// What it most likely is.
+    /// The most likely cause.
     pub(super) cause: Cause,
 }
 
-/// What stands at a path, for this gateway.
+/// Kind of file at a path, for this gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
     /// A regular file.
     File,
-    /// A folder, a socket, anything else.
+    /// A directory, a socket, or another kind.
     Other,
-    /// Nothing.
+    /// ENOENT or another error.
     Nothing,
-    /// The gateway may not look there.
+    /// EACCES.
     Hidden,
 }
 
-/// Why, most likely, and what to do.
+/// The most likely cause, with its remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// The root itself is not here.
+    /// The root does not exist on this host.
     NoRoot(PathBuf),
-    /// The root is here and the script is not.
+    /// The root exists and the script does not.
     NoScript,
-    /// Something else than a file has its name.
+    /// The name is that of a directory or of a special file.
     NoFile,
-    /// The gateway may not look.
+    /// EACCES on this host.
     Hidden,
-    /// The file is here, and not all may read it or enter this folder above it.
+    /// The file exists, and its mode or that of this folder above it excludes some users.
     Closed(PathBuf),
-    /// PHP-FPM says that it may not.
+    /// PHP-FPM reported EACCES.
     NotPermitted,
-    /// The file is here, and `backend_root` makes a path of it that is not.
+    /// The file exists, and `backend_root` makes a path of it that does not.
     BackendRoot,
-    /// The file is here, at this very path.
+    /// The file exists, at this very path.
     Elsewhere,
 }
 
 impl Refusal {
-    /// Whether a message says so. What PHP's marker precedes a script has written.
+    /// Returns the refusal that a message reports; `marked` is a message of PHP itself, which a script may have
+    /// written.
     pub(super) fn of(marked: bool, text: &[u8]) -> Option<Self> {
         if marked {
             return None;
@@ -87,16 +88,17 @@ impl Refusal {
             return Some(Self::Unknown);
         }
         let reason = text.strip_prefix(b"Unable to open primary script")?;
-        match reason.ends_with(b"(Permission denied)") {
-            true => Some(Self::NotPermitted),
-            false => Some(Self::NotOpened),
-        }
+        Some(if reason.ends_with(b"(Permission denied)") {
+            Self::NotPermitted
+        } else {
+            Self::NotOpened
+        })
     }
 }
 
 impl Diagnosis {
-    /// Looks at the path of `file`, which is below the roots of `mapping`. Asks the disk, once a
-    /// script in a while.
+    /// Examines the path of `file`, which is below the roots of `mapping`. Blocks on the disk, once per script
+    /// and interval.
     pub(super) fn look(mapping: &Mapping, file: &[u8], refusal: Refusal) -> Self {
         let sent = below(OsStr::from_bytes(mapping.document_root()), file);
         let here = below(mapping.root.0.as_os_str(), file);
@@ -117,15 +119,15 @@ impl Diagnosis {
     }
 }
 
-/// Why PHP-FPM most likely does not see the script `file` below the roots of `mapping`, and what to
-/// do, as the log would say it. Asks the disk.
+/// Returns the most likely cause why PHP-FPM does not find the script `file` below the roots of `mapping`, and
+/// the remedy, in the words of the log. Blocks on the disk.
 pub fn why_unknown(mapping: &Mapping, file: &[u8]) -> String {
     Diagnosis::look(mapping, file, Refusal::Unknown)
         .cause
         .to_string()
 }
 
-/// What the cause is judged by.
+/// Observations that determine the cause.
 #[derive(Clone, Debug)]
 struct Facts {
     refusal: Refusal,
@@ -154,7 +156,7 @@ impl Facts {
 }
 
 impl Cause {
-    /// Whether it is what `missing = "pass"` lets happen: a client asked for no script.
+    /// Reports whether it is the normal result of `missing = "pass"`: a client named no existing script.
     pub(super) fn is_ordinary(&self) -> bool {
         *self == Self::NoScript
     }
@@ -172,22 +174,22 @@ impl fmt::Display for Cause {
             Self::NoScript => {
                 "there is no such script below the root; `missing = \"pass\"` sends requests for it all the same"
             }
-            Self::NoFile => "what has this name is no regular file",
+            Self::NoFile => "this name is that of a directory or a special file",
             Self::Hidden => {
-                "this gateway's user may not look there, and PHP-FPM's perhaps not either: a folder above is closed to them"
+                "this gateway's user has no permission to look there, and PHP-FPM's perhaps not either: search permission is missing on a folder above"
             }
             Self::Closed(path) => {
                 return write!(
                     f,
-                    "the mode of {path:?} lets only its owner and group in, and PHP-FPM's user is perhaps neither"
+                    "the mode of {path:?} admits only its owner and group, and PHP-FPM's user is perhaps neither"
                 );
             }
-            Self::NotPermitted => "PHP-FPM's user may not read it",
+            Self::NotPermitted => "PHP-FPM's user has no permission to read it",
             Self::BackendRoot => {
-                "the script is here, and `backend_root` makes another path of it, which this host does not have: it must be the root as PHP-FPM sees it in its container or chroot"
+                "the script exists here, and `backend_root` makes another path of it, which this host does not have: it must be the root as PHP-FPM sees it in its container or chroot"
             }
             Self::Elsewhere => {
-                "the script is here, at this very path, so PHP-FPM sees other files: mount them in its container at the same path, or set `backend_root` to the root as PHP-FPM sees it; a `chroot` of its pool is no part of that path"
+                "the script exists here, at this very path, so PHP-FPM sees other files: mount them in its container at the same path, or set `backend_root` to the root as PHP-FPM sees it; a `chroot` of its pool is no part of that path"
             }
         };
         f.write_str(text)
@@ -195,7 +197,7 @@ impl fmt::Display for Cause {
 }
 
 impl Seen {
-    /// What logs call it.
+    /// Returns the value of the log field.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::File => "yes",
@@ -216,20 +218,21 @@ impl Seen {
 }
 
 fn below(root: &OsStr, file: &[u8]) -> PathBuf {
-    let root = root.as_bytes();
-    let root = root.strip_suffix(b"/").unwrap_or(root);
-    PathBuf::from(OsStr::from_bytes(&[root, file].concat()))
+    let bytes = root.as_bytes();
+    let trimmed = bytes.strip_suffix(b"/").unwrap_or(bytes);
+    PathBuf::from(OsStr::from_bytes(&[trimmed, file].concat()))
 }
 
-/// The first of the folders above `path`, from the top, or `path` itself, that `wanted` holds for.
+/// Returns the first of the folders above `path`, from the top, or `path` itself, for which `wanted` holds.
 fn first_above(
     path: &Path,
     wanted: impl Fn(&Path, &io::Result<Metadata>) -> bool,
 ) -> Option<PathBuf> {
     let mut all: Vec<_> = path.ancestors().collect();
     all.reverse();
-    let mut all = all.into_iter();
-    let found = all.find(|path| wanted(path, &fs::metadata(path)));
+    let found = all
+        .into_iter()
+        .find(|path| wanted(path, &fs::metadata(path)));
     found.map(Path::to_path_buf)
 }
 
@@ -238,7 +241,7 @@ fn is_missing(found: &io::Result<Metadata>) -> bool {
     kind == Some(io::ErrorKind::NotFound)
 }
 
-/// Whether some users may not enter the folder, or not read the file.
+/// Reports whether the mode denies other users to enter the folder or to read the file.
 fn is_closed(_: &Path, found: &io::Result<Metadata>) -> bool {
     const ENTER: u32 = 0o001;
     const READ: u32 = 0o004;

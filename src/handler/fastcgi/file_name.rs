@@ -1,6 +1,7 @@
-//! The file that the target of a ProxyPass or ProxyPassMatch names, with PATH_INFO behind it: what in it may be a
-//! script. PHP-FPM behind Apache takes the longest part that is a file, whatever it is, and leaves it to
-//! `security.limit_extensions` that `/a.jpg/x.php` does not run a picture; here the configuration has to name it.
+//! The file in the target of a ProxyPass or ProxyPassMatch, with PATH_INFO behind it: the parts of it that may
+//! be a script. PHP-FPM behind Apache takes the longest part that is a file, whatever its name, and relies on
+//! `security.limit_extensions` that `/a.jpg/x.php` does not run a picture; here the configuration has to name
+//! it.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use crate::route::TooHard;
 use crate::route::condition::Pattern;
 use crate::route::template::Template;
 
-/// A target's file.
+/// The file of a target.
 #[derive(Debug)]
 pub struct FileName {
     /// The absolute path.
@@ -25,16 +26,16 @@ impl FileName {
         target::names_script(self.file.literal_start())
     }
 
-    /// Whether `file[..end]`, below a root of `root` bytes, is named as a script: as the whole, before the first
-    /// variable of the target, or by its extension.
+    /// Reports whether `file[..end]`, below a root of `root` bytes, is named as a script: as the whole, before
+    /// the first variable of the target, or by its extension.
     pub(super) fn names(&self, file: &[u8], end: usize, root: usize) -> bool {
         end == file.len()
             || root + end <= self.file.literal_start().len()
             || script::candidates(file).any(|candidate| candidate == end)
     }
 
-    /// Whether the pattern matches the part of the request's path that leads to `file[..end]` by itself. `rule` is
-    /// where it stands.
+    /// Reports whether the pattern matches the part of the request's path that leads to `file[..end]` by
+    /// itself. `rule` is the place of the rule.
     pub(super) fn matches(
         &self,
         path: &[u8],

@@ -1,4 +1,4 @@
-//! `fastcgi`: a script of a FastCGI application answers.
+//! `fastcgi`: passes a request to a script of a FastCGI application.
 
 mod ambiguous_fields;
 mod attempt;
@@ -99,97 +99,97 @@ pub(crate) static TIMEOUTS: Key<Table> = Key::table(
 /// When a worker is asked for; a site and a rule have it.
 pub static REQUEST_BODY: Key<Option<At<String>>> = Key::one_of("request_body", &["auto", "stream", "spool"], "When PHP gets a request body. \"auto\": it is received first, into memory and then a file, and streamed from where the rest comes within 2 s by the rate of the last 64 KiB or 256 ms; up to 64 KiB it is never streamed. A client that then keeps a worker waiting for 4 s in all is refused with 408 if others wait for that worker. \"spool\": always received first. \"stream\": as it comes. A streamed upload that breaks off is executed by PHP with what came; only \"spool\" prevents that: see docs/cgi.md. Bodies of unknown length are always received first.").example("\"spool\"");
 
-/// How long a call may take.
+/// Time limits of a call.
 #[derive(Clone, Debug)]
 pub struct CallTimeouts {
-    /// Until a worker has it.
+    /// Until a worker takes the request.
     pub queue: TimeLimit,
     /// Until the answer begins.
     pub first_byte: TimeLimit,
-    /// Between two pieces of it.
+    /// Between two pieces of the answer.
     pub idle: TimeLimit,
 }
 
 impl CallTimeouts {
-    /// All of them, to be changed.
+    /// Returns all limits, mutable.
     pub fn all(&mut self) -> [&mut TimeLimit; 3] {
         [&mut self.queue, &mut self.first_byte, &mut self.idle]
     }
 }
 
-/// Which script answers, and where.
+/// The `fastcgi` handler: its upstream, its scripts, its limits.
 #[derive(Debug)]
 pub struct Fastcgi {
-    /// The servers.
+    /// The upstream.
     pub upstream: Arc<Upstream>,
-    /// The roots.
+    /// The roots, for the gateway and for the application.
     pub mapping: Arc<Mapping>,
-    /// Where the root stands.
+    /// The prefix of the URL that maps to the root.
     pub mount: Mount,
-    /// What the mapping says to each request alike.
+    /// Variables that the mapping determines, equal for all requests.
     pub constants: Constants,
-    /// What PHP is told otherwise than usual.
+    /// Rules for the variables of this site and upstream.
     pub contract: Contract,
-    /// Which fields it is not told, for the log.
+    /// Counter and log of the fields that are not exported.
     pub ambiguous: Arc<AmbiguousFields>,
-    /// How the script is found.
+    /// Search rule of the script.
     pub script: ScriptRule,
-    /// What becomes of a request whose script does not exist.
+    /// Reaction to a script that does not exist.
     pub missing: Missing,
-    /// How content is received.
+    /// Buffering of request bodies.
     pub spool: SpoolSettings,
-    /// Whether a part of its upstream is kept for its site.
+    /// True if a part of the upstream's capacity is reserved for the site.
     pub has_reserve: bool,
-    /// How large the head of an answer may be.
+    /// Limits on the head of an answer.
     pub head: HeadLimits,
-    /// How long calls may take.
+    /// Time limits of a call.
     pub timeouts: CallTimeouts,
-    /// Bounds that no rule on the way changes.
+    /// Limits that `limits` and `timeouts` of rules do not change.
     pub own: OwnBounds,
-    /// Whether a safe method is finished too when its client has gone.
+    /// True if a safe method runs to its end after its client has gone.
     pub ignore_client_abort: bool,
-    /// What its answers may have.
+    /// Limits and orders of its answers.
     pub answers: Arc<answer::Settings>,
-    /// What its log lines have in common.
+    /// Fields common to its log lines.
     pub log: Arc<ScriptLog>,
 }
 
-/// How a script is found.
+/// Search rule of a script.
 #[derive(Debug)]
 pub enum ScriptRule {
     /// The first existing script along the path.
     Walk,
-    /// This script, with this PATH_INFO.
+    /// A fixed script with a fixed PATH_INFO.
     Fixed {
-        /// Its file.
+        /// The template of its file.
         script: Template,
-        /// PATH_INFO.
+        /// The template of PATH_INFO.
         path_info: Option<Template>,
     },
     /// The first existing file along the path whose name matches: Apache's SetHandler.
     Files(Box<Pattern>),
-    /// A file name with its PATH_INFO behind it, as ProxyPassMatch targets have.
+    /// A file name followed by PATH_INFO, as in the target of a ProxyPassMatch.
     FileName(Box<FileName>),
 }
 
-/// What becomes of a request whose script does not exist.
+/// Reaction to a request whose script does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
-    /// 404, and PHP is not asked.
+    /// 404, without a call.
     NotFound,
-    /// The next rule.
+    /// The next rule decides.
     Decline,
-    /// PHP is asked all the same.
+    /// The application is called all the same.
     Pass,
 }
 
 impl Fastcgi {
-    /// Whether it stands for a ProxyPassMatch.
+    /// Reports whether the handler comes from a ProxyPassMatch.
     pub(super) fn is_proxy_target(&self) -> bool {
         matches!(self.script, ScriptRule::FileName(_))
     }
 
-    /// Tells the log what was only counted so far.
+    /// Logs the counts that no line has reported yet.
     pub(super) fn close(&self) {
         self.log.refusals.close();
         self.ambiguous.close();
@@ -228,7 +228,7 @@ impl Fastcgi {
         }
     }
 
-    /// The script along the path of a request.
+    /// Returns the script along the path of a request.
     fn along(&self, path: &[u8], disk: &dyn Disk) -> Result<Option<Script>, Failure> {
         let Some(below) = self.mount.below(path) else {
             return Ok(None);
@@ -303,8 +303,7 @@ impl Fastcgi {
                 name.names(&file, end, root) || name.matches(path, &file, end, &self.log.place)?;
             let found = Script::at(&file, end);
             if is_script && self.mapping.has(&found.file, disk) {
-                // RFC 3875 §4.1.13: the path by which it was reached, whatever folder the target put
-                // before it.
+                // RFC 3875 §4.1.13: the path of the request, whatever folder the target puts before it.
                 let name = path.strip_suffix(found.path_info.as_slice());
                 return Ok(Some(Script {
                     name: name.unwrap_or(path).to_vec(),
@@ -315,13 +314,12 @@ impl Fastcgi {
         Ok(None)
     }
 
-    /// Cuts the root off. No capture may lead out of it: a pattern that takes a part of a segment
-    /// could put `..` together, so the result is looked at and not its parts.
+    /// Cuts the root off. No capture may lead out of it: a pattern that takes a part of a segment could put
+    /// `..` together, so the check reads the result and not its parts.
     fn below_root(&self, file: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let root = self.mapping.root.0.as_os_str().as_bytes();
-        let root = root.strip_suffix(b"/").unwrap_or(root);
         let below = file
-            .strip_prefix(root)
+            .strip_prefix(root.strip_suffix(b"/").unwrap_or(root))
             .filter(|rest| rest.starts_with(b"/"));
         let climbs = |rest: &[u8]| {
             rest.split(|byte| *byte == b'/')
@@ -334,8 +332,8 @@ impl Fastcgi {
     }
 }
 
-/// RFC 3875 §4.1.13: the path without PATH_INFO where it ends so, as with an alias; else the
-/// script's `own` path, as with a front controller.
+/// Returns SCRIPT_NAME (RFC 3875 §4.1.13): the path without PATH_INFO where it ends so, as with an alias; else
+/// the script's `own` path, as with a front controller.
 fn script_name(path: &[u8], own: Vec<u8>, path_info: &[u8]) -> Vec<u8> {
     match path.strip_suffix(path_info) {
         Some(name) if !path_info.is_empty() && !name.is_empty() => name.to_vec(),

@@ -1,4 +1,4 @@
-//! What a script puts out: the content of its answer, and beside it the error stream, which goes to the log.
+//! The output of a script: the content of its answer, and beside it the error stream, which goes to the log.
 
 use std::task::{Context, Poll, ready};
 

@@ -1,7 +1,7 @@
-//! What the application writes to its error stream, as log records with the request's id: one a
-//! message, its level guessed, bounded for each request and for all together, control characters
-//! escaped, never shown to the client (docs/cgi.md, "What a script answers"). A message is logged when the next one
-//! begins or the request ends, as till then its stack trace may go on.
+//! The application's error stream as log records with the request's id: one per message, with a guessed level,
+//! bounded per request and in total, with escaped control characters, never sent to the client (docs/cgi.md,
+//! "What a script answers"). A message is logged when the next one begins or the request ends, as its stack
+//! trace may go on until then.
 
 mod budget;
 mod log;
@@ -25,55 +25,54 @@ use crate::threads::Turns;
 
 pub use self::log::ErrorLog;
 
-/// What one request may log, in messages or KiB: PHP can write without end. A quarter is for
-/// errors.
+/// Budget of one request, in messages or KiB: PHP can write without end. A quarter is reserved for errors.
 const MOST: u64 = 256;
 
-/// Bytes that are taken apart without looking at the time: a tenth of a millisecond where each is a line.
+/// Bytes split between two looks at the clock: a tenth of a millisecond where each is a line.
 const STEP: usize = 1024;
 
 /// The error stream of one request.
 #[derive(Debug)]
 pub(super) struct ErrorStream {
     origin: Origin,
-    /// What came and is not taken apart yet: a record at most.
+    /// Bytes received and not split yet: a record at most.
     rest: Bytes,
     turns: Option<Turns>,
     splitter: Splitter,
     budget: Bucket,
 }
 
-/// Whose error stream it is.
+/// Source of an error stream.
 #[derive(Debug)]
 pub(super) struct Origin {
     /// The request.
     pub(super) request_id: RequestId,
-    /// What the lines of its handler have in common.
+    /// Fields common to the lines of its handler.
     pub(super) log: Arc<ScriptLog>,
-    /// For which script.
+    /// The script.
     pub(super) script: Arc<Script>,
 }
 
-/// What all log lines about the scripts of one handler have in common.
+/// Fields common to all log lines about the scripts of one handler.
 #[derive(Debug)]
 pub struct ScriptLog {
     /// The site's name.
     pub site: Arc<str>,
     /// The upstream's name.
     pub upstream: Arc<str>,
-    /// The line of the configuration that made the handler, as `file:line`.
+    /// The line of the configuration that defines the handler, as `file:line`.
     pub place: Arc<str>,
     /// The line of its upstream's `backend_root`, where it has one.
     pub backend_root_place: Option<String>,
     /// The roots of its scripts.
     pub mapping: Arc<Mapping>,
-    /// Which scripts PHP-FPM would not run.
+    /// Scripts that PHP-FPM refused to run.
     pub refusals: Refusals,
-    /// What bounds the error streams of all requests.
+    /// The bound on the error streams of all requests.
     pub error_log: Arc<ErrorLog>,
 }
 
-/// A record with the names of where it comes from.
+/// Logs a record with the fields of its origin.
 macro_rules! record {
     ($level:ident, $origin:expr, $($rest:tt)+) => {{
         let Origin { request_id, log, script } = $origin;
@@ -93,18 +92,18 @@ impl ErrorStream {
         }
     }
 
-    /// Takes a piece, when all before it is taken apart; [`Self::poll`] goes on with it.
+    /// Accepts a piece, once all before it is split; [`Self::poll`] goes on with it.
     pub(super) fn take(&mut self, piece: Bytes) {
         self.rest = piece;
     }
 
-    /// Takes a piece; each message that is complete with it is logged.
+    /// Splits a piece and logs each message that is complete with it.
     pub(super) async fn push(&mut self, piece: Bytes) {
         self.take(piece);
         poll_fn(|cx| self.poll(cx)).await;
     }
 
-    /// Ready when all that came is taken apart. What is long lets others have their turns.
+    /// Waits until all received bytes are split. Yields to other tasks within a long piece.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.rest.is_empty() {
             let turns = self.turns.get_or_insert_with(Turns::here);
@@ -128,7 +127,7 @@ impl ErrorStream {
         splitter.push(&step, |message| origin.note(&message, budget));
     }
 
-    /// END_REQUEST with the script's exit status.
+    /// Logs the end of the stream at END_REQUEST, and an exit status other than 0.
     pub(super) fn end(&mut self, app_status: u32) {
         self.finish();
         if app_status != 0 {
@@ -136,18 +135,18 @@ impl ErrorStream {
                 warn,
                 &self.origin,
                 app_status,
-                "the script ended with a status of its own"
+                "the script ended with a nonzero exit status"
             );
         }
     }
 
-    /// The answer was cut while it was sent.
+    /// Logs an answer cut by a fault of the upstream.
     pub(super) fn cut(&mut self, cause: &'static str, why: &str) {
         self.finish();
         record!(error, &self.origin, cause, "the answer was cut: {why}");
     }
 
-    /// The answer was given up for what its client does, which is its own affair.
+    /// Logs an answer cut because of its client.
     pub(super) fn give_up(&mut self, cause: &'static str, why: &str) {
         self.finish();
         record!(info, &self.origin, cause, "the answer was cut: {why}");
@@ -181,7 +180,7 @@ impl Drop for ErrorStream {
                 &self.origin,
                 dropped = dropped.messages,
                 bytes = dropped.bytes,
-                "the script wrote more to its error stream than {MOST} messages or KiB; the rest was dropped"
+                "the request wrote more than {MOST} messages or KiB to its error stream; the rest was dropped"
             );
         }
         error_log.tell();
@@ -197,8 +196,8 @@ impl Origin {
             error_log, site, ..
         } = &*self.log;
         if budget.admits(message, Instant::now()) && error_log.admits(site, message) {
-            let text = String::from_utf8_lossy(&message.text);
-            let text = Escaped(&text);
+            let decoded = String::from_utf8_lossy(&message.text);
+            let text = Escaped(&decoded);
             match message.severity {
                 Severity::Error => record!(error, self, "PHP: {text}"),
                 Severity::Warning => record!(warn, self, "PHP: {text}"),
@@ -207,7 +206,7 @@ impl Origin {
         }
     }
 
-    /// PHP-FPM does not run the script: why, in place of its three words.
+    /// Logs the cause of a refusal in place of PHP-FPM's three words.
     fn diagnose(&self, refusal: Refusal, message: &Message) {
         let ScriptLog {
             refusals,
@@ -231,8 +230,10 @@ impl Origin {
 
     fn tell(&self, diagnosis: &Diagnosis, before: Before) {
         let Diagnosis { sent, here, .. } = diagnosis;
-        let first_missing = diagnosis.first_missing.as_deref();
-        let first_missing = first_missing.map_or_else(|| "none".into(), Path::to_string_lossy);
+        let first_missing = diagnosis
+            .first_missing
+            .as_deref()
+            .map_or_else(|| "none".into(), Path::to_string_lossy);
         macro_rules! tell {
             ($level:ident) => {
                 record!(
@@ -251,26 +252,28 @@ impl Origin {
                 )
             };
         }
-        match diagnosis.cause.is_ordinary() {
-            true => tell!(warn),
-            false => tell!(error),
+        if diagnosis.cause.is_ordinary() {
+            tell!(warn);
+        } else {
+            tell!(error);
         }
     }
 }
 
-/// Text on one line and without power over a terminal: control characters are escaped, and those
-/// that turn the direction of writing.
+/// Text on one line, harmless to a terminal: control characters and those that change the direction of writing
+/// are escaped.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let turns = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        self.0
-            .chars()
-            .try_for_each(|c| match c.is_control() || turns(c) {
-                true => write!(f, "{}", c.escape_debug()),
-                false => f.write_char(c),
-            })
+        self.0.chars().try_for_each(|c| {
+            if c.is_control() || turns(c) {
+                write!(f, "{}", c.escape_debug())
+            } else {
+                f.write_char(c)
+            }
+        })
     }
 }
 

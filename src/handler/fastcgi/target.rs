@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use crate::value::parse_duration;
 
-/// A target taken apart: which server, and the template of the file.
+/// A parsed target: the server, and the template of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// An upstream's name, or an address.
     pub server: String,
-    /// The file's path, absolute, with `$1` and its like still in it.
+    /// The absolute path of the file, with `$1` and other variables in it.
     pub file: String,
-    /// `timeout=…`: how long the script may be silent.
+    /// `timeout=…`: limit on the silence of the script.
     pub timeout: Option<Duration>,
 }
 
@@ -21,8 +21,8 @@ const SCHEME: &str = "fcgi://";
 /// mod_proxy_fcgi's default port, for a host that is written without one.
 const DEFAULT_PORT: u16 = 8000;
 
-/// Takes `text` apart; `is_upstream` tells which hosts are names of upstreams. Without any `$`
-/// `appended` follows, as mod_proxy appends the path. The error says what is expected.
+/// Parses `text`; `is_upstream` reports which hosts are names of upstreams. Without any `$` it adds `appended`,
+/// as mod_proxy appends the path. The error names the expected form.
 pub fn parse(
     text: &str,
     appended: &str,
@@ -50,26 +50,27 @@ pub fn parse(
     })
 }
 
-/// The server in a `SetHandler`: `proxy:unix:/sock|fcgi://localhost` or `proxy:fcgi://host:port`.
+/// Returns the server of a `SetHandler`: `proxy:unix:/sock|fcgi://localhost` or `proxy:fcgi://host:port`.
 pub fn handler(text: &str, is_upstream: impl Fn(&str) -> bool) -> Result<String, String> {
     let target = text
         .strip_prefix("proxy:")
         .filter(|text| text.contains(SCHEME));
     let target = target.ok_or_else(|| {
         format!(
-            "`{text}` is no handler: write \"proxy:unix:/run/php.sock|fcgi://localhost\" or \"proxy:fcgi://host:port\""
+            "`{text}` is not a FastCGI handler: write \"proxy:unix:/run/php.sock|fcgi://localhost\" or \"proxy:fcgi://host:port\""
         )
     })?;
     server(target, is_upstream)
 }
 
-/// Whether a server is spelled as Apache does it, and not as a bare address.
+/// Reports whether a server is in Apache's form, and not a bare address.
 pub fn is_target(text: &str) -> bool {
     let last = text.trim_end().rsplit_once(' ');
     text.contains(SCHEME) || last.is_some_and(|(_, word)| is_option(word))
 }
 
-/// The server of a target that says nothing else: `unix:/sock|fcgi://localhost`, `fcgi://host:port`, or an address.
+/// Returns the server of a target without a file: `unix:/sock|fcgi://localhost`, `fcgi://host:port`, or an
+/// address.
 pub fn server(text: &str, is_upstream: impl Fn(&str) -> bool) -> Result<String, String> {
     let (url, timeout) = split_options(text)?;
     if timeout.is_some() {
@@ -91,7 +92,7 @@ pub fn server(text: &str, is_upstream: impl Fn(&str) -> bool) -> Result<String, 
     }
 }
 
-/// The server, and the path behind it.
+/// Splits a URL into the server and the path behind it.
 fn split(url: &str, is_upstream: impl Fn(&str) -> bool) -> Option<(String, &str)> {
     let (socket, url) = match url.split_once('|') {
         Some((socket, url)) => (Some(socket), url),
@@ -110,8 +111,8 @@ fn split(url: &str, is_upstream: impl Fn(&str) -> bool) -> Option<(String, &str)
     Some((server, path))
 }
 
-/// The URL without the options of ProxyPass behind it, and what `timeout` says. A path may have spaces: an option is a
-/// word with a `=`, or one of the few without.
+/// Splits the URL from the options of ProxyPass behind it, and parses `timeout`. A path may have spaces: an
+/// option is a word with a `=`, or one of the few without.
 fn split_options(text: &str) -> Result<(&str, Option<Duration>), String> {
     let mut timeout = None;
     let mut url = text.trim_end();
@@ -131,8 +132,8 @@ fn is_option(word: &str) -> bool {
 /// mod_proxy's options without a value.
 const FLAGS: [&str; 3] = ["nocanon", "interpolate", "noquery"];
 
-/// What an option of mod_proxy means here: a timeout, nothing that is not so anyway, or an error with what to write
-/// in its place.
+/// Parses an option of mod_proxy: a timeout, a setting that is the default here, or an error with the key to
+/// write in its place.
 fn read_option(option: &str) -> Result<Option<Duration>, String> {
     let (name, value) = option.split_once('=').unwrap_or((option, ""));
     match (name.to_ascii_lowercase().as_str(), value) {
@@ -140,8 +141,8 @@ fn read_option(option: &str) -> Result<Option<Duration>, String> {
         ("flushpackets", "on" | "auto") => Ok(None),
         ("timeout", seconds) if seconds.bytes().all(|byte| byte.is_ascii_digit()) => {
             let duration = parse_duration(&format!("{seconds}s"));
-            let told = |error| format!("`{option}`: a timeout is a number of seconds: {error}");
-            duration.map(Some).map_err(told)
+            let describe = |error| format!("`{option}`: a timeout is a number of seconds: {error}");
+            duration.map(Some).map_err(describe)
         }
         ("timeout", _) => Err(format!("`{option}`: a timeout is a number of seconds")),
         (name, _) => {
@@ -153,13 +154,13 @@ fn read_option(option: &str) -> Result<Option<Duration>, String> {
                 }
             };
             Err(format!(
-                "`{option}` behind a target is not understood: {help}"
+                "`{option}` behind a target is not supported: {help}"
             ))
         }
     }
 }
 
-/// Options of mod_proxy, and the keys that say the like.
+/// Options of mod_proxy, and the equivalent keys.
 const INSTEAD: [(&str, &str); 9] = [
     ("enablereuse", "keep = \"0s\""),
     ("disablereuse", "keep = \"0s\""),
@@ -177,8 +178,8 @@ fn has_port(host: &str) -> bool {
         .is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// The folder that the template names before its first variable: the root that no capture leaves. What looks like a
-/// script in it is one, and no folder.
+/// Returns the folder before the template's first variable: the root that no capture leaves. A name in it that
+/// looks like a script counts as one, not as a folder.
 pub fn literal_folder(file: &str) -> &str {
     let (literal, variable) = file.split_once('$').unwrap_or((file, ""));
     let folder = if variable.trim_start_matches('{').starts_with("path") {
@@ -211,7 +212,7 @@ fn before_script(folder: &str) -> &str {
     folder
 }
 
-/// `php`, `php5` and their like.
+/// Reports whether it is `php`, `php5` or another extension of PHP.
 fn is_script(extension: &str) -> bool {
     extension.starts_with("php") || matches!(extension, "phtml" | "phar")
 }

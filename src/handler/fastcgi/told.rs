@@ -1,4 +1,4 @@
-//! What a call would tell PHP, without calling it.
+//! The variables of a call, without calling the script.
 
 use super::Call;
 use crate::failure::Failure;
@@ -6,8 +6,8 @@ use crate::fastcgi::params::{Pair, ParamsEncoder, decode_pairs};
 use crate::message::Request;
 
 impl Call {
-    /// The variables, in their order, that [`Self::perform`] sends for `request` with `length` bytes
-    /// of content. Fails where it would refuse that much content, or a variable as too long.
+    /// Returns the variables, in their order, that [`Self::perform`] sends for `request` with `length` bytes of
+    /// content. Fails where it would refuse that much content, or a variable as too long.
     pub fn told(&self, request: &mut Request, length: u64) -> Result<Vec<Pair>, Failure> {
         if let Some(edits) = &request.edits {
             edits.apply_to_request(&mut request.fields);

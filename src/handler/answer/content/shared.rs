@@ -1,4 +1,4 @@
-//! What of an answer the client's end and the sweep share: PHP's end, what is stored, and who polls.
+//! State of an answer shared by the body and the sweep: PHP's end, the store, and the task that polls.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -16,20 +16,20 @@ use crate::handler::cut::Cut;
 use crate::limits::budget::Owner;
 use crate::message::charged_bytes::charge_bytes;
 
-/// On an HTTP/2 stream a piece up to here is copied, as its frame may stay in the connection for long, and it would hold all
-/// that was read with it. A larger one is charged to its client.
+/// Limit on pieces that are copied on an HTTP/2 stream: a frame may stay in the connection for long and would
+/// hold all that was read with it. A larger one is charged to its client.
 const COPIED: usize = 16 * 1024;
 
-/// What a stream gets at once whose client has its share of `server.answer_memory`.
+/// Size of a piece on a stream whose client has its share of `server.answer_memory`.
 const LEAST: usize = 4 * 1024;
 
-/// Bytes that are taken from PHP before other answers have their turn.
+/// Bytes read from PHP before the task yields.
 const STRETCH: usize = 256 * 1024;
 
-/// At how many looks of the sweep in a row an answer must be in the way of others before it is given up: half a second.
+/// Consecutive ticks for which an answer must block others before it is cut: half a second.
 const PATIENCE: u32 = 10;
 
-/// What the client's end and the sweep share.
+/// State shared by the body and the sweep.
 #[derive(Debug)]
 pub(super) struct Shared<I: Incoming> {
     terms: Terms,
@@ -40,37 +40,37 @@ pub(super) struct Shared<I: Incoming> {
 struct State<I: Incoming> {
     /// PHP's end; `None` once it has ended.
     streaming: Option<Streaming<I>>,
-    /// What the client has not taken, while it lags.
+    /// Bytes not taken by the client, while it lags.
     store: Option<Box<Store>>,
-    /// Behind it, what there was no room for.
+    /// The next bytes after the store, which had no room for them.
     piece: Bytes,
-    /// How the answer ended where the sweep saw it, or why it was given up.
+    /// The end of the answer as seen by the sweep, or the reason for the cut.
     end: Result<(), Cut>,
-    /// On an HTTP/2 stream; and after which time without room it is given up there; zero is never.
+    /// On an HTTP/2 stream: the longest time without room before the answer is cut; zero is no limit.
     on_stream: Option<Duration>,
-    /// Whether the client has asked since the last look.
+    /// True if the body was polled since the last tick.
     asked: bool,
-    /// Whether it is PHP that is waited for, and whether it was at any time since the last look.
+    /// True if the body waits for PHP, and whether it did at any time since the last tick.
     waits_for_php: bool,
     waited_for_php: bool,
-    /// The client's end, where it waits for what the sweep may still take from PHP.
+    /// The body's waker, while the sweep may still read from PHP for it.
     reader: Option<Waker>,
     lagging_since: Option<Instant>,
-    /// Looks at which it was in the way of others.
+    /// Consecutive ticks at which it blocked others.
     in_the_way: u32,
     filling: Filling,
 }
 
-/// Who polls PHP.
+/// The task that polls PHP.
 #[derive(Debug)]
 enum Filling {
-    /// The client's end.
+    /// The body.
     Off,
     /// The sweep, which has not begun.
     Asked,
-    /// The sweep, which is woken by this.
+    /// The sweep, with its waker.
     On(Waker),
-    /// The client's end again, as soon as the sweep has noticed.
+    /// The body again, as soon as the sweep has noticed.
     Ending(Waker),
 }
 
@@ -95,22 +95,22 @@ impl<I: Incoming> Shared<I> {
         }
     }
 
-    /// See [`UpstreamContent::watch`](super::UpstreamContent::watch).
+    /// Implements [`UpstreamContent::watch`](super::UpstreamContent::watch).
     pub(super) fn set_on_stream(&self, pause: Duration) {
         self.lock().on_stream = Some(pause);
     }
 
-    /// Stores what is here; whether there was room for all of it.
+    /// Stores the content. Reports whether there was room for all of it.
     pub(super) fn store(&self) -> bool {
         self.lock().place(&self.terms)
     }
 
-    /// What is stored, then what PHP brings, then how the answer ended.
+    /// Polls for stored bytes, then for PHP's, then for the end of the answer.
     pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         self.lock().poll_next(&self.terms, cx)
     }
 
-    /// The client's end is gone.
+    /// Ends the exchange: the body was dropped.
     pub(super) fn abandon(&self) {
         let mut state = self.lock();
         state.stop_filling();
@@ -119,7 +119,7 @@ impl<I: Incoming> Shared<I> {
         drop(streaming);
     }
 
-    /// A poisoned lock guards a state that is whole at every moment.
+    /// Locks the state. A poisoned lock guards a state that is consistent at every moment.
     fn lock(&self) -> MutexGuard<'_, State<I>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,7 +167,7 @@ impl<I: Incoming> State<I> {
                 }
                 Ok(None) => self.store = None,
                 Err(error) => {
-                    tracing::error!(%error, "a buffered answer could not be read back");
+                    tracing::error!(%error, "reading the buffer file of an answer failed");
                     return Poll::Ready(Some(Err(Cut("SPOOL"))));
                 }
             }
@@ -190,7 +190,7 @@ impl<I: Incoming> State<I> {
         next.map_ok(|piece| self.hand_out(piece, terms))
     }
 
-    /// Returns as much of `piece` as may lie in a connection.
+    /// Returns as much of `piece` as may stay in a connection.
     fn hand_out(&mut self, mut piece: Bytes, terms: &Terms) -> Bytes {
         if self.on_stream.is_none() {
             return piece;
@@ -209,7 +209,8 @@ impl<I: Incoming> State<I> {
         }
     }
 
-    /// hyper asks for as much as it has room for: an answer for which it has not waited since the last look lags.
+    /// Examines the answer. hyper polls for as much as it has room for: an answer that it has not polled since
+    /// the last tick lags.
     fn look(&mut self, terms: &Terms, now: Instant) -> Look {
         if self.streaming.is_none() && self.store.is_none() && self.piece.is_empty() {
             return Look::Forget;
@@ -223,7 +224,7 @@ impl<I: Incoming> State<I> {
                 return Look::Stalled;
             }
         }
-        // Who waits for PHP now and then takes all that PHP makes.
+        // A client that waits for PHP now and then takes all that PHP makes.
         let keeps_up = std::mem::replace(&mut self.waited_for_php, self.waits_for_php);
         if self.streaming.is_none() || terms.limit == 0 {
             return Look::Leave;
@@ -250,9 +251,10 @@ impl<I: Incoming> State<I> {
         let streaming = self.streaming.as_ref();
         let in_the_way = is_blocked && streaming.is_some_and(Streaming::is_in_the_way);
         self.in_the_way = if in_the_way { self.in_the_way + 1 } else { 0 };
-        match self.in_the_way >= PATIENCE {
-            true => Look::OverShare,
-            false => Look::Leave,
+        if self.in_the_way >= PATIENCE {
+            Look::OverShare
+        } else {
+            Look::Leave
         }
     }
 
@@ -266,7 +268,7 @@ impl<I: Incoming> State<I> {
         match &self.filling {
             Filling::Asked => {}
             Filling::On(waker) if waker.will_wake(cx.waker()) => {}
-            // Another look has asked for it too.
+            // A second fill of the same answer.
             Filling::On(_) => return Poll::Ready(()),
             Filling::Off | Filling::Ending(_) => {
                 self.filling = Filling::Off;
@@ -304,7 +306,7 @@ impl<I: Incoming> State<I> {
         Poll::Pending
     }
 
-    /// Stores the piece; whether nothing of it is left.
+    /// Stores the piece. Reports whether nothing of it is left.
     fn place(&mut self, terms: &Terms) -> bool {
         if !self.piece.is_empty() {
             let store = self.store.get_or_insert_with(|| Box::new(terms.store()));
@@ -321,7 +323,7 @@ impl<I: Incoming> State<I> {
         }
     }
 
-    /// PHP is polled by the client's end from now on.
+    /// Returns the polling of PHP to the body.
     fn stop_filling(&mut self) {
         self.in_the_way = 0;
         if let Filling::On(waker) | Filling::Ending(waker) = &self.filling {

@@ -1,4 +1,4 @@
-//! The answer with a file that an upstream named.
+//! The answer with a file named by an upstream.
 
 use std::borrow::Cow;
 use std::io;
@@ -15,9 +15,8 @@ use crate::handler::static_files::{Description, Representation};
 use crate::message::Disk;
 
 impl Reply<'_> {
-    /// Sends the file that was named in place of the script's content, which is read to its end by
-    /// itself, so that the worker is free. A file that cannot be sent is 404 and an error in the
-    /// log.
+    /// Sends the named file in place of the script's content, which is read to its end on its own, so that the
+    /// worker is free. A file that cannot be sent is 404 and an error in the log.
     pub(in crate::handler::answer) async fn send_file<I: Incoming>(
         &self,
         named: Named<'_>,
@@ -47,18 +46,17 @@ impl Reply<'_> {
     fn refused(&self, refusal: Refusal, named: Named<'_>) -> Failure {
         match refusal {
             Refusal::Because(why) => {
-                tracing::error!(request_id = %self.request.id, upstream = %self.upstream, script = %self.script_name(), %named, "the script named a file that is not sent: {why}");
+                tracing::error!(request_id = %self.request.id, upstream = %self.upstream, script = %self.script_name(), %named, "file named by the script not sent: {why}");
                 Failure::NotFound
             }
             Refusal::Trouble(errno) => Failure::Disk(io::Error::from_raw_os_error(errno)),
         }
     }
 
-    /// Says once for each site that a script named a file and the configuration knows nothing of
-    /// it.
+    /// Logs once for each site that a script named a file without a configuration for it.
     pub(in crate::handler::answer) fn warn_of_orders(&self, orders: &Orders) {
         if let Some(key) = self.settings.send_file.missing_key(orders) {
-            tracing::warn!(request_id = %self.request.id, upstream = %self.upstream, script = %self.script_name(), "the script named a file to send, and {key} is not set: its own content was sent instead; this is said once for each site");
+            tracing::warn!(request_id = %self.request.id, upstream = %self.upstream, script = %self.script_name(), "the script named a file to send, and {key} is not set: its own content was sent instead; logged once for each site");
         }
     }
 
@@ -77,8 +75,8 @@ impl std::fmt::Display for Named<'_> {
     }
 }
 
-/// What is said of the script's own content is not true of the file: zlib.output_compression says
-/// Content-Encoding even of nothing.
+/// Removes the fields that describe the script's own content, not the file: zlib.output_compression sends
+/// Content-Encoding even for none.
 fn fields(mut fields: HeaderMap) -> HeaderMap {
     for name in [header::CONTENT_ENCODING, header::CONTENT_RANGE] {
         fields.remove(name);
@@ -86,7 +84,7 @@ fn fields(mut fields: HeaderMap) -> HeaderMap {
     fields
 }
 
-/// Which part is sent is not for the script to say.
+/// Returns the status of the file; the gateway decides which part is sent.
 fn status(status: StatusCode) -> StatusCode {
     match status {
         StatusCode::PARTIAL_CONTENT => StatusCode::OK,

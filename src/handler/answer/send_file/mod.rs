@@ -1,6 +1,5 @@
-//! `send_file`: a script names a file and the gateway sends it, so that no worker is held by a
-//! slow client. Never leads out of the folders that the configuration names, and never tells a
-//! client what was named.
+//! `send_file`: a script names a file and the gateway sends it, so that no worker is held by a slow client.
+//! Never sends a file outside the configured folders, and never reveals its path to a client.
 
 mod answer;
 mod section;
@@ -22,7 +21,7 @@ use crate::cgi::meta_variables::Constants;
 use crate::handler::static_files::unsafe_name;
 use crate::message::{Disk, EncodedSlash, Found, OpenFile, Root, Target};
 
-/// Which files scripts may have sent.
+/// Files that scripts may name.
 #[derive(Clone, Debug, Default)]
 pub struct SendFile {
     /// For X-Sendfile.
@@ -30,7 +29,7 @@ pub struct SendFile {
     /// For X-Accel-Redirect: URI prefixes that begin and end with `/`, the longest first.
     internal: Vec<(String, Folder)>,
     all_names: bool,
-    /// Whether a field that is not configured was logged: once for a site is enough.
+    /// Set once a field without configuration was logged: once for a site is enough.
     told: Arc<AtomicBool>,
 }
 
@@ -38,11 +37,11 @@ pub struct SendFile {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Folder {
     root: Root,
-    /// What PHP calls it, where that is another path.
+    /// Its path for PHP, where it differs.
     seen: Option<PathBuf>,
 }
 
-/// A file that a script named in a field that the configuration knows.
+/// A file named by a script in a configured field.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Named<'a> {
     /// An absolute path as PHP sees it.
@@ -51,12 +50,12 @@ pub(super) enum Named<'a> {
     Uri(&'a HeaderValue),
 }
 
-/// Why a named file is not sent.
+/// Reason for a named file that is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
-    /// The script's fault, or the configuration's.
+    /// A fault of the script or of the configuration.
     Because(&'static str),
-    /// Trouble of ours, as an errno.
+    /// A fault of the gateway, as an errno.
     Trouble(i32),
 }
 
@@ -71,7 +70,7 @@ impl SendFile {
         }
     }
 
-    /// The same for an application that sees the document root at another path.
+    /// Adapts the folders to an application that sees the document root at another path.
     #[must_use]
     pub fn seen_through(mut self, mapping: &Mapping) -> Self {
         let internal = self.internal.iter_mut().map(|(_, folder)| folder);
@@ -81,16 +80,17 @@ impl SendFile {
         self
     }
 
-    /// Tells scripts which field works, in the words of Rack and Symfony.
+    /// Adds the variables that announce the usable field, by the names of Rack and Symfony.
     pub fn announce(&self, constants: Constants) -> Constants {
         const KIND: &str = "HTTP_X_SENDFILE_TYPE";
         if self.internal.is_empty() {
-            return match self.roots.is_empty() {
-                true => constants,
-                false => constants.with(KIND, b"X-Sendfile"),
+            return if self.roots.is_empty() {
+                constants
+            } else {
+                constants.with(KIND, b"X-Sendfile")
             };
         }
-        // The first that fits is taken there: of two folders the inner one has to come first.
+        // The first match is taken there: of two nested folders the inner one has to come first.
         let mut folders: Vec<_> = self.internal.iter().collect();
         folders.sort_by_key(|(_, folder)| std::cmp::Reverse(folder.name().len()));
         let pairs: Vec<_> = folders
@@ -102,7 +102,7 @@ impl SendFile {
             .with("HTTP_X_ACCEL_MAPPING", &pairs.join(b",".as_slice()))
     }
 
-    /// What the script named in a field that is configured, if it did.
+    /// Returns the file that the script named in a configured field, if any.
     pub(super) fn named<'a>(&self, orders: &'a Orders) -> Option<Named<'a>> {
         let uri = orders.x_accel_redirect.as_ref().map(Named::Uri);
         let path = orders.x_sendfile.as_ref().map(Named::Path);
@@ -110,7 +110,7 @@ impl SendFile {
             .or_else(|| path.filter(|_| !self.roots.is_empty()))
     }
 
-    /// The key to set for a file that was named and is not sent: said once.
+    /// Returns the key to set for a file that was named and is not sent; once for a site.
     fn missing_key(&self, orders: &Orders) -> Option<&'static str> {
         let key = match (&orders.x_accel_redirect, &orders.x_sendfile) {
             (Some(_), _) => "site.send_file.internal",
@@ -120,7 +120,7 @@ impl SendFile {
         (!self.told.swap(true, Ordering::Relaxed)).then_some(key)
     }
 
-    /// The file and its path below its folder, which begins with `/`.
+    /// Opens the file. Returns it with its path below its folder, which begins with `/`.
     fn open(&self, named: Named<'_>, disk: &dyn Disk) -> Result<(Vec<u8>, Arc<OpenFile>), Refusal> {
         let (root, path) = match named {
             Named::Path(value) => self.by_path(value, disk)?,
@@ -140,7 +140,7 @@ impl SendFile {
         }
     }
 
-    /// The path is taken as it is: frameworks do not encode it.
+    /// Finds the folder of a path, which is taken as it is: frameworks do not encode it.
     fn by_path(&self, value: &HeaderValue, disk: &dyn Disk) -> Result<(&Root, Vec<u8>), Refusal> {
         if !value.as_bytes().starts_with(b"/") {
             return Err(Refusal::Because("the path is not absolute"));
@@ -151,7 +151,7 @@ impl SendFile {
             let rest = below(&path, folder.name())?;
             Some((&folder.root, rest))
         });
-        // PHP's realpath names a folder that is reached by a link as it really lies.
+        // PHP's realpath resolves the links on the way to a folder.
         let found = known.or_else(|| {
             self.roots.iter().find_map(|folder| {
                 let real = disk.real_path(&folder.root)?;
@@ -164,9 +164,9 @@ impl SendFile {
     fn by_uri(&self, value: &HeaderValue) -> Result<(&Root, Vec<u8>), Refusal> {
         const UNREADABLE: Refusal = Refusal::Because("the URI cannot be read");
         let text = str::from_utf8(value.as_bytes()).map_err(|_| UNREADABLE)?;
-        // Symfony encodes the slashes too, the first among them; nginx decodes before it looks.
-        let target = Target::parse(&format!("/{text}"), EncodedSlash::Decode);
-        let target = target.map_err(|_| UNREADABLE)?;
+        // Symfony encodes the slashes too, the first among them; nginx decodes before it matches.
+        let target =
+            Target::parse(&format!("/{text}"), EncodedSlash::Decode).map_err(|_| UNREADABLE)?;
         let found = self.internal.iter().find_map(|(uri, folder)| {
             let rest = target.path().strip_prefix(uri.as_bytes())?;
             Some((&folder.root, [b"/", rest].concat()))
@@ -186,7 +186,7 @@ impl Folder {
         }
     }
 
-    /// What PHP calls it, without a slash at its end.
+    /// Returns its path for PHP, without a slash at its end.
     fn name(&self) -> &[u8] {
         trimmed(self.seen.as_ref().unwrap_or(&self.root.0))
     }
@@ -197,13 +197,13 @@ fn trimmed(path: &Path) -> &[u8] {
     name.strip_suffix(b"/").unwrap_or(name)
 }
 
-/// What of `path` follows `folder`, with its slash.
+/// Returns the rest of `path` after `folder`, with its slash.
 fn below(path: &[u8], folder: &[u8]) -> Option<Vec<u8>> {
     let rest = path.strip_prefix(folder)?;
     rest.starts_with(b"/").then(|| rest.to_vec())
 }
 
-/// Without empty and dot segments, as every path that a [`Disk`] is asked for.
+/// Removes empty and dot segments, as [`Disk`] requires.
 fn normal(path: &[u8]) -> Result<Vec<u8>, Refusal> {
     let root = Target::parse("/", EncodedSlash::Reject);
     let target = root.and_then(|root| root.with_path(path.to_vec()));

@@ -1,4 +1,4 @@
-//! `[site.send_file]`: the description of the folders and how it is understood.
+//! `[site.send_file]`: its keys, its validation.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -24,8 +24,8 @@ static BACKEND_ROOTS: Key<Pairs> = Key::pairs("backend_roots", "What PHP calls s
 static ALL_NAMES: Key<bool> = Key::flag("all_names", "Whether dotfiles, PHP sources and editor backups are sent too, as a store of other people's files may need. Folders with code or secrets of one's own must not have it.").default("false");
 
 impl SendFile {
-    /// From its section; paths that are not absolute, and what could not be told to a script, are
-    /// problems.
+    /// Builds the settings from their section; reports paths that are not absolute, and values that cannot be
+    /// passed to a script.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
         let elsewhere = section.get(&BACKEND_ROOTS);
         let mut folder = |text: &At<String>| folder(text, &elsewhere, problems);
@@ -103,7 +103,7 @@ fn check(
     }
 }
 
-/// All folders are one variable, and PHP reads none that is longer than a record.
+/// Reports a list of folders that is too long: it is one variable, and PHP reads none longer than a record.
 fn check_mapping(section: &Lowered, internal: &[(&At<String>, Folder)], problems: &mut Problems) {
     let pairs = internal.iter().map(|(uri, folder)| {
         let seen = folder.seen.as_ref().unwrap_or(&folder.root.0);
@@ -115,12 +115,12 @@ fn check_mapping(section: &Lowered, internal: &[(&At<String>, Folder)], problems
     }
 }
 
-/// X-Accel-Mapping is a list of `folder=prefix`.
+/// Reports whether `text` may stand in X-Accel-Mapping, a list of `folder=prefix`.
 fn is_plain(text: &[u8]) -> bool {
     !text.iter().any(|byte| b",=\"\\".contains(byte))
 }
 
-/// With the slash at its end: `/protected` is not to mean `/protected-too`.
+/// Returns the prefix with a slash at its end: `/protected` does not match `/protected-too`.
 fn prefix(uri: &str) -> String {
     format!("{}/", uri.trim_end_matches('/'))
 }

@@ -1,4 +1,4 @@
-//! What scripts may have sent, and what they are told of it.
+//! Files that scripts may name, and the variables that announce this to them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,23 +10,22 @@ use super::*;
 use crate::disk::RealDisk;
 use crate::section::Problems;
 
-/// From the lines of its section; the messages of all problems.
+/// Builds the settings from the lines of the section, or returns the messages of all problems.
 fn build(text: &str) -> Result<SendFile, Vec<String>> {
     let table = DeTable::parse(text).unwrap();
     let mut problems = Problems::default();
     let place = Default::default();
     let section = SEND_FILE.lower(table.get_ref(), place, &|_| None, &mut problems);
     let send_file = SendFile::build(&section, &mut problems);
-    match problems.is_empty() {
-        true => Ok(send_file),
-        false => {
-            let problems = problems.into_sorted().into_iter();
-            Err(problems.map(|problem| problem.message).collect())
-        }
+    if problems.is_empty() {
+        Ok(send_file)
+    } else {
+        let sorted = problems.into_sorted().into_iter();
+        Err(sorted.map(|problem| problem.message).collect())
     }
 }
 
-/// `files` with some in it, `outside` beside it, and `current`, a link to `files`.
+/// Creates `files` with some in it, `outside` beside it, and `current`, a link to `files`.
 fn tree() -> TempDir {
     let directory = TempDir::new().unwrap();
     let path = |name: &str| directory.path().join(name);
@@ -41,7 +40,7 @@ fn tree() -> TempDir {
     directory
 }
 
-/// The path below the folder, or why there is none.
+/// Returns the path below the folder, or the reason of the refusal.
 fn open(send_file: &SendFile, named: Named<'_>) -> Result<String, &'static str> {
     match send_file.open(named, &RealDisk::default().one_release()) {
         Ok((path, _)) => Ok(String::from_utf8(path).unwrap()),
@@ -60,7 +59,7 @@ fn paths_are_looked_up_below_the_roots() {
     let missing = "there is no such file";
     for (path, expected) in [
         (at("current/a.txt"), Ok("/a.txt")),
-        // As realpath says it.
+        // The path as realpath returns it.
         (at("files/a.txt"), Ok("/a.txt")),
         (at("files/sub/../link"), Ok("/link")),
         (at("other/../files//./a.txt"), Ok("/a.txt")),

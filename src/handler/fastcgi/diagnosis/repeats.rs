@@ -1,5 +1,5 @@
-//! Which refusals were told already: the same one is told again after a while, with how often it
-//! came meanwhile.
+//! Refusals that are in the log: the same one is logged again after an interval, with the count of its
+//! repetitions.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,27 +7,27 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long the same script is only counted.
+/// Interval in which the same script is only counted.
 const AGAIN: Duration = Duration::from_mins(10);
 
-/// Scripts that are remembered for one rule: more than a broken deployment has entry points, and
-/// bounded against those who try names.
+/// Limit on remembered scripts of a rule: more than a broken deployment has entry points; bounded against
+/// clients that guess names.
 const SCRIPTS: usize = 64;
 
-/// The refusals that one rule of the configuration met; a reload begins anew, since what was told
-/// may be what it mended.
+/// Refusals for one rule of the configuration. A reload starts with an empty table, since it may have fixed the
+/// cause.
 #[derive(Debug)]
 pub struct Refusals {
     place: Arc<str>,
     table: Mutex<Table>,
 }
 
-/// What came before a refusal that is to be told.
+/// Occurrences that were only counted before a refusal that is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::handler::fastcgi) struct Before {
-    /// The same one, since it was told last; `None`: it is told for the first time.
+    /// Those of the same script since its last line; `None` at its first line.
     pub(in crate::handler::fastcgi) same: Option<u64>,
-    /// Others that were counted and never will be told by themselves.
+    /// Those of scripts without a line of their own.
     pub(in crate::handler::fastcgi) others: Option<u64>,
 }
 
@@ -45,7 +45,7 @@ struct Told {
 }
 
 impl Refusals {
-    /// None yet, for the rule at `place`, a `file:line`.
+    /// Creates an empty table for the rule at `place`, a `file:line`.
     pub fn new(place: Arc<str>) -> Self {
         Self {
             place,
@@ -53,19 +53,19 @@ impl Refusals {
         }
     }
 
-    /// Whether the refusal of `file` is to be told, with what came before; else it is counted.
+    /// Counts the refusal of `file`. Returns the suppressed occurrences if it is due for the log.
     pub(in crate::handler::fastcgi) fn note(&self, file: &[u8], now: Instant) -> Option<Before> {
         self.table().note(file, now)
     }
 
-    /// It could not be told after all.
+    /// Takes back a refusal that could not be logged.
     pub(in crate::handler::fastcgi) fn forget(&self, file: &[u8]) {
         let mut table = self.table();
         table.told.remove(file);
         table.others += 1;
     }
 
-    /// Tells what was only counted; for the end.
+    /// Logs the counts that no line has reported; called at the end.
     pub fn close(&self) {
         let repeated = self.table().take_untold();
         if repeated > 0 {
@@ -73,7 +73,7 @@ impl Refusals {
             tracing::warn!(
                 config,
                 repeated,
-                "PHP-FPM did not run scripts for so many more requests than were told of"
+                "PHP-FPM did not run scripts: further requests, beyond the logged ones"
             );
         }
     }
@@ -116,14 +116,18 @@ impl Table {
         };
         self.told.insert(file.to_vec(), fresh);
         let others = std::mem::take(&mut self.others);
-        let others = (others > 0).then_some(others);
-        Some(Before { same, others })
+        Some(Before {
+            same,
+            others: (others > 0).then_some(others),
+        })
     }
 
-    /// What is counted and was not told.
+    /// Takes the count of occurrences that no line has reported.
     fn take_untold(&mut self) -> u64 {
-        let told = self.told.values_mut();
-        let repeated = told.map(|told| std::mem::take(&mut told.repeated));
+        let repeated = self
+            .told
+            .values_mut()
+            .map(|told| std::mem::take(&mut told.repeated));
         repeated.sum::<u64>() + std::mem::take(&mut self.others)
     }
 }

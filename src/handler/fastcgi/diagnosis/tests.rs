@@ -1,4 +1,4 @@
-//! Broken set-ups on a real disk, and the cause that is named for each.
+//! Broken set-ups on a real disk, and the cause named for each.
 
 use std::fs::Permissions;
 
@@ -13,7 +13,7 @@ fn mapping(root: &Path, backend_root: Option<&Path>) -> Mapping {
     }
 }
 
-/// A host on which `/app/public/index.php` is below the folder that is given back.
+/// Creates a host folder with `/app/public/index.php` below it.
 fn host() -> tempfile::TempDir {
     let host = tempfile::tempdir().unwrap();
     // The mode of a temporary folder is 0700.

@@ -1,6 +1,6 @@
-//! How much may be logged, where a message costs a token for each KiB that it begins: by one request, and by all
-//! requests of all sites. A quarter is kept for errors, so that a flood of notices does not hide why a script died.
-//! Time is an argument.
+//! Token buckets of the log; a message costs one token per KiB begun. One bucket bounds a request, another all
+//! requests of all sites. A quarter is reserved for errors, so that a flood of notices does not hide the reason
+//! why a script died. Time is an argument.
 
 mod shares;
 
@@ -10,10 +10,10 @@ use super::messages::{Message, Severity};
 
 pub(super) use shares::Shares;
 
-/// The bytes that one token pays.
+/// Bytes per token.
 const TOKEN: usize = 1024;
 
-/// The tokens of one request, and what it had none for.
+/// The tokens of one request, and the count of what exceeded them.
 #[derive(Debug)]
 pub(super) struct Bucket {
     size: u64,
@@ -21,17 +21,17 @@ pub(super) struct Bucket {
     dropped: Dropped,
 }
 
-/// What was not logged.
+/// Messages that were not logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Dropped {
     pub(super) messages: u64,
     pub(super) bytes: u64,
-    /// When the first of them was dropped.
+    /// Time of the first one.
     pub(super) since: Option<Instant>,
 }
 
 impl Bucket {
-    /// A full one.
+    /// Creates a full bucket.
     pub(super) fn new(size: u64) -> Self {
         Self {
             size,
@@ -40,7 +40,7 @@ impl Bucket {
         }
     }
 
-    /// Whether `message` may be logged; what may not is counted.
+    /// Takes the tokens for `message`, or counts it as dropped. Reports whether it may be logged.
     pub(super) fn admits(&mut self, message: &Message, now: Instant) -> bool {
         let kept = match message.severity {
             Severity::Error => 0,
@@ -48,14 +48,15 @@ impl Bucket {
         };
         let cost = cost(message.text.len());
         let enough = self.tokens >= kept + cost;
-        match enough {
-            true => self.tokens -= cost,
-            false => self.dropped.add(Dropped::one(message, now)),
+        if enough {
+            self.tokens -= cost;
+        } else {
+            self.dropped.add(Dropped::one(message, now));
         }
         enough
     }
 
-    /// Returns all that was dropped since the last time.
+    /// Returns the drops since the last call.
     pub(super) fn take_dropped(&mut self) -> Option<Dropped> {
         let is_some = self.dropped.since.is_some();
         is_some.then(|| std::mem::take(&mut self.dropped))

@@ -1,5 +1,4 @@
-//! What the error streams of all requests share: one bound on what they log together, of which no site takes all. A
-//! reload carries it over.
+//! The budget that the error streams of all requests share, with a limit per site. A reload carries it over.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,21 +9,20 @@ use tokio::time::Instant;
 use super::budget::{Dropped, Shares};
 use super::messages::Message;
 
-/// Tokens for a burst, each a message or 1 KiB of one: what one broken deployment says in its
-/// first second.
+/// Tokens for a burst, each a message or 1 KiB of one: the output of one broken deployment in its first second.
 const BURST: u64 = 1000;
 
-/// Tokens that come back in a second: at most some 200 KiB/s, 17 GiB a day, in the worst case.
+/// Tokens refilled per second: at most some 200 KiB/s, 17 GiB a day, in the worst case.
 const PER_SECOND: u64 = 200;
 
-/// How often it is told what was dropped.
+/// Interval between two reports of drops.
 const TELL_AFTER: Duration = Duration::from_secs(5);
 
-/// The bound on all error streams of the process.
+/// The budget of all error streams of the process.
 #[derive(Debug)]
 pub struct ErrorLog {
     shares: Mutex<Shares>,
-    /// Spares requests that have nothing to tell the lock.
+    /// Spares requests the lock while there is nothing to report.
     has_dropped: AtomicBool,
 }
 
@@ -38,24 +36,24 @@ impl Default for ErrorLog {
 }
 
 impl ErrorLog {
-    /// Whether `message` of a site may be logged.
+    /// Takes the budget for `message` of a site. Reports whether it may be logged.
     pub(super) fn admits(&self, site: &Arc<str>, message: &Message) -> bool {
         self.ask(|shares, now| shares.admits(site, message, now))
     }
 
-    /// Whether a line may be logged that says what one request of the site had dropped.
+    /// Takes the budget for a line with the drops of one request. Reports whether it may be logged.
     pub(super) fn admits_count(&self, site: &Arc<str>, dropped: Dropped) -> bool {
         self.ask(|shares, now| shares.admits_count(site, dropped, now))
     }
 
-    /// Tells what was dropped, when it is time to; each request asks when it ends.
+    /// Logs the drops, when the interval is over; called at the end of each request.
     pub(super) fn tell(&self) {
         if self.has_dropped.load(Ordering::Relaxed) {
             self.tell_since(TELL_AFTER);
         }
     }
 
-    /// Tells it whenever it was; for the end.
+    /// Logs the drops at once; called at the end.
     pub fn close(&self) {
         self.tell_since(Duration::ZERO);
     }
@@ -87,7 +85,7 @@ impl ErrorLog {
                 %site,
                 dropped = messages,
                 bytes,
-                "the site's requests wrote more to their error streams than its share of the log: all sites have {BURST} messages at once and {PER_SECOND} a second, and one of them at most two thirds; the rest was dropped"
+                "the site's requests wrote more to their error streams than its share of the log: all sites have {BURST} messages at once and {PER_SECOND} a second, one site at most two thirds; the rest was dropped"
             );
         }
     }

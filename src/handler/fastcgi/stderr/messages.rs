@@ -1,31 +1,30 @@
-//! A script's error stream taken apart into messages. PHP-FPM collects what a request writes and
-//! sends it joined, `PHP message: one; PHP message: two`, with a line end only where a message
-//! has one itself; other applications write lines. So a message ends before the next marker and
-//! at a line end, unless the next line continues it, as that of a stack trace does. Where records
-//! begin and end means nothing.
+//! Splits a script's error stream into messages. PHP-FPM collects the output of a request and sends it joined,
+//! `PHP message: one; PHP message: two`, with a line end only where a message has one itself; other
+//! applications write lines. So a message ends before the next marker and at a line end, unless the next line
+//! continues it, as that of a stack trace does. The borders of records mean nothing.
 
-/// The longest message, in bytes; what is longer goes on in another.
+/// Limit on a message, in bytes; the rest of a longer one becomes another message.
 pub(super) const LONGEST: usize = 64 * 1024;
 
-/// What PHP-FPM puts in front of each message of PHP's.
+/// Prefix that PHP-FPM puts before each message of PHP.
 const MARKER: &[u8] = b"PHP message: ";
 
-/// What PHP-FPM since 7.4 puts between two messages.
+/// Separator of two messages since PHP-FPM 7.4.
 const JOINT: &[u8] = b"; ";
 
-/// How bad a message is, guessed from its first words.
+/// Severity of a message, guessed from its first words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Severity {
-    /// Something that PHP would have otherwise.
+    /// A notice or a deprecation.
     Info,
-    /// Something is wrong, and the script goes on.
+    /// A warning: the script goes on.
     Warning,
-    /// The script ended, or nobody can tell.
+    /// An error that ended the script, or an unknown text.
     Error,
 }
 
-/// PHP's words (main/main.c, `php_error_cb`) for what does not end a script. All other text is an
-/// error: it is an error stream, and a fault that is shown too loud is better than one missed.
+/// PHP's words (main/main.c, `php_error_cb`) for messages that do not end a script. All other text is an error:
+/// it is an error stream, and a fault logged too loud is better than one missed.
 const MILD: [(&[u8], Severity); 4] = [
     (b"Warning:", Severity::Warning),
     (b"Notice:", Severity::Info),
@@ -38,31 +37,32 @@ const MILD: [(&[u8], Severity); 4] = [
 pub(super) struct Message {
     /// Its lines, joined by line feeds; never empty, at most [`LONGEST`] bytes.
     pub(super) text: Vec<u8>,
-    /// How bad it is.
+    /// Its guessed severity.
     pub(super) severity: Severity,
-    /// Whether PHP wrote it, by PHP-FPM's marker; else PHP-FPM itself or any other application.
+    /// True if PHP-FPM's marker precedes it: PHP wrote it; else PHP-FPM itself or any other
+    /// application.
     pub(super) marked: bool,
-    /// Where its lines may go on.
+    /// Lines that may continue it.
     open: Open,
 }
 
-/// Which lines continue a message, beside those that always do.
+/// Lines that continue a message, beside those that always do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Open {
     /// No others.
     No,
-    /// A stack trace was begun, and `Next …` begins the trace of the exception around it.
+    /// `Next …` too, within a stack trace: it begins the trace of the exception around it.
     Trace,
     /// All up to `  thrown in …`: an exception's text may have any number of lines.
     Uncaught,
 }
 
-/// Takes a stream apart, however it is cut into pieces.
+/// Splits a stream into messages, independent of the borders of its pieces.
 #[derive(Debug, Default)]
 pub(super) struct Splitter {
-    /// The line that is not yet at its end.
+    /// The incomplete line.
     line: Vec<u8>,
-    /// How that line began.
+    /// The start of that line.
     begun: Begun,
     /// The message that the next line may continue.
     message: Option<Message>,
@@ -70,17 +70,17 @@ pub(super) struct Splitter {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Begun {
-    /// Behind a line end, or as the first.
+    /// After a line end, or at the start of the stream.
     #[default]
     AtLineEnd,
-    /// Behind the marker.
+    /// After the marker.
     AtMarker,
     /// In the midst of a line that was too long.
     Within,
 }
 
 impl Splitter {
-    /// Takes a piece; `each` gets the messages that are known to be complete.
+    /// Splits a piece; `each` receives the messages that are complete.
     pub(super) fn push(&mut self, piece: &[u8], mut each: impl FnMut(Message)) {
         for byte in piece {
             if *byte == b'\n' {
@@ -100,7 +100,7 @@ impl Splitter {
         }
     }
 
-    /// Takes the end of the stream.
+    /// Ends the stream.
     pub(super) fn finish(&mut self, mut each: impl FnMut(Message)) {
         self.end_line(Begun::AtLineEnd, &mut each);
         if let Some(message) = self.message.take() {
@@ -122,9 +122,10 @@ impl Splitter {
         self.message = Some(match before {
             Some(message) if continues && message.has_room_for(line) => message.with(line),
             Some(message) => {
-                let next = match continues {
-                    true => message.rest(line),
-                    false => Message::begin(line, begun),
+                let next = if continues {
+                    message.rest(line)
+                } else {
+                    Message::begin(line, begun)
                 };
                 each(message);
                 next
@@ -146,7 +147,7 @@ impl Message {
         }
     }
 
-    /// What had no room in this one.
+    /// Creates the message for a line that exceeds the limit of this one.
     fn rest(&self, line: &[u8]) -> Self {
         Self {
             text: line.to_vec(),
@@ -181,7 +182,7 @@ impl Message {
                     Open::Trace => line.starts_with(b"Next "),
                     Open::Uncaught => true,
                 };
-                // Indented are `  thrown in …`, print_r's arrays, and the traces of others.
+                // Indented are `  thrown in …`, print_r's arrays, and other traces.
                 let indented = line.starts_with(b" ") || line.starts_with(b"\t");
                 xdebug || expected || indented || is_trace(line)
             }
@@ -189,7 +190,7 @@ impl Message {
     }
 }
 
-/// `Stack trace:` and its frames, `#0 /srv/a.php(3): f()`.
+/// Reports whether a line is `Stack trace:` or a frame, `#0 /srv/a.php(3): f()`.
 fn is_trace(line: &[u8]) -> bool {
     let is_frame = |rest: &[u8]| rest.first().is_some_and(u8::is_ascii_digit);
     line.starts_with(b"Stack trace:") || line.strip_prefix(b"#").is_some_and(is_frame)

@@ -1,7 +1,7 @@
-//! What all sites log together, and each of it. As with other things that are shared, a site may hold three times as
-//! much as it leaves free, here beside an eighth for sites that hold next to nothing: one that floods leaves a third of
-//! all to the others, and however many flood, a quiet one is heard. What is held comes free with time, for all who hold
-//! something alike.
+//! The log budget of all sites, and each site's share of it. As with other shared budgets, a site may hold
+//! three times as much as it leaves free. An eighth is reserved for sites that hold next to nothing: one that
+//! floods leaves a third of the budget to the others, and a quiet site is logged however many flood. Held
+//! tokens come free with time, in equal parts for all holders.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,37 +12,37 @@ use tokio::time::Instant;
 use super::super::messages::{Message, Severity};
 use super::{Dropped, cost};
 
-/// Tokens, and how many of them come free in a second.
+/// Tokens of all sites, with their refill rate.
 #[derive(Debug)]
 pub(in super::super) struct Shares {
-    /// In thousandths, as all counts here.
+    /// In thousandths, like all counts here.
     size: u64,
     per_second: u64,
     held: u64,
-    /// When held tokens came free last.
+    /// Time of the last refill.
     freed: Option<Instant>,
     each: HashMap<Arc<str>, Share>,
-    /// Of what was dropped and not told, when the first was.
+    /// Time of the first drop that is not reported yet.
     since: Option<Instant>,
 }
 
-/// Of one site; there is none where it would be empty.
+/// Share of one site; absent where it would be empty.
 #[derive(Debug, Default)]
 struct Share {
     held: u64,
     dropped: Dropped,
 }
 
-/// What somebody wants to log.
+/// A claim on tokens for one log line.
 struct Asked {
     cost: u64,
     severity: Severity,
-    /// What is dropped where it may not.
+    /// Counted if the claim is refused.
     dropped: Dropped,
 }
 
 impl Shares {
-    /// All of `size` tokens are free; `per_second` come free again.
+    /// Creates `size` free tokens, refilled by `per_second`.
     pub(in super::super) fn new(size: u64, per_second: u64) -> Self {
         Self {
             size: size * UNIT,
@@ -54,7 +54,8 @@ impl Shares {
         }
     }
 
-    /// Whether `message` of a site may be logged; what may not is counted as the site's.
+    /// Takes the tokens for `message` of a site, or counts it as dropped by the site. Reports whether it may be
+    /// logged.
     pub(in super::super) fn admits(
         &mut self,
         site: &Arc<str>,
@@ -69,8 +70,8 @@ impl Shares {
         self.take(site, asked, now)
     }
 
-    /// The same for a line that says what one request of the site had dropped: where it may not be logged, its counts
-    /// go on here.
+    /// Does the same for a line that reports the drops of one request; if refused, its counts are added to the
+    /// site's.
     pub(in super::super) fn admits_count(
         &mut self,
         site: &Arc<str>,
@@ -88,7 +89,7 @@ impl Shares {
         self.take(site, asked, now)
     }
 
-    /// Returns what each site had dropped since the last time, if the first of it was `age` ago.
+    /// Returns the drops of each site since the last call, if the first was `age` ago.
     pub(in super::super) fn dropped(
         &mut self,
         age: Duration,
@@ -101,17 +102,17 @@ impl Shares {
             return Vec::new();
         }
         self.since = None;
-        let taken = self.each.iter_mut().filter_map(|(site, share)| {
+        let dropped = self.each.iter_mut().filter_map(|(site, share)| {
             let dropped = std::mem::take(&mut share.dropped);
             dropped.since.map(|_| (Arc::clone(site), dropped))
         });
-        let mut taken: Vec<_> = taken.collect();
+        let mut taken: Vec<_> = dropped.collect();
         taken.sort_by(|one, other| one.0.cmp(&other.0));
         self.forget_empty();
         taken
     }
 
-    /// Whether something was dropped of which nobody was told.
+    /// Reports whether there are drops that no line has reported.
     pub(in super::super) fn has_dropped(&self) -> bool {
         self.since.is_some()
     }
@@ -138,12 +139,12 @@ impl Shares {
         enough
     }
 
-    /// Frees what has come free by `now`, in parts that are alike.
+    /// Refills the tokens due by `now`, in equal parts.
     fn free(&mut self, now: Instant) {
         let freed = *self.freed.get_or_insert(now);
         let milliseconds = u64::try_from(now.duration_since(freed).as_millis()).unwrap_or(u64::MAX);
         let mut free = (milliseconds.saturating_mul(self.per_second) / 1000).min(self.held);
-        // A token at a time: the sites are looked through for it.
+        // A token at a time: each refill iterates over the sites.
         if free < UNIT && free < self.held {
             return;
         }
@@ -170,7 +171,7 @@ impl Shares {
 /// The thousandths of a token.
 const UNIT: u64 = 1000;
 
-/// Who holds no more is quiet: a message with what led to it.
+/// Limit of a quiet site: a message with what led to it.
 const QUIET: u64 = 4 * UNIT;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Floods of one site and of many, beside one that has little to say.
+//! Floods of one site and of many, beside a quiet one.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ fn site(number: usize) -> Arc<str> {
     format!("{number}.example").into()
 }
 
-/// How many of 2000 messages of a site are admitted.
+/// Returns the number of admitted messages, of 2000 of a site.
 fn flood(shares: &mut Shares, site: &Arc<str>, text: &str, now: Instant) -> usize {
     let message = message(text);
     (0..2000)
@@ -110,7 +110,7 @@ fn counts_that_may_not_be_told_go_on() {
 }
 
 proptest! {
-    /// Nothing is held that nobody holds, never more than there is, and what holds nothing is forgotten.
+    /// The sum of all shares is the total, never above the size; empty shares are removed.
     #[test]
     fn the_sum_is_that_of_the_parts(
         asked in prop::collection::vec((0..6_usize, 0..3000_usize, 0..3000_u64), 0..80),
