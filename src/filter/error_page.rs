@@ -1,4 +1,5 @@
-//! `[[site.error_page]]`: what stands in place of an answer that is an error. The status is always kept. What can be is in memory, so that it is there when PHP and the disk are not.
+//! `[[site.error_page]]`: content in place of that of an error, as with nginx's error_page. The status is always kept. Files
+//! and texts are in memory, so that they are available when PHP and the disk are not.
 
 use std::path::Path;
 
@@ -24,10 +25,10 @@ pub static ERROR_PAGE: Section = Section {
     ],
 };
 
-/// The largest file that is kept in memory.
+/// The largest file, in bytes: it is kept in memory.
 const MOST_BYTES: u64 = 1024 * 1024;
 
-/// Those of a site, in order.
+/// The error pages of a site, in order.
 #[derive(Debug, Default)]
 pub struct ErrorPages(Vec<ErrorPage>);
 
@@ -38,12 +39,12 @@ struct ErrorPage {
     content: Content,
 }
 
-/// What stands in place of an answer.
+/// The content of an error page.
 #[derive(Debug)]
 pub enum Content {
-    /// This, ready in memory.
+    /// Bytes in memory and their type.
     Ready(Bytes, HeaderValue),
-    /// Whatever answers at this path.
+    /// The path of an internal redirect.
     Path(Vec<u8>),
 }
 
@@ -61,7 +62,7 @@ enum When {
 }
 
 impl ErrorPages {
-    /// From the sections of a site; files that cannot be read are problems.
+    /// Builds the pages from the sections of a site; files that cannot be read are problems.
     pub fn build(sections: &[Lowered], root: Option<&Root>, problems: &mut Problems) -> Self {
         let pages = sections.iter();
         Self(
@@ -71,14 +72,13 @@ impl ErrorPages {
         )
     }
 
-    /// Whether one of them is asked for by a round of its own.
+    /// Reports whether one of them is an internal redirect.
     pub fn ask(&self) -> bool {
         let asks = |page: &ErrorPage| matches!(page.content, Content::Path(_));
         self.0.iter().any(asks)
     }
 
-    /// What stands in place of an answer with this status; `own`: it is the gateway's; `empty`: it
-    /// has no content.
+    /// Returns the page for an answer with this status; `own`: the gateway has made it; `empty`: it has no content.
     pub fn find(&self, status: StatusCode, own: bool, empty: bool) -> Option<&Content> {
         let fits = |page: &&ErrorPage| {
             let wanted = match page.when {
@@ -106,7 +106,7 @@ impl ErrorPage {
             .filter_map(|text| Statuses::parse(text, problems))
             .collect();
         if statuses.is_empty() && !section.texts("status").is_empty() {
-            // What each of them is instead was told.
+            // Each of them is a problem already.
             return None;
         }
         if statuses.is_empty() {
@@ -137,7 +137,7 @@ impl Statuses {
             (Some(_) | None, _) => None,
         };
         if found.is_none() {
-            let message = format!("`{}` is no error status", text.value);
+            let message = format!("`{}` is not an error status", text.value);
             problems.push(
                 Problem::new(text.place.clone(), message)
                     .help("write \"404\", or \"4xx\" or \"5xx\" for all of a class"),
@@ -204,7 +204,7 @@ fn read(
             return None;
         }
         Ok(_) => {
-            refuse("it is no file".to_owned());
+            refuse("not a regular file".to_owned());
             return None;
         }
         Err(error) => {
@@ -220,15 +220,16 @@ fn media_type(path: &Path) -> String {
     let essence = mime_guess::from_path(path)
         .first_raw()
         .unwrap_or("text/html");
-    match essence.starts_with("text/") {
-        true => format!("{essence}; charset=utf-8"),
-        false => essence.to_owned(),
+    if essence.starts_with("text/") {
+        format!("{essence}; charset=utf-8")
+    } else {
+        essence.to_owned()
     }
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Fields that say something of a failure and not of its content.
+/// Fields about a failure rather than its content.
 const OF_THE_FAILURE: [HeaderName; 5] = [
     header::RETRY_AFTER,
     header::ALLOW,
@@ -237,7 +238,7 @@ const OF_THE_FAILURE: [HeaderName; 5] = [
     header::SET_COOKIE,
 ];
 
-/// Fields that are about a content which is not sent.
+/// Fields about the replaced content.
 const OF_CONTENT: [HeaderName; 7] = [
     header::CONTENT_LENGTH,
     header::CONTENT_ENCODING,
@@ -248,7 +249,7 @@ const OF_CONTENT: [HeaderName; 7] = [
     header::ACCEPT_RANGES,
 ];
 
-/// Puts `bytes` in the place of an answer's content.
+/// Replaces the content of an answer by `bytes`.
 pub fn put(response: &mut Response<Body>, bytes: Bytes, media_type: HeaderValue) {
     let fields = response.headers_mut();
     for name in &OF_CONTENT {
@@ -260,10 +261,10 @@ pub fn put(response: &mut Response<Body>, bytes: Bytes, media_type: HeaderValue)
     response.body_mut().trace = trace;
 }
 
-/// `page` in place of `failed`, whose status and reasons stay.
+/// Returns `page` with the status, the reason phrase and the fields about the failure of `failed`.
 pub fn in_place_of(failed: &Response<Body>, mut page: Response<Body>) -> Response<Body> {
     *page.status_mut() = failed.status();
-    // The words go with the status: those of the page are about its own.
+    // The reason phrase goes with the status: that of the page belongs to its own.
     page.extensions_mut().remove::<ReasonPhrase>();
     if let Some(reason) = failed.extensions().get::<ReasonPhrase>() {
         page.extensions_mut().insert(reason.clone());
@@ -276,12 +277,12 @@ pub fn in_place_of(failed: &Response<Body>, mut page: Response<Body>) -> Respons
     page
 }
 
-/// Whether an answer has no content at all.
+/// Reports whether an answer is known to have no content.
 pub fn is_empty(response: &Response<Body>) -> bool {
     http_body::Body::size_hint(response.body()).exact() == Some(0)
 }
 
-/// Fields of a request that mean nothing for an error page.
+/// Removes the fields of a request that do not apply to its error page.
 pub fn forget_content(fields: &mut HeaderMap) {
     for name in [
         header::CONTENT_LENGTH,
@@ -304,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statuses_and_whose_they_are() {
+    fn statuses_and_makers_select_the_page() {
         let page = |statuses, when| ErrorPage {
             statuses,
             when,

@@ -1,4 +1,4 @@
-//! What happens to any answer on its way out, whoever made it.
+//! Filters of answers, for every maker.
 
 pub mod compress;
 pub mod date;

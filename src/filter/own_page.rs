@@ -1,23 +1,22 @@
-//! The gateway's own page for a failure: small, without a version, in the form that the client likes.
+//! The built-in error page: small, without a version, in the form that the client prefers.
 
 use http::{HeaderValue, Response, StatusCode, header};
 
 use crate::handler::Body;
 use crate::message::RequestId;
 
-/// What is told of a failure.
+/// The public data of a failure.
 #[derive(Clone, Copy, Debug)]
 pub struct Told<'a> {
     /// The status.
     pub status: StatusCode,
-    /// The cause code; told for 5xx alone.
+    /// The cause code; shown for 5xx alone.
     pub cause: &'a str,
-    /// The name of the request, by which the log has the rest.
+    /// The ID of the request, under which the log has the rest.
     pub id: RequestId,
 }
 
-/// Our own page in the form that the client likes best (RFC 9110 §12.5.1): JSON (RFC 9457), HTML for
-/// browsers, else text. Small, without a version.
+/// Builds the page in the form that the client prefers (RFC 9110 §12.5.1): JSON (RFC 9457), HTML for browsers, else text.
 pub fn built_in(told: Told<'_>, accept: Option<&HeaderValue>) -> Response<Body> {
     let (text, media_type) = match preferred(accept) {
         Form::Text => (text(told), "text/plain; charset=utf-8"),
@@ -80,7 +79,7 @@ enum Form {
     Json,
 }
 
-/// The better liked of those that are named; `*/*` is everybody's, and no reason for either.
+/// Returns the preferred form among those that Accept names; `*/*` selects neither JSON nor HTML.
 fn preferred(accept: Option<&HeaderValue>) -> Form {
     let Some(text) = accept.and_then(|value| value.to_str().ok()) else {
         return Form::Text;
@@ -111,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_form_is_that_which_the_client_likes() {
+    fn the_form_follows_accept() {
         for (accept, form) in [
             ("", Form::Text),
             ("*/*", Form::Text),

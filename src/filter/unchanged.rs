@@ -1,11 +1,10 @@
-//! 304 (RFC 9110 §15.4.5): the client has the content already, and none is described.
+//! 304 (RFC 9110 §15.4.5): the client has the content already, and no field describes it.
 
 use http::{Response, StatusCode, header};
 
 use crate::handler::Body;
 
-/// Takes the type from an answer that has no content of its own. Until here it was needed: by the type
-/// it is known what the Vary of the 200 is.
+/// Removes Content-Type from a 304. The filters before need it: the Vary of the 200 depends on it.
 pub fn strip(response: &mut Response<Body>) {
     if response.status() == StatusCode::NOT_MODIFIED {
         response.headers_mut().remove(header::CONTENT_TYPE);

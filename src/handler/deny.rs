@@ -22,17 +22,17 @@ pub static DENY: Section = Section {
 #[derive(Debug)]
 pub struct Deny {
     status: StatusCode,
-    /// What Allow says, for 405 alone.
+    /// Allow, for 405 alone.
     allow: Option<HeaderValue>,
 }
 
 impl Deny {
-    /// From its section; `left` are the methods that its rule leaves to others.
+    /// Builds the refusal from its section; `left` are the methods to which its rule does not apply.
     pub fn build(section: &Lowered, left: &[Method]) -> Self {
         let status = u16::try_from(section.integer("status"))
             .ok()
-            .and_then(|code| StatusCode::from_u16(code).ok());
-        let status = status.unwrap_or(StatusCode::FORBIDDEN);
+            .and_then(|code| StatusCode::from_u16(code).ok())
+            .unwrap_or(StatusCode::FORBIDDEN);
         Self {
             status,
             allow: allow(status, left),
@@ -47,7 +47,7 @@ impl Deny {
     }
 }
 
-/// RFC 9110 §15.5.6: a 405 names the methods that have a meaning, and an empty list where none has (§10.2.1).
+/// Returns Allow of a 405 (RFC 9110 §15.5.6): the allowed methods, and an empty list if there is none (§10.2.1).
 pub(super) fn allow(status: StatusCode, methods: &[Method]) -> Option<HeaderValue> {
     let names: Vec<_> = methods.iter().map(Method::as_str).collect();
     let value = HeaderValue::from_str(&names.join(", ")).ok();

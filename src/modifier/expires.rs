@@ -1,4 +1,4 @@
-//! `expires`: for how long a client may keep the answer.
+//! `expires`: the freshness lifetime of the answer.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(super) const EXPIRES: Key = Key::new("expires", Kind::Duration, "How long a 
 pub(super) struct Expires(Duration);
 
 impl Expires {
-    /// Builds it from the section of a rule.
+    /// Builds the lifetime from the section of a rule; `None` without the key.
     pub(super) fn build(section: &Lowered) -> Option<Self> {
         let is_given = section.is_given("expires");
         is_given.then(|| Self(section.duration("expires")))

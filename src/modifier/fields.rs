@@ -9,7 +9,7 @@ use crate::route::Scope;
 use crate::route::template::{Groups, Template};
 use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
 
-/// Fields of the request, as PHP sees them.
+/// The key for changes of the request's fields, as PHP sees them.
 pub(super) const REQUEST_HEADERS: Key = Key::new(
     "request_headers",
     Kind::Table(&REQUEST_FIELDS),
@@ -17,7 +17,7 @@ pub(super) const REQUEST_HEADERS: Key = Key::new(
 )
 .example("{ remove = [\"Accept-Encoding\"] }");
 
-/// Fields of the answer.
+/// The key for changes of the answer's fields.
 pub(super) const RESPONSE_HEADERS: Key = Key::new(
     "response_headers",
     Kind::Table(&RESPONSE_FIELDS),
@@ -77,7 +77,7 @@ enum How {
 }
 
 impl Fields {
-    /// Builds it from the section of a rule; `None` where no field is changed.
+    /// Builds the changes from the section of a rule; `None` if there is none.
     pub(super) fn build(
         section: &Lowered,
         groups: &Groups,
@@ -92,7 +92,7 @@ impl Fields {
         (!is_empty).then_some(Self { request, answer })
     }
 
-    /// Adds the changes, with every template replaced by its value. A value that no field can have is left out.
+    /// Adds the changes, with every template expanded. A value that is not a field value (RFC 9110 §5.5) is left out.
     pub(super) fn amend(&self, scope: &Scope<'_>, edits: &mut RuleEdits) {
         let resolve = |edit: &Edit| edit.resolve(scope);
         edits
@@ -151,7 +151,7 @@ fn edits(
     edits
 }
 
-/// Reads the name of a field; those that frame a message are set by the gateway alone.
+/// Parses the name of a field; those that frame a message are set by the gateway alone.
 fn field_name(text: &At<String>, problems: &mut Problems) -> Option<HeaderName> {
     let message = match HeaderName::from_bytes(text.value.as_bytes()) {
         Ok(name) if name == http::header::CONTENT_LENGTH || hop_by_hop::is_hop_by_hop(&name) => {

@@ -1,10 +1,10 @@
-//! `limits`: bounds on requests that match, in place of those of the site.
+//! `limits`: limits of matching requests, in place of those of the site.
 
 use crate::limits::RULE_LIMITS;
 use crate::message::edits::RuleEdits;
 use crate::section::{Key, Kind, Lowered};
 
-/// Bounds on a request.
+/// The key for the limits of a request.
 pub(super) const LIMITS: Key = Key::new(
     "limits",
     Kind::Table(&RULE_LIMITS),
@@ -17,14 +17,14 @@ pub(super) const LIMITS: Key = Key::new(
 pub(super) struct Limits(u64);
 
 impl Limits {
-    /// Builds it from the section of a rule.
+    /// Builds the limit from the section of a rule; `None` without the key.
     pub(super) fn build(section: &Lowered) -> Option<Self> {
-        let limits = section.given_table("limits");
-        let limits = limits.filter(|limits| limits.is_given("body"))?;
+        let table = section.given_table("limits");
+        let limits = table.filter(|table| table.is_given("body"))?;
         Some(Self(limits.size("body").0))
     }
 
-    /// Sets the bound.
+    /// Sets the limit.
     pub(super) fn amend(&self, edits: &mut RuleEdits) {
         edits.body_limit = Some(self.0);
     }

@@ -1,8 +1,8 @@
-//! The modifiers of a rule: what it changes about a request and its answer, and which requests may pass. One file each;
+//! The modifiers of a rule: changes of a request and its answer, and guards that admit or refuse requests. One file each;
 //! this is the list.
 //!
-//! A modifier takes effect for one request: it amends the [`RuleEdits`], or it interrupts the round. What it cannot
-//! find out by looking it asks for, and the round is evaluated again when the [`Facts`] hold the answer.
+//! A modifier takes effect for one request: it amends the [`RuleEdits`], or it interrupts the round. A fact that needs IO
+//! it asks for, and the round is evaluated again when the [`Facts`] hold the answer.
 
 mod checks;
 mod expires;
@@ -37,7 +37,7 @@ use reserve::Reserve;
 use set_env::SetEnv;
 use timeouts::Timeouts;
 
-/// The keys of all modifiers, in the order of the reference: a rule has modifiers where it has one of these.
+/// The keys of all modifiers, in the order of the reference: a rule has modifiers if it has one of these.
 pub const KEYS: [Key; 10] = [
     set_env::SET_ENV,
     set_env::UNSET_ENV,
@@ -88,7 +88,7 @@ impl From<TooHard> for Interruption {
 }
 
 impl Modifiers {
-    /// Builds the modifiers of a rule that stands at `place`; `show` returns a place as `file:line`.
+    /// Builds the modifiers of the rule at `place`; `show` returns a place as `file:line`.
     pub fn build(
         section: &Lowered,
         place: Arc<str>,
@@ -110,8 +110,8 @@ impl Modifiers {
         }
     }
 
-    /// Returns the edits of the rule for a request, or what keeps it from being known; `None` without modifiers. A
-    /// value that no field can have is left out.
+    /// Returns the edits of the rule for a request, or the interruption of the round; `None` without modifiers. A value that
+    /// is not a field value is left out.
     pub fn apply(
         &self,
         rule: RuleId,
@@ -128,19 +128,19 @@ impl Modifiers {
         Ok(Some(edits))
     }
 
-    /// Asks the guards alone, about a path other than the one that is answered.
+    /// Applies the guards alone, for a path other than that of the request.
     fn guard(&self, scope: &Scope<'_>, facts: &Facts) -> Result<(), Interruption> {
         let mut unused = RuleEdits::default();
         let mut guards = self.list.iter().filter(|modifier| modifier.is_guard());
         guards.try_for_each(|guard| guard.apply(scope, facts, &mut unused))
     }
 
-    /// Reports whether one of them keeps requests from what the rule holds for.
+    /// Reports whether one of them is a guard.
     pub fn has_guard(&self) -> bool {
         self.list.iter().any(Modifier::is_guard)
     }
 
-    /// Returns the part of PHP that is kept for requests which match, in per cent.
+    /// Returns the part of PHP that is reserved for matching requests, in per cent.
     pub fn reserve(&self) -> Option<&At<u8>> {
         self.list.iter().find_map(|modifier| {
             if let Modifier::Reserve(reserve) = modifier {
@@ -177,7 +177,7 @@ impl Modifier {
         Ok(())
     }
 
-    /// Reports whether it decides which requests pass, rather than change them.
+    /// Reports whether it admits or refuses requests, rather than change them.
     fn is_guard(&self) -> bool {
         match self {
             Self::SetEnv(_) | Self::PhpValue(_) | Self::Fields(_) | Self::Expires(_) => false,

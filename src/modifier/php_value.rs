@@ -1,4 +1,4 @@
-//! `php_value` and `php_admin_value`: settings of PHP.
+//! `php_value` and `php_admin_value`: PHP settings.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use super::checks::check_length;
 use crate::message::edits::RuleEdits;
 use crate::section::{Key, Kind, Lowered, Problem, Problems};
 
-/// Settings of PHP.
+/// The key for PHP settings.
 pub(super) const PHP_VALUE: Key = Key::new("php_value", Kind::Pairs, "Settings of PHP for the request, which ini_set() may change: texts, numbers, true and false. PHP-FPM leaves them in the worker that got them, for its later requests too, until they are set again: give what differs a pool of its own, or set the same names for all requests of a pool.").example("{ memory_limit = \"512M\", display_errors = false }");
 
-/// Settings of PHP that no script can change.
+/// The key for PHP settings that no script can change.
 pub(super) const PHP_ADMIN_VALUE: Key = Key::new(
     "php_admin_value",
     Kind::Pairs,
@@ -22,7 +22,7 @@ pub(super) const PHP_ADMIN_VALUE: Key = Key::new(
 pub(super) struct PhpValue([Option<Arc<str>>; 2]);
 
 impl PhpValue {
-    /// Builds it from the section of a rule; `None` where nothing is set.
+    /// Builds the settings from the section of a rule; `None` if there is none.
     pub(super) fn build(section: &Lowered, problems: &mut Problems) -> Option<Self> {
         let lines = ["php_value", "php_admin_value"].map(|key| lines((key, section), problems));
         lines.iter().any(Option::is_some).then_some(Self(lines))
@@ -34,20 +34,20 @@ impl PhpValue {
     }
 }
 
-/// Reads the settings of a key as lines of php.ini, as which PHP reads them.
+/// Formats the settings of a key as lines of php.ini, as PHP-FPM parses them.
 fn lines((key, section): (&'static str, &Lowered), problems: &mut Problems) -> Option<Arc<str>> {
     let mut lines = Vec::new();
     for (name, value) in section.pairs(key) {
         let in_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
         let bad = |c: char| matches!(c, '"' | '\\' | '$') || c.is_control();
         if name.value.is_empty() || !name.value.bytes().all(in_name) {
-            let message = format!("`{}` is no setting of PHP", name.value.escape_debug());
+            let message = format!("`{}` is not a PHP setting", name.value.escape_debug());
             problems.push(Problem::new(name.place.clone(), message));
         } else if value.value.contains(bad) {
             problems.push(
                 Problem::new(
                     value.place.clone(),
-                    format!("PHP cannot be sent `{}`", value.value.escape_debug()),
+                    format!("`{}` cannot be sent to PHP", value.value.escape_debug()),
                 )
                 .help("a value has no quote, backslash, $ or control character: php.ini would read it otherwise"),
             );

@@ -1,4 +1,4 @@
-//! `timeouts`: how long a script may take, in place of what its upstream allows.
+//! `timeouts`: timeouts of a script, in place of those of its upstream.
 
 use std::sync::Arc;
 
@@ -7,15 +7,15 @@ use crate::message::edits::RuleEdits;
 use crate::section::{Key, Kind, Lowered, Place};
 use crate::value::TimeLimit;
 
-/// Times of a script.
+/// The key for the timeouts of a script.
 pub(super) const TIMEOUTS: Key = Key::new("timeouts", Kind::Table(&RULE_TIMEOUTS), "How long scripts that answer requests which match may take, otherwise than their upstream says.").example("{ first_byte = \"300s\" }");
 
-/// The times that the rule gives.
+/// The timeouts that the rule sets.
 #[derive(Debug)]
 pub(super) struct Timeouts(Arc<[TimeLimit]>);
 
 impl Timeouts {
-    /// Builds it from the section of a rule; `show` returns a place as `file:line`.
+    /// Builds the timeouts from the section of a rule; `show` returns a place as `file:line`.
     pub(super) fn build(section: &Lowered, show: &dyn Fn(&Place) -> String) -> Option<Self> {
         const NAMES: [(&str, &str); 3] = [
             ("timeouts.queue", "queue"),
@@ -32,7 +32,7 @@ impl Timeouts {
         Some(Self(limits.collect()))
     }
 
-    /// Sets the times.
+    /// Sets the timeouts.
     pub(super) fn amend(&self, edits: &mut RuleEdits) {
         edits.timeouts = Some(Arc::clone(&self.0));
     }

@@ -1,4 +1,4 @@
-//! Which answers are coded, and what is then said of them.
+//! Choice of the coding, and the fields of coded answers.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ fn settings(text: &str) -> Arc<Compress> {
     Arc::new(compress)
 }
 
-/// Text that any coding makes smaller.
+/// Returns text that any coding makes smaller.
 fn text() -> Vec<u8> {
     (0..400)
         .flat_map(|line| format!("line {line} of a page\n").into_bytes())
@@ -108,7 +108,7 @@ const HTML: (&str, &str) = ("content-type", "text/html; charset=utf-8");
 const GZIP: (&str, &str) = ("accept-encoding", "gzip");
 
 #[test]
-fn what_is_coded_says_so() {
+fn a_coded_answer_has_the_fields_of_its_coding() {
     let said = [
         HTML,
         ("etag", "\"a\""),
@@ -133,7 +133,7 @@ fn what_is_coded_says_so() {
     assert_eq!(plain, text());
 }
 
-/// What the client accepts, the answer, and the coding that it has then.
+/// Accept-Encoding, status and fields of the answer, and its coding.
 const CASES: [(&str, u16, Pairs<'_>, Option<&str>); 20] = [
     ("br, gzip", 200, &[HTML], Some("br")),
     ("zstd", 404, &[HTML], Some("zstd")),
@@ -184,7 +184,7 @@ const CASES: [(&str, u16, Pairs<'_>, Option<&str>); 20] = [
 ];
 
 #[test]
-fn who_gets_what() {
+fn the_coding_depends_on_request_and_answer() {
     for (accepts, status, said, expected) in CASES {
         let asked = Asked::get(&[("accept-encoding", accepts)]);
         let (response, _) = asked.answered("", status, said);
@@ -195,7 +195,7 @@ fn who_gets_what() {
 }
 
 #[test]
-fn what_depends_on_the_coding_says_so_without_one_too() {
+fn vary_is_sent_without_a_coding_too() {
     let plain = Asked::get(&[]).answered("", 200, &[HTML]).0;
     assert_eq!(field(plain.headers(), "vary"), Some("Accept-Encoding"));
     let image = Asked::get(&[GZIP])
@@ -209,7 +209,7 @@ fn what_depends_on_the_coding_says_so_without_one_too() {
     }
 }
 
-/// Checks what becomes of it with `scripts = "guarded"`, "all" and "none".
+/// Checks an answer with `scripts = "guarded"`, "all" and "none".
 #[track_caller]
 fn check_guard(maker: Maker, asked: Pairs<'_>, said: Pairs<'_>, expected: [bool; 3]) {
     for (word, expected) in ["guarded", "all", "none"].iter().zip(expected) {
@@ -232,7 +232,7 @@ const COOKIE: (&str, &str) = ("cookie", "a=b");
 const SETS: (&str, &str) = ("set-cookie", "a=b");
 
 #[test]
-fn somebodys_own_is_coded_for_pages_of_the_site_alone() {
+fn personal_answers_are_coded_for_pages_of_the_site_alone() {
     let own = ("sec-fetch-site", "same-origin");
     let other = ("sec-fetch-site", "cross-site");
     let public = ("cache-control", "public, max-age=60");
@@ -252,7 +252,7 @@ fn somebodys_own_is_coded_for_pages_of_the_site_alone() {
 }
 
 #[test]
-fn what_no_script_made_is_coded_whoever_asks_unless_it_says_that_it_is_somebodys() {
+fn answers_without_a_script_are_coded_unless_they_are_marked_personal() {
     for maker in [Maker::Gateway, Maker::Rule, Maker::File] {
         check_guard(maker, &[GZIP], &[HTML], [true; 3]);
         check_guard(maker, &[GZIP, COOKIE], &[HTML], [true; 3]);
@@ -261,7 +261,7 @@ fn what_no_script_made_is_coded_whoever_asks_unless_it_says_that_it_is_somebodys
 }
 
 #[test]
-fn tags_are_made_plain_for_whoever_answers_and_coded_for_the_client() {
+fn tags_are_plain_for_the_handler_and_coded_for_the_client() {
     let asked = [
         GZIP,
         ("if-none-match", "\"a~gzip\", \"b~br\""),
@@ -275,7 +275,7 @@ fn tags_are_made_plain_for_whoever_answers_and_coded_for_the_client() {
     assert_eq!(field(&seen, "if-range"), Some("\"d~gzip\""));
     assert_eq!(field(response.headers(), "etag"), Some("W/\"a~gzip\""));
     assert_eq!(field(response.headers(), "vary"), Some("Accept-Encoding"));
-    // Who has it without a coding is told of that one.
+    // A client that has it without a coding gets the plain tag.
     let plain = Asked::get(&[GZIP, ("if-none-match", "\"a\"")])
         .answered("", 304, &said)
         .0;
@@ -295,7 +295,7 @@ fn a_part_and_a_304_have_the_vary_of_the_whole() {
 }
 
 #[test]
-fn head_says_what_get_would_say() {
+fn head_has_the_fields_of_get() {
     for (length, expected) in [
         (Some("9000"), Some("gzip")),
         (Some("9"), None),

@@ -1,5 +1,5 @@
-//! The encoders that answers hold: what memory each has, and which of them gives it up when others wait. One whose client
-//! has not asked for more in [`IDLE`] goes on without an engine.
+//! The encoders of all answers and their memory. An encoder whose client has requested nothing for [`IDLE`] loses its engine
+//! if another answer waits for memory.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -12,34 +12,34 @@ use crate::handler::share::Share;
 use crate::limits::budget::Part;
 use crate::message::accept_encoding::Coding;
 
-/// How long an answer waits for memory before it goes out as it is.
+/// Time for which an answer waits for memory before it is sent without a coding.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// How often it asks meanwhile.
+/// Attempts to obtain memory in that time.
 const ATTEMPTS: u32 = 5;
 
-/// How long a client that asks for nothing may hold an encoder that others wait for.
+/// Time for which an idle client may hold an engine while others wait.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// The encoders of all answers that are being sent. There are no more than the budget has room for.
+/// The encoders of all answers in transfer, bounded by the budget.
 #[derive(Debug, Default)]
 pub struct Encoders(Mutex<Vec<Weak<Held>>>);
 
-/// The encoder of one answer.
+/// The encoder of one answer, shared with [`Encoders`].
 #[derive(Debug)]
 pub(super) struct Held(Mutex<Holding>);
 
-/// An encoder, with the memory that it has.
+/// An encoder and its part of the budget.
 #[derive(Debug)]
 pub struct Holding {
     pub(super) encoder: Encoder,
     pub(super) part: Part,
-    /// Since when it waits for its client; `None` while it works, or waits for what is to be coded.
+    /// Beginning of its wait for the client; `None` while it codes or waits for content.
     pub(super) given: Option<Instant>,
 }
 
 impl Encoders {
-    /// Returns an encoder as soon as there is memory for it; `None` where there is none soon enough.
+    /// Returns an encoder as soon as there is memory for it; `None` after [`PATIENCE`].
     pub async fn obtain(
         &self,
         coding: Coding,
@@ -61,7 +61,7 @@ impl Encoders {
         Some(Holding::new(coding, effort, part))
     }
 
-    /// Keeps sight of an encoder as long as its answer is sent.
+    /// Registers an encoder while its answer is sent.
     pub(super) fn hold(&self, holding: Holding) -> Arc<Held> {
         let held = Arc::new(Held(Mutex::new(holding)));
         let mut all = self.all();
@@ -72,7 +72,7 @@ impl Encoders {
         held
     }
 
-    /// Returns the one that waits for its client for the longest time, and for [`IDLE`] at least.
+    /// Returns the encoder that has waited for its client longest, and at least for [`IDLE`].
     fn idlest(&self, now: Instant) -> Option<Arc<Held>> {
         let mut all = self.all();
         all.retain(|held| held.strong_count() > 0);
@@ -99,7 +99,7 @@ impl Holding {
         }
     }
 
-    /// Gives back what the engine had: there is none any more.
+    /// Returns the memory of the released engine to the budget.
     pub(super) fn keep_output(&mut self) {
         let used = self.part.used();
         let kept = self.encoder.ready() as u64;
@@ -109,24 +109,24 @@ impl Holding {
 
 impl Held {
     pub(super) fn lock(&self) -> MutexGuard<'_, Holding> {
-        // Whoever panicked in an engine has its answer cut.
+        // A panic in an engine cuts the answer of that engine alone.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `None` for one that works, and for one that has nothing to give up.
+    /// Returns the beginning of its wait; `None` while it codes, and without an engine.
     fn idle_since(&self) -> Option<Instant> {
         let holding = self.0.try_lock().ok()?;
         holding.given.filter(|_| holding.encoder.has_engine())
     }
 
-    /// Gives the engine up, unless the client has asked for more meanwhile. May take some milliseconds.
+    /// Releases the engine, unless the client has requested more meanwhile. May take some milliseconds.
     fn store(&self) {
         let mut holding = self.lock();
         let idle = holding.given.is_some_and(|given| given.elapsed() >= IDLE);
         if !idle {
             return;
         }
-        // One that cannot be flushed fails when its answer goes on.
+        // A stream that cannot be flushed fails at its next piece.
         if holding.encoder.store().is_ok() {
             holding.keep_output();
         }

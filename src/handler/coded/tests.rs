@@ -1,4 +1,4 @@
-//! Whatever goes in comes out again, in time, and a break is seen.
+//! Coded streams decode to their content, are flushed in time, and report breaks.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -21,7 +21,7 @@ use crate::message::accept_encoding::Coding;
 
 const EFFORTS: [Effort; 3] = [Effort::Fast, Effort::Balanced, Effort::Dense];
 
-/// What a client makes of the bytes so far, and whether it has seen the end.
+/// Decodes the bytes so far, and reports whether they have the end of the stream.
 fn decode(coding: Coding, coded: &[u8]) -> (Vec<u8>, bool) {
     let mut decoder: Box<dyn DecodeV2> = match coding {
         Coding::Brotli => Box::new(BrotliDecoder::new()),
@@ -42,7 +42,7 @@ fn decode(coding: Coding, coded: &[u8]) -> (Vec<u8>, bool) {
     }
 }
 
-/// A body of `Bytes` only; streams are tested with the program.
+/// Takes all of a body of `Bytes`; streams are tested with the program.
 fn drain(coded: &mut Coded<Body>) -> (Vec<u8>, Option<Cut>) {
     let mut cx = Context::from_waker(Waker::noop());
     let mut bytes = Vec::new();
@@ -53,7 +53,7 @@ fn drain(coded: &mut Coded<Body>) -> (Vec<u8>, Option<Cut>) {
             }
             Poll::Ready(Some(Err(cut))) => return (bytes, Some(cut)),
             Poll::Ready(None) => return (bytes, None),
-            // It gives others their turn and is asked again.
+            // It yields to other tasks and is polled again.
             Poll::Pending => {}
         }
     }
@@ -82,8 +82,8 @@ fn coded(body: Body, coding: Coding, effort: Effort, keep: Option<Keep>) -> Code
     let encoders = Encoders::default();
     let budget = budget();
     let share = share(&budget);
-    let holding = encoders.obtain(coding, effort, &share);
-    let holding = holding.now_or_never().flatten().unwrap();
+    let obtained = encoders.obtain(coding, effort, &share);
+    let holding = obtained.now_or_never().flatten().unwrap();
     Coded::new(body, &encoders, holding, keep)
 }
 
@@ -117,7 +117,7 @@ fn every_flush_brings_out_all_that_was_pushed() {
             for piece in &pieces {
                 encoder.push(piece).unwrap();
                 encoder.flush().unwrap();
-                // A flush of nothing adds nothing that a client could stumble over.
+                // An empty flush adds no output.
                 encoder.flush().unwrap();
                 sent.extend(encoder.take());
                 plain.extend(piece);
@@ -136,7 +136,7 @@ fn every_flush_brings_out_all_that_was_pushed() {
     }
 }
 
-/// At any point, before there is an engine too, and after the start was sent apart.
+/// Covers all points: before there is an engine, and after the start was sent apart.
 #[test]
 fn a_stream_goes_on_without_its_engine() {
     let pieces = [
@@ -207,7 +207,7 @@ fn a_long_body_is_coded_in_pieces_and_kept_when_it_is_whole() {
 }
 
 #[test]
-fn what_is_too_large_or_not_whole_is_not_kept() {
+fn contents_that_are_too_large_or_incomplete_are_not_cached() {
     let cache = Arc::new(CodedCache::new(64 << 20));
     let (coding, effort) = (Coding::Gzip, Effort::Fast);
     let plain = Bytes::from(noise(2 << 20));
@@ -261,7 +261,7 @@ fn gzip_is_read_by_another_reader_too() {
 
 proptest! {
     #[test]
-    fn decoded_it_is_what_it_was(
+    fn decoding_restores_the_content(
         pieces in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..3000), any::<bool>()), 0..8),
         which in 0_usize..9,
     ) {

@@ -1,5 +1,5 @@
-//! How a site's files are sent, beside where they are: `files` of a site, and the same keys in a
-//! rule's `static_files`, which say it otherwise for that rule.
+//! Settings of file delivery, apart from the root: `files` of a site, and the same keys in a rule's `static_files`, which
+//! take precedence for that rule.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::unsafe_name::{ALLOWED_NAMES, NamePolicy, WITHHELD_EXTENSIONS};
 use crate::message::{Speaker, Symlinks};
 use crate::section::{Key, Kind, Lowered, Problems, Section};
 
-/// Folders that are read at the same time, for each site: each takes a thread.
+/// Concurrent listings of a site: each takes a thread.
 const LISTINGS: usize = 4;
 
 pub(super) const LISTING: Key = Key::new("listing", Kind::Flag, "Whether a folder without index file is shown as a list: as HTML, or as JSON where the client prefers it by Accept. What is never sent is not shown.").default("false");
@@ -81,17 +81,17 @@ const KEYS: [Key; 9] = [
     ALLOWED_NAMES,
 ];
 
-/// How files are sent.
+/// Settings of file delivery.
 #[derive(Clone, Debug)]
 pub struct FileSettings {
-    /// Whether folders are listed.
+    /// Directory listings are enabled.
     pub(super) listing: bool,
     pub(super) symlinks: Symlinks,
     pub(super) types: Types,
     pub(super) listings: Arc<Semaphore>,
-    /// Whose the settings are: what was said of a file by them is said again.
+    /// Identity of the settings: the key of the fields cached with a file.
     pub(super) speaker: Arc<Speaker>,
-    /// Which names are sent.
+    /// Names that are sent and names that are withheld.
     pub(super) names: NamePolicy,
     cache: Vec<CacheRule>,
     immutable: bool,
@@ -113,7 +113,7 @@ impl Default for FileSettings {
 }
 
 impl FileSettings {
-    /// What `section` says, and where it says nothing, what `base` says.
+    /// Builds the settings of `section`; keys without a value have that of `base`.
     pub fn build(section: &Lowered, base: &Self, problems: &mut Problems) -> Self {
         let mut settings = Self {
             speaker: Arc::default(),
@@ -141,8 +141,8 @@ impl FileSettings {
 
     fn add_types(&mut self, section: &Lowered, problems: &mut Problems) {
         if section.is_given("charset") {
-            let charset = section.text("charset");
-            let charset = charset.as_ref().map_or("", |text| text.value.as_str());
+            let text = section.text("charset");
+            let charset = text.as_ref().map_or("", |text| text.value.as_str());
             self.types = self.types.clone().in_charset(charset);
         }
         if let Some(file) = section.text("mime_types") {
@@ -153,12 +153,12 @@ impl FileSettings {
         }
     }
 
-    /// Which links are followed.
+    /// Returns the policy for symbolic links.
     pub fn symlinks(&self) -> Symlinks {
         self.symlinks
     }
 
-    /// Cache-Control of the file at `path`, if anything is said of it.
+    /// Returns Cache-Control of the file at `path`; `None` if no setting applies to it.
     pub(super) fn cache_control(&self, path: &[u8], kind: &HeaderValue) -> Option<HeaderValue> {
         if self.immutable && is_hashed(path) {
             return Some(HeaderValue::from_static(IMMUTABLE));
@@ -168,11 +168,11 @@ impl FileSettings {
     }
 }
 
-/// Returns the policy of a section that says one.
+/// Returns the policy for symbolic links of a section that has one.
 pub fn symlinks(section: &Lowered) -> Option<Symlinks> {
     let text = section.text("symlinks");
-    let text = text.filter(|_| section.is_given("symlinks"))?;
-    Some(match text.value.as_str() {
+    let given = text.filter(|_| section.is_given("symlinks"))?;
+    Some(match given.value.as_str() {
         "never" => Symlinks::Never,
         "same-owner" => Symlinks::SameOwner,
         "anywhere" => Symlinks::Anywhere,
