@@ -1,22 +1,35 @@
 //! `https`: restricts a site to TLS by one key: a redirect for requests in clear text, and Strict-Transport-Security
 //! (RFC 6797) for all others.
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use super::{Body, redirect};
 use crate::failure::Failure;
-use crate::section::{Key, Kind, Lowered, Section};
+use crate::section::{Key, Lowered, Section};
 
 /// The `https` section.
 pub static HTTPS: Section = Section {
     title: "[site.https]",
     doc: "Keeps the site to TLS: a request in clear text is redirected (308) before any rule, and answers over TLS carry Strict-Transport-Security, unless PHP sent its own. Needs a [[listen]] with `tls`.",
-    keys: &[
-        Key::new("hsts", Kind::Duration, "For how long browsers shall come with TLS only; they keep to it even if you do not. \"0s\" makes them forget.").default("\"365d\""),
-        Key::new("subdomains", Kind::Flag, "Whether that holds for all names below the host too.").default("false"),
-        Key::new("port", Kind::Integer { min: 1, max: 65535 }, "The port that the redirect leads to, as clients see it.").default("443"),
-    ],
+    groups: &[&[&HSTS, &SUBDOMAINS, &PORT]],
 };
+
+static HSTS: Key<Duration> = Key::duration("hsts", "For how long browsers shall come with TLS only; they keep to it even if you do not. \"0s\" makes them forget.").default("\"365d\"");
+
+static SUBDOMAINS: Key<bool> = Key::flag(
+    "subdomains",
+    "Whether that holds for all names below the host too.",
+)
+.default("false");
+
+static PORT: Key<u16> = Key::integer(
+    "port",
+    1..=65535,
+    "The port that the redirect leads to, as clients see it.",
+)
+.default("443");
 
 /// The redirect and the policy of a site that requires TLS.
 #[derive(Clone, Debug)]
@@ -29,13 +42,13 @@ pub struct Https {
 impl Https {
     /// Builds the policy from its section.
     pub fn build(section: &Lowered) -> Self {
-        let seconds = section.duration("hsts").as_secs();
-        let subdomains = if section.flag("subdomains") {
+        let seconds = section.get(&HSTS).as_secs();
+        let subdomains = if section.get(&SUBDOMAINS) {
             "; includeSubDomains"
         } else {
             ""
         };
-        let port = match section.integer("port") {
+        let port = match section.get(&PORT) {
             443 => String::new(),
             port => format!(":{port}"),
         };

@@ -14,7 +14,7 @@ use crate::section::{At, Problem, Problems, absolute_path};
 const MOST: u64 = 4 * 1024 * 1024;
 
 /// The charset of text types without one.
-pub(super) const CHARSET: &str = "utf-8";
+pub(super) const DEFAULT_CHARSET: &str = "utf-8";
 
 /// Extensions with a prepared field value; those of others are built for each request.
 const FREQUENT: [&str; 40] = [
@@ -62,7 +62,7 @@ const FREQUENT: [&str; 40] = [
 
 /// The built-in types in the default charset, shared by the sites that change neither.
 static COMMON: LazyLock<Arc<HashMap<String, HeaderValue>>> =
-    LazyLock::new(|| Arc::new(frequent(CHARSET)));
+    LazyLock::new(|| Arc::new(frequent(DEFAULT_CHARSET)));
 
 /// Media types by extension.
 #[derive(Clone, Debug)]
@@ -78,7 +78,7 @@ impl Types {
     pub(super) fn new(charset: &str) -> Self {
         Self {
             known: match charset {
-                CHARSET => Arc::clone(&COMMON),
+                DEFAULT_CHARSET => Arc::clone(&COMMON),
                 _ => Arc::new(frequent(charset)),
             },
             given: Vec::new(),
@@ -168,7 +168,10 @@ fn frequent(charset: &str) -> HashMap<String, HeaderValue> {
 
 /// Returns the built-in type of the file at `path`.
 pub(super) fn common(path: &[u8]) -> HeaderValue {
-    header(essence(&extension(path).to_ascii_lowercase()), CHARSET)
+    header(
+        essence(&extension(path).to_ascii_lowercase()),
+        DEFAULT_CHARSET,
+    )
 }
 
 /// Returns the text behind the last dot of the last segment; empty if it is not UTF-8.
@@ -241,14 +244,14 @@ mod tests {
             (b"/d.html/a", "application/octet-stream"),
             (b"/a.\xff", "application/octet-stream"),
         ];
-        check(&Types::new(CHARSET), &rows);
+        check(&Types::new(DEFAULT_CHARSET), &rows);
         assert_eq!(Types::new("").of(b"/a.txt"), "text/plain");
         assert_eq!(common(b"/a.TXT"), "text/plain; charset=utf-8");
     }
 
     #[test]
     fn a_file_of_types_in_the_format_of_debian() {
-        let mut types = Types::new(CHARSET);
+        let mut types = Types::new(DEFAULT_CHARSET);
         types.add_lines(
             "# comment\ntext/x-own\town OWN2 # more\n\napplication/x-none\nimage/x-a  svg\nnonsense a\n",
         );
