@@ -43,7 +43,7 @@ pub struct Negotiation {
     /// The request has Cookie or Authorization.
     credentials: bool,
     /// Sec-Fetch-Site excludes that another site's page caused the request.
-    own_page: bool,
+    is_first_party: bool,
     no_transform: bool,
 }
 
@@ -51,14 +51,14 @@ impl Negotiation {
     /// Reads the request's fields, and replaces tags of acceptable codings in them by plain ones, which handlers compare with
     /// their own. If-Range keeps its tag: coded content has no parts, and a part of the plain content must not be taken
     /// for one.
-    pub fn begin(settings: Option<&Arc<Compress>>, parts: &mut Parts) -> Option<Self> {
+    pub fn from_request(settings: Option<&Arc<Compress>>, parts: &mut Parts) -> Option<Self> {
         let settings = Arc::clone(settings?);
         let accepted = Accepted::of(&parts.headers);
         let ranked = accepted.ranked(&settings.codings);
         let tags = if ranked.is_empty() {
             Vec::new()
         } else {
-            make_plain(&mut parts.headers, &ranked)
+            replace_coded_tags(&mut parts.headers, &ranked)
         };
         let fields = &parts.headers;
         let given = |name| fields.contains_key(name);
@@ -68,8 +68,8 @@ impl Negotiation {
             tags,
             head: parts.method == Method::HEAD,
             credentials: given(header::COOKIE) || given(header::AUTHORIZATION),
-            own_page: matches!(site, Some(b"same-origin" | b"none")),
-            no_transform: says(fields, &["no-transform"]),
+            is_first_party: matches!(site, Some(b"same-origin" | b"none")),
+            no_transform: has_directive(fields, &["no-transform"]),
             ranked,
             settings,
         })
@@ -93,7 +93,7 @@ impl Negotiation {
         }
         vary(response.headers_mut());
         if response.status() == StatusCode::NOT_MODIFIED {
-            self.show_tag(response.headers_mut());
+            self.restore_tag(response.headers_mut());
             return None;
         }
         let coding = self.ranked.first().copied()?;
@@ -101,7 +101,7 @@ impl Negotiation {
             return None;
         }
         if self.head {
-            describe(coding, response.headers_mut());
+            set_coding_fields(coding, response.headers_mut());
             return None;
         }
         Some(coding)
@@ -141,10 +141,10 @@ impl Negotiation {
         // RFC 9110 §7.7, RFC 9111 §5.2.1.6 and §5.2.2.6: either side may forbid a transformation.
         !self.no_transform
             && response.status() != StatusCode::PARTIAL_CONTENT
-            && !says(fields, &["no-transform"])
-            && !FIXED.iter().any(|name| is_said(fields, name))
+            && !has_directive(fields, &["no-transform"])
+            && !FIXED.iter().any(|name| has_value(fields, name))
             && self.is_large_enough(response)
-            && self.is_harmless(response)
+            && self.is_breach_safe(response)
     }
 
     fn is_large_enough(&self, response: &Response<Body>) -> bool {
@@ -165,21 +165,21 @@ impl Negotiation {
 
     /// Reports whether a coding is safe from BREACH: an attacker that makes a browser request a page repeatedly and sees the
     /// lengths of the answers learns secrets in them. See docs/compression.md.
-    fn is_harmless(&self, response: &Response<Body>) -> bool {
+    fn is_breach_safe(&self, response: &Response<Body>) -> bool {
         let fields = response.headers();
         let by_script = response.body().maker().is_upstream();
         let personal = fields.contains_key(header::SET_COOKIE)
-            || says(fields, &["private", "no-store"])
-            || (by_script && self.credentials && !says(fields, &["public"]));
+            || has_directive(fields, &["private", "no-store"])
+            || (by_script && self.credentials && !has_directive(fields, &["public"]));
         match self.settings.scripts {
             Scripts::All => true,
             Scripts::None => !by_script,
-            Scripts::Guarded => !personal || self.own_page,
+            Scripts::Guarded => !personal || self.is_first_party,
         }
     }
 
     /// Sets the ETag of a 304 to that of the client's 200 (RFC 9110 §15.4.5).
-    fn show_tag(&self, fields: &mut HeaderMap) {
+    fn restore_tag(&self, fields: &mut HeaderMap) {
         let Some(tag) = fields.get(header::ETAG) else {
             return;
         };
@@ -198,7 +198,7 @@ impl Negotiation {
 }
 
 /// Replaces tags of coded answers by plain ones; returns the replaced values of If-None-Match.
-fn make_plain(fields: &mut HeaderMap, codings: &[Coding]) -> Vec<HeaderValue> {
+fn replace_coded_tags(fields: &mut HeaderMap, codings: &[Coding]) -> Vec<HeaderValue> {
     let mut before = Vec::new();
     for name in [header::IF_MATCH, header::IF_NONE_MATCH] {
         let is_shown = name == header::IF_NONE_MATCH;
@@ -216,7 +216,7 @@ fn make_plain(fields: &mut HeaderMap, codings: &[Coding]) -> Vec<HeaderValue> {
 }
 
 /// Sets the fields of content in a coding.
-fn describe(coding: Coding, fields: &mut HeaderMap) {
+fn set_coding_fields(coding: Coding, fields: &mut HeaderMap) {
     let name = HeaderValue::from_static(coding.name());
     fields.insert(header::CONTENT_ENCODING, name);
     fields.remove(header::CONTENT_LENGTH);
@@ -241,7 +241,7 @@ fn vary(fields: &mut HeaderMap) {
 }
 
 /// Reports whether Cache-Control has one of these directives, with or without an argument.
-fn says(fields: &HeaderMap, directives: &[&str]) -> bool {
+fn has_directive(fields: &HeaderMap, directives: &[&str]) -> bool {
     elements(fields, header::CACHE_CONTROL).any(|element| {
         let name = element.split('=').next().unwrap_or_default().trim_end();
         directives
@@ -251,7 +251,7 @@ fn says(fields: &HeaderMap, directives: &[&str]) -> bool {
 }
 
 /// Reports whether a field of this name has a value: an empty Content-Encoding names no coding.
-fn is_said(fields: &HeaderMap, name: &str) -> bool {
+fn has_value(fields: &HeaderMap, name: &str) -> bool {
     let mut values = fields.get_all(name).iter();
     values.any(|value| !value.is_empty())
 }

@@ -87,9 +87,9 @@ impl ErrorPages {
     }
 
     /// Reports whether one of them is an internal redirect.
-    pub fn ask(&self) -> bool {
-        let asks = |page: &ErrorPage| matches!(page.content, Content::Path(_));
-        self.0.iter().any(asks)
+    pub fn has_paths(&self) -> bool {
+        let is_path = |page: &ErrorPage| matches!(page.content, Content::Path(_));
+        self.0.iter().any(is_path)
     }
 
     /// Returns the page for an answer with this status; `own`: the gateway has made it; `empty`: it has no content.
@@ -100,7 +100,11 @@ impl ErrorPages {
                 When::Empty => own || empty,
                 When::Gateway => own,
             };
-            wanted && page.statuses.iter().any(|statuses| statuses.have(status))
+            wanted
+                && page
+                    .statuses
+                    .iter()
+                    .any(|statuses| statuses.contains(status))
         };
         self.0.iter().find(fits).map(|page| &page.content)
     }
@@ -160,7 +164,7 @@ impl Statuses {
         found
     }
 
-    fn have(self, status: StatusCode) -> bool {
+    fn contains(self, status: StatusCode) -> bool {
         match self {
             Self::One(one) => status == one,
             Self::Class(class) => status.as_u16() / 100 == class,
@@ -244,7 +248,7 @@ fn media_type(path: &Path) -> String {
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Fields about a failure rather than its content.
-const OF_THE_FAILURE: [HeaderName; 5] = [
+const FAILURE_FIELDS: [HeaderName; 5] = [
     header::RETRY_AFTER,
     header::ALLOW,
     header::WWW_AUTHENTICATE,
@@ -253,7 +257,7 @@ const OF_THE_FAILURE: [HeaderName; 5] = [
 ];
 
 /// Fields about the replaced content.
-const OF_CONTENT: [HeaderName; 7] = [
+const CONTENT_FIELDS: [HeaderName; 7] = [
     header::CONTENT_LENGTH,
     header::CONTENT_ENCODING,
     header::CONTENT_LANGUAGE,
@@ -264,9 +268,9 @@ const OF_CONTENT: [HeaderName; 7] = [
 ];
 
 /// Replaces the content of an answer by `bytes`.
-pub fn put(response: &mut Response<Body>, bytes: Bytes, media_type: HeaderValue) {
+pub fn replace_content(response: &mut Response<Body>, bytes: Bytes, media_type: HeaderValue) {
     let fields = response.headers_mut();
-    for name in &OF_CONTENT {
+    for name in &CONTENT_FIELDS {
         fields.remove(name);
     }
     fields.insert(header::CONTENT_TYPE, media_type);
@@ -276,14 +280,14 @@ pub fn put(response: &mut Response<Body>, bytes: Bytes, media_type: HeaderValue)
 }
 
 /// Returns `page` with the status, the reason phrase and the fields about the failure of `failed`.
-pub fn in_place_of(failed: &Response<Body>, mut page: Response<Body>) -> Response<Body> {
+pub fn substitute(failed: &Response<Body>, mut page: Response<Body>) -> Response<Body> {
     *page.status_mut() = failed.status();
     // The reason phrase goes with the status: that of the page belongs to its own.
     page.extensions_mut().remove::<ReasonPhrase>();
     if let Some(reason) = failed.extensions().get::<ReasonPhrase>() {
         page.extensions_mut().insert(reason.clone());
     }
-    for name in &OF_THE_FAILURE {
+    for name in &FAILURE_FIELDS {
         for value in failed.headers().get_all(name) {
             page.headers_mut().append(name, value.clone());
         }
@@ -297,7 +301,7 @@ pub fn is_empty(response: &Response<Body>) -> bool {
 }
 
 /// Removes the fields of a request that do not apply to its error page.
-pub fn forget_content(fields: &mut HeaderMap) {
+pub fn remove_content_fields(fields: &mut HeaderMap) {
     for name in [
         header::CONTENT_LENGTH,
         header::CONTENT_TYPE,

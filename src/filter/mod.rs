@@ -4,6 +4,6 @@ pub mod compress;
 pub mod date;
 pub mod edits;
 pub mod error_page;
+pub mod not_modified;
 pub mod own_page;
 pub mod precompressed;
-pub mod unchanged;

@@ -66,11 +66,11 @@ pub(super) struct Fields {
 #[derive(Debug)]
 struct Edit {
     name: HeaderName,
-    how: How,
+    operation: Operation,
 }
 
 #[derive(Debug)]
-enum How {
+enum Operation {
     Set(Template),
     Add(Template),
     Append(Template),
@@ -111,21 +111,25 @@ impl Edit {
     fn resolve(&self, scope: &Scope<'_>) -> Option<FieldEdit> {
         let value = |template: &Template| HeaderValue::from_bytes(&template.expand(scope)).ok();
         let name = self.name.clone();
-        match &self.how {
-            How::Set(template) => Some(FieldEdit::Set(name, value(template)?)),
-            How::Add(template) => Some(FieldEdit::Add(name, value(template)?)),
-            How::Append(template) => Some(FieldEdit::Append(name, value(template)?)),
-            How::Remove => Some(FieldEdit::Remove(name)),
+        match &self.operation {
+            Operation::Set(template) => Some(FieldEdit::Set(name, value(template)?)),
+            Operation::Add(template) => Some(FieldEdit::Add(name, value(template)?)),
+            Operation::Append(template) => Some(FieldEdit::Append(name, value(template)?)),
+            Operation::Remove => Some(FieldEdit::Remove(name)),
         }
     }
 }
 
 fn edits(key: &Key<Table>, table: &Lowered, parts: &mut Parts<'_>) -> Vec<Edit> {
-    type Kind = (&'static Key<Pairs>, fn(Template) -> How);
-    const KINDS: [Kind; 3] = [(&SET, How::Set), (&ADD, How::Add), (&APPEND, How::Append)];
+    type Kind = (&'static Key<Pairs>, fn(Template) -> Operation);
+    const KINDS: [Kind; 3] = [
+        (&SET, Operation::Set),
+        (&ADD, Operation::Add),
+        (&APPEND, Operation::Append),
+    ];
     let (groups, problems) = (parts.groups, &mut *parts.problems);
     let mut edits = Vec::new();
-    for (kind, how) in KINDS {
+    for (kind, operation) in KINDS {
         for (name, value) in table.get(kind) {
             let name = field_name(&name, problems);
             let template = template(&value, groups, problems);
@@ -134,8 +138,8 @@ fn edits(key: &Key<Table>, table: &Lowered, parts: &mut Parts<'_>) -> Vec<Edit> 
                     let variable = variable_of(&name);
                     check_length(&variable, template.literal_length(), &value.place, problems);
                 }
-                let how = how(template);
-                edits.push(Edit { name, how });
+                let operation = operation(template);
+                edits.push(Edit { name, operation });
             }
         }
     }
@@ -143,7 +147,7 @@ fn edits(key: &Key<Table>, table: &Lowered, parts: &mut Parts<'_>) -> Vec<Edit> 
         let name = field_name(&name, problems);
         edits.extend(name.map(|name| Edit {
             name,
-            how: How::Remove,
+            operation: Operation::Remove,
         }));
     }
     edits

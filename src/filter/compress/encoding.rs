@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 
-use super::{Compress, describe};
+use super::{Compress, set_coding_fields};
 use crate::handler::Body;
 use crate::handler::coded::{Encoders, Holding, Key, Source, code_whole};
 use crate::handler::share::Share;
@@ -51,7 +51,7 @@ impl Encoding {
             return self.coded_at_once(&bytes, key, holding).await;
         }
         let keep = key.and_then(|key| self.settings.cache.keep(key));
-        describe(self.coding, self.response.headers_mut());
+        set_coding_fields(self.coding, self.response.headers_mut());
         let body = self.response.body_mut();
         body.code(memory.encoders, holding, keep);
         self.response
@@ -102,7 +102,7 @@ impl Encoding {
             return self.response;
         }
         let fields = self.response.headers_mut();
-        describe(self.coding, fields);
+        set_coding_fields(self.coding, fields);
         fields.insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
         self.response.body_mut().replace(whole);
         self.response

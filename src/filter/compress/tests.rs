@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
-use super::{Compress, Memory, Negotiation, says, vary};
+use super::{Compress, Memory, Negotiation, has_directive, vary};
 use crate::handler::coded::Encoders;
 use crate::handler::share::Share;
 use crate::handler::{Body, Maker};
@@ -63,14 +63,14 @@ impl Asked {
         }
     }
 
-    fn answered(self, config: &str, status: u16, said: Pairs<'_>) -> (Response<Body>, HeaderMap) {
+    fn answered(self, config: &str, status: u16, answer: Pairs<'_>) -> (Response<Body>, HeaderMap) {
         let (mut parts, ()) = http::Request::new(()).into_parts();
         parts.method = self.method;
         parts.headers = self.fields;
-        let negotiation = Negotiation::begin(Some(&settings(config)), &mut parts).unwrap();
+        let negotiation = Negotiation::from_request(Some(&settings(config)), &mut parts).unwrap();
         let mut response = Response::new(Body::bytes(text()).by(self.maker));
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
-        *response.headers_mut() = fields(said);
+        *response.headers_mut() = fields(answer);
         if parts.method == Method::HEAD {
             response.body_mut().discard();
         }
@@ -109,13 +109,13 @@ const GZIP: (&str, &str) = ("accept-encoding", "gzip");
 
 #[test]
 fn a_coded_answer_has_the_fields_of_its_coding() {
-    let said = [
+    let answer = [
         HTML,
         ("etag", "\"a\""),
         ("accept-ranges", "bytes"),
         ("vary", "Origin"),
     ];
-    let (response, _) = Asked::get(&[GZIP]).answered("", 200, &said);
+    let (response, _) = Asked::get(&[GZIP]).answered("", 200, &answer);
     let fields = response.headers();
     assert_eq!(coding(&response), Some("gzip"));
     assert_eq!(field(fields, "etag"), Some("\"a~gzip\""));
@@ -185,10 +185,10 @@ const CASES: [(&str, u16, Pairs<'_>, Option<&str>); 20] = [
 
 #[test]
 fn the_coding_depends_on_request_and_answer() {
-    for (accepts, status, said, expected) in CASES {
+    for (accepts, status, answer, expected) in CASES {
         let asked = Asked::get(&[("accept-encoding", accepts)]);
-        let (response, _) = asked.answered("", status, said);
-        assert_eq!(coding(&response), expected, "{accepts} {said:?} {status}");
+        let (response, _) = asked.answered("", status, answer);
+        assert_eq!(coding(&response), expected, "{accepts} {answer:?} {status}");
     }
     let asked = Asked::get(&[GZIP, ("cache-control", "no-transform")]);
     assert_eq!(coding(&asked.answered("", 200, &[HTML]).0), None);
@@ -211,18 +211,18 @@ fn vary_is_sent_without_a_coding_too() {
 
 /// Checks an answer with `scripts = "guarded"`, "all" and "none".
 #[track_caller]
-fn check_guard(maker: Maker, asked: Pairs<'_>, said: Pairs<'_>, expected: [bool; 3]) {
+fn check_guard(maker: Maker, asked: Pairs<'_>, answer: Pairs<'_>, expected: [bool; 3]) {
     for (word, expected) in ["guarded", "all", "none"].iter().zip(expected) {
         let request = Asked {
             maker,
             ..Asked::get(asked)
         };
         let config = format!("scripts = \"{word}\"");
-        let response = request.answered(&config, 200, said).0;
+        let response = request.answered(&config, 200, answer).0;
         assert_eq!(
             coding(&response).is_some(),
             expected,
-            "{word} {maker:?} {asked:?} {said:?}"
+            "{word} {maker:?} {asked:?} {answer:?}"
         );
         assert_eq!(response.body().maker(), maker, "in a coding too");
     }
@@ -246,8 +246,8 @@ fn personal_answers_are_coded_for_pages_of_the_site_alone() {
         (&[GZIP], &[HTML, SETS], [false, true, false]),
         (&[GZIP, other], &[HTML, no_store], [false, true, false]),
     ];
-    for (asked, said, expected) in cases {
-        check_guard(Maker::Script, asked, said, expected);
+    for (asked, answer, expected) in cases {
+        check_guard(Maker::Script, asked, answer, expected);
     }
 }
 
@@ -268,8 +268,8 @@ fn tags_are_plain_for_the_handler_and_coded_for_the_client() {
         ("if-match", "\"c~gzip\""),
         ("if-range", "\"d~gzip\""),
     ];
-    let said = [("etag", "W/\"a\"")];
-    let (response, seen) = Asked::get(&asked).answered("", 304, &said);
+    let answer = [("etag", "W/\"a\"")];
+    let (response, seen) = Asked::get(&asked).answered("", 304, &answer);
     assert_eq!(field(&seen, "if-none-match"), Some("\"a\", \"b~br\""));
     assert_eq!(field(&seen, "if-match"), Some("\"c\""));
     assert_eq!(field(&seen, "if-range"), Some("\"d~gzip\""));
@@ -277,7 +277,7 @@ fn tags_are_plain_for_the_handler_and_coded_for_the_client() {
     assert_eq!(field(response.headers(), "vary"), Some("Accept-Encoding"));
     // A client that has it without a coding gets the plain tag.
     let plain = Asked::get(&[GZIP, ("if-none-match", "\"a\"")])
-        .answered("", 304, &said)
+        .answered("", 304, &answer)
         .0;
     assert_eq!(field(plain.headers(), "etag"), Some("W/\"a\""));
 }
@@ -285,11 +285,11 @@ fn tags_are_plain_for_the_handler_and_coded_for_the_client() {
 #[test]
 fn a_part_and_a_304_have_the_vary_of_the_whole() {
     let png = ("content-type", "image/png");
-    for (said, expected) in [(HTML, Some("Accept-Encoding")), (png, None)] {
+    for (answer, expected) in [(HTML, Some("Accept-Encoding")), (png, None)] {
         for status in [200, 206, 304, 404] {
-            let (response, _) = Asked::get(&[GZIP]).answered("", status, &[said]);
+            let (response, _) = Asked::get(&[GZIP]).answered("", status, &[answer]);
             let vary = field(response.headers(), "vary");
-            assert_eq!(vary, expected, "{status} {said:?}");
+            assert_eq!(vary, expected, "{status} {answer:?}");
         }
     }
 }
@@ -301,13 +301,13 @@ fn head_has_the_fields_of_get() {
         (Some("9"), None),
         (None, None),
     ] {
-        let mut said = vec![HTML, ("etag", "\"a\"")];
-        said.extend(length.map(|length| ("content-length", length)));
+        let mut answer = vec![HTML, ("etag", "\"a\"")];
+        answer.extend(length.map(|length| ("content-length", length)));
         let asked = Asked {
             method: Method::HEAD,
             ..Asked::get(&[GZIP])
         };
-        let response = asked.answered("", 200, &said).0;
+        let response = asked.answered("", 200, &answer).0;
         assert_eq!(coding(&response), expected, "{length:?}");
         let kept = length.filter(|_| expected.is_none());
         assert_eq!(field(response.headers(), "content-length"), kept);
@@ -343,6 +343,6 @@ fn directives_may_have_arguments() {
         ("cache-control", "max-age=1"),
         ("cache-control", "private=\"x\", b"),
     ]);
-    assert!(says(&fields, &["private"]) && says(&fields, &["nothing", "b"]));
-    assert!(!says(&fields, &["max"]));
+    assert!(has_directive(&fields, &["private"]) && has_directive(&fields, &["nothing", "b"]));
+    assert!(!has_directive(&fields, &["max"]));
 }

@@ -9,7 +9,7 @@ use crate::message::AnswerHead;
 use crate::message::conditional::{Validators, Verdict, evaluate};
 
 /// What a 304 does not say (RFC 9110 §15.4.5): it describes no content. Its type is taken away by
-/// `filter::unchanged`.
+/// `filter::not_modified`.
 const ABOUT_CONTENT: [header::HeaderName; 3] = [
     header::CONTENT_ENCODING,
     header::CONTENT_LANGUAGE,
