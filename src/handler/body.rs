@@ -10,7 +10,7 @@ use http::HeaderValue;
 use http_body::{Frame, SizeHint};
 
 use super::answer::{Incoming, UpstreamContent};
-use super::coded::{Coded, Encoders, Holding, Identity, Keep};
+use super::coded::{BudgetedEncoder, Coded, Encoders, Identity, PendingEntry};
 use super::cut::Cut;
 use super::fastcgi::ScriptOutput;
 use super::origin::{Maker, Trace};
@@ -91,11 +91,11 @@ impl Body {
     }
 
     /// Defers reading a large file, and coding, until the bytes are sent. For HTTP/2, where a stream may have no window.
-    pub fn make_late(&mut self, share: &Share<'_>) {
+    pub fn defer(&mut self, share: &Share<'_>) {
         if let Content::File(file) = &mut self.content {
-            file.read_late(share);
+            file.defer_reading(share);
         } else if let Content::Multipart(parts) = &mut self.content {
-            parts.read_late(share);
+            parts.defer_reading(share);
         } else if let Content::Coded(coded) = &mut self.content {
             coded.await_each();
         }
@@ -134,7 +134,12 @@ impl Body {
     }
 
     /// Puts the content into a content coding; `keep` receives it when it is complete.
-    pub fn code(&mut self, encoders: &Encoders, holding: Holding, keep: Option<Keep>) {
+    pub fn code(
+        &mut self,
+        encoders: &Encoders,
+        holding: BudgetedEncoder,
+        keep: Option<PendingEntry>,
+    ) {
         let content = std::mem::replace(&mut self.content, Content::Empty);
         let source = Self::of(content, self.maker);
         let coded = Coded::new(source, encoders, holding, keep);

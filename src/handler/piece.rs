@@ -135,7 +135,7 @@ impl Buf for Piece {
             Self::Awaited(awaited) => {
                 awaited.bytes.advance(count);
                 if awaited.bytes.is_empty() {
-                    awaited.progress.note_taken();
+                    awaited.progress.mark_taken();
                 }
             }
         }
@@ -150,7 +150,7 @@ impl Piece {
 
     /// Builds a piece of bytes, not empty, whose body learns from `progress` that they are taken.
     pub fn awaited(bytes: Bytes, progress: &Arc<Progress>) -> Self {
-        progress.note_given();
+        progress.mark_in_flight();
         let progress = Arc::clone(progress);
         Self::Awaited(Box::new(Awaited { bytes, progress }))
     }

@@ -7,7 +7,7 @@ use http::{HeaderValue, Response, header};
 
 use super::{Compress, set_coding_fields};
 use crate::handler::Body;
-use crate::handler::coded::{Encoders, Holding, Key, Source, code_whole};
+use crate::handler::coded::{BudgetedEncoder, Encoders, Key, Source, code_whole};
 use crate::handler::share::Share;
 use crate::message::accept_encoding::Coding;
 use crate::message::lent::lend;
@@ -50,7 +50,7 @@ impl Encoding {
         if let Some(bytes) = self.at_once().cloned() {
             return self.coded_at_once(&bytes, key, holding).await;
         }
-        let keep = key.and_then(|key| self.settings.cache.keep(key));
+        let keep = key.and_then(|key| self.settings.cache.begin_entry(key));
         set_coding_fields(self.coding, self.response.headers_mut());
         let body = self.response.body_mut();
         body.code(memory.encoders, holding, keep);
@@ -79,7 +79,7 @@ impl Encoding {
         self,
         bytes: &Bytes,
         key: Option<Key>,
-        holding: Holding,
+        holding: BudgetedEncoder,
     ) -> Response<Body> {
         let Ok((whole, part)) = code_whole(holding, bytes).await else {
             return self.response;

@@ -63,7 +63,7 @@ struct Weight;
 
 /// An entry of the cache under construction.
 #[derive(Debug)]
-pub struct Keep {
+pub struct PendingEntry {
     cache: Arc<CodedCache>,
     key: Key,
     so_far: BytesMut,
@@ -91,9 +91,9 @@ impl CodedCache {
     }
 
     /// Begins an entry for a content that is still to be coded; `None` if the cache is off.
-    pub fn keep(self: &Arc<Self>, key: Key) -> Option<Keep> {
+    pub fn begin_entry(self: &Arc<Self>, key: Key) -> Option<PendingEntry> {
         self.0.as_ref()?;
-        Some(Keep {
+        Some(PendingEntry {
             cache: Arc::clone(self),
             key,
             so_far: BytesMut::new(),
@@ -101,7 +101,7 @@ impl CodedCache {
     }
 }
 
-impl Keep {
+impl PendingEntry {
     /// Appends a piece; returns false if the entry is too large.
     pub(super) fn add(&mut self, piece: &Bytes) -> bool {
         let fits = self.so_far.len() + piece.len() <= LARGEST;
@@ -112,7 +112,7 @@ impl Keep {
     }
 
     /// Adds the complete entry to the cache.
-    pub(super) fn done(self) {
+    pub(super) fn commit(self) {
         self.cache.put(self.key, self.so_far.freeze());
     }
 }

@@ -4,7 +4,7 @@
 
 mod cache;
 mod encoder;
-mod held;
+mod encoders;
 mod start;
 mod stored;
 #[cfg(test)]
@@ -18,10 +18,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-pub use cache::{CodedCache, Identity, Keep, Key, Source};
+pub use cache::{CodedCache, Identity, Key, PendingEntry, Source};
 pub use encoder::{Effort, Encoder};
-use held::Held;
-pub use held::{Encoders, Holding};
+use encoders::SharedEncoder;
+pub use encoders::{BudgetedEncoder, Encoders};
 
 use super::cut::Cut;
 use super::piece::{Piece, Progress};
@@ -38,17 +38,17 @@ const STEP: usize = 4 * 1024;
 #[derive(Debug)]
 pub struct Coded<S> {
     source: Box<S>,
-    held: Arc<Held>,
+    held: Arc<SharedEncoder>,
     input: Bytes,
     state: State,
-    keep: Option<Keep>,
+    keep: Option<PendingEntry>,
     turns: Turns,
     /// For a client that may have no window: each piece is taken before the next is made.
     progress: Option<Arc<Progress>>,
 }
 
 /// Codes the whole of `content`, yielding to other tasks. Returns the result and its memory.
-pub async fn code_whole(mut holding: Holding, content: &[u8]) -> io::Result<(Bytes, Part)> {
+pub async fn code_whole(mut holding: BudgetedEncoder, content: &[u8]) -> io::Result<(Bytes, Part)> {
     let encoder = &mut holding.encoder;
     let mut turns = Turns::here();
     let mut turn = turns.next().await;
@@ -60,7 +60,7 @@ pub async fn code_whole(mut holding: Holding, content: &[u8]) -> io::Result<(Byt
         encoder.push(step)?;
     }
     encoder.finish()?;
-    holding.keep_output();
+    holding.shrink_to_output();
     Ok((holding.encoder.take(), holding.part))
 }
 
@@ -87,12 +87,12 @@ where
     pub(super) fn new(
         source: S,
         encoders: &Encoders,
-        holding: Holding,
-        keep: Option<Keep>,
+        holding: BudgetedEncoder,
+        keep: Option<PendingEntry>,
     ) -> Self {
         Self {
             source: Box::new(source),
-            held: encoders.hold(holding),
+            held: encoders.register(holding),
             input: Bytes::new(),
             state: State::New,
             keep,
@@ -135,20 +135,20 @@ where
             }
         }
         let turn = ready!(self.turns.poll(cx));
-        holding.given = None;
+        holding.waiting_since = None;
         let polled = self.poll_coded(&mut holding, &turn, cx);
         if self.state == State::Ended {
-            holding.keep_output();
+            holding.shrink_to_output();
         }
         if polled.is_ready() {
-            holding.given = Some(Instant::now());
+            holding.waiting_since = Some(Instant::now());
         }
         polled
     }
 
     fn poll_coded(
         &mut self,
-        holding: &mut Holding,
+        holding: &mut BudgetedEncoder,
         turn: &Turn,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Piece, Cut>>> {
@@ -222,7 +222,7 @@ where
         Ok(Poll::Ready(()))
     }
 
-    fn piece(&mut self, holding: &mut Holding) -> Poll<Option<Result<Piece, Cut>>> {
+    fn piece(&mut self, holding: &mut BudgetedEncoder) -> Poll<Option<Result<Piece, Cut>>> {
         let piece = holding.encoder.take();
         self.add(&piece, holding);
         Poll::Ready(Some(Ok(match &self.progress {
@@ -232,14 +232,14 @@ where
     }
 
     /// Adds a piece to the cache entry, as long as there is memory for it.
-    fn add(&mut self, piece: &Bytes, holding: &mut Holding) {
+    fn add(&mut self, piece: &Bytes, holding: &mut BudgetedEncoder) {
         let worth = !self.is_broken() && !holding.encoder.is_stored();
         let Some(mut keep) = self.keep.take().filter(|_| worth) else {
             return;
         };
         let fits = holding.part.grow(piece.len() as u64).is_ok() && keep.add(piece);
         if fits && self.state == State::Ended {
-            keep.done();
+            keep.commit();
         } else if fits {
             self.keep = Some(keep);
         }

@@ -12,8 +12,10 @@ use futures_util::FutureExt;
 use proptest::prelude::{any, prop, proptest};
 use proptest::prop_assert;
 
-use super::Keep;
-use super::{Coded, CodedCache, Effort, Encoder, Encoders, Holding, Key, Source, code_whole};
+use super::PendingEntry;
+use super::{
+    BudgetedEncoder, Coded, CodedCache, Effort, Encoder, Encoders, Key, Source, code_whole,
+};
 use crate::handler::share::Share;
 use crate::handler::{Body, Cut};
 use crate::limits::budget::{Budget, Owner, Party, SiteKey};
@@ -73,12 +75,12 @@ fn budget() -> Arc<Budget> {
     Arc::new(Budget::new(64 << 20))
 }
 
-async fn holding(coding: Coding, effort: Effort, budget: &Arc<Budget>) -> Option<Holding> {
+async fn holding(coding: Coding, effort: Effort, budget: &Arc<Budget>) -> Option<BudgetedEncoder> {
     let encoders = Encoders::default();
     encoders.obtain(coding, effort, &share(budget)).await
 }
 
-fn coded(body: Body, coding: Coding, effort: Effort, keep: Option<Keep>) -> Coded<Body> {
+fn coded(body: Body, coding: Coding, effort: Effort, keep: Option<PendingEntry>) -> Coded<Body> {
     let encoders = Encoders::default();
     let budget = budget();
     let share = share(&budget);
@@ -190,7 +192,7 @@ fn a_long_body_is_coded_in_pieces_and_kept_when_it_is_whole() {
             effort,
         };
         let body = Body::bytes(plain.clone());
-        let keep = cache.keep(key.clone());
+        let keep = cache.begin_entry(key.clone());
         let mut coded = coded(body, coding, effort, keep);
         assert!(!coded.is_finished());
         let (bytes, cut) = drain(&mut coded);
@@ -216,13 +218,13 @@ fn contents_that_are_too_large_or_incomplete_are_not_cached() {
         coding,
         effort,
     };
-    let keep = cache.keep(key.clone());
+    let keep = cache.begin_entry(key.clone());
     drain(&mut coded(Body::bytes(plain), coding, effort, keep));
     assert_eq!(cache.get(&key), None);
-    let keep = cache.keep(key.clone());
+    let keep = cache.begin_entry(key.clone());
     drop(coded(Body::bytes("abc"), coding, effort, keep));
     assert_eq!(cache.get(&key), None);
-    assert!(Arc::new(CodedCache::new(0)).keep(key).is_none());
+    assert!(Arc::new(CodedCache::new(0)).begin_entry(key).is_none());
 }
 
 #[test]

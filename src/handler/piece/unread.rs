@@ -86,8 +86,8 @@ thread_local! {
 
 impl Unread {
     /// Builds the part of `file` in `span`; the body learns from `progress` when all of it is taken.
-    pub fn begin(file: Arc<OpenFile>, span: Range<u64>, progress: &Arc<Progress>) -> Self {
-        progress.note_given();
+    pub fn new(file: Arc<OpenFile>, span: Range<u64>, progress: &Arc<Progress>) -> Self {
+        progress.mark_in_flight();
         Self {
             file,
             span,
@@ -100,7 +100,7 @@ impl Unread {
         usize::try_from(self.span.end - self.span.start).unwrap_or(usize::MAX)
     }
 
-    fn look(&self) -> Here {
+    fn load(&self) -> Here {
         let rest = REST.take();
         let block = match rest {
             Some(rest) if rest.is_of(&self.file, self.span.start) => return Here::Read(rest.block),
@@ -128,7 +128,7 @@ impl Buf for Unread {
         if left == 0 {
             return &[];
         }
-        let here = match self.here.get_or_init(|| self.look()) {
+        let here = match self.here.get_or_init(|| self.load()) {
             Here::Read(block) => block.bytes.get(block.wanted.clone()).unwrap_or_default(),
             Here::Failed => &FILLER,
         };
@@ -150,7 +150,7 @@ impl Buf for Unread {
             None => {}
         }
         if self.span.is_empty() {
-            self.progress.note_taken();
+            self.progress.mark_taken();
         }
     }
 }
@@ -193,11 +193,11 @@ impl Progress {
         })
     }
 
-    pub(super) fn note_given(&self) {
+    pub(super) fn mark_in_flight(&self) {
         self.set(Stage::InFlight);
     }
 
-    pub(super) fn note_taken(&self) {
+    pub(super) fn mark_taken(&self) {
         self.set(Stage::Taken);
     }
 

@@ -27,7 +27,7 @@ use crate::message::OpenFile;
 const PIECE: u64 = 16 * 1024;
 
 /// Bytes that a stream may hold outside every budget, even if its client never reads them.
-const FEW: u64 = 4 * 1024;
+const UNCOUNTED: u64 = 4 * 1024;
 
 /// Bytes of a part that is read while it is sent: the log counts them as sent, as h2 does.
 const PART: u64 = 256 * 1024;
@@ -42,7 +42,7 @@ pub struct FileContent {
     left: Range<u64>,
     /// A read on a thread that may block.
     waiting: Option<JoinHandle<io::Result<BytesMut>>>,
-    way: Way,
+    delivery: Delivery,
 }
 
 /// The content of an answer, read or to be read.
@@ -56,7 +56,7 @@ pub(super) enum Prepared {
 
 /// The way of the bytes to the connection.
 #[derive(Debug)]
-enum Way {
+enum Delivery {
     /// The cached bytes of a small file, shared by its transfers.
     Kept(Bytes),
     /// The same, counted against the client's share until they are sent: HTTP/2.
@@ -76,47 +76,47 @@ impl FileContent {
             file,
             left: span,
             waiting: None,
-            way: Way::Read,
+            delivery: Delivery::Read,
         }
     }
 
     /// Leaves the bytes to the connection's IO, by `queue`.
     pub(in crate::handler) fn send_by(&mut self, queue: FileQueue) {
         if self.whole().is_none() {
-            self.way = Way::Queue(queue);
+            self.delivery = Delivery::Queue(queue);
         }
     }
 
     /// Defers reading until the bytes are sent. Cached bytes are sent from memory while the client has a share of the budget
     /// left: its stream may hold them longer than the cache does.
-    pub(in crate::handler) fn read_late(&mut self, share: &Share<'_>) {
-        if let Way::Kept(bytes) = &self.way {
+    pub(in crate::handler) fn defer_reading(&mut self, share: &Share<'_>) {
+        if let Delivery::Kept(bytes) = &self.delivery {
             let mut part = share.part();
             if part.grow(self.file.length).is_ok() {
-                self.way = Way::Counted(bytes.clone(), part);
+                self.delivery = Delivery::Counted(bytes.clone(), part);
                 return;
             }
         }
         let kept = self.file.kept.as_ref();
         if kept.is_some_and(|kept| kept.content.get().is_some()) {
-            let Ok(apart) = apart(&self.file) else {
+            let Ok(uncached) = without_cache(&self.file) else {
                 return;
             };
-            self.file = Arc::new(apart);
+            self.file = Arc::new(uncached);
         }
-        self.way = Way::Unread(Arc::default());
+        self.delivery = Delivery::Unread(Arc::default());
     }
 
     /// Returns all of the bytes if they are in memory.
     pub(in crate::handler) fn whole(&self) -> Option<&Bytes> {
-        if let Way::Kept(bytes) = &self.way {
+        if let Delivery::Kept(bytes) = &self.delivery {
             return Some(bytes);
         }
         None
     }
 
     /// Replaces the part that is sent by another one of the same file.
-    pub(super) fn go_on_with(&mut self, span: Range<u64>) {
+    pub(super) fn continue_with(&mut self, span: Range<u64>) {
         self.left = span;
     }
 
@@ -146,7 +146,7 @@ impl FileContent {
             .as_ref()
             .filter(|_| self.file.length <= SMALL)
         else {
-            if self.left() > FEW {
+            if self.left() > UNCOUNTED {
                 return Ok(Prepared::Sent(Box::new(self)));
             }
             return read_all(&self.file, self.left.clone())
@@ -164,8 +164,8 @@ impl FileContent {
         let span = index(self.left.start)?..index(self.left.end)?;
         let is_part = span.len() < whole.len();
         let bytes = whole.slice(span);
-        if self.left() > FEW {
-            self.way = Way::Kept(bytes);
+        if self.left() > UNCOUNTED {
+            self.delivery = Delivery::Kept(bytes);
             return Ok(Prepared::Sent(Box::new(self)));
         }
         // A slice would keep the whole in memory.
@@ -181,24 +181,24 @@ impl FileContent {
         if self.left() == 0 {
             return Poll::Ready(None);
         }
-        match std::mem::replace(&mut self.way, Way::Read) {
-            Way::Kept(bytes) => self.give_all(Piece::Bytes(bytes)),
-            Way::Counted(bytes, part) => self.give_all(Piece::counted(bytes, part)),
-            Way::Queue(queue) => {
+        match std::mem::replace(&mut self.delivery, Delivery::Read) {
+            Delivery::Kept(bytes) => self.finish_with(Piece::Bytes(bytes)),
+            Delivery::Counted(bytes, part) => self.finish_with(Piece::counted(bytes, part)),
+            Delivery::Queue(queue) => {
                 let polled = self.poll_queued(&queue, cx);
-                self.way = Way::Queue(queue);
+                self.delivery = Delivery::Queue(queue);
                 polled
             }
-            Way::Unread(progress) => {
+            Delivery::Unread(progress) => {
                 let polled = self.poll_unread(&progress, cx);
-                self.way = Way::Unread(progress);
+                self.delivery = Delivery::Unread(progress);
                 polled
             }
-            Way::Read => self.poll_bytes(cx),
+            Delivery::Read => self.poll_bytes(cx),
         }
     }
 
-    fn give_all(&mut self, piece: Piece) -> Poll<Option<Result<Piece, Cut>>> {
+    fn finish_with(&mut self, piece: Piece) -> Poll<Option<Result<Piece, Cut>>> {
         self.left.start = self.left.end;
         Poll::Ready(Some(Ok(piece)))
     }
@@ -227,7 +227,7 @@ impl FileContent {
             self.left.start = self.left.end;
             return Poll::Ready(Some(Err(Cut(CAUSE))));
         }
-        let end = self.left.end.saturating_sub(FEW);
+        let end = self.left.end.saturating_sub(UNCOUNTED);
         let unread = self.left.start..end.min(self.left.start + PART);
         if unread.is_empty() {
             return self.poll_bytes(cx);
@@ -236,7 +236,7 @@ impl FileContent {
             return Poll::Ready(Some(Err(self.cut(&error))));
         }
         self.left.start = unread.end;
-        let part = Unread::begin(Arc::clone(&self.file), unread, progress);
+        let part = Unread::new(Arc::clone(&self.file), unread, progress);
         Poll::Ready(Some(Ok(Piece::Unread(Box::new(part)))))
     }
 
@@ -318,7 +318,7 @@ impl FileContent {
 }
 
 /// Returns the same file without its cached content.
-fn apart(file: &OpenFile) -> io::Result<OpenFile> {
+fn without_cache(file: &OpenFile) -> io::Result<OpenFile> {
     Ok(OpenFile {
         descriptor: file.descriptor.try_clone()?,
         length: file.length,

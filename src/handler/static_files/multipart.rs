@@ -99,8 +99,8 @@ impl Multipart {
     }
 
     /// Defers reading until the bytes are sent.
-    pub(in crate::handler) fn read_late(&mut self, share: &Share<'_>) {
-        self.content.read_late(share);
+    pub(in crate::handler) fn defer_reading(&mut self, share: &Share<'_>) {
+        self.content.defer_reading(share);
     }
 
     /// Returns the number of bytes that remain to be sent.
@@ -129,7 +129,7 @@ impl Multipart {
     /// Begins the next part: returns the delimiter before it, or the closing one.
     fn between(&mut self) -> Option<Bytes> {
         if let Some((head, span)) = self.parts.pop_front() {
-            self.content.go_on_with(span);
+            self.content.continue_with(span);
             return Some(head);
         }
         Some(std::mem::take(&mut self.end)).filter(|end| !end.is_empty())

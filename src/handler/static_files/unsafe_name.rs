@@ -179,11 +179,11 @@ pub(super) fn withheld_by(path: &[u8], policy: &NamePolicy) -> Option<Withheld> 
     if has_extension(file, &SCRIPT_EXTENSIONS) {
         return Some(Withheld::Script);
     }
-    unusual(file, policy.withheld.as_deref().unwrap_or_default()).filter(|_| !policy.allows(file))
+    classify(file, policy.withheld.as_deref().unwrap_or_default()).filter(|_| !policy.allows(file))
 }
 
 /// Returns the class of a file by its name, if it is not a plain one.
-fn unusual(name: &[u8], private: &[Box<str>]) -> Option<Withheld> {
+fn classify(name: &[u8], private: &[Box<str>]) -> Option<Withheld> {
     if has_extension(name, &ARCHIVE_EXTENSIONS) {
         return Some(Withheld::Archive);
     }
@@ -203,7 +203,7 @@ fn is_private(name: &[u8], private: &[Box<str>]) -> bool {
     let mut rest = name;
     while let Some(dot) = rest.iter().rposition(|byte| *byte == b'.') {
         let (before, extension) = rest.split_at_checked(dot).unwrap_or_default();
-        let extension = unmarked(extension.strip_prefix(b".").unwrap_or_default());
+        let extension = strip_marks(extension.strip_prefix(b".").unwrap_or_default());
         let is_of_number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
         let is_neutral = extension.iter().all(is_of_number)
             || is_among(extension, &PACKED_EXTENSIONS)
@@ -234,13 +234,13 @@ fn word(extension: &[u8]) -> &[u8] {
 
 /// Returns the extensions of a name: the text behind each of its dots.
 fn extensions(name: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let all = name.split(|byte| *byte == b'.').skip(1).map(unmarked);
+    let all = name.split(|byte| *byte == b'.').skip(1).map(strip_marks);
     all.filter(|extension| !extension.is_empty())
 }
 
 /// Returns an extension without the spaces that some systems drop and the marks of editors; a name that ends with
 /// dots or spaces is the same without them.
-fn unmarked(extension: &[u8]) -> &[u8] {
+fn strip_marks(extension: &[u8]) -> &[u8] {
     let is_mark = |byte: &u8| matches!(byte, b'~' | b'#') || byte.is_ascii_whitespace();
     let last = extension.iter().rposition(|byte| !is_mark(byte));
     let end = last.map_or(0, |last| last + 1);

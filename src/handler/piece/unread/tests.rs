@@ -50,7 +50,7 @@ fn a_part_between_two_frames_holds_nothing() {
     let (_file, open) = file();
     let progress = Arc::default();
     for taken in [1, 100, 247, 248, 5000, AT_ONCE, AT_ONCE + 1] {
-        let mut part = Unread::begin(Arc::clone(&open), 0..SIZE as u64, &progress);
+        let mut part = Unread::new(Arc::clone(&open), 0..SIZE as u64, &progress);
         assert!(part.here.get().is_none());
         assert_eq!(frame(&mut part, taken), content()[..taken]);
         assert!(part.here.get().is_none(), "{taken}");
@@ -70,8 +70,8 @@ fn the_rest_of_a_block_is_never_given_to_another_file() {
     second.modified = modified;
     let second = Arc::new(second);
     let progress = Arc::default();
-    let mut one = Unread::begin(first, 0..SIZE as u64, &progress);
-    let mut other = Unread::begin(second, 0..SIZE as u64, &progress);
+    let mut one = Unread::new(first, 0..SIZE as u64, &progress);
+    let mut other = Unread::new(second, 0..SIZE as u64, &progress);
     for at in 0..50 {
         assert_eq!(frame(&mut one, 300), content()[at * 300..][..300]);
         assert_eq!(frame(&mut other, 300), [b'x'; 300]);
@@ -88,7 +88,7 @@ fn a_failed_read_fills_its_frame_and_is_reported() {
     for change in changes {
         let (file, open) = file();
         let progress = Arc::default();
-        let mut part = Unread::begin(open, 0..SIZE as u64, &progress);
+        let mut part = Unread::new(open, 0..SIZE as u64, &progress);
         assert_eq!(frame(&mut part, AT_ONCE), content()[..AT_ONCE]);
         change(&file);
         let filled = frame(&mut part, AT_ONCE);
@@ -109,7 +109,7 @@ proptest! {
     ) {
         let (_file, open) = file();
         let progress = Arc::default();
-        let mut part = Unread::begin(open, start as u64..SIZE as u64, &progress);
+        let mut part = Unread::new(open, start as u64..SIZE as u64, &progress);
         let mut sent = Vec::new();
         for length in lengths {
             let length = length.min(part.remaining());

@@ -24,13 +24,13 @@ fn fields(list: Fields) -> HeaderMap {
 /// Checks the part of ten bytes with a tag and a date.
 #[track_caller]
 fn check(method: Method, rows: &[(Fields, Part)]) {
-    let said = fields(&[
+    let known = fields(&[
         ("etag", TAG),
         ("last-modified", DATE),
         ("accept-ranges", "bytes"),
     ]);
     for (asked, expected) in rows {
-        let got = part(&method, &fields(asked), &said, 10);
+        let got = part(&method, &fields(asked), &known, 10);
         assert_eq!(got, *expected, "{method} {asked:?}");
     }
 }
@@ -129,7 +129,7 @@ fn other_methods_have_no_ranges() {
 
 #[test]
 fn what_accepts_no_ranges_has_none() {
-    let said = fields(&[("accept-ranges", "none")]);
+    let known = fields(&[("accept-ranges", "none")]);
     let asked = fields(&[("range", "bytes=2-4")]);
-    assert_eq!(part(&Method::GET, &asked, &said, 10), Part::Whole);
+    assert_eq!(part(&Method::GET, &asked, &known, 10), Part::Whole);
 }

@@ -23,19 +23,19 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// The encoders of all answers in transfer, bounded by the budget.
 #[derive(Debug, Default)]
-pub struct Encoders(Mutex<Vec<Weak<Held>>>);
+pub struct Encoders(Mutex<Vec<Weak<SharedEncoder>>>);
 
 /// The encoder of one answer, shared with [`Encoders`].
 #[derive(Debug)]
-pub(super) struct Held(Mutex<Holding>);
+pub(super) struct SharedEncoder(Mutex<BudgetedEncoder>);
 
 /// An encoder and its part of the budget.
 #[derive(Debug)]
-pub struct Holding {
+pub struct BudgetedEncoder {
     pub(super) encoder: Encoder,
     pub(super) part: Part,
     /// Beginning of its wait for the client; `None` while it codes or waits for content.
-    pub(super) given: Option<Instant>,
+    pub(super) waiting_since: Option<Instant>,
 }
 
 impl Encoders {
@@ -45,25 +45,25 @@ impl Encoders {
         coding: Coding,
         effort: Effort,
         share: &Share<'_>,
-    ) -> Option<Holding> {
+    ) -> Option<BudgetedEncoder> {
         let mut part = share.part();
         let cost = Encoder::cost(coding, effort);
         for _ in 0..ATTEMPTS {
             if part.grow(cost).is_ok() {
-                return Some(Holding::new(coding, effort, part));
+                return Some(BudgetedEncoder::new(coding, effort, part));
             }
-            match self.idlest(Instant::now()) {
+            match self.find_longest_idle(Instant::now()) {
                 Some(held) => drop(spawn_blocking(move || held.store()).await),
                 None => sleep(PATIENCE / ATTEMPTS).await,
             }
         }
         part.grow(cost).ok()?;
-        Some(Holding::new(coding, effort, part))
+        Some(BudgetedEncoder::new(coding, effort, part))
     }
 
     /// Registers an encoder while its answer is sent.
-    pub(super) fn hold(&self, holding: Holding) -> Arc<Held> {
-        let held = Arc::new(Held(Mutex::new(holding)));
+    pub(super) fn register(&self, holding: BudgetedEncoder) -> Arc<SharedEncoder> {
+        let held = Arc::new(SharedEncoder(Mutex::new(holding)));
         let mut all = self.all();
         if all.len() == all.capacity() {
             all.retain(|held| held.strong_count() > 0);
@@ -73,42 +73,43 @@ impl Encoders {
     }
 
     /// Returns the encoder that has waited for its client longest, and at least for [`IDLE`].
-    fn idlest(&self, now: Instant) -> Option<Arc<Held>> {
+    fn find_longest_idle(&self, now: Instant) -> Option<Arc<SharedEncoder>> {
         let mut all = self.all();
         all.retain(|held| held.strong_count() > 0);
         let idle = all.iter().filter_map(|held| {
             let held = held.upgrade()?;
-            let given = held.idle_since()?;
-            (now.duration_since(given) >= IDLE).then_some((given, held))
+            let waiting_since = held.idle_since()?;
+            (now.duration_since(waiting_since) >= IDLE).then_some((waiting_since, held))
         });
-        idle.min_by_key(|(given, _)| *given).map(|(_, held)| held)
+        idle.min_by_key(|(waiting_since, _)| *waiting_since)
+            .map(|(_, held)| held)
     }
 
-    fn all(&self) -> MutexGuard<'_, Vec<Weak<Held>>> {
+    fn all(&self) -> MutexGuard<'_, Vec<Weak<SharedEncoder>>> {
         // A poisoned lock guards a list that is whole at every moment.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Holding {
+impl BudgetedEncoder {
     fn new(coding: Coding, effort: Effort, part: Part) -> Self {
         Self {
             encoder: Encoder::new(coding, effort),
             part,
-            given: Some(Instant::now()),
+            waiting_since: Some(Instant::now()),
         }
     }
 
     /// Returns the memory of the released engine to the budget.
-    pub(super) fn keep_output(&mut self) {
+    pub(super) fn shrink_to_output(&mut self) {
         let used = self.part.used();
         let kept = self.encoder.ready() as u64;
         self.part.shrink(used.saturating_sub(kept));
     }
 }
 
-impl Held {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Holding> {
+impl SharedEncoder {
+    pub(super) fn lock(&self) -> MutexGuard<'_, BudgetedEncoder> {
         // A panic in an engine cuts the answer of that engine alone.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,19 +117,23 @@ impl Held {
     /// Returns the beginning of its wait; `None` while it codes, and without an engine.
     fn idle_since(&self) -> Option<Instant> {
         let holding = self.0.try_lock().ok()?;
-        holding.given.filter(|_| holding.encoder.has_engine())
+        holding
+            .waiting_since
+            .filter(|_| holding.encoder.has_engine())
     }
 
     /// Releases the engine, unless the client has requested more meanwhile. May take some milliseconds.
     fn store(&self) {
         let mut holding = self.lock();
-        let idle = holding.given.is_some_and(|given| given.elapsed() >= IDLE);
+        let idle = holding
+            .waiting_since
+            .is_some_and(|waiting_since| waiting_since.elapsed() >= IDLE);
         if !idle {
             return;
         }
         // A stream that cannot be flushed fails at its next piece.
         if holding.encoder.store().is_ok() {
-            holding.keep_output();
+            holding.shrink_to_output();
         }
     }
 }
