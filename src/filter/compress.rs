@@ -1,5 +1,5 @@
-//! Content codings (RFC 9110 §8.4): whether an answer goes out as gzip, brotli or zstd. What is said
-//! of it is decided here; the bytes are made by `handler::coded`, as they are sent.
+//! Content codings (RFC 9110 §8.4): the choice of gzip, brotli, zstd or none, and the fields of a coded answer.
+//! `handler::coded` codes the bytes while they are sent.
 
 mod encoding;
 mod settings;
@@ -20,8 +20,7 @@ use crate::message::accept_encoding::{Accepted, Coding};
 use crate::message::coded_tag;
 use crate::message::status::has_content;
 
-/// What says that the bytes are to stay as they are: another coding, a part, and the digests of RFC
-/// 9530 and, before it, RFC 1864.
+/// Fields that forbid a coding: another coding, a part, and the digests of RFC 9530 and, before it, RFC 1864.
 const FIXED: [&str; 6] = [
     "content-encoding",
     "content-range",
@@ -31,34 +30,35 @@ const FIXED: [&str; 6] = [
     "content-md5",
 ];
 
-/// What one request says about codings, for a site that has them.
+/// The content negotiation of one request (RFC 9110 §12), for a site with codings.
 #[derive(Debug)]
 pub struct Negotiation {
     settings: Arc<Compress>,
-    /// What the client takes, the most wanted first.
+    /// Acceptable codings, the preferred one first.
     ranked: Vec<Coding>,
     refuses_identity: bool,
-    /// If-None-Match as it was received, where it has tags of ours.
+    /// If-None-Match as received, if it has tags of coded answers.
     tags: Vec<HeaderValue>,
     head: bool,
-    /// Cookies or a password came with it.
+    /// The request has Cookie or Authorization.
     credentials: bool,
-    /// Nobody else's page has made the browser send it.
-    own_page: bool,
+    /// Sec-Fetch-Site excludes that another site's page caused the request.
+    is_first_party: bool,
     no_transform: bool,
 }
 
 impl Negotiation {
-    /// Reads the request's fields. Tags of codings that the client takes are made plain in them:
-    /// whoever answers compares them with its own. If-Range keeps them: no part is ever sent of
-    /// what is in a coding, and one of the plain content must not be taken for that.
-    pub fn begin(settings: Option<&Arc<Compress>>, parts: &mut Parts) -> Option<Self> {
+    /// Reads the request's fields, and replaces tags of acceptable codings in them by plain ones, which handlers compare with
+    /// their own. If-Range keeps its tag: coded content has no parts, and a part of the plain content must not be taken
+    /// for one.
+    pub fn from_request(settings: Option<&Arc<Compress>>, parts: &mut Parts) -> Option<Self> {
         let settings = Arc::clone(settings?);
         let accepted = Accepted::of(&parts.headers);
         let ranked = accepted.ranked(&settings.codings);
-        let tags = match ranked.is_empty() {
-            true => Vec::new(),
-            false => make_plain(&mut parts.headers, &ranked),
+        let tags = if ranked.is_empty() {
+            Vec::new()
+        } else {
+            replace_coded_tags(&mut parts.headers, &ranked)
         };
         let fields = &parts.headers;
         let given = |name| fields.contains_key(name);
@@ -68,32 +68,32 @@ impl Negotiation {
             tags,
             head: parts.method == Method::HEAD,
             credentials: given(header::COOKIE) || given(header::AUTHORIZATION),
-            own_page: matches!(site, Some(b"same-origin" | b"none")),
-            no_transform: says(fields, &["no-transform"]),
+            is_first_party: matches!(site, Some(b"same-origin" | b"none")),
+            no_transform: has_directive(fields, &["no-transform"]),
             ranked,
             settings,
         })
     }
 
-    /// What the client takes, the most wanted first.
+    /// Returns the acceptable codings, the preferred one first.
     pub(super) fn ranked(&self) -> &[Coding] {
         &self.ranked
     }
 
-    /// Whether files of this type may have been compressed before.
+    /// Reports whether files of this type may have precompressed variants.
     pub(super) fn wants_variants(&self, kind: &HeaderValue) -> bool {
         self.settings.precompressed && self.settings.includes(kind)
     }
 
-    /// Says what depends on the coding of an answer, and returns the coding in which its content is to be sent: after
-    /// all else that changes its fields.
+    /// Sets the fields that depend on the coding of an answer, and returns the coding of its content. To be called after all
+    /// other changes of the fields.
     pub fn choose(&self, response: &mut Response<Body>) -> Option<Coding> {
         if !self.varies(response) {
             return None;
         }
         vary(response.headers_mut());
         if response.status() == StatusCode::NOT_MODIFIED {
-            self.show_tag(response.headers_mut());
+            self.restore_tag(response.headers_mut());
             return None;
         }
         let coding = self.ranked.first().copied()?;
@@ -101,13 +101,13 @@ impl Negotiation {
             return None;
         }
         if self.head {
-            describe(coding, response.headers_mut());
+            set_coding_fields(coding, response.headers_mut());
             return None;
         }
         Some(coding)
     }
 
-    /// Returns what is left to do for an answer whose content is sent in a coding.
+    /// Returns the remaining work for an answer with this coding.
     pub fn encode(&self, coding: Coding, response: Response<Body>) -> Box<Encoding> {
         Box::new(Encoding {
             settings: Arc::clone(&self.settings),
@@ -117,19 +117,19 @@ impl Negotiation {
         })
     }
 
-    /// Whether the answer depends on what the client accepts, whatever it gets now.
+    /// Reports whether the answer depends on Accept-Encoding, even if this one has no coding.
     fn varies(&self, response: &Response<Body>) -> bool {
         let status = response.status();
         let fields = response.headers();
         let mut kinds = fields.get_all(header::CONTENT_TYPE).iter();
         match (kinds.next(), kinds.next()) {
-            // A script that says 304 by itself says no type with it: the 200 may have had any.
+            // A script's own 304 has no type: the 200 may have had any.
             (None, _) => status == StatusCode::NOT_MODIFIED,
             (Some(_), Some(_)) => false,
             (Some(kind), None) => {
-                // RFC 9110 §15.4.5: a 304 has the Vary of the 200 that it stands for.
+                // RFC 9110 §15.4.5: a 304 has the Vary of its 200.
                 let is_of_content = has_content(status) || status == StatusCode::NOT_MODIFIED;
-                // RFC 9110 §15.3.7: a part has the Vary of the whole, whose type several parts have each.
+                // RFC 9110 §15.3.7: a 206 has the Vary of the whole; each part of a multipart has the type of the whole.
                 let kind = response.body().part_type().unwrap_or(kind);
                 is_of_content && self.settings.includes(kind)
             }
@@ -138,48 +138,48 @@ impl Negotiation {
 
     fn may_code(&self, response: &Response<Body>) -> bool {
         let fields = response.headers();
-        // RFC 9110 §7.7, RFC 9111 §5.2.1.6 and §5.2.2.6: either side may keep it as it is.
+        // RFC 9110 §7.7, RFC 9111 §5.2.1.6 and §5.2.2.6: either side may forbid a transformation.
         !self.no_transform
             && response.status() != StatusCode::PARTIAL_CONTENT
-            && !says(fields, &["no-transform"])
-            && !FIXED.iter().any(|name| is_said(fields, name))
+            && !has_directive(fields, &["no-transform"])
+            && !FIXED.iter().any(|name| has_value(fields, name))
             && self.is_large_enough(response)
-            && self.is_harmless(response)
+            && self.is_breach_safe(response)
     }
 
     fn is_large_enough(&self, response: &Response<Body>) -> bool {
         let field = response.headers().get(header::CONTENT_LENGTH);
         let announced = field.and_then(|value| value.to_str().ok()?.parse().ok());
-        let length = match self.head {
-            true => announced,
-            false => announced.or_else(|| response.body().size_hint().exact()),
+        let length = if self.head {
+            announced
+        } else {
+            announced.or_else(|| response.body().size_hint().exact())
         };
         match length {
             Some(0) => false,
             Some(length) => length >= self.settings.minimum || self.refuses_identity,
-            // What a GET would get is not known without making it, and RFC 9110 §9.3.2 lets HEAD
-            // leave it out.
+            // The length for GET is unknown without making the content, and RFC 9110 §9.3.2 lets HEAD omit it.
             None => !self.head,
         }
     }
 
-    /// BREACH: who can make a browser ask for a page again and again and see how long the answers
-    /// are learns what is secret in them. See docs/compression.md.
-    fn is_harmless(&self, response: &Response<Body>) -> bool {
+    /// Reports whether a coding is safe from BREACH: an attacker that makes a browser request a page repeatedly and sees the
+    /// lengths of the answers learns secrets in them. See docs/compression.md.
+    fn is_breach_safe(&self, response: &Response<Body>) -> bool {
         let fields = response.headers();
         let by_script = response.body().maker().is_upstream();
         let personal = fields.contains_key(header::SET_COOKIE)
-            || says(fields, &["private", "no-store"])
-            || (by_script && self.credentials && !says(fields, &["public"]));
+            || has_directive(fields, &["private", "no-store"])
+            || (by_script && self.credentials && !has_directive(fields, &["public"]));
         match self.settings.scripts {
             Scripts::All => true,
             Scripts::None => !by_script,
-            Scripts::Guarded => !personal || self.own_page,
+            Scripts::Guarded => !personal || self.is_first_party,
         }
     }
 
-    /// RFC 9110 §15.4.5: the tag that the client has got with its 200.
-    fn show_tag(&self, fields: &mut HeaderMap) {
+    /// Sets the ETag of a 304 to that of the client's 200 (RFC 9110 §15.4.5).
+    fn restore_tag(&self, fields: &mut HeaderMap) {
         let Some(tag) = fields.get(header::ETAG) else {
             return;
         };
@@ -197,8 +197,8 @@ impl Negotiation {
     }
 }
 
-/// Makes tags plain; If-None-Match as it was, where one was there.
-fn make_plain(fields: &mut HeaderMap, codings: &[Coding]) -> Vec<HeaderValue> {
+/// Replaces tags of coded answers by plain ones; returns the replaced values of If-None-Match.
+fn replace_coded_tags(fields: &mut HeaderMap, codings: &[Coding]) -> Vec<HeaderValue> {
     let mut before = Vec::new();
     for name in [header::IF_MATCH, header::IF_NONE_MATCH] {
         let is_shown = name == header::IF_NONE_MATCH;
@@ -215,8 +215,8 @@ fn make_plain(fields: &mut HeaderMap, codings: &[Coding]) -> Vec<HeaderValue> {
     before
 }
 
-/// What is said of content in a coding.
-fn describe(coding: Coding, fields: &mut HeaderMap) {
+/// Sets the fields of content in a coding.
+fn set_coding_fields(coding: Coding, fields: &mut HeaderMap) {
     let name = HeaderValue::from_static(coding.name());
     fields.insert(header::CONTENT_ENCODING, name);
     fields.remove(header::CONTENT_LENGTH);
@@ -227,7 +227,7 @@ fn describe(coding: Coding, fields: &mut HeaderMap) {
     }
 }
 
-/// RFC 9110 §12.5.5: says once that the answer depends on Accept-Encoding.
+/// Adds Accept-Encoding to Vary (RFC 9110 §12.5.5), once.
 fn vary(fields: &mut HeaderMap) {
     const NAME: &str = "Accept-Encoding";
     let covers = |element: &str| element == "*" || element.eq_ignore_ascii_case(NAME);
@@ -240,8 +240,8 @@ fn vary(fields: &mut HeaderMap) {
     }
 }
 
-/// Whether Cache-Control has one of these directives, with or without an argument.
-fn says(fields: &HeaderMap, directives: &[&str]) -> bool {
+/// Reports whether Cache-Control has one of these directives, with or without an argument.
+fn has_directive(fields: &HeaderMap, directives: &[&str]) -> bool {
     elements(fields, header::CACHE_CONTROL).any(|element| {
         let name = element.split('=').next().unwrap_or_default().trim_end();
         directives
@@ -250,13 +250,13 @@ fn says(fields: &HeaderMap, directives: &[&str]) -> bool {
     })
 }
 
-/// Reports whether a field of this name says anything: an empty Content-Encoding names no coding.
-fn is_said(fields: &HeaderMap, name: &str) -> bool {
+/// Reports whether a field of this name has a value: an empty Content-Encoding names no coding.
+fn has_value(fields: &HeaderMap, name: &str) -> bool {
     let mut values = fields.get_all(name).iter();
     values.any(|value| !value.is_empty())
 }
 
-/// The elements of a field that is a list of words.
+/// Returns the elements of a field that is a list of tokens.
 fn elements(fields: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let values = fields.get_all(name).into_iter();
     let texts = values.filter_map(|value| value.to_str().ok());

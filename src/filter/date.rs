@@ -1,21 +1,21 @@
-//! Date (RFC 9110 §6.6.1): when the answer was made, by the wall clock, wherever that was set. hyper adds one where
-//! there is none, but keeps the latest that its thread knew until the clock has caught up with it (its
-//! `common::date`). So one is added here while the clock is behind what this thread has seen.
+//! Date (RFC 9110 §6.6.1): the time of the answer by the wall clock, even after the clock was set back. hyper adds a missing
+//! one, but keeps the latest of its thread until the clock has caught up with it (its `common::date`). This module
+//! therefore adds one while the clock is behind the latest time of this thread.
 
 use std::cell::Cell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderValue, header};
 
-/// Adds the date to the `fields` of the answer to a request that was received at a time, where hyper's may be wrong and
-/// no script has said one. While the clock goes forth, it is not read for this.
+/// Adds Date to the `fields` of the answer to a request that was received at `received`, if hyper's may be wrong and no
+/// script has set one. The clock is read only after it was set back.
 pub fn correct(fields: &mut HeaderMap, received: SystemTime) {
     if is_behind(received) && is_behind(SystemTime::now()) {
         fields.entry(header::DATE).or_insert_with(now);
     }
 }
 
-/// Returns the date of this moment.
+/// Returns the current date.
 pub fn now() -> HeaderValue {
     let time = UNIX_EPOCH + Duration::from_secs(second(SystemTime::now()).min(LAST));
     // A date is ASCII.
@@ -24,11 +24,11 @@ pub fn now() -> HeaderValue {
 }
 
 thread_local! {
-    /// The latest second that this thread has seen.
+    /// The latest second of this thread.
     static LATEST: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Reports whether `time` is of an earlier second than the latest; else it is the latest from now on.
+/// Reports whether `time` is in an earlier second than the latest; else records it as the latest.
 fn is_behind(time: SystemTime) -> bool {
     let second = second(time);
     let is_behind = second < LATEST.get();
@@ -44,7 +44,7 @@ fn second(time: SystemTime) -> u64 {
         .as_secs()
 }
 
-/// The last second that a date can say, with a year of four digits.
+/// The last second of an HTTP-date, whose year has four digits.
 const LAST: u64 = 253_402_300_799;
 
 #[cfg(test)]
@@ -53,13 +53,13 @@ mod tests {
 
     #[test]
     fn a_date_is_added_while_the_clock_is_behind() {
-        // A clock that goes forth and back, beside the real one: years ahead, and none.
+        // A clock that is set forward and back, relative to the real one.
         let real = second(SystemTime::now());
         let ahead = UNIX_EPOCH + Duration::from_secs(real * 2);
         let behind = UNIX_EPOCH + Duration::from_secs(real / 2);
         for (received, is_added) in [
             (SystemTime::now(), false),
-            // A request that took long, or came before 1970: the clock itself is where it was.
+            // A request that took long, or came before 1970: the clock itself was not set back.
             (behind, false),
             (UNIX_EPOCH - Duration::from_secs(1), false),
             (ahead, false),

@@ -1,4 +1,4 @@
-//! The changes that rules make to the fields of an answer.
+//! Changes of the fields of an answer by rules.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,8 +7,8 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use crate::handler::Body;
 use crate::message::edits::Edits;
 
-/// Makes them, for a request that came at `received`: `expires` first, so that a field which a rule sets stands as it was
-/// written.
+/// Applies the edits to the answer to a request that was received at `received`: `expires` first, so that a field set by a
+/// rule takes precedence.
 pub fn apply(edits: &Edits, response: &mut Response<Body>, received: SystemTime) {
     let keeps = response.status().is_success() || response.status().is_redirection();
     let fields = response.headers_mut();
@@ -18,8 +18,8 @@ pub fn apply(edits: &Edits, response: &mut Response<Body>, received: SystemTime)
     edits.apply_to_answer(fields);
 }
 
-/// RFC 9111 §5.2.2.1 and, for those who know only HTTP/1.0, §5.3; as Apache's mod_expires. What the
-/// answer says itself stands.
+/// Sets max-age (RFC 9111 §5.2.2.1) and, for HTTP/1.0, Expires (§5.3), as Apache's mod_expires, unless the answer has either
+/// of their fields.
 fn expires(fields: &mut HeaderMap, age: Duration, received: SystemTime) {
     if fields.contains_key(header::CACHE_CONTROL) || fields.contains_key(header::EXPIRES) {
         return;

@@ -1,4 +1,5 @@
-//! `[[site.error_page]]`: what stands in place of an answer that is an error. The status is always kept. What can be is in memory, so that it is there when PHP and the disk are not.
+//! `[[site.error_page]]`: content in place of that of an error, as with nginx's error_page. The status is always kept. Files
+//! and texts are in memory, so that they are available when PHP and the disk are not.
 
 use std::path::Path;
 
@@ -38,10 +39,10 @@ static CONTENT_TYPE: Key<Option<At<String>>> = Key::text(
 
 static PATH: Key<Option<At<String>>> = Key::text("path", "A path of this site, asked for by GET as an internal round, as Apache's ErrorDocument does: a script sees REDIRECT_STATUS, REDIRECT_URL, REDIRECT_QUERY_STRING and REDIRECT_REQUEST_METHOD. Where it fails too, the gateway's own page is sent.").example("\"/error.php\"");
 
-/// The largest file that is kept in memory.
+/// The largest file, in bytes: it is kept in memory.
 const MOST_BYTES: u64 = 1024 * 1024;
 
-/// Those of a site, in order.
+/// The error pages of a site, in order.
 #[derive(Debug, Default)]
 pub struct ErrorPages(Vec<ErrorPage>);
 
@@ -52,12 +53,12 @@ struct ErrorPage {
     content: Content,
 }
 
-/// What stands in place of an answer.
+/// The content of an error page.
 #[derive(Debug)]
 pub enum Content {
-    /// This, ready in memory.
+    /// Bytes in memory and their type.
     Ready(Bytes, HeaderValue),
-    /// Whatever answers at this path.
+    /// The path of an internal redirect.
     Path(Vec<u8>),
 }
 
@@ -75,7 +76,7 @@ enum When {
 }
 
 impl ErrorPages {
-    /// From the sections of a site; files that cannot be read are problems.
+    /// Builds the pages from the sections of a site; files that cannot be read are problems.
     pub fn build(sections: &[Lowered], root: Option<&Root>, problems: &mut Problems) -> Self {
         let pages = sections.iter();
         Self(
@@ -85,14 +86,13 @@ impl ErrorPages {
         )
     }
 
-    /// Whether one of them is asked for by a round of its own.
-    pub fn ask(&self) -> bool {
-        let asks = |page: &ErrorPage| matches!(page.content, Content::Path(_));
-        self.0.iter().any(asks)
+    /// Reports whether one of them is an internal redirect.
+    pub fn has_paths(&self) -> bool {
+        let is_path = |page: &ErrorPage| matches!(page.content, Content::Path(_));
+        self.0.iter().any(is_path)
     }
 
-    /// What stands in place of an answer with this status; `own`: it is the gateway's; `empty`: it
-    /// has no content.
+    /// Returns the page for an answer with this status; `own`: the gateway has made it; `empty`: it has no content.
     pub fn find(&self, status: StatusCode, own: bool, empty: bool) -> Option<&Content> {
         let fits = |page: &&ErrorPage| {
             let wanted = match page.when {
@@ -100,7 +100,11 @@ impl ErrorPages {
                 When::Empty => own || empty,
                 When::Gateway => own,
             };
-            wanted && page.statuses.iter().any(|statuses| statuses.have(status))
+            wanted
+                && page
+                    .statuses
+                    .iter()
+                    .any(|statuses| statuses.contains(status))
         };
         self.0.iter().find(fits).map(|page| &page.content)
     }
@@ -120,7 +124,7 @@ impl ErrorPage {
             .filter_map(|text| Statuses::parse(text, problems))
             .collect();
         if statuses.is_empty() && !section.get(&STATUS).is_empty() {
-            // What each of them is instead was told.
+            // Each of them is a problem already.
             return None;
         }
         if statuses.is_empty() {
@@ -151,7 +155,7 @@ impl Statuses {
             (Some(_) | None, _) => None,
         };
         if found.is_none() {
-            let message = format!("`{}` is no error status", text.value);
+            let message = format!("`{}` is not an error status", text.value);
             problems.push(
                 Problem::new(text.place.clone(), message)
                     .help("write \"404\", or \"4xx\" or \"5xx\" for all of a class"),
@@ -160,7 +164,7 @@ impl Statuses {
         found
     }
 
-    fn have(self, status: StatusCode) -> bool {
+    fn contains(self, status: StatusCode) -> bool {
         match self {
             Self::One(one) => status == one,
             Self::Class(class) => status.as_u16() / 100 == class,
@@ -218,7 +222,7 @@ fn read(
             return None;
         }
         Ok(_) => {
-            refuse("it is no file".to_owned());
+            refuse("not a regular file".to_owned());
             return None;
         }
         Err(error) => {
@@ -234,16 +238,17 @@ fn media_type(path: &Path) -> String {
     let essence = mime_guess::from_path(path)
         .first_raw()
         .unwrap_or("text/html");
-    match essence.starts_with("text/") {
-        true => format!("{essence}; charset=utf-8"),
-        false => essence.to_owned(),
+    if essence.starts_with("text/") {
+        format!("{essence}; charset=utf-8")
+    } else {
+        essence.to_owned()
     }
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Fields that say something of a failure and not of its content.
-const OF_THE_FAILURE: [HeaderName; 5] = [
+/// Fields about a failure rather than its content.
+const FAILURE_FIELDS: [HeaderName; 5] = [
     header::RETRY_AFTER,
     header::ALLOW,
     header::WWW_AUTHENTICATE,
@@ -251,8 +256,8 @@ const OF_THE_FAILURE: [HeaderName; 5] = [
     header::SET_COOKIE,
 ];
 
-/// Fields that are about a content which is not sent.
-const OF_CONTENT: [HeaderName; 7] = [
+/// Fields about the replaced content.
+const CONTENT_FIELDS: [HeaderName; 7] = [
     header::CONTENT_LENGTH,
     header::CONTENT_ENCODING,
     header::CONTENT_LANGUAGE,
@@ -262,10 +267,10 @@ const OF_CONTENT: [HeaderName; 7] = [
     header::ACCEPT_RANGES,
 ];
 
-/// Puts `bytes` in the place of an answer's content.
-pub fn put(response: &mut Response<Body>, bytes: Bytes, media_type: HeaderValue) {
+/// Replaces the content of an answer by `bytes`.
+pub fn replace_content(response: &mut Response<Body>, bytes: Bytes, media_type: HeaderValue) {
     let fields = response.headers_mut();
-    for name in &OF_CONTENT {
+    for name in &CONTENT_FIELDS {
         fields.remove(name);
     }
     fields.insert(header::CONTENT_TYPE, media_type);
@@ -274,15 +279,15 @@ pub fn put(response: &mut Response<Body>, bytes: Bytes, media_type: HeaderValue)
     response.body_mut().trace = trace;
 }
 
-/// `page` in place of `failed`, whose status and reasons stay.
-pub fn in_place_of(failed: &Response<Body>, mut page: Response<Body>) -> Response<Body> {
+/// Returns `page` with the status, the reason phrase and the fields about the failure of `failed`.
+pub fn substitute(failed: &Response<Body>, mut page: Response<Body>) -> Response<Body> {
     *page.status_mut() = failed.status();
-    // The words go with the status: those of the page are about its own.
+    // The reason phrase goes with the status: that of the page belongs to its own.
     page.extensions_mut().remove::<ReasonPhrase>();
     if let Some(reason) = failed.extensions().get::<ReasonPhrase>() {
         page.extensions_mut().insert(reason.clone());
     }
-    for name in &OF_THE_FAILURE {
+    for name in &FAILURE_FIELDS {
         for value in failed.headers().get_all(name) {
             page.headers_mut().append(name, value.clone());
         }
@@ -290,13 +295,13 @@ pub fn in_place_of(failed: &Response<Body>, mut page: Response<Body>) -> Respons
     page
 }
 
-/// Whether an answer has no content at all.
+/// Reports whether an answer is known to have no content.
 pub fn is_empty(response: &Response<Body>) -> bool {
     http_body::Body::size_hint(response.body()).exact() == Some(0)
 }
 
-/// Fields of a request that mean nothing for an error page.
-pub fn forget_content(fields: &mut HeaderMap) {
+/// Removes the fields of a request that do not apply to its error page.
+pub fn remove_content_fields(fields: &mut HeaderMap) {
     for name in [
         header::CONTENT_LENGTH,
         header::CONTENT_TYPE,
@@ -318,7 +323,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statuses_and_whose_they_are() {
+    fn statuses_and_makers_select_the_page() {
         let page = |statuses, when| ErrorPage {
             statuses,
             when,

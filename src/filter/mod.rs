@@ -1,9 +1,9 @@
-//! What happens to any answer on its way out, whoever made it.
+//! Filters of answers, for every maker.
 
 pub mod compress;
 pub mod date;
 pub mod edits;
 pub mod error_page;
+pub mod not_modified;
 pub mod own_page;
 pub mod precompressed;
-pub mod unchanged;

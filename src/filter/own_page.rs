@@ -1,37 +1,36 @@
-//! The gateway's own page for a failure: small, without a version, in the form that the client likes.
+//! The built-in error page: small, without a version, in the form that the client prefers.
 
 use http::{HeaderValue, Response, StatusCode, header};
 
 use crate::handler::Body;
 use crate::message::RequestId;
 
-/// What is told of a failure.
+/// The public data of a failure.
 #[derive(Clone, Copy, Debug)]
-pub struct Told<'a> {
+pub struct FailureSummary<'a> {
     /// The status.
     pub status: StatusCode,
-    /// The cause code; told for 5xx alone.
+    /// The cause code; shown for 5xx alone.
     pub cause: &'a str,
-    /// The name of the request, by which the log has the rest.
+    /// The ID of the request, under which the log has the rest.
     pub id: RequestId,
 }
 
-/// Our own page in the form that the client likes best (RFC 9110 §12.5.1): JSON (RFC 9457), HTML for
-/// browsers, else text. Small, without a version.
-pub fn built_in(told: Told<'_>, accept: Option<&HeaderValue>) -> Response<Body> {
-    let (text, media_type) = match preferred(accept) {
-        Form::Text => (text(told), "text/plain; charset=utf-8"),
-        Form::Html => (html(told), "text/html; charset=utf-8"),
-        Form::Json => (json(told), "application/problem+json"),
+/// Builds the page in the form that the client prefers (RFC 9110 §12.5.1): JSON (RFC 9457), HTML for browsers, else text.
+pub fn build_page(summary: FailureSummary<'_>, accept: Option<&HeaderValue>) -> Response<Body> {
+    let (text, media_type) = match preferred_form(accept) {
+        Form::Text => (text(summary), "text/plain; charset=utf-8"),
+        Form::Html => (html(summary), "text/html; charset=utf-8"),
+        Form::Json => (json(summary), "application/problem+json"),
     };
     let mut response = Response::new(Body::bytes(text));
-    *response.status_mut() = told.status;
+    *response.status_mut() = summary.status;
     let value = HeaderValue::from_static(media_type);
     response.headers_mut().insert(header::CONTENT_TYPE, value);
     response
 }
 
-impl Told<'_> {
+impl FailureSummary<'_> {
     fn cause(&self) -> Option<&str> {
         self.status.is_server_error().then_some(self.cause)
     }
@@ -41,16 +40,16 @@ impl Told<'_> {
     }
 }
 
-fn text(told: Told<'_>) -> String {
-    let cause = told
+fn text(summary: FailureSummary<'_>) -> String {
+    let cause = summary
         .cause()
         .map_or_else(String::new, |cause| format!("{cause}\n"));
-    format!("{}\n{cause}request {}\n", told.status, told.id)
+    format!("{}\n{cause}request {}\n", summary.status, summary.id)
 }
 
-fn html(told: Told<'_>) -> String {
-    let (status, reason, id) = (told.status.as_u16(), told.reason(), told.id);
-    let cause = told
+fn html(summary: FailureSummary<'_>) -> String {
+    let (status, reason, id) = (summary.status.as_u16(), summary.reason(), summary.id);
+    let cause = summary
         .cause()
         .map_or_else(String::new, |cause| format!("{cause}, "));
     format!(
@@ -61,13 +60,13 @@ fn html(told: Told<'_>) -> String {
     )
 }
 
-fn json(told: Told<'_>) -> String {
+fn json(summary: FailureSummary<'_>) -> String {
     let mut object = serde_json::json!({
-        "status": told.status.as_u16(),
-        "title": told.reason(),
-        "request_id": told.id.to_string(),
+        "status": summary.status.as_u16(),
+        "title": summary.reason(),
+        "request_id": summary.id.to_string(),
     });
-    if let (Some(cause), Some(object)) = (told.cause(), object.as_object_mut()) {
+    if let (Some(cause), Some(object)) = (summary.cause(), object.as_object_mut()) {
         object.insert("cause".to_owned(), cause.into());
     }
     format!("{object}\n")
@@ -80,8 +79,8 @@ enum Form {
     Json,
 }
 
-/// The better liked of those that are named; `*/*` is everybody's, and no reason for either.
-fn preferred(accept: Option<&HeaderValue>) -> Form {
+/// Returns the preferred form among those that Accept names; `*/*` selects neither JSON nor HTML.
+fn preferred_form(accept: Option<&HeaderValue>) -> Form {
     let Some(text) = accept.and_then(|value| value.to_str().ok()) else {
         return Form::Text;
     };
@@ -111,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_form_is_that_which_the_client_likes() {
+    fn the_form_follows_accept() {
         for (accept, form) in [
             ("", Form::Text),
             ("*/*", Form::Text),
@@ -127,8 +126,8 @@ mod tests {
             ("text/plain", Form::Text),
         ] {
             let value = HeaderValue::from_static(accept);
-            assert_eq!(preferred(Some(&value)), form, "{accept}");
+            assert_eq!(preferred_form(Some(&value)), form, "{accept}");
         }
-        assert_eq!(preferred(None), Form::Text);
+        assert_eq!(preferred_form(None), Form::Text);
     }
 }

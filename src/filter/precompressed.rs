@@ -1,5 +1,4 @@
-//! Files that were compressed when they were built: `app.js.br` beside `app.js`. A variant is found
-//! by the same rule as its file, with all that the rule refuses.
+//! Precompressed files: `app.js.br` beside `app.js`. A variant is found by the same rule as its file, under the same refusals.
 
 use std::sync::Arc;
 
@@ -10,8 +9,8 @@ use crate::message::request::Origin;
 use crate::message::{Disk, Request, Upload};
 use crate::route::Captures;
 
-/// Returns the same decision with a variant in the place of the file, where the client takes one that is there.
-/// A part of a file, and what is told without content, stays as it is.
+/// Replaces the file of a decision by a variant that exists and that the client accepts. A part of a file, and an answer
+/// without content, stays as it is.
 pub fn prefer(
     negotiation: &Negotiation,
     decision: Decision,
@@ -38,7 +37,7 @@ pub fn prefer(
     Decision::Perform(Plan::Send(file))
 }
 
-/// A request for the variant: an unconditional GET.
+/// Builds the request for the variant: an unconditional GET.
 fn beside(request: &Request, coding: Coding) -> Option<Request> {
     let path = [request.target.path(), coding.extension().as_bytes()].concat();
     let target = request.target.with_path(path).ok()?;

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use http_body::{Frame, SizeHint};
 
 use super::answer::{Incoming, UpstreamContent};
-use super::coded::{Coded, Encoders, Holding, Identity, Keep};
+use super::coded::{BudgetedEncoder, Coded, Encoders, Identity, PendingEntry};
 use super::cut::Cut;
 use super::fastcgi::ScriptOutput;
 use super::origin::{Maker, Trace};
@@ -18,12 +18,12 @@ use super::piece::{FileQueue, Piece};
 use super::share::Share;
 use super::static_files::{FileContent, Multipart};
 
-/// The content of a response, its maker, and what is known of its making.
+/// The content of a response, its maker, and the trace of its making.
 #[derive(Debug)]
 pub struct Body {
     content: Content,
     maker: Maker,
-    /// For the log.
+    /// Timings for the access log.
     pub trace: Trace,
 }
 
@@ -38,12 +38,12 @@ enum Content {
 }
 
 impl Body {
-    /// Builds one without content, which the gateway makes.
+    /// Builds an empty body of the gateway.
     pub fn empty() -> Self {
         Self::of(Content::Empty, Maker::Gateway)
     }
 
-    /// Builds one of these bytes, which the gateway makes.
+    /// Builds a body of these bytes of the gateway.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let content = if bytes.is_empty() {
@@ -54,25 +54,25 @@ impl Body {
         Self::of(content, Maker::Gateway)
     }
 
-    /// Returns the same of another maker.
+    /// Returns the same body with another maker.
     #[must_use]
     pub fn by(mut self, maker: Maker) -> Self {
         self.maker = maker;
         self
     }
 
-    /// Returns the maker of the content, whatever coding it is sent in.
+    /// Returns the maker of the content, in any coding.
     pub fn maker(&self) -> Maker {
         self.maker
     }
 
-    /// Gives up the content; what is known of its making stays.
+    /// Drops the content; maker and trace stay.
     pub fn discard(&mut self) {
         self.content = Content::Empty;
     }
 
-    /// Gives up a script's answer when its client takes nothing of it for `pause`; zero is no limit. For HTTP/2, where a
-    /// stream can stand still on a connection that does not.
+    /// Cuts a script's answer if its client takes nothing of it for `pause`; zero is no limit. For HTTP/2, where a stream can
+    /// stall on a connection that makes progress.
     pub fn watch(&mut self, pause: Duration) {
         match &mut self.content {
             Content::Script(script) => script.watch(pause),
@@ -81,7 +81,7 @@ impl Body {
         }
     }
 
-    /// Leaves the bytes of a large file to the connection's IO, which takes them from `queue`. For HTTP/1.
+    /// Leaves the bytes of a large file to the connection's IO, by `queue`. For HTTP/1.
     pub fn send_by(&mut self, queue: &FileQueue) {
         if let Content::File(file) = &mut self.content {
             file.send_by(queue.clone());
@@ -90,19 +90,18 @@ impl Body {
         }
     }
 
-    /// Reads the bytes of a large file when they are sent, and codes no more than is. For HTTP/2, where a stream may have no
-    /// window.
-    pub fn make_late(&mut self, share: &Share<'_>) {
+    /// Defers reading a large file, and coding, until the bytes are sent. For HTTP/2, where a stream may have no window.
+    pub fn defer(&mut self, share: &Share<'_>) {
         if let Content::File(file) = &mut self.content {
-            file.read_late(share);
+            file.defer_reading(share);
         } else if let Content::Multipart(parts) = &mut self.content {
-            parts.read_late(share);
+            parts.defer_reading(share);
         } else if let Content::Coded(coded) = &mut self.content {
             coded.await_each();
         }
     }
 
-    /// The content where all of it is here already.
+    /// Returns the content if all of it is in memory.
     pub fn whole(&self) -> Option<&Bytes> {
         if let Content::File(file) = &self.content {
             return file.whole();
@@ -113,7 +112,7 @@ impl Body {
         None
     }
 
-    /// Which file the content is, where it is the whole of one.
+    /// Returns the file and its version if the content is the whole of it.
     pub fn identity(&self) -> Option<Identity> {
         if let Content::File(file) = &self.content {
             return file.identity();
@@ -121,7 +120,7 @@ impl Body {
         None
     }
 
-    /// The type that each of several parts of a file has.
+    /// Returns the type of each part of a multipart content.
     pub fn part_type(&self) -> Option<&HeaderValue> {
         if let Content::Multipart(parts) = &self.content {
             return Some(parts.media_type());
@@ -129,13 +128,18 @@ impl Body {
         None
     }
 
-    /// The same answer with these bytes as its content.
+    /// Replaces the content by these bytes.
     pub fn replace(&mut self, bytes: Bytes) {
         self.content = Content::Bytes(bytes);
     }
 
-    /// The same answer in a content coding; `keep` gets it when it is whole.
-    pub fn code(&mut self, encoders: &Encoders, holding: Holding, keep: Option<Keep>) {
+    /// Puts the content into a content coding; `keep` receives it when it is complete.
+    pub fn code(
+        &mut self,
+        encoders: &Encoders,
+        holding: BudgetedEncoder,
+        keep: Option<PendingEntry>,
+    ) {
         let content = std::mem::replace(&mut self.content, Content::Empty);
         let source = Self::of(content, self.maker);
         let coded = Coded::new(source, encoders, holding, keep);
@@ -150,7 +154,7 @@ impl Body {
         Self::of(Content::Multipart(parts), Maker::File)
     }
 
-    /// Names another maker than that of the bytes, as of a file that a script has sent.
+    /// Sets a maker other than that of the bytes, for a file that a script has sent.
     pub(super) fn set_maker(&mut self, maker: Maker) {
         self.maker = maker;
     }

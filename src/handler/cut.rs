@@ -1,7 +1,7 @@
-//! The end of an answer that cannot be completed.
+//! The error of an answer that cannot be completed.
 
-/// An answer that cannot be completed: hyper breaks the transfer visibly, so that no client takes
-/// the part for the whole. Holds the cause code.
+/// The error of a body that cannot be completed, with its cause code. hyper aborts the transfer, so that no client takes
+/// the part for the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the answer was cut: {0}")]
 pub struct Cut(pub &'static str);

@@ -19,16 +19,16 @@ pub static DENY: Section = Section {
 static STATUS: Key<u16> = Key::integer("status", 400..=499, "The status of the refusal; 404 does not tell that there is anything. 405 has an Allow with the methods for which the rule does not hold, by its `method` or `not = { method = … }`.")
     .default("403");
 
-/// Refuses every request.
+/// A refusal of every request.
 #[derive(Debug)]
 pub struct Deny {
     status: StatusCode,
-    /// What Allow says, for 405 alone.
+    /// Allow, for 405 alone.
     allow: Option<HeaderValue>,
 }
 
 impl Deny {
-    /// From its section; `left` are the methods that its rule leaves to others.
+    /// Builds the refusal from its section; `left` are the methods to which its rule does not apply.
     pub fn build(section: &Lowered, left: &[Method]) -> Self {
         let status = StatusCode::from_u16(section.get(&STATUS)).unwrap_or(StatusCode::FORBIDDEN);
         Self {
@@ -45,7 +45,7 @@ impl Deny {
     }
 }
 
-/// RFC 9110 §15.5.6: a 405 names the methods that have a meaning, and an empty list where none has (§10.2.1).
+/// Returns Allow of a 405 (RFC 9110 §15.5.6): the allowed methods, and an empty list if there is none (§10.2.1).
 pub(super) fn allow(status: StatusCode, methods: &[Method]) -> Option<HeaderValue> {
     let names: Vec<_> = methods.iter().map(Method::as_str).collect();
     let value = HeaderValue::from_str(&names.join(", ")).ok();

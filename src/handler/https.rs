@@ -1,5 +1,5 @@
-//! `https`: one key that keeps a site to TLS: a redirect for what comes in clear text, and
-//! Strict-Transport-Security (RFC 6797) for what does not.
+//! `https`: restricts a site to TLS by one key: a redirect for requests in clear text, and Strict-Transport-Security
+//! (RFC 6797) for all others.
 
 use std::time::Duration;
 
@@ -31,21 +31,22 @@ static PORT: Key<u16> = Key::integer(
 )
 .default("443");
 
-/// A site that is kept to TLS.
+/// The redirect and the policy of a site that requires TLS.
 #[derive(Clone, Debug)]
 pub struct Https {
-    /// `:8443`; empty for the port that URLs leave out.
+    /// `:8443`; empty for the default port.
     port: String,
     policy: HeaderValue,
 }
 
 impl Https {
-    /// From its section.
+    /// Builds the policy from its section.
     pub fn build(section: &Lowered) -> Self {
         let seconds = section.get(&HSTS).as_secs();
-        let subdomains = match section.get(&SUBDOMAINS) {
-            true => "; includeSubDomains",
-            false => "",
+        let subdomains = if section.get(&SUBDOMAINS) {
+            "; includeSubDomains"
+        } else {
+            ""
         };
         let port = match section.get(&PORT) {
             443 => String::new(),
@@ -59,13 +60,13 @@ impl Https {
         }
     }
 
-    /// The same host and target, with TLS. 308 (RFC 9110 §15.4.9) keeps the method and content.
+    /// Redirects to the same host and target with TLS. 308 (RFC 9110 §15.4.9) keeps the method and content.
     pub fn redirect(&self, host: &str, target: &str) -> Result<Response<Body>, Failure> {
         let location = format!("https://{host}{}{target}", self.port);
         redirect::answer(StatusCode::PERMANENT_REDIRECT, &location)
     }
 
-    /// RFC 6797 §6.1; only for answers that go over TLS (§7.2).
+    /// Adds Strict-Transport-Security (RFC 6797 §6.1); only for answers over TLS (§7.2).
     pub fn declare(&self, fields: &mut HeaderMap) {
         let policy = || self.policy.clone();
         fields

@@ -1,4 +1,4 @@
-//! What can answer a request. A handler decides from values alone; what takes more than values is a plan, which is
+//! The handlers: the actions of rules. A handler decides from values alone; work that takes more is a plan, which is
 //! performed apart.
 
 pub mod answer;
@@ -29,58 +29,58 @@ use crate::failure::Failure;
 use crate::message::{Cause, Disk, Request, Target};
 use crate::route::Captures;
 
-/// Everything that can stand as the action of a rule.
+/// The action of a rule.
 #[derive(Debug)]
 pub enum Handler {
     /// PHP, or another FastCGI application.
     Fastcgi(Arc<fastcgi::Fastcgi>),
     /// Files below a root.
     StaticFiles(static_files::StaticFiles),
-    /// Another address for the client to go to.
+    /// A redirect of the client to another URL.
     Redirect(redirect::Redirect),
-    /// Another target, and the rules anew.
+    /// An internal redirect: another target, evaluated from the first rule on.
     Rewrite(rewrite::Rewrite),
     /// A fixed answer.
     Respond(respond::Respond),
     /// A refusal.
     Deny(deny::Deny),
-    /// ProxyPassMatch with the target `!`: no further ProxyPassMatch is for this request.
+    /// ProxyPassMatch with the target `!`: no further ProxyPassMatch applies to this request.
     ExcludeProxy,
 }
 
-/// How often a request may begin again with the first rule.
+/// Limit of internal redirects of a request.
 pub const MAX_ROUNDS: usize = 10;
 
-/// What a handler decides about a request.
+/// The decision of a handler about a request.
 #[derive(Debug)]
 pub enum Decision {
-    /// This is to be done, and makes the answer.
+    /// Perform a plan, which makes the answer.
     Perform(Plan),
-    /// The answer.
+    /// Send this answer.
     Answer(Response<Body>),
-    /// Start again with another target.
+    /// Start again from the first rule with another target.
     Again(Target, Cause),
     /// Leave the request to the next rule (Apache's DECLINED).
     Decline,
-    /// The same, for this reason: what it names is never sent.
+    /// Decline, for this reason: the file is never sent.
     Withhold(&'static str),
-    /// Refuse.
+    /// Refuse the request.
     Fail(Failure),
 }
 
-/// What makes an answer and takes more than values, as a value.
+/// The work that makes an answer, as a value.
 #[derive(Debug)]
 pub enum Plan {
-    /// Ask the application.
+    /// Call the application.
     Call(fastcgi::Call),
-    /// Send a file, or say that the client has it.
+    /// Send a file, a part of it, or 304.
     Send(Box<static_files::Representation>),
-    /// Show what stands in a folder.
+    /// List a folder.
     List(Box<static_files::Listing>),
 }
 
 impl Handler {
-    /// Decides what to do about `request`; asks the disk, changes nothing.
+    /// Decides about `request`; reads the disk, changes nothing.
     pub fn decide(&self, request: &Request, captures: &Captures, disk: &dyn Disk) -> Decision {
         match self {
             Self::Fastcgi(fastcgi) => fastcgi.decide(request, captures, disk),
@@ -93,13 +93,13 @@ impl Handler {
         }
     }
 
-    /// Whether it is what [`Self::ExcludeProxy`] keeps a request from.
+    /// Reports whether it is a ProxyPassMatch, from which [`Self::ExcludeProxy`] exempts requests.
     pub fn is_proxy_target(&self) -> bool {
         matches!(self, Self::Fastcgi(fastcgi) if fastcgi.is_proxy_target())
     }
 
-    /// Returns the path below which it answers every request, empty for all of the site, and leaves every other to the
-    /// next rule; `None` if it depends on more than the path what it answers.
+    /// Returns the path below which it answers every request, empty for all of the site, leaving every other to the next
+    /// rule; `None` if more than the path decides.
     pub fn settled_below(&self) -> Option<&str> {
         match self {
             Self::Fastcgi(fastcgi) => fastcgi.settled_below(),
@@ -134,7 +134,7 @@ impl Handler {
         }
     }
 
-    /// Tells the log what was only counted so far; for the end.
+    /// Logs the events that were only counted so far; called at shutdown.
     pub fn close(&self) {
         match self {
             Self::Fastcgi(fastcgi) => fastcgi.close(),
@@ -147,7 +147,7 @@ impl Handler {
         }
     }
 
-    /// What logs call it.
+    /// Returns the name in logs.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Fastcgi(_) => "fastcgi",
@@ -162,8 +162,8 @@ impl Handler {
 }
 
 impl Plan {
-    /// Makes the answer to `request`; `disk` has the files that scripts name instead of sending them. `trace` gets what is
-    /// to be known of a call that fails; an answer has its own.
+    /// Makes the answer to `request`; `disk` has the files that scripts name instead of sending them. `trace` receives the
+    /// timings of a call that fails; an answer has its own.
     pub async fn perform(
         self,
         request: Box<Request>,
@@ -171,8 +171,8 @@ impl Plan {
         trace: &mut Trace,
     ) -> Result<Response<Body>, Failure> {
         match self {
-            // Boxed, and so is a list: hyper moves the future of a request about, which would be
-            // as large as the largest of all.
+            // Boxed, and so is a list: hyper moves the future of a request, which would be as large as the largest of
+            // these.
             Self::Call(call) => Box::pin(call.perform(request, disk, trace)).await,
             Self::Send(representation) => representation.into_response().await,
             Self::List(listing) => Box::pin(listing.into_response()).await,

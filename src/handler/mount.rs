@@ -1,4 +1,4 @@
-//! Where a root stands among the paths of its site, as with Apache's Alias.
+//! The path at which a root is mounted, as with Apache's Alias.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,22 +6,22 @@ use std::sync::Arc;
 use crate::route::condition::check_path;
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
-/// The key of a handler that has a `root`.
+/// The key of handlers with a `root`.
 pub static MOUNTED_AT: Key<At<String>> = Key::text("mounted_at", "The path at which `root` stands, as with Apache's Alias: what follows it is looked for below `root`, and SCRIPT_NAME begins with it. Paths that do not begin with it are left to the next rule. \"\": `root` stands at /.").default("\"\"");
 
-/// The path at which a root stands, without a slash at its end; empty for `/`.
+/// The path at which a root is mounted, without a slash at its end; empty for `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount(Arc<str>);
 
 impl Default for Mount {
-    /// At `/`.
+    /// Returns the mount at `/`.
     fn default() -> Self {
         Self("".into())
     }
 }
 
 impl Mount {
-    /// From the section of a handler.
+    /// Builds the mount from the section of a handler.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
         let text = section.get(&MOUNTED_AT);
         if text.is_empty() {
@@ -30,7 +30,7 @@ impl Mount {
         Self::at(&text, problems).unwrap_or_default()
     }
 
-    /// At a path that is not `/`; with or without a slash at its end.
+    /// Builds a mount at a path other than `/`, with or without a slash at its end.
     pub fn at(text: &At<String>, problems: &mut Problems) -> Option<Self> {
         let path = text.value.strip_suffix('/').unwrap_or(&text.value);
         let plain = |segment: &str| {
@@ -44,31 +44,32 @@ impl Mount {
             return Some(Self(path.into()));
         }
         let message = format!("nothing can be mounted at `{}`", text.value);
-        let help = "write a path as \"/my/app/\"; what stands at / is the `root` of the site";
+        let help = "write a path as \"/my/app/\"; at / is the `root` of the site";
         problems.push(Problem::new(text.place.clone(), message).help(help));
         None
     }
 
-    /// The path, without a slash at its end; empty for `/`.
+    /// Returns the path, without a slash at its end; empty for `/`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// As the function [`below`].
+    /// Calls [`below`] for this mount.
     pub fn below<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
         below(&self.0, path)
     }
 
-    /// The path of what is at `below` the root.
+    /// Returns the request path of a file at `below` the root.
     pub fn above(&self, below: Vec<u8>) -> Vec<u8> {
-        match self.0.is_empty() {
-            true => below,
-            false => [self.0.as_bytes(), &below].concat(),
+        if self.0.is_empty() {
+            below
+        } else {
+            [self.0.as_bytes(), &below].concat()
         }
     }
 
-    /// DOCUMENT_ROOT as Apache has it: that of the site, wherever an alias leads. Where PHP sees files
-    /// at other paths than the gateway, only the mount's own root is known to both.
+    /// Returns the site's root if it is DOCUMENT_ROOT, as with Apache's Alias. If PHP sees files at other paths than the
+    /// gateway, only the mount's own root is known to both.
     pub fn document_root<'a>(
         &self,
         site: Option<&'a Path>,
@@ -78,8 +79,8 @@ impl Mount {
     }
 }
 
-/// Returns what `path` is below the root at `mount`, beginning with `/`; the mount's own path is its root, with or
-/// without a slash at its end. `None` for a path elsewhere.
+/// Returns `path` relative to the root at `mount`, beginning with `/`; the mount's own path is its root, with or without a
+/// slash at its end. `None` for a path outside the mount.
 pub fn below<'a>(mount: &str, path: &'a [u8]) -> Option<&'a [u8]> {
     match path.strip_prefix(mount.as_bytes()) {
         Some([]) => Some(b"/"),

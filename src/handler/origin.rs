@@ -1,4 +1,4 @@
-//! Where an answer comes from: its maker, and how it came about.
+//! The origin of an answer: its maker and its timings.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use std::time::Duration;
 pub enum Maker {
     /// The gateway: a page for a failure, a redirect, a listing.
     Gateway,
-    /// The configuration: the words of a `respond`.
+    /// The configuration: the content of a `respond`.
     Rule,
     /// A file below a root.
     File,
-    /// A script, and a file that a script has sent in place of its own content.
+    /// A script, also for a file that it has sent in place of its own content.
     Script,
 }
 
 impl Maker {
-    /// Reports whether an upstream made it, which may have put into it what is for one client alone.
+    /// Reports whether an upstream made it, so that it may hold data for one client alone.
     pub fn is_upstream(self) -> bool {
         match self {
             Self::Script => true,
@@ -26,7 +26,7 @@ impl Maker {
     }
 }
 
-/// How an answer came about, for the log.
+/// The upstream and the timings of an answer, for the access log.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
     /// The upstream that answered.

@@ -1,10 +1,9 @@
-//! A piece of content on its way out: bytes, or a part of a file that the kernel sends by itself
-//! (sendfile(2)), which hyper is told of as bytes that nobody ever reads.
+//! A piece of outgoing content: bytes, or a part of a file that the kernel sends (sendfile(2)), which hyper sees as bytes
+//! that are never read.
 //!
-//! hyper passes on slices of what [`Buf::chunk`] says. Those of a file are slices of one reserved
-//! region; the connection's IO knows them by their address and sends what stands first in the
-//! [`FileQueue`] in their place. Nothing but that IO may be given such a piece: with HTTP/2 and
-//! content codings there is no queue, and so there are none. HTTP/2 has [`Unread`] parts.
+//! hyper passes on slices of [`Buf::chunk`]. Those of a file are slices of one reserved region; the connection's IO
+//! recognises them by their address and sends the first part of the [`FileQueue`] in their place. No other consumer may
+//! receive such a piece: HTTP/2 and content codings have no queue, and so no such pieces. HTTP/2 has [`Unread`] parts.
 
 mod read;
 mod unread;
@@ -21,57 +20,56 @@ pub use unread::{Progress, Unread, Unreadable, is_filler};
 use crate::limits::budget::Part;
 use crate::message::OpenFile;
 
-/// Bytes of a file in one piece, at most: more a call was never faster (docs/internals/limits.md, "Large files").
+/// Bytes of a file in one piece, at most: more per call was never faster (docs/internals/limits.md, "Large files").
 pub const MOST: u64 = 1024 * 1024;
 
-/// Stands for the bytes of files. It has no memory as long as nobody reads it.
+/// Placeholder for the bytes of files. It occupies no memory until it is read.
 static RESERVED: [u8; 1024 * 1024] = [0; 1024 * 1024];
 
 /// A piece of content.
 #[derive(Debug)]
 pub enum Piece {
-    /// These bytes.
+    /// Bytes in memory.
     Bytes(Bytes),
-    /// So many bytes of the file that is next in the queue.
+    /// A number of bytes of the next file in the queue.
     File(usize),
-    /// A part of a file that is read when its bytes are asked for. Boxed: h2 moves pieces about.
+    /// A part of a file that is read when its bytes are requested. Boxed, because h2 moves pieces.
     Unread(Box<Unread>),
-    /// Bytes after which the body waits until they are taken.
+    /// Bytes whose body waits until they are taken.
     Awaited(Box<Awaited>),
-    /// Bytes that are counted as somebody's as long as they are here.
+    /// Bytes counted against a client's share while they are held.
     Counted(Box<Counted>),
 }
 
-/// Bytes of a client's share of a budget.
+/// Bytes counted against a client's share of a budget.
 #[derive(Debug)]
 pub struct Counted {
     bytes: Bytes,
     _part: Part,
 }
 
-/// Bytes whose body gives no more before they are taken.
+/// Bytes whose body yields no more before they are taken.
 #[derive(Debug)]
 pub struct Awaited {
     bytes: Bytes,
     progress: Arc<Progress>,
 }
 
-/// Parts of files that hyper has been told of and that are not sent yet, the first first. Bounded
-/// by what hyper queues: 16 pieces.
+/// Parts of files that hyper has received and that are not sent yet, in order. Bounded by hyper's queue: 16 pieces.
 #[derive(Clone, Debug, Default)]
 pub struct FileQueue(Arc<Mutex<VecDeque<Unsent>>>);
 
-/// A part of a file.
+/// A part of a file to be sent.
 #[derive(Clone, Debug)]
 pub struct Unsent {
     /// The file.
     pub file: Arc<OpenFile>,
-    /// What of it is to be sent.
+    /// The bytes of it to be sent.
     pub span: Range<u64>,
 }
 
 impl FileQueue {
-    /// Adds a part of at most [`MOST`] bytes, and says it as a piece.
+    /// Adds a part of at most [`MOST`] bytes, and returns its piece.
     pub fn push(&self, file: Arc<OpenFile>, span: Range<u64>) -> Piece {
         let length = (span.end - span.start).min(MOST);
         let span = span.start..span.start + length;
@@ -79,12 +77,12 @@ impl FileQueue {
         Piece::File(usize::try_from(length).unwrap_or(0))
     }
 
-    /// What is to be sent next.
+    /// Returns the part to be sent next.
     pub fn first(&self) -> Option<Unsent> {
         self.with(|queue| queue.front().cloned())
     }
 
-    /// So many bytes of the first were sent.
+    /// Removes `count` bytes, which were sent, from the first part.
     pub fn sent(&self, count: usize) {
         self.with(|queue| {
             if let Some(first) = queue.front_mut() {
@@ -102,7 +100,7 @@ impl FileQueue {
     }
 }
 
-/// Whether these bytes stand for those of a file.
+/// Reports whether these bytes are the placeholder for those of a file.
 pub fn is_of_file(bytes: &[u8]) -> bool {
     RESERVED.as_ptr_range().contains(&bytes.as_ptr())
 }
@@ -137,7 +135,7 @@ impl Buf for Piece {
             Self::Awaited(awaited) => {
                 awaited.bytes.advance(count);
                 if awaited.bytes.is_empty() {
-                    awaited.progress.note_taken();
+                    awaited.progress.mark_taken();
                 }
             }
         }
@@ -145,14 +143,14 @@ impl Buf for Piece {
 }
 
 impl Piece {
-    /// These bytes, for which there is `part` as long as they are not sent.
+    /// Builds a piece of bytes that are counted in `part` until they are sent.
     pub fn counted(bytes: Bytes, part: Part) -> Self {
         Self::Counted(Box::new(Counted { bytes, _part: part }))
     }
 
-    /// These bytes, which are not empty; `progress` says when they are taken.
+    /// Builds a piece of bytes, not empty, whose body learns from `progress` that they are taken.
     pub fn awaited(bytes: Bytes, progress: &Arc<Progress>) -> Self {
-        progress.note_given();
+        progress.mark_in_flight();
         let progress = Arc::clone(progress);
         Self::Awaited(Box::new(Awaited { bytes, progress }))
     }

@@ -1,4 +1,4 @@
-//! `redirect`: another address for the client to go to.
+//! `redirect`: a redirect of the client to another URL.
 
 use http::{HeaderValue, Response, StatusCode, header};
 
@@ -33,12 +33,12 @@ static STATUS: Key<u16> = Key::integer(
 )
 .default("302");
 
-/// A redirect.
+/// A redirect of the client.
 #[derive(Debug)]
 pub struct Redirect {
-    /// Scheme and authority, where the target has them.
+    /// Scheme and authority, if the target has them.
     origin: Option<Template>,
-    /// Empty: the path that the client asked for.
+    /// The path; empty for that of the request.
     path: Template,
     query: Option<Template>,
     fragment: Option<Template>,
@@ -46,7 +46,7 @@ pub struct Redirect {
 }
 
 impl Redirect {
-    /// From its section; a template that cannot be read is a problem.
+    /// Builds the redirect from its section; a template that cannot be parsed is a problem.
     pub fn build(section: &Lowered, groups: &Groups, problems: &mut Problems) -> Option<Self> {
         let Some(text) = section.get(&TO) else {
             problems.push(Problem::new(section.place(), "a redirect needs `to`"));
@@ -61,7 +61,7 @@ impl Redirect {
         };
         let status = StatusCode::from_u16(section.get(&STATUS)).ok();
         let (origin, to) = to.split_origin();
-        // RFC 3986 §3: the query comes before the fragment, whatever is in that.
+        // RFC 3986 §3: a `?` in the fragment begins no query.
         let (to, fragment) = to.split_once('#');
         let (path, query) = to.split_once('?');
         Some(Self {
@@ -86,8 +86,8 @@ impl Redirect {
             (false, None) => asked.query(),
             (false, Some(_)) => None,
         };
-        let own = self.query.as_ref();
-        let own = own.map(|query| expand(query, &scope, encode_parameter));
+        let template = self.query.as_ref();
+        let own = template.map(|query| expand(query, &scope, encode_parameter));
         location = with_query(location, [kept, own.as_deref()]);
         if let Some(fragment) = &self.fragment {
             location += "#";
@@ -113,7 +113,7 @@ fn expand(
     String::from_utf8_lossy(&expanded).into_owned()
 }
 
-/// Sends the client to `location`.
+/// Decides to redirect the client to `location`.
 pub(super) fn to(status: StatusCode, location: String) -> Decision {
     match answer(status, &location) {
         Ok(response) => Decision::Answer(response),
@@ -121,18 +121,21 @@ pub(super) fn to(status: StatusCode, location: String) -> Decision {
     }
 }
 
-/// A redirect's response, with a line for people whose client does not follow. RFC 3986 §2: a URI is ASCII, whatever
-/// bytes the client has sent.
+/// Builds a redirect's response, with a line of text for clients that do not follow. A URI is ASCII (RFC 3986 §2): other
+/// bytes are percent-encoded.
 pub(super) fn answer(status: StatusCode, location: &str) -> Result<Response<Body>, Failure> {
     let mut ascii = String::with_capacity(location.len());
     for byte in location.bytes() {
-        match byte.is_ascii() {
-            true => ascii.push(char::from(byte)),
-            false => ascii.push_str(&format!("%{byte:02X}")),
+        if byte.is_ascii() {
+            ascii.push(char::from(byte));
+        } else {
+            ascii.push_str(&format!("%{byte:02X}"));
         }
     }
     let Ok(location) = HeaderValue::from_str(&ascii) else {
-        return Err(Failure::Internal("a redirect's location cannot be sent"));
+        return Err(Failure::Internal(
+            "the Location of a redirect is no field value",
+        ));
     };
     let mut response = Response::new(Body::bytes(format!("{status}\n")));
     *response.status_mut() = status;
@@ -144,7 +147,7 @@ pub(super) fn answer(status: StatusCode, location: &str) -> Result<Response<Body
     Ok(response)
 }
 
-/// `path` with these parts of a query behind it; without a `?` where there are none.
+/// Returns `path` with these parts of a query behind it; without a `?` if they are empty.
 pub(super) fn with_query<'a>(
     path: String,
     parts: impl IntoIterator<Item = Option<&'a str>>,
@@ -155,14 +158,17 @@ pub(super) fn with_query<'a>(
     }
 }
 
-/// Parts of a query as one, without a `&` that nothing follows; `None` where there is nothing in them.
+/// Joins parts of a query, without empty parameters; `None` if all are empty.
 pub(super) fn join_query<'a>(parts: impl IntoIterator<Item = Option<&'a str>>) -> Option<String> {
-    let parameters = parts.into_iter().flatten().flat_map(|part| part.split('&'));
-    let parameters: Vec<_> = parameters.filter(|text| !text.is_empty()).collect();
+    let parts = parts.into_iter().flatten();
+    let parameters: Vec<_> = parts
+        .flat_map(|part| part.split('&'))
+        .filter(|text| !text.is_empty())
+        .collect();
     (!parameters.is_empty()).then(|| parameters.join("&"))
 }
 
-/// What a variable brings is encoded as a path is: it cannot end the path and begin a query.
+/// Percent-encodes a variable in a path: its value cannot end the path and begin a query.
 fn encode(value: Value<'_>, out: &mut Vec<u8>) {
     let plain = match value {
         Value::Plain(plain) => plain,
@@ -173,17 +179,18 @@ fn encode(value: Value<'_>, out: &mut Vec<u8>) {
             return out.extend_from_slice(path.unwrap_or_default());
         }
     };
-    let encoded = Target::encode_path(plain);
-    // encode_path gives exactly one leading slash, whatever it was given.
+    let path = Target::encode_path(plain);
+    // encode_path returns exactly one leading slash for any input.
     let encoded = if plain.first() == Some(&b'/') {
-        encoded.as_str()
+        path.as_str()
     } else {
-        encoded.trim_start_matches('/')
+        path.trim_start_matches('/')
     };
     out.extend_from_slice(encoded.as_bytes());
 }
 
-/// What a variable brings into a query can neither end its parameter nor begin another; but `$query` is a query.
+/// Percent-encodes a variable in a query: its value can neither end its parameter nor begin another. `$query` is a query
+/// and stays as it is.
 pub(super) fn encode_parameter(value: Value<'_>, out: &mut Vec<u8>) {
     let (Value::Plain(bytes) | Value::Uri(bytes)) = value else {
         return out.extend_from_slice(value.bytes());
@@ -197,23 +204,24 @@ pub(super) fn encode_parameter(value: Value<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// What a client sent for a part of a host's name cannot end that name.
+/// Removes bytes that would end a host name from a variable in one.
 fn encode_name(value: Value<'_>, out: &mut Vec<u8>) {
     let in_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(byte);
     out.extend(value.bytes().iter().filter(in_name));
 }
 
-/// RFC 3986 §4.2: what does not begin with `/` could begin with a scheme, `javascript:` for one, or
-/// go on with the host before it.
+/// Puts a `/` before a path without one, which could begin with a scheme (RFC 3986 §4.2), such as `javascript:`, or
+/// continue the host before it.
 fn from_root(path: String) -> String {
-    match path.starts_with('/') {
-        true => path,
-        false => format!("/{path}"),
+    if path.starts_with('/') {
+        path
+    } else {
+        format!("/{path}")
     }
 }
 
-/// A name that a client put into the path must not become the host that it is sent to:
-/// `//evil.example` is one to a browser, and so is `/\evil.example`.
+/// Reduces leading slashes to one: a browser takes `//evil.example`, and `/\evil.example`, for a host, and a client must
+/// not choose it by the path.
 fn own_host(location: String) -> String {
     let rest = location.trim_start_matches(['/', '\\']);
     if location.starts_with('/') && location.len() - rest.len() > 1 {

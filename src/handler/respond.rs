@@ -1,4 +1,4 @@
-//! `respond`: a fixed answer, ready in memory.
+//! `respond`: a fixed answer in memory.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -30,7 +30,7 @@ static CONTENT_TYPE: Key<At<String>> =
 static HEADERS: Key<Pairs> =
     Key::pairs("headers", "Further header fields.").example("{ Cache-Control = \"no-store\" }");
 
-/// Answers every request alike.
+/// The same answer to every request.
 #[derive(Debug)]
 pub struct Respond {
     status: StatusCode,
@@ -39,8 +39,8 @@ pub struct Respond {
 }
 
 impl Respond {
-    /// From its section; fields that HTTP cannot carry are problems. `left` are the methods that its rule leaves to
-    /// others, for a 405 that does not say them itself.
+    /// Builds the answer from its section; fields that HTTP cannot carry are problems. `left` are the methods to which its
+    /// rule does not apply, for a 405 without Allow of its own.
     pub fn build(section: &Lowered, left: &[Method], problems: &mut Problems) -> Self {
         let status = StatusCode::from_u16(section.get(&STATUS)).unwrap_or(StatusCode::OK);
         let mut fields = HeaderMap::new();
@@ -90,7 +90,7 @@ impl Respond {
     }
 }
 
-/// Framing is ours: a fixed answer cannot set what frames it.
+/// Parses a field name; those that frame a message are set by the gateway alone.
 fn field_name(text: &At<String>, problems: &mut Problems) -> Option<HeaderName> {
     match HeaderName::from_bytes(text.value.as_bytes()) {
         Ok(name)

@@ -1,4 +1,4 @@
-//! `rewrite`: another target for the same request, which begins again with the first rule.
+//! `rewrite`: an internal redirect to another target, which is evaluated from the first rule on.
 
 use super::Decision;
 use super::redirect::{encode_parameter, join_query};
@@ -20,16 +20,16 @@ pub static REWRITE: Section = Section {
 
 pub(crate) static TO: Key<Option<At<String>>> = Key::text("to", "The path: a template. What follows a `?` is the new query; without one the query stays. `?$query&a=b` adds to it. Before a `?`, $uri is the path that the client asked for, decoded, and its query comes before what follows the `?`; behind it, $uri is one value. Nothing is left of a `&` that nothing follows.").example("\"/index.php/$1\"");
 
-/// A rewrite.
+/// An internal redirect.
 #[derive(Debug)]
 pub struct Rewrite {
     path: Template,
-    /// `None` where the query stays.
+    /// The new query; `None` keeps that of the request.
     query: Option<Template>,
 }
 
 impl Rewrite {
-    /// From its section; a template that cannot be read is a problem.
+    /// Builds the rewrite from its section; a template that cannot be parsed is a problem.
     pub fn build(section: &Lowered, groups: &Groups, problems: &mut Problems) -> Option<Self> {
         let Some(text) = section.get(&TO) else {
             problems.push(Problem::new(section.place(), "a rewrite needs `to`"));
@@ -51,12 +51,12 @@ impl Rewrite {
         Some(Self { path, query })
     }
 
-    /// Returns the path where it is the same for all requests.
+    /// Returns the path if it is the same for all requests.
     pub fn literal(&self) -> Option<&str> {
         self.path.literal()
     }
 
-    /// Returns the path that `path` becomes; `None` if that depends on more, or if it is refused.
+    /// Returns the path to which `path` is rewritten; `None` if that depends on more than the path, or if it is refused.
     pub fn leads_to(&self, path: &[u8], captures: &Captures) -> Option<Vec<u8>> {
         let to = self.path.by_path(path, captures)?;
         let target = Target::parse("/", EncodedSlash::Reject).ok()?;
@@ -68,7 +68,7 @@ impl Rewrite {
         let scope = Scope { request, captures };
         let path = self.path.expand_with(&scope, |value, out| {
             out.extend_from_slice(match value {
-                // The path is decoded, and a `?` in it is none that begins a query.
+                // The path is decoded: a `?` in it begins no query.
                 Value::Uri(_) => target.asked_path(),
                 Value::Plain(bytes) | Value::Query(bytes) => bytes,
             });

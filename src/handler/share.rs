@@ -1,20 +1,20 @@
-//! Whose share of a budget an answer is taken from.
+//! A client's share of a budget.
 
 use std::sync::Arc;
 
 use crate::limits::budget::{Budget, Owner, Part};
 
-/// A budget, and who takes from it.
+/// A budget and the owner of the share.
 #[derive(Clone, Copy, Debug)]
 pub struct Share<'a> {
-    /// What is shared.
+    /// The shared budget.
     pub budget: &'a Arc<Budget>,
-    /// Who takes.
+    /// The owner of the parts.
     pub owner: Owner,
 }
 
 impl Share<'_> {
-    /// Returns a part of the budget in which nothing is yet.
+    /// Returns an empty part of the budget.
     pub fn part(&self) -> Part {
         Part::new(self.budget, self.owner)
     }

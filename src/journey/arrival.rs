@@ -62,7 +62,7 @@ impl Journey {
         let answered = match admitted {
             Ok(Admitted::Request(target)) => {
                 let settings = site.compress.as_ref();
-                self.context.negotiation = Negotiation::begin(settings, &mut parts);
+                self.context.negotiation = Negotiation::from_request(settings, &mut parts);
                 let request = Request::new(parts, target, upload, self.origin(host));
                 if site.error_pages.ask() {
                     self.context.echo = Some(Box::new(request.without_content()));
@@ -96,7 +96,7 @@ impl Journey {
         disk: &dyn Disk,
     ) {
         self.context.edits = site.edits_without_rules(&mut request, is_read, disk);
-        if may_ask && site.error_pages.ask() && admit_page(site, &mut self.context) {
+        if may_ask && site.error_pages.has_paths() && admit_page(site, &mut self.context) {
             // The page has edits of its own.
             request.edits = None;
             self.context.echo = Some(Box::new(request));

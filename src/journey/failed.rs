@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use super::{Context, Journey, Next, Trail};
 use crate::failure::Failure;
 use crate::filter::error_page::{self, Content};
-use crate::filter::own_page::{self, Told};
+use crate::filter::own_page::{self, FailureSummary};
 use crate::handler::Body;
 use crate::limits::rate::Exceeded;
 use crate::message::{Disk, Request};
@@ -21,7 +21,10 @@ pub(super) struct ErrorPage {
 pub(super) fn answer(failure: &Failure, context: &mut Context) -> Response<Body> {
     let (status, cause, id) = (failure.status(), failure.code(), context.id);
     context.cause = Some(cause);
-    let mut response = own_page::built_in(Told { status, cause, id }, context.accept.as_ref());
+    let mut response = own_page::build_page(
+        FailureSummary { status, cause, id },
+        context.accept.as_ref(),
+    );
     let fields = response.headers_mut();
     if let Some(seconds) = failure.retry_after() {
         fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -66,7 +69,7 @@ impl Journey {
         match pages.and_then(|pages| pages.find(failed.status(), is_own, is_empty)) {
             None => self.finish(failed),
             Some(Content::Ready(bytes, media_type)) => {
-                error_page::put(&mut failed, bytes.clone(), media_type.clone());
+                error_page::replace_content(&mut failed, bytes.clone(), media_type.clone());
                 self.finish(failed)
             }
             Some(Content::Path(path)) => {
@@ -92,7 +95,7 @@ impl ErrorPage {
     ) -> Response<Body> {
         match answered {
             Ok(page) if !page.status().is_server_error() => {
-                return error_page::in_place_of(&self.failed, page);
+                return error_page::substitute(&self.failed, page);
             }
             Ok(page) => trail.page_failed(&self.path, Ok(page.status())),
             Err(failure) => trail.page_failed(&self.path, Err(&failure)),
@@ -103,7 +106,7 @@ impl ErrorPage {
 
 /// Returns the request for the page at `path`.
 fn page(mut echo: Box<Request>, path: &[u8], status: StatusCode) -> Option<Box<Request>> {
-    error_page::forget_content(&mut echo.fields);
+    error_page::remove_content_fields(&mut echo.fields);
     let target = echo.target.with_path_and_query(path.to_vec(), None).ok()?;
     Some(echo.error_page(target, status))
 }

@@ -23,7 +23,7 @@ impl Journey {
         }
         let negotiation = context.negotiation.as_ref();
         let coding = negotiation.and_then(|negotiation| negotiation.choose(&mut response));
-        filter::unchanged::strip(&mut response);
+        filter::not_modified::remove_content_type(&mut response);
         let site = context.site.as_ref();
         let site = site.filter(|_| context.wire.scheme == Scheme::Https);
         if let Some(https) = site.and_then(|site| site.https.as_ref()) {

@@ -1,11 +1,11 @@
-//! Checks of texts that become variables of PHP or fields.
+//! Checks of texts for meta-variables and fields.
 
 use crate::fastcgi::params::pair_length;
 use crate::fastcgi::record::MAX_CONTENT;
 use crate::route::template::{Groups, Template};
 use crate::section::{At, Place, Problem, Problems};
 
-/// Reads a template; one that cannot be read is a problem.
+/// Parses a template; one that cannot be parsed is a problem.
 pub(super) fn template(
     text: &At<String>,
     groups: &Groups,
@@ -17,8 +17,8 @@ pub(super) fn template(
         .ok()
 }
 
-/// Refuses a variable with a `value` of so many bytes that PHP reads none of it: it reads no variable that is longer
-/// than a record. What a request adds is checked when it comes.
+/// Refuses a variable with a `value` that is too long: PHP reads no variable that is longer than a record. The values that
+/// a request adds are checked when it arrives.
 pub(super) fn check_length(name: &str, value: usize, place: &Place, problems: &mut Problems) {
     let length = pair_length(name.len(), value);
     if length > MAX_CONTENT {

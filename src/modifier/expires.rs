@@ -1,4 +1,4 @@
-//! `expires`: for how long a client may keep the answer.
+//! `expires`: the freshness lifetime of the answer.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) static EXPIRES: Key<Option<Duration>> = Key::duration("expires", "How
 pub(super) struct Expires(Duration);
 
 impl Expires {
-    /// Builds it from the section of a rule.
+    /// Builds the lifetime from the section of a rule; `None` without the key.
     pub(super) fn build(section: &Lowered, _: &mut Parts<'_>) -> Option<Self> {
         section.get(&EXPIRES).map(Self)
     }

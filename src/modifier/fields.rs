@@ -11,7 +11,7 @@ use crate::route::Scope;
 use crate::route::template::Template;
 use crate::section::{At, Group, Key, Lowered, Pairs, Problem, Problems, Section, Table};
 
-/// Fields of the request, as PHP sees them.
+/// The key for changes of the request's fields, as PHP sees them.
 pub(crate) static REQUEST_HEADERS: Key<Table> = Key::table(
     "request_headers",
     &REQUEST_FIELDS,
@@ -19,7 +19,7 @@ pub(crate) static REQUEST_HEADERS: Key<Table> = Key::table(
 )
 .example("{ remove = [\"Accept-Encoding\"] }");
 
-/// Fields of the answer.
+/// The key for changes of the answer's fields.
 pub(super) static RESPONSE_HEADERS: Key<Table> = Key::table(
     "response_headers",
     &RESPONSE_FIELDS,
@@ -66,11 +66,11 @@ pub(super) struct Fields {
 #[derive(Debug)]
 struct Edit {
     name: HeaderName,
-    how: How,
+    operation: Operation,
 }
 
 #[derive(Debug)]
-enum How {
+enum Operation {
     Set(Template),
     Add(Template),
     Append(Template),
@@ -78,7 +78,7 @@ enum How {
 }
 
 impl Fields {
-    /// Builds it from the section of a rule; `None` where no field is changed.
+    /// Builds the changes from the section of a rule; `None` if there is none.
     pub(super) fn build(section: &Lowered, parts: &mut Parts<'_>) -> Option<Self> {
         let mut edits = |key: &Key<Table>| {
             let table = section.given(key);
@@ -91,7 +91,7 @@ impl Fields {
 }
 
 impl Modify for Fields {
-    /// Adds the changes, with every template replaced by its value. A value that no field can have is left out.
+    /// Adds the changes, with every template expanded. A value that is not a field value (RFC 9110 §5.5) is left out.
     fn apply(
         &self,
         scope: &Scope<'_>,
@@ -111,21 +111,25 @@ impl Edit {
     fn resolve(&self, scope: &Scope<'_>) -> Option<FieldEdit> {
         let value = |template: &Template| HeaderValue::from_bytes(&template.expand(scope)).ok();
         let name = self.name.clone();
-        match &self.how {
-            How::Set(template) => Some(FieldEdit::Set(name, value(template)?)),
-            How::Add(template) => Some(FieldEdit::Add(name, value(template)?)),
-            How::Append(template) => Some(FieldEdit::Append(name, value(template)?)),
-            How::Remove => Some(FieldEdit::Remove(name)),
+        match &self.operation {
+            Operation::Set(template) => Some(FieldEdit::Set(name, value(template)?)),
+            Operation::Add(template) => Some(FieldEdit::Add(name, value(template)?)),
+            Operation::Append(template) => Some(FieldEdit::Append(name, value(template)?)),
+            Operation::Remove => Some(FieldEdit::Remove(name)),
         }
     }
 }
 
 fn edits(key: &Key<Table>, table: &Lowered, parts: &mut Parts<'_>) -> Vec<Edit> {
-    type Kind = (&'static Key<Pairs>, fn(Template) -> How);
-    const KINDS: [Kind; 3] = [(&SET, How::Set), (&ADD, How::Add), (&APPEND, How::Append)];
+    type Kind = (&'static Key<Pairs>, fn(Template) -> Operation);
+    const KINDS: [Kind; 3] = [
+        (&SET, Operation::Set),
+        (&ADD, Operation::Add),
+        (&APPEND, Operation::Append),
+    ];
     let (groups, problems) = (parts.groups, &mut *parts.problems);
     let mut edits = Vec::new();
-    for (kind, how) in KINDS {
+    for (kind, operation) in KINDS {
         for (name, value) in table.get(kind) {
             let name = field_name(&name, problems);
             let template = template(&value, groups, problems);
@@ -134,8 +138,8 @@ fn edits(key: &Key<Table>, table: &Lowered, parts: &mut Parts<'_>) -> Vec<Edit> 
                     let variable = variable_of(&name);
                     check_length(&variable, template.literal_length(), &value.place, problems);
                 }
-                let how = how(template);
-                edits.push(Edit { name, how });
+                let operation = operation(template);
+                edits.push(Edit { name, operation });
             }
         }
     }
@@ -143,13 +147,13 @@ fn edits(key: &Key<Table>, table: &Lowered, parts: &mut Parts<'_>) -> Vec<Edit> 
         let name = field_name(&name, problems);
         edits.extend(name.map(|name| Edit {
             name,
-            how: How::Remove,
+            operation: Operation::Remove,
         }));
     }
     edits
 }
 
-/// Reads the name of a field; those that frame a message are set by the gateway alone.
+/// Parses the name of a field; those that frame a message are set by the gateway alone.
 fn field_name(text: &At<String>, problems: &mut Problems) -> Option<HeaderName> {
     let message = match HeaderName::from_bytes(text.value.as_bytes()) {
         Ok(name) if name == http::header::CONTENT_LENGTH || hop_by_hop::is_hop_by_hop(&name) => {

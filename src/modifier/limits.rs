@@ -1,4 +1,4 @@
-//! `limits`: bounds on requests that match, in place of those of the site.
+//! `limits`: limits of matching requests, in place of those of the site.
 
 use super::modify::{Interruption, Modify, Parts};
 use crate::limits::{BODY, RULE_LIMITS};
@@ -7,7 +7,7 @@ use crate::message::fact::Facts;
 use crate::route::Scope;
 use crate::section::{Key, Lowered, Table};
 
-/// Bounds on a request.
+/// The key for the limits of a request.
 pub static LIMITS: Key<Table> = Key::table(
     "limits",
     &RULE_LIMITS,
@@ -20,7 +20,7 @@ pub static LIMITS: Key<Table> = Key::table(
 pub(super) struct Limits(u64);
 
 impl Limits {
-    /// Builds it from the section of a rule.
+    /// Builds the limit from the section of a rule; `None` without the key.
     pub(super) fn build(section: &Lowered, _: &mut Parts<'_>) -> Option<Self> {
         let limit = section.given(&LIMITS)?.given(&BODY)?;
         Some(Self(limit.0))
@@ -28,7 +28,7 @@ impl Limits {
 }
 
 impl Modify for Limits {
-    /// Sets the bound.
+    /// Sets the limit.
     fn apply(&self, _: &Scope<'_>, _: &Facts, edits: &mut RuleEdits) -> Result<(), Interruption> {
         edits.body_limit = Some(self.0);
         Ok(())

@@ -1,8 +1,8 @@
-//! The modifiers of a rule: what it changes about a request and its answer, and which requests may pass. One file each;
+//! The modifiers of a rule: changes of a request and its answer, and guards that admit or refuse requests. One file each;
 //! this is the list.
 //!
-//! A modifier takes effect for one request: it amends the [`RuleEdits`], or it interrupts the round. What it cannot
-//! find out by looking it asks for, and the round is evaluated again when the [`Facts`] hold the answer.
+//! A modifier takes effect for one request: it amends the [`RuleEdits`], or it interrupts the round. A fact that needs IO
+//! it asks for, and the round is evaluated again when the [`Facts`] hold the answer.
 
 mod checks;
 mod expires;
@@ -40,7 +40,7 @@ use reserve::Reserve;
 use set_env::SetEnv;
 use timeouts::Timeouts;
 
-/// One list of all modifiers: what each is, its keys, and what builds it from a section that may have them.
+/// Defines the list of all modifiers: the type of each, its keys, and its constructor from a section.
 macro_rules! modifiers {
     ($($(#[$cfg:meta])* $name:ident($kind:ty) = [$($key:path),*], $build:path;)*) => {
         /// The keys of all modifiers, in the order of the reference.
@@ -101,7 +101,7 @@ pub struct Modifiers {
 }
 
 impl Modifiers {
-    /// Builds the modifiers of a rule that stands at `place`; `show` returns a place as `file:line`.
+    /// Builds the modifiers of the rule at `place`; `show` returns a place as `file:line`.
     pub fn build(
         section: &Lowered,
         place: Arc<str>,
@@ -119,8 +119,8 @@ impl Modifiers {
         }
     }
 
-    /// Returns the edits of the rule for a request, or what keeps it from being known; `None` without modifiers. A
-    /// value that no field can have is left out.
+    /// Returns the edits of the rule for a request, or the interruption of the round; `None` without modifiers. A value that
+    /// is not a field value is left out.
     pub fn apply(
         &self,
         rule: RuleId,
@@ -137,7 +137,7 @@ impl Modifiers {
         Ok(Some(edits))
     }
 
-    /// Asks the guards alone, about a path other than the one that is answered.
+    /// Applies the guards alone, for a path other than that of the request.
     fn guard(&self, scope: &Scope<'_>, facts: &Facts) -> Result<(), Interruption> {
         let mut unused = RuleEdits::default();
         let mut guards = self
@@ -147,12 +147,12 @@ impl Modifiers {
         guards.try_for_each(|guard| guard.apply(scope, facts, &mut unused))
     }
 
-    /// Reports whether one of them keeps requests from what the rule holds for.
+    /// Reports whether one of them is a guard.
     pub fn has_guard(&self) -> bool {
         self.list.iter().any(|modifier| modifier.kind().is_guard())
     }
 
-    /// Returns the part of PHP that is kept for requests which match, in per cent.
+    /// Returns the part of PHP that is reserved for matching requests, in per cent.
     pub fn reserve(&self) -> Option<&At<u8>> {
         let mut modifiers = self.list.iter();
         modifiers.find_map(|modifier| modifier.kind().reserve())

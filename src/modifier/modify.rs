@@ -1,4 +1,4 @@
-//! The questions that every kind of modifier answers, and how one ends a round.
+//! The interface of all kinds of modifiers, and the interruption of a round by one.
 
 use std::fmt::Debug;
 
@@ -9,9 +9,9 @@ use crate::route::template::Groups;
 use crate::route::{Scope, TooHard};
 use crate::section::{At, Place, Problems};
 
-/// Context of a modifier that is built, besides the section of its rule.
+/// Context for the construction of a modifier, besides the section of its rule.
 pub(super) struct Parts<'a> {
-    /// Names that templates may have.
+    /// Capture groups that templates may name.
     pub(super) groups: &'a Groups,
     /// Returns a place as `file:line`.
     pub(super) show: &'a dyn Fn(&Place) -> String,
@@ -28,12 +28,12 @@ pub(super) trait Modify: Debug {
         edits: &mut RuleEdits,
     ) -> Result<(), Interruption>;
 
-    /// Reports whether it decides which requests pass, rather than change them.
+    /// Reports whether it admits or refuses requests, rather than change them.
     fn is_guard(&self) -> bool {
         false
     }
 
-    /// Returns the part of PHP that it keeps, in per cent.
+    /// Returns the part of PHP that it reserves, in per cent.
     fn reserve(&self) -> Option<&At<u8>> {
         None
     }

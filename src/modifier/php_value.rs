@@ -1,4 +1,4 @@
-//! `php_value` and `php_admin_value`: settings of PHP.
+//! `php_value` and `php_admin_value`: PHP settings.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use crate::message::fact::Facts;
 use crate::route::Scope;
 use crate::section::{Key, Lowered, Pairs, Problem, Problems};
 
-/// Settings of PHP.
+/// The key for PHP settings.
 pub(crate) static PHP_VALUE: Key<Pairs> = Key::pairs("php_value", "Settings of PHP for the request, which ini_set() may change: texts, numbers, true and false. PHP-FPM leaves them in the worker that got them, for its later requests too, until they are set again: give what differs a pool of its own, or set the same names for all requests of a pool.").example("{ memory_limit = \"512M\", display_errors = false }");
 
-/// Settings of PHP that no script can change.
+/// The key for PHP settings that no script can change.
 pub(crate) static PHP_ADMIN_VALUE: Key<Pairs> =
     Key::pairs("php_admin_value", "The same, which no script can change.")
         .example("{ open_basedir = \"/srv/app:/tmp\" }");
@@ -22,7 +22,7 @@ pub(crate) static PHP_ADMIN_VALUE: Key<Pairs> =
 pub(super) struct PhpValue([Option<Arc<str>>; 2]);
 
 impl PhpValue {
-    /// Builds it from the section of a rule; `None` where nothing is set.
+    /// Builds the settings from the section of a rule; `None` if there is none.
     pub(super) fn build(section: &Lowered, parts: &mut Parts<'_>) -> Option<Self> {
         let lines = [&PHP_VALUE, &PHP_ADMIN_VALUE].map(|key| lines((key, section), parts.problems));
         lines.iter().any(Option::is_some).then_some(Self(lines))
@@ -37,20 +37,20 @@ impl Modify for PhpValue {
     }
 }
 
-/// Reads the settings of a key as lines of php.ini, as which PHP reads them.
+/// Formats the settings of a key as lines of php.ini, as PHP-FPM parses them.
 fn lines((key, section): (&Key<Pairs>, &Lowered), problems: &mut Problems) -> Option<Arc<str>> {
     let mut lines = Vec::new();
     for (name, value) in section.get(key) {
         let in_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
         let bad = |c: char| matches!(c, '"' | '\\' | '$') || c.is_control();
         if name.value.is_empty() || !name.value.bytes().all(in_name) {
-            let message = format!("`{}` is no setting of PHP", name.value.escape_debug());
+            let message = format!("`{}` is not a PHP setting", name.value.escape_debug());
             problems.push(Problem::new(name.place.clone(), message));
         } else if value.value.contains(bad) {
             problems.push(
                 Problem::new(
                     value.place.clone(),
-                    format!("PHP cannot be sent `{}`", value.value.escape_debug()),
+                    format!("`{}` cannot be sent to PHP", value.value.escape_debug()),
                 )
                 .help("a value has no quote, backslash, $ or control character: php.ini would read it otherwise"),
             );

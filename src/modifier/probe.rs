@@ -1,4 +1,4 @@
-//! A guard of tests: it asks for what takes more than looking, as `auth` and forward authentication do.
+//! A guard of tests: it asks for facts that need IO, as `auth` and forward authentication do.
 
 use http::{Method, StatusCode, header};
 
@@ -11,14 +11,14 @@ use crate::message::{EncodedSlash, Target};
 use crate::route::Scope;
 use crate::section::Lowered;
 
-/// A guard.
+/// A guard of tests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Probe {
-    /// Passes requests whose Authorization is the password; the driver of the test knows which that is.
+    /// Admits requests with the right password as Authorization; the driver of the test has it.
     Password,
-    /// Passes requests for which a subrequest for this target succeeds.
+    /// Admits requests if a subrequest for this target succeeds.
     Subrequest(&'static str),
-    /// Passes requests for which one for their own path, below this, succeeds.
+    /// Admits requests if a subrequest for their own path, below this one, succeeds.
     Below(&'static str),
 }
 
@@ -30,7 +30,7 @@ impl Modifiers {
     }
 }
 
-/// Builds none: only tests have it, which no key stands for.
+/// Returns `None`: tests add the guard, and no key builds it.
 pub(super) fn build(_: &Lowered, _: &mut Parts<'_>) -> Option<Probe> {
     None
 }
@@ -67,7 +67,7 @@ impl Probe {
             Self::Below(path) => format!("{path}{}", scope.request.target.path().escape_ascii()),
             Self::Password => {
                 let password = scope.request.fields.get(header::AUTHORIZATION)?;
-                let user = b"somebody".as_slice().into();
+                let user = b"user".as_slice().into();
                 let password = password.as_bytes().into();
                 return Some(Ask::Verify(Credentials { user, password }));
             }

@@ -1,6 +1,6 @@
-//! Guards of paths, which are refusals and modifiers that keep clients out, hold for whatever an application may read
-//! in the target ([`Target::readings`]): what only the gateway resolves, as `/admin/../x`, `/index.php/admin` or
-//! `//host/admin`, gets past none of them.
+//! Guards of paths, which are refusals and guarding modifiers, apply to every path that an application may read in the
+//! target ([`Target::readings`]): a target that only the gateway resolves, as `/admin/../x`, `/index.php/admin` or
+//! `//host/admin`, evades none of them.
 
 use super::{Interruption, Step};
 use crate::message::fact::Facts;
@@ -8,7 +8,7 @@ use crate::message::{Disk, Request, Target};
 use crate::route::condition::Verdict;
 use crate::route::{Captures, Rule, Rules, Scope, TooHard};
 
-/// A request whose target has several readings, as each of them.
+/// A copy of a request and the other readings of its target.
 #[derive(Debug)]
 pub struct Readings {
     echo: Request,
@@ -18,17 +18,17 @@ pub struct Readings {
 /// The result of evaluating the conditions of a rule.
 #[derive(Debug)]
 pub enum Judged<'a> {
-    /// They hold, and took this of the path.
+    /// They hold, with these captures of the path.
     Holds(Captures),
-    /// They do not hold for the path, and hold for this reading of it, which the rule guards.
+    /// They do not hold for the path, but for this reading of it, which the rule guards.
     Guards(&'a Target),
     /// They do not hold, for this reason.
     Fails(Verdict<'a>),
 }
 
 impl Readings {
-    /// Returns the other readings of a request that is new; `None` for nearly all, which have none. In a later
-    /// round the path is the gateway's own.
+    /// Returns the other readings of a request in its first round; `None` for nearly all, which have none. In later rounds
+    /// the path is the gateway's own.
     pub fn of(request: &Request) -> Option<Box<Self>> {
         if !request.causes.is_empty() {
             return None;
@@ -46,7 +46,7 @@ impl Readings {
         })
     }
 
-    /// Returns the reading that a rule guards; `None` also where the rule guards no paths.
+    /// Returns the first reading that a rule guards; `None` also if the rule guards no paths.
     fn guarded_by(
         &mut self,
         rule: &Rule<Step>,
@@ -64,7 +64,7 @@ impl Readings {
         Ok(None)
     }
 
-    /// Asks the guards of a rule about each reading for which the rule holds. The request gets none of its edits.
+    /// Applies the guards of a rule to each reading for which the rule holds. The request gets none of its edits.
     pub fn guard(
         &mut self,
         rule: &Rule<Step>,
@@ -106,7 +106,7 @@ pub fn candidate<'a>(
     }
 }
 
-/// Evaluates the conditions of a rule, of one that guards paths for all readings.
+/// Evaluates the conditions of a rule, for all readings if it guards paths.
 pub fn judge<'a>(
     rule: &'a Rule<Step>,
     request: &Request,

@@ -1,4 +1,4 @@
-//! `reserve`: a part of PHP that is kept for requests that match, or for those of a site.
+//! `reserve`: a part of PHP that is reserved for matching requests, or for those of a site.
 
 use super::modify::{Interruption, Modify, Parts};
 use crate::message::edits::RuleEdits;
@@ -6,15 +6,15 @@ use crate::message::fact::Facts;
 use crate::route::Scope;
 use crate::section::{At, Key, Lowered};
 
-/// The part; a site has the key too.
+/// The key for the reserved part; a site has it too.
 pub static RESERVE: Key<Option<u8>> = Key::percent("reserve", "The part of PHP that is kept for these requests when there are more than it can serve: at least so many of the workers that come free go to them while any of them waits, and so many of the places in the queue are theirs alone. Those that share an upstream may keep \"80 %\" of it together.").example("\"20 %\"");
 
-/// The part that a rule keeps, in per cent.
+/// The part that a rule reserves, in per cent.
 #[derive(Debug)]
 pub(super) struct Reserve(At<u8>);
 
 impl Reserve {
-    /// Builds it from the section of a rule.
+    /// Builds the part from the section of a rule; `None` without the key.
     pub(super) fn build(section: &Lowered, _: &mut Parts<'_>) -> Option<Self> {
         reserve(section).map(Self)
     }
@@ -31,7 +31,7 @@ impl Modify for Reserve {
     }
 }
 
-/// Returns `reserve` of a site or rule, in per cent, where it is given.
+/// Returns `reserve` of a site or rule, in per cent, if it is given.
 pub fn reserve(section: &Lowered) -> Option<At<u8>> {
     section.get(&RESERVE).map(|value| At {
         value,

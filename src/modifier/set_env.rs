@@ -1,4 +1,4 @@
-//! `set_env` and `unset_env`: variables that PHP gets, and variables that it does not get.
+//! `set_env` and `unset_env`: meta-variables that are added and removed.
 
 use std::sync::Arc;
 
@@ -10,19 +10,19 @@ use crate::route::Scope;
 use crate::route::template::Template;
 use crate::section::{At, Key, Lowered, Pairs, Problem, Problems};
 
-/// Variables of PHP.
+/// The key for added variables.
 pub(crate) static SET_ENV: Key<Pairs> = Key::pairs("set_env", "Variables that PHP gets, after all others and in the order of the rules, whatever they were before: templates, and an empty value is sent. No client can set one. With its name a value has at most 65535 bytes, as PHP reads no longer one.").example("{ APP_ENV = \"production\", TENANT = \"$1\" }");
 
-/// Variables that PHP does not get.
+/// The key for removed variables.
 pub(super) static UNSET_ENV: Key<Vec<At<String>>> =
     Key::texts("unset_env", "Variables that PHP does not get.").example("[\"REMOTE_PORT\"]");
 
-/// Assignments in the order in which they are made; without a template the variable is unset.
+/// Assignments in the order in which they are made; without a template the variable is removed.
 #[derive(Debug)]
 pub(super) struct SetEnv(Vec<(Arc<str>, Option<Template>)>);
 
 impl SetEnv {
-    /// Builds it from the section of a rule; `None` where nothing is assigned.
+    /// Builds the assignments from the section of a rule; `None` if there is none.
     pub(super) fn build(section: &Lowered, parts: &mut Parts<'_>) -> Option<Self> {
         let (groups, problems) = (parts.groups, &mut *parts.problems);
         let mut assignments = Vec::new();
@@ -43,7 +43,7 @@ impl SetEnv {
 }
 
 impl Modify for SetEnv {
-    /// Adds the assignments, with every template replaced by its value.
+    /// Adds the assignments, with every template expanded.
     fn apply(
         &self,
         scope: &Scope<'_>,
@@ -59,11 +59,11 @@ impl Modify for SetEnv {
     }
 }
 
-/// Refuses assignments by which a client could decide how PHP runs.
+/// Refuses assignments by which a client could control PHP.
 fn check_assignment(name: &At<String>, value: &At<String>, problems: &mut Problems) {
     let settings = matches!(name.value.as_str(), "PHP_VALUE" | "PHP_ADMIN_VALUE");
     if settings && value.value.contains('$') {
-        let message = format!("a client could set {} by this", name.value);
+        let message = format!("a client could set {} by this value", name.value);
         problems.push(
             Problem::new(value.place.clone(), message)
                 .help("write `php_value` or `php_admin_value`, whose values are fixed"),
@@ -73,20 +73,23 @@ fn check_assignment(name: &At<String>, value: &At<String>, problems: &mut Proble
     if name.value == "SCRIPT_FILENAME" && sent.iter().any(|text| value.value.contains(text)) {
         let problem = Problem::new(
             value.place.clone(),
-            "a client could choose by this what PHP runs",
+            "a client could choose the script by this value",
         );
         problems.push(problem.help("take it from the path: `$1` of the rule's `match`, `$rest`"));
     }
 }
 
-/// Reads the name of a variable. To PHP any text without `=` and control characters is one; ours are those that can
-/// be typed.
+/// Parses the name of a variable. PHP accepts any text without `=` and control characters; the configuration, printable
+/// ASCII.
 fn variable(name: &At<String>, problems: &mut Problems) -> Option<Arc<str>> {
     let typed = |byte: u8| byte.is_ascii_graphic() && byte != b'=';
     if !name.value.is_empty() && name.value.bytes().all(typed) {
         return Some(name.value.as_str().into());
     }
-    let message = format!("`{}` is no name of a variable", name.value.escape_debug());
+    let message = format!(
+        "`{}` is not the name of a variable",
+        name.value.escape_debug()
+    );
     problems.push(Problem::new(name.place.clone(), message));
     None
 }

@@ -1,16 +1,16 @@
-//! What follows when a rule matches: its modifiers, which do not end the search, and at most one handler.
+//! The action of a rule: its modifiers, which do not end the search, and at most one handler.
 
 use super::Modifiers;
 use crate::handler::Handler;
 
-/// What follows.
+/// The action of a rule.
 #[derive(Debug, Default)]
 pub struct Step {
-    /// Whether only internal rounds come here.
+    /// The rule applies to internal rounds alone.
     pub internal: bool,
-    /// What changes, and who may pass.
+    /// The modifiers of the rule.
     pub modifiers: Modifiers,
-    /// What answers; without one the search goes on.
+    /// The handler; without one the search goes on.
     pub handler: Option<Handler>,
 }
 
@@ -20,12 +20,12 @@ impl Step {
         !self.internal && self.handler.as_ref().is_some_and(Handler::refuses)
     }
 
-    /// Reports whether it keeps clients from the paths that its rule names.
+    /// Reports whether it refuses clients access to the paths of its rule, always or by a guard.
     pub fn guards(&self) -> bool {
         self.refuses() || (!self.internal && self.modifiers.has_guard())
     }
 
-    /// Reports whether it is what [`Handler::ExcludeProxy`] keeps a request from.
+    /// Reports whether it is a ProxyPassMatch, from which [`Handler::ExcludeProxy`] exempts requests.
     pub fn is_proxy_target(&self) -> bool {
         self.handler.as_ref().is_some_and(Handler::is_proxy_target)
     }

@@ -1,4 +1,4 @@
-//! Modifiers on requests: what they amend, what they ask for, and which requests they refuse.
+//! Modifiers on requests: their edits, questions and refusals.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -73,9 +73,8 @@ fn built(lines: &str) -> (Modifiers, Vec<String>) {
     let show = |place: &Place| format!("site.toml:{}", place.span.start);
     let names = (&Groups::default(), &show as &dyn Fn(&Place) -> String);
     let modifiers = Modifiers::build(&section, "site.toml:7".into(), names, &mut problems);
-    let problems = problems.into_sorted().into_iter();
-    let problems = problems.map(|problem| problem.message).collect();
-    (modifiers, problems)
+    let sorted = problems.into_sorted().into_iter();
+    (modifiers, sorted.map(|problem| problem.message).collect())
 }
 
 fn modifiers(lines: &str) -> Modifiers {
@@ -121,14 +120,14 @@ fn a_rule_has_one_value_of_all_its_modifiers() {
         limits = { body = '1KiB' }
         timeouts = { queue = '2s', idle = '3s' }";
     let request = request("/a", &[]);
-    let edits = apply(&modifiers(all), &request, &Facts::default());
-    let edits = edits.unwrap().unwrap();
+    let applied = apply(&modifiers(all), &request, &Facts::default());
+    let edits = applied.unwrap().unwrap();
     assert_eq!(
         (edits.rule, &*edits.place),
         (RuleId::of_site(3), "site.toml:7")
     );
-    let environment = edits.environment.iter();
-    let environment: Vec<_> = environment
+    let assignments = edits.environment.iter();
+    let environment: Vec<_> = assignments
         .map(|assignment| (&*assignment.name, assignment.value.as_deref()))
         .collect();
     let expected: [(_, Option<&[u8]>); 3] = [("A", Some(b"1")), ("PATH", Some(b"/a")), ("B", None)];
@@ -142,8 +141,8 @@ fn a_rule_has_one_value_of_all_its_modifiers() {
     assert_eq!(fields(&edits.answer), r#"[Set("x-host", "example.org")]"#);
     assert_eq!(edits.expires.map(|age| age.as_secs()), Some(60));
     assert_eq!((edits.body_limit, edits.has_reserve), (Some(1024), true));
-    let timeouts = edits.timeouts.iter().flat_map(|limits| limits.iter());
-    let timeouts: BTreeMap<_, _> = timeouts
+    let limits = edits.timeouts.iter().flat_map(|limits| limits.iter());
+    let timeouts: BTreeMap<_, _> = limits
         .map(|limit| (limit.name, limit.duration.as_secs()))
         .collect();
     let expected = BTreeMap::from([("timeouts.idle", 3), ("timeouts.queue", 2)]);
@@ -155,22 +154,22 @@ fn a_rule_has_one_value_of_all_its_modifiers() {
 }
 
 #[test]
-fn what_changes_nothing_has_no_edits() {
+fn empty_modifiers_have_no_edits() {
     for lines in ["", "set_env = {}", "response_headers = {}", "limits = {}"] {
         let edits = apply(&modifiers(lines), &request("/", &[]), &Facts::default());
         assert!(edits.unwrap().is_none(), "{lines}");
     }
 }
 
-/// Evaluates the modifiers until they ask for nothing more, as a driver does; returns what was asked for, and the
-/// status that is refused with or the variables of the edits.
+/// Evaluates the modifiers until they ask for nothing more, as a driver does; returns the questions, and the status of the
+/// refusal or the variables of the edits.
 fn drive(modifiers: &Modifiers, request: &Request) -> (Vec<&'static str>, Result<String, u16>) {
     let (mut facts, mut asked) = (Facts::default(), Vec::new());
     loop {
         match apply(modifiers, request, &facts) {
             Ok(edits) => {
-                let names = edits.into_iter().flat_map(|edits| edits.environment);
-                let names = names.map(|assignment| assignment.name.to_string());
+                let assignments = edits.into_iter().flat_map(|edits| edits.environment);
+                let names = assignments.map(|assignment| assignment.name.to_string());
                 return (asked, Ok(names.collect()));
             }
             Err(Interruption::Refuse(failure)) => return (asked, Err(failure.status().as_u16())),
@@ -183,7 +182,7 @@ fn drive(modifiers: &Modifiers, request: &Request) -> (Vec<&'static str>, Result
     }
 }
 
-/// Answers a question: the password is `right`, and `/yes` is the one target that there is.
+/// Answers a question: the password is `right`, and `/yes` is the only target.
 fn find(ask: &Ask) -> (&'static str, Fact) {
     match ask {
         Ask::Verify(credentials) => {
@@ -192,8 +191,8 @@ fn find(ask: &Ask) -> (&'static str, Fact) {
         }
         Ask::Subrequest(_, target) => {
             let is_there = target.path() == b"/yes";
-            let status = if is_there { 200 } else { 403 };
-            let status = StatusCode::from_u16(status).unwrap();
+            let code = if is_there { 200 } else { 403 };
+            let status = StatusCode::from_u16(code).unwrap();
             ("subrequest", Fact::Answered(status))
         }
     }
@@ -216,13 +215,13 @@ fn guards_ask_and_let_pass_or_refuse() {
         (&[password, yes], "right", &[verify, subrequest], Ok("A")),
         (&[password, no], "wrong", &[verify], Err(401)),
         (&[no, password], "right", &[subrequest], Err(403)),
-        // What is known is not asked for again.
+        // A known fact is not asked for again.
         (&[password, password], "right", &[verify], Ok("A")),
     ] {
         let own = modifiers("set_env = { A = '1' }");
         let modifiers = guards.iter().fold(own, |all, guard| all.with(*guard));
-        let fields = [("authorization", sent)];
-        let fields = &fields[..usize::from(!sent.is_empty())];
+        let field = [("authorization", sent)];
+        let fields = &field[..usize::from(!sent.is_empty())];
         let found = drive(&modifiers, &request("/", fields));
         let expected = (asked.to_vec(), expected.map(str::to_owned));
         assert_eq!(found, expected, "{guards:?} {sent}");
@@ -231,15 +230,15 @@ fn guards_ask_and_let_pass_or_refuse() {
 
 /// Returns the rule for `/admin` with this step.
 fn admin(then: Step) -> Rule<Step> {
-    let prefix = At {
+    let path = At {
         value: "/admin".to_owned(),
         place: Place::default(),
     };
-    let prefix = Prefix::new(&prefix, &mut Problems::default()).unwrap();
+    let prefix = Prefix::new(&path, &mut Problems::default()).unwrap();
     Rule::new(vec![Condition::Prefix(prefix)], Vec::new(), then)
 }
 
-/// Returns what becomes of a request without a password at the rule for `/admin`.
+/// Returns the result of the rule for `/admin` for a request without a password.
 fn outcome(step: Step, target: &str) -> &'static str {
     let rules = Rules::new(vec![admin(step)]);
     let rule = rules.iter().next().unwrap();
@@ -274,7 +273,7 @@ fn outcome(step: Step, target: &str) -> &'static str {
 #[test]
 fn guards_are_held_against_all_readings_of_a_path() {
     let password = || Modifiers::default().with(Probe::Password);
-    let subrequest = || Modifiers::default().with(Probe::Subrequest("/who"));
+    let subrequest = || Modifiers::default().with(Probe::Subrequest("/auth"));
     let deny = || {
         let section = lower(&DENY, "", &mut Problems::default());
         Some(Handler::Deny(Deny::build(&section, &[])))
@@ -313,7 +312,7 @@ fn guards_are_held_against_all_readings_of_a_path() {
     }
 }
 
-/// Returns what guards ask about the readings of a target, until one of them refuses.
+/// Returns the questions of guards about the readings of a target, until one of them refuses.
 fn asked_about(target: &str, then: Step) -> Vec<String> {
     let rule = admin(then);
     let mut readings = Readings::of(&request(target, &[])).unwrap();
@@ -324,8 +323,8 @@ fn asked_about(target: &str, then: Step) -> Vec<String> {
         };
         asked.push(String::from_utf8_lossy(target.path()).into_owned());
         let is_secret = target.path().ends_with(b"/secret/");
-        let status = if is_secret { 403 } else { 200 };
-        let status = StatusCode::from_u16(status).unwrap();
+        let code = if is_secret { 403 } else { 200 };
+        let status = StatusCode::from_u16(code).unwrap();
         facts.insert(ask, Fact::Answered(status));
     }
     asked
@@ -337,7 +336,7 @@ fn guards_are_asked_about_each_reading_that_they_guard() {
         ("//host/admin/x", vec!["/may/admin/x"]),
         ("/index.php/admin/x", vec!["/may/admin/x"]),
         ("/index.php/admin/?/x", vec!["/may/admin/", "/may/admin/x"]),
-        // Who may not read the first is not asked about the second.
+        // A refusal of the first reading ends the questions.
         ("/index.php/admin/secret/?/x", vec!["/may/admin/secret/"]),
     ] {
         let step = Step {

@@ -1,4 +1,4 @@
-//! `timeouts`: how long a script may take, in place of what its upstream allows.
+//! `timeouts`: timeouts of a script, in place of those of its upstream.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use crate::route::Scope;
 use crate::section::{Key, Lowered, Table};
 use crate::value::TimeLimit;
 
-/// Times of a script.
+/// The key for the timeouts of a script.
 pub static TIMEOUTS: Key<Table> = Key::table("timeouts", &RULE_TIMEOUTS, "How long scripts that answer requests which match may take, otherwise than their upstream says.").example("{ first_byte = \"300s\" }");
 
-/// The times that the rule gives.
+/// The timeouts that the rule sets.
 #[derive(Debug)]
 pub(super) struct Timeouts(Arc<[TimeLimit]>);
 
 impl Timeouts {
-    /// Builds it from the section of a rule.
+    /// Builds the timeouts from the section of a rule; `None` without the key.
     pub(super) fn build(section: &Lowered, parts: &mut Parts<'_>) -> Option<Self> {
         let table = section.given(&TIMEOUTS)?;
         let limits = RULE_TIMES.into_iter().filter_map(|(name, key)| {
@@ -33,7 +33,7 @@ impl Timeouts {
 }
 
 impl Modify for Timeouts {
-    /// Sets the times.
+    /// Sets the timeouts.
     fn apply(&self, _: &Scope<'_>, _: &Facts, edits: &mut RuleEdits) -> Result<(), Interruption> {
         edits.timeouts = Some(Arc::clone(&self.0));
         Ok(())

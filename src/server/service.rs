@@ -66,7 +66,7 @@ impl Connection {
     fn send_by_protocol(&self, body: &mut Body, context: &Context, pause: Duration) {
         if context.version == Version::HTTP_2 {
             body.watch(pause);
-            body.make_late(&context.share(&self.shared.budgets.answers));
+            body.defer(&context.share(&self.shared.budgets.answers));
         } else {
             body.send_by(&self.files);
         }

@@ -192,7 +192,7 @@ async fn what_is_no_page_is_told_when_the_configuration_is_read() {
         ("status = \"200\"\nbody = \"x\"", "no error status"),
         ("status = \"3xx\"\nbody = \"x\"", "no error status"),
         ("status = \"404\"\nfile = \"none.html\"", "No such file"),
-        ("status = \"404\"\nfile = \"/\"", "it is no file"),
+        ("status = \"404\"\nfile = \"/\"", "not a regular file"),
         ("status = \"404\"\npath = \"x\"", "does not begin with `/`"),
     ] {
         let directory = tempfile::tempdir().unwrap();

@@ -261,8 +261,8 @@ async fn what_cannot_be_changed_is_told_when_the_configuration_is_read() {
             "there is no variable `$nothing`",
         ),
         ("php_value = { \"a b\" = \"x\" }", "no setting of PHP"),
-        ("php_value = { a = \"x\\ny\" }", "PHP cannot be sent"),
-        ("php_value = { a = \"${x}\" }", "PHP cannot be sent"),
+        ("php_value = { a = \"x\\ny\" }", "cannot be sent to PHP"),
+        ("php_value = { a = \"${x}\" }", "cannot be sent to PHP"),
         (
             "response_headers = { set = { Content-Length = \"5\" } }",
             "set by the gateway alone",

@@ -304,7 +304,7 @@ async fn what_is_wrong_with_the_settings_is_told_with_its_line() {
         ),
         (
             "types = { a = \"nonsense\" }",
-            "`nonsense` is no media type",
+            "`nonsense` is not a media type",
         ),
         (
             "cache = [{ types = [\"a/b\"] }]",

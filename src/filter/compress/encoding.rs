@@ -1,30 +1,30 @@
-//! An answer whose content is sent in a coding: from the cache, at once, or as it is sent.
+//! An answer in a content coding: from the cache, coded at once, or coded while it is sent.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 
-use super::{Compress, describe};
+use super::{Compress, set_coding_fields};
 use crate::handler::Body;
-use crate::handler::coded::{Encoders, Holding, Key, Source, code_whole};
+use crate::handler::coded::{BudgetedEncoder, Encoders, Key, Source, code_whole};
 use crate::handler::share::Share;
 use crate::message::accept_encoding::Coding;
 use crate::message::charged_bytes::charge_bytes;
 
-/// Bytes that are compressed before the answer begins, so that it has a length.
+/// The largest content, in bytes, that is coded before the answer begins, so that it has Content-Length.
 const AT_ONCE: usize = 64 * 1024;
 
-/// Where an answer's encoder has its memory from.
+/// The source of memory for an answer's encoder.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory<'a> {
     /// The encoders of all answers.
     pub encoders: &'a Encoders,
-    /// What they have together, and who asks.
+    /// The client's share of their budget.
     pub share: Share<'a>,
 }
 
-/// An answer and the coding in which it is to be sent.
+/// An answer and its coding.
 #[derive(Debug)]
 pub struct Encoding {
     pub(super) settings: Arc<Compress>,
@@ -34,9 +34,9 @@ pub struct Encoding {
 }
 
 impl Encoding {
-    /// Returns the answer as the client gets it. One for which there is no memory now goes out as it is.
+    /// Returns the answer in its coding; without one if there is no memory for it now.
     pub async fn run(mut self, memory: Memory<'_>) -> Response<Body> {
-        // Nothing that an upstream made is kept.
+        // Content of an upstream is never cached.
         let is_kept = !self.response.body().maker().is_upstream();
         let key = if is_kept { self.key() } else { None };
         if let Some(kept) = key.as_ref().and_then(|key| self.settings.cache.get(key)) {
@@ -50,14 +50,14 @@ impl Encoding {
         if let Some(bytes) = self.at_once().cloned() {
             return self.coded_at_once(&bytes, key, holding).await;
         }
-        let keep = key.and_then(|key| self.settings.cache.keep(key));
-        describe(self.coding, self.response.headers_mut());
+        let keep = key.and_then(|key| self.settings.cache.begin_entry(key));
+        set_coding_fields(self.coding, self.response.headers_mut());
         let body = self.response.body_mut();
         body.code(memory.encoders, holding, keep);
         self.response
     }
 
-    /// Returns the content where it is coded before the answer begins.
+    /// Returns the content if it is coded before the answer begins.
     fn at_once(&self) -> Option<&Bytes> {
         let whole = self.response.body().whole();
         whole.filter(|bytes| bytes.len() <= AT_ONCE)
@@ -79,7 +79,7 @@ impl Encoding {
         self,
         bytes: &Bytes,
         key: Option<Key>,
-        holding: Holding,
+        holding: BudgetedEncoder,
     ) -> Response<Body> {
         let Ok((whole, part)) = code_whole(holding, bytes).await else {
             return self.response;
@@ -89,20 +89,20 @@ impl Encoding {
                 self.settings.cache.put(key, whole.clone());
                 whole
             }
-            // A client that does not take it holds it.
-            None => charge_bytes(whole, part),
+            // Counted against the client until it is sent.
+            None => lend(whole, part),
         };
         self.whole(whole)
     }
 
-    /// Puts the whole coded content in place. What is no smaller goes out as it is, unless the client refuses that.
+    /// Replaces the content by the coded one, unless that is no smaller and the client accepts identity.
     fn whole(mut self, whole: Bytes) -> Response<Body> {
         let before = self.response.body().whole().map_or(usize::MAX, Bytes::len);
         if whole.len() >= before && !self.refuses_identity {
             return self.response;
         }
         let fields = self.response.headers_mut();
-        describe(self.coding, fields);
+        set_coding_fields(self.coding, fields);
         fields.insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
         self.response.body_mut().replace(whole);
         self.response

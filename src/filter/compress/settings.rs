@@ -1,4 +1,4 @@
-//! `compress` of a site.
+//! The settings of `compress`.
 
 use std::sync::Arc;
 
@@ -42,31 +42,31 @@ static PRECOMPRESSED: Key<bool> = Key::flag("precompressed", "Whether `app.js.br
 
 static CACHE: Key<ByteSize> = Key::size("cache", "Memory for coded contents of files that are asked for again and again, each at most 1 MiB; \"0B\" for none. Empty after a reload.").default("\"32MiB\"");
 
-/// Which answers are coded although they may hold somebody's secrets.
+/// The policy for answers that may hold secrets of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scripts {
-    /// Those that no other site has made the browser ask for.
+    /// Code them if no other site's page caused the request.
     Guarded,
-    /// All.
+    /// Code all.
     All,
-    /// No answer of a script, secret or not.
+    /// Code no answer of a script, secret or not.
     None,
 }
 
-/// How the answers of a site are coded.
+/// Settings of content codings of a site.
 #[derive(Debug)]
 pub struct Compress {
     pub(super) codings: Vec<Coding>,
     types: Vec<Type>,
     pub(super) effort: Effort,
-    /// Bytes.
+    /// The least length that is coded, in bytes.
     pub(super) minimum: u64,
     pub(super) scripts: Scripts,
     pub(super) precompressed: bool,
     pub(super) cache: Arc<CodedCache>,
 }
 
-/// Types, in lower case.
+/// A pattern of media types, in lower case.
 #[derive(Debug)]
 enum Type {
     Is(String),
@@ -75,7 +75,7 @@ enum Type {
 }
 
 impl Compress {
-    /// From its section.
+    /// Builds the settings from their section.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
         let codings = section.get(&CODINGS);
         let types = section.get(&TYPES).into_iter();
@@ -101,11 +101,11 @@ impl Compress {
         }
     }
 
-    /// Whether content of this type is coded.
+    /// Reports whether content of this type is coded.
     pub(super) fn includes(&self, kind: &HeaderValue) -> bool {
         let text = kind.to_str().unwrap_or_default();
-        let essence = text.split(';').next().unwrap_or_default().trim();
-        let essence = essence.to_ascii_lowercase();
+        let written = text.split(';').next().unwrap_or_default();
+        let essence = written.trim().to_ascii_lowercase();
         essence != "text/event-stream" && self.types.iter().any(|known| known.fits(&essence))
     }
 }
@@ -136,8 +136,8 @@ fn coding(name: &At<String>, problems: &mut Problems) -> Option<Coding> {
         .iter()
         .find(|coding| coding.name() == name.value);
     if known.is_none() {
-        let said = format!("`{}` is no coding that is spoken here", name.value);
-        let problem = Problem::new(name.place.clone(), said);
+        let message = format!("`{}` is not a supported coding", name.value);
+        let problem = Problem::new(name.place.clone(), message);
         problems.push(problem.help("codings = [\"br\", \"zstd\", \"gzip\"]"));
     }
     known.copied()

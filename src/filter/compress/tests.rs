@@ -1,11 +1,11 @@
-//! Which answers are coded, and what is then said of them.
+//! Choice of the coding, and the fields of coded answers.
 
 use std::io::Read;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
-use super::{Compress, Memory, Negotiation, says, vary};
+use super::{Compress, Memory, Negotiation, has_directive, vary};
 use crate::handler::coded::Encoders;
 use crate::handler::share::Share;
 use crate::handler::{Body, Maker};
@@ -41,7 +41,7 @@ fn settings(text: &str) -> Arc<Compress> {
     Arc::new(compress)
 }
 
-/// Text that any coding makes smaller.
+/// Returns text that any coding makes smaller.
 fn text() -> Vec<u8> {
     (0..400)
         .flat_map(|line| format!("line {line} of a page\n").into_bytes())
@@ -63,14 +63,14 @@ impl Asked {
         }
     }
 
-    fn answered(self, config: &str, status: u16, said: Pairs<'_>) -> (Response<Body>, HeaderMap) {
+    fn answered(self, config: &str, status: u16, answer: Pairs<'_>) -> (Response<Body>, HeaderMap) {
         let (mut parts, ()) = http::Request::new(()).into_parts();
         parts.method = self.method;
         parts.headers = self.fields;
-        let negotiation = Negotiation::begin(Some(&settings(config)), &mut parts).unwrap();
+        let negotiation = Negotiation::from_request(Some(&settings(config)), &mut parts).unwrap();
         let mut response = Response::new(Body::bytes(text()).by(self.maker));
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
-        *response.headers_mut() = fields(said);
+        *response.headers_mut() = fields(answer);
         if parts.method == Method::HEAD {
             response.body_mut().discard();
         }
@@ -108,14 +108,14 @@ const HTML: (&str, &str) = ("content-type", "text/html; charset=utf-8");
 const GZIP: (&str, &str) = ("accept-encoding", "gzip");
 
 #[test]
-fn what_is_coded_says_so() {
-    let said = [
+fn a_coded_answer_has_the_fields_of_its_coding() {
+    let answer = [
         HTML,
         ("etag", "\"a\""),
         ("accept-ranges", "bytes"),
         ("vary", "Origin"),
     ];
-    let (response, _) = Asked::get(&[GZIP]).answered("", 200, &said);
+    let (response, _) = Asked::get(&[GZIP]).answered("", 200, &answer);
     let fields = response.headers();
     assert_eq!(coding(&response), Some("gzip"));
     assert_eq!(field(fields, "etag"), Some("\"a~gzip\""));
@@ -133,7 +133,7 @@ fn what_is_coded_says_so() {
     assert_eq!(plain, text());
 }
 
-/// What the client accepts, the answer, and the coding that it has then.
+/// Accept-Encoding, status and fields of the answer, and its coding.
 const CASES: [(&str, u16, Pairs<'_>, Option<&str>); 20] = [
     ("br, gzip", 200, &[HTML], Some("br")),
     ("zstd", 404, &[HTML], Some("zstd")),
@@ -184,18 +184,18 @@ const CASES: [(&str, u16, Pairs<'_>, Option<&str>); 20] = [
 ];
 
 #[test]
-fn who_gets_what() {
-    for (accepts, status, said, expected) in CASES {
+fn the_coding_depends_on_request_and_answer() {
+    for (accepts, status, answer, expected) in CASES {
         let asked = Asked::get(&[("accept-encoding", accepts)]);
-        let (response, _) = asked.answered("", status, said);
-        assert_eq!(coding(&response), expected, "{accepts} {said:?} {status}");
+        let (response, _) = asked.answered("", status, answer);
+        assert_eq!(coding(&response), expected, "{accepts} {answer:?} {status}");
     }
     let asked = Asked::get(&[GZIP, ("cache-control", "no-transform")]);
     assert_eq!(coding(&asked.answered("", 200, &[HTML]).0), None);
 }
 
 #[test]
-fn what_depends_on_the_coding_says_so_without_one_too() {
+fn vary_is_sent_without_a_coding_too() {
     let plain = Asked::get(&[]).answered("", 200, &[HTML]).0;
     assert_eq!(field(plain.headers(), "vary"), Some("Accept-Encoding"));
     let image = Asked::get(&[GZIP])
@@ -209,20 +209,20 @@ fn what_depends_on_the_coding_says_so_without_one_too() {
     }
 }
 
-/// Checks what becomes of it with `scripts = "guarded"`, "all" and "none".
+/// Checks an answer with `scripts = "guarded"`, "all" and "none".
 #[track_caller]
-fn check_guard(maker: Maker, asked: Pairs<'_>, said: Pairs<'_>, expected: [bool; 3]) {
+fn check_guard(maker: Maker, asked: Pairs<'_>, answer: Pairs<'_>, expected: [bool; 3]) {
     for (word, expected) in ["guarded", "all", "none"].iter().zip(expected) {
         let request = Asked {
             maker,
             ..Asked::get(asked)
         };
         let config = format!("scripts = \"{word}\"");
-        let response = request.answered(&config, 200, said).0;
+        let response = request.answered(&config, 200, answer).0;
         assert_eq!(
             coding(&response).is_some(),
             expected,
-            "{word} {maker:?} {asked:?} {said:?}"
+            "{word} {maker:?} {asked:?} {answer:?}"
         );
         assert_eq!(response.body().maker(), maker, "in a coding too");
     }
@@ -232,7 +232,7 @@ const COOKIE: (&str, &str) = ("cookie", "a=b");
 const SETS: (&str, &str) = ("set-cookie", "a=b");
 
 #[test]
-fn somebodys_own_is_coded_for_pages_of_the_site_alone() {
+fn personal_answers_are_coded_for_pages_of_the_site_alone() {
     let own = ("sec-fetch-site", "same-origin");
     let other = ("sec-fetch-site", "cross-site");
     let public = ("cache-control", "public, max-age=60");
@@ -246,13 +246,13 @@ fn somebodys_own_is_coded_for_pages_of_the_site_alone() {
         (&[GZIP], &[HTML, SETS], [false, true, false]),
         (&[GZIP, other], &[HTML, no_store], [false, true, false]),
     ];
-    for (asked, said, expected) in cases {
-        check_guard(Maker::Script, asked, said, expected);
+    for (asked, answer, expected) in cases {
+        check_guard(Maker::Script, asked, answer, expected);
     }
 }
 
 #[test]
-fn what_no_script_made_is_coded_whoever_asks_unless_it_says_that_it_is_somebodys() {
+fn answers_without_a_script_are_coded_unless_they_are_marked_personal() {
     for maker in [Maker::Gateway, Maker::Rule, Maker::File] {
         check_guard(maker, &[GZIP], &[HTML], [true; 3]);
         check_guard(maker, &[GZIP, COOKIE], &[HTML], [true; 3]);
@@ -261,23 +261,23 @@ fn what_no_script_made_is_coded_whoever_asks_unless_it_says_that_it_is_somebodys
 }
 
 #[test]
-fn tags_are_made_plain_for_whoever_answers_and_coded_for_the_client() {
+fn tags_are_plain_for_the_handler_and_coded_for_the_client() {
     let asked = [
         GZIP,
         ("if-none-match", "\"a~gzip\", \"b~br\""),
         ("if-match", "\"c~gzip\""),
         ("if-range", "\"d~gzip\""),
     ];
-    let said = [("etag", "W/\"a\"")];
-    let (response, seen) = Asked::get(&asked).answered("", 304, &said);
+    let answer = [("etag", "W/\"a\"")];
+    let (response, seen) = Asked::get(&asked).answered("", 304, &answer);
     assert_eq!(field(&seen, "if-none-match"), Some("\"a\", \"b~br\""));
     assert_eq!(field(&seen, "if-match"), Some("\"c\""));
     assert_eq!(field(&seen, "if-range"), Some("\"d~gzip\""));
     assert_eq!(field(response.headers(), "etag"), Some("W/\"a~gzip\""));
     assert_eq!(field(response.headers(), "vary"), Some("Accept-Encoding"));
-    // Who has it without a coding is told of that one.
+    // A client that has it without a coding gets the plain tag.
     let plain = Asked::get(&[GZIP, ("if-none-match", "\"a\"")])
-        .answered("", 304, &said)
+        .answered("", 304, &answer)
         .0;
     assert_eq!(field(plain.headers(), "etag"), Some("W/\"a\""));
 }
@@ -285,29 +285,29 @@ fn tags_are_made_plain_for_whoever_answers_and_coded_for_the_client() {
 #[test]
 fn a_part_and_a_304_have_the_vary_of_the_whole() {
     let png = ("content-type", "image/png");
-    for (said, expected) in [(HTML, Some("Accept-Encoding")), (png, None)] {
+    for (answer, expected) in [(HTML, Some("Accept-Encoding")), (png, None)] {
         for status in [200, 206, 304, 404] {
-            let (response, _) = Asked::get(&[GZIP]).answered("", status, &[said]);
+            let (response, _) = Asked::get(&[GZIP]).answered("", status, &[answer]);
             let vary = field(response.headers(), "vary");
-            assert_eq!(vary, expected, "{status} {said:?}");
+            assert_eq!(vary, expected, "{status} {answer:?}");
         }
     }
 }
 
 #[test]
-fn head_says_what_get_would_say() {
+fn head_has_the_fields_of_get() {
     for (length, expected) in [
         (Some("9000"), Some("gzip")),
         (Some("9"), None),
         (None, None),
     ] {
-        let mut said = vec![HTML, ("etag", "\"a\"")];
-        said.extend(length.map(|length| ("content-length", length)));
+        let mut answer = vec![HTML, ("etag", "\"a\"")];
+        answer.extend(length.map(|length| ("content-length", length)));
         let asked = Asked {
             method: Method::HEAD,
             ..Asked::get(&[GZIP])
         };
-        let response = asked.answered("", 200, &said).0;
+        let response = asked.answered("", 200, &answer).0;
         assert_eq!(coding(&response), expected, "{length:?}");
         let kept = length.filter(|_| expected.is_none());
         assert_eq!(field(response.headers(), "content-length"), kept);
@@ -343,6 +343,6 @@ fn directives_may_have_arguments() {
         ("cache-control", "max-age=1"),
         ("cache-control", "private=\"x\", b"),
     ]);
-    assert!(says(&fields, &["private"]) && says(&fields, &["nothing", "b"]));
-    assert!(!says(&fields, &["max"]));
+    assert!(has_directive(&fields, &["private"]) && has_directive(&fields, &["nothing", "b"]));
+    assert!(!has_directive(&fields, &["max"]));
 }

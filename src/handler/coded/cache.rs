@@ -1,5 +1,5 @@
-//! Coded contents of files that are asked for again and again, by what was coded: the bytes
-//! themselves, or a file that is still the same. Nothing that a script printed comes here.
+//! The cache of coded contents of files, by source: the bytes themselves, or the identity of a file. Output of scripts is
+//! never cached.
 
 use std::sync::Arc;
 
@@ -10,37 +10,37 @@ use quick_cache::sync::Cache;
 use super::Effort;
 use crate::message::accept_encoding::Coding;
 
-/// The largest result that is kept, in bytes: also what a stream may hold while it is made.
+/// The largest entry, in bytes: also the limit of a stream while it is coded.
 const LARGEST: usize = 1024 * 1024;
 
-/// What an entry is guessed to have, in bytes. The cache has a part for each 32 entries or more,
-/// and an entry must fit into its part: this is large enough for the largest.
+/// The estimated size of an entry, in bytes. The cache has a shard for each 32 entries or more, and an entry must fit into
+/// its shard: this is large enough for the largest.
 const TYPICAL: u64 = 128 * 1024;
 
-/// What an entry costs beside its bytes.
+/// Bytes of an entry beside key and content.
 const OVERHEAD: u64 = 200;
 
-/// What was coded, and how.
+/// The key of an entry: source, coding and effort.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// What was coded.
+    /// The content before coding.
     pub source: Source,
     /// The coding.
     pub coding: Coding,
-    /// How.
+    /// The effort of the encoder.
     pub effort: Effort,
 }
 
 /// The content without a coding.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
-    /// These bytes: a small file, compared byte by byte, so that nothing is ever mistaken.
+    /// The bytes of a small file, compared byte by byte: no collision is possible.
     Bytes(Bytes),
     /// The whole of a file.
     File(Identity),
 }
 
-/// Which file it is and which version of it.
+/// A file and its version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// Device and inode.
@@ -49,50 +49,51 @@ pub struct Identity {
     pub length: i64,
     /// Last modification, in seconds and nanoseconds.
     pub modified: (i64, i64),
-    /// Last change of the inode, which nobody can set.
+    /// Last change of the inode (st_ctime), which no program can set.
     pub changed: (i64, i64),
 }
 
-/// A bounded cache.
+/// The cache, bounded by bytes.
 #[derive(Debug)]
 pub struct CodedCache(Option<Cache<Key, Bytes, Weight>>);
 
-/// The bytes of an entry.
+/// The weight of an entry: its bytes.
 #[derive(Clone, Copy, Debug)]
 struct Weight;
 
-/// A result on its way into the cache.
+/// An entry of the cache under construction.
 #[derive(Debug)]
-pub struct Keep {
+pub struct PendingEntry {
     cache: Arc<CodedCache>,
     key: Key,
     so_far: BytesMut,
 }
 
 impl CodedCache {
-    /// Of at most so many bytes; 0 keeps nothing.
+    /// Builds a cache of at most `capacity` bytes; 0 caches nothing.
     pub fn new(capacity: u64) -> Self {
-        let items = usize::try_from(capacity / TYPICAL).unwrap_or(usize::MAX);
-        let items = items.clamp(16, 65_536);
+        let items = usize::try_from(capacity / TYPICAL)
+            .unwrap_or(usize::MAX)
+            .clamp(16, 65_536);
         Self((capacity > 0).then(|| Cache::with_weighter(items, capacity, Weight)))
     }
 
-    /// What is kept of it.
+    /// Returns the entry of a key.
     pub fn get(&self, key: &Key) -> Option<Bytes> {
         self.0.as_ref()?.get(key)
     }
 
-    /// Keeps a result, and for it forgets what is asked for less.
+    /// Adds an entry; evicts entries with fewer hits for it.
     pub fn put(&self, key: Key, coded: Bytes) {
         if let Some(cache) = &self.0 {
             cache.insert(key, coded);
         }
     }
 
-    /// Begins to keep a result that is still to be made; `None` where nothing is kept.
-    pub fn keep(self: &Arc<Self>, key: Key) -> Option<Keep> {
+    /// Begins an entry for a content that is still to be coded; `None` if the cache is off.
+    pub fn begin_entry(self: &Arc<Self>, key: Key) -> Option<PendingEntry> {
         self.0.as_ref()?;
-        Some(Keep {
+        Some(PendingEntry {
             cache: Arc::clone(self),
             key,
             so_far: BytesMut::new(),
@@ -100,8 +101,8 @@ impl CodedCache {
     }
 }
 
-impl Keep {
-    /// The next piece of it; gives up, with false, when it is too large.
+impl PendingEntry {
+    /// Appends a piece; returns false if the entry is too large.
     pub(super) fn add(&mut self, piece: &Bytes) -> bool {
         let fits = self.so_far.len() + piece.len() <= LARGEST;
         if fits {
@@ -110,8 +111,8 @@ impl Keep {
         fits
     }
 
-    /// It is whole.
-    pub(super) fn done(self) {
+    /// Adds the complete entry to the cache.
+    pub(super) fn commit(self) {
         self.cache.put(self.key, self.so_far.freeze());
     }
 }

@@ -1,4 +1,4 @@
-//! Bytes into a content coding, piece by piece. Nothing here waits or reads.
+//! The encoder of a content coding, piece by piece, without IO.
 
 use std::io;
 
@@ -14,10 +14,10 @@ use super::start::{WINDOW, start};
 use super::stored::Stored;
 use crate::message::accept_encoding::Coding;
 
-/// Bytes that an engine writes at once.
+/// The output buffer of an engine, in bytes.
 const SCRATCH: usize = 8 * 1024;
 
-/// How much work is done for how small a result.
+/// The effort of an encoder: its level in each coding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Effort {
     /// gzip 1, brotli 1, zstd 1.
@@ -29,16 +29,16 @@ pub enum Effort {
     Dense,
 }
 
-/// One stream of coded content. It has no engine, and so next to no memory, before there is something to code.
+/// One stream of coded content. It has no engine, and so next to no memory, before its first content.
 #[derive(Debug)]
 pub struct Encoder {
     coding: Coding,
     effort: Effort,
     engine: Option<Engine>,
     output: BytesMut,
-    /// Of what comes out next, bytes that were sent already.
+    /// Bytes at the beginning of the next output that were sent already.
     sent: usize,
-    /// Of the content of a gzip stream.
+    /// The checksum of the content of a gzip stream.
     sum: Crc,
 }
 
@@ -48,14 +48,14 @@ enum Engine {
     Zstd(ZstdEncoder),
     Gzip(Box<GzipEncoder>),
     Stored(Stored),
-    /// The stream has its end.
+    /// The end of the stream is written.
     Ended,
 }
 
 const KIB: u64 = 1024;
 
 impl Encoder {
-    /// The beginning of a stream.
+    /// Builds the encoder of a new stream.
     pub fn new(coding: Coding, effort: Effort) -> Self {
         Self {
             coding,
@@ -67,15 +67,15 @@ impl Encoder {
         }
     }
 
-    /// Returns what the stream begins with, to be sent before there is an engine.
+    /// Returns the first bytes of the stream, to be sent before there is an engine.
     pub(super) fn start(&mut self) -> Bytes {
         let start = start(self.coding);
         self.sent = start.len();
         Bytes::from_static(start)
     }
 
-    /// Returns the memory that a stream has, in bytes: 64 KiB for what goes in and out, and its engine, measured as the
-    /// resident memory of 20 of them that had coded 875 KB each:
+    /// Returns the memory of a stream, in bytes: 64 KiB for input and output, and its engine, measured as the resident
+    /// memory of 20 engines that had coded 875 KB each:
     ///
     /// | KiB | fast | balanced | dense |
     /// |---|---|---|---|
@@ -95,7 +95,7 @@ impl Encoder {
         (64 + engine) * KIB
     }
 
-    /// Gives the engine up: what it holds becomes output, and what follows is stored.
+    /// Releases the engine: flushes its content, and stores all that follows.
     pub(super) fn store(&mut self) -> io::Result<()> {
         let stored = match &self.engine {
             Some(Engine::Stored(_) | Engine::Ended) => return Ok(()),
@@ -120,7 +120,7 @@ impl Encoder {
         matches!(self.engine, Some(Engine::Stored(_)))
     }
 
-    /// Takes content; what it becomes may stay in the engine until [`Self::flush`].
+    /// Codes content; its output may stay in the engine until [`Self::flush`].
     pub(super) fn push(&mut self, content: &[u8]) -> io::Result<()> {
         if let Some(Engine::Stored(stored)) = &mut self.engine {
             stored.push(content, &mut self.output);
@@ -136,13 +136,13 @@ impl Encoder {
         Ok(())
     }
 
-    /// Brings out all that was pushed: a client can read it to the last byte.
+    /// Flushes all content that was pushed: a client can decode it to the last byte.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         while !self.is_stored() && !self.step(|engine, output| engine.flush(output))? {}
         Ok(())
     }
 
-    /// Writes the end of the stream, which then has no engine any more.
+    /// Writes the end of the stream and releases the engine.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         if let Some(Engine::Stored(stored)) = &self.engine {
             stored.finish(&mut self.output);
@@ -153,12 +153,12 @@ impl Encoder {
         Ok(())
     }
 
-    /// Bytes that are ready.
+    /// Returns the number of coded bytes that are ready.
     pub(super) fn ready(&self) -> usize {
         self.output.len()
     }
 
-    /// What is ready.
+    /// Takes the coded bytes that are ready.
     pub(super) fn take(&mut self) -> Bytes {
         self.output.split().freeze()
     }
@@ -172,7 +172,7 @@ impl Encoder {
         if self.engine.is_none() {
             self.engine = Some(Engine::start(self.coding, self.effort));
             if self.coding == Coding::Brotli && self.sent > 0 {
-                // What was sent of it is what it says before any content.
+                // The bytes already sent are its output before any content.
                 self.flush()?;
             }
         }
@@ -190,7 +190,7 @@ impl Encoder {
         Ok(done)
     }
 
-    /// Leaves out what was sent before.
+    /// Drops the bytes of the output that were sent already.
     fn skip(&mut self) {
         let skipped = self.sent.min(self.output.len());
         self.output.advance(skipped);
@@ -203,8 +203,9 @@ impl Engine {
         let level = Level::Precise(effort.level(coding));
         match coding {
             Coding::Brotli => {
-                let params = EncoderParams::default().quality(level);
-                let params = params.window_size(i32::from(WINDOW));
+                let params = EncoderParams::default()
+                    .quality(level)
+                    .window_size(i32::from(WINDOW));
                 Self::Brotli(Box::new(BrotliEncoder::new(params)))
             }
             Coding::Zstd => {

@@ -1,10 +1,10 @@
-//! An answer in a content coding, made while it is sent. What PHP prints and waits after is with
-//! the client before PHP goes on: whenever there is nothing more at the moment, the coding is
-//! flushed. No more is held than the coding's window and one piece.
+//! An answer in a content coding, made while it is sent. The coding is flushed whenever the source has no more at the
+//! moment: output that PHP prints before a pause reaches the client during the pause. No more is held than the coding's
+//! window and one piece.
 
 mod cache;
 mod encoder;
-mod held;
+mod encoders;
 mod start;
 mod stored;
 #[cfg(test)]
@@ -18,37 +18,37 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-pub use cache::{CodedCache, Identity, Keep, Key, Source};
+pub use cache::{CodedCache, Identity, Key, PendingEntry, Source};
 pub use encoder::{Effort, Encoder};
-use held::Held;
-pub use held::{Encoders, Holding};
+use encoders::SharedEncoder;
+pub use encoders::{BudgetedEncoder, Encoders};
 
 use super::cut::Cut;
 use super::piece::{Piece, Progress};
 use crate::limits::budget::Part;
 use crate::threads::{Turn, Turns, yield_to_runtime};
 
-/// Coded bytes that go out at once, while there is more.
+/// Coded bytes of one piece while the source has more.
 const PIECE: usize = 16 * 1024;
 
-/// Bytes that are coded without looking at the time: a tenth of a millisecond.
+/// Bytes coded between two looks at the clock: a tenth of a millisecond.
 const STEP: usize = 4 * 1024;
 
 /// The coded content of another body.
 #[derive(Debug)]
 pub struct Coded<S> {
     source: Box<S>,
-    held: Arc<Held>,
+    held: Arc<SharedEncoder>,
     input: Bytes,
     state: State,
-    keep: Option<Keep>,
+    keep: Option<PendingEntry>,
     turns: Turns,
-    /// Where the client may have no window: what was given is taken before there is more.
+    /// For a client that may have no window: each piece is taken before the next is made.
     progress: Option<Arc<Progress>>,
 }
 
-/// Codes the whole of `content`, while others have their turns. Returns what it becomes, and the memory of that.
-pub async fn code_whole(mut holding: Holding, content: &[u8]) -> io::Result<(Bytes, Part)> {
+/// Codes the whole of `content`, yielding to other tasks. Returns the result and its memory.
+pub async fn code_whole(mut holding: BudgetedEncoder, content: &[u8]) -> io::Result<(Bytes, Part)> {
     let encoder = &mut holding.encoder;
     let mut turns = Turns::here();
     let mut turn = turns.next().await;
@@ -60,21 +60,21 @@ pub async fn code_whole(mut holding: Holding, content: &[u8]) -> io::Result<(Byt
         encoder.push(step)?;
     }
     encoder.finish()?;
-    holding.keep_output();
+    holding.shrink_to_output();
     Ok((holding.encoder.take(), holding.part))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Nothing has been asked for.
+    /// No piece was requested yet.
     New,
-    /// All that came is flushed.
+    /// All content is flushed.
     Quiet,
-    /// The engine may hold some of what came.
+    /// The engine may hold content.
     Busy,
-    /// The source broke off; what came before goes out first.
+    /// The source failed; the content before is sent first.
     Breaking(Cut),
-    /// It has had time to.
+    /// The source failed, and hyper has had time to write the content before.
     Broken(Cut),
     /// The end of the stream is written.
     Ended,
@@ -87,12 +87,12 @@ where
     pub(super) fn new(
         source: S,
         encoders: &Encoders,
-        holding: Holding,
-        keep: Option<Keep>,
+        holding: BudgetedEncoder,
+        keep: Option<PendingEntry>,
     ) -> Self {
         Self {
             source: Box::new(source),
-            held: encoders.hold(holding),
+            held: encoders.register(holding),
             input: Bytes::new(),
             state: State::New,
             keep,
@@ -101,23 +101,23 @@ where
         }
     }
 
-    /// Gives each piece when the one before it is taken, and has no engine before the first is. For HTTP/2, where a
-    /// stream may have no window.
+    /// Makes each piece wait until the one before it is taken, and the engine until the first is. For HTTP/2, where a stream
+    /// may have no window.
     pub(super) fn await_each(&mut self) {
         self.progress = Some(Arc::default());
     }
 
-    /// The body that is coded.
+    /// Returns the body that is coded.
     pub(super) fn source_mut(&mut self) -> &mut S {
         &mut self.source
     }
 
-    /// Whether nothing more comes.
+    /// Reports whether the content is complete and taken.
     pub(super) fn is_finished(&self) -> bool {
         self.state == State::Ended && self.held.lock().encoder.ready() == 0
     }
 
-    /// The next piece; `None` when the answer is whole.
+    /// Returns the next piece; `None` at the end of the answer.
     pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Cut>>> {
         if let Some(progress) = &self.progress {
             // Only parts of files fail.
@@ -129,26 +129,26 @@ where
             self.state = State::Quiet;
             if let Some(progress) = self.progress.clone() {
                 let start = holding.encoder.start();
-                // It comes out of the encoder only once.
+                // The encoder does not return it again.
                 self.add(&start, &mut holding);
                 return Poll::Ready(Some(Ok(Piece::awaited(start, &progress))));
             }
         }
         let turn = ready!(self.turns.poll(cx));
-        holding.given = None;
+        holding.waiting_since = None;
         let polled = self.poll_coded(&mut holding, &turn, cx);
         if self.state == State::Ended {
-            holding.keep_output();
+            holding.shrink_to_output();
         }
         if polled.is_ready() {
-            holding.given = Some(Instant::now());
+            holding.waiting_since = Some(Instant::now());
         }
         polled
     }
 
     fn poll_coded(
         &mut self,
-        holding: &mut Holding,
+        holding: &mut BudgetedEncoder,
         turn: &Turn,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Piece, Cut>>> {
@@ -164,7 +164,7 @@ where
                     return self.piece(holding);
                 }
                 State::Breaking(cut) => {
-                    // hyper writes what it has when a body has nothing at the moment, and then asks again.
+                    // hyper writes its buffer when a body is pending, and then polls again.
                     self.state = State::Broken(cut);
                     return yield_to_runtime(cx);
                 }
@@ -186,7 +186,7 @@ where
         }
     }
 
-    /// Codes some of what is here, or asks for more.
+    /// Codes a part of the input, or polls the source for more.
     fn advance(&mut self, encoder: &mut Encoder, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
         if !self.input.is_empty() {
             let some = self.input.split_to(self.input.len().min(STEP));
@@ -197,7 +197,7 @@ where
         match http_body::Body::poll_frame(Pin::new(&mut *self.source), cx) {
             Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                 Ok(Piece::Bytes(bytes)) => self.input = bytes,
-                // Only a body that is not coded is left to the connection.
+                // Only a body without a coding is left to the connection.
                 Ok(Piece::File(_) | Piece::Unread(_) | Piece::Awaited(_) | Piece::Counted(_)) => {
                     return Err(io::Error::other("a piece without bytes"));
                 }
@@ -222,7 +222,7 @@ where
         Ok(Poll::Ready(()))
     }
 
-    fn piece(&mut self, holding: &mut Holding) -> Poll<Option<Result<Piece, Cut>>> {
+    fn piece(&mut self, holding: &mut BudgetedEncoder) -> Poll<Option<Result<Piece, Cut>>> {
         let piece = holding.encoder.take();
         self.add(&piece, holding);
         Poll::Ready(Some(Ok(match &self.progress {
@@ -231,15 +231,15 @@ where
         })))
     }
 
-    /// Keeps a piece for others who ask, as long as there is memory for it.
-    fn add(&mut self, piece: &Bytes, holding: &mut Holding) {
+    /// Adds a piece to the cache entry, as long as there is memory for it.
+    fn add(&mut self, piece: &Bytes, holding: &mut BudgetedEncoder) {
         let worth = !self.is_broken() && !holding.encoder.is_stored();
         let Some(mut keep) = self.keep.take().filter(|_| worth) else {
             return;
         };
         let fits = holding.part.grow(piece.len() as u64).is_ok() && keep.add(piece);
         if fits && self.state == State::Ended {
-            keep.done();
+            keep.commit();
         } else if fits {
             self.keep = Some(keep);
         }

@@ -1,5 +1,5 @@
-//! A coded stream that goes on without coding anything: what follows is stored as it is, in blocks that each coding has
-//! for that. It needs no memory, and the client reads one stream.
+//! The rest of a coded stream without compression: in the stored blocks that each coding defines. It needs no memory, and
+//! the client decodes one stream.
 
 use bytes::{BufMut, BytesMut};
 use flate2::Crc;
@@ -7,11 +7,11 @@ use flate2::Crc;
 use super::start::{WINDOW, start};
 use crate::message::accept_encoding::Coding;
 
-/// The rest of a stream.
+/// The rest of a stream in stored blocks.
 #[derive(Debug)]
 pub(super) struct Stored {
     coding: Coding,
-    /// Of all content of a gzip stream, what came before included.
+    /// The checksum of all content of a gzip stream, including that before.
     sum: Crc,
 }
 
@@ -19,11 +19,11 @@ pub(super) struct Stored {
 const BLOCK: usize = 65_535;
 
 impl Stored {
-    /// Begins a stream.
+    /// Begins a stream and writes its header.
     pub(super) fn begin(coding: Coding, output: &mut BytesMut) -> Self {
         output.put_slice(start(coding));
         match coding {
-            // RFC 1952 §2.3: no time, no hint, an unknown system.
+            // RFC 1952 §2.3: no MTIME, no XFL, an unknown OS.
             Coding::Gzip => output.put_slice(&[8, 0, 0, 0, 0, 0, 0, 255]),
             // RFC 8878 §3.1.1.1: neither size nor checksum; the window as an exponent from 10 on.
             Coding::Zstd => output.put_slice(&[0x2f, 0xfd, 0, (WINDOW - 10) << 3]),
@@ -32,7 +32,7 @@ impl Stored {
         Self::go_on(coding, Crc::new())
     }
 
-    /// Goes on behind what was flushed; `sum` is that of the content before.
+    /// Continues a flushed stream; `sum` is the checksum of the content before.
     pub(super) fn go_on(coding: Coding, sum: Crc) -> Self {
         Self { coding, sum }
     }

@@ -1,4 +1,4 @@
-//! Whatever goes in comes out again, in time, and a break is seen.
+//! Coded streams decode to their content, are flushed in time, and report breaks.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -12,8 +12,10 @@ use futures_util::FutureExt;
 use proptest::prelude::{any, prop, proptest};
 use proptest::prop_assert;
 
-use super::Keep;
-use super::{Coded, CodedCache, Effort, Encoder, Encoders, Holding, Key, Source, code_whole};
+use super::PendingEntry;
+use super::{
+    BudgetedEncoder, Coded, CodedCache, Effort, Encoder, Encoders, Key, Source, code_whole,
+};
 use crate::handler::share::Share;
 use crate::handler::{Body, Cut};
 use crate::limits::budget::{Budget, Owner, Party, SiteKey};
@@ -21,7 +23,7 @@ use crate::message::accept_encoding::Coding;
 
 const EFFORTS: [Effort; 3] = [Effort::Fast, Effort::Balanced, Effort::Dense];
 
-/// What a client makes of the bytes so far, and whether it has seen the end.
+/// Decodes the bytes so far, and reports whether they have the end of the stream.
 fn decode(coding: Coding, coded: &[u8]) -> (Vec<u8>, bool) {
     let mut decoder: Box<dyn DecodeV2> = match coding {
         Coding::Brotli => Box::new(BrotliDecoder::new()),
@@ -42,7 +44,7 @@ fn decode(coding: Coding, coded: &[u8]) -> (Vec<u8>, bool) {
     }
 }
 
-/// A body of `Bytes` only; streams are tested with the program.
+/// Takes all of a body of `Bytes`; streams are tested with the program.
 fn drain(coded: &mut Coded<Body>) -> (Vec<u8>, Option<Cut>) {
     let mut cx = Context::from_waker(Waker::noop());
     let mut bytes = Vec::new();
@@ -53,7 +55,7 @@ fn drain(coded: &mut Coded<Body>) -> (Vec<u8>, Option<Cut>) {
             }
             Poll::Ready(Some(Err(cut))) => return (bytes, Some(cut)),
             Poll::Ready(None) => return (bytes, None),
-            // It gives others their turn and is asked again.
+            // It yields to other tasks and is polled again.
             Poll::Pending => {}
         }
     }
@@ -73,17 +75,17 @@ fn budget() -> Arc<Budget> {
     Arc::new(Budget::new(64 << 20))
 }
 
-async fn holding(coding: Coding, effort: Effort, budget: &Arc<Budget>) -> Option<Holding> {
+async fn holding(coding: Coding, effort: Effort, budget: &Arc<Budget>) -> Option<BudgetedEncoder> {
     let encoders = Encoders::default();
     encoders.obtain(coding, effort, &share(budget)).await
 }
 
-fn coded(body: Body, coding: Coding, effort: Effort, keep: Option<Keep>) -> Coded<Body> {
+fn coded(body: Body, coding: Coding, effort: Effort, keep: Option<PendingEntry>) -> Coded<Body> {
     let encoders = Encoders::default();
     let budget = budget();
     let share = share(&budget);
-    let holding = encoders.obtain(coding, effort, &share);
-    let holding = holding.now_or_never().flatten().unwrap();
+    let obtained = encoders.obtain(coding, effort, &share);
+    let holding = obtained.now_or_never().flatten().unwrap();
     Coded::new(body, &encoders, holding, keep)
 }
 
@@ -117,7 +119,7 @@ fn every_flush_brings_out_all_that_was_pushed() {
             for piece in &pieces {
                 encoder.push(piece).unwrap();
                 encoder.flush().unwrap();
-                // A flush of nothing adds nothing that a client could stumble over.
+                // An empty flush adds no output.
                 encoder.flush().unwrap();
                 sent.extend(encoder.take());
                 plain.extend(piece);
@@ -136,7 +138,7 @@ fn every_flush_brings_out_all_that_was_pushed() {
     }
 }
 
-/// At any point, before there is an engine too, and after the start was sent apart.
+/// Covers all points: before there is an engine, and after the start was sent apart.
 #[test]
 fn a_stream_goes_on_without_its_engine() {
     let pieces = [
@@ -190,7 +192,7 @@ fn a_long_body_is_coded_in_pieces_and_kept_when_it_is_whole() {
             effort,
         };
         let body = Body::bytes(plain.clone());
-        let keep = cache.keep(key.clone());
+        let keep = cache.begin_entry(key.clone());
         let mut coded = coded(body, coding, effort, keep);
         assert!(!coded.is_finished());
         let (bytes, cut) = drain(&mut coded);
@@ -207,7 +209,7 @@ fn a_long_body_is_coded_in_pieces_and_kept_when_it_is_whole() {
 }
 
 #[test]
-fn what_is_too_large_or_not_whole_is_not_kept() {
+fn contents_that_are_too_large_or_incomplete_are_not_cached() {
     let cache = Arc::new(CodedCache::new(64 << 20));
     let (coding, effort) = (Coding::Gzip, Effort::Fast);
     let plain = Bytes::from(noise(2 << 20));
@@ -216,13 +218,13 @@ fn what_is_too_large_or_not_whole_is_not_kept() {
         coding,
         effort,
     };
-    let keep = cache.keep(key.clone());
+    let keep = cache.begin_entry(key.clone());
     drain(&mut coded(Body::bytes(plain), coding, effort, keep));
     assert_eq!(cache.get(&key), None);
-    let keep = cache.keep(key.clone());
+    let keep = cache.begin_entry(key.clone());
     drop(coded(Body::bytes("abc"), coding, effort, keep));
     assert_eq!(cache.get(&key), None);
-    assert!(Arc::new(CodedCache::new(0)).keep(key).is_none());
+    assert!(Arc::new(CodedCache::new(0)).begin_entry(key).is_none());
 }
 
 #[test]
@@ -261,7 +263,7 @@ fn gzip_is_read_by_another_reader_too() {
 
 proptest! {
     #[test]
-    fn decoded_it_is_what_it_was(
+    fn decoding_restores_the_content(
         pieces in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..3000), any::<bool>()), 0..8),
         which in 0_usize..9,
     ) {

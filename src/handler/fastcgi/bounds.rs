@@ -9,9 +9,6 @@ use super::{CallTimeouts, Fastcgi};
 use crate::message::edits::Edits;
 use crate::value::TimeLimit;
 
-/// The name of the bound on bodies.
-const BODY: &str = "limits.body";
-
 /// Bounds that an action sets itself: the name of each, as `limits.body`, and its place, as `file:line`.
 #[derive(Clone, Debug, Default)]
 pub struct OwnBounds(Vec<(&'static str, Arc<str>)>);

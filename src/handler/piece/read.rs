@@ -1,4 +1,4 @@
-//! Reads a part of a file that is still the one that was opened.
+//! Reads of files that must not change while they are sent.
 
 use std::io;
 
@@ -7,8 +7,8 @@ use nix::sys::uio::pread;
 use crate::disk::is_as_opened;
 use crate::message::OpenFile;
 
-/// Reads bytes of `file` at `offset`, as many as there is `space` for or at least one. Fails where that is not what the file
-/// was when it was opened: no bytes of another version are sent as if they were of this.
+/// Reads bytes of `file` at `offset`, up to the size of `space` and at least one. Fails if the file has changed since it was
+/// opened: no bytes of another version are sent as if they were of this.
 pub fn read(file: &OpenFile, offset: u64, space: &mut [u8]) -> io::Result<usize> {
     let offset = i64::try_from(offset).map_err(io::Error::other)?;
     let count = pread(&file.descriptor, space, offset)?;
@@ -16,7 +16,7 @@ pub fn read(file: &OpenFile, offset: u64, space: &mut [u8]) -> io::Result<usize>
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     if !is_as_opened(file) {
-        return Err(io::Error::other("it was written to meanwhile"));
+        return Err(io::Error::other("the file changed during transfer"));
     }
     Ok(count)
 }

@@ -1,12 +1,11 @@
 //! A part of a file that is read while it is sent, for HTTP/2: h2 takes a piece long before the client has a window for
-//! it, and keeps it until then. This one has no bytes before h2 asks for those of a frame, and none after that: a stream
-//! that stands still holds nothing, whatever its window was, and a frame that the connection does not take yet holds
-//! [`AT_ONCE`] bytes, once for each connection.
+//! it, and keeps it until then. This piece has no bytes before h2 requests those of a frame, and none afterwards: a stalled
+//! stream holds nothing, with any window, and a frame that the connection does not accept yet holds [`AT_ONCE`] bytes,
+//! once for each connection.
 //!
-//! [`Buf`] cannot fail, and h2 has written the frame's length before it asks for its bytes. A frame whose bytes
-//! cannot be read any more is therefore filled up, and the body that the part belongs to, which waits until all of it
-//! is taken, breaks off the stream behind it (RFC 9113 §5.4.2). The last part of a body is never one of these: its frame
-//! would end the stream.
+//! [`Buf`] cannot fail, and h2 has written the frame's length before it requests its bytes. A frame with bytes that
+//! cannot be read any more is therefore filled up, and its body, which waits until all of the part is taken, resets the
+//! stream behind it (RFC 9113 §5.4.2). The last part of a body is never one of these: its frame would end the stream.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -18,18 +17,18 @@ use bytes::Buf;
 use super::read::read;
 use crate::message::OpenFile;
 
-/// Bytes that are read at once: a frame of the usual size (RFC 9113 §4.2).
+/// Bytes of one read: a frame of the default size (RFC 9113 §4.2).
 const AT_ONCE: usize = 16 * 1024;
 
-/// Stands for bytes that could not be read.
+/// Placeholder for bytes that could not be read.
 static FILLER: [u8; AT_ONCE] = [0; AT_ONCE];
 
-/// The part.
+/// A part of a file that is read while it is sent.
 #[derive(Debug)]
 pub struct Unread {
     file: Arc<OpenFile>,
     span: Range<u64>,
-    /// What was read of its beginning, between a look at it and the next step forward.
+    /// The bytes read at its beginning, between `chunk` and `advance`.
     here: OnceLock<Here>,
     progress: Arc<Progress>,
 }
@@ -40,14 +39,14 @@ enum Here {
     Failed,
 }
 
-/// Bytes that were read, and which of them are still wanted.
+/// Bytes that were read, and the range of them still to be taken.
 #[derive(Debug)]
 struct Block {
     bytes: Box<[u8]>,
     wanted: Range<usize>,
 }
 
-/// How far the piece of a body is that was given last: what the body waits for before it gives the next.
+/// The state of the last piece of a body, for which the body waits before it yields the next.
 #[derive(Debug, Default)]
 pub struct Progress(Mutex<State>);
 
@@ -60,22 +59,22 @@ struct State {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
-    /// None is on its way.
+    /// No piece is in flight.
     #[default]
     Taken,
-    OnItsWay,
+    InFlight,
     Failed,
 }
 
-/// A part could not be read; the log has why.
+/// The error of a part that could not be read; the log has the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreadable;
 
-/// What the last part on this thread has left of its block. h2 takes the beginning of a frame apart from the rest: that
-/// must not be read twice, and must not stay with a stream that stands still.
+/// The rest of the block that the last part on this thread has read. h2 takes the beginning of a frame apart from the
+/// rest: a block must not be read twice, and must not stay with a stalled stream.
 #[derive(Debug)]
 struct Rest {
-    /// Keeps no file open, and its address from being used anew.
+    /// Weak: keeps its address from being reused, and no file open.
     file: Weak<OpenFile>,
     offset: u64,
     block: Block,
@@ -86,9 +85,9 @@ thread_local! {
 }
 
 impl Unread {
-    /// Begins the part of `file` in `span`; the body learns from `progress` when all of it is taken.
-    pub fn begin(file: Arc<OpenFile>, span: Range<u64>, progress: &Arc<Progress>) -> Self {
-        progress.note_given();
+    /// Builds the part of `file` in `span`; the body learns from `progress` when all of it is taken.
+    pub fn new(file: Arc<OpenFile>, span: Range<u64>, progress: &Arc<Progress>) -> Self {
+        progress.mark_in_flight();
         Self {
             file,
             span,
@@ -101,7 +100,7 @@ impl Unread {
         usize::try_from(self.span.end - self.span.start).unwrap_or(usize::MAX)
     }
 
-    fn look(&self) -> Here {
+    fn load(&self) -> Here {
         let rest = REST.take();
         let block = match rest {
             Some(rest) if rest.is_of(&self.file, self.span.start) => return Here::Read(rest.block),
@@ -111,7 +110,7 @@ impl Unread {
         match Block::read(block, &self.file, self.span.start, self.left()) {
             Ok(block) => Here::Read(block),
             Err(error) => {
-                tracing::error!(%error, "a file could not be read to its end while it was sent");
+                tracing::error!(%error, "reading a file failed during transfer");
                 self.progress.set(Stage::Failed);
                 Here::Failed
             }
@@ -129,7 +128,7 @@ impl Buf for Unread {
         if left == 0 {
             return &[];
         }
-        let here = match self.here.get_or_init(|| self.look()) {
+        let here = match self.here.get_or_init(|| self.load()) {
             Here::Read(block) => block.bytes.get(block.wanted.clone()).unwrap_or_default(),
             Here::Failed => &FILLER,
         };
@@ -151,7 +150,7 @@ impl Buf for Unread {
             None => {}
         }
         if self.span.is_empty() {
-            self.progress.note_taken();
+            self.progress.mark_taken();
         }
     }
 }
@@ -182,27 +181,27 @@ impl Rest {
 }
 
 impl Progress {
-    /// Ready when no piece is on its way.
+    /// Waits until no piece is in flight.
     pub fn poll_taken(&self, cx: &mut Context<'_>) -> Poll<Result<(), Unreadable>> {
         self.with(|state| match state.stage {
             Stage::Taken => Poll::Ready(Ok(())),
             Stage::Failed => Poll::Ready(Err(Unreadable)),
-            Stage::OnItsWay => {
+            Stage::InFlight => {
                 state.waker = Some(cx.waker().clone());
                 Poll::Pending
             }
         })
     }
 
-    pub(super) fn note_given(&self) {
-        self.set(Stage::OnItsWay);
+    pub(super) fn mark_in_flight(&self) {
+        self.set(Stage::InFlight);
     }
 
-    pub(super) fn note_taken(&self) {
+    pub(super) fn mark_taken(&self) {
         self.set(Stage::Taken);
     }
 
-    /// A failure stays one.
+    /// Sets the stage; a failure is final.
     fn set(&self, stage: Stage) {
         let waker = self.with(|state| {
             if state.stage != Stage::Failed {
@@ -221,7 +220,7 @@ impl Progress {
     }
 }
 
-/// Reports whether these bytes stand for some that could not be read.
+/// Reports whether these bytes are the placeholder for some that could not be read.
 pub fn is_filler(bytes: &[u8]) -> bool {
     FILLER.as_ptr_range().contains(&bytes.as_ptr())
 }

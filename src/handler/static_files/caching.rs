@@ -1,5 +1,4 @@
-//! How long caches may keep a file (RFC 9111 §5.2): by its type, by its path, by the hash in its
-//! name.
+//! Cache-Control of files (RFC 9111 §5.2): by type, by path, by the hash in the name.
 
 use std::time::Duration;
 
@@ -8,10 +7,10 @@ use regex::bytes::Regex;
 
 use crate::section::{At, Key, Lowered, Problem, Problems, Section};
 
-/// What is said of names that are never used again (RFC 8246).
+/// Cache-Control of names that are never reused for other content (RFC 8246).
 pub(super) const UNCHANGING: &str = "public, max-age=31536000, immutable";
 
-/// One of the `cache` rules.
+/// The section of one `cache` rule.
 pub(super) static CACHE: Section = Section {
     title: "[[site.files.cache]]",
     doc: "",
@@ -42,10 +41,10 @@ static CONTROL: Key<Option<At<String>>> = Key::text(
 )
 .example("\"public, max-age=3600\"");
 
-/// One rule.
+/// A `cache` rule.
 #[derive(Clone, Debug)]
 pub(super) struct CacheRule {
-    /// As they are written; none is any.
+    /// Media types as configured; empty matches any.
     types: Vec<String>,
     path: Option<Regex>,
     value: HeaderValue,
@@ -65,7 +64,7 @@ impl CacheRule {
         })
     }
 
-    /// Whether it is about a file at `path` of this type.
+    /// Reports whether the rule applies to a file at `path` of this type.
     pub(super) fn fits(&self, path: &[u8], kind: &HeaderValue) -> bool {
         let kind = kind.to_str().unwrap_or_default();
         let essence = kind.split(';').next().unwrap_or_default();
@@ -100,22 +99,22 @@ fn value(section: &Lowered, problems: &mut Problems) -> Option<HeaderValue> {
         (Some(control), None) => {
             let value = HeaderValue::from_str(&control.value).ok();
             if value.is_none() {
-                let said = "`control` has what no field may have";
-                problems.push(Problem::new(control.place, said).help("\"no-cache\""));
+                let message = "`control` cannot be the value of a header field";
+                problems.push(Problem::new(control.place, message).help("\"no-cache\""));
             }
             value
         }
         (Some(_), Some(_)) | (None, None) => {
-            let said = "a cache rule needs `expires` or `control`, and not both";
-            problems.push(Problem::new(section.place(), said).help("expires = \"30d\""));
+            let message = "a cache rule needs `expires` or `control`, and not both";
+            problems.push(Problem::new(section.place(), message).help("expires = \"30d\""));
             None
         }
     }
 }
 
-/// Whether the name has a hash of its content in front of its extension, as bundlers write it:
-/// eight hexadecimal digits or more after a `.`, `-` or `_`, or eight of base64url. Both with
-/// letters and digits: a date or a word is no hash.
+/// Reports whether the name has a hash of its content in front of its extension, as bundlers write it: eight hexadecimal
+/// digits or more after a `.`, `-` or `_`, or eight of base64url. Both have letters and digits: a date or a word is no
+/// hash.
 pub(super) fn is_hashed(path: &[u8]) -> bool {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let Some(dot) = name.iter().position(|byte| *byte == b'.') else {
@@ -136,7 +135,7 @@ fn is_hexadecimal_hash(word: &[u8]) -> bool {
         && word.iter().any(u8::is_ascii_alphabetic)
 }
 
-/// Vite and Rollup: `index-BwX3k_9a.js`.
+/// Reports whether a hash of Vite or Rollup ends the stem: `index-BwX3k_9a.js`.
 fn ends_with_hash(stem: &[u8]) -> bool {
     let Some((before, hash)) = stem
         .len()

@@ -1,6 +1,6 @@
-//! The bytes of a file, read by position in pieces: one file can be read from many places and a
-//! file that shrinks or is overwritten meanwhile breaks this transfer and nothing else. What the
-//! kernel has in memory is read at once; what it has to fetch, by a thread that may wait.
+//! The bytes of a file, read by position in pieces: many transfers share one descriptor, and a file that shrinks or is
+//! overwritten meanwhile breaks its transfers and nothing else. Pages in the page cache are read at once; all others by
+//! a thread that may block.
 
 use std::io::{self, IoSliceMut};
 use std::ops::Range;
@@ -23,109 +23,109 @@ use crate::handler::share::Share;
 use crate::limits::budget::Part;
 use crate::message::OpenFile;
 
-/// Bytes that are read at once for an encoder.
+/// Bytes of one read for an encoder.
 const PIECE: u64 = 16 * 1024;
 
-/// Bytes that a stream may hold, whether anybody takes them or not, and that are counted as nobody's.
-const FEW: u64 = 4 * 1024;
+/// Bytes that a stream may hold outside every budget, even if its client never reads them.
+const UNCOUNTED: u64 = 4 * 1024;
 
-/// Bytes of a part that is read while it is sent: the log takes them for sent, as h2 does.
+/// Bytes of a part that is read while it is sent: the log counts them as sent, as h2 does.
 const PART: u64 = 256 * 1024;
 
-/// Why an answer breaks off whose file can be read no further.
+/// Cause code of an answer that breaks off because its file cannot be read further.
 const CAUSE: &str = "DISK";
 
-/// A part of a file that is still to be sent.
+/// The part of a file that remains to be sent.
 #[derive(Debug)]
 pub struct FileContent {
     file: Arc<OpenFile>,
     left: Range<u64>,
-    /// What was read, while a thread waits for the disk.
+    /// A read on a thread that may block.
     waiting: Option<JoinHandle<io::Result<BytesMut>>>,
-    way: Way,
+    delivery: Delivery,
 }
 
-/// The content as the answer has it.
+/// The content of an answer, read or to be read.
 #[derive(Debug)]
 pub(super) enum Prepared {
-    /// Bytes that are read already.
+    /// Bytes in memory.
     Read(Bytes),
     /// A file that is read while it is sent.
     Sent(Box<FileContent>),
 }
 
-/// How the bytes get to the connection.
+/// The way of the bytes to the connection.
 #[derive(Debug)]
-enum Way {
-    /// All of them as they are kept, shared with others who ask: small files.
+enum Delivery {
+    /// The cached bytes of a small file, shared by its transfers.
     Kept(Bytes),
-    /// The same, counted as the client's as long as they are not sent: HTTP/2.
+    /// The same, counted against the client's share until they are sent: HTTP/2.
     Counted(Bytes, Part),
-    /// In pieces that are read here: for content codings.
+    /// Pieces that are read here: for content codings.
     Read,
-    /// By the connection's IO, which takes parts from the queue: HTTP/1.
+    /// Parts in the queue of the connection's IO: HTTP/1.
     Queue(FileQueue),
-    /// In parts that are read when they are sent: HTTP/2.
+    /// Parts that are read when they are sent: HTTP/2.
     Unread(Arc<Progress>),
 }
 
 impl FileContent {
-    /// The bytes of `file` in `span`.
+    /// Builds the content of the bytes of `file` in `span`.
     pub fn new(file: Arc<OpenFile>, span: Range<u64>) -> Self {
         Self {
             file,
             left: span,
             waiting: None,
-            way: Way::Read,
+            delivery: Delivery::Read,
         }
     }
 
-    /// Leaves the bytes to the connection's IO, which takes them from `queue`.
+    /// Leaves the bytes to the connection's IO, by `queue`.
     pub(in crate::handler) fn send_by(&mut self, queue: FileQueue) {
         if self.whole().is_none() {
-            self.way = Way::Queue(queue);
+            self.delivery = Delivery::Queue(queue);
         }
     }
 
-    /// Reads the bytes when they are sent. Those that are kept are sent so, as long as the client has a share left: it may hold
-    /// on to them when nobody else asks for them any more.
-    pub(in crate::handler) fn read_late(&mut self, share: &Share<'_>) {
-        if let Way::Kept(bytes) = &self.way {
+    /// Defers reading until the bytes are sent. Cached bytes are sent from memory while the client has a share of the budget
+    /// left: its stream may hold them longer than the cache does.
+    pub(in crate::handler) fn defer_reading(&mut self, share: &Share<'_>) {
+        if let Delivery::Kept(bytes) = &self.delivery {
             let mut part = share.part();
             if part.grow(self.file.length).is_ok() {
-                self.way = Way::Counted(bytes.clone(), part);
+                self.delivery = Delivery::Counted(bytes.clone(), part);
                 return;
             }
         }
         let kept = self.file.cache.as_ref();
         if kept.is_some_and(|kept| kept.content.get().is_some()) {
-            let Ok(apart) = apart(&self.file) else {
+            let Ok(uncached) = without_cache(&self.file) else {
                 return;
             };
-            self.file = Arc::new(apart);
+            self.file = Arc::new(uncached);
         }
-        self.way = Way::Unread(Arc::default());
+        self.delivery = Delivery::Unread(Arc::default());
     }
 
-    /// All of the bytes, where they are here already.
+    /// Returns all of the bytes if they are in memory.
     pub(in crate::handler) fn whole(&self) -> Option<&Bytes> {
-        if let Way::Kept(bytes) = &self.way {
+        if let Delivery::Kept(bytes) = &self.delivery {
             return Some(bytes);
         }
         None
     }
 
-    /// Sends another part of the same file next.
-    pub(super) fn go_on_with(&mut self, span: Range<u64>) {
+    /// Replaces the part that is sent by another one of the same file.
+    pub(super) fn continue_with(&mut self, span: Range<u64>) {
         self.left = span;
     }
 
-    /// Bytes still to be sent.
+    /// Returns the number of bytes that remain to be sent.
     pub fn left(&self) -> u64 {
         self.left.end - self.left.start
     }
 
-    /// Which file and which version of it this is, where it is the whole of one.
+    /// Returns the file and its version if the content is the whole of it.
     pub(in crate::handler) fn identity(&self) -> Option<Identity> {
         let stat = nix::sys::stat::fstat(&self.file.descriptor).ok()?;
         let whole = self.left == (0..u64::try_from(stat.st_size).ok()?);
@@ -137,8 +137,8 @@ impl FileContent {
         })
     }
 
-    /// What is small is here before the answer begins, so that head and content leave in one write; more of it where others
-    /// share it.
+    /// Reads small content before the answer begins, so that head and content leave in one write; up to [`SMALL`] bytes if
+    /// the cache shares them.
     pub(super) async fn prepare(mut self) -> io::Result<Prepared> {
         let Some(kept) = self
             .file
@@ -146,7 +146,7 @@ impl FileContent {
             .as_ref()
             .filter(|_| self.file.length <= SMALL)
         else {
-            if self.left() > FEW {
+            if self.left() > UNCOUNTED {
                 return Ok(Prepared::Sent(Box::new(self)));
             }
             return read_all(&self.file, self.left.clone())
@@ -164,40 +164,41 @@ impl FileContent {
         let span = index(self.left.start)?..index(self.left.end)?;
         let is_part = span.len() < whole.len();
         let bytes = whole.slice(span);
-        if self.left() > FEW {
-            self.way = Way::Kept(bytes);
+        if self.left() > UNCOUNTED {
+            self.delivery = Delivery::Kept(bytes);
             return Ok(Prepared::Sent(Box::new(self)));
         }
-        // A part would hold on to the whole.
-        Ok(Prepared::Read(match is_part {
-            true => Bytes::copy_from_slice(&bytes),
-            false => bytes,
+        // A slice would keep the whole in memory.
+        Ok(Prepared::Read(if is_part {
+            Bytes::copy_from_slice(&bytes)
+        } else {
+            bytes
         }))
     }
 
-    /// The next piece; a file that became shorter than announced cuts the answer.
+    /// Returns the next piece; a file that is shorter than announced cuts the answer.
     pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Cut>>> {
         if self.left() == 0 {
             return Poll::Ready(None);
         }
-        match std::mem::replace(&mut self.way, Way::Read) {
-            Way::Kept(bytes) => self.give_all(Piece::Bytes(bytes)),
-            Way::Counted(bytes, part) => self.give_all(Piece::counted(bytes, part)),
-            Way::Queue(queue) => {
+        match std::mem::replace(&mut self.delivery, Delivery::Read) {
+            Delivery::Kept(bytes) => self.finish_with(Piece::Bytes(bytes)),
+            Delivery::Counted(bytes, part) => self.finish_with(Piece::counted(bytes, part)),
+            Delivery::Queue(queue) => {
                 let polled = self.poll_queued(&queue, cx);
-                self.way = Way::Queue(queue);
+                self.delivery = Delivery::Queue(queue);
                 polled
             }
-            Way::Unread(progress) => {
+            Delivery::Unread(progress) => {
                 let polled = self.poll_unread(&progress, cx);
-                self.way = Way::Unread(progress);
+                self.delivery = Delivery::Unread(progress);
                 polled
             }
-            Way::Read => self.poll_bytes(cx),
+            Delivery::Read => self.poll_bytes(cx),
         }
     }
 
-    fn give_all(&mut self, piece: Piece) -> Poll<Option<Result<Piece, Cut>>> {
+    fn finish_with(&mut self, piece: Piece) -> Poll<Option<Result<Piece, Cut>>> {
         self.left.start = self.left.end;
         Poll::Ready(Some(Ok(piece)))
     }
@@ -215,8 +216,8 @@ impl FileContent {
         Poll::Ready(Some(Ok(queue.push(Arc::clone(&self.file), unread))))
     }
 
-    /// One part after the other, each when all before it was taken. What is last is read here and now: an end of the
-    /// stream is told with it, which must not be told before the bytes are known.
+    /// Returns one part after the other, each after h2 has taken all before it. The last one is read at once: its frame
+    /// carries END_STREAM, which must not be sent before the bytes are known.
     fn poll_unread(
         &mut self,
         progress: &Arc<Progress>,
@@ -226,7 +227,7 @@ impl FileContent {
             self.left.start = self.left.end;
             return Poll::Ready(Some(Err(Cut(CAUSE))));
         }
-        let end = self.left.end.saturating_sub(FEW);
+        let end = self.left.end.saturating_sub(UNCOUNTED);
         let unread = self.left.start..end.min(self.left.start + PART);
         if unread.is_empty() {
             return self.poll_bytes(cx);
@@ -235,11 +236,11 @@ impl FileContent {
             return Poll::Ready(Some(Err(self.cut(&error))));
         }
         self.left.start = unread.end;
-        let part = Unread::begin(Arc::clone(&self.file), unread, progress);
+        let part = Unread::new(Arc::clone(&self.file), unread, progress);
         Poll::Ready(Some(Ok(Piece::Unread(Box::new(part)))))
     }
 
-    /// The next piece as bytes.
+    /// Returns the next piece as bytes.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Cut>>> {
         let span = self.left.start..self.left.end.min(self.left.start + PIECE);
         let read = ready!(self.poll_read(&span, cx)).and_then(|piece| self.unchanged(piece));
@@ -254,17 +255,17 @@ impl FileContent {
 
     fn cut(&mut self, error: &io::Error) -> Cut {
         self.left.start = self.left.end;
-        tracing::error!(%error, "a file could not be read to its end while it was sent");
+        tracing::error!(%error, "reading a file failed during transfer");
         Cut(CAUSE)
     }
 
-    /// What was announced is one version of the file: a piece of another one is not sent as if it
-    /// were of this.
+    /// Fails if the file has changed: the announced fields describe one version, and no piece of another one is sent
+    /// under them.
     fn unchanged(&self, piece: BytesMut) -> io::Result<BytesMut> {
         if is_as_opened(&self.file) {
             return Ok(piece);
         }
-        Err(io::Error::other("it was written to meanwhile"))
+        Err(io::Error::other("the file changed during transfer"))
     }
 
     fn poll_read(&mut self, span: &Range<u64>, cx: &mut Context<'_>) -> Poll<io::Result<BytesMut>> {
@@ -276,7 +277,7 @@ impl FileContent {
         self.poll_waiting(span, cx)
     }
 
-    /// Ready when the kernel has `span` in memory: sending it must not wait for the disk.
+    /// Waits until the page cache has `span`: sending it must not wait for the disk.
     fn poll_fetched(&mut self, span: &Range<u64>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.waiting.is_none() && self.is_fetched(span) {
             return Poll::Ready(Ok(()));
@@ -284,8 +285,8 @@ impl FileContent {
         self.poll_waiting(span, cx).map_ok(drop)
     }
 
-    /// Whether the first and the last byte are in memory. Of a file that is asked for again and again, and is one
-    /// piece, that is found out once a second.
+    /// Reports whether the page cache has the first and the last byte. A cached file of one piece is examined once a
+    /// second.
     fn is_fetched(&self, span: &Range<u64>) -> bool {
         let whole = span.start == 0 && self.file.length <= MOST;
         let known = self.file.cache.as_ref().filter(|_| whole);
@@ -316,8 +317,8 @@ impl FileContent {
     }
 }
 
-/// The same file, of which nothing is kept.
-fn apart(file: &OpenFile) -> io::Result<OpenFile> {
+/// Returns the same file without its cached content.
+fn without_cache(file: &OpenFile) -> io::Result<OpenFile> {
     Ok(OpenFile {
         descriptor: file.descriptor.try_clone()?,
         length: file.length,
@@ -338,7 +339,7 @@ async fn read_all(file: &Arc<OpenFile>, span: Range<u64>) -> io::Result<Bytes> {
     Ok(whole.freeze())
 }
 
-/// preadv2(2) with RWF_NOWAIT; `None` where that would wait, or cannot tell.
+/// Reads by preadv2(2) with RWF_NOWAIT; `None` if that would block or is not supported.
 fn read_now(file: &OpenFile, span: &Range<u64>) -> Option<io::Result<BytesMut>> {
     let read = into_buffer(span, |buffer| {
         let buffer = &mut [IoSliceMut::new(buffer)];
@@ -355,7 +356,7 @@ fn raw(error: &io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
-/// Waits for the disk.
+/// Reads by pread(2), which may block on the disk.
 fn read(file: &OpenFile, span: &Range<u64>) -> io::Result<BytesMut> {
     let offset = i64::try_from(span.start).map_err(io::Error::other)?;
     into_buffer(span, |buffer| Ok(pread(&file.descriptor, buffer, offset)?))

@@ -1,5 +1,5 @@
-//! `static_files`: files below a root. What to do is decided from the path and from what stands
-//! at it; the answer is made in `representation`.
+//! `static_files`: files below a root. The decision depends on the path and on the file system object at it; `representation`
+//! builds the answer.
 
 mod caching;
 mod content;
@@ -27,7 +27,7 @@ use crate::message::{Cause, Disk, Found, Request, Root, Target};
 use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
 use unsafe_name::Withheld;
 
-/// The methods that files know, as Allow says them (RFC 9110 §10.2.1).
+/// Allow of a file (RFC 9110 §10.2.1).
 const ALLOWED: &str = "GET, HEAD, OPTIONS";
 
 /// The `static_files` key of a rule.
@@ -67,7 +67,7 @@ static INDEX: Key<Vec<At<String>>> =
 
 static MISSING: Key<At<String>> = Key::one_of("missing", &["404", "decline"], "What becomes of a request whose file does not exist: \"404\", or \"decline\" for the next rule.").default("\"404\"");
 
-/// Sends files below a root.
+/// A handler for files below a root.
 #[derive(Debug)]
 pub struct StaticFiles {
     root: Root,
@@ -78,7 +78,7 @@ pub struct StaticFiles {
 }
 
 impl StaticFiles {
-    /// From its section; `site_root` is the default of `root`, `site` of how files are sent.
+    /// Builds the handler from its section; `site_root` is the default of `root`, `site` that of the file settings.
     pub fn build(
         section: &Lowered,
         site_root: Option<&Root>,
@@ -108,24 +108,24 @@ impl StaticFiles {
         })
     }
 
-    /// Returns the folder.
+    /// Returns the root.
     pub fn root(&self) -> &Root {
         &self.root
     }
 
-    /// As [`crate::handler::Handler::settled_below`].
+    /// Implements [`crate::handler::Handler::settled_below`].
     pub(super) fn settled_below(&self) -> Option<&str> {
         (!self.declines).then(|| self.mount.as_str())
     }
 
-    /// Reports whether every request for this path is left to the next rule, where that is said by the path.
+    /// Reports whether the path alone leaves every request for it to the next rule.
     pub(super) fn leaves(&self, path: &[u8]) -> bool {
         let below = self.mount.below(path);
         below.is_none_or(|below| self.surely_lacks(below))
     }
 
-    /// Reports whether no file is sent for `below`, whatever the disk has. A folder may have the name of a backup; none
-    /// is taken to have that of a script.
+    /// Reports whether no file is sent for `below` for any content of the disk. A folder may have the name of a backup;
+    /// none is assumed to have that of a script.
     fn surely_lacks(&self, below: &[u8]) -> bool {
         match unsafe_name::withheld_by(below, &self.settings.names) {
             Some(Withheld::Dotfile | Withheld::Script) => true,
@@ -144,7 +144,7 @@ impl StaticFiles {
             return self.withheld(withheld);
         }
         match disk.open_recent(&self.root, below, self.settings.symlinks) {
-            // A file is no folder: what follows it in the path names nothing.
+            // A file is not a folder: a path that continues below it names nothing.
             Found::File(_) if request.target.is_directory() => self.missing(),
             Found::File(file) if is_allowed(&request.method) => {
                 let representation = Representation::new(request, path, file, &self.settings);
@@ -160,7 +160,7 @@ impl StaticFiles {
 
     fn unsendable(&self, found: Found) -> Decision {
         match found {
-            // Never given here: a file and a folder are something.
+            // Unreachable for a file and a folder: the caller handles both.
             Found::File(_) | Found::Directory | Found::Missing => self.missing(),
             // No file has this name, but an application may have such a page.
             Found::TooLong if self.declines => Decision::Decline,
@@ -227,7 +227,7 @@ impl StaticFiles {
     }
 }
 
-/// RFC 9110 §9.3.7: OPTIONS asks what the others are; §15.5.6: what is none of them is told them.
+/// Answers a method other than GET and HEAD: Allow for OPTIONS (RFC 9110 §9.3.7), else 405 with Allow (§15.5.6).
 fn wrong_method(method: &Method) -> Decision {
     if *method != Method::OPTIONS {
         return Decision::Fail(Failure::Method(ALLOWED));
@@ -243,13 +243,15 @@ fn is_allowed(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// docs/cgi.md, "The behaviours, one by one", no. 10: relative to the host that the client named, so that it can point nowhere
-/// else, with the query, and never beginning with `//`. Every method is sent there, as by mod_dir: what is no GET keeps
-/// its method and content (RFC 9110 §15.4.9), which a 301 would let a client change (§15.4.2).
+/// Redirects to the path with a slash at its end (docs/cgi.md, "The behaviours, one by one", no. 10): relative to the host that
+/// the client named, so that it can point to no other, with the query, and never beginning with `//`. It applies to every
+/// method, as with mod_dir: a request other than GET keeps its method and content (RFC 9110 §15.4.9), which a 301 would
+/// let a client change (§15.4.2).
 fn to_directory(request: &Request) -> Decision {
-    let status = match is_allowed(&request.method) {
-        true => StatusCode::MOVED_PERMANENTLY,
-        false => StatusCode::PERMANENT_REDIRECT,
+    let status = if is_allowed(&request.method) {
+        StatusCode::MOVED_PERMANENTLY
+    } else {
+        StatusCode::PERMANENT_REDIRECT
     };
     let target = &request.target;
     let path = Target::encode_path(target.path()) + "/";

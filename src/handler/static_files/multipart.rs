@@ -15,35 +15,35 @@ use crate::handler::piece::{FileQueue, Piece};
 use crate::handler::share::Share;
 use crate::message::OpenFile;
 
-/// The parts that are still to be sent, and what stands between them.
+/// The parts that remain to be sent, with their delimiters.
 #[derive(Debug)]
 pub struct Multipart {
-    /// Its span is the rest of the part that is being sent.
+    /// The rest of the current part.
     content: FileContent,
-    /// What comes before a part, and the part.
+    /// The delimiter and head of each further part, and its span.
     parts: VecDeque<(Bytes, Range<u64>)>,
-    /// What ends the last of them; empty when it was sent.
+    /// The closing delimiter; empty once sent.
     end: Bytes,
     left: u64,
-    /// Of each part.
+    /// Content-Type of each part.
     media_type: HeaderValue,
 }
 
-/// A type that can be said of anything (RFC 2046 §4.5.1).
+/// The media type of arbitrary bytes (RFC 2046 §4.5.1).
 pub(super) const UNKNOWN: &str = "application/octet-stream";
 
-/// How the parts are told from each other.
+/// The boundary between parts (RFC 2046 §5.1.1).
 #[derive(Debug)]
 pub(super) struct Boundary(String);
 
 impl Boundary {
-    /// One that nobody can have written into a file: the keys of the hash are random.
+    /// Builds a boundary that no author of a file can predict: the keys of the hash are random.
     pub(super) fn random() -> Self {
         let half = || RandomState::new().hash_one(0_u8);
         Self(format!("{:016x}{:016x}", half(), half()))
     }
 
-    /// The type of the whole content.
+    /// Returns the media type of the whole content.
     pub(super) fn media_type(&self) -> Option<HeaderValue> {
         HeaderValue::from_str(&format!("multipart/byteranges; boundary={}", self.0)).ok()
     }
@@ -62,7 +62,7 @@ impl Boundary {
 }
 
 impl Multipart {
-    /// These parts of `file`, each from its first to its last byte, both included.
+    /// Builds the content of these ranges of `file`, each from its first to its last byte, both included.
     pub(super) fn new(
         file: Arc<OpenFile>,
         ranges: &[(u64, u64)],
@@ -88,27 +88,27 @@ impl Multipart {
         }
     }
 
-    /// The type of each part: that of the whole file.
+    /// Returns the media type of each part: that of the whole file.
     pub fn media_type(&self) -> &HeaderValue {
         &self.media_type
     }
 
-    /// Leaves the bytes of the file to the connection's IO, which takes them from `queue`.
+    /// Leaves the bytes of the file to the connection's IO, by `queue`.
     pub(in crate::handler) fn send_by(&mut self, queue: FileQueue) {
         self.content.send_by(queue);
     }
 
-    /// Reads the bytes of the file when they are sent.
-    pub(in crate::handler) fn read_late(&mut self, share: &Share<'_>) {
-        self.content.read_late(share);
+    /// Defers reading until the bytes are sent.
+    pub(in crate::handler) fn defer_reading(&mut self, share: &Share<'_>) {
+        self.content.defer_reading(share);
     }
 
-    /// Bytes still to be sent.
+    /// Returns the number of bytes that remain to be sent.
     pub fn left(&self) -> u64 {
         self.left
     }
 
-    /// The next piece; a file that became shorter than announced cuts the answer.
+    /// Returns the next piece; a file that is shorter than announced cuts the answer.
     pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Cut>>> {
         let piece = match ready!(self.content.poll_piece(cx)) {
             Some(Err(cut)) => {
@@ -126,9 +126,10 @@ impl Multipart {
         Poll::Ready(piece.map(Ok))
     }
 
+    /// Begins the next part: returns the delimiter before it, or the closing one.
     fn between(&mut self) -> Option<Bytes> {
         if let Some((head, span)) = self.parts.pop_front() {
-            self.content.go_on_with(span);
+            self.content.continue_with(span);
             return Some(head);
         }
         Some(std::mem::take(&mut self.end)).filter(|end| !end.is_empty())

@@ -1,4 +1,4 @@
-//! A file as an answer: its fields, and which part of it is sent (RFC 9110 §8, §13, §14).
+//! A file as an answer: its fields, and the part of it that is sent (RFC 9110 §8, §13, §14).
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -16,32 +16,32 @@ use crate::message::conditional::{Validators, Verdict, evaluate, if_range_holds,
 use crate::message::range::{Ranges, ranges};
 use crate::message::{CachedHead, OpenFile, Request};
 
-/// A file and what of it the client gets.
+/// A file and the part of it that the client gets.
 #[derive(Debug)]
 pub struct Representation {
     file: Arc<OpenFile>,
-    /// Of an answer that is whole.
+    /// The status of an answer with the whole file.
     status: StatusCode,
     fields: HeaderMap,
     part: Part,
     head_only: bool,
-    /// The Content-Length among the fields.
+    /// Content-Length among `fields`.
     announced: Option<u64>,
 }
 
-/// What a script has said of a file that it leaves to the gateway. What it did not say is said as
-/// of any file; what it said wins, its ETag and Last-Modified for conditions and If-Range too.
+/// Status and fields from a script for a file that it leaves to the gateway. They take precedence over those of the file,
+/// its ETag and Last-Modified also for conditions and If-Range.
 #[derive(Debug, Default)]
 pub struct Description {
-    /// The status; ranges and conditions have a meaning for 200 alone.
+    /// The status; ranges and conditions apply to 200 alone.
     pub status: StatusCode,
-    /// The fields; none that frames content or says which part of it is sent.
+    /// The fields, without those that frame content or name a part of it.
     pub fields: HeaderMap,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
-    /// 200.
+    /// 200: all of the file.
     Whole,
     /// 206, from the first to the last byte, both included.
     Range(u64, u64),
@@ -56,7 +56,7 @@ enum Part {
 }
 
 impl Representation {
-    /// What `request` gets of `file`, which stands at `path`.
+    /// Builds the answer to `request` for the `file` at `path`.
     pub fn new(
         request: &Request,
         path: &[u8],
@@ -71,7 +71,7 @@ impl Representation {
         } else {
             (said.fields.clone(), Some(file.length))
         };
-        // Said of a refusal it would keep the refusal in caches.
+        // With it, caches would keep the refusal.
         if matches!(part, Part::Unsatisfiable | Part::PreconditionFailed) {
             fields.remove(header::CACHE_CONTROL);
         }
@@ -85,7 +85,7 @@ impl Representation {
         }
     }
 
-    /// The same of a file that a script has described.
+    /// Builds the answer for a file that a script has described.
     pub fn described(
         request: &Request,
         path: &[u8],
@@ -94,7 +94,7 @@ impl Representation {
     ) -> Self {
         let Description { status, mut fields } = description;
         complete(&mut fields, path, &file);
-        // RFC 9110 §13.2.1: conditions on what would be another answer are ignored.
+        // RFC 9110 §13.2.1: conditions are ignored if the status without them is neither 2xx nor 412.
         let part = match status {
             StatusCode::OK => part(&request.method, &request.fields, &fields, file.length),
             _ => Part::Whole,
@@ -109,7 +109,7 @@ impl Representation {
         }
     }
 
-    /// The response; small files are read at once.
+    /// Builds the response; reads small files at once.
     pub async fn into_response(self) -> Result<Response<Body>, Failure> {
         let file = Arc::clone(&self.file);
         let (status, fields, content) = self.settle()?;
@@ -130,7 +130,7 @@ impl Representation {
         Ok(response)
     }
 
-    /// The response without its content.
+    /// Builds the response without its content.
     pub fn into_head(self) -> Result<(StatusCode, HeaderMap), Failure> {
         self.settle().map(|(status, fields, _)| (status, fields))
     }
@@ -164,25 +164,27 @@ impl Representation {
     fn span(&mut self, span: Range<u64>) -> Content {
         // hyper would leave it out where a HEAD answer has no body.
         self.announce(Some(span.end - span.start));
-        match self.head_only || span.is_empty() {
-            true => Content::None,
-            false => Content::Span(span),
+        if self.head_only || span.is_empty() {
+            Content::None
+        } else {
+            Content::Span(span)
         }
     }
 
     fn several(&mut self, parts: &[(u64, u64)]) -> Result<Content, Failure> {
-        const UNSENDABLE: Failure = Failure::Internal("the type of several ranges cannot be sent");
+        const UNSENDABLE: Failure =
+            Failure::Internal("the Content-Type of several ranges is no field value");
         let boundary = Boundary::random();
         let media_type = boundary.media_type().ok_or(UNSENDABLE)?;
         // RFC 9110 §15.3.7.2: each part has its own type and Content-Range, the whole has neither.
-        let own = self.fields.insert(header::CONTENT_TYPE, media_type);
-        let own = own.unwrap_or(HeaderValue::from_static(UNKNOWN));
-        let content = Multipart::new(Arc::clone(&self.file), parts, own, &boundary);
+        let replaced = self.fields.insert(header::CONTENT_TYPE, media_type);
+        let part_type = replaced.unwrap_or(HeaderValue::from_static(UNKNOWN));
+        let content = Multipart::new(Arc::clone(&self.file), parts, part_type, &boundary);
         self.announce(Some(content.left()));
         Ok(Content::Parts(Box::new(content)))
     }
 
-    /// Content-Length; of the whole of a file it is among what is said of it.
+    /// Sets Content-Length; that of the whole file is among the cached fields.
     fn announce(&mut self, length: Option<u64>) {
         match length {
             _ if self.announced == length => {}
@@ -196,16 +198,16 @@ impl Representation {
     }
 }
 
-/// What is sent of the file.
+/// The bytes of the file that are sent.
 enum Content {
     None,
     Span(Range<u64>),
     Parts(Box<Multipart>),
 }
 
-/// What `settings` say of a file, where they have not said it before.
-fn say(path: &[u8], file: &OpenFile, settings: &FileSettings) -> Arc<CachedHead> {
-    if let Some(said) = file.cached_head(&settings.handler_id) {
+/// Returns the fields of a file under `settings`, computed once for each version of it.
+fn say(path: &[u8], file: &OpenFile, settings: &FileSettings) -> Arc<Said> {
+    if let Some(said) = file.said(&settings.speaker) {
         return said;
     }
     let mut fields = HeaderMap::new();
@@ -233,21 +235,22 @@ fn say(path: &[u8], file: &OpenFile, settings: &FileSettings) -> Arc<CachedHead>
     said
 }
 
-/// What of a file is sent of which `fields` are said.
+/// Returns the part of a file with these `fields` that is sent.
 fn part(method: &Method, asked: &HeaderMap, fields: &HeaderMap, length: u64) -> Part {
     let validators = validators(fields);
     // RFC 9110 §14.3.
     let accepts = fields.get(header::ACCEPT_RANGES);
-    match accepts.is_some_and(|value| value == "bytes") {
-        true => ranged(method, asked, &validators, length),
-        false => without_ranges(method, asked, &validators),
+    if accepts.is_some_and(|value| value == "bytes") {
+        ranged(method, asked, &validators, length)
+    } else {
+        without_ranges(method, asked, &validators)
     }
 }
 
-/// RFC 9110 §13.2.2, in its order: conditions, then If-Range and Range.
+/// Evaluates conditions, then If-Range and Range, in the order of RFC 9110 §13.2.2.
 fn ranged(method: &Method, asked: &HeaderMap, validators: &Validators, length: u64) -> Part {
     let part = without_ranges(method, asked, validators);
-    // RFC 9110 §14.2: Range means something for GET alone.
+    // RFC 9110 §14.2: Range is defined for GET alone.
     let range = asked.get(header::RANGE).filter(|_| *method == Method::GET);
     if part != Part::Whole || range.is_none() || !if_range_holds(asked, validators) {
         return part;
@@ -260,9 +263,9 @@ fn ranged(method: &Method, asked: &HeaderMap, validators: &Validators, length: u
     }
 }
 
-/// The same where Range means nothing.
+/// Evaluates conditions and ignores Range.
 fn without_ranges(method: &Method, asked: &HeaderMap, validators: &Validators) -> Part {
-    // A script that was called by another method has done what was asked: conditions come too late.
+    // A script that was called by another method has already acted: conditions come too late.
     if !matches!(*method, Method::GET | Method::HEAD) {
         return Part::Whole;
     }
@@ -273,8 +276,7 @@ fn without_ranges(method: &Method, asked: &HeaderMap, validators: &Validators) -
     }
 }
 
-/// What the answer says of the file, by whomever it was said; the fraction of a second, which a
-/// date has no place for, does not count in comparisons anyway.
+/// Returns the validators among `fields`. A date has no fraction of a second, and comparisons ignore it anyway.
 fn validators(fields: &HeaderMap) -> Validators {
     let date = fields
         .get(header::LAST_MODIFIED)
@@ -285,7 +287,7 @@ fn validators(fields: &HeaderMap) -> Validators {
     }
 }
 
-/// Adds what is to be said of every file and is not said yet.
+/// Adds the fields of every file that are missing.
 fn complete(fields: &mut HeaderMap, path: &[u8], file: &OpenFile) {
     fields.reserve(8);
     let mut add = |name, value: Option<HeaderValue>| {
@@ -302,7 +304,7 @@ fn complete(fields: &mut HeaderMap, path: &[u8], file: &OpenFile) {
     add(header::LAST_MODIFIED, http_date(file.modified));
 }
 
-/// RFC 9110 §8.8.2.1: never later than the message; and httpdate can only write some years.
+/// Formats a time, never later than the message (RFC 9110 §8.8.2.1); `None` outside the years that httpdate can write.
 fn http_date(time: SystemTime) -> Option<HeaderValue> {
     let now = SystemTime::now();
     let time = time.min(now);

@@ -1,5 +1,5 @@
-//! How a site's files are sent, beside where they are: `files` of a site, and the same keys in a
-//! rule's `static_files`, which say it otherwise for that rule.
+//! Settings of file delivery, apart from the root: `files` of a site, and the same keys in a rule's `static_files`, which
+//! take precedence for that rule.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::unsafe_name::{ALLOWED_NAMES, NamePolicy, WITHHELD_EXTENSIONS};
 use crate::message::{HandlerId, Symlinks};
 use crate::section::{At, Group, Key, Lowered, Pairs, Problems, Section, Tables};
 
-/// Folders that are read at the same time, for each site: each takes a thread.
+/// Concurrent listings of a site: each takes a thread.
 const LISTINGS: usize = 4;
 
 pub(crate) static LISTING: Key<bool> = Key::flag("listing", "Whether a folder without index file is shown as a list: as HTML, or as JSON where the client prefers it by Accept. What is never sent is not shown.").default("false");
@@ -72,17 +72,17 @@ const KEYS: Group = &[
     &ALLOWED_NAMES,
 ];
 
-/// How files are sent.
+/// Settings of file delivery.
 #[derive(Clone, Debug)]
 pub struct FileSettings {
-    /// Whether folders are listed.
+    /// Directory listings are enabled.
     pub(super) listing: bool,
     pub(super) symlinks: Symlinks,
     pub(super) types: Types,
     pub(super) listings: Arc<Semaphore>,
-    /// Whose the settings are: what was said of a file by them is said again.
-    pub(super) handler_id: Arc<HandlerId>,
-    /// Which names are sent.
+    /// Identity of the settings: the key of the fields cached with a file.
+    pub(super) speaker: Arc<Speaker>,
+    /// Names that are sent and names that are withheld.
     pub(super) names: NamePolicy,
     cache: Vec<CacheRule>,
     immutable: bool,
@@ -104,7 +104,7 @@ impl Default for FileSettings {
 }
 
 impl FileSettings {
-    /// What `section` says, and where it says nothing, what `base` says.
+    /// Builds the settings of `section`; keys without a value have that of `base`.
     pub fn build(section: &Lowered, base: &Self, problems: &mut Problems) -> Self {
         let mut settings = Self {
             handler_id: Arc::default(),
@@ -117,8 +117,8 @@ impl FileSettings {
             settings.symlinks = policy(&text);
         }
         if let Some(rules) = section.given(&CACHE_RULES) {
-            let rules = rules.iter();
             settings.cache = rules
+                .iter()
                 .filter_map(|rule| CacheRule::build(rule, problems))
                 .collect();
         }
@@ -142,12 +142,12 @@ impl FileSettings {
         }
     }
 
-    /// Which links are followed.
+    /// Returns the policy for symbolic links.
     pub fn symlinks(&self) -> Symlinks {
         self.symlinks
     }
 
-    /// Cache-Control of the file at `path`, if anything is said of it.
+    /// Returns Cache-Control of the file at `path`; `None` if no setting applies to it.
     pub(super) fn cache_control(&self, path: &[u8], kind: &HeaderValue) -> Option<HeaderValue> {
         if self.immutable && is_hashed(path) {
             return Some(HeaderValue::from_static(UNCHANGING));
@@ -157,7 +157,7 @@ impl FileSettings {
     }
 }
 
-/// Returns the policy that a word of [`POLICIES`] means.
+/// Returns the policy of a word of [`POLICIES`].
 pub fn policy(word: &str) -> Symlinks {
     match word {
         "never" => Symlinks::Never,

@@ -1,5 +1,4 @@
-//! The type of a file by the extension of its name: what the site says, what its `mime.types` says,
-//! what is commonly known.
+//! The media type of a file by its extension: from the site's `types`, from its `mime.types`, from a built-in table.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -11,13 +10,13 @@ use http::HeaderValue;
 
 use crate::section::{At, Problem, Problems, absolute_path};
 
-/// Bytes of a `mime.types` that are read: Debian's has 70 KiB.
+/// The largest `mime.types`, in bytes: Debian's has 70 KiB.
 const MOST: u64 = 4 * 1024 * 1024;
 
-/// What is said of text that does not say it itself.
+/// The charset of text types without one.
 pub(super) const DEFAULT_CHARSET: &str = "utf-8";
 
-/// Extensions whose types are ready when a request comes; others are made for it.
+/// Extensions with a prepared field value; those of others are built for each request.
 const FREQUENT: [&str; 40] = [
     "html",
     "htm",
@@ -61,21 +60,21 @@ const FREQUENT: [&str; 40] = [
     "ics",
 ];
 
-/// What is commonly known in the usual charset: most sites say nothing else, and share it.
+/// The built-in types in the default charset, shared by the sites that change neither.
 static COMMON: LazyLock<Arc<HashMap<String, HeaderValue>>> =
     LazyLock::new(|| Arc::new(frequent(DEFAULT_CHARSET)));
 
-/// Types by extension.
+/// Media types by extension.
 #[derive(Clone, Debug)]
 pub(super) struct Types {
     known: Arc<HashMap<String, HeaderValue>>,
-    /// What was given, for another charset.
+    /// Configured types, to be rebuilt for another charset.
     given: Vec<(String, String)>,
     charset: String,
 }
 
 impl Types {
-    /// What is commonly known; text is in `charset`, of which nothing is said where it is empty.
+    /// Builds the built-in types; text has `charset`, or none if that is empty.
     pub(super) fn new(charset: &str) -> Self {
         Self {
             known: match charset {
@@ -87,7 +86,7 @@ impl Types {
         }
     }
 
-    /// The same types with text in another charset.
+    /// Returns the same types with text in another charset.
     pub(super) fn in_charset(self, charset: &str) -> Self {
         let mut types = Self::new(charset);
         for (extension, kind) in &self.given {
@@ -96,7 +95,7 @@ impl Types {
         types
     }
 
-    /// The type of the file at `path`.
+    /// Returns the type of the file at `path`.
     pub(super) fn of(&self, path: &[u8]) -> HeaderValue {
         let extension = extension(path);
         if let Some(known) = self.known.get(extension) {
@@ -109,7 +108,7 @@ impl Types {
         }
     }
 
-    /// One that the configuration gives: `extension` with or without its dot.
+    /// Sets a configured type: `extension` with or without its dot.
     pub(super) fn set(
         &mut self,
         extension: &At<String>,
@@ -118,15 +117,15 @@ impl Types {
     ) {
         let valid = kind.value.contains('/') && HeaderValue::from_str(&kind.value).is_ok();
         if !valid {
-            let said = format!("`{}` is no media type", kind.value);
-            let problem = Problem::new(kind.place.clone(), said);
-            problems.push(problem.help("one is written as \"text/plain\""));
+            let message = format!("`{}` is not a media type", kind.value);
+            let problem = Problem::new(kind.place.clone(), message);
+            problems.push(problem.help("write one as \"text/plain\""));
             return;
         }
         self.insert(extension.value.trim_start_matches('.'), &kind.value);
     }
 
-    /// Those of a file in the format of Debian's /etc/mime.types: a type and its extensions a line.
+    /// Reads a file in the format of Debian's /etc/mime.types: a type and its extensions a line.
     pub(super) fn read(&mut self, file: &At<String>, problems: &mut Problems) {
         let Some(path) = absolute_path(file, problems) else {
             return;
@@ -134,8 +133,8 @@ impl Types {
         match read(&path) {
             Ok(text) => self.add_lines(&text),
             Err(error) => {
-                let said = format!("`{}` cannot be read: {error}", file.value);
-                let problem = Problem::new(file.place.clone(), said);
+                let message = format!("`{}` cannot be read: {error}", file.value);
+                let problem = Problem::new(file.place.clone(), message);
                 problems.push(problem.help("mime_types = \"/etc/mime.types\""));
             }
         }
@@ -167,7 +166,7 @@ fn frequent(charset: &str) -> HashMap<String, HeaderValue> {
     HashMap::from(types)
 }
 
-/// The type of the file at `path` where no site says anything.
+/// Returns the built-in type of the file at `path`.
 pub(super) fn common(path: &[u8]) -> HeaderValue {
     header(
         essence(&extension(path).to_ascii_lowercase()),
@@ -175,7 +174,7 @@ pub(super) fn common(path: &[u8]) -> HeaderValue {
     )
 }
 
-/// What follows the last dot of the last segment; nothing where that is no UTF-8.
+/// Returns the text behind the last dot of the last segment; empty if it is not UTF-8.
 fn extension(path: &[u8]) -> &str {
     let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let dot = name.iter().rposition(|byte| *byte == b'.');
@@ -183,7 +182,7 @@ fn extension(path: &[u8]) -> &str {
     str::from_utf8(extension).unwrap_or_default()
 }
 
-/// The type without parameters; `extension` is lower-case.
+/// Returns the built-in type without parameters; `extension` is lower-case.
 fn essence(extension: &str) -> &'static str {
     // The table of mime_guess is older than the registrations of these.
     let known = match extension {
@@ -198,10 +197,11 @@ fn essence(extension: &str) -> &'static str {
 }
 
 fn header(kind: &str, charset: &str) -> HeaderValue {
-    let says_itself = charset.is_empty() || kind.contains(';') || !is_text(kind);
-    let value = match says_itself {
-        true => HeaderValue::from_str(kind),
-        false => HeaderValue::from_str(&format!("{kind}; charset={charset}")),
+    let is_complete = charset.is_empty() || kind.contains(';') || !is_text(kind);
+    let value = if is_complete {
+        HeaderValue::from_str(kind)
+    } else {
+        HeaderValue::from_str(&format!("{kind}; charset={charset}"))
     };
     value.unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"))
 }
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_and_what_is_not() {
+    fn known_and_unknown_extensions() {
         let rows: [(&[u8], &str); 9] = [
             (b"/a.html", "text/html; charset=utf-8"),
             (b"/a.HTML", "text/html; charset=utf-8"),

@@ -1,28 +1,26 @@
-//! Names that are never sent as files, wherever a rule points: sources of scripts, dotfiles, keys and dumps, and
-//! what editors and version control leave behind. The path is decoded by then, so that no
-//! encoding of a name gets around this.
+//! Names that are never sent as files, under any rule: sources of scripts, dotfiles, keys and dumps, and the backups of
+//! editors and version control. The path is decoded here, so that no encoding of a name evades the check.
 
 use std::sync::Arc;
 
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
-/// Extensions that PHP configurations commonly execute; to send one is to disclose its source.
-/// Wherever it stands in a name: Apache's AddHandler runs `a.php.jpg`, and MultiViews finds
-/// `a.php.en`.
+/// Extensions that PHP configurations commonly execute; to send one is to disclose its source. They count at any position
+/// in a name: Apache's AddHandler runs `a.php.jpg`, and MultiViews finds `a.php.en`.
 const SCRIPT_EXTENSIONS: [&str; 9] = [
     "php", "php3", "php4", "php5", "php6", "php7", "php8", "phtml", "pht",
 ];
 
-/// The same of what is also offered for download: an archive, or a source that is shown on purpose.
+/// The same of files that are also offered for download: archives, and sources that are shown on purpose.
 const ARCHIVE_EXTENSIONS: [&str; 2] = ["phar", "phps"];
 
-/// Extensions of copies that editors and people make beside a file, and the name that included
-/// sources have had since PHP 3. At the end of a name: `photo.orig.jpg` is a photo.
+/// Extensions of copies that editors and people make beside a file, and that of included sources since PHP 3. They count
+/// at the end of a name: `photo.orig.jpg` is a photo.
 const BACKUP_EXTENSIONS: [&str; 9] = [
     "bak", "swp", "swo", "swn", "orig", "save", "old", "rej", "inc",
 ];
 
-/// What packs a file; and an end that is a number or a date is a copy.
+/// Extensions of compressed files and archives. A number or a date at the end marks a copy, too.
 const PACKED_EXTENSIONS: [&str; 17] = [
     "gz", "bz2", "xz", "zst", "lz4", "br", "zip", "7z", "rar", "tar", "tgz", "tbz2", "txz", "tzst",
     "lzma", "z", "zstd",
@@ -32,26 +30,26 @@ pub(super) static WITHHELD_EXTENSIONS: Key<Vec<At<String>>> = Key::texts("withhe
 
 pub(super) static ALLOWED_NAMES: Key<Vec<At<String>>> = Key::texts("allowed_names", "Names that are sent although they look like a dotfile, a backup or a source: a name, or `*` and what names end with. A folder counts as well: with \".config\" the files in it are sent. A name with an extension by which PHP runs (.php, .phtml, .pht, .php3 to .php8) is never sent.").example("[\"*.orig\", \"composer.phar\"]");
 
-/// Why a name is not sent.
+/// The reason for which a name is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Withheld {
-    /// It begins with a dot, or lies in a folder that does.
+    /// The name of a dotfile, or of a file in a dot folder.
     Dotfile,
-    /// It is that of a script.
+    /// The name of a script.
     Script,
-    /// It is that of an archive of scripts, or of a source.
+    /// The name of an archive of scripts, or of a source.
     Archive,
-    /// It is that of a copy which an editor left.
+    /// The name of an editor's backup.
     Backup,
-    /// It is that of a key, a dump or settings.
+    /// The name of a key, a dump or settings.
     Private,
 }
 
-/// `allowed_names` and `withheld_extensions`, understood.
+/// The parsed `allowed_names` and `withheld_extensions`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NamePolicy {
     allowed: Arc<[Pattern]>,
-    /// Without their dots; `None` where no section has said it.
+    /// Extensions without their dots; `None` before a section has set them.
     withheld: Option<Arc<[Box<str>]>>,
 }
 
@@ -62,7 +60,7 @@ enum Pattern {
 }
 
 impl Withheld {
-    /// The reason, for logs and `fcgate explain`.
+    /// Returns the reason as text, for logs and `fcgate explain`.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Dotfile => {
@@ -79,20 +77,21 @@ impl Withheld {
         }
     }
 
-    /// Whether it is about files alone: a folder of such a name is like any other.
+    /// Reports whether it applies to files alone: a folder of such a name is like any other.
     pub(super) fn is_of_a_file(self) -> bool {
         self != Self::Dotfile
     }
 }
 
 impl NamePolicy {
-    /// Returns what a section says, and where it says nothing, what this says; what can be no name is a problem.
+    /// Returns the policy of a section; keys without a value have that of this policy. A text that cannot be a name is a
+    /// problem.
     pub(super) fn with(&self, section: &Lowered, problems: &mut Problems) -> Self {
         let mut policy = self.clone();
         if section.is_given(&ALLOWED_NAMES) {
             policy.allowed = allowed_names(section, problems);
         }
-        // The default of the key is for the site; a rule or mount without it has what the site has.
+        // The default of the key is for the site; a rule or mount without it has the list of the site.
         if section.is_given(&WITHHELD_EXTENSIONS) || self.withheld.is_none() {
             policy.withheld = Some(withheld_extensions(section, problems));
         }
@@ -111,11 +110,11 @@ fn allowed_names(section: &Lowered, problems: &mut Problems) -> Arc<[Pattern]> {
     let texts = section.get(&ALLOWED_NAMES).into_iter();
     let patterns = texts.filter_map(|text| {
         let pattern = Pattern::parse(&text.value);
-        let told = pattern.map_err(|message| {
+        let checked = pattern.map_err(|message| {
             let help = "write a name as \"composer.phar\", or \"*.orig\" for all that end so";
             problems.push(Problem::new(text.place, message).help(help));
         });
-        told.ok()
+        checked.ok()
     });
     patterns.collect()
 }
@@ -146,28 +145,29 @@ impl Pattern {
         }
         if has_extension(rest.as_bytes(), &SCRIPT_EXTENSIONS) {
             return Err(format!(
-                "`{text}` would send PHP scripts, which is never done"
+                "`{text}` matches PHP scripts, which are never sent"
             ));
         }
-        Ok(match is_end {
-            true => Self::EndsWith(rest.into()),
-            false => Self::Name(rest.into()),
+        Ok(if is_end {
+            Self::EndsWith(rest.into())
+        } else {
+            Self::Name(rest.into())
         })
     }
 }
 
-/// Returns why a file that a script names is not sent; `None` for what may be. The script decides about keys and
-/// dumps.
+/// Returns the reason for which a file that a script names is not sent; `None` if it may be. The script decides about keys
+/// and dumps.
 pub fn withheld(path: &[u8]) -> Option<Withheld> {
     withheld_by(path, &NamePolicy::default())
 }
 
-/// Returns why what the decoded, normalised path names is not sent under a policy; `None` for what may be.
+/// Returns the reason for which the file at the decoded, normalised path is not sent under a policy; `None` if it may be.
 pub(super) fn withheld_by(path: &[u8], policy: &NamePolicy) -> Option<Withheld> {
     let mut segments = path
         .split(|byte| *byte == b'/')
         .filter(|segment| !segment.is_empty());
-    // RFC 8615: the one dot folder that is meant for the public.
+    // RFC 8615: the one public dot folder.
     if path.starts_with(b"/.well-known/") {
         segments.next();
     }
@@ -179,11 +179,11 @@ pub(super) fn withheld_by(path: &[u8], policy: &NamePolicy) -> Option<Withheld> 
     if has_extension(file, &SCRIPT_EXTENSIONS) {
         return Some(Withheld::Script);
     }
-    unusual(file, policy.withheld.as_deref().unwrap_or_default()).filter(|_| !policy.allows(file))
+    classify(file, policy.withheld.as_deref().unwrap_or_default()).filter(|_| !policy.allows(file))
 }
 
-/// Returns what a file of this name is beside a plain one.
-fn unusual(name: &[u8], private: &[Box<str>]) -> Option<Withheld> {
+/// Returns the class of a file by its name, if it is not a plain one.
+fn classify(name: &[u8], private: &[Box<str>]) -> Option<Withheld> {
     if has_extension(name, &ARCHIVE_EXTENSIONS) {
         return Some(Withheld::Archive);
     }
@@ -203,12 +203,12 @@ fn is_private(name: &[u8], private: &[Box<str>]) -> bool {
     let mut rest = name;
     while let Some(dot) = rest.iter().rposition(|byte| *byte == b'.') {
         let (before, extension) = rest.split_at_checked(dot).unwrap_or_default();
-        let extension = unmarked(extension.strip_prefix(b".").unwrap_or_default());
+        let extension = strip_marks(extension.strip_prefix(b".").unwrap_or_default());
         let is_of_number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
-        let tells_nothing = extension.iter().all(is_of_number)
+        let is_neutral = extension.iter().all(is_of_number)
             || is_among(extension, &PACKED_EXTENSIONS)
             || is_among(extension, &BACKUP_EXTENSIONS);
-        if !tells_nothing {
+        if !is_neutral {
             return is_among(word(extension), private);
         }
         rest = before;
@@ -216,13 +216,13 @@ fn is_private(name: &[u8], private: &[Box<str>]) -> bool {
     false
 }
 
-/// Reports whether an extension begins with one of the known ones and goes on with neither a letter nor a digit:
+/// Reports whether an extension begins with one of the known ones, followed by neither a letter nor a digit:
 /// `x.php~`, `x.php_`, `x.php-bak`, `x.php,v` and `x.php copy` are sources too.
 fn has_extension(name: &[u8], known: &[&str]) -> bool {
     extensions(name).any(|extension| is_among(word(extension), known))
 }
 
-/// Returns the letters and digits that an extension begins with.
+/// Returns the letters and digits at the beginning of an extension.
 fn word(extension: &[u8]) -> &[u8] {
     let end = extension
         .iter()
@@ -232,18 +232,18 @@ fn word(extension: &[u8]) -> &[u8] {
         .unwrap_or_default()
 }
 
-/// Returns what follows each dot of a name.
+/// Returns the extensions of a name: the text behind each of its dots.
 fn extensions(name: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let all = name.split(|byte| *byte == b'.').skip(1).map(unmarked);
+    let all = name.split(|byte| *byte == b'.').skip(1).map(strip_marks);
     all.filter(|extension| !extension.is_empty())
 }
 
 /// Returns an extension without the spaces that some systems drop and the marks of editors; a name that ends with
 /// dots or spaces is the same without them.
-fn unmarked(extension: &[u8]) -> &[u8] {
+fn strip_marks(extension: &[u8]) -> &[u8] {
     let is_mark = |byte: &u8| matches!(byte, b'~' | b'#') || byte.is_ascii_whitespace();
-    let end = extension.iter().rposition(|byte| !is_mark(byte));
-    let end = end.map_or(0, |end| end + 1);
+    let last = extension.iter().rposition(|byte| !is_mark(byte));
+    let end = last.map_or(0, |last| last + 1);
     extension.get(..end).unwrap_or_default()
 }
 

@@ -1,4 +1,4 @@
-//! However it is taken, it is the file's bytes; nothing is held in between; and a failure is seen.
+//! Parts in frames of any size are the file's bytes, hold nothing in between, and report failures.
 
 use std::io::{Seek, SeekFrom, Write};
 
@@ -31,7 +31,7 @@ fn poll(progress: &Progress) -> Poll<Result<(), Unreadable>> {
     progress.poll_taken(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A frame of h2: its first bytes are copied, the rest is looked at, perhaps twice, and taken.
+/// Takes a frame as h2 does: copies its first bytes, and calls `chunk` for the rest, perhaps twice, before `advance`.
 fn frame(part: &mut Unread, length: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.put(bytes::Buf::take(&mut *part, length.min(247)));
@@ -46,11 +46,11 @@ fn frame(part: &mut Unread, length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_part_that_is_not_looked_at_holds_nothing_whatever_was_taken_of_it() {
+fn a_part_between_two_frames_holds_nothing() {
     let (_file, open) = file();
     let progress = Arc::default();
     for taken in [1, 100, 247, 248, 5000, AT_ONCE, AT_ONCE + 1] {
-        let mut part = Unread::begin(Arc::clone(&open), 0..SIZE as u64, &progress);
+        let mut part = Unread::new(Arc::clone(&open), 0..SIZE as u64, &progress);
         assert!(part.here.get().is_none());
         assert_eq!(frame(&mut part, taken), content()[..taken]);
         assert!(part.here.get().is_none(), "{taken}");
@@ -60,7 +60,7 @@ fn a_part_that_is_not_looked_at_holds_nothing_whatever_was_taken_of_it() {
 }
 
 #[test]
-fn what_one_leaves_of_a_block_is_never_another_files() {
+fn the_rest_of_a_block_is_never_given_to_another_file() {
     let (_one, first) = file();
     let (mut two, second) = file();
     two.seek(SeekFrom::Start(0)).unwrap();
@@ -70,8 +70,8 @@ fn what_one_leaves_of_a_block_is_never_another_files() {
     second.modified = modified;
     let second = Arc::new(second);
     let progress = Arc::default();
-    let mut one = Unread::begin(first, 0..SIZE as u64, &progress);
-    let mut other = Unread::begin(second, 0..SIZE as u64, &progress);
+    let mut one = Unread::new(first, 0..SIZE as u64, &progress);
+    let mut other = Unread::new(second, 0..SIZE as u64, &progress);
     for at in 0..50 {
         assert_eq!(frame(&mut one, 300), content()[at * 300..][..300]);
         assert_eq!(frame(&mut other, 300), [b'x'; 300]);
@@ -79,7 +79,7 @@ fn what_one_leaves_of_a_block_is_never_another_files() {
 }
 
 #[test]
-fn what_cannot_be_read_fills_its_frame_and_is_told() {
+fn a_failed_read_fills_its_frame_and_is_reported() {
     let shorten = |file: &std::fs::File| file.set_len(30_000).unwrap();
     let overwrite = |file: &std::fs::File| {
         file.set_modified(std::time::UNIX_EPOCH).unwrap();
@@ -88,7 +88,7 @@ fn what_cannot_be_read_fills_its_frame_and_is_told() {
     for change in changes {
         let (file, open) = file();
         let progress = Arc::default();
-        let mut part = Unread::begin(open, 0..SIZE as u64, &progress);
+        let mut part = Unread::new(open, 0..SIZE as u64, &progress);
         assert_eq!(frame(&mut part, AT_ONCE), content()[..AT_ONCE]);
         change(&file);
         let filled = frame(&mut part, AT_ONCE);
@@ -109,7 +109,7 @@ proptest! {
     ) {
         let (_file, open) = file();
         let progress = Arc::default();
-        let mut part = Unread::begin(open, start as u64..SIZE as u64, &progress);
+        let mut part = Unread::new(open, start as u64..SIZE as u64, &progress);
         let mut sent = Vec::new();
         for length in lengths {
             let length = length.min(part.remaining());

@@ -1,5 +1,4 @@
-//! A folder as a list of what stands in it: HTML for people, JSON where Accept prefers it. What
-//! would never be sent is not shown.
+//! Directory listings: HTML, or JSON if Accept prefers it. Names that are never sent are not shown.
 
 mod order;
 mod page;
@@ -19,14 +18,14 @@ use crate::failure::Failure;
 use crate::handler::Body;
 use crate::message::{OpenFolder, Request};
 
-/// Entries of one list: a page that a phone can still show.
+/// Entries of one list, at most: a page that a phone can still show.
 const MOST: usize = 10_000;
 
-/// A folder that is to be listed.
+/// A folder to be listed.
 #[derive(Debug)]
 pub struct Listing {
     folder: OpenFolder,
-    /// Its path as the client knows it.
+    /// The path of the request.
     path: Vec<u8>,
     order: Order,
     json: bool,
@@ -36,7 +35,7 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// The list that `request` gets of `folder`; `names` says which are shown.
+    /// Builds the listing of `folder` for `request`; `names` selects the entries that are shown.
     pub(super) fn new(
         request: &Request,
         folder: OpenFolder,
@@ -54,20 +53,20 @@ impl Listing {
         }
     }
 
-    /// Reads the folder, on a thread that may wait for the disk, and writes the list.
+    /// Reads the folder, on a thread that may block on the disk, and writes the list.
     pub async fn into_response(self) -> Result<Response<Body>, Failure> {
-        const CLOSED: Failure = Failure::Internal("no folder is listed any more");
-        let turn = Arc::clone(&self.turns).acquire_owned().await;
-        let turn = turn.map_err(|_| CLOSED)?;
+        const CLOSED: Failure = Failure::Internal("the semaphore of directory listings is closed");
+        let acquired = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = acquired.map_err(|_| CLOSED)?;
         let (json, head_only) = (self.json, self.head_only);
         let written = tokio::task::spawn_blocking(move || {
-            // A client that leaves does not end the work: it keeps its turn to the end.
+            // A client that disconnects does not end the work, which keeps its permit to the end.
             let _turn = turn;
             self.write()
         });
         let text = written
             .await
-            .map_err(|_| Failure::Internal("a listing broke off"))?
+            .map_err(|_| Failure::Internal("a directory listing was aborted"))?
             .map_err(Failure::Disk)?;
         Ok(answer(text, json, head_only))
     }
@@ -77,28 +76,31 @@ impl Listing {
         let shown = |name: &[u8], is_folder: bool| {
             let full = [below.as_slice(), name].concat();
             let withheld = withheld_by(&full, &self.names);
-            // Names with control bytes cannot be asked for.
+            // Names with control bytes cannot be requested.
             withheld.is_none_or(|why| is_folder && why.is_of_a_file())
                 && !name.iter().any(u8::is_ascii_control)
         };
         let mut found = entries(self.folder, MOST, shown)?;
         self.order.sort(&mut found.list);
-        Ok(match self.json {
-            true => write_json(&self.path, &found),
-            false => page::write(&self.path, &found, self.order),
+        Ok(if self.json {
+            write_json(&self.path, &found)
+        } else {
+            page::write(&self.path, &found, self.order)
         })
     }
 }
 
 fn answer(text: String, json: bool, head_only: bool) -> Response<Body> {
     let length = HeaderValue::from(text.len());
-    let mut response = Response::new(match head_only {
-        true => Body::empty(),
-        false => Body::bytes(text),
+    let mut response = Response::new(if head_only {
+        Body::empty()
+    } else {
+        Body::bytes(text)
     });
-    let kind = match json {
-        true => "application/json",
-        false => "text/html; charset=utf-8",
+    let kind = if json {
+        "application/json"
+    } else {
+        "text/html; charset=utf-8"
     };
     let fields = response.headers_mut();
     fields.insert(header::CONTENT_LENGTH, length);
@@ -106,7 +108,7 @@ fn answer(text: String, json: bool, head_only: bool) -> Response<Body> {
         (header::CONTENT_TYPE, kind),
         (header::VARY, "Accept"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Names are written by others: no script of theirs can ever run.
+        // File names are untrusted: no script in them can run.
         (
             header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; style-src 'unsafe-inline'",
@@ -117,8 +119,7 @@ fn answer(text: String, json: bool, head_only: bool) -> Response<Body> {
     response
 }
 
-/// RFC 9110 §12.5.1, for the two types that there are: JSON where it is named and HTML is not
-/// wanted more.
+/// Reports whether Accept (RFC 9110 §12.5.1) names JSON with a higher weight than HTML.
 fn prefers_json(request: &Request) -> bool {
     let fields = request.fields.get_all(header::ACCEPT);
     let ranges: Vec<_> = fields

@@ -1,16 +1,15 @@
-//! In which order a list is shown: the query that Apache's listings know, `?C=N;O=D`, so that it
-//! works without a script.
+//! The order of a list: the query of Apache's mod_autoindex, `?C=N;O=D`, so that it works without a script.
 
 use crate::disk::Entry;
 
-/// By what, and which way.
+/// A column and a direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Order {
     pub(super) column: Column,
     pub(super) descending: bool,
 }
 
-/// What a list can be sorted by.
+/// The sort key of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Column {
     Name,
@@ -19,7 +18,7 @@ pub(super) enum Column {
 }
 
 impl Order {
-    /// From a query; by name where it says nothing or nonsense.
+    /// Parses a query; by name if it names no known column.
     pub(super) fn parse(query: &str) -> Self {
         let value = |key: &str| {
             let mut pairs = query
@@ -38,7 +37,7 @@ impl Order {
         }
     }
 
-    /// The query of the list sorted by `column`: the other way where it is sorted so already.
+    /// Returns the query for the list sorted by `column`: reversed if it is sorted by it already.
     pub(super) fn query_for(self, column: Column) -> String {
         let descending = self.column == column && !self.descending;
         let letter = match column {
@@ -49,17 +48,21 @@ impl Order {
         format!("?C={letter}&O={}", if descending { 'D' } else { 'A' })
     }
 
-    /// Folders first; what is equal otherwise by name.
+    /// Sorts folders first; equal entries by name.
     pub(super) fn sort(self, list: &mut [Entry]) {
         list.sort_unstable_by(|a, b| {
             let names = || a.name.cmp(&b.name);
-            let by = match self.column {
+            let ascending = match self.column {
                 Column::Name => caseless(&a.name).cmp(caseless(&b.name)).then_with(names),
                 Column::Modified => a.modified.cmp(&b.modified).then_with(names),
                 Column::Size => a.length.cmp(&b.length).then_with(names),
             };
-            let by = if self.descending { by.reverse() } else { by };
-            b.is_folder.cmp(&a.is_folder).then(by)
+            let ordering = if self.descending {
+                ascending.reverse()
+            } else {
+                ascending
+            };
+            b.is_folder.cmp(&a.is_folder).then(ordering)
         });
     }
 }

@@ -1,4 +1,4 @@
-//! The list as a page: good on a phone, in light and dark, without a script.
+//! The list as an HTML page: for small screens too, in light and dark, without a script.
 
 use std::fmt::Write;
 use std::time::SystemTime;
@@ -23,7 +23,7 @@ td+td{color:var(--soft);font-variant-numeric:tabular-nums}\
 p{color:var(--soft)}\
 @media(max-width:30rem){th+th,td+td{padding-left:.75rem;font-size:.8rem}td:nth-child(3){white-space:normal}td span{white-space:nowrap}}";
 
-/// The page of the folder at `path`, which begins and ends with `/`.
+/// Writes the page of the folder at `path`, which begins and ends with `/`.
 pub(super) fn write(path: &[u8], found: &Entries, order: Order) -> String {
     let title = escape(&String::from_utf8_lossy(path));
     let mut page = String::with_capacity(4096 + found.list.len() * 256);
@@ -61,12 +61,12 @@ pub(super) fn write(path: &[u8], found: &Entries, order: Order) -> String {
     page
 }
 
-/// Writing to a text cannot fail.
+/// Appends a formatted text; writing to a `String` cannot fail.
 fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = page.write_fmt(text);
 }
 
-/// The folders above, each a link.
+/// Returns the parent folders, each as a link.
 fn trail(path: &[u8]) -> String {
     let mut trail = "<a href=\"/\">/</a>".to_owned();
     let mut above = b"/".to_vec();
@@ -116,9 +116,10 @@ fn push_row(page: &mut String, entry: &Entry) {
             escape(&name)
         ),
     );
-    let size = match entry.is_folder {
-        true => String::new(),
-        false => size(entry.length),
+    let size = if entry.is_folder {
+        String::new()
+    } else {
+        size(entry.length)
     };
     push(page, format_args!("<td>{size}</td><td>"));
     if let Some(time) = timestamp(entry.modified) {
@@ -131,26 +132,26 @@ fn push_row(page: &mut String, entry: &Entry) {
     page.push_str("</td></tr>\n");
 }
 
-/// A reference to the entry from its folder. It begins with `./`: `a:b` by itself would be a
-/// scheme (RFC 3986 §4.2).
+/// Returns the relative reference to the entry from its folder. It begins with `./`: `a:b` by itself would be a scheme
+/// (RFC 3986 §4.2).
 pub(super) fn href(entry: &Entry) -> String {
     let slash = if entry.is_folder { "/" } else { "" };
     format!(".{}{slash}", Target::encode_path(&entry.name))
 }
 
-/// To the second.
+/// Returns the timestamp in whole seconds.
 pub(super) fn timestamp(time: SystemTime) -> Option<jiff::Timestamp> {
     let exact = jiff::Timestamp::try_from(time).ok()?;
     jiff::Timestamp::from_second(exact.as_second()).ok()
 }
 
-/// As people read it: `512 B`, `1.5 MiB`.
+/// Formats a size: `512 B`, `1.5 MiB`.
 fn size(length: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if length < 1024 {
         return format!("{length} B");
     }
-    // Tenths of the unit, rounded up: no file with content has a size of nothing.
+    // Tenths of the unit, rounded up: no file with content is shown with size zero.
     let mut tenths = u128::from(length) * 10;
     let mut unit = "B";
     for larger in UNITS {

@@ -22,7 +22,7 @@ fn folder(name: &[u8]) -> Entry {
 }
 
 #[test]
-fn the_query_says_the_order() {
+fn the_query_selects_the_order() {
     let rows = [
         ("", "sub a.txt B.txt c.txt"),
         ("nonsense&C=?", "sub a.txt B.txt c.txt"),
@@ -50,7 +50,7 @@ fn the_query_says_the_order() {
 }
 
 #[test]
-fn names_are_text_and_references_and_nothing_else() {
+fn names_are_escaped_as_text_and_references() {
     let list = vec![
         file(b"<script>\"&'", 0, 0),
         file(b"a:b?c#d %.txt", 1536, 0),

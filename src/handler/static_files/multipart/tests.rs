@@ -1,4 +1,4 @@
-//! What is sent for a range is the slice of the file.
+//! Content of a range: the slice of the file.
 
 use std::io::Write;
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ use crate::message::range::{Ranges, ranges};
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
 
-/// As it lies on the disk, after `content` was written.
+/// Opens a file that has `content` on the disk.
 fn open(content: &[u8]) -> Arc<OpenFile> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(content).unwrap();
@@ -24,7 +24,7 @@ fn open(content: &[u8]) -> Arc<OpenFile> {
     })
 }
 
-/// Waits where a thread has to.
+/// Polls to the end; blocking reads run on a thread.
 fn next<T>(poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.unwrap().block_on(std::future::poll_fn(poll))
@@ -43,7 +43,7 @@ fn slice(content: &[u8], first: u64, last: u64) -> &[u8] {
     &content[first.unwrap()..=last.unwrap()]
 }
 
-/// The parts of a content as RFC 2046 §5.1.1 tells them from each other: Content-Range and bytes.
+/// Splits a content into its parts (RFC 2046 §5.1.1): Content-Range and bytes.
 fn parts<'a>(mut content: &'a [u8], boundary: &str) -> Vec<(String, &'a [u8])> {
     let mut found = Vec::new();
     let delimiter = format!("\r\n--{boundary}\r\n");

@@ -1,4 +1,4 @@
-//! RFC 9110 §13.2.2: what comes first where several fields have a say.
+//! Precedence of conditions and ranges (RFC 9110 §13.2.2).
 
 use http::HeaderName;
 
@@ -21,16 +21,16 @@ fn fields(list: Fields) -> HeaderMap {
     list.iter().map(pair).collect()
 }
 
-/// Of ten bytes that are whole, with a tag and a date.
+/// Checks the part of ten bytes with a tag and a date.
 #[track_caller]
 fn check(method: Method, rows: &[(Fields, Part)]) {
-    let said = fields(&[
+    let known = fields(&[
         ("etag", TAG),
         ("last-modified", DATE),
         ("accept-ranges", "bytes"),
     ]);
     for (asked, expected) in rows {
-        let got = part(&method, &fields(asked), &said, 10);
+        let got = part(&method, &fields(asked), &known, 10);
         assert_eq!(got, *expected, "{method} {asked:?}");
     }
 }
@@ -86,7 +86,7 @@ fn conditions_come_before_ranges() {
 }
 
 #[test]
-fn if_range_says_whether_the_range_counts_and_never_fails() {
+fn if_range_selects_the_range_or_the_whole_and_never_fails() {
     use Part::{NotModified, Range, Unsatisfiable, Whole};
     const RANGE: (&str, &str) = ("range", "bytes=2-4");
     const BEYOND: (&str, &str) = ("range", "bytes=10-");
@@ -129,7 +129,7 @@ fn other_methods_have_no_ranges() {
 
 #[test]
 fn what_accepts_no_ranges_has_none() {
-    let said = fields(&[("accept-ranges", "none")]);
+    let known = fields(&[("accept-ranges", "none")]);
     let asked = fields(&[("range", "bytes=2-4")]);
-    assert_eq!(part(&Method::GET, &asked, &said, 10), Part::Whole);
+    assert_eq!(part(&Method::GET, &asked, &known, 10), Part::Whole);
 }

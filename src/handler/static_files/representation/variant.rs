@@ -1,4 +1,4 @@
-//! A file that was compressed before it was asked for, in the place of the one beside it.
+//! A precompressed file, sent in place of the one beside it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::message::OpenFile;
 use crate::message::accept_encoding::Coding;
 use crate::message::coded_tag;
 
-/// How much older than its file a variant may be: copies are not always made in the order of time.
+/// Age by which a variant may exceed its file: copies are not always made in the order of time.
 const TOLERANCE: Duration = Duration::from_secs(60);
 
 impl Representation {
@@ -19,7 +19,7 @@ impl Representation {
         &self.file
     }
 
-    /// The type, where the whole of the file is sent and a variant could be sent instead.
+    /// Returns the type if the whole of the file is sent and a variant could replace it.
     pub fn replaceable(&self) -> Option<&HeaderValue> {
         let coded = self.fields.contains_key(header::CONTENT_ENCODING);
         let replaceable = self.part == Part::Whole && !coded;
@@ -28,8 +28,8 @@ impl Representation {
             .filter(|_| replaceable)
     }
 
-    /// Sends the content of `variant`, which has this coding; all that is said of the file stays,
-    /// but for its tag. False where the variant is older than the file: it has other content.
+    /// Sends the content of `variant`, which has this coding; all fields of the file stay but its tag. Returns false if the
+    /// variant is older than the file: it has other content.
     pub fn send_as(&mut self, variant: Self, coding: Coding) -> bool {
         let oldest = self.file.modified.checked_sub(TOLERANCE);
         if oldest.is_some_and(|oldest| variant.file.modified < oldest) {
@@ -38,7 +38,7 @@ impl Representation {
         self.file = variant.file;
         let name = HeaderValue::from_static(coding.name());
         self.fields.insert(header::CONTENT_ENCODING, name);
-        // Ranges are for the file as it is: what is in a coding has none.
+        // Ranges apply to the file without a coding.
         self.fields.remove(header::ACCEPT_RANGES);
         let tag = self.fields.get(header::ETAG);
         if let Some(tag) = tag.and_then(|tag| coded_tag::coded(tag, coding)) {

@@ -1,4 +1,4 @@
-//! Names that are sent, and those that are not.
+//! Names that are sent, and names that are withheld.
 
 use proptest::prelude::*;
 
