@@ -1,27 +1,27 @@
-//! When a program that ended is started again: pure, time comes in.
+//! The back-off of restarts: pure, time is an argument.
 
 use std::time::Duration;
 
-/// The first pause; each that follows is twice as long.
+/// The first pause; each further one is twice as long.
 const FIRST: Duration = Duration::from_millis(100);
 
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Who ran so long has started well.
+/// The run time that counts as a successful start.
 const WELL: Duration = Duration::from_secs(10);
 
-/// Quick ends in a row after which it is told as an error: something is wrong that will not pass.
+/// The quick ends in a row after which the log line is an error: the fault is permanent.
 const LOOP: u32 = 5;
 
-/// How often in a row a program ended soon after its start.
+/// The number of quick ends of a program in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct BackOff {
     quick_ends: u32,
 }
 
 impl BackOff {
-    /// The program ended after `ran`: how long to wait before the next start.
+    /// Records an end after `ran`, and returns the pause before the next start.
     pub(super) fn ended(&mut self, ran: Duration) -> Duration {
         if ran >= WELL {
             self.quick_ends = 0;
@@ -32,7 +32,7 @@ impl BackOff {
         pause.min(LONGEST)
     }
 
-    /// Whether it does nothing but start and end.
+    /// Reports whether the program is in a restart loop.
     pub(super) fn is_loop(self) -> bool {
         self.quick_ends >= LOOP
     }

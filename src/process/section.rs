@@ -1,4 +1,4 @@
-//! `[process.NAME]`: a program as its section describes it.
+//! `[process.NAME]`: the section of a program.
 
 use nix::sys::signal::Signal;
 
@@ -19,7 +19,7 @@ pub static PROCESS: Section = Section {
 };
 
 impl Program {
-    /// From its section; `None` where there is no command.
+    /// Builds a program from its section; `None` without a command.
     pub fn build(name: &At<String>, section: &Lowered, problems: &mut Problems) -> Option<Self> {
         let mut command = section.texts("command").into_iter();
         let Some(path) = command.next().filter(|path| !path.value.is_empty()) else {
@@ -32,7 +32,7 @@ impl Program {
             );
             return None;
         };
-        // As execvp(3): without a slash it is looked for in $PATH.
+        // As execvp(3): a name without a slash is searched in $PATH.
         if path.value.contains('/') {
             absolute_path(&path, problems)?;
         }
@@ -48,7 +48,7 @@ impl Program {
     }
 }
 
-/// Those of ours that are passed, then its own, which win.
+/// Returns the passed variables of our environment, then the configured ones, which take precedence.
 fn environment(section: &Lowered) -> Vec<(String, String)> {
     let passed = section.texts("pass_environment");
     let is_passed = |name: &str| {
@@ -79,7 +79,7 @@ mod tests {
 
     use super::*;
 
-    /// From the lines of its section; the messages of all problems.
+    /// Builds a program from the lines of its section; the error has the messages of all problems.
     fn build(text: &str) -> Result<Program, Vec<String>> {
         let table = DeTable::parse(text).unwrap();
         let mut problems = Problems::default();

@@ -1,4 +1,4 @@
-//! `[upstream.NAME]`: the description of an upstream and how it becomes one.
+//! `[upstream.NAME]`: the section of an upstream, and the construction of an upstream from it.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -46,12 +46,12 @@ static TIMEOUTS: Section = Section {
     ],
 };
 
-/// What `resolve` may be: less floods the resolver, more keeps asking servers that are gone.
+/// Range of `resolve`: less floods the resolver, more keeps requests on servers that are gone.
 const RESOLVE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30);
 
 impl Upstream {
-    /// An upstream as its section describes it.
-    /// What is known of its servers comes from `previous`, the upstream of that name so far.
+    /// Builds the upstream that `section` describes. Members that `previous`, the upstream of that name so far, has
+    /// as well keep their state.
     pub fn build(
         name: &str,
         section: &Lowered,
@@ -91,19 +91,19 @@ impl Upstream {
         (addresses.len() == servers.len()).then(|| Self::with(name, addresses, section, previous))
     }
 
-    /// An upstream of the servers at `addresses`; all else is as in `section` and `previous`.
+    /// Builds an upstream of the servers at `addresses`; all else is as in `section` and `previous`.
     pub fn with(
         name: &str,
         addresses: Vec<Address>,
         section: &Lowered,
         previous: Option<&Self>,
     ) -> Self {
-        let timeouts = section.table("timeouts");
+        let limits = section.table("timeouts");
         let timeouts = Timeouts {
-            connect: timeouts.duration("connect"),
-            queue: timeouts.duration("queue"),
-            first_byte: timeouts.duration("first_byte"),
-            idle: timeouts.duration("idle"),
+            connect: limits.duration("connect"),
+            queue: limits.duration("queue"),
+            first_byte: limits.duration("first_byte"),
+            idle: limits.duration("idle"),
         };
         let balancing = Balancing {
             policy: section
@@ -112,7 +112,7 @@ impl Upstream {
                 .unwrap_or(Policy::LeastBusy),
             resolve: section.duration("resolve"),
         };
-        let settings = MemberSettings {
+        let member = MemberSettings {
             admission: admission(section),
             connect: timeouts.connect,
             is_generic: section
@@ -122,7 +122,7 @@ impl Upstream {
         let settings = Settings {
             timeouts,
             balancing,
-            member: settings,
+            member,
         };
         Self::new(name.to_owned(), &addresses, settings, previous)
     }
@@ -145,7 +145,7 @@ pub fn response_buffer(section: &Lowered) -> Result<u64, Problem> {
         })
 }
 
-/// Zero is no limit, but of `queue_length` and `scouts`.
+/// Returns the admission settings. Zero is no limit, except for `queue_length` and `scouts`.
 fn admission(section: &Lowered) -> admission::Settings {
     let number = |key| usize::try_from(section.integer(key)).unwrap_or(0);
     let some = |key| Some(number(key)).filter(|number| *number > 0);

@@ -1,4 +1,4 @@
-//! Who is asked to make room, and what becomes of it.
+//! The order of evictions, and their effects.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn asked(seat: &Seat) -> Option<Cause> {
 }
 
 #[test]
-fn whoever_waits_longest_is_asked_once() {
+fn the_longest_waiting_connection_is_evicted_once() {
     let room = Arc::new(Room::default());
     let begun = Instant::now();
     let [first, second] = [0, 1].map(|second| {
@@ -45,7 +45,7 @@ fn a_request_that_comes_meanwhile_goes_first() {
 }
 
 #[test]
-fn where_nobody_waits_one_answer_is_the_last() {
+fn without_waiting_connections_one_answer_is_the_last() {
     let room = Arc::new(Room::default());
     let now = Instant::now();
     let seat = Seat::new(&room, now);
@@ -54,7 +54,7 @@ fn where_nobody_waits_one_answer_is_the_last() {
     assert!(room.take_turn() && !room.take_turn());
     room.make(now);
     room.is_made();
-    assert!(!room.take_turn(), "the place was found");
+    assert!(!room.take_turn(), "the request was withdrawn");
     assert_eq!(room.given_up(Cause::Turn), 1);
     drop(seat);
     assert_eq!(room.waiting(), (0, 0));

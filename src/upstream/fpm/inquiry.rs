@@ -1,5 +1,6 @@
-//! What a server says on a new connection: by this gateway and doctor tell how it can be used. Time proves nothing here:
-//! a server whose workers are all busy is as silent as one that does not know probes (docs/internals/php-fpm.md, "Silence").
+//! A server's reaction to a probe on a new connection, by which the gateway and doctor decide how to use it. Time
+//! proves nothing here: a server with all workers busy is as silent as one that does not know probes
+//! (docs/internals/php-fpm.md, "Silence").
 
 use std::io;
 
@@ -11,29 +12,30 @@ use crate::fastcgi::decoder::{Decoder, Event};
 use crate::fastcgi::management::{PROBE, Values, role_probe};
 use crate::fastcgi::record::{Id, ProtocolError};
 
-/// What is asked.
+/// The records sent to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// A probe: the connection can serve requests afterwards.
+    /// A probe; the connection can serve requests afterwards.
     Probe,
-    /// A probe, and a role that no application has: who knows no probes answers that. The connection serves nothing else.
+    /// A probe, and a request for a role that no application has, which a server without probes answers. The
+    /// connection serves nothing else.
     Role,
 }
 
-/// What was found.
+/// The reaction of a server.
 #[derive(Debug)]
 pub enum Finding {
     /// The probe is answered.
     Acknowledged(Values),
-    /// There is another answer than that, in FastCGI. To [`Question::Role`] it says that probes are not answered.
+    /// Another answer, in FastCGI. To [`Question::Role`] it proves that probes are not answered.
     Unacknowledged,
-    /// The connection was closed or broke without a word.
+    /// The connection was closed or broke without a byte.
     HungUp(io::Error),
-    /// What came is not FastCGI.
+    /// The bytes received are not FastCGI.
     Foreign(ProtocolError),
 }
 
-/// Asks on `connection` and waits for the answer, however long that takes.
+/// Sends `question` on `connection` and waits for the answer without a time limit.
 pub async fn ask<S>(connection: &mut S, question: Question) -> Finding
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -59,11 +61,11 @@ where
         match decoder.next(&mut input) {
             Ok(Some(Event::Values(content))) => answer = answer.or_else(|| Values::read(&content)),
             Ok(Some(Event::Stdout(_) | Event::Stderr(_) | Event::End { .. })) => {
-                // Behind the answer to the probe stands that to the role, which says no more.
+                // The answer to the role, behind that to the probe, adds nothing.
                 return Ok(answer.map_or(Finding::Unacknowledged, Finding::Acknowledged));
             }
             Ok(None) => {
-                // Whoever uses the connection next begins with a header: padding and all of a record are read before.
+                // The next user of the connection begins with a header, so a record is read with its padding.
                 if let Some(values) = answer
                     && input.is_empty()
                     && decoder.is_between_records()
@@ -75,7 +77,7 @@ where
                 }
             }
             Err(error @ ProtocolError::WrongVersion(_)) => return Ok(Finding::Foreign(error)),
-            // Records, and none that could be expected.
+            // Valid records, and none expected here.
             Err(_) => return Ok(Finding::Unacknowledged),
         }
     }
@@ -105,7 +107,7 @@ mod tests {
         record(RecordType::GetValuesResult, NULL_REQUEST_ID, &content)
     }
 
-    /// What the server sends, whatever it is asked, before it closes.
+    /// Returns the finding for a server that sends `answer` to each question and closes.
     async fn finding(answer: &[u8]) -> String {
         let mut findings = Vec::new();
         for question in [Question::Probe, Question::Role] {
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_answer_is_told_apart() {
+    async fn each_answer_has_its_finding() {
         let refused = record(RecordType::EndRequest, 1, &[0, 0, 0, 0, 3, 0, 0, 0]);
         let empty = values(&[]);
         let mpxs = [("FCGI_MPXS_CONNS", "0")];

@@ -1,4 +1,4 @@
-//! How a request comes to a connection: at once, or through the queue, or not at all.
+//! Leasing a connection for a request: at once, through the queue, or refused.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use crate::timer::Timer;
 use crate::upstream::demand::{Deadline, Demand, LeaseError, Order};
 
 impl Member {
-    /// Returns a connection for a request: an idle one, a new one, or after a wait in the queue.
+    /// Returns a connection for a request: an idle one, a new one, or one granted by the queue.
     pub(super) async fn obtain_lease(
         self: &Arc<Self>,
         Demand {
@@ -52,14 +52,14 @@ impl Member {
             if lease.settle() && lease.is_quiet() {
                 return Ok(lease.begin(deadline));
             }
-            // Closed or spoken to since its last answer: closed by the drop, and the next is tried.
+            // Closed, or with unexpected data, since its last answer: the drop closes it, and the next is tried.
             self.numbers().stale.add();
             order = Order::First;
         }
     }
 
     async fn opened(&self, lease: Lease, deadline: Deadline) -> Result<Lease, LeaseError> {
-        // Boxed: connecting is seldom, and would make the future of each request twice as large.
+        // Boxed: connecting is rare, and would double the size of each request's future.
         Ok(Box::pin(lease.open(deadline)).await?.begin(deadline))
     }
 
@@ -99,8 +99,8 @@ impl Member {
     }
 }
 
-/// A place in the queue; left when dropped, which happens the moment the client goes. A lease
-/// that was granted meanwhile drops with the receiver and goes to the next.
+/// A place in the queue, left when dropped, which happens the moment the client disconnects. A lease granted
+/// meanwhile drops with the receiver and goes to the next request.
 struct Waiting {
     member: Arc<Member>,
     ticket: Option<Ticket>,
@@ -118,7 +118,7 @@ impl Waiting {
         }
     }
 
-    /// What is granted by then.
+    /// Returns the lease granted before `deadline`.
     async fn granted(&mut self, deadline: Instant) -> Option<Lease> {
         poll_fn(|cx| match Pin::new(&mut self.receiver).poll(cx) {
             Poll::Ready(granted) => Poll::Ready(granted.ok()),
@@ -134,7 +134,7 @@ impl Drop for Waiting {
         let Some(ticket) = self.ticket else { return };
         self.member.leave(ticket);
         self.receiver.close();
-        // Granted in the same moment: an open connection is passed on, not wasted.
+        // Granted at the same moment: an open connection is passed on, not wasted.
         if let Ok(lease) = self.receiver.try_recv() {
             lease.pass_on();
         }

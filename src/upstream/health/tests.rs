@@ -1,4 +1,4 @@
-//! The states of a server one by one, and how long it can be avoided at most.
+//! The states of a server one by one, and the bound of the back-off.
 
 use proptest::prelude::*;
 
@@ -30,7 +30,7 @@ fn the_back_off_doubles_with_each_attempt_and_ends_with_success() {
 }
 
 #[test]
-fn a_trial_that_nobody_ends_is_followed_by_another() {
+fn a_trial_without_a_result_is_followed_by_another() {
     let now = Instant::now();
     let mut health = Health::default();
     health.failed(Fault::Protocol, now);
@@ -51,7 +51,7 @@ fn only_the_same_thing_disproves_a_fault() {
 
 proptest! {
     #[test]
-    fn nobody_is_avoided_for_longer_than_the_longest_back_off(
+    fn no_server_is_avoided_for_longer_than_the_longest_back_off(
         events in proptest::collection::vec((0u8..4, 0u64..40_000), 0..60),
     ) {
         let mut now = Instant::now();

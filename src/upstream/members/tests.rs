@@ -1,5 +1,4 @@
-//! Names under a resolver that says what the test wants, and what becomes of requests when the
-//! members change under them.
+//! Names under a scripted resolver, and the fate of requests when the members change.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -25,17 +24,18 @@ use crate::upstream::{ClassKey, Deadline, Demand, Flow, Lease, Member, MemberSet
 
 const S: Duration = Duration::from_secs(1);
 
-/// Gives its answers one after the other, the last one again and again; `None`: no such host.
+/// A resolver that returns its answers one after the other, the last one again and again; `None`: no such host.
 #[derive(Debug)]
 struct Answers(Mutex<VecDeque<Option<Vec<SocketAddr>>>>);
 
 impl Resolve for Answers {
     fn resolve<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
         let mut answers = self.0.lock().unwrap();
-        let last = answers.len() == 1;
-        let answer = match last {
-            true => answers.front().cloned().unwrap(),
-            false => answers.pop_front().unwrap(),
+        let is_last = answers.len() == 1;
+        let answer = if is_last {
+            answers.front().cloned().unwrap()
+        } else {
+            answers.pop_front().unwrap()
         };
         async move { answer.ok_or_else(|| io::Error::other("no such host")) }.boxed()
     }
@@ -77,7 +77,7 @@ fn shown(members: &Members<Member>) -> Vec<String> {
         .collect()
 }
 
-/// A server that answers every probe, for ever.
+/// Starts a server that answers every probe, for ever.
 async fn server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -96,7 +96,7 @@ async fn server() -> SocketAddr {
     address
 }
 
-/// A request of the one client that there is.
+/// Returns a request of the only client.
 fn flow(class: Option<ClassKey>) -> Flow {
     let owner = Owner {
         party: Party::Connection(0),
@@ -161,7 +161,7 @@ async fn each_address_is_a_member_and_stays_one_while_it_is_named() {
     assert_eq!(
         shown(&members),
         named,
-        "a resolver that fails takes nobody away"
+        "a resolver that fails removes no member"
     );
 }
 
@@ -209,7 +209,7 @@ async fn requests_wait_for_a_name_and_the_resolver_is_named() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_name_is_served_when_it_resolves() {
+async fn a_request_that_waits_for_a_name_is_served_when_it_resolves() {
     let server = server().await;
     let members = members(&["php:9000"], [None, None, Some(vec![server])]);
     let lease = lease(&balancer(&members), 10 * S).await.unwrap();

@@ -1,4 +1,4 @@
-//! Each policy over tables of loads, and what holds for all of them.
+//! Each policy over tables of loads, and the properties that all have.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ fn the_least_busy_is_picked_and_among_equals_the_first() {
 }
 
 #[test]
-fn turns_go_round_among_those_who_can_take_requests() {
+fn turns_go_round_among_the_available_members() {
     let now = Instant::now();
     let picks = |loads: &[Load]| {
         (0..6)
@@ -89,7 +89,7 @@ fn the_first_that_is_available_is_picked() {
 }
 
 #[test]
-fn where_none_is_well_the_one_to_be_tried_first_is_waited_for() {
+fn without_an_available_member_the_one_with_the_earliest_trial_is_picked() {
     let now = Instant::now();
     let s = Duration::from_secs(1);
     let loads = [
@@ -123,7 +123,7 @@ fn any_load() -> impl Strategy<Value = Load> {
 
 proptest! {
     #[test]
-    fn nobody_is_picked_whom_another_is_preferred_to(
+    fn no_member_with_a_greater_penalty_is_picked(
         loads in proptest::collection::vec(any_load(), 1..6),
         turn in any::<usize>(),
     ) {

@@ -1,8 +1,8 @@
-//! Rounds within rounds: a root has branches that take turns, each of them further branches or a line of leaves. What is at
-//! the head of a branch has its next turn; a branch that had it goes to the end of its round. All grants cost the same, so
-//! this is deficit round robin (Shreedhar and Varghese, 1996) with a quantum of one grant.
+//! Nested rounds: a root has branches that take turns, each of them with further branches or a line of leaves. The
+//! head of a branch has its next turn; a branch that had it goes to the end of its round. All grants cost the same,
+//! so this is deficit round robin (Shreedhar and Varghese, 1996) with a quantum of one grant.
 //!
-//! Entering, leaving and taking a turn touch one node on each level, however many there are.
+//! Entering, leaving and taking a turn touch one node on each level, for any number of nodes.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -11,25 +11,25 @@ use slab::Slab;
 
 use crate::limits::budget::SiteKey;
 
-/// Where a node is; reused when it is gone.
+/// Index of a node; reused after its removal.
 pub(super) type At = usize;
 
-/// What a branch is for.
+/// Key of a branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Name {
     Site(SiteKey),
-    /// A client, by the number that it has while it waits.
+    /// A client, by its number while it waits.
     Client(At),
 }
 
-/// Where something is put among its siblings.
+/// An end of a list of siblings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     First,
     Last,
 }
 
-/// A hash of a few numbers, none of which a client chooses: of nodes, of clients, of sites.
+/// A hash of a few numbers that no client chooses: of nodes, of clients, of sites.
 #[derive(Debug, Default)]
 struct Mixed(u64);
 
@@ -78,7 +78,7 @@ struct Node {
 enum Content {
     Root,
     Branch(Name),
-    /// With what it stands for.
+    /// A leaf with its content.
     Leaf(usize),
 }
 
@@ -93,7 +93,8 @@ impl Rounds {
         self.nodes.try_remove(root);
     }
 
-    /// Puts a leaf for `content` at an end of the line at `path`. At the first end its branches come next, each in its round.
+    /// Adds a leaf for `content` at an end of the line at `path`. At the first end its branches come next, each in
+    /// its round.
     pub(super) fn enter(&mut self, root: At, path: &[Name], end: End, content: usize) -> At {
         let mut parent = root;
         for name in path {
@@ -123,7 +124,7 @@ impl Rounds {
         std::iter::successors(Some(leaf), |at| self.nodes.get(*at)?.after)
     }
 
-    /// Returns what a leaf stands for.
+    /// Returns the content of a leaf.
     pub(super) fn content(&self, leaf: At) -> Option<usize> {
         match self.nodes.get(leaf)?.content {
             Content::Leaf(content) => Some(content),
@@ -131,7 +132,7 @@ impl Rounds {
         }
     }
 
-    /// Returns how many leaves there are at `path` and below.
+    /// Returns the number of leaves at `path` and below.
     pub(super) fn count(&self, root: At, path: &[Name]) -> usize {
         let mut path = path.iter();
         let at = path.try_fold(root, |at, name| self.branches.get(&(at, *name)).copied());
@@ -139,8 +140,8 @@ impl Rounds {
         node.map_or(0, |node| node.leaves)
     }
 
-    /// Removes a leaf. Where that was a turn, each branch above it goes to the end of its round; else the order of all others
-    /// stays.
+    /// Removes a leaf. If that was a turn, each branch above it goes to the end of its round; else the order of all
+    /// others stays.
     pub(super) fn remove(&mut self, leaf: At, is_turn: bool) {
         let mut at = leaf;
         let mut is_empty = true;
@@ -210,7 +211,7 @@ impl Rounds {
         }
     }
 
-    /// Makes the two siblings neighbours; `None` is the end of the list.
+    /// Links the two siblings; `None` is the end of the list.
     fn join(&mut self, parent: At, before: Option<At>, after: Option<At>) {
         if let Some(node) = self.nodes.get_mut(before.unwrap_or(parent)) {
             match before {
@@ -243,7 +244,7 @@ impl Node {
 
 #[cfg(test)]
 impl Rounds {
-    /// Returns how many nodes there are, and fails unless each branch is found by its name.
+    /// Returns the number of nodes, and fails unless each branch is found by its key.
     pub(super) fn size(&self) -> usize {
         let branches = self
             .nodes
