@@ -39,7 +39,7 @@ pub(super) trait Balanced: Debug + Send + Sync + Sized + 'static {
     fn retire(&self);
 
     /// Connects once, to find out whether the server has recovered.
-    fn knock(self: &Arc<Self>) -> impl Future<Output = ()> + Send;
+    fn check_health(self: &Arc<Self>) -> impl Future<Output = ()> + Send;
 
     /// Returns a connection for a request, at once or after a wait.
     fn lease(

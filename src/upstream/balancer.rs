@@ -14,7 +14,7 @@ use super::balanced::Balanced;
 use super::condition::LONGEST_PAUSE;
 use super::demand::{Demand, LeaseError, Order};
 use super::flow::Flow;
-use super::health::Standing;
+use super::health::Availability;
 use super::members::Members;
 use super::policy::{Load, Policy};
 
@@ -54,8 +54,8 @@ impl<M: Balanced> Balancer<M> {
             // Registered before the members are examined, so that no change in between is missed.
             let changed = self.members.changes.notified();
             let Some(member) = self.pick(&demand.flow, failed) else {
-                let waited = timeout_at(demand.deadline.at(), self.until(changed)).await;
-                waited.map_err(|_| self.members.missing())?;
+                let waited = timeout_at(demand.deadline.at(), self.wait_for_change(changed)).await;
+                waited.map_err(|_| self.members.no_member_error())?;
                 continue;
             };
             if let Some(settled) = self.lease_from(&member, demand, changed).await {
@@ -82,9 +82,9 @@ impl<M: Balanced> Balancer<M> {
             let loads: Vec<_> = members.iter().map(load).collect();
             let index = self.policy.pick(&loads, turn)?;
             let member = members.get(index)?;
-            let is_due = loads.get(index)?.standing == Standing::Due;
+            let is_due = loads.get(index)?.availability == Availability::Due;
             // If another request was quicker to claim the trial, the member is no longer due.
-            if !is_due || member.condition().try_again(now) {
+            if !is_due || member.condition().claim_trial(now) {
                 return Some(Arc::clone(member));
             }
         }
@@ -105,13 +105,13 @@ impl<M: Balanced> Balancer<M> {
                 leased = &mut leasing => {
                     let failed = matches!(leased, Err(LeaseError::Down { .. } | LeaseError::Refused { .. } | LeaseError::Denied { .. }));
                     let elsewhere = failed && Instant::now() < demand.deadline.at()
-                        && self.members.is_left(member, Instant::now());
+                        && self.members.should_leave(member, Instant::now());
                     return (!elsewhere).then_some(leased);
                 }
-                () = self.until(changed.as_mut()) => {}
+                () = self.wait_for_change(changed.as_mut()) => {}
             }
             changed.set(self.members.changes.notified());
-            if self.members.is_left(member, Instant::now()) {
+            if self.members.should_leave(member, Instant::now()) {
                 return None;
             }
         }
@@ -119,12 +119,12 @@ impl<M: Balanced> Balancer<M> {
 
     /// Waits for a change of the members. Meanwhile one of the waiting requests looks names up again and tries
     /// failing members; when it ends, another takes over.
-    async fn until(&self, changed: impl Future<Output = ()>) {
+    async fn wait_for_change(&self, changed: impl Future<Output = ()>) {
         let check_members = async {
             let _lookout = self.lookout.lock().await;
             loop {
                 self.members.keep_fresh();
-                self.members.knock().await;
+                self.members.check_health().await;
                 sleep(LONGEST_PAUSE).await;
             }
         };

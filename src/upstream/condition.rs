@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Address;
 use super::demand::LeaseError;
-use super::health::{Fault, Health, Standing};
+use super::health::{Fault, Health, Availability};
 
 /// The longest pause between two attempts to connect, within which a server that comes back is found.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(100);
@@ -20,7 +20,7 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Condition {
     address: Address,
-    trouble: Mutex<Trouble>,
+    state: Mutex<ConditionState>,
     /// Set while the server fails; checked without the lock in the common case.
     failing: AtomicBool,
     /// Notifies the requests that wait for any member of the upstream.
@@ -29,7 +29,7 @@ pub(super) struct Condition {
 
 /// The faults of a server.
 #[derive(Debug, Default)]
-struct Trouble {
+struct ConditionState {
     health: Health,
     /// Error of the last attempt to connect; empty after a success.
     connecting: Option<Arc<io::Error>>,
@@ -42,7 +42,7 @@ impl Condition {
     pub(super) fn new(address: Address, changes: &Arc<Notify>) -> Self {
         Self {
             address,
-            trouble: Mutex::default(),
+            state: Mutex::default(),
             failing: AtomicBool::new(false),
             changes: Arc::clone(changes),
         }
@@ -59,17 +59,17 @@ impl Condition {
     }
 
     /// Returns the availability of the server.
-    pub(super) fn standing(&self, now: Instant) -> Standing {
+    pub(super) fn availability(&self, now: Instant) -> Availability {
         if self.is_failing() {
-            self.lock().health.standing(now)
+            self.lock().health.availability(now)
         } else {
-            Standing::Well
+            Availability::Well
         }
     }
 
-    /// Reports whether a request may try the server now; see [`Health::try_again`].
-    pub(super) fn try_again(&self, now: Instant) -> bool {
-        self.lock().health.try_again(now)
+    /// Reports whether a request may try the server now; see [`Health::claim_trial`].
+    pub(super) fn claim_trial(&self, now: Instant) -> bool {
+        self.lock().health.claim_trial(now)
     }
 
     /// Returns the error for requests while the server cannot be used and no trial is due.
@@ -77,9 +77,9 @@ impl Condition {
         if !self.is_failing() {
             return None;
         }
-        let trouble = self.lock();
-        let why = trouble.verdict.as_ref()?;
-        let is_due = trouble.health.standing(now).is_eligible();
+        let state = self.lock();
+        let why = state.verdict.as_ref()?;
+        let is_due = state.health.availability(now).is_eligible();
         (!is_due).then(|| LeaseError::Refused {
             address: self.address.to_string(),
             why: Arc::clone(why),
@@ -87,7 +87,7 @@ impl Condition {
     }
 
     /// Returns the error of the last attempt to connect, if it failed.
-    pub(super) fn trouble(&self) -> Option<Arc<io::Error>> {
+    pub(super) fn last_connect_error(&self) -> Option<Arc<io::Error>> {
         self.lock().connecting.clone()
     }
 
@@ -95,9 +95,9 @@ impl Condition {
     /// the next trial is due.
     pub(super) fn refuse(&self, why: &str) {
         let is_new = {
-            let mut trouble = self.lock();
-            trouble.health.failed(Fault::Protocol, Instant::now());
-            trouble.verdict.replace(why.into()).is_none()
+            let mut state = self.lock();
+            state.health.record_failure(Fault::Protocol, Instant::now());
+            state.verdict.replace(why.into()).is_none()
         };
         self.failing.store(true, Ordering::Relaxed);
         if is_new {
@@ -108,29 +108,29 @@ impl Condition {
 
     /// Records a failed attempt to connect, and drops the verdict: the server may come back as another version or
     /// another program.
-    pub(super) fn failed_to_connect(&self, error: &Arc<io::Error>) {
+    pub(super) fn record_connect_failure(&self, error: &Arc<io::Error>) {
         self.lock().verdict = None;
-        self.failed(Fault::Connect, error, Some(error));
+        self.record_failure(Fault::Connect, error, Some(error));
     }
 
     /// Records a violation of the protocol, or a refusal by protocol; `what` is for the log.
-    pub(super) fn has_misbehaved(&self, what: &dyn std::fmt::Display) {
-        self.failed(Fault::Protocol, what, None);
+    pub(super) fn record_violation(&self, what: &dyn std::fmt::Display) {
+        self.record_failure(Fault::Protocol, what, None);
     }
 
-    fn failed(
+    fn record_failure(
         &self,
         fault: Fault,
         what: &dyn std::fmt::Display,
         connecting: Option<&Arc<io::Error>>,
     ) {
         let changed = {
-            let mut trouble = self.lock();
+            let mut state = self.lock();
             self.failing.store(true, Ordering::Relaxed);
             if let Some(connecting) = connecting {
-                trouble.connecting = Some(Arc::clone(connecting));
+                state.connecting = Some(Arc::clone(connecting));
             }
-            trouble.health.failed(fault, Instant::now())
+            state.health.record_failure(fault, Instant::now())
         };
         if changed {
             let waits = connecting.is_some_and(|error| is_passing(error));
@@ -141,19 +141,19 @@ impl Condition {
 
     /// Records a success of the operation that `fault` names. Takes no lock in the common case, success after
     /// success.
-    pub(super) fn succeeded(&self, fault: Fault) {
+    pub(super) fn record_success(&self, fault: Fault) {
         if !self.is_failing() {
             return;
         }
         let is_well = {
-            let mut trouble = self.lock();
+            let mut state = self.lock();
             if fault == Fault::Connect {
-                trouble.connecting = None;
+                state.connecting = None;
             }
-            let is_well = trouble.health.succeeded(fault);
+            let is_well = state.health.record_success(fault);
             if is_well {
-                trouble.connecting = None;
-                trouble.verdict = None;
+                state.connecting = None;
+                state.verdict = None;
                 self.failing.store(false, Ordering::Relaxed);
             }
             is_well
@@ -165,8 +165,8 @@ impl Condition {
     }
 
     /// Locks the state. A poisoned lock guards values that are independent of each other.
-    fn lock(&self) -> MutexGuard<'_, Trouble> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, ConditionState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

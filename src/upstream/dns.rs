@@ -144,7 +144,7 @@ fn merged(known: &[Address], answer: Vec<SocketAddr>) -> Vec<Address> {
 /// Schedule of the lookups of an upstream's names: at first use, again when the answer is old, soon while a lookup or
 /// server fails, and never two at once.
 #[derive(Debug)]
-pub(super) struct Timetable {
+pub(super) struct LookupSchedule {
     origin: Instant,
     interval: Duration,
     /// Milliseconds from `origin` to the end of the last lookup, and one; 0 before the first.
@@ -152,7 +152,7 @@ pub(super) struct Timetable {
     running: AtomicBool,
 }
 
-impl Timetable {
+impl LookupSchedule {
     /// Builds a schedule; an answer is valid for `interval`.
     pub(super) fn new(interval: Duration, now: Instant) -> Self {
         Self {
@@ -164,7 +164,7 @@ impl Timetable {
     }
 
     /// Reports whether a lookup is due, and marks it as running if so; `is_failing` shortens the interval.
-    pub(super) fn begin(&self, now: Instant, is_failing: bool) -> bool {
+    pub(super) fn try_start(&self, now: Instant, is_failing: bool) -> bool {
         let interval = if is_failing {
             HURRY.min(self.interval)
         } else {
@@ -178,7 +178,7 @@ impl Timetable {
     }
 
     /// Records the end of the lookup.
-    pub(super) fn end(&self, now: Instant) {
+    pub(super) fn finish(&self, now: Instant) {
         let passed = now.duration_since(self.origin) + ONE;
         let last = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
         self.last.store(last, Ordering::Release);
@@ -243,23 +243,23 @@ mod tests {
     fn lookups_follow_the_age_of_the_answer_and_hurry_where_something_fails() {
         let s = Duration::from_secs(1);
         let start = Instant::now();
-        let timetable = Timetable::new(10 * s, start);
-        assert!(timetable.begin(start, false), "at first use");
+        let schedule = LookupSchedule::new(10 * s, start);
+        assert!(schedule.try_start(start, false), "at first use");
         assert!(
-            !timetable.begin(start + 60 * s, true),
+            !schedule.try_start(start + 60 * s, true),
             "never twice at once"
         );
-        timetable.end(start);
+        schedule.finish(start);
         for (passed, is_failing, due) in
             [(9 * s, false, false), (s / 2, true, false), (s, true, true)]
         {
             assert_eq!(
-                timetable.begin(start + passed, is_failing),
+                schedule.try_start(start + passed, is_failing),
                 due,
                 "{passed:?}"
             );
         }
-        timetable.end(start + s);
-        assert!(timetable.begin(start + 11 * s, false));
+        schedule.finish(start + s);
+        assert!(schedule.try_start(start + 11 * s, false));
     }
 }

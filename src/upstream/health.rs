@@ -31,7 +31,7 @@ pub enum Fault {
 
 /// Availability of a server for requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Availability {
     /// Available.
     Well,
     /// Available for one request, which shows whether it has recovered.
@@ -44,17 +44,17 @@ pub enum Standing {
 
 /// The health of one server; initially available.
 #[derive(Debug, Default)]
-pub struct Health(Option<Illness>);
+pub struct Health(Option<Outage>);
 
 #[derive(Debug)]
-struct Illness {
+struct Outage {
     fault: Fault,
     back_off: Duration,
     until: Instant,
-    tried: bool,
+    is_tried: bool,
 }
 
-impl Standing {
+impl Availability {
     /// Reports whether a request may be sent to the server although others are available.
     pub fn is_eligible(self) -> bool {
         match self {
@@ -67,35 +67,35 @@ impl Standing {
 impl Health {
     /// Records a failure, and reports whether it starts a new back-off. A failure within a back-off is one of
     /// requests that were under way, or that have no other server.
-    pub fn failed(&mut self, fault: Fault, now: Instant) -> bool {
+    pub fn record_failure(&mut self, fault: Fault, now: Instant) -> bool {
         let back_off = match &self.0 {
             None => FIRST_BACK_OFF,
-            Some(illness) if illness.tried || now >= illness.until => {
-                (illness.back_off * 2).min(LONGEST_BACK_OFF)
+            Some(outage) if outage.is_tried || now >= outage.until => {
+                (outage.back_off * 2).min(LONGEST_BACK_OFF)
             }
             Some(_) => return false,
         };
-        self.0 = Some(Illness {
+        self.0 = Some(Outage {
             fault,
             back_off,
             until: now + back_off,
-            tried: false,
+            is_tried: false,
         });
         true
     }
 
     /// Records a success of the operation that `fault` names, and reports whether the server has recovered.
-    pub fn succeeded(&mut self, fault: Fault) -> bool {
-        self.0.take_if(|illness| illness.fault == fault).is_some()
+    pub fn record_success(&mut self, fault: Fault) -> bool {
+        self.0.take_if(|outage| outage.fault == fault).is_some()
     }
 
     /// Reports whether a request may try the server now, and claims the trial: no other request tries it for the
     /// length of the back-off, whatever the result of this one.
-    pub fn try_again(&mut self, now: Instant) -> bool {
+    pub fn claim_trial(&mut self, now: Instant) -> bool {
         match &mut self.0 {
-            Some(illness) if now >= illness.until => {
-                illness.until = now + illness.back_off;
-                illness.tried = true;
+            Some(outage) if now >= outage.until => {
+                outage.until = now + outage.back_off;
+                outage.is_tried = true;
                 true
             }
             Some(_) | None => false,
@@ -103,12 +103,12 @@ impl Health {
     }
 
     /// Returns the availability at `now`.
-    pub fn standing(&self, now: Instant) -> Standing {
+    pub fn availability(&self, now: Instant) -> Availability {
         match &self.0 {
-            None => Standing::Well,
-            Some(illness) if now >= illness.until => Standing::Due,
-            Some(illness) if illness.tried => Standing::Tried(illness.until),
-            Some(illness) => Standing::Avoided(illness.until),
+            None => Availability::Well,
+            Some(outage) if now >= outage.until => Availability::Due,
+            Some(outage) if outage.is_tried => Availability::Tried(outage.until),
+            Some(outage) => Availability::Avoided(outage.until),
         }
     }
 }

@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use super::Address;
 use super::balanced::Balanced;
 use super::demand::LeaseError;
-use super::dns::{Name, Resolve, Timetable};
+use super::dns::{Name, Resolve, LookupSchedule};
 use super::flow::Sharing;
-use super::health::Standing;
+use super::health::Availability;
 
 /// The members of an upstream, and their discovery.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) struct Members<M: Balanced> {
     settings: M::Settings,
     /// The shares of sites and classes; known when the settings take effect.
     sharing: ArcSwap<Sharing>,
-    timetable: Timetable,
+    schedule: LookupSchedule,
     resolver: Arc<dyn Resolve>,
     /// Notified when a member is added, removed, fails or recovers.
     pub(super) changes: Arc<Notify>,
@@ -74,7 +74,7 @@ impl<M: Balanced> Members<M> {
             current: ArcSwap::default(),
             settings,
             sharing: ArcSwap::default(),
-            timetable: Timetable::new(resolve, Instant::now()),
+            schedule: LookupSchedule::new(resolve, Instant::now()),
             resolver,
             changes,
             is_superseded: Arc::default(),
@@ -117,7 +117,7 @@ impl<M: Balanced> Members<M> {
     pub(super) fn keep_fresh(self: &Arc<Self>) {
         let due = || {
             let is_failing = self.is_failing(&self.current.load());
-            self.timetable.begin(Instant::now(), is_failing)
+            self.schedule.try_start(Instant::now(), is_failing)
         };
         if self.names().next().is_some() && due() {
             tokio::spawn(Arc::clone(self).refresh());
@@ -125,33 +125,33 @@ impl<M: Balanced> Members<M> {
     }
 
     /// Reports whether a request should leave `member`: it was removed, or fails while another is available.
-    pub(super) fn is_left(&self, member: &Arc<M>, now: Instant) -> bool {
+    pub(super) fn should_leave(&self, member: &Arc<M>, now: Instant) -> bool {
         let members = self.current.load();
         let is_it = |other: &&Arc<M>| Arc::ptr_eq(other, member);
         if !members.iter().any(|other| is_it(&other)) {
             return true;
         }
         // A trial that is under way decides for all.
-        matches!(member.condition().standing(now), Standing::Avoided(_))
+        matches!(member.condition().availability(now), Availability::Avoided(_))
             && members
                 .iter()
                 .filter(|other| !is_it(other))
-                .any(|other| other.condition().standing(now).is_eligible())
+                .any(|other| other.condition().availability(now).is_eligible())
     }
 
     /// Connects to each of several members if none is available: the waiting requests try only one of them, which is
     /// seldom the first to recover.
-    pub(super) async fn knock(&self) {
+    pub(super) async fn check_health(&self) {
         let members = self.current.load_full();
         let now = Instant::now();
-        let is_well = |member: &Arc<M>| member.condition().standing(now) == Standing::Well;
+        let is_well = |member: &Arc<M>| member.condition().availability(now) == Availability::Well;
         if members.len() > 1 && !members.iter().any(is_well) {
-            join_all(members.iter().map(M::knock)).await;
+            join_all(members.iter().map(M::check_health)).await;
         }
     }
 
     /// Returns the error of an upstream without a member.
-    pub(super) fn missing(&self) -> LeaseError {
+    pub(super) fn no_member_error(&self) -> LeaseError {
         let failed = self.names().find(|name| name.error().is_some());
         let name = failed.or_else(|| self.names().next());
         let pending = || io::Error::new(io::ErrorKind::TimedOut, "the name is not resolved yet");
@@ -179,7 +179,7 @@ impl<M: Balanced> Members<M> {
         let before = self.current.load_full();
         let after = Arc::new(self.assemble(&before));
         self.current.store(Arc::clone(&after));
-        self.timetable.end(Instant::now());
+        self.schedule.finish(Instant::now());
         let came = without(&after, &before);
         let went = without(&before, &after);
         for member in &came {

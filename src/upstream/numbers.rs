@@ -116,7 +116,7 @@ impl Histogram {
 
 impl Numbers {
     /// Records the use of a connection for `duration`.
-    pub fn served(&self, duration: Duration) {
+    pub fn record_service(&self, duration: Duration) {
         self.service.add(duration);
         let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         // A lost update moves the mean by less than the noise in it.
@@ -129,7 +129,7 @@ impl Numbers {
     }
 
     /// Records a request refused for lack of a place in the queue.
-    pub fn refused_place(&self, over: Over) {
+    pub fn record_queue_full(&self, over: Over) {
         self.queue_full.add();
         match over {
             Over::Total => {}
@@ -208,12 +208,12 @@ mod tests {
     fn retry_after_follows_the_service_time() {
         let numbers = Numbers::default();
         assert_eq!(numbers.retry_after(1000, 2), 1);
-        numbers.served(Duration::from_millis(500));
+        numbers.record_service(Duration::from_millis(500));
         assert_eq!(numbers.mean_service(), Duration::from_millis(500));
         assert_eq!(numbers.retry_after(20, 2), 5);
         assert_eq!(numbers.retry_after(100_000, 2), 120);
         for _ in 0..200 {
-            numbers.served(Duration::from_millis(100));
+            numbers.record_service(Duration::from_millis(100));
         }
         let mean = numbers.mean_service();
         assert!(

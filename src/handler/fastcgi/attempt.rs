@@ -80,7 +80,7 @@ impl Attempt<'_> {
         });
         match self.head(&mut exchange, &mut errors).await {
             Ok((head, rest)) => {
-                member.has_answered();
+                member.record_answer();
                 let trace = Trace {
                     upstream: Some(Arc::clone(&self.fastcgi.log.upstream)),
                     queue: Some(waits.queue),
@@ -97,7 +97,7 @@ impl Attempt<'_> {
             }
             Err((failure, progress)) => {
                 if breaks_the_protocol(&failure) {
-                    member.has_misbehaved(&failure);
+                    member.record_violation(&failure);
                 }
                 Err(Box::new(Failed {
                     member,

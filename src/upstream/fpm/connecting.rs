@@ -46,7 +46,7 @@ impl Member {
         match self.pool.connect().await {
             Ok(connection) => {
                 self.numbers().opened.add();
-                self.condition.succeeded(Fault::Connect);
+                self.condition.record_success(Fault::Connect);
                 Ok(connection)
             }
             Err(error) => {
@@ -56,7 +56,7 @@ impl Member {
                 if !is_ours {
                     // The server may come back as another version or another program.
                     self.classify(Class::Unknown);
-                    self.condition.failed_to_connect(&error);
+                    self.condition.record_connect_failure(&error);
                 }
                 Err(error)
             }

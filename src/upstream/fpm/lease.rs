@@ -173,7 +173,7 @@ impl Lease {
     pub(super) fn cool(&mut self, reusable: bool) -> After {
         if let Some(leased) = self.leased.take() {
             let took = moment::now().duration_since(leased);
-            self.member.numbers().served(took);
+            self.member.numbers().record_service(took);
         }
         match &mut self.slot {
             Some(slot) => self.member.cool(slot, reusable),

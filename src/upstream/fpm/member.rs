@@ -92,14 +92,14 @@ impl Balanced for Member {
     }
 
     fn load(&self, now: Instant, flow: &Flow) -> Load {
-        let standing = self.condition.standing(now);
+        let availability = self.condition.availability(now);
         let account = self.account();
         Load {
             busy: account.busy(),
             waiting: account.waiting(),
             full: account.refuses(now, flow),
             failed: false,
-            standing,
+            availability,
         }
     }
 
@@ -120,7 +120,7 @@ impl Balanced for Member {
         drop(idle);
     }
 
-    async fn knock(self: &Arc<Self>) {
+    async fn check_health(self: &Arc<Self>) {
         // The result is recorded in the condition.
         let _ = self.try_connect().await;
     }
@@ -145,13 +145,13 @@ impl Member {
     }
 
     /// Records that the server speaks FastCGI: the head of an answer came.
-    pub fn has_answered(&self) {
-        self.condition.succeeded(Fault::Protocol);
+    pub fn record_answer(&self) {
+        self.condition.record_success(Fault::Protocol);
     }
 
     /// Records a violation of the protocol, or a refusal by protocol; `what` is for the log.
-    pub fn has_misbehaved(&self, what: &dyn std::fmt::Display) {
-        self.condition.has_misbehaved(what);
+    pub fn record_violation(&self, what: &dyn std::fmt::Display) {
+        self.condition.record_violation(what);
     }
 
     /// Returns the limit of waiting requests.

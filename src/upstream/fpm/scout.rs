@@ -92,7 +92,7 @@ pub(super) async fn classify(lease: &mut Lease) {
             }
         }
         Finding::Unacknowledged => Class::Silent,
-        Finding::HungUp(error) => member.has_hung_up(&error),
+        Finding::HungUp(error) => member.record_hang_up(&error),
         Finding::Foreign(error) => {
             member.refuse(&format!("it does not speak FastCGI: {error}"));
             Class::Unknown
@@ -164,7 +164,7 @@ impl Member {
 
     /// Records a connection closed without a byte by an unknown server, and returns the class that follows: the
     /// server counts as down until repeated closes are a verdict.
-    fn has_hung_up(&self, error: &io::Error) -> Class {
+    fn record_hang_up(&self, error: &io::Error) -> Class {
         let now = Instant::now();
         let is_verdict = {
             // A poisoned lock guards a list that is valid at every moment.

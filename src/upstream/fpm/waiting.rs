@@ -67,7 +67,7 @@ impl Member {
         if let Some(refusal) = self.condition.refusal(Instant::now()) {
             return refusal;
         }
-        match self.condition.trouble() {
+        match self.condition.last_connect_error() {
             Some(error) => self.connect_error(error),
             None => self.queue_timeout(deadline),
         }
@@ -82,7 +82,7 @@ impl Member {
     }
 
     fn queue_full(&self, over: Over) -> LeaseError {
-        self.numbers().refused_place(over);
+        self.numbers().record_queue_full(over);
         LeaseError::QueueFull {
             over,
             length: self.queue_length(),

@@ -155,7 +155,7 @@ async fn each_address_is_a_member_and_stays_one_while_it_is_named() {
     let after = members.current();
     assert!(Arc::ptr_eq(&before[2], &after[1]), "with its connections");
     assert!(Arc::ptr_eq(&before[0], &after[0]));
-    assert!(members.is_left(&before[1], Instant::now()));
+    assert!(members.should_leave(&before[1], Instant::now()));
 
     Arc::clone(&members).refresh().await;
     assert_eq!(
@@ -262,8 +262,8 @@ async fn a_request_goes_on_from_a_server_that_is_down() {
     }
     let down = &members.current()[0];
     assert!(matches!(
-        down.condition().standing(Instant::now()),
-        Standing::Avoided(_)
+        down.condition().availability(Instant::now()),
+        Availability::Avoided(_)
     ));
 }
 

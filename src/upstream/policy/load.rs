@@ -1,6 +1,6 @@
 //! The input of a policy.
 
-use crate::upstream::health::Standing;
+use crate::upstream::health::Availability;
 
 /// The load of a member, and the reasons to avoid it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,21 +14,21 @@ pub struct Load {
     /// Set if this request has just failed there.
     pub failed: bool,
     /// Its availability.
-    pub standing: Standing,
+    pub availability: Availability,
 }
 
 impl Load {
     /// Returns the penalties, the heaviest first; less is better.
-    pub(super) fn objections(&self) -> (bool, bool, bool) {
-        (!self.standing.is_eligible(), self.failed, self.full)
+    pub(super) fn penalties(&self) -> (bool, bool, bool) {
+        (!self.availability.is_eligible(), self.failed, self.full)
     }
 }
 
 /// Returns the members with the least penalties, in their order.
 pub(super) fn candidates(loads: &[Load]) -> impl Iterator<Item = (usize, &Load)> + Clone {
-    let least = loads.iter().map(Load::objections).min();
+    let least = loads.iter().map(Load::penalties).min();
     loads
         .iter()
         .enumerate()
-        .filter(move |(_, load)| Some(load.objections()) == least)
+        .filter(move |(_, load)| Some(load.penalties()) == least)
 }

@@ -7,7 +7,7 @@ mod round_robin;
 
 pub use load::Load;
 
-use super::health::Standing;
+use super::health::Availability;
 
 /// The load balancing method of an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Policy {
     /// Returns the index of the member for the next request; `turn` counts the requests. If no member is available,
     /// it is the one with the earliest trial, under every policy. `None` without members.
     pub fn pick(self, loads: &[Load], turn: usize) -> Option<usize> {
-        if !loads.iter().any(|load| load.standing.is_eligible()) {
+        if !loads.iter().any(|load| load.availability.is_eligible()) {
             return first_to_be_tried(loads);
         }
         match self {
@@ -52,9 +52,9 @@ fn first_to_be_tried(loads: &[Load]) -> Option<usize> {
     loads
         .iter()
         .enumerate()
-        .min_by_key(|(_, load)| match load.standing {
-            Standing::Well | Standing::Due => None,
-            Standing::Tried(until) | Standing::Avoided(until) => Some(until),
+        .min_by_key(|(_, load)| match load.availability {
+            Availability::Well | Availability::Due => None,
+            Availability::Tried(until) | Availability::Avoided(until) => Some(until),
         })
         .map(|(index, _)| index)
 }
