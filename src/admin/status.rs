@@ -60,7 +60,7 @@ fn upstreams(snapshot: &Snapshot) -> Vec<Value> {
     let upstreams = snapshot.upstreams().into_iter().map(|upstream| {
         let members = upstream.members();
         let members = members.iter().map(|member| {
-            let picture = member.picture();
+            let picture = member.snapshot();
             let numbers = member.numbers();
             json!({
                 "address": member.address().to_string(),

@@ -14,7 +14,7 @@ use crate::fastcgi::record::{Id, ProtocolError};
 
 /// The records sent to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Question {
+pub enum Inquiry {
     /// A probe; the connection can serve requests afterwards.
     Probe,
     /// A probe, and a request for a role that no application has, which a server without probes answers. The
@@ -24,10 +24,10 @@ pub enum Question {
 
 /// The reaction of a server.
 #[derive(Debug)]
-pub enum Finding {
+pub enum Reaction {
     /// The probe is answered.
     Acknowledged(Values),
-    /// Another answer, in FastCGI. To [`Question::Role`] it proves that probes are not answered.
+    /// Another answer, in FastCGI. To [`Inquiry::Role`] it proves that probes are not answered.
     Unacknowledged,
     /// The connection was closed or broke without a byte.
     HungUp(io::Error),
@@ -35,24 +35,24 @@ pub enum Finding {
     Foreign(ProtocolError),
 }
 
-/// Sends `question` on `connection` and waits for the answer without a time limit.
-pub async fn ask<S>(connection: &mut S, question: Question) -> Finding
+/// Sends `inquiry` on `connection` and waits for the answer without a time limit.
+pub async fn inquire<S>(connection: &mut S, inquiry: Inquiry) -> Reaction
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    match try_ask(connection, question).await {
-        Ok(finding) => finding,
-        Err(error) => Finding::HungUp(error),
+    match try_inquire(connection, inquiry).await {
+        Ok(reaction) => reaction,
+        Err(error) => Reaction::HungUp(error),
     }
 }
 
-async fn try_ask<S>(connection: &mut S, question: Question) -> io::Result<Finding>
+async fn try_inquire<S>(connection: &mut S, inquiry: Inquiry) -> io::Result<Reaction>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    match question {
-        Question::Probe => connection.write_all(PROBE).await?,
-        Question::Role => connection.write_all(&role_probe()).await?,
+    match inquiry {
+        Inquiry::Probe => connection.write_all(PROBE).await?,
+        Inquiry::Role => connection.write_all(&role_probe()).await?,
     }
     let mut decoder = Decoder::new(Id::FIRST);
     let mut input = BytesMut::new();
@@ -62,7 +62,7 @@ where
             Ok(Some(Event::Values(content))) => answer = answer.or_else(|| Values::read(&content)),
             Ok(Some(Event::Stdout(_) | Event::Stderr(_) | Event::End { .. })) => {
                 // The answer to the role, behind that to the probe, adds nothing.
-                return Ok(answer.map_or(Finding::Unacknowledged, Finding::Acknowledged));
+                return Ok(answer.map_or(Reaction::Unacknowledged, Reaction::Acknowledged));
             }
             Ok(None) => {
                 // The next user of the connection begins with a header, so a record is read with its padding.
@@ -70,15 +70,15 @@ where
                     && input.is_empty()
                     && decoder.is_between_records()
                 {
-                    return Ok(Finding::Acknowledged(values));
+                    return Ok(Reaction::Acknowledged(values));
                 }
                 if read_buf(connection, &mut input).await? == 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
             }
-            Err(error @ ProtocolError::WrongVersion(_)) => return Ok(Finding::Foreign(error)),
+            Err(error @ ProtocolError::WrongVersion(_)) => return Ok(Reaction::Foreign(error)),
             // Valid records, and none expected here.
-            Err(_) => return Ok(Finding::Unacknowledged),
+            Err(_) => return Ok(Reaction::Unacknowledged),
         }
     }
 }
@@ -107,17 +107,17 @@ mod tests {
         record(RecordType::GetValuesResult, NULL_REQUEST_ID, &content)
     }
 
-    /// Returns the finding for a server that sends `answer` to each question and closes.
-    async fn finding(answer: &[u8]) -> String {
-        let mut findings = Vec::new();
-        for question in [Question::Probe, Question::Role] {
+    /// Returns the reaction for a server that sends `answer` to each inquiry and closes.
+    async fn reaction(answer: &[u8]) -> String {
+        let mut reactions = Vec::new();
+        for inquiry in [Inquiry::Probe, Inquiry::Role] {
             let (mut ours, mut theirs) = tokio::io::duplex(1024);
             theirs.write_all(answer).await.unwrap();
             theirs.shutdown().await.unwrap();
-            findings.push(format!("{:?}", ask(&mut ours, question).await));
+            reactions.push(format!("{:?}", inquire(&mut ours, inquiry).await));
         }
-        assert_eq!(findings[0], findings[1]);
-        findings.swap_remove(0)
+        assert_eq!(reactions[0], reactions[1]);
+        reactions.swap_remove(0)
     }
 
     #[tokio::test]
@@ -136,12 +136,12 @@ mod tests {
                     theirs.write_all(&wire[at..]).await.unwrap();
                     theirs.write_all(&answer).await.unwrap();
                 };
-                let (first, ()) = tokio::join!(ask(&mut ours, Question::Probe), sending);
-                assert!(matches!(first, Finding::Acknowledged(_)), "{at}: {first:?}");
+                let (first, ()) = tokio::join!(inquire(&mut ours, Inquiry::Probe), sending);
+                assert!(matches!(first, Reaction::Acknowledged(_)), "{at}: {first:?}");
                 // The last answer may have been read with the first.
                 theirs.shutdown().await.unwrap();
-                let second = ask(&mut ours, Question::Probe).await;
-                let is_well = matches!(second, Finding::Acknowledged(_) | Finding::HungUp(_));
+                let second = inquire(&mut ours, Inquiry::Probe).await;
+                let is_well = matches!(second, Reaction::Acknowledged(_) | Reaction::HungUp(_));
                 assert!(is_well, "{at}: {second:?}");
             }
         }
@@ -166,8 +166,8 @@ mod tests {
             (record(RecordType::Stdout, 7, b"x"), "Unacknowledged"),
             (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), "Foreign"),
         ] {
-            let finding = finding(&answer).await;
-            assert!(finding.starts_with(expected), "{answer:?}: {finding}");
+            let reaction = reaction(&answer).await;
+            assert!(reaction.starts_with(expected), "{answer:?}: {reaction}");
         }
     }
 }

@@ -15,13 +15,13 @@ const LOOK: Duration = Duration::from_millis(5);
 
 impl Member {
     /// Starts the task unless it runs.
-    pub(super) fn keep_house(self: &Arc<Self>) {
-        if threads::is_ending() || self.is_kept.swap(true, Ordering::AcqRel) {
+    pub(super) fn start_keeper(self: &Arc<Self>) {
+        if threads::is_ending() || self.has_keeper.swap(true, Ordering::AcqRel) {
             return;
         }
         let member = Arc::clone(self);
         tokio::spawn(async move {
-            while member.has_to_look() {
+            while member.has_work() {
                 // Woken or timed out: the work to do is looked up in either case.
                 let _ = timeout(LOOK, member.room.notified()).await;
                 let expired = member.account().expire(Instant::now());
@@ -32,13 +32,13 @@ impl Member {
     }
 
     /// Reports whether the task has to go on; otherwise it is marked as ended.
-    fn has_to_look(&self) -> bool {
+    fn has_work(&self) -> bool {
         if self.is_in_use() {
             return true;
         }
-        self.is_kept.store(false, Ordering::Release);
+        self.has_keeper.store(false, Ordering::Release);
         // A request may have come between the check and the store, and found the task still marked as running.
-        self.is_in_use() && !self.is_kept.swap(true, Ordering::AcqRel)
+        self.is_in_use() && !self.has_keeper.swap(true, Ordering::AcqRel)
     }
 
     fn is_in_use(&self) -> bool {

@@ -11,7 +11,7 @@ use tokio::select;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::admission::Class;
-use super::inquiry::{Finding, Question, ask};
+use super::inquiry::{Reaction, Inquiry, inquire};
 use super::lease::Lease;
 use super::member::Member;
 use crate::threads;
@@ -78,8 +78,8 @@ async fn run(mut lease: Lease) {
 pub(super) async fn classify(lease: &mut Lease) {
     let begun = Instant::now();
     let member = Arc::clone(lease.member());
-    let class = match find(lease, &member).await {
-        Finding::Acknowledged(values) => {
+    let class = match detect(lease, &member).await {
+        Reaction::Acknowledged(values) => {
             let took = begun.elapsed();
             match serves_on(lease).await {
                 Some(true) => {
@@ -91,9 +91,9 @@ pub(super) async fn classify(lease: &mut Lease) {
                 None => Class::Unknown,
             }
         }
-        Finding::Unacknowledged => Class::Silent,
-        Finding::HungUp(error) => member.record_hang_up(&error),
-        Finding::Foreign(error) => {
+        Reaction::Unacknowledged => Class::Silent,
+        Reaction::HungUp(error) => member.record_hang_up(&error),
+        Reaction::Foreign(error) => {
             member.refuse(&format!("it does not speak FastCGI: {error}"));
             Class::Unknown
         }
@@ -103,49 +103,49 @@ pub(super) async fn classify(lease: &mut Lease) {
 }
 
 /// Sends a probe; if no answer comes for a while, or one without values, a second connection requests a role too.
-async fn find(lease: &mut Lease, member: &Arc<Member>) -> Finding {
-    let mut probe = pin!(ask(lease, Question::Probe));
+async fn detect(lease: &mut Lease, member: &Arc<Member>) -> Reaction {
+    let mut probe = pin!(inquire(lease, Inquiry::Probe));
     let delayed_role = async {
         sleep(SILENCE).await;
         tracing::debug!(address = %member.address(), "no answer to a probe within {SILENCE:?}: a second connection tests whether the server knows probes");
-        ask_for_a_role(member).await
+        inquire_role(member).await
     };
     let mut role = pin!(delayed_role);
     let found = select! {
         biased;
-        finding = &mut probe => finding,
-        finding = &mut role => match finding {
+        reaction = &mut probe => reaction,
+        reaction = &mut role => match reaction {
             // The server is busy: a worker will come.
-            Some(Finding::Acknowledged(_)) | None => probe.await,
-            Some(finding) => return finding,
+            Some(Reaction::Acknowledged(_)) | None => probe.await,
+            Some(reaction) => return reaction,
         },
     };
     match found {
-        Finding::Unacknowledged => ask_for_a_role(member).await.unwrap_or(found),
-        Finding::Acknowledged(_) | Finding::HungUp(_) | Finding::Foreign(_) => found,
+        Reaction::Unacknowledged => inquire_role(member).await.unwrap_or(found),
+        Reaction::Acknowledged(_) | Reaction::HungUp(_) | Reaction::Foreign(_) => found,
     }
 }
 
 /// Requests a role on a connection of its own, outside the account; `None` if connecting fails.
-async fn ask_for_a_role(member: &Arc<Member>) -> Option<Finding> {
+async fn inquire_role(member: &Arc<Member>) -> Option<Reaction> {
     let mut connection = member.try_connect().await.ok()?;
-    Some(ask(connection.get_mut()?, Question::Role).await)
+    Some(inquire(connection.get_mut()?, Inquiry::Role).await)
 }
 
 /// Reports whether the connection survives a probe; PHP without the fix of bug 76922 closes it. `None` is undecided.
 async fn serves_on(lease: &mut Lease) -> Option<bool> {
-    match timeout(PATIENCE, ask(lease, Question::Probe)).await {
-        Ok(Finding::Acknowledged(_)) => Some(true),
-        Ok(Finding::HungUp(_)) => Some(false),
-        Ok(Finding::Unacknowledged | Finding::Foreign(_)) | Err(_) => None,
+    match timeout(PATIENCE, inquire(lease, Inquiry::Probe)).await {
+        Ok(Reaction::Acknowledged(_)) => Some(true),
+        Ok(Reaction::HungUp(_)) => Some(false),
+        Ok(Reaction::Unacknowledged | Reaction::Foreign(_)) | Err(_) => None,
     }
 }
 
 async fn acknowledge(lease: &mut Lease) {
     let begun = Instant::now();
-    match timeout(PATIENCE, ask(lease, Question::Probe)).await {
-        Ok(Finding::Acknowledged(_)) => lease.acknowledge(begun.elapsed()),
-        Ok(Finding::Unacknowledged | Finding::HungUp(_) | Finding::Foreign(_)) | Err(_) => {
+    match timeout(PATIENCE, inquire(lease, Inquiry::Probe)).await {
+        Ok(Reaction::Acknowledged(_)) => lease.acknowledge(begun.elapsed()),
+        Ok(Reaction::Unacknowledged | Reaction::HungUp(_) | Reaction::Foreign(_)) | Err(_) => {
             lease.set_connection(None);
         }
     }

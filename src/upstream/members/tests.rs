@@ -226,7 +226,7 @@ async fn a_server_that_vanishes_ends_what_it_does_and_its_queue_moves() {
         let balancer = Arc::clone(&balancer);
         async move { lease(&balancer, 10 * S).await }
     });
-    while running.member().picture().waiting == 0 {
+    while running.member().snapshot().waiting == 0 {
         tokio::task::yield_now().await;
     }
     Arc::clone(&members).refresh().await;
@@ -234,9 +234,9 @@ async fn a_server_that_vanishes_ends_what_it_does_and_its_queue_moves() {
     assert_eq!(*moved.member().address(), Address::from(new));
 
     let gone = Arc::clone(running.member());
-    assert_eq!(gone.picture().busy, 1, "it runs on");
+    assert_eq!(gone.snapshot().busy, 1, "it runs on");
     running.pass_on();
-    assert_eq!(gone.picture().busy, 0);
+    assert_eq!(gone.snapshot().busy, 0);
     assert!(!Arc::ptr_eq(&gone, moved.member()));
 }
 

@@ -7,7 +7,7 @@ use super::member::Member;
 
 /// A snapshot of a member.
 #[derive(Clone, Copy, Debug)]
-pub struct Picture {
+pub struct MemberSnapshot {
     /// Its reaction to a probe.
     pub class: Class,
     /// Set from a failure until the next success.
@@ -32,11 +32,11 @@ pub struct Picture {
 
 impl Member {
     /// Returns a snapshot, for status pages and metrics.
-    pub fn picture(&self) -> Picture {
+    pub fn snapshot(&self) -> MemberSnapshot {
         let failing = self.condition.is_failing();
         let account = self.account();
         let (waiting_clients, longest) = account.waiting_clients();
-        Picture {
+        MemberSnapshot {
             class: account.class(),
             failing,
             busy: account.busy(),
