@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Admin;
-use crate::limits::room::Cause;
+use crate::limits::eviction::Cause;
 use crate::site::Snapshot;
 
 /// The picture of this moment.
@@ -18,8 +18,8 @@ pub(super) async fn status(admin: &Admin) -> Value {
             .connections
             .available_permits()
             .min(state.most_connections);
-    let (heads, idle) = state.room.waiting();
-    let given_up = Cause::ALL.map(|cause| (cause.name(), state.room.given_up(cause)));
+    let (heads, idle) = state.evictions.waiting();
+    let given_up = Cause::ALL.map(|cause| (cause.name(), state.evictions.given_up(cause)));
     let connections = json!({
         "open": open,
         "most": state.most_connections,

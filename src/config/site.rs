@@ -24,7 +24,7 @@ use crate::handler::fastcgi::{AmbiguousFields, REQUEST_BODY};
 use crate::handler::https::{HTTPS, Https};
 use crate::handler::static_files::{FILES, FileSettings};
 use crate::limits::budget::SiteKey;
-use crate::limits::rate::Clients;
+use crate::limits::rate::RateLimiter;
 use crate::limits::{SITE_LIMITS, allowance};
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{EncodedSlash, Root};
@@ -112,7 +112,7 @@ pub(super) fn build_site(
         numbers: numbers.unwrap_or_default(),
         error_pages,
         reserve: reserve(section),
-        clients: Clients::new(allowance(&section.table("limits"))),
+        clients: RateLimiter::new(allowance(&section.table("limits"))),
         guards_paths: guard_paths(&rules),
         rules,
     }

@@ -4,7 +4,7 @@ pub mod budget;
 pub mod connections;
 pub mod per_client;
 pub mod rate;
-pub mod room;
+pub mod eviction;
 
 use std::time::Duration;
 

@@ -64,7 +64,7 @@ pub enum Exceeded {
 
 /// The rate limiter of a site.
 #[derive(Debug)]
-pub struct Clients {
+pub struct RateLimiter {
     allowance: Allowance,
     epoch: Instant,
     buckets: Cache<Client, Arc<Bucket>>,
@@ -79,9 +79,9 @@ struct Bucket {
 
 /// A running request, counted until dropped.
 #[derive(Debug)]
-pub struct Running(Arc<Bucket>);
+pub struct RunningRequest(Arc<Bucket>);
 
-impl Clients {
+impl RateLimiter {
     /// Builds a limiter without clients; `None` if nothing is limited.
     pub fn new(allowance: Allowance) -> Option<Self> {
         let limits = allowance.per_second > 0 || allowance.at_once > 0;
@@ -98,7 +98,7 @@ impl Clients {
     }
 
     /// Counts a request of `client`, or returns the limit that refuses it.
-    pub fn admit(&self, client: Client, now: Instant) -> Result<Running, Exceeded> {
+    pub fn admit(&self, client: Client, now: Instant) -> Result<RunningRequest, Exceeded> {
         let bucket = match self.buckets.get(&client) {
             Some(bucket) => bucket,
             None => {
@@ -108,7 +108,7 @@ impl Clients {
             }
         };
         let allowance = self.allowance;
-        let running = Running::begin(bucket);
+        let running = RunningRequest::begin(bucket);
         let at_once = running.0.running.load(Ordering::Relaxed);
         if allowance.at_once > 0 && at_once > allowance.at_once {
             return Err(Exceeded::AtOnce(allowance));
@@ -147,14 +147,14 @@ impl Bucket {
 
 const SECOND: u64 = 1_000_000_000;
 
-impl Running {
+impl RunningRequest {
     fn begin(bucket: Arc<Bucket>) -> Self {
         bucket.running.fetch_add(1, Ordering::Relaxed);
         Self(bucket)
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningRequest {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::Relaxed);
     }
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_allowed_and_then_the_rate() {
-        let clients = Clients::new(Allowance {
+        let clients = RateLimiter::new(Allowance {
             per_second: 10,
             burst: 2,
             at_once: 0,
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_runs_at_once_is_counted_until_it_ends() {
-        let clients = Clients::new(Allowance {
+        let clients = RateLimiter::new(Allowance {
             per_second: 0,
             burst: 0,
             at_once: 2,
@@ -279,6 +279,6 @@ mod tests {
             burst: 9,
             at_once: 0,
         };
-        assert!(Clients::new(free).is_none());
+        assert!(RateLimiter::new(free).is_none());
     }
 }

@@ -30,7 +30,7 @@ use super::sniff::Sniffed;
 use super::watch::Watch;
 use crate::allocator;
 use crate::limits::Limits;
-use crate::limits::room::Seat;
+use crate::limits::eviction::Evictable;
 use crate::message::Wire;
 use crate::moment;
 use crate::stream::Stream;
@@ -55,7 +55,7 @@ const PARK_AFTER: Duration = Duration::from_millis(350);
 pub(super) struct Begun {
     pub(super) stream: Stream,
     pub(super) wire: Arc<Wire>,
-    pub(super) seat: Seat,
+    pub(super) evictable: Evictable,
 }
 
 /// Serves until the client or `stop` ends it; requests in flight are finished.
@@ -65,13 +65,13 @@ pub(super) async fn serve(
     shared: Arc<Shared>,
     stop: CancellationToken,
 ) {
-    let Begun { stream, wire, seat } = begun;
+    let Begun { stream, wire, evictable } = begun;
     let limits = shared.live.load().server.limits;
     let secure = tls.is_some();
     let opened = tokio::select! {
         opened = Box::pin(open(stream, wire, tls, limits.header)) => opened,
         () = last_call(&stop) => return,
-        () = seat.given_up() => return,
+        () = evictable.wait_until_evicted() => return,
     };
     if secure {
         let state = &shared.state;
@@ -91,7 +91,7 @@ pub(super) async fn serve(
         Ok(opened) => opened,
         Err(error) => return tracing::debug!(%error, "a connection without a request"),
     };
-    let connection = Arc::new(Connection::new(shared, wire, seat));
+    let connection = Arc::new(Connection::new(shared, wire, evictable));
     match sniffed {
         Sniffed::Http1(read) if read.is_empty() => {}
         Sniffed::Http1(read) => {
@@ -186,22 +186,22 @@ async fn park(
     stop: &CancellationToken,
 ) -> bool {
     watch.wait();
-    let seat = watch.seat();
+    let evictable = watch.evictable();
     let mut first = [0];
     let goes_on = tokio::select! {
         count = stream.peek(&mut first) => count.is_ok_and(|count| count > 0),
         () = stop.cancelled() => false,
         () = sleep(keep_alive.saturating_sub(PARK_AFTER)) => false,
         // The runtime may not have heard yet of a request that is there.
-        cause = seat.asked() => match stream.is_quiet() {
+        cause = evictable.wait_for_eviction() => match stream.is_quiet() {
             true => {
-                seat.give_up(cause);
+                evictable.count_eviction(cause);
                 false
             }
             false => true,
         },
     };
-    seat.settle();
+    evictable.end_wait();
     goes_on
 }
 
@@ -267,11 +267,11 @@ async fn given_up(watch: &Watch) {
         watch.wait();
         let begun = watch.begun();
         let asked = poll_fn(|cx| match watch.begun() == begun {
-            true => watch.seat().poll_asked(cx).map(Some),
+            true => watch.evictable().poll_eviction(cx).map(Some),
             false => Poll::Ready(None),
         });
         if let Some(cause) = asked.await {
-            return watch.seat().give_up(cause);
+            return watch.evictable().count_eviction(cause);
         }
     }
 }

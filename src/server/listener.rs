@@ -18,7 +18,7 @@ use super::shared::Shared;
 use super::socket::Acceptor;
 use super::start_error::StartError;
 use super::{connection, descriptors, last_call, places, proxy_protocol};
-use crate::limits::room::Seat;
+use crate::limits::eviction::Evictable;
 use crate::message::Wire;
 use crate::site::Listener;
 use crate::stream::Bare;
@@ -208,7 +208,7 @@ async fn accept_until_stop(
             Err(error) => {
                 difficulty.note(&error);
                 shared.disk.make_room();
-                shared.state.room.make(Instant::now());
+                shared.state.evictions.evict_one(Instant::now());
                 sleep(PAUSE).await;
             }
         }
@@ -281,13 +281,13 @@ async fn serve(
         Ok(stream) => stream,
         Err(error) => return cannot_watch(&shared, &error),
     };
-    let seat = Seat::new(&shared.state.room, Instant::now());
+    let evictable = Evictable::new(&shared.state.evictions, Instant::now());
     if let Some(proxies) = &terms.proxies {
         let limit = shared.live.load().server.limits.header;
         let received = tokio::select! {
             received = proxy_protocol::receive(&mut stream, wire, proxies, limit, &told) => received,
             () = last_call::last_call(&stop) => return,
-            () = seat.given_up() => return,
+            () = evictable.wait_until_evicted() => return,
         };
         match received {
             Ok(client) => wire = client,
@@ -303,12 +303,12 @@ async fn serve(
         return;
     };
     if let Some(held) = &held {
-        seat.hasten(held.count());
+        evictable.shorten_grace(held.count());
     }
     let begun = Begun {
         stream,
         wire: wire.through(&terms.name),
-        seat,
+        evictable,
     };
     connection::serve(begun, terms.tls.clone(), shared, stop).await;
 }

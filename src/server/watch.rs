@@ -10,14 +10,14 @@ use http::{Method, Version};
 use tokio::time::{Instant, sleep};
 
 use crate::limits::budget::Part;
-use crate::limits::room::{Seat, Wait};
+use crate::limits::eviction::{Evictable, Wait};
 use crate::moment;
 
 /// The requests of one connection.
 #[derive(Debug)]
 pub(super) struct Watch {
     /// What the connection is to those that want its place.
-    seat: Seat,
+    evictable: Evictable,
     begun: AtomicUsize,
     ended: AtomicUsize,
     made: Instant,
@@ -59,9 +59,9 @@ pub(super) struct InFlight {
 
 impl Watch {
     /// Builds the watch of a connection without requests.
-    pub(super) fn new(seat: Seat) -> Self {
+    pub(super) fn new(evictable: Evictable) -> Self {
         Self {
-            seat,
+            evictable,
             begun: AtomicUsize::new(0),
             ended: AtomicUsize::new(0),
             made: Instant::now(),
@@ -77,12 +77,12 @@ impl Watch {
         }
     }
 
-    pub(super) fn seat(&self) -> &Seat {
-        &self.seat
+    pub(super) fn evictable(&self) -> &Evictable {
+        &self.evictable
     }
 
     pub(super) fn begin(self: &Arc<Self>, version: Version, method: &Method) -> InFlight {
-        self.seat.settle();
+        self.evictable.end_wait();
         self.expired.store(false, Ordering::Relaxed);
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.is_unsafe.store(!method.is_safe(), Ordering::Relaxed);
@@ -140,7 +140,7 @@ impl Watch {
     /// Notes that the connection is idle, and has been since its last request.
     pub(super) fn wait(&self) {
         let last = Duration::from_nanos(self.last.load(Ordering::Relaxed));
-        self.seat.wait(Wait::Idle, self.made + last);
+        self.evictable.start_wait(Wait::Idle, self.made + last);
     }
 
     /// Returns when the connection has rested for `time` and no request began meanwhile.

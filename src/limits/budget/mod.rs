@@ -114,7 +114,7 @@ impl Budget {
         let before = self.used.fetch_add(amount, Ordering::Relaxed);
         let taken = match self.total().checked_sub(before.saturating_add(amount)) {
             None => Err(Over::Total),
-            Some(free) => self.take_of_shares(owner, amount, free),
+            Some(free) => self.take_shares(owner, amount, free),
         };
         if taken.is_err() {
             self.used.fetch_sub(amount, Ordering::Relaxed);
@@ -122,7 +122,7 @@ impl Budget {
         taken
     }
 
-    fn take_of_shares(&self, owner: Owner, amount: u64, free: u64) -> Result<(), Over> {
+    fn take_shares(&self, owner: Owner, amount: u64, free: u64) -> Result<(), Over> {
         let party = Holder::Party(owner.party);
         if !self.holders.add(party, amount, free.saturating_mul(CLIENT)) {
             return Err(Over::Client);

@@ -17,7 +17,7 @@ use order::{Order, Ticket};
 
 /// The waiting connections, in the order of their eviction.
 #[derive(Debug, Default)]
-pub struct Room {
+pub struct EvictionQueue {
     waiting: Mutex<Order<Option<Waker>>>,
     /// Set while a newcomer waits for a place and no waiting connection could be evicted.
     is_wanted: AtomicBool,
@@ -37,8 +37,8 @@ pub enum Cause {
 
 /// A connection's entry in the order of eviction; removed when dropped.
 #[derive(Debug)]
-pub struct Seat {
-    room: Arc<Room>,
+pub struct Evictable {
+    queue: Arc<EvictionQueue>,
     waits: AtomicBool,
     ticket: Mutex<Option<Ticket>>,
 }
@@ -57,9 +57,9 @@ impl Cause {
     }
 }
 
-impl Room {
+impl EvictionQueue {
     /// Evicts the first connection in the order above, or else requests the end of the next one that sends an answer.
-    pub fn make(&self, now: Instant) {
+    pub fn evict_one(&self, now: Instant) {
         let asked = self.lock().pop(now);
         match asked {
             Some(Some(waker)) => waker.wake(),
@@ -70,7 +70,7 @@ impl Room {
     }
 
     /// Withdraws the request for a place: no newcomer waits any more.
-    pub fn is_made(&self) {
+    pub fn withdraw_request(&self) {
         if self.is_wanted.load(Ordering::Relaxed) {
             self.is_wanted.store(false, Ordering::Relaxed);
         }
@@ -78,7 +78,7 @@ impl Room {
 
     /// Reports whether the answer about to be sent is to be the last of its connection, and takes the request for a
     /// place.
-    pub fn take_turn(&self) -> bool {
+    pub fn take_request(&self) -> bool {
         let taken =
             self.is_wanted.load(Ordering::Relaxed) && self.is_wanted.swap(false, Ordering::Relaxed);
         if taken {
@@ -117,55 +117,55 @@ impl Room {
     }
 }
 
-impl Seat {
+impl Evictable {
     /// Builds the entry of a connection that begins `now`, waiting for its first head.
-    pub fn new(room: &Arc<Room>, now: Instant) -> Self {
-        let seat = Self {
-            room: Arc::clone(room),
+    pub fn new(queue: &Arc<EvictionQueue>, now: Instant) -> Self {
+        let evictable = Self {
+            queue: Arc::clone(queue),
             waits: AtomicBool::new(false),
             ticket: Mutex::new(None),
         };
-        seat.wait(Wait::Head, now);
-        seat
+        evictable.start_wait(Wait::Head, now);
+        evictable
     }
 
     /// Starts the wait of the connection, unless it waits already.
-    pub fn wait(&self, wait: Wait, since: Instant) {
+    pub fn start_wait(&self, wait: Wait, since: Instant) {
         if !self.waits.swap(true, Ordering::Relaxed) {
-            *self.ticket() = Some(self.room.lock().push(wait, since, None));
+            *self.ticket() = Some(self.queue.lock().push(wait, since, None));
         }
     }
 
     /// Shortens the grace of the first head according to the number of connections that the client holds.
-    pub fn hasten(&self, held: usize) {
+    pub fn shorten_grace(&self, held: usize) {
         let mut ticket = self.ticket();
         if let Some(before) = *ticket
-            && let Some(hastened) = self.room.lock().hasten(before, held)
+            && let Some(hastened) = self.queue.lock().shorten_grace(before, held)
         {
             *ticket = Some(hastened);
         }
     }
 
     /// Ends the wait: a request has begun, or will.
-    pub fn settle(&self) {
+    pub fn end_wait(&self) {
         if self.waits.load(Ordering::Relaxed) {
             let ticket = self.take();
             // A missing ticket is an eviction that the new request overtakes.
-            let left = ticket.map(|ticket| self.room.lock().remove(ticket));
+            let left = ticket.map(|ticket| self.queue.lock().remove(ticket));
             drop(left);
         }
     }
 
     /// Returns `Ready`, once, when the connection is to be evicted. It may ignore that for a request that has arrived
     /// meanwhile: another connection is evicted then.
-    pub fn poll_asked(&self, cx: &mut Context<'_>) -> Poll<Cause> {
+    pub fn poll_eviction(&self, cx: &mut Context<'_>) -> Poll<Cause> {
         if !self.waits.load(Ordering::Relaxed) {
             return Poll::Pending;
         }
         let Some(ticket) = *self.ticket() else {
             return Poll::Pending;
         };
-        if let Some(waker) = self.room.lock().get(ticket) {
+        if let Some(waker) = self.queue.lock().get(ticket) {
             if !waker
                 .as_ref()
                 .is_some_and(|known| known.will_wake(cx.waker()))
@@ -182,19 +182,19 @@ impl Seat {
     }
 
     /// Waits until the connection is to be evicted, and counts that.
-    pub async fn given_up(&self) {
-        let cause = self.asked().await;
-        self.give_up(cause);
+    pub async fn wait_until_evicted(&self) {
+        let cause = self.wait_for_eviction().await;
+        self.count_eviction(cause);
     }
 
     /// Waits until the connection is to be evicted.
-    pub async fn asked(&self) -> Cause {
-        poll_fn(|cx| self.poll_asked(cx)).await
+    pub async fn wait_for_eviction(&self) -> Cause {
+        poll_fn(|cx| self.poll_eviction(cx)).await
     }
 
     /// Counts the eviction.
-    pub fn give_up(&self, cause: Cause) {
-        self.room.count(cause);
+    pub fn count_eviction(&self, cause: Cause) {
+        self.queue.count(cause);
     }
 
     fn take(&self) -> Option<Ticket> {
@@ -207,9 +207,9 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Evictable {
     fn drop(&mut self) {
-        self.settle();
+        self.end_wait();
     }
 }
 

@@ -67,7 +67,7 @@ impl<T> Order<T> {
     }
 
     /// Shortens the grace of a connection whose client holds `held` connections.
-    pub(super) fn hasten(&mut self, ticket: Ticket, held: usize) -> Option<Ticket> {
+    pub(super) fn shorten_grace(&mut self, ticket: Ticket, held: usize) -> Option<Ticket> {
         let factor = u32::try_from(held / USUAL).unwrap_or(u32::MAX).max(1);
         let entry = self.remove(ticket)?;
         let (since, _) = ticket.key;
@@ -150,7 +150,7 @@ mod tests {
         let first_at = |held: usize| {
             let mut order = Order::default();
             let ticket = order.push(Wait::Head, begun, ());
-            let hastened = order.hasten(ticket, held).unwrap();
+            let hastened = order.shorten_grace(ticket, held).unwrap();
             assert_eq!(order.get(hastened), Some(&mut ()));
             let at = |millis: &u64| begun + Duration::from_millis(*millis);
             (0..=1000).find(|millis| order.pop(at(millis)).is_some())
