@@ -24,7 +24,7 @@ impl FromStr for ByteSize {
     /// such as `8M` and more than 1048576TiB are refused.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let refuse = || Invalid(format!("`{text}` is not a size: {SIZE_EXAMPLES}"));
-        match measure(text, &SIZE_UNITS).ok_or_else(refuse)? {
+        match parse_quantity(text, &SIZE_UNITS).ok_or_else(refuse)? {
             bytes @ ..=MAX_SIZE => Ok(Self(bytes)),
             _ => Err(Invalid(format!(
                 "`{text}` is too much: a size is at most \"{}\"",
@@ -50,7 +50,7 @@ impl fmt::Display for ByteSize {
 /// Nothing, `0`, needs no unit. Any other bare number, a fraction, an unknown unit and more than 36500d are refused.
 pub fn parse_duration(text: &str) -> Result<Duration, Invalid> {
     let refuse = || Invalid(format!("`{text}` is not a duration: {DURATION_EXAMPLES}"));
-    match measure(text, &DURATION_UNITS).ok_or_else(refuse)? {
+    match parse_quantity(text, &DURATION_UNITS).ok_or_else(refuse)? {
         micros @ ..=MAX_DURATION => Ok(Duration::from_micros(micros)),
         _ => Err(Invalid(format!(
             "`{text}` is too long: a duration is at most \"{}\"",
@@ -116,7 +116,7 @@ fn pattern(units: &[(&str, u64)]) -> String {
 }
 
 /// Returns the amount of `text` in the smallest unit; `None` if malformed. An amount beyond 64 bits saturates.
-fn measure(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+fn parse_quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     if text == "0" {
         return Some(0);
     }

@@ -22,7 +22,7 @@ pub(super) struct BackOff {
 
 impl BackOff {
     /// Records an end after `ran`, and returns the pause before the next start.
-    pub(super) fn ended(&mut self, ran: Duration) -> Duration {
+    pub(super) fn record_exit(&mut self, ran: Duration) -> Duration {
         if ran >= WELL {
             self.quick_ends = 0;
             return FIRST;
@@ -46,12 +46,12 @@ mod tests {
     fn each_quick_end_doubles_the_pause_up_to_the_longest() {
         let mut back_off = BackOff::default();
         let pauses: Vec<_> = (0..10)
-            .map(|_| back_off.ended(Duration::ZERO).as_millis())
+            .map(|_| back_off.record_exit(Duration::ZERO).as_millis())
             .collect();
         let expected = [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000];
         assert_eq!(pauses, expected);
         for _ in 0..100 {
-            assert_eq!(back_off.ended(Duration::ZERO), LONGEST);
+            assert_eq!(back_off.record_exit(Duration::ZERO), LONGEST);
         }
     }
 
@@ -60,10 +60,10 @@ mod tests {
         let mut back_off = BackOff::default();
         for _ in 0..LOOP {
             assert!(!back_off.is_loop());
-            back_off.ended(WELL - Duration::from_millis(1));
+            back_off.record_exit(WELL - Duration::from_millis(1));
         }
         assert!(back_off.is_loop());
-        assert_eq!(back_off.ended(WELL), FIRST);
+        assert_eq!(back_off.record_exit(WELL), FIRST);
         assert!(!back_off.is_loop());
     }
 }

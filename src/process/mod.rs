@@ -1,10 +1,10 @@
 //! Programs started and supervised by the gateway, such as PHP-FPM in the same container.
 //!
-//! One task, `keeper`, owns them all: it starts, reaps, restarts and stops them. The output of a program goes to our
+//! One task, `supervisor`, owns them all: it starts, reaps, restarts and stops them. The output of a program goes to our
 //! log, line by line. As PID 1 the gateway also reaps orphans.
 
 mod back_off;
-mod keeper;
+mod supervisor;
 mod output;
 mod section;
 
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::section::Lowered;
-use keeper::Keeper;
+use supervisor::Supervisor;
 pub use section::PROCESS;
 
 /// A program described by a `[process.NAME]` section.
@@ -38,64 +38,64 @@ pub struct Program {
 #[derive(Debug)]
 pub struct Processes {
     wanted: watch::Sender<Wanted>,
-    keeper: Option<JoinHandle<()>>,
+    supervisor: Option<JoinHandle<()>>,
 }
 
 /// The target state of the programs.
 #[derive(Clone, Debug)]
 enum Wanted {
-    These(Vec<Program>),
+    Running(Vec<Program>),
     /// All stopped, for good.
-    Nothing,
+    Stopped,
     /// All killed at once.
-    Dead,
+    Killed,
 }
 
 impl Processes {
     /// Starts `programs` and keeps them running; must be called within a runtime. Fails only if SIGCHLD cannot be
     /// received.
     pub fn start(programs: &[Program]) -> std::io::Result<Self> {
-        let (wanted, changes) = watch::channel(Wanted::These(programs.to_vec()));
+        let (wanted, changes) = watch::channel(Wanted::Running(programs.to_vec()));
         // Without children there is nothing to reap, except as PID 1, which inherits those of others.
         let idle = programs.is_empty() && Pid::this() != Pid::from_raw(1);
         let mut processes = Self {
             wanted,
-            keeper: None,
+            supervisor: None,
         };
         if !idle {
-            processes.keeper = Some(tokio::spawn(Keeper::new(changes)?.run()));
+            processes.supervisor = Some(tokio::spawn(Supervisor::new(changes)?.run()));
         }
         Ok(processes)
     }
 
     /// Starts new programs, stops removed ones, and keeps those with an unchanged section.
     pub fn follow(&mut self, programs: &[Program]) {
-        self.wanted.send_replace(Wanted::These(programs.to_vec()));
-        if self.keeper.is_some() || programs.is_empty() {
+        self.wanted.send_replace(Wanted::Running(programs.to_vec()));
+        if self.supervisor.is_some() || programs.is_empty() {
             return;
         }
-        match Keeper::new(self.wanted.subscribe()) {
-            Ok(keeper) => self.keeper = Some(tokio::spawn(keeper.run())),
+        match Supervisor::new(self.wanted.subscribe()) {
+            Ok(supervisor) => self.supervisor = Some(tokio::spawn(supervisor.run())),
             Err(error) => tracing::error!(%error, "no [process] can be started"),
         }
     }
 
     /// Stops all programs and waits for their end; each is killed after its `stop`.
     pub async fn stop(&mut self) {
-        self.end(Wanted::Nothing).await;
+        self.end(Wanted::Stopped).await;
     }
 
     /// Kills all programs and waits for their end.
     pub async fn kill(&mut self) {
-        self.end(Wanted::Dead).await;
+        self.end(Wanted::Killed).await;
     }
 
     async fn end(&mut self, wanted: Wanted) {
         self.wanted.send_replace(wanted);
-        if let Some(keeper) = &mut self.keeper {
-            // The panic hook has logged a keeper that panicked.
-            let _ = keeper.await;
-            self.keeper = None;
+        if let Some(supervisor) = &mut self.supervisor {
+            // The panic hook has logged a supervisor that panicked.
+            let _ = supervisor.await;
+            self.supervisor = None;
         }
     }
 }

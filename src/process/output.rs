@@ -16,16 +16,16 @@ pub(super) fn pass_on(name: String, pipe: OwnedFd) -> std::io::Result<()> {
         let mut piece = vec![0; LONGEST];
         while let Ok(read @ 1..) = receiver.read(&mut piece).await {
             lines.push(piece.get(..read).unwrap_or_default(), |line| {
-                tell(&name, line)
+                log_line(&name, line)
             });
         }
-        lines.end(|line| tell(&name, line));
+        lines.end(|line| log_line(&name, line));
     });
     Ok(())
 }
 
 /// Logs a line at the level of its PHP-FPM prefix: `[25-Nov-2026 10:00:00] ERROR: …`.
-fn tell(name: &str, line: &str) {
+fn log_line(name: &str, line: &str) {
     let text = line.split_once("] ").map_or(line, |(_, text)| text);
     if ["ERROR:", "ALERT:"]
         .iter()
@@ -42,29 +42,29 @@ fn tell(name: &str, line: &str) {
 /// Splits bytes into lines.
 #[derive(Debug, Default)]
 struct Lines {
-    begun: Vec<u8>,
+    partial: Vec<u8>,
 }
 
 impl Lines {
     fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&str)) {
         for byte in bytes {
-            if *byte == b'\n' || self.begun.len() == LONGEST {
+            if *byte == b'\n' || self.partial.len() == LONGEST {
                 self.end(&mut each);
             }
             if *byte != b'\n' {
-                self.begun.push(*byte);
+                self.partial.push(*byte);
             }
         }
     }
 
     /// Emits the current line, unless it is empty.
     fn end(&mut self, mut each: impl FnMut(&str)) {
-        let text = String::from_utf8_lossy(&self.begun);
+        let text = String::from_utf8_lossy(&self.partial);
         let line: String = text.trim_end().chars().map(visible).collect();
         if !line.is_empty() {
             each(&line);
         }
-        self.begun.clear();
+        self.partial.clear();
     }
 }
 

@@ -26,7 +26,7 @@ use super::{Program, Wanted, output};
 /// A time beyond every deadline, used if nothing is due.
 const FAR: Duration = Duration::from_hours(24);
 
-pub(super) struct Keeper {
+pub(super) struct Supervisor {
     ended: Signals,
     wanted: watch::Receiver<Wanted>,
     children: Vec<Child>,
@@ -47,8 +47,8 @@ enum State {
     Gone,
 }
 
-impl Keeper {
-    /// Builds the keeper, which receives SIGCHLD from now on.
+impl Supervisor {
+    /// Builds the supervisor, which receives SIGCHLD from now on.
     pub(super) fn new(wanted: watch::Receiver<Wanted>) -> std::io::Result<Self> {
         Ok(Self {
             ended: signal(SignalKind::child())?,
@@ -61,12 +61,12 @@ impl Keeper {
     pub(super) async fn run(mut self) {
         loop {
             let wanted = self.wanted.borrow_and_update().clone();
-            self.adapt(&wanted);
+            self.reconcile(&wanted);
             self.reap();
-            self.act(Instant::now());
+            self.start_and_kill_due(Instant::now());
             self.children
                 .retain(|child| !matches!(child.state, State::Gone));
-            if self.children.is_empty() && !matches!(wanted, Wanted::These(_)) {
+            if self.children.is_empty() && !matches!(wanted, Wanted::Running(_)) {
                 return;
             }
             let due = self.children.iter().filter_map(Child::due).min();
@@ -79,23 +79,23 @@ impl Keeper {
     }
 
     /// Stops the programs that are no longer wanted, and adds new ones, due now.
-    fn adapt(&mut self, wanted: &Wanted) {
+    fn reconcile(&mut self, wanted: &Wanted) {
         let now = Instant::now();
         let programs = match wanted {
-            Wanted::These(programs) => programs.as_slice(),
-            Wanted::Nothing => &[],
-            Wanted::Dead => {
+            Wanted::Running(programs) => programs.as_slice(),
+            Wanted::Stopped => &[],
+            Wanted::Killed => {
                 self.children.iter_mut().for_each(Child::kill);
                 return;
             }
         };
         for child in &mut self.children {
-            if !programs.iter().any(|program| child.is(program)) {
+            if !programs.iter().any(|program| child.runs(program)) {
                 child.stop(now);
             }
         }
         for program in programs {
-            if !self.children.iter().any(|child| child.is(program)) {
+            if !self.children.iter().any(|child| child.runs(program)) {
                 self.children.push(Child {
                     program: program.clone(),
                     back_off: BackOff::default(),
@@ -109,8 +109,8 @@ impl Keeper {
     fn reap(&mut self) {
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) => self.note(pid, &format!("exit code {code}")),
-                Ok(WaitStatus::Signaled(pid, by, _)) => self.note(pid, by.as_str()),
+                Ok(WaitStatus::Exited(pid, code)) => self.record_exit(pid, &format!("exit code {code}")),
+                Ok(WaitStatus::Signaled(pid, by, _)) => self.record_exit(pid, by.as_str()),
                 Err(Errno::EINTR) => {}
                 // No child has ended, or there is none.
                 Ok(_) | Err(_) => return,
@@ -118,18 +118,18 @@ impl Keeper {
         }
     }
 
-    fn note(&mut self, pid: Pid, how: &str) {
+    fn record_exit(&mut self, pid: Pid, how: &str) {
         let ended = self
             .children
             .iter_mut()
             .find(|child| child.pid() == Some(pid));
         if let Some(child) = ended {
-            child.ended(how, Instant::now());
+            child.handle_exit(how, Instant::now());
         }
     }
 
     /// Starts and kills what is due.
-    fn act(&mut self, now: Instant) {
+    fn start_and_kill_due(&mut self, now: Instant) {
         // The same program under an old section has to be gone first: both use its socket.
         let stopping: Vec<_> = self
             .children
@@ -162,7 +162,7 @@ impl Keeper {
 
 impl Child {
     /// Reports whether it runs `program` with its current section, and is not stopping.
-    fn is(&self, program: &Program) -> bool {
+    fn runs(&self, program: &Program) -> bool {
         let stays = matches!(self.state, State::Resting { .. } | State::Running { .. });
         stays && self.program.name == program.name && self.program.section.same_as(&program.section)
     }
@@ -190,7 +190,7 @@ impl Child {
                 self.state = State::Running { pid, since: now };
             }
             Err(error) => {
-                let pause = self.back_off.ended(Duration::ZERO);
+                let pause = self.back_off.record_exit(Duration::ZERO);
                 tracing::error!(process = name, path = self.program.path, %error, ?pause, "cannot be started; the next attempt follows the pause");
                 self.state = State::Resting { until: now + pause };
             }
@@ -228,7 +228,7 @@ impl Child {
         };
     }
 
-    fn ended(&mut self, how: &str, now: Instant) {
+    fn handle_exit(&mut self, how: &str, now: Instant) {
         if let Some(pid) = self.pid() {
             // PHP's workers outlive a master that was killed and go on accepting beside the next one.
             let _ = killpg(pid, Signal::SIGKILL);
@@ -236,7 +236,7 @@ impl Child {
         let name = &self.program.name;
         match self.state {
             State::Running { since, .. } => {
-                let pause = self.back_off.ended(now.saturating_duration_since(since));
+                let pause = self.back_off.record_exit(now.saturating_duration_since(since));
                 if self.back_off.is_loop() {
                     tracing::error!(
                         process = name,
