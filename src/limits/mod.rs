@@ -2,9 +2,9 @@
 
 pub mod budget;
 pub mod connections;
+pub mod eviction;
 pub mod per_client;
 pub mod rate;
-pub mod eviction;
 
 use std::time::Duration;
 

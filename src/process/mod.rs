@@ -4,9 +4,9 @@
 //! log, line by line. As PID 1 the gateway also reaps orphans.
 
 mod back_off;
-mod supervisor;
 mod output;
 mod section;
+mod supervisor;
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::section::Lowered;
-use supervisor::Supervisor;
 pub use section::PROCESS;
+use supervisor::Supervisor;
 
 /// A program described by a `[process.NAME]` section.
 #[derive(Clone, Debug)]

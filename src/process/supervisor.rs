@@ -109,7 +109,9 @@ impl Supervisor {
     fn reap(&mut self) {
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) => self.record_exit(pid, &format!("exit code {code}")),
+                Ok(WaitStatus::Exited(pid, code)) => {
+                    self.record_exit(pid, &format!("exit code {code}"))
+                }
                 Ok(WaitStatus::Signaled(pid, by, _)) => self.record_exit(pid, by.as_str()),
                 Err(Errno::EINTR) => {}
                 // No child has ended, or there is none.
@@ -236,7 +238,9 @@ impl Child {
         let name = &self.program.name;
         match self.state {
             State::Running { since, .. } => {
-                let pause = self.back_off.record_exit(now.saturating_duration_since(since));
+                let pause = self
+                    .back_off
+                    .record_exit(now.saturating_duration_since(since));
                 if self.back_off.is_loop() {
                     tracing::error!(
                         process = name,

@@ -65,7 +65,11 @@ pub(super) async fn serve(
     shared: Arc<Shared>,
     stop: CancellationToken,
 ) {
-    let Begun { stream, wire, evictable } = begun;
+    let Begun {
+        stream,
+        wire,
+        evictable,
+    } = begun;
     let limits = shared.live.load().server.limits;
     let secure = tls.is_some();
     let opened = tokio::select! {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Address;
 use super::demand::LeaseError;
-use super::health::{Fault, Health, Availability};
+use super::health::{Availability, Fault, Health};
 
 /// The longest pause between two attempts to connect, within which a server that comes back is found.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(100);

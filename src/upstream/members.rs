@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::Address;
 use super::balanced::Balanced;
 use super::demand::LeaseError;
-use super::dns::{Name, Resolve, LookupSchedule};
+use super::dns::{LookupSchedule, Name, Resolve};
 use super::flow::Sharing;
 use super::health::Availability;
 
@@ -132,11 +132,13 @@ impl<M: Balanced> Members<M> {
             return true;
         }
         // A trial that is under way decides for all.
-        matches!(member.condition().availability(now), Availability::Avoided(_))
-            && members
-                .iter()
-                .filter(|other| !is_it(other))
-                .any(|other| other.condition().availability(now).is_eligible())
+        matches!(
+            member.condition().availability(now),
+            Availability::Avoided(_)
+        ) && members
+            .iter()
+            .filter(|other| !is_it(other))
+            .any(|other| other.condition().availability(now).is_eligible())
     }
 
     /// Connects to each of several members if none is available: the waiting requests try only one of them, which is

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::fpm::admission::{self, Wear};
+use super::fpm::admission::{self, ReuseLimits};
 use super::policy::Policy;
 use super::{Address, Balancing, MemberSettings, Settings, Timeouts, Upstream, pool};
 use crate::cgi::contract::TYPE;
@@ -156,7 +156,7 @@ fn admission(section: &Lowered) -> admission::Settings {
         scouts: number("scouts"),
         turn: section.duration("turn"),
         keep: section.duration("keep"),
-        wear: Wear {
+        reuse: ReuseLimits {
             max_idle: some("max_idle"),
             max_requests: Some(max_requests).filter(|number| *number > 0),
             max_age: Some(section.duration("max_age")).filter(|age| !age.is_zero()),

@@ -14,7 +14,7 @@ use crate::fastcgi::params::{ParamsEncoder, end_of_params};
 use crate::fastcgi::record::{Id, ProtocolError, begin_request, stdin_header};
 use crate::stream::Stream;
 use crate::upstream::Address;
-use crate::upstream::fpm::inquiry::{self, Reaction, Inquiry};
+use crate::upstream::fpm::inquiry::{self, Inquiry, Reaction};
 
 /// For one attempt to connect.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -88,7 +88,9 @@ pub(super) fn is_foreign(error: &io::Error) -> bool {
 pub(super) async fn classify(address: &Address) -> io::Result<Class> {
     let mut peer = Peer::connect(address).await?;
     let found = match timeout(SILENCE, inquiry::inquire(&mut peer.stream, Inquiry::Probe)).await {
-        Ok(found @ (Reaction::Acknowledged(_) | Reaction::HungUp(_) | Reaction::Foreign(_))) => found,
+        Ok(found @ (Reaction::Acknowledged(_) | Reaction::HungUp(_) | Reaction::Foreign(_))) => {
+            found
+        }
         Ok(Reaction::Unacknowledged) | Err(_) => {
             let mut other = Peer::connect(address).await?;
             match timeout(SILENCE, inquiry::inquire(&mut other.stream, Inquiry::Role)).await {
@@ -106,9 +108,8 @@ pub(super) async fn classify(address: &Address) -> io::Result<Class> {
             match timeout(SILENCE, inquiry::inquire(&mut peer.stream, Inquiry::Probe)).await {
                 Ok(Reaction::Acknowledged(values)) if values.multiplexes => Class::Multiplexed,
                 Ok(Reaction::Acknowledged(_)) => Class::Kept,
-                Ok(Reaction::Unacknowledged | Reaction::HungUp(_) | Reaction::Foreign(_)) | Err(_) => {
-                    Class::Closes
-                }
+                Ok(Reaction::Unacknowledged | Reaction::HungUp(_) | Reaction::Foreign(_))
+                | Err(_) => Class::Closes,
             }
         }
     })

@@ -35,7 +35,7 @@ use cooling::Cooling;
 use idle::{Idle, Idles};
 use queue::Queue;
 pub use queue::Ticket;
-pub use settings::{Settings, Wear};
+pub use settings::{ReuseLimits, Settings};
 pub use slot::Slot;
 
 use crate::threads::Home;
@@ -299,7 +299,7 @@ impl<C, W> Admission<C, W> {
     }
 
     fn may_idle(&self, now: Instant) -> bool {
-        let most = self.settings.wear.max_idle;
+        let most = self.settings.reuse.max_idle;
         let room = most.is_none_or(|most| self.idle.len() < most);
         room && !self.settings.keep.is_zero() && !self.is_contended(now)
     }

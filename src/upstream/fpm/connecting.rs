@@ -64,7 +64,7 @@ impl Member {
     }
 
     /// Fails all waiting requests if `error` is one that no retry resolves.
-    pub(super) fn give_up(&self, error: &io::Error) {
+    pub(super) fn fail_waiting(&self, error: &io::Error) {
         if !is_passing(error) {
             let waiters = self.account().abandon();
             drop(waiters);

@@ -137,7 +137,10 @@ mod tests {
                     theirs.write_all(&answer).await.unwrap();
                 };
                 let (first, ()) = tokio::join!(inquire(&mut ours, Inquiry::Probe), sending);
-                assert!(matches!(first, Reaction::Acknowledged(_)), "{at}: {first:?}");
+                assert!(
+                    matches!(first, Reaction::Acknowledged(_)),
+                    "{at}: {first:?}"
+                );
                 // The last answer may have been read with the first.
                 theirs.shutdown().await.unwrap();
                 let second = inquire(&mut ours, Inquiry::Probe).await;

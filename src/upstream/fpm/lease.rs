@@ -85,7 +85,7 @@ impl Lease {
     }
 
     /// Assigns the lease to a request.
-    pub(super) fn begin(mut self, deadline: Deadline) -> Self {
+    pub(super) fn start_request(mut self, deadline: Deadline) -> Self {
         let now = moment::now();
         let numbers = self.member.numbers();
         numbers.wait.add(now.duration_since(deadline.since));
@@ -128,7 +128,7 @@ impl Lease {
 
     /// Reports whether the probe that detects the end of the worker may follow the request in the same write: PHP-FPM
     /// reads no further than the request. On TCP the answer would wait for a delayed acknowledgement.
-    pub fn may_ask_behind(&self) -> bool {
+    pub fn can_probe_behind(&self) -> bool {
         self.member.is_local_fpm() && self.member.class() == Class::Kept
     }
 
@@ -243,7 +243,7 @@ impl Link for Lease {
         if is_unanswered && self.fresh {
             self.member.classify(Class::Silent);
         }
-        cooling::begin(self, ended, is_unanswered);
+        cooling::start(self, ended, is_unanswered);
     }
 }
 

@@ -46,7 +46,7 @@ pub struct Member {
     pub(super) is_generic: AtomicBool,
     /// Wakes the housekeeping task when there may be room; see `super::keeper`.
     pub(super) room: Notify,
-    pub(super) is_kept: AtomicBool,
+    pub(super) has_keeper: AtomicBool,
     /// Set if it answers probes as PHP-FPM does.
     fpm: AtomicBool,
     numbers: Numbers,
@@ -79,7 +79,7 @@ impl Balanced for Member {
             hang_ups: Mutex::default(),
             is_generic: AtomicBool::new(false),
             room: Notify::new(),
-            is_kept: AtomicBool::new(false),
+            has_keeper: AtomicBool::new(false),
             fpm: AtomicBool::new(false),
             numbers: Numbers::default(),
         };
@@ -97,7 +97,7 @@ impl Balanced for Member {
         Load {
             busy: account.busy(),
             waiting: account.waiting(),
-            full: account.refuses(now, flow),
+            full: account.would_refuse(now, flow),
             failed: false,
             availability,
         }
@@ -207,7 +207,7 @@ impl Member {
             (Arrival::Open(slot), _) => Admitted::Open(Lease::opening(self, slot)),
             (Arrival::Wait(ticket), Some(receiver)) => {
                 self.send_scouts();
-                self.keep_house();
+                self.start_keeper();
                 Admitted::Wait(ticket, receiver)
             }
             (Arrival::Full(over), _) => Admitted::Full(over),
@@ -247,7 +247,7 @@ impl Member {
                         ready = lease.into_parts();
                     }
                 }
-                Placed::Idle => self.keep_house(),
+                Placed::Idle => self.start_keeper(),
                 Placed::Close(connection) => {
                     drop(connection);
                     self.after_close();
@@ -294,7 +294,7 @@ impl Member {
 mod tests {
     use super::*;
     use crate::limits::budget::{Owner, Party, SiteKey};
-    use crate::upstream::fpm::admission::Wear;
+    use crate::upstream::fpm::admission::ReuseLimits;
 
     /// A task started there would be torn down at once, which makes room for the next, for ever.
     #[test]
@@ -306,7 +306,7 @@ mod tests {
                 scouts: 2,
                 turn: Duration::ZERO,
                 keep: Duration::ZERO,
-                wear: Wear::default(),
+                reuse: ReuseLimits::default(),
             },
             connect: Duration::ZERO,
             is_generic: false,

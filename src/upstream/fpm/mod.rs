@@ -9,6 +9,6 @@ mod keeper;
 pub mod lease;
 pub mod member;
 mod opening;
-pub mod snapshot;
 mod scout;
+pub mod snapshot;
 mod waiting;

@@ -11,7 +11,7 @@ use tokio::select;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::admission::Class;
-use super::inquiry::{Reaction, Inquiry, inquire};
+use super::inquiry::{Inquiry, Reaction, inquire};
 use super::lease::Lease;
 use super::member::Member;
 use crate::threads;
@@ -49,7 +49,7 @@ async fn run(mut lease: Lease) {
             Err(error) => {
                 // Delays the next scout, if one is wanted.
                 sleep(FIRST_PAUSE).await;
-                return member.give_up(&error);
+                return member.fail_waiting(&error);
             }
         }
         if member.class() == Class::Unknown {

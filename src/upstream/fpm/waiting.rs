@@ -35,22 +35,22 @@ impl Member {
         loop {
             let mut lease = match self.arrive(order, &flow) {
                 Admitted::Idle(lease) => lease,
-                Admitted::Open(lease) => return self.opened(lease, deadline).await,
+                Admitted::Open(lease) => return self.open_lease(lease, deadline).await,
                 Admitted::Wait(ticket, receiver) => {
                     let mut waiting = Waiting::new(self, ticket, receiver);
-                    let Some(lease) = waiting.granted(deadline.at()).await else {
-                        return Err(self.waited_in_vain(deadline));
+                    let Some(lease) = waiting.wait_for_grant(deadline.at()).await else {
+                        return Err(self.timeout_error(deadline));
                     };
                     waiting.ticket = None;
                     if !lease.is_open() {
-                        return self.opened(lease, deadline).await;
+                        return self.open_lease(lease, deadline).await;
                     }
                     lease
                 }
                 Admitted::Full(over) => return Err(self.queue_full(over)),
             };
             if lease.settle() && lease.is_quiet() {
-                return Ok(lease.begin(deadline));
+                return Ok(lease.start_request(deadline));
             }
             // Closed, or with unexpected data, since its last answer: the drop closes it, and the next is tried.
             self.numbers().stale.add();
@@ -58,12 +58,14 @@ impl Member {
         }
     }
 
-    async fn opened(&self, lease: Lease, deadline: Deadline) -> Result<Lease, LeaseError> {
+    async fn open_lease(&self, lease: Lease, deadline: Deadline) -> Result<Lease, LeaseError> {
         // Boxed: connecting is rare, and would double the size of each request's future.
-        Ok(Box::pin(lease.open(deadline)).await?.begin(deadline))
+        Ok(Box::pin(lease.open(deadline))
+            .await?
+            .start_request(deadline))
     }
 
-    fn waited_in_vain(&self, deadline: Deadline) -> LeaseError {
+    fn timeout_error(&self, deadline: Deadline) -> LeaseError {
         if let Some(refusal) = self.condition.refusal(Instant::now()) {
             return refusal;
         }
@@ -119,7 +121,7 @@ impl Waiting {
     }
 
     /// Returns the lease granted before `deadline`.
-    async fn granted(&mut self, deadline: Instant) -> Option<Lease> {
+    async fn wait_for_grant(&mut self, deadline: Instant) -> Option<Lease> {
         poll_fn(|cx| match Pin::new(&mut self.receiver).poll(cx) {
             Poll::Ready(granted) => Poll::Ready(granted.ok()),
             Poll::Pending => self.timer.poll_at(deadline, cx).map(|()| None),

@@ -13,7 +13,10 @@ fn the_back_off_doubles_with_each_attempt_and_ends_with_success() {
     assert_eq!(health.availability(now), Availability::Well);
     for seconds in [1, 2, 4, 8, 16, 30, 30] {
         assert!(health.record_failure(Fault::Connect, now));
-        assert!(!health.record_failure(Fault::Connect, now), "within the back-off");
+        assert!(
+            !health.record_failure(Fault::Connect, now),
+            "within the back-off"
+        );
         let until = now + S * seconds;
         assert_eq!(health.availability(now), Availability::Avoided(until));
         assert!(!health.claim_trial(until - S / 1000));
@@ -21,7 +24,10 @@ fn the_back_off_doubles_with_each_attempt_and_ends_with_success() {
         assert_eq!(health.availability(now), Availability::Due);
         assert!(health.claim_trial(now));
         assert!(!health.claim_trial(now), "one at a time");
-        assert_eq!(health.availability(now), Availability::Tried(now + S * seconds));
+        assert_eq!(
+            health.availability(now),
+            Availability::Tried(now + S * seconds)
+        );
     }
     assert!(health.record_success(Fault::Connect));
     assert_eq!(health.availability(now), Availability::Well);

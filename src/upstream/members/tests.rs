@@ -18,7 +18,7 @@ use crate::message::edits::RuleId;
 use crate::threads::Home;
 use crate::upstream::balancer::Balancer;
 use crate::upstream::flow::Reserve;
-use crate::upstream::fpm::admission::{Arrival, Settings, Wear};
+use crate::upstream::fpm::admission::{Arrival, ReuseLimits, Settings};
 use crate::upstream::policy::Policy;
 use crate::upstream::{ClassKey, Deadline, Demand, Flow, Lease, Member, MemberSettings, Order};
 
@@ -56,7 +56,7 @@ fn members<const N: usize>(
             scouts: 2,
             turn: 60 * S,
             keep: 60 * S,
-            wear: Wear::default(),
+            reuse: ReuseLimits::default(),
         },
         connect: S,
         is_generic: false,
@@ -191,7 +191,7 @@ async fn what_is_reserved_is_reserved_at_members_that_come_later() {
                 matches!(arrival, Arrival::Wait(_))
             });
             assert_eq!(waits.count(), 2, "{}", member.address());
-            assert!(!account.refuses(now, &reserved));
+            assert!(!account.would_refuse(now, &reserved));
             account.abandon();
         }
     }

@@ -83,7 +83,10 @@ fn the_first_that_is_available_is_picked() {
     let pick = |loads: &[Load]| Policy::FirstAvailable.pick(loads, 1);
     assert_eq!(pick(&[]), None);
     assert_eq!(pick(&[load(9, 9), load(0, 0)]), Some(0));
-    assert_eq!(pick(&[with(Availability::Avoided(now)), load(9, 9)]), Some(1));
+    assert_eq!(
+        pick(&[with(Availability::Avoided(now)), load(9, 9)]),
+        Some(1)
+    );
     assert_eq!(pick(&[with(Availability::Due), load(0, 0)]), Some(0));
     assert_eq!(pick(&[full(load(0, 9)), load(9, 9)]), Some(1));
 }
@@ -110,15 +113,20 @@ fn any_load() -> impl Strategy<Value = Load> {
         Just(Availability::Tried(now)),
         Just(Availability::Avoided(now)),
     ];
-    (0usize..5, 0usize..5, any::<bool>(), any::<bool>(), availability).prop_map(
-        |(busy, waiting, full, failed, availability)| Load {
+    (
+        0usize..5,
+        0usize..5,
+        any::<bool>(),
+        any::<bool>(),
+        availability,
+    )
+        .prop_map(|(busy, waiting, full, failed, availability)| Load {
             busy,
             waiting,
             full,
             failed,
             availability,
-        },
-    )
+        })
 }
 
 proptest! {

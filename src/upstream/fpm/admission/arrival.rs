@@ -34,7 +34,7 @@ impl<C, W> Admission<C, W> {
         flow: &Flow,
         waiter: impl FnOnce() -> W,
     ) -> Arrival<C> {
-        if let Some(arrival) = self.at_once(now, home, flow) {
+        if let Some(arrival) = self.try_admit(now, home, flow) {
             return arrival;
         }
         self.busy_when_full = self.busy();
@@ -53,14 +53,14 @@ impl<C, W> Admission<C, W> {
         flow: &Flow,
         waiter: impl FnOnce() -> W,
     ) -> Arrival<C> {
-        match self.at_once(now, home, flow) {
+        match self.try_admit(now, home, flow) {
             Some(arrival) => arrival,
             None => Arrival::Wait(self.queue.push_back(flow, waiter(), now, home)),
         }
     }
 
     /// Reports whether a request of `flow` that arrived now would find no place in the queue.
-    pub fn refuses(&self, now: Instant, flow: &Flow) -> bool {
+    pub fn would_refuse(&self, now: Instant, flow: &Flow) -> bool {
         let may_open = self.class != Class::Unknown && self.may_open(now);
         let at_once = self.queue.waiting() == 0 && (!self.idle.is_empty() || may_open);
         !at_once && self.check_queue(flow).is_err()
@@ -75,7 +75,7 @@ impl<C, W> Admission<C, W> {
         flow: &Flow,
         waiter: impl FnOnce() -> W,
     ) -> Arrival<C> {
-        match self.at_once(now, home, flow) {
+        match self.try_admit(now, home, flow) {
             Some(arrival) => arrival,
             None => Arrival::Wait(self.queue.push_front(flow, waiter(), now, home)),
         }
@@ -86,8 +86,8 @@ impl<C, W> Admission<C, W> {
     }
 
     /// Returns a connection that is available at once. While requests wait, none passes them.
-    fn at_once(&mut self, now: Instant, home: Home, flow: &Flow) -> Option<Arrival<C>> {
-        self.doubt(now);
+    fn try_admit(&mut self, now: Instant, home: Home, flow: &Flow) -> Option<Arrival<C>> {
+        self.expire_class(now);
         if self.queue.waiting() > 0 {
             return None;
         }
@@ -103,7 +103,7 @@ impl<C, W> Admission<C, W> {
     }
 
     /// Resets an old class `Closes`: one worker that exited between two probes looks like it.
-    fn doubt(&mut self, now: Instant) {
+    fn expire_class(&mut self, now: Instant) {
         if self.class == Class::Closes {
             let since = *self.class_since.get_or_insert(now);
             if now.duration_since(since) >= DOUBT {

@@ -22,7 +22,7 @@ use crate::limits::budget::{Over, Party};
 use crate::threads::Home;
 use crate::upstream::flow::{Flow, Sharing};
 use classes::Classes;
-use rounds::{At, End, Name, Rounds};
+use rounds::{BranchKey, End, NodeId, Rounds};
 
 /// The most by which the order of arrival within a client may be violated.
 const LEAD: Duration = Duration::from_millis(1);
@@ -36,7 +36,7 @@ const SITE: usize = 3;
 /// A place in the queue; unique among all waiters of all time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
-    place: At,
+    place: NodeId,
     id: u64,
 }
 
@@ -48,11 +48,11 @@ struct Place<W> {
     /// Set for a request before all others of its client, which none of them replaces.
     is_first: bool,
     home: Home,
-    client: At,
+    client: NodeId,
     /// Its leaf in the common round.
-    leaf: At,
+    leaf: NodeId,
     /// Root and leaf in the round of its class.
-    class: Option<(At, At)>,
+    class: Option<(NodeId, NodeId)>,
     waiter: W,
 }
 
@@ -70,11 +70,11 @@ pub(super) struct Queue<W> {
     places: Slab<Place<W>>,
     rounds: Rounds,
     /// The root of the round of all requests.
-    common: At,
+    common: NodeId,
     classes: Classes,
     clients: Slab<Client>,
     /// The number of each client.
-    numbers: HashMap<Party, At>,
+    numbers: HashMap<Party, NodeId>,
     has_several_sites: bool,
     next_id: u64,
 }
@@ -131,7 +131,7 @@ impl<W> Queue<W> {
         let number = self.numbers.get(&flow.owner.party).copied();
         if let Some(class) = self.classes.get(flow.class) {
             let own = number.map_or(0, |client| {
-                self.rounds.count(class.root, &[Name::Client(client)])
+                self.rounds.count(class.root, &[BranchKey::Client(client)])
             });
             if own < class.kept(length, &self.rounds) {
                 return Ok(());
@@ -146,7 +146,7 @@ impl<W> Queue<W> {
         if client.is_some_and(|client| client.places >= free) {
             return Err(Over::Client);
         }
-        let site = [Name::Site(flow.owner.site)];
+        let site = [BranchKey::Site(flow.owner.site)];
         let most = free.saturating_mul(SITE);
         if self.has_several_sites && self.rounds.count(self.common, &site) >= most {
             return Err(Over::Site);
@@ -176,7 +176,9 @@ impl<W> Queue<W> {
         }
         let owed = self.classes.count_grant(&self.rounds);
         let head = self.rounds.head(owed.unwrap_or(self.common))?;
-        let leaf = home.and_then(|home| self.near(head, home)).unwrap_or(head);
+        let leaf = home
+            .and_then(|home| self.find_on_thread(head, home))
+            .unwrap_or(head);
         let place = self.places.try_remove(self.rounds.content(leaf)?)?;
         if let Some((root, leaf)) = place.class {
             self.classes.charge(root);
@@ -204,11 +206,13 @@ impl<W> Queue<W> {
     fn push(&mut self, flow: &Flow, end: End, waiter: W, (since, home): (Instant, Home)) -> Ticket {
         let place = self.places.vacant_key();
         let client = self.count(flow.owner.party);
-        let path = [Name::Site(flow.owner.site), Name::Client(client)];
+        let path = [BranchKey::Site(flow.owner.site), BranchKey::Client(client)];
         let leaf = self.rounds.enter(self.common, &path, end, place);
         let root = self.classes.get(flow.class).map(|class| class.root);
         let class = root.map(|root| {
-            let leaf = self.rounds.enter(root, &[Name::Client(client)], end, place);
+            let leaf = self
+                .rounds
+                .enter(root, &[BranchKey::Client(client)], end, place);
             (root, leaf)
         });
         self.next_id += 1;
@@ -227,17 +231,18 @@ impl<W> Queue<W> {
     }
 
     /// Finds a request on the thread `home` in the line of `head`.
-    fn near(&self, head: At, home: Home) -> Option<At> {
+    fn find_on_thread(&self, head: NodeId, home: Home) -> Option<NodeId> {
         let of = |leaf| self.places.get(self.rounds.content(leaf)?);
         let first = of(head).filter(|place| !place.is_first)?;
         let latest = first.since + LEAD;
-        let is_near =
-            |leaf: &At| of(*leaf).is_some_and(|place| place.home == home && place.since <= latest);
+        let is_near = |leaf: &NodeId| {
+            of(*leaf).is_some_and(|place| place.home == home && place.since <= latest)
+        };
         self.rounds.line(head).take(LOOK).find(is_near)
     }
 
     /// Counts a place of a client, and returns the client's number.
-    fn count(&mut self, party: Party) -> At {
+    fn count(&mut self, party: Party) -> NodeId {
         let new = || self.clients.insert(Client { party, places: 0 });
         let number = *self.numbers.entry(party).or_insert_with(new);
         if let Some(client) = self.clients.get_mut(number) {
@@ -246,7 +251,7 @@ impl<W> Queue<W> {
         number
     }
 
-    fn uncount(&mut self, number: At) {
+    fn uncount(&mut self, number: NodeId) {
         let Some(client) = self.clients.get_mut(number) else {
             return;
         };

@@ -16,12 +16,12 @@ pub struct Settings {
     /// The longest idle time of a connection.
     pub keep: Duration,
     /// Limits of the reuse of connections.
-    pub wear: Wear,
+    pub reuse: ReuseLimits,
 }
 
 /// Limits of the reuse of a connection, and of the number of idle ones; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wear {
+pub struct ReuseLimits {
     /// The most idle connections.
     pub max_idle: Option<usize>,
     /// The most requests of one connection.

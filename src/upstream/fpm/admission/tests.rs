@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Admission, After, Arrival, Class, Placed, Settings, Slot, Wear};
+use super::{Admission, After, Arrival, Class, Placed, ReuseLimits, Settings, Slot};
 use crate::limits::budget::{Over, Owner, Party, SiteKey};
 use crate::threads::Home;
 use crate::upstream::flow::Flow;
@@ -23,7 +23,7 @@ fn settings() -> Settings {
         scouts: 2,
         turn: 20 * MS,
         keep: 20 * MS,
-        wear: Wear::default(),
+        reuse: ReuseLimits::default(),
     }
 }
 
@@ -36,8 +36,11 @@ fn flow(client: u32) -> Flow {
     Flow { owner, class: None }
 }
 
-fn worn(wear: Wear) -> Settings {
-    Settings { wear, ..settings() }
+fn worn(reuse: ReuseLimits) -> Settings {
+    Settings {
+        reuse,
+        ..settings()
+    }
 }
 
 fn kept(settings: Settings) -> Admission<u32, u32> {
@@ -438,9 +441,9 @@ fn a_server_that_acknowledges_nothing_is_kept_only_under_a_capacity() {
 #[test]
 fn no_more_idle_than_allowed() {
     let now = Instant::now();
-    let mut admission = kept(worn(Wear {
+    let mut admission = kept(worn(ReuseLimits {
         max_idle: Some(1),
-        ..Wear::default()
+        ..ReuseLimits::default()
     }));
     let mut slots = [open(&mut admission, now), open(&mut admission, now)];
     for slot in &mut slots {
@@ -460,9 +463,9 @@ fn a_connection_serves_max_requests_even_with_requests_waiting() {
     let now = Instant::now();
     let mut admission = kept(Settings {
         capacity: Some(1),
-        ..worn(Wear {
+        ..worn(ReuseLimits {
             max_requests: Some(2),
-            ..Wear::default()
+            ..ReuseLimits::default()
         })
     });
     let mut slot = open(&mut admission, now);
@@ -489,9 +492,9 @@ fn a_connection_serves_max_requests_even_with_requests_waiting() {
 #[test]
 fn a_connection_is_closed_at_its_age_idle_or_not() {
     let now = Instant::now();
-    let mut admission = kept(worn(Wear {
+    let mut admission = kept(worn(ReuseLimits {
         max_age: Some(10 * MS),
-        ..Wear::default()
+        ..ReuseLimits::default()
     }));
     let mut slots = [open(&mut admission, now), open(&mut admission, now)];
     for slot in &mut slots {
@@ -519,15 +522,15 @@ fn a_request_from_another_server_has_its_place_behind_all_others() {
         queue_length: 1,
         ..settings()
     });
-    assert!(!admission.refuses(now, &flow(2)));
+    assert!(!admission.would_refuse(now, &flow(2)));
     let mut slot = open(&mut admission, now);
     admission.acknowledged(&mut slot, now, MS);
-    assert!(!admission.refuses(now, &flow(2)));
+    assert!(!admission.would_refuse(now, &flow(2)));
     assert!(matches!(
         admission.arrive(now, HERE, &flow(1), || 1),
         Arrival::Wait(_)
     ));
-    assert!(admission.refuses(now, &flow(2)));
+    assert!(admission.would_refuse(now, &flow(2)));
     assert_eq!(
         admission.arrive(now, HERE, &flow(2), || 2),
         Arrival::Full(Over::Total)

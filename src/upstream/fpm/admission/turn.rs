@@ -13,7 +13,7 @@
 
 use tokio::time::Instant;
 
-use super::{Admission, Slot, Wear};
+use super::{Admission, ReuseLimits, Slot};
 
 /// The most turns for which a worker is held. Of 8 busy workers 100 a second are given back then, and not 400: 11 %
 /// less CPU for a short script and 32 clients.
@@ -38,11 +38,11 @@ impl<C, W> Admission<C, W> {
     }
 
     pub(super) fn is_used_up(&self, slot: &Slot, now: Instant) -> bool {
-        let Wear {
+        let ReuseLimits {
             max_requests,
             max_age,
             ..
-        } = self.settings.wear;
+        } = self.settings.reuse;
         self.turn_is_over(slot, now)
             || max_requests.is_some_and(|most| slot.served >= most)
             || max_age.is_some_and(|age| now.duration_since(slot.opened) >= age)

@@ -5,7 +5,7 @@
 //! are charged to the class too, up to one grant in advance: a reserve is a minimum, and adds nothing to a larger
 //! part.
 
-use super::rounds::{At, Rounds};
+use super::rounds::{NodeId, Rounds};
 use crate::upstream::flow::{ClassKey, Reserve};
 
 /// Price of one grant.
@@ -18,7 +18,7 @@ pub(super) struct Class {
     percent: u8,
     credit: i32,
     /// Its own round of clients.
-    pub(super) root: At,
+    pub(super) root: NodeId,
 }
 
 /// All classes of an upstream.
@@ -27,7 +27,7 @@ pub(super) struct Classes(Vec<Class>);
 
 impl Classes {
     /// Applies the `reserves` of another configuration. Returns the roots of the removed classes.
-    pub(super) fn adopt(&mut self, reserves: &[Reserve], rounds: &mut Rounds) -> Vec<At> {
+    pub(super) fn adopt(&mut self, reserves: &[Reserve], rounds: &mut Rounds) -> Vec<NodeId> {
         let mut before = std::mem::take(&mut self.0);
         for reserve in reserves {
             let index = before.iter().position(|class| class.key == reserve.class);
@@ -53,7 +53,7 @@ impl Classes {
     }
 
     /// Counts a grant, and returns the root of the class that it is owed to.
-    pub(super) fn count_grant(&mut self, rounds: &Rounds) -> Option<At> {
+    pub(super) fn count_grant(&mut self, rounds: &Rounds) -> Option<NodeId> {
         for class in &mut self.0 {
             class.credit += i32::from(class.percent);
             if rounds.count(class.root, &[]) == 0 {
@@ -67,7 +67,7 @@ impl Classes {
     }
 
     /// Charges a grant to the class with this root, whatever the round of the grant.
-    pub(super) fn charge(&mut self, root: At) {
+    pub(super) fn charge(&mut self, root: NodeId) {
         if let Some(class) = self.0.iter_mut().find(|class| class.root == root) {
             class.credit = (class.credit - GRANT).max(-GRANT);
         }

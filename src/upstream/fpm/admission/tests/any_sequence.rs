@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::super::{Admission, After, Arrival, Placed, Settings, Slot, Ticket, Wear};
+use super::super::{Admission, After, Arrival, Placed, ReuseLimits, Settings, Slot, Ticket};
 use super::{MS, kept, settings};
 use crate::limits::budget::{Owner, Party, SiteKey};
 use crate::threads::Home;
@@ -40,11 +40,11 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn wear() -> impl Strategy<Value = Wear> {
+fn reuse_limits() -> impl Strategy<Value = ReuseLimits> {
     let max_idle = proptest::option::of(0usize..3);
     let max_requests = proptest::option::of(1u64..4);
     let max_age = proptest::option::of((1u32..40).prop_map(|ms| MS * ms));
-    (max_idle, max_requests, max_age).prop_map(|(max_idle, max_requests, max_age)| Wear {
+    (max_idle, max_requests, max_age).prop_map(|(max_idle, max_requests, max_age)| ReuseLimits {
         max_idle,
         max_requests,
         max_age,
@@ -216,7 +216,7 @@ impl Shell {
     fn arrive(&mut self) {
         let id = self.next;
         self.next += 1;
-        let refuses = self.admission.refuses(self.now, &flow(id));
+        let refuses = self.admission.would_refuse(self.now, &flow(id));
         let arrival = self.admission.arrive(self.now, home(id), &flow(id), || id);
         assert_eq!(refuses, matches!(arrival, Arrival::Full(_)));
         if let Some(ticket) = self.arrived(id, arrival) {
@@ -354,15 +354,15 @@ impl Shell {
     }
 
     fn is_overdue(&self, slot: &Slot, served: u64) -> bool {
-        let Settings { turn, wear, .. } = self.settings;
+        let Settings { turn, reuse, .. } = self.settings;
         let held = self.now.duration_since(slot.acknowledged.unwrap());
         let is_first_of_turn = self
             .given_back
             .is_none_or(|last| self.now.duration_since(last) >= turn);
         held >= 4 * turn
             || (held >= turn && is_first_of_turn)
-            || wear.max_requests.is_some_and(|most| served >= most)
-            || wear
+            || reuse.max_requests.is_some_and(|most| served >= most)
+            || reuse
                 .max_age
                 .is_some_and(|age| self.now.duration_since(slot.opened) >= age)
     }
@@ -412,7 +412,7 @@ impl Shell {
         );
         assert!(
             self.settings
-                .wear
+                .reuse
                 .max_idle
                 .is_none_or(|most| admission.idle() <= most)
         );
@@ -466,9 +466,9 @@ proptest! {
         capacity in proptest::option::of(1usize..5),
         queue_length in 0usize..8,
         scouts in 1usize..4,
-        wear in wear(),
+        reuse in reuse_limits(),
     ) {
-        let mut shell = Shell::new(Settings { capacity, queue_length, scouts, wear, ..settings() });
+        let mut shell = Shell::new(Settings { capacity, queue_length, scouts, reuse, ..settings() });
         for event in &events {
             shell.step(event);
         }
