@@ -76,7 +76,7 @@ impl<M: Balanced> Balancer<M> {
         loop {
             let now = Instant::now();
             let load = |member: &Arc<M>| Load {
-                failed: failed.is_some_and(|failed| Arc::ptr_eq(failed, member)),
+                has_failed: failed.is_some_and(|failed| Arc::ptr_eq(failed, member)),
                 ..member.load(now, flow)
             };
             let loads: Vec<_> = members.iter().map(load).collect();

@@ -19,7 +19,7 @@ use super::Address;
 const MOST_ADDRESSES: usize = 64;
 
 /// The pause between two lookups while a server or the resolver fails: "at once", without flooding the resolver.
-pub(super) const HURRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A resolver of host names.
 pub(super) trait Resolve: fmt::Debug + Send + Sync {
@@ -86,7 +86,7 @@ impl Name {
         let mut known = self.known();
         match answer {
             Ok(answer) => {
-                known.addresses = merged(&known.addresses, answer);
+                known.addresses = merge(&known.addresses, answer);
                 known.error = None;
             }
             Err(error) => {
@@ -128,7 +128,7 @@ impl fmt::Display for Name {
 
 /// Merges an answer into the known addresses, each once: known ones first, in their old order, since resolvers rotate
 /// theirs, then the new ones.
-fn merged(known: &[Address], answer: Vec<SocketAddr>) -> Vec<Address> {
+fn merge(known: &[Address], answer: Vec<SocketAddr>) -> Vec<Address> {
     let mut answer: Vec<Address> = answer.into_iter().map(Address::from).collect();
     let place = |address: &Address| known.iter().position(|other| other == address);
     answer.sort_by_key(|address| place(address).unwrap_or(known.len()));
@@ -166,7 +166,7 @@ impl LookupSchedule {
     /// Reports whether a lookup is due, and marks it as running if so; `is_failing` shortens the interval.
     pub(super) fn try_start(&self, now: Instant, is_failing: bool) -> bool {
         let interval = if is_failing {
-            HURRY.min(self.interval)
+            RETRY_INTERVAL.min(self.interval)
         } else {
             self.interval
         };
@@ -217,26 +217,29 @@ mod tests {
 
     #[test]
     fn known_addresses_keep_their_order_and_new_ones_follow() {
-        let merge = |known: &[&str], answer: &[&str]| -> Vec<String> {
+        let merged_texts = |known: &[&str], answer: &[&str]| -> Vec<String> {
             let known: Vec<_> = sockets(known).into_iter().map(Address::from).collect();
-            let merged = merged(&known, sockets(answer));
+            let merged = merge(&known, sockets(answer));
             merged.iter().map(ToString::to_string).collect()
         };
         assert_eq!(
-            merge(&[], &["10.0.0.2:9", "[::1]:9", "10.0.0.2:9"]),
+            merged_texts(&[], &["10.0.0.2:9", "[::1]:9", "10.0.0.2:9"]),
             ["10.0.0.2:9", "[::1]:9"]
         );
         assert_eq!(
-            merge(
+            merged_texts(
                 &["10.0.0.1:9", "10.0.0.2:9"],
                 &["10.0.0.3:9", "10.0.0.2:9", "10.0.0.1:9"]
             ),
             ["10.0.0.1:9", "10.0.0.2:9", "10.0.0.3:9"]
         );
-        assert_eq!(merge(&["10.0.0.1:9"], &["10.0.0.3:9"]), ["10.0.0.3:9"]);
+        assert_eq!(
+            merged_texts(&["10.0.0.1:9"], &["10.0.0.3:9"]),
+            ["10.0.0.3:9"]
+        );
         let many: Vec<_> = (0..200).map(|n| format!("10.0.0.{n}:9")).collect();
         let texts: Vec<_> = many.iter().map(String::as_str).collect();
-        assert_eq!(merge(&[], &texts).len(), MOST_ADDRESSES);
+        assert_eq!(merged_texts(&[], &texts).len(), MOST_ADDRESSES);
     }
 
     #[test]

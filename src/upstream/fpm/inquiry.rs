@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_answer_has_its_finding() {
+    async fn each_answer_has_its_reaction() {
         let refused = record(RecordType::EndRequest, 1, &[0, 0, 0, 0, 3, 0, 0, 0]);
         let empty = values(&[]);
         let mpxs = [("FCGI_MPXS_CONNS", "0")];

@@ -29,9 +29,9 @@ pub struct Lease {
     connection: Option<Pooled>,
     /// Time of the unanswered probe in front of the request.
     probed: Option<Instant>,
-    fresh: bool,
+    is_fresh: bool,
     /// Set while the worker is proven: a scout has just found it, or it has just completed a request.
-    proven: bool,
+    is_proven: bool,
     /// Start of the request that has it.
     leased: Option<Instant>,
     /// The time spent until now.
@@ -60,14 +60,14 @@ impl Lease {
     pub(super) fn held(member: &Arc<Member>, connection: Pooled, slot: Slot) -> Self {
         let mut lease = Self::opening(member, slot);
         lease.connection = Some(connection);
-        lease.fresh = false;
+        lease.is_fresh = false;
         lease
     }
 
     /// Builds the lease of a connection whose worker has just been seen.
     pub(super) fn proven(member: &Arc<Member>, connection: Pooled, slot: Slot) -> Self {
         let mut lease = Self::held(member, connection, slot);
-        lease.proven = true;
+        lease.is_proven = true;
         lease
     }
 
@@ -77,8 +77,8 @@ impl Lease {
             slot: Some(slot),
             connection: None,
             probed: None,
-            fresh: true,
-            proven: false,
+            is_fresh: true,
+            is_proven: false,
             leased: None,
             waits: Waits::default(),
         }
@@ -89,7 +89,7 @@ impl Lease {
         let now = moment::now();
         let numbers = self.member.numbers();
         numbers.wait.add(now.duration_since(deadline.since));
-        if self.fresh {
+        if self.is_fresh {
             numbers.fresh.add();
         } else {
             numbers.reused.add();
@@ -103,7 +103,7 @@ impl Lease {
     pub fn entry(&mut self, unsafe_method: bool) -> Entry {
         let known = self.slot.as_ref().is_some_and(Slot::is_acknowledged);
         // A worker may leave between two requests: only an answered probe proves the contrary.
-        let is_there = known && (self.proven || !unsafe_method);
+        let is_there = known && (self.is_proven || !unsafe_method);
         if is_there || !self.member.class().acknowledges() {
             return Entry::Plain;
         }
@@ -123,7 +123,7 @@ impl Lease {
     /// on new connections, and on TCP, where a write behind an unacknowledged one costs 40 ms
     /// (docs/internals/php-fpm.md, "The probe").
     pub fn must_hold(&self) -> bool {
-        self.fresh || self.stream().is_some_and(Stream::is_tcp)
+        self.is_fresh || self.stream().is_some_and(Stream::is_tcp)
     }
 
     /// Reports whether the probe that detects the end of the worker may follow the request in the same write: PHP-FPM
@@ -158,12 +158,12 @@ impl Lease {
 
     pub(super) fn set_connection(&mut self, connection: Option<Pooled>) {
         self.connection = connection;
-        self.fresh = true;
+        self.is_fresh = true;
     }
 
     /// Records an answered probe: the worker belongs to this lease.
     pub(super) fn acknowledge(&mut self, took: Duration) {
-        self.proven = true;
+        self.is_proven = true;
         if let Some(slot) = &mut self.slot {
             self.member.acknowledged(slot, took);
         }
@@ -240,7 +240,7 @@ impl Link for Lease {
     fn end(mut self, ended: Ended) {
         let is_unanswered = self.probed.take().is_some();
         // On a connection that has served, the probe may have been lost with input that a script did not read.
-        if is_unanswered && self.fresh {
+        if is_unanswered && self.is_fresh {
             self.member.classify(Class::Silent);
         }
         cooling::start(self, ended, is_unanswered);

@@ -48,7 +48,7 @@ pub struct Member {
     pub(super) room: Notify,
     pub(super) has_keeper: AtomicBool,
     /// Set if it answers probes as PHP-FPM does.
-    fpm: AtomicBool,
+    is_fpm: AtomicBool,
     numbers: Numbers,
 }
 
@@ -80,7 +80,7 @@ impl Balanced for Member {
             is_generic: AtomicBool::new(false),
             room: Notify::new(),
             has_keeper: AtomicBool::new(false),
-            fpm: AtomicBool::new(false),
+            is_fpm: AtomicBool::new(false),
             numbers: Numbers::default(),
         };
         member.adopt(settings);
@@ -97,8 +97,8 @@ impl Balanced for Member {
         Load {
             busy: account.busy(),
             waiting: account.waiting(),
-            full: account.would_refuse(now, flow),
-            failed: false,
+            is_full: account.would_refuse(now, flow),
+            has_failed: false,
             availability,
         }
     }
@@ -159,13 +159,13 @@ impl Member {
         self.account().settings().queue_length
     }
 
-    pub(super) fn set_fpm(&self, fpm: bool) {
-        self.fpm.store(fpm, Ordering::Relaxed);
+    pub(super) fn set_fpm(&self, is_fpm: bool) {
+        self.is_fpm.store(is_fpm, Ordering::Relaxed);
     }
 
     /// Reports whether it is a PHP-FPM on a unix socket, which reads no further than the request.
     pub(super) fn is_local_fpm(&self) -> bool {
-        matches!(self.address(), Address::Unix(_)) && self.fpm.load(Ordering::Relaxed)
+        matches!(self.address(), Address::Unix(_)) && self.is_fpm.load(Ordering::Relaxed)
     }
 
     /// Returns its reaction to a probe, as far as known.

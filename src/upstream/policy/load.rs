@@ -10,9 +10,9 @@ pub struct Load {
     /// Requests in the queue.
     pub waiting: usize,
     /// Set if its queue is full.
-    pub full: bool,
+    pub is_full: bool,
     /// Set if this request has just failed there.
-    pub failed: bool,
+    pub has_failed: bool,
     /// Its availability.
     pub availability: Availability,
 }
@@ -20,7 +20,11 @@ pub struct Load {
 impl Load {
     /// Returns the penalties, the heaviest first; less is better.
     pub(super) fn penalties(&self) -> (bool, bool, bool) {
-        (!self.availability.is_eligible(), self.failed, self.full)
+        (
+            !self.availability.is_eligible(),
+            self.has_failed,
+            self.is_full,
+        )
     }
 }
 

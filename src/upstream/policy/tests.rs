@@ -17,19 +17,22 @@ fn load(busy: usize, waiting: usize) -> Load {
     Load {
         busy,
         waiting,
-        full: false,
-        failed: false,
+        is_full: false,
+        has_failed: false,
         availability: Availability::Well,
     }
 }
 
 fn full(load: Load) -> Load {
-    Load { full: true, ..load }
+    Load {
+        is_full: true,
+        ..load
+    }
 }
 
 fn failed(load: Load) -> Load {
     Load {
-        failed: true,
+        has_failed: true,
         ..load
     }
 }
@@ -120,11 +123,11 @@ fn any_load() -> impl Strategy<Value = Load> {
         any::<bool>(),
         availability,
     )
-        .prop_map(|(busy, waiting, full, failed, availability)| Load {
+        .prop_map(|(busy, waiting, is_full, has_failed, availability)| Load {
             busy,
             waiting,
-            full,
-            failed,
+            is_full,
+            has_failed,
             availability,
         })
 }

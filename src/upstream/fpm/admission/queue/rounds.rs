@@ -93,7 +93,7 @@ impl Rounds {
         self.nodes.try_remove(root);
     }
 
-    /// Adds a leaf for `content` at an end of the line at `path`. NodeId the first end its branches come next, each in
+    /// Adds a leaf for `content` at an end of the line at `path`. At the first end its branches come next, each in
     /// its round.
     pub(super) fn enter(
         &mut self,
