@@ -130,7 +130,7 @@ impl Supervisor {
         }
     }
 
-    /// Starts and kills what is due.
+    /// Starts and kills the programs that are due.
     fn start_and_kill_due(&mut self, now: Instant) {
         // The same program under an old section has to be gone first: both use its socket.
         let stopping: Vec<_> = self

@@ -6,7 +6,7 @@ use crate::message::edits::RuleId;
 /// The most that classes may reserve together, in per cent of a server's grants and places: the rest is for all.
 pub const MOST_RESERVED: u8 = 80;
 
-/// The client and site of a request, and its class where it has one.
+/// The client and site of a request, and its class if it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Flow {
     /// The client and the site.

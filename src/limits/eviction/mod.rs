@@ -31,7 +31,7 @@ pub enum Cause {
     Head,
     /// It was idle.
     Idle,
-    /// Busy: closed after an answer with Connection: close.
+    /// Busy: closed after an answer that announced the close.
     Turn,
 }
 
