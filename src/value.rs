@@ -1,5 +1,5 @@
-//! Values that carry a unit in the configuration, and how they read and write themselves. Every
-//! text is either exactly understood or refused with an example: no bare numbers, no guesses.
+//! Configuration values with a unit, and their syntax. Each text is either parsed exactly or refused with an example:
+//! no bare numbers, no guesses.
 
 use std::fmt;
 use std::num::IntErrorKind;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why a text is not the value that it should be: one sentence for the user, with examples.
+/// Error of an invalid value: one sentence for the user, with examples.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(pub String);
@@ -24,7 +24,7 @@ impl FromStr for ByteSize {
     /// such as `8M` and more than 1048576TiB are refused.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let refuse = || Invalid(format!("`{text}` is not a size: {SIZE_EXAMPLES}"));
-        match measure(text, &SIZE_UNITS).ok_or_else(refuse)? {
+        match parse_quantity(text, &SIZE_UNITS).ok_or_else(refuse)? {
             bytes @ ..=MAX_SIZE => Ok(Self(bytes)),
             _ => Err(Invalid(format!(
                 "`{text}` is too much: a size is at most \"{}\"",
@@ -35,13 +35,13 @@ impl FromStr for ByteSize {
 }
 
 impl fmt::Display for ByteSize {
-    /// The shortest spelling that is exact: `64KiB`, `1MB`, `1000B`. Parses back to the same.
+    /// Writes the shortest spelling that is exact: `64KiB`, `1MB`, `1000B`. Parses back to the same.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let spellings = SIZE_UNITS
+        let exact = SIZE_UNITS
             .iter()
             .filter(|(_, factor)| self.0.is_multiple_of(*factor));
-        let spellings = spellings.map(|(unit, factor)| format!("{}{unit}", self.0 / factor));
-        // The first of equal length wins: binary units stand first.
+        let spellings = exact.map(|(unit, factor)| format!("{}{unit}", self.0 / factor));
+        // The first of equal length wins: binary units come first.
         f.write_str(&spellings.min_by_key(String::len).unwrap_or_default())
     }
 }
@@ -50,7 +50,7 @@ impl fmt::Display for ByteSize {
 /// Nothing, `0`, needs no unit. Any other bare number, a fraction, an unknown unit and more than 36500d are refused.
 pub fn parse_duration(text: &str) -> Result<Duration, Invalid> {
     let refuse = || Invalid(format!("`{text}` is not a duration: {DURATION_EXAMPLES}"));
-    match measure(text, &DURATION_UNITS).ok_or_else(refuse)? {
+    match parse_quantity(text, &DURATION_UNITS).ok_or_else(refuse)? {
         micros @ ..=MAX_DURATION => Ok(Duration::from_micros(micros)),
         _ => Err(Invalid(format!(
             "`{text}` is too long: a duration is at most \"{}\"",
@@ -59,8 +59,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, Invalid> {
     }
 }
 
-/// The spelling with the largest unit that is exact: `20ms`, `90s`, `5m`, `1h`, and `0s`; but `60s`
-/// and not `1m`, as that is how people write it. Parts of a microsecond are dropped.
+/// Returns the spelling with the largest unit that is exact: `20ms`, `90s`, `5m`, `1h`, and `0s`; but `60s` and not
+/// `1m`, as people write it. Parts of a microsecond are dropped.
 pub fn show_duration(duration: Duration) -> String {
     if duration.is_zero() {
         return "0s".to_owned();
@@ -76,11 +76,11 @@ pub fn show_duration(duration: Duration) -> String {
 
 /// Parses whole per cent, as in `20 %` or `20%`. Nothing, a bare number and a fraction are refused.
 pub fn parse_percent(text: &str) -> Result<u8, Invalid> {
-    let number = text
+    let percent = text
         .strip_suffix('%')
-        .map(|number| number.strip_suffix(' ').unwrap_or(number));
-    let number = number.filter(|number| !number.starts_with(['0', '+']));
-    let percent = number.and_then(|number| number.parse().ok());
+        .map(|number| number.strip_suffix(' ').unwrap_or(number))
+        .filter(|number| !number.starts_with(['0', '+']))
+        .and_then(|number| number.parse().ok());
     percent
         .filter(|percent| (1..=100).contains(percent))
         .ok_or_else(|| {
@@ -95,17 +95,17 @@ pub fn show_percent(percent: u8) -> String {
     format!("{percent} %")
 }
 
-/// A regular expression that all parts match, as JSON Schema has them.
+/// Returns a JSON Schema pattern that all parts match.
 pub fn percent_pattern() -> String {
     "^(100|[1-9][0-9]?) ?%$".to_owned()
 }
 
-/// A regular expression that all sizes match, as JSON Schema has them.
+/// Returns a JSON Schema pattern that all sizes match.
 pub fn size_pattern() -> String {
     pattern(&SIZE_UNITS)
 }
 
-/// The same for durations.
+/// Returns a JSON Schema pattern that all durations match.
 pub fn duration_pattern() -> String {
     pattern(&DURATION_UNITS)
 }
@@ -115,9 +115,8 @@ fn pattern(units: &[(&str, u64)]) -> String {
     format!("^(0|[0-9]+({}))$", units.join("|"))
 }
 
-/// The amount that `text` names, in the smallest unit; `None` when it is malformed. What 64 bits do not hold is the
-/// greatest that they hold.
-fn measure(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+/// Returns the amount of `text` in the smallest unit; `None` if malformed. An amount beyond 64 bits saturates.
+fn parse_quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     if text == "0" {
         return Some(0);
     }
@@ -130,11 +129,11 @@ fn measure(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     }
 }
 
-/// 1 EiB: a sum of some such sizes, or three times one, has room in 64 bits.
+/// 1 EiB: a sum of some such sizes, or three times one, fits 64 bits.
 const MAX_SIZE: u64 = 1 << 60;
 
-/// A hundred years, in microseconds: a date so far ahead has a year of four digits (RFC 9110 §5.6.7) and a place in
-/// every clock.
+/// A hundred years, in microseconds: the year of such a date has four digits (RFC 9110 §5.6.7), and every clock can
+/// represent it.
 const MAX_DURATION: u64 = 36_500 * 86_400_000_000;
 
 const SIZE_EXAMPLES: &str = r#"write a number and a unit, such as "512B", "64KiB" or "32MiB""#;
@@ -163,7 +162,7 @@ const DURATION_UNITS: [(&str, u64); 6] = [
     ("d", 86_400_000_000),
 ];
 
-/// A limit of time, by the name and from the line under which a person finds it again.
+/// A time limit, with the name and the line of its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimeLimit {
     /// `timeouts.first_byte`.

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 pub use listener::AdminListener;
 pub use serving::serve;
 
-use crate::limits::room::Room;
+use crate::limits::eviction::EvictionQueue;
 use crate::line_log::LineLog;
 use crate::site::Live;
 use crate::upstream::numbers::{Count, Histogram};
@@ -52,7 +52,7 @@ pub struct State {
     /// `limits.connections` at the start.
     pub most_connections: usize,
     /// Connections that may be closed to make room for others.
-    pub room: Arc<Room>,
+    pub evictions: Arc<EvictionQueue>,
     /// Connections accepted.
     pub accepted: Count,
     /// Heads and connections that were refused before any rule.
@@ -93,7 +93,7 @@ impl State {
             started: Instant::now(),
             connections: Arc::new(Semaphore::new(most_connections)),
             most_connections,
-            room: Arc::default(),
+            evictions: Arc::default(),
             accepted: Count::default(),
             refused: Count::default(),
             stream_errors: Arc::default(),

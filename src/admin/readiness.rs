@@ -71,7 +71,7 @@ async fn unreachable(upstream: Arc<Upstream>, reserve: &Reserve) -> Option<Strin
 
 fn is_at_work(upstream: &Upstream) -> bool {
     let members = upstream.members();
-    members.iter().any(|member| member.picture().serving > 0)
+    members.iter().any(|member| member.snapshot().serving > 0)
 }
 
 /// Connects, with a reserved descriptor if no other is free.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Admin;
-use crate::limits::room::Cause;
+use crate::limits::eviction::Cause;
 use crate::site::Snapshot;
 
 /// Returns the current state.
@@ -18,8 +18,8 @@ pub(super) async fn status(admin: &Admin) -> Value {
             .connections
             .available_permits()
             .min(state.most_connections);
-    let (heads, idle) = state.room.waiting();
-    let given_up = Cause::ALL.map(|cause| (cause.name(), state.room.given_up(cause)));
+    let (heads, idle) = state.evictions.waiting();
+    let given_up = Cause::ALL.map(|cause| (cause.name(), state.evictions.given_up(cause)));
     let connections = json!({
         "open": open,
         "most": state.most_connections,
@@ -60,7 +60,7 @@ fn upstreams(snapshot: &Snapshot) -> Vec<Value> {
     let upstreams = snapshot.upstreams().into_iter().map(|upstream| {
         let known = upstream.members();
         let members = known.iter().map(|member| {
-            let picture = member.picture();
+            let picture = member.snapshot();
             let numbers = member.numbers();
             json!({
                 "address": member.address().to_string(),

@@ -214,11 +214,11 @@ fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request, contr
 }
 
 /// Encodes the variables that are equal for all requests of a connection.
-fn encode_wire(told: &mut Vec<u8>, wire: &Wire) {
-    encode_pair(told, b"REMOTE_ADDR", wire.remote_addr.as_bytes());
-    encode_pair(told, b"REMOTE_PORT", wire.remote_port.as_bytes());
-    encode_pair(told, b"SERVER_ADDR", wire.local_addr.as_bytes());
-    encode_pair(told, b"REQUEST_SCHEME", wire.scheme.as_str().as_bytes()); // Apache's name
+fn encode_wire(params: &mut Vec<u8>, wire: &Wire) {
+    encode_pair(params, b"REMOTE_ADDR", wire.remote_addr.as_bytes());
+    encode_pair(params, b"REMOTE_PORT", wire.remote_port.as_bytes());
+    encode_pair(params, b"SERVER_ADDR", wire.local_addr.as_bytes());
+    encode_pair(params, b"REQUEST_SCHEME", wire.scheme.as_str().as_bytes()); // Apache's name
     if wire.scheme == Scheme::Https {
         encode_pair(params, b"HTTPS", b"on");
     }

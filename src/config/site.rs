@@ -23,7 +23,7 @@ use crate::handler::fastcgi::AmbiguousFields;
 use crate::handler::https::Https;
 use crate::handler::static_files::FileSettings;
 use crate::limits::budget::SiteKey;
-use crate::limits::rate::Clients;
+use crate::limits::rate::RateLimiter;
 use crate::limits::{BODY, allowance};
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{EncodedSlash, Root};
@@ -81,7 +81,7 @@ pub(super) fn build_site(
         numbers: numbers.unwrap_or_default(),
         error_pages,
         reserve: reserve(section),
-        clients: Clients::new(allowance(&section.get(&LIMITS))),
+        clients: RateLimiter::new(allowance(&section.get(&LIMITS))),
         guards_paths: guard_paths(&rules),
         rules,
     }

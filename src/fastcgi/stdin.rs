@@ -111,7 +111,7 @@ impl Outgoing {
     }
 
     /// Returns how long to wait for the client's content while others wait for the worker.
-    pub(super) fn patience(&self, now: Instant) -> Option<Patience> {
+    pub(super) fn deadline(&self, now: Instant) -> Option<UploadDeadline> {
         self.waits_for_client()
             .then(|| self.upload.deadline(now))
             .flatten()

@@ -64,7 +64,7 @@ impl Journey {
                 let settings = site.compress.as_ref();
                 self.context.negotiation = Negotiation::from_request(settings, &mut parts);
                 let request = Request::new(parts, target, upload, self.origin(host));
-                if site.error_pages.ask() {
+                if site.error_pages.has_paths() {
                     self.context.echo = Some(Box::new(request.without_content()));
                 }
                 return self.search(Box::new(request), disk, trail);

@@ -10,7 +10,7 @@ use crate::filter::compress::Negotiation;
 use crate::handler::Trace;
 use crate::handler::share::Share;
 use crate::limits::budget::{Budget, Owner, SiteKey};
-use crate::limits::rate::Running;
+use crate::limits::rate::RunningRequest;
 use crate::message::edits::Edits;
 use crate::message::fact::Facts;
 use crate::message::{Request, RequestId, Wire, list};
@@ -47,7 +47,7 @@ pub struct Context {
     /// The request without its content, where an error page may be asked for in its place.
     pub echo: Option<Box<Request>>,
     /// Counts the request as its client's until its end.
-    pub running: Option<Running>,
+    pub running: Option<RunningRequest>,
     /// The facts that were asked for.
     pub facts: Facts,
     /// The course of a call that fails; an answer has its own.

@@ -1,21 +1,19 @@
-//! How many connections one client may hold: a bound that keeps one from taking all of
-//! `limits.connections`.
+//! Limit of the connections of one client, which keeps one from taking all of `limits.connections`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::rate::Client;
 
-/// The connections of each client; there are no more entries than connections.
+/// The number of connections of each client; there are no more entries than connections.
 #[derive(Debug, Default)]
 pub struct Connections(Mutex<HashMap<Client, usize>>);
 
-/// The part of all connections that one client may hold where nothing else is said, and what he may in any case: some
-/// browsers behind one address.
+/// The default share of all connections for one client, and its minimum: some browsers behind one address.
 const PART: usize = 8;
 const LEAST: usize = 64;
 
-/// Returns how many of `all` connections one client may hold.
+/// Returns the number of `all` connections that one client may hold.
 pub fn share(all: usize) -> usize {
     (all / PART).max(LEAST)
 }
@@ -29,14 +27,14 @@ pub struct Held {
 }
 
 impl Held {
-    /// Returns how many its client held with it.
+    /// Returns the number of its client's connections, this one included.
     pub fn count(&self) -> usize {
         self.count
     }
 }
 
 impl Connections {
-    /// Counts one more of `client`, unless it holds `most` already; 0 is no limit.
+    /// Counts one more connection of `client`; `None` if it holds `most` already. 0 is no limit.
     pub fn hold(self: &Arc<Self>, client: Client, most: usize) -> Option<Held> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(client).or_insert(0);

@@ -1,10 +1,10 @@
-//! Every bound on what a client may do, with its unit, its default and the reason for it.
+//! The limits on clients, each with its unit, its default and its reason.
 
 pub mod budget;
 pub mod connections;
+pub mod eviction;
 pub mod per_client;
 pub mod rate;
-pub mod room;
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::value::ByteSize;
 
 pub(crate) static BODY: Key<ByteSize> = Key::size("body", "The largest request body; more is 413 before it is read. PHP has its own limits behind this: post_max_size and upload_max_filesize.").default("\"32MiB\"");
 
-/// `server.limits`: what holds for all sites.
+/// `server.limits`: the limits of all sites.
 pub static LIMITS: Section = Section {
     title: "[server.limits]",
     doc: "What a client may do, the same in HTTP/1 and HTTP/2, and how large the head of an answer may be.",
@@ -135,58 +135,58 @@ pub static RULE_LIMITS: Section = Section {
     groups: &[&[&BODY]],
 };
 
-/// The bounds, as numbers.
+/// The values of `server.limits`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once.
+    /// The most connections.
     pub connections: usize,
-    /// Connections at once of one client; 0 is no limit, and none is a share of all.
+    /// The most connections of one client; 0 is no limit, `None` a share of all.
     pub connections_per_client: Option<usize>,
-    /// Requests on one HTTP/1 connection.
+    /// The most requests on one HTTP/1 connection.
     pub keep_alive_requests: usize,
-    /// For the head of a request.
+    /// Time limit of the head of a request.
     pub header: Duration,
-    /// Between requests.
+    /// Idle timeout of a keep-alive connection.
     pub keep_alive: Duration,
-    /// Bytes of a head.
+    /// The most bytes of a head.
     pub head: usize,
-    /// Bytes of a request line.
+    /// The most bytes of a request line.
     pub request_line: usize,
-    /// Bytes of a decoded path.
+    /// The most bytes of a decoded path.
     pub path: usize,
-    /// Bytes of a field line.
+    /// The most bytes of a field line.
     pub field_line: usize,
-    /// Fields of a head.
+    /// The most fields of a head.
     pub fields: usize,
-    /// Bytes of the head that a script prints.
+    /// The most bytes of the head that a script prints.
     pub answer_head: usize,
-    /// Fields in that.
+    /// The most fields of that head.
     pub answer_fields: usize,
-    /// Bytes of a body.
+    /// The most bytes of a body.
     pub body: u64,
-    /// Between two pieces of a body.
+    /// The longest pause within a body.
     pub body_pause: Duration,
-    /// Bytes of a body in a second.
+    /// The least bytes of a body per second.
     pub body_rate: u64,
-    /// The same while a worker waits.
+    /// The least bytes per second while a worker waits for the body.
     pub stream_rate: u64,
-    /// For a client that takes nothing of its answer.
+    /// The longest pause of a client that takes nothing of its answer.
     pub send_pause: Duration,
-    /// Event streams and long polls at once of one client; 0 is no limit.
+    /// The most event streams and long polls of one client; 0 is no limit.
     pub live_streams_per_client: usize,
 }
 
-/// hyper accepts no smaller buffer for a head.
+/// The smallest buffer for a head that hyper accepts.
 const SMALLEST_HEAD: usize = 8192;
 
-/// What lines and heads may be bounded to: with less nothing gets through.
+/// The least limit of lines and heads: with less no request gets through.
 const LEAST: u64 = 256;
 
-/// No target is longer to hyper, whatever a request line may have.
+/// The longest target that hyper accepts, independent of the limit of the request line.
 const LONGEST_LINE: u64 = 64 * 1024;
 
 impl Limits {
-    /// From `server.limits`; bounds that cannot hold are problems.
+    /// Builds the limits from `server.limits`; impossible ones are problems.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
         let mut bound = |key, most| bound(section, key, most, problems);
         let request_line = bound(&REQUEST_LINE, LONGEST_LINE);
@@ -218,7 +218,7 @@ impl Limits {
     }
 }
 
-/// What `site.limits` allows to one client.
+/// Returns the allowance of one client from `site.limits`.
 pub fn allowance(section: &Lowered) -> rate::Allowance {
     rate::Allowance {
         per_second: section.get(&REQUESTS_PER_SECOND),

@@ -1,4 +1,4 @@
-//! Something of which one client has no more than so many at once: live streams, and uploads that a worker waits for.
+//! Limit of concurrent uses per client: of live streams, and of uploads that a worker waits for.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,22 +6,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::budget::Party;
 
-/// How many each client has. There are no more entries than are counted.
+/// The counts of all clients; a client without uses has no entry.
 #[derive(Debug, Default)]
 pub struct PerClient {
-    /// 0 is no limit.
+    /// The limit; 0 is none.
     most: AtomicUsize,
     counts: Mutex<HashMap<Party, usize>>,
 }
 
-/// One of them, until dropped.
+/// A counted use, until dropped.
 #[derive(Debug)]
 pub struct Counted {
     all: Arc<PerClient>,
     party: Party,
 }
 
-/// More than `limits.live_streams_per_client`.
+/// The client has `limits.live_streams_per_client` live streams already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "this client has limits.live_streams_per_client = {most} event streams and long polls already"
@@ -32,7 +32,7 @@ pub struct TooManyLive {
 }
 
 impl PerClient {
-    /// Builds one that allows `most`; 0 is no limit.
+    /// Builds a counter that allows `most`; 0 is no limit.
     pub fn new(most: usize) -> Self {
         Self {
             most: AtomicUsize::new(most),
@@ -40,7 +40,7 @@ impl PerClient {
         }
     }
 
-    /// Makes `most` the limit for those that begin from now on; 0 is no limit.
+    /// Sets the limit for later uses; 0 is no limit.
     pub fn set_most(&self, most: usize) {
         self.most.store(most, Ordering::Relaxed);
     }
@@ -50,7 +50,7 @@ impl PerClient {
         self.most.load(Ordering::Relaxed)
     }
 
-    /// Counts one more of `party`, unless it has as many as it may.
+    /// Counts one more use of `party`; `None` at the limit.
     pub fn begin(self: &Arc<Self>, party: Party) -> Option<Counted> {
         let most = self.most();
         let mut counts = self.counts();
@@ -63,7 +63,7 @@ impl PerClient {
         Some(Counted { all, party })
     }
 
-    /// A poisoned lock guards numbers that are right at every moment.
+    /// Locks the counts. A poisoned lock guards numbers that are valid at every moment.
     fn counts(&self) -> MutexGuard<'_, HashMap<Party, usize>> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,5 @@
-//! How many requests a client may make: so many a second, and so many at once. One bucket for each
-//! client, in a store of fixed size.
+//! Rate limits of requests: so many a second, and so many at once. One bucket for each client, in a store of fixed
+//! size.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
-/// Clients that are remembered at once; the ones not seen for longest are forgotten. About 6 MB.
+/// The number of clients in the store; the least recently seen are evicted. About 6 MB.
 const CLIENTS: usize = 65_536;
 
-/// How much before its time a request may come: some that were sent one after the other come together, held up on their
-/// way, or by what else their thread here has to do. In nanoseconds.
+/// The most, in nanoseconds, by which a request may be early: some that were sent one after the other arrive
+/// together, delayed on their way, or by other work of their thread here.
 const JITTER: u64 = 50_000_000;
 
-/// Who is counted as one client: an address, or of IPv6 the /64 that providers give to one.
+/// A client: an IPv4 address, or the IPv6 /64 that providers assign to one customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Client(IpAddr);
 
 impl Client {
-    /// The client at an address.
+    /// Returns the client at an address.
     pub fn new(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V6(v6) => Self(IpAddr::V6(Ipv6Addr::from_bits(
@@ -32,39 +32,39 @@ impl Client {
     }
 }
 
-/// What a client may do.
+/// The allowance of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
     /// Requests a second, on the mean; 0 is no limit.
     pub per_second: u32,
     /// Requests at once beyond the mean.
     pub burst: u32,
-    /// Requests that run at once; 0 is no limit.
+    /// The most requests that run at once; 0 is no limit.
     pub at_once: u32,
 }
 
-/// Why a client has to wait.
+/// The limit that refuses a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Exceeded {
     /// `limits.requests_per_second` with `limits.burst`.
     #[error("more than limits.requests_per_second = {}", .allowance.per_second)]
     Rate {
-        /// What is allowed.
+        /// The allowance.
         allowance: Allowance,
-        /// When the next request may come.
+        /// Time until the next request is allowed.
         wait: Duration,
     },
     /// `limits.requests_at_once`.
     #[error("more than limits.requests_at_once = {}", .0.at_once)]
     AtOnce(Allowance),
-    /// What its requests hold before any content.
+    /// Share of memory that its requests hold before any content.
     #[error("the requests of this client hold its share of server.body_memory")]
     Memory,
 }
 
-/// The clients of a site.
+/// The rate limiter of a site.
 #[derive(Debug)]
-pub struct Clients {
+pub struct RateLimiter {
     allowance: Allowance,
     epoch: Instant,
     buckets: Cache<Client, Arc<Bucket>>,
@@ -72,17 +72,17 @@ pub struct Clients {
 
 #[derive(Debug, Default)]
 struct Bucket {
-    /// GCRA: when the bucket would be empty, in nanoseconds since the epoch.
+    /// GCRA: the theoretical arrival time, in nanoseconds since the epoch.
     arrival: AtomicU64,
     running: AtomicU32,
 }
 
-/// A request that runs; counted until dropped.
+/// A running request, counted until dropped.
 #[derive(Debug)]
-pub struct Running(Arc<Bucket>);
+pub struct RunningRequest(Arc<Bucket>);
 
-impl Clients {
-    /// No clients yet; `None` where nothing is limited.
+impl RateLimiter {
+    /// Builds a limiter without clients; `None` if nothing is limited.
     pub fn new(allowance: Allowance) -> Option<Self> {
         let limits = allowance.per_second > 0 || allowance.at_once > 0;
         limits.then(|| Self {
@@ -92,13 +92,13 @@ impl Clients {
         })
     }
 
-    /// What the clients of this site may do.
+    /// Returns the allowance of each client.
     pub fn allowance(&self) -> Allowance {
         self.allowance
     }
 
-    /// Counts a request of `client`, or says why it must wait.
-    pub fn admit(&self, client: Client, now: Instant) -> Result<Running, Exceeded> {
+    /// Counts a request of `client`, or returns the limit that refuses it.
+    pub fn admit(&self, client: Client, now: Instant) -> Result<RunningRequest, Exceeded> {
         let bucket = match self.buckets.get(&client) {
             Some(bucket) => bucket,
             None => {
@@ -108,7 +108,7 @@ impl Clients {
             }
         };
         let allowance = self.allowance;
-        let running = Running::begin(bucket);
+        let running = RunningRequest::begin(bucket);
         let at_once = running.0.running.load(Ordering::Relaxed);
         if allowance.at_once > 0 && at_once > allowance.at_once {
             return Err(Exceeded::AtOnce(allowance));
@@ -122,9 +122,9 @@ impl Clients {
 }
 
 impl Bucket {
-    /// The generic cell rate algorithm: each request moves the time of arrival by one interval;
-    /// a request is early when that lies further ahead than the burst. An interval is short by less than a nanosecond in a
-    /// thousand, so that none is refused for what was rounded.
+    /// Applies the generic cell rate algorithm: each request moves the theoretical arrival time by one interval; a
+    /// request is early if that lies further ahead than the burst. An interval is short by less than a nanosecond in
+    /// a thousand, so that no request is refused for rounding.
     fn take(&self, allowance: Allowance, now: u64) -> Result<(), Duration> {
         if allowance.per_second == 0 {
             return Ok(());
@@ -147,14 +147,14 @@ impl Bucket {
 
 const SECOND: u64 = 1_000_000_000;
 
-impl Running {
+impl RunningRequest {
     fn begin(bucket: Arc<Bucket>) -> Self {
         bucket.running.fetch_add(1, Ordering::Relaxed);
         Self(bucket)
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningRequest {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::Relaxed);
     }
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_allowed_and_then_the_rate() {
-        let clients = Clients::new(Allowance {
+        let clients = RateLimiter::new(Allowance {
             per_second: 10,
             burst: 2,
             at_once: 0,
@@ -203,7 +203,8 @@ mod tests {
         );
     }
 
-    /// What is allowed, and when the time of arrival would lie exactly, in nanoseconds times `per_second`.
+    /// Returns the time at which a request sent at `sent` is allowed, and the exact theoretical arrival time, in
+    /// nanoseconds times `per_second`.
     fn exactly(allowance: Allowance, arrival: u128, sent: u64) -> (u64, u128) {
         let (per_second, second) = (u128::from(allowance.per_second), u128::from(SECOND));
         let ahead = second * u128::from(allowance.burst);
@@ -224,14 +225,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whoever_keeps_to_the_rate_is_never_refused(
+        fn a_client_that_keeps_to_the_rate_is_never_refused(
             allowance in allowances(),
             requests in prop::collection::vec((0_u64..3_000_000, 0..=JITTER), 1..2000),
         ) {
             let bucket = Bucket::default();
             let (mut arrival, mut last, mut came) = (0, 0, 0);
             for (index, (gap, held_up)) in requests.into_iter().enumerate() {
-                // Some at once, as fast as is allowed.
+                // Some at once, as fast as allowed.
                 let gap = if index % 100 < 90 { 0 } else { gap };
                 (last, arrival) = exactly(allowance, arrival, last + gap);
                 came = (last + held_up).max(came);
@@ -240,14 +241,14 @@ mod tests {
         }
 
         #[test]
-        fn whoever_does_not_gets_what_the_rate_brings_and_the_burst(
+        fn a_faster_client_gets_the_rate_and_the_burst(
             allowance in allowances(),
             gap in 1_u64..100_000,
             count in 1_u64..20_000,
         ) {
             let bucket = Bucket::default();
-            let admitted = (0..count).filter(|number| bucket.take(allowance, number * gap).is_ok());
-            let admitted = u64::try_from(admitted.count()).unwrap();
+            let is_admitted = |number: &u64| bucket.take(allowance, number * gap).is_ok();
+            let admitted = u64::try_from((0..count).filter(is_admitted).count()).unwrap();
             let time = count * gap + JITTER;
             let brought = (time * u64::from(allowance.per_second)).div_ceil(SECOND);
             let most = u64::from(allowance.burst) + 1 + brought + brought / 1000;
@@ -257,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_runs_at_once_is_counted_until_it_ends() {
-        let clients = Clients::new(Allowance {
+        let clients = RateLimiter::new(Allowance {
             per_second: 0,
             burst: 0,
             at_once: 2,
@@ -278,6 +279,6 @@ mod tests {
             burst: 9,
             at_once: 0,
         };
-        assert!(Clients::new(free).is_none());
+        assert!(RateLimiter::new(free).is_none());
     }
 }

@@ -1,28 +1,28 @@
-//! When a program that ended is started again: pure, time comes in.
+//! The back-off of restarts: pure, time is an argument.
 
 use std::time::Duration;
 
-/// The first pause; each that follows is twice as long.
+/// The first pause; each further one is twice as long.
 const FIRST: Duration = Duration::from_millis(100);
 
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Who ran so long has started well.
+/// The run time that counts as a successful start.
 const WELL: Duration = Duration::from_secs(10);
 
-/// Quick ends in a row after which it is told as an error: something is wrong that will not pass.
+/// The quick ends in a row after which the log line is an error: the fault is permanent.
 const LOOP: u32 = 5;
 
-/// How often in a row a program ended soon after its start.
+/// The number of quick ends of a program in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct BackOff {
     quick_ends: u32,
 }
 
 impl BackOff {
-    /// The program ended after `ran`: how long to wait before the next start.
-    pub(super) fn ended(&mut self, ran: Duration) -> Duration {
+    /// Records an end after `ran`, and returns the pause before the next start.
+    pub(super) fn record_exit(&mut self, ran: Duration) -> Duration {
         if ran >= WELL {
             self.quick_ends = 0;
             return FIRST;
@@ -32,7 +32,7 @@ impl BackOff {
         pause.min(LONGEST)
     }
 
-    /// Whether it does nothing but start and end.
+    /// Reports whether the program is in a restart loop.
     pub(super) fn is_loop(self) -> bool {
         self.quick_ends >= LOOP
     }
@@ -46,12 +46,12 @@ mod tests {
     fn each_quick_end_doubles_the_pause_up_to_the_longest() {
         let mut back_off = BackOff::default();
         let pauses: Vec<_> = (0..10)
-            .map(|_| back_off.ended(Duration::ZERO).as_millis())
+            .map(|_| back_off.record_exit(Duration::ZERO).as_millis())
             .collect();
         let expected = [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000];
         assert_eq!(pauses, expected);
         for _ in 0..100 {
-            assert_eq!(back_off.ended(Duration::ZERO), LONGEST);
+            assert_eq!(back_off.record_exit(Duration::ZERO), LONGEST);
         }
     }
 
@@ -60,10 +60,10 @@ mod tests {
         let mut back_off = BackOff::default();
         for _ in 0..LOOP {
             assert!(!back_off.is_loop());
-            back_off.ended(WELL - Duration::from_millis(1));
+            back_off.record_exit(WELL - Duration::from_millis(1));
         }
         assert!(back_off.is_loop());
-        assert_eq!(back_off.ended(WELL), FIRST);
+        assert_eq!(back_off.record_exit(WELL), FIRST);
         assert!(!back_off.is_loop());
     }
 }

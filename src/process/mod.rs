@@ -1,12 +1,12 @@
-//! Programs that the gateway starts and looks after: PHP-FPM in the same container, most of all.
+//! Programs started and supervised by the gateway, such as PHP-FPM in the same container.
 //!
-//! One task owns them all, `keeper`: it starts, reaps, restarts and stops. What a program writes goes to
-//! our log, line by line. As PID 1 it also reaps the orphans of others.
+//! One task, `supervisor`, owns them all: it starts, reaps, restarts and stops them. The output of a program goes to our
+//! log, line by line. As PID 1 the gateway also reaps orphans.
 
 mod back_off;
-mod keeper;
 mod output;
 mod section;
+mod supervisor;
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::section::Lowered;
-use keeper::Keeper;
 pub use section::PROCESS;
 pub(crate) use section::{COMMAND, ENVIRONMENT};
+use supervisor::Supervisor;
 
-/// A `[process.NAME]` section, understood.
+/// A program described by a `[process.NAME]` section.
 #[derive(Clone, Debug)]
 pub struct Program {
     /// Its name in the configuration and in the log.
@@ -29,74 +29,74 @@ pub struct Program {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     stop_signal: Signal,
-    /// From the signal until it is killed.
+    /// Time from `stop_signal` to SIGKILL.
     stop: Duration,
-    /// What it was made from: a reload keeps a program that is described as before.
+    /// Its section: a reload keeps a program whose section is unchanged.
     section: Lowered,
 }
 
-/// All programs that are to run, and the task that sees to it.
+/// The programs to run, and the task that runs them.
 #[derive(Debug)]
 pub struct Processes {
     wanted: watch::Sender<Wanted>,
-    keeper: Option<JoinHandle<()>>,
+    supervisor: Option<JoinHandle<()>>,
 }
 
-/// What is to run.
+/// The target state of the programs.
 #[derive(Clone, Debug)]
 enum Wanted {
-    These(Vec<Program>),
-    /// None, for good.
-    Nothing,
-    /// None, and at once.
-    Dead,
+    Running(Vec<Program>),
+    /// All stopped, for good.
+    Stopped,
+    /// All killed at once.
+    Killed,
 }
 
 impl Processes {
-    /// Starts `programs` and keeps them running; must be called within a runtime. Fails only where
-    /// the end of children cannot be heard of (SIGCHLD).
+    /// Starts `programs` and keeps them running; must be called within a runtime. Fails only if SIGCHLD cannot be
+    /// received.
     pub fn start(programs: &[Program]) -> std::io::Result<Self> {
-        let (wanted, changes) = watch::channel(Wanted::These(programs.to_vec()));
-        // Whoever has no children has nothing to reap, but that PID 1 inherits those of others.
+        let (wanted, changes) = watch::channel(Wanted::Running(programs.to_vec()));
+        // Without children there is nothing to reap, except as PID 1, which inherits those of others.
         let idle = programs.is_empty() && Pid::this() != Pid::from_raw(1);
         let mut processes = Self {
             wanted,
-            keeper: None,
+            supervisor: None,
         };
         if !idle {
-            processes.keeper = Some(tokio::spawn(Keeper::new(changes)?.run()));
+            processes.supervisor = Some(tokio::spawn(Supervisor::new(changes)?.run()));
         }
         Ok(processes)
     }
 
-    /// Starts what is new in `programs`, stops what is gone, and leaves alone what is as before.
+    /// Starts new programs, stops removed ones, and keeps those with an unchanged section.
     pub fn follow(&mut self, programs: &[Program]) {
-        self.wanted.send_replace(Wanted::These(programs.to_vec()));
-        if self.keeper.is_some() || programs.is_empty() {
+        self.wanted.send_replace(Wanted::Running(programs.to_vec()));
+        if self.supervisor.is_some() || programs.is_empty() {
             return;
         }
-        match Keeper::new(self.wanted.subscribe()) {
-            Ok(keeper) => self.keeper = Some(tokio::spawn(keeper.run())),
+        match Supervisor::new(self.wanted.subscribe()) {
+            Ok(supervisor) => self.supervisor = Some(tokio::spawn(supervisor.run())),
             Err(error) => tracing::error!(%error, "no [process] can be started"),
         }
     }
 
-    /// Stops all and returns when they have ended; each is killed when its `stop` has passed.
+    /// Stops all programs and waits for their end; each is killed after its `stop`.
     pub async fn stop(&mut self) {
-        self.end(Wanted::Nothing).await;
+        self.end(Wanted::Stopped).await;
     }
 
-    /// Kills all and returns when they have ended.
+    /// Kills all programs and waits for their end.
     pub async fn kill(&mut self) {
-        self.end(Wanted::Dead).await;
+        self.end(Wanted::Killed).await;
     }
 
     async fn end(&mut self, wanted: Wanted) {
         self.wanted.send_replace(wanted);
-        if let Some(keeper) = &mut self.keeper {
-            // A keeper that panicked has said so.
-            let _ = keeper.await;
-            self.keeper = None;
+        if let Some(supervisor) = &mut self.supervisor {
+            // The panic hook has logged a supervisor that panicked.
+            let _ = supervisor.await;
+            self.supervisor = None;
         }
     }
 }

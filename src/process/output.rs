@@ -1,14 +1,14 @@
-//! What a program prints, line by line, into our log.
+//! The output of a program, line by line, in our log.
 
 use std::os::fd::OwnedFd;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 
-/// The longest line that is told as one; the rest of it follows as another.
+/// The longest line that is logged as one; the rest of it follows as another.
 const LONGEST: usize = 8 * 1024;
 
-/// Passes on what comes through `pipe` until all who hold its other end have ended.
+/// Logs the lines from `pipe` until all holders of its other end have ended.
 pub(super) fn pass_on(name: String, pipe: OwnedFd) -> std::io::Result<()> {
     let mut receiver = pipe::Receiver::from_owned_fd(pipe)?;
     tokio::spawn(async move {
@@ -16,16 +16,16 @@ pub(super) fn pass_on(name: String, pipe: OwnedFd) -> std::io::Result<()> {
         let mut piece = vec![0; LONGEST];
         while let Ok(read @ 1..) = receiver.read(&mut piece).await {
             lines.push(piece.get(..read).unwrap_or_default(), |line| {
-                tell(&name, line)
+                log_line(&name, line)
             });
         }
-        lines.end(|line| tell(&name, line));
+        lines.end(|line| log_line(&name, line));
     });
     Ok(())
 }
 
-/// PHP-FPM says how bad it is: `[25-Nov-2026 10:00:00] ERROR: …`.
-fn tell(name: &str, line: &str) {
+/// Logs a line at the level of its PHP-FPM prefix: `[25-Nov-2026 10:00:00] ERROR: …`.
+fn log_line(name: &str, line: &str) {
     let text = line.split_once("] ").map_or(line, |(_, text)| text);
     if ["ERROR:", "ALERT:"]
         .iter()
@@ -39,36 +39,36 @@ fn tell(name: &str, line: &str) {
     }
 }
 
-/// Bytes become lines.
+/// Splits bytes into lines.
 #[derive(Debug, Default)]
 struct Lines {
-    begun: Vec<u8>,
+    partial: Vec<u8>,
 }
 
 impl Lines {
     fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&str)) {
         for byte in bytes {
-            if *byte == b'\n' || self.begun.len() == LONGEST {
+            if *byte == b'\n' || self.partial.len() == LONGEST {
                 self.end(&mut each);
             }
             if *byte != b'\n' {
-                self.begun.push(*byte);
+                self.partial.push(*byte);
             }
         }
     }
 
-    /// Tells what was begun; an empty line is none.
+    /// Emits the current line, unless it is empty.
     fn end(&mut self, mut each: impl FnMut(&str)) {
-        let line = String::from_utf8_lossy(&self.begun);
-        let line: String = line.trim_end().chars().map(visible).collect();
+        let text = String::from_utf8_lossy(&self.partial);
+        let line: String = text.trim_end().chars().map(visible).collect();
         if !line.is_empty() {
             each(&line);
         }
-        self.begun.clear();
+        self.partial.clear();
     }
 }
 
-/// A program's control characters must not act on whoever reads the log.
+/// Replaces control characters, which must not act on the terminal of the log's reader.
 fn visible(character: char) -> char {
     match character {
         '\t' => ' ',
@@ -83,12 +83,12 @@ mod tests {
 
     fn lines(pieces: &[&[u8]]) -> Vec<String> {
         let mut lines = Lines::default();
-        let mut told = Vec::new();
+        let mut logged = Vec::new();
         for piece in pieces {
-            lines.push(piece, |line| told.push(line.to_owned()));
+            lines.push(piece, |line| logged.push(line.to_owned()));
         }
-        lines.end(|line| told.push(line.to_owned()));
-        told
+        lines.end(|line| logged.push(line.to_owned()));
+        logged
     }
 
     #[test]
@@ -100,10 +100,10 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_told_in_parts() {
+    fn a_long_line_is_logged_in_parts() {
         let long = vec![b'a'; LONGEST + 1];
-        let told = lines(&[&long, b"\nb\n"]);
-        let lengths: Vec<_> = told.iter().map(String::len).collect();
+        let logged = lines(&[&long, b"\nb\n"]);
+        let lengths: Vec<_> = logged.iter().map(String::len).collect();
         assert_eq!(lengths, [LONGEST, 1, 1]);
     }
 

@@ -1,4 +1,4 @@
-//! `[process.NAME]`: a program as its section describes it.
+//! `[process.NAME]`: the section of a program.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ static STOP: Key<Duration> = Key::duration(
 .default("\"10s\"");
 
 impl Program {
-    /// From its section; `None` where there is no command.
+    /// Builds a program from its section; `None` without a command.
     pub fn build(name: &At<String>, section: &Lowered, problems: &mut Problems) -> Option<Self> {
         let mut command = section.get(&COMMAND).into_iter();
         let Some(path) = command.next().filter(|path| !path.value.is_empty()) else {
@@ -57,7 +57,7 @@ impl Program {
             );
             return None;
         };
-        // As execvp(3): without a slash it is looked for in $PATH.
+        // As execvp(3): a name without a slash is searched in $PATH.
         if path.value.contains('/') {
             absolute_path(&path, problems)?;
         }
@@ -73,7 +73,7 @@ impl Program {
     }
 }
 
-/// Those of ours that are passed, then its own, which win.
+/// Returns the passed variables of our environment, then the configured ones, which take precedence.
 fn environment(section: &Lowered) -> Vec<(String, String)> {
     let passed = section.get(&PASS_ENVIRONMENT);
     let is_passed = |name: &str| {
@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    /// From the lines of its section; the messages of all problems.
+    /// Builds a program from the lines of its section; the error has the messages of all problems.
     fn build(text: &str) -> Result<Program, Vec<String>> {
         let table = DeTable::parse(text).unwrap();
         let mut problems = Problems::default();

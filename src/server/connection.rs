@@ -30,7 +30,7 @@ use super::sniff::Sniffed;
 use super::watch::Watch;
 use crate::allocator;
 use crate::limits::Limits;
-use crate::limits::room::Seat;
+use crate::limits::eviction::Evictable;
 use crate::message::Wire;
 use crate::moment;
 use crate::stream::Stream;
@@ -55,7 +55,7 @@ const PARK_AFTER: Duration = Duration::from_millis(350);
 pub(super) struct AdmittedConnection {
     pub(super) stream: Stream,
     pub(super) wire: Arc<Wire>,
-    pub(super) seat: Seat,
+    pub(super) evictable: Evictable,
 }
 
 /// Serves the connection until the client or `stop` ends it; requests in flight are finished.
@@ -65,13 +65,17 @@ pub(super) async fn serve(
     shared: Arc<Shared>,
     stop: CancellationToken,
 ) {
-    let AdmittedConnection { stream, wire, seat } = admitted;
+    let AdmittedConnection {
+        stream,
+        wire,
+        evictable,
+    } = admitted;
     let limits = shared.live.load().server.limits;
     let secure = tls.is_some();
     let negotiated = tokio::select! {
         negotiated = Box::pin(negotiate(stream, wire, tls, limits.header)) => negotiated,
         () = shutdown_grace::wait(&stop) => return,
-        () = seat.given_up() => return,
+        () = evictable.wait_until_evicted() => return,
     };
     if secure {
         let state = &shared.state;
@@ -91,7 +95,7 @@ pub(super) async fn serve(
         Ok(negotiated) => negotiated,
         Err(error) => return tracing::debug!(%error, "connection closed before its first request"),
     };
-    let connection = Arc::new(Connection::new(shared, wire, seat));
+    let connection = Arc::new(Connection::new(shared, wire, evictable));
     match sniffed {
         Sniffed::Http1(read) if read.is_empty() => {}
         Sniffed::Http1(read) => {
@@ -186,22 +190,22 @@ async fn park(
     stop: &CancellationToken,
 ) -> bool {
     watch.mark_idle();
-    let seat = watch.seat();
+    let evictable = watch.evictable();
     let mut first = [0];
     let goes_on = tokio::select! {
         count = stream.peek(&mut first) => count.is_ok_and(|count| count > 0),
         () = stop.cancelled() => false,
         () = sleep(keep_alive.saturating_sub(PARK_AFTER)) => false,
         // A request may have arrived that epoll has not reported yet.
-        cause = seat.asked() => {
+        cause = evictable.wait_for_eviction() => {
             let is_quiet = stream.is_quiet();
             if is_quiet {
-                seat.give_up(cause);
+                evictable.count_eviction(cause);
             }
             !is_quiet
         }
     };
-    seat.settle();
+    evictable.end_wait();
     goes_on
 }
 
@@ -269,13 +273,13 @@ async fn given_up(watch: &Watch) {
         let begun = watch.begun();
         let asked = poll_fn(|cx| {
             if watch.begun() == begun {
-                watch.seat().poll_asked(cx).map(Some)
+                watch.evictable().poll_eviction(cx).map(Some)
             } else {
                 Poll::Ready(None)
             }
         });
         if let Some(cause) = asked.await {
-            return watch.seat().give_up(cause);
+            return watch.evictable().count_eviction(cause);
         }
     }
 }

@@ -109,11 +109,11 @@ pub(super) async fn wait_below_ceiling(shared: &Shared, any: impl AsFd) {
     }
     loop {
         shared.disk.make_room();
-        shared.state.room.make(Instant::now());
+        shared.state.evictions.evict_one(Instant::now());
         sleep(PAUSE).await;
         let lowest = any.as_fd().try_clone_to_owned();
         if lowest.is_ok_and(|lowest| lowest.as_raw_fd() < shared.ceiling) {
-            shared.state.room.is_made();
+            shared.state.evictions.withdraw_request();
             return;
         }
     }

@@ -18,7 +18,7 @@ use super::shared::Shared;
 use super::socket::Acceptor;
 use super::start_error::StartError;
 use super::{connection, descriptors, places, proxy_protocol, shutdown_grace};
-use crate::limits::room::Seat;
+use crate::limits::eviction::Evictable;
 use crate::message::Wire;
 use crate::site::Listener;
 use crate::stream::DetachedStream;
@@ -214,7 +214,7 @@ async fn accept_until_stop(
             Err(error) => {
                 failures.record(&error);
                 shared.disk.make_room();
-                shared.state.room.make(Instant::now());
+                shared.state.evictions.evict_one(Instant::now());
                 sleep(PAUSE).await;
             }
         }
@@ -293,13 +293,13 @@ async fn serve(
         Ok(stream) => stream,
         Err(error) => return log_epoll_failure(&shared, &error),
     };
-    let seat = Seat::new(&shared.state.room, Instant::now());
+    let evictable = Evictable::new(&shared.state.evictions, Instant::now());
     if let Some(proxies) = &settings.proxies {
         let limit = shared.live.load().server.limits.header;
         let received = tokio::select! {
             received = proxy_protocol::receive(&mut stream, wire, proxies, limit, &throttle) => received,
             () = shutdown_grace::wait(&stop) => return,
-            () = seat.given_up() => return,
+            () = evictable.wait_until_evicted() => return,
         };
         match received {
             Ok(client) => wire = client,
@@ -315,12 +315,12 @@ async fn serve(
         return;
     };
     if let Some(held) = &held {
-        seat.hasten(held.count());
+        evictable.shorten_grace(held.count());
     }
     let admitted = AdmittedConnection {
         stream,
         wire: wire.with_listener(&settings.name),
-        seat,
+        evictable,
     };
     connection::serve(admitted, settings.tls.clone(), shared, stop).await;
 }

@@ -78,7 +78,7 @@ mod tests {
     use tokio::task::yield_now;
 
     use super::*;
-    use crate::limits::room::Seat;
+    use crate::limits::eviction::Evictable;
 
     #[tokio::test(start_paused = true)]
     async fn a_slice_is_over_when_its_second_read_was_long_ago() {
@@ -101,7 +101,7 @@ mod tests {
         for _ in 0..20 {
             let slices = Arc::clone(&slices);
             tokio::spawn(async move {
-                let watch = Watch::new(Seat::new(&Arc::default(), Instant::now()));
+                let watch = Watch::new(Evictable::new(&Arc::default(), Instant::now()));
                 let mut pace = Pace::default();
                 let mut floods = pin!(poll_fn(|_| {
                     let begun = Instant::now();

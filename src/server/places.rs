@@ -27,11 +27,11 @@ pub(super) async fn acquire(shared: &Shared, socket: &Acceptor) -> Option<OwnedS
     let mut asked = 1;
     while socket.is_awaited() {
         let now = Instant::now();
-        (0..asked).for_each(|_| state.room.make(now));
+        (0..asked).for_each(|_| state.evictions.evict_one(now));
         asked = (asked * 2).min(MOST_ASKED);
         let free = Arc::clone(&state.connections).acquire_owned();
         if let Ok(permit) = timeout(RETRY, free).await {
-            state.room.is_made();
+            state.evictions.withdraw_request();
             return permit.ok();
         }
     }

@@ -23,7 +23,7 @@ use crate::filter::compress::Memory;
 use crate::handler::Body;
 use crate::handler::piece::FileQueue;
 use crate::journey::{Arrived, Context, Event, Journey, Next, Trail};
-use crate::limits::room::Seat;
+use crate::limits::eviction::Evictable;
 use crate::message::fact::{Ask, Fact};
 use crate::message::head_guard::judge_decoded;
 use crate::message::{Upload, Wire, list};
@@ -40,11 +40,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(shared: Arc<Shared>, wire: Arc<Wire>, seat: Seat) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, wire: Arc<Wire>, evictable: Evictable) -> Self {
         Self {
             shared,
             wire,
-            watch: Arc::new(Watch::new(seat)),
+            watch: Arc::new(Watch::new(evictable)),
             files: FileQueue::default(),
         }
     }
@@ -59,7 +59,7 @@ impl Connection {
     fn is_spent(&self, most: usize) -> bool {
         self.watch.begun() >= most
             || self.shared.state.is_draining()
-            || self.shared.state.room.take_turn()
+            || self.shared.state.evictions.take_request()
     }
 
     /// Prepares a body for its protocol: stall limits of HTTP/2, sendfile of HTTP/1.

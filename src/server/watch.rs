@@ -9,14 +9,14 @@ use http::{Method, Version};
 use tokio::time::{Instant, sleep};
 
 use crate::limits::budget::Part;
-use crate::limits::room::{Seat, Wait};
+use crate::limits::eviction::{Evictable, Wait};
 use crate::moment;
 
 /// The requests of one connection.
 #[derive(Debug)]
 pub(super) struct Watch {
     /// The connection's entry in the list of connections that may be closed for others.
-    seat: Seat,
+    evictable: Evictable,
     begun: AtomicUsize,
     ended: AtomicUsize,
     made: Instant,
@@ -58,9 +58,9 @@ pub(super) struct InFlight {
 
 impl Watch {
     /// Builds the watch of a connection without requests.
-    pub(super) fn new(seat: Seat) -> Self {
+    pub(super) fn new(evictable: Evictable) -> Self {
         Self {
-            seat,
+            evictable,
             begun: AtomicUsize::new(0),
             ended: AtomicUsize::new(0),
             made: Instant::now(),
@@ -76,13 +76,13 @@ impl Watch {
         }
     }
 
-    pub(super) fn seat(&self) -> &Seat {
-        &self.seat
+    pub(super) fn evictable(&self) -> &Evictable {
+        &self.evictable
     }
 
     /// Records a new request.
     pub(super) fn begin_request(self: &Arc<Self>, version: Version, method: &Method) -> InFlight {
-        self.seat.settle();
+        self.evictable.end_wait();
         self.expired.store(false, Ordering::Relaxed);
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.is_unsafe.store(!method.is_safe(), Ordering::Relaxed);
@@ -142,7 +142,7 @@ impl Watch {
     /// Enters the connection as idle since its last request.
     pub(super) fn mark_idle(&self) {
         let last = Duration::from_nanos(self.last.load(Ordering::Relaxed));
-        self.seat.wait(Wait::Idle, self.made + last);
+        self.evictable.start_wait(Wait::Idle, self.made + last);
     }
 
     /// Waits until the connection has been at rest for `time` without a new request.

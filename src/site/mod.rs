@@ -22,7 +22,7 @@ use crate::filter::compress::Compress;
 use crate::filter::error_page::ErrorPages;
 use crate::handler::https::Https;
 use crate::limits::budget::SiteKey;
-use crate::limits::rate::Clients;
+use crate::limits::rate::RateLimiter;
 use crate::message::edits::{Edits, RuleId};
 use crate::message::fact::Facts;
 use crate::message::{Disk, EncodedSlash, Request};
@@ -50,7 +50,7 @@ pub struct Site {
     /// What is kept for it of its upstreams, in per cent.
     pub reserve: Option<At<u8>>,
     /// What one client may do, where that is limited; a reload begins to count anew.
-    pub clients: Option<Clients>,
+    pub clients: Option<RateLimiter>,
     /// What was answered for it.
     pub numbers: Arc<SiteNumbers>,
     /// What stands in place of errors.

@@ -1,4 +1,4 @@
-//! Where a FastCGI server listens: `unix:/path` or `host:port`.
+//! Addresses of FastCGI servers: `unix:/path` or `host:port`.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,10 +14,10 @@ pub enum Address {
 }
 
 impl Address {
-    /// Parses `unix:/run/php.sock`, `/run/php.sock`, `127.0.0.1:9000`, `[::1]:9000` or
-    /// `name:9000`; the error says what is expected.
+    /// Parses `unix:/run/php.sock`, `/run/php.sock`, `127.0.0.1:9000`, `[::1]:9000` or `name:9000`; the error names
+    /// the expected form.
     pub fn parse(text: &str) -> Result<Self, String> {
-        // Apache's way to say it, with which a socket would have the rest of it in its name.
+        // A target as in Apache's ProxyPass: the socket's name would include all behind the `|`.
         if let Some((address, _)) = text.split_once('|') {
             return Err(format!(
                 "`{text}` is a target and no address: write \"{address}\""

@@ -1,4 +1,4 @@
-//! What is balanced: one server, by whatever protocol it is asked.
+//! The interface between a server of an upstream and its balancer, independent of the server's protocol.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -12,34 +12,34 @@ use super::demand::{Demand, LeaseError};
 use super::flow::{Flow, Sharing};
 use super::policy::Load;
 
-/// One server of an upstream, as its members and its balancer see it.
+/// A server of an upstream, as its members and its balancer see it.
 pub(super) trait Balanced: Debug + Send + Sync + Sized + 'static {
-    /// What the configuration says of each.
+    /// The configured settings of each server.
     type Settings: Copy + Debug + Send + Sync;
 
-    /// The right to use one for a request.
+    /// A connection leased to a request.
     type Lease: Send;
 
-    /// Builds one without connections; `changes` is notified when it fails and when it is well again.
+    /// Builds a server without connections; `changes` is notified when it fails and when it recovers.
     fn new(address: Address, settings: Self::Settings, changes: &Arc<Notify>) -> Arc<Self>;
 
-    /// Returns how it is.
+    /// Returns the condition of the server.
     fn condition(&self) -> &Condition;
 
-    /// Returns what it has to do, its health, and whether a request of `flow` finds a place there.
+    /// Returns the server's load and health, and whether its queue has a place for a request of `flow`.
     fn load(&self, now: Instant, flow: &Flow) -> Load;
 
-    /// Takes other settings from now on, as after a reload. What runs and waits stays, in its order.
+    /// Applies other settings, as after a reload. Running and waiting requests keep their order.
     fn adopt(&self, settings: Self::Settings);
 
-    /// Shares it as `sharing` says from now on.
+    /// Applies other shares of sites and classes.
     fn share(&self, sharing: &Sharing);
 
-    /// Closes what idles: it is no longer of the upstream. What runs ends as it would have.
+    /// Closes the idle connections of a server that leaves the upstream. Running requests complete.
     fn retire(&self);
 
-    /// Connects once, to find out whether it is well again.
-    fn knock(self: &Arc<Self>) -> impl Future<Output = ()> + Send;
+    /// Connects once, to find out whether the server has recovered.
+    fn check_health(self: &Arc<Self>) -> impl Future<Output = ()> + Send;
 
     /// Returns a connection for a request, at once or after a wait.
     fn lease(

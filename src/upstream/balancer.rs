@@ -1,5 +1,5 @@
-//! A lease from one of several members: which one is asked, and when a request that waits goes to
-//! another. With a single fixed member there is nothing to choose, and nothing of this runs.
+//! Leases from several members: the choice of a member, and the move of a waiting request to another. Unused with a
+//! single fixed member.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use super::balanced::Balanced;
 use super::condition::LONGEST_PAUSE;
 use super::demand::{Demand, LeaseError, Order};
 use super::flow::Flow;
-use super::health::Standing;
+use super::health::Availability;
 use super::members::Members;
 use super::policy::{Load, Policy};
 
-/// What chooses among members.
+/// The load balancer of an upstream.
 #[derive(Debug)]
 pub(super) struct Balancer<M: Balanced> {
     members: Arc<Members<M>>,
     policy: Policy,
-    /// Requests so far.
+    /// Number of requests so far.
     turn: AtomicUsize,
-    /// Held by the one of those who wait that looks around for all.
+    /// Held by the one waiting request that looks names up and tries members for all.
     lookout: Mutex<()>,
 }
 
@@ -43,32 +43,32 @@ impl<M: Balanced> Balancer<M> {
         &self.members
     }
 
-    /// A connection to one of the members; `failed` is where the request has just failed, and is
-    /// asked again only where no other is well.
+    /// Leases a connection of a member; `failed` is the member at which the request has just failed, which is chosen
+    /// again only if no other is available.
     pub(super) async fn lease(
         &self,
         mut demand: Demand,
         failed: Option<&Arc<M>>,
     ) -> Result<M::Lease, LeaseError> {
         loop {
-            // From before the look at the members, so that no change in between is missed.
+            // Registered before the members are examined, so that no change in between is missed.
             let changed = self.members.changes.notified();
             let Some(member) = self.pick(&demand.flow, failed) else {
-                let waited = timeout_at(demand.deadline.at(), self.until(changed)).await;
-                waited.map_err(|_| self.members.missing())?;
+                let waited = timeout_at(demand.deadline.at(), self.wait_for_change(changed)).await;
+                waited.map_err(|_| self.members.no_member_error())?;
                 continue;
             };
             if let Some(settled) = self.lease_from(&member, demand, changed).await {
                 return settled;
             }
-            tracing::debug!(address = %member.condition().address(), "a request goes to another server");
+            tracing::debug!(address = %member.condition().address(), "the request moves to another server");
             if demand.order == Order::Last {
                 demand.order = Order::Moved;
             }
         }
     }
 
-    /// The member that gets the next request.
+    /// Picks the member for the next request.
     fn pick(&self, flow: &Flow, failed: Option<&Arc<M>>) -> Option<Arc<M>> {
         self.members.keep_fresh();
         let members = self.members.current();
@@ -76,21 +76,21 @@ impl<M: Balanced> Balancer<M> {
         loop {
             let now = Instant::now();
             let load = |member: &Arc<M>| Load {
-                failed: failed.is_some_and(|failed| Arc::ptr_eq(failed, member)),
+                has_failed: failed.is_some_and(|failed| Arc::ptr_eq(failed, member)),
                 ..member.load(now, flow)
             };
             let loads: Vec<_> = members.iter().map(load).collect();
             let index = self.policy.pick(&loads, turn)?;
             let member = members.get(index)?;
-            let is_due = loads.get(index)?.standing == Standing::Due;
-            // Where another request was quicker to try it, it is no longer due.
-            if !is_due || member.condition().try_again(now) {
+            let is_due = loads.get(index)?.availability == Availability::Due;
+            // If another request was quicker to claim the trial, the member is no longer due.
+            if !is_due || member.condition().claim_trial(now) {
                 return Some(Arc::clone(member));
             }
         }
     }
 
-    /// A lease from `member`; `None` where the request should go to another instead.
+    /// Leases from `member`; `None` if the request should go to another member instead.
     async fn lease_from(
         &self,
         member: &Arc<M>,
@@ -105,32 +105,32 @@ impl<M: Balanced> Balancer<M> {
                 leased = &mut leasing => {
                     let failed = matches!(leased, Err(LeaseError::Down { .. } | LeaseError::Refused { .. } | LeaseError::Denied { .. }));
                     let elsewhere = failed && Instant::now() < demand.deadline.at()
-                        && self.members.is_left(member, Instant::now());
+                        && self.members.should_leave(member, Instant::now());
                     return (!elsewhere).then_some(leased);
                 }
-                () = self.until(changed.as_mut()) => {}
+                () = self.wait_for_change(changed.as_mut()) => {}
             }
             changed.set(self.members.changes.notified());
-            if self.members.is_left(member, Instant::now()) {
+            if self.members.should_leave(member, Instant::now()) {
                 return None;
             }
         }
     }
 
-    /// Waits for a change of the members. One of those who wait sees to it that names are looked up
-    /// again and that who came back is found; when it goes, another takes its place.
-    async fn until(&self, changed: impl Future<Output = ()>) {
-        let look_around = async {
+    /// Waits for a change of the members. Meanwhile one of the waiting requests looks names up again and tries
+    /// failing members; when it ends, another takes over.
+    async fn wait_for_change(&self, changed: impl Future<Output = ()>) {
+        let check_members = async {
             let _lookout = self.lookout.lock().await;
             loop {
                 self.members.keep_fresh();
-                self.members.knock().await;
+                self.members.check_health().await;
                 sleep(LONGEST_PAUSE).await;
             }
         };
         select! {
             () = changed => {}
-            () = look_around => {}
+            () = check_members => {}
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How a server is, as far as the requests tell that were sent to it, and what the log says of that.
+//! The condition of a server, from the requests that were sent to it, and its log lines.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,93 +11,93 @@ use tokio::time::Instant;
 
 use super::Address;
 use super::demand::LeaseError;
-use super::health::{Fault, Health, Standing};
+use super::health::{Availability, Fault, Health};
 
-/// The longest pause between two attempts to connect: a server that comes back is found within it.
+/// The longest pause between two attempts to connect, within which a server that comes back is found.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The condition of the server at an address.
 #[derive(Debug)]
 pub(super) struct Condition {
     address: Address,
-    trouble: Mutex<Trouble>,
-    /// Whether there is any: who is well is asked without a lock.
+    state: Mutex<ConditionState>,
+    /// Set while the server fails; checked without the lock in the common case.
     failing: AtomicBool,
-    /// Tells those who wait for any member of the upstream that this one changed.
+    /// Notifies the requests that wait for any member of the upstream.
     changes: Arc<Notify>,
 }
 
-/// What is wrong with a server.
+/// The faults of a server.
 #[derive(Debug, Default)]
-struct Trouble {
+struct ConditionState {
     health: Health,
-    /// Why connecting failed the last time; empty after a success.
+    /// Error of the last attempt to connect; empty after a success.
     connecting: Option<Arc<io::Error>>,
-    /// Why it cannot be used although it can be connected to.
+    /// Reason for which a server that accepts connections cannot be used.
     verdict: Option<Arc<str>>,
 }
 
 impl Condition {
-    /// Builds that of a server that is well; `changes` is notified when it fails and when it is well again.
+    /// Builds the condition of an available server; `changes` is notified when it fails and when it recovers.
     pub(super) fn new(address: Address, changes: &Arc<Notify>) -> Self {
         Self {
             address,
-            trouble: Mutex::default(),
+            state: Mutex::default(),
             failing: AtomicBool::new(false),
             changes: Arc::clone(changes),
         }
     }
 
-    /// Returns where the server listens.
+    /// Returns the address of the server.
     pub(super) fn address(&self) -> &Address {
         &self.address
     }
 
-    /// Reports whether it failed and nothing has succeeded since.
+    /// Reports whether the server failed and no request has succeeded since.
     pub(super) fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Relaxed)
     }
 
-    /// Returns what it may be given.
-    pub(super) fn standing(&self, now: Instant) -> Standing {
+    /// Returns the availability of the server.
+    pub(super) fn availability(&self, now: Instant) -> Availability {
         if self.is_failing() {
-            self.lock().health.standing(now)
+            self.lock().health.availability(now)
         } else {
-            Standing::Well
+            Availability::Well
         }
     }
 
-    /// Reports whether a request may try it now; see [`Health::try_again`].
-    pub(super) fn try_again(&self, now: Instant) -> bool {
-        self.lock().health.try_again(now)
+    /// Reports whether a request may try the server now; see [`Health::claim_trial`].
+    pub(super) fn claim_trial(&self, now: Instant) -> bool {
+        self.lock().health.claim_trial(now)
     }
 
-    /// Returns why nobody is to ask the server at the moment, where that is so.
+    /// Returns the error for requests while the server cannot be used and no trial is due.
     pub(super) fn refusal(&self, now: Instant) -> Option<LeaseError> {
         if !self.is_failing() {
             return None;
         }
-        let trouble = self.lock();
-        let why = trouble.verdict.as_ref()?;
-        let is_due = trouble.health.standing(now).is_eligible();
+        let state = self.lock();
+        let why = state.verdict.as_ref()?;
+        let is_due = state.health.availability(now).is_eligible();
         (!is_due).then(|| LeaseError::Refused {
             address: self.address.to_string(),
             why: Arc::clone(why),
         })
     }
 
-    /// Returns why connecting failed the last time, where it did.
-    pub(super) fn trouble(&self) -> Option<Arc<io::Error>> {
+    /// Returns the error of the last attempt to connect, if it failed.
+    pub(super) fn last_connect_error(&self) -> Option<Arc<io::Error>> {
         self.lock().connecting.clone()
     }
 
-    /// Notes that the server cannot be used; `why` says for what reason and what to do. Who comes is told so until it is
-    /// to be tried again.
+    /// Records that the server cannot be used, with the fault and its remedy in `why`. Requests fail with this until
+    /// the next trial is due.
     pub(super) fn refuse(&self, why: &str) {
         let is_new = {
-            let mut trouble = self.lock();
-            trouble.health.failed(Fault::Protocol, Instant::now());
-            trouble.verdict.replace(why.into()).is_none()
+            let mut state = self.lock();
+            state.health.record_failure(Fault::Protocol, Instant::now());
+            state.verdict.replace(why.into()).is_none()
         };
         self.failing.store(true, Ordering::Relaxed);
         if is_new {
@@ -106,30 +106,31 @@ impl Condition {
         self.changes.notify_waiters();
     }
 
-    /// Notes that connecting failed. The server may come back as another version or another program: no verdict holds.
-    pub(super) fn failed_to_connect(&self, error: &Arc<io::Error>) {
+    /// Records a failed attempt to connect, and drops the verdict: the server may come back as another version or
+    /// another program.
+    pub(super) fn record_connect_failure(&self, error: &Arc<io::Error>) {
         self.lock().verdict = None;
-        self.failed(Fault::Connect, error, Some(error));
+        self.record_failure(Fault::Connect, error, Some(error));
     }
 
-    /// Notes that it spoke something else, or refused a request by protocol; `what` it did, for the log.
-    pub(super) fn has_misbehaved(&self, what: &dyn std::fmt::Display) {
-        self.failed(Fault::Protocol, what, None);
+    /// Records a violation of the protocol, or a refusal by protocol; `what` is for the log.
+    pub(super) fn record_violation(&self, what: &dyn std::fmt::Display) {
+        self.record_failure(Fault::Protocol, what, None);
     }
 
-    fn failed(
+    fn record_failure(
         &self,
         fault: Fault,
         what: &dyn std::fmt::Display,
         connecting: Option<&Arc<io::Error>>,
     ) {
         let changed = {
-            let mut trouble = self.lock();
+            let mut state = self.lock();
             self.failing.store(true, Ordering::Relaxed);
             if let Some(connecting) = connecting {
-                trouble.connecting = Some(Arc::clone(connecting));
+                state.connecting = Some(Arc::clone(connecting));
             }
-            trouble.health.failed(fault, Instant::now())
+            state.health.record_failure(fault, Instant::now())
         };
         if changed {
             let waits = connecting.is_some_and(|error| is_passing(error));
@@ -138,52 +139,52 @@ impl Condition {
         }
     }
 
-    /// Notes a success at what `fault` is the failure of. The common case, one after another, takes no lock.
-    pub(super) fn succeeded(&self, fault: Fault) {
+    /// Records a success of the operation that `fault` names. Takes no lock in the common case, success after
+    /// success.
+    pub(super) fn record_success(&self, fault: Fault) {
         if !self.is_failing() {
             return;
         }
         let is_well = {
-            let mut trouble = self.lock();
+            let mut state = self.lock();
             if fault == Fault::Connect {
-                trouble.connecting = None;
+                state.connecting = None;
             }
-            let is_well = trouble.health.succeeded(fault);
+            let is_well = state.health.record_success(fault);
             if is_well {
-                trouble.connecting = None;
-                trouble.verdict = None;
+                state.connecting = None;
+                state.verdict = None;
                 self.failing.store(false, Ordering::Relaxed);
             }
             is_well
         };
         if is_well {
-            tracing::info!(address = %self.address, "the server is well again");
+            tracing::info!(address = %self.address, "the server has recovered");
             self.changes.notify_waiters();
         }
     }
 
-    /// A poisoned lock guards values of which each holds by itself.
-    fn lock(&self) -> MutexGuard<'_, Trouble> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the state. A poisoned lock guards values that are independent of each other.
+    fn lock(&self) -> MutexGuard<'_, ConditionState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Returns what becomes of requests for a server that fails; `waits`: it may be connected to again.
+/// Returns the consequence of a failure for requests, for the log; `waits`: connecting again may succeed.
 fn consequence(fault: Fault, waits: bool) -> &'static str {
     match (fault, waits) {
         (Fault::Connect, true) => {
-            "requests wait for it as long as timeouts.queue, or go to the others that the upstream has"
+            "requests wait up to timeouts.queue, or go to other servers of the upstream"
         }
-        (Fault::Connect, false) => {
-            "requests for it fail at once, or go to the others that the upstream has"
-        }
+        (Fault::Connect, false) => "requests fail at once, or go to other servers of the upstream",
         (Fault::Protocol, _) => {
-            "requests that it gets fail, and go to the others that the upstream has"
+            "requests that it gets fail; others go to other servers of the upstream"
         }
     }
 }
 
-/// Reports whether trying again may help: the server is not there yet, or its backlog is full; or we have too much open.
+/// Reports whether connecting again may succeed: the server is not there yet, its backlog is full, or we have too
+/// many descriptors open.
 pub fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound, TimedOut, WouldBlock};
     matches!(
@@ -192,7 +193,7 @@ pub fn is_passing(error: &io::Error) -> bool {
     ) || is_ours(error)
 }
 
-/// Reports whether it is nothing that the server did: too many open files, or connections.
+/// Reports whether the error is one of this process: too many open files, or connections.
 pub(super) fn is_ours(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw);
     matches!(
@@ -206,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn that_requests_wait_is_said_where_they_do() {
+    fn the_log_line_names_the_wait_only_where_requests_wait() {
         for (errno, waits) in [
             (Errno::ENOENT, true),
             (Errno::ECONNREFUSED, true),
@@ -216,8 +217,8 @@ mod tests {
             (Errno::EPROTOTYPE, false),
         ] {
             let passing = is_passing(&io::Error::from(errno));
-            let said = consequence(Fault::Connect, passing);
-            assert_eq!(said.starts_with("requests wait"), waits, "{errno}");
+            let message = consequence(Fault::Connect, passing);
+            assert_eq!(message.starts_with("requests wait"), waits, "{errno}");
         }
         assert!(!consequence(Fault::Protocol, true).contains("wait"));
     }

@@ -1,4 +1,4 @@
-//! What a request asks of an upstream, and why it may get nothing.
+//! The request for a connection, and the errors that it ends with.
 
 use std::io;
 use std::sync::Arc;
@@ -9,17 +9,17 @@ use tokio::time::Instant;
 use super::flow::Flow;
 use crate::limits::budget::Over;
 
-/// Why there is no connection.
+/// Error of a request that gets no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
-    /// The client or site has its share of the places in the queue, or all are taken.
+    /// The client or site has its share of the queue's places, or no place is free.
     #[error("{}: queue_length = {length}", share_message(*.over))]
     QueueFull {
-        /// Whose share it is.
+        /// The share that is used up.
         over: Over,
         /// The limit.
         length: usize,
-        /// Seconds after which it is worth to ask again, from the measured service time.
+        /// Value of Retry-After in seconds, from the measured service time.
         retry_after: u64,
     },
     /// `timeouts.queue` passed.
@@ -27,70 +27,71 @@ pub enum LeaseError {
     QueueTimeout {
         /// The limit.
         limit: Duration,
-        /// Seconds after which it is worth to ask again, from the measured service time.
+        /// Value of Retry-After in seconds, from the measured service time.
         retry_after: u64,
     },
-    /// The server cannot be connected to.
+    /// Connecting to the server fails.
     #[error("{address}: {error}")]
     Down {
         /// The server.
         address: String,
-        /// What connecting said the last time.
+        /// Error of the last attempt to connect.
         error: Arc<io::Error>,
     },
-    /// The server can be connected to, and cannot be used. It is not asked again for a while.
+    /// The server accepts connections and cannot be used. No request is sent to it for a while.
     #[error("{address}: {why}")]
     Refused {
         /// The server.
         address: String,
-        /// What is wrong with it, and what to do.
+        /// The fault and its remedy.
         why: Arc<str>,
     },
-    /// The socket exists and we may not connect to it.
+    /// The socket exists, and we have no permission to connect to it.
     #[error("{address}: {error}{why}")]
     Denied {
-        /// Whose it is, who we are, and what to do.
+        /// Owner of the socket, our user and groups, and the remedy.
         why: String,
         /// The server.
         address: String,
-        /// What connecting said.
+        /// Error of connect(2).
         error: Arc<io::Error>,
     },
 }
 
-/// Until when a connection is of use, and how long that was from the start.
+/// The deadline of a request for a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
-    /// When the request began to want a connection.
+    /// Start of the wait.
     pub since: Instant,
     /// `timeouts.queue`; zero is no limit.
     pub limit: Duration,
 }
 
-/// What a request asks of an upstream.
+/// A request for a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Demand {
-    /// Whose it is.
+    /// Client, site and class of the request.
     pub flow: Flow,
-    /// Where in the queue it waits.
+    /// Its place in the queue.
     pub order: Order,
-    /// How long it waits.
+    /// The longest wait.
     pub deadline: Deadline,
 }
 
-/// Where in the queue a request waits.
+/// The place in the queue at which a request enters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Behind all others of its client.
     Last,
-    /// Before all others of its client, whose turn is next: it was on a connection already and was not executed.
+    /// Before all others of its client, whose turn is next: the request was on a connection already and was not
+    /// executed.
     First,
-    /// Behind all others of its client, even in a full queue: it has waited at another member.
+    /// Behind all others of its client, even in a full queue: the request has waited at another member.
     Moved,
 }
 
 impl Deadline {
-    /// A day stands for no limit.
+    /// Returns the instant of the deadline; no limit is a day.
     pub(super) fn at(self) -> Instant {
         self.since
             + if self.limit.is_zero() {

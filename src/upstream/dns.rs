@@ -1,5 +1,5 @@
-//! Servers whose host is a name: when they are looked up, and which addresses they stand for.
-//! getaddrinfo tells no TTL, so that answers are taken as good for a time that is configured.
+//! Servers whose host is a name: the schedule of their lookups, and the addresses that a name resolves to.
+//! getaddrinfo returns no TTL, so an answer is valid for a configured time.
 
 use std::fmt;
 use std::io;
@@ -15,16 +15,15 @@ use tokio::time::Instant;
 
 use super::Address;
 
-/// Addresses of one name that become members; more are left out.
+/// The number of addresses of one name that become members; further ones are ignored.
 const MOST_ADDRESSES: usize = 64;
 
-/// The pause between two lookups while a server or the resolver fails: "at once" that does not
-/// become a flood.
-pub(super) const HURRY: Duration = Duration::from_secs(1);
+/// The pause between two lookups while a server or the resolver fails: "at once", without flooding the resolver.
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What looks names up.
+/// A resolver of host names.
 pub(super) trait Resolve: fmt::Debug + Send + Sync {
-    /// The addresses of `host`, with `port`.
+    /// Returns the addresses of `host`, with `port`.
     fn resolve<'a>(
         &'a self,
         host: &'a str,
@@ -32,7 +31,7 @@ pub(super) trait Resolve: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>>;
 }
 
-/// The system's resolver: /etc/hosts, DNS, and what else nsswitch.conf names.
+/// The system's resolver: /etc/hosts, DNS, and every other source that nsswitch.conf names.
 #[derive(Debug)]
 pub(super) struct SystemResolver;
 
@@ -54,17 +53,17 @@ pub(super) struct Name {
     known: Mutex<Known>,
 }
 
-/// What was found out about a name.
+/// The result of the lookups of a name.
 #[derive(Debug, Default)]
 struct Known {
-    /// By the last lookup that succeeded.
+    /// Addresses from the last successful lookup.
     addresses: Vec<Address>,
-    /// Why the last lookup failed, where it did.
+    /// Error of the last lookup, if it failed.
     error: Option<Arc<io::Error>>,
 }
 
 impl Name {
-    /// The name in `address`, where it has one.
+    /// Returns the name in `address`; `None` for an IP address or a unix socket.
     pub(super) fn of(address: &Address) -> Option<Self> {
         match address {
             Address::Tcp(host, port) if host.parse::<std::net::IpAddr>().is_err() => Some(Self {
@@ -76,8 +75,8 @@ impl Name {
         }
     }
 
-    /// Looks it up. Where that fails, what was known before holds on: a resolver that is down says
-    /// nothing about the servers.
+    /// Looks the name up. A failed lookup keeps the known addresses: a resolver that is down proves nothing about the
+    /// servers.
     pub(super) async fn look_up(&self, resolver: &dyn Resolve) {
         let answer = match resolver.resolve(&self.host, self.port).await {
             Ok(answer) if answer.is_empty() => Err(io::ErrorKind::NotFound.into()),
@@ -87,7 +86,7 @@ impl Name {
         let mut known = self.known();
         match answer {
             Ok(answer) => {
-                known.addresses = merged(&known.addresses, answer);
+                known.addresses = merge(&known.addresses, answer);
                 known.error = None;
             }
             Err(error) => {
@@ -99,19 +98,19 @@ impl Name {
         }
     }
 
-    /// Stands for the addresses of `before` until it is looked up, where that is the same name.
+    /// Takes over the addresses of `before`, if it is the same name, until the first lookup.
     pub(super) fn take_known(&self, before: &Self) {
         if self.host == before.host && self.port == before.port {
             self.known().addresses = before.addresses();
         }
     }
 
-    /// The addresses that it stands for; none before the first lookup that succeeds.
+    /// Returns the addresses of the name; none before the first successful lookup.
     pub(super) fn addresses(&self) -> Vec<Address> {
         self.known().addresses.clone()
     }
 
-    /// Why the last lookup failed, where it did.
+    /// Returns the error of the last lookup, if it failed.
     pub(super) fn error(&self) -> Option<Arc<io::Error>> {
         self.known().error.clone()
     }
@@ -127,9 +126,9 @@ impl fmt::Display for Name {
     }
 }
 
-/// The addresses of an answer, each once: those that were known in their old order, since resolvers
-/// rotate theirs, and then the new ones.
-fn merged(known: &[Address], answer: Vec<SocketAddr>) -> Vec<Address> {
+/// Merges an answer into the known addresses, each once: known ones first, in their old order, since resolvers rotate
+/// theirs, then the new ones.
+fn merge(known: &[Address], answer: Vec<SocketAddr>) -> Vec<Address> {
     let mut answer: Vec<Address> = answer.into_iter().map(Address::from).collect();
     let place = |address: &Address| known.iter().position(|other| other == address);
     answer.sort_by_key(|address| place(address).unwrap_or(known.len()));
@@ -142,10 +141,10 @@ fn merged(known: &[Address], answer: Vec<SocketAddr>) -> Vec<Address> {
     merged
 }
 
-/// When the names of an upstream are looked up: at first use, again when the answer is old, soon
-/// while something fails, and never twice at once.
+/// Schedule of the lookups of an upstream's names: at first use, again when the answer is old, soon while a lookup or
+/// server fails, and never two at once.
 #[derive(Debug)]
-pub(super) struct Timetable {
+pub(super) struct LookupSchedule {
     origin: Instant,
     interval: Duration,
     /// Milliseconds from `origin` to the end of the last lookup, and one; 0 before the first.
@@ -153,8 +152,8 @@ pub(super) struct Timetable {
     running: AtomicBool,
 }
 
-impl Timetable {
-    /// `interval`: how long an answer is good.
+impl LookupSchedule {
+    /// Builds a schedule; an answer is valid for `interval`.
     pub(super) fn new(interval: Duration, now: Instant) -> Self {
         Self {
             origin: now,
@@ -164,11 +163,12 @@ impl Timetable {
         }
     }
 
-    /// Whether a lookup is due, and is begun by this very call; `hurry`: something fails.
-    pub(super) fn begin(&self, now: Instant, hurry: bool) -> bool {
-        let interval = match hurry {
-            true => HURRY.min(self.interval),
-            false => self.interval,
+    /// Reports whether a lookup is due, and marks it as running if so; `is_failing` shortens the interval.
+    pub(super) fn try_start(&self, now: Instant, is_failing: bool) -> bool {
+        let interval = if is_failing {
+            RETRY_INTERVAL.min(self.interval)
+        } else {
+            self.interval
         };
         let due = match self.last.load(Ordering::Acquire) {
             0 => true,
@@ -177,8 +177,8 @@ impl Timetable {
         due && !self.running.swap(true, Ordering::AcqRel)
     }
 
-    /// The lookup is over.
-    pub(super) fn end(&self, now: Instant) {
+    /// Records the end of the lookup.
+    pub(super) fn finish(&self, now: Instant) {
         let passed = now.duration_since(self.origin) + ONE;
         let last = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
         self.last.store(last, Ordering::Release);
@@ -217,43 +217,52 @@ mod tests {
 
     #[test]
     fn known_addresses_keep_their_order_and_new_ones_follow() {
-        let merge = |known: &[&str], answer: &[&str]| -> Vec<String> {
+        let merged_texts = |known: &[&str], answer: &[&str]| -> Vec<String> {
             let known: Vec<_> = sockets(known).into_iter().map(Address::from).collect();
-            let merged = merged(&known, sockets(answer));
+            let merged = merge(&known, sockets(answer));
             merged.iter().map(ToString::to_string).collect()
         };
         assert_eq!(
-            merge(&[], &["10.0.0.2:9", "[::1]:9", "10.0.0.2:9"]),
+            merged_texts(&[], &["10.0.0.2:9", "[::1]:9", "10.0.0.2:9"]),
             ["10.0.0.2:9", "[::1]:9"]
         );
         assert_eq!(
-            merge(
+            merged_texts(
                 &["10.0.0.1:9", "10.0.0.2:9"],
                 &["10.0.0.3:9", "10.0.0.2:9", "10.0.0.1:9"]
             ),
             ["10.0.0.1:9", "10.0.0.2:9", "10.0.0.3:9"]
         );
-        assert_eq!(merge(&["10.0.0.1:9"], &["10.0.0.3:9"]), ["10.0.0.3:9"]);
+        assert_eq!(
+            merged_texts(&["10.0.0.1:9"], &["10.0.0.3:9"]),
+            ["10.0.0.3:9"]
+        );
         let many: Vec<_> = (0..200).map(|n| format!("10.0.0.{n}:9")).collect();
-        let many: Vec<_> = many.iter().map(String::as_str).collect();
-        assert_eq!(merge(&[], &many).len(), MOST_ADDRESSES);
+        let texts: Vec<_> = many.iter().map(String::as_str).collect();
+        assert_eq!(merged_texts(&[], &texts).len(), MOST_ADDRESSES);
     }
 
     #[test]
     fn lookups_follow_the_age_of_the_answer_and_hurry_where_something_fails() {
         let s = Duration::from_secs(1);
         let start = Instant::now();
-        let timetable = Timetable::new(10 * s, start);
-        assert!(timetable.begin(start, false), "at first use");
+        let schedule = LookupSchedule::new(10 * s, start);
+        assert!(schedule.try_start(start, false), "at first use");
         assert!(
-            !timetable.begin(start + 60 * s, true),
+            !schedule.try_start(start + 60 * s, true),
             "never twice at once"
         );
-        timetable.end(start);
-        for (passed, hurry, due) in [(9 * s, false, false), (s / 2, true, false), (s, true, true)] {
-            assert_eq!(timetable.begin(start + passed, hurry), due, "{passed:?}");
+        schedule.finish(start);
+        for (passed, is_failing, due) in
+            [(9 * s, false, false), (s / 2, true, false), (s, true, true)]
+        {
+            assert_eq!(
+                schedule.try_start(start + passed, is_failing),
+                due,
+                "{passed:?}"
+            );
         }
-        timetable.end(start + s);
-        assert!(timetable.begin(start + 11 * s, false));
+        schedule.finish(start + s);
+        assert!(schedule.try_start(start + 11 * s, false));
     }
 }

@@ -1,12 +1,12 @@
-//! Whose a request is, where many share the workers of a server and the places in its queue.
+//! Client, site and class of a request, by which workers and places in the queue are shared.
 
 use crate::limits::budget::{Owner, SiteKey};
 use crate::message::edits::RuleId;
 
-/// Per cent of a server's grants and places that classes may reserve together: the rest is for everybody.
+/// The most that classes may reserve together, in per cent of a server's grants and places: the rest is for all.
 pub const MOST_RESERVED: u8 = 80;
 
-/// The client and site of a request, and its class where it has one.
+/// The client and site of a request, and its class if it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Flow {
     /// The client and the site.
@@ -24,19 +24,19 @@ pub struct ClassKey {
     pub rule: Option<RuleId>,
 }
 
-/// What is kept for a class, in per cent.
+/// The reserve of a class, in per cent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reserve {
     /// The class.
     pub class: ClassKey,
-    /// Its part of the grants and of the places.
+    /// Part of the grants and of the places.
     pub percent: u8,
 }
 
-/// Among whom the servers of an upstream are shared.
+/// The shares of an upstream's servers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sharing {
-    /// Whether several sites use the upstream.
+    /// Set if several sites use the upstream.
     pub has_several_sites: bool,
     /// The reserves of its classes.
     pub reserves: Vec<Reserve>,

@@ -1,5 +1,5 @@
-//! Passive health: what is known of a server from the requests that were sent to it. Pure: time is
-//! an argument, and nothing is ever sent for its own sake.
+//! Passive health checks: the state of a server as the requests sent to it show it. Pure: time is an argument, and no
+//! request is sent for the check alone.
 //!
 //! ```text
 //!          fails                   the back-off is over
@@ -13,49 +13,49 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a server is avoided after its first failure: a restart of PHP-FPM is over by then.
+/// Back-off after the first failure: a restart of PHP-FPM is over by then.
 pub const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 
-/// The longest that a server is avoided before it is tried again.
+/// The longest back-off.
 pub const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 
-/// What a server failed at. Only success at the same thing disproves it: a program that accepts
-/// connections and answers nonsense does not become well by accepting another.
+/// The operation at which a server failed. Only success of the same operation clears the fault: a program that
+/// accepts connections and answers nonsense does not recover by accepting another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It could not be connected to.
+    /// Connecting failed.
     Connect,
-    /// It did not speak FastCGI, or refused a request by protocol.
+    /// The server did not speak FastCGI, or refused a request by protocol.
     Protocol,
 }
 
-/// What a server may be given.
+/// Availability of a server for requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Requests.
+pub enum Availability {
+    /// Available.
     Well,
-    /// One request, to see whether it is well again.
+    /// Available for one request, which shows whether it has recovered.
     Due,
-    /// Nothing until then, while another is well: one request tries it.
+    /// Avoided until then, while another is available: one request tries it.
     Tried(Instant),
-    /// Nothing until then, while another is well.
+    /// Avoided until then, while another is available.
     Avoided(Instant),
 }
 
-/// The health of one server; well at first.
+/// The health of one server; initially available.
 #[derive(Debug, Default)]
-pub struct Health(Option<Illness>);
+pub struct Health(Option<Outage>);
 
 #[derive(Debug)]
-struct Illness {
+struct Outage {
     fault: Fault,
     back_off: Duration,
     until: Instant,
-    tried: bool,
+    is_tried: bool,
 }
 
-impl Standing {
-    /// Whether a request may be sent there although others are well.
+impl Availability {
+    /// Reports whether a request may be sent to the server although others are available.
     pub fn is_eligible(self) -> bool {
         match self {
             Self::Well | Self::Due => true,
@@ -65,50 +65,50 @@ impl Standing {
 }
 
 impl Health {
-    /// Something failed. Whether that changes how long the server is avoided: what fails within a
-    /// back-off is what was under way before, or has nowhere else to go.
-    pub fn failed(&mut self, fault: Fault, now: Instant) -> bool {
+    /// Records a failure, and reports whether it starts a new back-off. A failure within a back-off is one of
+    /// requests that were under way, or that have no other server.
+    pub fn record_failure(&mut self, fault: Fault, now: Instant) -> bool {
         let back_off = match &self.0 {
             None => FIRST_BACK_OFF,
-            Some(illness) if illness.tried || now >= illness.until => {
-                (illness.back_off * 2).min(LONGEST_BACK_OFF)
+            Some(outage) if outage.is_tried || now >= outage.until => {
+                (outage.back_off * 2).min(LONGEST_BACK_OFF)
             }
             Some(_) => return false,
         };
-        self.0 = Some(Illness {
+        self.0 = Some(Outage {
             fault,
             back_off,
             until: now + back_off,
-            tried: false,
+            is_tried: false,
         });
         true
     }
 
-    /// What `fault` is the failure of has succeeded; whether the server is well by that.
-    pub fn succeeded(&mut self, fault: Fault) -> bool {
-        self.0.take_if(|illness| illness.fault == fault).is_some()
+    /// Records a success of the operation that `fault` names, and reports whether the server has recovered.
+    pub fn record_success(&mut self, fault: Fault) -> bool {
+        self.0.take_if(|outage| outage.fault == fault).is_some()
     }
 
-    /// A request is sent there to try it, where that is due; no other for as long as the server
-    /// was avoided, whatever becomes of this one.
-    pub fn try_again(&mut self, now: Instant) -> bool {
+    /// Reports whether a request may try the server now, and claims the trial: no other request tries it for the
+    /// length of the back-off, whatever the result of this one.
+    pub fn claim_trial(&mut self, now: Instant) -> bool {
         match &mut self.0 {
-            Some(illness) if now >= illness.until => {
-                illness.until = now + illness.back_off;
-                illness.tried = true;
+            Some(outage) if now >= outage.until => {
+                outage.until = now + outage.back_off;
+                outage.is_tried = true;
                 true
             }
             Some(_) | None => false,
         }
     }
 
-    /// What it may be given now.
-    pub fn standing(&self, now: Instant) -> Standing {
+    /// Returns the availability at `now`.
+    pub fn availability(&self, now: Instant) -> Availability {
         match &self.0 {
-            None => Standing::Well,
-            Some(illness) if now >= illness.until => Standing::Due,
-            Some(illness) if illness.tried => Standing::Tried(illness.until),
-            Some(illness) => Standing::Avoided(illness.until),
+            None => Availability::Well,
+            Some(outage) if now >= outage.until => Availability::Due,
+            Some(outage) if outage.is_tried => Availability::Tried(outage.until),
+            Some(outage) => Availability::Avoided(outage.until),
         }
     }
 }

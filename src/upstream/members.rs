@@ -1,5 +1,5 @@
-//! The members of an upstream: those with an address of their own, and those that a name stands
-//! for at the moment. The set is replaced as a whole; who is no longer in it drains.
+//! The members of an upstream: servers with a fixed address, and the current addresses of names. The set is replaced
+//! as a whole; a removed member drains.
 
 use std::io;
 use std::sync::Arc;
@@ -14,32 +14,32 @@ use tokio::time::Instant;
 use super::Address;
 use super::balanced::Balanced;
 use super::demand::LeaseError;
-use super::dns::{Name, Resolve, Timetable};
+use super::dns::{LookupSchedule, Name, Resolve};
 use super::flow::Sharing;
-use super::health::Standing;
+use super::health::Availability;
 
-/// The members, and how they are found.
+/// The members of an upstream, and their discovery.
 #[derive(Debug)]
 pub(super) struct Members<M: Balanced> {
     servers: Vec<Server<M>>,
     current: ArcSwap<Vec<Arc<M>>>,
     settings: M::Settings,
-    /// Who shares them; known when the settings hold.
+    /// The shares of sites and classes; known when the settings take effect.
     sharing: ArcSwap<Sharing>,
-    timetable: Timetable,
+    schedule: LookupSchedule,
     resolver: Arc<dyn Resolve>,
-    /// A member came, went, failed, or is well again.
+    /// Notified when a member is added, removed, fails or recovers.
     pub(super) changes: Arc<Notify>,
-    /// Another upstream of the name has taken effect, and decides on the members that both have.
+    /// Set when another upstream of the name has taken effect, which decides on the members that both have.
     is_superseded: Arc<AtomicBool>,
-    /// The same of the upstream before this one.
+    /// `is_superseded` of the upstream before this one.
     supersedes: Option<Arc<AtomicBool>>,
 }
 
-/// The name of a server that has no address, and why.
+/// The name of a server without an address, and the error of its lookup.
 pub type Unresolved = (String, Option<Arc<io::Error>>);
 
-/// One of `servers`.
+/// An entry of `servers`.
 #[derive(Debug)]
 enum Server<M> {
     Fixed(Arc<M>),
@@ -47,8 +47,8 @@ enum Server<M> {
 }
 
 impl<M: Balanced> Members<M> {
-    /// The members at `addresses`; names are looked up at first use, and again when the answer is
-    /// `resolve` old. A server that is a member of `previous` is the same one here.
+    /// Builds the members at `addresses`; names are looked up at first use, and again when the answer is `resolve`
+    /// old. A server that is a member of `previous` stays the same member.
     pub(super) fn new(
         addresses: &[Address],
         settings: M::Settings,
@@ -74,7 +74,7 @@ impl<M: Balanced> Members<M> {
             current: ArcSwap::default(),
             settings,
             sharing: ArcSwap::default(),
-            timetable: Timetable::new(resolve, Instant::now()),
+            schedule: LookupSchedule::new(resolve, Instant::now()),
             resolver,
             changes,
             is_superseded: Arc::default(),
@@ -87,7 +87,7 @@ impl<M: Balanced> Members<M> {
         Arc::new(members)
     }
 
-    /// The settings hold from now on, for members of an earlier upstream too.
+    /// Applies the settings, also to members of an earlier upstream.
     pub(super) fn take_effect(&self, sharing: Sharing) {
         if let Some(before) = &self.supersedes {
             before.store(true, Ordering::Relaxed);
@@ -100,7 +100,7 @@ impl<M: Balanced> Members<M> {
         }
     }
 
-    /// The one that there always is, where no other can be.
+    /// Returns the only member of an upstream with one fixed server.
     pub(super) fn only(&self) -> Option<&Arc<M>> {
         match self.servers.as_slice() {
             [Server::Fixed(member)] => Some(member),
@@ -108,53 +108,54 @@ impl<M: Balanced> Members<M> {
         }
     }
 
-    /// All that there are now.
+    /// Returns the current members.
     pub(super) fn current(&self) -> Arc<Vec<Arc<M>>> {
         self.current.load_full()
     }
 
-    /// Has names looked up, in the background, where the last answer is old.
+    /// Looks names up in the background if the last answer is old.
     pub(super) fn keep_fresh(self: &Arc<Self>) {
         let due = || {
-            let hurry = self.is_failing(&self.current.load());
-            self.timetable.begin(Instant::now(), hurry)
+            let is_failing = self.is_failing(&self.current.load());
+            self.schedule.try_start(Instant::now(), is_failing)
         };
         if self.names().next().is_some() && due() {
             tokio::spawn(Arc::clone(self).refresh());
         }
     }
 
-    /// Whether a request has no business at `member` any more: it is gone, or fails while another
-    /// can be asked.
-    pub(super) fn is_left(&self, member: &Arc<M>, now: Instant) -> bool {
+    /// Reports whether a request should leave `member`: it was removed, or fails while another is available.
+    pub(super) fn should_leave(&self, member: &Arc<M>, now: Instant) -> bool {
         let members = self.current.load();
         let is_it = |other: &&Arc<M>| Arc::ptr_eq(other, member);
         if !members.iter().any(|other| is_it(&other)) {
             return true;
         }
-        // Whoever tries it finds out for all.
-        matches!(member.condition().standing(now), Standing::Avoided(_))
-            && members
-                .iter()
-                .filter(|other| !is_it(other))
-                .any(|other| other.condition().standing(now).is_eligible())
+        // A trial that is under way decides for all.
+        matches!(
+            member.condition().availability(now),
+            Availability::Avoided(_)
+        ) && members
+            .iter()
+            .filter(|other| !is_it(other))
+            .any(|other| other.condition().availability(now).is_eligible())
     }
 
-    /// Tries to connect to each, where none of several is well: those who wait do so at one of
-    /// them, and the first to come back is seldom that one.
-    pub(super) async fn knock(&self) {
+    /// Connects to each of several members if none is available: the waiting requests try only one of them, which is
+    /// seldom the first to recover.
+    pub(super) async fn check_health(&self) {
         let members = self.current.load_full();
         let now = Instant::now();
-        let is_well = |member: &Arc<M>| member.condition().standing(now) == Standing::Well;
+        let is_well = |member: &Arc<M>| member.condition().availability(now) == Availability::Well;
         if members.len() > 1 && !members.iter().any(is_well) {
-            join_all(members.iter().map(M::knock)).await;
+            join_all(members.iter().map(M::check_health)).await;
         }
     }
 
-    /// Why there is no member.
-    pub(super) fn missing(&self) -> LeaseError {
-        let name = self.names().find(|name| name.error().is_some());
-        let name = name.or_else(|| self.names().next());
+    /// Returns the error of an upstream without a member.
+    pub(super) fn no_member_error(&self) -> LeaseError {
+        let failed = self.names().find(|name| name.error().is_some());
+        let name = failed.or_else(|| self.names().next());
         let pending = || io::Error::new(io::ErrorKind::TimedOut, "the name is not resolved yet");
         LeaseError::Down {
             address: name.map(ToString::to_string).unwrap_or_default(),
@@ -164,8 +165,7 @@ impl<M: Balanced> Members<M> {
         }
     }
 
-    /// Returns the names that stand for no address, each with why it could not be looked up, where that
-    /// was tried.
+    /// Returns the names without an address, each with the error of its lookup, if there was one.
     pub(super) fn unresolved(&self) -> Vec<Unresolved> {
         let names = self.names().filter(|name| name.addresses().is_empty());
         names.map(|name| (name.to_string(), name.error())).collect()
@@ -181,7 +181,7 @@ impl<M: Balanced> Members<M> {
         let before = self.current.load_full();
         let after = Arc::new(self.assemble(&before));
         self.current.store(Arc::clone(&after));
-        self.timetable.end(Instant::now());
+        self.schedule.finish(Instant::now());
         let came = without(&after, &before);
         let went = without(&before, &after);
         for member in &came {
@@ -191,7 +191,7 @@ impl<M: Balanced> Members<M> {
             if self.is_superseded.load(Ordering::Relaxed) {
                 continue;
             }
-            tracing::info!(address = %member.condition().address(), "a server is gone from its name: it drains");
+            tracing::info!(address = %member.condition().address(), "a server was removed from the answer for its name: it drains");
             member.retire();
         }
         if !came.is_empty() || !went.is_empty() {
@@ -199,8 +199,8 @@ impl<M: Balanced> Members<M> {
         }
     }
 
-    /// The members that the servers stand for, in their order and each once; who was one `before`
-    /// still is, with all its connections.
+    /// Returns the members for the configured servers, in their order and each once; members of `before` keep their
+    /// connections.
     fn assemble(&self, before: &[Arc<M>]) -> Vec<Arc<M>> {
         let mut members: Vec<Arc<M>> = Vec::new();
         for server in &self.servers {
@@ -233,7 +233,7 @@ impl<M: Balanced> Members<M> {
     }
 }
 
-/// Those of `members` that are not among `others`.
+/// Returns the members that are not among `others`.
 fn without<M>(members: &[Arc<M>], others: &[Arc<M>]) -> Vec<Arc<M>> {
     let among = |member: &Arc<M>| others.iter().any(|other| Arc::ptr_eq(member, other));
     members

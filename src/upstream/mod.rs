@@ -1,5 +1,5 @@
-//! Upstreams: named sets of servers, and the leases by which requests use them. How members are found, judged and chosen
-//! knows no protocol; what one does with a request is in a folder of its own, as [`fpm`].
+//! Upstreams: named sets of servers, and the leases by which requests use them. Discovery, health and choice of
+//! members know no protocol; each protocol has a folder of its own, as [`fpm`].
 
 pub mod address;
 mod balanced;
@@ -33,12 +33,12 @@ use members::Members;
 pub use members::Unresolved;
 use policy::Policy;
 
-/// A named set of servers that answer alike.
+/// A named set of equivalent servers.
 #[derive(Debug)]
 pub struct Upstream {
-    /// The name in the configuration, or the address where a site gave one.
+    /// The name in the configuration, or the address if a site gave one.
     pub name: String,
-    /// How long its requests may take.
+    /// Time limits of its requests.
     pub timeouts: Timeouts,
     servers: Vec<Address>,
     balancer: Balancer<Member>,
@@ -47,7 +47,7 @@ pub struct Upstream {
 /// `timeouts` of an upstream; zero is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For one attempt to connect.
+    /// Of one attempt to connect.
     pub connect: Duration,
     /// From the request's arrival until a worker takes it.
     pub queue: Duration,
@@ -57,29 +57,29 @@ pub struct Timeouts {
     pub idle: Duration,
 }
 
-/// How the members of an upstream are found and chosen.
+/// Discovery and choice of the members of an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Balancing {
-    /// Which member gets a request.
+    /// The load balancing method.
     pub policy: Policy,
-    /// How long the addresses of a name are good.
+    /// Validity of the addresses of a name.
     pub resolve: Duration,
 }
 
-/// What the configuration says of an upstream.
+/// The configured settings of an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How long its requests may take.
+    /// Time limits of its requests.
     pub timeouts: Timeouts,
-    /// How its members are found and chosen.
+    /// Discovery and choice of its members.
     pub balancing: Balancing,
-    /// What holds for each of them.
+    /// Settings of each member.
     pub member: MemberSettings,
 }
 
 impl Upstream {
-    /// An upstream of the servers at `addresses`; nothing is connected or looked up yet. Those that are members of
-    /// `previous` stay what they are, with all that runs and waits there.
+    /// Builds an upstream of the servers at `addresses`, without connecting or lookups. Servers that are members of
+    /// `previous` keep their state, with running and waiting requests.
     pub fn new(
         name: String,
         addresses: &[Address],
@@ -102,14 +102,13 @@ impl Upstream {
         }
     }
 
-    /// Its settings hold from now on, for what its members have from an upstream before it too; `sharing` says who shares
-    /// them.
+    /// Applies the settings, also to members of an earlier upstream; `sharing` has the shares of sites and classes.
     pub fn take_effect(&self, sharing: Sharing) {
         self.balancer.members().take_effect(sharing);
     }
 
-    /// A connection for a request. `failed` is the member at which it has just failed: another is
-    /// asked where one is well.
+    /// Returns a connection for a request. `failed` is the member at which the request has just failed: another is
+    /// chosen if one is available.
     pub async fn lease(
         &self,
         demand: Demand,
@@ -121,7 +120,7 @@ impl Upstream {
         }
     }
 
-    /// One line for each member that did anything.
+    /// Logs one line for each member with any activity.
     pub fn log_numbers(&self) {
         for member in self.members().iter() {
             let numbers = member.numbers();
@@ -131,18 +130,17 @@ impl Upstream {
         }
     }
 
-    /// Where its servers listen, as the configuration says.
+    /// Returns the configured addresses of its servers.
     pub fn servers(&self) -> &[Address] {
         &self.servers
     }
 
-    /// Returns the names of servers that stand for no address, each with why it could not be looked up,
-    /// where that was tried.
+    /// Returns the names of servers without an address, each with the error of its lookup, if there was one.
     pub fn unresolved(&self) -> Vec<Unresolved> {
         self.balancer.members().unresolved()
     }
 
-    /// The members that there are now.
+    /// Returns the current members.
     pub fn members(&self) -> Arc<Vec<Arc<Member>>> {
         self.balancer.members().current()
     }

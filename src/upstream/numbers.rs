@@ -1,6 +1,5 @@
-//! What one server did, in numbers: counted where it happens, read by the log and by
-//! `/metrics`. Each is one relaxed atomic; together they are a moment's picture and no
-//! transaction.
+//! Statistics of one server, counted at the event and read by the log and by `/metrics`. Each is one relaxed atomic;
+//! together they are no consistent snapshot.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,78 +7,78 @@ use std::time::Duration;
 
 use crate::limits::budget::Over;
 
-/// Upper bounds of the histograms' buckets, in milliseconds; what is above has a bucket of its own.
+/// Upper bounds of the histograms' buckets, in milliseconds; the last bucket has no bound.
 pub const BOUNDS_MS: [u64; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10_000];
 
 /// The weight of a new service time in the mean: 1/16, so that the last few dozen count.
 const WEIGHT: u64 = 16;
 
-/// A number that only grows.
+/// A monotonic counter.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
 
-/// Durations by [`BOUNDS_MS`].
+/// A histogram of durations with the buckets of [`BOUNDS_MS`].
 #[derive(Debug, Default)]
 pub struct Histogram {
     buckets: [AtomicU64; BOUNDS_MS.len() + 1],
     sum_us: AtomicU64,
 }
 
-/// The numbers of one server.
+/// The statistics of one server.
 #[derive(Debug, Default)]
 pub struct Numbers {
     /// Connections opened.
     pub opened: Count,
-    /// Requests that went onto a new connection of their own.
+    /// Requests on a new connection of their own.
     pub fresh: Count,
-    /// Requests that went onto a connection that a scout had opened, or that had served before.
+    /// Requests on a connection that a scout had opened, or that had served before.
     pub reused: Count,
     /// Attempts to connect that failed.
     pub refused: Count,
     /// Requests sent again.
     pub retried: Count,
-    /// Connections that were found closed, or spoken to, before they could be used again.
+    /// Connections that were found closed, or with unexpected data, before they could be used again.
     pub stale: Count,
     /// Bytes that scripts printed behind their END_REQUEST.
     pub late_bytes: Count,
-    /// Exchanges that broke or were given up.
+    /// Exchanges that broke or were abandoned.
     pub broken: Count,
-    /// Requests refused as there was no place in the queue.
+    /// Requests refused for lack of a place in the queue.
     pub queue_full: Count,
-    /// Those of them whose client had its share of the places.
+    /// Part of `queue_full`: the client had its share of the places.
     pub queue_full_client: Count,
-    /// Those of them whose site had its share of the places.
+    /// Part of `queue_full`: the site had its share of the places.
     pub queue_full_site: Count,
-    /// Requests that waited in vain.
+    /// Requests that waited for `timeouts.queue` in vain.
     pub queue_timeout: Count,
-    /// Time in our queue, and connecting.
+    /// Time in our queue, and of connecting.
     pub wait: Histogram,
-    /// From a probe to its answer: the server's own queue.
+    /// Time from a probe to its answer: the server's own queue.
     pub acknowledge: Histogram,
-    /// From the lease of a connection to its end.
+    /// Time from the lease of a connection to the end of its request.
     pub service: Histogram,
     mean_service_us: AtomicU64,
 }
 
 impl Count {
-    /// One more.
+    /// Adds one.
     pub fn add(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// So many more.
+    /// Adds `count`.
     pub fn add_many(&self, count: u64) {
         self.0.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// How many so far.
+    /// Returns the count.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 impl Histogram {
-    /// One more duration.
+    /// Adds a duration.
     pub fn add(&self, duration: Duration) {
         let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let index = BOUNDS_MS.partition_point(|bound| *bound <= ms);
@@ -90,7 +89,7 @@ impl Histogram {
         self.sum_us.fetch_add(us, Ordering::Relaxed);
     }
 
-    /// How many there were in each bucket, the last being above all bounds.
+    /// Returns the count of each bucket; the last is above all bounds.
     pub fn buckets(&self) -> [u64; BOUNDS_MS.len() + 1] {
         std::array::from_fn(|index| {
             let bucket = self.buckets.get(index);
@@ -98,17 +97,17 @@ impl Histogram {
         })
     }
 
-    /// How many there were.
+    /// Returns the number of durations.
     pub fn count(&self) -> u64 {
         self.buckets().iter().sum()
     }
 
-    /// All of them together.
+    /// Returns the sum of the durations.
     pub fn sum(&self) -> Duration {
         Duration::from_micros(self.sum_us.load(Ordering::Relaxed))
     }
 
-    /// Their mean.
+    /// Returns the mean duration.
     pub fn mean(&self) -> Duration {
         let sum = self.sum_us.load(Ordering::Relaxed);
         Duration::from_micros(sum / self.count().max(1))
@@ -116,8 +115,8 @@ impl Histogram {
 }
 
 impl Numbers {
-    /// A connection was in use for `duration`.
-    pub fn served(&self, duration: Duration) {
+    /// Records the use of a connection for `duration`.
+    pub fn record_service(&self, duration: Duration) {
         self.service.add(duration);
         let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         // A lost update moves the mean by less than the noise in it.
@@ -129,8 +128,8 @@ impl Numbers {
         self.mean_service_us.store(after, Ordering::Relaxed);
     }
 
-    /// A request was refused as there was no place in the queue.
-    pub fn refused_place(&self, over: Over) {
+    /// Records a request refused for lack of a place in the queue.
+    pub fn record_queue_full(&self, over: Over) {
         self.queue_full.add();
         match over {
             Over::Total => {}
@@ -139,13 +138,13 @@ impl Numbers {
         }
     }
 
-    /// How long a request takes at the moment, on the mean of the last few dozen.
+    /// Returns the current service time of a request, the mean of the last few dozen.
     pub fn mean_service(&self) -> Duration {
         Duration::from_micros(self.mean_service_us.load(Ordering::Relaxed))
     }
 
-    /// Seconds after which `waiting` requests will have been served by `workers`: what Retry-After
-    /// says. At least 1, and at most two minutes, after which nobody can tell.
+    /// Returns the value of Retry-After: the seconds in which `workers` serve `waiting` requests, from 1 to 120. A
+    /// longer forecast is worthless.
     pub fn retry_after(&self, waiting: usize, workers: usize) -> u64 {
         let waiting = u64::try_from(waiting).unwrap_or(u64::MAX);
         let workers = u64::try_from(workers.max(1)).unwrap_or(1);
@@ -209,12 +208,12 @@ mod tests {
     fn retry_after_follows_the_service_time() {
         let numbers = Numbers::default();
         assert_eq!(numbers.retry_after(1000, 2), 1);
-        numbers.served(Duration::from_millis(500));
+        numbers.record_service(Duration::from_millis(500));
         assert_eq!(numbers.mean_service(), Duration::from_millis(500));
         assert_eq!(numbers.retry_after(20, 2), 5);
         assert_eq!(numbers.retry_after(100_000, 2), 120);
         for _ in 0..200 {
-            numbers.served(Duration::from_millis(100));
+            numbers.record_service(Duration::from_millis(100));
         }
         let mean = numbers.mean_service();
         assert!(

@@ -1,6 +1,5 @@
-//! deadpool underneath: it creates and counts the connections of one server. Who uses them, and
-//! when they are closed, is for the member to decide, so nothing is ever put back into deadpool: a
-//! connection leaves it for good when it is dropped.
+//! The deadpool below: it creates and counts the connections of one server. The member decides on their use and their
+//! end, so no connection is ever put back into deadpool: a connection leaves it for good when it is dropped.
 
 use std::fmt;
 use std::io;
@@ -18,11 +17,11 @@ use crate::stream::Stream;
 use crate::threads::Home;
 use crate::timer::Timer;
 
-/// Connections to one server at once, whatever the configuration says: more than any PHP-FPM has
-/// workers, and few enough for the descriptors of one process.
+/// The most connections to one server at once, independent of the configuration: more than any PHP-FPM has workers,
+/// and few enough for the descriptors of one process.
 pub(super) const MOST: usize = 1024;
 
-/// A server that a network has lost is found out within two minutes.
+/// TCP keep-alive: a server lost by the network is detected within two minutes.
 const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(60))
     .with_interval(Duration::from_secs(10))
@@ -32,25 +31,25 @@ const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
 #[derive(Debug)]
 pub(super) struct Pool {
     pool: managed::Pool<Connector>,
-    /// For one attempt, in microseconds; zero is no limit.
+    /// Time limit of one attempt to connect, in microseconds; zero is no limit.
     connect: AtomicU64,
 }
 
-/// What deadpool calls to make a connection.
+/// The deadpool manager, which opens connections.
 #[derive(Debug)]
 pub(super) struct Connector(Address);
 
 /// A connection that leaves the pool when it is dropped.
 pub(super) struct Pooled {
     object: Option<Object<Connector>>,
-    /// For the deadlines of whoever uses it, one after the other.
+    /// For the deadlines of its users, one after the other.
     pub(super) timer: Timer,
-    /// Where it is watched.
+    /// The thread whose reactor watches it.
     home: Home,
 }
 
 impl managed::Manager for Connector {
-    /// `None` only where it could not be taken to another thread.
+    /// `None` only after a failed move to another thread.
     type Type = Option<Stream>;
     type Error = io::Error;
 
@@ -59,7 +58,7 @@ impl managed::Manager for Connector {
     }
 
     async fn recycle(&self, _: &mut Option<Stream>, _: &Metrics) -> RecycleResult<io::Error> {
-        // Never reached: see above. Should it be, a connection of unknown state is not used.
+        // Never reached: see above. If it were, a connection of unknown state must not be used.
         Err(RecycleError::message("connections are never put back"))
     }
 }
@@ -74,12 +73,12 @@ impl Pool {
                 pool,
                 connect: AtomicU64::new(0),
             },
-            // The one error is timeouts without a runtime, and the runtime stands above.
+            // The one error is timeouts without a runtime, and the runtime is set above.
             Err(error) => unreachable!("{error}"),
         }
     }
 
-    /// Bounds one attempt to connect from now on; zero is no limit.
+    /// Sets the time limit of one attempt to connect; zero is no limit.
     pub(super) fn set_connect(&self, limit: Duration) {
         let limit = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
         self.connect.store(limit, Ordering::Relaxed);
@@ -107,7 +106,7 @@ impl Pool {
     }
 }
 
-/// The host is an IP address: names have become members before ([`super::dns`]).
+/// Connects to `address`, whose host is an IP address: names have become members before ([`super::dns`]).
 async fn connect(address: &Address) -> io::Result<Stream> {
     match address {
         Address::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
@@ -115,7 +114,7 @@ async fn connect(address: &Address) -> io::Result<Stream> {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;
             // Records go out in whole writes; waiting for more would only add latency.
             stream.set_nodelay(true)?;
-            // A worker that works on behind its answer is waited for without a limit of time.
+            // The wait for a worker that works on behind its answer has no time limit.
             SockRef::from(&stream).set_tcp_keepalive(&KEEP_ALIVE)?;
             Ok(Stream::Tcp(stream))
         }
@@ -131,12 +130,12 @@ impl Pooled {
         self.object.as_deref_mut()?.as_mut()
     }
 
-    /// The thread that it was used on.
+    /// Returns the thread on which it was last used.
     pub(super) fn home(&self) -> Home {
         self.home
     }
 
-    /// Has it watched on this thread, if it is not. A timer belongs to its thread, and stays behind.
+    /// Moves the connection to this thread's reactor. A timer belongs to its thread and is replaced.
     pub(super) fn settle(&mut self) -> io::Result<()> {
         let home = Home::here();
         if home == self.home {

@@ -1,9 +1,9 @@
-//! `[upstream.NAME]`: the description of an upstream and how it becomes one.
+//! `[upstream.NAME]`: the section of an upstream, and the construction of an upstream from it.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::fpm::admission::{self, Wear};
+use super::fpm::admission::{self, ReuseLimits};
 use super::policy::Policy;
 use super::{Address, Balancing, MemberSettings, Settings, Timeouts, Upstream, pool};
 use crate::cgi::contract::TYPE;
@@ -99,8 +99,8 @@ pub(crate) static IDLE: Key<Duration> =
 const RESOLVE_BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30);
 
 impl Upstream {
-    /// An upstream as its section describes it.
-    /// What is known of its servers comes from `previous`, the upstream of that name so far.
+    /// Builds the upstream that `section` describes. Members that `previous`, the upstream of that name so far, has
+    /// as well keep their state.
     pub fn build(
         name: &str,
         section: &Lowered,
@@ -140,7 +140,7 @@ impl Upstream {
         (addresses.len() == servers.len()).then(|| Self::with(name, addresses, section, previous))
     }
 
-    /// An upstream of the servers at `addresses`; all else is as in `section` and `previous`.
+    /// Builds an upstream of the servers at `addresses`; all else is as in `section` and `previous`.
     pub fn with(
         name: &str,
         addresses: Vec<Address>,
@@ -158,7 +158,7 @@ impl Upstream {
             policy: Policy::parse(&section.get(&POLICY)).unwrap_or(Policy::LeastBusy),
             resolve: section.get(&RESOLVE),
         };
-        let settings = MemberSettings {
+        let member = MemberSettings {
             admission: admission(section),
             connect: timeouts.connect,
             is_generic: section.get(&TYPE).value == "generic",
@@ -166,7 +166,7 @@ impl Upstream {
         let settings = Settings {
             timeouts,
             balancing,
-            member: settings,
+            member,
         };
         Self::new(name.to_owned(), &addresses, settings, previous)
     }
@@ -187,7 +187,7 @@ pub fn response_buffer(section: &Lowered) -> Result<u64, Problem> {
         })
 }
 
-/// Zero is no limit, but of `queue_length` and `scouts`.
+/// Returns the admission settings. Zero is no limit, except for `queue_length` and `scouts`.
 fn admission(section: &Lowered) -> admission::Settings {
     let some = |number: usize| Some(number).filter(|number| *number > 0);
     admission::Settings {
@@ -196,7 +196,7 @@ fn admission(section: &Lowered) -> admission::Settings {
         scouts: section.get(&SCOUTS),
         turn: section.get(&TURN),
         keep: section.get(&KEEP),
-        wear: Wear {
+        reuse: ReuseLimits {
             max_idle: some(section.get(&MAX_IDLE)),
             max_requests: Some(section.get(&MAX_REQUESTS)).filter(|number| *number > 0),
             max_age: Some(section.get(&MAX_AGE)).filter(|age| !age.is_zero()),

@@ -122,7 +122,7 @@ async fn who_does_not_speak_the_protocol_is_avoided_and_then_tried_again() {
     .await;
     gateway
         .log
-        .wait_for(|line| line.contains("the server is well again"))
+        .wait_for(|line| line.contains("the server has recovered"))
         .await;
 }
 

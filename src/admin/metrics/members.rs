@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::site::Snapshot;
 use crate::upstream::fpm::admission::Class;
-use crate::upstream::fpm::picture::Picture;
+use crate::upstream::fpm::snapshot::MemberSnapshot;
 use crate::upstream::numbers::Numbers;
 use crate::upstream::{Member, Unresolved};
 
@@ -53,7 +53,7 @@ pub(super) struct MemberScrape {
     member: Option<Arc<Member>>,
     /// Zeros, for a name without an address.
     none: Numbers,
-    pub(super) picture: Picture,
+    pub(super) picture: MemberSnapshot,
     pub(super) workers_needed: f64,
 }
 
@@ -83,7 +83,7 @@ impl MemberScrape {
             address: member.address().to_string(),
             member: Some(Arc::clone(member)),
             none: Numbers::default(),
-            picture: member.picture(),
+            picture: member.snapshot(),
             workers_needed: 0.0,
         };
         let busy = member.numbers().service.sum();
@@ -98,7 +98,7 @@ impl MemberScrape {
             address: name,
             member: None,
             none: Numbers::default(),
-            picture: Picture {
+            picture: MemberSnapshot {
                 class: Class::Unknown,
                 failing: error.is_some(),
                 busy: 0,

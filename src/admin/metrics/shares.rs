@@ -5,7 +5,7 @@ use prometheus_client::metrics::MetricType;
 
 use super::{Encoded, Scrape, Table, counter, histogram, in_seconds};
 use crate::limits::budget::Budget;
-use crate::limits::room::Cause;
+use crate::limits::eviction::Cause;
 
 impl Scrape {
     pub(super) fn logs(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
@@ -34,7 +34,7 @@ impl Scrape {
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for cause in Cause::ALL {
             let labels = [("cause", cause.name())];
-            let count = self.state.room.given_up(cause);
+            let count = self.state.evictions.given_up(cause);
             counter(metric.encode_family(&labels)?, count)?;
         }
         Ok(())

@@ -14,7 +14,7 @@ use crate::fastcgi::params::{ParamsEncoder, end_of_params};
 use crate::fastcgi::record::{Id, ProtocolError, begin_request, stdin_header};
 use crate::stream::Stream;
 use crate::upstream::Address;
-use crate::upstream::fpm::inquiry::{self, Finding, Question};
+use crate::upstream::fpm::inquiry::{self, Inquiry, Reaction};
 
 /// For one attempt to connect.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -87,28 +87,29 @@ pub(super) fn is_foreign(error: &io::Error) -> bool {
 /// Finds out what the server does with probes, as the gateway does it.
 pub(super) async fn classify(address: &Address) -> io::Result<Class> {
     let mut peer = Peer::connect(address).await?;
-    let found = match timeout(SILENCE, inquiry::ask(&mut peer.stream, Question::Probe)).await {
-        Ok(found @ (Finding::Acknowledged(_) | Finding::HungUp(_) | Finding::Foreign(_))) => found,
-        Ok(Finding::Unacknowledged) | Err(_) => {
+    let found = match timeout(SILENCE, inquiry::inquire(&mut peer.stream, Inquiry::Probe)).await {
+        Ok(found @ (Reaction::Acknowledged(_) | Reaction::HungUp(_) | Reaction::Foreign(_))) => {
+            found
+        }
+        Ok(Reaction::Unacknowledged) | Err(_) => {
             let mut other = Peer::connect(address).await?;
-            match timeout(SILENCE, inquiry::ask(&mut other.stream, Question::Role)).await {
+            match timeout(SILENCE, inquiry::inquire(&mut other.stream, Inquiry::Role)).await {
                 // It knows probes, and nobody was free for the first.
-                Ok(Finding::Acknowledged(_)) | Err(_) => return Ok(Class::Busy),
+                Ok(Reaction::Acknowledged(_)) | Err(_) => return Ok(Class::Busy),
                 Ok(found) => found,
             }
         }
     };
     Ok(match found {
-        Finding::Unacknowledged => Class::Silent,
-        Finding::HungUp(error) => Class::Foreign(format!("it hangs up: {error}")),
-        Finding::Foreign(error) => Class::Foreign(error.to_string()),
-        Finding::Acknowledged(_) => {
-            match timeout(SILENCE, inquiry::ask(&mut peer.stream, Question::Probe)).await {
-                Ok(Finding::Acknowledged(values)) if values.multiplexes => Class::Multiplexed,
-                Ok(Finding::Acknowledged(_)) => Class::Kept,
-                Ok(Finding::Unacknowledged | Finding::HungUp(_) | Finding::Foreign(_)) | Err(_) => {
-                    Class::Closes
-                }
+        Reaction::Unacknowledged => Class::Silent,
+        Reaction::HungUp(error) => Class::Foreign(format!("it hangs up: {error}")),
+        Reaction::Foreign(error) => Class::Foreign(error.to_string()),
+        Reaction::Acknowledged(_) => {
+            match timeout(SILENCE, inquiry::inquire(&mut peer.stream, Inquiry::Probe)).await {
+                Ok(Reaction::Acknowledged(values)) if values.multiplexes => Class::Multiplexed,
+                Ok(Reaction::Acknowledged(_)) => Class::Kept,
+                Ok(Reaction::Unacknowledged | Reaction::HungUp(_) | Reaction::Foreign(_))
+                | Err(_) => Class::Closes,
             }
         }
     })

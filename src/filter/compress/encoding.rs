@@ -90,7 +90,7 @@ impl Encoding {
                 whole
             }
             // Counted against the client until it is sent.
-            None => lend(whole, part),
+            None => charge_bytes(whole, part),
         };
         self.whole(whole)
     }

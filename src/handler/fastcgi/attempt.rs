@@ -81,7 +81,7 @@ impl Attempt<'_> {
         });
         match self.head(&mut exchange, &mut errors).await {
             Ok((head, rest)) => {
-                member.has_answered();
+                member.record_answer();
                 let trace = Trace {
                     upstream: Some(Arc::clone(&self.fastcgi.log.upstream)),
                     queue: Some(waits.queue),
@@ -98,7 +98,7 @@ impl Attempt<'_> {
             }
             Err((failure, progress)) => {
                 if breaks_the_protocol(&failure) {
-                    member.has_misbehaved(&failure);
+                    member.record_violation(&failure);
                 }
                 Err(Box::new(Failed {
                     member,
@@ -133,7 +133,7 @@ impl Attempt<'_> {
             head: records.slice(begin..end),
             held: hold.then(|| records.slice(end..)),
             probed: entry == Entry::Probe,
-            asks_behind: lease.may_ask_behind(),
+            asks_behind: lease.can_probe_behind(),
             upload,
             runs_on: unsafe_method || self.fastcgi.ignore_client_abort,
         }

@@ -57,7 +57,7 @@ impl Fastcgi {
 
     /// Returns the largest body of a request with these edits, in bytes.
     pub fn body_limit(&self, edits: Option<&Edits>) -> u64 {
-        let bounded = edits.filter(|_| !self.own.has(BODY));
+        let bounded = edits.filter(|_| !self.own.has(OwnBounds::BODY));
         let of_rules = bounded.and_then(Edits::body_limit);
         of_rules.unwrap_or(self.spool.limit)
     }

@@ -206,8 +206,8 @@ enum Content {
 }
 
 /// Returns the fields of a file under `settings`, computed once for each version of it.
-fn say(path: &[u8], file: &OpenFile, settings: &FileSettings) -> Arc<Said> {
-    if let Some(said) = file.said(&settings.speaker) {
+fn say(path: &[u8], file: &OpenFile, settings: &FileSettings) -> Arc<CachedHead> {
+    if let Some(said) = file.cached_head(&settings.handler_id) {
         return said;
     }
     let mut fields = HeaderMap::new();

@@ -81,7 +81,7 @@ pub struct FileSettings {
     pub(super) types: Types,
     pub(super) listings: Arc<Semaphore>,
     /// Identity of the settings: the key of the fields cached with a file.
-    pub(super) speaker: Arc<Speaker>,
+    pub(super) handler_id: Arc<HandlerId>,
     /// Names that are sent and names that are withheld.
     pub(super) names: NamePolicy,
     cache: Vec<CacheRule>,

@@ -1,24 +1,24 @@
-//! The budgets of the process. A reload carries them over, with what is in use.
+//! The budgets of the process. A reload carries them over, with the amounts in use.
 
 use std::sync::Arc;
 
 use super::Budget;
 
-/// What all requests share.
+/// The budgets shared by all requests.
 #[derive(Clone, Debug)]
 pub struct Budgets {
     /// Bytes in unlinked files (`server.spool_quota`).
     pub spool: Arc<Budget>,
-    /// Bytes in memory of answers that their clients have not taken yet (`server.answer_memory`).
+    /// Bytes in memory of answers not yet taken by their clients (`server.answer_memory`).
     pub answers: Arc<Budget>,
-    /// Bytes in memory of request bodies that no script has taken yet, and of what requests hold beside
+    /// Bytes in memory of request bodies not yet taken by a script, and of other state of requests
     /// (`server.body_memory`).
     pub bodies: Arc<Budget>,
     /// Bytes of encoders (`server.encoder_memory`).
     pub encoders: Arc<Budget>,
 }
 
-/// How much of each there is, in bytes.
+/// The totals of the budgets, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Totals {
     /// `server.spool_quota`.
@@ -32,7 +32,7 @@ pub struct Totals {
 }
 
 impl Budgets {
-    /// Builds budgets of which nothing is in use.
+    /// Builds budgets, all of them free.
     pub fn new(totals: &Totals) -> Self {
         let of = |total| Arc::new(Budget::new(total));
         Self {
@@ -43,7 +43,7 @@ impl Budgets {
         }
     }
 
-    /// Makes `totals` hold for what is asked for from now on.
+    /// Sets the totals, for later grants.
     pub fn set_totals(&self, totals: &Totals) {
         self.spool.set_total(totals.spool);
         self.answers.set_total(totals.answers);
@@ -51,7 +51,7 @@ impl Budgets {
         self.encoders.set_total(totals.encoders);
     }
 
-    /// Returns each with its name.
+    /// Returns the budgets with their names.
     pub fn each(&self) -> [(&'static str, &Budget); 4] {
         [
             ("spool", &self.spool),

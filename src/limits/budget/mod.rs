@@ -1,10 +1,10 @@
-//! What all share: bytes of memory, bytes of disk. Each budget has a total, and nobody gets all of it.
+//! Budgets of shared resources: bytes of memory, bytes of disk. Each budget has a total, of which no owner gets all.
 //!
-//! How much one may hold follows from what is left (Choudhury and Hahne, "Dynamic Queue Length Thresholds", 1998): a client
-//! may hold as much as is free, a site three times as much. One that is alone gets half of the total, two get a third each,
-//! and with `n` who want more than there is a part of `n + 1` stays free: whoever comes then finds room, without anything
-//! being taken back from anybody. Parts are given out in pieces, so that a long transfer asks seldom; what one client holds
-//! is behind a lock that others rarely want.
+//! The share of an owner follows from what is free (Choudhury and Hahne, "Dynamic Queue Length Thresholds", 1998): a
+//! client may hold as much as is free, a site three times as much. One client alone gets half of the total, two get a
+//! third each, and with `n` that want more than there is, one part in `n + 1` stays free: a newcomer finds room, and
+//! nothing has to be taken back. Parts are granted in pieces, so that a long transfer seldom asks; the holding of a
+//! client is behind a lock with little contention.
 
 mod all;
 mod owner;
@@ -17,22 +17,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use all::{Budgets, Totals};
 pub use owner::{Owner, Party, SiteKey};
 
-/// Parts of a total that are given out at once: so many askings take it up.
+/// The number of pieces of a total: as many grants exhaust it.
 const PIECES: u64 = 4096;
 
-/// The most of a total that is given out at once, in bytes.
+/// The largest piece, in bytes.
 const PIECE: u64 = 64 * 1024;
 
-/// Locks over which holders are spread.
+/// The number of locks over which holders are spread.
 const SHARDS: usize = 16;
 
-/// How many times what is free a client may hold.
+/// A client's share as a multiple of what is free.
 const CLIENT: u64 = 1;
 
-/// How many times what is free a site may hold.
+/// A site's share as a multiple of what is free.
 const SITE: u64 = 3;
 
-/// Something that is shared out.
+/// A shared resource.
 #[derive(Debug)]
 pub struct Budget {
     total: AtomicU64,
@@ -41,7 +41,7 @@ pub struct Budget {
     holders: Holders,
 }
 
-/// What each holds; there are no more entries than parts.
+/// The holding of each owner; there are no more entries than parts.
 #[derive(Debug, Default)]
 struct Holders {
     shards: [Mutex<HashMap<Holder, u64>>; SHARDS],
@@ -54,20 +54,20 @@ enum Holder {
     Site(SiteKey),
 }
 
-/// One owner's part of a budget; given back when dropped.
+/// One owner's part of a budget; released when dropped.
 #[derive(Debug)]
 pub struct Part {
     budget: Arc<Budget>,
     owner: Owner,
-    /// What was given out, and what of it is in use.
+    /// Amount granted; `used` is the part of it in use.
     granted: u64,
     used: u64,
 }
 
-/// Why there is no more.
+/// The limit that refuses an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Over {
-    /// All of it is in use.
+    /// The total is in use.
     #[error("nothing is left")]
     Total,
     /// The client has its share.
@@ -79,7 +79,7 @@ pub enum Over {
 }
 
 impl Budget {
-    /// A budget of `total`, of which nothing is in use.
+    /// Builds a budget of `total`, all of it free.
     pub fn new(total: u64) -> Self {
         Self {
             total: AtomicU64::new(total),
@@ -89,32 +89,32 @@ impl Budget {
         }
     }
 
-    /// Makes `total` what may be in use, for what is asked for from now on.
+    /// Sets the total, for later grants.
     pub fn set_total(&self, total: u64) {
         self.total.store(total, Ordering::Relaxed);
     }
 
-    /// Returns what may be in use.
+    /// Returns the total.
     pub fn total(&self) -> u64 {
         self.total.load(Ordering::Relaxed)
     }
 
-    /// Returns what is given out.
+    /// Returns the amount granted.
     pub fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Returns how often there was no more.
+    /// Returns the number of refusals.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Gives `amount` to `owner`, all of it or nothing.
+    /// Grants `amount` to `owner`, all of it or nothing.
     fn take(&self, owner: Owner, amount: u64) -> Result<(), Over> {
         let before = self.used.fetch_add(amount, Ordering::Relaxed);
         let taken = match self.total().checked_sub(before.saturating_add(amount)) {
             None => Err(Over::Total),
-            Some(free) => self.take_of_shares(owner, amount, free),
+            Some(free) => self.take_shares(owner, amount, free),
         };
         if taken.is_err() {
             self.used.fetch_sub(amount, Ordering::Relaxed);
@@ -122,7 +122,7 @@ impl Budget {
         taken
     }
 
-    fn take_of_shares(&self, owner: Owner, amount: u64, free: u64) -> Result<(), Over> {
+    fn take_shares(&self, owner: Owner, amount: u64, free: u64) -> Result<(), Over> {
         let party = Holder::Party(owner.party);
         if !self.holders.add(party, amount, free.saturating_mul(CLIENT)) {
             return Err(Over::Client);
@@ -141,14 +141,14 @@ impl Budget {
         self.used.fetch_sub(amount, Ordering::Relaxed);
     }
 
-    /// What is given out at once.
+    /// Returns the size of a piece.
     fn piece(&self) -> u64 {
         (self.total() / PIECES).clamp(1, PIECE)
     }
 }
 
 impl Holders {
-    /// Adds to what `holder` has, unless that would be more than `most`.
+    /// Adds `amount` to the holding of `holder`, unless that would be more than `most`.
     fn add(&self, holder: Holder, amount: u64, most: u64) -> bool {
         let mut held = self.shard(holder);
         let before = held.get(&holder).copied().unwrap_or(0);
@@ -175,7 +175,7 @@ impl Holders {
         let [first, others @ ..] = &self.shards;
         let index = usize::try_from(hash % SHARDS as u64).unwrap_or(0);
         let shard = index.checked_sub(1).and_then(|index| others.get(index));
-        // A poisoned lock guards numbers that are right at every moment.
+        // A poisoned lock guards numbers that are valid at every moment.
         shard
             .unwrap_or(first)
             .lock()
@@ -184,7 +184,7 @@ impl Holders {
 }
 
 impl Part {
-    /// Nothing yet.
+    /// Builds an empty part.
     pub fn new(budget: &Arc<Budget>, owner: Owner) -> Self {
         Self {
             budget: Arc::clone(budget),
@@ -194,12 +194,12 @@ impl Part {
         }
     }
 
-    /// Returns what it has.
+    /// Returns the amount in use.
     pub fn used(&self) -> u64 {
         self.used
     }
 
-    /// Returns the budget that it is a part of.
+    /// Returns its budget.
     pub fn budget(&self) -> &Arc<Budget> {
         &self.budget
     }
@@ -223,7 +223,7 @@ impl Part {
         Ok(())
     }
 
-    /// Gives `amount` back, or all where that is less.
+    /// Releases `amount`, or all if that is less.
     pub fn shrink(&mut self, amount: u64) {
         self.used = self.used.saturating_sub(amount);
         let kept = self.used.next_multiple_of(self.budget.piece());

@@ -1,19 +1,19 @@
-//! Whose share something is taken from.
+//! The owners of shares.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::limits::rate::Client;
 
-/// One who is given a share of his own.
+/// A client with a share of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Party {
     /// An IPv4 address or an IPv6 /64.
     Client(Client),
-    /// A connection of which no address is known, as on a unix socket, by its number.
+    /// A connection without a known address, as on a unix socket, by its number.
     Connection(u64),
 }
 
-/// A site, the same one after a reload.
+/// A site's key, stable across reloads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SiteKey(u64);
 
@@ -22,12 +22,12 @@ pub struct SiteKey(u64);
 pub struct Owner {
     /// The client.
     pub party: Party,
-    /// The site that it asks.
+    /// The requested site.
     pub site: SiteKey,
 }
 
 impl SiteKey {
-    /// The site of this name. Two names with one key would share what belongs to each, and nothing else.
+    /// Returns the key of the site of this name. Two names with one key would share their shares, and nothing else.
     pub fn of(name: &str) -> Self {
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);

@@ -1,4 +1,4 @@
-//! Nobody gets all, whoever comes finds room, and all comes back.
+//! No client gets all, a newcomer finds room, and all is released in the end.
 
 use proptest::prelude::*;
 
@@ -16,7 +16,7 @@ fn owner(client: u8, site: u8) -> Owner {
 
 use crate::limits::rate::Client;
 
-/// Takes in steps of `step` until there is no more.
+/// Takes in steps of `step` until refused.
 fn fill(part: &mut Part, step: u64) -> Over {
     loop {
         if let Err(over) = part.grow(step) {
@@ -26,7 +26,7 @@ fn fill(part: &mut Part, step: u64) -> Over {
 }
 
 #[test]
-fn one_gets_half_and_many_leave_a_part_for_who_comes() {
+fn one_client_gets_half_and_many_leave_a_part_for_a_newcomer() {
     for clients in 1_u8..40 {
         let budget = Arc::new(Budget::new(TOTAL));
         let mut parts: Vec<_> = (0..clients)
@@ -112,7 +112,7 @@ fn connections_without_an_address_are_parties_of_their_own() {
 }
 
 proptest! {
-    /// Whatever is taken and given back: the sums agree, and no more is out than there is.
+    /// After any grants and releases the sums agree, and no more than the total is granted.
     #[test]
     fn the_sums_agree(
         total in 1_u64..2_000_000,
@@ -124,9 +124,10 @@ proptest! {
             let part = parts
                 .entry((client, site))
                 .or_insert_with(|| Part::new(&budget, owner(client, site)));
-            match grows {
-                true => drop(part.grow(amount)),
-                false => part.shrink(amount),
+            if grows {
+                let _ = part.grow(amount);
+            } else {
+                part.shrink(amount);
             }
             let granted: u64 = parts.values().map(|part| part.granted).sum();
             prop_assert_eq!(budget.used(), granted);

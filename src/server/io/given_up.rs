@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, ready};
 
 use super::ConnectionIo;
-use crate::limits::room::Wait;
+use crate::limits::eviction::Wait;
 use crate::moment;
 
 impl ConnectionIo {
@@ -11,10 +11,10 @@ impl ConnectionIo {
     pub(super) fn poll_given_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let watch = self.connection.watch();
         if watch.is_idle() && self.received.is_in_head() {
-            watch.seat().wait(Wait::Head, moment::now());
+            watch.evictable().start_wait(Wait::Head, moment::now());
         }
-        let cause = ready!(watch.seat().poll_asked(cx));
-        watch.seat().give_up(cause);
+        let cause = ready!(watch.evictable().poll_eviction(cx));
+        watch.evictable().count_eviction(cause);
         self.is_displaced = true;
         Poll::Ready(())
     }

@@ -1,16 +1,16 @@
-//! Admission by acknowledgement (docs/internals/admission.md) as a pure state machine: who may use which connection
-//! to one server, and who waits. Events go in, decisions come out; time is an argument, and
+//! Admission by acknowledgement (docs/internals/admission.md) as a pure state machine, which assigns the connections
+//! to one server to requests and queues the others. Events go in, decisions come out; time is an argument, and
 //! connections `C` and waiting requests `W` are opaque values that are only moved.
 //!
 //! ```text
 //!                arrive ──────────────► Take an idle connection
-//!                   │  nobody waits ──► Open a new one (probe and request in one write)
+//!                   │  queue empty ───► Open a new one (probe and request in one write)
 //!                   ▼  else
 //!        queue (by turns) ◄── retry, whose client is next
 //!                   │
 //!   scout: connect, probe ── acknowledged ───────┐
-//!   answered ─► cooling ── done, within its turn ┴─► Grant to whose turn it is
-//!                  │                                 nobody waits: idle for a moment, or close
+//!   answered ─► cooling ── done, within its turn ┴─► Grant to the next in turn
+//!                  │                                 queue empty: idle for a moment, or close
 //!                  └─ half-closed ── EOF ──► closed
 //! ```
 
@@ -35,28 +35,28 @@ use cooling::Cooling;
 use idle::{Idle, Idles};
 use queue::Queue;
 pub use queue::Ticket;
-pub use settings::{Settings, Wear};
+pub use settings::{ReuseLimits, Settings};
 pub use slot::Slot;
 
 use crate::threads::Home;
 use crate::upstream::flow::Sharing;
 
-/// A connection opened by a request itself is a sign of saturation when it waits longer for its
-/// acknowledgement than this; others then wait in our queue and not in the server's backlog.
+/// Limit of the time for which a connection opened by a request itself waits for its acknowledgement. A longer wait
+/// is a sign of saturation; other requests then wait in our queue and not in the server's backlog.
 const PROMPT: Duration = Duration::from_millis(5);
 
-/// A server that took longer to acknowledge is contended: nothing idles there (docs/internals/admission.md,
+/// A server that takes longer to acknowledge is contended: no connection idles there (docs/internals/admission.md,
 /// "Turn and idle").
 const QUICK: Duration = Duration::from_millis(2);
 
-/// What becomes of a connection that is free.
+/// Use of a free connection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Placed<C, W> {
-    /// It serves this request next.
+    /// Serves this request next.
     Grant(W, C, Slot),
-    /// It idles.
+    /// Idles.
     Idle,
-    /// It must be closed.
+    /// Must be closed.
     Close(C),
 }
 
@@ -66,23 +66,22 @@ pub struct Admission<C, W> {
     settings: Settings,
     class: Class,
     queue: Queue<W>,
-    /// Since when the class is `Closes`.
+    /// Start of the class `Closes`.
     class_since: Option<Instant>,
     idle: Idles<C>,
     open: usize,
     unacknowledged: Vec<(u64, Instant)>,
     cooling: Vec<Cooling>,
     last_acknowledgement: Duration,
-    /// When a worker was last given back because of its turn; see [`turn`].
+    /// Time at which a worker was last given back because of its turn; see [`turn`].
     given_back: Option<Instant>,
     next_id: u64,
-    /// Connections in use when a request last had to wait: what the server can do at once, as far
-    /// as is known.
+    /// Connections in use when a request last had to wait: the known capacity of the server.
     busy_when_full: usize,
 }
 
 impl<C, W> Admission<C, W> {
-    /// An account without connections.
+    /// Builds an account without connections.
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
@@ -100,27 +99,27 @@ impl<C, W> Admission<C, W> {
         }
     }
 
-    /// A request leaves the queue; `None` when it was granted a connection before.
+    /// Removes a request from the queue; `None` if it was granted a connection before.
     pub fn leave(&mut self, ticket: Ticket) -> Option<W> {
         self.queue.leave(ticket)
     }
 
-    /// Everybody leaves: there is nothing to wait for.
+    /// Empties the queue, and returns its waiters: the server cannot be used.
     pub fn abandon(&mut self) -> Vec<W> {
         std::iter::from_fn(|| self.queue.pop(None)).collect()
     }
 
-    /// Whether a further connection should be opened to find a worker for the queue.
+    /// Returns the slot of a further scout, if the queue needs one.
     pub fn scout(&mut self, now: Instant) -> Option<Slot> {
-        let wanted = self.queue.waiting().saturating_sub(self.returning(now));
-        let wanted = wanted.min(self.scout_limit());
+        let unserved = self.queue.waiting().saturating_sub(self.returning(now));
+        let wanted = unserved.min(self.scout_limit());
         let needed =
             self.class.acknowledges() && self.unacknowledged.len() < wanted && self.has_room();
         needed.then(|| self.open(now))
     }
 
-    /// The server answered the probe on this connection, `took` after it was sent. A further
-    /// acknowledgement of a connection that is held already begins no further turn.
+    /// Records the answer to the probe on this connection, `took` after it was sent. A further acknowledgement of a
+    /// connection that is held already begins no further turn.
     pub fn acknowledged(&mut self, slot: &mut Slot, now: Instant, took: Duration) {
         if slot.acknowledged.is_none() {
             self.unacknowledged.retain(|(id, _)| *id != slot.id);
@@ -129,7 +128,7 @@ impl<C, W> Admission<C, W> {
         }
     }
 
-    /// A connection of the thread `home` is ready for a request: a scout's, or one whose worker is done.
+    /// Places a connection of the thread `home` that is ready for a request: a scout's, or one whose worker is done.
     pub fn finished(
         &mut self,
         connection: C,
@@ -139,7 +138,7 @@ impl<C, W> Admission<C, W> {
     ) -> Placed<C, W> {
         self.leave_cooling(&slot);
         let used_up = self.is_used_up(&slot, now);
-        // A worker that has just been found serves one request, however short its turn.
+        // A worker that has just been found serves one request, for any length of the turn.
         if (!used_up || slot.served == 0)
             && let Some(waiter) = self.queue.pop(Some(home))
         {
@@ -158,15 +157,15 @@ impl<C, W> Admission<C, W> {
         Placed::Close(connection)
     }
 
-    /// A connection is no more, or could not be opened.
+    /// Removes a connection that was closed, or could not be opened.
     pub fn closed(&mut self, slot: &Slot) {
         self.leave_cooling(slot);
         self.unacknowledged.retain(|(id, _)| *id != slot.id);
         self.open -= 1;
     }
 
-    /// A waiting request that may open a connection itself: where nothing acknowledges, room is
-    /// all that is waited for.
+    /// Returns a waiting request that may open a connection itself: without acknowledgements, room is all that it
+    /// waits for.
     pub fn admit(&mut self, now: Instant) -> Option<(W, Slot)> {
         if self.class.acknowledges() || !self.has_room() {
             return None;
@@ -175,8 +174,8 @@ impl<C, W> Admission<C, W> {
         Some((waiter, self.open(now)))
     }
 
-    /// Takes out the connections that have idled for `keep`, those that are used up, and all while
-    /// somebody waits for the server.
+    /// Removes and returns the connections that have idled for `keep`, those that are used up, and all while requests
+    /// wait for the server.
     pub fn expire(&mut self, now: Instant) -> Vec<C> {
         let mut idles = std::mem::replace(&mut self.idle, Idles::new());
         let contended = self.is_contended(now);
@@ -192,55 +191,55 @@ impl<C, W> Admission<C, W> {
         expired
     }
 
-    /// The server is given up: what idles is taken out, and nothing idles any more. What runs or
-    /// waits ends as it would have.
+    /// Removes and returns the idle connections, and lets none idle from now on. Running and waiting requests
+    /// complete.
     pub fn retire(&mut self, now: Instant) -> Vec<C> {
         self.settings.keep = Duration::ZERO;
         self.expire(now)
     }
 
-    /// Takes other `settings` from now on, as after a reload.
+    /// Applies other settings, as after a reload.
     pub fn adopt(&mut self, settings: Settings) {
         self.settings = settings;
     }
 
-    /// Returns the settings that it has now.
+    /// Returns the current settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// What the server was found to do with a probe.
+    /// Records the server's reaction to a probe.
     pub fn classify(&mut self, class: Class) {
         self.class = class;
     }
 
-    /// What is known of the server.
+    /// Returns the server's reaction to a probe.
     pub fn class(&self) -> Class {
         self.class
     }
 
-    /// Takes other reserves from now on. Requests that wait stay in their order.
+    /// Applies other reserves. Waiting requests keep their order.
     pub fn share(&mut self, sharing: &Sharing) {
         self.queue.share(sharing);
     }
 
-    /// Requests that wait.
+    /// Returns the number of waiting requests.
     pub fn waiting(&self) -> usize {
         self.queue.waiting()
     }
 
-    /// Returns how many clients wait, and since when the request does that has waited longest.
+    /// Returns the number of waiting clients, and the arrival of the oldest waiting request.
     pub fn waiting_clients(&self) -> (usize, Option<Instant>) {
         (self.queue.clients(), self.queue.longest())
     }
 
-    /// Connections that serve or are being opened.
+    /// Returns the number of connections that serve or are being opened.
     pub fn busy(&self) -> usize {
         self.open - self.idle.len()
     }
 
-    /// How much of the server is in use, from 0 to 1: 1 while anything waits, else the busy part of
-    /// what was in use when something last waited; 0 where nothing ever did.
+    /// Returns the saturation of the server, from 0 to 1: 1 while requests wait, else `busy` divided by the
+    /// connections in use when a request last waited; 0 if none ever did.
     pub fn saturation(&self) -> f64 {
         if self.queue.waiting() > 0 {
             return 1.0;
@@ -254,7 +253,7 @@ impl<C, W> Admission<C, W> {
         }
     }
 
-    /// Connections that idle.
+    /// Returns the number of idle connections.
     pub fn idle(&self) -> usize {
         self.idle.len()
     }
@@ -290,7 +289,7 @@ impl<C, W> Admission<C, W> {
             .is_none_or(|capacity| self.open < capacity)
     }
 
-    /// One connection finds out what an unknown server does.
+    /// Returns the limit of scouts; an unknown server is explored by one.
     fn scout_limit(&self) -> usize {
         if self.class == Class::Unknown {
             1
@@ -300,13 +299,13 @@ impl<C, W> Admission<C, W> {
     }
 
     fn may_idle(&self, now: Instant) -> bool {
-        let most = self.settings.wear.max_idle;
+        let most = self.settings.reuse.max_idle;
         let room = most.is_none_or(|most| self.idle.len() < most);
         room && !self.settings.keep.is_zero() && !self.is_contended(now)
     }
 
-    /// Returns whether somebody waits for a worker, be it in the server's own queue: an idle connection
-    /// would keep one from them.
+    /// Reports whether requests wait for a worker, here or in the server's own queue: an idle connection would occupy
+    /// one.
     fn is_contended(&self, now: Instant) -> bool {
         let is_late = |(_, since): &(u64, Instant)| now.duration_since(*since) >= QUICK;
         let late = self.unacknowledged.iter().any(is_late);

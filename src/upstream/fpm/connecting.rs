@@ -1,4 +1,4 @@
-//! How a member is connected to.
+//! Connecting to a member.
 
 use std::io;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::upstream::pool::Pooled;
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
 impl Member {
-    /// Opens a connection, trying again while `until` has not come and the trouble may pass.
+    /// Opens a connection, with retries until `until` while the error may be temporary.
     pub(super) async fn connect(
         self: &Arc<Self>,
         until: impl Fn() -> Option<Instant>,
@@ -28,10 +28,10 @@ impl Member {
             match self.try_connect().await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => {
-                    let lasting = !is_passing(&error);
+                    let is_permanent = !is_passing(&error);
                     let left =
                         until().map(|deadline| deadline.saturating_duration_since(Instant::now()));
-                    match left.filter(|left| !left.is_zero() && !lasting) {
+                    match left.filter(|left| !left.is_zero() && !is_permanent) {
                         Some(left) => sleep(pause.min(left)).await,
                         None => return Err(error),
                     }
@@ -41,12 +41,12 @@ impl Member {
         }
     }
 
-    /// Connects once, and notes what came of it.
+    /// Connects once, and records the result.
     pub(super) async fn try_connect(self: &Arc<Self>) -> Result<Pooled, Arc<io::Error>> {
         match self.pool.connect().await {
             Ok(connection) => {
                 self.numbers().opened.add();
-                self.condition.succeeded(Fault::Connect);
+                self.condition.record_success(Fault::Connect);
                 Ok(connection)
             }
             Err(error) => {
@@ -54,31 +54,31 @@ impl Member {
                 let is_ours = is_ours(&error);
                 let error = Arc::new(error);
                 if !is_ours {
-                    // It may come back as another version or another program.
+                    // The server may come back as another version or another program.
                     self.classify(Class::Unknown);
-                    self.condition.failed_to_connect(&error);
+                    self.condition.record_connect_failure(&error);
                 }
                 Err(error)
             }
         }
     }
 
-    /// Connecting failed in a way that waiting does not mend: who waits is told at once.
-    pub(super) fn give_up(&self, error: &io::Error) {
+    /// Fails all waiting requests if `error` is one that no retry resolves.
+    pub(super) fn fail_waiting(&self, error: &io::Error) {
         if !is_passing(error) {
             let waiters = self.account().abandon();
             drop(waiters);
         }
     }
 
-    /// The server cannot be used, `why` says for what reason and what to do: who waits is told so, and who comes
-    /// until it is to be tried again.
+    /// Marks the server as unusable, for the fault and with the remedy in `why`. Waiting requests fail with it, and
+    /// so do new ones until the next trial is due.
     pub(super) fn refuse(&self, why: &str) {
         self.condition.refuse(why);
         drop(self.account().abandon());
     }
 
-    /// Returns what a request is told that found no connection.
+    /// Returns the error of a request that found no connection.
     pub(super) fn connect_error(&self, error: Arc<io::Error>) -> LeaseError {
         let address = self.address().to_string();
         if error.kind() == io::ErrorKind::PermissionDenied {

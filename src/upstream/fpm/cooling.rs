@@ -1,6 +1,6 @@
-//! A connection behind its request: the client has the whole answer, and the script may work on (docs/internals/php-fpm.md,
-//! "After the answer"). It is read until its worker is done, and only then serves the next request; what a script
-//! prints meanwhile is thrown away. Nothing here is closed before: that could cut a script short.
+//! A connection after its response: the client has the whole answer, and the script may work on
+//! (docs/internals/php-fpm.md, "After the answer"). It is read until its worker is done, and only then serves the
+//! next request; late output is discarded. It is never closed before: that could abort a script.
 
 use std::io;
 
@@ -15,9 +15,9 @@ use crate::fastcgi::management::{PROBE, Values};
 use crate::fastcgi::record::ProtocolError;
 use crate::threads;
 
-/// Takes a connection whose request has `ended`. `is_unanswered` says that the probe in front of it was not answered:
-/// nothing follows on it then.
-pub(super) fn begin(mut lease: Lease, ended: Ended, is_unanswered: bool) {
+/// Takes a connection whose request has `ended`. With `is_unanswered`, the probe in front of it was not answered: no
+/// request follows on it then.
+pub(super) fn start(mut lease: Lease, ended: Ended, is_unanswered: bool) {
     let asked = u8::from(is_unanswered) + u8::from(ended.is_asked);
     let is_between = ended.input.is_empty() && ended.decoder.is_between_records();
     let after = lease.cool(ended.is_sent && !is_unanswered);
@@ -25,7 +25,7 @@ pub(super) fn begin(mut lease: Lease, ended: Ended, is_unanswered: bool) {
         return lease.pass_on();
     }
     if after == After::Close {
-        tracing::debug!(address = %lease.member().address(), "closed behind its answer: too many connections neither answer a probe nor end");
+        tracing::debug!(address = %lease.member().address(), "closed behind its answer: too many connections neither answer a probe nor close");
         return;
     }
     let mut cooling = Cooling {
@@ -55,12 +55,12 @@ pub(super) fn begin(mut lease: Lease, ended: Ended, is_unanswered: bool) {
 struct Cooling {
     lease: Lease,
     ended: Ended,
-    /// Probes that are not answered.
+    /// Number of unanswered probes.
     asked: u8,
 }
 
 impl Cooling {
-    /// Returns when the worker is done.
+    /// Waits until the worker is done.
     async fn probe(&mut self) -> io::Result<()> {
         if self.asked == 0 {
             self.lease.write_all(PROBE).await?;
@@ -77,7 +77,7 @@ impl Cooling {
         self.lease.pass_on();
     }
 
-    /// Reads until the server closes the connection, which is when the worker is done; that is never a success.
+    /// Reads until the server closes the connection, which ends the worker's request; never succeeds.
     async fn half_close(&mut self) -> io::Result<()> {
         self.lease.shutdown().await?;
         loop {
@@ -86,11 +86,11 @@ impl Cooling {
         }
     }
 
-    /// Skips what is late, and returns whether the last probe is answered, padding and all.
+    /// Skips late output, and reports whether the last probe is answered, with its padding.
     fn is_answered(&mut self) -> io::Result<bool> {
         let Ended { decoder, input, .. } = &mut self.ended;
         while let Some(event) = decoder.next(input).map_err(io::Error::other)? {
-            // No request is running: its records are skipped, or errors.
+            // No request is running: its records are skipped, or are errors.
             if let Event::Values(content) = event
                 && Values::read(&content).is_some()
             {
@@ -110,12 +110,12 @@ impl Cooling {
         }
     }
 
-    /// An end or a reset is the worker's end; anything else is told.
+    /// Logs errors other than the end or reset of the connection, which is the worker's end.
     fn broke(&self, error: &io::Error) {
         self.count();
         if let Some(broken) = error.get_ref() {
             let address = self.lease.member().address();
-            tracing::warn!(%address, error = %broken, "closed: behind its answer a script, or the server, sent what belongs to no request");
+            tracing::warn!(%address, error = %broken, "closed: behind its answer the script or the server sent records of no request");
         }
     }
 
@@ -124,10 +124,10 @@ impl Cooling {
         if late > 0 {
             let member = self.lease.member();
             member.numbers().late_bytes.add_many(late);
-            tracing::debug!(address = %member.address(), late, "a script printed behind its answer: nobody gets that");
+            tracing::debug!(address = %member.address(), late, "a script printed behind its answer: discarded");
         }
     }
 }
 
-/// Bytes read at once: an answer to a probe is shorter than 100, and a tail costs little.
+/// Bytes read at once: an answer to a probe is shorter than 100, and late output is rare.
 const READ: usize = 1024;

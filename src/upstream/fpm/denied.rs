@@ -1,5 +1,5 @@
-//! A socket that exists and that we may not connect to: the commonest first failure of a PHP
-//! site. Says whose it is, who we are, and the two lines that fix it.
+//! Diagnosis of a socket that exists and denies us access, the commonest first failure of a PHP site: its owner, our
+//! user and groups, and the two lines that fix it.
 
 use std::fmt::Write;
 use std::os::unix::fs::MetadataExt;
@@ -9,7 +9,7 @@ use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgroups};
 
 use crate::upstream::Address;
 
-/// Why we may not connect to a socket, and what to do, for a log line: it begins with `: `. Empty for TCP.
+/// Explains, for a log line, why connecting to a socket is denied, with the remedy; begins with `: `. Empty for TCP.
 pub fn explain(address: &Address) -> String {
     let Address::Unix(path) = address else {
         return String::new();
@@ -26,7 +26,7 @@ pub fn explain(address: &Address) -> String {
         Err(error) => {
             let folder = path.parent().unwrap_or(path);
             format!(
-                ": {}: {error}; we are {}, who must be able to enter {}",
+                ": {}: {error}; we are {}, without permission to search {}",
                 path.display(),
                 Ourselves::now().show(),
                 folder.display()
@@ -97,13 +97,13 @@ fn diagnosis(path: &Path, owner: &Owner, we: &Ourselves) -> String {
             bare(&group(we.gid))
         )
     } else {
-        "; a folder on its way, or a security module, may forbid it".to_owned()
+        "; a parent folder or a security module may deny access".to_owned()
     };
     text.push_str(&fix);
     text
 }
 
-/// `www-data (33)`, or the number alone.
+/// Returns `www-data (33)`, or the number alone.
 fn user(uid: u32) -> String {
     let known = User::from_uid(Uid::from_raw(uid)).ok().flatten();
     known.map_or_else(|| uid.to_string(), |user| format!("{} ({uid})", user.name))
@@ -125,7 +125,7 @@ fn bare(shown: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn said(mode: u32, gid: u32, groups: &[u32]) -> String {
+    fn diagnose(mode: u32, gid: u32, groups: &[u32]) -> String {
         let owner = Owner {
             uid: 4_000_001,
             gid: 4_000_002,
@@ -140,8 +140,8 @@ mod tests {
     }
 
     #[test]
-    fn it_says_whose_it_is_and_what_to_do() {
-        let text = said(0o660, 4_000_004, &[4_000_004, 4_000_005]);
+    fn the_diagnosis_names_the_owner_and_the_remedy() {
+        let text = diagnose(0o660, 4_000_004, &[4_000_004, 4_000_005]);
         for part in [
             "/run/php.sock is 4000001:4000002 0660",
             "we are 4000003 with group 4000004, 4000005",
@@ -151,7 +151,7 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
-        assert!(said(0o600, 4_000_002, &[]).contains("listen.mode = 0660"));
-        assert!(said(0o660, 4_000_002, &[]).contains("security module"));
+        assert!(diagnose(0o600, 4_000_002, &[]).contains("listen.mode = 0660"));
+        assert!(diagnose(0o660, 4_000_002, &[]).contains("security module"));
     }
 }

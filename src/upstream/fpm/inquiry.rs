@@ -1,5 +1,6 @@
-//! What a server says on a new connection: by this gateway and doctor tell how it can be used. Time proves nothing here:
-//! a server whose workers are all busy is as silent as one that does not know probes (docs/internals/php-fpm.md, "Silence").
+//! A server's reaction to a probe on a new connection, by which the gateway and doctor decide how to use it. Time
+//! proves nothing here: a server with all workers busy is as silent as one that does not know probes
+//! (docs/internals/php-fpm.md, "Silence").
 
 use std::io;
 
@@ -11,46 +12,47 @@ use crate::fastcgi::decoder::{Decoder, Event};
 use crate::fastcgi::management::{PROBE, Values, role_probe};
 use crate::fastcgi::record::{Id, ProtocolError};
 
-/// What is asked.
+/// The records sent to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Question {
-    /// A probe: the connection can serve requests afterwards.
+pub enum Inquiry {
+    /// A probe; the connection can serve requests afterwards.
     Probe,
-    /// A probe, and a role that no application has: who knows no probes answers that. The connection serves nothing else.
+    /// A probe, and a request for a role that no application has, which a server without probes answers. The
+    /// connection serves nothing else.
     Role,
 }
 
-/// What was found.
+/// The reaction of a server.
 #[derive(Debug)]
-pub enum Finding {
+pub enum Reaction {
     /// The probe is answered.
     Acknowledged(Values),
-    /// There is another answer than that, in FastCGI. To [`Question::Role`] it says that probes are not answered.
+    /// Another answer, in FastCGI. To [`Inquiry::Role`] it proves that probes are not answered.
     Unacknowledged,
-    /// The connection was closed or broke without a word.
+    /// The connection was closed or broke without a byte.
     HungUp(io::Error),
-    /// What came is not FastCGI.
+    /// The bytes received are not FastCGI.
     Foreign(ProtocolError),
 }
 
-/// Asks on `connection` and waits for the answer, however long that takes.
-pub async fn ask<S>(connection: &mut S, question: Question) -> Finding
+/// Sends `inquiry` on `connection` and waits for the answer without a time limit.
+pub async fn inquire<S>(connection: &mut S, inquiry: Inquiry) -> Reaction
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    match try_ask(connection, question).await {
-        Ok(finding) => finding,
-        Err(error) => Finding::HungUp(error),
+    match try_inquire(connection, inquiry).await {
+        Ok(reaction) => reaction,
+        Err(error) => Reaction::HungUp(error),
     }
 }
 
-async fn try_ask<S>(connection: &mut S, question: Question) -> io::Result<Finding>
+async fn try_inquire<S>(connection: &mut S, inquiry: Inquiry) -> io::Result<Reaction>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    match question {
-        Question::Probe => connection.write_all(PROBE).await?,
-        Question::Role => connection.write_all(&role_probe()).await?,
+    match inquiry {
+        Inquiry::Probe => connection.write_all(PROBE).await?,
+        Inquiry::Role => connection.write_all(&role_probe()).await?,
     }
     let mut decoder = Decoder::new(Id::FIRST);
     let mut input = BytesMut::new();
@@ -59,24 +61,24 @@ where
         match decoder.next(&mut input) {
             Ok(Some(Event::Values(content))) => answer = answer.or_else(|| Values::read(&content)),
             Ok(Some(Event::Stdout(_) | Event::Stderr(_) | Event::End { .. })) => {
-                // Behind the answer to the probe stands that to the role, which says no more.
-                return Ok(answer.map_or(Finding::Unacknowledged, Finding::Acknowledged));
+                // The answer to the role, behind that to the probe, adds nothing.
+                return Ok(answer.map_or(Reaction::Unacknowledged, Reaction::Acknowledged));
             }
             Ok(None) => {
-                // Whoever uses the connection next begins with a header: padding and all of a record are read before.
+                // The next user of the connection begins with a header, so a record is read with its padding.
                 if let Some(values) = answer
                     && input.is_empty()
                     && decoder.is_between_records()
                 {
-                    return Ok(Finding::Acknowledged(values));
+                    return Ok(Reaction::Acknowledged(values));
                 }
                 if read_buf(connection, &mut input).await? == 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
             }
-            Err(error @ ProtocolError::WrongVersion(_)) => return Ok(Finding::Foreign(error)),
-            // Records, and none that could be expected.
-            Err(_) => return Ok(Finding::Unacknowledged),
+            Err(error @ ProtocolError::WrongVersion(_)) => return Ok(Reaction::Foreign(error)),
+            // Valid records, and none expected here.
+            Err(_) => return Ok(Reaction::Unacknowledged),
         }
     }
 }
@@ -105,17 +107,17 @@ mod tests {
         record(RecordType::GetValuesResult, NULL_REQUEST_ID, &content)
     }
 
-    /// What the server sends, whatever it is asked, before it closes.
-    async fn finding(answer: &[u8]) -> String {
-        let mut findings = Vec::new();
-        for question in [Question::Probe, Question::Role] {
+    /// Returns the reaction for a server that sends `answer` to each inquiry and closes.
+    async fn reaction(answer: &[u8]) -> String {
+        let mut reactions = Vec::new();
+        for inquiry in [Inquiry::Probe, Inquiry::Role] {
             let (mut ours, mut theirs) = tokio::io::duplex(1024);
             theirs.write_all(answer).await.unwrap();
             theirs.shutdown().await.unwrap();
-            findings.push(format!("{:?}", ask(&mut ours, question).await));
+            reactions.push(format!("{:?}", inquire(&mut ours, inquiry).await));
         }
-        assert_eq!(findings[0], findings[1]);
-        findings.swap_remove(0)
+        assert_eq!(reactions[0], reactions[1]);
+        reactions.swap_remove(0)
     }
 
     #[tokio::test]
@@ -134,19 +136,22 @@ mod tests {
                     theirs.write_all(&wire[at..]).await.unwrap();
                     theirs.write_all(&answer).await.unwrap();
                 };
-                let (first, ()) = tokio::join!(ask(&mut ours, Question::Probe), sending);
-                assert!(matches!(first, Finding::Acknowledged(_)), "{at}: {first:?}");
+                let (first, ()) = tokio::join!(inquire(&mut ours, Inquiry::Probe), sending);
+                assert!(
+                    matches!(first, Reaction::Acknowledged(_)),
+                    "{at}: {first:?}"
+                );
                 // The last answer may have been read with the first.
                 theirs.shutdown().await.unwrap();
-                let second = ask(&mut ours, Question::Probe).await;
-                let is_well = matches!(second, Finding::Acknowledged(_) | Finding::HungUp(_));
+                let second = inquire(&mut ours, Inquiry::Probe).await;
+                let is_well = matches!(second, Reaction::Acknowledged(_) | Reaction::HungUp(_));
                 assert!(is_well, "{at}: {second:?}");
             }
         }
     }
 
     #[tokio::test]
-    async fn each_answer_is_told_apart() {
+    async fn each_answer_has_its_reaction() {
         let refused = record(RecordType::EndRequest, 1, &[0, 0, 0, 0, 3, 0, 0, 0]);
         let empty = values(&[]);
         let mpxs = [("FCGI_MPXS_CONNS", "0")];
@@ -164,8 +169,8 @@ mod tests {
             (record(RecordType::Stdout, 7, b"x"), "Unacknowledged"),
             (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), "Foreign"),
         ] {
-            let finding = finding(&answer).await;
-            assert!(finding.starts_with(expected), "{answer:?}: {finding}");
+            let reaction = reaction(&answer).await;
+            assert!(reaction.starts_with(expected), "{answer:?}: {reaction}");
         }
     }
 }

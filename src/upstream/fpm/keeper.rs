@@ -1,5 +1,5 @@
-//! The task that keeps house for a member, as long as anything waits or idles there: it closes what has idled too long,
-//! and looks for workers where destructors made room, which start nothing themselves.
+//! The housekeeping task of a member, which runs while requests wait or connections idle there: it closes expired
+//! connections, and looks for workers after destructors made room, which start nothing themselves.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,19 +10,19 @@ use tokio::time::{Instant, timeout};
 use super::member::Member;
 use crate::threads;
 
-/// How often it is looked for connections that have idled too long, and for workers that were expected back and work on.
+/// Interval of the check for expired connections, and for workers that were expected back and are still busy.
 const LOOK: Duration = Duration::from_millis(5);
 
 impl Member {
-    /// Starts the task where it does not run.
-    pub(super) fn keep_house(self: &Arc<Self>) {
-        if threads::is_ending() || self.is_kept.swap(true, Ordering::AcqRel) {
+    /// Starts the task unless it runs.
+    pub(super) fn start_keeper(self: &Arc<Self>) {
+        if threads::is_ending() || self.has_keeper.swap(true, Ordering::AcqRel) {
             return;
         }
         let member = Arc::clone(self);
         tokio::spawn(async move {
-            while member.has_to_look() {
-                // Woken or late: what there is to do is looked up.
+            while member.has_work() {
+                // Woken or timed out: the work to do is looked up in either case.
                 let _ = timeout(LOOK, member.room.notified()).await;
                 let expired = member.account().expire(Instant::now());
                 drop(expired);
@@ -31,14 +31,14 @@ impl Member {
         });
     }
 
-    /// Returns whether to look again; else nothing is left to look after, and the task is to end.
-    fn has_to_look(&self) -> bool {
+    /// Reports whether the task has to go on; otherwise it is marked as ended.
+    fn has_work(&self) -> bool {
         if self.is_in_use() {
             return true;
         }
-        self.is_kept.store(false, Ordering::Release);
-        // Something may have come between the look and the store, and found the task still there.
-        self.is_in_use() && !self.is_kept.swap(true, Ordering::AcqRel)
+        self.has_keeper.store(false, Ordering::Release);
+        // A request may have come between the check and the store, and found the task still marked as running.
+        self.is_in_use() && !self.has_keeper.swap(true, Ordering::AcqRel)
     }
 
     fn is_in_use(&self) -> bool {

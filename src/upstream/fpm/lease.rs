@@ -1,4 +1,4 @@
-//! A connection on loan to one request. Dropped, it is closed; given back, it serves the next.
+//! A connection leased to one request. Dropped, it is closed; passed on, it serves the next.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -27,18 +27,18 @@ pub struct Lease {
     member: Arc<Member>,
     slot: Option<Slot>,
     connection: Option<Pooled>,
-    /// When a probe was put in front of the request, until it is answered.
+    /// Time of the unanswered probe in front of the request.
     probed: Option<Instant>,
-    fresh: bool,
-    /// A worker was there just now: a scout found it, or it has just done its last work.
-    proven: bool,
-    /// Since when a request has it.
+    is_fresh: bool,
+    /// Set while the worker is proven: a scout has just found it, or it has just completed a request.
+    is_proven: bool,
+    /// Start of the request that has it.
     leased: Option<Instant>,
-    /// How the time until now was spent.
+    /// The time spent until now.
     pub waits: Waits,
 }
 
-/// How long a request waited before its worker had it.
+/// The times that a request waited before its worker had it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Waits {
     /// In our queue.
@@ -47,12 +47,12 @@ pub struct Waits {
     pub connect: Duration,
 }
 
-/// How a request goes onto a leased connection (docs/internals/admission.md, "The probe in front").
+/// The way of a request onto a leased connection (docs/internals/admission.md, "The probe in front").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// A worker is known to be there, or nothing ever acknowledges: no probe.
+    /// Without a probe: a worker is known to be there, or the server never acknowledges.
     Plain,
-    /// The probe goes in front, in the same write; its answer is certain to come first.
+    /// With a probe in front, in the same write; its answer is certain to come first.
     Probe,
 }
 
@@ -60,14 +60,14 @@ impl Lease {
     pub(super) fn held(member: &Arc<Member>, connection: Pooled, slot: Slot) -> Self {
         let mut lease = Self::opening(member, slot);
         lease.connection = Some(connection);
-        lease.fresh = false;
+        lease.is_fresh = false;
         lease
     }
 
-    /// The same of one whose worker has just been seen.
+    /// Builds the lease of a connection whose worker has just been seen.
     pub(super) fn proven(member: &Arc<Member>, connection: Pooled, slot: Slot) -> Self {
         let mut lease = Self::held(member, connection, slot);
-        lease.proven = true;
+        lease.is_proven = true;
         lease
     }
 
@@ -77,19 +77,19 @@ impl Lease {
             slot: Some(slot),
             connection: None,
             probed: None,
-            fresh: true,
-            proven: false,
+            is_fresh: true,
+            is_proven: false,
             leased: None,
             waits: Waits::default(),
         }
     }
 
-    /// A request has it from now on.
-    pub(super) fn begin(mut self, deadline: Deadline) -> Self {
+    /// Assigns the lease to a request.
+    pub(super) fn start_request(mut self, deadline: Deadline) -> Self {
         let now = moment::now();
         let numbers = self.member.numbers();
         numbers.wait.add(now.duration_since(deadline.since));
-        if self.fresh {
+        if self.is_fresh {
             numbers.fresh.add();
         } else {
             numbers.reused.add();
@@ -99,11 +99,11 @@ impl Lease {
         self
     }
 
-    /// How the request must go onto this connection; `unsafe_method`: it must not run twice.
+    /// Returns the way of the request onto this connection; `unsafe_method`: it must not run twice.
     pub fn entry(&mut self, unsafe_method: bool) -> Entry {
         let known = self.slot.as_ref().is_some_and(Slot::is_acknowledged);
         // A worker may leave between two requests: only an answered probe proves the contrary.
-        let is_there = known && (self.proven || !unsafe_method);
+        let is_there = known && (self.is_proven || !unsafe_method);
         if is_there || !self.member.class().acknowledges() {
             return Entry::Plain;
         }
@@ -111,28 +111,28 @@ impl Lease {
         Entry::Probe
     }
 
-    /// Returns the id of the next request on this connection, and that of the last one where nothing proves that its script
-    /// is done.
+    /// Returns the id of the next request on this connection, and that of the previous one unless its script is
+    /// proven done.
     pub fn request_ids(&self) -> (Id, Option<Id>) {
         let served = self.slot.as_ref().map_or(0, Slot::served);
         let unproven = served > 0 && !self.member.class().acknowledges();
         (Id::nth(served), unproven.then(|| Id::nth(served - 1)))
     }
 
-    /// Whether what must not run twice has to wait for the acknowledgement before it is complete:
+    /// Reports whether a request that must not run twice has to wait for the acknowledgement before it is complete:
     /// on new connections, and on TCP, where a write behind an unacknowledged one costs 40 ms
     /// (docs/internals/php-fpm.md, "The probe").
     pub fn must_hold(&self) -> bool {
-        self.fresh || self.stream().is_some_and(Stream::is_tcp)
+        self.is_fresh || self.stream().is_some_and(Stream::is_tcp)
     }
 
-    /// Returns whether the probe that tells when the worker is done may follow the request in the same write: PHP-FPM reads
-    /// no further than the request. On TCP the answer would wait for a delayed acknowledgement.
-    pub fn may_ask_behind(&self) -> bool {
+    /// Reports whether the probe that detects the end of the worker may follow the request in the same write: PHP-FPM
+    /// reads no further than the request. On TCP the answer would wait for a delayed acknowledgement.
+    pub fn can_probe_behind(&self) -> bool {
         self.member.is_local_fpm() && self.member.class() == Class::Kept
     }
 
-    /// The server that was leased.
+    /// Returns the server of the connection.
     pub fn member(&self) -> &Arc<Member> {
         &self.member
     }
@@ -141,12 +141,12 @@ impl Lease {
         self.connection.as_ref().and_then(Pooled::get)
     }
 
-    /// Whether a connection is there, and not only the right to open one.
+    /// Reports whether the connection is open, not only the right to open one.
     pub(super) fn is_open(&self) -> bool {
         self.connection.is_some()
     }
 
-    /// Takes the connection to this thread, where it was used on another; whether that was possible.
+    /// Moves the connection to this thread, if it was used on another, and reports whether that succeeded.
     pub(super) fn settle(&mut self) -> bool {
         let connection = self.connection.as_mut();
         connection.is_some_and(|connection| connection.settle().is_ok())
@@ -158,22 +158,22 @@ impl Lease {
 
     pub(super) fn set_connection(&mut self, connection: Option<Pooled>) {
         self.connection = connection;
-        self.fresh = true;
+        self.is_fresh = true;
     }
 
-    /// An answered probe: the worker belongs to this lease.
+    /// Records an answered probe: the worker belongs to this lease.
     pub(super) fn acknowledge(&mut self, took: Duration) {
-        self.proven = true;
+        self.is_proven = true;
         if let Some(slot) = &mut self.slot {
             self.member.acknowledged(slot, took);
         }
     }
 
-    /// The request on it has ended; returns what is to be done with it.
+    /// Records the end of the request, and returns what to do with the connection.
     pub(super) fn cool(&mut self, reusable: bool) -> After {
         if let Some(leased) = self.leased.take() {
             let took = moment::now().duration_since(leased);
-            self.member.numbers().served(took);
+            self.member.numbers().record_service(took);
         }
         match &mut self.slot {
             Some(slot) => self.member.cool(slot, reusable),
@@ -191,7 +191,7 @@ impl Lease {
         }
     }
 
-    /// Gives an open, unused connection to whoever waits.
+    /// Passes an open, unused connection to the next waiting request.
     pub(in crate::upstream) fn pass_on(self) {
         let member = Arc::clone(&self.member);
         if let Some((connection, slot)) = self.into_parts() {
@@ -207,7 +207,7 @@ impl Drop for Lease {
             self.member.numbers().broken.add();
         }
         if let Some(connection) = self.connection.take() {
-            // An unanswered probe: the request may still lie in the server's backlog.
+            // With an unanswered probe the request may still be in the server's backlog.
             if self.probed.is_some()
                 && let Some(stream) = connection.get()
             {
@@ -239,11 +239,11 @@ impl Link for Lease {
 
     fn end(mut self, ended: Ended) {
         let is_unanswered = self.probed.take().is_some();
-        // On a connection that has served, the probe may as well have been lost with what a script did not read.
-        if is_unanswered && self.fresh {
+        // On a connection that has served, the probe may have been lost with input that a script did not read.
+        if is_unanswered && self.is_fresh {
             self.member.classify(Class::Silent);
         }
-        cooling::begin(self, ended, is_unanswered);
+        cooling::start(self, ended, is_unanswered);
     }
 }
 

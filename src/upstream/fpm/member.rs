@@ -1,5 +1,5 @@
-//! One server of an upstream: its account ([`super::admission`]) behind a lock that is held for
-//! moments only, and the tasks that act on it.
+//! A server of an upstream: its account ([`super::admission`]) behind a lock that is held briefly, and the tasks that
+//! act on it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,14 +23,14 @@ use crate::upstream::numbers::Numbers;
 use crate::upstream::policy::Load;
 use crate::upstream::pool::{Pool, Pooled};
 
-/// What the configuration says of each member of an upstream.
+/// The configured settings of each member of an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemberSettings {
-    /// Bounds of its use.
+    /// Limits of its use.
     pub admission: Settings,
-    /// For one attempt to connect; zero is no limit.
+    /// Time limit of one attempt to connect; zero is no limit.
     pub connect: Duration,
-    /// It is not said to be PHP-FPM: what hangs up on a probe is then used without one.
+    /// `type` is "generic": a server that closes the connection on a probe is then used without one.
     pub is_generic: bool,
 }
 
@@ -40,30 +40,30 @@ pub struct Member {
     pub(super) condition: Condition,
     pub(super) pool: Pool,
     account: Mutex<Admission<Pooled, Waiter>>,
-    /// When connections were last closed without a word, the newest last.
+    /// Times of the last connections closed without a byte, the newest last.
     pub(super) hang_ups: Mutex<Vec<Instant>>,
     /// See [`MemberSettings::is_generic`].
     pub(super) is_generic: AtomicBool,
-    /// Tells the task that keeps house that there may be room; see `super::keeper`.
+    /// Wakes the housekeeping task when there may be room; see `super::keeper`.
     pub(super) room: Notify,
-    pub(super) is_kept: AtomicBool,
-    /// It answers probes as PHP-FPM does.
-    fpm: AtomicBool,
+    pub(super) has_keeper: AtomicBool,
+    /// Set if it answers probes as PHP-FPM does.
+    is_fpm: AtomicBool,
     numbers: Numbers,
 }
 
-/// How a waiting request gets its connection.
+/// The sender of a lease to a waiting request.
 pub(super) type Waiter = oneshot::Sender<Lease>;
 
-/// What becomes of a request that arrives at a member.
+/// The result of a request's arrival at a member.
 pub(super) enum Admitted {
-    /// A connection that idled.
+    /// An idle connection.
     Idle(Lease),
     /// The lease of a connection that is still to be opened.
     Open(Lease),
     /// A place in the queue.
     Wait(Ticket, oneshot::Receiver<Lease>),
-    /// There is no place in the queue.
+    /// The queue has no place.
     Full(Over),
 }
 
@@ -79,8 +79,8 @@ impl Balanced for Member {
             hang_ups: Mutex::default(),
             is_generic: AtomicBool::new(false),
             room: Notify::new(),
-            is_kept: AtomicBool::new(false),
-            fpm: AtomicBool::new(false),
+            has_keeper: AtomicBool::new(false),
+            is_fpm: AtomicBool::new(false),
             numbers: Numbers::default(),
         };
         member.adopt(settings);
@@ -92,14 +92,14 @@ impl Balanced for Member {
     }
 
     fn load(&self, now: Instant, flow: &Flow) -> Load {
-        let standing = self.condition.standing(now);
+        let availability = self.condition.availability(now);
         let account = self.account();
         Load {
             busy: account.busy(),
             waiting: account.waiting(),
-            full: account.refuses(now, flow),
-            failed: false,
-            standing,
+            is_full: account.would_refuse(now, flow),
+            has_failed: false,
+            availability,
         }
     }
 
@@ -120,8 +120,8 @@ impl Balanced for Member {
         drop(idle);
     }
 
-    async fn knock(self: &Arc<Self>) {
-        // What comes of it is noted in its condition.
+    async fn check_health(self: &Arc<Self>) {
+        // The result is recorded in the condition.
         let _ = self.try_connect().await;
     }
 
@@ -134,46 +134,46 @@ impl Balanced for Member {
 }
 
 impl Member {
-    /// Returns where it listens.
+    /// Returns the server's address.
     pub fn address(&self) -> &Address {
         self.condition.address()
     }
 
-    /// Returns what it did so far.
+    /// Returns the server's statistics.
     pub fn numbers(&self) -> &Numbers {
         &self.numbers
     }
 
-    /// Notes that it speaks FastCGI: the head of an answer came.
-    pub fn has_answered(&self) {
-        self.condition.succeeded(Fault::Protocol);
+    /// Records that the server speaks FastCGI: the head of an answer came.
+    pub fn record_answer(&self) {
+        self.condition.record_success(Fault::Protocol);
     }
 
-    /// Notes that it spoke something else, or refused a request by protocol; `what` it did, for the log.
-    pub fn has_misbehaved(&self, what: &dyn std::fmt::Display) {
-        self.condition.has_misbehaved(what);
+    /// Records a violation of the protocol, or a refusal by protocol; `what` is for the log.
+    pub fn record_violation(&self, what: &dyn std::fmt::Display) {
+        self.condition.record_violation(what);
     }
 
-    /// Requests that may wait.
+    /// Returns the limit of waiting requests.
     pub(super) fn queue_length(&self) -> usize {
         self.account().settings().queue_length
     }
 
-    pub(super) fn set_fpm(&self, fpm: bool) {
-        self.fpm.store(fpm, Ordering::Relaxed);
+    pub(super) fn set_fpm(&self, is_fpm: bool) {
+        self.is_fpm.store(is_fpm, Ordering::Relaxed);
     }
 
-    /// Returns whether it is a PHP-FPM on a unix socket, which reads no further than the request.
+    /// Reports whether it is a PHP-FPM on a unix socket, which reads no further than the request.
     pub(super) fn is_local_fpm(&self) -> bool {
-        matches!(self.address(), Address::Unix(_)) && self.fpm.load(Ordering::Relaxed)
+        matches!(self.address(), Address::Unix(_)) && self.is_fpm.load(Ordering::Relaxed)
     }
 
-    /// What it does with a probe, as far as is known.
+    /// Returns its reaction to a probe, as far as known.
     pub fn class(&self) -> Class {
         self.account().class()
     }
 
-    /// Notes what the server does with a probe; who waits may have to go another way now.
+    /// Records the server's reaction to a probe, and applies it to waiting requests.
     pub(super) fn classify(self: &Arc<Self>, class: Class) {
         let before = {
             let mut account = self.account();
@@ -207,11 +207,11 @@ impl Member {
             (Arrival::Open(slot), _) => Admitted::Open(Lease::opening(self, slot)),
             (Arrival::Wait(ticket), Some(receiver)) => {
                 self.send_scouts();
-                self.keep_house();
+                self.start_keeper();
                 Admitted::Wait(ticket, receiver)
             }
             (Arrival::Full(over), _) => Admitted::Full(over),
-            // Nobody waits without a receiver.
+            // No request waits without a receiver.
             (Arrival::Wait(_), None) => Admitted::Full(Over::Total),
         }
     }
@@ -220,19 +220,19 @@ impl Member {
         self.account().leave(ticket);
     }
 
-    /// A scout's place is free again: the queue may need another.
+    /// Records an acknowledgement. A scout's place is free again: the queue may need another.
     pub(super) fn acknowledged(self: &Arc<Self>, slot: &mut Slot, took: Duration) {
         self.numbers.acknowledge.add(took);
         self.account().acknowledged(slot, moment::now(), took);
         self.send_scouts();
     }
 
-    /// A request ended on a connection; what is to be done with that.
+    /// Records the end of a request on a connection, and returns what to do with it.
     pub(super) fn cool(&self, slot: &mut Slot, reusable: bool) -> After {
         self.account().cool(slot, reusable, moment::now())
     }
 
-    /// A connection is ready for whoever waits, else idles or is closed.
+    /// Gives a ready connection to the next waiting request; otherwise it idles or is closed.
     pub(super) fn place(self: &Arc<Self>, connection: Pooled, slot: Slot) {
         let mut ready = Some((connection, slot));
         while let Some((connection, slot)) = ready.take() {
@@ -241,13 +241,13 @@ impl Member {
                 .account()
                 .finished(connection, home, slot, moment::now());
             match placed {
-                // A receiver that is gone gives the lease back, and the next in the queue gets it.
+                // A closed receiver returns the lease, and the next in the queue gets it.
                 Placed::Grant(waiter, connection, slot) => {
                     if let Err(lease) = waiter.send(Lease::proven(self, connection, slot)) {
                         ready = lease.into_parts();
                     }
                 }
-                Placed::Idle => self.keep_house(),
+                Placed::Idle => self.start_keeper(),
                 Placed::Close(connection) => {
                     drop(connection);
                     self.after_close();
@@ -256,13 +256,13 @@ impl Member {
         }
     }
 
-    /// For destructors: it starts nothing itself.
+    /// Records a closed connection. For destructors: starts no task itself.
     pub(super) fn closed(&self, slot: &Slot) {
         self.account().closed(slot);
         self.room.notify_one();
     }
 
-    /// Reports whether requests wait for a worker, be it in the server's own queue.
+    /// Reports whether requests wait for a worker, here or in the server's own queue.
     pub(super) fn is_short_of_workers(&self) -> bool {
         self.account().is_waited_for(Instant::now())
     }
@@ -271,7 +271,7 @@ impl Member {
         self.account().waiting() > 0
     }
 
-    /// Room became free: scouts, or where nothing acknowledges the head of the queue, may use it.
+    /// Uses freed room: by scouts, or by the head of the queue if the server acknowledges nothing.
     pub(super) fn after_close(self: &Arc<Self>) {
         self.send_scouts();
         loop {
@@ -279,12 +279,12 @@ impl Member {
             let Some((waiter, slot)) = admitted else {
                 return;
             };
-            // A refused lease is dropped here, which accounts for its slot.
+            // A refused lease is dropped here, which releases its slot.
             drop(waiter.send(Lease::opening(self, slot)));
         }
     }
 
-    /// A poisoned lock guards an account that is whole: its methods change it in one go.
+    /// Locks the account. A poisoned lock guards a valid account: its methods change it in one go.
     pub(in crate::upstream) fn account(&self) -> MutexGuard<'_, Admission<Pooled, Waiter>> {
         self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -294,11 +294,11 @@ impl Member {
 mod tests {
     use super::*;
     use crate::limits::budget::{Owner, Party, SiteKey};
-    use crate::upstream::fpm::admission::Wear;
+    use crate::upstream::fpm::admission::ReuseLimits;
 
-    /// Begun there it would be torn down at once, which makes room for the next, for ever.
+    /// A task started there would be torn down at once, which makes room for the next, for ever.
     #[test]
-    fn without_a_runtime_nothing_is_begun_for_who_waits() {
+    fn without_a_runtime_no_task_is_started_for_a_waiting_request() {
         let settings = MemberSettings {
             admission: Settings {
                 capacity: None,
@@ -306,12 +306,12 @@ mod tests {
                 scouts: 2,
                 turn: Duration::ZERO,
                 keep: Duration::ZERO,
-                wear: Wear::default(),
+                reuse: ReuseLimits::default(),
             },
             connect: Duration::ZERO,
             is_generic: false,
         };
-        let address = Address::parse("unix:/nobody").unwrap();
+        let address = Address::parse("unix:/nowhere").unwrap();
         let member = Member::new(address, settings, &Arc::default());
         let party = Party::Connection(0);
         let flow = Flow {

@@ -1,5 +1,4 @@
-//! What only PHP-FPM and other FastCGI servers have: a worker for each connection, which a probe finds
-//! and a queue shares out.
+//! FastCGI servers such as PHP-FPM: each connection occupies a worker, found by a probe and shared out by a queue.
 
 pub mod admission;
 mod connecting;
@@ -10,6 +9,6 @@ mod keeper;
 pub mod lease;
 pub mod member;
 mod opening;
-pub mod picture;
 mod scout;
+pub mod snapshot;
 mod waiting;

@@ -1,4 +1,4 @@
-//! How a lease that is the right to open a connection becomes one with a connection.
+//! Opening the connection of a lease.
 
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -9,7 +9,7 @@ use crate::upstream::condition::LONGEST_PAUSE;
 use crate::upstream::demand::{Deadline, LeaseError};
 
 impl Lease {
-    /// Connects, again and again until the deadline while the server is not there.
+    /// Connects, with retries until the deadline while the server is not there.
     pub(super) async fn open(mut self, deadline: Deadline) -> Result<Self, LeaseError> {
         let begun = Instant::now();
         loop {

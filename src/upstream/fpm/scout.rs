@@ -1,5 +1,5 @@
-//! Scouts: connections that carry nothing but a probe and find a free worker for the queue; and
-//! how it is found out what a server does with a probe.
+//! Scouts: connections that carry nothing but a probe and find a free worker for the queue; and the detection of a
+//! server's reaction to a probe.
 
 use std::io;
 use std::pin::pin;
@@ -11,35 +11,34 @@ use tokio::select;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::admission::Class;
-use super::inquiry::{Finding, Question, ask};
+use super::inquiry::{Inquiry, Reaction, inquire};
 use super::lease::Lease;
 use super::member::Member;
 use crate::threads;
 
-/// How long an unknown server may take to answer a probe before another connection asks whether it knows probes
-/// at all. It may as well be busy: what is asked proves which.
+/// Time for an unknown server to answer a probe before a second connection tests whether it knows probes at all. It
+/// may as well be busy: the answer proves which.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// How long a scout waits for one acknowledgement before it tries anew: a connection that a
-/// network forgot must not occupy a scout's place for ever.
+/// Time limit of one acknowledgement, after which a scout reconnects: a connection that a network forgot must not
+/// occupy a scout's place for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The first pause after a connection that was closed without an answer; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
-/// The longest, for a server that is known.
+/// The longest pause, for a known server.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// The pause where an unknown server hung up: so the verdict comes after one second, which a restart
-/// behind a proxy may take.
+/// The pause after an unknown server closed the connection: the verdict then takes one second, which a restart behind
+/// a proxy may take.
 const UNKNOWN_PAUSE: Duration = Duration::from_millis(500);
 
-/// So many connections that are closed without a word within [`WINDOW`] are a verdict.
+/// The number of connections closed without a byte within [`WINDOW`] that is a verdict.
 const HANG_UPS: usize = 3;
 const WINDOW: Duration = Duration::from_secs(5);
 
-/// Connects, waits for a worker, and hands it to the head of the queue; gives up when nobody
-/// waits any more.
+/// Connects, waits for a worker, and hands it to the head of the queue; ends when the queue is empty.
 async fn run(mut lease: Lease) {
     let member = Arc::clone(lease.member());
     let wanted = || member.is_waited_for().then(|| Instant::now() + PATIENCE);
@@ -48,9 +47,9 @@ async fn run(mut lease: Lease) {
         match member.connect(wanted).await {
             Ok(connection) => lease.set_connection(Some(connection)),
             Err(error) => {
-                // The next scout, if one is wanted, must not come at once.
+                // Delays the next scout, if one is wanted.
                 sleep(FIRST_PAUSE).await;
-                return member.give_up(&error);
+                return member.fail_waiting(&error);
             }
         }
         if member.class() == Class::Unknown {
@@ -59,9 +58,9 @@ async fn run(mut lease: Lease) {
             acknowledge(&mut lease).await;
         }
         match member.class() {
-            // Nothing acknowledges: the head of the queue opens a connection itself.
+            // Without acknowledgements the head of the queue opens a connection itself.
             Class::Closes | Class::Silent => return,
-            // Also where another connection has made the class doubtful meanwhile.
+            // Also if another connection has reset the class meanwhile.
             Class::Kept | Class::Multiplexed | Class::Unknown if lease.is_open() => {
                 return lease.pass_on();
             }
@@ -74,13 +73,13 @@ async fn run(mut lease: Lease) {
     }
 }
 
-/// Finds out what the server does with a probe, on a new connection. Afterwards the member's
-/// class is known, or why it cannot be; the connection is still there where it can be used.
+/// Detects the server's reaction to a probe, on a new connection. Afterwards the member's class, or the fault that
+/// hides it, is known; the connection is kept if it can be used.
 pub(super) async fn classify(lease: &mut Lease) {
     let begun = Instant::now();
     let member = Arc::clone(lease.member());
-    let class = match find(lease, &member).await {
-        Finding::Acknowledged(values) => {
+    let class = match detect(lease, &member).await {
+        Reaction::Acknowledged(values) => {
             let took = begun.elapsed();
             match serves_on(lease).await {
                 Some(true) => {
@@ -92,9 +91,9 @@ pub(super) async fn classify(lease: &mut Lease) {
                 None => Class::Unknown,
             }
         }
-        Finding::Unacknowledged => Class::Silent,
-        Finding::HungUp(error) => member.has_hung_up(&error),
-        Finding::Foreign(error) => {
+        Reaction::Unacknowledged => Class::Silent,
+        Reaction::HungUp(error) => member.record_hang_up(&error),
+        Reaction::Foreign(error) => {
             member.refuse(&format!("it does not speak FastCGI: {error}"));
             Class::Unknown
         }
@@ -103,58 +102,58 @@ pub(super) async fn classify(lease: &mut Lease) {
     member.classify(class);
 }
 
-/// Asks by a probe; where it is not answered for a while, or not by values, a second connection asks for a role too.
-async fn find(lease: &mut Lease, member: &Arc<Member>) -> Finding {
-    let mut probe = pin!(ask(lease, Question::Probe));
-    let role = async {
+/// Sends a probe; if no answer comes for a while, or one without values, a second connection requests a role too.
+async fn detect(lease: &mut Lease, member: &Arc<Member>) -> Reaction {
+    let mut probe = pin!(inquire(lease, Inquiry::Probe));
+    let delayed_role = async {
         sleep(SILENCE).await;
-        tracing::debug!(address = %member.address(), "no answer to a probe for {SILENCE:?}: another connection asks whether it knows probes");
-        ask_for_a_role(member).await
+        tracing::debug!(address = %member.address(), "no answer to a probe within {SILENCE:?}: a second connection tests whether the server knows probes");
+        inquire_role(member).await
     };
-    let mut role = pin!(role);
+    let mut role = pin!(delayed_role);
     let found = select! {
         biased;
-        finding = &mut probe => finding,
-        finding = &mut role => match finding {
-            // It is busy: a worker will come.
-            Some(Finding::Acknowledged(_)) | None => probe.await,
-            Some(finding) => return finding,
+        reaction = &mut probe => reaction,
+        reaction = &mut role => match reaction {
+            // The server is busy: a worker will come.
+            Some(Reaction::Acknowledged(_)) | None => probe.await,
+            Some(reaction) => return reaction,
         },
     };
     match found {
-        Finding::Unacknowledged => ask_for_a_role(member).await.unwrap_or(found),
-        Finding::Acknowledged(_) | Finding::HungUp(_) | Finding::Foreign(_) => found,
+        Reaction::Unacknowledged => inquire_role(member).await.unwrap_or(found),
+        Reaction::Acknowledged(_) | Reaction::HungUp(_) | Reaction::Foreign(_) => found,
     }
 }
 
-/// Asks on a connection of its own, which is no part of the account; `None` where there is none to be had.
-async fn ask_for_a_role(member: &Arc<Member>) -> Option<Finding> {
+/// Requests a role on a connection of its own, outside the account; `None` if connecting fails.
+async fn inquire_role(member: &Arc<Member>) -> Option<Reaction> {
     let mut connection = member.try_connect().await.ok()?;
-    Some(ask(connection.get_mut()?, Question::Role).await)
+    Some(inquire(connection.get_mut()?, Inquiry::Role).await)
 }
 
-/// Returns whether the connection goes on behind a probe; PHP without the fix of bug 76922 hangs up. `None` is neither.
+/// Reports whether the connection survives a probe; PHP without the fix of bug 76922 closes it. `None` is undecided.
 async fn serves_on(lease: &mut Lease) -> Option<bool> {
-    match timeout(PATIENCE, ask(lease, Question::Probe)).await {
-        Ok(Finding::Acknowledged(_)) => Some(true),
-        Ok(Finding::HungUp(_)) => Some(false),
-        Ok(Finding::Unacknowledged | Finding::Foreign(_)) | Err(_) => None,
+    match timeout(PATIENCE, inquire(lease, Inquiry::Probe)).await {
+        Ok(Reaction::Acknowledged(_)) => Some(true),
+        Ok(Reaction::HungUp(_)) => Some(false),
+        Ok(Reaction::Unacknowledged | Reaction::Foreign(_)) | Err(_) => None,
     }
 }
 
 async fn acknowledge(lease: &mut Lease) {
     let begun = Instant::now();
-    match timeout(PATIENCE, ask(lease, Question::Probe)).await {
-        Ok(Finding::Acknowledged(_)) => lease.acknowledge(begun.elapsed()),
-        Ok(Finding::Unacknowledged | Finding::HungUp(_) | Finding::Foreign(_)) | Err(_) => {
+    match timeout(PATIENCE, inquire(lease, Inquiry::Probe)).await {
+        Ok(Reaction::Acknowledged(_)) => lease.acknowledge(begun.elapsed()),
+        Ok(Reaction::Unacknowledged | Reaction::HungUp(_) | Reaction::Foreign(_)) | Err(_) => {
             lease.set_connection(None);
         }
     }
 }
 
 impl Member {
-    /// Opens connections that look for workers, as many as the queue needs. On a thread that is ending nothing is begun: it
-    /// would be torn down at once, make room by that, and be begun again.
+    /// Opens as many scouts as the queue needs. None on a thread that is ending: the scout would be torn down at
+    /// once, make room by that, and be started again.
     pub(super) fn send_scouts(self: &Arc<Self>) {
         while !threads::is_ending() {
             let slot = self.account().scout(Instant::now());
@@ -163,21 +162,20 @@ impl Member {
         }
     }
 
-    /// An unknown server has closed a connection without a word: it is as good as down, until it has
-    /// done so again and again. Returns the class that follows.
-    fn has_hung_up(&self, error: &io::Error) -> Class {
+    /// Records a connection closed without a byte by an unknown server, and returns the class that follows: the
+    /// server counts as down until repeated closes are a verdict.
+    fn record_hang_up(&self, error: &io::Error) -> Class {
         let now = Instant::now();
         let is_verdict = {
-            // A poisoned lock guards a list that is whole at every moment.
-            let hang_ups = self.hang_ups.lock();
-            let mut hang_ups = hang_ups.unwrap_or_else(PoisonError::into_inner);
+            // A poisoned lock guards a list that is valid at every moment.
+            let mut hang_ups = self.hang_ups.lock().unwrap_or_else(PoisonError::into_inner);
             hang_ups.retain(|at| now - *at < WINDOW);
             hang_ups.push(now);
             hang_ups.len() >= HANG_UPS
         };
         match (is_verdict, self.is_generic.load(Ordering::Relaxed)) {
             (false, _) => Class::Unknown,
-            // Told so, it is used as it is.
+            // `type = "generic"`: used without probes.
             (true, true) => Class::Silent,
             (true, false) => {
                 self.refuse(&format!(

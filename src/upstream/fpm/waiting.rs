@@ -1,4 +1,4 @@
-//! How a request comes to a connection: at once, or through the queue, or not at all.
+//! Leasing a connection for a request: at once, through the queue, or refused.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use crate::timer::Timer;
 use crate::upstream::demand::{Deadline, Demand, LeaseError, Order};
 
 impl Member {
-    /// Returns a connection for a request: an idle one, a new one, or after a wait in the queue.
+    /// Returns a connection for a request: an idle one, a new one, or one granted by the queue.
     pub(super) async fn obtain_lease(
         self: &Arc<Self>,
         Demand {
@@ -35,39 +35,41 @@ impl Member {
         loop {
             let mut lease = match self.arrive(order, &flow) {
                 Admitted::Idle(lease) => lease,
-                Admitted::Open(lease) => return self.opened(lease, deadline).await,
+                Admitted::Open(lease) => return self.open_lease(lease, deadline).await,
                 Admitted::Wait(ticket, receiver) => {
                     let mut waiting = Waiting::new(self, ticket, receiver);
-                    let Some(lease) = waiting.granted(deadline.at()).await else {
-                        return Err(self.waited_in_vain(deadline));
+                    let Some(lease) = waiting.wait_for_grant(deadline.at()).await else {
+                        return Err(self.timeout_error(deadline));
                     };
                     waiting.ticket = None;
                     if !lease.is_open() {
-                        return self.opened(lease, deadline).await;
+                        return self.open_lease(lease, deadline).await;
                     }
                     lease
                 }
                 Admitted::Full(over) => return Err(self.queue_full(over)),
             };
             if lease.settle() && lease.is_quiet() {
-                return Ok(lease.begin(deadline));
+                return Ok(lease.start_request(deadline));
             }
-            // Closed or spoken to since its last answer: closed by the drop, and the next is tried.
+            // Closed, or with unexpected data, since its last answer: the drop closes it, and the next is tried.
             self.numbers().stale.add();
             order = Order::First;
         }
     }
 
-    async fn opened(&self, lease: Lease, deadline: Deadline) -> Result<Lease, LeaseError> {
-        // Boxed: connecting is seldom, and would make the future of each request twice as large.
-        Ok(Box::pin(lease.open(deadline)).await?.begin(deadline))
+    async fn open_lease(&self, lease: Lease, deadline: Deadline) -> Result<Lease, LeaseError> {
+        // Boxed: connecting is rare, and would double the size of each request's future.
+        Ok(Box::pin(lease.open(deadline))
+            .await?
+            .start_request(deadline))
     }
 
-    fn waited_in_vain(&self, deadline: Deadline) -> LeaseError {
+    fn timeout_error(&self, deadline: Deadline) -> LeaseError {
         if let Some(refusal) = self.condition.refusal(Instant::now()) {
             return refusal;
         }
-        match self.condition.trouble() {
+        match self.condition.last_connect_error() {
             Some(error) => self.connect_error(error),
             None => self.queue_timeout(deadline),
         }
@@ -82,7 +84,7 @@ impl Member {
     }
 
     fn queue_full(&self, over: Over) -> LeaseError {
-        self.numbers().refused_place(over);
+        self.numbers().record_queue_full(over);
         LeaseError::QueueFull {
             over,
             length: self.queue_length(),
@@ -99,8 +101,8 @@ impl Member {
     }
 }
 
-/// A place in the queue; left when dropped, which happens the moment the client goes. A lease
-/// that was granted meanwhile drops with the receiver and goes to the next.
+/// A place in the queue, left when dropped, which happens the moment the client disconnects. A lease granted
+/// meanwhile drops with the receiver and goes to the next request.
 struct Waiting {
     member: Arc<Member>,
     ticket: Option<Ticket>,
@@ -118,8 +120,8 @@ impl Waiting {
         }
     }
 
-    /// What is granted by then.
-    async fn granted(&mut self, deadline: Instant) -> Option<Lease> {
+    /// Returns the lease granted before `deadline`.
+    async fn wait_for_grant(&mut self, deadline: Instant) -> Option<Lease> {
         poll_fn(|cx| match Pin::new(&mut self.receiver).poll(cx) {
             Poll::Ready(granted) => Poll::Ready(granted.ok()),
             Poll::Pending => self.timer.poll_at(deadline, cx).map(|()| None),
@@ -134,7 +136,7 @@ impl Drop for Waiting {
         let Some(ticket) = self.ticket else { return };
         self.member.leave(ticket);
         self.receiver.close();
-        // Granted in the same moment: an open connection is passed on, not wasted.
+        // Granted at the same moment: an open connection is passed on, not wasted.
         if let Ok(lease) = self.receiver.try_recv() {
             lease.pass_on();
         }

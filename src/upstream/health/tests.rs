@@ -1,4 +1,4 @@
-//! The states of a server one by one, and how long it can be avoided at most.
+//! The states of a server one by one, and the bound of the back-off.
 
 use proptest::prelude::*;
 
@@ -10,48 +10,54 @@ const S: Duration = Duration::from_secs(1);
 fn the_back_off_doubles_with_each_attempt_and_ends_with_success() {
     let mut now = Instant::now();
     let mut health = Health::default();
-    assert_eq!(health.standing(now), Standing::Well);
+    assert_eq!(health.availability(now), Availability::Well);
     for seconds in [1, 2, 4, 8, 16, 30, 30] {
-        assert!(health.failed(Fault::Connect, now));
-        assert!(!health.failed(Fault::Connect, now), "within the back-off");
+        assert!(health.record_failure(Fault::Connect, now));
+        assert!(
+            !health.record_failure(Fault::Connect, now),
+            "within the back-off"
+        );
         let until = now + S * seconds;
-        assert_eq!(health.standing(now), Standing::Avoided(until));
-        assert!(!health.try_again(until - S / 1000));
+        assert_eq!(health.availability(now), Availability::Avoided(until));
+        assert!(!health.claim_trial(until - S / 1000));
         now = until;
-        assert_eq!(health.standing(now), Standing::Due);
-        assert!(health.try_again(now));
-        assert!(!health.try_again(now), "one at a time");
-        assert_eq!(health.standing(now), Standing::Tried(now + S * seconds));
+        assert_eq!(health.availability(now), Availability::Due);
+        assert!(health.claim_trial(now));
+        assert!(!health.claim_trial(now), "one at a time");
+        assert_eq!(
+            health.availability(now),
+            Availability::Tried(now + S * seconds)
+        );
     }
-    assert!(health.succeeded(Fault::Connect));
-    assert_eq!(health.standing(now), Standing::Well);
-    assert!(health.failed(Fault::Connect, now));
-    assert_eq!(health.standing(now), Standing::Avoided(now + S));
+    assert!(health.record_success(Fault::Connect));
+    assert_eq!(health.availability(now), Availability::Well);
+    assert!(health.record_failure(Fault::Connect, now));
+    assert_eq!(health.availability(now), Availability::Avoided(now + S));
 }
 
 #[test]
-fn a_trial_that_nobody_ends_is_followed_by_another() {
+fn a_trial_without_a_result_is_followed_by_another() {
     let now = Instant::now();
     let mut health = Health::default();
-    health.failed(Fault::Protocol, now);
-    assert!(health.try_again(now + S));
-    assert_eq!(health.standing(now + 2 * S), Standing::Due);
+    health.record_failure(Fault::Protocol, now);
+    assert!(health.claim_trial(now + S));
+    assert_eq!(health.availability(now + 2 * S), Availability::Due);
 }
 
 #[test]
 fn only_the_same_thing_disproves_a_fault() {
     let now = Instant::now();
     let mut health = Health::default();
-    health.failed(Fault::Protocol, now);
-    assert!(!health.succeeded(Fault::Connect));
-    assert!(!health.standing(now).is_eligible());
-    assert!(health.succeeded(Fault::Protocol));
-    assert!(health.standing(now).is_eligible());
+    health.record_failure(Fault::Protocol, now);
+    assert!(!health.record_success(Fault::Connect));
+    assert!(!health.availability(now).is_eligible());
+    assert!(health.record_success(Fault::Protocol));
+    assert!(health.availability(now).is_eligible());
 }
 
 proptest! {
     #[test]
-    fn nobody_is_avoided_for_longer_than_the_longest_back_off(
+    fn no_server_is_avoided_for_longer_than_the_longest_back_off(
         events in proptest::collection::vec((0u8..4, 0u64..40_000), 0..60),
     ) {
         let mut now = Instant::now();
@@ -59,21 +65,21 @@ proptest! {
         let mut tries = 0;
         for (event, pause) in events {
             now += Duration::from_millis(pause);
-            let before = health.standing(now);
+            let before = health.availability(now);
             match event {
-                0 => drop(health.failed(Fault::Connect, now)),
-                1 => drop(health.succeeded(Fault::Connect)),
-                2 => drop(health.succeeded(Fault::Protocol)),
-                _ => tries += u32::from(health.try_again(now)),
+                0 => drop(health.record_failure(Fault::Connect, now)),
+                1 => drop(health.record_success(Fault::Connect)),
+                2 => drop(health.record_success(Fault::Protocol)),
+                _ => tries += u32::from(health.claim_trial(now)),
             }
-            let after = health.standing(now);
+            let after = health.availability(now);
             if event == 3 {
-                prop_assert_eq!(before == Standing::Due, matches!(after, Standing::Tried(_)) && before != after);
+                prop_assert_eq!(before == Availability::Due, matches!(after, Availability::Tried(_)) && before != after);
             }
-            if let Standing::Avoided(until) | Standing::Tried(until) = after {
+            if let Availability::Avoided(until) | Availability::Tried(until) = after {
                 prop_assert!(until > now && until <= now + LONGEST_BACK_OFF);
             }
-            prop_assert!(health.standing(now + LONGEST_BACK_OFF).is_eligible());
+            prop_assert!(health.availability(now + LONGEST_BACK_OFF).is_eligible());
         }
         prop_assert!(tries <= 60);
     }

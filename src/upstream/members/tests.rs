@@ -1,5 +1,4 @@
-//! Names under a resolver that says what the test wants, and what becomes of requests when the
-//! members change under them.
+//! Names under a scripted resolver, and the fate of requests when the members change.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -19,23 +18,24 @@ use crate::message::edits::RuleId;
 use crate::threads::Home;
 use crate::upstream::balancer::Balancer;
 use crate::upstream::flow::Reserve;
-use crate::upstream::fpm::admission::{Arrival, Settings, Wear};
+use crate::upstream::fpm::admission::{Arrival, ReuseLimits, Settings};
 use crate::upstream::policy::Policy;
 use crate::upstream::{ClassKey, Deadline, Demand, Flow, Lease, Member, MemberSettings, Order};
 
 const S: Duration = Duration::from_secs(1);
 
-/// Gives its answers one after the other, the last one again and again; `None`: no such host.
+/// A resolver that returns its answers one after the other, the last one again and again; `None`: no such host.
 #[derive(Debug)]
 struct Answers(Mutex<VecDeque<Option<Vec<SocketAddr>>>>);
 
 impl Resolve for Answers {
     fn resolve<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
         let mut answers = self.0.lock().unwrap();
-        let last = answers.len() == 1;
-        let answer = match last {
-            true => answers.front().cloned().unwrap(),
-            false => answers.pop_front().unwrap(),
+        let is_last = answers.len() == 1;
+        let answer = if is_last {
+            answers.front().cloned().unwrap()
+        } else {
+            answers.pop_front().unwrap()
         };
         async move { answer.ok_or_else(|| io::Error::other("no such host")) }.boxed()
     }
@@ -56,7 +56,7 @@ fn members<const N: usize>(
             scouts: 2,
             turn: 60 * S,
             keep: 60 * S,
-            wear: Wear::default(),
+            reuse: ReuseLimits::default(),
         },
         connect: S,
         is_generic: false,
@@ -77,7 +77,7 @@ fn shown(members: &Members<Member>) -> Vec<String> {
         .collect()
 }
 
-/// A server that answers every probe, for ever.
+/// Starts a server that answers every probe, for ever.
 async fn server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -96,7 +96,7 @@ async fn server() -> SocketAddr {
     address
 }
 
-/// A request of the one client that there is.
+/// Returns a request of the only client.
 fn flow(class: Option<ClassKey>) -> Flow {
     let owner = Owner {
         party: Party::Connection(0),
@@ -155,13 +155,13 @@ async fn each_address_is_a_member_and_stays_one_while_it_is_named() {
     let after = members.current();
     assert!(Arc::ptr_eq(&before[2], &after[1]), "with its connections");
     assert!(Arc::ptr_eq(&before[0], &after[0]));
-    assert!(members.is_left(&before[1], Instant::now()));
+    assert!(members.should_leave(&before[1], Instant::now()));
 
     Arc::clone(&members).refresh().await;
     assert_eq!(
         shown(&members),
         named,
-        "a resolver that fails takes nobody away"
+        "a resolver that fails removes no member"
     );
 }
 
@@ -191,7 +191,7 @@ async fn what_is_reserved_is_reserved_at_members_that_come_later() {
                 matches!(arrival, Arrival::Wait(_))
             });
             assert_eq!(waits.count(), 2, "{}", member.address());
-            assert!(!account.refuses(now, &reserved));
+            assert!(!account.would_refuse(now, &reserved));
             account.abandon();
         }
     }
@@ -209,7 +209,7 @@ async fn requests_wait_for_a_name_and_the_resolver_is_named() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_name_is_served_when_it_resolves() {
+async fn a_request_that_waits_for_a_name_is_served_when_it_resolves() {
     let server = server().await;
     let members = members(&["php:9000"], [None, None, Some(vec![server])]);
     let lease = lease(&balancer(&members), 10 * S).await.unwrap();
@@ -226,7 +226,7 @@ async fn a_server_that_vanishes_ends_what_it_does_and_its_queue_moves() {
         let balancer = Arc::clone(&balancer);
         async move { lease(&balancer, 10 * S).await }
     });
-    while running.member().picture().waiting == 0 {
+    while running.member().snapshot().waiting == 0 {
         tokio::task::yield_now().await;
     }
     Arc::clone(&members).refresh().await;
@@ -234,9 +234,9 @@ async fn a_server_that_vanishes_ends_what_it_does_and_its_queue_moves() {
     assert_eq!(*moved.member().address(), Address::from(new));
 
     let gone = Arc::clone(running.member());
-    assert_eq!(gone.picture().busy, 1, "it runs on");
+    assert_eq!(gone.snapshot().busy, 1, "it runs on");
     running.pass_on();
-    assert_eq!(gone.picture().busy, 0);
+    assert_eq!(gone.snapshot().busy, 0);
     assert!(!Arc::ptr_eq(&gone, moved.member()));
 }
 
@@ -262,8 +262,8 @@ async fn a_request_goes_on_from_a_server_that_is_down() {
     }
     let down = &members.current()[0];
     assert!(matches!(
-        down.condition().standing(Instant::now()),
-        Standing::Avoided(_)
+        down.condition().availability(Instant::now()),
+        Availability::Avoided(_)
     ));
 }
 

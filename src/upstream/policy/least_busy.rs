@@ -2,7 +2,7 @@
 
 use super::load::{Load, candidates};
 
-/// The index of the least busy candidate.
+/// Returns the index of the least busy candidate.
 pub(super) fn pick(loads: &[Load]) -> Option<usize> {
     candidates(loads)
         .min_by_key(|(_, load)| load.busy + load.waiting)

@@ -1,34 +1,38 @@
-//! What a policy knows of a member.
+//! The input of a policy.
 
-use crate::upstream::health::Standing;
+use crate::upstream::health::Availability;
 
-/// What a member has to do, and what speaks against giving it more.
+/// The load of a member, and the reasons to avoid it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
     /// Connections in use.
     pub busy: usize,
     /// Requests in the queue.
     pub waiting: usize,
-    /// Its queue is full.
-    pub full: bool,
-    /// This request has just failed there.
-    pub failed: bool,
-    /// Its health.
-    pub standing: Standing,
+    /// Set if its queue is full.
+    pub is_full: bool,
+    /// Set if this request has just failed there.
+    pub has_failed: bool,
+    /// Its availability.
+    pub availability: Availability,
 }
 
 impl Load {
-    /// What speaks against it, the worst first; less is better.
-    pub(super) fn objections(&self) -> (bool, bool, bool) {
-        (!self.standing.is_eligible(), self.failed, self.full)
+    /// Returns the penalties, the heaviest first; less is better.
+    pub(super) fn penalties(&self) -> (bool, bool, bool) {
+        (
+            !self.availability.is_eligible(),
+            self.has_failed,
+            self.is_full,
+        )
     }
 }
 
-/// The members that nothing speaks against, or the least; in their order.
+/// Returns the members with the least penalties, in their order.
 pub(super) fn candidates(loads: &[Load]) -> impl Iterator<Item = (usize, &Load)> + Clone {
-    let least = loads.iter().map(Load::objections).min();
+    let least = loads.iter().map(Load::penalties).min();
     loads
         .iter()
         .enumerate()
-        .filter(move |(_, load)| Some(load.objections()) == least)
+        .filter(move |(_, load)| Some(load.penalties()) == least)
 }

@@ -1,4 +1,4 @@
-//! Which member of an upstream gets a request: pure functions from loads to an index.
+//! Load balancing: pure functions from loads to the index of a member.
 
 mod first_available;
 mod least_busy;
@@ -7,24 +7,24 @@ mod round_robin;
 
 pub use load::Load;
 
-use super::health::Standing;
+use super::health::Availability;
 
-/// How requests are spread over the members that can take them.
+/// The load balancing method of an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// To the one with the least to do.
+    /// The member with the fewest requests.
     LeastBusy,
-    /// To each in its turn.
+    /// Each member in its turn.
     RoundRobin,
-    /// To the first of the list; the others stand by.
+    /// The first member of the list; the others are backups.
     FirstAvailable,
 }
 
 impl Policy {
-    /// The words of the configuration.
+    /// The values of `policy` in the configuration.
     pub const WORDS: &'static [&'static str] = &["least-busy", "round-robin", "first-available"];
 
-    /// The policy of a word; `None` for one that is not in [`Self::WORDS`].
+    /// Parses the value of `policy`; `None` unless it is one of [`Self::WORDS`].
     pub fn parse(word: &str) -> Option<Self> {
         match word {
             "least-busy" => Some(Self::LeastBusy),
@@ -34,10 +34,10 @@ impl Policy {
         }
     }
 
-    /// The index of the member that gets the request; `turn` counts the requests. Where none is
-    /// well, it is the one that will be tried first, whatever the policy. `None` without members.
+    /// Returns the index of the member for the next request; `turn` counts the requests. If no member is available,
+    /// it is the one with the earliest trial, under every policy. `None` without members.
     pub fn pick(self, loads: &[Load], turn: usize) -> Option<usize> {
-        if !loads.iter().any(|load| load.standing.is_eligible()) {
+        if !loads.iter().any(|load| load.availability.is_eligible()) {
             return first_to_be_tried(loads);
         }
         match self {
@@ -52,9 +52,9 @@ fn first_to_be_tried(loads: &[Load]) -> Option<usize> {
     loads
         .iter()
         .enumerate()
-        .min_by_key(|(_, load)| match load.standing {
-            Standing::Well | Standing::Due => None,
-            Standing::Tried(until) | Standing::Avoided(until) => Some(until),
+        .min_by_key(|(_, load)| match load.availability {
+            Availability::Well | Availability::Due => None,
+            Availability::Tried(until) | Availability::Avoided(until) => Some(until),
         })
         .map(|(index, _)| index)
 }

@@ -1,9 +1,9 @@
-//! Each member in its turn. Who cannot take requests has no turn, so that the others share its
-//! part evenly, and not all of it falls to the next.
+//! Round robin. A member that cannot take requests has no turn, so that the others share its part evenly, and not all
+//! of it falls to the next.
 
 use super::load::{Load, candidates};
 
-/// The index of the candidate whose turn it is; `turn` counts the requests.
+/// Returns the index of the candidate whose turn it is; `turn` counts the requests.
 pub(super) fn pick(loads: &[Load], turn: usize) -> Option<usize> {
     let fit = candidates(loads);
     let index = turn.checked_rem(fit.clone().count())?;

@@ -1,4 +1,4 @@
-//! Each policy over tables of loads, and what holds for all of them.
+//! Each policy over tables of loads, and the properties that all have.
 
 use std::time::Duration;
 
@@ -17,26 +17,29 @@ fn load(busy: usize, waiting: usize) -> Load {
     Load {
         busy,
         waiting,
-        full: false,
-        failed: false,
-        standing: Standing::Well,
+        is_full: false,
+        has_failed: false,
+        availability: Availability::Well,
     }
 }
 
 fn full(load: Load) -> Load {
-    Load { full: true, ..load }
-}
-
-fn failed(load: Load) -> Load {
     Load {
-        failed: true,
+        is_full: true,
         ..load
     }
 }
 
-fn with(standing: Standing) -> Load {
+fn failed(load: Load) -> Load {
     Load {
-        standing,
+        has_failed: true,
+        ..load
+    }
+}
+
+fn with(availability: Availability) -> Load {
+    Load {
+        availability,
         ..load(0, 0)
     }
 }
@@ -61,7 +64,7 @@ fn the_least_busy_is_picked_and_among_equals_the_first() {
 }
 
 #[test]
-fn turns_go_round_among_those_who_can_take_requests() {
+fn turns_go_round_among_the_available_members() {
     let now = Instant::now();
     let picks = |loads: &[Load]| {
         (0..6)
@@ -73,7 +76,7 @@ fn turns_go_round_among_those_who_can_take_requests() {
         picks(&[load(9, 9), load(0, 0), load(3, 0)]),
         [0, 1, 2, 0, 1, 2]
     );
-    let away = with(Standing::Avoided(now));
+    let away = with(Availability::Avoided(now));
     assert_eq!(picks(&[load(0, 0), away, load(0, 0)]), [0, 2, 0, 2, 0, 2]);
 }
 
@@ -83,19 +86,22 @@ fn the_first_that_is_available_is_picked() {
     let pick = |loads: &[Load]| Policy::FirstAvailable.pick(loads, 1);
     assert_eq!(pick(&[]), None);
     assert_eq!(pick(&[load(9, 9), load(0, 0)]), Some(0));
-    assert_eq!(pick(&[with(Standing::Avoided(now)), load(9, 9)]), Some(1));
-    assert_eq!(pick(&[with(Standing::Due), load(0, 0)]), Some(0));
+    assert_eq!(
+        pick(&[with(Availability::Avoided(now)), load(9, 9)]),
+        Some(1)
+    );
+    assert_eq!(pick(&[with(Availability::Due), load(0, 0)]), Some(0));
     assert_eq!(pick(&[full(load(0, 9)), load(9, 9)]), Some(1));
 }
 
 #[test]
-fn where_none_is_well_the_one_to_be_tried_first_is_waited_for() {
+fn without_an_available_member_the_one_with_the_earliest_trial_is_picked() {
     let now = Instant::now();
     let s = Duration::from_secs(1);
     let loads = [
-        with(Standing::Avoided(now + 3 * s)),
-        with(Standing::Tried(now + s)),
-        with(Standing::Avoided(now + 2 * s)),
+        with(Availability::Avoided(now + 3 * s)),
+        with(Availability::Tried(now + s)),
+        with(Availability::Avoided(now + 2 * s)),
     ];
     for policy in ALL {
         assert_eq!(policy.pick(&loads, 5), Some(1), "{policy:?}");
@@ -104,36 +110,41 @@ fn where_none_is_well_the_one_to_be_tried_first_is_waited_for() {
 
 fn any_load() -> impl Strategy<Value = Load> {
     let now = Instant::now();
-    let standing = prop_oneof![
-        Just(Standing::Well),
-        Just(Standing::Due),
-        Just(Standing::Tried(now)),
-        Just(Standing::Avoided(now)),
+    let availability = prop_oneof![
+        Just(Availability::Well),
+        Just(Availability::Due),
+        Just(Availability::Tried(now)),
+        Just(Availability::Avoided(now)),
     ];
-    (0usize..5, 0usize..5, any::<bool>(), any::<bool>(), standing).prop_map(
-        |(busy, waiting, full, failed, standing)| Load {
+    (
+        0usize..5,
+        0usize..5,
+        any::<bool>(),
+        any::<bool>(),
+        availability,
+    )
+        .prop_map(|(busy, waiting, is_full, has_failed, availability)| Load {
             busy,
             waiting,
-            full,
-            failed,
-            standing,
-        },
-    )
+            is_full,
+            has_failed,
+            availability,
+        })
 }
 
 proptest! {
     #[test]
-    fn nobody_is_picked_whom_another_is_preferred_to(
+    fn no_member_with_a_greater_penalty_is_picked(
         loads in proptest::collection::vec(any_load(), 1..6),
         turn in any::<usize>(),
     ) {
         for policy in ALL {
             let picked = &loads[policy.pick(&loads, turn).unwrap()];
-            let eligible = loads.iter().any(|load| load.standing.is_eligible());
-            prop_assert_eq!(picked.standing.is_eligible(), eligible);
+            let eligible = loads.iter().any(|load| load.availability.is_eligible());
+            prop_assert_eq!(picked.availability.is_eligible(), eligible);
             if eligible {
-                let least = loads.iter().map(Load::objections).min().unwrap();
-                prop_assert_eq!(picked.objections(), least);
+                let least = loads.iter().map(Load::penalties).min().unwrap();
+                prop_assert_eq!(picked.penalties(), least);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! How a request comes to a connection, or to a place in the queue.
+//! Arrival of a request: a connection at once, or a place in the queue.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::limits::budget::Over;
 use crate::threads::Home;
 use crate::upstream::flow::Flow;
 
-/// How long a server is believed to hang up after a probe; finding out again costs it one.
+/// Validity of the class `Closes`; its renewal costs a probe.
 const DOUBT: Duration = Duration::from_secs(60);
 
-/// What becomes of a request that arrives.
+/// The result of an arrival.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Arrival<C> {
     /// Use this idle connection.
@@ -21,12 +21,12 @@ pub enum Arrival<C> {
     Open(Slot),
     /// Wait.
     Wait(Ticket),
-    /// There is no place in the queue.
+    /// The queue has no place.
     Full(Over),
 }
 
 impl<C, W> Admission<C, W> {
-    /// A request of `flow` on the thread `home` wants a connection. `waiter` is asked for only when it has to wait.
+    /// Admits a request of `flow` on the thread `home`. `waiter` is called only if it has to wait.
     pub fn arrive(
         &mut self,
         now: Instant,
@@ -34,7 +34,7 @@ impl<C, W> Admission<C, W> {
         flow: &Flow,
         waiter: impl FnOnce() -> W,
     ) -> Arrival<C> {
-        if let Some(arrival) = self.at_once(now, home, flow) {
+        if let Some(arrival) = self.try_admit(now, home, flow) {
             return arrival;
         }
         self.busy_when_full = self.busy();
@@ -44,8 +44,8 @@ impl<C, W> Admission<C, W> {
         }
     }
 
-    /// A request that has waited at another server goes on waiting here, behind all others of its client; it has
-    /// its place even in a full queue.
+    /// Admits a request that has waited at another server, behind all others of its client; it has its place even in
+    /// a full queue.
     pub fn rejoin(
         &mut self,
         now: Instant,
@@ -53,21 +53,21 @@ impl<C, W> Admission<C, W> {
         flow: &Flow,
         waiter: impl FnOnce() -> W,
     ) -> Arrival<C> {
-        match self.at_once(now, home, flow) {
+        match self.try_admit(now, home, flow) {
             Some(arrival) => arrival,
             None => Arrival::Wait(self.queue.push_back(flow, waiter(), now, home)),
         }
     }
 
-    /// Returns whether a request of `flow` that arrived now would find no place in the queue.
-    pub fn refuses(&self, now: Instant, flow: &Flow) -> bool {
+    /// Reports whether a request of `flow` that arrived now would find no place in the queue.
+    pub fn would_refuse(&self, now: Instant, flow: &Flow) -> bool {
         let may_open = self.class != Class::Unknown && self.may_open(now);
         let at_once = self.queue.waiting() == 0 && (!self.idle.is_empty() || may_open);
         !at_once && self.check_queue(flow).is_err()
     }
 
-    /// A request that was not executed wants another connection. It is the next of its client, whose turn is next; it has
-    /// its place even in a full queue.
+    /// Admits a request that was not executed on its connection. It is the next of its client, whose turn is next; it
+    /// has its place even in a full queue.
     pub fn retry(
         &mut self,
         now: Instant,
@@ -75,7 +75,7 @@ impl<C, W> Admission<C, W> {
         flow: &Flow,
         waiter: impl FnOnce() -> W,
     ) -> Arrival<C> {
-        match self.at_once(now, home, flow) {
+        match self.try_admit(now, home, flow) {
             Some(arrival) => arrival,
             None => Arrival::Wait(self.queue.push_front(flow, waiter(), now, home)),
         }
@@ -85,16 +85,16 @@ impl<C, W> Admission<C, W> {
         self.queue.check(flow, self.settings.queue_length)
     }
 
-    /// While anyone waits, nobody passes.
-    fn at_once(&mut self, now: Instant, home: Home, flow: &Flow) -> Option<Arrival<C>> {
-        self.doubt(now);
+    /// Returns a connection that is available at once. While requests wait, none passes them.
+    fn try_admit(&mut self, now: Instant, home: Home, flow: &Flow) -> Option<Arrival<C>> {
+        self.expire_class(now);
         if self.queue.waiting() > 0 {
             return None;
         }
         if let Some(idle) = self.idle.take(home) {
             return Some(Arrival::Take(idle.connection, idle.slot));
         }
-        // Worth a moment, where there is room to wait.
+        // Worth a moment's wait, if the queue has room.
         let worker_returns = self.returning(now) > 0 && self.check_queue(flow).is_ok();
         if self.class == Class::Unknown || worker_returns || !self.may_open(now) {
             return None;
@@ -102,8 +102,8 @@ impl<C, W> Admission<C, W> {
         Some(Arrival::Open(self.open(now)))
     }
 
-    /// One worker that left between two probes makes a server look like one that hangs up.
-    fn doubt(&mut self, now: Instant) {
+    /// Resets an old class `Closes`: one worker that exited between two probes looks like it.
+    fn expire_class(&mut self, now: Instant) {
         if self.class == Class::Closes {
             let since = *self.class_since.get_or_insert(now);
             if now.duration_since(since) >= DOUBT {

@@ -1,24 +1,24 @@
-//! What is known of how a server can be used.
+//! The class of a server: its reaction to a probe.
 
 use crate::fastcgi::management::Values;
 
-/// What a server does with a probe; see `crate::upstream::fpm::scout` for how it is found out.
+/// A server's reaction to a probe; `crate::upstream::fpm::scout` detects it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Not known yet: one connection finds it out, and who comes meanwhile waits.
+    /// Not known yet: one connection detects it, and requests wait meanwhile.
     Unknown,
-    /// Answers and serves on.
+    /// Answers and keeps the connection.
     Kept,
-    /// Answers whatever else it is doing, so that an answer proves no worker (Go's net/http/fcgi).
+    /// Answers at any time, so that an answer proves no free worker (Go's net/http/fcgi).
     Multiplexed,
-    /// Answers and hangs up (PHP before the fix of bug 76922).
+    /// Answers and closes the connection (PHP before the fix of bug 76922).
     Closes,
-    /// Answered a request, or refused a role, on a connection whose probe it had not answered.
+    /// Answers no probes: it answered a request, or refused a role, on a connection with an unanswered probe.
     Silent,
 }
 
 impl Class {
-    /// Returns what a server is that answered with `values` and serves on.
+    /// Returns the class of a server that answered with `values` and keeps the connection.
     pub fn of(values: Values) -> Self {
         if values.multiplexes {
             Self::Multiplexed
@@ -27,7 +27,7 @@ impl Class {
         }
     }
 
-    /// Returns whether an acknowledgement can be waited for.
+    /// Reports whether an acknowledgement can be waited for.
     pub fn acknowledges(self) -> bool {
         match self {
             Self::Unknown | Self::Kept | Self::Multiplexed => true,

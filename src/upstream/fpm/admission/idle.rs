@@ -1,11 +1,11 @@
-//! Connections that nobody uses, each with the thread that watches it: there its next request wakes no other.
+//! Idle connections, each with the thread whose reactor watches it, where its next request wakes no other thread.
 
 use tokio::time::Instant;
 
 use super::Slot;
 use crate::threads::Home;
 
-/// One of them.
+/// An idle connection.
 #[derive(Debug)]
 pub(super) struct Idle<C> {
     pub(super) connection: C,
@@ -14,7 +14,7 @@ pub(super) struct Idle<C> {
     pub(super) since: Instant,
 }
 
-/// All of them, the last used last.
+/// All idle connections, the last used last.
 #[derive(Debug)]
 pub(super) struct Idles<C>(Vec<Idle<C>>);
 
@@ -35,14 +35,14 @@ impl<C> Idles<C> {
         self.0.push(idle);
     }
 
-    /// The last used of the thread `home`, or else of another.
+    /// Removes and returns the last used of the thread `home`, else of any.
     pub(super) fn take(&mut self, home: Home) -> Option<Idle<C>> {
         let near = self.0.iter().rposition(|idle| idle.home == home);
         let last = near.or_else(|| self.0.len().checked_sub(1))?;
         Some(self.0.remove(last))
     }
 
-    /// The connections of those that are `over`, which no longer are among them.
+    /// Removes the entries for which `over` holds, and returns their connections.
     pub(super) fn extract(&mut self, mut over: impl FnMut(&Idle<C>) -> bool) -> Vec<C> {
         let over = self.0.extract_if(.., |idle| over(idle));
         over.map(|idle| idle.connection).collect()

@@ -1,13 +1,13 @@
-//! Who waits, and whose turn it is. Sites take turns, and of each site its clients: one that has a hundred requests waiting
-//! delays another by one grant and no more. Within a client it is first come, first served. A class with a reserve
-//! ([`classes`]) is served apart when it is owed a grant.
+//! The queue of waiting requests. Sites take turns, and of each site its clients: a client with a hundred waiting
+//! requests delays another by one grant and no more. Within a client the order is first in, first out. A class with a
+//! reserve ([`classes`]) is served apart when it is owed a grant.
 //!
-//! Arriving, leaving and being served touch one node on each level ([`rounds`]), however many wait.
+//! Arriving, leaving and being served touch one node on each level ([`rounds`]), for any length of the queue.
 //!
-//! A connection that comes free is worth more on its own thread: there its next request neither wakes another
-//! thread nor moves it to that. So of the client whose turn it is a request on that thread goes first, if the head came no
-//! more than [`LEAD`] before. No other client has its turn later by that, and beside the time that scripts take it is
-//! nothing.
+//! A free connection is worth more on its own thread: there its next request neither wakes another thread nor moves
+//! it to that. So, of the client whose turn it is, a request on that thread goes first if it came no more than
+//! [`LEAD`] after the head. No other client is delayed by that, and compared with the run time of scripts it is
+//! negligible.
 
 mod classes;
 mod rounds;
@@ -22,45 +22,45 @@ use crate::limits::budget::{Over, Party};
 use crate::threads::Home;
 use crate::upstream::flow::{Flow, Sharing};
 use classes::Classes;
-use rounds::{At, End, Name, Rounds};
+use rounds::{BranchKey, End, NodeId, Rounds};
 
-/// By how much the order of arrival within a client may be wrong.
+/// The most by which the order of arrival within a client may be violated.
 const LEAD: Duration = Duration::from_millis(1);
 
-/// How many are looked at for one on the right thread.
+/// The most requests examined for one on the right thread.
 const LOOK: usize = 32;
 
-/// How many times as many places as are free a site may have; a client may have as many.
+/// A site's share of the places as a multiple of the free ones; a client's is one.
 const SITE: usize = 3;
 
-/// A place in the queue. No two waiters ever have the same.
+/// A place in the queue; unique among all waiters of all time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
-    place: At,
+    place: NodeId,
     id: u64,
 }
 
-/// One who waits.
+/// A waiting request.
 #[derive(Debug)]
 struct Place<W> {
     id: u64,
     since: Instant,
-    /// Whether it is before all others of its client, and none of them is as good.
+    /// Set for a request before all others of its client, which none of them replaces.
     is_first: bool,
     home: Home,
-    client: At,
-    /// In the common round.
-    leaf: At,
-    /// In the round of its class, with the root of that.
-    class: Option<(At, At)>,
+    client: NodeId,
+    /// Its leaf in the common round.
+    leaf: NodeId,
+    /// Root and leaf in the round of its class.
+    class: Option<(NodeId, NodeId)>,
     waiter: W,
 }
 
-/// One whose requests wait.
+/// A client with waiting requests.
 #[derive(Debug)]
 struct Client {
     party: Party,
-    /// How many places it has, on all sites.
+    /// Number of its places, on all sites.
     places: usize,
 }
 
@@ -69,12 +69,12 @@ struct Client {
 pub(super) struct Queue<W> {
     places: Slab<Place<W>>,
     rounds: Rounds,
-    /// The root of the round that all take part in.
-    common: At,
+    /// The root of the round of all requests.
+    common: NodeId,
     classes: Classes,
     clients: Slab<Client>,
     /// The number of each client.
-    numbers: HashMap<Party, At>,
+    numbers: HashMap<Party, NodeId>,
     has_several_sites: bool,
     next_id: u64,
 }
@@ -94,7 +94,7 @@ impl<W> Queue<W> {
         }
     }
 
-    /// Takes the reserves of another configuration. What waits in a class that is no more waits as all others.
+    /// Applies the reserves of another configuration. A request that waits in a removed class waits as all others.
     pub(super) fn share(&mut self, sharing: &Sharing) {
         self.has_several_sites = sharing.has_several_sites;
         let gone = self.classes.adopt(&sharing.reserves, &mut self.rounds);
@@ -109,29 +109,29 @@ impl<W> Queue<W> {
         }
     }
 
-    /// Returns how many wait.
+    /// Returns the number of waiting requests.
     pub(super) fn waiting(&self) -> usize {
         self.places.len()
     }
 
-    /// Returns how many clients wait.
+    /// Returns the number of waiting clients.
     pub(super) fn clients(&self) -> usize {
         self.clients.len()
     }
 
-    /// Returns since when the one waits that has waited longest. Looks at all of them.
+    /// Returns the arrival of the oldest waiting request. Examines all of them.
     pub(super) fn longest(&self) -> Option<Instant> {
         self.places.iter().map(|(_, place)| place.since).min()
     }
 
-    /// Fails where a request of `flow` finds no place in a queue of `length`: a client may have as many as are free, so that
-    /// it has half when it is alone, and a site three times as many where there are others. Where a class has places of
-    /// its own left, that holds among those of the class.
+    /// Fails if a request of `flow` finds no place in a queue of `length`: a client may have as many as are free, so
+    /// that it has half when it is alone, and a site three times as many if there are others. While a class has
+    /// places of its own left, that holds among those of the class.
     pub(super) fn check(&self, flow: &Flow, length: usize) -> Result<(), Over> {
         let number = self.numbers.get(&flow.owner.party).copied();
         if let Some(class) = self.classes.get(flow.class) {
             let own = number.map_or(0, |client| {
-                self.rounds.count(class.root, &[Name::Client(client)])
+                self.rounds.count(class.root, &[BranchKey::Client(client)])
             });
             if own < class.kept(length, &self.rounds) {
                 return Ok(());
@@ -146,7 +146,7 @@ impl<W> Queue<W> {
         if client.is_some_and(|client| client.places >= free) {
             return Err(Over::Client);
         }
-        let site = [Name::Site(flow.owner.site)];
+        let site = [BranchKey::Site(flow.owner.site)];
         let most = free.saturating_mul(SITE);
         if self.has_several_sites && self.rounds.count(self.common, &site) >= most {
             return Err(Over::Site);
@@ -158,7 +158,7 @@ impl<W> Queue<W> {
         self.push(flow, End::Last, waiter, (now, home))
     }
 
-    /// Puts it at the head of its client's line, and the client at the head of its rounds.
+    /// Enters a request at the head of its client's line, and the client at the head of its rounds.
     pub(super) fn push_front(
         &mut self,
         flow: &Flow,
@@ -169,14 +169,16 @@ impl<W> Queue<W> {
         self.push(flow, End::First, waiter, (now, home))
     }
 
-    /// Returns who has the next turn, or who of the same client is as good on the thread `home`.
+    /// Removes and returns the request with the next turn, or one of the same client on the thread `home`.
     pub(super) fn pop(&mut self, home: Option<Home>) -> Option<W> {
         if self.places.is_empty() {
             return None;
         }
         let owed = self.classes.count_grant(&self.rounds);
         let head = self.rounds.head(owed.unwrap_or(self.common))?;
-        let leaf = home.and_then(|home| self.near(head, home)).unwrap_or(head);
+        let leaf = home
+            .and_then(|home| self.find_on_thread(head, home))
+            .unwrap_or(head);
         let place = self.places.try_remove(self.rounds.content(leaf)?)?;
         if let Some((root, leaf)) = place.class {
             self.classes.charge(root);
@@ -187,7 +189,7 @@ impl<W> Queue<W> {
         Some(place.waiter)
     }
 
-    /// `None` where the waiter left before; its place may be another's by now.
+    /// Removes a waiter; `None` if it left before. Its place may be another's by now.
     pub(super) fn leave(&mut self, ticket: Ticket) -> Option<W> {
         self.places
             .get(ticket.place)
@@ -204,11 +206,13 @@ impl<W> Queue<W> {
     fn push(&mut self, flow: &Flow, end: End, waiter: W, (since, home): (Instant, Home)) -> Ticket {
         let place = self.places.vacant_key();
         let client = self.count(flow.owner.party);
-        let path = [Name::Site(flow.owner.site), Name::Client(client)];
+        let path = [BranchKey::Site(flow.owner.site), BranchKey::Client(client)];
         let leaf = self.rounds.enter(self.common, &path, end, place);
         let root = self.classes.get(flow.class).map(|class| class.root);
         let class = root.map(|root| {
-            let leaf = self.rounds.enter(root, &[Name::Client(client)], end, place);
+            let leaf = self
+                .rounds
+                .enter(root, &[BranchKey::Client(client)], end, place);
             (root, leaf)
         });
         self.next_id += 1;
@@ -226,18 +230,19 @@ impl<W> Queue<W> {
         Ticket { place, id }
     }
 
-    /// Looks in the line of `head` for one on the thread `home`.
-    fn near(&self, head: At, home: Home) -> Option<At> {
+    /// Finds a request on the thread `home` in the line of `head`.
+    fn find_on_thread(&self, head: NodeId, home: Home) -> Option<NodeId> {
         let of = |leaf| self.places.get(self.rounds.content(leaf)?);
         let first = of(head).filter(|place| !place.is_first)?;
         let latest = first.since + LEAD;
-        let is_near =
-            |leaf: &At| of(*leaf).is_some_and(|place| place.home == home && place.since <= latest);
+        let is_near = |leaf: &NodeId| {
+            of(*leaf).is_some_and(|place| place.home == home && place.since <= latest)
+        };
         self.rounds.line(head).take(LOOK).find(is_near)
     }
 
     /// Counts a place of a client, and returns the client's number.
-    fn count(&mut self, party: Party) -> At {
+    fn count(&mut self, party: Party) -> NodeId {
         let new = || self.clients.insert(Client { party, places: 0 });
         let number = *self.numbers.entry(party).or_insert_with(new);
         if let Some(client) = self.clients.get_mut(number) {
@@ -246,7 +251,7 @@ impl<W> Queue<W> {
         number
     }
 
-    fn uncount(&mut self, number: At) {
+    fn uncount(&mut self, number: NodeId) {
         let Some(client) = self.clients.get_mut(number) else {
             return;
         };

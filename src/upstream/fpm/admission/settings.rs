@@ -1,31 +1,31 @@
-//! What the configuration says of the use of one server.
+//! The configured limits of the use of one server.
 
 use std::time::Duration;
 
-/// What bounds the use of one server.
+/// The limits of the use of one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Connections at once.
+    /// The most connections.
     pub capacity: Option<usize>,
-    /// Requests that wait at once.
+    /// The most waiting requests.
     pub queue_length: usize,
-    /// Connections at once that wait for an acknowledgement.
+    /// The most connections that wait for an acknowledgement.
     pub scouts: usize,
-    /// How long after its acknowledgement a connection may be given back; see `super::turn`.
+    /// Time from its acknowledgement after which a connection may be given back; see `super::turn`.
     pub turn: Duration,
-    /// How long a connection may idle.
+    /// The longest idle time of a connection.
     pub keep: Duration,
-    /// When and how often connections are used again.
-    pub wear: Wear,
+    /// Limits of the reuse of connections.
+    pub reuse: ReuseLimits,
 }
 
-/// What wears a connection out, and how many may idle; `None` is without limit.
+/// Limits of the reuse of a connection, and of the number of idle ones; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wear {
-    /// Connections that idle at once.
+pub struct ReuseLimits {
+    /// The most idle connections.
     pub max_idle: Option<usize>,
-    /// Requests that one connection serves.
+    /// The most requests of one connection.
     pub max_requests: Option<u64>,
-    /// How long after it was opened a connection may serve a further request.
+    /// Age up to which a connection may serve a further request.
     pub max_age: Option<Duration>,
 }

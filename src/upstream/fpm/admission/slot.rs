@@ -2,9 +2,9 @@
 
 use tokio::time::Instant;
 
-/// A connection's place in the account; exactly one exists for each open connection, and it must
-/// come back through [`Admission::closed`](super::Admission::closed) or [`Admission::finished`](super::Admission::finished). Behind a request it goes through
-/// [`Admission::cool`](super::Admission::cool) before.
+/// A connection's place in the account. Exactly one exists for each open connection, and it must come back through
+/// [`Admission::closed`](super::Admission::closed) or [`Admission::finished`](super::Admission::finished), after a
+/// request through [`Admission::cool`](super::Admission::cool) before.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Slot {
     pub(super) id: u64,
@@ -14,12 +14,12 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Whether a worker is known to be on the connection.
+    /// Reports whether the connection is known to have a worker.
     pub fn is_acknowledged(&self) -> bool {
         self.acknowledged.is_some()
     }
 
-    /// Returns how many requests the connection has carried to their end.
+    /// Returns the number of requests that the connection has completed.
     pub fn served(&self) -> u64 {
         self.served
     }

@@ -1,4 +1,4 @@
-//! The account under single events; under random sequences of them in `any_sequence`.
+//! The account under single events; `any_sequence` tests random sequences of them.
 
 mod any_sequence;
 
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Admission, After, Arrival, Class, Placed, Settings, Slot, Wear};
+use super::{Admission, After, Arrival, Class, Placed, ReuseLimits, Settings, Slot};
 use crate::limits::budget::{Over, Owner, Party, SiteKey};
 use crate::threads::Home;
 use crate::upstream::flow::Flow;
 
-/// The thread of everything here.
+/// The thread of all requests here.
 const HERE: Home = Home::of(0);
 
 const MS: Duration = Duration::from_millis(1);
@@ -23,11 +23,11 @@ fn settings() -> Settings {
         scouts: 2,
         turn: 20 * MS,
         keep: 20 * MS,
-        wear: Wear::default(),
+        reuse: ReuseLimits::default(),
     }
 }
 
-/// Requests of a client, all to one site.
+/// Returns a request of a client, to the one site.
 fn flow(client: u32) -> Flow {
     let owner = Owner {
         party: Party::Connection(client.into()),
@@ -36,8 +36,11 @@ fn flow(client: u32) -> Flow {
     Flow { owner, class: None }
 }
 
-fn worn(wear: Wear) -> Settings {
-    Settings { wear, ..settings() }
+fn worn(reuse: ReuseLimits) -> Settings {
+    Settings {
+        reuse,
+        ..settings()
+    }
 }
 
 fn kept(settings: Settings) -> Admission<u32, u32> {
@@ -46,7 +49,7 @@ fn kept(settings: Settings) -> Admission<u32, u32> {
     admission
 }
 
-/// The request on a connection ends, and its worker may serve the next when it is done.
+/// Ends the request on a connection, whose worker may serve the next when it is done.
 fn end(admission: &mut Admission<u32, u32>, slot: &mut Slot, now: Instant) {
     assert_eq!(admission.cool(slot, true, now), After::Probe);
 }
@@ -59,7 +62,7 @@ fn open(admission: &mut Admission<u32, u32>, now: Instant) -> Slot {
 }
 
 #[test]
-fn who_comes_to_an_unknown_server_waits_until_one_connection_knows_it() {
+fn requests_to_an_unknown_server_wait_until_one_connection_knows_it() {
     let now = Instant::now();
     let mut admission = Admission::<u32, u32>::new(settings());
     for waiter in [1, 2] {
@@ -106,7 +109,7 @@ fn requests_queue_once_an_acknowledgement_is_late() {
 }
 
 #[test]
-fn who_waits_in_the_servers_own_queue_waits_too() {
+fn a_request_in_the_servers_own_queue_counts_as_waiting() {
     let mut admission = kept(settings());
     let now = Instant::now();
     let mut slot = open(&mut admission, now);
@@ -137,7 +140,7 @@ fn a_finished_connection_serves_the_head_of_the_queue_within_its_turn() {
         panic!()
     };
     end(&mut admission, &mut slot, now + 19 * MS);
-    // Past its turn it goes back to the server's own queue, whoever waits.
+    // Past its turn it goes back to the server's own queue, with requests waiting.
     assert_eq!(
         admission.finished(1, HERE, slot, now + 20 * MS),
         Placed::Close(1)
@@ -146,7 +149,7 @@ fn a_finished_connection_serves_the_head_of_the_queue_within_its_turn() {
 }
 
 #[test]
-fn a_worker_that_was_just_found_serves_one_request_however_short_its_turn() {
+fn a_worker_that_was_just_found_serves_one_request_for_any_turn() {
     let now = Instant::now();
     let mut admission = kept(Settings {
         turn: Duration::ZERO,
@@ -170,7 +173,7 @@ fn a_worker_that_was_just_found_serves_one_request_however_short_its_turn() {
 }
 
 #[test]
-fn a_worker_that_is_not_done_is_busy_and_who_comes_waits_for_it_a_moment() {
+fn a_worker_that_is_not_done_is_busy_and_a_new_request_waits_for_it_briefly() {
     let now = Instant::now();
     let mut admission = kept(settings());
     let mut slot = open(&mut admission, now);
@@ -182,7 +185,7 @@ fn a_worker_that_is_not_done_is_busy_and_who_comes_waits_for_it_a_moment() {
         Arrival::Wait(_)
     ));
     assert_eq!(admission.scout(now + MS), None, "it will be back");
-    // It works on: another is looked for, and who comes now need not wait for it.
+    // It works on: a scout looks for another, and new requests need not wait for it.
     assert!(admission.scout(now + 2 * MS).is_some());
     assert!(matches!(
         admission.finished(1, HERE, slot, now + 3 * MS),
@@ -192,7 +195,7 @@ fn a_worker_that_is_not_done_is_busy_and_who_comes_waits_for_it_a_moment() {
 }
 
 #[test]
-fn nobody_waits_for_a_worker_that_works_on() {
+fn no_request_waits_for_a_worker_that_works_on() {
     let now = Instant::now();
     let mut admission = kept(settings());
     let mut slot = open(&mut admission, now);
@@ -373,7 +376,7 @@ fn each_turn_gives_one_worker_back_and_four_turns_give_back_each() {
 }
 
 #[test]
-fn a_retry_is_served_before_all_others_and_who_left_is_not() {
+fn a_retry_is_served_before_all_others_and_a_left_request_is_not() {
     let now = Instant::now();
     let mut admission = kept(Settings {
         capacity: Some(1),
@@ -397,9 +400,10 @@ fn a_retry_is_served_before_all_others_and_who_left_is_not() {
     let Placed::Grant(9, _, slot) = admission.finished(5, HERE, slot, now) else {
         panic!()
     };
-    let Placed::Grant(2, _, _) = admission.finished(5, HERE, slot, now) else {
-        panic!()
-    };
+    assert!(matches!(
+        admission.finished(5, HERE, slot, now),
+        Placed::Grant(2, _, _)
+    ));
     assert_eq!(admission.waiting(), 0);
 }
 
@@ -437,9 +441,9 @@ fn a_server_that_acknowledges_nothing_is_kept_only_under_a_capacity() {
 #[test]
 fn no_more_idle_than_allowed() {
     let now = Instant::now();
-    let mut admission = kept(worn(Wear {
+    let mut admission = kept(worn(ReuseLimits {
         max_idle: Some(1),
-        ..Wear::default()
+        ..ReuseLimits::default()
     }));
     let mut slots = [open(&mut admission, now), open(&mut admission, now)];
     for slot in &mut slots {
@@ -455,13 +459,13 @@ fn no_more_idle_than_allowed() {
 }
 
 #[test]
-fn a_connection_serves_as_many_requests_as_it_may_whoever_waits() {
+fn a_connection_serves_max_requests_even_with_requests_waiting() {
     let now = Instant::now();
     let mut admission = kept(Settings {
         capacity: Some(1),
-        ..worn(Wear {
+        ..worn(ReuseLimits {
             max_requests: Some(2),
-            ..Wear::default()
+            ..ReuseLimits::default()
         })
     });
     let mut slot = open(&mut admission, now);
@@ -488,9 +492,9 @@ fn a_connection_serves_as_many_requests_as_it_may_whoever_waits() {
 #[test]
 fn a_connection_is_closed_at_its_age_idle_or_not() {
     let now = Instant::now();
-    let mut admission = kept(worn(Wear {
+    let mut admission = kept(worn(ReuseLimits {
         max_age: Some(10 * MS),
-        ..Wear::default()
+        ..ReuseLimits::default()
     }));
     let mut slots = [open(&mut admission, now), open(&mut admission, now)];
     for slot in &mut slots {
@@ -511,22 +515,22 @@ fn a_connection_is_closed_at_its_age_idle_or_not() {
 }
 
 #[test]
-fn who_comes_from_another_server_has_its_place_behind_all_others() {
+fn a_request_from_another_server_has_its_place_behind_all_others() {
     let now = Instant::now();
     let mut admission = kept(Settings {
         capacity: Some(1),
         queue_length: 1,
         ..settings()
     });
-    assert!(!admission.refuses(now, &flow(2)));
+    assert!(!admission.would_refuse(now, &flow(2)));
     let mut slot = open(&mut admission, now);
     admission.acknowledged(&mut slot, now, MS);
-    assert!(!admission.refuses(now, &flow(2)));
+    assert!(!admission.would_refuse(now, &flow(2)));
     assert!(matches!(
         admission.arrive(now, HERE, &flow(1), || 1),
         Arrival::Wait(_)
     ));
-    assert!(admission.refuses(now, &flow(2)));
+    assert!(admission.would_refuse(now, &flow(2)));
     assert_eq!(
         admission.arrive(now, HERE, &flow(2), || 2),
         Arrival::Full(Over::Total)

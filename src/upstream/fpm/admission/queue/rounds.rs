@@ -1,8 +1,8 @@
-//! Rounds within rounds: a root has branches that take turns, each of them further branches or a line of leaves. What is at
-//! the head of a branch has its next turn; a branch that had it goes to the end of its round. All grants cost the same, so
-//! this is deficit round robin (Shreedhar and Varghese, 1996) with a quantum of one grant.
+//! Nested rounds: a root has branches that take turns, each of them with further branches or a line of leaves. The
+//! head of a branch has its next turn; a branch that had it goes to the end of its round. All grants cost the same,
+//! so this is deficit round robin (Shreedhar and Varghese, 1996) with a quantum of one grant.
 //!
-//! Entering, leaving and taking a turn touch one node on each level, however many there are.
+//! Entering, leaving and taking a turn touch one node on each level, for any number of nodes.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -11,29 +11,29 @@ use slab::Slab;
 
 use crate::limits::budget::SiteKey;
 
-/// Where a node is; reused when it is gone.
-pub(super) type At = usize;
+/// Index of a node; reused after its removal.
+pub(super) type NodeId = usize;
 
-/// What a branch is for.
+/// Key of a branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Name {
+pub(super) enum BranchKey {
     Site(SiteKey),
-    /// A client, by the number that it has while it waits.
-    Client(At),
+    /// A client, by its number while it waits.
+    Client(NodeId),
 }
 
-/// Where something is put among its siblings.
+/// An end of a list of siblings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     First,
     Last,
 }
 
-/// A hash of a few numbers, none of which a client chooses: of nodes, of clients, of sites.
+/// A hash of a few numbers that no client chooses: of nodes, of clients, of sites.
 #[derive(Debug, Default)]
-struct Mixed(u64);
+struct IntegerHasher(u64);
 
-impl Hasher for Mixed {
+impl Hasher for IntegerHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -59,17 +59,17 @@ impl Hasher for Mixed {
 #[derive(Debug, Default)]
 pub(super) struct Rounds {
     nodes: Slab<Node>,
-    branches: HashMap<(At, Name), At, BuildHasherDefault<Mixed>>,
+    branches: HashMap<(NodeId, BranchKey), NodeId, BuildHasherDefault<IntegerHasher>>,
 }
 
 #[derive(Debug)]
 struct Node {
     content: Content,
-    parent: Option<At>,
-    before: Option<At>,
-    after: Option<At>,
-    first: Option<At>,
-    last: Option<At>,
+    parent: Option<NodeId>,
+    before: Option<NodeId>,
+    after: Option<NodeId>,
+    first: Option<NodeId>,
+    last: Option<NodeId>,
     /// Leaves below.
     leaves: usize,
 }
@@ -77,24 +77,31 @@ struct Node {
 #[derive(Clone, Copy, Debug)]
 enum Content {
     Root,
-    Branch(Name),
-    /// With what it stands for.
+    Branch(BranchKey),
+    /// A leaf with its content.
     Leaf(usize),
 }
 
 impl Rounds {
     /// Adds an empty tree.
-    pub(super) fn add_root(&mut self) -> At {
+    pub(super) fn add_root(&mut self) -> NodeId {
         self.nodes.insert(Node::new(Content::Root))
     }
 
     /// Removes a tree that is empty.
-    pub(super) fn remove_root(&mut self, root: At) {
+    pub(super) fn remove_root(&mut self, root: NodeId) {
         self.nodes.try_remove(root);
     }
 
-    /// Puts a leaf for `content` at an end of the line at `path`. At the first end its branches come next, each in its round.
-    pub(super) fn enter(&mut self, root: At, path: &[Name], end: End, content: usize) -> At {
+    /// Adds a leaf for `content` at an end of the line at `path`. At the first end its branches come next, each in
+    /// its round.
+    pub(super) fn enter(
+        &mut self,
+        root: NodeId,
+        path: &[BranchKey],
+        end: End,
+        content: usize,
+    ) -> NodeId {
         let mut parent = root;
         for name in path {
             parent = self.branch(parent, *name, end);
@@ -110,7 +117,7 @@ impl Rounds {
     }
 
     /// Returns the leaf whose turn it is.
-    pub(super) fn head(&self, root: At) -> Option<At> {
+    pub(super) fn head(&self, root: NodeId) -> Option<NodeId> {
         let mut at = self.nodes.get(root)?.first?;
         while let Some(first) = self.nodes.get(at)?.first {
             at = first;
@@ -119,29 +126,29 @@ impl Rounds {
     }
 
     /// Returns the leaves of a line from `leaf` on.
-    pub(super) fn line(&self, leaf: At) -> impl Iterator<Item = At> {
+    pub(super) fn line(&self, leaf: NodeId) -> impl Iterator<Item = NodeId> {
         std::iter::successors(Some(leaf), |at| self.nodes.get(*at)?.after)
     }
 
-    /// Returns what a leaf stands for.
-    pub(super) fn content(&self, leaf: At) -> Option<usize> {
+    /// Returns the content of a leaf.
+    pub(super) fn content(&self, leaf: NodeId) -> Option<usize> {
         match self.nodes.get(leaf)?.content {
             Content::Leaf(content) => Some(content),
             Content::Root | Content::Branch(_) => None,
         }
     }
 
-    /// Returns how many leaves there are at `path` and below.
-    pub(super) fn count(&self, root: At, path: &[Name]) -> usize {
+    /// Returns the number of leaves at `path` and below.
+    pub(super) fn count(&self, root: NodeId, path: &[BranchKey]) -> usize {
         let mut path = path.iter();
         let at = path.try_fold(root, |at, name| self.branches.get(&(at, *name)).copied());
         let node = at.and_then(|at| self.nodes.get(at));
         node.map_or(0, |node| node.leaves)
     }
 
-    /// Removes a leaf. Where that was a turn, each branch above it goes to the end of its round; else the order of all others
-    /// stays.
-    pub(super) fn remove(&mut self, leaf: At, is_turn: bool) {
+    /// Removes a leaf. If that was a turn, each branch above it goes to the end of its round; else the order of all
+    /// others stays.
+    pub(super) fn remove(&mut self, leaf: NodeId, is_turn: bool) {
         let mut at = leaf;
         let mut is_empty = true;
         while let Some(parent) = self.nodes.get(at).and_then(|node| node.parent) {
@@ -162,7 +169,7 @@ impl Rounds {
         }
     }
 
-    fn branch(&mut self, parent: At, name: Name, end: End) -> At {
+    fn branch(&mut self, parent: NodeId, name: BranchKey, end: End) -> NodeId {
         if let Some(known) = self.branches.get(&(parent, name)).copied() {
             if end == End::First {
                 self.unlink(known);
@@ -176,7 +183,7 @@ impl Rounds {
         branch
     }
 
-    fn discard(&mut self, at: At) {
+    fn discard(&mut self, at: NodeId) {
         let Some(node) = self.nodes.try_remove(at) else {
             return;
         };
@@ -185,7 +192,7 @@ impl Rounds {
         }
     }
 
-    fn link(&mut self, at: At, parent: At, end: End) {
+    fn link(&mut self, at: NodeId, parent: NodeId, end: End) {
         let Some(above) = self.nodes.get_mut(parent) else {
             return;
         };
@@ -200,7 +207,7 @@ impl Rounds {
         }
     }
 
-    fn unlink(&mut self, at: At) {
+    fn unlink(&mut self, at: NodeId) {
         let Some(node) = self.nodes.get(at) else {
             return;
         };
@@ -210,8 +217,8 @@ impl Rounds {
         }
     }
 
-    /// Makes the two siblings neighbours; `None` is the end of the list.
-    fn join(&mut self, parent: At, before: Option<At>, after: Option<At>) {
+    /// Links the two siblings; `None` is the end of the list.
+    fn join(&mut self, parent: NodeId, before: Option<NodeId>, after: Option<NodeId>) {
         if let Some(node) = self.nodes.get_mut(before.unwrap_or(parent)) {
             match before {
                 Some(_) => node.after = after,
@@ -243,7 +250,7 @@ impl Node {
 
 #[cfg(test)]
 impl Rounds {
-    /// Returns how many nodes there are, and fails unless each branch is found by its name.
+    /// Returns the number of nodes, and fails unless each branch is found by its key.
     pub(super) fn size(&self) -> usize {
         let branches = self
             .nodes

@@ -1,4 +1,4 @@
-//! Whose turn it is, who finds a place, and who leaves.
+//! The order of turns, the limits of places, and requests that leave.
 
 use std::collections::VecDeque;
 
@@ -15,7 +15,7 @@ fn site(number: u8) -> SiteKey {
     SiteKey::of(&number.to_string())
 }
 
-/// A request of a client to a site, in no class.
+/// Returns a request of a client to a site, in no class.
 fn flow(client: u64, at: u8) -> Flow {
     let party = Party::Connection(client);
     let site = site(at);
@@ -28,7 +28,7 @@ fn class(at: u8) -> ClassKey {
     ClassKey { site, rule: None }
 }
 
-/// The same in the class of the site.
+/// Returns a request in the class of its site.
 fn reserved(client: u64, at: u8) -> Flow {
     Flow {
         class: Some(class(at)),
@@ -36,7 +36,7 @@ fn reserved(client: u64, at: u8) -> Flow {
     }
 }
 
-/// Several sites, of which some have a reserve in per cent.
+/// Returns the shares of several sites, some of them with a reserve in per cent.
 fn sharing(reserves: &[(u8, u8)]) -> Sharing {
     let reserves = reserves.iter().map(|(at, percent)| Reserve {
         class: class(*at),
@@ -52,7 +52,7 @@ fn push(queue: &mut Queue<u64>, flow: Flow, waiter: u64) -> Ticket {
     queue.push_back(&flow, waiter, Instant::now(), HERE)
 }
 
-/// Lets as many in as find a place; returns how many, and why no more.
+/// Enters requests until one is refused; returns their number, and the reason of the refusal.
 fn fill(queue: &mut Queue<u64>, flow: Flow, length: usize) -> (usize, Over) {
     let mut entered = 0;
     loop {
@@ -76,7 +76,7 @@ fn a_ticket_is_good_for_its_own_waiter_only() {
 }
 
 #[test]
-fn nothing_is_left_of_those_who_left() {
+fn requests_that_leave_free_all_their_nodes() {
     let mut queue = Queue::new();
     queue.share(&sharing(&[(1, 20)]));
     let roots = queue.rounds.size();
@@ -93,7 +93,7 @@ fn nothing_is_left_of_those_who_left() {
 }
 
 #[test]
-fn who_is_on_the_right_thread_goes_first_within_its_client() {
+fn a_request_on_the_right_thread_goes_first_within_its_client() {
     let now = Instant::now();
     let mut queue = Queue::new();
     let client = flow(1, 1);
@@ -102,7 +102,7 @@ fn who_is_on_the_right_thread_goes_first_within_its_client() {
     queue.push_back(&client, "too late", now + LEAD * 2 + LEAD / 2, THERE);
     assert_eq!(queue.pop(Some(THERE)), Some("later"));
     assert_eq!(queue.pop(Some(THERE)), Some("head"));
-    // Whoever was on a connection already goes before all others.
+    // A request that was on a connection already goes before all others.
     queue.push_front(&client, "again", now, HERE);
     assert_eq!(queue.pop(Some(THERE)), Some("again"));
     // Another client has its turn, on whatever thread.
@@ -154,7 +154,7 @@ fn a_retry_is_the_next_of_its_client_whose_turn_is_next() {
 }
 
 #[test]
-fn one_has_half_of_the_places_and_many_leave_one_for_who_comes() {
+fn one_client_has_half_of_the_places_and_many_leave_one_for_a_newcomer() {
     for length in [1, 2, 3, 10, 100, 1024] {
         let mut queue = Queue::new();
         let (alone, over) = fill(&mut queue, flow(0, 1), length);
@@ -222,7 +222,7 @@ fn a_class_has_places_that_others_cannot_take() {
         }
     }
     assert_eq!(queue.waiting(), 800);
-    // Of its own a client has half, and others find the rest.
+    // Of its own places a client has half, and others find the rest.
     assert_eq!(fill(&mut queue, reserved(3000, 1), 1000).0, 100);
     assert_eq!(fill(&mut queue, reserved(3001, 1), 1000).0, 50);
     assert_eq!(queue.check(&flow(4000, 3), 1000), Err(Over::Total));
@@ -230,7 +230,7 @@ fn a_class_has_places_that_others_cannot_take() {
     assert_eq!(fill(&mut Queue::new(), flow(1, 1), 1).0, 1);
 }
 
-/// Of four sites, two have a reserve; each has its reserve or, where that is more, an equal part of what is left.
+/// Of four sites, two have a reserve; each gets its reserve or, if that is more, an equal part of the rest.
 #[test]
 fn a_class_gets_its_part_of_the_grants_while_it_waits() {
     for (percents, expected) in [
@@ -299,7 +299,7 @@ fn within_a_class_clients_take_turns() {
 }
 
 #[test]
-fn who_waits_in_a_class_that_is_no_more_waits_on() {
+fn a_request_in_a_removed_class_waits_on() {
     let mut queue = Queue::new();
     queue.share(&sharing(&[(1, 10), (2, 80)]));
     for waiter in 0..4 {
@@ -313,7 +313,7 @@ fn who_waits_in_a_class_that_is_no_more_waits_on() {
     assert_eq!(queue.rounds.size(), 1, "the common round is left");
 }
 
-/// What can happen; the numbers choose among what there is.
+/// An event; the numbers choose among the candidates.
 #[derive(Clone, Debug)]
 enum Event {
     Arrive(Flow),
@@ -323,9 +323,12 @@ enum Event {
 }
 
 fn any_flow() -> impl Strategy<Value = Flow> {
-    (0_u64..5, 1_u8..4, any::<bool>()).prop_map(|(client, at, is_reserved)| match is_reserved {
-        true => reserved(client, at),
-        false => flow(client, at),
+    (0_u64..5, 1_u8..4, any::<bool>()).prop_map(|(client, at, is_reserved)| {
+        if is_reserved {
+            reserved(client, at)
+        } else {
+            flow(client, at)
+        }
     })
 }
 
@@ -338,7 +341,7 @@ fn event(retries: u32) -> impl Strategy<Value = Event> {
     ]
 }
 
-/// One who waits.
+/// A waiting request.
 #[derive(Clone, Copy, Debug)]
 struct Waits {
     id: u64,
@@ -346,12 +349,12 @@ struct Waits {
     ticket: Ticket,
 }
 
-/// The one whose turn is waited for.
+/// The request whose turn is waited for.
 const WATCHED: u64 = 1_000_000;
 
 proptest! {
-    /// Nobody passes within a client, and a client that comes waits no longer than one grant for each other one of its site,
-    /// times the three sites.
+    /// No request passes another of its client, and a client that comes waits no longer than one grant for each other
+    /// one of its site, times the three sites.
     #[test]
     fn each_client_has_its_turn(
         before in proptest::collection::vec(event(0), 0..300),
@@ -401,7 +404,7 @@ proptest! {
         }
     }
 
-    /// Whatever happens: the sums agree, whoever is let in finds a place, and nothing is left in the end.
+    /// After any events the sums agree, each admitted request finds a place, and nothing is left in the end.
     #[test]
     fn the_sums_agree(
         events in proptest::collection::vec(event(1), 0..300),
@@ -441,8 +444,8 @@ proptest! {
             }
             prop_assert_eq!(queue.waiting(), waiting.len());
             prop_assert!(waiting.len() <= length + retried, "{} arrived", arrived);
-            let parties = waiting.iter().map(|waits| waits.flow.owner.party);
-            let parties: std::collections::HashSet<_> = parties.collect();
+            let parties: std::collections::HashSet<_> =
+                waiting.iter().map(|waits| waits.flow.owner.party).collect();
             prop_assert_eq!(queue.clients(), parties.len());
         }
         while queue.pop(None).is_some() {}

@@ -1,4 +1,4 @@
-//! The promises of admission under random sequences of events.
+//! The invariants of admission under random sequences of events.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
@@ -6,13 +6,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::super::{Admission, After, Arrival, Placed, Settings, Slot, Ticket, Wear};
+use super::super::{Admission, After, Arrival, Placed, ReuseLimits, Settings, Slot, Ticket};
 use super::{MS, kept, settings};
 use crate::limits::budget::{Owner, Party, SiteKey};
 use crate::threads::Home;
 use crate::upstream::flow::Flow;
 
-/// What can happen next; the numbers choose among what there is.
+/// An event; the numbers choose among the candidates.
 #[derive(Clone, Debug)]
 enum Event {
     Arrive,
@@ -40,18 +40,18 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn wear() -> impl Strategy<Value = Wear> {
+fn reuse_limits() -> impl Strategy<Value = ReuseLimits> {
     let max_idle = proptest::option::of(0usize..3);
     let max_requests = proptest::option::of(1u64..4);
     let max_age = proptest::option::of((1u32..40).prop_map(|ms| MS * ms));
-    (max_idle, max_requests, max_age).prop_map(|(max_idle, max_requests, max_age)| Wear {
+    (max_idle, max_requests, max_age).prop_map(|(max_idle, max_requests, max_age)| ReuseLimits {
         max_idle,
         max_requests,
         max_age,
     })
 }
 
-/// Who waits, and since when; `None` is before all others.
+/// A waiting request and its arrival; `None` is before all others.
 #[derive(Clone, Copy)]
 struct Waits {
     id: u32,
@@ -59,12 +59,12 @@ struct Waits {
     since: Option<Instant>,
 }
 
-/// The thread of a request, or of a connection.
+/// Returns the thread of a request, or of a connection.
 fn home(id: impl Into<u64>) -> Home {
     Home::of(usize::from(id.into().is_multiple_of(2)))
 }
 
-/// Whose a request is: one of three clients, on one of two sites.
+/// Returns the flow of a request: one of three clients, on one of two sites.
 fn flow(id: u32) -> Flow {
     let party = Party::Connection((id % 3).into());
     let site = SiteKey::of(&format!("{}", id / 3 % 2));
@@ -72,7 +72,7 @@ fn flow(id: u32) -> Flow {
     Flow { owner, class: None }
 }
 
-/// The turns of the sites and of the clients of each, looked for one by one.
+/// The turns of the sites and of the clients of each, searched linearly.
 #[derive(Default)]
 struct Turns(VecDeque<(SiteKey, Lines)>);
 
@@ -98,9 +98,10 @@ impl Turns {
         let is_first = waits.since.is_none();
         let clients = enter(&mut self.0, site, is_first);
         let line = enter(clients, party, is_first);
-        match is_first {
-            true => line.push_front(waits),
-            false => line.push_back(waits),
+        if is_first {
+            line.push_front(waits);
+        } else {
+            line.push_back(waits);
         }
     }
 
@@ -115,7 +116,8 @@ impl Turns {
         self.0.retain(|(_, clients)| !clients.is_empty());
     }
 
-    /// Who of the next client comes to a connection on this thread: the first, or who came there less than 1 ms later.
+    /// Returns the request of the next client for a connection on this thread: the first, or one there less than 1 ms
+    /// later.
     fn next_for(&self, home_of_connection: Home) -> Option<u32> {
         let line = &self.0.front()?.1.front()?.1;
         let head = line.front()?;
@@ -128,7 +130,7 @@ impl Turns {
         Some(line.iter().find(is_next).unwrap_or(head).id)
     }
 
-    /// The next client has had its turn, and so has its site.
+    /// Ends the turn of the next client and of its site.
     fn take_turn(&mut self, id: u32) {
         if let Some((_, clients)) = self.0.front_mut() {
             clients.rotate_left(1);
@@ -138,17 +140,14 @@ impl Turns {
     }
 }
 
-/// What is known by `key`, which is new at the end or, where it `is_first`, the next.
+/// Returns the value of `key`, moved to the front if it `is_first`; a new one enters at the end, or at the front.
 fn enter<K: Copy + PartialEq, V: Default>(
     known: &mut VecDeque<(K, V)>,
     key: K,
     is_first: bool,
 ) -> &mut V {
     let at = known.iter().position(|(other, _)| *other == key);
-    let entry = at.and_then(|at| match is_first {
-        true => known.remove(at),
-        false => None,
-    });
+    let entry = at.filter(|_| is_first).and_then(|at| known.remove(at));
     if is_first {
         known.push_front(entry.unwrap_or_else(|| (key, V::default())));
         return &mut known[0].1;
@@ -160,19 +159,19 @@ fn enter<K: Copy + PartialEq, V: Default>(
     &mut known[at].1
 }
 
-/// A shell around the account that does what the member's tasks do, and remembers who is owed.
+/// A shell around the account that acts as the member's tasks do, and remembers the waiting requests.
 struct Shell {
     admission: Admission<u32, u32>,
     now: Instant,
     settings: Settings,
-    /// Connections by slot: with the request on it, or a scout's.
+    /// Connections by slot, with the request on it or a scout's.
     held: Vec<(Slot, Option<u32>)>,
-    /// Connections whose request has ended, and since when.
+    /// Connections whose request has ended, with the time of that.
     cooling: Vec<(Slot, After, Instant)>,
     queue: Turns,
     next: u32,
     ended: HashSet<u32>,
-    /// When a worker was last given back.
+    /// Time at which a worker was last given back.
     given_back: Option<Instant>,
 }
 
@@ -217,7 +216,7 @@ impl Shell {
     fn arrive(&mut self) {
         let id = self.next;
         self.next += 1;
-        let refuses = self.admission.refuses(self.now, &flow(id));
+        let refuses = self.admission.would_refuse(self.now, &flow(id));
         let arrival = self.admission.arrive(self.now, home(id), &flow(id), || id);
         assert_eq!(refuses, matches!(arrival, Arrival::Full(_)));
         if let Some(ticket) = self.arrived(id, arrival) {
@@ -235,7 +234,7 @@ impl Shell {
         }
     }
 
-    /// As if it came from another server, where it had waited.
+    /// Lets a request rejoin as from another server, where it had waited.
     fn rejoin(&mut self, index: usize) {
         if self.queue.is_empty() {
             return;
@@ -304,9 +303,10 @@ impl Shell {
         let used_up = self.is_overdue(&slot, slot.served + 1);
         let wanted = !self.queue.is_empty() || self.admission.may_idle(self.now);
         let after = self.admission.cool(&mut slot, reusable, self.now);
-        let expected = match reusable && wanted && !used_up {
-            true => After::Probe,
-            false => After::HalfClose,
+        let expected = if reusable && wanted && !used_up {
+            After::Probe
+        } else {
+            After::HalfClose
         };
         assert_eq!(after, expected);
         if after == After::HalfClose {
@@ -315,7 +315,7 @@ impl Shell {
         self.cooling.push((slot, after, self.now));
     }
 
-    /// A worker is done.
+    /// Ends the work of a worker.
     fn done(&mut self, index: usize) {
         if self.cooling.is_empty() {
             return;
@@ -354,15 +354,15 @@ impl Shell {
     }
 
     fn is_overdue(&self, slot: &Slot, served: u64) -> bool {
-        let Settings { turn, wear, .. } = self.settings;
+        let Settings { turn, reuse, .. } = self.settings;
         let held = self.now.duration_since(slot.acknowledged.unwrap());
-        let nobody_left = self
+        let is_first_of_turn = self
             .given_back
             .is_none_or(|last| self.now.duration_since(last) >= turn);
         held >= 4 * turn
-            || (held >= turn && nobody_left)
-            || wear.max_requests.is_some_and(|most| served >= most)
-            || wear
+            || (held >= turn && is_first_of_turn)
+            || reuse.max_requests.is_some_and(|most| served >= most)
+            || reuse
                 .max_age
                 .is_some_and(|age| self.now.duration_since(slot.opened) >= age)
     }
@@ -380,7 +380,7 @@ impl Shell {
                 assert_eq!(
                     expected,
                     Some(id),
-                    "neither whose turn it is nor who is as good"
+                    "neither the next in turn nor an equal one"
                 );
                 self.queue.take_turn(id);
                 self.held.push((slot, Some(id)));
@@ -403,7 +403,7 @@ impl Shell {
         assert_eq!(admission.cooling(), self.cooling.len());
         assert!(
             admission.waiting() == 0 || admission.idle() == 0,
-            "somebody waits beside an idle connection"
+            "a request waits beside an idle connection"
         );
         assert!(
             self.settings
@@ -412,7 +412,7 @@ impl Shell {
         );
         assert!(
             self.settings
-                .wear
+                .reuse
                 .max_idle
                 .is_none_or(|most| admission.idle() <= most)
         );
@@ -429,11 +429,11 @@ impl Shell {
             .is_some_and(|capacity| admission.open >= capacity);
         assert!(
             admission.waiting() <= self.returning() || unacknowledged > 0 || full,
-            "somebody waits and nobody looks for a worker"
+            "a request waits and no scout looks for a worker"
         );
     }
 
-    /// Workers that are expected back within 2 ms of their answer.
+    /// Returns the number of workers expected back within 2 ms of their answer.
     fn returning(&self) -> usize {
         let recent = |since: Instant| self.now.duration_since(since) < 2 * MS;
         let cooling = self.cooling.iter();
@@ -442,7 +442,7 @@ impl Shell {
         returning.count()
     }
 
-    /// Ends all that is left: every request must have ended exactly once, every slot be back.
+    /// Ends all that is left: each request must have ended exactly once, each slot be back.
     fn drain(mut self) {
         while !self.queue.is_empty() {
             self.leave(0);
@@ -461,14 +461,14 @@ impl Shell {
 
 proptest! {
     #[test]
-    fn the_promises_hold_under_any_sequence(
+    fn the_invariants_hold_under_any_sequence(
         events in proptest::collection::vec(event(), 0..200),
         capacity in proptest::option::of(1usize..5),
         queue_length in 0usize..8,
         scouts in 1usize..4,
-        wear in wear(),
+        reuse in reuse_limits(),
     ) {
-        let mut shell = Shell::new(Settings { capacity, queue_length, scouts, wear, ..settings() });
+        let mut shell = Shell::new(Settings { capacity, queue_length, scouts, reuse, ..settings() });
         for event in &events {
             shell.step(event);
         }

@@ -1,7 +1,7 @@
-//! Who makes room for a newcomer where all places are taken. First those whose head does not come (a TLS handshake and a
-//! PROXY header are parts of it), the longest first; then those that are idle, the longest first; one with a request
-//! never, but its answer may be its last. A connection enters here when it begins to wait, which is when it is accepted
-//! and then seldom: what goes from request to request takes no lock.
+//! Eviction of connections for a newcomer when all places are taken. First those whose head does not arrive (a TLS
+//! handshake and a PROXY header are parts of it), the longest first; then idle ones, the longest first; one with a
+//! request never, but its answer may be its last. A connection enters here when it begins to wait, which is when it
+//! is accepted and then seldom: one that goes from request to request takes no lock.
 
 mod order;
 
@@ -15,39 +15,39 @@ use tokio::time::Instant;
 pub use order::Wait;
 use order::{Order, Ticket};
 
-/// The places of all connections, as far as their holders wait.
+/// The waiting connections, in the order of their eviction.
 #[derive(Debug, Default)]
-pub struct Room {
+pub struct EvictionQueue {
     waiting: Mutex<Order<Option<Waker>>>,
-    /// Somebody waits for a place, and nobody could be asked for his.
+    /// Set while a newcomer waits for a place and no waiting connection could be evicted.
     is_wanted: AtomicBool,
     given_up: [AtomicU64; Cause::ALL.len()],
 }
 
-/// Why a connection was given up.
+/// The state in which a connection was evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// Its head did not come.
+    /// Its head did not arrive.
     Head,
     /// It was idle.
     Idle,
-    /// It had requests again and again, and was closed behind an answer that said so.
+    /// Busy: closed after an answer that announced the close.
     Turn,
 }
 
-/// What one connection is to the others. It leaves when dropped.
+/// A connection's entry in the order of eviction; removed when dropped.
 #[derive(Debug)]
-pub struct Seat {
-    room: Arc<Room>,
+pub struct Evictable {
+    queue: Arc<EvictionQueue>,
     waits: AtomicBool,
     ticket: Mutex<Option<Ticket>>,
 }
 
 impl Cause {
-    /// All of them.
+    /// All causes.
     pub const ALL: [Self; 3] = [Self::Head, Self::Idle, Self::Turn];
 
-    /// Returns its name in metrics.
+    /// Returns the cause's name in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Head => "head",
@@ -57,27 +57,28 @@ impl Cause {
     }
 }
 
-impl Room {
-    /// Asks whoever comes first by the order above to make room, or else the next one that has an answer.
-    pub fn make(&self, now: Instant) {
+impl EvictionQueue {
+    /// Evicts the first connection in the order above, or else requests the end of the next one that sends an answer.
+    pub fn evict_one(&self, now: Instant) {
         let asked = self.lock().pop(now);
         match asked {
             Some(Some(waker)) => waker.wake(),
-            // It has not looked yet, and will.
+            // It has not polled yet, and will find its ticket gone.
             Some(None) => {}
             None => self.is_wanted.store(true, Ordering::Relaxed),
         }
     }
 
-    /// Notes that nobody waits for a place any more.
-    pub fn is_made(&self) {
+    /// Withdraws the request for a place: no newcomer waits any more.
+    pub fn withdraw_request(&self) {
         if self.is_wanted.load(Ordering::Relaxed) {
             self.is_wanted.store(false, Ordering::Relaxed);
         }
     }
 
-    /// Returns whether the answer that is about to be sent is to be the last of its connection.
-    pub fn take_turn(&self) -> bool {
+    /// Reports whether the answer about to be sent is to be the last of its connection, and takes the request for a
+    /// place.
+    pub fn take_request(&self) -> bool {
         let taken =
             self.is_wanted.load(Ordering::Relaxed) && self.is_wanted.swap(false, Ordering::Relaxed);
         if taken {
@@ -86,13 +87,13 @@ impl Room {
         taken
     }
 
-    /// Returns how many wait for so long with a head, and how many idle.
+    /// Returns the numbers of connections that wait for a head, and of idle ones.
     pub fn waiting(&self) -> (usize, usize) {
         let waiting = self.lock();
         (waiting.count(Wait::Head), waiting.count(Wait::Idle))
     }
 
-    /// Returns how many connections were given up for this.
+    /// Returns the number of connections evicted for this cause.
     pub fn given_up(&self, cause: Cause) -> u64 {
         self.counter(cause)
             .map_or(0, |count| count.load(Ordering::Relaxed))
@@ -111,60 +112,60 @@ impl Room {
     }
 
     fn lock(&self) -> MutexGuard<'_, Order<Option<Waker>>> {
-        // A poisoned lock guards what is right at every moment.
+        // A poisoned lock guards an order that is valid at every moment.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Seat {
-    /// Builds that of a connection that begins `now`: its first head is to come.
-    pub fn new(room: &Arc<Room>, now: Instant) -> Self {
-        let seat = Self {
-            room: Arc::clone(room),
+impl Evictable {
+    /// Builds the entry of a connection that begins `now`, waiting for its first head.
+    pub fn new(queue: &Arc<EvictionQueue>, now: Instant) -> Self {
+        let evictable = Self {
+            queue: Arc::clone(queue),
             waits: AtomicBool::new(false),
             ticket: Mutex::new(None),
         };
-        seat.wait(Wait::Head, now);
-        seat
+        evictable.start_wait(Wait::Head, now);
+        evictable
     }
 
-    /// Notes that it waits, and since when, unless it does already.
-    pub fn wait(&self, wait: Wait, since: Instant) {
+    /// Starts the wait of the connection, unless it waits already.
+    pub fn start_wait(&self, wait: Wait, since: Instant) {
         if !self.waits.swap(true, Ordering::Relaxed) {
-            *self.ticket() = Some(self.room.lock().push(wait, since, None));
+            *self.ticket() = Some(self.queue.lock().push(wait, since, None));
         }
     }
 
-    /// Notes how many connections its client holds: with many the first head must come sooner.
-    pub fn hasten(&self, held: usize) {
+    /// Shortens the grace of the first head according to the number of connections that the client holds.
+    pub fn shorten_grace(&self, held: usize) {
         let mut ticket = self.ticket();
         if let Some(before) = *ticket
-            && let Some(hastened) = self.room.lock().hasten(before, held)
+            && let Some(hastened) = self.queue.lock().shorten_grace(before, held)
         {
             *ticket = Some(hastened);
         }
     }
 
-    /// Notes that it waits no more: a request has begun, or will.
-    pub fn settle(&self) {
+    /// Ends the wait: a request has begun, or will.
+    pub fn end_wait(&self) {
         if self.waits.load(Ordering::Relaxed) {
             let ticket = self.take();
-            // Whose ticket is no longer there was asked, and has something better to do.
-            let left = ticket.map(|ticket| self.room.lock().remove(ticket));
+            // A missing ticket is an eviction that the new request overtakes.
+            let left = ticket.map(|ticket| self.queue.lock().remove(ticket));
             drop(left);
         }
     }
 
-    /// Returns `Ready`, once, when it is to make room. It does not have to: where a request has come meanwhile another
-    /// will be asked.
-    pub fn poll_asked(&self, cx: &mut Context<'_>) -> Poll<Cause> {
+    /// Returns `Ready`, once, when the connection is to be evicted. It may ignore that for a request that has arrived
+    /// meanwhile: another connection is evicted then.
+    pub fn poll_eviction(&self, cx: &mut Context<'_>) -> Poll<Cause> {
         if !self.waits.load(Ordering::Relaxed) {
             return Poll::Pending;
         }
         let Some(ticket) = *self.ticket() else {
             return Poll::Pending;
         };
-        if let Some(waker) = self.room.lock().get(ticket) {
+        if let Some(waker) = self.queue.lock().get(ticket) {
             if !waker
                 .as_ref()
                 .is_some_and(|known| known.will_wake(cx.waker()))
@@ -180,20 +181,20 @@ impl Seat {
         })
     }
 
-    /// Returns when it is to make room, and counts it as given up.
-    pub async fn given_up(&self) {
-        let cause = self.asked().await;
-        self.give_up(cause);
+    /// Waits until the connection is to be evicted, and counts that.
+    pub async fn wait_until_evicted(&self) {
+        let cause = self.wait_for_eviction().await;
+        self.count_eviction(cause);
     }
 
-    /// Returns when it is asked to make room.
-    pub async fn asked(&self) -> Cause {
-        poll_fn(|cx| self.poll_asked(cx)).await
+    /// Waits until the connection is to be evicted.
+    pub async fn wait_for_eviction(&self) -> Cause {
+        poll_fn(|cx| self.poll_eviction(cx)).await
     }
 
-    /// Counts it as given up.
-    pub fn give_up(&self, cause: Cause) {
-        self.room.count(cause);
+    /// Counts the eviction.
+    pub fn count_eviction(&self, cause: Cause) {
+        self.queue.count(cause);
     }
 
     fn take(&self) -> Option<Ticket> {
@@ -206,9 +207,9 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Evictable {
     fn drop(&mut self) {
-        self.settle();
+        self.end_wait();
     }
 }
 

@@ -1,4 +1,4 @@
-//! The task that owns all children. Nobody else starts one: whatever ends is reaped here.
+//! The task that owns all children. No other code starts one: each child that ends is reaped here.
 //!
 //! ```text
 //! Resting(until) ──start──► Running ──ended──► Resting(until) …
@@ -23,10 +23,10 @@ use tokio::time::{Instant, sleep_until};
 use super::back_off::BackOff;
 use super::{Program, Wanted, output};
 
-/// A time that no deadline reaches: where nothing is due.
+/// A time beyond every deadline, used if nothing is due.
 const FAR: Duration = Duration::from_hours(24);
 
-pub(super) struct Keeper {
+pub(super) struct Supervisor {
     ended: Signals,
     wanted: watch::Receiver<Wanted>,
     children: Vec<Child>,
@@ -47,8 +47,8 @@ enum State {
     Gone,
 }
 
-impl Keeper {
-    /// Hears of every end from now on.
+impl Supervisor {
+    /// Builds the supervisor, which receives SIGCHLD from now on.
     pub(super) fn new(wanted: watch::Receiver<Wanted>) -> std::io::Result<Self> {
         Ok(Self {
             ended: signal(SignalKind::child())?,
@@ -57,16 +57,16 @@ impl Keeper {
         })
     }
 
-    /// Until nothing is wanted any more and all have ended.
+    /// Runs until no program is wanted and all have ended.
     pub(super) async fn run(mut self) {
         loop {
             let wanted = self.wanted.borrow_and_update().clone();
-            self.adapt(&wanted);
+            self.reconcile(&wanted);
             self.reap();
-            self.act(Instant::now());
+            self.start_and_kill_due(Instant::now());
             self.children
                 .retain(|child| !matches!(child.state, State::Gone));
-            if self.children.is_empty() && !matches!(wanted, Wanted::These(_)) {
+            if self.children.is_empty() && !matches!(wanted, Wanted::Running(_)) {
                 return;
             }
             let due = self.children.iter().filter_map(Child::due).min();
@@ -78,24 +78,24 @@ impl Keeper {
         }
     }
 
-    /// Those that are wanted no longer are told to end; those that are new rest until now.
-    fn adapt(&mut self, wanted: &Wanted) {
+    /// Stops the programs that are no longer wanted, and adds new ones, due now.
+    fn reconcile(&mut self, wanted: &Wanted) {
         let now = Instant::now();
-        let wanted = match wanted {
-            Wanted::These(programs) => programs.as_slice(),
-            Wanted::Nothing => &[],
-            Wanted::Dead => {
+        let programs = match wanted {
+            Wanted::Running(programs) => programs.as_slice(),
+            Wanted::Stopped => &[],
+            Wanted::Killed => {
                 self.children.iter_mut().for_each(Child::kill);
                 return;
             }
         };
         for child in &mut self.children {
-            if !wanted.iter().any(|program| child.is(program)) {
+            if !programs.iter().any(|program| child.runs(program)) {
                 child.stop(now);
             }
         }
-        for program in wanted {
-            if !self.children.iter().any(|child| child.is(program)) {
+        for program in programs {
+            if !self.children.iter().any(|child| child.runs(program)) {
                 self.children.push(Child {
                     program: program.clone(),
                     back_off: BackOff::default(),
@@ -105,32 +105,34 @@ impl Keeper {
         }
     }
 
-    /// SIGCHLD may stand for many ends, and as PID 1 for those of children that we never had.
+    /// Reaps ended children: one SIGCHLD may report many, and as PID 1 those of others too.
     fn reap(&mut self) {
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) => self.note(pid, &format!("exit code {code}")),
-                Ok(WaitStatus::Signaled(pid, by, _)) => self.note(pid, by.as_str()),
+                Ok(WaitStatus::Exited(pid, code)) => {
+                    self.record_exit(pid, &format!("exit code {code}"))
+                }
+                Ok(WaitStatus::Signaled(pid, by, _)) => self.record_exit(pid, by.as_str()),
                 Err(Errno::EINTR) => {}
-                // Nothing has ended, or there are no children.
+                // No child has ended, or there is none.
                 Ok(_) | Err(_) => return,
             }
         }
     }
 
-    fn note(&mut self, pid: Pid, how: &str) {
+    fn record_exit(&mut self, pid: Pid, how: &str) {
         let ended = self
             .children
             .iter_mut()
             .find(|child| child.pid() == Some(pid));
         if let Some(child) = ended {
-            child.ended(how, Instant::now());
+            child.handle_exit(how, Instant::now());
         }
     }
 
-    /// Starts and kills what is due.
-    fn act(&mut self, now: Instant) {
-        // The same program under an old description has to be gone first: both want its socket.
+    /// Starts and kills the programs that are due.
+    fn start_and_kill_due(&mut self, now: Instant) {
+        // The same program under an old section has to be gone first: both use its socket.
         let stopping: Vec<_> = self
             .children
             .iter()
@@ -147,7 +149,7 @@ impl Keeper {
                 State::Stopping { killed_at, .. } if killed_at <= now => {
                     tracing::warn!(
                         process = child.program.name,
-                        "did not end within its `stop`: killed"
+                        "did not exit within `stop`: killed"
                     );
                     child.kill();
                 }
@@ -161,8 +163,8 @@ impl Keeper {
 }
 
 impl Child {
-    /// Whether it runs `program` as it is described now, and is not on its way out.
-    fn is(&self, program: &Program) -> bool {
+    /// Reports whether it runs `program` with its current section, and is not stopping.
+    fn runs(&self, program: &Program) -> bool {
         let stays = matches!(self.state, State::Resting { .. } | State::Running { .. });
         stays && self.program.name == program.name && self.program.section.same_as(&program.section)
     }
@@ -190,8 +192,8 @@ impl Child {
                 self.state = State::Running { pid, since: now };
             }
             Err(error) => {
-                let pause = self.back_off.ended(Duration::ZERO);
-                tracing::error!(process = name, path = self.program.path, %error, ?pause, "cannot be started; tried again after the pause");
+                let pause = self.back_off.record_exit(Duration::ZERO);
+                tracing::error!(process = name, path = self.program.path, %error, ?pause, "cannot be started; the next attempt follows the pause");
                 self.state = State::Resting { until: now + pause };
             }
         }
@@ -206,7 +208,7 @@ impl Child {
                     signal = self.program.stop_signal.as_str(),
                     "stopping"
                 );
-                // That it has just ended is no error.
+                // A child that has just ended is no error.
                 let _ = kill(pid, self.program.stop_signal);
                 let killed_at = now + self.program.stop;
                 self.state = State::Stopping { pid, killed_at };
@@ -216,7 +218,7 @@ impl Child {
         }
     }
 
-    /// Kills it with its children; that it has just ended is no error.
+    /// Kills the child with its process group; one that has just ended is no error.
     fn kill(&mut self) {
         self.state = match self.pid() {
             Some(pid) => {
@@ -228,7 +230,7 @@ impl Child {
         };
     }
 
-    fn ended(&mut self, how: &str, now: Instant) {
+    fn handle_exit(&mut self, how: &str, now: Instant) {
         if let Some(pid) = self.pid() {
             // PHP's workers outlive a master that was killed and go on accepting beside the next one.
             let _ = killpg(pid, Signal::SIGKILL);
@@ -236,20 +238,22 @@ impl Child {
         let name = &self.program.name;
         match self.state {
             State::Running { since, .. } => {
-                let pause = self.back_off.ended(now.saturating_duration_since(since));
+                let pause = self
+                    .back_off
+                    .record_exit(now.saturating_duration_since(since));
                 if self.back_off.is_loop() {
                     tracing::error!(
                         process = name,
                         how,
                         ?pause,
-                        "ends again and again soon after its start; see its own lines above"
+                        "restart loop: it exits again and again soon after its start; see its own log lines above"
                     );
                 } else {
                     tracing::warn!(
                         process = name,
                         how,
                         ?pause,
-                        "ended on its own; started again after the pause"
+                        "ended on its own; restarted after the pause"
                     );
                 }
                 self.state = State::Resting { until: now + pause };
@@ -263,7 +267,7 @@ impl Child {
     }
 }
 
-/// Starts it in a process group of its own: Ctrl-C is for us, who stop it after the drain.
+/// Starts `program` in a process group of its own: Ctrl-C is for the gateway, which stops it after the drain.
 fn spawn(program: &Program) -> std::io::Result<Pid> {
     let (reader, writer) = std::io::pipe()?;
     let child = Command::new(&program.path)
@@ -280,9 +284,9 @@ fn spawn(program: &Program) -> std::io::Result<Pid> {
         .stdout(writer.try_clone()?)
         .stderr(writer)
         .spawn()?;
-    // A program whose lines cannot be read would block on its full pipe one day, so it is told.
+    // A program with an unread pipe would block on it when it is full: logged as an error.
     if let Err(error) = output::pass_on(program.name.clone(), OwnedFd::from(reader)) {
-        tracing::error!(process = program.name, %error, "what it prints cannot be read");
+        tracing::error!(process = program.name, %error, "its output cannot be read");
     }
     i32::try_from(child.id())
         .map(Pid::from_raw)

@@ -1,42 +1,42 @@
-//! One moment of a member, for people and metrics.
+//! A snapshot of a member, for status pages and metrics.
 
 use std::time::Duration;
 
 use super::admission::Class;
 use super::member::Member;
 
-/// One moment of a member.
+/// A snapshot of a member.
 #[derive(Clone, Copy, Debug)]
-pub struct Picture {
-    /// What it does with a probe.
+pub struct MemberSnapshot {
+    /// Its reaction to a probe.
     pub class: Class,
-    /// It failed, and nothing has succeeded since.
+    /// Set from a failure until the next success.
     pub failing: bool,
-    /// Connections that serve, or are being opened.
+    /// Connections that serve or are being opened.
     pub busy: usize,
-    /// Those of them that a worker has acknowledged.
+    /// Part of `busy`: acknowledged by a worker.
     pub serving: usize,
-    /// Those whose answer is whole and whose worker is not done.
+    /// Part of `busy`: the answer is complete and the worker is not done.
     pub cooling: usize,
-    /// Connections that idle.
+    /// Idle connections.
     pub idle: usize,
-    /// Requests that wait.
+    /// Waiting requests.
     pub waiting: usize,
-    /// Clients whose requests wait.
+    /// Clients with waiting requests.
     pub waiting_clients: usize,
-    /// How long the request has waited that has waited longest.
+    /// Age of the oldest waiting request.
     pub longest_wait: Duration,
-    /// From 0 to 1; see `Admission::saturation`.
+    /// Saturation from 0 to 1; see `Admission::saturation`.
     pub saturation: f64,
 }
 
 impl Member {
-    /// How it stands at this moment, for people and metrics.
-    pub fn picture(&self) -> Picture {
+    /// Returns a snapshot, for status pages and metrics.
+    pub fn snapshot(&self) -> MemberSnapshot {
         let failing = self.condition.is_failing();
         let account = self.account();
         let (waiting_clients, longest) = account.waiting_clients();
-        Picture {
+        MemberSnapshot {
             class: account.class(),
             failing,
             busy: account.busy(),

@@ -1,27 +1,27 @@
-//! The order in which those make room who wait: pure, and O(log n).
+//! The order in which waiting connections are evicted: pure, and O(log n).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// For how long a head may be on its way before it counts as slow: the round trips of a handshake, from far away too.
+/// Time for a head to arrive before it counts as slow: the round trips of a handshake, from far away too.
 const HEAD_GRACE: Duration = Duration::from_secs(1);
 
-/// As many connections as a browser opens to one host at once. Who has `n` times as many is given an `n`th of the grace: a
-/// crowd of one client's must not hold every place for a second.
+/// The number of connections that a browser opens to one host. A client with `n` times as many has an `n`th of the
+/// grace: many connections of one client must not hold every place for a second.
 const USUAL: usize = 8;
 
-/// What a connection waits for.
+/// The state of a waiting connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// For the rest of a head, or the first.
+    /// Waits for the rest of a head, or the first one.
     Head,
-    /// For another request. Whoever says so has waited for some time already.
+    /// Waits for another request; entered after some time in that state.
     Idle,
 }
 
-/// Those who wait, by when they began to.
+/// The waiting connections, by the start of their wait.
 #[derive(Debug)]
 pub(super) struct Order<T> {
     heads: BTreeMap<Key, T>,
@@ -29,10 +29,10 @@ pub(super) struct Order<T> {
     last: u64,
 }
 
-/// Since when, and a number of its own.
+/// Start of the wait, and a unique number.
 type Key = (Instant, u64);
 
-/// One of those who wait.
+/// Handle of a waiting connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket {
     wait: Wait,
@@ -50,15 +50,15 @@ impl<T> Default for Order<T> {
 }
 
 impl<T> Order<T> {
-    /// Adds one who has waited since then.
-    pub(super) fn push(&mut self, wait: Wait, since: Instant, who: T) -> Ticket {
+    /// Adds a connection that has waited since then.
+    pub(super) fn push(&mut self, wait: Wait, since: Instant, entry: T) -> Ticket {
         self.last += 1;
         let key = (since, self.last);
-        self.those(wait).insert(key, who);
+        self.queue(wait).insert(key, entry);
         Ticket { wait, key }
     }
 
-    /// Removes and returns the first to make room.
+    /// Removes and returns the first connection to evict.
     pub(super) fn pop(&mut self, now: Instant) -> Option<T> {
         let head = self.heads.first_entry();
         let slow = head.filter(|first| first.key().0 + HEAD_GRACE <= now);
@@ -66,22 +66,22 @@ impl<T> Order<T> {
         Some(first.remove())
     }
 
-    /// Shortens the grace of one whose client holds so many connections.
-    pub(super) fn hasten(&mut self, ticket: Ticket, held: usize) -> Option<Ticket> {
-        let crowd = u32::try_from(held / USUAL).unwrap_or(u32::MAX).max(1);
-        let who = self.remove(ticket)?;
+    /// Shortens the grace of a connection whose client holds `held` connections.
+    pub(super) fn shorten_grace(&mut self, ticket: Ticket, held: usize) -> Option<Ticket> {
+        let factor = u32::try_from(held / USUAL).unwrap_or(u32::MAX).max(1);
+        let entry = self.remove(ticket)?;
         let (since, _) = ticket.key;
-        let earlier = since.checked_sub(HEAD_GRACE - HEAD_GRACE / crowd);
-        Some(self.push(ticket.wait, earlier.unwrap_or(since), who))
+        let earlier = since.checked_sub(HEAD_GRACE - HEAD_GRACE / factor);
+        Some(self.push(ticket.wait, earlier.unwrap_or(since), entry))
     }
 
-    /// Returns what is known of one; nothing where he was removed.
+    /// Returns the entry of a connection; `None` if it was removed.
     pub(super) fn get(&mut self, ticket: Ticket) -> Option<&mut T> {
-        self.those(ticket.wait).get_mut(&ticket.key)
+        self.queue(ticket.wait).get_mut(&ticket.key)
     }
 
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<T> {
-        self.those(ticket.wait).remove(&ticket.key)
+        self.queue(ticket.wait).remove(&ticket.key)
     }
 
     pub(super) fn count(&self, wait: Wait) -> usize {
@@ -91,7 +91,7 @@ impl<T> Order<T> {
         }
     }
 
-    fn those(&mut self, wait: Wait) -> &mut BTreeMap<Key, T> {
+    fn queue(&mut self, wait: Wait) -> &mut BTreeMap<Key, T> {
         match wait {
             Wait::Head => &mut self.heads,
             Wait::Idle => &mut self.idle,
@@ -115,7 +115,7 @@ mod tests {
     fn slow_heads_go_before_idle_ones_and_the_longest_first() {
         let begun = Instant::now();
         let at = |millis| begun + Duration::from_millis(millis);
-        // Who waits for what since when, and who makes room at 3 s, one after the other.
+        // State, start of the wait, and the expected order of evictions at 3 s.
         type Those = &'static [(Wait, u64, char)];
         let cases: [(Those, &str); 6] = [
             (&[], ""),
@@ -136,8 +136,8 @@ mod tests {
         ];
         for (those, expected) in cases {
             let mut order = Order::default();
-            for (wait, since, who) in those {
-                order.push(*wait, at(*since), *who);
+            for (wait, since, name) in those {
+                order.push(*wait, at(*since), *name);
             }
             let first: String = std::iter::from_fn(|| order.pop(at(3000))).collect();
             assert_eq!(first, expected, "{those:?}");
@@ -145,13 +145,13 @@ mod tests {
     }
 
     #[test]
-    fn those_of_a_crowd_have_less_grace() {
+    fn clients_with_many_connections_have_less_grace() {
         let begun = Instant::now();
         let first_at = |held: usize| {
             let mut order = Order::default();
             let ticket = order.push(Wait::Head, begun, ());
-            let ticket = order.hasten(ticket, held).unwrap();
-            assert_eq!(order.get(ticket), Some(&mut ()));
+            let hastened = order.shorten_grace(ticket, held).unwrap();
+            assert_eq!(order.get(hastened), Some(&mut ()));
             let at = |millis: &u64| begun + Duration::from_millis(*millis);
             (0..=1000).find(|millis| order.pop(at(millis)).is_some())
         };
@@ -162,7 +162,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whoever_left_is_not_asked_and_all_others_are_once(those in prop::collection::vec((any::<bool>(), any::<bool>()), 0..50)) {
+        fn removed_connections_are_not_evicted_and_all_others_are_once(those in prop::collection::vec((any::<bool>(), any::<bool>()), 0..50)) {
             let begun = Instant::now();
             let mut order = Order::default();
             let mut expected = [Vec::new(), Vec::new()];
@@ -176,8 +176,8 @@ mod tests {
                     expected[usize::from(!is_head)].push(index);
                 }
             }
-            let asked: Vec<_> = std::iter::from_fn(|| order.pop(begun + HEAD_GRACE)).collect();
-            prop_assert_eq!(asked, expected.concat());
+            let evicted: Vec<_> = std::iter::from_fn(|| order.pop(begun + HEAD_GRACE)).collect();
+            prop_assert_eq!(evicted, expected.concat());
         }
     }
 }
