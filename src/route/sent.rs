@@ -1,6 +1,6 @@
-//! Cookies as they were sent, for templates.
+//! Cookies of a request, for templates.
 
-/// The values of a cookie in one Cookie field (RFC 6265 §4.2.1), as they were sent.
+/// Iterates over the values of a cookie in one Cookie field (RFC 6265 §4.2.1), undecoded.
 pub(super) fn cookies<'a>(field: &'a [u8], name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
     let pairs = field.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
     pairs.filter_map(move |pair| pair.strip_prefix(name)?.strip_prefix(b"="))

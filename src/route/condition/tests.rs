@@ -1,4 +1,4 @@
-//! Each condition on requests: what it holds for, and what it does not.
+//! Matching and non-matching requests for each condition.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -51,7 +51,7 @@ fn disk() -> Files {
     ]))
 }
 
-/// `GET /path`, with further fields as `Name: value` in lines.
+/// Parses `GET /path`, with further fields as `Name: value` lines.
 fn request(head: &str) -> Request {
     let mut lines = head.lines();
     let (method, target) = lines.next().unwrap().split_once(' ').unwrap();
@@ -79,7 +79,7 @@ fn request(head: &str) -> Request {
     Request::new(parts, target, Upload::Empty, origin)
 }
 
-/// The set of these lines of a rule, the problems and the warnings.
+/// Builds the set of these lines of a rule; returns it with problems and warnings.
 fn built(lines: &str) -> (Set, Vec<String>, Vec<String>) {
     let mut problems = Problems::default();
     let table = DeTable::parse(lines).unwrap();
@@ -92,7 +92,7 @@ fn built(lines: &str) -> (Set, Vec<String>, Vec<String>) {
     (set, texts(problems.into_sorted()).collect(), warnings)
 }
 
-/// Whether a rule of these lines matches each request.
+/// Checks whether a rule of these lines matches each request.
 fn check(lines: &str, cases: &[(&str, bool)]) {
     let (set, errors, warnings) = built(lines);
     assert_eq!((errors, warnings), (vec![], vec![]), "{lines}");
@@ -135,7 +135,7 @@ fn header_query_and_cookie() {
             ("GET /\nX-A: Two", false),
             ("GET /\nX-A: 3\nX-A: 1", true),
             ("GET /\nX-B: 1", false),
-            // HTTP/2 brings whitespace that PHP is not given.
+            // HTTP/2 carries whitespace that PHP does not receive.
             ("GET /\nX-A: \t1 ", true),
         ],
     );

@@ -1,4 +1,4 @@
-//! Templates are read, refused and expanded.
+//! Parsing, refusal and expansion of templates.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// `^/(?<lang>..)/(x)?(.*)$` on `/de/a b.php`.
+/// Captures of `^/(?<lang>..)/(x)?(.*)$` on `/de/a b.php`.
 struct Example;
 
 impl Values for Example {

@@ -1,9 +1,9 @@
-//! What stands in parentheses, and what refers to it.
+//! Groups in parentheses, and references to them.
 
 use super::{Refusal, Translator};
 
 impl Translator<'_> {
-    /// Behind a `(`.
+    /// Translates a group, after its `(`.
     pub(super) fn group(&mut self) -> Result<(), Refusal> {
         if self.rest.starts_with('*') {
             let verb = self.until(")", "`(*`")?.to_owned();
@@ -53,7 +53,7 @@ impl Translator<'_> {
         self.flags()
     }
 
-    /// `(?i)`, `(?i-s:`.
+    /// Translates `(?i)`, `(?i-s:`.
     fn flags(&mut self) -> Result<(), Refusal> {
         let flags = self.take_while(|c| c.is_ascii_alphabetic() || c == '-' || c == '^');
         if let Some(unknown) = flags.chars().find(|flag| !"imsU-".contains(*flag)) {
@@ -71,7 +71,7 @@ impl Translator<'_> {
         }
     }
 
-    /// `\g1`, `\g{1}`, `\g{-1}`, `\g{name}`, `\k<name>`, `\k'name'`, `\k{name}`.
+    /// Translates `\g1`, `\g{1}`, `\g{-1}`, `\g{name}`, `\k<name>`, `\k'name'`, `\k{name}`.
     pub(super) fn reference(&mut self, kind: char) -> Result<(), Refusal> {
         for (open, close) in [("{", "}"), ("<", ">"), ("'", "'")] {
             if !self.eat(open) {
@@ -93,7 +93,7 @@ impl Translator<'_> {
         self.refer_to(number)
     }
 
-    /// `\1` and further; `\12` is the twelfth group.
+    /// Translates `\1` and further; `\12` is the twelfth group.
     pub(super) fn numbered(&mut self, first: char) -> Result<(), Refusal> {
         let more = self.take_while(|c| c.is_ascii_digit());
         self.refer_to(&format!("{first}{more}"))
@@ -111,7 +111,7 @@ impl Translator<'_> {
         };
         match number.filter(|number| (1..=self.groups).contains(number)) {
             Some(number) => {
-                // In a group of its own, or a digit that follows would be taken for its.
+                // In a group of its own: a digit that follows would extend the number.
                 self.text.push_str(&format!("(?:\\{number})"));
                 self.backtracks = true;
                 Ok(())
@@ -134,16 +134,16 @@ impl Translator<'_> {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        match word && begins {
-            true => Ok(()),
-            false => Err(self.refuse(format!(
+        if !(word && begins) {
+            return Err(self.refuse(format!(
                 "`{name}` is not a name of a group: letters, digits and `_`, the first no digit"
-            ))),
+            )));
         }
+        Ok(())
     }
 }
 
-/// What begins behind `(?` and neither engine can do.
+/// Starts after `(?` that neither engine supports.
 const REFUSED: [(&str, &str); 10] = [
     ("|", "groups that share their numbers"),
     ("(", "a condition"),

@@ -1,4 +1,4 @@
-//! The spelling of PCRE: what it becomes, what that matches, and what is refused where.
+//! PCRE syntax: its translation, the matches of that, and refusals with their places.
 
 use proptest::prelude::*;
 
