@@ -1,4 +1,4 @@
-//! The action of a rule: exactly one of the keys that answer.
+//! Action of a rule: exactly one of the keys for handlers.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,21 +21,21 @@ use crate::section::{At, Group, Key, Lowered, Problem, Problems};
 use crate::upstream::Upstream;
 use crate::value::TimeLimit;
 
-/// Context of an action whose handler is built.
+/// Context of one action while its handler is built.
 struct Parts<'a, 'd, 's> {
     /// The rule.
     section: &'a Lowered,
-    /// Names that its templates may have.
+    /// Names for its templates.
     groups: &'a Groups,
     conditions: &'a Set,
     draft: &'a mut Draft<'d, 's>,
     problems: &'a mut Problems,
 }
 
-/// Builds the handler of an action; what is wrong goes to the problems.
+/// Builder of an action's handler; faults go to the problems.
 type Build = fn(Parts<'_, '_, '_>) -> Option<Handler>;
 
-/// One list of all actions: the keys, of which a rule has at most one, and what each builds.
+/// The one list of actions: the keys, of which a rule has at most one, and their builders.
 macro_rules! actions {
     ($($key:path => $build:expr;)*) => {
         /// The keys of the actions.
@@ -100,7 +100,7 @@ pub(super) fn action(
     })
 }
 
-/// Returns what builds the one action of a rule; another number of them is a problem.
+/// Returns the builder of the one action of a rule; another number of actions is a problem.
 fn only(section: &Lowered, problems: &mut Problems) -> Option<Build> {
     let actions = ACTIONS.iter().zip(BUILDERS);
     let given: Vec<_> = actions.filter(|(key, _)| section.is_given(**key)).collect();
@@ -170,7 +170,7 @@ fn fastcgi(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     };
     let root = match section.get(&fastcgi::ROOT) {
         Some(own) => Root::at(&own, problems)?,
-        // What lies in a root that could not be understood cannot be told.
+        // Without a valid root, a script's place in it is unknown.
         None if section.is_wrong(&fastcgi::ROOT) => Root(PathBuf::from("/")),
         None => draft.root.clone().or_else(|| {
             let problem = Problem::new(section.place(), "fastcgi needs a `root`");
@@ -270,7 +270,7 @@ fn script_rule(
     Some(ScriptRule::Fixed { script, path_info })
 }
 
-/// What a template begins with, where `$$` stands for a `$`.
+/// Returns the literal prefix of a template, with `$$` as `$`.
 fn before_variables(template: &str) -> String {
     let pieces: Vec<_> = template.split("$$").collect();
     let plain = pieces.iter().position(|piece| piece.contains('$'));
@@ -279,7 +279,7 @@ fn before_variables(template: &str) -> String {
     whole.chain(last).collect::<Vec<_>>().join("$")
 }
 
-/// SetHandler with FilesMatch: the scripts are files below the site's root.
+/// Builds SetHandler with FilesMatch: the scripts are files below the site's root.
 fn set_handler(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     let (section, draft, problems) = (parts.section, parts.draft, parts.problems);
     let text = section.get(&SET_HANDLER)?;
@@ -331,7 +331,7 @@ fn apache_target(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     };
     let upstream = draft.surroundings.upstream(&at(target.server), problems)?;
     let folder = PathBuf::from(target::literal_folder(&target.file));
-    // One root for all that lies in the site's.
+    // One root serves all paths within the site's root.
     let root = draft
         .root
         .clone()
@@ -341,7 +341,7 @@ fn apache_target(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     let name = FileName {
         file: template(&at(target.file), parts.groups, problems)?,
         pattern: match section.get(&PROXY_PASS_MATCH) {
-            // What is wrong with it was told where it became a condition.
+            // Its faults were reported when it became a condition.
             Some(pattern) => Some(Pattern::new(&pattern, &mut Problems::default())?),
             None => None,
         },

@@ -1,4 +1,4 @@
-//! `[admin]`: where the gateway can be asked about itself.
+//! `[admin]`: the listener of the admin API.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -35,11 +35,11 @@ static PUBLIC: Key<bool> = Key::flag(
 )
 .default("false");
 
-/// Where the default is.
+/// Folder of the default socket.
 const FOLDER: &str = "/run/fcgate";
 
 impl AdminSettings {
-    /// From the section of the main file.
+    /// Builds the settings from the section of the main file.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
         let mode = mode(section, problems);
         let by_variable = || {
@@ -113,5 +113,5 @@ fn mode(section: &Lowered, problems: &mut Problems) -> u32 {
     })
 }
 
-/// Its owner and its group.
+/// Read and write permission for owner and group.
 const DEFAULT_MODE: u32 = 0o660;

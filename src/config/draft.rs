@@ -1,4 +1,4 @@
-//! A site while it is built, and the handlers that its rules get from it.
+//! A site under construction, and the handlers that its rules share.
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ use crate::message::spool::{Mode, SpoolSettings};
 use crate::section::{Lowered, Place};
 use crate::upstream::Upstream;
 
-/// How a handler finds its script.
+/// Script mapping of a handler.
 pub(super) struct Scripts {
     pub(super) rule: ScriptRule,
     pub(super) missing: Missing,
     pub(super) mount: Mount,
 }
 
-/// A site while it is built.
+/// A site under construction.
 pub(super) struct Draft<'a, 'b> {
     pub(super) name: Arc<str>,
     pub(super) root: Option<Root>,
@@ -39,7 +39,7 @@ pub(super) struct Draft<'a, 'b> {
 }
 
 impl Draft<'_, '_> {
-    /// A handler that asks `upstream`.
+    /// Builds a handler for `upstream`.
     pub(super) fn fastcgi(
         &self,
         upstream: Arc<Upstream>,
@@ -116,7 +116,7 @@ impl Draft<'_, '_> {
     }
 }
 
-/// `request_body` of a section, where it is given.
+/// Returns `request_body` of a section, if given.
 pub(super) fn request_body(section: &Lowered) -> Option<Mode> {
     match section.get(&REQUEST_BODY)?.as_str() {
         "stream" => Some(Mode::Stream),

@@ -1,5 +1,5 @@
-//! What a site means beside its own rules: its mounts, its preset, its `root` and `php`. All of it is
-//! ordinary rules, written here as text and read as a user's; `fcgate config --expanded` shows them.
+//! Rules implied by a site: by its mounts, its preset, its `root` and `php`. All are ordinary rules,
+//! generated as text and parsed as a user's; `fcgate config --expanded` prints them.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -13,17 +13,17 @@ use crate::handler::static_files::{FileSettings, IMMUTABLE, LISTING, SYMLINKS};
 use crate::message::Root;
 use crate::section::{AnyKey, At, Key, Lowered, Place, Problem, Problems, quoted};
 
-/// A rule that somebody means who has not written it.
+/// A rule implied by `root`, `php`, a mount or a preset.
 pub(super) struct Meant {
-    /// The rule; its place is that of the key which means it.
+    /// The rule; its place is that of the key that implies it.
     pub(super) rule: Lowered,
-    /// The key, as it is written: `preset = "wordpress"`.
+    /// The key, as written: `preset = "wordpress"`.
     pub(super) key: String,
-    /// What the rule is for.
+    /// Purpose of the rule.
     pub(super) why: String,
 }
 
-/// The rules that follow those of the site, in their order.
+/// Returns the implied rules, which follow those of the site, in their order.
 pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
     let mut rules = Vec::new();
     let files = site.given(&site_section::FILES_TABLE);
@@ -75,8 +75,8 @@ pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
     rules
 }
 
-/// Reports whether `files` of a mount can be understood; else that is told where it stands, and not of the
-/// rules that it is written into.
+/// Reports whether `files` of a mount is valid; a fault is reported once, at its place, and not for
+/// every rule that copies it.
 fn are_usable(mount: &Lowered, problems: &mut Problems) -> bool {
     let mut own = Problems::default();
     if let Some(files) = mount.given(&mount::FILES) {
@@ -103,26 +103,26 @@ const EXCEPTION: &str =
     "What ends so and is not there is no page: 404, and the front controller is not asked.";
 const FRONT: &str = "The front controller gets everything else.";
 
-/// A root with all that is said of it: of a site, or of a mount.
+/// A root with its keys: of a site, or of a mount.
 struct Part<'a> {
-    /// The key that means it, for people.
+    /// Key that implies the rules, for messages.
     name: String,
-    /// Where it stands; `None` for the site's own root.
+    /// Mount point; `None` for the site's own root.
     mount: Option<Mount>,
     section: &'a Lowered,
     keys: RootKeys,
     php: Option<At<String>>,
-    /// Whether the rules have to name `php`, which is not the site's.
+    /// The rules must name `php`, as it differs from the site's.
     names_php: bool,
-    /// Whether the site says which links are followed.
+    /// The site sets the policy for symbolic links.
     says_symlinks: bool,
-    /// Whether `php` of the site could not be understood.
+    /// `php` of the site is invalid.
     php_is_wrong: bool,
-    /// Whether the site lists folders, which a mount does not.
+    /// The site lists folders; a mount does not.
     lists: bool,
 }
 
-/// The keys that say so, of a site or of a mount.
+/// The keys for `root` and `php`, of a site or of a mount.
 struct RootKeys {
     root: &'static Key<Option<At<String>>>,
     php: &'static Key<Option<At<String>>>,
@@ -160,7 +160,7 @@ impl Part<'_> {
         rules
     }
 
-    /// Where faults of the rules are shown that nobody has written: a line which can be changed.
+    /// Place for faults of implied rules: a line that the user can change.
     fn place(&self, root: &At<String>) -> Place {
         match self.section.is_given(self.keys.php) {
             true => self.section.place_of(self.keys.php),
@@ -181,7 +181,7 @@ impl Part<'_> {
             problems.push(problem.help("root = \"/srv/app/public\""));
             return None;
         };
-        // Of a site it is told where the root itself is read.
+        // For a site, faults are reported when the root itself is read.
         let told = &mut Problems::default();
         let problems = if self.mount.is_some() { problems } else { told };
         Root::at(&root, problems).map(|_| root)
@@ -240,7 +240,7 @@ impl Part<'_> {
         text + &self.step(FRONT, &[], "fastcgi", &[at, script])
     }
 
-    /// What of `front_controller` a key says, by the user's word, the preset's, or the default.
+    /// Returns `front_controller` with the key in question: the user's, the preset's, or the default.
     fn front<'a>(&'a self, key: &dyn AnyKey, said: Option<&'a Lowered>) -> Cow<'a, Lowered> {
         let tables = [Some(self.section), said].into_iter().flatten();
         let mut given = tables.filter_map(|section| section.given(&FRONT_CONTROLLER));
@@ -248,7 +248,7 @@ impl Part<'_> {
         given.map_or_else(|| self.section.get(&FRONT_CONTROLLER), Cow::Borrowed)
     }
 
-    /// What ends so does not go to the front controller; `None` where all does.
+    /// Returns the pattern of paths excluded from the front controller; `None` if there are none.
     fn exceptions(&self, said: Option<&Lowered>) -> Option<String> {
         let extensions = self
             .front(&front::EXCEPT, said)
@@ -261,16 +261,16 @@ impl Part<'_> {
         (!all.is_empty()).then(|| format!("(?i)\\.({all})$"))
     }
 
-    /// The front controller as the key of a handler; `None` where there is none.
+    /// Returns the front controller as the key of a handler; `None` if there is none.
     fn front_controller(&self, root: &str, said: Option<&Lowered>) -> Option<String> {
         let front = self.front(&front::SCRIPT, said).get(&front::SCRIPT).value;
         let name = front.trim_start_matches('/');
-        // A `$` in a path is no variable here.
+        // A `$` in a path is literal.
         let script = format!("{}/{name}", root.trim_end_matches('/')).replace('$', "$$");
         (!front.is_empty()).then(|| format!("script = {}", quoted(&script)))
     }
 
-    /// Whose word about a key counts: the user's, the preset's, or the default.
+    /// Returns the section that decides about a key: the user's, the preset's, or the default.
     fn either<'a>(&'a self, key: &dyn AnyKey, said: Option<&'a Lowered>) -> &'a Lowered {
         let said = said.filter(|said| said.is_given(key) && !self.section.is_given(key));
         said.unwrap_or(self.section)
@@ -295,7 +295,7 @@ impl Part<'_> {
         joined(&keys)
     }
 
-    /// `files` of a mount; those of a site are not written into its rules.
+    /// Returns `files` of a mount; those of a site are not copied into its rules.
     fn own_files(&self) -> Option<&Lowered> {
         self.mount.as_ref()?;
         self.section.given(&mount::FILES)
@@ -314,7 +314,7 @@ impl Part<'_> {
         ])
     }
 
-    /// The root of a handler, where it is not the site's.
+    /// Returns the root of a handler, if it differs from the site's.
     fn at(&self, root: &str) -> String {
         let at = self.mount.as_ref().map(|mount| {
             let (root, mount) = (quoted(root), quoted(mount.as_str()));
@@ -343,9 +343,9 @@ fn joined(keys: &[String]) -> String {
     keys.join(", ")
 }
 
-/// A path as a regular expression that matches it alone.
+/// Returns a regular expression that matches exactly this path.
 fn pattern(path: &str) -> String {
-    // A letter that is no ASCII is its bytes, one after another, outside of classes.
+    // A non-ASCII letter is its bytes in sequence, outside of classes.
     regex::escape(path)
 }
 

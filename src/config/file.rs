@@ -1,4 +1,4 @@
-//! The frame of a configuration file: its sections, each described where it belongs.
+//! Top level of a configuration file: its sections, each defined in its own module.
 
 use super::{admin, listen, server, site_section, source};
 use crate::section::{Key, Named, Section};

@@ -2,12 +2,12 @@
 
 use crate::section::{At, Key, Section, Table};
 
-/// What a folder shows; of a site and of a mount.
+/// Index files of a folder; of a site and of a mount.
 pub(super) static INDEX: Key<Vec<At<String>>> =
     Key::texts("index", "What is looked for in a folder, in this order.")
         .default("[\"index.php\", \"index.html\"]");
 
-/// What gets the rest, likewise.
+/// Handler of the remaining paths, likewise.
 pub(super) static FRONT_CONTROLLER: Key<Table> =
     Key::text_or("front_controller", &FRONT, "The script that gets the rest.");
 

@@ -1,4 +1,4 @@
-//! `[[listen]]`: where clients connect.
+//! `[[listen]]`: the listening sockets.
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -47,7 +47,7 @@ static FROM: Key<Vec<At<String>>> = Key::texts(
 .example("[\"10.0.0.0/8\", \"unix\"]");
 
 impl Listener {
-    /// From the section. With `tls` there must be certificates.
+    /// Builds the listeners from the sections. With `tls` there must be certificates.
     pub fn build(
         section: &Lowered,
         certificates: Option<&Arc<Certificates>>,
@@ -82,9 +82,9 @@ impl Listener {
     }
 }
 
-/// The sections of all listeners by address, or that of the default.
+/// Returns the sections of all listeners by address, or the default's.
 pub(super) fn sections(files: &[Lowered]) -> Vec<(String, Lowered)> {
-    // What is wrong with an address is told where the listeners are built.
+    // Faults of an address are reported when the listeners are built.
     let unheard = &mut Problems::default();
     let sections = files.iter().flat_map(|file| file.get(&KEY));
     let mut named: Vec<_> = sections
@@ -95,7 +95,7 @@ pub(super) fn sections(files: &[Lowered]) -> Vec<(String, Lowered)> {
         .collect();
     if named.is_empty() {
         let address = Listener::default_listener().address;
-        // As somebody would write it.
+        // As a user would write it.
         let (written, _) = toml::de::DeTable::parse_recoverable("address = \":8080\"");
         let section = LISTEN.lower(written.get_ref(), Default::default(), &|_| None, unheard);
         named.push((address.to_string(), section));

@@ -1,4 +1,4 @@
-//! The names of listeners: whether what sites and rules name is there, and whether somebody answers on each listener.
+//! Names of listeners: references from sites and rules, and listeners without a site.
 
 use std::collections::HashSet;
 
@@ -7,17 +7,17 @@ use crate::route::condition;
 use crate::section::{At, Lowered, Problem, Problems};
 use crate::site::hosts::Hosts;
 
-/// The names that listeners have.
+/// Returns the names of all listeners.
 pub(super) fn all(files: &[Lowered]) -> HashSet<String> {
     let listeners = files.iter().flat_map(|file| file.get(&listen::KEY));
     let names = listeners.filter_map(|listener| listener.get(&listen::NAME));
     names.map(|name| name.value).collect()
 }
 
-/// Tells of names that no listener has, and of listeners that have no site.
+/// Reports references to missing names, and listeners without a site.
 pub(super) fn check(files: &[Lowered], hosts: &Hosts, problems: &mut Problems) {
     let listeners = || files.iter().flat_map(|file| file.get(&listen::KEY));
-    // A name that was not understood may be any.
+    // An invalid name may be any.
     if listeners().any(|listener| listener.is_wrong(&listen::NAME)) {
         return;
     }
@@ -26,7 +26,7 @@ pub(super) fn check(files: &[Lowered], hosts: &Hosts, problems: &mut Problems) {
     for site in sites() {
         check_site(site, &known, problems);
     }
-    // What is wrong in a site's `listen` may be the name of any listener.
+    // An invalid `listen` of a site may name any listener.
     if !sites().all(|site| is_understood(site, &known)) {
         return;
     }
@@ -41,7 +41,7 @@ pub(super) fn check(files: &[Lowered], hosts: &Hosts, problems: &mut Problems) {
     }
 }
 
-/// Whether it is certain on which listeners a site answers.
+/// Reports whether the listeners of a site are known for certain.
 fn is_understood(site: &Lowered, known: &HashSet<String>) -> bool {
     let names = site.get(&site_section::LISTEN);
     let is_empty = site.is_given(&site_section::LISTEN) && names.is_empty();
@@ -67,7 +67,7 @@ fn check_site(site: &Lowered, known: &HashSet<String>, problems: &mut Problems) 
     }
 }
 
-/// The conditions of a rule, with those that are nested in them.
+/// Checks the conditions of a rule, nested ones included.
 fn check_conditions(section: &Lowered, known: &HashSet<String>, problems: &mut Problems) {
     check_exceptions(section, known, problems);
     if let Some(exceptions) = section.given(&condition::NOT_KEY) {

@@ -41,7 +41,7 @@ pub(super) static PHP: Key<Option<At<String>>> = Key::text(
 pub(super) static FILES: Key<Table> =
     Key::table("files", &MOUNTED_FILES, "How its files are sent.");
 
-/// The mounts of a site, longer paths first.
+/// Returns the mounts of a site, longest path first.
 pub(super) fn mounts<'a>(site: &'a Lowered, problems: &mut Problems) -> Vec<(Mount, &'a Lowered)> {
     let mut mounts: Vec<(Mount, &Lowered)> = Vec::new();
     for section in site.get(&MOUNTS) {

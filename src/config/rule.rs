@@ -1,4 +1,4 @@
-//! `[[site.rule]]`: conditions, what they change, and at most one action.
+//! `[[site.rule]]`: conditions, modifiers, and at most one action.
 
 use std::sync::Arc;
 
@@ -90,7 +90,7 @@ fn warn_of_narrower(section: &Lowered, fastcgi: &Fastcgi, problems: &mut Problem
     }
 }
 
-/// What templates may name besides the groups of a pattern.
+/// Returns the names for templates beside the groups of a pattern.
 fn names(draft: &Draft<'_, '_>) -> Groups {
     let root = draft.root.as_ref();
     let root = root.map(|root| root.0.to_string_lossy().into_owned());
@@ -99,8 +99,8 @@ fn names(draft: &Draft<'_, '_>) -> Groups {
         .with_environment(|name| std::env::var(name).ok())
 }
 
-/// What Apache's two spellings say of the path, where one of them is there. Without `to` they are
-/// nothing, nor is `to` without one of them.
+/// Returns the condition of Apache's `proxy_pass` or `proxy_pass_match`, if given. Either requires `to`,
+/// and `to` requires one of them.
 fn spelled_as_apache(section: &Lowered, problems: &mut Problems) -> Option<Option<Condition>> {
     let keys = [&PROXY_PASS_MATCH, &PROXY_PASS, &TO];
     if keys.iter().any(|key| section.is_wrong(*key)) {

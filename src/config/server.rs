@@ -1,4 +1,4 @@
-//! `[server]`: what concerns the whole process.
+//! `[server]`: settings of the whole process.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -89,7 +89,7 @@ static FORMAT: Key<At<String>> = Key::text("format", "\"combined\" or \"common\"
 const SECRETS_DOC: &str = "Whether secrets are shown. Else `redacted` stands in place of the fields Authorization, Proxy-Authorization, Cookie and Set-Cookie and of cookies, and in targets, Referer and Location in place of the values of access_token, api_key, apikey, auth_token, client_secret, id_token, pass, passwd, password, phpsessid, pwd, refresh_token, secret and token.";
 
 impl ServerSettings {
-    /// From the section; folders that cannot be used are problems.
+    /// Builds the settings from the section; unusable folders are problems.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
         let access_log = section.get(&ACCESS_LOG_KEY);
         let limits = Limits::build(&section.get(&LIMITS_KEY), problems);
@@ -117,7 +117,7 @@ impl ServerSettings {
     }
 }
 
-/// A body that a rule or site allows and that one client has no room for.
+/// Warns of a body limit of a rule or site that exceeds one client's share of the spool.
 pub(super) fn warn_of_bodies(limits: &Lowered, spool: u64, problems: &mut Problems) {
     let body = limits.get(&BODY).0;
     if limits.is_given(&BODY) && body > spool / 2 {
@@ -153,7 +153,7 @@ fn destination(section: &Lowered, problems: &mut Problems) -> Destination {
     }
 }
 
-/// A format that is wrong is a problem at its directive.
+/// Parses a format; a fault is a problem at its directive.
 fn format(section: &Lowered, problems: &mut Problems) -> Format {
     let text = section.get(&FORMAT);
     let parsed = Format::parse(&text, section.get(&SECRETS));
@@ -164,9 +164,8 @@ fn format(section: &Lowered, problems: &mut Problems) -> Format {
     })
 }
 
-/// The place of the rest of a text from `offset` on. The text is known to stand in the file as it is
-/// where that has as many bytes, with a quote at each end; what has escapes or variables is placed
-/// as a whole.
+/// Returns the place of a text from `offset` on. The text is verbatim in the file if that has as many
+/// bytes, with a quote at each end; a text with escapes or variables is marked as a whole.
 fn within(text: &At<String>, offset: usize) -> Place {
     let mut place = text.place.clone();
     if place.span.len() == text.value.len() + 2 {

@@ -1,4 +1,4 @@
-//! `[[site]]`: what is served for some hosts, and what its three lines mean.
+//! `[[site]]`: settings and rules for some hosts, and the rules implied by its three lines.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ pub(super) fn build_site(
     check_root(section, problems);
     let pages = section.get(&ERROR_PAGES);
     let numbers = draft.surroundings.numbers.get(&name).cloned();
-    // Without the root it cannot be told whether a file of it is there.
+    // Without the root, the existence of its files is unknown.
     let error_pages = match root_is_known {
         true => ErrorPages::build(pages, draft.root.as_ref(), problems),
         false => ErrorPages::default(),
@@ -87,8 +87,8 @@ pub(super) fn build_site(
     }
 }
 
-/// Returns the root of a site, and whether it could be understood: something stands for one that could
-/// not, so that nothing is said to lack it.
+/// Returns the root of a site, and whether it is valid; an invalid one is replaced by a placeholder, so
+/// that nothing is reported as lacking it.
 fn site_root(section: &Lowered, problems: &mut Problems) -> (Option<Root>, bool) {
     let any = || Root(PathBuf::from("/"));
     let Some(text) = section.get(&ROOT) else {
@@ -100,7 +100,7 @@ fn site_root(section: &Lowered, problems: &mut Problems) -> (Option<Root>, bool)
     (Some(root.unwrap_or_else(any)), is_known)
 }
 
-/// Returns the upstream of a site; likewise one without servers stands for one that is not understood.
+/// Returns the upstream of a site; a placeholder without servers replaces an invalid one.
 fn site_php(
     section: &Lowered,
     surroundings: &Surroundings<'_>,
@@ -114,7 +114,7 @@ fn site_php(
     Some(upstream.unwrap_or_else(nobody))
 }
 
-/// Builds and reviews the rules of a site: those that are written, and those that other keys imply.
+/// Builds and reviews the rules of a site: the written ones, and those implied by other keys.
 fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) -> Rules<Step> {
     let written = section.get(&RULES).iter();
     let (written, mut rules): (Vec<_>, Vec<_>) = written
@@ -122,7 +122,7 @@ fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) 
         .unzip();
     let meant = meant(section, problems);
     let meant = meant.iter();
-    // Nobody can act on a warning about a rule that nobody wrote.
+    // Warnings about an implied rule are of no use to the user.
     let mut found = Problems::default();
     rules.extend(meant.filter_map(|meant| build_rule(&meant.rule, draft, &mut found)));
     problems.append(found.without_warnings());
@@ -136,7 +136,7 @@ fn guard_paths(rules: &Rules<Step>) -> bool {
     rules.any(|rule| rule.then.guards() && rule.conditions().name_paths())
 }
 
-/// Its first host, or `default`, and behind an `@` the listeners where it has its own: no other site has that name.
+/// Returns the unique name of a site: its first host, or `default`, followed by `@` and its own listeners, if any.
 pub(super) fn site_name(section: &Lowered) -> String {
     let mut hosts = section.get(&HOSTS).into_iter();
     let host = hosts.next();

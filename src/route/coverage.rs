@@ -1,12 +1,12 @@
-//! Finds rules that can never match because earlier ones always do: whether conditions hold wherever
-//! others do. It may miss such rules, and never invents one.
+//! Detection of rules that can never match because earlier ones always do: implication between
+//! conditions. It may miss such rules, and never reports a reachable one.
 
 use std::collections::HashMap;
 
 use super::Captures;
 use super::condition::{Condition, Path, Prefix, Set};
 
-/// Sets of conditions in their order, indexed by the literal beginning of their paths.
+/// Condition sets in their order, indexed by the literal prefix of their paths.
 #[derive(Debug, Default)]
 pub struct Coverage<'a> {
     sets: Vec<Covering<'a>>,
@@ -32,7 +32,7 @@ impl<'a> Coverage<'a> {
         self.sets.push(Covering { set, mount });
     }
 
-    /// Returns the numbers, in the order of adding, of sets that together hold wherever `other` does;
+    /// Returns the numbers, in the order of adding, of sets that together hold wherever `other` holds;
     /// `None` if there are none.
     pub fn find(&self, other: &Set) -> Option<Vec<usize>> {
         let start = other.literal_start();
@@ -87,7 +87,7 @@ impl Covering<'_> {
         self.set.covers(other) && mount.all(|mount| other.implies(mount))
     }
 
-    /// Reports whether this surely holds for every request with this path for which `other` does.
+    /// Reports whether this surely holds for every request with this path for which `other` holds.
     fn covers_at(&self, path: &[u8], other: &Set) -> bool {
         let at = |condition: &Condition| {
             let condition = condition.criterion();
@@ -101,7 +101,7 @@ impl Covering<'_> {
     }
 
     /// Reports whether this surely holds for every request below `start`, which ends with a slash, for
-    /// which `other` does.
+    /// which `other` holds.
     fn covers_below(&self, start: &[u8], other: &Set) -> bool {
         let below = |condition: &Condition| {
             let prefix = matches!(condition, Condition::Prefix(prefix) if prefix.has(start));
@@ -117,7 +117,7 @@ fn longest(one: Vec<u8>, other: Vec<u8>) -> Vec<u8> {
 }
 
 impl Set {
-    /// Returns the literal beginning of every path for which this can hold, that of patterns included.
+    /// Returns the literal prefix of every path for which this can hold, that of patterns included.
     fn literal_start(&self) -> Vec<u8> {
         let patterns = self.conditions.iter();
         let patterns = patterns.filter_map(|condition| condition.criterion().as_pattern());
@@ -127,7 +127,7 @@ impl Set {
         longest(self.start().to_vec(), pattern.unwrap_or_default())
     }
 
-    /// Reports whether this surely holds for every request for which `other` does.
+    /// Reports whether this surely holds for every request for which `other` holds.
     pub fn covers(&self, other: &Self) -> bool {
         let implied = |condition: &Condition| other.implies(condition);
         self.exceptions.is_empty() && self.conditions.iter().all(implied)
@@ -150,7 +150,7 @@ impl Set {
         })
     }
 
-    /// Returns its prefix if that holds for a path and for all below it.
+    /// Returns its prefix if that matches a path and all paths below it.
     fn open_prefix(&self) -> Option<&Prefix> {
         let prefix = self.conditions.iter().find_map(|condition| {
             if let Condition::Prefix(prefix) = condition {

@@ -1,4 +1,4 @@
-//! Sections, right and wrong.
+//! Valid and invalid sections.
 
 use std::time::Duration;
 
@@ -23,14 +23,14 @@ fn lower_in(text: &str, environment: &Environment<'_>) -> (Lowered, Problems) {
     (lowered, problems)
 }
 
-/// A file of the sample in which nothing is wrong; the variable SET is `5s`.
+/// Decodes a valid file of the sample; the variable SET is `5s`.
 pub(super) fn lower(text: &str) -> Lowered {
     let (lowered, problems) = lower_in(text, &|name| (name == "SET").then(|| "5s".to_owned()));
     assert_eq!(problems.into_sorted(), []);
     lowered
 }
 
-/// Each problem as `marked text: message (help)`.
+/// Checks each problem as `marked text: message (help)`.
 #[track_caller]
 fn check(text: &str, expected: &[&str]) {
     let (_, problems) = lower_in(text, &|_| None);
@@ -286,7 +286,7 @@ fn a_key_of_another_section_is_found_in_debug_builds() {
     lower("").get(&SERVER_KEY).get(&BODY);
 }
 
-/// The types are those that the constructors give; what a table shows is read as them.
+/// Types match the constructors of the keys.
 #[test]
 fn every_type_is_read() {
     let file = lower(
@@ -357,7 +357,7 @@ fn literals_of_a_descriptor_are_read_like_values() {
     assert_eq!(problems.into_sorted().len(), 2);
 }
 
-/// Texts that are mostly TOML with the words of the sample.
+/// Generates texts that are mostly TOML with the words of the sample.
 fn toml_like() -> impl Strategy<Value = String> {
     let word = prop::sample::select(vec![
         "server",
@@ -422,7 +422,7 @@ proptest! {
     }
 }
 
-/// Descriptions are constants: this compiles or it does not.
+/// Descriptions are constants: this must compile.
 const _: Section = Section {
     title: "",
     doc: "",

@@ -1,11 +1,11 @@
-//! What a site means, as rules.
+//! Rules implied by a site.
 
 use toml::de::DeTable;
 
 use super::*;
 use crate::config::site_section::SITE;
 
-/// The rules of a site as they are printed, each on one line, and what is wrong.
+/// Returns the rules of a site as printed, each on one line, and the problems.
 fn check(site: &str) -> (Vec<String>, Vec<String>) {
     let table = DeTable::parse(site).unwrap();
     let mut problems = Problems::default();

@@ -1,5 +1,5 @@
-//! Warns of private keys and configurations that others can read or replace. Permissions are looked at by this
-//! process, which for `check` need not be the gateway.
+//! Warnings about private keys and configurations that other users can read or replace. Permissions are
+//! checked by this process, which for `check` may run as another user than the gateway.
 
 use std::collections::HashSet;
 use std::fs::Metadata;
@@ -18,7 +18,7 @@ use crate::process::{COMMAND, ENVIRONMENT};
 use crate::section::{At, Lowered, Place, Problem, Problems};
 use crate::tls::{CERTIFICATE, KEY};
 
-/// Checks the files of a configuration, the keys that they name and the programs that they start.
+/// Checks the files of a configuration, its private keys and the programs that it starts.
 pub(in crate::config) fn warn_of_exposed(
     files: &[Lowered],
     sources: &Sources,
@@ -37,7 +37,7 @@ pub(in crate::config) fn warn_of_exposed(
         checker.check(path, Purpose::Configuration, first.is_some(), place);
     }
     let sites = files.iter().flat_map(|file| file.get(&site_section::SITES));
-    // Without `key` the file of the certificate has both.
+    // Without `key` the certificate's file contains both.
     let keys = sites
         .filter_map(|site| site.given(&site_section::TLS))
         .flat_map(|tls| {
@@ -53,7 +53,7 @@ pub(in crate::config) fn warn_of_exposed(
     }
     for (_, process) in files.iter().flat_map(|file| file.get(&file::PROCESS)) {
         let program = process.get(&COMMAND).into_iter().next();
-        // One without `/` is looked for in $PATH, where the system's are.
+        // A program without `/` is searched in $PATH, in the system's folders.
         if let Some(program) = program.filter(|program| program.value.starts_with('/')) {
             let path = Path::new(&program.value);
             checker.check(path, Purpose::Program, false, program.place);
@@ -61,7 +61,7 @@ pub(in crate::config) fn warn_of_exposed(
     }
 }
 
-/// What a file is for.
+/// Purpose of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     Key,
@@ -71,15 +71,15 @@ enum Purpose {
 
 struct Checker<'a> {
     by_root: bool,
-    /// A thousand sites may have one key.
+    /// Checked paths: a thousand sites may share one key.
     seen: HashSet<PathBuf>,
     problems: &'a mut Problems,
 }
 
 impl Checker<'_> {
-    /// Warns of a file, which may be `secret`, and of the folder that it is in.
+    /// Warns of a file, which may be `secret`, and of its folder.
     fn check(&mut self, path: &Path, purpose: Purpose, secret: bool, place: Place) {
-        // What cannot be looked at was told of by who reads it.
+        // An inaccessible file was reported by its reader.
         let (Ok(found), true) = (path.metadata(), self.seen.insert(path.to_owned())) else {
             return;
         };
@@ -103,13 +103,13 @@ impl Checker<'_> {
     }
 }
 
-/// Reports whether a file is on a mount that nobody can write, as the secrets and volumes of a container are.
+/// Reports whether a file is on a read-only mount, as the secrets and volumes of a container are.
 fn is_sealed(path: &Path) -> bool {
     statvfs(path).is_ok_and(|mount| mount.flags().contains(FsFlags::ST_RDONLY))
 }
 
-/// Returns what is wrong with a file on such a mount, and what mends it. Whoever mounts it owns it, and gives a user
-/// without rights no other way to read it than to let all.
+/// Returns the fault of a file on such a mount, and its remedy. The owner is the one who mounts it; an
+/// unprivileged user can read it only if all can.
 fn fault_of_mount(
     (path, file): (&Path, Permissions),
     secret: bool,
@@ -127,7 +127,7 @@ fn fault_of_mount(
     Some((message, help.to_owned()))
 }
 
-/// Who may do what with a file.
+/// Owner and mode of a file.
 #[derive(Clone, Copy, Debug)]
 struct Permissions {
     mode: u32,
@@ -144,8 +144,8 @@ impl Permissions {
         }
     }
 
-    /// Reports whether others than the owner may write. The group of root, and one that is a user's own, have nobody
-    /// else in them.
+    /// Reports whether users other than the owner may write. Root's group and a user's private group have no
+    /// other members.
     fn are_wide(self) -> bool {
         let own = self.group == 0 || self.group == self.owner;
         self.mode & 0o002 != 0 || (self.mode & 0o020 != 0 && !own)
@@ -156,7 +156,7 @@ impl Permissions {
     }
 }
 
-/// Returns what is wrong with a file, and what mends it.
+/// Returns the fault of a file, and its remedy.
 fn fault(
     (path, file): (&Path, Permissions),
     purpose: Purpose,
@@ -197,7 +197,7 @@ fn fault(
     None
 }
 
-/// Returns what is wrong with the folder that a file is in: who can write it can replace the file, but for one with
+/// Returns the fault of a file's folder: a user who can write it can replace the file, unless it has
 /// the sticky bit.
 fn fault_of_folder(
     path: &Path,
@@ -222,7 +222,7 @@ fn fault_of_folder(
     None
 }
 
-/// Returns a path as a shell reads it.
+/// Quotes a path for a shell.
 fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@".contains(&byte);
@@ -232,7 +232,7 @@ fn quoted(path: &Path) -> String {
     }
 }
 
-/// Returns where a secret is written out: under a name that says so, and not from a variable of the environment.
+/// Returns the places of literal secrets: keys with a telling name and a value not taken from the environment.
 fn secrets(files: &[Lowered], sources: &Sources) -> Vec<Place> {
     let processes = files.iter().flat_map(|file| file.get(&file::PROCESS));
     let mut pairs: Vec<_> = processes

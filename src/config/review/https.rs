@@ -1,4 +1,4 @@
-//! Warns of sites that send every client in a circle: to HTTPS, where nothing ever says that one came by it.
+//! Warnings about endless redirects to HTTPS, on sites whose requests never have the scheme https.
 
 use crate::auth::TrustedFields;
 use crate::auth::forwarding::TRUSTED_PROXIES;
@@ -8,7 +8,7 @@ use crate::handler::redirect;
 use crate::route::condition;
 use crate::section::{Lowered, Place, Problem, Problems};
 
-/// Checks what redirects to HTTPS where no listener speaks TLS: then the scheme is what a proxy says.
+/// Checks redirects to HTTPS if no listener uses TLS: then a proxy determines the scheme.
 pub(in crate::config) fn warn_of_endless_redirects(files: &[Lowered], problems: &mut Problems) {
     let mut listeners = files.iter().flat_map(|file| file.get(&listen::KEY));
     if listeners.any(|listener| listener.is_given(&listen::TLS)) {
@@ -27,7 +27,7 @@ pub(in crate::config) fn warn_of_endless_redirects(files: &[Lowered], problems: 
     }
 }
 
-/// Returns why the scheme may never be https, and what to write.
+/// Returns the reason why the scheme is never https, and the remedy.
 fn fault(server: &Lowered) -> Option<(&'static str, &'static str)> {
     const NAMED: &str = "[server] trusted_fields = [\"x-forwarded-for\", \"x-forwarded-proto\"], as far as the proxy sets them";
     if !server.is_given(&TRUSTED_PROXIES) {
@@ -50,7 +50,7 @@ fn fault(server: &Lowered) -> Option<(&'static str, &'static str)> {
     ))
 }
 
-/// Returns the places of the keys by which a site redirects clear text to HTTPS.
+/// Returns the places of the keys that redirect plain HTTP to HTTPS.
 fn redirecting(site: &Lowered) -> Vec<Place> {
     let own = site
         .is_given(&site_section::HTTPS_KEY)

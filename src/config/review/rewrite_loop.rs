@@ -1,4 +1,4 @@
-//! Warns of rewrites that lead to themselves until the request is refused.
+//! Warnings about rewrites that loop until the request is refused.
 
 use super::display_path;
 use super::walk::{Round, Walk};
@@ -7,7 +7,7 @@ use crate::route::Captures;
 use crate::route::condition::Asked;
 use crate::section::{Lowered, Problem, Problems};
 
-/// Warns if a path that the rule rewrites comes back to it until the rounds are used up.
+/// Warns if a path that the rule rewrites returns to it until the rounds are used up.
 pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems: &mut Problems) {
     let Some(rule) = walk.rule(number) else {
         return;
@@ -43,8 +43,8 @@ pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems:
     problems.warn(Problem::new(table.place_of(&rewrite::TO), message).help(advice));
 }
 
-/// Returns the paths that one becomes in all rounds; `None` if the rewrites end, leave this rule, or
-/// cannot be followed.
+/// Returns the successive paths of all rounds; `None` if the rewrites end, leave this rule, or cannot be
+/// followed.
 fn follow_loop(number: usize, path: Vec<u8>, walk: &Walk<'_>) -> Option<Vec<Vec<u8>>> {
     let first = walk.rule(number)?;
     let mut captures = Captures::default();
@@ -67,8 +67,8 @@ fn follow_loop(number: usize, path: Vec<u8>, walk: &Walk<'_>) -> Option<Vec<Vec<
     (comes_back && matches!(handler, Handler::Rewrite(_))).then_some(paths)
 }
 
-/// Paths that are tried for a rule.
+/// Number of paths tried for a rule.
 const EXAMPLES: usize = 32;
 
-/// Paths of a loop that are shown.
+/// Number of paths shown of a loop.
 const SHOWN: usize = 3;

@@ -14,7 +14,7 @@ use crate::route::condition::{self, HostCondition, HostPattern};
 use crate::route::coverage::Coverage;
 use crate::section::{Lowered, Problem, Problems};
 
-/// Warns of each written rule that is behind others which answer wherever it would match.
+/// Warns of each written rule that earlier rules shadow: they answer wherever it would match.
 pub(super) fn warn_of_shadows(
     written: &[&Lowered],
     rules: &Rules<Step>,
@@ -31,7 +31,7 @@ pub(super) fn warn_of_shadows(
             problems.warn(shadowed(section, &before));
         }
         let step = &rule.then;
-        // mod_proxy: what `!` excludes is passed over.
+        // mod_proxy: paths that `!` excludes are skipped.
         let is_passed_over = step.internal || (excluded && step.is_proxy_target());
         let handler = step.handler.as_ref().filter(|_| !is_passed_over);
         if let Some(start) = handler.and_then(Handler::settled_below) {
@@ -60,11 +60,10 @@ fn shadowed(section: &Lowered, before: &[String]) -> Problem {
     Problem::new(section.place(), message).help(advice)
 }
 
-/// Rules that are named of those which answer first.
+/// Number of shadowing rules that a warning names.
 const SHOWN: usize = 3;
 
-/// Warns of the rules for hosts that their site never has, in all sites but the one that answers for all
-/// other hosts.
+/// Warns of rules for hosts that their site lacks, in all sites except the default one.
 pub(in crate::config) fn warn_of_hosts(files: &[Lowered], problems: &mut Problems) {
     let sites = || {
         files
@@ -76,7 +75,7 @@ pub(in crate::config) fn warn_of_hosts(files: &[Lowered], problems: &mut Problem
         let names = site.get(&site_section::LISTEN).into_iter();
         names.map(|name| name.value).collect()
     };
-    // Of each set of listeners the site without hosts, else the first.
+    // For each set of listeners the site without hosts, else the first.
     let mut defaults = HashMap::new();
     for (index, site) in sites() {
         let default = defaults.entry(listeners(site)).or_insert(index);
@@ -92,7 +91,7 @@ pub(in crate::config) fn warn_of_hosts(files: &[Lowered], problems: &mut Problem
 }
 
 fn warn_of_hosts_of(site: &Lowered, problems: &mut Problems) {
-    // What is no host was told of where it was built.
+    // Invalid hosts were reported when they were built.
     let mut told = Problems::default();
     let hosts = site.get(&site_section::HOSTS);
     let hosts = hosts.iter();

@@ -1,4 +1,4 @@
-//! Files, includes, and what is wrong with them.
+//! Files, includes, and their faults.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::{MAX_DEPTH, read};
 use crate::config::{ROOT, site_section};
 use crate::section::{Lowered, Problems};
 
-/// A directory with these files.
+/// Creates a directory with these files.
 fn files(files: &[(&str, &str)]) -> TempDir {
     let directory = TempDir::new().unwrap();
     for (name, text) in files {
@@ -20,7 +20,7 @@ fn files(files: &[(&str, &str)]) -> TempDir {
     directory
 }
 
-/// The roots of all sites in order, and the problems as `file: message`.
+/// Returns the roots of all sites in order, and the problems as `file: message`.
 fn read_in(directory: &TempDir) -> (Vec<String>, Vec<String>) {
     let mut problems = Problems::default();
     let (sources, lowered) = read(

@@ -1,22 +1,22 @@
-//! Judges conditions by the path alone, when the configuration is loaded and there is no request.
+//! Evaluation of conditions by the path alone, at load time, without a request.
 
 use super::Set;
 use super::nested::{conjunction, not};
 use crate::route::Captures;
 
-/// The request that a path is judged for.
+/// The request assumed for an evaluation by path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// Any request.
     First,
-    /// A request for which the same conditions held with another path: those on the client, its
+    /// A request that met the same conditions with another path: those on the client, its
     /// connection and its fields hold again.
     Again,
 }
 
 impl Set {
     /// Reports whether all conditions hold for every request with this path (`true`) or for none
-    /// (`false`); `None` if that depends on more. What patterns and prefixes took is left in `captures`.
+    /// (`false`); `None` if that depends on more. Stores the captures of patterns and prefixes in `captures`.
     pub fn by_path(&self, path: &[u8], asked: Asked, captures: &mut Captures) -> Option<bool> {
         let conditions = self.conditions.iter().map(|condition| {
             let condition = condition.criterion();
@@ -36,8 +36,7 @@ impl Set {
         conjunction([conditions, conjunction(exceptions)].into_iter())
     }
 
-    /// Returns some paths for which all conditions may hold: those that it names, and examples of its
-    /// patterns.
+    /// Returns some paths for which all conditions may hold: the named ones, and examples of patterns.
     pub fn examples(&self) -> Vec<Vec<u8>> {
         let mut found = Vec::new();
         self.add_examples(&mut found);
@@ -64,7 +63,7 @@ impl Set {
 /// Paths for conditions that name none.
 const ANY: [&[u8]; 2] = [b"/", b"/x"];
 
-/// Makes a path below `start` that contains a text.
+/// Builds a path below `start` that contains a text.
 pub(super) fn below(start: &[u8], text: &[u8]) -> Vec<u8> {
     let start = start.strip_suffix(b"/").unwrap_or(start);
     let between: &[u8] = if text.starts_with(b"/") { b"" } else { b"/x" };

@@ -1,5 +1,5 @@
-//! `exists`: something stands at a path of the disk. The path is a template whose folder is known when
-//! the configuration is loaded; nothing outside of that folder is ever looked at.
+//! `exists`: a file or folder at a disk path. The path is a template whose folder is known when the
+//! configuration is loaded; nothing outside of that folder is ever accessed.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -26,12 +26,12 @@ static DIRECTORY: Key<Option<At<String>>> = Key::text("directory", "A folder.");
 
 static ANY: Key<Option<At<String>>> = Key::text("any", "One of the two.");
 
-/// What must be there.
+/// The required file or folder.
 #[derive(Debug)]
 pub struct Exists {
     wanted: Wanted,
     root: Root,
-    /// What follows the root.
+    /// Template of the path below the root.
     below: Template,
 }
 
@@ -43,7 +43,7 @@ enum Wanted {
 }
 
 impl Exists {
-    /// From its section; `names` are those that the path may have.
+    /// Builds the condition from its section; `names` are available to the path.
     pub fn new(section: &Lowered, names: &Groups, problems: &mut Problems) -> Option<Self> {
         let all = [
             (&FILE, Wanted::File),

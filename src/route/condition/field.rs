@@ -1,5 +1,5 @@
-//! `header`, `query` and `cookie`: something with a name that the client sent, and its value. Of several
-//! with the name one is enough.
+//! `header`, `query` and `cookie`: a named item of the request, and its value. Of several with the name
+//! one match suffices.
 
 use std::fmt;
 
@@ -50,7 +50,7 @@ static VALUE: Key<Vec<At<String>>> = Key::texts("value", "Values of which one mu
 
 static MATCH: Key<Option<At<String>>> = Key::text("match", "A regular expression on its value.");
 
-/// Where it is sent.
+/// Source of the item in the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
     /// A header field.
@@ -61,7 +61,7 @@ enum Source {
     Cookie,
 }
 
-/// What must have been sent.
+/// The required item.
 #[derive(Debug)]
 pub struct FieldCondition {
     name: Name,
@@ -75,7 +75,7 @@ enum Name {
     Cookie(PhpVariable),
 }
 
-/// The name of a variable of PHP, as it is read and as it was written.
+/// Name of a PHP variable, parsed and as written.
 #[derive(Debug)]
 struct PhpVariable {
     name: PhpName,
@@ -90,7 +90,7 @@ enum Value {
 }
 
 impl FieldCondition {
-    /// From its section; what cannot be understood is a problem.
+    /// Builds the condition from its section; an invalid value is a problem.
     fn new(source: Source, section: &Lowered, problems: &mut Problems) -> Option<Self> {
         let Some(name) = section.get(&NAME).filter(|name| !name.is_empty()) else {
             let message = "the condition needs a `name`";
@@ -160,7 +160,7 @@ impl Criterion for FieldCondition {
         }
     }
 
-    /// A parameter of the query is a part of the target.
+    /// Returns true for a parameter of the query, which is part of the target.
     fn asks_for_target(&self) -> bool {
         matches!(self.name, Name::Query(_))
     }

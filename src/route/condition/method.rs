@@ -1,5 +1,5 @@
-//! `method`: the request method, case-sensitive (RFC 9110 §9.1). GET stands for HEAD too, since
-//! HEAD asks for what GET would answer (RFC 9110 §9.3.2).
+//! `method`: the request method, case-sensitive (RFC 9110 §9.1). GET includes HEAD, since HEAD
+//! requests the response of GET without its content (RFC 9110 §9.3.2).
 
 use std::fmt;
 
@@ -19,18 +19,18 @@ pub(super) static KEY: Key<Vec<At<String>>> = Key::texts(
 )
 .example("[\"GET\", \"POST\"]");
 
-/// Methods of which one must be the request's.
+/// Alternative methods, one of which the request must have.
 #[derive(Debug)]
 pub struct MethodCondition(Vec<Method>);
 
 impl MethodCondition {
-    /// What is no method is a problem.
+    /// Builds the condition; an invalid method is a problem.
     pub fn new(texts: &[At<String>], problems: &mut Problems) -> Self {
         let methods = texts.iter().filter_map(|text| parse(text, problems));
         Self(methods.collect())
     }
 
-    /// Whether `method` is one of them.
+    /// Reports whether `method` is one of them.
     pub fn names(&self, method: &Method) -> bool {
         let asked = match *method {
             Method::HEAD => &Method::GET,

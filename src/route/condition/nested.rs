@@ -1,4 +1,4 @@
-//! `any` and `all`: conditions in conditions, and `not`, whose conditions are the exceptions of a set.
+//! `any`, `all` and `not`: nested conditions; those of `not` are the exceptions of a set.
 
 use std::fmt;
 
@@ -32,8 +32,8 @@ static NOT: Section = Section {
     groups: &[KEYS],
 };
 
-/// The conditions of one table under `any` or `all`. It has no doc: the reference shows the examples
-/// of the two keys, and does not go on for ever.
+/// Conditions of one table under `any` or `all`. The doc is empty, so that the reference shows the
+/// examples of the two keys and does not recurse.
 pub(super) static SETS: Section = Section {
     title: "any and all",
     doc: "",
@@ -104,7 +104,7 @@ impl Criterion for AllOf {
         disk: &dyn Disk,
         captures: &mut Captures,
     ) -> Result<bool, Exhausted> {
-        // All hold where not one does not.
+        // All hold unless one does not.
         comes_out(&self.0, false, (request, disk), captures).map(|found| !found)
     }
 
@@ -129,7 +129,7 @@ impl Criterion for AllOf {
     }
 }
 
-/// Reports whether one of the sets holds, or does not, as is `wanted`.
+/// Reports whether the result of one of the sets is `wanted`.
 fn comes_out(
     sets: &[Set],
     wanted: bool,
@@ -148,7 +148,7 @@ fn by_path(set: &Set, path: &[u8]) -> Option<bool> {
     set.by_path(path, Asked::First, &mut Captures::default())
 }
 
-/// Reports whether all are true, as far as is known: one that is false decides.
+/// Returns the conjunction, as far as known: a false one decides.
 pub(in crate::route) fn conjunction(known: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     let mut all = Some(true);
     for one in known {

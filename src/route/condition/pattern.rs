@@ -1,5 +1,5 @@
-//! `match`: a regular expression on the decoded, normalised path, as ProxyPassMatch has; never on
-//! the query.
+//! `match`: a regular expression on the decoded, normalised path, as for ProxyPassMatch; never on the
+//! query.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,13 +22,13 @@ pub static KEY: Key<Option<At<String>>> = Key::text("match", "A regular expressi
 pub struct Pattern(Expression);
 
 impl Pattern {
-    /// Compiles a pattern on the path; `None`, with a problem at its place, if it cannot be understood.
-    /// Warns if it can match no path.
+    /// Compiles a pattern on the path; `None`, with a problem at its place, if it is invalid. Warns if it
+    /// can match no path.
     pub fn new(text: &At<String>, problems: &mut Problems) -> Option<Self> {
         Self::of(Subject::Path, text, problems)
     }
 
-    /// Compiles a pattern on the name of a file without its folder, likewise.
+    /// Compiles a pattern on a file name without its folder, likewise.
     pub fn of_name(text: &At<String>, problems: &mut Problems) -> Option<Self> {
         Self::of(Subject::Name, text, problems)
     }
@@ -41,12 +41,12 @@ impl Pattern {
         Some(Self(expression))
     }
 
-    /// The groups that templates may name.
+    /// Returns the groups for templates.
     pub fn groups(&self) -> Groups {
         self.0.groups()
     }
 
-    /// Whether it matches this text; `rule` is where it stands, for what goes wrong.
+    /// Reports whether it matches this text; an error names `rule`, its source location.
     pub fn is_match(&self, text: &[u8], rule: &Arc<str>) -> Result<bool, TooHard> {
         let found = self.0.is_match(text);
         found.map_err(|Exhausted { pattern }| TooHard {
@@ -55,12 +55,12 @@ impl Pattern {
         })
     }
 
-    /// Returns the literal beginning of every path that it matches; empty if it has none.
+    /// Returns the literal prefix of every path that it matches; empty if there is none.
     pub(in crate::route) fn literal_start(&self) -> Vec<u8> {
         language::literal_start(self.0.written())
     }
 
-    /// Reports whether a path matches; its groups are left in `captures`.
+    /// Reports whether a path matches; stores its groups in `captures`.
     pub fn has(&self, path: &[u8], captures: &mut Captures) -> Result<bool, Exhausted> {
         let Some(groups) = self.0.find(path)? else {
             return Ok(false);
@@ -71,7 +71,7 @@ impl Pattern {
     }
 }
 
-/// Builds the pattern of a section, whose groups what stands beside it may name.
+/// Builds the pattern of a section; the templates of that section may use its groups.
 pub(super) fn build(section: &Lowered, builder: &mut Builder<'_>) -> Option<Box<Pattern>> {
     let text = section.get(&KEY);
     let pattern = text.and_then(|text| Pattern::new(&text, builder.problems));
@@ -79,8 +79,7 @@ pub(super) fn build(section: &Lowered, builder: &mut Builder<'_>) -> Option<Box<
     pattern.map(Box::new)
 }
 
-/// Returns the groups that templates beside the pattern of a section may name; any, where it could not be
-/// understood.
+/// Returns the groups for templates of a section with this pattern; any group, if it failed to parse.
 pub(super) fn groups_of(section: &Lowered, pattern: Option<&Pattern>) -> Option<Groups> {
     let is_there = || section.is_given(&KEY) || section.is_wrong(&KEY);
     let groups = pattern.map(Pattern::groups);
@@ -116,7 +115,7 @@ impl Criterion for Pattern {
     fn add_examples(&self, found: &mut Vec<Vec<u8>>) {
         let mut texts = language::examples(self.0.written());
         if texts.is_empty() {
-            // A pattern with look-around is not analysed; most are about scripts.
+            // Patterns with look-around are not analysed; most are about scripts.
             texts.push(b".php".to_vec());
         }
         found.extend(texts.iter().map(|text| below(b"", text)));
