@@ -317,9 +317,10 @@ fn apache_target(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     if text.value == "!" {
         return Some(Handler::ExcludeProxy);
     }
-    let appended = match section.is_given(&PROXY_PASS) {
-        true => "/$rest",
-        false => "$path",
+    let appended = if section.is_given(&PROXY_PASS) {
+        "/$rest"
+    } else {
+        "$path"
     };
     let is_upstream = |name: &str| draft.surroundings.is_upstream(name);
     let target = target::parse(&text.value, appended, is_upstream)

@@ -102,8 +102,11 @@ fn named<S: Borrow<Lowered>>(
             continue;
         }
         // Of several with the same name, the most similar one.
-        let changes = known.iter().map(|known| known.changes(section));
-        let changes = changes.min_by_key(Vec::len).unwrap_or_default();
+        let changes = known
+            .iter()
+            .map(|known| known.changes(section))
+            .min_by_key(Vec::len)
+            .unwrap_or_default();
         lines.push(format!("{kind} {name}: changed: {}", shown(&changes)));
     }
     let removed = before

@@ -62,8 +62,8 @@ impl Draft<'_, '_> {
             .contract
             .for_responder(self.surroundings.responder(&upstream))
             .below(root);
-        let constants = Constants::mounted(&mapping, script.mount.as_str(), &contract);
-        let constants = send_file.announce(constants);
+        let mounted = Constants::mounted(&mapping, script.mount.as_str(), &contract);
+        let constants = send_file.announce(mounted);
         let answers = self.answers(send_file, &upstream);
         let mapping = Arc::new(mapping);
         let log = self.script_log(&upstream, &mapping, place);

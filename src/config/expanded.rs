@@ -40,9 +40,10 @@ pub fn expanded(path: &Path) -> Result<String, Invalid> {
             page.sections(key, file, &mut problems);
         }
     }
-    match problems.is_empty() {
-        true => Ok(page.text),
-        false => Err(Invalid::of(&problems.into_sorted(), &sources)),
+    if problems.is_empty() {
+        Ok(page.text)
+    } else {
+        Err(Invalid::of(&problems.into_sorted(), &sources))
     }
 }
 

@@ -65,12 +65,10 @@ pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
         php_is_wrong: site.is_wrong(&site_section::PHP),
         lists: false,
     };
-    match site.get(&site_section::IMPLIED_RULES) {
-        true if site.is_given(&site_section::ROOT) || site.is_given(&PRESET) => {
-            rules.extend(part.rules(problems));
-        }
-        true => {}
-        false => refuse_preset(site, problems),
+    if !site.get(&site_section::IMPLIED_RULES) {
+        refuse_preset(site, problems);
+    } else if site.is_given(&site_section::ROOT) || site.is_given(&PRESET) {
+        rules.extend(part.rules(problems));
     }
     rules
 }
@@ -89,7 +87,7 @@ fn are_usable(mount: &Lowered, problems: &mut Problems) -> bool {
 
 fn refuse_preset(site: &Lowered, problems: &mut Problems) {
     if site.is_given(&PRESET) {
-        let message = "a preset says what `root` and `php` mean, and `implied_rules = false` that they mean nothing";
+        let message = "a preset needs the rules implied by `root` and `php`, and `implied_rules = false` disables them";
         problems.push(
             Problem::new(site.place_of(&PRESET), message)
                 .help("remove one of them; `fcgate config --expanded` prints the preset's rules"),
@@ -162,9 +160,10 @@ impl Part<'_> {
 
     /// Place for faults of implied rules: a line that the user can change.
     fn place(&self, root: &At<String>) -> Place {
-        match self.section.is_given(self.keys.php) {
-            true => self.section.place_of(self.keys.php),
-            false => root.place.clone(),
+        if self.section.is_given(self.keys.php) {
+            self.section.place_of(self.keys.php)
+        } else {
+            root.place.clone()
         }
     }
 
@@ -173,9 +172,10 @@ impl Part<'_> {
             if self.section.is_wrong(self.keys.root) {
                 return None;
             }
-            let (place, message) = match self.section.is_given(&PRESET) {
-                true => (self.section.place_of(&PRESET), "a preset needs a `root`"),
-                false => (self.section.place(), "a mount needs a `root`"),
+            let (place, message) = if self.section.is_given(&PRESET) {
+                (self.section.place_of(&PRESET), "a preset needs a `root`")
+            } else {
+                (self.section.place(), "a mount needs a `root`")
             };
             let problem = Problem::new(place, message);
             problems.push(problem.help("root = \"/srv/app/public\""));
@@ -192,9 +192,11 @@ impl Part<'_> {
     }
 
     fn preset(&self, name: &At<String>, root: &At<String>, problems: &mut Problems) -> Lowered {
-        let parent = Path::new(&root.value).parent();
-        let parent = parent.map(|parent| parent.to_string_lossy().into_owned());
-        let parent = parent.filter(|parent| parent != "/").unwrap_or_default();
+        let parent = Path::new(&root.value)
+            .parent()
+            .map(|parent| parent.to_string_lossy().into_owned())
+            .filter(|parent| parent != "/")
+            .unwrap_or_default();
         let front = self
             .section
             .get(&FRONT_CONTROLLER)
@@ -213,9 +215,9 @@ impl Part<'_> {
 
     /// Returns the rules that `root` and `php` of a site or mount imply.
     fn meaning(&self, root: &str, php: Option<&str>, said: Option<&Lowered>) -> String {
-        let index = self.either(&INDEX, said).get(&INDEX);
-        let index: Vec<_> = index.iter().map(|text| quoted(text)).collect();
-        let index = format!("index = [{}]", index.join(", "));
+        let names = self.either(&INDEX, said).get(&INDEX);
+        let quoted_names: Vec<_> = names.iter().map(|text| quoted(text)).collect();
+        let index = format!("index = [{}]", quoted_names.join(", "));
         let files = self.files(root, said);
         let Some(php) = php else {
             return self.step("Files are sent.", &[], "static_files", &[files, index]);
@@ -243,18 +245,18 @@ impl Part<'_> {
     /// Returns `front_controller` with the key in question: the user's, the preset's, or the default.
     fn front<'a>(&'a self, key: &dyn AnyKey, said: Option<&'a Lowered>) -> Cow<'a, Lowered> {
         let tables = [Some(self.section), said].into_iter().flatten();
-        let mut given = tables.filter_map(|section| section.given(&FRONT_CONTROLLER));
-        let given = given.find(|table| table.is_given(key));
-        given.map_or_else(|| self.section.get(&FRONT_CONTROLLER), Cow::Borrowed)
+        tables
+            .filter_map(|section| section.given(&FRONT_CONTROLLER))
+            .find(|table| table.is_given(key))
+            .map_or_else(|| self.section.get(&FRONT_CONTROLLER), Cow::Borrowed)
     }
 
     /// Returns the pattern of paths excluded from the front controller; `None` if there are none.
     fn exceptions(&self, said: Option<&Lowered>) -> Option<String> {
-        let extensions = self
+        let extensions: Vec<_> = self
             .front(&front::EXCEPT, said)
             .get(&front::EXCEPT)
-            .into_iter();
-        let extensions: Vec<_> = extensions
+            .into_iter()
             .map(|extension| pattern(extension.trim_start_matches('.')))
             .collect();
         let all = extensions.join("|");
@@ -288,9 +290,11 @@ impl Part<'_> {
         if let Some(said) = said {
             let immutable = said.get(&preset::IMMUTABLE) && !has(&IMMUTABLE);
             keys.extend(immutable.then(|| "immutable = true".to_owned()));
-            let symlinks = said.get(&preset::SYMLINKS);
-            let symlinks = symlinks.filter(|_| !self.says_symlinks && !has(&SYMLINKS));
-            keys.extend(symlinks.map(|text| format!("symlinks = {}", quoted(&text))));
+            let symlinks = said
+                .get(&preset::SYMLINKS)
+                .filter(|_| !self.says_symlinks && !has(&SYMLINKS))
+                .map(|text| format!("symlinks = {}", quoted(&text)));
+            keys.extend(symlinks);
         }
         joined(&keys)
     }
@@ -305,8 +309,10 @@ impl Part<'_> {
         let upstream = self
             .names_php
             .then(|| format!("upstream = {}", quoted(php)));
-        let symlinks = self.own_files().and_then(|own| own.given(&SYMLINKS));
-        let symlinks = symlinks.map(|text| format!("symlinks = {}", quoted(&text)));
+        let symlinks = self
+            .own_files()
+            .and_then(|own| own.given(&SYMLINKS))
+            .map(|text| format!("symlinks = {}", quoted(&text)));
         joined(&[
             upstream.unwrap_or_default(),
             self.at(root),
@@ -350,18 +356,16 @@ fn pattern(path: &str) -> String {
 }
 
 fn steps(section: &Lowered, key: &str) -> Vec<Meant> {
-    let steps = section.get(&preset::STEP_KEY).iter();
-    let steps = steps.filter_map(|step| {
+    let imply = |step: &Lowered| {
+        let why = step.get(&preset::WHY).map(|why| why.value);
         Some(Meant {
             rule: step.given(&preset::RULE_KEY)?.clone(),
             key: key.to_owned(),
-            why: step
-                .get(&preset::WHY)
-                .map(|why| why.value)
-                .unwrap_or_default(),
+            why: why.unwrap_or_default(),
         })
-    });
-    steps.collect()
+    };
+    let steps = section.get(&preset::STEP_KEY).iter();
+    steps.filter_map(imply).collect()
 }
 
 #[cfg(test)]

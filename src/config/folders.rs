@@ -13,9 +13,10 @@ pub(super) static SPOOL_DIRECTORY: Key<Option<At<String>>> = Key::text("spool_di
 
 /// Warns of an unwritable spool directory; a missing one is an error.
 pub(super) fn check_spool(directory: &Path, section: &Lowered, problems: &mut Problems) {
-    let name = match section.is_given(&SPOOL_DIRECTORY) {
-        true => "server.spool_directory",
-        false => "TMPDIR, else /tmp, as server.spool_directory is not given",
+    let name = if section.is_given(&SPOOL_DIRECTORY) {
+        "server.spool_directory"
+    } else {
+        "TMPDIR, else /tmp, as server.spool_directory is not given"
     };
     let place = section.place_of(&SPOOL_DIRECTORY);
     if directory.is_relative() {

@@ -120,8 +120,9 @@ fn mode(
     problems: &mut Problems,
 ) -> Option<u32> {
     let digits = text.value.bytes().all(|byte| byte.is_ascii_digit());
-    let mode = u32::from_str_radix(text, 8).ok();
-    let mode = mode.filter(|mode| digits && *mode <= 0o777);
+    let mode = u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| digits && *mode <= 0o777);
     let wrong = match (mode, address) {
         (None, _) => format!("`{}` is no mode", text.value),
         (Some(_), Some(ListenAddress::Tcp(_) | ListenAddress::Systemd(_))) => {

@@ -90,8 +90,10 @@ fn check_names(names: Vec<At<String>>, known: &HashSet<String>, problems: &mut P
             continue;
         }
         let distance = |known: &&String| strsim::damerau_levenshtein(known, &name.value);
-        let near = known.iter().filter(|known| distance(known) <= 2);
-        let near = near.min_by_key(|known| (distance(known), known.as_str()));
+        let near = known
+            .iter()
+            .filter(|known| distance(known) <= 2)
+            .min_by_key(|known| (distance(known), known.as_str()));
         let help = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("[[listen]] name = \"{}\"", name.value),

@@ -89,8 +89,9 @@ pub fn admin_of(path: &Path) -> Result<AdminSettings, Invalid> {
     };
     let mut own = Problems::default();
     let settings = AdminSettings::build(&main.get(&admin::KEY), &mut own);
-    match own.is_empty() {
-        true => Ok(settings),
-        false => Err(Invalid::of(&own.into_sorted(), &sources)),
+    if own.is_empty() {
+        Ok(settings)
+    } else {
+        Err(Invalid::of(&own.into_sorted(), &sources))
     }
 }

@@ -92,8 +92,10 @@ fn warn_of_narrower(section: &Lowered, fastcgi: &Fastcgi, problems: &mut Problem
 
 /// Returns the names for templates beside the groups of a pattern.
 fn names(draft: &Draft<'_, '_>) -> Groups {
-    let root = draft.root.as_ref();
-    let root = root.map(|root| root.0.to_string_lossy().into_owned());
+    let root = draft
+        .root
+        .as_ref()
+        .map(|root| root.0.to_string_lossy().into_owned());
     Groups::default()
         .with_root(root)
         .with_environment(|name| std::env::var(name).ok())

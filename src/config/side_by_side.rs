@@ -1,33 +1,33 @@
-//! Work on several threads at once, for configurations that are long. A reload is awaited by somebody, and
-//! other threads have requests to answer meanwhile.
+//! Parallel work on long configurations: the client of a reload waits, and worker threads keep
+//! answering requests meanwhile.
 
 use std::num::NonZero;
 use std::thread::{self, ScopedJoinHandle};
 
-/// Threads at most.
+/// Limit of the threads.
 const THREADS: usize = 4;
 
-/// On how many threads to work where there is enough to do for `enough` of them.
+/// Returns the number of threads for work that is enough for `enough` of them.
 pub(super) fn threads(enough: usize) -> usize {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     processors.min(THREADS).min(enough).max(1)
 }
 
-/// What becomes of each part, in their order; the last is done by this thread.
+/// Maps each part in parallel, keeping the order; this thread does the last one.
 pub(super) fn each<P: Send, T: Send>(mut parts: Vec<P>, work: impl Fn(P) -> T + Sync) -> Vec<T> {
     let Some(last) = parts.pop() else {
         return Vec::new();
     };
     let work = &work;
     thread::scope(|scope| {
-        let others = parts.into_iter();
-        let others: Vec<_> = others.map(|part| scope.spawn(move || work(part))).collect();
+        let spawn = |part| scope.spawn(move || work(part));
+        let others: Vec<_> = parts.into_iter().map(spawn).collect();
         let last = work(last);
         others.into_iter().map(joined).chain([last]).collect()
     })
 }
 
-/// What a thread made; its panic is ours.
+/// Returns the result of a thread; propagates its panic.
 fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread
         .join()

@@ -65,9 +65,10 @@ pub(super) fn build_site(
     let pages = section.get(&ERROR_PAGES);
     let numbers = draft.surroundings.numbers.get(&name).cloned();
     // Without the root, the existence of its files is unknown.
-    let error_pages = match root_is_known {
-        true => ErrorPages::build(pages, draft.root.as_ref(), problems),
-        false => ErrorPages::default(),
+    let error_pages = if root_is_known {
+        ErrorPages::build(pages, draft.root.as_ref(), problems)
+    } else {
+        ErrorPages::default()
     };
     Site {
         key: SiteKey::of(&name),
@@ -120,11 +121,11 @@ fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) 
     let (written, mut rules): (Vec<_>, Vec<_>) = written
         .filter_map(|rule| Some((rule, build_rule(rule, draft, problems)?)))
         .unzip();
-    let meant = meant(section, problems);
-    let meant = meant.iter();
     // Warnings about an implied rule are of no use to the user.
     let mut found = Problems::default();
-    rules.extend(meant.filter_map(|meant| build_rule(&meant.rule, draft, &mut found)));
+    for implied in meant(section, problems) {
+        rules.extend(build_rule(&implied.rule, draft, &mut found));
+    }
     problems.append(found.without_warnings());
     let rules = Rules::new(rules);
     review(&written, &rules, draft.surroundings.sources, problems);
@@ -138,14 +139,17 @@ fn guard_paths(rules: &Rules<Step>) -> bool {
 
 /// Returns the unique name of a site: its first host, or `default`, followed by `@` and its own listeners, if any.
 pub(super) fn site_name(section: &Lowered) -> String {
-    let mut hosts = section.get(&HOSTS).into_iter();
-    let host = hosts.next();
-    let host = host.map_or_else(|| "default".to_owned(), |host| host.value);
-    let listeners = section.get(&LISTEN).into_iter();
-    let listeners: Vec<_> = listeners.map(|listener| listener.value).collect();
-    match listeners.is_empty() {
-        true => host,
-        false => format!("{host}@{}", listeners.join("+")),
+    let mut hosts = section.get(&HOSTS).into_iter().map(|host| host.value);
+    let host = hosts.next().unwrap_or_else(|| "default".to_owned());
+    let listeners: Vec<_> = section
+        .get(&LISTEN)
+        .into_iter()
+        .map(|listener| listener.value)
+        .collect();
+    if listeners.is_empty() {
+        host
+    } else {
+        format!("{host}@{}", listeners.join("+"))
     }
 }
 

@@ -122,9 +122,10 @@ impl Surroundings<'_> {
 
     /// Returns the source location of a key, or `default`.
     pub(super) fn where_set(&self, table: &Lowered, key: &dyn AnyKey) -> Arc<str> {
-        match table.is_given(key) {
-            true => self.sources.show(&table.place_of(key)).into(),
-            false => "default".into(),
+        if table.is_given(key) {
+            self.sources.show(&table.place_of(key)).into()
+        } else {
+            "default".into()
         }
     }
 
@@ -139,9 +140,9 @@ impl Surroundings<'_> {
         let Some(section) = self.section(upstream) else {
             return Responder::Fpm;
         };
-        let server = section.get(&SERVERS).into_iter().next();
-        let server = server.as_ref().map(|text| text.value.as_str());
-        Responder::new(&section.get(&TYPE), server)
+        let servers = section.get(&SERVERS);
+        let first = servers.first().map(|text| text.value.as_str());
+        Responder::new(&section.get(&TYPE), first)
     }
 
     /// Returns `response_buffer` of an upstream, in bytes.

@@ -24,8 +24,8 @@ impl<'a> Coverage<'a> {
     /// Adds a set that counts below a path without a slash at its end; an empty one is that of all paths.
     pub fn push(&mut self, set: &'a Set, mount: &str) {
         let mount = Some(mount).filter(|mount| !mount.is_empty());
-        let start = mount.unwrap_or_default().as_bytes().to_vec();
-        let start = longest(set.literal_start(), start);
+        let mounted = mount.unwrap_or_default().as_bytes().to_vec();
+        let start = longest(set.literal_start(), mounted);
         let numbers = self.by_start.entry(start).or_default();
         numbers.push(self.sets.len());
         let mount = mount.map(|mount| Condition::Prefix(Prefix::of(mount)));
@@ -53,9 +53,11 @@ impl<'a> Coverage<'a> {
     /// Finds a set for the path of a prefix, and one for all below it.
     fn find_for_prefix(&self, prefix: &Prefix, other: &Set) -> Option<Vec<usize>> {
         let path = prefix.bytes();
-        let below = [path, b"/"].concat();
-        let below = self.first(&below, |set| set.covers_below(&below, other));
-        distinct([self.first(path, |set| set.covers_at(path, other)), below])
+        let folder = [path, b"/"].concat();
+        distinct([
+            self.first(path, |set| set.covers_at(path, other)),
+            self.first(&folder, |set| set.covers_below(&folder, other)),
+        ])
     }
 
     /// Returns the first set that fits, of those which can hold for paths that begin with `start`.
@@ -119,9 +121,10 @@ fn longest(one: Vec<u8>, other: Vec<u8>) -> Vec<u8> {
 impl Set {
     /// Returns the literal prefix of every path for which this can hold, that of patterns included.
     fn literal_start(&self) -> Vec<u8> {
-        let patterns = self.conditions.iter();
-        let patterns = patterns.filter_map(|condition| condition.criterion().as_pattern());
-        let pattern = patterns
+        let pattern = self
+            .conditions
+            .iter()
+            .filter_map(|condition| condition.criterion().as_pattern())
             .map(|pattern| pattern.literal_start())
             .max_by_key(Vec::len);
         longest(self.start().to_vec(), pattern.unwrap_or_default())

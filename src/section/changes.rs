@@ -67,11 +67,11 @@ fn listed(before: &[Lowered], after: &[Lowered]) -> Vec<String> {
 type Named = [(At<String>, Lowered)];
 
 fn named(before: &Named, after: &Named) -> Vec<String> {
-    let names = before
+    let mut names: Vec<&str> = before
         .iter()
         .chain(after)
-        .map(|(name, _)| name.value.as_str());
-    let mut names: Vec<&str> = names.collect();
+        .map(|(name, _)| name.value.as_str())
+        .collect();
     names.sort_unstable();
     names.dedup();
     let of = |sections: &Named, name: &str| {
@@ -154,8 +154,8 @@ mod tests {
             let (before, after) = (text(one), text(two));
             let changes = before.changes(&after);
             prop_assert_eq!(changes.is_empty(), before.same_as(&after));
-            let expected = [one.0 != two.0, one.1 != two.1, one.2 != two.2];
-            let expected = expected.iter().filter(|differs| **differs).count();
+            let differences = [one.0 != two.0, one.1 != two.1, one.2 != two.2];
+            let expected = differences.iter().filter(|differs| **differs).count();
             prop_assert_eq!(changes.len(), expected);
         }
     }

@@ -320,12 +320,11 @@ impl Lowering<'_> {
     }
 
     fn report(&mut self, written: Written<'_, '_>, message: String, help: Option<String>) {
-        let problem = Problem::new(self.place(written.span()), message);
-        let problem = match help {
-            Some(help) => problem.help(help),
-            None => problem,
-        };
-        self.problems.push(problem.firm());
+        let mut problem = Problem::new(self.place(written.span()), message).firm();
+        if let Some(help) = help {
+            problem = problem.help(help);
+        }
+        self.problems.push(problem);
     }
 }
 

@@ -235,11 +235,12 @@ pub(super) fn nearest<'a>(
     // A long word is near to nothing, and the distance costs the product of the lengths.
     let edits = (word.chars().count() / 3).max(1);
     let distance = |candidate: &&str| strsim::osa_distance(&word, candidate);
-    let near = candidates.filter(|candidate| {
-        candidate.len() <= word.len() + edits && word.len() <= candidate.len() + edits
-    });
-    let near = near.map(|candidate| (distance(&candidate), candidate));
-    near.filter(|(distance, _)| *distance <= edits)
+    candidates
+        .filter(|candidate| {
+            candidate.len() <= word.len() + edits && word.len() <= candidate.len() + edits
+        })
+        .map(|candidate| (distance(&candidate), candidate))
+        .filter(|(distance, _)| *distance <= edits)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, near)| near)
 }

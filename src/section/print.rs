@@ -51,10 +51,11 @@ pub fn quoted(text: &str) -> String {
 /// Writes a name as a key: bare if possible.
 pub fn key(name: &str) -> String {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    match !name.is_empty() && name.bytes().all(bare) {
-        true => name.to_owned(),
+    if !name.is_empty() && name.bytes().all(bare) {
+        name.to_owned()
+    } else {
         // Keys have no variables.
-        false => quoted(name).replace("$${", "${"),
+        quoted(name).replace("$${", "${")
     }
 }
 
@@ -89,9 +90,10 @@ fn list(items: impl Iterator<Item = String>) -> String {
 }
 
 fn braces(pairs: Vec<String>) -> String {
-    match pairs.is_empty() {
-        true => "{}".to_owned(),
-        false => format!("{{ {} }}", pairs.join(", ")),
+    if pairs.is_empty() {
+        "{}".to_owned()
+    } else {
+        format!("{{ {} }}", pairs.join(", "))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Problems as a person reads them.
+//! Rendered problems.
 
 use proptest::prelude::*;
 

@@ -32,8 +32,8 @@ pub(in crate::config) fn warn_of_exposed(
     };
     for (file, path) in sources.paths() {
         let first = secret.iter().find(|place| place.file == file);
-        let place = Place { file, span: 0..0 };
-        let place = first.cloned().unwrap_or(place);
+        let start = Place { file, span: 0..0 };
+        let place = first.cloned().unwrap_or(start);
         checker.check(path, Purpose::Configuration, first.is_some(), place);
     }
     let sites = files.iter().flat_map(|file| file.get(&site_section::SITES));
@@ -90,10 +90,11 @@ impl Checker<'_> {
             }
             return;
         }
-        let folder = path.parent().filter(|folder| *folder != Path::new(""));
-        let folder = folder.unwrap_or_else(|| Path::new("."));
-        let around = folder.metadata().ok();
-        let around = around.map(|found| Permissions::of(&found));
+        let folder = path
+            .parent()
+            .filter(|folder| *folder != Path::new(""))
+            .unwrap_or_else(|| Path::new("."));
+        let around = folder.metadata().map(|found| Permissions::of(&found)).ok();
         let fault = fault((path, file), purpose, secret, self.by_root)
             .or_else(|| fault_of_folder(path, (folder, around?), self.by_root));
         if let Some((message, command)) = fault {
@@ -226,9 +227,10 @@ fn fault_of_folder(
 fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@".contains(&byte);
-    match text.bytes().all(is_plain) {
-        true => text.into_owned(),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
+    if text.bytes().all(is_plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
 

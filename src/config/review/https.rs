@@ -55,7 +55,7 @@ fn redirecting(site: &Lowered) -> Vec<Place> {
     let own = site
         .is_given(&site_section::HTTPS_KEY)
         .then(|| site.place_of(&site_section::HTTPS_KEY));
-    let rules = site.get(&site_section::RULES).iter().filter(|rule| {
+    let redirects = site.get(&site_section::RULES).iter().filter(|rule| {
         let in_clear = rule
             .get(&condition::SCHEME)
             .is_some_and(|text| text.value == "http");
@@ -63,6 +63,6 @@ fn redirecting(site: &Lowered) -> Vec<Place> {
         let to = redirect.and_then(|redirect| redirect.get(&redirect::TO));
         in_clear && to.is_some_and(|to| to.value.starts_with("https:"))
     });
-    let rules = rules.map(|rule| rule.place_of(&redirect::KEY));
-    own.into_iter().chain(rules).collect()
+    let places = redirects.map(|rule| rule.place_of(&redirect::KEY));
+    own.into_iter().chain(places).collect()
 }

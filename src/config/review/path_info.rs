@@ -32,19 +32,19 @@ pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems:
 
 /// Returns a refused script, and a path that runs it all the same.
 fn find_bypass(number: usize, set: &Set, walk: &Walk<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
-    let scripts = set.examples().into_iter();
-    let scripts = scripts
-        .filter(|path| path.ends_with(b".php"))
-        .take(EXAMPLES);
-    let pairs = scripts.map(|script| {
-        let longer = [&script[..], b"/x"].concat();
-        (script, longer)
-    });
-    let mut pairs = pairs.filter(|(script, longer)| {
+    let is_passed = |script: &[u8], longer: &[u8]| {
         let holds = set.by_path(longer, Asked::First, &mut Captures::default());
-        holds == Some(false) && walk.may_reach(number, script)
-    });
-    pairs.find(|(_, longer)| walk.runs_with_path_info(longer))
+        holds == Some(false) && walk.may_reach(number, script) && walk.runs_with_path_info(longer)
+    };
+    set.examples()
+        .into_iter()
+        .filter(|path| path.ends_with(b".php"))
+        .take(EXAMPLES)
+        .map(|script| {
+            let longer = [&script[..], b"/x"].concat();
+            (script, longer)
+        })
+        .find(|(script, longer)| is_passed(script, longer))
 }
 
 /// Returns the place of the condition that ends too early, and its remedy.

@@ -26,8 +26,11 @@ pub(super) fn warn_of_shadows(
     let mut excluded = false;
     for (section, rule) in written.iter().zip(rules.iter()) {
         if let Some(numbers) = answering.find(rule.conditions()) {
-            let before = numbers.iter().filter_map(|number| places.get(*number));
-            let before: Vec<_> = before.map(|place| sources.show(place)).collect();
+            let before: Vec<_> = numbers
+                .iter()
+                .filter_map(|number| places.get(*number))
+                .map(|place| sources.show(place))
+                .collect();
             problems.warn(shadowed(section, &before));
         }
         let step = &rule.then;
@@ -93,9 +96,9 @@ pub(in crate::config) fn warn_of_hosts(files: &[Lowered], problems: &mut Problem
 fn warn_of_hosts_of(site: &Lowered, problems: &mut Problems) {
     // Invalid hosts were reported when they were built.
     let mut told = Problems::default();
-    let hosts = site.get(&site_section::HOSTS);
-    let hosts = hosts.iter();
-    let hosts: Vec<_> = hosts
+    let hosts: Vec<_> = site
+        .get(&site_section::HOSTS)
+        .iter()
         .filter_map(|host| HostPattern::parse(host, &mut told))
         .collect();
     for rule in site.get(&site_section::RULES) {

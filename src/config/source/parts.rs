@@ -32,10 +32,9 @@ fn lower_parts(
     parts: Vec<(usize, &str)>,
     read: impl Fn(&str, usize) -> Option<Lowered> + Sync,
 ) -> Option<Lowered> {
-    let read = side_by_side::each(parts, |(offset, part)| read(part, offset));
-    let mut read = read.into_iter();
-    let first = read.next()??;
-    read.try_fold(first, |whole, part| {
+    let mut parts = side_by_side::each(parts, |(offset, part)| read(part, offset)).into_iter();
+    let first = parts.next()??;
+    parts.try_fold(first, |whole, part| {
         // Only `[[site]]` may continue the list that `[[site]]` started.
         whole.with_more(part?, |name| {
             let before = text.get(..name.span.start);
@@ -68,8 +67,8 @@ fn header_behind(text: &str, at: usize) -> Option<usize> {
     let at = (at..text.len()).find(|at| text.is_char_boundary(*at))?;
     let lines = text.get(at..)?.match_indices("\n[[");
     let mut headers = lines.filter(|(found, _)| {
-        let name = text.get(at + found + 3..).unwrap_or_default();
-        let name = name.split(']').next().unwrap_or_default();
+        let header = text.get(at + found + 3..).unwrap_or_default();
+        let name = header.split(']').next().unwrap_or_default();
         !name.contains(['.', '\n', '[', '"', '\''])
     });
     headers.next().map(|(found, _)| at + found + 1)

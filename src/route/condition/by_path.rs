@@ -18,14 +18,13 @@ impl Set {
     /// Reports whether all conditions hold for every request with this path (`true`) or for none
     /// (`false`); `None` if that depends on more. Stores the captures of patterns and prefixes in `captures`.
     pub fn by_path(&self, path: &[u8], asked: Asked, captures: &mut Captures) -> Option<bool> {
-        let conditions = self.conditions.iter().map(|condition| {
+        let conditions = conjunction(self.conditions.iter().map(|condition| {
             let condition = condition.criterion();
             match asked {
                 Asked::Again if !condition.asks_for_target() => Some(true),
                 Asked::Again | Asked::First => condition.by_path(path, captures),
             }
-        });
-        let conditions = conjunction(conditions);
+        }));
         let exceptions = self.exceptions.iter().map(|exception| {
             let exception = exception.criterion();
             not(match asked {

@@ -50,8 +50,9 @@ impl Exists {
             (&DIRECTORY, Wanted::Directory),
             (&ANY, Wanted::Any),
         ];
-        let given = all.map(|(key, wanted)| Some((section.get(key)?, wanted)));
-        let mut given = given.into_iter().flatten();
+        let mut given = all
+            .into_iter()
+            .filter_map(|(key, wanted)| Some((section.get(key)?, wanted)));
         let (Some((text, wanted)), None) = (given.next(), given.next()) else {
             let message = "`exists` has exactly one of file, directory and any";
             problems.push(

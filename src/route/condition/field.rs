@@ -154,8 +154,8 @@ impl Criterion for FieldCondition {
             }
             Name::Cookie(variable) => {
                 let fields = request.fields.get_all(header::COOKIE).iter();
-                let fields = fields.map(|field| trim(field.as_bytes()));
-                self.any(variable.name.in_cookies(fields).iter())
+                let values = fields.map(|field| trim(field.as_bytes()));
+                self.any(variable.name.in_cookies(values).iter())
             }
         }
     }

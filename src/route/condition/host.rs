@@ -79,9 +79,8 @@ pub struct HostCondition(Vec<HostPattern>);
 impl HostCondition {
     /// Builds the condition; an invalid host is a problem.
     pub fn new(texts: &[At<String>], problems: &mut Problems) -> Self {
-        let patterns = texts.iter();
-        let patterns = patterns.filter_map(|text| HostPattern::parse(text, problems));
-        Self(patterns.collect())
+        let parse = |text| HostPattern::parse(text, problems);
+        Self(texts.iter().filter_map(parse).collect())
     }
 
     /// Reports whether it matches any name that one of `hosts` matches.

@@ -69,9 +69,11 @@ impl Set {
 
     /// Returns the groups for templates, of a set built from `section`.
     pub fn groups(&self, section: &Lowered) -> Option<Groups> {
-        let patterns = self.conditions.iter().rev();
-        let mut patterns = patterns.filter_map(|condition| condition.criterion().as_pattern());
-        groups_of(section, patterns.next())
+        let mut patterns = self
+            .conditions
+            .iter()
+            .filter_map(|condition| condition.criterion().as_pattern());
+        groups_of(section, patterns.next_back())
     }
 
     /// Reports whether every condition holds and no exception; stores the captures of patterns and

@@ -8,8 +8,8 @@ impl fmt::Display for Set {
     /// Writes nothing for a set that always holds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let conditions = self.conditions.iter().map(ToString::to_string);
-        let exceptions = self.exceptions.iter();
-        let exceptions = exceptions.map(|exception| format!("not {exception}"));
+        let negate = |exception| format!("not {exception}");
+        let exceptions = self.exceptions.iter().map(negate);
         let all: Vec<_> = conditions.chain(exceptions).collect();
         f.write_str(&all.join(", "))
     }
