@@ -140,7 +140,7 @@ fn rewrite(parts: Parts<'_, '_, '_>) -> Option<Handler> {
 
 fn respond(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     let table = parts.section.given(&respond::KEY)?;
-    let left = parts.conditions.left_methods();
+    let left = parts.conditions.excluded_methods();
     Some(Handler::Respond(Respond::build(
         table,
         &left,
@@ -150,7 +150,7 @@ fn respond(parts: Parts<'_, '_, '_>) -> Option<Handler> {
 
 fn deny(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     let table = parts.section.given(&deny::KEY)?;
-    let left = parts.conditions.left_methods();
+    let left = parts.conditions.excluded_methods();
     Some(Handler::Deny(Deny::build(table, &left)))
 }
 
@@ -158,7 +158,7 @@ fn fastcgi(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     let (draft, problems) = (parts.draft, parts.problems);
     let section = parts.section.given(&fastcgi::KEY)?;
     let upstream = match section.get(&fastcgi::UPSTREAM) {
-        Some(text) => draft.surroundings.upstream(&text, problems)?,
+        Some(text) => draft.context.upstream(&text, problems)?,
         None if draft.php.is_some() => draft.php.clone()?,
         None => {
             problems.push(
@@ -195,7 +195,7 @@ fn fastcgi(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     if let Some(limits) = section.given(&fastcgi::LIMITS)
         && let Some(limit) = limits.given(&BODY)
     {
-        let place = draft.surroundings.where_set(limits, &BODY);
+        let place = draft.context.location_of(limits, &BODY);
         handler.set_body_limit(limit.0, place);
     }
     handler.ignore_client_abort = section.get(&fastcgi::IGNORE_CLIENT_ABORT);
@@ -214,7 +214,7 @@ fn missing(section: &Lowered) -> Missing {
 fn mapping(root: Root, upstream: &Upstream, draft: &Draft<'_, '_>) -> Mapping {
     Mapping {
         root,
-        backend_root: draft.surroundings.backend_root(upstream),
+        backend_root: draft.context.backend_root(upstream),
         symlinks: draft.files.symlinks(),
     }
 }
@@ -225,7 +225,7 @@ fn set_timeouts(handler: &mut Fastcgi, section: &Lowered, draft: &Draft<'_, '_>)
     };
     for (name, key) in RULE_TIMES {
         if let Some(duration) = table.given(key) {
-            let place = draft.surroundings.where_set(table, key);
+            let place = draft.context.location_of(table, key);
             handler.set_time(TimeLimit {
                 name,
                 duration,
@@ -283,7 +283,7 @@ fn before_variables(template: &str) -> String {
 fn set_handler(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     let (section, draft, problems) = (parts.section, parts.draft, parts.problems);
     let text = section.get(&SET_HANDLER)?;
-    let server = target::handler(&text.value, |name| draft.surroundings.is_upstream(name));
+    let server = target::handler(&text.value, |name| draft.context.is_upstream(name));
     let server = match server {
         Ok(value) => At {
             value,
@@ -294,7 +294,7 @@ fn set_handler(parts: Parts<'_, '_, '_>) -> Option<Handler> {
             return None;
         }
     };
-    let upstream = draft.surroundings.upstream(&server, problems)?;
+    let upstream = draft.context.upstream(&server, problems)?;
     let Some(root) = draft.root.clone() else {
         let problem = Problem::new(text.place.clone(), "set_handler needs the site's `root`");
         problems.push(problem.help("its scripts are the files below it"));
@@ -322,7 +322,7 @@ fn apache_target(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     } else {
         "$path"
     };
-    let is_upstream = |name: &str| draft.surroundings.is_upstream(name);
+    let is_upstream = |name: &str| draft.context.is_upstream(name);
     let target = target::parse(&text.value, appended, is_upstream)
         .map_err(|message| problems.push(Problem::new(text.place.clone(), message)))
         .ok()?;
@@ -330,7 +330,7 @@ fn apache_target(parts: Parts<'_, '_, '_>) -> Option<Handler> {
         value,
         place: text.place.clone(),
     };
-    let upstream = draft.surroundings.upstream(&at(target.server), problems)?;
+    let upstream = draft.context.upstream(&at(target.server), problems)?;
     let folder = PathBuf::from(target::literal_folder(&target.file));
     // One root serves all paths within the site's root.
     let root = draft
@@ -354,7 +354,7 @@ fn apache_target(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     };
     let mut handler = draft.fastcgi(upstream, mapping, scripts, &text.place);
     if let Some(timeout) = target.timeout {
-        let place = draft.surroundings.sources.show(&text.place);
+        let place = draft.context.sources.show(&text.place);
         handler.set_silence(timeout, &place.into());
     }
     Some(Handler::Fastcgi(Arc::new(handler)))

@@ -93,11 +93,11 @@ fn address(
             Some(AdminAddress::Tcp(address))
         }
         Ok(_) => refuse(
-            format!("others can reach {whole}, and the admin listener asks nobody who he is"),
-            "write \"127.0.0.1:9180\", or `public = true` where only those can reach it who may",
+            format!("other machines can reach {whole}, and the admin API has no authentication"),
+            "write \"127.0.0.1:9180\", or `public = true` if the network restricts access to it",
         ),
         Err(_) => refuse(
-            format!("`{whole}` is no address"),
+            format!("`{whole}` is not an address"),
             "write \"unix:/run/fcgate/admin.sock\", \"127.0.0.1:9180\" or \"off\"",
         ),
     }
@@ -107,7 +107,7 @@ fn mode(section: &Lowered, problems: &mut Problems) -> u32 {
     let text = section.get(&MODE);
     let parsed = u32::from_str_radix(&text.value, 8).ok();
     parsed.filter(|mode| *mode <= 0o777).unwrap_or_else(|| {
-        let problem = Problem::new(text.place, "this is no mode");
+        let problem = Problem::new(text.place, "this is not a file mode");
         problems.push(problem.help("mode = \"0660\""));
         DEFAULT_MODE
     })

@@ -33,10 +33,10 @@ pub(super) fn build(
 
 fn names(site: &Lowered) -> Vec<ServerName> {
     // Faults of a host are reported when the sites are built.
-    let unheard = &mut Problems::default();
+    let ignored = &mut Problems::default();
     let patterns = site.get(&site_section::HOSTS).into_iter();
     patterns
-        .filter_map(|text| HostPattern::parse(&text, unheard))
+        .filter_map(|text| HostPattern::parse(&text, ignored))
         .map(|pattern| match pattern {
             HostPattern::Exact(name) => ServerName::Exact(name),
             HostPattern::Below(suffix) => ServerName::Below(suffix),

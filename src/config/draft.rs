@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::surroundings::Surroundings;
+use super::build_context::BuildContext;
 use crate::cgi::meta_variables::Constants;
 use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping};
@@ -35,7 +35,7 @@ pub(super) struct Draft<'a, 'b> {
     pub(super) ambiguous: Arc<AmbiguousFields>,
     pub(super) send_file: SendFile,
     pub(super) files: FileSettings,
-    pub(super) surroundings: &'a Surroundings<'b>,
+    pub(super) context: &'a BuildContext<'b>,
 }
 
 impl Draft<'_, '_> {
@@ -48,7 +48,7 @@ impl Draft<'_, '_> {
         place: &Place,
     ) -> Fastcgi {
         let send_file = self.send_file.clone().seen_through(&mapping);
-        let limits = &self.surroundings.server.limits;
+        let limits = &self.context.server.limits;
         let seen_elsewhere = mapping.backend_root.is_some();
         let site_root = self.root.as_ref().map(|root| root.0.as_path());
         let root = match script.rule {
@@ -60,14 +60,14 @@ impl Draft<'_, '_> {
         };
         let contract = self
             .contract
-            .for_responder(self.surroundings.responder(&upstream))
+            .for_responder(self.context.responder(&upstream))
             .below(root);
         let mounted = Constants::mounted(&mapping, script.mount.as_str(), &contract);
         let constants = send_file.announce(mounted);
         let answers = self.answers(send_file, &upstream);
         let mapping = Arc::new(mapping);
         let log = self.script_log(&upstream, &mapping, place);
-        let timeouts = self.surroundings.timeouts(&upstream);
+        let timeouts = self.context.timeouts(&upstream);
         Fastcgi {
             upstream,
             mapping,
@@ -94,24 +94,24 @@ impl Draft<'_, '_> {
     fn answers(&self, send_file: SendFile, upstream: &Upstream) -> answer::Settings {
         answer::Settings {
             send_file,
-            response_buffer: self.surroundings.response_buffer(upstream),
-            memory: Arc::clone(&self.surroundings.budgets.answers),
+            response_buffer: self.context.response_buffer(upstream),
+            memory: Arc::clone(&self.context.budgets.answers),
             spool: Arc::clone(&self.spool.budget),
             spool_directory: self.spool.directory.clone(),
-            live_streams: Arc::clone(self.surroundings.live_streams),
+            live_streams: Arc::clone(self.context.live_streams),
         }
     }
 
     fn script_log(&self, upstream: &Upstream, mapping: &Arc<Mapping>, place: &Place) -> ScriptLog {
-        let place: Arc<str> = self.surroundings.sources.show(place).into();
+        let place: Arc<str> = self.context.sources.show(place).into();
         ScriptLog {
             site: Arc::clone(&self.name),
             upstream: upstream.name.as_str().into(),
             place: Arc::clone(&place),
-            backend_root_place: self.surroundings.backend_root_place(upstream),
+            backend_root_place: self.context.backend_root_place(upstream),
             mapping: Arc::clone(mapping),
             refusals: Refusals::new(place),
-            error_log: Arc::clone(self.surroundings.error_log),
+            error_log: Arc::clone(self.context.error_log),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::expansion::{Meant, meant};
+use super::expansion::{ImpliedRule, implied_rules};
 use super::front::{FRONT_CONTROLLER, INDEX};
 use super::mount::MOUNTS;
 use super::preset::PRESET;
@@ -30,7 +30,7 @@ pub fn expanded(path: &Path) -> Result<String, Invalid> {
         source::read(path, &ROOT, &|name| std::env::var(name).ok(), &mut problems);
     let mut page = Page {
         text: format!(
-            "# What {} means. Keys that are not here have the defaults that `fcgate reference` shows.\n",
+            "# Expanded configuration of {}. Absent keys have the defaults of `fcgate reference`.\n",
             path.display().to_string().escape_debug()
         ),
         sources: &sources,
@@ -85,7 +85,7 @@ impl Page<'_> {
             let origin = self.origin(&rule.place());
             self.rule(&origin, rule);
         }
-        for Meant { rule, key, why } in meant(site, problems) {
+        for ImpliedRule { rule, key, why } in implied_rules(site, problems) {
             let origin = self.origin(&rule.place());
             self.rule(&format!("{key} ({origin}): {why}"), &rule);
         }

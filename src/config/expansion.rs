@@ -14,7 +14,7 @@ use crate::message::Root;
 use crate::section::{AnyKey, At, Key, Lowered, Place, Problem, Problems, quoted};
 
 /// A rule implied by `root`, `php`, a mount or a preset.
-pub(super) struct Meant {
+pub(super) struct ImpliedRule {
     /// The rule; its place is that of the key that implies it.
     pub(super) rule: Lowered,
     /// The key, as written: `preset = "wordpress"`.
@@ -24,7 +24,7 @@ pub(super) struct Meant {
 }
 
 /// Returns the implied rules, which follow those of the site, in their order.
-pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
+pub(super) fn implied_rules(site: &Lowered, problems: &mut Problems) -> Vec<ImpliedRule> {
     let mut rules = Vec::new();
     let files = site.given(&site_section::FILES_TABLE);
     let symlinks = files.is_some_and(|files| files.is_given(&SYMLINKS));
@@ -45,7 +45,7 @@ pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
             },
             php: own.or_else(|| site.get(&site_section::PHP)),
             names_php: is_own,
-            says_symlinks: symlinks,
+            has_symlinks: symlinks,
             php_is_wrong: site.is_wrong(&site_section::PHP),
             lists: listed,
         };
@@ -61,7 +61,7 @@ pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
         },
         php: site.get(&site_section::PHP),
         names_php: false,
-        says_symlinks: symlinks,
+        has_symlinks: symlinks,
         php_is_wrong: site.is_wrong(&site_section::PHP),
         lists: false,
     };
@@ -95,11 +95,10 @@ fn refuse_preset(site: &Lowered, problems: &mut Problems) {
     }
 }
 
-const SCRIPT: &str = "A script that is there runs.";
-const FILE: &str = "A file that is there is sent; a folder has an index.";
-const EXCEPTION: &str =
-    "What ends so and is not there is no page: 404, and the front controller is not asked.";
-const FRONT: &str = "The front controller gets everything else.";
+const SCRIPT: &str = "Runs existing scripts.";
+const FILE: &str = "Sends existing files, and the index of a folder.";
+const EXCEPTION: &str = "Missing files with these extensions get 404 without the front controller.";
+const FRONT: &str = "Sends everything else to the front controller.";
 
 /// A root with its keys: of a site, or of a mount.
 struct Part<'a> {
@@ -113,7 +112,7 @@ struct Part<'a> {
     /// The rules must name `php`, as it differs from the site's.
     names_php: bool,
     /// The site sets the policy for symbolic links.
-    says_symlinks: bool,
+    has_symlinks: bool,
     /// `php` of the site is invalid.
     php_is_wrong: bool,
     /// The site lists folders; a mount does not.
@@ -127,7 +126,7 @@ struct RootKeys {
 }
 
 impl Part<'_> {
-    fn rules(&self, problems: &mut Problems) -> Vec<Meant> {
+    fn rules(&self, problems: &mut Problems) -> Vec<ImpliedRule> {
         let Some(root) = self.root(problems) else {
             return Vec::new();
         };
@@ -141,16 +140,16 @@ impl Part<'_> {
             problems.push(problem.help("php = \"unix:/run/php/php-fpm.sock\""));
             return Vec::new();
         }
-        let said = name.as_ref().map(|name| self.preset(name, &root, problems));
+        let preset_keys = name.as_ref().map(|name| self.preset(name, &root, problems));
         let mut rules = Vec::new();
-        if let (Some(name), Some(said)) = (&name, &said) {
+        if let (Some(name), Some(preset_keys)) = (&name, &preset_keys) {
             let key = format!("preset = \"{}\"", name.value);
-            rules.extend(steps(said, &key));
+            rules.extend(steps(preset_keys, &key));
         }
-        let text = self.meaning(
+        let text = self.root_rules(
             &root.value,
             php.map(|php| php.value.as_str()),
-            said.as_ref(),
+            preset_keys.as_ref(),
         );
         let place = self.place(&root);
         let meaning = STEPS.embedded(&text, &place, &|_| None, problems);
@@ -158,7 +157,7 @@ impl Part<'_> {
         rules
     }
 
-    /// Place for faults of implied rules: a line that the user can change.
+    /// Returns the place for faults of implied rules: a line that the user can change.
     fn place(&self, root: &At<String>) -> Place {
         if self.section.is_given(self.keys.php) {
             self.section.place_of(self.keys.php)
@@ -182,8 +181,12 @@ impl Part<'_> {
             return None;
         };
         // For a site, faults are reported when the root itself is read.
-        let told = &mut Problems::default();
-        let problems = if self.mount.is_some() { problems } else { told };
+        let ignored = &mut Problems::default();
+        let problems = if self.mount.is_some() {
+            problems
+        } else {
+            ignored
+        };
         Root::at(&root, problems).map(|_| root)
     }
 
@@ -214,23 +217,23 @@ impl Part<'_> {
     }
 
     /// Returns the rules that `root` and `php` of a site or mount imply.
-    fn meaning(&self, root: &str, php: Option<&str>, said: Option<&Lowered>) -> String {
-        let names = self.either(&INDEX, said).get(&INDEX);
+    fn root_rules(&self, root: &str, php: Option<&str>, preset_keys: Option<&Lowered>) -> String {
+        let names = self.deciding_section(&INDEX, preset_keys).get(&INDEX);
         let quoted_names: Vec<_> = names.iter().map(|text| quoted(text)).collect();
         let index = format!("index = [{}]", quoted_names.join(", "));
-        let files = self.files(root, said);
+        let files = self.files(root, preset_keys);
         let Some(php) = php else {
-            return self.step("Files are sent.", &[], "static_files", &[files, index]);
+            return self.step("Sends files.", &[], "static_files", &[files, index]);
         };
         let at = self.scripts_at(root, php);
-        let scripts = said.and_then(|said| said.get(&preset::SCRIPTS));
+        let scripts = preset_keys.and_then(|preset_keys| preset_keys.get(&preset::SCRIPTS));
         let only = scripts.map(|scripts| format!("match = {}", quoted(&scripts)));
         let declines = || "missing = \"decline\"".to_owned();
-        let front = self.front_controller(root, said);
+        let front = self.front_controller(root, preset_keys);
         let runs = [at.clone(), declines()];
         let sent = [files, index];
         let mut text = self.step(SCRIPT, only.as_slice(), "fastcgi", &runs);
-        if let Some(pattern) = self.exceptions(said).filter(|_| front.is_some()) {
+        if let Some(pattern) = self.exceptions(preset_keys).filter(|_| front.is_some()) {
             let only = format!("match = {}", quoted(&pattern));
             text += &self.step(EXCEPTION, &[only], "static_files", &sent);
         }
@@ -243,8 +246,8 @@ impl Part<'_> {
     }
 
     /// Returns `front_controller` with the key in question: the user's, the preset's, or the default.
-    fn front<'a>(&'a self, key: &dyn AnyKey, said: Option<&'a Lowered>) -> Cow<'a, Lowered> {
-        let tables = [Some(self.section), said].into_iter().flatten();
+    fn front<'a>(&'a self, key: &dyn AnyKey, preset_keys: Option<&'a Lowered>) -> Cow<'a, Lowered> {
+        let tables = [Some(self.section), preset_keys].into_iter().flatten();
         tables
             .filter_map(|section| section.given(&FRONT_CONTROLLER))
             .find(|table| table.is_given(key))
@@ -252,9 +255,9 @@ impl Part<'_> {
     }
 
     /// Returns the pattern of paths excluded from the front controller; `None` if there are none.
-    fn exceptions(&self, said: Option<&Lowered>) -> Option<String> {
+    fn exceptions(&self, preset_keys: Option<&Lowered>) -> Option<String> {
         let extensions: Vec<_> = self
-            .front(&front::EXCEPT, said)
+            .front(&front::EXCEPT, preset_keys)
             .get(&front::EXCEPT)
             .into_iter()
             .map(|extension| pattern(extension.trim_start_matches('.')))
@@ -264,8 +267,11 @@ impl Part<'_> {
     }
 
     /// Returns the front controller as the key of a handler; `None` if there is none.
-    fn front_controller(&self, root: &str, said: Option<&Lowered>) -> Option<String> {
-        let front = self.front(&front::SCRIPT, said).get(&front::SCRIPT).value;
+    fn front_controller(&self, root: &str, preset_keys: Option<&Lowered>) -> Option<String> {
+        let front = self
+            .front(&front::SCRIPT, preset_keys)
+            .get(&front::SCRIPT)
+            .value;
         let name = front.trim_start_matches('/');
         // A `$` in a path is literal.
         let script = format!("{}/{name}", root.trim_end_matches('/')).replace('$', "$$");
@@ -273,12 +279,17 @@ impl Part<'_> {
     }
 
     /// Returns the section that decides about a key: the user's, the preset's, or the default.
-    fn either<'a>(&'a self, key: &dyn AnyKey, said: Option<&'a Lowered>) -> &'a Lowered {
-        let said = said.filter(|said| said.is_given(key) && !self.section.is_given(key));
-        said.unwrap_or(self.section)
+    fn deciding_section<'a>(
+        &'a self,
+        key: &dyn AnyKey,
+        preset_keys: Option<&'a Lowered>,
+    ) -> &'a Lowered {
+        let preset_keys = preset_keys
+            .filter(|preset_keys| preset_keys.is_given(key) && !self.section.is_given(key));
+        preset_keys.unwrap_or(self.section)
     }
 
-    fn files(&self, root: &str, said: Option<&Lowered>) -> String {
+    fn files(&self, root: &str, preset_keys: Option<&Lowered>) -> String {
         let mut keys = vec![self.at(root)];
         let own = self.own_files();
         let has = |key: &dyn AnyKey| own.is_some_and(|own| own.is_given(key));
@@ -287,12 +298,12 @@ impl Part<'_> {
         if self.lists && !has(&LISTING) {
             keys.push("listing = false".to_owned());
         }
-        if let Some(said) = said {
-            let immutable = said.get(&preset::IMMUTABLE) && !has(&IMMUTABLE);
+        if let Some(preset_keys) = preset_keys {
+            let immutable = preset_keys.get(&preset::IMMUTABLE) && !has(&IMMUTABLE);
             keys.extend(immutable.then(|| "immutable = true".to_owned()));
-            let symlinks = said
+            let symlinks = preset_keys
                 .get(&preset::SYMLINKS)
-                .filter(|_| !self.says_symlinks && !has(&SYMLINKS))
+                .filter(|_| !self.has_symlinks && !has(&SYMLINKS))
                 .map(|text| format!("symlinks = {}", quoted(&text)));
             keys.extend(symlinks);
         }
@@ -355,10 +366,10 @@ fn pattern(path: &str) -> String {
     regex::escape(path)
 }
 
-fn steps(section: &Lowered, key: &str) -> Vec<Meant> {
+fn steps(section: &Lowered, key: &str) -> Vec<ImpliedRule> {
     let imply = |step: &Lowered| {
         let why = step.get(&preset::WHY).map(|why| why.value);
-        Some(Meant {
+        Some(ImpliedRule {
             rule: step.given(&preset::RULE_KEY)?.clone(),
             key: key.to_owned(),
             why: why.unwrap_or_default(),

@@ -85,11 +85,11 @@ impl Listener {
 /// Returns the sections of all listeners by address, or the default's.
 pub(super) fn sections(files: &[Lowered]) -> Vec<(String, Lowered)> {
     // Faults of an address are reported when the listeners are built.
-    let unheard = &mut Problems::default();
+    let ignored = &mut Problems::default();
     let sections = files.iter().flat_map(|file| file.get(&KEY));
     let mut named: Vec<_> = sections
         .filter_map(|section| {
-            let address = ListenAddress::build(section, unheard)?;
+            let address = ListenAddress::build(section, ignored)?;
             Some((address.to_string(), section.clone()))
         })
         .collect();
@@ -97,7 +97,7 @@ pub(super) fn sections(files: &[Lowered]) -> Vec<(String, Lowered)> {
         let address = Listener::default_listener().address;
         // As a user would write it.
         let (written, _) = toml::de::DeTable::parse_recoverable("address = \":8080\"");
-        let section = LISTEN.lower(written.get_ref(), Default::default(), &|_| None, unheard);
+        let section = LISTEN.lower(written.get_ref(), Default::default(), &|_| None, ignored);
         named.push((address.to_string(), section));
     }
     named
@@ -107,7 +107,7 @@ fn proxies(section: &Lowered, problems: &mut Problems) -> TrustedProxies {
     let from = section.get(&FROM);
     if from.is_empty() {
         problems.push(
-            Problem::new(section.place(), "`proxy_protocol` trusts nobody")
+            Problem::new(section.place(), "`proxy_protocol` trusts no proxy")
                 .help("name the proxies: from = [\"10.0.0.0/8\"]"),
         );
     }
@@ -124,9 +124,9 @@ fn mode(
         .ok()
         .filter(|mode| digits && *mode <= 0o777);
     let wrong = match (mode, address) {
-        (None, _) => format!("`{}` is no mode", text.value),
+        (None, _) => format!("`{}` is not a file mode", text.value),
         (Some(_), Some(ListenAddress::Tcp(_) | ListenAddress::Systemd(_))) => {
-            "only a unix socket that is bound here has a mode".to_owned()
+            "only a unix socket bound by fcgate has a mode".to_owned()
         }
         (Some(mode), Some(ListenAddress::Unix(_)) | None) => return Some(mode),
     };

@@ -55,7 +55,7 @@ fn check_site(site: &Lowered, known: &HashSet<String>, problems: &mut Problems) 
         && names.is_empty()
         && !site.is_wrong(&site_section::LISTEN)
     {
-        let message = "`listen` is an empty list: the site would answer nowhere";
+        let message = "`listen` is an empty list: no listener would serve the site";
         problems.push(
             Problem::new(site.place_of(&site_section::LISTEN), message)
                 .help("leave it out to mean all others"),

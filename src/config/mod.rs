@@ -3,6 +3,7 @@
 
 mod action;
 pub mod admin;
+mod build_context;
 mod certificates;
 pub mod diagnostic;
 pub mod difference;
@@ -16,17 +17,16 @@ pub mod listen;
 mod listener_names;
 mod mount;
 mod outline;
+mod parallel;
 mod preset;
 mod review;
 pub mod rule;
 pub mod server;
-mod side_by_side;
 pub mod site;
 mod site_section;
 mod sites;
 pub mod snapshot;
 pub mod source;
-mod surroundings;
 
 #[cfg(test)]
 mod tests;

@@ -92,7 +92,7 @@ mod tests {
 
     use crate::config;
 
-    /// The outline of a file with this text, without the name of the file.
+    /// Returns the outline of a file with this text, without the file name.
     fn outline(text: &str) -> String {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("fcgate.toml");
@@ -139,7 +139,7 @@ mod tests {
         }
     }
 
-    /// Texts of every key that takes one, of every section of the sample that names all keys.
+    /// Returns a section with a text for every such key, for every section of the sample.
     fn sections() -> Vec<String> {
         let sample = include_str!("tests/sample.toml");
         let lines: Vec<&str> = sample.lines().collect();

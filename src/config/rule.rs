@@ -34,7 +34,7 @@ pub(super) fn build_rule(
     problems: &mut Problems,
 ) -> Option<Rule<Step>> {
     let mut names = names(draft);
-    let apache = spelled_as_apache(section, problems)?;
+    let apache = apache_condition(section, problems)?;
     if let Some(Condition::Pattern(pattern)) = &apache {
         names = names.with_groups(pattern.groups());
     }
@@ -46,7 +46,7 @@ pub(super) fn build_rule(
         Some(groups) => names.with_groups(groups),
         None => names,
     };
-    let sources = draft.surroundings.sources;
+    let sources = draft.context.sources;
     let show = |place: &Place| sources.show(place);
     let place: Arc<str> = show(&section.place()).into();
     let modifiers = Modifiers::build(section, Arc::clone(&place), (&groups, &show), problems);
@@ -67,7 +67,7 @@ pub(super) fn build_rule(
     Some(Rule::when(conditions, step).at(place))
 }
 
-/// Warns of `limits` and `timeouts` of the rule whose action says the same: the narrower key counts.
+/// Warns of `limits` and `timeouts` of the rule that its action overrides: the narrower key counts.
 fn warn_of_narrower(section: &Lowered, fastcgi: &Fastcgi, problems: &mut Problems) {
     let limits = section.given(&modifier::limits::LIMITS);
     let times = section.given(&modifier::timeouts::TIMEOUTS);
@@ -83,7 +83,7 @@ fn warn_of_narrower(section: &Lowered, fastcgi: &Fastcgi, problems: &mut Problem
     for (name, narrower) in fastcgi.own.iter() {
         if let Some(place) = wider(name) {
             let message = format!(
-                "`{name}` of this rule has no effect: what its action says at {narrower} counts"
+                "`{name}` of this rule has no effect: its action overrides it at {narrower}"
             );
             problems.warn(Problem::new(place, message).help("leave one of the two out"));
         }
@@ -103,7 +103,7 @@ fn names(draft: &Draft<'_, '_>) -> Groups {
 
 /// Returns the condition of Apache's `proxy_pass` or `proxy_pass_match`, if given. Either requires `to`,
 /// and `to` requires one of them.
-fn spelled_as_apache(section: &Lowered, problems: &mut Problems) -> Option<Option<Condition>> {
+fn apache_condition(section: &Lowered, problems: &mut Problems) -> Option<Option<Condition>> {
     let keys = [&PROXY_PASS_MATCH, &PROXY_PASS, &TO];
     if keys.iter().any(|key| section.is_wrong(*key)) {
         return None;

@@ -122,7 +122,7 @@ pub(super) fn warn_of_bodies(limits: &Lowered, spool: u64, problems: &mut Proble
     let body = limits.get(&BODY).0;
     if limits.is_given(&BODY) && body > spool / 2 {
         let message = format!(
-            "a body of {} has no room where it is spooled: one client gets half of server.spool_quota = \"{}\"",
+            "a body limit of {} exceeds the spool space of one client: half of server.spool_quota = \"{}\"",
             ByteSize(body),
             ByteSize(spool)
         );
@@ -144,7 +144,7 @@ fn destination(section: &Lowered, problems: &mut Problems) -> Destination {
             problems.push(
                 Problem::new(
                     text.place.clone(),
-                    format!("`{other}` is no place for a log"),
+                    format!("`{other}` is not a log destination"),
                 )
                 .help("write \"stdout\", \"off\", or the absolute path of a file"),
             );

@@ -1,8 +1,8 @@
 //! The sites of a configuration, built in parallel if there are many.
 
-use super::side_by_side;
+use super::build_context::BuildContext;
+use super::parallel;
 use super::site::build_site;
-use super::surroundings::Surroundings;
 use crate::section::{Lowered, Problems};
 use crate::site::Site;
 
@@ -12,14 +12,14 @@ const FEW: usize = 64;
 /// Builds the sites of these sections, in their order.
 pub(super) fn build_sites(
     sections: &[&Lowered],
-    surroundings: &Surroundings<'_>,
+    context: &BuildContext<'_>,
     problems: &mut Problems,
 ) -> Vec<Site> {
-    let threads = side_by_side::threads(sections.len() / FEW);
+    let threads = parallel::thread_count(sections.len() / FEW);
     let length = sections.len().div_ceil(threads).max(1);
-    let built = side_by_side::each(sections.chunks(length).collect(), |part| {
+    let built = parallel::map(sections.chunks(length).collect(), |part| {
         let mut found = Problems::default();
-        let build = |section: &&Lowered| build_site(section, surroundings, &mut found);
+        let build = |section: &&Lowered| build_site(section, context, &mut found);
         let sites: Vec<_> = part.iter().map(build).collect();
         (sites, found)
     });

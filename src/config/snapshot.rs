@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use super::build_context::BuildContext;
 use super::review::{warn_of_endless_redirects, warn_of_exposed, warn_of_hosts};
 use super::site_section::SITES;
 use super::sites::build_sites;
 use super::source::Sources;
-use super::surroundings::Surroundings;
 use super::{admin, certificates, file, listen, listener_names, server};
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
@@ -44,7 +44,7 @@ impl Snapshot {
         let upstreams = named_upstreams(&files, previous, problems);
         let processes = processes(&files, problems);
         let error_log = previous.map_or_else(Arc::default, |it| Arc::clone(&it.error_log));
-        let surroundings = Surroundings {
+        let context = BuildContext {
             numbers: &numbers(previous),
             server: &server,
             upstreams: Mutex::new(upstreams),
@@ -57,11 +57,11 @@ impl Snapshot {
             error_log: &error_log,
         };
         let sections: Vec<_> = files.iter().flat_map(|file| file.get(&SITES)).collect();
-        let sites = build_sites(&sections, &surroundings, problems);
-        let upstreams = surroundings.into_upstreams();
+        let sites = build_sites(&sections, &context, problems);
+        let upstreams = context.into_upstreams();
         warn(&files, sources, problems);
         if sites.is_empty() && complete {
-            miss_sites(problems);
+            report_missing_sites(problems);
         }
         let sites = sites.into_iter().zip(sections);
         let hosts = Hosts::build(sites.collect(), listener_names::all(&files), problems);
@@ -125,7 +125,7 @@ fn budgets(server: &ServerSettings, previous: Option<&Snapshot>) -> Budgets {
 }
 
 /// Reports a missing site, unless there are other problems.
-fn miss_sites(problems: &mut Problems) {
+fn report_missing_sites(problems: &mut Problems) {
     let place = Place {
         file: FileId(0),
         span: 0..0,

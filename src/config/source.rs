@@ -216,7 +216,7 @@ impl Reader<'_> {
             let span = error.span().unwrap_or_default();
             let problem = Problem::new(place(span), error.message().to_owned());
             // The parser's message is about the grammar alone.
-            self.problems.push(problem.firm().without_values());
+            self.problems.push(problem.unconditional().without_values());
         }
         lowered
     }
@@ -225,8 +225,8 @@ impl Reader<'_> {
     fn refuse_server(&mut self, lowered: &Lowered) {
         let given = lowered.given_keys().into_iter();
         for server in given.filter(|key| key.value == server::KEY.name()) {
-            let problem =
-                Problem::new(server.place, "[server] may stand only in the main file").firm();
+            let problem = Problem::new(server.place, "[server] is allowed only in the main file")
+                .unconditional();
             self.problems
                 .push(problem.help("move it into the file that is given on the command line"));
         }

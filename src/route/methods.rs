@@ -18,7 +18,7 @@ const METHODS: [Method; 7] = [
 
 impl Set {
     /// Returns the methods for which this surely never holds.
-    pub fn left_methods(&self) -> Vec<Method> {
+    pub fn excluded_methods(&self) -> Vec<Method> {
         let left = |method: &Method| self.by_method(method) == Some(false);
         METHODS.into_iter().filter(left).collect()
     }

@@ -2,10 +2,10 @@
 //! consequence is the caller's.
 
 pub mod condition;
+mod cookie;
 pub mod coverage;
 mod methods;
 mod rules;
-mod sent;
 pub mod template;
 
 use std::borrow::Cow;
@@ -20,7 +20,7 @@ use crate::message::{Disk, Request};
 use condition::{Condition, Exhausted, Set, Verdict};
 use template::{Values, Variable};
 
-/// Conditions and what follows when all of them hold.
+/// Conditions, and the consequence if all of them hold.
 #[derive(Debug)]
 pub struct Rule<T> {
     set: Set,
@@ -35,7 +35,7 @@ pub struct Rule<T> {
 #[error(
     "the pattern `{pattern}` of the rule at {rule} exceeds the backtracking limit on this request: avoid nested repetitions"
 )]
-pub struct TooHard {
+pub struct BacktrackLimitExceeded {
     /// Source location of the rule, as `file:line`.
     pub rule: Arc<str>,
     /// The pattern as written.
@@ -78,7 +78,11 @@ impl<T> Rule<T> {
     }
 
     /// Returns the captures, of the last pattern, if every condition holds and no exception does.
-    pub fn matches(&self, request: &Request, disk: &dyn Disk) -> Result<Option<Captures>, TooHard> {
+    pub fn matches(
+        &self,
+        request: &Request,
+        disk: &dyn Disk,
+    ) -> Result<Option<Captures>, BacktrackLimitExceeded> {
         let (verdict, captures) = self.judge(request, disk)?;
         Ok(matches!(verdict, Verdict::Holds).then_some(captures))
     }
@@ -93,11 +97,11 @@ impl<T> Rule<T> {
         &self,
         request: &Request,
         disk: &dyn Disk,
-    ) -> Result<(Verdict<'_>, Captures), TooHard> {
+    ) -> Result<(Verdict<'_>, Captures), BacktrackLimitExceeded> {
         let mut captures = Captures::default();
         match self.set.judge(request, disk, &mut captures) {
             Ok(verdict) => Ok((verdict, captures)),
-            Err(Exhausted { pattern }) => Err(TooHard {
+            Err(Exhausted { pattern }) => Err(BacktrackLimitExceeded {
                 rule: Arc::clone(&self.place),
                 pattern,
             }),
@@ -160,7 +164,8 @@ impl Values for Scope<'_> {
 
     fn cookie(&self, name: &str) -> Option<&[u8]> {
         let fields = self.request.fields.get_all(header::COOKIE).iter();
-        let mut cookies = fields.flat_map(|field| sent::cookies(field.as_bytes(), name.as_bytes()));
+        let mut cookies =
+            fields.flat_map(|field| cookie::values(field.as_bytes(), name.as_bytes()));
         cookies.next()
     }
 }

@@ -7,16 +7,18 @@ use super::Rule;
 #[derive(Debug)]
 pub struct Rules<T> {
     /// One filter a rule.
-    leads: Vec<Lead>,
+    filters: Vec<PathFilter>,
     all: Vec<Rule<T>>,
 }
 
 impl<T> Rules<T> {
     /// Builds the list, in this order.
     pub fn new(all: Vec<Rule<T>>) -> Self {
-        let leads = all.iter().map(|rule| Lead::to(rule.set.start()));
+        let filters = all
+            .iter()
+            .map(|rule| PathFilter::of_prefix(rule.set.start()));
         Self {
-            leads: leads.collect(),
+            filters: filters.collect(),
             all,
         }
     }
@@ -35,8 +37,8 @@ impl<T> Rules<T> {
     /// skips a rule that matches.
     pub fn candidate(&self, number: usize, path: &[u8]) -> Option<(usize, &Rule<T>)> {
         let head = word(path);
-        let mut leads = self.leads.get(number..)?.iter();
-        let number = number + leads.position(|lead| lead.leads(path, head))?;
+        let mut filters = self.filters.get(number..)?.iter();
+        let number = number + filters.position(|filter| filter.admits(path, head))?;
         Some((number, self.all.get(number)?))
     }
 }
@@ -45,9 +47,9 @@ impl<T> Rules<T> {
     /// Returns the first from `number` on that can match a request for one of `paths`, with its number.
     pub fn candidate_of(&self, number: usize, paths: &[&[u8]]) -> Option<(usize, &Rule<T>)> {
         let heads: Vec<_> = paths.iter().map(|path| (*path, word(path))).collect();
-        let mut leads = self.leads.get(number..)?.iter();
-        let may = |lead: &Lead| heads.iter().any(|(path, head)| lead.leads(path, *head));
-        let number = number + leads.position(may)?;
+        let mut filters = self.filters.get(number..)?.iter();
+        let may = |filter: &PathFilter| heads.iter().any(|(path, head)| filter.admits(path, *head));
+        let number = number + filters.position(may)?;
         Some((number, self.all.get(number)?))
     }
 }
@@ -55,7 +57,7 @@ impl<T> Rules<T> {
 /// Fingerprint of a literal prefix: its first eight bytes and its last eight. Rejects rules without
 /// touching them.
 #[derive(Clone, Copy, Debug)]
-struct Lead {
+struct PathFilter {
     head: u64,
     /// Mask of the bytes of `head` that count: fewer than eight, or none.
     mask: u64,
@@ -66,9 +68,9 @@ struct Lead {
 
 const WORD: usize = size_of::<u64>();
 
-impl Lead {
+impl PathFilter {
     /// Builds the filter for paths that begin with `start`.
-    fn to(start: &[u8]) -> Self {
+    fn of_prefix(start: &[u8]) -> Self {
         let missing = WORD.saturating_sub(start.len());
         let tail_at = start.len().saturating_sub(WORD);
         let tail = start.get(tail_at..).unwrap_or_default();
@@ -86,7 +88,7 @@ impl Lead {
     }
 
     /// Reports whether `path`, whose first word is `head`, may have the prefix; never rejects one that has it.
-    fn leads(&self, path: &[u8], head: u64) -> bool {
+    fn admits(&self, path: &[u8], head: u64) -> bool {
         let has_tail = || {
             let rest = path.get(self.tail_at..);
             rest.is_some_and(|rest| word(rest) == self.tail)
@@ -175,19 +177,19 @@ mod tests {
         );
     }
 
-    fn leads(start: &[u8], path: &[u8]) -> bool {
-        Lead::to(start).leads(path, word(path))
+    fn admits(start: &[u8], path: &[u8]) -> bool {
+        PathFilter::of_prefix(start).admits(path, word(path))
     }
 
     #[test]
     fn what_begins_otherwise_is_ruled_out() {
-        assert!(leads(b"", b"/any") && leads(b"", b""));
-        assert!(leads(b"/old", b"/old") && leads(b"/old", b"/old/page"));
-        assert!(!leads(b"/old", b"/ol") && !leads(b"/old", b"/new"));
-        assert!(leads(b"/1234567", b"/1234567") && !leads(b"/1234567", b"/1234568"));
+        assert!(admits(b"", b"/any") && admits(b"", b""));
+        assert!(admits(b"/old", b"/old") && admits(b"/old", b"/old/page"));
+        assert!(!admits(b"/old", b"/ol") && !admits(b"/old", b"/new"));
+        assert!(admits(b"/1234567", b"/1234567") && !admits(b"/1234567", b"/1234568"));
         let long = b"/blog/2019/01/first";
-        assert!(leads(long, long) && leads(long, b"/blog/2019/01/first/page"));
-        assert!(!leads(long, b"/blog/2019/01/firsT") && !leads(long, b"/blog/2019/01/firs"));
+        assert!(admits(long, long) && admits(long, b"/blog/2019/01/first/page"));
+        assert!(!admits(long, b"/blog/2019/01/firsT") && !admits(long, b"/blog/2019/01/firs"));
     }
 
     proptest! {
@@ -210,7 +212,7 @@ mod tests {
             rest in prop::collection::vec(any::<u8>(), 0..30),
         ) {
             let path = [start.as_slice(), &rest].concat();
-            prop_assert!(leads(&start, &path));
+            prop_assert!(admits(&start, &path));
         }
     }
 }

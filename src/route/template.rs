@@ -2,9 +2,9 @@
 //! configuration parses a template and checks every name in it; expansion cannot fail.
 
 mod by_path;
+mod display;
 mod names;
 mod origin;
-mod shown;
 mod variable;
 
 use http::HeaderName;

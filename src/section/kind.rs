@@ -320,7 +320,7 @@ impl Lowering<'_> {
     }
 
     fn report(&mut self, written: Written<'_, '_>, message: String, help: Option<String>) {
-        let mut problem = Problem::new(self.place(written.span()), message).firm();
+        let mut problem = Problem::new(self.place(written.span()), message).unconditional();
         if let Some(help) = help {
             problem = problem.help(help);
         }

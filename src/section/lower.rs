@@ -123,7 +123,7 @@ pub(super) struct Lowering<'a> {
 enum Origin {
     /// A file, from this byte on.
     File(FileId, usize),
-    /// The program: spans are meaningless to the user, who sees this place instead.
+    /// The program: spans are meaningless to the user; this place is shown instead.
     Descriptor(Place),
 }
 
@@ -139,14 +139,14 @@ impl Lowering<'_> {
         for (name, written) in table {
             let Some(key) = section.key(name.get_ref()) else {
                 wrong.extend(self.unknown_key(section, name));
-                self.problems.mar(&place);
+                self.problems.mark_invalid(&place);
                 continue;
             };
             let before = self.problems.count();
             let value = self.value(key.kind, written);
             if self.problems.count() > before && is_lacking(value.as_ref(), written) {
                 wrong.push(key);
-                self.problems.mar(&place);
+                self.problems.mark_invalid(&place);
             }
             if let Some(value) = value {
                 let (name, place) = (self.place(name.span()), self.place(written.span()));
@@ -181,7 +181,7 @@ impl Lowering<'_> {
             format!("unknown key `{}`", name.get_ref()),
         );
         self.problems
-            .push(problem.help(help).firm().without_values());
+            .push(problem.help(help).unconditional().without_values());
         near.and_then(|near| section.key(near))
     }
 
@@ -217,7 +217,7 @@ impl Lowering<'_> {
                         "set it, write `${{{name}:-default}}`, or `$${{{name}}}` for the text itself"
                     );
                     self.problems
-                        .push(problem.help(help).firm().without_values());
+                        .push(problem.help(help).unconditional().without_values());
                 }
                 None
             }

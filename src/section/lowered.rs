@@ -29,7 +29,7 @@ pub(super) struct Given {
     pub(super) value: At<Value>,
 }
 
-/// A valid value, of the [`Kind`]s that its name says; `typed` defines the type of each.
+/// A valid value, of the [`Kind`]s in its name; `typed` defines the type of each.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// A text, or one of a few words.

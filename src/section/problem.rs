@@ -17,7 +17,7 @@ pub struct Problem {
     /// The remedy.
     pub help: Option<String>,
     /// Reported regardless of other faults in the section: it is not about an absence.
-    is_firm: bool,
+    is_unconditional: bool,
     /// Texts free of values: message and help.
     is_public: Public,
 }
@@ -43,7 +43,7 @@ impl Problem {
             message: message.into_owned(),
             label: None,
             help: None,
-            is_firm: false,
+            is_unconditional: false,
             is_public,
         }
     }
@@ -60,7 +60,7 @@ impl Problem {
         }
     }
 
-    /// Returns message and help for readers who may not see values: each if it is free of them.
+    /// Returns message and help for readers without access to values: each if it is free of them.
     pub fn public(&self) -> (Option<&str>, Option<&str>) {
         let Public { message, help } = self.is_public;
         let help = self.help.as_deref().filter(|_| help);
@@ -79,9 +79,9 @@ impl Problem {
     /// Reports it even if a value in the section at its place is wrong. A fault of a value itself is firm, so
     /// that every refusal has a message.
     #[must_use]
-    pub fn firm(self) -> Self {
+    pub fn unconditional(self) -> Self {
         Self {
-            is_firm: true,
+            is_unconditional: true,
             ..self
         }
     }
@@ -102,7 +102,7 @@ pub struct Problems {
     errors: Vec<Problem>,
     warnings: Vec<Problem>,
     /// Sections with an invalid value.
-    marred: HashSet<(FileId, usize, usize)>,
+    invalid_sections: HashSet<(FileId, usize, usize)>,
 }
 
 impl Problems {
@@ -120,7 +120,7 @@ impl Problems {
     pub fn append(&mut self, others: Self) {
         self.errors.extend(others.errors);
         self.warnings.extend(others.warnings);
-        self.marred.extend(others.marred);
+        self.invalid_sections.extend(others.invalid_sections);
     }
 
     /// Removes errors at places that are not to be `kept`.
@@ -135,8 +135,8 @@ impl Problems {
 
     /// Marks the section at `place` as having an invalid value, reported at its own place: an absence in the
     /// section may be due to it, and is not reported.
-    pub(super) fn mar(&mut self, place: &Place) {
-        self.marred.insert(key(place));
+    pub(super) fn mark_invalid(&mut self, place: &Place) {
+        self.invalid_sections.insert(key(place));
     }
 
     /// Drops the warnings.
@@ -160,9 +160,10 @@ impl Problems {
 
     /// Returns all errors, in the order of files and of places in a file.
     pub fn into_sorted(mut self) -> Vec<Problem> {
-        let marred = &self.marred;
-        self.errors
-            .retain(|problem| problem.is_firm || !marred.contains(&key(&problem.place)));
+        let invalid_sections = &self.invalid_sections;
+        self.errors.retain(|problem| {
+            problem.is_unconditional || !invalid_sections.contains(&key(&problem.place))
+        });
         sorted(self.errors)
     }
 }

@@ -10,10 +10,10 @@ fn check(site: &str) -> (Vec<String>, Vec<String>) {
     let table = DeTable::parse(site).unwrap();
     let mut problems = Problems::default();
     let site = SITE.lower(table.get_ref(), Place::default(), &|_| None, &mut problems);
-    let rules = meant(&site, &mut problems);
+    let rules = implied_rules(&site, &mut problems);
     let lines = rules
         .iter()
-        .map(|meant| meant.rule.to_toml(&[]).trim().replace('\n', "; "));
+        .map(|implied| implied.rule.to_toml(&[]).trim().replace('\n', "; "));
     let problems = problems.into_sorted().into_iter();
     (
         lines.collect(),
@@ -157,7 +157,7 @@ fn what_cannot_be_is_told_once() {
         ("preset = 'slim'\nroot = '/srv'", "a preset needs `php`"),
         (
             "preset = 'slim'\nroot = '/srv'\nphp = 'x'\nimplied_rules = false",
-            "a preset says what `root` and `php` mean, and `implied_rules = false` that they mean nothing",
+            "a preset needs the rules implied by `root` and `php`, and `implied_rules = false` disables them",
         ),
         ("[[mount]]\nroot = '/m'", "a mount needs a `path`"),
         ("[[mount]]\npath = '/m'", "a mount needs a `root`"),

@@ -84,7 +84,7 @@ impl Checker<'_> {
             return;
         };
         let file = Permissions::of(&found);
-        if is_sealed(path) {
+        if is_read_only_mount(path) {
             if let Some((message, help)) = fault_of_mount((path, file), secret, self.by_root) {
                 self.problems.warn(Problem::new(place, message).help(help));
             }
@@ -105,18 +105,18 @@ impl Checker<'_> {
 }
 
 /// Reports whether a file is on a read-only mount, as the secrets and volumes of a container are.
-fn is_sealed(path: &Path) -> bool {
+fn is_read_only_mount(path: &Path) -> bool {
     statvfs(path).is_ok_and(|mount| mount.flags().contains(FsFlags::ST_RDONLY))
 }
 
-/// Returns the fault of a file on such a mount, and its remedy. The owner is the one who mounts it; an
+/// Returns the fault of a file on such a mount, and its remedy. Its owner is the mounting user; an
 /// unprivileged user can read it only if all can.
 fn fault_of_mount(
     (path, file): (&Path, Permissions),
     secret: bool,
     by_root: bool,
 ) -> Option<(String, String)> {
-    if !secret || !by_root || !file.let_everybody_read() {
+    if !secret || !by_root || !file.is_world_readable() {
         return None;
     }
     let message = format!(
@@ -147,12 +147,12 @@ impl Permissions {
 
     /// Reports whether users other than the owner may write. Root's group and a user's private group have no
     /// other members.
-    fn are_wide(self) -> bool {
+    fn is_writable_by_others(self) -> bool {
         let own = self.group == 0 || self.group == self.owner;
         self.mode & 0o002 != 0 || (self.mode & 0o020 != 0 && !own)
     }
 
-    fn let_everybody_read(self) -> bool {
+    fn is_world_readable(self) -> bool {
         self.mode & 0o004 != 0
     }
 }
@@ -171,20 +171,20 @@ fn fault(
         Purpose::Configuration => "the configuration",
         Purpose::Program => "the program",
     };
-    if file.are_wide() {
+    if file.is_writable_by_others() {
         let message = format!(
-            "others than its owner can write {name} {shown} (mode {mode:04o}), and decide so what the gateway does"
+            "users other than its owner can write {name} {shown} (mode {mode:04o}), and so control the gateway"
         );
         return Some((message, format!("chmod go-w {quoted}")));
     }
     if by_root && file.owner != 0 {
         let owner = file.owner;
         let message = format!(
-            "{name} {shown} belongs to user {owner}, who can write it, and root uses it: so that user can do what root can"
+            "{name} {shown} belongs to user {owner}, who can write it, and root uses it: that user has root's rights"
         );
         return Some((message, format!("chown root {quoted}")));
     }
-    if secret && file.let_everybody_read() {
+    if secret && file.is_world_readable() {
         let message = match purpose {
             Purpose::Key | Purpose::Program => {
                 format!("every user of this host can read {name} {shown} (mode {mode:04o})")
@@ -198,7 +198,7 @@ fn fault(
     None
 }
 
-/// Returns the fault of a file's folder: a user who can write it can replace the file, unless it has
+/// Returns the fault of a file's folder: write permission lets a user replace the file, unless it has
 /// the sticky bit.
 fn fault_of_folder(
     path: &Path,
@@ -206,7 +206,7 @@ fn fault_of_folder(
     by_root: bool,
 ) -> Option<(String, String)> {
     let (path, shown, quoted) = (path.display(), folder.display(), quoted(folder));
-    if around.are_wide() && around.mode & 0o1000 == 0 {
+    if around.is_writable_by_others() && around.mode & 0o1000 == 0 {
         let mode = around.mode;
         let message = format!(
             "others can replace {path}: the folder {shown} is writable for them (mode {mode:04o})"
@@ -251,13 +251,13 @@ fn secrets(files: &[Lowered], sources: &Sources) -> Vec<Place> {
     }
     let is_written = |(name, value): &(At<String>, At<String>)| {
         let text = sources.text_at(&value.place);
-        says_secret(&name.value) && !value.value.is_empty() && !text.contains("${")
+        has_secret_name(&name.value) && !value.value.is_empty() && !text.contains("${")
     };
     let secrets = pairs.into_iter().filter(is_written);
     secrets.map(|(_, value)| value.place).collect()
 }
 
-fn says_secret(name: &str) -> bool {
+fn has_secret_name(name: &str) -> bool {
     const WORDS: [&str; 10] = [
         "PASSWORD",
         "PASSWD",
@@ -360,10 +360,10 @@ mod tests {
             "MAILER_DSN",
             "DATABASE_URL",
         ] {
-            assert!(says_secret(name), "{name}");
+            assert!(has_secret_name(name), "{name}");
         }
         for name in ["APP_ENV", "TENANT", "KEY", "memory_limit", "DB_HOST"] {
-            assert!(!says_secret(name), "{name}");
+            assert!(!has_secret_name(name), "{name}");
         }
     }
 

@@ -22,7 +22,7 @@ pub(in crate::config) fn warn_of_endless_redirects(files: &[Lowered], problems: 
     };
     let sites = files.iter().flat_map(|file| file.get(&site_section::SITES));
     for place in sites.flat_map(redirecting) {
-        let message = format!("the site sends clients to HTTPS and {what}");
+        let message = format!("the site redirects to HTTPS and {what}");
         problems.warn(Problem::new(place, message).help(help));
     }
 }
@@ -38,14 +38,14 @@ fn fault(server: &Lowered) -> Option<(&'static str, &'static str)> {
     }
     if !server.is_given(&TRUSTED_FIELDS) {
         return Some((
-            "nothing says which fields the proxy in front writes: if it does not set X-Forwarded-Proto, each redirect leads to the next, and clients can set it themselves",
+            "`trusted_fields` is not set: if the proxy does not set X-Forwarded-Proto, the redirects never end, and clients can set it themselves",
             NAMED,
         ));
     }
-    let unheard = &mut Problems::default();
-    let trusted = TrustedFields::build(&server.get(&TRUSTED_FIELDS), unheard);
-    (!trusted.say_the_scheme() && unheard.is_empty()).then_some((
-        "`trusted_fields` has none that says the scheme: each redirect leads to the next",
+    let ignored = &mut Problems::default();
+    let trusted = TrustedFields::build(&server.get(&TRUSTED_FIELDS), ignored);
+    (!trusted.say_the_scheme() && ignored.is_empty()).then_some((
+        "`trusted_fields` names no field for the scheme: the redirects never end",
         NAMED,
     ))
 }

@@ -5,7 +5,7 @@ use super::display_path;
 use super::walk::Walk;
 use crate::handler::Handler;
 use crate::route::Captures;
-use crate::route::condition::{self, Asked, Set};
+use crate::route::condition::{self, AssumedRequest, Set};
 use crate::section::{AnyKey, Lowered, Place, Problem, Problems};
 
 /// Warns of such a rule, with a path that passes it.
@@ -15,7 +15,7 @@ pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems:
     };
     let refuses = rule.then.handler.as_ref().is_some_and(Handler::refuses);
     // Rules that name paths are compared with the script too (`handler::readings`).
-    if !refuses || rule.then.internal || rule.conditions().name_paths() {
+    if !refuses || rule.then.internal || rule.conditions().names_paths() {
         return;
     }
     let Some((script, longer)) = find_bypass(number, rule.conditions(), walk) else {
@@ -33,7 +33,7 @@ pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems:
 /// Returns a refused script, and a path that runs it all the same.
 fn find_bypass(number: usize, set: &Set, walk: &Walk<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
     let is_passed = |script: &[u8], longer: &[u8]| {
-        let holds = set.by_path(longer, Asked::First, &mut Captures::default());
+        let holds = set.by_path(longer, AssumedRequest::Any, &mut Captures::default());
         holds == Some(false) && walk.may_reach(number, script) && walk.runs_with_path_info(longer)
     };
     set.examples()

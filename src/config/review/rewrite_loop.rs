@@ -4,7 +4,7 @@ use super::display_path;
 use super::walk::{Round, Walk};
 use crate::handler::{Handler, MAX_ROUNDS, rewrite};
 use crate::route::Captures;
-use crate::route::condition::Asked;
+use crate::route::condition::AssumedRequest;
 use crate::section::{Lowered, Problem, Problems};
 
 /// Warns if a path that the rule rewrites returns to it until the rounds are used up.
@@ -31,13 +31,13 @@ pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems:
         .map(|path| format!("`{}`", display_path(path)))
         .collect();
     let message = format!(
-        "this rewrite leads to itself: {}, until the request is refused after {MAX_ROUNDS} rounds",
+        "this rewrite loops: {}, until the request is refused after {MAX_ROUNDS} rounds",
         paths.join(" becomes ")
     );
     let target = rewrite.literal().map(|path| display_path(path.as_bytes()));
     let except = target.map_or_else(
-        || "except what it leads to with `not`, or with a narrower condition".to_owned(),
-        |path| format!("except what it leads to: `not = {{ path = \"{path}\" }}`"),
+        || "except its targets with `not`, or with a narrower condition".to_owned(),
+        |path| format!("except its target: `not = {{ path = \"{path}\" }}`"),
     );
     let advice = format!("{except}; or have a rule before it answer that");
     problems.warn(Problem::new(table.place_of(&rewrite::TO), message).help(advice));
@@ -49,7 +49,7 @@ fn follow_loop(number: usize, path: Vec<u8>, walk: &Walk<'_>) -> Option<Vec<Vec<
     let first = walk.rule(number)?;
     let mut captures = Captures::default();
     let set = first.conditions();
-    set.by_path(&path, Asked::First, &mut captures);
+    set.by_path(&path, AssumedRequest::Any, &mut captures);
     let mut handler = first.then.handler.as_ref()?;
     let mut comes_back = false;
     let mut paths = vec![path];

@@ -439,13 +439,10 @@ fn redirects_to_https_that_may_never_end_are_shown() {
     let rule = "rule = [{ scheme = 'http', redirect = { to = 'https://a.example$uri' } }]";
     for (server, words) in [
         (String::new(), "no listener speaks TLS"),
-        (
-            behind.to_owned(),
-            "nothing says which fields the proxy in front writes",
-        ),
-        (with("'x-forwarded-for'"), "has none that says the scheme"),
-        (with("'x-forwarded-host'"), "has none that says the scheme"),
-        (with(""), "has none that says the scheme"),
+        (behind.to_owned(), "`trusted_fields` is not set"),
+        (with("'x-forwarded-for'"), "names no field for the scheme"),
+        (with("'x-forwarded-host'"), "names no field for the scheme"),
+        (with(""), "names no field for the scheme"),
     ] {
         for site in ["https = true", "https = { hsts = '1d' }", rule] {
             let warnings = redirects(&server, site);
@@ -497,7 +494,7 @@ fn rewrites_that_lead_to_themselves_are_shown() {
         &rules(&[file, all]),
         0,
         "'/index.php'",
-        "this rewrite leads to itself: `/x` becomes `/index.php` becomes `/index.php`, until the request is refused after 10 rounds",
+        "this rewrite loops: `/x` becomes `/index.php` becomes `/index.php`, until the request is refused after 10 rounds",
     );
     // A path below a script is no file of a folder.
     let below = "match = '^/(.*)$', rewrite = { to = '/index.php/$1' }";

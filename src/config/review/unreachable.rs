@@ -95,16 +95,16 @@ pub(in crate::config) fn warn_of_hosts(files: &[Lowered], problems: &mut Problem
 
 fn warn_of_hosts_of(site: &Lowered, problems: &mut Problems) {
     // Invalid hosts were reported when they were built.
-    let mut told = Problems::default();
+    let mut ignored = Problems::default();
     let hosts: Vec<_> = site
         .get(&site_section::HOSTS)
         .iter()
-        .filter_map(|host| HostPattern::parse(host, &mut told))
+        .filter_map(|host| HostPattern::parse(host, &mut ignored))
         .collect();
     for rule in site.get(&site_section::RULES) {
         let wanted = rule.get(&condition::HOST);
-        let condition = HostCondition::new(&wanted, &mut told);
-        if !wanted.is_empty() && told.is_empty() && !condition.meets(&hosts) {
+        let condition = HostCondition::new(&wanted, &mut ignored);
+        if !wanted.is_empty() && ignored.is_empty() && !condition.meets(&hosts) {
             let message = "this rule can never match: the site has no such host";
             let advice = "name it in `hosts` of the site too";
             problems.warn(Problem::new(rule.place_of(&condition::HOST), message).help(advice));

@@ -5,18 +5,18 @@ use std::cell::Cell;
 use crate::handler::Handler;
 use crate::handler::fastcgi::Fastcgi;
 use crate::modifier::Step;
-use crate::route::condition::Asked;
+use crate::route::condition::AssumedRequest;
 use crate::route::{Captures, Rule, Rules};
 
 /// The rules of a site, and a limit of the work.
 pub(super) struct Walk<'a> {
     rules: &'a Rules<Step>,
     /// Remaining evaluations; a review must not take longer than reading the file.
-    looks: Cell<usize>,
+    budget: Cell<usize>,
 }
 
 /// Limit of evaluations: some tens of milliseconds, more than a site with a thousand rewrites needs.
-const LOOKS: usize = 100_000;
+const MAX_EVALUATIONS: usize = 100_000;
 
 /// Round of the evaluation of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl<'a> Walk<'a> {
     pub(super) fn over(rules: &'a Rules<Step>) -> Self {
         Self {
             rules,
-            looks: Cell::new(LOOKS),
+            budget: Cell::new(MAX_EVALUATIONS),
         }
     }
 
@@ -120,7 +120,7 @@ impl<'a> Walk<'a> {
     ) -> impl Iterator<Item = (usize, &'a Rule<Step>)> {
         let mut next = 0;
         let all = std::iter::from_fn(move || {
-            self.looks.set(self.looks.get().checked_sub(1)?);
+            self.budget.set(self.budget.get().checked_sub(1)?);
             let (number, rule) = self.rules.candidate(next, path)?;
             next = number + 1;
             Some((number, rule))
@@ -132,8 +132,8 @@ impl<'a> Walk<'a> {
 /// Evaluates the conditions of a rule.
 fn judge(number: usize, rule: &Rule<Step>, path: &[u8], round: Round) -> (Option<bool>, Captures) {
     let asked = match round {
-        Round::After(before) if before == number => Asked::Again,
-        Round::After(_) | Round::First => Asked::First,
+        Round::After(before) if before == number => AssumedRequest::Matching,
+        Round::After(_) | Round::First => AssumedRequest::Any,
     };
     let mut captures = Captures::default();
     let holds = rule.conditions().by_path(path, asked, &mut captures);

@@ -4,7 +4,7 @@
 
 use toml::de::DeTable;
 
-use crate::config::side_by_side;
+use crate::config::parallel;
 use crate::section::{Environment, FileId, Lowered, Problems, Section};
 
 /// Bytes that are worth a thread.
@@ -17,7 +17,7 @@ pub(super) fn lower(
     root: &'static Section,
     environment: &Environment<'_>,
 ) -> Option<Lowered> {
-    let parts = split(text, side_by_side::threads(text.len() / LONG))?;
+    let parts = split(text, parallel::thread_count(text.len() / LONG))?;
     lower_parts(text, parts, |part, offset| {
         let (table, errors) = DeTable::parse_recoverable(part);
         let mut problems = Problems::default();
@@ -32,7 +32,7 @@ fn lower_parts(
     parts: Vec<(usize, &str)>,
     read: impl Fn(&str, usize) -> Option<Lowered> + Sync,
 ) -> Option<Lowered> {
-    let mut parts = side_by_side::each(parts, |(offset, part)| read(part, offset)).into_iter();
+    let mut parts = parallel::map(parts, |(offset, part)| read(part, offset)).into_iter();
     let first = parts.next()??;
     parts.try_fold(first, |whole, part| {
         // Only `[[site]]` may continue the list that `[[site]]` started.

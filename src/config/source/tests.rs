@@ -151,7 +151,7 @@ fn the_server_stands_in_the_main_file_only() {
             ("a.toml", "[server]\nworkers = 1"),
         ],
         &[],
-        &["a.toml: [server] may stand only in the main file"],
+        &["a.toml: [server] is allowed only in the main file"],
     );
 }
 
@@ -168,7 +168,7 @@ fn problems_of_all_files_are_found() {
             "main.toml: unknown key `x`",
             "a.toml: unknown key `y`",
             "a.toml: extra `=`, expected nothing",
-            "b.toml: [server] may stand only in the main file",
+            "b.toml: [server] is allowed only in the main file",
             "b.toml: expected a duration such as \"60s\", found an integer",
         ],
     );

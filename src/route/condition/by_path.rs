@@ -6,30 +6,37 @@ use crate::route::Captures;
 
 /// The request assumed for an evaluation by path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum AssumedRequest {
     /// Any request.
-    First,
+    Any,
     /// A request that met the same conditions with another path: those on the client, its
     /// connection and its fields hold again.
-    Again,
+    Matching,
 }
 
 impl Set {
     /// Reports whether all conditions hold for every request with this path (`true`) or for none
     /// (`false`); `None` if that depends on more. Stores the captures of patterns and prefixes in `captures`.
-    pub fn by_path(&self, path: &[u8], asked: Asked, captures: &mut Captures) -> Option<bool> {
+    pub fn by_path(
+        &self,
+        path: &[u8],
+        request: AssumedRequest,
+        captures: &mut Captures,
+    ) -> Option<bool> {
         let conditions = conjunction(self.conditions.iter().map(|condition| {
             let condition = condition.criterion();
-            match asked {
-                Asked::Again if !condition.asks_for_target() => Some(true),
-                Asked::Again | Asked::First => condition.by_path(path, captures),
+            match request {
+                AssumedRequest::Matching if !condition.asks_for_target() => Some(true),
+                AssumedRequest::Matching | AssumedRequest::Any => condition.by_path(path, captures),
             }
         }));
         let exceptions = self.exceptions.iter().map(|exception| {
             let exception = exception.criterion();
-            not(match asked {
-                Asked::Again if !exception.asks_for_target() => Some(false),
-                Asked::Again | Asked::First => exception.by_path(path, &mut captures.clone()),
+            not(match request {
+                AssumedRequest::Matching if !exception.asks_for_target() => Some(false),
+                AssumedRequest::Matching | AssumedRequest::Any => {
+                    exception.by_path(path, &mut captures.clone())
+                }
             })
         });
         conjunction([conditions, conjunction(exceptions)].into_iter())
@@ -44,7 +51,7 @@ impl Set {
         let below = found.iter().map(|path| below(start, path));
         let mut all: Vec<_> = found.iter().cloned().chain(below).collect();
         let may = |path: &Vec<u8>| {
-            let known = self.by_path(path, Asked::First, &mut Captures::default());
+            let known = self.by_path(path, AssumedRequest::Any, &mut Captures::default());
             known != Some(false)
         };
         let mut seen = std::collections::HashSet::new();

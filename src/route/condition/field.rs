@@ -5,10 +5,10 @@ use std::fmt;
 
 use http::{HeaderName, header};
 
+use super::display::bytes;
 use super::expression::Expression;
 use super::php_names::PhpName;
 use super::set::Builder;
-use super::shown::bytes;
 use super::{Cost, Criterion, Exhausted, listed};
 use crate::message::whitespace::trim;
 use crate::message::{Disk, Request};
@@ -215,7 +215,7 @@ impl Value {
     fn new(section: &Lowered, problems: &mut Problems) -> Option<Self> {
         match (section.is_given(&VALUE), section.get(&MATCH)) {
             (true, Some(pattern)) => {
-                let message = "`value` and `match` are two ways to say the same: write one";
+                let message = "`value` and `match` exclude each other: write one";
                 problems.push(Problem::new(pattern.place, message));
                 None
             }

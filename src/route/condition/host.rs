@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use super::display::alternatives;
 use super::set::Builder;
-use super::shown::alternatives;
 use super::{Condition, Cost, Criterion, Exhausted, listed};
 use crate::message::{Disk, Host, Request};
 use crate::route::Captures;

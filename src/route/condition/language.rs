@@ -18,13 +18,13 @@ pub(super) enum Subject {
 /// The reason for which a pattern matches no subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Contradiction {
-    /// It needs a `?`, which a path has only if a client percent-encodes it.
+    /// A `?` is required, which a path has only if a client percent-encodes it.
     Query,
-    /// It needs a path that does not begin with a slash.
+    /// A first byte other than a slash is required.
     Slash,
-    /// It needs what normalisation removes: `//`, `/./`, `/../`.
+    /// A sequence removed by normalisation is required: `//`, `/./`, `/../`.
     Normalised,
-    /// It needs a slash in the name of a file.
+    /// A slash in a file name is required.
     Folder,
     /// Another reason.
     Other,

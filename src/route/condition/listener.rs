@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::display::alternatives;
 use super::set::Builder;
-use super::shown::alternatives;
 use super::{Condition, Cost, Criterion, Exhausted, listed};
 use crate::message::{Disk, Request};
 use crate::route::Captures;

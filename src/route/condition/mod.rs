@@ -4,6 +4,7 @@
 
 mod by_path;
 mod criterion;
+mod display;
 mod exists;
 mod expression;
 mod extension;
@@ -21,10 +22,9 @@ mod prefix;
 mod remote;
 mod scheme;
 mod set;
-mod shown;
 mod spelling;
 
-pub use by_path::Asked;
+pub use by_path::AssumedRequest;
 pub use criterion::{Cost, Criterion};
 pub use exists::Exists;
 pub use expression::Exhausted;

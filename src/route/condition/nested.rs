@@ -5,7 +5,7 @@ use std::fmt;
 use http::Method;
 
 use super::set::Builder;
-use super::{Asked, Cost, Criterion, Exhausted, KEYS, Set};
+use super::{AssumedRequest, Cost, Criterion, Exhausted, KEYS, Set};
 use crate::message::{Disk, Request};
 use crate::route::Captures;
 use crate::section::{Key, Lowered, Section, Table, Tables};
@@ -67,7 +67,7 @@ impl Criterion for AnyOf {
         disk: &dyn Disk,
         captures: &mut Captures,
     ) -> Result<bool, Exhausted> {
-        comes_out(&self.0, true, (request, disk), captures)
+        any_evaluates_to(&self.0, true, (request, disk), captures)
     }
 
     fn by_path(&self, path: &[u8], _: &mut Captures) -> Option<bool> {
@@ -85,7 +85,7 @@ impl Criterion for AnyOf {
     }
 
     fn names_paths(&self) -> bool {
-        self.0.iter().any(Set::name_paths)
+        self.0.iter().any(Set::names_paths)
     }
 
     fn add_examples(&self, found: &mut Vec<Vec<u8>>) {
@@ -105,7 +105,7 @@ impl Criterion for AllOf {
         captures: &mut Captures,
     ) -> Result<bool, Exhausted> {
         // All hold unless one does not.
-        comes_out(&self.0, false, (request, disk), captures).map(|found| !found)
+        any_evaluates_to(&self.0, false, (request, disk), captures).map(|found| !found)
     }
 
     fn by_path(&self, path: &[u8], _: &mut Captures) -> Option<bool> {
@@ -121,7 +121,7 @@ impl Criterion for AllOf {
     }
 
     fn names_paths(&self) -> bool {
-        self.0.iter().any(Set::name_paths)
+        self.0.iter().any(Set::names_paths)
     }
 
     fn add_examples(&self, found: &mut Vec<Vec<u8>>) {
@@ -130,7 +130,7 @@ impl Criterion for AllOf {
 }
 
 /// Reports whether the result of one of the sets is `wanted`.
-fn comes_out(
+fn any_evaluates_to(
     sets: &[Set],
     wanted: bool,
     (request, disk): (&Request, &dyn Disk),
@@ -145,7 +145,7 @@ fn comes_out(
 }
 
 fn by_path(set: &Set, path: &[u8]) -> Option<bool> {
-    set.by_path(path, Asked::First, &mut Captures::default())
+    set.by_path(path, AssumedRequest::Any, &mut Captures::default())
 }
 
 /// Returns the conjunction, as far as known: a false one decides.

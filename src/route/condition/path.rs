@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use super::display::bytes;
 use super::set::Builder;
-use super::shown::bytes;
 use super::{Condition, Cost, Criterion, Exhausted, Prefix, absolute, listed};
 use crate::message::{Disk, Request};
 use crate::route::Captures;

@@ -11,7 +11,7 @@ use super::set::Builder;
 use super::{Condition, Cost, Criterion, Exhausted};
 use crate::message::{Disk, Request};
 use crate::route::template::Groups;
-use crate::route::{Captures, TooHard};
+use crate::route::{BacktrackLimitExceeded, Captures};
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
 /// The `match` key.
@@ -47,9 +47,9 @@ impl Pattern {
     }
 
     /// Reports whether it matches this text; an error names `rule`, its source location.
-    pub fn is_match(&self, text: &[u8], rule: &Arc<str>) -> Result<bool, TooHard> {
+    pub fn is_match(&self, text: &[u8], rule: &Arc<str>) -> Result<bool, BacktrackLimitExceeded> {
         let found = self.0.is_match(text);
-        found.map_err(|Exhausted { pattern }| TooHard {
+        found.map_err(|Exhausted { pattern }| BacktrackLimitExceeded {
             rule: Arc::clone(rule),
             pattern,
         })
@@ -143,7 +143,7 @@ fn never_matches(text: &At<String>, reason: Contradiction) -> Problem {
             Some(rest) => format!("write `^/{rest}`"),
             None => "begin it with a `/`".to_owned(),
         },
-        Contradiction::Normalised => "write the path that they lead to".to_owned(),
+        Contradiction::Normalised => "write the resolved path".to_owned(),
         Contradiction::Folder => "leave the folder to `prefix` or `match`".to_owned(),
         Contradiction::Other => "correct it, or remove the rule".to_owned(),
     };
@@ -153,7 +153,7 @@ fn never_matches(text: &At<String>, reason: Contradiction) -> Problem {
         }
         Contradiction::Slash => "can never match: a path begins with `/`",
         Contradiction::Normalised => {
-            "can never match: `//`, `/./` and `/../` are resolved before rules are asked"
+            "can never match: `//`, `/./` and `/../` are resolved before rules are matched"
         }
         Contradiction::Folder => "can never match: the name of a file has no `/`",
         Contradiction::Other => "can never match: its parts contradict each other",

@@ -35,8 +35,8 @@ pub(super) fn translate(pattern: &str) -> Result<Translated, Refusal> {
         backtracks: false,
         groups: 0,
     };
-    while let Some(first) = translator.begin() {
-        translator.token(first)?;
+    while let Some(first) = translator.begin_token() {
+        translator.translate_token(first)?;
     }
     Ok(Translated {
         text: translator.text,
@@ -58,7 +58,7 @@ struct Translator<'a> {
 }
 
 impl<'a> Translator<'a> {
-    fn begin(&mut self) -> Option<char> {
+    fn begin_token(&mut self) -> Option<char> {
         self.token = self.length - self.rest.len();
         self.next()
     }
@@ -84,7 +84,7 @@ impl<'a> Translator<'a> {
     }
 
     /// Reads up to `end` and consumes it; returns the text before it.
-    fn until(&mut self, end: &str, what: &str) -> Result<&'a str, Refusal> {
+    fn read_until(&mut self, end: &str, what: &str) -> Result<&'a str, Refusal> {
         let Some((inner, rest)) = self.rest.split_once(end) else {
             return Err(self.refuse(format!("{what} has no `{end}`")));
         };
@@ -100,7 +100,7 @@ impl<'a> Translator<'a> {
         }
     }
 
-    fn token(&mut self, first: char) -> Result<(), Refusal> {
+    fn translate_token(&mut self, first: char) -> Result<(), Refusal> {
         match first {
             '\\' => self.escape()?,
             '[' => self.class()?,
@@ -108,7 +108,7 @@ impl<'a> Translator<'a> {
             '{' => self.brace(),
             '*' | '+' | '?' => {
                 self.text.push(first);
-                self.manner();
+                self.quantifier_suffix();
             }
             '}' => self.text.push_str("\\}"),
             other => self.text.push(other),
@@ -118,7 +118,7 @@ impl<'a> Translator<'a> {
 
     /// Translates the suffix of a quantifier: `?` for lazy, `+` for possessive, which the linear engine
     /// would take for a second quantifier.
-    fn manner(&mut self) {
+    fn quantifier_suffix(&mut self) {
         if self.eat("?") {
             self.text.push('?');
         } else if self.eat("+") {
@@ -140,7 +140,7 @@ impl<'a> Translator<'a> {
         };
         self.rest = rest;
         self.text.extend(["{", inner, "}"]);
-        self.manner();
+        self.quantifier_suffix();
     }
 
     fn escape(&mut self) -> Result<(), Refusal> {
@@ -208,7 +208,7 @@ impl<'a> Translator<'a> {
     /// Reads `\xA`, `\xAB`, `\x{AB}`.
     fn hexadecimal(&mut self) -> Result<char, Refusal> {
         if self.eat("{") {
-            let digits = self.until("}", "`\\x{`")?;
+            let digits = self.read_until("}", "`\\x{`")?;
             return self.byte(digits, 16);
         }
         let all = self.rest;
@@ -227,7 +227,7 @@ impl<'a> Translator<'a> {
         if !self.eat("{") {
             return Err(self.refuse("`\\o` needs braces: `\\o{101}`"));
         }
-        let digits = self.until("}", "`\\o{`")?;
+        let digits = self.read_until("}", "`\\o{`")?;
         self.byte(digits, 8)
     }
 

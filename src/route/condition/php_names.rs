@@ -30,12 +30,12 @@ pub(super) struct PhpValues {
 impl PhpName {
     /// Parses an unencoded name; `None` for one that no variable has.
     pub(super) fn parse(name: &[u8]) -> Option<Self> {
-        match Spelled::read(name) {
-            Spelled::Variable { top, keys } => Some(Self {
+        match ParsedName::read(name) {
+            ParsedName::Variable { top, keys } => Some(Self {
                 top,
                 keys: keys.into_iter().map_while(|key| key).collect(),
             }),
-            Spelled::TooDeep { .. } | Spelled::Dropped => None,
+            ParsedName::TooDeep { .. } | ParsedName::Dropped => None,
         }
     }
 
@@ -107,15 +107,15 @@ impl PhpValues {
 
     /// Registers a variable if it is called `top`: php_register_variable_ex.
     fn register(&mut self, top: &[u8], name: &[u8], value: Vec<u8>, repeated: Repeated) {
-        let (found, keys) = match Spelled::read(name) {
-            Spelled::Variable { top, keys } => (top, keys),
-            Spelled::TooDeep { top: found } => {
+        let (found, keys) = match ParsedName::read(name) {
+            ParsedName::Variable { top, keys } => (top, keys),
+            ParsedName::TooDeep { top: found } => {
                 if found == top {
                     self.found = None;
                 }
                 return;
             }
-            Spelled::Dropped => return,
+            ParsedName::Dropped => return,
         };
         if found != top {
             return;
@@ -142,9 +142,9 @@ impl PhpValues {
 /// Treatment of a second variable of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Repeated {
-    /// It replaces the first.
+    /// The last one replaces the first.
     LastWins,
-    /// It is dropped. RFC 6265 §5.4: cookies with longer paths are listed first.
+    /// The first one stays. RFC 6265 §5.4: cookies with longer paths are listed first.
     FirstWins,
 }
 
@@ -210,7 +210,7 @@ impl List {
 
 /// A variable's name after PHP's parsing.
 #[derive(Debug, PartialEq, Eq)]
-enum Spelled {
+enum ParsedName {
     /// A variable with its array keys; `None` is the next index.
     Variable {
         top: Vec<u8>,
@@ -222,7 +222,7 @@ enum Spelled {
     Dropped,
 }
 
-impl Spelled {
+impl ParsedName {
     fn read(name: &[u8]) -> Self {
         // A C string ends at NUL.
         let end = name.iter().position(|byte| *byte == 0);

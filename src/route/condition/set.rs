@@ -95,7 +95,7 @@ impl Set {
     }
 
     /// Reports whether a condition or an exception names paths or prefixes.
-    pub fn name_paths(&self) -> bool {
+    pub fn names_paths(&self) -> bool {
         let mut all = self.conditions.iter().chain(&self.exceptions);
         all.any(|condition| condition.criterion().names_paths())
     }
@@ -179,7 +179,8 @@ impl Builder<'_> {
         let tables = section.given(key)?;
         let name = key.name();
         if self.depth == MAX_DEPTH {
-            let message = format!("`{name}` stands more than {MAX_DEPTH} deep in `any` and `all`");
+            let message =
+                format!("`{name}` is nested more than {MAX_DEPTH} levels deep in `any` and `all`");
             self.problems
                 .push(Problem::new(section.place_of(key), message).help("write two rules"));
             return Some(Vec::new());

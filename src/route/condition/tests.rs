@@ -259,7 +259,7 @@ fn nothing_nests_for_ever() {
     assert_eq!(nested(8), [""; 0]);
     assert_eq!(
         nested(9),
-        ["`any` stands more than 8 deep in `any` and `all`"]
+        ["`any` is nested more than 8 levels deep in `any` and `all`"]
     );
 }
 
@@ -273,7 +273,7 @@ fn what_cannot_be_meant_is_told() {
         ),
         (
             "header = { name = 'a', value = 'x', match = 'y' }",
-            "`value` and `match` are two ways to say the same: write one",
+            "`value` and `match` exclude each other: write one",
         ),
         (
             "exists = {}",
@@ -297,7 +297,7 @@ fn what_cannot_be_meant_is_told() {
         ),
         (
             "match = 'a\\Kb'",
-            "the pattern cannot be used: `\\K` means nothing where a pattern replaces nothing: use a group",
+            "the pattern cannot be used: `\\K` has no meaning without a replacement: use a group",
         ),
         (
             "scheme = 'ftp'",

@@ -96,7 +96,7 @@ impl Translator<'_> {
     /// Reads `[:alpha:]`, after its `[`.
     fn posix(&mut self) -> Result<Item, Refusal> {
         self.eat(":");
-        let name = self.until(":]", "`[:`")?;
+        let name = self.read_until(":]", "`[:`")?;
         if !POSIX.contains(&name.trim_start_matches('^')) {
             return Err(self.refuse(format!(
                 "there is no class `[:{name}:]`: there are {}",
@@ -120,7 +120,7 @@ impl Translator<'_> {
             'b' => Ok(Item::Single('\x08')),
             'E' => set(""),
             'Q' => {
-                let inner = self.until("\\E", "`\\Q` in a class")?;
+                let inner = self.read_until("\\E", "`\\Q` in a class")?;
                 Ok(Item::Set(inner.chars().map(|c| single(wide(c))).collect()))
             }
             other => self.character(other).map(|character| match other {

@@ -6,7 +6,7 @@ impl Translator<'_> {
     /// Translates a group, after its `(`.
     pub(super) fn group(&mut self) -> Result<(), Refusal> {
         if self.rest.starts_with('*') {
-            let verb = self.until(")", "`(*`")?.to_owned();
+            let verb = self.read_until(")", "`(*`")?.to_owned();
             return Err(self.refuse(format!("`({verb})` is not understood: leave it out")));
         }
         if !self.eat("?") {
@@ -15,7 +15,7 @@ impl Translator<'_> {
             return Ok(());
         }
         if self.eat("#") {
-            return self.until(")", "the comment `(?#`").map(|_| ());
+            return self.read_until(")", "the comment `(?#`").map(|_| ());
         }
         if self.eat(":") {
             self.text.push_str("(?:");
@@ -33,12 +33,12 @@ impl Translator<'_> {
 
     fn named_or_refused(&mut self) -> Result<(), Refusal> {
         if self.eat("P=") {
-            let name = self.until(")", "`(?P=`")?;
+            let name = self.read_until(")", "`(?P=`")?;
             return self.refer_to_name(name);
         }
         for (open, close) in [("P<", ">"), ("<", ">"), ("'", "'")] {
             if self.eat(open) {
-                let name = self.until(close, "the name of the group")?;
+                let name = self.read_until(close, "the name of the group")?;
                 self.check_name(name)?;
                 self.groups += 1;
                 self.text.extend(["(?<", name, ">"]);
@@ -77,7 +77,7 @@ impl Translator<'_> {
             if !self.eat(open) {
                 continue;
             }
-            let inner = self.until(close, &format!("`\\{kind}{open}`"))?;
+            let inner = self.read_until(close, &format!("`\\{kind}{open}`"))?;
             if kind == 'g' && open != "{" {
                 return Err(self.refuse("a pattern that calls a group is not understood"));
             }

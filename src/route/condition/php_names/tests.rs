@@ -110,7 +110,7 @@ proptest! {
     fn no_variable_is_missed_by_the_first_look(spelled in "[ab._ \\[\\]%0-2]{0,8}", wanted in "[ab_]{1,4}") {
         let wanted = name(&wanted);
         let bytes: Vec<u8> = Decoded::new(spelled.as_bytes(), Plus::IsSpace).collect();
-        if let Spelled::Variable { top, .. } = Spelled::read(&bytes) {
+        if let ParsedName::Variable { top, .. } = ParsedName::read(&bytes) {
             let is_it = top == wanted.top;
             let looked = wanted.may_be(bytes.iter().copied());
             prop_assert!(looked || !is_it, "{} {:?}", spelled, wanted);

@@ -8,13 +8,13 @@ use std::thread::{self, ScopedJoinHandle};
 const THREADS: usize = 4;
 
 /// Returns the number of threads for work that is enough for `enough` of them.
-pub(super) fn threads(enough: usize) -> usize {
+pub(super) fn thread_count(enough: usize) -> usize {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     processors.min(THREADS).min(enough).max(1)
 }
 
 /// Maps each part in parallel, keeping the order; this thread does the last one.
-pub(super) fn each<P: Send, T: Send>(mut parts: Vec<P>, work: impl Fn(P) -> T + Sync) -> Vec<T> {
+pub(super) fn map<P: Send, T: Send>(mut parts: Vec<P>, work: impl Fn(P) -> T + Sync) -> Vec<T> {
     let Some(last) = parts.pop() else {
         return Vec::new();
     };
@@ -40,15 +40,15 @@ mod tests {
 
     #[test]
     fn parts_keep_their_order() {
-        assert_eq!(each(vec![1, 2, 3, 4, 5], |part| part * 2), [2, 4, 6, 8, 10]);
-        assert_eq!(each(vec![1], |part| part * 2), [2]);
-        assert!(each(Vec::<u8>::new(), |part| part).is_empty());
+        assert_eq!(map(vec![1, 2, 3, 4, 5], |part| part * 2), [2, 4, 6, 8, 10]);
+        assert_eq!(map(vec![1], |part| part * 2), [2]);
+        assert!(map(Vec::<u8>::new(), |part| part).is_empty());
     }
 
     #[test]
     #[should_panic(expected = "the second")]
     fn a_panic_is_passed_on() {
-        each(vec!["the first", "the second", "the third"], |part| {
+        map(vec!["the first", "the second", "the third"], |part| {
             assert_ne!(part, "the second", "the second");
         });
     }

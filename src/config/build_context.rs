@@ -22,7 +22,7 @@ use crate::upstream::{Address, Upstream};
 use crate::value::TimeLimit;
 
 /// State shared while sites are built: upstreams, quotas, counters kept across reloads.
-pub(super) struct Surroundings<'a> {
+pub(super) struct BuildContext<'a> {
     pub(super) server: &'a ServerSettings,
     /// Upstreams by name; anonymous ones, known by address, are added. Sites are built in parallel.
     pub(super) upstreams: Mutex<Upstreams>,
@@ -43,7 +43,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) numbers: &'a HashMap<Arc<str>, Arc<SiteNumbers>>,
 }
 
-impl Surroundings<'_> {
+impl BuildContext<'_> {
     /// Returns the upstream of a name, an address or the server of Apache's target; an anonymous one has the
     /// defaults.
     pub(super) fn upstream(
@@ -110,7 +110,7 @@ impl Surroundings<'_> {
         let limit = |name, key: &Key<Duration>, duration| TimeLimit {
             name,
             duration,
-            place: table.map_or_else(|| "default".into(), |table| self.where_set(table, key)),
+            place: table.map_or_else(|| "default".into(), |table| self.location_of(table, key)),
         };
         let times = &upstream.timeouts;
         CallTimeouts {
@@ -121,7 +121,7 @@ impl Surroundings<'_> {
     }
 
     /// Returns the source location of a key, or `default`.
-    pub(super) fn where_set(&self, table: &Lowered, key: &dyn AnyKey) -> Arc<str> {
+    pub(super) fn location_of(&self, table: &Lowered, key: &dyn AnyKey) -> Arc<str> {
         if table.is_given(key) {
             self.sources.show(&table.place_of(key)).into()
         } else {
@@ -152,7 +152,7 @@ impl Surroundings<'_> {
     }
 
     /// Returns a placeholder without servers for an invalid upstream.
-    pub(super) fn nobody(&self) -> Arc<Upstream> {
+    pub(super) fn placeholder_upstream(&self) -> Arc<Upstream> {
         Arc::new(Upstream::with("", Vec::new(), &defaults(), None))
     }
 
@@ -195,6 +195,6 @@ impl Surroundings<'_> {
 /// Returns the section of an upstream without settings.
 fn defaults() -> Lowered {
     let nothing = toml::de::DeTable::new();
-    let unheard = &mut Problems::default();
-    UPSTREAM.lower(&nothing, Default::default(), &|_| None, unheard)
+    let ignored = &mut Problems::default();
+    UPSTREAM.lower(&nothing, Default::default(), &|_| None, ignored)
 }
