@@ -58,19 +58,19 @@ actions! {
 
 pub(super) static PROXY_PASS: Key<Option<At<String>>> = Key::text(
     "proxy_pass",
-    "Apache's ProxyPass: leading whole segments as `prefix` has, with `to` as its action.",
+    "Apache's ProxyPass: leading whole segments like `prefix`, with `to` as the action.",
 )
 .example("\"/app/\"");
 
 pub(super) static PROXY_PASS_MATCH: Key<Option<At<String>>> = Key::text(
     "proxy_pass_match",
-    "Apache's ProxyPassMatch: a regular expression as `match` has, with `to` as its action.",
+    "Apache's ProxyPassMatch: a regular expression like `match`, with `to` as the action.",
 )
 .example("'^/(.*\\.php(/.*)?)$'");
 
-pub(super) static TO: Key<Option<At<String>>> = Key::text("to", "The target of proxy_pass or proxy_pass_match: \"fcgi://UPSTREAM/srv/www/$1\", \"fcgi://host:port/srv/www/$1\" or \"unix:/sock|fcgi://localhost/srv/www/$1\". Without any $ the path is appended; with proxy_pass, what follows the prefix. What follows the script in it is PATH_INFO: a script is a file that ends in .php, one that is written before the first $, the whole, or as much of the path as proxy_pass_match matches by itself, as with '^/(.*\\.phtml(/.*)?)$'. Of mod_proxy's options enablereuse=on, flushpackets=on and timeout=SECONDS may stand behind it. \"!\" keeps what matches from all further rules of the two kinds.").example("\"fcgi://php/srv/www/$1\"");
+pub(super) static TO: Key<Option<At<String>>> = Key::text("to", "The target of proxy_pass or proxy_pass_match: \"fcgi://UPSTREAM/srv/www/$1\", \"fcgi://host:port/srv/www/$1\" or \"unix:/sock|fcgi://localhost/srv/www/$1\". Without any $ the path is appended; with proxy_pass, the part after the prefix. PATH_INFO is the part after the script: a file that ends in .php, one written before the first $, the whole target, or as much of the path as proxy_pass_match matches on its own, as with '^/(.*\\.phtml(/.*)?)$'. The options enablereuse=on, flushpackets=on and timeout=SECONDS of mod_proxy may follow it. \"!\" excludes matching paths from all later rules of the two kinds.").example("\"fcgi://php/srv/www/$1\"");
 
-pub(super) static SET_HANDLER: Key<Option<At<String>>> = Key::text("set_handler", "Apache's SetHandler: the files below the site's root are scripts of \"proxy:unix:/sock|fcgi://localhost\" or \"proxy:fcgi://host:port\" (an upstream's name is understood as host). A path that leads to no file is left to the next rule.").example("\"proxy:unix:/run/php/php-fpm.sock|fcgi://localhost\"");
+pub(super) static SET_HANDLER: Key<Option<At<String>>> = Key::text("set_handler", "Apache's SetHandler: the files below the site's root are scripts of \"proxy:unix:/sock|fcgi://localhost\" or \"proxy:fcgi://host:port\" (an upstream's name is valid as host). A path without a file is left to the next rule.").example("\"proxy:unix:/run/php/php-fpm.sock|fcgi://localhost\"");
 
 pub(super) static FILES_MATCH: Key<At<String>> = Key::text("files_match", "Apache's FilesMatch, for set_handler: a regular expression on the file's name, without its folder.").default("'\\.php$'");
 

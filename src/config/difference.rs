@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn listeners_with_any_port_are_told_apart_by_what_they_say() {
+    fn listeners_with_any_port_are_compared_by_their_keys() {
         let any = "[[listen]]\naddress = \"127.0.0.1:0\"\n";
         let both = format!("{any}{any}backlog = 7\n");
         check(&both, &both, &[]);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_is_named_by_its_keys() {
+    fn changes_are_named_by_keys() {
         check(
             "[server]\nworkers = 1\naccess_log = { format = \"common\" }\ndrain = \"1s\"\n",
             "[server]\nworkers = 2\nlimits = { body = \"1KiB\", fields = 90 }\ndrain = \"1s\"\n",

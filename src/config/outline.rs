@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn places_and_keys_are_told() {
+    fn places_and_keys_are_named() {
         let refused = super::REFUSED;
         for (text, expected) in [
             (

@@ -6,7 +6,7 @@ use super::rule::RULE;
 use crate::section::{At, Environment, Key, Lowered, Place, Problems, Section, Table, Tables};
 
 /// The `preset` key of a site or of a mount.
-pub(super) static PRESET: Key<Option<At<String>>> = Key::one_of("preset", &NAMES, "The application that stands at `root`: rules that keep uploads from being run and private files from being sent, and what files may be cached. They come after the site's own rules and before the meaning of `root` and `php`; `fcgate config --expanded` shows them, docs/presets.md has the reasons.").example("\"wordpress\"");
+pub(super) static PRESET: Key<Option<At<String>>> = Key::one_of("preset", &NAMES, "The application at `root`: rules against running uploads and sending private files, and for caching. They come after the site's own rules and before those implied by `root` and `php`; `fcgate config --expanded` prints them, docs/presets.md has the reasons.").example("\"wordpress\"");
 
 const NAMES: [&str; 8] = [
     "slim",
@@ -24,7 +24,7 @@ const NAMES: [&str; 8] = [
 /// front controller.
 static FILE: Section = Section {
     title: "a preset",
-    doc: "What is known of an application.",
+    doc: "Rules for an application.",
     groups: &[&[
         &INDEX,
         &FRONT_CONTROLLER,
@@ -37,17 +37,17 @@ static FILE: Section = Section {
 
 pub(super) static SCRIPTS: Key<Option<At<String>>> = Key::text(
     "scripts",
-    "A regular expression: the only paths that run as scripts. What else looks like one is left to the front controller.",
+    "A regular expression: the only paths that run as scripts. Other script names are left to the front controller.",
 );
 
 pub(super) static IMMUTABLE: Key<bool> = Key::flag(
     "immutable",
-    "`static_files.immutable` of what is sent from the root.",
+    "`static_files.immutable` of the files below the root.",
 );
 
 pub(super) static SYMLINKS: Key<Option<At<String>>> = Key::text(
     "symlinks",
-    "`static_files.symlinks` likewise, where the site does not say it.",
+    "`static_files.symlinks` likewise, unless the site sets it.",
 );
 
 pub(super) static STEP_KEY: Key<Tables> = Key::tables("step", &STEP, "Its rules.");

@@ -16,7 +16,7 @@ use crate::section::{Key, Lowered, Place, Problem, Problems, Section};
 /// The `[[site.rule]]` section.
 pub static RULE: Section = Section {
     title: "[[site.rule]]",
-    doc: "Conditions, all of which must hold; what they change; and at most one action: fastcgi, static_files, redirect, rewrite, respond, deny, set_handler or to. Rules are tried in their order; the first that matches, has an action and does not decline answers. One without an action changes what it says, and the search goes on.",
+    doc: "Conditions, all of which must hold; modifiers; and at most one action: fastcgi, static_files, redirect, rewrite, respond, deny, set_handler or to. Rules are tried in their order; the first that matches, has an action and does not decline answers. A rule without an action applies its modifiers, and the search continues.",
     groups: &[
         condition::KEYS,
         &[&condition::NOT_KEY, &INTERNAL],
@@ -26,7 +26,7 @@ pub static RULE: Section = Section {
     ],
 };
 
-static INTERNAL: Key<bool> = Key::flag("internal", "Whether the rule is for internal rounds only: for what an index file, a rewrite or an error page leads to, and never for what a client asks for.").default("false");
+static INTERNAL: Key<bool> = Key::flag("internal", "Restricts the rule to internal rounds: targets of an index file, a rewrite or an error page, never the client's own request.").default("false");
 
 pub(super) fn build_rule(
     section: &Lowered,

@@ -17,7 +17,7 @@ use super::server;
 use crate::section::{At, Environment, FileId, Key, Lowered, Place, Problem, Problems, Section};
 use crate::site::watched::{Watched, matches};
 
-pub(super) static INCLUDE: Key<Vec<At<String>>> = Key::texts("include", "Further files of the same shape, without [server] and [admin]; relative to this file, * and ? are understood.").example("[\"sites/*.toml\"]");
+pub(super) static INCLUDE: Key<Vec<At<String>>> = Key::texts("include", "Further files of the same shape, without [server] and [admin]; relative to this file, with the wildcards * and ?.").example("[\"sites/*.toml\"]");
 
 /// One source file.
 #[derive(Clone, Debug)]

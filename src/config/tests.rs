@@ -55,7 +55,7 @@ fn quoted_values(doc: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_the_tables_show_can_be_written() {
+fn values_in_the_tables_are_valid() {
     let mut checked = 0;
     for key in keys() {
         let shown = key.default.into_iter().chain(key.example);
@@ -78,7 +78,7 @@ fn what_the_tables_show_can_be_written() {
 
 /// Every `key = value` in the docs, and in docs of keys, is valid.
 #[test]
-fn what_the_docs_show_can_be_written() {
+fn values_in_the_docs_are_valid() {
     let mut by_name: BTreeMap<&str, Vec<&Descriptor>> = BTreeMap::new();
     for key in keys() {
         by_name.entry(key.name).or_default().push(key);
@@ -136,7 +136,7 @@ fn sample() -> (tempfile::TempDir, String) {
 }
 
 /// Returns the messages of all problems of a text.
-fn told(folder: &Path, text: &str) -> Vec<String> {
+fn messages(folder: &Path, text: &str) -> Vec<String> {
     let file = folder.join("fcgate.toml");
     std::fs::write(&file, text).unwrap();
     let invalid = load(&file, None).err().map(|invalid| invalid.to_string());
@@ -220,7 +220,7 @@ fn places(text: &str) -> Places {
 #[test]
 fn the_sample_is_valid_and_has_every_key() {
     let (folder, text) = sample();
-    assert_eq!(told(folder.path(), &text), Vec::<String>::new());
+    assert_eq!(messages(folder.path(), &text), Vec::<String>::new());
     let known = places(&text).known;
     let names: BTreeSet<_> = known
         .iter()
@@ -237,7 +237,7 @@ fn the_sample_is_valid_and_has_every_key() {
 
 /// Consequences of an absent value are not reported: the value is present, and wrong.
 #[test]
-fn a_value_of_the_wrong_type_is_told_alone() {
+fn a_value_of_the_wrong_type_is_the_only_problem() {
     let (folder, text) = sample();
     let values = places(&text).values;
     assert!(values.len() > 150, "{}", values.len());
@@ -245,7 +245,7 @@ fn a_value_of_the_wrong_type_is_told_alone() {
     for span in values {
         // A date is valid for no key.
         let wrong = format!("{}1979-05-27{}", &text[..span.start], &text[span.end..]);
-        let told = told(folder.path(), &wrong);
+        let told = messages(folder.path(), &wrong);
         if told.len() != 1 {
             cascades.push(format!("{}: {told:#?}", shown(&text, &span)));
         }
@@ -254,12 +254,12 @@ fn a_value_of_the_wrong_type_is_told_alone() {
 }
 
 #[test]
-fn a_name_that_is_misspelt_is_told_alone() {
+fn a_misspelt_name_is_the_only_problem() {
     let (folder, text) = sample();
     let mut cascades = Vec::new();
     for span in places(&text).names {
         let wrong = format!("{}x{}", &text[..span.end], &text[span.end..]);
-        let told = told(folder.path(), &wrong);
+        let told = messages(folder.path(), &wrong);
         if told.len() != 1 {
             cascades.push(format!("{}: {told:#?}", shown(&text, &span)));
         }
@@ -274,7 +274,7 @@ fn shown(text: &str, span: &Range<usize>) -> String {
 
 /// Likewise for values of the right type without a meaning.
 #[test]
-fn a_value_without_meaning_is_told_alone() {
+fn a_value_without_meaning_is_the_only_problem() {
     for (config, message) in [
         (
             "[upstream.php]\nservers = [\"nonsense\"]\n[[site]]\nroot = \"/tmp\"\nphp = \"php\"\n[[site.rule]]\nfastcgi = { upstream = \"php\" }",
@@ -294,14 +294,14 @@ fn a_value_without_meaning_is_told_alone() {
         ),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let told = told(folder.path(), config);
+        let told = messages(folder.path(), config);
         assert_eq!(told.len(), 1, "{config}: {told:#?}");
         assert!(told[0].contains(message), "{told:?}");
     }
 }
 
 #[test]
-fn what_is_reserved_leaves_a_part_for_all() {
+fn reserves_leave_a_part_for_all() {
     let site = |host: &str, reserve: &str, rules: &str| {
         format!(
             "[[site]]\nhosts = \"{host}\"\nroot = \"/tmp\"\nphp = \"php\"\n{reserve}\n{rules}\n"
@@ -333,7 +333,7 @@ fn what_is_reserved_leaves_a_part_for_all() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let text = format!("{upstream}{sites}");
-        assert_eq!(told(folder.path(), &text), expected, "{text}");
+        assert_eq!(messages(folder.path(), &text), expected, "{text}");
     }
     for value in [
         "20",
@@ -347,7 +347,7 @@ fn what_is_reserved_leaves_a_part_for_all() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let text = upstream.to_owned() + &site("a", &format!("reserve = {value}"), "");
-        let told = told(folder.path(), &text);
+        let told = messages(folder.path(), &text);
         assert_eq!(told.len(), 1, "{value}: {told:?}");
         assert!(told[0].contains("20 %"), "{value}: {told:?}");
     }
@@ -410,7 +410,7 @@ fn no_extreme_of_any_key_is_too_much() {
         for (value, is_one) in extremes(kind) {
             let mut changed = text.clone();
             changed.replace_range(span.clone(), &value);
-            let errors = told(folder.path(), &changed);
+            let errors = messages(folder.path(), &changed);
             let line = text[..span.start].lines().last().unwrap_or_default();
             assert!(is_one || !errors.is_empty(), "{line}{value}");
             checked += 1;

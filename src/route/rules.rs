@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_otherwise_is_ruled_out() {
+    fn other_prefixes_are_rejected() {
         assert!(admits(b"", b"/any") && admits(b"", b""));
         assert!(admits(b"/old", b"/old") && admits(b"/old", b"/old/page"));
         assert!(!admits(b"/old", b"/ol") && !admits(b"/old", b"/new"));

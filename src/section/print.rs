@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_says_the_same() {
+    fn printed_sections_are_equal_when_read() {
         let text = r#"
             include = ["a.toml", "${SECRET}"]
             server = { workers = 3, drain = "90s", limits = { body = "1536B" } }

@@ -45,7 +45,7 @@ fn check(text: &str, expected: &[&str]) {
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn given_values_are_read() {
     let file = lower(
         r#"
         [server]
@@ -97,7 +97,7 @@ fn what_is_written_is_read() {
 }
 
 #[test]
-fn what_is_not_written_has_its_default() {
+fn absent_keys_have_their_defaults() {
     let file = lower("[[site]]\ndeny = false");
     assert!(file.given(&SERVER_KEY).is_none());
     assert!(file.get(&UPSTREAM_KEY).is_empty());
@@ -173,7 +173,7 @@ fn unknown_keys_get_a_suggestion() {
 }
 
 #[test]
-fn wrong_types_say_what_was_expected() {
+fn wrong_types_name_the_expected_one() {
     check("server = 3", &["3: expected a table, found an integer"]);
     check(
         "upstream = []",
@@ -219,7 +219,7 @@ fn wrong_types_say_what_was_expected() {
 }
 
 #[test]
-fn wrong_values_say_what_would_be_right() {
+fn wrong_values_name_the_right_ones() {
     check(
         "[server]\nworkers = -1",
         &["-1: expected an integer from 0 to 1024, found -1"],
@@ -322,7 +322,7 @@ fn descriptor(kind: Kind, default: Option<&'static str>) -> Descriptor {
 }
 
 #[test]
-fn a_default_without_the_parser_is_what_the_parser_reads() {
+fn a_default_without_the_parser_equals_the_parsed_one() {
     let number = Kind::Integer { min: 0, max: 9 };
     let samples = [
         (Kind::Text, "\"a b\"", true),

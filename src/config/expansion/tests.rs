@@ -62,7 +62,7 @@ fn three_lines_are_three_rules() {
 }
 
 #[test]
-fn what_the_front_controller_does_not_get_is_a_rule() {
+fn exceptions_of_the_front_controller_are_a_rule() {
     means(
         "root = '/srv'\nphp = 'x'\nindex = []\nfront_controller = { except = ['png', '.j+g'] }",
         &[
@@ -123,7 +123,7 @@ fn a_mount_has_files_of_its_own_and_is_not_listed_with_the_site() {
 }
 
 #[test]
-fn a_preset_limits_what_runs() {
+fn a_preset_limits_the_scripts() {
     means(
         "root = '/srv/public'\nphp = 'x'\npreset = 'slim'\nfront_controller = '/app.php'\nindex = []\nfiles = { symlinks = 'never' }",
         &[
@@ -151,7 +151,7 @@ fn a_preset_limits_what_runs() {
 }
 
 #[test]
-fn what_cannot_be_is_told_once() {
+fn contradictions_are_reported_once() {
     for (site, expected) in [
         ("preset = 'slim'\nphp = 'x'", "a preset needs a `root`"),
         ("preset = 'slim'\nroot = '/srv'", "a preset needs `php`"),

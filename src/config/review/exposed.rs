@@ -283,7 +283,7 @@ mod tests {
     const OWNED: &str = "chown root /f";
 
     #[test]
-    fn files_are_judged_by_who_may_do_what() {
+    fn files_are_judged_by_their_permissions() {
         use Purpose::{Configuration, Key, Program};
         for (purpose, secret, (mode, owner, group), by_user, by_root) in [
             (Key, true, (0o600, 0, 0), "", ""),
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_mount_that_nobody_writes_only_reading_matters_and_only_to_root() {
+    fn on_a_read_only_mount_only_read_permission_matters_and_only_to_root() {
         for (secret, mode, by_root, expected) in [
             (true, 0o444, true, true),
             (true, 0o644, true, true),
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_judged_by_who_may_replace_what_is_in_them() {
+    fn folders_are_judged_by_write_permission() {
         for ((mode, owner, group), by_user, by_root) in [
             ((0o755, 0, 0), "", ""),
             ((0o1777, 0, 0), "", ""),
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn names_say_what_is_secret() {
+    fn secrets_are_recognised_by_name() {
         for name in [
             "DB_PASSWORD",
             "app_key",

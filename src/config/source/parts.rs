@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_another_file_is_read_whole() {
+    fn texts_that_parts_would_change_are_read_whole() {
         let several = [
             // A header within a text.
             format!("{}[[site]]\nroot = '''\n{}'''\n", sites(0..9), sites(9..20)),

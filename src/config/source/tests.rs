@@ -144,7 +144,7 @@ fn files_do_not_include_each_other_without_end() {
 }
 
 #[test]
-fn the_server_stands_in_the_main_file_only() {
+fn the_server_section_is_allowed_in_the_main_file_only() {
     check(
         &[
             ("main.toml", "include = \"a.toml\"\n[server]"),

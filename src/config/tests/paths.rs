@@ -140,7 +140,7 @@ fn said(folder: &Path, text: &str) -> String {
 
 /// A new key is in the sample, and must be in one of the lists.
 #[test]
-fn a_relative_path_is_refused_where_it_stands() {
+fn a_relative_path_is_refused_at_its_place() {
     let (folder, text) = sample();
     let [mut refused, mut unknown] = [(); 2].map(|()| BTreeSet::new());
     for Named { key, slash } in named(&text) {
@@ -216,7 +216,7 @@ fn a_relative_path_is_refused_in_every_form() {
 
 /// Names searched in $PATH, below the root, or beside the file that contains them.
 #[test]
-fn what_has_a_folder_of_its_own_may_be_relative() {
+fn names_with_a_folder_of_their_own_may_be_relative() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("root");
     std::fs::create_dir(&root).unwrap();

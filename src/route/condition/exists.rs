@@ -12,7 +12,7 @@ use crate::route::{Captures, Scope};
 use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
 
 /// The `exists` key.
-pub(super) static KEY: Key<Table> = Key::table("exists", &EXISTS, "Something stands at a path of the disk, which may have variables: `file`, `directory`, or `any` of the two. Symbolic links that lead out of the folder before the first variable count as missing.").example("{ file = \"$root$path\" }");
+pub(super) static KEY: Key<Table> = Key::table("exists", &EXISTS, "A file or folder exists at a disk path, which may have variables: `file`, `directory`, or `any` of the two. Symbolic links out of the folder before the first variable count as missing.").example("{ file = \"$root$path\" }");
 
 static EXISTS: Section = Section {
     title: "exists",

@@ -9,7 +9,7 @@ use crate::route::Captures;
 use crate::section::{At, Key, Lowered, Problems};
 
 /// The `extension` key.
-pub(super) static KEY: Key<Vec<At<String>>> = Key::texts("extension", "What follows the last dot of a segment of the path, without regard to case: one or a list of alternatives. Earlier segments count too, since /a.php/x runs a.php.").example("[\"css\", \"js\"]");
+pub(super) static KEY: Key<Vec<At<String>>> = Key::texts("extension", "The extension of a segment of the path, after its last dot, case-insensitive: one or a list of alternatives. Earlier segments count too, since /a.php/x runs a.php.").example("[\"css\", \"js\"]");
 
 /// Alternative extensions, one of which the path must have.
 #[derive(Debug)]

@@ -16,13 +16,13 @@ use crate::route::Captures;
 use crate::section::{At, Group, Key, Lowered, Problem, Problems, Section, Table};
 
 /// The `header` key.
-pub(super) static HEADER_KEY: Key<Table> = Key::table("header", &HEADER, "A header field: its `name`, and a `value` (one or a list, exactly) or a regular expression that it `match`es; with neither it is enough that it is there. Of several fields of the name one is enough. For two headers write `all`.").example("{ name = \"X-Requested-With\", value = \"XMLHttpRequest\" }");
+pub(super) static HEADER_KEY: Key<Table> = Key::table("header", &HEADER, "A header field: its `name`, and a `value` (one or a list, exactly) or a regular expression that it `match`es; without both any value matches. Of several fields of the name one is enough. For two headers write `all`.").example("{ name = \"X-Requested-With\", value = \"XMLHttpRequest\" }");
 
 /// The `query` key.
-pub(super) static QUERY_KEY: Key<Table> = Key::table("query", &QUERY, "A parameter of the query as PHP has it in $_GET: `name`, and `value` or `match` as of `header`. `?%20pa%67e=1`, of which PHP makes `page`, is one of the name `page`; of several the last counts; of a list (`page[]=1`) one element is enough, and `filter[from]` names an element. The value is decoded.").example("{ name = \"page\", match = '^\\d+$' }");
+pub(super) static QUERY_KEY: Key<Table> = Key::table("query", &QUERY, "A parameter of the query as PHP has it in $_GET: `name`, and `value` or `match` as for `header`. `?%20pa%67e=1`, which PHP reads as `page`, has the name `page`; of several the last counts; of a list (`page[]=1`) one element is enough, and `filter[from]` names an element. The value is decoded.").example("{ name = \"page\", match = '^\\d+$' }");
 
 /// The `cookie` key.
-pub(super) static COOKIE_KEY: Key<Table> = Key::table("cookie", &COOKIE, "A cookie as PHP has it in $_COOKIE: `name`, and `value` or `match` as of `header`. Names as of `query`; of several the first counts. The value is decoded, and a `+` in it is a `+`.")
+pub(super) static COOKIE_KEY: Key<Table> = Key::table("cookie", &COOKIE, "A cookie as PHP has it in $_COOKIE: `name`, and `value` or `match` as for `header`. Names as for `query`; of several the first counts. The value is decoded, and a `+` in it is a `+`.")
 .example("{ name = \"beta\", value = \"1\" }");
 
 // No docs of their own: the reference shows each key's example.
@@ -46,7 +46,7 @@ const KEYS: Group = &[&NAME, &VALUE, &MATCH];
 
 static NAME: Key<Option<At<String>>> = Key::text("name", "Its name.");
 
-static VALUE: Key<Vec<At<String>>> = Key::texts("value", "Values of which one must be its value.");
+static VALUE: Key<Vec<At<String>>> = Key::texts("value", "Allowed values.");
 
 static MATCH: Key<Option<At<String>>> = Key::text("match", "A regular expression on its value.");
 

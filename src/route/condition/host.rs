@@ -10,7 +10,7 @@ use crate::route::Captures;
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
 /// The `host` key.
-pub static KEY: Key<Vec<At<String>>> = Key::texts("host", "The host that the client named, without port: one or a list; \"*.example.org\" holds for every name below example.org.").example("[\"example.org\", \"*.example.org\"]");
+pub static KEY: Key<Vec<At<String>>> = Key::texts("host", "The requested host, without port: one or a list; \"*.example.org\" matches every name below example.org.").example("[\"example.org\", \"*.example.org\"]");
 
 /// A host name, or all names below one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -13,7 +13,7 @@ use crate::section::{At, Key, Lowered};
 /// The `listener` key.
 pub static KEY: Key<Vec<At<String>>> = Key::texts(
     "listener",
-    "The `name` of the [[listen]] that the client connected to: one or a list of alternatives.",
+    "The `name` of the connection's [[listen]]: one or a list of alternatives.",
 )
 .example("[\"admin\"]");
 

@@ -15,7 +15,7 @@ use crate::section::{At, Key, Lowered, Problem, Problems};
 /// The `method` key.
 pub(super) static KEY: Key<Vec<At<String>>> = Key::texts(
     "method",
-    "The request method: one or a list of alternatives. GET stands for HEAD too.",
+    "The request method: one or a list of alternatives. GET includes HEAD.",
 )
 .example("[\"GET\", \"POST\"]");
 

@@ -11,7 +11,7 @@ use crate::route::Captures;
 use crate::section::{Key, Lowered, Section, Table, Tables};
 
 /// The `any` key.
-pub static ANY: Key<Tables> = Key::tables("any", &SETS, "Tables of conditions, of which one table must hold: all of its conditions. They may nest. What patterns and prefixes in them took is no variable of the action.").example("[{ extension = \"php\" }, { prefix = \"/api\", method = \"POST\" }]");
+pub static ANY: Key<Tables> = Key::tables("any", &SETS, "Tables of conditions, one of which must hold with all of its conditions. They may nest. Captures of patterns and prefixes in them are not available to the action.").example("[{ extension = \"php\" }, { prefix = \"/api\", method = \"POST\" }]");
 
 /// The `all` key.
 pub static ALL: Key<Tables> = Key::tables(

@@ -15,7 +15,7 @@ use crate::route::{BacktrackLimitExceeded, Captures};
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
 /// The `match` key.
-pub static KEY: Key<Option<At<String>>> = Key::text("match", "A regular expression in the spelling of PCRE on the path, decoded and normalised, never on the query. Its groups are $1 … $9 and ${name} in the action. Not anchored: write ^ and $. Back-references and look-around cost backtracking, which is bounded: a request that reaches the bound gets 500.").example("'^/wiki/(.*)$'");
+pub static KEY: Key<Option<At<String>>> = Key::text("match", "A regular expression in PCRE syntax on the path, decoded and normalised, never on the query. Its groups are $1 … $9 and ${name} in the action. Not anchored: write ^ and $. Back-references and look-around cost backtracking, which is bounded: a request that reaches the bound gets 500.").example("'^/wiki/(.*)$'");
 
 /// A compiled pattern.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use crate::route::Captures;
 use crate::section::{At, Key, Lowered, Problems};
 
 /// The `prefix` key.
-pub static KEY: Key<Option<At<String>>> = Key::text("prefix", "Leading whole segments of the path: \"/old\" and \"/old/\" hold for /old/x, and never for /older. What follows is $rest.").example("\"/old/\"");
+pub static KEY: Key<Option<At<String>>> = Key::text("prefix", "Leading whole segments of the path: \"/old\" and \"/old/\" match /old/x, and never /older. $rest is the part after it.").example("\"/old/\"");
 
 /// Required leading segments of the path.
 #[derive(Clone, Debug)]

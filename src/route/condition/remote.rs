@@ -10,7 +10,7 @@ use crate::route::Captures;
 use crate::section::{At, Key, Lowered, Problems};
 
 /// The `remote` key.
-pub(super) static KEY: Key<Vec<At<String>>> = Key::texts("remote", "Where the client is: an address, a network, or \"unix\" for whoever comes through a unix socket; one or a list. Behind a trusted proxy it is the proxy's client.").example("[\"10.0.0.0/8\", \"2001:db8::/32\"]");
+pub(super) static KEY: Key<Vec<At<String>>> = Key::texts("remote", "The client address: an address, a network, or \"unix\" for clients of a unix socket; one or a list. Behind a trusted proxy it is that of the proxy's client.").example("[\"10.0.0.0/8\", \"2001:db8::/32\"]");
 
 /// Alternative networks, one of which must contain the client.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use crate::section::{At, Key, Lowered};
 pub static KEY: Key<Option<At<String>>> = Key::one_of(
     "scheme",
     &["http", "https"],
-    "How the client came; behind a trusted proxy, how it came to that.",
+    "The scheme of the request; behind a trusted proxy, that of the request to the proxy.",
 )
 .example("\"https\"");
 

@@ -264,7 +264,7 @@ fn nothing_nests_for_ever() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_told() {
+fn invalid_conditions_are_reported() {
     for (lines, message) in [
         ("header = { value = 'x' }", "the condition needs a `name`"),
         (
@@ -343,7 +343,7 @@ fn a_pattern_without_end_fails_the_request() {
 }
 
 #[test]
-fn what_covers_what() {
+fn coverage_is_implication() {
     for (wider, narrower, expected) in [
         ("", "path = '/x'", true),
         ("path = '/x'", "", false),

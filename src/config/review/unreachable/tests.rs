@@ -229,7 +229,7 @@ fn reached(rules: &Rules<Step>, request: &Request, disk: &SomeDisk) -> Vec<usize
 }
 
 #[test]
-fn what_is_called_unreachable_is_not_reached() {
+fn reported_rules_are_not_reached() {
     let mut runner = TestRunner::new_with_rng(
         Config::with_cases(600),
         TestRunner::deterministic().new_rng(),

@@ -141,7 +141,7 @@ fn pattern() -> impl Strategy<Value = String> {
 proptest! {
     /// A pattern reported as matching nothing matches no path.
     #[test]
-    fn what_matches_a_path_is_never_called_impossible(
+    fn a_pattern_that_matches_a_path_has_no_contradiction(
         middle in pattern(),
         begin in prop::sample::select(vec!["", "^", "^/"]),
         end in prop::sample::select(vec!["", "$"]),

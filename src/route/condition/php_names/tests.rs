@@ -82,7 +82,7 @@ fn cookies_are_read_as_php_reads_them() {
 }
 
 #[test]
-fn what_php_may_not_read_counts_with_what_it_may() {
+fn values_beyond_the_limit_of_php_count_too() {
     let others = "x&".repeat(MAX_VARIABLES - 1);
     let query = format!("page=admin&{others}page=safe");
     assert_eq!(texts(&name("page").in_query(&query)), ["admin", "safe"]);
