@@ -9,7 +9,7 @@ use nix::unistd::{AccessFlags, access};
 
 use crate::section::{At, Key, Lowered, Place, Problem, Problems};
 
-pub(super) static SPOOL_DIRECTORY: Key<Option<At<String>>> = Key::text("spool_directory", "Folder for request bodies and buffered answers that do not fit in memory: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\"");
+pub(super) static SPOOL_DIRECTORY: Key<Option<At<String>>> = Key::text("spool_directory", "Folder for request bodies and buffered answers that do not fit in memory, an absolute path: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\"");
 
 /// Warns of an unwritable spool directory; a missing one is an error.
 pub(super) fn check_spool(directory: &Path, section: &Lowered, problems: &mut Problems) {
