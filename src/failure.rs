@@ -17,7 +17,7 @@ use crate::limits::per_client::TooManyLive;
 use crate::limits::rate::Exceeded;
 use crate::message::list::UnknownExpectation;
 use crate::message::{BadHost, Refusal, TargetError, UploadError};
-use crate::route::TooHard;
+use crate::route::BacktrackLimitExceeded;
 use crate::upstream::LeaseError;
 use crate::value::TimeLimit;
 pub use parts::{broken_code, upload_code};
@@ -114,7 +114,7 @@ pub enum Failure {
     TooManyRounds(usize),
     /// A pattern of a rule could not be searched within its bound.
     #[error("{0}")]
-    Pattern(#[from] TooHard),
+    Pattern(#[from] BacktrackLimitExceeded),
     /// The file could not be opened or read, through no fault of the client's.
     #[error("file trouble: {0}")]
     Disk(io::Error),

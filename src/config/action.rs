@@ -1,4 +1,4 @@
-//! The action of a rule: exactly one of the keys that answer.
+//! Action of a rule: exactly one of the keys for handlers.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,21 +21,21 @@ use crate::section::{At, Group, Key, Lowered, Problem, Problems};
 use crate::upstream::Upstream;
 use crate::value::TimeLimit;
 
-/// Context of an action whose handler is built.
+/// Context of one action while its handler is built.
 struct Parts<'a, 'd, 's> {
     /// The rule.
     section: &'a Lowered,
-    /// Names that its templates may have.
+    /// Names for its templates.
     groups: &'a Groups,
     conditions: &'a Set,
     draft: &'a mut Draft<'d, 's>,
     problems: &'a mut Problems,
 }
 
-/// Builds the handler of an action; what is wrong goes to the problems.
+/// Builder of an action's handler; faults go to the problems.
 type Build = fn(Parts<'_, '_, '_>) -> Option<Handler>;
 
-/// One list of all actions: the keys, of which a rule has at most one, and what each builds.
+/// The one list of actions: the keys, of which a rule has at most one, and their builders.
 macro_rules! actions {
     ($($key:path => $build:expr;)*) => {
         /// The keys of the actions.
@@ -58,19 +58,19 @@ actions! {
 
 pub(super) static PROXY_PASS: Key<Option<At<String>>> = Key::text(
     "proxy_pass",
-    "Apache's ProxyPass: leading whole segments as `prefix` has, with `to` as its action.",
+    "Apache's ProxyPass: leading whole segments like `prefix`, with `to` as the action.",
 )
 .example("\"/app/\"");
 
 pub(super) static PROXY_PASS_MATCH: Key<Option<At<String>>> = Key::text(
     "proxy_pass_match",
-    "Apache's ProxyPassMatch: a regular expression as `match` has, with `to` as its action.",
+    "Apache's ProxyPassMatch: a regular expression like `match`, with `to` as the action.",
 )
 .example("'^/(.*\\.php(/.*)?)$'");
 
-pub(super) static TO: Key<Option<At<String>>> = Key::text("to", "The target of proxy_pass or proxy_pass_match: \"fcgi://UPSTREAM/srv/www/$1\", \"fcgi://host:port/srv/www/$1\" or \"unix:/sock|fcgi://localhost/srv/www/$1\". Without any $ the path is appended; with proxy_pass, what follows the prefix. What follows the script in it is PATH_INFO: a script is a file that ends in .php, one that is written before the first $, the whole, or as much of the path as proxy_pass_match matches by itself, as with '^/(.*\\.phtml(/.*)?)$'. Of mod_proxy's options enablereuse=on, flushpackets=on and timeout=SECONDS may stand behind it. \"!\" keeps what matches from all further rules of the two kinds.").example("\"fcgi://php/srv/www/$1\"");
+pub(super) static TO: Key<Option<At<String>>> = Key::text("to", "The target of proxy_pass or proxy_pass_match: \"fcgi://UPSTREAM/srv/www/$1\", \"fcgi://host:port/srv/www/$1\" or \"unix:/sock|fcgi://localhost/srv/www/$1\". Without any $ the path is appended; with proxy_pass, the part after the prefix. PATH_INFO is the part after the script: a file that ends in .php, one written before the first $, the whole target, or as much of the path as proxy_pass_match matches on its own, as with '^/(.*\\.phtml(/.*)?)$'. The options enablereuse=on, flushpackets=on and timeout=SECONDS of mod_proxy may follow it. \"!\" excludes matching paths from all later rules of the two kinds.").example("\"fcgi://php/srv/www/$1\"");
 
-pub(super) static SET_HANDLER: Key<Option<At<String>>> = Key::text("set_handler", "Apache's SetHandler: the files below the site's root are scripts of \"proxy:unix:/sock|fcgi://localhost\" or \"proxy:fcgi://host:port\" (an upstream's name is understood as host). A path that leads to no file is left to the next rule.").example("\"proxy:unix:/run/php/php-fpm.sock|fcgi://localhost\"");
+pub(super) static SET_HANDLER: Key<Option<At<String>>> = Key::text("set_handler", "Apache's SetHandler: the files below the site's root are scripts of \"proxy:unix:/sock|fcgi://localhost\" or \"proxy:fcgi://host:port\" (an upstream's name is valid as host). A path without a file is left to the next rule.").example("\"proxy:unix:/run/php/php-fpm.sock|fcgi://localhost\"");
 
 pub(super) static FILES_MATCH: Key<At<String>> = Key::text("files_match", "Apache's FilesMatch, for set_handler: a regular expression on the file's name, without its folder.").default("'\\.php$'");
 
@@ -100,7 +100,7 @@ pub(super) fn action(
     })
 }
 
-/// Returns what builds the one action of a rule; another number of them is a problem.
+/// Returns the builder of the one action of a rule; another number of actions is a problem.
 fn only(section: &Lowered, problems: &mut Problems) -> Option<Build> {
     let actions = ACTIONS.iter().zip(BUILDERS);
     let given: Vec<_> = actions.filter(|(key, _)| section.is_given(**key)).collect();
@@ -140,7 +140,7 @@ fn rewrite(parts: Parts<'_, '_, '_>) -> Option<Handler> {
 
 fn respond(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     let table = parts.section.given(&respond::KEY)?;
-    let left = parts.conditions.left_methods();
+    let left = parts.conditions.excluded_methods();
     Some(Handler::Respond(Respond::build(
         table,
         &left,
@@ -150,7 +150,7 @@ fn respond(parts: Parts<'_, '_, '_>) -> Option<Handler> {
 
 fn deny(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     let table = parts.section.given(&deny::KEY)?;
-    let left = parts.conditions.left_methods();
+    let left = parts.conditions.excluded_methods();
     Some(Handler::Deny(Deny::build(table, &left)))
 }
 
@@ -158,7 +158,7 @@ fn fastcgi(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     let (draft, problems) = (parts.draft, parts.problems);
     let section = parts.section.given(&fastcgi::KEY)?;
     let upstream = match section.get(&fastcgi::UPSTREAM) {
-        Some(text) => draft.surroundings.upstream(&text, problems)?,
+        Some(text) => draft.context.upstream(&text, problems)?,
         None if draft.php.is_some() => draft.php.clone()?,
         None => {
             problems.push(
@@ -170,7 +170,7 @@ fn fastcgi(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     };
     let root = match section.get(&fastcgi::ROOT) {
         Some(own) => Root::at(&own, problems)?,
-        // What lies in a root that could not be understood cannot be told.
+        // Without a valid root, a script's place in it is unknown.
         None if section.is_wrong(&fastcgi::ROOT) => Root(PathBuf::from("/")),
         None => draft.root.clone().or_else(|| {
             let problem = Problem::new(section.place(), "fastcgi needs a `root`");
@@ -195,7 +195,7 @@ fn fastcgi(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     if let Some(limits) = section.given(&fastcgi::LIMITS)
         && let Some(limit) = limits.given(&BODY)
     {
-        let place = draft.surroundings.where_set(limits, &BODY);
+        let place = draft.context.location_of(limits, &BODY);
         handler.set_body_limit(limit.0, place);
     }
     handler.ignore_client_abort = section.get(&fastcgi::IGNORE_CLIENT_ABORT);
@@ -214,7 +214,7 @@ fn missing(section: &Lowered) -> Missing {
 fn mapping(root: Root, upstream: &Upstream, draft: &Draft<'_, '_>) -> Mapping {
     Mapping {
         root,
-        backend_root: draft.surroundings.backend_root(upstream),
+        backend_root: draft.context.backend_root(upstream),
         symlinks: draft.files.symlinks(),
     }
 }
@@ -225,7 +225,7 @@ fn set_timeouts(handler: &mut Fastcgi, section: &Lowered, draft: &Draft<'_, '_>)
     };
     for (name, key) in RULE_TIMES {
         if let Some(duration) = table.given(key) {
-            let place = draft.surroundings.where_set(table, key);
+            let place = draft.context.location_of(table, key);
             handler.set_time(TimeLimit {
                 name,
                 duration,
@@ -270,7 +270,7 @@ fn script_rule(
     Some(ScriptRule::Fixed { script, path_info })
 }
 
-/// What a template begins with, where `$$` stands for a `$`.
+/// Returns the literal prefix of a template, with `$$` as `$`.
 fn before_variables(template: &str) -> String {
     let pieces: Vec<_> = template.split("$$").collect();
     let plain = pieces.iter().position(|piece| piece.contains('$'));
@@ -279,11 +279,11 @@ fn before_variables(template: &str) -> String {
     whole.chain(last).collect::<Vec<_>>().join("$")
 }
 
-/// SetHandler with FilesMatch: the scripts are files below the site's root.
+/// Builds SetHandler with FilesMatch: the scripts are files below the site's root.
 fn set_handler(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     let (section, draft, problems) = (parts.section, parts.draft, parts.problems);
     let text = section.get(&SET_HANDLER)?;
-    let server = target::handler(&text.value, |name| draft.surroundings.is_upstream(name));
+    let server = target::handler(&text.value, |name| draft.context.is_upstream(name));
     let server = match server {
         Ok(value) => At {
             value,
@@ -294,7 +294,7 @@ fn set_handler(parts: Parts<'_, '_, '_>) -> Option<Handler> {
             return None;
         }
     };
-    let upstream = draft.surroundings.upstream(&server, problems)?;
+    let upstream = draft.context.upstream(&server, problems)?;
     let Some(root) = draft.root.clone() else {
         let problem = Problem::new(text.place.clone(), "set_handler needs the site's `root`");
         problems.push(problem.help("its scripts are the files below it"));
@@ -317,11 +317,12 @@ fn apache_target(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     if text.value == "!" {
         return Some(Handler::ExcludeProxy);
     }
-    let appended = match section.is_given(&PROXY_PASS) {
-        true => "/$rest",
-        false => "$path",
+    let appended = if section.is_given(&PROXY_PASS) {
+        "/$rest"
+    } else {
+        "$path"
     };
-    let is_upstream = |name: &str| draft.surroundings.is_upstream(name);
+    let is_upstream = |name: &str| draft.context.is_upstream(name);
     let target = target::parse(&text.value, appended, is_upstream)
         .map_err(|message| problems.push(Problem::new(text.place.clone(), message)))
         .ok()?;
@@ -329,9 +330,9 @@ fn apache_target(parts: Parts<'_, '_, '_>) -> Option<Handler> {
         value,
         place: text.place.clone(),
     };
-    let upstream = draft.surroundings.upstream(&at(target.server), problems)?;
+    let upstream = draft.context.upstream(&at(target.server), problems)?;
     let folder = PathBuf::from(target::literal_folder(&target.file));
-    // One root for all that lies in the site's.
+    // One root serves all paths within the site's root.
     let root = draft
         .root
         .clone()
@@ -341,7 +342,7 @@ fn apache_target(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     let name = FileName {
         file: template(&at(target.file), parts.groups, problems)?,
         pattern: match section.get(&PROXY_PASS_MATCH) {
-            // What is wrong with it was told where it became a condition.
+            // Its faults were reported when it became a condition.
             Some(pattern) => Some(Pattern::new(&pattern, &mut Problems::default())?),
             None => None,
         },
@@ -353,7 +354,7 @@ fn apache_target(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     };
     let mut handler = draft.fastcgi(upstream, mapping, scripts, &text.place);
     if let Some(timeout) = target.timeout {
-        let place = draft.surroundings.sources.show(&text.place);
+        let place = draft.context.sources.show(&text.place);
         handler.set_silence(timeout, &place.into());
     }
     Some(Handler::Fastcgi(Arc::new(handler)))

@@ -1,4 +1,4 @@
-//! `[admin]`: where the gateway can be asked about itself.
+//! `[admin]`: the listener of the admin API.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -6,40 +6,30 @@ use std::path::{Path, PathBuf};
 use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
 use crate::site::{AdminAddress, AdminSettings};
 
-pub(super) static KEY: Key<Table> = Key::table(
-    "admin",
-    &ADMIN,
-    "Where the gateway can be asked about itself.",
-);
+pub(super) static KEY: Key<Table> = Key::table("admin", &ADMIN, "The admin API.");
 
 /// The `[admin]` section.
 pub static ADMIN: Section = Section {
     title: "[admin]",
-    doc: "Where the gateway can be asked about itself, by `fcgate health`, `status` and `reload`, by probes and by Prometheus: /live, /ready, /metrics, /status, and POST /reload. It needs no credentials: who can connect can do all of it. Through TCP it serves requests whose Host is an IP address, `localhost` or one of `hosts`, and whose Origin, where there is one, is the same: a web page that a browser on this machine shows must not reach it. Takes effect at the next start.",
+    doc: "The admin API, for `fcgate health`, `status` and `reload`, probes and Prometheus: /live, /ready, /metrics, /status, and POST /reload. It has no authentication: every client that can connect can use all of it. Over TCP it serves requests with an IP address, `localhost` or one of `hosts` as Host, and the same Origin, if there is one: a web page in a browser on this machine must not reach it. Takes effect at the next start.",
     groups: &[&[&ADDRESS, &MODE, &HOSTS, &PUBLIC]],
 };
 
-static ADDRESS: Key<Option<At<String>>> = Key::text("address", "\"unix:/path\", or \"127.0.0.1:9180\", an address of this machine; \"off\": nowhere. Default: what the variable FCGATE_ADMIN of the environment says, else \"unix:/run/fcgate/admin.sock\" where the folder /run/fcgate is there.").example("\"unix:/run/fcgate/admin.sock\"");
+static ADDRESS: Key<Option<At<String>>> = Key::text("address", "\"unix:/path\", or \"127.0.0.1:9180\", an address of this machine; \"off\": no admin API. Default: the environment variable FCGATE_ADMIN, else \"unix:/run/fcgate/admin.sock\" if the folder /run/fcgate exists.").example("\"unix:/run/fcgate/admin.sock\"");
 
-static MODE: Key<At<String>> = Key::text(
-    "mode",
-    "Who may connect to a unix socket: its permissions in octal.",
-)
-.default("\"0660\"");
+static MODE: Key<At<String>> =
+    Key::text("mode", "Permissions of a unix socket, in octal.").default("\"0660\"");
 
-static HOSTS: Key<Vec<At<String>>> = Key::texts("hosts", "Names that it may be asked by through TCP, without a port; IP addresses and `localhost` always may.").example("[\"gateway.monitoring.svc\"]");
+static HOSTS: Key<Vec<At<String>>> = Key::texts("hosts", "Allowed names in Host over TCP, without a port; IP addresses and `localhost` are always allowed.").example("[\"gateway.monitoring.svc\"]");
 
-static PUBLIC: Key<bool> = Key::flag(
-    "public",
-    "Whether an address that others than this machine can reach is meant.",
-)
-.default("false");
+static PUBLIC: Key<bool> =
+    Key::flag("public", "Allows an address that other machines can reach.").default("false");
 
-/// Where the default is.
+/// Folder of the default socket.
 const FOLDER: &str = "/run/fcgate";
 
 impl AdminSettings {
-    /// From the section of the main file.
+    /// Builds the settings from the section of the main file.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
         let mode = mode(section, problems);
         let by_variable = || {
@@ -93,11 +83,11 @@ fn address(
             Some(AdminAddress::Tcp(address))
         }
         Ok(_) => refuse(
-            format!("others can reach {whole}, and the admin listener asks nobody who he is"),
-            "write \"127.0.0.1:9180\", or `public = true` where only those can reach it who may",
+            format!("other machines can reach {whole}, and the admin API has no authentication"),
+            "write \"127.0.0.1:9180\", or `public = true` if the network restricts access to it",
         ),
         Err(_) => refuse(
-            format!("`{whole}` is no address"),
+            format!("`{whole}` is not an address"),
             "write \"unix:/run/fcgate/admin.sock\", \"127.0.0.1:9180\" or \"off\"",
         ),
     }
@@ -107,11 +97,11 @@ fn mode(section: &Lowered, problems: &mut Problems) -> u32 {
     let text = section.get(&MODE);
     let parsed = u32::from_str_radix(&text.value, 8).ok();
     parsed.filter(|mode| *mode <= 0o777).unwrap_or_else(|| {
-        let problem = Problem::new(text.place, "this is no mode");
+        let problem = Problem::new(text.place, "this is not a file mode");
         problems.push(problem.help("mode = \"0660\""));
         DEFAULT_MODE
     })
 }
 
-/// Its owner and its group.
+/// Read and write permission for owner and group.
 const DEFAULT_MODE: u32 = 0o660;

@@ -1,4 +1,4 @@
-//! The certificates of the sites, and whether listeners and sites agree about TLS.
+//! Certificates of the sites, and the agreement of listeners and sites about TLS.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::section::{Lowered, Problem, Problems};
 use crate::site::Snapshot;
 use crate::tls::{Certificates, ServerName};
 
-/// Reads the certificates of all sites; `None` where there are none.
+/// Reads the certificates of all sites; `None` if there are none.
 pub(super) fn build(
     files: &[Lowered],
     previous: Option<&Snapshot>,
@@ -22,7 +22,7 @@ pub(super) fn build(
         .iter()
         .filter_map(|site| Some((names(site), site.given(&site_section::TLS)?)))
         .collect();
-    // A certificate that was not understood is one all the same.
+    // An invalid certificate counts as one.
     let is_bare =
         with_tls.is_empty() && !sites.iter().any(|site| site.is_wrong(&site_section::TLS));
     check_listeners(files, is_bare, problems);
@@ -32,11 +32,11 @@ pub(super) fn build(
 }
 
 fn names(site: &Lowered) -> Vec<ServerName> {
-    // What is wrong with a host is told where the sites are built.
-    let unheard = &mut Problems::default();
+    // Faults of a host are reported when the sites are built.
+    let ignored = &mut Problems::default();
     let patterns = site.get(&site_section::HOSTS).into_iter();
     patterns
-        .filter_map(|text| HostPattern::parse(&text, unheard))
+        .filter_map(|text| HostPattern::parse(&text, ignored))
         .map(|pattern| match pattern {
             HostPattern::Exact(name) => ServerName::Exact(name),
             HostPattern::Below(suffix) => ServerName::Below(suffix),

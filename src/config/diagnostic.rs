@@ -1,5 +1,5 @@
-//! Problems as the user reads them: the message, the file with line and column, the line itself with
-//! the place marked, and what to do.
+//! Rendering of problems: the message, the file with line and column, the line with the place marked,
+//! and the remedy.
 
 use std::ops::Range;
 
@@ -8,22 +8,22 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use super::source::{Source, Sources};
 use crate::section::Problem;
 
-/// The problems in plain text, one after another with an empty line between them.
+/// Renders errors as plain text, separated by empty lines.
 pub fn render(problems: &[Problem], sources: &Sources) -> String {
     render_with(&Renderer::plain(), &Level::ERROR, problems, sources)
 }
 
-/// What does not keep the configuration from being used, in the same way.
+/// Renders warnings likewise.
 pub fn render_warnings(problems: &[Problem], sources: &Sources) -> String {
     render_with(&Renderer::plain(), &Level::WARNING, problems, sources)
 }
 
-/// The same as [`render`] with the colours of a terminal.
+/// Renders errors with the colours of a terminal.
 pub fn render_coloured(problems: &[Problem], sources: &Sources) -> String {
     render_with(&Renderer::styled(), &Level::ERROR, problems, sources)
 }
 
-/// How many problems are shown; one mistake can cause a great many.
+/// Limit of the problems shown; one mistake can cause a great many.
 pub(super) const MAX_SHOWN: usize = 100;
 
 fn render_with(
@@ -76,17 +76,17 @@ fn snippet<'a>(
     snippet.path(source.path.to_string_lossy()).annotation(mark)
 }
 
-/// The line that a problem is shown at.
+/// Source line of a problem.
 struct Line<'a> {
-    /// From 1.
+    /// Line number, from 1.
     number: usize,
     text: &'a str,
-    /// Byte offsets into `text`.
+    /// Marked bytes of `text`.
     mark: Range<usize>,
 }
 
-/// The first line of the span, with the part of the span that lies in it; `None` in an empty file.
-/// Only this line is handed to the renderer, which takes time in proportion to what it is given.
+/// Returns the first line of the span, with the part of the span in it; `None` in an empty file. The
+/// renderer, whose time is proportional to its input, receives only this line.
 fn line<'a>(text: &'a str, span: &Range<usize>) -> Option<Line<'a>> {
     if text.is_empty() {
         return None;

@@ -1,4 +1,4 @@
-//! What a reload changes, in lines for people: listeners, upstreams and sites by their names.
+//! Changes by a reload, as lines of text: listeners, upstreams and sites by name.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -8,8 +8,8 @@ use super::{admin, file, listen, server, site_section};
 use crate::section::{Key, Lowered, Table};
 use crate::site::Snapshot;
 
-/// The differences between what holds and what would hold, each with the keys that differ; empty where
-/// there are none.
+/// Returns the differences between two configurations, each with the keys that differ; empty if there
+/// are none.
 pub fn difference(before: &Snapshot, after: &Snapshot) -> Vec<String> {
     let listeners = |of: &Snapshot| listen::sections(&of.files);
     let mut lines = named("listener", &listeners(before), &listeners(after));
@@ -22,7 +22,7 @@ pub fn difference(before: &Snapshot, after: &Snapshot) -> Vec<String> {
     lines
 }
 
-/// Keys that are read when the gateway starts, and not again.
+/// Keys that are read only at the start.
 const AT_THE_NEXT_START: [&str; 5] = [
     "server.workers",
     "server.log",
@@ -31,7 +31,7 @@ const AT_THE_NEXT_START: [&str; 5] = [
     "admin",
 ];
 
-/// A section of the main file alone: one line for what holds from now on, and one for what does not yet.
+/// Compares a section of the main file: one line for changes in force, and one for those at the next start.
 fn main_section(key: &Key<Table>, before: &Snapshot, after: &Snapshot) -> Vec<String> {
     let name = key.name();
     let (Some(before), Some(after)) = (before.files.first(), after.files.first()) else {
@@ -57,7 +57,7 @@ fn main_section(key: &Key<Table>, before: &Snapshot, after: &Snapshot) -> Vec<St
     lines.into_iter().flatten().collect()
 }
 
-/// As many names as a line has room for.
+/// Joins as many names as fit into a line.
 fn shown(keys: &[String]) -> String {
     const MOST: usize = 6;
     let first: Vec<_> = keys.iter().take(MOST).map(String::as_str).collect();
@@ -84,7 +84,7 @@ fn sites(of: &Snapshot) -> Vec<(String, &Lowered)> {
         .collect()
 }
 
-/// What is the same under several names, as listeners with port 0 are, has to be among them.
+/// Compares sections by name. Unchanged sections with the same name, as listeners with port 0, must be included.
 fn named<S: Borrow<Lowered>>(
     kind: &str,
     before: &[(String, S)],
@@ -101,9 +101,12 @@ fn named<S: Borrow<Lowered>>(
         if known.iter().any(|known| known.same_as(section)) {
             continue;
         }
-        // Of several of the name the one that is nearest.
-        let changes = known.iter().map(|known| known.changes(section));
-        let changes = changes.min_by_key(Vec::len).unwrap_or_default();
+        // Of several with the same name, the most similar one.
+        let changes = known
+            .iter()
+            .map(|known| known.changes(section))
+            .min_by_key(Vec::len)
+            .unwrap_or_default();
         lines.push(format!("{kind} {name}: changed: {}", shown(&changes)));
     }
     let removed = before
@@ -151,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn listeners_with_any_port_are_told_apart_by_what_they_say() {
+    fn listeners_with_any_port_are_compared_by_their_keys() {
         let any = "[[listen]]\naddress = \"127.0.0.1:0\"\n";
         let both = format!("{any}{any}backlog = 7\n");
         check(&both, &both, &[]);
@@ -166,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_is_named_by_its_keys() {
+    fn changes_are_named_by_keys() {
         check(
             "[server]\nworkers = 1\naccess_log = { format = \"common\" }\ndrain = \"1s\"\n",
             "[server]\nworkers = 2\nlimits = { body = \"1KiB\", fields = 90 }\ndrain = \"1s\"\n",

@@ -1,8 +1,8 @@
-//! A site while it is built, and the handlers that its rules get from it.
+//! A site under construction, and the handlers that its rules share.
 
 use std::sync::Arc;
 
-use super::surroundings::Surroundings;
+use super::build_context::BuildContext;
 use crate::cgi::meta_variables::Constants;
 use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping};
@@ -17,14 +17,14 @@ use crate::message::spool::{Mode, SpoolSettings};
 use crate::section::{Lowered, Place};
 use crate::upstream::Upstream;
 
-/// How a handler finds its script.
+/// Script mapping of a handler.
 pub(super) struct Scripts {
     pub(super) rule: ScriptRule,
     pub(super) missing: Missing,
     pub(super) mount: Mount,
 }
 
-/// A site while it is built.
+/// A site under construction.
 pub(super) struct Draft<'a, 'b> {
     pub(super) name: Arc<str>,
     pub(super) root: Option<Root>,
@@ -35,11 +35,11 @@ pub(super) struct Draft<'a, 'b> {
     pub(super) ambiguous: Arc<AmbiguousFields>,
     pub(super) send_file: SendFile,
     pub(super) files: FileSettings,
-    pub(super) surroundings: &'a Surroundings<'b>,
+    pub(super) context: &'a BuildContext<'b>,
 }
 
 impl Draft<'_, '_> {
-    /// A handler that asks `upstream`.
+    /// Builds a handler for `upstream`.
     pub(super) fn fastcgi(
         &self,
         upstream: Arc<Upstream>,
@@ -48,7 +48,7 @@ impl Draft<'_, '_> {
         place: &Place,
     ) -> Fastcgi {
         let send_file = self.send_file.clone().seen_through(&mapping);
-        let limits = &self.surroundings.server.limits;
+        let limits = &self.context.server.limits;
         let seen_elsewhere = mapping.backend_root.is_some();
         let site_root = self.root.as_ref().map(|root| root.0.as_path());
         let root = match script.rule {
@@ -60,14 +60,14 @@ impl Draft<'_, '_> {
         };
         let contract = self
             .contract
-            .for_responder(self.surroundings.responder(&upstream))
+            .for_responder(self.context.responder(&upstream))
             .below(root);
-        let constants = Constants::mounted(&mapping, script.mount.as_str(), &contract);
-        let constants = send_file.announce(constants);
+        let mounted = Constants::mounted(&mapping, script.mount.as_str(), &contract);
+        let constants = send_file.announce(mounted);
         let answers = self.answers(send_file, &upstream);
         let mapping = Arc::new(mapping);
         let log = self.script_log(&upstream, &mapping, place);
-        let timeouts = self.surroundings.timeouts(&upstream);
+        let timeouts = self.context.timeouts(&upstream);
         Fastcgi {
             upstream,
             mapping,
@@ -94,29 +94,29 @@ impl Draft<'_, '_> {
     fn answers(&self, send_file: SendFile, upstream: &Upstream) -> answer::Settings {
         answer::Settings {
             send_file,
-            response_buffer: self.surroundings.response_buffer(upstream),
-            memory: Arc::clone(&self.surroundings.budgets.answers),
+            response_buffer: self.context.response_buffer(upstream),
+            memory: Arc::clone(&self.context.budgets.answers),
             spool: Arc::clone(&self.spool.budget),
             spool_directory: self.spool.directory.clone(),
-            live_streams: Arc::clone(self.surroundings.live_streams),
+            live_streams: Arc::clone(self.context.live_streams),
         }
     }
 
     fn script_log(&self, upstream: &Upstream, mapping: &Arc<Mapping>, place: &Place) -> ScriptLog {
-        let place: Arc<str> = self.surroundings.sources.show(place).into();
+        let place: Arc<str> = self.context.sources.show(place).into();
         ScriptLog {
             site: Arc::clone(&self.name),
             upstream: upstream.name.as_str().into(),
             place: Arc::clone(&place),
-            backend_root_place: self.surroundings.backend_root_place(upstream),
+            backend_root_place: self.context.backend_root_place(upstream),
             mapping: Arc::clone(mapping),
             refusals: Refusals::new(place),
-            error_log: Arc::clone(self.surroundings.error_log),
+            error_log: Arc::clone(self.context.error_log),
         }
     }
 }
 
-/// `request_body` of a section, where it is given.
+/// Returns `request_body` of a section, if given.
 pub(super) fn request_body(section: &Lowered) -> Option<Mode> {
     match section.get(&REQUEST_BODY)?.as_str() {
         "stream" => Some(Mode::Stream),

@@ -1,9 +1,9 @@
-//! A configuration as one file that says all that it means: includes are taken in, variables have their
-//! values, and what `root`, `php`, mounts and presets mean are rules, each with its origin as a comment.
+//! An expanded configuration: one file with includes merged, variables replaced, and the rules implied
+//! by `root`, `php`, mounts and presets written out, each with its origin as a comment.
 
 use std::path::Path;
 
-use super::expansion::{Meant, meant};
+use super::expansion::{ImpliedRule, implied_rules};
 use super::front::{FRONT_CONTROLLER, INDEX};
 use super::mount::MOUNTS;
 use super::preset::PRESET;
@@ -11,7 +11,7 @@ use super::source::{self, Sources};
 use super::{Invalid, ROOT, load, site_section};
 use crate::section::{AnyKey, Descriptor, Kind, Lowered, Place, Problems, key as print_key};
 
-/// Keys of a site in whose place there are rules.
+/// Keys of a site that are replaced by rules.
 static EXPANDED: [&dyn AnyKey; 6] = [
     &site_section::RULES,
     &MOUNTS,
@@ -21,16 +21,16 @@ static EXPANDED: [&dyn AnyKey; 6] = [
     &site_section::IMPLIED_RULES,
 ];
 
-/// The file at `path` and all that it includes, as one valid configuration that does the same.
+/// Returns the file at `path` and its includes as one valid, equivalent configuration.
 pub fn expanded(path: &Path) -> Result<String, Invalid> {
-    // Only what can be used is shown: the rest of this never fails then.
+    // Only a valid configuration is expanded: the rest of this function cannot fail then.
     load(path, None)?;
     let mut problems = Problems::default();
     let (sources, files) =
         source::read(path, &ROOT, &|name| std::env::var(name).ok(), &mut problems);
     let mut page = Page {
         text: format!(
-            "# What {} means. Keys that are not here have the defaults that `fcgate reference` shows.\n",
+            "# Expanded configuration of {}. Absent keys have the defaults of `fcgate reference`.\n",
             path.display().to_string().escape_debug()
         ),
         sources: &sources,
@@ -40,9 +40,10 @@ pub fn expanded(path: &Path) -> Result<String, Invalid> {
             page.sections(key, file, &mut problems);
         }
     }
-    match problems.is_empty() {
-        true => Ok(page.text),
-        false => Err(Invalid::of(&problems.into_sorted(), &sources)),
+    if problems.is_empty() {
+        Ok(page.text)
+    } else {
+        Err(Invalid::of(&problems.into_sorted(), &sources))
     }
 }
 
@@ -52,7 +53,7 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// Adds the sections of a key; `include` has none: the files that it names are read.
+    /// Adds the sections of a key; skips `include`, whose files are merged.
     fn sections(&mut self, key: &Descriptor, file: &Lowered, problems: &mut Problems) {
         let key_name = key.name;
         for (name, section) in file.nested(key) {
@@ -78,13 +79,13 @@ impl Page<'_> {
         let origin = self.origin(&site.place());
         let keys = site.to_toml(&EXPANDED);
         self.text += &format!("\n# {origin}\n[[site]]\n{keys}");
-        // What they mean stands below.
+        // The implied rules follow.
         self.text += "implied_rules = false\n";
         for rule in site.get(&site_section::RULES) {
             let origin = self.origin(&rule.place());
             self.rule(&origin, rule);
         }
-        for Meant { rule, key, why } in meant(site, problems) {
+        for ImpliedRule { rule, key, why } in implied_rules(site, problems) {
             let origin = self.origin(&rule.place());
             self.rule(&format!("{key} ({origin}): {why}"), &rule);
         }
@@ -95,7 +96,7 @@ impl Page<'_> {
         self.text += &format!("\n# {origin}\n[[site.rule]]\n{keys}");
     }
 
-    /// A comment is one line, whatever a path has in it.
+    /// Returns a comment of one line, whatever a path contains.
     fn origin(&self, place: &Place) -> String {
         self.sources.show(place).escape_debug().to_string()
     }

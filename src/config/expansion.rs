@@ -1,5 +1,5 @@
-//! What a site means beside its own rules: its mounts, its preset, its `root` and `php`. All of it is
-//! ordinary rules, written here as text and read as a user's; `fcgate config --expanded` shows them.
+//! Rules implied by a site: by its mounts, its preset, its `root` and `php`. All are ordinary rules,
+//! generated as text and parsed as a user's; `fcgate config --expanded` prints them.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -13,18 +13,18 @@ use crate::handler::static_files::{FileSettings, IMMUTABLE, LISTING, SYMLINKS};
 use crate::message::Root;
 use crate::section::{AnyKey, At, Key, Lowered, Place, Problem, Problems, quoted};
 
-/// A rule that somebody means who has not written it.
-pub(super) struct Meant {
-    /// The rule; its place is that of the key which means it.
+/// A rule implied by `root`, `php`, a mount or a preset.
+pub(super) struct ImpliedRule {
+    /// The rule; its place is that of the key that implies it.
     pub(super) rule: Lowered,
-    /// The key, as it is written: `preset = "wordpress"`.
+    /// The key, as written: `preset = "wordpress"`.
     pub(super) key: String,
-    /// What the rule is for.
+    /// Purpose of the rule.
     pub(super) why: String,
 }
 
-/// The rules that follow those of the site, in their order.
-pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
+/// Returns the implied rules, which follow those of the site, in their order.
+pub(super) fn implied_rules(site: &Lowered, problems: &mut Problems) -> Vec<ImpliedRule> {
     let mut rules = Vec::new();
     let files = site.given(&site_section::FILES_TABLE);
     let symlinks = files.is_some_and(|files| files.is_given(&SYMLINKS));
@@ -45,7 +45,7 @@ pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
             },
             php: own.or_else(|| site.get(&site_section::PHP)),
             names_php: is_own,
-            says_symlinks: symlinks,
+            has_symlinks: symlinks,
             php_is_wrong: site.is_wrong(&site_section::PHP),
             lists: listed,
         };
@@ -61,22 +61,20 @@ pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
         },
         php: site.get(&site_section::PHP),
         names_php: false,
-        says_symlinks: symlinks,
+        has_symlinks: symlinks,
         php_is_wrong: site.is_wrong(&site_section::PHP),
         lists: false,
     };
-    match site.get(&site_section::IMPLIED_RULES) {
-        true if site.is_given(&site_section::ROOT) || site.is_given(&PRESET) => {
-            rules.extend(part.rules(problems));
-        }
-        true => {}
-        false => refuse_preset(site, problems),
+    if !site.get(&site_section::IMPLIED_RULES) {
+        refuse_preset(site, problems);
+    } else if site.is_given(&site_section::ROOT) || site.is_given(&PRESET) {
+        rules.extend(part.rules(problems));
     }
     rules
 }
 
-/// Reports whether `files` of a mount can be understood; else that is told where it stands, and not of the
-/// rules that it is written into.
+/// Reports whether `files` of a mount is valid; a fault is reported once, at its place, and not for
+/// every rule that copies it.
 fn are_usable(mount: &Lowered, problems: &mut Problems) -> bool {
     let mut own = Problems::default();
     if let Some(files) = mount.given(&mount::FILES) {
@@ -89,7 +87,7 @@ fn are_usable(mount: &Lowered, problems: &mut Problems) -> bool {
 
 fn refuse_preset(site: &Lowered, problems: &mut Problems) {
     if site.is_given(&PRESET) {
-        let message = "a preset says what `root` and `php` mean, and `implied_rules = false` that they mean nothing";
+        let message = "a preset needs the rules implied by `root` and `php`, and `implied_rules = false` disables them";
         problems.push(
             Problem::new(site.place_of(&PRESET), message)
                 .help("remove one of them; `fcgate config --expanded` prints the preset's rules"),
@@ -97,39 +95,38 @@ fn refuse_preset(site: &Lowered, problems: &mut Problems) {
     }
 }
 
-const SCRIPT: &str = "A script that is there runs.";
-const FILE: &str = "A file that is there is sent; a folder has an index.";
-const EXCEPTION: &str =
-    "What ends so and is not there is no page: 404, and the front controller is not asked.";
-const FRONT: &str = "The front controller gets everything else.";
+const SCRIPT: &str = "Runs existing scripts.";
+const FILE: &str = "Sends existing files, and the index of a folder.";
+const EXCEPTION: &str = "Missing files with these extensions get 404 without the front controller.";
+const FRONT: &str = "Sends everything else to the front controller.";
 
-/// A root with all that is said of it: of a site, or of a mount.
+/// A root with its keys: of a site, or of a mount.
 struct Part<'a> {
-    /// The key that means it, for people.
+    /// Key that implies the rules, for messages.
     name: String,
-    /// Where it stands; `None` for the site's own root.
+    /// Mount point; `None` for the site's own root.
     mount: Option<Mount>,
     section: &'a Lowered,
     keys: RootKeys,
     php: Option<At<String>>,
-    /// Whether the rules have to name `php`, which is not the site's.
+    /// The rules must name `php`, as it differs from the site's.
     names_php: bool,
-    /// Whether the site says which links are followed.
-    says_symlinks: bool,
-    /// Whether `php` of the site could not be understood.
+    /// The site sets the policy for symbolic links.
+    has_symlinks: bool,
+    /// `php` of the site is invalid.
     php_is_wrong: bool,
-    /// Whether the site lists folders, which a mount does not.
+    /// The site lists folders; a mount does not.
     lists: bool,
 }
 
-/// The keys that say so, of a site or of a mount.
+/// The keys for `root` and `php`, of a site or of a mount.
 struct RootKeys {
     root: &'static Key<Option<At<String>>>,
     php: &'static Key<Option<At<String>>>,
 }
 
 impl Part<'_> {
-    fn rules(&self, problems: &mut Problems) -> Vec<Meant> {
+    fn rules(&self, problems: &mut Problems) -> Vec<ImpliedRule> {
         let Some(root) = self.root(problems) else {
             return Vec::new();
         };
@@ -143,16 +140,16 @@ impl Part<'_> {
             problems.push(problem.help("php = \"unix:/run/php/php-fpm.sock\""));
             return Vec::new();
         }
-        let said = name.as_ref().map(|name| self.preset(name, &root, problems));
+        let preset_keys = name.as_ref().map(|name| self.preset(name, &root, problems));
         let mut rules = Vec::new();
-        if let (Some(name), Some(said)) = (&name, &said) {
+        if let (Some(name), Some(preset_keys)) = (&name, &preset_keys) {
             let key = format!("preset = \"{}\"", name.value);
-            rules.extend(steps(said, &key));
+            rules.extend(steps(preset_keys, &key));
         }
-        let text = self.meaning(
+        let text = self.root_rules(
             &root.value,
             php.map(|php| php.value.as_str()),
-            said.as_ref(),
+            preset_keys.as_ref(),
         );
         let place = self.place(&root);
         let meaning = STEPS.embedded(&text, &place, &|_| None, problems);
@@ -160,11 +157,12 @@ impl Part<'_> {
         rules
     }
 
-    /// Where faults of the rules are shown that nobody has written: a line which can be changed.
+    /// Returns the place for faults of implied rules: a line that the user can change.
     fn place(&self, root: &At<String>) -> Place {
-        match self.section.is_given(self.keys.php) {
-            true => self.section.place_of(self.keys.php),
-            false => root.place.clone(),
+        if self.section.is_given(self.keys.php) {
+            self.section.place_of(self.keys.php)
+        } else {
+            root.place.clone()
         }
     }
 
@@ -173,17 +171,22 @@ impl Part<'_> {
             if self.section.is_wrong(self.keys.root) {
                 return None;
             }
-            let (place, message) = match self.section.is_given(&PRESET) {
-                true => (self.section.place_of(&PRESET), "a preset needs a `root`"),
-                false => (self.section.place(), "a mount needs a `root`"),
+            let (place, message) = if self.section.is_given(&PRESET) {
+                (self.section.place_of(&PRESET), "a preset needs a `root`")
+            } else {
+                (self.section.place(), "a mount needs a `root`")
             };
             let problem = Problem::new(place, message);
             problems.push(problem.help("root = \"/srv/app/public\""));
             return None;
         };
-        // Of a site it is told where the root itself is read.
-        let told = &mut Problems::default();
-        let problems = if self.mount.is_some() { problems } else { told };
+        // For a site, faults are reported when the root itself is read.
+        let ignored = &mut Problems::default();
+        let problems = if self.mount.is_some() {
+            problems
+        } else {
+            ignored
+        };
         Root::at(&root, problems).map(|_| root)
     }
 
@@ -192,9 +195,11 @@ impl Part<'_> {
     }
 
     fn preset(&self, name: &At<String>, root: &At<String>, problems: &mut Problems) -> Lowered {
-        let parent = Path::new(&root.value).parent();
-        let parent = parent.map(|parent| parent.to_string_lossy().into_owned());
-        let parent = parent.filter(|parent| parent != "/").unwrap_or_default();
+        let parent = Path::new(&root.value)
+            .parent()
+            .map(|parent| parent.to_string_lossy().into_owned())
+            .filter(|parent| parent != "/")
+            .unwrap_or_default();
         let front = self
             .section
             .get(&FRONT_CONTROLLER)
@@ -212,23 +217,23 @@ impl Part<'_> {
     }
 
     /// Returns the rules that `root` and `php` of a site or mount imply.
-    fn meaning(&self, root: &str, php: Option<&str>, said: Option<&Lowered>) -> String {
-        let index = self.either(&INDEX, said).get(&INDEX);
-        let index: Vec<_> = index.iter().map(|text| quoted(text)).collect();
-        let index = format!("index = [{}]", index.join(", "));
-        let files = self.files(root, said);
+    fn root_rules(&self, root: &str, php: Option<&str>, preset_keys: Option<&Lowered>) -> String {
+        let names = self.deciding_section(&INDEX, preset_keys).get(&INDEX);
+        let quoted_names: Vec<_> = names.iter().map(|text| quoted(text)).collect();
+        let index = format!("index = [{}]", quoted_names.join(", "));
+        let files = self.files(root, preset_keys);
         let Some(php) = php else {
-            return self.step("Files are sent.", &[], "static_files", &[files, index]);
+            return self.step("Sends files.", &[], "static_files", &[files, index]);
         };
         let at = self.scripts_at(root, php);
-        let scripts = said.and_then(|said| said.get(&preset::SCRIPTS));
+        let scripts = preset_keys.and_then(|preset_keys| preset_keys.get(&preset::SCRIPTS));
         let only = scripts.map(|scripts| format!("match = {}", quoted(&scripts)));
         let declines = || "missing = \"decline\"".to_owned();
-        let front = self.front_controller(root, said);
+        let front = self.front_controller(root, preset_keys);
         let runs = [at.clone(), declines()];
         let sent = [files, index];
         let mut text = self.step(SCRIPT, only.as_slice(), "fastcgi", &runs);
-        if let Some(pattern) = self.exceptions(said).filter(|_| front.is_some()) {
+        if let Some(pattern) = self.exceptions(preset_keys).filter(|_| front.is_some()) {
             let only = format!("match = {}", quoted(&pattern));
             text += &self.step(EXCEPTION, &[only], "static_files", &sent);
         }
@@ -240,43 +245,51 @@ impl Part<'_> {
         text + &self.step(FRONT, &[], "fastcgi", &[at, script])
     }
 
-    /// What of `front_controller` a key says, by the user's word, the preset's, or the default.
-    fn front<'a>(&'a self, key: &dyn AnyKey, said: Option<&'a Lowered>) -> Cow<'a, Lowered> {
-        let tables = [Some(self.section), said].into_iter().flatten();
-        let mut given = tables.filter_map(|section| section.given(&FRONT_CONTROLLER));
-        let given = given.find(|table| table.is_given(key));
-        given.map_or_else(|| self.section.get(&FRONT_CONTROLLER), Cow::Borrowed)
+    /// Returns `front_controller` with the key in question: the user's, the preset's, or the default.
+    fn front<'a>(&'a self, key: &dyn AnyKey, preset_keys: Option<&'a Lowered>) -> Cow<'a, Lowered> {
+        let tables = [Some(self.section), preset_keys].into_iter().flatten();
+        tables
+            .filter_map(|section| section.given(&FRONT_CONTROLLER))
+            .find(|table| table.is_given(key))
+            .map_or_else(|| self.section.get(&FRONT_CONTROLLER), Cow::Borrowed)
     }
 
-    /// What ends so does not go to the front controller; `None` where all does.
-    fn exceptions(&self, said: Option<&Lowered>) -> Option<String> {
-        let extensions = self
-            .front(&front::EXCEPT, said)
+    /// Returns the pattern of paths excluded from the front controller; `None` if there are none.
+    fn exceptions(&self, preset_keys: Option<&Lowered>) -> Option<String> {
+        let extensions: Vec<_> = self
+            .front(&front::EXCEPT, preset_keys)
             .get(&front::EXCEPT)
-            .into_iter();
-        let extensions: Vec<_> = extensions
+            .into_iter()
             .map(|extension| pattern(extension.trim_start_matches('.')))
             .collect();
         let all = extensions.join("|");
         (!all.is_empty()).then(|| format!("(?i)\\.({all})$"))
     }
 
-    /// The front controller as the key of a handler; `None` where there is none.
-    fn front_controller(&self, root: &str, said: Option<&Lowered>) -> Option<String> {
-        let front = self.front(&front::SCRIPT, said).get(&front::SCRIPT).value;
+    /// Returns the front controller as the key of a handler; `None` if there is none.
+    fn front_controller(&self, root: &str, preset_keys: Option<&Lowered>) -> Option<String> {
+        let front = self
+            .front(&front::SCRIPT, preset_keys)
+            .get(&front::SCRIPT)
+            .value;
         let name = front.trim_start_matches('/');
-        // A `$` in a path is no variable here.
+        // A `$` in a path is literal.
         let script = format!("{}/{name}", root.trim_end_matches('/')).replace('$', "$$");
         (!front.is_empty()).then(|| format!("script = {}", quoted(&script)))
     }
 
-    /// Whose word about a key counts: the user's, the preset's, or the default.
-    fn either<'a>(&'a self, key: &dyn AnyKey, said: Option<&'a Lowered>) -> &'a Lowered {
-        let said = said.filter(|said| said.is_given(key) && !self.section.is_given(key));
-        said.unwrap_or(self.section)
+    /// Returns the section that decides about a key: the user's, the preset's, or the default.
+    fn deciding_section<'a>(
+        &'a self,
+        key: &dyn AnyKey,
+        preset_keys: Option<&'a Lowered>,
+    ) -> &'a Lowered {
+        let preset_keys = preset_keys
+            .filter(|preset_keys| preset_keys.is_given(key) && !self.section.is_given(key));
+        preset_keys.unwrap_or(self.section)
     }
 
-    fn files(&self, root: &str, said: Option<&Lowered>) -> String {
+    fn files(&self, root: &str, preset_keys: Option<&Lowered>) -> String {
         let mut keys = vec![self.at(root)];
         let own = self.own_files();
         let has = |key: &dyn AnyKey| own.is_some_and(|own| own.is_given(key));
@@ -285,17 +298,19 @@ impl Part<'_> {
         if self.lists && !has(&LISTING) {
             keys.push("listing = false".to_owned());
         }
-        if let Some(said) = said {
-            let immutable = said.get(&preset::IMMUTABLE) && !has(&IMMUTABLE);
+        if let Some(preset_keys) = preset_keys {
+            let immutable = preset_keys.get(&preset::IMMUTABLE) && !has(&IMMUTABLE);
             keys.extend(immutable.then(|| "immutable = true".to_owned()));
-            let symlinks = said.get(&preset::SYMLINKS);
-            let symlinks = symlinks.filter(|_| !self.says_symlinks && !has(&SYMLINKS));
-            keys.extend(symlinks.map(|text| format!("symlinks = {}", quoted(&text))));
+            let symlinks = preset_keys
+                .get(&preset::SYMLINKS)
+                .filter(|_| !self.has_symlinks && !has(&SYMLINKS))
+                .map(|text| format!("symlinks = {}", quoted(&text)));
+            keys.extend(symlinks);
         }
         joined(&keys)
     }
 
-    /// `files` of a mount; those of a site are not written into its rules.
+    /// Returns `files` of a mount; those of a site are not copied into its rules.
     fn own_files(&self) -> Option<&Lowered> {
         self.mount.as_ref()?;
         self.section.given(&mount::FILES)
@@ -305,8 +320,10 @@ impl Part<'_> {
         let upstream = self
             .names_php
             .then(|| format!("upstream = {}", quoted(php)));
-        let symlinks = self.own_files().and_then(|own| own.given(&SYMLINKS));
-        let symlinks = symlinks.map(|text| format!("symlinks = {}", quoted(&text)));
+        let symlinks = self
+            .own_files()
+            .and_then(|own| own.given(&SYMLINKS))
+            .map(|text| format!("symlinks = {}", quoted(&text)));
         joined(&[
             upstream.unwrap_or_default(),
             self.at(root),
@@ -314,7 +331,7 @@ impl Part<'_> {
         ])
     }
 
-    /// The root of a handler, where it is not the site's.
+    /// Returns the root of a handler, if it differs from the site's.
     fn at(&self, root: &str) -> String {
         let at = self.mount.as_ref().map(|mount| {
             let (root, mount) = (quoted(root), quoted(mount.as_str()));
@@ -343,25 +360,23 @@ fn joined(keys: &[String]) -> String {
     keys.join(", ")
 }
 
-/// A path as a regular expression that matches it alone.
+/// Returns a regular expression that matches exactly this path.
 fn pattern(path: &str) -> String {
-    // A letter that is no ASCII is its bytes, one after another, outside of classes.
+    // A non-ASCII letter is its bytes in sequence, outside of classes.
     regex::escape(path)
 }
 
-fn steps(section: &Lowered, key: &str) -> Vec<Meant> {
-    let steps = section.get(&preset::STEP_KEY).iter();
-    let steps = steps.filter_map(|step| {
-        Some(Meant {
+fn steps(section: &Lowered, key: &str) -> Vec<ImpliedRule> {
+    let imply = |step: &Lowered| {
+        let why = step.get(&preset::WHY).map(|why| why.value);
+        Some(ImpliedRule {
             rule: step.given(&preset::RULE_KEY)?.clone(),
             key: key.to_owned(),
-            why: step
-                .get(&preset::WHY)
-                .map(|why| why.value)
-                .unwrap_or_default(),
+            why: why.unwrap_or_default(),
         })
-    });
-    steps.collect()
+    };
+    let steps = section.get(&preset::STEP_KEY).iter();
+    steps.filter_map(imply).collect()
 }
 
 #[cfg(test)]

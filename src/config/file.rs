@@ -1,4 +1,4 @@
-//! The frame of a configuration file: its sections, each described where it belongs.
+//! Top level of a configuration file: its sections, each defined in its own module.
 
 use super::{admin, listen, server, site_section, source};
 use crate::section::{Key, Named, Section};
@@ -7,7 +7,7 @@ use crate::{process, upstream};
 /// The top level of a file.
 pub static ROOT: Section = Section {
     title: "fcgate.toml",
-    doc: "The configuration of fcgate. A site needs three lines: [[site]], root and php.\nDurations and sizes carry units: \"20ms\", \"60s\", \"5m\", \"1h\"; \"64KiB\", \"32MiB\". In every text ${NAME} and ${NAME:-default} stand for an environment variable (upper-case names only; $${ is a plain ${).",
+    doc: "The configuration of fcgate. A site needs three lines: [[site]], root and php.\nDurations and sizes carry units: \"20ms\", \"60s\", \"5m\", \"1h\"; \"64KiB\", \"32MiB\". In every text ${NAME} and ${NAME:-default} are replaced by an environment variable (upper-case names only; $${ is a plain ${).",
     groups: &[&[
         &source::INCLUDE,
         &server::KEY,

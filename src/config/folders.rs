@@ -1,5 +1,5 @@
-//! Checks that the gateway can write where it has to. Permissions are those of this process, which for
-//! `check` need not be the gateway's.
+//! Checks of write permissions. They apply to this process, which for `check` may run as another user
+//! than the gateway.
 
 use std::io;
 use std::path::Path;
@@ -9,13 +9,14 @@ use nix::unistd::{AccessFlags, access};
 
 use crate::section::{At, Key, Lowered, Place, Problem, Problems};
 
-pub(super) static SPOOL_DIRECTORY: Key<Option<At<String>>> = Key::text("spool_directory", "Where request bodies and buffered answers go that do not fit in memory, an absolute path: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\"");
+pub(super) static SPOOL_DIRECTORY: Key<Option<At<String>>> = Key::text("spool_directory", "Folder for request bodies and buffered answers that do not fit in memory, an absolute path: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\"");
 
-/// Warns of a spool directory that cannot be written; one that does not exist is an error.
+/// Warns of an unwritable spool directory; a missing one is an error.
 pub(super) fn check_spool(directory: &Path, section: &Lowered, problems: &mut Problems) {
-    let name = match section.is_given(&SPOOL_DIRECTORY) {
-        true => "server.spool_directory",
-        false => "TMPDIR, else /tmp, as server.spool_directory is not given",
+    let name = if section.is_given(&SPOOL_DIRECTORY) {
+        "server.spool_directory"
+    } else {
+        "TMPDIR, else /tmp, as server.spool_directory is not given"
     };
     let place = section.place_of(&SPOOL_DIRECTORY);
     if directory.is_relative() {
@@ -50,14 +51,14 @@ pub(super) fn check_log(file: &Path, place: Place, problems: &mut Problems) {
     }
 }
 
-/// Says why an access log cannot be opened; `None` if it can.
+/// Returns an error message if an access log cannot be opened.
 pub fn unwritable_log(file: &Path) -> Option<String> {
     let error = unwritable_file(file)?;
     let file = file.display();
     Some(format!("the access log {file} cannot be written: {error}"))
 }
 
-/// Returns the error of opening a file for appending, or of creating it; `None` if there is none.
+/// Returns the error of opening a file for appending, or of creating it; `None` without one.
 fn unwritable_file(file: &Path) -> Option<io::Error> {
     match file.metadata() {
         Ok(metadata) if metadata.is_dir() => Some(Errno::EISDIR.into()),
@@ -70,7 +71,7 @@ fn unwritable_file(file: &Path) -> Option<io::Error> {
     }
 }
 
-/// Returns the error of creating a file in a folder; `None` if there is none.
+/// Returns the error of creating a file in a folder; `None` without one.
 fn unwritable_folder(folder: &Path) -> Option<io::Error> {
     let may = access(folder, AccessFlags::W_OK | AccessFlags::X_OK);
     may.err().map(io::Error::from)

@@ -2,26 +2,29 @@
 
 use crate::section::{At, Key, Section, Table};
 
-/// What a folder shows; of a site and of a mount.
+/// Index files of a folder; of a site and of a mount.
 pub(super) static INDEX: Key<Vec<At<String>>> =
-    Key::texts("index", "What is looked for in a folder, in this order.")
+    Key::texts("index", "Index files of a folder, in order of preference.")
         .default("[\"index.php\", \"index.html\"]");
 
-/// What gets the rest, likewise.
-pub(super) static FRONT_CONTROLLER: Key<Table> =
-    Key::text_or("front_controller", &FRONT, "The script that gets the rest.");
+/// Handler of the remaining paths, likewise.
+pub(super) static FRONT_CONTROLLER: Key<Table> = Key::text_or(
+    "front_controller",
+    &FRONT,
+    "The script for all other paths.",
+);
 
 /// The `front_controller` section.
 pub(super) static FRONT: Section = Section {
     title: "[site.front_controller]",
-    doc: "What becomes of a path that leads neither to a file nor to a script.",
+    doc: "Handling of paths without a file or a script.",
     groups: &[&[&SCRIPT, &EXCEPT]],
 };
 
 pub(super) static SCRIPT: Key<At<String>> = Key::text(
     "script",
-    "The script below `root` that gets it; \"\": none, and that is 404.",
+    "The script below `root`; \"\": none, such paths get 404.",
 )
 .default("\"index.php\"");
 
-pub(super) static EXCEPT: Key<Vec<At<String>>> = Key::texts("except", "Extensions of files, without regard to case: what ends so and is not there is 404 at once, and costs PHP nothing: [\"gif\", \"jpg\", \"png\", \"webp\"]. A missing picture gets a page otherwise, often with 200. Not for what scripts make at such addresses, as thumbnails.").default("[]");
+pub(super) static EXCEPT: Key<Vec<At<String>>> = Key::texts("except", "Extensions of files, without regard to case: missing files get 404 at once, at no cost for PHP: [\"gif\", \"jpg\", \"png\", \"webp\"]. Otherwise a missing picture gets a page, often with 200. Not for extensions of content that scripts generate, as thumbnails.").default("[]");

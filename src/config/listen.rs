@@ -1,4 +1,4 @@
-//! `[[listen]]`: where clients connect.
+//! `[[listen]]`: the listening sockets.
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -8,46 +8,46 @@ use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table, Tables
 use crate::site::listener::{ListenAddress, Listener};
 use crate::tls::{Acceptor, Certificates, LISTEN_TLS};
 
-pub(super) static KEY: Key<Tables> = Key::tables("listen", &LISTEN, "Where clients connect.");
+pub(super) static KEY: Key<Tables> = Key::tables("listen", &LISTEN, "Listening sockets.");
 
 /// The `[[listen]]` section.
 pub static LISTEN: Section = Section {
     title: "[[listen]]",
-    doc: "Where clients connect: HTTP/1.1 and HTTP/2, in clear text (HTTP/2 with prior knowledge) or with `tls`. Without any: \":8080\".",
+    doc: "A listening socket: HTTP/1.1 and HTTP/2, in clear text (HTTP/2 with prior knowledge) or with `tls`. Default without any: \":8080\".",
     groups: &[&[&ADDRESS, &NAME, &TLS, &BACKLOG, &MODE, &PROXY_PROTOCOL_KEY]],
 };
 
-pub(super) static ADDRESS: Key<Option<At<String>>> = Key::text("address", "\":8080\" for IPv6 and IPv4 alike, \"127.0.0.1:8080\", \"[::1]:8080\", \"unix:/path\", or \"systemd:NAME\" for the sockets that systemd passes under this name: the socket unit's FileDescriptorName=, by default the name of the unit such as \"fcgate.socket\". Port 0 is any free one. A socket that systemd has bound to an address given here is used, whatever its name.").shown("\":8080\"");
+pub(super) static ADDRESS: Key<Option<At<String>>> = Key::text("address", "\":8080\" for IPv6 and IPv4 alike, \"127.0.0.1:8080\", \"[::1]:8080\", \"unix:/path\", or \"systemd:NAME\" for the sockets that systemd passes under this name: the socket unit's FileDescriptorName=, by default the name of the unit such as \"fcgate.socket\". Port 0 is any free port. A socket that systemd has bound to an address given here is used, with any name.").shown("\":8080\"");
 
-pub(super) static NAME: Key<Option<At<String>>> = Key::text("name", "The name by which `listen` of a site and the condition `listener` mean it. Several listeners may have the same.").example("\"admin\"");
+pub(super) static NAME: Key<Option<At<String>>> = Key::text("name", "The name for `listen` of a site and for the condition `listener`. Several listeners may share it.").example("\"admin\"");
 
-pub(super) static TLS: Key<Table> = Key::flag_or("tls", &LISTEN_TLS, "Whether clients speak TLS.");
+pub(super) static TLS: Key<Table> = Key::flag_or("tls", &LISTEN_TLS, "Enables TLS.");
 
-static BACKLOG: Key<i32> = Key::integer("backlog", 1..=65_535, "Connections that the kernel keeps while they are not accepted; it takes no more than net.core.somaxconn says. Holds for sockets that are bound from then on.").default("4096");
+static BACKLOG: Key<i32> = Key::integer("backlog", 1..=65_535, "Length of the kernel's queue of connections not yet accepted; limited by net.core.somaxconn. Applies to sockets bound afterwards.").default("4096");
 
-static MODE: Key<Option<At<String>>> = Key::text("mode", "Who may connect to a unix socket: its permissions in octal. Default: what the umask leaves. Holds for sockets that are bound from then on.").example("\"0660\"");
+static MODE: Key<Option<At<String>>> = Key::text("mode", "Permissions of a unix socket, in octal. Default: those left by the umask. Applies to sockets bound afterwards.").example("\"0660\"");
 
 static PROXY_PROTOCOL_KEY: Key<Table> = Key::table(
     "proxy_protocol",
     &PROXY_PROTOCOL,
-    "Whether a proxy tells by the PROXY protocol, version 1 or 2, whose connection it is.",
+    "The PROXY protocol, version 1 or 2.",
 )
 .example("{ from = [\"10.0.0.0/8\", \"unix\"] }");
 
 static PROXY_PROTOCOL: Section = Section {
     title: "[listen.proxy_protocol]",
-    doc: "Each connection must come from a proxy that is trusted, and begin with its PROXY header, which names the client for all that follows: PHP, conditions, limits and logs. Every other connection is closed, and told in the log.",
+    doc: "Each connection must come from a trusted proxy and begin with its PROXY header, which sets the client address for PHP, conditions, limits and logs. Every other connection is closed and logged.",
     groups: &[&[&FROM]],
 };
 
 static FROM: Key<Vec<At<String>>> = Key::texts(
     "from",
-    "The proxies: addresses, networks, and \"unix\" for whoever connects through a unix socket.",
+    "Trusted proxies: addresses, networks, and \"unix\" for clients of a unix socket.",
 )
 .example("[\"10.0.0.0/8\", \"unix\"]");
 
 impl Listener {
-    /// From the section. With `tls` there must be certificates.
+    /// Builds the listeners from the sections. With `tls` there must be certificates.
     pub fn build(
         section: &Lowered,
         certificates: Option<&Arc<Certificates>>,
@@ -82,22 +82,22 @@ impl Listener {
     }
 }
 
-/// The sections of all listeners by address, or that of the default.
+/// Returns the sections of all listeners by address, or the default's.
 pub(super) fn sections(files: &[Lowered]) -> Vec<(String, Lowered)> {
-    // What is wrong with an address is told where the listeners are built.
-    let unheard = &mut Problems::default();
+    // Faults of an address are reported when the listeners are built.
+    let ignored = &mut Problems::default();
     let sections = files.iter().flat_map(|file| file.get(&KEY));
     let mut named: Vec<_> = sections
         .filter_map(|section| {
-            let address = ListenAddress::build(section, unheard)?;
+            let address = ListenAddress::build(section, ignored)?;
             Some((address.to_string(), section.clone()))
         })
         .collect();
     if named.is_empty() {
         let address = Listener::default_listener().address;
-        // As somebody would write it.
+        // As a user would write it.
         let (written, _) = toml::de::DeTable::parse_recoverable("address = \":8080\"");
-        let section = LISTEN.lower(written.get_ref(), Default::default(), &|_| None, unheard);
+        let section = LISTEN.lower(written.get_ref(), Default::default(), &|_| None, ignored);
         named.push((address.to_string(), section));
     }
     named
@@ -107,7 +107,7 @@ fn proxies(section: &Lowered, problems: &mut Problems) -> TrustedProxies {
     let from = section.get(&FROM);
     if from.is_empty() {
         problems.push(
-            Problem::new(section.place(), "`proxy_protocol` trusts nobody")
+            Problem::new(section.place(), "`proxy_protocol` trusts no proxy")
                 .help("name the proxies: from = [\"10.0.0.0/8\"]"),
         );
     }
@@ -120,12 +120,13 @@ fn mode(
     problems: &mut Problems,
 ) -> Option<u32> {
     let digits = text.value.bytes().all(|byte| byte.is_ascii_digit());
-    let mode = u32::from_str_radix(text, 8).ok();
-    let mode = mode.filter(|mode| digits && *mode <= 0o777);
+    let mode = u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| digits && *mode <= 0o777);
     let wrong = match (mode, address) {
-        (None, _) => format!("`{}` is no mode", text.value),
+        (None, _) => format!("`{}` is not a file mode", text.value),
         (Some(_), Some(ListenAddress::Tcp(_) | ListenAddress::Systemd(_))) => {
-            "only a unix socket that is bound here has a mode".to_owned()
+            "only a unix socket bound by fcgate has a mode".to_owned()
         }
         (Some(mode), Some(ListenAddress::Unix(_)) | None) => return Some(mode),
     };

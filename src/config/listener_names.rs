@@ -1,4 +1,4 @@
-//! The names of listeners: whether what sites and rules name is there, and whether somebody answers on each listener.
+//! Names of listeners: references from sites and rules, and listeners without a site.
 
 use std::collections::HashSet;
 
@@ -7,17 +7,17 @@ use crate::route::condition;
 use crate::section::{At, Lowered, Problem, Problems};
 use crate::site::hosts::Hosts;
 
-/// The names that listeners have.
+/// Returns the names of all listeners.
 pub(super) fn all(files: &[Lowered]) -> HashSet<String> {
     let listeners = files.iter().flat_map(|file| file.get(&listen::KEY));
     let names = listeners.filter_map(|listener| listener.get(&listen::NAME));
     names.map(|name| name.value).collect()
 }
 
-/// Tells of names that no listener has, and of listeners that have no site.
+/// Reports references to missing names, and listeners without a site.
 pub(super) fn check(files: &[Lowered], hosts: &Hosts, problems: &mut Problems) {
     let listeners = || files.iter().flat_map(|file| file.get(&listen::KEY));
-    // A name that was not understood may be any.
+    // An invalid name may be any.
     if listeners().any(|listener| listener.is_wrong(&listen::NAME)) {
         return;
     }
@@ -26,7 +26,7 @@ pub(super) fn check(files: &[Lowered], hosts: &Hosts, problems: &mut Problems) {
     for site in sites() {
         check_site(site, &known, problems);
     }
-    // What is wrong in a site's `listen` may be the name of any listener.
+    // An invalid `listen` of a site may name any listener.
     if !sites().all(|site| is_understood(site, &known)) {
         return;
     }
@@ -41,7 +41,7 @@ pub(super) fn check(files: &[Lowered], hosts: &Hosts, problems: &mut Problems) {
     }
 }
 
-/// Whether it is certain on which listeners a site answers.
+/// Reports whether the listeners of a site are known for certain.
 fn is_understood(site: &Lowered, known: &HashSet<String>) -> bool {
     let names = site.get(&site_section::LISTEN);
     let is_empty = site.is_given(&site_section::LISTEN) && names.is_empty();
@@ -55,7 +55,7 @@ fn check_site(site: &Lowered, known: &HashSet<String>, problems: &mut Problems) 
         && names.is_empty()
         && !site.is_wrong(&site_section::LISTEN)
     {
-        let message = "`listen` is an empty list: the site would answer nowhere";
+        let message = "`listen` is an empty list: no listener would serve the site";
         problems.push(
             Problem::new(site.place_of(&site_section::LISTEN), message)
                 .help("leave it out to mean all others"),
@@ -67,7 +67,7 @@ fn check_site(site: &Lowered, known: &HashSet<String>, problems: &mut Problems) 
     }
 }
 
-/// The conditions of a rule, with those that are nested in them.
+/// Checks the conditions of a rule, nested ones included.
 fn check_conditions(section: &Lowered, known: &HashSet<String>, problems: &mut Problems) {
     check_exceptions(section, known, problems);
     if let Some(exceptions) = section.given(&condition::NOT_KEY) {
@@ -90,8 +90,10 @@ fn check_names(names: Vec<At<String>>, known: &HashSet<String>, problems: &mut P
             continue;
         }
         let distance = |known: &&String| strsim::damerau_levenshtein(known, &name.value);
-        let near = known.iter().filter(|known| distance(known) <= 2);
-        let near = near.min_by_key(|known| (distance(known), known.as_str()));
+        let near = known
+            .iter()
+            .filter(|known| distance(known) <= 2)
+            .min_by_key(|known| (distance(known), known.as_str()));
         let help = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("[[listen]] name = \"{}\"", name.value),

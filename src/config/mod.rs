@@ -1,8 +1,9 @@
 //! The configuration: text becomes a [`Snapshot`] in one step, or every error of every file is
-//! told at once and nothing is changed.
+//! reported at once and nothing changes.
 
 mod action;
 pub mod admin;
+mod build_context;
 mod certificates;
 pub mod diagnostic;
 pub mod difference;
@@ -16,17 +17,16 @@ pub mod listen;
 mod listener_names;
 mod mount;
 mod outline;
+mod parallel;
 mod preset;
 mod review;
 pub mod rule;
 pub mod server;
-mod side_by_side;
 pub mod site;
 mod site_section;
 mod sites;
 pub mod snapshot;
 pub mod source;
-mod surroundings;
 
 #[cfg(test)]
 mod tests;
@@ -41,13 +41,12 @@ use crate::section::{Problem, Problems};
 use crate::site::{AdminSettings, Snapshot};
 use source::Sources;
 
-/// A configuration that cannot be used: all that is wrong with it, rendered with file, line,
-/// column and the line itself.
+/// A rejected configuration: all of its errors, rendered with file, line, column and the source line.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
 pub struct Invalid {
     text: String,
-    /// The same without values.
+    /// The errors without values.
     outline: String,
 }
 
@@ -59,14 +58,13 @@ impl Invalid {
         }
     }
 
-    /// Returns what is wrong by files, lines, columns and keys, for those who may not see values.
+    /// Returns the errors by file, line, column and key, without values, which may be secrets.
     pub fn outline(&self) -> &str {
         &self.outline
     }
 }
 
-/// Loads the file at `path` and all that it includes. What did not change since `previous` is
-/// carried over from it.
+/// Loads the file at `path` and its includes. Carries over from `previous` everything unchanged.
 pub fn load(path: &Path, previous: Option<&Snapshot>) -> Result<Snapshot, Invalid> {
     let mut problems = Problems::default();
     let (sources, files) =
@@ -80,8 +78,8 @@ pub fn load(path: &Path, previous: Option<&Snapshot>) -> Result<Snapshot, Invali
     }
 }
 
-/// `[admin]` of the file at `path`: for who asks a running gateway, whatever the rest of the file is by
-/// now.
+/// Loads `[admin]` of the file at `path`, for clients of a running gateway; ignores errors elsewhere in
+/// the file.
 pub fn admin_of(path: &Path) -> Result<AdminSettings, Invalid> {
     let mut problems = Problems::default();
     let (sources, files) =
@@ -91,8 +89,9 @@ pub fn admin_of(path: &Path) -> Result<AdminSettings, Invalid> {
     };
     let mut own = Problems::default();
     let settings = AdminSettings::build(&main.get(&admin::KEY), &mut own);
-    match own.is_empty() {
-        true => Ok(settings),
-        false => Err(Invalid::of(&own.into_sorted(), &sources)),
+    if own.is_empty() {
+        Ok(settings)
+    } else {
+        Err(Invalid::of(&own.into_sorted(), &sources))
     }
 }

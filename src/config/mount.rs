@@ -14,7 +14,7 @@ pub(super) static MOUNTS: Key<Tables> =
 /// The `[[site.mount]]` section.
 pub(super) static MOUNT: Section = Section {
     title: "[[site.mount]]",
-    doc: "Another root at a path of the site, as with Apache's Alias: for all below the path, `root` and `php` mean what they mean for a site. SCRIPT_NAME begins with the path, by which an application finds its own addresses. Mounts come after the rules of the site, longer paths first; nothing below a mount reaches the site's `root`.",
+    doc: "Another root at a path of the site, as with Apache's Alias: for all paths below, `root` and `php` imply the same rules as for a site. SCRIPT_NAME begins with the path, so that an application can build its own URLs. Mounts come after the rules of the site, longer paths first; nothing below a mount reaches the site's `root`.",
     groups: &[&[
         &PATH,
         &ROOT,
@@ -30,18 +30,18 @@ static PATH: Key<Option<At<String>>> =
     Key::text("path", "The path: whole segments, but not /.").shown("\"/my/app/\"");
 
 pub(super) static ROOT: Key<Option<At<String>>> =
-    Key::text("root", "What stands there, an absolute path.").shown("\"/srv/other/public\"");
+    Key::text("root", "The document root, an absolute path.").shown("\"/srv/other/public\"");
 
 pub(super) static PHP: Key<Option<At<String>>> = Key::text(
     "php",
-    "As `php` of the site, which is the default. \"\": files alone, and no script runs.",
+    "As `php` of the site, which is the default. \"\": files only, no scripts.",
 )
 .example("\"\"");
 
 pub(super) static FILES: Key<Table> =
-    Key::table("files", &MOUNTED_FILES, "How its files are sent.");
+    Key::table("files", &MOUNTED_FILES, "Settings for its static files.");
 
-/// The mounts of a site, longer paths first.
+/// Returns the mounts of a site, longest path first.
 pub(super) fn mounts<'a>(site: &'a Lowered, problems: &mut Problems) -> Vec<(Mount, &'a Lowered)> {
     let mut mounts: Vec<(Mount, &Lowered)> = Vec::new();
     for section in site.get(&MOUNTS) {

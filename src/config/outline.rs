@@ -1,5 +1,5 @@
-//! Problems for those who may ask for a reload and need not see the configuration: files, lines, columns and keys, and
-//! never a value, which may be a secret.
+//! Problems for clients that may reload the configuration but not read it: files, lines, columns and keys,
+//! and never a value, which may be a secret.
 
 use std::collections::HashMap;
 
@@ -10,11 +10,11 @@ use super::diagnostic::MAX_SHOWN;
 use super::source::{Source, Sources};
 use crate::section::{FileId, Problem, key};
 
-/// Where a message may have a value in it.
+/// Replacement of a message that may contain a value.
 const REFUSED: &str =
-    "what stands here is refused; the log and `fcgate check`, which see the values, say why";
+    "this value is refused; the log and `fcgate check`, which show values, have the reason";
 
-/// Returns a line for each problem, and one for its advice where that has no value in it.
+/// Returns a line for each problem, and one for its remedy if that is free of values.
 pub(super) fn outline(problems: &[Problem], sources: &Sources) -> String {
     let mut tables: HashMap<FileId, Spanned<DeTable<'_>>> = HashMap::new();
     let mut text = String::new();
@@ -25,7 +25,7 @@ pub(super) fn outline(problems: &[Problem], sources: &Sources) -> String {
                 .entry(place.file)
                 .or_insert_with(|| DeTable::parse_recoverable(&source.text).0);
             text.push_str(&position(source, place.span.start));
-            // No extent is the file as a whole.
+            // An empty span is the file as a whole.
             let start = Some(place.span.start).filter(|_| !place.span.is_empty());
             let key = start.and_then(|start| key_at(table.get_ref(), start));
             text.extend(key.iter().flat_map(|key| [key.as_str(), ": "]));
@@ -41,17 +41,17 @@ pub(super) fn outline(problems: &[Problem], sources: &Sources) -> String {
     text
 }
 
-/// Returns `file:line:column: `, of which line and column are from 1.
+/// Returns `file:line:column: `, line and column counted from 1.
 fn position(source: &Source, offset: usize) -> String {
-    let before = source.text.get(..source.text.floor_char_boundary(offset));
-    let before = before.unwrap_or_default();
+    let end = source.text.floor_char_boundary(offset);
+    let before = source.text.get(..end).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
     let start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let column = before.get(start..).unwrap_or_default().chars().count() + 1;
     format!("{}:{line}:{column}: ", source.path.display())
 }
 
-/// Returns the key that stands at `offset` or whose value does, as `site[2].redirect.to`.
+/// Returns the path of the key at `offset`, or of the value there: `site[2].redirect.to`.
 fn key_at(table: &DeTable<'_>, offset: usize) -> Option<String> {
     table.iter().find_map(|(name, value)| {
         let shown = key(name.get_ref());
@@ -62,8 +62,8 @@ fn key_at(table: &DeTable<'_>, offset: usize) -> Option<String> {
     })
 }
 
-/// Returns what follows the key of `value`, where the offset lies in it. The span of a table is that of its header
-/// alone, so that what is in it is asked first.
+/// Returns the path below the key of `value`, if the offset lies in it. The span of a table is that of its
+/// header alone, so that its contents are searched first.
 fn within(value: &Spanned<DeValue<'_>>, offset: usize) -> Option<String> {
     let here = || value.span().contains(&offset).then(String::new);
     match value.get_ref() {
@@ -92,7 +92,7 @@ mod tests {
 
     use crate::config;
 
-    /// The outline of a file with this text, without the name of the file.
+    /// Returns the outline of a file with this text, without the file name.
     fn outline(text: &str) -> String {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("fcgate.toml");
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn places_and_keys_are_told() {
+    fn places_and_keys_are_named() {
         let refused = super::REFUSED;
         for (text, expected) in [
             (
@@ -139,7 +139,7 @@ mod tests {
         }
     }
 
-    /// Texts of every key that takes one, of every section of the sample that names all keys.
+    /// Returns a section with a text for every such key, for every section of the sample.
     fn sections() -> Vec<String> {
         let sample = include_str!("tests/sample.toml");
         let lines: Vec<&str> = sample.lines().collect();

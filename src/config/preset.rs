@@ -1,12 +1,12 @@
-//! `preset`: what is known of an application, as rules that anybody could write. Each is a file in
-//! `presets/`, in the terms of [`FILE`].
+//! `preset`: ordinary rules for known applications. Each is a file in `presets/`, in the format of
+//! [`FILE`].
 
 use super::front::{FRONT_CONTROLLER, INDEX};
 use super::rule::RULE;
 use crate::section::{At, Environment, Key, Lowered, Place, Problems, Section, Table, Tables};
 
-/// The key of a site and of a mount.
-pub(super) static PRESET: Key<Option<At<String>>> = Key::one_of("preset", &NAMES, "The application that stands at `root`: rules that keep uploads from being run and private files from being sent, and what files may be cached. They come after the site's own rules and before the meaning of `root` and `php`; `fcgate config --expanded` shows them, docs/presets.md has the reasons.").example("\"wordpress\"");
+/// The `preset` key of a site or of a mount.
+pub(super) static PRESET: Key<Option<At<String>>> = Key::one_of("preset", &NAMES, "The application at `root`: rules against running uploads and sending private files, and for caching. They come after the site's own rules and before those implied by `root` and `php`; `fcgate config --expanded` prints them, docs/presets.md has the reasons.").example("\"wordpress\"");
 
 const NAMES: [&str; 8] = [
     "slim",
@@ -19,12 +19,12 @@ const NAMES: [&str; 8] = [
     "phpmyadmin",
 ];
 
-/// A preset's file. `${BASE}` is the path of the mount, empty for a site; `${BASE_PATTERN}` the same in
-/// regular expressions; `${ROOT}` the root, `${PARENT}` the folder that it is in, and
-/// `${FRONT_PATTERN}` the front controller.
+/// A preset's file. `${BASE}` is the path of the mount, empty for a site; `${BASE_PATTERN}` the same as
+/// a regular expression; `${ROOT}` the root, `${PARENT}` its parent folder, and `${FRONT_PATTERN}` the
+/// front controller.
 static FILE: Section = Section {
     title: "a preset",
-    doc: "What is known of an application.",
+    doc: "Rules for an application.",
     groups: &[&[
         &INDEX,
         &FRONT_CONTROLLER,
@@ -37,22 +37,22 @@ static FILE: Section = Section {
 
 pub(super) static SCRIPTS: Key<Option<At<String>>> = Key::text(
     "scripts",
-    "A regular expression: the only paths that run as scripts. What else looks like one is left to the front controller.",
+    "A regular expression: the only paths that run as scripts. Other script names are left to the front controller.",
 );
 
 pub(super) static IMMUTABLE: Key<bool> = Key::flag(
     "immutable",
-    "`static_files.immutable` of what is sent from the root.",
+    "`static_files.immutable` of the files below the root.",
 );
 
 pub(super) static SYMLINKS: Key<Option<At<String>>> = Key::text(
     "symlinks",
-    "`static_files.symlinks` likewise, where the site does not say it.",
+    "`static_files.symlinks` likewise, unless the site sets it.",
 );
 
 pub(super) static STEP_KEY: Key<Tables> = Key::tables("step", &STEP, "Its rules.");
 
-/// Rules alone, in the same terms.
+/// Rules alone, in the same format.
 pub(super) static STEPS: Section = Section {
     title: "rules",
     doc: "Rules with their reasons.",
@@ -70,7 +70,7 @@ pub(super) static WHY: Key<Option<At<String>>> = Key::text("why", "The reason, a
 
 pub(super) static RULE_KEY: Key<Table> = Key::table("rule", &RULE, "As one of [[site.rule]].");
 
-/// What a preset says, for one root.
+/// Returns the rules of a preset, for one root.
 pub(super) fn preset(
     name: &str,
     place: &Place,

@@ -1,4 +1,4 @@
-//! `[[site.rule]]`: conditions, what they change, and at most one action.
+//! `[[site.rule]]`: conditions, modifiers, and at most one action.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::section::{Key, Lowered, Place, Problem, Problems, Section};
 /// The `[[site.rule]]` section.
 pub static RULE: Section = Section {
     title: "[[site.rule]]",
-    doc: "Conditions, all of which must hold; what they change; and at most one action: fastcgi, static_files, redirect, rewrite, respond, deny, set_handler or to. Rules are tried in their order; the first that matches, has an action and does not decline answers. One without an action changes what it says, and the search goes on.",
+    doc: "Conditions, all of which must hold; modifiers; and at most one action: fastcgi, static_files, redirect, rewrite, respond, deny, set_handler or to. Rules are tried in their order; the first that matches, has an action and does not decline answers. A rule without an action applies its modifiers, and the search continues.",
     groups: &[
         condition::KEYS,
         &[&condition::NOT_KEY, &INTERNAL],
@@ -26,7 +26,7 @@ pub static RULE: Section = Section {
     ],
 };
 
-static INTERNAL: Key<bool> = Key::flag("internal", "Whether the rule is for internal rounds only: for what an index file, a rewrite or an error page leads to, and never for what a client asks for.").default("false");
+static INTERNAL: Key<bool> = Key::flag("internal", "Restricts the rule to internal rounds: targets of an index file, a rewrite or an error page, never the client's own request.").default("false");
 
 pub(super) fn build_rule(
     section: &Lowered,
@@ -34,7 +34,7 @@ pub(super) fn build_rule(
     problems: &mut Problems,
 ) -> Option<Rule<Step>> {
     let mut names = names(draft);
-    let apache = spelled_as_apache(section, problems)?;
+    let apache = apache_condition(section, problems)?;
     if let Some(Condition::Pattern(pattern)) = &apache {
         names = names.with_groups(pattern.groups());
     }
@@ -46,7 +46,7 @@ pub(super) fn build_rule(
         Some(groups) => names.with_groups(groups),
         None => names,
     };
-    let sources = draft.surroundings.sources;
+    let sources = draft.context.sources;
     let show = |place: &Place| sources.show(place);
     let place: Arc<str> = show(&section.place()).into();
     let modifiers = Modifiers::build(section, Arc::clone(&place), (&groups, &show), problems);
@@ -67,7 +67,7 @@ pub(super) fn build_rule(
     Some(Rule::when(conditions, step).at(place))
 }
 
-/// Warns of `limits` and `timeouts` of the rule whose action says the same: the narrower key counts.
+/// Warns of `limits` and `timeouts` of the rule that its action overrides: the narrower key counts.
 fn warn_of_narrower(section: &Lowered, fastcgi: &Fastcgi, problems: &mut Problems) {
     let limits = section.given(&modifier::limits::LIMITS);
     let times = section.given(&modifier::timeouts::TIMEOUTS);
@@ -83,25 +83,27 @@ fn warn_of_narrower(section: &Lowered, fastcgi: &Fastcgi, problems: &mut Problem
     for (name, narrower) in fastcgi.own.iter() {
         if let Some(place) = wider(name) {
             let message = format!(
-                "`{name}` of this rule has no effect: what its action says at {narrower} counts"
+                "`{name}` of this rule has no effect: its action overrides it at {narrower}"
             );
             problems.warn(Problem::new(place, message).help("leave one of the two out"));
         }
     }
 }
 
-/// What templates may name besides the groups of a pattern.
+/// Returns the names for templates beside the groups of a pattern.
 fn names(draft: &Draft<'_, '_>) -> Groups {
-    let root = draft.root.as_ref();
-    let root = root.map(|root| root.0.to_string_lossy().into_owned());
+    let root = draft
+        .root
+        .as_ref()
+        .map(|root| root.0.to_string_lossy().into_owned());
     Groups::default()
         .with_root(root)
         .with_environment(|name| std::env::var(name).ok())
 }
 
-/// What Apache's two spellings say of the path, where one of them is there. Without `to` they are
-/// nothing, nor is `to` without one of them.
-fn spelled_as_apache(section: &Lowered, problems: &mut Problems) -> Option<Option<Condition>> {
+/// Returns the condition of Apache's `proxy_pass` or `proxy_pass_match`, if given. Either requires `to`,
+/// and `to` requires one of them.
+fn apache_condition(section: &Lowered, problems: &mut Problems) -> Option<Option<Condition>> {
     let keys = [&PROXY_PASS_MATCH, &PROXY_PASS, &TO];
     if keys.iter().any(|key| section.is_wrong(*key)) {
         return None;

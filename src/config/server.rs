@@ -1,4 +1,4 @@
-//! `[server]`: what concerns the whole process.
+//! `[server]`: settings of the whole process.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -40,39 +40,36 @@ pub static SERVER: Section = Section {
     ]],
 };
 
-static WORKERS: Key<usize> = Key::integer("workers", 0..=1024, "Threads that serve; 0: one for each core. A connection is served by the one that has the fewest, for as long as it lasts. Takes effect at the next start.").default("0");
+static WORKERS: Key<usize> = Key::integer("workers", 0..=1024, "Number of worker threads; 0: one for each core. The worker with the fewest connections serves a new one until its end. Takes effect at the next start.").default("0");
 
 static LOG: Key<At<String>> = Key::one_of(
     "log",
     &["error", "warn", "info", "debug"],
-    "How much is told on stderr. Takes effect at the next start.",
+    "Log level on stderr. Takes effect at the next start.",
 )
 .default("\"info\"");
 
 static ACCESS_LOG_KEY: Key<Table> =
     Key::table("access_log", &ACCESS_LOG, "One line for each request.");
 
-static DRAIN: Key<Duration> = Key::duration(
-    "drain",
-    "How long requests in flight may take after SIGTERM.",
-)
-.default("\"25s\"");
+static DRAIN: Key<Duration> =
+    Key::duration("drain", "Time limit of requests in flight after SIGTERM.").default("\"25s\"");
 
-static DRAIN_DELAY: Key<Duration> = Key::duration("drain_delay", "How long new connections are still accepted after SIGTERM, for a load balancer to notice. HTTP/1 answers say `Connection: close` meanwhile, so that clients go elsewhere before their connection ends.").default("\"0s\"");
+static DRAIN_DELAY: Key<Duration> = Key::duration("drain_delay", "Time after SIGTERM during which new connections are still accepted, for a load balancer to notice. HTTP/1 answers carry `Connection: close` meanwhile, so that clients reconnect elsewhere before their connection ends.").default("\"0s\"");
 
-static SPOOL_QUOTA: Key<ByteSize> = Key::size("spool_quota", "What they may hold together. One client may hold as much of it as is free, one site three times as much, so that one alone gets half and there is room for whoever comes. A request body that finds none gets 507; of an answer no more is buffered, so that PHP waits for its client. At most what its file system has, and where that is memory (tmpfs) half of the memory that the process may have.").default("\"1GiB\"");
+static SPOOL_QUOTA: Key<ByteSize> = Key::size("spool_quota", "Limit of their total size. One client may use as much of it as is free, one site three times as much, so that a single client gets half and others find room. A request body without room gets 507; an answer is buffered no further, so that PHP waits for its client. At most the size of its file system, and on a file system in memory (tmpfs) half of the process's memory limit.").default("\"1GiB\"");
 
-static FILE_CACHE: Key<ByteSize> = Key::size("file_cache", "What the files that are asked for again and again may hold in memory together, which stay open: their content where that is 64 KiB or less, and 16 KiB for each at least. An answer from it may be a second old, and so may the root that a link leads to. At most an eighth of the memory that the control group allows. \"0\": each request looks at the disk, at the root too.").default("\"16MiB\"");
+static FILE_CACHE: Key<ByteSize> = Key::size("file_cache", "Memory for frequently requested files, which stay open: their content up to 64 KiB, and at least 16 KiB each. An answer from it may be a second old, and so may the target of a root that is a link. At most an eighth of the control group's memory limit. \"0\": each request accesses the disk, the root too.").default("\"16MiB\"");
 
-static WATCH: Key<bool> = Key::flag("watch", "Whether a configuration that changes is read anew by itself, within some three seconds: files that change, that come or that go by a pattern of `include`, and a ConfigMap that is exchanged. What is wrong changes nothing, and stands in the log.").default("false");
+static WATCH: Key<bool> = Key::flag("watch", "Reloads a changed configuration automatically, within some three seconds: files changed, added or removed under a pattern of `include`, and a replaced ConfigMap. A configuration with errors changes nothing and is logged.").default("false");
 
-static LIMITS_KEY: Key<Table> = Key::table("limits", &LIMITS, "What a client may do.");
+static LIMITS_KEY: Key<Table> = Key::table("limits", &LIMITS, "Limits for clients.");
 
-static ANSWER_MEMORY: Key<ByteSize> = Key::size("answer_memory", "What answers of scripts that their clients have not taken yet may hold in memory together, shared out as spool_quota is; what is more goes to spool_directory. At most an eighth of the memory that the process may have.").default("\"128MiB\"");
+static ANSWER_MEMORY: Key<ByteSize> = Key::size("answer_memory", "Memory for answers of scripts that their clients have not received yet, shared like spool_quota; the excess goes to spool_directory. At most an eighth of the process's memory limit.").default("\"128MiB\"");
 
-static BODY_MEMORY: Key<ByteSize> = Key::size("body_memory", "What request bodies that no script has taken yet may hold in memory together, likewise; and heads of HTTP/2 requests of more than 4 KiB, and 8 KiB for each of more than 32 requests at once of a connection: one that finds no room gets 429. At most an eighth of the memory that the process may have.").default("\"64MiB\"");
+static BODY_MEMORY: Key<ByteSize> = Key::size("body_memory", "Memory for request bodies that no script has received yet, likewise; and for heads of HTTP/2 requests above 4 KiB, and 8 KiB for each of more than 32 concurrent requests of a connection: a request without room gets 429. At most an eighth of the process's memory limit.").default("\"64MiB\"");
 
-static ENCODER_MEMORY: Key<ByteSize> = Key::size("encoder_memory", "What the encoders of answers that are being compressed may hold together, likewise: some 300 KiB for gzip and some MiB for br and zstd. An answer for which there is none goes out as it is. At most a quarter of the memory that the process may have.").default("\"128MiB\"");
+static ENCODER_MEMORY: Key<ByteSize> = Key::size("encoder_memory", "Memory for the encoders of compressed answers, likewise: some 300 KiB for gzip and some MiB for br and zstd. An answer without room is sent uncompressed. At most a quarter of the process's memory limit.").default("\"128MiB\"");
 
 static ACCESS_LOG: Section = Section {
     title: "[server.access_log]",
@@ -84,12 +81,12 @@ static TO: Key<At<String>> = Key::text("to", "\"stdout\", \"off\", or the absolu
 
 static SECRETS: Key<bool> = Key::flag("secrets", SECRETS_DOC).default("false");
 
-static FORMAT: Key<At<String>> = Key::text("format", "\"combined\" or \"common\" as Apache's, \"json\" with times, upstream and cause, or a text of Apache's LogFormat directives: %a %h %A %b %B %D %H %l %L %m %O %p %P %q %r %R %s %T %u %U %v %V %X %%, %t and %{strftime}t, %{begin:…}t and %{end:…}t with sec, msec, usec, msec_frac and usec_frac, %{ms}T, %{us}T, %{local}p, %{remote}p, %{Field}i, %{Field}o, %{cookie}C, %{UNIQUE_ID}e, mod_ssl's %{NAME}x of HTTPS, SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI and SSL_CLIENT_S_DN, with `<`, `>`, %400,501{Field}i and %!200{Field}i as there; and %{NAME}x for each name in the JSON object: time, client, host, scheme, tls, cipher, method, uri, protocol, status, bytes, complete, duration_ms, queue_ms, connect_ms, acknowledge_ms, first_byte_ms, site, handler, upstream, cause, request_id. For example '%h %t \"%r\" %>s %b %{queue_ms}x %L'.\n%v is the name of the site, %L and %{UNIQUE_ID}e are the name of the request in all logs, %O is the head and the content without framing and TLS, %U is as it was sent. Status 499: the client left before its answer began. Takes effect at the next start.").default("\"combined\"");
+static FORMAT: Key<At<String>> = Key::text("format", "\"combined\" or \"common\" as Apache's, \"json\" with times, upstream and cause, or a text of Apache's LogFormat directives: %a %h %A %b %B %D %H %l %L %m %O %p %P %q %r %R %s %T %u %U %v %V %X %%, %t and %{strftime}t, %{begin:…}t and %{end:…}t with sec, msec, usec, msec_frac and usec_frac, %{ms}T, %{us}T, %{local}p, %{remote}p, %{Field}i, %{Field}o, %{cookie}C, %{UNIQUE_ID}e, mod_ssl's %{NAME}x of HTTPS, SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI and SSL_CLIENT_S_DN, with `<`, `>`, %400,501{Field}i and %!200{Field}i as there; and %{NAME}x for each name in the JSON object: time, client, host, scheme, tls, cipher, method, uri, protocol, status, bytes, complete, duration_ms, queue_ms, connect_ms, acknowledge_ms, first_byte_ms, site, handler, upstream, cause, request_id. For example '%h %t \"%r\" %>s %b %{queue_ms}x %L'.\n%v is the name of the site, %L and %{UNIQUE_ID}e are the name of the request in all logs, %O is the head and the content without framing and TLS, %U is undecoded. Status 499: the client closed the connection before its answer began. Takes effect at the next start.").default("\"combined\"");
 
-const SECRETS_DOC: &str = "Whether secrets are shown. Else `redacted` stands in place of the fields Authorization, Proxy-Authorization, Cookie and Set-Cookie and of cookies, and in targets, Referer and Location in place of the values of access_token, api_key, apikey, auth_token, client_secret, id_token, pass, passwd, password, phpsessid, pwd, refresh_token, secret and token.";
+const SECRETS_DOC: &str = "Shows secrets. Otherwise `redacted` replaces the fields Authorization, Proxy-Authorization, Cookie and Set-Cookie and cookies, and in targets, Referer and Location the values of access_token, api_key, apikey, auth_token, client_secret, id_token, pass, passwd, password, phpsessid, pwd, refresh_token, secret and token.";
 
 impl ServerSettings {
-    /// From the section; folders that cannot be used are problems.
+    /// Builds the settings from the section; unusable folders are problems.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
         let access_log = section.get(&ACCESS_LOG_KEY);
         let limits = Limits::build(&section.get(&LIMITS_KEY), problems);
@@ -117,12 +114,12 @@ impl ServerSettings {
     }
 }
 
-/// A body that a rule or site allows and that one client has no room for.
+/// Warns of a body limit of a rule or site that exceeds one client's share of the spool.
 pub(super) fn warn_of_bodies(limits: &Lowered, spool: u64, problems: &mut Problems) {
     let body = limits.get(&BODY).0;
     if limits.is_given(&BODY) && body > spool / 2 {
         let message = format!(
-            "a body of {} has no room where it is spooled: one client gets half of server.spool_quota = \"{}\"",
+            "a body limit of {} exceeds the spool space of one client: half of server.spool_quota = \"{}\"",
             ByteSize(body),
             ByteSize(spool)
         );
@@ -144,7 +141,7 @@ fn destination(section: &Lowered, problems: &mut Problems) -> Destination {
             problems.push(
                 Problem::new(
                     text.place.clone(),
-                    format!("`{other}` is no place for a log"),
+                    format!("`{other}` is not a log destination"),
                 )
                 .help("write \"stdout\", \"off\", or the absolute path of a file"),
             );
@@ -153,7 +150,7 @@ fn destination(section: &Lowered, problems: &mut Problems) -> Destination {
     }
 }
 
-/// A format that is wrong is a problem at its directive.
+/// Parses a format; a fault is a problem at its directive.
 fn format(section: &Lowered, problems: &mut Problems) -> Format {
     let text = section.get(&FORMAT);
     let parsed = Format::parse(&text, section.get(&SECRETS));
@@ -164,9 +161,8 @@ fn format(section: &Lowered, problems: &mut Problems) -> Format {
     })
 }
 
-/// The place of the rest of a text from `offset` on. The text is known to stand in the file as it is
-/// where that has as many bytes, with a quote at each end; what has escapes or variables is placed
-/// as a whole.
+/// Returns the place of a text from `offset` on. The text is verbatim in the file if that has as many
+/// bytes, with a quote at each end; a text with escapes or variables is marked as a whole.
 fn within(text: &At<String>, offset: usize) -> Place {
     let mut place = text.place.clone();
     if place.span.len() == text.value.len() + 2 {

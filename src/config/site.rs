@@ -1,10 +1,11 @@
-//! `[[site]]`: what is served for some hosts, and what its three lines mean.
+//! `[[site]]`: settings and rules for some hosts, and the rules implied by its three lines.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::build_context::BuildContext;
 use super::draft::{Draft, request_body};
-use super::expansion::meant;
+use super::expansion::implied_rules;
 use super::mount::MOUNTS;
 use super::review::review;
 use super::rule::build_rule;
@@ -13,7 +14,6 @@ use super::site_section::{
     COMPRESS_KEY, ENCODED_SLASH, ERROR_PAGES, FILES_TABLE, HOSTS, HTTPS_KEY, IMPLIED_RULES, LIMITS,
     LISTEN, PHP, ROOT, RULES, SEND_FILE_KEY,
 };
-use super::surroundings::Surroundings;
 use crate::auth::Access;
 use crate::cgi::Contract;
 use crate::filter::compress::Compress;
@@ -36,7 +36,7 @@ use crate::upstream::Upstream;
 
 pub(super) fn build_site(
     section: &Lowered,
-    surroundings: &Surroundings<'_>,
+    context: &BuildContext<'_>,
     problems: &mut Problems,
 ) -> Site {
     let (root, root_is_known) = site_root(section, problems);
@@ -44,8 +44,8 @@ pub(super) fn build_site(
     let mut draft = Draft {
         name: Arc::clone(&name),
         root,
-        php: site_php(section, surroundings, problems),
-        spool: spool_settings(section, surroundings, problems),
+        php: site_php(section, context, problems),
+        spool: spool_settings(section, context, problems),
         contract: Contract::build(section, problems),
         ambiguous: Arc::new(AmbiguousFields::new(Arc::clone(&name))),
         send_file: section
@@ -58,16 +58,17 @@ pub(super) fn build_site(
             &FileSettings::default(),
             problems,
         ),
-        surroundings,
+        context,
     };
     let rules = rules(section, &mut draft, problems);
     check_root(section, problems);
     let pages = section.get(&ERROR_PAGES);
-    let numbers = draft.surroundings.numbers.get(&name).cloned();
-    // Without the root it cannot be told whether a file of it is there.
-    let error_pages = match root_is_known {
-        true => ErrorPages::build(pages, draft.root.as_ref(), problems),
-        false => ErrorPages::default(),
+    let numbers = draft.context.numbers.get(&name).cloned();
+    // Without the root, the existence of its files is unknown.
+    let error_pages = if root_is_known {
+        ErrorPages::build(pages, draft.root.as_ref(), problems)
+    } else {
+        ErrorPages::default()
     };
     Site {
         key: SiteKey::of(&name),
@@ -87,8 +88,8 @@ pub(super) fn build_site(
     }
 }
 
-/// Returns the root of a site, and whether it could be understood: something stands for one that could
-/// not, so that nothing is said to lack it.
+/// Returns the root of a site, and whether it is valid; an invalid one is replaced by a placeholder, so
+/// that nothing is reported as lacking it.
 fn site_root(section: &Lowered, problems: &mut Problems) -> (Option<Root>, bool) {
     let any = || Root(PathBuf::from("/"));
     let Some(text) = section.get(&ROOT) else {
@@ -100,52 +101,55 @@ fn site_root(section: &Lowered, problems: &mut Problems) -> (Option<Root>, bool)
     (Some(root.unwrap_or_else(any)), is_known)
 }
 
-/// Returns the upstream of a site; likewise one without servers stands for one that is not understood.
+/// Returns the upstream of a site; a placeholder without servers replaces an invalid one.
 fn site_php(
     section: &Lowered,
-    surroundings: &Surroundings<'_>,
+    context: &BuildContext<'_>,
     problems: &mut Problems,
 ) -> Option<Arc<Upstream>> {
-    let nobody = || surroundings.nobody();
+    let nobody = || context.placeholder_upstream();
     let Some(text) = section.get(&PHP) else {
         return section.is_wrong(&PHP).then(nobody);
     };
-    let upstream = surroundings.upstream(&text, problems);
+    let upstream = context.upstream(&text, problems);
     Some(upstream.unwrap_or_else(nobody))
 }
 
-/// Builds and reviews the rules of a site: those that are written, and those that other keys imply.
+/// Builds and reviews the rules of a site: the written ones, and those implied by other keys.
 fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) -> Rules<Step> {
     let written = section.get(&RULES).iter();
     let (written, mut rules): (Vec<_>, Vec<_>) = written
         .filter_map(|rule| Some((rule, build_rule(rule, draft, problems)?)))
         .unzip();
-    let meant = meant(section, problems);
-    let meant = meant.iter();
-    // Nobody can act on a warning about a rule that nobody wrote.
+    // Warnings about an implied rule are of no use to the user.
     let mut found = Problems::default();
-    rules.extend(meant.filter_map(|meant| build_rule(&meant.rule, draft, &mut found)));
+    for implied in implied_rules(section, problems) {
+        rules.extend(build_rule(&implied.rule, draft, &mut found));
+    }
     problems.append(found.without_warnings());
     let rules = Rules::new(rules);
-    review(&written, &rules, draft.surroundings.sources, problems);
+    review(&written, &rules, draft.context.sources, problems);
     rules
 }
 
 fn guard_paths(rules: &Rules<Step>) -> bool {
     let mut rules = rules.iter();
-    rules.any(|rule| rule.then.guards() && rule.conditions().name_paths())
+    rules.any(|rule| rule.then.guards() && rule.conditions().names_paths())
 }
 
-/// Its first host, or `default`, and behind an `@` the listeners where it has its own: no other site has that name.
+/// Returns the unique name of a site: its first host, or `default`, followed by `@` and its own listeners, if any.
 pub(super) fn site_name(section: &Lowered) -> String {
-    let mut hosts = section.get(&HOSTS).into_iter();
-    let host = hosts.next();
-    let host = host.map_or_else(|| "default".to_owned(), |host| host.value);
-    let listeners = section.get(&LISTEN).into_iter();
-    let listeners: Vec<_> = listeners.map(|listener| listener.value).collect();
-    match listeners.is_empty() {
-        true => host,
-        false => format!("{host}@{}", listeners.join("+")),
+    let mut hosts = section.get(&HOSTS).into_iter().map(|host| host.value);
+    let host = hosts.next().unwrap_or_else(|| "default".to_owned());
+    let listeners: Vec<_> = section
+        .get(&LISTEN)
+        .into_iter()
+        .map(|listener| listener.value)
+        .collect();
+    if listeners.is_empty() {
+        host
+    } else {
+        format!("{host}@{}", listeners.join("+"))
     }
 }
 
@@ -165,10 +169,10 @@ fn check_root(section: &Lowered, problems: &mut Problems) {
 
 fn spool_settings(
     section: &Lowered,
-    surroundings: &Surroundings<'_>,
+    context: &BuildContext<'_>,
     problems: &mut Problems,
 ) -> SpoolSettings {
-    let server = surroundings.server;
+    let server = context.server;
     let own = section
         .given(&LIMITS)
         .filter(|limits| limits.is_given(&BODY));
@@ -176,11 +180,11 @@ fn spool_settings(
         warn_of_bodies(limits, server.shared.spool, problems);
     }
     SpoolSettings {
-        streamed: Arc::clone(surroundings.streamed_uploads),
+        streamed: Arc::clone(context.streamed_uploads),
         mode: request_body(section).unwrap_or(Mode::Auto),
         directory: server.spool_directory.clone(),
-        budget: Arc::clone(&surroundings.budgets.spool),
-        memory: Arc::clone(&surroundings.budgets.bodies),
+        budget: Arc::clone(&context.budgets.spool),
+        memory: Arc::clone(&context.budgets.bodies),
         site: SiteKey::of(&site_name(section)),
         limit: own.map_or(server.limits.body, |limits| limits.get(&BODY).0),
         pause: server.limits.body_pause,

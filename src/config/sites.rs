@@ -1,27 +1,27 @@
-//! The sites of a configuration, built side by side where there are many.
+//! The sites of a configuration, built in parallel if there are many.
 
-use super::side_by_side;
+use super::build_context::BuildContext;
+use super::parallel;
 use super::site::build_site;
-use super::surroundings::Surroundings;
 use crate::section::{Lowered, Problems};
 use crate::site::Site;
 
-/// Below this a thread costs as much as it saves.
+/// Number of sites below which a thread costs as much as it saves.
 const FEW: usize = 64;
 
-/// The sites of these sections, in their order.
+/// Builds the sites of these sections, in their order.
 pub(super) fn build_sites(
     sections: &[&Lowered],
-    surroundings: &Surroundings<'_>,
+    context: &BuildContext<'_>,
     problems: &mut Problems,
 ) -> Vec<Site> {
-    let threads = side_by_side::threads(sections.len() / FEW);
+    let threads = parallel::thread_count(sections.len() / FEW);
     let length = sections.len().div_ceil(threads).max(1);
-    let built = side_by_side::each(sections.chunks(length).collect(), |part| {
+    let built = parallel::map(sections.chunks(length).collect(), |part| {
         let mut found = Problems::default();
-        let sites = part.iter();
-        let sites = sites.map(|section| build_site(section, surroundings, &mut found));
-        (sites.collect::<Vec<_>>(), found)
+        let build = |section: &&Lowered| build_site(section, context, &mut found);
+        let sites: Vec<_> = part.iter().map(build).collect();
+        (sites, found)
     });
     let mut sites = Vec::with_capacity(sections.len());
     for (part, found) in built {
@@ -36,7 +36,7 @@ mod tests {
     use crate::config;
     use crate::message::Host;
 
-    /// Enough for several threads, on whatever machine.
+    /// Number of sites for several threads, on any machine.
     const MANY: usize = 4 * super::FEW + 3;
 
     fn load(each: impl Fn(usize) -> String) -> Result<config::Snapshot, config::Invalid> {
@@ -55,8 +55,8 @@ mod tests {
         let loaded = load(|number| {
             let php = number % 7;
             site(number, &format!("php = \"unix:/run/{php}.sock\"\n"))
-        });
-        let loaded = loaded.unwrap();
+        })
+        .unwrap();
         let names: Vec<_> = loaded.sites().map(|site| site.name.to_string()).collect();
         let expected: Vec<_> = (0..MANY).map(|number| format!("{number}.test")).collect();
         assert_eq!(names, expected);
@@ -66,14 +66,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_of_all_in_the_order_of_the_file() {
-        let told = load(|number| site(number, "php = \"nobody\"\n")).unwrap_err();
-        let told = told.to_string();
-        let lines = told.lines();
-        let lines = lines.filter_map(|line| line.split_once(" | php = ")?.0.trim().parse().ok());
-        let lines: Vec<usize> = lines.collect();
-        assert!(lines.is_sorted() && lines.len() > super::FEW, "{told}");
+    fn errors_of_all_sites_are_reported_in_the_order_of_the_file() {
+        let invalid = load(|number| site(number, "php = \"nobody\"\n")).unwrap_err();
+        let message = invalid.to_string();
+        let lines: Vec<usize> = message
+            .lines()
+            .filter_map(|line| line.split_once(" | php = ")?.0.trim().parse().ok())
+            .collect();
+        assert!(lines.is_sorted() && lines.len() > super::FEW, "{message}");
         let more = format!("and {} more", MANY - lines.len());
-        assert!(told.contains(&more), "{told}");
+        assert!(message.contains(&more), "{message}");
     }
 }

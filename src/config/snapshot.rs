@@ -1,13 +1,13 @@
-//! A [`Snapshot`] from the sections of all files.
+//! Construction of a [`Snapshot`] from the sections of all files.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use super::build_context::BuildContext;
 use super::review::{warn_of_endless_redirects, warn_of_exposed, warn_of_hosts};
 use super::site_section::SITES;
 use super::sites::build_sites;
 use super::source::Sources;
-use super::surroundings::Surroundings;
 use super::{admin, certificates, file, listen, listener_names, server};
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
@@ -23,9 +23,9 @@ use crate::tls::Certificates;
 use crate::upstream::Upstream;
 
 impl Snapshot {
-    /// Builds from the sections of all files; whatever is wrong goes to `problems`. Upstreams whose
-    /// section is as in `previous` are carried over, and of the others the servers that they have in common,
-    /// with their connections and queues.
+    /// Builds the snapshot from the sections of all files; every fault goes to `problems`. Carries over
+    /// upstreams with the same section as in `previous`, and for the others the servers in common, with
+    /// their connections and queues.
     pub fn build(
         files: Vec<Lowered>,
         sources: &Sources,
@@ -33,7 +33,7 @@ impl Snapshot {
         problems: &mut Problems,
     ) -> Option<Self> {
         let main = files.first()?;
-        // After a fault in reading, what a name refers to may be in the part that was not read.
+        // After a read error, a reference may point into the part that was not read.
         let complete = problems.is_empty();
         let server = ServerSettings::build(&main.get(&server::KEY), problems);
         let admin = AdminSettings::build(&main.get(&admin::KEY), problems);
@@ -44,7 +44,7 @@ impl Snapshot {
         let upstreams = named_upstreams(&files, previous, problems);
         let processes = processes(&files, problems);
         let error_log = previous.map_or_else(Arc::default, |it| Arc::clone(&it.error_log));
-        let surroundings = Surroundings {
+        let context = BuildContext {
             numbers: &numbers(previous),
             server: &server,
             upstreams: Mutex::new(upstreams),
@@ -57,11 +57,11 @@ impl Snapshot {
             error_log: &error_log,
         };
         let sections: Vec<_> = files.iter().flat_map(|file| file.get(&SITES)).collect();
-        let sites = build_sites(&sections, &surroundings, problems);
-        let upstreams = surroundings.into_upstreams();
+        let sites = build_sites(&sections, &context, problems);
+        let upstreams = context.into_upstreams();
         warn(&files, sources, problems);
         if sites.is_empty() && complete {
-            miss_sites(problems);
+            report_missing_sites(problems);
         }
         let sites = sites.into_iter().zip(sections);
         let hosts = Hosts::build(sites.collect(), listener_names::all(&files), problems);
@@ -95,7 +95,7 @@ fn warn(files: &[Lowered], sources: &Sources, problems: &mut Problems) {
     warn_of_exposed(files, sources, problems);
 }
 
-/// Refuses listeners that no site names, where all sites were read, and reserves that come to too much.
+/// Refuses listeners without a site, if all sites were read, and reserves that exceed the total.
 fn check_hosts(files: &[Lowered], hosts: &Hosts, complete: bool, problems: &mut Problems) {
     if complete && !hosts.each().is_empty() {
         listener_names::check(files, hosts, problems);
@@ -103,14 +103,14 @@ fn check_hosts(files: &[Lowered], hosts: &Hosts, complete: bool, problems: &mut 
     sharing(hosts.each().iter(), problems);
 }
 
-/// What was counted so far for each site, by its name.
+/// Returns the counters of each site, by name.
 fn numbers(previous: Option<&Snapshot>) -> HashMap<Arc<str>, Arc<SiteNumbers>> {
     let sites = previous.into_iter().flat_map(Snapshot::sites);
     let numbers = sites.map(|site| (Arc::clone(&site.name), Arc::clone(&site.numbers)));
     numbers.collect()
 }
 
-/// Returns how many live streams and streamed uploads each client has, which a reload carries over.
+/// Returns each client's counts of live streams and streamed uploads, which a reload carries over.
 fn per_client(previous: Option<&Snapshot>) -> [Arc<PerClient>; 2] {
     previous.map_or_else(
         || [0, STREAMED_UPLOADS].map(|most| Arc::new(PerClient::new(most))),
@@ -118,14 +118,14 @@ fn per_client(previous: Option<&Snapshot>) -> [Arc<PerClient>; 2] {
     )
 }
 
-/// Returns what all requests share, which a reload carries over with what is in use.
+/// Returns the budgets of all requests, which a reload carries over with their current use.
 fn budgets(server: &ServerSettings, previous: Option<&Snapshot>) -> Budgets {
     let budgets = previous.map(|snapshot| snapshot.budgets.clone());
     budgets.unwrap_or_else(|| Budgets::new(&server.shared))
 }
 
-/// Says that there is no site, unless something else is wrong.
-fn miss_sites(problems: &mut Problems) {
+/// Reports a missing site, unless there are other problems.
+fn report_missing_sites(problems: &mut Problems) {
     let place = Place {
         file: FileId(0),
         span: 0..0,
@@ -196,7 +196,7 @@ fn named_upstreams(
                 Upstream::build(&name.value, section, known, problems).map(Arc::new)
             }
         };
-        // What is wrong with it was told, and the name is known all the same.
+        // Its faults were reported; the name is known all the same.
         let nobody = || Arc::new(Upstream::with(&name.value, Vec::new(), section, None));
         let upstream = upstream.unwrap_or_else(nobody);
         if upstreams

@@ -1,7 +1,7 @@
 //! The files of a configuration: reading, parsing, and following `include`.
 //!
-//! Every file is read and every problem collected. Of a file with a syntax error only the lines before
-//! the first such error are judged, as the rest may have been understood wrongly.
+//! Every file is read and every problem collected. In a file with a syntax error, only the lines before
+//! the first such error are checked, as the rest may be misread.
 
 mod parts;
 
@@ -17,51 +17,51 @@ use super::server;
 use crate::section::{At, Environment, FileId, Key, Lowered, Place, Problem, Problems, Section};
 use crate::site::watched::{Watched, matches};
 
-pub(super) static INCLUDE: Key<Vec<At<String>>> = Key::texts("include", "Further files of the same shape, without [server] and [admin]; relative to this file, * and ? are understood.").example("[\"sites/*.toml\"]");
+pub(super) static INCLUDE: Key<Vec<At<String>>> = Key::texts("include", "Further files of the same shape, without [server] and [admin]; relative to this file, with the wildcards * and ?.").example("[\"sites/*.toml\"]");
 
-/// One file as it was read.
+/// One source file.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// The path as it is shown to the user.
+    /// Path for messages.
     pub path: PathBuf,
-    /// The whole text; empty when the file could not be read.
+    /// Whole text; empty if the file could not be read.
     pub text: String,
 }
 
-/// The files that were read, in the order of reading; the main file first.
+/// All source files, in the order of reading; the main file first.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     files: Vec<Source>,
-    /// Where in each file there is a line feed: every rule's place is shown, and there are many.
+    /// Offsets of the line feeds of each file: every rule's place is displayed, and there are many.
     line_feeds: Vec<Vec<usize>>,
     watched: Watched,
 }
 
 impl Sources {
-    /// The file that a [`Place`] speaks of.
+    /// Returns the file of a [`Place`].
     pub fn get(&self, file: FileId) -> Option<&Source> {
         self.files.get(usize::from(file.0))
     }
 
-    /// Iterates over the files that were read, each with its path.
+    /// Iterates over the files, each with its path.
     pub fn paths(&self) -> impl Iterator<Item = (FileId, &Path)> {
         let numbers = (0..).map(FileId);
         numbers.zip(self.files.iter().map(|source| source.path.as_path()))
     }
 
-    /// Returns what is written at a place.
+    /// Returns the source text of a place.
     pub fn text_at(&self, place: &Place) -> &str {
         let source = self.get(place.file);
         let text = source.and_then(|source| source.text.get(place.span.clone()));
         text.unwrap_or_default()
     }
 
-    /// What was read, to tell when it changes.
+    /// Returns the state of the files as read, to detect changes.
     pub fn watched(&self) -> &Watched {
         &self.watched
     }
 
-    /// A place as `file:line`, for a log line that names what made it.
+    /// Formats a place as `file:line`, for log lines.
     pub fn show(&self, place: &Place) -> String {
         let Some(source) = self.get(place.file) else {
             return String::new();
@@ -73,7 +73,7 @@ impl Sources {
         format!("{}:{}", source.path.display(), before + 1)
     }
 
-    /// Adds a file; `None` when there are more than [`FileId`] can number.
+    /// Adds a file; `None` if [`FileId`] is exhausted.
     fn push(&mut self, source: Source) -> Option<FileId> {
         let id = FileId(u16::try_from(self.files.len()).ok()?);
         let line_feeds = source.text.match_indices('\n').map(|(at, _)| at);
@@ -83,9 +83,9 @@ impl Sources {
     }
 }
 
-/// Reads the file at `path` and all that it includes, against the description of a file's top level.
-/// The sections are those of the files in the order of reading. When `problems` is not empty
-/// afterwards, files may be missing among them, so that references between sections prove nothing.
+/// Reads the file at `path` and its includes, against the description of a file's top level. Returns
+/// the sections in the order of reading. If `problems` is not empty afterwards, files may be missing,
+/// so that a dangling reference between sections proves nothing.
 pub fn read(
     path: &Path,
     root: &'static Section,
@@ -105,7 +105,7 @@ pub fn read(
     parse_watched(source, watched, (root, environment), problems)
 }
 
-/// Like [`read`], with the text of the main file at hand; its path serves `include` and messages.
+/// Parses the main file's text, as [`read`]; its path serves `include` and messages.
 pub fn parse(
     source: Source,
     root: &'static Section,
@@ -137,13 +137,13 @@ fn parse_watched(
     (reader.sources, reader.sections)
 }
 
-/// How deep files may include each other; the main file is at 0.
+/// Nesting limit of includes; the main file is at 0.
 const MAX_DEPTH: usize = 8;
 
-/// How many files a configuration may have.
+/// Limit of the number of files.
 const MAX_FILES: usize = 4096;
 
-/// How long one file may be, in bytes, so that a mistaken path does not fill the memory.
+/// Size limit of one file, in bytes, so that a mistaken path does not fill the memory.
 const MAX_LENGTH: u64 = 4 << 20;
 
 fn load(path: &Path) -> io::Result<String> {
@@ -165,7 +165,7 @@ struct Reader<'a> {
     root: &'static Section,
     environment: &'a Environment<'a>,
     problems: &'a mut Problems,
-    /// Canonical paths: a file is read once, however often and in whatever circle it is included.
+    /// Canonical paths: a file is read once, however often it is included.
     seen: HashSet<PathBuf>,
     sources: Sources,
     sections: Vec<Lowered>,
@@ -204,7 +204,7 @@ impl Reader<'_> {
             .map(start)
             .min()
             .map_or(text.len(), |first| line_start(text, first));
-        // The parser fills in what is missing at an error with values of no extent.
+        // The parser replaces a missing value at an error by one with an empty span.
         let invented = |span: &Range<usize>| !errors.is_empty() && span.is_empty();
         let mut found = Problems::default();
         let lowered = self
@@ -215,18 +215,18 @@ impl Reader<'_> {
         for error in first_of_each_line(&errors, text) {
             let span = error.span().unwrap_or_default();
             let problem = Problem::new(place(span), error.message().to_owned());
-            // What the parser says is of the grammar alone.
-            self.problems.push(problem.firm().without_values());
+            // The parser's message is about the grammar alone.
+            self.problems.push(problem.unconditional().without_values());
         }
         lowered
     }
 
-    /// What is said once for the whole process must not hide in one of many files.
+    /// Refuses [server] in an included file: settings of the whole process belong into the main file.
     fn refuse_server(&mut self, lowered: &Lowered) {
         let given = lowered.given_keys().into_iter();
         for server in given.filter(|key| key.value == server::KEY.name()) {
-            let problem =
-                Problem::new(server.place, "[server] may stand only in the main file").firm();
+            let problem = Problem::new(server.place, "[server] is allowed only in the main file")
+                .unconditional();
             self.problems
                 .push(problem.help("move it into the file that is given on the command line"));
         }
@@ -274,13 +274,13 @@ fn start(error: &Error) -> usize {
     error.span().map_or(0, |span| span.start)
 }
 
-/// Where the line begins that the byte at `offset` stands in.
+/// Returns the start of the line that contains the byte at `offset`.
 fn line_start(text: &str, offset: usize) -> usize {
     let before = text.get(..offset).unwrap_or(text);
     before.rfind('\n').map_or(0, |newline| newline + 1)
 }
 
-/// The parser recovers within a line and then reports consequences of the first error.
+/// Keeps the first error of each line: the parser recovers within a line and then reports consequences.
 fn first_of_each_line<'a>(errors: &'a [Error], text: &str) -> Vec<&'a Error> {
     let mut errors = errors.iter().collect::<Vec<_>>();
     errors.sort_by_key(|error| start(error));

@@ -1,4 +1,4 @@
-//! What holds for every key of a configuration, whatever it means.
+//! Properties of every key of a configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::{ROOT, load};
 use crate::section::{Descriptor, Kind, Section};
 
-/// Every section with its keys, each once: conditions are in conditions for ever.
+/// Visits every section with its keys, each once: conditions nest recursively.
 fn each(
     section: &'static Section,
     seen: &mut Vec<&'static Section>,
@@ -47,7 +47,7 @@ fn no_section_has_two_keys_of_a_name() {
     }
 }
 
-/// What stands in quotes in a doc and begins with a digit is a value.
+/// Returns the quoted texts of a doc that begin with a digit: values.
 fn quoted_values(doc: &str) -> Vec<String> {
     let quoted = Regex::new("\"[0-9][^\" ]*\"").unwrap();
     let found = quoted.find_iter(doc);
@@ -55,7 +55,7 @@ fn quoted_values(doc: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_the_tables_show_can_be_written() {
+fn values_in_the_tables_are_valid() {
     let mut checked = 0;
     for key in keys() {
         let shown = key.default.into_iter().chain(key.example);
@@ -76,9 +76,9 @@ fn what_the_tables_show_can_be_written() {
     assert!(checked > 150, "{checked}");
 }
 
-/// `key = value` in a sentence of the docs, and in docs of keys, is one that is understood.
+/// Every `key = value` in the docs, and in docs of keys, is valid.
 #[test]
-fn what_the_docs_show_can_be_written() {
+fn values_in_the_docs_are_valid() {
     let mut by_name: BTreeMap<&str, Vec<&Descriptor>> = BTreeMap::new();
     for key in keys() {
         by_name.entry(key.name).or_default().push(key);
@@ -101,7 +101,7 @@ fn what_the_docs_show_can_be_written() {
             let Some(known) = by_name.get(&found[1]) else {
                 continue;
             };
-            // What is left out in a sentence cannot be read.
+            // An elided value cannot be parsed.
             if found[2].contains('…') || !literal.is_match(&found[2]) {
                 continue;
             }
@@ -117,7 +117,7 @@ mod paths;
 
 const SAMPLE: &str = include_str!("tests/sample.toml");
 
-/// A folder with what the sample names, and the sample.
+/// Creates a folder with the files that the sample names, and returns it with the sample.
 fn sample() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let key = rcgen::KeyPair::generate().unwrap();
@@ -135,8 +135,8 @@ fn sample() -> (tempfile::TempDir, String) {
     (folder, text)
 }
 
-/// The messages of all that is wrong with a text.
-fn told(folder: &Path, text: &str) -> Vec<String> {
+/// Returns the messages of all problems of a text.
+fn messages(folder: &Path, text: &str) -> Vec<String> {
     let file = folder.join("fcgate.toml");
     std::fs::write(&file, text).unwrap();
     let invalid = load(&file, None).err().map(|invalid| invalid.to_string());
@@ -147,7 +147,7 @@ fn told(folder: &Path, text: &str) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
-/// Where values stand in the sample, and names of keys.
+/// Places of values and key names in the sample.
 #[derive(Default)]
 struct Places {
     values: Vec<Range<usize>>,
@@ -220,7 +220,7 @@ fn places(text: &str) -> Places {
 #[test]
 fn the_sample_is_valid_and_has_every_key() {
     let (folder, text) = sample();
-    assert_eq!(told(folder.path(), &text), Vec::<String>::new());
+    assert_eq!(messages(folder.path(), &text), Vec::<String>::new());
     let known = places(&text).known;
     let names: BTreeSet<_> = known
         .iter()
@@ -235,17 +235,17 @@ fn the_sample_is_valid_and_has_every_key() {
     }
 }
 
-/// What follows from a value that is not there is not told: it is there, and wrong.
+/// Consequences of an absent value are not reported: the value is present, and wrong.
 #[test]
-fn a_value_of_the_wrong_type_is_told_alone() {
+fn a_value_of_the_wrong_type_is_the_only_problem() {
     let (folder, text) = sample();
     let values = places(&text).values;
     assert!(values.len() > 150, "{}", values.len());
     let mut cascades = Vec::new();
     for span in values {
-        // A date is no value of any key.
+        // A date is valid for no key.
         let wrong = format!("{}1979-05-27{}", &text[..span.start], &text[span.end..]);
-        let told = told(folder.path(), &wrong);
+        let told = messages(folder.path(), &wrong);
         if told.len() != 1 {
             cascades.push(format!("{}: {told:#?}", shown(&text, &span)));
         }
@@ -254,12 +254,12 @@ fn a_value_of_the_wrong_type_is_told_alone() {
 }
 
 #[test]
-fn a_name_that_is_misspelt_is_told_alone() {
+fn a_misspelt_name_is_the_only_problem() {
     let (folder, text) = sample();
     let mut cascades = Vec::new();
     for span in places(&text).names {
         let wrong = format!("{}x{}", &text[..span.end], &text[span.end..]);
-        let told = told(folder.path(), &wrong);
+        let told = messages(folder.path(), &wrong);
         if told.len() != 1 {
             cascades.push(format!("{}: {told:#?}", shown(&text, &span)));
         }
@@ -272,9 +272,9 @@ fn shown(text: &str, span: &Range<usize>) -> String {
     format!("line {line}, `{}`", &text[span.clone()])
 }
 
-/// The same of values that have the right type and no meaning.
+/// Likewise for values of the right type without a meaning.
 #[test]
-fn a_value_without_meaning_is_told_alone() {
+fn a_value_without_meaning_is_the_only_problem() {
     for (config, message) in [
         (
             "[upstream.php]\nservers = [\"nonsense\"]\n[[site]]\nroot = \"/tmp\"\nphp = \"php\"\n[[site.rule]]\nfastcgi = { upstream = \"php\" }",
@@ -294,14 +294,14 @@ fn a_value_without_meaning_is_told_alone() {
         ),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let told = told(folder.path(), config);
+        let told = messages(folder.path(), config);
         assert_eq!(told.len(), 1, "{config}: {told:#?}");
         assert!(told[0].contains(message), "{told:?}");
     }
 }
 
 #[test]
-fn what_is_reserved_leaves_a_part_for_all() {
+fn reserves_leave_a_part_for_all() {
     let site = |host: &str, reserve: &str, rules: &str| {
         format!(
             "[[site]]\nhosts = \"{host}\"\nroot = \"/tmp\"\nphp = \"php\"\n{reserve}\n{rules}\n"
@@ -333,7 +333,7 @@ fn what_is_reserved_leaves_a_part_for_all() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let text = format!("{upstream}{sites}");
-        assert_eq!(told(folder.path(), &text), expected, "{text}");
+        assert_eq!(messages(folder.path(), &text), expected, "{text}");
     }
     for value in [
         "20",
@@ -347,12 +347,12 @@ fn what_is_reserved_leaves_a_part_for_all() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let text = upstream.to_owned() + &site("a", &format!("reserve = {value}"), "");
-        let told = told(folder.path(), &text);
+        let told = messages(folder.path(), &text);
         assert_eq!(told.len(), 1, "{value}: {told:?}");
         assert!(told[0].contains("20 %"), "{value}: {told:?}");
     }
 }
-/// Values at the ends of what a kind has, and whether there is such a value.
+/// Returns values at the bounds of a kind, and whether each is valid.
 fn extremes(kind: Kind) -> Vec<(String, bool)> {
     let quoted = |(text, is_one): (&str, bool)| (format!("\"{text}\""), is_one);
     match kind {
@@ -399,7 +399,7 @@ fn extremes(kind: Kind) -> Vec<(String, bool)> {
     }
 }
 
-/// Whatever a key is set to, the configuration is used or refused with a place.
+/// For any value of a key, the configuration is accepted or refused with a place.
 #[test]
 fn no_extreme_of_any_key_is_too_much() {
     let (folder, text) = sample();
@@ -410,7 +410,7 @@ fn no_extreme_of_any_key_is_too_much() {
         for (value, is_one) in extremes(kind) {
             let mut changed = text.clone();
             changed.replace_range(span.clone(), &value);
-            let errors = told(folder.path(), &changed);
+            let errors = messages(folder.path(), &changed);
             let line = text[..span.start].lines().last().unwrap_or_default();
             assert!(is_one || !errors.is_empty(), "{line}{value}");
             checked += 1;

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::message::edits::RuleEdits;
 use crate::message::fact::{Ask, Facts};
 use crate::route::template::Groups;
-use crate::route::{Scope, TooHard};
+use crate::route::{BacktrackLimitExceeded, Scope};
 use crate::section::{At, Place, Problems};
 
 /// Context for the construction of a modifier, besides the section of its rule.
@@ -48,8 +48,8 @@ pub enum Interruption {
     Refuse(Failure),
 }
 
-impl From<TooHard> for Interruption {
-    fn from(error: TooHard) -> Self {
+impl From<BacktrackLimitExceeded> for Interruption {
+    fn from(error: BacktrackLimitExceeded) -> Self {
         Self::Refuse(error.into())
     }
 }

@@ -6,7 +6,7 @@ use super::{Interruption, Step};
 use crate::message::fact::Facts;
 use crate::message::{Disk, Request, Target};
 use crate::route::condition::Verdict;
-use crate::route::{Captures, Rule, Rules, Scope, TooHard};
+use crate::route::{BacktrackLimitExceeded, Captures, Rule, Rules, Scope};
 
 /// A copy of a request and the other readings of its target.
 #[derive(Debug)]
@@ -51,8 +51,8 @@ impl Readings {
         &mut self,
         rule: &Rule<Step>,
         disk: &dyn Disk,
-    ) -> Result<Option<&Target>, TooHard> {
-        if !rule.then.guards() || !rule.conditions().name_paths() {
+    ) -> Result<Option<&Target>, BacktrackLimitExceeded> {
+        if !rule.then.guards() || !rule.conditions().names_paths() {
             return Ok(None);
         }
         for target in &self.targets {
@@ -112,7 +112,7 @@ pub fn judge<'a>(
     request: &Request,
     readings: Option<&'a mut Readings>,
     disk: &dyn Disk,
-) -> Result<Judged<'a>, TooHard> {
+) -> Result<Judged<'a>, BacktrackLimitExceeded> {
     let (verdict, captures) = rule.judge(request, disk)?;
     if matches!(verdict, Verdict::Holds) {
         return Ok(Judged::Holds(captures));

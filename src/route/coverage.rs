@@ -1,12 +1,12 @@
-//! Finds rules that can never match because earlier ones always do: whether conditions hold wherever
-//! others do. It may miss such rules, and never invents one.
+//! Detection of rules that can never match because earlier ones always do: implication between
+//! conditions. It may miss such rules, and never reports a reachable one.
 
 use std::collections::HashMap;
 
 use super::Captures;
 use super::condition::{Condition, Path, Prefix, Set};
 
-/// Sets of conditions in their order, indexed by the literal beginning of their paths.
+/// Condition sets in their order, indexed by the literal prefix of their paths.
 #[derive(Debug, Default)]
 pub struct Coverage<'a> {
     sets: Vec<Covering<'a>>,
@@ -24,15 +24,15 @@ impl<'a> Coverage<'a> {
     /// Adds a set that counts below a path without a slash at its end; an empty one is that of all paths.
     pub fn push(&mut self, set: &'a Set, mount: &str) {
         let mount = Some(mount).filter(|mount| !mount.is_empty());
-        let start = mount.unwrap_or_default().as_bytes().to_vec();
-        let start = longest(set.literal_start(), start);
+        let mounted = mount.unwrap_or_default().as_bytes().to_vec();
+        let start = longest(set.literal_start(), mounted);
         let numbers = self.by_start.entry(start).or_default();
         numbers.push(self.sets.len());
         let mount = mount.map(|mount| Condition::Prefix(Prefix::of(mount)));
         self.sets.push(Covering { set, mount });
     }
 
-    /// Returns the numbers, in the order of adding, of sets that together hold wherever `other` does;
+    /// Returns the numbers, in the order of adding, of sets that together hold wherever `other` holds;
     /// `None` if there are none.
     pub fn find(&self, other: &Set) -> Option<Vec<usize>> {
         let start = other.literal_start();
@@ -53,9 +53,11 @@ impl<'a> Coverage<'a> {
     /// Finds a set for the path of a prefix, and one for all below it.
     fn find_for_prefix(&self, prefix: &Prefix, other: &Set) -> Option<Vec<usize>> {
         let path = prefix.bytes();
-        let below = [path, b"/"].concat();
-        let below = self.first(&below, |set| set.covers_below(&below, other));
-        distinct([self.first(path, |set| set.covers_at(path, other)), below])
+        let folder = [path, b"/"].concat();
+        distinct([
+            self.first(path, |set| set.covers_at(path, other)),
+            self.first(&folder, |set| set.covers_below(&folder, other)),
+        ])
     }
 
     /// Returns the first set that fits, of those which can hold for paths that begin with `start`.
@@ -87,7 +89,7 @@ impl Covering<'_> {
         self.set.covers(other) && mount.all(|mount| other.implies(mount))
     }
 
-    /// Reports whether this surely holds for every request with this path for which `other` does.
+    /// Reports whether this surely holds for every request with this path for which `other` holds.
     fn covers_at(&self, path: &[u8], other: &Set) -> bool {
         let at = |condition: &Condition| {
             let condition = condition.criterion();
@@ -101,7 +103,7 @@ impl Covering<'_> {
     }
 
     /// Reports whether this surely holds for every request below `start`, which ends with a slash, for
-    /// which `other` does.
+    /// which `other` holds.
     fn covers_below(&self, start: &[u8], other: &Set) -> bool {
         let below = |condition: &Condition| {
             let prefix = matches!(condition, Condition::Prefix(prefix) if prefix.has(start));
@@ -117,17 +119,18 @@ fn longest(one: Vec<u8>, other: Vec<u8>) -> Vec<u8> {
 }
 
 impl Set {
-    /// Returns the literal beginning of every path for which this can hold, that of patterns included.
+    /// Returns the literal prefix of every path for which this can hold, that of patterns included.
     fn literal_start(&self) -> Vec<u8> {
-        let patterns = self.conditions.iter();
-        let patterns = patterns.filter_map(|condition| condition.criterion().as_pattern());
-        let pattern = patterns
+        let pattern = self
+            .conditions
+            .iter()
+            .filter_map(|condition| condition.criterion().as_pattern())
             .map(|pattern| pattern.literal_start())
             .max_by_key(Vec::len);
         longest(self.start().to_vec(), pattern.unwrap_or_default())
     }
 
-    /// Reports whether this surely holds for every request for which `other` does.
+    /// Reports whether this surely holds for every request for which `other` holds.
     pub fn covers(&self, other: &Self) -> bool {
         let implied = |condition: &Condition| other.implies(condition);
         self.exceptions.is_empty() && self.conditions.iter().all(implied)
@@ -150,7 +153,7 @@ impl Set {
         })
     }
 
-    /// Returns its prefix if that holds for a path and for all below it.
+    /// Returns its prefix if that matches a path and all paths below it.
     fn open_prefix(&self) -> Option<&Prefix> {
         let prefix = self.conditions.iter().find_map(|condition| {
             if let Condition::Prefix(prefix) = condition {

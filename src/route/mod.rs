@@ -1,11 +1,11 @@
-//! Rules: under which conditions a request is whose business. A rule knows its conditions and
-//! carries what follows from them, whatever that is.
+//! Rules: conditions on a request, and the consequence (`then`) of their match. The type of the
+//! consequence is the caller's.
 
 pub mod condition;
+mod cookie;
 pub mod coverage;
 mod methods;
 mod rules;
-mod sent;
 pub mod template;
 
 use std::borrow::Cow;
@@ -20,30 +20,30 @@ use crate::message::{Disk, Request};
 use condition::{Condition, Exhausted, Set, Verdict};
 use template::{Values, Variable};
 
-/// Conditions and what follows when all of them hold.
+/// Conditions, and the consequence if all of them hold.
 #[derive(Debug)]
 pub struct Rule<T> {
     set: Set,
-    /// Where it stands, as `file:line`, for the log; empty for a rule that nobody wrote.
+    /// Source location as `file:line`, for the log; empty for an implied rule.
     place: Arc<str>,
-    /// What follows.
+    /// The consequence.
     pub then: T,
 }
 
-/// Whether a rule matches could not be found out within the bound on backtracking.
+/// Failed search: the pattern of a rule reached the bound on backtracking, so its match is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the pattern `{pattern}` of the rule at {rule} took too many steps back on this request: write it without repetitions in repetitions"
+    "the pattern `{pattern}` of the rule at {rule} exceeds the backtracking limit on this request: avoid nested repetitions"
 )]
-pub struct TooHard {
-    /// Where the rule stands, as `file:line`.
+pub struct BacktrackLimitExceeded {
+    /// Source location of the rule, as `file:line`.
     pub rule: Arc<str>,
-    /// The pattern as it was written.
+    /// The pattern as written.
     pub pattern: Arc<str>,
 }
 
-/// What the conditions of a rule took out of the path: the groups of its pattern and what
-/// followed its prefix, as places in `Target::path`.
+/// Captures of a rule's conditions in the path: the groups of its pattern and the rest after its
+/// prefix, as ranges of `Target::path`.
 #[derive(Clone, Debug, Default)]
 pub struct Captures {
     groups: Vec<Option<Range<usize>>>,
@@ -52,12 +52,12 @@ pub struct Captures {
 }
 
 impl<T> Rule<T> {
-    /// A rule of conditions, exceptions and a consequence; without conditions it always matches.
+    /// Builds a rule of conditions, exceptions and a consequence; without conditions it always matches.
     pub fn new(conditions: Vec<Condition>, exceptions: Vec<Condition>, then: T) -> Self {
         Self::when(Set::new(conditions, exceptions), then)
     }
 
-    /// A rule of a set of conditions and a consequence.
+    /// Builds a rule of a condition set and a consequence.
     pub fn when(set: Set, then: T) -> Self {
         Self {
             set,
@@ -66,38 +66,42 @@ impl<T> Rule<T> {
         }
     }
 
-    /// The same rule, written at this `file:line`.
+    /// Sets the source location, `file:line`.
     #[must_use]
     pub fn at(self, place: Arc<str>) -> Self {
         Self { place, ..self }
     }
 
-    /// Where it was written, as `file:line`; empty where nobody wrote it.
+    /// Returns the source location as `file:line`; empty for an implied rule.
     pub fn place(&self) -> &str {
         &self.place
     }
 
-    /// Whether every condition holds and no exception does; the captures are the last pattern's.
-    pub fn matches(&self, request: &Request, disk: &dyn Disk) -> Result<Option<Captures>, TooHard> {
+    /// Returns the captures, of the last pattern, if every condition holds and no exception does.
+    pub fn matches(
+        &self,
+        request: &Request,
+        disk: &dyn Disk,
+    ) -> Result<Option<Captures>, BacktrackLimitExceeded> {
         let (verdict, captures) = self.judge(request, disk)?;
         Ok(matches!(verdict, Verdict::Holds).then_some(captures))
     }
 
-    /// The conditions, for people.
+    /// Returns the conditions, for display.
     pub fn conditions(&self) -> &Set {
         &self.set
     }
 
-    /// Which condition decides, with the captures.
+    /// Returns the verdict, with the condition that decides it, and the captures.
     pub fn judge(
         &self,
         request: &Request,
         disk: &dyn Disk,
-    ) -> Result<(Verdict<'_>, Captures), TooHard> {
+    ) -> Result<(Verdict<'_>, Captures), BacktrackLimitExceeded> {
         let mut captures = Captures::default();
         match self.set.judge(request, disk, &mut captures) {
             Ok(verdict) => Ok((verdict, captures)),
-            Err(Exhausted { pattern }) => Err(TooHard {
+            Err(Exhausted { pattern }) => Err(BacktrackLimitExceeded {
                 rule: Arc::clone(&self.place),
                 pattern,
             }),
@@ -105,12 +109,12 @@ impl<T> Rule<T> {
     }
 }
 
-/// What a template may name: the captures of the rule that matched, and the request.
+/// Values for templates: the captures of the rule that matched, and the request.
 #[derive(Debug)]
 pub struct Scope<'a> {
     /// The request.
     pub request: &'a Request,
-    /// What the rule captured.
+    /// The rule's captures.
     pub captures: &'a Captures,
 }
 
@@ -160,12 +164,13 @@ impl Values for Scope<'_> {
 
     fn cookie(&self, name: &str) -> Option<&[u8]> {
         let fields = self.request.fields.get_all(header::COOKIE).iter();
-        let mut cookies = fields.flat_map(|field| sent::cookies(field.as_bytes(), name.as_bytes()));
+        let mut cookies =
+            fields.flat_map(|field| cookie::values(field.as_bytes(), name.as_bytes()));
         cookies.next()
     }
 }
 
-/// As SERVER_PROTOCOL is.
+/// Returns the value of SERVER_PROTOCOL.
 fn protocol(version: Version) -> &'static [u8] {
     match version {
         Version::HTTP_2 => b"HTTP/2.0",

@@ -1,11 +1,10 @@
-//! Texts with variables, as actions have: `/new/$rest`, `/srv/app/$1`, `https://$host${path}`. A
-//! template is read when the configuration is loaded, where every name in it is checked; to expand
-//! it cannot fail.
+//! Texts with variables, in actions: `/new/$rest`, `/srv/app/$1`, `https://$host${path}`. Loading the
+//! configuration parses a template and checks every name in it; expansion cannot fail.
 
 mod by_path;
+mod display;
 mod names;
 mod origin;
-mod shown;
 mod variable;
 
 use http::HeaderName;
@@ -14,13 +13,13 @@ pub use names::Groups;
 pub use variable::{Environment, Value, Values, Variable};
 use variable::{VARIABLES, of_kind, variable};
 
-/// Why a text is not a template: one sentence for the user that names the fix.
+/// Parse error of a template: one sentence for the user that names the fix.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct TemplateError {
     /// The sentence.
     pub message: String,
-    /// Where the text is wrong: the byte offset of the `$`.
+    /// Byte offset of the `$` at fault.
     pub offset: usize,
 }
 
@@ -32,7 +31,7 @@ pub struct Template {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
-    /// Never empty, and never two in a row.
+    /// Non-empty; two literals are never adjacent.
     Literal(String),
     Capture(usize),
     Named(String),
@@ -42,10 +41,10 @@ enum Piece {
 }
 
 impl Template {
-    /// Reads `$0` … `$9`, `${12}`, `${name}`, `$path` or `${path}` and the other variables, `$root`,
-    /// `${header:NAME}`, `${cookie:NAME}`, `${env:NAME}`, and `$$` for a `$`; all else stands for
-    /// itself. A number has one digit unless in braces, a name
-    /// is as long as it can be. Groups that `groups` lacks and unknown names are refused.
+    /// Parses `$0` … `$9`, `${12}`, `${name}`, `$path` or `${path}` and the other variables, `$root`,
+    /// `${header:NAME}`, `${cookie:NAME}`, `${env:NAME}`, and `$$` for a `$`; all else is literal. A
+    /// number has one digit unless in braces, a name is as long as possible. Refuses groups that `groups`
+    /// lacks and unknown names.
     pub fn parse(text: &str, groups: &Groups) -> Result<Self, TemplateError> {
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -63,12 +62,12 @@ impl Template {
         Ok(Self { pieces })
     }
 
-    /// The text with its values. A group that took no part in the match is empty.
+    /// Expands the template. A group without a match is empty.
     pub fn expand(&self, values: &impl Values) -> Vec<u8> {
         self.expand_with(values, |value, out| out.extend_from_slice(value.bytes()))
     }
 
-    /// The same, with each value written by `write`; literals stay what they are.
+    /// Expands the template, each value written by `write`; literals are unchanged.
     pub fn expand_with(
         &self,
         values: &impl Values,
@@ -94,7 +93,7 @@ impl Template {
         out
     }
 
-    /// Splits at the first `mark` that is written in the text itself: what is before it, and what follows it.
+    /// Splits at the first `mark` in a literal: the part before it, and the part after it.
     pub fn split_once(self, mark: char) -> (Self, Option<Self>) {
         let (mut before, mut after) = (Vec::new(), None::<Vec<Piece>>);
         for piece in self.pieces {
@@ -115,7 +114,7 @@ impl Template {
         (Self { pieces: before }, after.map(|pieces| Self { pieces }))
     }
 
-    /// The text before the first variable.
+    /// Returns the literal before the first variable.
     pub fn literal_start(&self) -> &str {
         match self.pieces.first() {
             Some(Piece::Literal(text)) => text,
@@ -123,7 +122,7 @@ impl Template {
         }
     }
 
-    /// The whole text, where no variable is in it.
+    /// Returns the whole text if it has no variable.
     pub fn literal(&self) -> Option<&str> {
         match self.pieces.as_slice() {
             [Piece::Literal(text)] => Some(text),
@@ -131,17 +130,17 @@ impl Template {
         }
     }
 
-    /// Whether `$uri` is in the text.
+    /// Reports whether the text contains `$uri`.
     pub fn has_uri(&self) -> bool {
         self.pieces.contains(&Piece::Variable(Variable::Uri))
     }
 
-    /// Whether the text is empty whatever the request.
+    /// Reports whether the expansion is empty for every request.
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
 
-    /// Returns how many bytes stand in every expansion, whatever the values are.
+    /// Returns the number of literal bytes, which every expansion contains.
     pub fn literal_length(&self) -> usize {
         let literals = self.pieces.iter().map(|piece| match piece {
             Piece::Literal(text) => text.len(),
@@ -154,9 +153,9 @@ impl Template {
         literals.sum()
     }
 
-    /// A path of the disk as the folder that does not depend on the request, and the template of what
-    /// is below it: `root` where the path begins with it, or all whole segments before the first
-    /// variable. `None` where it does not begin with a `/`.
+    /// Splits a disk path into the folder that does not depend on the request, and the template of the
+    /// path below it. The folder is `root` if the path begins with it, else all whole segments before the
+    /// first variable. `None` if the path does not begin with a `/`.
     pub fn split_folder(self, root: Option<&str>) -> Option<(String, Self)> {
         let mut pieces = self.pieces.into_iter();
         let Some(Piece::Literal(first)) = pieces.next() else {
@@ -165,7 +164,7 @@ impl Template {
         let rest: Vec<_> = pieces.collect();
         let (folder, below) = match root.and_then(|root| below_root(&first, root)) {
             Some(split) => split,
-            // A path begins with a slash: what is before it is whole.
+            // `$path` begins with a slash, so that the segment before it is whole.
             None if matches!(rest.first(), Some(Piece::Variable(Variable::Path))) => {
                 (first.as_str(), "")
             }
@@ -198,7 +197,7 @@ fn push(pieces: &mut Vec<Piece>, piece: Piece) {
     }
 }
 
-/// What follows a `$`, not yet checked against what there is.
+/// A parsed `$…`, before its name is resolved.
 enum Reference<'a> {
     Dollar,
     Number(&'a str),
@@ -208,7 +207,7 @@ enum Reference<'a> {
 }
 
 impl<'a> Reference<'a> {
-    /// The reference that `after`, the text behind a `$`, begins with, and what follows it.
+    /// Parses the reference at the start of `after`, the text behind a `$`; returns it with the rest.
     fn read(after: &'a str) -> Result<(Self, &'a str), String> {
         if let Some(end) = after.strip_prefix('$') {
             return Ok((Self::Dollar, end));
@@ -266,7 +265,7 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// A name as regular expressions have them, and what follows it; empty where there is none.
+/// Splits off a leading name in the syntax of regular expressions; empty if there is none.
 fn split_name(text: &str) -> (&str, &str) {
     let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let end = text.find(|c| !in_name(c)).unwrap_or(text.len());
@@ -300,14 +299,15 @@ fn range(last: usize) -> String {
     }
 }
 
-/// What to say of a name that is neither a group nor a variable.
+/// Describes a name that is neither a group nor a variable.
 fn unknown(name: &str, groups: &Groups) -> String {
-    let known = VARIABLES.iter().map(|(known, _)| *known);
-    let known: Vec<_> = known
+    let known: Vec<_> = VARIABLES
+        .iter()
+        .map(|(known, _)| *known)
         .chain(["root"])
         .chain(groups.names.iter().map(String::as_str))
         .collect();
-    // `$pathinfo` was probably meant as `$path` and a text.
+    // Likely intent of `$pathinfo`: `$path` followed by text.
     let prefix = known.iter().find_map(|known| {
         let text = name.strip_prefix(known)?;
         Some(format!("write `${{{known}}}{text}`"))
@@ -328,7 +328,7 @@ fn unknown(name: &str, groups: &Groups) -> String {
 const LONE_DOLLAR: &str =
     "`$` must be followed by a digit, a name, `{` or `$`: write `$$` for a `$`";
 
-/// Names that differ by more edits are not suggested.
+/// Edit distance from which on names are not suggested.
 const FAR: usize = 2;
 
 #[cfg(test)]

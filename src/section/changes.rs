@@ -1,4 +1,4 @@
-//! What two sections of the same description say otherwise, by the names of the keys.
+//! Differences between two sections of the same description, by the names of the keys.
 
 use super::lowered::Value;
 use super::{At, Descriptor, Kind, Lowered};
@@ -6,7 +6,7 @@ use super::{At, Descriptor, Kind, Lowered};
 impl Lowered {
     /// Returns the keys by which this section and `other` differ, in the order of the description: with
     /// dots where they are nested, as `limits.body`, and with a number from 1 in lists, as `rule[2].to`.
-    /// Empty where both mean the same.
+    /// Empty if both are equivalent.
     pub fn changes(&self, other: &Self) -> Vec<String> {
         let keys = self.section().keys();
         keys.flat_map(|key| {
@@ -19,7 +19,7 @@ impl Lowered {
     }
 }
 
-/// Returns what follows the name of `key` for each thing in it that differs.
+/// Returns the paths below `key` of each difference in it.
 fn changed(before: &Lowered, after: &Lowered, key: &Descriptor) -> Vec<String> {
     match (
         before.effective(key).as_deref(),
@@ -29,7 +29,7 @@ fn changed(before: &Lowered, after: &Lowered, key: &Descriptor) -> Vec<String> {
         (Some(Value::Table(before)), Some(Value::Table(after))) => dotted(before.changes(after)),
         (Some(Value::Tables(before)), Some(Value::Tables(after))) => listed(before, after),
         (Some(Value::Named(before)), Some(Value::Named(after))) => named(before, after),
-        // A table that comes or goes is told by what stands in it.
+        // A table that comes or goes is reported by its keys.
         (Some(Value::Table(table)), None) | (None, Some(Value::Table(table))) => {
             let none = Lowered::new(table.section(), table.place(), Vec::new());
             let inner = dotted(none.changes(table));
@@ -40,7 +40,7 @@ fn changed(before: &Lowered, after: &Lowered, key: &Descriptor) -> Vec<String> {
     }
 }
 
-/// The key itself differs.
+/// Returns the path of the key itself.
 fn whole() -> Vec<String> {
     vec![String::new()]
 }
@@ -50,7 +50,7 @@ fn dotted(changes: Vec<String>) -> Vec<String> {
     changes.map(|change| format!(".{change}")).collect()
 }
 
-/// Of lists of different lengths it cannot be told which entry is which.
+/// Compares two lists; entries of lists with different lengths cannot be paired.
 fn listed(before: &[Lowered], after: &[Lowered]) -> Vec<String> {
     if before.len() != after.len() {
         return vec![format!(" ({} before, {} now)", before.len(), after.len())];
@@ -67,11 +67,11 @@ fn listed(before: &[Lowered], after: &[Lowered]) -> Vec<String> {
 type Named = [(At<String>, Lowered)];
 
 fn named(before: &Named, after: &Named) -> Vec<String> {
-    let names = before
+    let mut names: Vec<&str> = before
         .iter()
         .chain(after)
-        .map(|(name, _)| name.value.as_str());
-    let mut names: Vec<&str> = names.collect();
+        .map(|(name, _)| name.value.as_str())
+        .collect();
     names.sort_unstable();
     names.dedup();
     let of = |sections: &Named, name: &str| {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     proptest! {
-        /// Nothing that differs is left out, and nothing is named that does not.
+        /// No difference is omitted, and equal keys are not named.
         #[test]
         fn nothing_is_named_where_both_mean_the_same(
             one in (0..3_i64, 0..3_u64, any::<bool>()),
@@ -154,8 +154,8 @@ mod tests {
             let (before, after) = (text(one), text(two));
             let changes = before.changes(&after);
             prop_assert_eq!(changes.is_empty(), before.same_as(&after));
-            let expected = [one.0 != two.0, one.1 != two.1, one.2 != two.2];
-            let expected = expected.iter().filter(|differs| **differs).count();
+            let differences = [one.0 != two.0, one.1 != two.1, one.2 != two.2];
+            let expected = differences.iter().filter(|differs| **differs).count();
             prop_assert_eq!(changes.len(), expected);
         }
     }

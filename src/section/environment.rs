@@ -1,14 +1,14 @@
 //! `${NAME}` and `${NAME:-default}` in the texts of the configuration.
 //!
-//! Names are upper-case as POSIX writes them (XBD §8.1), so that the captures and variables of
-//! templates, which are lower-case or digits, pass through untouched. Values are never expanded again.
+//! Names are upper-case as in POSIX (XBD §8.1), so that the captures and variables of templates, which
+//! are lower-case or digits, pass through unchanged. Values are never expanded again.
 
-/// How a variable of the environment is looked up.
+/// Look-up of an environment variable.
 pub type Environment<'a> = dyn Fn(&str) -> Option<String> + Sync + 'a;
 
-/// Replaces the variables in `text`; `$${` becomes a literal `${`. `${NAME:-default}` gives the
-/// default also for an empty variable, as POSIX shells do (XCU §2.6.2). The error lists the
-/// variables that are not set and have no default, each once.
+/// Replaces the variables in `text`; `$${` becomes a literal `${`. `${NAME:-default}` uses the default
+/// also for an empty variable, as POSIX shells do (XCU §2.6.2). The error lists the variables without
+/// a value and a default, each once.
 pub(super) fn expand(text: &str, environment: &Environment<'_>) -> Result<String, Vec<String>> {
     let mut expanded = String::with_capacity(text.len());
     let mut unset = Vec::new();
@@ -43,7 +43,7 @@ pub(super) fn expand(text: &str, environment: &Environment<'_>) -> Result<String
     }
 }
 
-/// What stands at a dollar sign, and what follows it.
+/// Parsed text at a dollar sign, with the rest.
 enum Piece<'a> {
     Literal {
         text: &'a str,

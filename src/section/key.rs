@@ -12,7 +12,7 @@ use crate::value::ByteSize;
 /// The description of one key: what the decoder, the reference and the schema need.
 #[derive(Clone, Copy, Debug)]
 pub struct Descriptor {
-    /// The name as it is written: a bare TOML key.
+    /// Name: a bare TOML key.
     pub name: &'static str,
     /// Kind of its value.
     pub kind: Kind,
@@ -20,18 +20,17 @@ pub struct Descriptor {
     pub default: Option<&'static str>,
     /// Meaning of the key, in sentences; a line break starts a paragraph.
     pub doc: &'static str,
-    /// A value to show in the reference when there is no default, as a TOML literal. On a
-    /// [`Kind::Table`] it says that an absent table is not the same as an empty one, so that the
-    /// reference shows the table switched off.
+    /// Example value for the reference, as a TOML literal, if there is no default. On a [`Kind::Table`]
+    /// it means that an absent table differs from an empty one, so that the reference shows the table
+    /// switched off.
     pub example: Option<&'static str>,
-    /// True where the reference shows the example switched on: without such a key its section would
-    /// mean nothing.
+    /// The reference shows the example switched on: without this key its section has no effect.
     pub shown: bool,
 }
 
 /// A key whose value is a `T`: a static beside the section that lists it. Each constructor fixes the
-/// kind, and so the type that [`Lowered::get`](super::Lowered::get) returns: an `Option` until [`Key::default`] says what
-/// holds when the key is absent.
+/// kind, and so the type that [`Lowered::get`](super::Lowered::get) returns: an `Option` until [`Key::default`] sets
+/// the value of the absent key.
 pub struct Key<T> {
     descriptor: Descriptor,
     value: PhantomData<fn() -> T>,
@@ -43,7 +42,7 @@ pub trait AnyKey: fmt::Debug + Sync {
     fn descriptor(&self) -> &Descriptor;
 }
 
-/// Keys that several sections may have in common: the conditions, for one.
+/// Keys shared by several sections: the conditions, for one.
 pub type Group = &'static [&'static dyn AnyKey];
 
 /// Names and their texts, in the order of the file.
@@ -172,7 +171,7 @@ impl Key<Option<Duration>> {
 }
 
 impl Key<Option<u8>> {
-    /// Builds the key of a part in per cent.
+    /// Builds the key of a percentage.
     pub const fn percent(name: &'static str, doc: &'static str) -> Self {
         Self::new(name, Kind::Percent, doc)
     }
@@ -215,12 +214,12 @@ impl Key<Table> {
         Self::new(name, Kind::Table(section), doc)
     }
 
-    /// Builds the key of a section that `true` stands for too.
+    /// Builds the key of a section, or `true` for all its defaults.
     pub const fn flag_or(name: &'static str, section: &'static Section, doc: &'static str) -> Self {
         Self::new(name, Kind::FlagOr(section), doc)
     }
 
-    /// Builds the key of a section that a text, its first key, stands for too.
+    /// Builds the key of a section, or a text for its first key.
     pub const fn text_or(name: &'static str, section: &'static Section, doc: &'static str) -> Self {
         Self::new(name, Kind::TextOr(section), doc)
     }

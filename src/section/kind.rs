@@ -1,4 +1,4 @@
-//! What the value of a key may be, and how each kind is read from the parsed tree.
+//! Kinds of values, and the decoding of each from the parsed tree.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -8,7 +8,7 @@ use super::lowered::{Given, Value};
 use super::{At, Lowered, Problem, Section};
 use crate::value::{ByteSize, Invalid, parse_duration, parse_percent};
 
-/// What the value of a key must be. Each belongs to one type of [`Key`](super::Key).
+/// Kind of a key's value. Each belongs to one type of [`Key`](super::Key).
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// A text.
@@ -17,22 +17,22 @@ pub enum Kind {
     Flag,
     /// An integer between two bounds, both included.
     Integer {
-        /// The least.
+        /// Lower bound.
         min: i64,
-        /// The greatest; `i64::MAX` for none.
+        /// Upper bound; `i64::MAX` for none.
         max: i64,
     },
     /// A number of bytes with its unit, in a text.
     Size,
     /// A duration with its unit, in a text.
     Duration,
-    /// A part of a whole in per cent, in a text.
+    /// A percentage, in a text.
     Percent,
     /// One of a few words.
     OneOf(&'static [&'static str]),
     /// A list of texts; a text alone is a list of one.
     Texts,
-    /// A table of names to texts; numbers and flags are read as the texts that they are.
+    /// A table of names to texts; numbers and flags are read as texts.
     Pairs,
     /// A section of its own, inline or under its own header.
     Table(&'static Section),
@@ -40,14 +40,14 @@ pub enum Kind {
     Tables(&'static Section),
     /// A section for each name: `[upstream.NAME]`.
     Named(&'static Section),
-    /// A section, or `true` for that section with all its defaults; `false` is the same as absent.
+    /// A section, or `true` for that section with all its defaults; `false` equals absent.
     FlagOr(&'static Section),
     /// A section, or a text for that section with its first key alone.
     TextOr(&'static Section),
 }
 
 impl Kind {
-    /// What a user reads that wrote something else: `a duration such as "60s"`.
+    /// Describes the expected value in error messages: `a duration such as "60s"`.
     pub(super) fn expected(self) -> String {
         match self {
             Self::Text => "a text".to_owned(),
@@ -68,7 +68,7 @@ impl Kind {
         }
     }
 
-    /// The section that a table of this kind is read as.
+    /// Returns the section of a nested table.
     pub(crate) fn section(self) -> Option<&'static Section> {
         match self {
             Self::Table(section)
@@ -81,7 +81,7 @@ impl Kind {
         }
     }
 
-    /// How the user might have meant a value of the wrong type.
+    /// Suggests a correction for a value of the wrong type.
     fn remedy(self, value: &DeValue<'_>) -> Option<String> {
         let bare = bare(value);
         match self {
@@ -109,8 +109,8 @@ impl Kind {
 
 type Written<'a, 'i> = &'a Spanned<DeValue<'i>>;
 
-/// Each reads one kind of value; `None` when it was wrong, which is then among the problems, or when
-/// it means the same as an absent key.
+/// Decoders, one a kind; `None` for an invalid value, which is then among the problems, or for one
+/// that equals an absent key.
 impl Lowering<'_> {
     pub(super) fn value(&mut self, kind: Kind, written: Written<'_, '_>) -> Option<Value> {
         match kind {
@@ -155,7 +155,7 @@ impl Lowering<'_> {
         let Some(digits) = written.get_ref().as_integer() else {
             return self.wrong(kind, written);
         };
-        // TOML 1.1 "Integer": what does not fit 64 bits must be an error; here it is out of range.
+        // TOML 1.1 "Integer": a number beyond 64 bits must be an error; here it is out of range.
         let number = i64::from_str_radix(digits.as_str(), digits.radix()).ok();
         let fits = |number: &i64| matches!(kind, Kind::Integer { min, max } if (min..=max).contains(number));
         let in_range = number.filter(fits);
@@ -166,7 +166,7 @@ impl Lowering<'_> {
         in_range
     }
 
-    /// A value with a unit.
+    /// Decodes a value with a unit.
     fn measured<T>(
         &mut self,
         kind: Kind,
@@ -217,7 +217,7 @@ impl Lowering<'_> {
         Some(pairs)
     }
 
-    /// A text, or what needs no quotes to be one.
+    /// Decodes a text, or a value that becomes one with quotes.
     fn scalar(&mut self, written: Written<'_, '_>) -> Option<At<String>> {
         let value = written.get_ref();
         let plain = value.as_bool().map(|flag| flag.to_string());
@@ -320,16 +320,15 @@ impl Lowering<'_> {
     }
 
     fn report(&mut self, written: Written<'_, '_>, message: String, help: Option<String>) {
-        let problem = Problem::new(self.place(written.span()), message);
-        let problem = match help {
-            Some(help) => problem.help(help),
-            None => problem,
-        };
-        self.problems.push(problem.firm());
+        let mut problem = Problem::new(self.place(written.span()), message).unconditional();
+        if let Some(help) = help {
+            problem = problem.help(help);
+        }
+        self.problems.push(problem);
     }
 }
 
-/// `"a", "b" or "c"`.
+/// Joins alternatives: `"a", "b" or "c"`.
 fn alternatives(words: &[&str]) -> String {
     let quoted = words
         .iter()
@@ -354,7 +353,7 @@ fn found(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// A number as it would stand between quotes.
+/// Returns a number as it would be quoted.
 fn bare(value: &DeValue<'_>) -> Option<String> {
     value.as_integer().map(ToString::to_string)
 }
@@ -363,7 +362,7 @@ fn without_quotes() -> String {
     "write it without the quotes".to_owned()
 }
 
-/// What the content of a text would be without its quotes.
+/// Parses the content of a text as if unquoted.
 fn unquoted<'a>(value: &'a DeValue<'_>) -> Option<DeValue<'a>> {
     value
         .as_str()

@@ -1,4 +1,4 @@
-//! A section as it was read: what was given, and behind it the defaults of the descriptor.
+//! A section as read: the given values, and the defaults of its description.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -7,49 +7,48 @@ use super::typed::Type;
 use super::{AnyKey, At, Descriptor, Key, Kind, Pairs, Place, Problems, Section};
 use crate::value::{ByteSize, parse_duration, parse_percent};
 
-/// A section that was read: what was given, and behind it the defaults of its keys. To ask for a key
-/// that the section does not have is our own fault: it fails in debug builds, and is absent otherwise.
+/// A section as read: the given values, and the defaults of its keys. Use of a key that the section
+/// lacks is a bug: it fails in debug builds, and is absent otherwise.
 ///
-/// Two are equal when they say the same; see [`Self::same_as`].
+/// Equality is equivalence; see [`Self::same_as`].
 #[derive(Clone, Debug)]
 pub struct Lowered {
     section: &'static Section,
     place: Place,
     pub(super) given: Vec<Given>,
-    /// Keys that were written and could not be understood.
+    /// Keys with an invalid value.
     wrong: Vec<&'static Descriptor>,
 }
 
-/// A key that was written.
+/// A given key.
 #[derive(Clone, Debug)]
 pub(super) struct Given {
     pub(super) key: &'static Descriptor,
-    /// Where the name stands.
+    /// Place of the name.
     pub(super) name: Place,
     pub(super) value: At<Value>,
 }
 
-/// A value that was understood, of the [`Kind`]s that its name says; which of them is read as which type is
-/// said in `typed`.
+/// A valid value, of the [`Kind`]s in its name; `typed` defines the type of each.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// A text, or one of a few words.
     Text(String),
     /// A flag.
     Flag(bool),
-    /// An integer in its bounds.
+    /// An integer within its bounds.
     Integer(i64),
     /// A number of bytes.
     Size(ByteSize),
     /// A duration.
     Duration(Duration),
-    /// A part in per cent.
+    /// A percentage.
     Percent(u8),
     /// A list of texts.
     Texts(Vec<At<String>>),
     /// Names and their texts.
     Pairs(Pairs),
-    /// A section, whether or not something else stood for it.
+    /// A section, written as such or abbreviated.
     Table(Lowered),
     /// A list of sections.
     Tables(Vec<Lowered>),
@@ -67,46 +66,45 @@ impl Lowered {
         }
     }
 
-    /// The same, of which these keys were written and could not be understood.
+    /// Records keys with an invalid value.
     pub(super) fn without(self, wrong: Vec<&'static Descriptor>) -> Self {
         Self { wrong, ..self }
     }
 
-    /// Reports whether the key was written and could not be understood, which was told: what follows from
-    /// it not being there is not to be told again.
+    /// Reports whether the key has an invalid value, which was reported: consequences of its absence are not
+    /// to be reported again.
     pub fn is_wrong(&self, key: &dyn AnyKey) -> bool {
         let key = self.own(key.descriptor());
         self.wrong.iter().any(|wrong| std::ptr::eq(*wrong, key))
     }
 
-    /// The description that it was read by.
+    /// Returns its description.
     pub(super) fn section(&self) -> &'static Section {
         self.section
     }
 
-    /// Where the section stands: its header, or the value of its key.
+    /// Returns the place of the section: its header, or the value of its key.
     pub fn place(&self) -> Place {
         self.place.clone()
     }
 
-    /// Returns the value of the key: what was written, or else the default. What is absent and has no
-    /// default is `None`, false or empty; an absent table has all its defaults.
+    /// Returns the value of the key: the given one, or else the default. An absent key without a default is
+    /// `None`, false or empty; an absent table has all its defaults.
     pub fn get<T: Type>(&self, key: &Key<T>) -> T::Got<'_> {
         T::get(self, key.descriptor())
     }
 
-    /// Returns the value of the key where it was written (and right); `None` also where the `false` of a
-    /// [`Kind::FlagOr`] was.
+    /// Returns the valid value of a given key; `None` also for the `false` of a [`Kind::FlagOr`].
     pub fn given<T: Type>(&self, key: &Key<T>) -> Option<T::Given<'_>> {
         T::given(&self.find(key.descriptor())?.value)
     }
 
-    /// Reports whether the key was written (and right).
+    /// Reports whether the key is given, with a valid value.
     pub fn is_given(&self, key: &dyn AnyKey) -> bool {
         self.find(key.descriptor()).is_some()
     }
 
-    /// Returns where the value of the key stands; the place of the section when it was not written.
+    /// Returns the place of the key's value; the place of the section if it is not given.
     pub fn place_of(&self, key: &dyn AnyKey) -> Place {
         self.place_of_key(key.descriptor())
     }
@@ -116,8 +114,7 @@ impl Lowered {
         given.map_or_else(|| self.place(), |given| given.value.place.clone())
     }
 
-    /// Returns the sections that were written under the key, whatever its kind: each with its name, where
-    /// the kind gives it one.
+    /// Returns the sections given under the key, whatever its kind: each with its name, if the kind has one.
     pub fn nested(&self, key: &Descriptor) -> Vec<(Option<&str>, &Self)> {
         match self.find(key).map(|given| &given.value.value) {
             Some(Value::Table(table)) => vec![(None, table)],
@@ -132,8 +129,8 @@ impl Lowered {
         }
     }
 
-    /// The names of the keys that were written, each with the place of the name, in the order of the
-    /// file. A [`Kind::FlagOr`] that is false is not among them.
+    /// Returns the names of the given keys, each with the place of the name, in the order of the file.
+    /// Omits a [`Kind::FlagOr`] that is false.
     pub fn given_keys(&self) -> Vec<At<&'static str>> {
         let names = self.given.iter().map(|given| At {
             value: given.key.name,
@@ -142,8 +139,8 @@ impl Lowered {
         names.collect()
     }
 
-    /// This section and what a later part of its file says, where that only goes on with lists which both
-    /// names `may` go on with, or is new.
+    /// Merges a later part of the same file, if that only adds new keys and continues lists; `may` decides,
+    /// for both names, whether a list may continue.
     pub fn with_more(mut self, more: Self, may: impl Fn(&Place) -> bool) -> Option<Self> {
         for later in more.given {
             let mut given = self.given.iter_mut();
@@ -164,10 +161,10 @@ impl Lowered {
         Some(self)
     }
 
-    /// Whether both mean the same, wherever they were written: a default that is spelt out equals one
-    /// that is not. A table that is given differs from an absent one.
+    /// Reports whether both are equivalent, wherever they were written: an explicit default equals an
+    /// implicit one. A given table differs from an absent one.
     pub fn same_as(&self, other: &Self) -> bool {
-        // What neither gives has its default in both.
+        // A key that neither gives has its default in both.
         let agrees = |with: &Self, given: &Given| {
             with.effective(given.key).as_deref() == Some(&given.value.value)
         };
@@ -176,15 +173,15 @@ impl Lowered {
             && other.given.iter().all(|given| agrees(self, given))
     }
 
-    /// Returns the key as it was written.
+    /// Returns the given key.
     pub(super) fn find(&self, key: &Descriptor) -> Option<&Given> {
         let key = self.own(key);
-        // A key is itself alone: no names need be compared.
+        // Keys compare by identity, not by name.
         let mut given = self.given.iter();
         given.find(|given| std::ptr::eq(given.key, key))
     }
 
-    /// Returns the key; debug builds panic where it is one of another section.
+    /// Returns the key; debug builds panic for a key of another section.
     fn own<'k>(&self, key: &'k Descriptor) -> &'k Descriptor {
         debug_assert!(
             self.section.has(key),
@@ -195,7 +192,7 @@ impl Lowered {
         key
     }
 
-    /// Returns the value that was written, or the default.
+    /// Returns the given value, or the default.
     pub(super) fn effective(&self, key: &Descriptor) -> Option<Cow<'_, Value>> {
         if let Some(given) = self.find(key) {
             return Some(Cow::Borrowed(&given.value.value));
@@ -205,12 +202,12 @@ impl Lowered {
     }
 }
 
-/// The default of a key as a value.
+/// Parses the default of a key.
 fn default(key: &Descriptor, literal: &str, place: &Place) -> Option<Value> {
     plain(key.kind, literal).or_else(|| key.literal(literal, place, &mut Problems::default()))
 }
 
-/// Most defaults need no parser, and a thousand sites ask for each a thousand times.
+/// Parses simple defaults without a parser: a thousand sites use each a thousand times.
 pub(super) fn plain(kind: Kind, literal: &str) -> Option<Value> {
     let quoted = || {
         let text = literal.strip_prefix('"')?.strip_suffix('"')?;
@@ -223,7 +220,7 @@ pub(super) fn plain(kind: Kind, literal: &str) -> Option<Value> {
         Kind::Size => quoted()?.parse().ok().map(Value::Size),
         Kind::Duration => parse_duration(quoted()?).ok().map(Value::Duration),
         Kind::Percent => parse_percent(quoted()?).ok().map(Value::Percent),
-        // The parts of these have places of their own.
+        // Parts of these have places of their own.
         Kind::Texts | Kind::Pairs | Kind::Table(_) | Kind::FlagOr(_) => None,
         Kind::TextOr(_) | Kind::Tables(_) | Kind::Named(_) => None,
     }

@@ -1,10 +1,10 @@
-//! How every section of the configuration file is described: a list of keys for each section, and
-//! each [`Key`] a static (name, type, default, doc), kept beside the code that uses it. The decoder,
-//! the suggestions for a misspelt key and `config/reference.toml` all come from that table, so they
-//! cannot disagree; and a key is asked for by its static, so that no name and no type is said twice.
+//! Descriptions of the sections of a configuration file: a list of keys for each section, and each
+//! [`Key`] a static (name, type, default, doc) beside the code that uses it. The decoder, the
+//! suggestions for a misspelt key and `config/reference.toml` all derive from that table, so they
+//! cannot disagree. A value is read through its static, so that no name and no type is repeated.
 //!
-//! Decoding never stops at the first fault: what is wrong goes to [`Problems`] with its [`Place`],
-//! and the rest is still read. This module knows no section of its own and no meaning of any key.
+//! Decoding never stops at the first fault: every fault goes to [`Problems`] with its [`Place`], and
+//! the rest is still read. This module knows no section of its own and no meaning of any key.
 
 mod changes;
 mod embedded;
@@ -36,16 +36,15 @@ pub use problem::{Problem, Problems};
 pub use reference::reference;
 pub use schema::schema;
 
-/// The table that describes one section.
+/// Description of one section.
 #[derive(Debug)]
 pub struct Section {
-    /// How the section's header is written: `[upstream.NAME]`, `[[site]]`; for the whole file any
-    /// name for it.
+    /// Header of the section: `[upstream.NAME]`, `[[site]]`; for the whole file any name for it.
     pub title: &'static str,
-    /// What the section is for, in sentences; a line break starts a paragraph. A nested section with
-    /// an empty doc is shown in the reference by the example of its key alone.
+    /// Purpose of the section, in sentences; a line break starts a paragraph. The reference shows a
+    /// nested section with an empty doc by the example of its key alone.
     pub doc: &'static str,
-    /// The keys, in the order of the reference. A group stands in as many sections as have all of it.
+    /// The keys, in the order of the reference. Several sections may share a group.
     pub groups: &'static [Group],
 }
 
@@ -56,7 +55,7 @@ impl Section {
         keys.map(|key| key.descriptor())
     }
 
-    /// Returns the first key, which a text stands for in a [`Kind::TextOr`].
+    /// Returns the first key, which a text abbreviates in a [`Kind::TextOr`].
     fn first_key(&self) -> Option<&'static Descriptor> {
         self.keys().next()
     }

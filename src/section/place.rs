@@ -1,4 +1,4 @@
-//! Where in which file something was written.
+//! Source locations: file and byte range.
 
 use std::ops::{Deref, Range};
 
@@ -6,22 +6,21 @@ use std::ops::{Deref, Range};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub u16);
 
-/// A stretch of a file.
+/// A range of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// The file.
     pub file: FileId,
-    /// Byte offsets into its text.
+    /// Byte offsets into the text.
     pub span: Range<usize>,
 }
 
-/// A value and where it was written. Equality is that of the values: the same word in two places is
-/// the same word.
+/// A value with its source location. Equality compares the values alone.
 #[derive(Clone, Debug)]
 pub struct At<T> {
     /// The value.
     pub value: T,
-    /// Where it stands; for a default, the place of the section that lacks it.
+    /// Its source location; for a default, that of the section that lacks it.
     pub place: Place,
 }
 

@@ -1,13 +1,12 @@
-//! A section that was read, written as TOML again: what was given, in the order in which it was, with
-//! the values of variables in their place.
+//! A section written as TOML again: the given keys, in their order, with variables replaced.
 
 use super::lowered::{Given, Value};
 use super::{AnyKey, At, Kind, Lowered};
 use crate::value::{show_duration, show_percent};
 
 impl Lowered {
-    /// A line for each key that was given and is not in `except`; nested sections are inline tables.
-    /// Read again it says the same.
+    /// Writes a line for each given key not in `except`; nested sections are inline tables. Reading the
+    /// result yields an equal section.
     pub fn to_toml(&self, except: &[&dyn AnyKey]) -> String {
         let is_kept = |given: &&Given| {
             let mut except = except.iter();
@@ -34,7 +33,7 @@ fn assignment(given: &Given) -> String {
     format!("{} = {value}", given.key.name)
 }
 
-/// A text as TOML writes it, so that no variable of the environment is seen in it.
+/// Quotes a text for TOML, with `${` escaped.
 pub fn quoted(text: &str) -> String {
     let mut quoted = "\"".to_owned();
     for c in text.replace("${", "$${").chars() {
@@ -49,13 +48,14 @@ pub fn quoted(text: &str) -> String {
     quoted
 }
 
-/// A name as a key: bare where it can be.
+/// Writes a name as a key: bare if possible.
 pub fn key(name: &str) -> String {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    match !name.is_empty() && name.bytes().all(bare) {
-        true => name.to_owned(),
-        // Keys know no variables.
-        false => quoted(name).replace("$${", "${"),
+    if !name.is_empty() && name.bytes().all(bare) {
+        name.to_owned()
+    } else {
+        // Keys have no variables.
+        quoted(name).replace("$${", "${")
     }
 }
 
@@ -90,9 +90,10 @@ fn list(items: impl Iterator<Item = String>) -> String {
 }
 
 fn braces(pairs: Vec<String>) -> String {
-    match pairs.is_empty() {
-        true => "{}".to_owned(),
-        false => format!("{{ {} }}", pairs.join(", ")),
+    if pairs.is_empty() {
+        "{}".to_owned()
+    } else {
+        format!("{{ {} }}", pairs.join(", "))
     }
 }
 
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_says_the_same() {
+    fn printed_sections_are_equal_when_read() {
         let text = r#"
             include = ["a.toml", "${SECRET}"]
             server = { workers = 3, drain = "90s", limits = { body = "1536B" } }

@@ -1,28 +1,28 @@
-//! What is wrong with a configuration, collected so that everything is reported at once.
+//! Problems of a configuration, collected so that all are reported at once.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::{FileId, Place};
 
-/// One thing that the user has to change.
+/// One fault for the user to correct.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where it stands.
+    /// Source location.
     pub place: Place,
-    /// What is wrong: one phrase, lower case, without a full stop.
+    /// The fault: one phrase, lower case, without a full stop.
     pub message: String,
-    /// A few words to stand under the place.
+    /// A few words under the marked place.
     pub label: Option<String>,
-    /// What to do about it.
+    /// The remedy.
     pub help: Option<String>,
-    /// Whether it is told whatever else the section says: it is not about what the section lacks.
-    is_firm: bool,
-    /// Whether the message is free of values, and the help.
+    /// Reported regardless of other faults in the section: it is not about an absence.
+    is_unconditional: bool,
+    /// Texts free of values: message and help.
     is_public: Public,
 }
 
-/// Which texts of a problem have no value of the configuration in them: values may be secrets.
+/// Texts of a problem that are free of values of the configuration: values may be secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Public {
     message: bool,
@@ -30,8 +30,8 @@ struct Public {
 }
 
 impl Problem {
-    /// A problem without label and help. A text of the program is free of values; one that was put together is taken
-    /// to have some in it, unless [`Problem::without_values`] says otherwise.
+    /// Builds a problem without label and help. A static text is free of values; a formatted one is assumed
+    /// to contain some, unless [`Problem::without_values`] declares otherwise.
     pub fn new(place: Place, message: impl Into<Cow<'static, str>>) -> Self {
         let message = message.into();
         let is_public = Public {
@@ -43,12 +43,12 @@ impl Problem {
             message: message.into_owned(),
             label: None,
             help: None,
-            is_firm: false,
+            is_unconditional: false,
             is_public,
         }
     }
 
-    /// The same, with a message and advice in which names of keys may stand but no value.
+    /// Declares message and help free of values; names of keys are allowed.
     #[must_use]
     pub fn without_values(self) -> Self {
         Self {
@@ -60,14 +60,14 @@ impl Problem {
         }
     }
 
-    /// Returns the message and the advice for those who may not see values: each where there is none in it.
+    /// Returns message and help for readers without access to values: each if it is free of them.
     pub fn public(&self) -> (Option<&str>, Option<&str>) {
         let Public { message, help } = self.is_public;
         let help = self.help.as_deref().filter(|_| help);
         (message.then_some(self.message.as_str()), help)
     }
 
-    /// The same with a few words under the place.
+    /// Adds a few words under the place.
     #[must_use]
     pub fn label(self, label: impl Into<String>) -> Self {
         Self {
@@ -76,17 +76,17 @@ impl Problem {
         }
     }
 
-    /// The same, told also where a value in the section at its place is wrong. What is wrong with a value
-    /// itself is firm, so that something is told of everything that is refused.
+    /// Reports it even if a value in the section at its place is wrong. A fault of a value itself is firm, so
+    /// that every refusal has a message.
     #[must_use]
-    pub fn firm(self) -> Self {
+    pub fn unconditional(self) -> Self {
         Self {
-            is_firm: true,
+            is_unconditional: true,
             ..self
         }
     }
 
-    /// The same with advice.
+    /// Adds the remedy.
     #[must_use]
     pub fn help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
         let help = help.into();
@@ -96,22 +96,22 @@ impl Problem {
     }
 }
 
-/// Everything that was found wrong so far.
+/// All problems found.
 #[derive(Debug, Default)]
 pub struct Problems {
     errors: Vec<Problem>,
     warnings: Vec<Problem>,
-    /// Sections in which a value is wrong.
-    marred: HashSet<(FileId, usize, usize)>,
+    /// Sections with an invalid value.
+    invalid_sections: HashSet<(FileId, usize, usize)>,
 }
 
 impl Problems {
-    /// Adds one.
+    /// Adds an error.
     pub fn push(&mut self, problem: Problem) {
         self.errors.push(problem);
     }
 
-    /// Adds one that does not keep the configuration from being used.
+    /// Adds a warning, which does not reject the configuration.
     pub fn warn(&mut self, problem: Problem) {
         self.warnings.push(problem);
     }
@@ -120,23 +120,23 @@ impl Problems {
     pub fn append(&mut self, others: Self) {
         self.errors.extend(others.errors);
         self.warnings.extend(others.warnings);
-        self.marred.extend(others.marred);
+        self.invalid_sections.extend(others.invalid_sections);
     }
 
-    /// Forgets what is wrong at places that are not to be `kept`.
+    /// Removes errors at places that are not to be `kept`.
     pub fn retain(&mut self, kept: impl Fn(&Place) -> bool) {
         self.errors.retain(|problem| kept(&problem.place));
     }
 
-    /// How many there are so far, without warnings.
+    /// Returns the number of errors, without warnings.
     pub(super) fn count(&self) -> usize {
         self.errors.len()
     }
 
-    /// Notes that a value in the section at `place` is wrong, which is told where the value stands: what
-    /// the section lacks as a whole may be that very value, and is not told.
-    pub(super) fn mar(&mut self, place: &Place) {
-        self.marred.insert(key(place));
+    /// Marks the section at `place` as having an invalid value, reported at its own place: an absence in the
+    /// section may be due to it, and is not reported.
+    pub(super) fn mark_invalid(&mut self, place: &Place) {
+        self.invalid_sections.insert(key(place));
     }
 
     /// Drops the warnings.
@@ -148,21 +148,22 @@ impl Problems {
         }
     }
 
-    /// Whether nothing is wrong; warnings do not count.
+    /// Reports whether there is no error; warnings do not count.
     pub fn is_empty(&self) -> bool {
         self.errors.is_empty()
     }
 
-    /// The warnings, in the order of files and of places in a file.
+    /// Removes and returns the warnings, in the order of files and of places in a file.
     pub fn take_warnings(&mut self) -> Vec<Problem> {
         sorted(std::mem::take(&mut self.warnings))
     }
 
-    /// All that is wrong, in the order of files and of places in a file.
+    /// Returns all errors, in the order of files and of places in a file.
     pub fn into_sorted(mut self) -> Vec<Problem> {
-        let marred = &self.marred;
-        self.errors
-            .retain(|problem| problem.is_firm || !marred.contains(&key(&problem.place)));
+        let invalid_sections = &self.invalid_sections;
+        self.errors.retain(|problem| {
+            problem.is_unconditional || !invalid_sections.contains(&key(&problem.place))
+        });
         sorted(self.errors)
     }
 }
@@ -171,7 +172,7 @@ fn key(Place { file, span }: &Place) -> (FileId, usize, usize) {
     (*file, span.start, span.end)
 }
 
-/// What was said before of the same place is not said again: one key can mean several rules.
+/// Sorts, and removes duplicates at the same place: one key can imply several rules.
 fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by_key(|problem| (problem.place.file, problem.place.span.start));
     let mut said = HashSet::new();

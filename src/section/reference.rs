@@ -1,11 +1,11 @@
-//! The commented reference of the configuration, written from the descriptor tables.
+//! The commented reference of the configuration, generated from the section descriptions.
 //!
 //! It is a valid file. A line that starts with `#` and no space is a setting that is switched off;
 //! `# ` with a space is prose.
 
 use super::{Descriptor, Kind, Section};
 
-/// The whole reference for a file whose top level is `root`.
+/// Returns the whole reference for a file whose top level is `root`.
 pub fn reference(root: &'static Section) -> String {
     let mut page = Page::default();
     page.prose(root.doc);
@@ -24,7 +24,7 @@ const LEGEND: &str = "\n`key = value` shows the default. `#key = value`, without
     default, or a table that is off until it is written. Every text may contain ${NAME} or \
     ${NAME:-default} from the environment; $${ is a literal ${.";
 
-/// The widest line of prose, in characters.
+/// Width of prose, in characters.
 const WIDTH: usize = 90;
 
 #[derive(Default)]
@@ -32,11 +32,11 @@ struct Page {
     text: String,
 }
 
-/// Where a section stands in the file.
+/// Header of a section.
 struct Header {
-    /// The dotted keys down to it; empty for the root.
+    /// Dotted path of its keys; empty for the root.
     path: String,
-    /// Whether it is in force, or shown behind `#`.
+    /// In force, rather than commented out with `#`.
     on: bool,
 }
 
@@ -57,7 +57,7 @@ impl Header {
 }
 
 impl Page {
-    /// The keys of a section: first those that are one line, as TOML demands, then the nested ones.
+    /// Writes the keys of a section: first the one-line keys, as TOML demands, then the nested ones.
     fn body(&mut self, section: &'static Section, header: &Header) {
         let with_section =
             |key: &Descriptor| key.kind.section().filter(|section| !section.doc.is_empty());
@@ -112,7 +112,7 @@ impl Page {
         self.text.extend([if on { "" } else { "#" }, line, "\n"]);
     }
 
-    /// Paragraphs as comments, each wrapped by words.
+    /// Writes paragraphs as comments, wrapped at words.
     fn prose(&mut self, prose: &str) {
         for paragraph in prose.lines() {
             let mut line = "#".to_owned();
@@ -128,14 +128,14 @@ impl Page {
     }
 }
 
-/// `A duration such as "60s".`
+/// Capitalises a phrase: `A duration such as "60s".`
 fn capitalised(phrase: &str) -> String {
     let mut rest = phrase.chars();
     let first = rest.next().map(|first| first.to_ascii_uppercase());
     first.into_iter().chain(rest).chain(['.']).collect()
 }
 
-/// Some literal of the kind, where the descriptor shows none.
+/// Returns a literal of the kind, for descriptions without one.
 fn placeholder(kind: Kind) -> String {
     let literal = match kind {
         Kind::Integer { min, .. } => return min.to_string(),

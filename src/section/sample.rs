@@ -1,4 +1,4 @@
-//! A description that uses every kind, for tests of everything that works on descriptions.
+//! Sample description with every kind, for tests of everything that works on descriptions.
 
 use std::time::Duration;
 

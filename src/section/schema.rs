@@ -1,5 +1,5 @@
-//! The configuration as a JSON Schema (2020-12), written from the descriptor tables, for editors. It
-//! knows types, words and bounds; what only `fcgate check` knows is how keys go together.
+//! The configuration as a JSON Schema (2020-12) for editors, generated from the section descriptions. It
+//! covers types, words and bounds; constraints between keys are known to `fcgate check` alone.
 
 use serde_json::{Map, Value, json};
 use toml::de::DeValue;
@@ -7,10 +7,10 @@ use toml::de::DeValue;
 use super::{Descriptor, Kind, Section};
 use crate::value::{duration_pattern, percent_pattern, size_pattern};
 
-/// A text with a variable of the environment in it may be anything.
+/// Pattern of a text with an environment variable, which may have any value.
 const VARIABLE: &str = "\\$\\{[A-Z_]";
 
-/// The schema of a file whose top level is `root`.
+/// Returns the schema of a file whose top level is `root`.
 pub fn schema(root: &'static Section) -> Value {
     let mut page = Page::default();
     let top = page.section(root);
@@ -31,7 +31,7 @@ pub fn schema(root: &'static Section) -> Value {
     Value::Object(schema)
 }
 
-/// What of a schema is there: the sections by their names, and those of the first that are described.
+/// State of the schema: the sections by name, and the number already described.
 #[derive(Default)]
 struct Page {
     sections: Vec<(&'static Section, String)>,
@@ -104,7 +104,7 @@ impl Page {
         object(described)
     }
 
-    /// Two sections may have the same title: the second has a number behind it.
+    /// Returns the reference to a section; a second section with the same title gets a number.
     fn reference(&mut self, section: &'static Section) -> Value {
         let known = self
             .sections
@@ -127,7 +127,7 @@ impl Page {
     }
 }
 
-/// What `json!` makes of braces.
+/// Converts the result of `json!` with braces.
 fn object(value: Value) -> Map<String, Value> {
     if let Value::Object(object) = value {
         object
@@ -140,7 +140,7 @@ fn or_variable(described: Value) -> Value {
     json!({ "type": "string", "anyOf": [described, { "pattern": VARIABLE }] })
 }
 
-/// A literal of a descriptor; its tests find those that are none.
+/// Parses a literal of a description; its tests find invalid ones.
 fn literal(text: &str) -> Option<Value> {
     DeValue::parse(text)
         .ok()
@@ -164,7 +164,7 @@ fn json_of(value: &DeValue<'_>) -> Option<Value> {
             });
             Value::Object(pairs.collect::<Option<_>>()?)
         }
-        // No key is one of these.
+        // No key has one of these.
         DeValue::Float(_) | DeValue::Datetime(_) => return None,
     })
 }

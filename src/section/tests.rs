@@ -1,4 +1,4 @@
-//! Sections, right and wrong.
+//! Valid and invalid sections.
 
 use std::time::Duration;
 
@@ -23,14 +23,14 @@ fn lower_in(text: &str, environment: &Environment<'_>) -> (Lowered, Problems) {
     (lowered, problems)
 }
 
-/// A file of the sample in which nothing is wrong; the variable SET is `5s`.
+/// Decodes a valid file of the sample; the variable SET is `5s`.
 pub(super) fn lower(text: &str) -> Lowered {
     let (lowered, problems) = lower_in(text, &|name| (name == "SET").then(|| "5s".to_owned()));
     assert_eq!(problems.into_sorted(), []);
     lowered
 }
 
-/// Each problem as `marked text: message (help)`.
+/// Checks each problem as `marked text: message (help)`.
 #[track_caller]
 fn check(text: &str, expected: &[&str]) {
     let (_, problems) = lower_in(text, &|_| None);
@@ -45,7 +45,7 @@ fn check(text: &str, expected: &[&str]) {
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn given_values_are_read() {
     let file = lower(
         r#"
         [server]
@@ -97,7 +97,7 @@ fn what_is_written_is_read() {
 }
 
 #[test]
-fn what_is_not_written_has_its_default() {
+fn absent_keys_have_their_defaults() {
     let file = lower("[[site]]\ndeny = false");
     assert!(file.given(&SERVER_KEY).is_none());
     assert!(file.get(&UPSTREAM_KEY).is_empty());
@@ -173,7 +173,7 @@ fn unknown_keys_get_a_suggestion() {
 }
 
 #[test]
-fn wrong_types_say_what_was_expected() {
+fn wrong_types_name_the_expected_one() {
     check("server = 3", &["3: expected a table, found an integer"]);
     check(
         "upstream = []",
@@ -219,7 +219,7 @@ fn wrong_types_say_what_was_expected() {
 }
 
 #[test]
-fn wrong_values_say_what_would_be_right() {
+fn wrong_values_name_the_right_ones() {
     check(
         "[server]\nworkers = -1",
         &["-1: expected an integer from 0 to 1024, found -1"],
@@ -286,7 +286,7 @@ fn a_key_of_another_section_is_found_in_debug_builds() {
     lower("").get(&SERVER_KEY).get(&BODY);
 }
 
-/// The types are those that the constructors give; what a table shows is read as them.
+/// Types match the constructors of the keys.
 #[test]
 fn every_type_is_read() {
     let file = lower(
@@ -322,7 +322,7 @@ fn descriptor(kind: Kind, default: Option<&'static str>) -> Descriptor {
 }
 
 #[test]
-fn a_default_without_the_parser_is_what_the_parser_reads() {
+fn a_default_without_the_parser_equals_the_parsed_one() {
     let number = Kind::Integer { min: 0, max: 9 };
     let samples = [
         (Kind::Text, "\"a b\"", true),
@@ -357,7 +357,7 @@ fn literals_of_a_descriptor_are_read_like_values() {
     assert_eq!(problems.into_sorted().len(), 2);
 }
 
-/// Texts that are mostly TOML with the words of the sample.
+/// Generates texts that are mostly TOML with the words of the sample.
 fn toml_like() -> impl Strategy<Value = String> {
     let word = prop::sample::select(vec![
         "server",
@@ -422,7 +422,7 @@ proptest! {
     }
 }
 
-/// Descriptions are constants: this compiles or it does not.
+/// Descriptions are constants: this must compile.
 const _: Section = Section {
     title: "",
     doc: "",

@@ -1,4 +1,4 @@
-//! The types that keys may have, and how each is read from what was written.
+//! Types of keys, and the decoding of each.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -8,36 +8,36 @@ use super::lowered::Value;
 use super::{At, Descriptor, Lowered, Place};
 use crate::value::ByteSize;
 
-/// A type that a key may have.
+/// A type of keys.
 pub trait Type: Sized + 'static {
-    /// Result of [`Lowered::get`]: the value that was written, or the default.
+    /// Result of [`Lowered::get`]: the given value, or the default.
     type Got<'a>;
 
-    /// Result of [`Lowered::given`]: the value that was written.
+    /// Result of [`Lowered::given`]: the given value.
     type Given<'a>;
 
     /// Reads a value of the kind that belongs to the type; none of another.
     fn given(value: &At<Value>) -> Option<Self::Given<'_>>;
 
-    /// Reads the key of a section, written or not.
+    /// Reads the key of a section, given or not.
     fn get<'a>(section: &'a Lowered, key: &Descriptor) -> Self::Got<'a>;
 }
 
-/// A type whose values are copied out of the section.
+/// A type with values copied out of the section.
 pub trait Scalar: Sized + 'static {
-    /// Reads a value that stands at `place`.
+    /// Reads a value at `place`.
     fn read(value: &Value, place: &Place) -> Option<Self>;
 
     /// Returns the value of an absent key without a default.
     fn absent(place: Place) -> Self;
 }
 
-/// An integer in the bounds of its key.
+/// An integer within the bounds of its key.
 pub trait Integer: Default + 'static {
-    /// The least that the type holds.
+    /// Minimum of the type.
     const MIN: i64;
 
-    /// The greatest, as far as a configuration can say it.
+    /// Maximum, as far as a configuration can express it.
     const MAX: i64;
 
     /// Converts a number within these bounds.
@@ -96,7 +96,7 @@ fn effective<S: Scalar>(section: &Lowered, key: &Descriptor) -> Option<S> {
 }
 
 impl Type for Table {
-    /// Absent, it is the section with all its defaults, at the place of the one that lacks it.
+    /// The section; an absent one has all its defaults, at the place of the section that lacks it.
     type Got<'a> = Cow<'a, Lowered>;
     type Given<'a> = &'a Lowered;
 
@@ -160,7 +160,7 @@ impl Type for Named {
     }
 }
 
-/// Each is read from the values of its kinds alone, and is worth its default where it is absent.
+/// Scalars read from the values of their kinds alone; the type's default if absent.
 macro_rules! scalars {
     ($($type:ty: $value:pat => $read:expr;)*) => {$(
         impl Scalar for $type {

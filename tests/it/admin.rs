@@ -377,8 +377,8 @@ async fn a_file_that_a_pattern_comes_to_name_is_read_and_a_refused_one_only_once
 async fn nobody_else_reaches_it() {
     for (address, message) in [
         ("0.0.0.0:9180", "others can reach"),
-        ("example.org", "is no address"),
-        ("unix:relative", "is no address"),
+        ("example.org", "is not an address"),
+        ("unix:relative", "is not an address"),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("fcgate.toml");

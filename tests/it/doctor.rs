@@ -256,7 +256,7 @@ fn an_access_log_that_cannot_be_written_is_told_once() {
         text.contains("error   server.access_log: the access log /"),
         "{text}"
     );
-    assert!(text.contains(": this rewrite leads to itself"), "{text}");
+    assert!(text.contains(": this rewrite loops"), "{text}");
 }
 
 /// As in a container that has the files elsewhere.

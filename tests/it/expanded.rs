@@ -77,7 +77,7 @@ php = ""
     write_below(directory.path(), "sites/a.toml", site);
     let text = expanded(&directory.path().join("fcgate.toml"));
     let text = text.replace(&directory.path().display().to_string(), "DIR");
-    let expected = r#"# What DIR/fcgate.toml means. Keys that are not here have the defaults that `fcgate reference` shows.
+    let expected = r#"# Expanded configuration of DIR/fcgate.toml. Absent keys have the defaults of `fcgate reference`.
 
 # DIR/fcgate.toml:2
 [server]
@@ -100,16 +100,16 @@ implied_rules = false
 match = "^/(.*)\\.old$"
 respond = { body = "a\"b $1 $${c} $${d}", headers = { X-A = "1" } }
 
-# mount = "/media/" (DIR/sites/a.toml:13): Files are sent.
+# mount = "/media/" (DIR/sites/a.toml:13): Sends files.
 [[site.rule]]
 prefix = "/media"
 static_files = { root = "/srv/media", mounted_at = "/media", index = ["index.php", "index.html"] }
 
-# root (DIR/sites/a.toml:4): A script that is there runs.
+# root (DIR/sites/a.toml:4): Runs existing scripts.
 [[site.rule]]
 fastcgi = { missing = "decline" }
 
-# root (DIR/sites/a.toml:4): A file that is there is sent; a folder has an index.
+# root (DIR/sites/a.toml:4): Sends existing files, and the index of a folder.
 [[site.rule]]
 static_files = { index = ["index.php", "index.html"] }
 "#;

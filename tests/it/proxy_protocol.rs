@@ -233,7 +233,7 @@ fn told(directory: &Path, listener: &str) -> String {
 fn listeners_that_make_no_sense_are_told() {
     let directory = tempfile::tempdir().unwrap();
     for (listener, expected) in [
-        ("address = \":80\"\nproxy_protocol = {}", "trusts nobody"),
+        ("address = \":80\"\nproxy_protocol = {}", "trusts no proxy"),
         (
             "address = \":80\"\nproxy_protocol = { from = [\"10.0.0.0/8\", \"host\"] }",
             "fcgate.toml:3:42",
@@ -241,9 +241,12 @@ fn listeners_that_make_no_sense_are_told() {
         ("address = \":80\"\nmode = \"0660\"", "only a unix socket"),
         (
             "address = \"unix:/x\"\nmode = \"0888\"",
-            "`0888` is no mode",
+            "`0888` is not a file mode",
         ),
-        ("address = \"unix:/x\"\nmode = \"rw\"", "`rw` is no mode"),
+        (
+            "address = \"unix:/x\"\nmode = \"rw\"",
+            "`rw` is not a file mode",
+        ),
         ("address = \"systemd:\"", "is not an address"),
     ] {
         let told = told(directory.path(), listener);

@@ -70,8 +70,7 @@ fn a_body_that_has_no_room_where_it_is_spooled_is_told() {
             site(Path::new("/srv/a"))
         );
         let checked = File::new(&text).checked();
-        let expected =
-            "has no room where it is spooled: one client gets half of server.spool_quota";
+        let expected = "exceeds the spool space of one client: half of server.spool_quota";
         assert_eq!(checked.contains(expected), told, "{text}{checked}");
     }
 }
@@ -224,9 +223,7 @@ async fn warnings_of_rules_are_true() {
         .await;
     gateway
         .log
-        .wait_for(|line| {
-            line.contains("this rewrite leads to itself: `/blog/x` becomes `/blog/index/x`")
-        })
+        .wait_for(|line| line.contains("this rewrite loops: `/blog/x` becomes `/blog/index/x`"))
         .await;
     assert_eq!(gateway.get("/up/x.php").await.status, 403);
     let round = gateway.get("/up/x.php/x").await;
@@ -382,12 +379,12 @@ fn a_loop_is_told_with_the_exception_that_ends_it() {
     for (to, help) in [
         ("/app.php", "`not = { path = \"/app.php\" }`"),
         ("/app.php?q=$1", "`not = { path = \"/app.php\" }`"),
-        ("/app/$1", "except what it leads to with `not`"),
+        ("/app/$1", "except its targets with `not`"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let rule = format!("[[site.rule]]\nmatch = '^/(.*)$'\nrewrite = {{ to = '{to}' }}\n");
         let told = File::new(&(site(folder.path()) + &rule)).checked();
-        assert!(told.contains("this rewrite leads to itself"), "{told}");
+        assert!(told.contains("this rewrite loops"), "{told}");
         assert!(told.contains(help), "{told}");
     }
 }

@@ -1,4 +1,4 @@
-//! Problems as a person reads them.
+//! Rendered problems.
 
 use proptest::prelude::*;
 
@@ -109,7 +109,7 @@ error: expected a text, found a list
 }
 
 #[test]
-fn a_label_stands_under_the_place() {
+fn a_label_is_under_the_place() {
     let (_, sources) = read("[[site]]\nroot = \"/srv\"");
     let place = Place {
         span: 16..22,

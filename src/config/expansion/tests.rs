@@ -1,19 +1,19 @@
-//! What a site means, as rules.
+//! Rules implied by a site.
 
 use toml::de::DeTable;
 
 use super::*;
 use crate::config::site_section::SITE;
 
-/// The rules of a site as they are printed, each on one line, and what is wrong.
+/// Returns the rules of a site as printed, each on one line, and the problems.
 fn check(site: &str) -> (Vec<String>, Vec<String>) {
     let table = DeTable::parse(site).unwrap();
     let mut problems = Problems::default();
     let site = SITE.lower(table.get_ref(), Place::default(), &|_| None, &mut problems);
-    let rules = meant(&site, &mut problems);
+    let rules = implied_rules(&site, &mut problems);
     let lines = rules
         .iter()
-        .map(|meant| meant.rule.to_toml(&[]).trim().replace('\n', "; "));
+        .map(|implied| implied.rule.to_toml(&[]).trim().replace('\n', "; "));
     let problems = problems.into_sorted().into_iter();
     (
         lines.collect(),
@@ -62,7 +62,7 @@ fn three_lines_are_three_rules() {
 }
 
 #[test]
-fn what_the_front_controller_does_not_get_is_a_rule() {
+fn exceptions_of_the_front_controller_are_a_rule() {
     means(
         "root = '/srv'\nphp = 'x'\nindex = []\nfront_controller = { except = ['png', '.j+g'] }",
         &[
@@ -123,7 +123,7 @@ fn a_mount_has_files_of_its_own_and_is_not_listed_with_the_site() {
 }
 
 #[test]
-fn a_preset_limits_what_runs() {
+fn a_preset_limits_the_scripts() {
     means(
         "root = '/srv/public'\nphp = 'x'\npreset = 'slim'\nfront_controller = '/app.php'\nindex = []\nfiles = { symlinks = 'never' }",
         &[
@@ -151,13 +151,13 @@ fn a_preset_limits_what_runs() {
 }
 
 #[test]
-fn what_cannot_be_is_told_once() {
+fn contradictions_are_reported_once() {
     for (site, expected) in [
         ("preset = 'slim'\nphp = 'x'", "a preset needs a `root`"),
         ("preset = 'slim'\nroot = '/srv'", "a preset needs `php`"),
         (
             "preset = 'slim'\nroot = '/srv'\nphp = 'x'\nimplied_rules = false",
-            "a preset says what `root` and `php` mean, and `implied_rules = false` that they mean nothing",
+            "a preset needs the rules implied by `root` and `php`, and `implied_rules = false` disables them",
         ),
         ("[[mount]]\nroot = '/m'", "a mount needs a `path`"),
         ("[[mount]]\npath = '/m'", "a mount needs a `root`"),

@@ -1,5 +1,5 @@
-//! Warns of private keys and configurations that others can read or replace. Permissions are looked at by this
-//! process, which for `check` need not be the gateway.
+//! Warnings about private keys and configurations that other users can read or replace. Permissions are
+//! checked by this process, which for `check` may run as another user than the gateway.
 
 use std::collections::HashSet;
 use std::fs::Metadata;
@@ -18,7 +18,7 @@ use crate::process::{COMMAND, ENVIRONMENT};
 use crate::section::{At, Lowered, Place, Problem, Problems};
 use crate::tls::{CERTIFICATE, KEY};
 
-/// Checks the files of a configuration, the keys that they name and the programs that they start.
+/// Checks the files of a configuration, its private keys and the programs that it starts.
 pub(in crate::config) fn warn_of_exposed(
     files: &[Lowered],
     sources: &Sources,
@@ -32,12 +32,12 @@ pub(in crate::config) fn warn_of_exposed(
     };
     for (file, path) in sources.paths() {
         let first = secret.iter().find(|place| place.file == file);
-        let place = Place { file, span: 0..0 };
-        let place = first.cloned().unwrap_or(place);
+        let start = Place { file, span: 0..0 };
+        let place = first.cloned().unwrap_or(start);
         checker.check(path, Purpose::Configuration, first.is_some(), place);
     }
     let sites = files.iter().flat_map(|file| file.get(&site_section::SITES));
-    // Without `key` the file of the certificate has both.
+    // Without `key` the certificate's file contains both.
     let keys = sites
         .filter_map(|site| site.given(&site_section::TLS))
         .flat_map(|tls| {
@@ -53,7 +53,7 @@ pub(in crate::config) fn warn_of_exposed(
     }
     for (_, process) in files.iter().flat_map(|file| file.get(&file::PROCESS)) {
         let program = process.get(&COMMAND).into_iter().next();
-        // One without `/` is looked for in $PATH, where the system's are.
+        // A program without `/` is searched in $PATH, in the system's folders.
         if let Some(program) = program.filter(|program| program.value.starts_with('/')) {
             let path = Path::new(&program.value);
             checker.check(path, Purpose::Program, false, program.place);
@@ -61,7 +61,7 @@ pub(in crate::config) fn warn_of_exposed(
     }
 }
 
-/// What a file is for.
+/// Purpose of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     Key,
@@ -71,29 +71,30 @@ enum Purpose {
 
 struct Checker<'a> {
     by_root: bool,
-    /// A thousand sites may have one key.
+    /// Checked paths: a thousand sites may share one key.
     seen: HashSet<PathBuf>,
     problems: &'a mut Problems,
 }
 
 impl Checker<'_> {
-    /// Warns of a file, which may be `secret`, and of the folder that it is in.
+    /// Warns of a file, which may be `secret`, and of its folder.
     fn check(&mut self, path: &Path, purpose: Purpose, secret: bool, place: Place) {
-        // What cannot be looked at was told of by who reads it.
+        // An inaccessible file was reported by its reader.
         let (Ok(found), true) = (path.metadata(), self.seen.insert(path.to_owned())) else {
             return;
         };
         let file = Permissions::of(&found);
-        if is_sealed(path) {
+        if is_read_only_mount(path) {
             if let Some((message, help)) = fault_of_mount((path, file), secret, self.by_root) {
                 self.problems.warn(Problem::new(place, message).help(help));
             }
             return;
         }
-        let folder = path.parent().filter(|folder| *folder != Path::new(""));
-        let folder = folder.unwrap_or_else(|| Path::new("."));
-        let around = folder.metadata().ok();
-        let around = around.map(|found| Permissions::of(&found));
+        let folder = path
+            .parent()
+            .filter(|folder| *folder != Path::new(""))
+            .unwrap_or_else(|| Path::new("."));
+        let around = folder.metadata().map(|found| Permissions::of(&found)).ok();
         let fault = fault((path, file), purpose, secret, self.by_root)
             .or_else(|| fault_of_folder(path, (folder, around?), self.by_root));
         if let Some((message, command)) = fault {
@@ -103,19 +104,19 @@ impl Checker<'_> {
     }
 }
 
-/// Reports whether a file is on a mount that nobody can write, as the secrets and volumes of a container are.
-fn is_sealed(path: &Path) -> bool {
+/// Reports whether a file is on a read-only mount, as the secrets and volumes of a container are.
+fn is_read_only_mount(path: &Path) -> bool {
     statvfs(path).is_ok_and(|mount| mount.flags().contains(FsFlags::ST_RDONLY))
 }
 
-/// Returns what is wrong with a file on such a mount, and what mends it. Whoever mounts it owns it, and gives a user
-/// without rights no other way to read it than to let all.
+/// Returns the fault of a file on such a mount, and its remedy. Its owner is the mounting user; an
+/// unprivileged user can read it only if all can.
 fn fault_of_mount(
     (path, file): (&Path, Permissions),
     secret: bool,
     by_root: bool,
 ) -> Option<(String, String)> {
-    if !secret || !by_root || !file.let_everybody_read() {
+    if !secret || !by_root || !file.is_world_readable() {
         return None;
     }
     let message = format!(
@@ -127,7 +128,7 @@ fn fault_of_mount(
     Some((message, help.to_owned()))
 }
 
-/// Who may do what with a file.
+/// Owner and mode of a file.
 #[derive(Clone, Copy, Debug)]
 struct Permissions {
     mode: u32,
@@ -144,19 +145,19 @@ impl Permissions {
         }
     }
 
-    /// Reports whether others than the owner may write. The group of root, and one that is a user's own, have nobody
-    /// else in them.
-    fn are_wide(self) -> bool {
+    /// Reports whether users other than the owner may write. Root's group and a user's private group have no
+    /// other members.
+    fn is_writable_by_others(self) -> bool {
         let own = self.group == 0 || self.group == self.owner;
         self.mode & 0o002 != 0 || (self.mode & 0o020 != 0 && !own)
     }
 
-    fn let_everybody_read(self) -> bool {
+    fn is_world_readable(self) -> bool {
         self.mode & 0o004 != 0
     }
 }
 
-/// Returns what is wrong with a file, and what mends it.
+/// Returns the fault of a file, and its remedy.
 fn fault(
     (path, file): (&Path, Permissions),
     purpose: Purpose,
@@ -170,20 +171,20 @@ fn fault(
         Purpose::Configuration => "the configuration",
         Purpose::Program => "the program",
     };
-    if file.are_wide() {
+    if file.is_writable_by_others() {
         let message = format!(
-            "others than its owner can write {name} {shown} (mode {mode:04o}), and decide so what the gateway does"
+            "users other than its owner can write {name} {shown} (mode {mode:04o}), and so control the gateway"
         );
         return Some((message, format!("chmod go-w {quoted}")));
     }
     if by_root && file.owner != 0 {
         let owner = file.owner;
         let message = format!(
-            "{name} {shown} belongs to user {owner}, who can write it, and root uses it: so that user can do what root can"
+            "{name} {shown} belongs to user {owner}, who can write it, and root uses it: that user has root's rights"
         );
         return Some((message, format!("chown root {quoted}")));
     }
-    if secret && file.let_everybody_read() {
+    if secret && file.is_world_readable() {
         let message = match purpose {
             Purpose::Key | Purpose::Program => {
                 format!("every user of this host can read {name} {shown} (mode {mode:04o})")
@@ -197,7 +198,7 @@ fn fault(
     None
 }
 
-/// Returns what is wrong with the folder that a file is in: who can write it can replace the file, but for one with
+/// Returns the fault of a file's folder: write permission lets a user replace the file, unless it has
 /// the sticky bit.
 fn fault_of_folder(
     path: &Path,
@@ -205,7 +206,7 @@ fn fault_of_folder(
     by_root: bool,
 ) -> Option<(String, String)> {
     let (path, shown, quoted) = (path.display(), folder.display(), quoted(folder));
-    if around.are_wide() && around.mode & 0o1000 == 0 {
+    if around.is_writable_by_others() && around.mode & 0o1000 == 0 {
         let mode = around.mode;
         let message = format!(
             "others can replace {path}: the folder {shown} is writable for them (mode {mode:04o})"
@@ -222,17 +223,18 @@ fn fault_of_folder(
     None
 }
 
-/// Returns a path as a shell reads it.
+/// Quotes a path for a shell.
 fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@".contains(&byte);
-    match text.bytes().all(is_plain) {
-        true => text.into_owned(),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
+    if text.bytes().all(is_plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
 
-/// Returns where a secret is written out: under a name that says so, and not from a variable of the environment.
+/// Returns the places of literal secrets: keys with a telling name and a value not taken from the environment.
 fn secrets(files: &[Lowered], sources: &Sources) -> Vec<Place> {
     let processes = files.iter().flat_map(|file| file.get(&file::PROCESS));
     let mut pairs: Vec<_> = processes
@@ -249,13 +251,13 @@ fn secrets(files: &[Lowered], sources: &Sources) -> Vec<Place> {
     }
     let is_written = |(name, value): &(At<String>, At<String>)| {
         let text = sources.text_at(&value.place);
-        says_secret(&name.value) && !value.value.is_empty() && !text.contains("${")
+        has_secret_name(&name.value) && !value.value.is_empty() && !text.contains("${")
     };
     let secrets = pairs.into_iter().filter(is_written);
     secrets.map(|(_, value)| value.place).collect()
 }
 
-fn says_secret(name: &str) -> bool {
+fn has_secret_name(name: &str) -> bool {
     const WORDS: [&str; 10] = [
         "PASSWORD",
         "PASSWD",
@@ -281,7 +283,7 @@ mod tests {
     const OWNED: &str = "chown root /f";
 
     #[test]
-    fn files_are_judged_by_who_may_do_what() {
+    fn files_are_judged_by_their_permissions() {
         use Purpose::{Configuration, Key, Program};
         for (purpose, secret, (mode, owner, group), by_user, by_root) in [
             (Key, true, (0o600, 0, 0), "", ""),
@@ -314,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_mount_that_nobody_writes_only_reading_matters_and_only_to_root() {
+    fn on_a_read_only_mount_only_read_permission_matters_and_only_to_root() {
         for (secret, mode, by_root, expected) in [
             (true, 0o444, true, true),
             (true, 0o644, true, true),
@@ -331,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_judged_by_who_may_replace_what_is_in_them() {
+    fn folders_are_judged_by_write_permission() {
         for ((mode, owner, group), by_user, by_root) in [
             ((0o755, 0, 0), "", ""),
             ((0o1777, 0, 0), "", ""),
@@ -349,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn names_say_what_is_secret() {
+    fn secrets_are_recognised_by_name() {
         for name in [
             "DB_PASSWORD",
             "app_key",
@@ -358,10 +360,10 @@ mod tests {
             "MAILER_DSN",
             "DATABASE_URL",
         ] {
-            assert!(says_secret(name), "{name}");
+            assert!(has_secret_name(name), "{name}");
         }
         for name in ["APP_ENV", "TENANT", "KEY", "memory_limit", "DB_HOST"] {
-            assert!(!says_secret(name), "{name}");
+            assert!(!has_secret_name(name), "{name}");
         }
     }
 

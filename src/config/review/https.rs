@@ -1,4 +1,4 @@
-//! Warns of sites that send every client in a circle: to HTTPS, where nothing ever says that one came by it.
+//! Warnings about endless redirects to HTTPS, on sites whose requests never have the scheme https.
 
 use crate::auth::TrustedFields;
 use crate::auth::forwarding::TRUSTED_PROXIES;
@@ -8,7 +8,7 @@ use crate::handler::redirect;
 use crate::route::condition;
 use crate::section::{Lowered, Place, Problem, Problems};
 
-/// Checks what redirects to HTTPS where no listener speaks TLS: then the scheme is what a proxy says.
+/// Checks redirects to HTTPS if no listener uses TLS: then a proxy determines the scheme.
 pub(in crate::config) fn warn_of_endless_redirects(files: &[Lowered], problems: &mut Problems) {
     let mut listeners = files.iter().flat_map(|file| file.get(&listen::KEY));
     if listeners.any(|listener| listener.is_given(&listen::TLS)) {
@@ -22,12 +22,12 @@ pub(in crate::config) fn warn_of_endless_redirects(files: &[Lowered], problems: 
     };
     let sites = files.iter().flat_map(|file| file.get(&site_section::SITES));
     for place in sites.flat_map(redirecting) {
-        let message = format!("the site sends clients to HTTPS and {what}");
+        let message = format!("the site redirects to HTTPS and {what}");
         problems.warn(Problem::new(place, message).help(help));
     }
 }
 
-/// Returns why the scheme may never be https, and what to write.
+/// Returns the reason why the scheme is never https, and the remedy.
 fn fault(server: &Lowered) -> Option<(&'static str, &'static str)> {
     const NAMED: &str = "[server] trusted_fields = [\"x-forwarded-for\", \"x-forwarded-proto\"], as far as the proxy sets them";
     if !server.is_given(&TRUSTED_PROXIES) {
@@ -38,24 +38,24 @@ fn fault(server: &Lowered) -> Option<(&'static str, &'static str)> {
     }
     if !server.is_given(&TRUSTED_FIELDS) {
         return Some((
-            "nothing says which fields the proxy in front writes: if it does not set X-Forwarded-Proto, each redirect leads to the next, and clients can set it themselves",
+            "`trusted_fields` is not set: if the proxy does not set X-Forwarded-Proto, the redirects never end, and clients can set it themselves",
             NAMED,
         ));
     }
-    let unheard = &mut Problems::default();
-    let trusted = TrustedFields::build(&server.get(&TRUSTED_FIELDS), unheard);
-    (!trusted.say_the_scheme() && unheard.is_empty()).then_some((
-        "`trusted_fields` has none that says the scheme: each redirect leads to the next",
+    let ignored = &mut Problems::default();
+    let trusted = TrustedFields::build(&server.get(&TRUSTED_FIELDS), ignored);
+    (!trusted.say_the_scheme() && ignored.is_empty()).then_some((
+        "`trusted_fields` names no field for the scheme: the redirects never end",
         NAMED,
     ))
 }
 
-/// Returns the places of the keys by which a site redirects clear text to HTTPS.
+/// Returns the places of the keys that redirect plain HTTP to HTTPS.
 fn redirecting(site: &Lowered) -> Vec<Place> {
     let own = site
         .is_given(&site_section::HTTPS_KEY)
         .then(|| site.place_of(&site_section::HTTPS_KEY));
-    let rules = site.get(&site_section::RULES).iter().filter(|rule| {
+    let redirects = site.get(&site_section::RULES).iter().filter(|rule| {
         let in_clear = rule
             .get(&condition::SCHEME)
             .is_some_and(|text| text.value == "http");
@@ -63,6 +63,6 @@ fn redirecting(site: &Lowered) -> Vec<Place> {
         let to = redirect.and_then(|redirect| redirect.get(&redirect::TO));
         in_clear && to.is_some_and(|to| to.value.starts_with("https:"))
     });
-    let rules = rules.map(|rule| rule.place_of(&redirect::KEY));
-    own.into_iter().chain(rules).collect()
+    let places = redirects.map(|rule| rule.place_of(&redirect::KEY));
+    own.into_iter().chain(places).collect()
 }

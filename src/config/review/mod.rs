@@ -1,6 +1,6 @@
-//! Warns of rules that can be used and hardly do what was meant. They are analysed when the
-//! configuration is loaded, without a request and without the disk: a fault may be missed, and none is
-//! invented. Single conditions are checked where they are read (`route::condition`).
+//! Warnings about rules that are valid and likely unintended. They are analysed when the configuration
+//! is loaded, without a request and without the disk: a fault may be missed, and a correct rule gets no
+//! warning. Single conditions are checked when they are parsed (`route::condition`).
 
 mod exposed;
 mod https;
@@ -19,8 +19,8 @@ use crate::route::Rules;
 use crate::section::{Lowered, Problems};
 use walk::Walk;
 
-/// Reviews the rules of a site. The first of `rules` are those of the sections in `written`; the others
-/// are implied by keys of the site.
+/// Reviews the rules of a site. The first of `rules` belong to the sections in `written`; keys of the
+/// site imply the others.
 pub(super) fn review(
     written: &[&Lowered],
     rules: &Rules<Step>,
@@ -35,7 +35,7 @@ pub(super) fn review(
     }
 }
 
-/// Returns a path for people.
+/// Formats a path for messages.
 fn display_path(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }

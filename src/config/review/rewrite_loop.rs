@@ -1,13 +1,13 @@
-//! Warns of rewrites that lead to themselves until the request is refused.
+//! Warnings about rewrites that loop until the request is refused.
 
 use super::display_path;
 use super::walk::{Round, Walk};
 use crate::handler::{Handler, MAX_ROUNDS, rewrite};
 use crate::route::Captures;
-use crate::route::condition::Asked;
+use crate::route::condition::AssumedRequest;
 use crate::section::{Lowered, Problem, Problems};
 
-/// Warns if a path that the rule rewrites comes back to it until the rounds are used up.
+/// Warns if a path that the rule rewrites returns to it until the rounds are used up.
 pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems: &mut Problems) {
     let Some(rule) = walk.rule(number) else {
         return;
@@ -31,25 +31,25 @@ pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems:
         .map(|path| format!("`{}`", display_path(path)))
         .collect();
     let message = format!(
-        "this rewrite leads to itself: {}, until the request is refused after {MAX_ROUNDS} rounds",
+        "this rewrite loops: {}, until the request is refused after {MAX_ROUNDS} rounds",
         paths.join(" becomes ")
     );
     let target = rewrite.literal().map(|path| display_path(path.as_bytes()));
     let except = target.map_or_else(
-        || "except what it leads to with `not`, or with a narrower condition".to_owned(),
-        |path| format!("except what it leads to: `not = {{ path = \"{path}\" }}`"),
+        || "except its targets with `not`, or with a narrower condition".to_owned(),
+        |path| format!("except its target: `not = {{ path = \"{path}\" }}`"),
     );
     let advice = format!("{except}; or have a rule before it answer that");
     problems.warn(Problem::new(table.place_of(&rewrite::TO), message).help(advice));
 }
 
-/// Returns the paths that one becomes in all rounds; `None` if the rewrites end, leave this rule, or
-/// cannot be followed.
+/// Returns the successive paths of all rounds; `None` if the rewrites end, leave this rule, or cannot be
+/// followed.
 fn follow_loop(number: usize, path: Vec<u8>, walk: &Walk<'_>) -> Option<Vec<Vec<u8>>> {
     let first = walk.rule(number)?;
     let mut captures = Captures::default();
     let set = first.conditions();
-    set.by_path(&path, Asked::First, &mut captures);
+    set.by_path(&path, AssumedRequest::Any, &mut captures);
     let mut handler = first.then.handler.as_ref()?;
     let mut comes_back = false;
     let mut paths = vec![path];
@@ -67,8 +67,8 @@ fn follow_loop(number: usize, path: Vec<u8>, walk: &Walk<'_>) -> Option<Vec<Vec<
     (comes_back && matches!(handler, Handler::Rewrite(_))).then_some(paths)
 }
 
-/// Paths that are tried for a rule.
+/// Number of paths tried for a rule.
 const EXAMPLES: usize = 32;
 
-/// Paths of a loop that are shown.
+/// Number of paths shown of a loop.
 const SHOWN: usize = 3;

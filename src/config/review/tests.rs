@@ -1,12 +1,12 @@
-//! Rules that get a warning, beside their neighbours that get none.
+//! Rules with a warning, beside similar ones without.
 
 use crate::config;
 
-/// What conditions may name.
+/// Listeners for conditions to name.
 const LISTENERS: &str = "[[listen]]\naddress = '127.0.0.1:8081'\nname = 'a'\n\
                          [[listen]]\naddress = '127.0.0.1:8082'\nname = 'b'\n";
 
-/// What is warned of in a site of these lines, each warning as its first line and its place.
+/// Returns the warnings about a site of these lines, each as its first line and its place.
 fn warned(lines: &str) -> Vec<(String, String)> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), format!("[[site]]\n{lines}\n{LISTENERS}")).unwrap();
@@ -28,8 +28,8 @@ fn warned(lines: &str) -> Vec<(String, String)> {
     warnings
 }
 
-/// Fails unless there is this one warning, with these words, where `marked` stands in the last line but
-/// `back` of a list of rules.
+/// Fails unless there is exactly one warning, with these words, at `marked` in the last line but `back`
+/// of a list of rules.
 #[track_caller]
 fn warns(lines: &str, back: usize, marked: &str, words: &str) {
     let warnings = warned(lines);
@@ -40,7 +40,7 @@ fn warns(lines: &str, back: usize, marked: &str, words: &str) {
     let number = lines.lines().count() - 1 - back;
     let line = lines.lines().nth(number - 1).unwrap();
     let column = line.find(marked).unwrap() + 1;
-    // The line of [[site]] is before them.
+    // The line of [[site]] precedes them.
     assert_eq!(
         *at,
         format!("{}:{column}", number + 1),
@@ -53,10 +53,10 @@ fn does_not_warn(lines: &str) {
     assert_eq!(warned(lines), [], "{lines}");
 }
 
-/// A site that runs scripts.
+/// A site with scripts.
 const PHP: &str = "root = '/srv/a'\nphp = 'unix:/run/php.sock'\n";
 
-/// Rules, one a line.
+/// Writes rules, one a line.
 fn rules(rules: &[&str]) -> String {
     let rules: Vec<_> = rules
         .iter()
@@ -142,7 +142,7 @@ fn conditions_that_hold_for_some_request_are_not() {
 
 const WIDE: &str = "prefix = '/x', deny = true";
 
-/// Rules, and the conditions of one behind them that can never match.
+/// Rules, and the conditions of a later one that can never match.
 const COVERED: &[(&[&str], &str)] = &[
     (&[WIDE], "path = '/x'"),
     (&[WIDE], "path = ['/x/a', '/x']"),
@@ -209,8 +209,8 @@ const COVERED: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// Rules, and the conditions of one behind them that can. What does not lie below a mount is left to the
-/// next rule.
+/// Rules, and the conditions of a later one that can match. Paths outside of a mount are left to the next
+/// rule.
 const LEFT: &[(&[&str], &str)] = &[
     (&[WIDE], "path = ['/x', '/y']"),
     (&[WIDE], "prefix = '/xy'"),
@@ -393,7 +393,7 @@ fn refusals_of_both_paths_are_not() {
         // The target is one script, whatever the path.
         "proxy_pass_match = '^(/.*)$', to = 'fcgi://a/srv/a/index.php$1'",
         "proxy_pass = '/', to = 'fcgi://a/srv/a/app.phtml/'",
-        // Another rule sees to the rest, before or after.
+        // Another rule covers the rest, before or after.
         "match = '\\.php/', deny = true",
         "prefix = '/up', respond = { status = 404 }",
         "prefix = '/up', static_files = {}",
@@ -418,15 +418,18 @@ fn refusals_of_both_paths_are_not() {
     ));
 }
 
-/// A file without these lines' [[site]], whose scheme a proxy says.
+/// Returns the warnings about a site whose scheme a proxy may determine.
 fn redirects(server: &str, site: &str) -> Vec<String> {
     let file = tempfile::NamedTempFile::new().unwrap();
     let text = format!("[server]\n{server}\n[[site]]\nroot = '/srv/a'\n{site}\n");
     std::fs::write(file.path(), text).unwrap();
     let snapshot = config::load(file.path(), None).unwrap();
-    let lines = snapshot.warnings.lines();
-    let lines = lines.filter_map(|line| line.strip_prefix("warning: "));
-    lines.map(str::to_owned).collect()
+    snapshot
+        .warnings
+        .lines()
+        .filter_map(|line| line.strip_prefix("warning: "))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
@@ -436,13 +439,10 @@ fn redirects_to_https_that_may_never_end_are_shown() {
     let rule = "rule = [{ scheme = 'http', redirect = { to = 'https://a.example$uri' } }]";
     for (server, words) in [
         (String::new(), "no listener speaks TLS"),
-        (
-            behind.to_owned(),
-            "nothing says which fields the proxy in front writes",
-        ),
-        (with("'x-forwarded-for'"), "has none that says the scheme"),
-        (with("'x-forwarded-host'"), "has none that says the scheme"),
-        (with(""), "has none that says the scheme"),
+        (behind.to_owned(), "`trusted_fields` is not set"),
+        (with("'x-forwarded-for'"), "names no field for the scheme"),
+        (with("'x-forwarded-host'"), "names no field for the scheme"),
+        (with(""), "names no field for the scheme"),
     ] {
         for site in ["https = true", "https = { hsts = '1d' }", rule] {
             let warnings = redirects(&server, site);
@@ -494,9 +494,9 @@ fn rewrites_that_lead_to_themselves_are_shown() {
         &rules(&[file, all]),
         0,
         "'/index.php'",
-        "this rewrite leads to itself: `/x` becomes `/index.php` becomes `/index.php`, until the request is refused after 10 rounds",
+        "this rewrite loops: `/x` becomes `/index.php` becomes `/index.php`, until the request is refused after 10 rounds",
     );
-    // What lies below a script is no file of a folder.
+    // A path below a script is no file of a folder.
     let below = "match = '^/(.*)$', rewrite = { to = '/index.php/$1' }";
     let words = "`/x` becomes `/index.php/x` becomes `/index.php/index.php/x`";
     warns(&rules(&[file, below]), 0, "'/index.php/$1'", words);
@@ -545,9 +545,9 @@ fn rewrites_that_come_to_an_end_are_not() {
     let steps: Vec<_> = (0..9)
         .map(|n| format!("path = '/{n}', rewrite = {{ to = '/{}' }}", n + 1))
         .collect();
-    let steps: Vec<_> = steps.iter().map(String::as_str).collect();
-    does_not_warn(&rules(&steps));
-    // It leads into the circle of another, which is told.
+    let lines: Vec<_> = steps.iter().map(String::as_str).collect();
+    does_not_warn(&rules(&lines));
+    // It leads into the loop of another, which gets the warning.
     let leads = "path = '/a', rewrite = { to = '/b' }";
     let turns = "path = '/b', rewrite = { to = '/b' }";
     warns(&rules(&[leads, turns]), 0, "'/b' } }", "`/b` becomes `/b`");

@@ -14,7 +14,7 @@ use crate::route::condition::{self, HostCondition, HostPattern};
 use crate::route::coverage::Coverage;
 use crate::section::{Lowered, Problem, Problems};
 
-/// Warns of each written rule that is behind others which answer wherever it would match.
+/// Warns of each written rule that earlier rules shadow: they answer wherever it would match.
 pub(super) fn warn_of_shadows(
     written: &[&Lowered],
     rules: &Rules<Step>,
@@ -26,12 +26,15 @@ pub(super) fn warn_of_shadows(
     let mut excluded = false;
     for (section, rule) in written.iter().zip(rules.iter()) {
         if let Some(numbers) = answering.find(rule.conditions()) {
-            let before = numbers.iter().filter_map(|number| places.get(*number));
-            let before: Vec<_> = before.map(|place| sources.show(place)).collect();
+            let before: Vec<_> = numbers
+                .iter()
+                .filter_map(|number| places.get(*number))
+                .map(|place| sources.show(place))
+                .collect();
             problems.warn(shadowed(section, &before));
         }
         let step = &rule.then;
-        // mod_proxy: what `!` excludes is passed over.
+        // mod_proxy: paths that `!` excludes are skipped.
         let is_passed_over = step.internal || (excluded && step.is_proxy_target());
         let handler = step.handler.as_ref().filter(|_| !is_passed_over);
         if let Some(start) = handler.and_then(Handler::settled_below) {
@@ -60,11 +63,10 @@ fn shadowed(section: &Lowered, before: &[String]) -> Problem {
     Problem::new(section.place(), message).help(advice)
 }
 
-/// Rules that are named of those which answer first.
+/// Number of shadowing rules that a warning names.
 const SHOWN: usize = 3;
 
-/// Warns of the rules for hosts that their site never has, in all sites but the one that answers for all
-/// other hosts.
+/// Warns of rules for hosts that their site lacks, in all sites except the default one.
 pub(in crate::config) fn warn_of_hosts(files: &[Lowered], problems: &mut Problems) {
     let sites = || {
         files
@@ -76,7 +78,7 @@ pub(in crate::config) fn warn_of_hosts(files: &[Lowered], problems: &mut Problem
         let names = site.get(&site_section::LISTEN).into_iter();
         names.map(|name| name.value).collect()
     };
-    // Of each set of listeners the site without hosts, else the first.
+    // For each set of listeners the site without hosts, else the first.
     let mut defaults = HashMap::new();
     for (index, site) in sites() {
         let default = defaults.entry(listeners(site)).or_insert(index);
@@ -92,17 +94,17 @@ pub(in crate::config) fn warn_of_hosts(files: &[Lowered], problems: &mut Problem
 }
 
 fn warn_of_hosts_of(site: &Lowered, problems: &mut Problems) {
-    // What is no host was told of where it was built.
-    let mut told = Problems::default();
-    let hosts = site.get(&site_section::HOSTS);
-    let hosts = hosts.iter();
-    let hosts: Vec<_> = hosts
-        .filter_map(|host| HostPattern::parse(host, &mut told))
+    // Invalid hosts were reported when they were built.
+    let mut ignored = Problems::default();
+    let hosts: Vec<_> = site
+        .get(&site_section::HOSTS)
+        .iter()
+        .filter_map(|host| HostPattern::parse(host, &mut ignored))
         .collect();
     for rule in site.get(&site_section::RULES) {
         let wanted = rule.get(&condition::HOST);
-        let condition = HostCondition::new(&wanted, &mut told);
-        if !wanted.is_empty() && told.is_empty() && !condition.meets(&hosts) {
+        let condition = HostCondition::new(&wanted, &mut ignored);
+        if !wanted.is_empty() && ignored.is_empty() && !condition.meets(&hosts) {
             let message = "this rule can never match: the site has no such host";
             let advice = "name it in `hosts` of the site too";
             problems.warn(Problem::new(rule.place_of(&condition::HOST), message).help(advice));

@@ -1,33 +1,33 @@
-//! Follows a path through the rules of a site, as far as that is possible without a request.
+//! Evaluation of a path by the rules of a site, as far as possible without a request.
 
 use std::cell::Cell;
 
 use crate::handler::Handler;
 use crate::handler::fastcgi::Fastcgi;
 use crate::modifier::Step;
-use crate::route::condition::Asked;
+use crate::route::condition::AssumedRequest;
 use crate::route::{Captures, Rule, Rules};
 
-/// The rules of a site, and a bound on the work.
+/// The rules of a site, and a limit of the work.
 pub(super) struct Walk<'a> {
     rules: &'a Rules<Step>,
-    /// Rules that may still be judged; a review must not take longer than reading the file.
-    looks: Cell<usize>,
+    /// Remaining evaluations; a review must not take longer than reading the file.
+    budget: Cell<usize>,
 }
 
-/// What takes some tens of milliseconds, and a site with a thousand rewrites does not need.
-const LOOKS: usize = 100_000;
+/// Limit of evaluations: some tens of milliseconds, more than a site with a thousand rewrites needs.
+const MAX_EVALUATIONS: usize = 100_000;
 
-/// The round in which a path is judged.
+/// Round of the evaluation of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Round {
     /// The client's own path.
     First,
-    /// A path that came from a rewrite by the rule of this number.
+    /// The result of a rewrite by the rule of this number.
     After(usize),
 }
 
-/// A rule that surely answers, with what it took of the path.
+/// A rule that surely answers, with its captures.
 pub(super) struct Answering<'a> {
     pub(super) number: usize,
     pub(super) handler: &'a Handler,
@@ -38,7 +38,7 @@ impl<'a> Walk<'a> {
     pub(super) fn over(rules: &'a Rules<Step>) -> Self {
         Self {
             rules,
-            looks: Cell::new(LOOKS),
+            budget: Cell::new(MAX_EVALUATIONS),
         }
     }
 
@@ -70,11 +70,11 @@ impl<'a> Walk<'a> {
         None
     }
 
-    /// Reports whether a request for `path` may get to the rule of a number: no rule before it surely
+    /// Reports whether a request for `path` may reach the rule of a number: no earlier rule surely
     /// answers.
     pub(super) fn may_reach(&self, number: usize, path: &[u8]) -> bool {
         let before = self.candidates(path, Round::First);
-        // mod_proxy: what `!` may exclude is passed over.
+        // mod_proxy: paths that `!` may exclude are skipped.
         let mut excluded = false;
         for (other, rule) in before.take_while(|(other, _)| *other < number) {
             let Some(handler) = &rule.then.handler else {
@@ -90,8 +90,8 @@ impl<'a> Walk<'a> {
         true
     }
 
-    /// Reports whether some request for `path` runs a script that is only a part of it; not if another
-    /// rule may answer first.
+    /// Reports whether some request for `path` runs a script with PATH_INFO, and no other rule may answer
+    /// first.
     pub(super) fn runs_with_path_info(&self, path: &[u8]) -> bool {
         for (number, rule) in self.candidates(path, Round::First) {
             let Some(handler) = &rule.then.handler else {
@@ -112,7 +112,7 @@ impl<'a> Walk<'a> {
         false
     }
 
-    /// Iterates over the rules that the path does not rule out at once, until the looks are used up.
+    /// Iterates over the candidate rules for a path, until the evaluations are used up.
     fn candidates(
         &self,
         path: &[u8],
@@ -120,7 +120,7 @@ impl<'a> Walk<'a> {
     ) -> impl Iterator<Item = (usize, &'a Rule<Step>)> {
         let mut next = 0;
         let all = std::iter::from_fn(move || {
-            self.looks.set(self.looks.get().checked_sub(1)?);
+            self.budget.set(self.budget.get().checked_sub(1)?);
             let (number, rule) = self.rules.candidate(next, path)?;
             next = number + 1;
             Some((number, rule))
@@ -129,11 +129,11 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Judges the conditions of a rule.
+/// Evaluates the conditions of a rule.
 fn judge(number: usize, rule: &Rule<Step>, path: &[u8], round: Round) -> (Option<bool>, Captures) {
     let asked = match round {
-        Round::After(before) if before == number => Asked::Again,
-        Round::After(_) | Round::First => Asked::First,
+        Round::After(before) if before == number => AssumedRequest::Matching,
+        Round::After(_) | Round::First => AssumedRequest::Any,
     };
     let mut captures = Captures::default();
     let holds = rule.conditions().by_path(path, asked, &mut captures);

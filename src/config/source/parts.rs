@@ -1,23 +1,23 @@
-//! A long file, read in parts side by side: the TOML parser takes near half of the time of a reload, and has no state
-//! at a header of a list, except within a text of several lines. Only where nothing is wrong and the parts
-//! come to what the whole would; all else is read whole, so that there is one way to tell of faults.
+//! Parallel parsing of a long file, in parts: the TOML parser takes near half of the time of a reload, and has no
+//! state at a header of a list, except within a multi-line text. The parts are used only if they are free of
+//! errors and equal the whole; every other file is parsed whole, so that errors are reported in one way.
 
 use toml::de::DeTable;
 
-use crate::config::side_by_side;
+use crate::config::parallel;
 use crate::section::{Environment, FileId, Lowered, Problems, Section};
 
 /// Bytes that are worth a thread.
 const LONG: usize = 64 * 1024;
 
-/// What the file says; `None` where it has to be read whole.
+/// Reads the file in parts; `None` if it must be read whole.
 pub(super) fn lower(
     text: &str,
     file: FileId,
     root: &'static Section,
     environment: &Environment<'_>,
 ) -> Option<Lowered> {
-    let parts = split(text, side_by_side::threads(text.len() / LONG))?;
+    let parts = split(text, parallel::thread_count(text.len() / LONG))?;
     lower_parts(text, parts, |part, offset| {
         let (table, errors) = DeTable::parse_recoverable(part);
         let mut problems = Problems::default();
@@ -32,11 +32,10 @@ fn lower_parts(
     parts: Vec<(usize, &str)>,
     read: impl Fn(&str, usize) -> Option<Lowered> + Sync,
 ) -> Option<Lowered> {
-    let read = side_by_side::each(parts, |(offset, part)| read(part, offset));
-    let mut read = read.into_iter();
-    let first = read.next()??;
-    read.try_fold(first, |whole, part| {
-        // `[[site]]` goes on with what `[[site]]` has begun, and with nothing else.
+    let mut parts = parallel::map(parts, |(offset, part)| read(part, offset)).into_iter();
+    let first = parts.next()??;
+    parts.try_fold(first, |whole, part| {
+        // Only `[[site]]` may continue the list that `[[site]]` started.
         whole.with_more(part?, |name| {
             let before = text.get(..name.span.start);
             before.is_some_and(|before| before.ends_with("[["))
@@ -44,7 +43,7 @@ fn lower_parts(
     })
 }
 
-/// Parts of about the same length with their places; `None` where there are not two.
+/// Splits a text into parts of similar length, with their offsets; `None` for fewer than two.
 fn split(text: &str, count: usize) -> Option<Vec<(usize, &str)>> {
     if count < 2 || text.contains("\"\"\"") || text.contains("'''") {
         return None;
@@ -63,13 +62,13 @@ fn split(text: &str, count: usize) -> Option<Vec<(usize, &str)>> {
     (parts.len() > 1).then_some(parts)
 }
 
-/// Where the next header of a list of the top level begins: `[[site]]`.
+/// Returns the offset of the next top-level list header: `[[site]]`.
 fn header_behind(text: &str, at: usize) -> Option<usize> {
     let at = (at..text.len()).find(|at| text.is_char_boundary(*at))?;
     let lines = text.get(at..)?.match_indices("\n[[");
     let mut headers = lines.filter(|(found, _)| {
-        let name = text.get(at + found + 3..).unwrap_or_default();
-        let name = name.split(']').next().unwrap_or_default();
+        let header = text.get(at + found + 3..).unwrap_or_default();
+        let name = header.split(']').next().unwrap_or_default();
         !name.contains(['.', '\n', '[', '"', '\''])
     });
     headers.next().map(|(found, _)| at + found + 1)
@@ -84,7 +83,7 @@ mod tests {
     use crate::handler::deny;
     use crate::route::condition;
 
-    /// Read in `count` parts.
+    /// Reads the text in `count` parts.
     fn in_parts(text: &str, count: usize) -> Option<Lowered> {
         lower_parts(text, split(text, count)?, |part, offset| {
             let (table, errors) = DeTable::parse_recoverable(part);
@@ -95,7 +94,7 @@ mod tests {
         })
     }
 
-    /// Read whole; `None` where something is wrong.
+    /// Reads the text whole; `None` on errors.
     fn whole(text: &str) -> Option<Lowered> {
         let table = DeTable::parse(text).ok()?;
         let mut problems = Problems::default();
@@ -117,7 +116,7 @@ mod tests {
         numbers.map(site).collect()
     }
 
-    /// Compared with the places of all sites and their rules, which the comparison of sections leaves out.
+    /// Compares places of all sites and their rules too, which the comparison of sections omits.
     fn is_same(one: &Lowered, other: &Lowered) -> bool {
         let places = |lowered: &Lowered| {
             let sites = lowered.get(&site_section::SITES).iter();
@@ -157,24 +156,24 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_another_file_is_read_whole() {
+    fn texts_that_parts_would_change_are_read_whole() {
         let several = [
             // A header within a text.
             format!("{}[[site]]\nroot = '''\n{}'''\n", sites(0..9), sites(9..20)),
-            // The second is refused in the whole.
+            // Refused in the whole text.
             format!(
                 "[upstream.a]\nservers = \"a:1\"\n{}[upstream.a]\nservers = \"a:2\"\n",
                 sites(0..20)
             ),
-            // Such a list has its end where it is written.
+            // An inline list ends where it is written.
             format!("site = [{{ root = \"/srv\" }}]\n{}", sites(0..20)),
-            // Of the site before it.
+            // Of the previous site.
             format!(
                 "{}[[listen]]\naddress = \":81\"\n{}",
                 sites(0..9),
                 sites(0..9).replace("[[site]]\n", "[[site.rule]]\n")
             ),
-            // Wrong.
+            // Invalid.
             format!("{}nonsense\n", sites(0..20)),
         ];
         for text in several {

@@ -1,4 +1,4 @@
-//! Files, includes, and what is wrong with them.
+//! Files, includes, and their faults.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::{MAX_DEPTH, read};
 use crate::config::{ROOT, site_section};
 use crate::section::{Lowered, Problems};
 
-/// A directory with these files.
+/// Creates a directory with these files.
 fn files(files: &[(&str, &str)]) -> TempDir {
     let directory = TempDir::new().unwrap();
     for (name, text) in files {
@@ -20,7 +20,7 @@ fn files(files: &[(&str, &str)]) -> TempDir {
     directory
 }
 
-/// The roots of all sites in order, and the problems as `file: message`.
+/// Returns the roots of all sites in order, and the problems as `file: message`.
 fn read_in(directory: &TempDir) -> (Vec<String>, Vec<String>) {
     let mut problems = Problems::default();
     let (sources, lowered) = read(
@@ -144,14 +144,14 @@ fn files_do_not_include_each_other_without_end() {
 }
 
 #[test]
-fn the_server_stands_in_the_main_file_only() {
+fn the_server_section_is_allowed_in_the_main_file_only() {
     check(
         &[
             ("main.toml", "include = \"a.toml\"\n[server]"),
             ("a.toml", "[server]\nworkers = 1"),
         ],
         &[],
-        &["a.toml: [server] may stand only in the main file"],
+        &["a.toml: [server] is allowed only in the main file"],
     );
 }
 
@@ -168,7 +168,7 @@ fn problems_of_all_files_are_found() {
             "main.toml: unknown key `x`",
             "a.toml: unknown key `y`",
             "a.toml: extra `=`, expected nothing",
-            "b.toml: [server] may stand only in the main file",
+            "b.toml: [server] is allowed only in the main file",
             "b.toml: expected a duration such as \"60s\", found an integer",
         ],
     );

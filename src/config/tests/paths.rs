@@ -1,4 +1,4 @@
-//! Paths on disk: none depends on the folder in which the gateway is started.
+//! Paths on disk: none depends on the working directory at the start.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::{ROOT, load, sample};
-use crate::section::{Kind, Section};
+use crate::section::{Descriptor, Kind, Section};
 
 /// Keys that name a path on disk, or a socket, in the sample.
 const ON_DISK: [&str; 19] = [
@@ -48,7 +48,7 @@ const OF_URLS: [&str; 12] = [
     "[site.rule.rewrite] to",
 ];
 
-/// A text of the sample that has a path in it: whose it is, and where its first slash is.
+/// A text of the sample with a path in it: its key, and the offset of its first slash.
 struct Named {
     key: String,
     slash: usize,
@@ -63,8 +63,8 @@ fn named(text: &str) -> Vec<Named> {
 
 fn section(text: &str, of: &'static Section, table: &DeTable<'_>, found: &mut Vec<Named>) {
     for (name, value) in table {
-        let key = of.keys().find(|key| key.name == name.get_ref().as_ref());
-        let key = key.unwrap();
+        let is_named = |key: &&Descriptor| key.name == name.get_ref().as_ref();
+        let key = of.keys().find(is_named).unwrap();
         let label = format!("{} {}", of.title, key.name);
         leaf(
             text,
@@ -121,7 +121,7 @@ fn leaf(
     }
 }
 
-/// Fails unless an error that stands in one of these lines tells how a path is written.
+/// Fails unless an error in one of these lines explains the syntax of a path.
 #[track_caller]
 fn assert_refused(said: &str, lines: &[usize]) {
     let stands = |line| said.contains(&format!("fcgate.toml:{line}:"));
@@ -130,7 +130,7 @@ fn assert_refused(said: &str, lines: &[usize]) {
     assert!(mends.iter().any(|mend| said.contains(mend)), "{said}");
 }
 
-/// What is said of a configuration with this text; empty where it is good.
+/// Returns the errors of a configuration with this text; empty if it is valid.
 fn said(folder: &Path, text: &str) -> String {
     let file = folder.join("fcgate.toml");
     std::fs::write(&file, text).unwrap();
@@ -138,9 +138,9 @@ fn said(folder: &Path, text: &str) -> String {
     invalid.map_or_else(String::new, |invalid| invalid.to_string())
 }
 
-/// A key that is new stands in the sample, and so has to be in one of the lists.
+/// A new key is in the sample, and must be in one of the lists.
 #[test]
-fn a_relative_path_is_refused_where_it_stands() {
+fn a_relative_path_is_refused_at_its_place() {
     let (folder, text) = sample();
     let [mut refused, mut unknown] = [(); 2].map(|()| BTreeSet::new());
     for Named { key, slash } in named(&text) {
@@ -162,7 +162,7 @@ fn a_relative_path_is_refused_where_it_stands() {
     assert_eq!((missed, unknown), (vec![], BTreeSet::new()));
 }
 
-/// Those that the sample writes otherwise; what stands in the folder in which the tests are run is none of it.
+/// Keys that the sample writes differently; files in the working directory of the tests do not matter.
 #[test]
 fn a_relative_path_is_refused_in_every_form() {
     let site = "[[site]]\nroot = \"/srv\"\n";
@@ -201,7 +201,7 @@ fn a_relative_path_is_refused_in_every_form() {
             site,
             "[[site.rule]]\nproxy_pass = \"/a\"\nto = \"unix:run/php.sock|fcgi://localhost/srv\"",
         ),
-        // Below the root of the site, where that has one.
+        // Below the root of the site, if any.
         (
             rootless,
             "[[site.error_page]]\nstatus = \"404\"\nfile = \"404.html\"",
@@ -214,9 +214,9 @@ fn a_relative_path_is_refused_in_every_form() {
     }
 }
 
-/// What is looked for in $PATH, below the root, or beside the file that names it.
+/// Names searched in $PATH, below the root, or beside the file that contains them.
 #[test]
-fn what_has_a_folder_of_its_own_may_be_relative() {
+fn names_with_a_folder_of_their_own_may_be_relative() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("root");
     std::fs::create_dir(&root).unwrap();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::target;
 use crate::cgi::script;
-use crate::route::TooHard;
+use crate::route::BacktrackLimitExceeded;
 use crate::route::condition::Pattern;
 use crate::route::template::Template;
 
@@ -42,7 +42,7 @@ impl FileName {
         file: &[u8],
         end: usize,
         rule: &Arc<str>,
-    ) -> Result<bool, TooHard> {
+    ) -> Result<bool, BacktrackLimitExceeded> {
         let path_info = file.get(end..).unwrap_or_default();
         match (&self.pattern, path.strip_suffix(path_info)) {
             (Some(pattern), Some(own)) => pattern.is_match(own, rule),

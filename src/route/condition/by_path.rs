@@ -1,43 +1,48 @@
-//! Judges conditions by the path alone, when the configuration is loaded and there is no request.
+//! Evaluation of conditions by the path alone, at load time, without a request.
 
 use super::Set;
 use super::nested::{conjunction, not};
 use crate::route::Captures;
 
-/// The request that a path is judged for.
+/// The request assumed for an evaluation by path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum AssumedRequest {
     /// Any request.
-    First,
-    /// A request for which the same conditions held with another path: those on the client, its
+    Any,
+    /// A request that met the same conditions with another path: those on the client, its
     /// connection and its fields hold again.
-    Again,
+    Matching,
 }
 
 impl Set {
     /// Reports whether all conditions hold for every request with this path (`true`) or for none
-    /// (`false`); `None` if that depends on more. What patterns and prefixes took is left in `captures`.
-    pub fn by_path(&self, path: &[u8], asked: Asked, captures: &mut Captures) -> Option<bool> {
-        let conditions = self.conditions.iter().map(|condition| {
+    /// (`false`); `None` if that depends on more. Stores the captures of patterns and prefixes in `captures`.
+    pub fn by_path(
+        &self,
+        path: &[u8],
+        request: AssumedRequest,
+        captures: &mut Captures,
+    ) -> Option<bool> {
+        let conditions = conjunction(self.conditions.iter().map(|condition| {
             let condition = condition.criterion();
-            match asked {
-                Asked::Again if !condition.asks_for_target() => Some(true),
-                Asked::Again | Asked::First => condition.by_path(path, captures),
+            match request {
+                AssumedRequest::Matching if !condition.asks_for_target() => Some(true),
+                AssumedRequest::Matching | AssumedRequest::Any => condition.by_path(path, captures),
             }
-        });
-        let conditions = conjunction(conditions);
+        }));
         let exceptions = self.exceptions.iter().map(|exception| {
             let exception = exception.criterion();
-            not(match asked {
-                Asked::Again if !exception.asks_for_target() => Some(false),
-                Asked::Again | Asked::First => exception.by_path(path, &mut captures.clone()),
+            not(match request {
+                AssumedRequest::Matching if !exception.asks_for_target() => Some(false),
+                AssumedRequest::Matching | AssumedRequest::Any => {
+                    exception.by_path(path, &mut captures.clone())
+                }
             })
         });
         conjunction([conditions, conjunction(exceptions)].into_iter())
     }
 
-    /// Returns some paths for which all conditions may hold: those that it names, and examples of its
-    /// patterns.
+    /// Returns some paths for which all conditions may hold: the named ones, and examples of patterns.
     pub fn examples(&self) -> Vec<Vec<u8>> {
         let mut found = Vec::new();
         self.add_examples(&mut found);
@@ -46,7 +51,7 @@ impl Set {
         let below = found.iter().map(|path| below(start, path));
         let mut all: Vec<_> = found.iter().cloned().chain(below).collect();
         let may = |path: &Vec<u8>| {
-            let known = self.by_path(path, Asked::First, &mut Captures::default());
+            let known = self.by_path(path, AssumedRequest::Any, &mut Captures::default());
             known != Some(false)
         };
         let mut seen = std::collections::HashSet::new();
@@ -64,7 +69,7 @@ impl Set {
 /// Paths for conditions that name none.
 const ANY: [&[u8]; 2] = [b"/", b"/x"];
 
-/// Makes a path below `start` that contains a text.
+/// Builds a path below `start` that contains a text.
 pub(super) fn below(start: &[u8], text: &[u8]) -> Vec<u8> {
     let start = start.strip_suffix(b"/").unwrap_or(start);
     let between: &[u8] = if text.starts_with(b"/") { b"" } else { b"/x" };

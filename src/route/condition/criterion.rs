@@ -1,4 +1,4 @@
-//! The questions that every kind of condition answers.
+//! Properties shared by all kinds of conditions.
 
 use std::fmt;
 
@@ -8,13 +8,12 @@ use super::{Condition, Exhausted, Pattern};
 use crate::message::{Disk, Request};
 use crate::route::Captures;
 
-/// A kind of condition. Only what it asks of a request has to be said; all else is answered here for a kind that does
-/// not look at the path.
+/// A kind of condition. Only `cost` and `holds` are required; the defaults fit a kind that ignores the path.
 pub trait Criterion: fmt::Debug + fmt::Display {
-    /// Returns how dear it is to ask: a rule is left at the first condition that does not hold.
+    /// Returns the evaluation cost: a rule is left at the first condition that does not hold.
     fn cost(&self) -> Cost;
 
-    /// Reports whether it holds for a request; patterns and prefixes leave what they took in `captures`.
+    /// Reports whether it holds for a request; patterns and prefixes store their captures in `captures`.
     fn holds(
         &self,
         request: &Request,
@@ -23,22 +22,22 @@ pub trait Criterion: fmt::Debug + fmt::Display {
     ) -> Result<bool, Exhausted>;
 
     /// Reports whether it holds for every request with this path (`true`) or for none (`false`); `None` if
-    /// that depends on more. Patterns and prefixes leave what they took in `captures`.
+    /// that depends on more. Patterns and prefixes store their captures in `captures`.
     fn by_path(&self, _path: &[u8], _captures: &mut Captures) -> Option<bool> {
         None
     }
 
-    /// Reports whether it holds for every request with this method, or for none, likewise.
+    /// Reports the same for every request with this method.
     fn by_method(&self, _method: &Method) -> Option<bool> {
         None
     }
 
-    /// Reports whether it surely holds for every request for which another condition does.
+    /// Reports whether it surely holds for every request for which `other` holds.
     fn covers(&self, _other: &Condition) -> bool {
         false
     }
 
-    /// Reports whether the target of the request says if it holds.
+    /// Reports whether the result depends on the request target.
     fn asks_for_target(&self) -> bool {
         false
     }
@@ -48,20 +47,20 @@ pub trait Criterion: fmt::Debug + fmt::Display {
         false
     }
 
-    /// Returns the beginning of every path for which it holds; `None` where that may be any.
+    /// Returns the common prefix of all paths for which it holds; `None` for any path.
     fn start(&self) -> Option<&[u8]> {
         None
     }
 
-    /// Adds paths that it names, or some for which it holds.
+    /// Adds the paths that it names, or examples for which it holds.
     fn add_examples(&self, _found: &mut Vec<Vec<u8>>) {}
 
-    /// Returns the pattern, where it is one.
+    /// Returns the pattern, if it is one.
     fn as_pattern(&self) -> Option<&Pattern> {
         None
     }
 
-    /// Returns this, of whatever kind and in whatever box.
+    /// Returns this condition unboxed, as a trait object.
     fn as_criterion(&self) -> &dyn Criterion
     where
         Self: Sized,
@@ -70,23 +69,23 @@ pub trait Criterion: fmt::Debug + fmt::Display {
     }
 }
 
-/// How dear a condition is, cheap ones first.
+/// Evaluation cost of a condition, cheapest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cost {
-    /// A comparison with what is known of the connection and the method.
+    /// A comparison with properties of the connection or the method.
     Word,
-    /// The same with the path.
+    /// A comparison with the path.
     Path,
-    /// The same with hosts or networks.
+    /// A comparison with hosts or networks.
     Client,
     /// A search in the fields.
     Fields,
-    /// The query has to be decoded.
+    /// Decoding of the query.
     Query,
     /// A regular expression.
     Pattern,
-    /// Conditions in conditions.
+    /// Nested conditions.
     Nested,
-    /// A look at the disk; it may name the groups of a pattern.
+    /// A disk access; it may use the groups of a pattern.
     Disk,
 }

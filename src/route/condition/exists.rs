@@ -1,5 +1,5 @@
-//! `exists`: something stands at a path of the disk. The path is a template whose folder is known when
-//! the configuration is loaded; nothing outside of that folder is ever looked at.
+//! `exists`: a file or folder at a disk path. The path is a template whose folder is known when the
+//! configuration is loaded; nothing outside of that folder is ever accessed.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::route::{Captures, Scope};
 use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
 
 /// The `exists` key.
-pub(super) static KEY: Key<Table> = Key::table("exists", &EXISTS, "Something stands at a path of the disk, which may have variables: `file`, `directory`, or `any` of the two. Symbolic links that lead out of the folder before the first variable count as missing.").example("{ file = \"$root$path\" }");
+pub(super) static KEY: Key<Table> = Key::table("exists", &EXISTS, "A file or folder exists at a disk path, which may have variables: `file`, `directory`, or `any` of the two. Symbolic links out of the folder before the first variable count as missing.").example("{ file = \"$root$path\" }");
 
 static EXISTS: Section = Section {
     title: "exists",
@@ -26,12 +26,12 @@ static DIRECTORY: Key<Option<At<String>>> = Key::text("directory", "A folder.");
 
 static ANY: Key<Option<At<String>>> = Key::text("any", "One of the two.");
 
-/// What must be there.
+/// The required file or folder.
 #[derive(Debug)]
 pub struct Exists {
     wanted: Wanted,
     root: Root,
-    /// What follows the root.
+    /// Template of the path below the root.
     below: Template,
 }
 
@@ -43,15 +43,16 @@ enum Wanted {
 }
 
 impl Exists {
-    /// From its section; `names` are those that the path may have.
+    /// Builds the condition from its section; `names` are available to the path.
     pub fn new(section: &Lowered, names: &Groups, problems: &mut Problems) -> Option<Self> {
         let all = [
             (&FILE, Wanted::File),
             (&DIRECTORY, Wanted::Directory),
             (&ANY, Wanted::Any),
         ];
-        let given = all.map(|(key, wanted)| Some((section.get(key)?, wanted)));
-        let mut given = given.into_iter().flatten();
+        let mut given = all
+            .into_iter()
+            .filter_map(|(key, wanted)| Some((section.get(key)?, wanted)));
         let (Some((text, wanted)), None) = (given.next(), given.next()) else {
             let message = "`exists` has exactly one of file, directory and any";
             problems.push(

@@ -1,5 +1,4 @@
-//! A regular expression on bytes: in linear time wherever that is possible, with a bound on
-//! backtracking where it is not.
+//! Regular expressions on bytes: matched in linear time where possible, else with bounded backtracking.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,17 +10,17 @@ use super::pcre::{self, Refusal};
 use crate::route::template::Groups;
 use crate::section::{At, Place, Problem, Problems};
 
-/// The largest compiled pattern, in bytes: the regex crate's own default, against patterns that
-/// would eat the memory of the gateway.
+/// Size limit of a compiled pattern, in bytes: the regex crate's own default, against patterns that
+/// exhaust the gateway's memory.
 const SIZE_LIMIT: usize = 10 * 1024 * 1024;
 
-/// Steps back that one search may take: some milliseconds, which no honest path needs.
+/// Backtracking steps of one search: some milliseconds, more than legitimate paths need.
 const BACKTRACK_LIMIT: usize = 100_000;
 
-/// A search that took more steps back than one may: whether the pattern matches is not known.
+/// Failed search: it exceeded the backtracking limit, so the match is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exhausted {
-    /// The pattern as it was written.
+    /// The pattern as written.
     pub pattern: Arc<str>,
 }
 
@@ -40,11 +39,11 @@ enum Engine {
     Backtracking(Box<fancy_regex::Regex>),
 }
 
-/// What the groups took, as places in the subject; 0 is the whole match.
+/// Ranges of the groups in the subject; 0 is the whole match.
 pub(super) type Found = Vec<Option<Range<usize>>>;
 
 impl Expression {
-    /// From PCRE's spelling. None, with a problem that shows where, when it cannot be understood.
+    /// Compiles a pattern in PCRE syntax; `None`, with a problem at its place, if it is invalid.
     pub(super) fn new(text: &At<String>, problems: &mut Problems) -> Option<Self> {
         let compiled = match pcre::translate(&text.value) {
             Ok(translated) if translated.backtracks => backtracking(&translated.text),
@@ -68,17 +67,17 @@ impl Expression {
         }
     }
 
-    /// As it was written.
+    /// Returns the pattern as written.
     pub(super) fn written(&self) -> &str {
         &self.written
     }
 
-    /// The names of its groups by their numbers.
+    /// Returns the group names, indexed by group number.
     pub(super) fn names(&self) -> &Arc<[Option<String>]> {
         &self.names
     }
 
-    /// The groups that templates may name.
+    /// Returns the groups for templates.
     pub(super) fn groups(&self) -> Groups {
         Groups::new(
             self.names.len().saturating_sub(1),
@@ -86,7 +85,7 @@ impl Expression {
         )
     }
 
-    /// Whether it matches somewhere.
+    /// Reports whether the pattern matches anywhere in the subject.
     pub(super) fn is_match(&self, subject: &[u8]) -> Result<bool, Exhausted> {
         match &self.engine {
             Engine::Linear(regex) => Ok(regex.is_match(subject)),
@@ -94,7 +93,7 @@ impl Expression {
         }
     }
 
-    /// What its groups took, where it matches.
+    /// Returns the ranges of the groups if the pattern matches.
     pub(super) fn find(&self, subject: &[u8]) -> Result<Option<Found>, Exhausted> {
         match &self.engine {
             Engine::Linear(regex) => Ok(self.find_linear(regex, subject)),
@@ -139,7 +138,7 @@ impl Engine {
     }
 }
 
-// In both, `.` matches a newline too, so that no byte moves a split (CVE-2019-11043).
+// In both engines `.` matches a newline too, so that no byte moves a split (CVE-2019-11043).
 
 fn linear(pattern: &str) -> Result<Engine, String> {
     let built = RegexBuilder::new(pattern)
@@ -169,7 +168,7 @@ fn refused(text: &At<String>, refusal: Refusal) -> Problem {
     Problem::new(within(text, refusal.range), message)
 }
 
-/// The place of a part of a text: exact where what is written is the text between two quotes.
+/// Returns the place of a part of a text: exact if the source is the text between two quotes.
 pub(super) fn within(text: &At<String>, part: Range<usize>) -> Place {
     let span = &text.place.span;
     if span.len() != text.value.len() + 2 {
@@ -182,7 +181,7 @@ pub(super) fn within(text: &At<String>, part: Range<usize>) -> Place {
     }
 }
 
-/// The regex crate draws the pattern first and says what is wrong in the last line.
+/// Returns the last line: the regex crate draws the pattern first and puts the error last.
 fn last_line(error: &str) -> &str {
     error
         .lines()

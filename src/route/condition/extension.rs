@@ -1,4 +1,4 @@
-//! `extension`: what follows the last dot of a segment, without regard to case.
+//! `extension`: the part of a segment after its last dot, case-insensitive.
 
 use std::fmt;
 
@@ -9,14 +9,14 @@ use crate::route::Captures;
 use crate::section::{At, Key, Lowered, Problems};
 
 /// The `extension` key.
-pub(super) static KEY: Key<Vec<At<String>>> = Key::texts("extension", "What follows the last dot of a segment of the path, without regard to case: one or a list of alternatives. Earlier segments count too, since /a.php/x runs a.php.").example("[\"css\", \"js\"]");
+pub(super) static KEY: Key<Vec<At<String>>> = Key::texts("extension", "The extension of a segment of the path, after its last dot, case-insensitive: one or a list of alternatives. Earlier segments count too, since /a.php/x runs a.php.").example("[\"css\", \"js\"]");
 
-/// Extensions of which one must be the path's.
+/// Alternative extensions, one of which the path must have.
 #[derive(Debug)]
 pub struct Extension(Vec<String>);
 
 impl Extension {
-    /// A leading dot may be written.
+    /// Builds the condition; a leading dot is allowed.
     pub fn new(texts: &[At<String>], problems: &mut Problems) -> Self {
         let extensions = texts.iter();
         extensions
@@ -26,8 +26,8 @@ impl Extension {
         Self(extensions.collect())
     }
 
-    /// Reports whether the extension of the last segment is one of them, or that of an earlier one:
-    /// `/a.php/x` runs `a.php` with a PATH_INFO, and a rule that denies scripts must see it.
+    /// Reports whether the last segment or an earlier one has one of the extensions: `/a.php/x` runs
+    /// `a.php` with a PATH_INFO, and a rule that denies scripts must match it.
     pub fn has(&self, path: &[u8]) -> bool {
         let mut segments = path.split(|byte| *byte == b'/');
         segments.any(|segment| {

@@ -1,14 +1,14 @@
-//! `header`, `query` and `cookie`: something with a name that the client sent, and its value. Of several
-//! with the name one is enough.
+//! `header`, `query` and `cookie`: a named item of the request, and its value. Of several with the name
+//! one match suffices.
 
 use std::fmt;
 
 use http::{HeaderName, header};
 
+use super::display::bytes;
 use super::expression::Expression;
 use super::php_names::PhpName;
 use super::set::Builder;
-use super::shown::bytes;
 use super::{Cost, Criterion, Exhausted, listed};
 use crate::message::whitespace::trim;
 use crate::message::{Disk, Request};
@@ -16,13 +16,13 @@ use crate::route::Captures;
 use crate::section::{At, Group, Key, Lowered, Problem, Problems, Section, Table};
 
 /// The `header` key.
-pub(super) static HEADER_KEY: Key<Table> = Key::table("header", &HEADER, "A header field: its `name`, and a `value` (one or a list, exactly) or a regular expression that it `match`es; with neither it is enough that it is there. Of several fields of the name one is enough. For two headers write `all`.").example("{ name = \"X-Requested-With\", value = \"XMLHttpRequest\" }");
+pub(super) static HEADER_KEY: Key<Table> = Key::table("header", &HEADER, "A header field: its `name`, and a `value` (one or a list, exactly) or a regular expression that it `match`es; without both any value matches. Of several fields of the name one is enough. For two headers write `all`.").example("{ name = \"X-Requested-With\", value = \"XMLHttpRequest\" }");
 
 /// The `query` key.
-pub(super) static QUERY_KEY: Key<Table> = Key::table("query", &QUERY, "A parameter of the query as PHP has it in $_GET: `name`, and `value` or `match` as of `header`. `?%20pa%67e=1`, of which PHP makes `page`, is one of the name `page`; of several the last counts; of a list (`page[]=1`) one element is enough, and `filter[from]` names an element. The value is decoded.").example("{ name = \"page\", match = '^\\d+$' }");
+pub(super) static QUERY_KEY: Key<Table> = Key::table("query", &QUERY, "A parameter of the query as PHP has it in $_GET: `name`, and `value` or `match` as for `header`. `?%20pa%67e=1`, which PHP reads as `page`, has the name `page`; of several the last counts; of a list (`page[]=1`) one element is enough, and `filter[from]` names an element. The value is decoded.").example("{ name = \"page\", match = '^\\d+$' }");
 
 /// The `cookie` key.
-pub(super) static COOKIE_KEY: Key<Table> = Key::table("cookie", &COOKIE, "A cookie as PHP has it in $_COOKIE: `name`, and `value` or `match` as of `header`. Names as of `query`; of several the first counts. The value is decoded, and a `+` in it is a `+`.")
+pub(super) static COOKIE_KEY: Key<Table> = Key::table("cookie", &COOKIE, "A cookie as PHP has it in $_COOKIE: `name`, and `value` or `match` as for `header`. Names as for `query`; of several the first counts. The value is decoded, and a `+` in it is a `+`.")
 .example("{ name = \"beta\", value = \"1\" }");
 
 // No docs of their own: the reference shows each key's example.
@@ -46,11 +46,11 @@ const KEYS: Group = &[&NAME, &VALUE, &MATCH];
 
 static NAME: Key<Option<At<String>>> = Key::text("name", "Its name.");
 
-static VALUE: Key<Vec<At<String>>> = Key::texts("value", "Values of which one must be its value.");
+static VALUE: Key<Vec<At<String>>> = Key::texts("value", "Allowed values.");
 
 static MATCH: Key<Option<At<String>>> = Key::text("match", "A regular expression on its value.");
 
-/// Where it is sent.
+/// Source of the item in the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
     /// A header field.
@@ -61,7 +61,7 @@ enum Source {
     Cookie,
 }
 
-/// What must have been sent.
+/// The required item.
 #[derive(Debug)]
 pub struct FieldCondition {
     name: Name,
@@ -75,7 +75,7 @@ enum Name {
     Cookie(PhpVariable),
 }
 
-/// The name of a variable of PHP, as it is read and as it was written.
+/// Name of a PHP variable, parsed and as written.
 #[derive(Debug)]
 struct PhpVariable {
     name: PhpName,
@@ -90,7 +90,7 @@ enum Value {
 }
 
 impl FieldCondition {
-    /// From its section; what cannot be understood is a problem.
+    /// Builds the condition from its section; an invalid value is a problem.
     fn new(source: Source, section: &Lowered, problems: &mut Problems) -> Option<Self> {
         let Some(name) = section.get(&NAME).filter(|name| !name.is_empty()) else {
             let message = "the condition needs a `name`";
@@ -154,13 +154,13 @@ impl Criterion for FieldCondition {
             }
             Name::Cookie(variable) => {
                 let fields = request.fields.get_all(header::COOKIE).iter();
-                let fields = fields.map(|field| trim(field.as_bytes()));
-                self.any(variable.name.in_cookies(fields).iter())
+                let values = fields.map(|field| trim(field.as_bytes()));
+                self.any(variable.name.in_cookies(values).iter())
             }
         }
     }
 
-    /// A parameter of the query is a part of the target.
+    /// Returns true for a parameter of the query, which is part of the target.
     fn asks_for_target(&self) -> bool {
         matches!(self.name, Name::Query(_))
     }
@@ -215,7 +215,7 @@ impl Value {
     fn new(section: &Lowered, problems: &mut Problems) -> Option<Self> {
         match (section.is_given(&VALUE), section.get(&MATCH)) {
             (true, Some(pattern)) => {
-                let message = "`value` and `match` are two ways to say the same: write one";
+                let message = "`value` and `match` exclude each other: write one";
                 problems.push(Problem::new(pattern.place, message));
                 None
             }

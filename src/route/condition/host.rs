@@ -1,24 +1,23 @@
-//! `host`: the host that the client named, exactly or below a `*.` wildcard. Sites are chosen by
-//! the same patterns.
+//! `host`: the requested host, exact or below a `*.` wildcard. Sites are selected by the same patterns.
 
 use std::fmt;
 
+use super::display::alternatives;
 use super::set::Builder;
-use super::shown::alternatives;
 use super::{Condition, Cost, Criterion, Exhausted, listed};
 use crate::message::{Disk, Host, Request};
 use crate::route::Captures;
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
 /// The `host` key.
-pub static KEY: Key<Vec<At<String>>> = Key::texts("host", "The host that the client named, without port: one or a list; \"*.example.org\" holds for every name below example.org.").example("[\"example.org\", \"*.example.org\"]");
+pub static KEY: Key<Vec<At<String>>> = Key::texts("host", "The requested host, without port: one or a list; \"*.example.org\" matches every name below example.org.").example("[\"example.org\", \"*.example.org\"]");
 
-/// A name, or all names below one.
+/// A host name, or all names below one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum HostPattern {
-    /// The name itself, lower-cased.
+    /// The name, lower-cased.
     Exact(String),
-    /// `*.example.org` as `.example.org`: any name that ends so, at any depth.
+    /// `*.example.org` as `.example.org`: any name with this suffix, at any depth.
     Below(String),
 }
 
@@ -55,7 +54,7 @@ impl HostPattern {
         }
     }
 
-    /// Whether it holds wherever `other` does.
+    /// Reports whether it matches every name that `other` matches.
     pub fn covers(&self, other: &Self) -> bool {
         match (self, other) {
             (_, Self::Exact(name)) => self.holds(name),
@@ -64,7 +63,7 @@ impl HostPattern {
         }
     }
 
-    /// Whether a lower-cased name is meant.
+    /// Reports whether it matches a lower-cased name.
     pub fn holds(&self, name: &str) -> bool {
         match self {
             Self::Exact(exact) => exact == name,
@@ -73,19 +72,18 @@ impl HostPattern {
     }
 }
 
-/// Patterns of which one must hold for the request's host.
+/// Alternative patterns, one of which the requested host must match.
 #[derive(Debug)]
 pub struct HostCondition(Vec<HostPattern>);
 
 impl HostCondition {
-    /// What is no host is a problem.
+    /// Builds the condition; an invalid host is a problem.
     pub fn new(texts: &[At<String>], problems: &mut Problems) -> Self {
-        let patterns = texts.iter();
-        let patterns = patterns.filter_map(|text| HostPattern::parse(text, problems));
-        Self(patterns.collect())
+        let parse = |text| HostPattern::parse(text, problems);
+        Self(texts.iter().filter_map(parse).collect())
     }
 
-    /// Whether it holds for any name that one of `hosts` means.
+    /// Reports whether it matches any name that one of `hosts` matches.
     pub fn meets(&self, hosts: &[HostPattern]) -> bool {
         let meets = |host: &HostPattern| {
             let mut own = self.0.iter();

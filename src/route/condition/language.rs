@@ -18,13 +18,13 @@ pub(super) enum Subject {
 /// The reason for which a pattern matches no subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Contradiction {
-    /// It needs a `?`, which a path has only if a client percent-encodes it.
+    /// A `?` is required, which a path has only if a client percent-encodes it.
     Query,
-    /// It needs a path that does not begin with a slash.
+    /// A first byte other than a slash is required.
     Slash,
-    /// It needs what normalisation removes: `//`, `/./`, `/../`.
+    /// A sequence removed by normalisation is required: `//`, `/./`, `/../`.
     Normalised,
-    /// It needs a slash in the name of a file.
+    /// A slash in a file name is required.
     Folder,
     /// Another reason.
     Other,
@@ -82,9 +82,12 @@ pub(super) fn literal_start(pattern: &str) -> Vec<u8> {
 /// Parses the pattern as the linear engine does.
 fn parse(pattern: &str) -> Option<Hir> {
     let translated = pcre::translate(pattern).ok()?;
-    let mut parser = ParserBuilder::new();
-    let parser = parser.unicode(false).utf8(false).dot_matches_new_line(true);
-    parser.build().parse(&translated.text).ok()
+    let mut builder = ParserBuilder::new();
+    builder
+        .unicode(false)
+        .utf8(false)
+        .dot_matches_new_line(true);
+    builder.build().parse(&translated.text).ok()
 }
 
 /// Runs patterns over an automaton of all possible subjects: the product of the two is searched for a
@@ -92,7 +95,7 @@ fn parse(pattern: &str) -> Option<Hir> {
 #[derive(Clone, Copy)]
 struct Reader {
     subject: Subject,
-    /// The rule about subjects that is not applied.
+    /// The one rule about subjects that is not applied.
     ignored: Option<Contradiction>,
 }
 
@@ -100,9 +103,9 @@ struct Reader {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct States(u8);
 
-/// Nothing was read.
+/// No byte read.
 const START: u8 = 1;
-/// A slash was.
+/// A slash read.
 const SLASH: u8 = 2;
 /// A segment that is `.` so far.
 const DOT: u8 = 4;
@@ -110,7 +113,7 @@ const DOT: u8 = 4;
 const DOTS: u8 = 8;
 /// A segment that has a name.
 const NAME: u8 = 16;
-/// The end was reached.
+/// End reached.
 const ENDED: u8 = 32;
 
 impl Reader {
@@ -134,12 +137,15 @@ impl Reader {
                 bytes.fold(from, |states, byte| self.step(states, *byte))
             }
             HirKind::Class(class) => {
-                // All others are read alike.
-                let other = |byte: &u8| !byte.is_ascii_control() && !b"/.?".contains(byte);
-                let other = (0..=u8::MAX).filter(other).find(|byte| has(class, *byte));
-                let bytes = b"/.?".iter().copied().filter(|byte| has(class, *byte));
-                let bytes = bytes.chain(other);
-                bytes.fold(States(0), |all, byte| all | self.step(from, byte))
+                // All other bytes are equivalent.
+                let is_other = |byte: &u8| !byte.is_ascii_control() && !b"/.?".contains(byte);
+                let other = (0..=u8::MAX)
+                    .filter(is_other)
+                    .find(|byte| has(class, *byte));
+                let special = b"/.?".iter().copied().filter(|byte| has(class, *byte));
+                special
+                    .chain(other)
+                    .fold(States(0), |all, byte| all | self.step(from, byte))
             }
             HirKind::Look(look) => self.look(*look, from),
             HirKind::Repetition(repetition) => self.repeat(repetition, from),
@@ -167,7 +173,7 @@ impl Reader {
         let more = repetition
             .max
             .map_or(MANY, |max| max - repetition.min.min(max));
-        // Beyond `MANY` repetitions all states that further ones lead to are taken.
+        // After `MANY` repetitions, all states that further ones reach are taken.
         for _ in 0..more.max(repetition.min.saturating_sub(MANY)).min(MANY) {
             let next = all | self.read(&repetition.sub, all);
             if next == all {
@@ -180,16 +186,17 @@ impl Reader {
 
     fn look(self, look: Look, from: States) -> States {
         match look {
-            // There is no newline in a subject.
+            // A subject has no newline.
             Look::Start | Look::StartLF | Look::StartCRLF => States(from.0 & START),
             Look::End | Look::EndLF | Look::EndCRLF => {
-                let whole = match self.applies(Contradiction::Normalised) {
-                    true => SLASH | NAME | ENDED,
-                    false => SLASH | DOT | DOTS | NAME | ENDED,
+                let whole = if self.applies(Contradiction::Normalised) {
+                    SLASH | NAME | ENDED
+                } else {
+                    SLASH | DOT | DOTS | NAME | ENDED
                 };
                 States(if from.0 & whole == 0 { 0 } else { ENDED })
             }
-            // Word boundaries are taken to hold: that finds too many matches and never too few.
+            // Word boundaries are assumed to hold: that finds too many matches and never too few.
             Look::WordAscii
             | Look::WordAsciiNegate
             | Look::WordUnicode
@@ -214,9 +221,10 @@ impl Reader {
             let dead = byte == b'/' && self.applies(Contradiction::Folder);
             return States(if dead { 0 } else { to(START | NAME, NAME) });
         }
-        let begin = match self.applies(Contradiction::Slash) {
-            true => 0,
-            false => START,
+        let begin = if self.applies(Contradiction::Slash) {
+            0
+        } else {
+            START
         };
         States(match byte {
             b'?' if self.applies(Contradiction::Query) => 0,
@@ -228,7 +236,7 @@ impl Reader {
     }
 }
 
-/// Repetitions that are followed one by one. There are six states, so that later ones find none anew.
+/// Repetitions followed one by one. With six states, later ones reach no new state.
 const MANY: u32 = 64;
 
 impl States {
@@ -251,7 +259,7 @@ fn has(class: &Class, byte: u8) -> bool {
             let mut ranges = class.iter();
             ranges.any(|range| (range.start()..=range.end()).contains(&byte))
         }
-        // Of a letter that is no ASCII the bytes are all above it.
+        // A non-ASCII letter has only bytes above it.
         Class::Unicode(class) => {
             let wanted = if byte.is_ascii() {
                 char::from(byte)
@@ -267,7 +275,7 @@ fn has(class: &Class, byte: u8) -> bool {
     }
 }
 
-/// At most so many examples of a part.
+/// Limit of the examples of a part.
 const EXAMPLES: usize = 64;
 
 fn example_texts(hir: &Hir) -> Vec<Vec<u8>> {
@@ -275,7 +283,7 @@ fn example_texts(hir: &Hir) -> Vec<Vec<u8>> {
         HirKind::Empty | HirKind::Look(_) => vec![Vec::new()],
         HirKind::Literal(literal) => vec![literal.0.to_vec()],
         HirKind::Class(class) => {
-            // A small letter first: what a person would write.
+            // A lower-case letter first: the likeliest in practice.
             let letters = (b'x'..=b'z').chain(b'a'..=b'w');
             let mut bytes = letters.chain(b'0'..=b'9').chain(0..=u8::MAX);
             let found = bytes.find(|byte| has(class, *byte));
@@ -308,9 +316,11 @@ fn repeated(repetition: &Repetition) -> Vec<Vec<u8>> {
 }
 
 fn joined(begun: &[Vec<u8>], ends: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let pairs = begun.iter();
-    let pairs = pairs.flat_map(|begun| ends.iter().map(move |end| [&begun[..], end].concat()));
-    pairs.take(EXAMPLES).collect()
+    begun
+        .iter()
+        .flat_map(|begun| ends.iter().map(move |end| [&begun[..], end].concat()))
+        .take(EXAMPLES)
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! `listener`: the listener that the client connected to, by its name.
+//! `listener`: the listener of the connection, by its name.
 
 use std::fmt;
 use std::sync::Arc;
 
+use super::display::alternatives;
 use super::set::Builder;
-use super::shown::alternatives;
 use super::{Condition, Cost, Criterion, Exhausted, listed};
 use crate::message::{Disk, Request};
 use crate::route::Captures;
@@ -13,16 +13,16 @@ use crate::section::{At, Key, Lowered};
 /// The `listener` key.
 pub static KEY: Key<Vec<At<String>>> = Key::texts(
     "listener",
-    "The `name` of the [[listen]] that the client connected to: one or a list of alternatives.",
+    "The `name` of the connection's [[listen]]: one or a list of alternatives.",
 )
 .example("[\"admin\"]");
 
-/// Names of listeners of which one must be that of the connection.
+/// Alternative listener names, one of which the connection must have.
 #[derive(Debug)]
 pub struct ListenerCondition(Vec<Arc<str>>);
 
 impl ListenerCondition {
-    /// Of these names. Whether there are such listeners is for the owner of the configuration to check.
+    /// Builds the condition. The owner of the configuration checks that such listeners exist.
     pub fn new(texts: &[At<String>]) -> Self {
         let names = texts.iter().map(|text| text.value.as_str().into());
         Self(names.collect())
@@ -40,7 +40,7 @@ impl Criterion for ListenerCondition {
     }
 
     fn holds(&self, request: &Request, _: &dyn Disk, _: &mut Captures) -> Result<bool, Exhausted> {
-        // A listener without a name is none of them.
+        // An unnamed listener matches none.
         Ok(self.0.contains(&request.wire.listener))
     }
 

@@ -1,12 +1,12 @@
-//! `method`: the request method, case-sensitive (RFC 9110 §9.1). GET stands for HEAD too, since
-//! HEAD asks for what GET would answer (RFC 9110 §9.3.2).
+//! `method`: the request method, case-sensitive (RFC 9110 §9.1). GET includes HEAD, since HEAD
+//! requests the response of GET without its content (RFC 9110 §9.3.2).
 
 use std::fmt;
 
 use http::Method;
 
+use super::display::alternatives;
 use super::set::Builder;
-use super::shown::alternatives;
 use super::{Condition, Cost, Criterion, Exhausted, listed};
 use crate::message::{Disk, Request};
 use crate::route::Captures;
@@ -15,22 +15,22 @@ use crate::section::{At, Key, Lowered, Problem, Problems};
 /// The `method` key.
 pub(super) static KEY: Key<Vec<At<String>>> = Key::texts(
     "method",
-    "The request method: one or a list of alternatives. GET stands for HEAD too.",
+    "The request method: one or a list of alternatives. GET includes HEAD.",
 )
 .example("[\"GET\", \"POST\"]");
 
-/// Methods of which one must be the request's.
+/// Alternative methods, one of which the request must have.
 #[derive(Debug)]
 pub struct MethodCondition(Vec<Method>);
 
 impl MethodCondition {
-    /// What is no method is a problem.
+    /// Builds the condition; an invalid method is a problem.
     pub fn new(texts: &[At<String>], problems: &mut Problems) -> Self {
         let methods = texts.iter().filter_map(|text| parse(text, problems));
         Self(methods.collect())
     }
 
-    /// Whether `method` is one of them.
+    /// Reports whether `method` is one of them.
     pub fn names(&self, method: &Method) -> bool {
         let asked = match *method {
             Method::HEAD => &Method::GET,

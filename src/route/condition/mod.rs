@@ -1,9 +1,10 @@
-//! The conditions of a rule, one file a kind: its key and what it says of itself as a [`Criterion`]. The list is
-//! `conditions!` below, and all that lists conditions comes from it: the enum, the keys of rules, of `not`, `any`
-//! and `all`, the reference and the schema.
+//! Conditions of a rule, one kind a file: its key and its [`Criterion`]. The list is `conditions!`
+//! below. Every other list comes from it: the enum, the keys of rules, of `not`, `any` and `all`, the
+//! reference and the schema.
 
 mod by_path;
 mod criterion;
+mod display;
 mod exists;
 mod expression;
 mod extension;
@@ -21,10 +22,9 @@ mod prefix;
 mod remote;
 mod scheme;
 mod set;
-mod shown;
 mod spelling;
 
-pub use by_path::Asked;
+pub use by_path::AssumedRequest;
 pub use criterion::{Cost, Criterion};
 pub use exists::Exists;
 pub use expression::Exhausted;
@@ -56,7 +56,7 @@ use crate::message::{Disk, Request};
 use crate::section::{At, Group, Key, Lowered, Problem, Problems};
 use set::Builder;
 
-/// One list of all conditions: what each is, its key, and what builds it from a section that may have the key.
+/// The one list of conditions: the type, key and builder of each.
 macro_rules! conditions {
     ($($(#[$doc:meta])* $name:ident($kind:ty) = $key:path, $build:path;)*) => {
         /// One condition; several values within one are alternatives.
@@ -69,14 +69,14 @@ macro_rules! conditions {
         pub static KEYS: Group = &[$(&$key),*];
 
         impl Condition {
-            /// Builds the conditions that a section names; what cannot be understood is a problem.
+            /// Builds the conditions of a section; an invalid value is a problem.
             fn all(section: &Lowered, builder: &mut Builder<'_>) -> Vec<Self> {
                 let mut all = Vec::new();
                 $(all.extend($build(section, builder).map(Self::$name));)*
                 all
             }
 
-            /// Reports whether the condition holds; patterns and prefixes leave what they took in `captures`.
+            /// Reports whether the condition holds; patterns and prefixes store their captures in `captures`.
             pub fn holds(
                 &self,
                 request: &Request,
@@ -88,7 +88,7 @@ macro_rules! conditions {
                 }
             }
 
-            /// Returns what it says of itself where there is no request.
+            /// Returns the condition's properties that need no request.
             pub(in crate::route) fn criterion(&self) -> &dyn Criterion {
                 match self {
                     $(Self::$name(kind) => kind.as_criterion(),)*
@@ -105,17 +105,17 @@ conditions! {
     Prefix(Prefix) = prefix::KEY, prefix::build;
     /// A regular expression on the path.
     Pattern(Box<Pattern>) = pattern::KEY, pattern::build;
-    /// What follows the last dot of the last segment.
+    /// The part of the last segment after its last dot.
     Extension(Extension) = extension::KEY, extension::build;
     /// The request method.
     Method(MethodCondition) = method::KEY, method::build;
-    /// The host that the client named.
+    /// The requested host.
     Host(HostCondition) = host::KEY, host::build;
-    /// With or without TLS.
+    /// The scheme: with or without TLS.
     Scheme(SchemeCondition) = scheme::KEY, scheme::build;
-    /// The listener that the client connected to.
+    /// The listener of the connection.
     Listener(ListenerCondition) = listener::KEY, listener::build;
-    /// The address of the client.
+    /// The client address.
     Remote(Remote) = remote::KEY, remote::build;
     /// A header field.
     Header(Box<FieldCondition>) = field::HEADER_KEY, field::header;
@@ -137,7 +137,7 @@ impl fmt::Display for Condition {
     }
 }
 
-/// The texts of a list that is given; one without any holds for nothing, of which a warning tells.
+/// Returns the texts of a given list; warns of an empty one, which never holds.
 fn listed(
     section: &Lowered,
     key: &Key<Vec<At<String>>>,
@@ -154,7 +154,7 @@ fn listed(
     Some(texts)
 }
 
-/// A path in the configuration is the decoded one and begins with a slash.
+/// Parses a configured path: decoded, with a leading slash.
 fn absolute(text: &At<String>, problems: &mut Problems) -> Option<Vec<u8>> {
     if !text.value.starts_with('/') {
         problems.push(

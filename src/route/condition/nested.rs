@@ -1,17 +1,17 @@
-//! `any` and `all`: conditions in conditions, and `not`, whose conditions are the exceptions of a set.
+//! `any`, `all` and `not`: nested conditions; those of `not` are the exceptions of a set.
 
 use std::fmt;
 
 use http::Method;
 
 use super::set::Builder;
-use super::{Asked, Cost, Criterion, Exhausted, KEYS, Set};
+use super::{AssumedRequest, Cost, Criterion, Exhausted, KEYS, Set};
 use crate::message::{Disk, Request};
 use crate::route::Captures;
 use crate::section::{Key, Lowered, Section, Table, Tables};
 
 /// The `any` key.
-pub static ANY: Key<Tables> = Key::tables("any", &SETS, "Tables of conditions, of which one table must hold: all of its conditions. They may nest. What patterns and prefixes in them took is no variable of the action.").example("[{ extension = \"php\" }, { prefix = \"/api\", method = \"POST\" }]");
+pub static ANY: Key<Tables> = Key::tables("any", &SETS, "Tables of conditions, one of which must hold with all of its conditions. They may nest. Captures of patterns and prefixes in them are not available to the action.").example("[{ extension = \"php\" }, { prefix = \"/api\", method = \"POST\" }]");
 
 /// The `all` key.
 pub static ALL: Key<Tables> = Key::tables(
@@ -32,8 +32,8 @@ static NOT: Section = Section {
     groups: &[KEYS],
 };
 
-/// The conditions of one table under `any` or `all`. It has no doc: the reference shows the examples
-/// of the two keys, and does not go on for ever.
+/// Conditions of one table under `any` or `all`. The doc is empty, so that the reference shows the
+/// examples of the two keys and does not recurse.
 pub(super) static SETS: Section = Section {
     title: "any and all",
     doc: "",
@@ -67,7 +67,7 @@ impl Criterion for AnyOf {
         disk: &dyn Disk,
         captures: &mut Captures,
     ) -> Result<bool, Exhausted> {
-        comes_out(&self.0, true, (request, disk), captures)
+        any_evaluates_to(&self.0, true, (request, disk), captures)
     }
 
     fn by_path(&self, path: &[u8], _: &mut Captures) -> Option<bool> {
@@ -85,7 +85,7 @@ impl Criterion for AnyOf {
     }
 
     fn names_paths(&self) -> bool {
-        self.0.iter().any(Set::name_paths)
+        self.0.iter().any(Set::names_paths)
     }
 
     fn add_examples(&self, found: &mut Vec<Vec<u8>>) {
@@ -104,8 +104,8 @@ impl Criterion for AllOf {
         disk: &dyn Disk,
         captures: &mut Captures,
     ) -> Result<bool, Exhausted> {
-        // All hold where not one does not.
-        comes_out(&self.0, false, (request, disk), captures).map(|found| !found)
+        // All hold unless one does not.
+        any_evaluates_to(&self.0, false, (request, disk), captures).map(|found| !found)
     }
 
     fn by_path(&self, path: &[u8], _: &mut Captures) -> Option<bool> {
@@ -121,7 +121,7 @@ impl Criterion for AllOf {
     }
 
     fn names_paths(&self) -> bool {
-        self.0.iter().any(Set::name_paths)
+        self.0.iter().any(Set::names_paths)
     }
 
     fn add_examples(&self, found: &mut Vec<Vec<u8>>) {
@@ -129,8 +129,8 @@ impl Criterion for AllOf {
     }
 }
 
-/// Reports whether one of the sets holds, or does not, as is `wanted`.
-fn comes_out(
+/// Reports whether the result of one of the sets is `wanted`.
+fn any_evaluates_to(
     sets: &[Set],
     wanted: bool,
     (request, disk): (&Request, &dyn Disk),
@@ -145,10 +145,10 @@ fn comes_out(
 }
 
 fn by_path(set: &Set, path: &[u8]) -> Option<bool> {
-    set.by_path(path, Asked::First, &mut Captures::default())
+    set.by_path(path, AssumedRequest::Any, &mut Captures::default())
 }
 
-/// Reports whether all are true, as far as is known: one that is false decides.
+/// Returns the conjunction, as far as known: a false one decides.
 pub(in crate::route) fn conjunction(known: impl Iterator<Item = Option<bool>>) -> Option<bool> {
     let mut all = Some(true);
     for one in known {

@@ -1,9 +1,9 @@
-//! `path`: the whole path, exactly.
+//! `path`: the whole path, exact.
 
 use std::fmt;
 
+use super::display::bytes;
 use super::set::Builder;
-use super::shown::bytes;
 use super::{Condition, Cost, Criterion, Exhausted, Prefix, absolute, listed};
 use crate::message::{Disk, Request};
 use crate::route::Captures;
@@ -16,23 +16,23 @@ pub(super) static KEY: Key<Vec<At<String>>> = Key::texts(
 )
 .example("[\"/status\"]");
 
-/// Paths of which one must be the request's.
+/// Alternative paths, one of which the request must have.
 #[derive(Debug)]
 pub struct Path(Vec<Vec<u8>>);
 
 impl Path {
-    /// What is no path is a problem.
+    /// Builds the condition; an invalid path is a problem.
     pub fn new(texts: &[At<String>], problems: &mut Problems) -> Self {
         let paths = texts.iter().filter_map(|text| absolute(text, problems));
         Self(paths.collect())
     }
 
-    /// Whether all of its paths lie below a prefix.
+    /// Reports whether all of its paths lie below a prefix.
     pub fn lies_below(&self, prefix: &Prefix) -> bool {
         self.0.iter().all(|path| prefix.has(path))
     }
 
-    /// The path, where there is one alone.
+    /// Returns the path if it is the only one.
     pub fn only(&self) -> Option<&[u8]> {
         match self.0.as_slice() {
             [only] => Some(only),
@@ -40,12 +40,12 @@ impl Path {
         }
     }
 
-    /// Reports whether this is one of them.
+    /// Reports whether the path is one of them.
     pub fn has(&self, path: &[u8]) -> bool {
         self.0.iter().any(|known| known == path)
     }
 
-    /// Returns all of them.
+    /// Returns all paths.
     pub(in crate::route) fn all(&self) -> &[Vec<u8>] {
         &self.0
     }

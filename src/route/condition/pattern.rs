@@ -1,5 +1,5 @@
-//! `match`: a regular expression on the decoded, normalised path, as ProxyPassMatch has; never on
-//! the query.
+//! `match`: a regular expression on the decoded, normalised path, as for ProxyPassMatch; never on the
+//! query.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,24 +11,24 @@ use super::set::Builder;
 use super::{Condition, Cost, Criterion, Exhausted};
 use crate::message::{Disk, Request};
 use crate::route::template::Groups;
-use crate::route::{Captures, TooHard};
+use crate::route::{BacktrackLimitExceeded, Captures};
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
 /// The `match` key.
-pub static KEY: Key<Option<At<String>>> = Key::text("match", "A regular expression in the spelling of PCRE on the path, decoded and normalised, never on the query. Its groups are $1 … $9 and ${name} in the action. Not anchored: write ^ and $. Back-references and look-around cost backtracking, which is bounded: a request that reaches the bound gets 500.").example("'^/wiki/(.*)$'");
+pub static KEY: Key<Option<At<String>>> = Key::text("match", "A regular expression in PCRE syntax on the path, decoded and normalised, never on the query. Its groups are $1 … $9 and ${name} in the action. Not anchored: write ^ and $. Back-references and look-around cost backtracking, which is bounded: a request that reaches the bound gets 500.").example("'^/wiki/(.*)$'");
 
 /// A compiled pattern.
 #[derive(Debug)]
 pub struct Pattern(Expression);
 
 impl Pattern {
-    /// Compiles a pattern on the path; `None`, with a problem at its place, if it cannot be understood.
-    /// Warns if it can match no path.
+    /// Compiles a pattern on the path; `None`, with a problem at its place, if it is invalid. Warns if it
+    /// can match no path.
     pub fn new(text: &At<String>, problems: &mut Problems) -> Option<Self> {
         Self::of(Subject::Path, text, problems)
     }
 
-    /// Compiles a pattern on the name of a file without its folder, likewise.
+    /// Compiles a pattern on a file name without its folder, likewise.
     pub fn of_name(text: &At<String>, problems: &mut Problems) -> Option<Self> {
         Self::of(Subject::Name, text, problems)
     }
@@ -41,26 +41,26 @@ impl Pattern {
         Some(Self(expression))
     }
 
-    /// The groups that templates may name.
+    /// Returns the groups for templates.
     pub fn groups(&self) -> Groups {
         self.0.groups()
     }
 
-    /// Whether it matches this text; `rule` is where it stands, for what goes wrong.
-    pub fn is_match(&self, text: &[u8], rule: &Arc<str>) -> Result<bool, TooHard> {
+    /// Reports whether it matches this text; an error names `rule`, its source location.
+    pub fn is_match(&self, text: &[u8], rule: &Arc<str>) -> Result<bool, BacktrackLimitExceeded> {
         let found = self.0.is_match(text);
-        found.map_err(|Exhausted { pattern }| TooHard {
+        found.map_err(|Exhausted { pattern }| BacktrackLimitExceeded {
             rule: Arc::clone(rule),
             pattern,
         })
     }
 
-    /// Returns the literal beginning of every path that it matches; empty if it has none.
+    /// Returns the literal prefix of every path that it matches; empty if there is none.
     pub(in crate::route) fn literal_start(&self) -> Vec<u8> {
         language::literal_start(self.0.written())
     }
 
-    /// Reports whether a path matches; its groups are left in `captures`.
+    /// Reports whether a path matches; stores its groups in `captures`.
     pub fn has(&self, path: &[u8], captures: &mut Captures) -> Result<bool, Exhausted> {
         let Some(groups) = self.0.find(path)? else {
             return Ok(false);
@@ -71,7 +71,7 @@ impl Pattern {
     }
 }
 
-/// Builds the pattern of a section, whose groups what stands beside it may name.
+/// Builds the pattern of a section; the templates of that section may use its groups.
 pub(super) fn build(section: &Lowered, builder: &mut Builder<'_>) -> Option<Box<Pattern>> {
     let text = section.get(&KEY);
     let pattern = text.and_then(|text| Pattern::new(&text, builder.problems));
@@ -79,8 +79,7 @@ pub(super) fn build(section: &Lowered, builder: &mut Builder<'_>) -> Option<Box<
     pattern.map(Box::new)
 }
 
-/// Returns the groups that templates beside the pattern of a section may name; any, where it could not be
-/// understood.
+/// Returns the groups for templates of a section with this pattern; any group, if it failed to parse.
 pub(super) fn groups_of(section: &Lowered, pattern: Option<&Pattern>) -> Option<Groups> {
     let is_there = || section.is_given(&KEY) || section.is_wrong(&KEY);
     let groups = pattern.map(Pattern::groups);
@@ -116,7 +115,7 @@ impl Criterion for Pattern {
     fn add_examples(&self, found: &mut Vec<Vec<u8>>) {
         let mut texts = language::examples(self.0.written());
         if texts.is_empty() {
-            // A pattern with look-around is not analysed; most are about scripts.
+            // Patterns with look-around are not analysed; most are about scripts.
             texts.push(b".php".to_vec());
         }
         found.extend(texts.iter().map(|text| below(b"", text)));
@@ -144,7 +143,7 @@ fn never_matches(text: &At<String>, reason: Contradiction) -> Problem {
             Some(rest) => format!("write `^/{rest}`"),
             None => "begin it with a `/`".to_owned(),
         },
-        Contradiction::Normalised => "write the path that they lead to".to_owned(),
+        Contradiction::Normalised => "write the resolved path".to_owned(),
         Contradiction::Folder => "leave the folder to `prefix` or `match`".to_owned(),
         Contradiction::Other => "correct it, or remove the rule".to_owned(),
     };
@@ -154,7 +153,7 @@ fn never_matches(text: &At<String>, reason: Contradiction) -> Problem {
         }
         Contradiction::Slash => "can never match: a path begins with `/`",
         Contradiction::Normalised => {
-            "can never match: `//`, `/./` and `/../` are resolved before rules are asked"
+            "can never match: `//`, `/./` and `/../` are resolved before rules are matched"
         }
         Contradiction::Folder => "can never match: the name of a file has no `/`",
         Contradiction::Other => "can never match: its parts contradict each other",

@@ -1,31 +1,31 @@
-//! PCRE's spelling of a pattern, as httpd's administrators write it, in that of the regex crates. What
-//! both spell alike but mean differently is written anew; what they cannot do is refused with its
-//! place. Nothing is ever taken for something else in silence.
+//! Translates PCRE syntax, familiar to httpd's administrators, to that of the regex crates. Syntax with
+//! a different meaning is rewritten; unsupported syntax is refused with its place. Nothing is silently
+//! misread.
 
 mod class;
 mod group;
 
 use std::ops::Range;
 
-/// A pattern as the regex crates read it.
+/// A pattern in the syntax of the regex crates.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Translated {
     /// The pattern.
     pub(super) text: String,
-    /// Whether it has what only an engine that backtracks can do.
+    /// The pattern needs a backtracking engine.
     pub(super) backtracks: bool,
 }
 
-/// What cannot be translated.
+/// Reason why a pattern cannot be translated.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
-    /// One phrase, with what to do about it.
+    /// One phrase, with the fix.
     pub(super) message: String,
-    /// Byte offsets into the pattern.
+    /// Byte range in the pattern.
     pub(super) range: Range<usize>,
 }
 
-/// Translates a pattern.
+/// Translates a pattern from PCRE.
 pub(super) fn translate(pattern: &str) -> Result<Translated, Refusal> {
     let mut translator = Translator {
         rest: pattern,
@@ -35,8 +35,8 @@ pub(super) fn translate(pattern: &str) -> Result<Translated, Refusal> {
         backtracks: false,
         groups: 0,
     };
-    while let Some(first) = translator.begin() {
-        translator.token(first)?;
+    while let Some(first) = translator.begin_token() {
+        translator.translate_token(first)?;
     }
     Ok(Translated {
         text: translator.text,
@@ -45,20 +45,20 @@ pub(super) fn translate(pattern: &str) -> Result<Translated, Refusal> {
 }
 
 struct Translator<'a> {
-    /// What is still to be read.
+    /// Unread rest of the pattern.
     rest: &'a str,
     length: usize,
-    /// Where the present token begins.
+    /// Offset of the current token.
     token: usize,
-    /// What was written.
+    /// Output.
     text: String,
     backtracks: bool,
-    /// Groups opened so far.
+    /// Number of groups opened so far.
     groups: usize,
 }
 
 impl<'a> Translator<'a> {
-    fn begin(&mut self) -> Option<char> {
+    fn begin_token(&mut self) -> Option<char> {
         self.token = self.length - self.rest.len();
         self.next()
     }
@@ -83,8 +83,8 @@ impl<'a> Translator<'a> {
         taken
     }
 
-    /// All up to `end`, which is read too.
-    fn until(&mut self, end: &str, what: &str) -> Result<&'a str, Refusal> {
+    /// Reads up to `end` and consumes it; returns the text before it.
+    fn read_until(&mut self, end: &str, what: &str) -> Result<&'a str, Refusal> {
         let Some((inner, rest)) = self.rest.split_once(end) else {
             return Err(self.refuse(format!("{what} has no `{end}`")));
         };
@@ -92,7 +92,7 @@ impl<'a> Translator<'a> {
         Ok(inner)
     }
 
-    /// A refusal of all that was read of the present token.
+    /// Builds a refusal of the current token, as far as it was read.
     fn refuse(&self, message: impl Into<String>) -> Refusal {
         Refusal {
             message: message.into(),
@@ -100,7 +100,7 @@ impl<'a> Translator<'a> {
         }
     }
 
-    fn token(&mut self, first: char) -> Result<(), Refusal> {
+    fn translate_token(&mut self, first: char) -> Result<(), Refusal> {
         match first {
             '\\' => self.escape()?,
             '[' => self.class()?,
@@ -108,7 +108,7 @@ impl<'a> Translator<'a> {
             '{' => self.brace(),
             '*' | '+' | '?' => {
                 self.text.push(first);
-                self.manner();
+                self.quantifier_suffix();
             }
             '}' => self.text.push_str("\\}"),
             other => self.text.push(other),
@@ -116,9 +116,9 @@ impl<'a> Translator<'a> {
         Ok(())
     }
 
-    /// What may follow a quantifier: `?` for as little as possible, `+` to give nothing back, which
-    /// the linear engine would take for a second quantifier.
-    fn manner(&mut self) {
+    /// Translates the suffix of a quantifier: `?` for lazy, `+` for possessive, which the linear engine
+    /// would take for a second quantifier.
+    fn quantifier_suffix(&mut self) {
         if self.eat("?") {
             self.text.push('?');
         } else if self.eat("+") {
@@ -127,7 +127,7 @@ impl<'a> Translator<'a> {
         }
     }
 
-    /// `{2}`, `{2,}` and `{2,3}` are quantifiers; any other brace, `{,3}` too, is itself.
+    /// Translates a brace: `{2}`, `{2,}` and `{2,3}` are quantifiers; any other, `{,3}` too, is literal.
     fn brace(&mut self) {
         let quantifier = self.rest.split_once('}').filter(|(inner, _)| {
             let (least, most) = inner.split_once(',').unwrap_or((inner, ""));
@@ -140,7 +140,7 @@ impl<'a> Translator<'a> {
         };
         self.rest = rest;
         self.text.extend(["{", inner, "}"]);
-        self.manner();
+        self.quantifier_suffix();
     }
 
     fn escape(&mut self) -> Result<(), Refusal> {
@@ -173,7 +173,7 @@ impl<'a> Translator<'a> {
         Ok(())
     }
 
-    /// The one character that an escape names, inside and outside of classes.
+    /// Returns the one character of an escape, inside or outside of classes.
     fn character(&mut self, escaped: char) -> Result<char, Refusal> {
         match escaped {
             'n' => Ok('\n'),
@@ -186,15 +186,11 @@ impl<'a> Translator<'a> {
             'x' => self.hexadecimal(),
             'o' => self.octal_in_braces(),
             '0'..='7' => self.octal(escaped),
-            'K' => {
-                Err(self
-                    .refuse("`\\K` means nothing where a pattern replaces nothing: use a group"))
-            }
-            'p' | 'P' | 'X' => Err(self.refuse(
-                "paths are bytes, for which Unicode's properties mean nothing: write the class out",
-            )),
+            'K' => Err(self.refuse("`\\K` has no meaning without a replacement: use a group")),
+            'p' | 'P' | 'X' => Err(self
+                .refuse("paths are bytes, which have no Unicode properties: write the class out")),
             other if other.is_ascii_alphanumeric() => Err(self.refuse(format!(
-                "`\\{other}` is not known: write `{other}` for the letter"
+                "`\\{other}` is unknown: write `{other}` for the letter"
             ))),
             other => Ok(other),
         }
@@ -209,10 +205,10 @@ impl<'a> Translator<'a> {
         }
     }
 
-    /// `\xA`, `\xAB`, `\x{AB}`.
+    /// Reads `\xA`, `\xAB`, `\x{AB}`.
     fn hexadecimal(&mut self) -> Result<char, Refusal> {
         if self.eat("{") {
-            let digits = self.until("}", "`\\x{`")?;
+            let digits = self.read_until("}", "`\\x{`")?;
             return self.byte(digits, 16);
         }
         let all = self.rest;
@@ -223,7 +219,7 @@ impl<'a> Translator<'a> {
             .count();
         let (digits, rest) = all.split_at_checked(count).unwrap_or(("", all));
         self.rest = rest;
-        // PCRE: without digits it is the byte 0.
+        // PCRE: without digits it is byte 0.
         self.byte(if digits.is_empty() { "0" } else { digits }, 16)
     }
 
@@ -231,11 +227,11 @@ impl<'a> Translator<'a> {
         if !self.eat("{") {
             return Err(self.refuse("`\\o` needs braces: `\\o{101}`"));
         }
-        let digits = self.until("}", "`\\o{`")?;
+        let digits = self.read_until("}", "`\\o{`")?;
         self.byte(digits, 8)
     }
 
-    /// Up to three digits, the first of which was read.
+    /// Reads up to three octal digits, the first already consumed.
     fn octal(&mut self, first: char) -> Result<char, Refusal> {
         let mut digits = String::from(first);
         while let Some(digit) = self.rest.chars().next().filter(|c| c.is_digit(8))
@@ -256,7 +252,7 @@ impl<'a> Translator<'a> {
         }
     }
 
-    /// A character that an escape named: one byte.
+    /// Writes a character that an escape named: one byte.
     fn literal(&mut self, character: char) {
         if character.is_ascii_graphic() || character == ' ' {
             if META.contains(character) {
@@ -268,7 +264,7 @@ impl<'a> Translator<'a> {
         }
     }
 
-    /// `\Q…\E`, or to the end.
+    /// Translates `\Q…\E`; without `\E` it extends to the end.
     fn quoted(&mut self) {
         let (inner, rest) = self.rest.split_once("\\E").unwrap_or((self.rest, ""));
         self.rest = rest;
@@ -282,7 +278,7 @@ impl<'a> Translator<'a> {
     }
 }
 
-/// What means something outside of a class.
+/// Metacharacters outside of a class.
 const META: &str = "\\.+*?()|[]{}^$";
 
 #[cfg(test)]

@@ -1,50 +1,48 @@
-//! The parameters of a query and cookies as PHP reads them into `$_GET` and `$_COOKIE`
-//! (main/php_variables.c of PHP 8): a condition that reads a name otherwise than the application is
-//! got past by spelling it otherwise.
+//! Query parameters and cookies as PHP parses them into `$_GET` and `$_COOKIE` (main/php_variables.c of
+//! PHP 8): a condition that parses a name differently from the application is bypassed by another
+//! spelling.
 
 use std::collections::BTreeMap;
 
-/// Levels of `[…]` beyond which PHP drops the whole variable: its default of max_input_nesting_level.
+/// Levels of `[…]` beyond which PHP drops the whole variable: the default of max_input_nesting_level.
 const MAX_DEPTH: usize = 64;
 
-/// Variables after which PHP stops reading: its default of max_input_vars.
+/// Number of variables after which PHP stops parsing: the default of max_input_vars.
 const MAX_VARIABLES: usize = 1000;
 
-/// The name of a variable, as a condition has it: `page`, `filter[from]`. A `[]` ends it: it stands for
-/// every element.
+/// Name of a PHP variable in a condition: `page`, `filter[from]`. A final `[]` matches every element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PhpName {
     top: Vec<u8>,
     keys: Vec<Vec<u8>>,
 }
 
-/// What PHP has under a name: one text, or the texts of a list.
+/// PHP's value of a name: one text, or the texts of a list.
 #[derive(Debug, Default)]
 pub(super) struct PhpValues {
     found: Option<Value>,
-    /// Values after those that PHP reads by default: which of them counts is the pool's setting, so
-    /// each does.
+    /// Values beyond PHP's default limit: the pool's setting decides which of them count, so each does.
     beyond: Vec<Vec<u8>>,
-    /// How many variables were read.
+    /// Number of variables parsed.
     count: usize,
 }
 
 impl PhpName {
-    /// Reads a name as it is written, without any encoding; `None` for one that no variable has.
+    /// Parses an unencoded name; `None` for one that no variable has.
     pub(super) fn parse(name: &[u8]) -> Option<Self> {
-        match Spelled::read(name) {
-            Spelled::Variable { top, keys } => Some(Self {
+        match ParsedName::read(name) {
+            ParsedName::Variable { top, keys } => Some(Self {
                 top,
                 keys: keys.into_iter().map_while(|key| key).collect(),
             }),
-            Spelled::TooDeep { .. } | Spelled::Dropped => None,
+            ParsedName::TooDeep { .. } | ParsedName::Dropped => None,
         }
     }
 
-    /// Returns what `$_GET` has under the name, of a raw query.
+    /// Returns the value of the name in `$_GET`, for a raw query.
     pub(super) fn in_query(&self, query: &str) -> PhpValues {
         let mut values = PhpValues::default();
-        // php_strtok_r passes over empty parts.
+        // php_strtok_r skips empty parts.
         for pair in query.as_bytes().split(|byte| *byte == b'&') {
             if pair.is_empty() {
                 continue;
@@ -60,7 +58,7 @@ impl PhpName {
         values.under(&self.keys)
     }
 
-    /// Returns what `$_COOKIE` has under the name, of all Cookie fields.
+    /// Returns the value of the name in `$_COOKIE`, for all Cookie fields.
     pub(super) fn in_cookies<'a>(&self, fields: impl Iterator<Item = &'a [u8]>) -> PhpValues {
         let mut values = PhpValues::default();
         let pairs = fields.flat_map(|field| field.split(|byte| *byte == b';'));
@@ -72,7 +70,7 @@ impl PhpName {
             };
             let (name, value) = split_pair(pair);
             values.count += 1;
-            // The name of a cookie is not decoded.
+            // Cookie names are not decoded.
             if self.may_be(name.iter().copied()) {
                 let value = Decoded::new(value, Plus::IsPlus).collect();
                 values.register(&self.top, name, value, Repeated::FirstWins);
@@ -81,7 +79,7 @@ impl PhpName {
         values.under(&self.keys)
     }
 
-    /// Reports whether a name may be that of this variable, without allocating: most are not.
+    /// Reports whether a name may be this variable's, without allocating: most are not.
     fn may_be(&self, name: impl Iterator<Item = u8>) -> bool {
         let mut name = name.skip_while(|byte| *byte == b' ');
         let mut top = self.top.iter();
@@ -107,17 +105,17 @@ impl PhpValues {
             .chain(self.beyond.iter().map(Vec::as_slice))
     }
 
-    /// php_register_variable_ex, of variables called `top`.
+    /// Registers a variable if it is called `top`: php_register_variable_ex.
     fn register(&mut self, top: &[u8], name: &[u8], value: Vec<u8>, repeated: Repeated) {
-        let (found, keys) = match Spelled::read(name) {
-            Spelled::Variable { top, keys } => (top, keys),
-            Spelled::TooDeep { top: found } => {
+        let (found, keys) = match ParsedName::read(name) {
+            ParsedName::Variable { top, keys } => (top, keys),
+            ParsedName::TooDeep { top: found } => {
                 if found == top {
                     self.found = None;
                 }
                 return;
             }
-            Spelled::Dropped => return,
+            ParsedName::Dropped => return,
         };
         if found != top {
             return;
@@ -129,7 +127,7 @@ impl PhpValues {
         }
     }
 
-    /// Keeps what stands under these keys.
+    /// Keeps the element under these keys.
     fn under(mut self, keys: &[Vec<u8>]) -> Self {
         for key in keys {
             self.found = match self.found {
@@ -141,12 +139,12 @@ impl PhpValues {
     }
 }
 
-/// What becomes of a second variable of a name.
+/// Treatment of a second variable of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Repeated {
-    /// It replaces the first.
+    /// The last one replaces the first.
     LastWins,
-    /// It is dropped. RFC 6265 §5.4: cookies with longer paths are listed first.
+    /// The first one stays. RFC 6265 §5.4: cookies with longer paths are listed first.
     FirstWins,
 }
 
@@ -156,18 +154,18 @@ enum Value {
     List(List),
 }
 
-/// An array of PHP; which of its keys are numbers matters for the next one alone.
+/// PHP array; integer keys matter only for the next index.
 #[derive(Debug, Default)]
 struct List {
     elements: BTreeMap<Vec<u8>, Value>,
-    /// The index of the next element without a key.
+    /// Index of the next element without a key.
     next: i64,
-    /// Whether there is no next index.
+    /// No index is left.
     is_full: bool,
 }
 
 impl Value {
-    /// Returns `old` with a text under `keys`, which replaces what stands there and is no list.
+    /// Returns `old` with a text under `keys`; replaces an element there that is no list.
     fn at(old: Option<Self>, keys: &[Option<Vec<u8>>], text: Vec<u8>) -> Self {
         let Some((key, deeper)) = keys.split_first() else {
             return Self::Text(text);
@@ -200,8 +198,8 @@ impl List {
     }
 
     fn put(&mut self, key: Vec<u8>, value: Value) {
-        let index = str::from_utf8(&key).ok().and_then(|text| text.parse().ok());
-        let index = index.filter(|index: &i64| index.to_string().as_bytes() == key);
+        let number: Option<i64> = str::from_utf8(&key).ok().and_then(|text| text.parse().ok());
+        let index = number.filter(|number| number.to_string().as_bytes() == key);
         if let Some(index) = index.filter(|index| *index >= self.next) {
             self.next = index.saturating_add(1);
             self.is_full = index == i64::MAX;
@@ -210,23 +208,23 @@ impl List {
     }
 }
 
-/// What PHP makes of the name of a variable.
+/// A variable's name after PHP's parsing.
 #[derive(Debug, PartialEq, Eq)]
-enum Spelled {
-    /// A variable, and the keys of what it is an array of; `None` is the next index.
+enum ParsedName {
+    /// A variable with its array keys; `None` is the next index.
     Variable {
         top: Vec<u8>,
         keys: Vec<Option<Vec<u8>>>,
     },
     /// An array with too many levels, which removes the variable.
     TooDeep { top: Vec<u8> },
-    /// Nothing.
+    /// No variable.
     Dropped,
 }
 
-impl Spelled {
+impl ParsedName {
     fn read(name: &[u8]) -> Self {
-        // It is a text of C: it ends at NUL.
+        // A C string ends at NUL.
         let end = name.iter().position(|byte| *byte == 0);
         let name = name.get(..end.unwrap_or(name.len())).unwrap_or_default();
         let start = name.iter().position(|byte| *byte != b' ');
@@ -235,7 +233,7 @@ impl Spelled {
             .unwrap_or_default();
         let (head, mut rest) = split_at_byte(name, b'[');
         let top: Vec<u8> = head.iter().copied().map(mangled).collect();
-        // The prefixes that browsers protect (RFC 6265bis §4.1.3) are not made of other names.
+        // PHP does not derive the prefixes that browsers protect (RFC 6265bis §4.1.3) from other names.
         let is_forged = |prefix: &&[u8]| top.starts_with(prefix) && !name.starts_with(prefix);
         if top.is_empty() || PROTECTED.iter().any(is_forged) {
             return Self::Dropped;
@@ -247,9 +245,10 @@ impl Spelled {
             }
             let Some((key, after)) = split_key(inside) else {
                 // Without its `]` the first `[` is a byte of the name, and a later one ends it.
-                let top = match keys.is_empty() {
-                    true => name.iter().copied().map(mangled).collect(),
-                    false => top,
+                let top = if keys.is_empty() {
+                    name.iter().copied().map(mangled).collect()
+                } else {
+                    top
                 };
                 return Self::Variable { top, keys };
             };
@@ -262,7 +261,7 @@ impl Spelled {
 
 const PROTECTED: [&[u8]; 2] = [b"__Host-", b"__Secure-"];
 
-/// Splits what follows a `[`: the key, `None` for the next index, and what follows the `]`.
+/// Splits the text after a `[` at its `]`: the key, `None` for the next index, and the rest.
 fn split_key(inside: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let space = inside.first().is_some_and(|byte| is_c_space(*byte));
     let (_, seen) = inside.split_at_checked(usize::from(space))?;
@@ -285,7 +284,7 @@ fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
     (name, value.unwrap_or_default())
 }
 
-/// No variable of PHP has these bytes in its name.
+/// Replaces the bytes that no PHP variable has in its name.
 fn mangled(byte: u8) -> u8 {
     match byte {
         b' ' | b'.' | b'[' => b'_',
@@ -293,12 +292,12 @@ fn mangled(byte: u8) -> u8 {
     }
 }
 
-/// isspace(3) in the locale "C".
+/// Reports isspace(3) in the locale "C".
 fn is_c_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
-/// What a `+` means.
+/// Meaning of a `+`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Plus {
     /// php_url_decode.
@@ -307,7 +306,7 @@ enum Plus {
     IsPlus,
 }
 
-/// The bytes of a percent-encoded text; a `%` without its digits is a `%`.
+/// Decoder of percent-encoded bytes; a `%` without its digits is literal.
 struct Decoded<'a> {
     rest: &'a [u8],
     plus: Plus,

@@ -1,4 +1,4 @@
-//! `prefix`: leading whole segments. `/old` holds for `/old` and `/old/x`, not for `/older`.
+//! `prefix`: leading whole segments. `/old` matches `/old` and `/old/x`, not `/older`.
 
 use std::fmt;
 
@@ -9,14 +9,14 @@ use crate::route::Captures;
 use crate::section::{At, Key, Lowered, Problems};
 
 /// The `prefix` key.
-pub static KEY: Key<Option<At<String>>> = Key::text("prefix", "Leading whole segments of the path: \"/old\" and \"/old/\" hold for /old/x, and never for /older. What follows is $rest.").example("\"/old/\"");
+pub static KEY: Key<Option<At<String>>> = Key::text("prefix", "Leading whole segments of the path: \"/old\" and \"/old/\" match /old/x, and never /older. $rest is the part after it.").example("\"/old/\"");
 
-/// The segments that the path must begin with.
+/// Required leading segments of the path.
 #[derive(Clone, Debug)]
 pub struct Prefix(Vec<u8>);
 
 impl Prefix {
-    /// None, with a problem, when it does not begin with a slash.
+    /// Builds the condition; `None`, with a problem, without a leading slash.
     pub fn new(text: &At<String>, problems: &mut Problems) -> Option<Self> {
         absolute(text, problems).map(Self)
     }
@@ -26,7 +26,7 @@ impl Prefix {
         Self(segments.into())
     }
 
-    /// Reports whether a path begins with it; `$rest` becomes the remainder, without a leading slash.
+    /// Reports whether a path has the prefix; `$rest` becomes the remainder, without a leading slash.
     fn take(&self, path: &[u8], captures: &mut Captures) -> bool {
         let Some(rest) = self.rest(path) else {
             return false;
@@ -36,18 +36,18 @@ impl Prefix {
         true
     }
 
-    /// Whether a path begins with it.
+    /// Reports whether a path has the prefix.
     pub fn has(&self, path: &[u8]) -> bool {
         self.rest(path).is_some()
     }
 
-    /// Reports whether every path that begins with these bytes begins with it.
+    /// Reports whether every path that begins with these bytes has the prefix.
     pub(in crate::route) fn has_below(&self, start: &[u8]) -> bool {
         let rest = self.rest(start);
         rest.is_some_and(|rest| !rest.is_empty() || self.0.ends_with(b"/"))
     }
 
-    /// What the path begins with.
+    /// Returns the prefix.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }

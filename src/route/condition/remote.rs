@@ -1,4 +1,4 @@
-//! `remote`: the address of the client.
+//! `remote`: the client address.
 
 use std::fmt;
 
@@ -10,14 +10,14 @@ use crate::route::Captures;
 use crate::section::{At, Key, Lowered, Problems};
 
 /// The `remote` key.
-pub(super) static KEY: Key<Vec<At<String>>> = Key::texts("remote", "Where the client is: an address, a network, or \"unix\" for whoever comes through a unix socket; one or a list. Behind a trusted proxy it is the proxy's client.").example("[\"10.0.0.0/8\", \"2001:db8::/32\"]");
+pub(super) static KEY: Key<Vec<At<String>>> = Key::texts("remote", "The client address: an address, a network, or \"unix\" for clients of a unix socket; one or a list. Behind a trusted proxy it is that of the proxy's client.").example("[\"10.0.0.0/8\", \"2001:db8::/32\"]");
 
-/// Networks of which one must have the client.
+/// Alternative networks, one of which must contain the client.
 #[derive(Debug)]
 pub struct Remote(TrustedProxies);
 
 impl Remote {
-    /// What is neither a network nor a word for one is a problem.
+    /// Builds the condition; anything but a network or a keyword for one is a problem.
     pub fn new(texts: &[At<String>], problems: &mut Problems) -> Self {
         Self(TrustedProxies::build(texts, problems))
     }

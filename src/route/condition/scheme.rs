@@ -1,4 +1,4 @@
-//! `scheme`: whether the client came with TLS.
+//! `scheme`: `https` with TLS, else `http`.
 
 use std::fmt;
 
@@ -12,16 +12,16 @@ use crate::section::{At, Key, Lowered};
 pub static KEY: Key<Option<At<String>>> = Key::one_of(
     "scheme",
     &["http", "https"],
-    "How the client came; behind a trusted proxy, how it came to that.",
+    "The scheme of the request; behind a trusted proxy, that of the request to the proxy.",
 )
 .example("\"https\"");
 
-/// The scheme that the request must have.
+/// The required scheme.
 #[derive(Debug)]
 pub struct SchemeCondition(Scheme);
 
 impl SchemeCondition {
-    /// Of one of the two words.
+    /// Builds the condition from `http` or `https`.
     pub fn new(text: &At<String>) -> Self {
         match text.value.as_str() {
             "https" => Self(Scheme::Https),

@@ -1,5 +1,4 @@
-//! Conditions that belong together: all must hold, and of those under `not` none may. `any` and `all`
-//! have sets in sets.
+//! Condition sets: all conditions must hold, and no exception (`not`). `any` and `all` nest sets.
 
 use super::expression::Exhausted;
 use super::pattern::groups_of;
@@ -9,33 +8,32 @@ use crate::route::Captures;
 use crate::route::template::Groups;
 use crate::section::{Key, Lowered, Problem, Problems, Tables};
 
-/// Sets within sets: what a person can still read.
+/// Nesting limit of sets, for legibility.
 const MAX_DEPTH: usize = 8;
 
 /// Conditions and exceptions.
 #[derive(Debug, Default)]
 pub struct Set {
-    /// All of which must hold, cheap ones first.
+    /// Conditions that must all hold, cheapest first.
     pub(in crate::route) conditions: Vec<Condition>,
-    /// None of which may hold.
+    /// Conditions of which none may hold.
     pub(in crate::route) exceptions: Vec<Condition>,
 }
 
-/// How a set came out for a request.
+/// Result of a set for a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Verdict<'a> {
     /// Every condition holds, and no exception.
     Holds,
     /// This condition does not hold.
     Lacks(&'a Condition),
-    /// This exception does.
+    /// This exception holds.
     Excepted(&'a Condition),
 }
 
 impl Set {
-    /// The conditions that a section names, with its `not` if it can have one; each value that cannot
-    /// be understood is a problem. `names` are those that templates may have besides the section's own
-    /// groups.
+    /// Builds the conditions of a section, with its `not` if it can have one; each invalid value is a
+    /// problem. `names` are available to templates beside the section's own groups.
     pub fn build(section: &Lowered, names: &Groups, problems: &mut Problems) -> Self {
         Builder {
             names: names.clone(),
@@ -46,7 +44,7 @@ impl Set {
         .set(section)
     }
 
-    /// Of these.
+    /// Builds the set of these.
     pub(in crate::route) fn new(conditions: Vec<Condition>, exceptions: Vec<Condition>) -> Self {
         Self {
             conditions,
@@ -54,30 +52,32 @@ impl Set {
         }
     }
 
-    /// One more condition, whose groups are from then on the set's.
+    /// Adds a condition, whose groups become the set's.
     pub fn push(&mut self, condition: Condition) {
-        // `exists` may name the groups, and stays the last.
+        // `exists` may use the groups, and stays last.
         self.conditions.push(condition);
         self.conditions
             .sort_by_key(|condition| condition.criterion().cost() == Cost::Disk);
     }
 
-    /// What every path begins with for which this can hold; empty where that may be anything.
+    /// Returns the common prefix of all paths for which this can hold; empty for any path.
     pub(in crate::route) fn start(&self) -> &[u8] {
         let conditions = self.conditions.iter();
         let starts = conditions.filter_map(|condition| condition.criterion().start());
         starts.max_by_key(|start| start.len()).unwrap_or_default()
     }
 
-    /// The groups that templates may name, of a set that was built from `section`.
+    /// Returns the groups for templates, of a set built from `section`.
     pub fn groups(&self, section: &Lowered) -> Option<Groups> {
-        let patterns = self.conditions.iter().rev();
-        let mut patterns = patterns.filter_map(|condition| condition.criterion().as_pattern());
-        groups_of(section, patterns.next())
+        let mut patterns = self
+            .conditions
+            .iter()
+            .filter_map(|condition| condition.criterion().as_pattern());
+        groups_of(section, patterns.next_back())
     }
 
-    /// Whether every condition holds and no exception does; what patterns and prefixes among the
-    /// conditions took is left in `captures`.
+    /// Reports whether every condition holds and no exception; stores the captures of patterns and
+    /// prefixes among the conditions in `captures`.
     pub fn holds(
         &self,
         request: &Request,
@@ -88,19 +88,19 @@ impl Set {
         Ok(matches!(verdict, Verdict::Holds))
     }
 
-    /// Reports whether the target of a request says if this holds.
+    /// Reports whether the result depends on the request target.
     pub fn asks_for_target(&self) -> bool {
         let mut all = self.conditions.iter().chain(&self.exceptions);
         all.any(|condition| condition.criterion().asks_for_target())
     }
 
     /// Reports whether a condition or an exception names paths or prefixes.
-    pub fn name_paths(&self) -> bool {
+    pub fn names_paths(&self) -> bool {
         let mut all = self.conditions.iter().chain(&self.exceptions);
         all.any(|condition| condition.criterion().names_paths())
     }
 
-    /// The same, with the condition that decided.
+    /// Returns the verdict, with the condition that decides it.
     pub fn judge(
         &self,
         request: &Request,
@@ -115,7 +115,7 @@ impl Set {
         if self.exceptions.is_empty() {
             return Ok(Verdict::Holds);
         }
-        // What an exception takes is nobody's business.
+        // Captures of an exception are discarded.
         let mut scratch = captures.clone();
         for exception in &self.exceptions {
             if exception.holds(request, disk, &mut scratch)? {
@@ -126,11 +126,11 @@ impl Set {
     }
 }
 
-/// A set while it is built.
+/// State while a set is built.
 pub(super) struct Builder<'a> {
-    /// Names that templates may have besides the groups of a pattern beside them.
+    /// Names for templates beside the groups of the section's pattern.
     names: Groups,
-    /// The groups of the pattern of this section, as soon as it is built: it comes before all that may name them.
+    /// Groups of this section's pattern, set when it is built: before any template that may use them.
     pub(super) own: Option<Groups>,
     depth: usize,
     pub(super) problems: &'a mut Problems,
@@ -148,14 +148,14 @@ impl Builder<'_> {
         Set::new(conditions, exceptions)
     }
 
-    /// Builds the conditions that a section names, cheap ones first.
+    /// Builds the conditions of a section, cheapest first.
     fn conditions(&mut self, section: &Lowered) -> Vec<Condition> {
         let mut conditions = Condition::all(section, self);
         conditions.sort_by_key(|condition| condition.criterion().cost());
         conditions
     }
 
-    /// Returns the names that templates of this section may have.
+    /// Returns the names for templates of this section.
     pub(super) fn names(&self) -> Groups {
         match &self.own {
             Some(own) => self.names.clone().with_groups(own.clone()),
@@ -163,7 +163,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Builds conditions within this section, whose templates may name the groups of its pattern.
+    /// Builds nested conditions, whose templates may use the groups of this section's pattern.
     fn within<T>(&mut self, build: impl FnOnce(&mut Self) -> T) -> T {
         let names = self.names();
         let outer = std::mem::replace(&mut self.names, names);
@@ -174,12 +174,13 @@ impl Builder<'_> {
         built
     }
 
-    /// Builds the sets under `any` or `all`, where it is given.
+    /// Builds the sets under `any` or `all`, if given.
     pub(super) fn sets(&mut self, section: &Lowered, key: &Key<Tables>) -> Option<Vec<Set>> {
         let tables = section.given(key)?;
         let name = key.name();
         if self.depth == MAX_DEPTH {
-            let message = format!("`{name}` stands more than {MAX_DEPTH} deep in `any` and `all`");
+            let message =
+                format!("`{name}` is nested more than {MAX_DEPTH} levels deep in `any` and `all`");
             self.problems
                 .push(Problem::new(section.place_of(key), message).help("write two rules"));
             return Some(Vec::new());

@@ -1,12 +1,12 @@
-//! Warns of a `path`, `prefix` or `extension` that no request has.
+//! Warnings about a `path`, `prefix` or `extension` that no request has.
 
 use std::ops::Range;
 
 use super::expression::within;
 use crate::section::{At, Problem, Problems};
 
-/// Warns of a path that no request has, or none that is meant: paths are compared decoded, normalised and
-/// without the query (`Target::path`).
+/// Warns of a path that no request has, or that is likely unintended: paths are compared decoded,
+/// normalised and without the query (`Target::path`).
 pub fn check_path(text: &At<String>, problems: &mut Problems) {
     if let Some(fault) = fault(&text.value) {
         let place = within(text, fault.part);
@@ -14,7 +14,7 @@ pub fn check_path(text: &At<String>, problems: &mut Problems) {
     }
 }
 
-/// Warns of an extension that no path has: an extension is what follows the last dot of a segment.
+/// Warns of an extension that no path has: an extension is the part of a segment after its last dot.
 pub(super) fn check_extension(text: &At<String>, problems: &mut Problems) {
     let name = text.value.trim_start_matches('.');
     if name.is_empty() || name.contains(['.', '/']) {
@@ -27,14 +27,14 @@ pub(super) fn check_extension(text: &At<String>, problems: &mut Problems) {
 struct Fault {
     message: String,
     help: String,
-    /// The wrong characters, as byte offsets.
+    /// Byte range of the wrong characters.
     part: Range<usize>,
 }
 
 fn fault(path: &str) -> Option<Fault> {
     let shown = path.replace(|c: char| c.is_control(), "\u{fffd}");
     let never = format!("no request has the path `{shown}`");
-    // A client can percent-encode whatever normalising leaves.
+    // A client can percent-encode any byte that normalisation keeps.
     let literal = format!("the path `{shown}` is compared as it is written");
     let fault = |part: Range<usize>, what: &str, why: &str, help: &str| Fault {
         message: format!("{what}: {why}"),
@@ -46,15 +46,15 @@ fn fault(path: &str) -> Option<Fault> {
         return Some(fault(at..at + 1, &never, why, "remove the character"));
     }
     if let Some(at) = path.find("//") {
-        let why = "repeated slashes are one slash before rules are asked";
+        let why = "repeated slashes are merged before rules are matched";
         return Some(fault(at..at + 2, &never, why, "write one slash"));
     }
     if let Some(part) = dot_segment(path) {
-        let why = "`.` and `..` are resolved before rules are asked";
-        return Some(fault(part, &never, why, "write the path that they lead to"));
+        let why = "`.` and `..` are resolved before rules are matched";
+        return Some(fault(part, &never, why, "write the resolved path"));
     }
     if let Some(part) = percent_encoded(path) {
-        let why = "paths are decoded before rules are asked";
+        let why = "paths are decoded before rules are matched";
         let help = "write the character itself in place of its percent-encoding";
         return Some(fault(part, &literal, why, help));
     }
@@ -62,7 +62,7 @@ fn fault(path: &str) -> Option<Fault> {
     Some(fault(at..at + 1, &literal, why, help))
 }
 
-/// Finds a character that means something elsewhere: its place, what it is not here, and what to write.
+/// Finds a character with a special meaning elsewhere: its offset, the reason it is literal here, and the fix.
 fn misread(path: &str) -> Option<(usize, &'static str, &'static str)> {
     let at = path.find(['?', '#', '*', '\\'])?;
     let (why, help) = match path.as_bytes().get(at)? {
@@ -71,12 +71,12 @@ fn misread(path: &str) -> Option<(usize, &'static str, &'static str)> {
             "add a condition on it: `query = { name = \"page\", value = \"2\" }`",
         ),
         b'#' => (
-            "`#` begins a fragment, which clients keep for themselves",
-            "leave it out: no server learns of it",
+            "`#` begins a fragment, which clients do not send",
+            "leave it out: no server receives it",
         ),
         b'*' => (
             "`*` is no wildcard here",
-            "write `prefix = \"/wp-admin/\"` for all that begins so, or a regular expression as `match`",
+            "write `prefix = \"/wp-admin/\"` for all paths below it, or a regular expression as `match`",
         ),
         _ => (
             "`\\` escapes nothing here",
@@ -86,7 +86,7 @@ fn misread(path: &str) -> Option<(usize, &'static str, &'static str)> {
     Some((at, why, help))
 }
 
-/// Returns the place of the first segment that is `.` or `..`.
+/// Returns the range of the first segment that is `.` or `..`.
 fn dot_segment(path: &str) -> Option<Range<usize>> {
     let mut start = 0;
     for segment in path.split('/') {
@@ -99,8 +99,8 @@ fn dot_segment(path: &str) -> Option<Range<usize>> {
     None
 }
 
-/// Returns the place of the first percent-encoded byte; `%2F` is passed over, as `encoded_slash = "keep"`
-/// leaves it in a path.
+/// Returns the range of the first percent-encoded byte; skips `%2F`, which `encoded_slash = "keep"`
+/// leaves in a path.
 fn percent_encoded(path: &str) -> Option<Range<usize>> {
     let percents = path.match_indices('%').map(|(at, _)| at..at + 3);
     percents.into_iter().find(|part| {

@@ -1,4 +1,4 @@
-//! Each condition on requests: what it holds for, and what it does not.
+//! Matching and non-matching requests for each condition.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ fn disk() -> Files {
     ]))
 }
 
-/// `GET /path`, with further fields as `Name: value` in lines.
+/// Parses `GET /path`, with further fields as `Name: value` lines.
 fn request(head: &str) -> Request {
     let mut lines = head.lines();
     let (method, target) = lines.next().unwrap().split_once(' ').unwrap();
@@ -80,7 +80,7 @@ fn request(head: &str) -> Request {
     Request::new(parts, target, Upload::Empty, origin)
 }
 
-/// The set of these lines of a rule, the problems and the warnings.
+/// Builds the set of these lines of a rule; returns it with problems and warnings.
 fn built(lines: &str) -> (Set, Vec<String>, Vec<String>) {
     let mut problems = Problems::default();
     let table = DeTable::parse(lines).unwrap();
@@ -93,7 +93,7 @@ fn built(lines: &str) -> (Set, Vec<String>, Vec<String>) {
     (set, texts(problems.into_sorted()).collect(), warnings)
 }
 
-/// Whether a rule of these lines matches each request.
+/// Checks whether a rule of these lines matches each request.
 fn check(lines: &str, cases: &[(&str, bool)]) {
     let (set, errors, warnings) = built(lines);
     assert_eq!((errors, warnings), (vec![], vec![]), "{lines}");
@@ -136,7 +136,7 @@ fn header_query_and_cookie() {
             ("GET /\nX-A: Two", false),
             ("GET /\nX-A: 3\nX-A: 1", true),
             ("GET /\nX-B: 1", false),
-            // HTTP/2 brings whitespace that PHP is not given.
+            // HTTP/2 carries whitespace that PHP does not receive.
             ("GET /\nX-A: \t1 ", true),
         ],
     );
@@ -259,12 +259,12 @@ fn nothing_nests_for_ever() {
     assert_eq!(nested(8), [""; 0]);
     assert_eq!(
         nested(9),
-        ["`any` stands more than 8 deep in `any` and `all`"]
+        ["`any` is nested more than 8 levels deep in `any` and `all`"]
     );
 }
 
 #[test]
-fn what_cannot_be_meant_is_told() {
+fn invalid_conditions_are_reported() {
     for (lines, message) in [
         ("header = { value = 'x' }", "the condition needs a `name`"),
         (
@@ -273,7 +273,7 @@ fn what_cannot_be_meant_is_told() {
         ),
         (
             "header = { name = 'a', value = 'x', match = 'y' }",
-            "`value` and `match` are two ways to say the same: write one",
+            "`value` and `match` exclude each other: write one",
         ),
         (
             "exists = {}",
@@ -297,7 +297,7 @@ fn what_cannot_be_meant_is_told() {
         ),
         (
             "match = 'a\\Kb'",
-            "the pattern cannot be used: `\\K` means nothing where a pattern replaces nothing: use a group",
+            "the pattern cannot be used: `\\K` has no meaning without a replacement: use a group",
         ),
         (
             "scheme = 'ftp'",
@@ -343,7 +343,7 @@ fn a_pattern_without_end_fails_the_request() {
 }
 
 #[test]
-fn what_covers_what() {
+fn coverage_is_implication() {
     for (wider, narrower, expected) in [
         ("", "path = '/x'", true),
         ("path = '/x'", "", false),

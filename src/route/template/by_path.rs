@@ -4,8 +4,7 @@ use super::{Piece, Template, Variable};
 use crate::route::Captures;
 
 impl Template {
-    /// Expands the template for a path of which a rule took `captures`; `None` if it needs more of the
-    /// request.
+    /// Expands the template for a path with the rule's `captures`; `None` if it needs more of the request.
     pub fn by_path(&self, path: &[u8], captures: &Captures) -> Option<Vec<u8>> {
         let group = |index: usize| {
             let range = captures.groups.get(index).cloned().flatten();

@@ -1,10 +1,10 @@
-//! What the templates of a rule may name besides what every request has.
+//! Names for the templates of a rule, beside the variables of every request.
 
 use super::variable::Environment;
 
-/// The names that templates of a rule may use: the groups of its pattern, the root of its site, the
-/// environment. The default is that of a rule without a pattern, where even `$0` means nothing, of a
-/// site without a root.
+/// Names available to the templates of a rule: the groups of its pattern, the root of its site, the
+/// environment. The default is a rule without a pattern, where even `$0` is unknown, of a site without
+/// a root.
 #[derive(Clone, Debug, Default)]
 pub struct Groups {
     /// The number of the last group; `None` without a pattern.
@@ -12,12 +12,12 @@ pub struct Groups {
     pub(super) names: Vec<String>,
     pub(super) root: Option<String>,
     pub(super) environment: Option<Environment>,
-    /// Whether the pattern could not be understood, so that nobody knows which groups it has.
+    /// The pattern failed to parse, so its groups are unknown.
     pub(super) is_unread: bool,
 }
 
 impl Groups {
-    /// Those of a pattern with `count` groups, not counting the whole match, some with `names`.
+    /// Builds the names of a pattern with `count` groups, not counting the whole match, some with `names`.
     pub fn new(count: usize, names: Vec<String>) -> Self {
         Self {
             last: Some(count),
@@ -28,7 +28,7 @@ impl Groups {
         }
     }
 
-    /// Those of a pattern that could not be understood, which was told: any may be among them.
+    /// Builds the names of a pattern that failed to parse, a fault already reported: any group is accepted.
     pub fn unread() -> Self {
         Self {
             is_unread: true,
@@ -36,13 +36,13 @@ impl Groups {
         }
     }
 
-    /// With the document root that `$root` is; none where the site has none.
+    /// Sets the document root for `$root`; `None` if the site has none.
     #[must_use]
     pub fn with_root(self, root: Option<String>) -> Self {
         Self { root, ..self }
     }
 
-    /// With where `${env:NAME}` is looked up.
+    /// Sets the look-up for `${env:NAME}`.
     #[must_use]
     pub fn with_environment(self, environment: Environment) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl Groups {
         }
     }
 
-    /// With the groups of `pattern` in place of its own.
+    /// Replaces the groups by those of `pattern`.
     #[must_use]
     pub fn with_groups(self, pattern: Self) -> Self {
         Self {
@@ -62,7 +62,7 @@ impl Groups {
         }
     }
 
-    /// The document root that `$root` is.
+    /// Returns the document root for `$root`.
     pub fn root(&self) -> Option<&str> {
         self.root.as_deref()
     }

@@ -1,15 +1,15 @@
-//! Where a template of a URL goes: what a client brings comes behind the host, and never chooses it.
+//! Origin of a URL template: values from the client follow the host, and never choose it.
 
 use super::{Piece, Template, Variable, push};
 
-/// What ends an authority (RFC 3986 §3.2).
+/// Delimiters that end an authority (RFC 3986 §3.2).
 const ENDS: [char; 3] = ['/', '?', '#'];
 
 impl Template {
-    /// The URL's scheme and authority, where the text begins with them, and what follows. They reach
-    /// to the first `/`, `?` or `#` behind `//`, or to what begins with one; a variable other than
-    /// `$host` and `$port` with nothing but that behind it is not part of them: what a client sends
-    /// there must not become the end of a host's name.
+    /// Splits the URL's scheme and authority, if the text begins with them, from the rest. They extend
+    /// to the first `/`, `?` or `#` after `//`, or to a value that begins with one. A variable other than
+    /// `$host` and `$port` at their very end is excluded: client data there must not become the end of a
+    /// host name.
     pub fn split_origin(self) -> (Option<Self>, Self) {
         let Some(scheme) = self.scheme() else {
             return (None, self);
@@ -21,9 +21,10 @@ impl Template {
                 std::cmp::Ordering::Equal => scheme.length,
                 std::cmp::Ordering::Greater => 0,
             };
-            let (own, after) = match rest.is_empty() {
-                true => piece.split_authority(skipped),
-                false => (None, Some(piece)),
+            let (own, after) = if rest.is_empty() {
+                piece.split_authority(skipped)
+            } else {
+                (None, Some(piece))
             };
             own.into_iter().for_each(|piece| push(&mut origin, piece));
             after.into_iter().for_each(|piece| push(&mut rest, piece));
@@ -34,7 +35,7 @@ impl Template {
         (Some(Self { pieces: origin }), Self { pieces: rest })
     }
 
-    /// `https://`, `//` and `$scheme://`.
+    /// Finds `https://`, `//` or `$scheme://` at the start.
     fn scheme(&self) -> Option<Scheme> {
         let (piece, text) = match self.pieces.as_slice() {
             [Piece::Literal(text), ..] => (0, text),
@@ -51,14 +52,14 @@ impl Template {
     }
 }
 
-/// Where the scheme ends: in which piece, and behind how many bytes of it.
+/// End of the scheme: the index of its piece, and the byte length within that piece.
 struct Scheme {
     piece: usize,
     length: usize,
 }
 
 impl Piece {
-    /// What of it is authority, and what follows that; `skipped` bytes are before the authority.
+    /// Splits the piece into authority and rest; `skipped` bytes precede the authority.
     fn split_authority(self, skipped: usize) -> (Option<Self>, Option<Self>) {
         match self {
             Self::Literal(text) => {
@@ -80,7 +81,7 @@ impl Piece {
         }
     }
 
-    /// Whether it is what a client sent, in whatever form.
+    /// Reports whether the value comes from the client, in any form.
     fn is_sent(&self) -> bool {
         !matches!(
             self,
@@ -94,7 +95,7 @@ mod tests {
     use super::super::Groups;
     use super::*;
 
-    /// As they were written: `Display` puts every name in braces.
+    /// Splits `text` and restores its spelling: `Display` puts every name in braces.
     fn split(text: &str) -> (Option<String>, String) {
         let groups = Groups::new(2, Vec::new());
         let (origin, rest) = Template::parse(text, &groups).unwrap().split_origin();

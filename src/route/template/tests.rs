@@ -1,4 +1,4 @@
-//! Templates are read, refused and expanded.
+//! Parsing, refusal and expansion of templates.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// `^/(?<lang>..)/(x)?(.*)$` on `/de/a b.php`.
+/// Captures of `^/(?<lang>..)/(x)?(.*)$` on `/de/a b.php`.
 struct Example;
 
 impl Values for Example {
@@ -130,7 +130,7 @@ fn groups_that_the_pattern_lacks_are_refused() {
 }
 
 #[test]
-fn unknown_names_are_refused_with_what_was_meant() {
+fn unknown_names_are_refused_with_a_suggestion() {
     let groups = three_groups();
     refused(
         "/$pth",
@@ -182,7 +182,7 @@ fn a_dollar_without_meaning_is_refused_with_the_fix() {
 }
 
 #[test]
-fn what_is_sent_and_the_environment() {
+fn request_values_and_the_environment_are_expanded() {
     check("/${header:X-Tenant}/${header:X-None}", b"/acme/");
     check("${cookie:lang}${cookie:none}", b"fr");
     check("$remote_addr:$remote_port", b"192.0.2.1:4711");
@@ -258,7 +258,7 @@ proptest! {
 }
 
 #[test]
-fn a_text_is_split_at_what_is_written_and_not_at_what_a_variable_brings() {
+fn a_template_is_split_at_literals_only() {
     let groups = Groups::new(2, Vec::new());
     for (text, before, after) in [
         ("/a", "/a", None),

@@ -1,4 +1,4 @@
-//! The names that every request has, whatever its rule captured.
+//! Variables of every request, independent of its rule's captures.
 
 use std::borrow::Cow;
 
@@ -6,18 +6,18 @@ use http::HeaderName;
 
 use super::Piece;
 
-/// What every request has, whatever its rule captured.
+/// Variable of every request, independent of its rule's captures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variable {
     /// `$path`: the decoded, normalised path.
     Path,
-    /// `$rest`: what follows the prefix of the rule; the whole path where it has none.
+    /// `$rest`: the path after the prefix of the rule; the whole path without one.
     Rest,
-    /// `$query`: the raw query without its `?`; empty where there is none.
+    /// `$query`: the raw query without its `?`; empty if there is none.
     Query,
-    /// `$host`: the name of the host, lower-cased, without its port.
+    /// `$host`: the host name, lower-cased, without its port.
     Host,
-    /// `$port`: the port that the client asked for, or that of the scheme.
+    /// `$port`: the port that the client requested, or the default of the scheme.
     Port,
     /// `$scheme`: `http` or `https`.
     Scheme,
@@ -27,33 +27,33 @@ pub enum Variable {
     Uri,
     /// `$method`: as the client sent it.
     Method,
-    /// `$remote_addr`: the address of the client, `unix:` on a unix socket.
+    /// `$remote_addr`: the client address, `unix:` on a unix socket.
     RemoteAddr,
-    /// `$remote_port`: the port of the client; empty on a unix socket and behind a trusted proxy.
+    /// `$remote_port`: the client port; empty on a unix socket and behind a trusted proxy.
     RemotePort,
     /// `$request_id`: 24 hexadecimal digits, as in the logs.
     RequestId,
 }
 
-/// What a template takes its values from.
+/// Source of the values of a template.
 pub trait Values {
-    /// The group of this number, 0 being the whole match; `None` where it took no part in it.
+    /// Returns the group of this number, 0 being the whole match; `None` if it did not match.
     fn capture(&self, index: usize) -> Option<&[u8]>;
 
-    /// The group of this name; `None` where it took no part in the match.
+    /// Returns the group of this name; `None` if it did not match.
     fn named(&self, name: &str) -> Option<&[u8]>;
 
-    /// What the request says.
+    /// Returns the value of a request variable.
     fn variable(&self, variable: Variable) -> Cow<'_, [u8]>;
 
-    /// The first header field of this name.
+    /// Returns the first header field of this name.
     fn header(&self, name: &HeaderName) -> Option<&[u8]>;
 
-    /// The first cookie of this name, as it was sent.
+    /// Returns the first cookie of this name, undecoded.
     fn cookie(&self, name: &str) -> Option<&[u8]>;
 }
 
-/// A value on its way into a text, by the form in which it comes.
+/// A value for expansion, by its encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
     /// Decoded, or never encoded: a group, a path, a name.
@@ -76,7 +76,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Its bytes, in that form.
+    /// Returns the bytes, in that encoding.
     pub fn bytes(self) -> &'a [u8] {
         match self {
             Self::Plain(bytes) | Self::Query(bytes) | Self::Uri(bytes) => bytes,
@@ -84,7 +84,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The variables by their names.
+/// All variables with their names.
 pub(super) const VARIABLES: [(&str, Variable); 12] = [
     ("path", Variable::Path),
     ("rest", Variable::Rest),
@@ -105,10 +105,10 @@ pub(super) fn variable(name: &str) -> Option<Variable> {
     found.map(|(_, variable)| *variable)
 }
 
-/// Looks a variable of the environment up.
+/// Look-up of an environment variable.
 pub type Environment = fn(&str) -> Option<String>;
 
-/// `${header:NAME}`, `${cookie:NAME}`, `${env:NAME}`.
+/// Parses `${header:NAME}`, `${cookie:NAME}`, `${env:NAME}`.
 pub(super) fn of_kind(
     kind: &str,
     name: &str,
@@ -134,15 +134,15 @@ fn of_environment(name: &str, environment: Option<Environment>) -> Result<Piece,
             "the environment variable {name} is not set: set it where the gateway is started"
         ));
     };
-    match value.contains(|c: char| c.is_control()) {
-        true => Err(format!(
-            "the environment variable {name} has a control character in it, which no path and no header can have"
-        )),
-        false => Ok(Piece::Literal(value)),
+    if value.contains(|c: char| c.is_control()) {
+        return Err(format!(
+            "the environment variable {name} contains a control character, which no path and no header can have"
+        ));
     }
+    Ok(Piece::Literal(value))
 }
 
-/// RFC 6265 §4.1.1: a token.
+/// Reports whether the name is a token (RFC 6265 §4.1.1).
 fn is_cookie_name(name: &str) -> bool {
     let token = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte);
     !name.is_empty() && name.bytes().all(token)

@@ -1,10 +1,10 @@
-//! The reference is valid and complete.
+//! Validity and completeness of the reference.
 
 use super::reference;
 use crate::section::sample::{BODY_KEY, DENY_KEY, ROOT, SEND_KEY, SERVER_KEY, SITE_KEY};
 use crate::section::tests::lower;
 
-/// The settings that are switched off, switched on.
+/// Returns the reference with the settings that are switched off switched on.
 fn switched_on(reference: &str) -> String {
     let on = |line: &str| match line.strip_prefix('#') {
         Some(setting) if !setting.is_empty() && !setting.starts_with(' ') => format!("{setting}\n"),

@@ -1,4 +1,4 @@
-//! No rule that is called unreachable is ever reached, over random rules, requests and disks.
+//! No rule reported as unreachable is ever reached, over random rules, requests and disks.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ use crate::modifier::Step;
 use crate::route::Rules;
 use crate::site::Snapshot;
 
-/// Conditions, each key by itself.
+/// Conditions, one key each.
 const CONDITIONS: [&[&str]; 8] = [
     &[
         "prefix = '/a'",
@@ -101,7 +101,7 @@ const PATHS: [&str; 14] = [
 
 const METHODS: [&str; 3] = ["GET", "POST", "PUT"];
 
-/// What stands at a path differs from seed to seed; no folder has the name of a script, which `settles` takes for granted.
+/// A disk with random contents, by seed; no folder has the name of a script, which `settles` relies on.
 #[derive(Debug)]
 struct SomeDisk(u8);
 
@@ -153,7 +153,7 @@ fn rule() -> impl Strategy<Value = String> {
     })
 }
 
-/// A site of these rules, the first in the third line, and the numbers of those that are called unreachable.
+/// Builds a site of these rules, the first in the third line; returns the numbers of those reported as unreachable.
 fn reviewed(rules: &[String]) -> (Snapshot, BTreeSet<usize>) {
     let file = tempfile::NamedTempFile::new().unwrap();
     let lines: String = rules
@@ -194,8 +194,8 @@ fn request(method: &str, path: &str, with_field: bool) -> Request {
     Request::new(parts, target, Upload::Empty, origin)
 }
 
-/// The rules that one round comes to and that hold, in their order; what the handlers say of the path is held against
-/// what they decide.
+/// Returns the rules that one round reaches and that hold, in their order; compares the handlers' statements about
+/// the path with their decisions.
 fn reached(rules: &Rules<Step>, request: &Request, disk: &SomeDisk) -> Vec<usize> {
     let path = request.target.path();
     let mut reached = Vec::new();
@@ -229,7 +229,7 @@ fn reached(rules: &Rules<Step>, request: &Request, disk: &SomeDisk) -> Vec<usize
 }
 
 #[test]
-fn what_is_called_unreachable_is_not_reached() {
+fn reported_rules_are_not_reached() {
     let mut runner = TestRunner::new_with_rng(
         Config::with_cases(600),
         TestRunner::deterministic().new_rng(),

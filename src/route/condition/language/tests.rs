@@ -1,4 +1,4 @@
-//! What patterns can match, beside what they do match.
+//! Languages of patterns compared with their actual matches.
 
 use proptest::prelude::*;
 use regex::bytes::Regex;
@@ -139,9 +139,9 @@ fn pattern() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// What is said to match nothing does not match any path there is.
+    /// A pattern reported as matching nothing matches no path.
     #[test]
-    fn what_matches_a_path_is_never_called_impossible(
+    fn a_pattern_that_matches_a_path_has_no_contradiction(
         middle in pattern(),
         begin in prop::sample::select(vec!["", "^", "^/"]),
         end in prop::sample::select(vec!["", "$"]),

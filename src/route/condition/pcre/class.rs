@@ -1,23 +1,23 @@
-//! Classes: `[a-z]`. In PCRE `[`, `&&`, `--` and `~~` mean nothing within them.
+//! Character classes: `[a-z]`. In PCRE `[`, `&&`, `--` and `~~` are literal within them.
 
 use super::{Refusal, Translator};
 
-/// What one step in a class reads.
+/// One parsed item of a class.
 enum Item {
-    /// A character, which may begin or end a range.
+    /// One character, a possible bound of a range.
     Single(char),
-    /// More than one, or none, as it is written.
+    /// Several characters or none, in output syntax.
     Set(String),
 }
 
 impl Translator<'_> {
-    /// Behind a `[`.
+    /// Translates a class, after its `[`.
     pub(super) fn class(&mut self) -> Result<(), Refusal> {
         self.text.push('[');
         if self.eat("^") {
             self.text.push('^');
         }
-        // A `]` that comes first is itself.
+        // A `]` in first position is literal.
         if self.eat("]") {
             self.item_from(Item::Single(']'))?;
         }
@@ -38,7 +38,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// Writes an item, with the range that it may begin.
+    /// Writes an item, with the range that it may start.
     fn item_from(&mut self, item: Item) -> Result<(), Refusal> {
         let ranged = self.rest.starts_with('-') && !self.rest.starts_with("-]");
         match item {
@@ -57,7 +57,7 @@ impl Translator<'_> {
 
     fn range(&mut self, from: char, first: char) -> Result<(), Refusal> {
         match self.item(first)? {
-            // PCRE: a hyphen before a set is itself.
+            // PCRE: a hyphen before a set is literal.
             Item::Set(set) => self.text.extend([&single(from), "\\-", &set]),
             Item::Single(to) if !from.is_ascii() || !to.is_ascii() => {
                 return self.range_of_bytes(from, to);
@@ -70,7 +70,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// `\x80-\xFF`; a letter that is more than one byte begins and ends nothing.
+    /// Writes `\x80-\xFF`; refuses letters of more than one byte as bounds.
     fn range_of_bytes(&mut self, from: char, to: char) -> Result<(), Refusal> {
         let escaped = |c: char| c.is_ascii() || is_byte(c);
         if !escaped(from) || !escaped(to) || from > to {
@@ -93,17 +93,17 @@ impl Translator<'_> {
         }
     }
 
-    /// `[:alpha:]`; behind its `[`.
+    /// Reads `[:alpha:]`, after its `[`.
     fn posix(&mut self) -> Result<Item, Refusal> {
         self.eat(":");
-        let name = self.until(":]", "`[:`")?;
-        match POSIX.contains(&name.trim_start_matches('^')) {
-            true => Ok(Item::Set(format!("[:{name}:]"))),
-            false => Err(self.refuse(format!(
+        let name = self.read_until(":]", "`[:`")?;
+        if !POSIX.contains(&name.trim_start_matches('^')) {
+            return Err(self.refuse(format!(
                 "there is no class `[:{name}:]`: there are {}",
                 POSIX.join(", ")
-            ))),
+            )));
         }
+        Ok(Item::Set(format!("[:{name}:]")))
     }
 
     fn class_escape(&mut self) -> Result<Item, Refusal> {
@@ -120,11 +120,11 @@ impl Translator<'_> {
             'b' => Ok(Item::Single('\x08')),
             'E' => set(""),
             'Q' => {
-                let inner = self.until("\\E", "`\\Q` in a class")?;
+                let inner = self.read_until("\\E", "`\\Q` in a class")?;
                 Ok(Item::Set(inner.chars().map(|c| single(wide(c))).collect()))
             }
             other => self.character(other).map(|character| match other {
-                // An escaped letter that is more than a byte is as without its backslash.
+                // An escaped letter of more than one byte equals the letter.
                 _ if !other.is_ascii() => Item::Single(wide(character)),
                 _ => Item::Single(character),
             }),
@@ -132,15 +132,15 @@ impl Translator<'_> {
     }
 }
 
-/// U+0080 to U+00FF stand for the bytes that an escape named; a letter of the pattern in this range is
-/// moved out of the way, to be written as its UTF-8.
+/// Moves a letter of the pattern in U+0080 to U+00FF out of that range, to be written as its UTF-8: the
+/// range represents the bytes that escapes name.
 fn wide(character: char) -> char {
     let code = u32::from(character);
     let moved = (0x80..0x100).contains(&code).then_some(MOVED + code);
     moved.and_then(char::from_u32).unwrap_or(character)
 }
 
-/// Plane 16 is for private use (Unicode §23.5): no pattern has it.
+/// Plane 16 is for private use (Unicode §23.5): no pattern contains it.
 const MOVED: u32 = 0x10_0000;
 
 fn is_byte(character: char) -> bool {
@@ -160,7 +160,7 @@ fn single(character: char) -> String {
     }
 }
 
-/// A byte by its number.
+/// Writes a byte by its number.
 pub(super) fn bytes(character: char) -> String {
     match u8::try_from(character) {
         Ok(byte) => format!("\\x{byte:02X}"),
@@ -168,14 +168,14 @@ pub(super) fn bytes(character: char) -> String {
     }
 }
 
-/// The bytes of a letter, each for itself, as PCRE without Unicode has it.
+/// Writes each byte of a letter on its own, as PCRE without Unicode does.
 fn utf8(letter: char) -> String {
     let mut buffer = [0; 4];
     let encoded = letter.encode_utf8(&mut buffer).bytes();
     encoded.map(|byte| format!("\\x{byte:02X}")).collect()
 }
 
-/// PCRE's names.
+/// POSIX class names of PCRE.
 const POSIX: [&str; 14] = [
     "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
     "space", "upper", "word", "xdigit",

@@ -1,12 +1,12 @@
-//! What stands in parentheses, and what refers to it.
+//! Groups in parentheses, and references to them.
 
 use super::{Refusal, Translator};
 
 impl Translator<'_> {
-    /// Behind a `(`.
+    /// Translates a group, after its `(`.
     pub(super) fn group(&mut self) -> Result<(), Refusal> {
         if self.rest.starts_with('*') {
-            let verb = self.until(")", "`(*`")?.to_owned();
+            let verb = self.read_until(")", "`(*`")?.to_owned();
             return Err(self.refuse(format!("`({verb})` is not understood: leave it out")));
         }
         if !self.eat("?") {
@@ -15,7 +15,7 @@ impl Translator<'_> {
             return Ok(());
         }
         if self.eat("#") {
-            return self.until(")", "the comment `(?#`").map(|_| ());
+            return self.read_until(")", "the comment `(?#`").map(|_| ());
         }
         if self.eat(":") {
             self.text.push_str("(?:");
@@ -33,12 +33,12 @@ impl Translator<'_> {
 
     fn named_or_refused(&mut self) -> Result<(), Refusal> {
         if self.eat("P=") {
-            let name = self.until(")", "`(?P=`")?;
+            let name = self.read_until(")", "`(?P=`")?;
             return self.refer_to_name(name);
         }
         for (open, close) in [("P<", ">"), ("<", ">"), ("'", "'")] {
             if self.eat(open) {
-                let name = self.until(close, "the name of the group")?;
+                let name = self.read_until(close, "the name of the group")?;
                 self.check_name(name)?;
                 self.groups += 1;
                 self.text.extend(["(?<", name, ">"]);
@@ -53,7 +53,7 @@ impl Translator<'_> {
         self.flags()
     }
 
-    /// `(?i)`, `(?i-s:`.
+    /// Translates `(?i)`, `(?i-s:`.
     fn flags(&mut self) -> Result<(), Refusal> {
         let flags = self.take_while(|c| c.is_ascii_alphabetic() || c == '-' || c == '^');
         if let Some(unknown) = flags.chars().find(|flag| !"imsU-".contains(*flag)) {
@@ -71,13 +71,13 @@ impl Translator<'_> {
         }
     }
 
-    /// `\g1`, `\g{1}`, `\g{-1}`, `\g{name}`, `\k<name>`, `\k'name'`, `\k{name}`.
+    /// Translates `\g1`, `\g{1}`, `\g{-1}`, `\g{name}`, `\k<name>`, `\k'name'`, `\k{name}`.
     pub(super) fn reference(&mut self, kind: char) -> Result<(), Refusal> {
         for (open, close) in [("{", "}"), ("<", ">"), ("'", "'")] {
             if !self.eat(open) {
                 continue;
             }
-            let inner = self.until(close, &format!("`\\{kind}{open}`"))?;
+            let inner = self.read_until(close, &format!("`\\{kind}{open}`"))?;
             if kind == 'g' && open != "{" {
                 return Err(self.refuse("a pattern that calls a group is not understood"));
             }
@@ -93,7 +93,7 @@ impl Translator<'_> {
         self.refer_to(number)
     }
 
-    /// `\1` and further; `\12` is the twelfth group.
+    /// Translates `\1` and further; `\12` is the twelfth group.
     pub(super) fn numbered(&mut self, first: char) -> Result<(), Refusal> {
         let more = self.take_while(|c| c.is_ascii_digit());
         self.refer_to(&format!("{first}{more}"))
@@ -111,7 +111,7 @@ impl Translator<'_> {
         };
         match number.filter(|number| (1..=self.groups).contains(number)) {
             Some(number) => {
-                // In a group of its own, or a digit that follows would be taken for its.
+                // In a group of its own: a digit that follows would extend the number.
                 self.text.push_str(&format!("(?:\\{number})"));
                 self.backtracks = true;
                 Ok(())
@@ -134,16 +134,16 @@ impl Translator<'_> {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        match word && begins {
-            true => Ok(()),
-            false => Err(self.refuse(format!(
+        if !(word && begins) {
+            return Err(self.refuse(format!(
                 "`{name}` is not a name of a group: letters, digits and `_`, the first no digit"
-            ))),
+            )));
         }
+        Ok(())
     }
 }
 
-/// What begins behind `(?` and neither engine can do.
+/// Starts after `(?` that neither engine supports.
 const REFUSED: [(&str, &str); 10] = [
     ("|", "groups that share their numbers"),
     ("(", "a condition"),

@@ -1,4 +1,4 @@
-//! The spelling of PCRE: what it becomes, what that matches, and what is refused where.
+//! PCRE syntax: its translation, the matches of that, and refusals with their places.
 
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ fn becomes(pattern: &str, expected: &str, backtracks: bool) {
 }
 
 #[test]
-fn what_both_spell_alike_stays() {
+fn common_syntax_is_unchanged() {
     for pattern in [
         r"^/(.*\.php)(/.*)?$",
         r"^/wiki/(?<page>[a-z0-9_.-]+)/?$",
@@ -33,7 +33,7 @@ fn what_both_spell_alike_stays() {
 }
 
 #[test]
-fn what_differs_is_written_anew() {
+fn different_syntax_is_translated() {
     becomes(r"\<b\>", "<b>", false);
     becomes(r"\h\H", r"[\t ][^\t ]", false);
     becomes(r"a\Z", r"a\z", false);
@@ -60,7 +60,7 @@ fn what_differs_is_written_anew() {
 }
 
 #[test]
-fn what_cannot_be_done_is_refused_where_it_stands() {
+fn unsupported_syntax_is_refused_at_its_place() {
     for (pattern, range) in [
         (r"ab\Kc", 2..4),
         (r"a\pL", 1..3),
@@ -140,7 +140,7 @@ fn both_engines_match_as_pcre_does() {
 }
 
 #[test]
-fn a_search_without_end_is_told_and_not_taken_for_a_miss() {
+fn an_exhausted_search_is_an_error_and_no_miss() {
     let expression = expression(r"^(a|a)*(?=b)\1$").unwrap();
     let subject = [b'a'; 40];
     let exhausted = expression.is_match(&subject).unwrap_err();

@@ -1,7 +1,7 @@
-//! Cookies as they were sent, for templates.
+//! Cookies of a request, for templates.
 
-/// The values of a cookie in one Cookie field (RFC 6265 §4.2.1), as they were sent.
-pub(super) fn cookies<'a>(field: &'a [u8], name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+/// Iterates over the values of a cookie in one Cookie field (RFC 6265 §4.2.1), undecoded.
+pub(super) fn values<'a>(field: &'a [u8], name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
     let pairs = field.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
     pairs.filter_map(move |pair| pair.strip_prefix(name)?.strip_prefix(b"="))
 }
@@ -13,7 +13,7 @@ mod tests {
     #[test]
     fn cookies_are_taken_apart() {
         let check = |field: &[u8], name: &str, expected: &[&[u8]]| {
-            let found: Vec<_> = cookies(field, name.as_bytes()).collect();
+            let found: Vec<_> = values(field, name.as_bytes()).collect();
             assert_eq!(found, expected, "{field:?} {name}");
         };
         check(b"a=1; b=2;a=3", "a", &[b"1", b"3"]);

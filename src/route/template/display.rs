@@ -1,4 +1,4 @@
-//! Templates as people read them.
+//! Display of templates.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::variable::VARIABLES;
 use super::{Piece, Template};
 
 impl fmt::Display for Template {
-    /// As it was written, but for braces, `$root` and `${env:NAME}`, which were replaced at loading.
+    /// Writes the template as written, except braces, `$root` and `${env:NAME}`, which loading replaced.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for piece in &self.pieces {
             match piece {

@@ -1,15 +1,15 @@
-//! Conditions as people read them: as they are written in the configuration, as far as that is kept.
+//! Display of conditions, close to their spelling in the configuration.
 
 use std::fmt;
 
 use super::Set;
 
 impl fmt::Display for Set {
-    /// Nothing for a set that always holds.
+    /// Writes nothing for a set that always holds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let conditions = self.conditions.iter().map(ToString::to_string);
-        let exceptions = self.exceptions.iter();
-        let exceptions = exceptions.map(|exception| format!("not {exception}"));
+        let negate = |exception| format!("not {exception}");
+        let exceptions = self.exceptions.iter().map(negate);
         let all: Vec<_> = conditions.chain(exceptions).collect();
         f.write_str(&all.join(", "))
     }

@@ -1,4 +1,4 @@
-//! What the sites of a configuration are built among: the upstreams by name, and what all share.
+//! State shared while sites are built: upstreams by name, quotas, counters kept across reloads.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -21,30 +21,30 @@ use crate::upstream::section::{
 use crate::upstream::{Address, Upstream};
 use crate::value::TimeLimit;
 
-/// What the sites are built among.
-pub(super) struct Surroundings<'a> {
+/// State shared while sites are built: upstreams, quotas, counters kept across reloads.
+pub(super) struct BuildContext<'a> {
     pub(super) server: &'a ServerSettings,
-    /// Those that only an address names come to them; sites are built side by side.
+    /// Upstreams by name; anonymous ones, known by address, are added. Sites are built in parallel.
     pub(super) upstreams: Mutex<Upstreams>,
     pub(super) previous: Option<&'a Upstreams>,
-    /// Whether every file was read without fault.
+    /// Every file was read without errors.
     pub(super) complete: bool,
-    /// The files, to name a line of one.
+    /// Source files, for source locations.
     pub(super) sources: &'a Sources,
-    /// What all requests share.
+    /// Budgets shared by all requests.
     pub(super) budgets: &'a Budgets,
-    /// How many event streams and long polls each client has.
+    /// Event streams and long polls of each client.
     pub(super) live_streams: &'a Arc<PerClient>,
-    /// How many uploads of each client a worker waits for.
+    /// Streamed uploads of each client that a worker waits for.
     pub(super) streamed_uploads: &'a Arc<PerClient>,
-    /// What bounds the error streams of all requests.
+    /// Limit of stderr output of all requests.
     pub(super) error_log: &'a Arc<ErrorLog>,
-    /// The numbers of each site by its name, which a reload does not reset.
+    /// Counters of each site by name, kept across reloads.
     pub(super) numbers: &'a HashMap<Arc<str>, Arc<SiteNumbers>>,
 }
 
-impl Surroundings<'_> {
-    /// The upstream of a name, an address or the server of Apache's target; one that only an address names has the
+impl BuildContext<'_> {
+    /// Returns the upstream of a name, an address or the server of Apache's target; an anonymous one has the
     /// defaults.
     pub(super) fn upstream(
         &self,
@@ -90,18 +90,18 @@ impl Surroundings<'_> {
         }
     }
 
-    /// Whether `name` is that of an `[upstream.NAME]`.
+    /// Reports whether `name` is that of an `[upstream.NAME]`.
     pub(super) fn is_upstream(&self, name: &str) -> bool {
         self.upstreams().contains_key(name)
     }
 
-    /// `backend_root` of an upstream.
+    /// Returns `backend_root` of an upstream.
     pub(super) fn backend_root(&self, upstream: &Upstream) -> Option<PathBuf> {
         let text = self.section(upstream)?.get(&BACKEND_ROOT)?;
         Some(PathBuf::from(text.value))
     }
 
-    /// How long calls of `upstream` may take, and where that is written.
+    /// Returns the timeouts of `upstream`, with their source locations.
     pub(super) fn timeouts(&self, upstream: &Upstream) -> CallTimeouts {
         let section = self.section(upstream);
         let table = section
@@ -110,7 +110,7 @@ impl Surroundings<'_> {
         let limit = |name, key: &Key<Duration>, duration| TimeLimit {
             name,
             duration,
-            place: table.map_or_else(|| "default".into(), |table| self.where_set(table, key)),
+            place: table.map_or_else(|| "default".into(), |table| self.location_of(table, key)),
         };
         let times = &upstream.timeouts;
         CallTimeouts {
@@ -120,28 +120,29 @@ impl Surroundings<'_> {
         }
     }
 
-    /// The line of a key, or `default`.
-    pub(super) fn where_set(&self, table: &Lowered, key: &dyn AnyKey) -> Arc<str> {
-        match table.is_given(key) {
-            true => self.sources.show(&table.place_of(key)).into(),
-            false => "default".into(),
+    /// Returns the source location of a key, or `default`.
+    pub(super) fn location_of(&self, table: &Lowered, key: &dyn AnyKey) -> Arc<str> {
+        if table.is_given(key) {
+            self.sources.show(&table.place_of(key)).into()
+        } else {
+            "default".into()
         }
     }
 
-    /// The line of `backend_root`, as `file:line`.
+    /// Returns the source location of `backend_root`, as `file:line`.
     pub(super) fn backend_root_place(&self, upstream: &Upstream) -> Option<String> {
         let text = self.section(upstream)?.get(&BACKEND_ROOT)?;
         Some(self.sources.show(&text.place))
     }
 
-    /// `type` of an upstream.
+    /// Returns `type` of an upstream.
     pub(super) fn responder(&self, upstream: &Upstream) -> Responder {
         let Some(section) = self.section(upstream) else {
             return Responder::Fpm;
         };
-        let server = section.get(&SERVERS).into_iter().next();
-        let server = server.as_ref().map(|text| text.value.as_str());
-        Responder::new(&section.get(&TYPE), server)
+        let servers = section.get(&SERVERS);
+        let first = servers.first().map(|text| text.value.as_str());
+        Responder::new(&section.get(&TYPE), first)
     }
 
     /// Returns `response_buffer` of an upstream, in bytes.
@@ -150,12 +151,12 @@ impl Surroundings<'_> {
         section.map_or(u64::MAX, |section| response_buffer(&section).unwrap_or(0))
     }
 
-    /// Returns an upstream without servers, which stands for one that could not be understood.
-    pub(super) fn nobody(&self) -> Arc<Upstream> {
+    /// Returns a placeholder without servers for an invalid upstream.
+    pub(super) fn placeholder_upstream(&self) -> Arc<Upstream> {
         Arc::new(Upstream::with("", Vec::new(), &defaults(), None))
     }
 
-    /// All upstreams so far.
+    /// Returns all upstreams.
     pub(super) fn into_upstreams(self) -> Upstreams {
         let upstreams = self.upstreams.into_inner();
         upstreams.unwrap_or_else(PoisonError::into_inner)
@@ -185,15 +186,15 @@ impl Surroundings<'_> {
             };
             (Arc::new(section), upstream)
         };
-        // Another site may have named it meanwhile.
+        // Another site may have added it meanwhile.
         let (_, upstream) = upstreams.entry(name.to_owned()).or_insert_with(build);
         Arc::clone(upstream)
     }
 }
 
-/// What an upstream has that nothing is said of.
+/// Returns the section of an upstream without settings.
 fn defaults() -> Lowered {
     let nothing = toml::de::DeTable::new();
-    let unheard = &mut Problems::default();
-    UPSTREAM.lower(&nothing, Default::default(), &|_| None, unheard)
+    let ignored = &mut Problems::default();
+    UPSTREAM.lower(&nothing, Default::default(), &|_| None, ignored)
 }
