@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, Error};
 
 use crate::section::{At, Environment, FileId, Lowered, Place, Problem, Problems, Section};
-use crate::site::watched::{Watched, matches};
+use crate::site::watched::{WatchedFiles, expand_pattern};
 
 /// One file as it was read.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub struct Sources {
     files: Vec<Source>,
     /// Where in each file there is a line feed: every rule's place is shown, and there are many.
     line_feeds: Vec<Vec<usize>>,
-    watched: Watched,
+    watched: WatchedFiles,
 }
 
 impl Sources {
@@ -54,7 +54,7 @@ impl Sources {
     }
 
     /// What was read, to tell when it changes.
-    pub fn watched(&self) -> &Watched {
+    pub fn watched(&self) -> &WatchedFiles {
         &self.watched
     }
 
@@ -89,8 +89,8 @@ pub fn read(
     environment: &Environment<'_>,
     problems: &mut Problems,
 ) -> (Sources, Vec<Lowered>) {
-    let mut watched = Watched::default();
-    watched.file(path);
+    let mut watched = WatchedFiles::default();
+    watched.add_file(path);
     let text = load(path).unwrap_or_else(|error| {
         problems.push(Problem::new(Place::default(), cannot_read(path, &error)));
         String::new()
@@ -109,12 +109,17 @@ pub fn parse(
     environment: &Environment<'_>,
     problems: &mut Problems,
 ) -> (Sources, Vec<Lowered>) {
-    parse_watched(source, Watched::default(), (root, environment), problems)
+    parse_watched(
+        source,
+        WatchedFiles::default(),
+        (root, environment),
+        problems,
+    )
 }
 
 fn parse_watched(
     source: Source,
-    watched: Watched,
+    watched: WatchedFiles,
     (root, environment): (&'static Section, &Environment<'_>),
     problems: &mut Problems,
 ) -> (Sources, Vec<Lowered>) {
@@ -186,7 +191,7 @@ impl Reader<'_> {
         };
         self.sections.push(lowered);
         for pattern in patterns {
-            self.sources.watched.pattern(&path, &pattern);
+            self.sources.watched.add_pattern(&path, &pattern);
             self.include(&path, &pattern, depth + 1);
         }
     }
@@ -231,7 +236,7 @@ impl Reader<'_> {
     }
 
     fn include(&mut self, from: &Path, pattern: &At<String>, depth: usize) {
-        let matches = match matches(from, pattern) {
+        let matches = match expand_pattern(from, pattern) {
             Ok(matches) => matches,
             Err(message) => return self.refuse(&pattern.place, message),
         };
@@ -248,7 +253,7 @@ impl Reader<'_> {
     }
 
     fn included(&mut self, path: PathBuf, pattern: &Place, depth: usize) {
-        self.sources.watched.file(&path);
+        self.sources.watched.add_file(&path);
         let canonical = path.canonicalize();
         if canonical.is_ok_and(|canonical| !self.seen.insert(canonical)) {
             return;

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use crate::admin::Command;
 use crate::site::Live;
-use crate::site::watched::Look;
+use crate::site::watched::FileStates;
 
 /// How often it is looked; and how long files must have rested before they are read.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -44,12 +44,12 @@ pub(super) async fn watch(live: Live, commands: mpsc::Sender<Command>) {
 }
 
 /// How the files look; `None` where they are as they were when the configuration was read.
-async fn changed(live: &Live) -> Option<Look> {
+async fn changed(live: &Live) -> Option<FileStates> {
     let snapshot = live.current();
     let look = move || {
         let watched = &snapshot.watched;
-        let look = watched.look();
-        (look != *watched.seen()).then_some(look)
+        let states = watched.scan();
+        (states != *watched.seen()).then_some(states)
     };
     tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }

@@ -39,7 +39,7 @@ fn fault(server: &Lowered) -> Option<(&'static str, &'static str)> {
     }
     let unheard = &mut Problems::default();
     let trusted = TrustedFields::build(&server.texts("trusted_fields"), unheard);
-    (!trusted.say_the_scheme() && unheard.is_empty()).then_some((
+    (!trusted.include_scheme() && unheard.is_empty()).then_some((
         "`trusted_fields` has none that says the scheme: each redirect leads to the next",
         NAMED,
     ))
