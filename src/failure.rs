@@ -1,5 +1,4 @@
-//! Every way in which a request can fail: whose fault it is, its status, its cause code, how
-//! loudly it is logged, and what the client is told.
+//! Failures of a request: the party at fault, status code, cause code, log level, and response fields.
 
 mod parts;
 
@@ -22,150 +21,150 @@ use crate::upstream::LeaseError;
 use crate::value::TimeLimit;
 pub use parts::{broken_code, upload_code};
 use parts::{
-    client_closed_request, exchange_status, is_exhaustion, lease_code, limit_code, limit_status,
-    upload_status, variable_status, what,
+    client_closed_request, describe_limit, exchange_status, is_exhaustion, lease_code, limit_code,
+    limit_status, upload_status, variable_status,
 };
 
-/// Why a request was not answered as asked.
+/// The failure of a request.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The head of an HTTP/2 request is over a bound.
+    /// The head of an HTTP/2 request exceeds a limit.
     #[error("{0}")]
     RequestHead(#[from] Refusal),
-    /// The target cannot be read, or encodes a slash where that is not allowed.
+    /// The target is malformed, or encodes a slash where that is not allowed.
     #[error("{0}")]
     Target(#[from] TargetError),
-    /// The path is over its bound.
+    /// The path exceeds `limits.path`.
     #[error("the path has {length} bytes, more than limits.path = {limit}")]
     PathTooLong {
-        /// Decoded, in bytes.
+        /// The length of the decoded path, in bytes.
         length: usize,
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The host cannot be read.
+    /// The host is malformed.
     #[error("{0}")]
     Host(#[from] BadHost),
-    /// The listener has no sites: its name was another when the connection began.
+    /// The listener has no sites, since a reload renamed it after the connection was accepted.
     #[error("no site answers on the listener of this connection any more")]
     NoSite,
-    /// Two proxies contradict each other.
+    /// The forwarding fields contradict each other.
     #[error("{0}")]
     Forwarded(#[from] Conflict),
-    /// No rule answers, or what it names does not exist.
-    #[error("nothing answers here")]
+    /// No rule answers, or its file does not exist.
+    #[error("no rule answers, or its file does not exist")]
     NotFound,
-    /// A file that is never sent, for this reason.
+    /// A file that is never sent, with the reason.
     #[error("refused: {0}")]
     Withheld(&'static str),
-    /// The file system has no names as long as this one.
-    #[error("the file system has no names as long as this one")]
+    /// The name exceeds the limit of the file system.
+    #[error("the name exceeds the limit of the file system")]
     NameTooLong,
-    /// A rule or the file system forbids it.
+    /// A rule or the file system forbids the request.
     #[error("refused: {0}")]
     Forbidden(&'static str),
-    /// A rule refuses it, with this status.
+    /// A rule denies the request with a status of its own.
     #[error("a rule denies it")]
     Denied {
         /// The status.
         status: StatusCode,
-        /// The methods that are allowed, where that is what is wrong.
+        /// The allowed methods, for a 405.
         allow: Option<HeaderValue>,
     },
-    /// The method has no meaning here (RFC 9110 §15.5.6); the methods that have one.
-    #[error("the method is not allowed; these are: {0}")]
+    /// The handler does not support the method (RFC 9110 §15.5.6); the allowed methods.
+    #[error("the method is not allowed; allowed methods: {0}")]
     Method(&'static str),
-    /// RFC 9110 §9.1: a method that no rule ever sees.
+    /// The gateway does not implement the method (RFC 9110 §9.1).
     #[error("the method {0} is not supported")]
     NotSupported(Method),
-    /// RFC 9110 §15.5.18: an Expect that is not 100-continue.
+    /// An Expect other than 100-continue (RFC 9110 §15.5.18).
     #[error("an expectation other than 100-continue")]
     Expectation,
-    /// The client makes too many requests (RFC 6585 §4).
+    /// The client exceeds its rate or its concurrency (RFC 6585 §4).
     #[error("{0}")]
     TooMany(#[from] Exceeded),
-    /// The announced content is larger than allowed.
+    /// The Content-Length exceeds `limits.body`.
     #[error("the request body has {length} bytes, more than limits.body = {limit}")]
     BodyTooLarge {
-        /// What the client announced, in bytes.
+        /// The Content-Length, in bytes.
         length: u64,
         /// The limit, in bytes.
         limit: u64,
     },
-    /// PHP cannot be told a variable: no record has room for it.
+    /// A variable exceeds the length of a FastCGI record.
     #[error("{0}")]
     Variable(LongVariable),
-    /// The content could not be received.
+    /// Receiving the content failed.
     #[error("{0}")]
     Upload(#[from] UploadError),
-    /// The client does not take its answers, and has its share of what may be kept of them.
+    /// The client does not read its responses, and has used its share of the memory and the disk for them.
     #[error(
-        "no room for the answer: the client has its share of server.answer_memory and of server.spool_quota"
+        "no room for the response: the client has used its share of server.answer_memory and of server.spool_quota"
     )]
     AnswerShare,
-    /// The client has as many event streams and long polls as it may.
+    /// The client has reached its limit of event streams and long polls.
     #[error("{0}")]
     LiveStreams(#[from] TooManyLive),
-    /// The client left while its request waited: PHP never saw it.
+    /// The client closed the connection while its request was queued; PHP has not got it.
     #[error("the client left while its request waited")]
     ClientGone,
-    /// More than the allowed number of rounds: rules that send a request in circles.
+    /// The rules exceed the limit of internal rounds, for they form a loop.
     #[error("more than {0} internal rounds")]
     TooManyRounds(usize),
-    /// A pattern of a rule could not be searched within its bound.
+    /// A pattern of a rule exceeds the limit of the regex engine.
     #[error("{0}")]
     Pattern(#[from] BacktrackLimitExceeded),
-    /// The file could not be opened or read, through no fault of the client's.
-    #[error("file trouble: {0}")]
+    /// Opening or reading the file failed, without a fault of the client.
+    #[error("file error: {0}")]
     Disk(io::Error),
-    /// No connection to PHP.
+    /// There is no connection to PHP.
     #[error("upstream {upstream}: {error}")]
     Lease {
         /// The upstream's name.
         upstream: String,
-        /// Why.
+        /// The cause.
         error: LeaseError,
     },
-    /// A limit of time was reached.
-    #[error("upstream {upstream}: {}: {limit}", what(*.which))]
+    /// A timeout of the exchange with PHP.
+    #[error("upstream {upstream}: {}: {limit}", describe_limit(*.which))]
     Timeout {
         /// The upstream's name.
         upstream: String,
-        /// Which.
+        /// The kind of the timeout.
         which: Limit,
-        /// Its name, its value, and the line that set it.
+        /// The key, its value, and its line in the configuration.
         limit: TimeLimit,
-        /// Seconds after which it is worth to ask again, where that is known.
+        /// The value of Retry-After in seconds, if known.
         retry_after: Option<u64>,
     },
-    /// PHP's answer broke off before it was begun.
+    /// The exchange with PHP failed before the response head was sent.
     #[error("upstream {upstream}: {broken}")]
     Exchange {
         /// The upstream's name.
         upstream: String,
-        /// Why.
+        /// The cause.
         broken: Broken,
     },
-    /// PHP's answer has no usable head.
+    /// The head of PHP's response is malformed.
     #[error("upstream {upstream}: {error}")]
     Head {
         /// The upstream's name.
         upstream: String,
-        /// Why.
+        /// The cause.
         error: HeadError,
     },
-    /// The answer ended before its head did.
+    /// PHP's response ended within its head.
     #[error("upstream {0}: the answer ended without a complete head")]
     NoHead(String),
-    /// PHP refused the request by protocol.
+    /// PHP refused the request with a protocolStatus.
     #[error("upstream {upstream}: the application refused the request: {status:?}")]
     Refused {
         /// The upstream's name.
         upstream: String,
-        /// FastCGI §5.5.
+        /// The protocolStatus (FastCGI §5.5).
         status: ProtocolStatus,
     },
-    /// Our own mistake.
+    /// A bug in fcgate.
     #[error("internal error: {0}")]
     Internal(&'static str),
 }
@@ -177,11 +176,11 @@ impl From<UnknownExpectation> for Failure {
 }
 
 impl Failure {
-    /// The status that the client gets.
+    /// Returns the status code of the response.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::RequestHead(refusal) => refusal.status(),
-            // RFC 9110 §15.5.20: on another connection it may be answered.
+            // RFC 9110 §15.5.20: the client may retry on another connection.
             Self::NoSite => StatusCode::MISDIRECTED_REQUEST,
             Self::PathTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::Target(error) if error.is_not_found() => StatusCode::NOT_FOUND,
@@ -221,7 +220,7 @@ impl Failure {
         }
     }
 
-    /// The cause code: what the log, the metrics and, for 5xx, the error page call it.
+    /// Returns the cause code for the log, the metrics and, with a 5xx, the error page.
     pub fn code(&self) -> &'static str {
         match self {
             Self::RequestHead(refusal) => refusal.code(),
@@ -264,19 +263,18 @@ impl Failure {
         }
     }
 
-    /// How loudly it is logged: what the client did is its own affair; what is wrong with PHP or
-    /// with us wakes somebody.
+    /// Returns the log level: DEBUG for faults of the client, ERROR for faults of PHP and of the gateway.
     pub fn level(&self) -> Level {
         match self.status() {
-            // TRACE and CONNECT are the client's ideas, though the status is 501.
+            // Faults of the client, in spite of their 501 and 503.
             _ if matches!(self, Self::NotSupported(_) | Self::AnswerShare) => Level::DEBUG,
             status if status.is_server_error() => Level::ERROR,
             _ => Level::DEBUG,
         }
     }
 
-    /// Whether it comes in crowds, so that one line in a while tells enough of it.
-    pub fn is_crowd(&self) -> bool {
+    /// Reports whether repeated log lines of this failure are suppressed.
+    pub fn is_throttled(&self) -> bool {
         matches!(
             self,
             Self::Lease {
@@ -286,7 +284,7 @@ impl Failure {
         )
     }
 
-    /// Whether what follows on the connection cannot be trusted to be a request (RFC 9112 §11.2).
+    /// Reports whether the connection must be closed, since the next bytes may be no request (RFC 9112 §11.2).
     pub fn ends_connection(&self) -> bool {
         matches!(
             self,
@@ -294,7 +292,7 @@ impl Failure {
         )
     }
 
-    /// RFC 9110 §15.5.6: what Allow says.
+    /// Returns the value of Allow (RFC 9110 §15.5.6).
     pub fn allow(&self) -> Option<HeaderValue> {
         if let Self::Method(allowed) = self {
             return Some(HeaderValue::from_static(allowed));
@@ -305,7 +303,7 @@ impl Failure {
         None
     }
 
-    /// Seconds after which the client may try again, where that makes sense.
+    /// Returns the value of Retry-After in seconds, if a retry may succeed.
     pub fn retry_after(&self) -> Option<u64> {
         if let Self::TooMany(Exceeded::Rate { wait, .. }) = self {
             return Some(wait.as_secs() + 1);

@@ -1,10 +1,10 @@
-//! fcgate, the gateway in front of PHP-FPM. A request is one straight line:
+//! fcgate, the gateway in front of PHP-FPM. A request takes one path:
 //!
-//! `server::listener` accepts → `server::connection` tells the protocol and runs hyper →
+//! `server::listener` accepts → `server::connection` detects the protocol and runs hyper →
 //! `server::service` drives the `journey`, which finds site and rule → a `handler` decides, its plan is performed →
-//! filters → the answer's body is polled by hyper, and its end writes the log line.
+//! filters → hyper polls the response body, whose end writes the log line.
 //!
-//! ARCHITECTURE.md has the map; `tests/tidy.rs` holds the layers to it.
+//! ARCHITECTURE.md has the map; `tests/tidy.rs` enforces its layers.
 
 pub mod access_log;
 pub mod admin;

@@ -10,10 +10,10 @@ use fcgate::cli::Cli;
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
-/// What went wrong is one line for people: a stack trace is of use to nobody who has to free a port.
+/// Runs the command, and prints an error as one line: a stack trace does not help to free a port.
 fn main() -> ExitCode {
     Cli::parse().run().unwrap_or_else(|error| {
-        // Where stderr is closed there is nobody to tell.
+        // A closed stderr leaves no place for the message.
         let _ = writeln!(std::io::stderr(), "fcgate: {error:#}");
         ExitCode::FAILURE
     })

@@ -1,5 +1,5 @@
-//! What a record takes along from the heads of its request and its response: only what its format
-//! names, so that all else costs nothing.
+//! Header fields of request and response that a record keeps: only those that its format names, so
+//! that all others cost nothing.
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, Version, header};
@@ -7,40 +7,40 @@ use hyper::ext::ReasonPhrase;
 
 use crate::message::list;
 
-/// What a format names.
+/// Parts of request and response heads that a format names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Capture {
-    /// Fields of the request, each once.
+    /// Request fields, without duplicates.
     pub(super) request: Vec<HeaderName>,
-    /// Fields of the response, each once.
+    /// Response fields, without duplicates.
     pub(super) response: Vec<HeaderName>,
-    /// The authority that the client named.
+    /// The requested authority.
     pub(super) host: bool,
-    /// The length of the response's head.
+    /// The length of the response head.
     pub(super) head: bool,
-    /// Whether the connection stays open.
+    /// The persistence of the connection (RFC 9112 §9.3).
     pub(super) persistence: bool,
 }
 
-/// What was taken along.
+/// Captured values, by the indices of [`Capture`].
 #[derive(Clone, Debug, Default)]
 pub struct Captured {
-    /// In the order of the format.
+    /// In the order of [`Capture::request`].
     pub(super) request: Vec<Option<HeaderValue>>,
-    /// In the order of the format; empty before there is a response.
+    /// In the order of [`Capture::response`]; empty before there is a response.
     pub(super) response: Vec<Option<HeaderValue>>,
-    /// Bytes of the response's head as HTTP/1.1 writes it.
+    /// Length of the response head in HTTP/1.1, in bytes.
     pub(super) head: u64,
     pub(super) persists: bool,
 }
 
 impl Capture {
-    /// Names a field of the request; its number.
+    /// Adds a request field and returns its index.
     pub(super) fn request_field(&mut self, name: HeaderName) -> usize {
         number(&mut self.request, name)
     }
 
-    /// Names a field of the response; its number.
+    /// Adds a response field and returns its index.
     pub(super) fn response_field(&mut self, name: HeaderName) -> usize {
         number(&mut self.response, name)
     }
@@ -61,7 +61,7 @@ impl Capture {
         captured.persists &= !has_option(response.headers(), "close");
     }
 
-    /// The authority of a request, where the format names it: from its target or its Host.
+    /// Returns the authority of a request, from its target or its Host; empty if the format does not name it.
     pub(super) fn host(&self, parts: &Parts) -> String {
         if !self.host {
             return String::new();
@@ -87,7 +87,7 @@ fn take(names: &[HeaderName], fields: &HeaderMap) -> Vec<Option<HeaderValue>> {
     values.collect()
 }
 
-/// RFC 9112 §9.3: whether a connection outlives this request, as far as the client has a say.
+/// Reports whether the client lets the connection persist after this request (RFC 9112 §9.3).
 fn persists(version: Version, fields: &HeaderMap) -> bool {
     match version {
         Version::HTTP_10 => has_option(fields, "keep-alive"),
@@ -95,13 +95,13 @@ fn persists(version: Version, fields: &HeaderMap) -> bool {
     }
 }
 
-/// RFC 9110 §7.6.1.
+/// Reports whether Connection has an option (RFC 9110 §7.6.1).
 fn has_option(fields: &HeaderMap, option: &str) -> bool {
     list::members(fields, &header::CONNECTION)
         .any(|word| word.eq_ignore_ascii_case(option.as_bytes()))
 }
 
-/// `HTTP/1.1 200 OK`, the fields, and an empty line.
+/// Returns the length of `HTTP/1.1 200 OK`, the fields, and an empty line.
 fn head_length<B>(response: &Response<B>) -> u64 {
     let usual = response.status().canonical_reason().unwrap_or_default();
     let own = response.extensions().get::<ReasonPhrase>();

@@ -1,4 +1,4 @@
-//! Times as text, made once a second: most lines of a busy log share theirs.
+//! Formatted times, cached for one second: most lines of a busy log share theirs.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,17 +8,17 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-/// A text that is the same for a whole second.
+/// A time format with a resolution of one second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TimeText {
-    /// As strftime(3) has it.
+    /// A strftime(3) format.
     format: String,
-    /// In UTC, whatever the log's zone.
+    /// In UTC instead of the log's zone.
     utc: bool,
 }
 
 impl TimeText {
-    /// Apache's `%t`.
+    /// Returns the format of Apache's `%t`.
     pub(super) fn common() -> Self {
         Self {
             format: "[%d/%b/%Y:%H:%M:%S %z]".to_owned(),
@@ -26,7 +26,7 @@ impl TimeText {
         }
     }
 
-    /// RFC 3339 §5.6 in UTC, up to the fraction of the second.
+    /// Returns the format of RFC 3339 §5.6 in UTC, up to the fraction of the second.
     pub(super) fn rfc3339() -> Self {
         Self {
             format: "%Y-%m-%dT%H:%M:%S".to_owned(),
@@ -34,7 +34,7 @@ impl TimeText {
         }
     }
 
-    /// A format of the user's; what strftime does not know is refused.
+    /// Parses a strftime format and rejects unknown conversions.
     pub(super) fn parse(format: &str) -> Result<Self, String> {
         let epoch = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
         match strtime::format(format, &epoch) {
@@ -53,22 +53,22 @@ impl TimeText {
             zone.clone()
         };
         let zoned: Zoned = time.to_zoned(zone);
-        // Every format was tried when it was read.
+        // `parse` has tried every format.
         strtime::format(&self.format, &zoned).unwrap_or_default()
     }
 }
 
-/// All texts of one format, for any thread.
+/// Cache of the formatted times of one log format, shared by all threads.
 #[derive(Debug)]
 pub(super) struct Clock {
     texts: Vec<TimeText>,
     zone: TimeZone,
     latest: ArcSwap<Second>,
-    /// How many times in a row were earlier than the latest.
+    /// Consecutive requests of a second before the latest.
     earlier: AtomicU32,
 }
 
-/// A second and its texts, in the order of the clock's.
+/// A second and its formatted times, in the order of the clock's formats.
 #[derive(Debug)]
 pub(super) struct Second {
     since_epoch: u64,
@@ -76,7 +76,7 @@ pub(super) struct Second {
 }
 
 impl Second {
-    /// The text of this number.
+    /// Returns the formatted time of a format.
     pub(super) fn text(&self, index: usize) -> &str {
         self.texts.get(index).map_or("", String::as_str)
     }
@@ -96,7 +96,7 @@ impl Clock {
         }
     }
 
-    /// Gives `write` the second of `time`. A time before 1970 is shown as 1970.
+    /// Calls `write` with the second of `time`. A time before 1970 is written as 1970.
     pub(super) fn with_second<T>(&self, time: SystemTime, write: impl FnOnce(&Second) -> T) -> T {
         let since_epoch = since_epoch(time).as_secs();
         let latest = self.latest.load();
@@ -111,8 +111,8 @@ impl Clock {
             texts: show_all(&self.texts, since_epoch, &self.zone),
         };
         let written = write(&second);
-        // Requests end out of order, and a slow one must not take the text from those that follow; but where none
-        // has the latest second any more, the clock was set back.
+        // Requests end out of order, and a slow one must not evict the text of those that follow. If none has the
+        // latest second any more, the clock was set back.
         let is_later = since_epoch > latest.since_epoch;
         if is_later || self.earlier.fetch_add(1, Ordering::Relaxed) >= OUT_OF_ORDER {
             self.earlier.store(0, Ordering::Relaxed);
@@ -121,7 +121,7 @@ impl Clock {
         written
     }
 
-    /// The text of this number at any other time.
+    /// Formats any other time.
     pub(super) fn text_at(&self, index: usize, time: SystemTime) -> String {
         let text = self.texts.get(index);
         text.map_or_else(String::new, |text| {
@@ -130,10 +130,10 @@ impl Clock {
     }
 }
 
-/// How many requests in a row may be of an earlier second before the clock is taken to have been set back.
+/// Consecutive requests of an earlier second after which the clock counts as set back.
 const OUT_OF_ORDER: u32 = 64;
 
-/// The time since 1970; none before.
+/// Returns the time since 1970, zero for earlier times.
 pub(super) fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
@@ -143,7 +143,7 @@ fn show_all(texts: &[TimeText], second: u64, zone: &TimeZone) -> Vec<String> {
     texts.iter().map(|text| text.show(time, zone)).collect()
 }
 
-/// What the calendar does not hold is shown as 1970.
+/// Returns a second as a timestamp, 1970 if it exceeds the calendar.
 fn timestamp(since_epoch: u64) -> Timestamp {
     let second = i64::try_from(since_epoch).ok();
     second
@@ -183,7 +183,7 @@ mod tests {
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         let latest = || clock.latest.load().since_epoch;
         let text = |seconds| clock.with_second(at(seconds), |second| second.text(0).to_owned());
-        // A year ahead, and back: each line has its own time, and soon it is made once a second again.
+        // A year ahead, and back: each line has its own time, and the cache recovers after OUT_OF_ORDER requests.
         for seconds in [31_536_000, 59, 59, 31_536_000, 59] {
             assert_eq!(text(seconds), clock.text_at(0, at(seconds)), "{seconds}");
             assert_eq!(latest(), 31_536_000);

@@ -1,4 +1,4 @@
-//! What one part of a line says of a record.
+//! Directives of a format and their values for a record.
 
 mod fields;
 mod moment;
@@ -14,15 +14,15 @@ use super::escape::Value;
 use super::redact;
 use crate::message::wire::Scheme;
 
-/// One part.
+/// A directive of a format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Directive {
-    /// Something that no request here has.
+    /// A value that no request has: always a dash.
     Nothing,
     Address(Address),
     Authority(Authority),
     Scheme,
-    /// mod_ssl's `on` or `off`.
+    /// mod_ssl's HTTPS: `on` or `off`.
     Https,
     Tls(Tls),
     Method,
@@ -41,7 +41,7 @@ pub(super) enum Directive {
     Upstream,
     Cause,
     RequestId,
-    /// The number of our process.
+    /// The process ID.
     Process,
     RequestField(Field),
     ResponseField(Field),
@@ -49,7 +49,7 @@ pub(super) enum Directive {
     Time(Moment),
 }
 
-/// One end of the connection.
+/// An endpoint of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Address {
     Client,
@@ -58,44 +58,44 @@ pub(super) enum Address {
     LocalPort,
 }
 
-/// What the handshake settled.
+/// Parameters that the TLS handshake negotiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tls {
     Protocol,
     Cipher,
     ServerName,
-    /// The subject of the client's certificate.
+    /// The subject of the client certificate.
     ClientSubject,
 }
 
-/// What the client called us.
+/// Parts of the requested authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Authority {
     Whole,
     Name,
-    /// The port, as [`crate::message::Wire::server_port`] has it.
+    /// The port, as [`crate::message::Wire::server_port`] returns it.
     Port,
 }
 
-/// Parts of the target.
+/// Parts of the request target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     Whole,
     Path,
-    /// With its `?`.
+    /// Includes the `?`.
     Query,
 }
 
-/// What was sent.
+/// Sizes of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Size {
     Content,
-    /// A dash where there is none.
+    /// A dash for an empty content.
     ContentOrDash,
     HeadAndContent,
 }
 
-/// The whole duration.
+/// Units of the duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
     Microseconds,
@@ -114,19 +114,19 @@ pub(super) enum Wait {
     FirstByte,
 }
 
-/// All that the parts of one line are made of.
+/// Input of the directives of one line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View<'a> {
     pub(super) record: &'a Record,
     pub(super) clock: &'a Clock,
-    /// That of the record's time.
+    /// The second of the record's time.
     pub(super) second: &'a Second,
-    /// Whether secrets are shown.
+    /// Includes secrets.
     pub(super) secrets: bool,
 }
 
 impl Directive {
-    /// What it says of the record.
+    /// Returns the directive's value for the record.
     pub(super) fn value<'a>(&'a self, view: View<'a>) -> Value<'a> {
         let record = view.record;
         match self {
@@ -249,9 +249,10 @@ impl Wait {
 
 impl<'a> View<'a> {
     fn shown(&self, uri: &'a str) -> Cow<'a, [u8]> {
-        match self.secrets {
-            true => Cow::Borrowed(uri.as_bytes()),
-            false => redact::uri(uri.as_bytes()),
+        if self.secrets {
+            Cow::Borrowed(uri.as_bytes())
+        } else {
+            redact::uri(uri.as_bytes())
         }
     }
 }
@@ -270,7 +271,7 @@ fn request_line(view: View<'_>) -> Value<'_> {
     Value::owned([method, &target, protocol].join(&b' '))
 }
 
-/// Apache's `%X`.
+/// Returns the value of Apache's `%X`.
 fn persistence(record: &Record) -> &'static str {
     match (record.complete, record.captured.persists) {
         (false, _) => "X",
@@ -279,7 +280,7 @@ fn persistence(record: &Record) -> &'static str {
     }
 }
 
-/// The name and the port of an authority; the brackets of an IPv6 address stay.
+/// Splits an authority into name and port; keeps the brackets of an IPv6 address.
 fn split_port(authority: &str) -> (&str, Option<u16>) {
     match authority.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => (name, port.parse().ok()),

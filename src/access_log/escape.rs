@@ -1,18 +1,18 @@
-//! Values as they stand in a line. Whatever clients send, a line stays one line.
+//! Escaped values. A line stays one line for any input of clients.
 
 use std::borrow::Cow;
 use std::fmt::Arguments;
 use std::io::Write;
 use std::time::Duration;
 
-/// What a part of a line says.
+/// The value of a directive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value<'a> {
-    /// The request has none: a dash in a line, no member in an object.
+    /// No value: a dash in a line, no member in an object.
     Absent,
     Text(Cow<'a, [u8]>),
     Number(u64),
-    /// Shown in milliseconds, exact to the microsecond.
+    /// Written in milliseconds with a resolution of one microsecond.
     Milliseconds(Duration),
     Flag(bool),
 }
@@ -26,7 +26,7 @@ impl<'a> Value<'a> {
         Self::Text(Cow::Owned(text.into()))
     }
 
-    /// As Apache writes it.
+    /// Writes the value as Apache does.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Absent => out.push(b'-'),
@@ -35,8 +35,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// As a member of an object (RFC 8259) that is being written. The names are ours and need no
-    /// escapes.
+    /// Writes the value as the next member of a JSON object (RFC 8259). Member names are constants and
+    /// need no escapes.
     pub(super) fn write_member(&self, name: &str, out: &mut Vec<u8>) {
         if *self == Self::Absent {
             return;
@@ -44,8 +44,8 @@ impl<'a> Value<'a> {
         let comma = if out.last() == Some(&b'{') { "" } else { "," };
         print(out, format_args!("{comma}\"{name}\":"));
         match self {
-            // RFC 8259 §8.1: JSON is UTF-8; what is not becomes U+FFFD. Text always has a JSON
-            // form, and memory takes all of it.
+            // RFC 8259 §8.1: JSON is UTF-8; invalid bytes become U+FFFD. Serializing a string to
+            // memory cannot fail.
             Self::Text(text) => {
                 let _ = serde_json::to_writer(out, &String::from_utf8_lossy(text));
             }
@@ -70,9 +70,9 @@ impl<'a> Value<'a> {
     }
 }
 
-/// What Apache's ap_escape_logitem does: all that is not printable ASCII, quotes and backslashes.
+/// Escapes like Apache's ap_escape_logitem: everything but printable ASCII, and quotes and backslashes.
 fn escape(bytes: &[u8], out: &mut Vec<u8>) {
-    // Nearly all texts are plain; many bytes at once are found to be.
+    // Nearly all texts are plain, and the compiler vectorizes this fold.
     if bytes
         .iter()
         .fold(true, |plain, byte| plain & is_plain(*byte))
@@ -109,7 +109,7 @@ fn escape_byte(byte: u8, out: &mut Vec<u8>) {
 }
 
 fn print(out: &mut Vec<u8>, text: Arguments<'_>) {
-    // A Vec takes all that is written to it.
+    // Writing to a Vec cannot fail.
     let _ = out.write_fmt(text);
 }
 

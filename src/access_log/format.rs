@@ -1,5 +1,5 @@
-//! How a record becomes a line. Whatever clients send, a line stays one line: control characters
-//! are escaped in all formats.
+//! Formats of a line. A line stays one line for any input of clients: all formats escape control
+//! characters.
 
 use http::Response;
 use http::request::Parts;
@@ -11,19 +11,19 @@ use super::names::Needs;
 use super::template::{self, Piece};
 use super::{Captured, Record};
 
-/// How the lines look; by default they are empty.
+/// The format of the lines; the default is an empty line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Format {
     shape: Shape,
     needs: Needs,
-    /// Whether secrets are shown.
+    /// Includes secrets.
     secrets: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Shape {
     Line(Vec<Piece>),
-    /// One object. What a request does not have is left out.
+    /// A JSON object without the members that a request lacks.
     Object(Vec<(&'static str, Directive)>),
 }
 
@@ -33,23 +33,23 @@ impl Default for Shape {
     }
 }
 
-/// Why a text is no format: one sentence for the user.
+/// An invalid format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct FormatError {
-    /// The sentence.
+    /// One sentence for the user.
     pub message: String,
-    /// Where in the text it is wrong, in bytes.
+    /// The offset of the error in the text, in bytes.
     pub offset: usize,
 }
 
-/// Apache's own names for two formats.
+/// Apache's named formats.
 const COMMON: &str = r#"%h %l %u %t "%r" %>s %b"#;
 const COMBINED: &str = r#"%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i""#;
 
 impl Format {
-    /// `combined`, `common`, `json`, or a text with directives as Apache's LogFormat has them;
-    /// `secrets` shows what is redacted otherwise.
+    /// Parses `combined`, `common`, `json`, or a text with directives of Apache's LogFormat; `secrets`
+    /// disables redaction.
     pub fn parse(text: &str, secrets: bool) -> Result<Self, FormatError> {
         let mut needs = Needs::default();
         let shape = match text {
@@ -74,7 +74,7 @@ impl Format {
     }
 }
 
-/// Writes lines of one format, for any thread.
+/// Formatter of the lines of one format, shared by all threads.
 #[derive(Debug)]
 pub(super) struct Formatter {
     format: Format,
@@ -82,19 +82,19 @@ pub(super) struct Formatter {
 }
 
 impl Formatter {
-    /// Lines with times in `zone`; JSON has them in UTC.
+    /// Builds a formatter with times in `zone`; JSON has them in UTC.
     pub(super) fn new(format: Format, zone: TimeZone) -> Self {
         let clock = Clock::new(format.needs.times.clone(), zone);
         Self { format, clock }
     }
 
-    /// Takes along what the format names of a request: its fields, and its authority.
+    /// Captures the fields and the authority of a request, as far as the format names them.
     pub(super) fn of_request(&self, parts: &Parts) -> (Captured, String) {
         let capture = &self.format.needs.capture;
         (capture.of_request(parts), capture.host(parts))
     }
 
-    /// Takes along what the format names of a response.
+    /// Captures the fields of a response, as far as the format names them.
     pub(super) fn of_response<B>(&self, response: &Response<B>, record: &mut Record) {
         let capture = &self.format.needs.capture;
         capture.of_response(response, &mut record.captured);
@@ -104,7 +104,7 @@ impl Formatter {
         self.format.secrets
     }
 
-    /// Appends the record's line, with its line feed.
+    /// Appends the record's line and a line feed.
     pub(super) fn line(&self, record: &Record, out: &mut Vec<u8>) {
         self.clock.with_second(record.time, |second| {
             let view = View {

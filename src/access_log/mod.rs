@@ -1,5 +1,5 @@
-//! The access log: one line for each request, as Apache's LogFormat says it or as JSON. A request
-//! never waits for it: lines go through the bounded queue of `line_log` to a thread that writes.
+//! The access log: one line for each request, in Apache's LogFormat or as JSON. Requests never wait
+//! for it: the bounded queue of `line_log` passes the lines to a writer thread.
 
 mod capture;
 mod clock;
@@ -24,68 +24,67 @@ pub use writer::AccessLog;
 
 use crate::message::{RequestId, Wire};
 
-/// Where the lines go.
+/// Destination of the lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// Nowhere.
+    /// No log.
     Off,
     /// Standard output.
     Stdout,
-    /// The end of this file, which is created where it does not exist.
+    /// This file, opened for appending and created if missing.
     File(PathBuf),
 }
 
-/// What is known of a request when its answer has ended. Most of it is shared with the request,
-/// so that a record is cheap to begin with each of them.
+/// Record of a request whose response has ended. It shares most of its values with the request, so
+/// that building one for each request is cheap.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// When the request was received.
+    /// Time at which the request was received.
     pub time: SystemTime,
-    /// The connection it came on.
+    /// The connection of the request.
     pub wire: Arc<Wire>,
     /// The method.
     pub method: Method,
-    /// The target as received.
+    /// The request target as received.
     pub uri: Uri,
-    /// The version as received: `HTTP/1.1`.
+    /// The protocol version as received: `HTTP/1.1`.
     pub protocol: &'static str,
-    /// The status that was sent.
+    /// The status code of the response.
     pub status: u16,
-    /// How many bytes of the response's content were sent.
+    /// Bytes of response content sent.
     pub bytes: u64,
-    /// The authority that the client named; empty where it named none, or the format has no use
-    /// for it.
+    /// The requested authority; empty if the request has none or the format does not name it.
     pub host: String,
-    /// What the format names of the fields.
+    /// The header fields that the format names.
     pub captured: Captured,
-    /// The request's name in all logs.
+    /// The request ID, the same in all logs.
     pub request_id: RequestId,
-    /// The name of the site that answered.
+    /// The name of the site.
     pub site: Option<Arc<str>>,
-    /// The kind of the handler that answered; `none` where it came to none.
+    /// The kind of the handler; `none` if no handler was chosen.
     pub handler: &'static str,
-    /// The name of the upstream that was asked.
+    /// The name of the upstream.
     pub upstream: Option<Arc<str>>,
-    /// The cause code, where something failed.
+    /// The cause code of a failure.
     pub cause: Option<&'static str>,
-    /// Whether the client was sent the whole response.
+    /// The whole response was sent.
     pub complete: bool,
-    /// From receiving the head to the end of the response.
+    /// From the receipt of the head to the end of the response.
     pub duration: Duration,
-    /// How long the request waited for a connection to PHP.
+    /// Time in the queue for a connection to PHP.
     pub queue: Option<Duration>,
-    /// How long connecting took.
+    /// Time to connect.
     pub connect: Option<Duration>,
-    /// How long a worker of PHP took to acknowledge the request: PHP-FPM's own queue. Absent where
-    /// a worker was known to be there.
+    /// Time until a PHP worker acknowledged the request, spent in PHP-FPM's backlog. `None` if a worker
+    /// was known to be idle.
     pub acknowledge: Option<Duration>,
-    /// From the request's arrival at its handler to the first byte of PHP's answer.
+    /// From the arrival at the handler to the first byte of PHP's response.
     pub first_byte: Option<Duration>,
 }
 
 impl Record {
-    /// The target in origin-form, path and query, also where the client named the authority with
-    /// it (HTTP/2, absolute-form): that is the host. The authority is all there is of a CONNECT.
+    /// Returns the target in origin-form, path and query, without the authority of HTTP/2 and of the
+    /// absolute-form. The target of a CONNECT is its authority.
     pub fn target(&self) -> &str {
         let authority = || self.uri.authority().map_or("/", Authority::as_str);
         self.uri
@@ -94,7 +93,7 @@ impl Record {
     }
 }
 
-/// A record with what every request has, and no fields.
+/// Returns a record without header fields and optional values.
 #[cfg(test)]
 fn sample(uri: &'static str) -> Record {
     let client = std::net::SocketAddr::from(([192, 0, 2, 1], 50_123));

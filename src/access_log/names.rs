@@ -1,6 +1,6 @@
-//! What the directives are called: Apache's letters, and our own names, which are those of the
-//! JSON object and are written `%{NAME}x`. mod_ssl's variables, which `%{NAME}x` is for in Apache,
-//! are upper-case, so that no name means two things.
+//! Names of the directives: Apache's letters, and the member names of the JSON object, written
+//! `%{NAME}x`. In Apache `%{NAME}x` is for mod_ssl's variables, whose upper case keeps the two kinds
+//! of names apart.
 
 use http::{HeaderName, header};
 
@@ -11,15 +11,15 @@ use super::directive::{
 };
 use super::redact::Secrecy;
 
-/// What the directives of a format need to be there when a line is made.
+/// Values that a record must have captured for the directives of a format.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Needs {
     pub(super) capture: Capture,
-    /// Each once.
+    /// Without duplicates.
     pub(super) times: Vec<TimeText>,
 }
 
-/// What has a name of our own, in the order of the JSON object.
+/// Directives of `%{NAME}x`, in the order of the JSON object.
 const NAMED: [(&str, Directive); 21] = [
     ("client", Directive::Address(Address::Client)),
     ("host", Directive::Authority(Authority::Whole)),
@@ -45,7 +45,7 @@ const NAMED: [(&str, Directive); 21] = [
 ];
 
 impl Needs {
-    /// The members of the JSON object.
+    /// Returns the members of the JSON object.
     pub(super) fn object(&mut self) -> Vec<(&'static str, Directive)> {
         let mut members = vec![("time", self.rfc3339())];
         members.extend(NAMED);
@@ -55,18 +55,18 @@ impl Needs {
         members
     }
 
-    /// The directive of `%letter`, or of `%{argument}letter`.
+    /// Returns the directive of `%letter` or `%{argument}letter`.
     pub(super) fn directive(
         &mut self,
         letter: char,
         argument: Option<&str>,
     ) -> Result<Directive, String> {
-        let directive = match argument {
+        let found = match argument {
             time if letter == 't' => Some(self.time(time.unwrap_or_default())?),
             None => plain(letter),
             Some(argument) => self.with_argument(letter, argument)?,
         };
-        let directive = directive.ok_or_else(|| unknown(letter, argument))?;
+        let directive = found.ok_or_else(|| unknown(letter, argument))?;
         self.note(&directive);
         Ok(directive)
     }
@@ -108,7 +108,7 @@ impl Needs {
         Directive::Cookie(Cookie { field, name })
     }
 
-    /// Apache's `%t`, `%{format}t`, `%{begin:format}t` and `%{end:format}t`.
+    /// Returns the directive of Apache's `%t`, `%{format}t`, `%{begin:format}t` and `%{end:format}t`.
     fn time(&mut self, argument: &str) -> Result<Directive, String> {
         let end = argument.strip_prefix("end:");
         let format = end.or_else(|| argument.strip_prefix("begin:"));
@@ -146,7 +146,7 @@ impl Needs {
     }
 }
 
-/// What `%letter` means without an argument.
+/// Returns the directive of `%letter` without an argument.
 fn plain(letter: char) -> Option<Directive> {
     Some(match letter {
         'a' | 'h' => Directive::Address(Address::Client),
@@ -155,7 +155,7 @@ fn plain(letter: char) -> Option<Directive> {
         'B' => Directive::Size(Size::Content),
         'D' => Directive::Elapsed(Unit::Microseconds),
         'H' => Directive::Protocol,
-        // Nobody is asked by identd, and no handler authenticates.
+        // There is no identd look-up, and no handler authenticates.
         'l' | 'u' => Directive::Nothing,
         'L' => Directive::RequestId,
         'm' => Directive::Method,
@@ -182,7 +182,7 @@ fn named(name: &str) -> Option<Directive> {
         .map(|(_, directive)| directive)
 }
 
-/// mod_ssl's variables.
+/// Returns the directive of a mod_ssl variable.
 fn mod_ssl(name: &str) -> Option<Directive> {
     Some(match name {
         "HTTPS" => Directive::Https,
@@ -198,7 +198,7 @@ fn field_name(name: &str) -> Result<HeaderName, String> {
     HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no name of a field"))
 }
 
-/// What to say of a directive that is not there.
+/// Returns the message for an unknown directive.
 fn unknown(letter: char, argument: Option<&str>) -> String {
     let Some(argument) = argument else {
         return match letter {
@@ -206,7 +206,7 @@ fn unknown(letter: char, argument: Option<&str>) -> String {
                 format!("`%{letter}` needs a name: `%{{NAME}}{letter}`")
             }
             'f' | 'I' | 'k' | 'S' => {
-                format!("`%{letter}` is Apache's and is not known here")
+                format!("`%{letter}` is not supported")
             }
             _ => format!("there is no directive `%{letter}`: write `%%` for a `%`"),
         };

@@ -1,16 +1,16 @@
-//! Secrets that must not get into a log, unless `secrets = true` says so: what grants access to
-//! whoever reads it.
+//! Redaction of secrets: credentials that would grant access to any reader of the log. `secrets =
+//! true` disables it.
 
 use std::borrow::Cow;
 
 use http::HeaderName;
 use http::header::{AUTHORIZATION, COOKIE, LOCATION, PROXY_AUTHORIZATION, REFERER, SET_COOKIE};
 
-/// What stands in place of a secret.
+/// Replacement of a secret.
 pub(super) const REDACTED: &[u8] = b"redacted";
 
-/// Parameters whose values are secrets, in a query or a fragment; capitals do not matter, and PHP's
-/// `user[password]` is a `password` too.
+/// Names of secret parameters in a query or a fragment, case-insensitive. PHP's `user[password]`
+/// counts as `password`.
 pub(super) const PARAMETERS: [&str; 14] = [
     "access_token",
     "api_key",
@@ -28,19 +28,19 @@ pub(super) const PARAMETERS: [&str; 14] = [
     "token",
 ];
 
-/// What of a field must not be shown.
+/// Secret part of a header field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Secrecy {
-    /// Nothing.
+    /// None.
     Open,
-    /// Some parameters of the URI that it holds.
+    /// Parameters of the URI in its value.
     Uri,
     /// Its whole value.
     Secret,
 }
 
 impl Secrecy {
-    /// That of the fields of this name.
+    /// Returns the secrecy of the fields of this name.
     pub(super) fn of(name: &HeaderName) -> Self {
         if [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, SET_COOKIE].contains(name) {
             Self::Secret
@@ -52,7 +52,7 @@ impl Secrecy {
     }
 }
 
-/// `uri`, or only its part from the `?` on, with the values of secret parameters replaced.
+/// Returns a URI, or its part from the `?` on, with the values of secret parameters replaced.
 pub(super) fn uri(uri: &[u8]) -> Cow<'_, [u8]> {
     let parameters = || uri.split_inclusive(|byte| is_separator(*byte)).skip(1);
     if !parameters().any(|parameter| secret_value(parameter).is_some()) {
@@ -70,12 +70,13 @@ pub(super) fn uri(uri: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(shown)
 }
 
-/// OAuth's implicit grant puts its token behind a `#` (RFC 6749 §4.2.2).
+/// Reports whether a byte separates parameters. OAuth's implicit grant puts its token behind a `#`
+/// (RFC 6749 §4.2.2).
 fn is_separator(byte: u8) -> bool {
     matches!(byte, b'?' | b'#' | b'&' | b';')
 }
 
-/// What stands before and after the value of a secret parameter.
+/// Returns the bytes before and after the value of a secret parameter.
 fn secret_value(parameter: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = parameter.iter().position(|byte| *byte == b'=')?;
     let (name, value) = parameter.split_at_checked(equals)?;
@@ -88,9 +89,10 @@ fn secret_value(parameter: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn is_secret(name: &[u8]) -> bool {
-    let name = decode(name);
-    let words = name.split(|byte| matches!(byte, b'[' | b']'));
-    let mut words = words.filter(|word| !word.is_empty());
+    let decoded = decode(name);
+    let mut words = decoded
+        .split(|byte| matches!(byte, b'[' | b']'))
+        .filter(|word| !word.is_empty());
     words.any(|word| {
         PARAMETERS
             .iter()
@@ -98,7 +100,7 @@ fn is_secret(name: &[u8]) -> bool {
     })
 }
 
-/// PHP decodes names, so that `p%61ssword` is a `password` to it.
+/// Decodes percent-encoding, as PHP decodes names: `p%61ssword` is its `password`.
 fn decode(name: &[u8]) -> Cow<'_, [u8]> {
     if !name.contains(&b'%') {
         return Cow::Borrowed(name);

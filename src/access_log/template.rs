@@ -1,24 +1,24 @@
-//! Apache's LogFormat, read: a text with `%` directives.
+//! Parser of Apache's LogFormat: a text with `%` directives.
 
 use super::directive::{Directive, View};
 use super::escape::Value;
 use super::format::FormatError;
 use super::names::Needs;
 
-/// One piece of a line.
+/// A piece of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Piece {
     Literal(String),
     Directive(Directive),
-    /// A directive for some statuses only, and a dash for all others.
+    /// A directive for some status codes, and a dash for all others.
     Conditional(Statuses, Directive),
 }
 
-/// `%400,501…` or `%!200,304…`.
+/// Status codes of a conditional directive: `%400,501…` or `%!200,304…`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Statuses {
     codes: Vec<u16>,
-    /// All but these.
+    /// All others, in place of these.
     others: bool,
 }
 
@@ -42,7 +42,7 @@ impl Statuses {
     }
 }
 
-/// Reads a format; what its directives need goes to `needs`.
+/// Parses a format and adds the values that its directives require to `needs`.
 pub(super) fn parse(text: &str, needs: &mut Needs) -> Result<Vec<Piece>, FormatError> {
     let mut pieces = Vec::new();
     let mut literal = String::new();
@@ -51,7 +51,7 @@ pub(super) fn parse(text: &str, needs: &mut Needs) -> Result<Vec<Piece>, FormatE
         let read = match first {
             '%' => Item::read(rest).and_then(|item| item.piece(needs)),
             '\\' => escape(rest),
-            first if first.is_control() => Err("a line holds no line breaks".to_owned()),
+            first if first.is_control() => Err("a format cannot have line breaks".to_owned()),
             first => Ok((Piece::Literal(first.to_string()), first.len_utf8())),
         };
         let offset = text.len() - rest.len();
@@ -75,20 +75,20 @@ fn flush(literal: &mut String, pieces: &mut Vec<Piece>) {
     }
 }
 
-/// `\"`, `\\` and `\t` as in httpd.conf, so that a format may be copied as it stands there.
+/// Parses `\"`, `\\` and `\t` as httpd.conf has them, so that a format can be copied from there.
 fn escape(rest: &str) -> Result<(Piece, usize), String> {
     let literal = match rest.chars().nth(1) {
         Some('"') => "\"",
         Some('\\') => "\\",
         Some('t') => "\t",
-        Some('n' | 'r') => return Err("a line holds no line breaks".to_owned()),
-        Some(_) | None => return Err("`\\` stands before `\"`, `\\` or `t`".to_owned()),
+        Some('n' | 'r') => return Err("a format cannot have line breaks".to_owned()),
+        Some(_) | None => return Err("`\\` must precede `\"`, `\\` or `t`".to_owned()),
     };
     Ok((Piece::Literal(literal.to_owned()), 2))
 }
 
-/// A directive as it is written: `%`, and in any order `!`, statuses, `<`, `>` and `{argument}`,
-/// and a letter.
+/// A directive in the text: `%`, then `!`, status codes, `<`, `>` and `{argument}` in any order, and
+/// a letter.
 struct Item<'a> {
     letter: char,
     argument: Option<&'a str>,
@@ -97,7 +97,7 @@ struct Item<'a> {
 }
 
 impl<'a> Item<'a> {
-    /// Reads the one that `rest` begins with.
+    /// Parses the directive at the start of `rest`.
     fn read(rest: &'a str) -> Result<Self, String> {
         let mut statuses = Statuses::default();
         let mut argument = None;
@@ -109,7 +109,7 @@ impl<'a> Item<'a> {
             after = after.get(first.len_utf8()..).unwrap_or_default();
             match first {
                 '!' => statuses.others = true,
-                // There is one status only: the one that was sent.
+                // `<` and `>` choose between the original and the final status; here both are the status sent.
                 '<' | '>' | ',' => {}
                 '0'..='9' => after = statuses.read(first, after)?,
                 '{' => {
@@ -130,22 +130,23 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// What it stands for, and its length.
+    /// Returns the piece of the directive, and its length.
     fn piece(self, needs: &mut Needs) -> Result<(Piece, usize), String> {
         if self.letter == '%' && self.length == 2 {
             return Ok((Piece::Literal("%".to_owned()), self.length));
         }
         let directive = needs.directive(self.letter, self.argument)?;
-        let piece = match self.statuses.codes.is_empty() {
-            true => Piece::Directive(directive),
-            false => Piece::Conditional(self.statuses, directive),
+        let piece = if self.statuses.codes.is_empty() {
+            Piece::Directive(directive)
+        } else {
+            Piece::Conditional(self.statuses, directive)
         };
         Ok((piece, self.length))
     }
 }
 
 impl Statuses {
-    /// Reads the status that begins with `first` and goes on in `after`; what follows it.
+    /// Parses the status code of `first` and the digits of `after`, and returns the rest.
     fn read<'a>(&mut self, first: char, after: &'a str) -> Result<&'a str, String> {
         let end = after.find(|c: char| !c.is_ascii_digit());
         let (digits, behind) = after.split_at(end.unwrap_or(after.len()));

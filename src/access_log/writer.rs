@@ -1,4 +1,4 @@
-//! From a record to its line: formatted by the thread that serves, and appended to the queue of the log.
+//! The log itself: the serving thread formats a record and appends the line to the queue.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -14,10 +14,10 @@ use super::format::Formatter;
 use super::{Captured, Destination, Format, Record, redact};
 use crate::line_log::{LineLog, LogName, Sink};
 
-/// Takes records; cheap to clone, for any thread. The thread behind it ends with the last clone.
+/// Handle of the access log, cheap to clone. The writer thread ends with the last clone.
 #[derive(Clone, Debug)]
 pub struct AccessLog {
-    /// Absent when the log is off.
+    /// `None` if the log is off.
     log: Option<Arc<Log>>,
 }
 
@@ -28,8 +28,8 @@ struct Log {
 }
 
 impl AccessLog {
-    /// Opens the destination and starts the thread; no thread where the log is off. Fails when the
-    /// file cannot be opened or no thread be started.
+    /// Opens the destination and starts the writer thread, unless the log is off. Fails if the file
+    /// cannot be opened or the thread cannot be started.
     pub fn start(destination: Destination, format: Format) -> io::Result<Self> {
         let sink = match destination {
             Destination::Off => return Ok(Self { log: None }),
@@ -45,21 +45,21 @@ impl AccessLog {
         })
     }
 
-    /// What the format names of a request: its fields, and the authority that the client named.
+    /// Captures the fields and the authority of a request, as far as the format names them.
     pub fn of_request(&self, parts: &Parts) -> (Captured, String) {
         let log = self.log.as_ref();
         log.map_or_else(Default::default, |log| log.formatter.of_request(parts))
     }
 
-    /// Notes what the format names of a response.
+    /// Captures the fields of a response, as far as the format names them.
     pub fn of_response<B>(&self, response: &Response<B>, record: &mut Record) {
         if let Some(log) = &self.log {
             log.formatter.of_response(response, record);
         }
     }
 
-    /// The target of a record as any log may have it: without what is secret, unless the access
-    /// log shows that.
+    /// Returns the target of a record for any log, with secrets redacted unless the access log includes
+    /// them.
     pub fn shown<'a>(&self, record: &'a Record) -> Cow<'a, str> {
         let target = record.target();
         let log = self.log.as_ref();
@@ -72,8 +72,8 @@ impl AccessLog {
         }
     }
 
-    /// Appends the record's line. Never waits for the writer: this is called by a drop, which can
-    /// only block, and 4096 lines of room are more than a short wait would gain.
+    /// Appends the record's line. Never waits for the writer thread: the caller is a drop, which could
+    /// only block, and a queue of 4096 lines gains more than a short wait would.
     pub fn log(&self, record: &Record) {
         let Some(log) = &self.log else { return };
         let append = |line: &mut Vec<u8>| {
@@ -81,19 +81,19 @@ impl AccessLog {
             log.formatter.line(record, line);
             log.lines.append_for_site(record.site.as_deref(), line);
         };
-        // A thread that ends has no memory of its own any more, and may drop requests still.
+        // A thread that ends may still drop requests after its thread-local storage is destroyed.
         LINE.try_with(|line| append(&mut line.borrow_mut()))
             .unwrap_or_else(|_| append(&mut Vec::new()));
     }
 
-    /// Has the file opened again, before any later line is written: after it was renamed.
+    /// Reopens the file after a rotation, before any later line is written.
     pub fn reopen(&self) {
         if let Some(log) = &self.log {
             log.lines.reopen();
         }
     }
 
-    /// Waits until all that was logged before is written, but no longer than `limit`. Blocks the thread: for the end
+    /// Waits until all earlier lines are written, for at most `limit`. Blocks the thread, and is meant for the end
     /// of the process.
     pub fn close(&self, limit: Duration) {
         if let Some(log) = &self.log {
@@ -101,15 +101,15 @@ impl AccessLog {
         }
     }
 
-    /// Returns the queue of its lines; `None` where the log is off.
+    /// Returns the queue of the lines; `None` if the log is off.
     pub fn lines(&self) -> Option<&LineLog> {
         self.log.as_ref().map(|log| &log.lines)
     }
 }
 
 thread_local! {
-    /// A line in the making. It is made by the thread that serves: those are many, and the one that
-    /// writes is alone.
+    /// Buffer of the line being formatted. The serving threads format, for they are many, and the writer
+    /// thread is one.
     static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 

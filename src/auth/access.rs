@@ -1,21 +1,21 @@
-//! `allow` and `deny`: which clients a site is there for, by their address.
+//! `allow` and `deny`: access control of a site by client address.
 
 use std::net::IpAddr;
 
 use super::TrustedProxies;
 use crate::section::{At, Key, Lowered, Problems};
 
-/// Who may.
+/// Key of the allowed clients.
 pub static ALLOW: Key<Vec<At<String>>> = Key::texts("allow", "The only clients that the site answers: addresses, networks, \"private\" for private and loopback ones, \"unix\". Everybody else gets 403, before any rule and before PHP. For a part of a site use a rule with `not = { remote = [\u{2026}] }` and `deny`.").example("[\"192.0.2.0/24\", \"private\"]");
 
-/// Who may not.
+/// Key of the denied clients.
 pub static DENY: Key<Vec<At<String>>> = Key::texts(
     "deny",
     "Clients that get 403, also where `allow` names them.",
 )
 .example("[\"203.0.113.7\"]");
 
-/// The two, understood.
+/// Access control of a site.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     allow: Option<TrustedProxies>,
@@ -23,7 +23,7 @@ pub struct Access {
 }
 
 impl Access {
-    /// From a section that has the keys.
+    /// Builds the access control from a section with the keys.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
         let mut networks = |key| {
             let texts = section.given(key);
@@ -35,7 +35,7 @@ impl Access {
         }
     }
 
-    /// Whether the client at this address may come in; none is a client on a unix socket.
+    /// Reports whether a client has access; `None` is a client on a unix socket.
     pub fn admits(&self, client: Option<IpAddr>) -> bool {
         let named = |networks: &TrustedProxies| networks.contains(client);
         self.allow.as_ref().is_none_or(named) && !self.deny.as_ref().is_some_and(named)

@@ -1,6 +1,6 @@
-//! What the fields Forwarded (RFC 7239) and X-Forwarded-For, -Proto, -Host and -Port say of the
-//! client, as far as it can be believed: of the fields that the proxy writes, read from the right, where the nearest
-//! proxy writes, up to the first address that is no trusted proxy.
+//! Client data in the fields Forwarded (RFC 7239) and X-Forwarded-For, -Proto, -Host and -Port. Only fields that the
+//! proxies write count, read from the right, where the nearest proxy appends, up to the first address that is no
+//! trusted proxy.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,24 +10,24 @@ use super::TrustedProxies;
 use super::trusted_fields::{Field, TrustedFields};
 use crate::message::{Host, Scheme};
 
-/// Proxies in a row that are followed: a chain that is longer was written by somebody else.
+/// Maximum length of a chain of trusted proxies; a longer one is forged.
 const MAX_HOPS: usize = 32;
 
-/// What is believed; what is not said, or not understood, is `None`.
+/// Client data of trusted fields; missing and malformed values are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
     /// The address of the client.
     pub client: Option<IpAddr>,
-    /// How it reached the outermost trusted proxy.
+    /// The scheme of the request to the outermost trusted proxy.
     pub scheme: Option<Scheme>,
-    /// The host that it asked for.
+    /// The requested host.
     pub host: Option<Host>,
-    /// The port that it connected to.
+    /// The port of the outermost proxy.
     pub port: Option<u16>,
 }
 
-/// The two families of fields name different clients, schemes or hosts: a proxy wrote one of them
-/// and passed the other on from somebody else, and nobody can tell which.
+/// A contradiction between Forwarded and X-Forwarded-…: a proxy wrote one of them and passed the other
+/// on, and the request does not show which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "Forwarded and X-Forwarded-… differ in the {0}: have the proxy remove those that it does not write, or say which it writes in server.trusted_fields"
@@ -35,26 +35,26 @@ pub struct Claim {
 pub struct Conflict(pub &'static str);
 
 impl Claim {
-    /// Reads what `fields`, received from a trusted proxy, say, as far as the proxy writes them.
+    /// Reads the client data in `fields`, received from a trusted proxy, as far as the proxies write them.
     pub fn read(
         fields: &HeaderMap,
         trusted: TrustedFields,
         proxies: &TrustedProxies,
     ) -> Result<Self, Conflict> {
-        let said = forwarded(fields, trusted, proxies);
-        match (x_forwarded(fields, trusted, proxies), said) {
-            (Some(one), Some(other)) => one.with(other),
-            (one, other) => Ok(one.or(other).map(|said| said.claim).unwrap_or_default()),
+        let standard = forwarded(fields, trusted, proxies);
+        match (x_forwarded(fields, trusted, proxies), standard) {
+            (Some(one), Some(other)) => one.merge(other),
+            (one, other) => Ok(one.or(other).map(|family| family.claim).unwrap_or_default()),
         }
     }
 
-    /// Whether anything is claimed.
+    /// Reports whether there is no client data.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Leaves in `fields` what is believed and nothing else: an application that reads them itself,
-    /// and perhaps the first element of each, sees what we see.
+    /// Reduces `fields` to the values of this claim, so that an application that reads them itself, perhaps
+    /// the first element of each, sees the same client data.
     pub fn write(&self, fields: &mut HeaderMap, trusted: TrustedFields, proxies: &TrustedProxies) {
         let texts = list(fields, Field::For.name());
         let hops: Vec<_> = texts.iter().map(|text| address(text)).collect();
@@ -89,17 +89,17 @@ impl Claim {
     }
 }
 
-/// What one family of fields says.
-struct Said {
+/// Client data of one family of fields: Forwarded or X-Forwarded-….
+struct FamilyClaim {
     claim: Claim,
-    /// Whether it has a client, which may be hidden or no address.
+    /// The fields have a client, which may be obfuscated or malformed.
     has_client: bool,
 }
 
-impl Said {
-    /// Returns what both families say together. What one leaves out takes nothing from the other: behind a proxy that
-    /// writes the other alone, a client could else make itself unknown, and be taken for the proxy.
-    fn with(self, other: Self) -> Result<Claim, Conflict> {
+impl FamilyClaim {
+    /// Merges the data of both families. A value that one lacks is that of the other: behind a proxy that writes the
+    /// other alone, a client could else hide itself, and count as the proxy.
+    fn merge(self, other: Self) -> Result<Claim, Conflict> {
         let (one, two) = (self.claim, other.claim);
         if self.has_client && other.has_client && one.client != two.client {
             return Err(Conflict("client"));
@@ -124,15 +124,18 @@ fn either<T: PartialEq>(
     }
 }
 
-/// The de-facto fields; `None` where there is none of those that are trusted.
+/// Reads the de-facto fields; `None` if no trusted one is present.
 fn x_forwarded(
     fields: &HeaderMap,
     trusted: TrustedFields,
     proxies: &TrustedProxies,
-) -> Option<Said> {
-    let list = |field: Field| match trusted.has(field) {
-        true => list(fields, field.name()),
-        false => Vec::new(),
+) -> Option<FamilyClaim> {
+    let list = |field: Field| {
+        if trusted.has(field) {
+            list(fields, field.name())
+        } else {
+            Vec::new()
+        }
     };
     let all = [Field::For, Field::Proto, Field::Host, Field::Port].map(list);
     if all.iter().all(Vec::is_empty) {
@@ -141,7 +144,7 @@ fn x_forwarded(
     let [clients, schemes, hosts, ports] = all;
     let hops: Vec<_> = clients.iter().map(|text| address(text)).collect();
     let found = outermost(&hops, proxies);
-    let at = |texts: &[&str]| beside(texts, found, hops.len()).map(str::to_owned);
+    let at = |texts: &[&str]| select_hop(texts, found, hops.len()).map(str::to_owned);
     let claim = Claim {
         client: found.and_then(|index| hops.get(index).copied().flatten()),
         scheme: at(&schemes).and_then(|text| scheme(&text)),
@@ -149,12 +152,12 @@ fn x_forwarded(
         port: at(&ports).and_then(|text| port(&text)),
     };
     let has_client = !hops.is_empty();
-    Some(Said { claim, has_client })
+    Some(FamilyClaim { claim, has_client })
 }
 
-/// The value that belongs to the client at `found` of `hops`: proxies that add one to each of the
-/// lists keep them alike; of a list of another length the last value is the nearest proxy's.
-fn beside<'a>(texts: &[&'a str], found: Option<usize>, hops: usize) -> Option<&'a str> {
+/// Returns the value of the client at `found` of `hops`. Proxies that append to every list keep them
+/// equally long; of a list of another length the last value is the nearest proxy's.
+fn select_hop<'a>(texts: &[&'a str], found: Option<usize>, hops: usize) -> Option<&'a str> {
     let index = found.filter(|_| texts.len() == hops);
     match index {
         Some(index) => texts.get(index).copied(),
@@ -162,8 +165,12 @@ fn beside<'a>(texts: &[&'a str], found: Option<usize>, hops: usize) -> Option<&'
     }
 }
 
-/// RFC 7239 §4; `None` where the field is not there, or not trusted.
-fn forwarded(fields: &HeaderMap, trusted: TrustedFields, proxies: &TrustedProxies) -> Option<Said> {
+/// Reads Forwarded (RFC 7239 §4); `None` if it is absent or not trusted.
+fn forwarded(
+    fields: &HeaderMap,
+    trusted: TrustedFields,
+    proxies: &TrustedProxies,
+) -> Option<FamilyClaim> {
     if !trusted.has(Field::Forwarded) {
         return None;
     }
@@ -179,7 +186,7 @@ fn forwarded(fields: &HeaderMap, trusted: TrustedFields, proxies: &TrustedProxie
         .iter()
         .map(|element| element.as_ref().and_then(|element| element.client))
         .collect();
-    // RFC 7239 §5.2: an element may say nothing of the client, and still something of the rest.
+    // RFC 7239 §4: an element without `for` may have other parameters.
     let index = outermost(&hops, proxies).unwrap_or(hops.len() - 1);
     let element = elements.into_iter().nth(index).flatten()?;
     let host = element.host.filter(|_| trusted.has(Field::ForwardedHost));
@@ -190,11 +197,10 @@ fn forwarded(fields: &HeaderMap, trusted: TrustedFields, proxies: &TrustedProxie
         host,
     };
     let has_client = element.has_client;
-    Some(Said { claim, has_client })
+    Some(FamilyClaim { claim, has_client })
 }
 
-/// Returns the elements of Forwarded from that of the client on, as they were written, but for a host that is not
-/// trusted.
+/// Returns the elements of Forwarded from that of the client on, unchanged but for a host that is not trusted.
 fn believed_elements(
     fields: &HeaderMap,
     trusted: TrustedFields,
@@ -211,14 +217,15 @@ fn believed_elements(
     let index = outermost(&hops, proxies).or_else(|| texts.len().checked_sub(1))?;
     let believed = texts.get(index..)?;
     let valid = believed.iter().all(|text| Element::read(text).is_some());
-    let written: Vec<_> = match trusted.has(Field::ForwardedHost) {
-        true => believed.iter().map(|text| (*text).to_owned()).collect(),
-        false => believed.iter().map(|text| without_host(text)).collect(),
-    };
-    let written: Vec<_> = written
-        .into_iter()
-        .filter(|text| !text.is_empty())
-        .collect();
+    let has_host = trusted.has(Field::ForwardedHost);
+    let elements = believed.iter().map(|text| {
+        if has_host {
+            (*text).to_owned()
+        } else {
+            without_host(text)
+        }
+    });
+    let written: Vec<_> = elements.filter(|text| !text.is_empty()).collect();
     (valid && !written.is_empty()).then(|| written.join(", "))
 }
 
@@ -232,18 +239,18 @@ fn without_host(element: &str) -> String {
     pairs.collect::<Vec<_>>().join(";")
 }
 
-/// What one proxy wrote.
+/// An element of Forwarded, written by one proxy.
 #[derive(Debug, Default)]
 struct Element {
     client: Option<IpAddr>,
-    /// Whether it has a `for`, which may be hidden.
+    /// The element has a `for`, which may be obfuscated.
     has_client: bool,
     scheme: Option<Scheme>,
     host: Option<Host>,
 }
 
 impl Element {
-    /// `None`: not the syntax of RFC 7239 §4.
+    /// Parses an element; `None` if it is malformed (RFC 7239 §4).
     fn read(text: &str) -> Option<Self> {
         let mut element = Self::default();
         for pair in split_outside_quotes(text, ';') {
@@ -266,8 +273,8 @@ impl Element {
     }
 }
 
-/// The index of the client among the `hops`: from the right the first that is no trusted proxy. A hop
-/// that names no address, for it is hidden or malformed, ends the walk before it.
+/// Returns the index of the client among the `hops`: from the right the first that is no trusted proxy. A
+/// hop without an address, obfuscated or malformed, ends the search before it.
 fn outermost(hops: &[Option<IpAddr>], proxies: &TrustedProxies) -> Option<usize> {
     let mut found = None;
     for (index, hop) in hops.iter().enumerate().rev().take(MAX_HOPS) {
@@ -280,8 +287,8 @@ fn outermost(hops: &[Option<IpAddr>], proxies: &TrustedProxies) -> Option<usize>
     found
 }
 
-/// RFC 9110 §5.6.1: the elements of a list, in all fields of the name; a value that is no text is one
-/// that means nothing.
+/// Returns the elements of a list (RFC 9110 §5.6.1) in all fields of the name. A value that is no text
+/// becomes the malformed element `?`.
 fn list<'a>(fields: &'a HeaderMap, name: &str) -> Vec<&'a str> {
     let values = fields.get_all(name).iter();
     values
@@ -291,7 +298,7 @@ fn list<'a>(fields: &'a HeaderMap, name: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
+/// Parses `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:80`.
 fn address(text: &str) -> Option<IpAddr> {
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     let with_port = || text.parse::<SocketAddr>().ok().map(|socket| socket.ip());
@@ -310,7 +317,7 @@ fn port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|port| digits && *port > 0)
 }
 
-/// RFC 9110 §5.6.4: a token, or a quoted string without its quotes and backslashes.
+/// Returns a token, or a quoted string without its quotes and backslashes (RFC 9110 §5.6.4).
 fn unquoted(text: &str) -> Option<String> {
     let Some(rest) = text.strip_prefix('"') else {
         return (!text.contains('"')).then(|| text.to_owned());
@@ -334,7 +341,7 @@ fn split_elements(text: &str) -> impl Iterator<Item = &str> {
     elements.filter(|element| !element.is_empty())
 }
 
-/// The parts between `separator`s that stand in no quoted string.
+/// Splits a text at each `separator` outside of quoted strings.
 fn split_outside_quotes(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     let mut escaped = false;

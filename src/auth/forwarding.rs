@@ -1,4 +1,5 @@
-//! Whose word about a client is taken, and what becomes of the word of everybody else.
+//! Forwarding fields: those of trusted proxies replace the client data of the connection, those of all
+//! other clients are removed or kept.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,13 +14,13 @@ use super::trusted_fields::{TRUSTED_FIELDS, TrustedFields};
 use crate::message::{Host, Wire};
 use crate::section::{At, Key, Lowered, Problems};
 
-/// The networks of the proxies.
+/// Key of the networks of the trusted proxies.
 pub static TRUSTED_PROXIES: Key<Vec<At<String>>> = Key::texts("trusted_proxies", "The proxies in front of the gateway whose word about a client counts: addresses, networks, \"private\" for all private and loopback ones, \"unix\" for whoever connects through a unix socket. From them the fields of `trusted_fields` are believed, read from the right up to the first address that is no trusted proxy: REMOTE_ADDR, HTTPS, REQUEST_SCHEME, SERVER_NAME, SERVER_PORT, HTTP_HOST, the choice of the site, `remote` conditions, limits per client, logs and redirects follow.").default("[]").shown("[\"10.0.0.0/8\", \"unix\"]");
 
-/// What becomes of the fields of others.
+/// Key of the treatment of forwarding fields that are not trusted.
 pub static UNTRUSTED_FIELDS: Key<At<String>> = Key::one_of("untrusted_fields", &["remove", "keep"], "What PHP sees of Forwarded, X-Forwarded-…, X-Real-IP, X-Client-IP, Client-IP, True-Client-IP, CF-Connecting-IP, Fastly-Client-IP, X-Cluster-Client-IP, Front-End-Https, X-Scheme, X-URL-Scheme, X-Original-Host, X-Original-URL and X-Rewrite-URL that come from anybody but a trusted proxy: \"remove\": nothing; and of Forwarded and X-Forwarded-For, -Proto, -Host and -Port from a trusted one what is believed of them by `trusted_fields`, from the client on, so that an application may believe what it sees; \"keep\": all, as they came.").default("\"remove\"");
 
-/// The three, understood.
+/// `trusted_proxies`, `trusted_fields` and `untrusted_fields`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forwarding {
     proxies: TrustedProxies,
@@ -28,7 +29,7 @@ pub struct Forwarding {
 }
 
 impl Forwarding {
-    /// From the section that has the keys.
+    /// Builds it from the section with the keys.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
         Self {
             proxies: TrustedProxies::build(&section.get(&TRUSTED_PROXIES), problems),
@@ -37,13 +38,13 @@ impl Forwarding {
         }
     }
 
-    /// Returns whether the peer at `address` is a trusted proxy.
+    /// Reports whether the peer at `address` is a trusted proxy.
     pub fn trusts(&self, address: Option<IpAddr>) -> bool {
         self.proxies.contains(address)
     }
 
-    /// The connection as the client of this request has it. `parts` loses what nobody has a right
-    /// to say, and gets the host that the client asked the proxy for.
+    /// Returns the connection with the client data of this request. Removes untrusted fields from `parts`,
+    /// and replaces its host by the one that the client requested from the proxy.
     pub fn apply(&self, parts: &mut Parts, wire: &Arc<Wire>) -> Result<Arc<Wire>, Conflict> {
         if !parts
             .headers
@@ -54,7 +55,7 @@ impl Forwarding {
         }
         if !self.proxies.contains(wire.client) {
             if !self.keeps {
-                remove(&mut parts.headers);
+                remove_forwarding_fields(&mut parts.headers);
             }
             return Ok(Arc::clone(wire));
         }
@@ -66,14 +67,14 @@ impl Forwarding {
             return Ok(Arc::clone(wire));
         }
         if let Some(host) = &claim.host {
-            ask_for(host, parts);
+            replace_authority(host, parts);
         }
-        Ok(Arc::new(seen_through(wire, &claim)))
+        Ok(Arc::new(apply_claim(wire, &claim)))
     }
 }
 
-/// Replaces the authority by that which the client named to the proxy.
-fn ask_for(host: &Host, parts: &mut Parts) {
+/// Replaces the authority by the host that the client requested from the proxy.
+fn replace_authority(host: &Host, parts: &mut Parts) {
     if let Ok(value) = HeaderValue::from_str(&host.to_string()) {
         parts.headers.insert(header::HOST, value);
         if let Some(target) = parts.uri.path_and_query().cloned() {
@@ -88,8 +89,9 @@ fn without_authority(target: PathAndQuery) -> Uri {
     Uri::from_parts(parts).unwrap_or_default()
 }
 
-/// What TLS settled was with the proxy, and says nothing of its client.
-fn seen_through(wire: &Wire, claim: &Claim) -> Wire {
+/// Returns the connection with the client data of a claim. The TLS facts are dropped, as the handshake was
+/// with the proxy and not with its client.
+fn apply_claim(wire: &Wire, claim: &Claim) -> Wire {
     let mut seen = Wire {
         forwarded_port: claim.port,
         ..wire.clone()
@@ -107,12 +109,12 @@ fn seen_through(wire: &Wire, claim: &Claim) -> Wire {
     seen
 }
 
-/// Fields by which somebody in front tells of the client.
+/// Reports whether a field is one by which proxies pass on client data.
 pub fn is_forwarding(name: &str) -> bool {
     name.starts_with("x-forwarded-") || FORWARDING.contains(&name)
 }
 
-/// Those that applications and frameworks are known to read, beside X-Forwarded-….
+/// Forwarding fields beside X-Forwarded-… that applications and frameworks are known to read.
 const FORWARDING: [&str; 15] = [
     "forwarded",
     "x-forwarded",
@@ -131,7 +133,7 @@ const FORWARDING: [&str; 15] = [
     "x-rewrite-url",
 ];
 
-fn remove(fields: &mut HeaderMap) {
+fn remove_forwarding_fields(fields: &mut HeaderMap) {
     let names = fields.keys().filter(|name| is_forwarding(name.as_str()));
     for name in names.cloned().collect::<Vec<_>>() {
         fields.remove(name);

@@ -1,4 +1,4 @@
-//! Who may speak for others, and who may come in.
+//! Trusted proxies and their forwarding fields, and access control by client address.
 
 pub mod access;
 pub mod forwarded;

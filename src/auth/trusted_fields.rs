@@ -1,14 +1,14 @@
-//! `trusted_fields`: which fields the trusted proxies write. What a proxy does not write it passes on, and a client
-//! that sends it chooses what it says.
+//! `trusted_fields`: the fields that the trusted proxies write. A proxy passes on all other fields, so that
+//! clients choose their values.
 
 use std::fmt;
 
 use crate::section::{At, Key, Problem, Problems};
 
-/// The key.
+/// Key of the trusted fields.
 pub static TRUSTED_FIELDS: Key<Vec<At<String>>> = Key::texts("trusted_fields", "Each field that the trusted proxies write, or remove where they do not: \"x-forwarded-for\", \"x-forwarded-proto\", \"x-forwarded-host\", \"x-forwarded-port\", and \"forwarded\" (RFC 7239) with its parameters `for` and `proto`; \"forwarded-host\" is its parameter `host`. No other of them is believed, and with `untrusted_fields = \"remove\"` none reaches PHP. A proxy passes on what it does not write: what stands here too much a client says itself. Where a request has both families, what one of them leaves out the other may say, and a request in which they contradict each other is refused (400).").default("[\"x-forwarded-for\", \"x-forwarded-proto\", \"forwarded\"]");
 
-/// A field, or a part of one, of which a proxy can be the author.
+/// A forwarding field, or a part of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
     /// X-Forwarded-For.
@@ -25,7 +25,7 @@ pub enum Field {
     ForwardedHost,
 }
 
-/// Some of them.
+/// A set of fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrustedFields(u8);
 
@@ -39,7 +39,7 @@ impl Field {
         Self::ForwardedHost,
     ];
 
-    /// Returns its word in the configuration, which is the name of the field where it is a whole one.
+    /// Returns the name in the configuration: that of the field, unless it is a part of one.
     pub fn name(self) -> &'static str {
         match self {
             Self::For => "x-forwarded-for",
@@ -70,12 +70,12 @@ impl Default for TrustedFields {
 }
 
 impl TrustedFields {
-    /// Builds the set of these.
+    /// Builds the set of some fields.
     pub fn of(fields: &[Field]) -> Self {
         Self(fields.iter().fold(0, |bits, field| bits | field.bit()))
     }
 
-    /// Builds it from the words of the key; what is none of them is a problem.
+    /// Builds the set from the names of the key; an unknown one is a problem.
     pub fn build(texts: &[At<String>], problems: &mut Problems) -> Self {
         let mut fields = Vec::new();
         for text in texts {
@@ -96,21 +96,21 @@ impl TrustedFields {
         Self::of(&fields)
     }
 
-    /// Reports whether a field is one of them.
+    /// Reports whether the set has a field.
     pub fn has(self, field: Field) -> bool {
         self.0 & field.bit() != 0
     }
 
-    /// Reports whether one of them says the scheme.
-    pub fn say_the_scheme(self) -> bool {
+    /// Reports whether a field with the scheme is trusted.
+    pub fn include_scheme(self) -> bool {
         self.has(Field::Proto) || self.has(Field::Forwarded)
     }
 }
 
 impl fmt::Display for TrustedFields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = Field::ALL.into_iter().filter(|field| self.has(*field));
-        let names: Vec<_> = names.map(Field::name).collect();
+        let fields = Field::ALL.into_iter().filter(|field| self.has(*field));
+        let names: Vec<_> = fields.map(Field::name).collect();
         f.write_str(&names.join(", "))
     }
 }
@@ -119,13 +119,13 @@ fn unknown(text: &At<String>, word: &str) -> Problem {
     let place = text.place.clone();
     if matches!(word, "any" | "x-forwarded") {
         let message = format!(
-            "\"{word}\" let clients say the host and the port, which few proxies write: each field is named now"
+            "\"{word}\" let clients choose the host and the port, which few proxies write: each field is named now"
         );
         let help = "write those that your proxy sets, as [\"x-forwarded-for\", \"x-forwarded-proto\"], and \"x-forwarded-host\" and \"x-forwarded-port\" only if it sets them too";
         return Problem::new(place, message).help(help);
     }
     let words = Field::ALL.map(|field| format!("\"{}\"", field.name()));
-    let message = format!("`{}` is no field that says who a client is", text.value);
+    let message = format!("`{}` is no field with client data", text.value);
     Problem::new(place, message).help(format!("write one of {}", words.join(", ")))
 }
 
@@ -142,9 +142,9 @@ mod tests {
         let texts: Vec<_> = texts.iter().map(at).collect();
         let mut problems = Problems::default();
         let fields = TrustedFields::build(&texts, &mut problems);
-        let told = problems.into_sorted().into_iter();
-        let told: Vec<_> = told.map(|problem| problem.message).collect();
-        told.is_empty().then_some(fields).ok_or(told)
+        let sorted = problems.into_sorted().into_iter();
+        let messages: Vec<_> = sorted.map(|problem| problem.message).collect();
+        messages.is_empty().then_some(fields).ok_or(messages)
     }
 
     #[test]
@@ -160,8 +160,8 @@ mod tests {
 
     #[test]
     fn the_default_is_that_of_the_key() {
-        let words = TRUSTED_FIELDS.descriptor().default.unwrap();
-        let words: Vec<_> = words.split('"').skip(1).step_by(2).collect();
+        let text = TRUSTED_FIELDS.descriptor().default.unwrap();
+        let words: Vec<_> = text.split('"').skip(1).step_by(2).collect();
         assert_eq!(built(&words).unwrap(), TrustedFields::default());
         assert!(!TrustedFields::default().has(Field::Host));
         assert!(!TrustedFields::default().has(Field::Port));
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_were_and_words_that_never_were_are_told() {
+    fn former_and_unknown_names_are_problems() {
         for (words, part) in [
             (&["any"] as &[&str], "each field is named now"),
             (&["x-forwarded"], "each field is named now"),
@@ -177,10 +177,10 @@ mod tests {
             (&["x-real-ip"], "is no field"),
             (&[""], "is no field"),
         ] {
-            let told = built(words).unwrap_err();
+            let messages = built(words).unwrap_err();
             assert!(
-                told.len() == 1 && told[0].contains(part),
-                "{words:?}: {told:?}"
+                messages.len() == 1 && messages[0].contains(part),
+                "{words:?}: {messages:?}"
             );
         }
     }

@@ -1,5 +1,4 @@
-//! Networks: the proxies in front of us whose word about the client counts, and clients that may come
-//! in or may not.
+//! Sets of networks: trusted proxies, and the clients of `allow` and `deny`.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::section::{At, Problem, Problems};
 
-/// Networks, and whether whoever connects through a unix socket is one of them.
+/// A set of networks and, optionally, the peers on unix sockets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
     networks: Vec<IpNet>,
@@ -16,7 +15,7 @@ pub struct TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// From addresses, networks (`10.0.0.0/8`), `private` and `unix`; what is none of them is a
+    /// Builds the set from addresses, networks (`10.0.0.0/8`), `private` and `unix`; any other text is a
     /// problem.
     pub fn build(texts: &[At<String>], problems: &mut Problems) -> Self {
         let mut proxies = Self::default();
@@ -43,7 +42,7 @@ impl TrustedProxies {
         proxies
     }
 
-    /// Whether the peer at `address` is one; none is a peer on a unix socket.
+    /// Reports whether the set has the peer at `address`; `None` is a peer on a unix socket.
     pub fn contains(&self, address: Option<IpAddr>) -> bool {
         address.map_or(self.unix, |address| {
             // A dual-stack listener shows IPv4 addresses as IPv6.
@@ -56,7 +55,7 @@ impl TrustedProxies {
 }
 
 impl fmt::Display for TrustedProxies {
-    /// As they were written, but for `private`, which is shown as the networks that it is.
+    /// Writes the networks, with those of `private` in its place.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let networks = self.networks.iter().map(ToString::to_string);
         let unix = self.unix.then(|| "unix".to_owned());
@@ -65,7 +64,7 @@ impl fmt::Display for TrustedProxies {
     }
 }
 
-/// RFC 1918, RFC 4193, RFC 3927, RFC 4291 §2.5: addresses that no stranger on the Internet has.
+/// Networks that are not routed on the Internet (RFC 1918, RFC 4193, RFC 3927, RFC 4291 §2.5).
 const PRIVATE: [&str; 8] = [
     "10.0.0.0/8",
     "172.16.0.0/12",

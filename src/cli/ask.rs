@@ -1,4 +1,4 @@
-//! `fcgate health`, `status` and `reload`: what the running gateway says on its admin listener.
+//! `fcgate health`, `status` and `reload`: requests to the admin listener of the running gateway.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -11,61 +11,61 @@ use socket2::{SockAddr, Socket, Type};
 use crate::config;
 use crate::site::AdminAddress;
 
-/// A gateway that takes longer is not well.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Timeout of connecting, and of the answers to `health` and `status`.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Reading and comparing a large configuration takes a moment.
-const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
+/// Timeout of a reload, which reads and compares a large configuration.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The longest answer that is read.
-const MOST_BYTES: u64 = 64 * 1024 * 1024;
+/// Maximum length of an answer, in bytes.
+const MAX_ANSWER: u64 = 64 * 1024 * 1024;
 
-/// Exit code 0 where the gateway is ready, else 1 and why.
+/// Prints the readiness of the gateway; exit code 0 if it is ready, else 1 with the reason.
 pub(super) fn health(file: &Path) -> anyhow::Result<ExitCode> {
-    let answer = match ask(file, "GET", "/ready", PATIENCE) {
+    let answer = match exchange(file, "GET", "/ready", TIMEOUT) {
         Ok(answer) => answer,
         Err(error) => {
             let _ = writeln!(io::stderr(), "not ready: {error:#}");
             return Ok(ExitCode::FAILURE);
         }
     };
-    Ok(told(&answer))
+    Ok(print(&answer))
 }
 
-/// Prints the status.
+/// Prints the status of the gateway.
 pub(super) fn status(file: &Path) -> anyhow::Result<ExitCode> {
-    Ok(told(&ask(file, "GET", "/status", PATIENCE)?))
+    Ok(print(&exchange(file, "GET", "/status", TIMEOUT)?))
 }
 
-/// Has the configuration read again, or tells what would change; 1 where that is refused. The listener tells no
-/// values; who may read the files here is shown what is wrong as by `fcgate check`.
+/// Reloads the configuration, or prints the changes of a reload; exit code 1 if it is refused. The listener reveals no
+/// values, so the errors are printed as by `fcgate check`, from the files themselves.
 pub(super) fn reload(file: &Path, dry_run: bool) -> anyhow::Result<ExitCode> {
     let target = if dry_run {
         "/reload?dry-run"
     } else {
         "/reload"
     };
-    let mut answer = ask(file, "POST", target, RELOAD_PATIENCE)?;
+    let mut answer = exchange(file, "POST", target, RELOAD_TIMEOUT)?;
     if answer.status == REFUSED
         && let Err(invalid) = config::load(file, None)
     {
         answer.text = format!("the configuration is invalid\n{invalid}\n");
     }
-    Ok(told(&answer))
+    Ok(print(&answer))
 }
 
-/// The status of a reload whose configuration is invalid.
+/// The status of a reload with an invalid configuration.
 const REFUSED: u16 = 422;
 
-/// What came back.
+/// A response of the admin listener.
 struct Answer {
     status: u16,
     text: String,
 }
 
-fn told(answer: &Answer) -> ExitCode {
+fn print(answer: &Answer) -> ExitCode {
     if answer.status == 200 {
-        // A closed stdout changes nothing about the verdict.
+        // A closed stdout does not change the exit code.
         let _ = io::stdout().write_all(answer.text.as_bytes());
         return ExitCode::SUCCESS;
     }
@@ -73,7 +73,7 @@ fn told(answer: &Answer) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn ask(file: &Path, method: &str, target: &str, patience: Duration) -> anyhow::Result<Answer> {
+fn exchange(file: &Path, method: &str, target: &str, timeout: Duration) -> anyhow::Result<Answer> {
     let settings = config::admin_of(file)?;
     let Some(address) = settings.address else {
         bail!(
@@ -88,12 +88,12 @@ fn ask(file: &Path, method: &str, target: &str, patience: Duration) -> anyhow::R
         AdminAddress::Unix { path, .. } => {
             let context = || format!("unix:{} (admin.address)", path.display());
             let socket = connect(&SockAddr::unix(path)?).with_context(context)?;
-            exchange(socket, &request("localhost"), patience)?
+            send(socket, &request("localhost"), timeout)?
         }
         AdminAddress::Tcp(address) => {
             let context = || format!("{address} (admin.address)");
             let socket = connect(&SockAddr::from(*address)).with_context(context)?;
-            exchange(socket, &request(&address.to_string()), patience)?
+            send(socket, &request(&address.to_string()), timeout)?
         }
     };
     if bytes.is_empty() {
@@ -102,20 +102,20 @@ fn ask(file: &Path, method: &str, target: &str, patience: Duration) -> anyhow::R
     parse(&String::from_utf8_lossy(&bytes)).context("the admin listener speaks no HTTP")
 }
 
-/// Connects, for no longer than a gateway may take that is well: one that is stopped accepts nobody, and the kernel
-/// waits for room (connect(2), SO_SNDTIMEO).
+/// Connects within `TIMEOUT`: a stopped gateway accepts no connections, and connect(2) waits for room in the queue
+/// (SO_SNDTIMEO).
 fn connect(address: &SockAddr) -> io::Result<Socket> {
     let socket = Socket::new(address.domain(), Type::STREAM, None)?;
-    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(TIMEOUT))?;
     socket.connect(address)?;
     Ok(socket)
 }
 
-fn exchange(mut socket: Socket, request: &str, patience: Duration) -> io::Result<Vec<u8>> {
-    socket.set_read_timeout(Some(patience))?;
+fn send(mut socket: Socket, request: &str, timeout: Duration) -> io::Result<Vec<u8>> {
+    socket.set_read_timeout(Some(timeout))?;
     socket.write_all(request.as_bytes())?;
     let mut bytes = Vec::new();
-    socket.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    socket.take(MAX_ANSWER).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

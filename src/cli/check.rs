@@ -7,16 +7,16 @@ use std::process::ExitCode;
 use super::htaccess::HtaccessFiles;
 use crate::config;
 
-/// Loads the file and says `ok`, or all that is wrong, on stderr.
+/// Loads the configuration, and prints `ok` or all its errors.
 pub(super) fn check(file: &Path) -> ExitCode {
     match config::load(file, None) {
         Ok(snapshot) => {
             let _ = write!(std::io::stderr(), "{}", snapshot.warnings);
             let files = HtaccessFiles::below_roots(&snapshot);
-            if files.is_worth_a_line() {
+            if files.is_reportable() {
                 let _ = writeln!(std::io::stderr(), "warning: {files}");
             }
-            // A closed stdout changes nothing about the verdict.
+            // A closed stdout does not change the exit code.
             let _ = writeln!(std::io::stdout(), "{}: ok", file.display());
             ExitCode::SUCCESS
         }

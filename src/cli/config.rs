@@ -1,4 +1,4 @@
-//! `fcgate config --expanded`: the whole configuration with all that it means.
+//! `fcgate config --expanded`: the configuration with all implied rules.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::config;
 
-/// Prints it, or says on stderr what is wrong with it.
+/// Prints the expanded configuration, or its errors on stderr.
 pub(super) fn expanded(file: &Path) -> ExitCode {
     match config::expanded(file) {
         Ok(text) => match std::io::stdout().write_all(text.as_bytes()) {

@@ -1,5 +1,5 @@
-//! Finds `.htaccess` files below the roots. Apache reads them and fcgate does not: an administrator has to
-//! know which of them restrict access.
+//! Search for `.htaccess` files below the roots. Apache reads them and fcgate does not: an administrator has to
+//! know the ones that restrict access.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -15,13 +15,13 @@ use tokio::time::Instant;
 use crate::handler::Handler;
 use crate::site::Snapshot;
 
-/// The `.htaccess` files that were found.
+/// The `.htaccess` files below some folders.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct HtaccessFiles {
     count: usize,
-    /// Those that deny access or keep scripts from running.
+    /// Files that deny access or keep scripts from running.
     restricting: Vec<PathBuf>,
-    /// Whether the search reached its bound.
+    /// The search reached its limit.
     cut: bool,
 }
 
@@ -34,7 +34,7 @@ impl HtaccessFiles {
         Self::search(roots, NAMES, Instant::now() + TIME)
     }
 
-    /// Searches breadth-first, so that a bound cuts off the deepest folders.
+    /// Searches breadth-first, so that the limit cuts off the deepest folders.
     fn search(roots: BTreeSet<&Path>, names: usize, end: Instant) -> Self {
         let mut found = Self::default();
         let mut left = names;
@@ -69,8 +69,8 @@ impl HtaccessFiles {
         self
     }
 
-    /// Reports whether there is anything to say.
-    pub(super) fn is_worth_a_line(&self) -> bool {
+    /// Reports whether there are files, or may be.
+    pub(super) fn is_reportable(&self) -> bool {
         self.count > 0 || self.cut
     }
 
@@ -103,8 +103,8 @@ impl fmt::Display for HtaccessFiles {
             )?,
         }
         let shown = self.restricting.iter().take(SHOWN);
-        let shown: Vec<_> = shown.map(|file| file.display().to_string()).collect();
-        f.write_str(&shown.join(", "))?;
+        let paths: Vec<_> = shown.map(|file| file.display().to_string()).collect();
+        f.write_str(&paths.join(", "))?;
         match self.restricting.len().saturating_sub(SHOWN) {
             0 => {}
             more => write!(f, " and {more} more")?,
@@ -119,19 +119,19 @@ impl fmt::Display for HtaccessFiles {
     }
 }
 
-/// What to do about the files.
-pub(super) const ADVICE: &str = "write what they say as rules of the site, or use a `preset`; `fcgate explain URL` shows what a path does";
+/// Remedy for files that restrict access.
+pub(super) const ADVICE: &str = "write their directives as rules of the site, or use a `preset`; `fcgate explain URL` shows the rules of a path";
 
 const NAME: &str = ".htaccess";
 
-/// Bounds of the search, so that it does not delay a start: names of files and folders, and time.
+/// Limits of the search, so that it does not delay a start: names of files and folders, and time.
 const NAMES: usize = 50_000;
 const TIME: Duration = Duration::from_millis(500);
 
-/// Files that are named in the line.
+/// Maximum number of files in the line.
 const SHOWN: usize = 20;
 
-/// Bytes of a file that are read; the longest of 183 that were examined has 55 KiB.
+/// Bytes read of a file; the longest of 183 examined files has 55 KiB.
 const LENGTH: u64 = 256 * 1024;
 
 fn root(handler: &Handler) -> Option<&Path> {
@@ -143,11 +143,14 @@ fn root(handler: &Handler) -> Option<&Path> {
     }
 }
 
-/// Returns the existing folders without those that lie in another. `/` is left out: with
-/// `to = "fcgi://php/$1"` it is a root, and holds no site.
+/// Returns the existing folders without those inside another. `/` is left out: with
+/// `to = "fcgi://php/$1"` it is a root, and has no site.
 fn outermost(roots: BTreeSet<&Path>) -> VecDeque<PathBuf> {
-    let real = roots.iter().filter_map(|root| root.canonicalize().ok());
-    let real: BTreeSet<_> = real.filter(|root| root.parent().is_some()).collect();
+    let real: BTreeSet<_> = roots
+        .iter()
+        .filter_map(|root| root.canonicalize().ok())
+        .filter(|root| root.parent().is_some())
+        .collect();
     let outer = real.iter().filter(|root| {
         let mut above = root.ancestors().skip(1);
         !above.any(|folder| real.contains(folder))
@@ -163,7 +166,7 @@ fn is_searched(entry: &fs::DirEntry) -> bool {
     !hidden && entry.file_type().is_ok_and(|kind| kind.is_dir())
 }
 
-/// Reads a file; `None` if it cannot be read, in which case Apache refuses all below its folder.
+/// Reads a file; `None` if it is unreadable, in which case Apache refuses everything below its folder.
 fn read(file: &Path) -> Option<String> {
     // Opening a FIFO would block.
     let mut options = OpenOptions::new();
@@ -188,17 +191,18 @@ fn restricts(text: &str) -> bool {
         .lines()
         .map(|line| line.trim().to_ascii_lowercase())
         .collect();
-    let words = lines.iter().map(|line| {
-        let words = line.split_whitespace();
-        words
-            .map(|word| word.trim_matches(['"', '\'']))
-            .collect::<Vec<_>>()
-    });
-    let words: Vec<_> = words.collect();
-    // mod_access_compat: what no `Allow` lets in is refused.
+    let directives: Vec<Vec<&str>> = lines
+        .iter()
+        .map(|line| {
+            line.split_whitespace()
+                .map(|word| word.trim_matches(['"', '\'']))
+                .collect()
+        })
+        .collect();
+    // mod_access_compat: clients without an `Allow` are refused.
     let allows = |words: &Vec<&str>| matches!(words.as_slice(), ["allow", "from", "all"]);
-    let all = words.iter().any(allows);
-    words.iter().any(|words| match words.as_slice() {
+    let all = directives.iter().any(allows);
+    directives.iter().any(|words| match words.as_slice() {
         ["order", "allow,deny" | "mutual-failure"] => !all,
         words => denies(words) || stops_scripts(words),
     })

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Names the configuration where no argument does.
+/// Environment variable with the path of the configuration.
 const CONFIG_VARIABLE: &str = "FCGATE_CONFIG";
 
 /// The gateway in front of PHP-FPM.
@@ -30,21 +30,21 @@ pub struct Cli {
 enum Command {
     /// Serve until SIGTERM.
     Run(Configuration),
-    /// Read a configuration and tell all that is wrong with it.
+    /// Check a configuration and print all errors.
     Check(NamedConfiguration),
-    /// Print the configuration with all that it means: a file that does the same.
+    /// Print the configuration with all implied rules: a file with the same effect.
     Config(ConfigArguments),
-    /// Ask the running gateway whether it is ready: exit code 0, or 1 and why.
+    /// Report whether the running gateway is ready: exit code 0, or 1 with the reason.
     Health(Configuration),
-    /// Print what the running gateway does, as JSON.
+    /// Print the status of the running gateway as JSON.
     Status(Configuration),
-    /// Have the running gateway read its configuration again; 1 where it refuses.
+    /// Reload the configuration of the running gateway; exit code 1 if it is invalid.
     Reload(ReloadArguments),
-    /// Find out whether PHP can be reached, and what in the way is wrong.
+    /// Diagnose the way to PHP: configuration, sockets, roots, pools and limits.
     Doctor(doctor::Arguments),
-    /// Tell what would become of a request, without sending anything.
+    /// Explain the processing of a request, rule by rule, without sending it.
     Explain(explain::Arguments),
-    /// Print the reference of all configuration keys, which is itself a configuration.
+    /// Print the reference of all configuration keys, itself a valid configuration.
     Reference,
     /// Print a JSON Schema of the configuration, for editors.
     Schema,
@@ -62,14 +62,14 @@ struct Configuration {
     file: Option<PathBuf>,
 }
 
-/// The same for what only reads it: its name may stand alone.
+/// The configuration of a command that only reads it: the file may be an argument of its own.
 #[derive(Debug, clap::Args)]
 struct NamedConfiguration {
     /// The configuration file [default: $FCGATE_CONFIG, then ./fcgate.toml, then /etc/fcgate/fcgate.toml].
     #[arg(value_name = "FILE")]
     named: Option<PathBuf>,
-    /// The same, as other commands have it.
-    // Without clap's `env`: a variable would be in conflict with the other way to name a file.
+    /// The same, as with other commands.
+    // Without clap's `env`: the variable would conflict with the argument.
     #[arg(
         short = 'c',
         long = "config",
@@ -83,7 +83,7 @@ struct NamedConfiguration {
 struct ConfigArguments {
     #[command(flatten)]
     configuration: NamedConfiguration,
-    /// With the rules that `root`, `php`, mounts and presets mean: the only form that there is.
+    /// Include the rules implied by `root`, `php`, mounts and presets (required: the only form).
     #[arg(long, required = true)]
     expanded: bool,
 }
@@ -98,7 +98,7 @@ struct ReloadArguments {
 }
 
 impl Cli {
-    /// Does what the arguments say. The exit code is 1 for a configuration that cannot be used.
+    /// Runs the command. The exit code is 1 for an invalid configuration.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Run(configuration) => run::run(configuration_file(configuration.file)),

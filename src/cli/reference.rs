@@ -1,4 +1,4 @@
-//! `fcgate reference`: config/reference.toml, from the same tables that the decoder uses.
+//! `fcgate reference`: config/reference.toml, generated from the tables of the decoder.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::config::ROOT;
 use crate::section::reference;
 
-/// Prints it.
+/// Prints the reference.
 pub(super) fn print() -> ExitCode {
     match std::io::stdout().write_all(reference(&ROOT).as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,

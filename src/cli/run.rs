@@ -12,22 +12,23 @@ use crate::server::{self, ExitWatchdog, Inherited, Process};
 use crate::site::Snapshot;
 use crate::threads;
 
-/// Loads the configuration and serves. What there is to say goes through the queue of the log from the first word
-/// on: stderr may be a pipe that nobody reads.
+/// Loads the configuration and serves. All messages go through the queue of the log from the start: stderr may be a
+/// pipe without a reader.
 pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
-    // While there is one thread: it changes the environment.
+    // Before other threads start, as it changes the environment.
     let inherited = Inherited::from_environment();
     let exit_watchdog = ExitWatchdog::start().context("cannot receive signals")?;
     let stderr = Stderr::start().context("cannot log to stderr")?;
-    let inherited = inherited.context("a socket that was passed");
-    let served = inherited.and_then(|inherited| {
-        let process = Process {
-            inherited,
-            log: stderr.log().clone(),
-            exit_watchdog,
-        };
-        serve(file, &stderr, process)
-    });
+    let served = inherited
+        .context("a socket that was passed")
+        .and_then(|inherited| {
+            let process = Process {
+                inherited,
+                log: stderr.log().clone(),
+                exit_watchdog,
+            };
+            serve(file, &stderr, process)
+        });
     Ok(served.unwrap_or_else(|error| {
         let text = format!("fcgate: {error:#}\n");
         stderr.log().append(text.as_bytes());
@@ -52,17 +53,17 @@ fn serve(file: PathBuf, stderr: &Stderr, process: Process) -> anyhow::Result<Exi
     let served = threads::run(workers, |threads| {
         server::run(file, snapshot, process, threads)
     });
-    // A connection that the drain gave up has ended, with its line in the access log.
+    // A connection that the drain gave up on has ended, with its line in the access log.
     served.context("cannot start the threads")??.write();
     Ok(ExitCode::SUCCESS)
 }
 
-/// Logs which `.htaccess` files are not read; as a warning if one restricts access.
+/// Logs the `.htaccess` files, which are not read; as a warning if one restricts access.
 fn log_htaccess_files(snapshot: &Snapshot) {
     let files = HtaccessFiles::below_roots(snapshot);
-    match (files.has_restrictions(), files.is_worth_a_line()) {
-        (true, _) => tracing::warn!("{files} ({ADVICE})"),
-        (false, true) => tracing::info!("{files}"),
-        (false, false) => {}
+    if files.has_restrictions() {
+        tracing::warn!("{files} ({ADVICE})");
+    } else if files.is_reportable() {
+        tracing::info!("{files}");
     }
 }

@@ -1,4 +1,4 @@
-//! `fcgate schema`: a JSON Schema, from the same tables that the decoder uses.
+//! `fcgate schema`: a JSON Schema, generated from the tables of the decoder.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::config::ROOT;
 use crate::section::schema;
 
-/// Prints it.
+/// Prints the schema.
 pub(super) fn print() -> ExitCode {
     match writeln!(std::io::stdout(), "{:#}", schema(&ROOT)) {
         Ok(()) => ExitCode::SUCCESS,

@@ -15,7 +15,7 @@ use toml::de::{DeTable, Error};
 
 use super::server;
 use crate::section::{At, Environment, FileId, Key, Lowered, Place, Problem, Problems, Section};
-use crate::site::watched::{Watched, matches};
+use crate::site::watched::{WatchedFiles, expand_pattern};
 
 pub(super) static INCLUDE: Key<Vec<At<String>>> = Key::texts("include", "Further files of the same shape, without [server] and [admin]; relative to this file, with the wildcards * and ?.").example("[\"sites/*.toml\"]");
 
@@ -34,7 +34,7 @@ pub struct Sources {
     files: Vec<Source>,
     /// Offsets of the line feeds of each file: every rule's place is displayed, and there are many.
     line_feeds: Vec<Vec<usize>>,
-    watched: Watched,
+    watched: WatchedFiles,
 }
 
 impl Sources {
@@ -57,7 +57,7 @@ impl Sources {
     }
 
     /// Returns the state of the files as read, to detect changes.
-    pub fn watched(&self) -> &Watched {
+    pub fn watched(&self) -> &WatchedFiles {
         &self.watched
     }
 
@@ -92,8 +92,8 @@ pub fn read(
     environment: &Environment<'_>,
     problems: &mut Problems,
 ) -> (Sources, Vec<Lowered>) {
-    let mut watched = Watched::default();
-    watched.file(path);
+    let mut watched = WatchedFiles::default();
+    watched.add_file(path);
     let text = load(path).unwrap_or_else(|error| {
         problems.push(Problem::new(Place::default(), cannot_read(path, &error)));
         String::new()
@@ -112,12 +112,17 @@ pub fn parse(
     environment: &Environment<'_>,
     problems: &mut Problems,
 ) -> (Sources, Vec<Lowered>) {
-    parse_watched(source, Watched::default(), (root, environment), problems)
+    parse_watched(
+        source,
+        WatchedFiles::default(),
+        (root, environment),
+        problems,
+    )
 }
 
 fn parse_watched(
     source: Source,
-    watched: Watched,
+    watched: WatchedFiles,
     (root, environment): (&'static Section, &Environment<'_>),
     problems: &mut Problems,
 ) -> (Sources, Vec<Lowered>) {
@@ -188,7 +193,7 @@ impl Reader<'_> {
         };
         self.sections.push(lowered);
         for pattern in patterns {
-            self.sources.watched.pattern(&path, &pattern);
+            self.sources.watched.add_pattern(&path, &pattern);
             self.include(&path, &pattern, depth + 1);
         }
     }
@@ -233,7 +238,7 @@ impl Reader<'_> {
     }
 
     fn include(&mut self, from: &Path, pattern: &At<String>, depth: usize) {
-        let matches = match matches(from, pattern) {
+        let matches = match expand_pattern(from, pattern) {
             Ok(matches) => matches,
             Err(message) => return self.refuse(&pattern.place, message),
         };
@@ -250,7 +255,7 @@ impl Reader<'_> {
     }
 
     fn included(&mut self, path: PathBuf, pattern: &Place, depth: usize) {
-        self.sources.watched.file(&path);
+        self.sources.watched.add_file(&path);
         let canonical = path.canonicalize();
         if canonical.is_ok_and(|canonical| !self.seen.insert(canonical)) {
             return;

@@ -1,4 +1,4 @@
-//! Status and cause code of what a failure is made of.
+//! Status and cause codes of the errors that a failure wraps.
 
 use http::StatusCode;
 
@@ -7,12 +7,13 @@ use crate::fastcgi::{Broken, ExchangeError, Limit, Progress};
 use crate::message::UploadError;
 use crate::upstream::LeaseError;
 
-/// nginx's 499, for the log: nobody reads it.
+/// Returns nginx's 499, which is for the log alone.
 pub(super) fn client_closed_request() -> StatusCode {
     StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
 }
 
-/// RFC 9110 §15.5.15, RFC 6585 §5: too long a target or field is the client's fault; what a rule sets is ours.
+/// Returns 414 (RFC 9110 §15.5.15) or 431 (RFC 6585 §5) for a target or a field of the client, and 500 for a value of
+/// a rule.
 pub(super) fn variable_status(origin: &Origin) -> StatusCode {
     match origin {
         Origin::Target => StatusCode::URI_TOO_LONG,
@@ -33,7 +34,7 @@ pub(super) fn upload_status(error: &UploadError) -> StatusCode {
     }
 }
 
-/// The cause code of an upload that failed.
+/// Returns the cause code of a failed upload.
 pub fn upload_code(error: &UploadError) -> &'static str {
     match error {
         UploadError::Client(_) => "BODY_SHORT",
@@ -46,7 +47,7 @@ pub fn upload_code(error: &UploadError) -> &'static str {
     }
 }
 
-pub(super) fn what(which: Limit) -> &'static str {
+pub(super) fn describe_limit(which: Limit) -> &'static str {
     match which {
         Limit::Acknowledge => "no worker took the request within",
         Limit::FirstByte => "the answer did not begin within",
@@ -92,7 +93,7 @@ pub(super) fn exchange_status(error: &ExchangeError) -> StatusCode {
     }
 }
 
-/// The cause code of an exchange that failed, before or within its answer.
+/// Returns the cause code of a failed exchange, before or within its response.
 pub fn broken_code(broken: &Broken) -> &'static str {
     match &broken.error {
         ExchangeError::Timeout(which, _) => limit_code(*which),
@@ -105,7 +106,7 @@ pub fn broken_code(broken: &Broken) -> &'static str {
     }
 }
 
-/// EMFILE, ENFILE, ENOMEM: it passes.
+/// Reports whether a resource is exhausted for the moment: EMFILE, ENFILE, ENOMEM.
 pub(super) fn is_exhaustion(errno: i32) -> bool {
     use nix::errno::Errno;
     [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM]

@@ -1,4 +1,4 @@
-//! The beginning: the site by the host, and everything that is checked before any rule.
+//! The arrival of a request: the choice of its site by host, and all checks before the rules.
 
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -13,29 +13,29 @@ use crate::message::request::Origin;
 use crate::message::{Disk, Host, Request, Scheme, Target, Upload, list};
 use crate::site::{Site, Snapshot};
 
-/// The head of a request, and what its protocol and its proxies came to.
+/// A request head with the results of the protocol and forwarding checks.
 #[derive(Debug)]
 pub struct Arrived<'a> {
-    /// The configuration in force, for this request from now on.
+    /// The configuration in force, used for this request to its end.
     pub snapshot: &'a Snapshot,
-    /// The head.
+    /// The request head.
     pub parts: Parts,
-    /// The content.
+    /// The request content.
     pub upload: Upload,
-    /// A head over a bound, or proxies that contradict each other.
+    /// The error of a head that exceeds a limit, or of contradicting forwarding fields.
     pub received: Result<(), Failure>,
 }
 
-/// A request that may go on.
+/// An admitted request.
 enum Admitted {
-    /// To the rules.
+    /// A request for the rules.
     Request(Target),
-    /// Answered before any rule: `OPTIONS *`, or a plain HTTP request to a site that requires HTTPS.
+    /// A response without rules: to `OPTIONS *`, or to a plain HTTP request for a site that requires HTTPS.
     Answer(Response<Body>),
 }
 
 impl Journey {
-    /// Takes the head of the request, and goes on as far as values lead.
+    /// Starts the journey with the request head, and advances it up to the next action of the driver.
     pub fn arrive<T: Trail>(
         &mut self,
         arrived: Arrived<'_>,
@@ -49,12 +49,12 @@ impl Journey {
             received,
         } = arrived;
         let supported = received.and_then(|()| check_head(&parts));
-        // First of all the site, so that it is known whose fields and pages a refusal has.
+        // The site comes first, so that a refusal gets its fields and error pages.
         let (site, host) = match find_site(snapshot, &parts, &mut self.context) {
             Ok(named) => named,
             Err(unnamed) => {
                 let failure = supported.err().unwrap_or(unnamed);
-                return self.answered(Err(failure), disk, trail);
+                return self.conclude(Err(failure), disk, trail);
             }
         };
         let admitted =
@@ -72,10 +72,10 @@ impl Journey {
             Ok(Admitted::Answer(response)) => Ok(response),
             Err(failure) => Err(failure),
         };
-        let may_ask = answered.as_ref().err().is_some_and(may_ask);
-        let unruled = unruled(parts, site, self.origin(host));
-        self.dress(unruled, may_ask, site, disk);
-        self.answered(answered, disk, trail)
+        let may_ask = answered.as_ref().err().is_some_and(permits_page);
+        let unruled = unruled_request(parts, site, self.origin(host));
+        self.apply_site_edits(unruled, may_ask, site, disk);
+        self.conclude(answered, disk, trail)
     }
 
     fn origin(&self, host: Host) -> Origin {
@@ -86,9 +86,9 @@ impl Journey {
         }
     }
 
-    /// Finds what the site changes about an answer that no rule makes. The request is kept where an error page may be asked
-    /// for in its place.
-    fn dress(
+    /// Collects the edits of the site for a response without a rule. Keeps the request if an error page may be requested
+    /// in its place.
+    fn apply_site_edits(
         &mut self,
         (mut request, is_read): (Request, bool),
         may_ask: bool,
@@ -104,11 +104,11 @@ impl Journey {
     }
 }
 
-/// Builds the request that no rule answers, and reports whether its target could be read.
-fn unruled(parts: Parts, site: &Site, origin: Origin) -> (Request, bool) {
-    let target = readable(&parts, site);
-    let is_read = target.is_some();
-    let target = target.unwrap_or_else(|| Target::unread(raw(&parts)));
+/// Builds the request of a response without a rule, and reports whether its target was parsed.
+fn unruled_request(parts: Parts, site: &Site, origin: Origin) -> (Request, bool) {
+    let parsed = parse_target(&parts, site);
+    let is_read = parsed.is_some();
+    let target = parsed.unwrap_or_else(|| Target::unread(raw(&parts)));
     (Request::new(parts, target, Upload::Empty, origin), is_read)
 }
 
@@ -127,7 +127,7 @@ fn check_head(parts: &Parts) -> Result<(), Failure> {
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         return Err(Failure::NotSupported(parts.method.clone()));
     }
-    // RFC 9110 §10.1.1: hyper sends the 100 when the content is first read.
+    // RFC 9110 §10.1.1: hyper sends the 100 at the first read of the content.
     list::expects_continue(&parts.headers)?;
     Ok(())
 }
@@ -162,7 +162,7 @@ fn admit(
     Ok(Admitted::Request(target))
 }
 
-/// RFC 9110 §9.3.7: `OPTIONS *` asks about the server, not about any site.
+/// Returns the response to `OPTIONS *`, which is about the server and no site (RFC 9110 §9.3.7).
 fn options_of_the_server() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -173,8 +173,8 @@ fn options_of_the_server() -> Response<Body> {
     response
 }
 
-/// Returns the target of a request that has one; CONNECT (RFC 9110 §9.3.6) and `OPTIONS *` have none.
-fn readable(parts: &Parts, site: &Site) -> Option<Target> {
+/// Parses the target of a request; CONNECT (RFC 9110 §9.3.6) and `OPTIONS *` have none.
+fn parse_target(parts: &Parts, site: &Site) -> Option<Target> {
     let target = Target::parse(raw(parts), site.encoded_slash).ok();
     target.filter(|_| parts.method != Method::CONNECT)
 }
@@ -183,14 +183,14 @@ fn raw(parts: &Parts) -> &str {
     parts.uri.path_and_query().map_or("/", PathAndQuery::as_str)
 }
 
-/// Reports whether a page may be asked for: a client that is over its limit gets no script run, nor does
-/// one of whom two proxies say different things.
-fn may_ask(failure: &Failure) -> bool {
+/// Reports whether an error page may be requested: no script runs for a client over its limit, nor for one
+/// with contradicting forwarding fields.
+fn permits_page(failure: &Failure) -> bool {
     !matches!(failure, Failure::TooMany(_) | Failure::Forwarded(_))
 }
 
-/// Counts the page as a request of the client, which it was not before. None is asked for on behalf of
-/// a client that is over its limit, nor in clear text where the site is kept to TLS.
+/// Counts the page as a request of the client. No page is requested for a client over its limit, nor over
+/// plain HTTP for a site that requires HTTPS.
 fn admit_page(site: &Site, context: &mut Context) -> bool {
     if site.https.is_some() && context.wire.scheme == Scheme::Http {
         return false;

@@ -1,5 +1,4 @@
-//! Everything that a request knows of itself and that outlives a round. The log, the numbers of the site and the error
-//! pages read it.
+//! State of a request beyond a round, read by the access log, the counters of the site and the error pages.
 
 use std::sync::Arc;
 
@@ -17,40 +16,40 @@ use crate::message::{Request, RequestId, Wire, list};
 use crate::moment::Moment;
 use crate::site::Site;
 
-/// The state of one request.
+/// State of one request.
 #[derive(Debug)]
 pub struct Context {
-    /// Its name in the logs, for PHP and on error pages.
+    /// The request ID in logs, for PHP and on error pages.
     pub id: RequestId,
-    /// When it was received.
+    /// Time at which the request was received.
     pub received: Moment,
-    /// The connection, as the client has it.
+    /// The connection with the client data of its proxies.
     pub wire: Arc<Wire>,
-    /// The method, by which HEAD is known to the end.
+    /// The method; HEAD matters up to the last filter.
     pub method: Method,
-    /// The version, in which it is answered.
+    /// The protocol version of request and response.
     pub version: Version,
-    /// Which media types the client takes, for the gateway's own page.
+    /// The Accept field, for the built-in error page.
     pub accept: Option<HeaderValue>,
-    /// The site that answers, once it is known.
+    /// The site, once it is chosen.
     pub site: Option<Arc<Site>>,
-    /// The last handler that was asked.
+    /// The kind of the last handler.
     pub handler: &'static str,
     /// The cause code of a failure.
     pub cause: Option<&'static str>,
-    /// Why a rule left the request to the next one, where the name is never sent.
+    /// The reason of a rule that declined a name that is never sent.
     pub withheld: Option<&'static str>,
-    /// The changes of the answer by rules.
+    /// Edits of the response by rules.
     pub edits: Option<Arc<Edits>>,
-    /// The codings that the client takes, where the site has any.
+    /// The content codings of the client, if the site has compression.
     pub negotiation: Option<Negotiation>,
-    /// The request without its content, where an error page may be asked for in its place.
+    /// The request without its content, if an error page may be requested in its place.
     pub echo: Option<Box<Request>>,
-    /// Counts the request as its client's until its end.
+    /// Guard that counts the request in the client's concurrency until it ends.
     pub running: Option<RunningRequest>,
-    /// The facts that were asked for.
+    /// Facts that the driver has found.
     pub facts: Facts,
-    /// The course of a call that fails; an answer has its own.
+    /// Timings of a failed call; a response has its own.
     pub trace: Trace,
 }
 
@@ -77,7 +76,7 @@ impl Context {
         }
     }
 
-    /// Returns the context of a subrequest: it is of the same client and site, and counts for nothing.
+    /// Returns the context of a subrequest: it has the same client and site, and is not counted.
     pub(super) fn for_subrequest(&self) -> Self {
         Self {
             id: self.id,
@@ -99,7 +98,7 @@ impl Context {
         }
     }
 
-    /// Returns whose share of `budget` the answer is taken from.
+    /// Returns the share of `budget` for the response, by client and site.
     pub fn share<'a>(&self, budget: &'a Arc<Budget>) -> Share<'a> {
         let site = self.site.as_ref();
         Share {

@@ -1,4 +1,4 @@
-//! A failure as an answer: the gateway's own page, or the site's.
+//! Responses to failures: the built-in error page, or the error page of the site.
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
@@ -10,15 +10,15 @@ use crate::handler::Body;
 use crate::limits::rate::Exceeded;
 use crate::message::{Disk, Request};
 
-/// An answer in whose place a page of the site is asked for.
+/// An error response and the path of the error page requested in its place.
 #[derive(Debug)]
 pub(super) struct ErrorPage {
     failed: Response<Body>,
     path: Vec<u8>,
 }
 
-/// Returns a failure as an answer; the log has the rest under the request's name.
-pub(super) fn answer(failure: &Failure, context: &mut Context) -> Response<Body> {
+/// Builds the response to a failure; the log has the details under the request ID.
+pub(super) fn error_response(failure: &Failure, context: &mut Context) -> Response<Body> {
     let (status, cause, id) = (failure.status(), failure.code(), context.id);
     context.cause = Some(cause);
     let mut response = own_page::build_page(
@@ -41,7 +41,7 @@ pub(super) fn answer(failure: &Failure, context: &mut Context) -> Response<Body>
     response
 }
 
-/// draft-ietf-httpapi-ratelimit-headers: what the client may do, and how soon.
+/// Adds the fields of draft-ietf-httpapi-ratelimit-headers: the client's rate and the time of its next request.
 fn rate_limit_fields(exceeded: &Exceeded, fields: &mut HeaderMap) {
     let Exceeded::Rate { allowance, wait } = exceeded else {
         return;
@@ -56,7 +56,7 @@ fn rate_limit_fields(exceeded: &Exceeded, fields: &mut HeaderMap) {
 }
 
 impl Journey {
-    /// Puts the page of the site in the place of an error, where it has one; `is_own`: no handler made the answer.
+    /// Replaces an error response by the error page of the site, if it has one; `is_own`: no handler made the response.
     pub(super) fn replace<T: Trail>(
         &mut self,
         mut failed: Response<Body>,
@@ -87,7 +87,7 @@ impl Journey {
 }
 
 impl ErrorPage {
-    /// Returns the page in the place of the answer that failed, which stays where the page fails too.
+    /// Returns the error page in place of the error response, or the latter if the page fails too.
     pub(super) fn in_place(
         self,
         answered: Result<Response<Body>, Failure>,
@@ -104,7 +104,7 @@ impl ErrorPage {
     }
 }
 
-/// Returns the request for the page at `path`.
+/// Builds the request for the error page at `path`.
 fn page(mut echo: Box<Request>, path: &[u8], status: StatusCode) -> Option<Box<Request>> {
     error_page::remove_content_fields(&mut echo.fields);
     let target = echo.target.with_path_and_query(path.to_vec(), None).ok()?;

@@ -1,4 +1,4 @@
-//! The end: filters that every answer passes, whoever made it.
+//! The filters, which every response passes.
 
 use http::{HeaderValue, Method, Response, Version, header};
 
@@ -8,7 +8,7 @@ use crate::handler::Body;
 use crate::message::{Scheme, hop_by_hop};
 
 impl Journey {
-    /// Applies all filters in their order; the content coding is the last one, and the only one for the driver.
+    /// Applies all filters in their order; the content coding is the last one, and the driver performs it.
     pub(super) fn finish(&mut self, mut response: Response<Body>) -> Next {
         let context = &self.context;
         if context.method == Method::HEAD {
@@ -24,9 +24,8 @@ impl Journey {
         let negotiation = context.negotiation.as_ref();
         let coding = negotiation.and_then(|negotiation| negotiation.choose(&mut response));
         filter::not_modified::remove_content_type(&mut response);
-        let site = context.site.as_ref();
-        let site = site.filter(|_| context.wire.scheme == Scheme::Https);
-        if let Some(https) = site.and_then(|site| site.https.as_ref()) {
+        let https = context.site.as_ref().and_then(|site| site.https.as_ref());
+        if let Some(https) = https.filter(|_| context.wire.scheme == Scheme::Https) {
             https.declare(response.headers_mut());
         }
         match coding.zip(negotiation) {
@@ -36,8 +35,8 @@ impl Journey {
     }
 }
 
-/// RFC 9110 §9.3.2: the length that GET would have, and no content; hyper sends what it is given
-/// in HTTP/2.
+/// Drops the content of a response to HEAD and keeps the Content-Length of GET (RFC 9110 §9.3.2). In
+/// HTTP/2 hyper would send the content.
 fn drop_content(response: &mut Response<Body>) {
     let length = http_body::Body::size_hint(response.body()).exact();
     let fields = response.headers_mut();

@@ -1,17 +1,17 @@
-//! The way of a request from its head to its last filter, as a state machine without I/O, async or a clock of its own.
-//! A driver tells it what has happened ([`Journey::arrive`], [`Event`]) and does what it says ([`Next`]): the server performs, `explain`
-//! records.
+//! The processing of a request from its head to its last filter, as a state machine without I/O, async or a clock of
+//! its own. A driver feeds it events ([`Journey::arrive`], [`Event`]) and performs its actions ([`Next`]): the server
+//! for real, `explain` as a dry run.
 //!
 //! ```text
-//! arrival ─► search: round over the rules ─► Perform (the driver makes the answer) ─► answered
+//! arrival ─► search: round over the rules ─► Perform (the driver makes the answer) ─► conclude
 //!    │          ▲    │ again: another round                                              │
 //!    │          │    └ ask: the driver finds a fact, and the round starts anew           │
 //!    │          └────────────────── an error page by path ◄── failed ◄───────────────────┤
-//!    └─ refused, redirected ──────────────────────────────► answered ─► finish: filters ─► Send, Encode
+//!    └─ refused, redirected ──────────────────────────────► conclude ─► finish: filters ─► Send, Encode
 //! ```
 //!
-//! A round is a function of the site, the request, the known facts and the disk. Nothing is suspended inside it: where a
-//! fact is missing it is evaluated again from its start when the driver has found it.
+//! A round is a function of the site, the request, the known facts and the disk. Nothing is suspended inside it: if a
+//! fact is missing, the round is evaluated again from its start once the driver has found it.
 
 mod arrival;
 mod context;
@@ -33,52 +33,52 @@ use crate::message::fact::{Ask, Fact};
 use crate::message::{Disk, Request};
 use failed::ErrorPage;
 
-/// News for a journey that is on its way.
+/// An event for a journey that has arrived.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
     reason = "most events are answers, and another allocation for each costs more than its moves"
 )]
 pub enum Event {
-    /// The driver has found what was asked.
+    /// The driver has found a fact.
     Known(Fact),
     /// The driver has performed a plan.
     Performed(Result<Response<Body>, Failure>),
 }
 
-/// The next thing for the driver to do.
+/// The next action of the driver.
 #[derive(Debug)]
 pub enum Next {
-    /// Find this fact; then [`Event::Known`].
+    /// Finding a fact; then [`Event::Known`].
     Ask(Ask),
-    /// Perform this plan for the request; then [`Event::Performed`].
+    /// Performing a plan for the request; then [`Event::Performed`].
     Perform(Plan, Box<Request>),
-    /// Send this answer. It has passed all filters.
+    /// Sending a response, which has passed all filters.
     Send(Response<Body>),
-    /// Send this answer in a content coding. It has passed all others.
+    /// Sending a response in a content coding; it has passed all other filters.
     Encode(Box<Encoding>),
 }
 
-/// How deep subrequests may lie in each other.
+/// Maximum depth of nested subrequests.
 const MAX_DEPTH: usize = 10;
 
-/// One request on its way.
+/// The processing of one request.
 #[derive(Debug)]
 pub struct Journey {
-    /// What the request knows of itself.
+    /// State of the request.
     pub context: Context,
-    /// Rounds that the search has begun.
+    /// Rounds begun by the search.
     rounds: usize,
-    /// The question of a round, and the request that it was evaluated for.
+    /// The fact that a round lacks, and the request of the round.
     asked: Option<(Ask, Box<Request>)>,
-    /// The answer in whose place an error page is asked for.
+    /// The error response in whose place an error page is requested.
     page: Option<Box<ErrorPage>>,
-    /// Requests of which it is a subrequest.
+    /// Depth as a subrequest; 0 for a request of a client.
     depth: usize,
 }
 
 impl Journey {
-    /// Begins for a request of which `context` knows what its connection says.
+    /// Builds a journey from the context of a request.
     pub fn new(context: Context) -> Self {
         Self {
             context,
@@ -89,16 +89,16 @@ impl Journey {
         }
     }
 
-    /// Goes on with what has happened, as far as values lead.
-    pub fn on<T: Trail>(&mut self, event: Event, disk: &dyn Disk, trail: &mut T) -> Next {
+    /// Handles an event, and advances up to the next action of the driver.
+    pub fn handle_event<T: Trail>(&mut self, event: Event, disk: &dyn Disk, trail: &mut T) -> Next {
         match event {
-            Event::Known(fact) => self.learn(fact, disk, trail),
-            Event::Performed(answered) => self.answered(answered, disk, trail),
+            Event::Known(fact) => self.add_fact(fact, disk, trail),
+            Event::Performed(answered) => self.conclude(answered, disk, trail),
         }
     }
 
-    /// Begins the subrequest that the request asks for: one like itself, without its content and the changes of rules.
-    /// Its answer is that of the rules: no error page stands in its place, and no filter changes it.
+    /// Begins the subrequest of the missing fact: a copy of the request without its content and the edits of rules.
+    /// Its response is that of the rules, without error pages and filters.
     pub fn begin_subrequest<T: Trail>(
         &self,
         disk: &dyn Disk,
@@ -115,24 +115,24 @@ impl Journey {
             ..Self::new(self.context.for_subrequest())
         };
         let next = if journey.depth > MAX_DEPTH {
-            journey.answered(Err(Failure::TooManyRounds(MAX_DEPTH)), disk, trail)
+            journey.conclude(Err(Failure::TooManyRounds(MAX_DEPTH)), disk, trail)
         } else {
             journey.search(Box::new(request), disk, trail)
         };
         Some((journey, next))
     }
 
-    fn learn<T: Trail>(&mut self, fact: Fact, disk: &dyn Disk, trail: &mut T) -> Next {
+    fn add_fact<T: Trail>(&mut self, fact: Fact, disk: &dyn Disk, trail: &mut T) -> Next {
         let Some((ask, request)) = self.asked.take() else {
             let failure = Failure::Internal("a fact that no round has asked for");
-            return self.answered(Err(failure), disk, trail);
+            return self.conclude(Err(failure), disk, trail);
         };
         self.context.facts.insert(ask, fact);
         self.rounds -= 1;
         self.search(request, disk, trail)
     }
 
-    fn answered<T: Trail>(
+    fn conclude<T: Trail>(
         &mut self,
         answered: Result<Response<Body>, Failure>,
         disk: &dyn Disk,
@@ -144,7 +144,7 @@ impl Journey {
         let is_own = answered.is_err();
         let response = answered.unwrap_or_else(|failure| {
             trail.failed(&failure, &self.context);
-            failed::answer(&failure, &mut self.context)
+            failed::error_response(&failure, &mut self.context)
         });
         if self.depth > 0 {
             return Next::Send(response);

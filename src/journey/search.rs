@@ -1,4 +1,4 @@
-//! The search: rounds over the rules of the site, until one of them makes an answer.
+//! The search: rounds over the rules of the site, until one of them yields a response.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::modifier::{Interruption, Step};
 use crate::route::{Captures, Rule, Rules, Scope};
 
 impl Journey {
-    /// Evaluates rounds until there is something for the driver to do.
+    /// Evaluates rounds up to the next action of the driver.
     pub(super) fn search<T: Trail>(
         &mut self,
         mut request: Box<Request>,
@@ -41,20 +41,20 @@ impl Journey {
                     return Next::Ask(ask);
                 }
             };
-            return self.answered(answered, disk, trail);
+            return self.conclude(answered, disk, trail);
         }
-        self.answered(Err(Failure::TooManyRounds(MAX_ROUNDS)), disk, trail)
+        self.conclude(Err(Failure::TooManyRounds(MAX_ROUNDS)), disk, trail)
     }
 }
 
 impl Context {
-    /// Returns the failure of a request that every rule has left to the next.
+    /// Returns the failure of a request that every rule has declined.
     fn unanswered(&self) -> Failure {
         self.withheld.map_or(Failure::NotFound, Failure::Withheld)
     }
 }
 
-/// Evaluates one round; `Decline`: no rule decides.
+/// Evaluates one round; `Decline` if no rule decides.
 fn round<T: Trail>(
     context: &mut Context,
     request: &mut Request,
@@ -81,11 +81,11 @@ fn round<T: Trail>(
     round.decide()
 }
 
-/// A round over the rules, with what it reads and writes.
+/// A round over the rules with its inputs and outputs.
 struct Round<'a, T> {
     rules: &'a Rules<Step>,
     readings: Option<Box<Readings>>,
-    /// mod_proxy: `!` ends the search among its own rules, not among others.
+    /// An ExcludeProxy was evaluated: mod_proxy's `!` ends the search among the proxy rules alone.
     is_excluded: bool,
     facts: &'a Facts,
     negotiation: Option<&'a Negotiation>,
@@ -98,7 +98,7 @@ struct Round<'a, T> {
 }
 
 impl<'a, T: Trail> Round<'a, T> {
-    /// Asks the rules in their order.
+    /// Evaluates the rules in their order.
     fn decide(mut self) -> Result<Decision, Interruption> {
         let mut next = 0;
         while let Some((number, rule)) = self.next_rule(next) {
@@ -106,11 +106,11 @@ impl<'a, T: Trail> Round<'a, T> {
             let Some(captures) = self.match_rule(number, rule)? else {
                 continue;
             };
-            self.amend(number, rule, &captures)?;
+            self.apply_modifiers(number, rule, &captures)?;
             let Some(handler) = &rule.then.handler else {
                 continue;
             };
-            match self.ask(handler, &captures) {
+            match self.ask_handler(handler, &captures) {
                 Decision::Decline => {}
                 Decision::Withhold(why) => *self.withheld = Some(why),
                 settled @ (Decision::Perform(_)
@@ -122,7 +122,7 @@ impl<'a, T: Trail> Round<'a, T> {
         Ok(Decision::Decline)
     }
 
-    /// Returns the first rule from `number` on that may hold; the very first, where rules that cannot hold are watched too.
+    /// Returns the first rule from `number` on that may match; the very first if the trail observes all rules.
     fn next_rule(&self, number: usize) -> Option<(usize, &'a Rule<Step>)> {
         if T::WATCHES {
             return self.rules.get(number).map(|rule| (number, rule));
@@ -130,8 +130,8 @@ impl<'a, T: Trail> Round<'a, T> {
         readings::candidate(self.rules, number, self.request, self.readings.as_deref())
     }
 
-    /// Returns what a rule takes of the path, where it is for the request. The guards of one that holds for another reading
-    /// of the path alone are asked, and nothing else of it counts.
+    /// Returns the captures of a rule that matches the request. Of a rule that matches another reading of the path alone,
+    /// only the guards are evaluated.
     fn match_rule(
         &mut self,
         number: usize,
@@ -162,8 +162,8 @@ impl<'a, T: Trail> Round<'a, T> {
         }
     }
 
-    /// Has the modifiers of a rule take effect.
-    fn amend(
+    /// Applies the modifiers of a rule.
+    fn apply_modifiers(
         &mut self,
         number: usize,
         rule: &Rule<Step>,
@@ -182,7 +182,7 @@ impl<'a, T: Trail> Round<'a, T> {
     }
 
     /// Returns the decision of a handler.
-    fn ask(&mut self, handler: &Handler, captures: &Captures) -> Decision {
+    fn ask_handler(&mut self, handler: &Handler, captures: &Captures) -> Decision {
         self.is_excluded |= matches!(handler, Handler::ExcludeProxy);
         *self.handler = handler.name();
         let (request, disk) = (&*self.request, self.disk);

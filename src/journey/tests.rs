@@ -1,4 +1,4 @@
-//! Journeys without a server: what a driver is asked, and how they end.
+//! Journeys without a server: the facts that they ask for, and their responses.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ impl Disk for Empty {
     }
 }
 
-/// Returns a rule for paths that begin so: these guards, and then this status.
+/// Returns a rule for a path prefix, with these guards and this status.
 fn rule(prefix: &str, guards: &[Probe], status: Option<u16>) -> Rule<Step> {
     let text = At {
         value: prefix.to_owned(),
@@ -83,7 +83,7 @@ fn site(rules: Vec<Rule<Step>>) -> Arc<Site> {
 }
 
 /// Begins the journey of a request to a site.
-fn begin(site: &Arc<Site>, target: &str, password: Option<&str>) -> (Journey, Next) {
+fn begin_journey(site: &Arc<Site>, target: &str, password: Option<&str>) -> (Journey, Next) {
     let mut parts = http::Request::new(()).into_parts().0;
     if let Some(password) = password {
         let password = password.parse().unwrap();
@@ -102,7 +102,8 @@ fn begin(site: &Arc<Site>, target: &str, password: Option<&str>) -> (Journey, Ne
     (journey, next)
 }
 
-/// Drives a journey to its end: the password is `right`, and subrequests are driven likewise. Notes what is asked.
+/// Drives a journey to its end and records the facts asked for: the password is `right`, and subrequests are driven
+/// likewise.
 fn drive(
     (mut journey, mut next): (Journey, Next),
     asked: &mut Vec<&'static str>,
@@ -121,7 +122,7 @@ fn drive(
                 Fact::Answered(drive(begun, asked).status())
             }
         };
-        next = journey.on(Event::Known(fact), &Empty, &mut ());
+        next = journey.handle_event(Event::Known(fact), &Empty, &mut ());
     }
 }
 
@@ -131,7 +132,7 @@ fn outcome(
     password: Option<&str>,
 ) -> (Vec<&'static str>, StatusCode) {
     let mut asked = Vec::new();
-    let response = drive(begin(site, target, password), &mut asked);
+    let response = drive(begin_journey(site, target, password), &mut asked);
     (asked, response.status())
 }
 
@@ -161,14 +162,14 @@ fn a_password_and_a_subrequest_are_asked_for() {
         ("/missing", None, &[subrequest], 404),
         ("/both", Some("wrong"), &[verify], 401),
         ("/both", Some("right"), &[verify, subrequest], 200),
-        // A subrequest asks for itself, and knows nothing of what the request has found out.
+        // A subrequest asks for facts of its own, and has none of the request.
         (
             "/inside",
             Some("right"),
             &[subrequest, verify, subrequest],
             200,
         ),
-        // The guard holds for what an application may read in the target too.
+        // The guard applies to every reading of the target by an application.
         ("/staging/../yes", None, &[], 401),
         ("/staging/../yes", Some("right"), &[verify], 204),
         ("/yes", None, &[], 204),
@@ -198,16 +199,16 @@ fn a_round_starts_anew_when_a_fact_is_known() {
             *self.0.last_mut().unwrap() += 1;
         }
     }
-    let (mut journey, next) = begin(&site, "/", Some("right"));
+    let (mut journey, next) = begin_journey(&site, "/", Some("right"));
     assert!(matches!(next, Next::Ask(Ask::Verify(_))));
     let mut trail = Rounds::default();
     let known = Event::Known(Fact::Verified(true));
-    let next = journey.on(known, &Empty, &mut trail);
+    let next = journey.handle_event(known, &Empty, &mut trail);
     assert!(matches!(next, Next::Send(_)));
     assert_eq!(trail.0, [2], "one round, with both rules");
-    // An answer to nothing is no news.
+    // A fact without a question is an internal error.
     let known = Event::Known(Fact::Verified(true));
-    let Next::Send(response) = journey.on(known, &Empty, &mut ()) else {
+    let Next::Send(response) = journey.handle_event(known, &Empty, &mut ()) else {
         panic!("it has an end");
     };
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);

@@ -1,4 +1,4 @@
-//! An observer of a journey: the server logs failures, `explain` records everything.
+//! Observer of a journey: the server logs failures, `explain` records everything.
 
 use http::StatusCode;
 
@@ -10,37 +10,37 @@ use crate::modifier::Step;
 use crate::modifier::readings::Judged;
 use crate::route::Rule;
 
-/// The result of looking at a rule.
+/// Result of evaluating a rule.
 #[derive(Debug)]
 pub enum Finding<'a> {
-    /// An earlier ExcludeProxy keeps the request from it.
+    /// The rule is skipped after an ExcludeProxy.
     Excluded,
-    /// It is for internal rounds only.
+    /// The rule is for internal rounds only.
     Internal,
-    /// Its conditions were evaluated.
+    /// The result of its conditions.
     Judged(&'a Judged<'a>),
 }
 
-/// Hears what a journey does. All of it is optional, and an observer that watches nothing costs nothing.
+/// Observer of a journey. All methods are optional, and an observer without any costs nothing.
 pub trait Trail {
-    /// Reports whether rounds are observed: rules that cannot hold are then evaluated too, to say why.
+    /// Observes rounds: rules that cannot match are then evaluated too, for the reason.
     const WATCHES: bool = false;
 
-    /// A round begins.
+    /// Observes the start of a round.
     fn round(&mut self, _request: &Request) {}
 
-    /// A rule was evaluated; the number counts from 0.
+    /// Observes the evaluation of a rule; the number counts from 0.
     fn rule(&mut self, _number: usize, _rule: &Rule<Step>, _finding: &Finding<'_>) {}
 
-    /// The handler of that rule has decided.
+    /// Observes the decision of that rule's handler.
     fn decision(&mut self, _decision: &Decision) {}
 
-    /// The request fails.
+    /// Observes the failure of the request.
     fn failed(&mut self, _failure: &Failure, _context: &Context) {}
 
-    /// The error page at a path failed, and the answer that it was for is sent as it was.
+    /// Observes the failure of the error page at a path, after which the error response itself is sent.
     fn page_failed(&mut self, _path: &[u8], _answered: Result<StatusCode, &Failure>) {}
 }
 
-/// Observes nothing.
+/// The empty observer.
 impl Trail for () {}

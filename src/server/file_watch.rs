@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use crate::admin::Command;
 use crate::site::Live;
-use crate::site::watched::Look;
+use crate::site::watched::FileStates;
 
 /// Polling interval, and the time that files must be unchanged before they are read.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -46,12 +46,12 @@ pub(super) async fn watch(live: Live, commands: mpsc::Sender<Command>) {
 }
 
 /// Returns the state of the files; `None` if it is the one that the configuration was read from.
-async fn changed(live: &Live) -> Option<Look> {
+async fn changed(live: &Live) -> Option<FileStates> {
     let snapshot = live.current();
     let look = move || {
         let watched = &snapshot.watched;
-        let look = watched.look();
-        (look != *watched.seen()).then_some(look)
+        let states = watched.scan();
+        (states != *watched.seen()).then_some(states)
     };
     tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }

@@ -232,7 +232,7 @@ async fn drive<T: Trail>(
                 Event::Known(Box::pin(find(ask, journey, connection, disk, log)).await)
             }
         };
-        next = journey.on(event, disk, log);
+        next = journey.handle_event(event, disk, log);
     }
 }
 
@@ -271,7 +271,7 @@ impl Trail for FailureLog<'_> {
         let (id, cause, uri) = (context.id, failure.code(), self.target.shown());
         if failure.level() != Level::ERROR {
             tracing::debug!(request_id = %id, cause, %uri, "{failure}");
-        } else if !failure.is_crowd() {
+        } else if !failure.is_throttled() {
             tracing::error!(request_id = %id, cause, %uri, "{failure}");
         } else if let Some(left_out) = self.connection.shared.throttle.admit(Instant::now()) {
             tracing::error!(request_id = %id, cause, %uri, left_out, "{failure}");

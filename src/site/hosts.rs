@@ -1,5 +1,5 @@
-//! Which site answers: of those of a listener the one with the host's exact name, the longest wildcard above it, or the
-//! default.
+//! The choice of the site by host: of the sites of a listener the one with the exact name, the longest wildcard, or
+//! the default.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,14 +15,14 @@ pub(crate) static HOSTS: Key<Vec<At<String>>> = Key::texts("hosts", "The hosts t
 /// The listeners of a site.
 pub(crate) static LISTEN: Key<Vec<At<String>>> = Key::texts("listen", "The names of the listeners that the site answers on, as `<VirtualHost *:8080>` is for one port; a listener that is named so has these sites alone. Sites without `listen` answer on all other listeners. In logs and metrics the site is called by its host and these names: `example.org@admin`.").example("[\"admin\"]");
 
-/// The sites by the listeners and the hosts that they answer for.
+/// The sites by listener and host.
 #[derive(Debug)]
 pub(crate) struct Hosts {
-    /// Those of each listener that a site names: as with `<VirtualHost *:8080>` they are all of its sites.
+    /// The sites of each listener that a site names: as with `<VirtualHost *:8080>` it has no others.
     of_listener: HashMap<Arc<str>, Sites>,
-    /// Those of all other listeners.
+    /// The sites of all other listeners.
     others: Sites,
-    /// The names that listeners have.
+    /// The names of the listeners.
     listeners: HashSet<String>,
     each: Vec<Arc<Site>>,
 }
@@ -36,8 +36,8 @@ struct Sites {
 }
 
 impl Hosts {
-    /// Each site goes to the listeners that its `listen` names, or to those that no site names. `listeners` are the
-    /// names that these have.
+    /// Adds each site to the listeners that its `listen` names, or to those that no site names. `listeners` are the names
+    /// of all listeners.
     pub(crate) fn build(
         sites: Vec<(Site, &Lowered)>,
         listeners: HashSet<String>,
@@ -52,13 +52,13 @@ impl Hosts {
         for (site, section) in sites {
             let site = Arc::new(site);
             let (place, texts) = (section.place(), section.get(&HOSTS));
-            // Hosts that were not understood are hosts all the same.
+            // A site with malformed hosts is no default either.
             let is_default = texts.is_empty() && !section.is_wrong(&HOSTS);
             let default = is_default.then_some(&place);
-            let patterns = texts.into_iter();
-            let patterns =
-                patterns.filter_map(|text| Some((HostPattern::parse(&text, problems)?, text)));
-            let own: Vec<_> = patterns.collect();
+            let own: Vec<_> = texts
+                .into_iter()
+                .filter_map(|text| Some((HostPattern::parse(&text, problems)?, text)))
+                .collect();
             for name in section.get(&LISTEN) {
                 let sites = hosts.of_listener.entry(name.value.into()).or_default();
                 sites.add(&site, &own, default, problems);
@@ -71,24 +71,25 @@ impl Hosts {
         hosts
     }
 
-    /// Whether any site answers on a listener.
+    /// Reports whether a listener has sites.
     pub(crate) fn has_sites(&self, listener: &str) -> bool {
         self.of(listener).is_some_and(|sites| sites.first.is_some())
     }
 
-    /// All sites, each once.
+    /// Returns all sites, without duplicates.
     pub(crate) fn each(&self) -> &[Arc<Site>] {
         &self.each
     }
 
-    /// The site of a lower-cased name on a listener; `None` where that has no sites, or where no listener has this name
-    /// any more: the connection is from before a reload, and what is for all other listeners was never for this one.
+    /// Returns the site of a lower-case name on a listener; `None` if the listener has no sites, or if no listener has
+    /// this name any more: the connection is older than a reload, and the sites of all other listeners were never those
+    /// of this one.
     pub(crate) fn site(&self, listener: &str, name: &str) -> Option<&Arc<Site>> {
         let sites = self.of(listener)?;
         sites.named.get(name).or_else(|| sites.fallback())
     }
 
-    /// The sites of a listener; one without a name has an empty one.
+    /// Returns the sites of a listener; the name of an unnamed one is empty.
     fn of(&self, listener: &str) -> Option<&Sites> {
         let own = self.of_listener.get(listener);
         own.or_else(|| self.is_known(listener).then_some(&self.others))
@@ -129,7 +130,7 @@ impl Sites {
         }
     }
 
-    /// The site without hosts; where all have some, the first in the file, as in Apache and nginx.
+    /// Returns the site without hosts; if all have some, the first in the file, as in Apache and nginx.
     fn fallback(&self) -> Option<&Arc<Site>> {
         self.without_hosts.as_ref().or(self.first.as_ref())
     }

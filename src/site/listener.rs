@@ -1,4 +1,4 @@
-//! Where clients connect.
+//! Listeners and their addresses.
 
 use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -11,22 +11,22 @@ use crate::tls::Acceptor;
 /// A listener.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    /// Where it is bound.
+    /// The bound address.
     pub address: ListenAddress,
-    /// Its name; empty for none.
+    /// The name; empty for none.
     pub name: Arc<str>,
-    /// What does the handshakes; none in clear text.
+    /// The TLS acceptor; `None` for plain HTTP.
     pub tls: Option<Arc<Acceptor>>,
-    /// Connections that the kernel keeps while they are not accepted.
+    /// The length of the accept queue (listen(2)).
     pub backlog: i32,
-    /// The permissions of a unix socket.
+    /// The file mode of a unix socket.
     pub mode: Option<u32>,
-    /// Who must send a PROXY header; none where there are no such headers.
+    /// The peers that must send a PROXY header; `None` without the PROXY protocol.
     pub proxies: Option<TrustedProxies>,
 }
 
 impl Listener {
-    /// Where fcgate listens when nothing says otherwise.
+    /// Returns the listener of a configuration without one.
     pub fn default_listener() -> Self {
         Self {
             address: ListenAddress::Tcp(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8080))),
@@ -39,17 +39,17 @@ impl Listener {
     }
 }
 
-/// `backlog` where none is given.
+/// Default of `backlog`.
 pub(crate) const BACKLOG: i32 = 4096;
 
-/// Where a listener is bound.
+/// The address of a listener.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ListenAddress {
-    /// IPv4 or IPv6; the unspecified IPv6 address takes IPv4 too.
+    /// An IPv4 or IPv6 address; the unspecified IPv6 address accepts IPv4 too.
     Tcp(SocketAddr),
     /// The path of a unix socket.
     Unix(PathBuf),
-    /// The name of sockets that systemd bound and passed.
+    /// The name of sockets passed by systemd (LISTEN_FDNAMES).
     Systemd(String),
 }
 

@@ -1,5 +1,5 @@
-//! What serves requests: the sites, which of them answers a host on a listener, and the snapshot that holds all of
-//! them. `config` builds it; nothing here reads a file of the configuration.
+//! The sites, their choice by host and listener, and the snapshot that holds all of them. `config` builds it; no
+//! module here reads a file of the configuration.
 
 pub mod hosts;
 pub mod listener;
@@ -32,43 +32,43 @@ use crate::route::{Rules, Scope};
 use crate::section::At;
 use numbers::SiteNumbers;
 
-/// A site, ready to serve.
+/// A site.
 #[derive(Debug)]
 pub struct Site {
-    /// Its first host, or `default`; with `@` and its listeners, where it has some of its own.
+    /// The first host, or `default`; with `@` and the listeners of `listen`.
     pub name: Arc<str>,
-    /// The same for what is shared out.
+    /// Hash of the name, the key of the site's share of a budget.
     pub key: SiteKey,
-    /// What `%2F` means.
+    /// The treatment of `%2F`.
     pub encoded_slash: EncodedSlash,
-    /// Whether it is kept to TLS.
+    /// The redirect to HTTPS, and HSTS.
     pub https: Option<Https>,
-    /// In which codings its answers go out.
+    /// The content codings of its responses.
     pub compress: Option<Arc<Compress>>,
-    /// Which clients it is there for.
+    /// Access control by client address.
     pub access: Access,
-    /// What is kept for it of its upstreams, in per cent.
+    /// The reserved share of its upstreams, in per cent.
     pub reserve: Option<At<u8>>,
-    /// What one client may do, where that is limited; a reload begins to count anew.
+    /// Rate and concurrency limits of a client; a reload resets the counts.
     pub clients: Option<RateLimiter>,
-    /// What was answered for it.
+    /// Counters of its requests.
     pub numbers: Arc<SiteNumbers>,
-    /// What stands in place of errors.
+    /// Error pages by status.
     pub error_pages: ErrorPages,
-    /// In order; the first that matches and does not decline answers.
+    /// The rules in order; the first that matches and does not decline responds.
     pub rules: Rules<Step>,
-    /// Whether one of them guards paths: it is held against all [`Readings`].
+    /// A rule guards paths, and is evaluated for all [`Readings`].
     pub(crate) guards_paths: bool,
 }
 
 impl Site {
-    /// Returns the other readings of a new request, where a rule guards paths and there are any.
+    /// Returns the other readings of a new request; `None` if there are none or no rule guards paths.
     pub fn readings(&self, request: &Request) -> Option<Box<Readings>> {
         self.guards_paths.then(|| Readings::of(request)).flatten()
     }
 
-    /// Returns what its rules change about an answer that no rule makes: those without an action that hold,
-    /// but where the target could not be read (`is_read`) none that asks for it. Notes it in `request`.
+    /// Returns the edits of a response without a rule, and adds them to `request`: those of the matching rules
+    /// without an action. With a malformed target (`is_read` is false) rules with conditions on it are skipped.
     pub fn edits_without_rules(
         &self,
         request: &mut Request,
@@ -83,13 +83,13 @@ impl Site {
             if !is_read && rule.conditions().asks_for_target() {
                 continue;
             }
-            // A pattern that took too long changes nothing about what was refused already.
+            // The request is refused already, so a pattern over its limit is ignored.
             let Ok(Some(captures)) = rule.matches(request, disk) else {
                 continue;
             };
             let (id, captures) = (RuleId::of_site(number), &captures);
             let scope = Scope { request, captures };
-            // Nor does a rule that would let nobody see what it changes.
+            // So is a rule whose guards refuse the request.
             if let Ok(Some(edits)) = step.modifiers.apply(id, &scope, &Facts::default()) {
                 request.add_edits(edits);
             }

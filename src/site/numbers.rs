@@ -1,10 +1,10 @@
-//! What was answered for a site, in numbers that a reload does not reset.
+//! Request counters of a site, kept across reloads.
 
 use std::time::Duration;
 
 use crate::upstream::numbers::{Count, Histogram};
 
-/// What answered, as logs call it; the last is for whatever else.
+/// Handlers under their names in logs; the last one counts all others.
 pub const HANDLERS: [&str; 8] = [
     "fastcgi",
     "static_files",
@@ -16,50 +16,50 @@ pub const HANDLERS: [&str; 8] = [
     "none",
 ];
 
-/// Statuses that are counted apart; all others are counted by their class.
+/// Status codes counted one by one; all others are counted by class.
 pub const STATUSES: [u16; 22] = [
     200, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 408, 412, 413, 429, 499,
     502, 503, 504,
 ];
 
-/// What stands for the others.
+/// Classes of the other status codes.
 pub const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 const LABELS: usize = STATUSES.len() + CLASSES.len();
 
-/// The numbers of one site.
+/// Request counters of one site.
 #[derive(Debug, Default)]
 pub struct SiteNumbers {
     requests: [[Count; LABELS]; HANDLERS.len()],
-    /// Bytes of content that were sent.
+    /// Bytes of response content sent.
     pub bytes: Count,
-    /// Answers that were cut, or whose client left.
+    /// Incomplete responses: truncated ones, and those whose client left.
     pub incomplete: Count,
-    /// From the arrival of a request to the end of its answer.
+    /// From the arrival of a request to the end of its response.
     pub duration: Histogram,
-    /// From the arrival to the first byte of PHP's answer.
+    /// From the arrival to the first byte of PHP's response.
     pub first_byte: Histogram,
 }
 
-/// What became of one request.
+/// Result of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome {
-    /// What answered.
+    /// The kind of the handler.
     pub handler: &'static str,
-    /// The status.
+    /// The status code.
     pub status: u16,
-    /// Bytes of content that were sent.
+    /// Bytes of response content sent.
     pub bytes: u64,
-    /// Whether the answer is whole.
+    /// The response was sent completely.
     pub complete: bool,
     /// From the arrival to the end.
     pub duration: Duration,
-    /// To the first byte of PHP's answer, where PHP answered.
+    /// From the arrival to the first byte of PHP's response; `None` for other handlers.
     pub first_byte: Option<Duration>,
 }
 
 impl SiteNumbers {
-    /// One more request.
+    /// Counts a request.
     pub fn count(&self, outcome: &Outcome) {
         let known = HANDLERS.iter().position(|name| *name == outcome.handler);
         let row = self.requests.get(known.unwrap_or(HANDLERS.len() - 1));
@@ -76,7 +76,7 @@ impl SiteNumbers {
         }
     }
 
-    /// Requests by handler and status, where there were any.
+    /// Returns the counts above zero, by handler and status.
     pub fn requests(&self) -> impl Iterator<Item = (&'static str, String, u64)> + '_ {
         let rows = HANDLERS.iter().zip(&self.requests);
         rows.flat_map(|(handler, row)| {
@@ -133,8 +133,8 @@ mod tests {
             ("fastcgi", "200", 2),
             ("none", "4xx", 1),
             ("none", "5xx", 1),
-        ];
-        let expected = expected.map(|(handler, status, count)| (handler, status.to_owned(), count));
+        ]
+        .map(|(handler, status, count)| (handler, status.to_owned(), count));
         assert_eq!(seen, expected);
         assert_eq!((numbers.bytes.get(), numbers.incomplete.get()), (40, 2));
     }

@@ -1,4 +1,4 @@
-//! `[server]` and `[admin]`: what holds for the whole process.
+//! Settings of the process: `[server]` and `[admin]`.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,62 +10,62 @@ use crate::auth::Forwarding;
 use crate::limits::Limits;
 use crate::limits::budget::Totals;
 
-/// `[server]`, understood.
+/// Settings of `[server]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// Threads; 0 is one for each core.
+    /// Number of threads; 0 is one for each core.
     pub workers: usize,
-    /// `error`, `warn`, `info` or `debug`.
+    /// Log level: `error`, `warn`, `info` or `debug`.
     pub log: String,
-    /// Where access log lines go.
+    /// Destination of the access log.
     pub access_log: Destination,
-    /// How they look.
+    /// Format of the access log.
     pub access_format: Format,
-    /// For requests in flight after SIGTERM.
+    /// Time limit of requests in flight after SIGTERM.
     pub drain: Duration,
-    /// Before accepting ends after SIGTERM.
+    /// Delay between SIGTERM and the close of the listeners.
     pub drain_delay: Duration,
-    /// The folder of spooled bodies.
+    /// Folder of spooled bodies.
     pub spool_directory: PathBuf,
-    /// What all requests share.
+    /// Totals shared by all requests.
     pub shared: Totals,
-    /// Bytes of files that stay open.
+    /// Size of the cache of open files, in bytes.
     pub file_cache: u64,
-    /// Whether files that change are read anew.
+    /// Reloads the configuration when its files change.
     pub watch: bool,
-    /// Whose word about a client counts.
+    /// Trusted proxies and their forwarding fields.
     pub forwarding: Forwarding,
-    /// Bounds on clients.
+    /// Limits of clients.
     pub limits: Limits,
 }
 
-/// `[admin]`, understood.
+/// Settings of `[admin]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AdminSettings {
-    /// Where; `None`: nowhere.
+    /// The address; `None` without an admin listener.
     pub address: Option<AdminAddress>,
-    /// Names that it may be asked by through TCP.
+    /// Hosts accepted in requests over TCP.
     pub hosts: Vec<String>,
-    /// Whether somebody has written it, so that it must work.
+    /// The configuration has the section, so that a failure to listen is an error.
     pub is_given: bool,
 }
 
-/// Where to listen.
+/// Address of the admin listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminAddress {
-    /// A unix socket, and its permissions.
+    /// A unix socket.
     Unix {
-        /// Its path.
+        /// The path.
         path: PathBuf,
-        /// In octal.
+        /// The file mode.
         mode: u32,
     },
-    /// A port.
+    /// An IP address and port.
     Tcp(SocketAddr),
 }
 
 impl fmt::Display for AdminAddress {
-    /// As it is written in the file.
+    /// Writes the address in the syntax of the configuration.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix { path, .. } => write!(f, "unix:{}", path.display()),

@@ -1,4 +1,4 @@
-//! Among whom the servers of each upstream are shared: which sites use it, and what is kept for classes of requests.
+//! Sharing of each upstream's servers: the sites that use it, and the shares reserved for classes of requests.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,15 +11,16 @@ use crate::section::{At, Problem, Problems};
 use crate::upstream::flow::{MOST_RESERVED, Reserve};
 use crate::upstream::{ClassKey, Sharing};
 
-/// Returns how each upstream that a site uses is shared, by its name. What is kept of one must leave a part for all others.
+/// Returns the sharing of each upstream in use, by its name. The reserved shares of one must leave a part for all
+/// other requests.
 pub(crate) fn sharing<'a>(
     sites: impl Iterator<Item = &'a Arc<Site>>,
     problems: &mut Problems,
 ) -> BTreeMap<&'a str, Sharing> {
-    let mut shared: BTreeMap<&str, Vec<&Site>> = BTreeMap::new();
+    let mut users: BTreeMap<&str, Vec<&Site>> = BTreeMap::new();
     for site in sites {
         for name in upstreams(site) {
-            let sites = shared.entry(name).or_default();
+            let sites = users.entry(name).or_default();
             if !sites
                 .last()
                 .is_some_and(|known| std::ptr::eq(*known, &**site))
@@ -28,10 +29,10 @@ pub(crate) fn sharing<'a>(
             }
         }
     }
-    let mut told = Vec::new();
-    let shared = shared.into_iter().map(|(name, sites)| {
+    let mut reported = Vec::new();
+    let shared = users.into_iter().map(|(name, sites)| {
         let reserves: Vec<_> = sites.iter().flat_map(|site| reserves(site)).collect();
-        check(name, &reserves, &mut told, problems);
+        check_reserves(name, &reserves, &mut reported, problems);
         let sharing = Sharing {
             has_several_sites: sites.len() > 1,
             reserves: reserves.into_iter().map(|(reserve, _)| reserve).collect(),
@@ -41,7 +42,7 @@ pub(crate) fn sharing<'a>(
     shared.collect()
 }
 
-/// The names of the upstreams that a site uses, some more than once.
+/// Returns the names of the upstreams that a site uses, with duplicates.
 fn upstreams(site: &Site) -> impl Iterator<Item = &str> {
     let handlers = site
         .rules
@@ -56,7 +57,7 @@ fn upstreams(site: &Site) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What is kept for a site and for its rules: a rule that does not answer itself may lead to any of its upstreams.
+/// Returns the reserved shares of a site and of its rules: a rule without a handler may lead to any of its upstreams.
 fn reserves(site: &Site) -> Vec<(Reserve, &At<u8>)> {
     let rules = site.rules.iter().enumerate().filter_map(|(number, rule)| {
         let percent = rule.then.modifiers.reserve()?;
@@ -74,11 +75,11 @@ fn reserves(site: &Site) -> Vec<(Reserve, &At<u8>)> {
     all.collect()
 }
 
-/// Tells of the key by which it is too much, and of each key once.
-fn check<'a>(
+/// Reports the key at which the reserved shares exceed the maximum, each key once.
+fn check_reserves<'a>(
     upstream: &str,
     reserves: &[(Reserve, &'a At<u8>)],
-    told: &mut Vec<&'a At<u8>>,
+    reported: &mut Vec<&'a At<u8>>,
     problems: &mut Problems,
 ) {
     let mut sum = 0_u32;
@@ -87,8 +88,8 @@ fn check<'a>(
         if sum <= u32::from(MOST_RESERVED) {
             continue;
         }
-        if !told.iter().any(|known| std::ptr::eq(*known, *percent)) {
-            told.push(percent);
+        if !reported.iter().any(|known| std::ptr::eq(*known, *percent)) {
+            reported.push(percent);
             let message = format!(
                 "{sum} % of the upstream `{upstream}` would be reserved with this; {MOST_RESERVED} % may be, the rest is for all requests"
             );

@@ -1,5 +1,4 @@
-//! Everything that serves requests, built once from the files and never changed: a reload builds
-//! another.
+//! Immutable state built from the configuration: a reload builds another.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -7,7 +6,7 @@ use std::sync::Arc;
 
 use super::hosts::Hosts;
 use super::sharing::sharing;
-use super::watched::Watched;
+use super::watched::WatchedFiles;
 use super::{AdminSettings, Listener, ServerSettings, Site};
 use crate::failure::Failure;
 use crate::handler::Handler;
@@ -21,43 +20,43 @@ use crate::tls::{Certificates, PemError};
 use crate::upstream::section::{CAPACITY, SERVERS};
 use crate::upstream::{Address, Upstream};
 
-/// A configuration that can serve, by construction.
+/// A valid configuration, ready to serve.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// `[server]`.
+    /// Settings of `[server]`.
     pub server: ServerSettings,
-    /// `[admin]`.
+    /// Settings of `[admin]`.
     pub admin: AdminSettings,
-    /// What it was read from.
-    pub watched: Watched,
-    /// The sections of all files, to tell what a reload changes.
+    /// The files that it was read from.
+    pub watched: WatchedFiles,
+    /// The sections of all files, for the differences at a reload.
     pub(crate) files: Vec<Lowered>,
-    /// `[[listen]]`, at least one.
+    /// The listeners of `[[listen]]`, at least one.
     pub listeners: Vec<Listener>,
-    /// `[process.NAME]`.
+    /// The programs of `[process.NAME]`.
     pub processes: Vec<Program>,
-    /// What should be changed and need not be, rendered for people; empty where there is nothing.
+    /// Warnings as text; empty without any.
     pub warnings: String,
     pub(crate) certificates: Option<Arc<Certificates>>,
     pub(crate) hosts: Hosts,
     pub(crate) upstreams: Upstreams,
-    /// What all requests share.
+    /// Budgets shared by all requests.
     pub budgets: Budgets,
     pub(crate) live_streams: Arc<PerClient>,
     pub(crate) streamed_uploads: Arc<PerClient>,
     pub(crate) error_log: Arc<ErrorLog>,
 }
 
-/// Upstreams by name, with the section that made each, to tell whether it changed.
+/// Upstreams by name, each with its section, for the comparison at a reload.
 pub(crate) type Upstreams = HashMap<String, (Arc<Lowered>, Arc<Upstream>)>;
 
 impl Snapshot {
-    /// What outlives a snapshot and is bounded by it, from now on by this one.
+    /// Applies the limits of this snapshot to all state that outlives a snapshot.
     pub(super) fn take_effect(&self) {
         self.budgets.set_totals(&self.server.shared);
         self.live_streams
             .set_most(self.server.limits.live_streams_per_client);
-        // What is too much was told when it was built.
+        // Excessive shares were reported by the build.
         let mut shared = sharing(self.sites(), &mut Problems::default());
         for (_, upstream) in self.upstreams.values() {
             let sharing = shared.remove(upstream.name.as_str());
@@ -65,13 +64,13 @@ impl Snapshot {
         }
     }
 
-    /// Where the servers of an upstream listen, as the configuration says it: names are names.
+    /// Returns the addresses of an upstream's servers as configured: host names are not resolved.
     pub fn servers(&self, upstream: &Upstream) -> Vec<Address> {
         let known = self.upstreams.get(&upstream.name);
         let servers = known.map_or_else(Vec::new, |(section, _)| section.get(&SERVERS));
-        let servers = servers.into_iter().map(|text| text.value);
-        // One that only an address names has that for its name.
-        let named: Vec<_> = servers
+        let texts = servers.into_iter().map(|text| text.value);
+        // The name of an upstream without a section is its address.
+        let named: Vec<_> = texts
             .chain(known.is_some().then(|| upstream.name.clone()))
             .collect();
         named
@@ -80,21 +79,20 @@ impl Snapshot {
             .collect()
     }
 
-    /// Returns `capacity` of an upstream, which bounds the connections to each of its servers; 0 is no
-    /// bound.
+    /// Returns `capacity` of an upstream, the limit of connections to each of its servers; 0 is no limit.
     pub fn capacity(&self, upstream: &Upstream) -> usize {
         let known = self.upstreams.get(&upstream.name);
         known.map_or(0, |(section, _)| section.get(&CAPACITY))
     }
 
-    /// Tells the log what each server did so far.
+    /// Logs the counters of each server.
     pub fn log_numbers(&self) {
         for (_, upstream) in self.upstreams.values() {
             upstream.log_numbers();
         }
     }
 
-    /// Tells the log what was only counted so far; for the end.
+    /// Logs all counters and suppressed lines at the end of the snapshot.
     pub fn close(&self) {
         self.log_numbers();
         let rules = self.sites().flat_map(|site| site.rules.iter());
@@ -103,7 +101,7 @@ impl Snapshot {
         self.error_log.close();
     }
 
-    /// All upstreams, those that only an address names too, in the order of their names.
+    /// Returns all upstreams, with those named by an address alone, in the order of their names.
     pub fn upstreams(&self) -> Vec<Arc<Upstream>> {
         let mut upstreams: Vec<_> = self
             .upstreams
@@ -114,7 +112,7 @@ impl Snapshot {
         upstreams
     }
 
-    /// All sites, each once.
+    /// Returns all sites, without duplicates.
     pub fn sites(&self) -> impl Iterator<Item = &Arc<Site>> {
         self.hosts.each().iter()
     }
@@ -128,30 +126,30 @@ impl Snapshot {
         sections
     }
 
-    /// The site that answers for a host on a listener: its exact name, the longest wildcard above it, or the
+    /// Returns the site of a host on a listener: the one with the exact name, the longest wildcard, or the
     /// default.
     pub fn site(&self, host: &Host, listener: &str) -> Result<&Arc<Site>, Failure> {
         let site = self.hosts.site(listener, host.name());
         site.ok_or(Failure::NoSite)
     }
 
-    /// The target of a request to `site`, as it was sent.
+    /// Parses the request target by the settings of `site`.
     pub fn target(&self, raw: &str, site: &Site) -> Result<Target, Failure> {
         let target = Target::parse(raw, site.encoded_slash)?;
         let (length, limit) = (target.path().len(), self.server.limits.path);
-        match length > limit {
-            true => Err(Failure::PathTooLong { length, limit }),
-            false => Ok(target),
+        if length > limit {
+            return Err(Failure::PathTooLong { length, limit });
         }
+        Ok(target)
     }
 
-    /// The certificates, where there are any.
+    /// Returns the certificates, if there are any.
     pub fn certificates(&self) -> Option<&Certificates> {
         self.certificates.as_deref()
     }
 
-    /// Reads again the certificates and authorities that have changed on disk: those that were
-    /// replaced, and those that should have been. Connections are not touched. Blocks.
+    /// Reads again the certificates and authorities whose files have changed. Returns the replaced ones, and
+    /// an error for each that cannot be used. Open connections are not affected. Blocks.
     pub fn refresh_certificates(&self) -> Vec<Result<PathBuf, PemError>> {
         let certificates = self.certificates.iter().flat_map(|all| all.refresh());
         let acceptors = self

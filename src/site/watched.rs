@@ -1,67 +1,66 @@
-//! What a configuration was read from, to tell when it would be read differently: the files as they
-//! were, and the patterns that may come to name others.
+//! Files and include patterns that a configuration was read from, for the detection of changes.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What tells one state of a file from another; `None`: it is not there.
-type Mark = Option<(u64, u64, u64, i64, i64)>;
+/// State of a file: device, inode, size, and time of modification; `None` for a missing one.
+type FileState = Option<(u64, u64, u64, i64, i64)>;
 
-/// The files of a configuration by path, each with its state.
+/// States of the files of a configuration, by path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Look(Vec<(PathBuf, Mark)>);
+pub struct FileStates(Vec<(PathBuf, FileState)>);
 
-/// What was read.
+/// Files and patterns of a configuration.
 #[derive(Clone, Debug, Default)]
-pub struct Watched {
-    seen: Look,
-    /// Each with the file that it stands in.
+pub struct WatchedFiles {
+    seen: FileStates,
+    /// Include patterns, each with its file.
     patterns: Vec<(PathBuf, String)>,
 }
 
-impl Look {
-    /// Adds the file at `path` as it is now; to be called before it is read, so that what changes
-    /// in between looks changed afterwards. Blocks.
+impl FileStates {
+    /// Adds the current state of a file. Called before the file is read, so that a change in between is
+    /// detected afterwards. Blocks.
     fn add(&mut self, path: &Path) {
         if let Err(place) = self.0.binary_search_by(|(known, _)| (**known).cmp(path)) {
-            self.0.insert(place, (path.to_owned(), mark(path)));
+            self.0.insert(place, (path.to_owned(), file_state(path)));
         }
     }
 }
 
-impl Watched {
-    /// The file at `path` is about to be read.
-    pub(crate) fn file(&mut self, path: &Path) {
+impl WatchedFiles {
+    /// Adds a file that is about to be read.
+    pub(crate) fn add_file(&mut self, path: &Path) {
         self.seen.add(path);
     }
 
-    /// The file at `from` includes what `pattern` names.
-    pub(crate) fn pattern(&mut self, from: &Path, pattern: &str) {
+    /// Adds an include pattern of the file at `from`.
+    pub(crate) fn add_pattern(&mut self, from: &Path, pattern: &str) {
         self.patterns.push((from.to_owned(), pattern.to_owned()));
     }
 
-    /// The files as they were when they were read.
-    pub fn seen(&self) -> &Look {
+    /// Returns the states of the files at their read.
+    pub fn seen(&self) -> &FileStates {
         &self.seen
     }
 
-    /// The same files as they are now, and those that the patterns name by now. Blocks.
-    pub fn look(&self) -> Look {
-        let mut look = Look::default();
+    /// Returns the current states of these files, and of all that the patterns match now. Blocks.
+    pub fn scan(&self) -> FileStates {
+        let mut states = FileStates::default();
         for (path, _) in &self.seen.0 {
-            look.add(path);
+            states.add(path);
         }
         for (from, pattern) in &self.patterns {
-            // A folder that cannot be read now names nothing new.
-            for path in matches(from, pattern).unwrap_or_default() {
-                look.add(&path);
+            // A folder that cannot be read now adds no files.
+            for path in expand_pattern(from, pattern).unwrap_or_default() {
+                states.add(&path);
             }
         }
-        look
+        states
     }
 }
 
-fn mark(path: &Path) -> Mark {
+fn file_state(path: &Path) -> FileState {
     let found = std::fs::metadata(path).ok()?;
     Some((
         found.dev(),
@@ -72,21 +71,21 @@ fn mark(path: &Path) -> Mark {
     ))
 }
 
-/// The files that a pattern names, relative to the directory of the file it stands in, in the order
-/// of their names. A wildcard may match none and passes over directories and hidden files, which are
-/// often the backups of an editor; a plain path must exist.
-pub(crate) fn matches(from: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+/// Returns the files that match a pattern, relative to the directory of the file `from`, in the order
+/// of their names. A wildcard may match none and skips directories and hidden files, which are often
+/// the backups of an editor; a plain path must exist.
+pub(crate) fn expand_pattern(from: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     let directory = from.parent().unwrap_or_else(|| Path::new(""));
     if !pattern.contains(['*', '?', '[']) {
         return Ok(vec![directory.join(pattern)]);
     }
-    // Checked alone first, so that the message does not speak of the directory.
+    // The pattern is checked alone first, so that the message does not name the directory.
     glob::Pattern::new(pattern)
         .map_err(|error| format!("`{pattern}` is not a pattern: {}", error.msg))?;
     let directory = directory
         .to_str()
         .ok_or("the path of this file is not UTF-8, so no pattern can follow it")?;
-    // The directory is meant literally. `join` lets an absolute pattern replace it.
+    // The directory is literal. `join` lets an absolute pattern replace it.
     let whole = Path::new(&glob::Pattern::escape(directory)).join(pattern);
     let options = glob::MatchOptions {
         require_literal_leading_dot: true,

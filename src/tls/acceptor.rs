@@ -1,4 +1,4 @@
-//! The TLS of one listener: what is asked of clients, and the handshake.
+//! The TLS settings of a listener, and its handshakes.
 
 use std::io;
 use std::path::PathBuf;
@@ -37,51 +37,51 @@ static CLIENT_CERTIFICATES: Key<At<String>> = Key::one_of("client_certificates",
 
 static CLIENT_CA: Key<Option<At<String>>> = Key::text("client_ca", "A PEM file with the authorities whose certificates clients may show, an absolute path; it is read again when it changes.").example("\"/etc/tls/clients.pem\"");
 
-/// RFC 7301, in our order.
+/// ALPN protocols (RFC 7301), in order of preference.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 static NEWEST: [&SupportedProtocolVersion; 1] = [&TLS13];
 static BOTH: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
 
-/// Does the handshakes of one listener.
+/// TLS acceptor of one listener.
 #[derive(Debug)]
 pub struct Acceptor {
     certificates: Arc<Certificates>,
     versions: &'static [&'static SupportedProtocolVersion],
-    clients: Option<Clients>,
+    clients: Option<ClientVerification>,
     config: ArcSwap<ServerConfig>,
 }
 
-/// What certificates of clients are good for.
+/// Verification of client certificates.
 #[derive(Debug)]
-struct Clients {
-    /// Whether those without are turned away.
+struct ClientVerification {
+    /// Refuses clients without a certificate.
     required: bool,
     authorities: PathBuf,
-    /// The file as it was when it was looked at last.
+    /// State of the file at its last read.
     seen: Mutex<Option<Stamp>>,
 }
 
-/// A connection whose handshake is done.
+/// A connection after its handshake.
 #[derive(Debug)]
 pub struct Accepted {
-    /// Encrypted from here on.
+    /// The encrypted stream.
     pub stream: Stream,
-    /// What was settled.
+    /// The negotiated parameters.
     pub facts: TlsFacts,
-    /// Whether the two agreed on HTTP/2.
+    /// HTTP/2 was chosen by ALPN.
     pub is_http2: bool,
 }
 
 impl Acceptor {
-    /// From the `tls` section of a listener; authorities that cannot be used are a problem.
+    /// Builds the acceptor from the `tls` section of a listener; unusable authorities are a problem.
     pub fn build(
         section: &Lowered,
         certificates: Arc<Certificates>,
         problems: &mut Problems,
     ) -> Option<Self> {
         let clients = match wanted(section) {
-            Some(required) => Some(Clients::build(section, required, problems)?),
+            Some(required) => Some(ClientVerification::build(section, required, problems)?),
             None => None,
         };
         let versions = versions(section);
@@ -99,7 +99,7 @@ impl Acceptor {
         }
     }
 
-    /// The handshake. On a failure the client has been told by an alert.
+    /// Performs the handshake. On a failure the client has got an alert.
     pub async fn accept(&self, stream: Stream) -> io::Result<Accepted> {
         let acceptor = TlsAcceptor::from(self.config.load_full());
         let mut stream = acceptor.accept(stream).await?;
@@ -113,9 +113,12 @@ impl Acceptor {
         })
     }
 
-    /// Reads the authorities again where their file has changed; `None` where it has not. Blocks.
+    /// Reads the authorities again if their file has changed; `None` if it has not. Blocks.
     pub fn refresh(&self) -> Option<Result<PathBuf, PemError>> {
-        let clients = self.clients.as_ref().filter(|clients| clients.changed())?;
+        let clients = self
+            .clients
+            .as_ref()
+            .filter(|clients| clients.has_changed())?;
         let built = server_config(self.versions, Some(clients), &self.certificates);
         Some(built.map(|config| {
             self.config.store(Arc::new(config));
@@ -124,7 +127,7 @@ impl Acceptor {
     }
 }
 
-impl Clients {
+impl ClientVerification {
     fn build(section: &Lowered, required: bool, problems: &mut Problems) -> Option<Self> {
         let Some(text) = section.get(&CLIENT_CA) else {
             if section.is_wrong(&CLIENT_CA) {
@@ -133,7 +136,8 @@ impl Clients {
             let place = section.place_of(&CLIENT_CERTIFICATES);
             let problem = Problem::new(place, "client certificates need a `client_ca`");
             problems.push(
-                problem.help("client_ca = \"/etc/tls/clients.pem\": whose signatures are believed"),
+                problem
+                    .help("client_ca = \"/etc/tls/clients.pem\": the authorities that sign them"),
             );
             return None;
         };
@@ -145,7 +149,7 @@ impl Clients {
         })
     }
 
-    fn changed(&self) -> bool {
+    fn has_changed(&self) -> bool {
         let now = pem::stamp(&self.authorities);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *seen, now) != now
@@ -156,18 +160,17 @@ impl Clients {
         provider: &Arc<CryptoProvider>,
     ) -> Result<Arc<dyn ClientCertVerifier>, PemError> {
         let roots = Arc::new(pem::authorities(&self.authorities)?);
-        let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
-        let builder = match self.required {
-            true => builder,
-            false => builder.allow_unauthenticated(),
-        };
+        let mut builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
+        if !self.required {
+            builder = builder.allow_unauthenticated();
+        }
         builder
             .build()
             .map_err(|error| PemError::new(&self.authorities, error.to_string()))
     }
 }
 
-/// Whether certificates of clients are required; `None` where they are not even asked for.
+/// Reports whether client certificates are required; `None` if they are not requested.
 fn wanted(section: &Lowered) -> Option<bool> {
     let wanted = section.get(&CLIENT_CERTIFICATES).value;
     (wanted != "off").then_some(wanted == "require")
@@ -181,12 +184,12 @@ fn versions(section: &Lowered) -> &'static [&'static SupportedProtocolVersion] {
     }
 }
 
-/// A ticket carries the client's certificate as verified. So where clients show one, tickets are
-/// sealed with keys of this listener's and of these authorities' own: no session can be resumed
-/// where its certificate would not be accepted.
+/// Builds the configuration of rustls. A session ticket carries the client certificate as verified. So
+/// where clients are asked for one, the ticket keys belong to this listener and these authorities: no
+/// session can be resumed where its certificate would not be accepted.
 fn server_config(
     versions: &[&'static SupportedProtocolVersion],
-    clients: Option<&Clients>,
+    clients: Option<&ClientVerification>,
     certificates: &Arc<Certificates>,
 ) -> Result<ServerConfig, PemError> {
     let provider = Arc::new(aws_lc_rs::default_provider());

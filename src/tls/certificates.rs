@@ -1,4 +1,4 @@
-//! The certificates of all sites, and which of them a client is shown.
+//! The certificates of all sites, and their choice by SNI.
 
 mod inspection;
 
@@ -27,16 +27,16 @@ pub(crate) static CERTIFICATE: Key<Vec<At<String>>> = Key::texts("certificate", 
 
 pub(crate) static KEY: Key<Vec<At<String>>> = Key::texts("key", "A PEM file with the private key, not encrypted; or a list in the order of `certificate`. Default: the file of the certificate has both.").example("\"/etc/tls/example.key\"");
 
-/// Which names a site answers for.
+/// Host pattern of a site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerName {
-    /// This one, lower-cased.
+    /// One host, in lower case.
     Exact(String),
-    /// All that end so: `.example.org`.
+    /// All hosts with this suffix: `.example.org`.
     Below(String),
 }
 
-/// All certificates, by the names that they are shown for.
+/// The certificates of all sites, by host.
 #[derive(Debug)]
 pub struct Certificates {
     pairs: Vec<Arc<Pair>>,
@@ -45,23 +45,22 @@ pub struct Certificates {
     tickets: Option<Arc<dyn ProducesTickets>>,
 }
 
-/// The certificates of one site, in order of preference.
+/// Certificates of one site, in order of preference.
 type Offer = Arc<[Arc<Pair>]>;
 
-/// A certificate with its key, from two files.
+/// A certificate and its private key, from two files.
 #[derive(Debug)]
 struct Pair {
     certificate: PathBuf,
     key: PathBuf,
     current: ArcSwap<CertifiedKey>,
-    /// The files as they were when they were looked at last.
+    /// States of the files at their last read.
     seen: Mutex<[Option<Stamp>; 2]>,
 }
 
 impl Certificates {
-    /// Reads the files of the `tls` sections of all sites, each with the names of its site; what is
-    /// wrong goes to `problems`. `None` where no certificate can be used. Sessions of `previous` can
-    /// be resumed.
+    /// Reads the files of the `tls` sections of all sites, each with the hosts of its site; adds errors
+    /// to `problems`. `None` if no certificate can be used. Sessions of `previous` can be resumed.
     pub fn build(
         sites: &[(Vec<ServerName>, &Lowered)],
         previous: Option<&Self>,
@@ -97,8 +96,8 @@ impl Certificates {
         })
     }
 
-    /// Reads again what has changed on disk: the certificates that were replaced, and those that
-    /// should have been. Blocks.
+    /// Reads again the certificates whose files have changed. Returns the replaced ones, and an error for
+    /// each that cannot be used. Blocks.
     pub fn refresh(&self) -> Vec<Result<PathBuf, PemError>> {
         self.pairs
             .iter()
@@ -106,7 +105,7 @@ impl Certificates {
             .collect()
     }
 
-    /// What seals session tickets where clients show no certificate.
+    /// Returns the producer of session tickets for listeners without client certificates.
     pub(super) fn tickets(&self) -> Option<Arc<dyn ProducesTickets>> {
         self.tickets.clone()
     }
@@ -118,8 +117,8 @@ impl Certificates {
     }
 }
 
-/// RFC 5077 tickets under keys that live for 12 hours and are replaced every 6; without a source of
-/// random numbers there are none.
+/// Builds a producer of RFC 5077 tickets under keys that live for 12 hours and are replaced every 6;
+/// `None` without a source of random numbers.
 pub(super) fn tickets() -> Option<Arc<dyn ProducesTickets>> {
     aws_lc_rs::Ticketer::new().ok()
 }
@@ -146,8 +145,8 @@ impl Pair {
         })
     }
 
-    /// The two files are rarely replaced at the same moment: until they belong together again the
-    /// old pair stays, and each change of either is told once.
+    /// Reads the files again if one has changed. The two are rarely replaced at the same moment: the old pair
+    /// stays until they match again, and each change of either is reported once.
     fn refresh(&self) -> Option<Result<PathBuf, PemError>> {
         let now = [pem::stamp(&self.certificate), pem::stamp(&self.key)];
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -201,9 +200,10 @@ fn load(certificate: &At<String>, key: &At<String>, problems: &mut Problems) -> 
     match Pair::load(certificate_file.clone(), key_file) {
         Ok(pair) => Some(Arc::new(pair)),
         Err(error) => {
-            let text = match error.file == certificate_file {
-                true => certificate,
-                false => key,
+            let text = if error.file == certificate_file {
+                certificate
+            } else {
+                key
             };
             problems.push(problem(text.place.clone(), &error));
             None
@@ -211,7 +211,7 @@ fn load(certificate: &At<String>, key: &At<String>, problems: &mut Problems) -> 
     }
 }
 
-/// A file that cannot be used, at the place that names it.
+/// Builds the problem of an unusable file, at its key in the configuration.
 pub(super) fn problem(place: Place, error: &PemError) -> Problem {
     let problem = Problem::new(place, error.to_string());
     match error.help {

@@ -1,4 +1,4 @@
-//! What a handshake settled, in the words that mod_ssl's variables have.
+//! Negotiated parameters of a handshake, as values of mod_ssl's variables.
 
 use rustls::pki_types::CertificateDer;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,7 +11,7 @@ use x509_parser::time::ASN1Time;
 use super::name;
 use crate::message::{ClientCertificate, TlsFacts};
 
-/// rustls' suites: OpenSSL's name, and the bits of the key.
+/// Cipher suites of rustls with OpenSSL's names and the key lengths in bits.
 const SUITES: [(CipherSuite, &str, &str); 9] = [
     (
         CipherSuite::TLS13_AES_256_GCM_SHA384,
@@ -60,7 +60,7 @@ const SUITES: [(CipherSuite, &str, &str); 9] = [
     ),
 ];
 
-/// The facts of a connection whose handshake is done.
+/// Returns the facts of a connection after its handshake.
 pub(super) fn facts(connection: &ServerConnection) -> TlsFacts {
     let suite = connection
         .negotiated_cipher_suite()
@@ -83,7 +83,7 @@ pub(super) fn facts(connection: &ServerConnection) -> TlsFacts {
     }
 }
 
-/// A certificate that was verified; one that x509-parser cannot read has no names.
+/// Returns the data of a verified certificate; empty if x509-parser cannot read it.
 fn client(certificate: &CertificateDer<'_>) -> ClientCertificate {
     match parse_x509_certificate(certificate) {
         Ok((_, parsed)) => ClientCertificate {
@@ -101,7 +101,7 @@ fn client(certificate: &CertificateDer<'_>) -> ClientCertificate {
     }
 }
 
-/// mod_ssl's ssl_engine_vars.c: SSL_CLIENT_S_DN_x509, SSL_CLIENT_I_DN_x509, SSL_CLIENT_V_….
+/// Returns SSL_CLIENT_S_DN_x509, SSL_CLIENT_I_DN_x509 and SSL_CLIENT_V_… of mod_ssl's ssl_engine_vars.c.
 fn details(certificate: &X509Certificate<'_>) -> Vec<(String, String)> {
     let named = |prefix: &'static str| {
         move |(keyword, value): (&'static str, String)| (format!("{prefix}{keyword}"), value)
@@ -110,10 +110,10 @@ fn details(certificate: &X509Certificate<'_>) -> Vec<(String, String)> {
     let issuer = name::parts(certificate.issuer()).map(named("SSL_CLIENT_I_DN_"));
     let validity = certificate.validity();
     let (start, end) = (validity.not_before, validity.not_after);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.map_or(0, |since| {
-        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-    });
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let now = i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX);
     let days = end.timestamp().saturating_sub(now).max(0) / 86_400;
     let times = [
         ("SSL_CLIENT_V_START".to_owned(), date(start)),
@@ -123,7 +123,7 @@ fn details(certificate: &X509Certificate<'_>) -> Vec<(String, String)> {
     subject.chain(issuer).chain(times).collect()
 }
 
-/// As OpenSSL prints a time: `Nov 25 06:26:13 2026 GMT`.
+/// Formats a time as OpenSSL does: `Nov 25 06:26:13 2026 GMT`.
 fn date(time: ASN1Time) -> String {
     let time = jiff::Timestamp::from_second(time.timestamp());
     time.map(|time| time.strftime("%b %e %H:%M:%S %Y GMT").to_string())

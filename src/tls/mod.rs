@@ -1,9 +1,9 @@
-//! TLS: which certificate a client is shown, what is asked of it, and what the handshake settled.
-//! The cryptography is aws-lc's through rustls; versions and suites are rustls' own (TLS 1.2 and
-//! 1.3, forward secrecy and AEAD only).
+//! TLS: the choice of the certificate, the verification of client certificates, and the negotiated
+//! parameters. rustls with aws-lc does the cryptography; versions and cipher suites are those of rustls
+//! (TLS 1.2 and 1.3, forward secrecy and AEAD only).
 //!
-//! Certificates are read when the configuration is, so that what is wrong with one is told at its
-//! line, and again when their files change; connections never notice.
+//! Certificates are read with the configuration, so that an error names its line, and again when their
+//! files change, without an effect on open connections.
 
 mod acceptor;
 mod certificates;

@@ -1,11 +1,11 @@
-//! Distinguished names as text, RFC 4514, which is how mod_ssl has shown them since Apache 2.4.
+//! Distinguished names as text (RFC 4514), the format of mod_ssl since Apache 2.4.
 
 use std::fmt::Write;
 
 use x509_parser::asn1_rs::ToDer;
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
-/// RFC 4514 §3, and what OpenSSL calls the e-mail address of PKCS #9.
+/// Attribute types of RFC 4514 §3, and the e-mail address of PKCS #9 under OpenSSL's name.
 const KEYWORDS: [(&str, &str); 10] = [
     ("2.5.4.3", "CN"),
     ("2.5.4.7", "L"),
@@ -19,7 +19,7 @@ const KEYWORDS: [(&str, &str); 10] = [
     ("1.2.840.113549.1.9.1", "emailAddress"),
 ];
 
-/// mod_ssl's ssl_engine_vars.c.
+/// Attributes that mod_ssl has variables for (ssl_engine_vars.c).
 const PARTS: [(&str, &str); 8] = [
     ("2.5.4.6", "C"),
     ("2.5.4.8", "ST"),
@@ -31,17 +31,20 @@ const PARTS: [(&str, &str); 8] = [
     ("1.2.840.113549.1.9.1", "Email"),
 ];
 
-/// RFC 4514 §2.1: the last relative name first.
+/// Returns a name as text, the last relative name first (RFC 4514 §2.1).
 pub(super) fn distinguished(name: &X509Name<'_>) -> String {
-    let relative = name.iter_rdn().map(|relative| {
-        let attributes: Vec<_> = relative.iter().map(attribute).collect();
-        attributes.join("+")
-    });
-    let relative: Vec<_> = relative.collect();
-    relative.into_iter().rev().collect::<Vec<_>>().join(",")
+    let mut names: Vec<_> = name
+        .iter_rdn()
+        .map(|relative| {
+            let attributes: Vec<_> = relative.iter().map(attribute).collect();
+            attributes.join("+")
+        })
+        .collect();
+    names.reverse();
+    names.join(",")
 }
 
-/// The parts that mod_ssl has variables for, by its keywords: the last of each kind.
+/// Returns the attributes that mod_ssl has variables for, by its keywords: the last of each type.
 pub(super) fn parts<'a>(
     name: &'a X509Name<'_>,
 ) -> impl Iterator<Item = (&'static str, String)> + 'a {
@@ -53,7 +56,7 @@ pub(super) fn parts<'a>(
     })
 }
 
-/// Bytes in upper case, as OpenSSL shows a serial number.
+/// Returns bytes in upper-case hexadecimal, as OpenSSL prints a serial number.
 pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
@@ -69,7 +72,7 @@ fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     match (keyword, attribute.as_str()) {
         (Some((_, keyword)), Ok(value)) => format!("{keyword}={}", escape(value)),
         (None, Ok(value)) => format!("{id}={}", escape(value)),
-        // RFC 4514 §2.4: what has no text is shown as its encoding.
+        // RFC 4514 §2.4: a value without a string form is written as its encoding.
         (keyword, Err(_)) => {
             let encoded = attribute.attr_value().to_der_vec().unwrap_or_default();
             let name = keyword.map_or(id.as_str(), |(_, keyword)| keyword);
@@ -78,7 +81,7 @@ fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     }
 }
 
-/// RFC 4514 §2.4. Control characters are escaped too, so that a name is one line in any log.
+/// Escapes a value (RFC 4514 §2.4), and control characters too, so that a name is one line in any log.
 fn escape(value: &str) -> String {
     let mut escaped = String::with_capacity(value.len());
     let last = value.chars().count().saturating_sub(1);

@@ -1,4 +1,4 @@
-//! PEM files: a chain of certificates, a private key, and whether the two belong together.
+//! PEM files: certificate chains and their private keys.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,15 +12,15 @@ use rustls::sign::CertifiedKey;
 use x509_parser::parse_x509_certificate;
 use x509_parser::x509::X509Version;
 
-/// A file that cannot be used.
+/// An unusable file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {what}", .file.display())]
 pub struct PemError {
     /// The file.
     pub file: PathBuf,
-    /// What is wrong with it: one phrase.
+    /// The error, one phrase.
     pub what: String,
-    /// What to do about it.
+    /// A remedy.
     pub help: Option<&'static str>,
 }
 
@@ -41,8 +41,8 @@ impl PemError {
     }
 }
 
-/// Tells one state of a file from the next without reading it: what replaces a file has another
-/// inode or another time of change.
+/// State of a file without its contents: a replaced file differs in its inode or its time of status
+/// change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     inode: u64,
@@ -50,7 +50,7 @@ pub(super) struct Stamp {
     size: u64,
 }
 
-/// `None` where there is no such file.
+/// Returns the state of a file; `None` if it is missing.
 pub(super) fn stamp(file: &Path) -> Option<Stamp> {
     let metadata = fs::metadata(file).ok()?;
     Some(Stamp {
@@ -60,7 +60,7 @@ pub(super) fn stamp(file: &Path) -> Option<Stamp> {
     })
 }
 
-/// A certificate with its intermediates and the key that belongs to it.
+/// Reads a certificate with its intermediates and its private key; fails if the two do not match.
 pub(super) fn pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, PemError> {
     let chain = certificates(certificate)?;
     let private = private_key(key)?;
@@ -84,12 +84,12 @@ fn explain(certificate: &Path, key: &Path, error: &rustls::Error) -> PemError {
     PemError::new(key, format!("the private key is unusable: {error}"))
 }
 
-/// What is wrong with the first certificate of a file, in words where there are some.
+/// Describes the error in the first certificate of a file.
 fn unusable(file: &Path, error: &rustls::CertificateError) -> PemError {
     let chain = certificates(file).unwrap_or_default();
     let parsed = chain.first().map(|first| parse_x509_certificate(first));
     match parsed {
-        // RFC 5280 §4.1.2.1: version 3 is needed for the names that clients compare.
+        // RFC 5280 §4.1.2.1: subject alternative names need version 3.
         Some(Ok((_, first))) if first.version() != X509Version::V3 => PemError::new(
             file,
             format!(
@@ -101,37 +101,39 @@ fn unusable(file: &Path, error: &rustls::CertificateError) -> PemError {
         Some(Ok(_)) => PemError::new(file, format!("the first certificate is unusable: {error}")),
         Some(Err(_)) | None => PemError::new(
             file,
-            "the first certificate is unusable: what stands between its lines is no certificate",
+            "the first certificate is unusable: the data between its lines is no certificate",
         ),
     }
 }
 
-/// All certificates of a file, at least one.
+/// Reads all certificates of a file, at least one.
 pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
     let text = read(file)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let chain = chain.map_err(|error| malformed(file, &error))?;
-    match chain.is_empty() {
-        false => Ok(chain),
-        true if holds(&text, "PRIVATE KEY-----") => Err(PemError::new(
-            file,
-            "there is a private key and no certificate in it",
+    let chain = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| malformed(file, &error))?;
+    if !chain.is_empty() {
+        Ok(chain)
+    } else if contains(&text, "PRIVATE KEY-----") {
+        Err(
+            PemError::new(file, "there is a private key and no certificate in it")
+                .help("are `certificate` and `key` exchanged?"),
         )
-        .help("are `certificate` and `key` exchanged?")),
-        true => Err(PemError::new(file, "there is no certificate in it")
-            .help("a PEM file has a line -----BEGIN CERTIFICATE-----")),
+    } else {
+        Err(PemError::new(file, "there is no certificate in it")
+            .help("a PEM file has a line -----BEGIN CERTIFICATE-----"))
     }
 }
 
-/// The first private key of a file.
+/// Reads the first private key of a file.
 fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
     let text = read(file)?;
     // RFC 7468 §11, and RFC 1421 §4.6.1.1 as OpenSSL writes it.
-    if holds(&text, "-----BEGIN ENCRYPTED PRIVATE KEY-----")
-        || holds(&text, "Proc-Type: 4,ENCRYPTED")
+    if contains(&text, "-----BEGIN ENCRYPTED PRIVATE KEY-----")
+        || contains(&text, "Proc-Type: 4,ENCRYPTED")
     {
         return Err(PemError::new(file, "the private key is encrypted")
-            .help("nobody is there to type its passphrase: openssl pkey -in FILE -out PLAIN"));
+            .help("fcgate has no prompt for its passphrase: openssl pkey -in FILE -out PLAIN"));
     }
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
         if matches!(error, Error::NoItemsFound) {
@@ -143,7 +145,7 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
     })
 }
 
-/// The certificates of a file as those whose signatures are believed.
+/// Reads the certificates of a file as trust anchors.
 pub(super) fn authorities(file: &Path) -> Result<RootCertStore, PemError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(file)? {
@@ -159,9 +161,9 @@ fn read(file: &Path) -> Result<Vec<u8>, PemError> {
 }
 
 fn malformed(file: &Path, error: &Error) -> PemError {
-    // Its own words show some of it as numbers.
+    // The library's message prints bytes as numbers.
     let what = if matches!(error, Error::Base64Decode(_)) {
-        "what stands between its lines is no base64".to_owned()
+        "the data between its lines is no base64".to_owned()
     } else if matches!(error, Error::MissingSectionEnd { .. }) {
         "a -----BEGIN line has no -----END line".to_owned()
     } else if matches!(error, Error::IllegalSectionStart { .. }) {
@@ -172,7 +174,7 @@ fn malformed(file: &Path, error: &Error) -> PemError {
     PemError::new(file, format!("is not a PEM file: {what}"))
 }
 
-fn holds(text: &[u8], words: &str) -> bool {
+fn contains(text: &[u8], words: &str) -> bool {
     text.windows(words.len())
         .any(|window| window == words.as_bytes())
 }

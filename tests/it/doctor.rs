@@ -103,7 +103,7 @@ async fn a_socket_that_nobody_listens_on() {
     let report = doctor(&config, &[]);
     report.has(
         "error",
-        "nobody listens on it: a PHP-FPM that was killed left it",
+        "the socket has no listener: a killed PHP-FPM left it",
     );
     assert_eq!(report.code, 2);
     assert_eq!(log_says(&config, "Connection refused").await, 503);
@@ -416,7 +416,7 @@ async fn applications_that_do_not_keep_probed_connections() {
         report.has(
             class,
             if closes {
-                "hangs up (Closes)"
+                "closes the connection (Closes)"
             } else {
                 "it answers requests and no probe (Silent)"
             },
@@ -437,7 +437,7 @@ fn a_report_is_for_people_too() {
     let text = String::from_utf8(output.stdout).unwrap();
     for part in [
         "error   /no/such/root: the root does not exist here\n        why: ".to_owned(),
-        format!("error   {nobody}: nobody listens there\n"),
+        format!("error   {nobody}: no process listens there\n"),
         "        do:  start PHP-FPM".to_owned(),
     ] {
         assert!(text.contains(&part), "{part} is not in\n{text}");

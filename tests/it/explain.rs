@@ -188,7 +188,7 @@ async fn each_rule_says_why() {
     );
     let rule = |number: usize| &round["rules"][number - 1];
     assert_eq!(rule(2)["why"], "path /status does not hold");
-    assert_eq!(rule(5)["why"], "method PUT holds, and stands under `not`");
+    assert_eq!(rule(5)["why"], "method PUT holds, and is under `not`");
     assert!(
         rule(5)["at"].as_str().unwrap().ends_with("fcgate.toml:24"),
         "{}",

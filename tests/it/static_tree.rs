@@ -149,7 +149,7 @@ async fn running_out_of_descriptors_passes_and_is_told() {
     assert!(response.header("retry-after").is_some());
     let line = gateway
         .log
-        .wait_for(|line| line.contains("file trouble"))
+        .wait_for(|line| line.contains("file error"))
         .await;
     assert!(line.contains("DISK"), "{line}");
     limit("1024");

@@ -1,22 +1,22 @@
-//! Header fields and cookies, without what is secret.
+//! Header fields and cookies with their secrets redacted.
 
 use http::HeaderValue;
 
 use crate::access_log::escape::Value;
 use crate::access_log::redact::{self, REDACTED, Secrecy};
 
-/// A captured field.
+/// A captured header field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::access_log) struct Field {
-    /// Its number among those that are captured.
+    /// The index among the captured fields.
     pub(in crate::access_log) index: usize,
     pub(in crate::access_log) secrecy: Secrecy,
 }
 
-/// One cookie of the request.
+/// A cookie of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::access_log) struct Cookie {
-    /// The number of the Cookie field among those that are captured.
+    /// The index of the Cookie field among the captured fields.
     pub(in crate::access_log) field: usize,
     pub(in crate::access_log) name: String,
 }
@@ -39,18 +39,18 @@ impl Field {
 }
 
 impl Cookie {
-    /// RFC 6265 §4.2.1: `name=value; name=value`.
+    /// Returns the cookie's value (RFC 6265 §4.2.1: `name=value; name=value`).
     pub(super) fn value<'a>(
         &self,
         captured: &'a [Option<HeaderValue>],
         secrets: bool,
     ) -> Value<'a> {
         let field = captured.get(self.field).and_then(Option::as_ref);
-        let pairs = field.map_or(&[][..], HeaderValue::as_bytes);
-        let mut pairs = pairs.split(|byte| matches!(byte, b';' | b','));
+        let text = field.map_or(&[][..], HeaderValue::as_bytes);
+        let mut pairs = text.split(|byte| matches!(byte, b';' | b','));
         let value = pairs.find_map(|pair| {
-            let value = pair.trim_ascii().strip_prefix(self.name.as_bytes())?;
-            value.strip_prefix(b"=")
+            let rest = pair.trim_ascii().strip_prefix(self.name.as_bytes())?;
+            rest.strip_prefix(b"=")
         });
         match value {
             Some(_) if !secrets => Value::text(REDACTED),

@@ -1,30 +1,30 @@
-//! When a request came, or its response had ended.
+//! Times of a request: its arrival and the end of its response.
 
 use super::View;
 use crate::access_log::clock::since_epoch;
 use crate::access_log::escape::Value;
 
-/// A time of the request.
+/// A time of the request, in a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::access_log) struct Moment {
-    /// When the response had ended, instead of when the request came.
+    /// The end of the response instead of the arrival of the request.
     pub(in crate::access_log) end: bool,
     pub(in crate::access_log) form: Form,
 }
 
-/// How a time is written.
+/// Representation of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::access_log) enum Form {
-    /// The clock's text of this number.
+    /// The clock's format of this index.
     Text(usize),
     /// The same with microseconds, in UTC (RFC 3339).
     Fraction(usize),
     Seconds,
     Milliseconds,
     Microseconds,
-    /// Three digits: what is past the second.
+    /// Milliseconds past the second, three digits.
     MillisecondPart,
-    /// Six digits.
+    /// Microseconds past the second, six digits.
     MicrosecondPart,
 }
 

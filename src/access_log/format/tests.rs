@@ -1,4 +1,4 @@
-//! Lines, to the byte.
+//! Formatted lines, compared byte by byte.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::access_log::sample;
 use crate::message::Wire;
 use crate::message::wire::TlsFacts;
 
-/// A record of a request and a response with these fields.
+/// Returns a record of a request and a response with these fields.
 fn record(
     format: &Format,
     uri: &'static str,
@@ -49,7 +49,7 @@ fn line(format: &Format, record: &Record) -> String {
     line.strip_suffix('\n').unwrap().to_owned()
 }
 
-/// What `format` says of the sample, where `change` changes it.
+/// Checks the line of the sample, changed by `change`.
 fn check(format: &str, change: impl Fn(&mut Record), expected: &str) {
     let format = Format::parse(format, false).unwrap();
     let mut record = record(&format, "/a?b=c", &USUAL, &[]);
@@ -64,7 +64,7 @@ fn combined_and_common_are_apaches() {
     let combined = format!(r#"{common} "https://example.org/" "curl/8""#);
     check("common", same, common);
     check("combined", same, &combined);
-    // As Debian's apache2.conf has it.
+    // The format of Debian's apache2.conf.
     let debian = r#"%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\""#;
     check(debian, same, &combined);
 
@@ -282,7 +282,7 @@ fn what_is_no_format_is_refused_at_its_place() {
         ("%h %", 3, "a `%` without its letter: write `%%` for a `%`"),
         ("%h %{x", 3, "`{` has no `}`"),
         ("%i", 0, "`%i` needs a name: `%{NAME}i`"),
-        ("%I", 0, "`%I` is Apache's and is not known here"),
+        ("%I", 0, "`%I` is not supported"),
         ("%{a b}i", 0, "`a b` is no name of a field"),
         ("é %{x}b", 3, "`%{x}b` is not known: write `%b`"),
         (
@@ -292,9 +292,9 @@ fn what_is_no_format_is_refused_at_its_place() {
         ),
         ("%{c}a", 0, "`%{c}a` is not known: write `%a`"),
         ("%700m", 0, "700 is no status"),
-        ("%m\n", 2, "a line holds no line breaks"),
-        ("%m\\n", 2, "a line holds no line breaks"),
-        ("%m\\x", 2, "`\\` stands before `\"`, `\\` or `t`"),
+        ("%m\n", 2, "a format cannot have line breaks"),
+        ("%m\\n", 2, "a format cannot have line breaks"),
+        ("%m\\x", 2, "`\\` must precede `\"`, `\\` or `t`"),
     ] {
         let error = Format::parse(text, false).unwrap_err();
         assert_eq!(

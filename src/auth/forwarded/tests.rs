@@ -1,4 +1,4 @@
-//! What is believed of chains, well-formed and not.
+//! Client data of well-formed and malformed chains.
 
 use http::{HeaderName, HeaderValue};
 use proptest::prelude::*;
@@ -126,9 +126,9 @@ fn where_both_families_speak_neither_takes_from_the_other() {
     assert_eq!(claim.client, "192.0.2.1".parse().ok());
     assert_eq!(claim.scheme, Some(Scheme::Https));
     // A client cannot hide behind a field that its proxy passes on.
-    for said in ["proto=http", "by=x", "for=\"192.0.2.1", ";"] {
-        let claim = read(all(), &[xff, ("forwarded", said)]).unwrap();
-        assert_eq!(claim.client, "192.0.2.1".parse().ok(), "{said}");
+    for sent in ["proto=http", "by=x", "for=\"192.0.2.1", ";"] {
+        let claim = read(all(), &[xff, ("forwarded", sent)]).unwrap();
+        assert_eq!(claim.client, "192.0.2.1".parse().ok(), "{sent}");
     }
     let claim = read(all(), &[("x-forwarded-proto", "https"), same]).unwrap();
     assert_eq!(claim.client, "192.0.2.1".parse().ok());
@@ -145,7 +145,7 @@ fn where_both_families_speak_neither_takes_from_the_other() {
     assert_eq!(claim.client, "6.6.6.6".parse().ok());
 }
 
-/// Each field alone: what is trusted is believed and stays, and all else is as if it were not there.
+/// Each field alone: a trusted one counts and is passed on, and all others are ignored and removed.
 #[test]
 fn only_what_is_trusted_is_believed_and_passed_on() {
     let lines = [
@@ -175,18 +175,18 @@ fn only_what_is_trusted_is_believed_and_passed_on() {
         let trusted = TrustedFields::of(trusted);
         let mut fields = fields(&lines);
         let claim = Claim::read(&fields, trusted, &proxies()).unwrap();
-        let parts = [
+        let flags = [
             (claim.client.is_some(), "client"),
             (claim.scheme.is_some(), "scheme"),
             (claim.host.is_some(), "host"),
             (claim.port.is_some(), "port"),
         ];
-        let parts = parts.iter().filter(|(is_there, _)| *is_there);
-        let parts: Vec<_> = parts.map(|(_, part)| *part).collect();
+        let present = flags.iter().filter(|(is_there, _)| *is_there);
+        let parts: Vec<_> = present.map(|(_, part)| *part).collect();
         assert_eq!(parts.join(" "), claimed, "{trusted}");
         claim.write(&mut fields, trusted, &proxies());
-        let passed = fields.iter();
-        let passed: Vec<_> = passed
+        let passed: Vec<_> = fields
+            .iter()
             .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
             .collect();
         assert_eq!(passed, left, "{trusted}");
@@ -194,7 +194,7 @@ fn only_what_is_trusted_is_believed_and_passed_on() {
 }
 
 proptest! {
-    /// Whatever a client writes in front, the address that our proxy appends is the client.
+    /// The address that the proxy appends is the client, for any text of a client in front of it.
     #[test]
     fn nothing_in_front_changes_what_the_proxy_wrote(forged in "[ -~]{0,60}") {
         let line = format!("{forged}, 192.0.2.1");
@@ -205,7 +205,7 @@ proptest! {
         prop_assert_eq!(seen.as_deref(), Some("192.0.2.1"));
     }
 
-    /// In Forwarded a quote that the client leaves open can only hide the client.
+    /// An open quote of a client in Forwarded can hide the client, and forge none.
     #[test]
     fn an_open_quote_forges_nothing(forged in "[ -~]{0,60}") {
         let lines = [("forwarded", forged.as_str()), ("forwarded", "for=192.0.2.1")];

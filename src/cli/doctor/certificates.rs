@@ -1,17 +1,17 @@
-//! The certificates: their dates, and whether they have the names of the hosts they are shown for.
+//! Checks of the certificates: their validity, and the names of the hosts they are used for.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::finding::Finding;
 use crate::tls::Inspected;
 
-/// Less than this is left of a certificate that should have been replaced by now: an ACME client does
-/// it a month before.
+/// Days before the expiry from which a certificate is overdue for renewal: an ACME client renews it a month
+/// before.
 const SOON: i64 = 14;
 
 const DAY: i64 = 86_400;
 
-/// One certificate.
+/// Checks a certificate.
 pub(super) fn examine(certificate: &Inspected, findings: &mut Vec<Finding>) {
     let about = certificate.file.display();
     findings.push(dates(certificate, now()));
@@ -20,10 +20,11 @@ pub(super) fn examine(certificate: &Inspected, findings: &mut Vec<Finding>) {
         let asked = host.replacen('*', "any", 1);
         if !certificate.covers(&asked) {
             let what = format!(
-                "the certificate is shown for {host} and has only the names {}",
+                "the certificate is used for {host} and has only the names {}",
                 certificate.names.join(", ")
             );
-            let finding = Finding::error(about.to_string(), what).why("browsers refuse to go on");
+            let finding =
+                Finding::error(about.to_string(), what).why("browsers refuse the connection");
             findings.push(finding.fix("have the certificate issued for all `hosts` of the site"));
         }
     }
@@ -42,7 +43,7 @@ fn dates(certificate: &Inspected, now: i64) -> Finding {
                 (begin - now) / DAY + 1
             ),
         )
-        .why("browsers refuse to go on")
+        .why("browsers refuse the connection")
         .fix("set the clock of this host, or wait");
     }
     if now > end {
@@ -50,12 +51,12 @@ fn dates(certificate: &Inspected, now: i64) -> Finding {
             about,
             format!("the certificate expired {} days ago", (now - end) / DAY),
         )
-        .why("browsers refuse to go on")
+        .why("browsers refuse the connection")
         .fix(fix);
     }
     match days {
         ..SOON => Finding::warning(about, format!("the certificate expires in {days} days"))
-            .why("from then on browsers refuse to go on")
+            .why("from then on browsers refuse the connection")
             .fix(fix),
         SOON.. => Finding::fine(about, format!("the certificate is valid for {days} days")),
     }
@@ -91,12 +92,12 @@ mod tests {
         assert_eq!(at(101, 200).severity, Severity::Error);
         let mut findings = Vec::new();
         examine(&certificate((0, i64::MAX)), &mut findings);
-        let told: Vec<_> = findings
+        let errors: Vec<_> = findings
             .iter()
             .skip(1)
             .map(|finding| &finding.what)
             .collect();
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].contains("shown for c.test"), "{told:?}");
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].contains("used for c.test"), "{errors:?}");
     }
 }

@@ -1,15 +1,15 @@
-//! One thing that was looked at: what was found, why it matters, what to change.
+//! Findings: result of a check, its consequence, and the remedy.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-/// How bad it is.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Severity {
-    /// As it should be.
+    /// Correct.
     Fine,
-    /// Worth to know.
+    /// Information.
     Note,
     /// Some requests will fail.
     Warning,
@@ -17,16 +17,16 @@ pub(super) enum Severity {
     Error,
 }
 
-/// What was found.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) severity: Severity,
-    /// What it is about: an address, a file, a key.
+    /// The subject: an address, a file, a key.
     pub(super) about: String,
     pub(super) what: String,
-    /// Why it matters; empty where that is plain.
+    /// The consequence; empty if it is obvious.
     pub(super) why: String,
-    /// What to change; empty where nothing is to be.
+    /// The remedy; empty if there is nothing to change.
     pub(super) fix: String,
 }
 
@@ -115,7 +115,7 @@ impl Severity {
         }
     }
 
-    /// The exit code of a report whose worst it is.
+    /// Returns the exit code of a report with this maximum severity.
     pub(super) fn exit_code(self) -> u8 {
         match self {
             Self::Fine | Self::Note => 0,

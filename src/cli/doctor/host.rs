@@ -1,4 +1,4 @@
-//! This host: ports, descriptors, roots.
+//! Checks of this host: ports, descriptors, roots.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::disk::RealDisk;
 use crate::message::{Disk, Found, Root};
 use crate::site::{ListenAddress, Listener, Snapshot};
 
-/// CAP_NET_BIND_SERVICE in the mask of capabilities (capabilities(7)).
+/// The bit of CAP_NET_BIND_SERVICE (capabilities(7)).
 const BIND_SERVICE: u64 = 1 << 10;
 
-/// Descriptors, and all listeners.
+/// Checks descriptors, listeners, the access log and `.htaccess` files.
 pub(super) fn examine(snapshot: &Snapshot, findings: &mut Vec<Finding>) {
     findings.push(descriptors(snapshot.server.limits.connections));
     findings.extend(snapshot.listeners.iter().filter_map(listener));
@@ -25,14 +25,17 @@ pub(super) fn examine(snapshot: &Snapshot, findings: &mut Vec<Finding>) {
     findings.extend(htaccess(&HtaccessFiles::below_roots(snapshot)));
 }
 
-/// The warnings of the configuration, each a finding, but for that of the access log: it is an error here.
+/// Returns the warnings of the configuration as findings, but for that of the access log: it is an error here.
 pub(super) fn warnings(snapshot: &Snapshot, file: &Path) -> Vec<Finding> {
     let log = unwritable_log(&snapshot.server.access_log);
-    let told = |text: &&str| log.as_ref().is_none_or(|log| !text.contains(log));
-    let texts = snapshot.warnings.trim_end().split("\n\n");
-    let texts = texts.filter(|text| !text.is_empty()).filter(told);
-    let whats = texts.map(|text| text.strip_prefix("warning: ").unwrap_or(text));
-    whats
+    let is_other = |text: &&str| log.as_ref().is_none_or(|log| !text.contains(log));
+    snapshot
+        .warnings
+        .trim_end()
+        .split("\n\n")
+        .filter(|text| !text.is_empty())
+        .filter(is_other)
+        .map(|text| text.strip_prefix("warning: ").unwrap_or(text))
         .map(|what| Finding::warning(file.display(), what))
         .collect()
 }
@@ -54,14 +57,17 @@ fn access_log(destination: &Destination) -> Option<Finding> {
 /// Reports `.htaccess` files, which are not read.
 fn htaccess(files: &HtaccessFiles) -> Option<Finding> {
     const ABOUT: &str = ".htaccess";
-    let finding = match (files.has_restrictions(), files.is_worth_a_line()) {
-        (true, _) => Finding::warning(ABOUT, files.to_string())
-            .why("who was kept out by them is let in")
-            .fix(ADVICE),
-        (false, true) => Finding::note(ABOUT, files.to_string()),
-        (false, false) => return None,
-    };
-    Some(finding)
+    if files.has_restrictions() {
+        let finding = Finding::warning(ABOUT, files.to_string());
+        return Some(
+            finding
+                .why("clients that they deny have access")
+                .fix(ADVICE),
+        );
+    }
+    files
+        .is_reportable()
+        .then(|| Finding::note(ABOUT, files.to_string()))
 }
 
 fn descriptors(connections: usize) -> Finding {
@@ -69,12 +75,12 @@ fn descriptors(connections: usize) -> Finding {
     let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(_, hard)| hard);
     let enough = usize::try_from(limit).is_ok_and(|limit| limit >= connections);
     let what = format!("{limit} may be open, server.limits.connections is {connections}");
-    match enough {
-        true => Finding::fine(ABOUT, what),
-        false => Finding::warning(ABOUT, what)
-            .why("each client needs one, and each request for PHP another: above that clients have to wait")
-            .fix("raise the limit (ulimit -Hn, LimitNOFILE= of systemd), or lower server.limits.connections"),
+    if enough {
+        return Finding::fine(ABOUT, what);
     }
+    Finding::warning(ABOUT, what)
+        .why("each client needs one, and each request for PHP another: above that clients have to wait")
+        .fix("raise the limit (ulimit -Hn, LimitNOFILE= of systemd), or lower server.limits.connections")
 }
 
 fn listener(listener: &Listener) -> Option<Finding> {
@@ -94,34 +100,34 @@ fn listener(listener: &Listener) -> Option<Finding> {
 
 fn port(address: SocketAddr) -> Option<Finding> {
     let number = address.port();
-    let first = first_free_port();
-    if number == 0 || number >= first || may_bind() {
+    let first = first_unprivileged_port();
+    if number == 0 || number >= first || can_bind_privileged() {
         return None;
     }
     let finding = Finding::error(
         address,
-        format!("port {number} is below {first}, and we may not bind it"),
+        format!("port {number} is below {first}, and the gateway lacks CAP_NET_BIND_SERVICE"),
     );
     Some(finding.why("the gateway does not start").fix(
         "give it the capability CAP_NET_BIND_SERVICE (AmbientCapabilities= of systemd, setcap), have systemd pass the socket, or lower net.ipv4.ip_unprivileged_port_start",
     ))
 }
 
-fn first_free_port() -> u16 {
+fn first_unprivileged_port() -> u16 {
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     text.ok()
         .and_then(|text| text.trim().parse().ok())
         .unwrap_or(1024)
 }
 
-fn may_bind() -> bool {
+fn can_bind_privileged() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    let text = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let mask = text.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
     mask.map_or_else(|| geteuid().is_root(), |mask| mask & BIND_SERVICE != 0)
 }
 
-/// A root, and a script in it, as the gateway sees them.
+/// Checks a root, and a script in it, in the gateway's view.
 pub(super) fn root(root: &Root, script: Option<&[u8]>) -> Finding {
     let files = RealDisk::default();
     let disk = files.one_release();
@@ -135,7 +141,7 @@ pub(super) fn root(root: &Root, script: Option<&[u8]>) -> Finding {
                     String::from_utf8_lossy(script)
                 );
                 return Finding::error(about, what)
-                    .why("what it should answer gets 404")
+                    .why("its requests get 404")
                     .fix("correct `root` or the script's name; with `fastcgi.missing = \"pass\"` PHP is asked all the same");
             }
         },
@@ -146,6 +152,6 @@ pub(super) fn root(root: &Root, script: Option<&[u8]>) -> Finding {
         Found::Trouble(errno) => std::io::Error::from_raw_os_error(errno).to_string(),
     };
     Finding::error(about, fault)
-        .why("scripts and files are looked for here before PHP is asked: everything is 404")
+        .why("the gateway looks for scripts and files here before it asks PHP: all requests get 404")
         .fix("correct `root`, let the gateway's user enter it, or mount the files here too; with `fastcgi.missing = \"pass\"` scripts are not looked for")
 }

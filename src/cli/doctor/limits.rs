@@ -1,4 +1,4 @@
-//! What a pool of PHP-FPM allows, beside what the gateway allows.
+//! Comparison of the limits of a PHP-FPM pool with those of the gateway.
 
 use super::finding::Finding;
 use super::pools::{Pool, size, time};
@@ -6,12 +6,12 @@ use crate::handler::fastcgi::Fastcgi;
 use crate::upstream::Address;
 use crate::value::ByteSize;
 
-/// What PHP has without a php.ini, in bytes.
+/// Defaults of PHP without a php.ini, in bytes.
 const POST_MAX_SIZE: u64 = 8 << 20;
 const UPLOAD_MAX_FILESIZE: u64 = 2 << 20;
 
-/// Of the pool behind `address`, for all that asks it; `queues`: what it has no worker for waits in the
-/// gateway.
+/// Compares the pool behind `address` with all its callers; `queues`: requests beyond its workers wait in
+/// the gateway.
 pub(super) fn compare(
     address: &Address,
     pool: &Pool,
@@ -46,9 +46,10 @@ fn workers(about: &str, pool: &Pool, queues: bool, findings: &mut Vec<Finding>) 
 
 fn terminate(about: &str, pool: &Pool, callers: &[&Fastcgi]) -> Option<Finding> {
     let limit = time(pool.get("request_terminate_timeout")?).filter(|limit| !limit.is_zero())?;
-    let longer = callers.iter().map(|caller| &caller.timeouts.first_byte);
-    let mut longer = longer.filter(|ours| ours.duration.is_zero() || ours.duration > limit);
-    let ours = longer.next()?;
+    let ours = callers
+        .iter()
+        .map(|caller| &caller.timeouts.first_byte)
+        .find(|ours| ours.duration.is_zero() || ours.duration > limit)?;
     let what = format!(
         "request_terminate_timeout = {} s is shorter than {ours}",
         limit.as_secs()
@@ -81,36 +82,36 @@ fn bodies(about: &str, pool: &Pool, callers: &[&Fastcgi], findings: &mut Vec<Fin
         post: setting("post_max_size", POST_MAX_SIZE),
         upload: setting("upload_max_filesize", UPLOAD_MAX_FILESIZE),
     };
-    findings.extend(limits.of_forms(about));
-    findings.push(limits.of_files(about));
+    findings.extend(limits.check_forms(about));
+    findings.push(limits.check_files(about));
 }
 
-/// How large a request may be, in bytes.
+/// Size limits of a request, in bytes.
 struct Limits {
-    /// `limits.body`, the largest of all that asks.
+    /// `limits.body`, the largest of all callers.
     ours: u64,
-    /// `post_max_size`; 0 is no limit to PHP.
+    /// `post_max_size`; 0 is no limit.
     post: u64,
     /// `upload_max_filesize`.
     upload: u64,
 }
 
 impl Limits {
-    fn of_forms(&self, about: &str) -> Option<Finding> {
+    fn check_forms(&self, about: &str) -> Option<Finding> {
         let (ours, post) = (ByteSize(self.ours), ByteSize(self.post));
         if self.post > 0 && self.post < self.ours {
             let what = format!("post_max_size = {post} is less than limits.body = {ours}");
-            let finding = Finding::warning(about, what).why("PHP runs the script for a body between the two with an empty $_POST and $_FILES, and says so only in its log");
+            let finding = Finding::warning(about, what).why("PHP runs the script for a body between the two with an empty $_POST and $_FILES, and warns in its log alone");
             return Some(finding.fix("set both to the same: then such a body gets 413"));
         }
         (self.post != self.ours).then(|| {
             let what = format!("post_max_size = {post}, limits.body = {ours}");
-            Finding::note(about, what).why("the gateway's is what holds")
+            Finding::note(about, what).why("the gateway's limit applies")
         })
     }
 
-    /// A file is a part of a form, and of the body that is.
-    fn of_files(&self, about: &str) -> Finding {
+    /// Checks the limit of a file, which is a part of a form and thus of a body.
+    fn check_files(&self, about: &str) -> Finding {
         let upload = ByteSize(self.upload);
         let form = Some(self.post).filter(|post| *post > 0);
         let (name, least) = match form.filter(|post| *post < self.ours) {
@@ -121,14 +122,14 @@ impl Limits {
         if self.upload > least {
             let what = format!("upload_max_filesize = {upload} is more than {other}");
             return Finding::warning(about, what)
-                .why("no file of that size ever comes through")
+                .why("no file of that size reaches the script")
                 .fix(format!("raise {name} above it"));
         }
         if self.upload < least {
             let what = format!("upload_max_filesize = {upload} is less than {other}");
             return Finding::note(about, what)
-                .why("a file between the two is received and thrown away: the script finds UPLOAD_ERR_INI_SIZE in $_FILES")
-                .fix("raise upload_max_filesize, where files of that size are wanted");
+                .why("a file between the two is received and discarded: the script finds UPLOAD_ERR_INI_SIZE in $_FILES")
+                .fix("raise upload_max_filesize to accept files of that size");
         }
         Finding::fine(about, format!("upload_max_filesize = {upload}, {other}"))
     }
@@ -144,9 +145,9 @@ mod tests {
     fn check(limits: [u64; 3], form: Option<Severity>, file: (Severity, &str)) {
         let [ours, post, upload] = limits.map(|mebibytes| mebibytes * MIB);
         let limits = Limits { ours, post, upload };
-        let found = limits.of_forms("x").map(|finding| finding.severity);
+        let found = limits.check_forms("x").map(|finding| finding.severity);
         assert_eq!(found, form, "{ours} {post} {upload}");
-        let found = limits.of_files("x");
+        let found = limits.check_files("x");
         assert_eq!(found.severity, file.0, "{found}");
         assert!(found.what.contains(file.1), "{found}");
     }

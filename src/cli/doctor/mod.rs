@@ -1,6 +1,5 @@
-//! `fcgate doctor`: whether PHP can be reached and sees what it will be asked for, and whether the two
-//! agree about their limits. Nothing is written, and no script of the application runs unless `--run`
-//! says so.
+//! `fcgate doctor`: checks that PHP can be reached and sees its scripts, and compares its limits with those
+//! of the gateway. Nothing is written, and no script of the application runs without `--run`.
 
 mod certificates;
 mod finding;
@@ -28,14 +27,14 @@ use crate::upstream::Address;
 use finding::{Finding, Severity};
 use peer::Class;
 use pools::Pool;
-use server::Question;
+use server::RootProbe;
 
-/// What `doctor` is told.
+/// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     configuration: Configuration,
-    /// PHP-FPM's php-fpm.conf, where it is not in the usual places; may be given again and again.
+    /// PHP-FPM's php-fpm.conf, if it is not in a usual place; may be repeated.
     #[arg(long = "pool", value_name = "FILE")]
     pools: Vec<PathBuf>,
     /// Run the front controllers with HEAD, which runs the application.
@@ -46,22 +45,22 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// Prints what was found. The exit code is 0 where nothing is wrong, 1 for warnings, 2 for errors.
+/// Prints the findings. The exit code is 1 for warnings, 2 for errors, else 0.
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let json = arguments.json;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build();
-    let runtime = runtime.context("cannot start")?;
+        .build()
+        .context("cannot start the runtime")?;
     let findings = runtime.block_on(examine(arguments));
     let worst = findings.iter().map(|finding| finding.severity).max();
     let code = worst.unwrap_or(Severity::Fine).exit_code();
-    // A closed stdout changes nothing about the verdict.
-    let _ = write!(std::io::stdout(), "{}", shown(&findings, json));
+    // A closed stdout does not change the exit code.
+    let _ = write!(std::io::stdout(), "{}", render(&findings, json));
     Ok(ExitCode::from(code))
 }
 
-fn shown(findings: &[Finding], as_json: bool) -> String {
+fn render(findings: &[Finding], as_json: bool) -> String {
     if as_json {
         let findings: Vec<_> = findings.iter().map(Finding::json).collect();
         return format!("{:#}\n", json!({ "findings": findings }));
@@ -91,54 +90,57 @@ async fn examine(arguments: Arguments) -> Vec<Finding> {
     let callers = callers(&snapshot);
     roots(&callers, &mut findings);
     let pools = pools::find(&arguments.pools);
-    for asked in servers(&callers, &snapshot) {
-        findings.extend(of_server(&asked, &pools, arguments.run).await);
+    for server in servers(&callers, &snapshot) {
+        findings.extend(examine_server(&server, &pools, arguments.run).await);
     }
-    once(findings)
+    deduplicate(findings)
 }
 
-/// What is found at one server; nothing but that it is none where that is what comes out.
-async fn of_server(asked: &Asked<'_>, pools: &[Pool], run: bool) -> Vec<Finding> {
+/// Checks one server; returns a single finding if it does not speak FastCGI.
+async fn examine_server(checked: &Server<'_>, pools: &[Pool], run: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let reached = server::reach(&asked.address, &asked.others, pools, &mut findings);
+    let reached = server::reach(&checked.address, &checked.others, pools, &mut findings);
     if let Some(class) = reached.await {
-        let pool = pools.iter().find(|pool| pool.listens_at(&asked.address));
-        let queues = class == Class::Kept || asked.is_bounded;
-        behind(asked, pool, (queues, run), &mut findings).await;
+        let pool = pools.iter().find(|pool| pool.listens_at(&checked.address));
+        let queues = class == Class::Kept || checked.is_bounded;
+        examine_application(checked, pool, (queues, run), &mut findings).await;
     }
     let foreign = findings.iter().find(|finding| server::is_foreign(finding));
     foreign.cloned().map_or(findings, |foreign| vec![foreign])
 }
 
-/// Each finding once, however many ways lead to it.
-fn once(findings: Vec<Finding>) -> Vec<Finding> {
-    let mut told: Vec<Finding> = Vec::with_capacity(findings.len());
+/// Removes duplicate findings, which several sites and rules may yield.
+fn deduplicate(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut kept: Vec<Finding> = Vec::with_capacity(findings.len());
     for finding in findings {
-        if !told.contains(&finding) {
-            told.push(finding);
+        if !kept.contains(&finding) {
+            kept.push(finding);
         }
     }
-    told
+    kept
 }
 
-/// A server with all that asks it, by whatever upstreams.
-struct Asked<'a> {
+/// A server with its callers of all upstreams.
+struct Server<'a> {
     address: Address,
     callers: Vec<&'a Fastcgi>,
     /// The other servers of each of these upstreams.
     others: Vec<Vec<Address>>,
-    /// Whether an upstream of it has a `capacity`, beyond which requests wait in the gateway.
+    /// An upstream of the server has a `capacity`, beyond which requests wait in the gateway.
     is_bounded: bool,
 }
 
-/// Each server once, in the order in which callers name them.
-fn servers<'a>(callers: &'a [Arc<Fastcgi>], snapshot: &Snapshot) -> Vec<Asked<'a>> {
-    let mut servers: Vec<Asked<'a>> = Vec::new();
+/// Returns all servers without duplicates, in the order of the callers.
+fn servers<'a>(callers: &'a [Arc<Fastcgi>], snapshot: &Snapshot) -> Vec<Server<'a>> {
+    let mut servers: Vec<Server<'a>> = Vec::new();
     for caller in callers {
         let all = snapshot.servers(&caller.upstream);
         for address in all.clone() {
-            let others = all.iter().filter(|other| **other != address);
-            let others = others.cloned().collect();
+            let others = all
+                .iter()
+                .filter(|other| **other != address)
+                .cloned()
+                .collect();
             let is_bounded = snapshot.capacity(&caller.upstream) > 0;
             match servers.iter_mut().find(|known| known.address == address) {
                 Some(known) => {
@@ -146,7 +148,7 @@ fn servers<'a>(callers: &'a [Arc<Fastcgi>], snapshot: &Snapshot) -> Vec<Asked<'a
                     known.others.push(others);
                     known.is_bounded |= is_bounded;
                 }
-                None => servers.push(Asked {
+                None => servers.push(Server {
                     address,
                     callers: vec![caller],
                     others: vec![others],
@@ -158,7 +160,7 @@ fn servers<'a>(callers: &'a [Arc<Fastcgi>], snapshot: &Snapshot) -> Vec<Asked<'a
     servers
 }
 
-/// All that asks PHP, once for each combination of a root and a server.
+/// Returns the FastCGI handlers of all rules.
 fn callers(snapshot: &Snapshot) -> Vec<Arc<Fastcgi>> {
     let sites: Vec<_> = snapshot.sites().collect();
     let rules = sites.iter().flat_map(|site| site.rules.iter());
@@ -177,14 +179,14 @@ fn callers(snapshot: &Snapshot) -> Vec<Arc<Fastcgi>> {
     callers.collect()
 }
 
-/// The script that a rule names, below its root; none where that depends on the request.
+/// Returns the script of a rule, below its root; `None` if it depends on the request.
 fn script(caller: &Fastcgi) -> Option<Vec<u8>> {
     let ScriptRule::Fixed { script, .. } = &caller.script else {
         return None;
     };
     let path = script.to_string();
-    let root = caller.mapping.root.0.as_os_str().as_bytes();
-    let root = root.strip_suffix(b"/").unwrap_or(root);
+    let folder = caller.mapping.root.0.as_os_str().as_bytes();
+    let root = folder.strip_suffix(b"/").unwrap_or(folder);
     let below = path.as_bytes().strip_prefix(root)?;
     (!path.contains('$')).then(|| below.to_vec())
 }
@@ -199,17 +201,17 @@ fn roots(callers: &[Arc<Fastcgi>], findings: &mut Vec<Finding>) {
     }
 }
 
-/// What stands behind an address that answers: once for each root that it is asked for. `queues`: requests
-/// beyond its workers wait in the gateway.
-async fn behind(
-    asked: &Asked<'_>,
+/// Checks the application behind a reachable address, once for each root. `queues`: requests beyond its
+/// workers wait in the gateway.
+async fn examine_application(
+    checked: &Server<'_>,
     pool: Option<&Pool>,
     (queues, run): (bool, bool),
     findings: &mut Vec<Finding>,
 ) {
-    let (address, callers) = (&asked.address, asked.callers.as_slice());
+    let (address, callers) = (&checked.address, checked.callers.as_slice());
     let mut roots: Vec<&[u8]> = Vec::new();
-    // Those that name a script come first, as they are asked for it too.
+    // Callers with a script come first, for the check of the script.
     let names = |caller: &&Fastcgi| script(caller).is_some();
     let (named, others): (Vec<&Fastcgi>, Vec<_>) = callers.iter().copied().partition(names);
     for caller in named.into_iter().chain(others) {
@@ -218,13 +220,13 @@ async fn behind(
             continue;
         }
         roots.push(root);
-        let question = Question {
+        let probe = RootProbe {
             mapping: &caller.mapping,
             responder: &caller.contract.responder,
             script: script(caller),
             run,
         };
-        server::files(address, &question, findings).await;
+        server::files(address, &probe, findings).await;
     }
     let Some(pool) = pool else {
         findings.push(

@@ -1,5 +1,5 @@
-//! A conversation with a FastCGI server, outside of the queue that requests wait in. Nothing here
-//! names a script of the application but where its user wants that.
+//! Connections to a FastCGI server, outside of the queue of requests. Scripts of the application are
+//! requested with `--run` alone.
 
 use std::io;
 use std::time::Duration;
@@ -16,36 +16,36 @@ use crate::stream::Stream;
 use crate::upstream::Address;
 use crate::upstream::fpm::inquiry::{self, Inquiry, Reaction};
 
-/// For one attempt to connect.
+/// Timeout of connecting.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// For an answer to a probe; longer than requests wait for it, as nobody waits for them here.
+/// Timeout of an answer to a probe; longer than that of the gateway, since no request waits here.
 const SILENCE: Duration = Duration::from_secs(3);
 
-/// For an answer to a request.
+/// Timeout of a request.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// Of an answer nothing more is kept, in bytes.
+/// Maximum length kept of each stream of a reply, in bytes.
 const MOST: usize = 64 * 1024;
 
-/// What the server does with a probe; the words of `upstream::fpm::admission`.
+/// Reaction of a server to a probe; the terms of `upstream::fpm::admission`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Class {
-    /// Answers and serves on.
+    /// Answers and keeps the connection.
     Kept,
-    /// Answers whatever else it does.
+    /// Answers during other requests.
     Multiplexed,
-    /// Answers when a worker is free, and none was.
+    /// Answers once a worker is free, and none was.
     Busy,
-    /// Answers and hangs up.
+    /// Answers and closes the connection.
     Closes,
     /// Does not answer.
     Silent,
-    /// Does something else: what.
+    /// Another reaction, with its description.
     Foreign(String),
 }
 
-/// What a request was answered.
+/// The reply to a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) stdout: Vec<u8>,
@@ -59,17 +59,17 @@ struct Peer {
     input: BytesMut,
 }
 
-/// Whether something accepts connections.
-pub(super) async fn knock(address: &Address) -> io::Result<()> {
+/// Checks that the address accepts connections.
+pub(super) async fn check_connect(address: &Address) -> io::Result<()> {
     Peer::connect(address).await.map(drop)
 }
 
-/// Whether each of these upstreams has a server that accepts connections.
+/// Reports whether each of these upstreams has a server that accepts connections.
 pub(super) async fn has_one_in_each(upstreams: &[Vec<Address>]) -> bool {
     for servers in upstreams {
         let mut is_up = false;
         for address in servers {
-            is_up = is_up || knock(address).await.is_ok();
+            is_up = is_up || check_connect(address).await.is_ok();
         }
         if !is_up {
             return false;
@@ -78,13 +78,13 @@ pub(super) async fn has_one_in_each(upstreams: &[Vec<Address>]) -> bool {
     true
 }
 
-/// Whether it says that what came is no FastCGI.
+/// Reports whether the error is a reply that is no FastCGI.
 pub(super) fn is_foreign(error: &io::Error) -> bool {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
     matches!(inner, Some(ProtocolError::WrongVersion(_)))
 }
 
-/// Finds out what the server does with probes, as the gateway does it.
+/// Classifies the server by its reaction to probes, as the gateway does.
 pub(super) async fn classify(address: &Address) -> io::Result<Class> {
     let mut peer = Peer::connect(address).await?;
     let found = match timeout(SILENCE, inquiry::inquire(&mut peer.stream, Inquiry::Probe)).await {
@@ -94,7 +94,7 @@ pub(super) async fn classify(address: &Address) -> io::Result<Class> {
         Ok(Reaction::Unacknowledged) | Err(_) => {
             let mut other = Peer::connect(address).await?;
             match timeout(SILENCE, inquiry::inquire(&mut other.stream, Inquiry::Role)).await {
-                // It knows probes, and nobody was free for the first.
+                // It answers probes, and no worker was free for the first.
                 Ok(Reaction::Acknowledged(_)) | Err(_) => return Ok(Class::Busy),
                 Ok(found) => found,
             }
@@ -102,7 +102,7 @@ pub(super) async fn classify(address: &Address) -> io::Result<Class> {
     };
     Ok(match found {
         Reaction::Unacknowledged => Class::Silent,
-        Reaction::HungUp(error) => Class::Foreign(format!("it hangs up: {error}")),
+        Reaction::HungUp(error) => Class::Foreign(format!("it closes the connection: {error}")),
         Reaction::Foreign(error) => Class::Foreign(error.to_string()),
         Reaction::Acknowledged(_) => {
             match timeout(SILENCE, inquiry::inquire(&mut peer.stream, Inquiry::Probe)).await {
@@ -115,7 +115,7 @@ pub(super) async fn classify(address: &Address) -> io::Result<Class> {
     })
 }
 
-/// Sends a request with these variables and without content, and reads the answer.
+/// Sends a request with these variables and without content, and reads the reply.
 pub(super) async fn ask(address: &Address, variables: &[(&str, &[u8])]) -> io::Result<Reply> {
     let mut peer = Peer::connect(address).await?;
     let answer = timeout(ANSWER, peer.request(variables)).await;
@@ -161,14 +161,14 @@ impl Peer {
                 return Ok(event);
             }
             if self.stream.read_buf(&mut self.input).await? == 0 {
-                return Err(io::Error::other("it hangs up"));
+                return Err(io::Error::other("it closes the connection"));
             }
         }
     }
 }
 
 impl Reply {
-    /// RFC 3875 §6.3.3: the status, 200 where none is named.
+    /// Returns the status (RFC 3875 §6.3.3), 200 without a Status field.
     pub(super) fn status(&self) -> u16 {
         let text = String::from_utf8_lossy(&self.stdout);
         let head = text.lines().take_while(|line| !line.is_empty());
@@ -185,14 +185,14 @@ impl Reply {
         body.unwrap_or_default().to_owned()
     }
 
-    /// Whether PHP-FPM says that it knows no such script.
+    /// Reports whether PHP-FPM does not find the script.
     pub(super) fn is_unknown(&self) -> bool {
-        self.says("Primary script unknown")
+        self.has_error("Primary script unknown")
             || (self.status() == 404 && self.body() == "File not found.\n")
     }
 
-    /// Whether the error stream has these words.
-    pub(super) fn says(&self, words: &str) -> bool {
+    /// Reports whether the error stream contains a text.
+    pub(super) fn has_error(&self, words: &str) -> bool {
         String::from_utf8_lossy(&self.stderr).contains(words)
     }
 }

@@ -1,5 +1,5 @@
-//! PHP-FPM's own configuration, where this host has it and we may read it: pools by their `listen`,
-//! what the master has, and php.ini.
+//! PHP-FPM's configuration, if it is readable on this host: pools by their `listen`, `[global]` of the
+//! master, and php.ini.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::upstream::Address;
 
-/// Where distributions, the PHP images and source builds have the master's file.
+/// Paths of the master's file in distributions, the PHP images and source builds.
 const MASTERS: [&str; 5] = [
     "/etc/php/*/fpm/php-fpm.conf",
     "/etc/php-fpm.conf",
@@ -17,18 +17,18 @@ const MASTERS: [&str; 5] = [
     "/opt/*/etc/php-fpm.conf",
 ];
 
-/// How deep files may include each other.
+/// Maximum depth of includes.
 const MAX_DEPTH: usize = 4;
 
-/// A longer file is no configuration, in bytes.
+/// Maximum length of a configuration file, in bytes.
 const MAX_LENGTH: u64 = 1 << 20;
 
-/// A pool with what holds for it.
+/// A pool with its settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pool {
-    /// Its name.
+    /// The name.
     pub(super) name: String,
-    /// The file that has it.
+    /// The file of the pool.
     pub(super) file: PathBuf,
     keys: HashMap<String, String>,
     /// `[global]` of its master.
@@ -36,14 +36,14 @@ pub(super) struct Pool {
     ini: HashMap<String, String>,
 }
 
-/// All pools of all masters that can be found; `named` files are masters too.
+/// Returns the pools of all masters in [`MASTERS`] and in the `named` files.
 pub(super) fn find(named: &[PathBuf]) -> Vec<Pool> {
     let usual = MASTERS.iter().flat_map(|pattern| files(pattern));
     let mut masters: Vec<PathBuf> = named.iter().cloned().chain(usual).collect();
     masters.dedup();
     masters
         .iter()
-        .flat_map(|master| of_master(master))
+        .flat_map(|master| read_master(master))
         .collect()
 }
 
@@ -52,19 +52,19 @@ impl Pool {
         self.keys.get(key).map(String::as_str)
     }
 
-    /// Of the master.
+    /// Returns a setting of the master.
     pub(super) fn global(&self, key: &str) -> Option<&str> {
         self.global.get(key).map(String::as_str)
     }
 
-    /// A setting of PHP: the pool's own, else that of php.ini.
+    /// Returns a setting of PHP: that of the pool, else that of php.ini.
     pub(super) fn setting(&self, name: &str) -> Option<&str> {
-        let own = ["php_admin_value", "php_value"].map(|kind| format!("{kind}[{name}]"));
-        let own = own.iter().find_map(|key| self.get(key));
+        let keys = ["php_admin_value", "php_value"].map(|kind| format!("{kind}[{name}]"));
+        let own = keys.iter().find_map(|key| self.get(key));
         own.or_else(|| self.ini.get(name).map(String::as_str))
     }
 
-    /// Whether the gateway reaches it at `address`.
+    /// Reports whether the pool listens at `address`.
     pub(super) fn listens_at(&self, address: &Address) -> bool {
         let Some(listen) = self.get("listen") else {
             return false;
@@ -79,7 +79,8 @@ impl Pool {
     }
 }
 
-/// A pool that is bound to `bound` is on this host: another host's address means another pool.
+/// Reports whether a pool bound to `bound` is reached at `host`. The pool is on this host, so another host's
+/// address belongs to another pool.
 fn reaches(bound: &str, host: &str) -> bool {
     let bare = |text: &str| {
         text.trim_start_matches('[')
@@ -96,7 +97,7 @@ fn same_path(one: &Path, other: &Path) -> bool {
     one == other || real(one) == real(other)
 }
 
-fn of_master(master: &Path) -> Vec<Pool> {
+fn read_master(master: &Path) -> Vec<Pool> {
     let mut sections = Vec::new();
     read(master, "global", 0, &mut sections);
     let mut global = HashMap::new();
@@ -126,7 +127,7 @@ fn of_master(master: &Path) -> Vec<Pool> {
 
 type Line = (String, String, String, PathBuf);
 
-/// Section, key and value of each line, with those of the files that are included.
+/// Reads section, key and value of each line, and of all included files.
 fn read(file: &Path, section: &str, depth: usize, lines: &mut Vec<Line>) {
     let mut section = section.to_owned();
     for line in text(file).lines() {
@@ -138,7 +139,7 @@ fn read(file: &Path, section: &str, depth: usize, lines: &mut Vec<Line>) {
             section = name.to_owned();
         } else if let Some((key, value)) = pair(line) {
             if key != "include" {
-                // `$pool` stands for the name of the pool.
+                // `$pool` expands to the name of the pool.
                 let value = value.replace("$pool", &section);
                 lines.push((section.clone(), key, value, file.to_owned()));
             } else if depth < MAX_DEPTH {
@@ -151,7 +152,7 @@ fn read(file: &Path, section: &str, depth: usize, lines: &mut Vec<Line>) {
     }
 }
 
-/// What of php.ini is of interest: later files win, as for PHP.
+/// Reads php.ini and conf.d: later files win, as in PHP.
 fn php_ini(folder: &Path) -> HashMap<String, String> {
     let image = Path::new("/usr/local/etc/php");
     let is_image = folder == Path::new("/usr/local/etc");
@@ -189,7 +190,7 @@ fn files(pattern: &str) -> Vec<PathBuf> {
     found.filter_map(Result::ok).collect()
 }
 
-/// PHP-FPM's times: seconds, or with s, m, h or d behind.
+/// Parses a duration of PHP-FPM: seconds, or a number with the suffix s, m, h or d.
 pub(super) fn time(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(['s', 'm', 'h', 'd']);
     let unit = match text.strip_prefix(digits)? {
@@ -203,7 +204,7 @@ pub(super) fn time(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(number.saturating_mul(unit)))
 }
 
-/// php.ini's sizes in bytes: a number, or with K, M or G behind.
+/// Parses a size of php.ini, in bytes: a number, or one with the suffix K, M or G.
 pub(super) fn size(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match text.strip_prefix(digits)?.to_ascii_uppercase().as_str() {
@@ -236,7 +237,7 @@ mod tests {
             "[www]\n; listen = /no.sock\nlisten = /run/$pool.sock ; here\npm.max_children = 5\nphp_admin_value[post_max_size] = \"8M\"\n[two]\nlisten = 9001\n",
         );
         write("php.ini", "upload_max_filesize = 2M\npost_max_size = 1M\n");
-        let pools = of_master(&folder.path().join("php-fpm.conf"));
+        let pools = read_master(&folder.path().join("php-fpm.conf"));
         let [www, two] = pools.as_slice() else {
             panic!("{pools:?}")
         };

@@ -1,5 +1,5 @@
-//! One FastCGI server: whether it can be reached, what it does with a probe, and whether PHP sees the
-//! files that it will be asked for.
+//! Checks of one FastCGI server: its reachability, its reaction to a probe, and PHP's view of the files
+//! of its requests.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -13,46 +13,47 @@ use crate::cgi::{Mapping, Responder};
 use crate::handler::fastcgi::why_unknown;
 use crate::upstream::{Address, explain_denied, is_passing};
 
-const FOREIGN: &str = "what listens there does not speak FastCGI";
+const FOREIGN: &str = "the server does not speak FastCGI";
 
-/// What follows from a server that cannot be reached, where others of its upstream can.
+/// Consequence of an unreachable server if others of its upstream are reachable.
 const OTHERS_SERVE: &str = "the other servers of its upstream get its requests";
 
-/// A file of such a name is no script of any PHP: asked for, it is refused or sent and never run.
+/// Extensions of files that no PHP runs: it refuses or sends them.
 const PLAIN: [&str; 9] = [
     "txt", "css", "js", "ico", "png", "jpg", "svg", "webp", "gif",
 ];
 
-/// What PHP is asked for below one root.
+/// Requests for the files of one root.
 #[derive(Debug)]
-pub(super) struct Question<'a> {
+pub(super) struct RootProbe<'a> {
     pub(super) mapping: &'a Mapping,
     pub(super) responder: &'a Responder,
-    /// A script below the root that is named in the configuration.
+    /// A script of the configuration, below the root.
     pub(super) script: Option<Vec<u8>>,
-    /// Whether that may be run.
+    /// Runs the script.
     pub(super) run: bool,
 }
 
-/// Whether it can be reached, and how it answers probes; `None`: there is no use in asking more. `others` are the other
-/// servers of each upstream that has it.
+/// Checks the reachability of a server and its reaction to probes; `None` if further checks are useless. `others` are
+/// the other servers of each of its upstreams.
 pub(super) async fn reach(
     address: &Address,
     others: &[Vec<Address>],
     pools: &[Pool],
     findings: &mut Vec<Finding>,
 ) -> Option<Class> {
-    if let Err(error) = peer::knock(address).await {
+    if let Err(error) = peer::check_connect(address).await {
         let finding = unreachable(address, &error, pools);
-        findings.push(match peer::has_one_in_each(others).await {
-            true => finding.why(OTHERS_SERVE),
-            false => finding,
+        findings.push(if peer::has_one_in_each(others).await {
+            finding.why(OTHERS_SERVE)
+        } else {
+            finding
         });
         return None;
     }
-    let class = peer::classify(address).await;
-    let class = class.unwrap_or_else(|error| Class::Foreign(error.to_string()));
-    findings.push(of_class(address, &class));
+    let classified = peer::classify(address).await;
+    let class = classified.unwrap_or_else(|error| Class::Foreign(error.to_string()));
+    findings.push(class_finding(address, &class));
     Some(class).filter(|class| !matches!(class, Class::Foreign(_)))
 }
 
@@ -82,53 +83,50 @@ fn unreachable(address: &Address, error: &io::Error, pools: &[Pool]) -> Finding 
             others.join(", ")
         ),
     };
-    let why = match is_passing(error) {
-        true => {
-            "every request for PHP waits for it, and gets 503 (UPSTREAM_DOWN) once timeouts.queue has passed"
-        }
-        false => "every request for PHP gets 503 (UPSTREAM_DOWN) at once",
+    let why = if is_passing(error) {
+        "every request for PHP waits for it, and gets 503 (UPSTREAM_DOWN) once timeouts.queue has passed"
+    } else {
+        "every request for PHP gets 503 (UPSTREAM_DOWN) at once"
     };
-    Finding::error(address, not_there(address, error))
+    Finding::error(address, describe_unreachable(address, error))
         .why(why)
         .fix(fix)
 }
 
-fn not_there(address: &Address, error: &io::Error) -> String {
+fn describe_unreachable(address: &Address, error: &io::Error) -> String {
     let what = match (error.kind(), address) {
         (io::ErrorKind::NotFound, Address::Unix(path)) => {
-            match path.parent().is_some_and(Path::is_dir) {
-                true => "the socket does not exist",
-                false => {
-                    "the socket does not exist, nor does its folder: a container has its own /run"
-                }
+            if path.parent().is_some_and(Path::is_dir) {
+                "the socket does not exist"
+            } else {
+                "the socket does not exist, nor does its folder: a container has its own /run"
             }
         }
         (io::ErrorKind::ConnectionRefused, Address::Unix(path)) => {
-            match std::fs::metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
-                true => {
-                    "the socket is there and nobody listens on it: a PHP-FPM that was killed left it"
-                }
-                false => "this is no socket",
+            if std::fs::metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+                "the socket has no listener: a killed PHP-FPM left it"
+            } else {
+                "this is no socket"
             }
         }
-        (io::ErrorKind::ConnectionRefused, Address::Tcp(..)) => "nobody listens there",
-        _ => return format!("it cannot be connected to: {error}"),
+        (io::ErrorKind::ConnectionRefused, Address::Tcp(..)) => "no process listens there",
+        _ => return format!("connecting failed: {error}"),
     };
     what.to_owned()
 }
 
-fn of_class(address: &Address, class: &Class) -> Finding {
+fn class_finding(address: &Address, class: &Class) -> Finding {
     match class {
         Class::Kept => Finding::fine(address, "it can be connected to, answers probes and serves on (Kept)"),
-        Class::Closes => Finding::note(address, "it answers a probe and hangs up (Closes)")
-            .why("connections are not used again, and requests wait in PHP-FPM's backlog, where nobody sees them")
-            .fix("PHP 8.2 and later does better (bug 76922), or set `capacity` of the upstream to pm.max_children"),
-        Class::Multiplexed => Finding::fine(address, "it can be connected to, and takes requests whatever it is doing (Multiplexed)"),
+        Class::Closes => Finding::note(address, "it answers a probe and closes the connection (Closes)")
+            .why("connections are not reused, and requests wait in PHP-FPM's backlog, which no metric of the gateway shows")
+            .fix("use PHP 8.2 or later (bug 76922), or set `capacity` of the upstream to pm.max_children"),
+        Class::Multiplexed => Finding::fine(address, "it can be connected to, and accepts requests in parallel (Multiplexed)"),
         Class::Busy => Finding::warning(address, "it accepts connections, and none of its workers was free to answer a probe")
             .why("requests wait here until a worker is free, and get 503 (QUEUE_TIMEOUT) once timeouts.queue has passed")
-            .fix("look at PHP-FPM's slow log and pm.max_children; or it is no FastCGI server: an HTTP server waits for the end of a line"),
+            .fix("check PHP-FPM's slow log and pm.max_children; or it is no FastCGI server: an HTTP server waits for the end of a line"),
         Class::Silent => Finding::warning(address, "it answers requests and no probe (Silent)")
-            .why("it is no PHP-FPM: each request gets a connection of its own, and a crowd of them is not queued here")
+            .why("it is no PHP-FPM: each request gets a connection of its own, and the gateway does not queue them")
             .fix("set `type = \"generic\"`, and `capacity` to the number of its workers"),
         Class::Foreign(what) => Finding::error(address, format!("{FOREIGN}: {what}"))
             .why("every request gets 502 or 503")
@@ -136,46 +134,46 @@ fn of_class(address: &Address, class: &Class) -> Finding {
     }
 }
 
-/// Whether PHP sees the root, and the script where that may be run.
-pub(super) async fn files(address: &Address, question: &Question<'_>, findings: &mut Vec<Finding>) {
-    if *question.responder == Responder::Generic {
+/// Checks PHP's view of the root, and the script with `--run`.
+pub(super) async fn files(address: &Address, probe: &RootProbe<'_>, findings: &mut Vec<Finding>) {
+    if *probe.responder == Responder::Generic {
         findings.push(Finding::note(
             address,
             "a generic application is not asked for PHP's files",
         ));
         return;
     }
-    let finding = match root(address, question).await {
+    let finding = match root(address, probe).await {
         Ok(finding) => finding,
-        Err(error) => no_answer(address, &error),
+        Err(error) => failed_request(address, &error),
     };
     findings.push(finding);
-    if let Some(script) = question.script.as_deref().filter(|_| question.run) {
-        let path = [question.mapping.document_root(), script].concat();
+    if let Some(script) = probe.script.as_deref().filter(|_| probe.run) {
+        let path = [probe.mapping.document_root(), script].concat();
         let reply = ask(address, &path, "HEAD").await;
         findings.push(match reply {
-            Ok(reply) => of_script(address, question.mapping, (script, &path), &reply),
-            Err(error) => no_answer(address, &error),
+            Ok(reply) => script_finding(address, probe.mapping, (script, &path), &reply),
+            Err(error) => failed_request(address, &error),
         });
     }
 }
 
-/// PHP-FPM resolves what it is asked for, and then runs only names that end in .php
-/// (security.limit_extensions): a folder is refused if it is there, and unknown if it is not.
-async fn root(address: &Address, question: &Question<'_>) -> io::Result<Finding> {
-    let mapping = question.mapping;
+/// Checks PHP's view of the root. PHP-FPM resolves the script first, and then runs only names that end in
+/// .php (security.limit_extensions): an existing folder is refused, a missing one unknown.
+async fn root(address: &Address, probe: &RootProbe<'_>) -> io::Result<Finding> {
+    let mapping = probe.mapping;
     let root = mapping.document_root();
     let shown = String::from_utf8_lossy(root).into_owned();
     let absent = [root, b"/.fcgate-doctor-asks-for-what-is-not-there"].concat();
     if !ask(address, &absent, "GET").await?.is_unknown() {
         return Ok(Finding::note(
             address,
-            format!("PHP does not tell whether it sees {shown}"),
-        )
-        .why("with cgi.fix_pathinfo = 0 PHP-FPM looks at no file before it runs it")
-        .fix("`fcgate doctor --run` asks for the front controller, which runs the application"));
+            format!("it is unknown whether PHP sees {shown}"),
+                    )
+                    .why("with cgi.fix_pathinfo = 0 PHP-FPM does not look for a file before it runs it")
+                    .fix("`fcgate doctor --run` requests the front controller, which runs the application"));
     }
-    let script = question.script.as_deref().unwrap_or(b"/index.php");
+    let script = probe.script.as_deref().unwrap_or(b"/index.php");
     let unseen = |what: &str| {
         Finding::error(address, format!("PHP does not see {what}"))
             .why("PHP-FPM answers 404 `File not found.` (Primary script unknown)")
@@ -203,7 +201,7 @@ async fn root(address: &Address, question: &Question<'_>) -> io::Result<Finding>
     ))
 }
 
-fn of_script(
+fn script_finding(
     address: &Address,
     mapping: &Mapping,
     (file, path): (&[u8], &[u8]),
@@ -215,17 +213,17 @@ fn of_script(
             .why("PHP-FPM answers 404 `File not found.` (Primary script unknown)")
             .fix(why_unknown(mapping, file));
     }
-    if reply.says("Unable to open primary script") {
+    if reply.has_error("Unable to open primary script") {
         return Finding::error(address, format!("PHP may not read the script {shown}"))
             .why("PHP-FPM answers 403 or 404")
-            .fix("let the user of its pool read it, and enter all folders above");
+            .fix("give the user of its pool read access to it, and search access to all folders above");
     }
     match reply.status() {
         status @ 500.. => Finding::warning(
             address,
             format!("the script {shown} answers HEAD with {status}"),
         )
-        .fix("see PHP's error log, or the gateway's: it has what PHP writes to its error stream"),
+        .fix("see PHP's error log, or the gateway's with PHP's error stream"),
         status => Finding::fine(
             address,
             format!("the script {shown} answers HEAD with {status}"),
@@ -233,7 +231,7 @@ fn of_script(
     }
 }
 
-/// What FPM's own pages say, where its pool has them.
+/// Checks PHP-FPM's ping and status pages, if the pool has them.
 pub(super) async fn pages(address: &Address, pool: &Pool, findings: &mut Vec<Finding>) {
     if let Some(path) = pool.get("ping.path") {
         let wanted = pool.get("ping.response").unwrap_or("pong");
@@ -246,9 +244,9 @@ pub(super) async fn pages(address: &Address, pool: &Pool, findings: &mut Vec<Fin
                 address,
                 format!("{path} answers {} and not {wanted}", reply.status()),
             )
-            .why("the pool's file says otherwise than the pool that runs")
+            .why("the running pool differs from its file")
             .fix("reload PHP-FPM"),
-            Err(error) => no_answer(address, &error),
+            Err(error) => failed_request(address, &error),
         });
     }
     if let Some(path) = pool.get("pm.status_path") {
@@ -256,12 +254,12 @@ pub(super) async fn pages(address: &Address, pool: &Pool, findings: &mut Vec<Fin
         findings.extend(
             reply
                 .ok()
-                .and_then(|reply| of_status(address, &reply.body())),
+                .and_then(|reply| status_finding(address, &reply.body())),
         );
     }
 }
 
-fn of_status(address: &Address, page: &str) -> Option<Finding> {
+fn status_finding(address: &Address, page: &str) -> Option<Finding> {
     let status: serde_json::Value = serde_json::from_str(page).ok()?;
     let number = |name: &str| {
         status
@@ -269,8 +267,8 @@ fn of_status(address: &Address, page: &str) -> Option<Finding> {
             .and_then(serde_json::Value::as_u64)
             .unwrap_or(0)
     };
-    // Not the number of busy workers: PHP-FPM 8.2 counts one more for each connection that carried
-    // probes and no request.
+    // The number of busy workers is left out: PHP-FPM 8.2 counts one more for each connection that
+    // carried probes and no request.
     let what = format!(
         "{} requests wait in the backlog, all workers were busy {} times",
         number("listen queue"),
@@ -279,26 +277,26 @@ fn of_status(address: &Address, page: &str) -> Option<Finding> {
     Some(match number("max children reached") {
         0 => Finding::fine(address, what),
         _ => Finding::warning(address, what)
-            .why("then requests wait, here or in the backlog")
+            .why("requests then wait, in the gateway or in the backlog")
             .fix("raise pm.max_children as far as the memory goes, or find what is slow (request_slowlog_timeout)"),
     })
 }
 
-/// Whether it is the finding that a server is no FastCGI server.
+/// Reports whether a finding is that of a server without FastCGI.
 pub(super) fn is_foreign(finding: &Finding) -> bool {
     finding.what.starts_with(FOREIGN)
 }
 
-fn no_answer(address: &Address, error: &io::Error) -> Finding {
+fn failed_request(address: &Address, error: &io::Error) -> Finding {
     if peer::is_foreign(error) {
-        return of_class(address, &Class::Foreign(error.to_string()));
+        return class_finding(address, &Class::Foreign(error.to_string()));
     }
-    Finding::error(address, format!("a request was not answered: {error}"))
-        .why("so it will be with those of clients")
-        .fix("look at PHP-FPM's log (error_log)")
+    Finding::error(address, format!("a request failed: {error}"))
+        .why("requests of clients fail likewise")
+        .fix("see PHP-FPM's log (error_log)")
 }
 
-/// The same variables as any request has, for a path and no query but that of the status page.
+/// Requests a path with the usual variables, and the query of the status page.
 async fn ask(address: &Address, path: &[u8], method: &str) -> io::Result<Reply> {
     let query: &[u8] = if method == "HEAD" { b"" } else { b"json" };
     let variables: [(&str, &[u8]); 12] = [
@@ -318,7 +316,7 @@ async fn ask(address: &Address, path: &[u8], method: &str) -> io::Result<Reply> 
     peer::ask(address, &variables).await
 }
 
-/// A file in the folder that no PHP would run.
+/// Returns the name of a file in the folder that no PHP runs.
 fn plain_file(root: &Path) -> Option<std::ffi::OsString> {
     let entries = std::fs::read_dir(root).ok()?.filter_map(Result::ok);
     let plain = entries.filter(|entry| {
@@ -334,9 +332,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_says_nothing_may_be_no_fastcgi_server() {
+    fn a_silent_server_may_not_speak_fastcgi() {
         let address = Address::parse("127.0.0.1:80").unwrap();
-        let finding = of_class(&address, &Class::Busy);
+        let finding = class_finding(&address, &Class::Busy);
         assert!(
             finding
                 .fix

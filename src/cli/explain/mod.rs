@@ -1,11 +1,11 @@
-//! `fcgate explain URL`: what would become of a request, found out by the code that serves requests
-//! and without sending anything anywhere.
+//! `fcgate explain URL`: the processing of a request, by the code that serves requests and without
+//! sending it.
 
-mod imagine;
+mod dry_run;
 mod page;
 mod question;
 mod recorder;
-mod recording;
+mod recording_disk;
 mod trace;
 
 use std::io::Write;
@@ -17,7 +17,7 @@ use crate::disk::RealDisk;
 use question::Question;
 use trace::Explanation;
 
-/// What `explain` is told.
+/// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -25,10 +25,10 @@ pub(super) struct Arguments {
     /// The method.
     #[arg(short = 'X', long = "method", default_value = "GET")]
     method: String,
-    /// A header field, 'Name: value'; may be given again and again.
+    /// A header field, 'Name: value'; may be repeated.
     #[arg(short = 'H', long = "header", value_name = "FIELD")]
     fields: Vec<String>,
-    /// Where the client is: an IP address, or "unix" for one on a unix socket.
+    /// The client: an IP address, or "unix" for one on a unix socket.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     from: String,
     /// Print JSON.
@@ -39,7 +39,7 @@ pub(super) struct Arguments {
     url: String,
 }
 
-/// Prints the explanation. The exit code is 1 where the configuration or the question cannot be used.
+/// Prints the explanation. The exit code is 1 for an invalid configuration or invalid arguments.
 pub(super) fn run(arguments: Arguments) -> ExitCode {
     let json = arguments.json;
     match explain(arguments) {
@@ -57,13 +57,14 @@ fn explain(arguments: Arguments) -> Result<Explanation, String> {
     let snapshot = config::load(&file, None).map_err(|invalid| invalid.to_string())?;
     let connection = question.connection(&snapshot.listeners, &arguments.from)?;
     let disk = RealDisk::default();
-    imagine::explain(&snapshot, question, connection, &disk.one_release())
+    dry_run::explain(&snapshot, question, connection, &disk.one_release())
 }
 
 fn print(explanation: &Explanation, json: bool) -> ExitCode {
-    let written = match json {
-        true => writeln!(std::io::stdout(), "{:#}", explanation.json()),
-        false => write!(std::io::stdout(), "{explanation}"),
+    let written = if json {
+        writeln!(std::io::stdout(), "{:#}", explanation.json())
+    } else {
+        write!(std::io::stdout(), "{explanation}")
     };
     match written {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! An explanation for people, in lines.
+//! An explanation as text.
 
 use std::fmt::{self, Write};
 
@@ -44,7 +44,7 @@ fn show_round(f: &mut fmt::Formatter<'_>, number: usize, round: &Round) -> fmt::
 
 fn show_step(f: &mut fmt::Formatter<'_>, step: &Step) -> fmt::Result {
     let place = match step.place.as_str() {
-        "" => "what root and php of the site mean",
+        "" => "implied by root and php of the site",
         place => place,
     };
     let handler = step.handler.unwrap_or("changes only");

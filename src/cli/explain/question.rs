@@ -1,4 +1,4 @@
-//! What is asked: a request that nobody sent, and the connection on which it did not come.
+//! The request of the command line, and its assumed connection.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use crate::message::{Host, Scheme, TlsFacts, Wire};
 use crate::site::{ListenAddress, Listener};
 
-/// Nothing says from which port a client that is not there comes.
+/// Assumed port of the client.
 const CLIENT_PORT: u16 = 40_000;
 
-/// A request.
+/// A request to explain.
 #[derive(Debug)]
 pub(super) struct Question {
-    /// The URL as it was given.
+    /// The URL as given.
     pub(super) url: String,
     pub(super) scheme: Scheme,
-    /// The authority of the URL, where it has one.
+    /// The authority of the URL, if any.
     authority: Option<Host>,
     pub(super) parts: Parts,
 }
 
-/// The connection, and what was assumed of it.
+/// A connection, and the assumptions about it.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) listener: String,
@@ -33,7 +33,7 @@ pub(super) struct Connection {
 }
 
 impl Question {
-    /// From the command line; what cannot be understood is a sentence for its user.
+    /// Builds the request from the command line; the error is a sentence for its user.
     pub(super) fn parse(url: &str, method: &str, fields: &[String]) -> Result<Self, String> {
         let (scheme, rest) = match url.split_once("://") {
             Some(("http", rest)) => (Scheme::Http, rest),
@@ -43,17 +43,17 @@ impl Question {
         };
         let at = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, target) = rest.split_at_checked(at).unwrap_or((rest, ""));
-        let target = target.split('#').next().unwrap_or_default();
-        let target = match target.strip_prefix('?') {
+        let given = target.split('#').next().unwrap_or_default();
+        let text = match given.strip_prefix('?') {
             Some(query) => format!("/?{query}"),
-            // RFC 9112 §3.2.4: OPTIONS of a URL without path and query asks about the server.
-            None if target.is_empty() && method == "OPTIONS" => "*".to_owned(),
-            None if target.is_empty() => "/".to_owned(),
-            None => target.to_owned(),
+            // RFC 9112 §3.2.4: OPTIONS of a URL without path and query is about the server.
+            None if given.is_empty() && method == "OPTIONS" => "*".to_owned(),
+            None if given.is_empty() => "/".to_owned(),
+            None => given.to_owned(),
         };
-        let target: PathAndQuery = target
+        let target: PathAndQuery = text
             .parse()
-            .map_err(|error| format!("`{target}` is no target of a request: {error}"))?;
+            .map_err(|error| format!("`{text}` is no request target: {error}"))?;
         let mut parts = http::Request::new(()).into_parts().0;
         parts.method = Method::from_bytes(method.as_bytes())
             .map_err(|_| format!("`{method}` is no method"))?;
@@ -71,15 +71,15 @@ impl Question {
         })
     }
 
-    /// What the fields say of the content, in bytes.
+    /// Returns the length of the content by Content-Length, in bytes.
     pub(super) fn length(&self) -> u64 {
         let length = self.parts.headers.get(header::CONTENT_LENGTH);
         let text = length.and_then(|value| value.to_str().ok());
         text.and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 
-    /// The listener that has the port and the scheme of the URL, else the first that fits; `from` is
-    /// the client, an address or `unix`.
+    /// Returns a connection to the listener with the port and the scheme of the URL, else to the first with
+    /// the scheme; `from` is the client, an address or `unix`.
     pub(super) fn connection(
         &self,
         listeners: &[Listener],
@@ -135,7 +135,7 @@ impl Question {
         if !unix {
             let with = if secure { "with" } else { "without" };
             notes.push(format!(
-                "no listener has port {port} {with} TLS: something in front of the gateway is assumed to have it"
+                "no listener has port {port} {with} TLS: a proxy in front of the gateway is assumed to have it"
             ));
         }
         fallback
@@ -146,7 +146,7 @@ impl Question {
         named.unwrap_or_else(|| self.scheme.default_port())
     }
 
-    /// Where the client connected to: a listener on all addresses does not say.
+    /// Returns the address that the client connected to; for a listener on all addresses that of the URL.
     fn local(&self, address: Option<&ListenAddress>) -> SocketAddr {
         let named = || {
             let name = self.authority.as_ref()?.name();
@@ -157,9 +157,10 @@ impl Question {
             Some(ListenAddress::Tcp(address)) => (Some(address.ip()), address.port()),
             Some(ListenAddress::Unix(_) | ListenAddress::Systemd(_)) | None => (None, 0),
         };
-        let bound = bound.filter(|ip| !ip.is_unspecified());
-        let ip = bound.or_else(named);
-        let ip = ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let ip = bound
+            .filter(|ip| !ip.is_unspecified())
+            .or_else(named)
+            .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         SocketAddr::new(ip, if port == 0 { self.port() } else { port })
     }
 
@@ -182,7 +183,7 @@ fn client(from: &str) -> Result<SocketAddr, String> {
         .map_err(|_| format!("`{from}` is neither an address nor \"unix\""))
 }
 
-/// `K: V` each; the Host is the URL's unless one is given.
+/// Parses `Name: value` fields; adds the Host of the URL unless one is given.
 fn header_fields(fields: &[String], authority: &str) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for field in fields {
@@ -210,8 +211,8 @@ mod tests {
 
     fn question(url: &str) -> Result<(String, String), String> {
         let question = Question::parse(url, "GET", &["X-A: 1".to_owned()])?;
-        let host = question.parts.headers.get("host");
-        let host = host.and_then(|value| value.to_str().ok());
+        let value = question.parts.headers.get("host");
+        let host = value.and_then(|value| value.to_str().ok());
         Ok((
             host.unwrap_or_default().to_owned(),
             question.parts.uri.to_string(),
@@ -265,7 +266,7 @@ mod tests {
             taken("http://a.test:8081/"),
             of("[::]:8080", "127.0.0.1", 8080, 1)
         );
-        // No listener speaks TLS, and a handshake is made up.
+        // No listener has TLS, and a handshake is assumed.
         assert_eq!(taken("https://a.test/").2, 2);
     }
 

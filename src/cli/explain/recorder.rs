@@ -1,6 +1,6 @@
-//! The trail of a journey, rule by rule.
+//! Recorder of a journey, rule by rule.
 
-use super::recording::Recording;
+use super::recording_disk::RecordingDisk;
 use super::trace::{Failed, Round, Step, text};
 use crate::failure::Failure;
 use crate::handler::{Decision, Handler, Plan};
@@ -11,18 +11,18 @@ use crate::modifier::readings::Judged;
 use crate::route::Rule;
 use crate::route::condition::Verdict;
 
-/// Records every rule that is evaluated, with the look-ups that it takes.
+/// Recorder of all evaluated rules, with their file look-ups.
 pub(super) struct Recorder<'a> {
-    disk: &'a Recording<'a>,
+    disk: &'a RecordingDisk<'a>,
     pub(super) rounds: Vec<Round>,
-    /// The file that is sent.
+    /// The file to send.
     pub(super) file: Option<String>,
-    /// The last failure, which the answer is about.
+    /// The last failure, that of the response.
     pub(super) failure: Option<Failed>,
 }
 
 impl<'a> Recorder<'a> {
-    pub(super) fn new(disk: &'a Recording<'a>) -> Self {
+    pub(super) fn new(disk: &'a RecordingDisk<'a>) -> Self {
         Self {
             disk,
             rounds: Vec::new(),
@@ -62,8 +62,8 @@ impl Trail for Recorder<'_> {
             matched,
             why: why(finding, rule),
             handler: handler.map(Handler::name),
-            plan: goes_on.then(|| "notes its changes; the search goes on".to_owned()),
-            lookups: self.disk.take(),
+            plan: goes_on.then(|| "adds its edits; the search continues".to_owned()),
+            lookups: self.disk.take_lookups(),
         };
         if let Some(round) = self.rounds.last_mut() {
             round.steps.push(step);
@@ -74,7 +74,7 @@ impl Trail for Recorder<'_> {
         if let Decision::Perform(Plan::Send(representation)) = decision {
             self.file = self.disk.path_of(representation.file());
         }
-        let lookups = self.disk.take();
+        let lookups = self.disk.take_lookups();
         if let Some(step) = self.step() {
             step.plan = Some(describe(decision));
             step.lookups.extend(lookups);
@@ -82,7 +82,7 @@ impl Trail for Recorder<'_> {
     }
 
     fn failed(&mut self, failure: &Failure, _: &Context) {
-        self.disk.take();
+        self.disk.take_lookups();
         self.failure = Some(Failed {
             status: failure.status(),
             cause: failure.code(),
@@ -97,7 +97,7 @@ impl Trail for Recorder<'_> {
 
 fn why(finding: &Finding<'_>, rule: &Rule<Consequence>) -> String {
     match finding {
-        Finding::Excluded => "an earlier `to = \"!\"` keeps the request from it".to_owned(),
+        Finding::Excluded => "an earlier `to = \"!\"` excludes it".to_owned(),
         Finding::Internal => "it is for internal rounds only".to_owned(),
         Finding::Judged(Judged::Holds(_)) => match rule.conditions().to_string() {
             none if none.is_empty() => "it has no conditions".to_owned(),
@@ -105,7 +105,7 @@ fn why(finding: &Finding<'_>, rule: &Rule<Consequence>) -> String {
         },
         Finding::Judged(Judged::Fails(verdict)) => fails(verdict),
         Finding::Judged(Judged::Guards(target)) => format!(
-            "it holds for {}, which an application may read in the target as it was sent",
+            "it holds for {}, which an application may read in the target",
             text(target.path())
         ),
     }
@@ -115,13 +115,13 @@ fn fails(verdict: &Verdict<'_>) -> String {
     match verdict {
         Verdict::Holds => String::new(),
         Verdict::Lacks(condition) => format!("{condition} does not hold"),
-        Verdict::Excepted(condition) => format!("{condition} holds, and stands under `not`"),
+        Verdict::Excepted(condition) => format!("{condition} holds, and is under `not`"),
     }
 }
 
 fn describe(decision: &Decision) -> String {
     match decision {
-        Decision::Perform(Plan::Call(_)) => "asks the application".to_owned(),
+        Decision::Perform(Plan::Call(_)) => "calls the application".to_owned(),
         Decision::Perform(Plan::Send(_)) => "sends the file".to_owned(),
         Decision::Perform(Plan::List(_)) => "lists the folder".to_owned(),
         Decision::Answer(response) => format!("answers {}", response.status()),
@@ -130,8 +130,8 @@ fn describe(decision: &Decision) -> String {
             text(target.path()),
             cause(cause_of)
         ),
-        Decision::Decline => "declines: the next rule is asked".to_owned(),
-        Decision::Withhold(why) => format!("declines: {why}; the next rule is asked"),
+        Decision::Decline => "declines: the next rule follows".to_owned(),
+        Decision::Withhold(why) => format!("declines: {why}; the next rule follows"),
         Decision::Fail(failure) => format!("fails with {}: {failure}", failure.status()),
     }
 }

@@ -1,18 +1,18 @@
-//! What was found out about a request, as values; and as JSON.
+//! The explanation of a request, as values and as JSON.
 
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use super::recording::Lookup;
+use super::recording_disk::Lookup;
 use crate::fastcgi::params::Pair;
 
-/// The whole story.
+/// The explanation of a request.
 #[derive(Debug)]
 pub(super) struct Explanation {
     pub(super) method: String,
     pub(super) url: String,
     pub(super) listener: String,
-    /// As PHP would see it.
+    /// REMOTE_ADDR of PHP.
     pub(super) client: String,
     pub(super) notes: Vec<String>,
     pub(super) site: Option<String>,
@@ -21,22 +21,22 @@ pub(super) struct Explanation {
     pub(super) outcome: Outcome,
 }
 
-/// One pass through the rules.
+/// A round over the rules.
 #[derive(Debug)]
 pub(super) struct Round {
     pub(super) path: String,
     pub(super) query: Option<String>,
-    /// Why it is not the first.
+    /// The cause of a further round.
     pub(super) cause: Option<String>,
     pub(super) steps: Vec<Step>,
 }
 
-/// One rule.
+/// The evaluation of a rule.
 #[derive(Debug)]
 pub(super) struct Step {
-    /// From 1, in the order of the site.
+    /// The position in the site, from 1.
     pub(super) number: usize,
-    /// `file:line`; empty for what `root` and `php` mean.
+    /// `file:line`; empty for rules implied by `root` and `php`.
     pub(super) place: String,
     pub(super) conditions: String,
     pub(super) matched: bool,
@@ -46,19 +46,19 @@ pub(super) struct Step {
     pub(super) lookups: Vec<Lookup>,
 }
 
-/// How it would end.
+/// The end of a request.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// PHP is asked.
+    /// A request to PHP.
     Call {
         upstream: String,
         servers: Vec<String>,
         script: String,
-        /// What is kept for its class of requests, and by what.
+        /// The reserved share of its class, and the source.
         reserve: Option<String>,
         params: Vec<Pair>,
     },
-    /// The gateway answers by itself, with a file or without.
+    /// A response of the gateway itself, with a file or without.
     Answer {
         file: Option<String>,
         status: StatusCode,
@@ -66,7 +66,7 @@ pub(super) enum Outcome {
     },
 }
 
-/// Why the request fails, which its answer is about.
+/// The failure of a request, that of its response.
 #[derive(Debug)]
 pub(super) struct Failed {
     pub(super) status: StatusCode,
@@ -75,7 +75,7 @@ pub(super) struct Failed {
 }
 
 impl Explanation {
-    /// Returns the outcome: of a call what PHP is sent, of all others the head of the answer as it leaves.
+    /// Returns the outcome as JSON: of a call the request to PHP, of all others the response head.
     fn outcome(&self) -> Value {
         let mut outcome = self.outcome.json(self.failure.is_some());
         if let (Some(failure), Some(outcome)) = (&self.failure, outcome.as_object_mut()) {
@@ -96,10 +96,10 @@ impl Outcome {
                 reserve,
                 params,
             } => {
-                let params = params
+                let params: serde_json::Map<String, Value> = params
                     .iter()
-                    .map(|(name, value)| (text(name), json!(text(value))));
-                let params: serde_json::Map<String, Value> = params.collect();
+                    .map(|(name, value)| (text(name), json!(text(value))))
+                    .collect();
                 json!({ "kind": "fastcgi", "upstream": upstream, "servers": servers, "script": script, "reserve": reserve, "params": params })
             }
             Self::Answer {
@@ -171,7 +171,7 @@ fn pairs(fields: &HeaderMap) -> Vec<[String; 2]> {
         .collect()
 }
 
-/// What is no UTF-8 is shown by its replacement character.
+/// Decodes UTF-8, with the replacement character for invalid bytes.
 pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

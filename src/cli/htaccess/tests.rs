@@ -1,9 +1,9 @@
-//! Which files are found, which of them keep people out, and where the search ends.
+//! Files found, their restrictions, and the limits of the search.
 
 use super::*;
 
 #[test]
-fn files_that_keep_people_out_are_known_by_their_directives() {
+fn restricting_files_are_recognized_by_their_directives() {
     for text in [
         "Require all denied",
         "  require ip 10.0.0.0/8\r\n",
@@ -121,7 +121,7 @@ fn a_search_ends_at_its_bound_and_says_so() {
     write(root, "7/deep/.htaccess", "Deny from all");
     let whole = search(&[root], 402);
     assert!(whole.count == 2 && !whole.cut, "{whole:?}");
-    // What lies near the root comes first, whatever lies deep.
+    // Folders near the root come first.
     let cut = search(&[root], 250);
     assert!(cut.count == 1 && cut.cut, "{cut:?}");
     let line = cut.to_string();
@@ -130,8 +130,8 @@ fn a_search_ends_at_its_bound_and_says_so() {
         "{line}"
     );
     let late = HtaccessFiles::search([root].into_iter().collect(), 1000, Instant::now());
-    assert!(late.cut && late.count == 0 && late.is_worth_a_line());
-    assert!(!search(&[&root.join("1")], 10).is_worth_a_line());
+    assert!(late.cut && late.count == 0 && late.is_reportable());
+    assert!(!search(&[&root.join("1")], 10).is_reportable());
 }
 
 #[test]

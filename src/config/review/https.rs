@@ -44,7 +44,7 @@ fn fault(server: &Lowered) -> Option<(&'static str, &'static str)> {
     }
     let ignored = &mut Problems::default();
     let trusted = TrustedFields::build(&server.get(&TRUSTED_FIELDS), ignored);
-    (!trusted.say_the_scheme() && ignored.is_empty()).then_some((
+    (!trusted.include_scheme() && ignored.is_empty()).then_some((
         "`trusted_fields` names no field for the scheme: the redirects never end",
         NAMED,
     ))

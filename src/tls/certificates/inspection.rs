@@ -1,4 +1,4 @@
-//! What stands in the certificates, for who looks after them.
+//! Contents of the certificates, for `fcgate doctor` and the admin listener.
 
 use std::path::PathBuf;
 
@@ -7,22 +7,21 @@ use x509_parser::parse_x509_certificate;
 
 use super::{Certificates, Pair};
 
-/// A certificate that some clients are shown.
+/// Contents of a certificate in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspected {
-    /// Its file.
+    /// The file.
     pub file: PathBuf,
-    /// The hosts of the configuration for which it is shown; `*.` in front of all below a name.
+    /// The host patterns that it is used for, with wildcards as `*.`.
     pub hosts: Vec<String>,
-    /// The names in it.
+    /// Its subject alternative names.
     pub names: Vec<String>,
-    /// From when to when it is valid, in seconds since 1970.
+    /// Its validity, notBefore and notAfter, in seconds since 1970.
     pub valid: (i64, i64),
 }
 
 impl Inspected {
-    /// Whether a client that asks for `host` accepts the names in it (RFC 9525 §6.3: a wildcard is
-    /// one whole label).
+    /// Reports whether its names cover `host` (RFC 9525 §6.3: a wildcard is one whole label).
     pub fn covers(&self, host: &str) -> bool {
         let parent = host.split_once('.').map(|(_, parent)| parent);
         self.names.iter().any(|name| {
@@ -36,7 +35,7 @@ impl Inspected {
 }
 
 impl Certificates {
-    /// All certificates, in the order of the sites; one that cannot be parsed is left out.
+    /// Returns the contents of all certificates that can be parsed, in the order of the sites.
     pub fn inspect(&self) -> Vec<Inspected> {
         let pairs = self.pairs.iter();
         pairs.filter_map(|pair| self.inspect_pair(pair)).collect()
@@ -47,10 +46,10 @@ impl Certificates {
         let (_, parsed) = parse_x509_certificate(certified.cert.first()?).ok()?;
         let validity = parsed.validity();
         let alternatives = parsed.subject_alternative_name().ok().flatten();
-        let names = alternatives
+        let general_names = alternatives
             .iter()
             .flat_map(|names| &names.value.general_names);
-        let names = names.filter_map(|name| {
+        let names = general_names.filter_map(|name| {
             let GeneralName::DNSName(name) = name else {
                 return None;
             };

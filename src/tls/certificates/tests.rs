@@ -1,8 +1,8 @@
-//! Which certificate is chosen for a name.
+//! Choice of a certificate by name.
 
 use super::*;
 
-/// Certificates that only their paths tell apart.
+/// Returns certificates that differ in their paths alone.
 fn certificates(sites: &[(&str, &[&str])]) -> Certificates {
     let offer = |site: &str| -> Offer {
         let key = rcgen::KeyPair::generate().unwrap();

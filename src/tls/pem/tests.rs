@@ -1,10 +1,10 @@
-//! PEM files that are good, and what is said of those that are not.
+//! Valid PEM files, and the errors of invalid ones.
 
 use rcgen::{CertificateParams, KeyPair};
 
 use super::*;
 
-/// A certificate without extensions, as `openssl x509 -req` makes it.
+/// A certificate without extensions, the output of `openssl x509 -req`.
 const VERSION_1: &str = "-----BEGIN CERTIFICATE-----\n\
 MIIBHjCBxQIULZiEwwCWrCC8nV0ZF+ApxHhzOS8wCgYIKoZIzj0EAwIwETEPMA0G\n\
 A1UEAwwGYS50ZXN0MCAXDTI2MTEzMDE0MTc0MVoYDzIxMjYxMTA2MTQxNzQxWjAR\n\
@@ -22,7 +22,7 @@ UsnH4uLScUkJVT6RVXGoBcY3IeYLZWCEa/D6IkD2zXDcKU4Fi3JVoqJl\n\
 -----END PRIVATE KEY-----\n\
 ";
 
-/// A folder with a certificate for `localhost` and its key, and the key of somebody else.
+/// Returns a folder with a certificate for `localhost`, its key, and a key that does not match.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let key = KeyPair::generate().unwrap();
@@ -109,7 +109,7 @@ fn what_is_wrong_names_its_file() {
         let error = pair(&folder.path().join(certificate), &folder.path().join(key)).unwrap_err();
         assert_eq!(error.file, folder.path().join(file), "{error}");
         assert!(error.what.contains(what), "{error}");
-        // Words, and not the values of a type.
+        // Prose, without the Debug form of a type.
         assert!(
             !error.what.contains(['{', '(', '[']) || error.what.contains("(os error"),
             "{error}"

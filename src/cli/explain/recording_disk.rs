@@ -1,4 +1,4 @@
-//! A file system that remembers what it was asked, around the real one.
+//! A disk that records all look-ups of another.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,27 +6,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::message::disk::{OpenFolder, Symlinks};
 use crate::message::{Disk, Found, OpenFile, Root};
 
-/// Remembers every look-up.
+/// Wrapper of a disk that records all look-ups.
 #[derive(Debug)]
-pub(super) struct Recording<'a> {
+pub(super) struct RecordingDisk<'a> {
     disk: &'a dyn Disk,
     lookups: Mutex<Vec<Lookup>>,
-    /// Files with their paths.
+    /// Opened files with their paths.
     opened: Mutex<Vec<(Arc<OpenFile>, String)>>,
 }
 
-/// A question and its answer.
+/// A look-up and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Lookup {
-    /// `anything`, `a file` or `a folder`.
+    /// The wanted type: `anything`, `a file` or `a folder`.
     pub(super) asked: &'static str,
-    /// The path that was looked at, as the gateway sees it.
+    /// The path on the gateway's host.
     pub(super) path: String,
-    /// What stood there.
+    /// The result.
     pub(super) found: String,
 }
 
-impl<'a> Recording<'a> {
+impl<'a> RecordingDisk<'a> {
     pub(super) fn new(disk: &'a dyn Disk) -> Self {
         Self {
             disk,
@@ -35,20 +35,20 @@ impl<'a> Recording<'a> {
         }
     }
 
-    /// What was asked since the last time.
-    pub(super) fn take(&self) -> Vec<Lookup> {
+    /// Takes all look-ups since the last call.
+    pub(super) fn take_lookups(&self) -> Vec<Lookup> {
         let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut lookups)
     }
 
-    /// Returns the path at which a file was found.
+    /// Returns the path of an opened file.
     pub(super) fn path_of(&self, file: &Arc<OpenFile>) -> Option<String> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let found = opened.iter().find(|(known, _)| Arc::ptr_eq(known, file));
         found.map(|(_, path)| path.clone())
     }
 
-    fn note(&self, asked: &'static str, root: &Root, path: &[u8], found: String) {
+    fn record_lookup(&self, asked: &'static str, root: &Root, path: &[u8], found: String) {
         let path = full(root, path);
         let lookup = Lookup { asked, path, found };
         let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,7 +56,7 @@ impl<'a> Recording<'a> {
     }
 }
 
-impl Disk for Recording<'_> {
+impl Disk for RecordingDisk<'_> {
     fn open(&self, root: &Root, path: &[u8]) -> Found {
         self.open_by(root, path, Symlinks::WithinRoot)
     }
@@ -67,7 +67,7 @@ impl Disk for Recording<'_> {
 
     fn open_by(&self, root: &Root, path: &[u8], symlinks: Symlinks) -> Found {
         let found = self.disk.open_by(root, path, symlinks);
-        self.note("anything", root, path, show(&found));
+        self.record_lookup("anything", root, path, show(&found));
         if let Found::File(file) = &found {
             let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
             opened.push((Arc::clone(file), full(root, path)));
@@ -77,7 +77,7 @@ impl Disk for Recording<'_> {
 
     fn is_file_by(&self, root: &Root, path: &[u8], symlinks: Symlinks) -> bool {
         let found = self.disk.is_file_by(root, path, symlinks);
-        self.note("a file", root, path, yes(found));
+        self.record_lookup("a file", root, path, yes(found));
         found
     }
 
@@ -89,13 +89,13 @@ impl Disk for Recording<'_> {
     ) -> Result<OpenFolder, Found> {
         let found = self.disk.open_folder(root, path, symlinks);
         let shown = found.as_ref().map_or_else(show, |_| "a folder".to_owned());
-        self.note("a folder to list", root, path, shown);
+        self.record_lookup("a folder to list", root, path, shown);
         found
     }
 
     fn is_directory(&self, root: &Root, path: &[u8]) -> bool {
         let found = self.disk.is_directory(root, path);
-        self.note("a folder", root, path, yes(found));
+        self.record_lookup("a folder", root, path, yes(found));
         found
     }
 

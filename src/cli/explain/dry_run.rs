@@ -1,4 +1,4 @@
-//! The driver of a journey that nobody makes: what concerns the disk alone is performed, and no application is asked.
+//! The driver of a dry run: plans that need the disk alone are performed, and no application gets a request.
 
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tokio::runtime::Builder;
 
 use super::question::{Connection, Question};
 use super::recorder::Recorder;
-use super::recording::Recording;
+use super::recording_disk::RecordingDisk;
 use super::trace::{Explanation, Outcome, text};
 use crate::failure::Failure;
 use crate::filter::compress::Memory;
@@ -22,25 +22,27 @@ use crate::message::{Cause, Disk, Request, RequestId, Upload};
 use crate::moment::Moment;
 use crate::site::Snapshot;
 
-/// Returns what would become of the request on the connection.
+/// Explains the processing of the request on the connection.
 pub(super) fn explain(
     snapshot: &Snapshot,
     question: Question,
     connection: Connection,
     disk: &dyn Disk,
 ) -> Result<Explanation, String> {
-    let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("no runtime for what reads files: {error}"))?;
-    Ok(runtime.block_on(imagine(snapshot, question, connection, disk)))
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start the runtime: {error}"))?;
+    Ok(runtime.block_on(run_journey(snapshot, question, connection, disk)))
 }
 
-async fn imagine(
+async fn run_journey(
     snapshot: &Snapshot,
     question: Question,
     connection: Connection,
     disk: &dyn Disk,
 ) -> Explanation {
-    let disk = Recording::new(disk);
+    let disk = RecordingDisk::new(disk);
     let (method, url) = (question.parts.method.to_string(), question.url.clone());
     let length = question.length();
     let wire = Arc::new(connection.wire);
@@ -79,11 +81,11 @@ async fn imagine(
 
 struct Driver<'a> {
     snapshot: &'a Snapshot,
-    /// Of the content, in bytes.
+    /// The length of the content, in bytes.
     length: u64,
     journey: Journey,
     recorder: Recorder<'a>,
-    disk: &'a Recording<'a>,
+    disk: &'a RecordingDisk<'a>,
 }
 
 impl Driver<'_> {
@@ -111,14 +113,16 @@ impl Driver<'_> {
                     let mut trace = Trace::default();
                     Event::Performed(plan.perform(request, self.disk, &mut trace).await)
                 }
-                Next::Ask(ask) => Event::Known(self.suppose(&ask)),
+                Next::Ask(ask) => Event::Known(self.assume_fact(&ask)),
             };
-            next = self.journey.on(event, self.disk, &mut self.recorder);
+            next = self
+                .journey
+                .handle_event(event, self.disk, &mut self.recorder);
         }
     }
 
-    /// Returns the fact that is supposed: passwords are right, and what a rule asks for is there.
-    fn suppose(&self, ask: &Ask) -> Fact {
+    /// Returns the assumed fact: passwords are right, and subrequests succeed.
+    fn assume_fact(&self, ask: &Ask) -> Fact {
         match ask {
             Ask::Verify(_) => Fact::Verified(true),
             Ask::Subrequest(..) => Fact::Answered(StatusCode::OK),
@@ -140,8 +144,8 @@ impl Driver<'_> {
     fn call(&self, call: &Call, request: &mut Request) -> Result<Outcome, Failure> {
         let fastcgi = &call.fastcgi;
         let members = fastcgi.upstream.members();
-        let root = fastcgi.mapping.root.0.as_os_str().as_bytes();
-        let root = root.strip_suffix(b"/").unwrap_or(root);
+        let folder = fastcgi.mapping.root.0.as_os_str().as_bytes();
+        let root = folder.strip_suffix(b"/").unwrap_or(folder);
         let servers = members.iter().map(|member| member.address().to_string());
         Ok(Outcome::Call {
             upstream: fastcgi.upstream.name.clone(),
@@ -152,7 +156,7 @@ impl Driver<'_> {
         })
     }
 
-    /// Returns the length of the content, in bytes; an error page is asked for without.
+    /// Returns the length of the content, in bytes; 0 for an error page.
     fn length_of(&self, request: &Request) -> u64 {
         let is_page = |cause: &Cause| matches!(cause, Cause::ErrorPage { .. });
         if request.causes.iter().any(is_page) {
@@ -161,7 +165,7 @@ impl Driver<'_> {
         self.length
     }
 
-    /// Returns what is kept for the class of the request, and whose key says so.
+    /// Returns the reserved share of the request's class, and the source of its key.
     fn reserve(&self, request: &Request) -> Option<String> {
         let site = self.journey.context.site.as_ref()?;
         let edits = request.edits.as_ref();
@@ -175,7 +179,7 @@ impl Driver<'_> {
     }
 }
 
-/// Adds the Content-Length that hyper adds (RFC 9110 §8.6).
+/// Adds a Content-Length (RFC 9110 §8.6), as hyper does.
 fn add_length(response: &mut Response<Body>) {
     let length = http_body::Body::size_hint(response.body()).exact();
     let has_length = !ends_with_head(response.status());
