@@ -134,7 +134,7 @@ pub(super) fn answer(status: StatusCode, location: &str) -> Result<Response<Body
     }
     let Ok(location) = HeaderValue::from_str(&ascii) else {
         return Err(Failure::Internal(
-            "the Location of a redirect is no field value",
+            "the Location of a redirect is not a field value",
         ));
     };
     let mut response = Response::new(Body::bytes(format!("{status}\n")));

@@ -173,7 +173,7 @@ impl Representation {
 
     fn several(&mut self, parts: &[(u64, u64)]) -> Result<Content, Failure> {
         const UNSENDABLE: Failure =
-            Failure::Internal("the Content-Type of several ranges is no field value");
+            Failure::Internal("the Content-Type of several ranges is not a field value");
         let boundary = Boundary::random();
         let media_type = boundary.media_type().ok_or(UNSENDABLE)?;
         // RFC 9110 §15.3.7.2: each part has its own type and Content-Range, the whole has neither.
