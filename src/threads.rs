@@ -65,7 +65,7 @@ impl Home {
     }
 }
 
-/// All threads, as seen by who spreads connections over them.
+/// All serving threads, for distributing connections.
 #[derive(Clone, Debug)]
 pub struct Threads {
     each: Arc<[Thread]>,
@@ -115,7 +115,7 @@ impl Threads {
 
 impl Place {
     /// Returns the thread's runtime; `None` for the current thread.
-    pub fn elsewhere(&self) -> Option<&Handle> {
+    pub fn other_runtime(&self) -> Option<&Handle> {
         let thread = self.thread().filter(|_| self.home != Home::here());
         thread.map(|thread| &thread.runtime)
     }
@@ -134,7 +134,7 @@ impl Drop for Place {
 }
 
 /// Runs `serve` with `count` threads, 0 for one a processor; the current thread is the first. Tasks left when `serve` ends
-/// are dropped with the runtimes, except those that block a thread longer than [`END`].
+/// are dropped with the runtimes, except those that block a thread longer than 200 ms.
 pub fn run<F: Future>(count: usize, serve: impl FnOnce(Threads) -> F) -> io::Result<F::Output> {
     let count = NonZero::new(count)
         .map_or_else(thread::available_parallelism, Ok)
@@ -288,8 +288,11 @@ mod tests {
     fn a_task_runs_on_the_thread_of_its_place() {
         let homes = run(2, async |threads| {
             let (first, second) = (threads.place(), threads.place());
-            assert!(first.elsewhere().is_none());
-            let there = second.elsewhere().unwrap().spawn(async { Home::here() });
+            assert!(first.other_runtime().is_none());
+            let there = second
+                .other_runtime()
+                .unwrap()
+                .spawn(async { Home::here() });
             (Home::here(), there.await.unwrap())
         });
         assert_eq!(homes.unwrap(), (Home(0), Home(1)));

@@ -20,7 +20,7 @@ use crate::site::{Site, Snapshot};
 use crate::upstream::numbers::{BOUNDS_MS, Count, Histogram, Numbers};
 
 /// Encodes a scrape.
-pub(super) fn text(admin: &Admin) -> Result<String, fmt::Error> {
+pub(super) fn encode_scrape(admin: &Admin) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("fcgate");
     let scrape = Scrape::of(admin);
     registry.register_collector(Box::new(scrape));
@@ -40,7 +40,7 @@ struct Scrape {
 impl Scrape {
     fn of(admin: &Admin) -> Self {
         let snapshot = admin.live.current();
-        let members = members::all(&snapshot, &admin.concurrency);
+        let members = members::scrape(&snapshot, &admin.concurrency);
         Self {
             snapshot,
             state: Arc::clone(&admin.state),
@@ -53,14 +53,14 @@ type Encoded = Result<(), fmt::Error>;
 
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Encoded {
-        self.process(&mut encoder)?;
-        self.sites(&mut encoder)?;
-        self.upstreams(&mut encoder)
+        self.encode_process(&mut encoder)?;
+        self.encode_sites(&mut encoder)?;
+        self.encode_upstreams(&mut encoder)
     }
 }
 
 impl Scrape {
-    fn process(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+    fn encode_process(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
         let state = &self.state;
         let mut build =
             encoder.encode_descriptor("build", "Version of fcgate", None, MetricType::Info)?;
@@ -87,15 +87,15 @@ impl Scrape {
         }
         for (name, help, value) in PROCESS_COUNTERS {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            counter(metric, value(state).get())?;
+            encode_counter(metric, value(state).get())?;
         }
-        self.logs(encoder)?;
-        self.given_up(encoder)?;
-        self.lags(encoder)?;
-        self.budgets(encoder)
+        self.encode_logs(encoder)?;
+        self.encode_given_up(encoder)?;
+        self.encode_lags(encoder)?;
+        self.encode_budgets(encoder)
     }
 
-    fn sites(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+    fn encode_sites(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
         let help = "Requests by site, status and handler";
         let mut metric = encoder.encode_descriptor("requests", help, None, MetricType::Counter)?;
         for site in self.snapshot.sites() {
@@ -105,27 +105,27 @@ impl Scrape {
                     ("handler", handler),
                     ("status", &status),
                 ];
-                counter(metric.encode_family(&labels)?, count)?;
+                encode_counter(metric.encode_family(&labels)?, count)?;
             }
         }
         for (name, help, value) in SITE_COUNTERS {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for site in self.snapshot.sites() {
                 let labels = [("site", &*site.name)];
-                counter(metric.encode_family(&labels)?, value(site))?;
+                encode_counter(metric.encode_family(&labels)?, value(site))?;
             }
         }
         for (name, help, times) in SITE_TIMES {
             let mut metric = in_seconds(encoder, name, help)?;
             for site in self.snapshot.sites() {
                 let labels = [("site", &*site.name)];
-                histogram(metric.encode_family(&labels)?, times(site))?;
+                encode_histogram(metric.encode_family(&labels)?, times(site))?;
             }
         }
         Ok(())
     }
 
-    fn upstreams(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+    fn encode_upstreams(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
         for (name, help, value) in UPSTREAM_GAUGES {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             for member in &self.members {
@@ -139,14 +139,14 @@ impl Scrape {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for member in &self.members {
                 let labels = member.labels();
-                counter(metric.encode_family(&labels)?, value(member.numbers()))?;
+                encode_counter(metric.encode_family(&labels)?, value(member.numbers()))?;
             }
         }
         for (name, help, times) in UPSTREAM_TIMES {
             let mut metric = in_seconds(encoder, name, help)?;
             for member in &self.members {
                 let labels = member.labels();
-                histogram(metric.encode_family(&labels)?, times(member.numbers()))?;
+                encode_histogram(metric.encode_family(&labels)?, times(member.numbers()))?;
             }
         }
         Ok(())
@@ -324,7 +324,7 @@ const UPSTREAM_TIMES: Table<for<'a> fn(&'a Numbers) -> &'a Histogram, 3> = [
     ),
 ];
 
-fn counter(mut metric: MetricEncoder<'_>, value: u64) -> Encoded {
+fn encode_counter(mut metric: MetricEncoder<'_>, value: u64) -> Encoded {
     metric.encode_counter::<NoLabelSet, _, u64>(&value, None)
 }
 
@@ -336,7 +336,7 @@ fn in_seconds<'a>(
     encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)
 }
 
-fn histogram(mut metric: MetricEncoder<'_>, times: &Histogram) -> Encoded {
+fn encode_histogram(mut metric: MetricEncoder<'_>, times: &Histogram) -> Encoded {
     let bounds = BOUNDS_MS
         .iter()
         .map(|ms| Duration::from_millis(*ms).as_secs_f64())

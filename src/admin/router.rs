@@ -31,7 +31,7 @@ pub(super) async fn answer(
     let answer = match request.uri().path() {
         "/live" if reads => text(StatusCode::OK, "alive\n".to_owned()),
         "/ready" if reads => ready(admin).await,
-        "/metrics" if reads => match metrics::text(admin) {
+        "/metrics" if reads => match metrics::encode_scrape(admin) {
             Ok(body) => with_type(StatusCode::OK, body, OPEN_METRICS),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         },

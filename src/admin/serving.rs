@@ -26,7 +26,7 @@ pub async fn serve(listener: AdminListener, hosts: Vec<String>, admin: Arc<Admin
     let places = Places::default();
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => begin(&places, stream, peer, (&admin, &host_check)),
+            Ok((stream, peer)) => spawn_connection(&places, stream, peer, (&admin, &host_check)),
             Err(error) if admin.reserve.release_one(&error) => {}
             Err(error) => {
                 tracing::debug!(%error, "the admin listener cannot accept connections");
@@ -37,7 +37,7 @@ pub async fn serve(listener: AdminListener, hosts: Vec<String>, admin: Arc<Admin
 }
 
 /// Serves a connection in a task of its own; closes it if all places are taken by requests at work.
-fn begin(
+fn spawn_connection(
     places: &Places,
     stream: Stream,
     peer: Peer,
@@ -48,11 +48,16 @@ fn begin(
         return;
     };
     let number = place.number();
-    let connection = connection(stream, place, Arc::clone(admin), Arc::clone(host_check));
-    places.hold(number, tokio::spawn(connection).abort_handle());
+    let served = serve_connection(stream, place, Arc::clone(admin), Arc::clone(host_check));
+    places.hold(number, tokio::spawn(served).abort_handle());
 }
 
-async fn connection(stream: Stream, place: Place, admin: Arc<Admin>, host_check: Arc<HostCheck>) {
+async fn serve_connection(
+    stream: Stream,
+    place: Place,
+    admin: Arc<Admin>,
+    host_check: Arc<HostCheck>,
+) {
     // Dropped after the connection is closed, also if the task is aborted.
     let _refill = Refill(Arc::clone(&admin));
     let phase = place.phase();

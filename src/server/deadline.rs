@@ -53,7 +53,7 @@ impl Deadline {
         in_head: bool,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        self.note_requests(watch);
+        self.record_requests(watch);
         if !watch.is_idle() {
             return Poll::Pending;
         }
@@ -79,13 +79,13 @@ impl Deadline {
     }
 
     /// Records that the client has taken a part of its response.
-    pub(super) fn note_taken(&mut self) {
+    pub(super) fn record_progress(&mut self) {
         self.sending.progress();
     }
 
     /// Records received bytes: the header timeout counts from the first byte of the head, not from its last.
-    pub(super) fn note_bytes(&mut self, watch: &Watch) {
-        self.note_requests(watch);
+    pub(super) fn record_bytes(&mut self, watch: &Watch) {
+        self.record_requests(watch);
         if watch.is_idle() && !self.head_begun {
             self.head_begun = true;
             self.since = None;
@@ -93,7 +93,7 @@ impl Deadline {
     }
 
     /// Ends the wait for a head when a request has begun since the last check.
-    fn note_requests(&mut self, watch: &Watch) {
+    fn record_requests(&mut self, watch: &Watch) {
         let begun = watch.begun();
         if begun != self.begun || !watch.is_idle() {
             self.begun = begun;

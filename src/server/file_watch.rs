@@ -23,7 +23,7 @@ pub(super) async fn watch(live: Live, commands: mpsc::Sender<Command>) {
         sleep(PERIOD).await;
         let is_watched = live.load().server.watch;
         let now = if is_watched {
-            changed(&live).await
+            find_change(&live).await
         } else {
             None
         };
@@ -46,7 +46,7 @@ pub(super) async fn watch(live: Live, commands: mpsc::Sender<Command>) {
 }
 
 /// Returns the state of the files; `None` if it is the one that the configuration was read from.
-async fn changed(live: &Live) -> Option<FileStates> {
+async fn find_change(live: &Live) -> Option<Look> {
     let snapshot = live.current();
     let look = move || {
         let watched = &snapshot.watched;

@@ -126,7 +126,7 @@ impl ConnectionIo {
             tracing::debug!(client = %self.connection.wire().remote_addr, "connection closed: the client took nothing of its response for limits.send_pause");
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        self.deadline.note_taken();
+        self.deadline.record_progress();
         done
     }
 
@@ -158,7 +158,7 @@ impl ConnectionIo {
         }
         let passed = self.received.receive(read.filled_mut(), buffer);
         if passed || self.received.is_in_head() {
-            self.deadline.note_bytes(self.connection.watch());
+            self.deadline.record_bytes(self.connection.watch());
         }
         Poll::Ready(Ok(true))
     }
@@ -234,7 +234,7 @@ impl ConnectionIo {
         match Pin::new(&mut self.stream).poll_read(cx, buffer) {
             Poll::Ready(result) => {
                 self.slice.record_read();
-                self.deadline.note_bytes(self.connection.watch());
+                self.deadline.record_bytes(self.connection.watch());
                 Poll::Ready(result)
             }
             Poll::Pending => {

@@ -261,7 +261,7 @@ fn spawn_connection(
     stop: &CancellationToken,
 ) {
     let (settings, throttle) = (settings.load_full(), Arc::clone(throttle));
-    let elsewhere = accepted.place.elsewhere().cloned();
+    let other_runtime = accepted.place.other_runtime().cloned();
     let served = serve(
         accepted,
         settings,
@@ -269,7 +269,7 @@ fn spawn_connection(
         Arc::clone(shared),
         stop.clone(),
     );
-    match elsewhere {
+    match other_runtime {
         Some(runtime) => shared.tasks.spawn_on(served, &runtime),
         None => shared.tasks.spawn(served),
     };

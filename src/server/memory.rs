@@ -29,7 +29,9 @@ const ENCODERS: u64 = 4;
 pub(super) fn apply_limit(settings: &mut ServerSettings) {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let machine = sysinfo().ok().map(|info| info.ram_total());
-    let limits = limit(Path::new(GROUPS), &groups).into_iter().chain(machine);
+    let limits = least_limit(Path::new(GROUPS), &groups)
+        .into_iter()
+        .chain(machine);
     let Some(limit) = limits.min() else {
         return;
     };
@@ -79,7 +81,7 @@ fn spool_room(limit: u64, file_system: &Statfs) -> u64 {
 }
 
 /// Returns the least limit, in bytes, of the process' control groups and of their ancestors.
-fn limit(root: &Path, groups: &str) -> Option<u64> {
+fn least_limit(root: &Path, groups: &str) -> Option<u64> {
     let groups = groups.lines().filter_map(|line| {
         // `0::/path` is version 2, `7:memory:/path` version 1.
         let mut parts = line.splitn(3, ':');
@@ -127,7 +129,7 @@ mod tests {
             ("", None),
             ("0:\nrubbish\n", None),
         ] {
-            assert_eq!(limit(root.path(), groups), expected, "{groups}");
+            assert_eq!(least_limit(root.path(), groups), expected, "{groups}");
         }
     }
 

@@ -58,7 +58,7 @@ pub(super) struct MemberScrape {
 }
 
 /// Returns the servers of all upstreams, in their order.
-pub(super) fn all(snapshot: &Snapshot, concurrency: &Concurrency) -> Vec<MemberScrape> {
+pub(super) fn scrape(snapshot: &Snapshot, concurrency: &Concurrency) -> Vec<MemberScrape> {
     let mut members = Vec::new();
     for upstream in snapshot.upstreams() {
         let name = upstream.name.as_str();

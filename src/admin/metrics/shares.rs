@@ -3,44 +3,44 @@
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
 
-use super::{Encoded, Scrape, Table, counter, histogram, in_seconds};
+use super::{Encoded, Scrape, Table, encode_counter, encode_histogram, in_seconds};
 use crate::limits::budget::Budget;
 use crate::limits::eviction::Cause;
 
 impl Scrape {
-    pub(super) fn logs(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+    pub(super) fn encode_logs(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
         let help = "Lines without room in the queue of their log, or that could not be written";
         let name = "log_lines_dropped";
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for log in &self.state.logs {
             let labels = [("log", log.name().as_str())];
-            counter(metric.encode_family(&labels)?, log.dropped())?;
+            encode_counter(metric.encode_family(&labels)?, log.dropped())?;
         }
         Ok(())
     }
 
-    pub(super) fn lags(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+    pub(super) fn encode_lags(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
         let help = "Event loop lag of a serving thread";
         let mut metric = in_seconds(encoder, "loop_lag", help)?;
         for (thread, lag) in self.state.lags.get().into_iter().flatten().enumerate() {
-            histogram(metric.encode_family(&[("thread", thread)])?, lag)?;
+            encode_histogram(metric.encode_family(&[("thread", thread)])?, lag)?;
         }
         Ok(())
     }
 
-    pub(super) fn given_up(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+    pub(super) fn encode_given_up(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
         let help = "Connections closed to make room for others";
         let name = "connections_given_up";
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for cause in Cause::ALL {
             let labels = [("cause", cause.name())];
-            let count = self.state.evictions.given_up(cause);
-            counter(metric.encode_family(&labels)?, count)?;
+            let count = self.state.room.given_up(cause);
+            encode_counter(metric.encode_family(&labels)?, count)?;
         }
         Ok(())
     }
 
-    pub(super) fn budgets(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
+    pub(super) fn encode_budgets(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
         let each = self.snapshot.budgets.each();
         for (name, help, value) in BUDGETS {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
@@ -56,7 +56,7 @@ impl Scrape {
         let name = "budget_refused";
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (budget, of) in each {
-            counter(metric.encode_family(&[("budget", budget)])?, of.refused())?;
+            encode_counter(metric.encode_family(&[("budget", budget)])?, of.refused())?;
         }
         Ok(())
     }

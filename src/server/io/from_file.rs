@@ -53,7 +53,7 @@ impl ConnectionIo {
             0
         };
         if sent == 0 {
-            return Poll::Ready(Err(self.broken(&io::ErrorKind::UnexpectedEof.into())));
+            return Poll::Ready(Err(self.log_cut(&io::ErrorKind::UnexpectedEof.into())));
         }
         self.connection.files().sent(sent);
         Poll::Ready(Ok(sent))
@@ -77,7 +77,7 @@ impl ConnectionIo {
             space.resize(TLS_BUFFER, 0);
             let space = space.get_mut(..count).unwrap_or_default();
             let read = piece::read(&file, span.start, space);
-            let count = read.map_err(|error| self.broken(&error))?;
+            let count = read.map_err(|error| self.log_cut(&error))?;
             let bytes = IoSlice::new(space.get(..count).unwrap_or_default());
             let slices: Vec<_> = before.iter().copied().chain([bytes]).collect();
             let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, &slices))?;
@@ -91,7 +91,7 @@ impl ConnectionIo {
         next.ok_or_else(|| io::Error::other("no file is queued"))
     }
 
-    fn broken(&self, error: &io::Error) -> io::Error {
+    fn log_cut(&self, error: &io::Error) -> io::Error {
         tracing::error!(client = %self.connection.wire().remote_addr, %error, "file changed while it was sent: response cut");
         io::ErrorKind::UnexpectedEof.into()
     }
