@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::cgi::Mapping;
 
 pub(super) use repeats::Before;
+pub(super) use repeats::Suppressed;
 pub use repeats::Refusals;
 
 /// PHP-FPM's message for a script that it does not run (sapi/fpm/fpm/fpm_main.c).
