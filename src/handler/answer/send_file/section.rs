@@ -112,7 +112,7 @@ fn check_mapping(section: &Lowered, internal: &[(&At<String>, Folder)], problems
         let seen = folder.seen.as_ref().unwrap_or(&folder.root.0);
         seen.as_os_str().len() + "/=/,".len() + uri.value.len()
     });
-    if let Some(message) = long_variable::complaint("HTTP_X_ACCEL_MAPPING", pairs.sum()) {
+    if let Some(message) = long_variable::describe_excess("HTTP_X_ACCEL_MAPPING", pairs.sum()) {
         let problem = Problem::new(section.place_of("internal"), message);
         problems.push(problem.help("name fewer folders, which the others lie below"));
     }
