@@ -18,7 +18,7 @@ use crate::threads;
 /// Takes a connection whose request has `ended`. `is_unanswered` says that the probe in front of it was not answered:
 /// nothing follows on it then.
 pub(super) fn begin(mut lease: Lease, ended: Ended, is_unanswered: bool) {
-    let asked = u8::from(is_unanswered) + u8::from(ended.is_asked);
+    let asked = u8::from(is_unanswered) + u8::from(ended.is_probed);
     let is_between = ended.input.is_empty() && ended.decoder.is_between_records();
     let after = lease.cool(ended.is_sent && !is_unanswered);
     if after == After::Ready && is_between && asked == 0 {
@@ -94,7 +94,7 @@ impl Cooling {
             if let Event::Values(content) = event
                 && Values::read(&content).is_some()
             {
-                let unasked = || io::Error::other(ProtocolError::UnaskedValues);
+                let unasked = || io::Error::other(ProtocolError::UnexpectedValues);
                 self.asked = self.asked.checked_sub(1).ok_or_else(unasked)?;
             }
         }
