@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::record::{HEADER_LEN, ID_AT, Id, ProtocolStatus, stamp};
 use crate::fastcgi::{Answer, Broken, Exchange, ExchangeError, Limit, Outbound, Pace, Progress};
-use crate::handler::answer::{Begun, Pieces};
+use crate::handler::answer::{Pieces, StartedAnswer};
 use crate::handler::origin::Trace;
 use crate::message::{AnswerHead, Request, Upload, UploadError};
 use crate::moment;
@@ -69,7 +69,7 @@ impl Attempt<'_> {
         mut lease: Lease,
         records: &mut Bytes,
         upload: Upload,
-    ) -> Result<Box<Begun<ScriptOutput>>, Box<Failed>> {
+    ) -> Result<Box<StartedAnswer<ScriptOutput>>, Box<FailedAttempt>> {
         let waits = lease.waits;
         let member = Arc::clone(lease.member());
         let outbound = self.outbound(&mut lease, records, upload);
@@ -89,7 +89,7 @@ impl Attempt<'_> {
                     acknowledge: exchange.acknowledged_after(),
                     first_byte: Some(moment::now().duration_since(self.arrived)),
                 };
-                Ok(Box::new(Begun {
+                Ok(Box::new(StartedAnswer {
                     incoming: ScriptOutput { exchange, errors },
                     head,
                     rest,

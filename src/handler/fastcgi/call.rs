@@ -18,7 +18,7 @@ use crate::fastcgi::management::PROBE;
 use crate::fastcgi::params::{ParamsEncoder, end_of_params};
 use crate::fastcgi::record::begin_request;
 use crate::fastcgi::{Limit, Progress};
-use crate::handler::answer::{Begun, NoReply, Reply};
+use crate::handler::answer::{Reply, ReplyError, StartedAnswer};
 use crate::handler::body::Body;
 use crate::handler::origin::Trace;
 use crate::limits::budget::Owner;
@@ -228,7 +228,7 @@ impl Call {
 
     async fn reply(
         &self,
-        begun: Box<Begun<ScriptOutput>>,
+        started: Box<StartedAnswer<ScriptOutput>>,
         request: &Request,
         disk: &dyn Disk,
     ) -> Result<Response<Body>, Failure> {
@@ -239,13 +239,13 @@ impl Call {
             upstream: &self.fastcgi.log.upstream,
             script: &self.script.name,
         };
-        let responded = reply.respond(begun, disk).await;
+        let responded = reply.respond(started, disk).await;
         responded.map_err(|error| match error {
-            NoReply::Broken(broken) => Failure::Exchange {
+            ReplyError::Broken(broken) => Failure::Exchange {
                 upstream: self.fastcgi.upstream.name.clone(),
                 broken,
             },
-            NoReply::Failed(failure) => failure,
+            ReplyError::Failed(failure) => failure,
         })
     }
 }

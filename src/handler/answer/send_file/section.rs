@@ -81,7 +81,7 @@ fn check(
         }
         let seen = folder.seen.as_ref().unwrap_or(&folder.root.0);
         if !(is_plain(uri.value.as_bytes()) && is_plain(seen.as_os_str().as_bytes())) {
-            let message = "a comma, a quote, `=` or `\\` cannot be told to a script here";
+            let message = "a comma, a quote, `=` or `\\` cannot be passed to a script in HTTP_X_ACCEL_MAPPING";
             problems.push(Problem::new(uri.place.clone(), message));
         }
     }
