@@ -116,7 +116,7 @@ impl Contract {
     }
 
     /// Reports whether PHP-FPM splits paths itself.
-    pub fn is_asked_as_apache(&self) -> bool {
+    pub fn uses_apache_paths(&self) -> bool {
         matches!(self.responder, Responder::ApacheFpm(_))
     }
 

@@ -38,7 +38,7 @@ pub(super) struct Attempt<'a> {
 
 /// Result of a failed attempt.
 #[derive(Debug)]
-pub(super) struct Failed {
+pub(super) struct FailedAttempt {
     /// The member that failed.
     pub(super) member: Arc<Member>,
     pub(super) failure: Failure,
@@ -100,7 +100,7 @@ impl Attempt<'_> {
                 if breaks_the_protocol(&failure) {
                     member.has_misbehaved(&failure);
                 }
-                Err(Box::new(Failed {
+                Err(Box::new(FailedAttempt {
                     member,
                     failure,
                     progress,
