@@ -50,9 +50,9 @@ pub enum Responder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Export {
     /// The field is exported.
-    Told,
+    Exported,
     /// It is exported unless the same name with hyphens is present.
-    ToldUnlessPlain,
+    UnlessPlainExists,
     /// It is addressed to the gateway, or has a variable of its own.
     Withheld,
     /// Its variable could be taken for that of another field.
@@ -116,7 +116,7 @@ impl Contract {
     }
 
     /// Reports whether PHP-FPM splits paths itself.
-    pub fn is_asked_as_apache(&self) -> bool {
+    pub fn uses_apache_paths(&self) -> bool {
         matches!(self.responder, Responder::ApacheFpm(_))
     }
 
@@ -137,9 +137,9 @@ impl Contract {
             return Export::Withheld;
         }
         if is_plain(name) {
-            Export::Told
+            Export::Exported
         } else if self.pass.contains(name) {
-            Export::ToldUnlessPlain
+            Export::UnlessPlainExists
         } else {
             Export::Ambiguous
         }
@@ -194,14 +194,14 @@ mod tests {
             ..Contract::default()
         };
         for (name, expected) in [
-            ("x-foo", Export::Told),
-            ("authorization", Export::Told),
-            ("host", Export::Told),
+            ("x-foo", Export::Exported),
+            ("authorization", Export::Exported),
+            ("host", Export::Exported),
             ("x_foo", Export::Ambiguous),
             ("content_length", Export::Ambiguous),
             ("x.foo", Export::Ambiguous),
             ("x!foo", Export::Ambiguous),
-            ("x_token", Export::ToldUnlessPlain),
+            ("x_token", Export::UnlessPlainExists),
             ("proxy", Export::Withheld),
             ("proxy-authorization", Export::Withheld),
             ("content-type", Export::Withheld),

@@ -57,7 +57,7 @@ pub fn check(
 }
 
 /// Returns the problem of the variable `name`, if PHP cannot read it with a value of `length` bytes.
-pub fn complaint(name: &str, length: usize) -> Option<String> {
+pub fn describe_excess(name: &str, length: usize) -> Option<String> {
     let length = pair_length(name.len(), length);
     (length > MAX_CONTENT).then(|| {
         format!(
@@ -107,7 +107,7 @@ mod tests {
     use crate::message::edits::{Assignment, RuleEdits};
 
     /// Returns the error for a variable of this name whose value has `length` bytes.
-    fn said(name: &str, length: usize, responder: &Responder) -> Option<String> {
+    fn error_text(name: &str, length: usize, responder: &Responder) -> Option<String> {
         let mut edits = Edits::default();
         edits.set_rule(RuleEdits {
             place: "site.toml:7".into(),
@@ -149,10 +149,13 @@ mod tests {
                 Responder::Fpm,
                 Responder::ApacheFpm(b"proxy:fcgi://localhost".to_vec()),
             ] {
-                assert_eq!(said(name, 70_000, &responder).as_ref(), Some(&expected));
-                assert_eq!(said(name, 65_000, &responder), None);
+                assert_eq!(
+                    error_text(name, 70_000, &responder).as_ref(),
+                    Some(&expected)
+                );
+                assert_eq!(error_text(name, 65_000, &responder), None);
             }
-            assert_eq!(said(name, 70_000, &Responder::Generic), None);
+            assert_eq!(error_text(name, 70_000, &Responder::Generic), None);
         }
     }
 }

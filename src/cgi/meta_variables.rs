@@ -94,14 +94,14 @@ pub fn encode_script(
     match &contract.responder {
         // Beside REDIRECT_URL PHP-FPM drops a PATH_INFO that it has not split off itself.
         Responder::Fpm if redirection_of(request).is_some() && can_be_split(script) => {
-            unsplit(params, script, &[b"proxy:fcgi://localhost", root]);
+            encode_unsplit(params, script, &[b"proxy:fcgi://localhost", root]);
         }
         Responder::Fpm | Responder::Generic => {
-            split(params, script, [root, document_root(root, contract)]);
+            encode_split(params, script, [root, document_root(root, contract)]);
         }
-        Responder::ApacheFpm(prefix) => unsplit(params, script, &[prefix, root]),
+        Responder::ApacheFpm(prefix) => encode_unsplit(params, script, &[prefix, root]),
     }
-    redirection(params, request);
+    encode_redirection(params, request);
     // nginx's name for SCRIPT_NAME with PATH_INFO; some applications read it.
     params.pair_parts(b"DOCUMENT_URI", &[&script.name, &script.path_info]);
     params.pair(b"REQUEST_URI", request.target.raw().as_bytes()); // Apache's name
@@ -116,7 +116,11 @@ fn can_be_split(script: &Script) -> bool {
     !script.path_info.is_empty() && !script.has(b'?')
 }
 
-fn split(params: &mut ParamsEncoder<'_>, script: &Script, [root, document_root]: [&[u8]; 2]) {
+fn encode_split(
+    params: &mut ParamsEncoder<'_>,
+    script: &Script,
+    [root, document_root]: [&[u8]; 2],
+) {
     params.pair_parts(b"SCRIPT_FILENAME", &[root, &script.file]);
     params.pair(b"SCRIPT_NAME", &script.name);
     // RFC 3875 §4.1.6: PATH_TRANSLATED only together with PATH_INFO.
@@ -128,7 +132,7 @@ fn split(params: &mut ParamsEncoder<'_>, script: &Script, [root, document_root]:
 
 /// Encodes the script as mod_proxy_fcgi does for ProxyPassMatch (docs/cgi.md, "How a URL becomes a script").
 /// PHP-FPM recognises Apache by the prefix, walks up to the existing file, and sets the rest itself.
-fn unsplit(params: &mut ParamsEncoder<'_>, script: &Script, [prefix, root]: &[&[u8]; 2]) {
+fn encode_unsplit(params: &mut ParamsEncoder<'_>, script: &Script, [prefix, root]: &[&[u8]; 2]) {
     let file = [*prefix, *root, &script.file, &script.path_info];
     params.pair_parts(b"SCRIPT_FILENAME", &file);
     params.pair_parts(b"SCRIPT_NAME", &[&script.name, &script.path_info]);
@@ -136,7 +140,7 @@ fn unsplit(params: &mut ParamsEncoder<'_>, script: &Script, [prefix, root]: &[&[
 
 /// Encodes Apache's REDIRECT_…: the target of the request before a rule or an error redirected it internally.
 /// An index file and a front controller are no redirects, there as here.
-fn redirection(params: &mut ParamsEncoder<'_>, request: &Request) {
+fn encode_redirection(params: &mut ParamsEncoder<'_>, request: &Request) {
     match redirection_of(request) {
         Some(Cause::ErrorPage {
             status,
@@ -145,11 +149,11 @@ fn redirection(params: &mut ParamsEncoder<'_>, request: &Request) {
         }) => {
             params.pair(b"REDIRECT_STATUS", status.as_str().as_bytes());
             params.pair(b"REDIRECT_REQUEST_METHOD", method.as_str().as_bytes());
-            whence(params, from);
+            encode_previous_target(params, from);
         }
         Some(Cause::Rewrite(from)) => {
             params.pair(b"REDIRECT_STATUS", b"200");
-            whence(params, from);
+            encode_previous_target(params, from);
         }
         // php-cgi with cgi.force_redirect (its default) runs nothing without it.
         Some(Cause::Index) | None => params.pair(b"REDIRECT_STATUS", b"200"),
@@ -161,7 +165,7 @@ fn redirection_of(request: &Request) -> Option<&Cause> {
     causes.find(|cause| !matches!(cause, Cause::Index))
 }
 
-fn whence(params: &mut ParamsEncoder<'_>, from: &Previous) {
+fn encode_previous_target(params: &mut ParamsEncoder<'_>, from: &Previous) {
     params.pair(b"REDIRECT_URL", &from.path);
     if let Some(query) = &from.query {
         params.pair(b"REDIRECT_QUERY_STRING", query.as_bytes());
@@ -214,16 +218,16 @@ fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request, contr
 }
 
 /// Encodes the variables that are equal for all requests of a connection.
-fn encode_wire(params: &mut Vec<u8>, wire: &Wire) {
-    encode_pair(params, b"REMOTE_ADDR", wire.remote_addr.as_bytes());
-    encode_pair(params, b"REMOTE_PORT", wire.remote_port.as_bytes());
-    encode_pair(params, b"SERVER_ADDR", wire.local_addr.as_bytes());
-    encode_pair(params, b"REQUEST_SCHEME", wire.scheme.as_str().as_bytes()); // Apache's name
+fn encode_wire(pairs: &mut Vec<u8>, wire: &Wire) {
+    encode_pair(pairs, b"REMOTE_ADDR", wire.remote_addr.as_bytes());
+    encode_pair(pairs, b"REMOTE_PORT", wire.remote_port.as_bytes());
+    encode_pair(pairs, b"SERVER_ADDR", wire.local_addr.as_bytes());
+    encode_pair(pairs, b"REQUEST_SCHEME", wire.scheme.as_str().as_bytes()); // Apache's name
     if wire.scheme == Scheme::Https {
-        encode_pair(params, b"HTTPS", b"on");
+        encode_pair(pairs, b"HTTPS", b"on");
     }
     if let Some(facts) = &wire.tls {
-        ssl_variables::encode(params, facts);
+        ssl_variables::encode(pairs, facts);
     }
 }
 
@@ -252,28 +256,28 @@ fn protocol_variables(
     let is_simple = fields.keys_len() == fields.len();
     if is_simple {
         for (name, value) in fields {
-            if is_told(name, request, contract, dropped) {
+            if is_exported(name, request, contract, dropped) {
                 params.http_field(name.as_str(), trim(value.as_bytes()));
             }
         }
         return;
     }
     for name in fields.keys() {
-        if is_told(name, request, contract, dropped) {
+        if is_exported(name, request, contract, dropped) {
             params.http_field(name.as_str(), &joined(request, name));
         }
     }
 }
 
-fn is_told(
+fn is_exported(
     name: &HeaderName,
     request: &Request,
     contract: &Contract,
     dropped: &mut dyn FnMut(&HeaderName),
 ) -> bool {
     match contract.export(name) {
-        Export::Told => true,
-        Export::ToldUnlessPlain => !request.fields.contains_key(plain_spelling(name)),
+        Export::Exported => true,
+        Export::UnlessPlainExists => !request.fields.contains_key(plain_spelling(name)),
         Export::Withheld => false,
         Export::Ambiguous => {
             dropped(name);

@@ -5,33 +5,33 @@ use crate::fastcgi::params::encode_pair;
 use crate::message::TlsFacts;
 
 /// Encodes the variables.
-pub(super) fn encode(told: &mut Vec<u8>, facts: &TlsFacts) {
-    encode_pair(told, b"SSL_PROTOCOL", facts.protocol.as_bytes());
-    encode_pair(told, b"SSL_CIPHER", facts.cipher.as_bytes());
+pub(super) fn encode(pairs: &mut Vec<u8>, facts: &TlsFacts) {
+    encode_pair(pairs, b"SSL_PROTOCOL", facts.protocol.as_bytes());
+    encode_pair(pairs, b"SSL_CIPHER", facts.cipher.as_bytes());
     // No supported suite uses less of its key than it has.
-    encode_pair(told, b"SSL_CIPHER_USEKEYSIZE", facts.key_bits.as_bytes());
-    encode_pair(told, b"SSL_CIPHER_ALGKEYSIZE", facts.key_bits.as_bytes());
-    encode_pair(told, b"SSL_CIPHER_EXPORT", b"false");
-    encode_pair(told, b"SSL_COMPRESS_METHOD", b"NULL");
-    encode_pair(told, b"SSL_SECURE_RENEG", b"true");
+    encode_pair(pairs, b"SSL_CIPHER_USEKEYSIZE", facts.key_bits.as_bytes());
+    encode_pair(pairs, b"SSL_CIPHER_ALGKEYSIZE", facts.key_bits.as_bytes());
+    encode_pair(pairs, b"SSL_CIPHER_EXPORT", b"false");
+    encode_pair(pairs, b"SSL_COMPRESS_METHOD", b"NULL");
+    encode_pair(pairs, b"SSL_SECURE_RENEG", b"true");
     let session: &[u8] = if facts.resumed {
         b"Resumed"
     } else {
         b"Initial"
     };
-    encode_pair(told, b"SSL_SESSION_RESUMED", session);
+    encode_pair(pairs, b"SSL_SESSION_RESUMED", session);
     if let Some(name) = &facts.server_name {
-        encode_pair(told, b"SSL_TLS_SNI", name.as_bytes());
+        encode_pair(pairs, b"SSL_TLS_SNI", name.as_bytes());
     }
     let Some(client) = &facts.client else {
-        encode_pair(told, b"SSL_CLIENT_VERIFY", b"NONE");
+        encode_pair(pairs, b"SSL_CLIENT_VERIFY", b"NONE");
         return;
     };
-    encode_pair(told, b"SSL_CLIENT_VERIFY", b"SUCCESS");
-    encode_pair(told, b"SSL_CLIENT_S_DN", client.subject.as_bytes());
-    encode_pair(told, b"SSL_CLIENT_I_DN", client.issuer.as_bytes());
-    encode_pair(told, b"SSL_CLIENT_M_SERIAL", client.serial.as_bytes());
+    encode_pair(pairs, b"SSL_CLIENT_VERIFY", b"SUCCESS");
+    encode_pair(pairs, b"SSL_CLIENT_S_DN", client.subject.as_bytes());
+    encode_pair(pairs, b"SSL_CLIENT_I_DN", client.issuer.as_bytes());
+    encode_pair(pairs, b"SSL_CLIENT_M_SERIAL", client.serial.as_bytes());
     for (name, value) in &client.details {
-        encode_pair(told, name.as_bytes(), value.as_bytes());
+        encode_pair(pairs, name.as_bytes(), value.as_bytes());
     }
 }

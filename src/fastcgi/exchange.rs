@@ -54,7 +54,7 @@ pub struct Exchange<L: Link> {
     pace: Pace,
     stall: Stall,
     runs_on: bool,
-    asks_behind: bool,
+    has_trailing_probe: bool,
 }
 
 /// Progress of the answer.
@@ -101,10 +101,14 @@ impl<L: Link> Exchange<L> {
             outgoing: Outgoing::new(
                 outbound.id,
                 (outbound.head, outbound.held),
-                if outbound.asks_behind { PROBE } else { &[] },
+                if outbound.has_trailing_probe {
+                    PROBE
+                } else {
+                    &[]
+                },
                 outbound.upload,
             ),
-            asks_behind: outbound.asks_behind,
+            has_trailing_probe: outbound.has_trailing_probe,
             answer,
             acknowledged_after: None,
             at_work_since: (!outbound.probed).then(moment::now),
@@ -244,7 +248,7 @@ impl<L: Link> Exchange<L> {
             .link
             .as_mut()
             .and_then(|link| link.acknowledged(values));
-        self.acknowledged_after = Some(took.ok_or(ProtocolError::UnaskedValues)?);
+        self.acknowledged_after = Some(took.ok_or(ProtocolError::UnexpectedValues)?);
         self.at_work_since.get_or_insert_with(moment::now);
         if self.answer == Stage::Unacknowledged {
             self.answer = Stage::Waiting;
@@ -263,7 +267,7 @@ impl<L: Link> Exchange<L> {
                 decoder: std::mem::take(&mut self.decoder),
                 input: std::mem::take(&mut self.input),
                 is_sent: self.outgoing.is_complete(),
-                is_asked: self.asks_behind && self.outgoing.is_complete(),
+                is_probed: self.has_trailing_probe && self.outgoing.is_complete(),
             });
         }
     }
@@ -381,7 +385,7 @@ impl<L: Link> Drop for Exchange<L> {
             pace: self.pace,
             stall: Stall::default(),
             runs_on: false,
-            asks_behind: self.asks_behind,
+            has_trailing_probe: self.has_trailing_probe,
         };
         threads::spawn_background(async move {
             let _ = timeout(RUN_ON, async {

@@ -37,7 +37,7 @@ pub struct Ended {
     /// True if the whole request was written: the next one can only follow then.
     pub is_sent: bool,
     /// True if a probe was written after it.
-    pub is_asked: bool,
+    pub is_probed: bool,
 }
 
 /// A request to send.
@@ -56,7 +56,7 @@ pub struct Outbound {
     pub probed: bool,
     /// True if a probe follows the end of STDIN, for applications that read no further than necessary
     /// and keep it for later.
-    pub asks_behind: bool,
+    pub has_trailing_probe: bool,
     /// The request's content.
     pub upload: Upload,
     /// True if the application may finish after its client has gone: its work for an unsafe method has

@@ -246,7 +246,7 @@ pub enum ProtocolError {
     WrongRequestId(u16),
     /// GET_VALUES_RESULT without a GET_VALUES before it.
     #[error("GET_VALUES_RESULT without a GET_VALUES")]
-    UnaskedValues,
+    UnexpectedValues,
     /// A type that only a web server may send, or an unknown one within a request.
     #[error("record type {0} may not come from an application")]
     UnexpectedType(u8),

@@ -156,7 +156,7 @@ async fn fields_with_underscores_are_told_of_and_pass_by_name_only() {
     for name in ["x_bar", "x.baz"] {
         gateway
             .log
-            .wait_for(|line| line.contains("not told") && line.contains(name))
+            .wait_for(|line| line.contains("not passed to PHP") && line.contains(name))
             .await;
     }
 }

@@ -283,7 +283,7 @@ fn counted(stream: DuplexStream, probed: bool) -> (Exchange<Counted>, Arc<[Atomi
         head: head.into(),
         held: None,
         probed,
-        asks_behind: false,
+        has_trailing_probe: false,
         upload: Upload::Empty,
         runs_on: false,
     };

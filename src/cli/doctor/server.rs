@@ -10,7 +10,7 @@ use super::finding::Finding;
 use super::peer::{self, Class, Reply};
 use super::pools::Pool;
 use crate::cgi::{Mapping, Responder};
-use crate::handler::fastcgi::why_unknown;
+use crate::handler::fastcgi::explain_unknown_script;
 use crate::upstream::{Address, explain_denied, is_passing};
 
 const FOREIGN: &str = "the server does not speak FastCGI";
@@ -177,7 +177,7 @@ async fn root(address: &Address, probe: &RootProbe<'_>) -> io::Result<Finding> {
     let unseen = |what: &str| {
         Finding::error(address, format!("PHP does not see {what}"))
             .why("PHP-FPM answers 404 `File not found.` (Primary script unknown)")
-            .fix(why_unknown(mapping, script))
+            .fix(explain_unknown_script(mapping, script))
     };
     if ask(address, root, "GET").await?.is_unknown() {
         return Ok(unseen(&format!("the document root {shown}")));
@@ -211,7 +211,7 @@ fn script_finding(
     if reply.is_unknown() {
         return Finding::error(address, format!("PHP does not see the script {shown}"))
             .why("PHP-FPM answers 404 `File not found.` (Primary script unknown)")
-            .fix(why_unknown(mapping, file));
+            .fix(explain_unknown_script(mapping, file));
     }
     if reply.has_error("Unable to open primary script") {
         return Finding::error(address, format!("PHP may not read the script {shown}"))

@@ -152,7 +152,7 @@ impl Driver<'_> {
             servers: servers.collect(),
             script: text(&[root, &call.script.file].concat()),
             reserve: self.reserve(request),
-            params: call.told(request, self.length_of(request))?,
+            params: call.list_variables(request, self.length_of(request))?,
         })
     }
 

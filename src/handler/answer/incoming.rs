@@ -48,7 +48,7 @@ pub trait Incoming: Debug + Send + 'static {
 
 /// An answer whose head is complete.
 #[derive(Debug)]
-pub struct Begun<I> {
+pub struct StartedAnswer<I> {
     /// The source of the rest.
     pub incoming: I,
     /// The head.

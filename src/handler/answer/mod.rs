@@ -14,8 +14,8 @@ mod terms;
 mod validators;
 
 pub use content::UpstreamContent;
-pub use incoming::{Begun, Incoming};
+pub use incoming::{Incoming, StartedAnswer};
 pub use pieces::Pieces;
-pub use reply::{NoReply, Reply};
+pub use reply::{Reply, ReplyError};
 pub use send_file::SendFile;
 pub use terms::Settings;

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use http::{HeaderValue, Method, Response, StatusCode, Version, header};
 
 use super::content::UpstreamContent;
-use super::incoming::{Begun, Incoming};
+use super::incoming::{Incoming, StartedAnswer};
 use super::orders::Orders;
 use super::streaming::Streaming;
 use super::terms::{Settings, Terms};
@@ -46,7 +46,7 @@ pub struct Reply<'a> {
 
 /// Reason for an answer that is not sent.
 #[derive(Debug)]
-pub enum NoReply<B> {
+pub enum ReplyError<B> {
     /// The exchange broke before any byte was sent.
     Broken(B),
     /// The gateway refused it.
@@ -58,22 +58,22 @@ impl Reply<'_> {
     /// upstream's orders, which may name a file on `disk`.
     pub async fn respond<I: Incoming>(
         self,
-        mut begun: Box<Begun<I>>,
+        mut started: Box<StartedAnswer<I>>,
         disk: &dyn Disk,
-    ) -> Result<Response<Body>, NoReply<I::Broken>>
+    ) -> Result<Response<Body>, ReplyError<I::Broken>>
     where
         Body: From<UpstreamContent<I>>,
     {
-        let orders = Orders::take(&mut begun.head.headers);
+        let orders = Orders::take(&mut started.head.headers);
         // A status without content excludes a file too.
-        if has_content(begun.head.status) {
+        if has_content(started.head.status) {
             if let Some(named) = self.settings.send_file.named(&orders) {
-                return Ok(Box::pin(self.send_file(named, begun, disk)).await?);
+                return Ok(Box::pin(self.send_file(named, started, disk)).await?);
             }
-            self.warn_of_orders(&orders);
+            self.log_unconfigured_field(&orders);
         }
         let terms = self.terms(&orders)?;
-        deliver(begun, self.request, terms)
+        deliver(started, self.request, terms)
     }
 
     /// Returns the terms of the answer. A live one is sent piece by piece and never stored.
@@ -95,7 +95,7 @@ impl Reply<'_> {
     }
 }
 
-impl<B> From<Failure> for NoReply<B> {
+impl<B> From<Failure> for ReplyError<B> {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
@@ -103,27 +103,28 @@ impl<B> From<Failure> for NoReply<B> {
 
 /// Builds the response. An exchange that breaks before any byte is sent is a failure, not a part of an answer.
 fn deliver<I: Incoming>(
-    mut begun: Box<Begun<I>>,
+    mut started: Box<StartedAnswer<I>>,
     request: &Request,
     terms: Terms,
-) -> Result<Response<Body>, NoReply<I::Broken>>
+) -> Result<Response<Body>, ReplyError<I::Broken>>
 where
     Body: From<UpstreamContent<I>>,
 {
-    let status = validators::settle(&mut begun.head, &request.method, &request.fields);
-    let own = status == begun.head.status;
+    let status =
+        validators::evaluate_preconditions(&mut started.head, &request.method, &request.fields);
+    let own = status == started.head.status;
     // The content is dropped when a precondition fails, unless the upstream itself sent 412.
     let is_empty = !has_content(status) || (status == StatusCode::PRECONDITION_FAILED && !own);
     // RFC 9110 §9.3.2: an answer to HEAD has no content, whatever the upstream sends.
     let silent = is_empty || request.method == Method::HEAD;
-    match read_ready(&mut begun) {
+    match read_ready(&mut started) {
         // The client's part is complete: the further course of PHP does not concern it.
-        Err(_) if silent || has_all(&begun) => {}
-        ready => ready.map_err(NoReply::Broken)?,
+        Err(_) if silent || has_all(&started) => {}
+        ready => ready.map_err(ReplyError::Broken)?,
     }
-    let announced = begun.head.content_length;
-    let present = begun.rest.len() as u64;
-    let whole = begun.incoming.has_ended() && announced.is_none_or(|length| length == present);
+    let announced = started.head.content_length;
+    let present = started.rest.len() as u64;
+    let whole = started.incoming.has_ended() && announced.is_none_or(|length| length == present);
     let length = if whole && !silent {
         Some(present)
     } else {
@@ -132,25 +133,25 @@ where
 
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
-    if let Some(reason) = begun.head.reason.take().filter(|_| own) {
+    if let Some(reason) = started.head.reason.take().filter(|_| own) {
         response.extensions_mut().insert(reason);
     }
-    *response.headers_mut() = std::mem::take(&mut begun.head.headers);
+    *response.headers_mut() = std::mem::take(&mut started.head.headers);
     if let Some(length) = length.filter(|_| !is_empty) {
         let value = HeaderValue::from(length);
         response.headers_mut().insert(header::CONTENT_LENGTH, value);
     }
-    let trace = std::mem::take(&mut begun.trace);
+    let trace = std::mem::take(&mut started.trace);
     *response.body_mut() = match (silent, whole) {
         (true, _) => {
-            abandon(begun);
+            abandon(started);
             Body::empty().by(I::MAKER)
         }
         (false, true) => {
-            begun.incoming.linger();
-            whole_body::<I>(begun.rest.join(), request.version, terms)?
+            started.incoming.linger();
+            whole_body::<I>(started.rest.join(), request.version, terms)?
         }
-        (false, false) => UpstreamContent::start(streaming(begun), terms).into(),
+        (false, false) => UpstreamContent::start(streaming(started), terms).into(),
     };
     response.body_mut().trace = trace;
     Ok(response)
@@ -177,22 +178,22 @@ where
 }
 
 /// Lets the upstream finish on its own and discards its output.
-pub(super) fn abandon<I: Incoming>(begun: Box<Begun<I>>) {
-    streaming(begun).finish();
+pub(super) fn abandon<I: Incoming>(started: Box<StartedAnswer<I>>) {
+    streaming(started).finish();
 }
 
 #[expect(
     clippy::boxed_local,
     reason = "its parts move from where they are, and the whole of it never"
 )]
-fn streaming<I: Incoming>(begun: Box<Begun<I>>) -> Streaming<I> {
-    let announced = begun.head.content_length;
-    Streaming::new(begun.incoming, begun.rest, announced)
+fn streaming<I: Incoming>(started: Box<StartedAnswer<I>>) -> Streaming<I> {
+    let announced = started.head.content_length;
+    Streaming::new(started.incoming, started.rest, announced)
 }
 
 /// Reads the pieces that are ready, without waiting.
-fn read_ready<I: Incoming>(begun: &mut Begun<I>) -> Result<(), I::Broken> {
-    let Begun { incoming, rest, .. } = begun;
+fn read_ready<I: Incoming>(started: &mut StartedAnswer<I>) -> Result<(), I::Broken> {
+    let StartedAnswer { incoming, rest, .. } = started;
     while !incoming.has_ended() && rest.len() < SMALL_ANSWER {
         match poll_fn(|cx| incoming.poll_content(cx)).now_or_never() {
             Some(Some(piece)) => rest.push(piece?),
@@ -203,9 +204,9 @@ fn read_ready<I: Incoming>(begun: &mut Begun<I>) -> Result<(), I::Broken> {
 }
 
 /// Reports whether every announced byte has come.
-fn has_all<I>(begun: &Begun<I>) -> bool {
-    let present = begun.rest.len() as u64;
-    begun
+fn has_all<I>(started: &StartedAnswer<I>) -> bool {
+    let present = started.rest.len() as u64;
+    started
         .head
         .content_length
         .is_some_and(|length| length <= present)

@@ -81,7 +81,7 @@ impl<I: Incoming> Streaming<I> {
 
     /// Reports whether it blocks others: they wait for the worker that makes the answer, or the worker is gone
     /// and only memory is held.
-    pub(super) fn is_in_the_way(&self) -> bool {
+    pub(super) fn is_blocking(&self) -> bool {
         let incoming = self.incoming.as_ref();
         incoming.is_none_or(|incoming| incoming.has_ended() || incoming.is_waited_for())
     }

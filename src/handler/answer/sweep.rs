@@ -16,7 +16,7 @@ use crate::limits::budget::{Owner, Party};
 use crate::threads;
 
 /// Interval of the sweep.
-const LOOK: Duration = Duration::from_millis(50);
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// An answer under the sweep's watch, of any upstream. It is examined once a tick, not for each piece.
 pub(super) trait Watched: Send + Sync {
@@ -24,7 +24,7 @@ pub(super) trait Watched: Send + Sync {
     fn owner(&self) -> Owner;
 
     /// Examines the progress of the answer since the last tick.
-    fn look(&self, now: Instant) -> Look;
+    fn examine(&self, now: Instant) -> SweepStep;
 
     /// Reads from the upstream as far as there is room; ready when the sweep is no longer needed.
     fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<()>;
@@ -35,7 +35,7 @@ pub(super) trait Watched: Send + Sync {
 
 /// The sweep's next step for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum SweepStep {
     /// None.
     Leave,
     /// Fill it.
@@ -62,15 +62,15 @@ pub(super) fn watch<W: Watched + 'static>(answer: &Arc<W>) {
         None if threads::is_ending() => {}
         None => {
             *answers = Some(vec![answer]);
-            tokio::spawn(sweep(Watch));
+            tokio::spawn(sweep(ListGuard));
         }
     });
 }
 
 /// Clears the list when the task ends, for any reason.
-struct Watch;
+struct ListGuard;
 
-impl Drop for Watch {
+impl Drop for ListGuard {
     fn drop(&mut self) {
         // At the end of a thread no answer is left.
         let _ = ANSWERS.try_with(|answers| answers.take());
@@ -90,49 +90,49 @@ impl Future for Filling {
     }
 }
 
-async fn sweep(watch: Watch) {
+async fn sweep(guard: ListGuard) {
     let mut fillings = FuturesUnordered::new();
-    let mut looks = interval_at(Instant::now() + LOOK, LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = interval_at(Instant::now() + INTERVAL, INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
-            now = looks.tick() => {
-                if look_at_all(now, &fillings) == 0 && fillings.is_empty() {
+            now = ticks.tick() => {
+                if examine_all(now, &fillings) == 0 && fillings.is_empty() {
                     break;
                 }
             }
             Some(()) = fillings.next(), if !fillings.is_empty() => {}
         }
     }
-    drop(watch);
+    drop(guard);
 }
 
 /// Examines all answers and returns their number. At most one answer of a client is cut at a tick, its oldest.
-fn look_at_all(now: Instant, fillings: &FuturesUnordered<Filling>) -> usize {
+fn examine_all(now: Instant, fillings: &FuturesUnordered<Filling>) -> usize {
     let taken = ANSWERS.with_borrow_mut(|answers| answers.as_mut().map(std::mem::take));
     let mut answers = taken.unwrap_or_default();
     let count = answers.len();
-    let mut relieved: Vec<Party> = Vec::new();
+    let mut cut_parties: Vec<Party> = Vec::new();
     answers.retain(|answer| {
         let Some(shared) = answer.upgrade() else {
             return false;
         };
-        match shared.look(now) {
-            Look::Leave => {}
-            Look::Forget => return false,
-            Look::Fill => fillings.push(Filling(Weak::clone(answer))),
-            Look::Stalled => {
+        match shared.examine(now) {
+            SweepStep::Leave => {}
+            SweepStep::Forget => return false,
+            SweepStep::Fill => fillings.push(Filling(Weak::clone(answer))),
+            SweepStep::Stalled => {
                 shared.give_up(
                     "CLIENT_STALLED",
                     "the client read nothing for limits.send_pause",
                 );
                 return false;
             }
-            Look::OverShare => {
+            SweepStep::OverShare => {
                 let party = shared.owner().party;
-                if !relieved.contains(&party) {
-                    relieved.push(party);
+                if !cut_parties.contains(&party) {
+                    cut_parties.push(party);
                     shared.give_up("CLIENT_SHARE", "the client does not read it, there is no room for more of it (its share of server.spool_quota, or server.spool_directory), and others wait for the worker");
                     return false;
                 }

@@ -16,7 +16,11 @@ const ABOUT_CONTENT: [header::HeaderName; 3] = [
 ];
 
 /// Evaluates the preconditions. Returns the status of the answer, and adapts its fields to it.
-pub(super) fn settle(head: &mut AnswerHead, method: &Method, asked: &HeaderMap) -> StatusCode {
+pub(super) fn evaluate_preconditions(
+    head: &mut AnswerHead,
+    method: &Method,
+    asked: &HeaderMap,
+) -> StatusCode {
     let last_modified = last_modified(&mut head.headers);
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let etag = head.headers.get(header::ETAG);
@@ -91,7 +95,7 @@ mod tests {
             headers: fields(said),
             content_length: None,
         };
-        let status = settle(&mut head, &method, &fields(asked));
+        let status = evaluate_preconditions(&mut head, &method, &fields(asked));
         let names = head.headers.keys().map(ToString::to_string).collect();
         (status.as_u16(), names)
     }

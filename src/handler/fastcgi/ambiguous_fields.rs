@@ -34,7 +34,7 @@ impl AmbiguousFields {
     }
 
     /// Counts a dropped field, and logs its name at the first time.
-    pub(super) fn note(&self, name: &HeaderName) {
+    pub(super) fn record(&self, name: &HeaderName) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
         // A poisoned lock guards a set that is consistent at every moment.
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);

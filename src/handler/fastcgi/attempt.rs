@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::record::{HEADER_LEN, ID_AT, Id, ProtocolStatus, stamp};
 use crate::fastcgi::{Answer, Broken, Exchange, ExchangeError, Limit, Outbound, Pace, Progress};
-use crate::handler::answer::{Begun, Pieces};
+use crate::handler::answer::{Pieces, StartedAnswer};
 use crate::handler::origin::Trace;
 use crate::message::{AnswerHead, Request, Upload, UploadError};
 use crate::moment;
@@ -38,7 +38,7 @@ pub(super) struct Attempt<'a> {
 
 /// Result of a failed attempt.
 #[derive(Debug)]
-pub(super) struct Failed {
+pub(super) struct FailedAttempt {
     /// The member that failed.
     pub(super) member: Arc<Member>,
     pub(super) failure: Failure,
@@ -69,7 +69,7 @@ impl Attempt<'_> {
         mut lease: Lease,
         records: &mut Bytes,
         upload: Upload,
-    ) -> Result<Box<Begun<ScriptOutput>>, Box<Failed>> {
+    ) -> Result<Box<StartedAnswer<ScriptOutput>>, Box<FailedAttempt>> {
         let waits = lease.waits;
         let member = Arc::clone(lease.member());
         let outbound = self.outbound(&mut lease, records, upload);
@@ -89,7 +89,7 @@ impl Attempt<'_> {
                     acknowledge: exchange.acknowledged_after(),
                     first_byte: Some(moment::now().duration_since(self.arrived)),
                 };
-                Ok(Box::new(Begun {
+                Ok(Box::new(StartedAnswer {
                     incoming: ScriptOutput { exchange, errors },
                     head,
                     rest,
@@ -100,7 +100,7 @@ impl Attempt<'_> {
                 if breaks_the_protocol(&failure) {
                     member.record_violation(&failure);
                 }
-                Err(Box::new(Failed {
+                Err(Box::new(FailedAttempt {
                     member,
                     failure,
                     progress,
@@ -133,7 +133,7 @@ impl Attempt<'_> {
             head: records.slice(begin..end),
             held: hold.then(|| records.slice(end..)),
             probed: entry == Entry::Probe,
-            asks_behind: lease.can_probe_behind(),
+            has_trailing_probe: lease.may_ask_behind(),
             upload,
             runs_on: unsafe_method || self.fastcgi.ignore_client_abort,
         }

@@ -10,7 +10,7 @@ use http::Response;
 use tokio::time::sleep;
 
 use super::Fastcgi;
-use super::attempt::{Attempt, Failed};
+use super::attempt::{Attempt, FailedAttempt};
 use super::output::ScriptOutput;
 use crate::cgi::{Script, long_variable, meta_variables, set_env};
 use crate::failure::Failure;
@@ -18,7 +18,7 @@ use crate::fastcgi::management::PROBE;
 use crate::fastcgi::params::{ParamsEncoder, end_of_params};
 use crate::fastcgi::record::begin_request;
 use crate::fastcgi::{Limit, Progress};
-use crate::handler::answer::{Begun, NoReply, Reply};
+use crate::handler::answer::{Reply, ReplyError, StartedAnswer};
 use crate::handler::body::Body;
 use crate::handler::origin::Trace;
 use crate::limits::budget::Owner;
@@ -89,7 +89,7 @@ impl Call {
             trace.acknowledge = failed.acknowledged;
             let again = retries.allow(failed.progress, request.is_safe()) && attempt.is_in_time();
             failed_at = Some(Arc::clone(&failed.member));
-            upload = again_with(failed, replay, again)?;
+            upload = next_upload(failed, replay, again)?;
             tracing::debug!(request_id = %request.id, "sent again");
             retries.pause().await;
             order = Order::First;
@@ -154,7 +154,7 @@ impl Call {
         let contract = &fastcgi.contract;
         params.raw(fastcgi.constants.encoded());
         meta_variables::encode_script(params, request, &self.script, &fastcgi.mapping, contract);
-        let mut dropped = |name: &_| fastcgi.ambiguous.note(name);
+        let mut dropped = |name: &_| fastcgi.ambiguous.record(name);
         meta_variables::encode_request(params, request, length, contract, &mut dropped);
         if let Some(edits) = &request.edits {
             params.replace(|encoded| set_env::apply(encoded, edits));
@@ -205,12 +205,12 @@ impl Call {
         };
         tokio::select! {
             biased;
-            lease = self.fastcgi.upstream.lease(demand, failed) => lease.map_err(|error| self.no_lease(error, queue)),
-            error = upload.wait_until_gone() => Err(gone(error)),
+            lease = self.fastcgi.upstream.lease(demand, failed) => lease.map_err(|error| self.lease_failure(error, queue)),
+            error = upload.gone() => Err(client_failure(error)),
         }
     }
 
-    fn no_lease(&self, error: LeaseError, queue: &TimeLimit) -> Failure {
+    fn lease_failure(&self, error: LeaseError, queue: &TimeLimit) -> Failure {
         let upstream = self.fastcgi.upstream.name.clone();
         match error {
             LeaseError::QueueTimeout { retry_after, .. } => Failure::Timeout {
@@ -228,7 +228,7 @@ impl Call {
 
     async fn reply(
         &self,
-        begun: Box<Begun<ScriptOutput>>,
+        started: Box<StartedAnswer<ScriptOutput>>,
         request: &Request,
         disk: &dyn Disk,
     ) -> Result<Response<Body>, Failure> {
@@ -239,20 +239,20 @@ impl Call {
             upstream: &self.fastcgi.log.upstream,
             script: &self.script.name,
         };
-        let responded = reply.respond(begun, disk).await;
+        let responded = reply.respond(started, disk).await;
         responded.map_err(|error| match error {
-            NoReply::Broken(broken) => Failure::Exchange {
+            ReplyError::Broken(broken) => Failure::Exchange {
                 upstream: self.fastcgi.upstream.name.clone(),
                 broken,
             },
-            NoReply::Failed(failure) => failure,
+            ReplyError::Failed(failure) => failure,
         })
     }
 }
 
 /// Converts an upload error. hyper does not distinguish a client that left from one that broke its framing:
 /// neither reads its answer.
-fn gone(error: UploadError) -> Failure {
+fn client_failure(error: UploadError) -> Failure {
     if matches!(error, UploadError::Client(_)) {
         Failure::ClientGone
     } else {
@@ -293,7 +293,11 @@ impl Retries {
 }
 
 /// Returns the content of the next attempt: the untouched upload, or a complete copy.
-fn again_with(failed: Failed, replay: Option<Upload>, again: bool) -> Result<Upload, Failure> {
+fn next_upload(
+    failed: FailedAttempt,
+    replay: Option<Upload>,
+    again: bool,
+) -> Result<Upload, Failure> {
     match (again, failed.untouched, replay) {
         (true, true, _) => Ok(failed.upload),
         (true, false, Some(upload)) => Ok(upload),

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use crate::cgi::Mapping;
 
-pub(super) use repeats::Before;
 pub use repeats::Refusals;
+pub(super) use repeats::Suppressed;
 
 /// PHP-FPM's message for a script that it does not run (sapi/fpm/fpm/fpm_main.c).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl Diagnosis {
 
 /// Returns the most likely cause why PHP-FPM does not find the script `file` below the roots of `mapping`, and
 /// the remedy, in the words of the log. Blocks on the disk.
-pub fn why_unknown(mapping: &Mapping, file: &[u8]) -> String {
+pub fn explain_unknown_script(mapping: &Mapping, file: &[u8]) -> String {
     Diagnosis::look(mapping, file, Refusal::Unknown)
         .cause
         .to_string()

@@ -10,8 +10,7 @@ mod file_name;
 mod output;
 mod stderr;
 pub mod target;
-mod times;
-mod told;
+mod variables;
 
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use std::sync::Arc;
 pub use ambiguous_fields::AmbiguousFields;
 pub use bounds::OwnBounds;
 pub use call::Call;
-pub use diagnosis::{Refusals, why_unknown};
+pub use diagnosis::{Refusals, explain_unknown_script};
 pub use file_name::FileName;
 pub use output::ScriptOutput;
 pub use stderr::{ErrorLog, ScriptLog};
@@ -206,16 +205,16 @@ impl Fastcgi {
         }
         let scope = Scope { request, captures };
         let found = match &self.script {
-            ScriptRule::Walk => self.along(request.target.path(), disk),
-            ScriptRule::Files(pattern) => self.file(pattern, request.target.path(), disk),
+            ScriptRule::Walk => self.find_along(request.target.path(), disk),
+            ScriptRule::Files(pattern) => self.find_file(pattern, request.target.path(), disk),
             ScriptRule::Fixed { script, path_info } => {
-                self.fixed(script, path_info.as_ref(), &scope, disk)
+                self.find_fixed(script, path_info.as_ref(), &scope, disk)
             }
-            ScriptRule::FileName(name) => self.file_name(name, &scope, disk),
+            ScriptRule::FileName(name) => self.find_named(name, &scope, disk),
         };
         match found {
             // PHP-FPM would take it for the beginning of a query (docs/cgi.md, "How a URL becomes a script").
-            Ok(Some(script)) if self.contract.is_asked_as_apache() && script.has(b'?') => {
+            Ok(Some(script)) if self.contract.uses_apache_paths() && script.has(b'?') => {
                 Decision::Fail(Failure::Forbidden("a `?` in the path, for an apache-fpm"))
             }
             Ok(Some(script)) => Decision::Perform(Plan::Call(Call {
@@ -229,18 +228,18 @@ impl Fastcgi {
     }
 
     /// Returns the script along the path of a request.
-    fn along(&self, path: &[u8], disk: &dyn Disk) -> Result<Option<Script>, Failure> {
+    fn find_along(&self, path: &[u8], disk: &dyn Disk) -> Result<Option<Script>, Failure> {
         let Some(below) = self.mount.below(path) else {
             return Ok(None);
         };
-        let found = self.walk(below, disk)?;
+        let found = self.walk_path(below, disk)?;
         Ok(found.map(|script| Script {
             name: self.mount.above(script.name),
             ..script
         }))
     }
 
-    fn file(
+    fn find_file(
         &self,
         pattern: &Pattern,
         path: &[u8],
@@ -256,7 +255,7 @@ impl Fastcgi {
         Ok(None)
     }
 
-    fn walk(&self, path: &[u8], disk: &dyn Disk) -> Result<Option<Script>, Failure> {
+    fn walk_path(&self, path: &[u8], disk: &dyn Disk) -> Result<Option<Script>, Failure> {
         let end = match self.missing {
             Missing::Pass => script::candidates(path).next(),
             Missing::NotFound | Missing::Decline => script::find(path, &self.mapping, disk),
@@ -264,7 +263,7 @@ impl Fastcgi {
         Ok(end.map(|end| Script::at(path, end)))
     }
 
-    fn fixed(
+    fn find_fixed(
         &self,
         script: &Template,
         path_info: Option<&Template>,
@@ -287,7 +286,7 @@ impl Fastcgi {
         }))
     }
 
-    fn file_name(
+    fn find_named(
         &self,
         name: &FileName,
         scope: &Scope<'_>,

@@ -61,10 +61,10 @@ impl Incoming for ScriptOutput {
     }
 
     fn log_fault(&mut self, cause: &'static str, why: &str) {
-        self.errors.cut(cause, why);
+        self.errors.log_fault(cause, why);
     }
 
     fn log_given_up(&mut self, cause: &'static str, why: &str) {
-        self.errors.give_up(cause, why);
+        self.errors.log_given_up(cause, why);
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use self::budget::Bucket;
 use self::messages::{Message, Severity, Splitter};
-use super::diagnosis::{Before, Diagnosis, Refusal, Refusals};
+use super::diagnosis::{Diagnosis, Refusal, Refusals, Suppressed};
 use crate::cgi::{Mapping, Script};
 use crate::message::RequestId;
 use crate::threads::Turns;
@@ -124,7 +124,7 @@ impl ErrorStream {
             ..
         } = self;
         let step = rest.split_to(rest.len().min(STEP));
-        splitter.push(&step, |message| origin.note(&message, budget));
+        splitter.push(&step, |message| origin.log_message(&message, budget));
     }
 
     /// Logs the end of the stream at END_REQUEST, and an exit status other than 0.
@@ -141,13 +141,13 @@ impl ErrorStream {
     }
 
     /// Logs an answer cut by a fault of the upstream.
-    pub(super) fn cut(&mut self, cause: &'static str, why: &str) {
+    pub(super) fn log_fault(&mut self, cause: &'static str, why: &str) {
         self.finish();
         record!(error, &self.origin, cause, "the answer was cut: {why}");
     }
 
     /// Logs an answer cut because of its client.
-    pub(super) fn give_up(&mut self, cause: &'static str, why: &str) {
+    pub(super) fn log_given_up(&mut self, cause: &'static str, why: &str) {
         self.finish();
         record!(info, &self.origin, cause, "the answer was cut: {why}");
     }
@@ -162,7 +162,7 @@ impl ErrorStream {
             budget,
             ..
         } = self;
-        splitter.finish(|message| origin.note(&message, budget));
+        splitter.finish(|message| origin.log_message(&message, budget));
     }
 }
 
@@ -183,12 +183,12 @@ impl Drop for ErrorStream {
                 "the request wrote more than {MOST} messages or KiB to its error stream; the rest was dropped"
             );
         }
-        error_log.tell();
+        error_log.log_dropped();
     }
 }
 
 impl Origin {
-    fn note(&self, message: &Message, budget: &mut Bucket) {
+    fn log_message(&self, message: &Message, budget: &mut Bucket) {
         if let Some(refusal) = Refusal::of(message.marked, &message.text) {
             return self.diagnose(refusal, message);
         }
@@ -215,26 +215,26 @@ impl Origin {
             site,
             ..
         } = &*self.log;
-        let Some(before) = refusals.note(&self.script.file, Instant::now()) else {
+        let Some(suppressed) = refusals.record(&self.script.file, Instant::now()) else {
             return;
         };
         if error_log.admits(site, message) {
-            self.tell(
+            self.log_refusal(
                 &Diagnosis::look(mapping, &self.script.file, refusal),
-                before,
+                suppressed,
             );
         } else {
             refusals.forget(&self.script.file);
         }
     }
 
-    fn tell(&self, diagnosis: &Diagnosis, before: Before) {
+    fn log_refusal(&self, diagnosis: &Diagnosis, suppressed: Suppressed) {
         let Diagnosis { sent, here, .. } = diagnosis;
         let first_missing = diagnosis
             .first_missing
             .as_deref()
             .map_or_else(|| "none".into(), Path::to_string_lossy);
-        macro_rules! tell {
+        macro_rules! log {
             ($level:ident) => {
                 record!(
                     $level,
@@ -245,17 +245,17 @@ impl Origin {
                     first_missing = &*first_missing,
                     config = &*self.log.place,
                     backend_root = self.log.backend_root_place.as_deref(),
-                    repeated = before.same,
-                    others = before.others,
+                    repeated = suppressed.same,
+                    others = suppressed.others,
                     "PHP-FPM does not run the script: {}",
                     diagnosis.cause
                 )
             };
         }
         if diagnosis.cause.is_ordinary() {
-            tell!(warn);
+            log!(warn);
         } else {
-            tell!(error);
+            log!(error);
         }
     }
 }

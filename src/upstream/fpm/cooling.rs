@@ -94,7 +94,7 @@ impl Cooling {
             if let Event::Values(content) = event
                 && Values::read(&content).is_some()
             {
-                let unasked = || io::Error::other(ProtocolError::UnaskedValues);
+                let unasked = || io::Error::other(ProtocolError::UnexpectedValues);
                 self.asked = self.asked.checked_sub(1).ok_or_else(unasked)?;
             }
         }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::handler::answer::incoming::Incoming;
 use crate::handler::answer::store::Store;
 use crate::handler::answer::streaming::Streaming;
-use crate::handler::answer::sweep::{Look, Watched};
+use crate::handler::answer::sweep::{SweepStep, Watched};
 use crate::handler::answer::terms::Terms;
 use crate::handler::cut::Cut;
 use crate::limits::budget::Owner;
@@ -57,7 +57,7 @@ struct State<I: Incoming> {
     reader: Option<Waker>,
     lagging_since: Option<Instant>,
     /// Consecutive ticks at which it blocked others.
-    in_the_way: u32,
+    blocking_ticks: u32,
     filling: Filling,
 }
 
@@ -89,7 +89,7 @@ impl<I: Incoming> Shared<I> {
                 waited_for_php: true,
                 reader: None,
                 lagging_since: None,
-                in_the_way: 0,
+                blocking_ticks: 0,
                 filling: Filling::Off,
             }),
         }
@@ -130,8 +130,8 @@ impl<I: Incoming> Watched for Shared<I> {
         self.terms.owner
     }
 
-    fn look(&self, now: Instant) -> Look {
-        self.lock().look(&self.terms, now)
+    fn examine(&self, now: Instant) -> SweepStep {
+        self.lock().examine(&self.terms, now)
     }
 
     fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -211,9 +211,9 @@ impl<I: Incoming> State<I> {
 
     /// Examines the answer. hyper polls for as much as it has room for: an answer that it has not polled since
     /// the last tick lags.
-    fn look(&mut self, terms: &Terms, now: Instant) -> Look {
+    fn examine(&mut self, terms: &Terms, now: Instant) -> SweepStep {
         if self.streaming.is_none() && self.store.is_none() && self.piece.is_empty() {
-            return Look::Forget;
+            return SweepStep::Forget;
         }
         if std::mem::take(&mut self.asked) || self.waits_for_php {
             self.lagging_since = None;
@@ -221,40 +221,44 @@ impl<I: Incoming> State<I> {
             let lags = now.duration_since(*self.lagging_since.get_or_insert(now));
             let pause = self.on_stream.filter(|pause| !pause.is_zero());
             if pause.is_some_and(|pause| lags >= pause) {
-                return Look::Stalled;
+                return SweepStep::Stalled;
             }
         }
         // A client that waits for PHP now and then takes all that PHP makes.
         let keeps_up = std::mem::replace(&mut self.waited_for_php, self.waits_for_php);
         if self.streaming.is_none() || terms.limit == 0 {
-            return Look::Leave;
+            return SweepStep::Leave;
         }
         let is_blocked = !self.piece.is_empty() && self.is_over_share();
         match &self.filling {
-            Filling::Off if keeps_up => Look::Leave,
+            Filling::Off if keeps_up => SweepStep::Leave,
             Filling::Off => {
                 self.filling = Filling::Asked;
-                Look::Fill
+                SweepStep::Fill
             }
-            Filling::Asked => Look::Leave,
-            Filling::Ending(_) if self.waits_for_php => Look::Leave,
+            Filling::Asked => SweepStep::Leave,
+            Filling::Ending(_) if self.waits_for_php => SweepStep::Leave,
             Filling::Ending(waker) | Filling::On(waker) => {
                 // There may be room again.
                 waker.wake_by_ref();
                 self.filling = Filling::On(waker.clone());
-                self.judge(is_blocked)
+                self.check_patience(is_blocked)
             }
         }
     }
 
-    fn judge(&mut self, is_blocked: bool) -> Look {
+    fn check_patience(&mut self, is_blocked: bool) -> SweepStep {
         let streaming = self.streaming.as_ref();
-        let in_the_way = is_blocked && streaming.is_some_and(Streaming::is_in_the_way);
-        self.in_the_way = if in_the_way { self.in_the_way + 1 } else { 0 };
-        if self.in_the_way >= PATIENCE {
-            Look::OverShare
+        let is_blocking = is_blocked && streaming.is_some_and(Streaming::is_blocking);
+        self.blocking_ticks = if is_blocking {
+            self.blocking_ticks + 1
         } else {
-            Look::Leave
+            0
+        };
+        if self.blocking_ticks >= PATIENCE {
+            SweepStep::OverShare
+        } else {
+            SweepStep::Leave
         }
     }
 
@@ -325,7 +329,7 @@ impl<I: Incoming> State<I> {
 
     /// Returns the polling of PHP to the body.
     fn stop_filling(&mut self) {
-        self.in_the_way = 0;
+        self.blocking_ticks = 0;
         if let Filling::On(waker) | Filling::Ending(waker) = &self.filling {
             waker.wake_by_ref();
             self.filling = Filling::Ending(waker.clone());

@@ -5,9 +5,9 @@ use std::io;
 
 use http::{HeaderMap, Response, StatusCode, header};
 
-use super::{Named, Refusal};
+use super::{NamedFile, Refusal};
 use crate::failure::Failure;
-use crate::handler::answer::incoming::{Begun, Incoming};
+use crate::handler::answer::incoming::{Incoming, StartedAnswer};
 use crate::handler::answer::orders::Orders;
 use crate::handler::answer::reply::{self, Reply};
 use crate::handler::body::Body;
@@ -19,22 +19,22 @@ impl Reply<'_> {
     /// worker is free. A file that cannot be sent is 404 and an error in the log.
     pub(in crate::handler::answer) async fn send_file<I: Incoming>(
         &self,
-        named: Named<'_>,
-        mut begun: Box<Begun<I>>,
+        named: NamedFile<'_>,
+        mut started: Box<StartedAnswer<I>>,
         disk: &dyn Disk,
     ) -> Result<Response<Body>, Failure> {
-        let trace = std::mem::take(&mut begun.trace);
+        let trace = std::mem::take(&mut started.trace);
         let description = Description {
-            status: status(begun.head.status),
-            fields: fields(std::mem::take(&mut begun.head.headers)),
+            status: status(started.head.status),
+            fields: fields(std::mem::take(&mut started.head.headers)),
         };
-        let (said, reason) = (begun.head.status, begun.head.reason.take());
-        reply::abandon(begun);
+        let (script_status, reason) = (started.head.status, started.head.reason.take());
+        reply::abandon(started);
         let opened = self.settings.send_file.open(named, disk);
         let (path, file) = opened.map_err(|refusal| self.refused(refusal, named))?;
         let representation = Representation::described(self.request, &path, file, description);
         let mut response = representation.into_response().await?;
-        if let Some(reason) = reason.filter(|_| response.status() == said) {
+        if let Some(reason) = reason.filter(|_| response.status() == script_status) {
             response.extensions_mut().insert(reason);
         }
         let body = response.body_mut();
@@ -43,7 +43,7 @@ impl Reply<'_> {
         Ok(response)
     }
 
-    fn refused(&self, refusal: Refusal, named: Named<'_>) -> Failure {
+    fn refused(&self, refusal: Refusal, named: NamedFile<'_>) -> Failure {
         match refusal {
             Refusal::Because(why) => {
                 tracing::error!(request_id = %self.request.id, upstream = %self.upstream, script = %self.script_name(), %named, "file named by the script not sent: {why}");
@@ -54,7 +54,7 @@ impl Reply<'_> {
     }
 
     /// Logs once for each site that a script named a file without a configuration for it.
-    pub(in crate::handler::answer) fn warn_of_orders(&self, orders: &Orders) {
+    pub(in crate::handler::answer) fn log_unconfigured_field(&self, orders: &Orders) {
         if let Some(key) = self.settings.send_file.missing_key(orders) {
             tracing::warn!(request_id = %self.request.id, upstream = %self.upstream, script = %self.script_name(), "the script named a file to send, and {key} is not set: its own content was sent instead; logged once for each site");
         }
@@ -65,7 +65,7 @@ impl Reply<'_> {
     }
 }
 
-impl std::fmt::Display for Named<'_> {
+impl std::fmt::Display for NamedFile<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (name, value) = match self {
             Self::Path(value) => ("X-Sendfile", value),

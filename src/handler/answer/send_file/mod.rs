@@ -30,7 +30,7 @@ pub struct SendFile {
     internal: Vec<(String, Folder)>,
     all_names: bool,
     /// Set once a field without configuration was logged: once for a site is enough.
-    told: Arc<AtomicBool>,
+    is_logged: Arc<AtomicBool>,
 }
 
 /// A folder below which files are sent.
@@ -43,7 +43,7 @@ struct Folder {
 
 /// A file named by a script in a configured field.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Named<'a> {
+pub(super) enum NamedFile<'a> {
     /// An absolute path as PHP sees it.
     Path(&'a HeaderValue),
     /// A percent-encoded URI.
@@ -66,7 +66,7 @@ impl SendFile {
             roots,
             internal,
             all_names,
-            told: Arc::default(),
+            is_logged: Arc::default(),
         }
     }
 
@@ -103,9 +103,9 @@ impl SendFile {
     }
 
     /// Returns the file that the script named in a configured field, if any.
-    pub(super) fn named<'a>(&self, orders: &'a Orders) -> Option<Named<'a>> {
-        let uri = orders.x_accel_redirect.as_ref().map(Named::Uri);
-        let path = orders.x_sendfile.as_ref().map(Named::Path);
+    pub(super) fn named<'a>(&self, orders: &'a Orders) -> Option<NamedFile<'a>> {
+        let uri = orders.x_accel_redirect.as_ref().map(NamedFile::Uri);
+        let path = orders.x_sendfile.as_ref().map(NamedFile::Path);
         uri.filter(|_| !self.internal.is_empty())
             .or_else(|| path.filter(|_| !self.roots.is_empty()))
     }
@@ -117,14 +117,18 @@ impl SendFile {
             (None, Some(_)) => "site.send_file.roots",
             (None, None) => return None,
         };
-        (!self.told.swap(true, Ordering::Relaxed)).then_some(key)
+        (!self.is_logged.swap(true, Ordering::Relaxed)).then_some(key)
     }
 
     /// Opens the file. Returns it with its path below its folder, which begins with `/`.
-    fn open(&self, named: Named<'_>, disk: &dyn Disk) -> Result<(Vec<u8>, Arc<OpenFile>), Refusal> {
+    fn open(
+        &self,
+        named: NamedFile<'_>,
+        disk: &dyn Disk,
+    ) -> Result<(Vec<u8>, Arc<OpenFile>), Refusal> {
         let (root, path) = match named {
-            Named::Path(value) => self.by_path(value, disk)?,
-            Named::Uri(value) => self.by_uri(value)?,
+            NamedFile::Path(value) => self.by_path(value, disk)?,
+            NamedFile::Uri(value) => self.by_uri(value)?,
         };
         if !self.all_names && unsafe_name::withheld(&path).is_some() {
             return Err(Refusal::Because(

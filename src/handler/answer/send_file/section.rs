@@ -80,7 +80,7 @@ fn check(
         }
         let seen = folder.seen.as_ref().unwrap_or(&folder.root.0);
         if !(is_plain(uri.value.as_bytes()) && is_plain(seen.as_os_str().as_bytes())) {
-            let message = "a comma, a quote, `=` or `\\` cannot be told to a script here";
+            let message = "a comma, a quote, `=` or `\\` cannot be passed to a script in HTTP_X_ACCEL_MAPPING";
             problems.push(Problem::new(uri.place.clone(), message));
         }
     }
@@ -109,8 +109,8 @@ fn check_mapping(section: &Lowered, internal: &[(&At<String>, Folder)], problems
         let seen = folder.seen.as_ref().unwrap_or(&folder.root.0);
         seen.as_os_str().len() + "/=/,".len() + uri.value.len()
     });
-    if let Some(message) = long_variable::complaint("HTTP_X_ACCEL_MAPPING", pairs.sum()) {
-        let problem = Problem::new(section.place_of(&INTERNAL), message);
+    if let Some(message) = long_variable::describe_excess("HTTP_X_ACCEL_MAPPING", pairs.sum()) {
+        let problem = Problem::new(section.place_of("internal"), message);
         problems.push(problem.help("name fewer folders, which the others lie below"));
     }
 }

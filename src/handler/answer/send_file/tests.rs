@@ -41,7 +41,7 @@ fn tree() -> TempDir {
 }
 
 /// Returns the path below the folder, or the reason of the refusal.
-fn open(send_file: &SendFile, named: Named<'_>) -> Result<String, &'static str> {
+fn open(send_file: &SendFile, named: NamedFile<'_>) -> Result<String, &'static str> {
     match send_file.open(named, &RealDisk::default().one_release()) {
         Ok((path, _)) => Ok(String::from_utf8(path).unwrap()),
         Err(Refusal::Because(why)) => Err(why),
@@ -81,7 +81,7 @@ fn paths_are_looked_up_below_the_roots() {
         ),
     ] {
         let value = HeaderValue::from_bytes(path.as_bytes()).unwrap();
-        let found = open(&send_file, Named::Path(&value));
+        let found = open(&send_file, NamedFile::Path(&value));
         assert_eq!(found.as_deref(), expected.as_deref(), "{path}");
     }
 }
@@ -118,7 +118,7 @@ fn uris_are_decoded_and_mapped_by_the_longest_prefix() {
         ),
     ] {
         let value = HeaderValue::from_bytes(uri.as_bytes()).unwrap();
-        let found = open(&send_file, Named::Uri(&value));
+        let found = open(&send_file, NamedFile::Uri(&value));
         assert_eq!(found.as_deref(), expected.as_deref(), "{uri}");
     }
 }
@@ -131,8 +131,8 @@ fn sources_and_dotfiles_need_to_be_allowed() {
     let all = build(&format!("roots = '{files}'\nall_names = true")).unwrap();
     for name in ["/.env", "/x.php"] {
         let value = HeaderValue::try_from(format!("{files}{name}")).unwrap();
-        assert!(open(&withheld, Named::Path(&value)).is_err(), "{name}");
-        assert_eq!(open(&all, Named::Path(&value)).as_deref(), Ok(name));
+        assert!(open(&withheld, NamedFile::Path(&value)).is_err(), "{name}");
+        assert_eq!(open(&all, NamedFile::Path(&value)).as_deref(), Ok(name));
     }
 }
 
@@ -144,8 +144,8 @@ fn only_fields_that_are_configured_name_a_file() {
         is_live: false,
     };
     let kind = |text: &str| match build(text).unwrap().named(&both) {
-        Some(Named::Path(_)) => "path",
-        Some(Named::Uri(_)) => "uri",
+        Some(NamedFile::Path(_)) => "path",
+        Some(NamedFile::Uri(_)) => "uri",
         None => "nothing",
     };
     assert_eq!(kind("roots = '/srv'"), "path");
@@ -211,7 +211,7 @@ fn what_cannot_work_is_a_problem() {
         ),
         (
             "internal = { '/p,q' = '/srv' }",
-            "a comma, a quote, `=` or `\\` cannot be told to a script here",
+            "a comma, a quote, `=` or `\\` cannot be passed to a script in HTTP_X_ACCEL_MAPPING",
         ),
         (
             "roots = '/srv'\nbackend_roots = { '/other' = '/app' }",

@@ -24,7 +24,7 @@ pub struct Refusals {
 
 /// Occurrences that were only counted before a refusal that is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::handler::fastcgi) struct Before {
+pub(in crate::handler::fastcgi) struct Suppressed {
     /// Those of the same script since its last line; `None` at its first line.
     pub(in crate::handler::fastcgi) same: Option<u64>,
     /// Those of scripts without a line of their own.
@@ -34,12 +34,12 @@ pub(in crate::handler::fastcgi) struct Before {
 #[derive(Debug, Default)]
 struct Table {
     /// By the script's file.
-    told: HashMap<Vec<u8>, Told>,
+    logged: HashMap<Vec<u8>, LoggedRefusal>,
     others: u64,
 }
 
 #[derive(Debug)]
-struct Told {
+struct LoggedRefusal {
     at: Instant,
     repeated: u64,
 }
@@ -54,20 +54,24 @@ impl Refusals {
     }
 
     /// Counts the refusal of `file`. Returns the suppressed occurrences if it is due for the log.
-    pub(in crate::handler::fastcgi) fn note(&self, file: &[u8], now: Instant) -> Option<Before> {
-        self.table().note(file, now)
+    pub(in crate::handler::fastcgi) fn record(
+        &self,
+        file: &[u8],
+        now: Instant,
+    ) -> Option<Suppressed> {
+        self.table().record(file, now)
     }
 
     /// Takes back a refusal that could not be logged.
     pub(in crate::handler::fastcgi) fn forget(&self, file: &[u8]) {
         let mut table = self.table();
-        table.told.remove(file);
+        table.logged.remove(file);
         table.others += 1;
     }
 
     /// Logs the counts that no line has reported; called at the end.
     pub fn close(&self) {
-        let repeated = self.table().take_untold();
+        let repeated = self.table().take_unlogged();
         if repeated > 0 {
             let config = &*self.place;
             tracing::warn!(
@@ -91,17 +95,17 @@ impl Drop for Refusals {
 }
 
 impl Table {
-    fn note(&mut self, file: &[u8], now: Instant) -> Option<Before> {
-        let is_old = |told: &Told| now.duration_since(told.at) >= AGAIN;
-        if self.told.len() >= SCRIPTS && !self.told.contains_key(file) {
-            let old = self.told.extract_if(|_, told| is_old(told));
-            self.others += old.map(|(_, told)| told.repeated).sum::<u64>();
+    fn record(&mut self, file: &[u8], now: Instant) -> Option<Suppressed> {
+        let is_old = |refusal: &LoggedRefusal| now.duration_since(refusal.at) >= AGAIN;
+        if self.logged.len() >= SCRIPTS && !self.logged.contains_key(file) {
+            let old = self.logged.extract_if(|_, refusal| is_old(refusal));
+            self.others += old.map(|(_, refusal)| refusal.repeated).sum::<u64>();
         }
-        let is_full = self.told.len() >= SCRIPTS;
-        let same = match self.told.get_mut(file) {
-            Some(told) if is_old(told) => Some(told.repeated),
-            Some(told) => {
-                told.repeated += 1;
+        let is_full = self.logged.len() >= SCRIPTS;
+        let same = match self.logged.get_mut(file) {
+            Some(refusal) if is_old(refusal) => Some(refusal.repeated),
+            Some(refusal) => {
+                refusal.repeated += 1;
                 return None;
             }
             None if is_full => {
@@ -110,24 +114,24 @@ impl Table {
             }
             None => None,
         };
-        let fresh = Told {
+        let fresh = LoggedRefusal {
             at: now,
             repeated: 0,
         };
-        self.told.insert(file.to_vec(), fresh);
+        self.logged.insert(file.to_vec(), fresh);
         let others = std::mem::take(&mut self.others);
-        Some(Before {
+        Some(Suppressed {
             same,
             others: (others > 0).then_some(others),
         })
     }
 
     /// Takes the count of occurrences that no line has reported.
-    fn take_untold(&mut self) -> u64 {
+    fn take_unlogged(&mut self) -> u64 {
         let repeated = self
-            .told
+            .logged
             .values_mut()
-            .map(|told| std::mem::take(&mut told.repeated));
+            .map(|refusal| std::mem::take(&mut refusal.repeated));
         repeated.sum::<u64>() + std::mem::take(&mut self.others)
     }
 }
@@ -136,41 +140,41 @@ impl Table {
 mod tests {
     use super::*;
 
-    fn before(same: Option<u64>, others: Option<u64>) -> Option<Before> {
-        Some(Before { same, others })
+    fn before(same: Option<u64>, others: Option<u64>) -> Option<Suppressed> {
+        Some(Suppressed { same, others })
     }
 
     #[test]
     fn the_same_script_is_told_again_after_a_while_with_its_count() {
         let (mut table, now) = (Table::default(), Instant::now());
-        assert_eq!(table.note(b"/a.php", now), before(None, None));
+        assert_eq!(table.record(b"/a.php", now), before(None, None));
         for second in 1..=5 {
             let later = now + Duration::from_secs(second);
-            assert_eq!(table.note(b"/a.php", later), None);
+            assert_eq!(table.record(b"/a.php", later), None);
         }
-        assert_eq!(table.note(b"/b.php", now), before(None, None));
-        assert_eq!(table.note(b"/a.php", now + AGAIN), before(Some(5), None));
-        assert_eq!(table.note(b"/a.php", now + AGAIN), None);
-        assert_eq!((table.take_untold(), table.take_untold()), (1, 0));
+        assert_eq!(table.record(b"/b.php", now), before(None, None));
+        assert_eq!(table.record(b"/a.php", now + AGAIN), before(Some(5), None));
+        assert_eq!(table.record(b"/a.php", now + AGAIN), None);
+        assert_eq!((table.take_unlogged(), table.take_unlogged()), (1, 0));
     }
 
     #[test]
     fn the_table_is_bounded_and_loses_no_count() {
         let (mut table, now) = (Table::default(), Instant::now());
-        let told = |table: &mut Table, now, number: usize| {
-            table.note(format!("/{number}.php").as_bytes(), now)
+        let record = |table: &mut Table, now, number: usize| {
+            table.record(format!("/{number}.php").as_bytes(), now)
         };
         for number in 0..SCRIPTS {
-            assert!(told(&mut table, now, number).is_some());
-            assert!(told(&mut table, now, number).is_none());
+            assert!(record(&mut table, now, number).is_some());
+            assert!(record(&mut table, now, number).is_none());
         }
         for number in SCRIPTS..10 * SCRIPTS {
-            assert_eq!(told(&mut table, now, number), None);
+            assert_eq!(record(&mut table, now, number), None);
         }
-        assert_eq!(table.told.len(), SCRIPTS);
+        assert_eq!(table.logged.len(), SCRIPTS);
         let all = (SCRIPTS + 9 * SCRIPTS) as u64;
-        let anew = told(&mut table, now + AGAIN, 5 * SCRIPTS);
+        let anew = record(&mut table, now + AGAIN, 5 * SCRIPTS);
         assert_eq!(anew, before(None, Some(all)));
-        assert_eq!((table.told.len(), table.take_untold()), (1, 0));
+        assert_eq!((table.logged.len(), table.take_unlogged()), (1, 0));
     }
 }

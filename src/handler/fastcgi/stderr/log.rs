@@ -16,7 +16,7 @@ const BURST: u64 = 1000;
 const PER_SECOND: u64 = 200;
 
 /// Interval between two reports of drops.
-const TELL_AFTER: Duration = Duration::from_secs(5);
+const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The budget of all error streams of the process.
 #[derive(Debug)]
@@ -38,35 +38,35 @@ impl Default for ErrorLog {
 impl ErrorLog {
     /// Takes the budget for `message` of a site. Reports whether it may be logged.
     pub(super) fn admits(&self, site: &Arc<str>, message: &Message) -> bool {
-        self.ask(|shares, now| shares.admits(site, message, now))
+        self.admit(|shares, now| shares.admits(site, message, now))
     }
 
     /// Takes the budget for a line with the drops of one request. Reports whether it may be logged.
     pub(super) fn admits_count(&self, site: &Arc<str>, dropped: Dropped) -> bool {
-        self.ask(|shares, now| shares.admits_count(site, dropped, now))
+        self.admit(|shares, now| shares.admits_count(site, dropped, now))
     }
 
     /// Logs the drops, when the interval is over; called at the end of each request.
-    pub(super) fn tell(&self) {
+    pub(super) fn log_dropped(&self) {
         if self.has_dropped.load(Ordering::Relaxed) {
-            self.tell_since(TELL_AFTER);
+            self.log_dropped_since(LOG_INTERVAL);
         }
     }
 
     /// Logs the drops at once; called at the end.
     pub fn close(&self) {
-        self.tell_since(Duration::ZERO);
+        self.log_dropped_since(Duration::ZERO);
     }
 
-    fn ask(&self, question: impl FnOnce(&mut Shares, Instant) -> bool) -> bool {
-        let admitted = question(&mut self.shares(), Instant::now());
+    fn admit(&self, claim: impl FnOnce(&mut Shares, Instant) -> bool) -> bool {
+        let admitted = claim(&mut self.shares(), Instant::now());
         if !admitted {
             self.has_dropped.store(true, Ordering::Relaxed);
         }
         admitted
     }
 
-    fn tell_since(&self, age: Duration) {
+    fn log_dropped_since(&self, age: Duration) {
         let dropped = {
             let mut shares = self.shares();
             let dropped = shares.dropped(age, Instant::now());

@@ -43,12 +43,12 @@ pub(super) struct Message {
     /// application.
     pub(super) marked: bool,
     /// Lines that may continue it.
-    open: Open,
+    open: Continuation,
 }
 
 /// Lines that continue a message, beside those that always do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Open {
+enum Continuation {
     /// No others.
     No,
     /// `Next …` too, within a stack trace: it begins the trace of the exception around it.
@@ -63,13 +63,13 @@ pub(super) struct Splitter {
     /// The incomplete line.
     line: Vec<u8>,
     /// The start of that line.
-    begun: Begun,
+    begun: LineStart,
     /// The message that the next line may continue.
     message: Option<Message>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Begun {
+enum LineStart {
     /// After a line end, or at the start of the stream.
     #[default]
     AtLineEnd,
@@ -84,7 +84,7 @@ impl Splitter {
     pub(super) fn push(&mut self, piece: &[u8], mut each: impl FnMut(Message)) {
         for byte in piece {
             if *byte == b'\n' {
-                self.end_line(Begun::AtLineEnd, &mut each);
+                self.end_line(LineStart::AtLineEnd, &mut each);
                 continue;
             }
             self.line.push(*byte);
@@ -93,22 +93,22 @@ impl Splitter {
                 if self.line.ends_with(JOINT) {
                     self.line.truncate(self.line.len() - JOINT.len());
                 }
-                self.end_line(Begun::AtMarker, &mut each);
+                self.end_line(LineStart::AtMarker, &mut each);
             } else if self.line.len() == LONGEST {
-                self.end_line(Begun::Within, &mut each);
+                self.end_line(LineStart::Within, &mut each);
             }
         }
     }
 
     /// Ends the stream.
     pub(super) fn finish(&mut self, mut each: impl FnMut(Message)) {
-        self.end_line(Begun::AtLineEnd, &mut each);
+        self.end_line(LineStart::AtLineEnd, &mut each);
         if let Some(message) = self.message.take() {
             each(message);
         }
     }
 
-    fn end_line(&mut self, next: Begun, each: &mut impl FnMut(Message)) {
+    fn end_line(&mut self, next: LineStart, each: &mut impl FnMut(Message)) {
         let begun = std::mem::replace(&mut self.begun, next);
         let line = self.line.trim_ascii_end();
         if line.is_empty() {
@@ -137,13 +137,17 @@ impl Splitter {
 }
 
 impl Message {
-    fn begin(line: &[u8], begun: Begun) -> Self {
+    fn begin(line: &[u8], begun: LineStart) -> Self {
         let uncaught = line.starts_with(b"PHP Fatal error:  Uncaught ");
         Self {
             text: line.to_vec(),
             severity: severity(line),
-            marked: begun == Begun::AtMarker,
-            open: if uncaught { Open::Uncaught } else { Open::No },
+            marked: begun == LineStart::AtMarker,
+            open: if uncaught {
+                Continuation::Uncaught
+            } else {
+                Continuation::No
+            },
         }
     }
 
@@ -163,24 +167,24 @@ impl Message {
         self.text.push(b'\n');
         self.text.extend_from_slice(line);
         self.open = match self.open {
-            Open::Uncaught if line.starts_with(b"  thrown in ") => Open::No,
-            Open::No if line.starts_with(b"Stack trace:") => Open::Trace,
-            open @ (Open::No | Open::Trace | Open::Uncaught) => open,
+            Continuation::Uncaught if line.starts_with(b"  thrown in ") => Continuation::No,
+            Continuation::No if line.starts_with(b"Stack trace:") => Continuation::Trace,
+            open @ (Continuation::No | Continuation::Trace | Continuation::Uncaught) => open,
         };
         self
     }
 
-    fn is_continued_by(&self, line: &[u8], begun: Begun) -> bool {
+    fn is_continued_by(&self, line: &[u8], begun: LineStart) -> bool {
         // Xdebug logs a trace as messages of their own: `PHP Stack trace:`, `PHP   1. f() …`.
         let xdebug = line.starts_with(b"PHP Stack trace:") || line.starts_with(b"PHP  ");
         match begun {
-            Begun::Within => true,
-            Begun::AtMarker => xdebug,
-            Begun::AtLineEnd => {
+            LineStart::Within => true,
+            LineStart::AtMarker => xdebug,
+            LineStart::AtLineEnd => {
                 let expected = match self.open {
-                    Open::No => false,
-                    Open::Trace => line.starts_with(b"Next "),
-                    Open::Uncaught => true,
+                    Continuation::No => false,
+                    Continuation::Trace => line.starts_with(b"Next "),
+                    Continuation::Uncaught => true,
                 };
                 // Indented are `  thrown in …`, print_r's arrays, and other traces.
                 let indented = line.starts_with(b" ") || line.starts_with(b"\t");

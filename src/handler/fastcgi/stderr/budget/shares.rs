@@ -34,7 +34,7 @@ struct Share {
 }
 
 /// A claim on tokens for one log line.
-struct Asked {
+struct Claim {
     cost: u64,
     severity: Severity,
     /// Counted if the claim is refused.
@@ -62,12 +62,12 @@ impl Shares {
         message: &Message,
         now: Instant,
     ) -> bool {
-        let asked = Asked {
+        let claim = Claim {
             cost: cost(message.text.len()),
             severity: message.severity,
             dropped: Dropped::one(message, now),
         };
-        self.take(site, asked, now)
+        self.take(site, claim, now)
     }
 
     /// Does the same for a line that reports the drops of one request; if refused, its counts are added to the
@@ -78,7 +78,7 @@ impl Shares {
         dropped: Dropped,
         now: Instant,
     ) -> bool {
-        let asked = Asked {
+        let claim = Claim {
             cost: 1,
             severity: Severity::Warning,
             dropped: Dropped {
@@ -86,7 +86,7 @@ impl Shares {
                 ..dropped
             },
         };
-        self.take(site, asked, now)
+        self.take(site, claim, now)
     }
 
     /// Returns the drops of each site since the last call, if the first was `age` ago.
@@ -117,12 +117,12 @@ impl Shares {
         self.since.is_some()
     }
 
-    fn take(&mut self, site: &Arc<str>, asked: Asked, now: Instant) -> bool {
+    fn take(&mut self, site: &Arc<str>, claim: Claim, now: Instant) -> bool {
         self.free(now);
-        let cost = asked.cost.saturating_mul(UNIT);
+        let cost = claim.cost.saturating_mul(UNIT);
         let free = self.size - self.held;
         let left = free.saturating_sub(cost).saturating_sub(self.size / 8);
-        let most = match asked.severity {
+        let most = match claim.severity {
             Severity::Error => left * 3,
             Severity::Warning | Severity::Info => left * 3 / 4 * 3,
         };
@@ -133,8 +133,8 @@ impl Shares {
             share.held += cost;
             self.held += cost;
         } else {
-            share.dropped.add(asked.dropped);
-            self.since = self.since.or(asked.dropped.since);
+            share.dropped.add(claim.dropped);
+            self.since = self.since.or(claim.dropped.since);
         }
         enough
     }

@@ -8,7 +8,7 @@ use crate::message::Request;
 impl Call {
     /// Returns the variables, in their order, that [`Self::perform`] sends for `request` with `length` bytes of
     /// content. Fails where it would refuse that much content, or a variable as too long.
-    pub fn told(&self, request: &mut Request, length: u64) -> Result<Vec<Pair>, Failure> {
+    pub fn list_variables(&self, request: &mut Request, length: u64) -> Result<Vec<Pair>, Failure> {
         if let Some(edits) = &request.edits {
             edits.apply_to_request(&mut request.fields);
         }
