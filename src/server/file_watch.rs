@@ -46,7 +46,7 @@ pub(super) async fn watch(live: Live, commands: mpsc::Sender<Command>) {
 }
 
 /// Returns the state of the files; `None` if it is the one that the configuration was read from.
-async fn find_change(live: &Live) -> Option<Look> {
+async fn find_change(live: &Live) -> Option<FileStates> {
     let snapshot = live.current();
     let look = move || {
         let watched = &snapshot.watched;

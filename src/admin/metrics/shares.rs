@@ -34,7 +34,7 @@ impl Scrape {
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for cause in Cause::ALL {
             let labels = [("cause", cause.name())];
-            let count = self.state.room.given_up(cause);
+            let count = self.state.evictions.given_up(cause);
             encode_counter(metric.encode_family(&labels)?, count)?;
         }
         Ok(())

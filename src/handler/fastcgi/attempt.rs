@@ -133,7 +133,7 @@ impl Attempt<'_> {
             head: records.slice(begin..end),
             held: hold.then(|| records.slice(end..)),
             probed: entry == Entry::Probe,
-            has_trailing_probe: lease.may_ask_behind(),
+            has_trailing_probe: lease.can_probe_behind(),
             upload,
             runs_on: unsafe_method || self.fastcgi.ignore_client_abort,
         }

@@ -206,7 +206,7 @@ impl Call {
         tokio::select! {
             biased;
             lease = self.fastcgi.upstream.lease(demand, failed) => lease.map_err(|error| self.lease_failure(error, queue)),
-            error = upload.gone() => Err(client_failure(error)),
+            error = upload.wait_until_gone() => Err(client_failure(error)),
         }
     }
 

@@ -10,6 +10,7 @@ mod file_name;
 mod output;
 mod stderr;
 pub mod target;
+mod times;
 mod variables;
 
 use std::os::unix::ffi::OsStrExt;

@@ -18,7 +18,7 @@ use crate::threads;
 /// Takes a connection whose request has `ended`. With `is_unanswered`, the probe in front of it was not answered: no
 /// request follows on it then.
 pub(super) fn start(mut lease: Lease, ended: Ended, is_unanswered: bool) {
-    let asked = u8::from(is_unanswered) + u8::from(ended.is_asked);
+    let asked = u8::from(is_unanswered) + u8::from(ended.is_probed);
     let is_between = ended.input.is_empty() && ended.decoder.is_between_records();
     let after = lease.cool(ended.is_sent && !is_unanswered);
     if after == After::Ready && is_between && asked == 0 {

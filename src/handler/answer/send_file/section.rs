@@ -110,7 +110,7 @@ fn check_mapping(section: &Lowered, internal: &[(&At<String>, Folder)], problems
         seen.as_os_str().len() + "/=/,".len() + uri.value.len()
     });
     if let Some(message) = long_variable::describe_excess("HTTP_X_ACCEL_MAPPING", pairs.sum()) {
-        let problem = Problem::new(section.place_of("internal"), message);
+        let problem = Problem::new(section.place_of(&INTERNAL), message);
         problems.push(problem.help("name fewer folders, which the others lie below"));
     }
 }
