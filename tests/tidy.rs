@@ -12,6 +12,8 @@
 mod circles;
 #[path = "tidy/citations.rs"]
 mod citations;
+#[path = "tidy/language.rs"]
+mod language;
 #[path = "tidy/source.rs"]
 mod source;
 

@@ -9,16 +9,16 @@ use crate::message::Host;
 use crate::message::hop_by_hop::is_hop_by_hop;
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
-/// Which ambiguous names are let through.
+/// Key of the ambiguous field names that PHP gets.
 pub static PASS_FIELDS: Key<Vec<At<String>>> = Key::texts("pass_fields", "Header fields that PHP gets although their names have an underscore, or another byte than letters, digits and hyphens. X_Foo becomes HTTP_X_FOO as X-Foo does, so that one could be passed for the other; where both come, X-Foo alone is told. All others of the kind are dropped, counted, and named once in the log.").default("[]").shown("[\"X_Legacy_Token\"]");
 
-/// Whether credentials reach PHP.
+/// Key that passes credentials to PHP.
 pub static AUTHORIZATION: Key<bool> = Key::flag("authorization", "Whether PHP gets the field Authorization: HTTP_AUTHORIZATION, and from it PHP_AUTH_USER and PHP_AUTH_PW. Apache withholds it unless CGIPassAuth is on. Proxy-Authorization never reaches PHP.").default("true");
 
 /// Apache's UseCanonicalName On.
 pub static CANONICAL_NAME: Key<Option<At<String>>> = Key::text("canonical_name", "What SERVER_NAME and SERVER_PORT always are: \"name\" or \"name:port\", as with Apache's UseCanonicalName On. Default: what the client named in Host, else the address and port that it connected to.").example("\"www.example.org:443\"");
 
-/// How a script's file is named to the application; a key of an upstream.
+/// Key of the application of an upstream, by which the file of a script is named to it.
 pub static TYPE: Key<At<String>> = Key::one_of("type", &["fpm", "apache-fpm", "generic"], "What listens there. \"fpm\": PHP-FPM; SCRIPT_FILENAME is a plain path, with SCRIPT_NAME and PATH_INFO already split. \"apache-fpm\": the same as Apache's ProxyPassMatch asks it, with \"proxy:fcgi://…\" in front of the path and PATH_INFO behind it, which PHP-FPM takes apart itself (cgi.fix_pathinfo = 1); the values in PHP are the same. \"generic\": any other FastCGI application; plain paths, and nothing is taken for granted that only PHP-FPM does.").default("\"fpm\"");
 
 /// Deviations from the usual variables.
@@ -62,8 +62,8 @@ pub(super) enum Export {
 impl Contract {
     /// Builds the settings from the section of a site.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
-        let pass = section.get(&PASS_FIELDS).into_iter();
-        let pass = pass.filter_map(|text| match HeaderName::from_bytes(text.value.as_bytes()) {
+        let texts = section.get(&PASS_FIELDS).into_iter();
+        let pass = texts.filter_map(|text| match HeaderName::from_bytes(text.value.as_bytes()) {
             Ok(name) if is_removed(&plain_spelling(&name)) => {
                 let message = format!(
                     "`{}` would become a variable that no client can set",
@@ -152,8 +152,8 @@ impl Responder {
         match kind {
             "apache-fpm" => {
                 // Behind a socket Apache uses the host of its target; any will do.
-                let authority = server.filter(|server| !server.starts_with("unix:"));
-                let authority = authority.unwrap_or("localhost");
+                let host = server.filter(|server| !server.starts_with("unix:"));
+                let authority = host.unwrap_or("localhost");
                 Self::ApacheFpm(format!("proxy:fcgi://{authority}").into_bytes())
             }
             "generic" => Self::Generic,

@@ -283,8 +283,8 @@ fn before_variables(template: &str) -> String {
 fn set_handler(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     let (section, draft, problems) = (parts.section, parts.draft, parts.problems);
     let text = section.get(&SET_HANDLER)?;
-    let server = target::handler(&text.value, |name| draft.context.is_upstream(name));
-    let server = match server {
+    let parsed = target::handler(&text.value, |name| draft.context.is_upstream(name));
+    let server = match parsed {
         Ok(value) => At {
             value,
             place: text.place.clone(),

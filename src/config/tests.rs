@@ -140,8 +140,8 @@ fn messages(folder: &Path, text: &str) -> Vec<String> {
     let file = folder.join("fcgate.toml");
     std::fs::write(&file, text).unwrap();
     let invalid = load(&file, None).err().map(|invalid| invalid.to_string());
-    let invalid = invalid.unwrap_or_default();
-    let lines = invalid
+    let rendered = invalid.unwrap_or_default();
+    let lines = rendered
         .lines()
         .filter_map(|line| line.strip_prefix("error: "));
     lines.map(str::to_owned).collect()
@@ -160,10 +160,10 @@ struct Places {
 impl Places {
     fn section(&mut self, text: &str, section: &'static Section, table: &DeTable<'_>) {
         for (name, value) in table {
-            let key = section
+            let known = section
                 .keys()
                 .find(|key| key.name == name.get_ref().as_ref());
-            let key = key.unwrap_or_else(|| panic!("{name:?}"));
+            let key = known.unwrap_or_else(|| panic!("{name:?}"));
             self.known.insert(format!("{} {}", section.title, key.name));
             let is_inline = text[..value.span().start]
                 .trim_end()

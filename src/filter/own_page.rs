@@ -88,8 +88,8 @@ fn preferred_form(accept: Option<&HeaderValue>) -> Form {
         let ranges = text.split(',').filter_map(|range| {
             let mut parts = range.split(';').map(str::trim);
             let essence = parts.next()?.to_ascii_lowercase();
-            let weight = parts.find_map(|part| part.strip_prefix("q="));
-            let weight = weight.map_or(Some(1.0), |weight| weight.parse::<f32>().ok())?;
+            let given = parts.find_map(|part| part.strip_prefix("q="));
+            let weight = given.map_or(Some(1.0), |weight| weight.parse::<f32>().ok())?;
             wanted(&essence).then_some(weight)
         });
         ranges.fold(0.0_f32, f32::max)

@@ -45,10 +45,10 @@ impl Page {
     }
 
     fn section(&mut self, section: &'static Section) -> Map<String, Value> {
-        let properties = section
+        let described_keys = section
             .keys()
             .map(|key| (key.name.to_owned(), self.key(key)));
-        let properties: Map<String, Value> = properties.collect();
+        let properties: Map<String, Value> = described_keys.collect();
         let described = json!({
             "title": section.title,
             "description": section.doc,

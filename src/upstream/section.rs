@@ -95,7 +95,7 @@ pub(crate) static FIRST_BYTE: Key<Duration> =
 pub(crate) static IDLE: Key<Duration> =
     Key::duration("idle", "Between two pieces of an answer; then it is cut.").default("\"60s\"");
 
-/// What `resolve` may be: less floods the resolver, more keeps asking servers that are gone.
+/// Range of `resolve`: less floods the resolver, more keeps requests on servers that are gone.
 const RESOLVE_BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30);
 
 impl Upstream {
@@ -147,12 +147,12 @@ impl Upstream {
         section: &Lowered,
         previous: Option<&Self>,
     ) -> Self {
-        let timeouts = section.get(&TIMEOUTS_KEY);
+        let table = section.get(&TIMEOUTS_KEY);
         let timeouts = Timeouts {
-            connect: timeouts.get(&CONNECT),
-            queue: timeouts.get(&QUEUE),
-            first_byte: timeouts.get(&FIRST_BYTE),
-            idle: timeouts.get(&IDLE),
+            connect: table.get(&CONNECT),
+            queue: table.get(&QUEUE),
+            first_byte: table.get(&FIRST_BYTE),
+            idle: table.get(&IDLE),
         };
         let balancing = Balancing {
             policy: Policy::parse(&section.get(&POLICY)).unwrap_or(Policy::LeastBusy),

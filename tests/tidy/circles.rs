@@ -15,9 +15,13 @@ const CIRCLES: &[&[&str]] = &[
         "line_log/stderr.rs",
         "line_log/writer.rs",
     ],
-    &["message/body.rs", "message/patience.rs", "message/spool.rs"],
+    &[
+        "message/body.rs",
+        "message/spool.rs",
+        "message/upload_deadline.rs",
+    ],
     &["message/head_guard.rs", "message/head_guard/chunked.rs"],
-    &["process/keeper.rs", "process/mod.rs"],
+    &["process/mod.rs", "process/supervisor.rs"],
     &[
         "route/condition/by_path.rs",
         "route/condition/criterion.rs",

@@ -90,7 +90,7 @@ fn name_of(statement: &str) -> Option<&str> {
     let name = &rest[..rest.find(|c| !in_word(c))?];
     let after = rest[name.len()..].trim_start();
     let is_whole = after.starts_with('=') || after.starts_with(':');
-    (is_whole && !name.is_empty()).then_some(name)
+    (is_whole && !name.is_empty() && name != "_").then_some(name)
 }
 
 /// The place behind the `;` that ends a statement.
@@ -118,7 +118,10 @@ fn bindings_are_found() {
         ("{ let a = 1 } let a = 2;", vec![]),
         ("let Some(a) = b else { return };\n let a = 2;", vec![]),
     ] {
-        let found: Vec<_> = bound_twice(code).into_iter().map(|(_, name)| name).collect();
+        let found: Vec<_> = bound_twice(code)
+            .into_iter()
+            .map(|(_, name)| name)
+            .collect();
         assert_eq!(found, expected, "{code}");
     }
 }

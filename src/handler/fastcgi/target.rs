@@ -52,10 +52,10 @@ pub fn parse(
 
 /// Returns the server of a `SetHandler`: `proxy:unix:/sock|fcgi://localhost` or `proxy:fcgi://host:port`.
 pub fn handler(text: &str, is_upstream: impl Fn(&str) -> bool) -> Result<String, String> {
-    let target = text
+    let named = text
         .strip_prefix("proxy:")
         .filter(|text| text.contains(SCHEME));
-    let target = target.ok_or_else(|| {
+    let target = named.ok_or_else(|| {
         format!(
             "`{text}` is not a FastCGI handler: write \"proxy:unix:/run/php.sock|fcgi://localhost\" or \"proxy:fcgi://host:port\""
         )
@@ -182,13 +182,13 @@ fn has_port(host: &str) -> bool {
 /// looks like a script counts as one, not as a folder.
 pub fn literal_folder(file: &str) -> &str {
     let (literal, variable) = file.split_once('$').unwrap_or((file, ""));
-    let folder = if variable.trim_start_matches('{').starts_with("path") {
+    let beginning = if variable.trim_start_matches('{').starts_with("path") {
         // The path begins with a slash, so that the name before it is whole.
         literal.trim_end_matches('/')
     } else {
         literal.rsplit_once('/').map_or("", |(folder, _)| folder)
     };
-    let folder = before_script(folder);
+    let folder = before_script(beginning);
     if folder.is_empty() { "/" } else { folder }
 }
 
