@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::section::Lowered;
 pub use section::PROCESS;
+pub(crate) use section::{COMMAND, ENVIRONMENT};
 use supervisor::Supervisor;
 
 /// A program described by a `[process.NAME]` section.
