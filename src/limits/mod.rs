@@ -105,7 +105,7 @@ static SEND_PAUSE: Key<Duration> = Key::duration("send_pause", "How long a clien
 
 static LIVE_STREAMS_PER_CLIENT: Key<usize> = Key::integer("live_streams_per_client", 0..=1_000_000, "Event streams and long polls at once of one client, which is an IPv4 address or an IPv6 /64: answers of text/event-stream, application/x-ndjson, or with X-Accel-Buffering: no. Each has a worker for as long as it lasts; more is 429. 32 is what a few people behind one address have open, and less than a pool of PHP for live streams has workers: set it below pm.max_children. 0: no limit.").default("32");
 
-/// `site.limits`: what a site has otherwise.
+/// `site.limits`: the limits of one site.
 pub static SITE_LIMITS: Section = Section {
     title: "[site.limits]",
     doc: "What this site allows otherwise than server.limits, and how much it allows to one client.",
@@ -128,7 +128,7 @@ static REQUESTS_AT_ONCE: Key<u32> = Key::integer(
 )
 .default("0");
 
-/// `limits` of a rule: what it has otherwise.
+/// `limits` of a rule: its own limits.
 pub static RULE_LIMITS: Section = Section {
     title: "[site.rule.fastcgi.limits]",
     doc: "What this rule allows otherwise than its site.",

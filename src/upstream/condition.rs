@@ -174,7 +174,7 @@ impl Condition {
 fn consequence(fault: Fault, waits: bool) -> &'static str {
     match (fault, waits) {
         (Fault::Connect, true) => {
-            "requests wait up to timeouts.queue, or go to other servers of the upstream"
+            "requests wait for it up to timeouts.queue, or go to other servers of the upstream"
         }
         (Fault::Connect, false) => "requests fail at once, or go to other servers of the upstream",
         (Fault::Protocol, _) => {

@@ -196,7 +196,7 @@ async fn a_php_that_is_busy_at_the_first_contact_is_told_from_a_silent_server() 
         client.start(&Request::new(method, "/count.php")).await;
         clients.push(client);
     }
-    let asks = |line: &str| line.contains("asks whether it knows probes");
+    let asks = |line: &str| line.contains("tests whether the server knows probes");
     gateway.log.wait_for(asks).await;
     // What its client gives up never lay in PHP's backlog, a POST neither.
     drop(clients.split_off(8));
