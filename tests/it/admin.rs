@@ -376,7 +376,7 @@ async fn a_file_that_a_pattern_comes_to_name_is_read_and_a_refused_one_only_once
 #[tokio::test]
 async fn nobody_else_reaches_it() {
     for (address, message) in [
-        ("0.0.0.0:9180", "others can reach"),
+        ("0.0.0.0:9180", "other machines can reach"),
         ("example.org", "is not an address"),
         ("unix:relative", "is not an address"),
     ] {

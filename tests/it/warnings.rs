@@ -459,7 +459,7 @@ fn files_that_others_can_read_or_write_are_told_of() {
     const VARIABLE: &str = "[[site.rule]]\nset_env = { DB_PASSWORD = \"${NOBODY:-x}\" }\n";
     const READ: &str = "every user of this host can read the configuration FOLDER/fcgate.toml (mode 0644), which has this secret";
     const WRITE: &str =
-        "others than its owner can write the configuration FOLDER/fcgate.toml (mode 0666)";
+        "users other than its owner can write the configuration FOLDER/fcgate.toml (mode 0666)";
     let exposed = Exposed::new();
     for (rule, modes, expected) in [
         ("", [0o600, 0o644, 0o755], None),
