@@ -50,13 +50,13 @@ impl Acceptor {
         opened.map_err(|error| start_error(&listener.address, error))
     }
 
-    /// Accepts from `listener`, which systemd passed. It may be transparent (IP_TRANSPARENT), with connections to any
-    /// local address.
+    /// Builds an acceptor for `listener`, which systemd passed. It may be transparent (IP_TRANSPARENT), with connections to
+    /// any local address.
     pub(super) fn passed(listener: TcpListener) -> io::Result<Self> {
         Ok(Self::Tcp(Self::with_options(listener)?, None))
     }
 
-    /// Accepts from `listener`, which was bound here.
+    /// Builds an acceptor for `listener`, which was bound here.
     pub(super) fn tcp(listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let one = !address.ip().is_unspecified();
@@ -79,7 +79,7 @@ impl Acceptor {
         register(listener)
     }
 
-    /// Accepts from the unix socket `listener`.
+    /// Builds an acceptor for the unix socket `listener`.
     pub(super) fn unix(listener: UnixListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
