@@ -1,7 +1,7 @@
 //! `[[site.error_page]]`: content in place of that of an error, as with nginx's error_page. The status is always kept. Files
 //! and texts are in memory, so that they are available when PHP and the disk are not.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -208,8 +208,8 @@ fn read(
     problems: &mut Problems,
 ) -> Option<(Bytes, String)> {
     let path = match root {
-        Some(root) => root.0.join(&file.value),
-        None => absolute_path(file, problems)?,
+        Some(root) if is_below(&file.value) => root.0.join(&file.value),
+        Some(_) | None => absolute_path(file, problems)?,
     };
     let mut refuse = |message: String| {
         let message = format!("the error page {}: {message}", path.display());
@@ -232,6 +232,12 @@ fn read(
     }
     let bytes = std::fs::read(&path).map_err(|error| refuse(error.to_string()));
     Some((Bytes::from(bytes.ok()?), media_type(&path)))
+}
+
+/// Reports whether a path is relative and does not climb.
+fn is_below(path: &str) -> bool {
+    let mut components = Path::new(path).components();
+    components.all(|component| matches!(component, Component::Normal(_) | Component::CurDir))
 }
 
 fn media_type(path: &Path) -> String {
@@ -291,6 +297,12 @@ pub fn substitute(failed: &Response<Body>, mut page: Response<Body>) -> Response
         for value in failed.headers().get_all(name) {
             page.headers_mut().append(name, value.clone());
         }
+    }
+    // RFC 9110 §15.5.17: the length of the representation of which no part was sent.
+    let range = failed.headers().get(header::CONTENT_RANGE);
+    if let Some(range) = range.filter(|_| failed.status() == StatusCode::RANGE_NOT_SATISFIABLE) {
+        page.headers_mut()
+            .insert(header::CONTENT_RANGE, range.clone());
     }
     page
 }

@@ -1,5 +1,7 @@
 //! Responses to failures: the built-in error page, or the error page of the site.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use super::{Context, Journey, Next, Trail};
@@ -8,6 +10,7 @@ use crate::filter::error_page::{self, Content};
 use crate::filter::own_page::{self, FailureSummary};
 use crate::handler::Body;
 use crate::limits::rate::Exceeded;
+use crate::message::edits::Edits;
 use crate::message::{Disk, Request};
 
 /// An error response and the path of the error page requested in its place.
@@ -15,6 +18,8 @@ use crate::message::{Disk, Request};
 pub(super) struct ErrorPage {
     failed: Response<Body>,
     path: Vec<u8>,
+    /// Edits of the rules that the failed request matched.
+    edits: Option<Arc<Edits>>,
 }
 
 /// Builds the response to a failure; the log has the details under the request ID.
@@ -78,7 +83,11 @@ impl Journey {
                 let Some(request) = echo.and_then(|echo| page(echo, &path, failed.status())) else {
                     return self.finish(failed);
                 };
-                self.page = Some(Box::new(ErrorPage { failed, path }));
+                self.page = Some(Box::new(ErrorPage {
+                    failed,
+                    path,
+                    edits: self.context.edits.take(),
+                }));
                 self.rounds = 0;
                 self.search(request, disk, trail)
             }
@@ -87,19 +96,23 @@ impl Journey {
 }
 
 impl ErrorPage {
-    /// Returns the error page in place of the error response, or the latter if the page fails too.
+    /// Returns the error page in place of the error response, or the latter if the page fails too or redirects. `edits` are
+    /// those of the page, and become those of the response: the rules of the failed request apply in both cases.
     pub(super) fn in_place(
         self,
         answered: Result<Response<Body>, Failure>,
+        edits: &mut Option<Arc<Edits>>,
         trail: &mut impl Trail,
     ) -> Response<Body> {
         match answered {
-            Ok(page) if !page.status().is_server_error() => {
+            Ok(page) if !page.status().is_server_error() && !page.status().is_redirection() => {
+                *edits = Edits::joined(self.edits, edits.take());
                 return error_page::substitute(&self.failed, page);
             }
             Ok(page) => trail.page_failed(&self.path, Ok(page.status())),
             Err(failure) => trail.page_failed(&self.path, Err(&failure)),
         }
+        *edits = self.edits;
         self.failed
     }
 }

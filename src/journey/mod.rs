@@ -139,7 +139,9 @@ impl Journey {
         trail: &mut T,
     ) -> Next {
         if let Some(page) = self.page.take() {
-            return self.finish(page.in_place(answered, trail));
+            let edits = &mut self.context.edits;
+            let response = page.in_place(answered, edits, trail);
+            return self.finish(response);
         }
         let is_own = answered.is_err();
         let response = answered.unwrap_or_else(|failure| {

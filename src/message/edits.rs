@@ -101,6 +101,18 @@ impl Edits {
         self.0.push(edits);
     }
 
+    /// Returns the edits of `earlier` rules and then those of `later` ones; a rule in both has its later edits alone.
+    pub fn joined(earlier: Option<Arc<Self>>, later: Option<Arc<Self>>) -> Option<Arc<Self>> {
+        let (Some(earlier), Some(later)) = (&earlier, &later) else {
+            return earlier.or(later);
+        };
+        let mut joined = Self::clone(earlier);
+        for edits in &later.0 {
+            joined.set_rule(edits.clone());
+        }
+        Some(Arc::new(joined))
+    }
+
     /// Iterates over the variables for PHP, in order.
     pub fn environment(&self) -> impl Iterator<Item = &Assignment> {
         self.0.iter().flat_map(|edits| &edits.environment)

@@ -152,7 +152,7 @@ impl Wire {
     }
 
     /// Returns the server's port as seen by the client: by a trusted proxy, else the one `named` in Host, else the
-    /// scheme's default (RFC 9110 §4.2). It is SERVER_PORT, `$port` and `%p`.
+    /// scheme's default (RFC 9110 §4.2). It is `$port` and `%p`, and SERVER_PORT without `canonical_name`.
     pub fn server_port(&self, named: Option<u16>) -> u16 {
         let known = self.forwarded_port.or(named);
         known.unwrap_or_else(|| self.scheme.default_port())

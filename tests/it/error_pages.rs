@@ -184,6 +184,68 @@ async fn a_script_can_be_the_page() {
     assert_eq!(gateway.get("/app.php?text").await.text(), "from php");
 }
 
+const RULES_AND_PAGES: &str = r#"
+[[site.error_page]]
+status = "410"
+path = "/moved"
+[[site.error_page]]
+status = "409"
+path = "/locked"
+[[site.error_page]]
+status = "4xx"
+path = "/page.php"
+[[site.rule]]
+prefix = "/"
+response_headers = { add = { X-All = "1" } }
+[[site.rule]]
+path = ["/page.php", "/locked", "/moved"]
+response_headers = { set = { X-Of-Page = "1" } }
+[[site.rule]]
+path = ["/auth", "/gone", "/busy"]
+response_headers = { set = { WWW-Authenticate = "Basic realm=x", X-Of-Request = "1" } }
+[[site.rule]]
+path = "/auth"
+deny = { status = 401 }
+[[site.rule]]
+path = "/gone"
+deny = { status = 410 }
+[[site.rule]]
+path = "/busy"
+deny = { status = 409 }
+[[site.rule]]
+path = "/moved"
+redirect = { to = "/elsewhere" }
+[[site.rule]]
+path = "/locked"
+deny = { status = 500 }
+"#;
+
+#[tokio::test]
+async fn rules_of_the_failed_request_apply_to_its_page() {
+    let (_php, gateway) = with_pages(RULES_AND_PAGES).start().await;
+    // A page that redirects or fails is no page, and its rules do not count.
+    for (path, status, is_page) in [
+        ("/auth", 401, true),
+        ("/gone", 410, false),
+        ("/busy", 409, false),
+    ] {
+        let response = gateway.get(path).await;
+        assert_eq!(response.status, status, "{path}");
+        let of_page = is_page.then_some("1");
+        for (name, value) in [
+            ("www-authenticate", Some("Basic realm=x")),
+            ("x-of-request", Some("1")),
+            ("x-of-page", of_page),
+            ("x-page", is_page.then_some("yes")),
+            ("location", None),
+        ] {
+            assert_eq!(response.header(name), value, "{path} {name}");
+        }
+        // A rule that both match counts once.
+        assert_eq!(response.headers("x-all"), ["1"], "{path}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_page_is_told_when_the_configuration_is_read() {
     for (page, message) in [
@@ -193,6 +255,7 @@ async fn what_is_no_page_is_told_when_the_configuration_is_read() {
         ("status = \"3xx\"\nbody = \"x\"", "no error status"),
         ("status = \"404\"\nfile = \"none.html\"", "No such file"),
         ("status = \"404\"\nfile = \"/\"", "not a regular file"),
+        ("status = \"404\"\nfile = \"../etc/hosts\"", "absolute path"),
         ("status = \"404\"\npath = \"x\"", "does not begin with `/`"),
     ] {
         let directory = tempfile::tempdir().unwrap();

@@ -170,7 +170,12 @@ impl Question {
             cipher: "TLS_AES_256_GCM_SHA384",
             key_bits: "256",
             resumed: false,
-            server_name: self.authority.as_ref().map(|host| host.name().to_owned()),
+            // RFC 6066 §3: an address is never sent as server name.
+            server_name: self
+                .authority
+                .as_ref()
+                .map(|host| host.name().to_owned())
+                .filter(|name| name.trim_matches(['[', ']']).parse::<IpAddr>().is_err()),
             client: None,
         }
     }
