@@ -9,7 +9,7 @@ use nix::unistd::{AccessFlags, access};
 
 use crate::section::{At, Key, Lowered, Place, Problem, Problems};
 
-pub(super) static SPOOL_DIRECTORY: Key<Option<At<String>>> = Key::text("spool_directory", "Where request bodies and buffered answers go that do not fit in memory: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\"");
+pub(super) static SPOOL_DIRECTORY: Key<Option<At<String>>> = Key::text("spool_directory", "Where request bodies and buffered answers go that do not fit in memory, an absolute path: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\"");
 
 /// Warns of a spool directory that cannot be written; one that does not exist is an error.
 pub(super) fn check_spool(directory: &Path, section: &Lowered, problems: &mut Problems) {
