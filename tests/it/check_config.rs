@@ -105,7 +105,7 @@ fn what_would_be_dangerous_is_refused() {
         ),
         (
             "set_env = { SCRIPT_FILENAME = \"/srv/${header:X}\" }",
-            "choose by this what PHP runs",
+            "choose the script by this value",
         ),
     ] {
         check_told(&[("fcgate.toml", &rule(text))], &["fcgate.toml:5:", told]);

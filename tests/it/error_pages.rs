@@ -251,8 +251,8 @@ async fn what_is_no_page_is_told_when_the_configuration_is_read() {
     for (page, message) in [
         ("status = \"404\"", "one of `file`, `body` and `path`"),
         ("body = \"x\"", "needs `status`"),
-        ("status = \"200\"\nbody = \"x\"", "no error status"),
-        ("status = \"3xx\"\nbody = \"x\"", "no error status"),
+        ("status = \"200\"\nbody = \"x\"", "is not an error status"),
+        ("status = \"3xx\"\nbody = \"x\"", "is not an error status"),
         ("status = \"404\"\nfile = \"none.html\"", "No such file"),
         ("status = \"404\"\nfile = \"/\"", "not a regular file"),
         ("status = \"404\"\nfile = \"../etc/hosts\"", "absolute path"),

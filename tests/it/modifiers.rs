@@ -255,12 +255,15 @@ files_match = '\\.ph(p|tml)$'
 #[tokio::test]
 async fn what_cannot_be_changed_is_told_when_the_configuration_is_read() {
     for (rule, message) in [
-        ("set_env = { \"A=B\" = \"x\" }", "no name of a variable"),
+        (
+            "set_env = { \"A=B\" = \"x\" }",
+            "not the name of a variable",
+        ),
         (
             "set_env = { A = \"$nothing\" }",
             "there is no variable `$nothing`",
         ),
-        ("php_value = { \"a b\" = \"x\" }", "no setting of PHP"),
+        ("php_value = { \"a b\" = \"x\" }", "not a PHP setting"),
         ("php_value = { a = \"x\\ny\" }", "cannot be sent to PHP"),
         ("php_value = { a = \"${x}\" }", "cannot be sent to PHP"),
         (
