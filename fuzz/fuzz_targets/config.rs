@@ -8,13 +8,14 @@ use std::sync::LazyLock;
 use fcgate::config::source::{Source, Sources, parse};
 use fcgate::config::{ROOT, diagnostic};
 use fcgate::site::Snapshot;
-use fcgate::section::{Key, Lowered, Problems, Section};
+use fcgate::section::{Lowered, Problems, Section};
 use libfuzzer_sys::fuzz_target;
 
 static WITHOUT_INCLUDE: LazyLock<Section> = LazyLock::new(|| {
-    let keys = ROOT.keys.iter().filter(|key| key.name != "include");
+    let keys = ROOT.groups.iter().copied().flatten().copied();
+    let keys: Vec<_> = keys.filter(|key| key.descriptor().name != "include").collect();
     Section {
-        keys: keys.copied().collect::<Vec<Key>>().leak(),
+        groups: vec![&*keys.leak()].leak(),
         ..ROOT
     }
 });

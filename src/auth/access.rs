@@ -3,15 +3,14 @@
 use std::net::IpAddr;
 
 use super::TrustedProxies;
-use crate::section::{Key, Kind, Lowered, Problems};
+use crate::section::{At, Key, Lowered, Problems};
 
 /// Who may.
-pub const ALLOW: Key = Key::new("allow", Kind::Texts, "The only clients that the site answers: addresses, networks, \"private\" for private and loopback ones, \"unix\". Everybody else gets 403, before any rule and before PHP. For a part of a site use a rule with `not = { remote = [\u{2026}] }` and `deny`.").example("[\"192.0.2.0/24\", \"private\"]");
+pub static ALLOW: Key<Vec<At<String>>> = Key::texts("allow", "The only clients that the site answers: addresses, networks, \"private\" for private and loopback ones, \"unix\". Everybody else gets 403, before any rule and before PHP. For a part of a site use a rule with `not = { remote = [\u{2026}] }` and `deny`.").example("[\"192.0.2.0/24\", \"private\"]");
 
 /// Who may not.
-pub const DENY: Key = Key::new(
+pub static DENY: Key<Vec<At<String>>> = Key::texts(
     "deny",
-    Kind::Texts,
     "Clients that get 403, also where `allow` names them.",
 )
 .example("[\"203.0.113.7\"]");
@@ -27,12 +26,12 @@ impl Access {
     /// From a section that has the keys.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
         let mut networks = |key| {
-            let given = section.is_given(key);
-            given.then(|| TrustedProxies::build(&section.texts(key), problems))
+            let texts = section.given(key);
+            texts.map(|texts: Vec<_>| TrustedProxies::build(&texts, problems))
         };
         Self {
-            allow: networks("allow"),
-            deny: networks("deny"),
+            allow: networks(&ALLOW),
+            deny: networks(&DENY),
         }
     }
 

@@ -9,15 +9,15 @@ use http::{HeaderMap, HeaderValue, Uri, header};
 
 use super::TrustedProxies;
 use super::forwarded::{Claim, Conflict};
-use super::trusted_fields::TrustedFields;
+use super::trusted_fields::{TRUSTED_FIELDS, TrustedFields};
 use crate::message::{Host, Wire};
-use crate::section::{Key, Kind, Lowered, Problems};
+use crate::section::{At, Key, Lowered, Problems};
 
 /// The networks of the proxies.
-pub const TRUSTED_PROXIES: Key = Key::new("trusted_proxies", Kind::Texts, "The proxies in front of the gateway whose word about a client counts: addresses, networks, \"private\" for all private and loopback ones, \"unix\" for whoever connects through a unix socket. From them the fields of `trusted_fields` are believed, read from the right up to the first address that is no trusted proxy: REMOTE_ADDR, HTTPS, REQUEST_SCHEME, SERVER_NAME, SERVER_PORT, HTTP_HOST, the choice of the site, `remote` conditions, limits per client, logs and redirects follow.").default("[]").shown("[\"10.0.0.0/8\", \"unix\"]");
+pub static TRUSTED_PROXIES: Key<Vec<At<String>>> = Key::texts("trusted_proxies", "The proxies in front of the gateway whose word about a client counts: addresses, networks, \"private\" for all private and loopback ones, \"unix\" for whoever connects through a unix socket. From them the fields of `trusted_fields` are believed, read from the right up to the first address that is no trusted proxy: REMOTE_ADDR, HTTPS, REQUEST_SCHEME, SERVER_NAME, SERVER_PORT, HTTP_HOST, the choice of the site, `remote` conditions, limits per client, logs and redirects follow.").default("[]").shown("[\"10.0.0.0/8\", \"unix\"]");
 
 /// What becomes of the fields of others.
-pub const UNTRUSTED_FIELDS: Key = Key::new("untrusted_fields", Kind::OneOf(&["remove", "keep"]), "What PHP sees of Forwarded, X-Forwarded-…, X-Real-IP, X-Client-IP, Client-IP, True-Client-IP, CF-Connecting-IP, Fastly-Client-IP, X-Cluster-Client-IP, Front-End-Https, X-Scheme, X-URL-Scheme, X-Original-Host, X-Original-URL and X-Rewrite-URL that come from anybody but a trusted proxy: \"remove\": nothing; and of Forwarded and X-Forwarded-For, -Proto, -Host and -Port from a trusted one what is believed of them by `trusted_fields`, from the client on, so that an application may believe what it sees; \"keep\": all, as they came.").default("\"remove\"");
+pub static UNTRUSTED_FIELDS: Key<At<String>> = Key::one_of("untrusted_fields", &["remove", "keep"], "What PHP sees of Forwarded, X-Forwarded-…, X-Real-IP, X-Client-IP, Client-IP, True-Client-IP, CF-Connecting-IP, Fastly-Client-IP, X-Cluster-Client-IP, Front-End-Https, X-Scheme, X-URL-Scheme, X-Original-Host, X-Original-URL and X-Rewrite-URL that come from anybody but a trusted proxy: \"remove\": nothing; and of Forwarded and X-Forwarded-For, -Proto, -Host and -Port from a trusted one what is believed of them by `trusted_fields`, from the client on, so that an application may believe what it sees; \"keep\": all, as they came.").default("\"remove\"");
 
 /// The three, understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,11 +30,10 @@ pub struct Forwarding {
 impl Forwarding {
     /// From the section that has the keys.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
-        let text = |key| section.text(key).map(|text| text.value);
         Self {
-            proxies: TrustedProxies::build(&section.texts("trusted_proxies"), problems),
-            fields: TrustedFields::build(&section.texts("trusted_fields"), problems),
-            keeps: text("untrusted_fields").as_deref() == Some("keep"),
+            proxies: TrustedProxies::build(&section.get(&TRUSTED_PROXIES), problems),
+            fields: TrustedFields::build(&section.get(&TRUSTED_FIELDS), problems),
+            keeps: section.get(&UNTRUSTED_FIELDS).value == "keep",
         }
     }
 

@@ -3,10 +3,10 @@
 
 use std::fmt;
 
-use crate::section::{At, Key, Kind, Problem, Problems};
+use crate::section::{At, Key, Problem, Problems};
 
 /// The key.
-pub const TRUSTED_FIELDS: Key = Key::new("trusted_fields", Kind::Texts, "Each field that the trusted proxies write, or remove where they do not: \"x-forwarded-for\", \"x-forwarded-proto\", \"x-forwarded-host\", \"x-forwarded-port\", and \"forwarded\" (RFC 7239) with its parameters `for` and `proto`; \"forwarded-host\" is its parameter `host`. No other of them is believed, and with `untrusted_fields = \"remove\"` none reaches PHP. A proxy passes on what it does not write: what stands here too much a client says itself. Where a request has both families, what one of them leaves out the other may say, and a request in which they contradict each other is refused (400).").default("[\"x-forwarded-for\", \"x-forwarded-proto\", \"forwarded\"]");
+pub static TRUSTED_FIELDS: Key<Vec<At<String>>> = Key::texts("trusted_fields", "Each field that the trusted proxies write, or remove where they do not: \"x-forwarded-for\", \"x-forwarded-proto\", \"x-forwarded-host\", \"x-forwarded-port\", and \"forwarded\" (RFC 7239) with its parameters `for` and `proto`; \"forwarded-host\" is its parameter `host`. No other of them is believed, and with `untrusted_fields = \"remove\"` none reaches PHP. A proxy passes on what it does not write: what stands here too much a client says itself. Where a request has both families, what one of them leaves out the other may say, and a request in which they contradict each other is refused (400).").default("[\"x-forwarded-for\", \"x-forwarded-proto\", \"forwarded\"]");
 
 /// A field, or a part of one, of which a proxy can be the author.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +132,7 @@ fn unknown(text: &At<String>, word: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::section::Place;
+    use crate::section::{AnyKey, Place};
 
     fn built(texts: &[&str]) -> Result<TrustedFields, Vec<String>> {
         let at = |text: &&str| At {
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_default_is_that_of_the_key() {
-        let words = TRUSTED_FIELDS.default.unwrap();
+        let words = TRUSTED_FIELDS.descriptor().default.unwrap();
         let words: Vec<_> = words.split('"').skip(1).step_by(2).collect();
         assert_eq!(built(&words).unwrap(), TrustedFields::default());
         assert!(!TrustedFields::default().has(Field::Host));

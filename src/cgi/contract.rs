@@ -7,19 +7,19 @@ use http::{HeaderName, header};
 use crate::auth::forwarding::is_forwarding;
 use crate::message::Host;
 use crate::message::hop_by_hop::is_hop_by_hop;
-use crate::section::{Key, Kind, Lowered, Problem, Problems};
+use crate::section::{At, Key, Lowered, Problem, Problems};
 
 /// Which ambiguous names are let through.
-pub const PASS_FIELDS: Key = Key::new("pass_fields", Kind::Texts, "Header fields that PHP gets although their names have an underscore, or another byte than letters, digits and hyphens. X_Foo becomes HTTP_X_FOO as X-Foo does, so that one could be passed for the other; where both come, X-Foo alone is told. All others of the kind are dropped, counted, and named once in the log.").default("[]").shown("[\"X_Legacy_Token\"]");
+pub static PASS_FIELDS: Key<Vec<At<String>>> = Key::texts("pass_fields", "Header fields that PHP gets although their names have an underscore, or another byte than letters, digits and hyphens. X_Foo becomes HTTP_X_FOO as X-Foo does, so that one could be passed for the other; where both come, X-Foo alone is told. All others of the kind are dropped, counted, and named once in the log.").default("[]").shown("[\"X_Legacy_Token\"]");
 
 /// Whether credentials reach PHP.
-pub const AUTHORIZATION: Key = Key::new("authorization", Kind::Flag, "Whether PHP gets the field Authorization: HTTP_AUTHORIZATION, and from it PHP_AUTH_USER and PHP_AUTH_PW. Apache withholds it unless CGIPassAuth is on. Proxy-Authorization never reaches PHP.").default("true");
+pub static AUTHORIZATION: Key<bool> = Key::flag("authorization", "Whether PHP gets the field Authorization: HTTP_AUTHORIZATION, and from it PHP_AUTH_USER and PHP_AUTH_PW. Apache withholds it unless CGIPassAuth is on. Proxy-Authorization never reaches PHP.").default("true");
 
 /// Apache's UseCanonicalName On.
-pub const CANONICAL_NAME: Key = Key::new("canonical_name", Kind::Text, "What SERVER_NAME and SERVER_PORT always are: \"name\" or \"name:port\", as with Apache's UseCanonicalName On. Default: what the client named in Host, else the address and port that it connected to.").example("\"www.example.org:443\"");
+pub static CANONICAL_NAME: Key<Option<At<String>>> = Key::text("canonical_name", "What SERVER_NAME and SERVER_PORT always are: \"name\" or \"name:port\", as with Apache's UseCanonicalName On. Default: what the client named in Host, else the address and port that it connected to.").example("\"www.example.org:443\"");
 
 /// How a script's file is named to the application; a key of an upstream.
-pub const TYPE: Key = Key::new("type", Kind::OneOf(&["fpm", "apache-fpm", "generic"]), "What listens there. \"fpm\": PHP-FPM; SCRIPT_FILENAME is a plain path, with SCRIPT_NAME and PATH_INFO already split. \"apache-fpm\": the same as Apache's ProxyPassMatch asks it, with \"proxy:fcgi://…\" in front of the path and PATH_INFO behind it, which PHP-FPM takes apart itself (cgi.fix_pathinfo = 1); the values in PHP are the same. \"generic\": any other FastCGI application; plain paths, and nothing is taken for granted that only PHP-FPM does.").default("\"fpm\"");
+pub static TYPE: Key<At<String>> = Key::one_of("type", &["fpm", "apache-fpm", "generic"], "What listens there. \"fpm\": PHP-FPM; SCRIPT_FILENAME is a plain path, with SCRIPT_NAME and PATH_INFO already split. \"apache-fpm\": the same as Apache's ProxyPassMatch asks it, with \"proxy:fcgi://…\" in front of the path and PATH_INFO behind it, which PHP-FPM takes apart itself (cgi.fix_pathinfo = 1); the values in PHP are the same. \"generic\": any other FastCGI application; plain paths, and nothing is taken for granted that only PHP-FPM does.").default("\"fpm\"");
 
 /// What is told otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub(super) enum Export {
 impl Contract {
     /// From the section of a site.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
-        let pass = section.texts("pass_fields").into_iter();
+        let pass = section.get(&PASS_FIELDS).into_iter();
         let pass = pass.filter_map(|text| match HeaderName::from_bytes(text.value.as_bytes()) {
             Ok(name) if is_removed(&plain_spelling(&name)) => {
                 let message = format!(
@@ -80,7 +80,7 @@ impl Contract {
             }
         });
         let pass = pass.collect();
-        let canonical = section.text("canonical_name").and_then(|text| {
+        let canonical = section.get(&CANONICAL_NAME).and_then(|text| {
             let host = Host::parse(&text.value).ok();
             if host.is_none() {
                 let message = format!("`{}` is no host name with an optional port", text.value);
@@ -90,7 +90,7 @@ impl Contract {
         });
         Self {
             pass,
-            withholds_authorization: !section.flag("authorization"),
+            withholds_authorization: !section.get(&AUTHORIZATION),
             canonical,
             responder: Responder::Fpm,
             document_root: None,

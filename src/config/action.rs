@@ -6,31 +6,73 @@ use std::sync::Arc;
 use super::draft::{Draft, Scripts, request_body};
 use crate::cgi::Mapping;
 use crate::handler::Handler;
-use crate::handler::deny::Deny;
-use crate::handler::fastcgi::{Fastcgi, FileName, Missing, ScriptRule, target};
+use crate::handler::deny::{self, Deny};
+use crate::handler::fastcgi::{self, Fastcgi, FileName, Missing, RULE_TIMES, ScriptRule, target};
 use crate::handler::mount::Mount;
-use crate::handler::redirect::Redirect;
-use crate::handler::respond::Respond;
-use crate::handler::rewrite::Rewrite;
-use crate::handler::static_files::{self, StaticFiles};
+use crate::handler::redirect::{self, Redirect};
+use crate::handler::respond::{self, Respond};
+use crate::handler::rewrite::{self, Rewrite};
+use crate::handler::static_files::{self, SCRIPT_SYMLINKS, StaticFiles};
+use crate::limits::BODY;
 use crate::message::Root;
 use crate::route::condition::{Pattern, Set};
 use crate::route::template::{Groups, Template};
-use crate::section::{At, Lowered, Problem, Problems};
+use crate::section::{At, Group, Key, Lowered, Problem, Problems};
 use crate::upstream::Upstream;
 use crate::value::TimeLimit;
 
-/// The keys of which a rule has at most one.
-pub(super) const ACTIONS: [&str; 8] = [
-    "fastcgi",
-    "static_files",
-    "redirect",
-    "rewrite",
-    "respond",
-    "deny",
-    "to",
-    "set_handler",
-];
+/// Context of an action whose handler is built.
+struct Parts<'a, 'd, 's> {
+    /// The rule.
+    section: &'a Lowered,
+    /// Names that its templates may have.
+    groups: &'a Groups,
+    conditions: &'a Set,
+    draft: &'a mut Draft<'d, 's>,
+    problems: &'a mut Problems,
+}
+
+/// Builds the handler of an action; what is wrong goes to the problems.
+type Build = fn(Parts<'_, '_, '_>) -> Option<Handler>;
+
+/// One list of all actions: the keys, of which a rule has at most one, and what each builds.
+macro_rules! actions {
+    ($($key:path => $build:expr;)*) => {
+        /// The keys of the actions.
+        pub(super) static ACTIONS: Group = &[$(&$key),*];
+
+        static BUILDERS: &[Build] = &[$($build),*];
+    };
+}
+
+actions! {
+    fastcgi::KEY => fastcgi;
+    static_files::KEY => static_files;
+    redirect::KEY => redirect;
+    rewrite::KEY => rewrite;
+    respond::KEY => respond;
+    deny::KEY => deny;
+    TO => apache_target;
+    SET_HANDLER => set_handler;
+}
+
+pub(super) static PROXY_PASS: Key<Option<At<String>>> = Key::text(
+    "proxy_pass",
+    "Apache's ProxyPass: leading whole segments as `prefix` has, with `to` as its action.",
+)
+.example("\"/app/\"");
+
+pub(super) static PROXY_PASS_MATCH: Key<Option<At<String>>> = Key::text(
+    "proxy_pass_match",
+    "Apache's ProxyPassMatch: a regular expression as `match` has, with `to` as its action.",
+)
+.example("'^/(.*\\.php(/.*)?)$'");
+
+pub(super) static TO: Key<Option<At<String>>> = Key::text("to", "The target of proxy_pass or proxy_pass_match: \"fcgi://UPSTREAM/srv/www/$1\", \"fcgi://host:port/srv/www/$1\" or \"unix:/sock|fcgi://localhost/srv/www/$1\". Without any $ the path is appended; with proxy_pass, what follows the prefix. What follows the script in it is PATH_INFO: a script is a file that ends in .php, one that is written before the first $, the whole, or as much of the path as proxy_pass_match matches by itself, as with '^/(.*\\.phtml(/.*)?)$'. Of mod_proxy's options enablereuse=on, flushpackets=on and timeout=SECONDS may stand behind it. \"!\" keeps what matches from all further rules of the two kinds.").example("\"fcgi://php/srv/www/$1\"");
+
+pub(super) static SET_HANDLER: Key<Option<At<String>>> = Key::text("set_handler", "Apache's SetHandler: the files below the site's root are scripts of \"proxy:unix:/sock|fcgi://localhost\" or \"proxy:fcgi://host:port\" (an upstream's name is understood as host). A path that leads to no file is left to the next rule.").example("\"proxy:unix:/run/php/php-fpm.sock|fcgi://localhost\"");
+
+pub(super) static FILES_MATCH: Key<At<String>> = Key::text("files_match", "Apache's FilesMatch, for set_handler: a regular expression on the file's name, without its folder.").default("'\\.php$'");
 
 pub(super) fn action(
     section: &Lowered,
@@ -39,59 +81,83 @@ pub(super) fn action(
     draft: &mut Draft<'_, '_>,
     problems: &mut Problems,
 ) -> Option<Handler> {
-    let given: Vec<_> = section
-        .given_keys()
-        .into_iter()
-        .filter(|key| ACTIONS.contains(&key.value))
-        .collect();
-    if ACTIONS.iter().any(|action| section.is_wrong(action)) {
+    if ACTIONS.iter().any(|action| section.is_wrong(*action)) {
         return None;
     }
-    if section.is_given("files_match") && !section.is_given("set_handler") {
-        let place = section.place_of("files_match");
+    if section.is_given(&FILES_MATCH) && !section.is_given(&SET_HANDLER) {
+        let place = section.place_of(&FILES_MATCH);
         let problem = Problem::new(place, "files_match goes with set_handler");
         problems.push(problem.help("conditions on a file's name are `extension` and `match`"));
         return None;
     }
-    let [key] = given.as_slice() else {
-        let (place, message) = match given.get(1) {
-            Some(second) => (
-                second.place.clone(),
-                "a rule has one action, and this is a second".to_owned(),
-            ),
-            None => (section.place(), "the rule has no action".to_owned()),
-        };
-        problems
-            .push(Problem::new(place, message).help(format!("actions are {}", ACTIONS.join(", "))));
-        return None;
-    };
-    let table = || section.given_table(key.value);
-    match key.value {
-        "fastcgi" => fastcgi(table()?, groups, draft, problems),
-        "static_files" => StaticFiles::build(table()?, draft.root.as_ref(), &draft.files, problems)
-            .map(Handler::StaticFiles),
-        "rewrite" => Rewrite::build(table()?, groups, problems).map(Handler::Rewrite),
-        "set_handler" => set_handler(section, draft, problems),
-        "redirect" => Redirect::build(table()?, groups, problems).map(Handler::Redirect),
-        "respond" => {
-            let respond = Respond::build(table()?, &conditions.left_methods(), problems);
-            Some(Handler::Respond(respond))
-        }
-        "deny" => {
-            let deny = Deny::build(&section.table("deny"), &conditions.left_methods());
-            Some(Handler::Deny(deny))
-        }
-        _ => apache_target(section, groups, draft, problems),
-    }
+    let build = only(section, problems)?;
+    build(Parts {
+        section,
+        groups,
+        conditions,
+        draft,
+        problems,
+    })
 }
 
-fn fastcgi(
-    section: &Lowered,
-    groups: &Groups,
-    draft: &mut Draft<'_, '_>,
-    problems: &mut Problems,
-) -> Option<Handler> {
-    let upstream = match section.text("upstream") {
+/// Returns what builds the one action of a rule; another number of them is a problem.
+fn only(section: &Lowered, problems: &mut Problems) -> Option<Build> {
+    let actions = ACTIONS.iter().zip(BUILDERS);
+    let given: Vec<_> = actions.filter(|(key, _)| section.is_given(**key)).collect();
+    if let [(_, build)] = given.as_slice() {
+        return Some(**build);
+    }
+    let names: Vec<_> = ACTIONS.iter().map(|key| key.descriptor().name).collect();
+    let keys = section.given_keys().into_iter();
+    let second = keys.filter(|key| names.contains(&key.value)).nth(1);
+    let (place, message) = match second {
+        Some(second) => (
+            second.place,
+            "a rule has one action, and this is a second".to_owned(),
+        ),
+        None => (section.place(), "the rule has no action".to_owned()),
+    };
+    problems.push(Problem::new(place, message).help(format!("actions are {}", names.join(", "))));
+    None
+}
+
+fn static_files(parts: Parts<'_, '_, '_>) -> Option<Handler> {
+    let table = parts.section.given(&static_files::KEY)?;
+    let draft = parts.draft;
+    let built = StaticFiles::build(table, draft.root.as_ref(), &draft.files, parts.problems);
+    built.map(Handler::StaticFiles)
+}
+
+fn redirect(parts: Parts<'_, '_, '_>) -> Option<Handler> {
+    let table = parts.section.given(&redirect::KEY)?;
+    Redirect::build(table, parts.groups, parts.problems).map(Handler::Redirect)
+}
+
+fn rewrite(parts: Parts<'_, '_, '_>) -> Option<Handler> {
+    let table = parts.section.given(&rewrite::KEY)?;
+    Rewrite::build(table, parts.groups, parts.problems).map(Handler::Rewrite)
+}
+
+fn respond(parts: Parts<'_, '_, '_>) -> Option<Handler> {
+    let table = parts.section.given(&respond::KEY)?;
+    let left = parts.conditions.left_methods();
+    Some(Handler::Respond(Respond::build(
+        table,
+        &left,
+        parts.problems,
+    )))
+}
+
+fn deny(parts: Parts<'_, '_, '_>) -> Option<Handler> {
+    let table = parts.section.given(&deny::KEY)?;
+    let left = parts.conditions.left_methods();
+    Some(Handler::Deny(Deny::build(table, &left)))
+}
+
+fn fastcgi(parts: Parts<'_, '_, '_>) -> Option<Handler> {
+    let (draft, problems) = (parts.draft, parts.problems);
+    let section = parts.section.given(&fastcgi::KEY)?;
+    let upstream = match section.get(&fastcgi::UPSTREAM) {
         Some(text) => draft.surroundings.upstream(&text, problems)?,
         None if draft.php.is_some() => draft.php.clone()?,
         None => {
@@ -102,20 +168,20 @@ fn fastcgi(
             return None;
         }
     };
-    let root = match section.text("root") {
+    let root = match section.get(&fastcgi::ROOT) {
         Some(own) => Root::at(&own, problems)?,
         // What lies in a root that could not be understood cannot be told.
-        None if section.is_wrong("root") => Root(PathBuf::from("/")),
+        None if section.is_wrong(&fastcgi::ROOT) => Root(PathBuf::from("/")),
         None => draft.root.clone().or_else(|| {
             let problem = Problem::new(section.place(), "fastcgi needs a `root`");
             problems.push(problem.help("set it here or on the site"));
             None
         })?,
     };
-    let script = script_rule(section, &root, groups, problems)?;
+    let script = script_rule(section, &root, parts.groups, problems)?;
     let mut mapping = mapping(root, &upstream, draft);
-    if let Some(symlinks) = static_files::symlinks(section) {
-        mapping.symlinks = symlinks;
+    if let Some(text) = section.get(&SCRIPT_SYMLINKS) {
+        mapping.symlinks = static_files::policy(&text);
     }
     let scripts = Scripts {
         rule: script,
@@ -126,23 +192,22 @@ fn fastcgi(
     if let Some(mode) = request_body(section) {
         handler.spool.mode = mode;
     }
-    if let Some(limits) = section.given_table("limits")
-        && limits.is_given("body")
+    if let Some(limits) = section.given(&fastcgi::LIMITS)
+        && let Some(limit) = limits.given(&BODY)
     {
-        let place = draft.surroundings.where_set(limits, "body");
-        handler.set_body_limit(limits.size("body").0, place);
+        let place = draft.surroundings.where_set(limits, &BODY);
+        handler.set_body_limit(limit.0, place);
     }
-    handler.ignore_client_abort = section.flag("ignore_client_abort");
+    handler.ignore_client_abort = section.get(&fastcgi::IGNORE_CLIENT_ABORT);
     set_timeouts(&mut handler, section, draft);
     Some(Handler::Fastcgi(Arc::new(handler)))
 }
 
 fn missing(section: &Lowered) -> Missing {
-    let text = section.text("missing");
-    match text.as_ref().map(|text| text.value.as_str()) {
-        Some("decline") => Missing::Decline,
-        Some("pass") => Missing::Pass,
-        Some(_) | None => Missing::NotFound,
+    match section.get(&fastcgi::MISSING).as_str() {
+        "decline" => Missing::Decline,
+        "pass" => Missing::Pass,
+        _ => Missing::NotFound,
     }
 }
 
@@ -155,13 +220,11 @@ fn mapping(root: Root, upstream: &Upstream, draft: &Draft<'_, '_>) -> Mapping {
 }
 
 fn set_timeouts(handler: &mut Fastcgi, section: &Lowered, draft: &Draft<'_, '_>) {
-    let Some(table) = section.given_table("timeouts") else {
+    let Some(table) = section.given(&fastcgi::TIMEOUTS) else {
         return;
     };
-    for name in handler.timeouts.all().map(|limit| limit.name) {
-        let key = name.trim_start_matches("timeouts.");
-        if table.is_given(key) {
-            let duration = table.duration(key);
+    for (name, key) in RULE_TIMES {
+        if let Some(duration) = table.given(key) {
             let place = draft.surroundings.where_set(table, key);
             handler.set_time(TimeLimit {
                 name,
@@ -178,9 +241,9 @@ fn script_rule(
     groups: &Groups,
     problems: &mut Problems,
 ) -> Option<ScriptRule> {
-    let path_info = section.text("path_info");
-    let Some(text) = section.text("script") else {
-        if let Some(path_info) = path_info.filter(|_| !section.is_wrong("script")) {
+    let path_info = section.get(&fastcgi::PATH_INFO);
+    let Some(text) = section.get(&fastcgi::SCRIPT) else {
+        if let Some(path_info) = path_info.filter(|_| !section.is_wrong(&fastcgi::SCRIPT)) {
             problems.push(
                 Problem::new(path_info.place, "path_info needs a `script`")
                     .help("without one, PATH_INFO is what follows the script in the path"),
@@ -217,12 +280,9 @@ fn before_variables(template: &str) -> String {
 }
 
 /// SetHandler with FilesMatch: the scripts are files below the site's root.
-fn set_handler(
-    section: &Lowered,
-    draft: &mut Draft<'_, '_>,
-    problems: &mut Problems,
-) -> Option<Handler> {
-    let text = section.text("set_handler")?;
+fn set_handler(parts: Parts<'_, '_, '_>) -> Option<Handler> {
+    let (section, draft, problems) = (parts.section, parts.draft, parts.problems);
+    let text = section.get(&SET_HANDLER)?;
     let server = target::handler(&text.value, |name| draft.surroundings.is_upstream(name));
     let server = match server {
         Ok(value) => At {
@@ -241,7 +301,7 @@ fn set_handler(
         return None;
     };
     let mapping = mapping(root, &upstream, draft);
-    let pattern = section.text("files_match")?;
+    let pattern = section.get(&FILES_MATCH);
     let scripts = Scripts {
         rule: ScriptRule::Files(Box::new(Pattern::of_name(&pattern, problems)?)),
         missing: Missing::Decline,
@@ -251,17 +311,13 @@ fn set_handler(
     Some(Handler::Fastcgi(Arc::new(handler)))
 }
 
-fn apache_target(
-    section: &Lowered,
-    groups: &Groups,
-    draft: &mut Draft<'_, '_>,
-    problems: &mut Problems,
-) -> Option<Handler> {
-    let text = section.text("to")?;
+fn apache_target(parts: Parts<'_, '_, '_>) -> Option<Handler> {
+    let (section, draft, problems) = (parts.section, parts.draft, parts.problems);
+    let text = section.get(&TO)?;
     if text.value == "!" {
         return Some(Handler::ExcludeProxy);
     }
-    let appended = match section.is_given("proxy_pass") {
+    let appended = match section.is_given(&PROXY_PASS) {
         true => "/$rest",
         false => "$path",
     };
@@ -283,8 +339,8 @@ fn apache_target(
         .unwrap_or(Root(folder));
     let mapping = mapping(root, &upstream, draft);
     let name = FileName {
-        file: template(&at(target.file), groups, problems)?,
-        pattern: match section.text("proxy_pass_match") {
+        file: template(&at(target.file), parts.groups, problems)?,
+        pattern: match section.get(&PROXY_PASS_MATCH) {
             // What is wrong with it was told where it became a condition.
             Some(pattern) => Some(Pattern::new(&pattern, &mut Problems::default())?),
             None => None,

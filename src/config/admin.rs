@@ -3,20 +3,37 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
 use crate::site::{AdminAddress, AdminSettings};
+
+pub(super) static KEY: Key<Table> = Key::table(
+    "admin",
+    &ADMIN,
+    "Where the gateway can be asked about itself.",
+);
 
 /// The `[admin]` section.
 pub static ADMIN: Section = Section {
     title: "[admin]",
     doc: "Where the gateway can be asked about itself, by `fcgate health`, `status` and `reload`, by probes and by Prometheus: /live, /ready, /metrics, /status, and POST /reload. It needs no credentials: who can connect can do all of it. Through TCP it serves requests whose Host is an IP address, `localhost` or one of `hosts`, and whose Origin, where there is one, is the same: a web page that a browser on this machine shows must not reach it. Takes effect at the next start.",
-    keys: &[
-        Key::new("address", Kind::Text, "\"unix:/path\", or \"127.0.0.1:9180\", an address of this machine; \"off\": nowhere. Default: what the variable FCGATE_ADMIN of the environment says, else \"unix:/run/fcgate/admin.sock\" where the folder /run/fcgate is there.").example("\"unix:/run/fcgate/admin.sock\""),
-        Key::new("mode", Kind::Text, "Who may connect to a unix socket: its permissions in octal.").default("\"0660\""),
-        Key::new("hosts", Kind::Texts, "Names that it may be asked by through TCP, without a port; IP addresses and `localhost` always may.").example("[\"gateway.monitoring.svc\"]"),
-        Key::new("public", Kind::Flag, "Whether an address that others than this machine can reach is meant.").default("false"),
-    ],
+    groups: &[&[&ADDRESS, &MODE, &HOSTS, &PUBLIC]],
 };
+
+static ADDRESS: Key<Option<At<String>>> = Key::text("address", "\"unix:/path\", or \"127.0.0.1:9180\", an address of this machine; \"off\": nowhere. Default: what the variable FCGATE_ADMIN of the environment says, else \"unix:/run/fcgate/admin.sock\" where the folder /run/fcgate is there.").example("\"unix:/run/fcgate/admin.sock\"");
+
+static MODE: Key<At<String>> = Key::text(
+    "mode",
+    "Who may connect to a unix socket: its permissions in octal.",
+)
+.default("\"0660\"");
+
+static HOSTS: Key<Vec<At<String>>> = Key::texts("hosts", "Names that it may be asked by through TCP, without a port; IP addresses and `localhost` always may.").example("[\"gateway.monitoring.svc\"]");
+
+static PUBLIC: Key<bool> = Key::flag(
+    "public",
+    "Whether an address that others than this machine can reach is meant.",
+)
+.default("false");
 
 /// Where the default is.
 const FOLDER: &str = "/run/fcgate";
@@ -32,8 +49,8 @@ impl AdminSettings {
                 place: section.place(),
             })
         };
-        let given = section.text("address").or_else(by_variable);
-        let hosts = section.texts("hosts").into_iter();
+        let given = section.get(&ADDRESS).or_else(by_variable);
+        let hosts = section.get(&HOSTS).into_iter();
         Self {
             address: match &given {
                 Some(text) => address(text, mode, section, problems),
@@ -72,7 +89,7 @@ fn address(
         });
     }
     match whole.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_loopback() || section.flag("public") => {
+        Ok(address) if address.ip().is_loopback() || section.get(&PUBLIC) => {
             Some(AdminAddress::Tcp(address))
         }
         Ok(_) => refuse(
@@ -87,20 +104,14 @@ fn address(
 }
 
 fn mode(section: &Lowered, problems: &mut Problems) -> u32 {
-    let text = section.text("mode");
-    let parsed = text
-        .as_ref()
-        .map(|text| u32::from_str_radix(&text.value, 8));
-    match parsed {
-        Some(Ok(mode)) if mode <= 0o777 => mode,
-        Some(_) => {
-            let problem = Problem::new(section.place_of("mode"), "this is no mode");
-            problems.push(problem.help("mode = \"0660\""));
-            MODE
-        }
-        None => MODE,
-    }
+    let text = section.get(&MODE);
+    let parsed = u32::from_str_radix(&text.value, 8).ok();
+    parsed.filter(|mode| *mode <= 0o777).unwrap_or_else(|| {
+        let problem = Problem::new(text.place, "this is no mode");
+        problems.push(problem.help("mode = \"0660\""));
+        DEFAULT_MODE
+    })
 }
 
 /// Its owner and its group.
-const MODE: u32 = 0o660;
+const DEFAULT_MODE: u32 = 0o660;

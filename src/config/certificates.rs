@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::{listen, site_section};
 use crate::route::condition::HostPattern;
 use crate::section::{Lowered, Problem, Problems};
 use crate::site::Snapshot;
@@ -13,13 +14,17 @@ pub(super) fn build(
     previous: Option<&Snapshot>,
     problems: &mut Problems,
 ) -> Option<Arc<Certificates>> {
-    let sites: Vec<_> = files.iter().flat_map(|file| file.tables("site")).collect();
+    let sites: Vec<_> = files
+        .iter()
+        .flat_map(|file| file.get(&site_section::SITES))
+        .collect();
     let with_tls: Vec<_> = sites
         .iter()
-        .filter_map(|site| Some((names(site), site.given_table("tls")?)))
+        .filter_map(|site| Some((names(site), site.given(&site_section::TLS)?)))
         .collect();
     // A certificate that was not understood is one all the same.
-    let is_bare = with_tls.is_empty() && !sites.iter().any(|site| site.is_wrong("tls"));
+    let is_bare =
+        with_tls.is_empty() && !sites.iter().any(|site| site.is_wrong(&site_section::TLS));
     check_listeners(files, is_bare, problems);
     check_sites(files, &sites, problems);
     let previous = previous.and_then(|snapshot| snapshot.certificates.as_deref());
@@ -29,7 +34,7 @@ pub(super) fn build(
 fn names(site: &Lowered) -> Vec<ServerName> {
     // What is wrong with a host is told where the sites are built.
     let unheard = &mut Problems::default();
-    let patterns = site.texts("hosts").into_iter();
+    let patterns = site.get(&site_section::HOSTS).into_iter();
     patterns
         .filter_map(|text| HostPattern::parse(&text, unheard))
         .map(|pattern| match pattern {
@@ -40,10 +45,10 @@ fn names(site: &Lowered) -> Vec<ServerName> {
 }
 
 fn check_listeners(files: &[Lowered], bare: bool, problems: &mut Problems) {
-    let listeners = files.iter().flat_map(|file| file.tables("listen"));
-    for listener in listeners.filter(|listener| bare && listener.is_given("tls")) {
+    let listeners = files.iter().flat_map(|file| file.get(&listen::KEY));
+    for listener in listeners.filter(|listener| bare && listener.is_given(&listen::TLS)) {
         let problem = Problem::new(
-            listener.place_of("tls"),
+            listener.place_of(&listen::TLS),
             "the listener speaks TLS and no site has a certificate",
         );
         problems.push(problem.help(
@@ -53,13 +58,16 @@ fn check_listeners(files: &[Lowered], bare: bool, problems: &mut Problems) {
 }
 
 fn check_sites(files: &[Lowered], sites: &[&Lowered], problems: &mut Problems) {
-    let mut listeners = files.iter().flat_map(|file| file.tables("listen"));
-    if listeners.any(|listener| listener.is_given("tls")) {
+    let mut listeners = files.iter().flat_map(|file| file.get(&listen::KEY));
+    if listeners.any(|listener| listener.is_given(&listen::TLS)) {
         return;
     }
-    for site in sites.iter().filter(|site| site.is_given("tls")) {
+    for site in sites
+        .iter()
+        .filter(|site| site.is_given(&site_section::TLS))
+    {
         let what = "the site has a certificate and no listener speaks TLS";
-        let problem = Problem::new(site.place_of("tls"), what);
+        let problem = Problem::new(site.place_of(&site_section::TLS), what);
         problems.warn(problem.help("[[listen]] address = \":443\", tls = true"));
     }
 }

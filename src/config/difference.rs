@@ -3,9 +3,9 @@
 use std::borrow::Borrow;
 use std::collections::HashMap;
 
-use super::listen;
 use super::site::site_name;
-use crate::section::Lowered;
+use super::{admin, file, listen, server, site_section};
+use crate::section::{Key, Lowered, Table};
 use crate::site::Snapshot;
 
 /// The differences between what holds and what would hold, each with the keys that differ; empty where
@@ -17,8 +17,8 @@ pub fn difference(before: &Snapshot, after: &Snapshot) -> Vec<String> {
     lines.extend(named("process", &processes(before), &processes(after)));
     lines.extend(named("upstream", &old, &new));
     lines.extend(named("site", &sites(before), &sites(after)));
-    lines.extend(main_section("server", before, after));
-    lines.extend(main_section("admin", before, after));
+    lines.extend(main_section(&server::KEY, before, after));
+    lines.extend(main_section(&admin::KEY, before, after));
     lines
 }
 
@@ -32,9 +32,9 @@ const AT_THE_NEXT_START: [&str; 5] = [
 ];
 
 /// A section of the main file alone: one line for what holds from now on, and one for what does not yet.
-fn main_section(name: &'static str, before: &Snapshot, after: &Snapshot) -> Vec<String> {
-    let section = |of: &Snapshot| of.files.first().map(|main| main.table(name));
-    let (Some(before), Some(after)) = (section(before), section(after)) else {
+fn main_section(key: &Key<Table>, before: &Snapshot, after: &Snapshot) -> Vec<String> {
+    let name = key.name();
+    let (Some(before), Some(after)) = (before.files.first(), after.files.first()) else {
         return Vec::new();
     };
     let waits = |key: &String| {
@@ -42,7 +42,11 @@ fn main_section(name: &'static str, before: &Snapshot, after: &Snapshot) -> Vec<
         let mut known = AT_THE_NEXT_START.iter();
         known.any(|known| full == *known || full.starts_with(&format!("{known}.")))
     };
-    let (later, now): (Vec<_>, Vec<_>) = before.changes(&after).into_iter().partition(waits);
+    let (later, now): (Vec<_>, Vec<_>) = before
+        .get(key)
+        .changes(&after.get(key))
+        .into_iter()
+        .partition(waits);
     let line = |keys: &[String], note: &str| {
         (!keys.is_empty()).then(|| format!("{name}: changed: {}{note}", shown(keys)))
     };
@@ -64,14 +68,17 @@ fn shown(keys: &[String]) -> String {
 }
 
 fn processes(of: &Snapshot) -> Vec<(String, &Lowered)> {
-    let sections = of.files.iter().flat_map(|file| file.named("process"));
+    let sections = of.files.iter().flat_map(|file| file.get(&file::PROCESS));
     sections
         .map(|(name, section)| (name.value.clone(), section))
         .collect()
 }
 
 fn sites(of: &Snapshot) -> Vec<(String, &Lowered)> {
-    let sections = of.files.iter().flat_map(|file| file.tables("site"));
+    let sections = of
+        .files
+        .iter()
+        .flat_map(|file| file.get(&site_section::SITES));
     sections
         .map(|section| (site_name(section), section))
         .collect()

@@ -8,7 +8,7 @@ use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping};
 use crate::handler::answer::{self, SendFile};
 use crate::handler::fastcgi::{
-    AmbiguousFields, Fastcgi, Missing, OwnBounds, Refusals, ScriptLog, ScriptRule,
+    AmbiguousFields, Fastcgi, Missing, OwnBounds, REQUEST_BODY, Refusals, ScriptLog, ScriptRule,
 };
 use crate::handler::mount::Mount;
 use crate::handler::static_files::FileSettings;
@@ -118,7 +118,7 @@ impl Draft<'_, '_> {
 
 /// `request_body` of a section, where it is given.
 pub(super) fn request_body(section: &Lowered) -> Option<Mode> {
-    match section.text("request_body")?.value.as_str() {
+    match section.get(&REQUEST_BODY)?.as_str() {
         "stream" => Some(Mode::Stream),
         "spool" => Some(Mode::Spool),
         _ => Some(Mode::Auto),

@@ -4,18 +4,21 @@
 use std::path::Path;
 
 use super::expansion::{Meant, meant};
-use super::source::Sources;
-use super::{Invalid, ROOT, load, source};
-use crate::section::{Kind, Lowered, Place, Problems, key};
+use super::front::{FRONT_CONTROLLER, INDEX};
+use super::mount::MOUNTS;
+use super::preset::PRESET;
+use super::source::{self, Sources};
+use super::{Invalid, ROOT, load, site_section};
+use crate::section::{AnyKey, Descriptor, Kind, Lowered, Place, Problems, key as print_key};
 
-/// What a rule of a site takes the place of.
-const EXPANDED: [&str; 6] = [
-    "rule",
-    "mount",
-    "preset",
-    "index",
-    "front_controller",
-    "implied_rules",
+/// Keys of a site in whose place there are rules.
+static EXPANDED: [&dyn AnyKey; 6] = [
+    &site_section::RULES,
+    &MOUNTS,
+    &PRESET,
+    &INDEX,
+    &FRONT_CONTROLLER,
+    &site_section::IMPLIED_RULES,
 ];
 
 /// The file at `path` and all that it includes, as one valid configuration that does the same.
@@ -32,9 +35,9 @@ pub fn expanded(path: &Path) -> Result<String, Invalid> {
         ),
         sources: &sources,
     };
-    for root in ROOT.keys {
+    for key in ROOT.keys() {
         for file in &files {
-            page.section(root.name, root.kind, file, &mut problems);
+            page.sections(key, file, &mut problems);
         }
     }
     match problems.is_empty() {
@@ -49,31 +52,19 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    fn section(&mut self, name: &str, kind: Kind, file: &Lowered, problems: &mut Problems) {
-        match kind {
-            Kind::Table(_) | Kind::FlagOr(_) | Kind::TextOr(_) => {
-                if let Some(table) = file.given_table(name) {
-                    self.table(&format!("[{name}]"), table);
-                }
+    /// Adds the sections of a key; `include` has none: the files that it names are read.
+    fn sections(&mut self, key: &Descriptor, file: &Lowered, problems: &mut Problems) {
+        let key_name = key.name;
+        for (name, section) in file.nested(key) {
+            if key_name == site_section::SITES.name() {
+                self.site(section, problems);
+            } else if let Some(name) = name {
+                self.table(&format!("[{key_name}.{}]", print_key(name)), section);
+            } else if matches!(key.kind, Kind::Tables(_)) {
+                self.table(&format!("[[{key_name}]]"), section);
+            } else {
+                self.table(&format!("[{key_name}]"), section);
             }
-            Kind::Tables(_) if name == "site" => {
-                for site in file.tables(name) {
-                    self.site(site, problems);
-                }
-            }
-            Kind::Tables(_) => {
-                for table in file.tables(name) {
-                    self.table(&format!("[[{name}]]"), table);
-                }
-            }
-            Kind::Named(_) => {
-                for (own, table) in file.named(name) {
-                    self.table(&format!("[{name}.{}]", key(own)), table);
-                }
-            }
-            // `include`: what it names is among the files.
-            Kind::Text | Kind::Flag | Kind::Integer { .. } | Kind::Size | Kind::Duration => {}
-            Kind::Percent | Kind::OneOf(_) | Kind::Texts | Kind::Pairs => {}
         }
     }
 
@@ -89,7 +80,7 @@ impl Page<'_> {
         self.text += &format!("\n# {origin}\n[[site]]\n{keys}");
         // What they mean stands below.
         self.text += "implied_rules = false\n";
-        for rule in site.tables("rule") {
+        for rule in site.get(&site_section::RULES) {
             let origin = self.origin(&rule.place());
             self.rule(&origin, rule);
         }

@@ -1,14 +1,17 @@
 //! What a site means beside its own rules: its mounts, its preset, its `root` and `php`. All of it is
 //! ordinary rules, written here as text and read as a user's; `fcgate config --expanded` shows them.
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use super::mount::mounts;
-use super::preset::{STEPS, preset};
+use super::front::{self, FRONT_CONTROLLER, INDEX};
+use super::mount::{self, mounts};
+use super::preset::{self, PRESET, STEPS, preset};
+use super::site_section;
 use crate::handler::mount::Mount;
-use crate::handler::static_files::FileSettings;
+use crate::handler::static_files::{FileSettings, IMMUTABLE, LISTING, SYMLINKS};
 use crate::message::Root;
-use crate::section::{At, Lowered, Place, Problem, Problems, quoted};
+use crate::section::{AnyKey, At, Key, Lowered, Place, Problem, Problems, quoted};
 
 /// A rule that somebody means who has not written it.
 pub(super) struct Meant {
@@ -23,11 +26,11 @@ pub(super) struct Meant {
 /// The rules that follow those of the site, in their order.
 pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
     let mut rules = Vec::new();
-    let files = site.given_table("files");
-    let symlinks = files.is_some_and(|files| files.is_given("symlinks"));
-    let listed = files.is_some_and(|files| files.flag("listing"));
+    let files = site.given(&site_section::FILES_TABLE);
+    let symlinks = files.is_some_and(|files| files.is_given(&SYMLINKS));
+    let listed = files.is_some_and(|files| files.get(&LISTING));
     for (mount, section) in mounts(site, problems) {
-        let own = section.text("php");
+        let own = section.get(&mount::PHP);
         let is_own = own.is_some();
         if !are_usable(section, problems) {
             continue;
@@ -36,10 +39,14 @@ pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
             name: format!("mount = \"{}/\"", mount.as_str()),
             mount: Some(mount),
             section,
-            php: own.or_else(|| site.text("php")),
+            keys: RootKeys {
+                root: &mount::ROOT,
+                php: &mount::PHP,
+            },
+            php: own.or_else(|| site.get(&site_section::PHP)),
             names_php: is_own,
             says_symlinks: symlinks,
-            php_is_wrong: site.is_wrong("php"),
+            php_is_wrong: site.is_wrong(&site_section::PHP),
             lists: listed,
         };
         rules.extend(part.rules(problems));
@@ -48,14 +55,18 @@ pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
         name: "root".to_owned(),
         mount: None,
         section: site,
-        php: site.text("php"),
+        keys: RootKeys {
+            root: &site_section::ROOT,
+            php: &site_section::PHP,
+        },
+        php: site.get(&site_section::PHP),
         names_php: false,
         says_symlinks: symlinks,
-        php_is_wrong: site.is_wrong("php"),
+        php_is_wrong: site.is_wrong(&site_section::PHP),
         lists: false,
     };
-    match site.flag("implied_rules") {
-        true if site.is_given("root") || site.is_given("preset") => {
+    match site.get(&site_section::IMPLIED_RULES) {
+        true if site.is_given(&site_section::ROOT) || site.is_given(&PRESET) => {
             rules.extend(part.rules(problems));
         }
         true => {}
@@ -68,7 +79,7 @@ pub(super) fn meant(site: &Lowered, problems: &mut Problems) -> Vec<Meant> {
 /// rules that it is written into.
 fn are_usable(mount: &Lowered, problems: &mut Problems) -> bool {
     let mut own = Problems::default();
-    if let Some(files) = mount.given_table("files") {
+    if let Some(files) = mount.given(&mount::FILES) {
         FileSettings::build(files, &FileSettings::default(), &mut own);
     }
     let usable = own.is_empty();
@@ -77,10 +88,10 @@ fn are_usable(mount: &Lowered, problems: &mut Problems) -> bool {
 }
 
 fn refuse_preset(site: &Lowered, problems: &mut Problems) {
-    if site.is_given("preset") {
+    if site.is_given(&PRESET) {
         let message = "a preset says what `root` and `php` mean, and `implied_rules = false` that they mean nothing";
         problems.push(
-            Problem::new(site.place_of("preset"), message)
+            Problem::new(site.place_of(&PRESET), message)
                 .help("remove one of them; `fcgate config --expanded` prints the preset's rules"),
         );
     }
@@ -99,6 +110,7 @@ struct Part<'a> {
     /// Where it stands; `None` for the site's own root.
     mount: Option<Mount>,
     section: &'a Lowered,
+    keys: RootKeys,
     php: Option<At<String>>,
     /// Whether the rules have to name `php`, which is not the site's.
     names_php: bool,
@@ -110,15 +122,21 @@ struct Part<'a> {
     lists: bool,
 }
 
+/// The keys that say so, of a site or of a mount.
+struct RootKeys {
+    root: &'static Key<Option<At<String>>>,
+    php: &'static Key<Option<At<String>>>,
+}
+
 impl Part<'_> {
     fn rules(&self, problems: &mut Problems) -> Vec<Meant> {
         let Some(root) = self.root(problems) else {
             return Vec::new();
         };
         let php = self.php.as_ref().filter(|php| !php.value.is_empty());
-        let name = self.section.text("preset");
+        let name = self.section.get(&PRESET);
         if let (Some(name), None) = (&name, php) {
-            if self.section.is_wrong("php") || self.php_is_wrong {
+            if self.section.is_wrong(self.keys.php) || self.php_is_wrong {
                 return Vec::new();
             }
             let problem = Problem::new(name.place.clone(), "a preset needs `php`");
@@ -144,19 +162,19 @@ impl Part<'_> {
 
     /// Where faults of the rules are shown that nobody has written: a line which can be changed.
     fn place(&self, root: &At<String>) -> Place {
-        match self.section.is_given("php") {
-            true => self.section.place_of("php"),
+        match self.section.is_given(self.keys.php) {
+            true => self.section.place_of(self.keys.php),
             false => root.place.clone(),
         }
     }
 
     fn root(&self, problems: &mut Problems) -> Option<At<String>> {
-        let Some(root) = self.section.text("root") else {
-            if self.section.is_wrong("root") {
+        let Some(root) = self.section.get(self.keys.root) else {
+            if self.section.is_wrong(self.keys.root) {
                 return None;
             }
-            let (place, message) = match self.section.is_given("preset") {
-                true => (self.section.place_of("preset"), "a preset needs a `root`"),
+            let (place, message) = match self.section.is_given(&PRESET) {
+                true => (self.section.place_of(&PRESET), "a preset needs a `root`"),
                 false => (self.section.place(), "a mount needs a `root`"),
             };
             let problem = Problem::new(place, message);
@@ -177,8 +195,11 @@ impl Part<'_> {
         let parent = Path::new(&root.value).parent();
         let parent = parent.map(|parent| parent.to_string_lossy().into_owned());
         let parent = parent.filter(|parent| parent != "/").unwrap_or_default();
-        let front = self.section.table("front_controller").text("script");
-        let front = front.map(|front| front.value).unwrap_or_default();
+        let front = self
+            .section
+            .get(&FRONT_CONTROLLER)
+            .get(&front::SCRIPT)
+            .value;
         let values = |name: &str| match name {
             "BASE" => Some(self.base().to_owned()),
             "BASE_PATTERN" => Some(pattern(self.base())),
@@ -192,7 +213,7 @@ impl Part<'_> {
 
     /// Returns the rules that `root` and `php` of a site or mount imply.
     fn meaning(&self, root: &str, php: Option<&str>, said: Option<&Lowered>) -> String {
-        let index = self.either("index", said).texts("index");
+        let index = self.either(&INDEX, said).get(&INDEX);
         let index: Vec<_> = index.iter().map(|text| quoted(text)).collect();
         let index = format!("index = [{}]", index.join(", "));
         let files = self.files(root, said);
@@ -200,7 +221,7 @@ impl Part<'_> {
             return self.step("Files are sent.", &[], "static_files", &[files, index]);
         };
         let at = self.scripts_at(root, php);
-        let scripts = said.and_then(|said| said.text("scripts"));
+        let scripts = said.and_then(|said| said.get(&preset::SCRIPTS));
         let only = scripts.map(|scripts| format!("match = {}", quoted(&scripts)));
         let declines = || "missing = \"decline\"".to_owned();
         let front = self.front_controller(root, said);
@@ -220,16 +241,19 @@ impl Part<'_> {
     }
 
     /// What of `front_controller` a key says, by the user's word, the preset's, or the default.
-    fn front(&self, key: &str, said: Option<&Lowered>) -> Lowered {
+    fn front<'a>(&'a self, key: &dyn AnyKey, said: Option<&'a Lowered>) -> Cow<'a, Lowered> {
         let tables = [Some(self.section), said].into_iter().flatten();
-        let mut given = tables.filter_map(|section| section.given_table("front_controller"));
-        let given = given.find(|table| table.is_given(key)).cloned();
-        given.unwrap_or_else(|| self.section.table("front_controller"))
+        let mut given = tables.filter_map(|section| section.given(&FRONT_CONTROLLER));
+        let given = given.find(|table| table.is_given(key));
+        given.map_or_else(|| self.section.get(&FRONT_CONTROLLER), Cow::Borrowed)
     }
 
     /// What ends so does not go to the front controller; `None` where all does.
     fn exceptions(&self, said: Option<&Lowered>) -> Option<String> {
-        let extensions = self.front("except", said).texts("except").into_iter();
+        let extensions = self
+            .front(&front::EXCEPT, said)
+            .get(&front::EXCEPT)
+            .into_iter();
         let extensions: Vec<_> = extensions
             .map(|extension| pattern(extension.trim_start_matches('.')))
             .collect();
@@ -239,7 +263,7 @@ impl Part<'_> {
 
     /// The front controller as the key of a handler; `None` where there is none.
     fn front_controller(&self, root: &str, said: Option<&Lowered>) -> Option<String> {
-        let front = self.front("script", said).text("script")?.value;
+        let front = self.front(&front::SCRIPT, said).get(&front::SCRIPT).value;
         let name = front.trim_start_matches('/');
         // A `$` in a path is no variable here.
         let script = format!("{}/{name}", root.trim_end_matches('/')).replace('$', "$$");
@@ -247,7 +271,7 @@ impl Part<'_> {
     }
 
     /// Whose word about a key counts: the user's, the preset's, or the default.
-    fn either<'a>(&'a self, key: &str, said: Option<&'a Lowered>) -> &'a Lowered {
+    fn either<'a>(&'a self, key: &dyn AnyKey, said: Option<&'a Lowered>) -> &'a Lowered {
         let said = said.filter(|said| said.is_given(key) && !self.section.is_given(key));
         said.unwrap_or(self.section)
     }
@@ -255,17 +279,17 @@ impl Part<'_> {
     fn files(&self, root: &str, said: Option<&Lowered>) -> String {
         let mut keys = vec![self.at(root)];
         let own = self.own_files();
-        let has = |key| own.is_some_and(|own| own.is_given(key));
+        let has = |key: &dyn AnyKey| own.is_some_and(|own| own.is_given(key));
         let lines = own.map(|own| own.to_toml(&[])).unwrap_or_default();
         keys.extend(lines.lines().map(str::to_owned));
-        if self.lists && !has("listing") {
+        if self.lists && !has(&LISTING) {
             keys.push("listing = false".to_owned());
         }
         if let Some(said) = said {
-            let immutable = said.flag("immutable") && !has("immutable");
+            let immutable = said.get(&preset::IMMUTABLE) && !has(&IMMUTABLE);
             keys.extend(immutable.then(|| "immutable = true".to_owned()));
-            let symlinks = said.text("symlinks");
-            let symlinks = symlinks.filter(|_| !self.says_symlinks && !has("symlinks"));
+            let symlinks = said.get(&preset::SYMLINKS);
+            let symlinks = symlinks.filter(|_| !self.says_symlinks && !has(&SYMLINKS));
             keys.extend(symlinks.map(|text| format!("symlinks = {}", quoted(&text))));
         }
         joined(&keys)
@@ -274,15 +298,14 @@ impl Part<'_> {
     /// `files` of a mount; those of a site are not written into its rules.
     fn own_files(&self) -> Option<&Lowered> {
         self.mount.as_ref()?;
-        self.section.given_table("files")
+        self.section.given(&mount::FILES)
     }
 
     fn scripts_at(&self, root: &str, php: &str) -> String {
         let upstream = self
             .names_php
             .then(|| format!("upstream = {}", quoted(php)));
-        let symlinks = self.own_files().filter(|own| own.is_given("symlinks"));
-        let symlinks = symlinks.and_then(|own| own.text("symlinks"));
+        let symlinks = self.own_files().and_then(|own| own.given(&SYMLINKS));
         let symlinks = symlinks.map(|text| format!("symlinks = {}", quoted(&text)));
         joined(&[
             upstream.unwrap_or_default(),
@@ -327,12 +350,15 @@ fn pattern(path: &str) -> String {
 }
 
 fn steps(section: &Lowered, key: &str) -> Vec<Meant> {
-    let steps = section.tables("step").iter();
+    let steps = section.get(&preset::STEP_KEY).iter();
     let steps = steps.filter_map(|step| {
         Some(Meant {
-            rule: step.given_table("rule")?.clone(),
+            rule: step.given(&preset::RULE_KEY)?.clone(),
             key: key.to_owned(),
-            why: step.text("why").map(|why| why.value).unwrap_or_default(),
+            why: step
+                .get(&preset::WHY)
+                .map(|why| why.value)
+                .unwrap_or_default(),
         })
     });
     steps.collect()

@@ -7,15 +7,17 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
-use crate::section::{Lowered, Place, Problem, Problems};
+use crate::section::{At, Key, Lowered, Place, Problem, Problems};
+
+pub(super) static SPOOL_DIRECTORY: Key<Option<At<String>>> = Key::text("spool_directory", "Where request bodies and buffered answers go that do not fit in memory, an absolute path: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\"");
 
 /// Warns of a spool directory that cannot be written; one that does not exist is an error.
 pub(super) fn check_spool(directory: &Path, section: &Lowered, problems: &mut Problems) {
-    let name = match section.is_given("spool_directory") {
+    let name = match section.is_given(&SPOOL_DIRECTORY) {
         true => "server.spool_directory",
         false => "TMPDIR, else /tmp, as server.spool_directory is not given",
     };
-    let place = section.place_of("spool_directory");
+    let place = section.place_of(&SPOOL_DIRECTORY);
     if directory.is_relative() {
         let message = format!(
             "the spool directory {} is not an absolute path ({name})",

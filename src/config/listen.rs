@@ -4,31 +4,47 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::auth::TrustedProxies;
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
-use crate::site::listener::{BACKLOG, ListenAddress, Listener};
+use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table, Tables};
+use crate::site::listener::{ListenAddress, Listener};
 use crate::tls::{Acceptor, Certificates, LISTEN_TLS};
+
+pub(super) static KEY: Key<Tables> = Key::tables("listen", &LISTEN, "Where clients connect.");
 
 /// The `[[listen]]` section.
 pub static LISTEN: Section = Section {
     title: "[[listen]]",
     doc: "Where clients connect: HTTP/1.1 and HTTP/2, in clear text (HTTP/2 with prior knowledge) or with `tls`. Without any: \":8080\".",
-    keys: &[
-        Key::new("address", Kind::Text, "\":8080\" for IPv6 and IPv4 alike, \"127.0.0.1:8080\", \"[::1]:8080\", \"unix:/path\", or \"systemd:NAME\" for the sockets that systemd passes under this name: the socket unit's FileDescriptorName=, by default the name of the unit such as \"fcgate.socket\". Port 0 is any free one. A socket that systemd has bound to an address given here is used, whatever its name.").shown("\":8080\""),
-        Key::new("name", Kind::Text, "The name by which `listen` of a site and the condition `listener` mean it. Several listeners may have the same.").example("\"admin\""),
-        Key::new("tls", Kind::FlagOr(&LISTEN_TLS), "Whether clients speak TLS."),
-        Key::new("backlog", Kind::Integer { min: 1, max: 65_535 }, "Connections that the kernel keeps while they are not accepted; it takes no more than net.core.somaxconn says. Holds for sockets that are bound from then on.").default("4096"),
-        Key::new("mode", Kind::Text, "Who may connect to a unix socket: its permissions in octal. Default: what the umask leaves. Holds for sockets that are bound from then on.").example("\"0660\""),
-        Key::new("proxy_protocol", Kind::Table(&PROXY_PROTOCOL), "Whether a proxy tells by the PROXY protocol, version 1 or 2, whose connection it is.").example("{ from = [\"10.0.0.0/8\", \"unix\"] }"),
-    ],
+    groups: &[&[&ADDRESS, &NAME, &TLS, &BACKLOG, &MODE, &PROXY_PROTOCOL_KEY]],
 };
+
+pub(super) static ADDRESS: Key<Option<At<String>>> = Key::text("address", "\":8080\" for IPv6 and IPv4 alike, \"127.0.0.1:8080\", \"[::1]:8080\", \"unix:/path\", or \"systemd:NAME\" for the sockets that systemd passes under this name: the socket unit's FileDescriptorName=, by default the name of the unit such as \"fcgate.socket\". Port 0 is any free one. A socket that systemd has bound to an address given here is used, whatever its name.").shown("\":8080\"");
+
+pub(super) static NAME: Key<Option<At<String>>> = Key::text("name", "The name by which `listen` of a site and the condition `listener` mean it. Several listeners may have the same.").example("\"admin\"");
+
+pub(super) static TLS: Key<Table> = Key::flag_or("tls", &LISTEN_TLS, "Whether clients speak TLS.");
+
+static BACKLOG: Key<i32> = Key::integer("backlog", 1..=65_535, "Connections that the kernel keeps while they are not accepted; it takes no more than net.core.somaxconn says. Holds for sockets that are bound from then on.").default("4096");
+
+static MODE: Key<Option<At<String>>> = Key::text("mode", "Who may connect to a unix socket: its permissions in octal. Default: what the umask leaves. Holds for sockets that are bound from then on.").example("\"0660\"");
+
+static PROXY_PROTOCOL_KEY: Key<Table> = Key::table(
+    "proxy_protocol",
+    &PROXY_PROTOCOL,
+    "Whether a proxy tells by the PROXY protocol, version 1 or 2, whose connection it is.",
+)
+.example("{ from = [\"10.0.0.0/8\", \"unix\"] }");
 
 static PROXY_PROTOCOL: Section = Section {
     title: "[listen.proxy_protocol]",
     doc: "Each connection must come from a proxy that is trusted, and begin with its PROXY header, which names the client for all that follows: PHP, conditions, limits and logs. Every other connection is closed, and told in the log.",
-    keys: &[
-        Key::new("from", Kind::Texts, "The proxies: addresses, networks, and \"unix\" for whoever connects through a unix socket.").example("[\"10.0.0.0/8\", \"unix\"]"),
-    ],
+    groups: &[&[&FROM]],
 };
+
+static FROM: Key<Vec<At<String>>> = Key::texts(
+    "from",
+    "The proxies: addresses, networks, and \"unix\" for whoever connects through a unix socket.",
+)
+.example("[\"10.0.0.0/8\", \"unix\"]");
 
 impl Listener {
     /// From the section. With `tls` there must be certificates.
@@ -38,19 +54,19 @@ impl Listener {
         problems: &mut Problems,
     ) -> Option<Self> {
         let address = ListenAddress::build(section, problems);
-        let tls = match (section.given_table("tls"), certificates) {
+        let tls = match (section.given(&TLS), certificates) {
             (Some(table), Some(certificates)) => {
                 Acceptor::build(table, Arc::clone(certificates), problems).map(Arc::new)
             }
             (None, _) | (_, None) => None,
         };
         let mode = section
-            .text("mode")
+            .get(&MODE)
             .and_then(|text| mode(&text, address.as_ref(), problems));
         let proxies = section
-            .given_table("proxy_protocol")
+            .given(&PROXY_PROTOCOL_KEY)
             .map(|table| proxies(table, problems));
-        let name = section.text("name");
+        let name = section.get(&NAME);
         if let Some(empty) = name.as_ref().filter(|name| name.is_empty()) {
             let problem = Problem::new(empty.place.clone(), "a listener's name is empty");
             problems.push(problem.help("name = \"admin\", or none"));
@@ -59,7 +75,7 @@ impl Listener {
             address: address?,
             name: name.map_or_else(Arc::default, |name| name.value.into()),
             tls,
-            backlog: i32::try_from(section.integer("backlog")).unwrap_or(BACKLOG),
+            backlog: section.get(&BACKLOG),
             mode,
             proxies,
         })
@@ -70,7 +86,7 @@ impl Listener {
 pub(super) fn sections(files: &[Lowered]) -> Vec<(String, Lowered)> {
     // What is wrong with an address is told where the listeners are built.
     let unheard = &mut Problems::default();
-    let sections = files.iter().flat_map(|file| file.tables("listen"));
+    let sections = files.iter().flat_map(|file| file.get(&KEY));
     let mut named: Vec<_> = sections
         .filter_map(|section| {
             let address = ListenAddress::build(section, unheard)?;
@@ -88,7 +104,7 @@ pub(super) fn sections(files: &[Lowered]) -> Vec<(String, Lowered)> {
 }
 
 fn proxies(section: &Lowered, problems: &mut Problems) -> TrustedProxies {
-    let from = section.texts("from");
+    let from = section.get(&FROM);
     if from.is_empty() {
         problems.push(
             Problem::new(section.place(), "`proxy_protocol` trusts nobody")
@@ -120,7 +136,7 @@ fn mode(
 
 impl ListenAddress {
     fn build(section: &Lowered, problems: &mut Problems) -> Option<Self> {
-        let Some(text) = section.text("address") else {
+        let Some(text) = section.get(&ADDRESS) else {
             problems.push(
                 Problem::new(section.place(), "a listener needs an `address`")
                     .help("address = \":8080\""),

@@ -2,25 +2,27 @@
 
 use std::collections::HashSet;
 
+use super::{listen, site_section};
+use crate::route::condition;
 use crate::section::{At, Lowered, Problem, Problems};
 use crate::site::hosts::Hosts;
 
 /// The names that listeners have.
 pub(super) fn all(files: &[Lowered]) -> HashSet<String> {
-    let listeners = files.iter().flat_map(|file| file.tables("listen"));
-    let names = listeners.filter_map(|listener| listener.text("name"));
+    let listeners = files.iter().flat_map(|file| file.get(&listen::KEY));
+    let names = listeners.filter_map(|listener| listener.get(&listen::NAME));
     names.map(|name| name.value).collect()
 }
 
 /// Tells of names that no listener has, and of listeners that have no site.
 pub(super) fn check(files: &[Lowered], hosts: &Hosts, problems: &mut Problems) {
-    let listeners = || files.iter().flat_map(|file| file.tables("listen"));
+    let listeners = || files.iter().flat_map(|file| file.get(&listen::KEY));
     // A name that was not understood may be any.
-    if listeners().any(|listener| listener.is_wrong("name")) {
+    if listeners().any(|listener| listener.is_wrong(&listen::NAME)) {
         return;
     }
     let known = all(files);
-    let sites = || files.iter().flat_map(|file| file.tables("site"));
+    let sites = || files.iter().flat_map(|file| file.get(&site_section::SITES));
     for site in sites() {
         check_site(site, &known, problems);
     }
@@ -29,7 +31,7 @@ pub(super) fn check(files: &[Lowered], hosts: &Hosts, problems: &mut Problems) {
         return;
     }
     for listener in listeners() {
-        let name = listener.text("name").map(|name| name.value);
+        let name = listener.get(&listen::NAME).map(|name| name.value);
         if !hosts.has_sites(name.as_deref().unwrap_or_default()) {
             let message =
                 "no site answers on this listener: each has a `listen`, and none names it";
@@ -41,38 +43,45 @@ pub(super) fn check(files: &[Lowered], hosts: &Hosts, problems: &mut Problems) {
 
 /// Whether it is certain on which listeners a site answers.
 fn is_understood(site: &Lowered, known: &HashSet<String>) -> bool {
-    let names = site.texts("listen");
-    let is_empty = site.is_given("listen") && names.is_empty();
+    let names = site.get(&site_section::LISTEN);
+    let is_empty = site.is_given(&site_section::LISTEN) && names.is_empty();
     let is_known = names.iter().all(|name| known.contains(&name.value));
-    !site.is_wrong("listen") && !is_empty && is_known
+    !site.is_wrong(&site_section::LISTEN) && !is_empty && is_known
 }
 
 fn check_site(site: &Lowered, known: &HashSet<String>, problems: &mut Problems) {
-    let names = site.texts("listen");
-    if site.is_given("listen") && names.is_empty() && !site.is_wrong("listen") {
+    let names = site.get(&site_section::LISTEN);
+    if site.is_given(&site_section::LISTEN)
+        && names.is_empty()
+        && !site.is_wrong(&site_section::LISTEN)
+    {
         let message = "`listen` is an empty list: the site would answer nowhere";
         problems.push(
-            Problem::new(site.place_of("listen"), message).help("leave it out to mean all others"),
+            Problem::new(site.place_of(&site_section::LISTEN), message)
+                .help("leave it out to mean all others"),
         );
     }
     check_names(names, known, problems);
-    for rule in site.tables("rule") {
+    for rule in site.get(&site_section::RULES) {
         check_conditions(rule, known, problems);
     }
 }
 
 /// The conditions of a rule, with those that are nested in them.
 fn check_conditions(section: &Lowered, known: &HashSet<String>, problems: &mut Problems) {
-    check_names(section.texts("listener"), known, problems);
-    let nested = section.tables("any").iter().chain(section.tables("all"));
-    for section in nested.chain(not(section)) {
-        check_conditions(section, known, problems);
+    check_exceptions(section, known, problems);
+    if let Some(exceptions) = section.given(&condition::NOT_KEY) {
+        check_exceptions(exceptions, known, problems);
     }
 }
 
-/// What is under `not` has none of its own.
-fn not(section: &Lowered) -> Option<&Lowered> {
-    section.has_key("not").then(|| section.given_table("not"))?
+/// Checks conditions that have no `not` of their own.
+fn check_exceptions(section: &Lowered, known: &HashSet<String>, problems: &mut Problems) {
+    check_names(section.get(&condition::LISTENER), known, problems);
+    let nested = [&condition::ANY, &condition::ALL].map(|key| section.get(key));
+    for section in nested.into_iter().flatten() {
+        check_conditions(section, known, problems);
+    }
 }
 
 fn check_names(names: Vec<At<String>>, known: &HashSet<String>, problems: &mut Problems) {

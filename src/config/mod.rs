@@ -22,6 +22,7 @@ pub mod rule;
 pub mod server;
 mod side_by_side;
 pub mod site;
+mod site_section;
 mod sites;
 pub mod snapshot;
 pub mod source;
@@ -89,7 +90,7 @@ pub fn admin_of(path: &Path) -> Result<AdminSettings, Invalid> {
         return Err(Invalid::of(&problems.into_sorted(), &sources));
     };
     let mut own = Problems::default();
-    let settings = AdminSettings::build(&main.table("admin"), &mut own);
+    let settings = AdminSettings::build(&main.get(&admin::KEY), &mut own);
     match own.is_empty() {
         true => Ok(settings),
         false => Err(Invalid::of(&own.into_sorted(), &sources)),

@@ -6,38 +6,46 @@ use super::front::{FRONT_CONTROLLER, INDEX};
 use super::preset::PRESET;
 use crate::handler::mount::Mount;
 use crate::handler::static_files::MOUNTED_FILES;
-use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table, Tables};
+
+pub(super) static MOUNTS: Key<Tables> =
+    Key::tables("mount", &MOUNT, "Other roots at paths of the site.").example("[]");
 
 /// The `[[site.mount]]` section.
 pub(super) static MOUNT: Section = Section {
     title: "[[site.mount]]",
     doc: "Another root at a path of the site, as with Apache's Alias: for all below the path, `root` and `php` mean what they mean for a site. SCRIPT_NAME begins with the path, by which an application finds its own addresses. Mounts come after the rules of the site, longer paths first; nothing below a mount reaches the site's `root`.",
-    keys: &[
-        Key::new("path", Kind::Text, "The path: whole segments, but not /.").shown("\"/my/app/\""),
-        Key::new("root", Kind::Text, "What stands there, an absolute path.")
-            .shown("\"/srv/other/public\""),
-        Key::new(
-            "php",
-            Kind::Text,
-            "As `php` of the site, which is the default. \"\": files alone, and no script runs.",
-        )
-        .example("\"\""),
-        INDEX,
-        FRONT_CONTROLLER,
-        PRESET,
-        Key::new(
-            "files",
-            Kind::Table(&MOUNTED_FILES),
-            "How its files are sent.",
-        ),
-    ],
+    groups: &[&[
+        &PATH,
+        &ROOT,
+        &PHP,
+        &INDEX,
+        &FRONT_CONTROLLER,
+        &PRESET,
+        &FILES,
+    ]],
 };
+
+static PATH: Key<Option<At<String>>> =
+    Key::text("path", "The path: whole segments, but not /.").shown("\"/my/app/\"");
+
+pub(super) static ROOT: Key<Option<At<String>>> =
+    Key::text("root", "What stands there, an absolute path.").shown("\"/srv/other/public\"");
+
+pub(super) static PHP: Key<Option<At<String>>> = Key::text(
+    "php",
+    "As `php` of the site, which is the default. \"\": files alone, and no script runs.",
+)
+.example("\"\"");
+
+pub(super) static FILES: Key<Table> =
+    Key::table("files", &MOUNTED_FILES, "How its files are sent.");
 
 /// The mounts of a site, longer paths first.
 pub(super) fn mounts<'a>(site: &'a Lowered, problems: &mut Problems) -> Vec<(Mount, &'a Lowered)> {
     let mut mounts: Vec<(Mount, &Lowered)> = Vec::new();
-    for section in site.tables("mount") {
-        let Some(text) = section.text("path") else {
+    for section in site.get(&MOUNTS) {
+        let Some(text) = section.get(&PATH) else {
             let problem = Problem::new(section.place(), "a mount needs a `path`");
             problems.push(problem.help("path = \"/my/app/\""));
             continue;

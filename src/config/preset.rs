@@ -1,12 +1,12 @@
 //! `preset`: what is known of an application, as rules that anybody could write. Each is a file in
 //! `presets/`, in the terms of [`FILE`].
 
-use super::front::FRONT;
+use super::front::{FRONT_CONTROLLER, INDEX};
 use super::rule::RULE;
-use crate::section::{Environment, Key, Kind, Lowered, Place, Problems, Section};
+use crate::section::{At, Environment, Key, Lowered, Place, Problems, Section, Table, Tables};
 
 /// The key of a site and of a mount.
-pub(super) const PRESET: Key = Key::new("preset", Kind::OneOf(&NAMES), "The application that stands at `root`: rules that keep uploads from being run and private files from being sent, and what files may be cached. They come after the site's own rules and before the meaning of `root` and `php`; `fcgate config --expanded` shows them, docs/presets.md has the reasons.").example("\"wordpress\"");
+pub(super) static PRESET: Key<Option<At<String>>> = Key::one_of("preset", &NAMES, "The application that stands at `root`: rules that keep uploads from being run and private files from being sent, and what files may be cached. They come after the site's own rules and before the meaning of `root` and `php`; `fcgate config --expanded` shows them, docs/presets.md has the reasons.").example("\"wordpress\"");
 
 const NAMES: [&str; 8] = [
     "slim",
@@ -25,48 +25,50 @@ const NAMES: [&str; 8] = [
 static FILE: Section = Section {
     title: "a preset",
     doc: "What is known of an application.",
-    keys: &[
-        Key::new(
-            "index",
-            Kind::Texts,
-            "`index` where the site does not say it.",
-        ),
-        Key::new("front_controller", Kind::TextOr(&FRONT), "Likewise."),
-        Key::new(
-            "scripts",
-            Kind::Text,
-            "A regular expression: the only paths that run as scripts. What else looks like one is left to the front controller.",
-        ),
-        Key::new(
-            "immutable",
-            Kind::Flag,
-            "`static_files.immutable` of what is sent from the root.",
-        ),
-        Key::new(
-            "symlinks",
-            Kind::Text,
-            "`static_files.symlinks` likewise, where the site does not say it.",
-        ),
-        Key::new("step", Kind::Tables(&STEP), "Its rules."),
-    ],
+    groups: &[&[
+        &INDEX,
+        &FRONT_CONTROLLER,
+        &SCRIPTS,
+        &IMMUTABLE,
+        &SYMLINKS,
+        &STEP_KEY,
+    ]],
 };
+
+pub(super) static SCRIPTS: Key<Option<At<String>>> = Key::text(
+    "scripts",
+    "A regular expression: the only paths that run as scripts. What else looks like one is left to the front controller.",
+);
+
+pub(super) static IMMUTABLE: Key<bool> = Key::flag(
+    "immutable",
+    "`static_files.immutable` of what is sent from the root.",
+);
+
+pub(super) static SYMLINKS: Key<Option<At<String>>> = Key::text(
+    "symlinks",
+    "`static_files.symlinks` likewise, where the site does not say it.",
+);
+
+pub(super) static STEP_KEY: Key<Tables> = Key::tables("step", &STEP, "Its rules.");
 
 /// Rules alone, in the same terms.
 pub(super) static STEPS: Section = Section {
     title: "rules",
     doc: "Rules with their reasons.",
-    keys: &[Key::new("step", Kind::Tables(&STEP), "The rules.")],
+    groups: &[&[&STEP_KEY]],
 };
 
 /// A rule and its reason.
 static STEP: Section = Section {
     title: "[[step]]",
     doc: "A rule and its reason.",
-    keys: &[
-        Key::new("why", Kind::Text, "The reason, a sentence or two."),
-        Key::new("rule", Kind::Table(&RULE), "As one of [[site.rule]]."),
-    ],
+    groups: &[&[&WHY, &RULE_KEY]],
 };
+
+pub(super) static WHY: Key<Option<At<String>>> = Key::text("why", "The reason, a sentence or two.");
+
+pub(super) static RULE_KEY: Key<Table> = Key::table("rule", &RULE, "As one of [[site.rule]].");
 
 /// What a preset says, for one root.
 pub(super) fn preset(

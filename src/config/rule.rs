@@ -2,83 +2,31 @@
 
 use std::sync::Arc;
 
-use super::action::{ACTIONS, action};
+use super::action::{ACTIONS, FILES_MATCH, PROXY_PASS, PROXY_PASS_MATCH, TO, action};
 use super::draft::Draft;
 use crate::handler::Handler;
-use crate::handler::deny::DENY;
-use crate::handler::fastcgi::{FASTCGI, Fastcgi};
-use crate::handler::redirect::REDIRECT;
-use crate::handler::respond::RESPOND;
-use crate::handler::rewrite::REWRITE;
-use crate::handler::static_files::STATIC_FILES;
+use crate::handler::fastcgi::{Fastcgi, OwnBounds, RULE_TIMES};
+use crate::limits::BODY;
 use crate::modifier::{self, Modifiers, Step};
 use crate::route::Rule;
-use crate::route::condition::{Condition, NOT, Pattern, Prefix, Set, keys};
+use crate::route::condition::{self, Condition, Pattern, Prefix, Set};
 use crate::route::template::Groups;
-use crate::section::{Key, Kind, Lowered, Place, Problem, Problems, Section};
+use crate::section::{Key, Lowered, Place, Problem, Problems, Section};
 
 /// The `[[site.rule]]` section.
 pub static RULE: Section = Section {
     title: "[[site.rule]]",
     doc: "Conditions, all of which must hold; what they change; and at most one action: fastcgi, static_files, redirect, rewrite, respond, deny, set_handler or to. Rules are tried in their order; the first that matches, has an action and does not decline answers. One without an action changes what it says, and the search goes on.",
-    keys: &KEYS,
+    groups: &[
+        condition::KEYS,
+        &[&condition::NOT_KEY, &INTERNAL],
+        modifier::KEYS,
+        &[&PROXY_PASS, &PROXY_PASS_MATCH, &FILES_MATCH],
+        ACTIONS,
+    ],
 };
 
-const CONDITION_KEYS: [Key; 17] = [
-    keys::PATH,
-    keys::PREFIX,
-    keys::MATCH,
-    keys::EXTENSION,
-    keys::METHOD,
-    keys::HOST,
-    keys::SCHEME,
-    keys::LISTENER,
-    keys::REMOTE,
-    keys::HEADER,
-    keys::QUERY,
-    keys::COOKIE,
-    keys::EXISTS,
-    keys::ANY,
-    keys::ALL,
-    Key::new("not", Kind::Table(&NOT), "Conditions of which none may hold.").example("{ method = [\"POST\"] }"),
-    Key::new("internal", Kind::Flag, "Whether the rule is for internal rounds only: for what an index file, a rewrite or an error page leads to, and never for what a client asks for.").default("false"),
-];
-
-const ACTION_KEYS: [Key; 11] = [
-    Key::new("fastcgi", Kind::Table(&FASTCGI), "A script answers.").example("{ upstream = \"php\", script = \"/srv/app/public/index.php\" }"),
-    Key::new("static_files", Kind::Table(&STATIC_FILES), "A file answers.").example("{ root = \"/srv/app/public\", missing = \"decline\" }"),
-    Key::new("redirect", Kind::Table(&REDIRECT), "Sends the client to another address.").example("{ to = \"/new/$rest\", status = 301 }"),
-    Key::new("rewrite", Kind::Table(&REWRITE), "Another path, and the rules anew.").example("{ to = \"/index.php/$1\" }"),
-    Key::new("respond", Kind::Table(&RESPOND), "A fixed answer.").example("{ body = \"ok\" }"),
-    Key::new("deny", Kind::FlagOr(&DENY), "Refuses.").example("true"),
-    Key::new("proxy_pass", Kind::Text, "Apache's ProxyPass: leading whole segments as `prefix` has, with `to` as its action.").example("\"/app/\""),
-    Key::new("proxy_pass_match", Kind::Text, "Apache's ProxyPassMatch: a regular expression as `match` has, with `to` as its action.").example("'^/(.*\\.php(/.*)?)$'"),
-    Key::new("to", Kind::Text, "The target of proxy_pass or proxy_pass_match: \"fcgi://UPSTREAM/srv/www/$1\", \"fcgi://host:port/srv/www/$1\" or \"unix:/sock|fcgi://localhost/srv/www/$1\". Without any $ the path is appended; with proxy_pass, what follows the prefix. What follows the script in it is PATH_INFO: a script is a file that ends in .php, one that is written before the first $, the whole, or as much of the path as proxy_pass_match matches by itself, as with '^/(.*\\.phtml(/.*)?)$'. Of mod_proxy's options enablereuse=on, flushpackets=on and timeout=SECONDS may stand behind it. \"!\" keeps what matches from all further rules of the two kinds.").example("\"fcgi://php/srv/www/$1\""),
-    Key::new("set_handler", Kind::Text, "Apache's SetHandler: the files below the site's root are scripts of \"proxy:unix:/sock|fcgi://localhost\" or \"proxy:fcgi://host:port\" (an upstream's name is understood as host). A path that leads to no file is left to the next rule.").example("\"proxy:unix:/run/php/php-fpm.sock|fcgi://localhost\""),
-    Key::new("files_match", Kind::Text, "Apache's FilesMatch, for set_handler: a regular expression on the file's name, without its folder.").default("'\\.php$'"),
-];
-
-static KEYS: [Key; CONDITION_KEYS.len() + modifier::KEYS.len() + ACTION_KEYS.len()] =
-    joined([&CONDITION_KEYS, &modifier::KEYS, &ACTION_KEYS]);
-
-/// Returns the keys of all lists, of which there are as many as `N`.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "it runs in the compiler, where a wrong index is an error"
-)]
-const fn joined<const N: usize>(lists: [&[Key]; 3]) -> [Key; N] {
-    let mut keys = [CONDITION_KEYS[0]; N];
-    let (mut list, mut number, mut count) = (0, 0, 0);
-    while count < N {
-        if number == lists[list].len() {
-            (list, number) = (list + 1, 0);
-        } else {
-            keys[count] = lists[list][number];
-            (number, count) = (number + 1, count + 1);
-        }
-    }
-    keys
-}
+static INTERNAL: Key<bool> = Key::flag("internal", "Whether the rule is for internal rounds only: for what an index file, a rewrite or an error page leads to, and never for what a client asks for.").default("false");
 
 pub(super) fn build_rule(
     section: &Lowered,
@@ -102,7 +50,7 @@ pub(super) fn build_rule(
     let show = |place: &Place| sources.show(place);
     let place: Arc<str> = show(&section.place()).into();
     let modifiers = Modifiers::build(section, Arc::clone(&place), (&groups, &show), problems);
-    let acts = ACTIONS.iter().any(|key| section.is_given(key));
+    let acts = ACTIONS.iter().any(|key| section.is_given(*key));
     let handler = if acts || !modifier::are_given(section) {
         Some(action(section, &groups, &conditions, draft, problems)?)
     } else {
@@ -112,7 +60,7 @@ pub(super) fn build_rule(
         warn_of_narrower(section, fastcgi, problems);
     }
     let step = Step {
-        internal: section.flag("internal"),
+        internal: section.get(&INTERNAL),
         modifiers,
         handler,
     };
@@ -121,10 +69,16 @@ pub(super) fn build_rule(
 
 /// Warns of `limits` and `timeouts` of the rule whose action says the same: the narrower key counts.
 fn warn_of_narrower(section: &Lowered, fastcgi: &Fastcgi, problems: &mut Problems) {
+    let limits = section.given(&modifier::limits::LIMITS);
+    let times = section.given(&modifier::timeouts::TIMEOUTS);
     let wider = |name: &str| {
-        let (table, key) = name.split_once('.')?;
-        let table = section.given_table(table)?;
-        table.is_given(key).then(|| table.place_of(key))
+        if name == OwnBounds::BODY {
+            let limits = limits.filter(|limits| limits.is_given(&BODY))?;
+            return Some(limits.place_of(&BODY));
+        }
+        let (_, key) = RULE_TIMES.into_iter().find(|(known, _)| *known == name)?;
+        let times = times.filter(|times| times.is_given(key))?;
+        Some(times.place_of(key))
     };
     for (name, narrower) in fastcgi.own.iter() {
         if let Some(place) = wider(name) {
@@ -148,15 +102,13 @@ fn names(draft: &Draft<'_, '_>) -> Groups {
 /// What Apache's two spellings say of the path, where one of them is there. Without `to` they are
 /// nothing, nor is `to` without one of them.
 fn spelled_as_apache(section: &Lowered, problems: &mut Problems) -> Option<Option<Condition>> {
-    if ["proxy_pass_match", "proxy_pass", "to"]
-        .iter()
-        .any(|key| section.is_wrong(key))
-    {
+    let keys = [&PROXY_PASS_MATCH, &PROXY_PASS, &TO];
+    if keys.iter().any(|key| section.is_wrong(*key)) {
         return None;
     }
-    let pattern = section.text("proxy_pass_match");
-    let prefix = section.text("proxy_pass");
-    if (pattern.is_some() || prefix.is_some()) != section.is_given("to") {
+    let pattern = section.get(&PROXY_PASS_MATCH);
+    let prefix = section.get(&PROXY_PASS);
+    if (pattern.is_some() || prefix.is_some()) != section.is_given(&TO) {
         problems.push(
             Problem::new(
                 section.place(),

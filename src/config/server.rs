@@ -1,87 +1,116 @@
 //! `[server]`: what concerns the whole process.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::folders;
+use super::folders::{self, SPOOL_DIRECTORY};
 use crate::access_log::{Destination, Format};
 use crate::auth::Forwarding;
 use crate::auth::forwarding::{TRUSTED_PROXIES, UNTRUSTED_FIELDS};
 use crate::auth::trusted_fields::TRUSTED_FIELDS;
 use crate::limits::budget::Totals;
-use crate::limits::{LIMITS, Limits};
-use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section, absolute_path};
+use crate::limits::{BODY, LIMITS, Limits};
+use crate::section::{At, Key, Lowered, Place, Problem, Problems, Section, Table, absolute_path};
 use crate::site::ServerSettings;
 use crate::value::ByteSize;
+
+pub(super) static KEY: Key<Table> = Key::table("server", &SERVER, "The process.");
 
 /// The `[server]` section.
 pub static SERVER: Section = Section {
     title: "[server]",
     doc: "The process. Only the main file has this section.",
-    keys: &[
-        Key::new("workers", Kind::Integer { min: 0, max: 1024 }, "Threads that serve; 0: one for each core. A connection is served by the one that has the fewest, for as long as it lasts. Takes effect at the next start.").default("0"),
-        Key::new("log", Kind::OneOf(&["error", "warn", "info", "debug"]), "How much is told on stderr. Takes effect at the next start.").default("\"info\""),
-        Key::new("access_log", Kind::Table(&ACCESS_LOG), "One line for each request."),
-        Key::new("drain", Kind::Duration, "How long requests in flight may take after SIGTERM.").default("\"25s\""),
-        Key::new("drain_delay", Kind::Duration, "How long new connections are still accepted after SIGTERM, for a load balancer to notice. HTTP/1 answers say `Connection: close` meanwhile, so that clients go elsewhere before their connection ends.").default("\"0s\""),
-        Key::new("spool_directory", Kind::Text, "Where request bodies and buffered answers go that do not fit in memory, an absolute path: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\""),
-        Key::new("spool_quota", Kind::Size, "What they may hold together. One client may hold as much of it as is free, one site three times as much, so that one alone gets half and there is room for whoever comes. A request body that finds none gets 507; of an answer no more is buffered, so that PHP waits for its client. At most what its file system has, and where that is memory (tmpfs) half of the memory that the process may have.").default("\"1GiB\""),
-        ANSWER_MEMORY,
-        BODY_MEMORY,
-        ENCODER_MEMORY,
-        Key::new("file_cache", Kind::Size, "What the files that are asked for again and again may hold in memory together, which stay open: their content where that is 64 KiB or less, and 16 KiB for each at least. An answer from it may be a second old, and so may the root that a link leads to. At most an eighth of the memory that the control group allows. \"0\": each request looks at the disk, at the root too.").default("\"16MiB\""),
-        Key::new("watch", Kind::Flag, "Whether a configuration that changes is read anew by itself, within some three seconds: files that change, that come or that go by a pattern of `include`, and a ConfigMap that is exchanged. What is wrong changes nothing, and stands in the log.").default("false"),
-        TRUSTED_PROXIES,
-        TRUSTED_FIELDS,
-        UNTRUSTED_FIELDS,
-        Key::new("limits", Kind::Table(&LIMITS), "What a client may do."),
-    ],
+    groups: &[&[
+        &WORKERS,
+        &LOG,
+        &ACCESS_LOG_KEY,
+        &DRAIN,
+        &DRAIN_DELAY,
+        &SPOOL_DIRECTORY,
+        &SPOOL_QUOTA,
+        &ANSWER_MEMORY,
+        &BODY_MEMORY,
+        &ENCODER_MEMORY,
+        &FILE_CACHE,
+        &WATCH,
+        &TRUSTED_PROXIES,
+        &TRUSTED_FIELDS,
+        &UNTRUSTED_FIELDS,
+        &LIMITS_KEY,
+    ]],
 };
 
-const ANSWER_MEMORY: Key = Key::new("answer_memory", Kind::Size, "What answers of scripts that their clients have not taken yet may hold in memory together, shared out as spool_quota is; what is more goes to spool_directory. At most an eighth of the memory that the process may have.").default("\"128MiB\"");
+static WORKERS: Key<usize> = Key::integer("workers", 0..=1024, "Threads that serve; 0: one for each core. A connection is served by the one that has the fewest, for as long as it lasts. Takes effect at the next start.").default("0");
 
-const BODY_MEMORY: Key = Key::new("body_memory", Kind::Size, "What request bodies that no script has taken yet may hold in memory together, likewise; and heads of HTTP/2 requests of more than 4 KiB, and 8 KiB for each of more than 32 requests at once of a connection: one that finds no room gets 429. At most an eighth of the memory that the process may have.").default("\"64MiB\"");
+static LOG: Key<At<String>> = Key::one_of(
+    "log",
+    &["error", "warn", "info", "debug"],
+    "How much is told on stderr. Takes effect at the next start.",
+)
+.default("\"info\"");
 
-const ENCODER_MEMORY: Key = Key::new("encoder_memory", Kind::Size, "What the encoders of answers that are being compressed may hold together, likewise: some 300 KiB for gzip and some MiB for br and zstd. An answer for which there is none goes out as it is. At most a quarter of the memory that the process may have.").default("\"128MiB\"");
+static ACCESS_LOG_KEY: Key<Table> =
+    Key::table("access_log", &ACCESS_LOG, "One line for each request.");
+
+static DRAIN: Key<Duration> = Key::duration(
+    "drain",
+    "How long requests in flight may take after SIGTERM.",
+)
+.default("\"25s\"");
+
+static DRAIN_DELAY: Key<Duration> = Key::duration("drain_delay", "How long new connections are still accepted after SIGTERM, for a load balancer to notice. HTTP/1 answers say `Connection: close` meanwhile, so that clients go elsewhere before their connection ends.").default("\"0s\"");
+
+static SPOOL_QUOTA: Key<ByteSize> = Key::size("spool_quota", "What they may hold together. One client may hold as much of it as is free, one site three times as much, so that one alone gets half and there is room for whoever comes. A request body that finds none gets 507; of an answer no more is buffered, so that PHP waits for its client. At most what its file system has, and where that is memory (tmpfs) half of the memory that the process may have.").default("\"1GiB\"");
+
+static FILE_CACHE: Key<ByteSize> = Key::size("file_cache", "What the files that are asked for again and again may hold in memory together, which stay open: their content where that is 64 KiB or less, and 16 KiB for each at least. An answer from it may be a second old, and so may the root that a link leads to. At most an eighth of the memory that the control group allows. \"0\": each request looks at the disk, at the root too.").default("\"16MiB\"");
+
+static WATCH: Key<bool> = Key::flag("watch", "Whether a configuration that changes is read anew by itself, within some three seconds: files that change, that come or that go by a pattern of `include`, and a ConfigMap that is exchanged. What is wrong changes nothing, and stands in the log.").default("false");
+
+static LIMITS_KEY: Key<Table> = Key::table("limits", &LIMITS, "What a client may do.");
+
+static ANSWER_MEMORY: Key<ByteSize> = Key::size("answer_memory", "What answers of scripts that their clients have not taken yet may hold in memory together, shared out as spool_quota is; what is more goes to spool_directory. At most an eighth of the memory that the process may have.").default("\"128MiB\"");
+
+static BODY_MEMORY: Key<ByteSize> = Key::size("body_memory", "What request bodies that no script has taken yet may hold in memory together, likewise; and heads of HTTP/2 requests of more than 4 KiB, and 8 KiB for each of more than 32 requests at once of a connection: one that finds no room gets 429. At most an eighth of the memory that the process may have.").default("\"64MiB\"");
+
+static ENCODER_MEMORY: Key<ByteSize> = Key::size("encoder_memory", "What the encoders of answers that are being compressed may hold together, likewise: some 300 KiB for gzip and some MiB for br and zstd. An answer for which there is none goes out as it is. At most a quarter of the memory that the process may have.").default("\"128MiB\"");
 
 static ACCESS_LOG: Section = Section {
     title: "[server.access_log]",
     doc: "One line for each request.",
-    keys: &[
-        Key::new("to", Kind::Text, "\"stdout\", \"off\", or the absolute path of a file, which SIGUSR1 opens again. Takes effect at the next start.").default("\"stdout\""),
-        FORMAT,
-        Key::new("secrets", Kind::Flag, SECRETS).default("false"),
-    ],
+    groups: &[&[&TO, &FORMAT, &SECRETS]],
 };
 
-const FORMAT: Key = Key::new("format", Kind::Text, "\"combined\" or \"common\" as Apache's, \"json\" with times, upstream and cause, or a text of Apache's LogFormat directives: %a %h %A %b %B %D %H %l %L %m %O %p %P %q %r %R %s %T %u %U %v %V %X %%, %t and %{strftime}t, %{begin:…}t and %{end:…}t with sec, msec, usec, msec_frac and usec_frac, %{ms}T, %{us}T, %{local}p, %{remote}p, %{Field}i, %{Field}o, %{cookie}C, %{UNIQUE_ID}e, mod_ssl's %{NAME}x of HTTPS, SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI and SSL_CLIENT_S_DN, with `<`, `>`, %400,501{Field}i and %!200{Field}i as there; and %{NAME}x for each name in the JSON object: time, client, host, scheme, tls, cipher, method, uri, protocol, status, bytes, complete, duration_ms, queue_ms, connect_ms, acknowledge_ms, first_byte_ms, site, handler, upstream, cause, request_id. For example '%h %t \"%r\" %>s %b %{queue_ms}x %L'.\n%v is the name of the site, %L and %{UNIQUE_ID}e are the name of the request in all logs, %O is the head and the content without framing and TLS, %U is as it was sent. Status 499: the client left before its answer began. Takes effect at the next start.").default("\"combined\"");
+static TO: Key<At<String>> = Key::text("to", "\"stdout\", \"off\", or the absolute path of a file, which SIGUSR1 opens again. Takes effect at the next start.").default("\"stdout\"");
 
-const SECRETS: &str = "Whether secrets are shown. Else `redacted` stands in place of the fields Authorization, Proxy-Authorization, Cookie and Set-Cookie and of cookies, and in targets, Referer and Location in place of the values of access_token, api_key, apikey, auth_token, client_secret, id_token, pass, passwd, password, phpsessid, pwd, refresh_token, secret and token.";
+static SECRETS: Key<bool> = Key::flag("secrets", SECRETS_DOC).default("false");
+
+static FORMAT: Key<At<String>> = Key::text("format", "\"combined\" or \"common\" as Apache's, \"json\" with times, upstream and cause, or a text of Apache's LogFormat directives: %a %h %A %b %B %D %H %l %L %m %O %p %P %q %r %R %s %T %u %U %v %V %X %%, %t and %{strftime}t, %{begin:…}t and %{end:…}t with sec, msec, usec, msec_frac and usec_frac, %{ms}T, %{us}T, %{local}p, %{remote}p, %{Field}i, %{Field}o, %{cookie}C, %{UNIQUE_ID}e, mod_ssl's %{NAME}x of HTTPS, SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI and SSL_CLIENT_S_DN, with `<`, `>`, %400,501{Field}i and %!200{Field}i as there; and %{NAME}x for each name in the JSON object: time, client, host, scheme, tls, cipher, method, uri, protocol, status, bytes, complete, duration_ms, queue_ms, connect_ms, acknowledge_ms, first_byte_ms, site, handler, upstream, cause, request_id. For example '%h %t \"%r\" %>s %b %{queue_ms}x %L'.\n%v is the name of the site, %L and %{UNIQUE_ID}e are the name of the request in all logs, %O is the head and the content without framing and TLS, %U is as it was sent. Status 499: the client left before its answer began. Takes effect at the next start.").default("\"combined\"");
+
+const SECRETS_DOC: &str = "Whether secrets are shown. Else `redacted` stands in place of the fields Authorization, Proxy-Authorization, Cookie and Set-Cookie and of cookies, and in targets, Referer and Location in place of the values of access_token, api_key, apikey, auth_token, client_secret, id_token, pass, passwd, password, phpsessid, pwd, refresh_token, secret and token.";
 
 impl ServerSettings {
     /// From the section; folders that cannot be used are problems.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
-        let access_log = section.table("access_log");
-        let limits = Limits::build(&section.table("limits"), problems);
-        let spool = section.size("spool_quota").0;
-        warn_of_bodies(&section.table("limits"), spool, problems);
+        let access_log = section.get(&ACCESS_LOG_KEY);
+        let limits = Limits::build(&section.get(&LIMITS_KEY), problems);
+        let spool = section.get(&SPOOL_QUOTA).0;
+        warn_of_bodies(&section.get(&LIMITS_KEY), spool, problems);
         Self {
-            workers: usize::try_from(section.integer("workers")).unwrap_or(0),
-            log: section
-                .text("log")
-                .map_or_else(|| "info".to_owned(), |text| text.value),
+            workers: section.get(&WORKERS),
+            log: section.get(&LOG).value,
             access_log: destination(&access_log, problems),
             access_format: format(&access_log, problems),
-            drain: section.duration("drain"),
-            drain_delay: section.duration("drain_delay"),
+            drain: section.get(&DRAIN),
+            drain_delay: section.get(&DRAIN_DELAY),
             spool_directory: spool_directory(section, problems),
             shared: Totals {
                 spool,
-                answers: section.size("answer_memory").0,
-                bodies: section.size("body_memory").0,
-                encoders: section.size("encoder_memory").0,
+                answers: section.get(&ANSWER_MEMORY).0,
+                bodies: section.get(&BODY_MEMORY).0,
+                encoders: section.get(&ENCODER_MEMORY).0,
             },
-            file_cache: section.size("file_cache").0,
-            watch: section.flag("watch"),
+            file_cache: section.get(&FILE_CACHE).0,
+            watch: section.get(&WATCH),
             forwarding: Forwarding::build(section, problems),
             limits,
         }
@@ -90,22 +119,20 @@ impl ServerSettings {
 
 /// A body that a rule or site allows and that one client has no room for.
 pub(super) fn warn_of_bodies(limits: &Lowered, spool: u64, problems: &mut Problems) {
-    let body = limits.size("body").0;
-    if limits.is_given("body") && body > spool / 2 {
+    let body = limits.get(&BODY).0;
+    if limits.is_given(&BODY) && body > spool / 2 {
         let message = format!(
             "a body of {} has no room where it is spooled: one client gets half of server.spool_quota = \"{}\"",
             ByteSize(body),
             ByteSize(spool)
         );
         let help = format!("spool_quota = \"{}\"", ByteSize(body.saturating_mul(2)));
-        problems.warn(Problem::new(limits.place_of("body"), message).help(help));
+        problems.warn(Problem::new(limits.place_of(&BODY), message).help(help));
     }
 }
 
 fn destination(section: &Lowered, problems: &mut Problems) -> Destination {
-    let Some(text) = section.text("to") else {
-        return Destination::Stdout;
-    };
+    let text = section.get(&TO);
     match text.value.as_str() {
         "off" => Destination::Off,
         "stdout" => Destination::Stdout,
@@ -128,10 +155,8 @@ fn destination(section: &Lowered, problems: &mut Problems) -> Destination {
 
 /// A format that is wrong is a problem at its directive.
 fn format(section: &Lowered, problems: &mut Problems) -> Format {
-    let Some(text) = section.text("format") else {
-        return Format::default();
-    };
-    let parsed = Format::parse(&text, section.flag("secrets"));
+    let text = section.get(&FORMAT);
+    let parsed = Format::parse(&text, section.get(&SECRETS));
     parsed.unwrap_or_else(|error| {
         let place = within(&text, error.offset);
         problems.push(Problem::new(place, error.message));
@@ -151,7 +176,7 @@ fn within(text: &At<String>, offset: usize) -> Place {
 }
 
 fn spool_directory(section: &Lowered, problems: &mut Problems) -> PathBuf {
-    let directory = match section.text("spool_directory") {
+    let directory = match section.get(&SPOOL_DIRECTORY) {
         Some(text) => absolute_path(&text, problems),
         None => Some(std::env::temp_dir()),
     };

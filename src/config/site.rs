@@ -5,69 +5,34 @@ use std::sync::Arc;
 
 use super::draft::{Draft, request_body};
 use super::expansion::meant;
-use super::front::{FRONT_CONTROLLER, INDEX};
-use super::mount::MOUNT;
-use super::preset::PRESET;
+use super::mount::MOUNTS;
 use super::review::review;
-use super::rule::{RULE, build_rule};
+use super::rule::build_rule;
 use super::server::warn_of_bodies;
+use super::site_section::{
+    COMPRESS_KEY, ENCODED_SLASH, ERROR_PAGES, FILES_TABLE, HOSTS, HTTPS_KEY, IMPLIED_RULES, LIMITS,
+    LISTEN, PHP, ROOT, RULES, SEND_FILE_KEY,
+};
 use super::surroundings::Surroundings;
 use crate::auth::Access;
-use crate::auth::access::{ALLOW, DENY};
 use crate::cgi::Contract;
-use crate::cgi::contract::{AUTHORIZATION, CANONICAL_NAME, PASS_FIELDS};
-use crate::filter::compress::{COMPRESS, Compress};
-use crate::filter::error_page::{ERROR_PAGE, ErrorPages};
+use crate::filter::compress::Compress;
+use crate::filter::error_page::ErrorPages;
 use crate::handler::answer::SendFile;
-use crate::handler::answer::send_file::SEND_FILE;
-use crate::handler::fastcgi::{AmbiguousFields, REQUEST_BODY};
-use crate::handler::https::{HTTPS, Https};
-use crate::handler::static_files::{FILES, FileSettings};
+use crate::handler::fastcgi::AmbiguousFields;
+use crate::handler::https::Https;
+use crate::handler::static_files::FileSettings;
 use crate::limits::budget::SiteKey;
 use crate::limits::rate::Clients;
-use crate::limits::{SITE_LIMITS, allowance};
+use crate::limits::{BODY, allowance};
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{EncodedSlash, Root};
 use crate::modifier::Step;
 use crate::modifier::reserve::{RESERVE, reserve};
 use crate::route::Rules;
-use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{AnyKey, Lowered, Problem, Problems};
 use crate::site::Site;
-use crate::tls::SITE_TLS;
 use crate::upstream::Upstream;
-
-/// The `[[site]]` section.
-pub static SITE: Section = Section {
-    title: "[[site]]",
-    doc: "What is served for some hosts. The rules come first, in their order; then the mounts, then what `preset` stands for. Then, with `root` and `php`: an existing file is sent, an existing .php script runs, a folder tries `index`, and everything else goes to the front controller; with `root` alone: files.",
-    keys: &[
-        Key::new("hosts", Kind::Texts, "The hosts that the site answers for: \"example.org\", or \"*.example.org\" for every name below it. A site without answers for all others; where none is without, that is the first.").example("[\"example.org\", \"*.example.org\"]"),
-        Key::new("listen", Kind::Texts, "The names of the listeners that the site answers on, as `<VirtualHost *:8080>` is for one port; a listener that is named so has these sites alone. Sites without `listen` answer on all other listeners. In logs and metrics the site is called by its host and these names: `example.org@admin`.").example("[\"admin\"]"),
-        Key::new("root", Kind::Text, "The document root, an absolute path.").shown("\"/srv/app/public\""),
-        Key::new("php", Kind::Text, "Where PHP-FPM listens: \"unix:/path\", \"host:port\", the name of an [upstream.NAME], or as Apache says it, \"unix:/path|fcgi://localhost\".").example("\"unix:/run/php/php-fpm.sock\""),
-        INDEX,
-        FRONT_CONTROLLER,
-        PRESET,
-        Key::new("implied_rules", Kind::Flag, "Whether `root` and `php` mean rules of their own, after all others. With false they are only what rules leave out.").default("true"),
-        Key::new("encoded_slash", Kind::OneOf(&["reject", "keep", "decode"]), "What %2F in a path means: \"reject\" is 404, \"keep\" leaves it as the three bytes, \"decode\" makes it a slash before anything looks at the path.").default("\"reject\""),
-        REQUEST_BODY,
-        Key::new("tls", Kind::Table(&SITE_TLS), "The certificate of the site.").example("{ certificate = \"/etc/tls/example.pem\", key = \"/etc/tls/example.key\" }"),
-        Key::new("https", Kind::FlagOr(&HTTPS), "Keeps the site to TLS."),
-        Key::new("compress", Kind::FlagOr(&COMPRESS), "Content codings: gzip, brotli and zstd, for those who accept them."),
-        ALLOW,
-        DENY,
-        CANONICAL_NAME,
-        AUTHORIZATION,
-        PASS_FIELDS,
-        Key::new("limits", Kind::Table(&SITE_LIMITS), "What this site allows otherwise than server.limits.").example("{ body = \"128MiB\" }"),
-        RESERVE,
-        Key::new("send_file", Kind::Table(&SEND_FILE), "Files that a script names and the gateway sends.").example("{ roots = [\"/srv/files\"] }"),
-        Key::new("error_page", Kind::Tables(&ERROR_PAGE), "What a client sees in place of errors.").example("[{ status = [\"404\"], body = \"Not here.\" }]"),
-        Key::new("files", Kind::Table(&FILES), "How files are sent."),
-        Key::new("mount", Kind::Tables(&MOUNT), "Other roots at paths of the site.").example("[]"),
-        Key::new("rule", Kind::Tables(&RULE), "What comes before the meaning of `root` and `php`.").example("[]"),
-    ],
-};
 
 pub(super) fn build_site(
     section: &Lowered,
@@ -84,16 +49,20 @@ pub(super) fn build_site(
         contract: Contract::build(section, problems),
         ambiguous: Arc::new(AmbiguousFields::new(Arc::clone(&name))),
         send_file: section
-            .given_table("send_file")
+            .given(&SEND_FILE_KEY)
             .map(|table| SendFile::build(table, problems))
             .unwrap_or_default(),
-        has_reserve: section.is_given("reserve"),
-        files: FileSettings::build(&section.table("files"), &FileSettings::default(), problems),
+        has_reserve: section.is_given(&RESERVE),
+        files: FileSettings::build(
+            &section.get(&FILES_TABLE),
+            &FileSettings::default(),
+            problems,
+        ),
         surroundings,
     };
     let rules = rules(section, &mut draft, problems);
     check_root(section, problems);
-    let pages = section.tables("error_page");
+    let pages = section.get(&ERROR_PAGES);
     let numbers = draft.surroundings.numbers.get(&name).cloned();
     // Without the root it cannot be told whether a file of it is there.
     let error_pages = match root_is_known {
@@ -104,15 +73,15 @@ pub(super) fn build_site(
         key: SiteKey::of(&name),
         name,
         encoded_slash: encoded_slash(section),
-        https: section.given_table("https").map(Https::build),
+        https: section.given(&HTTPS_KEY).map(Https::build),
         compress: section
-            .given_table("compress")
+            .given(&COMPRESS_KEY)
             .map(|table| Arc::new(Compress::build(table, problems))),
         access: Access::build(section, problems),
         numbers: numbers.unwrap_or_default(),
         error_pages,
         reserve: reserve(section),
-        clients: Clients::new(allowance(&section.table("limits"))),
+        clients: Clients::new(allowance(&section.get(&LIMITS))),
         guards_paths: guard_paths(&rules),
         rules,
     }
@@ -122,8 +91,8 @@ pub(super) fn build_site(
 /// not, so that nothing is said to lack it.
 fn site_root(section: &Lowered, problems: &mut Problems) -> (Option<Root>, bool) {
     let any = || Root(PathBuf::from("/"));
-    let Some(text) = section.text("root") else {
-        let is_wrong = section.is_wrong("root");
+    let Some(text) = section.get(&ROOT) else {
+        let is_wrong = section.is_wrong(&ROOT);
         return (is_wrong.then(any), !is_wrong);
     };
     let root = Root::at(&text, problems);
@@ -138,8 +107,8 @@ fn site_php(
     problems: &mut Problems,
 ) -> Option<Arc<Upstream>> {
     let nobody = || surroundings.nobody();
-    let Some(text) = section.text("php") else {
-        return section.is_wrong("php").then(nobody);
+    let Some(text) = section.get(&PHP) else {
+        return section.is_wrong(&PHP).then(nobody);
     };
     let upstream = surroundings.upstream(&text, problems);
     Some(upstream.unwrap_or_else(nobody))
@@ -147,7 +116,7 @@ fn site_php(
 
 /// Builds and reviews the rules of a site: those that are written, and those that other keys imply.
 fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) -> Rules<Step> {
-    let written = section.tables("rule").iter();
+    let written = section.get(&RULES).iter();
     let (written, mut rules): (Vec<_>, Vec<_>) = written
         .filter_map(|rule| Some((rule, build_rule(rule, draft, problems)?)))
         .unzip();
@@ -169,10 +138,10 @@ fn guard_paths(rules: &Rules<Step>) -> bool {
 
 /// Its first host, or `default`, and behind an `@` the listeners where it has its own: no other site has that name.
 pub(super) fn site_name(section: &Lowered) -> String {
-    let mut hosts = section.texts("hosts").into_iter();
+    let mut hosts = section.get(&HOSTS).into_iter();
     let host = hosts.next();
     let host = host.map_or_else(|| "default".to_owned(), |host| host.value);
-    let listeners = section.texts("listen").into_iter();
+    let listeners = section.get(&LISTEN).into_iter();
     let listeners: Vec<_> = listeners.map(|listener| listener.value).collect();
     match listeners.is_empty() {
         true => host,
@@ -181,14 +150,14 @@ pub(super) fn site_name(section: &Lowered) -> String {
 }
 
 fn check_root(section: &Lowered, problems: &mut Problems) {
-    let is_there = |key| section.is_given(key) || section.is_wrong(key);
-    if is_there("root") || is_there("mount") {
+    let is_there = |key: &dyn AnyKey| section.is_given(key) || section.is_wrong(key);
+    if is_there(&ROOT) || is_there(&MOUNTS) {
         return;
     }
-    if section.is_given("php") && section.flag("implied_rules") {
-        let problem = Problem::new(section.place_of("php"), "`php` needs a `root`");
+    if section.is_given(&PHP) && section.get(&IMPLIED_RULES) {
+        let problem = Problem::new(section.place_of(&PHP), "`php` needs a `root`");
         problems.push(problem.help("root = \"/srv/app/public\": where index.php is"));
-    } else if section.tables("rule").is_empty() {
+    } else if section.get(&RULES).is_empty() {
         let problem = Problem::new(section.place(), "the site has neither a `root` nor a rule");
         problems.push(problem.help("root = \"/srv/app/public\""));
     }
@@ -201,8 +170,8 @@ fn spool_settings(
 ) -> SpoolSettings {
     let server = surroundings.server;
     let own = section
-        .given_table("limits")
-        .filter(|limits| limits.is_given("body"));
+        .given(&LIMITS)
+        .filter(|limits| limits.is_given(&BODY));
     if let Some(limits) = &own {
         warn_of_bodies(limits, server.shared.spool, problems);
     }
@@ -213,17 +182,16 @@ fn spool_settings(
         budget: Arc::clone(&surroundings.budgets.spool),
         memory: Arc::clone(&surroundings.budgets.bodies),
         site: SiteKey::of(&site_name(section)),
-        limit: own.map_or(server.limits.body, |limits| limits.size("body").0),
+        limit: own.map_or(server.limits.body, |limits| limits.get(&BODY).0),
         pause: server.limits.body_pause,
         stream_rate: server.limits.stream_rate,
     }
 }
 
 fn encoded_slash(section: &Lowered) -> EncodedSlash {
-    let text = section.text("encoded_slash");
-    match text.as_ref().map(|text| text.value.as_str()) {
-        Some("keep") => EncodedSlash::Keep,
-        Some("decode") => EncodedSlash::Decode,
-        Some(_) | None => EncodedSlash::Reject,
+    match section.get(&ENCODED_SLASH).as_str() {
+        "keep" => EncodedSlash::Keep,
+        "decode" => EncodedSlash::Decode,
+        _ => EncodedSlash::Reject,
     }
 }

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use super::review::{warn_of_endless_redirects, warn_of_exposed, warn_of_hosts};
+use super::site_section::SITES;
 use super::sites::build_sites;
 use super::source::Sources;
 use super::surroundings::Surroundings;
-use super::{certificates, listener_names};
+use super::{admin, certificates, file, listen, listener_names, server};
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
 use crate::message::spool::STREAMED_UPLOADS;
@@ -34,8 +35,8 @@ impl Snapshot {
         let main = files.first()?;
         // After a fault in reading, what a name refers to may be in the part that was not read.
         let complete = problems.is_empty();
-        let server = ServerSettings::build(&main.table("server"), problems);
-        let admin = AdminSettings::build(&main.table("admin"), problems);
+        let server = ServerSettings::build(&main.get(&server::KEY), problems);
+        let admin = AdminSettings::build(&main.get(&admin::KEY), problems);
         let budgets = budgets(&server, previous);
         let [live_streams, streamed_uploads] = per_client(previous);
         let certificates = certificates::build(&files, previous, problems);
@@ -55,7 +56,7 @@ impl Snapshot {
             streamed_uploads: &streamed_uploads,
             error_log: &error_log,
         };
-        let sections: Vec<_> = files.iter().flat_map(|file| file.tables("site")).collect();
+        let sections: Vec<_> = files.iter().flat_map(|file| file.get(&SITES)).collect();
         let sites = build_sites(&sections, &surroundings, problems);
         let upstreams = surroundings.into_upstreams();
         warn(&files, sources, problems);
@@ -142,7 +143,7 @@ fn listeners(
 ) -> Vec<Listener> {
     let sections: Vec<_> = files
         .iter()
-        .flat_map(|file| file.tables("listen"))
+        .flat_map(|file| file.get(&listen::KEY))
         .collect();
     if sections.is_empty() {
         return vec![Listener::default_listener()];
@@ -157,7 +158,7 @@ fn listeners(
         let taken = |other: &Listener| other.address == *address;
         if listeners.iter().any(taken) && !any_port {
             problems.push(Problem::new(
-                section.place_of("address"),
+                section.place_of(&listen::ADDRESS),
                 format!("two listeners have the address {address}"),
             ));
         }
@@ -168,7 +169,7 @@ fn listeners(
 
 fn processes(files: &[Lowered], problems: &mut Problems) -> Vec<Program> {
     let mut programs: Vec<Program> = Vec::new();
-    for (name, section) in files.iter().flat_map(|file| file.named("process")) {
+    for (name, section) in files.iter().flat_map(|file| file.get(&file::PROCESS)) {
         if programs.iter().any(|program| program.name == name.value) {
             problems.push(Problem::new(
                 name.place.clone(),
@@ -186,7 +187,7 @@ fn named_upstreams(
     problems: &mut Problems,
 ) -> Upstreams {
     let mut upstreams = Upstreams::new();
-    for (name, section) in files.iter().flat_map(|file| file.named("upstream")) {
+    for (name, section) in files.iter().flat_map(|file| file.get(&file::UPSTREAM)) {
         let known = previous.and_then(|snapshot| snapshot.upstreams.get(&name.value));
         let upstream = match known {
             Some((before, upstream)) if before.same_as(section) => Some(Arc::clone(upstream)),

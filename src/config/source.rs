@@ -13,8 +13,11 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, Error};
 
-use crate::section::{At, Environment, FileId, Lowered, Place, Problem, Problems, Section};
+use super::server;
+use crate::section::{At, Environment, FileId, Key, Lowered, Place, Problem, Problems, Section};
 use crate::site::watched::{Watched, matches};
+
+pub(super) static INCLUDE: Key<Vec<At<String>>> = Key::texts("include", "Further files of the same shape, without [server] and [admin]; relative to this file, * and ? are understood.").example("[\"sites/*.toml\"]");
 
 /// One file as it was read.
 #[derive(Clone, Debug)]
@@ -178,9 +181,8 @@ impl Reader<'_> {
         if depth > 0 {
             self.refuse_server(&lowered);
         }
-        let included = self.root.keys.iter().any(|key| key.name == INCLUDE);
-        let patterns = if included {
-            lowered.texts(INCLUDE)
+        let patterns = if self.root.lists(&INCLUDE) {
+            lowered.get(&INCLUDE)
         } else {
             Vec::new()
         };
@@ -222,7 +224,7 @@ impl Reader<'_> {
     /// What is said once for the whole process must not hide in one of many files.
     fn refuse_server(&mut self, lowered: &Lowered) {
         let given = lowered.given_keys().into_iter();
-        for server in given.filter(|key| key.value == "server") {
+        for server in given.filter(|key| key.value == server::KEY.name()) {
             let problem =
                 Problem::new(server.place, "[server] may stand only in the main file").firm();
             self.problems
@@ -267,9 +269,6 @@ impl Reader<'_> {
 fn cannot_read(path: &Path, error: &io::Error) -> String {
     format!("cannot read `{}`: {error}", path.display())
 }
-
-/// The key of the top level that names further files.
-const INCLUDE: &str = "include";
 
 fn start(error: &Error) -> usize {
     error.span().map_or(0, |span| span.start)

@@ -3,17 +3,21 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::source::Sources;
 use crate::cgi::Responder;
+use crate::cgi::contract::TYPE;
 use crate::handler::fastcgi::{CallTimeouts, ErrorLog, target};
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
-use crate::section::{At, Lowered, Problem, Problems};
+use crate::section::{AnyKey, At, Key, Lowered, Problem, Problems};
 use crate::site::ServerSettings;
 use crate::site::numbers::SiteNumbers;
 use crate::site::snapshot::Upstreams;
-use crate::upstream::section::{UPSTREAM, response_buffer};
+use crate::upstream::section::{
+    BACKEND_ROOT, FIRST_BYTE, IDLE, QUEUE, SERVERS, TIMEOUTS_KEY, UPSTREAM, response_buffer,
+};
 use crate::upstream::{Address, Upstream};
 use crate::value::TimeLimit;
 
@@ -93,7 +97,7 @@ impl Surroundings<'_> {
 
     /// `backend_root` of an upstream.
     pub(super) fn backend_root(&self, upstream: &Upstream) -> Option<PathBuf> {
-        let text = self.section(upstream)?.text("backend_root")?;
+        let text = self.section(upstream)?.get(&BACKEND_ROOT)?;
         Some(PathBuf::from(text.value))
     }
 
@@ -102,22 +106,22 @@ impl Surroundings<'_> {
         let section = self.section(upstream);
         let table = section
             .as_ref()
-            .and_then(|section| section.given_table("timeouts"));
-        let limit = |name, key, duration| TimeLimit {
+            .and_then(|section| section.given(&TIMEOUTS_KEY));
+        let limit = |name, key: &Key<Duration>, duration| TimeLimit {
             name,
             duration,
             place: table.map_or_else(|| "default".into(), |table| self.where_set(table, key)),
         };
         let times = &upstream.timeouts;
         CallTimeouts {
-            queue: limit("timeouts.queue", "queue", times.queue),
-            first_byte: limit("timeouts.first_byte", "first_byte", times.first_byte),
-            idle: limit("timeouts.idle", "idle", times.idle),
+            queue: limit("timeouts.queue", &QUEUE, times.queue),
+            first_byte: limit("timeouts.first_byte", &FIRST_BYTE, times.first_byte),
+            idle: limit("timeouts.idle", &IDLE, times.idle),
         }
     }
 
     /// The line of a key, or `default`.
-    pub(super) fn where_set(&self, table: &Lowered, key: &str) -> Arc<str> {
+    pub(super) fn where_set(&self, table: &Lowered, key: &dyn AnyKey) -> Arc<str> {
         match table.is_given(key) {
             true => self.sources.show(&table.place_of(key)).into(),
             false => "default".into(),
@@ -126,7 +130,7 @@ impl Surroundings<'_> {
 
     /// The line of `backend_root`, as `file:line`.
     pub(super) fn backend_root_place(&self, upstream: &Upstream) -> Option<String> {
-        let text = self.section(upstream)?.text("backend_root")?;
+        let text = self.section(upstream)?.get(&BACKEND_ROOT)?;
         Some(self.sources.show(&text.place))
     }
 
@@ -135,10 +139,9 @@ impl Surroundings<'_> {
         let Some(section) = self.section(upstream) else {
             return Responder::Fpm;
         };
-        let kind = section.text("type").map(|text| text.value);
-        let server = section.texts("servers").into_iter().next();
+        let server = section.get(&SERVERS).into_iter().next();
         let server = server.as_ref().map(|text| text.value.as_str());
-        Responder::new(kind.as_deref().unwrap_or_default(), server)
+        Responder::new(&section.get(&TYPE), server)
     }
 
     /// Returns `response_buffer` of an upstream, in bytes.

@@ -8,19 +8,19 @@ use regex::Regex;
 use toml::de::{DeTable, DeValue};
 
 use super::{ROOT, load};
-use crate::section::{Key, Kind, Section};
+use crate::section::{Descriptor, Kind, Section};
 
 /// Every section with its keys, each once: conditions are in conditions for ever.
 fn each(
     section: &'static Section,
-    seen: &mut Vec<*const Section>,
-    visit: &mut impl FnMut(&'static Key),
+    seen: &mut Vec<&'static Section>,
+    visit: &mut impl FnMut(&'static Descriptor),
 ) {
-    if seen.contains(&std::ptr::from_ref(section)) {
+    if seen.iter().any(|known| std::ptr::eq(*known, section)) {
         return;
     }
     seen.push(section);
-    for key in section.keys {
+    for key in section.keys() {
         visit(key);
         if let Some(nested) = key.kind.section() {
             each(nested, seen, visit);
@@ -28,10 +28,23 @@ fn each(
     }
 }
 
-fn keys() -> Vec<&'static Key> {
+fn keys() -> Vec<&'static Descriptor> {
     let mut keys = Vec::new();
     each(&ROOT, &mut Vec::new(), &mut |key| keys.push(key));
     keys
+}
+
+/// A section is made of groups, which know nothing of each other.
+#[test]
+fn no_section_has_two_keys_of_a_name() {
+    let mut sections = Vec::new();
+    each(&ROOT, &mut sections, &mut |_| {});
+    assert!(sections.len() > 30, "{}", sections.len());
+    for section in sections {
+        let names: Vec<_> = section.keys().map(|key| key.name).collect();
+        let different: BTreeSet<_> = names.iter().collect();
+        assert_eq!(different.len(), names.len(), "{}: {names:?}", section.title);
+    }
 }
 
 /// What stands in quotes in a doc and begins with a digit is a value.
@@ -66,7 +79,7 @@ fn what_the_tables_show_can_be_written() {
 /// `key = value` in a sentence of the docs, and in docs of keys, is one that is understood.
 #[test]
 fn what_the_docs_show_can_be_written() {
-    let mut by_name: BTreeMap<&str, Vec<&Key>> = BTreeMap::new();
+    let mut by_name: BTreeMap<&str, Vec<&Descriptor>> = BTreeMap::new();
     for key in keys() {
         by_name.entry(key.name).or_default().push(key);
     }
@@ -148,8 +161,7 @@ impl Places {
     fn section(&mut self, text: &str, section: &'static Section, table: &DeTable<'_>) {
         for (name, value) in table {
             let key = section
-                .keys
-                .iter()
+                .keys()
                 .find(|key| key.name == name.get_ref().as_ref());
             let key = key.unwrap_or_else(|| panic!("{name:?}"));
             self.known.insert(format!("{} {}", section.title, key.name));

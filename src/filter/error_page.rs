@@ -8,21 +8,35 @@ use hyper::ext::ReasonPhrase;
 
 use crate::handler::Body;
 use crate::message::Root;
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section, absolute_path};
+use crate::section::{At, Key, Lowered, Problem, Problems, Section, absolute_path};
 
 /// The `[[site.error_page]]` section.
 pub static ERROR_PAGE: Section = Section {
     title: "[[site.error_page]]",
     doc: "What a client sees in place of an error: exactly one of `file`, `body` and `path`. The status stays what it is. The first that fits is taken.",
-    keys: &[
-        Key::new("status", Kind::Texts, "Statuses and classes of statuses.").example("[\"404\", \"5xx\"]"),
-        Key::new("when", Kind::OneOf(&["gateway", "empty", "always"]), "Of whose errors: \"gateway\": those of the gateway itself, for a missing file, a refusal, a PHP that cannot be reached; \"empty\": those of PHP too where it has printed nothing; \"always\": all.").default("\"gateway\""),
-        Key::new("file", Kind::Text, "A file: an absolute path, or one below the site's root. It is read when the configuration is, up to 1 MiB.").example("\"errors/404.html\""),
-        Key::new("body", Kind::Text, "The text that is sent, as it stands: nothing in it is replaced.").example("\"Back in a minute.\""),
-        Key::new("content_type", Kind::Text, "The Content-Type of `file` or `body`; default: by the file's name, else text.").example("\"text/html; charset=utf-8\""),
-        Key::new("path", Kind::Text, "A path of this site, asked for by GET as an internal round, as Apache's ErrorDocument does: a script sees REDIRECT_STATUS, REDIRECT_URL, REDIRECT_QUERY_STRING and REDIRECT_REQUEST_METHOD. Where it fails too, the gateway's own page is sent.").example("\"/error.php\""),
-    ],
+    groups: &[&[&STATUS, &WHEN, &FILE, &BODY, &CONTENT_TYPE, &PATH]],
 };
+
+static STATUS: Key<Vec<At<String>>> =
+    Key::texts("status", "Statuses and classes of statuses.").example("[\"404\", \"5xx\"]");
+
+static WHEN: Key<At<String>> = Key::one_of("when", &["gateway", "empty", "always"], "Of whose errors: \"gateway\": those of the gateway itself, for a missing file, a refusal, a PHP that cannot be reached; \"empty\": those of PHP too where it has printed nothing; \"always\": all.").default("\"gateway\"");
+
+static FILE: Key<Option<At<String>>> = Key::text("file", "A file: an absolute path, or one below the site's root. It is read when the configuration is, up to 1 MiB.").example("\"errors/404.html\"");
+
+static BODY: Key<Option<At<String>>> = Key::text(
+    "body",
+    "The text that is sent, as it stands: nothing in it is replaced.",
+)
+.example("\"Back in a minute.\"");
+
+static CONTENT_TYPE: Key<Option<At<String>>> = Key::text(
+    "content_type",
+    "The Content-Type of `file` or `body`; default: by the file's name, else text.",
+)
+.example("\"text/html; charset=utf-8\"");
+
+static PATH: Key<Option<At<String>>> = Key::text("path", "A path of this site, asked for by GET as an internal round, as Apache's ErrorDocument does: a script sees REDIRECT_STATUS, REDIRECT_URL, REDIRECT_QUERY_STRING and REDIRECT_REQUEST_METHOD. Where it fails too, the gateway's own page is sent.").example("\"/error.php\"");
 
 /// The largest file that is kept in memory.
 const MOST_BYTES: u64 = 1024 * 1024;
@@ -94,18 +108,18 @@ impl ErrorPages {
 
 impl ErrorPage {
     fn build(section: &Lowered, root: Option<&Root>, problems: &mut Problems) -> Option<Self> {
-        let given = ["file", "body", "path"].map(|key| section.is_given(key));
+        let given = [&FILE, &BODY, &PATH].map(|key| section.is_given(key));
         if given.iter().filter(|given| **given).count() != 1 {
             let message = "an error page has one of `file`, `body` and `path`";
             problems.push(Problem::new(section.place(), message));
             return None;
         }
         let statuses: Vec<_> = section
-            .texts("status")
+            .get(&STATUS)
             .iter()
             .filter_map(|text| Statuses::parse(text, problems))
             .collect();
-        if statuses.is_empty() && !section.texts("status").is_empty() {
+        if statuses.is_empty() && !section.get(&STATUS).is_empty() {
             // What each of them is instead was told.
             return None;
         }
@@ -115,10 +129,10 @@ impl ErrorPage {
                 .push(Problem::new(section.place(), message).help("status = [\"404\", \"5xx\"]"));
             return None;
         }
-        let when = match section.text("when").map(|text| text.value).as_deref() {
-            Some("always") => When::Always,
-            Some("empty") => When::Empty,
-            Some(_) | None => When::Gateway,
+        let when = match section.get(&WHEN).as_str() {
+            "always" => When::Always,
+            "empty" => When::Empty,
+            _ => When::Gateway,
         };
         Some(Self {
             statuses,
@@ -155,7 +169,7 @@ impl Statuses {
 }
 
 fn content(section: &Lowered, root: Option<&Root>, problems: &mut Problems) -> Option<Content> {
-    if let Some(path) = section.text("path") {
+    if let Some(path) = section.get(&PATH) {
         if !path.value.starts_with('/') {
             let message = format!("`{}` does not begin with `/`", path.value);
             problems.push(Problem::new(path.place.clone(), message));
@@ -163,14 +177,14 @@ fn content(section: &Lowered, root: Option<&Root>, problems: &mut Problems) -> O
         }
         return Some(Content::Path(path.value.into_bytes()));
     }
-    let (bytes, guessed) = match section.text("file") {
+    let (bytes, guessed) = match section.get(&FILE) {
         Some(file) => read(&file, root, problems)?,
         None => {
-            let body = section.text("body").map(|text| text.value);
+            let body = section.get(&BODY).map(|text| text.value);
             (Bytes::from(body.unwrap_or_default()), TEXT.to_owned())
         }
     };
-    let written = section.text("content_type");
+    let written = section.get(&CONTENT_TYPE);
     let media_type = written
         .as_ref()
         .map_or(guessed.as_str(), |text| &text.value);
@@ -178,7 +192,7 @@ fn content(section: &Lowered, root: Option<&Root>, problems: &mut Problems) -> O
         Ok(value) => Some(Content::Ready(bytes, value)),
         Err(_) => {
             let message = "the content type cannot be the value of a header field";
-            problems.push(Problem::new(section.place_of("content_type"), message));
+            problems.push(Problem::new(section.place_of(&CONTENT_TYPE), message));
             None
         }
     }

@@ -4,19 +4,20 @@ use http::{HeaderValue, Method, StatusCode};
 
 use super::Decision;
 use crate::failure::Failure;
-use crate::section::{Key, Kind, Lowered, Section};
+use crate::section::{Key, Lowered, Section, Table};
+
+/// The `deny` key of a rule.
+pub static KEY: Key<Table> = Key::flag_or("deny", &DENY, "Refuses.").example("true");
 
 /// The `deny` section.
 pub static DENY: Section = Section {
     title: "[site.rule.deny]",
     doc: "Refuses. `deny = true` is 403.",
-    keys: &[Key::new(
-        "status",
-        Kind::Integer { min: 400, max: 499 },
-        "The status of the refusal; 404 does not tell that there is anything. 405 has an Allow with the methods for which the rule does not hold, by its `method` or `not = { method = … }`.",
-    )
-    .default("403")],
+    groups: &[&[&STATUS]],
 };
+
+static STATUS: Key<u16> = Key::integer("status", 400..=499, "The status of the refusal; 404 does not tell that there is anything. 405 has an Allow with the methods for which the rule does not hold, by its `method` or `not = { method = … }`.")
+    .default("403");
 
 /// Refuses every request.
 #[derive(Debug)]
@@ -29,10 +30,7 @@ pub struct Deny {
 impl Deny {
     /// From its section; `left` are the methods that its rule leaves to others.
     pub fn build(section: &Lowered, left: &[Method]) -> Self {
-        let status = u16::try_from(section.integer("status"))
-            .ok()
-            .and_then(|code| StatusCode::from_u16(code).ok());
-        let status = status.unwrap_or(StatusCode::FORBIDDEN);
+        let status = StatusCode::from_u16(section.get(&STATUS)).unwrap_or(StatusCode::FORBIDDEN);
         Self {
             status,
             allow: allow(status, left),

@@ -1,22 +1,35 @@
 //! `https`: one key that keeps a site to TLS: a redirect for what comes in clear text, and
 //! Strict-Transport-Security (RFC 6797) for what does not.
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use super::{Body, redirect};
 use crate::failure::Failure;
-use crate::section::{Key, Kind, Lowered, Section};
+use crate::section::{Key, Lowered, Section};
 
 /// The `https` section.
 pub static HTTPS: Section = Section {
     title: "[site.https]",
     doc: "Keeps the site to TLS: a request in clear text is redirected (308) before any rule, and answers over TLS carry Strict-Transport-Security, unless PHP sent its own. Needs a [[listen]] with `tls`.",
-    keys: &[
-        Key::new("hsts", Kind::Duration, "For how long browsers shall come with TLS only; they keep to it even if you do not. \"0s\" makes them forget.").default("\"365d\""),
-        Key::new("subdomains", Kind::Flag, "Whether that holds for all names below the host too.").default("false"),
-        Key::new("port", Kind::Integer { min: 1, max: 65535 }, "The port that the redirect leads to, as clients see it.").default("443"),
-    ],
+    groups: &[&[&HSTS, &SUBDOMAINS, &PORT]],
 };
+
+static HSTS: Key<Duration> = Key::duration("hsts", "For how long browsers shall come with TLS only; they keep to it even if you do not. \"0s\" makes them forget.").default("\"365d\"");
+
+static SUBDOMAINS: Key<bool> = Key::flag(
+    "subdomains",
+    "Whether that holds for all names below the host too.",
+)
+.default("false");
+
+static PORT: Key<u16> = Key::integer(
+    "port",
+    1..=65535,
+    "The port that the redirect leads to, as clients see it.",
+)
+.default("443");
 
 /// A site that is kept to TLS.
 #[derive(Clone, Debug)]
@@ -29,12 +42,12 @@ pub struct Https {
 impl Https {
     /// From its section.
     pub fn build(section: &Lowered) -> Self {
-        let seconds = section.duration("hsts").as_secs();
-        let subdomains = match section.flag("subdomains") {
+        let seconds = section.get(&HSTS).as_secs();
+        let subdomains = match section.get(&SUBDOMAINS) {
             true => "; includeSubDomains",
             false => "",
         };
-        let port = match section.integer("port") {
+        let port = match section.get(&PORT) {
             443 => String::new(),
             port => format!(":{port}"),
         };

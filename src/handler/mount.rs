@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::route::condition::check_path;
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems};
+use crate::section::{At, Key, Lowered, Problem, Problems};
 
 /// The key of a handler that has a `root`.
-pub const MOUNTED_AT: Key = Key::new("mounted_at", Kind::Text, "The path at which `root` stands, as with Apache's Alias: what follows it is looked for below `root`, and SCRIPT_NAME begins with it. Paths that do not begin with it are left to the next rule. \"\": `root` stands at /.").default("\"\"");
+pub static MOUNTED_AT: Key<At<String>> = Key::text("mounted_at", "The path at which `root` stands, as with Apache's Alias: what follows it is looked for below `root`, and SCRIPT_NAME begins with it. Paths that do not begin with it are left to the next rule. \"\": `root` stands at /.").default("\"\"");
 
 /// The path at which a root stands, without a slash at its end; empty for `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,10 +23,11 @@ impl Default for Mount {
 impl Mount {
     /// From the section of a handler.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
-        let text = section.text("mounted_at");
-        let text = text.filter(|text| !text.value.is_empty());
-        text.and_then(|text| Self::at(&text, problems))
-            .unwrap_or_default()
+        let text = section.get(&MOUNTED_AT);
+        if text.is_empty() {
+            return Self::default();
+        }
+        Self::at(&text, problems).unwrap_or_default()
     }
 
     /// At a path that is not `/`; with or without a slash at its end.

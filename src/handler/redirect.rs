@@ -7,17 +7,31 @@ use crate::failure::Failure;
 use crate::message::{Request, Target};
 use crate::route::template::{Groups, Template, Value};
 use crate::route::{Captures, Scope};
-use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
+
+/// The `redirect` key of a rule.
+pub static KEY: Key<Table> = Key::table(
+    "redirect",
+    &REDIRECT,
+    "Sends the client to another address.",
+)
+.example("{ to = \"/new/$rest\", status = 301 }");
 
 /// The `redirect` section.
 pub static REDIRECT: Section = Section {
     title: "[site.rule.redirect]",
     doc: "Sends the client to another address. A query is kept unless `to` has its own.",
-    keys: &[
-        Key::new("to", Kind::Text, "A path, or a whole URL: a template of $rest, $1 … $9, ${name}, $path, $query, $uri, $host, $scheme. What the variables bring is percent-encoded, and comes behind the host: a `/` is put before it where it has none, so that no client chooses where others are sent. Before a `?`, $uri is the path, and its query comes before what follows the `?`; behind it, $uri is one value: `/login?next=$uri`. Nothing is left of a `?` or `&` that nothing follows.").example("\"/new/$rest\""),
-        Key::new("status", Kind::Integer { min: 301, max: 308 }, "The status: 301, 302, 303, 307 or 308; 307 and 308 keep the method.").default("302"),
-    ],
+    groups: &[&[&TO, &STATUS]],
 };
+
+pub(crate) static TO: Key<Option<At<String>>> = Key::text("to", "A path, or a whole URL: a template of $rest, $1 … $9, ${name}, $path, $query, $uri, $host, $scheme. What the variables bring is percent-encoded, and comes behind the host: a `/` is put before it where it has none, so that no client chooses where others are sent. Before a `?`, $uri is the path, and its query comes before what follows the `?`; behind it, $uri is one value: `/login?next=$uri`. Nothing is left of a `?` or `&` that nothing follows.").example("\"/new/$rest\"");
+
+static STATUS: Key<u16> = Key::integer(
+    "status",
+    301..=308,
+    "The status: 301, 302, 303, 307 or 308; 307 and 308 keep the method.",
+)
+.default("302");
 
 /// A redirect.
 #[derive(Debug)]
@@ -34,7 +48,7 @@ pub struct Redirect {
 impl Redirect {
     /// From its section; a template that cannot be read is a problem.
     pub fn build(section: &Lowered, groups: &Groups, problems: &mut Problems) -> Option<Self> {
-        let Some(text) = section.text("to") else {
+        let Some(text) = section.get(&TO) else {
             problems.push(Problem::new(section.place(), "a redirect needs `to`"));
             return None;
         };
@@ -45,9 +59,7 @@ impl Redirect {
                 return None;
             }
         };
-        let status = u16::try_from(section.integer("status"))
-            .ok()
-            .and_then(|code| StatusCode::from_u16(code).ok());
+        let status = StatusCode::from_u16(section.get(&STATUS)).ok();
         let (origin, to) = to.split_origin();
         // RFC 3986 §3: the query comes before the fragment, whatever is in that.
         let (to, fragment) = to.split_once('#');

@@ -5,35 +5,30 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, hea
 
 use super::{Body, Decision, Maker, deny};
 use crate::message::status::has_content;
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{At, Key, Lowered, Pairs, Problem, Problems, Section, Table};
+
+/// The `respond` key of a rule.
+pub static KEY: Key<Table> =
+    Key::table("respond", &RESPOND, "A fixed answer.").example("{ body = \"ok\" }");
 
 /// The `respond` section.
 pub static RESPOND: Section = Section {
     title: "[site.rule.respond]",
     doc: "A fixed answer.",
-    keys: &[
-        Key::new(
-            "status",
-            Kind::Integer { min: 200, max: 599 },
-            "The status.",
-        )
-        .default("200"),
-        Key::new(
-            "body",
-            Kind::Text,
-            "The content; a status of 204, 205 or 304 has none.",
-        )
-        .default("\"\""),
-        Key::new(
-            "content_type",
-            Kind::Text,
-            "The Content-Type; \"\" sends none.",
-        )
-        .default("\"text/plain; charset=utf-8\""),
-        Key::new("headers", Kind::Pairs, "Further header fields.")
-            .example("{ Cache-Control = \"no-store\" }"),
-    ],
+    groups: &[&[&STATUS, &BODY, &CONTENT_TYPE, &HEADERS]],
 };
+
+static STATUS: Key<u16> = Key::integer("status", 200..=599, "The status.").default("200");
+
+static BODY: Key<At<String>> =
+    Key::text("body", "The content; a status of 204, 205 or 304 has none.").default("\"\"");
+
+static CONTENT_TYPE: Key<At<String>> =
+    Key::text("content_type", "The Content-Type; \"\" sends none.")
+        .default("\"text/plain; charset=utf-8\"");
+
+static HEADERS: Key<Pairs> =
+    Key::pairs("headers", "Further header fields.").example("{ Cache-Control = \"no-store\" }");
 
 /// Answers every request alike.
 #[derive(Debug)]
@@ -47,18 +42,13 @@ impl Respond {
     /// From its section; fields that HTTP cannot carry are problems. `left` are the methods that its rule leaves to
     /// others, for a 405 that does not say them itself.
     pub fn build(section: &Lowered, left: &[Method], problems: &mut Problems) -> Self {
-        let status = u16::try_from(section.integer("status"))
-            .ok()
-            .and_then(|code| StatusCode::from_u16(code).ok())
-            .unwrap_or(StatusCode::OK);
+        let status = StatusCode::from_u16(section.get(&STATUS)).unwrap_or(StatusCode::OK);
         let mut fields = HeaderMap::new();
-        let content_type = section
-            .text("content_type")
-            .filter(|text| !text.value.is_empty());
+        let content_type = Some(section.get(&CONTENT_TYPE)).filter(|text| !text.is_empty());
         if let Some(value) = content_type.and_then(|text| field_value(&text, problems)) {
             fields.insert(header::CONTENT_TYPE, value);
         }
-        for (name, value) in section.pairs("headers") {
+        for (name, value) in section.get(&HEADERS) {
             if let (Some(name), Some(value)) =
                 (field_name(&name, problems), field_value(&value, problems))
             {
@@ -68,7 +58,8 @@ impl Respond {
         if let Some(allow) = deny::allow(status, left) {
             fields.entry(header::ALLOW).or_insert(allow);
         }
-        let content = section.text("body").filter(|text| !text.value.is_empty());
+        let body = section.get(&BODY);
+        let content = Some(body).filter(|text| !text.value.is_empty());
         if let Some(text) = &content
             && !has_content(status)
         {

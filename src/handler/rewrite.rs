@@ -5,14 +5,20 @@ use super::redirect::{encode_parameter, join_query};
 use crate::message::{Cause, EncodedSlash, Request, Target};
 use crate::route::template::{Groups, Template, Value};
 use crate::route::{Captures, Scope};
-use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
+
+/// The `rewrite` key of a rule.
+pub static KEY: Key<Table> = Key::table("rewrite", &REWRITE, "Another path, and the rules anew.")
+    .example("{ to = \"/index.php/$1\" }");
 
 /// The `rewrite` section.
 pub static REWRITE: Section = Section {
     title: "[site.rule.rewrite]",
     doc: "Gives the request another path, and has the rules asked again from the first one; ten times at most. PHP sees REDIRECT_URL and REDIRECT_QUERY_STRING as under Apache, and REQUEST_URI as the client sent it.",
-    keys: &[Key::new("to", Kind::Text, "The path: a template. What follows a `?` is the new query; without one the query stays. `?$query&a=b` adds to it. Before a `?`, $uri is the path that the client asked for, decoded, and its query comes before what follows the `?`; behind it, $uri is one value. Nothing is left of a `&` that nothing follows.").example("\"/index.php/$1\"")],
+    groups: &[&[&TO]],
 };
+
+pub(crate) static TO: Key<Option<At<String>>> = Key::text("to", "The path: a template. What follows a `?` is the new query; without one the query stays. `?$query&a=b` adds to it. Before a `?`, $uri is the path that the client asked for, decoded, and its query comes before what follows the `?`; behind it, $uri is one value. Nothing is left of a `&` that nothing follows.").example("\"/index.php/$1\"");
 
 /// A rewrite.
 #[derive(Debug)]
@@ -25,7 +31,7 @@ pub struct Rewrite {
 impl Rewrite {
     /// From its section; a template that cannot be read is a problem.
     pub fn build(section: &Lowered, groups: &Groups, problems: &mut Problems) -> Option<Self> {
-        let Some(text) = section.text("to") else {
+        let Some(text) = section.get(&TO) else {
             problems.push(Problem::new(section.place(), "a rewrite needs `to`"));
             return None;
         };

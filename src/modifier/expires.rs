@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use super::modify::{Interruption, Modify, Parts};
 use crate::message::edits::RuleEdits;
-use crate::section::{Key, Kind, Lowered};
+use crate::message::fact::Facts;
+use crate::route::Scope;
+use crate::section::{Key, Lowered};
 
 /// The freshness lifetime of the answer (RFC 9111 §4.2.1).
-pub(super) const EXPIRES: Key = Key::new("expires", Kind::Duration, "How long a client may keep the answer without asking again: Cache-Control with max-age, and Expires; of answers with a status of 200 to 399 that say nothing of it themselves.").example("\"30d\"");
+pub(super) static EXPIRES: Key<Option<Duration>> = Key::duration("expires", "How long a client may keep the answer without asking again: Cache-Control with max-age, and Expires; of answers with a status of 200 to 399 that say nothing of it themselves.").example("\"30d\"");
 
 /// A freshness lifetime.
 #[derive(Debug)]
@@ -14,13 +17,15 @@ pub(super) struct Expires(Duration);
 
 impl Expires {
     /// Builds it from the section of a rule.
-    pub(super) fn build(section: &Lowered) -> Option<Self> {
-        let is_given = section.is_given("expires");
-        is_given.then(|| Self(section.duration("expires")))
+    pub(super) fn build(section: &Lowered, _: &mut Parts<'_>) -> Option<Self> {
+        section.get(&EXPIRES).map(Self)
     }
+}
 
+impl Modify for Expires {
     /// Sets the lifetime.
-    pub(super) fn amend(&self, edits: &mut RuleEdits) {
+    fn apply(&self, _: &Scope<'_>, _: &Facts, edits: &mut RuleEdits) -> Result<(), Interruption> {
         edits.expires = Some(self.0);
+        Ok(())
     }
 }

@@ -3,24 +3,26 @@
 use http::{HeaderName, HeaderValue};
 
 use super::checks::{check_length, template};
+use super::modify::{Interruption, Modify, Parts};
 use crate::message::edits::{FieldEdit, RuleEdits, variable_of};
+use crate::message::fact::Facts;
 use crate::message::hop_by_hop;
 use crate::route::Scope;
-use crate::route::template::{Groups, Template};
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+use crate::route::template::Template;
+use crate::section::{At, Group, Key, Lowered, Pairs, Problem, Problems, Section, Table};
 
 /// Fields of the request, as PHP sees them.
-pub(super) const REQUEST_HEADERS: Key = Key::new(
+pub(crate) static REQUEST_HEADERS: Key<Table> = Key::table(
     "request_headers",
-    Kind::Table(&REQUEST_FIELDS),
+    &REQUEST_FIELDS,
     "Changes of the request's fields, as PHP sees them.",
 )
 .example("{ remove = [\"Accept-Encoding\"] }");
 
 /// Fields of the answer.
-pub(super) const RESPONSE_HEADERS: Key = Key::new(
+pub(super) static RESPONSE_HEADERS: Key<Table> = Key::table(
     "response_headers",
-    Kind::Table(&RESPONSE_FIELDS),
+    &RESPONSE_FIELDS,
     "Changes of the answer's fields, whoever made it: PHP, a file, or the gateway with an error.",
 )
 .example("{ set = { X-Frame-Options = \"DENY\" } }");
@@ -28,32 +30,31 @@ pub(super) const RESPONSE_HEADERS: Key = Key::new(
 static REQUEST_FIELDS: Section = Section {
     title: "[site.rule.request_headers]",
     doc: "Changes of the request's fields, as PHP sees them. Conditions of rules see what the client sent.",
-    keys: &FIELD_KEYS,
+    groups: &[FIELD_KEYS],
 };
 
 static RESPONSE_FIELDS: Section = Section {
     title: "[site.rule.response_headers]",
     doc: "Changes of the answer's fields, whoever made it.",
-    keys: &FIELD_KEYS,
+    groups: &[FIELD_KEYS],
 };
 
-const FIELD_KEYS: [Key; 4] = [
-    Key::new(
-        "set",
-        Kind::Pairs,
-        "Fields that are there with this value alone: templates.",
-    )
-    .example("{ X-Frame-Options = \"DENY\" }"),
-    Key::new("add", Kind::Pairs, "Further fields of the name.")
-        .example("{ Link = \"</a.css>; rel=preload\" }"),
-    Key::new(
-        "append",
-        Kind::Pairs,
-        "Further elements of the list that a field is.",
-    )
-    .example("{ Vary = \"Accept-Language\" }"),
-    Key::new("remove", Kind::Texts, "Fields that are not there.").example("[\"X-Powered-By\"]"),
-];
+const FIELD_KEYS: Group = &[&SET, &ADD, &APPEND, &REMOVE];
+
+pub(crate) static SET: Key<Pairs> = Key::pairs(
+    "set",
+    "Fields that are there with this value alone: templates.",
+)
+.example("{ X-Frame-Options = \"DENY\" }");
+
+pub(crate) static ADD: Key<Pairs> = Key::pairs("add", "Further fields of the name.")
+    .example("{ Link = \"</a.css>; rel=preload\" }");
+
+static APPEND: Key<Pairs> = Key::pairs("append", "Further elements of the list that a field is.")
+    .example("{ Vary = \"Accept-Language\" }");
+
+static REMOVE: Key<Vec<At<String>>> =
+    Key::texts("remove", "Fields that are not there.").example("[\"X-Powered-By\"]");
 
 /// Changes of the request's fields and of the answer's.
 #[derive(Debug)]
@@ -78,27 +79,31 @@ enum How {
 
 impl Fields {
     /// Builds it from the section of a rule; `None` where no field is changed.
-    pub(super) fn build(
-        section: &Lowered,
-        groups: &Groups,
-        problems: &mut Problems,
-    ) -> Option<Self> {
-        let mut edits = |key| {
-            let table = section.given_table(key);
-            table.map_or_else(Vec::new, |table| edits((key, table), groups, problems))
+    pub(super) fn build(section: &Lowered, parts: &mut Parts<'_>) -> Option<Self> {
+        let mut edits = |key: &Key<Table>| {
+            let table = section.given(key);
+            table.map_or_else(Vec::new, |table| edits(key, table, parts))
         };
-        let (request, answer) = (edits("request_headers"), edits("response_headers"));
+        let (request, answer) = (edits(&REQUEST_HEADERS), edits(&RESPONSE_HEADERS));
         let is_empty = request.is_empty() && answer.is_empty();
         (!is_empty).then_some(Self { request, answer })
     }
+}
 
+impl Modify for Fields {
     /// Adds the changes, with every template replaced by its value. A value that no field can have is left out.
-    pub(super) fn amend(&self, scope: &Scope<'_>, edits: &mut RuleEdits) {
+    fn apply(
+        &self,
+        scope: &Scope<'_>,
+        _: &Facts,
+        edits: &mut RuleEdits,
+    ) -> Result<(), Interruption> {
         let resolve = |edit: &Edit| edit.resolve(scope);
         edits
             .request
             .extend(self.request.iter().filter_map(resolve));
         edits.answer.extend(self.answer.iter().filter_map(resolve));
+        Ok(())
     }
 }
 
@@ -115,24 +120,17 @@ impl Edit {
     }
 }
 
-fn edits(
-    (key, table): (&'static str, &Lowered),
-    groups: &Groups,
-    problems: &mut Problems,
-) -> Vec<Edit> {
+fn edits(key: &Key<Table>, table: &Lowered, parts: &mut Parts<'_>) -> Vec<Edit> {
+    type Kind = (&'static Key<Pairs>, fn(Template) -> How);
+    const KINDS: [Kind; 3] = [(&SET, How::Set), (&ADD, How::Add), (&APPEND, How::Append)];
+    let (groups, problems) = (parts.groups, &mut *parts.problems);
     let mut edits = Vec::new();
-    type Kind = (&'static str, fn(Template) -> How);
-    const KINDS: [Kind; 3] = [
-        ("set", How::Set),
-        ("add", How::Add),
-        ("append", How::Append),
-    ];
     for (kind, how) in KINDS {
-        for (name, value) in table.pairs(kind) {
+        for (name, value) in table.get(kind) {
             let name = field_name(&name, problems);
             let template = template(&value, groups, problems);
             if let (Some(name), Some(template)) = (name, template) {
-                if key == "request_headers" {
+                if key.name() == REQUEST_HEADERS.name() {
                     let variable = variable_of(&name);
                     check_length(&variable, template.literal_length(), &value.place, problems);
                 }
@@ -141,7 +139,7 @@ fn edits(
             }
         }
     }
-    for name in table.texts("remove") {
+    for name in table.get(&REMOVE) {
         let name = field_name(&name, problems);
         edits.extend(name.map(|name| Edit {
             name,

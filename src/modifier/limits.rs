@@ -1,13 +1,16 @@
 //! `limits`: bounds on requests that match, in place of those of the site.
 
-use crate::limits::RULE_LIMITS;
+use super::modify::{Interruption, Modify, Parts};
+use crate::limits::{BODY, RULE_LIMITS};
 use crate::message::edits::RuleEdits;
-use crate::section::{Key, Kind, Lowered};
+use crate::message::fact::Facts;
+use crate::route::Scope;
+use crate::section::{Key, Lowered, Table};
 
 /// Bounds on a request.
-pub(super) const LIMITS: Key = Key::new(
+pub static LIMITS: Key<Table> = Key::table(
     "limits",
-    Kind::Table(&RULE_LIMITS),
+    &RULE_LIMITS,
     "What requests that match may do otherwise than those of the site.",
 )
 .example("{ body = \"1GiB\" }");
@@ -18,14 +21,16 @@ pub(super) struct Limits(u64);
 
 impl Limits {
     /// Builds it from the section of a rule.
-    pub(super) fn build(section: &Lowered) -> Option<Self> {
-        let limits = section.given_table("limits");
-        let limits = limits.filter(|limits| limits.is_given("body"))?;
-        Some(Self(limits.size("body").0))
+    pub(super) fn build(section: &Lowered, _: &mut Parts<'_>) -> Option<Self> {
+        let limit = section.given(&LIMITS)?.given(&BODY)?;
+        Some(Self(limit.0))
     }
+}
 
+impl Modify for Limits {
     /// Sets the bound.
-    pub(super) fn amend(&self, edits: &mut RuleEdits) {
+    fn apply(&self, _: &Scope<'_>, _: &Facts, edits: &mut RuleEdits) -> Result<(), Interruption> {
         edits.body_limit = Some(self.0);
+        Ok(())
     }
 }

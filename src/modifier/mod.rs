@@ -6,50 +6,91 @@
 
 mod checks;
 mod expires;
-mod fields;
-mod limits;
-mod php_value;
+pub(crate) mod fields;
+pub mod limits;
+mod modify;
+pub(crate) mod php_value;
 #[cfg(test)]
 pub(crate) mod probe;
 pub mod readings;
 pub mod reserve;
-mod set_env;
+pub(crate) mod set_env;
 mod step;
 #[cfg(test)]
 mod tests;
-mod timeouts;
+pub mod timeouts;
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
+pub use modify::Interruption;
 pub use step::Step;
 
-use crate::failure::Failure;
 use crate::message::edits::{RuleEdits, RuleId};
-use crate::message::fact::{Ask, Facts};
+use crate::message::fact::Facts;
+use crate::route::Scope;
 use crate::route::template::Groups;
-use crate::route::{Scope, TooHard};
-use crate::section::{At, Key, Lowered, Place, Problems};
+use crate::section::{At, Group, Lowered, Place, Problems};
 use expires::Expires;
 use fields::Fields;
 use limits::Limits;
+use modify::{Modify, Parts};
 use php_value::PhpValue;
 use reserve::Reserve;
 use set_env::SetEnv;
 use timeouts::Timeouts;
 
-/// The keys of all modifiers, in the order of the reference: a rule has modifiers where it has one of these.
-pub const KEYS: [Key; 10] = [
-    set_env::SET_ENV,
-    set_env::UNSET_ENV,
-    php_value::PHP_VALUE,
-    php_value::PHP_ADMIN_VALUE,
-    fields::REQUEST_HEADERS,
-    fields::RESPONSE_HEADERS,
-    expires::EXPIRES,
-    reserve::RESERVE,
-    limits::LIMITS,
-    timeouts::TIMEOUTS,
-];
+/// One list of all modifiers: what each is, its keys, and what builds it from a section that may have them.
+macro_rules! modifiers {
+    ($($(#[$cfg:meta])* $name:ident($kind:ty) = [$($key:path),*], $build:path;)*) => {
+        /// The keys of all modifiers, in the order of the reference.
+        pub static KEYS: Group = &[$($(&$key,)*)*];
+
+        #[derive(Debug)]
+        enum Modifier {
+            $($(#[$cfg])* $name($kind),)*
+        }
+
+        impl Modifier {
+            /// Builds the modifiers of a rule, in the order of the list.
+            fn all(section: &Lowered, parts: &mut Parts<'_>) -> Vec<Self> {
+                let mut all = Vec::new();
+                $($(#[$cfg])* all.extend($build(section, parts).map(Self::$name));)*
+                all
+            }
+
+            fn apply(
+                &self,
+                scope: &Scope<'_>,
+                facts: &Facts,
+                edits: &mut RuleEdits,
+            ) -> Result<(), Interruption> {
+                match self {
+                    $($(#[$cfg])* Self::$name(kind) => kind.apply(scope, facts, edits),)*
+                }
+            }
+
+            fn kind(&self) -> &dyn Modify {
+                match self {
+                    $($(#[$cfg])* Self::$name(kind) => kind,)*
+                }
+            }
+        }
+    };
+}
+
+// They take effect in this order.
+modifiers! {
+    SetEnv(SetEnv) = [set_env::SET_ENV, set_env::UNSET_ENV], SetEnv::build;
+    PhpValue(PhpValue) = [php_value::PHP_VALUE, php_value::PHP_ADMIN_VALUE], PhpValue::build;
+    Fields(Fields) = [fields::REQUEST_HEADERS, fields::RESPONSE_HEADERS], Fields::build;
+    Expires(Expires) = [expires::EXPIRES], Expires::build;
+    Reserve(Reserve) = [reserve::RESERVE], Reserve::build;
+    Limits(Limits) = [limits::LIMITS], Limits::build;
+    Timeouts(Timeouts) = [timeouts::TIMEOUTS], Timeouts::build;
+    #[cfg(test)]
+    Probe(probe::Probe) = [], probe::build;
+}
 
 /// The modifiers of one rule, in the order in which they take effect.
 #[derive(Debug, Default)]
@@ -57,34 +98,6 @@ pub struct Modifiers {
     /// Position of the rule, as `file:line`.
     place: Arc<str>,
     list: Vec<Modifier>,
-}
-
-#[derive(Debug)]
-enum Modifier {
-    SetEnv(SetEnv),
-    PhpValue(PhpValue),
-    Fields(Fields),
-    Expires(Expires),
-    Reserve(Reserve),
-    Limits(Limits),
-    Timeouts(Timeouts),
-    #[cfg(test)]
-    Probe(probe::Probe),
-}
-
-/// The reason why a modifier ends the evaluation of a round.
-#[derive(Debug)]
-pub enum Interruption {
-    /// A fact is missing: the round is evaluated again when it is known.
-    Ask(Ask),
-    /// The request may not pass.
-    Refuse(Failure),
-}
-
-impl From<TooHard> for Interruption {
-    fn from(error: TooHard) -> Self {
-        Self::Refuse(error.into())
-    }
 }
 
 impl Modifiers {
@@ -95,18 +108,14 @@ impl Modifiers {
         (groups, show): (&Groups, &dyn Fn(&Place) -> String),
         problems: &mut Problems,
     ) -> Self {
-        let all = [
-            SetEnv::build(section, groups, problems).map(Modifier::SetEnv),
-            PhpValue::build(section, problems).map(Modifier::PhpValue),
-            Fields::build(section, groups, problems).map(Modifier::Fields),
-            Expires::build(section).map(Modifier::Expires),
-            Reserve::build(section).map(Modifier::Reserve),
-            Limits::build(section).map(Modifier::Limits),
-            Timeouts::build(section, show).map(Modifier::Timeouts),
-        ];
+        let mut parts = Parts {
+            groups,
+            show,
+            problems,
+        };
         Self {
             place,
-            list: all.into_iter().flatten().collect(),
+            list: Modifier::all(section, &mut parts),
         }
     }
 
@@ -131,64 +140,26 @@ impl Modifiers {
     /// Asks the guards alone, about a path other than the one that is answered.
     fn guard(&self, scope: &Scope<'_>, facts: &Facts) -> Result<(), Interruption> {
         let mut unused = RuleEdits::default();
-        let mut guards = self.list.iter().filter(|modifier| modifier.is_guard());
+        let mut guards = self
+            .list
+            .iter()
+            .filter(|modifier| modifier.kind().is_guard());
         guards.try_for_each(|guard| guard.apply(scope, facts, &mut unused))
     }
 
     /// Reports whether one of them keeps requests from what the rule holds for.
     pub fn has_guard(&self) -> bool {
-        self.list.iter().any(Modifier::is_guard)
+        self.list.iter().any(|modifier| modifier.kind().is_guard())
     }
 
     /// Returns the part of PHP that is kept for requests which match, in per cent.
     pub fn reserve(&self) -> Option<&At<u8>> {
-        self.list.iter().find_map(|modifier| {
-            if let Modifier::Reserve(reserve) = modifier {
-                Some(reserve.percent())
-            } else {
-                None
-            }
-        })
-    }
-}
-
-impl Modifier {
-    #[cfg_attr(
-        not(test),
-        expect(unused_variables, reason = "no modifier asks for facts yet")
-    )]
-    fn apply(
-        &self,
-        scope: &Scope<'_>,
-        facts: &Facts,
-        edits: &mut RuleEdits,
-    ) -> Result<(), Interruption> {
-        match self {
-            Self::SetEnv(set_env) => set_env.amend(scope, edits),
-            Self::PhpValue(php_value) => php_value.amend(edits),
-            Self::Fields(fields) => fields.amend(scope, edits),
-            Self::Expires(expires) => expires.amend(edits),
-            Self::Reserve(_) => edits.has_reserve = true,
-            Self::Limits(limits) => limits.amend(edits),
-            Self::Timeouts(timeouts) => timeouts.amend(edits),
-            #[cfg(test)]
-            Self::Probe(probe) => return probe.apply(scope, facts),
-        }
-        Ok(())
-    }
-
-    /// Reports whether it decides which requests pass, rather than change them.
-    fn is_guard(&self) -> bool {
-        match self {
-            Self::SetEnv(_) | Self::PhpValue(_) | Self::Fields(_) | Self::Expires(_) => false,
-            Self::Reserve(_) | Self::Limits(_) | Self::Timeouts(_) => false,
-            #[cfg(test)]
-            Self::Probe(_) => true,
-        }
+        let mut modifiers = self.list.iter();
+        modifiers.find_map(|modifier| modifier.kind().reserve())
     }
 }
 
 /// Reports whether a section has the key of a modifier.
 pub fn are_given(section: &Lowered) -> bool {
-    KEYS.iter().any(|key| section.is_given(key.name))
+    KEYS.iter().any(|key| section.is_given(*key))
 }

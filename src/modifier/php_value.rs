@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use super::checks::check_length;
+use super::modify::{Interruption, Modify, Parts};
 use crate::message::edits::RuleEdits;
-use crate::section::{Key, Kind, Lowered, Problem, Problems};
+use crate::message::fact::Facts;
+use crate::route::Scope;
+use crate::section::{Key, Lowered, Pairs, Problem, Problems};
 
 /// Settings of PHP.
-pub(super) const PHP_VALUE: Key = Key::new("php_value", Kind::Pairs, "Settings of PHP for the request, which ini_set() may change: texts, numbers, true and false. PHP-FPM leaves them in the worker that got them, for its later requests too, until they are set again: give what differs a pool of its own, or set the same names for all requests of a pool.").example("{ memory_limit = \"512M\", display_errors = false }");
+pub(crate) static PHP_VALUE: Key<Pairs> = Key::pairs("php_value", "Settings of PHP for the request, which ini_set() may change: texts, numbers, true and false. PHP-FPM leaves them in the worker that got them, for its later requests too, until they are set again: give what differs a pool of its own, or set the same names for all requests of a pool.").example("{ memory_limit = \"512M\", display_errors = false }");
 
 /// Settings of PHP that no script can change.
-pub(super) const PHP_ADMIN_VALUE: Key = Key::new(
-    "php_admin_value",
-    Kind::Pairs,
-    "The same, which no script can change.",
-)
-.example("{ open_basedir = \"/srv/app:/tmp\" }");
+pub(crate) static PHP_ADMIN_VALUE: Key<Pairs> =
+    Key::pairs("php_admin_value", "The same, which no script can change.")
+        .example("{ open_basedir = \"/srv/app:/tmp\" }");
 
 /// The lines of PHP_VALUE and of PHP_ADMIN_VALUE.
 #[derive(Debug)]
@@ -23,21 +23,24 @@ pub(super) struct PhpValue([Option<Arc<str>>; 2]);
 
 impl PhpValue {
     /// Builds it from the section of a rule; `None` where nothing is set.
-    pub(super) fn build(section: &Lowered, problems: &mut Problems) -> Option<Self> {
-        let lines = ["php_value", "php_admin_value"].map(|key| lines((key, section), problems));
+    pub(super) fn build(section: &Lowered, parts: &mut Parts<'_>) -> Option<Self> {
+        let lines = [&PHP_VALUE, &PHP_ADMIN_VALUE].map(|key| lines((key, section), parts.problems));
         lines.iter().any(Option::is_some).then_some(Self(lines))
     }
+}
 
+impl Modify for PhpValue {
     /// Adds the settings.
-    pub(super) fn amend(&self, edits: &mut RuleEdits) {
+    fn apply(&self, _: &Scope<'_>, _: &Facts, edits: &mut RuleEdits) -> Result<(), Interruption> {
         edits.php_values = self.0.clone();
+        Ok(())
     }
 }
 
 /// Reads the settings of a key as lines of php.ini, as which PHP reads them.
-fn lines((key, section): (&'static str, &Lowered), problems: &mut Problems) -> Option<Arc<str>> {
+fn lines((key, section): (&Key<Pairs>, &Lowered), problems: &mut Problems) -> Option<Arc<str>> {
     let mut lines = Vec::new();
-    for (name, value) in section.pairs(key) {
+    for (name, value) in section.get(key) {
         let in_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
         let bad = |c: char| matches!(c, '"' | '\\' | '$') || c.is_control();
         if name.value.is_empty() || !name.value.bytes().all(in_name) {
@@ -59,7 +62,7 @@ fn lines((key, section): (&'static str, &Lowered), problems: &mut Problems) -> O
     }
     let text = lines.join("\n");
     check_length(
-        &key.to_ascii_uppercase(),
+        &key.name().to_ascii_uppercase(),
         text.len(),
         &section.place_of(key),
         problems,

@@ -2,11 +2,14 @@
 
 use http::{Method, StatusCode, header};
 
-use super::{Interruption, Modifier, Modifiers};
+use super::modify::{Interruption, Modify, Parts};
+use super::{Modifier, Modifiers};
 use crate::failure::Failure;
+use crate::message::edits::RuleEdits;
 use crate::message::fact::{Ask, Credentials, Fact, Facts};
 use crate::message::{EncodedSlash, Target};
 use crate::route::Scope;
+use crate::section::Lowered;
 
 /// A guard.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +30,18 @@ impl Modifiers {
     }
 }
 
-impl Probe {
-    pub(super) fn apply(self, scope: &Scope<'_>, facts: &Facts) -> Result<(), Interruption> {
+/// Builds none: only tests have it, which no key stands for.
+pub(super) fn build(_: &Lowered, _: &mut Parts<'_>) -> Option<Probe> {
+    None
+}
+
+impl Modify for Probe {
+    fn apply(
+        &self,
+        scope: &Scope<'_>,
+        facts: &Facts,
+        _: &mut RuleEdits,
+    ) -> Result<(), Interruption> {
         let Some(ask) = self.ask(scope) else {
             return Err(refusal(StatusCode::UNAUTHORIZED));
         };
@@ -41,6 +54,12 @@ impl Probe {
         }
     }
 
+    fn is_guard(&self) -> bool {
+        true
+    }
+}
+
+impl Probe {
     /// Returns the question about a request; `None` without a password.
     fn ask(self, scope: &Scope<'_>) -> Option<Ask> {
         let path = match self {

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use super::checks::{check_length, template};
+use super::modify::{Interruption, Modify, Parts};
 use crate::message::edits::{Assignment, RuleEdits};
+use crate::message::fact::Facts;
 use crate::route::Scope;
-use crate::route::template::{Groups, Template};
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems};
+use crate::route::template::Template;
+use crate::section::{At, Key, Lowered, Pairs, Problem, Problems};
 
 /// Variables of PHP.
-pub(super) const SET_ENV: Key = Key::new("set_env", Kind::Pairs, "Variables that PHP gets, after all others and in the order of the rules, whatever they were before: templates, and an empty value is sent. No client can set one. With its name a value has at most 65535 bytes, as PHP reads no longer one.").example("{ APP_ENV = \"production\", TENANT = \"$1\" }");
+pub(crate) static SET_ENV: Key<Pairs> = Key::pairs("set_env", "Variables that PHP gets, after all others and in the order of the rules, whatever they were before: templates, and an empty value is sent. No client can set one. With its name a value has at most 65535 bytes, as PHP reads no longer one.").example("{ APP_ENV = \"production\", TENANT = \"$1\" }");
 
 /// Variables that PHP does not get.
-pub(super) const UNSET_ENV: Key =
-    Key::new("unset_env", Kind::Texts, "Variables that PHP does not get.")
-        .example("[\"REMOTE_PORT\"]");
+pub(super) static UNSET_ENV: Key<Vec<At<String>>> =
+    Key::texts("unset_env", "Variables that PHP does not get.").example("[\"REMOTE_PORT\"]");
 
 /// Assignments in the order in which they are made; without a template the variable is unset.
 #[derive(Debug)]
@@ -22,13 +23,10 @@ pub(super) struct SetEnv(Vec<(Arc<str>, Option<Template>)>);
 
 impl SetEnv {
     /// Builds it from the section of a rule; `None` where nothing is assigned.
-    pub(super) fn build(
-        section: &Lowered,
-        groups: &Groups,
-        problems: &mut Problems,
-    ) -> Option<Self> {
+    pub(super) fn build(section: &Lowered, parts: &mut Parts<'_>) -> Option<Self> {
+        let (groups, problems) = (parts.groups, &mut *parts.problems);
         let mut assignments = Vec::new();
-        for (name, value) in section.pairs("set_env") {
+        for (name, value) in section.get(&SET_ENV) {
             check_assignment(&name, &value, problems);
             if let (Some(name), Some(template)) = (
                 variable(&name, problems),
@@ -38,18 +36,26 @@ impl SetEnv {
                 assignments.push((name, Some(template)));
             }
         }
-        let unset = section.texts("unset_env").into_iter();
+        let unset = section.get(&UNSET_ENV).into_iter();
         assignments.extend(unset.filter_map(|name| Some((variable(&name, problems)?, None))));
         (!assignments.is_empty()).then_some(Self(assignments))
     }
+}
 
+impl Modify for SetEnv {
     /// Adds the assignments, with every template replaced by its value.
-    pub(super) fn amend(&self, scope: &Scope<'_>, edits: &mut RuleEdits) {
+    fn apply(
+        &self,
+        scope: &Scope<'_>,
+        _: &Facts,
+        edits: &mut RuleEdits,
+    ) -> Result<(), Interruption> {
         let assignments = self.0.iter().map(|(name, template)| Assignment {
             name: Arc::clone(name),
             value: template.as_ref().map(|template| template.expand(scope)),
         });
         edits.environment.extend(assignments);
+        Ok(())
     }
 }
 

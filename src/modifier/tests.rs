@@ -12,19 +12,19 @@ use super::readings::{Judged, Readings, judge};
 use super::*;
 use crate::handler::Handler;
 use crate::handler::deny::{DENY, Deny};
-use crate::message::fact::Fact;
+use crate::message::fact::{Ask, Fact};
 use crate::message::request::Origin;
 use crate::message::{
     Disk, EncodedSlash, Found, Host, Request, RequestId, Root, Target, Upload, Wire,
 };
 use crate::route::condition::{Condition, Prefix};
 use crate::route::{Captures, Rule, Rules};
-use crate::section::Section;
+use crate::section::{At, Lowered, Place, Problems, Section};
 
 static SECTION: Section = Section {
     title: "[[site.rule]]",
     doc: "Modifiers and nothing else.",
-    keys: &KEYS,
+    groups: &[KEYS],
 };
 
 /// A disk without files.
@@ -95,7 +95,8 @@ fn apply(
 
 #[test]
 fn each_key_makes_a_modifier() {
-    for key in &KEYS {
+    for key in KEYS {
+        let key = key.descriptor();
         let line = format!(
             "{} = {}",
             key.name,

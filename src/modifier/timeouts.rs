@@ -2,38 +2,40 @@
 
 use std::sync::Arc;
 
-use crate::handler::fastcgi::RULE_TIMEOUTS;
+use super::modify::{Interruption, Modify, Parts};
+use crate::handler::fastcgi::{RULE_TIMEOUTS, RULE_TIMES};
 use crate::message::edits::RuleEdits;
-use crate::section::{Key, Kind, Lowered, Place};
+use crate::message::fact::Facts;
+use crate::route::Scope;
+use crate::section::{Key, Lowered, Table};
 use crate::value::TimeLimit;
 
 /// Times of a script.
-pub(super) const TIMEOUTS: Key = Key::new("timeouts", Kind::Table(&RULE_TIMEOUTS), "How long scripts that answer requests which match may take, otherwise than their upstream says.").example("{ first_byte = \"300s\" }");
+pub static TIMEOUTS: Key<Table> = Key::table("timeouts", &RULE_TIMEOUTS, "How long scripts that answer requests which match may take, otherwise than their upstream says.").example("{ first_byte = \"300s\" }");
 
 /// The times that the rule gives.
 #[derive(Debug)]
 pub(super) struct Timeouts(Arc<[TimeLimit]>);
 
 impl Timeouts {
-    /// Builds it from the section of a rule; `show` returns a place as `file:line`.
-    pub(super) fn build(section: &Lowered, show: &dyn Fn(&Place) -> String) -> Option<Self> {
-        const NAMES: [(&str, &str); 3] = [
-            ("timeouts.queue", "queue"),
-            ("timeouts.first_byte", "first_byte"),
-            ("timeouts.idle", "idle"),
-        ];
-        let table = section.given_table("timeouts")?;
-        let given = NAMES.into_iter().filter(|(_, key)| table.is_given(key));
-        let limits = given.map(|(name, key)| TimeLimit {
-            name,
-            duration: table.duration(key),
-            place: show(&table.place_of(key)).into(),
+    /// Builds it from the section of a rule.
+    pub(super) fn build(section: &Lowered, parts: &mut Parts<'_>) -> Option<Self> {
+        let table = section.given(&TIMEOUTS)?;
+        let limits = RULE_TIMES.into_iter().filter_map(|(name, key)| {
+            Some(TimeLimit {
+                name,
+                duration: table.given(key)?,
+                place: (parts.show)(&table.place_of(key)).into(),
+            })
         });
         Some(Self(limits.collect()))
     }
+}
 
+impl Modify for Timeouts {
     /// Sets the times.
-    pub(super) fn amend(&self, edits: &mut RuleEdits) {
+    fn apply(&self, _: &Scope<'_>, _: &Facts, edits: &mut RuleEdits) -> Result<(), Interruption> {
         edits.timeouts = Some(Arc::clone(&self.0));
+        Ok(())
     }
 }

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::section::Lowered;
 use keeper::Keeper;
 pub use section::PROCESS;
+pub(crate) use section::{COMMAND, ENVIRONMENT};
 
 /// A `[process.NAME]` section, understood.
 #[derive(Clone, Debug)]

@@ -1,27 +1,52 @@
 //! `[process.NAME]`: a program as its section describes it.
 
+use std::time::Duration;
+
 use nix::sys::signal::Signal;
 
 use super::Program;
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section, absolute_path};
+use crate::section::{At, Key, Lowered, Pairs, Problem, Problems, Section, absolute_path};
 
 /// The `[process.NAME]` section.
 pub static PROCESS: Section = Section {
     title: "[process.NAME]",
     doc: "A program that fcgate starts before it serves, restarts when it ends, and stops after it has drained; what it prints goes to fcgate's log. It has to stay in the foreground. An upstream finds it by its socket as any other.",
-    keys: &[
-        Key::new("command", Kind::Texts, "The program and its arguments, without a shell; a program without `/` is looked for in $PATH, any other is an absolute path.").shown("[\"php-fpm\", \"--nodaemonize\"]"),
-        Key::new("pass_environment", Kind::Texts, "The variables of fcgate's own environment that it gets; \"*\": all of them.").default("[\"PATH\", \"HOME\", \"LANG\", \"TZ\", \"TMPDIR\"]"),
-        Key::new("environment", Kind::Pairs, "Further variables.").example("{ APP_ENV = \"production\" }"),
-        Key::new("stop_signal", Kind::OneOf(&["TERM", "QUIT", "INT"]), "What tells it to end; PHP-FPM ends what it has begun on \"QUIT\" (as long as its process_control_timeout says) and at once on \"TERM\".").default("\"TERM\""),
-        Key::new("stop", Kind::Duration, "How long it may take to end before it is killed with all its children.").default("\"10s\""),
-    ],
+    groups: &[&[
+        &COMMAND,
+        &PASS_ENVIRONMENT,
+        &ENVIRONMENT,
+        &STOP_SIGNAL,
+        &STOP,
+    ]],
 };
+
+pub(crate) static COMMAND: Key<Vec<At<String>>> = Key::texts(
+    "command",
+    "The program and its arguments, without a shell; a program without `/` is looked for in $PATH, any other is an absolute path.",
+)
+.shown("[\"php-fpm\", \"--nodaemonize\"]");
+
+static PASS_ENVIRONMENT: Key<Vec<At<String>>> = Key::texts(
+    "pass_environment",
+    "The variables of fcgate's own environment that it gets; \"*\": all of them.",
+)
+.default("[\"PATH\", \"HOME\", \"LANG\", \"TZ\", \"TMPDIR\"]");
+
+pub(crate) static ENVIRONMENT: Key<Pairs> =
+    Key::pairs("environment", "Further variables.").example("{ APP_ENV = \"production\" }");
+
+static STOP_SIGNAL: Key<At<String>> = Key::one_of("stop_signal", &["TERM", "QUIT", "INT"], "What tells it to end; PHP-FPM ends what it has begun on \"QUIT\" (as long as its process_control_timeout says) and at once on \"TERM\".").default("\"TERM\"");
+
+static STOP: Key<Duration> = Key::duration(
+    "stop",
+    "How long it may take to end before it is killed with all its children.",
+)
+.default("\"10s\"");
 
 impl Program {
     /// From its section; `None` where there is no command.
     pub fn build(name: &At<String>, section: &Lowered, problems: &mut Problems) -> Option<Self> {
-        let mut command = section.texts("command").into_iter();
+        let mut command = section.get(&COMMAND).into_iter();
         let Some(path) = command.next().filter(|path| !path.value.is_empty()) else {
             problems.push(
                 Problem::new(
@@ -42,7 +67,7 @@ impl Program {
             arguments: command.map(|text| text.value).collect(),
             environment: environment(section),
             stop_signal: stop_signal(section),
-            stop: section.duration("stop"),
+            stop: section.get(&STOP),
             section: section.clone(),
         })
     }
@@ -50,13 +75,13 @@ impl Program {
 
 /// Those of ours that are passed, then its own, which win.
 fn environment(section: &Lowered) -> Vec<(String, String)> {
-    let passed = section.texts("pass_environment");
+    let passed = section.get(&PASS_ENVIRONMENT);
     let is_passed = |name: &str| {
         passed
             .iter()
             .any(|text| text.value == "*" || text.value == name)
     };
-    let own = section.pairs("environment").into_iter();
+    let own = section.get(&ENVIRONMENT).into_iter();
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| is_passed(name))
@@ -65,11 +90,10 @@ fn environment(section: &Lowered) -> Vec<(String, String)> {
 }
 
 fn stop_signal(section: &Lowered) -> Signal {
-    let text = section.text("stop_signal");
-    match text.as_ref().map(|text| text.value.as_str()) {
-        Some("QUIT") => Signal::SIGQUIT,
-        Some("INT") => Signal::SIGINT,
-        Some(_) | None => Signal::SIGTERM,
+    match section.get(&STOP_SIGNAL).as_str() {
+        "QUIT" => Signal::SIGQUIT,
+        "INT" => Signal::SIGINT,
+        _ => Signal::SIGTERM,
     }
 }
 

@@ -89,7 +89,10 @@ impl Covering<'_> {
 
     /// Reports whether this surely holds for every request with this path for which `other` does.
     fn covers_at(&self, path: &[u8], other: &Set) -> bool {
-        let at = |condition: &Condition| condition.by_path(path, &mut Captures::default());
+        let at = |condition: &Condition| {
+            let condition = condition.criterion();
+            condition.by_path(path, &mut Captures::default())
+        };
         let mut exceptions = self.set.exceptions.iter();
         exceptions.all(|exception| at(exception) == Some(false))
             && self.conditions().all(|condition| {
@@ -116,7 +119,8 @@ fn longest(one: Vec<u8>, other: Vec<u8>) -> Vec<u8> {
 impl Set {
     /// Returns the literal beginning of every path for which this can hold, that of patterns included.
     fn literal_start(&self) -> Vec<u8> {
-        let patterns = self.conditions.iter().filter_map(Condition::as_pattern);
+        let patterns = self.conditions.iter();
+        let patterns = patterns.filter_map(|condition| condition.criterion().as_pattern());
         let pattern = patterns
             .map(|pattern| pattern.literal_start())
             .max_by_key(Vec::len);
@@ -132,7 +136,7 @@ impl Set {
     fn implies(&self, wider: &Condition) -> bool {
         self.conditions
             .iter()
-            .any(|narrower| covers(wider, narrower))
+            .any(|narrower| wider.criterion().covers(narrower))
     }
 
     /// Returns its condition on the whole path.
@@ -156,27 +160,5 @@ impl Set {
             }
         });
         prefix.filter(|prefix| !prefix.bytes().ends_with(b"/"))
-    }
-}
-
-fn covers(wider: &Condition, other: &Condition) -> bool {
-    use Condition as C;
-    match wider {
-        C::Path(wider) => matches!(other, C::Path(other) if wider.covers(other)),
-        C::Prefix(wider) => match other {
-            C::Prefix(other) => wider.covers(other),
-            C::Path(other) => other.lies_below(wider),
-            C::Pattern(other) => wider.has_below(&other.literal_start()),
-            C::Extension(_) | C::Method(_) | C::Host(_) | C::Scheme(_) | C::Listener(_) => false,
-            C::Remote(_) | C::Field(_) | C::Exists(_) | C::Any(_) | C::All(_) => false,
-        },
-        C::Pattern(wider) => matches!(other, C::Pattern(other) if wider.is_same(other)),
-        C::Extension(wider) => matches!(other, C::Extension(other) if wider.covers(other)),
-        C::Method(wider) => matches!(other, C::Method(other) if wider.covers(other)),
-        C::Host(wider) => matches!(other, C::Host(other) if wider.covers(other)),
-        C::Scheme(wider) => matches!(other, C::Scheme(other) if wider.is_same(other)),
-        C::Listener(wider) => matches!(other, C::Listener(other) if wider.covers(other)),
-        C::Remote(wider) => matches!(other, C::Remote(other) if wider.is_same(other)),
-        C::Field(_) | C::Exists(_) | C::Any(_) | C::All(_) => false,
     }
 }

@@ -1,14 +1,14 @@
 //! What two sections of the same description say otherwise, by the names of the keys.
 
 use super::lowered::Value;
-use super::{At, Key, Kind, Lowered};
+use super::{At, Descriptor, Kind, Lowered};
 
 impl Lowered {
     /// Returns the keys by which this section and `other` differ, in the order of the description: with
     /// dots where they are nested, as `limits.body`, and with a number from 1 in lists, as `rule[2].to`.
     /// Empty where both mean the same.
     pub fn changes(&self, other: &Self) -> Vec<String> {
-        let keys = self.section().keys.iter();
+        let keys = self.section().keys();
         keys.flat_map(|key| {
             let inner = changed(self, other, key);
             inner
@@ -20,7 +20,7 @@ impl Lowered {
 }
 
 /// Returns what follows the name of `key` for each thing in it that differs.
-fn changed(before: &Lowered, after: &Lowered, key: &'static Key) -> Vec<String> {
+fn changed(before: &Lowered, after: &Lowered, key: &Descriptor) -> Vec<String> {
     match (
         before.effective(key).as_deref(),
         after.effective(key).as_deref(),

@@ -8,7 +8,7 @@ use super::lowered::{Given, Value};
 use super::{At, Lowered, Problem, Section};
 use crate::value::{ByteSize, Invalid, parse_duration, parse_percent};
 
-/// What the value of a key must be. Each has its getter on [`Lowered`].
+/// What the value of a key must be. Each belongs to one type of [`Key`](super::Key).
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// A text.
@@ -28,7 +28,7 @@ pub enum Kind {
     Duration,
     /// A part of a whole in per cent, in a text.
     Percent,
-    /// One of a few words; the getter is [`Lowered::text`].
+    /// One of a few words.
     OneOf(&'static [&'static str]),
     /// A list of texts; a text alone is a list of one.
     Texts,
@@ -293,7 +293,7 @@ impl Lowering<'_> {
         section: &'static Section,
         written: Written<'_, '_>,
     ) -> Option<Lowered> {
-        let (true, Some(key)) = (written.get_ref().is_str(), section.keys.first()) else {
+        let (true, Some(key)) = (written.get_ref().is_str(), section.first_key()) else {
             return self.table(kind, section, written);
         };
         let place = self.place(written.span());

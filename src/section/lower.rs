@@ -7,7 +7,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::environment::{Environment, expand};
 use super::lowered::{Given, Value};
-use super::{At, FileId, Key, Lowered, Place, Problem, Problems, Section};
+use super::{At, Descriptor, FileId, Lowered, Place, Problem, Problems, Section};
 
 impl Section {
     /// Reads `table`, found at `place`, against this description. What is wrong goes to `problems`
@@ -59,13 +59,9 @@ impl Section {
         }
         .section(self, table, place.clone())
     }
-
-    pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| key.name == name)
-    }
 }
 
-impl Key {
+impl Descriptor {
     /// Reads a literal of this descriptor, for the section at `place`. `None` with a problem when the
     /// descriptor is wrong, which the tests of its owner find.
     pub(super) fn literal(
@@ -93,7 +89,7 @@ impl Key {
 }
 
 #[cfg(test)]
-impl Key {
+impl Descriptor {
     /// Returns what is wrong with a literal as the value of this key.
     pub(crate) fn faults(&self, literal: &str) -> Vec<String> {
         let mut problems = Problems::default();
@@ -150,7 +146,7 @@ impl Lowering<'_> {
             let before = self.problems.count();
             let value = self.value(key.kind, written);
             if self.problems.count() > before && is_lacking(value.as_ref(), written) {
-                wrong.push(key.name);
+                wrong.push(key);
                 self.problems.mar(&place);
             }
             if let Some(value) = value {
@@ -170,8 +166,8 @@ impl Lowering<'_> {
         &mut self,
         section: &'static Section,
         name: &Spanned<DeString<'_>>,
-    ) -> Option<&'static str> {
-        let names = || section.keys.iter().map(|key| key.name);
+    ) -> Option<&'static Descriptor> {
+        let names = || section.keys().map(|key| key.name);
         let near = nearest(name.get_ref(), names());
         let help = near.map(|near| format!("did you mean `{near}`?"));
         let listed = || {
@@ -187,7 +183,7 @@ impl Lowering<'_> {
         );
         self.problems
             .push(problem.help(help).firm().without_values());
-        near
+        near.and_then(|near| section.key(near))
     }
 
     pub(super) fn place(&self, span: Range<usize>) -> Place {

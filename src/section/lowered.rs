@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{At, Key, Kind, Place, Problems, Section};
+use super::typed::Type;
+use super::{AnyKey, At, Descriptor, Key, Kind, Pairs, Place, Problems, Section};
 use crate::value::{ByteSize, parse_duration, parse_percent};
 
-/// A section that was read. Each getter gives what was written, or else the default of the
-/// descriptor. To ask for a key that the section does not have, or for another kind than it has, is
-/// our own fault: it fails in debug builds and gives nothing, zero or false otherwise.
+/// A section that was read: what was given, and behind it the defaults of its keys. To ask for a key
+/// that the section does not have is our own fault: it fails in debug builds, and is absent otherwise.
 ///
 /// Two are equal when they say the same; see [`Self::same_as`].
 #[derive(Clone, Debug)]
@@ -17,30 +17,43 @@ pub struct Lowered {
     place: Place,
     pub(super) given: Vec<Given>,
     /// Keys that were written and could not be understood.
-    wrong: Vec<&'static str>,
+    wrong: Vec<&'static Descriptor>,
 }
 
 /// A key that was written.
 #[derive(Clone, Debug)]
 pub(super) struct Given {
-    pub(super) key: &'static Key,
+    pub(super) key: &'static Descriptor,
     /// Where the name stands.
     pub(super) name: Place,
     pub(super) value: At<Value>,
 }
 
+/// A value that was understood, of the [`Kind`]s that its name says; which of them is read as which type is
+/// said in `typed`.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub enum Value {
+    /// A text, or one of a few words.
     Text(String),
+    /// A flag.
     Flag(bool),
+    /// An integer in its bounds.
     Integer(i64),
+    /// A number of bytes.
     Size(ByteSize),
+    /// A duration.
     Duration(Duration),
+    /// A part in per cent.
     Percent(u8),
+    /// A list of texts.
     Texts(Vec<At<String>>),
-    Pairs(Vec<(At<String>, At<String>)>),
+    /// Names and their texts.
+    Pairs(Pairs),
+    /// A section, whether or not something else stood for it.
     Table(Lowered),
+    /// A list of sections.
     Tables(Vec<Lowered>),
+    /// A section for each name.
     Named(Vec<(At<String>, Lowered)>),
 }
 
@@ -55,14 +68,15 @@ impl Lowered {
     }
 
     /// The same, of which these keys were written and could not be understood.
-    pub(super) fn without(self, wrong: Vec<&'static str>) -> Self {
+    pub(super) fn without(self, wrong: Vec<&'static Descriptor>) -> Self {
         Self { wrong, ..self }
     }
 
-    /// Whether the key was written and could not be understood, which was told: what follows from it
-    /// not being there is not to be told again.
-    pub fn is_wrong(&self, key: &str) -> bool {
-        self.wrong.contains(&key)
+    /// Reports whether the key was written and could not be understood, which was told: what follows from
+    /// it not being there is not to be told again.
+    pub fn is_wrong(&self, key: &dyn AnyKey) -> bool {
+        let key = self.own(key.descriptor());
+        self.wrong.iter().any(|wrong| std::ptr::eq(*wrong, key))
     }
 
     /// The description that it was read by.
@@ -75,20 +89,47 @@ impl Lowered {
         self.place.clone()
     }
 
-    /// Whether sections of this kind have the key.
-    pub fn has_key(&self, key: &str) -> bool {
-        self.section.key(key).is_some()
+    /// Returns the value of the key: what was written, or else the default. What is absent and has no
+    /// default is `None`, false or empty; an absent table has all its defaults.
+    pub fn get<T: Type>(&self, key: &Key<T>) -> T::Got<'_> {
+        T::get(self, key.descriptor())
     }
 
-    /// Whether the key was written (and right).
-    pub fn is_given(&self, key: &str) -> bool {
-        self.given(key).is_some()
+    /// Returns the value of the key where it was written (and right); `None` also where the `false` of a
+    /// [`Kind::FlagOr`] was.
+    pub fn given<T: Type>(&self, key: &Key<T>) -> Option<T::Given<'_>> {
+        T::given(&self.find(key.descriptor())?.value)
     }
 
-    /// Where the value of the key stands; the place of the section when it was not written.
-    pub fn place_of(&self, key: &str) -> Place {
-        self.given(key)
-            .map_or_else(|| self.place(), |given| given.value.place.clone())
+    /// Reports whether the key was written (and right).
+    pub fn is_given(&self, key: &dyn AnyKey) -> bool {
+        self.find(key.descriptor()).is_some()
+    }
+
+    /// Returns where the value of the key stands; the place of the section when it was not written.
+    pub fn place_of(&self, key: &dyn AnyKey) -> Place {
+        self.place_of_key(key.descriptor())
+    }
+
+    pub(super) fn place_of_key(&self, key: &Descriptor) -> Place {
+        let given = self.find(key);
+        given.map_or_else(|| self.place(), |given| given.value.place.clone())
+    }
+
+    /// Returns the sections that were written under the key, whatever its kind: each with its name, where
+    /// the kind gives it one.
+    pub fn nested(&self, key: &Descriptor) -> Vec<(Option<&str>, &Self)> {
+        match self.find(key).map(|given| &given.value.value) {
+            Some(Value::Table(table)) => vec![(None, table)],
+            Some(Value::Tables(tables)) => tables.iter().map(|table| (None, table)).collect(),
+            Some(Value::Named(named)) => {
+                let named = named.iter();
+                named
+                    .map(|(name, table)| (Some(name.as_str()), table))
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The names of the keys that were written, each with the place of the name, in the order of the
@@ -99,154 +140,6 @@ impl Lowered {
             place: given.name.clone(),
         });
         names.collect()
-    }
-
-    /// A [`Kind::Text`] or [`Kind::OneOf`]; `None` when it was not written and has no default.
-    pub fn text(&self, key: &str) -> Option<At<String>> {
-        let value = self.read(key, |value| {
-            if let Value::Text(text) = value {
-                Some(text)
-            } else {
-                None
-            }
-        })?;
-        Some(At {
-            value,
-            place: self.place_of(key),
-        })
-    }
-
-    /// A [`Kind::Flag`]; false when it was not written and has no default.
-    pub fn flag(&self, key: &str) -> bool {
-        self.read(key, |value| {
-            if let Value::Flag(flag) = value {
-                Some(flag)
-            } else {
-                None
-            }
-        })
-        .unwrap_or_default()
-    }
-
-    /// A [`Kind::Integer`], in its bounds; zero when it was not written and has no default.
-    pub fn integer(&self, key: &str) -> i64 {
-        self.read(key, |value| {
-            if let Value::Integer(number) = value {
-                Some(number)
-            } else {
-                None
-            }
-        })
-        .unwrap_or_default()
-    }
-
-    /// A [`Kind::Size`]; zero when it was not written and has no default.
-    pub fn size(&self, key: &str) -> ByteSize {
-        self.read(key, |value| {
-            if let Value::Size(size) = value {
-                Some(size)
-            } else {
-                None
-            }
-        })
-        .unwrap_or_default()
-    }
-
-    /// A [`Kind::Duration`]; zero when it was not written and has no default.
-    pub fn duration(&self, key: &str) -> Duration {
-        self.read(key, |value| {
-            if let Value::Duration(time) = value {
-                Some(time)
-            } else {
-                None
-            }
-        })
-        .unwrap_or_default()
-    }
-
-    /// A [`Kind::Percent`]; zero when it was not written and has no default.
-    pub fn percent(&self, key: &str) -> u8 {
-        self.read(key, |value| {
-            if let Value::Percent(percent) = value {
-                Some(percent)
-            } else {
-                None
-            }
-        })
-        .unwrap_or_default()
-    }
-
-    /// A [`Kind::Texts`]; empty when it was not written and has no default.
-    pub fn texts(&self, key: &str) -> Vec<At<String>> {
-        self.read(key, |value| {
-            if let Value::Texts(texts) = value {
-                Some(texts)
-            } else {
-                None
-            }
-        })
-        .unwrap_or_default()
-    }
-
-    /// A [`Kind::Pairs`], in the order of the file; empty when it was not written and has no default.
-    pub fn pairs(&self, key: &str) -> Vec<(At<String>, At<String>)> {
-        self.read(key, |value| {
-            if let Value::Pairs(pairs) = value {
-                Some(pairs)
-            } else {
-                None
-            }
-        })
-        .unwrap_or_default()
-    }
-
-    /// A [`Kind::Table`], [`Kind::FlagOr`] or [`Kind::TextOr`]; when it was not written, that section with all its
-    /// defaults, at the place of this one.
-    pub fn table(&self, key: &str) -> Self {
-        let nested = || {
-            self.section
-                .key(key)
-                .and_then(|key| key.kind.section())
-                .unwrap_or(self.section)
-        };
-        self.given_table(key)
-            .cloned()
-            .unwrap_or_else(|| Self::new(nested(), self.place(), Vec::new()))
-    }
-
-    /// A [`Kind::Table`], [`Kind::FlagOr`] or [`Kind::TextOr`] that was written; `None` also for `false`.
-    pub fn given_table(&self, key: &str) -> Option<&Self> {
-        self.nested(key, |value| {
-            if let Value::Table(table) = value {
-                Some(table)
-            } else {
-                None
-            }
-        })
-    }
-
-    /// A [`Kind::Tables`], in the order of the file; empty when there is none.
-    pub fn tables(&self, key: &str) -> &[Self] {
-        let tables = self.nested(key, |value| {
-            if let Value::Tables(tables) = value {
-                Some(tables)
-            } else {
-                None
-            }
-        });
-        tables.map_or(&[], Vec::as_slice)
-    }
-
-    /// A [`Kind::Named`], in the order of the file; empty when there is none.
-    pub fn named(&self, key: &str) -> &[(At<String>, Self)] {
-        let named = self.nested(key, |value| {
-            if let Value::Named(named) = value {
-                Some(named)
-            } else {
-                None
-            }
-        });
-        named.map_or(&[], Vec::as_slice)
     }
 
     /// This section and what a later part of its file says, where that only goes on with lists which both
@@ -283,53 +176,37 @@ impl Lowered {
             && other.given.iter().all(|given| agrees(self, given))
     }
 
-    pub(super) fn given(&self, key: &str) -> Option<&Given> {
-        debug_assert!(
-            self.section.key(key).is_some(),
-            "{} has no key `{key}`",
-            self.section.title
-        );
-        self.given.iter().find(|given| given.key.name == key)
+    /// Returns the key as it was written.
+    pub(super) fn find(&self, key: &Descriptor) -> Option<&Given> {
+        let key = self.own(key);
+        // A key is itself alone: no names need be compared.
+        let mut given = self.given.iter();
+        given.find(|given| std::ptr::eq(given.key, key))
     }
 
-    /// What was written, or the default.
-    pub(super) fn effective(&self, key: &'static Key) -> Option<Cow<'_, Value>> {
-        let mut given = self.given.iter();
-        // A key is itself alone: no names need be compared.
-        if let Some(given) = given.find(|given| std::ptr::eq(given.key, key)) {
+    /// Returns the key; debug builds panic where it is one of another section.
+    fn own<'k>(&self, key: &'k Descriptor) -> &'k Descriptor {
+        debug_assert!(
+            self.section.has(key),
+            "`{}` is no key of {}",
+            key.name,
+            self.section.title
+        );
+        key
+    }
+
+    /// Returns the value that was written, or the default.
+    pub(super) fn effective(&self, key: &Descriptor) -> Option<Cow<'_, Value>> {
+        if let Some(given) = self.find(key) {
             return Some(Cow::Borrowed(&given.value.value));
         }
         let literal = key.default?;
         default(key, literal, &self.place).map(Cow::Owned)
     }
-
-    fn read<T: Clone>(&self, key: &str, pick: fn(&Value) -> Option<&T>) -> Option<T> {
-        self.assert_kind(key, pick);
-        let value = self.effective(self.section.key(key)?)?;
-        pick(&value).cloned()
-    }
-
-    fn nested<T>(&self, key: &str, pick: fn(&Value) -> Option<&T>) -> Option<&T> {
-        self.assert_kind(key, pick);
-        pick(&self.given(key)?.value.value)
-    }
-
-    /// In debug builds, whether values of this key are what the getter picks, also when none is there.
-    fn assert_kind<T>(&self, key: &str, pick: fn(&Value) -> Option<&T>) {
-        let fits = || {
-            let kind = self.section.key(key).map(|key| key.kind);
-            kind.is_some_and(|kind| pick(&Value::sample(kind, &self.place)).is_some())
-        };
-        debug_assert!(
-            fits(),
-            "`{key}` of {} is missing or of another kind",
-            self.section.title
-        );
-    }
 }
 
 /// The default of a key as a value.
-fn default(key: &'static Key, literal: &str, place: &Place) -> Option<Value> {
+fn default(key: &Descriptor, literal: &str, place: &Place) -> Option<Value> {
     plain(key.kind, literal).or_else(|| key.literal(literal, place, &mut Problems::default()))
 }
 
@@ -355,26 +232,5 @@ pub(super) fn plain(kind: Kind, literal: &str) -> Option<Value> {
 impl PartialEq for Lowered {
     fn eq(&self, other: &Self) -> bool {
         self.same_as(other)
-    }
-}
-
-impl Value {
-    /// Any value of this kind.
-    fn sample(kind: Kind, place: &Place) -> Self {
-        match kind {
-            Kind::Text | Kind::OneOf(_) => Self::Text(String::new()),
-            Kind::Flag => Self::Flag(false),
-            Kind::Integer { .. } => Self::Integer(0),
-            Kind::Size => Self::Size(ByteSize(0)),
-            Kind::Duration => Self::Duration(Duration::ZERO),
-            Kind::Percent => Self::Percent(0),
-            Kind::Texts => Self::Texts(Vec::new()),
-            Kind::Pairs => Self::Pairs(Vec::new()),
-            Kind::Table(section) | Kind::FlagOr(section) | Kind::TextOr(section) => {
-                Self::Table(Lowered::new(section, place.clone(), Vec::new()))
-            }
-            Kind::Tables(_) => Self::Tables(Vec::new()),
-            Kind::Named(_) => Self::Named(Vec::new()),
-        }
     }
 }

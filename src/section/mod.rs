@@ -1,6 +1,7 @@
-//! How every section of the configuration file is described: one table of keys for each section
-//! (name, type, default, doc), kept beside the code that uses it. The decoder, the suggestions for
-//! a misspelt key and `config/reference.toml` all come from that table, so they cannot disagree.
+//! How every section of the configuration file is described: a list of keys for each section, and
+//! each [`Key`] a static (name, type, default, doc), kept beside the code that uses it. The decoder,
+//! the suggestions for a misspelt key and `config/reference.toml` all come from that table, so they
+//! cannot disagree; and a key is asked for by its static, so that no name and no type is said twice.
 //!
 //! Decoding never stops at the first fault: what is wrong goes to [`Problems`] with its [`Place`],
 //! and the rest is still read. This module knows no section of its own and no meaning of any key.
@@ -8,6 +9,7 @@
 mod changes;
 mod embedded;
 mod environment;
+mod key;
 mod kind;
 mod lower;
 mod lowered;
@@ -21,8 +23,10 @@ pub(crate) mod sample;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod typed;
 
 pub use environment::Environment;
+pub use key::{AnyKey, Descriptor, Group, Key, Named, Pairs, Table, Tables};
 pub use kind::Kind;
 pub use lowered::Lowered;
 pub use path::absolute_path;
@@ -41,65 +45,33 @@ pub struct Section {
     /// What the section is for, in sentences; a line break starts a paragraph. A nested section with
     /// an empty doc is shown in the reference by the example of its key alone.
     pub doc: &'static str,
-    /// The keys, in the order of the reference.
-    pub keys: &'static [Key],
+    /// The keys, in the order of the reference. A group stands in as many sections as have all of it.
+    pub groups: &'static [Group],
 }
 
-/// One key of a section.
-#[derive(Clone, Copy, Debug)]
-pub struct Key {
-    /// The name as it is written: a bare TOML key.
-    pub name: &'static str,
-    /// What its value must be.
-    pub kind: Kind,
-    /// What holds when the key is absent, as a TOML literal: `"10s"` with its quotes, `8`, `["a"]`.
-    pub default: Option<&'static str>,
-    /// What the key means, in sentences; a line break starts a paragraph.
-    pub doc: &'static str,
-    /// A value to show in the reference when there is no default, as a TOML literal. On a
-    /// [`Kind::Table`] it says that an absent table is not the same as an empty one, so that the
-    /// reference shows the table switched off.
-    pub example: Option<&'static str>,
-    /// Whether the reference shows the example switched on: without such a key its section would
-    /// mean nothing.
-    pub shown: bool,
-}
-
-impl Key {
-    /// A key without a default and without an example.
-    pub const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Self {
-        Self {
-            name,
-            kind,
-            default: None,
-            doc,
-            example: None,
-            shown: false,
-        }
+impl Section {
+    /// Returns the keys of all groups, in the order of the reference.
+    pub fn keys(&self) -> impl Iterator<Item = &'static Descriptor> {
+        let keys = self.groups.iter().copied().flatten();
+        keys.map(|key| key.descriptor())
     }
 
-    /// The same key with an example, a TOML literal, that the reference shows switched on.
-    pub const fn shown(self, literal: &'static str) -> Self {
-        Self {
-            example: Some(literal),
-            shown: true,
-            ..self
-        }
+    /// Returns the first key, which a text stands for in a [`Kind::TextOr`].
+    fn first_key(&self) -> Option<&'static Descriptor> {
+        self.keys().next()
     }
 
-    /// The same key with a default, a TOML literal.
-    pub const fn default(self, literal: &'static str) -> Self {
-        Self {
-            default: Some(literal),
-            ..self
-        }
+    /// Returns the key of this name.
+    fn key(&self, name: &str) -> Option<&'static Descriptor> {
+        self.keys().find(|key| key.name == name)
     }
 
-    /// The same key with an example, a TOML literal.
-    pub const fn example(self, literal: &'static str) -> Self {
-        Self {
-            example: Some(literal),
-            ..self
-        }
+    /// Reports whether the key is one of this section, and not one of another with the same name.
+    pub fn lists(&self, key: &dyn AnyKey) -> bool {
+        self.has(key.descriptor())
+    }
+
+    fn has(&self, key: &Descriptor) -> bool {
+        self.keys().any(|own| std::ptr::eq(own, key))
     }
 }

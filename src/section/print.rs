@@ -1,42 +1,37 @@
 //! A section that was read, written as TOML again: what was given, in the order in which it was, with
 //! the values of variables in their place.
 
-use super::lowered::Value;
-use super::{At, Kind, Lowered};
+use super::lowered::{Given, Value};
+use super::{AnyKey, At, Kind, Lowered};
 use crate::value::{show_duration, show_percent};
 
 impl Lowered {
     /// A line for each key that was given and is not in `except`; nested sections are inline tables.
     /// Read again it says the same.
-    pub fn to_toml(&self, except: &[&str]) -> String {
-        let kept = |key: &&'static str| !except.contains(key);
-        let keys = self.given_keys().into_iter().map(|key| key.value);
-        let lines = keys.filter(kept).filter_map(|key| {
-            let value = self.literal(key)?;
-            Some(format!("{key} = {value}\n"))
-        });
-        lines.collect()
-    }
-
-    fn literal(&self, name: &str) -> Option<String> {
-        let given = self.given(name)?;
-        let value = &given.value.value;
-        let is_flag = matches!(given.key.kind, Kind::FlagOr(_));
-        let is_bare = matches!(value, Value::Table(table) if table.given_keys().is_empty());
-        Some(match is_flag && is_bare {
-            true => "true".to_owned(),
-            false => literal(value),
-        })
+    pub fn to_toml(&self, except: &[&dyn AnyKey]) -> String {
+        let is_kept = |given: &&Given| {
+            let mut except = except.iter();
+            !except.any(|key| std::ptr::eq(key.descriptor(), given.key))
+        };
+        let kept = self.given.iter().filter(is_kept);
+        kept.map(|given| assignment(given) + "\n").collect()
     }
 
     fn inline(&self) -> String {
-        let keys = self.given_keys().into_iter();
-        let pairs = keys.filter_map(|key| {
-            let value = self.literal(key.value)?;
-            Some(format!("{} = {value}", key.value))
-        });
-        braces(pairs.collect())
+        braces(self.given.iter().map(assignment).collect())
     }
+}
+
+fn assignment(given: &Given) -> String {
+    let is_flag = matches!(given.key.kind, Kind::FlagOr(_));
+    let value = &given.value.value;
+    let is_bare = matches!(value, Value::Table(table) if table.given.is_empty());
+    let value = if is_flag && is_bare {
+        "true".to_owned()
+    } else {
+        literal(value)
+    };
+    format!("{} = {value}", given.key.name)
 }
 
 /// A text as TOML writes it, so that no variable of the environment is seen in it.
@@ -106,7 +101,7 @@ mod tests {
     use proptest::prelude::*;
     use toml::de::DeTable;
 
-    use super::super::sample::ROOT;
+    use super::super::sample::{ROOT, ROOT_KEY, SERVER_KEY, SITE_KEY};
     use super::*;
     use crate::section::Problems;
 
@@ -147,15 +142,15 @@ mod tests {
         let printed = lowered.to_toml(&[]);
         assert!(lower(&printed).same_as(&lowered), "{printed}");
         assert_eq!(lower(&printed).to_toml(&[]), printed);
-        assert!(!lowered.to_toml(&["server"]).contains("workers"));
+        assert!(!lowered.to_toml(&[&SERVER_KEY]).contains("workers"));
     }
 
     proptest! {
         #[test]
         fn any_text_is_printed_as_itself(text in r#"[${}A-Z"'\\\x00-\x20\x7fé]{0,30}"#) {
             let lowered = lower(&format!("[[site]]\nroot = {}\n", quoted(&text)));
-            let site = lowered.tables("site").first().unwrap();
-            prop_assert_eq!(site.text("root").unwrap().value, text);
+            let site = lowered.get(&SITE_KEY).first().unwrap();
+            prop_assert_eq!(site.get(&ROOT_KEY).unwrap().value, text);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! It is a valid file. A line that starts with `#` and no space is a setting that is switched off;
 //! `# ` with a space is prose.
 
-use super::{Key, Kind, Section};
+use super::{Descriptor, Kind, Section};
 
 /// The whole reference for a file whose top level is `root`.
 pub fn reference(root: &'static Section) -> String {
@@ -41,7 +41,7 @@ struct Header {
 }
 
 impl Header {
-    fn below(&self, key: &Key) -> Self {
+    fn below(&self, key: &Descriptor) -> Self {
         let dot = if self.path.is_empty() { "" } else { "." };
         let name = if matches!(key.kind, Kind::Named(_)) {
             ".NAME"
@@ -59,22 +59,19 @@ impl Header {
 impl Page {
     /// The keys of a section: first those that are one line, as TOML demands, then the nested ones.
     fn body(&mut self, section: &'static Section, header: &Header) {
-        let with_section = |key: &Key| key.kind.section().filter(|section| !section.doc.is_empty());
-        for key in section
-            .keys
-            .iter()
-            .filter(|key| with_section(key).is_none())
-        {
+        let with_section =
+            |key: &Descriptor| key.kind.section().filter(|section| !section.doc.is_empty());
+        for key in section.keys().filter(|key| with_section(key).is_none()) {
             self.setting(key, header.on);
         }
-        for key in section.keys {
+        for key in section.keys() {
             if let Some(nested) = with_section(key) {
                 self.nested(key, nested, &header.below(key));
             }
         }
     }
 
-    fn setting(&mut self, key: &Key, on: bool) {
+    fn setting(&mut self, key: &Descriptor, on: bool) {
         self.text.push('\n');
         self.prose(key.doc);
         self.prose(&capitalised(&key.kind.expected()));
@@ -86,7 +83,7 @@ impl Page {
         self.line(on, &format!("{} = {literal}", key.name));
     }
 
-    fn nested(&mut self, key: &Key, section: &'static Section, header: &Header) {
+    fn nested(&mut self, key: &Descriptor, section: &'static Section, header: &Header) {
         self.text.push('\n');
         self.prose(section.doc);
         if matches!(key.kind, Kind::FlagOr(_)) {
@@ -95,7 +92,7 @@ impl Page {
                 key.name
             ));
         }
-        if let (Kind::TextOr(_), Some(first)) = (key.kind, section.keys.first()) {
+        if let (Kind::TextOr(_), Some(first)) = (key.kind, section.first_key()) {
             self.prose(&format!(
                 "`{} = \"…\"` is the same with `{}` alone.",
                 key.name, first.name

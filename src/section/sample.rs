@@ -1,131 +1,145 @@
 //! A description that uses every kind, for tests of everything that works on descriptions.
 
-use super::{Key, Kind, Section};
+use std::time::Duration;
+
+use super::{At, Key, Named, Pairs, Section, Table, Tables};
+use crate::value::ByteSize;
 
 pub(crate) static ROOT: Section = Section {
     title: "the file",
     doc: "A sample.",
-    keys: &[
-        Key::new("include", Kind::Texts, "Further files.").example(r#"["sites/*.toml"]"#),
-        Key::new("server", Kind::Table(&SERVER), "The whole process."),
-        Key::new(
-            "upstream",
-            Kind::Named(&UPSTREAM),
-            "Each backend under a name.",
-        ),
-        Key::new("site", Kind::Tables(&SITE), "Each site."),
-    ],
+    groups: &[&[&INCLUDE, &SERVER_KEY, &UPSTREAM_KEY, &SITE_KEY]],
 };
+
+pub(super) static INCLUDE: Key<Vec<At<String>>> =
+    Key::texts("include", "Further files.").example(r#"["sites/*.toml"]"#);
+
+pub(super) static SERVER_KEY: Key<Table> = Key::table("server", &SERVER, "The whole process.");
+
+pub(super) static UPSTREAM_KEY: Key<Named> =
+    Key::named("upstream", &UPSTREAM, "Each backend under a name.");
+
+pub(super) static SITE_KEY: Key<Tables> = Key::tables("site", &SITE, "Each site.");
 
 static SERVER: Section = Section {
     title: "[server]",
     doc: "What holds for all sites. This sentence is here only to be so long that it has to be wrapped.\nA second paragraph.",
-    keys: &[
-        Key::new(
-            "workers",
-            Kind::Integer { min: 0, max: 1024 },
-            "Threads; 0 for one a core.",
-        )
-        .default("0"),
-        Key::new(
-            "log",
-            Kind::OneOf(&["error", "warn", "info"]),
-            "How much to say.",
-        )
-        .default(r#""info""#),
-        Key::new(
-            "drain",
-            Kind::Duration,
-            "How long requests in flight may take.",
-        )
-        .default(r#""25s""#),
-        Key::new("limits", Kind::Table(&LIMITS), "Bounds."),
-    ],
+    groups: &[&[&WORKERS, &LOG, &DRAIN, &LIMITS_KEY]],
 };
+
+pub(super) static WORKERS: Key<usize> =
+    Key::integer("workers", 0..=1024, "Threads; 0 for one a core.").default("0");
+
+pub(super) static LOG: Key<At<String>> =
+    Key::one_of("log", &["error", "warn", "info"], "How much to say.").default(r#""info""#);
+
+pub(super) static DRAIN: Key<Duration> =
+    Key::duration("drain", "How long requests in flight may take.").default(r#""25s""#);
+
+pub(super) static LIMITS_KEY: Key<Table> = Key::table("limits", &LIMITS, "Bounds.");
 
 static LIMITS: Section = Section {
     title: "limits",
     doc: "Each is answered by the status that fits.",
-    keys: &[
-        Key::new("body", Kind::Size, "The longest request body.").default(r#""32MiB""#),
-        Key::new(
-            "fields",
-            Kind::Integer {
-                min: 1,
-                max: i64::MAX,
-            },
-            "How many fields a request may have.",
-        ),
-    ],
+    groups: &[&[&BODY, &FIELDS]],
 };
+
+pub(super) static BODY: Key<ByteSize> =
+    Key::size("body", "The longest request body.").default(r#""32MiB""#);
+
+pub(super) static FIELDS: Key<Option<usize>> = Key::integer(
+    "fields",
+    1..=i64::MAX,
+    "How many fields a request may have.",
+);
 
 static UPSTREAM: Section = Section {
     title: "[upstream.NAME]",
     doc: "A FastCGI application.",
-    keys: &[
-        Key::new("servers", Kind::Texts, "Its addresses.").example(r#"["unix:/run/php.sock"]"#),
-        Key::new(
-            "keep",
-            Kind::Duration,
-            "How long an idle connection is kept.",
-        )
-        .default(r#""20ms""#),
-        Key::new("timeouts", Kind::Table(&TIMEOUTS), "Durations."),
-    ],
+    groups: &[&[&SERVERS, &KEEP, &TIMEOUTS_KEY]],
 };
+
+pub(super) static SERVERS: Key<Vec<At<String>>> =
+    Key::texts("servers", "Its addresses.").example(r#"["unix:/run/php.sock"]"#);
+
+pub(super) static KEEP: Key<Duration> =
+    Key::duration("keep", "How long an idle connection is kept.").default(r#""20ms""#);
+
+pub(super) static TIMEOUTS_KEY: Key<Table> = Key::table("timeouts", &TIMEOUTS, "Durations.");
 
 static TIMEOUTS: Section = Section {
     title: "timeouts",
     doc: "One for each step.",
-    keys: &[Key::new("connect", Kind::Duration, "To connect.").default(r#""1s""#)],
+    groups: &[&[&CONNECT]],
 };
+
+pub(super) static CONNECT: Key<Duration> =
+    Key::duration("connect", "To connect.").default(r#""1s""#);
 
 static SITE: Section = Section {
     title: "[[site]]",
     doc: "A site.",
-    keys: &[
-        Key::new("root", Kind::Text, "The directory.").example(r#""/srv/app""#),
-        Key::new("index", Kind::Texts, "What a directory shows.")
-            .default(r#"["index.php", "index.html"]"#),
-        Key::new("secure", Kind::Flag, "Whether only TLS will do.").default("false"),
-        Key::new("env", Kind::Pairs, "Further meta-variables.")
-            .example(r#"{ APP_ENV = "production" }"#),
-        Key::new("deny", Kind::FlagOr(&DENY), "Refuses everything."),
-        Key::new("front", Kind::TextOr(&FRONT), "What gets the rest."),
-        Key::new("send", Kind::Table(&SEND), "Answers with a text.").example(r#"{ body = "x" }"#),
-        Key::new("brief", Kind::Table(&BRIEF), "Described by its example.")
-            .example("{ on = true }"),
-    ],
+    groups: &[&[
+        &ROOT_KEY, &INDEX, &SECURE, &ENV, &DENY_KEY, &FRONT_KEY, &SEND_KEY, &BRIEF_KEY,
+    ]],
 };
+
+pub(super) static ROOT_KEY: Key<Option<At<String>>> =
+    Key::text("root", "The directory.").example(r#""/srv/app""#);
+
+pub(super) static INDEX: Key<Vec<At<String>>> =
+    Key::texts("index", "What a directory shows.").default(r#"["index.php", "index.html"]"#);
+
+pub(super) static SECURE: Key<bool> =
+    Key::flag("secure", "Whether only TLS will do.").default("false");
+
+pub(super) static ENV: Key<Pairs> =
+    Key::pairs("env", "Further meta-variables.").example(r#"{ APP_ENV = "production" }"#);
+
+pub(super) static DENY_KEY: Key<Table> = Key::flag_or("deny", &DENY, "Refuses everything.");
+
+pub(super) static FRONT_KEY: Key<Table> = Key::text_or("front", &FRONT, "What gets the rest.");
+
+pub(super) static SEND_KEY: Key<Table> =
+    Key::table("send", &SEND, "Answers with a text.").example(r#"{ body = "x" }"#);
+
+pub(super) static BRIEF_KEY: Key<Table> =
+    Key::table("brief", &BRIEF, "Described by its example.").example("{ on = true }");
 
 static DENY: Section = Section {
     title: "deny",
     doc: "A refusal.",
-    keys: &[Key::new(
-        "status",
-        Kind::Integer { min: 400, max: 599 },
-        "The status.",
-    )
-    .default("403")],
+    groups: &[&[&STATUS]],
 };
+
+pub(super) static STATUS: Key<usize> =
+    Key::integer("status", 400..=599, "The status.").default("403");
 
 static FRONT: Section = Section {
     title: "front",
     doc: "A script.",
-    keys: &[
-        Key::new("script", Kind::Text, "Its file.").default(r#""index.php""#),
-        Key::new("except", Kind::Texts, "What it does not get.").example(r#"["png"]"#),
-    ],
+    groups: &[&[&SCRIPT, &EXCEPT]],
 };
+
+pub(super) static SCRIPT: Key<At<String>> =
+    Key::text("script", "Its file.").default(r#""index.php""#);
+
+pub(super) static EXCEPT: Key<Vec<At<String>>> =
+    Key::texts("except", "What it does not get.").example(r#"["png"]"#);
 
 static SEND: Section = Section {
     title: "send",
     doc: "A text.",
-    keys: &[Key::new("body", Kind::Text, "The text.").example(r#""hello""#)],
+    groups: &[&[&BODY_KEY]],
 };
+
+pub(super) static BODY_KEY: Key<Option<At<String>>> =
+    Key::text("body", "The text.").example(r#""hello""#);
 
 static BRIEF: Section = Section {
     title: "brief",
     doc: "",
-    keys: &[Key::new("on", Kind::Flag, "Whether it is on.")],
+    groups: &[&[&ON]],
 };
+
+pub(super) static ON: Key<bool> = Key::flag("on", "Whether it is on.");

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 use toml::de::DeValue;
 
-use super::{Key, Kind, Section};
+use super::{Descriptor, Kind, Section};
 use crate::value::{duration_pattern, percent_pattern, size_pattern};
 
 /// A text with a variable of the environment in it may be anything.
@@ -45,8 +45,9 @@ impl Page {
     }
 
     fn section(&mut self, section: &'static Section) -> Map<String, Value> {
-        let keys = section.keys.iter();
-        let properties = keys.map(|key| (key.name.to_owned(), self.key(key)));
+        let properties = section
+            .keys()
+            .map(|key| (key.name.to_owned(), self.key(key)));
         let properties: Map<String, Value> = properties.collect();
         let described = json!({
             "title": section.title,
@@ -58,7 +59,7 @@ impl Page {
         object(described)
     }
 
-    fn key(&mut self, key: &Key) -> Value {
+    fn key(&mut self, key: &Descriptor) -> Value {
         let mut described = self.kind(key.kind);
         described.insert("description".to_owned(), json!(key.doc));
         if let Some(default) = key.default.and_then(literal) {

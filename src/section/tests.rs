@@ -5,8 +5,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 use toml::de::DeTable;
 
-use super::sample::ROOT;
-use super::{Environment, FileId, Key, Kind, Lowered, Place, Problems, Section};
+use super::sample::{
+    BODY, DENY_KEY, DRAIN, ENV, EXCEPT, FIELDS, FRONT_KEY, INDEX, KEEP, LIMITS_KEY, LOG, ROOT,
+    ROOT_KEY, SCRIPT, SECURE, SERVER_KEY, SERVERS, SITE_KEY, STATUS, UPSTREAM_KEY, WORKERS,
+};
+use super::{Descriptor, Environment, FileId, Key, Kind, Lowered, Place, Problems, Section};
 use crate::value::ByteSize;
 
 fn lower_in(text: &str, environment: &Environment<'_>) -> (Lowered, Problems) {
@@ -63,24 +66,24 @@ fn what_is_written_is_read() {
         deny = { status = 404 }
         "#,
     );
-    let server = file.table("server");
-    assert_eq!(server.integer("workers"), 16);
-    assert_eq!(server.text("log").unwrap().as_str(), "warn");
-    assert_eq!(server.duration("drain"), Duration::from_secs(5));
-    assert_eq!(server.table("limits").size("body"), ByteSize(65_536));
-    assert_eq!(server.table("limits").integer("fields"), 7);
-    let [(php, first), (spaced, second)] = file.named("upstream") else {
+    let server = file.get(&SERVER_KEY);
+    assert_eq!(server.get(&WORKERS), 16);
+    assert_eq!(server.get(&LOG).as_str(), "warn");
+    assert_eq!(server.get(&DRAIN), Duration::from_secs(5));
+    assert_eq!(server.get(&LIMITS_KEY).get(&BODY), ByteSize(65_536));
+    assert_eq!(server.get(&LIMITS_KEY).get(&FIELDS), Some(7));
+    let [(php, first), (spaced, second)] = file.get(&UPSTREAM_KEY) else {
         panic!("two upstreams")
     };
     assert_eq!((php.as_str(), spaced.as_str()), ("php", "a b"));
-    assert_eq!(first.texts("servers")[0].as_str(), "unix:/run/php.sock");
-    assert!(second.texts("servers").is_empty());
-    let [first, second] = file.tables("site") else {
+    assert_eq!(first.get(&SERVERS)[0].as_str(), "unix:/run/php.sock");
+    assert!(second.get(&SERVERS).is_empty());
+    let [first, second] = file.get(&SITE_KEY) else {
         panic!("two sites")
     };
-    assert_eq!(first.text("root").unwrap().as_str(), "/srv");
-    assert!(first.flag("secure") && !second.flag("secure"));
-    let pairs = first.pairs("env");
+    assert_eq!(first.get(&ROOT_KEY).unwrap().as_str(), "/srv");
+    assert!(first.get(&SECURE) && !second.get(&SECURE));
+    let pairs = first.get(&ENV);
     assert_eq!(
         pairs
             .iter()
@@ -88,46 +91,46 @@ fn what_is_written_is_read() {
             .collect::<Vec<_>>(),
         ["B2", "A1"]
     );
-    assert_eq!(first.given_table("deny").unwrap().integer("status"), 403);
-    assert_eq!(second.given_table("deny").unwrap().integer("status"), 404);
-    assert_eq!(second.texts("index").len(), 2);
+    assert_eq!(first.given(&DENY_KEY).unwrap().get(&STATUS), 403);
+    assert_eq!(second.given(&DENY_KEY).unwrap().get(&STATUS), 404);
+    assert_eq!(second.get(&INDEX).len(), 2);
 }
 
 #[test]
 fn what_is_not_written_has_its_default() {
     let file = lower("[[site]]\ndeny = false");
-    assert!(file.given_table("server").is_none());
-    assert!(file.named("upstream").is_empty());
-    let server = file.table("server");
-    assert_eq!(server.integer("workers"), 0);
-    assert_eq!(server.text("log").unwrap().as_str(), "info");
-    assert_eq!(server.duration("drain"), Duration::from_secs(25));
-    assert_eq!(server.table("limits").size("body"), ByteSize(32 << 20));
-    assert_eq!(server.table("limits").integer("fields"), 0);
-    let [site] = file.tables("site") else {
+    assert!(file.given(&SERVER_KEY).is_none());
+    assert!(file.get(&UPSTREAM_KEY).is_empty());
+    let server = file.get(&SERVER_KEY);
+    assert_eq!(server.get(&WORKERS), 0);
+    assert_eq!(server.get(&LOG).as_str(), "info");
+    assert_eq!(server.get(&DRAIN), Duration::from_secs(25));
+    assert_eq!(server.get(&LIMITS_KEY).get(&BODY), ByteSize(32 << 20));
+    assert_eq!(server.get(&LIMITS_KEY).get(&FIELDS), None);
+    let [site] = file.get(&SITE_KEY) else {
         panic!("one site")
     };
-    assert_eq!(site.text("root"), None);
-    assert!(site.given_table("deny").is_none() && !site.is_given("deny"));
-    assert_eq!(site.table("deny").integer("status"), 403);
-    assert_eq!(site.texts("index")[1].as_str(), "index.html");
-    assert!(site.pairs("env").is_empty());
+    assert_eq!(site.get(&ROOT_KEY), None);
+    assert!(site.given(&DENY_KEY).is_none() && !site.is_given(&DENY_KEY));
+    assert_eq!(site.get(&DENY_KEY).get(&STATUS), 403);
+    assert_eq!(site.get(&INDEX)[1].as_str(), "index.html");
+    assert!(site.get(&ENV).is_empty());
 }
 
 #[test]
 fn places_are_those_of_the_file() {
     let text = "[[site]]\nroot = \"/srv\"\nindex = [\"a\"]\nenv.A = \"1\"";
     let file = lower(text);
-    let [site] = file.tables("site") else {
+    let [site] = file.get(&SITE_KEY) else {
         panic!("one site")
     };
     let at = |place: Place| &text[place.span];
     assert_eq!(at(site.place()), "[[site]]");
-    assert_eq!(at(site.place_of("root")), "\"/srv\"");
-    assert_eq!(at(site.text("root").unwrap().place), "\"/srv\"");
-    assert_eq!(at(site.texts("index")[0].place.clone()), "\"a\"");
-    assert_eq!(at(site.pairs("env")[0].0.place.clone()), "A");
-    assert_eq!(at(site.place_of("secure")), "[[site]]");
+    assert_eq!(at(site.place_of(&ROOT_KEY)), "\"/srv\"");
+    assert_eq!(at(site.get(&ROOT_KEY).unwrap().place), "\"/srv\"");
+    assert_eq!(at(site.get(&INDEX)[0].place.clone()), "\"a\"");
+    assert_eq!(at(site.get(&ENV)[0].0.place.clone()), "A");
+    assert_eq!(at(site.place_of(&SECURE)), "[[site]]");
     let given = site.given_keys();
     assert_eq!(
         given
@@ -262,7 +265,7 @@ fn unset_variables_are_named() {
 
 #[test]
 fn sections_are_the_same_when_they_mean_the_same() {
-    let first = |text: &str| lower(text).named("upstream")[0].1.clone();
+    let first = |text: &str| lower(text).get(&UPSTREAM_KEY)[0].1.clone();
     let plain = first("[upstream.a]\nservers = [\"x\"]");
     assert!(plain.same_as(&first(
         "# moved\n[upstream.b]\nkeep = \"20ms\"\nservers = \"x\""
@@ -278,9 +281,44 @@ fn sections_are_the_same_when_they_mean_the_same() {
 }
 
 #[test]
-#[should_panic(expected = "`log` of [server] is missing or of another kind")]
-fn the_wrong_getter_is_found_in_debug_builds() {
-    lower("").table("server").flag("log");
+#[should_panic(expected = "`body` is no key of [server]")]
+fn a_key_of_another_section_is_found_in_debug_builds() {
+    lower("").get(&SERVER_KEY).get(&BODY);
+}
+
+/// The types are those that the constructors give; what a table shows is read as them.
+#[test]
+fn every_type_is_read() {
+    let file = lower(
+        "[server]\nlimits = { body = \"1B\", fields = 9 }\n[[site]]\nfront = \"a.php\"\n[upstream.php]",
+    );
+    let limits = file.get(&SERVER_KEY).get(&LIMITS_KEY).into_owned();
+    assert_eq!(limits.given(&BODY), Some(ByteSize(1)));
+    assert_eq!(limits.given(&FIELDS), Some(9));
+    let [site] = file.given(&SITE_KEY).unwrap() else {
+        panic!("one site")
+    };
+    let front = site.given(&FRONT_KEY).unwrap();
+    assert_eq!(front.given(&SCRIPT).unwrap().as_str(), "a.php");
+    assert!(front.given(&EXCEPT).is_none() && front.get(&EXCEPT).is_empty());
+    assert!(site.given(&SECURE).is_none() && !site.get(&SECURE));
+    let [(name, upstream)] = file.given(&UPSTREAM_KEY).unwrap() else {
+        panic!("one upstream")
+    };
+    assert_eq!(name.as_str(), "php");
+    assert_eq!(upstream.get(&KEEP), Duration::from_millis(20));
+    assert!(upstream.given(&KEEP).is_none());
+}
+
+fn descriptor(kind: Kind, default: Option<&'static str>) -> Descriptor {
+    Descriptor {
+        name: "k",
+        kind,
+        default,
+        doc: "",
+        example: None,
+        shown: false,
+    }
 }
 
 #[test]
@@ -301,7 +339,7 @@ fn a_default_without_the_parser_is_what_the_parser_reads() {
     ];
     for (kind, literal, is_plain) in samples {
         let mut problems = Problems::default();
-        let key = Key::new("k", kind, "");
+        let key = descriptor(kind, None);
         let read = key.literal(literal, &Place::default(), &mut problems);
         assert!(read.is_some() && problems.is_empty(), "{literal}");
         let plain = super::lowered::plain(kind, literal);
@@ -313,7 +351,7 @@ fn a_default_without_the_parser_is_what_the_parser_reads() {
 fn literals_of_a_descriptor_are_read_like_values() {
     let mut problems = Problems::default();
     for literal in ["8 8", "\"8\"", "\"9s\""] {
-        let key = Key::new("k", Kind::Duration, "").default(literal);
+        let key = descriptor(Kind::Duration, Some(literal));
         let _ = key.literal(literal, &Place::default(), &mut problems);
     }
     assert_eq!(problems.into_sorted().len(), 2);
@@ -388,5 +426,7 @@ proptest! {
 const _: Section = Section {
     title: "",
     doc: "",
-    keys: &[Key::new("a", Kind::Flag, "").example("true")],
+    groups: &[&[&FLAG]],
 };
+
+static FLAG: Key<bool> = Key::flag("a", "").example("true");

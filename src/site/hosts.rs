@@ -7,7 +7,13 @@ use std::sync::Arc;
 use super::Site;
 use crate::message::ByHost;
 use crate::route::condition::HostPattern;
-use crate::section::{At, Lowered, Place, Problem, Problems};
+use crate::section::{At, Key, Lowered, Place, Problem, Problems};
+
+/// The hosts of a site.
+pub(crate) static HOSTS: Key<Vec<At<String>>> = Key::texts("hosts", "The hosts that the site answers for: \"example.org\", or \"*.example.org\" for every name below it. A site without answers for all others; where none is without, that is the first.").example("[\"example.org\", \"*.example.org\"]");
+
+/// The listeners of a site.
+pub(crate) static LISTEN: Key<Vec<At<String>>> = Key::texts("listen", "The names of the listeners that the site answers on, as `<VirtualHost *:8080>` is for one port; a listener that is named so has these sites alone. Sites without `listen` answer on all other listeners. In logs and metrics the site is called by its host and these names: `example.org@admin`.").example("[\"admin\"]");
 
 /// The sites by the listeners and the hosts that they answer for.
 #[derive(Debug)]
@@ -45,19 +51,19 @@ impl Hosts {
         };
         for (site, section) in sites {
             let site = Arc::new(site);
-            let (place, texts) = (section.place(), section.texts("hosts"));
+            let (place, texts) = (section.place(), section.get(&HOSTS));
             // Hosts that were not understood are hosts all the same.
-            let is_default = texts.is_empty() && !section.is_wrong("hosts");
+            let is_default = texts.is_empty() && !section.is_wrong(&HOSTS);
             let default = is_default.then_some(&place);
             let patterns = texts.into_iter();
             let patterns =
                 patterns.filter_map(|text| Some((HostPattern::parse(&text, problems)?, text)));
             let own: Vec<_> = patterns.collect();
-            for name in section.texts("listen") {
+            for name in section.get(&LISTEN) {
                 let sites = hosts.of_listener.entry(name.value.into()).or_default();
                 sites.add(&site, &own, default, problems);
             }
-            if !section.is_given("listen") {
+            if !section.is_given(&LISTEN) {
                 hosts.others.add(&site, &own, default, problems);
             }
             hosts.each.push(site);

@@ -18,6 +18,7 @@ use crate::message::{Host, Target};
 use crate::process::Program;
 use crate::section::{Lowered, Problems};
 use crate::tls::{Certificates, PemError};
+use crate::upstream::section::{CAPACITY, SERVERS};
 use crate::upstream::{Address, Upstream};
 
 /// A configuration that can serve, by construction.
@@ -67,7 +68,7 @@ impl Snapshot {
     /// Where the servers of an upstream listen, as the configuration says it: names are names.
     pub fn servers(&self, upstream: &Upstream) -> Vec<Address> {
         let known = self.upstreams.get(&upstream.name);
-        let servers = known.map_or_else(Vec::new, |(section, _)| section.texts("servers"));
+        let servers = known.map_or_else(Vec::new, |(section, _)| section.get(&SERVERS));
         let servers = servers.into_iter().map(|text| text.value);
         // One that only an address names has that for its name.
         let named: Vec<_> = servers
@@ -81,9 +82,9 @@ impl Snapshot {
 
     /// Returns `capacity` of an upstream, which bounds the connections to each of its servers; 0 is no
     /// bound.
-    pub fn capacity(&self, upstream: &Upstream) -> i64 {
+    pub fn capacity(&self, upstream: &Upstream) -> usize {
         let known = self.upstreams.get(&upstream.name);
-        known.map_or(0, |(section, _)| section.integer("capacity"))
+        known.map_or(0, |(section, _)| section.get(&CAPACITY))
     }
 
     /// Tells the log what each server did so far.

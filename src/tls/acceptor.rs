@@ -16,19 +16,26 @@ use super::certificates::{Certificates, problem, tickets};
 use super::facts::facts;
 use super::pem::{self, PemError, Stamp};
 use crate::message::TlsFacts;
-use crate::section::{Key, Kind, Lowered, Problem, Problems, Section, absolute_path};
+use crate::section::{At, Key, Lowered, Problem, Problems, Section, absolute_path};
 use crate::stream::{Stream, TLS_BUFFER};
 
 /// The `tls` section of a listener.
 pub static LISTEN_TLS: Section = Section {
     title: "[listen.tls]",
     doc: "TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1 by ALPN. The certificates are those of the sites. A request in clear text gets a 400 that says so.",
-    keys: &[
-        Key::new("minimum_version", Kind::OneOf(&["1.2", "1.3"]), "The oldest version of TLS that is spoken.").default("\"1.2\""),
-        Key::new("client_certificates", Kind::OneOf(&["off", "request", "require"]), "Whether clients show a certificate: \"request\" asks, and serves those without one too; \"require\" serves nobody without. One that is shown must be valid. PHP sees SSL_CLIENT_VERIFY, SSL_CLIENT_S_DN, SSL_CLIENT_S_DN_CN, SSL_CLIENT_I_DN and SSL_CLIENT_M_SERIAL.").default("\"off\""),
-        Key::new("client_ca", Kind::Text, "A PEM file with the authorities whose certificates clients may show, an absolute path; it is read again when it changes.").example("\"/etc/tls/clients.pem\""),
-    ],
+    groups: &[&[&MINIMUM_VERSION, &CLIENT_CERTIFICATES, &CLIENT_CA]],
 };
+
+static MINIMUM_VERSION: Key<At<String>> = Key::one_of(
+    "minimum_version",
+    &["1.2", "1.3"],
+    "The oldest version of TLS that is spoken.",
+)
+.default("\"1.2\"");
+
+static CLIENT_CERTIFICATES: Key<At<String>> = Key::one_of("client_certificates", &["off", "request", "require"], "Whether clients show a certificate: \"request\" asks, and serves those without one too; \"require\" serves nobody without. One that is shown must be valid. PHP sees SSL_CLIENT_VERIFY, SSL_CLIENT_S_DN, SSL_CLIENT_S_DN_CN, SSL_CLIENT_I_DN and SSL_CLIENT_M_SERIAL.").default("\"off\"");
+
+static CLIENT_CA: Key<Option<At<String>>> = Key::text("client_ca", "A PEM file with the authorities whose certificates clients may show, an absolute path; it is read again when it changes.").example("\"/etc/tls/clients.pem\"");
 
 /// RFC 7301, in our order.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -86,7 +93,7 @@ impl Acceptor {
                 clients,
             }),
             Err(error) => {
-                problems.push(problem(section.place_of("client_ca"), &error));
+                problems.push(problem(section.place_of(&CLIENT_CA), &error));
                 None
             }
         }
@@ -119,11 +126,11 @@ impl Acceptor {
 
 impl Clients {
     fn build(section: &Lowered, required: bool, problems: &mut Problems) -> Option<Self> {
-        let Some(text) = section.text("client_ca") else {
-            if section.is_wrong("client_ca") {
+        let Some(text) = section.get(&CLIENT_CA) else {
+            if section.is_wrong(&CLIENT_CA) {
                 return None;
             }
-            let place = section.place_of("client_certificates");
+            let place = section.place_of(&CLIENT_CERTIFICATES);
             let problem = Problem::new(place, "client certificates need a `client_ca`");
             problems.push(
                 problem.help("client_ca = \"/etc/tls/clients.pem\": whose signatures are believed"),
@@ -162,15 +169,15 @@ impl Clients {
 
 /// Whether certificates of clients are required; `None` where they are not even asked for.
 fn wanted(section: &Lowered) -> Option<bool> {
-    let wanted = section.text("client_certificates")?.value;
+    let wanted = section.get(&CLIENT_CERTIFICATES).value;
     (wanted != "off").then_some(wanted == "require")
 }
 
 fn versions(section: &Lowered) -> &'static [&'static SupportedProtocolVersion] {
-    let minimum = section.text("minimum_version");
-    match minimum.is_some_and(|text| text.value == "1.3") {
-        true => &NEWEST,
-        false => &BOTH,
+    if section.get(&MINIMUM_VERSION).value == "1.3" {
+        &NEWEST
+    } else {
+        &BOTH
     }
 }
 

@@ -14,17 +14,18 @@ use super::pem::{self, PemError, Stamp};
 pub use inspection::Inspected;
 
 use crate::message::ByHost;
-use crate::section::{At, Key, Kind, Lowered, Place, Problem, Problems, Section, absolute_path};
+use crate::section::{At, Key, Lowered, Place, Problem, Problems, Section, absolute_path};
 
 /// The `tls` section of a site.
 pub static SITE_TLS: Section = Section {
     title: "[site.tls]",
     doc: "The certificate of the site, for every [[listen]] with `tls`. Clients are shown that of the site whose `hosts` have the name that they ask for (SNI), else that of the site without `hosts`, else the first. Files that change are read again within seconds; connections are not touched, and a file that cannot be used changes nothing.",
-    keys: &[
-        Key::new("certificate", Kind::Texts, "A PEM file with the certificate and then its intermediates, an absolute path; or a list, for ECDSA and RSA side by side: the first that a client understands is used.").example("\"/etc/tls/example.pem\""),
-        Key::new("key", Kind::Texts, "A PEM file with the private key, not encrypted; or a list in the order of `certificate`. Default: the file of the certificate has both.").example("\"/etc/tls/example.key\""),
-    ],
+    groups: &[&[&CERTIFICATE, &KEY]],
 };
+
+pub(crate) static CERTIFICATE: Key<Vec<At<String>>> = Key::texts("certificate", "A PEM file with the certificate and then its intermediates, an absolute path; or a list, for ECDSA and RSA side by side: the first that a client understands is used.").example("\"/etc/tls/example.pem\"");
+
+pub(crate) static KEY: Key<Vec<At<String>>> = Key::texts("key", "A PEM file with the private key, not encrypted; or a list in the order of `certificate`. Default: the file of the certificate has both.").example("\"/etc/tls/example.key\"");
 
 /// Which names a site answers for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,11 +164,11 @@ impl Pair {
 }
 
 fn site_pairs(section: &Lowered, problems: &mut Problems) -> Vec<Arc<Pair>> {
-    if section.is_wrong("key") || section.is_wrong("certificate") {
+    if section.is_wrong(&KEY) || section.is_wrong(&CERTIFICATE) {
         return Vec::new();
     }
-    let certificates = section.texts("certificate");
-    let keys = match section.texts("key") {
+    let certificates = section.get(&CERTIFICATE);
+    let keys = match section.get(&KEY) {
         keys if keys.is_empty() => certificates.clone(),
         keys => keys,
     };
@@ -177,7 +178,7 @@ fn site_pairs(section: &Lowered, problems: &mut Problems) -> Vec<Arc<Pair>> {
     }
     if certificates.len() != keys.len() {
         problems.push(Problem::new(
-            section.place_of("key"),
+            section.place_of(&KEY),
             format!(
                 "{} certificates and {} keys: each certificate needs its key",
                 certificates.len(),

@@ -12,5 +12,6 @@ mod name;
 mod pem;
 
 pub use acceptor::{Accepted, Acceptor, LISTEN_TLS};
+pub(crate) use certificates::{CERTIFICATE, KEY};
 pub use certificates::{Certificates, Inspected, SITE_TLS, ServerName};
 pub use pem::PemError;

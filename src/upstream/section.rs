@@ -8,46 +8,95 @@ use super::policy::Policy;
 use super::{Address, Balancing, MemberSettings, Settings, Timeouts, Upstream, pool};
 use crate::cgi::contract::TYPE;
 use crate::message::Root;
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
 use crate::value::ByteSize;
 
 /// The `[upstream.NAME]` section.
 pub static UPSTREAM: Section = Section {
     title: "[upstream.NAME]",
     doc: "FastCGI servers that answer alike, under a name for `php`, `fastcgi.upstream` and fcgi:// targets.",
-    keys: &[
-        Key::new("servers", Kind::Texts, "Where they listen: \"unix:/path\" or \"host:port\"; one or a list. A host name is looked up at its first use and again and again; each of its addresses is a server of its own.").shown("[\"unix:/run/php/php-fpm.sock\"]"),
-        TYPE,
-        Key::new("policy", Kind::OneOf(Policy::WORDS), "Which of several servers gets a request: \"least-busy\": the one with the fewest, running and waiting; \"round-robin\": each in its turn; \"first-available\": the first of the list, the others stand by. One that cannot be connected to or does not speak FastCGI is avoided for 1s, and twice as long each time that a request finds it so again, up to 30s.").default("\"least-busy\""),
-        Key::new("resolve", Kind::Duration, "How long the addresses of a host name are good, from \"1s\" to \"30s\"; they are looked up at once when one of them fails. Servers that are gone from the answer end what they have begun.").default("\"10s\""),
-        Key::new("capacity", Kind::Integer { min: 0, max: 1024 }, "Connections at once to each server; 0: as many as it acknowledges, which follows pm.max_children by itself. Servers that acknowledge nothing get a new connection for each request while this is 0, and are asked to keep connections otherwise.").default("0"),
-        Key::new("queue_length", Kind::Integer { min: 0, max: 1_000_000 }, "Requests that wait at once for each server; further ones get 503. A client may have as many waiting as places are free, so that it has half of them when it is alone; a site three times as many, where several share the upstream. Sites take turns, and of each site its clients: an IPv4 address, an IPv6 /64, or a connection through a unix socket each.").default("2048"),
-        Key::new("scouts", Kind::Integer { min: 1, max: 64 }, "Connections at once that look for a free worker: so many places this gateway takes in the server's own queue.").default("2"),
-        Key::new("turn", Kind::Duration, "After how long a worker that is handed from request to request may be given back to all clients of the server: at least one is each `turn`, and each after four of them; \"0s\" gives each back after each request.").default("\"20ms\""),
-        Key::new("keep", Kind::Duration, "How long an idle connection is kept for the next request; each occupies a worker. \"0s\": never.").default("\"20ms\""),
-        Key::new("max_idle", Kind::Integer { min: 0, max: 1024 }, "Idle connections kept at once to each server; 0: no other limit than `keep`.").default("0"),
-        Key::new("max_requests", Kind::Integer { min: 0, max: i64::MAX }, "Requests that one connection serves before it is closed; 0: no limit.").default("0"),
-        Key::new("max_age", Kind::Duration, "How long after it was opened a connection is given no further request; \"0s\": no limit.").default("\"0s\""),
-        Key::new("timeouts", Kind::Table(&TIMEOUTS), "How long things may take."),
-        Key::new("response_buffer", Kind::Text, "How much of an answer is taken from PHP ahead of a client that reads more slowly, so that the worker is free again: 64 KiB of it in memory, the rest in an unlinked file in server.spool_directory. \"auto\": as much as the client's shares of server.answer_memory and server.spool_quota have room for; one beyond them waits with its worker, and gives it back, its answer cut, when other requests have waited for that for half a second. A size: no more than that of one answer; when it is full, PHP waits for the client. \"0B\": nothing. Never for text/event-stream, application/x-ndjson and what the script sends with X-Accel-Buffering: no.").default("\"auto\"").example("\"16MiB\""),
-        Key::new("backend_root", Kind::Text, "The document root as the servers see it, an absolute path, where that is another path than the gateway's: it replaces the site's root in SCRIPT_FILENAME and DOCUMENT_ROOT.").example("\"/app/public\""),
-    ],
+    groups: &[&[
+        &SERVERS,
+        &TYPE,
+        &POLICY,
+        &RESOLVE,
+        &CAPACITY,
+        &QUEUE_LENGTH,
+        &SCOUTS,
+        &TURN,
+        &KEEP,
+        &MAX_IDLE,
+        &MAX_REQUESTS,
+        &MAX_AGE,
+        &TIMEOUTS_KEY,
+        &RESPONSE_BUFFER,
+        &BACKEND_ROOT,
+    ]],
 };
+
+pub(crate) static SERVERS: Key<Vec<At<String>>> = Key::texts("servers", "Where they listen: \"unix:/path\" or \"host:port\"; one or a list. A host name is looked up at its first use and again and again; each of its addresses is a server of its own.").shown("[\"unix:/run/php/php-fpm.sock\"]");
+
+static POLICY: Key<At<String>> = Key::one_of("policy", Policy::WORDS, "Which of several servers gets a request: \"least-busy\": the one with the fewest, running and waiting; \"round-robin\": each in its turn; \"first-available\": the first of the list, the others stand by. One that cannot be connected to or does not speak FastCGI is avoided for 1s, and twice as long each time that a request finds it so again, up to 30s.").default("\"least-busy\"");
+
+static RESOLVE: Key<Duration> = Key::duration("resolve", "How long the addresses of a host name are good, from \"1s\" to \"30s\"; they are looked up at once when one of them fails. Servers that are gone from the answer end what they have begun.").default("\"10s\"");
+
+pub(crate) static CAPACITY: Key<usize> = Key::integer("capacity", 0..=1024, "Connections at once to each server; 0: as many as it acknowledges, which follows pm.max_children by itself. Servers that acknowledge nothing get a new connection for each request while this is 0, and are asked to keep connections otherwise.").default("0");
+
+static QUEUE_LENGTH: Key<usize> = Key::integer("queue_length", 0..=1_000_000, "Requests that wait at once for each server; further ones get 503. A client may have as many waiting as places are free, so that it has half of them when it is alone; a site three times as many, where several share the upstream. Sites take turns, and of each site its clients: an IPv4 address, an IPv6 /64, or a connection through a unix socket each.").default("2048");
+
+static SCOUTS: Key<usize> = Key::integer("scouts", 1..=64, "Connections at once that look for a free worker: so many places this gateway takes in the server's own queue.").default("2");
+
+static TURN: Key<Duration> = Key::duration("turn", "After how long a worker that is handed from request to request may be given back to all clients of the server: at least one is each `turn`, and each after four of them; \"0s\" gives each back after each request.").default("\"20ms\"");
+
+static KEEP: Key<Duration> = Key::duration("keep", "How long an idle connection is kept for the next request; each occupies a worker. \"0s\": never.").default("\"20ms\"");
+
+static MAX_IDLE: Key<usize> = Key::integer(
+    "max_idle",
+    0..=1024,
+    "Idle connections kept at once to each server; 0: no other limit than `keep`.",
+)
+.default("0");
+
+static MAX_REQUESTS: Key<u64> = Key::integer(
+    "max_requests",
+    0..=i64::MAX,
+    "Requests that one connection serves before it is closed; 0: no limit.",
+)
+.default("0");
+
+static MAX_AGE: Key<Duration> = Key::duration(
+    "max_age",
+    "How long after it was opened a connection is given no further request; \"0s\": no limit.",
+)
+.default("\"0s\"");
+
+pub(crate) static TIMEOUTS_KEY: Key<Table> =
+    Key::table("timeouts", &TIMEOUTS, "How long things may take.");
+
+static RESPONSE_BUFFER: Key<At<String>> = Key::text("response_buffer", "How much of an answer is taken from PHP ahead of a client that reads more slowly, so that the worker is free again: 64 KiB of it in memory, the rest in an unlinked file in server.spool_directory. \"auto\": as much as the client's shares of server.answer_memory and server.spool_quota have room for; one beyond them waits with its worker, and gives it back, its answer cut, when other requests have waited for that for half a second. A size: no more than that of one answer; when it is full, PHP waits for the client. \"0B\": nothing. Never for text/event-stream, application/x-ndjson and what the script sends with X-Accel-Buffering: no.").default("\"auto\"").example("\"16MiB\"");
+
+pub(crate) static BACKEND_ROOT: Key<Option<At<String>>> = Key::text("backend_root", "The document root as the servers see it, an absolute path, where that is another path than the gateway's: it replaces the site's root in SCRIPT_FILENAME and DOCUMENT_ROOT.").example("\"/app/public\"");
 
 /// `upstream.NAME.timeouts`.
 static TIMEOUTS: Section = Section {
     title: "[upstream.NAME.timeouts]",
     doc: "How long things may take; \"0s\" is no limit.",
-    keys: &[
-        Key::new("connect", Kind::Duration, "One attempt to connect.").default("\"1s\""),
-        Key::new("queue", Kind::Duration, "From the arrival of a request until a worker has it, restarts of the server included; then 503.").default("\"10s\""),
-        Key::new("first_byte", Kind::Duration, "From then until the answer begins; then 504.").default("\"60s\""),
-        Key::new("idle", Kind::Duration, "Between two pieces of an answer; then it is cut.").default("\"60s\""),
-    ],
+    groups: &[&[&CONNECT, &QUEUE, &FIRST_BYTE, &IDLE]],
 };
 
+static CONNECT: Key<Duration> =
+    Key::duration("connect", "One attempt to connect.").default("\"1s\"");
+
+pub(crate) static QUEUE: Key<Duration> = Key::duration("queue", "From the arrival of a request until a worker has it, restarts of the server included; then 503.").default("\"10s\"");
+
+pub(crate) static FIRST_BYTE: Key<Duration> =
+    Key::duration("first_byte", "From then until the answer begins; then 504.").default("\"60s\"");
+
+pub(crate) static IDLE: Key<Duration> =
+    Key::duration("idle", "Between two pieces of an answer; then it is cut.").default("\"60s\"");
+
 /// What `resolve` may be: less floods the resolver, more keeps asking servers that are gone.
-const RESOLVE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30);
+const RESOLVE_BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30);
 
 impl Upstream {
     /// An upstream as its section describes it.
@@ -58,7 +107,7 @@ impl Upstream {
         previous: Option<&Self>,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let servers = section.texts("servers");
+        let servers = section.get(&SERVERS);
         if servers.is_empty() {
             problems.push(
                 Problem::new(
@@ -72,14 +121,14 @@ impl Upstream {
         if let Err(problem) = response_buffer(section) {
             problems.push(problem);
         }
-        if !RESOLVE.contains(&section.duration("resolve")) {
+        if !RESOLVE_BOUNDS.contains(&section.get(&RESOLVE)) {
             problems.push(Problem::new(
-                section.place_of("resolve"),
+                section.place_of(&RESOLVE),
                 "`resolve` must be from 1s to 30s",
             ));
         }
         if let Some(root) = section
-            .text("backend_root")
+            .get(&BACKEND_ROOT)
             .filter(|root| !root.value.is_empty())
         {
             Root::at(&root, problems);
@@ -98,26 +147,21 @@ impl Upstream {
         section: &Lowered,
         previous: Option<&Self>,
     ) -> Self {
-        let timeouts = section.table("timeouts");
+        let timeouts = section.get(&TIMEOUTS_KEY);
         let timeouts = Timeouts {
-            connect: timeouts.duration("connect"),
-            queue: timeouts.duration("queue"),
-            first_byte: timeouts.duration("first_byte"),
-            idle: timeouts.duration("idle"),
+            connect: timeouts.get(&CONNECT),
+            queue: timeouts.get(&QUEUE),
+            first_byte: timeouts.get(&FIRST_BYTE),
+            idle: timeouts.get(&IDLE),
         };
         let balancing = Balancing {
-            policy: section
-                .text("policy")
-                .and_then(|word| Policy::parse(&word.value))
-                .unwrap_or(Policy::LeastBusy),
-            resolve: section.duration("resolve"),
+            policy: Policy::parse(&section.get(&POLICY)).unwrap_or(Policy::LeastBusy),
+            resolve: section.get(&RESOLVE),
         };
         let settings = MemberSettings {
             admission: admission(section),
             connect: timeouts.connect,
-            is_generic: section
-                .text("type")
-                .is_some_and(|kind| kind.value == "generic"),
+            is_generic: section.get(&TYPE).value == "generic",
         };
         let settings = Settings {
             timeouts,
@@ -130,12 +174,10 @@ impl Upstream {
 
 /// Returns `response_buffer` in bytes; `u64::MAX` for "auto", which only shares bound.
 pub fn response_buffer(section: &Lowered) -> Result<u64, Problem> {
-    let Some(text) = section
-        .text("response_buffer")
-        .filter(|text| text.value != "auto")
-    else {
+    let text = section.get(&RESPONSE_BUFFER);
+    if text.value == "auto" {
         return Ok(u64::MAX);
-    };
+    }
     text.value
         .parse()
         .map(|ByteSize(bytes)| bytes)
@@ -147,19 +189,17 @@ pub fn response_buffer(section: &Lowered) -> Result<u64, Problem> {
 
 /// Zero is no limit, but of `queue_length` and `scouts`.
 fn admission(section: &Lowered) -> admission::Settings {
-    let number = |key| usize::try_from(section.integer(key)).unwrap_or(0);
-    let some = |key| Some(number(key)).filter(|number| *number > 0);
-    let max_requests = u64::try_from(section.integer("max_requests")).unwrap_or(0);
+    let some = |number: usize| Some(number).filter(|number| *number > 0);
     admission::Settings {
-        capacity: some("capacity").map(|capacity| capacity.min(pool::MOST)),
-        queue_length: number("queue_length"),
-        scouts: number("scouts"),
-        turn: section.duration("turn"),
-        keep: section.duration("keep"),
+        capacity: some(section.get(&CAPACITY)).map(|capacity| capacity.min(pool::MOST)),
+        queue_length: section.get(&QUEUE_LENGTH),
+        scouts: section.get(&SCOUTS),
+        turn: section.get(&TURN),
+        keep: section.get(&KEEP),
         wear: Wear {
-            max_idle: some("max_idle"),
-            max_requests: Some(max_requests).filter(|number| *number > 0),
-            max_age: Some(section.duration("max_age")).filter(|age| !age.is_zero()),
+            max_idle: some(section.get(&MAX_IDLE)),
+            max_requests: Some(section.get(&MAX_REQUESTS)).filter(|number| *number > 0),
+            max_age: Some(section.get(&MAX_AGE)).filter(|age| !age.is_zero()),
         },
     }
 }

@@ -6,7 +6,51 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::{Source, in_word, sources};
 
 /// The circles that may remain: each with all its files, below src/.
-const CIRCLES: &[&[&str]] = &[];
+const CIRCLES: &[&[&str]] = &[
+    &["access_log/format.rs", "access_log/template.rs"],
+    &["disk.rs", "disk/hot.rs"],
+    &["journey/failed.rs", "journey/mod.rs"],
+    &[
+        "line_log/name.rs",
+        "line_log/stderr.rs",
+        "line_log/writer.rs",
+    ],
+    &[
+        "message/body.rs",
+        "message/spool.rs",
+        "message/upload_deadline.rs",
+    ],
+    &["message/head_guard.rs", "message/head_guard/chunked.rs"],
+    &["process/keeper.rs", "process/mod.rs"],
+    &[
+        "route/condition/by_path.rs",
+        "route/condition/criterion.rs",
+        "route/condition/mod.rs",
+        "route/condition/nested.rs",
+        "route/condition/pattern.rs",
+        "route/condition/set.rs",
+        "route/mod.rs",
+    ],
+    &["route/template.rs", "route/template/variable.rs"],
+    &[
+        "section/key.rs",
+        "section/kind.rs",
+        "section/lower.rs",
+        "section/lowered.rs",
+        "section/typed.rs",
+    ],
+    &["server/inherited.rs", "server/socket.rs"],
+    &["server/io.rs", "server/io/half_closed.rs"],
+    &[
+        "upstream/fpm/admission.rs",
+        "upstream/fpm/admission/cooling.rs",
+    ],
+    &[
+        "upstream/fpm/cooling.rs",
+        "upstream/fpm/lease.rs",
+        "upstream/fpm/member.rs",
+    ],
+];
 
 type Module = Vec<String>;
 

@@ -78,12 +78,14 @@ impl Text {
     }
 
     /// Returns the text as one line without the signs of comments, so that a citation may go on in the next line, and
-    /// where each line begins in it.
+    /// where each line begins in it. A diff is an example, and its lines are empty.
     fn flat(&self) -> (String, Vec<usize>) {
         let mut flat = String::new();
         let mut starts = Vec::new();
+        let mut in_diff = false;
         for line in self.text.lines() {
-            let line = line.trim();
+            in_diff = line == "```diff" || (in_diff && line != "```");
+            let line = if in_diff { "" } else { line.trim() };
             let line = ["//!", "///", "//", "#"]
                 .iter()
                 .find_map(|sign| line.strip_prefix(sign))

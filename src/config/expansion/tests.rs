@@ -3,7 +3,7 @@
 use toml::de::DeTable;
 
 use super::*;
-use crate::config::site::SITE;
+use crate::config::site_section::SITE;
 
 /// The rules of a site as they are printed, each on one line, and what is wrong.
 fn check(site: &str) -> (Vec<String>, Vec<String>) {

@@ -10,7 +10,13 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::geteuid;
 
 use crate::config::source::Sources;
+use crate::config::{file, site_section};
+use crate::modifier::fields::{ADD, REQUEST_HEADERS, SET};
+use crate::modifier::php_value::{PHP_ADMIN_VALUE, PHP_VALUE};
+use crate::modifier::set_env::SET_ENV;
+use crate::process::{COMMAND, ENVIRONMENT};
 use crate::section::{At, Lowered, Place, Problem, Problems};
+use crate::tls::{CERTIFICATE, KEY};
 
 /// Checks the files of a configuration, the keys that they name and the programs that they start.
 pub(in crate::config) fn warn_of_exposed(
@@ -30,23 +36,23 @@ pub(in crate::config) fn warn_of_exposed(
         let place = first.cloned().unwrap_or(place);
         checker.check(path, Purpose::Configuration, first.is_some(), place);
     }
-    let sites = files.iter().flat_map(|file| file.tables("site"));
+    let sites = files.iter().flat_map(|file| file.get(&site_section::SITES));
     // Without `key` the file of the certificate has both.
     let keys = sites
-        .filter_map(|site| site.given_table("tls"))
+        .filter_map(|site| site.given(&site_section::TLS))
         .flat_map(|tls| {
-            let name = if tls.is_given("key") {
-                "key"
+            let key = if tls.is_given(&KEY) {
+                &KEY
             } else {
-                "certificate"
+                &CERTIFICATE
             };
-            tls.texts(name)
+            tls.get(key)
         });
     for key in keys {
         checker.check(Path::new(&key.value), Purpose::Key, true, key.place);
     }
-    for (_, process) in files.iter().flat_map(|file| file.named("process")) {
-        let program = process.texts("command").into_iter().next();
+    for (_, process) in files.iter().flat_map(|file| file.get(&file::PROCESS)) {
+        let program = process.get(&COMMAND).into_iter().next();
         // One without `/` is looked for in $PATH, where the system's are.
         if let Some(program) = program.filter(|program| program.value.starts_with('/')) {
             let path = Path::new(&program.value);
@@ -228,17 +234,17 @@ fn quoted(path: &Path) -> String {
 
 /// Returns where a secret is written out: under a name that says so, and not from a variable of the environment.
 fn secrets(files: &[Lowered], sources: &Sources) -> Vec<Place> {
-    let processes = files.iter().flat_map(|file| file.named("process"));
+    let processes = files.iter().flat_map(|file| file.get(&file::PROCESS));
     let mut pairs: Vec<_> = processes
-        .flat_map(|(_, process)| process.pairs("environment"))
+        .flat_map(|(_, process)| process.get(&ENVIRONMENT))
         .collect();
-    let sites = files.iter().flat_map(|file| file.tables("site"));
-    for rule in sites.flat_map(|site| site.tables("rule")) {
-        for key in ["set_env", "php_value", "php_admin_value"] {
-            pairs.extend(rule.pairs(key));
+    let sites = files.iter().flat_map(|file| file.get(&site_section::SITES));
+    for rule in sites.flat_map(|site| site.get(&site_section::RULES)) {
+        for key in [&SET_ENV, &PHP_VALUE, &PHP_ADMIN_VALUE] {
+            pairs.extend(rule.get(key));
         }
-        if let Some(fields) = rule.given_table("request_headers") {
-            pairs.extend(["set", "add"].into_iter().flat_map(|key| fields.pairs(key)));
+        if let Some(fields) = rule.given(&REQUEST_HEADERS) {
+            pairs.extend([&SET, &ADD].into_iter().flat_map(|key| fields.get(key)));
         }
     }
     let is_written = |(name, value): &(At<String>, At<String>)| {

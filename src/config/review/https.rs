@@ -1,21 +1,26 @@
 //! Warns of sites that send every client in a circle: to HTTPS, where nothing ever says that one came by it.
 
 use crate::auth::TrustedFields;
+use crate::auth::forwarding::TRUSTED_PROXIES;
+use crate::auth::trusted_fields::TRUSTED_FIELDS;
+use crate::config::{listen, server, site_section};
+use crate::handler::redirect;
+use crate::route::condition;
 use crate::section::{Lowered, Place, Problem, Problems};
 
 /// Checks what redirects to HTTPS where no listener speaks TLS: then the scheme is what a proxy says.
 pub(in crate::config) fn warn_of_endless_redirects(files: &[Lowered], problems: &mut Problems) {
-    let mut listeners = files.iter().flat_map(|file| file.tables("listen"));
-    if listeners.any(|listener| listener.is_given("tls")) {
+    let mut listeners = files.iter().flat_map(|file| file.get(&listen::KEY));
+    if listeners.any(|listener| listener.is_given(&listen::TLS)) {
         return;
     }
-    let Some(server) = files.first().map(|main| main.table("server")) else {
+    let Some(server) = files.first().map(|main| main.get(&server::KEY)) else {
         return;
     };
     let Some((what, help)) = fault(&server) else {
         return;
     };
-    let sites = files.iter().flat_map(|file| file.tables("site"));
+    let sites = files.iter().flat_map(|file| file.get(&site_section::SITES));
     for place in sites.flat_map(redirecting) {
         let message = format!("the site sends clients to HTTPS and {what}");
         problems.warn(Problem::new(place, message).help(help));
@@ -25,20 +30,20 @@ pub(in crate::config) fn warn_of_endless_redirects(files: &[Lowered], problems: 
 /// Returns why the scheme may never be https, and what to write.
 fn fault(server: &Lowered) -> Option<(&'static str, &'static str)> {
     const NAMED: &str = "[server] trusted_fields = [\"x-forwarded-for\", \"x-forwarded-proto\"], as far as the proxy sets them";
-    if !server.is_given("trusted_proxies") {
+    if !server.is_given(&TRUSTED_PROXIES) {
         return Some((
             "no listener speaks TLS",
             "[[listen]] address = \":443\", tls = true; or, behind a proxy that does, [server] trusted_proxies = [\"10.0.0.0/8\"]",
         ));
     }
-    if !server.is_given("trusted_fields") {
+    if !server.is_given(&TRUSTED_FIELDS) {
         return Some((
             "nothing says which fields the proxy in front writes: if it does not set X-Forwarded-Proto, each redirect leads to the next, and clients can set it themselves",
             NAMED,
         ));
     }
     let unheard = &mut Problems::default();
-    let trusted = TrustedFields::build(&server.texts("trusted_fields"), unheard);
+    let trusted = TrustedFields::build(&server.get(&TRUSTED_FIELDS), unheard);
     (!trusted.say_the_scheme() && unheard.is_empty()).then_some((
         "`trusted_fields` has none that says the scheme: each redirect leads to the next",
         NAMED,
@@ -47,13 +52,17 @@ fn fault(server: &Lowered) -> Option<(&'static str, &'static str)> {
 
 /// Returns the places of the keys by which a site redirects clear text to HTTPS.
 fn redirecting(site: &Lowered) -> Vec<Place> {
-    let own = site.is_given("https").then(|| site.place_of("https"));
-    let rules = site.tables("rule").iter().filter(|rule| {
-        let in_clear = rule.text("scheme").is_some_and(|text| text.value == "http");
-        let redirect = rule.given_table("redirect");
-        let to = redirect.and_then(|redirect| redirect.text("to"));
+    let own = site
+        .is_given(&site_section::HTTPS_KEY)
+        .then(|| site.place_of(&site_section::HTTPS_KEY));
+    let rules = site.get(&site_section::RULES).iter().filter(|rule| {
+        let in_clear = rule
+            .get(&condition::SCHEME)
+            .is_some_and(|text| text.value == "http");
+        let redirect = rule.given(&redirect::KEY);
+        let to = redirect.and_then(|redirect| redirect.get(&redirect::TO));
         in_clear && to.is_some_and(|to| to.value.starts_with("https:"))
     });
-    let rules = rules.map(|rule| rule.place_of("redirect"));
+    let rules = rules.map(|rule| rule.place_of(&redirect::KEY));
     own.into_iter().chain(rules).collect()
 }

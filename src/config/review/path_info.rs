@@ -5,8 +5,8 @@ use super::display_path;
 use super::walk::Walk;
 use crate::handler::Handler;
 use crate::route::Captures;
-use crate::route::condition::{Asked, Set};
-use crate::section::{Lowered, Place, Problem, Problems};
+use crate::route::condition::{self, Asked, Set};
+use crate::section::{AnyKey, Lowered, Place, Problem, Problems};
 
 /// Warns of such a rule, with a path that it lets through.
 pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems: &mut Problems) {
@@ -49,9 +49,8 @@ fn find_bypass(number: usize, set: &Set, walk: &Walk<'_>) -> Option<(Vec<u8>, Ve
 
 /// Returns the place of the condition that ends too early, and what to write there.
 fn place(section: &Lowered) -> (Place, String) {
-    let key = ["match", "any", "all"]
-        .into_iter()
-        .find(|key| section.is_given(key));
+    let keys: [&dyn AnyKey; 3] = [&condition::MATCH, &condition::ANY, &condition::ALL];
+    let key = keys.into_iter().find(|key| section.is_given(*key));
     let place = key.map_or_else(|| section.place(), |key| section.place_of(key));
     let advice = "end the pattern with `(/|$)` in place of `$`, or write `extension = \"php\"`, which sees both";
     (place, advice.to_owned())

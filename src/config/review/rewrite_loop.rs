@@ -2,7 +2,7 @@
 
 use super::display_path;
 use super::walk::{Round, Walk};
-use crate::handler::{Handler, MAX_ROUNDS};
+use crate::handler::{Handler, MAX_ROUNDS, rewrite};
 use crate::route::Captures;
 use crate::route::condition::Asked;
 use crate::section::{Lowered, Problem, Problems};
@@ -13,7 +13,7 @@ pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems:
         return;
     };
     let (Some(Handler::Rewrite(rewrite)), Some(table)) =
-        (&rule.then.handler, section.given_table("rewrite"))
+        (&rule.then.handler, section.given(&rewrite::KEY))
     else {
         return;
     };
@@ -40,7 +40,7 @@ pub(super) fn check(number: usize, section: &Lowered, walk: &Walk<'_>, problems:
         |path| format!("except what it leads to: `not = {{ path = \"{path}\" }}`"),
     );
     let advice = format!("{except}; or have a rule before it answer that");
-    problems.warn(Problem::new(table.place_of("to"), message).help(advice));
+    problems.warn(Problem::new(table.place_of(&rewrite::TO), message).help(advice));
 }
 
 /// Returns the paths that one becomes in all rounds; `None` if the rewrites end, leave this rule, or

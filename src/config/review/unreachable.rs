@@ -5,11 +5,12 @@ mod tests;
 
 use std::collections::HashMap;
 
+use crate::config::site_section;
 use crate::config::source::Sources;
 use crate::handler::Handler;
 use crate::modifier::Step;
 use crate::route::Rules;
-use crate::route::condition::{HostCondition, HostPattern};
+use crate::route::condition::{self, HostCondition, HostPattern};
 use crate::route::coverage::Coverage;
 use crate::section::{Lowered, Problem, Problems};
 
@@ -68,18 +69,18 @@ pub(in crate::config) fn warn_of_hosts(files: &[Lowered], problems: &mut Problem
     let sites = || {
         files
             .iter()
-            .flat_map(|file| file.tables("site"))
+            .flat_map(|file| file.get(&site_section::SITES))
             .enumerate()
     };
     let listeners = |site: &Lowered| -> Vec<_> {
-        let names = site.texts("listen").into_iter();
+        let names = site.get(&site_section::LISTEN).into_iter();
         names.map(|name| name.value).collect()
     };
     // Of each set of listeners the site without hosts, else the first.
     let mut defaults = HashMap::new();
     for (index, site) in sites() {
         let default = defaults.entry(listeners(site)).or_insert(index);
-        if site.texts("hosts").is_empty() {
+        if site.get(&site_section::HOSTS).is_empty() {
             *default = index;
         }
     }
@@ -93,18 +94,18 @@ pub(in crate::config) fn warn_of_hosts(files: &[Lowered], problems: &mut Problem
 fn warn_of_hosts_of(site: &Lowered, problems: &mut Problems) {
     // What is no host was told of where it was built.
     let mut told = Problems::default();
-    let hosts = site.texts("hosts");
+    let hosts = site.get(&site_section::HOSTS);
     let hosts = hosts.iter();
     let hosts: Vec<_> = hosts
         .filter_map(|host| HostPattern::parse(host, &mut told))
         .collect();
-    for rule in site.tables("rule") {
-        let wanted = rule.texts("host");
+    for rule in site.get(&site_section::RULES) {
+        let wanted = rule.get(&condition::HOST);
         let condition = HostCondition::new(&wanted, &mut told);
         if !wanted.is_empty() && told.is_empty() && !condition.meets(&hosts) {
             let message = "this rule can never match: the site has no such host";
             let advice = "name it in `hosts` of the site too";
-            problems.warn(Problem::new(rule.place_of("host"), message).help(advice));
+            problems.warn(Problem::new(rule.place_of(&condition::HOST), message).help(advice));
         }
     }
 }

@@ -80,7 +80,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::ROOT;
+    use crate::config::{ROOT, site_section};
+    use crate::handler::deny;
+    use crate::route::condition;
 
     /// Read in `count` parts.
     fn in_parts(text: &str, count: usize) -> Option<Lowered> {
@@ -118,13 +120,23 @@ mod tests {
     /// Compared with the places of all sites and their rules, which the comparison of sections leaves out.
     fn is_same(one: &Lowered, other: &Lowered) -> bool {
         let places = |lowered: &Lowered| {
-            let sites = lowered.tables("site").iter();
-            let own =
-                |site: &Lowered| [site.place(), site.place_of("root"), site.place_of("hosts")];
-            let of =
-                |rule: &Lowered| [rule.place(), rule.place_of("prefix"), rule.place_of("deny")];
+            let sites = lowered.get(&site_section::SITES).iter();
+            let own = |site: &Lowered| {
+                [
+                    site.place(),
+                    site.place_of(&site_section::ROOT),
+                    site.place_of(&site_section::HOSTS),
+                ]
+            };
+            let of = |rule: &Lowered| {
+                [
+                    rule.place(),
+                    rule.place_of(&condition::PREFIX),
+                    rule.place_of(&deny::KEY),
+                ]
+            };
             let places = sites.map(|site| {
-                let rules: Vec<_> = site.tables("rule").iter().map(of).collect();
+                let rules: Vec<_> = site.get(&site_section::RULES).iter().map(of).collect();
                 (own(site), rules)
             });
             places.collect::<Vec<_>>()

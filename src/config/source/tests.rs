@@ -6,7 +6,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::{MAX_DEPTH, read};
-use crate::section::sample::ROOT;
+use crate::config::{ROOT, site_section};
 use crate::section::{Lowered, Problems};
 
 /// A directory with these files.
@@ -31,7 +31,7 @@ fn read_in(directory: &TempDir) -> (Vec<String>, Vec<String>) {
     );
     let roots = lowered
         .iter()
-        .flat_map(|file| file.tables("site").iter().filter_map(root));
+        .flat_map(|file| file.get(&site_section::SITES).iter().filter_map(root));
     let short = |path: &Path| {
         path.strip_prefix(directory.path())
             .unwrap_or(path)
@@ -47,7 +47,7 @@ fn read_in(directory: &TempDir) -> (Vec<String>, Vec<String>) {
 }
 
 fn root(site: &Lowered) -> Option<String> {
-    site.text("root").map(|root| root.value)
+    site.get(&site_section::ROOT).map(|root| root.value)
 }
 
 fn site(root: &str) -> String {

@@ -63,10 +63,7 @@ fn named(text: &str) -> Vec<Named> {
 
 fn section(text: &str, of: &'static Section, table: &DeTable<'_>, found: &mut Vec<Named>) {
     for (name, value) in table {
-        let known = of.keys.iter();
-        let key = known
-            .clone()
-            .find(|key| key.name == name.get_ref().as_ref());
+        let key = of.keys().find(|key| key.name == name.get_ref().as_ref());
         let key = key.unwrap();
         let label = format!("{} {}", of.title, key.name);
         leaf(

@@ -9,14 +9,14 @@ use super::{CallTimeouts, Fastcgi};
 use crate::message::edits::Edits;
 use crate::value::TimeLimit;
 
-/// The name of the bound on bodies.
-const BODY: &str = "limits.body";
-
 /// The bounds that an action says itself: the name of each, as `limits.body`, and its place, as `file:line`.
 #[derive(Clone, Debug, Default)]
 pub struct OwnBounds(Vec<(&'static str, Arc<str>)>);
 
 impl OwnBounds {
+    /// The name of the bound on bodies.
+    pub const BODY: &str = "limits.body";
+
     /// Iterates over the names and the places.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.0.iter().map(|(name, place)| (*name, &**place))
@@ -31,7 +31,7 @@ impl Fastcgi {
     /// Bounds request bodies; `place` is where that is written.
     pub fn set_body_limit(&mut self, bytes: u64, place: Arc<str>) {
         self.spool.limit = bytes;
-        self.own.0.push((BODY, place));
+        self.own.0.push((OwnBounds::BODY, place));
     }
 
     /// Sets one of the times.
@@ -58,7 +58,7 @@ impl Fastcgi {
     /// Returns the largest body of a request with these edits, in bytes.
     pub fn body_limit(&self, edits: Option<&Edits>) -> u64 {
         let of_rules = edits.and_then(Edits::body_limit);
-        let of_rules = of_rules.filter(|_| !self.own.has(BODY));
+        let of_rules = of_rules.filter(|_| !self.own.has(OwnBounds::BODY));
         of_rules.unwrap_or(self.spool.limit)
     }
 

@@ -10,6 +10,7 @@ mod file_name;
 mod output;
 mod stderr;
 pub mod target;
+mod times;
 mod told;
 
 use std::os::unix::ffi::OsStrExt;
@@ -22,6 +23,7 @@ pub use diagnosis::{Refusals, why_unknown};
 pub use file_name::FileName;
 pub use output::ScriptOutput;
 pub use stderr::{ErrorLog, ScriptLog};
+pub use times::{RULE_TIMEOUTS, RULE_TIMES};
 
 use super::answer;
 use super::mount::{MOUNTED_AT, Mount};
@@ -37,57 +39,65 @@ use crate::message::{Disk, Request};
 use crate::route::condition::Pattern;
 use crate::route::template::Template;
 use crate::route::{Captures, Scope};
-use crate::section::{Key, Kind, Section};
+use crate::section::{At, Key, Section, Table};
 use crate::upstream::Upstream;
 use crate::value::TimeLimit;
+
+/// The `fastcgi` key of a rule.
+pub static KEY: Key<Table> = Key::table("fastcgi", &FASTCGI, "A script answers.")
+    .example("{ upstream = \"php\", script = \"/srv/app/public/index.php\" }");
 
 /// The `fastcgi` section.
 pub static FASTCGI: Section = Section {
     title: "[site.rule.fastcgi]",
     doc: "A script answers through FastCGI.",
-    keys: &[
-        Key::new("upstream", Kind::Text, "An [upstream.NAME], or an address: \"unix:/path\" or \"host:port\"; default: the site's `php`.").example("\"php\""),
-        Key::new("script", Kind::Text, "The script's file, an absolute path below `root` as the gateway sees it: a template of $1 … $9, ${name}, $path. Default: the first existing .php file along the path.").example("\"/srv/app/public/index.php\""),
-        Key::new("path_info", Kind::Text, "PATH_INFO, with `script`: a template. Default: none.").example("\"/$1\""),
-        Key::new("root", Kind::Text, "DOCUMENT_ROOT, an absolute path, which no script leaves; default: the site's root. With `mounted_at` it is CONTEXT_DOCUMENT_ROOT, and DOCUMENT_ROOT is the site's, as with Apache's Alias.").example("\"/srv/app/public\""),
-        MOUNTED_AT,
-        Key::new("missing", Kind::OneOf(&["404", "decline", "pass"]), "What becomes of a request whose script does not exist: \"404\", \"decline\" for the next rule, or \"pass\" to PHP, for a gateway that does not see PHP's files.").default("\"404\""),
-        SCRIPT_SYMLINKS,
-        REQUEST_BODY,
-        Key::new("ignore_client_abort", Kind::Flag, "Whether PHP finishes a GET, HEAD or OPTIONS too when its client has gone. Other methods always run to their end once the whole body is received.").default("false"),
-        Key::new("limits", Kind::Table(&RULE_LIMITS), "What this rule allows otherwise than its site; it counts before `limits` of this rule and of those before it.").example("{ body = \"1GiB\" }"),
-        Key::new("timeouts", Kind::Table(&RULE_TIMEOUTS), "What this rule has otherwise than its upstream; it counts before `timeouts` of this rule and of those before it.").example("{ first_byte = \"300s\" }"),
-    ],
+    groups: &[&[
+        &UPSTREAM,
+        &SCRIPT,
+        &PATH_INFO,
+        &ROOT,
+        &MOUNTED_AT,
+        &MISSING,
+        &SCRIPT_SYMLINKS,
+        &REQUEST_BODY,
+        &IGNORE_CLIENT_ABORT,
+        &LIMITS,
+        &TIMEOUTS,
+    ]],
 };
+
+pub(crate) static UPSTREAM: Key<Option<At<String>>> = Key::text("upstream", "An [upstream.NAME], or an address: \"unix:/path\" or \"host:port\"; default: the site's `php`.").example("\"php\"");
+
+pub(crate) static SCRIPT: Key<Option<At<String>>> = Key::text("script", "The script's file, an absolute path below `root` as the gateway sees it: a template of $1 … $9, ${name}, $path. Default: the first existing .php file along the path.").example("\"/srv/app/public/index.php\"");
+
+pub(crate) static PATH_INFO: Key<Option<At<String>>> = Key::text(
+    "path_info",
+    "PATH_INFO, with `script`: a template. Default: none.",
+)
+.example("\"/$1\"");
+
+pub(crate) static ROOT: Key<Option<At<String>>> = Key::text("root", "DOCUMENT_ROOT, an absolute path, which no script leaves; default: the site's root. With `mounted_at` it is CONTEXT_DOCUMENT_ROOT, and DOCUMENT_ROOT is the site's, as with Apache's Alias.").example("\"/srv/app/public\"");
+
+pub(crate) static MISSING: Key<At<String>> = Key::one_of("missing", &["404", "decline", "pass"], "What becomes of a request whose script does not exist: \"404\", \"decline\" for the next rule, or \"pass\" to PHP, for a gateway that does not see PHP's files.").default("\"404\"");
+
+pub(crate) static IGNORE_CLIENT_ABORT: Key<bool> = Key::flag("ignore_client_abort", "Whether PHP finishes a GET, HEAD or OPTIONS too when its client has gone. Other methods always run to their end once the whole body is received.").default("false");
+
+pub(crate) static LIMITS: Key<Table> = Key::table(
+    "limits",
+    &RULE_LIMITS,
+    "What this rule allows otherwise than its site; it counts before `limits` of this rule and of those before it.",
+)
+.example("{ body = \"1GiB\" }");
+
+pub(crate) static TIMEOUTS: Key<Table> = Key::table(
+    "timeouts",
+    &RULE_TIMEOUTS,
+    "What this rule has otherwise than its upstream; it counts before `timeouts` of this rule and of those before it.",
+)
+.example("{ first_byte = \"300s\" }");
 
 /// When a worker is asked for; a site and a rule have it.
-pub const REQUEST_BODY: Key = Key::new("request_body", Kind::OneOf(&["auto", "stream", "spool"]), "When PHP gets a request body. \"auto\": it is received first, into memory and then a file, and streamed from where the rest comes within 2 s by the rate of the last 64 KiB or 256 ms; up to 64 KiB it is never streamed. A client that then keeps a worker waiting for 4 s in all is refused with 408 if others wait for that worker. \"spool\": always received first. \"stream\": as it comes. A streamed upload that breaks off is executed by PHP with what came; only \"spool\" prevents that: see docs/cgi.md. Bodies of unknown length are always received first.").example("\"spool\"");
-
-/// `timeouts` of a rule, whatever answers it, and of its `fastcgi`.
-pub static RULE_TIMEOUTS: Section = Section {
-    title: "[site.rule.timeouts]",
-    doc: "What this rule has otherwise than the upstream; \"0s\" is no limit.",
-    keys: &[
-        Key::new(
-            "queue",
-            Kind::Duration,
-            "From the arrival of a request until a worker has it; then 503.",
-        )
-        .example("\"10s\""),
-        Key::new(
-            "first_byte",
-            Kind::Duration,
-            "From then until the answer begins; then 504.",
-        )
-        .example("\"300s\""),
-        Key::new(
-            "idle",
-            Kind::Duration,
-            "Between two pieces of an answer; then it is cut.",
-        )
-        .example("\"60s\""),
-    ],
-};
+pub static REQUEST_BODY: Key<Option<At<String>>> = Key::one_of("request_body", &["auto", "stream", "spool"], "When PHP gets a request body. \"auto\": it is received first, into memory and then a file, and streamed from where the rest comes within 2 s by the rate of the last 64 KiB or 256 ms; up to 64 KiB it is never streamed. A client that then keeps a worker waiting for 4 s in all is refused with 408 if others wait for that worker. \"spool\": always received first. \"stream\": as it comes. A streamed upload that breaks off is executed by PHP with what came; only \"spool\" prevents that: see docs/cgi.md. Bodies of unknown length are always received first.").example("\"spool\"");
 
 /// How long a call may take.
 #[derive(Clone, Debug)]

@@ -1,45 +1,46 @@
 //! How long caches may keep a file (RFC 9111 §5.2): by its type, by its path, by the hash in its
 //! name.
 
+use std::time::Duration;
+
 use http::HeaderValue;
 use regex::bytes::Regex;
 
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{At, Key, Lowered, Problem, Problems, Section};
 
 /// What is said of names that are never used again (RFC 8246).
-pub(super) const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+pub(super) const UNCHANGING: &str = "public, max-age=31536000, immutable";
 
 /// One of the `cache` rules.
 pub(super) static CACHE: Section = Section {
     title: "[[site.files.cache]]",
     doc: "",
-    keys: &[
-        Key::new(
-            "types",
-            Kind::Texts,
-            "The types: \"text/css\", or \"image/*\" for all that begin so; default: all.",
-        )
-        .example("[\"image/*\", \"font/*\"]"),
-        Key::new(
-            "match",
-            Kind::Text,
-            "A regular expression that the path matches; default: any path.",
-        )
-        .example("'^/assets/'"),
-        Key::new(
-            "expires",
-            Kind::Duration,
-            "For how long: Cache-Control: max-age. \"0s\" asks for revalidation each time.",
-        )
-        .example("\"30d\""),
-        Key::new(
-            "control",
-            Kind::Text,
-            "The whole of Cache-Control, in place of `expires`.",
-        )
-        .example("\"public, max-age=3600\""),
-    ],
+    groups: &[&[&TYPES, &MATCH, &EXPIRES, &CONTROL]],
 };
+
+static TYPES: Key<Vec<At<String>>> = Key::texts(
+    "types",
+    "The types: \"text/css\", or \"image/*\" for all that begin so; default: all.",
+)
+.example("[\"image/*\", \"font/*\"]");
+
+static MATCH: Key<Option<At<String>>> = Key::text(
+    "match",
+    "A regular expression that the path matches; default: any path.",
+)
+.example("'^/assets/'");
+
+static EXPIRES: Key<Option<Duration>> = Key::duration(
+    "expires",
+    "For how long: Cache-Control: max-age. \"0s\" asks for revalidation each time.",
+)
+.example("\"30d\"");
+
+static CONTROL: Key<Option<At<String>>> = Key::text(
+    "control",
+    "The whole of Cache-Control, in place of `expires`.",
+)
+.example("\"public, max-age=3600\"");
 
 /// One rule.
 #[derive(Clone, Debug)]
@@ -52,11 +53,11 @@ pub(super) struct CacheRule {
 
 impl CacheRule {
     pub(super) fn build(section: &Lowered, problems: &mut Problems) -> Option<Self> {
-        let path = match section.text("match") {
+        let path = match section.get(&MATCH) {
             Some(text) => Some(pattern(&text, problems)?),
             None => None,
         };
-        let types = section.texts("types").into_iter();
+        let types = section.get(&TYPES).into_iter();
         Some(Self {
             types: types.map(|text| text.value.to_ascii_lowercase()).collect(),
             path,
@@ -92,12 +93,11 @@ fn pattern(text: &At<String>, problems: &mut Problems) -> Option<Regex> {
 }
 
 fn value(section: &Lowered, problems: &mut Problems) -> Option<HeaderValue> {
-    match (section.text("control"), section.is_given("expires")) {
-        (None, true) => {
-            let seconds = section.duration("expires").as_secs();
-            HeaderValue::from_str(&format!("max-age={seconds}")).ok()
+    match (section.get(&CONTROL), section.get(&EXPIRES)) {
+        (None, Some(expires)) => {
+            HeaderValue::from_str(&format!("max-age={}", expires.as_secs())).ok()
         }
-        (Some(control), false) => {
+        (Some(control), None) => {
             let value = HeaderValue::from_str(&control.value).ok();
             if value.is_none() {
                 let said = "`control` has what no field may have";
@@ -105,7 +105,7 @@ fn value(section: &Lowered, problems: &mut Problems) -> Option<HeaderValue> {
             }
             value
         }
-        (Some(_), true) | (None, false) => {
+        (Some(_), Some(_)) | (None, None) => {
             let said = "a cache rule needs `expires` or `control`, and not both";
             problems.push(Problem::new(section.place(), said).help("expires = \"30d\""));
             None

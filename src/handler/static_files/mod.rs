@@ -16,39 +16,56 @@ pub use content::FileContent;
 pub use listing::Listing;
 pub use multipart::Multipart;
 pub use representation::{Description, Representation};
-pub use settings::{FILES, FileSettings, MOUNTED_FILES, SCRIPT_SYMLINKS, symlinks};
+pub use settings::{FILES, FileSettings, MOUNTED_FILES, SCRIPT_SYMLINKS, policy};
+pub(crate) use settings::{IMMUTABLE, LISTING, SYMLINKS};
 
 use super::mount::{MOUNTED_AT, Mount};
 use super::{Body, Decision, Plan, redirect};
 use crate::cgi::script;
 use crate::failure::Failure;
 use crate::message::{Cause, Disk, Found, Request, Root, Target};
-use crate::section::{Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
 use unsafe_name::Withheld;
 
 /// The methods that files know, as Allow says them (RFC 9110 §10.2.1).
 const ALLOWED: &str = "GET, HEAD, OPTIONS";
 
+/// The `static_files` key of a rule.
+pub static KEY: Key<Table> = Key::table("static_files", &STATIC_FILES, "A file answers.")
+    .example("{ root = \"/srv/app/public\", missing = \"decline\" }");
+
 /// The `static_files` section.
 pub static STATIC_FILES: Section = Section {
     title: "[site.rule.static_files]",
     doc: "Sends files. PHP scripts are never sent, dotfiles (but /.well-known/), other sources, keys, dumps and editor backups by `allowed_names` alone, and nothing outside the root.",
-    keys: &[
-        Key::new("root", Kind::Text, "The folder, an absolute path; default: the site's root.").example("\"/srv/app/public\""),
-        MOUNTED_AT,
-        Key::new("index", Kind::Texts, "What is looked for in a folder, in this order.").default("[\"index.html\"]"),
-        Key::new("missing", Kind::OneOf(&["404", "decline"]), "What becomes of a request whose file does not exist: \"404\", or \"decline\" for the next rule.").default("\"404\""),
-        settings::LISTING,
-        settings::SYMLINKS,
-        settings::MIME_TYPES,
-        settings::TYPES,
-        settings::CHARSET_KEY,
-        settings::CACHE_KEY,
-        settings::IMMUTABLE_KEY,
-        unsafe_name::WITHHELD_EXTENSIONS,
-        unsafe_name::ALLOWED_NAMES,
-    ],
+    groups: &[&[
+        &ROOT,
+        &MOUNTED_AT,
+        &INDEX,
+        &MISSING,
+        &settings::LISTING,
+        &settings::SYMLINKS,
+        &settings::MIME_TYPES,
+        &settings::TYPES,
+        &settings::CHARSET,
+        &settings::CACHE_RULES,
+        &settings::IMMUTABLE,
+        &unsafe_name::WITHHELD_EXTENSIONS,
+        &unsafe_name::ALLOWED_NAMES,
+    ]],
 };
+
+static ROOT: Key<Option<At<String>>> = Key::text(
+    "root",
+    "The folder, an absolute path; default: the site's root.",
+)
+.example("\"/srv/app/public\"");
+
+static INDEX: Key<Vec<At<String>>> =
+    Key::texts("index", "What is looked for in a folder, in this order.")
+        .default("[\"index.html\"]");
+
+static MISSING: Key<At<String>> = Key::one_of("missing", &["404", "decline"], "What becomes of a request whose file does not exist: \"404\", or \"decline\" for the next rule.").default("\"404\"");
 
 /// Sends files below a root.
 #[derive(Debug)]
@@ -68,7 +85,7 @@ impl StaticFiles {
         site: &FileSettings,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let root = match section.text("root") {
+        let root = match section.get(&ROOT) {
             Some(own) => Root::at(&own, problems)?,
             None => site_root.cloned().or_else(|| {
                 let problem = Problem::new(section.place(), "static_files needs a `root`");
@@ -77,13 +94,11 @@ impl StaticFiles {
             })?,
         };
         let index = section
-            .texts("index")
+            .get(&INDEX)
             .into_iter()
             .map(|text| text.value)
             .collect();
-        let declines = section
-            .text("missing")
-            .is_some_and(|text| text.value == "decline");
+        let declines = section.get(&MISSING).value == "decline";
         Some(Self {
             root,
             mount: Mount::build(section, problems),

@@ -15,7 +15,7 @@ use crate::section::{At, Problem, Problems, absolute_path};
 const MOST: u64 = 4 * 1024 * 1024;
 
 /// What is said of text that does not say it itself.
-pub(super) const CHARSET: &str = "utf-8";
+pub(super) const DEFAULT_CHARSET: &str = "utf-8";
 
 /// Extensions whose types are ready when a request comes; others are made for it.
 const FREQUENT: [&str; 40] = [
@@ -63,7 +63,7 @@ const FREQUENT: [&str; 40] = [
 
 /// What is commonly known in the usual charset: most sites say nothing else, and share it.
 static COMMON: LazyLock<Arc<HashMap<String, HeaderValue>>> =
-    LazyLock::new(|| Arc::new(frequent(CHARSET)));
+    LazyLock::new(|| Arc::new(frequent(DEFAULT_CHARSET)));
 
 /// Types by extension.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ impl Types {
     pub(super) fn new(charset: &str) -> Self {
         Self {
             known: match charset {
-                CHARSET => Arc::clone(&COMMON),
+                DEFAULT_CHARSET => Arc::clone(&COMMON),
                 _ => Arc::new(frequent(charset)),
             },
             given: Vec::new(),
@@ -169,7 +169,10 @@ fn frequent(charset: &str) -> HashMap<String, HeaderValue> {
 
 /// The type of the file at `path` where no site says anything.
 pub(super) fn common(path: &[u8]) -> HeaderValue {
-    header(essence(&extension(path).to_ascii_lowercase()), CHARSET)
+    header(
+        essence(&extension(path).to_ascii_lowercase()),
+        DEFAULT_CHARSET,
+    )
 }
 
 /// What follows the last dot of the last segment; nothing where that is no UTF-8.
@@ -241,14 +244,14 @@ mod tests {
             (b"/d.html/a", "application/octet-stream"),
             (b"/a.\xff", "application/octet-stream"),
         ];
-        check(&Types::new(CHARSET), &rows);
+        check(&Types::new(DEFAULT_CHARSET), &rows);
         assert_eq!(Types::new("").of(b"/a.txt"), "text/plain");
         assert_eq!(common(b"/a.TXT"), "text/plain; charset=utf-8");
     }
 
     #[test]
     fn a_file_of_types_in_the_format_of_debian() {
-        let mut types = Types::new(CHARSET);
+        let mut types = Types::new(DEFAULT_CHARSET);
         types.add_lines(
             "# comment\ntext/x-own\town OWN2 # more\n\napplication/x-none\nimage/x-a  svg\nnonsense a\n",
         );

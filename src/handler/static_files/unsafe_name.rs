@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::section::{Key, Kind, Lowered, Problem, Problems};
+use crate::section::{At, Key, Lowered, Problem, Problems};
 
 /// Extensions that PHP configurations commonly execute; to send one is to disclose its source.
 /// Wherever it stands in a name: Apache's AddHandler runs `a.php.jpg`, and MultiViews finds
@@ -28,9 +28,9 @@ const PACKED_EXTENSIONS: [&str; 17] = [
     "lzma", "z", "zstd",
 ];
 
-pub(super) const WITHHELD_EXTENSIONS: Key = Key::new("withheld_extensions", Kind::Texts, "Extensions of files that are not sent, without regard to case: private keys and key stores (.key, .pem, .p12, .pfx, .jks, .ppk, .kdbx), databases and their dumps (.sql, .sqlite, .sqlite3, .db, .dump), and settings (.env). The file may be packed, numbered or a copy: dump.sql.gz, dump.sql-2026, dump.sql.1. What is written here takes the place of the list; [] is none. `allowed_names` lets out single files.").default("[\"key\", \"pem\", \"p12\", \"pfx\", \"jks\", \"ppk\", \"kdbx\", \"sql\", \"sqlite\", \"sqlite3\", \"db\", \"dump\", \"env\"]");
+pub(super) static WITHHELD_EXTENSIONS: Key<Vec<At<String>>> = Key::texts("withheld_extensions", "Extensions of files that are not sent, without regard to case: private keys and key stores (.key, .pem, .p12, .pfx, .jks, .ppk, .kdbx), databases and their dumps (.sql, .sqlite, .sqlite3, .db, .dump), and settings (.env). The file may be packed, numbered or a copy: dump.sql.gz, dump.sql-2026, dump.sql.1. What is written here takes the place of the list; [] is none. `allowed_names` lets out single files.").default("[\"key\", \"pem\", \"p12\", \"pfx\", \"jks\", \"ppk\", \"kdbx\", \"sql\", \"sqlite\", \"sqlite3\", \"db\", \"dump\", \"env\"]");
 
-pub(super) const ALLOWED_NAMES: Key = Key::new("allowed_names", Kind::Texts, "Names that are sent although they look like a dotfile, a backup or a source: a name, or `*` and what names end with. A folder counts as well: with \".config\" the files in it are sent. A name with an extension by which PHP runs (.php, .phtml, .pht, .php3 to .php8) is never sent.").example("[\"*.orig\", \"composer.phar\"]");
+pub(super) static ALLOWED_NAMES: Key<Vec<At<String>>> = Key::texts("allowed_names", "Names that are sent although they look like a dotfile, a backup or a source: a name, or `*` and what names end with. A folder counts as well: with \".config\" the files in it are sent. A name with an extension by which PHP runs (.php, .phtml, .pht, .php3 to .php8) is never sent.").example("[\"*.orig\", \"composer.phar\"]");
 
 /// Why a name is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,11 +89,11 @@ impl NamePolicy {
     /// Returns what a section says, and where it says nothing, what this says; what can be no name is a problem.
     pub(super) fn with(&self, section: &Lowered, problems: &mut Problems) -> Self {
         let mut policy = self.clone();
-        if section.is_given("allowed_names") {
+        if section.is_given(&ALLOWED_NAMES) {
             policy.allowed = allowed_names(section, problems);
         }
         // The default of the key is for the site; a rule or mount without it has what the site has.
-        if section.is_given("withheld_extensions") || self.withheld.is_none() {
+        if section.is_given(&WITHHELD_EXTENSIONS) || self.withheld.is_none() {
             policy.withheld = Some(withheld_extensions(section, problems));
         }
         policy
@@ -108,7 +108,7 @@ impl NamePolicy {
 }
 
 fn allowed_names(section: &Lowered, problems: &mut Problems) -> Arc<[Pattern]> {
-    let texts = section.texts("allowed_names").into_iter();
+    let texts = section.get(&ALLOWED_NAMES).into_iter();
     let patterns = texts.filter_map(|text| {
         let pattern = Pattern::parse(&text.value);
         let told = pattern.map_err(|message| {
@@ -121,7 +121,7 @@ fn allowed_names(section: &Lowered, problems: &mut Problems) -> Arc<[Pattern]> {
 }
 
 fn withheld_extensions(section: &Lowered, problems: &mut Problems) -> Arc<[Box<str>]> {
-    let texts = section.texts("withheld_extensions").into_iter();
+    let texts = section.get(&WITHHELD_EXTENSIONS).into_iter();
     let extensions = texts.filter_map(|text| {
         let extension = text.value.trim_start_matches('.');
         if extension.is_empty() || !extension.bytes().all(|byte| byte.is_ascii_alphanumeric()) {

@@ -1,37 +1,42 @@
 //! `exists`: something stands at a path of the disk. The path is a template whose folder is known when
 //! the configuration is loaded; nothing outside of that folder is ever looked at.
 
+use std::fmt;
 use std::path::PathBuf;
 
+use super::set::Builder;
+use super::{Cost, Criterion, Exhausted};
 use crate::message::{Disk, Request, Root};
 use crate::route::template::{Groups, Template};
 use crate::route::{Captures, Scope};
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
 
 /// The `exists` key.
-pub const KEY: Key = Key::new("exists", Kind::Table(&EXISTS), "Something stands at a path of the disk, which may have variables: `file`, `directory`, or `any` of the two. Symbolic links that lead out of the folder before the first variable count as missing.").example("{ file = \"$root$path\" }");
+pub(super) static KEY: Key<Table> = Key::table("exists", &EXISTS, "Something stands at a path of the disk, which may have variables: `file`, `directory`, or `any` of the two. Symbolic links that lead out of the folder before the first variable count as missing.").example("{ file = \"$root$path\" }");
 
 static EXISTS: Section = Section {
     title: "exists",
     doc: "",
-    keys: &[
-        Key::new("file", Kind::Text, "A regular file."),
-        Key::new("directory", Kind::Text, "A folder."),
-        Key::new("any", Kind::Text, "One of the two."),
-    ],
+    groups: &[&[&FILE, &DIRECTORY, &ANY]],
 };
+
+static FILE: Key<Option<At<String>>> = Key::text("file", "A regular file.");
+
+static DIRECTORY: Key<Option<At<String>>> = Key::text("directory", "A folder.");
+
+static ANY: Key<Option<At<String>>> = Key::text("any", "One of the two.");
 
 /// What must be there.
 #[derive(Debug)]
 pub struct Exists {
-    pub(super) wanted: Wanted,
-    pub(super) root: Root,
+    wanted: Wanted,
+    root: Root,
     /// What follows the root.
-    pub(super) below: Template,
+    below: Template,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+enum Wanted {
     File,
     Directory,
     Any,
@@ -40,20 +45,21 @@ pub(super) enum Wanted {
 impl Exists {
     /// From its section; `names` are those that the path may have.
     pub fn new(section: &Lowered, names: &Groups, problems: &mut Problems) -> Option<Self> {
-        let given = section.given_keys();
-        let [key] = given.as_slice() else {
+        let all = [
+            (&FILE, Wanted::File),
+            (&DIRECTORY, Wanted::Directory),
+            (&ANY, Wanted::Any),
+        ];
+        let given = all.map(|(key, wanted)| Some((section.get(key)?, wanted)));
+        let mut given = given.into_iter().flatten();
+        let (Some((text, wanted)), None) = (given.next(), given.next()) else {
             let message = "`exists` has exactly one of file, directory and any";
             problems.push(
                 Problem::new(section.place(), message).help("exists = { file = \"$root$path\" }"),
             );
             return None;
         };
-        let wanted = match key.value {
-            "file" => Wanted::File,
-            "directory" => Wanted::Directory,
-            _ => Wanted::Any,
-        };
-        Self::at(wanted, &section.text(key.value)?, names, problems)
+        Self::at(wanted, &text, names, problems)
     }
 
     fn at(
@@ -84,14 +90,45 @@ impl Exists {
             below,
         })
     }
+}
 
-    /// Whether it is there.
-    pub fn holds(&self, request: &Request, captures: &Captures, disk: &dyn Disk) -> bool {
+pub(super) fn build(section: &Lowered, builder: &mut Builder<'_>) -> Option<Box<Exists>> {
+    let table = section.given(&KEY)?;
+    let names = builder.names();
+    Exists::new(table, &names, builder.problems).map(Box::new)
+}
+
+impl Criterion for Exists {
+    fn cost(&self) -> Cost {
+        Cost::Disk
+    }
+
+    fn holds(
+        &self,
+        request: &Request,
+        disk: &dyn Disk,
+        captures: &mut Captures,
+    ) -> Result<bool, Exhausted> {
         let path = self.below.expand(&Scope { request, captures });
-        match self.wanted {
+        Ok(match self.wanted {
             Wanted::File => disk.is_file(&self.root, &path),
             Wanted::Directory => disk.is_directory(&self.root, &path),
             Wanted::Any => disk.is_file(&self.root, &path) || disk.is_directory(&self.root, &path),
-        }
+        })
+    }
+
+    fn asks_for_target(&self) -> bool {
+        true
+    }
+}
+
+impl fmt::Display for Exists {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wanted = match self.wanted {
+            Wanted::File => "file",
+            Wanted::Directory => "directory",
+            Wanted::Any => "file or directory",
+        };
+        write!(f, "exists {wanted} {}{}", self.root.0.display(), self.below)
     }
 }

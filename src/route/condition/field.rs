@@ -1,58 +1,58 @@
 //! `header`, `query` and `cookie`: something with a name that the client sent, and its value. Of several
 //! with the name one is enough.
 
+use std::fmt;
+
 use http::{HeaderName, header};
 
-use super::expression::{Exhausted, Expression};
+use super::expression::Expression;
 use super::php_names::PhpName;
-use crate::message::Request;
+use super::set::Builder;
+use super::shown::bytes;
+use super::{Cost, Criterion, Exhausted, listed};
 use crate::message::whitespace::trim;
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+use crate::message::{Disk, Request};
+use crate::route::Captures;
+use crate::section::{At, Group, Key, Lowered, Problem, Problems, Section, Table};
 
 /// The `header` key.
-pub const HEADER_KEY: Key = Key::new("header", Kind::Table(&HEADER), "A header field: its `name`, and a `value` (one or a list, exactly) or a regular expression that it `match`es; with neither it is enough that it is there. Of several fields of the name one is enough. For two headers write `all`.").example("{ name = \"X-Requested-With\", value = \"XMLHttpRequest\" }");
+pub(super) static HEADER_KEY: Key<Table> = Key::table("header", &HEADER, "A header field: its `name`, and a `value` (one or a list, exactly) or a regular expression that it `match`es; with neither it is enough that it is there. Of several fields of the name one is enough. For two headers write `all`.").example("{ name = \"X-Requested-With\", value = \"XMLHttpRequest\" }");
 
 /// The `query` key.
-pub const QUERY_KEY: Key = Key::new("query", Kind::Table(&QUERY), "A parameter of the query as PHP has it in $_GET: `name`, and `value` or `match` as of `header`. `?%20pa%67e=1`, of which PHP makes `page`, is one of the name `page`; of several the last counts; of a list (`page[]=1`) one element is enough, and `filter[from]` names an element. The value is decoded.").example("{ name = \"page\", match = '^\\d+$' }");
+pub(super) static QUERY_KEY: Key<Table> = Key::table("query", &QUERY, "A parameter of the query as PHP has it in $_GET: `name`, and `value` or `match` as of `header`. `?%20pa%67e=1`, of which PHP makes `page`, is one of the name `page`; of several the last counts; of a list (`page[]=1`) one element is enough, and `filter[from]` names an element. The value is decoded.").example("{ name = \"page\", match = '^\\d+$' }");
 
 /// The `cookie` key.
-pub const COOKIE_KEY: Key = Key::new(
-    "cookie",
-    Kind::Table(&COOKIE),
-    "A cookie as PHP has it in $_COOKIE: `name`, and `value` or `match` as of `header`. Names as of `query`; of several the first counts. The value is decoded, and a `+` in it is a `+`.",
-)
+pub(super) static COOKIE_KEY: Key<Table> = Key::table("cookie", &COOKIE, "A cookie as PHP has it in $_COOKIE: `name`, and `value` or `match` as of `header`. Names as of `query`; of several the first counts. The value is decoded, and a `+` in it is a `+`.")
 .example("{ name = \"beta\", value = \"1\" }");
 
 // No docs of their own: the reference shows each key's example.
 static HEADER: Section = Section {
     title: "header",
     doc: "",
-    keys: &KEYS,
+    groups: &[KEYS],
 };
 static QUERY: Section = Section {
     title: "query",
     doc: "",
-    keys: &KEYS,
+    groups: &[KEYS],
 };
 static COOKIE: Section = Section {
     title: "cookie",
     doc: "",
-    keys: &KEYS,
+    groups: &[KEYS],
 };
 
-const KEYS: [Key; 3] = [
-    Key::new("name", Kind::Text, "Its name."),
-    Key::new(
-        "value",
-        Kind::Texts,
-        "Values of which one must be its value.",
-    ),
-    Key::new("match", Kind::Text, "A regular expression on its value."),
-];
+const KEYS: Group = &[&NAME, &VALUE, &MATCH];
+
+static NAME: Key<Option<At<String>>> = Key::text("name", "Its name.");
+
+static VALUE: Key<Vec<At<String>>> = Key::texts("value", "Values of which one must be its value.");
+
+static MATCH: Key<Option<At<String>>> = Key::text("match", "A regular expression on its value.");
 
 /// Where it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+enum Source {
     /// A header field.
     Header,
     /// A parameter of the query.
@@ -64,12 +64,12 @@ pub enum Source {
 /// What must have been sent.
 #[derive(Debug)]
 pub struct FieldCondition {
-    pub(super) name: Name,
-    pub(super) value: Value,
+    name: Name,
+    value: Value,
 }
 
 #[derive(Debug)]
-pub(super) enum Name {
+enum Name {
     Header(HeaderName),
     Query(PhpVariable),
     Cookie(PhpVariable),
@@ -77,13 +77,13 @@ pub(super) enum Name {
 
 /// The name of a variable of PHP, as it is read and as it was written.
 #[derive(Debug)]
-pub(super) struct PhpVariable {
-    pub(super) name: PhpName,
-    pub(super) text: Box<str>,
+struct PhpVariable {
+    name: PhpName,
+    text: Box<str>,
 }
 
 #[derive(Debug)]
-pub(super) enum Value {
+enum Value {
     Any,
     OneOf(Vec<Vec<u8>>),
     Like(Expression),
@@ -91,8 +91,8 @@ pub(super) enum Value {
 
 impl FieldCondition {
     /// From its section; what cannot be understood is a problem.
-    pub fn new(source: Source, section: &Lowered, problems: &mut Problems) -> Option<Self> {
-        let Some(name) = section.text("name").filter(|name| !name.is_empty()) else {
+    fn new(source: Source, section: &Lowered, problems: &mut Problems) -> Option<Self> {
+        let Some(name) = section.get(&NAME).filter(|name| !name.is_empty()) else {
             let message = "the condition needs a `name`";
             let help = "{ name = \"…\", value = \"…\" }";
             problems.push(Problem::new(section.place(), message).help(help));
@@ -104,13 +104,45 @@ impl FieldCondition {
         })
     }
 
-    /// Reports whether it is a parameter of the query, which is a part of the target.
-    pub(super) fn asks_for_target(&self) -> bool {
-        matches!(self.name, Name::Query(_))
+    fn any<'a>(&self, values: impl Iterator<Item = &'a [u8]>) -> Result<bool, Exhausted> {
+        for value in values {
+            if self.value.holds(value)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+pub(super) fn header(section: &Lowered, builder: &mut Builder<'_>) -> Option<Box<FieldCondition>> {
+    build(Source::Header, section.given(&HEADER_KEY)?, builder)
+}
+
+pub(super) fn query(section: &Lowered, builder: &mut Builder<'_>) -> Option<Box<FieldCondition>> {
+    build(Source::Query, section.given(&QUERY_KEY)?, builder)
+}
+
+pub(super) fn cookie(section: &Lowered, builder: &mut Builder<'_>) -> Option<Box<FieldCondition>> {
+    build(Source::Cookie, section.given(&COOKIE_KEY)?, builder)
+}
+
+fn build(
+    source: Source,
+    table: &Lowered,
+    builder: &mut Builder<'_>,
+) -> Option<Box<FieldCondition>> {
+    FieldCondition::new(source, table, builder.problems).map(Box::new)
+}
+
+impl Criterion for FieldCondition {
+    fn cost(&self) -> Cost {
+        match self.name {
+            Name::Header(_) | Name::Cookie(_) => Cost::Fields,
+            Name::Query(_) => Cost::Query,
+        }
     }
 
-    /// Whether one with the name has the value.
-    pub fn holds(&self, request: &Request) -> Result<bool, Exhausted> {
+    fn holds(&self, request: &Request, _: &dyn Disk, _: &mut Captures) -> Result<bool, Exhausted> {
         match &self.name {
             Name::Header(name) => {
                 let fields = request.fields.get_all(name).iter();
@@ -128,13 +160,24 @@ impl FieldCondition {
         }
     }
 
-    fn any<'a>(&self, values: impl Iterator<Item = &'a [u8]>) -> Result<bool, Exhausted> {
-        for value in values {
-            if self.value.holds(value)? {
-                return Ok(true);
-            }
+    /// A parameter of the query is a part of the target.
+    fn asks_for_target(&self) -> bool {
+        matches!(self.name, Name::Query(_))
+    }
+}
+
+impl fmt::Display for FieldCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Name::Header(name) => write!(f, "header {name}")?,
+            Name::Query(variable) => write!(f, "query {}", variable.text)?,
+            Name::Cookie(variable) => write!(f, "cookie {}", variable.text)?,
         }
-        Ok(false)
+        match &self.value {
+            Value::Any => Ok(()),
+            Value::OneOf(values) => write!(f, " = {}", bytes(values)),
+            Value::Like(expression) => write!(f, " matching '{}'", expression.written()),
+        }
     }
 }
 
@@ -170,14 +213,14 @@ impl PhpVariable {
 
 impl Value {
     fn new(section: &Lowered, problems: &mut Problems) -> Option<Self> {
-        match (section.is_given("value"), section.text("match")) {
+        match (section.is_given(&VALUE), section.get(&MATCH)) {
             (true, Some(pattern)) => {
                 let message = "`value` and `match` are two ways to say the same: write one";
                 problems.push(Problem::new(pattern.place, message));
                 None
             }
             (true, None) => {
-                let texts = super::listed(section, "value", problems)?;
+                let texts = listed(section, &VALUE, problems)?;
                 let values = texts.into_iter().map(|text| text.value.into_bytes());
                 Some(Self::OneOf(values.collect()))
             }

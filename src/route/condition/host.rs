@@ -1,11 +1,17 @@
 //! `host`: the host that the client named, exactly or below a `*.` wildcard. Sites are chosen by
 //! the same patterns.
 
-use crate::message::{Host, Request};
-use crate::section::{At, Key, Kind, Problem, Problems};
+use std::fmt;
+
+use super::set::Builder;
+use super::shown::alternatives;
+use super::{Condition, Cost, Criterion, Exhausted, listed};
+use crate::message::{Disk, Host, Request};
+use crate::route::Captures;
+use crate::section::{At, Key, Lowered, Problem, Problems};
 
 /// The `host` key.
-pub const KEY: Key = Key::new("host", Kind::Texts, "The host that the client named, without port: one or a list; \"*.example.org\" holds for every name below example.org.").example("[\"example.org\", \"*.example.org\"]");
+pub static KEY: Key<Vec<At<String>>> = Key::texts("host", "The host that the client named, without port: one or a list; \"*.example.org\" holds for every name below example.org.").example("[\"example.org\", \"*.example.org\"]");
 
 /// A name, or all names below one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -69,7 +75,7 @@ impl HostPattern {
 
 /// Patterns of which one must hold for the request's host.
 #[derive(Debug)]
-pub struct HostCondition(pub(super) Vec<HostPattern>);
+pub struct HostCondition(Vec<HostPattern>);
 
 impl HostCondition {
     /// What is no host is a problem.
@@ -77,12 +83,6 @@ impl HostCondition {
         let patterns = texts.iter();
         let patterns = patterns.filter_map(|text| HostPattern::parse(text, problems));
         Self(patterns.collect())
-    }
-
-    /// Whether it holds wherever `other` does.
-    pub fn covers(&self, other: &Self) -> bool {
-        let one_covers = |other| self.0.iter().any(|pattern| pattern.covers(other));
-        other.0.iter().all(one_covers)
     }
 
     /// Whether it holds for any name that one of `hosts` means.
@@ -93,11 +93,43 @@ impl HostCondition {
         };
         hosts.iter().any(meets)
     }
+}
 
-    /// Whether one of them holds.
-    pub fn holds(&self, request: &Request) -> bool {
-        self.0
-            .iter()
-            .any(|pattern| pattern.holds(request.host.name()))
+pub(super) fn build(section: &Lowered, builder: &mut Builder<'_>) -> Option<HostCondition> {
+    let texts = listed(section, &KEY, builder.problems)?;
+    Some(HostCondition::new(&texts, builder.problems))
+}
+
+impl Criterion for HostCondition {
+    fn cost(&self) -> Cost {
+        Cost::Client
+    }
+
+    fn holds(&self, request: &Request, _: &dyn Disk, _: &mut Captures) -> Result<bool, Exhausted> {
+        let name = request.host.name();
+        Ok(self.0.iter().any(|pattern| pattern.holds(name)))
+    }
+
+    fn covers(&self, other: &Condition) -> bool {
+        let Condition::Host(other) = other else {
+            return false;
+        };
+        let one_covers = |other| self.0.iter().any(|pattern| pattern.covers(other));
+        other.0.iter().all(one_covers)
+    }
+}
+
+impl fmt::Display for HostCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "host {}", alternatives(&self.0))
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(name) => f.write_str(name),
+            Self::Below(suffix) => write!(f, "*{suffix}"),
+        }
     }
 }

@@ -1,21 +1,25 @@
 //! `listener`: the listener that the client connected to, by its name.
 
+use std::fmt;
 use std::sync::Arc;
 
-use crate::message::Request;
-use crate::section::{At, Key, Kind};
+use super::set::Builder;
+use super::shown::alternatives;
+use super::{Condition, Cost, Criterion, Exhausted, listed};
+use crate::message::{Disk, Request};
+use crate::route::Captures;
+use crate::section::{At, Key, Lowered};
 
 /// The `listener` key.
-pub const KEY: Key = Key::new(
+pub static KEY: Key<Vec<At<String>>> = Key::texts(
     "listener",
-    Kind::Texts,
     "The `name` of the [[listen]] that the client connected to: one or a list of alternatives.",
 )
 .example("[\"admin\"]");
 
 /// Names of listeners of which one must be that of the connection.
 #[derive(Debug)]
-pub struct ListenerCondition(pub(super) Vec<Arc<str>>);
+pub struct ListenerCondition(Vec<Arc<str>>);
 
 impl ListenerCondition {
     /// Of these names. Whether there are such listeners is for the owner of the configuration to check.
@@ -23,14 +27,30 @@ impl ListenerCondition {
         let names = texts.iter().map(|text| text.value.as_str().into());
         Self(names.collect())
     }
+}
 
-    /// Whether it holds wherever `other` does.
-    pub fn covers(&self, other: &Self) -> bool {
-        other.0.iter().all(|name| self.0.contains(name))
+pub(super) fn build(section: &Lowered, builder: &mut Builder<'_>) -> Option<ListenerCondition> {
+    let texts = listed(section, &KEY, builder.problems)?;
+    Some(ListenerCondition::new(&texts))
+}
+
+impl Criterion for ListenerCondition {
+    fn cost(&self) -> Cost {
+        Cost::Word
     }
 
-    /// Whether the connection came in by one of them. A listener without a name is none of them.
-    pub fn holds(&self, request: &Request) -> bool {
-        self.0.contains(&request.wire.listener)
+    fn holds(&self, request: &Request, _: &dyn Disk, _: &mut Captures) -> Result<bool, Exhausted> {
+        // A listener without a name is none of them.
+        Ok(self.0.contains(&request.wire.listener))
+    }
+
+    fn covers(&self, other: &Condition) -> bool {
+        matches!(other, Condition::Listener(other) if other.0.iter().all(|name| self.0.contains(name)))
+    }
+}
+
+impl fmt::Display for ListenerCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "listener {}", alternatives(&self.0))
     }
 }

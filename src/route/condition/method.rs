@@ -1,41 +1,33 @@
 //! `method`: the request method, case-sensitive (RFC 9110 §9.1). GET stands for HEAD too, since
 //! HEAD asks for what GET would answer (RFC 9110 §9.3.2).
 
+use std::fmt;
+
 use http::Method;
 
-use crate::message::Request;
-use crate::section::{At, Key, Kind, Problem, Problems};
+use super::set::Builder;
+use super::shown::alternatives;
+use super::{Condition, Cost, Criterion, Exhausted, listed};
+use crate::message::{Disk, Request};
+use crate::route::Captures;
+use crate::section::{At, Key, Lowered, Problem, Problems};
 
 /// The `method` key.
-pub const KEY: Key = Key::new(
+pub(super) static KEY: Key<Vec<At<String>>> = Key::texts(
     "method",
-    Kind::Texts,
     "The request method: one or a list of alternatives. GET stands for HEAD too.",
 )
 .example("[\"GET\", \"POST\"]");
 
 /// Methods of which one must be the request's.
 #[derive(Debug)]
-pub struct MethodCondition(pub(super) Vec<Method>);
+pub struct MethodCondition(Vec<Method>);
 
 impl MethodCondition {
     /// What is no method is a problem.
     pub fn new(texts: &[At<String>], problems: &mut Problems) -> Self {
         let methods = texts.iter().filter_map(|text| parse(text, problems));
         Self(methods.collect())
-    }
-
-    /// Whether it holds wherever `other` does.
-    pub fn covers(&self, other: &Self) -> bool {
-        other.0.iter().all(|method| {
-            let head = *method == Method::HEAD && self.0.contains(&Method::GET);
-            head || self.0.contains(method)
-        })
-    }
-
-    /// Whether the request's method is one of them.
-    pub fn holds(&self, request: &Request) -> bool {
-        self.names(&request.method)
     }
 
     /// Whether `method` is one of them.
@@ -46,6 +38,41 @@ impl MethodCondition {
         };
         let mut methods = self.0.iter();
         methods.any(|known| known == asked || known == method)
+    }
+}
+
+pub(super) fn build(section: &Lowered, builder: &mut Builder<'_>) -> Option<MethodCondition> {
+    let texts = listed(section, &KEY, builder.problems)?;
+    Some(MethodCondition::new(&texts, builder.problems))
+}
+
+impl Criterion for MethodCondition {
+    fn cost(&self) -> Cost {
+        Cost::Word
+    }
+
+    fn holds(&self, request: &Request, _: &dyn Disk, _: &mut Captures) -> Result<bool, Exhausted> {
+        Ok(self.names(&request.method))
+    }
+
+    fn by_method(&self, method: &Method) -> Option<bool> {
+        Some(self.names(method))
+    }
+
+    fn covers(&self, other: &Condition) -> bool {
+        let Condition::Method(other) = other else {
+            return false;
+        };
+        other.0.iter().all(|method| {
+            let head = *method == Method::HEAD && self.0.contains(&Method::GET);
+            head || self.0.contains(method)
+        })
+    }
+}
+
+impl fmt::Display for MethodCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "method {}", alternatives(&self.0))
     }
 }
 

@@ -1,6 +1,9 @@
-//! The conditions of a rule, one file a kind; this is the list.
+//! The conditions of a rule, one file a kind: its key and what it says of itself as a [`Criterion`]. The list is
+//! `conditions!` below, and all that lists conditions comes from it: the enum, the keys of rules, of `not`, `any`
+//! and `all`, the reference and the schema.
 
 mod by_path;
+mod criterion;
 mod exists;
 mod expression;
 mod extension;
@@ -9,6 +12,7 @@ mod host;
 mod language;
 mod listener;
 mod method;
+mod nested;
 mod path;
 mod pattern;
 mod pcre;
@@ -21,6 +25,7 @@ mod shown;
 mod spelling;
 
 pub use by_path::Asked;
+pub use criterion::{Cost, Criterion};
 pub use exists::Exists;
 pub use expression::Exhausted;
 pub use extension::Extension;
@@ -28,6 +33,8 @@ pub use field::FieldCondition;
 pub use host::{HostCondition, HostPattern};
 pub use listener::ListenerCondition;
 pub use method::MethodCondition;
+pub use nested::{ALL, ANY, AllOf, AnyOf, NOT_KEY};
+pub(in crate::route) use nested::{conjunction, not};
 pub use path::Path;
 pub use pattern::Pattern;
 pub use prefix::Prefix;
@@ -36,213 +43,110 @@ pub use scheme::SchemeCondition;
 pub use set::{Set, Verdict};
 pub use spelling::check_path;
 
+pub use host::KEY as HOST;
+pub use listener::KEY as LISTENER;
+pub use pattern::KEY as MATCH;
+pub use prefix::KEY as PREFIX;
+pub use scheme::KEY as SCHEME;
+
+use std::fmt;
+
 use super::Captures;
 use crate::message::{Disk, Request};
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section};
+use crate::section::{At, Group, Key, Lowered, Problem, Problems};
+use set::Builder;
 
-/// One condition; several values within one are alternatives.
-#[derive(Debug)]
-pub enum Condition {
+/// One list of all conditions: what each is, its key, and what builds it from a section that may have the key.
+macro_rules! conditions {
+    ($($(#[$doc:meta])* $name:ident($kind:ty) = $key:path, $build:path;)*) => {
+        /// One condition; several values within one are alternatives.
+        #[derive(Debug)]
+        pub enum Condition {
+            $($(#[$doc])* $name($kind),)*
+        }
+
+        /// The keys of all conditions.
+        pub static KEYS: Group = &[$(&$key),*];
+
+        impl Condition {
+            /// Builds the conditions that a section names; what cannot be understood is a problem.
+            fn all(section: &Lowered, builder: &mut Builder<'_>) -> Vec<Self> {
+                let mut all = Vec::new();
+                $(all.extend($build(section, builder).map(Self::$name));)*
+                all
+            }
+
+            /// Reports whether the condition holds; patterns and prefixes leave what they took in `captures`.
+            pub fn holds(
+                &self,
+                request: &Request,
+                disk: &dyn Disk,
+                captures: &mut Captures,
+            ) -> Result<bool, Exhausted> {
+                match self {
+                    $(Self::$name(kind) => kind.holds(request, disk, captures),)*
+                }
+            }
+
+            /// Returns what it says of itself where there is no request.
+            pub(in crate::route) fn criterion(&self) -> &dyn Criterion {
+                match self {
+                    $(Self::$name(kind) => kind.as_criterion(),)*
+                }
+            }
+        }
+    };
+}
+
+conditions! {
     /// The whole path.
-    Path(Path),
+    Path(Path) = path::KEY, path::build;
     /// Leading whole segments of the path.
-    Prefix(Prefix),
+    Prefix(Prefix) = prefix::KEY, prefix::build;
     /// A regular expression on the path.
-    Pattern(Box<Pattern>),
+    Pattern(Box<Pattern>) = pattern::KEY, pattern::build;
     /// What follows the last dot of the last segment.
-    Extension(Extension),
+    Extension(Extension) = extension::KEY, extension::build;
     /// The request method.
-    Method(MethodCondition),
+    Method(MethodCondition) = method::KEY, method::build;
     /// The host that the client named.
-    Host(HostCondition),
+    Host(HostCondition) = host::KEY, host::build;
     /// With or without TLS.
-    Scheme(SchemeCondition),
+    Scheme(SchemeCondition) = scheme::KEY, scheme::build;
     /// The listener that the client connected to.
-    Listener(ListenerCondition),
+    Listener(ListenerCondition) = listener::KEY, listener::build;
     /// The address of the client.
-    Remote(Remote),
-    /// A header field, a parameter of the query or a cookie.
-    Field(Box<FieldCondition>),
+    Remote(Remote) = remote::KEY, remote::build;
+    /// A header field.
+    Header(Box<FieldCondition>) = field::HEADER_KEY, field::header;
+    /// A parameter of the query.
+    Query(Box<FieldCondition>) = field::QUERY_KEY, field::query;
+    /// A cookie.
+    Cookie(Box<FieldCondition>) = field::COOKIE_KEY, field::cookie;
     /// A file or a folder on the disk.
-    Exists(Box<Exists>),
-    /// One of these sets.
-    Any(Vec<Set>),
-    /// All of these sets.
-    All(Vec<Set>),
+    Exists(Box<Exists>) = exists::KEY, exists::build;
+    /// One of some sets.
+    Any(AnyOf) = nested::ANY, nested::any;
+    /// All of some sets.
+    All(AllOf) = nested::ALL, nested::all;
 }
 
-/// The conditions under `not`.
-pub static NOT: Section = Section {
-    title: "[site.rule.not]",
-    doc: "Conditions of which none may hold.",
-    keys: &[
-        path::KEY,
-        prefix::KEY,
-        pattern::KEY,
-        extension::KEY,
-        method::KEY,
-        host::KEY,
-        scheme::KEY,
-        listener::KEY,
-        remote::KEY,
-        field::HEADER_KEY,
-        field::QUERY_KEY,
-        field::COOKIE_KEY,
-        exists::KEY,
-        any_key(&GROUP),
-        all_key(&GROUP),
-    ],
-};
-
-/// The conditions of one table under `any` or `all`. It has no doc: the reference shows the examples
-/// of the two keys, and does not go on for ever.
-static GROUP: Section = Section {
-    title: "any and all",
-    doc: "",
-    keys: &[
-        path::KEY,
-        prefix::KEY,
-        pattern::KEY,
-        extension::KEY,
-        method::KEY,
-        host::KEY,
-        scheme::KEY,
-        listener::KEY,
-        remote::KEY,
-        field::HEADER_KEY,
-        field::QUERY_KEY,
-        field::COOKIE_KEY,
-        exists::KEY,
-        any_key(&GROUP),
-        all_key(&GROUP),
-        Key::new(
-            "not",
-            Kind::Table(&NOT),
-            "Conditions of which none may hold.",
-        ),
-    ],
-};
-
-// Functions, since a constant that refers to the section that has it would be a circle.
-
-const fn any_key(group: &'static Section) -> Key {
-    Key::new("any", Kind::Tables(group), "Tables of conditions, of which one table must hold: all of its conditions. They may nest. What patterns and prefixes in them took is no variable of the action.").example("[{ extension = \"php\" }, { prefix = \"/api\", method = \"POST\" }]")
-}
-
-const fn all_key(group: &'static Section) -> Key {
-    Key::new(
-        "all",
-        Kind::Tables(group),
-        "Tables of conditions, all of which must hold: for two conditions of the same kind.",
-    )
-    .example("[{ header = { name = \"X-A\" } }, { header = { name = \"X-B\" } }]")
-}
-
-/// The keys of all conditions, for the sections that take them.
-pub mod keys {
-    pub use super::exists::KEY as EXISTS;
-    pub use super::extension::KEY as EXTENSION;
-    pub use super::field::{COOKIE_KEY as COOKIE, HEADER_KEY as HEADER, QUERY_KEY as QUERY};
-    pub use super::host::KEY as HOST;
-    pub use super::listener::KEY as LISTENER;
-    pub use super::method::KEY as METHOD;
-    pub use super::path::KEY as PATH;
-    pub use super::pattern::KEY as MATCH;
-    pub use super::prefix::KEY as PREFIX;
-    pub use super::remote::KEY as REMOTE;
-    pub use super::scheme::KEY as SCHEME;
-
-    use crate::section::Key;
-
-    /// `any`.
-    pub const ANY: Key = super::any_key(&super::GROUP);
-    /// `all`.
-    pub const ALL: Key = super::all_key(&super::GROUP);
-}
-
-impl Condition {
-    /// Whether the condition holds; patterns and prefixes leave what they took in `captures`.
-    pub fn holds(
-        &self,
-        request: &Request,
-        disk: &dyn Disk,
-        captures: &mut Captures,
-    ) -> Result<bool, Exhausted> {
-        match self {
-            Self::Path(path) => Ok(path.holds(request)),
-            Self::Prefix(prefix) => Ok(prefix.holds(request, captures)),
-            Self::Pattern(pattern) => pattern.holds(request, captures),
-            Self::Extension(extension) => Ok(extension.holds(request)),
-            Self::Method(method) => Ok(method.holds(request)),
-            Self::Host(host) => Ok(host.holds(request)),
-            Self::Scheme(scheme) => Ok(scheme.holds(request)),
-            Self::Listener(listener) => Ok(listener.holds(request)),
-            Self::Remote(remote) => Ok(remote.holds(request)),
-            Self::Field(field) => field.holds(request),
-            Self::Exists(exists) => Ok(exists.holds(request, captures, disk)),
-            Self::Any(sets) => any(sets, true, (request, disk), captures),
-            // All hold where not one does not.
-            Self::All(sets) => any(sets, false, (request, disk), captures).map(|found| !found),
-        }
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.criterion(), f)
     }
-
-    /// Reports whether the target of the request says if it holds.
-    fn asks_for_target(&self) -> bool {
-        match self {
-            Self::Path(_) | Self::Prefix(_) | Self::Pattern(_) | Self::Extension(_) => true,
-            Self::Exists(_) => true,
-            Self::Method(_) | Self::Host(_) | Self::Scheme(_) => false,
-            Self::Listener(_) | Self::Remote(_) => false,
-            Self::Field(field) => field.asks_for_target(),
-            Self::Any(sets) | Self::All(sets) => sets.iter().any(Set::asks_for_target),
-        }
-    }
-
-    /// Reports whether it names paths or prefixes.
-    fn names_paths(&self) -> bool {
-        match self {
-            Self::Path(_) | Self::Prefix(_) => true,
-            Self::Pattern(_) | Self::Extension(_) | Self::Method(_) | Self::Host(_) => false,
-            Self::Scheme(_) | Self::Listener(_) | Self::Remote(_) => false,
-            Self::Field(_) | Self::Exists(_) => false,
-            Self::Any(sets) | Self::All(sets) => sets.iter().any(Set::name_paths),
-        }
-    }
-
-    /// The pattern, where it is one.
-    pub fn as_pattern(&self) -> Option<&Pattern> {
-        match self {
-            Self::Pattern(pattern) => Some(pattern),
-            Self::Path(_) | Self::Prefix(_) | Self::Extension(_) | Self::Method(_) => None,
-            Self::Host(_) | Self::Scheme(_) | Self::Listener(_) | Self::Remote(_) => None,
-            Self::Field(_) | Self::Exists(_) | Self::Any(_) | Self::All(_) => None,
-        }
-    }
-}
-
-/// Whether one of the sets holds, or does not, as is `wanted`.
-fn any(
-    sets: &[Set],
-    wanted: bool,
-    (request, disk): (&Request, &dyn Disk),
-    captures: &Captures,
-) -> Result<bool, Exhausted> {
-    for set in sets {
-        if set.holds(request, disk, &mut captures.clone())? == wanted {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// The texts of a list that is given; one without any holds for nothing, of which a warning tells.
-fn listed(section: &Lowered, key: &str, problems: &mut Problems) -> Option<Vec<At<String>>> {
-    if !section.is_given(key) {
-        return None;
-    }
-    let texts = section.texts(key);
+fn listed(
+    section: &Lowered,
+    key: &Key<Vec<At<String>>>,
+    problems: &mut Problems,
+) -> Option<Vec<At<String>>> {
+    let texts = section.given(key)?;
     if texts.is_empty() {
-        let message = format!("`{key}` is an empty list, which holds for no request");
+        let name = key.name();
+        let message = format!("`{name}` is an empty list, which holds for no request");
         problems.warn(
             Problem::new(section.place_of(key), message).help("leave the key out to mean all"),
         );

@@ -1,21 +1,25 @@
 //! `match`: a regular expression on the decoded, normalised path, as ProxyPassMatch has; never on
 //! the query.
 
+use std::fmt;
 use std::sync::Arc;
 
-use super::expression::{Exhausted, Expression};
+use super::by_path::below;
+use super::expression::Expression;
 use super::language::{self, Contradiction, Subject};
-use crate::message::Request;
+use super::set::Builder;
+use super::{Condition, Cost, Criterion, Exhausted};
+use crate::message::{Disk, Request};
 use crate::route::template::Groups;
 use crate::route::{Captures, TooHard};
-use crate::section::{At, Key, Kind, Problem, Problems};
+use crate::section::{At, Key, Lowered, Problem, Problems};
 
 /// The `match` key.
-pub const KEY: Key = Key::new("match", Kind::Text, "A regular expression in the spelling of PCRE on the path, decoded and normalised, never on the query. Its groups are $1 … $9 and ${name} in the action. Not anchored: write ^ and $. Back-references and look-around cost backtracking, which is bounded: a request that reaches the bound gets 500.").example("'^/wiki/(.*)$'");
+pub static KEY: Key<Option<At<String>>> = Key::text("match", "A regular expression in the spelling of PCRE on the path, decoded and normalised, never on the query. Its groups are $1 … $9 and ${name} in the action. Not anchored: write ^ and $. Back-references and look-around cost backtracking, which is bounded: a request that reaches the bound gets 500.").example("'^/wiki/(.*)$'");
 
 /// A compiled pattern.
 #[derive(Debug)]
-pub struct Pattern(pub(super) Expression);
+pub struct Pattern(Expression);
 
 impl Pattern {
     /// Compiles a pattern on the path; `None`, with a problem at its place, if it cannot be understood.
@@ -42,11 +46,6 @@ impl Pattern {
         self.0.groups()
     }
 
-    /// Whether two were written alike.
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.0.written() == other.0.written()
-    }
-
     /// Whether it matches this text; `rule` is where it stands, for what goes wrong.
     pub fn is_match(&self, text: &[u8], rule: &Arc<str>) -> Result<bool, TooHard> {
         let found = self.0.is_match(text);
@@ -56,22 +55,12 @@ impl Pattern {
         })
     }
 
-    /// Whether the request's path matches; its groups are left in `captures`.
-    pub fn holds(&self, request: &Request, captures: &mut Captures) -> Result<bool, Exhausted> {
-        self.has(request.target.path(), captures)
-    }
-
-    /// Returns some texts that it matches, alone or within a longer text.
-    pub(super) fn examples(&self) -> Vec<Vec<u8>> {
-        language::examples(self.0.written())
-    }
-
     /// Returns the literal beginning of every path that it matches; empty if it has none.
     pub(in crate::route) fn literal_start(&self) -> Vec<u8> {
         language::literal_start(self.0.written())
     }
 
-    /// As [`Self::holds`], of a path.
+    /// Reports whether a path matches; its groups are left in `captures`.
     pub fn has(&self, path: &[u8], captures: &mut Captures) -> Result<bool, Exhausted> {
         let Some(groups) = self.0.find(path)? else {
             return Ok(false);
@@ -79,6 +68,68 @@ impl Pattern {
         captures.groups = groups;
         captures.names = Some(Arc::clone(self.0.names()));
         Ok(true)
+    }
+}
+
+/// Builds the pattern of a section, whose groups what stands beside it may name.
+pub(super) fn build(section: &Lowered, builder: &mut Builder<'_>) -> Option<Box<Pattern>> {
+    let text = section.get(&KEY);
+    let pattern = text.and_then(|text| Pattern::new(&text, builder.problems));
+    builder.own = groups_of(section, pattern.as_ref());
+    pattern.map(Box::new)
+}
+
+/// Returns the groups that templates beside the pattern of a section may name; any, where it could not be
+/// understood.
+pub(super) fn groups_of(section: &Lowered, pattern: Option<&Pattern>) -> Option<Groups> {
+    let is_there = || section.is_given(&KEY) || section.is_wrong(&KEY);
+    let groups = pattern.map(Pattern::groups);
+    groups.or_else(|| is_there().then(Groups::unread))
+}
+
+impl Criterion for Pattern {
+    fn cost(&self) -> Cost {
+        Cost::Pattern
+    }
+
+    fn holds(
+        &self,
+        request: &Request,
+        _: &dyn Disk,
+        captures: &mut Captures,
+    ) -> Result<bool, Exhausted> {
+        self.has(request.target.path(), captures)
+    }
+
+    fn by_path(&self, path: &[u8], captures: &mut Captures) -> Option<bool> {
+        self.has(path, captures).ok()
+    }
+
+    fn covers(&self, other: &Condition) -> bool {
+        matches!(other, Condition::Pattern(other) if self.0.written() == other.0.written())
+    }
+
+    fn asks_for_target(&self) -> bool {
+        true
+    }
+
+    fn add_examples(&self, found: &mut Vec<Vec<u8>>) {
+        let mut texts = language::examples(self.0.written());
+        if texts.is_empty() {
+            // A pattern with look-around is not analysed; most are about scripts.
+            texts.push(b".php".to_vec());
+        }
+        found.extend(texts.iter().map(|text| below(b"", text)));
+    }
+
+    fn as_pattern(&self) -> Option<&Pattern> {
+        Some(self)
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "match '{}'", self.0.written())
     }
 }
 

@@ -1,16 +1,19 @@
 //! `prefix`: leading whole segments. `/old` holds for `/old` and `/old/x`, not for `/older`.
 
-use super::absolute;
-use crate::message::Request;
+use std::fmt;
+
+use super::set::Builder;
+use super::{Condition, Cost, Criterion, Exhausted, absolute};
+use crate::message::{Disk, Request};
 use crate::route::Captures;
-use crate::section::{At, Key, Kind, Problems};
+use crate::section::{At, Key, Lowered, Problems};
 
 /// The `prefix` key.
-pub const KEY: Key = Key::new("prefix", Kind::Text, "Leading whole segments of the path: \"/old\" and \"/old/\" hold for /old/x, and never for /older. What follows is $rest.").example("\"/old/\"");
+pub static KEY: Key<Option<At<String>>> = Key::text("prefix", "Leading whole segments of the path: \"/old\" and \"/old/\" hold for /old/x, and never for /older. What follows is $rest.").example("\"/old/\"");
 
 /// The segments that the path must begin with.
 #[derive(Clone, Debug)]
-pub struct Prefix(pub(super) Vec<u8>);
+pub struct Prefix(Vec<u8>);
 
 impl Prefix {
     /// None, with a problem, when it does not begin with a slash.
@@ -18,18 +21,13 @@ impl Prefix {
         absolute(text, problems).map(Self)
     }
 
-    /// Of the segments of a path that begins with a slash and does not end with one.
+    /// Builds one of the segments of a path that begins with a slash and does not end with one.
     pub(in crate::route) fn of(segments: &str) -> Self {
         Self(segments.into())
     }
 
-    /// Whether the path begins with it; `$rest` becomes what follows, without a leading slash.
-    pub fn holds(&self, request: &Request, captures: &mut Captures) -> bool {
-        self.take(request.target.path(), captures)
-    }
-
-    /// As [`Self::holds`], of a path.
-    pub(super) fn take(&self, path: &[u8], captures: &mut Captures) -> bool {
+    /// Reports whether a path begins with it; `$rest` becomes the remainder, without a leading slash.
+    fn take(&self, path: &[u8], captures: &mut Captures) -> bool {
         let Some(rest) = self.rest(path) else {
             return false;
         };
@@ -41,11 +39,6 @@ impl Prefix {
     /// Whether a path begins with it.
     pub fn has(&self, path: &[u8]) -> bool {
         self.rest(path).is_some()
-    }
-
-    /// Whether it holds wherever `other` does.
-    pub fn covers(&self, other: &Self) -> bool {
-        self.has(&other.0)
     }
 
     /// Reports whether every path that begins with these bytes begins with it.
@@ -63,5 +56,56 @@ impl Prefix {
         let rest = path.strip_prefix(self.0.as_slice())?;
         let whole = rest.is_empty() || self.0.ends_with(b"/") || rest.starts_with(b"/");
         whole.then_some(rest)
+    }
+}
+
+pub(super) fn build(section: &Lowered, builder: &mut Builder<'_>) -> Option<Prefix> {
+    Prefix::new(&section.get(&KEY)?, builder.problems)
+}
+
+impl Criterion for Prefix {
+    fn cost(&self) -> Cost {
+        Cost::Path
+    }
+
+    fn holds(
+        &self,
+        request: &Request,
+        _: &dyn Disk,
+        captures: &mut Captures,
+    ) -> Result<bool, Exhausted> {
+        Ok(self.take(request.target.path(), captures))
+    }
+
+    fn by_path(&self, path: &[u8], captures: &mut Captures) -> Option<bool> {
+        Some(self.take(path, captures))
+    }
+
+    fn covers(&self, other: &Condition) -> bool {
+        if let Condition::Path(other) = other {
+            return other.lies_below(self);
+        }
+        if let Condition::Pattern(other) = other {
+            return self.has_below(&other.literal_start());
+        }
+        matches!(other, Condition::Prefix(other) if self.has(&other.0))
+    }
+
+    fn asks_for_target(&self) -> bool {
+        true
+    }
+
+    fn names_paths(&self) -> bool {
+        true
+    }
+
+    fn start(&self) -> Option<&[u8]> {
+        Some(&self.0)
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "prefix {}", String::from_utf8_lossy(&self.0))
     }
 }

@@ -11,6 +11,7 @@ use crate::message::request::Origin;
 use crate::message::{EncodedSlash, Found, Host, RequestId, Root, Scheme, Target, Upload, Wire};
 use crate::route::Rule;
 use crate::route::template::Groups;
+use crate::section::{Problem, Problems};
 
 /// Files and, with a slash at their end, folders.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ fn built(lines: &str) -> (Set, Vec<String>, Vec<String>) {
     let table = DeTable::parse(lines).unwrap();
     let names = Groups::default().with_root(Some("/srv/app".to_owned()));
     let place = crate::section::Place::default();
-    let section = GROUP.lower(table.get_ref(), place, &|_| None, &mut problems);
+    let section = nested::SETS.lower(table.get_ref(), place, &|_| None, &mut problems);
     let set = Set::build(&section, &names, &mut problems);
     let texts = |problems: Vec<Problem>| problems.into_iter().map(|problem| problem.message);
     let warnings = texts(problems.take_warnings()).collect();

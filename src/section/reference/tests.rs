@@ -1,7 +1,7 @@
 //! The reference is valid and complete.
 
 use super::reference;
-use crate::section::sample::ROOT;
+use crate::section::sample::{BODY_KEY, DENY_KEY, ROOT, SEND_KEY, SERVER_KEY, SITE_KEY};
 use crate::section::tests::lower;
 
 /// The settings that are switched off, switched on.
@@ -18,19 +18,19 @@ fn the_reference_reads_back_and_means_the_defaults() {
     let text = reference(&ROOT);
     let file = lower(&text);
     assert!(
-        file.table("server")
-            .same_as(&lower("server.limits = {}").table("server"))
+        file.get(&SERVER_KEY)
+            .same_as(&lower("server.limits = {}").get(&SERVER_KEY))
     );
-    assert_eq!(file.tables("site").len(), 1);
-    assert!(file.tables("site")[0].given_table("deny").is_none());
+    assert_eq!(file.get(&SITE_KEY).len(), 1);
+    assert!(file.get(&SITE_KEY)[0].given(&DENY_KEY).is_none());
     let all = lower(&switched_on(&text));
-    assert_eq!(all.given_keys().len(), ROOT.keys.len());
-    let site = &all.tables("site")[0];
+    assert_eq!(all.given_keys().len(), ROOT.keys().count());
+    let site = &all.get(&SITE_KEY)[0];
     assert_eq!(site.given_keys().len(), 8);
     assert_eq!(
-        site.given_table("send")
+        site.given(&SEND_KEY)
             .unwrap()
-            .text("body")
+            .get(&BODY_KEY)
             .unwrap()
             .as_str(),
         "hello"

@@ -25,6 +25,9 @@ pub(crate) struct Element(String);
 /// The name that the specification gives to references to elements (§12.1).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
+/// Attempts to start chromedriver.
+const MOST_STARTS: usize = 20;
+
 const ARGUMENTS: &[&str] = &[
     "--headless=new",
     "--no-sandbox",
@@ -43,22 +46,14 @@ impl Browser {
     /// Starts a browser with a new profile.
     pub(crate) async fn start() -> Self {
         let profile = tempfile::tempdir().unwrap();
-        let mut command = Command::new(find_program(&["chromedriver"]));
-        command
-            .arg("--port=0")
-            .env("HOME", profile.path())
-            .env("TMPDIR", profile.path());
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        let mut process = Process::spawn(&mut command);
-        let output = Lines::of("chromedriver", process.child().stdout.take().unwrap());
-        let line = output
-            .wait_for(|line| line.contains("started successfully on port"))
-            .await;
-        let port = line.trim_end_matches('.').rsplit(' ').next().unwrap();
-        let driver = Address::parse(&format!("127.0.0.1:{port}"));
+        let mut started = None;
+        for _ in 0..MOST_STARTS {
+            started = start_driver(&profile).await;
+            if started.is_some() {
+                break;
+            }
+        }
+        let (process, driver) = started.expect("no port for chromedriver");
         let session = new_session(&driver, profile.path()).await;
         Self {
             driver,
@@ -144,6 +139,30 @@ impl Browser {
 
 /// How long a search waits for its element: the page may be on its way (WebDriver §9.3).
 const PATIENCE_MS: u64 = 10_000;
+
+/// Starts chromedriver; `None` where the port that it got by IPv6 is another's by IPv4: it takes one number for both, and
+/// ends then.
+async fn start_driver(profile: &TempDir) -> Option<(Process, Address)> {
+    const TAKEN: &str = "port not available";
+    let mut command = Command::new(find_program(&["chromedriver"]));
+    command
+        .arg("--port=0")
+        .env("HOME", profile.path())
+        .env("TMPDIR", profile.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut process = Process::spawn(&mut command);
+    let output = Lines::of("chromedriver", process.child().stdout.take().unwrap());
+    let is_news =
+        |line: &str| line.contains("started successfully on port") || line.contains(TAKEN);
+    let line = output.wait_for(is_news).await;
+    if line.contains(TAKEN) {
+        return None;
+    }
+    let port = line.trim_end_matches('.').rsplit(' ').next().unwrap();
+    Some((process, Address::parse(&format!("127.0.0.1:{port}"))))
+}
 
 async fn new_session(driver: &Address, profile: &Path) -> String {
     let mut arguments: Vec<String> = ARGUMENTS

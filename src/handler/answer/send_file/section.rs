@@ -6,32 +6,31 @@ use std::path::{Path, PathBuf};
 use super::{Folder, SendFile};
 use crate::cgi::long_variable;
 use crate::message::Root;
-use crate::section::{At, Key, Kind, Lowered, Problem, Problems, Section, absolute_path};
+use crate::section::{At, Key, Lowered, Pairs, Problem, Problems, Section, absolute_path};
 
 /// The `send_file` section.
 pub static SEND_FILE: Section = Section {
     title: "[site.send_file]",
     doc: "Files that a script names and the gateway sends, while the worker is free again: with ranges, conditions and HEAD as any file, and with the status and the fields that the script gave (but Content-Length, Content-Range and Content-Encoding). No client ever sees the field that names the file, and none can ask for these folders by it. What is missing or outside is 404 and an error in the log. Without this section such a field is dropped and the script's own content sent.\nWhich field works is told to the script as HTTP_X_SENDFILE_TYPE, with HTTP_X_ACCEL_MAPPING, where Symfony and its like look for it; no client can say these.",
-    keys: &[
-        Key::new("roots", Kind::Texts, "Folders below which X-Sendfile may name any file, by its absolute path as it is, not percent-encoded. No symbolic link leads out of them.").example("[\"/srv/files\"]"),
-        Key::new("internal", Kind::Pairs, "Prefixes of the URIs that X-Accel-Redirect may name, percent-encoded, and the folder that each stands for. The longest that fits is taken.").example("{ \"/protected/\" = \"/srv/files\" }"),
-        Key::new("backend_roots", Kind::Pairs, "What PHP calls such a folder where it sees it at another path. Below the document root upstream.NAME.backend_root says so already.").example("{ \"/srv/files\" = \"/app/files\" }"),
-        Key::new("all_names", Kind::Flag, "Whether dotfiles, PHP sources and editor backups are sent too, as a store of other people's files may need. Folders with code or secrets of one's own must not have it.").default("false"),
-    ],
+    groups: &[&[&ROOTS, &INTERNAL, &BACKEND_ROOTS, &ALL_NAMES]],
 };
+
+static ROOTS: Key<Vec<At<String>>> = Key::texts("roots", "Folders below which X-Sendfile may name any file, by its absolute path as it is, not percent-encoded. No symbolic link leads out of them.").example("[\"/srv/files\"]");
+
+static INTERNAL: Key<Pairs> = Key::pairs("internal", "Prefixes of the URIs that X-Accel-Redirect may name, percent-encoded, and the folder that each stands for. The longest that fits is taken.").example("{ \"/protected/\" = \"/srv/files\" }");
+
+static BACKEND_ROOTS: Key<Pairs> = Key::pairs("backend_roots", "What PHP calls such a folder where it sees it at another path. Below the document root upstream.NAME.backend_root says so already.").example("{ \"/srv/files\" = \"/app/files\" }");
+
+static ALL_NAMES: Key<bool> = Key::flag("all_names", "Whether dotfiles, PHP sources and editor backups are sent too, as a store of other people's files may need. Folders with code or secrets of one's own must not have it.").default("false");
 
 impl SendFile {
     /// From its section; paths that are not absolute, and what could not be told to a script, are
     /// problems.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
-        let elsewhere = section.pairs("backend_roots");
+        let elsewhere = section.get(&BACKEND_ROOTS);
         let mut folder = |text: &At<String>| folder(text, &elsewhere, problems);
-        let roots: Vec<_> = section
-            .texts("roots")
-            .iter()
-            .filter_map(&mut folder)
-            .collect();
-        let pairs = section.pairs("internal");
+        let roots: Vec<_> = section.get(&ROOTS).iter().filter_map(&mut folder).collect();
+        let pairs = section.get(&INTERNAL);
         let internal: Vec<_> = pairs
             .iter()
             .filter_map(|(uri, text)| Some((uri, folder(text)?)))
@@ -41,7 +40,7 @@ impl SendFile {
             .into_iter()
             .map(|(uri, folder)| (prefix(&uri.value), folder))
             .collect();
-        Self::new(roots, internal, section.flag("all_names"))
+        Self::new(roots, internal, section.get(&ALL_NAMES))
     }
 }
 
@@ -67,7 +66,7 @@ fn check(
     internal: &[(&At<String>, Folder)],
     problems: &mut Problems,
 ) {
-    if !section.is_given("roots") && !section.is_given("internal") {
+    if !section.is_given(&ROOTS) && !section.is_given(&INTERNAL) {
         let problem = Problem::new(
             section.place(),
             "send_file has neither `roots` nor `internal`",
@@ -94,11 +93,9 @@ fn check(
             .into_iter()
             .any(|folder| folder.root.0 == Path::new(path))
     };
-    for (path, seen) in section.pairs("backend_roots") {
+    for (path, seen) in section.get(&BACKEND_ROOTS) {
         absolute_path(&seen, problems);
-        let all_are_known = !["roots", "internal"]
-            .iter()
-            .any(|key| section.is_wrong(key));
+        let all_are_known = !section.is_wrong(&ROOTS) && !section.is_wrong(&INTERNAL);
         if all_are_known && !known(&path.value) {
             let message = format!("`{}` is no folder of `roots` or `internal`", path.value);
             problems.push(Problem::new(path.place, message));
@@ -113,7 +110,7 @@ fn check_mapping(section: &Lowered, internal: &[(&At<String>, Folder)], problems
         seen.as_os_str().len() + "/=/,".len() + uri.value.len()
     });
     if let Some(message) = long_variable::complaint("HTTP_X_ACCEL_MAPPING", pairs.sum()) {
-        let problem = Problem::new(section.place_of("internal"), message);
+        let problem = Problem::new(section.place_of(&INTERNAL), message);
         problems.push(problem.help("name fewer folders, which the others lie below"));
     }
 }

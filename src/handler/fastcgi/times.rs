@@ -1,0 +1,31 @@
+//! `timeouts` of a rule and of its `fastcgi`.
+
+use std::time::Duration;
+
+use crate::section::{Key, Section};
+
+/// `timeouts` of a rule, whatever answers it, and of its `fastcgi`.
+pub static RULE_TIMEOUTS: Section = Section {
+    title: "[site.rule.timeouts]",
+    doc: "What this rule has otherwise than the upstream; \"0s\" is no limit.",
+    groups: &[&[&QUEUE, &FIRST_BYTE, &IDLE]],
+};
+
+static QUEUE: Key<Option<Duration>> = Key::duration(
+    "queue",
+    "From the arrival of a request until a worker has it; then 503.",
+)
+.example("\"10s\"");
+
+static FIRST_BYTE: Key<Option<Duration>> =
+    Key::duration("first_byte", "From then until the answer begins; then 504.").example("\"300s\"");
+
+static IDLE: Key<Option<Duration>> =
+    Key::duration("idle", "Between two pieces of an answer; then it is cut.").example("\"60s\"");
+
+/// The times that a rule may have otherwise, by their names in messages.
+pub const RULE_TIMES: [(&str, &Key<Option<Duration>>); 3] = [
+    ("timeouts.queue", &QUEUE),
+    ("timeouts.first_byte", &FIRST_BYTE),
+    ("timeouts.idle", &IDLE),
+];
