@@ -485,7 +485,7 @@ fn rewrites_that_lead_to_themselves_are_shown() {
     ] {
         let rule = format!("{conditions}rewrite = {{ to = '{to}' }}");
         let marked = format!("'{to}' }}");
-        warns(&rules(&[&rule]), 0, &marked, "this rewrite leads to itself");
+        warns(&rules(&[&rule]), 0, &marked, "this rewrite loops");
     }
     // PHP sources are not sent, and so are left to the next rule.
     let file = "static_files = { missing = 'decline' }";
