@@ -227,7 +227,7 @@ async fn what_was_dropped_is_told_when_stderr_is_read_again() {
     let told = log
         .wait_for(|line| line.contains("stderr was not read: "))
         .await;
-    let number = told.split_whitespace().nth(2).unwrap();
+    let number = told.split_whitespace().nth(6).unwrap();
     let number: f64 = number.parse().unwrap();
     assert_eq!(number, gateway.dropped("stderr").await, "{told}");
     let number = |line: &String| {
