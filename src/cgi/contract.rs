@@ -63,7 +63,7 @@ impl Contract {
     /// Builds the settings from the section of a site.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
         let texts = section.get(&PASS_FIELDS).into_iter();
-        let pass = texts.filter_map(|text| match HeaderName::from_bytes(text.value.as_bytes()) {
+        let names = texts.filter_map(|text| match HeaderName::from_bytes(text.value.as_bytes()) {
             Ok(name) if is_removed(&plain_spelling(&name)) => {
                 let message = format!(
                     "`{}` would become a variable that no client can set",
@@ -79,7 +79,7 @@ impl Contract {
                 None
             }
         });
-        let pass = pass.collect();
+        let pass = names.collect();
         let canonical = section.get(&CANONICAL_NAME).and_then(|text| {
             let host = Host::parse(&text.value).ok();
             if host.is_none() {

@@ -217,7 +217,7 @@ path = "/moved"
 redirect = { to = "/elsewhere" }
 [[site.rule]]
 path = "/locked"
-deny = { status = 500 }
+respond = { status = 500 }
 "#;
 
 #[tokio::test]
