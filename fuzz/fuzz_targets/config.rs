@@ -7,13 +7,15 @@ use std::sync::LazyLock;
 
 use fcgate::config::source::{Source, Sources, parse};
 use fcgate::config::{ROOT, diagnostic};
-use fcgate::site::Snapshot;
 use fcgate::section::{Lowered, Problems, Section};
+use fcgate::site::Snapshot;
 use libfuzzer_sys::fuzz_target;
 
 static WITHOUT_INCLUDE: LazyLock<Section> = LazyLock::new(|| {
     let keys = ROOT.groups.iter().copied().flatten().copied();
-    let keys: Vec<_> = keys.filter(|key| key.descriptor().name != "include").collect();
+    let keys: Vec<_> = keys
+        .filter(|key| key.descriptor().name != "include")
+        .collect();
     Section {
         groups: vec![&*keys.leak()].leak(),
         ..ROOT
