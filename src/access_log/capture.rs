@@ -22,7 +22,7 @@ pub(super) struct Capture {
     pub(super) persistence: bool,
 }
 
-/// Captured values, by the indices of [`Capture`].
+/// Captured values, by the indices of `Capture`.
 #[derive(Clone, Debug, Default)]
 pub struct Captured {
     /// In the order of [`Capture::request`].

@@ -15,7 +15,9 @@ fn documentation_says_what_a_thing_is_or_does() {
         let mut begins = true;
         for (number, line) in numbered(&source.text) {
             let line = line.trim_start();
-            let text = line.strip_prefix("///").or(line.strip_prefix("//!"));
+            let text = line
+                .strip_prefix("///")
+                .or_else(|| line.strip_prefix("//!"));
             let Some(text) = text.map(str::trim_start) else {
                 begins = true;
                 continue;

@@ -39,7 +39,7 @@ pub struct BudgetedEncoder {
 }
 
 impl Encoders {
-    /// Returns an encoder as soon as there is memory for it; `None` after [`PATIENCE`].
+    /// Returns an encoder as soon as there is memory for it; `None` after `PATIENCE`.
     pub async fn obtain(
         &self,
         coding: Coding,

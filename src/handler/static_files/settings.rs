@@ -157,7 +157,7 @@ impl FileSettings {
     }
 }
 
-/// Returns the policy of a word of [`POLICIES`].
+/// Returns the policy of a word of `POLICIES`.
 pub fn policy(word: &str) -> Symlinks {
     match word {
         "never" => Symlinks::Never,
