@@ -417,7 +417,7 @@ async fn only_a_socket_is_replaced_at_its_path() {
     assert!(!gateway.ended().await.success());
     let said = gateway.log.all().join("\n");
     assert!(
-        said.contains(&address) && said.contains("no socket"),
+        said.contains(&address) && said.contains("not a socket"),
         "{said}"
     );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
