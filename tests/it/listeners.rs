@@ -122,7 +122,7 @@ async fn a_socket_that_was_not_passed_is_named() {
     let config = format!("[[listen]]\naddress = \"systemd:wbe\"\n{HELLO}");
     let systemd = ["perl", "-e", SYSTEMD, &socket, "web:api"];
     let mut gateway = Gateway::with(&config).under(&systemd).spawn().await;
-    let told = |line: &str| line.contains("systemd:wbe") && line.contains("only `web`, `api`");
+    let told = |line: &str| line.contains("systemd:wbe") && line.contains("has `web`, `api`");
     gateway.log.wait_for(told).await;
     assert_eq!(gateway.ended().await.code(), Some(1));
 }
