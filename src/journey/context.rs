@@ -78,23 +78,13 @@ impl Context {
 
     /// Returns the context of a subrequest: it has the same client and site, and is not counted.
     pub(super) fn for_subrequest(&self) -> Self {
+        let (parts, ()) = http::Request::new(()).into_parts();
         Self {
-            id: self.id,
-            received: self.received,
-            wire: Arc::clone(&self.wire),
             method: self.method.clone(),
             version: self.version,
             accept: self.accept.clone(),
             site: self.site.clone(),
-            handler: "none",
-            cause: None,
-            withheld: None,
-            edits: None,
-            negotiation: None,
-            echo: None,
-            running: None,
-            facts: Facts::default(),
-            trace: Trace::default(),
+            ..Self::new(&parts, &self.wire, self.id, self.received)
         }
     }
 
