@@ -95,7 +95,8 @@ impl Journey {
         site: &Site,
         disk: &dyn Disk,
     ) {
-        self.context.edits = site.edits_without_rules(&mut request, is_read, disk);
+        let mut inputs = self.context.inputs(disk);
+        self.context.edits = site.edits_without_rules(&mut request, is_read, &mut inputs);
         if may_ask && site.error_pages.has_paths() && admit_page(site, &mut self.context) {
             // The page has edits of its own.
             request.edits = None;

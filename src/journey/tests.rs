@@ -12,9 +12,9 @@ use crate::auth::Access;
 use crate::handler::Handler;
 use crate::handler::respond::{RESPOND, Respond};
 use crate::limits::budget::SiteKey;
-use crate::message::fact::MAX_ASKS;
 use crate::message::request::Origin;
 use crate::message::{EncodedSlash, Found, Host, RequestId, Root, Target, Upload, Wire};
+use crate::modifier::fact::{Answer, MAX_ASKS};
 use crate::modifier::probe::Probe;
 use crate::modifier::{Modifiers, Step};
 use crate::moment::Moment;
@@ -116,10 +116,13 @@ fn drive(
                 asked.push("verify");
                 Fact::Verified(*credentials.password == *b"right")
             }
-            Next::Ask(Ask::Subrequest(..)) => {
+            Next::Ask(Ask::Subrequest(_)) => {
                 asked.push("subrequest");
                 let begun = journey.begin_subrequest(&Empty, &mut ()).unwrap();
-                Fact::Answered(drive(begun, asked).status())
+                Fact::Answered(Box::new(Answer {
+                    status: drive(begun, asked).status(),
+                    ..Answer::default()
+                }))
             }
         };
         next = journey.handle_event(Event::Known(fact), &Empty, &mut ());

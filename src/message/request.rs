@@ -112,6 +112,22 @@ impl Request {
         }
     }
 
+    /// Returns a request of the gateway's own for `target`: GET without content, and otherwise from the same client.
+    pub fn for_subrequest(&self, target: Target, fields: HeaderMap) -> Self {
+        Self {
+            method: Method::GET,
+            target,
+            version: self.version,
+            fields,
+            host: self.host.clone(),
+            wire: Arc::clone(&self.wire),
+            id: self.id,
+            upload: Upload::Empty,
+            causes: Vec::new(),
+            edits: None,
+        }
+    }
+
     /// Returns the request for the round that requests an error page at `target`.
     pub fn error_page(mut self: Box<Self>, target: Target, status: StatusCode) -> Box<Self> {
         let cause = Cause::ErrorPage {

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::modify::{Interruption, Modify, Parts};
+use super::modify::{Inputs, Interruption, Modify, Parts};
 use crate::message::edits::RuleEdits;
-use crate::message::fact::Facts;
 use crate::route::Scope;
 use crate::section::{Key, Lowered};
 
@@ -24,7 +23,12 @@ impl Expires {
 
 impl Modify for Expires {
     /// Sets the lifetime.
-    fn apply(&self, _: &Scope<'_>, _: &Facts, edits: &mut RuleEdits) -> Result<(), Interruption> {
+    fn apply(
+        &self,
+        _: &Scope<'_>,
+        _: &mut Inputs<'_>,
+        edits: &mut RuleEdits,
+    ) -> Result<(), Interruption> {
         edits.expires = Some(self.0);
         Ok(())
     }

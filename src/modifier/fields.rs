@@ -3,9 +3,8 @@
 use http::{HeaderName, HeaderValue};
 
 use super::checks::{check_length, template};
-use super::modify::{Interruption, Modify, Parts};
+use super::modify::{Inputs, Interruption, Modify, Parts};
 use crate::message::edits::{FieldEdit, RuleEdits, variable_of};
-use crate::message::fact::Facts;
 use crate::message::hop_by_hop;
 use crate::route::Scope;
 use crate::route::template::Template;
@@ -95,7 +94,7 @@ impl Modify for Fields {
     fn apply(
         &self,
         scope: &Scope<'_>,
-        _: &Facts,
+        _: &mut Inputs<'_>,
         edits: &mut RuleEdits,
     ) -> Result<(), Interruption> {
         let resolve = |edit: &Edit| edit.resolve(scope);

@@ -1,9 +1,8 @@
 //! `limits`: limits of matching requests, in place of those of the site.
 
-use super::modify::{Interruption, Modify, Parts};
+use super::modify::{Inputs, Interruption, Modify, Parts};
 use crate::limits::{BODY, RULE_LIMITS};
 use crate::message::edits::RuleEdits;
-use crate::message::fact::Facts;
 use crate::route::Scope;
 use crate::section::{Key, Lowered, Table};
 
@@ -29,7 +28,12 @@ impl Limits {
 
 impl Modify for Limits {
     /// Sets the limit.
-    fn apply(&self, _: &Scope<'_>, _: &Facts, edits: &mut RuleEdits) -> Result<(), Interruption> {
+    fn apply(
+        &self,
+        _: &Scope<'_>,
+        _: &mut Inputs<'_>,
+        edits: &mut RuleEdits,
+    ) -> Result<(), Interruption> {
         edits.body_limit = Some(self.0);
         Ok(())
     }

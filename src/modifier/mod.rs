@@ -2,10 +2,11 @@
 //! this is the list.
 //!
 //! A modifier takes effect for one request: it amends the [`RuleEdits`], or it interrupts the round. A fact that needs IO
-//! it asks for, and the round is evaluated again when the [`Facts`] hold the answer.
+//! it asks for, and the round is evaluated again when the [`fact::Facts`] hold the answer.
 
 mod checks;
 mod expires;
+pub mod fact;
 pub(crate) mod fields;
 pub mod limits;
 mod modify;
@@ -16,6 +17,7 @@ pub mod readings;
 pub mod reserve;
 pub(crate) mod set_env;
 mod step;
+pub mod taken;
 #[cfg(test)]
 mod tests;
 pub mod timeouts;
@@ -23,11 +25,10 @@ pub mod timeouts;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-pub use modify::Interruption;
+pub use modify::{Inputs, Interruption};
 pub use step::Step;
 
 use crate::message::edits::{RuleEdits, RuleId};
-use crate::message::fact::Facts;
 use crate::route::Scope;
 use crate::route::template::Groups;
 use crate::section::{At, Group, Lowered, Place, Problems};
@@ -62,11 +63,11 @@ macro_rules! modifiers {
             fn apply(
                 &self,
                 scope: &Scope<'_>,
-                facts: &Facts,
+                inputs: &mut Inputs<'_>,
                 edits: &mut RuleEdits,
             ) -> Result<(), Interruption> {
                 match self {
-                    $($(#[$cfg])* Self::$name(kind) => kind.apply(scope, facts, edits),)*
+                    $($(#[$cfg])* Self::$name(kind) => kind.apply(scope, inputs, edits),)*
                 }
             }
 
@@ -125,26 +126,31 @@ impl Modifiers {
         &self,
         rule: RuleId,
         scope: &Scope<'_>,
-        facts: &Facts,
+        inputs: &mut Inputs<'_>,
     ) -> Result<Option<RuleEdits>, Interruption> {
         if self.list.is_empty() {
             return Ok(None);
         }
         let mut edits = RuleEdits::of(rule, Arc::clone(&self.place));
         for modifier in &self.list {
-            modifier.apply(scope, facts, &mut edits)?;
+            modifier.apply(scope, inputs, &mut edits)?;
         }
         Ok(Some(edits))
     }
 
     /// Applies the guards alone, for a path other than that of the request.
-    fn guard(&self, scope: &Scope<'_>, facts: &Facts) -> Result<(), Interruption> {
-        let mut unused = RuleEdits::default();
+    fn guard(
+        &self,
+        rule: RuleId,
+        scope: &Scope<'_>,
+        inputs: &mut Inputs<'_>,
+    ) -> Result<(), Interruption> {
+        let mut unused = RuleEdits::of(rule, Arc::clone(&self.place));
         let mut guards = self
             .list
             .iter()
             .filter(|modifier| modifier.kind().is_guard());
-        guards.try_for_each(|guard| guard.apply(scope, facts, &mut unused))
+        guards.try_for_each(|guard| guard.apply(scope, inputs, &mut unused))
     }
 
     /// Reports whether one of them is a guard.

@@ -2,9 +2,15 @@
 
 use std::fmt::Debug;
 
+use http::Response;
+use tokio::time::Instant;
+
+use super::fact::{Ask, Facts};
+use super::taken::Taken;
 use crate::failure::Failure;
-use crate::message::edits::RuleEdits;
-use crate::message::fact::{Ask, Facts};
+use crate::handler::Body;
+use crate::message::Disk;
+use crate::message::edits::{RuleEdits, RuleId};
 use crate::route::template::Groups;
 use crate::route::{BacktrackLimitExceeded, Scope};
 use crate::section::{At, Place, Problems};
@@ -18,13 +24,28 @@ pub(super) struct Parts<'a> {
     pub(super) problems: &'a mut Problems,
 }
 
+/// State outside of a request, by which its modifiers take effect.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// Facts that the driver has found.
+    pub facts: &'a Facts,
+    /// Counts taken by earlier evaluations of the rules.
+    pub taken: &'a mut Taken,
+    /// The file system.
+    pub disk: &'a dyn Disk,
+    /// Time at which the request was received.
+    pub now: Instant,
+    /// The rules whose subrequests led to this request.
+    pub asked_by: &'a [RuleId],
+}
+
 /// A kind of modifier.
 pub(super) trait Modify: Debug {
     /// Amends the edits of a request, asks for a fact, or refuses the request.
     fn apply(
         &self,
         scope: &Scope<'_>,
-        facts: &Facts,
+        inputs: &mut Inputs<'_>,
         edits: &mut RuleEdits,
     ) -> Result<(), Interruption>;
 
@@ -46,6 +67,8 @@ pub enum Interruption {
     Ask(Ask),
     /// The request may not pass.
     Refuse(Failure),
+    /// This is the answer to the request.
+    Answer(Response<Body>),
 }
 
 impl From<BacktrackLimitExceeded> for Interruption {

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::checks::check_length;
-use super::modify::{Interruption, Modify, Parts};
+use super::modify::{Inputs, Interruption, Modify, Parts};
 use crate::message::edits::RuleEdits;
-use crate::message::fact::Facts;
 use crate::route::Scope;
 use crate::section::{Key, Lowered, Pairs, Problem, Problems};
 
@@ -31,7 +30,12 @@ impl PhpValue {
 
 impl Modify for PhpValue {
     /// Adds the settings.
-    fn apply(&self, _: &Scope<'_>, _: &Facts, edits: &mut RuleEdits) -> Result<(), Interruption> {
+    fn apply(
+        &self,
+        _: &Scope<'_>,
+        _: &mut Inputs<'_>,
+        edits: &mut RuleEdits,
+    ) -> Result<(), Interruption> {
         edits.php_values = self.0.clone();
         Ok(())
     }

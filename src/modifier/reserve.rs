@@ -1,8 +1,7 @@
 //! `reserve`: a part of PHP that is reserved for matching requests, or for those of a site.
 
-use super::modify::{Interruption, Modify, Parts};
+use super::modify::{Inputs, Interruption, Modify, Parts};
 use crate::message::edits::RuleEdits;
-use crate::message::fact::Facts;
 use crate::route::Scope;
 use crate::section::{At, Key, Lowered};
 
@@ -21,7 +20,12 @@ impl Reserve {
 }
 
 impl Modify for Reserve {
-    fn apply(&self, _: &Scope<'_>, _: &Facts, edits: &mut RuleEdits) -> Result<(), Interruption> {
+    fn apply(
+        &self,
+        _: &Scope<'_>,
+        _: &mut Inputs<'_>,
+        edits: &mut RuleEdits,
+    ) -> Result<(), Interruption> {
         edits.has_reserve = true;
         Ok(())
     }

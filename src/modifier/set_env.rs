@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::checks::{check_length, template};
-use super::modify::{Interruption, Modify, Parts};
+use super::modify::{Inputs, Interruption, Modify, Parts};
 use crate::message::edits::{Assignment, RuleEdits};
-use crate::message::fact::Facts;
 use crate::route::Scope;
 use crate::route::template::Template;
 use crate::section::{At, Key, Lowered, Pairs, Problem, Problems};
@@ -47,7 +46,7 @@ impl Modify for SetEnv {
     fn apply(
         &self,
         scope: &Scope<'_>,
-        _: &Facts,
+        _: &mut Inputs<'_>,
         edits: &mut RuleEdits,
     ) -> Result<(), Interruption> {
         let assignments = self.0.iter().map(|(name, template)| Assignment {

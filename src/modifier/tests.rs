@@ -5,14 +5,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use http::StatusCode;
+use tokio::time::Instant;
 use toml::de::DeTable;
 
+use super::fact::{Answer, Ask, Fact, Facts};
 use super::probe::Probe;
 use super::readings::{Judged, Readings, judge};
+use super::taken::Taken;
 use super::*;
 use crate::handler::Handler;
 use crate::handler::deny::{DENY, Deny};
-use crate::message::fact::{Ask, Fact};
 use crate::message::request::Origin;
 use crate::message::{
     Disk, EncodedSlash, Found, Host, Request, RequestId, Root, Target, Upload, Wire,
@@ -89,7 +91,27 @@ fn apply(
     facts: &Facts,
 ) -> Result<Option<RuleEdits>, Interruption> {
     let captures = &Captures::default();
-    modifiers.apply(RuleId::of_site(3), &Scope { request, captures }, facts)
+    let taken = &mut Taken::default();
+    let scope = Scope { request, captures };
+    modifiers.apply(RuleId::of_site(3), &scope, &mut inputs(facts, taken))
+}
+
+fn inputs<'a>(facts: &'a Facts, taken: &'a mut Taken) -> Inputs<'a> {
+    Inputs {
+        facts,
+        taken,
+        disk: &Empty,
+        now: Instant::now(),
+        asked_by: &[],
+    }
+}
+
+/// Returns the answer to a subrequest with this status.
+fn answered(code: u16) -> Fact {
+    Fact::Answered(Box::new(Answer {
+        status: StatusCode::from_u16(code).unwrap(),
+        ..Answer::default()
+    }))
 }
 
 #[test]
@@ -173,6 +195,7 @@ fn drive(modifiers: &Modifiers, request: &Request) -> (Vec<&'static str>, Result
                 return (asked, Ok(names.collect()));
             }
             Err(Interruption::Refuse(failure)) => return (asked, Err(failure.status().as_u16())),
+            Err(Interruption::Answer(response)) => return (asked, Err(response.status().as_u16())),
             Err(Interruption::Ask(ask)) => {
                 let (name, fact) = find(&ask);
                 asked.push(name);
@@ -189,11 +212,9 @@ fn find(ask: &Ask) -> (&'static str, Fact) {
             let is_right = *credentials.password == *b"right";
             ("verify", Fact::Verified(is_right))
         }
-        Ask::Subrequest(_, target) => {
-            let is_there = target.path() == b"/yes";
-            let code = if is_there { 200 } else { 403 };
-            let status = StatusCode::from_u16(code).unwrap();
-            ("subrequest", Fact::Answered(status))
+        Ask::Subrequest(asked) => {
+            let is_there = asked.target.path() == b"/yes";
+            ("subrequest", answered(if is_there { 200 } else { 403 }))
         }
     }
 }
@@ -250,7 +271,9 @@ fn outcome(step: Step, target: &str) -> &'static str {
             request: &request,
             captures,
         };
-        let edits = rule.then.modifiers.apply(RuleId::default(), &scope, &facts);
+        let taken = &mut Taken::default();
+        let inputs = &mut inputs(&facts, taken);
+        let edits = rule.then.modifiers.apply(RuleId::default(), &scope, inputs);
         edits.map(|_| "whole rule")
     };
     let passed = match judge(rule, &request, readings.as_deref_mut(), &Empty).unwrap() {
@@ -259,13 +282,15 @@ fn outcome(step: Step, target: &str) -> &'static str {
         Judged::Guards(_) if rule.then.refuses() => whole(&Captures::default()),
         Judged::Guards(_) => {
             let readings = readings.as_mut().unwrap();
-            let passed = readings.guard(rule, &facts, &Empty);
+            let taken = &mut Taken::default();
+            let inputs = &mut inputs(&facts, taken);
+            let passed = readings.guard((RuleId::default(), rule), inputs);
             passed.map(|()| "next rule after its guards")
         }
     };
     match passed {
         Ok(outcome) => outcome,
-        Err(Interruption::Refuse(_)) => "refused",
+        Err(Interruption::Refuse(_) | Interruption::Answer(_)) => "refused",
         Err(Interruption::Ask(_)) => "asks",
     }
 }
@@ -317,17 +342,21 @@ fn asked_about(target: &str, then: Step) -> Vec<String> {
     let rule = admin(then);
     let mut readings = Readings::of(&request(target, &[])).unwrap();
     let (mut facts, mut asked) = (Facts::default(), Vec::new());
-    while let Err(Interruption::Ask(ask)) = readings.guard(&rule, &facts, &Empty) {
-        let Ask::Subrequest(_, target) = &ask else {
+    let taken = &mut Taken::default();
+    loop {
+        let guarded = readings.guard((RuleId::default(), &rule), &mut inputs(&facts, taken));
+        let Err(Interruption::Ask(ask)) = guarded else {
+            return asked;
+        };
+        let Ask::Subrequest(question) = &ask else {
             panic!("{ask:?}");
         };
-        asked.push(String::from_utf8_lossy(target.path()).into_owned());
-        let is_secret = target.path().ends_with(b"/secret/");
-        let code = if is_secret { 403 } else { 200 };
-        let status = StatusCode::from_u16(code).unwrap();
-        facts.insert(ask, Fact::Answered(status));
+        let path = question.target.path();
+        asked.push(String::from_utf8_lossy(path).into_owned());
+        let is_secret = path.ends_with(b"/secret/");
+        let fact = answered(if is_secret { 403 } else { 200 });
+        facts.insert(ask, fact);
     }
-    asked
 }
 
 #[test]

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::modify::{Interruption, Modify, Parts};
+use super::modify::{Inputs, Interruption, Modify, Parts};
 use crate::handler::fastcgi::{RULE_TIMEOUTS, RULE_TIMES};
 use crate::message::edits::RuleEdits;
-use crate::message::fact::Facts;
 use crate::route::Scope;
 use crate::section::{Key, Lowered, Table};
 use crate::value::TimeLimit;
@@ -34,7 +33,12 @@ impl Timeouts {
 
 impl Modify for Timeouts {
     /// Sets the timeouts.
-    fn apply(&self, _: &Scope<'_>, _: &Facts, edits: &mut RuleEdits) -> Result<(), Interruption> {
+    fn apply(
+        &self,
+        _: &Scope<'_>,
+        _: &mut Inputs<'_>,
+        edits: &mut RuleEdits,
+    ) -> Result<(), Interruption> {
         edits.timeouts = Some(Arc::clone(&self.0));
         Ok(())
     }

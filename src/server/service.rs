@@ -14,6 +14,7 @@ use tracing::Level;
 use super::logged::{Entry, Logged, LoggedTarget};
 use super::request_memory::{self, head_bounds};
 use super::shared::Shared;
+use super::subrequest;
 use super::watch::{InFlight, Watch};
 use crate::admin::State;
 use crate::disk::OneRelease;
@@ -24,9 +25,9 @@ use crate::handler::Body;
 use crate::handler::piece::FileQueue;
 use crate::journey::{Arrived, Context, Event, Journey, Next, Trail};
 use crate::limits::eviction::Evictable;
-use crate::message::fact::{Ask, Fact};
 use crate::message::head_guard::judge_decoded;
 use crate::message::{Upload, Wire, list};
+use crate::modifier::fact::{Ask, Fact};
 use crate::site::Snapshot;
 
 /// State shared by the requests of one connection.
@@ -247,12 +248,12 @@ async fn find<T: Trail>(
     match ask {
         // No key configures a file of users, so no password is valid.
         Ask::Verify(_) => Fact::Verified(false),
-        Ask::Subrequest(..) => {
+        Ask::Subrequest(_) => {
             let Some((mut journey, next)) = journey.begin_subrequest(disk, log) else {
-                return Fact::Answered(StatusCode::INTERNAL_SERVER_ERROR);
+                return subrequest::failed();
             };
-            let answer = drive(&mut journey, next, connection, disk, log).await;
-            Fact::Answered(answer.status())
+            let response = drive(&mut journey, next, connection, disk, log).await;
+            subrequest::receive(response).await
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, header};
 use tokio::runtime::Builder;
 
 use super::question::{Connection, Question};
@@ -16,9 +16,9 @@ use crate::handler::coded::Encoders;
 use crate::handler::fastcgi::Call;
 use crate::handler::{Body, Plan, Trace};
 use crate::journey::{Arrived, Context, Event, Journey, Next};
-use crate::message::fact::{Ask, Fact};
 use crate::message::status::ends_with_head;
 use crate::message::{Cause, Disk, Request, RequestId, Upload};
+use crate::modifier::fact::{Answer, Ask, Fact};
 use crate::moment::Moment;
 use crate::site::Snapshot;
 
@@ -127,7 +127,7 @@ impl Driver<'_> {
     fn assume_fact(&self, ask: &Ask) -> Fact {
         match ask {
             Ask::Verify(_) => Fact::Verified(true),
-            Ask::Subrequest(..) => Fact::Answered(StatusCode::OK),
+            Ask::Subrequest(_) => Fact::Answered(Box::new(Answer::default())),
         }
     }
 

@@ -1,11 +1,11 @@
 //! Facts that deciding about a request lacks and its driver finds. Each is kept with its question until the request
 //! ends, and the decision is evaluated again from its start.
 
-use std::fmt;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
 
-use http::{Method, StatusCode};
-
-use super::Target;
+use crate::message::edits::RuleId;
+use crate::message::{Credentials, Target};
 
 /// The most facts that one request may ask for: a decision that asks more often is in a loop.
 pub const MAX_ASKS: usize = 64;
@@ -15,34 +15,39 @@ pub const MAX_ASKS: usize = 64;
 pub enum Ask {
     /// The password check of a user.
     Verify(Credentials),
-    /// The status of the answer to a request of this method for this target.
-    Subrequest(Method, Target),
+    /// The answer to a request of the gateway's own.
+    Subrequest(Box<Subrequest>),
 }
 
-/// A user and a password as received (RFC 7617 §2).
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// The user.
-    pub user: Box<[u8]>,
-    /// The password.
-    pub password: Box<[u8]>,
-}
-
-impl fmt::Debug for Credentials {
-    /// Formats the user without the password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let user = self.user.escape_ascii();
-        write!(f, "Credentials({user})")
-    }
+/// A request of the gateway's own for a path of the site: GET without content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subrequest {
+    /// The rule that needs the answer; it does not apply to the subrequest.
+    pub rule: RuleId,
+    /// The target.
+    pub target: Target,
+    /// All header fields.
+    pub fields: HeaderMap,
 }
 
 /// The answer to an [`Ask`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Fact {
     /// The password is right (`true`) or wrong.
     Verified(bool),
-    /// The status of the answer.
-    Answered(StatusCode),
+    /// The answer to a subrequest.
+    Answered(Box<Answer>),
+}
+
+/// The answer to a subrequest, with its whole content.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The header fields.
+    pub fields: HeaderMap,
+    /// The content.
+    pub content: Bytes,
 }
 
 /// The facts that a request has asked for.
@@ -51,9 +56,9 @@ pub struct Facts(Vec<(Ask, Fact)>);
 
 impl Facts {
     /// Returns the fact that answers `ask`, where it is known.
-    pub fn find(&self, ask: &Ask) -> Option<Fact> {
+    pub fn find(&self, ask: &Ask) -> Option<&Fact> {
         let known = self.0.iter().find(|(known, _)| known == ask);
-        known.map(|(_, fact)| *fact)
+        known.map(|(_, fact)| fact)
     }
 
     /// Stores the answer to a question.

@@ -1,0 +1,28 @@
+//! Counts that a request has taken from the limits of rules. Each is taken once for a rule, however often the rule is
+//! evaluated, and released when the request ends.
+
+use crate::limits::rate::{Exceeded, RunningRequest};
+use crate::message::edits::RuleId;
+
+/// The counts that a request has taken.
+#[derive(Debug, Default)]
+pub struct Taken(Vec<(RuleId, Result<RunningRequest, Exceeded>)>);
+
+impl Taken {
+    /// Takes the count of a rule, or returns the result of its first evaluation.
+    pub(super) fn take(
+        &mut self,
+        rule: RuleId,
+        take: impl FnOnce() -> Result<RunningRequest, Exceeded>,
+    ) -> Result<(), Exceeded> {
+        let known = self.0.iter().position(|(known, _)| *known == rule);
+        let index = known.unwrap_or_else(|| {
+            self.0.push((rule, take()));
+            self.0.len() - 1
+        });
+        let taken = self.0.get(index).map(|(_, taken)| taken);
+        taken.map_or(Ok(()), |taken| {
+            taken.as_ref().map(drop).map_err(Clone::clone)
+        })
+    }
+}
