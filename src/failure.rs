@@ -1,8 +1,10 @@
 //! Failures of a request: the party at fault, status code, cause code, log level, and response fields.
 
 mod parts;
+mod unauthorized;
 
 use std::io;
+use std::sync::Arc;
 
 use http::{HeaderValue, Method, StatusCode};
 use tracing::Level;
@@ -24,6 +26,8 @@ use parts::{
     client_closed_request, describe_limit, exchange_status, is_exhaustion, lease_code, limit_code,
     limit_status, upload_status, variable_status,
 };
+
+pub use unauthorized::{Unauthorized, UnauthorizedReason};
 
 /// The failure of a request.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +74,20 @@ pub enum Failure {
         status: StatusCode,
         /// The allowed methods, for a 405.
         allow: Option<HeaderValue>,
+    },
+    /// The conditions of `require` do not hold.
+    #[error("`require` of the rule at {0} does not hold")]
+    Requirement(Arc<str>),
+    /// The request has no admitted user.
+    #[error("{0}")]
+    Unauthorized(Box<Unauthorized>),
+    /// The file of users cannot be read.
+    #[error("`auth` of the rule at {place}: {reason}")]
+    UserFile {
+        /// The file and the reason.
+        reason: Arc<str>,
+        /// Position of the rule, as `file:line`.
+        place: Arc<str>,
     },
     /// The handler does not support the method (RFC 9110 §15.5.6); the allowed methods.
     #[error("the method is not allowed; allowed methods: {0}")]
@@ -187,7 +205,8 @@ impl Failure {
             Self::Target(_) | Self::Host(_) | Self::Forwarded(_) => StatusCode::BAD_REQUEST,
             Self::NotFound | Self::Withheld(_) => StatusCode::NOT_FOUND,
             Self::NameTooLong => StatusCode::URI_TOO_LONG,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::Requirement(_) => StatusCode::FORBIDDEN,
+            Self::Unauthorized(unauthorized) => unauthorized.status,
             Self::Denied { status, .. } => *status,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotSupported(_) => StatusCode::NOT_IMPLEMENTED,
@@ -198,7 +217,10 @@ impl Failure {
             Self::Variable(long) => variable_status(&long.origin),
             Self::Upload(error) => upload_status(error),
             Self::ClientGone => client_closed_request(),
-            Self::TooManyRounds(_) | Self::Pattern(_) | Self::Internal(_) => {
+            Self::TooManyRounds(_)
+            | Self::Pattern(_)
+            | Self::UserFile { .. }
+            | Self::Internal(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             Self::Disk(error) if error.raw_os_error().is_some_and(is_exhaustion) => {
@@ -235,6 +257,9 @@ impl Failure {
             Self::NameTooLong => "NAME_TOO_LONG",
             Self::Forbidden(_) => "FORBIDDEN",
             Self::Denied { .. } => "DENIED",
+            Self::Requirement(_) => "REQUIREMENT",
+            Self::Unauthorized(unauthorized) => unauthorized.code(),
+            Self::UserFile { .. } => "USER_FILE",
             Self::Method(_) => "METHOD_NOT_ALLOWED",
             Self::NotSupported(_) => "METHOD_NOT_SUPPORTED",
             Self::Expectation => "EXPECTATION_FAILED",
@@ -299,6 +324,14 @@ impl Failure {
         }
         if let Self::Denied { allow, .. } = self {
             return allow.clone();
+        }
+        None
+    }
+
+    /// Returns the value of WWW-Authenticate (RFC 9110 §11.6.1).
+    pub fn challenge(&self) -> Option<HeaderValue> {
+        if let Self::Unauthorized(unauthorized) = self {
+            return unauthorized.challenge();
         }
         None
     }

@@ -40,6 +40,7 @@ pub(super) enum Directive {
     Handler,
     Upstream,
     Cause,
+    User,
     RequestId,
     /// The process ID.
     Process,
@@ -150,6 +151,7 @@ impl Directive {
             Self::Handler => Value::text(record.handler),
             Self::Upstream => optional(record.upstream.as_deref()),
             Self::Cause => optional(record.cause),
+            Self::User => record.user.as_ref().map_or(Value::Absent, Value::text),
             Self::RequestId => Value::owned(record.request_id.to_string()),
             Self::Process => Value::Number(std::process::id().into()),
             Self::RequestField(field) => field.value(&record.captured.request, view.secrets),

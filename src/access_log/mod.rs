@@ -63,6 +63,8 @@ pub struct Record {
     pub site: Option<Arc<str>>,
     /// The kind of the handler; `none` if no handler was chosen.
     pub handler: &'static str,
+    /// The authenticated user.
+    pub user: Option<Arc<[u8]>>,
     /// The name of the upstream.
     pub upstream: Option<Arc<str>>,
     /// The cause code of a failure.
@@ -111,6 +113,7 @@ fn sample(uri: &'static str) -> Record {
         request_id: RequestId::new(0x0123_4567, 0x89ab_cdef_0000_0001),
         site: None,
         handler: "none",
+        user: None,
         upstream: None,
         cause: None,
         complete: true,

@@ -20,7 +20,7 @@ pub(super) struct Needs {
 }
 
 /// Directives of `%{NAME}x`, in the order of the JSON object.
-const NAMED: [(&str, Directive); 21] = [
+const NAMED: [(&str, Directive); 22] = [
     ("client", Directive::Address(Address::Client)),
     ("host", Directive::Authority(Authority::Whole)),
     ("scheme", Directive::Scheme),
@@ -41,6 +41,7 @@ const NAMED: [(&str, Directive); 21] = [
     ("handler", Directive::Handler),
     ("upstream", Directive::Upstream),
     ("cause", Directive::Cause),
+    ("user", Directive::User),
     ("request_id", Directive::RequestId),
 ];
 
@@ -155,8 +156,8 @@ fn plain(letter: char) -> Option<Directive> {
         'B' => Directive::Size(Size::Content),
         'D' => Directive::Elapsed(Unit::Microseconds),
         'H' => Directive::Protocol,
-        // There is no identd look-up, and no handler authenticates.
-        'l' | 'u' => Directive::Nothing,
+        // There is no identd look-up.
+        'l' => Directive::Nothing,
         'L' => Directive::RequestId,
         'm' => Directive::Method,
         'O' => Directive::Size(Size::HeadAndContent),
@@ -167,6 +168,7 @@ fn plain(letter: char) -> Option<Directive> {
         'R' => Directive::Handler,
         's' => Directive::Status,
         'T' => Directive::Elapsed(Unit::Seconds),
+        'u' => Directive::User,
         'U' => Directive::Target(Target::Path),
         'v' => Directive::Site,
         'V' => Directive::Authority(Authority::Name),

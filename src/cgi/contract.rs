@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use http::{HeaderName, header};
 
 use crate::auth::forwarding::is_forwarding;
-use crate::message::Host;
 use crate::message::hop_by_hop::is_hop_by_hop;
+use crate::message::{Host, RemoteUser};
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
 /// Key of the ambiguous field names that PHP gets.
@@ -25,7 +25,8 @@ pub static TYPE: Key<At<String>> = Key::one_of("type", &["fpm", "apache-fpm", "g
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contract {
     pass: Vec<HeaderName>,
-    withholds_authorization: bool,
+    /// PHP gets Authorization: never, always, or (`None`) unless the gateway has checked it.
+    passes_authorization: Option<bool>,
     /// SERVER_NAME and SERVER_PORT, if independent of the client.
     pub(super) canonical: Option<Host>,
     /// The kind of application.
@@ -90,7 +91,7 @@ impl Contract {
         });
         Self {
             pass,
-            withholds_authorization: !section.get(&AUTHORIZATION),
+            passes_authorization: section.given(&AUTHORIZATION),
             canonical,
             responder: Responder::Fpm,
             document_root: None,
@@ -120,17 +121,24 @@ impl Contract {
         matches!(self.responder, Responder::ApacheFpm(_))
     }
 
+    /// Reports whether PHP does not get the Authorization of a request, which the gateway has checked for `user`.
+    pub(super) fn withholds_authorization(&self, user: Option<&RemoteUser>) -> bool {
+        let is_checked = || user.is_some_and(|user| user.scheme.is_some());
+        self.passes_authorization
+            .map_or_else(is_checked, |passes| !passes)
+    }
+
     /// Decides the export of a field (docs/cgi.md, "Header fields of a request"). Names with anything but
     /// letters, digits and hyphens could be taken for another field once hyphens have become underscores;
     /// `Proxy` would become HTTP_PROXY, which libraries obey (httpoxy); X-Sendfile-Type and X-Accel-Mapping are
     /// reserved to the gateway: a client that sent them would choose the file that a framework hands out;
     /// Proxy-Authorization is addressed to the gateway; the two content fields have their own variables;
     /// Transfer-Encoding and other hop-by-hop fields end at the gateway.
-    pub(super) fn export(&self, name: &HeaderName) -> Export {
+    pub(super) fn export(&self, name: &HeaderName, withholds_authorization: bool) -> Export {
         let withheld = name == header::PROXY_AUTHORIZATION
             || name == header::CONTENT_LENGTH
             || name == header::CONTENT_TYPE
-            || (self.withholds_authorization && name == header::AUTHORIZATION)
+            || (withholds_authorization && name == header::AUTHORIZATION)
             || is_ours(name.as_str())
             || is_hop_by_hop(name);
         if withheld {
@@ -185,6 +193,8 @@ pub(super) fn plain_spelling(name: &HeaderName) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -209,12 +219,32 @@ mod tests {
             ("connection", Export::Withheld),
         ] {
             let name = HeaderName::from_static(name);
-            assert_eq!(contract.export(&name), expected, "{name}");
+            assert_eq!(contract.export(&name, false), expected, "{name}");
         }
-        let withholds = Contract {
-            withholds_authorization: true,
-            ..Contract::default()
+        let withheld = contract.export(&header::AUTHORIZATION, true);
+        assert_eq!(withheld, Export::Withheld);
+    }
+
+    #[test]
+    fn authorization_is_withheld_once_it_is_checked() {
+        let user = |scheme| RemoteUser {
+            name: Arc::from(*b"alice"),
+            scheme,
+            groups: None,
         };
-        assert_eq!(withholds.export(&header::AUTHORIZATION), Export::Withheld);
+        let (basic, other) = (user(Some("Basic")), user(None));
+        for (passes, of_basic, of_other, of_nobody) in [
+            (None, true, false, false),
+            (Some(true), false, false, false),
+            (Some(false), true, true, true),
+        ] {
+            let contract = Contract {
+                passes_authorization: passes,
+                ..Contract::default()
+            };
+            let withholds = [Some(&basic), Some(&other), None]
+                .map(|user| contract.withholds_authorization(user));
+            assert_eq!(withholds, [of_basic, of_other, of_nobody], "{passes:?}");
+        }
     }
 }

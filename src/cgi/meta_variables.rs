@@ -193,6 +193,12 @@ fn request_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
     let id = request.id.digits();
     params.pair(b"REQUEST_ID", &id);
     params.pair(b"UNIQUE_ID", &id); // Apache's mod_unique_id
+    if let Some(user) = request.user() {
+        params.pair(b"REMOTE_USER", &user.name);
+        if let Some(scheme) = user.scheme {
+            params.pair(b"AUTH_TYPE", scheme.as_bytes());
+        }
+    }
 }
 
 fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request, contract: &Contract) {
@@ -252,18 +258,19 @@ fn protocol_variables(
     dropped: &mut dyn FnMut(&HeaderName),
 ) {
     let fields = &request.fields;
+    let settings = (contract, contract.withholds_authorization(request.user()));
     // The usual request has each name once and needs no look-up.
     let is_simple = fields.keys_len() == fields.len();
     if is_simple {
         for (name, value) in fields {
-            if is_exported(name, request, contract, dropped) {
+            if is_exported(name, request, settings, dropped) {
                 params.http_field(name.as_str(), trim(value.as_bytes()));
             }
         }
         return;
     }
     for name in fields.keys() {
-        if is_exported(name, request, contract, dropped) {
+        if is_exported(name, request, settings, dropped) {
             params.http_field(name.as_str(), &joined(request, name));
         }
     }
@@ -272,10 +279,10 @@ fn protocol_variables(
 fn is_exported(
     name: &HeaderName,
     request: &Request,
-    contract: &Contract,
+    (contract, withholds_authorization): (&Contract, bool),
     dropped: &mut dyn FnMut(&HeaderName),
 ) -> bool {
-    match contract.export(name) {
+    match contract.export(name, withholds_authorization) {
         Export::Exported => true,
         Export::UnlessPlainExists => !request.fields.contains_key(plain_spelling(name)),
         Export::Withheld => false,

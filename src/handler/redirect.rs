@@ -74,7 +74,7 @@ impl Redirect {
     }
 
     pub(super) fn decide(&self, request: &Request, captures: &Captures) -> Decision {
-        let scope = Scope { request, captures };
+        let scope = Scope::new(request, captures);
         let path = self.path(&scope);
         let mut location = match &self.origin {
             Some(origin) => expand(origin, &scope, encode_name) + &path,

@@ -65,7 +65,7 @@ impl Rewrite {
 
     pub(super) fn decide(&self, request: &Request, captures: &Captures) -> Decision {
         let target = &request.target;
-        let scope = Scope { request, captures };
+        let scope = Scope::new(request, captures);
         let path = self.path.expand_with(&scope, |value, out| {
             out.extend_from_slice(match value {
                 // The path is decoded: a `?` in it begins no query.

@@ -40,6 +40,9 @@ pub(super) fn error_response(failure: &Failure, context: &mut Context) -> Respon
     if failure.ends_connection() {
         fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    if let Some(challenge) = failure.challenge() {
+        fields.insert(header::WWW_AUTHENTICATE, challenge);
+    }
     if let Some(allow) = failure.allow() {
         fields.insert(header::ALLOW, allow);
     }

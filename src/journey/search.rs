@@ -181,10 +181,7 @@ impl<'a, T: Trail> Round<'a, T> {
         rule: &Rule<Step>,
         captures: &Captures,
     ) -> Result<(), Interruption> {
-        let scope = Scope {
-            request: self.request,
-            captures,
-        };
+        let scope = Scope::new(self.request, captures);
         let (id, modifiers) = (RuleId::of_site(number), &rule.then.modifiers);
         if let Some(edits) = modifiers.apply(id, &scope, &mut self.inputs)? {
             self.request.add_edits(edits);

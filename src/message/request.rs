@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 
 use super::edits::{Edits, RuleEdits};
-use super::{Host, RequestId, Target, Upload, Wire};
+use super::{Host, RemoteUser, RequestId, Target, Upload, Wire};
 
 /// A request on its way to an answer. Handlers take it and return it when they decline.
 #[derive(Debug)]
@@ -141,6 +141,11 @@ impl Request {
     /// Adds the edits of a matching rule.
     pub fn add_edits(&mut self, edits: RuleEdits) {
         Arc::make_mut(self.edits.get_or_insert_default()).set_rule(edits);
+    }
+
+    /// Returns the user whom a rule has authenticated.
+    pub fn user(&self) -> Option<&RemoteUser> {
+        self.edits.as_ref()?.user()
     }
 
     /// Returns the target of this round, for the next one.

@@ -40,6 +40,8 @@ impl Scheme {
 pub struct Wire {
     /// The client's IP address; none on a unix socket.
     pub client: Option<IpAddr>,
+    /// The address is that of a proxy that is not trusted, so that its clients cannot be told apart.
+    pub is_client_unknown: bool,
     /// The connection's number among those on unix sockets.
     pub number: u64,
     /// The client's IP address, or `unix:` on a unix socket.

@@ -4,8 +4,9 @@
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
+use crate::auth::basic::{Verification, Verified};
+use crate::message::Target;
 use crate::message::edits::RuleId;
-use crate::message::{Credentials, Target};
 
 /// The most facts that one request may ask for: a decision that asks more often is in a loop.
 pub const MAX_ASKS: usize = 64;
@@ -14,7 +15,7 @@ pub const MAX_ASKS: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
     /// The password check of a user.
-    Verify(Credentials),
+    Verify(Box<Verification>),
     /// The answer to a request of the gateway's own.
     Subrequest(Box<Subrequest>),
 }
@@ -33,8 +34,8 @@ pub struct Subrequest {
 /// The answer to an [`Ask`].
 #[derive(Clone, Debug)]
 pub enum Fact {
-    /// The password is right (`true`) or wrong.
-    Verified(bool),
+    /// The result of a password check.
+    Verified(Verified),
     /// The answer to a subrequest.
     Answered(Box<Answer>),
 }

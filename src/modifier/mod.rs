@@ -4,16 +4,19 @@
 //! A modifier takes effect for one request: it amends the [`RuleEdits`], or it interrupts the round. A fact that needs IO
 //! it asks for, and the round is evaluated again when the [`fact::Facts`] hold the answer.
 
+mod auth;
 mod checks;
 mod expires;
 pub mod fact;
 pub(crate) mod fields;
 pub mod limits;
 mod modify;
+mod policy;
 pub(crate) mod php_value;
 #[cfg(test)]
 pub(crate) mod probe;
 pub mod readings;
+pub mod require;
 pub mod reserve;
 pub(crate) mod set_env;
 mod step;
@@ -28,15 +31,19 @@ use std::sync::Arc;
 pub use modify::{Inputs, Interruption};
 pub use step::Step;
 
+use crate::auth::Authentication;
 use crate::message::edits::{RuleEdits, RuleId};
 use crate::route::Scope;
 use crate::route::template::Groups;
 use crate::section::{At, Group, Lowered, Place, Problems};
+use auth::Auth;
 use expires::Expires;
 use fields::Fields;
 use limits::Limits;
 use modify::{Modify, Parts};
 use php_value::PhpValue;
+use policy::Policy;
+use require::Require;
 use reserve::Reserve;
 use set_env::SetEnv;
 use timeouts::Timeouts;
@@ -82,6 +89,8 @@ macro_rules! modifiers {
 
 // They take effect in this order.
 modifiers! {
+    Require(Require) = [require::REQUIRE], Require::build;
+    Auth(Auth) = [auth::AUTH], Auth::build;
     SetEnv(SetEnv) = [set_env::SET_ENV, set_env::UNSET_ENV], SetEnv::build;
     PhpValue(PhpValue) = [php_value::PHP_VALUE, php_value::PHP_ADMIN_VALUE], PhpValue::build;
     Fields(Fields) = [fields::REQUEST_HEADERS, fields::RESPONSE_HEADERS], Fields::build;
@@ -107,10 +116,13 @@ impl Modifiers {
         section: &Lowered,
         place: Arc<str>,
         (groups, show): (&Groups, &dyn Fn(&Place) -> String),
+        authentication: &Authentication,
         problems: &mut Problems,
     ) -> Self {
         let mut parts = Parts {
             groups,
+            policy: Policy::build(section, groups, problems).map(Arc::new),
+            authentication,
             show,
             problems,
         };
@@ -132,8 +144,16 @@ impl Modifiers {
             return Ok(None);
         }
         let mut edits = RuleEdits::of(rule, Arc::clone(&self.place));
+        let mut user = None;
         for modifier in &self.list {
-            modifier.apply(scope, inputs, &mut edits)?;
+            let scope = Scope {
+                user: user.as_ref().or(scope.user),
+                ..*scope
+            };
+            modifier.apply(&scope, inputs, &mut edits)?;
+            if user.is_none() {
+                user.clone_from(&edits.user);
+            }
         }
         Ok(Some(edits))
     }

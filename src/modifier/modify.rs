@@ -1,12 +1,15 @@
 //! The interface of all kinds of modifiers, and the interruption of a round by one.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use http::Response;
 use tokio::time::Instant;
 
 use super::fact::{Ask, Facts};
+use super::policy::Policy;
 use super::taken::Taken;
+use crate::auth::Authentication;
 use crate::failure::Failure;
 use crate::handler::Body;
 use crate::message::Disk;
@@ -19,6 +22,10 @@ use crate::section::{At, Place, Problems};
 pub(super) struct Parts<'a> {
     /// Capture groups that templates may name.
     pub(super) groups: &'a Groups,
+    /// The access policy of the rule.
+    pub(super) policy: Option<Arc<Policy>>,
+    /// Files of users, and the verifier.
+    pub(super) authentication: &'a Authentication,
     /// Returns a place as `file:line`.
     pub(super) show: &'a dyn Fn(&Place) -> String,
     pub(super) problems: &'a mut Problems,

@@ -73,10 +73,7 @@ impl Readings {
         for target in &self.targets {
             self.echo.target = target.clone();
             if let Some(captures) = rule.matches(&self.echo, inputs.disk)? {
-                let scope = Scope {
-                    request: &self.echo,
-                    captures: &captures,
-                };
+                let scope = Scope::new(&self.echo, &captures);
                 rule.then.modifiers.guard(id, &scope, inputs)?;
             }
         }

@@ -92,7 +92,7 @@ fn apply(
 ) -> Result<Option<RuleEdits>, Interruption> {
     let captures = &Captures::default();
     let taken = &mut Taken::default();
-    let scope = Scope { request, captures };
+    let scope = Scope::new(request, captures);
     modifiers.apply(RuleId::of_site(3), &scope, &mut inputs(facts, taken))
 }
 
@@ -267,10 +267,7 @@ fn outcome(step: Step, target: &str) -> &'static str {
     let mut readings = Readings::of(&request);
     let facts = Facts::default();
     let whole = |captures: &Captures| {
-        let scope = Scope {
-            request: &request,
-            captures,
-        };
+        let scope = Scope::new(&request, captures);
         let taken = &mut Taken::default();
         let inputs = &mut inputs(&facts, taken);
         let edits = rule.then.modifiers.apply(RuleId::default(), &scope, inputs);

@@ -16,8 +16,8 @@ pub use rules::Rules;
 
 use http::{HeaderName, Version, header};
 
-use crate::message::{Disk, Request};
-use condition::{Condition, Exhausted, Set, Verdict};
+use crate::message::{Disk, RemoteUser, Request};
+use condition::{Condition, Set, Verdict};
 use template::{Values, Variable};
 
 /// Conditions, and the consequence if all of them hold.
@@ -101,10 +101,7 @@ impl<T> Rule<T> {
         let mut captures = Captures::default();
         match self.set.judge(request, disk, &mut captures) {
             Ok(verdict) => Ok((verdict, captures)),
-            Err(Exhausted { pattern }) => Err(BacktrackLimitExceeded {
-                rule: Arc::clone(&self.place),
-                pattern,
-            }),
+            Err(exhausted) => Err(exhausted.at(&self.place)),
         }
     }
 }
@@ -116,6 +113,24 @@ pub struct Scope<'a> {
     pub request: &'a Request,
     /// The rule's captures.
     pub captures: &'a Captures,
+    /// The user whom this rule has authenticated; otherwise that of an earlier rule counts.
+    pub user: Option<&'a RemoteUser>,
+}
+
+impl<'a> Scope<'a> {
+    /// Builds the values of a rule for a request.
+    pub fn new(request: &'a Request, captures: &'a Captures) -> Self {
+        Self {
+            request,
+            captures,
+            user: None,
+        }
+    }
+
+    /// Returns the authenticated user.
+    pub fn user(&self) -> Option<&'a RemoteUser> {
+        self.user.or_else(|| self.request.user())
+    }
 }
 
 impl Values for Scope<'_> {
@@ -152,6 +167,7 @@ impl Values for Scope<'_> {
             Variable::Method => request.method.as_str().as_bytes(),
             Variable::RemoteAddr => wire.remote_addr.as_bytes(),
             Variable::RemotePort => wire.remote_port.as_bytes(),
+            Variable::RemoteUser => self.user().map_or(&[][..], |user| &user.name),
             Variable::RequestId => return request.id.to_string().into_bytes().into(),
         };
         text.into()

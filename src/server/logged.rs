@@ -72,6 +72,7 @@ impl Entry {
             request_id: id,
             site: None,
             handler: "none",
+            user: None,
             upstream: None,
             cause: None,
             complete: false,
@@ -178,6 +179,8 @@ impl Drop for Entry {
         record.complete = self.complete;
         record.handler = context.handler;
         record.cause = context.cause;
+        let user = context.edits.as_ref().and_then(|edits| edits.user());
+        record.user = user.map(|user| Arc::clone(&user.name));
         if !self.complete && record.cause.is_none() {
             record.cause = Some("CLIENT_CLOSED");
         }

@@ -87,7 +87,7 @@ impl Site {
                 continue;
             };
             let (id, captures) = (RuleId::of_site(number), &captures);
-            let scope = Scope { request, captures };
+            let scope = Scope::new(request, captures);
             // So is a rule whose guards refuse the request, or ask for a fact.
             if let Ok(Some(edits)) = step.modifiers.apply(id, &scope, inputs) {
                 request.add_edits(edits);

@@ -204,7 +204,7 @@ impl Fastcgi {
         if self.mount.below(request.target.path()).is_none() {
             return Decision::Decline;
         }
-        let scope = Scope { request, captures };
+        let scope = Scope::new(request, captures);
         let found = match &self.script {
             ScriptRule::Walk => self.find_along(request.target.path(), disk),
             ScriptRule::Files(pattern) => self.find_file(pattern, request.target.path(), disk),

@@ -24,6 +24,16 @@ pub struct Exhausted {
     pub pattern: Arc<str>,
 }
 
+impl Exhausted {
+    /// Returns the failure of the rule at `place`.
+    pub fn at(self, place: &Arc<str>) -> BacktrackLimitExceeded {
+        BacktrackLimitExceeded {
+            rule: Arc::clone(place),
+            pattern: self.pattern,
+        }
+    }
+}
+
 /// A compiled pattern.
 #[derive(Debug)]
 pub(super) struct Expression {

@@ -34,6 +34,7 @@ impl Values for Example {
             Variable::Protocol => b"HTTP/1.1",
             Variable::RemoteAddr => b"192.0.2.1",
             Variable::RemotePort => b"4711",
+            Variable::RemoteUser => b"alice",
             Variable::RequestId => b"00ff",
         };
         text.into()

@@ -31,6 +31,8 @@ pub enum Variable {
     RemoteAddr,
     /// `$remote_port`: the client port; empty on a unix socket and behind a trusted proxy.
     RemotePort,
+    /// `$remote_user`: the authenticated user; empty without one.
+    RemoteUser,
     /// `$request_id`: 24 hexadecimal digits, as in the logs.
     RequestId,
 }
@@ -72,7 +74,7 @@ impl<'a> Value<'a> {
             Variable::Path | Variable::Rest | Variable::Host | Variable::Port => Self::Plain(value),
             Variable::Scheme | Variable::Protocol | Variable::Method => Self::Plain(value),
             Variable::RemoteAddr | Variable::RemotePort => Self::Plain(value),
-            Variable::RequestId => Self::Plain(value),
+            Variable::RemoteUser | Variable::RequestId => Self::Plain(value),
         }
     }
 
@@ -85,7 +87,7 @@ impl<'a> Value<'a> {
 }
 
 /// All variables with their names.
-pub(super) const VARIABLES: [(&str, Variable); 12] = [
+pub(super) const VARIABLES: [(&str, Variable); 13] = [
     ("path", Variable::Path),
     ("rest", Variable::Rest),
     ("query", Variable::Query),
@@ -97,6 +99,7 @@ pub(super) const VARIABLES: [(&str, Variable); 12] = [
     ("method", Variable::Method),
     ("remote_addr", Variable::RemoteAddr),
     ("remote_port", Variable::RemotePort),
+    ("remote_user", Variable::RemoteUser),
     ("request_id", Variable::RequestId),
 ];
 

@@ -1,0 +1,133 @@
+//! Basic authentication (RFC 7617) by a file of users: the synchronous look-up of a remembered pair, and the check of any
+//! other, which hashes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::users::{Current, Loaded, UserFile};
+use super::verifier::{Pair, Rejected, Verdict, Verifier, VerifyRequest};
+use crate::limits::budget::Party;
+use crate::message::{Credentials, Disk, RemoteUser};
+
+/// The authentication scheme, as AUTH_TYPE names it.
+pub const SCHEME: &str = "Basic";
+
+/// Authentication by a file of users.
+#[derive(Debug)]
+pub struct Basic {
+    /// The users and their groups.
+    pub users: Arc<UserFile>,
+    /// Hashing of passwords, shared by the process.
+    pub verifier: Verifier,
+    /// Time for which a verified pair is remembered; zero is never.
+    pub remember: Duration,
+    /// Maximum number of failed attempts of a client within a minute; 0 is no limit.
+    pub attempts_per_minute: usize,
+}
+
+/// A pair of user and password to verify.
+#[derive(Clone, Debug)]
+pub struct Verification {
+    /// The users.
+    pub basic: Arc<Basic>,
+    /// The pair.
+    pub credentials: Credentials,
+    /// The client whose failed attempts count.
+    pub client: Party,
+    /// The client is unknown behind an untrusted proxy: attempts count by client and user.
+    pub is_shared: bool,
+}
+
+/// The result of a verification.
+#[derive(Clone, Debug)]
+pub enum Verified {
+    /// The password is that of this user.
+    Right(RemoteUser),
+    /// The user is unknown, or the password is wrong.
+    Wrong,
+    /// The pair was not verified.
+    Rejected(Rejected),
+    /// The file of users cannot be read, for this reason.
+    Unavailable(Arc<str>),
+}
+
+impl PartialEq for Verification {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.basic, &other.basic) && self.credentials == other.credentials
+    }
+}
+
+impl Eq for Verification {}
+
+impl Basic {
+    /// Returns the user of a pair that is remembered for the files as they are now.
+    pub fn recall(
+        &self,
+        credentials: &Credentials,
+        disk: &dyn Disk,
+        now: Instant,
+    ) -> Option<RemoteUser> {
+        let Current::Fresh(loaded) = self.users.current(disk) else {
+            return None;
+        };
+        let pair = self.pair(credentials, &loaded)?;
+        let is_known = self.verifier.is_remembered(&pair, self.remember, now);
+        is_known.then(|| user(credentials, &loaded))
+    }
+
+    /// Returns the pair with the user's entry in the file; `None` for an unknown user.
+    fn pair<'a>(&'a self, credentials: &'a Credentials, loaded: &'a Loaded) -> Option<Pair<'a>> {
+        Some(Pair {
+            file: self.users.path_bytes(),
+            user: &credentials.user,
+            password: &credentials.password,
+            entry: loaded.users.entry(&credentials.user)?,
+        })
+    }
+}
+
+impl Verification {
+    /// Verifies the pair against the files as they are now.
+    pub async fn perform(&self) -> Verified {
+        let loaded = match self.basic.users.refreshed().await {
+            Ok(loaded) => loaded,
+            Err(unavailable) => return Verified::Unavailable(unavailable),
+        };
+        let pair = self.basic.pair(&self.credentials, &loaded);
+        let request = VerifyRequest {
+            pair: pair.unwrap_or(Pair {
+                file: self.basic.users.path_bytes(),
+                user: &self.credentials.user,
+                password: &self.credentials.password,
+                entry: &[],
+            }),
+            client: self.client,
+            is_shared: self.is_shared,
+            per_minute: self.basic.attempts_per_minute,
+            remember: self.basic.remember,
+        };
+        let (users, credentials) = (Arc::clone(&loaded), self.credentials.clone());
+        let job = move || {
+            if users.users.verify(&credentials.user, &credentials.password) {
+                Verdict::Right
+            } else {
+                Verdict::Wrong
+            }
+        };
+        match self.basic.verifier.run(&request, job).await {
+            Ok(Verdict::Right) => Verified::Right(user(&self.credentials, &loaded)),
+            Ok(Verdict::Wrong) => Verified::Wrong,
+            Err(rejected) => Verified::Rejected(rejected),
+        }
+    }
+}
+
+fn user(credentials: &Credentials, loaded: &Loaded) -> RemoteUser {
+    RemoteUser {
+        name: Arc::from(&*credentials.user),
+        scheme: Some(SCHEME),
+        groups: loaded.groups_of(&credentials.user),
+    }
+}
