@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, StatusCode};
 use tracing::Level;
 
 use crate::auth::Conflict;
+use crate::auth::verifier::Rejected;
 use crate::cgi::LongVariable;
 use crate::cgi::response::HeadError;
 use crate::fastcgi::record::ProtocolStatus;
@@ -24,7 +25,7 @@ use crate::value::TimeLimit;
 pub use parts::{broken_code, upload_code};
 use parts::{
     client_closed_request, describe_limit, exchange_status, is_exhaustion, lease_code, limit_code,
-    limit_status, upload_status, variable_status,
+    limit_status, unverified_code, unverified_status, upload_status, variable_status,
 };
 
 pub use unauthorized::{Unauthorized, UnauthorizedReason};
@@ -101,6 +102,9 @@ pub enum Failure {
     /// The client exceeds its rate or its concurrency (RFC 6585 §4).
     #[error("{0}")]
     TooMany(#[from] Exceeded),
+    /// The password was not checked.
+    #[error("{0}")]
+    Unverified(#[from] Rejected),
     /// The Content-Length exceeds `limits.body`.
     #[error("the request body has {length} bytes, more than limits.body = {limit}")]
     BodyTooLarge {
@@ -213,6 +217,7 @@ impl Failure {
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::TooMany(_) | Self::LiveStreams(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::AnswerShare => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unverified(rejected) => unverified_status(rejected),
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Variable(long) => variable_status(&long.origin),
             Self::Upload(error) => upload_status(error),
@@ -271,6 +276,7 @@ impl Failure {
             Self::Upload(error) => upload_code(error),
             Self::ClientGone => "CLIENT_CLOSED",
             Self::AnswerShare => "CLIENT_SHARE",
+            Self::Unverified(rejected) => unverified_code(rejected),
             Self::LiveStreams(_) => "LIVE_STREAMS",
             Self::TooManyRounds(_) => "TOO_MANY_ROUNDS",
             Self::Pattern(_) => "PATTERN_LIMIT",
@@ -306,6 +312,7 @@ impl Failure {
                 error: LeaseError::QueueFull { .. } | LeaseError::Refused { .. },
                 ..
             } | Self::Variable(_)
+                | Self::Unverified(Rejected::Busy { .. } | Rejected::NoThread(_))
         )
     }
 
@@ -338,6 +345,9 @@ impl Failure {
 
     /// Returns the value of Retry-After in seconds, if a retry may succeed.
     pub fn retry_after(&self) -> Option<u64> {
+        if let Self::Unverified(rejected) = self {
+            return rejected.retry_after();
+        }
         if let Self::TooMany(Exceeded::Rate { wait, .. }) = self {
             return Some(wait.as_secs() + 1);
         }

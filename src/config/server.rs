@@ -8,6 +8,7 @@ use crate::access_log::{Destination, Format};
 use crate::auth::Forwarding;
 use crate::auth::forwarding::{TRUSTED_PROXIES, UNTRUSTED_FIELDS};
 use crate::auth::trusted_fields::TRUSTED_FIELDS;
+use crate::auth::verifier::{AUTH, Hashing};
 use crate::limits::budget::Totals;
 use crate::limits::{BODY, LIMITS, Limits};
 use crate::section::{At, Key, Lowered, Place, Problem, Problems, Section, Table, absolute_path};
@@ -36,6 +37,7 @@ pub static SERVER: Section = Section {
         &TRUSTED_PROXIES,
         &TRUSTED_FIELDS,
         &UNTRUSTED_FIELDS,
+        &AUTH_KEY,
         &LIMITS_KEY,
     ]],
 };
@@ -62,6 +64,8 @@ static SPOOL_QUOTA: Key<ByteSize> = Key::size("spool_quota", "Limit of their tot
 static FILE_CACHE: Key<ByteSize> = Key::size("file_cache", "Memory for frequently requested files, which stay open: their content up to 64 KiB, and at least 16 KiB each. An answer from it may be a second old, and so may the target of a root that is a link. At most an eighth of the control group's memory limit. \"0\": each request accesses the disk, the root too.").default("\"16MiB\"");
 
 static WATCH: Key<bool> = Key::flag("watch", "Reloads a changed configuration automatically, within some three seconds: files changed, added or removed under a pattern of `include`, and a replaced ConfigMap. A configuration with errors changes nothing and is logged.").default("false");
+
+static AUTH_KEY: Key<Table> = Key::table("auth", &AUTH, "Hashing of passwords.");
 
 static LIMITS_KEY: Key<Table> = Key::table("limits", &LIMITS, "Limits for clients.");
 
@@ -109,6 +113,7 @@ impl ServerSettings {
             file_cache: section.get(&FILE_CACHE).0,
             watch: section.get(&WATCH),
             forwarding: Forwarding::build(section, problems),
+            hashing: Hashing::build(&section.get(&AUTH_KEY)),
             limits,
         }
     }

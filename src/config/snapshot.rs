@@ -9,6 +9,7 @@ use super::site_section::SITES;
 use super::sites::build_sites;
 use super::source::Sources;
 use super::{admin, certificates, file, listen, listener_names, server};
+use crate::auth::verifier::Verifier;
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
 use crate::message::spool::STREAMED_UPLOADS;
@@ -38,6 +39,7 @@ impl Snapshot {
         let server = ServerSettings::build(&main.get(&server::KEY), problems);
         let admin = AdminSettings::build(&main.get(&admin::KEY), problems);
         let budgets = budgets(&server, previous);
+        let verifier = verifier(&server, previous);
         let [live_streams, streamed_uploads] = per_client(previous);
         let certificates = certificates::build(&files, previous, problems);
         let listeners = listeners(&files, certificates.as_ref(), problems);
@@ -78,6 +80,7 @@ impl Snapshot {
             hosts,
             upstreams,
             budgets,
+            verifier,
             live_streams,
             streamed_uploads,
             error_log,
@@ -122,6 +125,12 @@ fn per_client(previous: Option<&Snapshot>) -> [Arc<PerClient>; 2] {
 fn budgets(server: &ServerSettings, previous: Option<&Snapshot>) -> Budgets {
     let budgets = previous.map(|snapshot| snapshot.budgets.clone());
     budgets.unwrap_or_else(|| Budgets::new(&server.shared))
+}
+
+/// Returns the verifier of passwords, which a reload carries over with its queue, attempts and remembered pairs.
+fn verifier(server: &ServerSettings, previous: Option<&Snapshot>) -> Verifier {
+    let verifier = previous.map(|snapshot| snapshot.verifier.clone());
+    verifier.unwrap_or_else(|| Verifier::new(server.hashing))
 }
 
 /// Reports a missing site, unless there are other problems.
