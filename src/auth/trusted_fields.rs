@@ -6,7 +6,7 @@ use std::fmt;
 use crate::section::{At, Key, Problem, Problems};
 
 /// Key of the trusted fields.
-pub static TRUSTED_FIELDS: Key<Vec<At<String>>> = Key::texts("trusted_fields", "Each field that the trusted proxies write, or remove where they do not: \"x-forwarded-for\", \"x-forwarded-proto\", \"x-forwarded-host\", \"x-forwarded-port\", and \"forwarded\" (RFC 7239) with its parameters `for` and `proto`; \"forwarded-host\" is its parameter `host`. No other of them is believed, and with `untrusted_fields = \"remove\"` none reaches PHP. A proxy passes on what it does not write: what stands here too much a client says itself. Where a request has both families, what one of them leaves out the other may say, and a request in which they contradict each other is refused (400).").default("[\"x-forwarded-for\", \"x-forwarded-proto\", \"forwarded\"]");
+pub static TRUSTED_FIELDS: Key<Vec<At<String>>> = Key::texts("trusted_fields", "Fields that every trusted proxy sets or removes: \"x-forwarded-for\", \"x-forwarded-proto\", \"x-forwarded-host\", \"x-forwarded-port\", and \"forwarded\" (RFC 7239) with its parameters `for` and `proto`; \"forwarded-host\" is its parameter `host`. The others of these are ignored, and with `untrusted_fields = \"remove\"` none of them reaches PHP. List no field that a proxy passes on unchanged: its value is chosen by the client. If a request has both families, one supplies the values that the other lacks, and a request in which they contradict each other is refused (400).").default("[\"x-forwarded-for\", \"x-forwarded-proto\", \"forwarded\"]");
 
 /// A forwarding field, or a part of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,16 +10,16 @@ use crate::message::{Host, RemoteUser};
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
 /// Key of the ambiguous field names that PHP gets.
-pub static PASS_FIELDS: Key<Vec<At<String>>> = Key::texts("pass_fields", "Header fields that PHP gets although their names have an underscore, or another byte than letters, digits and hyphens. X_Foo becomes HTTP_X_FOO as X-Foo does, so that one could be passed for the other; where both come, X-Foo alone is told. All others of the kind are dropped, counted, and named once in the log.").default("[]").shown("[\"X_Legacy_Token\"]");
+pub static PASS_FIELDS: Key<Vec<At<String>>> = Key::texts("pass_fields", "Header fields passed to PHP although their names have an underscore, or another byte than letters, digits and hyphens. X_Foo becomes HTTP_X_FOO as X-Foo does, so that one could pass for the other; if both are present, only X-Foo is passed. All others of the kind are dropped, counted, and named once in the log.").default("[]").shown("[\"X_Legacy_Token\"]");
 
 /// Key that passes credentials to PHP.
-pub static AUTHORIZATION: Key<bool> = Key::flag("authorization", "Whether PHP gets the field Authorization: HTTP_AUTHORIZATION, and from it PHP_AUTH_USER and PHP_AUTH_PW. Apache withholds it unless CGIPassAuth is on. Proxy-Authorization never reaches PHP.").default("true");
+pub static AUTHORIZATION: Key<bool> = Key::flag("authorization", "Passes the field Authorization to PHP: HTTP_AUTHORIZATION, and from it PHP_AUTH_USER and PHP_AUTH_PW. Apache withholds it unless CGIPassAuth is on. Proxy-Authorization never reaches PHP.").default("true");
 
 /// Apache's UseCanonicalName On.
-pub static CANONICAL_NAME: Key<Option<At<String>>> = Key::text("canonical_name", "What SERVER_NAME and SERVER_PORT always are: \"name\" or \"name:port\", as with Apache's UseCanonicalName On. Default: what the client named in Host, else the address that it connected to and the port of the scheme.").example("\"www.example.org:443\"");
+pub static CANONICAL_NAME: Key<Option<At<String>>> = Key::text("canonical_name", "Fixed SERVER_NAME and SERVER_PORT: \"name\" or \"name:port\", as with Apache's UseCanonicalName On. Default: the client's Host, else the address that it connected to and the port of the scheme.").example("\"www.example.org:443\"");
 
 /// Key of the application of an upstream, by which the file of a script is named to it.
-pub static TYPE: Key<At<String>> = Key::one_of("type", &["fpm", "apache-fpm", "generic"], "What listens there. \"fpm\": PHP-FPM; SCRIPT_FILENAME is a plain path, with SCRIPT_NAME and PATH_INFO already split. \"apache-fpm\": the same as Apache's ProxyPassMatch asks it, with \"proxy:fcgi://…\" in front of the path and PATH_INFO behind it, which PHP-FPM takes apart itself (cgi.fix_pathinfo = 1); the values in PHP are the same. \"generic\": any other FastCGI application; plain paths, and nothing is taken for granted that only PHP-FPM does.").default("\"fpm\"");
+pub static TYPE: Key<At<String>> = Key::one_of("type", &["fpm", "apache-fpm", "generic"], "Kind of the application. \"fpm\": PHP-FPM; SCRIPT_FILENAME is a plain path, with SCRIPT_NAME and PATH_INFO already split. \"apache-fpm\": PHP-FPM with the parameters of Apache's ProxyPassMatch: \"proxy:fcgi://…\" in front of the path and PATH_INFO behind it, which PHP-FPM splits itself (cgi.fix_pathinfo = 1); the values in PHP are the same. \"generic\": any other FastCGI application; plain paths, and no reliance on behaviour that only PHP-FPM has.").default("\"fpm\"");
 
 /// Deviations from the usual variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

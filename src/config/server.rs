@@ -51,8 +51,11 @@ static LOG: Key<At<String>> = Key::one_of(
 )
 .default("\"info\"");
 
-static ACCESS_LOG_KEY: Key<Table> =
-    Key::table("access_log", &ACCESS_LOG, "One line for each request.");
+static ACCESS_LOG_KEY: Key<Table> = Key::table(
+    "access_log",
+    &ACCESS_LOG,
+    "The access log: one line for each request.",
+);
 
 static DRAIN: Key<Duration> =
     Key::duration("drain", "Time limit of requests in flight after SIGTERM.").default("\"25s\"");
@@ -77,17 +80,15 @@ static ENCODER_MEMORY: Key<ByteSize> = Key::size("encoder_memory", "Memory for t
 
 static ACCESS_LOG: Section = Section {
     title: "[server.access_log]",
-    doc: "One line for each request.",
+    doc: "The access log: one line for each request.",
     groups: &[&[&TO, &FORMAT, &SECRETS]],
 };
 
 static TO: Key<At<String>> = Key::text("to", "\"stdout\", \"off\", or the absolute path of a file, which SIGUSR1 opens again. Takes effect at the next start.").default("\"stdout\"");
 
-static SECRETS: Key<bool> = Key::flag("secrets", SECRETS_DOC).default("false");
+static SECRETS: Key<bool> = Key::flag("secrets", "Logs secrets in plain text. By default `redacted` replaces the fields Authorization, Proxy-Authorization, Cookie and Set-Cookie, cookies, and in targets, Referer and Location the values of access_token, api_key, apikey, auth_token, client_secret, id_token, pass, passwd, password, phpsessid, pwd, refresh_token, secret and token.").default("false");
 
-static FORMAT: Key<At<String>> = Key::text("format", "\"combined\" or \"common\" as Apache's, \"json\" with times, upstream and cause, or a text of Apache's LogFormat directives: %a %h %A %b %B %D %H %l %L %m %O %p %P %q %r %R %s %T %u %U %v %V %X %%, %t and %{strftime}t, %{begin:…}t and %{end:…}t with sec, msec, usec, msec_frac and usec_frac, %{ms}T, %{us}T, %{local}p, %{remote}p, %{Field}i, %{Field}o, %{cookie}C, %{UNIQUE_ID}e, mod_ssl's %{NAME}x of HTTPS, SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI and SSL_CLIENT_S_DN, with `<`, `>`, %400,501{Field}i and %!200{Field}i as there; and %{NAME}x for each name in the JSON object: time, client, host, scheme, tls, cipher, method, uri, protocol, status, bytes, complete, duration_ms, queue_ms, connect_ms, acknowledge_ms, first_byte_ms, site, handler, upstream, cause, request_id. For example '%h %t \"%r\" %>s %b %{queue_ms}x %L'.\n%v is the name of the site, %L and %{UNIQUE_ID}e are the name of the request in all logs, %O is the head and the content without framing and TLS, %U is undecoded. Status 499: the client closed the connection before its answer began. Takes effect at the next start.").default("\"combined\"");
-
-const SECRETS_DOC: &str = "Shows secrets. Otherwise `redacted` replaces the fields Authorization, Proxy-Authorization, Cookie and Set-Cookie and cookies, and in targets, Referer and Location the values of access_token, api_key, apikey, auth_token, client_secret, id_token, pass, passwd, password, phpsessid, pwd, refresh_token, secret and token.";
+static FORMAT: Key<At<String>> = Key::text("format", "\"combined\" or \"common\" as in Apache, \"json\" with times, upstream and cause, or a text of Apache's LogFormat directives: %a %h %A %b %B %D %H %l %L %m %O %p %P %q %r %R %s %T %u %U %v %V %X %%, %t and %{strftime}t, %{begin:…}t and %{end:…}t with sec, msec, usec, msec_frac and usec_frac, %{ms}T, %{us}T, %{local}p, %{remote}p, %{Field}i, %{Field}o, %{cookie}C, %{UNIQUE_ID}e, mod_ssl's %{NAME}x of HTTPS, SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI and SSL_CLIENT_S_DN, with `<`, `>`, %400,501{Field}i and %!200{Field}i as in Apache; and %{NAME}x for each name in the JSON object: time, client, host, scheme, tls, cipher, method, uri, protocol, status, bytes, complete, duration_ms, queue_ms, connect_ms, acknowledge_ms, first_byte_ms, site, handler, upstream, cause, request_id. For example '%h %t \"%r\" %>s %b %{queue_ms}x %L'.\n%v is the name of the site; %L and %{UNIQUE_ID}e are the id of the request in all logs; %O counts the head and the content, without framing and TLS; %U is not decoded. Status 499: the client closed the connection before its answer began. Takes effect at the next start.").default("\"combined\"");
 
 impl ServerSettings {
     /// Builds the settings from the section; unusable folders are problems.

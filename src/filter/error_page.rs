@@ -14,22 +14,20 @@ use crate::section::{At, Key, Lowered, Problem, Problems, Section, absolute_path
 /// The `[[site.error_page]]` section.
 pub static ERROR_PAGE: Section = Section {
     title: "[[site.error_page]]",
-    doc: "What a client sees in place of an error: exactly one of `file`, `body` and `path`. The status stays what it is. The first that fits is taken.",
+    doc: "Content in place of that of an error: exactly one of `file`, `body` and `path`. The status is unchanged. The first matching page applies.",
     groups: &[&[&STATUS, &WHEN, &FILE, &BODY, &CONTENT_TYPE, &PATH]],
 };
 
 static STATUS: Key<Vec<At<String>>> =
     Key::texts("status", "Statuses and classes of statuses.").example("[\"404\", \"5xx\"]");
 
-static WHEN: Key<At<String>> = Key::one_of("when", &["gateway", "empty", "always"], "Of whose errors: \"gateway\": those of the gateway itself, for a missing file, a refusal, a PHP that cannot be reached; \"empty\": those of PHP too where it has printed nothing; \"always\": all.").default("\"gateway\"");
+static WHEN: Key<At<String>> = Key::one_of("when", &["gateway", "empty", "always"], "Errors with this page. \"gateway\": those of the gateway itself, for a missing file, a refusal, a PHP that cannot be reached; \"empty\": also those of PHP without content; \"always\": all.").default("\"gateway\"");
 
-static FILE: Key<Option<At<String>>> = Key::text("file", "A file: an absolute path, or one below the site's root. It is read when the configuration is, up to 1 MiB.").example("\"errors/404.html\"");
+static FILE: Key<Option<At<String>>> = Key::text("file", "A file: an absolute path, or one relative to the site's root. Read with the configuration, up to 1 MiB.").example("\"errors/404.html\"");
 
-static BODY: Key<Option<At<String>>> = Key::text(
-    "body",
-    "The text that is sent, as it stands: nothing in it is replaced.",
-)
-.example("\"Back in a minute.\"");
+static BODY: Key<Option<At<String>>> =
+    Key::text("body", "A text, sent literally, without substitution.")
+        .example("\"Back in a minute.\"");
 
 static CONTENT_TYPE: Key<Option<At<String>>> = Key::text(
     "content_type",
@@ -37,7 +35,7 @@ static CONTENT_TYPE: Key<Option<At<String>>> = Key::text(
 )
 .example("\"text/html; charset=utf-8\"");
 
-static PATH: Key<Option<At<String>>> = Key::text("path", "A path of this site, asked for by GET as an internal round, as Apache's ErrorDocument does: a script sees REDIRECT_STATUS, REDIRECT_URL, REDIRECT_QUERY_STRING and REDIRECT_REQUEST_METHOD. Where it fails too, the gateway's own page is sent.").example("\"/error.php\"");
+static PATH: Key<Option<At<String>>> = Key::text("path", "A path of this site, requested by GET in an internal round, as with Apache's ErrorDocument: a script gets REDIRECT_STATUS, REDIRECT_URL, REDIRECT_QUERY_STRING and REDIRECT_REQUEST_METHOD. If it fails too, the gateway's own page is sent.").example("\"/error.php\"");
 
 /// The largest file, in bytes: it is kept in memory.
 const MOST_BYTES: u64 = 1024 * 1024;

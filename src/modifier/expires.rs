@@ -8,7 +8,7 @@ use crate::route::Scope;
 use crate::section::{Key, Lowered};
 
 /// The freshness lifetime of the answer (RFC 9111 §4.2.1).
-pub(super) static EXPIRES: Key<Option<Duration>> = Key::duration("expires", "How long a client may keep the answer without asking again: Cache-Control with max-age, and Expires; of answers with a status of 200 to 399 that say nothing of it themselves.").example("\"30d\"");
+pub(super) static EXPIRES: Key<Option<Duration>> = Key::duration("expires", "Freshness lifetime of the answer: Cache-Control with max-age, and Expires, for answers with a status of 200 to 399 that have neither field.").example("\"30d\"");
 
 /// A freshness lifetime.
 #[derive(Debug)]

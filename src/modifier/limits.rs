@@ -10,7 +10,7 @@ use crate::section::{Key, Lowered, Table};
 pub static LIMITS: Key<Table> = Key::table(
     "limits",
     &RULE_LIMITS,
-    "What requests that match may do otherwise than those of the site.",
+    "Limits of the matching requests in place of those of the site.",
 )
 .example("{ body = \"1GiB\" }");
 

@@ -10,7 +10,7 @@ use crate::section::{Key, Lowered, Table};
 use crate::value::TimeLimit;
 
 /// The key for the timeouts of a script.
-pub static TIMEOUTS: Key<Table> = Key::table("timeouts", &RULE_TIMEOUTS, "How long scripts that answer requests which match may take, otherwise than their upstream says.").example("{ first_byte = \"300s\" }");
+pub static TIMEOUTS: Key<Table> = Key::table("timeouts", &RULE_TIMEOUTS, "Time limits of scripts that answer the matching requests, in place of those of their upstream.").example("{ first_byte = \"300s\" }");
 
 /// The timeouts that the rule sets.
 #[derive(Debug)]

@@ -26,9 +26,9 @@ const PACKED_EXTENSIONS: [&str; 17] = [
     "lzma", "z", "zstd",
 ];
 
-pub(super) static WITHHELD_EXTENSIONS: Key<Vec<At<String>>> = Key::texts("withheld_extensions", "Extensions of files that are not sent, without regard to case: private keys and key stores (.key, .pem, .p12, .pfx, .jks, .ppk, .kdbx), databases and their dumps (.sql, .sqlite, .sqlite3, .db, .dump), and settings (.env). The file may be packed, numbered or a copy: dump.sql.gz, dump.sql-2026, dump.sql.1. What is written here takes the place of the list; [] is none. `allowed_names` lets out single files.").default("[\"key\", \"pem\", \"p12\", \"pfx\", \"jks\", \"ppk\", \"kdbx\", \"sql\", \"sqlite\", \"sqlite3\", \"db\", \"dump\", \"env\"]");
+pub(super) static WITHHELD_EXTENSIONS: Key<Vec<At<String>>> = Key::texts("withheld_extensions", "Extensions of files that are not sent, case-insensitive: private keys and key stores (.key, .pem, .p12, .pfx, .jks, .ppk, .kdbx), databases and their dumps (.sql, .sqlite, .sqlite3, .db, .dump), and settings (.env). The file may be packed, numbered or a copy: dump.sql.gz, dump.sql-2026, dump.sql.1. A value replaces the whole list; []: none. `allowed_names` exempts single files.").default("[\"key\", \"pem\", \"p12\", \"pfx\", \"jks\", \"ppk\", \"kdbx\", \"sql\", \"sqlite\", \"sqlite3\", \"db\", \"dump\", \"env\"]");
 
-pub(super) static ALLOWED_NAMES: Key<Vec<At<String>>> = Key::texts("allowed_names", "Names that are sent although they look like a dotfile, a backup or a source: a name, or `*` and what names end with. A folder counts as well: with \".config\" the files in it are sent. A name with an extension by which PHP runs (.php, .phtml, .pht, .php3 to .php8) is never sent.").example("[\"*.orig\", \"composer.phar\"]");
+pub(super) static ALLOWED_NAMES: Key<Vec<At<String>>> = Key::texts("allowed_names", "Names that are sent although they look like a dotfile, a backup or a source: a name, or `*` and the end of names. Names of folders apply to the files in them, as \".config\". A name with an extension of PHP (.php, .phtml, .pht, .php3 to .php8) is never sent.").example("[\"*.orig\", \"composer.phar\"]");
 
 /// The reason for which a name is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
