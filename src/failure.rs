@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, StatusCode};
 use tracing::Level;
 
 use crate::auth::Conflict;
+use crate::auth::users::Unavailable;
 use crate::auth::verifier::Rejected;
 use crate::cgi::LongVariable;
 use crate::cgi::response::HeadError;
@@ -83,10 +84,10 @@ pub enum Failure {
     #[error("{0}")]
     Unauthorized(Box<Unauthorized>),
     /// The file of users cannot be read.
-    #[error("`auth` of the rule at {place}: {reason}")]
+    #[error("`auth` of the rule at {place}: {error}")]
     UserFile {
         /// The file and the reason.
-        reason: Arc<str>,
+        error: Unavailable,
         /// Position of the rule, as `file:line`.
         place: Arc<str>,
     },
@@ -225,9 +226,7 @@ impl Failure {
             Self::TooManyRounds(_)
             | Self::Pattern(_)
             | Self::UserFile { .. }
-            | Self::Internal(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Disk(error) if error.raw_os_error().is_some_and(is_exhaustion) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

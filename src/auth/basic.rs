@@ -1,14 +1,17 @@
 //! Basic authentication (RFC 7617) by a file of users: the synchronous look-up of a remembered pair, and the check of any
 //! other, which hashes.
 
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::users::{Current, Loaded, UserFile};
+use super::users::{Current, Loaded, Unavailable, UserFile};
 use super::verifier::{Pair, Rejected, Verdict, Verifier, VerifyRequest};
 use crate::limits::budget::Party;
+use crate::limits::rate::Client;
 use crate::message::{Credentials, Disk, RemoteUser};
 
 /// The authentication scheme, as AUTH_TYPE names it.
@@ -34,8 +37,8 @@ pub struct Verification {
     pub basic: Arc<Basic>,
     /// The pair.
     pub credentials: Credentials,
-    /// The client whose failed attempts count.
-    pub client: Party,
+    /// The client whose failed attempts count; `None` through a unix socket.
+    pub client: Option<Client>,
     /// The client is unknown behind an untrusted proxy: attempts count by client and user.
     pub is_shared: bool,
 }
@@ -50,7 +53,7 @@ pub enum Verified {
     /// The pair was not verified.
     Rejected(Rejected),
     /// The file of users cannot be read, for this reason.
-    Unavailable(Arc<str>),
+    Unavailable(Unavailable),
 }
 
 impl PartialEq for Verification {
@@ -67,9 +70,9 @@ impl Basic {
         &self,
         credentials: &Credentials,
         disk: &dyn Disk,
-        now: Instant,
+        (now, wall): (Instant, SystemTime),
     ) -> Option<RemoteUser> {
-        let Current::Fresh(loaded) = self.users.current(disk) else {
+        let Current::Fresh(loaded) = self.users.current(disk, wall) else {
             return None;
         };
         let pair = self.pair(credentials, &loaded)?;
@@ -80,10 +83,10 @@ impl Basic {
     /// Returns the pair with the user's entry in the file; `None` for an unknown user.
     fn pair<'a>(&'a self, credentials: &'a Credentials, loaded: &'a Loaded) -> Option<Pair<'a>> {
         Some(Pair {
-            file: self.users.path_bytes(),
+            file: self.users.path().as_os_str().as_bytes(),
             user: &credentials.user,
             password: &credentials.password,
-            entry: loaded.users.entry(&credentials.user)?,
+            entry: loaded.users.entry(&credentials.user)?.text(),
         })
     }
 }
@@ -91,19 +94,23 @@ impl Basic {
 impl Verification {
     /// Verifies the pair against the files as they are now.
     pub async fn perform(&self) -> Verified {
-        let loaded = match self.basic.users.refreshed().await {
-            Ok(loaded) => loaded,
-            Err(unavailable) => return Verified::Unavailable(unavailable),
+        let users = Arc::clone(&self.basic.users);
+        let loaded = match spawn_blocking(move || users.reload()).await {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(unavailable)) => return Verified::Unavailable(unavailable),
+            // The runtime ends.
+            Err(_) => return Verified::Wrong,
         };
         let pair = self.basic.pair(&self.credentials, &loaded);
         let request = VerifyRequest {
             pair: pair.unwrap_or(Pair {
-                file: self.basic.users.path_bytes(),
+                file: self.basic.users.path().as_os_str().as_bytes(),
                 user: &self.credentials.user,
                 password: &self.credentials.password,
                 entry: &[],
             }),
-            client: self.client,
+            // Connections through a unix socket are one party: a new one is no new client.
+            client: self.client.map_or(Party::Connection(0), Party::Client),
             is_shared: self.is_shared,
             per_minute: self.basic.attempts_per_minute,
             remember: self.basic.remember,
@@ -128,6 +135,6 @@ fn user(credentials: &Credentials, loaded: &Loaded) -> RemoteUser {
     RemoteUser {
         name: Arc::from(&*credentials.user),
         scheme: Some(SCHEME),
-        groups: loaded.groups_of(&credentials.user),
+        groups: loaded.groups.of(&credentials.user),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use super::TrustedProxies;
 use super::forwarded::{Claim, Conflict};
@@ -54,8 +54,15 @@ impl Forwarding {
             return Ok(Arc::clone(wire));
         }
         if !self.proxies.contains(wire.client) {
+            let is_proxied = names_client(&parts.headers);
             if !self.keeps {
                 remove_forwarding_fields(&mut parts.headers);
+            }
+            if is_proxied {
+                return Ok(Arc::new(Wire {
+                    is_client_unknown: true,
+                    ..Wire::clone(wire)
+                }));
             }
             return Ok(Arc::clone(wire));
         }
@@ -98,6 +105,7 @@ fn apply_claim(wire: &Wire, claim: &Claim) -> Wire {
     };
     if let Some(client) = claim.client {
         seen.client = Some(client);
+        seen.is_client_unknown = false;
         seen.remote_addr = client.to_string();
         seen.remote_port = String::new();
         seen.tls = None;
@@ -108,6 +116,17 @@ fn apply_claim(wire: &Wire, claim: &Claim) -> Wire {
     }
     seen
 }
+
+/// Reports whether a proxy has named its client in the fields.
+fn names_client(fields: &HeaderMap) -> bool {
+    [FORWARDED, X_FORWARDED_FOR, X_REAL_IP]
+        .iter()
+        .any(|name| fields.contains_key(name))
+}
+
+const FORWARDED: HeaderName = header::FORWARDED;
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// Reports whether a field is one by which proxies pass on client data.
 pub fn is_forwarding(name: &str) -> bool {

@@ -1,10 +1,12 @@
 //! Trusted proxies and their forwarding fields, access control by client address, and the check of passwords.
 
 pub mod access;
+pub mod basic;
 pub mod forwarded;
 pub mod forwarding;
 pub mod trusted_fields;
 pub mod trusted_proxies;
+pub mod users;
 pub mod verifier;
 
 pub use access::Access;

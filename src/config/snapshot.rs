@@ -40,6 +40,7 @@ impl Snapshot {
         let admin = AdminSettings::build(&main.get(&admin::KEY), problems);
         let budgets = budgets(&server, previous);
         let verifier = verifier(&server, previous);
+        let user_files = previous.map_or_else(Arc::default, |it| Arc::clone(&it.user_files));
         let [live_streams, streamed_uploads] = per_client(previous);
         let certificates = certificates::build(&files, previous, problems);
         let listeners = listeners(&files, certificates.as_ref(), problems);
@@ -54,6 +55,8 @@ impl Snapshot {
             complete,
             sources,
             budgets: &budgets,
+            verifier: &verifier,
+            user_files: &user_files,
             live_streams: &live_streams,
             streamed_uploads: &streamed_uploads,
             error_log: &error_log,
@@ -81,6 +84,7 @@ impl Snapshot {
             upstreams,
             budgets,
             verifier,
+            user_files,
             live_streams,
             streamed_uploads,
             error_log,

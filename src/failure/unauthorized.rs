@@ -57,7 +57,10 @@ impl fmt::Display for Unauthorized {
             }
             UnauthorizedReason::NotAdmitted(user) => {
                 let user = user.escape_ascii();
-                write!(f, "`auth` at {place}: the user {user} is not among the admitted ones")
+                write!(
+                    f,
+                    "`auth` at {place}: the user {user} is not among the admitted ones"
+                )
             }
         }
     }

@@ -103,6 +103,7 @@ impl Context {
             taken: &mut self.taken,
             disk,
             now: self.received.instant,
+            wall: self.received.wall,
             asked_by: &self.asked_by,
         }
     }

@@ -74,6 +74,7 @@ fn round<T: Trail>(
             taken: &mut context.taken,
             disk,
             now: context.received.instant,
+            wall: context.received.wall,
             asked_by: &context.asked_by,
         },
         negotiation: context.negotiation.as_ref(),

@@ -40,7 +40,7 @@ impl Scheme {
 pub struct Wire {
     /// The client's IP address; none on a unix socket.
     pub client: Option<IpAddr>,
-    /// The address is that of a proxy that is not trusted, so that its clients cannot be told apart.
+    /// Clients cannot be told apart: they come through a unix socket, or a proxy that is not trusted.
     pub is_client_unknown: bool,
     /// The connection's number among those on unix sockets.
     pub number: u64,
@@ -122,6 +122,7 @@ impl Wire {
     pub fn tcp(remote: SocketAddr, local: SocketAddr) -> Self {
         Self {
             client: Some(remote.ip().to_canonical()),
+            is_client_unknown: false,
             number: 0,
             remote_addr: remote.ip().to_canonical().to_string(),
             remote_port: remote.port().to_string(),
@@ -140,6 +141,7 @@ impl Wire {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
             client: None,
+            is_client_unknown: true,
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             remote_addr: "unix:".to_owned(),
             remote_port: String::new(),

@@ -9,13 +9,14 @@ use super::fact::{Ask, Fact};
 use super::modify::{Inputs, Interruption, Modify, Parts};
 use super::policy::Policy;
 use crate::auth::basic::{Basic, Verification, Verified};
-use crate::auth::users::credentials;
+use crate::auth::users::{UserFile, credentials};
 use crate::failure::{Failure, Unauthorized, UnauthorizedReason};
+use crate::limits::rate::Client;
 use crate::message::edits::RuleEdits;
 use crate::message::{Credentials, RemoteUser, Request};
 use crate::route::Scope;
 use crate::route::condition::Access;
-use crate::section::{At, Key, Lowered, Problem, Section, Table};
+use crate::section::{At, Key, Lowered, Problem, Section, Table, absolute_path};
 
 /// The key for authentication.
 pub(super) static AUTH: Key<Table> = Key::table(
@@ -134,16 +135,16 @@ impl Auth {
         let Some(basic) = auth.given(&BASIC) else {
             if !auth.is_wrong(&BASIC) {
                 let problem = Problem::new(auth.place(), "`auth` has no scheme");
-                parts
-                    .problems
-                    .push(problem.help("basic = { realm = \"Staging\", users = \"/etc/fcgate/users\" }"));
+                parts.problems.push(
+                    problem.help("basic = { realm = \"Staging\", users = \"/etc/fcgate/users\" }"),
+                );
             }
             return None;
         };
         let challenge = challenge(basic, parts);
         let path = required(basic, &USERS, parts);
-        let files = &parts.authentication.files;
-        let users = files.open(path?, basic.get(&GROUPS), parts.problems);
+        let groups = basic.get(&GROUPS);
+        let users = open(path?, groups, parts);
         let not_admitted = if basic.get(&SEND_FORBIDDEN) {
             StatusCode::FORBIDDEN
         } else {
@@ -170,13 +171,16 @@ impl Auth {
         inputs: &Inputs<'_>,
         place: &Arc<str>,
     ) -> Result<RemoteUser, Interruption> {
-        if let Some(user) = self.basic.recall(&credentials, inputs.disk, inputs.now) {
+        if let Some(user) = self
+            .basic
+            .recall(&credentials, inputs.disk, (inputs.now, inputs.wall))
+        {
             return Ok(user);
         }
         let ask = Ask::Verify(Box::new(Verification {
             basic: Arc::clone(&self.basic),
             credentials,
-            client: request.wire.party(),
+            client: request.wire.client.map(Client::new),
             is_shared: request.wire.is_client_unknown,
         }));
         let failure = match inputs.facts.find(&ask) {
@@ -185,8 +189,8 @@ impl Auth {
                 self.unauthorized(UnauthorizedReason::WrongPassword, place)
             }
             Some(Fact::Verified(Verified::Rejected(rejected))) => Failure::Unverified(*rejected),
-            Some(Fact::Verified(Verified::Unavailable(reason))) => Failure::UserFile {
-                reason: Arc::clone(reason),
+            Some(Fact::Verified(Verified::Unavailable(error))) => Failure::UserFile {
+                error: error.clone(),
                 place: Arc::clone(place),
             },
             Some(Fact::Answered(_)) | None => return Err(Interruption::Ask(ask)),
@@ -231,10 +235,9 @@ impl Modify for Auth {
         if by_policy(&access, &edits.place)? == Some(true) {
             return Ok(());
         }
-        let refuse = |reason, place: &Arc<str>| {
-            Err(Interruption::Refuse(self.unauthorized(reason, place)))
-        };
-        let Some(credentials) = credentials::parse(&scope.request.fields) else {
+        let refuse =
+            |reason, place: &Arc<str>| Err(Interruption::Refuse(self.unauthorized(reason, place)));
+        let Some(credentials) = credentials(&scope.request.fields) else {
             return refuse(UnauthorizedReason::NoCredentials, &edits.place);
         };
         let user = self.authenticate(credentials, scope.request, inputs, &edits.place)?;
@@ -264,6 +267,36 @@ fn required(
         parts.problems.push(Problem::new(basic.place(), message));
     }
     value
+}
+
+/// Opens the files of users and groups.
+fn open(
+    users: At<String>,
+    groups: Option<At<String>>,
+    parts: &mut Parts<'_>,
+) -> Option<Arc<UserFile>> {
+    let path = absolute_path(&users, parts.problems);
+    let groups = match groups {
+        Some(groups) => Some(absolute_path(&groups, parts.problems)?),
+        None => None,
+    };
+    match parts.authentication.files.open(&path?, groups.as_deref()) {
+        Ok(file) => {
+            for warning in file.warnings() {
+                parts
+                    .problems
+                    .warn(Problem::new(users.place.clone(), warning));
+            }
+            Some(file)
+        }
+        Err(error) => {
+            let problem = Problem::new(users.place, error.to_string());
+            parts.problems.push(problem.help(
+                "htpasswd -B -c FILE USER writes one; it must be readable by the gateway's user",
+            ));
+            None
+        }
+    }
 }
 
 /// Builds the value of WWW-Authenticate (RFC 7617 §2, §2.1).

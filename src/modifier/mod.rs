@@ -11,8 +11,8 @@ pub mod fact;
 pub(crate) mod fields;
 pub mod limits;
 mod modify;
-mod policy;
 pub(crate) mod php_value;
+mod policy;
 #[cfg(test)]
 pub(crate) mod probe;
 pub mod readings;
@@ -28,10 +28,9 @@ pub mod timeouts;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-pub use modify::{Inputs, Interruption};
+pub use modify::{Authentication, Inputs, Interruption};
 pub use step::Step;
 
-use crate::auth::Authentication;
 use crate::message::edits::{RuleEdits, RuleId};
 use crate::route::Scope;
 use crate::route::template::Groups;
@@ -116,7 +115,7 @@ impl Modifiers {
         section: &Lowered,
         place: Arc<str>,
         (groups, show): (&Groups, &dyn Fn(&Place) -> String),
-        authentication: &Authentication,
+        authentication: Authentication<'_>,
         problems: &mut Problems,
     ) -> Self {
         let mut parts = Parts {

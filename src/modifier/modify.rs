@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::Response;
 use tokio::time::Instant;
@@ -9,7 +10,8 @@ use tokio::time::Instant;
 use super::fact::{Ask, Facts};
 use super::policy::Policy;
 use super::taken::Taken;
-use crate::auth::Authentication;
+use crate::auth::users::UserFiles;
+use crate::auth::verifier::Verifier;
 use crate::failure::Failure;
 use crate::handler::Body;
 use crate::message::Disk;
@@ -18,6 +20,15 @@ use crate::route::template::Groups;
 use crate::route::{BacktrackLimitExceeded, Scope};
 use crate::section::{At, Place, Problems};
 
+/// Process state of authentication, which a reload carries over.
+#[derive(Clone, Copy, Debug)]
+pub struct Authentication<'a> {
+    /// Hashing of passwords.
+    pub verifier: &'a Verifier,
+    /// Files of users.
+    pub files: &'a UserFiles,
+}
+
 /// Context for the construction of a modifier, besides the section of its rule.
 pub(super) struct Parts<'a> {
     /// Capture groups that templates may name.
@@ -25,7 +36,7 @@ pub(super) struct Parts<'a> {
     /// The access policy of the rule.
     pub(super) policy: Option<Arc<Policy>>,
     /// Files of users, and the verifier.
-    pub(super) authentication: &'a Authentication,
+    pub(super) authentication: Authentication<'a>,
     /// Returns a place as `file:line`.
     pub(super) show: &'a dyn Fn(&Place) -> String,
     pub(super) problems: &'a mut Problems,
@@ -42,6 +53,8 @@ pub struct Inputs<'a> {
     pub disk: &'a dyn Disk,
     /// Time at which the request was received.
     pub now: Instant,
+    /// The same by the wall clock.
+    pub wall: SystemTime,
     /// The rules whose subrequests led to this request.
     pub asked_by: &'a [RuleId],
 }

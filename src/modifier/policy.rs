@@ -46,13 +46,18 @@ impl Policy {
                 place.unwrap_or_else(|| section.place()),
                 "`satisfy = \"any\"` without `require` would admit everybody",
             );
-            problems.push(problem.help("require = { remote = [\"10.0.0.0/8\"] }: clients that need no password"));
+            problems
+                .push(problem.help(
+                    "require = { remote = [\"10.0.0.0/8\"] }: clients that need no password",
+                ));
         }
         let asks = self.require.as_ref().is_some_and(Set::asks_for_user);
         if asks && self.users.is_none() {
             let message = "`require` names users, and the rule has no `auth`";
             let problem = Problem::new(section.place_of(&REQUIRE), message);
-            problems.push(problem.help("auth = { basic = { realm = \"…\", users = \"/etc/fcgate/users\" } }"));
+            problems.push(
+                problem.help("auth = { basic = { realm = \"…\", users = \"/etc/fcgate/users\" } }"),
+            );
         }
         let is_empty = self.require.as_ref().is_some_and(Set::is_empty);
         if is_empty {
@@ -97,7 +102,8 @@ fn users(auth: &Lowered, problems: &mut Problems) -> Vec<UserCondition> {
         if condition.is_none() {
             let message = format!("`{}` is not a requirement", line.value);
             let problem = Problem::new(line.place.clone(), message);
-            problems.push(problem.help("write \"user alice bob\", \"group staff\" or \"valid-user\""));
+            problems
+                .push(problem.help("write \"user alice bob\", \"group staff\" or \"valid-user\""));
         }
         condition
     });

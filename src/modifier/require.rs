@@ -7,7 +7,7 @@ use super::policy::Policy;
 use crate::failure::Failure;
 use crate::message::edits::RuleEdits;
 use crate::route::Scope;
-use crate::route::condition::{REQUIREMENTS, Access};
+use crate::route::condition::{Access, REQUIREMENTS};
 use crate::section::{Key, Lowered, Table};
 
 /// The key for the conditions of access.

@@ -246,8 +246,7 @@ async fn find<T: Trail>(
     log: &mut T,
 ) -> Fact {
     match ask {
-        // No key configures a file of users, so no password is valid.
-        Ask::Verify(_) => Fact::Verified(false),
+        Ask::Verify(verification) => Fact::Verified(verification.perform().await),
         Ask::Subrequest(_) => {
             let Some((mut journey, next)) = journey.begin_subrequest(disk, log) else {
                 return subrequest::failed();

@@ -8,6 +8,7 @@ use super::hosts::Hosts;
 use super::sharing::sharing;
 use super::watched::WatchedFiles;
 use super::{AdminSettings, Listener, ServerSettings, Site};
+use crate::auth::users::UserFiles;
 use crate::auth::verifier::Verifier;
 use crate::failure::Failure;
 use crate::handler::Handler;
@@ -45,6 +46,8 @@ pub struct Snapshot {
     pub budgets: Budgets,
     /// The verifier of passwords, carried over by reloads.
     pub verifier: Verifier,
+    /// Files of users, carried over by reloads.
+    pub user_files: Arc<UserFiles>,
     pub(crate) live_streams: Arc<PerClient>,
     pub(crate) streamed_uploads: Arc<PerClient>,
     pub(crate) error_log: Arc<ErrorLog>,

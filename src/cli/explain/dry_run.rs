@@ -115,19 +115,11 @@ impl Driver<'_> {
                     let mut trace = Trace::default();
                     Event::Performed(plan.perform(request, self.disk, &mut trace).await)
                 }
-                Next::Ask(ask) => Event::Known(self.assume_fact(&ask)),
+                Next::Ask(ask) => Event::Known(find(ask).await),
             };
             next = self
                 .journey
                 .handle_event(event, self.disk, &mut self.recorder);
-        }
-    }
-
-    /// Returns the assumed fact: passwords are right, and subrequests succeed.
-    fn assume_fact(&self, ask: &Ask) -> Fact {
-        match ask {
-            Ask::Verify(_) => Fact::Verified(true),
-            Ask::Subrequest(_) => Fact::Answered(Box::new(Answer::default())),
         }
     }
 
@@ -178,6 +170,14 @@ impl Driver<'_> {
         let number = rule.number;
         let percent = site.rules.get(number)?.then.modifiers.reserve()?.value;
         Some(format!("{percent} % for requests of rule {}", number + 1))
+    }
+}
+
+/// Determines a fact: passwords are verified, and subrequests assumed to succeed.
+async fn find(ask: Ask) -> Fact {
+    match ask {
+        Ask::Verify(verification) => Fact::Verified(verification.perform().await),
+        Ask::Subrequest(_) => Fact::Answered(Box::new(Answer::default())),
     }
 }
 

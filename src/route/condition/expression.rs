@@ -7,6 +7,7 @@ use fancy_regex::BytesMode;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::pcre::{self, Refusal};
+use crate::route::BacktrackLimitExceeded;
 use crate::route::template::Groups;
 use crate::section::{At, Place, Problem, Problems};
 
