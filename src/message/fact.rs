@@ -4,6 +4,7 @@
 use std::fmt;
 
 use http::{Method, StatusCode};
+use zeroize::Zeroize;
 
 use super::Target;
 
@@ -19,13 +20,19 @@ pub enum Ask {
     Subrequest(Method, Target),
 }
 
-/// A user and a password as received (RFC 7617 §2).
+/// A user and a password as received (RFC 7617 §2). The password is overwritten when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The user.
     pub user: Box<[u8]>,
     /// The password.
     pub password: Box<[u8]>,
+}
+
+impl Drop for Credentials {
+    fn drop(&mut self) {
+        self.password.zeroize();
+    }
 }
 
 impl fmt::Debug for Credentials {
