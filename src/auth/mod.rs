@@ -1,10 +1,12 @@
-//! Trusted proxies and their forwarding fields, and access control by client address.
+//! Trusted proxies and their forwarding fields, access control by client address, and the users of Basic
+//! authentication.
 
 pub mod access;
 pub mod forwarded;
 pub mod forwarding;
 pub mod trusted_fields;
 pub mod trusted_proxies;
+pub mod users;
 
 pub use access::Access;
 pub use forwarded::Conflict;
