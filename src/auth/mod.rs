@@ -1,4 +1,5 @@
-//! Trusted proxies and their forwarding fields, access control by client address, and the check of passwords.
+//! Trusted proxies and their forwarding fields, access control by client address, and Basic
+//! authentication.
 
 pub mod access;
 pub mod basic;
