@@ -52,13 +52,13 @@ pub enum Failure {
     #[error("{0}")]
     Host(#[from] BadHost),
     /// The listener has no sites, since a reload renamed it after the connection was accepted.
-    #[error("no site answers on the listener of this connection any more")]
+    #[error("the listener of this connection has no site any more")]
     NoSite,
     /// The forwarding fields contradict each other.
     #[error("{0}")]
     Forwarded(#[from] Conflict),
     /// No rule answers, or its file does not exist.
-    #[error("no rule answers, or its file does not exist")]
+    #[error("no rule answers, or the file does not exist")]
     NotFound,
     /// A file that is never sent, with the reason.
     #[error("refused: {0}")]
@@ -70,7 +70,7 @@ pub enum Failure {
     #[error("refused: {0}")]
     Forbidden(&'static str),
     /// A rule denies the request with a status of its own.
-    #[error("a rule denies it")]
+    #[error("denied by a rule")]
     Denied {
         /// The status.
         status: StatusCode,
@@ -98,7 +98,7 @@ pub enum Failure {
     #[error("the method {0} is not supported")]
     NotSupported(Method),
     /// An Expect other than 100-continue (RFC 9110 §15.5.18).
-    #[error("an expectation other than 100-continue")]
+    #[error("the expectation is not 100-continue")]
     Expectation,
     /// The client exceeds its rate or its concurrency (RFC 6585 §4).
     #[error("{0}")]
@@ -129,7 +129,7 @@ pub enum Failure {
     #[error("{0}")]
     LiveStreams(#[from] TooManyLive),
     /// The client closed the connection while its request was queued; PHP has not got it.
-    #[error("the client left while its request waited")]
+    #[error("the client disconnected while its request waited")]
     ClientGone,
     /// The rules exceed the limit of internal rounds, for they form a loop.
     #[error("more than {0} internal rounds")]

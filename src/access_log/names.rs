@@ -197,7 +197,8 @@ fn mod_ssl(name: &str) -> Option<Directive> {
 }
 
 fn field_name(name: &str) -> Result<HeaderName, String> {
-    HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no name of a field"))
+    HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| format!("`{name}` is not the name of a field"))
 }
 
 /// Returns the message for an unknown directive.
@@ -210,23 +211,23 @@ fn unknown(letter: char, argument: Option<&str>) -> String {
             'f' | 'I' | 'k' | 'S' => {
                 format!("`%{letter}` is not supported")
             }
-            _ => format!("there is no directive `%{letter}`: write `%%` for a `%`"),
+            _ => format!("unknown directive `%{letter}`: write `%%` for a `%`"),
         };
     };
     let known = match letter {
         'x' => {
             let names: Vec<_> = NAMED.iter().map(|(name, _)| *name).collect();
             format!(
-                "there are time, {}, and mod_ssl's HTTPS, SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI and SSL_CLIENT_S_DN",
+                "known names are time, {}, and mod_ssl's HTTPS, SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI and SSL_CLIENT_S_DN",
                 names.join(", ")
             )
         }
-        'e' => "there are UNIQUE_ID and REQUEST_ID".to_owned(),
-        'T' => "there are s, ms and us".to_owned(),
-        'p' => "there are canonical, local and remote".to_owned(),
-        'P' => "there is pid".to_owned(),
+        'e' => "known names are UNIQUE_ID and REQUEST_ID".to_owned(),
+        'T' => "known units are s, ms and us".to_owned(),
+        'p' => "known names are canonical, local and remote".to_owned(),
+        'P' => "the only name is pid".to_owned(),
         _ if plain(letter).is_some() => format!("write `%{letter}`"),
-        _ => format!("there is no directive `%{letter}`"),
+        _ => format!("unknown directive `%{letter}`"),
     };
     format!("`%{{{argument}}}{letter}` is not known: {known}")
 }

@@ -88,8 +88,7 @@ impl TrustedFields {
         let needs_field =
             fields.contains(&Field::ForwardedHost) && !fields.contains(&Field::Forwarded);
         if let Some(text) = texts.first().filter(|_| needs_field) {
-            let message =
-                "\"forwarded-host\" is a parameter of Forwarded, which is not among the fields";
+            let message = "\"forwarded-host\" is a parameter of Forwarded, and \"forwarded\" is not in the list";
             let help = "trusted_fields = [\"forwarded\", \"forwarded-host\"]";
             problems.push(Problem::new(text.place.clone(), message).help(help));
         }
@@ -119,13 +118,13 @@ fn unknown(text: &At<String>, word: &str) -> Problem {
     let place = text.place.clone();
     if matches!(word, "any" | "x-forwarded") {
         let message = format!(
-            "\"{word}\" let clients choose the host and the port, which few proxies write: each field is named now"
+            "\"{word}\" is no longer a value, because it let clients choose the host and the port, which few proxies set"
         );
-        let help = "write those that your proxy sets, as [\"x-forwarded-for\", \"x-forwarded-proto\"], and \"x-forwarded-host\" and \"x-forwarded-port\" only if it sets them too";
+        let help = "list the fields that your proxy sets, as [\"x-forwarded-for\", \"x-forwarded-proto\"], and \"x-forwarded-host\" and \"x-forwarded-port\" only if it sets them too";
         return Problem::new(place, message).help(help);
     }
     let words = Field::ALL.map(|field| format!("\"{}\"", field.name()));
-    let message = format!("`{}` is no field with client data", text.value);
+    let message = format!("`{}` is not a forwarding field", text.value);
     Problem::new(place, message).help(format!("write one of {}", words.join(", ")))
 }
 
@@ -171,11 +170,11 @@ mod tests {
     #[test]
     fn former_and_unknown_names_are_problems() {
         for (words, part) in [
-            (&["any"] as &[&str], "each field is named now"),
-            (&["x-forwarded"], "each field is named now"),
+            (&["any"] as &[&str], "is no longer a value"),
+            (&["x-forwarded"], "is no longer a value"),
             (&["forwarded-host"], "is a parameter of Forwarded"),
-            (&["x-real-ip"], "is no field"),
-            (&[""], "is no field"),
+            (&["x-real-ip"], "is not a forwarding field"),
+            (&[""], "is not a forwarding field"),
         ] {
             let messages = built(words).unwrap_err();
             assert!(

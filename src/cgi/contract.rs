@@ -75,7 +75,7 @@ impl Contract {
             }
             Ok(name) => Some(name),
             Err(_) => {
-                let message = format!("`{}` is no name of a header field", text.value);
+                let message = format!("`{}` is not the name of a header field", text.value);
                 problems.push(Problem::new(text.place.clone(), message));
                 None
             }
@@ -84,7 +84,7 @@ impl Contract {
         let canonical = section.get(&CANONICAL_NAME).and_then(|text| {
             let host = Host::parse(&text.value).ok();
             if host.is_none() {
-                let message = format!("`{}` is no host name with an optional port", text.value);
+                let message = format!("`{}` is not a host name with an optional port", text.value);
                 problems.push(Problem::new(text.place.clone(), message));
             }
             host

@@ -87,7 +87,7 @@ impl BuildContext<'_> {
                 problems.push(
                     Problem::new(
                         text.place.clone(),
-                        format!("there is no upstream `{}`", text.value),
+                        format!("unknown upstream `{}`", text.value),
                     )
                     .help(help),
                 );

@@ -95,7 +95,7 @@ fn warn_of_narrower(section: &Lowered, fastcgi: &Fastcgi, problems: &mut Problem
             let message = format!(
                 "`{name}` of this rule has no effect: its action overrides it at {narrower}"
             );
-            problems.warn(Problem::new(place, message).help("leave one of the two out"));
+            problems.warn(Problem::new(place, message).help("remove one of the two"));
         }
     }
 }
@@ -124,7 +124,7 @@ fn apache_condition(section: &Lowered, problems: &mut Problems) -> Option<Option
         problems.push(
             Problem::new(
                 section.place(),
-                "proxy_pass or proxy_pass_match, and `to`, go together",
+                "proxy_pass or proxy_pass_match requires `to`, and `to` one of them",
             )
             .help("proxy_pass_match = '^/(.*\\.php)$' and to = \"fcgi://php/srv/www/$1\""),
         );

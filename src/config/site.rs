@@ -160,7 +160,7 @@ fn check_root(section: &Lowered, problems: &mut Problems) {
     }
     if section.is_given(&PHP) && section.get(&IMPLIED_RULES) {
         let problem = Problem::new(section.place_of(&PHP), "`php` needs a `root`");
-        problems.push(problem.help("root = \"/srv/app/public\": where index.php is"));
+        problems.push(problem.help("root = \"/srv/app/public\": the folder of index.php"));
     } else if section.get(&RULES).is_empty() {
         let problem = Problem::new(section.place(), "the site has neither a `root` nor a rule");
         problems.push(problem.help("root = \"/srv/app/public\""));

@@ -145,7 +145,7 @@ fn report_missing_sites(problems: &mut Problems) {
     };
     let help = "a site needs three lines: [[site]], root = \"/srv/app/public\", php = \"unix:/run/php/php-fpm.sock\"";
     if problems.is_empty() {
-        problems.push(Problem::new(place, "there is no [[site]]").help(help));
+        problems.push(Problem::new(place, "no [[site]] is configured").help(help));
     }
 }
 

@@ -286,7 +286,7 @@ fn a_value_without_meaning_is_the_only_problem() {
         ),
         (
             "[[site]]\nroot = \"/tmp\"\nphp = \"nobody\"\npreset = \"slim\"\n[[site.rule]]\npath = \"/a\"\nfastcgi = {}",
-            "there is no upstream `nobody`",
+            "unknown upstream `nobody`",
         ),
         (
             "[[site]]\nhosts = \"a b\"\nroot = \"/tmp\"\n[[site]]\nroot = \"/tmp\"",
@@ -313,7 +313,8 @@ fn reserves_leave_a_part_for_all() {
     };
     let two = [rule("/a", "40 %"), rule("/b", "30%")].concat();
     let others = site("b", "reserve = \"10 %\"", "");
-    let too_much = "81 % of the upstream `php` would be reserved with this; 80 % may be, the rest is for all requests";
+    let too_much =
+        "the reserves of the upstream `php` add up to 81 %, more than the maximum of 80 %";
     for (sites, expected) in [
         (site("a", "", &two) + &others, vec![]),
         (

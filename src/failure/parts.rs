@@ -71,7 +71,7 @@ pub(super) fn describe_limit(which: Limit) -> &'static str {
     match which {
         Limit::Acknowledge => "no worker took the request within",
         Limit::FirstByte => "the answer did not begin within",
-        Limit::Idle => "nothing more of the answer came within",
+        Limit::Idle => "no further output came within",
         Limit::Client => "the client sent nothing of its request body for",
     }
 }

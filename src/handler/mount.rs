@@ -43,7 +43,7 @@ impl Mount {
             check_path(text, problems);
             return Some(Self(path.into()));
         }
-        let message = format!("nothing can be mounted at `{}`", text.value);
+        let message = format!("cannot mount at `{}`", text.value);
         let help = "write a path as \"/my/app/\"; at / is the `root` of the site";
         problems.push(Problem::new(text.place.clone(), message).help(help));
         None

@@ -68,7 +68,7 @@ impl Respond {
                 status.as_u16()
             );
             let problem = Problem::new(text.place.clone(), message);
-            problems.warn(problem.help("leave `body` out, or take another `status`"));
+            problems.warn(problem.help("remove `body`, or set another `status`"));
         }
         let content = content.filter(|_| has_content(status));
         Self {

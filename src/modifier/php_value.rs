@@ -58,7 +58,7 @@ fn lines((key, section): (&Key<Pairs>, &Lowered), problems: &mut Problems) -> Op
                     value.place.clone(),
                     format!("`{}` cannot be sent to PHP", value.value.escape_debug()),
                 )
-                .help("a value has no quote, backslash, $ or control character: php.ini would read it otherwise"),
+                .help("a value has no quote, backslash, $ or control character: php.ini would read it differently"),
             );
         } else {
             let plain = value.value.bytes().all(|byte| byte.is_ascii_alphanumeric());

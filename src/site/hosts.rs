@@ -114,7 +114,7 @@ impl Sites {
         {
             problems.push(Problem::new(
                 place.clone(),
-                "two sites have no `hosts`: only one can answer for every other host of a listener",
+                "two sites have no `hosts`: only one can serve all other hosts of a listener",
             ));
         }
         for (pattern, text) in hosts {
@@ -124,7 +124,7 @@ impl Sites {
                 HostPattern::Below(suffix) => self.named.insert_below(suffix, site),
             };
             if taken.is_some() {
-                let message = format!("two sites answer for `{}`", text.value);
+                let message = format!("two sites serve `{}`", text.value);
                 problems.push(Problem::new(text.place.clone(), message));
             }
         }

@@ -76,7 +76,7 @@ fn conditions_that_hold_for_no_request_are_shown() {
         ),
         ("match = '//'", "'//'", "are resolved before"),
         ("match = '^/a/\\.\\./b'", "'^/", "are resolved before"),
-        ("path = '/wp-admin/*'", "*", "`*` is no wildcard here"),
+        ("path = '/wp-admin/*'", "*", "`*` is not a wildcard here"),
         ("path = ['/a', '/b?c=d']", "?", "`?` begins the query"),
         ("prefix = '/a//b'", "//", "repeated slashes"),
         ("prefix = '/a/../b'", "..", "`.` and `..` are resolved"),
@@ -85,11 +85,15 @@ fn conditions_that_hold_for_no_request_are_shown() {
             "'tar",
             "no path has the extension",
         ),
-        ("prefix = '/x', not = { path = '/x/*' }", "*", "no wildcard"),
+        (
+            "prefix = '/x', not = { path = '/x/*' }",
+            "*",
+            "not a wildcard",
+        ),
         (
             "any = [{ path = '/x/*' }, { path = '/y' }]",
             "*",
-            "no wildcard",
+            "not a wildcard",
         ),
     ] {
         let rule = rules(&[&format!("{condition}, deny = true")]);
@@ -99,12 +103,12 @@ fn conditions_that_hold_for_no_request_are_shown() {
         (
             "static_files = { mounted_at = '/x/*/' }",
             "*",
-            "no wildcard",
+            "not a wildcard",
         ),
         (
             "proxy_pass = '/app/*', to = 'fcgi://a/srv/a/'",
             "*",
-            "no wildcard",
+            "not a wildcard",
         ),
         (
             "proxy_pass_match = '^app/(.*)$', to = 'fcgi://a/srv/a/$1'",
@@ -120,7 +124,7 @@ fn conditions_that_hold_for_no_request_are_shown() {
         warns(&rules(&[rule]), 0, marked, words);
     }
     let mounts = format!("{PHP}mount = [\n{{ path = '/x/*/', root = '/srv/b' }},\n]");
-    warns(&mounts, 0, "*", "no wildcard");
+    warns(&mounts, 0, "*", "not a wildcard");
 }
 
 #[test]

@@ -64,15 +64,17 @@ impl Withheld {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Dotfile => {
-                "dotfiles, and what lies in dot folders, are sent by `allowed_names` alone"
+                "dotfiles, and files in dot folders, are sent only if `allowed_names` permits it"
             }
             Self::Script => "the name is that of a PHP script, which is never sent as a file",
             Self::Archive => {
-                "the name is that of a PHP archive or source, which is sent by `allowed_names` alone"
+                "the name is that of a PHP archive or source, which is sent only if `allowed_names` permits it"
             }
-            Self::Backup => "the name is that of a backup, which is sent by `allowed_names` alone",
+            Self::Backup => {
+                "the name is that of a backup, which is sent only if `allowed_names` permits it"
+            }
             Self::Private => {
-                "the name is that of a key, a database or settings (`withheld_extensions`), which is sent by `allowed_names` alone"
+                "the name is that of a key, a database or settings (`withheld_extensions`), which is sent only if `allowed_names` permits it"
             }
         }
     }
@@ -111,7 +113,7 @@ fn allowed_names(section: &Lowered, problems: &mut Problems) -> Arc<[Pattern]> {
     let patterns = texts.filter_map(|text| {
         let pattern = Pattern::parse(&text.value);
         let checked = pattern.map_err(|message| {
-            let help = "write a name as \"composer.phar\", or \"*.orig\" for all that end so";
+            let help = "write a name as \"composer.phar\", or \"*.orig\" for all names that end so";
             problems.push(Problem::new(text.place, message).help(help));
         });
         checked.ok()
@@ -125,7 +127,7 @@ fn withheld_extensions(section: &Lowered, problems: &mut Problems) -> Arc<[Box<s
         let extension = text.value.trim_start_matches('.');
         if extension.is_empty() || !extension.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             let message = format!("`{}` is not an extension", text.value);
-            let help = "write the letters and digits behind the last dot: \"sql\"; for other names write a rule with `match` and `deny`";
+            let help = "write the letters and digits after the last dot: \"sql\"; for other names write a rule with `match` and `deny`";
             problems.push(Problem::new(text.place, message).help(help));
             return None;
         }

@@ -155,9 +155,8 @@ fn listed(
     if texts.is_empty() {
         let name = key.name();
         let message = format!("`{name}` is an empty list, which holds for no request");
-        problems.warn(
-            Problem::new(section.place_of(key), message).help("leave the key out to mean all"),
-        );
+        problems
+            .warn(Problem::new(section.place_of(key), message).help("remove the key to match all"));
     }
     Some(texts)
 }

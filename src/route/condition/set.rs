@@ -211,8 +211,7 @@ impl Builder<'_> {
             return Some(Vec::new());
         }
         if tables.is_empty() {
-            let message =
-                format!("`{name}` is an empty list: write its conditions, or leave it out");
+            let message = format!("`{name}` is an empty list: write its conditions, or remove it");
             self.problems
                 .push(Problem::new(section.place_of(key), message));
         }

@@ -289,11 +289,11 @@ fn invalid_conditions_are_reported() {
         ),
         (
             "exists = { file = '$rot/x' }",
-            "there is no variable `$rot`: did you mean `$root`?",
+            "unknown variable `$rot`: did you mean `$root`?",
         ),
         (
             "any = []",
-            "`any` is an empty list: write its conditions, or leave it out",
+            "`any` is an empty list: write its conditions, or remove it",
         ),
         (
             "match = 'a\\Kb'",

@@ -126,7 +126,7 @@ pub(super) fn of_kind(
         "cookie" => Err(format!("`{name}` is not the name of a cookie")),
         "env" => of_environment(name, environment),
         other => Err(format!(
-            "there is no `${{{other}:…}}`: there are `${{header:NAME}}`, `${{cookie:NAME}}` and `${{env:NAME}}`"
+            "unknown source `${{{other}:…}}`: known are `${{header:NAME}}`, `${{cookie:NAME}}` and `${{env:NAME}}`"
         )),
     }
 }
@@ -134,7 +134,7 @@ pub(super) fn of_kind(
 fn of_environment(name: &str, environment: Option<Environment>) -> Result<Piece, String> {
     let Some(value) = environment.and_then(|look_up| look_up(name)) else {
         return Err(format!(
-            "the environment variable {name} is not set: set it where the gateway is started"
+            "the environment variable {name} is not set: set it in the environment of the gateway"
         ));
     };
     if value.contains(|c: char| c.is_control()) {

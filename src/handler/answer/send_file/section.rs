@@ -97,7 +97,7 @@ fn check(
         absolute_path(&seen, problems);
         let all_are_known = !section.is_wrong(&ROOTS) && !section.is_wrong(&INTERNAL);
         if all_are_known && !known(&path.value) {
-            let message = format!("`{}` is no folder of `roots` or `internal`", path.value);
+            let message = format!("`{}` is not a folder of `roots` or `internal`", path.value);
             problems.push(Problem::new(path.place, message));
         }
     }
@@ -111,7 +111,7 @@ fn check_mapping(section: &Lowered, internal: &[(&At<String>, Folder)], problems
     });
     if let Some(message) = long_variable::describe_excess("HTTP_X_ACCEL_MAPPING", pairs.sum()) {
         let problem = Problem::new(section.place_of(&INTERNAL), message);
-        problems.push(problem.help("name fewer folders, which the others lie below"));
+        problems.push(problem.help("list fewer folders, which contain the others"));
     }
 }
 
