@@ -1,10 +1,17 @@
 //! A guard of tests: it asks for facts that need IO, as `auth` and forward authentication do.
 
+use std::fs;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
 use http::{StatusCode, header};
 
 use super::fact::{Ask, Fact, Subrequest};
 use super::modify::{Inputs, Interruption, Modify, Parts};
 use super::{Modifier, Modifiers};
+use crate::auth::basic::{Basic, Verification, Verified};
+use crate::auth::users::UserFiles;
+use crate::auth::verifier::{Hashing, Verifier};
 use crate::failure::Failure;
 use crate::message::edits::{RuleEdits, RuleId};
 use crate::message::{Credentials, EncodedSlash, Target};
@@ -47,8 +54,8 @@ impl Modify for Probe {
         };
         match inputs.facts.find(&ask) {
             None => Err(Interruption::Ask(ask)),
-            Some(Fact::Verified(true)) => Ok(()),
-            Some(Fact::Verified(false)) => Err(refusal(StatusCode::UNAUTHORIZED)),
+            Some(Fact::Verified(Verified::Right(_))) => Ok(()),
+            Some(Fact::Verified(_)) => Err(refusal(StatusCode::UNAUTHORIZED)),
             Some(Fact::Answered(answer)) if answer.status.is_success() => Ok(()),
             Some(Fact::Answered(answer)) => Err(refusal(answer.status)),
         }
@@ -69,7 +76,12 @@ impl Probe {
                 let password = scope.request.fields.get(header::AUTHORIZATION)?;
                 let user = b"user".as_slice().into();
                 let password = password.as_bytes().into();
-                return Some(Ask::Verify(Credentials { user, password }));
+                return Some(Ask::Verify(Box::new(Verification {
+                    basic: basic(),
+                    credentials: Credentials { user, password },
+                    client: None,
+                    is_shared: false,
+                })));
             }
         };
         let target = Target::parse(&path, EncodedSlash::Reject).unwrap();
@@ -79,6 +91,29 @@ impl Probe {
             fields: scope.request.fields.clone(),
         })))
     }
+}
+
+/// Settings of the verifier.
+pub(crate) const HASHING: Hashing = Hashing {
+    at_once: 1,
+    queue_length: 16,
+};
+
+/// Returns the authentication by a file with one user.
+pub(crate) fn basic() -> Arc<Basic> {
+    static BASIC: OnceLock<Arc<Basic>> = OnceLock::new();
+    let build = || {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users");
+        fs::write(&path, "user:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n").unwrap();
+        Arc::new(Basic {
+            users: UserFiles::default().open(&path, None).unwrap(),
+            verifier: Verifier::new(HASHING),
+            remember: Duration::ZERO,
+            attempts_per_minute: 0,
+        })
+    };
+    Arc::clone(BASIC.get_or_init(build))
 }
 
 fn refusal(status: StatusCode) -> Interruption {

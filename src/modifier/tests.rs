@@ -2,22 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use http::StatusCode;
 use tokio::time::Instant;
 use toml::de::DeTable;
 
 use super::fact::{Answer, Ask, Fact, Facts};
-use super::probe::Probe;
+use super::probe::{HASHING, Probe};
 use super::readings::{Judged, Readings, judge};
 use super::taken::Taken;
 use super::*;
+use crate::auth::basic::{Verification, Verified};
+use crate::auth::users::UserFiles;
+use crate::auth::verifier::Verifier;
 use crate::handler::Handler;
 use crate::handler::deny::{DENY, Deny};
 use crate::message::request::Origin;
 use crate::message::{
-    Disk, EncodedSlash, Found, Host, Request, RequestId, Root, Target, Upload, Wire,
+    Disk, EncodedSlash, Found, Host, RemoteUser, Request, RequestId, Root, Target, Upload, Wire,
 };
 use crate::route::condition::{Condition, Prefix};
 use crate::route::{Captures, Rule, Rules};
@@ -74,7 +78,12 @@ fn built(lines: &str) -> (Modifiers, Vec<String>) {
     assert_eq!(are_given(&section), !lines.is_empty(), "{lines}");
     let show = |place: &Place| format!("site.toml:{}", place.span.start);
     let names = (&Groups::default(), &show as &dyn Fn(&Place) -> String);
-    let modifiers = Modifiers::build(&section, "site.toml:7".into(), names, &mut problems);
+    let authentication = Authentication {
+        verifier: &Verifier::new(HASHING),
+        files: &UserFiles::default(),
+    };
+    let place = "site.toml:7".into();
+    let modifiers = Modifiers::build(&section, place, names, authentication, &mut problems);
     let sorted = problems.into_sorted().into_iter();
     (modifiers, sorted.map(|problem| problem.message).collect())
 }
@@ -102,6 +111,7 @@ fn inputs<'a>(facts: &'a Facts, taken: &'a mut Taken) -> Inputs<'a> {
         taken,
         disk: &Empty,
         now: Instant::now(),
+        wall: SystemTime::now(),
         asked_by: &[],
     }
 }
@@ -205,13 +215,25 @@ fn drive(modifiers: &Modifiers, request: &Request) -> (Vec<&'static str>, Result
     }
 }
 
+/// Returns the verdict about a pair: the password is `right`.
+fn verified(verification: &Verification) -> Fact {
+    let is_right = *verification.credentials.password == *b"right";
+    let user = || RemoteUser {
+        name: Arc::from(*b"user"),
+        scheme: Some("Basic"),
+        groups: None,
+    };
+    Fact::Verified(if is_right {
+        Verified::Right(user())
+    } else {
+        Verified::Wrong
+    })
+}
+
 /// Answers a question: the password is `right`, and `/yes` is the only target.
 fn find(ask: &Ask) -> (&'static str, Fact) {
     match ask {
-        Ask::Verify(credentials) => {
-            let is_right = *credentials.password == *b"right";
-            ("verify", Fact::Verified(is_right))
-        }
+        Ask::Verify(verification) => ("verify", verified(verification)),
         Ask::Subrequest(asked) => {
             let is_there = asked.target.path() == b"/yes";
             ("subrequest", answered(if is_there { 200 } else { 403 }))
