@@ -138,3 +138,30 @@ fn user(credentials: &Credentials, loaded: &Loaded) -> RemoteUser {
         groups: loaded.groups.of(&credentials.user),
     }
 }
+
+/// Settings of the verifier.
+#[cfg(test)]
+pub(crate) const HASHING: crate::auth::verifier::Hashing = crate::auth::verifier::Hashing {
+    at_once: 1,
+    queue_length: 16,
+};
+
+/// Returns the authentication by a file with one user.
+#[cfg(test)]
+pub(crate) fn sample() -> Arc<Basic> {
+    static BASIC: std::sync::OnceLock<Arc<Basic>> = std::sync::OnceLock::new();
+    let build = || {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users");
+        std::fs::write(&path, "user:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n").unwrap();
+        Arc::new(Basic {
+            users: super::users::UserFiles::default()
+                .open(&path, None)
+                .unwrap(),
+            verifier: Verifier::new(HASHING),
+            remember: Duration::ZERO,
+            attempts_per_minute: 0,
+        })
+    };
+    Arc::clone(BASIC.get_or_init(build))
+}

@@ -128,6 +128,8 @@ fn sample() -> (tempfile::TempDir, String) {
         ("a.key", key.serialize_pem()),
         ("a.html", "gone".to_owned()),
         ("types", "text/b b\n".to_owned()),
+        ("users", "a:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n".to_owned()),
+        ("groups", "staff: a\n".to_owned()),
     ] {
         std::fs::write(folder.path().join(name), text).unwrap();
     }

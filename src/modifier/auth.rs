@@ -1,10 +1,12 @@
 //! `auth`: Basic authentication (RFC 7617). The second part of the access policy of a rule.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
 
+use super::access_section::{
+    ATTEMPTS, AUTH, BASIC, GROUPS, PER_MINUTE, REALM, REMEMBER, SEND_FORBIDDEN, USERS,
+};
 use super::fact::{Ask, Fact};
 use super::modify::{Inputs, Interruption, Modify, Parts};
 use super::policy::Policy;
@@ -14,109 +16,9 @@ use crate::failure::{Failure, Unauthorized, UnauthorizedReason};
 use crate::limits::rate::Client;
 use crate::message::edits::RuleEdits;
 use crate::message::{Credentials, RemoteUser, Request};
-use crate::route::Scope;
 use crate::route::condition::Access;
-use crate::section::{At, Key, Lowered, Problem, Section, Table, absolute_path};
-
-/// The key for authentication.
-pub(super) static AUTH: Key<Table> = Key::table(
-    "auth",
-    &AUTH_SECTION,
-    "Authentication of users. It holds for every path that an application may read in the target, and PHP gets REMOTE_USER and AUTH_TYPE.",
-)
-.example("{ basic = { realm = \"Staging\", users = \"/etc/fcgate/users\" } }");
-
-static AUTH_SECTION: Section = Section {
-    title: "[site.rule.auth]",
-    doc: "Authentication of users, as Apache's AuthType.",
-    groups: &[&[&BASIC, &SATISFY]],
-};
-
-/// The key for the Basic scheme.
-pub(super) static BASIC: Key<Table> = Key::table(
-    "basic",
-    &BASIC_SECTION,
-    "The Basic scheme: user and password by the browser's dialogue. Use it over TLS alone, as the password is sent with every request.",
-)
-.example("{ realm = \"Staging\", users = \"/etc/fcgate/users\" }");
-
-/// The key for the connection of `require` and users.
-pub(super) static SATISFY: Key<At<String>> = Key::one_of(
-    "satisfy",
-    &["all", "any"],
-    "Apache's Satisfy. \"all\": the conditions of `require` must hold and a user must log in. \"any\": either is enough, so that clients of a network named by `require` need no password.",
-)
-.default("\"all\"");
-
-static BASIC_SECTION: Section = Section {
-    title: "[site.rule.auth.basic]",
-    doc: "The Basic scheme (RFC 7617), as Apache's AuthType Basic.",
-    groups: &[&[
-        &REALM,
-        &USERS,
-        &GROUPS,
-        &REQUIRE_LINES,
-        &REMEMBER,
-        &ATTEMPTS,
-        &SEND_FORBIDDEN,
-    ]],
-};
-
-static REALM: Key<Option<At<String>>> = Key::text(
-    "realm",
-    "Name of the protected area, which the dialogue shows: Apache's AuthName. A client sends the same password to all paths of a realm.",
-)
-.shown("\"Staging\"");
-
-static USERS: Key<Option<At<String>>> = Key::text(
-    "users",
-    "File of users and password hashes, as htpasswd writes it: Apache's AuthUserFile, an absolute path. bcrypt ($2y$), SHA-crypt ($5$, $6$), Argon2id, $apr1$ and {SHA}; not DES crypt and plain text. It is read again when it changes.",
-)
-.shown("\"/etc/fcgate/users\"");
-
-static GROUPS: Key<Option<At<String>>> = Key::text(
-    "groups",
-    "File of groups with lines of `group: user user`: Apache's AuthGroupFile, an absolute path.",
-)
-.example("\"/etc/fcgate/groups\"");
-
-/// The key for the admitted users.
-pub(super) static REQUIRE_LINES: Key<Vec<At<String>>> = Key::texts(
-    "require",
-    "Admitted users, as Apache's Require: \"user alice bob\", \"group staff\", \"valid-user\"; one of them is enough.",
-)
-.default("[\"valid-user\"]");
-
-static REMEMBER: Key<Duration> = Key::duration(
-    "remember",
-    "Time for which a verified password is not hashed again. A changed entry of the file counts at once. \"0s\": never.",
-)
-.default("\"60s\"");
-
-static ATTEMPTS: Key<Table> = Key::table(
-    "attempts",
-    &ATTEMPTS_SECTION,
-    "Limit of wrong passwords of a client.",
-);
-
-static ATTEMPTS_SECTION: Section = Section {
-    title: "[site.rule.auth.basic.attempts]",
-    doc: "Limit of wrong passwords of a client, which is an IPv4 address or an IPv6 /64; behind a proxy that is not trusted, of a client and a user.",
-    groups: &[&[&PER_MINUTE]],
-};
-
-static PER_MINUTE: Key<usize> = Key::integer(
-    "per_minute",
-    0..=1_000_000,
-    "Maximum number of wrong passwords within a minute; then 429 with Retry-After. Right passwords do not count. 0: no limit.",
-)
-.default("10");
-
-static SEND_FORBIDDEN: Key<bool> = Key::flag(
-    "send_forbidden_on_failure",
-    "Answers 403 to an authenticated user who is not admitted, and not 401, which asks for another user: Apache's AuthzSendForbiddenOnFailure.",
-)
-.default("false");
+use crate::route::{BacktrackLimitExceeded, Scope};
+use crate::section::{At, Key, Lowered, Problem, absolute_path};
 
 /// Basic authentication by the access policy of a rule.
 #[derive(Debug)]
@@ -230,7 +132,7 @@ impl Modify for Auth {
         };
         let by_policy = |access: &Access<'_>, place: &Arc<str>| {
             let admitted = self.policy.admits(access);
-            admitted.map_err(|exhausted| exhausted.at(place))
+            admitted.map_err(|error| BacktrackLimitExceeded::of_rule(place, error))
         };
         if by_policy(&access, &edits.place)? == Some(true) {
             return Ok(());

@@ -4,6 +4,7 @@
 //! A modifier takes effect for one request: it amends the [`RuleEdits`], or it interrupts the round. A fact that needs IO
 //! it asks for, and the round is evaluated again when the [`fact::Facts`] hold the answer.
 
+mod access_section;
 mod auth;
 mod checks;
 mod expires;
@@ -16,7 +17,7 @@ mod policy;
 #[cfg(test)]
 pub(crate) mod probe;
 pub mod readings;
-pub mod require;
+mod require;
 pub mod reserve;
 pub(crate) mod set_env;
 mod step;
@@ -88,8 +89,8 @@ macro_rules! modifiers {
 
 // They take effect in this order.
 modifiers! {
-    Require(Require) = [require::REQUIRE], Require::build;
-    Auth(Auth) = [auth::AUTH], Auth::build;
+    Require(Require) = [access_section::REQUIRE], Require::build;
+    Auth(Auth) = [access_section::AUTH], Auth::build;
     SetEnv(SetEnv) = [set_env::SET_ENV, set_env::UNSET_ENV], SetEnv::build;
     PhpValue(PhpValue) = [php_value::PHP_VALUE, php_value::PHP_ADMIN_VALUE], PhpValue::build;
     Fields(Fields) = [fields::REQUEST_HEADERS, fields::RESPONSE_HEADERS], Fields::build;

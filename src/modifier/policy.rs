@@ -1,7 +1,6 @@
 //! The access policy of a rule: its `require` and the users of its `auth`, as one tree with three results.
 
-use super::auth::{AUTH, BASIC, REQUIRE_LINES, SATISFY};
-use super::require::REQUIRE;
+use super::access_section::{AUTH, BASIC, REQUIRE, REQUIRE_LINES, SATISFY};
 use crate::route::condition::{Access, Exhausted, Set, UserCondition};
 use crate::route::template::Groups;
 use crate::section::{Lowered, Problem, Problems};
@@ -40,7 +39,7 @@ impl Policy {
 
     /// Refuses policies that admit everybody or nobody.
     fn check(&self, section: &Lowered, problems: &mut Problems) {
-        if self.any && self.require.is_none() {
+        if self.any && self.require.is_none() && !section.is_wrong(&REQUIRE) {
             let place = section.given(&AUTH).map(|auth| auth.place_of(&SATISFY));
             let problem = Problem::new(
                 place.unwrap_or_else(|| section.place()),
@@ -52,7 +51,7 @@ impl Policy {
                 ));
         }
         let asks = self.require.as_ref().is_some_and(Set::asks_for_user);
-        if asks && self.users.is_none() {
+        if asks && self.users.is_none() && !section.is_wrong(&AUTH) {
             let message = "`require` names users, and the rule has no `auth`";
             let problem = Problem::new(section.place_of(&REQUIRE), message);
             problems.push(

@@ -1,17 +1,11 @@
 //! A guard of tests: it asks for facts that need IO, as `auth` and forward authentication do.
 
-use std::fs;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
-
 use http::{StatusCode, header};
 
 use super::fact::{Ask, Fact, Subrequest};
 use super::modify::{Inputs, Interruption, Modify, Parts};
 use super::{Modifier, Modifiers};
-use crate::auth::basic::{Basic, Verification, Verified};
-use crate::auth::users::UserFiles;
-use crate::auth::verifier::{Hashing, Verifier};
+use crate::auth::basic::{Verification, Verified, sample};
 use crate::failure::Failure;
 use crate::message::edits::{RuleEdits, RuleId};
 use crate::message::{Credentials, EncodedSlash, Target};
@@ -77,7 +71,7 @@ impl Probe {
                 let user = b"user".as_slice().into();
                 let password = password.as_bytes().into();
                 return Some(Ask::Verify(Box::new(Verification {
-                    basic: basic(),
+                    basic: sample(),
                     credentials: Credentials { user, password },
                     client: None,
                     is_shared: false,
@@ -91,29 +85,6 @@ impl Probe {
             fields: scope.request.fields.clone(),
         })))
     }
-}
-
-/// Settings of the verifier.
-pub(crate) const HASHING: Hashing = Hashing {
-    at_once: 1,
-    queue_length: 16,
-};
-
-/// Returns the authentication by a file with one user.
-pub(crate) fn basic() -> Arc<Basic> {
-    static BASIC: OnceLock<Arc<Basic>> = OnceLock::new();
-    let build = || {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("users");
-        fs::write(&path, "user:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n").unwrap();
-        Arc::new(Basic {
-            users: UserFiles::default().open(&path, None).unwrap(),
-            verifier: Verifier::new(HASHING),
-            remember: Duration::ZERO,
-            attempts_per_minute: 0,
-        })
-    };
-    Arc::clone(BASIC.get_or_init(build))
 }
 
 fn refusal(status: StatusCode) -> Interruption {

@@ -2,21 +2,14 @@
 
 use std::sync::Arc;
 
+use super::access_section::{AUTH, REQUIRE};
 use super::modify::{Inputs, Interruption, Modify, Parts};
 use super::policy::Policy;
 use crate::failure::Failure;
 use crate::message::edits::RuleEdits;
-use crate::route::Scope;
-use crate::route::condition::{Access, REQUIREMENTS};
-use crate::section::{Key, Lowered, Table};
-
-/// The key for the conditions of access.
-pub(super) static REQUIRE: Key<Table> = Key::table(
-    "require",
-    &REQUIREMENTS,
-    "Conditions of access: a request for which they do not hold gets 403, or 401 where a user of `auth` could meet them. The conditions are those of rules, with `any`, `all` and `not`, as in Apache's RequireAny, RequireAll and RequireNone. They hold for every path that an application may read in the target.",
-)
-.example("{ remote = [\"10.0.0.0/8\"] }");
+use crate::route::condition::Access;
+use crate::route::{BacktrackLimitExceeded, Scope};
+use crate::section::Lowered;
 
 /// The conditions of access.
 #[derive(Debug)]
@@ -32,7 +25,7 @@ impl Require {
         section.given(&REQUIRE)?;
         Some(Self {
             policy: Arc::clone(parts.policy.as_ref()?),
-            asks_for_user: section.is_given(&super::auth::AUTH),
+            asks_for_user: section.is_given(&AUTH),
         })
     }
 }
@@ -52,7 +45,7 @@ impl Modify for Require {
             disk: inputs.disk,
         };
         let admitted = self.policy.admits(&access);
-        match admitted.map_err(|exhausted| exhausted.at(&edits.place))? {
+        match admitted.map_err(|error| BacktrackLimitExceeded::of_rule(&edits.place, error))? {
             Some(true) => Ok(()),
             None if self.asks_for_user => Ok(()),
             Some(false) | None => Err(Interruption::Refuse(Failure::Requirement(Arc::clone(

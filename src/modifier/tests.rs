@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use http::StatusCode;
@@ -10,11 +10,11 @@ use tokio::time::Instant;
 use toml::de::DeTable;
 
 use super::fact::{Answer, Ask, Fact, Facts};
-use super::probe::{HASHING, Probe};
+use super::probe::Probe;
 use super::readings::{Judged, Readings, judge};
 use super::taken::Taken;
 use super::*;
-use crate::auth::basic::{Verification, Verified};
+use crate::auth::basic::{HASHING, Verification, Verified};
 use crate::auth::users::UserFiles;
 use crate::auth::verifier::Verifier;
 use crate::handler::Handler;
@@ -126,12 +126,16 @@ fn answered(code: u16) -> Fact {
 
 #[test]
 fn each_key_makes_a_modifier() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("users");
+    std::fs::write(&users, "alice:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n").unwrap();
     for key in KEYS {
         let key = key.descriptor();
+        let example = key.example.unwrap().replace("$1", "$path");
         let line = format!(
             "{} = {}",
             key.name,
-            key.example.unwrap().replace("$1", "$path")
+            example.replace("/etc/fcgate/users", &users.display().to_string())
         );
         let (modifiers, problems) = built(&line);
         assert_eq!((modifiers.list.len(), problems), (1, vec![]), "{line}");

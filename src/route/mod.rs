@@ -17,7 +17,7 @@ pub use rules::Rules;
 use http::{HeaderName, Version, header};
 
 use crate::message::{Disk, RemoteUser, Request};
-use condition::{Condition, Set, Verdict};
+use condition::{Condition, Exhausted, Set, Verdict};
 use template::{Values, Variable};
 
 /// Conditions, and the consequence if all of them hold.
@@ -40,6 +40,16 @@ pub struct BacktrackLimitExceeded {
     pub rule: Arc<str>,
     /// The pattern as written.
     pub pattern: Arc<str>,
+}
+
+impl BacktrackLimitExceeded {
+    /// Builds the failure of the rule at `place`.
+    pub fn of_rule(place: &Arc<str>, exhausted: Exhausted) -> Self {
+        Self {
+            rule: Arc::clone(place),
+            pattern: exhausted.pattern,
+        }
+    }
 }
 
 /// Captures of a rule's conditions in the path: the groups of its pattern and the rest after its
@@ -101,7 +111,7 @@ impl<T> Rule<T> {
         let mut captures = Captures::default();
         match self.set.judge(request, disk, &mut captures) {
             Ok(verdict) => Ok((verdict, captures)),
-            Err(exhausted) => Err(exhausted.at(&self.place)),
+            Err(exhausted) => Err(BacktrackLimitExceeded::of_rule(&self.place, exhausted)),
         }
     }
 }

@@ -26,15 +26,14 @@ impl Groups {
         for (line, text) in lines(content) {
             let colon = text.iter().position(|byte| *byte == b':');
             let Some((name, members)) = colon.and_then(|colon| text.split_at_checked(colon)) else {
-                let what = "there is no `:` between a group and its users; the line is ignored";
-                let what = what.to_owned();
+                let what =
+                    "there is no `:` between a group and its users; the line is ignored".to_owned();
                 findings.push(Finding { line, what });
                 continue;
             };
             // The colon is no part of a word.
             let words = members.split(|byte| *byte == b':' || byte.is_ascii_whitespace());
-            let words = words.filter(|word| !word.is_empty());
-            for word in words {
+            for word in words.filter(|word| !word.is_empty()) {
                 users
                     .entry(word.into())
                     .or_default()

@@ -7,7 +7,6 @@ use fancy_regex::BytesMode;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::pcre::{self, Refusal};
-use crate::route::BacktrackLimitExceeded;
 use crate::route::template::Groups;
 use crate::section::{At, Place, Problem, Problems};
 
@@ -23,16 +22,6 @@ const BACKTRACK_LIMIT: usize = 100_000;
 pub struct Exhausted {
     /// The pattern as written.
     pub pattern: Arc<str>,
-}
-
-impl Exhausted {
-    /// Returns the failure of the rule at `place`.
-    pub fn at(self, place: &Arc<str>) -> BacktrackLimitExceeded {
-        BacktrackLimitExceeded {
-            rule: Arc::clone(place),
-            pattern: self.pattern,
-        }
-    }
 }
 
 /// A compiled pattern.

@@ -66,16 +66,21 @@ impl UserCondition {
     }
 }
 
+fn names(
+    section: &Lowered,
+    key: &Key<Vec<At<String>>>,
+    builder: &mut Builder<'_>,
+) -> Option<Vec<String>> {
+    let texts = listed(section, key, builder.problems)?;
+    Some(texts.into_iter().map(|text| text.value).collect())
+}
+
 pub(super) fn user(section: &Lowered, builder: &mut Builder<'_>) -> Option<UserCondition> {
-    let names = listed(section, &USER, builder.problems)?;
-    let names = names.into_iter().map(|name| name.value);
-    Some(UserCondition::User(names.collect()))
+    names(section, &USER, builder).map(UserCondition::User)
 }
 
 pub(super) fn group(section: &Lowered, builder: &mut Builder<'_>) -> Option<UserCondition> {
-    let names = listed(section, &GROUP, builder.problems)?;
-    let names = names.into_iter().map(|name| name.value);
-    Some(UserCondition::Group(names.collect()))
+    names(section, &GROUP, builder).map(UserCondition::Group)
 }
 
 pub(super) fn valid_user(section: &Lowered, _: &mut Builder<'_>) -> Option<UserCondition> {

@@ -151,7 +151,7 @@ fn unknown_names_are_refused_with_a_suggestion() {
         0,
         "unknown variable `$pathinfo`: write `${path}info`",
     );
-    let all = "unknown variable `$frobnicate`: known variables are `$path`, `$rest`, `$query`, `$host`, `$port`, `$scheme`, `$protocol`, `$uri`, `$method`, `$remote_addr`, `$remote_port`, `$request_id`, `$root`, `$lang`";
+    let all = "unknown variable `$frobnicate`: known variables are `$path`, `$rest`, `$query`, `$host`, `$port`, `$scheme`, `$protocol`, `$uri`, `$method`, `$remote_addr`, `$remote_port`, `$remote_user`, `$request_id`, `$root`, `$lang`";
     refused("$frobnicate", &groups, 0, all);
     let both = "`$path` is a variable and a group of the pattern: rename the group";
     refused("${path}", &Groups::new(1, vec!["path".to_owned()]), 0, both);
