@@ -73,6 +73,8 @@ const PURE: &[&str] = &[
     "src/fastcgi/params",
     "src/fastcgi/decoder",
     "src/fastcgi/management",
+    "src/auth/verifier/attempts",
+    "src/auth/verifier/queue",
     "src/upstream/fpm/admission",
     "src/upstream/health",
     "src/upstream/policy",

@@ -1,6 +1,7 @@
 //! `/metrics`: the existing counters in OpenMetrics. Nothing is measured for them, and a scrape reads atomics.
 
 mod members;
+mod passwords;
 mod shares;
 
 use std::fmt;
@@ -92,7 +93,8 @@ impl Scrape {
         self.encode_logs(encoder)?;
         self.encode_given_up(encoder)?;
         self.encode_lags(encoder)?;
-        self.encode_budgets(encoder)
+        self.encode_budgets(encoder)?;
+        self.encode_passwords(encoder)
     }
 
     fn encode_sites(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {

@@ -37,8 +37,22 @@ pub(super) async fn status(admin: &Admin) -> Value {
         "not_ready_because": reasons,
         "connections": connections,
         "reloads": { "done": state.reloads.get(), "refused": state.reloads_refused.get() },
+        "passwords": passwords(&snapshot),
         "sites": sites(&snapshot),
         "upstreams": upstreams(&snapshot),
+    })
+}
+
+fn passwords(snapshot: &Snapshot) -> Value {
+    let numbers = snapshot.verifier.numbers();
+    json!({
+        "hashing": numbers.hashing,
+        "waiting": numbers.waiting,
+        "right": numbers.right,
+        "wrong": numbers.wrong,
+        "remembered": numbers.remembered,
+        "refused_attempts": numbers.refused_attempts,
+        "refused_queue": numbers.refused_queue,
     })
 }
 

@@ -85,14 +85,21 @@ impl Verifier {
         self.pool.numbers()
     }
 
+    /// Returns the key and the limit of a request. Connections without an address come from a proxy on this machine, which
+    /// may open one for each request: they are one client, shared by all users.
     fn demand(&self, request: &VerifyRequest<'_>) -> Demand {
         let Pair { file, user, .. } = request.pair;
+        let (party, is_shared) = match request.client {
+            Party::Client(_) => (request.client, request.is_shared),
+            Party::Connection(_) => (Party::Connection(0), true),
+        };
+        let key = AttemptKey {
+            party,
+            file: self.hasher.hash_one(file),
+            user: is_shared.then(|| self.hasher.hash_one(user)),
+        };
         Demand {
-            key: AttemptKey {
-                party: request.client,
-                file: self.hasher.hash_one(file),
-                user: request.is_shared.then(|| self.hasher.hash_one(user)),
-            },
+            key,
             per_minute: request.per_minute,
         }
     }
@@ -111,3 +118,6 @@ impl fmt::Debug for Verifier {
         self.numbers().fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -282,3 +282,6 @@ impl<W> Default for Line<W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,3 +96,86 @@ impl Remembered {
         self.pairs.insert(mac.place, remembrance);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn pair<'a>(parts: [&'a str; 4]) -> Pair<'a> {
+        let [file, user, password, entry] = parts.map(str::as_bytes);
+        Pair {
+            file,
+            user,
+            password,
+            entry,
+        }
+    }
+
+    #[test]
+    fn a_pair_is_remembered_for_its_time_and_its_entry() {
+        let (remembered, now) = (Remembered::new(), Instant::now());
+        let known = ["/etc/users", "alice", "secret", "$2y$05$abc"];
+        let mac = |parts| remembered.mac(&pair(parts)).unwrap();
+        let contains = |parts, now| remembered.contains(&mac(parts), MINUTE, now);
+        assert!(!contains(known, now));
+        remembered.insert(mac(known), now);
+        let last = now + MINUTE - Duration::from_millis(1);
+        assert!(contains(known, now) && contains(known, last) && !contains(known, now + MINUTE));
+        // A rule with a shorter time.
+        assert!(!remembered.contains(&mac(known), MINUTE / 2, now + MINUTE / 2));
+        for other in [
+            ["/etc/others", "alice", "secret", "$2y$05$abc"],
+            ["/etc/users", "bob", "secret", "$2y$05$abc"],
+            ["/etc/users", "alice", "Secret", "$2y$05$abc"],
+            ["/etc/users", "alice", "secret", "$2y$05$abd"],
+            ["/etc/users", "alices", "ecret", "$2y$05$abc"],
+            ["/etc/users", "alice", "secret$", "2y$05$abc"],
+            ["/etc/users", "", "", ""],
+        ] {
+            assert!(!contains(other, now), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn each_process_has_another_key() {
+        let known = pair(["/etc/users", "alice", "secret", "$2y$05$abc"]);
+        let [one, other] = [Remembered::new(), Remembered::new()];
+        assert_ne!(
+            one.mac(&known).unwrap().rest,
+            other.mac(&known).unwrap().rest
+        );
+    }
+
+    #[test]
+    fn no_text_shows_a_password() {
+        let text = format!(
+            "{:?}",
+            pair(["/etc/users", "alice", "secret", "$2y$05$abc"])
+        );
+        assert_eq!(text, "Pair(/etc/users, alice)");
+    }
+
+    /// The cost of a remembered user, a part of what a request with a password costs.
+    #[test]
+    fn a_remembered_pair_costs_little() {
+        const COUNT: u32 = 20_000;
+        let (remembered, now) = (Remembered::new(), Instant::now());
+        let known = pair([
+            "/etc/fcgate/users",
+            "alice@example.org",
+            "correct horse battery staple",
+            "$2y$10$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234",
+        ]);
+        remembered.insert(remembered.mac(&known).unwrap(), now);
+        let begun = std::time::SystemTime::now();
+        for _ in 0..COUNT {
+            let mac = remembered.mac(&known).unwrap();
+            assert!(remembered.contains(&mac, MINUTE, now));
+        }
+        let each = begun.elapsed().unwrap_or_default() / COUNT;
+        println!("a remembered pair: {each:?}");
+        assert!(each < Duration::from_micros(100), "{each:?}");
+    }
+}
