@@ -44,7 +44,7 @@ pub(super) async fn status(admin: &Admin) -> Value {
 }
 
 fn passwords(snapshot: &Snapshot) -> Value {
-    let numbers = snapshot.verifier.numbers();
+    let numbers = snapshot.authentication.verifier.numbers();
     json!({
         "hashing": numbers.hashing,
         "waiting": numbers.waiting,

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::users::{Current, Loaded, Unavailable, UserFile};
+use super::users::{Current, Entry, Loaded, Unavailable, UserFile};
 use super::verifier::{Pair, Rejected, Verdict, Verifier, VerifyRequest};
 use crate::limits::budget::Party;
 use crate::limits::rate::Client;
@@ -75,19 +75,21 @@ impl Basic {
         let Current::Fresh(loaded) = self.users.current(disk, wall) else {
             return None;
         };
-        let pair = self.pair(credentials, &loaded)?;
+        loaded.users.entry(&credentials.user)?;
+        let pair = self.pair(credentials, &loaded);
         let is_known = self.verifier.is_remembered(&pair, self.remember, now);
         is_known.then(|| user(credentials, &loaded))
     }
 
-    /// Returns the pair with the user's entry in the file; `None` for an unknown user.
-    fn pair<'a>(&'a self, credentials: &'a Credentials, loaded: &'a Loaded) -> Option<Pair<'a>> {
-        Some(Pair {
+    /// Returns the pair with the user's entry in the file, which is empty for an unknown user.
+    fn pair<'a>(&'a self, credentials: &'a Credentials, loaded: &'a Loaded) -> Pair<'a> {
+        let entry = loaded.users.entry(&credentials.user);
+        Pair {
             file: self.users.path().as_os_str().as_bytes(),
             user: &credentials.user,
             password: &credentials.password,
-            entry: loaded.users.entry(&credentials.user)?.text(),
-        })
+            entry: entry.map(Entry::text).unwrap_or_default(),
+        }
     }
 }
 
@@ -101,14 +103,8 @@ impl Verification {
             // The runtime ends.
             Err(_) => return Verified::Wrong,
         };
-        let pair = self.basic.pair(&self.credentials, &loaded);
         let request = VerifyRequest {
-            pair: pair.unwrap_or(Pair {
-                file: self.basic.users.path().as_os_str().as_bytes(),
-                user: &self.credentials.user,
-                password: &self.credentials.password,
-                entry: &[],
-            }),
+            pair: self.basic.pair(&self.credentials, &loaded),
             // Connections through a unix socket are one party: a new one is no new client.
             client: self.client.map_or(Party::Connection(0), Party::Client),
             is_shared: self.is_shared,

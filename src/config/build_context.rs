@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::source::Sources;
-use crate::auth::users::UserFiles;
-use crate::auth::verifier::Verifier;
+use crate::auth::Authentication;
 use crate::cgi::Responder;
 use crate::cgi::contract::TYPE;
 use crate::handler::fastcgi::{CallTimeouts, ErrorLog, target};
@@ -35,10 +34,8 @@ pub(super) struct BuildContext<'a> {
     pub(super) sources: &'a Sources,
     /// Budgets shared by all requests.
     pub(super) budgets: &'a Budgets,
-    /// Hashing of passwords, kept across reloads.
-    pub(super) verifier: &'a Verifier,
-    /// Files of users, kept across reloads.
-    pub(super) user_files: &'a UserFiles,
+    /// State of authentication, kept across reloads.
+    pub(super) authentication: &'a Authentication,
     /// Event streams and long polls of each client.
     pub(super) live_streams: &'a Arc<PerClient>,
     /// Streamed uploads of each client that a worker waits for.

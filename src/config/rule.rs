@@ -7,7 +7,7 @@ use super::draft::Draft;
 use crate::handler::Handler;
 use crate::handler::fastcgi::{Fastcgi, OwnBounds, RULE_TIMES};
 use crate::limits::BODY;
-use crate::modifier::{self, Authentication, Modifiers, Step};
+use crate::modifier::{self, Modifiers, Step};
 use crate::route::Rule;
 use crate::route::condition::{self, Condition, Pattern, Prefix, Set};
 use crate::route::template::Groups;
@@ -49,10 +49,7 @@ pub(super) fn build_rule(
     let sources = draft.context.sources;
     let show = |place: &Place| sources.show(place);
     let place: Arc<str> = show(&section.place()).into();
-    let authentication = Authentication {
-        verifier: draft.context.verifier,
-        files: draft.context.user_files,
-    };
+    let authentication = draft.context.authentication;
     let modifiers = Modifiers::build(
         section,
         Arc::clone(&place),

@@ -9,7 +9,7 @@ use super::site_section::SITES;
 use super::sites::build_sites;
 use super::source::Sources;
 use super::{admin, certificates, file, listen, listener_names, server};
-use crate::auth::verifier::Verifier;
+use crate::auth::Authentication;
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
 use crate::message::spool::STREAMED_UPLOADS;
@@ -39,8 +39,7 @@ impl Snapshot {
         let server = ServerSettings::build(&main.get(&server::KEY), problems);
         let admin = AdminSettings::build(&main.get(&admin::KEY), problems);
         let budgets = budgets(&server, previous);
-        let verifier = verifier(&server, previous);
-        let user_files = previous.map_or_else(Arc::default, |it| Arc::clone(&it.user_files));
+        let authentication = authentication(&server, previous);
         let [live_streams, streamed_uploads] = per_client(previous);
         let certificates = certificates::build(&files, previous, problems);
         let listeners = listeners(&files, certificates.as_ref(), problems);
@@ -55,8 +54,7 @@ impl Snapshot {
             complete,
             sources,
             budgets: &budgets,
-            verifier: &verifier,
-            user_files: &user_files,
+            authentication: &authentication,
             live_streams: &live_streams,
             streamed_uploads: &streamed_uploads,
             error_log: &error_log,
@@ -65,9 +63,7 @@ impl Snapshot {
         let sites = build_sites(&sections, &context, problems);
         let upstreams = context.into_upstreams();
         warn(&files, sources, problems);
-        if sites.is_empty() && complete {
-            report_missing_sites(problems);
-        }
+        check_sites(sites.is_empty() && complete, problems);
         let sites = sites.into_iter().zip(sections);
         let hosts = Hosts::build(sites.collect(), listener_names::all(&files), problems);
         check_hosts(&files, &hosts, complete, problems);
@@ -83,8 +79,7 @@ impl Snapshot {
             hosts,
             upstreams,
             budgets,
-            verifier,
-            user_files,
+            authentication,
             live_streams,
             streamed_uploads,
             error_log,
@@ -131,20 +126,20 @@ fn budgets(server: &ServerSettings, previous: Option<&Snapshot>) -> Budgets {
     budgets.unwrap_or_else(|| Budgets::new(&server.shared))
 }
 
-/// Returns the verifier of passwords, which a reload carries over with its queue, attempts and remembered pairs.
-fn verifier(server: &ServerSettings, previous: Option<&Snapshot>) -> Verifier {
-    let verifier = previous.map(|snapshot| snapshot.verifier.clone());
-    verifier.unwrap_or_else(|| Verifier::new(server.hashing))
+/// Returns the state of authentication, which a reload carries over.
+fn authentication(server: &ServerSettings, previous: Option<&Snapshot>) -> Authentication {
+    let carried = previous.map(|snapshot| snapshot.authentication.clone());
+    carried.unwrap_or_else(|| Authentication::new(server.hashing))
 }
 
 /// Reports a missing site, unless there are other problems.
-fn report_missing_sites(problems: &mut Problems) {
+fn check_sites(are_missing: bool, problems: &mut Problems) {
     let place = Place {
         file: FileId(0),
         span: 0..0,
     };
     let help = "a site needs three lines: [[site]], root = \"/srv/app/public\", php = \"unix:/run/php/php-fpm.sock\"";
-    if problems.is_empty() {
+    if are_missing && problems.is_empty() {
         problems.push(Problem::new(place, "no [[site]] is configured").help(help));
     }
 }

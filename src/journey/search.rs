@@ -31,7 +31,7 @@ impl Journey {
                 }
                 Ok(Decision::Answer(response)) => Ok(response),
                 Ok(Decision::Decline | Decision::Withhold(_)) => Err(self.context.unanswered()),
-                Err(Interruption::Answer(response)) => Ok(response),
+                Err(Interruption::Answer(response)) => Ok(*response),
                 Ok(Decision::Fail(failure)) | Err(Interruption::Refuse(failure)) => Err(failure),
                 Err(Interruption::Ask(_)) if self.context.facts.is_full() => {
                     Err(Failure::Internal("the rules ask for more and more facts"))

@@ -29,9 +29,10 @@ pub mod timeouts;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-pub use modify::{Authentication, Inputs, Interruption};
+pub use modify::{Inputs, Interruption};
 pub use step::Step;
 
+use crate::auth::Authentication;
 use crate::message::edits::{RuleEdits, RuleId};
 use crate::route::Scope;
 use crate::route::template::Groups;
@@ -116,7 +117,7 @@ impl Modifiers {
         section: &Lowered,
         place: Arc<str>,
         (groups, show): (&Groups, &dyn Fn(&Place) -> String),
-        authentication: Authentication<'_>,
+        authentication: &Authentication,
         problems: &mut Problems,
     ) -> Self {
         let mut parts = Parts {

@@ -10,8 +10,7 @@ use tokio::time::Instant;
 use super::fact::{Ask, Facts};
 use super::policy::Policy;
 use super::taken::Taken;
-use crate::auth::users::UserFiles;
-use crate::auth::verifier::Verifier;
+use crate::auth::Authentication;
 use crate::failure::Failure;
 use crate::handler::Body;
 use crate::message::Disk;
@@ -20,15 +19,6 @@ use crate::route::template::Groups;
 use crate::route::{BacktrackLimitExceeded, Scope};
 use crate::section::{At, Place, Problems};
 
-/// Process state of authentication, which a reload carries over.
-#[derive(Clone, Copy, Debug)]
-pub struct Authentication<'a> {
-    /// Hashing of passwords.
-    pub verifier: &'a Verifier,
-    /// Files of users.
-    pub files: &'a UserFiles,
-}
-
 /// Context for the construction of a modifier, besides the section of its rule.
 pub(super) struct Parts<'a> {
     /// Capture groups that templates may name.
@@ -36,7 +26,7 @@ pub(super) struct Parts<'a> {
     /// The access policy of the rule.
     pub(super) policy: Option<Arc<Policy>>,
     /// Files of users, and the verifier.
-    pub(super) authentication: Authentication<'a>,
+    pub(super) authentication: &'a Authentication,
     /// Returns a place as `file:line`.
     pub(super) show: &'a dyn Fn(&Place) -> String,
     pub(super) problems: &'a mut Problems,
@@ -88,7 +78,7 @@ pub enum Interruption {
     /// The request may not pass.
     Refuse(Failure),
     /// This is the answer to the request.
-    Answer(Response<Body>),
+    Answer(Box<Response<Body>>),
 }
 
 impl From<BacktrackLimitExceeded> for Interruption {

@@ -14,9 +14,8 @@ use super::probe::Probe;
 use super::readings::{Judged, Readings, judge};
 use super::taken::Taken;
 use super::*;
+use crate::auth::Authentication;
 use crate::auth::basic::{HASHING, Verification, Verified};
-use crate::auth::users::UserFiles;
-use crate::auth::verifier::Verifier;
 use crate::handler::Handler;
 use crate::handler::deny::{DENY, Deny};
 use crate::message::request::Origin;
@@ -78,10 +77,7 @@ fn built(lines: &str) -> (Modifiers, Vec<String>) {
     assert_eq!(are_given(&section), !lines.is_empty(), "{lines}");
     let show = |place: &Place| format!("site.toml:{}", place.span.start);
     let names = (&Groups::default(), &show as &dyn Fn(&Place) -> String);
-    let authentication = Authentication {
-        verifier: &Verifier::new(HASHING),
-        files: &UserFiles::default(),
-    };
+    let authentication = &Authentication::new(HASHING);
     let place = "site.toml:7".into();
     let modifiers = Modifiers::build(&section, place, names, authentication, &mut problems);
     let sorted = problems.into_sorted().into_iter();

@@ -26,7 +26,7 @@ use crate::handler::piece::FileQueue;
 use crate::journey::{Arrived, Context, Event, Journey, Next, Trail};
 use crate::limits::eviction::Evictable;
 use crate::message::head_guard::judge_decoded;
-use crate::message::{Upload, Wire, list};
+use crate::message::{Expectation, Upload, Wire};
 use crate::modifier::fact::{Ask, Fact};
 use crate::site::Snapshot;
 
@@ -148,7 +148,7 @@ pub(super) async fn respond(
         .watch
         .begin_request(request.version(), request.method());
     let disk = connection.shared.disk.one_release();
-    let (mut entry, next, limits) = arrive(&connection, request, &mut in_flight, &disk);
+    let (mut entry, next, terms) = arrive(&connection, request, &mut in_flight, &disk);
     let (journey, target) = entry.split();
     let mut log = FailureLog {
         connection: &connection,
@@ -157,7 +157,7 @@ pub(super) async fn respond(
     let mut response = drive(journey, next, &connection, &disk, &mut log).await;
     let context = entry.context();
     let version = context.version;
-    connection.send_by_protocol(response.body_mut(), context, limits.send_pause);
+    connection.send_by_protocol(response.body_mut(), context, terms.send_pause);
     filter::date::correct(response.headers_mut(), context.received.wall);
     // RFC 9112 §6.3: an HTTP/1.0 response without a length ends with the connection. hyper sends `keep-alive` unless
     // the response itself has that version.
@@ -167,17 +167,21 @@ pub(super) async fn respond(
     if version == Version::HTTP_10 && unknown {
         *response.version_mut() = Version::HTTP_10;
     }
-    if version != Version::HTTP_2 && connection.is_spent(limits.keep_alive_requests) {
+    // RFC 9110 §10.1.1: content that was not asked for may follow all the same, or not, so that nobody can tell where
+    // the next request begins.
+    let is_last = connection.is_spent(terms.keep_alive_requests) || terms.expectation.is_pending();
+    if version != Version::HTTP_2 && is_last {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }
     Ok(Logged::wrap(response, entry, in_flight))
 }
 
-/// Limits that a request keeps from arrival to its end.
-struct Limits {
+/// What the end of a request needs from its arrival.
+struct Terms {
     send_pause: Duration,
     keep_alive_requests: usize,
+    expectation: Expectation,
 }
 
 /// Starts the journey of a request with the configuration in force, which is loaded once.
@@ -186,7 +190,7 @@ fn arrive(
     request: http::Request<Incoming>,
     in_flight: &mut InFlight,
     disk: &OneRelease<'_>,
-) -> (Box<Entry>, Next, Limits) {
+) -> (Box<Entry>, Next, Terms) {
     let shared = &connection.shared;
     let snapshot = shared.live.load();
     let limits = &snapshot.server.limits;
@@ -194,20 +198,21 @@ fn arrive(
     let received = connection.receive(&mut parts, in_flight, &snapshot);
     let wire = received.as_ref().unwrap_or(&connection.wire);
     let mut entry = Entry::new(&shared.access_log, &parts, wire, shared.next_id());
-    let waits = list::expects_continue(&parts.headers).is_ok_and(|waits| waits);
+    let upload = Upload::new(body, Expectation::of(&parts), limits.body_rate);
+    let terms = Terms {
+        send_pause: limits.send_pause,
+        keep_alive_requests: limits.keep_alive_requests,
+        expectation: upload.expectation(),
+    };
     let (journey, target) = entry.split();
     let arrived = Arrived {
         snapshot: &snapshot,
         parts,
-        upload: Upload::new(body, waits, limits.body_rate),
+        upload,
         received: received.map(drop),
     };
     let next = journey.arrive(arrived, disk, &mut FailureLog { connection, target });
-    let limits = Limits {
-        send_pause: limits.send_pause,
-        keep_alive_requests: limits.keep_alive_requests,
-    };
-    (entry, next, limits)
+    (entry, next, terms)
 }
 
 /// Performs the steps of a journey until it has a response.

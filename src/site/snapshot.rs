@@ -8,8 +8,7 @@ use super::hosts::Hosts;
 use super::sharing::sharing;
 use super::watched::WatchedFiles;
 use super::{AdminSettings, Listener, ServerSettings, Site};
-use crate::auth::users::UserFiles;
-use crate::auth::verifier::Verifier;
+use crate::auth::Authentication;
 use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::handler::fastcgi::ErrorLog;
@@ -44,10 +43,8 @@ pub struct Snapshot {
     pub(crate) upstreams: Upstreams,
     /// Budgets shared by all requests.
     pub budgets: Budgets,
-    /// The verifier of passwords, carried over by reloads.
-    pub verifier: Verifier,
-    /// Files of users, carried over by reloads.
-    pub user_files: Arc<UserFiles>,
+    /// State of authentication, carried over by reloads.
+    pub authentication: Authentication,
     pub(crate) live_streams: Arc<PerClient>,
     pub(crate) streamed_uploads: Arc<PerClient>,
     pub(crate) error_log: Arc<ErrorLog>,
@@ -60,7 +57,7 @@ impl Snapshot {
     /// Applies the limits of this snapshot to all state that outlives a snapshot.
     pub(super) fn take_effect(&self) {
         self.budgets.set_totals(&self.server.shared);
-        self.verifier.set(self.server.hashing);
+        self.authentication.verifier.set(self.server.hashing);
         self.live_streams
             .set_most(self.server.limits.live_streams_per_client);
         // Excessive shares were reported by the build.

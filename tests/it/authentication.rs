@@ -292,11 +292,9 @@ async fn the_log_names_checked_users_and_no_others() {
 #[tokio::test]
 async fn a_changed_file_counts_at_once_and_a_missing_one_lets_nobody_in() {
     let keys = format!("{BASIC}, attempts = {{ per_minute = 0 }}");
-    let gateway = guarded(&format!(
-        "[[site.rule]]\nauth = {{ basic = {{ {keys} }} }}"
-    ))
-    .start()
-    .await;
+    let gateway = guarded(&format!("[[site.rule]]\nauth = {{ basic = {{ {keys} }} }}"))
+        .start()
+        .await;
     let users = gateway.directory().join("users");
     assert_eq!(status(&gateway, "alice:right", "/").await, 200);
     // Remembered, and gone from the file.

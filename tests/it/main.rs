@@ -43,6 +43,7 @@ mod documents;
 mod ends;
 mod error_pages;
 mod expanded;
+mod expectations;
 mod explain;
 mod explain_is_run;
 mod extremes;

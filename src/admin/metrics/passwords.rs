@@ -7,7 +7,7 @@ use super::{Encoded, Scrape, count, encode_counter};
 
 impl Scrape {
     pub(super) fn encode_passwords(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
-        let numbers = self.snapshot.verifier.numbers();
+        let numbers = self.snapshot.authentication.verifier.numbers();
         for (name, help, value) in [
             (
                 "password_hashes",

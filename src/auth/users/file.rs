@@ -240,7 +240,7 @@ impl Paths {
     }
 
     fn parse(&self, [users, groups]: &[Vec<u8>; 2]) -> Result<Arc<Loaded>, Unavailable> {
-        let groups_path = self.groups.as_deref().unwrap_or(Path::new(""));
+        let groups_path = self.groups.as_deref().unwrap_or_else(|| Path::new(""));
         Ok(Arc::new(Loaded {
             users: Users::parse(users, &self.users)?,
             groups: Groups::parse(groups, groups_path)?,

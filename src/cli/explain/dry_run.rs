@@ -18,7 +18,7 @@ use crate::handler::{Body, Plan, Trace};
 use crate::journey::{Arrived, Context, Event, Journey, Next};
 use crate::message::status::ends_with_head;
 use crate::message::{Cause, Disk, Request, RequestId, Upload};
-use crate::modifier::fact::{Answer, Ask, Fact};
+use crate::modifier::fact::{Ask, Fact};
 use crate::moment::Moment;
 use crate::site::Snapshot;
 
@@ -177,7 +177,7 @@ impl Driver<'_> {
 async fn find(ask: Ask) -> Fact {
     match ask {
         Ask::Verify(verification) => Fact::Verified(verification.perform().await),
-        Ask::Subrequest(_) => Fact::Answered(Box::new(Answer::default())),
+        Ask::Subrequest(_) => Fact::Answered(Box::default()),
     }
 }
 
