@@ -49,7 +49,10 @@ pub(super) fn build_rule(
     let sources = draft.context.sources;
     let show = |place: &Place| sources.show(place);
     let place: Arc<str> = show(&section.place()).into();
-    let modifiers = Modifiers::build(section, Arc::clone(&place), (&groups, &show), problems);
+    let mut modifiers = Modifiers::build(section, Arc::clone(&place), (&groups, &show), problems);
+    if let Some(limiter) = modifiers.limiter_mut() {
+        draft.kept_limiters.continue_rule(&conditions, limiter);
+    }
     let acts = ACTIONS.iter().any(|key| section.is_given(*key));
     let handler = if acts || !modifier::are_given(section) {
         Some(action(section, &groups, &conditions, draft, problems)?)

@@ -28,13 +28,14 @@ use std::sync::Arc;
 pub use modify::{Inputs, Interruption};
 pub use step::Step;
 
+use crate::limits::rate::RateLimiter;
 use crate::message::edits::{RuleEdits, RuleId};
 use crate::route::Scope;
 use crate::route::template::Groups;
 use crate::section::{At, Group, Lowered, Place, Problems};
 use expires::Expires;
 use fields::Fields;
-use limits::Limits;
+use limits::{Limits, UserLimit};
 use modify::{Modify, Parts};
 use php_value::PhpValue;
 use reserve::Reserve;
@@ -76,18 +77,25 @@ macro_rules! modifiers {
                     $($(#[$cfg])* Self::$name(kind) => kind,)*
                 }
             }
+
+            fn kind_mut(&mut self) -> &mut dyn Modify {
+                match self {
+                    $($(#[$cfg])* Self::$name(kind) => kind,)*
+                }
+            }
         }
     };
 }
 
 // They take effect in this order.
 modifiers! {
+    Limits(Limits) = [limits::LIMITS], Limits::build;
+    UserLimit(UserLimit) = [], UserLimit::build;
     SetEnv(SetEnv) = [set_env::SET_ENV, set_env::UNSET_ENV], SetEnv::build;
     PhpValue(PhpValue) = [php_value::PHP_VALUE, php_value::PHP_ADMIN_VALUE], PhpValue::build;
     Fields(Fields) = [fields::REQUEST_HEADERS, fields::RESPONSE_HEADERS], Fields::build;
     Expires(Expires) = [expires::EXPIRES], Expires::build;
     Reserve(Reserve) = [reserve::RESERVE], Reserve::build;
-    Limits(Limits) = [limits::LIMITS], Limits::build;
     Timeouts(Timeouts) = [timeouts::TIMEOUTS], Timeouts::build;
     #[cfg(test)]
     Probe(probe::Probe) = [], probe::build;
@@ -162,6 +170,18 @@ impl Modifiers {
     pub fn reserve(&self) -> Option<&At<u8>> {
         let mut modifiers = self.list.iter();
         modifiers.find_map(|modifier| modifier.kind().reserve())
+    }
+
+    /// Returns the limiter of matching requests.
+    pub fn limiter(&self) -> Option<&RateLimiter> {
+        let mut modifiers = self.list.iter();
+        modifiers.find_map(|modifier| modifier.kind().limiter())
+    }
+
+    /// Returns the limiter of matching requests.
+    pub fn limiter_mut(&mut self) -> Option<&mut RateLimiter> {
+        let mut modifiers = self.list.iter_mut();
+        modifiers.find_map(|modifier| modifier.kind_mut().limiter_mut())
     }
 }
 
