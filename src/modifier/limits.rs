@@ -38,9 +38,9 @@ impl Limits {
     pub(super) fn build(section: &Lowered, parts: &mut Parts<'_>) -> Option<Self> {
         let table = section.given(&LIMITS)?;
         let body = table.given(&BODY).map(|size| size.0);
-        let limit = RequestLimit::build(table, parts.show, parts.problems);
-        let limit = limit.filter(|limit| limit.key != PartitionKey::User);
-        let limiter = limit.map(RateLimiter::new);
+        let limiter = RequestLimit::build(table, parts.show, parts.problems)
+            .filter(|limit| limit.key != PartitionKey::User)
+            .map(RateLimiter::new);
         (body.is_some() || limiter.is_some()).then_some(Self { body, limiter })
     }
 }
