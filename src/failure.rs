@@ -16,6 +16,7 @@ use crate::cgi::LongVariable;
 use crate::cgi::response::HeadError;
 use crate::fastcgi::record::ProtocolStatus;
 use crate::fastcgi::{Broken, Limit};
+use crate::limits::bucket::Excess;
 use crate::limits::per_client::TooManyLive;
 use crate::limits::rate::Exceeded;
 use crate::message::list::UnknownExpectation;
@@ -100,7 +101,7 @@ pub enum Failure {
     /// An Expect other than 100-continue (RFC 9110 §15.5.18).
     #[error("the expectation is not 100-continue")]
     Expectation,
-    /// The client exceeds its rate or its concurrency (RFC 6585 §4).
+    /// The request exceeds a rate or a concurrency (RFC 6585 §4).
     #[error("{0}")]
     TooMany(#[from] Exceeded),
     /// The password was not checked.
@@ -267,8 +268,10 @@ impl Failure {
             Self::Method(_) => "METHOD_NOT_ALLOWED",
             Self::NotSupported(_) => "METHOD_NOT_SUPPORTED",
             Self::Expectation => "EXPECTATION_FAILED",
-            Self::TooMany(Exceeded::Rate { .. }) => "RATE_LIMIT",
-            Self::TooMany(Exceeded::AtOnce(_)) => "CONCURRENCY_LIMIT",
+            Self::TooMany(Exceeded::Requests(refusal)) => match refusal.excess {
+                Excess::Rate(_) => "RATE_LIMIT",
+                Excess::AtOnce => "CONCURRENCY_LIMIT",
+            },
             Self::TooMany(Exceeded::Memory) => "REQUEST_MEMORY",
             Self::BodyTooLarge { .. } => "BODY_TOO_LARGE",
             Self::Variable(_) => "VARIABLE_TOO_LONG",
@@ -347,7 +350,9 @@ impl Failure {
         if let Self::Unverified(rejected) = self {
             return rejected.retry_after();
         }
-        if let Self::TooMany(Exceeded::Rate { wait, .. }) = self {
+        if let Self::TooMany(Exceeded::Requests(refusal)) = self
+            && let Excess::Rate(wait) = refusal.excess
+        {
             return Some(wait.as_secs() + 1);
         }
         if let Self::Timeout {

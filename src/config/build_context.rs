@@ -13,9 +13,8 @@ use crate::handler::fastcgi::{CallTimeouts, ErrorLog, target};
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
 use crate::section::{AnyKey, At, Key, Lowered, Problem, Problems};
-use crate::site::ServerSettings;
-use crate::site::numbers::SiteNumbers;
 use crate::site::snapshot::Upstreams;
+use crate::site::{ServerSettings, Site};
 use crate::upstream::section::{
     BACKEND_ROOT, FIRST_BYTE, IDLE, QUEUE, SERVERS, TIMEOUTS_KEY, UPSTREAM, response_buffer,
 };
@@ -42,8 +41,8 @@ pub(super) struct BuildContext<'a> {
     pub(super) streamed_uploads: &'a Arc<PerClient>,
     /// Limit of stderr output of all requests.
     pub(super) error_log: &'a Arc<ErrorLog>,
-    /// Counters of each site by name, kept across reloads.
-    pub(super) numbers: &'a HashMap<Arc<str>, Arc<SiteNumbers>>,
+    /// Sites of the previous configuration by name, whose counters and counts are kept.
+    pub(super) previous_sites: &'a HashMap<Arc<str>, Arc<Site>>,
 }
 
 impl BuildContext<'_> {

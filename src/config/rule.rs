@@ -50,13 +50,16 @@ pub(super) fn build_rule(
     let show = |place: &Place| sources.show(place);
     let place: Arc<str> = show(&section.place()).into();
     let authentication = draft.context.authentication;
-    let modifiers = Modifiers::build(
+    let mut modifiers = Modifiers::build(
         section,
         Arc::clone(&place),
         (&groups, &show),
         authentication,
         problems,
     );
+    if let Some(limiter) = modifiers.limiter_mut() {
+        draft.kept_limiters.continue_rule(&conditions, limiter);
+    }
     let acts = ACTIONS.iter().any(|key| section.is_given(*key));
     let handler = if acts || !modifier::are_given(section) {
         Some(action(section, &groups, &conditions, draft, problems)?)

@@ -16,10 +16,9 @@ use crate::message::spool::STREAMED_UPLOADS;
 use crate::process::Program;
 use crate::section::{FileId, Lowered, Place, Problem, Problems};
 use crate::site::hosts::Hosts;
-use crate::site::numbers::SiteNumbers;
 use crate::site::sharing::sharing;
 use crate::site::snapshot::Upstreams;
-use crate::site::{AdminSettings, ListenAddress, Listener, ServerSettings, Snapshot};
+use crate::site::{AdminSettings, ListenAddress, Listener, ServerSettings, Site, Snapshot};
 use crate::tls::Certificates;
 use crate::upstream::Upstream;
 
@@ -47,7 +46,7 @@ impl Snapshot {
         let processes = processes(&files, problems);
         let error_log = previous.map_or_else(Arc::default, |it| Arc::clone(&it.error_log));
         let context = BuildContext {
-            numbers: &numbers(previous),
+            previous_sites: &sites(previous),
             server: &server,
             upstreams: Mutex::new(upstreams),
             previous: previous.map(|snapshot| &snapshot.upstreams),
@@ -105,11 +104,11 @@ fn check_hosts(files: &[Lowered], hosts: &Hosts, complete: bool, problems: &mut 
     sharing(hosts.each().iter(), problems);
 }
 
-/// Returns the counters of each site, by name.
-fn numbers(previous: Option<&Snapshot>) -> HashMap<Arc<str>, Arc<SiteNumbers>> {
+/// Returns the sites by name.
+fn sites(previous: Option<&Snapshot>) -> HashMap<Arc<str>, Arc<Site>> {
     let sites = previous.into_iter().flat_map(Snapshot::sites);
-    let numbers = sites.map(|site| (Arc::clone(&site.name), Arc::clone(&site.numbers)));
-    numbers.collect()
+    let named = sites.map(|site| (Arc::clone(&site.name), Arc::clone(site)));
+    named.collect()
 }
 
 /// Returns each client's counts of live streams and streamed uploads, which a reload carries over.

@@ -47,7 +47,7 @@ pub struct Context {
     pub negotiation: Option<Negotiation>,
     /// The request without its content, if an error page may be requested in its place.
     pub echo: Option<Box<Request>>,
-    /// Guard that counts the request in the client's concurrency until it ends.
+    /// Guard that counts the request in the limit of the site until it ends.
     pub running: Option<RunningRequest>,
     /// Facts that the driver has found.
     pub facts: Facts,
@@ -91,6 +91,7 @@ impl Context {
             version: self.version,
             accept: self.accept.clone(),
             site: self.site.clone(),
+            taken: Taken::exempt(),
             asked_by: self.asked_by.iter().copied().chain([rule]).collect(),
             ..Self::new(&parts, &self.wire, self.id, self.received)
         }

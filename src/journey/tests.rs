@@ -8,8 +8,8 @@ use http::{Response, StatusCode};
 use toml::de::DeTable;
 
 use super::*;
-use crate::auth::Access;
-use crate::auth::basic::Verified;
+use crate::auth::basic::{HASHING, Verified};
+use crate::auth::{Access, Authentication};
 use crate::handler::Handler;
 use crate::handler::respond::{RESPOND, Respond};
 use crate::limits::budget::SiteKey;
@@ -19,11 +19,12 @@ use crate::message::{
 };
 use crate::modifier::fact::{Answer, MAX_ASKS};
 use crate::modifier::probe::Probe;
-use crate::modifier::{Modifiers, Step};
+use crate::modifier::{self, Modifiers, Step};
 use crate::moment::Moment;
 use crate::route::condition::{Condition, Prefix};
+use crate::route::template::Groups;
 use crate::route::{Rule, Rules};
-use crate::section::{At, Place, Problems};
+use crate::section::{At, Place, Problems, Section};
 use crate::site::Site;
 
 /// A disk without files.
@@ -77,7 +78,7 @@ fn site(rules: Vec<Rule<Step>>) -> Arc<Site> {
         compress: None,
         access: Access::default(),
         reserve: None,
-        clients: None,
+        limiter: None,
         numbers: Arc::default(),
         error_pages: Default::default(),
         rules: Rules::new(rules),
@@ -232,6 +233,53 @@ fn a_round_starts_anew_when_a_fact_is_known() {
         panic!("it has an end");
     };
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+/// A limit of one request, for a rule.
+fn limited(mut rule: Rule<Step>, guards: &[Probe]) -> Rule<Step> {
+    let mut problems = Problems::default();
+    let lines = "limits = { requests_per_second = 1, burst = 0, key = 'site' }";
+    let table = DeTable::parse(lines).unwrap();
+    let section = SECTION.lower(table.get_ref(), Place::default(), &|_| None, &mut problems);
+    let show = |_: &Place| String::new();
+    let names = (&Groups::default(), &show as &dyn Fn(&Place) -> String);
+    let modifiers = Modifiers::build(
+        &section,
+        "".into(),
+        names,
+        &Authentication::new(HASHING),
+        &mut problems,
+    );
+    assert!(problems.is_empty());
+    rule.then.modifiers = guards.iter().fold(modifiers, |all, guard| all.with(*guard));
+    rule
+}
+
+static SECTION: Section = Section {
+    title: "[[site.rule]]",
+    doc: "A limit.",
+    groups: &[modifier::KEYS],
+};
+
+#[test]
+fn a_rule_counts_a_request_once_and_no_subrequest() {
+    let targets: Vec<_> = (0..MAX_ASKS)
+        .map(|number| Probe::Subrequest(format!("/yes/{number}").leak()))
+        .collect();
+    let site = site(vec![
+        limited(rule("/yes", &[], Some(204)), &[]),
+        limited(rule("/", &[], Some(200)), &targets),
+    ]);
+    for (target, asks, status) in [
+        // Each fact begins another round.
+        ("/a", MAX_ASKS, 200),
+        ("/a", 0, 429),
+        ("/yes", 0, 204),
+        ("/yes", 0, 429),
+    ] {
+        let (asked, found) = outcome(&site, target, None);
+        assert_eq!((asked.len(), found.as_u16()), (asks, status), "{target}");
+    }
 }
 
 #[test]

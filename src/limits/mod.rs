@@ -1,14 +1,16 @@
 //! The limits on clients, each with its unit, its default and its reason.
 
+pub mod bucket;
 pub mod budget;
 pub mod connections;
 pub mod eviction;
 pub mod per_client;
 pub mod rate;
+pub mod request_limit;
 
 use std::time::Duration;
 
-use crate::section::{Key, Lowered, Problem, Problems, Section};
+use crate::section::{At, Group, Key, Lowered, Problem, Problems, Section};
 use crate::value::ByteSize;
 
 pub(crate) static BODY: Key<ByteSize> = Key::size("body", "Maximum size of a request body; a larger one gets 413 before it is read. PHP has limits of its own behind this: post_max_size and upload_max_filesize.").default("\"32MiB\"");
@@ -108,31 +110,48 @@ static SEND_PAUSE: Key<Duration> = Key::duration("send_pause", "Maximum pause of
 
 static LIVE_STREAMS_PER_CLIENT: Key<usize> = Key::integer("live_streams_per_client", 0..=1_000_000, "Maximum number of concurrent event streams and long polls of one client (an IPv4 address or an IPv6 /64): answers of text/event-stream or application/x-ndjson, or with X-Accel-Buffering: no. Each occupies a worker until it ends; more get 429. 32 is enough for a few people behind one address, and fewer than the workers of a pool of PHP for live streams: set it below pm.max_children. 0: no limit.").default("32");
 
+/// The keys of a limit of requests, of a site or a rule.
+static REQUEST_LIMIT: Group = &[&REQUESTS_PER_SECOND, &BURST, &REQUESTS_AT_ONCE, &KEY];
+
 /// `site.limits`: the limits of one site.
 pub static SITE_LIMITS: Section = Section {
     title: "[site.limits]",
     doc: "Limits of this site in place of those of server.limits, and limits of each of its clients.",
-    groups: &[&[&BODY, &REQUESTS_PER_SECOND, &BURST, &REQUESTS_AT_ONCE]],
+    groups: &[&[&BODY], REQUEST_LIMIT],
 };
 
-pub(crate) static REQUESTS_PER_SECOND: Key<u32> = Key::integer("requests_per_second", 0..=1_000_000, "Maximum number of requests a second of one client (an IPv4 address or an IPv6 /64); more get 429. 0: no limit.").default("0");
+pub(crate) static REQUESTS_PER_SECOND: Key<u32> = Key::integer(
+    "requests_per_second",
+    0..=1_000_000,
+    "Maximum number of requests a second of one client, or by another `key`; more get 429. 0: no limit.",
+)
+.default("0");
 
-static BURST: Key<u32> = Key::integer(
+pub(crate) static BURST: Key<u32> = Key::integer(
     "burst",
     0..=1_000_000,
     "Number of requests that may come at once above `requests_per_second`, in addition to those of 50 ms.",
 )
 .default("20");
 
-static REQUESTS_AT_ONCE: Key<u32> = Key::integer(
+pub(crate) static REQUESTS_AT_ONCE: Key<u32> = Key::integer(
     "requests_at_once",
     0..=1_000_000,
-    "Maximum number of concurrent requests of one client; more get 429. 0: no limit.",
+    "Maximum number of concurrent requests of one client, or by another `key`; more get 429. 0: no limit.",
 )
 .default("0");
 
-/// `limits` of a rule: its own limits.
+pub(crate) static KEY: Key<At<String>> = Key::text("key", "The attribute of requests by which they are counted. \"client\": an IPv4 address or an IPv6 /64; clients on a unix socket are not counted. \"header:NAME\", \"cookie:NAME\": each value of the field or the cookie; one client may use up the allowances of 32 values, and a request without one is counted by its client. \"user\", in a rule: the user whom `auth` has admitted. \"site\": all requests together.").default("\"client\"");
+
+/// `limits` of a rule.
 pub static RULE_LIMITS: Section = Section {
+    title: "[site.rule.limits]",
+    doc: "The largest body of requests that match, in place of that of the site, and how many of them it allows beside the limits of the site. A request is counted once, however many rounds it has.",
+    groups: &[&[&BODY], REQUEST_LIMIT],
+};
+
+/// `limits` of a handler.
+pub static HANDLER_LIMITS: Section = Section {
     title: "[site.rule.fastcgi.limits]",
     doc: "Limits of this rule in place of those of its site.",
     groups: &[&[&BODY]],
@@ -218,15 +237,6 @@ impl Limits {
             send_pause: section.get(&SEND_PAUSE),
             live_streams_per_client: section.get(&LIVE_STREAMS_PER_CLIENT),
         }
-    }
-}
-
-/// Returns the allowance of one client from `site.limits`.
-pub fn allowance(section: &Lowered) -> rate::Allowance {
-    rate::Allowance {
-        per_second: section.get(&REQUESTS_PER_SECOND),
-        burst: section.get(&BURST),
-        at_once: section.get(&REQUESTS_AT_ONCE),
     }
 }
 

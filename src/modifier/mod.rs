@@ -33,6 +33,7 @@ pub use modify::{Inputs, Interruption};
 pub use step::Step;
 
 use crate::auth::Authentication;
+use crate::limits::rate::RateLimiter;
 use crate::message::edits::{RuleEdits, RuleId};
 use crate::route::Scope;
 use crate::route::template::Groups;
@@ -40,7 +41,7 @@ use crate::section::{At, Group, Lowered, Place, Problems};
 use auth::Auth;
 use expires::Expires;
 use fields::Fields;
-use limits::Limits;
+use limits::{Limits, UserLimit};
 use modify::{Modify, Parts};
 use php_value::PhpValue;
 use policy::Policy;
@@ -84,6 +85,12 @@ macro_rules! modifiers {
                     $($(#[$cfg])* Self::$name(kind) => kind,)*
                 }
             }
+
+            fn kind_mut(&mut self) -> &mut dyn Modify {
+                match self {
+                    $($(#[$cfg])* Self::$name(kind) => kind,)*
+                }
+            }
         }
     };
 }
@@ -91,13 +98,14 @@ macro_rules! modifiers {
 // They take effect in this order.
 modifiers! {
     Require(Require) = [access_section::REQUIRE], Require::build;
+    Limits(Limits) = [limits::LIMITS], Limits::build;
     Auth(Auth) = [access_section::AUTH], Auth::build;
+    UserLimit(UserLimit) = [], UserLimit::build;
     SetEnv(SetEnv) = [set_env::SET_ENV, set_env::UNSET_ENV], SetEnv::build;
     PhpValue(PhpValue) = [php_value::PHP_VALUE, php_value::PHP_ADMIN_VALUE], PhpValue::build;
     Fields(Fields) = [fields::REQUEST_HEADERS, fields::RESPONSE_HEADERS], Fields::build;
     Expires(Expires) = [expires::EXPIRES], Expires::build;
     Reserve(Reserve) = [reserve::RESERVE], Reserve::build;
-    Limits(Limits) = [limits::LIMITS], Limits::build;
     Timeouts(Timeouts) = [timeouts::TIMEOUTS], Timeouts::build;
     #[cfg(test)]
     Probe(probe::Probe) = [], probe::build;
@@ -183,6 +191,18 @@ impl Modifiers {
     pub fn reserve(&self) -> Option<&At<u8>> {
         let mut modifiers = self.list.iter();
         modifiers.find_map(|modifier| modifier.kind().reserve())
+    }
+
+    /// Returns the limiter of matching requests.
+    pub fn limiter(&self) -> Option<&RateLimiter> {
+        let mut modifiers = self.list.iter();
+        modifiers.find_map(|modifier| modifier.kind().limiter())
+    }
+
+    /// Returns the limiter of matching requests.
+    pub fn limiter_mut(&mut self) -> Option<&mut RateLimiter> {
+        let mut modifiers = self.list.iter_mut();
+        modifiers.find_map(|modifier| modifier.kind_mut().limiter_mut())
     }
 }
 

@@ -13,6 +13,7 @@ use super::taken::Taken;
 use crate::auth::Authentication;
 use crate::failure::Failure;
 use crate::handler::Body;
+use crate::limits::rate::RateLimiter;
 use crate::message::Disk;
 use crate::message::edits::{RuleEdits, RuleId};
 use crate::route::template::Groups;
@@ -66,6 +67,16 @@ pub(super) trait Modify: Debug {
 
     /// Returns the part of PHP that it reserves, in per cent.
     fn reserve(&self) -> Option<&At<u8>> {
+        None
+    }
+
+    /// Returns its limiter of requests.
+    fn limiter(&self) -> Option<&RateLimiter> {
+        None
+    }
+
+    /// Returns its limiter of requests.
+    fn limiter_mut(&mut self) -> Option<&mut RateLimiter> {
         None
     }
 }

@@ -2,7 +2,7 @@
 //! consequence is the caller's.
 
 pub mod condition;
-mod cookie;
+pub mod cookie;
 pub mod coverage;
 mod methods;
 mod rules;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 pub use rules::Rules;
 
-use http::{HeaderName, Version, header};
+use http::{HeaderName, Version};
 
 use crate::message::{Disk, RemoteUser, Request};
 use condition::{Condition, Exhausted, Set, Verdict};
@@ -189,10 +189,7 @@ impl Values for Scope<'_> {
     }
 
     fn cookie(&self, name: &str) -> Option<&[u8]> {
-        let fields = self.request.fields.get_all(header::COOKIE).iter();
-        let mut cookies =
-            fields.flat_map(|field| cookie::values(field.as_bytes(), name.as_bytes()));
-        cookies.next()
+        cookie::find(&self.request.fields, name)
     }
 }
 

@@ -48,8 +48,8 @@ pub struct Site {
     pub access: Access,
     /// The reserved share of its upstreams, in per cent.
     pub reserve: Option<At<u8>>,
-    /// Rate and concurrency limits of a client; a reload resets the counts.
-    pub clients: Option<RateLimiter>,
+    /// Limit of its requests.
+    pub limiter: Option<RateLimiter>,
     /// Counters of its requests.
     pub numbers: Arc<SiteNumbers>,
     /// Error pages by status.

@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use crate::harness::gateway::check;
 use crate::harness::php_fpm::Setup;
 use crate::harness::{
     Files, Gateway, GatewaySetup, PATIENCE, Request, Response, eventually, http2,
@@ -111,73 +112,71 @@ async fn outcomes(policy: &str, method: &str) -> Vec<u16> {
     found
 }
 
-#[tokio::test]
-async fn the_access_policy_is_that_of_apache() {
-    let auth = |keys: &str| format!("basic = {{ {BASIC}{keys} }}");
-    let (plain, staff) = (
-        auth(""),
-        auth(", groups = \"{folder}/groups\", require = [\"group staff\", \"user nobody\"]"),
-    );
-    let forbids = auth(
-        ", groups = \"{folder}/groups\", require = [\"group staff\"], send_forbidden_on_failure = true",
-    );
-    let all = |policy: &str, auth: &str| format!("{policy}\nauth = {{ {auth} }}");
-    let any =
-        |policy: &str, auth: &str| format!("{policy}\nauth = {{ satisfy = \"any\", {auth} }}");
-    let net = "require = { remote = [\"NET\"] }";
-    for (policy, inside, outside) in [
-        // Requirements alone.
-        (net.to_owned(), [200, 200, 200, 200], [403, 403, 403, 403]),
+/// A policy, and its results from within and from outside of the network.
+type Case = (String, [u16; 4], [u16; 4]);
+
+const NET: &str = "require = { remote = [\"NET\"] }";
+
+fn all(policy: &str, keys: &str) -> String {
+    format!("{policy}\nauth = {{ basic = {{ {BASIC}{keys} }} }}")
+}
+
+fn any(policy: &str, keys: &str) -> String {
+    format!("{policy}\nauth = {{ satisfy = \"any\", basic = {{ {BASIC}{keys} }} }}")
+}
+
+/// Requirements alone, and users alone.
+fn single_policies() -> Vec<Case> {
+    let groups = ", groups = \"{folder}/groups\"";
+    let staff = format!("{groups}, require = [\"group staff\", \"user nobody\"]");
+    let forbids =
+        format!("{groups}, require = [\"group staff\"], send_forbidden_on_failure = true");
+    let alternatives = "require = { any = [{ method = \"POST\" }, { remote = [\"NET\"] }] }";
+    vec![
+        (NET.into(), [200; 4], [403; 4]),
         (
             "require = { not = { remote = [\"NET\"] } }".into(),
             [403; 4],
             [200; 4],
         ),
-        (
-            "require = { any = [{ method = \"POST\" }, { remote = [\"NET\"] }] }".into(),
-            [200; 4],
-            [403; 4],
-        ),
-        // Users alone, or of a group.
-        (all("", &plain), [401, 200, 200, 401], [401, 200, 200, 401]),
+        (alternatives.into(), [200; 4], [403; 4]),
+        (all("", ""), [401, 200, 200, 401], [401, 200, 200, 401]),
         (all("", &staff), [401, 200, 401, 401], [401, 200, 401, 401]),
         (
             all("", &forbids),
             [401, 200, 403, 401],
             [401, 200, 403, 401],
         ),
-        // Both, or one of the two.
-        (all(net, &plain), [401, 200, 200, 401], [403; 4]),
-        (any(net, &plain), [200; 4], [401, 200, 200, 401]),
-        (any(net, &staff), [200; 4], [401, 200, 401, 401]),
-        // One tree, as RequireAny and RequireAll.
+        (any(NET, &staff), [200; 4], [401, 200, 401, 401]),
+    ]
+}
+
+/// Both, one of the two, and one tree, as RequireAny and RequireAll.
+fn joint_policies() -> Vec<Case> {
+    let tree = "require = { any = [{ remote = [\"NET\"] }, { user = [\"alice\"] }] }";
+    let exception = "require = { not = { user = [\"alice\"] } }";
+    let both = "require = { all = [{ remote = [\"NET\"] }, { method = \"POST\" }] }";
+    vec![
+        (all(NET, ""), [401, 200, 200, 401], [403; 4]),
+        (any(NET, ""), [200; 4], [401, 200, 200, 401]),
+        (all(tree, ""), [401, 200, 200, 401], [401, 200, 401, 401]),
         (
-            all(
-                "require = { any = [{ remote = [\"NET\"] }, { user = [\"alice\"] }] }",
-                &plain,
-            ),
-            [401, 200, 200, 401],
-            [401, 200, 401, 401],
-        ),
-        (
-            all("require = { not = { user = [\"alice\"] } }", &plain),
+            all(exception, ""),
             [401, 401, 200, 401],
             [401, 401, 200, 401],
         ),
-        (
-            any(
-                "require = { all = [{ remote = [\"NET\"] }, { method = \"POST\" }] }",
-                &plain,
-            ),
-            [401, 200, 200, 401],
-            [401, 200, 200, 401],
-        ),
-    ] {
+        (any(both, ""), [401, 200, 200, 401], [401, 200, 200, 401]),
+    ]
+}
+
+#[tokio::test]
+async fn the_access_policy_is_that_of_apache() {
+    for (policy, inside, outside) in single_policies().into_iter().chain(joint_policies()) {
         let found = outcomes(&policy, "GET").await;
         assert_eq!(found, [inside, outside].concat(), "{policy}");
     }
     // A condition of the rule restricts it to methods, as Apache's Limit does.
-    let limited = format!("method = [\"POST\", \"PUT\"]\nauth = {{ {plain} }}");
+    let limited = all("method = [\"POST\", \"PUT\"]", "");
     let free = [200; 8].to_vec();
     assert_eq!(outcomes(&limited, "GET").await, free);
     assert_eq!(outcomes(&limited, "DELETE").await, free);
@@ -344,41 +343,44 @@ async fn wrong_passwords_are_limited_and_right_ones_are_not() {
     assert_eq!(gateway.send(&forwarded("bob:right")).await.status, 200);
 }
 
+/// Lines of a rule, and the error that they are.
+const MISTAKES: [(&str, &str); 10] = [
+    ("auth = {}", "`auth` has no scheme"),
+    (
+        "auth = { basic = { users = \"{folder}/users\" } }",
+        "`basic` needs `realm`",
+    ),
+    (
+        "auth = { basic = { realm = \"a\" } }",
+        "`basic` needs `users`",
+    ),
+    (
+        "auth = { basic = { realm = \"a\", users = \"{folder}/none\" } }",
+        "cannot be read",
+    ),
+    (
+        "auth = { basic = { realm = \"a\", users = \"users\" } }",
+        "absolute",
+    ),
+    (
+        "auth = { basic = { realm = \"a\", users = \"{folder}/plain\" } }",
+        "usable",
+    ),
+    (
+        "auth = { satisfy = \"any\", basic = { realm = \"a\", users = \"{folder}/users\" } }",
+        "would admit everybody",
+    ),
+    (
+        "auth = { basic = { realm = \"a\", users = \"{folder}/users\", require = [\"users a\"] } }",
+        "`users a` is not a requirement",
+    ),
+    ("require = { user = [\"alice\"] }", "the rule has no `auth`"),
+    ("require = {}", "`require` has no conditions"),
+];
+
 #[tokio::test]
 async fn mistakes_are_errors_of_the_configuration() {
-    for (lines, expected) in [
-        ("auth = {}", "`auth` has no scheme"),
-        (
-            "auth = { basic = { users = \"{folder}/users\" } }",
-            "`basic` needs `realm`",
-        ),
-        (
-            "auth = { basic = { realm = \"a\" } }",
-            "`basic` needs `users`",
-        ),
-        (
-            "auth = { basic = { realm = \"a\", users = \"{folder}/none\" } }",
-            "cannot be read",
-        ),
-        (
-            "auth = { basic = { realm = \"a\", users = \"users\" } }",
-            "absolute",
-        ),
-        (
-            "auth = { basic = { realm = \"a\", users = \"{folder}/plain\" } }",
-            "usable",
-        ),
-        (
-            "auth = { satisfy = \"any\", basic = { realm = \"a\", users = \"{folder}/users\" } }",
-            "would admit everybody",
-        ),
-        (
-            "auth = { basic = { realm = \"a\", users = \"{folder}/users\", require = [\"users a\"] } }",
-            "`users a` is not a requirement",
-        ),
-        ("require = { user = [\"alice\"] }", "the rule has no `auth`"),
-        ("require = {}", "`require` has no conditions"),
-    ] {
+    for (lines, expected) in MISTAKES {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("users"), format!("alice:{HASH}\n")).unwrap();
         std::fs::write(folder.path().join("plain"), "alice:secret\n").unwrap();
@@ -388,9 +390,8 @@ async fn mistakes_are_errors_of_the_configuration() {
             "[[site]]\n[[site.rule]]\n{lines}\n[[site.rule]]\nrespond = {{ body = \"in\" }}\n"
         );
         std::fs::write(&file, config).unwrap();
-        let output = crate::harness::gateway::check(&file);
-        let text = String::from_utf8_lossy(&output.stderr).into_owned()
-            + &String::from_utf8_lossy(&output.stdout);
+        let output = check(&file);
+        let text = String::from_utf8_lossy(&[output.stderr, output.stdout].concat()).into_owned();
         assert!(
             !output.status.success() && text.contains(expected),
             "{lines}: {text}"

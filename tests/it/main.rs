@@ -89,6 +89,7 @@ mod request_bodies;
 mod response_buffer;
 mod room;
 mod routing;
+mod rule_limits;
 mod rules;
 mod schema;
 mod send_file;

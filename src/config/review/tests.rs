@@ -556,3 +556,43 @@ fn rewrites_that_come_to_an_end_are_not() {
     let turns = "path = '/b', rewrite = { to = '/b' }";
     warns(&rules(&[leads, turns]), 0, "'/b' } }", "`/b` becomes `/b`");
 }
+
+#[test]
+fn limits_without_effect() {
+    let site = |limits: &str, rule: &str| {
+        let rule = format!("path = '/a', limits = {{ {rule} }}");
+        rules(&[&rule]).replace("rule = [", &format!("limits = {{ {limits} }}\nrule = ["))
+    };
+    let narrow = "requests_per_second = 5, burst = 5, requests_at_once = 5";
+    let all = "requests_at_once = 1, key = 'site'";
+    let wider = "has no effect: the site refuses these requests earlier";
+    for (of_site, of_rule, marked, words) in [
+        (narrow, "requests_at_once = 5", "5", wider),
+        (narrow, "requests_per_second = 6, burst = 5", "6", wider),
+        (all, all, "1", wider),
+        (
+            narrow,
+            "body = '7B', burst = 5",
+            "5",
+            "`burst` has no effect",
+        ),
+        (
+            narrow,
+            "body = '7B', key = 'site'",
+            "'site'",
+            "`key` has no effect",
+        ),
+    ] {
+        warns(&site(of_site, of_rule), 0, marked, words);
+    }
+    for (of_site, of_rule) in [
+        (narrow, "requests_at_once = 4"),
+        (narrow, "requests_per_second = 5, burst = 4"),
+        (narrow, "requests_per_second = 4, burst = 50"),
+        (narrow, "requests_at_once = 9, key = 'header:a'"),
+        (all, "requests_at_once = 1"),
+        ("body = '1KiB'", all),
+    ] {
+        does_not_warn(&site(of_site, of_rule));
+    }
+}

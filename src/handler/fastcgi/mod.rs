@@ -33,7 +33,7 @@ use crate::cgi::meta_variables::Constants;
 use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping, Script, script};
 use crate::failure::Failure;
-use crate::limits::RULE_LIMITS;
+use crate::limits::HANDLER_LIMITS;
 use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request};
 use crate::route::condition::Pattern;
@@ -84,7 +84,7 @@ pub(crate) static IGNORE_CLIENT_ABORT: Key<bool> = Key::flag("ignore_client_abor
 
 pub(crate) static LIMITS: Key<Table> = Key::table(
     "limits",
-    &RULE_LIMITS,
+    &HANDLER_LIMITS,
     "Limits of this rule in place of those of its site; they take precedence over `limits` of this rule and of those before it.",
 )
 .example("{ body = \"1GiB\" }");
