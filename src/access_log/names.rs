@@ -20,7 +20,7 @@ pub(super) struct Needs {
 }
 
 /// Directives of `%{NAME}x`, in the order of the JSON object.
-const NAMED: [(&str, Directive); 21] = [
+const NAMED: [(&str, Directive); 22] = [
     ("client", Directive::Address(Address::Client)),
     ("host", Directive::Authority(Authority::Whole)),
     ("scheme", Directive::Scheme),
@@ -42,6 +42,7 @@ const NAMED: [(&str, Directive); 21] = [
     ("upstream", Directive::Upstream),
     ("cause", Directive::Cause),
     ("request_id", Directive::RequestId),
+    ("trace_id", Directive::TraceId),
 ];
 
 impl Needs {

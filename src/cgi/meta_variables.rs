@@ -190,9 +190,9 @@ pub fn encode_request(
 fn request_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
     params.pair(b"REQUEST_METHOD", request.method.as_str().as_bytes());
     params.pair(b"SERVER_PROTOCOL", protocol(request.version).as_bytes());
-    let id = request.id.digits();
-    params.pair(b"REQUEST_ID", &id);
-    params.pair(b"UNIQUE_ID", &id); // Apache's mod_unique_id
+    let text = request.id.text();
+    params.pair(b"REQUEST_ID", text.as_bytes());
+    params.pair(b"UNIQUE_ID", text.as_bytes()); // Apache's mod_unique_id
 }
 
 fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request, contract: &Contract) {

@@ -84,7 +84,7 @@ impl Context {
             version: self.version,
             accept: self.accept.clone(),
             site: self.site.clone(),
-            ..Self::new(&parts, &self.wire, self.id, self.received)
+            ..Self::new(&parts, &self.wire, self.id.clone(), self.received)
         }
     }
 

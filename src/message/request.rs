@@ -105,7 +105,7 @@ impl Request {
             fields: self.fields.clone(),
             host: self.host.clone(),
             wire: Arc::clone(&self.wire),
-            id: self.id,
+            id: self.id.clone(),
             upload: Upload::Empty,
             causes: Vec::new(),
             edits: None,

@@ -10,6 +10,7 @@ use http::{HeaderValue, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tracing::Level;
+use tracing::field::display;
 
 use super::logged::{Entry, Logged, LoggedTarget};
 use super::request_memory::{self, head_bounds};
@@ -268,13 +269,14 @@ impl Trail for FailureLog<'_> {
         if context.site.is_none() {
             self.connection.count_refusal();
         }
-        let (id, cause, uri) = (context.id, failure.code(), self.target.shown());
+        let (id, cause, uri) = (&context.id, failure.code(), self.target.shown());
+        let trace_id = id.trace_id().map(display);
         if failure.level() != Level::ERROR {
-            tracing::debug!(request_id = %id, cause, %uri, "{failure}");
+            tracing::debug!(request_id = %id, trace_id, cause, %uri, "{failure}");
         } else if !failure.is_throttled() {
-            tracing::error!(request_id = %id, cause, %uri, "{failure}");
+            tracing::error!(request_id = %id, trace_id, cause, %uri, "{failure}");
         } else if let Some(left_out) = self.connection.shared.throttle.admit(Instant::now()) {
-            tracing::error!(request_id = %id, cause, %uri, left_out, "{failure}");
+            tracing::error!(request_id = %id, trace_id, cause, %uri, left_out, "{failure}");
         }
     }
 

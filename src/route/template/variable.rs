@@ -31,7 +31,7 @@ pub enum Variable {
     RemoteAddr,
     /// `$remote_port`: the client port; empty on a unix socket and behind a trusted proxy.
     RemotePort,
-    /// `$request_id`: 24 hexadecimal digits, as in the logs.
+    /// `$request_id`: the identifier in the logs.
     RequestId,
 }
 
