@@ -1,8 +1,9 @@
-//! Trusted proxies and their forwarding fields, and access control by client address.
+//! Trusted proxies with their forwarding fields and identifiers of requests, and access control by client address.
 
 pub mod access;
 pub mod forwarded;
 pub mod forwarding;
+pub mod identifiers;
 pub mod trusted_fields;
 pub mod trusted_proxies;
 

@@ -7,6 +7,7 @@ use super::folders::{self, SPOOL_DIRECTORY};
 use crate::access_log::{Destination, Format};
 use crate::auth::Forwarding;
 use crate::auth::forwarding::{TRUSTED_PROXIES, UNTRUSTED_FIELDS};
+use crate::auth::identifiers::BEGIN_TRACE;
 use crate::auth::trusted_fields::TRUSTED_FIELDS;
 use crate::limits::budget::Totals;
 use crate::limits::{BODY, LIMITS, Limits};
@@ -36,6 +37,7 @@ pub static SERVER: Section = Section {
         &TRUSTED_PROXIES,
         &TRUSTED_FIELDS,
         &UNTRUSTED_FIELDS,
+        &BEGIN_TRACE,
         &LIMITS_KEY,
     ]],
 };

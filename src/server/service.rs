@@ -27,7 +27,7 @@ use crate::journey::{Arrived, Context, Event, Journey, Next, Trail};
 use crate::limits::eviction::Evictable;
 use crate::message::fact::{Ask, Fact};
 use crate::message::head_guard::judge_decoded;
-use crate::message::{Upload, Wire, list};
+use crate::message::{RequestId, Upload, Wire, list};
 use crate::site::Snapshot;
 
 /// State shared by the requests of one connection.
@@ -73,18 +73,19 @@ impl Connection {
         }
     }
 
-    /// Returns the client of the request with these `parts`, honouring Forwarded fields of trusted proxies. A head over
-    /// the bounds is refused, as the guard refuses those of HTTP/1.
+    /// Returns the client of the request with these `parts`, honouring Forwarded fields of trusted proxies, and adopts
+    /// the identifiers that they pass on. A head over the bounds is refused, as the guard refuses those of HTTP/1.
     fn receive(
         &self,
         parts: &mut Parts,
         in_flight: &mut InFlight,
         snapshot: &Snapshot,
+        id: &mut RequestId,
     ) -> Result<Arc<Wire>, Failure> {
         let forwarding = &snapshot.server.forwarding;
         if parts.version == Version::HTTP_2 {
             let head = judge_decoded(parts, head_bounds(&snapshot.server.limits))?;
-            let wire = forwarding.apply(parts, &self.wire)?;
+            let wire = forwarding.apply(parts, &self.wire, id)?;
             let at_once = self.watch.at_once();
             in_flight.hold(request_memory::reserve(
                 head,
@@ -94,7 +95,7 @@ impl Connection {
             )?);
             return Ok(wire);
         }
-        Ok(forwarding.apply(parts, &self.wire)?)
+        Ok(forwarding.apply(parts, &self.wire, id)?)
     }
 
     /// Returns the numbers of the process.
@@ -191,9 +192,10 @@ fn arrive(
     let snapshot = shared.live.load();
     let limits = &snapshot.server.limits;
     let (mut parts, body) = request.into_parts();
-    let received = connection.receive(&mut parts, in_flight, &snapshot);
+    let mut id = shared.next_id();
+    let received = connection.receive(&mut parts, in_flight, &snapshot, &mut id);
     let wire = received.as_ref().unwrap_or(&connection.wire);
-    let mut entry = Entry::new(&shared.access_log, &parts, wire, shared.next_id());
+    let mut entry = Entry::new(&shared.access_log, &parts, wire, id);
     let waits = list::expects_continue(&parts.headers).is_ok_and(|waits| waits);
     let (journey, target) = entry.split();
     let arrived = Arrived {
