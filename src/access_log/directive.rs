@@ -42,6 +42,7 @@ pub(super) enum Directive {
     Cause,
     User,
     RequestId,
+    TraceId,
     /// The process ID.
     Process,
     RequestField(Field),
@@ -153,6 +154,7 @@ impl Directive {
             Self::Cause => optional(record.cause),
             Self::User => record.user.as_ref().map_or(Value::Absent, Value::text),
             Self::RequestId => Value::owned(record.request_id.to_string()),
+            Self::TraceId => trace_id(record),
             Self::Process => Value::Number(std::process::id().into()),
             Self::RequestField(field) => field.value(&record.captured.request, view.secrets),
             Self::ResponseField(field) => field.value(&record.captured.response, view.secrets),
@@ -288,6 +290,11 @@ fn split_port(authority: &str) -> (&str, Option<u16>) {
         Some((name, port)) if !port.contains(']') => (name, port.parse().ok()),
         Some(_) | None => (authority, None),
     }
+}
+
+fn trace_id(record: &Record) -> Value<'_> {
+    let id = record.request_id.trace_id();
+    id.map_or(Value::Absent, |id| Value::owned(id.digits()))
 }
 
 fn optional(text: Option<&str>) -> Value<'_> {

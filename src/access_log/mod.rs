@@ -57,7 +57,7 @@ pub struct Record {
     pub host: String,
     /// The header fields that the format names.
     pub captured: Captured,
-    /// The request ID, the same in all logs.
+    /// The request ID, the same in all logs, with the ID of the trace.
     pub request_id: RequestId,
     /// The name of the site.
     pub site: Option<Arc<str>>,
@@ -110,7 +110,7 @@ fn sample(uri: &'static str) -> Record {
         bytes: 1234,
         host: "example.org".to_owned(),
         captured: Captured::default(),
-        request_id: RequestId::new(0x0123_4567, 0x89ab_cdef_0000_0001),
+        request_id: RequestId::new(0x0123_4567_89ab_cdef, 1),
         site: None,
         handler: "none",
         user: None,

@@ -20,7 +20,7 @@ pub(super) struct Needs {
 }
 
 /// Directives of `%{NAME}x`, in the order of the JSON object.
-const NAMED: [(&str, Directive); 22] = [
+const NAMED: [(&str, Directive); 23] = [
     ("client", Directive::Address(Address::Client)),
     ("host", Directive::Authority(Authority::Whole)),
     ("scheme", Directive::Scheme),
@@ -43,6 +43,7 @@ const NAMED: [(&str, Directive); 22] = [
     ("cause", Directive::Cause),
     ("user", Directive::User),
     ("request_id", Directive::RequestId),
+    ("trace_id", Directive::TraceId),
 ];
 
 impl Needs {

@@ -10,22 +10,26 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use super::TrustedProxies;
 use super::forwarded::{Claim, Conflict};
+use super::identifiers;
 use super::trusted_fields::{TRUSTED_FIELDS, TrustedFields};
-use crate::message::{Host, Wire};
+use crate::message::trace_id::{Sampling, TRACEPARENT};
+use crate::message::{Host, RequestId, Wire};
 use crate::section::{At, Key, Lowered, Problems};
 
 /// Key of the networks of the trusted proxies.
 pub static TRUSTED_PROXIES: Key<Vec<At<String>>> = Key::texts("trusted_proxies", "Trusted proxies in front of the gateway: addresses, networks, \"private\" for all private and loopback ones, \"unix\" for clients of a unix socket. Their `trusted_fields`, read from the right up to the first address that is not a trusted proxy, determine the client, and with it REMOTE_ADDR, HTTPS, REQUEST_SCHEME, SERVER_NAME, SERVER_PORT, HTTP_HOST, the choice of the site, `remote` conditions, limits per client, logs and redirects.").default("[]").shown("[\"10.0.0.0/8\", \"unix\"]");
 
 /// Key of the treatment of forwarding fields that are not trusted.
-pub static UNTRUSTED_FIELDS: Key<At<String>> = Key::one_of("untrusted_fields", &["remove", "keep"], "Handling of Forwarded, X-Forwarded-…, X-Real-IP, X-Client-IP, Client-IP, True-Client-IP, CF-Connecting-IP, Fastly-Client-IP, X-Cluster-Client-IP, Front-End-Https, X-Scheme, X-URL-Scheme, X-Original-Host, X-Original-URL and X-Rewrite-URL on their way to PHP. \"remove\": fields that do not come from a trusted proxy are removed; Forwarded and X-Forwarded-For, -Proto, -Host and -Port of a trusted one are reduced to the values accepted by `trusted_fields`, from the client on, so that an application can rely on every value that it gets. \"keep\": all pass unchanged.").default("\"remove\"");
+pub static UNTRUSTED_FIELDS: Key<At<String>> = Key::one_of("untrusted_fields", &["remove", "keep"], "Handling of Forwarded, X-Forwarded-…, X-Real-IP, X-Client-IP, Client-IP, True-Client-IP, CF-Connecting-IP, Fastly-Client-IP, X-Cluster-Client-IP, Front-End-Https, X-Scheme, X-URL-Scheme, X-Original-Host, X-Original-URL, X-Rewrite-URL, X-Request-ID, traceparent and tracestate on their way to PHP. \"remove\": fields that do not come from a trusted proxy are removed; Forwarded and X-Forwarded-For, -Proto, -Host and -Port of a trusted one are reduced to the values accepted by `trusted_fields`, from the client on, so that an application can rely on every value that it gets. \"keep\": all pass unchanged.").default("\"remove\"");
 
-/// `trusted_proxies`, `trusted_fields` and `untrusted_fields`.
+/// `trusted_proxies`, `trusted_fields`, `untrusted_fields` and `begin_trace`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forwarding {
     proxies: TrustedProxies,
     fields: TrustedFields,
     keeps: bool,
+    /// The flag of the traces that begin here.
+    sampling: Option<Sampling>,
 }
 
 impl Forwarding {
@@ -35,6 +39,7 @@ impl Forwarding {
             proxies: TrustedProxies::build(&section.get(&TRUSTED_PROXIES), problems),
             fields: TrustedFields::build(&section.get(&TRUSTED_FIELDS), problems),
             keeps: section.get(&UNTRUSTED_FIELDS).value == "keep",
+            sampling: identifiers::sampling(section),
         }
     }
 
@@ -43,17 +48,25 @@ impl Forwarding {
         self.proxies.contains(address)
     }
 
-    /// Returns the connection with the client data of this request. Removes untrusted fields from `parts`,
-    /// and replaces its host by the one that the client requested from the proxy.
-    pub fn apply(&self, parts: &mut Parts, wire: &Arc<Wire>) -> Result<Arc<Wire>, Conflict> {
+    /// Returns the connection with the client data of this request, and completes its `id`. Removes untrusted fields
+    /// from `parts`, and replaces its host by the one that the client requested from the proxy.
+    pub fn apply(
+        &self,
+        parts: &mut Parts,
+        wire: &Arc<Wire>,
+        id: &mut RequestId,
+    ) -> Result<Arc<Wire>, Conflict> {
         if !parts
             .headers
             .keys()
             .any(|name| is_forwarding(name.as_str()))
         {
+            self.begin_trace(id);
             return Ok(Arc::clone(wire));
         }
-        if !self.proxies.contains(wire.client) {
+        let trusted = self.proxies.contains(wire.client);
+        self.identify(&mut parts.headers, trusted, id);
+        if !trusted {
             let is_proxied = names_client(&parts.headers);
             if !self.keeps {
                 remove_forwarding_fields(&mut parts.headers);
@@ -77,6 +90,26 @@ impl Forwarding {
             replace_authority(host, parts);
         }
         Ok(Arc::new(apply_claim(wire, &claim)))
+    }
+
+    /// Adopts the identifiers of a trusted proxy. Begins a trace, if configured, unless an application gets the
+    /// traceparent in `fields`.
+    fn identify(&self, fields: &mut HeaderMap, trusted: bool, id: &mut RequestId) {
+        if trusted {
+            identifiers::adopt(fields, self.fields, id);
+        }
+        if !self.keeps {
+            identifiers::remove_others(fields, id);
+        }
+        if !fields.contains_key(&TRACEPARENT) {
+            self.begin_trace(id);
+        }
+    }
+
+    fn begin_trace(&self, id: &mut RequestId) {
+        if let Some(sampling) = self.sampling {
+            id.begin_trace(sampling);
+        }
     }
 }
 
@@ -133,8 +166,8 @@ pub fn is_forwarding(name: &str) -> bool {
     name.starts_with("x-forwarded-") || FORWARDING.contains(&name)
 }
 
-/// Forwarding fields beside X-Forwarded-… that applications and frameworks are known to read.
-const FORWARDING: [&str; 15] = [
+/// Forwarding fields beside X-Forwarded-… that applications and frameworks are known to read, and identifiers.
+const FORWARDING: [&str; 18] = [
     "forwarded",
     "x-forwarded",
     "x-real-ip",
@@ -150,6 +183,9 @@ const FORWARDING: [&str; 15] = [
     "x-original-host",
     "x-original-url",
     "x-rewrite-url",
+    "x-request-id",
+    "traceparent",
+    "tracestate",
 ];
 
 fn remove_forwarding_fields(fields: &mut HeaderMap) {

@@ -1,10 +1,11 @@
-//! Trusted proxies and their forwarding fields, access control by client address, and Basic
-//! authentication.
+//! Trusted proxies with their forwarding fields and identifiers of requests, access control by client address, and
+//! Basic authentication.
 
 pub mod access;
 pub mod basic;
 pub mod forwarded;
 pub mod forwarding;
+pub mod identifiers;
 pub mod trusted_fields;
 pub mod trusted_proxies;
 pub mod users;

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::section::{At, Key, Problem, Problems};
 
 /// Key of the trusted fields.
-pub static TRUSTED_FIELDS: Key<Vec<At<String>>> = Key::texts("trusted_fields", "Fields that every trusted proxy sets or removes: \"x-forwarded-for\", \"x-forwarded-proto\", \"x-forwarded-host\", \"x-forwarded-port\", and \"forwarded\" (RFC 7239) with its parameters `for` and `proto`; \"forwarded-host\" is its parameter `host`. The others of these are ignored, and with `untrusted_fields = \"remove\"` none of them reaches PHP. List no field that a proxy passes on unchanged: its value is chosen by the client. If a request has both families, one supplies the values that the other lacks, and a request in which they contradict each other is refused (400).").default("[\"x-forwarded-for\", \"x-forwarded-proto\", \"forwarded\"]");
+pub static TRUSTED_FIELDS: Key<Vec<At<String>>> = Key::texts("trusted_fields", "Fields that every trusted proxy sets or removes: \"x-forwarded-for\", \"x-forwarded-proto\", \"x-forwarded-host\", \"x-forwarded-port\", and \"forwarded\" (RFC 7239) with its parameters `for` and `proto`; \"forwarded-host\" is its parameter `host`; \"x-request-id\"; \"traceparent\" (W3C Trace Context), with its tracestate. The others of these are ignored, and with `untrusted_fields = \"remove\"` none of them reaches PHP. List no field that a proxy passes on unchanged: its value is chosen by the client. If a request has both families, one supplies the values that the other lacks, and a request in which they contradict each other is refused (400).").default("[\"x-forwarded-for\", \"x-forwarded-proto\", \"forwarded\", \"x-request-id\", \"traceparent\"]");
 
 /// A forwarding field, or a part of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub enum Field {
     Forwarded,
     /// `host` of Forwarded.
     ForwardedHost,
+    /// X-Request-ID.
+    RequestId,
+    /// traceparent and tracestate.
+    Traceparent,
 }
 
 /// A set of fields.
@@ -30,13 +34,15 @@ pub enum Field {
 pub struct TrustedFields(u8);
 
 impl Field {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::For,
         Self::Proto,
         Self::Host,
         Self::Port,
         Self::Forwarded,
         Self::ForwardedHost,
+        Self::RequestId,
+        Self::Traceparent,
     ];
 
     /// Returns the name in the configuration: that of the field, unless it is a part of one.
@@ -48,6 +54,8 @@ impl Field {
             Self::Port => "x-forwarded-port",
             Self::Forwarded => "forwarded",
             Self::ForwardedHost => "forwarded-host",
+            Self::RequestId => "x-request-id",
+            Self::Traceparent => "traceparent",
         }
     }
 
@@ -59,13 +67,21 @@ impl Field {
             Self::Port => 8,
             Self::Forwarded => 16,
             Self::ForwardedHost => 32,
+            Self::RequestId => 64,
+            Self::Traceparent => 128,
         }
     }
 }
 
 impl Default for TrustedFields {
     fn default() -> Self {
-        Self::of(&[Field::For, Field::Proto, Field::Forwarded])
+        Self::of(&[
+            Field::For,
+            Field::Proto,
+            Field::Forwarded,
+            Field::RequestId,
+            Field::Traceparent,
+        ])
     }
 }
 

@@ -8,6 +8,8 @@ use http::{HeaderName, Version, header};
 use super::contract::{Export, plain_spelling};
 use super::{Contract, Mapping, Responder, Script, ssl_variables};
 use crate::fastcgi::params::{ParamsEncoder, encode_pair};
+use crate::message::request_id::X_REQUEST_ID;
+use crate::message::trace_id::TRACEPARENT;
 use crate::message::whitespace::trim;
 use crate::message::{Cause, Previous, Request, Scheme, Wire};
 
@@ -190,14 +192,28 @@ pub fn encode_request(
 fn request_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
     params.pair(b"REQUEST_METHOD", request.method.as_str().as_bytes());
     params.pair(b"SERVER_PROTOCOL", protocol(request.version).as_bytes());
-    let id = request.id.digits();
-    params.pair(b"REQUEST_ID", &id);
-    params.pair(b"UNIQUE_ID", &id); // Apache's mod_unique_id
+    identifier_variables(params, request);
     if let Some(user) = request.user() {
         params.pair(b"REMOTE_USER", &user.name);
         if let Some(scheme) = user.scheme {
             params.pair(b"AUTH_TYPE", scheme.as_bytes());
         }
+    }
+}
+
+/// Encodes the identifiers of the request and of its trace. A field that is there, from a trusted proxy or by a rule,
+/// is encoded with the others.
+fn identifier_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
+    let text = request.id.text();
+    params.pair(b"REQUEST_ID", text.as_bytes());
+    params.pair(b"UNIQUE_ID", text.as_bytes()); // Apache's mod_unique_id
+    if !request.fields.contains_key(&X_REQUEST_ID) {
+        params.pair(b"HTTP_X_REQUEST_ID", text.as_bytes());
+    }
+    if let Some(traceparent) = request.id.first_traceparent()
+        && !request.fields.contains_key(&TRACEPARENT)
+    {
+        params.pair_parts(b"HTTP_TRACEPARENT", &traceparent.parts());
     }
 }
 

@@ -7,6 +7,7 @@ use super::folders::{self, SPOOL_DIRECTORY};
 use crate::access_log::{Destination, Format};
 use crate::auth::Forwarding;
 use crate::auth::forwarding::{TRUSTED_PROXIES, UNTRUSTED_FIELDS};
+use crate::auth::identifiers::BEGIN_TRACE;
 use crate::auth::trusted_fields::TRUSTED_FIELDS;
 use crate::auth::verifier::{AUTH, Hashing};
 use crate::limits::budget::Totals;
@@ -37,6 +38,7 @@ pub static SERVER: Section = Section {
         &TRUSTED_PROXIES,
         &TRUSTED_FIELDS,
         &UNTRUSTED_FIELDS,
+        &BEGIN_TRACE,
         &AUTH_KEY,
         &LIMITS_KEY,
     ]],
@@ -88,7 +90,7 @@ static TO: Key<At<String>> = Key::text("to", "\"stdout\", \"off\", or the absolu
 
 static SECRETS: Key<bool> = Key::flag("secrets", "Logs secrets in plain text. By default `redacted` replaces the fields Authorization, Proxy-Authorization, Cookie and Set-Cookie, cookies, and in targets, Referer and Location the values of access_token, api_key, apikey, auth_token, client_secret, id_token, pass, passwd, password, phpsessid, pwd, refresh_token, secret and token.").default("false");
 
-static FORMAT: Key<At<String>> = Key::text("format", "\"combined\" or \"common\" as in Apache, \"json\" with times, upstream and cause, or a text of Apache's LogFormat directives: %a %h %A %b %B %D %H %l %L %m %O %p %P %q %r %R %s %T %u %U %v %V %X %%, %t and %{strftime}t, %{begin:…}t and %{end:…}t with sec, msec, usec, msec_frac and usec_frac, %{ms}T, %{us}T, %{local}p, %{remote}p, %{Field}i, %{Field}o, %{cookie}C, %{UNIQUE_ID}e, mod_ssl's %{NAME}x of HTTPS, SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI and SSL_CLIENT_S_DN, with `<`, `>`, %400,501{Field}i and %!200{Field}i as in Apache; and %{NAME}x for each name in the JSON object: time, client, host, scheme, tls, cipher, method, uri, protocol, status, bytes, complete, duration_ms, queue_ms, connect_ms, acknowledge_ms, first_byte_ms, site, handler, upstream, cause, request_id. For example '%h %t \"%r\" %>s %b %{queue_ms}x %L'.\n%v is the name of the site; %L and %{UNIQUE_ID}e are the id of the request in all logs; %O counts the head and the content, without framing and TLS; %U is not decoded. Status 499: the client closed the connection before its answer began. Takes effect at the next start.").default("\"combined\"");
+static FORMAT: Key<At<String>> = Key::text("format", "\"combined\" or \"common\" as in Apache, \"json\" with times, upstream and cause, or a text of Apache's LogFormat directives: %a %h %A %b %B %D %H %l %L %m %O %p %P %q %r %R %s %T %u %U %v %V %X %%, %t and %{strftime}t, %{begin:…}t and %{end:…}t with sec, msec, usec, msec_frac and usec_frac, %{ms}T, %{us}T, %{local}p, %{remote}p, %{Field}i, %{Field}o, %{cookie}C, %{UNIQUE_ID}e, mod_ssl's %{NAME}x of HTTPS, SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI and SSL_CLIENT_S_DN, with `<`, `>`, %400,501{Field}i and %!200{Field}i as in Apache; and %{NAME}x for each name in the JSON object: time, client, host, scheme, tls, cipher, method, uri, protocol, status, bytes, complete, duration_ms, queue_ms, connect_ms, acknowledge_ms, first_byte_ms, site, handler, upstream, cause, user, request_id, trace_id. For example '%h %t \"%r\" %>s %b %{queue_ms}x %L'.\n%v is the name of the site; %L and %{UNIQUE_ID}e are the id of the request in all logs; %O counts the head and the content, without framing and TLS; %U is not decoded. Status 499: the client closed the connection before its answer began. Takes effect at the next start.").default("\"combined\"");
 
 impl ServerSettings {
     /// Builds the settings from the section; unusable folders are problems.

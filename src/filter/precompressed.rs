@@ -45,7 +45,7 @@ fn beside(request: &Request, coding: Coding) -> Option<Request> {
     let origin = Origin {
         host: request.host.clone(),
         wire: Arc::clone(&request.wire),
-        id: request.id,
+        id: request.id.clone(),
     };
     Some(Request::new(parts, target, Upload::Empty, origin))
 }

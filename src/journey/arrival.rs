@@ -84,7 +84,7 @@ impl Journey {
         Origin {
             host,
             wire: self.context.wire.clone(),
-            id: self.context.id,
+            id: self.context.id.clone(),
         }
     }
 

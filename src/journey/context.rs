@@ -93,7 +93,7 @@ impl Context {
             site: self.site.clone(),
             taken: Taken::exempt(),
             asked_by: self.asked_by.iter().copied().chain([rule]).collect(),
-            ..Self::new(&parts, &self.wire, self.id, self.received)
+            ..Self::new(&parts, &self.wire, self.id.clone(), self.received)
         }
     }
 

@@ -25,11 +25,12 @@ pub(super) struct ErrorPage {
 
 /// Builds the response to a failure; the log has the details under the request ID.
 pub(super) fn error_response(failure: &Failure, context: &mut Context) -> Response<Body> {
-    let (status, cause, id) = (failure.status(), failure.code(), context.id);
+    let (status, cause) = (failure.status(), failure.code());
     context.cause = Some(cause);
     if !permits_page(failure) {
         context.echo = None;
     }
+    let id = &context.id;
     let mut response = own_page::build_page(
         FailureSummary { status, cause, id },
         context.accept.as_ref(),

@@ -96,7 +96,7 @@ fn begin_journey(site: &Arc<Site>, target: &str, password: Option<&str>) -> (Jou
     let [client, server] = [4711, 80].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let wire = Arc::new(Wire::tcp(client, server));
     let id = RequestId::new(1, 2);
-    let mut context = Context::new(&parts, &wire, id, Moment::read_clock());
+    let mut context = Context::new(&parts, &wire, id.clone(), Moment::read_clock());
     context.site = Some(Arc::clone(site));
     let host = Host::parse("example.org").unwrap();
     let target = Target::parse(target, EncodedSlash::Reject).unwrap();

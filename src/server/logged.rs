@@ -69,7 +69,7 @@ impl Entry {
             bytes: 0,
             host,
             captured,
-            request_id: id,
+            request_id: id.clone(),
             site: None,
             handler: "none",
             user: None,

@@ -10,6 +10,7 @@ use http::{HeaderValue, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tracing::Level;
+use tracing::field::display;
 
 use super::logged::{Entry, Logged, LoggedTarget};
 use super::request_memory::{self, head_bounds};
@@ -26,7 +27,7 @@ use crate::handler::piece::FileQueue;
 use crate::journey::{Arrived, Context, Event, Journey, Next, Trail};
 use crate::limits::eviction::Evictable;
 use crate::message::head_guard::judge_decoded;
-use crate::message::{Expectation, Upload, Wire};
+use crate::message::{Expectation, RequestId, Upload, Wire};
 use crate::modifier::fact::{Ask, Fact};
 use crate::site::Snapshot;
 
@@ -73,18 +74,19 @@ impl Connection {
         }
     }
 
-    /// Returns the client of the request with these `parts`, honouring Forwarded fields of trusted proxies. A head over
-    /// the bounds is refused, as the guard refuses those of HTTP/1.
+    /// Returns the client of the request with these `parts`, honouring Forwarded fields of trusted proxies, and adopts
+    /// the identifiers that they pass on. A head over the bounds is refused, as the guard refuses those of HTTP/1.
     fn receive(
         &self,
         parts: &mut Parts,
         in_flight: &mut InFlight,
         snapshot: &Snapshot,
+        id: &mut RequestId,
     ) -> Result<Arc<Wire>, Failure> {
         let forwarding = &snapshot.server.forwarding;
         if parts.version == Version::HTTP_2 {
             let head = judge_decoded(parts, head_bounds(&snapshot.server.limits))?;
-            let wire = forwarding.apply(parts, &self.wire)?;
+            let wire = forwarding.apply(parts, &self.wire, id)?;
             let at_once = self.watch.at_once();
             in_flight.hold(request_memory::reserve(
                 head,
@@ -94,7 +96,7 @@ impl Connection {
             )?);
             return Ok(wire);
         }
-        Ok(forwarding.apply(parts, &self.wire)?)
+        Ok(forwarding.apply(parts, &self.wire, id)?)
     }
 
     /// Returns the numbers of the process.
@@ -195,9 +197,10 @@ fn arrive(
     let snapshot = shared.live.load();
     let limits = &snapshot.server.limits;
     let (mut parts, body) = request.into_parts();
-    let received = connection.receive(&mut parts, in_flight, &snapshot);
+    let mut id = shared.next_id();
+    let received = connection.receive(&mut parts, in_flight, &snapshot, &mut id);
     let wire = received.as_ref().unwrap_or(&connection.wire);
-    let mut entry = Entry::new(&shared.access_log, &parts, wire, shared.next_id());
+    let mut entry = Entry::new(&shared.access_log, &parts, wire, id);
     let upload = Upload::new(body, Expectation::of(&parts), limits.body_rate);
     let terms = Terms {
         send_pause: limits.send_pause,
@@ -273,13 +276,14 @@ impl Trail for FailureLog<'_> {
         if context.site.is_none() {
             self.connection.count_refusal();
         }
-        let (id, cause, uri) = (context.id, failure.code(), self.target.shown());
+        let (id, cause, uri) = (&context.id, failure.code(), self.target.shown());
+        let trace_id = id.trace_id().map(display);
         if failure.level() != Level::ERROR {
-            tracing::debug!(request_id = %id, cause, %uri, "{failure}");
+            tracing::debug!(request_id = %id, trace_id, cause, %uri, "{failure}");
         } else if !failure.is_throttled() {
-            tracing::error!(request_id = %id, cause, %uri, "{failure}");
+            tracing::error!(request_id = %id, trace_id, cause, %uri, "{failure}");
         } else if let Some(left_out) = self.connection.shared.throttle.admit(Instant::now()) {
-            tracing::error!(request_id = %id, cause, %uri, left_out, "{failure}");
+            tracing::error!(request_id = %id, trace_id, cause, %uri, left_out, "{failure}");
         }
     }
 

@@ -86,6 +86,7 @@ mod queue;
 mod refused_readings;
 mod reload_under_load;
 mod request_bodies;
+mod request_ids;
 mod response_buffer;
 mod room;
 mod routing;

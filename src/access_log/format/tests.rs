@@ -106,7 +106,7 @@ fn every_directive_says_what_apaches_says() {
         ("%l %u", "- -"),
         (
             "%L %{UNIQUE_ID}e",
-            "0123456789abcdef00000001 0123456789abcdef00000001",
+            "0123456789abcdef0000000000000001 0123456789abcdef0000000000000001",
         ),
         (
             "%p %{canonical}p %{local}p %{remote}p",
@@ -155,7 +155,10 @@ fn our_own_names_are_those_of_the_object() {
         ),
         ("%{first_byte_ms}x %{upstream}x %{cause}x", "- php -"),
         ("%{complete}x %{handler}x %{site}x", "true none -"),
-        ("%{request_id}x %{uri}x", "0123456789abcdef00000001 /a?b=c"),
+        (
+            "%{request_id}x %{uri}x",
+            "0123456789abcdef0000000000000001 /a?b=c",
+        ),
     ] {
         check(format, fill, expected);
     }
@@ -235,7 +238,7 @@ fn json_tells_all() {
         r#""bytes":1234,"complete":false,"duration_ms":1234.567,"queue_ms":0.000,"#,
         r#""connect_ms":0.085,"acknowledge_ms":0.310,"first_byte_ms":20.000,"site":"example.org","#,
         r#""handler":"fastcgi","upstream":"php","cause":"TIMEOUT_IDLE","#,
-        r#""request_id":"0123456789abcdef00000001","referer":"https://example.org/","#,
+        r#""request_id":"0123456789abcdef0000000000000001","referer":"https://example.org/","#,
         r#""user_agent":"curl/8"}"#,
     ];
     check("json", fill, &expected.concat());

@@ -47,10 +47,11 @@ async fn run_journey(
     let length = question.length();
     let wire = Arc::new(connection.wire);
     let mut parts = question.parts;
-    let applied = snapshot.server.forwarding.apply(&mut parts, &wire);
-    let wire = applied.as_ref().unwrap_or(&wire);
     // An ID that compresses as badly as a real one.
-    let id = RequestId::new(0x3e7c_1f94, 0xb2d8_506a_c4f1_9e73);
+    let mut id = RequestId::new(0x90d1_6bf2_3e7c_1f94, 0xb2d8_506a_c4f1_9e73);
+    let forwarding = &snapshot.server.forwarding;
+    let applied = forwarding.apply(&mut parts, &wire, &mut id);
+    let wire = applied.as_ref().unwrap_or(&wire);
     let context = Context::new(&parts, wire, id, Moment::read_clock());
     let client = wire.remote_addr.clone();
     let mut driver = Driver {

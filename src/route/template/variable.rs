@@ -33,7 +33,7 @@ pub enum Variable {
     RemotePort,
     /// `$remote_user`: the authenticated user; empty without one.
     RemoteUser,
-    /// `$request_id`: 24 hexadecimal digits, as in the logs.
+    /// `$request_id`: the identifier in the logs.
     RequestId,
 }
 
