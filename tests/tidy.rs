@@ -81,10 +81,15 @@ const PURE: &[&str] = &[
     "src/handler/fastcgi/stderr/messages",
     "src/handler/fastcgi/stderr/budget",
     "src/message",
+    "src/auth/users",
 ];
 
-/// The async parts of `message`.
-const IMPURE: &[&str] = &["src/message/body", "src/message/spool"];
+/// The async parts of `message`, and what reads the files of users.
+const IMPURE: &[&str] = &[
+    "src/message/body",
+    "src/message/spool",
+    "src/auth/users/file",
+];
 
 /// What pure code does without: disk facts come in through `Disk`.
 const EFFECTS: &[&str] = &[

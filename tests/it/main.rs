@@ -113,5 +113,6 @@ mod unruled;
 mod unsaturated;
 mod uploads;
 mod upstream;
+mod user_files;
 mod vary;
 mod warnings;

@@ -1,5 +1,8 @@
 //! The Authorization field of the scheme Basic (RFC 7617).
 
+#[cfg(test)]
+mod tests;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, header};

@@ -4,6 +4,9 @@
 //! htpasswd truncates its file and writes it anew, so that a changed file counts when it has been left alone for a
 //! moment. Until then the previous content stays in force.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read as _;
@@ -19,7 +22,7 @@ use nix::sys::stat::stat;
 use tokio::time::Instant;
 
 use super::htpasswd::LARGEST_FILE;
-use super::{Finding, Groups, Unavailable, Users};
+use super::{Groups, Unavailable, Users};
 use crate::message::Disk;
 use crate::message::disk::FileVersion;
 
@@ -240,11 +243,12 @@ impl Paths {
     }
 
     fn parse(&self, [users, groups]: &[Vec<u8>; 2]) -> Result<Arc<Loaded>, Unavailable> {
-        let groups_path = self.groups.as_deref().unwrap_or_else(|| Path::new(""));
-        Ok(Arc::new(Loaded {
-            users: Users::parse(users, &self.users)?,
-            groups: Groups::parse(groups, groups_path)?,
-        }))
+        let groups = match &self.groups {
+            Some(path) => Groups::parse(groups, path)?,
+            None => Groups::default(),
+        };
+        let users = Users::parse(users, &self.users)?;
+        Ok(Arc::new(Loaded { users, groups }))
     }
 
     fn versions(&self, version: impl Fn(&Path) -> Option<FileVersion>) -> Versions {
@@ -259,12 +263,9 @@ impl Paths {
     }
 
     fn warnings(&self, loaded: &Loaded) -> Vec<String> {
-        let show = |findings: &[Finding], path: &Path| -> Vec<String> {
-            findings.iter().map(|finding| finding.show(path)).collect()
-        };
-        let mut warnings = show(loaded.users.findings(), &self.users);
+        let mut warnings = loaded.users.findings().warnings(&self.users);
         if let Some(path) = &self.groups {
-            warnings.extend(show(loaded.groups.findings(), path));
+            warnings.extend(loaded.groups.findings().warnings(path));
         }
         warnings
     }

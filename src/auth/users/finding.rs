@@ -25,12 +25,47 @@ pub struct Finding {
     pub what: String,
 }
 
-impl Finding {
-    /// Returns the warning about this line of the file at `path`.
-    pub fn show(&self, path: &Path) -> String {
-        format!("{}:{}: {}", path.display(), self.line, self.what)
+/// The lines of a file that have no effect.
+#[derive(Debug, Default)]
+pub struct Findings {
+    first: Vec<Finding>,
+    /// Number of further lines.
+    further: usize,
+}
+
+impl Findings {
+    /// Returns the first lines without effect, at most as many as are told.
+    pub fn first(&self) -> &[Finding] {
+        &self.first
+    }
+
+    /// Returns the warnings about the file at `path`.
+    pub fn warnings(&self, path: &Path) -> Vec<String> {
+        let path = path.display();
+        let first = self.first.iter();
+        let mut warnings: Vec<_> = first
+            .map(|Finding { line, what }| format!("{path}:{line}: {what}"))
+            .collect();
+        if self.further > 0 {
+            warnings.push(format!(
+                "{path}: {} more lines have no effect",
+                self.further
+            ));
+        }
+        warnings
+    }
+
+    pub(super) fn add(&mut self, line: usize, what: String) {
+        if self.first.len() < MOST_FINDINGS {
+            self.first.push(Finding { line, what });
+        } else {
+            self.further += 1;
+        }
     }
 }
+
+/// Limit of the findings of a file that are told one by one: a file of another kind has one in each line.
+const MOST_FINDINGS: usize = 20;
 
 /// Returns a name of a file as it may stand in a message.
 pub(super) fn show_name(name: &[u8]) -> String {

@@ -1,12 +1,15 @@
 //! A file of users, as Apache's AuthUserFile: `user:hash` in each line.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::path::Path;
 
 use super::finding::show_name;
 use super::hash::UnsupportedHash;
-use super::{Finding, Hash, Unavailable};
+use super::{Findings, Hash, Unavailable};
 
 /// Limit of a file, in bytes: room for a hundred thousand users.
 pub const LARGEST_FILE: usize = 16 * 1024 * 1024;
@@ -24,7 +27,7 @@ pub struct Users {
     entries: HashMap<Box<[u8]>, Option<Entry>>,
     /// A hash of each class that takes a share of the time, the costliest first.
     yardsticks: Vec<Hash>,
-    findings: Vec<Finding>,
+    findings: Findings,
 }
 
 /// The usable entry of a user.
@@ -44,11 +47,11 @@ impl Entry {
 impl Users {
     /// Parses the content of the file at `path`. Fails without a usable entry.
     pub fn parse(content: &[u8], path: &Path) -> Result<Self, Unavailable> {
-        is_small(content, path)?;
+        check_size(content, path)?;
         let mut users = Self {
             entries: HashMap::new(),
             yardsticks: Vec::new(),
-            findings: Vec::new(),
+            findings: Findings::default(),
         };
         for (line, text) in lines(content) {
             if text.len() > LONGEST_LINE {
@@ -57,7 +60,7 @@ impl Users {
                 return Err(Unavailable::new(path, what));
             }
             if let Err(what) = users.add(text, path) {
-                users.findings.push(Finding { line, what });
+                users.findings.add(line, what);
             }
         }
         if users.entries.values().all(Option::is_none) {
@@ -88,7 +91,7 @@ impl Users {
     }
 
     /// Returns the lines without effect.
-    pub fn findings(&self) -> &[Finding] {
+    pub fn findings(&self) -> &Findings {
         &self.findings
     }
 
@@ -120,7 +123,7 @@ impl Users {
     }
 
     fn without_usable_entry(&self, path: &Path) -> Unavailable {
-        let what = self.findings.first().map_or_else(
+        let what = self.findings.first().first().map_or_else(
             || {
                 format!(
                     "has no user; add one with `htpasswd -B {} USER`",
@@ -134,7 +137,7 @@ impl Users {
 }
 
 /// Fails for a file that is larger than the limit.
-pub(super) fn is_small(content: &[u8], path: &Path) -> Result<(), Unavailable> {
+pub(super) fn check_size(content: &[u8], path: &Path) -> Result<(), Unavailable> {
     if content.len() <= LARGEST_FILE {
         return Ok(());
     }
@@ -148,8 +151,8 @@ pub(super) fn is_small(content: &[u8], path: &Path) -> Result<(), Unavailable> {
 /// Returns the lines that may have an entry, with their numbers from 1.
 pub(super) fn lines(content: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     // Some editors begin a file with a byte order mark.
-    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
-    let lines = content.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+    let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let numbered = (1..).zip(lines);
     numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with(b"#"))
 }

@@ -10,7 +10,7 @@ pub mod htpasswd;
 
 pub use credentials::credentials;
 pub use file::{Current, Loaded, UserFile, UserFiles};
-pub use finding::{Finding, Unavailable};
+pub use finding::{Finding, Findings, Unavailable};
 pub use groups::Groups;
 pub use hash::Hash;
 pub use htpasswd::{Entry, Users};
