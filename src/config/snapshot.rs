@@ -38,8 +38,7 @@ impl Snapshot {
         let complete = problems.is_empty();
         let server = ServerSettings::build(&main.get(&server::KEY), problems);
         let admin = AdminSettings::build(&main.get(&admin::KEY), problems);
-        let budgets = budgets(&server, previous);
-        let verifier = verifier(&server, previous);
+        let (budgets, verifier) = (budgets(&server, previous), verifier(&server, previous));
         let [live_streams, streamed_uploads] = per_client(previous);
         let certificates = certificates::build(&files, previous, problems);
         let listeners = listeners(&files, certificates.as_ref(), problems);

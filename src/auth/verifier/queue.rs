@@ -202,8 +202,8 @@ impl<W> Queue<W> {
             attempts.left(key, *per_minute, now).is_err()
         };
         for (_, (per_minute, waiter)) in line.waiting.extract_if(.., is_refused) {
-            let wait = attempts.left(key, per_minute, now).err();
-            let wait = wait.unwrap_or_default();
+            let left = attempts.left(key, per_minute, now);
+            let wait = left.err().unwrap_or_default();
             refused.push((waiter, Refusal::Attempts { per_minute, wait }));
         }
         client.waiting -= refused.len();
