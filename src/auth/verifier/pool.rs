@@ -55,13 +55,17 @@ pub(super) struct Pool {
     work: Condvar,
     pub(super) remembered: Remembered,
     counters: Counters,
+    /// The time after which an idle thread ends.
+    idle: Duration,
 }
 
-/// State behind the lock, which is held for a push or a pop.
+/// State behind the lock, which is held for a push or a pop, and while a thread is started.
 struct State {
     queue: Queue<Waiter>,
     settings: Hashing,
     threads: usize,
+    /// The last attempt to start a thread failed, which is logged once.
+    is_short: bool,
     /// The mean time of a hash.
     mean: Duration,
 }
@@ -89,11 +93,13 @@ impl Pool {
                 queue: Queue::new(),
                 settings,
                 threads: 0,
+                is_short: false,
                 mean: Duration::ZERO,
             }),
             work: Condvar::new(),
             remembered: Remembered::new(),
             counters: Counters::default(),
+            idle: IDLE,
         }
     }
 
@@ -188,11 +194,16 @@ impl Pool {
         if state.threads > busy {
             return Ok(());
         }
-        match self.start_thread() {
+        let started = self.start_thread();
+        match &started {
             Ok(()) => state.threads += 1,
-            Err(error) if state.threads == 0 => return Err(errno(&error)),
-            Err(error) => tracing::warn!(%error, "no further thread for passwords"),
+            Err(error) if state.threads == 0 => return Err(errno(error)),
+            Err(error) if !state.is_short => {
+                tracing::warn!(%error, threads = state.threads, "cannot start another thread to hash passwords");
+            }
+            Err(_) => {}
         }
+        state.is_short = started.is_err();
         Ok(())
     }
 
@@ -218,7 +229,7 @@ impl Pool {
                 state.threads -= 1;
                 return;
             } else {
-                let waited = self.work.wait_timeout(state, IDLE);
+                let waited = self.work.wait_timeout(state, self.idle);
                 let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
                 state = guard;
                 was_idle = timeout.timed_out();
@@ -239,16 +250,7 @@ impl Pool {
         } else {
             self.hash(job, memory)
         };
-        for (waiter, rejected) in self.finish(running, verdict) {
-            let now = Instant::now();
-            let is_known = waiter.memory.is_some_and(|it| self.recalls(&it, now));
-            let verdict = if is_known {
-                Ok(Verdict::Right)
-            } else {
-                Err(rejected)
-            };
-            let _ = waiter.answer.send(verdict);
-        }
+        self.finish(running, verdict);
         // The client may have left.
         let _ = answer.send(verdict);
     }
@@ -271,19 +273,21 @@ impl Pool {
         verdict
     }
 
-    /// Ends a check, and returns the requests that its failure refuses. A panic counts as a failure.
-    fn finish(
-        &self,
-        running: Running,
-        verdict: Result<Verdict, Rejected>,
-    ) -> Vec<(Waiter, Rejected)> {
+    /// Ends a check, and refuses the requests that its failure refuses, unless their pair is remembered by now. A panic
+    /// counts as a failure.
+    fn finish(&self, running: Running, verdict: Result<Verdict, Rejected>) {
         let is_failure = verdict != Ok(Verdict::Right);
-        let mut state = self.lock();
-        let refused = state.queue.finish(running, is_failure, Instant::now());
-        let rejected = refused
-            .into_iter()
-            .map(|(waiter, refusal)| (waiter, self.reject(refusal, &state)));
-        rejected.collect()
+        let now = Instant::now();
+        let refused = self.lock().queue.finish(running, is_failure, now);
+        for (waiter, refusal) in refused {
+            let is_known = waiter.memory.is_some_and(|it| self.recalls(&it, now));
+            let answer = if is_known {
+                Ok(Verdict::Right)
+            } else {
+                Err(self.reject(refusal, &self.lock()))
+            };
+            let _ = waiter.answer.send(answer);
+        }
     }
 
     /// Locks the state. It is valid at every moment, after a panic too.
@@ -332,4 +336,40 @@ impl Drop for Place<'_> {
 /// Returns the reason for which no thread starts: EAGAIN where the system does not say it.
 fn errno(error: &io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EAGAIN as i32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::verifier::attempts::AttemptKey;
+    use crate::limits::budget::Party;
+
+    #[tokio::test]
+    async fn idle_threads_end_and_others_start() {
+        let settings = Hashing {
+            at_once: 2,
+            queue_length: 10,
+        };
+        let pool = Arc::new(Pool {
+            idle: Duration::from_millis(1),
+            ..Pool::new(settings)
+        });
+        let key = AttemptKey {
+            party: Party::Connection(1),
+            file: 1,
+            user: None,
+        };
+        let demand = Demand { key, per_minute: 0 };
+        for _ in 0..3 {
+            let verdict = pool.run(&demand, None, Box::new(|| Verdict::Wrong)).await;
+            assert_eq!(verdict, Ok(Verdict::Wrong));
+            let end = async {
+                while Arc::strong_count(&pool) > 1 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            let ended = tokio::time::timeout(Duration::from_mins(1), end).await;
+            assert!(ended.is_ok() && pool.lock().threads == 0);
+        }
+    }
 }

@@ -82,7 +82,7 @@ async fn until(verifier: &Verifier, holds: impl Fn(&Numbers) -> bool) {
 #[tokio::test]
 async fn jobs_run_on_threads_of_their_own_and_no_more_at_once_than_allowed() {
     let (verifier, gate) = (verifier(2, 100), Arc::new(Gate::default()));
-    let each = (0..10).map(|client| {
+    let checks = (0..10).map(|client| {
         let (verifier, job) = (verifier.clone(), gate.job(Verdict::Right));
         let job = move || {
             assert_eq!(thread::current().name(), Some("fcgate-hash"));
@@ -90,7 +90,7 @@ async fn jobs_run_on_threads_of_their_own_and_no_more_at_once_than_allowed() {
         };
         tokio::spawn(async move { verifier.run(&request(client, "secret"), job).await })
     });
-    let each: Vec<_> = each.collect();
+    let each: Vec<_> = checks.collect();
     // One pair of ten clients: the first check decides for all, and those that have not begun are spared theirs.
     until(&verifier, |it| it.hashing == 2 && it.waiting == 8).await;
     gate.pass(2);
@@ -153,11 +153,11 @@ async fn a_full_queue_refuses_and_says_when_to_return() {
 async fn wrong_passwords_sent_at_once_do_not_exceed_the_limit() {
     let (verifier, gate) = (verifier(8, 100), Arc::new(Gate::default()));
     let texts: Vec<_> = (0..20).map(|number| format!("wrong {number}")).collect();
-    let each = texts.into_iter().map(|password| {
+    let checks = texts.into_iter().map(|password| {
         let (verifier, job) = (verifier.clone(), gate.job(Verdict::Wrong));
         tokio::spawn(async move { verifier.run(&request(1, &password), job).await })
     });
-    let each: Vec<_> = each.collect();
+    let each: Vec<_> = checks.collect();
     until(&verifier, |it| it.hashing == 2 && it.waiting == 18).await;
     gate.pass(2);
     let verdicts: Vec<_> = join_all(each)
@@ -217,6 +217,27 @@ async fn a_remembered_pair_is_never_refused() {
 }
 
 #[tokio::test]
+async fn a_pair_that_is_remembered_while_it_waits_is_not_refused() {
+    let (verifier, gate) = (verifier(8, 100), Arc::new(Gate::default()));
+    let spawn = |password| {
+        let (verifier, job) = (verifier.clone(), gate.job(Verdict::Wrong));
+        tokio::spawn(async move { verifier.run(&request(1, password), job).await })
+    };
+    let wrong = [spawn("wrong"), spawn("other")];
+    until(&verifier, |it| it.hashing == 2).await;
+    let waiting = spawn("secret");
+    until(&verifier, |it| it.waiting == 1).await;
+    let elsewhere = verifier.run(&request(2, "secret"), || Verdict::Right).await;
+    assert_eq!(elsewhere, Ok(Verdict::Right));
+    gate.pass(2);
+    for verdict in join_all(wrong).await {
+        assert_eq!(verdict.unwrap(), Ok(Verdict::Wrong));
+    }
+    assert_eq!(waiting.await.unwrap(), Ok(Verdict::Right));
+    assert_eq!(verifier.numbers().refused_attempts, 0);
+}
+
+#[tokio::test]
 async fn connections_without_an_address_count_by_user() {
     let verifier = verifier(1, 100);
     let wrong = |connection, user: &'static str| {
@@ -273,11 +294,11 @@ async fn a_panic_is_an_error_of_its_request_and_an_attempt() {
 #[tokio::test]
 async fn a_reload_changes_the_size() {
     let (verifier, gate) = (verifier(1, 100), Arc::new(Gate::default()));
-    let each = (0..6).map(|client| {
+    let checks = (0..6).map(|client| {
         let (verifier, job) = (verifier.clone(), gate.job(Verdict::Wrong));
         tokio::spawn(async move { verifier.run(&request(client, "wrong"), job).await })
     });
-    let each: Vec<_> = each.collect();
+    let each: Vec<_> = checks.collect();
     until(&verifier, |it| it.hashing == 1 && it.waiting == 5).await;
     let set = |at_once| {
         verifier.set(Hashing {

@@ -164,9 +164,6 @@ fn wrong_passwords_of_one_client_hardly_delay_fifty_others() {
     let (alone, _) = simulate(None);
     let (beside, ten) = simulate(Some(10));
     let (unlimited, hashes) = simulate(Some(0));
-    println!(
-        "longest wait of 50: {alone:?}, {beside:?} beside 300 wrong a second, {unlimited:?} without a limit of attempts"
-    );
     // Each waits for one turn of the other at most.
     assert!(ten <= 1 && hashes <= 1, "{ten} {hashes}");
     // Ten hashes by two threads.
@@ -195,14 +192,14 @@ fn event() -> impl Strategy<Value = Event> {
         0_usize..4,
         any::<bool>(),
     );
-    let arrival = arrival.prop_map(|(client, user, limit, is_wrong)| Event::Arrive {
+    let arrive = arrival.prop_map(|(client, user, limit, is_wrong)| Event::Arrive {
         client,
         user,
         limit,
         is_wrong,
     });
     prop_oneof![
-        6 => arrival,
+        6 => arrive,
         1 => any::<usize>().prop_map(Event::Leave),
         5 => any::<usize>().prop_map(Event::Finish),
         1 => (0_u32..40_000).prop_map(Event::Pass),
@@ -281,8 +278,8 @@ impl Model {
                 self.ended.push(number);
             }
             Err(Refusal::Full(_)) => {
-                let own = |(it, _): &&(Asked, Ticket)| it.demand.key.party == demand.key.party;
-                let own = self.waiting.iter().filter(own).count();
+                let is_own = |(it, _): &&(Asked, Ticket)| it.demand.key.party == demand.key.party;
+                let own = self.waiting.iter().filter(is_own).count();
                 assert!(own >= self.length - self.waiting.len());
                 self.ended.push(number);
             }
