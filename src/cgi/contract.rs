@@ -1,6 +1,7 @@
 //! Settings of a site and its upstream that change the variables of a call.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use http::{HeaderName, header};
 
@@ -16,7 +17,7 @@ pub static PASS_FIELDS: Key<Vec<At<String>>> = Key::texts("pass_fields", "Header
 pub static AUTHORIZATION: Key<bool> = Key::flag("authorization", "Whether PHP gets the field Authorization: HTTP_AUTHORIZATION, and from it PHP_AUTH_USER and PHP_AUTH_PW. Apache withholds it unless CGIPassAuth is on. Proxy-Authorization never reaches PHP.").default("true");
 
 /// Apache's UseCanonicalName On.
-pub static CANONICAL_NAME: Key<Option<At<String>>> = Key::text("canonical_name", "What SERVER_NAME and SERVER_PORT always are: \"name\" or \"name:port\", as with Apache's UseCanonicalName On. Default: what the client named in Host, else the address that it connected to and the port of the scheme.").example("\"www.example.org:443\"");
+pub static CANONICAL_NAME: Key<Option<At<String>>> = Key::text("canonical_name", "Name and port of the server: SERVER_NAME and SERVER_PORT, `$port` in templates, %V and %p in the access log. \"name\", with the port of the scheme, or \"name:port\", as with Apache's UseCanonicalName On. Default: what the client named in Host, else the address that it connected to and the port of the scheme.").example("\"www.example.org:443\"");
 
 /// Key of the application of an upstream, by which the file of a script is named to it.
 pub static TYPE: Key<At<String>> = Key::one_of("type", &["fpm", "apache-fpm", "generic"], "What listens there. \"fpm\": PHP-FPM; SCRIPT_FILENAME is a plain path, with SCRIPT_NAME and PATH_INFO already split. \"apache-fpm\": the same as Apache's ProxyPassMatch asks it, with \"proxy:fcgi://…\" in front of the path and PATH_INFO behind it, which PHP-FPM takes apart itself (cgi.fix_pathinfo = 1); the values in PHP are the same. \"generic\": any other FastCGI application; plain paths, and nothing is taken for granted that only PHP-FPM does.").default("\"fpm\"");
@@ -26,8 +27,6 @@ pub static TYPE: Key<At<String>> = Key::one_of("type", &["fpm", "apache-fpm", "g
 pub struct Contract {
     pass: Vec<HeaderName>,
     withholds_authorization: bool,
-    /// SERVER_NAME and SERVER_PORT, if independent of the client.
-    pub(super) canonical: Option<Host>,
     /// The kind of application.
     pub responder: Responder,
     /// DOCUMENT_ROOT where the root of the scripts is an alias below another.
@@ -80,18 +79,9 @@ impl Contract {
             }
         });
         let pass = names.collect();
-        let canonical = section.get(&CANONICAL_NAME).and_then(|text| {
-            let host = Host::parse(&text.value).ok();
-            if host.is_none() {
-                let message = format!("`{}` is no host name with an optional port", text.value);
-                problems.push(Problem::new(text.place.clone(), message));
-            }
-            host
-        });
         Self {
             pass,
             withholds_authorization: !section.get(&AUTHORIZATION),
-            canonical,
             responder: Responder::Fpm,
             document_root: None,
         }
@@ -144,6 +134,17 @@ impl Contract {
             Export::Ambiguous
         }
     }
+}
+
+/// Returns the canonical name of a site, if it has one.
+pub fn canonical_name(section: &Lowered, problems: &mut Problems) -> Option<Arc<Host>> {
+    let text = section.get(&CANONICAL_NAME)?;
+    let host = Host::parse(&text.value).ok();
+    if host.is_none() {
+        let message = format!("`{}` is no host name with an optional port", text.value);
+        problems.push(Problem::new(text.place, message));
+    }
+    host.map(Arc::new)
 }
 
 impl Responder {

@@ -25,7 +25,7 @@ use crate::limits::budget::SiteKey;
 use crate::limits::rate::RateLimiter;
 use crate::message::edits::{Edits, RuleId};
 use crate::message::fact::Facts;
-use crate::message::{Disk, EncodedSlash, Request};
+use crate::message::{Disk, EncodedSlash, Host, Request};
 use crate::modifier::Step;
 use crate::modifier::readings::Readings;
 use crate::route::{Rules, Scope};
@@ -41,6 +41,8 @@ pub struct Site {
     pub key: SiteKey,
     /// The treatment of `%2F`.
     pub encoded_slash: EncodedSlash,
+    /// The name and port of the server, whatever a client names.
+    pub canonical: Option<Arc<Host>>,
     /// The redirect to HTTPS, and HSTS.
     pub https: Option<Https>,
     /// The content codings of its responses.
