@@ -12,6 +12,8 @@ use super::Record;
 use super::clock::{Clock, Second};
 use super::escape::Value;
 use super::redact;
+use crate::message::Host;
+use crate::message::host::server_port;
 use crate::message::wire::Scheme;
 
 /// A directive of a format.
@@ -70,12 +72,12 @@ pub(super) enum Tls {
     ClientSubject,
 }
 
-/// Parts of the requested authority.
+/// The requested authority, and the name and port of the server, which are its own unless the site has a canonical name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Authority {
     Whole,
     Name,
-    /// The port, as [`crate::message::Wire::server_port`] returns it.
+    /// The port, as [`server_port`] returns it.
     Port,
 }
 
@@ -196,12 +198,15 @@ impl Tls {
 
 impl Authority {
     fn value(self, record: &Record) -> Value<'_> {
-        let (name, port) = split_port(&record.host);
+        let (named, port) = split_port(&record.host);
+        let canonical = record.canonical.as_deref();
         match self {
             Self::Whole => Value::text(&record.host),
-            Self::Name if name.is_empty() => Value::Absent,
-            Self::Name => Value::text(name),
-            Self::Port => Value::Number(record.wire.server_port(port).into()),
+            Self::Name => match canonical.map_or(named, Host::name) {
+                "" => Value::Absent,
+                name => Value::text(name),
+            },
+            Self::Port => Value::Number(server_port(&record.wire, canonical, port).into()),
         }
     }
 }

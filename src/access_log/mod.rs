@@ -22,7 +22,7 @@ pub use capture::Captured;
 pub use format::{Format, FormatError};
 pub use writer::AccessLog;
 
-use crate::message::{RequestId, Wire};
+use crate::message::{Host, RequestId, Wire};
 
 /// Destination of the lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub struct Record {
     pub bytes: u64,
     /// The requested authority; empty if the request has none or the format does not name it.
     pub host: String,
+    /// The name and port of the server, if they are not the client's to name.
+    pub canonical: Option<Arc<Host>>,
     /// The header fields that the format names.
     pub captured: Captured,
     /// The request ID, the same in all logs, with the ID of the trace.
@@ -109,6 +111,7 @@ fn sample(uri: &'static str) -> Record {
         status: 200,
         bytes: 1234,
         host: "example.org".to_owned(),
+        canonical: None,
         captured: Captured::default(),
         request_id: RequestId::new(0x0123_4567_89ab_cdef, 1),
         site: None,

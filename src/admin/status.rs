@@ -74,19 +74,19 @@ fn upstreams(snapshot: &Snapshot) -> Vec<Value> {
     let upstreams = snapshot.upstreams().into_iter().map(|upstream| {
         let known = upstream.members();
         let members = known.iter().map(|member| {
-            let picture = member.snapshot();
+            let state = member.snapshot();
             let numbers = member.numbers();
             json!({
                 "address": member.address().to_string(),
-                "class": format!("{:?}", picture.class),
-                "failing": picture.failing,
-                "busy": picture.busy,
-                "cooling": picture.cooling,
-                "idle": picture.idle,
-                "waiting": picture.waiting,
-                "waiting_clients": picture.waiting_clients,
-                "longest_wait_ms": millis(picture.longest_wait),
-                "saturation": picture.saturation,
+                "class": format!("{:?}", state.class),
+                "failing": state.failing,
+                "busy": state.busy,
+                "cooling": state.cooling,
+                "idle": state.idle,
+                "waiting": state.waiting,
+                "waiting_clients": state.waiting_clients,
+                "longest_wait_ms": millis(state.longest_wait),
+                "saturation": state.saturation,
                 "served": numbers.service.count(),
                 "mean_service_ms": millis(numbers.mean_service()),
                 "mean_wait_ms": millis(numbers.wait.mean()),

@@ -1,6 +1,7 @@
 //! Settings of a site and its upstream that change the variables of a call.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use http::{HeaderName, header};
 
@@ -13,10 +14,10 @@ use crate::section::{At, Key, Lowered, Problem, Problems};
 pub static PASS_FIELDS: Key<Vec<At<String>>> = Key::texts("pass_fields", "Header fields passed to PHP although their names have an underscore, or another byte than letters, digits and hyphens. X_Foo becomes HTTP_X_FOO as X-Foo does, so that one could pass for the other; if both are present, only X-Foo is passed. All others of the kind are dropped, counted, and named once in the log.").default("[]").shown("[\"X_Legacy_Token\"]");
 
 /// Key that passes credentials to PHP.
-pub static AUTHORIZATION: Key<bool> = Key::flag("authorization", "Passes the field Authorization to PHP: HTTP_AUTHORIZATION, and from it PHP_AUTH_USER and PHP_AUTH_PW. Apache withholds it unless CGIPassAuth is on. Proxy-Authorization never reaches PHP.").default("true");
+pub static AUTHORIZATION: Key<bool> = Key::flag("authorization", "Passes the field Authorization to PHP: HTTP_AUTHORIZATION, and from it PHP_AUTH_USER and PHP_AUTH_PW. Default: it is passed unless `auth` has checked it; with true always, as with Apache's CGIPassAuth. Proxy-Authorization never reaches PHP.").example("false");
 
 /// Apache's UseCanonicalName On.
-pub static CANONICAL_NAME: Key<Option<At<String>>> = Key::text("canonical_name", "Fixed SERVER_NAME and SERVER_PORT: \"name\" or \"name:port\", as with Apache's UseCanonicalName On. Default: the client's Host, else the address that it connected to and the port of the scheme.").example("\"www.example.org:443\"");
+pub static CANONICAL_NAME: Key<Option<At<String>>> = Key::text("canonical_name", "Fixed name and port of the server: SERVER_NAME and SERVER_PORT, `$port` in templates, %V and %p in the access log. \"name\", with the port of the scheme, or \"name:port\", as with Apache's UseCanonicalName On. Default: the client's Host, else the address that it connected to and the port of the scheme.").example("\"www.example.org:443\"");
 
 /// Key of the application of an upstream, by which the file of a script is named to it.
 pub static TYPE: Key<At<String>> = Key::one_of("type", &["fpm", "apache-fpm", "generic"], "Kind of the application. \"fpm\": PHP-FPM; SCRIPT_FILENAME is a plain path, with SCRIPT_NAME and PATH_INFO already split. \"apache-fpm\": PHP-FPM with the parameters of Apache's ProxyPassMatch: \"proxy:fcgi://…\" in front of the path and PATH_INFO behind it, which PHP-FPM splits itself (cgi.fix_pathinfo = 1); the values in PHP are the same. \"generic\": any other FastCGI application; plain paths, and no reliance on behaviour that only PHP-FPM has.").default("\"fpm\"");
@@ -27,8 +28,6 @@ pub struct Contract {
     pass: Vec<HeaderName>,
     /// PHP gets Authorization: never, always, or (`None`) unless the gateway has checked it.
     passes_authorization: Option<bool>,
-    /// SERVER_NAME and SERVER_PORT, if independent of the client.
-    pub(super) canonical: Option<Host>,
     /// The kind of application.
     pub responder: Responder,
     /// DOCUMENT_ROOT where the root of the scripts is an alias below another.
@@ -81,18 +80,9 @@ impl Contract {
             }
         });
         let pass = names.collect();
-        let canonical = section.get(&CANONICAL_NAME).and_then(|text| {
-            let host = Host::parse(&text.value).ok();
-            if host.is_none() {
-                let message = format!("`{}` is not a host name with an optional port", text.value);
-                problems.push(Problem::new(text.place.clone(), message));
-            }
-            host
-        });
         Self {
             pass,
             passes_authorization: section.given(&AUTHORIZATION),
-            canonical,
             responder: Responder::Fpm,
             document_root: None,
         }
@@ -152,6 +142,17 @@ impl Contract {
             Export::Ambiguous
         }
     }
+}
+
+/// Returns the canonical name of a site, if it has one.
+pub fn canonical_name(section: &Lowered, problems: &mut Problems) -> Option<Arc<Host>> {
+    let text = section.get(&CANONICAL_NAME)?;
+    let host = Host::parse(&text.value).ok();
+    if host.is_none() {
+        let message = format!("`{}` is no host name with an optional port", text.value);
+        problems.push(Problem::new(text.place, message));
+    }
+    host.map(Arc::new)
 }
 
 impl Responder {

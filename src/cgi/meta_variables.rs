@@ -8,6 +8,7 @@ use http::{HeaderName, Version, header};
 use super::contract::{Export, plain_spelling};
 use super::{Contract, Mapping, Responder, Script, ssl_variables};
 use crate::fastcgi::params::{ParamsEncoder, encode_pair};
+use crate::message::host::server_port;
 use crate::message::request_id::X_REQUEST_ID;
 use crate::message::trace_id::TRACEPARENT;
 use crate::message::whitespace::trim;
@@ -184,7 +185,7 @@ pub fn encode_request(
     dropped: &mut dyn FnMut(&HeaderName),
 ) {
     request_variables(params, request);
-    connection_variables(params, request, contract);
+    connection_variables(params, request);
     content_variables(params, request, length);
     protocol_variables(params, request, contract, dropped);
 }
@@ -217,25 +218,22 @@ fn identifier_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
     }
 }
 
-fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request, contract: &Contract) {
+fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
     let wire = &request.wire;
     params.raw(
         wire.params
             .get_or_encode(|params| encode_wire(params, wire)),
     );
+    let canonical = request.canonical.as_deref();
     // Apache with UseCanonicalName Off: both from Host, which was validated at the edge.
-    let host = contract.canonical.as_ref().unwrap_or(&request.host);
+    let host = canonical.unwrap_or(&request.host);
     let name = if host.name().is_empty() {
         &wire.local_addr
     } else {
         host.name()
     };
     params.pair(b"SERVER_NAME", name.as_bytes());
-    let port = match contract.canonical {
-        // UseCanonicalName On: independent of a proxy.
-        Some(_) => host.port().unwrap_or_else(|| wire.scheme.default_port()),
-        None => wire.server_port(host.port()),
-    };
+    let port = server_port(wire, canonical, request.host.port());
     params.pair(b"SERVER_PORT", itoa::Buffer::new().format(port).as_bytes());
 }
 

@@ -17,6 +17,7 @@ use super::site_section::{
 };
 use crate::auth::Access;
 use crate::cgi::Contract;
+use crate::cgi::contract::canonical_name;
 use crate::filter::compress::Compress;
 use crate::filter::error_page::ErrorPages;
 use crate::handler::answer::SendFile;
@@ -80,6 +81,7 @@ pub(super) fn build_site(
         key: SiteKey::of(&name),
         name,
         encoded_slash: encoded_slash(section),
+        canonical: canonical_name(section, problems),
         https: section.given(&HTTPS_KEY).map(Https::build),
         compress: section
             .given(&COMPRESS_KEY)

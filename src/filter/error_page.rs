@@ -1,13 +1,15 @@
 //! `[[site.error_page]]`: content in place of that of an error, as with nginx's error_page. The status is always kept. Files
 //! and texts are in memory, so that they are available when PHP and the disk are not.
 
+mod fields;
+
 use std::path::{Component, Path};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::ext::ReasonPhrase;
 
-use crate::handler::Body;
+use crate::handler::{Body, Trace};
 use crate::message::Root;
 use crate::section::{At, Key, Lowered, Problem, Problems, Section, absolute_path};
 
@@ -251,57 +253,24 @@ fn media_type(path: &Path) -> String {
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Fields about a failure rather than its content.
-const FAILURE_FIELDS: [HeaderName; 5] = [
-    header::RETRY_AFTER,
-    header::ALLOW,
-    header::WWW_AUTHENTICATE,
-    header::CONNECTION,
-    header::SET_COOKIE,
-];
-
-/// Fields about the replaced content.
-const CONTENT_FIELDS: [HeaderName; 7] = [
-    header::CONTENT_LENGTH,
-    header::CONTENT_ENCODING,
-    header::CONTENT_LANGUAGE,
-    header::CONTENT_RANGE,
-    header::ETAG,
-    header::LAST_MODIFIED,
-    header::ACCEPT_RANGES,
-];
-
-/// Replaces the content of an answer by `bytes`.
-pub fn replace_content(response: &mut Response<Body>, bytes: Bytes, media_type: HeaderValue) {
-    let fields = response.headers_mut();
-    for name in &CONTENT_FIELDS {
-        fields.remove(name);
-    }
-    fields.insert(header::CONTENT_TYPE, media_type);
-    let trace = std::mem::take(&mut response.body_mut().trace);
-    *response.body_mut() = Body::bytes(bytes);
-    response.body_mut().trace = trace;
+/// Builds the page of bytes in memory, with the trace of the response in whose place it is sent.
+pub fn ready_page(bytes: Bytes, media_type: HeaderValue, trace: Trace) -> Response<Body> {
+    let mut page = Response::new(Body::bytes(bytes));
+    page.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    page.body_mut().trace = trace;
+    page
 }
 
-/// Returns `page` with the status, the reason phrase and the fields about the failure of `failed`.
+/// Returns `failed` with the content of `page`, and with the fields of both that hold for it.
 pub fn substitute(failed: &Response<Body>, mut page: Response<Body>) -> Response<Body> {
-    *page.status_mut() = failed.status();
+    let status = failed.status();
+    *page.status_mut() = status;
     // The reason phrase goes with the status: that of the page belongs to its own.
     page.extensions_mut().remove::<ReasonPhrase>();
     if let Some(reason) = failed.extensions().get::<ReasonPhrase>() {
         page.extensions_mut().insert(reason.clone());
     }
-    for name in &FAILURE_FIELDS {
-        for value in failed.headers().get_all(name) {
-            page.headers_mut().append(name, value.clone());
-        }
-    }
-    // RFC 9110 §15.5.17: the length of the representation of which no part was sent.
-    let range = failed.headers().get(header::CONTENT_RANGE);
-    if let Some(range) = range.filter(|_| failed.status() == StatusCode::RANGE_NOT_SATISFIABLE) {
-        page.headers_mut()
-            .insert(header::CONTENT_RANGE, range.clone());
-    }
+    *page.headers_mut() = fields::combine(status, failed.headers(), page.headers());
     page
 }
 

@@ -81,8 +81,10 @@ impl Journey {
     }
 
     fn origin(&self, host: Host) -> Origin {
+        let site = self.context.site.as_ref();
         Origin {
             host,
+            canonical: site.and_then(|site| site.canonical.clone()),
             wire: self.context.wire.clone(),
             id: self.context.id.clone(),
         }

@@ -90,8 +90,9 @@ impl Journey {
         match pages.and_then(|pages| pages.find(failed.status(), is_own, is_empty)) {
             None => self.finish(failed),
             Some(Content::Ready(bytes, media_type)) => {
-                error_page::replace_content(&mut failed, bytes.clone(), media_type.clone());
-                self.finish(failed)
+                let trace = std::mem::take(&mut failed.body_mut().trace);
+                let page = error_page::ready_page(bytes.clone(), media_type.clone(), trace);
+                self.finish(error_page::substitute(&failed, page))
             }
             Some(Content::Path(path)) => {
                 let path = path.clone();

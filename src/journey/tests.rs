@@ -71,6 +71,7 @@ fn rule(prefix: &str, guards: &[Probe], status: Option<u16>) -> Rule<Step> {
 
 fn site(rules: Vec<Rule<Step>>) -> Arc<Site> {
     Arc::new(Site {
+        canonical: None,
         name: "example.org".into(),
         key: SiteKey::of("example.org"),
         encoded_slash: EncodedSlash::Reject,
@@ -100,7 +101,13 @@ fn begin_journey(site: &Arc<Site>, target: &str, password: Option<&str>) -> (Jou
     context.site = Some(Arc::clone(site));
     let host = Host::parse("example.org").unwrap();
     let target = Target::parse(target, EncodedSlash::Reject).unwrap();
-    let request = Request::new(parts, target, Upload::Empty, Origin { host, wire, id });
+    let origin = Origin {
+        host,
+        canonical: None,
+        wire,
+        id,
+    };
+    let request = Request::new(parts, target, Upload::Empty, origin);
     let mut journey = Journey::new(context);
     let next = journey.search(Box::new(request), &Empty, &mut ());
     (journey, next)

@@ -16,8 +16,8 @@ impl Expectation {
     /// Reads the expectation from the head of a request. One that is refused for another expectation (417) waits too;
     /// that of HTTP/1.0 is ignored, as RFC 9110 §10.1.1 requires.
     pub fn of(parts: &Parts) -> Self {
-        let waits = list::expects_continue(&parts.headers) != Ok(false);
-        let waits = waits && parts.version != Version::HTTP_10;
+        let waits = parts.version != Version::HTTP_10
+            && list::expects_continue(&parts.headers) != Ok(false);
         Self(waits.then(|| Arc::new(AtomicBool::new(true))))
     }
 

@@ -21,6 +21,8 @@ pub struct Request {
     pub fields: HeaderMap,
     /// The authority that the client named.
     pub host: Host,
+    /// The name and port of the server, if they are not the client's to name.
+    pub canonical: Option<Arc<Host>>,
     /// The connection of the request.
     pub wire: Arc<Wire>,
     /// The identifier in the logs, in PHP and on error pages.
@@ -65,6 +67,8 @@ pub struct Previous {
 pub struct Origin {
     /// The authority, which selected the site.
     pub host: Host,
+    /// The `canonical_name` of the site.
+    pub canonical: Option<Arc<Host>>,
     /// The connection.
     pub wire: Arc<Wire>,
     /// The identifier of the request.
@@ -81,6 +85,7 @@ impl Request {
             version: parts.version,
             fields: parts.headers,
             host: origin.host,
+            canonical: origin.canonical,
             wire: origin.wire,
             id: origin.id,
             upload,
@@ -104,6 +109,7 @@ impl Request {
             version: self.version,
             fields: self.fields.clone(),
             host: self.host.clone(),
+            canonical: self.canonical.clone(),
             wire: Arc::clone(&self.wire),
             id: self.id.clone(),
             upload: Upload::Empty,
@@ -123,6 +129,7 @@ impl Request {
             wire: Arc::clone(&self.wire),
             id: self.id.clone(),
             upload: Upload::Empty,
+            canonical: self.canonical.clone(),
             causes: Vec::new(),
             edits: None,
         }

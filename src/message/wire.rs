@@ -155,13 +155,6 @@ impl Wire {
         }
     }
 
-    /// Returns the server's port as seen by the client: by a trusted proxy, else the one `named` in Host, else the
-    /// scheme's default (RFC 9110 §4.2). It is `$port` and `%p`, and SERVER_PORT without `canonical_name`.
-    pub fn server_port(&self, named: Option<u16>) -> u16 {
-        let known = self.forwarded_port.or(named);
-        known.unwrap_or_else(|| self.scheme.default_port())
-    }
-
     /// Returns the party whose share is charged for requests on the connection.
     pub fn party(&self) -> Party {
         match self.client {
@@ -197,24 +190,6 @@ impl Wire {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_port_of_the_server_is_what_the_client_knows() {
-        for (forwarded, named, scheme, expected) in [
-            (None, None, Scheme::Http, 80),
-            (None, None, Scheme::Https, 443),
-            (None, Some(8080), Scheme::Https, 8080),
-            (Some(8443), None, Scheme::Http, 8443),
-            (Some(8443), Some(8080), Scheme::Http, 8443),
-        ] {
-            let wire = Wire {
-                forwarded_port: forwarded,
-                scheme,
-                ..Wire::unix("/run/a")
-            };
-            assert_eq!(wire.server_port(named), expected, "{forwarded:?} {named:?}");
-        }
-    }
 
     #[test]
     fn a_clone_encodes_its_variables_anew() {

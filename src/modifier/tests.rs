@@ -58,6 +58,7 @@ fn request(target: &str, fields: &[(&'static str, &str)]) -> Request {
     let [client, server] = [4711, 80].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let origin = Origin {
         host: Host::parse("example.org").unwrap(),
+        canonical: None,
         wire: Arc::new(Wire::tcp(client, server)),
         id: RequestId::new(1, 2),
     };

@@ -16,6 +16,7 @@ pub use rules::Rules;
 
 use http::{HeaderName, Version};
 
+use crate::message::host::server_port;
 use crate::message::{Disk, RemoteUser, Request};
 use condition::{Condition, Exhausted, Set, Verdict};
 use template::{Values, Variable};
@@ -168,7 +169,8 @@ impl Values for Scope<'_> {
             Variable::Query => target.query().unwrap_or_default().as_bytes(),
             Variable::Host => request.host.name().as_bytes(),
             Variable::Port => {
-                let port = wire.server_port(request.host.port());
+                let canonical = request.canonical.as_deref();
+                let port = server_port(wire, canonical, request.host.port());
                 return port.to_string().into_bytes().into();
             }
             Variable::Scheme => wire.scheme.as_str().as_bytes(),

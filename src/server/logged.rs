@@ -68,6 +68,7 @@ impl Entry {
             status: CLIENT_CLOSED_REQUEST,
             bytes: 0,
             host,
+            canonical: None,
             captured,
             request_id: id.clone(),
             site: None,
@@ -186,6 +187,7 @@ impl Drop for Entry {
         }
         if let Some(site) = &context.site {
             record.site = Some(Arc::clone(&site.name));
+            record.canonical.clone_from(&site.canonical);
             site.numbers.count(&Outcome {
                 handler: record.handler,
                 status: record.status,

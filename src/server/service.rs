@@ -179,7 +179,7 @@ pub(super) async fn respond(
     Ok(Logged::wrap(response, entry, in_flight))
 }
 
-/// What the end of a request needs from its arrival.
+/// Terms of a request that hold from its arrival to its end.
 struct Terms {
     send_pause: Duration,
     keep_alive_requests: usize,

@@ -24,7 +24,7 @@ use crate::handler::https::Https;
 use crate::limits::budget::SiteKey;
 use crate::limits::rate::RateLimiter;
 use crate::message::edits::{Edits, RuleId};
-use crate::message::{EncodedSlash, Request};
+use crate::message::{EncodedSlash, Host, Request};
 use crate::modifier::readings::Readings;
 use crate::modifier::{Inputs, Step};
 use crate::route::{Rules, Scope};
@@ -40,6 +40,8 @@ pub struct Site {
     pub key: SiteKey,
     /// The treatment of `%2F`.
     pub encoded_slash: EncodedSlash,
+    /// The name and port of the server, whatever a client names.
+    pub canonical: Option<Arc<Host>>,
     /// The redirect to HTTPS, and HSTS.
     pub https: Option<Https>,
     /// The content codings of its responses.

@@ -41,6 +41,7 @@ mod differential;
 mod doctor;
 mod documents;
 mod ends;
+mod error_page_fields;
 mod error_pages;
 mod expanded;
 mod expectations;

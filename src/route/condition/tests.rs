@@ -73,6 +73,7 @@ fn request(head: &str) -> Request {
     };
     let origin = Origin {
         host: Host::parse(host).unwrap(),
+        canonical: None,
         wire: Arc::new(wire),
         id: RequestId::new(1, 2),
     };
