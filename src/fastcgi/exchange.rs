@@ -5,6 +5,8 @@
 //! The exchange is polled by the reader of the answer, in the end by hyper through the response body; there is
 //! no task and no channel in between. Dropping it drops the connection.
 
+mod overdue;
+
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -17,10 +19,10 @@ use super::broken::{Broken, ExchangeError, Progress};
 use super::decoder::{Decoder, Event};
 use super::link::{Ended, Link, Outbound};
 use super::management::{PROBE, Values};
-use super::pace::{Limit, Pace};
+use super::pace::Pace;
 use super::record::ProtocolError;
 use super::stdin::Outgoing;
-use crate::message::{Upload, UploadDeadline};
+use crate::message::Upload;
 use crate::moment;
 use crate::threads;
 use crate::timer::Stall;
@@ -269,67 +271,6 @@ impl<L: Link> Exchange<L> {
                 is_sent: self.outgoing.is_complete(),
                 is_probed: self.has_trailing_probe && self.outgoing.is_complete(),
             });
-        }
-    }
-
-    /// Polls for the timeout of the current wait.
-    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, ExchangeError>> {
-        let is_acknowledged = self.answer != Stage::Unacknowledged;
-        if let Some(deadline) = self
-            .outgoing
-            .deadline(moment::now())
-            .filter(|_| is_acknowledged)
-        {
-            return self.poll_impatient(deadline, cx);
-        }
-        let (limit, duration) = self.limit();
-        let Some(timer) = self.link.as_mut().and_then(L::timer) else {
-            return Poll::Ready(Err(ExchangeError::Closed));
-        };
-        self.stall
-            .poll_expired(duration, timer, cx)
-            .map(|()| Err(ExchangeError::Timeout(limit, duration)))
-    }
-
-    /// Waits for content that its client has promised by its rate. Once it is late, the exchange ends as soon
-    /// as others wait for the worker; it polls for that, as no event reports when they begin to wait.
-    fn poll_impatient(
-        &mut self,
-        deadline: UploadDeadline,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Answer, ExchangeError>> {
-        let duration = self.pace.client;
-        let Some(link) = self.link.as_mut() else {
-            return Poll::Ready(Err(ExchangeError::Closed));
-        };
-        if deadline.is_late(moment::now()) && link.is_waited_for() {
-            return Poll::Ready(Err(ExchangeError::Upload(deadline.error())));
-        }
-        let Some(timer) = link.timer() else {
-            return Poll::Ready(Err(ExchangeError::Closed));
-        };
-        if self.stall.poll_expired(duration, timer, cx).is_ready() {
-            return Poll::Ready(Err(ExchangeError::Timeout(Limit::Client, duration)));
-        }
-        if timer
-            .poll_at(deadline.next_check(moment::now()), cx)
-            .is_ready()
-        {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
-    }
-
-    /// Returns the time limit of the current wait.
-    fn limit(&self) -> (Limit, Duration) {
-        let pace = &self.pace;
-        match self.answer {
-            Stage::Unacknowledged => (Limit::Acknowledge, pace.acknowledge),
-            Stage::Waiting | Stage::Arriving if self.outgoing.waits_for_client() => {
-                (Limit::Client, pace.client)
-            }
-            Stage::Waiting => (Limit::FirstByte, pace.first_byte),
-            Stage::Arriving | Stage::Ended => (Limit::Idle, pace.idle),
         }
     }
 
