@@ -126,7 +126,12 @@ impl<L: Link> Exchange<L> {
         if self.answer == Stage::Ended {
             return Poll::Ready(None);
         }
-        match ready!(self.poll_event(cx)) {
+        let polled = match self.check_total() {
+            Ok(()) => ready!(self.poll_event(cx)),
+            // An application that never pauses meets no timer.
+            Err(overdue) => Err(overdue),
+        };
+        match polled {
             Ok(answer) => Poll::Ready(Some(Ok(answer))),
             Err(error) => {
                 let progress = self.progress(&error);
@@ -155,6 +160,11 @@ impl<L: Link> Exchange<L> {
     /// Reports whether the connection took the whole request.
     pub fn is_sent(&self) -> bool {
         self.outgoing.is_complete()
+    }
+
+    /// Returns the end of the request's total time limit.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.pace.total.map(|total| total.deadline)
     }
 
     /// Reports whether requests wait for its worker.
@@ -309,7 +319,8 @@ impl<L: Link> Drop for Exchange<L> {
     fn drop(&mut self) {
         let at_work = matches!(self.answer, Stage::Waiting | Stage::Arriving);
         let in_hand = self.outgoing.is_complete() || self.outgoing.is_in_hand();
-        if !(self.runs_on && at_work && in_hand) || threads::is_ending() {
+        let may_run = self.check_total().is_ok() && !threads::is_ending();
+        if !(self.runs_on && at_work && in_hand && may_run) {
             return;
         }
         let Some(link) = self.link.take() else {

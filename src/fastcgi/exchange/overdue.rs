@@ -1,4 +1,5 @@
-//! The time limits of an exchange: of its current wait, and of a client that has promised its content by its rate.
+//! The time limits of an exchange: of the whole request, of its current wait, and of a client that has promised its
+//! content by its rate.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -6,16 +7,44 @@ use std::time::Duration;
 use super::{Answer, Exchange, Stage};
 use crate::fastcgi::broken::ExchangeError;
 use crate::fastcgi::link::Link;
-use crate::fastcgi::pace::Limit;
+use crate::fastcgi::pace::{Limit, Total};
 use crate::message::UploadDeadline;
 use crate::moment;
 
 impl<L: Link> Exchange<L> {
-    /// Polls for the timeout of the current wait.
+    /// Fails once the total time limit of the request has passed.
+    pub(super) fn check_total(&self) -> Result<(), ExchangeError> {
+        let total = self.pace.total;
+        match total.filter(|total| moment::now() >= total.deadline) {
+            Some(total) => Err(self.overdue(total)),
+            None => Ok(()),
+        }
+    }
+
+    /// RFC 9110 §15.5.9: what is missing is the client's while it has not sent all of its request, and the
+    /// application's afterwards (§15.6.5).
+    fn overdue(&self, total: Total) -> ExchangeError {
+        let which = if self.outgoing.waits_for_client() {
+            Limit::TotalUpload
+        } else {
+            Limit::Total
+        };
+        ExchangeError::Timeout(which, total.limit)
+    }
+
+    /// Polls for the end of the total time limit and for the timeout of the current wait, by one timer.
     pub(super) fn poll_overdue(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Answer, ExchangeError>> {
+        if let Some(total) = self.pace.total {
+            let Some(timer) = self.link.as_mut().and_then(L::timer) else {
+                return Poll::Ready(Err(ExchangeError::Closed));
+            };
+            if timer.poll_at(total.deadline, cx).is_ready() {
+                return Poll::Ready(Err(self.overdue(total)));
+            }
+        }
         let is_acknowledged = self.answer != Stage::Unacknowledged;
         if let Some(deadline) = self
             .outgoing
