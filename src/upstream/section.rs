@@ -95,7 +95,7 @@ pub(crate) static FIRST_BYTE: Key<Duration> =
 pub(crate) static IDLE: Key<Duration> =
     Key::duration("idle", "Between two pieces of an answer; then it is cut.").default("\"60s\"");
 
-pub(crate) static TOTAL: Key<Duration> = Key::duration("total", "From the arrival of a request to the last byte of its answer: the upload, the queue, the script and a client that reads slowly. Then 408 if the request body is not complete, 504 before the answer begins, and after that the answer is cut.").default("\"0s\"");
+pub(crate) static TOTAL: Key<Duration> = Key::duration("total", "Time limit from the arrival of a request to the last byte of its answer; its upload, the queue and a slow client count. Then 408 while the request body is incomplete, 504 before the answer begins, and a cut answer after that; PHP is told by the close of its connection.").default("\"0s\"");
 
 /// Range of `resolve`: less floods the resolver, more keeps requests on servers that are gone.
 const RESOLVE_BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30);

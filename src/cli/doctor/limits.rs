@@ -169,6 +169,35 @@ mod tests {
     }
 
     #[test]
+    fn the_time_that_php_fpm_ends_first_is_named() {
+        let seconds = |seconds| Duration::from_secs(seconds);
+        let limit = |name, length| TimeLimit {
+            name,
+            duration: seconds(length),
+            place: "default".into(),
+        };
+        for (first_byte, total, expected) in [
+            (10, 0, None),
+            (30, 0, Some("first_byte")),
+            (0, 0, Some("first_byte")),
+            (0, 20, None),
+            (30, 20, None),
+            (10, 30, Some("total")),
+            (25, 30, Some("first_byte")),
+            (0, 30, Some("total")),
+        ] {
+            let times = CallTimeouts {
+                queue: limit("queue", 1),
+                first_byte: limit("first_byte", first_byte),
+                idle: limit("idle", 60),
+                total: limit("total", total),
+            };
+            let found = longer(&times, seconds(20)).map(|found| found.name);
+            assert_eq!(found, expected, "{first_byte} {total}");
+        }
+    }
+
+    #[test]
     fn limits_of_forms_and_files_are_compared_with_ours() {
         check([8, 8, 8], None, (Fine, "limits.body = 8MiB"));
         check([32, 8, 8], Some(Warning), (Fine, "post_max_size = 8MiB"));

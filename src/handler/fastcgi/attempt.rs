@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::Fastcgi;
 use super::call_times::CallTimes;
 use super::output::ScriptOutput;
 use super::stderr::{ErrorStream, Origin};
-use super::{CallTimeouts, Fastcgi};
 use crate::cgi::Script;
 use crate::cgi::response::{HeadError, parse_from};
 use crate::failure::Failure;
@@ -30,7 +30,6 @@ const MOST_INTERIM: u32 = 8;
 pub(super) struct Attempt<'a> {
     pub(super) fastcgi: &'a Arc<Fastcgi>,
     pub(super) times: CallTimes<'a>,
-    pub(super) timeouts: &'a Arc<CallTimeouts>,
     pub(super) script: &'a Arc<Script>,
     pub(super) request: &'a Request,
 }
@@ -82,7 +81,7 @@ impl Attempt<'_> {
                     incoming: ScriptOutput {
                         exchange,
                         errors,
-                        timeouts: Arc::clone(self.timeouts),
+                        timeouts: Arc::clone(self.times.limits),
                     },
                     head,
                     rest,
@@ -203,7 +202,7 @@ impl Attempt<'_> {
     /// Converts a failed exchange; a timeout gets its key, its value and its line.
     pub(super) fn broken(&self, broken: Broken) -> Failure {
         match broken.error {
-            ExchangeError::Timeout(which, duration) => match self.timeouts.limit(which) {
+            ExchangeError::Timeout(which, duration) => match self.times.limits.limit(which) {
                 Some(limit) => self.fastcgi.timed_out(which, limit, None),
                 None => Failure::Upload(UploadError::Stalled { pause: duration }),
             },

@@ -63,7 +63,6 @@ impl Call {
         let attempt = Attempt {
             fastcgi: &self.fastcgi,
             times,
-            timeouts: &timeouts,
             script: &self.script,
             request: &request,
         };

@@ -1,5 +1,6 @@
 //! The time limits of a call, with the times at which they began.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -55,7 +56,7 @@ impl CallTimeouts {
 /// The time limits of one call, and the times at which they began.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CallTimes<'a> {
-    pub(super) limits: &'a CallTimeouts,
+    pub(super) limits: &'a Arc<CallTimeouts>,
     /// Start of `timeouts.queue`.
     pub(super) arrived: Instant,
     /// End of `timeouts.total`, which began when the gateway received the request.
@@ -64,7 +65,7 @@ pub(super) struct CallTimes<'a> {
 
 impl<'a> CallTimes<'a> {
     /// Begins a call of a request that was received at `received`.
-    pub(super) fn begin(limits: &'a CallTimeouts, received: Instant) -> Self {
+    pub(super) fn begin(limits: &'a Arc<CallTimeouts>, received: Instant) -> Self {
         let total = limits.total.duration;
         Self {
             limits,
@@ -94,7 +95,7 @@ impl<'a> CallTimes<'a> {
 
     /// Returns the longest wait for a connection, with the limit that it comes from.
     pub(super) fn wait(&self) -> (Duration, Limit, &'a TimeLimit) {
-        let CallTimeouts { queue, total, .. } = self.limits;
+        let CallTimeouts { queue, total, .. } = &**self.limits;
         let left = self
             .deadline
             .map(|end| end.saturating_duration_since(self.arrived).max(LEAST));

@@ -26,7 +26,7 @@ static IDLE: Key<Option<Duration>> =
 
 static TOTAL: Key<Option<Duration>> = Key::duration(
     "total",
-    "From the arrival of a request to the last byte of its answer; then 504, or the answer is cut.",
+    "Time limit from the arrival of a request to the last byte of its answer, event streams included; then 408, 504, or a cut answer, as for the key of the upstream.",
 )
 .example("\"300s\"");
 
