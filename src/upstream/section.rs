@@ -212,13 +212,13 @@ fn warn_of_total(section: &Lowered, problems: &mut Problems) {
     let Some(table) = section.given(&TIMEOUTS_KEY) else {
         return;
     };
-    let others = [
+    let keys = [
         ("timeouts.connect", &CONNECT),
         ("timeouts.queue", &QUEUE),
         ("timeouts.first_byte", &FIRST_BYTE),
         ("timeouts.idle", &IDLE),
     ];
-    let others = others.map(|(name, key)| (name, table.given(key), table.place_of(key)));
+    let others = keys.map(|(name, key)| (name, table.given(key), table.place_of(key)));
     warn_of_longer(table.given(&TOTAL), others, problems);
 }
 

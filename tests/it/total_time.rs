@@ -18,7 +18,7 @@ use crate::harness::{
 const SHORT: &str = "300ms";
 
 /// Enough for an answer to begin.
-const MEDIUM: &str = "2s";
+const MEDIUM: &str = "3s";
 
 /// More than all buffers between the application and a client hold.
 const LARGE: usize = 32 << 20;
@@ -240,6 +240,33 @@ async fn an_answer_that_has_begun_is_cut() {
             .wait_until("the close", |seen| seen.open == 0)
             .await;
     }
+}
+
+/// At whatever moment the gateway looks after its answers: none is left to wait for an application that is gone.
+#[tokio::test]
+async fn all_answers_that_wait_for_the_application_are_cut() {
+    const CONNECTIONS: usize = 3;
+    const STREAMS: usize = 40;
+    let script = Script::new().read_request().stdout("\nfirst part");
+    let (responder, gateway) = limiting(app(script.read_to_end()), MEDIUM).start().await;
+    let mut asking = JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        let connection = http2::Connection::open(gateway.address()).await;
+        for _ in 0..STREAMS {
+            let mut stream = connection.clone();
+            asking.spawn(async move { stream.send(&Request::get("/limited/a")).await });
+        }
+    }
+    for response in asking.join_all().await {
+        assert_eq!((response.status, response.whole), (200, false));
+    }
+    let lines = gateway
+        .access
+        .wait_many(0, CONNECTIONS * STREAMS, |line| line.contains(CAUSE));
+    lines.await;
+    responder
+        .wait_until("the close", |seen| seen.open == 0)
+        .await;
 }
 
 /// Other streams of the connection go on.

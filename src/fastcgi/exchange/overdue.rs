@@ -21,8 +21,8 @@ impl<L: Link> Exchange<L> {
         }
     }
 
-    /// RFC 9110 §15.5.9: what is missing is the client's while it has not sent all of its request, and the
-    /// application's afterwards (§15.6.5).
+    /// Returns the error of a request that has reached its total time limit. RFC 9110 §15.5.9: the client is late
+    /// while it has not sent all of the request, and the application afterwards (§15.6.5).
     fn overdue(&self, total: Total) -> ExchangeError {
         let which = if self.outgoing.waits_for_client() {
             Limit::TotalUpload

@@ -232,7 +232,7 @@ impl Call {
             return overdue();
         }
         let since = times.arrived;
-        let (limit, ..) = times.wait();
+        let (limit, ..) = times.longest_wait();
         let demand = Demand {
             flow: self.flow(attempt.request),
             order,
@@ -250,7 +250,7 @@ impl Call {
         let upstream = self.fastcgi.upstream.name.clone();
         match error {
             LeaseError::QueueTimeout { retry_after, .. } => {
-                let (_, which, limit) = times.wait();
+                let (_, which, limit) = times.longest_wait();
                 self.fastcgi.timed_out(which, limit, Some(retry_after))
             }
             error @ (LeaseError::QueueFull { .. }

@@ -64,7 +64,7 @@ pub(super) struct CallTimes<'a> {
 }
 
 impl<'a> CallTimes<'a> {
-    /// Begins a call of a request that was received at `received`.
+    /// Starts the limits of a call whose request was received at `received`.
     pub(super) fn begin(limits: &'a Arc<CallTimeouts>, received: Instant) -> Self {
         let total = limits.total.duration;
         Self {
@@ -94,7 +94,7 @@ impl<'a> CallTimes<'a> {
     }
 
     /// Returns the longest wait for a connection, with the limit that it comes from.
-    pub(super) fn wait(&self) -> (Duration, Limit, &'a TimeLimit) {
+    pub(super) fn longest_wait(&self) -> (Duration, Limit, &'a TimeLimit) {
         let CallTimeouts { queue, total, .. } = &**self.limits;
         let left = self
             .deadline

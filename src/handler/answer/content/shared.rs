@@ -236,7 +236,8 @@ impl<I: Incoming> State<I> {
         if self.streaming.is_none() && self.store.is_none() && self.piece.is_empty() {
             return SweepStep::Forget;
         }
-        if terms.deadline.is_some_and(|end| now >= end) {
+        // Whoever waits for PHP is woken at the deadline by the exchange, whose end would wake nobody.
+        if terms.deadline.is_some_and(|end| now >= end) && !self.waits_for_php {
             return SweepStep::Overdue;
         }
         if std::mem::take(&mut self.asked) || self.waits_for_php {
