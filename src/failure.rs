@@ -24,10 +24,10 @@ use crate::message::{BadHost, Refusal, TargetError, UploadError};
 use crate::route::BacktrackLimitExceeded;
 use crate::upstream::LeaseError;
 use crate::value::TimeLimit;
-pub use parts::{broken_code, upload_code};
+pub use parts::{broken_code, describe_limit, upload_code};
 use parts::{
-    client_closed_request, describe_limit, exchange_status, is_exhaustion, lease_code, limit_code,
-    limit_status, unverified_code, unverified_status, upload_status, variable_status,
+    client_closed_request, exchange_status, is_exhaustion, lease_code, limit_code, limit_status,
+    unverified_code, unverified_status, upload_status, variable_status,
 };
 
 pub use unauthorized::{Unauthorized, UnauthorizedReason};
@@ -322,7 +322,14 @@ impl Failure {
     pub fn ends_connection(&self) -> bool {
         matches!(
             self,
-            Self::Host(_) | Self::Upload(_) | Self::ClientGone | Self::NoSite
+            Self::Host(_)
+                | Self::Upload(_)
+                | Self::ClientGone
+                | Self::NoSite
+                | Self::Timeout {
+                    which: Limit::TotalUpload,
+                    ..
+                }
         )
     }
 

@@ -199,7 +199,7 @@ fn fastcgi(parts: Parts<'_, '_, '_>) -> Option<Handler> {
         handler.set_body_limit(limit.0, place);
     }
     handler.ignore_client_abort = section.get(&fastcgi::IGNORE_CLIENT_ABORT);
-    set_timeouts(&mut handler, section, draft);
+    set_timeouts(&mut handler, section, draft, problems);
     Some(Handler::Fastcgi(Arc::new(handler)))
 }
 
@@ -219,10 +219,16 @@ fn mapping(root: Root, upstream: &Upstream, draft: &Draft<'_, '_>) -> Mapping {
     }
 }
 
-fn set_timeouts(handler: &mut Fastcgi, section: &Lowered, draft: &Draft<'_, '_>) {
+fn set_timeouts(
+    handler: &mut Fastcgi,
+    section: &Lowered,
+    draft: &Draft<'_, '_>,
+    problems: &mut Problems,
+) {
     let Some(table) = section.given(&fastcgi::TIMEOUTS) else {
         return;
     };
+    fastcgi::warn_of_total(table, problems);
     for (name, key) in RULE_TIMES {
         if let Some(duration) = table.given(key) {
             let place = draft.context.location_of(table, key);

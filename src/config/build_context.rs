@@ -16,7 +16,7 @@ use crate::section::{AnyKey, At, Key, Lowered, Problem, Problems};
 use crate::site::snapshot::Upstreams;
 use crate::site::{ServerSettings, Site};
 use crate::upstream::section::{
-    BACKEND_ROOT, FIRST_BYTE, IDLE, QUEUE, SERVERS, TIMEOUTS_KEY, UPSTREAM, response_buffer,
+    BACKEND_ROOT, FIRST_BYTE, IDLE, QUEUE, SERVERS, TIMEOUTS_KEY, TOTAL, UPSTREAM, response_buffer,
 };
 use crate::upstream::{Address, Upstream};
 use crate::value::TimeLimit;
@@ -119,6 +119,7 @@ impl BuildContext<'_> {
             queue: limit("timeouts.queue", &QUEUE, times.queue),
             first_byte: limit("timeouts.first_byte", &FIRST_BYTE, times.first_byte),
             idle: limit("timeouts.idle", &IDLE, times.idle),
+            total: limit("timeouts.total", &TOTAL, times.total),
         }
     }
 

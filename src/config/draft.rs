@@ -88,7 +88,7 @@ impl Draft<'_, '_> {
                 bytes: limits.answer_head,
                 fields: limits.answer_fields,
             },
-            timeouts,
+            timeouts: Arc::new(timeouts),
             own: OwnBounds::default(),
             ignore_client_abort: false,
             answers: Arc::new(answers),

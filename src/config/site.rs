@@ -69,11 +69,10 @@ pub(super) fn build_site(
     };
     let rules = rules(section, &mut draft, problems);
     check_root(section, problems);
-    let pages = section.get(&ERROR_PAGES);
     let numbers = previous.map(|site| Arc::clone(&site.numbers));
     // Without the root, the existence of its files is unknown.
     let error_pages = if root_is_known {
-        ErrorPages::build(pages, draft.root.as_ref(), problems)
+        ErrorPages::build(section.get(&ERROR_PAGES), draft.root.as_ref(), problems)
     } else {
         ErrorPages::default()
     };

@@ -67,20 +67,24 @@ pub fn upload_code(error: &UploadError) -> &'static str {
     }
 }
 
-pub(super) fn describe_limit(which: Limit) -> &'static str {
+/// Returns the sentence that precedes a time limit in messages.
+pub fn describe_limit(which: Limit) -> &'static str {
     match which {
         Limit::Acknowledge => "no worker took the request within",
         Limit::FirstByte => "the answer did not begin within",
         Limit::Idle => "no further output came within",
         Limit::Client => "the client sent nothing of its request body for",
+        Limit::Total => "the answer was not complete within",
+        Limit::TotalUpload => "the client had not sent its whole request body within",
     }
 }
 
 pub(super) fn limit_status(which: Limit) -> StatusCode {
     match which {
         Limit::Acknowledge => StatusCode::SERVICE_UNAVAILABLE,
-        Limit::Client => StatusCode::REQUEST_TIMEOUT,
-        Limit::FirstByte | Limit::Idle => StatusCode::GATEWAY_TIMEOUT,
+        // RFC 9110 §15.5.9: the request is not complete.
+        Limit::Client | Limit::TotalUpload => StatusCode::REQUEST_TIMEOUT,
+        Limit::FirstByte | Limit::Idle | Limit::Total => StatusCode::GATEWAY_TIMEOUT,
     }
 }
 
@@ -90,6 +94,7 @@ pub(super) fn limit_code(which: Limit) -> &'static str {
         Limit::FirstByte => "TIMEOUT_FIRST_BYTE",
         Limit::Idle => "TIMEOUT_IDLE",
         Limit::Client => "BODY_STALLED",
+        Limit::Total | Limit::TotalUpload => "TIMEOUT_TOTAL",
     }
 }
 

@@ -5,6 +5,8 @@
 //! The exchange is polled by the reader of the answer, in the end by hyper through the response body; there is
 //! no task and no channel in between. Dropping it drops the connection.
 
+mod overdue;
+
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -17,10 +19,10 @@ use super::broken::{Broken, ExchangeError, Progress};
 use super::decoder::{Decoder, Event};
 use super::link::{Ended, Link, Outbound};
 use super::management::{PROBE, Values};
-use super::pace::{Limit, Pace};
+use super::pace::Pace;
 use super::record::ProtocolError;
 use super::stdin::Outgoing;
-use crate::message::{Upload, UploadDeadline};
+use crate::message::Upload;
 use crate::moment;
 use crate::threads;
 use crate::timer::Stall;
@@ -124,7 +126,12 @@ impl<L: Link> Exchange<L> {
         if self.answer == Stage::Ended {
             return Poll::Ready(None);
         }
-        match ready!(self.poll_event(cx)) {
+        let polled = match self.check_total() {
+            Ok(()) => ready!(self.poll_event(cx)),
+            // An application that never pauses meets no timer.
+            Err(overdue) => Err(overdue),
+        };
+        match polled {
             Ok(answer) => Poll::Ready(Some(Ok(answer))),
             Err(error) => {
                 let progress = self.progress(&error);
@@ -153,6 +160,11 @@ impl<L: Link> Exchange<L> {
     /// Reports whether the connection took the whole request.
     pub fn is_sent(&self) -> bool {
         self.outgoing.is_complete()
+    }
+
+    /// Returns the end of the request's total time limit.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.pace.total.map(|total| total.deadline)
     }
 
     /// Reports whether requests wait for its worker.
@@ -272,67 +284,6 @@ impl<L: Link> Exchange<L> {
         }
     }
 
-    /// Polls for the timeout of the current wait.
-    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, ExchangeError>> {
-        let is_acknowledged = self.answer != Stage::Unacknowledged;
-        if let Some(deadline) = self
-            .outgoing
-            .deadline(moment::now())
-            .filter(|_| is_acknowledged)
-        {
-            return self.poll_impatient(deadline, cx);
-        }
-        let (limit, duration) = self.limit();
-        let Some(timer) = self.link.as_mut().and_then(L::timer) else {
-            return Poll::Ready(Err(ExchangeError::Closed));
-        };
-        self.stall
-            .poll_expired(duration, timer, cx)
-            .map(|()| Err(ExchangeError::Timeout(limit, duration)))
-    }
-
-    /// Waits for content that its client has promised by its rate. Once it is late, the exchange ends as soon
-    /// as others wait for the worker; it polls for that, as no event reports when they begin to wait.
-    fn poll_impatient(
-        &mut self,
-        deadline: UploadDeadline,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Answer, ExchangeError>> {
-        let duration = self.pace.client;
-        let Some(link) = self.link.as_mut() else {
-            return Poll::Ready(Err(ExchangeError::Closed));
-        };
-        if deadline.is_late(moment::now()) && link.is_waited_for() {
-            return Poll::Ready(Err(ExchangeError::Upload(deadline.error())));
-        }
-        let Some(timer) = link.timer() else {
-            return Poll::Ready(Err(ExchangeError::Closed));
-        };
-        if self.stall.poll_expired(duration, timer, cx).is_ready() {
-            return Poll::Ready(Err(ExchangeError::Timeout(Limit::Client, duration)));
-        }
-        if timer
-            .poll_at(deadline.next_check(moment::now()), cx)
-            .is_ready()
-        {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
-    }
-
-    /// Returns the time limit of the current wait.
-    fn limit(&self) -> (Limit, Duration) {
-        let pace = &self.pace;
-        match self.answer {
-            Stage::Unacknowledged => (Limit::Acknowledge, pace.acknowledge),
-            Stage::Waiting | Stage::Arriving if self.outgoing.waits_for_client() => {
-                (Limit::Client, pace.client)
-            }
-            Stage::Waiting => (Limit::FirstByte, pace.first_byte),
-            Stage::Arriving | Stage::Ended => (Limit::Idle, pace.idle),
-        }
-    }
-
     /// Returns how much of the request may have been executed (docs/internals/php-fpm.md, "What was not
     /// executed").
     fn progress(&self, error: &ExchangeError) -> Progress {
@@ -368,7 +319,8 @@ impl<L: Link> Drop for Exchange<L> {
     fn drop(&mut self) {
         let at_work = matches!(self.answer, Stage::Waiting | Stage::Arriving);
         let in_hand = self.outgoing.is_complete() || self.outgoing.is_in_hand();
-        if !(self.runs_on && at_work && in_hand) || threads::is_ending() {
+        let may_run = self.check_total().is_ok() && !threads::is_ending();
+        if !(self.runs_on && at_work && in_hand && may_run) {
             return;
         }
         let Some(link) = self.link.take() else {

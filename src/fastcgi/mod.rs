@@ -14,4 +14,4 @@ mod stdin;
 pub use broken::{Broken, ExchangeError, Progress};
 pub use exchange::{Answer, Exchange};
 pub use link::{Ended, Link, Outbound};
-pub use pace::{Limit, Pace};
+pub use pace::{Limit, Pace, Total};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 /// Time limits of an exchange. Zero is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
@@ -13,6 +15,17 @@ pub struct Pace {
     pub idle: Duration,
     /// Between two pieces of the client's content.
     pub client: Duration,
+    /// From the arrival of the request to the end of its answer.
+    pub total: Option<Total>,
+}
+
+/// The total time limit of a request, which began before its exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Total {
+    /// Its end.
+    pub deadline: Instant,
+    /// Its length.
+    pub limit: Duration,
 }
 
 /// A limit of [`Pace`].
@@ -26,4 +39,8 @@ pub enum Limit {
     Idle,
     /// `limits.body_pause`: the client stopped sending its content.
     Client,
+    /// `timeouts.total`.
+    Total,
+    /// `timeouts.total`, while the client was sending its content.
+    TotalUpload,
 }

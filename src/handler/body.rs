@@ -81,6 +81,15 @@ impl Body {
         }
     }
 
+    /// Returns the fault that has cut a script's answer, even if hyper has not asked for more since.
+    pub fn fault(&self) -> Option<Cut> {
+        match &self.content {
+            Content::Script(script) => script.fault(),
+            Content::Coded(coded) => coded.source().fault(),
+            Content::Empty | Content::Bytes(_) | Content::File(_) | Content::Multipart(_) => None,
+        }
+    }
+
     /// Leaves the bytes of a large file to the connection's IO, by `queue`. For HTTP/1.
     pub fn send_by(&mut self, queue: &FileQueue) {
         if let Content::File(file) = &mut self.content {

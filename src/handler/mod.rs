@@ -20,6 +20,7 @@ pub mod static_files;
 use std::sync::Arc;
 
 use http::Response;
+use tokio::time::Instant;
 
 pub use body::Body;
 pub use cut::Cut;
@@ -162,18 +163,19 @@ impl Handler {
 }
 
 impl Plan {
-    /// Makes the answer to `request`; `disk` has the files that scripts name instead of sending them. `trace` receives the
+    /// Makes the answer to `request`, which the gateway got at `received`; `disk` has the files that scripts name instead of sending them. `trace` receives the
     /// timings of a call that fails; an answer has its own.
     pub async fn perform(
         self,
         request: Box<Request>,
         disk: &dyn Disk,
+        received: Instant,
         trace: &mut Trace,
     ) -> Result<Response<Body>, Failure> {
         match self {
             // Boxed, and so is a list: hyper moves the future of a request, which would be as large as the largest of
             // these.
-            Self::Call(call) => Box::pin(call.perform(request, disk, trace)).await,
+            Self::Call(call) => Box::pin(call.perform(request, disk, received, trace)).await,
             Self::Send(representation) => representation.into_response().await,
             Self::List(listing) => Box::pin(listing.into_response()).await,
         }

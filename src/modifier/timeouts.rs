@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::modify::{Inputs, Interruption, Modify, Parts};
-use crate::handler::fastcgi::{RULE_TIMEOUTS, RULE_TIMES};
+use crate::handler::fastcgi::{RULE_TIMEOUTS, RULE_TIMES, warn_of_total};
 use crate::message::edits::RuleEdits;
 use crate::route::Scope;
 use crate::section::{Key, Lowered, Table};
@@ -20,6 +20,7 @@ impl Timeouts {
     /// Builds the timeouts from the section of a rule; `None` without the key.
     pub(super) fn build(section: &Lowered, parts: &mut Parts<'_>) -> Option<Self> {
         let table = section.given(&TIMEOUTS)?;
+        warn_of_total(table, parts.problems);
         let limits = RULE_TIMES.into_iter().filter_map(|(name, key)| {
             Some(TimeLimit {
                 name,

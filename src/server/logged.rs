@@ -228,6 +228,16 @@ impl Logged {
     }
 }
 
+impl Drop for Logged {
+    /// Names the fault of an answer that was cut while its client took nothing: hyper has not asked for it then.
+    fn drop(&mut self) {
+        let is_unnamed = !self.entry.complete && self.entry.context().cause.is_none();
+        if is_unnamed && let Some(cut) = self.body.fault() {
+            self.entry.set_cause(cut.0);
+        }
+    }
+}
+
 impl http_body::Body for Logged {
     type Data = Piece;
     type Error = Cut;

@@ -234,8 +234,9 @@ async fn drive<T: Trail>(
                 return Box::pin(encoding.run(memory)).await;
             }
             Next::Perform(plan, request) => {
+                let received = journey.context.received.instant;
                 let trace = &mut journey.context.trace;
-                Event::Performed(plan.perform(request, disk, trace).await)
+                Event::Performed(plan.perform(request, disk, received, trace).await)
             }
             Next::Ask(ask) => {
                 Event::Known(Box::pin(find(ask, journey, connection, disk, log)).await)

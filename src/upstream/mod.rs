@@ -55,6 +55,8 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// Between two pieces of the answer.
     pub idle: Duration,
+    /// From the request's arrival to the last byte of the answer.
+    pub total: Duration,
 }
 
 /// Discovery and choice of the members of an upstream.

@@ -8,8 +8,8 @@ use super::policy::Policy;
 use super::{Address, Balancing, MemberSettings, Settings, Timeouts, Upstream, pool};
 use crate::cgi::contract::TYPE;
 use crate::message::Root;
-use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
-use crate::value::ByteSize;
+use crate::section::{At, Key, Lowered, Place, Problem, Problems, Section, Table};
+use crate::value::{ByteSize, show_duration};
 
 /// The `[upstream.NAME]` section.
 pub static UPSTREAM: Section = Section {
@@ -80,7 +80,7 @@ pub(crate) static BACKEND_ROOT: Key<Option<At<String>>> = Key::text("backend_roo
 static TIMEOUTS: Section = Section {
     title: "[upstream.NAME.timeouts]",
     doc: "Time limits; \"0s\": no limit.",
-    groups: &[&[&CONNECT, &QUEUE, &FIRST_BYTE, &IDLE]],
+    groups: &[&[&CONNECT, &QUEUE, &FIRST_BYTE, &IDLE, &TOTAL]],
 };
 
 static CONNECT: Key<Duration> =
@@ -99,6 +99,8 @@ pub(crate) static IDLE: Key<Duration> = Key::duration(
     "Maximum pause between two pieces of an answer, which is then cut.",
 )
 .default("\"60s\"");
+
+pub(crate) static TOTAL: Key<Duration> = Key::duration("total", "Time limit from the arrival of a request to the last byte of its answer; its upload, the queue and a slow client count. Then 408 while the request body is incomplete, 504 before the answer begins, and a cut answer after that; PHP is told by the close of its connection.").default("\"0s\"");
 
 /// Range of `resolve`: less floods the resolver, more keeps requests on servers that are gone.
 const RESOLVE_BOUNDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30);
@@ -138,6 +140,7 @@ impl Upstream {
         {
             Root::at(&root, problems);
         }
+        warn_of_total(section, problems);
         let addresses: Vec<_> = servers
             .iter()
             .filter_map(|text| address(text, problems))
@@ -158,6 +161,7 @@ impl Upstream {
             queue: table.get(&QUEUE),
             first_byte: table.get(&FIRST_BYTE),
             idle: table.get(&IDLE),
+            total: table.get(&TOTAL),
         };
         let balancing = Balancing {
             policy: Policy::parse(&section.get(&POLICY)).unwrap_or(Policy::LeastBusy),
@@ -206,6 +210,42 @@ fn admission(section: &Lowered) -> admission::Settings {
             max_requests: Some(section.get(&MAX_REQUESTS)).filter(|number| *number > 0),
             max_age: Some(section.get(&MAX_AGE)).filter(|age| !age.is_zero()),
         },
+    }
+}
+
+fn warn_of_total(section: &Lowered, problems: &mut Problems) {
+    let Some(table) = section.given(&TIMEOUTS_KEY) else {
+        return;
+    };
+    let keys = [
+        ("timeouts.connect", &CONNECT),
+        ("timeouts.queue", &QUEUE),
+        ("timeouts.first_byte", &FIRST_BYTE),
+        ("timeouts.idle", &IDLE),
+    ];
+    let others = keys.map(|(name, key)| (name, table.given(key), table.place_of(key)));
+    warn_of_longer(table.given(&TOTAL), others, problems);
+}
+
+/// Warns of time limits that have no effect, since `timeouts.total` of the same table is shorter.
+pub(crate) fn warn_of_longer<const N: usize>(
+    total: Option<Duration>,
+    others: [(&str, Option<Duration>, Place); N],
+    problems: &mut Problems,
+) {
+    let Some(total) = total.filter(|total| !total.is_zero()) else {
+        return;
+    };
+    for (name, duration, place) in others {
+        if let Some(duration) = duration.filter(|duration| *duration > total) {
+            let (duration, total) = (show_duration(duration), show_duration(total));
+            let message = format!(
+                "`{name} = \"{duration}\"` has no effect: `timeouts.total = \"{total}\"` ends the request first"
+            );
+            problems.warn(
+                Problem::new(place, message).help("raise `total`, or leave one of the two out"),
+            );
+        }
     }
 }
 

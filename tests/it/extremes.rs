@@ -39,7 +39,7 @@ max_requests = 9223372036854775807
 max_age = "TIME"
 resolve = "30s"
 response_buffer = "SIZE"
-timeouts = { connect = "TIME", queue = "TIME", first_byte = "TIME", idle = "TIME" }
+timeouts = { connect = "TIME", queue = "TIME", first_byte = "TIME", idle = "TIME", total = "TIME" }
 [[site]]
 root = "ROOT"
 php = "php"
@@ -49,7 +49,7 @@ files = { cache = [{ expires = "TIME" }] }
 [[site.rule]]
 expires = "TIME"
 limits = { body = "SIZE", requests_per_second = COUNT, burst = COUNT, requests_at_once = COUNT, key = "cookie:a" }
-timeouts = { queue = "TIME", first_byte = "TIME", idle = "TIME" }
+timeouts = { queue = "TIME", first_byte = "TIME", idle = "TIME", total = "TIME" }
 "#;
 
 #[tokio::test]

@@ -110,6 +110,7 @@ mod threads;
 mod time_limits;
 mod tls;
 mod tls_files;
+mod total_time;
 mod unruled;
 mod unsaturated;
 mod uploads;

@@ -33,6 +33,7 @@ fn before<B: Backend>(responder: B) -> GatewaySetup<B> {
         .upstream("keep = \"10s\"\nturn = \"10s\"")
         .site(&rule("first", "first_byte = \"400ms\""))
         .site(&rule("idle", "idle = \"400ms\""))
+        .site(&rule("total", "total = \"2s\""))
 }
 
 /// The application plays the case that the last part of the path names; anything else is an ordinary request.

@@ -293,6 +293,7 @@ fn counted(stream: DuplexStream, probed: bool) -> (Exchange<Counted>, Arc<[Atomi
         first_byte: minute,
         idle: minute,
         client: minute,
+        total: None,
     };
     (Exchange::start(link, outbound, pace), calls)
 }

@@ -75,6 +75,59 @@ fn a_body_that_has_no_room_where_it_is_spooled_is_told() {
     }
 }
 
+/// Only what stands beside `total`: a narrower table may well have less time than a wider one.
+#[test]
+fn a_time_limit_beyond_the_total_is_told() {
+    let total = "total = \"30s\"";
+    for (upstream, rule, action, told) in [
+        (
+            "first_byte = \"60s\"",
+            "",
+            "",
+            vec!["timeouts.first_byte = \"60s\""],
+        ),
+        (
+            "connect = \"31s\"",
+            "",
+            "",
+            vec!["timeouts.connect = \"31s\""],
+        ),
+        (
+            "",
+            "idle = \"40s\", queue = \"50s\"",
+            "",
+            vec!["timeouts.idle = \"40s\"", "timeouts.queue = \"50s\""],
+        ),
+        ("", "", "idle = \"2m\"", vec!["timeouts.idle = \"2m\""]),
+        (
+            "first_byte = \"30s\"",
+            "idle = \"0s\"",
+            "queue = \"1s\"",
+            vec![],
+        ),
+        ("", "", "", vec![]),
+    ] {
+        let text = format!(
+            "[upstream.app]\nservers = \"unix:/run/nobody.sock\"\ntimeouts = {{ {total}, {upstream} }}\n\
+             [[site]]\nroot = \"/srv/a\"\n\
+             [[site.rule]]\nprefix = \"/a\"\ntimeouts = {{ {total}, {rule} }}\n\
+             [[site.rule]]\nfastcgi = {{ upstream = \"app\", timeouts = {{ {total}, {action} }} }}\n"
+        );
+        let checked = File::new(&text.replace(",  }", " }")).checked();
+        assert_eq!(
+            checked.matches("warning: ").count(),
+            told.len(),
+            "{text}{checked}"
+        );
+        for limit in told {
+            let warning = format!(
+                "`{limit}` has no effect: `timeouts.total = \"30s\"` ends the request first"
+            );
+            assert!(checked.contains(&warning), "{warning}: {checked}");
+        }
+    }
+}
+
 /// RFC 9110 §15.3.5, §15.3.6, §15.4.5: by either version of HTTP nothing of it is sent.
 #[tokio::test]
 async fn a_fixed_answer_whose_status_has_no_content_is_sent_without() {

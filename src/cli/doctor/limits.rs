@@ -1,10 +1,12 @@
 //! Comparison of the limits of a PHP-FPM pool with those of the gateway.
 
+use std::time::Duration;
+
 use super::finding::Finding;
 use super::pools::{Pool, size, time};
-use crate::handler::fastcgi::Fastcgi;
+use crate::handler::fastcgi::{CallTimeouts, Fastcgi};
 use crate::upstream::Address;
-use crate::value::ByteSize;
+use crate::value::{ByteSize, TimeLimit};
 
 /// Defaults of PHP without a php.ini, in bytes.
 const POST_MAX_SIZE: u64 = 8 << 20;
@@ -48,8 +50,7 @@ fn terminate(about: &str, pool: &Pool, callers: &[&Fastcgi]) -> Option<Finding> 
     let limit = time(pool.get("request_terminate_timeout")?).filter(|limit| !limit.is_zero())?;
     let ours = callers
         .iter()
-        .map(|caller| &caller.timeouts.first_byte)
-        .find(|ours| ours.duration.is_zero() || ours.duration > limit)?;
+        .find_map(|caller| longer(&caller.timeouts, limit))?;
     let what = format!(
         "request_terminate_timeout = {} s is shorter than {ours}",
         limit.as_secs()
@@ -57,8 +58,23 @@ fn terminate(about: &str, pool: &Pool, callers: &[&Fastcgi]) -> Option<Finding> 
     Some(
         Finding::warning(about, what)
             .why("PHP-FPM kills the worker first: the client gets 502 (UPSTREAM_RESET) or a cut answer, and not 504")
-            .fix("set timeouts.first_byte of the upstream below it"),
+            .fix(format!("set {} of the upstream below it", ours.name)),
     )
+}
+
+/// Returns a time for which a worker may run, if it is longer than `limit`, the pool's own.
+fn longer(times: &CallTimeouts, limit: Duration) -> Option<&TimeLimit> {
+    let CallTimeouts {
+        first_byte, total, ..
+    } = times;
+    let is_longer = |ours: &&TimeLimit| ours.duration > limit;
+    if total.duration.is_zero() {
+        return Some(first_byte).filter(|ours| ours.duration.is_zero() || is_longer(ours));
+    }
+    // The answer may go on after its first byte, up to the end of the total time.
+    [first_byte, total]
+        .into_iter()
+        .find(|ours| total.duration > limit && is_longer(ours))
 }
 
 fn control(about: &str, pool: &Pool) -> Option<Finding> {
@@ -150,6 +166,35 @@ mod tests {
         let found = limits.check_files("x");
         assert_eq!(found.severity, file.0, "{found}");
         assert!(found.what.contains(file.1), "{found}");
+    }
+
+    #[test]
+    fn the_time_that_php_fpm_ends_first_is_named() {
+        let seconds = |seconds| Duration::from_secs(seconds);
+        let limit = |name, length| TimeLimit {
+            name,
+            duration: seconds(length),
+            place: "default".into(),
+        };
+        for (first_byte, total, expected) in [
+            (10, 0, None),
+            (30, 0, Some("first_byte")),
+            (0, 0, Some("first_byte")),
+            (0, 20, None),
+            (30, 20, None),
+            (10, 30, Some("total")),
+            (25, 30, Some("first_byte")),
+            (0, 30, Some("total")),
+        ] {
+            let times = CallTimeouts {
+                queue: limit("queue", 1),
+                first_byte: limit("first_byte", first_byte),
+                idle: limit("idle", 60),
+                total: limit("total", total),
+            };
+            let found = longer(&times, seconds(20)).map(|found| found.name);
+            assert_eq!(found, expected, "{first_byte} {total}");
+        }
     }
 
     #[test]

@@ -113,8 +113,10 @@ impl Driver<'_> {
                     }
                 }
                 Next::Perform(plan @ (Plan::Send(_) | Plan::List(_)), request) => {
+                    let received = self.journey.context.received.instant;
                     let mut trace = Trace::default();
-                    Event::Performed(plan.perform(request, self.disk, &mut trace).await)
+                    let performed = plan.perform(request, self.disk, received, &mut trace);
+                    Event::Performed(performed.await)
                 }
                 Next::Ask(ask) => Event::Known(find(ask).await),
             };

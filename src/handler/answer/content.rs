@@ -102,6 +102,11 @@ impl<I: Incoming> UpstreamContent<I> {
         self.finished
     }
 
+    /// Returns the fault that has cut it, even if hyper has not asked for more since.
+    pub fn fault(&self) -> Option<Cut> {
+        self.shared.fault()
+    }
+
     /// Returns the number of bytes still to come, if known.
     pub fn left(&self) -> Option<u64> {
         if self.finished { Some(0) } else { self.left }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderValue, Method, Response, StatusCode, Version, header};
+use tokio::time::Instant;
 
 use super::content::UpstreamContent;
 use super::incoming::{Incoming, StartedAnswer};
@@ -72,12 +73,12 @@ impl Reply<'_> {
             }
             self.log_unconfigured_field(&orders);
         }
-        let terms = self.terms(&orders)?;
+        let terms = self.terms(&orders, started.incoming.deadline())?;
         deliver(started, self.request, terms)
     }
 
     /// Returns the terms of the answer. A live one is sent piece by piece and never stored.
-    fn terms(&self, orders: &Orders) -> Result<Terms, Failure> {
+    fn terms(&self, orders: &Orders, deadline: Option<Instant>) -> Result<Terms, Failure> {
         let settings = self.settings;
         let live = if orders.is_live {
             let most = settings.live_streams.most();
@@ -90,6 +91,7 @@ impl Reply<'_> {
             settings: Arc::clone(settings),
             owner: self.owner,
             limit: live.as_ref().map_or(settings.response_buffer, |_| 0),
+            deadline,
             _live: live,
         })
     }

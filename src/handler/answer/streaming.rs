@@ -93,6 +93,13 @@ impl<I: Incoming> Streaming<I> {
         }
     }
 
+    /// Ends the answer at the end of the total time limit.
+    pub(super) fn expire(&mut self, cause: &'static str) {
+        if let Some(mut incoming) = self.incoming.take() {
+            incoming.log_overdue(cause);
+        }
+    }
+
     /// Reads the exchange to its end apart from any answer, with its error stream, so that PHP is not cut short
     /// and the connection can serve again. PHP that has not read the whole request yet is released at once: the
     /// client is to read its answer, not to be delayed by its upload.
@@ -138,7 +145,9 @@ impl<I: Incoming> Streaming<I> {
         const CODE: &str = "UPSTREAM_TRUNCATED";
         if self.left.is_some_and(|left| left > 0) {
             let why = "the script ended before its announced Content-Length";
-            self.log_fault(CODE, why);
+            if let Some(incoming) = &mut self.incoming {
+                incoming.log_fault(CODE, why);
+            }
             return Some(Cut(CODE));
         }
         self.finished = true;
@@ -147,14 +156,11 @@ impl<I: Incoming> Streaming<I> {
 
     fn broken(&mut self, broken: &I::Broken) -> Cut {
         let cause = I::cause(broken);
-        self.log_fault(cause, &broken.to_string());
-        Cut(cause)
-    }
-
-    fn log_fault(&mut self, cause: &'static str, why: &str) {
         if let Some(incoming) = &mut self.incoming {
-            incoming.log_fault(cause, why);
+            let why = incoming.describe(broken);
+            incoming.log_fault(cause, &why);
         }
+        Cut(cause)
     }
 }
 

@@ -31,6 +31,9 @@ pub(super) trait Watched: Send + Sync {
 
     /// Cuts the answer; releases its worker and all stored bytes.
     fn give_up(&self, cause: &'static str, why: &str);
+
+    /// Does the same at the end of the total time limit.
+    fn expire(&self);
 }
 
 /// The sweep's next step for an answer.
@@ -45,6 +48,8 @@ pub(super) enum SweepStep {
     OverShare,
     /// Cut it: its client has taken nothing for too long.
     Stalled,
+    /// Cut it: the total time limit of the request has passed.
+    Overdue,
     /// Remove it: the answer is complete or gone.
     Forget,
 }
@@ -121,6 +126,10 @@ fn examine_all(now: Instant, fillings: &FuturesUnordered<Filling>) -> usize {
         match shared.examine(now) {
             SweepStep::Leave => {}
             SweepStep::Forget => return false,
+            SweepStep::Overdue => {
+                shared.expire();
+                return false;
+            }
             SweepStep::Fill => fillings.push(Filling(Weak::clone(answer))),
             SweepStep::Stalled => {
                 shared.give_up(

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::send_file::SendFile;
 use super::store::Store;
 use crate::limits::budget::{Budget, Owner, Part};
@@ -33,6 +35,8 @@ pub(super) struct Terms {
     pub(super) owner: Owner,
     /// Bytes read from the upstream ahead of the client; 0: the upstream waits for the client.
     pub(super) limit: u64,
+    /// The end of the request's total time limit.
+    pub(super) deadline: Option<Instant>,
     /// Its slot among its client's live streams, if it is one.
     pub(super) _live: Option<Counted>,
 }

@@ -108,6 +108,11 @@ where
     }
 
     /// Returns the body that is coded.
+    pub(super) fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// Returns the body that is coded, mutable.
     pub(super) fn source_mut(&mut self) -> &mut S {
         &mut self.source
     }

@@ -4,24 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::time::Instant;
 
+use super::Fastcgi;
+use super::call_times::CallTimes;
 use super::output::ScriptOutput;
 use super::stderr::{ErrorStream, Origin};
-use super::{CallTimeouts, Fastcgi};
 use crate::cgi::Script;
 use crate::cgi::response::{HeadError, parse_from};
 use crate::failure::Failure;
 use crate::fastcgi::management::PROBE;
 use crate::fastcgi::record::{HEADER_LEN, ID_AT, Id, ProtocolStatus, stamp};
-use crate::fastcgi::{Answer, Broken, Exchange, ExchangeError, Limit, Outbound, Pace, Progress};
+use crate::fastcgi::{Answer, Broken, Exchange, ExchangeError, Outbound, Progress};
 use crate::handler::answer::{Pieces, StartedAnswer};
 use crate::handler::origin::Trace;
 use crate::message::{AnswerHead, Request, Upload, UploadError};
 use crate::moment;
 use crate::upstream::fpm::lease::Entry;
 use crate::upstream::{Lease, Member};
-use crate::value::TimeLimit;
 
 /// Limit on interim heads before one answer: early hints come once or twice.
 const MOST_INTERIM: u32 = 8;
@@ -30,10 +29,9 @@ const MOST_INTERIM: u32 = 8;
 #[derive(Debug)]
 pub(super) struct Attempt<'a> {
     pub(super) fastcgi: &'a Arc<Fastcgi>,
-    pub(super) timeouts: &'a CallTimeouts,
+    pub(super) times: CallTimes<'a>,
     pub(super) script: &'a Arc<Script>,
     pub(super) request: &'a Request,
-    pub(super) arrived: Instant,
 }
 
 /// Result of a failed attempt.
@@ -51,17 +49,6 @@ pub(super) struct FailedAttempt {
 }
 
 impl Attempt<'_> {
-    /// Returns the start of the request's queue time and its limit.
-    pub(super) fn queue(&self) -> (Instant, &TimeLimit) {
-        (self.arrived, &self.timeouts.queue)
-    }
-
-    /// Reports whether the queue limit has not passed yet.
-    pub(super) fn is_in_time(&self) -> bool {
-        let limit = self.timeouts.queue.duration;
-        limit.is_zero() || self.arrived.elapsed() < limit
-    }
-
     /// Sends the request, whose probe, BEGIN_REQUEST and PARAMS are `records`, on `lease`, and reads the head
     /// of the answer.
     pub(super) async fn run(
@@ -73,7 +60,8 @@ impl Attempt<'_> {
         let waits = lease.waits;
         let member = Arc::clone(lease.member());
         let outbound = self.outbound(&mut lease, records, upload);
-        let mut exchange = Exchange::start(lease, outbound, self.pace());
+        let mut exchange =
+            Exchange::start(lease, outbound, self.times.pace(self.fastcgi.spool.pause));
         let mut errors = ErrorStream::new(Origin {
             request_id: self.request.id.clone(),
             log: Arc::clone(&self.fastcgi.log),
@@ -87,10 +75,14 @@ impl Attempt<'_> {
                     queue: Some(waits.queue),
                     connect: Some(waits.connect),
                     acknowledge: exchange.acknowledged_after(),
-                    first_byte: Some(moment::now().duration_since(self.arrived)),
+                    first_byte: Some(moment::now().duration_since(self.times.arrived)),
                 };
                 Ok(Box::new(StartedAnswer {
-                    incoming: ScriptOutput { exchange, errors },
+                    incoming: ScriptOutput {
+                        exchange,
+                        errors,
+                        timeouts: Arc::clone(self.times.limits),
+                    },
                     head,
                     rest,
                     trace,
@@ -136,22 +128,6 @@ impl Attempt<'_> {
             has_trailing_probe: lease.can_probe_behind(),
             upload,
             runs_on: unsafe_method || self.fastcgi.ignore_client_abort,
-        }
-    }
-
-    fn pace(&self) -> Pace {
-        let timeouts = self.timeouts;
-        let queue = timeouts.queue.duration;
-        let left = queue.saturating_sub(moment::now().duration_since(self.arrived));
-        Pace {
-            acknowledge: if queue.is_zero() {
-                Duration::ZERO
-            } else {
-                left.max(Duration::from_millis(1))
-            },
-            first_byte: timeouts.first_byte.duration,
-            idle: timeouts.idle.duration,
-            client: self.fastcgi.spool.pause,
         }
     }
 
@@ -224,26 +200,17 @@ impl Attempt<'_> {
     }
 
     /// Converts a failed exchange; a timeout gets its key, its value and its line.
-    fn broken(&self, broken: Broken) -> Failure {
-        let upstream = self.upstream();
-        let timeouts = self.timeouts;
-        let (which, limit) = match broken.error {
-            ExchangeError::Timeout(which @ Limit::Acknowledge, _) => (which, &timeouts.queue),
-            ExchangeError::Timeout(which @ Limit::FirstByte, _) => (which, &timeouts.first_byte),
-            ExchangeError::Timeout(which @ Limit::Idle, _) => (which, &timeouts.idle),
-            ExchangeError::Timeout(Limit::Client, pause) => {
-                return Failure::Upload(UploadError::Stalled { pause });
-            }
-            ExchangeError::Upload(error) => return Failure::Upload(error),
+    pub(super) fn broken(&self, broken: Broken) -> Failure {
+        match broken.error {
+            ExchangeError::Timeout(which, duration) => match self.times.limits.limit(which) {
+                Some(limit) => self.fastcgi.timed_out(which, limit, None),
+                None => Failure::Upload(UploadError::Stalled { pause: duration }),
+            },
+            ExchangeError::Upload(error) => Failure::Upload(error),
             ExchangeError::Reset(_) | ExchangeError::Closed | ExchangeError::Protocol(_) => {
-                return Failure::Exchange { upstream, broken };
+                let upstream = self.upstream();
+                Failure::Exchange { upstream, broken }
             }
-        };
-        Failure::Timeout {
-            retry_after: None,
-            upstream,
-            which,
-            limit: limit.clone(),
         }
     }
 

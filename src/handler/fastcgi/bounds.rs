@@ -1,7 +1,6 @@
 //! The bounds of a call: the largest request body and the times of the script. Precedence: the action itself,
 //! then `limits` and `timeouts` of the last rule on the way, then the site and the upstream.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +35,7 @@ impl Fastcgi {
 
     /// Sets one of the time limits, by its name.
     pub fn set_time(&mut self, limit: TimeLimit) {
-        let mut all = self.timeouts.all().into_iter();
+        let mut all = Arc::make_mut(&mut self.timeouts).all().into_iter();
         if let Some(known) = all.find(|known| known.name == limit.name) {
             self.own.0.push((limit.name, Arc::clone(&limit.place)));
             *known = limit;
@@ -63,11 +62,11 @@ impl Fastcgi {
     }
 
     /// Returns the time limits of a call for a request with these edits.
-    pub fn call_timeouts(&self, edits: Option<&Edits>) -> Cow<'_, CallTimeouts> {
-        let mut limits = Cow::Borrowed(&self.timeouts);
+    pub fn call_timeouts(&self, edits: Option<&Edits>) -> Arc<CallTimeouts> {
+        let mut limits = Arc::clone(&self.timeouts);
         let of_rules = edits.into_iter().flat_map(Edits::timeouts);
         for limit in of_rules.filter(|limit| !self.own.has(limit.name)) {
-            let known = limits.to_mut().all();
+            let known = Arc::make_mut(&mut limits).all();
             if let Some(known) = known.into_iter().find(|known| known.name == limit.name) {
                 *known = limit.clone();
             }

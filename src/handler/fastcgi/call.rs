@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::Fastcgi;
 use super::attempt::{Attempt, FailedAttempt};
+use super::call_times::CallTimes;
 use super::output::ScriptOutput;
 use crate::cgi::{Script, long_variable, meta_variables, set_env};
 use crate::failure::Failure;
@@ -24,9 +25,7 @@ use crate::handler::origin::Trace;
 use crate::limits::budget::Owner;
 use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request, Upload, UploadError, spool};
-use crate::moment;
 use crate::upstream::{ClassKey, Deadline, Demand, Flow, Lease, LeaseError, Member, Order};
-use crate::value::TimeLimit;
 
 /// Longest run of a worker that a restart of PHP-FPM may have killed. One that worked longer died of the
 /// request (`request_terminate_timeout`, memory, a fault of PHP's), and so would the next.
@@ -45,49 +44,63 @@ pub struct Call {
 }
 
 impl Call {
-    /// Calls the script and waits for the head of its answer, which may name a file on `disk`.
+    /// Calls the script and waits for the head of its answer, which may name a file on `disk`. The gateway got the
+    /// request at `received`.
     pub async fn perform(
         self,
         mut request: Box<Request>,
         disk: &dyn Disk,
+        received: Instant,
         trace: &mut Trace,
     ) -> Result<Response<Body>, Failure> {
-        let arrived = moment::now();
         trace.upstream = Some(Arc::clone(&self.fastcgi.log.upstream));
         if let Some(edits) = &request.edits {
             edits.apply_to_request(&mut request.fields);
         }
-        let (mut upload, mut records) = self.prepare(&mut request).await?;
         let timeouts = self.fastcgi.call_timeouts(request.edits.as_deref());
+        let times = CallTimes::begin(&timeouts, received);
+        let content = self.prepare(&mut request, &times).await?;
         let attempt = Attempt {
             fastcgi: &self.fastcgi,
-            timeouts: &timeouts,
+            times,
             script: &self.script,
             request: &request,
-            arrived,
         };
+        let begun = self.begin_answer(&attempt, content, trace).await?;
+        self.reply(begun, &attempt, disk).await
+    }
+
+    /// Makes attempts until an answer begins or no further attempt is allowed.
+    async fn begin_answer(
+        &self,
+        attempt: &Attempt<'_>,
+        (mut upload, mut records): (Upload, Bytes),
+        trace: &mut Trace,
+    ) -> Result<Box<StartedAnswer<ScriptOutput>>, Failure> {
+        let request = attempt.request;
         let mut retries = Retries::default();
         let mut order = Order::Last;
         let mut failed_at = None;
         loop {
             let leased = self
-                .lease_for(&mut upload, &attempt, order, failed_at.as_ref())
+                .lease_for(&mut upload, attempt, order, failed_at.as_ref())
                 .await;
             let lease = match leased {
                 Ok(lease) => lease,
                 Err(failure) => {
-                    trace.queue = Some(arrived.elapsed());
+                    trace.queue = Some(attempt.times.arrived.elapsed());
                     return Err(failure);
                 }
             };
             (trace.queue, trace.connect) = (Some(lease.waits.queue), Some(lease.waits.connect));
             let replay = upload.replay();
             let failed = match attempt.run(lease, &mut records, upload).await {
-                Ok(begun) => return self.reply(begun, &request, disk).await,
+                Ok(begun) => return Ok(begun),
                 Err(failed) => *failed,
             };
             trace.acknowledge = failed.acknowledged;
-            let again = retries.allow(failed.progress, request.is_safe()) && attempt.is_in_time();
+            let again =
+                retries.allow(failed.progress, request.is_safe()) && attempt.times.is_in_time();
             failed_at = Some(Arc::clone(&failed.member));
             upload = next_upload(failed, replay, again)?;
             tracing::debug!(request_id = %request.id, trace_id = request.id.trace_id().map(display), "sent again");
@@ -97,23 +110,37 @@ impl Call {
     }
 
     /// Receives the content as far as necessary, and encodes the records, which hold its length.
-    async fn prepare(&self, request: &mut Request) -> Result<(Upload, Bytes), Failure> {
-        let upload = self.receive(request).await?;
+    async fn prepare(
+        &self,
+        request: &mut Request,
+        times: &CallTimes<'_>,
+    ) -> Result<(Upload, Bytes), Failure> {
+        let upload = self.receive(request, times).await?;
         let records = self.records(request, &upload)?;
         Ok((upload, records))
     }
 
     /// Receives the content as far as necessary. Refuses too much content before it reads any of it, so that
     /// `Expect: 100-continue` saves the client the upload.
-    async fn receive(&self, request: &mut Request) -> Result<Upload, Failure> {
+    async fn receive(
+        &self,
+        request: &mut Request,
+        times: &CallTimes<'_>,
+    ) -> Result<Upload, Failure> {
         let settings = self.spool_settings(request);
         let limit = settings.limit;
         let upload = std::mem::replace(&mut request.upload, Upload::Empty);
         if let Some(length) = upload.length().filter(|length| *length > limit) {
             return Err(Failure::BodyTooLarge { length, limit });
         }
-        let received = spool::receive(upload, &settings, request.wire.party()).await;
-        received.map_err(Failure::from)
+        tokio::select! {
+            biased;
+            received = spool::receive(upload, &settings, request.wire.party()) => received.map_err(Failure::from),
+            () = times.wait_until_overdue() => {
+                let limit = &times.limits.total;
+                Err(self.fastcgi.timed_out(Limit::TotalUpload, limit, None))
+            }
+        }
     }
 
     /// Returns the buffering of the request, with the body limit of a rule on the way.
@@ -196,8 +223,16 @@ impl Call {
         order: Order,
         failed: Option<&Arc<Member>>,
     ) -> Result<Lease, Failure> {
-        let (since, queue) = attempt.queue();
-        let limit = queue.duration;
+        let times = &attempt.times;
+        let overdue = || {
+            let limit = &times.limits.total;
+            Err(self.fastcgi.timed_out(Limit::Total, limit, None))
+        };
+        if times.is_overdue() {
+            return overdue();
+        }
+        let since = times.arrived;
+        let (limit, ..) = times.longest_wait();
         let demand = Demand {
             flow: self.flow(attempt.request),
             order,
@@ -205,20 +240,19 @@ impl Call {
         };
         tokio::select! {
             biased;
-            lease = self.fastcgi.upstream.lease(demand, failed) => lease.map_err(|error| self.lease_failure(error, queue)),
+            lease = self.fastcgi.upstream.lease(demand, failed) => lease.map_err(|error| self.lease_failure(error, times)),
             error = upload.wait_until_gone() => Err(client_failure(error)),
+            () = times.wait_until_overdue() => overdue(),
         }
     }
 
-    fn lease_failure(&self, error: LeaseError, queue: &TimeLimit) -> Failure {
+    fn lease_failure(&self, error: LeaseError, times: &CallTimes<'_>) -> Failure {
         let upstream = self.fastcgi.upstream.name.clone();
         match error {
-            LeaseError::QueueTimeout { retry_after, .. } => Failure::Timeout {
-                retry_after: Some(retry_after),
-                upstream,
-                which: Limit::Acknowledge,
-                limit: queue.clone(),
-            },
+            LeaseError::QueueTimeout { retry_after, .. } => {
+                let (_, which, limit) = times.longest_wait();
+                self.fastcgi.timed_out(which, limit, Some(retry_after))
+            }
             error @ (LeaseError::QueueFull { .. }
             | LeaseError::Down { .. }
             | LeaseError::Refused { .. }
@@ -229,22 +263,19 @@ impl Call {
     async fn reply(
         &self,
         started: Box<StartedAnswer<ScriptOutput>>,
-        request: &Request,
+        attempt: &Attempt<'_>,
         disk: &dyn Disk,
     ) -> Result<Response<Body>, Failure> {
         let reply = Reply {
             settings: &self.fastcgi.answers,
-            request,
-            owner: self.owner(request),
+            request: attempt.request,
+            owner: self.owner(attempt.request),
             upstream: &self.fastcgi.log.upstream,
             script: &self.script.name,
         };
         let responded = reply.respond(started, disk).await;
         responded.map_err(|error| match error {
-            ReplyError::Broken(broken) => Failure::Exchange {
-                upstream: self.fastcgi.upstream.name.clone(),
-                broken,
-            },
+            ReplyError::Broken(broken) => attempt.broken(broken),
             ReplyError::Failed(failure) => failure,
         })
     }

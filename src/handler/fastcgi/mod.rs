@@ -5,6 +5,7 @@ mod attempt;
 mod bounds;
 mod by_path;
 mod call;
+mod call_times;
 mod diagnosis;
 mod file_name;
 mod output;
@@ -19,11 +20,12 @@ use std::sync::Arc;
 pub use ambiguous_fields::AmbiguousFields;
 pub use bounds::OwnBounds;
 pub use call::Call;
+pub use call_times::CallTimeouts;
 pub use diagnosis::{Refusals, explain_unknown_script};
 pub use file_name::FileName;
 pub use output::ScriptOutput;
 pub use stderr::{ErrorLog, ScriptLog};
-pub use times::{RULE_TIMEOUTS, RULE_TIMES};
+pub use times::{RULE_TIMEOUTS, RULE_TIMES, warn_of_total};
 
 use super::answer;
 use super::mount::{MOUNTED_AT, Mount};
@@ -41,7 +43,6 @@ use crate::route::template::Template;
 use crate::route::{Captures, Scope};
 use crate::section::{At, Key, Section, Table};
 use crate::upstream::Upstream;
-use crate::value::TimeLimit;
 
 /// The `fastcgi` key of a rule.
 pub static KEY: Key<Table> = Key::table("fastcgi", &FASTCGI, "Runs a script.")
@@ -99,24 +100,6 @@ pub(crate) static TIMEOUTS: Key<Table> = Key::table(
 /// When a worker is asked for; a site and a rule have it.
 pub static REQUEST_BODY: Key<Option<At<String>>> = Key::one_of("request_body", &["auto", "stream", "spool"], "Delivery of a request body to PHP. \"auto\": it is received first, into memory and then a file, and streamed as soon as the rest is expected within 2 s, at the rate of the last 64 KiB or 256 ms; up to 64 KiB it is never streamed. A client that then keeps a worker waiting for 4 s in all gets 408 if others wait for that worker. \"spool\": always received first. \"stream\": passed on as it arrives. PHP executes a streamed upload that breaks off with the part that arrived; only \"spool\" prevents that: see docs/cgi.md. Bodies of unknown length are always received first.").example("\"spool\"");
 
-/// Time limits of a call.
-#[derive(Clone, Debug)]
-pub struct CallTimeouts {
-    /// Until a worker takes the request.
-    pub queue: TimeLimit,
-    /// Until the answer begins.
-    pub first_byte: TimeLimit,
-    /// Between two pieces of the answer.
-    pub idle: TimeLimit,
-}
-
-impl CallTimeouts {
-    /// Returns all limits, mutable.
-    pub fn all(&mut self) -> [&mut TimeLimit; 3] {
-        [&mut self.queue, &mut self.first_byte, &mut self.idle]
-    }
-}
-
 /// The `fastcgi` handler: its upstream, its scripts, its limits.
 #[derive(Debug)]
 pub struct Fastcgi {
@@ -143,7 +126,7 @@ pub struct Fastcgi {
     /// Limits on the head of an answer.
     pub head: HeadLimits,
     /// Time limits of a call.
-    pub timeouts: CallTimeouts,
+    pub timeouts: Arc<CallTimeouts>,
     /// Limits that `limits` and `timeouts` of rules do not change.
     pub own: OwnBounds,
     /// True if a safe method runs to its end after its client has gone.

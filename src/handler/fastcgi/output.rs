@@ -1,12 +1,15 @@
 //! The output of a script: the content of its answer, and beside it the error stream, which goes to the log.
 
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
+use super::CallTimeouts;
 use super::stderr::ErrorStream;
 use crate::failure::broken_code;
-use crate::fastcgi::{Answer, Broken, Exchange};
+use crate::fastcgi::{Answer, Broken, Exchange, ExchangeError, Limit};
 use crate::handler::answer::Incoming;
 use crate::handler::origin::Maker;
 use crate::upstream::Lease;
@@ -16,6 +19,7 @@ use crate::upstream::Lease;
 pub struct ScriptOutput {
     pub(super) exchange: Exchange<Lease>,
     pub(super) errors: ErrorStream,
+    pub(super) timeouts: Arc<CallTimeouts>,
 }
 
 impl Incoming for ScriptOutput {
@@ -44,6 +48,10 @@ impl Incoming for ScriptOutput {
         !(self.exchange.is_sent() || self.exchange.is_in_hand())
     }
 
+    fn deadline(&self) -> Option<Instant> {
+        self.exchange.deadline()
+    }
+
     fn is_waited_for(&self) -> bool {
         self.exchange.is_waited_for()
     }
@@ -60,11 +68,27 @@ impl Incoming for ScriptOutput {
         broken_code(broken)
     }
 
+    fn describe(&self, broken: &Broken) -> String {
+        let limit = match &broken.error {
+            ExchangeError::Timeout(which, _) => self.timeouts.describe(*which),
+            ExchangeError::Reset(_)
+            | ExchangeError::Closed
+            | ExchangeError::Protocol(_)
+            | ExchangeError::Upload(_) => None,
+        };
+        limit.unwrap_or_else(|| broken.to_string())
+    }
+
     fn log_fault(&mut self, cause: &'static str, why: &str) {
         self.errors.log_fault(cause, why);
     }
 
     fn log_given_up(&mut self, cause: &'static str, why: &str) {
         self.errors.log_given_up(cause, why);
+    }
+
+    fn log_overdue(&mut self, cause: &'static str) {
+        let why = self.timeouts.describe(Limit::Total).unwrap_or_default();
+        self.errors.log_given_up(cause, &why);
     }
 }

@@ -35,24 +35,14 @@ fn a_client_is_an_address_or_a_prefix() {
 /// Two requests of an allowance of one: the second is refused exactly if both are of one partition.
 #[test]
 fn requests_are_counted_by_the_key() {
-    let (one, other) = ("192.0.2.1", "192.0.2.2");
+    let (one, other, six) = ("192.0.2.1", "192.0.2.2", "2001:db8::1");
     let (same, apart, free) = (Some("same"), Some("apart"), "");
     for (key, first, second, refused_by) in [
         ("client", (one, None), (one, None), "client"),
         ("client", (one, same), (one, apart), "client"),
         ("client", (one, None), (other, None), free),
-        (
-            "client",
-            ("2001:db8::1", None),
-            ("2001:db8::2", None),
-            "client",
-        ),
-        (
-            "client",
-            ("2001:db8::1", None),
-            ("2001:db8:0:1::1", None),
-            free,
-        ),
+        ("client", (six, None), ("2001:db8::2", None), "client"),
+        ("client", (six, None), ("2001:db8:0:1::1", None), free),
         ("client", ("unix", None), ("unix", None), free),
         ("header:a", (one, same), (other, same), "header"),
         ("header:a", (one, same), (one, apart), free),

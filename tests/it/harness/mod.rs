@@ -7,6 +7,7 @@ pub(crate) mod application;
 pub(crate) mod attackers;
 pub(crate) mod bystander;
 pub(crate) mod cage;
+pub(crate) mod devtools;
 pub(crate) mod direct;
 pub(crate) mod gateway;
 pub(crate) mod h2_frames;

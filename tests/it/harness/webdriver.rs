@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::devtools::Dialogues;
 use super::lines::Lines;
 use super::process::{Process, find_program};
 use super::{Address, Request, http1, patiently};
@@ -14,6 +15,7 @@ use super::{Address, Request, http1, patiently};
 pub(crate) struct Browser {
     driver: Address,
     session: String,
+    debugger: Address,
     _process: Process,
     _profile: TempDir,
 }
@@ -54,10 +56,11 @@ impl Browser {
             }
         }
         let (process, driver) = started.expect("no port for chromedriver");
-        let session = new_session(&driver, profile.path()).await;
+        let (session, debugger) = new_session(&driver, profile.path()).await;
         Self {
             driver,
             session,
+            debugger,
             _process: process,
             _profile: profile,
         }
@@ -107,6 +110,11 @@ impl Browser {
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.post("execute/sync", json!({ "script": script, "args": [] }))
             .await
+    }
+
+    /// Fills in the dialogues for users and passwords, from now on.
+    pub(crate) async fn dialogues(&self) -> Dialogues {
+        patiently("DevTools", Dialogues::watch(&self.debugger)).await
     }
 
     /// The page as a PNG image, in base64.
@@ -164,7 +172,8 @@ async fn start_driver(profile: &TempDir) -> Option<(Process, Address)> {
     Some((process, Address::parse(&format!("127.0.0.1:{port}"))))
 }
 
-async fn new_session(driver: &Address, profile: &Path) -> String {
+/// A session, and the address at which its browser is debugged.
+async fn new_session(driver: &Address, profile: &Path) -> (String, Address) {
     let mut arguments: Vec<String> = ARGUMENTS
         .iter()
         .map(|argument| (*argument).to_owned())
@@ -173,7 +182,9 @@ async fn new_session(driver: &Address, profile: &Path) -> String {
     let options = json!({ "binary": find_program(&["chromium", "chromium-browser", "google-chrome"]), "args": arguments });
     let wanted = json!({ "capabilities": { "alwaysMatch": { "browserName": "chrome", "timeouts": { "implicit": PATIENCE_MS }, "goog:chromeOptions": options } } });
     let session = call(driver, Request::post("/session").body(wanted.to_string())).await;
-    text(&session["sessionId"])
+    let debugger = text(&session["capabilities"]["goog:chromeOptions"]["debuggerAddress"]);
+    let debugger = debugger.replace("localhost", "127.0.0.1");
+    (text(&session["sessionId"]), Address::parse(&debugger))
 }
 
 /// One command; its `value`. Fails the test when the driver reports an error (§6.6).

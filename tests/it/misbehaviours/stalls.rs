@@ -4,7 +4,24 @@ use super::case::{Case, PART, View};
 use crate::harness::Script;
 use crate::harness::records::{Record, STDOUT};
 
+/// All stalls by each single limit, and again by the total alone.
 pub(super) fn all() -> Vec<Case> {
+    // How long an upload takes depends on the machine.
+    let is_small = |case: &Case| case.upload <= 10;
+    let total = stalls().into_iter().filter(is_small).map(in_total);
+    stalls().into_iter().chain(total).collect()
+}
+
+fn in_total(case: Case) -> Case {
+    let view = match case.view {
+        View::Refused(status, _) => View::Refused(status, "TIMEOUT_TOTAL"),
+        View::Cut(part, _) => View::Cut(part, "TIMEOUT_TOTAL"),
+        whole @ View::Whole(..) => whole,
+    };
+    Case { view, ..case }.limits("total/")
+}
+
+fn stalls() -> Vec<Case> {
     let begun = || Script::new().read_request();
     let end = Record::end(1, 0, 0).encode();
     let part = begun().stdout(format!("\n{PART}"));

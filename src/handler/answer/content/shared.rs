@@ -29,6 +29,9 @@ const STRETCH: usize = 256 * 1024;
 /// Consecutive ticks for which an answer must block others before it is cut: half a second.
 const PATIENCE: u32 = 10;
 
+/// Cause code of an answer that was not sent within the total time limit.
+const OVERDUE: &str = "TIMEOUT_TOTAL";
+
 /// State shared by the body and the sweep.
 #[derive(Debug)]
 pub(super) struct Shared<I: Incoming> {
@@ -119,6 +122,25 @@ impl<I: Incoming> Shared<I> {
         drop(streaming);
     }
 
+    /// Returns the fault that has cut the answer, once nothing before it is left.
+    pub(super) fn fault(&self) -> Option<Cut> {
+        let state = self.lock();
+        let is_drained = state.store.is_none() && state.piece.is_empty();
+        state.end.err().filter(|_| is_drained)
+    }
+
+    /// Cuts the answer, drops its stored bytes and returns PHP's end.
+    fn cut(&self, cause: &'static str) -> Option<Streaming<I>> {
+        let mut state = self.lock();
+        state.stop_filling();
+        state.end = Err(Cut(cause));
+        let stored = (state.store.take(), std::mem::take(&mut state.piece));
+        let streaming = state.streaming.take();
+        drop(state);
+        drop(stored);
+        streaming
+    }
+
     /// Locks the state. A poisoned lock guards a state that is consistent at every moment.
     fn lock(&self) -> MutexGuard<'_, State<I>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -139,15 +161,14 @@ impl<I: Incoming> Watched for Shared<I> {
     }
 
     fn give_up(&self, cause: &'static str, why: &str) {
-        let mut state = self.lock();
-        state.stop_filling();
-        state.end = Err(Cut(cause));
-        let stored = (state.store.take(), std::mem::take(&mut state.piece));
-        let streaming = state.streaming.take();
-        drop(state);
-        drop(stored);
-        if let Some(mut streaming) = streaming {
+        if let Some(mut streaming) = self.cut(cause) {
             streaming.give_up(cause, why);
+        }
+    }
+
+    fn expire(&self) {
+        if let Some(mut streaming) = self.cut(OVERDUE) {
+            streaming.expire(OVERDUE);
         }
     }
 }
@@ -214,6 +235,10 @@ impl<I: Incoming> State<I> {
     fn examine(&mut self, terms: &Terms, now: Instant) -> SweepStep {
         if self.streaming.is_none() && self.store.is_none() && self.piece.is_empty() {
             return SweepStep::Forget;
+        }
+        // Whoever waits for PHP is woken at the deadline by the exchange, whose end would wake nobody.
+        if terms.deadline.is_some_and(|end| now >= end) && !self.waits_for_php {
+            return SweepStep::Overdue;
         }
         if std::mem::take(&mut self.asked) || self.waits_for_php {
             self.lagging_since = None;
