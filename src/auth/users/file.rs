@@ -181,7 +181,7 @@ impl UserFile {
         self.state.load().content.clone()
     }
 
-    /// `None` while another thread reads.
+    /// Returns the guard of the reading thread; `None` while another thread reads.
     fn begin_reading(&self) -> Option<MutexGuard<'_, ()>> {
         match self.reading.try_lock() {
             Ok(guard) => Some(guard),

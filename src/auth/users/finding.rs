@@ -34,7 +34,7 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Returns the first lines without effect, at most as many as are told.
+    /// Returns the findings of the first twenty lines without effect.
     pub fn first(&self) -> &[Finding] {
         &self.first
     }
@@ -64,7 +64,7 @@ impl Findings {
     }
 }
 
-/// Limit of the findings of a file that are told one by one: a file of another kind has one in each line.
+/// Limit of the findings that are reported one by one: a file of another format has one in each line.
 const MOST_FINDINGS: usize = 20;
 
 /// Returns a name of a file as it may stand in a message.

@@ -17,7 +17,7 @@ pub const LARGEST_FILE: usize = 16 * 1024 * 1024;
 /// Limit of a line, in bytes. The longest hash has some two hundred.
 const LONGEST_LINE: usize = 4096;
 
-/// A class of hashes is computed for each wrong password if it takes more than this part of the others' time.
+/// A class of hashes that takes less than one part in so many of the time of the costlier ones has no dummy.
 const NEGLIGIBLE: u64 = 20;
 
 /// The users of a file.
@@ -25,8 +25,8 @@ const NEGLIGIBLE: u64 = 20;
 pub struct Users {
     /// By name; `None` for a user whose first entry cannot be used.
     entries: HashMap<Box<[u8]>, Option<Entry>>,
-    /// A hash of each class that takes a share of the time, the costliest first.
-    yardsticks: Vec<Hash>,
+    /// Hashes that are computed for a wrong password: one of each class that takes a share of the time.
+    dummies: Vec<Hash>,
     findings: Findings,
 }
 
@@ -50,7 +50,7 @@ impl Users {
         check_size(content, path)?;
         let mut users = Self {
             entries: HashMap::new(),
-            yardsticks: Vec::new(),
+            dummies: Vec::new(),
             findings: Findings::default(),
         };
         for (line, text) in lines(content) {
@@ -66,7 +66,7 @@ impl Users {
         if users.entries.values().all(Option::is_none) {
             return Err(users.without_usable_entry(path));
         }
-        users.yardsticks = yardsticks(users.entries.values().flatten());
+        users.dummies = dummies(users.entries.values().flatten());
         Ok(users)
     }
 
@@ -77,7 +77,7 @@ impl Users {
         let is_right = entry.is_some_and(|entry| entry.hash.verify(password));
         if !is_right {
             let done = entry.map(|entry| entry.hash.class());
-            let others = self.yardsticks.iter();
+            let others = self.dummies.iter();
             for hash in others.filter(|hash| Some(hash.class()) != done) {
                 black_box(hash.verify(password));
             }
@@ -166,8 +166,8 @@ fn parse_entry(text: &[u8]) -> Result<Entry, UnsupportedHash> {
 }
 
 /// Returns a hash of each class, the costliest first, until the next would take less than a twentieth of the time of
-/// those before it: an entry of a class that is left out takes at most that much longer.
-fn yardsticks<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<Hash> {
+/// those before it: a user whose class is left out takes at most that much longer.
+fn dummies<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<Hash> {
     let mut texts: HashMap<_, &str> = HashMap::new();
     for entry in entries {
         texts.entry(entry.hash.class()).or_insert(&entry.text);

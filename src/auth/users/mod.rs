@@ -1,5 +1,5 @@
 //! The users of Basic authentication: files of users and groups, and the passwords of requests. All modules but
-//! [`file`] are free of I/O and of clocks. docs/authentication.md is their manual.
+//! [`mod@file`] are free of I/O and of clocks. docs/authentication.md is their manual.
 
 pub mod credentials;
 pub mod file;

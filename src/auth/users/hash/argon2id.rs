@@ -49,7 +49,7 @@ impl Argon2id {
         })
     }
 
-    /// Fails where the memory cannot be had.
+    /// Reports whether this is the hash of `password`; `false` where its memory cannot be allocated.
     pub(super) fn verify(&self, password: &[u8]) -> bool {
         let argon2 = Argon2::new(Algorithm::Argon2id, self.version, self.params.clone());
         let mut digest = vec![0; self.digest.len()];

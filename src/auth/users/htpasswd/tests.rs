@@ -206,7 +206,7 @@ fn a_wrong_password_costs_a_hash_of_each_class_that_takes_a_share_of_the_time() 
             .zip(&hashes)
             .map(|(number, hash)| format!("user{number}:{hash}\n"));
         let users = parse(lines.collect::<String>()).unwrap();
-        let classes: Vec<_> = users.yardsticks.iter().map(Hash::class).collect();
+        let classes: Vec<_> = users.dummies.iter().map(Hash::class).collect();
         let expected: Vec<_> = expected
             .iter()
             .map(|text| Hash::parse(text).unwrap().class())
@@ -221,8 +221,8 @@ fn a_wrong_password_costs_a_hash_of_each_class_that_takes_a_share_of_the_time() 
     };
     let users = parse((5000..5100).map(rounds).collect::<String>()).unwrap();
     assert!(
-        (20..=22).contains(&users.yardsticks.len()),
+        (20..=22).contains(&users.dummies.len()),
         "{}",
-        users.yardsticks.len()
+        users.dummies.len()
     );
 }
