@@ -18,11 +18,12 @@ use std::time::{Duration, SystemTime};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, stat};
 use tokio::time::Instant;
 
 pub use entries::{Entries, Entry, entries};
 
+use crate::message::disk::FileVersion;
 use crate::message::{Disk, Found, OpenFile, OpenFolder, Root, Symlinks};
 use crate::moment;
 use hot::HotFiles;
@@ -122,6 +123,10 @@ impl Disk for OneRelease<'_> {
     fn is_directory(&self, root: &Root, path: &[u8]) -> bool {
         // Without opening it for reading: a folder that may be entered but not listed exists too.
         self.kind_of(root, path, Symlinks::WithinRoot) == Some(SFlag::S_IFDIR)
+    }
+
+    fn version(&self, path: &Path) -> Option<FileVersion> {
+        stat(path).ok().as_ref().map(FileVersion::from)
     }
 
     fn real_path(&self, root: &Root) -> Option<PathBuf> {

@@ -1,17 +1,22 @@
 //! Failures of a request: the party at fault, status code, cause code, log level, and response fields.
 
 mod parts;
+mod unauthorized;
 
 use std::io;
+use std::sync::Arc;
 
 use http::{HeaderValue, Method, StatusCode};
 use tracing::Level;
 
 use crate::auth::Conflict;
+use crate::auth::users::Unavailable;
+use crate::auth::verifier::Rejected;
 use crate::cgi::LongVariable;
 use crate::cgi::response::HeadError;
 use crate::fastcgi::record::ProtocolStatus;
 use crate::fastcgi::{Broken, Limit};
+use crate::limits::bucket::Excess;
 use crate::limits::per_client::TooManyLive;
 use crate::limits::rate::Exceeded;
 use crate::message::list::UnknownExpectation;
@@ -22,8 +27,10 @@ use crate::value::TimeLimit;
 pub use parts::{broken_code, describe_limit, upload_code};
 use parts::{
     client_closed_request, exchange_status, is_exhaustion, lease_code, limit_code, limit_status,
-    upload_status, variable_status,
+    unverified_code, unverified_status, upload_status, variable_status,
 };
+
+pub use unauthorized::{Unauthorized, UnauthorizedReason};
 
 /// The failure of a request.
 #[derive(Debug, thiserror::Error)]
@@ -46,13 +53,13 @@ pub enum Failure {
     #[error("{0}")]
     Host(#[from] BadHost),
     /// The listener has no sites, since a reload renamed it after the connection was accepted.
-    #[error("no site answers on the listener of this connection any more")]
+    #[error("the listener of this connection has no site any more")]
     NoSite,
     /// The forwarding fields contradict each other.
     #[error("{0}")]
     Forwarded(#[from] Conflict),
     /// No rule answers, or its file does not exist.
-    #[error("no rule answers, or its file does not exist")]
+    #[error("no rule answers, or the file does not exist")]
     NotFound,
     /// A file that is never sent, with the reason.
     #[error("refused: {0}")]
@@ -64,12 +71,26 @@ pub enum Failure {
     #[error("refused: {0}")]
     Forbidden(&'static str),
     /// A rule denies the request with a status of its own.
-    #[error("a rule denies it")]
+    #[error("denied by a rule")]
     Denied {
         /// The status.
         status: StatusCode,
         /// The allowed methods, for a 405.
         allow: Option<HeaderValue>,
+    },
+    /// The conditions of `require` do not hold.
+    #[error("`require` of the rule at {0} does not hold")]
+    Requirement(Arc<str>),
+    /// The request has no admitted user.
+    #[error("{0}")]
+    Unauthorized(Box<Unauthorized>),
+    /// The file of users cannot be read.
+    #[error("`auth` of the rule at {place}: {error}")]
+    UserFile {
+        /// The file and the reason.
+        error: Unavailable,
+        /// Position of the rule, as `file:line`.
+        place: Arc<str>,
     },
     /// The handler does not support the method (RFC 9110 §15.5.6); the allowed methods.
     #[error("the method is not allowed; allowed methods: {0}")]
@@ -78,11 +99,14 @@ pub enum Failure {
     #[error("the method {0} is not supported")]
     NotSupported(Method),
     /// An Expect other than 100-continue (RFC 9110 §15.5.18).
-    #[error("an expectation other than 100-continue")]
+    #[error("the expectation is not 100-continue")]
     Expectation,
-    /// The client exceeds its rate or its concurrency (RFC 6585 §4).
+    /// The request exceeds a rate or a concurrency (RFC 6585 §4).
     #[error("{0}")]
     TooMany(#[from] Exceeded),
+    /// The password was not checked.
+    #[error("{0}")]
+    Unverified(#[from] Rejected),
     /// The Content-Length exceeds `limits.body`.
     #[error("the request body has {length} bytes, more than limits.body = {limit}")]
     BodyTooLarge {
@@ -106,7 +130,7 @@ pub enum Failure {
     #[error("{0}")]
     LiveStreams(#[from] TooManyLive),
     /// The client closed the connection while its request was queued; PHP has not got it.
-    #[error("the client left while its request waited")]
+    #[error("the client disconnected while its request waited")]
     ClientGone,
     /// The rules exceed the limit of internal rounds, for they form a loop.
     #[error("more than {0} internal rounds")]
@@ -187,20 +211,23 @@ impl Failure {
             Self::Target(_) | Self::Host(_) | Self::Forwarded(_) => StatusCode::BAD_REQUEST,
             Self::NotFound | Self::Withheld(_) => StatusCode::NOT_FOUND,
             Self::NameTooLong => StatusCode::URI_TOO_LONG,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::Requirement(_) => StatusCode::FORBIDDEN,
+            Self::Unauthorized(unauthorized) => unauthorized.status,
             Self::Denied { status, .. } => *status,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotSupported(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::TooMany(_) | Self::LiveStreams(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::AnswerShare => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unverified(rejected) => unverified_status(rejected),
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Variable(long) => variable_status(&long.origin),
             Self::Upload(error) => upload_status(error),
             Self::ClientGone => client_closed_request(),
-            Self::TooManyRounds(_) | Self::Pattern(_) | Self::Internal(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Self::TooManyRounds(_)
+            | Self::Pattern(_)
+            | Self::UserFile { .. }
+            | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Disk(error) if error.raw_os_error().is_some_and(is_exhaustion) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -235,17 +262,23 @@ impl Failure {
             Self::NameTooLong => "NAME_TOO_LONG",
             Self::Forbidden(_) => "FORBIDDEN",
             Self::Denied { .. } => "DENIED",
+            Self::Requirement(_) => "REQUIREMENT",
+            Self::Unauthorized(unauthorized) => unauthorized.code(),
+            Self::UserFile { .. } => "USER_FILE",
             Self::Method(_) => "METHOD_NOT_ALLOWED",
             Self::NotSupported(_) => "METHOD_NOT_SUPPORTED",
             Self::Expectation => "EXPECTATION_FAILED",
-            Self::TooMany(Exceeded::Rate { .. }) => "RATE_LIMIT",
-            Self::TooMany(Exceeded::AtOnce(_)) => "CONCURRENCY_LIMIT",
+            Self::TooMany(Exceeded::Requests(refusal)) => match refusal.excess {
+                Excess::Rate(_) => "RATE_LIMIT",
+                Excess::AtOnce => "CONCURRENCY_LIMIT",
+            },
             Self::TooMany(Exceeded::Memory) => "REQUEST_MEMORY",
             Self::BodyTooLarge { .. } => "BODY_TOO_LARGE",
             Self::Variable(_) => "VARIABLE_TOO_LONG",
             Self::Upload(error) => upload_code(error),
             Self::ClientGone => "CLIENT_CLOSED",
             Self::AnswerShare => "CLIENT_SHARE",
+            Self::Unverified(rejected) => unverified_code(rejected),
             Self::LiveStreams(_) => "LIVE_STREAMS",
             Self::TooManyRounds(_) => "TOO_MANY_ROUNDS",
             Self::Pattern(_) => "PATTERN_LIMIT",
@@ -281,6 +314,7 @@ impl Failure {
                 error: LeaseError::QueueFull { .. } | LeaseError::Refused { .. },
                 ..
             } | Self::Variable(_)
+                | Self::Unverified(Rejected::Busy { .. } | Rejected::NoThread(_))
         )
     }
 
@@ -310,9 +344,22 @@ impl Failure {
         None
     }
 
+    /// Returns the value of WWW-Authenticate (RFC 9110 §11.6.1).
+    pub fn challenge(&self) -> Option<HeaderValue> {
+        if let Self::Unauthorized(unauthorized) = self {
+            return unauthorized.challenge();
+        }
+        None
+    }
+
     /// Returns the value of Retry-After in seconds, if a retry may succeed.
     pub fn retry_after(&self) -> Option<u64> {
-        if let Self::TooMany(Exceeded::Rate { wait, .. }) = self {
+        if let Self::Unverified(rejected) = self {
+            return rejected.retry_after();
+        }
+        if let Self::TooMany(Exceeded::Requests(refusal)) = self
+            && let Excess::Rate(wait) = refusal.excess
+        {
             return Some(wait.as_secs() + 1);
         }
         if let Self::Timeout {

@@ -73,16 +73,23 @@ const PURE: &[&str] = &[
     "src/fastcgi/params",
     "src/fastcgi/decoder",
     "src/fastcgi/management",
+    "src/auth/verifier/attempts",
+    "src/auth/verifier/queue",
     "src/upstream/fpm/admission",
     "src/upstream/health",
     "src/upstream/policy",
     "src/handler/fastcgi/stderr/messages",
     "src/handler/fastcgi/stderr/budget",
     "src/message",
+    "src/auth/users",
 ];
 
-/// The async parts of `message`.
-const IMPURE: &[&str] = &["src/message/body", "src/message/spool"];
+/// The async parts of `message`, and what reads the files of users.
+const IMPURE: &[&str] = &[
+    "src/message/body",
+    "src/message/spool",
+    "src/auth/users/file",
+];
 
 /// What pure code does without: disk facts come in through `Disk`.
 const EFFECTS: &[&str] = &[

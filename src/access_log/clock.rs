@@ -42,7 +42,7 @@ impl TimeText {
                 format: format.to_owned(),
                 utc: false,
             }),
-            Err(error) => Err(format!("`{format}` is no time format: {error}")),
+            Err(error) => Err(format!("`{format}` is not a time format: {error}")),
         }
     }
 
@@ -199,7 +199,7 @@ mod tests {
         assert!(TimeText::parse("%d/%b/%Y %T").is_ok());
         let message = TimeText::parse("%d %!").unwrap_err();
         assert!(
-            message.starts_with("`%d %!` is no time format: "),
+            message.starts_with("`%d %!` is not a time format: "),
             "{message}"
         );
     }

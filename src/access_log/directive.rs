@@ -12,6 +12,8 @@ use super::Record;
 use super::clock::{Clock, Second};
 use super::escape::Value;
 use super::redact;
+use crate::message::Host;
+use crate::message::host::server_port;
 use crate::message::wire::Scheme;
 
 /// A directive of a format.
@@ -40,7 +42,9 @@ pub(super) enum Directive {
     Handler,
     Upstream,
     Cause,
+    User,
     RequestId,
+    TraceId,
     /// The process ID.
     Process,
     RequestField(Field),
@@ -68,12 +72,12 @@ pub(super) enum Tls {
     ClientSubject,
 }
 
-/// Parts of the requested authority.
+/// The requested authority, and the name and port of the server, which are its own unless the site has a canonical name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Authority {
     Whole,
     Name,
-    /// The port, as [`crate::message::Wire::server_port`] returns it.
+    /// The port, as [`server_port`] returns it.
     Port,
 }
 
@@ -150,7 +154,9 @@ impl Directive {
             Self::Handler => Value::text(record.handler),
             Self::Upstream => optional(record.upstream.as_deref()),
             Self::Cause => optional(record.cause),
+            Self::User => record.user.as_ref().map_or(Value::Absent, Value::text),
             Self::RequestId => Value::owned(record.request_id.to_string()),
+            Self::TraceId => trace_id(record),
             Self::Process => Value::Number(std::process::id().into()),
             Self::RequestField(field) => field.value(&record.captured.request, view.secrets),
             Self::ResponseField(field) => field.value(&record.captured.response, view.secrets),
@@ -192,12 +198,15 @@ impl Tls {
 
 impl Authority {
     fn value(self, record: &Record) -> Value<'_> {
-        let (name, port) = split_port(&record.host);
+        let (named, port) = split_port(&record.host);
+        let canonical = record.canonical.as_deref();
         match self {
             Self::Whole => Value::text(&record.host),
-            Self::Name if name.is_empty() => Value::Absent,
-            Self::Name => Value::text(name),
-            Self::Port => Value::Number(record.wire.server_port(port).into()),
+            Self::Name => match canonical.map_or(named, Host::name) {
+                "" => Value::Absent,
+                name => Value::text(name),
+            },
+            Self::Port => Value::Number(server_port(&record.wire, canonical, port).into()),
         }
     }
 }
@@ -286,6 +295,11 @@ fn split_port(authority: &str) -> (&str, Option<u16>) {
         Some((name, port)) if !port.contains(']') => (name, port.parse().ok()),
         Some(_) | None => (authority, None),
     }
+}
+
+fn trace_id(record: &Record) -> Value<'_> {
+    let id = record.request_id.trace_id();
+    id.map_or(Value::Absent, |id| Value::owned(id.digits()))
 }
 
 fn optional(text: Option<&str>) -> Value<'_> {

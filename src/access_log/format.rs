@@ -60,7 +60,7 @@ impl Format {
             text => {
                 return Err(FormatError {
                     message: format!(
-                        "`{text}` is no format: write \"combined\", \"common\", \"json\", or directives such as '%h %t \"%r\" %>s'"
+                        "`{text}` is not a log format: write \"combined\", \"common\", \"json\", or directives such as '%h %t \"%r\" %>s'"
                     ),
                     offset: 0,
                 });

@@ -22,7 +22,7 @@ pub use capture::Captured;
 pub use format::{Format, FormatError};
 pub use writer::AccessLog;
 
-use crate::message::{RequestId, Wire};
+use crate::message::{Host, RequestId, Wire};
 
 /// Destination of the lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,14 +55,18 @@ pub struct Record {
     pub bytes: u64,
     /// The requested authority; empty if the request has none or the format does not name it.
     pub host: String,
+    /// The name and port of the server, if they are not the client's to name.
+    pub canonical: Option<Arc<Host>>,
     /// The header fields that the format names.
     pub captured: Captured,
-    /// The request ID, the same in all logs.
+    /// The request ID, the same in all logs, with the ID of the trace.
     pub request_id: RequestId,
     /// The name of the site.
     pub site: Option<Arc<str>>,
     /// The kind of the handler; `none` if no handler was chosen.
     pub handler: &'static str,
+    /// The authenticated user.
+    pub user: Option<Arc<[u8]>>,
     /// The name of the upstream.
     pub upstream: Option<Arc<str>>,
     /// The cause code of a failure.
@@ -107,10 +111,12 @@ fn sample(uri: &'static str) -> Record {
         status: 200,
         bytes: 1234,
         host: "example.org".to_owned(),
+        canonical: None,
         captured: Captured::default(),
-        request_id: RequestId::new(0x0123_4567, 0x89ab_cdef_0000_0001),
+        request_id: RequestId::new(0x0123_4567_89ab_cdef, 1),
         site: None,
         handler: "none",
+        user: None,
         upstream: None,
         cause: None,
         complete: true,

@@ -20,7 +20,7 @@ pub(super) struct Needs {
 }
 
 /// Directives of `%{NAME}x`, in the order of the JSON object.
-const NAMED: [(&str, Directive); 21] = [
+const NAMED: [(&str, Directive); 23] = [
     ("client", Directive::Address(Address::Client)),
     ("host", Directive::Authority(Authority::Whole)),
     ("scheme", Directive::Scheme),
@@ -41,7 +41,9 @@ const NAMED: [(&str, Directive); 21] = [
     ("handler", Directive::Handler),
     ("upstream", Directive::Upstream),
     ("cause", Directive::Cause),
+    ("user", Directive::User),
     ("request_id", Directive::RequestId),
+    ("trace_id", Directive::TraceId),
 ];
 
 impl Needs {
@@ -155,8 +157,8 @@ fn plain(letter: char) -> Option<Directive> {
         'B' => Directive::Size(Size::Content),
         'D' => Directive::Elapsed(Unit::Microseconds),
         'H' => Directive::Protocol,
-        // There is no identd look-up, and no handler authenticates.
-        'l' | 'u' => Directive::Nothing,
+        // There is no identd look-up.
+        'l' => Directive::Nothing,
         'L' => Directive::RequestId,
         'm' => Directive::Method,
         'O' => Directive::Size(Size::HeadAndContent),
@@ -167,6 +169,7 @@ fn plain(letter: char) -> Option<Directive> {
         'R' => Directive::Handler,
         's' => Directive::Status,
         'T' => Directive::Elapsed(Unit::Seconds),
+        'u' => Directive::User,
         'U' => Directive::Target(Target::Path),
         'v' => Directive::Site,
         'V' => Directive::Authority(Authority::Name),
@@ -195,7 +198,8 @@ fn mod_ssl(name: &str) -> Option<Directive> {
 }
 
 fn field_name(name: &str) -> Result<HeaderName, String> {
-    HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{name}` is no name of a field"))
+    HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| format!("`{name}` is not the name of a field"))
 }
 
 /// Returns the message for an unknown directive.
@@ -208,23 +212,23 @@ fn unknown(letter: char, argument: Option<&str>) -> String {
             'f' | 'I' | 'k' | 'S' => {
                 format!("`%{letter}` is not supported")
             }
-            _ => format!("there is no directive `%{letter}`: write `%%` for a `%`"),
+            _ => format!("unknown directive `%{letter}`: write `%%` for a `%`"),
         };
     };
     let known = match letter {
         'x' => {
             let names: Vec<_> = NAMED.iter().map(|(name, _)| *name).collect();
             format!(
-                "there are time, {}, and mod_ssl's HTTPS, SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI and SSL_CLIENT_S_DN",
+                "known names are time, {}, and mod_ssl's HTTPS, SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI and SSL_CLIENT_S_DN",
                 names.join(", ")
             )
         }
-        'e' => "there are UNIQUE_ID and REQUEST_ID".to_owned(),
-        'T' => "there are s, ms and us".to_owned(),
-        'p' => "there are canonical, local and remote".to_owned(),
-        'P' => "there is pid".to_owned(),
+        'e' => "known names are UNIQUE_ID and REQUEST_ID".to_owned(),
+        'T' => "known units are s, ms and us".to_owned(),
+        'p' => "known names are canonical, local and remote".to_owned(),
+        'P' => "the only name is pid".to_owned(),
         _ if plain(letter).is_some() => format!("write `%{letter}`"),
-        _ => format!("there is no directive `%{letter}`"),
+        _ => format!("unknown directive `%{letter}`"),
     };
     format!("`%{{{argument}}}{letter}` is not known: {known}")
 }

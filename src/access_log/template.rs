@@ -153,7 +153,7 @@ impl Statuses {
         let code = format!("{first}{digits}");
         match code.parse() {
             Ok(status @ 100..=599) => self.codes.push(status),
-            Ok(_) | Err(_) => return Err(format!("{code} is no status")),
+            Ok(_) | Err(_) => return Err(format!("{code} is not a status")),
         }
         Ok(behind)
     }

@@ -34,7 +34,7 @@ impl HostCheck {
         };
         if !is_allowed_host(authority, names) {
             return Some(format!(
-                "403: Host `{authority}` is no IP address, not `localhost` and not in admin.hosts (DNS rebinding). Use an IP address, or add the name to admin.hosts"
+                "403: Host `{authority}` is not an IP address, `localhost` or one of admin.hosts (DNS rebinding). Use an IP address, or add the name to admin.hosts"
             ));
         }
         let is_foreign = |origin: &HeaderValue| !is_same_origin(origin, authority);

@@ -1,6 +1,7 @@
 //! `/metrics`: the existing counters in OpenMetrics. Nothing is measured for them, and a scrape reads atomics.
 
 mod members;
+mod passwords;
 mod shares;
 
 use std::fmt;
@@ -92,7 +93,8 @@ impl Scrape {
         self.encode_logs(encoder)?;
         self.encode_given_up(encoder)?;
         self.encode_lags(encoder)?;
-        self.encode_budgets(encoder)
+        self.encode_budgets(encoder)?;
+        self.encode_passwords(encoder)
     }
 
     fn encode_sites(&self, encoder: &mut DescriptorEncoder<'_>) -> Encoded {
@@ -212,33 +214,33 @@ const UPSTREAM_GAUGES: Table<fn(&MemberScrape) -> f64, 8> = [
     (
         "upstream_up",
         "0 while the server refuses connections or does not speak FastCGI",
-        |it| f64::from(u8::from(!it.picture.failing)),
+        |it| f64::from(u8::from(!it.state.failing)),
     ),
     (
         "upstream_busy",
         "Connections in use or being opened",
-        |it| count(it.picture.busy),
+        |it| count(it.state.busy),
     ),
     ("upstream_idle", "Idle connections", |it| {
-        count(it.picture.idle)
+        count(it.state.idle)
     }),
     ("upstream_queue", "Requests that wait for a worker", |it| {
-        count(it.picture.waiting)
+        count(it.state.waiting)
     }),
     (
         "upstream_queue_clients",
         "Clients whose requests wait for a worker",
-        |it| count(it.picture.waiting_clients),
+        |it| count(it.state.waiting_clients),
     ),
     (
         "upstream_queue_longest_wait_seconds",
         "Waiting time of the longest waiting request",
-        |it| it.picture.longest_wait.as_secs_f64(),
+        |it| it.state.longest_wait.as_secs_f64(),
     ),
     (
         "upstream_saturation",
         "0 to 1: 1 while any request waits, else the busy part of the workers that existed when a request last waited",
-        |it| it.picture.saturation,
+        |it| it.state.saturation,
     ),
     (
         "upstream_workers_needed",

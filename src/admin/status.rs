@@ -37,8 +37,22 @@ pub(super) async fn status(admin: &Admin) -> Value {
         "not_ready_because": reasons,
         "connections": connections,
         "reloads": { "done": state.reloads.get(), "refused": state.reloads_refused.get() },
+        "passwords": passwords(&snapshot),
         "sites": sites(&snapshot),
         "upstreams": upstreams(&snapshot),
+    })
+}
+
+fn passwords(snapshot: &Snapshot) -> Value {
+    let numbers = snapshot.authentication.verifier.numbers();
+    json!({
+        "hashing": numbers.hashing,
+        "waiting": numbers.waiting,
+        "right": numbers.right,
+        "wrong": numbers.wrong,
+        "remembered": numbers.remembered,
+        "refused_attempts": numbers.refused_attempts,
+        "refused_queue": numbers.refused_queue,
     })
 }
 
@@ -60,19 +74,19 @@ fn upstreams(snapshot: &Snapshot) -> Vec<Value> {
     let upstreams = snapshot.upstreams().into_iter().map(|upstream| {
         let known = upstream.members();
         let members = known.iter().map(|member| {
-            let picture = member.snapshot();
+            let state = member.snapshot();
             let numbers = member.numbers();
             json!({
                 "address": member.address().to_string(),
-                "class": format!("{:?}", picture.class),
-                "failing": picture.failing,
-                "busy": picture.busy,
-                "cooling": picture.cooling,
-                "idle": picture.idle,
-                "waiting": picture.waiting,
-                "waiting_clients": picture.waiting_clients,
-                "longest_wait_ms": millis(picture.longest_wait),
-                "saturation": picture.saturation,
+                "class": format!("{:?}", state.class),
+                "failing": state.failing,
+                "busy": state.busy,
+                "cooling": state.cooling,
+                "idle": state.idle,
+                "waiting": state.waiting,
+                "waiting_clients": state.waiting_clients,
+                "longest_wait_ms": millis(state.longest_wait),
+                "saturation": state.saturation,
                 "served": numbers.service.count(),
                 "mean_service_ms": millis(numbers.mean_service()),
                 "mean_wait_ms": millis(numbers.wait.mean()),

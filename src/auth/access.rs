@@ -6,12 +6,12 @@ use super::TrustedProxies;
 use crate::section::{At, Key, Lowered, Problems};
 
 /// Key of the allowed clients.
-pub static ALLOW: Key<Vec<At<String>>> = Key::texts("allow", "The only clients that the site answers: addresses, networks, \"private\" for private and loopback ones, \"unix\". Everybody else gets 403, before any rule and before PHP. For a part of a site use a rule with `not = { remote = [\u{2026}] }` and `deny`.").example("[\"192.0.2.0/24\", \"private\"]");
+pub static ALLOW: Key<Vec<At<String>>> = Key::texts("allow", "Allowed clients: addresses, networks, \"private\" for private and loopback ones, \"unix\". All others get 403, before any rule and before PHP. For a part of a site use a rule with `not = { remote = [\u{2026}] }` and `deny`.").example("[\"192.0.2.0/24\", \"private\"]");
 
 /// Key of the denied clients.
 pub static DENY: Key<Vec<At<String>>> = Key::texts(
     "deny",
-    "Clients that get 403, also where `allow` names them.",
+    "Denied clients, which get 403 even if `allow` names them.",
 )
 .example("[\"203.0.113.7\"]");
 

@@ -30,7 +30,7 @@ pub struct Claim {
 /// on, and the request does not show which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "Forwarded and X-Forwarded-… differ in the {0}: have the proxy remove those that it does not write, or say which it writes in server.trusted_fields"
+    "Forwarded and X-Forwarded-… differ in the {0}: configure the proxy to remove the fields that it does not set, or list those that it sets in server.trusted_fields"
 )]
 pub struct Conflict(pub &'static str);
 

@@ -6,26 +6,30 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use super::TrustedProxies;
 use super::forwarded::{Claim, Conflict};
+use super::identifiers;
 use super::trusted_fields::{TRUSTED_FIELDS, TrustedFields};
-use crate::message::{Host, Wire};
+use crate::message::trace_id::{Sampling, TRACEPARENT};
+use crate::message::{Host, RequestId, Wire};
 use crate::section::{At, Key, Lowered, Problems};
 
 /// Key of the networks of the trusted proxies.
-pub static TRUSTED_PROXIES: Key<Vec<At<String>>> = Key::texts("trusted_proxies", "The proxies in front of the gateway whose word about a client counts: addresses, networks, \"private\" for all private and loopback ones, \"unix\" for whoever connects through a unix socket. From them the fields of `trusted_fields` are believed, read from the right up to the first address that is no trusted proxy: REMOTE_ADDR, HTTPS, REQUEST_SCHEME, SERVER_NAME, SERVER_PORT, HTTP_HOST, the choice of the site, `remote` conditions, limits per client, logs and redirects follow.").default("[]").shown("[\"10.0.0.0/8\", \"unix\"]");
+pub static TRUSTED_PROXIES: Key<Vec<At<String>>> = Key::texts("trusted_proxies", "Trusted proxies in front of the gateway: addresses, networks, \"private\" for all private and loopback ones, \"unix\" for clients of a unix socket. Their `trusted_fields`, read from the right up to the first address that is not a trusted proxy, determine the client, and with it REMOTE_ADDR, HTTPS, REQUEST_SCHEME, SERVER_NAME, SERVER_PORT, HTTP_HOST, the choice of the site, `remote` conditions, limits per client, logs and redirects.").default("[]").shown("[\"10.0.0.0/8\", \"unix\"]");
 
 /// Key of the treatment of forwarding fields that are not trusted.
-pub static UNTRUSTED_FIELDS: Key<At<String>> = Key::one_of("untrusted_fields", &["remove", "keep"], "What PHP sees of Forwarded, X-Forwarded-…, X-Real-IP, X-Client-IP, Client-IP, True-Client-IP, CF-Connecting-IP, Fastly-Client-IP, X-Cluster-Client-IP, Front-End-Https, X-Scheme, X-URL-Scheme, X-Original-Host, X-Original-URL and X-Rewrite-URL that come from anybody but a trusted proxy: \"remove\": nothing; and of Forwarded and X-Forwarded-For, -Proto, -Host and -Port from a trusted one what is believed of them by `trusted_fields`, from the client on, so that an application may believe what it sees; \"keep\": all, as they came.").default("\"remove\"");
+pub static UNTRUSTED_FIELDS: Key<At<String>> = Key::one_of("untrusted_fields", &["remove", "keep"], "Handling of Forwarded, X-Forwarded-…, X-Real-IP, X-Client-IP, Client-IP, True-Client-IP, CF-Connecting-IP, Fastly-Client-IP, X-Cluster-Client-IP, Front-End-Https, X-Scheme, X-URL-Scheme, X-Original-Host, X-Original-URL, X-Rewrite-URL, X-Request-ID, traceparent and tracestate on their way to PHP. \"remove\": fields that do not come from a trusted proxy are removed; Forwarded and X-Forwarded-For, -Proto, -Host and -Port of a trusted one are reduced to the values accepted by `trusted_fields`, from the client on, so that an application can rely on every value that it gets. \"keep\": all pass unchanged.").default("\"remove\"");
 
-/// `trusted_proxies`, `trusted_fields` and `untrusted_fields`.
+/// `trusted_proxies`, `trusted_fields`, `untrusted_fields` and `begin_trace`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forwarding {
     proxies: TrustedProxies,
     fields: TrustedFields,
     keeps: bool,
+    /// The flag of the traces that begin here.
+    sampling: Option<Sampling>,
 }
 
 impl Forwarding {
@@ -35,6 +39,7 @@ impl Forwarding {
             proxies: TrustedProxies::build(&section.get(&TRUSTED_PROXIES), problems),
             fields: TrustedFields::build(&section.get(&TRUSTED_FIELDS), problems),
             keeps: section.get(&UNTRUSTED_FIELDS).value == "keep",
+            sampling: identifiers::sampling(section),
         }
     }
 
@@ -43,19 +48,34 @@ impl Forwarding {
         self.proxies.contains(address)
     }
 
-    /// Returns the connection with the client data of this request. Removes untrusted fields from `parts`,
-    /// and replaces its host by the one that the client requested from the proxy.
-    pub fn apply(&self, parts: &mut Parts, wire: &Arc<Wire>) -> Result<Arc<Wire>, Conflict> {
+    /// Returns the connection with the client data of this request, and completes its `id`. Removes untrusted fields
+    /// from `parts`, and replaces its host by the one that the client requested from the proxy.
+    pub fn apply(
+        &self,
+        parts: &mut Parts,
+        wire: &Arc<Wire>,
+        id: &mut RequestId,
+    ) -> Result<Arc<Wire>, Conflict> {
         if !parts
             .headers
             .keys()
             .any(|name| is_forwarding(name.as_str()))
         {
+            self.begin_trace(id);
             return Ok(Arc::clone(wire));
         }
-        if !self.proxies.contains(wire.client) {
+        let trusted = self.proxies.contains(wire.client);
+        self.identify(&mut parts.headers, trusted, id);
+        if !trusted {
+            let is_proxied = names_client(&parts.headers);
             if !self.keeps {
                 remove_forwarding_fields(&mut parts.headers);
+            }
+            if is_proxied {
+                return Ok(Arc::new(Wire {
+                    is_client_unknown: true,
+                    ..Wire::clone(wire)
+                }));
             }
             return Ok(Arc::clone(wire));
         }
@@ -70,6 +90,26 @@ impl Forwarding {
             replace_authority(host, parts);
         }
         Ok(Arc::new(apply_claim(wire, &claim)))
+    }
+
+    /// Adopts the identifiers of a trusted proxy. Begins a trace, if configured, unless an application gets the
+    /// traceparent in `fields`.
+    fn identify(&self, fields: &mut HeaderMap, trusted: bool, id: &mut RequestId) {
+        if trusted {
+            identifiers::adopt(fields, self.fields, id);
+        }
+        if !self.keeps {
+            identifiers::remove_others(fields, id);
+        }
+        if !fields.contains_key(&TRACEPARENT) {
+            self.begin_trace(id);
+        }
+    }
+
+    fn begin_trace(&self, id: &mut RequestId) {
+        if let Some(sampling) = self.sampling {
+            id.begin_trace(sampling);
+        }
     }
 }
 
@@ -98,6 +138,7 @@ fn apply_claim(wire: &Wire, claim: &Claim) -> Wire {
     };
     if let Some(client) = claim.client {
         seen.client = Some(client);
+        seen.is_client_unknown = false;
         seen.remote_addr = client.to_string();
         seen.remote_port = String::new();
         seen.tls = None;
@@ -109,13 +150,24 @@ fn apply_claim(wire: &Wire, claim: &Claim) -> Wire {
     seen
 }
 
+/// Reports whether a proxy has named its client in the fields.
+fn names_client(fields: &HeaderMap) -> bool {
+    [FORWARDED, X_FORWARDED_FOR, X_REAL_IP]
+        .iter()
+        .any(|name| fields.contains_key(name))
+}
+
+const FORWARDED: HeaderName = header::FORWARDED;
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
 /// Reports whether a field is one by which proxies pass on client data.
 pub fn is_forwarding(name: &str) -> bool {
     name.starts_with("x-forwarded-") || FORWARDING.contains(&name)
 }
 
-/// Forwarding fields beside X-Forwarded-… that applications and frameworks are known to read.
-const FORWARDING: [&str; 15] = [
+/// Forwarding fields beside X-Forwarded-… that applications and frameworks are known to read, and identifiers.
+const FORWARDING: [&str; 18] = [
     "forwarded",
     "x-forwarded",
     "x-real-ip",
@@ -131,6 +183,9 @@ const FORWARDING: [&str; 15] = [
     "x-original-host",
     "x-original-url",
     "x-rewrite-url",
+    "x-request-id",
+    "traceparent",
+    "tracestate",
 ];
 
 fn remove_forwarding_fields(fields: &mut HeaderMap) {

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::section::{At, Key, Problem, Problems};
 
 /// Key of the trusted fields.
-pub static TRUSTED_FIELDS: Key<Vec<At<String>>> = Key::texts("trusted_fields", "Each field that the trusted proxies write, or remove where they do not: \"x-forwarded-for\", \"x-forwarded-proto\", \"x-forwarded-host\", \"x-forwarded-port\", and \"forwarded\" (RFC 7239) with its parameters `for` and `proto`; \"forwarded-host\" is its parameter `host`. No other of them is believed, and with `untrusted_fields = \"remove\"` none reaches PHP. A proxy passes on what it does not write: what stands here too much a client says itself. Where a request has both families, what one of them leaves out the other may say, and a request in which they contradict each other is refused (400).").default("[\"x-forwarded-for\", \"x-forwarded-proto\", \"forwarded\"]");
+pub static TRUSTED_FIELDS: Key<Vec<At<String>>> = Key::texts("trusted_fields", "Fields that every trusted proxy sets or removes: \"x-forwarded-for\", \"x-forwarded-proto\", \"x-forwarded-host\", \"x-forwarded-port\", and \"forwarded\" (RFC 7239) with its parameters `for` and `proto`; \"forwarded-host\" is its parameter `host`; \"x-request-id\"; \"traceparent\" (W3C Trace Context), with its tracestate. The others of these are ignored, and with `untrusted_fields = \"remove\"` none of them reaches PHP. List no field that a proxy passes on unchanged: its value is chosen by the client. If a request has both families, one supplies the values that the other lacks, and a request in which they contradict each other is refused (400).").default("[\"x-forwarded-for\", \"x-forwarded-proto\", \"forwarded\", \"x-request-id\", \"traceparent\"]");
 
 /// A forwarding field, or a part of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub enum Field {
     Forwarded,
     /// `host` of Forwarded.
     ForwardedHost,
+    /// X-Request-ID.
+    RequestId,
+    /// traceparent and tracestate.
+    Traceparent,
 }
 
 /// A set of fields.
@@ -30,13 +34,15 @@ pub enum Field {
 pub struct TrustedFields(u8);
 
 impl Field {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::For,
         Self::Proto,
         Self::Host,
         Self::Port,
         Self::Forwarded,
         Self::ForwardedHost,
+        Self::RequestId,
+        Self::Traceparent,
     ];
 
     /// Returns the name in the configuration: that of the field, unless it is a part of one.
@@ -48,6 +54,8 @@ impl Field {
             Self::Port => "x-forwarded-port",
             Self::Forwarded => "forwarded",
             Self::ForwardedHost => "forwarded-host",
+            Self::RequestId => "x-request-id",
+            Self::Traceparent => "traceparent",
         }
     }
 
@@ -59,13 +67,21 @@ impl Field {
             Self::Port => 8,
             Self::Forwarded => 16,
             Self::ForwardedHost => 32,
+            Self::RequestId => 64,
+            Self::Traceparent => 128,
         }
     }
 }
 
 impl Default for TrustedFields {
     fn default() -> Self {
-        Self::of(&[Field::For, Field::Proto, Field::Forwarded])
+        Self::of(&[
+            Field::For,
+            Field::Proto,
+            Field::Forwarded,
+            Field::RequestId,
+            Field::Traceparent,
+        ])
     }
 }
 
@@ -88,8 +104,7 @@ impl TrustedFields {
         let needs_field =
             fields.contains(&Field::ForwardedHost) && !fields.contains(&Field::Forwarded);
         if let Some(text) = texts.first().filter(|_| needs_field) {
-            let message =
-                "\"forwarded-host\" is a parameter of Forwarded, which is not among the fields";
+            let message = "\"forwarded-host\" is a parameter of Forwarded, and \"forwarded\" is not in the list";
             let help = "trusted_fields = [\"forwarded\", \"forwarded-host\"]";
             problems.push(Problem::new(text.place.clone(), message).help(help));
         }
@@ -119,13 +134,13 @@ fn unknown(text: &At<String>, word: &str) -> Problem {
     let place = text.place.clone();
     if matches!(word, "any" | "x-forwarded") {
         let message = format!(
-            "\"{word}\" let clients choose the host and the port, which few proxies write: each field is named now"
+            "\"{word}\" is no longer a value, because it let clients choose the host and the port, which few proxies set"
         );
-        let help = "write those that your proxy sets, as [\"x-forwarded-for\", \"x-forwarded-proto\"], and \"x-forwarded-host\" and \"x-forwarded-port\" only if it sets them too";
+        let help = "list the fields that your proxy sets, as [\"x-forwarded-for\", \"x-forwarded-proto\"], and \"x-forwarded-host\" and \"x-forwarded-port\" only if it sets them too";
         return Problem::new(place, message).help(help);
     }
     let words = Field::ALL.map(|field| format!("\"{}\"", field.name()));
-    let message = format!("`{}` is no field with client data", text.value);
+    let message = format!("`{}` is not a forwarding field", text.value);
     Problem::new(place, message).help(format!("write one of {}", words.join(", ")))
 }
 
@@ -171,11 +186,11 @@ mod tests {
     #[test]
     fn former_and_unknown_names_are_problems() {
         for (words, part) in [
-            (&["any"] as &[&str], "each field is named now"),
-            (&["x-forwarded"], "each field is named now"),
+            (&["any"] as &[&str], "is no longer a value"),
+            (&["x-forwarded"], "is no longer a value"),
             (&["forwarded-host"], "is a parameter of Forwarded"),
-            (&["x-real-ip"], "is no field"),
-            (&[""], "is no field"),
+            (&["x-real-ip"], "is not a forwarding field"),
+            (&[""], "is not a forwarding field"),
         ] {
             let messages = built(words).unwrap_err();
             assert!(

@@ -1,33 +1,33 @@
 //! Settings of a site and its upstream that change the variables of a call.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use http::{HeaderName, header};
 
 use crate::auth::forwarding::is_forwarding;
-use crate::message::Host;
 use crate::message::hop_by_hop::is_hop_by_hop;
+use crate::message::{Host, RemoteUser};
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
 /// Key of the ambiguous field names that PHP gets.
-pub static PASS_FIELDS: Key<Vec<At<String>>> = Key::texts("pass_fields", "Header fields that PHP gets although their names have an underscore, or another byte than letters, digits and hyphens. X_Foo becomes HTTP_X_FOO as X-Foo does, so that one could be passed for the other; where both come, X-Foo alone is told. All others of the kind are dropped, counted, and named once in the log.").default("[]").shown("[\"X_Legacy_Token\"]");
+pub static PASS_FIELDS: Key<Vec<At<String>>> = Key::texts("pass_fields", "Header fields passed to PHP although their names have an underscore, or another byte than letters, digits and hyphens. X_Foo becomes HTTP_X_FOO as X-Foo does, so that one could pass for the other; if both are present, only X-Foo is passed. All others of the kind are dropped, counted, and named once in the log.").default("[]").shown("[\"X_Legacy_Token\"]");
 
 /// Key that passes credentials to PHP.
-pub static AUTHORIZATION: Key<bool> = Key::flag("authorization", "Whether PHP gets the field Authorization: HTTP_AUTHORIZATION, and from it PHP_AUTH_USER and PHP_AUTH_PW. Apache withholds it unless CGIPassAuth is on. Proxy-Authorization never reaches PHP.").default("true");
+pub static AUTHORIZATION: Key<bool> = Key::flag("authorization", "Passes the field Authorization to PHP: HTTP_AUTHORIZATION, and from it PHP_AUTH_USER and PHP_AUTH_PW. Default: it is passed unless `auth` has checked it; with true always, as with Apache's CGIPassAuth. Proxy-Authorization never reaches PHP.").example("false");
 
 /// Apache's UseCanonicalName On.
-pub static CANONICAL_NAME: Key<Option<At<String>>> = Key::text("canonical_name", "What SERVER_NAME and SERVER_PORT always are: \"name\" or \"name:port\", as with Apache's UseCanonicalName On. Default: what the client named in Host, else the address that it connected to and the port of the scheme.").example("\"www.example.org:443\"");
+pub static CANONICAL_NAME: Key<Option<At<String>>> = Key::text("canonical_name", "Fixed name and port of the server: SERVER_NAME and SERVER_PORT, `$port` in templates, %V and %p in the access log. \"name\", with the port of the scheme, or \"name:port\", as with Apache's UseCanonicalName On. Default: the client's Host, else the address that it connected to and the port of the scheme.").example("\"www.example.org:443\"");
 
 /// Key of the application of an upstream, by which the file of a script is named to it.
-pub static TYPE: Key<At<String>> = Key::one_of("type", &["fpm", "apache-fpm", "generic"], "What listens there. \"fpm\": PHP-FPM; SCRIPT_FILENAME is a plain path, with SCRIPT_NAME and PATH_INFO already split. \"apache-fpm\": the same as Apache's ProxyPassMatch asks it, with \"proxy:fcgi://…\" in front of the path and PATH_INFO behind it, which PHP-FPM takes apart itself (cgi.fix_pathinfo = 1); the values in PHP are the same. \"generic\": any other FastCGI application; plain paths, and nothing is taken for granted that only PHP-FPM does.").default("\"fpm\"");
+pub static TYPE: Key<At<String>> = Key::one_of("type", &["fpm", "apache-fpm", "generic"], "Kind of the application. \"fpm\": PHP-FPM; SCRIPT_FILENAME is a plain path, with SCRIPT_NAME and PATH_INFO already split. \"apache-fpm\": PHP-FPM with the parameters of Apache's ProxyPassMatch: \"proxy:fcgi://…\" in front of the path and PATH_INFO behind it, which PHP-FPM splits itself (cgi.fix_pathinfo = 1); the values in PHP are the same. \"generic\": any other FastCGI application; plain paths, and no reliance on behaviour that only PHP-FPM has.").default("\"fpm\"");
 
 /// Deviations from the usual variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contract {
     pass: Vec<HeaderName>,
-    withholds_authorization: bool,
-    /// SERVER_NAME and SERVER_PORT, if independent of the client.
-    pub(super) canonical: Option<Host>,
+    /// PHP gets Authorization: never, always, or (`None`) unless the gateway has checked it.
+    passes_authorization: Option<bool>,
     /// The kind of application.
     pub responder: Responder,
     /// DOCUMENT_ROOT where the root of the scripts is an alias below another.
@@ -74,24 +74,15 @@ impl Contract {
             }
             Ok(name) => Some(name),
             Err(_) => {
-                let message = format!("`{}` is no name of a header field", text.value);
+                let message = format!("`{}` is not the name of a header field", text.value);
                 problems.push(Problem::new(text.place.clone(), message));
                 None
             }
         });
         let pass = names.collect();
-        let canonical = section.get(&CANONICAL_NAME).and_then(|text| {
-            let host = Host::parse(&text.value).ok();
-            if host.is_none() {
-                let message = format!("`{}` is no host name with an optional port", text.value);
-                problems.push(Problem::new(text.place.clone(), message));
-            }
-            host
-        });
         Self {
             pass,
-            withholds_authorization: !section.get(&AUTHORIZATION),
-            canonical,
+            passes_authorization: section.given(&AUTHORIZATION),
             responder: Responder::Fpm,
             document_root: None,
         }
@@ -120,17 +111,24 @@ impl Contract {
         matches!(self.responder, Responder::ApacheFpm(_))
     }
 
+    /// Reports whether PHP does not get the Authorization of a request, which the gateway has checked for `user`.
+    pub(super) fn withholds_authorization(&self, user: Option<&RemoteUser>) -> bool {
+        let is_checked = || user.is_some_and(|user| user.scheme.is_some());
+        self.passes_authorization
+            .map_or_else(is_checked, |passes| !passes)
+    }
+
     /// Decides the export of a field (docs/cgi.md, "Header fields of a request"). Names with anything but
     /// letters, digits and hyphens could be taken for another field once hyphens have become underscores;
     /// `Proxy` would become HTTP_PROXY, which libraries obey (httpoxy); X-Sendfile-Type and X-Accel-Mapping are
     /// reserved to the gateway: a client that sent them would choose the file that a framework hands out;
     /// Proxy-Authorization is addressed to the gateway; the two content fields have their own variables;
     /// Transfer-Encoding and other hop-by-hop fields end at the gateway.
-    pub(super) fn export(&self, name: &HeaderName) -> Export {
+    pub(super) fn export(&self, name: &HeaderName, withholds_authorization: bool) -> Export {
         let withheld = name == header::PROXY_AUTHORIZATION
             || name == header::CONTENT_LENGTH
             || name == header::CONTENT_TYPE
-            || (self.withholds_authorization && name == header::AUTHORIZATION)
+            || (withholds_authorization && name == header::AUTHORIZATION)
             || is_ours(name.as_str())
             || is_hop_by_hop(name);
         if withheld {
@@ -144,6 +142,17 @@ impl Contract {
             Export::Ambiguous
         }
     }
+}
+
+/// Returns the canonical name of a site, if it has one.
+pub fn canonical_name(section: &Lowered, problems: &mut Problems) -> Option<Arc<Host>> {
+    let text = section.get(&CANONICAL_NAME)?;
+    let host = Host::parse(&text.value).ok();
+    if host.is_none() {
+        let message = format!("`{}` is no host name with an optional port", text.value);
+        problems.push(Problem::new(text.place, message));
+    }
+    host.map(Arc::new)
 }
 
 impl Responder {
@@ -185,6 +194,8 @@ pub(super) fn plain_spelling(name: &HeaderName) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -209,12 +220,32 @@ mod tests {
             ("connection", Export::Withheld),
         ] {
             let name = HeaderName::from_static(name);
-            assert_eq!(contract.export(&name), expected, "{name}");
+            assert_eq!(contract.export(&name, false), expected, "{name}");
         }
-        let withholds = Contract {
-            withholds_authorization: true,
-            ..Contract::default()
+        let withheld = contract.export(&header::AUTHORIZATION, true);
+        assert_eq!(withheld, Export::Withheld);
+    }
+
+    #[test]
+    fn authorization_is_withheld_once_it_is_checked() {
+        let user = |scheme| RemoteUser {
+            name: Arc::from(*b"alice"),
+            scheme,
+            groups: None,
         };
-        assert_eq!(withholds.export(&header::AUTHORIZATION), Export::Withheld);
+        let (basic, other) = (user(Some("Basic")), user(None));
+        for (passes, of_basic, of_other, of_nobody) in [
+            (None, true, false, false),
+            (Some(true), false, false, false),
+            (Some(false), true, true, true),
+        ] {
+            let contract = Contract {
+                passes_authorization: passes,
+                ..Contract::default()
+            };
+            let withholds = [Some(&basic), Some(&other), None]
+                .map(|user| contract.withholds_authorization(user));
+            assert_eq!(withholds, [of_basic, of_other, of_nobody], "{passes:?}");
+        }
     }
 }

@@ -8,6 +8,9 @@ use http::{HeaderName, Version, header};
 use super::contract::{Export, plain_spelling};
 use super::{Contract, Mapping, Responder, Script, ssl_variables};
 use crate::fastcgi::params::{ParamsEncoder, encode_pair};
+use crate::message::host::server_port;
+use crate::message::request_id::X_REQUEST_ID;
+use crate::message::trace_id::TRACEPARENT;
 use crate::message::whitespace::trim;
 use crate::message::{Cause, Previous, Request, Scheme, Wire};
 
@@ -182,7 +185,7 @@ pub fn encode_request(
     dropped: &mut dyn FnMut(&HeaderName),
 ) {
     request_variables(params, request);
-    connection_variables(params, request, contract);
+    connection_variables(params, request);
     content_variables(params, request, length);
     protocol_variables(params, request, contract, dropped);
 }
@@ -190,30 +193,47 @@ pub fn encode_request(
 fn request_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
     params.pair(b"REQUEST_METHOD", request.method.as_str().as_bytes());
     params.pair(b"SERVER_PROTOCOL", protocol(request.version).as_bytes());
-    let id = request.id.digits();
-    params.pair(b"REQUEST_ID", &id);
-    params.pair(b"UNIQUE_ID", &id); // Apache's mod_unique_id
+    identifier_variables(params, request);
+    if let Some(user) = request.user() {
+        params.pair(b"REMOTE_USER", &user.name);
+        if let Some(scheme) = user.scheme {
+            params.pair(b"AUTH_TYPE", scheme.as_bytes());
+        }
+    }
 }
 
-fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request, contract: &Contract) {
+/// Encodes the identifiers of the request and of its trace. A field that is there, from a trusted proxy or by a rule,
+/// is encoded with the others.
+fn identifier_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
+    let text = request.id.text();
+    params.pair(b"REQUEST_ID", text.as_bytes());
+    params.pair(b"UNIQUE_ID", text.as_bytes()); // Apache's mod_unique_id
+    if !request.fields.contains_key(&X_REQUEST_ID) {
+        params.pair(b"HTTP_X_REQUEST_ID", text.as_bytes());
+    }
+    if let Some(traceparent) = request.id.first_traceparent()
+        && !request.fields.contains_key(&TRACEPARENT)
+    {
+        params.pair_parts(b"HTTP_TRACEPARENT", &traceparent.parts());
+    }
+}
+
+fn connection_variables(params: &mut ParamsEncoder<'_>, request: &Request) {
     let wire = &request.wire;
     params.raw(
         wire.params
             .get_or_encode(|params| encode_wire(params, wire)),
     );
+    let canonical = request.canonical.as_deref();
     // Apache with UseCanonicalName Off: both from Host, which was validated at the edge.
-    let host = contract.canonical.as_ref().unwrap_or(&request.host);
+    let host = canonical.unwrap_or(&request.host);
     let name = if host.name().is_empty() {
         &wire.local_addr
     } else {
         host.name()
     };
     params.pair(b"SERVER_NAME", name.as_bytes());
-    let port = match contract.canonical {
-        // UseCanonicalName On: independent of a proxy.
-        Some(_) => host.port().unwrap_or_else(|| wire.scheme.default_port()),
-        None => wire.server_port(host.port()),
-    };
+    let port = server_port(wire, canonical, request.host.port());
     params.pair(b"SERVER_PORT", itoa::Buffer::new().format(port).as_bytes());
 }
 
@@ -252,18 +272,19 @@ fn protocol_variables(
     dropped: &mut dyn FnMut(&HeaderName),
 ) {
     let fields = &request.fields;
+    let settings = (contract, contract.withholds_authorization(request.user()));
     // The usual request has each name once and needs no look-up.
     let is_simple = fields.keys_len() == fields.len();
     if is_simple {
         for (name, value) in fields {
-            if is_exported(name, request, contract, dropped) {
+            if is_exported(name, request, settings, dropped) {
                 params.http_field(name.as_str(), trim(value.as_bytes()));
             }
         }
         return;
     }
     for name in fields.keys() {
-        if is_exported(name, request, contract, dropped) {
+        if is_exported(name, request, settings, dropped) {
             params.http_field(name.as_str(), &joined(request, name));
         }
     }
@@ -272,10 +293,10 @@ fn protocol_variables(
 fn is_exported(
     name: &HeaderName,
     request: &Request,
-    contract: &Contract,
+    (contract, withholds_authorization): (&Contract, bool),
     dropped: &mut dyn FnMut(&HeaderName),
 ) -> bool {
-    match contract.export(name) {
+    match contract.export(name, withholds_authorization) {
         Export::Exported => true,
         Export::UnlessPlainExists => !request.fields.contains_key(plain_spelling(name)),
         Export::Withheld => false,

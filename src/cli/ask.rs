@@ -77,7 +77,7 @@ fn exchange(file: &Path, method: &str, target: &str, timeout: Duration) -> anyho
     let settings = config::admin_of(file)?;
     let Some(address) = settings.address else {
         bail!(
-            "{}: there is no admin listener: write [admin] address = \"unix:/run/fcgate/admin.sock\"",
+            "{}: no admin listener is configured: write [admin] address = \"unix:/run/fcgate/admin.sock\"",
             file.display()
         );
     };
@@ -99,7 +99,7 @@ fn exchange(file: &Path, method: &str, target: &str, timeout: Duration) -> anyho
     if bytes.is_empty() {
         bail!("the gateway ended before it answered");
     }
-    parse(&String::from_utf8_lossy(&bytes)).context("the admin listener speaks no HTTP")
+    parse(&String::from_utf8_lossy(&bytes)).context("the admin listener does not speak HTTP")
 }
 
 /// Connects within `TIMEOUT`: a stopped gateway accepts no connections, and connect(2) waits for room in the queue

@@ -86,7 +86,7 @@ pub(super) fn action(
     }
     if section.is_given(&FILES_MATCH) && !section.is_given(&SET_HANDLER) {
         let place = section.place_of(&FILES_MATCH);
-        let problem = Problem::new(place, "files_match goes with set_handler");
+        let problem = Problem::new(place, "files_match requires set_handler");
         problems.push(problem.help("conditions on a file's name are `extension` and `match`"));
         return None;
     }
@@ -113,7 +113,7 @@ fn only(section: &Lowered, problems: &mut Problems) -> Option<Build> {
     let (place, message) = match second {
         Some(second) => (
             second.place,
-            "a rule has one action, and this is a second".to_owned(),
+            "a rule has at most one action, and this is the second".to_owned(),
         ),
         None => (section.place(), "the rule has no action".to_owned()),
     };
@@ -264,7 +264,7 @@ fn script_rule(
                 text.place.clone(),
                 format!("the script lies outside its root {}", root.0.display()),
             )
-            .help("name its own document root as `fastcgi.root`"),
+            .help("set its own document root as `fastcgi.root`"),
         );
         return None;
     }

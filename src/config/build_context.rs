@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::source::Sources;
+use crate::auth::Authentication;
 use crate::cgi::Responder;
 use crate::cgi::contract::TYPE;
 use crate::handler::fastcgi::{CallTimeouts, ErrorLog, target};
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
 use crate::section::{AnyKey, At, Key, Lowered, Problem, Problems};
-use crate::site::ServerSettings;
-use crate::site::numbers::SiteNumbers;
 use crate::site::snapshot::Upstreams;
+use crate::site::{ServerSettings, Site};
 use crate::upstream::section::{
     BACKEND_ROOT, FIRST_BYTE, IDLE, QUEUE, SERVERS, TIMEOUTS_KEY, TOTAL, UPSTREAM, response_buffer,
 };
@@ -33,14 +33,16 @@ pub(super) struct BuildContext<'a> {
     pub(super) sources: &'a Sources,
     /// Budgets shared by all requests.
     pub(super) budgets: &'a Budgets,
+    /// State of authentication, kept across reloads.
+    pub(super) authentication: &'a Authentication,
     /// Event streams and long polls of each client.
     pub(super) live_streams: &'a Arc<PerClient>,
     /// Streamed uploads of each client that a worker waits for.
     pub(super) streamed_uploads: &'a Arc<PerClient>,
     /// Limit of stderr output of all requests.
     pub(super) error_log: &'a Arc<ErrorLog>,
-    /// Counters of each site by name, kept across reloads.
-    pub(super) numbers: &'a HashMap<Arc<str>, Arc<SiteNumbers>>,
+    /// Sites of the previous configuration by name, whose counters and counts are kept.
+    pub(super) previous_sites: &'a HashMap<Arc<str>, Arc<Site>>,
 }
 
 impl BuildContext<'_> {
@@ -81,7 +83,7 @@ impl BuildContext<'_> {
                 problems.push(
                     Problem::new(
                         text.place.clone(),
-                        format!("there is no upstream `{}`", text.value),
+                        format!("unknown upstream `{}`", text.value),
                     )
                     .help(help),
                 );

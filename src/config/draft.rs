@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::build_context::BuildContext;
+use super::kept_limiters::KeptLimiters;
 use crate::cgi::meta_variables::Constants;
 use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping};
@@ -12,6 +13,7 @@ use crate::handler::fastcgi::{
 };
 use crate::handler::mount::Mount;
 use crate::handler::static_files::FileSettings;
+use crate::limits::rate::RateLimiter;
 use crate::message::Root;
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::section::{Lowered, Place};
@@ -35,6 +37,9 @@ pub(super) struct Draft<'a, 'b> {
     pub(super) ambiguous: Arc<AmbiguousFields>,
     pub(super) send_file: SendFile,
     pub(super) files: FileSettings,
+    /// The limiter of the site.
+    pub(super) limiter: Option<RateLimiter>,
+    pub(super) kept_limiters: KeptLimiters,
     pub(super) context: &'a BuildContext<'b>,
 }
 

@@ -24,21 +24,21 @@ pub(super) fn check_spool(directory: &Path, section: &Lowered, problems: &mut Pr
             "the spool directory {} is not an absolute path ({name})",
             directory.display()
         );
-        let help = "name an absolute one as server.spool_directory, or in TMPDIR";
+        let help = "set server.spool_directory or TMPDIR to an absolute path";
         problems.push(Problem::new(place, message).help(help));
     } else if !directory.is_dir() {
         let message = format!(
             "the spool directory {} does not exist ({name})",
             directory.display()
         );
-        let help = "create it, or name another as server.spool_directory";
+        let help = "create it, or set server.spool_directory to another";
         problems.push(Problem::new(place, message).help(help));
     } else if let Some(error) = unwritable_folder(directory) {
         let message = format!(
-            "nothing can be written to the spool directory {}: {error} ({name})",
+            "cannot write to the spool directory {}: {error} ({name})",
             directory.display()
         );
-        let help = "let the gateway's user write to it, or name another as server.spool_directory: request bodies that do not fit in memory get 507";
+        let help = "give the gateway's user write permission, or set server.spool_directory to another: request bodies that do not fit in memory get 507";
         problems.warn(Problem::new(place, message).help(help));
     }
 }
@@ -46,7 +46,7 @@ pub(super) fn check_spool(directory: &Path, section: &Lowered, problems: &mut Pr
 /// Warns of an access log that cannot be opened.
 pub(super) fn check_log(file: &Path, place: Place, problems: &mut Problems) {
     if let Some(message) = unwritable_log(file) {
-        let help = "make its folder and let the gateway's user write to it: the gateway does not start without it";
+        let help = "create its folder with write permission for the gateway's user: the gateway does not start without the file";
         problems.warn(Problem::new(place, message).help(help));
     }
 }
@@ -55,7 +55,7 @@ pub(super) fn check_log(file: &Path, place: Place, problems: &mut Problems) {
 pub fn unwritable_log(file: &Path) -> Option<String> {
     let error = unwritable_file(file)?;
     let file = file.display();
-    Some(format!("the access log {file} cannot be written: {error}"))
+    Some(format!("cannot write the access log {file}: {error}"))
 }
 
 /// Returns the error of opening a file for appending, or of creating it; `None` without one.

@@ -27,4 +27,4 @@ pub(super) static SCRIPT: Key<At<String>> = Key::text(
 )
 .default("\"index.php\"");
 
-pub(super) static EXCEPT: Key<Vec<At<String>>> = Key::texts("except", "Extensions of files, without regard to case: missing files get 404 at once, at no cost for PHP: [\"gif\", \"jpg\", \"png\", \"webp\"]. Otherwise a missing picture gets a page, often with 200. Not for extensions of content that scripts generate, as thumbnails.").default("[]");
+pub(super) static EXCEPT: Key<Vec<At<String>>> = Key::texts("except", "Extensions of files, case-insensitive: missing files get 404 at once, at no cost for PHP: [\"gif\", \"jpg\", \"png\", \"webp\"]. Otherwise a missing picture gets a page, often with 200. Not for extensions of content that scripts generate, such as thumbnails.").default("[]");

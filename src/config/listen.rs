@@ -108,7 +108,7 @@ fn proxies(section: &Lowered, problems: &mut Problems) -> TrustedProxies {
     if from.is_empty() {
         problems.push(
             Problem::new(section.place(), "`proxy_protocol` trusts no proxy")
-                .help("name the proxies: from = [\"10.0.0.0/8\"]"),
+                .help("list the proxies: from = [\"10.0.0.0/8\"]"),
         );
     }
     TrustedProxies::build(&from, problems)

@@ -34,8 +34,8 @@ pub(super) fn check(files: &[Lowered], hosts: &Hosts, problems: &mut Problems) {
         let name = listener.get(&listen::NAME).map(|name| name.value);
         if !hosts.has_sites(name.as_deref().unwrap_or_default()) {
             let message =
-                "no site answers on this listener: each has a `listen`, and none names it";
-            let advice = "name it in `listen` of a site, or leave `listen` out of one";
+                "no site is served on this listener: each has a `listen`, and none lists its name";
+            let advice = "add its name to `listen` of a site, or remove `listen` from one";
             problems.push(Problem::new(listener.place(), message).help(advice));
         }
     }
@@ -58,7 +58,7 @@ fn check_site(site: &Lowered, known: &HashSet<String>, problems: &mut Problems) 
         let message = "`listen` is an empty list: no listener would serve the site";
         problems.push(
             Problem::new(site.place_of(&site_section::LISTEN), message)
-                .help("leave it out to mean all others"),
+                .help("remove it for all other listeners"),
         );
     }
     check_names(names, known, problems);

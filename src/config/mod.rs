@@ -13,6 +13,7 @@ mod expansion;
 mod file;
 mod folders;
 mod front;
+mod kept_limiters;
 pub mod listen;
 mod listener_names;
 mod mount;

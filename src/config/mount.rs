@@ -54,7 +54,7 @@ pub(super) fn mounts<'a>(site: &'a Lowered, problems: &mut Problems) -> Vec<(Mou
             continue;
         };
         if mounts.iter().any(|(other, _)| *other == mount) {
-            let message = format!("there is a mount at `{}` already", text.value);
+            let message = format!("a second mount at `{}`", text.value);
             problems.push(Problem::new(text.place, message));
             continue;
         }

@@ -120,7 +120,7 @@ mod tests {
                 "[[site]]\nroot = \"/tmp\"\nrule = [{ path = \"/a\", redirect = { to = \"/$hunter2\" } }]\n",
                 format!("3:42: site[1].rule[1].redirect.to: {refused}\n"),
             ),
-            ("[server]\n", "1:1: there is no [[site]]\n".to_owned()),
+            ("[server]\n", "1:1: no [[site]] is configured\n".to_owned()),
         ] {
             let shown = outline(text);
             assert!(shown.starts_with(&expected), "{shown}");

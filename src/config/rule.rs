@@ -49,7 +49,17 @@ pub(super) fn build_rule(
     let sources = draft.context.sources;
     let show = |place: &Place| sources.show(place);
     let place: Arc<str> = show(&section.place()).into();
-    let modifiers = Modifiers::build(section, Arc::clone(&place), (&groups, &show), problems);
+    let authentication = draft.context.authentication;
+    let mut modifiers = Modifiers::build(
+        section,
+        Arc::clone(&place),
+        (&groups, &show),
+        authentication,
+        problems,
+    );
+    if let Some(limiter) = modifiers.limiter_mut() {
+        draft.kept_limiters.continue_rule(&conditions, limiter);
+    }
     let acts = ACTIONS.iter().any(|key| section.is_given(*key));
     let handler = if acts || !modifier::are_given(section) {
         Some(action(section, &groups, &conditions, draft, problems)?)
@@ -85,7 +95,7 @@ fn warn_of_narrower(section: &Lowered, fastcgi: &Fastcgi, problems: &mut Problem
             let message = format!(
                 "`{name}` of this rule has no effect: its action overrides it at {narrower}"
             );
-            problems.warn(Problem::new(place, message).help("leave one of the two out"));
+            problems.warn(Problem::new(place, message).help("remove one of the two"));
         }
     }
 }
@@ -114,7 +124,7 @@ fn apache_condition(section: &Lowered, problems: &mut Problems) -> Option<Option
         problems.push(
             Problem::new(
                 section.place(),
-                "proxy_pass or proxy_pass_match, and `to`, go together",
+                "proxy_pass or proxy_pass_match requires `to`, and `to` one of them",
             )
             .help("proxy_pass_match = '^/(.*\\.php)$' and to = \"fcgi://php/srv/www/$1\""),
         );

@@ -7,7 +7,9 @@ use super::folders::{self, SPOOL_DIRECTORY};
 use crate::access_log::{Destination, Format};
 use crate::auth::Forwarding;
 use crate::auth::forwarding::{TRUSTED_PROXIES, UNTRUSTED_FIELDS};
+use crate::auth::identifiers::BEGIN_TRACE;
 use crate::auth::trusted_fields::TRUSTED_FIELDS;
+use crate::auth::verifier::{AUTH, Hashing};
 use crate::limits::budget::Totals;
 use crate::limits::{BODY, LIMITS, Limits};
 use crate::section::{At, Key, Lowered, Place, Problem, Problems, Section, Table, absolute_path};
@@ -36,6 +38,8 @@ pub static SERVER: Section = Section {
         &TRUSTED_PROXIES,
         &TRUSTED_FIELDS,
         &UNTRUSTED_FIELDS,
+        &BEGIN_TRACE,
+        &AUTH_KEY,
         &LIMITS_KEY,
     ]],
 };
@@ -49,8 +53,11 @@ static LOG: Key<At<String>> = Key::one_of(
 )
 .default("\"info\"");
 
-static ACCESS_LOG_KEY: Key<Table> =
-    Key::table("access_log", &ACCESS_LOG, "One line for each request.");
+static ACCESS_LOG_KEY: Key<Table> = Key::table(
+    "access_log",
+    &ACCESS_LOG,
+    "The access log: one line for each request.",
+);
 
 static DRAIN: Key<Duration> =
     Key::duration("drain", "Time limit of requests in flight after SIGTERM.").default("\"25s\"");
@@ -63,6 +70,8 @@ static FILE_CACHE: Key<ByteSize> = Key::size("file_cache", "Memory for frequentl
 
 static WATCH: Key<bool> = Key::flag("watch", "Reloads a changed configuration automatically, within some three seconds: files changed, added or removed under a pattern of `include`, and a replaced ConfigMap. A configuration with errors changes nothing and is logged.").default("false");
 
+static AUTH_KEY: Key<Table> = Key::table("auth", &AUTH, "Hashing of passwords.");
+
 static LIMITS_KEY: Key<Table> = Key::table("limits", &LIMITS, "Limits for clients.");
 
 static ANSWER_MEMORY: Key<ByteSize> = Key::size("answer_memory", "Memory for answers of scripts that their clients have not received yet, shared like spool_quota; the excess goes to spool_directory. At most an eighth of the process's memory limit.").default("\"128MiB\"");
@@ -73,17 +82,15 @@ static ENCODER_MEMORY: Key<ByteSize> = Key::size("encoder_memory", "Memory for t
 
 static ACCESS_LOG: Section = Section {
     title: "[server.access_log]",
-    doc: "One line for each request.",
+    doc: "The access log: one line for each request.",
     groups: &[&[&TO, &FORMAT, &SECRETS]],
 };
 
 static TO: Key<At<String>> = Key::text("to", "\"stdout\", \"off\", or the absolute path of a file, which SIGUSR1 opens again. Takes effect at the next start.").default("\"stdout\"");
 
-static SECRETS: Key<bool> = Key::flag("secrets", SECRETS_DOC).default("false");
+static SECRETS: Key<bool> = Key::flag("secrets", "Logs secrets in plain text. By default `redacted` replaces the fields Authorization, Proxy-Authorization, Cookie and Set-Cookie, cookies, and in targets, Referer and Location the values of access_token, api_key, apikey, auth_token, client_secret, id_token, pass, passwd, password, phpsessid, pwd, refresh_token, secret and token.").default("false");
 
-static FORMAT: Key<At<String>> = Key::text("format", "\"combined\" or \"common\" as Apache's, \"json\" with times, upstream and cause, or a text of Apache's LogFormat directives: %a %h %A %b %B %D %H %l %L %m %O %p %P %q %r %R %s %T %u %U %v %V %X %%, %t and %{strftime}t, %{begin:…}t and %{end:…}t with sec, msec, usec, msec_frac and usec_frac, %{ms}T, %{us}T, %{local}p, %{remote}p, %{Field}i, %{Field}o, %{cookie}C, %{UNIQUE_ID}e, mod_ssl's %{NAME}x of HTTPS, SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI and SSL_CLIENT_S_DN, with `<`, `>`, %400,501{Field}i and %!200{Field}i as there; and %{NAME}x for each name in the JSON object: time, client, host, scheme, tls, cipher, method, uri, protocol, status, bytes, complete, duration_ms, queue_ms, connect_ms, acknowledge_ms, first_byte_ms, site, handler, upstream, cause, request_id. For example '%h %t \"%r\" %>s %b %{queue_ms}x %L'.\n%v is the name of the site, %L and %{UNIQUE_ID}e are the name of the request in all logs, %O is the head and the content without framing and TLS, %U is undecoded. Status 499: the client closed the connection before its answer began. Takes effect at the next start.").default("\"combined\"");
-
-const SECRETS_DOC: &str = "Shows secrets. Otherwise `redacted` replaces the fields Authorization, Proxy-Authorization, Cookie and Set-Cookie and cookies, and in targets, Referer and Location the values of access_token, api_key, apikey, auth_token, client_secret, id_token, pass, passwd, password, phpsessid, pwd, refresh_token, secret and token.";
+static FORMAT: Key<At<String>> = Key::text("format", "\"combined\" or \"common\" as in Apache, \"json\" with times, upstream and cause, or a text of Apache's LogFormat directives: %a %h %A %b %B %D %H %l %L %m %O %p %P %q %r %R %s %T %u %U %v %V %X %%, %t and %{strftime}t, %{begin:…}t and %{end:…}t with sec, msec, usec, msec_frac and usec_frac, %{ms}T, %{us}T, %{local}p, %{remote}p, %{Field}i, %{Field}o, %{cookie}C, %{UNIQUE_ID}e, mod_ssl's %{NAME}x of HTTPS, SSL_PROTOCOL, SSL_CIPHER, SSL_TLS_SNI and SSL_CLIENT_S_DN, with `<`, `>`, %400,501{Field}i and %!200{Field}i as in Apache; and %{NAME}x for each name in the JSON object: time, client, host, scheme, tls, cipher, method, uri, protocol, status, bytes, complete, duration_ms, queue_ms, connect_ms, acknowledge_ms, first_byte_ms, site, handler, upstream, cause, user, request_id, trace_id. For example '%h %t \"%r\" %>s %b %{queue_ms}x %L'.\n%v is the name of the site; %L and %{UNIQUE_ID}e are the id of the request in all logs; %O counts the head and the content, without framing and TLS; %U is not decoded. Status 499: the client closed the connection before its answer began. Takes effect at the next start.").default("\"combined\"");
 
 impl ServerSettings {
     /// Builds the settings from the section; unusable folders are problems.
@@ -109,6 +116,7 @@ impl ServerSettings {
             file_cache: section.get(&FILE_CACHE).0,
             watch: section.get(&WATCH),
             forwarding: Forwarding::build(section, problems),
+            hashing: Hashing::build(&section.get(&AUTH_KEY)),
             limits,
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::build_context::BuildContext;
 use super::draft::{Draft, request_body};
 use super::expansion::implied_rules;
+use super::kept_limiters::KeptLimiters;
 use super::mount::MOUNTS;
 use super::review::review;
 use super::rule::build_rule;
@@ -16,6 +17,7 @@ use super::site_section::{
 };
 use crate::auth::Access;
 use crate::cgi::Contract;
+use crate::cgi::contract::canonical_name;
 use crate::filter::compress::Compress;
 use crate::filter::error_page::ErrorPages;
 use crate::handler::answer::SendFile;
@@ -24,7 +26,8 @@ use crate::handler::https::Https;
 use crate::handler::static_files::FileSettings;
 use crate::limits::budget::SiteKey;
 use crate::limits::rate::RateLimiter;
-use crate::limits::{BODY, allowance};
+use crate::limits::request_limit::{PartitionKey, RequestLimit};
+use crate::limits::{BODY, KEY};
 use crate::message::spool::{Mode, SpoolSettings};
 use crate::message::{EncodedSlash, Root};
 use crate::modifier::Step;
@@ -41,6 +44,8 @@ pub(super) fn build_site(
 ) -> Site {
     let (root, root_is_known) = site_root(section, problems);
     let name: Arc<str> = site_name(section).into();
+    let previous = context.previous_sites.get(&name);
+    let kept_limiters = KeptLimiters::of(previous.map(|site| &**site));
     let mut draft = Draft {
         name: Arc::clone(&name),
         root,
@@ -58,15 +63,16 @@ pub(super) fn build_site(
             &FileSettings::default(),
             problems,
         ),
+        limiter: limiter(section, &kept_limiters, context, problems),
+        kept_limiters,
         context,
     };
     let rules = rules(section, &mut draft, problems);
     check_root(section, problems);
-    let pages = section.get(&ERROR_PAGES);
-    let numbers = draft.context.numbers.get(&name).cloned();
+    let numbers = previous.map(|site| Arc::clone(&site.numbers));
     // Without the root, the existence of its files is unknown.
     let error_pages = if root_is_known {
-        ErrorPages::build(pages, draft.root.as_ref(), problems)
+        ErrorPages::build(section.get(&ERROR_PAGES), draft.root.as_ref(), problems)
     } else {
         ErrorPages::default()
     };
@@ -74,6 +80,7 @@ pub(super) fn build_site(
         key: SiteKey::of(&name),
         name,
         encoded_slash: encoded_slash(section),
+        canonical: canonical_name(section, problems),
         https: section.given(&HTTPS_KEY).map(Https::build),
         compress: section
             .given(&COMPRESS_KEY)
@@ -82,10 +89,29 @@ pub(super) fn build_site(
         numbers: numbers.unwrap_or_default(),
         error_pages,
         reserve: reserve(section),
-        clients: RateLimiter::new(allowance(&section.get(&LIMITS))),
+        limiter: draft.limiter,
         guards_paths: guard_paths(&rules),
         rules,
     }
+}
+
+/// Builds the limiter of a site, with the counts of the previous configuration if its limit is the same.
+fn limiter(
+    section: &Lowered,
+    kept: &KeptLimiters,
+    context: &BuildContext<'_>,
+    problems: &mut Problems,
+) -> Option<RateLimiter> {
+    let table = section.given(&LIMITS)?;
+    let limit = RequestLimit::build(table, &|place| context.sources.show(place), problems)?;
+    if limit.key == PartitionKey::User {
+        let message = "the requests of a site cannot be counted by user: its limit comes before authentication";
+        let problem = Problem::new(table.place_of(&KEY), message);
+        problems.push(problem.help("set it in `limits` of a rule with `auth`"));
+    }
+    let mut limiter = RateLimiter::new(limit);
+    kept.continue_site(&mut limiter);
+    Some(limiter)
 }
 
 /// Returns the root of a site, and whether it is valid; an invalid one is replaced by a placeholder, so
@@ -128,7 +154,8 @@ fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) 
     }
     problems.append(found.without_warnings());
     let rules = Rules::new(rules);
-    review(&written, &rules, draft.context.sources, problems);
+    let limit = draft.limiter.as_ref().map(RateLimiter::limit);
+    review(&written, &rules, limit, draft.context.sources, problems);
     rules
 }
 
@@ -160,7 +187,7 @@ fn check_root(section: &Lowered, problems: &mut Problems) {
     }
     if section.is_given(&PHP) && section.get(&IMPLIED_RULES) {
         let problem = Problem::new(section.place_of(&PHP), "`php` needs a `root`");
-        problems.push(problem.help("root = \"/srv/app/public\": where index.php is"));
+        problems.push(problem.help("root = \"/srv/app/public\": the folder of index.php"));
     } else if section.get(&RULES).is_empty() {
         let problem = Problem::new(section.place(), "the site has neither a `root` nor a rule");
         problems.push(problem.help("root = \"/srv/app/public\""));

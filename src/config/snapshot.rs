@@ -9,16 +9,16 @@ use super::site_section::SITES;
 use super::sites::build_sites;
 use super::source::Sources;
 use super::{admin, certificates, file, listen, listener_names, server};
+use crate::auth::Authentication;
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
 use crate::message::spool::STREAMED_UPLOADS;
 use crate::process::Program;
 use crate::section::{FileId, Lowered, Place, Problem, Problems};
 use crate::site::hosts::Hosts;
-use crate::site::numbers::SiteNumbers;
 use crate::site::sharing::sharing;
 use crate::site::snapshot::Upstreams;
-use crate::site::{AdminSettings, ListenAddress, Listener, ServerSettings, Snapshot};
+use crate::site::{AdminSettings, ListenAddress, Listener, ServerSettings, Site, Snapshot};
 use crate::tls::Certificates;
 use crate::upstream::Upstream;
 
@@ -38,6 +38,7 @@ impl Snapshot {
         let server = ServerSettings::build(&main.get(&server::KEY), problems);
         let admin = AdminSettings::build(&main.get(&admin::KEY), problems);
         let budgets = budgets(&server, previous);
+        let authentication = authentication(&server, previous);
         let [live_streams, streamed_uploads] = per_client(previous);
         let certificates = certificates::build(&files, previous, problems);
         let listeners = listeners(&files, certificates.as_ref(), problems);
@@ -45,13 +46,14 @@ impl Snapshot {
         let processes = processes(&files, problems);
         let error_log = previous.map_or_else(Arc::default, |it| Arc::clone(&it.error_log));
         let context = BuildContext {
-            numbers: &numbers(previous),
+            previous_sites: &sites(previous),
             server: &server,
             upstreams: Mutex::new(upstreams),
             previous: previous.map(|snapshot| &snapshot.upstreams),
             complete,
             sources,
             budgets: &budgets,
+            authentication: &authentication,
             live_streams: &live_streams,
             streamed_uploads: &streamed_uploads,
             error_log: &error_log,
@@ -60,9 +62,7 @@ impl Snapshot {
         let sites = build_sites(&sections, &context, problems);
         let upstreams = context.into_upstreams();
         warn(&files, sources, problems);
-        if sites.is_empty() && complete {
-            report_missing_sites(problems);
-        }
+        check_sites(sites.is_empty() && complete, problems);
         let sites = sites.into_iter().zip(sections);
         let hosts = Hosts::build(sites.collect(), listener_names::all(&files), problems);
         check_hosts(&files, &hosts, complete, problems);
@@ -78,6 +78,7 @@ impl Snapshot {
             hosts,
             upstreams,
             budgets,
+            authentication,
             live_streams,
             streamed_uploads,
             error_log,
@@ -103,11 +104,11 @@ fn check_hosts(files: &[Lowered], hosts: &Hosts, complete: bool, problems: &mut 
     sharing(hosts.each().iter(), problems);
 }
 
-/// Returns the counters of each site, by name.
-fn numbers(previous: Option<&Snapshot>) -> HashMap<Arc<str>, Arc<SiteNumbers>> {
+/// Returns the sites by name.
+fn sites(previous: Option<&Snapshot>) -> HashMap<Arc<str>, Arc<Site>> {
     let sites = previous.into_iter().flat_map(Snapshot::sites);
-    let numbers = sites.map(|site| (Arc::clone(&site.name), Arc::clone(&site.numbers)));
-    numbers.collect()
+    let named = sites.map(|site| (Arc::clone(&site.name), Arc::clone(site)));
+    named.collect()
 }
 
 /// Returns each client's counts of live streams and streamed uploads, which a reload carries over.
@@ -124,15 +125,21 @@ fn budgets(server: &ServerSettings, previous: Option<&Snapshot>) -> Budgets {
     budgets.unwrap_or_else(|| Budgets::new(&server.shared))
 }
 
+/// Returns the state of authentication, which a reload carries over.
+fn authentication(server: &ServerSettings, previous: Option<&Snapshot>) -> Authentication {
+    let carried = previous.map(|snapshot| snapshot.authentication.clone());
+    carried.unwrap_or_else(|| Authentication::new(server.hashing))
+}
+
 /// Reports a missing site, unless there are other problems.
-fn report_missing_sites(problems: &mut Problems) {
+fn check_sites(are_missing: bool, problems: &mut Problems) {
     let place = Place {
         file: FileId(0),
         span: 0..0,
     };
     let help = "a site needs three lines: [[site]], root = \"/srv/app/public\", php = \"unix:/run/php/php-fpm.sock\"";
-    if problems.is_empty() {
-        problems.push(Problem::new(place, "there is no [[site]]").help(help));
+    if are_missing && problems.is_empty() {
+        problems.push(Problem::new(place, "no [[site]] is configured").help(help));
     }
 }
 

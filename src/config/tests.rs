@@ -128,6 +128,8 @@ fn sample() -> (tempfile::TempDir, String) {
         ("a.key", key.serialize_pem()),
         ("a.html", "gone".to_owned()),
         ("types", "text/b b\n".to_owned()),
+        ("users", "a:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n".to_owned()),
+        ("groups", "staff: a\n".to_owned()),
     ] {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
@@ -286,7 +288,7 @@ fn a_value_without_meaning_is_the_only_problem() {
         ),
         (
             "[[site]]\nroot = \"/tmp\"\nphp = \"nobody\"\npreset = \"slim\"\n[[site.rule]]\npath = \"/a\"\nfastcgi = {}",
-            "there is no upstream `nobody`",
+            "unknown upstream `nobody`",
         ),
         (
             "[[site]]\nhosts = \"a b\"\nroot = \"/tmp\"\n[[site]]\nroot = \"/tmp\"",
@@ -313,7 +315,8 @@ fn reserves_leave_a_part_for_all() {
     };
     let two = [rule("/a", "40 %"), rule("/b", "30%")].concat();
     let others = site("b", "reserve = \"10 %\"", "");
-    let too_much = "81 % of the upstream `php` would be reserved with this; 80 % may be, the rest is for all requests";
+    let too_much =
+        "the reserves of the upstream `php` add up to 81 %, more than the maximum of 80 %";
     for (sites, expected) in [
         (site("a", "", &two) + &others, vec![]),
         (

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 
+use crate::auth::verifier::Rejected;
 use crate::cgi::long_variable::Origin;
 use crate::fastcgi::{Broken, ExchangeError, Limit, Progress};
 use crate::message::UploadError;
@@ -19,6 +20,25 @@ pub(super) fn variable_status(origin: &Origin) -> StatusCode {
         Origin::Target => StatusCode::URI_TOO_LONG,
         Origin::Head => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Origin::Rules(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Returns the status of a password that was not checked: 429 after too many wrong ones (RFC 6585 §4).
+pub(super) fn unverified_status(rejected: &Rejected) -> StatusCode {
+    match rejected {
+        Rejected::Attempts { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Rejected::Busy { .. } | Rejected::NoThread(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Rejected::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Returns the cause code of a password that was not checked.
+pub(super) fn unverified_code(rejected: &Rejected) -> &'static str {
+    match rejected {
+        Rejected::Attempts { .. } => "AUTH_ATTEMPTS",
+        Rejected::Busy { .. } => "AUTH_QUEUE_FULL",
+        Rejected::NoThread(_) => "AUTH_THREADS",
+        Rejected::Panicked => "INTERNAL",
     }
 }
 
@@ -52,7 +72,7 @@ pub fn describe_limit(which: Limit) -> &'static str {
     match which {
         Limit::Acknowledge => "no worker took the request within",
         Limit::FirstByte => "the answer did not begin within",
-        Limit::Idle => "nothing more of the answer came within",
+        Limit::Idle => "no further output came within",
         Limit::Client => "the client sent nothing of its request body for",
         Limit::Total => "the answer was not complete within",
         Limit::TotalUpload => "the client had not sent its whole request body within",

@@ -1,35 +1,35 @@
 //! `[[site.error_page]]`: content in place of that of an error, as with nginx's error_page. The status is always kept. Files
 //! and texts are in memory, so that they are available when PHP and the disk are not.
 
+mod fields;
+
 use std::path::{Component, Path};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::ext::ReasonPhrase;
 
-use crate::handler::Body;
+use crate::handler::{Body, Trace};
 use crate::message::Root;
 use crate::section::{At, Key, Lowered, Problem, Problems, Section, absolute_path};
 
 /// The `[[site.error_page]]` section.
 pub static ERROR_PAGE: Section = Section {
     title: "[[site.error_page]]",
-    doc: "What a client sees in place of an error: exactly one of `file`, `body` and `path`. The status stays what it is. The first that fits is taken.",
+    doc: "Content in place of that of an error: exactly one of `file`, `body` and `path`. The status is unchanged. The first matching page applies.",
     groups: &[&[&STATUS, &WHEN, &FILE, &BODY, &CONTENT_TYPE, &PATH]],
 };
 
 static STATUS: Key<Vec<At<String>>> =
     Key::texts("status", "Statuses and classes of statuses.").example("[\"404\", \"5xx\"]");
 
-static WHEN: Key<At<String>> = Key::one_of("when", &["gateway", "empty", "always"], "Of whose errors: \"gateway\": those of the gateway itself, for a missing file, a refusal, a PHP that cannot be reached; \"empty\": those of PHP too where it has printed nothing; \"always\": all.").default("\"gateway\"");
+static WHEN: Key<At<String>> = Key::one_of("when", &["gateway", "empty", "always"], "Errors with this page. \"gateway\": those of the gateway itself, for a missing file, a refusal, a PHP that cannot be reached; \"empty\": also those of PHP without content; \"always\": all.").default("\"gateway\"");
 
-static FILE: Key<Option<At<String>>> = Key::text("file", "A file: an absolute path, or one below the site's root. It is read when the configuration is, up to 1 MiB.").example("\"errors/404.html\"");
+static FILE: Key<Option<At<String>>> = Key::text("file", "A file: an absolute path, or one relative to the site's root. Read with the configuration, up to 1 MiB.").example("\"errors/404.html\"");
 
-static BODY: Key<Option<At<String>>> = Key::text(
-    "body",
-    "The text that is sent, as it stands: nothing in it is replaced.",
-)
-.example("\"Back in a minute.\"");
+static BODY: Key<Option<At<String>>> =
+    Key::text("body", "A text, sent literally, without substitution.")
+        .example("\"Back in a minute.\"");
 
 static CONTENT_TYPE: Key<Option<At<String>>> = Key::text(
     "content_type",
@@ -37,7 +37,7 @@ static CONTENT_TYPE: Key<Option<At<String>>> = Key::text(
 )
 .example("\"text/html; charset=utf-8\"");
 
-static PATH: Key<Option<At<String>>> = Key::text("path", "A path of this site, asked for by GET as an internal round, as Apache's ErrorDocument does: a script sees REDIRECT_STATUS, REDIRECT_URL, REDIRECT_QUERY_STRING and REDIRECT_REQUEST_METHOD. Where it fails too, the gateway's own page is sent.").example("\"/error.php\"");
+static PATH: Key<Option<At<String>>> = Key::text("path", "A path of this site, requested by GET in an internal round, as with Apache's ErrorDocument: a script gets REDIRECT_STATUS, REDIRECT_URL, REDIRECT_QUERY_STRING and REDIRECT_REQUEST_METHOD. If it fails too, the gateway's own page is sent.").example("\"/error.php\"");
 
 /// The largest file, in bytes: it is kept in memory.
 const MOST_BYTES: u64 = 1024 * 1024;
@@ -253,57 +253,24 @@ fn media_type(path: &Path) -> String {
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Fields about a failure rather than its content.
-const FAILURE_FIELDS: [HeaderName; 5] = [
-    header::RETRY_AFTER,
-    header::ALLOW,
-    header::WWW_AUTHENTICATE,
-    header::CONNECTION,
-    header::SET_COOKIE,
-];
-
-/// Fields about the replaced content.
-const CONTENT_FIELDS: [HeaderName; 7] = [
-    header::CONTENT_LENGTH,
-    header::CONTENT_ENCODING,
-    header::CONTENT_LANGUAGE,
-    header::CONTENT_RANGE,
-    header::ETAG,
-    header::LAST_MODIFIED,
-    header::ACCEPT_RANGES,
-];
-
-/// Replaces the content of an answer by `bytes`.
-pub fn replace_content(response: &mut Response<Body>, bytes: Bytes, media_type: HeaderValue) {
-    let fields = response.headers_mut();
-    for name in &CONTENT_FIELDS {
-        fields.remove(name);
-    }
-    fields.insert(header::CONTENT_TYPE, media_type);
-    let trace = std::mem::take(&mut response.body_mut().trace);
-    *response.body_mut() = Body::bytes(bytes);
-    response.body_mut().trace = trace;
+/// Builds the page of bytes in memory, with the trace of the response in whose place it is sent.
+pub fn ready_page(bytes: Bytes, media_type: HeaderValue, trace: Trace) -> Response<Body> {
+    let mut page = Response::new(Body::bytes(bytes));
+    page.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    page.body_mut().trace = trace;
+    page
 }
 
-/// Returns `page` with the status, the reason phrase and the fields about the failure of `failed`.
+/// Returns `failed` with the content of `page`, and with the fields of both that hold for it.
 pub fn substitute(failed: &Response<Body>, mut page: Response<Body>) -> Response<Body> {
-    *page.status_mut() = failed.status();
+    let status = failed.status();
+    *page.status_mut() = status;
     // The reason phrase goes with the status: that of the page belongs to its own.
     page.extensions_mut().remove::<ReasonPhrase>();
     if let Some(reason) = failed.extensions().get::<ReasonPhrase>() {
         page.extensions_mut().insert(reason.clone());
     }
-    for name in &FAILURE_FIELDS {
-        for value in failed.headers().get_all(name) {
-            page.headers_mut().append(name, value.clone());
-        }
-    }
-    // RFC 9110 §15.5.17: the length of the representation of which no part was sent.
-    let range = failed.headers().get(header::CONTENT_RANGE);
-    if let Some(range) = range.filter(|_| failed.status() == StatusCode::RANGE_NOT_SATISFIABLE) {
-        page.headers_mut()
-            .insert(header::CONTENT_RANGE, range.clone());
-    }
+    *page.headers_mut() = fields::combine(status, failed.headers(), page.headers());
     page
 }
 

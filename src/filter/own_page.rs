@@ -13,7 +13,7 @@ pub struct FailureSummary<'a> {
     /// The cause code; shown for 5xx alone.
     pub cause: &'a str,
     /// The ID of the request, under which the log has the rest.
-    pub id: RequestId,
+    pub id: &'a RequestId,
 }
 
 /// Builds the page in the form that the client prefers (RFC 9110 §12.5.1): JSON (RFC 9457), HTML for browsers, else text.

@@ -44,8 +44,9 @@ fn beside(request: &Request, coding: Coding) -> Option<Request> {
     let (parts, ()) = http::Request::new(()).into_parts();
     let origin = Origin {
         host: request.host.clone(),
+        canonical: request.canonical.clone(),
         wire: Arc::clone(&request.wire),
-        id: request.id,
+        id: request.id.clone(),
     };
     Some(Request::new(parts, target, Upload::Empty, origin))
 }

@@ -7,16 +7,16 @@ use crate::failure::Failure;
 use crate::section::{Key, Lowered, Section, Table};
 
 /// The `deny` key of a rule.
-pub static KEY: Key<Table> = Key::flag_or("deny", &DENY, "Refuses.").example("true");
+pub static KEY: Key<Table> = Key::flag_or("deny", &DENY, "Refuses the request.").example("true");
 
 /// The `deny` section.
 pub static DENY: Section = Section {
     title: "[site.rule.deny]",
-    doc: "Refuses. `deny = true` is 403.",
+    doc: "Refuses the request. `deny = true` is 403.",
     groups: &[&[&STATUS]],
 };
 
-static STATUS: Key<u16> = Key::integer("status", 400..=499, "The status of the refusal; 404 does not tell that there is anything. 405 has an Allow with the methods for which the rule does not hold, by its `method` or `not = { method = … }`.")
+static STATUS: Key<u16> = Key::integer("status", 400..=499, "Status of the refusal; 404 hides that the resource exists. 405 has an Allow with the methods for which the rule does not hold, by its `method` or `not = { method = … }`.")
     .default("403");
 
 /// A refusal of every request.

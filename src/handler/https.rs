@@ -12,22 +12,23 @@ use crate::section::{Key, Lowered, Section};
 /// The `https` section.
 pub static HTTPS: Section = Section {
     title: "[site.https]",
-    doc: "Keeps the site to TLS: a request in clear text is redirected (308) before any rule, and answers over TLS carry Strict-Transport-Security, unless PHP sent its own. Needs a [[listen]] with `tls`.",
+    doc: "Restricts the site to TLS: a request in clear text is redirected (308) before any rule, and answers over TLS carry Strict-Transport-Security, unless PHP sent its own. Needs a [[listen]] with `tls`.",
     groups: &[&[&HSTS, &SUBDOMAINS, &PORT]],
 };
 
-static HSTS: Key<Duration> = Key::duration("hsts", "For how long browsers shall come with TLS only; they keep to it even if you do not. \"0s\" makes them forget.").default("\"365d\"");
-
-static SUBDOMAINS: Key<bool> = Key::flag(
-    "subdomains",
-    "Whether that holds for all names below the host too.",
+static HSTS: Key<Duration> = Key::duration(
+    "hsts",
+    "Time for which browsers use TLS only, even if the site no longer has it. \"0s\" ends it.",
 )
-.default("false");
+.default("\"365d\"");
+
+static SUBDOMAINS: Key<bool> =
+    Key::flag("subdomains", "Extends `hsts` to all names below the host.").default("false");
 
 static PORT: Key<u16> = Key::integer(
     "port",
     1..=65535,
-    "The port that the redirect leads to, as clients see it.",
+    "Port of the redirect, as clients see it.",
 )
 .default("443");
 

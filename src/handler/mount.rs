@@ -7,7 +7,7 @@ use crate::route::condition::check_path;
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
 /// The key of handlers with a `root`.
-pub static MOUNTED_AT: Key<At<String>> = Key::text("mounted_at", "The path at which `root` stands, as with Apache's Alias: what follows it is looked for below `root`, and SCRIPT_NAME begins with it. Paths that do not begin with it are left to the next rule. \"\": `root` stands at /.").default("\"\"");
+pub static MOUNTED_AT: Key<At<String>> = Key::text("mounted_at", "Path of `root` in URLs, as with Apache's Alias: the rest of a path is looked up below `root`, and SCRIPT_NAME begins with it. Paths that do not begin with it are left to the next rule. \"\": `root` is at /.").default("\"\"");
 
 /// The path at which a root is mounted, without a slash at its end; empty for `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Mount {
             check_path(text, problems);
             return Some(Self(path.into()));
         }
-        let message = format!("nothing can be mounted at `{}`", text.value);
+        let message = format!("cannot mount at `{}`", text.value);
         let help = "write a path as \"/my/app/\"; at / is the `root` of the site";
         problems.push(Problem::new(text.place.clone(), message).help(help));
         None

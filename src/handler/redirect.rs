@@ -10,26 +10,22 @@ use crate::route::{Captures, Scope};
 use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
 
 /// The `redirect` key of a rule.
-pub static KEY: Key<Table> = Key::table(
-    "redirect",
-    &REDIRECT,
-    "Sends the client to another address.",
-)
-.example("{ to = \"/new/$rest\", status = 301 }");
+pub static KEY: Key<Table> = Key::table("redirect", &REDIRECT, "Redirects the client.")
+    .example("{ to = \"/new/$rest\", status = 301 }");
 
 /// The `redirect` section.
 pub static REDIRECT: Section = Section {
     title: "[site.rule.redirect]",
-    doc: "Sends the client to another address. A query is kept unless `to` has its own.",
+    doc: "Redirects the client. A query is kept unless `to` has its own.",
     groups: &[&[&TO, &STATUS]],
 };
 
-pub(crate) static TO: Key<Option<At<String>>> = Key::text("to", "A path, or a whole URL: a template of $rest, $1 … $9, ${name}, $path, $query, $uri, $host, $scheme. What the variables bring is percent-encoded, and comes behind the host: a `/` is put before it where it has none, so that no client chooses where others are sent. Before a `?`, $uri is the path, and its query comes before what follows the `?`; behind it, $uri is one value: `/login?next=$uri`. Nothing is left of a `?` or `&` that nothing follows.").example("\"/new/$rest\"");
+pub(crate) static TO: Key<Option<At<String>>> = Key::text("to", "A path, or a whole URL: a template of $rest, $1 … $9, ${name}, $path, $query, $uri, $host, $scheme. The values of variables are percent-encoded and always follow the host: a `/` is inserted before one that lacks it, so that clients cannot choose the target host. Before a `?`, $uri is the path, and its query precedes the rest behind the `?`; behind it, $uri is one value: `/login?next=$uri`. A `?` or `&` that nothing follows is removed.").example("\"/new/$rest\"");
 
 static STATUS: Key<u16> = Key::integer(
     "status",
     301..=308,
-    "The status: 301, 302, 303, 307 or 308; 307 and 308 keep the method.",
+    "Status: 301, 302, 303, 307 or 308; 307 and 308 keep the method.",
 )
 .default("302");
 
@@ -74,7 +70,7 @@ impl Redirect {
     }
 
     pub(super) fn decide(&self, request: &Request, captures: &Captures) -> Decision {
-        let scope = Scope { request, captures };
+        let scope = Scope::new(request, captures);
         let path = self.path(&scope);
         let mut location = match &self.origin {
             Some(origin) => expand(origin, &scope, encode_name) + &path,

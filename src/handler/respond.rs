@@ -18,10 +18,10 @@ pub static RESPOND: Section = Section {
     groups: &[&[&STATUS, &BODY, &CONTENT_TYPE, &HEADERS]],
 };
 
-static STATUS: Key<u16> = Key::integer("status", 200..=599, "The status.").default("200");
+static STATUS: Key<u16> = Key::integer("status", 200..=599, "Status.").default("200");
 
 static BODY: Key<At<String>> =
-    Key::text("body", "The content; a status of 204, 205 or 304 has none.").default("\"\"");
+    Key::text("body", "Content; a status of 204, 205 or 304 has none.").default("\"\"");
 
 static CONTENT_TYPE: Key<At<String>> =
     Key::text("content_type", "The Content-Type; \"\" sends none.")
@@ -68,7 +68,7 @@ impl Respond {
                 status.as_u16()
             );
             let problem = Problem::new(text.place.clone(), message);
-            problems.warn(problem.help("leave `body` out, or take another `status`"));
+            problems.warn(problem.help("remove `body`, or set another `status`"));
         }
         let content = content.filter(|_| has_content(status));
         Self {

@@ -8,17 +8,21 @@ use crate::route::{Captures, Scope};
 use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
 
 /// The `rewrite` key of a rule.
-pub static KEY: Key<Table> = Key::table("rewrite", &REWRITE, "Another path, and the rules anew.")
-    .example("{ to = \"/index.php/$1\" }");
+pub static KEY: Key<Table> = Key::table(
+    "rewrite",
+    &REWRITE,
+    "Replaces the path and applies the rules anew.",
+)
+.example("{ to = \"/index.php/$1\" }");
 
 /// The `rewrite` section.
 pub static REWRITE: Section = Section {
     title: "[site.rule.rewrite]",
-    doc: "Gives the request another path, and has the rules asked again from the first one; ten times at most. PHP sees REDIRECT_URL and REDIRECT_QUERY_STRING as under Apache, and REQUEST_URI as the client sent it.",
+    doc: "Replaces the path of the request and applies the rules again from the first one; ten times at most. PHP sees REDIRECT_URL and REDIRECT_QUERY_STRING as under Apache, and REQUEST_URI as the client sent it.",
     groups: &[&[&TO]],
 };
 
-pub(crate) static TO: Key<Option<At<String>>> = Key::text("to", "The path: a template. What follows a `?` is the new query; without one the query stays. `?$query&a=b` adds to it. Before a `?`, $uri is the path that the client asked for, decoded, and its query comes before what follows the `?`; behind it, $uri is one value. Nothing is left of a `&` that nothing follows.").example("\"/index.php/$1\"");
+pub(crate) static TO: Key<Option<At<String>>> = Key::text("to", "The path: a template. The text behind a `?` is the new query; without one the query is kept. `?$query&a=b` adds to it. Before a `?`, $uri is the path that the client requested, decoded, and its query precedes the rest behind the `?`; behind it, $uri is one value. A `&` that nothing follows is removed.").example("\"/index.php/$1\"");
 
 /// An internal redirect.
 #[derive(Debug)]
@@ -65,7 +69,7 @@ impl Rewrite {
 
     pub(super) fn decide(&self, request: &Request, captures: &Captures) -> Decision {
         let target = &request.target;
-        let scope = Scope { request, captures };
+        let scope = Scope::new(request, captures);
         let path = self.path.expand_with(&scope, |value, out| {
             out.extend_from_slice(match value {
                 // The path is decoded: a `?` in it begins no query.

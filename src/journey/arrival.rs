@@ -4,13 +4,15 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
+use super::failed::permits_page;
 use super::{Context, Journey, Next, Trail};
 use crate::failure::Failure;
 use crate::filter::compress::Negotiation;
 use crate::handler::Body;
-use crate::limits::rate::Client;
 use crate::message::request::Origin;
 use crate::message::{Disk, Host, Request, Scheme, Target, Upload, list};
+use crate::modifier::limits::subject;
+use crate::modifier::taken::Taken;
 use crate::site::{Site, Snapshot};
 
 /// A request head with the results of the protocol and forwarding checks.
@@ -79,10 +81,12 @@ impl Journey {
     }
 
     fn origin(&self, host: Host) -> Origin {
+        let site = self.context.site.as_ref();
         Origin {
             host,
+            canonical: site.and_then(|site| site.canonical.clone()),
             wire: self.context.wire.clone(),
-            id: self.context.id,
+            id: self.context.id.clone(),
         }
     }
 
@@ -95,8 +99,13 @@ impl Journey {
         site: &Site,
         disk: &dyn Disk,
     ) {
-        self.context.edits = site.edits_without_rules(&mut request, is_read, disk);
-        if may_ask && site.error_pages.has_paths() && admit_page(site, &mut self.context) {
+        // A request that no rule has judged is counted by none.
+        let mut exempt = Taken::exempt();
+        let mut inputs = self.context.inputs(disk);
+        inputs.taken = &mut exempt;
+        self.context.edits = site.edits_without_rules(&mut request, is_read, &mut inputs);
+        if may_ask && site.error_pages.has_paths() && admit_page(site, &request, &mut self.context)
+        {
             // The page has edits of its own.
             request.edits = None;
             self.context.echo = Some(Box::new(request));
@@ -147,9 +156,9 @@ fn admit(
         return Err(Failure::Forbidden("`allow` or `deny` of the site"));
     }
     let target = snapshot.target(raw(parts), site)?;
-    if let (Some(clients), Some(address)) = (&site.clients, wire.client) {
-        let now = context.received.instant;
-        context.running = Some(clients.admit(Client::new(address), now)?);
+    if let Some(limiter) = &site.limiter {
+        let subject = subject(&limiter.limit().key, wire, &parts.headers, None);
+        context.running = Some(limiter.admit(&subject, context.received.instant)?);
     }
     if let Some(https) = site.https.as_ref().filter(|_| wire.scheme == Scheme::Http) {
         context.handler = "https";
@@ -183,22 +192,17 @@ fn raw(parts: &Parts) -> &str {
     parts.uri.path_and_query().map_or("/", PathAndQuery::as_str)
 }
 
-/// Reports whether an error page may be requested: no script runs for a client over its limit, nor for one
-/// with contradicting forwarding fields.
-fn permits_page(failure: &Failure) -> bool {
-    !matches!(failure, Failure::TooMany(_) | Failure::Forwarded(_))
-}
-
-/// Counts the page as a request of the client. No page is requested for a client over its limit, nor over
-/// plain HTTP for a site that requires HTTPS.
-fn admit_page(site: &Site, context: &mut Context) -> bool {
+/// Counts the page as a request. No page is requested beyond the limit of the site, nor over plain HTTP for a site that
+/// requires HTTPS.
+fn admit_page(site: &Site, request: &Request, context: &mut Context) -> bool {
     if site.https.is_some() && context.wire.scheme == Scheme::Http {
         return false;
     }
-    let (Some(clients), Some(address)) = (&site.clients, context.wire.client) else {
+    let Some(limiter) = &site.limiter else {
         return true;
     };
-    let now = context.received.instant;
-    context.running = clients.admit(Client::new(address), now).ok();
+    let subject = subject(&limiter.limit().key, &context.wire, &request.fields, None);
+    let admitted = limiter.admit(&subject, context.received.instant);
+    context.running = admitted.ok();
     context.running.is_some()
 }

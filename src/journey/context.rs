@@ -10,9 +10,11 @@ use crate::handler::Trace;
 use crate::handler::share::Share;
 use crate::limits::budget::{Budget, Owner, SiteKey};
 use crate::limits::rate::RunningRequest;
-use crate::message::edits::Edits;
-use crate::message::fact::Facts;
-use crate::message::{Request, RequestId, Wire, list};
+use crate::message::edits::{Edits, RuleId};
+use crate::message::{Disk, Request, RequestId, Wire, list};
+use crate::modifier::Inputs;
+use crate::modifier::fact::Facts;
+use crate::modifier::taken::Taken;
 use crate::moment::Moment;
 use crate::site::Site;
 
@@ -45,10 +47,14 @@ pub struct Context {
     pub negotiation: Option<Negotiation>,
     /// The request without its content, if an error page may be requested in its place.
     pub echo: Option<Box<Request>>,
-    /// Guard that counts the request in the client's concurrency until it ends.
+    /// Guard that counts the request in the limit of the site until it ends.
     pub running: Option<RunningRequest>,
     /// Facts that the driver has found.
     pub facts: Facts,
+    /// Counts taken from the limits of rules.
+    pub taken: Taken,
+    /// The rules whose subrequests led to this one, from the outermost on.
+    pub asked_by: Vec<RuleId>,
     /// Timings of a failed call; a response has its own.
     pub trace: Trace,
 }
@@ -72,19 +78,34 @@ impl Context {
             echo: None,
             running: None,
             facts: Facts::default(),
+            taken: Taken::default(),
+            asked_by: Vec::new(),
             trace: Trace::default(),
         }
     }
 
-    /// Returns the context of a subrequest: it has the same client and site, and is not counted.
-    pub(super) fn for_subrequest(&self) -> Self {
+    /// Returns the context of a subrequest of a rule: it has the same client and site, and is not counted.
+    pub(super) fn for_subrequest(&self, rule: RuleId) -> Self {
         let (parts, ()) = http::Request::new(()).into_parts();
         Self {
-            method: self.method.clone(),
             version: self.version,
             accept: self.accept.clone(),
             site: self.site.clone(),
-            ..Self::new(&parts, &self.wire, self.id, self.received)
+            taken: Taken::exempt(),
+            asked_by: self.asked_by.iter().copied().chain([rule]).collect(),
+            ..Self::new(&parts, &self.wire, self.id.clone(), self.received)
+        }
+    }
+
+    /// Returns the inputs of modifiers.
+    pub(super) fn inputs<'a>(&'a mut self, disk: &'a dyn Disk) -> Inputs<'a> {
+        Inputs {
+            facts: &self.facts,
+            taken: &mut self.taken,
+            disk,
+            now: self.received.instant,
+            wall: self.received.wall,
+            asked_by: &self.asked_by,
         }
     }
 

@@ -9,7 +9,8 @@ use crate::failure::Failure;
 use crate::filter::error_page::{self, Content};
 use crate::filter::own_page::{self, FailureSummary};
 use crate::handler::Body;
-use crate::limits::rate::Exceeded;
+use crate::limits::bucket::Excess;
+use crate::limits::rate::{Exceeded, Refusal};
 use crate::message::edits::Edits;
 use crate::message::{Disk, Request};
 
@@ -24,8 +25,12 @@ pub(super) struct ErrorPage {
 
 /// Builds the response to a failure; the log has the details under the request ID.
 pub(super) fn error_response(failure: &Failure, context: &mut Context) -> Response<Body> {
-    let (status, cause, id) = (failure.status(), failure.code(), context.id);
+    let (status, cause) = (failure.status(), failure.code());
     context.cause = Some(cause);
+    if !permits_page(failure) {
+        context.echo = None;
+    }
+    let id = &context.id;
     let mut response = own_page::build_page(
         FailureSummary { status, cause, id },
         context.accept.as_ref(),
@@ -34,11 +39,14 @@ pub(super) fn error_response(failure: &Failure, context: &mut Context) -> Respon
     if let Some(seconds) = failure.retry_after() {
         fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if let Failure::TooMany(exceeded) = failure {
-        rate_limit_fields(exceeded, fields);
+    if let Failure::TooMany(Exceeded::Requests(refusal)) = failure {
+        rate_limit_fields(refusal, fields);
     }
     if failure.ends_connection() {
         fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(challenge) = failure.challenge() {
+        fields.insert(header::WWW_AUTHENTICATE, challenge);
     }
     if let Some(allow) = failure.allow() {
         fields.insert(header::ALLOW, allow);
@@ -46,13 +54,21 @@ pub(super) fn error_response(failure: &Failure, context: &mut Context) -> Respon
     response
 }
 
-/// Adds the fields of draft-ietf-httpapi-ratelimit-headers: the client's rate and the time of its next request.
-fn rate_limit_fields(exceeded: &Exceeded, fields: &mut HeaderMap) {
-    let Exceeded::Rate { allowance, wait } = exceeded else {
+/// Reports whether an error page may be requested: no script runs for a request over a limit, nor for one with
+/// contradicting forwarding fields.
+pub(super) fn permits_page(failure: &Failure) -> bool {
+    !matches!(failure, Failure::TooMany(_) | Failure::Forwarded(_))
+}
+
+/// Adds the fields of draft-ietf-httpapi-ratelimit-headers: the rate and the time of the next request. The
+/// policy has the name of what requests are counted by.
+fn rate_limit_fields(refusal: &Refusal, fields: &mut HeaderMap) {
+    let Excess::Rate(wait) = refusal.excess else {
         return;
     };
-    let policy = format!("\"client\";q={};w=1", allowance.per_second);
-    let state = format!("\"client\";r=0;t={}", wait.as_secs() + 1);
+    let name = refusal.kind();
+    let policy = format!("\"{name}\";q={};w=1", refusal.quota());
+    let state = format!("\"{name}\";r=0;t={}", wait.as_secs() + 1);
     for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
         if let Ok(value) = HeaderValue::from_str(&value) {
             fields.insert(name, value);
@@ -74,8 +90,9 @@ impl Journey {
         match pages.and_then(|pages| pages.find(failed.status(), is_own, is_empty)) {
             None => self.finish(failed),
             Some(Content::Ready(bytes, media_type)) => {
-                error_page::replace_content(&mut failed, bytes.clone(), media_type.clone());
-                self.finish(failed)
+                let trace = std::mem::take(&mut failed.body_mut().trace);
+                let page = error_page::ready_page(bytes.clone(), media_type.clone(), trace);
+                self.finish(error_page::substitute(&failed, page))
             }
             Some(Content::Path(path)) => {
                 let path = path.clone();

@@ -29,16 +29,12 @@ pub use trail::{Finding, Trail};
 use crate::failure::Failure;
 use crate::filter::compress::Encoding;
 use crate::handler::{Body, Plan};
-use crate::message::fact::{Ask, Fact};
 use crate::message::{Disk, Request};
+use crate::modifier::fact::{Ask, Fact};
 use failed::ErrorPage;
 
 /// An event for a journey that has arrived.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most events are answers, and another allocation for each costs more than its moves"
-)]
 pub enum Event {
     /// The driver has found a fact.
     Known(Fact),
@@ -48,6 +44,10 @@ pub enum Event {
 
 /// The next action of the driver.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an allocation for each response costs more than its moves"
+)]
 pub enum Next {
     /// Finding a fact; then [`Event::Known`].
     Ask(Ask),
@@ -97,22 +97,20 @@ impl Journey {
         }
     }
 
-    /// Begins the subrequest of the missing fact: a copy of the request without its content and the edits of rules.
-    /// Its response is that of the rules, without error pages and filters.
+    /// Begins the subrequest of the missing fact: a copy of the request, with the fields of the question and without
+    /// the content and the edits of rules. Its response is that of the rules, without error pages and filters.
     pub fn begin_subrequest<T: Trail>(
         &self,
         disk: &dyn Disk,
         trail: &mut T,
     ) -> Option<(Self, Next)> {
-        let (Ask::Subrequest(method, target), request) = self.asked.as_ref()? else {
+        let (Ask::Subrequest(asked), request) = self.asked.as_ref()? else {
             return None;
         };
-        let mut request = request.without_content();
-        request.method = method.clone();
-        request.target = target.clone();
+        let request = request.for_subrequest(asked.target.clone(), asked.fields.clone());
         let mut journey = Self {
             depth: self.depth + 1,
-            ..Self::new(self.context.for_subrequest())
+            ..Self::new(self.context.for_subrequest(asked.rule))
         };
         let next = if journey.depth > MAX_DEPTH {
             journey.conclude(Err(Failure::TooManyRounds(MAX_DEPTH)), disk, trail)

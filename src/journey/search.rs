@@ -8,10 +8,9 @@ use crate::filter;
 use crate::filter::compress::Negotiation;
 use crate::handler::{Decision, Handler, MAX_ROUNDS};
 use crate::message::edits::{Edits, RuleId};
-use crate::message::fact::Facts;
 use crate::message::{Disk, Request};
 use crate::modifier::readings::{self, Judged, Readings};
-use crate::modifier::{Interruption, Step};
+use crate::modifier::{Inputs, Interruption, Step};
 use crate::route::{Captures, Rule, Rules, Scope};
 
 impl Journey {
@@ -32,6 +31,7 @@ impl Journey {
                 }
                 Ok(Decision::Answer(response)) => Ok(response),
                 Ok(Decision::Decline | Decision::Withhold(_)) => Err(self.context.unanswered()),
+                Err(Interruption::Answer(response)) => Ok(*response),
                 Ok(Decision::Fail(failure)) | Err(Interruption::Refuse(failure)) => Err(failure),
                 Err(Interruption::Ask(_)) if self.context.facts.is_full() => {
                     Err(Failure::Internal("the rules ask for more and more facts"))
@@ -69,13 +69,19 @@ fn round<T: Trail>(
         rules: &site.rules,
         readings: site.readings(request),
         is_excluded: false,
-        facts: &context.facts,
+        inputs: Inputs {
+            facts: &context.facts,
+            taken: &mut context.taken,
+            disk,
+            now: context.received.instant,
+            wall: context.received.wall,
+            asked_by: &context.asked_by,
+        },
         negotiation: context.negotiation.as_ref(),
         edits: &mut context.edits,
         handler: &mut context.handler,
         withheld: &mut context.withheld,
         request,
-        disk,
         trail,
     };
     round.decide()
@@ -87,13 +93,12 @@ struct Round<'a, T> {
     readings: Option<Box<Readings>>,
     /// An ExcludeProxy was evaluated: mod_proxy's `!` ends the search among the proxy rules alone.
     is_excluded: bool,
-    facts: &'a Facts,
+    inputs: Inputs<'a>,
     negotiation: Option<&'a Negotiation>,
     edits: &'a mut Option<Arc<Edits>>,
     handler: &'a mut &'static str,
     withheld: &'a mut Option<&'static str>,
     request: &'a mut Request,
-    disk: &'a dyn Disk,
     trail: &'a mut T,
 }
 
@@ -147,18 +152,26 @@ impl<'a, T: Trail> Round<'a, T> {
             return Ok(None);
         }
         let readings = self.readings.as_deref_mut();
-        let judged = readings::judge(rule, self.request, readings, self.disk)?;
+        let judged = readings::judge(rule, self.request, readings, self.inputs.disk)?;
         self.trail.rule(number, rule, &Finding::Judged(&judged));
         match judged {
             Judged::Holds(captures) => Ok(Some(captures)),
             Judged::Guards(_) if step.refuses() => Ok(Some(Captures::default())),
             Judged::Guards(_) => {
-                if let Some(readings) = &mut self.readings {
-                    readings.guard(rule, self.facts, self.disk)?;
-                }
+                self.guard_readings(number, rule)?;
                 Ok(None)
             }
             Judged::Fails(_) => Ok(None),
+        }
+    }
+
+    /// Applies the guards of a rule to the other readings of the path.
+    fn guard_readings(&mut self, number: usize, rule: &Rule<Step>) -> Result<(), Interruption> {
+        match &mut self.readings {
+            Some(readings) if rule.then.guards() => {
+                readings.guard((RuleId::of_site(number), rule), &mut self.inputs)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -169,23 +182,20 @@ impl<'a, T: Trail> Round<'a, T> {
         rule: &Rule<Step>,
         captures: &Captures,
     ) -> Result<(), Interruption> {
-        let scope = Scope {
-            request: self.request,
-            captures,
-        };
-        let modifiers = &rule.then.modifiers;
-        if let Some(edits) = modifiers.apply(RuleId::of_site(number), &scope, self.facts)? {
+        let scope = Scope::new(self.request, captures);
+        let (id, modifiers) = (RuleId::of_site(number), &rule.then.modifiers);
+        if let Some(edits) = modifiers.apply(id, &scope, &mut self.inputs)? {
             self.request.add_edits(edits);
             self.edits.clone_from(&self.request.edits);
         }
-        Ok(())
+        self.guard_readings(number, rule)
     }
 
     /// Returns the decision of a handler.
     fn ask_handler(&mut self, handler: &Handler, captures: &Captures) -> Decision {
         self.is_excluded |= matches!(handler, Handler::ExcludeProxy);
         *self.handler = handler.name();
-        let (request, disk) = (&*self.request, self.disk);
+        let (request, disk) = (&*self.request, self.inputs.disk);
         let mut decision = handler.decide(request, captures, disk);
         if let Some(negotiation) = self.negotiation {
             decision = filter::precompressed::prefer(negotiation, decision, handler, request, disk);

@@ -8,19 +8,23 @@ use http::{Response, StatusCode};
 use toml::de::DeTable;
 
 use super::*;
-use crate::auth::Access;
+use crate::auth::basic::{HASHING, Verified};
+use crate::auth::{Access, Authentication};
 use crate::handler::Handler;
 use crate::handler::respond::{RESPOND, Respond};
 use crate::limits::budget::SiteKey;
-use crate::message::fact::MAX_ASKS;
 use crate::message::request::Origin;
-use crate::message::{EncodedSlash, Found, Host, RequestId, Root, Target, Upload, Wire};
+use crate::message::{
+    EncodedSlash, Found, Host, RemoteUser, RequestId, Root, Target, Upload, Wire,
+};
+use crate::modifier::fact::{Answer, MAX_ASKS};
 use crate::modifier::probe::Probe;
-use crate::modifier::{Modifiers, Step};
+use crate::modifier::{self, Modifiers, Step};
 use crate::moment::Moment;
 use crate::route::condition::{Condition, Prefix};
+use crate::route::template::Groups;
 use crate::route::{Rule, Rules};
-use crate::section::{At, Place, Problems};
+use crate::section::{At, Place, Problems, Section};
 use crate::site::Site;
 
 /// A disk without files.
@@ -67,6 +71,7 @@ fn rule(prefix: &str, guards: &[Probe], status: Option<u16>) -> Rule<Step> {
 
 fn site(rules: Vec<Rule<Step>>) -> Arc<Site> {
     Arc::new(Site {
+        canonical: None,
         name: "example.org".into(),
         key: SiteKey::of("example.org"),
         encoded_slash: EncodedSlash::Reject,
@@ -74,7 +79,7 @@ fn site(rules: Vec<Rule<Step>>) -> Arc<Site> {
         compress: None,
         access: Access::default(),
         reserve: None,
-        clients: None,
+        limiter: None,
         numbers: Arc::default(),
         error_pages: Default::default(),
         rules: Rules::new(rules),
@@ -92,14 +97,34 @@ fn begin_journey(site: &Arc<Site>, target: &str, password: Option<&str>) -> (Jou
     let [client, server] = [4711, 80].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let wire = Arc::new(Wire::tcp(client, server));
     let id = RequestId::new(1, 2);
-    let mut context = Context::new(&parts, &wire, id, Moment::read_clock());
+    let mut context = Context::new(&parts, &wire, id.clone(), Moment::read_clock());
     context.site = Some(Arc::clone(site));
     let host = Host::parse("example.org").unwrap();
     let target = Target::parse(target, EncodedSlash::Reject).unwrap();
-    let request = Request::new(parts, target, Upload::Empty, Origin { host, wire, id });
+    let origin = Origin {
+        host,
+        canonical: None,
+        wire,
+        id,
+    };
+    let request = Request::new(parts, target, Upload::Empty, origin);
     let mut journey = Journey::new(context);
     let next = journey.search(Box::new(request), &Empty, &mut ());
     (journey, next)
+}
+
+/// Returns the verdict about a pair.
+fn verified(is_right: bool) -> Fact {
+    let user = || RemoteUser {
+        name: Arc::from(*b"user"),
+        scheme: Some("Basic"),
+        groups: None,
+    };
+    Fact::Verified(if is_right {
+        Verified::Right(user())
+    } else {
+        Verified::Wrong
+    })
 }
 
 /// Drives a journey to its end and records the facts asked for: the password is `right`, and subrequests are driven
@@ -112,14 +137,17 @@ fn drive(
         let fact = match next {
             Next::Send(response) => return response,
             Next::Perform(..) | Next::Encode(_) => panic!("nothing is to be performed: {next:?}"),
-            Next::Ask(Ask::Verify(credentials)) => {
+            Next::Ask(Ask::Verify(verification)) => {
                 asked.push("verify");
-                Fact::Verified(*credentials.password == *b"right")
+                verified(*verification.credentials.password == *b"right")
             }
-            Next::Ask(Ask::Subrequest(..)) => {
+            Next::Ask(Ask::Subrequest(_)) => {
                 asked.push("subrequest");
                 let begun = journey.begin_subrequest(&Empty, &mut ()).unwrap();
-                Fact::Answered(drive(begun, asked).status())
+                Fact::Answered(Box::new(Answer {
+                    status: drive(begun, asked).status(),
+                    ..Answer::default()
+                }))
             }
         };
         next = journey.handle_event(Event::Known(fact), &Empty, &mut ());
@@ -202,16 +230,63 @@ fn a_round_starts_anew_when_a_fact_is_known() {
     let (mut journey, next) = begin_journey(&site, "/", Some("right"));
     assert!(matches!(next, Next::Ask(Ask::Verify(_))));
     let mut trail = Rounds::default();
-    let known = Event::Known(Fact::Verified(true));
+    let known = Event::Known(verified(true));
     let next = journey.handle_event(known, &Empty, &mut trail);
     assert!(matches!(next, Next::Send(_)));
     assert_eq!(trail.0, [2], "one round, with both rules");
     // A fact without a question is an internal error.
-    let known = Event::Known(Fact::Verified(true));
+    let known = Event::Known(verified(true));
     let Next::Send(response) = journey.handle_event(known, &Empty, &mut ()) else {
         panic!("it has an end");
     };
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+/// A limit of one request, for a rule.
+fn limited(mut rule: Rule<Step>, guards: &[Probe]) -> Rule<Step> {
+    let mut problems = Problems::default();
+    let lines = "limits = { requests_per_second = 1, burst = 0, key = 'site' }";
+    let table = DeTable::parse(lines).unwrap();
+    let section = SECTION.lower(table.get_ref(), Place::default(), &|_| None, &mut problems);
+    let show = |_: &Place| String::new();
+    let names = (&Groups::default(), &show as &dyn Fn(&Place) -> String);
+    let modifiers = Modifiers::build(
+        &section,
+        "".into(),
+        names,
+        &Authentication::new(HASHING),
+        &mut problems,
+    );
+    assert!(problems.is_empty());
+    rule.then.modifiers = guards.iter().fold(modifiers, |all, guard| all.with(*guard));
+    rule
+}
+
+static SECTION: Section = Section {
+    title: "[[site.rule]]",
+    doc: "A limit.",
+    groups: &[modifier::KEYS],
+};
+
+#[test]
+fn a_rule_counts_a_request_once_and_no_subrequest() {
+    let targets: Vec<_> = (0..MAX_ASKS)
+        .map(|number| Probe::Subrequest(format!("/yes/{number}").leak()))
+        .collect();
+    let site = site(vec![
+        limited(rule("/yes", &[], Some(204)), &[]),
+        limited(rule("/", &[], Some(200)), &targets),
+    ]);
+    for (target, asks, status) in [
+        // Each fact begins another round.
+        ("/a", MAX_ASKS, 200),
+        ("/a", 0, 429),
+        ("/yes", 0, 204),
+        ("/yes", 0, 429),
+    ] {
+        let (asked, found) = outcome(&site, target, None);
+        assert_eq!((asked.len(), found.as_u16()), (asks, status), "{target}");
+    }
 }
 
 #[test]

@@ -1,22 +1,24 @@
 //! The limits on clients, each with its unit, its default and its reason.
 
+pub mod bucket;
 pub mod budget;
 pub mod connections;
 pub mod eviction;
 pub mod per_client;
 pub mod rate;
+pub mod request_limit;
 
 use std::time::Duration;
 
-use crate::section::{Key, Lowered, Problem, Problems, Section};
+use crate::section::{At, Group, Key, Lowered, Problem, Problems, Section};
 use crate::value::ByteSize;
 
-pub(crate) static BODY: Key<ByteSize> = Key::size("body", "The largest request body; more is 413 before it is read. PHP has its own limits behind this: post_max_size and upload_max_filesize.").default("\"32MiB\"");
+pub(crate) static BODY: Key<ByteSize> = Key::size("body", "Maximum size of a request body; a larger one gets 413 before it is read. PHP has limits of its own behind this: post_max_size and upload_max_filesize.").default("\"32MiB\"");
 
 /// `server.limits`: the limits of all sites.
 pub static LIMITS: Section = Section {
     title: "[server.limits]",
-    doc: "What a client may do, the same in HTTP/1 and HTTP/2, and how large the head of an answer may be.",
+    doc: "Limits of clients, the same in HTTP/1 and HTTP/2, and of the heads of answers.",
     groups: &[&[
         &CONNECTIONS,
         &CONNECTIONS_PER_CLIENT,
@@ -39,99 +41,119 @@ pub static LIMITS: Section = Section {
     ]],
 };
 
-pub(crate) static CONNECTIONS: Key<usize> = Key::integer("connections", 1..=1_000_000, "Client connections at once; where there are as many, the one whose head does not come for the longest time makes room for a newcomer, else the one that is idle for the longest time, and where all have requests the newcomer waits in the kernel's backlog for the next answer, behind which that connection is closed. Takes effect at the next start, lowered to what the limit on open files has room for.").default("10000");
+pub(crate) static CONNECTIONS: Key<usize> = Key::integer("connections", 1..=1_000_000, "Maximum number of client connections. At the maximum a new one replaces the connection that has waited longest for the head of its request, else the one that has been idle longest; if all have requests, it waits in the kernel's backlog for the next answer, behind which that connection is closed. Takes effect at the next start, lowered to the room under the limit on open files.").default("10000");
 
-static CONNECTIONS_PER_CLIENT: Key<Option<usize>> = Key::integer("connections_per_client", 0..=1_000_000, "Connections at once of one client, which is an IPv4 address or an IPv6 /64; further ones are closed at once. Default: an eighth of `connections`, and 64 at least. 0: no limit. Not counted are those of `trusted_proxies` and of unix sockets, and behind the PROXY protocol those whose client is the proxy itself.").example("200");
+static CONNECTIONS_PER_CLIENT: Key<Option<usize>> = Key::integer("connections_per_client", 0..=1_000_000, "Maximum number of connections of one client (an IPv4 address or an IPv6 /64); further ones are closed at once. Default: an eighth of `connections`, at least 64. 0: no limit. Connections of `trusted_proxies` and of unix sockets are not counted, nor, behind the PROXY protocol, those whose client is the proxy itself.").example("200");
 
 static KEEP_ALIVE_REQUESTS: Key<usize> = Key::integer(
     "keep_alive_requests",
     1..=1_000_000_000,
-    "Requests on one HTTP/1 connection; then it is closed, so that clients spread anew.",
+    "Maximum number of requests on one HTTP/1 connection, which is then closed, so that clients are distributed anew.",
 )
 .default("1000");
 
 static HEADER: Key<Duration> = Key::duration(
     "header",
-    "How long a client may take to send the head of a request, from its first byte; then 408.",
+    "Time limit of a request head, from its first byte; a slower one gets 408.",
 )
 .default("\"10s\"");
 
 static KEEP_ALIVE: Key<Duration> = Key::duration(
     "keep_alive",
-    "How long a connection may stay without a request. HTTP/2 clients get a GOAWAY then.",
+    "Idle timeout of a keep-alive connection. HTTP/2 clients get a GOAWAY at its end.",
 )
 .default("\"60s\"");
 
-static HEAD: Key<ByteSize> =
-    Key::size("head", "The largest head of a request; more is 431.").default("\"64KiB\"");
+static HEAD: Key<ByteSize> = Key::size(
+    "head",
+    "Maximum size of a request head; a larger one gets 431.",
+)
+.default("\"64KiB\"");
 
-static REQUEST_LINE: Key<ByteSize> = Key::size("request_line", "The longest request line: method, target and version, to 64 KiB, which `head` must have room for; more is 414. In HTTP/2 the pseudo-fields count as the line that they stand for.").default("\"8KiB\"");
+static REQUEST_LINE: Key<ByteSize> = Key::size("request_line", "Maximum length of a request line (method, target and version), up to 64 KiB, for which `head` must have room; a longer one gets 414. In HTTP/2 the pseudo-fields count as the line that they replace.").default("\"8KiB\"");
 
-static PATH: Key<ByteSize> = Key::size("path", "The longest path in it, decoded; more is 414. Patterns, rules and the disk look at all of a path and at nothing of a query, so that a long query needs only a larger `request_line`.").default("\"8KiB\"");
+static PATH: Key<ByteSize> = Key::size("path", "Maximum length of a decoded path; a longer one gets 414. Patterns, rules and the disk read the whole path and no part of the query, so that a long query needs only a larger `request_line`.").default("\"8KiB\"");
 
-static FIELD_LINE: Key<ByteSize> = Key::size("field_line", "The longest field of a request, with its name; more is 431. The cookies of an HTTP/2 request are one field, as in HTTP/1.").default("\"16KiB\"");
+static FIELD_LINE: Key<ByteSize> = Key::size("field_line", "Maximum size of one field of a request, its name included; a larger one gets 431. The cookies of an HTTP/2 request are one field, as in HTTP/1.").default("\"16KiB\"");
 
 static FIELDS: Key<usize> = Key::integer(
     "fields",
     10..=1000,
-    "Header fields in a request; more is 431.",
+    "Maximum number of header fields of a request; more get 431.",
 )
 .default("100");
 
-static ANSWER_HEAD: Key<ByteSize> = Key::size("answer_head", "The largest head that a script may print in front of its answer; more is 502, and the log names its largest fields.").default("\"64KiB\"");
+static ANSWER_HEAD: Key<ByteSize> = Key::size("answer_head", "Maximum size of the head that a script prints; a larger one gets 502, and the log names its largest fields.").default("\"64KiB\"");
 
 static ANSWER_FIELDS: Key<usize> = Key::integer(
     "answer_fields",
     10..=16_384,
-    "Header fields in it; more is 502. A script that sets so many sets one again and again.",
+    "Maximum number of header fields that a script prints; more get 502. So many come only from a script that adds the same field repeatedly.",
 )
 .default("1000");
 
 static BODY_PAUSE: Key<Duration> = Key::duration(
     "body_pause",
-    "How long a client may pause while it sends a request body; then 408.",
+    "Maximum pause of a client within a request body; a longer one gets 408.",
 )
 .default("\"10s\"");
 
-static BODY_RATE: Key<ByteSize> = Key::size("body_rate", "What a client must send of a request body in a second, over each 10 s that it was waited for; slower is 408. \"0B\": no limit.").default("\"1KiB\"");
+static BODY_RATE: Key<ByteSize> = Key::size("body_rate", "Minimum rate of a request body in bytes a second, measured over each 10 s of waiting for the client; a slower one gets 408. \"0B\": no limit.").default("\"1KiB\"");
 
 static STREAM_RATE: Key<ByteSize> = Key::size(
     "stream_rate",
-    "The same while a worker waits for the body, which is streamed then.",
+    "Minimum rate, likewise, of a body that is streamed while a worker waits for it.",
 )
 .default("\"16KiB\"");
 
-static SEND_PAUSE: Key<Duration> = Key::duration("send_pause", "How long a client may take nothing of its answer, which holds the worker that makes it; then the connection is closed, or the answer of an HTTP/2 stream is given up. \"0s\": no limit.").default("\"60s\"");
+static SEND_PAUSE: Key<Duration> = Key::duration("send_pause", "Maximum pause of a client within its answer, which occupies the worker that produces it; then the connection is closed, or the HTTP/2 stream is reset. \"0s\": no limit.").default("\"60s\"");
 
-static LIVE_STREAMS_PER_CLIENT: Key<usize> = Key::integer("live_streams_per_client", 0..=1_000_000, "Event streams and long polls at once of one client, which is an IPv4 address or an IPv6 /64: answers of text/event-stream, application/x-ndjson, or with X-Accel-Buffering: no. Each has a worker for as long as it lasts; more is 429. 32 is what a few people behind one address have open, and less than a pool of PHP for live streams has workers: set it below pm.max_children. 0: no limit.").default("32");
+static LIVE_STREAMS_PER_CLIENT: Key<usize> = Key::integer("live_streams_per_client", 0..=1_000_000, "Maximum number of concurrent event streams and long polls of one client (an IPv4 address or an IPv6 /64): answers of text/event-stream or application/x-ndjson, or with X-Accel-Buffering: no. Each occupies a worker until it ends; more get 429. 32 is enough for a few people behind one address, and fewer than the workers of a pool of PHP for live streams: set it below pm.max_children. 0: no limit.").default("32");
+
+/// The keys of a limit of requests, of a site or a rule.
+static REQUEST_LIMIT: Group = &[&REQUESTS_PER_SECOND, &BURST, &REQUESTS_AT_ONCE, &KEY];
 
 /// `site.limits`: the limits of one site.
 pub static SITE_LIMITS: Section = Section {
     title: "[site.limits]",
-    doc: "What this site allows otherwise than server.limits, and how much it allows to one client.",
-    groups: &[&[&BODY, &REQUESTS_PER_SECOND, &BURST, &REQUESTS_AT_ONCE]],
+    doc: "Limits of this site in place of those of server.limits, and limits of each of its clients.",
+    groups: &[&[&BODY], REQUEST_LIMIT],
 };
 
-pub(crate) static REQUESTS_PER_SECOND: Key<u32> = Key::integer("requests_per_second", 0..=1_000_000, "Requests a second of one client, which is an IPv4 address or an IPv6 /64; more is 429. 0: no limit.").default("0");
-
-static BURST: Key<u32> = Key::integer(
-    "burst",
+pub(crate) static REQUESTS_PER_SECOND: Key<u32> = Key::integer(
+    "requests_per_second",
     0..=1_000_000,
-    "Requests that may come at once beyond that, and beyond what 50 ms of it bring.",
-)
-.default("20");
-
-static REQUESTS_AT_ONCE: Key<u32> = Key::integer(
-    "requests_at_once",
-    0..=1_000_000,
-    "Requests of one client that are answered at once; more is 429. 0: no limit.",
+    "Maximum number of requests a second of one client, or by another `key`; more get 429. 0: no limit.",
 )
 .default("0");
 
-/// `limits` of a rule: its own limits.
+pub(crate) static BURST: Key<u32> = Key::integer(
+    "burst",
+    0..=1_000_000,
+    "Number of requests that may come at once above `requests_per_second`, in addition to those of 50 ms.",
+)
+.default("20");
+
+pub(crate) static REQUESTS_AT_ONCE: Key<u32> = Key::integer(
+    "requests_at_once",
+    0..=1_000_000,
+    "Maximum number of concurrent requests of one client, or by another `key`; more get 429. 0: no limit.",
+)
+.default("0");
+
+pub(crate) static KEY: Key<At<String>> = Key::text("key", "The attribute of requests by which they are counted. \"client\": an IPv4 address or an IPv6 /64; clients on a unix socket are not counted. \"header:NAME\", \"cookie:NAME\": each value of the field or the cookie; one client may use up the allowances of 32 values, and a request without one is counted by its client. \"user\", in a rule: the user whom `auth` has admitted. \"site\": all requests together.").default("\"client\"");
+
+/// `limits` of a rule.
 pub static RULE_LIMITS: Section = Section {
+    title: "[site.rule.limits]",
+    doc: "The largest body of requests that match, in place of that of the site, and how many of them it allows beside the limits of the site. A request is counted once, however many rounds it has.",
+    groups: &[&[&BODY], REQUEST_LIMIT],
+};
+
+/// `limits` of a handler.
+pub static HANDLER_LIMITS: Section = Section {
     title: "[site.rule.fastcgi.limits]",
-    doc: "What this rule allows otherwise than its site.",
+    doc: "Limits of this rule in place of those of its site.",
     groups: &[&[&BODY]],
 };
 
@@ -215,15 +237,6 @@ impl Limits {
             send_pause: section.get(&SEND_PAUSE),
             live_streams_per_client: section.get(&LIVE_STREAMS_PER_CLIENT),
         }
-    }
-}
-
-/// Returns the allowance of one client from `site.limits`.
-pub fn allowance(section: &Lowered) -> rate::Allowance {
-    rate::Allowance {
-        per_second: section.get(&REQUESTS_PER_SECOND),
-        burst: section.get(&BURST),
-        at_once: section.get(&REQUESTS_AT_ONCE),
     }
 }
 

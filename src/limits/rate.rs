@@ -1,20 +1,24 @@
-//! Rate limits of requests: so many a second, and so many at once. One bucket for each client, in a store of fixed
-//! size.
+//! Rate limits of requests: so many a second, and so many at once, for each partition of the requests. The counts have a
+//! store of fixed size.
 
+use std::borrow::Cow;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
 
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
-/// The number of clients in the store; the least recently seen are evicted. About 6 MB.
-const CLIENTS: usize = 65_536;
+use super::bucket::{Allowance, Bucket, Excess, Running};
+use super::request_limit::{PartitionKey, RequestLimit};
 
-/// The most, in nanoseconds, by which a request may be early: some that were sent one after the other arrive
-/// together, delayed on their way, or by other work of their thread here.
-const JITTER: u64 = 50_000_000;
+/// The number of partitions in a store; the least recently used are evicted, and begin anew. About 6 MB when full.
+const PARTITIONS: usize = 65_536;
+
+/// The number of values of a field or a cookie whose allowances one client may use up. Clients invent values, and each
+/// would be a new allowance; behind the address of an office or a school there are as many people who are busy at once.
+const VALUES_PER_CLIENT: u32 = 32;
 
 /// A client: an IPv4 address, or the IPv6 /64 that providers assign to one customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,253 +36,218 @@ impl Client {
     }
 }
 
-/// The allowance of a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Allowance {
-    /// Requests a second, on the mean; 0 is no limit.
-    pub per_second: u32,
-    /// Requests at once beyond the mean.
-    pub burst: u32,
-    /// The most requests that run at once; 0 is no limit.
-    pub at_once: u32,
+/// The origin of a request, as far as limits count by it.
+#[derive(Clone, Debug)]
+pub struct Subject<'a> {
+    /// The client; none on a unix socket.
+    pub client: Option<Client>,
+    /// The value of the limit's field or cookie, or the user, if the request has one.
+    pub value: Option<Cow<'a, [u8]>>,
+}
+
+/// A set of requests with an allowance of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Partition {
+    Client(Client),
+    /// Keyed hash of a value. 128 bits: no two values share a count, and no secret of a client stays in memory.
+    Value(u128),
+    Site,
 }
 
 /// The limit that refuses a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Exceeded {
-    /// `limits.requests_per_second` with `limits.burst`.
-    #[error("more than limits.requests_per_second = {}", .allowance.per_second)]
-    Rate {
-        /// The allowance.
-        allowance: Allowance,
-        /// Time until the next request is allowed.
-        wait: Duration,
-    },
-    /// `limits.requests_at_once`.
-    #[error("more than limits.requests_at_once = {}", .0.at_once)]
-    AtOnce(Allowance),
+    /// `limits.requests_per_second` or `limits.requests_at_once`.
+    #[error("{0}")]
+    Requests(Box<Refusal>),
     /// Share of memory that its requests hold before any content.
     #[error("the requests of this client hold its share of server.body_memory")]
     Memory,
 }
 
-/// The rate limiter of a site.
-#[derive(Debug)]
-pub struct RateLimiter {
-    allowance: Allowance,
-    epoch: Instant,
-    buckets: Cache<Client, Arc<Bucket>>,
+/// A refusal by a limit of requests.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    limit: Arc<RequestLimit>,
+    /// The kind of the partition, and the number of allowances that it has.
+    kind: &'static str,
+    count: u32,
+    /// The exceeded part of the allowance.
+    pub excess: Excess,
 }
 
-#[derive(Debug, Default)]
-struct Bucket {
-    /// GCRA: the theoretical arrival time, in nanoseconds since the epoch.
-    arrival: AtomicU64,
-    running: AtomicU32,
+/// A limiter of requests, for a site or a rule.
+#[derive(Clone, Debug)]
+pub struct RateLimiter {
+    limit: Arc<RequestLimit>,
+    counts: Arc<Counts>,
+}
+
+/// The counts of all partitions.
+#[derive(Debug)]
+struct Counts {
+    epoch: Instant,
+    hasher: RandomState,
+    partitions: Cache<Partition, Arc<Bucket>>,
+    /// All requests of a client that have a value: [`VALUES_PER_CLIENT`]. In a store of its own, so that no invented value
+    /// evicts the count that bounds them.
+    totals: Cache<Partition, Arc<Bucket>>,
 }
 
 /// A running request, counted until dropped.
 #[derive(Debug)]
-pub struct RunningRequest(Arc<Bucket>);
+pub struct RunningRequest {
+    _counted: [Option<Running>; 2],
+}
 
 impl RateLimiter {
-    /// Builds a limiter without clients; `None` if nothing is limited.
-    pub fn new(allowance: Allowance) -> Option<Self> {
-        let limits = allowance.per_second > 0 || allowance.at_once > 0;
-        limits.then(|| Self {
-            allowance,
-            epoch: Instant::now(),
-            buckets: Cache::new(CLIENTS),
-        })
+    /// Builds a limiter without counts.
+    pub fn new(limit: RequestLimit) -> Self {
+        Self {
+            limit: Arc::new(limit),
+            counts: Arc::new(Counts {
+                epoch: Instant::now(),
+                hasher: RandomState::new(),
+                partitions: Cache::new(PARTITIONS),
+                totals: Cache::new(PARTITIONS),
+            }),
+        }
     }
 
-    /// Returns the allowance of each client.
-    pub fn allowance(&self) -> Allowance {
-        self.allowance
+    /// Returns the limit.
+    pub fn limit(&self) -> &RequestLimit {
+        &self.limit
     }
 
-    /// Counts a request of `client`, or returns the limit that refuses it.
-    pub fn admit(&self, client: Client, now: Instant) -> Result<RunningRequest, Exceeded> {
-        let bucket = match self.buckets.get(&client) {
-            Some(bucket) => bucket,
-            None => {
-                let bucket = Arc::new(Bucket::default());
-                self.buckets.insert(client, Arc::clone(&bucket));
-                bucket
+    /// Continues the counts of `previous`.
+    pub fn continue_counts(&mut self, previous: &Self) {
+        self.counts = Arc::clone(&previous.counts);
+    }
+
+    /// Counts a request, or returns the limit that refuses it. A refused request is not counted. A request without client
+    /// and value has no limit.
+    pub fn admit(&self, subject: &Subject<'_>, now: Instant) -> Result<RunningRequest, Exceeded> {
+        let Some(partition) = self.partition(subject) else {
+            return Ok(RunningRequest {
+                _counted: [None, None],
+            });
+        };
+        let elapsed = now.duration_since(self.counts.epoch).as_nanos();
+        let now = u64::try_from(elapsed).unwrap_or(u64::MAX);
+        // The total comes first: a client beyond it adds no value to the store.
+        let total = self.admit_to_total(subject, partition, now)?;
+        let bucket = bucket(&self.counts.partitions, partition);
+        match bucket.admit(self.limit.allowance, now) {
+            Ok(running) => Ok(RunningRequest {
+                _counted: [Some(running), total],
+            }),
+            Err(excess) => {
+                if let Some(total) = total {
+                    total.undo(self.total_allowance());
+                }
+                Err(self.refusal(partition, 1, excess))
             }
+        }
+    }
+
+    /// Returns the partition of a request. One without a value is counted by its client.
+    fn partition(&self, subject: &Subject<'_>) -> Option<Partition> {
+        let of_client = || subject.client.map(Partition::Client);
+        let value = subject.value.as_deref().filter(|value| !value.is_empty());
+        match (&self.limit.key, value) {
+            (PartitionKey::Site, _) => Some(Partition::Site),
+            (PartitionKey::Client, _) | (_, None) => of_client(),
+            (_, Some(value)) => Some(Partition::Value(self.counts.hash(value))),
+        }
+    }
+
+    fn admit_to_total(
+        &self,
+        subject: &Subject<'_>,
+        partition: Partition,
+        now: u64,
+    ) -> Result<Option<Running>, Exceeded> {
+        let is_value = matches!(partition, Partition::Value(_));
+        let client = subject
+            .client
+            .filter(|_| is_value && self.limit.key.is_chosen_by_client());
+        let Some(client) = client.map(Partition::Client) else {
+            return Ok(None);
         };
-        let allowance = self.allowance;
-        let running = RunningRequest::begin(bucket);
-        let at_once = running.0.running.load(Ordering::Relaxed);
-        if allowance.at_once > 0 && at_once > allowance.at_once {
-            return Err(Exceeded::AtOnce(allowance));
-        }
-        let since = u64::try_from(now.duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX);
-        match running.0.take(allowance, since) {
-            Ok(()) => Ok(running),
-            Err(wait) => Err(Exceeded::Rate { allowance, wait }),
-        }
+        bucket(&self.counts.totals, client)
+            .admit(self.total_allowance(), now)
+            .map(Some)
+            .map_err(|excess| self.refusal(client, VALUES_PER_CLIENT, excess))
     }
-}
 
-impl Bucket {
-    /// Applies the generic cell rate algorithm: each request moves the theoretical arrival time by one interval; a
-    /// request is early if that lies further ahead than the burst. An interval is short by less than a nanosecond in
-    /// a thousand, so that no request is refused for rounding.
-    fn take(&self, allowance: Allowance, now: u64) -> Result<(), Duration> {
-        if allowance.per_second == 0 {
-            return Ok(());
-        }
-        let (per_second, burst) = (u64::from(allowance.per_second), u64::from(allowance.burst));
-        let interval = SECOND / per_second;
-        let tolerance = (SECOND * burst).div_ceil(per_second) + JITTER;
-        let update = |arrival: u64| {
-            let arrival = arrival.max(now);
-            (arrival - now <= tolerance).then_some(arrival + interval)
+    fn total_allowance(&self) -> Allowance {
+        self.limit.allowance.times(VALUES_PER_CLIENT)
+    }
+
+    fn refusal(&self, partition: Partition, count: u32, excess: Excess) -> Exceeded {
+        let kind = match partition {
+            Partition::Client(_) => PartitionKey::Client.kind(),
+            Partition::Value(_) | Partition::Site => self.limit.key.kind(),
         };
-        let taken = self
-            .arrival
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
-        taken
-            .map(|_| ())
-            .map_err(|arrival| Duration::from_nanos(arrival - now - tolerance))
+        Exceeded::Requests(Box::new(Refusal {
+            limit: Arc::clone(&self.limit),
+            kind,
+            count,
+            excess,
+        }))
     }
 }
 
-const SECOND: u64 = 1_000_000_000;
-
-impl RunningRequest {
-    fn begin(bucket: Arc<Bucket>) -> Self {
-        bucket.running.fetch_add(1, Ordering::Relaxed);
-        Self(bucket)
+impl Counts {
+    /// Returns two keyed hashes of 64 bits.
+    fn hash(&self, value: &[u8]) -> u128 {
+        let [high, low] = [0_u8, 1].map(|half| self.hasher.hash_one((half, value)));
+        (u128::from(high) << 64) | u128::from(low)
     }
 }
 
-impl Drop for RunningRequest {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
+/// Returns the bucket of a partition; of requests that come together, one adds it.
+fn bucket(buckets: &Cache<Partition, Arc<Bucket>>, partition: Partition) -> Arc<Bucket> {
+    let found: Result<_, std::convert::Infallible> =
+        buckets.get_or_insert_with(&partition, || Ok(Arc::default()));
+    found.unwrap_or_else(|never| match never {})
+}
+
+impl Refusal {
+    /// Returns the kind of the partition: `client`, `header`, `cookie`, `user` or `site`.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// Returns the requests a second that are allowed.
+    pub fn quota(&self) -> u32 {
+        self.limit.allowance.times(self.count).per_second
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limit = match self.excess {
+            Excess::Rate(_) => self.limit.rate(),
+            Excess::AtOnce => self.limit.at_once(),
+        };
+        let times = match self.count {
+            1 => String::new(),
+            count => format!("{count} times "),
+        };
+        write!(f, "more than {times}{limit}")?;
+        match (self.kind, &self.limit.key) {
+            ("site", _) => f.write_str(" of all clients"),
+            ("header", PartitionKey::Header(name)) => {
+                write!(f, " of one value of the field {name}")
+            }
+            ("cookie", PartitionKey::Cookie(name)) => {
+                write!(f, " of one value of the cookie {name}")
+            }
+            (kind, _) => write!(f, " of one {kind}"),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn client(text: &str) -> Client {
-        Client::new(text.parse().unwrap())
-    }
-
-    #[test]
-    fn a_client_is_an_address_or_a_prefix() {
-        assert_eq!(client("::ffff:192.0.2.1"), client("192.0.2.1"));
-        assert_eq!(client("2001:db8::1"), client("2001:db8::ffff:1"));
-        assert_ne!(client("2001:db8:0:1::1"), client("2001:db8:0:2::1"));
-        assert_ne!(client("192.0.2.1"), client("192.0.2.2"));
-    }
-
-    #[test]
-    fn a_burst_is_allowed_and_then_the_rate() {
-        let clients = RateLimiter::new(Allowance {
-            per_second: 10,
-            burst: 2,
-            at_once: 0,
-        })
-        .unwrap();
-        let (one, now) = (client("192.0.2.1"), Instant::now());
-        for _ in 0..3 {
-            assert!(clients.admit(one, now).is_ok());
-        }
-        let Err(Exceeded::Rate { wait, .. }) = clients.admit(one, now) else {
-            panic!("a fourth request at once");
-        };
-        assert!(wait <= Duration::from_millis(60) && wait > Duration::from_millis(40));
-        assert!(clients.admit(client("192.0.2.2"), now).is_ok());
-        assert!(clients.admit(one, now + Duration::from_millis(61)).is_ok());
-        assert!(
-            clients
-                .admit(one, now + Duration::from_millis(102))
-                .is_err()
-        );
-    }
-
-    /// Returns the time at which a request sent at `sent` is allowed, and the exact theoretical arrival time, in
-    /// nanoseconds times `per_second`.
-    fn exactly(allowance: Allowance, arrival: u128, sent: u64) -> (u64, u128) {
-        let (per_second, second) = (u128::from(allowance.per_second), u128::from(SECOND));
-        let ahead = second * u128::from(allowance.burst);
-        let earliest = arrival.saturating_sub(ahead).div_ceil(per_second);
-        let sent = sent.max(u64::try_from(earliest).unwrap());
-        let arrival = arrival.max(u128::from(sent) * per_second) + second;
-        (sent, arrival)
-    }
-
-    fn allowances() -> impl Strategy<Value = Allowance> {
-        let rates = prop_oneof![1_u32..100, 100_u32..100_000, 100_000_u32..=1_000_000];
-        (rates, 0_u32..1000).prop_map(|(per_second, burst)| Allowance {
-            per_second,
-            burst,
-            at_once: 0,
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn a_client_that_keeps_to_the_rate_is_never_refused(
-            allowance in allowances(),
-            requests in prop::collection::vec((0_u64..3_000_000, 0..=JITTER), 1..2000),
-        ) {
-            let bucket = Bucket::default();
-            let (mut arrival, mut last, mut came) = (0, 0, 0);
-            for (index, (gap, held_up)) in requests.into_iter().enumerate() {
-                // Some at once, as fast as allowed.
-                let gap = if index % 100 < 90 { 0 } else { gap };
-                (last, arrival) = exactly(allowance, arrival, last + gap);
-                came = (last + held_up).max(came);
-                prop_assert_eq!(bucket.take(allowance, came), Ok(()), "request {}", index);
-            }
-        }
-
-        #[test]
-        fn a_faster_client_gets_the_rate_and_the_burst(
-            allowance in allowances(),
-            gap in 1_u64..100_000,
-            count in 1_u64..20_000,
-        ) {
-            let bucket = Bucket::default();
-            let is_admitted = |number: &u64| bucket.take(allowance, number * gap).is_ok();
-            let admitted = u64::try_from((0..count).filter(is_admitted).count()).unwrap();
-            let time = count * gap + JITTER;
-            let brought = (time * u64::from(allowance.per_second)).div_ceil(SECOND);
-            let most = u64::from(allowance.burst) + 1 + brought + brought / 1000;
-            prop_assert!(admitted <= most, "{admitted} of {count}, and not {most}");
-        }
-    }
-
-    #[test]
-    fn what_runs_at_once_is_counted_until_it_ends() {
-        let clients = RateLimiter::new(Allowance {
-            per_second: 0,
-            burst: 0,
-            at_once: 2,
-        })
-        .unwrap();
-        let (one, now) = (client("192.0.2.1"), Instant::now());
-        let first = clients.admit(one, now).unwrap();
-        let _second = clients.admit(one, now).unwrap();
-        assert!(matches!(clients.admit(one, now), Err(Exceeded::AtOnce(_))));
-        drop(first);
-        assert!(clients.admit(one, now).is_ok());
-    }
-
-    #[test]
-    fn without_a_limit_there_is_nothing_to_count() {
-        let free = Allowance {
-            per_second: 0,
-            burst: 9,
-            at_once: 0,
-        };
-        assert!(RateLimiter::new(free).is_none());
-    }
-}
+mod tests;

@@ -13,9 +13,9 @@ use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
-use super::Refusal;
 use super::spool::Spooled;
 use super::upload_deadline::{UploadDeadline, WaitClock};
+use super::{Expectation, Refusal};
 use crate::limits::budget::{Over, Part};
 use crate::limits::per_client::Counted;
 use crate::value::ByteSize;
@@ -53,8 +53,8 @@ pub struct Arriving {
     /// `None` at its end.
     body: Option<Incoming>,
     length: Option<u64>,
-    /// RFC 9110 §10.1.1: the client waits for a 100, which hyper sends at the first read.
-    expects_continue: bool,
+    /// Met at the first read.
+    expectation: Expectation,
     /// Content read ahead, and the memory that it is charged to.
     ahead: VecDeque<Bytes>,
     memory: Option<Part>,
@@ -124,9 +124,9 @@ pub enum UploadError {
 }
 
 impl Upload {
-    /// Wraps the body that hyper delivers with a request; `expects_continue` where the client waits
-    /// for a 100. `least` is the minimum rate, in bytes a second.
-    pub fn new(body: Incoming, expects_continue: bool, least: u64) -> Self {
+    /// Wraps the body that hyper delivers with a request of this `expectation`. `least` is the minimum rate, in bytes a
+    /// second.
+    pub fn new(body: Incoming, expectation: Expectation, least: u64) -> Self {
         if body.is_end_stream() {
             return Self::Empty;
         }
@@ -134,13 +134,21 @@ impl Upload {
         Self::Incoming(Box::new(Arriving {
             body: Some(body),
             length,
-            expects_continue,
+            expectation,
             ahead: VecDeque::new(),
             memory: None,
             rate: Rate::new(least),
             clock: None,
             streamed: None,
         }))
+    }
+
+    /// Returns the expectation of the client, which content that has arrived does not have.
+    pub fn expectation(&self) -> Expectation {
+        match self {
+            Self::Incoming(arriving) | Self::Resumed(_, arriving) => arriving.expectation.clone(),
+            Self::Empty | Self::Spooled(_) => Expectation::default(),
+        }
     }
 
     /// Returns the length in bytes; `None` while it is not known.
@@ -226,7 +234,9 @@ impl Upload {
     /// the content is unread and the client has a share of `server.body_memory` for it.
     pub async fn wait_until_gone(&mut self) -> UploadError {
         match self {
-            Self::Incoming(arriving) | Self::Resumed(_, arriving) if !arriving.expects_continue => {
+            Self::Incoming(arriving) | Self::Resumed(_, arriving)
+                if !arriving.expectation.is_pending() =>
+            {
                 poll_fn(|cx| arriving.poll_gone(cx)).await
             }
             Self::Empty | Self::Spooled(_) | Self::Incoming(_) | Self::Resumed(..) => {
@@ -271,7 +281,7 @@ impl Arriving {
     }
 
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadError>>> {
-        self.expects_continue = false;
+        self.expectation.meet();
         loop {
             let Some(body) = &mut self.body else {
                 return Poll::Ready(None);
@@ -317,10 +327,10 @@ impl Arriving {
 
 impl Drop for Arriving {
     /// Discards the rest in a task of its own and within time limits, so that the client can read its answer
-    /// (RFC 9112 §9.6). A client that waits for a 100 has sent nothing and gets no 100.
+    /// (RFC 9112 §9.6). A client that waits for a 100 gets none, and its connection ends with the answer.
     fn drop(&mut self) {
         let unread = self.body.take().filter(|body| !body.is_end_stream());
-        let (Some(mut body), false) = (unread, self.expects_continue) else {
+        let (Some(mut body), false) = (unread, self.expectation.is_pending()) else {
             return;
         };
         let Ok(runtime) = Handle::try_current() else {

@@ -4,8 +4,11 @@
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use nix::sys::stat::FileStat;
 
 use super::OpenFile;
 use crate::section::{At, Problems, absolute_path};
@@ -81,6 +84,36 @@ pub enum Found {
     Trouble(i32),
 }
 
+/// Identity and state of a file: after a change, and for another file, it is another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileVersion {
+    device: u64,
+    inode: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
+    /// Time of the last change of content, owner, mode or name. No program can set it.
+    pub changed: SystemTime,
+}
+
+impl From<&FileStat> for FileVersion {
+    fn from(stat: &FileStat) -> Self {
+        let [seconds, nanoseconds] =
+            [stat.st_ctime, stat.st_ctime_nsec].map(|part| u64::try_from(part).unwrap_or(0));
+        let since = Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanoseconds));
+        Self {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            modified: (stat.st_mtime, stat.st_mtime_nsec),
+            changed: SystemTime::UNIX_EPOCH
+                .checked_add(since)
+                .unwrap_or(SystemTime::UNIX_EPOCH),
+        }
+    }
+}
+
 /// The file system interface of the handlers. Paths are decoded, normalised and start with `/`.
 pub trait Disk: Debug + Sync {
     /// Opens `path` below `root`; symbolic links are followed within the root.
@@ -119,6 +152,12 @@ pub trait Disk: Debug + Sync {
         _symlinks: Symlinks,
     ) -> Result<OpenFolder, Found> {
         Err(Found::Missing)
+    }
+
+    /// Returns the version of the file at an absolute path, outside of any root; `None` where none can be seen. By
+    /// default no file exists.
+    fn version(&self, _path: &Path) -> Option<FileVersion> {
+        None
     }
 
     /// Resolves every symbolic link in the name of `root`, as PHP's realpath does; `None` where that fails.

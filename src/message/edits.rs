@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use super::RemoteUser;
 use crate::value::TimeLimit;
 
 /// The edits of one request, in the order of the rules.
@@ -42,6 +43,8 @@ pub struct RuleEdits {
     pub body_limit: Option<u64>,
     /// Time limits of a script.
     pub timeouts: Option<Arc<[TimeLimit]>>,
+    /// The user whom the rule has authenticated.
+    pub user: Option<RemoteUser>,
     /// True where workers are reserved for requests that match the rule.
     pub has_reserve: bool,
 }
@@ -89,6 +92,7 @@ impl RuleEdits {
             expires: None,
             body_limit: None,
             timeouts: None,
+            user: None,
             has_reserve: false,
         }
     }
@@ -176,6 +180,11 @@ impl Edits {
     pub fn reserving_rule(&self) -> Option<RuleId> {
         let reserving = self.0.iter().rev().find(|edits| edits.has_reserve);
         reserving.map(|edits| edits.rule)
+    }
+
+    /// Returns the user whom the last rule with authentication has authenticated.
+    pub fn user(&self) -> Option<&RemoteUser> {
+        self.0.iter().rev().find_map(|edits| edits.user.as_ref())
     }
 
     /// Returns `limits.body` from the last rule that sets it, in bytes.

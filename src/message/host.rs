@@ -6,7 +6,7 @@ use std::fmt;
 use http::request::Parts;
 use http::{HeaderMap, Uri, Version, header};
 
-use super::Scheme;
+use super::{Scheme, Wire};
 
 /// A host name, lower-cased, without its port; an IPv6 address keeps its brackets. Contains only
 /// bytes that RFC 3986 §3.2.2 allows in a registered name or an IP literal.
@@ -110,6 +110,17 @@ impl Host {
     }
 }
 
+/// Returns the server's port: SERVER_PORT, `$port` and `%p`. It is that of the `canonical` name (Apache's UseCanonicalName
+/// On), else the one that the client sees: by a trusted proxy, else the one `named` in Host; else the scheme's default
+/// (RFC 9110 §4.2).
+pub fn server_port(wire: &Wire, canonical: Option<&Host>, named: Option<u16>) -> u16 {
+    let known = match canonical {
+        Some(canonical) => canonical.port(),
+        None => wire.forwarded_port.or(named),
+    };
+    known.unwrap_or_else(|| wire.scheme.default_port())
+}
+
 /// Returns the default port of the URI's scheme (RFC 9110 §4.2).
 fn default_port(uri: &Uri) -> Option<u16> {
     let scheme = [Scheme::Http, Scheme::Https]
@@ -206,6 +217,28 @@ mod tests {
         (H2, "/", &["a.b"], Ok("a.b")),
         (H2, "/", &[], Err(BadHost::Missing)),
     ];
+
+    #[test]
+    fn the_port_of_the_server_is_configured_or_what_the_client_knows() {
+        for (canonical, forwarded, named, scheme, expected) in [
+            (None, None, None, Scheme::Http, 80),
+            (None, None, None, Scheme::Https, 443),
+            (None, None, Some(8080), Scheme::Https, 8080),
+            (None, Some(8443), None, Scheme::Http, 8443),
+            (None, Some(8443), Some(8080), Scheme::Http, 8443),
+            (Some("a:81"), Some(8443), Some(8080), Scheme::Http, 81),
+            (Some("a"), Some(8443), Some(8080), Scheme::Https, 443),
+        ] {
+            let canonical = canonical.map(|text| Host::parse(text).unwrap());
+            let wire = Wire {
+                forwarded_port: forwarded,
+                scheme,
+                ..Wire::unix("/run/a")
+            };
+            let port = server_port(&wire, canonical.as_ref(), named);
+            assert_eq!(port, expected, "{canonical:?} {forwarded:?} {named:?}");
+        }
+    }
 
     #[test]
     fn the_target_counts_in_http1_and_may_not_differ_in_http2() {

@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 
 use super::edits::{Edits, RuleEdits};
-use super::{Host, RequestId, Target, Upload, Wire};
+use super::{Host, RemoteUser, RequestId, Target, Upload, Wire};
 
 /// A request on its way to an answer. Handlers take it and return it when they decline.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Request {
     pub fields: HeaderMap,
     /// The authority that the client named.
     pub host: Host,
+    /// The name and port of the server, if they are not the client's to name.
+    pub canonical: Option<Arc<Host>>,
     /// The connection of the request.
     pub wire: Arc<Wire>,
     /// The identifier in the logs, in PHP and on error pages.
@@ -65,6 +67,8 @@ pub struct Previous {
 pub struct Origin {
     /// The authority, which selected the site.
     pub host: Host,
+    /// The `canonical_name` of the site.
+    pub canonical: Option<Arc<Host>>,
     /// The connection.
     pub wire: Arc<Wire>,
     /// The identifier of the request.
@@ -81,6 +85,7 @@ impl Request {
             version: parts.version,
             fields: parts.headers,
             host: origin.host,
+            canonical: origin.canonical,
             wire: origin.wire,
             id: origin.id,
             upload,
@@ -104,9 +109,27 @@ impl Request {
             version: self.version,
             fields: self.fields.clone(),
             host: self.host.clone(),
+            canonical: self.canonical.clone(),
             wire: Arc::clone(&self.wire),
-            id: self.id,
+            id: self.id.clone(),
             upload: Upload::Empty,
+            causes: Vec::new(),
+            edits: None,
+        }
+    }
+
+    /// Returns a request of the gateway's own for `target`: GET without content, and otherwise from the same client.
+    pub fn for_subrequest(&self, target: Target, fields: HeaderMap) -> Self {
+        Self {
+            method: Method::GET,
+            target,
+            version: self.version,
+            fields,
+            host: self.host.clone(),
+            wire: Arc::clone(&self.wire),
+            id: self.id.clone(),
+            upload: Upload::Empty,
+            canonical: self.canonical.clone(),
             causes: Vec::new(),
             edits: None,
         }
@@ -125,6 +148,11 @@ impl Request {
     /// Adds the edits of a matching rule.
     pub fn add_edits(&mut self, edits: RuleEdits) {
         Arc::make_mut(self.edits.get_or_insert_default()).set_rule(edits);
+    }
+
+    /// Returns the user whom a rule has authenticated.
+    pub fn user(&self) -> Option<&RemoteUser> {
+        self.edits.as_ref()?.user()
     }
 
     /// Returns the target of this round, for the next one.

@@ -40,6 +40,8 @@ impl Scheme {
 pub struct Wire {
     /// The client's IP address; none on a unix socket.
     pub client: Option<IpAddr>,
+    /// Clients cannot be told apart: they come through a unix socket, or a proxy that is not trusted.
+    pub is_client_unknown: bool,
     /// The connection's number among those on unix sockets.
     pub number: u64,
     /// The client's IP address, or `unix:` on a unix socket.
@@ -120,6 +122,7 @@ impl Wire {
     pub fn tcp(remote: SocketAddr, local: SocketAddr) -> Self {
         Self {
             client: Some(remote.ip().to_canonical()),
+            is_client_unknown: false,
             number: 0,
             remote_addr: remote.ip().to_canonical().to_string(),
             remote_port: remote.port().to_string(),
@@ -138,6 +141,7 @@ impl Wire {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
             client: None,
+            is_client_unknown: true,
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             remote_addr: "unix:".to_owned(),
             remote_port: String::new(),
@@ -149,13 +153,6 @@ impl Wire {
             tls: None,
             params: ConnectionParams::default(),
         }
-    }
-
-    /// Returns the server's port as seen by the client: by a trusted proxy, else the one `named` in Host, else the
-    /// scheme's default (RFC 9110 §4.2). It is `$port` and `%p`, and SERVER_PORT without `canonical_name`.
-    pub fn server_port(&self, named: Option<u16>) -> u16 {
-        let known = self.forwarded_port.or(named);
-        known.unwrap_or_else(|| self.scheme.default_port())
     }
 
     /// Returns the party whose share is charged for requests on the connection.
@@ -193,24 +190,6 @@ impl Wire {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_port_of_the_server_is_what_the_client_knows() {
-        for (forwarded, named, scheme, expected) in [
-            (None, None, Scheme::Http, 80),
-            (None, None, Scheme::Https, 443),
-            (None, Some(8080), Scheme::Https, 8080),
-            (Some(8443), None, Scheme::Http, 8443),
-            (Some(8443), Some(8080), Scheme::Http, 8443),
-        ] {
-            let wire = Wire {
-                forwarded_port: forwarded,
-                scheme,
-                ..Wire::unix("/run/a")
-            };
-            assert_eq!(wire.server_port(named), expected, "{forwarded:?} {named:?}");
-        }
-    }
 
     #[test]
     fn a_clone_encodes_its_variables_anew() {

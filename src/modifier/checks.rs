@@ -26,6 +26,7 @@ pub(super) fn check_length(name: &str, value: usize, place: &Place, problems: &m
             "{name} would take {length} bytes with its name, and PHP reads at most {MAX_CONTENT}"
         );
         let problem = Problem::new(place.clone(), message);
-        problems.push(problem.help("name a file that PHP reads, in place of its content"));
+        problems
+            .push(problem.help("pass the path of a file that PHP reads, in place of its content"));
     }
 }

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use super::modify::{Interruption, Modify, Parts};
+use super::modify::{Inputs, Interruption, Modify, Parts};
 use crate::message::edits::RuleEdits;
-use crate::message::fact::Facts;
 use crate::route::Scope;
 use crate::section::{Key, Lowered};
 
 /// The freshness lifetime of the answer (RFC 9111 §4.2.1).
-pub(super) static EXPIRES: Key<Option<Duration>> = Key::duration("expires", "How long a client may keep the answer without asking again: Cache-Control with max-age, and Expires; of answers with a status of 200 to 399 that say nothing of it themselves.").example("\"30d\"");
+pub(super) static EXPIRES: Key<Option<Duration>> = Key::duration("expires", "Freshness lifetime of the answer: Cache-Control with max-age, and Expires, for answers with a status of 200 to 399 that have neither field.").example("\"30d\"");
 
 /// A freshness lifetime.
 #[derive(Debug)]
@@ -24,7 +23,12 @@ impl Expires {
 
 impl Modify for Expires {
     /// Sets the lifetime.
-    fn apply(&self, _: &Scope<'_>, _: &Facts, edits: &mut RuleEdits) -> Result<(), Interruption> {
+    fn apply(
+        &self,
+        _: &Scope<'_>,
+        _: &mut Inputs<'_>,
+        edits: &mut RuleEdits,
+    ) -> Result<(), Interruption> {
         edits.expires = Some(self.0);
         Ok(())
     }

@@ -3,9 +3,8 @@
 use http::{HeaderName, HeaderValue};
 
 use super::checks::{check_length, template};
-use super::modify::{Interruption, Modify, Parts};
+use super::modify::{Inputs, Interruption, Modify, Parts};
 use crate::message::edits::{FieldEdit, RuleEdits, variable_of};
-use crate::message::fact::Facts;
 use crate::message::hop_by_hop;
 use crate::route::Scope;
 use crate::route::template::Template;
@@ -23,38 +22,39 @@ pub(crate) static REQUEST_HEADERS: Key<Table> = Key::table(
 pub(super) static RESPONSE_HEADERS: Key<Table> = Key::table(
     "response_headers",
     &RESPONSE_FIELDS,
-    "Changes of the answer's fields, whoever made it: PHP, a file, or the gateway with an error.",
+    "Changes of the answer's fields, with any source: PHP, a file, or an error of the gateway.",
 )
 .example("{ set = { X-Frame-Options = \"DENY\" } }");
 
 static REQUEST_FIELDS: Section = Section {
     title: "[site.rule.request_headers]",
-    doc: "Changes of the request's fields, as PHP sees them. Conditions of rules see what the client sent.",
+    doc: "Changes of the request's fields, as PHP sees them. Conditions of rules see the fields of the client.",
     groups: &[FIELD_KEYS],
 };
 
 static RESPONSE_FIELDS: Section = Section {
     title: "[site.rule.response_headers]",
-    doc: "Changes of the answer's fields, whoever made it.",
+    doc: "Changes of the answer's fields, with any source.",
     groups: &[FIELD_KEYS],
 };
 
 const FIELD_KEYS: Group = &[&SET, &ADD, &APPEND, &REMOVE];
 
-pub(crate) static SET: Key<Pairs> = Key::pairs(
-    "set",
-    "Fields that are there with this value alone: templates.",
+pub(crate) static SET: Key<Pairs> = Key::pairs("set", "Fields that get this one value: templates.")
+    .example("{ X-Frame-Options = \"DENY\" }");
+
+pub(crate) static ADD: Key<Pairs> =
+    Key::pairs("add", "Fields added to others of the same name: templates.")
+        .example("{ Link = \"</a.css>; rel=preload\" }");
+
+static APPEND: Key<Pairs> = Key::pairs(
+    "append",
+    "Elements added to the list in a field: templates.",
 )
-.example("{ X-Frame-Options = \"DENY\" }");
-
-pub(crate) static ADD: Key<Pairs> = Key::pairs("add", "Further fields of the name.")
-    .example("{ Link = \"</a.css>; rel=preload\" }");
-
-static APPEND: Key<Pairs> = Key::pairs("append", "Further elements of the list that a field is.")
-    .example("{ Vary = \"Accept-Language\" }");
+.example("{ Vary = \"Accept-Language\" }");
 
 static REMOVE: Key<Vec<At<String>>> =
-    Key::texts("remove", "Fields that are not there.").example("[\"X-Powered-By\"]");
+    Key::texts("remove", "Removed fields.").example("[\"X-Powered-By\"]");
 
 /// Changes of the request's fields and of the answer's.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ impl Modify for Fields {
     fn apply(
         &self,
         scope: &Scope<'_>,
-        _: &Facts,
+        _: &mut Inputs<'_>,
         edits: &mut RuleEdits,
     ) -> Result<(), Interruption> {
         let resolve = |edit: &Edit| edit.resolve(scope);

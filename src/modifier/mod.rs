@@ -2,20 +2,26 @@
 //! this is the list.
 //!
 //! A modifier takes effect for one request: it amends the [`RuleEdits`], or it interrupts the round. A fact that needs IO
-//! it asks for, and the round is evaluated again when the [`Facts`] hold the answer.
+//! it asks for, and the round is evaluated again when the [`fact::Facts`] hold the answer.
 
+mod access_section;
+mod auth;
 mod checks;
 mod expires;
+pub mod fact;
 pub(crate) mod fields;
 pub mod limits;
 mod modify;
 pub(crate) mod php_value;
+mod policy;
 #[cfg(test)]
 pub(crate) mod probe;
 pub mod readings;
+mod require;
 pub mod reserve;
 pub(crate) mod set_env;
 mod step;
+pub mod taken;
 #[cfg(test)]
 mod tests;
 pub mod timeouts;
@@ -23,19 +29,23 @@ pub mod timeouts;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-pub use modify::Interruption;
+pub use modify::{Inputs, Interruption};
 pub use step::Step;
 
+use crate::auth::Authentication;
+use crate::limits::rate::RateLimiter;
 use crate::message::edits::{RuleEdits, RuleId};
-use crate::message::fact::Facts;
 use crate::route::Scope;
 use crate::route::template::Groups;
 use crate::section::{At, Group, Lowered, Place, Problems};
+use auth::Auth;
 use expires::Expires;
 use fields::Fields;
-use limits::Limits;
+use limits::{Limits, UserLimit};
 use modify::{Modify, Parts};
 use php_value::PhpValue;
+use policy::Policy;
+use require::Require;
 use reserve::Reserve;
 use set_env::SetEnv;
 use timeouts::Timeouts;
@@ -62,15 +72,21 @@ macro_rules! modifiers {
             fn apply(
                 &self,
                 scope: &Scope<'_>,
-                facts: &Facts,
+                inputs: &mut Inputs<'_>,
                 edits: &mut RuleEdits,
             ) -> Result<(), Interruption> {
                 match self {
-                    $($(#[$cfg])* Self::$name(kind) => kind.apply(scope, facts, edits),)*
+                    $($(#[$cfg])* Self::$name(kind) => kind.apply(scope, inputs, edits),)*
                 }
             }
 
             fn kind(&self) -> &dyn Modify {
+                match self {
+                    $($(#[$cfg])* Self::$name(kind) => kind,)*
+                }
+            }
+
+            fn kind_mut(&mut self) -> &mut dyn Modify {
                 match self {
                     $($(#[$cfg])* Self::$name(kind) => kind,)*
                 }
@@ -81,12 +97,15 @@ macro_rules! modifiers {
 
 // They take effect in this order.
 modifiers! {
+    Require(Require) = [access_section::REQUIRE], Require::build;
+    Limits(Limits) = [limits::LIMITS], Limits::build;
+    Auth(Auth) = [access_section::AUTH], Auth::build;
+    UserLimit(UserLimit) = [], UserLimit::build;
     SetEnv(SetEnv) = [set_env::SET_ENV, set_env::UNSET_ENV], SetEnv::build;
     PhpValue(PhpValue) = [php_value::PHP_VALUE, php_value::PHP_ADMIN_VALUE], PhpValue::build;
     Fields(Fields) = [fields::REQUEST_HEADERS, fields::RESPONSE_HEADERS], Fields::build;
     Expires(Expires) = [expires::EXPIRES], Expires::build;
     Reserve(Reserve) = [reserve::RESERVE], Reserve::build;
-    Limits(Limits) = [limits::LIMITS], Limits::build;
     Timeouts(Timeouts) = [timeouts::TIMEOUTS], Timeouts::build;
     #[cfg(test)]
     Probe(probe::Probe) = [], probe::build;
@@ -106,10 +125,13 @@ impl Modifiers {
         section: &Lowered,
         place: Arc<str>,
         (groups, show): (&Groups, &dyn Fn(&Place) -> String),
+        authentication: &Authentication,
         problems: &mut Problems,
     ) -> Self {
         let mut parts = Parts {
             groups,
+            policy: Policy::build(section, groups, problems).map(Arc::new),
+            authentication,
             show,
             problems,
         };
@@ -125,26 +147,39 @@ impl Modifiers {
         &self,
         rule: RuleId,
         scope: &Scope<'_>,
-        facts: &Facts,
+        inputs: &mut Inputs<'_>,
     ) -> Result<Option<RuleEdits>, Interruption> {
         if self.list.is_empty() {
             return Ok(None);
         }
         let mut edits = RuleEdits::of(rule, Arc::clone(&self.place));
+        let mut user = None;
         for modifier in &self.list {
-            modifier.apply(scope, facts, &mut edits)?;
+            let scope = Scope {
+                user: user.as_ref().or(scope.user),
+                ..*scope
+            };
+            modifier.apply(&scope, inputs, &mut edits)?;
+            if user.is_none() {
+                user.clone_from(&edits.user);
+            }
         }
         Ok(Some(edits))
     }
 
     /// Applies the guards alone, for a path other than that of the request.
-    fn guard(&self, scope: &Scope<'_>, facts: &Facts) -> Result<(), Interruption> {
-        let mut unused = RuleEdits::default();
+    fn guard(
+        &self,
+        rule: RuleId,
+        scope: &Scope<'_>,
+        inputs: &mut Inputs<'_>,
+    ) -> Result<(), Interruption> {
+        let mut unused = RuleEdits::of(rule, Arc::clone(&self.place));
         let mut guards = self
             .list
             .iter()
             .filter(|modifier| modifier.kind().is_guard());
-        guards.try_for_each(|guard| guard.apply(scope, facts, &mut unused))
+        guards.try_for_each(|guard| guard.apply(scope, inputs, &mut unused))
     }
 
     /// Reports whether one of them is a guard.
@@ -156,6 +191,18 @@ impl Modifiers {
     pub fn reserve(&self) -> Option<&At<u8>> {
         let mut modifiers = self.list.iter();
         modifiers.find_map(|modifier| modifier.kind().reserve())
+    }
+
+    /// Returns the limiter of matching requests.
+    pub fn limiter(&self) -> Option<&RateLimiter> {
+        let mut modifiers = self.list.iter();
+        modifiers.find_map(|modifier| modifier.kind().limiter())
+    }
+
+    /// Returns the limiter of matching requests.
+    pub fn limiter_mut(&mut self) -> Option<&mut RateLimiter> {
+        let mut modifiers = self.list.iter_mut();
+        modifiers.find_map(|modifier| modifier.kind_mut().limiter_mut())
     }
 }
 

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use super::checks::check_length;
-use super::modify::{Interruption, Modify, Parts};
+use super::modify::{Inputs, Interruption, Modify, Parts};
 use crate::message::edits::RuleEdits;
-use crate::message::fact::Facts;
 use crate::route::Scope;
 use crate::section::{Key, Lowered, Pairs, Problem, Problems};
 
 /// The key for PHP settings.
-pub(crate) static PHP_VALUE: Key<Pairs> = Key::pairs("php_value", "Settings of PHP for the request, which ini_set() may change: texts, numbers, true and false. PHP-FPM leaves them in the worker that got them, for its later requests too, until they are set again: give what differs a pool of its own, or set the same names for all requests of a pool.").example("{ memory_limit = \"512M\", display_errors = false }");
+pub(crate) static PHP_VALUE: Key<Pairs> = Key::pairs("php_value", "Settings of PHP for the request, which ini_set() may change: texts, numbers, true and false. PHP-FPM keeps them in the worker for its later requests too, until they are set again: give different settings pools of their own, or set the same names for all requests of a pool.").example("{ memory_limit = \"512M\", display_errors = false }");
 
 /// The key for PHP settings that no script can change.
-pub(crate) static PHP_ADMIN_VALUE: Key<Pairs> =
-    Key::pairs("php_admin_value", "The same, which no script can change.")
-        .example("{ open_basedir = \"/srv/app:/tmp\" }");
+pub(crate) static PHP_ADMIN_VALUE: Key<Pairs> = Key::pairs(
+    "php_admin_value",
+    "Settings of PHP for the request, likewise, which scripts cannot change.",
+)
+.example("{ open_basedir = \"/srv/app:/tmp\" }");
 
 /// The lines of PHP_VALUE and of PHP_ADMIN_VALUE.
 #[derive(Debug)]
@@ -31,7 +32,12 @@ impl PhpValue {
 
 impl Modify for PhpValue {
     /// Adds the settings.
-    fn apply(&self, _: &Scope<'_>, _: &Facts, edits: &mut RuleEdits) -> Result<(), Interruption> {
+    fn apply(
+        &self,
+        _: &Scope<'_>,
+        _: &mut Inputs<'_>,
+        edits: &mut RuleEdits,
+    ) -> Result<(), Interruption> {
         edits.php_values = self.0.clone();
         Ok(())
     }
@@ -52,7 +58,7 @@ fn lines((key, section): (&Key<Pairs>, &Lowered), problems: &mut Problems) -> Op
                     value.place.clone(),
                     format!("`{}` cannot be sent to PHP", value.value.escape_debug()),
                 )
-                .help("a value has no quote, backslash, $ or control character: php.ini would read it otherwise"),
+                .help("a value has no quote, backslash, $ or control character: php.ini would read it differently"),
             );
         } else {
             let plain = value.value.bytes().all(|byte| byte.is_ascii_alphanumeric());

@@ -1,13 +1,14 @@
 //! A guard of tests: it asks for facts that need IO, as `auth` and forward authentication do.
 
-use http::{Method, StatusCode, header};
+use http::{StatusCode, header};
 
-use super::modify::{Interruption, Modify, Parts};
+use super::fact::{Ask, Fact, Subrequest};
+use super::modify::{Inputs, Interruption, Modify, Parts};
 use super::{Modifier, Modifiers};
+use crate::auth::basic::{Verification, Verified, sample};
 use crate::failure::Failure;
-use crate::message::edits::RuleEdits;
-use crate::message::fact::{Ask, Credentials, Fact, Facts};
-use crate::message::{EncodedSlash, Target};
+use crate::message::edits::{RuleEdits, RuleId};
+use crate::message::{Credentials, EncodedSlash, Target};
 use crate::route::Scope;
 use crate::section::Lowered;
 
@@ -39,18 +40,18 @@ impl Modify for Probe {
     fn apply(
         &self,
         scope: &Scope<'_>,
-        facts: &Facts,
-        _: &mut RuleEdits,
+        inputs: &mut Inputs<'_>,
+        edits: &mut RuleEdits,
     ) -> Result<(), Interruption> {
-        let Some(ask) = self.ask(scope) else {
+        let Some(ask) = self.ask(scope, edits.rule) else {
             return Err(refusal(StatusCode::UNAUTHORIZED));
         };
-        match facts.find(&ask) {
+        match inputs.facts.find(&ask) {
             None => Err(Interruption::Ask(ask)),
-            Some(Fact::Verified(true)) => Ok(()),
-            Some(Fact::Verified(false)) => Err(refusal(StatusCode::UNAUTHORIZED)),
-            Some(Fact::Answered(status)) if status.is_success() => Ok(()),
-            Some(Fact::Answered(status)) => Err(refusal(status)),
+            Some(Fact::Verified(Verified::Right(_))) => Ok(()),
+            Some(Fact::Verified(_)) => Err(refusal(StatusCode::UNAUTHORIZED)),
+            Some(Fact::Answered(answer)) if answer.status.is_success() => Ok(()),
+            Some(Fact::Answered(answer)) => Err(refusal(answer.status)),
         }
     }
 
@@ -61,7 +62,7 @@ impl Modify for Probe {
 
 impl Probe {
     /// Returns the question about a request; `None` without a password.
-    fn ask(self, scope: &Scope<'_>) -> Option<Ask> {
+    fn ask(self, scope: &Scope<'_>, rule: RuleId) -> Option<Ask> {
         let path = match self {
             Self::Subrequest(path) => path.to_owned(),
             Self::Below(path) => format!("{path}{}", scope.request.target.path().escape_ascii()),
@@ -69,11 +70,20 @@ impl Probe {
                 let password = scope.request.fields.get(header::AUTHORIZATION)?;
                 let user = b"user".as_slice().into();
                 let password = password.as_bytes().into();
-                return Some(Ask::Verify(Credentials { user, password }));
+                return Some(Ask::Verify(Box::new(Verification {
+                    basic: sample(),
+                    credentials: Credentials { user, password },
+                    client: None,
+                    is_shared: false,
+                })));
             }
         };
         let target = Target::parse(&path, EncodedSlash::Reject).unwrap();
-        Some(Ask::Subrequest(Method::GET, target))
+        Some(Ask::Subrequest(Box::new(Subrequest {
+            rule,
+            target,
+            fields: scope.request.fields.clone(),
+        })))
     }
 }
 

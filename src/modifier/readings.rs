@@ -2,8 +2,8 @@
 //! target ([`Target::readings`]): a target that only the gateway resolves, as `/admin/../x`, `/index.php/admin` or
 //! `//host/admin`, evades none of them.
 
-use super::{Interruption, Step};
-use crate::message::fact::Facts;
+use super::{Inputs, Interruption, Step};
+use crate::message::edits::RuleId;
 use crate::message::{Disk, Request, Target};
 use crate::route::condition::Verdict;
 use crate::route::{BacktrackLimitExceeded, Captures, Rule, Rules, Scope};
@@ -67,18 +67,14 @@ impl Readings {
     /// Applies the guards of a rule to each reading for which the rule holds. The request gets none of its edits.
     pub fn guard(
         &mut self,
-        rule: &Rule<Step>,
-        facts: &Facts,
-        disk: &dyn Disk,
+        (id, rule): (RuleId, &Rule<Step>),
+        inputs: &mut Inputs<'_>,
     ) -> Result<(), Interruption> {
         for target in &self.targets {
             self.echo.target = target.clone();
-            if let Some(captures) = rule.matches(&self.echo, disk)? {
-                let scope = Scope {
-                    request: &self.echo,
-                    captures: &captures,
-                };
-                rule.then.modifiers.guard(&scope, facts)?;
+            if let Some(captures) = rule.matches(&self.echo, inputs.disk)? {
+                let scope = Scope::new(&self.echo, &captures);
+                rule.then.modifiers.guard(id, &scope, inputs)?;
             }
         }
         Ok(())

@@ -1,13 +1,12 @@
 //! `reserve`: a part of PHP that is reserved for matching requests, or for those of a site.
 
-use super::modify::{Interruption, Modify, Parts};
+use super::modify::{Inputs, Interruption, Modify, Parts};
 use crate::message::edits::RuleEdits;
-use crate::message::fact::Facts;
 use crate::route::Scope;
 use crate::section::{At, Key, Lowered};
 
 /// The key for the reserved part; a site has it too.
-pub static RESERVE: Key<Option<u8>> = Key::percent("reserve", "The part of PHP that is kept for these requests when there are more than it can serve: at least so many of the workers that come free go to them while any of them waits, and so many of the places in the queue are theirs alone. Those that share an upstream may keep \"80 %\" of it together.").example("\"20 %\"");
+pub static RESERVE: Key<Option<u8>> = Key::percent("reserve", "Part of PHP reserved for these requests when there are more than it can serve: at least this part of the workers that become free goes to them while any of them waits, and this part of the places in the queue is theirs alone. All that share an upstream may reserve \"80 %\" of it together.").example("\"20 %\"");
 
 /// The part that a rule reserves, in per cent.
 #[derive(Debug)]
@@ -21,7 +20,12 @@ impl Reserve {
 }
 
 impl Modify for Reserve {
-    fn apply(&self, _: &Scope<'_>, _: &Facts, edits: &mut RuleEdits) -> Result<(), Interruption> {
+    fn apply(
+        &self,
+        _: &Scope<'_>,
+        _: &mut Inputs<'_>,
+        edits: &mut RuleEdits,
+    ) -> Result<(), Interruption> {
         edits.has_reserve = true;
         Ok(())
     }

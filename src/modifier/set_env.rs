@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use super::checks::{check_length, template};
-use super::modify::{Interruption, Modify, Parts};
+use super::modify::{Inputs, Interruption, Modify, Parts};
 use crate::message::edits::{Assignment, RuleEdits};
-use crate::message::fact::Facts;
 use crate::route::Scope;
 use crate::route::template::Template;
 use crate::section::{At, Key, Lowered, Pairs, Problem, Problems};
 
 /// The key for added variables.
-pub(crate) static SET_ENV: Key<Pairs> = Key::pairs("set_env", "Variables that PHP gets, after all others and in the order of the rules, whatever they were before: templates, and an empty value is sent. No client can set one. With its name a value has at most 65535 bytes, as PHP reads no longer one.").example("{ APP_ENV = \"production\", TENANT = \"$1\" }");
+pub(crate) static SET_ENV: Key<Pairs> = Key::pairs("set_env", "Variables for PHP, set after all others and in the order of the rules, regardless of their previous values: templates; an empty value is passed too. Clients cannot set them. With its name a value has at most 65535 bytes, the maximum that PHP reads.").example("{ APP_ENV = \"production\", TENANT = \"$1\" }");
 
 /// The key for removed variables.
 pub(super) static UNSET_ENV: Key<Vec<At<String>>> =
-    Key::texts("unset_env", "Variables that PHP does not get.").example("[\"REMOTE_PORT\"]");
+    Key::texts("unset_env", "Variables withheld from PHP.").example("[\"REMOTE_PORT\"]");
 
 /// Assignments in the order in which they are made; without a template the variable is removed.
 #[derive(Debug)]
@@ -47,7 +46,7 @@ impl Modify for SetEnv {
     fn apply(
         &self,
         scope: &Scope<'_>,
-        _: &Facts,
+        _: &mut Inputs<'_>,
         edits: &mut RuleEdits,
     ) -> Result<(), Interruption> {
         let assignments = self.0.iter().map(|(name, template)| Assignment {

@@ -3,19 +3,24 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use http::StatusCode;
+use tokio::time::Instant;
 use toml::de::DeTable;
 
+use super::fact::{Answer, Ask, Fact, Facts};
 use super::probe::Probe;
 use super::readings::{Judged, Readings, judge};
+use super::taken::Taken;
 use super::*;
+use crate::auth::Authentication;
+use crate::auth::basic::{HASHING, Verification, Verified};
 use crate::handler::Handler;
 use crate::handler::deny::{DENY, Deny};
-use crate::message::fact::{Ask, Fact};
 use crate::message::request::Origin;
 use crate::message::{
-    Disk, EncodedSlash, Found, Host, Request, RequestId, Root, Target, Upload, Wire,
+    Disk, EncodedSlash, Found, Host, RemoteUser, Request, RequestId, Root, Target, Upload, Wire,
 };
 use crate::route::condition::{Condition, Prefix};
 use crate::route::{Captures, Rule, Rules};
@@ -53,6 +58,7 @@ fn request(target: &str, fields: &[(&'static str, &str)]) -> Request {
     let [client, server] = [4711, 80].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let origin = Origin {
         host: Host::parse("example.org").unwrap(),
+        canonical: None,
         wire: Arc::new(Wire::tcp(client, server)),
         id: RequestId::new(1, 2),
     };
@@ -72,7 +78,9 @@ fn built(lines: &str) -> (Modifiers, Vec<String>) {
     assert_eq!(are_given(&section), !lines.is_empty(), "{lines}");
     let show = |place: &Place| format!("site.toml:{}", place.span.start);
     let names = (&Groups::default(), &show as &dyn Fn(&Place) -> String);
-    let modifiers = Modifiers::build(&section, "site.toml:7".into(), names, &mut problems);
+    let authentication = &Authentication::new(HASHING);
+    let place = "site.toml:7".into();
+    let modifiers = Modifiers::build(&section, place, names, authentication, &mut problems);
     let sorted = problems.into_sorted().into_iter();
     (modifiers, sorted.map(|problem| problem.message).collect())
 }
@@ -89,17 +97,42 @@ fn apply(
     facts: &Facts,
 ) -> Result<Option<RuleEdits>, Interruption> {
     let captures = &Captures::default();
-    modifiers.apply(RuleId::of_site(3), &Scope { request, captures }, facts)
+    let taken = &mut Taken::default();
+    let scope = Scope::new(request, captures);
+    modifiers.apply(RuleId::of_site(3), &scope, &mut inputs(facts, taken))
+}
+
+fn inputs<'a>(facts: &'a Facts, taken: &'a mut Taken) -> Inputs<'a> {
+    Inputs {
+        facts,
+        taken,
+        disk: &Empty,
+        now: Instant::now(),
+        wall: SystemTime::now(),
+        asked_by: &[],
+    }
+}
+
+/// Returns the answer to a subrequest with this status.
+fn answered(code: u16) -> Fact {
+    Fact::Answered(Box::new(Answer {
+        status: StatusCode::from_u16(code).unwrap(),
+        ..Answer::default()
+    }))
 }
 
 #[test]
 fn each_key_makes_a_modifier() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("users");
+    std::fs::write(&users, "alice:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n").unwrap();
     for key in KEYS {
         let key = key.descriptor();
+        let example = key.example.unwrap().replace("$1", "$path");
         let line = format!(
             "{} = {}",
             key.name,
-            key.example.unwrap().replace("$1", "$path")
+            example.replace("/etc/fcgate/users", &users.display().to_string())
         );
         let (modifiers, problems) = built(&line);
         assert_eq!((modifiers.list.len(), problems), (1, vec![]), "{line}");
@@ -173,6 +206,7 @@ fn drive(modifiers: &Modifiers, request: &Request) -> (Vec<&'static str>, Result
                 return (asked, Ok(names.collect()));
             }
             Err(Interruption::Refuse(failure)) => return (asked, Err(failure.status().as_u16())),
+            Err(Interruption::Answer(response)) => return (asked, Err(response.status().as_u16())),
             Err(Interruption::Ask(ask)) => {
                 let (name, fact) = find(&ask);
                 asked.push(name);
@@ -182,18 +216,28 @@ fn drive(modifiers: &Modifiers, request: &Request) -> (Vec<&'static str>, Result
     }
 }
 
+/// Returns the verdict about a pair: the password is `right`.
+fn verified(verification: &Verification) -> Fact {
+    let is_right = *verification.credentials.password == *b"right";
+    let user = || RemoteUser {
+        name: Arc::from(*b"user"),
+        scheme: Some("Basic"),
+        groups: None,
+    };
+    Fact::Verified(if is_right {
+        Verified::Right(user())
+    } else {
+        Verified::Wrong
+    })
+}
+
 /// Answers a question: the password is `right`, and `/yes` is the only target.
 fn find(ask: &Ask) -> (&'static str, Fact) {
     match ask {
-        Ask::Verify(credentials) => {
-            let is_right = *credentials.password == *b"right";
-            ("verify", Fact::Verified(is_right))
-        }
-        Ask::Subrequest(_, target) => {
-            let is_there = target.path() == b"/yes";
-            let code = if is_there { 200 } else { 403 };
-            let status = StatusCode::from_u16(code).unwrap();
-            ("subrequest", Fact::Answered(status))
+        Ask::Verify(verification) => ("verify", verified(verification)),
+        Ask::Subrequest(asked) => {
+            let is_there = asked.target.path() == b"/yes";
+            ("subrequest", answered(if is_there { 200 } else { 403 }))
         }
     }
 }
@@ -246,11 +290,10 @@ fn outcome(step: Step, target: &str) -> &'static str {
     let mut readings = Readings::of(&request);
     let facts = Facts::default();
     let whole = |captures: &Captures| {
-        let scope = Scope {
-            request: &request,
-            captures,
-        };
-        let edits = rule.then.modifiers.apply(RuleId::default(), &scope, &facts);
+        let scope = Scope::new(&request, captures);
+        let taken = &mut Taken::default();
+        let inputs = &mut inputs(&facts, taken);
+        let edits = rule.then.modifiers.apply(RuleId::default(), &scope, inputs);
         edits.map(|_| "whole rule")
     };
     let passed = match judge(rule, &request, readings.as_deref_mut(), &Empty).unwrap() {
@@ -259,13 +302,15 @@ fn outcome(step: Step, target: &str) -> &'static str {
         Judged::Guards(_) if rule.then.refuses() => whole(&Captures::default()),
         Judged::Guards(_) => {
             let readings = readings.as_mut().unwrap();
-            let passed = readings.guard(rule, &facts, &Empty);
+            let taken = &mut Taken::default();
+            let inputs = &mut inputs(&facts, taken);
+            let passed = readings.guard((RuleId::default(), rule), inputs);
             passed.map(|()| "next rule after its guards")
         }
     };
     match passed {
         Ok(outcome) => outcome,
-        Err(Interruption::Refuse(_)) => "refused",
+        Err(Interruption::Refuse(_) | Interruption::Answer(_)) => "refused",
         Err(Interruption::Ask(_)) => "asks",
     }
 }
@@ -317,17 +362,21 @@ fn asked_about(target: &str, then: Step) -> Vec<String> {
     let rule = admin(then);
     let mut readings = Readings::of(&request(target, &[])).unwrap();
     let (mut facts, mut asked) = (Facts::default(), Vec::new());
-    while let Err(Interruption::Ask(ask)) = readings.guard(&rule, &facts, &Empty) {
-        let Ask::Subrequest(_, target) = &ask else {
+    let taken = &mut Taken::default();
+    loop {
+        let guarded = readings.guard((RuleId::default(), &rule), &mut inputs(&facts, taken));
+        let Err(Interruption::Ask(ask)) = guarded else {
+            return asked;
+        };
+        let Ask::Subrequest(question) = &ask else {
             panic!("{ask:?}");
         };
-        asked.push(String::from_utf8_lossy(target.path()).into_owned());
-        let is_secret = target.path().ends_with(b"/secret/");
-        let code = if is_secret { 403 } else { 200 };
-        let status = StatusCode::from_u16(code).unwrap();
-        facts.insert(ask, Fact::Answered(status));
+        let path = question.target.path();
+        asked.push(String::from_utf8_lossy(path).into_owned());
+        let is_secret = path.ends_with(b"/secret/");
+        let fact = answered(if is_secret { 403 } else { 200 });
+        facts.insert(ask, fact);
     }
-    asked
 }
 
 #[test]

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use super::modify::{Interruption, Modify, Parts};
+use super::modify::{Inputs, Interruption, Modify, Parts};
 use crate::handler::fastcgi::{RULE_TIMEOUTS, RULE_TIMES, warn_of_total};
 use crate::message::edits::RuleEdits;
-use crate::message::fact::Facts;
 use crate::route::Scope;
 use crate::section::{Key, Lowered, Table};
 use crate::value::TimeLimit;
 
 /// The key for the timeouts of a script.
-pub static TIMEOUTS: Key<Table> = Key::table("timeouts", &RULE_TIMEOUTS, "How long scripts that answer requests which match may take, otherwise than their upstream says.").example("{ first_byte = \"300s\" }");
+pub static TIMEOUTS: Key<Table> = Key::table("timeouts", &RULE_TIMEOUTS, "Time limits of scripts that answer the matching requests, in place of those of their upstream.").example("{ first_byte = \"300s\" }");
 
 /// The timeouts that the rule sets.
 #[derive(Debug)]
@@ -35,7 +34,12 @@ impl Timeouts {
 
 impl Modify for Timeouts {
     /// Sets the timeouts.
-    fn apply(&self, _: &Scope<'_>, _: &Facts, edits: &mut RuleEdits) -> Result<(), Interruption> {
+    fn apply(
+        &self,
+        _: &Scope<'_>,
+        _: &mut Inputs<'_>,
+        edits: &mut RuleEdits,
+    ) -> Result<(), Interruption> {
         edits.timeouts = Some(Arc::clone(&self.0));
         Ok(())
     }

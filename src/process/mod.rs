@@ -77,7 +77,7 @@ impl Processes {
         }
         match Supervisor::new(self.wanted.subscribe()) {
             Ok(supervisor) => self.supervisor = Some(tokio::spawn(supervisor.run())),
-            Err(error) => tracing::error!(%error, "no [process] can be started"),
+            Err(error) => tracing::error!(%error, "cannot start any [process]"),
         }
     }
 

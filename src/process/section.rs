@@ -10,7 +10,7 @@ use crate::section::{At, Key, Lowered, Pairs, Problem, Problems, Section, absolu
 /// The `[process.NAME]` section.
 pub static PROCESS: Section = Section {
     title: "[process.NAME]",
-    doc: "A program that fcgate starts before it serves, restarts when it ends, and stops after it has drained; what it prints goes to fcgate's log. It has to stay in the foreground. An upstream finds it by its socket as any other.",
+    doc: "A program that fcgate starts before it serves, restarts when it exits, and stops after it has drained; its output goes to fcgate's log. It must stay in the foreground. Upstreams reach it by its socket, as any other server.",
     groups: &[&[
         &COMMAND,
         &PASS_ENVIRONMENT,
@@ -22,24 +22,27 @@ pub static PROCESS: Section = Section {
 
 pub(crate) static COMMAND: Key<Vec<At<String>>> = Key::texts(
     "command",
-    "The program and its arguments, without a shell; a program without `/` is looked for in $PATH, any other is an absolute path.",
+    "Program and arguments, without a shell; a program without `/` is searched for in $PATH, any other is an absolute path.",
 )
 .shown("[\"php-fpm\", \"--nodaemonize\"]");
 
 static PASS_ENVIRONMENT: Key<Vec<At<String>>> = Key::texts(
     "pass_environment",
-    "The variables of fcgate's own environment that it gets; \"*\": all of them.",
+    "Variables of fcgate's own environment that the program gets; \"*\": all of them.",
 )
 .default("[\"PATH\", \"HOME\", \"LANG\", \"TZ\", \"TMPDIR\"]");
 
-pub(crate) static ENVIRONMENT: Key<Pairs> =
-    Key::pairs("environment", "Further variables.").example("{ APP_ENV = \"production\" }");
+pub(crate) static ENVIRONMENT: Key<Pairs> = Key::pairs(
+    "environment",
+    "Further environment variables of the program.",
+)
+.example("{ APP_ENV = \"production\" }");
 
-static STOP_SIGNAL: Key<At<String>> = Key::one_of("stop_signal", &["TERM", "QUIT", "INT"], "What tells it to end; PHP-FPM ends what it has begun on \"QUIT\" (as long as its process_control_timeout says) and at once on \"TERM\".").default("\"TERM\"");
+static STOP_SIGNAL: Key<At<String>> = Key::one_of("stop_signal", &["TERM", "QUIT", "INT"], "Signal that stops the program. PHP-FPM finishes its requests on \"QUIT\" (within its process_control_timeout) and ends them at once on \"TERM\".").default("\"TERM\"");
 
 static STOP: Key<Duration> = Key::duration(
     "stop",
-    "How long it may take to end before it is killed with all its children.",
+    "Time limit from the signal to the exit of the program; then it is killed with all its children.",
 )
 .default("\"10s\"");
 

@@ -1,7 +1,16 @@
-//! Cookies of a request, for templates.
+//! Cookies of a request, for templates and limits.
+
+use http::{HeaderMap, header};
+
+/// Returns the value of the first cookie with this name, undecoded.
+pub fn find<'a>(fields: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    let fields = fields.get_all(header::COOKIE).iter();
+    let mut cookies = fields.flat_map(|field| values(field.as_bytes(), name.as_bytes()));
+    cookies.next()
+}
 
 /// Iterates over the values of a cookie in one Cookie field (RFC 6265 §4.2.1), undecoded.
-pub(super) fn values<'a>(field: &'a [u8], name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+fn values<'a>(field: &'a [u8], name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
     let pairs = field.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
     pairs.filter_map(move |pair| pair.strip_prefix(name)?.strip_prefix(b"="))
 }

@@ -2,7 +2,7 @@
 //! consequence is the caller's.
 
 pub mod condition;
-mod cookie;
+pub mod cookie;
 pub mod coverage;
 mod methods;
 mod rules;
@@ -14,9 +14,10 @@ use std::sync::Arc;
 
 pub use rules::Rules;
 
-use http::{HeaderName, Version, header};
+use http::{HeaderName, Version};
 
-use crate::message::{Disk, Request};
+use crate::message::host::server_port;
+use crate::message::{Disk, RemoteUser, Request};
 use condition::{Condition, Exhausted, Set, Verdict};
 use template::{Values, Variable};
 
@@ -40,6 +41,16 @@ pub struct BacktrackLimitExceeded {
     pub rule: Arc<str>,
     /// The pattern as written.
     pub pattern: Arc<str>,
+}
+
+impl BacktrackLimitExceeded {
+    /// Builds the failure of the rule at `place`.
+    pub fn of_rule(place: &Arc<str>, exhausted: Exhausted) -> Self {
+        Self {
+            rule: Arc::clone(place),
+            pattern: exhausted.pattern,
+        }
+    }
 }
 
 /// Captures of a rule's conditions in the path: the groups of its pattern and the rest after its
@@ -101,10 +112,7 @@ impl<T> Rule<T> {
         let mut captures = Captures::default();
         match self.set.judge(request, disk, &mut captures) {
             Ok(verdict) => Ok((verdict, captures)),
-            Err(Exhausted { pattern }) => Err(BacktrackLimitExceeded {
-                rule: Arc::clone(&self.place),
-                pattern,
-            }),
+            Err(exhausted) => Err(BacktrackLimitExceeded::of_rule(&self.place, exhausted)),
         }
     }
 }
@@ -116,6 +124,24 @@ pub struct Scope<'a> {
     pub request: &'a Request,
     /// The rule's captures.
     pub captures: &'a Captures,
+    /// The user whom this rule has authenticated; otherwise that of an earlier rule counts.
+    pub user: Option<&'a RemoteUser>,
+}
+
+impl<'a> Scope<'a> {
+    /// Builds the values of a rule for a request.
+    pub fn new(request: &'a Request, captures: &'a Captures) -> Self {
+        Self {
+            request,
+            captures,
+            user: None,
+        }
+    }
+
+    /// Returns the authenticated user.
+    pub fn user(&self) -> Option<&'a RemoteUser> {
+        self.user.or_else(|| self.request.user())
+    }
 }
 
 impl Values for Scope<'_> {
@@ -143,7 +169,8 @@ impl Values for Scope<'_> {
             Variable::Query => target.query().unwrap_or_default().as_bytes(),
             Variable::Host => request.host.name().as_bytes(),
             Variable::Port => {
-                let port = wire.server_port(request.host.port());
+                let canonical = request.canonical.as_deref();
+                let port = server_port(wire, canonical, request.host.port());
                 return port.to_string().into_bytes().into();
             }
             Variable::Scheme => wire.scheme.as_str().as_bytes(),
@@ -152,6 +179,7 @@ impl Values for Scope<'_> {
             Variable::Method => request.method.as_str().as_bytes(),
             Variable::RemoteAddr => wire.remote_addr.as_bytes(),
             Variable::RemotePort => wire.remote_port.as_bytes(),
+            Variable::RemoteUser => self.user().map_or(&[][..], |user| &user.name),
             Variable::RequestId => return request.id.to_string().into_bytes().into(),
         };
         text.into()
@@ -163,10 +191,7 @@ impl Values for Scope<'_> {
     }
 
     fn cookie(&self, name: &str) -> Option<&[u8]> {
-        let fields = self.request.fields.get_all(header::COOKIE).iter();
-        let mut cookies =
-            fields.flat_map(|field| cookie::values(field.as_bytes(), name.as_bytes()));
-        cookies.next()
+        cookie::find(&self.request.fields, name)
     }
 }
 

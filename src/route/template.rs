@@ -250,7 +250,7 @@ impl<'a> Reference<'a> {
             Self::OfKind(kind, name) => of_kind(kind, name, groups.environment),
             Self::Name("root") if !groups.has_name("root") => match &groups.root {
                 Some(root) => Ok(Piece::Literal(root.clone())),
-                None => Err("`$root` means nothing here: the site has no `root`".to_owned()),
+                None => Err("`$root` has no value here: the site has no `root`".to_owned()),
             },
             Self::Name(name) => match (groups.has_name(name), variable(name)) {
                 (true, None) => Ok(Piece::Named(name.to_owned())),
@@ -281,12 +281,12 @@ fn number(digits: &str, groups: &Groups) -> Result<Piece, String> {
     }
     let Some(last) = groups.last else {
         return Err(format!(
-            "`${digits}` means nothing here, as the rule has no pattern: add a `match`, or write `$$` for a `$`"
+            "`${digits}` has no value here, as the rule has no pattern: add a `match`, or write `$$` for a `$`"
         ));
     };
     match digits.parse() {
         Ok(index) if index <= last => Ok(Piece::Capture(index)),
-        Ok(_) | Err(_) => Err(format!("there is no group `${digits}`: {}", range(last))),
+        Ok(_) | Err(_) => Err(format!("unknown group `${digits}`: {}", range(last))),
     }
 }
 
@@ -319,10 +319,10 @@ fn unknown(name: &str, groups: &Groups) -> String {
         .map(|known| format!("did you mean `${known}`?"));
     let all = || {
         let all: Vec<_> = known.iter().map(|known| format!("`${known}`")).collect();
-        format!("there are {}", all.join(", "))
+        format!("known variables are {}", all.join(", "))
     };
     let advice = nearest.or(prefix).unwrap_or_else(all);
-    format!("there is no variable `${name}`: {advice}")
+    format!("unknown variable `${name}`: {advice}")
 }
 
 const LONE_DOLLAR: &str =

@@ -175,10 +175,10 @@ fn key(Place { file, span }: &Place) -> (FileId, usize, usize) {
 /// Sorts, and removes duplicates at the same place: one key can imply several rules.
 fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by_key(|problem| (problem.place.file, problem.place.span.start));
-    let mut said = HashSet::new();
+    let mut reported = HashSet::new();
     problems.retain(|problem| {
         let Place { file, span } = &problem.place;
-        said.insert((*file, span.start, problem.message.clone()))
+        reported.insert((*file, span.start, problem.message.clone()))
     });
     problems
 }

@@ -23,7 +23,7 @@ pub(super) static SITE_KEY: Key<Tables> = Key::tables("site", &SITE, "Each site.
 
 static SERVER: Section = Section {
     title: "[server]",
-    doc: "What holds for all sites. This sentence is here only to be so long that it has to be wrapped.\nA second paragraph.",
+    doc: "Settings for all sites. This sentence is here only to be so long that it has to be wrapped.\nA second paragraph.",
     groups: &[&[&WORKERS, &LOG, &DRAIN, &LIMITS_KEY]],
 };
 
@@ -31,10 +31,10 @@ pub(super) static WORKERS: Key<usize> =
     Key::integer("workers", 0..=1024, "Threads; 0 for one a core.").default("0");
 
 pub(super) static LOG: Key<At<String>> =
-    Key::one_of("log", &["error", "warn", "info"], "How much to say.").default(r#""info""#);
+    Key::one_of("log", &["error", "warn", "info"], "Log level.").default(r#""info""#);
 
 pub(super) static DRAIN: Key<Duration> =
-    Key::duration("drain", "How long requests in flight may take.").default(r#""25s""#);
+    Key::duration("drain", "Time limit of requests in flight.").default(r#""25s""#);
 
 pub(super) static LIMITS_KEY: Key<Table> = Key::table("limits", &LIMITS, "Bounds.");
 
@@ -45,12 +45,12 @@ static LIMITS: Section = Section {
 };
 
 pub(super) static BODY: Key<ByteSize> =
-    Key::size("body", "The longest request body.").default(r#""32MiB""#);
+    Key::size("body", "Maximum size of a request body.").default(r#""32MiB""#);
 
 pub(super) static FIELDS: Key<Option<usize>> = Key::integer(
     "fields",
     1..=i64::MAX,
-    "How many fields a request may have.",
+    "Maximum number of fields of a request.",
 );
 
 static UPSTREAM: Section = Section {
@@ -63,7 +63,7 @@ pub(super) static SERVERS: Key<Vec<At<String>>> =
     Key::texts("servers", "Its addresses.").example(r#"["unix:/run/php.sock"]"#);
 
 pub(super) static KEEP: Key<Duration> =
-    Key::duration("keep", "How long an idle connection is kept.").default(r#""20ms""#);
+    Key::duration("keep", "Idle timeout of a connection.").default(r#""20ms""#);
 
 pub(super) static TIMEOUTS_KEY: Key<Table> = Key::table("timeouts", &TIMEOUTS, "Durations.");
 
@@ -88,17 +88,17 @@ pub(super) static ROOT_KEY: Key<Option<At<String>>> =
     Key::text("root", "The directory.").example(r#""/srv/app""#);
 
 pub(super) static INDEX: Key<Vec<At<String>>> =
-    Key::texts("index", "What a directory shows.").default(r#"["index.php", "index.html"]"#);
+    Key::texts("index", "Index files of a directory.").default(r#"["index.php", "index.html"]"#);
 
-pub(super) static SECURE: Key<bool> =
-    Key::flag("secure", "Whether only TLS will do.").default("false");
+pub(super) static SECURE: Key<bool> = Key::flag("secure", "Requires TLS.").default("false");
 
 pub(super) static ENV: Key<Pairs> =
     Key::pairs("env", "Further meta-variables.").example(r#"{ APP_ENV = "production" }"#);
 
 pub(super) static DENY_KEY: Key<Table> = Key::flag_or("deny", &DENY, "Refuses everything.");
 
-pub(super) static FRONT_KEY: Key<Table> = Key::text_or("front", &FRONT, "What gets the rest.");
+pub(super) static FRONT_KEY: Key<Table> =
+    Key::text_or("front", &FRONT, "The script of all other paths.");
 
 pub(super) static SEND_KEY: Key<Table> =
     Key::table("send", &SEND, "Answers with a text.").example(r#"{ body = "x" }"#);
@@ -125,7 +125,7 @@ pub(super) static SCRIPT: Key<At<String>> =
     Key::text("script", "Its file.").default(r#""index.php""#);
 
 pub(super) static EXCEPT: Key<Vec<At<String>>> =
-    Key::texts("except", "What it does not get.").example(r#"["png"]"#);
+    Key::texts("except", "Extensions that it does not get.").example(r#"["png"]"#);
 
 static SEND: Section = Section {
     title: "send",
@@ -142,4 +142,4 @@ static BRIEF: Section = Section {
     groups: &[&[&ON]],
 };
 
-pub(super) static ON: Key<bool> = Key::flag("on", "Whether it is on.");
+pub(super) static ON: Key<bool> = Key::flag("on", "Switches it on.");

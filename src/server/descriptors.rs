@@ -55,7 +55,7 @@ pub(super) fn apply_limit(snapshot: &mut Snapshot) -> RawFd {
         tracing::warn!(
             limit,
             connections,
-            "fewer files may be open than server.limits.connections = {asked} needs: connections lowered. Raise the limit (ulimit -Hn, LimitNOFILE= of systemd)"
+            "the limit on open files is too low for server.limits.connections = {asked}: connections lowered. Raise the limit (ulimit -Hn, LimitNOFILE= of systemd)"
         );
     }
     RawFd::try_from(shares.ceiling).unwrap_or(RawFd::MAX)

@@ -123,7 +123,7 @@ impl ConnectionIo {
     ) -> Poll<io::Result<T>> {
         if done.is_pending() {
             ready!(self.deadline.poll_stalled(cx));
-            tracing::debug!(client = %self.connection.wire().remote_addr, "connection closed: the client took nothing of its response for limits.send_pause");
+            tracing::debug!(client = %self.connection.wire().remote_addr, "connection closed: the client read nothing of its response for limits.send_pause");
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         self.deadline.record_progress();

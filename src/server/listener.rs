@@ -329,7 +329,7 @@ async fn serve(
 fn log_epoll_failure(shared: &Shared, error: &io::Error) {
     shared.state.refused.add();
     if let Some(left_out) = shared.throttle.admit(Instant::now()) {
-        tracing::warn!(%error, left_out, "connection closed: epoll_ctl failed (fs.epoll.max_user_watches reached, or no memory)");
+        tracing::warn!(%error, left_out, "connection closed, epoll_ctl failed: fs.epoll.max_user_watches reached, or out of memory");
     }
 }
 

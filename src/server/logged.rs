@@ -68,10 +68,12 @@ impl Entry {
             status: CLIENT_CLOSED_REQUEST,
             bytes: 0,
             host,
+            canonical: None,
             captured,
-            request_id: id,
+            request_id: id.clone(),
             site: None,
             handler: "none",
+            user: None,
             upstream: None,
             cause: None,
             complete: false,
@@ -178,11 +180,14 @@ impl Drop for Entry {
         record.complete = self.complete;
         record.handler = context.handler;
         record.cause = context.cause;
+        let user = context.edits.as_ref().and_then(|edits| edits.user());
+        record.user = user.map(|user| Arc::clone(&user.name));
         if !self.complete && record.cause.is_none() {
             record.cause = Some("CLIENT_CLOSED");
         }
         if let Some(site) = &context.site {
             record.site = Some(Arc::clone(&site.name));
+            record.canonical.clone_from(&site.canonical);
             site.numbers.count(&Outcome {
                 handler: record.handler,
                 status: record.status,

@@ -31,6 +31,7 @@ mod shutdown_grace;
 mod sniff;
 mod socket;
 mod start_error;
+mod subrequest;
 mod watch;
 
 use std::path::PathBuf;

@@ -16,7 +16,7 @@ use crate::stream::Stream;
 /// Reason to close a connection.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
-    #[error("its peer is none of listen.proxy_protocol.from")]
+    #[error("its peer is not in listen.proxy_protocol.from")]
     Untrusted,
     /// A health check of a load balancer.
     #[error("the peer closed it without a PROXY header")]

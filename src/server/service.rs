@@ -10,10 +10,12 @@ use http::{HeaderValue, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tracing::Level;
+use tracing::field::display;
 
 use super::logged::{Entry, Logged, LoggedTarget};
 use super::request_memory::{self, head_bounds};
 use super::shared::Shared;
+use super::subrequest;
 use super::watch::{InFlight, Watch};
 use crate::admin::State;
 use crate::disk::OneRelease;
@@ -24,9 +26,9 @@ use crate::handler::Body;
 use crate::handler::piece::FileQueue;
 use crate::journey::{Arrived, Context, Event, Journey, Next, Trail};
 use crate::limits::eviction::Evictable;
-use crate::message::fact::{Ask, Fact};
 use crate::message::head_guard::judge_decoded;
-use crate::message::{Upload, Wire, list};
+use crate::message::{Expectation, RequestId, Upload, Wire};
+use crate::modifier::fact::{Ask, Fact};
 use crate::site::Snapshot;
 
 /// State shared by the requests of one connection.
@@ -72,18 +74,19 @@ impl Connection {
         }
     }
 
-    /// Returns the client of the request with these `parts`, honouring Forwarded fields of trusted proxies. A head over
-    /// the bounds is refused, as the guard refuses those of HTTP/1.
+    /// Returns the client of the request with these `parts`, honouring Forwarded fields of trusted proxies, and adopts
+    /// the identifiers that they pass on. A head over the bounds is refused, as the guard refuses those of HTTP/1.
     fn receive(
         &self,
         parts: &mut Parts,
         in_flight: &mut InFlight,
         snapshot: &Snapshot,
+        id: &mut RequestId,
     ) -> Result<Arc<Wire>, Failure> {
         let forwarding = &snapshot.server.forwarding;
         if parts.version == Version::HTTP_2 {
             let head = judge_decoded(parts, head_bounds(&snapshot.server.limits))?;
-            let wire = forwarding.apply(parts, &self.wire)?;
+            let wire = forwarding.apply(parts, &self.wire, id)?;
             let at_once = self.watch.at_once();
             in_flight.hold(request_memory::reserve(
                 head,
@@ -93,7 +96,7 @@ impl Connection {
             )?);
             return Ok(wire);
         }
-        Ok(forwarding.apply(parts, &self.wire)?)
+        Ok(forwarding.apply(parts, &self.wire, id)?)
     }
 
     /// Returns the numbers of the process.
@@ -147,7 +150,7 @@ pub(super) async fn respond(
         .watch
         .begin_request(request.version(), request.method());
     let disk = connection.shared.disk.one_release();
-    let (mut entry, next, limits) = arrive(&connection, request, &mut in_flight, &disk);
+    let (mut entry, next, terms) = arrive(&connection, request, &mut in_flight, &disk);
     let (journey, target) = entry.split();
     let mut log = FailureLog {
         connection: &connection,
@@ -156,7 +159,7 @@ pub(super) async fn respond(
     let mut response = drive(journey, next, &connection, &disk, &mut log).await;
     let context = entry.context();
     let version = context.version;
-    connection.send_by_protocol(response.body_mut(), context, limits.send_pause);
+    connection.send_by_protocol(response.body_mut(), context, terms.send_pause);
     filter::date::correct(response.headers_mut(), context.received.wall);
     // RFC 9112 §6.3: an HTTP/1.0 response without a length ends with the connection. hyper sends `keep-alive` unless
     // the response itself has that version.
@@ -166,17 +169,21 @@ pub(super) async fn respond(
     if version == Version::HTTP_10 && unknown {
         *response.version_mut() = Version::HTTP_10;
     }
-    if version != Version::HTTP_2 && connection.is_spent(limits.keep_alive_requests) {
+    // RFC 9110 §10.1.1: content that was not asked for may follow all the same, or not, so that nobody can tell where
+    // the next request begins.
+    let is_last = connection.is_spent(terms.keep_alive_requests) || terms.expectation.is_pending();
+    if version != Version::HTTP_2 && is_last {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }
     Ok(Logged::wrap(response, entry, in_flight))
 }
 
-/// Limits that a request keeps from arrival to its end.
-struct Limits {
+/// Terms of a request that hold from its arrival to its end.
+struct Terms {
     send_pause: Duration,
     keep_alive_requests: usize,
+    expectation: Expectation,
 }
 
 /// Starts the journey of a request with the configuration in force, which is loaded once.
@@ -185,28 +192,30 @@ fn arrive(
     request: http::Request<Incoming>,
     in_flight: &mut InFlight,
     disk: &OneRelease<'_>,
-) -> (Box<Entry>, Next, Limits) {
+) -> (Box<Entry>, Next, Terms) {
     let shared = &connection.shared;
     let snapshot = shared.live.load();
     let limits = &snapshot.server.limits;
     let (mut parts, body) = request.into_parts();
-    let received = connection.receive(&mut parts, in_flight, &snapshot);
+    let mut id = shared.next_id();
+    let received = connection.receive(&mut parts, in_flight, &snapshot, &mut id);
     let wire = received.as_ref().unwrap_or(&connection.wire);
-    let mut entry = Entry::new(&shared.access_log, &parts, wire, shared.next_id());
-    let waits = list::expects_continue(&parts.headers).is_ok_and(|waits| waits);
+    let mut entry = Entry::new(&shared.access_log, &parts, wire, id);
+    let upload = Upload::new(body, Expectation::of(&parts), limits.body_rate);
+    let terms = Terms {
+        send_pause: limits.send_pause,
+        keep_alive_requests: limits.keep_alive_requests,
+        expectation: upload.expectation(),
+    };
     let (journey, target) = entry.split();
     let arrived = Arrived {
         snapshot: &snapshot,
         parts,
-        upload: Upload::new(body, waits, limits.body_rate),
+        upload,
         received: received.map(drop),
     };
     let next = journey.arrive(arrived, disk, &mut FailureLog { connection, target });
-    let limits = Limits {
-        send_pause: limits.send_pause,
-        keep_alive_requests: limits.keep_alive_requests,
-    };
-    (entry, next, limits)
+    (entry, next, terms)
 }
 
 /// Performs the steps of a journey until it has a response.
@@ -246,14 +255,13 @@ async fn find<T: Trail>(
     log: &mut T,
 ) -> Fact {
     match ask {
-        // No key configures a file of users, so no password is valid.
-        Ask::Verify(_) => Fact::Verified(false),
-        Ask::Subrequest(..) => {
+        Ask::Verify(verification) => Fact::Verified(verification.perform().await),
+        Ask::Subrequest(_) => {
             let Some((mut journey, next)) = journey.begin_subrequest(disk, log) else {
-                return Fact::Answered(StatusCode::INTERNAL_SERVER_ERROR);
+                return subrequest::failed();
             };
-            let answer = drive(&mut journey, next, connection, disk, log).await;
-            Fact::Answered(answer.status())
+            let response = drive(&mut journey, next, connection, disk, log).await;
+            subrequest::receive(response).await
         }
     }
 }
@@ -269,13 +277,14 @@ impl Trail for FailureLog<'_> {
         if context.site.is_none() {
             self.connection.count_refusal();
         }
-        let (id, cause, uri) = (context.id, failure.code(), self.target.shown());
+        let (id, cause, uri) = (&context.id, failure.code(), self.target.shown());
+        let trace_id = id.trace_id().map(display);
         if failure.level() != Level::ERROR {
-            tracing::debug!(request_id = %id, cause, %uri, "{failure}");
+            tracing::debug!(request_id = %id, trace_id, cause, %uri, "{failure}");
         } else if !failure.is_throttled() {
-            tracing::error!(request_id = %id, cause, %uri, "{failure}");
+            tracing::error!(request_id = %id, trace_id, cause, %uri, "{failure}");
         } else if let Some(left_out) = self.connection.shared.throttle.admit(Instant::now()) {
-            tracing::error!(request_id = %id, cause, %uri, left_out, "{failure}");
+            tracing::error!(request_id = %id, trace_id, cause, %uri, left_out, "{failure}");
         }
     }
 

@@ -10,10 +10,10 @@ use crate::route::condition::HostPattern;
 use crate::section::{At, Key, Lowered, Place, Problem, Problems};
 
 /// The hosts of a site.
-pub(crate) static HOSTS: Key<Vec<At<String>>> = Key::texts("hosts", "The hosts that the site answers for: \"example.org\", or \"*.example.org\" for every name below it. A site without answers for all others; where none is without, that is the first.").example("[\"example.org\", \"*.example.org\"]");
+pub(crate) static HOSTS: Key<Vec<At<String>>> = Key::texts("hosts", "Hosts of the site: \"example.org\", or \"*.example.org\" for every name below it. A site without `hosts` serves all other hosts; if there is none, the first site does.").example("[\"example.org\", \"*.example.org\"]");
 
 /// The listeners of a site.
-pub(crate) static LISTEN: Key<Vec<At<String>>> = Key::texts("listen", "The names of the listeners that the site answers on, as `<VirtualHost *:8080>` is for one port; a listener that is named so has these sites alone. Sites without `listen` answer on all other listeners. In logs and metrics the site is called by its host and these names: `example.org@admin`.").example("[\"admin\"]");
+pub(crate) static LISTEN: Key<Vec<At<String>>> = Key::texts("listen", "Names of the listeners of the site, as `<VirtualHost *:8080>` has one port; a listener that a site names so serves only the sites that name it. Sites without `listen` are served on all other listeners. Logs and metrics name the site by its host and these names: `example.org@admin`.").example("[\"admin\"]");
 
 /// The sites by listener and host.
 #[derive(Debug)]
@@ -114,7 +114,7 @@ impl Sites {
         {
             problems.push(Problem::new(
                 place.clone(),
-                "two sites have no `hosts`: only one can answer for every other host of a listener",
+                "two sites have no `hosts`: only one can serve all other hosts of a listener",
             ));
         }
         for (pattern, text) in hosts {
@@ -124,7 +124,7 @@ impl Sites {
                 HostPattern::Below(suffix) => self.named.insert_below(suffix, site),
             };
             if taken.is_some() {
-                let message = format!("two sites answer for `{}`", text.value);
+                let message = format!("two sites serve `{}`", text.value);
                 problems.push(Problem::new(text.place.clone(), message));
             }
         }

@@ -24,10 +24,9 @@ use crate::handler::https::Https;
 use crate::limits::budget::SiteKey;
 use crate::limits::rate::RateLimiter;
 use crate::message::edits::{Edits, RuleId};
-use crate::message::fact::Facts;
-use crate::message::{Disk, EncodedSlash, Request};
-use crate::modifier::Step;
+use crate::message::{EncodedSlash, Host, Request};
 use crate::modifier::readings::Readings;
+use crate::modifier::{Inputs, Step};
 use crate::route::{Rules, Scope};
 use crate::section::At;
 use numbers::SiteNumbers;
@@ -41,6 +40,8 @@ pub struct Site {
     pub key: SiteKey,
     /// The treatment of `%2F`.
     pub encoded_slash: EncodedSlash,
+    /// The name and port of the server, whatever a client names.
+    pub canonical: Option<Arc<Host>>,
     /// The redirect to HTTPS, and HSTS.
     pub https: Option<Https>,
     /// The content codings of its responses.
@@ -49,8 +50,8 @@ pub struct Site {
     pub access: Access,
     /// The reserved share of its upstreams, in per cent.
     pub reserve: Option<At<u8>>,
-    /// Rate and concurrency limits of a client; a reload resets the counts.
-    pub clients: Option<RateLimiter>,
+    /// Limit of its requests.
+    pub limiter: Option<RateLimiter>,
     /// Counters of its requests.
     pub numbers: Arc<SiteNumbers>,
     /// Error pages by status.
@@ -73,7 +74,7 @@ impl Site {
         &self,
         request: &mut Request,
         is_read: bool,
-        disk: &dyn Disk,
+        inputs: &mut Inputs<'_>,
     ) -> Option<Arc<Edits>> {
         for (number, rule) in self.rules.iter().enumerate() {
             let step = &rule.then;
@@ -84,13 +85,13 @@ impl Site {
                 continue;
             }
             // The request is refused already, so a pattern over its limit is ignored.
-            let Ok(Some(captures)) = rule.matches(request, disk) else {
+            let Ok(Some(captures)) = rule.matches(request, inputs.disk) else {
                 continue;
             };
             let (id, captures) = (RuleId::of_site(number), &captures);
-            let scope = Scope { request, captures };
-            // So is a rule whose guards refuse the request.
-            if let Ok(Some(edits)) = step.modifiers.apply(id, &scope, &Facts::default()) {
+            let scope = Scope::new(request, captures);
+            // So is a rule whose guards refuse the request, or ask for a fact.
+            if let Ok(Some(edits)) = step.modifiers.apply(id, &scope, inputs) {
                 request.add_edits(edits);
             }
         }

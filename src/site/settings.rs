@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::access_log::{Destination, Format};
 use crate::auth::Forwarding;
+use crate::auth::verifier::Hashing;
 use crate::limits::Limits;
 use crate::limits::budget::Totals;
 
@@ -35,6 +36,8 @@ pub struct ServerSettings {
     pub watch: bool,
     /// Trusted proxies and their forwarding fields.
     pub forwarding: Forwarding,
+    /// Hashing of passwords.
+    pub hashing: Hashing,
     /// Limits of clients.
     pub limits: Limits,
 }

@@ -91,7 +91,7 @@ fn check_reserves<'a>(
         if !reported.iter().any(|known| std::ptr::eq(*known, *percent)) {
             reported.push(percent);
             let message = format!(
-                "{sum} % of the upstream `{upstream}` would be reserved with this; {MOST_RESERVED} % may be, the rest is for all requests"
+                "the reserves of the upstream `{upstream}` add up to {sum} %, more than the maximum of {MOST_RESERVED} %"
             );
             problems.push(Problem::new(percent.place.clone(), message));
         }

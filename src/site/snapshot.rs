@@ -8,6 +8,7 @@ use super::hosts::Hosts;
 use super::sharing::sharing;
 use super::watched::WatchedFiles;
 use super::{AdminSettings, Listener, ServerSettings, Site};
+use crate::auth::Authentication;
 use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::handler::fastcgi::ErrorLog;
@@ -42,6 +43,8 @@ pub struct Snapshot {
     pub(crate) upstreams: Upstreams,
     /// Budgets shared by all requests.
     pub budgets: Budgets,
+    /// State of authentication, carried over by reloads.
+    pub authentication: Authentication,
     pub(crate) live_streams: Arc<PerClient>,
     pub(crate) streamed_uploads: Arc<PerClient>,
     pub(crate) error_log: Arc<ErrorLog>,
@@ -54,6 +57,7 @@ impl Snapshot {
     /// Applies the limits of this snapshot to all state that outlives a snapshot.
     pub(super) fn take_effect(&self) {
         self.budgets.set_totals(&self.server.shared);
+        self.authentication.verifier.set(self.server.hashing);
         self.live_streams
             .set_most(self.server.limits.live_streams_per_client);
         // Excessive shares were reported by the build.

@@ -22,20 +22,20 @@ use crate::stream::{Stream, TLS_BUFFER};
 /// The `tls` section of a listener.
 pub static LISTEN_TLS: Section = Section {
     title: "[listen.tls]",
-    doc: "TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1 by ALPN. The certificates are those of the sites. A request in clear text gets a 400 that says so.",
+    doc: "TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1 by ALPN. The certificates are those of the sites. A request in clear text gets a 400 that names the reason.",
     groups: &[&[&MINIMUM_VERSION, &CLIENT_CERTIFICATES, &CLIENT_CA]],
 };
 
 static MINIMUM_VERSION: Key<At<String>> = Key::one_of(
     "minimum_version",
     &["1.2", "1.3"],
-    "The oldest version of TLS that is spoken.",
+    "Oldest accepted version of TLS.",
 )
 .default("\"1.2\"");
 
-static CLIENT_CERTIFICATES: Key<At<String>> = Key::one_of("client_certificates", &["off", "request", "require"], "Whether clients show a certificate: \"request\" asks, and serves those without one too; \"require\" serves nobody without. One that is shown must be valid. PHP sees SSL_CLIENT_VERIFY, SSL_CLIENT_S_DN, SSL_CLIENT_S_DN_CN, SSL_CLIENT_I_DN and SSL_CLIENT_M_SERIAL.").default("\"off\"");
+static CLIENT_CERTIFICATES: Key<At<String>> = Key::one_of("client_certificates", &["off", "request", "require"], "Request for a certificate of the client. \"off\": none. \"request\": clients without one are served too. \"require\": clients without one are refused. A certificate that a client presents must be valid. PHP gets SSL_CLIENT_VERIFY, SSL_CLIENT_S_DN, SSL_CLIENT_S_DN_CN, SSL_CLIENT_I_DN and SSL_CLIENT_M_SERIAL.").default("\"off\"");
 
-static CLIENT_CA: Key<Option<At<String>>> = Key::text("client_ca", "A PEM file with the authorities whose certificates clients may show, an absolute path; it is read again when it changes.").example("\"/etc/tls/clients.pem\"");
+static CLIENT_CA: Key<Option<At<String>>> = Key::text("client_ca", "PEM file of the authorities that sign client certificates, an absolute path; read again when it changes.").example("\"/etc/tls/clients.pem\"");
 
 /// ALPN protocols (RFC 7301), in order of preference.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];

@@ -19,13 +19,13 @@ use crate::section::{At, Key, Lowered, Place, Problem, Problems, Section, absolu
 /// The `tls` section of a site.
 pub static SITE_TLS: Section = Section {
     title: "[site.tls]",
-    doc: "The certificate of the site, for every [[listen]] with `tls`. Clients are shown that of the site whose `hosts` have the name that they ask for (SNI), else that of the site without `hosts`, else the first. Files that change are read again within seconds; connections are not touched, and a file that cannot be used changes nothing.",
+    doc: "The certificate of the site, for every [[listen]] with `tls`. A client gets the certificate of the site whose `hosts` contain the name that it requests (SNI), else that of the site without `hosts`, else the first. Changed files are read again within seconds; connections are not affected, and an unusable file changes nothing.",
     groups: &[&[&CERTIFICATE, &KEY]],
 };
 
-pub(crate) static CERTIFICATE: Key<Vec<At<String>>> = Key::texts("certificate", "A PEM file with the certificate and then its intermediates, an absolute path; or a list, for ECDSA and RSA side by side: the first that a client understands is used.").example("\"/etc/tls/example.pem\"");
+pub(crate) static CERTIFICATE: Key<Vec<At<String>>> = Key::texts("certificate", "PEM file of the certificate followed by its intermediates, an absolute path; or a list, for ECDSA and RSA side by side: the first that a client supports is used.").example("\"/etc/tls/example.pem\"");
 
-pub(crate) static KEY: Key<Vec<At<String>>> = Key::texts("key", "A PEM file with the private key, not encrypted; or a list in the order of `certificate`. Default: the file of the certificate has both.").example("\"/etc/tls/example.key\"");
+pub(crate) static KEY: Key<Vec<At<String>>> = Key::texts("key", "PEM file of the private key, not encrypted; or a list in the order of `certificate`. Default: the file of the certificate contains both.").example("\"/etc/tls/example.key\"");
 
 /// Host pattern of a site.
 #[derive(Clone, Debug, PartialEq, Eq)]

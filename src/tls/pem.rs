@@ -97,11 +97,11 @@ fn unusable(file: &Path, error: &rustls::CertificateError) -> PemError {
                 first.version().0 + 1
             ),
         )
-        .help("have it issued with the names of the site as subjectAltName, which makes it version 3: openssl x509 -req -extfile …"),
+        .help("request one with the names of the site as subjectAltName, which makes it version 3: openssl x509 -req -extfile …"),
         Some(Ok(_)) => PemError::new(file, format!("the first certificate is unusable: {error}")),
         Some(Err(_)) | None => PemError::new(
             file,
-            "the first certificate is unusable: the data between its lines is no certificate",
+            "the first certificate is unusable: the data between its lines is not a certificate",
         ),
     }
 }
@@ -116,11 +116,11 @@ pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
         Ok(chain)
     } else if contains(&text, "PRIVATE KEY-----") {
         Err(
-            PemError::new(file, "there is a private key and no certificate in it")
+            PemError::new(file, "it contains a private key and no certificate")
                 .help("are `certificate` and `key` exchanged?"),
         )
     } else {
-        Err(PemError::new(file, "there is no certificate in it")
+        Err(PemError::new(file, "it contains no certificate")
             .help("a PEM file has a line -----BEGIN CERTIFICATE-----"))
     }
 }
@@ -137,7 +137,7 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
     }
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
         if matches!(error, Error::NoItemsFound) {
-            PemError::new(file, "there is no private key in it")
+            PemError::new(file, "it contains no private key")
                 .help("a PEM file has a line -----BEGIN PRIVATE KEY-----")
         } else {
             malformed(file, &error)
@@ -163,7 +163,7 @@ fn read(file: &Path) -> Result<Vec<u8>, PemError> {
 fn malformed(file: &Path, error: &Error) -> PemError {
     // The library's message prints bytes as numbers.
     let what = if matches!(error, Error::Base64Decode(_)) {
-        "the data between its lines is no base64".to_owned()
+        "the data between its lines is not base64".to_owned()
     } else if matches!(error, Error::MissingSectionEnd { .. }) {
         "a -----BEGIN line has no -----END line".to_owned()
     } else if matches!(error, Error::IllegalSectionStart { .. }) {

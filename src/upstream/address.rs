@@ -20,7 +20,7 @@ impl Address {
         // A target as in Apache's ProxyPass: the socket's name would include all behind the `|`.
         if let Some((address, _)) = text.split_once('|') {
             return Err(format!(
-                "`{text}` is a target and no address: write \"{address}\""
+                "`{text}` is a target, not an address: write \"{address}\""
             ));
         }
         if let Some(path) = text

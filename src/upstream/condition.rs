@@ -177,9 +177,7 @@ fn consequence(fault: Fault, waits: bool) -> &'static str {
             "requests wait for it up to timeouts.queue, or go to other servers of the upstream"
         }
         (Fault::Connect, false) => "requests fail at once, or go to other servers of the upstream",
-        (Fault::Protocol, _) => {
-            "requests that it gets fail; others go to other servers of the upstream"
-        }
+        (Fault::Protocol, _) => "its requests fail; others go to other servers of the upstream",
     }
 }
 

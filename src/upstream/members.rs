@@ -185,13 +185,13 @@ impl<M: Balanced> Members<M> {
         let came = without(&after, &before);
         let went = without(&before, &after);
         for member in &came {
-            tracing::info!(address = %member.condition().address(), "a server was added");
+            tracing::info!(address = %member.condition().address(), "server added");
         }
         for member in &went {
             if self.is_superseded.load(Ordering::Relaxed) {
                 continue;
             }
-            tracing::info!(address = %member.condition().address(), "a server was removed from the answer for its name: it drains");
+            tracing::info!(address = %member.condition().address(), "server no longer among the addresses of its name: draining");
             member.retire();
         }
         if !came.is_empty() || !went.is_empty() {

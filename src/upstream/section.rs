@@ -14,7 +14,7 @@ use crate::value::{ByteSize, show_duration};
 /// The `[upstream.NAME]` section.
 pub static UPSTREAM: Section = Section {
     title: "[upstream.NAME]",
-    doc: "FastCGI servers that answer alike, under a name for `php`, `fastcgi.upstream` and fcgi:// targets.",
+    doc: "Interchangeable FastCGI servers, under a name for `php`, `fastcgi.upstream` and fcgi:// targets.",
     groups: &[&[
         &SERVERS,
         &TYPE,
@@ -34,66 +34,71 @@ pub static UPSTREAM: Section = Section {
     ]],
 };
 
-pub(crate) static SERVERS: Key<Vec<At<String>>> = Key::texts("servers", "Where they listen: \"unix:/path\" or \"host:port\"; one or a list. A host name is looked up at its first use and again and again; each of its addresses is a server of its own.").shown("[\"unix:/run/php/php-fpm.sock\"]");
+pub(crate) static SERVERS: Key<Vec<At<String>>> = Key::texts("servers", "Addresses of the servers: \"unix:/path\" or \"host:port\"; one or a list. A host name is resolved at its first use and periodically afterwards; each of its addresses is a server of its own.").shown("[\"unix:/run/php/php-fpm.sock\"]");
 
-static POLICY: Key<At<String>> = Key::one_of("policy", Policy::WORDS, "Which of several servers gets a request: \"least-busy\": the one with the fewest, running and waiting; \"round-robin\": each in its turn; \"first-available\": the first of the list, the others stand by. One that cannot be connected to or does not speak FastCGI is avoided for 1s, and twice as long each time that a request finds it so again, up to 30s.").default("\"least-busy\"");
+static POLICY: Key<At<String>> = Key::one_of("policy", Policy::WORDS, "Choice among several servers. \"least-busy\": the one with the fewest requests, running and waiting; \"round-robin\": each in turn; \"first-available\": the first of the list, with the others on standby. A server that cannot be connected to or does not speak FastCGI is avoided for 1s, and for twice as long each time that another request finds it so, up to 30s.").default("\"least-busy\"");
 
-static RESOLVE: Key<Duration> = Key::duration("resolve", "How long the addresses of a host name are good, from \"1s\" to \"30s\"; they are looked up at once when one of them fails. Servers that are gone from the answer end what they have begun.").default("\"10s\"");
+static RESOLVE: Key<Duration> = Key::duration("resolve", "Lifetime of the addresses of a host name, from \"1s\" to \"30s\"; they are resolved at once when one of them fails. Servers that are no longer among them finish their requests.").default("\"10s\"");
 
-pub(crate) static CAPACITY: Key<usize> = Key::integer("capacity", 0..=1024, "Connections at once to each server; 0: as many as it acknowledges, which follows pm.max_children by itself. Servers that acknowledge nothing get a new connection for each request while this is 0, and are asked to keep connections otherwise.").default("0");
+pub(crate) static CAPACITY: Key<usize> = Key::integer("capacity", 0..=1024, "Maximum number of connections to each server; 0: as many as it acknowledges, which follows pm.max_children automatically. With 0, a server that acknowledges nothing gets a new connection for each request; with any other number it is asked to keep connections.").default("0");
 
-static QUEUE_LENGTH: Key<usize> = Key::integer("queue_length", 0..=1_000_000, "Requests that wait at once for each server; further ones get 503. A client may have as many waiting as places are free, so that it has half of them when it is alone; a site three times as many, where several share the upstream. Sites take turns, and of each site its clients: an IPv4 address, an IPv6 /64, or a connection through a unix socket each.").default("2048");
+static QUEUE_LENGTH: Key<usize> = Key::integer("queue_length", 0..=1_000_000, "Maximum number of requests that wait for each server; further ones get 503. One client may have as many waiting as places are free, so that it gets half of them when it is alone; a site three times as many, if several share the upstream. Sites take turns, and within a site its clients: an IPv4 address, an IPv6 /64, or each connection through a unix socket.").default("2048");
 
-static SCOUTS: Key<usize> = Key::integer("scouts", 1..=64, "Connections at once that look for a free worker: so many places this gateway takes in the server's own queue.").default("2");
+static SCOUTS: Key<usize> = Key::integer("scouts", 1..=64, "Maximum number of connections that look for a free worker: the number of places that this gateway takes in the server's own queue.").default("2");
 
-static TURN: Key<Duration> = Key::duration("turn", "After how long a worker that is handed from request to request may be given back to all clients of the server: at least one is each `turn`, and each after four of them; \"0s\" gives each back after each request.").default("\"20ms\"");
+static TURN: Key<Duration> = Key::duration("turn", "Time after which a worker that passes from request to request may return to all clients of the server: at least one does in each `turn`, and each worker after four of them; \"0s\": each after each request.").default("\"20ms\"");
 
-static KEEP: Key<Duration> = Key::duration("keep", "How long an idle connection is kept for the next request; each occupies a worker. \"0s\": never.").default("\"20ms\"");
+static KEEP: Key<Duration> = Key::duration("keep", "Idle timeout of a connection that is kept for the next request; each occupies a worker. \"0s\": none is kept.").default("\"20ms\"");
 
 static MAX_IDLE: Key<usize> = Key::integer(
     "max_idle",
     0..=1024,
-    "Idle connections kept at once to each server; 0: no other limit than `keep`.",
+    "Maximum number of idle connections kept to each server; 0: no limit but `keep`.",
 )
 .default("0");
 
 static MAX_REQUESTS: Key<u64> = Key::integer(
     "max_requests",
     0..=i64::MAX,
-    "Requests that one connection serves before it is closed; 0: no limit.",
+    "Maximum number of requests on one connection, which is then closed; 0: no limit.",
 )
 .default("0");
 
 static MAX_AGE: Key<Duration> = Key::duration(
     "max_age",
-    "How long after it was opened a connection is given no further request; \"0s\": no limit.",
+    "Maximum age of a connection; an older one gets no further request. \"0s\": no limit.",
 )
 .default("\"0s\"");
 
-pub(crate) static TIMEOUTS_KEY: Key<Table> =
-    Key::table("timeouts", &TIMEOUTS, "How long things may take.");
+pub(crate) static TIMEOUTS_KEY: Key<Table> = Key::table("timeouts", &TIMEOUTS, "Time limits.");
 
-static RESPONSE_BUFFER: Key<At<String>> = Key::text("response_buffer", "How much of an answer is taken from PHP ahead of a client that reads more slowly, so that the worker is free again: 64 KiB of it in memory, the rest in an unlinked file in server.spool_directory. \"auto\": as much as the client's shares of server.answer_memory and server.spool_quota have room for; one beyond them waits with its worker, and gives it back, its answer cut, when other requests have waited for that for half a second. A size: no more than that of one answer; when it is full, PHP waits for the client. \"0B\": nothing. Never for text/event-stream, application/x-ndjson and what the script sends with X-Accel-Buffering: no.").default("\"auto\"").example("\"16MiB\"");
+static RESPONSE_BUFFER: Key<At<String>> = Key::text("response_buffer", "Maximum size of the part of an answer that is read from PHP ahead of a slower client, so that the worker is free again: 64 KiB of it in memory, the rest in an unlinked file in server.spool_directory. \"auto\": up to the client's shares of server.answer_memory and server.spool_quota; an answer beyond them waits with its worker, and is cut to free the worker when other requests have waited half a second for it. A size: the maximum of one answer; when it is reached, PHP waits for the client. \"0B\": nothing is read ahead. Never applies to text/event-stream, application/x-ndjson and answers with X-Accel-Buffering: no.").default("\"auto\"").example("\"16MiB\"");
 
-pub(crate) static BACKEND_ROOT: Key<Option<At<String>>> = Key::text("backend_root", "The document root as the servers see it, an absolute path, where that is another path than the gateway's: it replaces the site's root in SCRIPT_FILENAME and DOCUMENT_ROOT.").example("\"/app/public\"");
+pub(crate) static BACKEND_ROOT: Key<Option<At<String>>> = Key::text("backend_root", "Document root as the servers see it, an absolute path, if it differs from the gateway's: it replaces the site's root in SCRIPT_FILENAME and DOCUMENT_ROOT.").example("\"/app/public\"");
 
 /// `upstream.NAME.timeouts`.
 static TIMEOUTS: Section = Section {
     title: "[upstream.NAME.timeouts]",
-    doc: "How long things may take; \"0s\" is no limit.",
+    doc: "Time limits; \"0s\": no limit.",
     groups: &[&[&CONNECT, &QUEUE, &FIRST_BYTE, &IDLE, &TOTAL]],
 };
 
 static CONNECT: Key<Duration> =
-    Key::duration("connect", "One attempt to connect.").default("\"1s\"");
+    Key::duration("connect", "Time limit of one attempt to connect.").default("\"1s\"");
 
-pub(crate) static QUEUE: Key<Duration> = Key::duration("queue", "From the arrival of a request until a worker has it, restarts of the server included; then 503.").default("\"10s\"");
+pub(crate) static QUEUE: Key<Duration> = Key::duration("queue", "Time limit from the arrival of a request until a worker has it, restarts of the server included; then 503.").default("\"10s\"");
 
-pub(crate) static FIRST_BYTE: Key<Duration> =
-    Key::duration("first_byte", "From then until the answer begins; then 504.").default("\"60s\"");
+pub(crate) static FIRST_BYTE: Key<Duration> = Key::duration(
+    "first_byte",
+    "Time limit from the moment a worker has the request until its answer begins; then 504.",
+)
+.default("\"60s\"");
 
-pub(crate) static IDLE: Key<Duration> =
-    Key::duration("idle", "Between two pieces of an answer; then it is cut.").default("\"60s\"");
+pub(crate) static IDLE: Key<Duration> = Key::duration(
+    "idle",
+    "Maximum pause between two pieces of an answer, which is then cut.",
+)
+.default("\"60s\"");
 
 pub(crate) static TOTAL: Key<Duration> = Key::duration("total", "Time limit from the arrival of a request to the last byte of its answer; its upload, the queue and a slow client count. Then 408 while the request body is incomplete, 504 before the answer begins, and a cut answer after that; PHP is told by the close of its connection.").default("\"0s\"");
 

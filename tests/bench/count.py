@@ -78,7 +78,8 @@ ALL = (
     Counted("tls-handshake", 50, _on_new_connections(tls=True)),
     Counted("h2-1k", 500, _http2),
     Counted("fastcgi-hello", 500, _one_after_another("/hello.php")),
-    Counted("fastcgi-1m", 20, _one_after_another("/1m.php")),
+    # How many reads such an answer takes depends on who is faster: means of 20 differ by up to 10 %, of 500 by 3 %.
+    Counted("fastcgi-1m", 500, _one_after_another("/1m.php")),
 )
 
 

@@ -198,7 +198,7 @@ async fn a_worker_that_works_on_behind_its_answer_is_busy() {
     assert_eq!(gateway.get("/work.php").await.text(), "A");
     assert_eq!(member(), (1.into(), 1.into()));
     php.write("go", "");
-    let late = |line: &str| line.contains("a script printed behind its answer");
+    let late = |line: &str| line.contains("output of a script after its answer");
     gateway.log.wait_for(late).await;
     eventually("it is done", PATIENCE, async || member().1 == 0).await;
     let scrape = gateway.ask("/metrics").await.text();

@@ -230,7 +230,7 @@ async fn a_name_stands_for_its_addresses() {
     }
     gateway
         .log
-        .wait_for(|line| line.contains("a server was added") && line.contains("127.0.0.1"))
+        .wait_for(|line| line.contains("server added") && line.contains("127.0.0.1"))
         .await;
 }
 

@@ -204,7 +204,10 @@ async fn the_name_is_the_clients_or_the_configured_one() {
     let responder = ScriptedResponder::start([Script::answer("\n")]).await;
     let named = |more: &str| {
         let hosts = "hosts = [\"Canon.example\", \"b.example\"]";
-        site(&responder, &format!("{hosts}\n{more}"))
+        let set_env = "set_env = { PORT = \"$port\" }";
+        let log = "[server]\naccess_log = { format = \"%V %p %{canonical}p %{local}p %{Host}i\" }";
+        let site = site(&responder, &format!("{hosts}\n{more}"));
+        format!("{log}\n{site}{set_env}\n")
     };
     let own = Gateway::start(&named(
         "canonical_name = \"Canon.example:8443\"\nauthorization = false",
@@ -220,11 +223,23 @@ async fn the_name_is_the_clients_or_the_configured_one() {
         panic!("not two requests")
     };
     assert_eq!(canonical.param("SERVER_NAME"), "canon.example");
-    assert_eq!(canonical.param("SERVER_PORT"), "8443");
+    for name in ["SERVER_PORT", "PORT"] {
+        assert_eq!((canonical.param(name), client.param(name)), ("8443", "81"));
+    }
+    for (gateway, server) in [
+        (&own, "canon.example 8443 8443"),
+        (&followed, "B.example 81 81"),
+    ] {
+        let line = gateway
+            .access
+            .wait_for(|line| line.ends_with("B.example:81"))
+            .await;
+        let local = gateway.address().port();
+        assert_eq!(line, format!("{server} {local} B.example:81"));
+    }
     assert_eq!(canonical.param("HTTP_HOST"), "B.example:81");
     assert!(!canonical.params.contains_key("HTTP_AUTHORIZATION"));
     assert_eq!(client.param("SERVER_NAME"), "b.example");
-    assert_eq!(client.param("SERVER_PORT"), "81");
     assert_eq!(client.param("HTTP_AUTHORIZATION"), "Basic eA==");
     assert_eq!(client.param("CONTEXT_PREFIX"), "");
     assert_eq!(

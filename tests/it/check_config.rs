@@ -98,7 +98,7 @@ fn what_would_be_dangerous_is_refused() {
         format!("[[site]]\nroot = \"/srv\"\nphp = \"unix:/run/x.sock\"\n[[site.rule]]\n{text}\n")
     };
     for (text, told) in [
-        ("files_match = '^a$'\ndeny = true", "goes with set_handler"),
+        ("files_match = '^a$'\ndeny = true", "requires set_handler"),
         (
             "set_env = { PHP_ADMIN_VALUE = \"memory_limit=${header:X-M}\" }",
             "a client could set PHP_ADMIN_VALUE",

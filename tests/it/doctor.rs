@@ -124,9 +124,12 @@ async fn a_socket_that_we_may_not_connect_to() {
     std::fs::write(&file, &config).unwrap();
     let arguments = ["doctor", "--json", "-c", file.to_str().unwrap()];
     let report = Report::of(&run_under(bound_by_permissions(), &arguments));
-    let finding = report.has("error", "we may not connect to the socket");
+    let finding = report.has("error", "no permission to connect to the socket");
     assert!(
-        finding["what"].as_str().unwrap().contains("0060, we are"),
+        finding["what"]
+            .as_str()
+            .unwrap()
+            .contains("0060, fcgate runs as"),
         "{finding:#}"
     );
     assert!(
@@ -250,10 +253,10 @@ fn an_access_log_that_cannot_be_written_is_told_once() {
     std::fs::write(&file, config.replacen("[server]", &key, 1) + rule).unwrap();
     let output = run(&["doctor", "-c", file.to_str().unwrap()]);
     let text = String::from_utf8(output.stdout).unwrap();
-    let told = text.matches("cannot be written").count();
+    let told = text.matches("cannot write").count();
     assert_eq!((told, text.contains("warning: ")), (1, false), "{text}");
     assert!(
-        text.contains("error   server.access_log: the access log /"),
+        text.contains("error   server.access_log: cannot write the access log /"),
         "{text}"
     );
     assert!(text.contains(": this rewrite loops"), "{text}");
@@ -271,7 +274,10 @@ async fn a_root_that_php_does_not_see() {
         php.root().display()
     );
     let report = doctor(&config, &[]);
-    report.has("fine", "answers probes and serves on (Kept)");
+    report.has(
+        "fine",
+        "answers probes and keeps the connection open (Kept)",
+    );
     let finding = report.has(
         "error",
         "PHP does not see the document root /nowhere/public",
@@ -418,10 +424,13 @@ async fn applications_that_do_not_keep_probed_connections() {
             if closes {
                 "closes the connection (Closes)"
             } else {
-                "it answers requests and no probe (Silent)"
+                "it answers requests but no probe (Silent)"
             },
         );
-        report.has("note", "a generic application is not asked for PHP's files");
+        report.has(
+            "note",
+            "not checked: a generic application is not asked for PHP's files",
+        );
         assert_eq!(report.code, if closes { 0 } else { 1 });
         assert_eq!(responder.requests().len(), 0);
     }
@@ -472,8 +481,11 @@ async fn each_finding_is_told_once() {
         let same = report.findings.iter().filter(|other| *other == finding);
         assert_eq!(same.count(), 1, "{finding:#}");
     }
-    report.has("fine", "answers probes and serves on (Kept)");
-    report.has("fine", "the others wait in the gateway");
+    report.has(
+        "fine",
+        "answers probes and keeps the connection open (Kept)",
+    );
+    report.has("fine", "others wait in the gateway");
     report.has("fine", "the root is here and can be read");
     report.has("fine", "/index.php answers HEAD with 200");
     report.has("note", "less than post_max_size");

@@ -139,7 +139,7 @@ php = "nowhere"
     assert!(told.contains("fcgate.toml:6:8"), "{told}");
     assert!(told.contains("fcgate.toml:11:7"), "{told}");
     assert_eq!(
-        told.matches("there is no upstream `nowhere`").count(),
+        told.matches("unknown upstream `nowhere`").count(),
         1,
         "{told}"
     );

@@ -11,7 +11,12 @@ use crate::harness::scripted_responder::{Received, Setup};
 use crate::harness::{Gateway, Request, Response, Script, ScriptedResponder};
 
 /// What differs from one request to the next.
-const PASSING: [&str; 3] = ["REMOTE_PORT", "REQUEST_ID", "UNIQUE_ID"];
+const PASSING: [&str; 4] = [
+    "REMOTE_PORT",
+    "REQUEST_ID",
+    "UNIQUE_ID",
+    "HTTP_X_REQUEST_ID",
+];
 
 const FIELDS: [(&str, &str); 5] = [
     ("X-Gone", "1"),

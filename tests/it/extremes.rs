@@ -48,7 +48,7 @@ compress = { minimum = "0", cache = "SIZE" }
 files = { cache = [{ expires = "TIME" }] }
 [[site.rule]]
 expires = "TIME"
-limits = { body = "SIZE" }
+limits = { body = "SIZE", requests_per_second = COUNT, burst = COUNT, requests_at_once = COUNT, key = "cookie:a" }
 timeouts = { queue = "TIME", first_byte = "TIME", idle = "TIME", total = "TIME" }
 "#;
 

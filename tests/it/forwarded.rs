@@ -9,7 +9,7 @@ $names = ['REMOTE_ADDR', 'REMOTE_PORT', 'HTTPS', 'REQUEST_SCHEME', 'SERVER_NAME'
 $seen = [];
 foreach ($names as $name) { $seen[$name] = $_SERVER[$name] ?? null; }
 foreach ($_SERVER as $name => $value) {
-    if (preg_match('/^HTTP_(X_|FORWARDED|FRONT|CLIENT_IP|CF_|TRUE_)/', $name)) { $seen['fields'][$name] = $value; }
+    if (preg_match('/^HTTP_(X_(?!REQUEST_ID)|FORWARDED|FRONT|CLIENT_IP|CF_|TRUE_)/', $name)) { $seen['fields'][$name] = $value; }
 }
 echo json_encode($seen);";
 

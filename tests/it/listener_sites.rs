@@ -198,7 +198,7 @@ fn names_that_are_not_there_are_errors() {
         ),
         (
             TWO.to_owned() + &site("listen = \"admin\"", "x"),
-            "no site answers on this listener",
+            "no site is served on this listener",
         ),
         (
             TWO.replace("admin", "") + &public,
@@ -216,7 +216,7 @@ fn names_that_are_not_there_are_errors() {
                 + &public
                 + &site("hosts = \"a\"\nlisten = \"admin\"", "x")
                 + &site("hosts = \"a\"\nlisten = \"admin\"", "y"),
-            "two sites answer for `a`",
+            "two sites serve `a`",
         ),
     ] {
         let output = checked(&config);
@@ -241,7 +241,7 @@ fn a_mistyped_name_is_the_only_error() {
         let output = checked(&config);
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(told.contains(expected), "{told}");
-        assert!(!told.contains("no site answers"), "{told}");
+        assert!(!told.contains("no site is served"), "{told}");
     }
 }
 

@@ -39,7 +39,7 @@ async fn ipv4_ipv6_and_unix_at_once() {
 async fn clients_wait_while_there_are_no_descriptors() {
     let few = ["sh", "-c", "ulimit -n 40 && exec \"$0\" \"$@\""];
     let gateway = Gateway::with(HELLO).under(&few).start().await;
-    let fewer = |line: &str| line.contains("fewer files may be open than");
+    let fewer = |line: &str| line.contains("the limit on open files is too low for");
     gateway.log.wait_for(fewer).await;
     let mut connections = Vec::new();
     for _ in 0..60 {

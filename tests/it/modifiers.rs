@@ -261,7 +261,7 @@ async fn what_cannot_be_changed_is_told_when_the_configuration_is_read() {
         ),
         (
             "set_env = { A = \"$nothing\" }",
-            "there is no variable `$nothing`",
+            "unknown variable `$nothing`",
         ),
         ("php_value = { \"a b\" = \"x\" }", "not a PHP setting"),
         ("php_value = { a = \"x\\ny\" }", "cannot be sent to PHP"),
@@ -276,7 +276,7 @@ async fn what_cannot_be_changed_is_told_when_the_configuration_is_read() {
         ),
         ("rewrite = { to = \"nowhere\" }", "does not begin with `/`"),
         ("set_handler = \"fcgi://x:1\"", "is not a FastCGI handler"),
-        ("proxy_pass = \"/a/\"", "go together"),
+        ("proxy_pass = \"/a/\"", "requires `to`"),
         ("internal = true", "the rule has no action"),
     ] {
         let directory = tempfile::tempdir().unwrap();

@@ -283,7 +283,7 @@ async fn there_is_no_room_for_more_than_the_quota() {
         .log
         .wait_for(|line| {
             line.contains("SPOOL_FULL")
-                && line.contains("this client has its share of server.spool_quota = \"2MiB\"")
+                && line.contains("this client has used its share of server.spool_quota = \"2MiB\"")
         })
         .await;
     assert_eq!(responder.requests(), []);

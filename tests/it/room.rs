@@ -294,7 +294,7 @@ async fn clients_do_not_take_the_descriptors_of_requests() {
         .start()
         .await;
     let address = gateway.address();
-    let lowered = |line: &str| line.contains("fewer files may be open than");
+    let lowered = |line: &str| line.contains("the limit on open files is too low for");
     gateway.log.wait_for(lowered).await;
     let mut held = Vec::new();
     for number in 0..150 {

@@ -186,7 +186,7 @@ async fn nothing_else_is_sent() {
     for (path, why) in [
         ("/etc/passwd".to_owned(), "outside"),
         (format!("{files}/../public/send.php"), "outside"),
-        (format!("{files}/missing"), "no such file"),
+        (format!("{files}/missing"), "does not exist"),
         (format!("{files}/"), "a folder"),
         (format!("{files}/leak.txt"), "symbolic link"),
         (format!("{files}/code.php"), "all_names"),

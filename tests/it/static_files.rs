@@ -447,7 +447,9 @@ async fn what_a_script_answers_instead_of_a_withheld_file_has_the_cause() {
     ]);
     let story = String::from_utf8(story.stdout).unwrap();
     assert!(
-        story.contains("the name is that of a backup, which is sent by `allowed_names` alone"),
+        story.contains(
+            "the name is that of a backup, which is sent only if `allowed_names` permits it"
+        ),
         "{story}"
     );
 }

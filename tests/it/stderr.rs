@@ -213,7 +213,7 @@ async fn the_same_unknown_script_is_counted() {
     assert_eq!(find("Primary script unknown").len(), 0);
     let missing = find("/missing.php")[0];
     assert!(
-        missing.contains("WARN") && missing.contains("no such script below the root"),
+        missing.contains("WARN") && missing.contains("does not exist below the root"),
         "{missing}"
     );
     let rest = find("further requests, beyond the logged ones")[0];

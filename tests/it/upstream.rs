@@ -108,7 +108,7 @@ async fn bytes_behind_an_answer_reach_nobody() {
             assert_eq!(gateway.get("/").await.text(), "first");
             assert_eq!(gateway.get("/").await.text(), "second");
             if !is_own {
-                let closed = |line: &str| line.contains("closed: behind its answer");
+                let closed = |line: &str| line.contains("closed: after its answer");
                 gateway.log.wait_for(closed).await;
             }
         }

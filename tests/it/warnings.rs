@@ -369,9 +369,8 @@ async fn folders_that_cannot_be_written_are_told_of() {
 
     let output = run_under(bound_by_permissions(), &["check", &path]);
     let told = told(&output, 0);
-    let spooled =
-        format!("nothing can be written to the spool directory {shut}: Permission denied");
-    let logged = format!("the access log {log} cannot be written: Permission denied");
+    let spooled = format!("cannot write to the spool directory {shut}: Permission denied");
+    let logged = format!("cannot write the access log {log}: Permission denied");
     for part in [&spooled, "fcgate.toml:2:19", &logged, "fcgate.toml:3:21"] {
         assert!(told.contains(part), "{part}: {told}");
     }
@@ -406,8 +405,7 @@ fn a_temporary_folder_that_cannot_be_written_is_told_of() {
         &run_under(&launcher, &["check", &file.path.to_string_lossy()]),
         0,
     );
-    let expected =
-        format!("nothing can be written to the spool directory {shut}: Permission denied");
+    let expected = format!("cannot write to the spool directory {shut}: Permission denied");
     assert!(
         told.contains(&expected) && told.contains("TMPDIR"),
         "{told}"

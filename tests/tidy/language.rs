@@ -1,7 +1,7 @@
 //! The language of the code (CONTRIBUTING.md, "How the code reads"), as far as a program can judge it.
 
 use super::numbered;
-use super::source::{Offences, in_word, sources};
+use super::source::{Offences, in_word, skipped, sources};
 
 /// Words with which no documentation begins: it says what a thing is or does, and a function's begins with a verb.
 const OPENINGS: [&str; 10] = [
@@ -22,8 +22,7 @@ fn documentation_says_what_a_thing_is_or_does() {
                 begins = true;
                 continue;
             };
-            let word = text.split(|c| !in_word(c)).next().unwrap_or_default();
-            if begins && OPENINGS.contains(&word) {
+            if let Some(word) = refused_opening(text).filter(|_| begins) {
                 offences.add(
                     &source,
                     number,
@@ -36,6 +35,114 @@ fn documentation_says_what_a_thing_is_or_does() {
         }
     }
     offences.none();
+}
+
+#[test]
+fn texts_of_the_reference_begin_with_a_noun_or_a_verb() {
+    let mut offences = Offences::default();
+    for source in sources("src") {
+        for (at, doc) in reference_texts(&source.text) {
+            let line = source.text[..at].matches('\n').count() + 1;
+            for word in doc.split("\\n").filter_map(refused_opening) {
+                offences.add(
+                    &source,
+                    line,
+                    format!(
+                        "the text of the reference opens with `{word}`: begin with a noun (\"Idle timeout of …\") or a verb (\"Sends …\")"
+                    ),
+                );
+            }
+        }
+    }
+    offences.none();
+}
+
+/// The word that `text` begins with, where no documentation may.
+fn refused_opening(text: &str) -> Option<&str> {
+    let word = text.split(|c| !in_word(c)).next()?;
+    OPENINGS.contains(&word).then_some(word)
+}
+
+/// The documentation of keys and sections, with its places: the last text of a `Key::…(…)`, and the text behind `doc:`.
+fn reference_texts(text: &str) -> Vec<(usize, &str)> {
+    let behind = |needle| {
+        let found = text.match_indices(needle);
+        let whole = found.filter(|(at, _)| !text[..*at].ends_with(in_word));
+        whole.map(|(at, needle)| at + needle.len())
+    };
+    let keys = behind("Key::").filter_map(|at| {
+        let call = at + text[at..].find(|c| !in_word(c))?;
+        text[call..].starts_with('(').then_some(call + 1)
+    });
+    let keys = keys.filter_map(|at| last_text(text, at));
+    let sections = behind("doc:").filter_map(|at| {
+        let at = text.len() - text[at..].trim_start().len();
+        text[at..].starts_with('"').then(|| literal(text, at))
+    });
+    keys.chain(sections).collect()
+}
+
+/// The last text of a call whose arguments begin at `start`.
+fn last_text(text: &str, start: usize) -> Option<(usize, &str)> {
+    let (mut at, mut depth, mut last) = (start, 1, None);
+    while depth > 0 {
+        let rest = &text[at..];
+        let first = rest.chars().next()?;
+        let length = skipped(rest, None);
+        match first {
+            '"' | 'r' if length > 0 => last = Some(literal(text, at)),
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            _ => {}
+        }
+        at += length.max(first.len_utf8());
+    }
+    last
+}
+
+/// The text in the quotes that begin at `at`, with its place.
+fn literal(text: &str, at: usize) -> (usize, &str) {
+    let quoted = &text[at..at + skipped(&text[at..], None)];
+    let inner = quoted
+        .trim_start_matches(['r', '#'])
+        .strip_prefix('"')
+        .and_then(|text| text.trim_end_matches('#').strip_suffix('"'));
+    (at, inner.unwrap_or(quoted))
+}
+
+#[test]
+fn texts_of_the_reference_are_found() {
+    let found = |code| -> Vec<_> {
+        let texts = reference_texts(code).into_iter();
+        texts.map(|(_, text)| text).collect()
+    };
+    for (code, expected) in [
+        (
+            r#"Key::size("body", "A \"size\".").default("1")"#,
+            vec![r#"A \"size\"."#],
+        ),
+        (
+            r#"Key::one_of("a", &["x", "y"], "A word, (so).")"#,
+            vec!["A word, (so)."],
+        ),
+        ("Key::text(\n\"a\",\n\"Text.\",\n)", vec!["Text."]),
+        (r##"Key::text("a", r#"A "text"."#)"##, vec![r#"A "text"."#]),
+        (r#"title: "[a]", doc: "A section.""#, vec!["A section."]),
+        (
+            r#"SiteKey::of("a"); Key<T>; Key::of(Descriptor { a })"#,
+            vec![],
+        ),
+    ] {
+        assert_eq!(found(code), expected, "{code}");
+    }
+    for (text, refused) in [
+        ("What it does.", Some("What")),
+        ("Whether it does.", Some("Whether")),
+        ("Whole answers.", None),
+        ("", None),
+    ] {
+        assert_eq!(refused_opening(text), refused, "{text}");
+    }
 }
 
 #[test]

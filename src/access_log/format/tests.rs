@@ -106,7 +106,7 @@ fn every_directive_says_what_apaches_says() {
         ("%l %u", "- -"),
         (
             "%L %{UNIQUE_ID}e",
-            "0123456789abcdef00000001 0123456789abcdef00000001",
+            "0123456789abcdef0000000000000001 0123456789abcdef0000000000000001",
         ),
         (
             "%p %{canonical}p %{local}p %{remote}p",
@@ -155,7 +155,10 @@ fn our_own_names_are_those_of_the_object() {
         ),
         ("%{first_byte_ms}x %{upstream}x %{cause}x", "- php -"),
         ("%{complete}x %{handler}x %{site}x", "true none -"),
-        ("%{request_id}x %{uri}x", "0123456789abcdef00000001 /a?b=c"),
+        (
+            "%{request_id}x %{uri}x",
+            "0123456789abcdef0000000000000001 /a?b=c",
+        ),
     ] {
         check(format, fill, expected);
     }
@@ -235,7 +238,7 @@ fn json_tells_all() {
         r#""bytes":1234,"complete":false,"duration_ms":1234.567,"queue_ms":0.000,"#,
         r#""connect_ms":0.085,"acknowledge_ms":0.310,"first_byte_ms":20.000,"site":"example.org","#,
         r#""handler":"fastcgi","upstream":"php","cause":"TIMEOUT_IDLE","#,
-        r#""request_id":"0123456789abcdef00000001","referer":"https://example.org/","#,
+        r#""request_id":"0123456789abcdef0000000000000001","referer":"https://example.org/","#,
         r#""user_agent":"curl/8"}"#,
     ];
     check("json", fill, &expected.concat());
@@ -272,26 +275,22 @@ fn what_is_no_format_is_refused_at_its_place() {
         (
             "combind",
             0,
-            "`combind` is no format: write \"combined\", \"common\", \"json\", or directives such as '%h %t \"%r\" %>s'",
+            "`combind` is not a log format: write \"combined\", \"common\", \"json\", or directives such as '%h %t \"%r\" %>s'",
         ),
-        (
-            "%h %Z",
-            3,
-            "there is no directive `%Z`: write `%%` for a `%`",
-        ),
+        ("%h %Z", 3, "unknown directive `%Z`: write `%%` for a `%`"),
         ("%h %", 3, "a `%` without its letter: write `%%` for a `%`"),
         ("%h %{x", 3, "`{` has no `}`"),
         ("%i", 0, "`%i` needs a name: `%{NAME}i`"),
         ("%I", 0, "`%I` is not supported"),
-        ("%{a b}i", 0, "`a b` is no name of a field"),
+        ("%{a b}i", 0, "`a b` is not the name of a field"),
         ("é %{x}b", 3, "`%{x}b` is not known: write `%b`"),
         (
             "%{min}T",
             0,
-            "`%{min}T` is not known: there are s, ms and us",
+            "`%{min}T` is not known: known units are s, ms and us",
         ),
         ("%{c}a", 0, "`%{c}a` is not known: write `%a`"),
-        ("%700m", 0, "700 is no status"),
+        ("%700m", 0, "700 is not a status"),
         ("%m\n", 2, "a format cannot have line breaks"),
         ("%m\\n", 2, "a format cannot have line breaks"),
         ("%m\\x", 2, "`\\` must precede `\"`, `\\` or `t`"),

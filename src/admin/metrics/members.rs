@@ -53,7 +53,7 @@ pub(super) struct MemberScrape {
     member: Option<Arc<Member>>,
     /// Zeros, for a name without an address.
     none: Numbers,
-    pub(super) picture: MemberSnapshot,
+    pub(super) state: MemberSnapshot,
     pub(super) workers_needed: f64,
 }
 
@@ -83,7 +83,7 @@ impl MemberScrape {
             address: member.address().to_string(),
             member: Some(Arc::clone(member)),
             none: Numbers::default(),
-            picture: member.snapshot(),
+            state: member.snapshot(),
             workers_needed: 0.0,
         };
         let busy = member.numbers().service.sum();
@@ -98,7 +98,7 @@ impl MemberScrape {
             address: name,
             member: None,
             none: Numbers::default(),
-            picture: MemberSnapshot {
+            state: MemberSnapshot {
                 class: Class::Unknown,
                 failing: error.is_some(),
                 busy: 0,

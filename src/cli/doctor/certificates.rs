@@ -25,7 +25,7 @@ pub(super) fn examine(certificate: &Inspected, findings: &mut Vec<Finding>) {
             );
             let finding =
                 Finding::error(about.to_string(), what).why("browsers refuse the connection");
-            findings.push(finding.fix("have the certificate issued for all `hosts` of the site"));
+            findings.push(finding.fix("request a certificate for all `hosts` of the site"));
         }
     }
 }

@@ -51,7 +51,7 @@ fn unwritable_log(destination: &Destination) -> Option<String> {
 fn access_log(destination: &Destination) -> Option<Finding> {
     let what = unwritable_log(destination)?;
     let finding = Finding::error("server.access_log", what).why("the gateway does not start");
-    Some(finding.fix("make its folder, let the gateway's user write to it (LogsDirectory= of systemd), or name another as server.access_log.to"))
+    Some(finding.fix("create its folder with write permission for the gateway's user (LogsDirectory= of systemd), or set server.access_log.to to another file"))
 }
 
 /// Reports `.htaccess` files, which are not read.
@@ -74,12 +74,12 @@ fn descriptors(connections: usize) -> Finding {
     const ABOUT: &str = "open files";
     let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(_, hard)| hard);
     let enough = usize::try_from(limit).is_ok_and(|limit| limit >= connections);
-    let what = format!("{limit} may be open, server.limits.connections is {connections}");
+    let what = format!("limit on open files {limit}, server.limits.connections = {connections}");
     if enough {
         return Finding::fine(ABOUT, what);
     }
     Finding::warning(ABOUT, what)
-        .why("each client needs one, and each request for PHP another: above that clients have to wait")
+        .why("each client connection needs one, and each request to PHP another: clients beyond the limit wait")
         .fix("raise the limit (ulimit -Hn, LimitNOFILE= of systemd), or lower server.limits.connections")
 }
 
@@ -90,9 +90,9 @@ fn listener(listener: &Listener) -> Option<Finding> {
             let folder = path.parent().unwrap_or_else(|| Path::new("/"));
             let writable = access(folder, AccessFlags::W_OK | AccessFlags::X_OK);
             let error = writable.err()?;
-            let what = format!("no socket can be made in {}: {error}", folder.display());
+            let what = format!("cannot create a socket in {}: {error}", folder.display());
             let finding = Finding::error(&listener.address, what).why("the gateway does not start");
-            Some(finding.fix("make the folder, and let the gateway's user write to it (RuntimeDirectory= of systemd)"))
+            Some(finding.fix("create the folder with write permission for the gateway's user (RuntimeDirectory= of systemd)"))
         }
         ListenAddress::Systemd(_) => None,
     }
@@ -142,7 +142,7 @@ pub(super) fn root(root: &Root, script: Option<&[u8]>) -> Finding {
                 );
                 return Finding::error(about, what)
                     .why("its requests get 404")
-                    .fix("correct `root` or the script's name; with `fastcgi.missing = \"pass\"` PHP is asked all the same");
+                    .fix("correct `root` or the script's name; with `fastcgi.missing = \"pass\"` requests are sent to PHP anyway");
             }
         },
         Found::File(_) => "the root is a file".to_owned(),
@@ -153,5 +153,5 @@ pub(super) fn root(root: &Root, script: Option<&[u8]>) -> Finding {
     };
     Finding::error(about, fault)
         .why("the gateway looks for scripts and files here before it asks PHP: all requests get 404")
-        .fix("correct `root`, let the gateway's user enter it, or mount the files here too; with `fastcgi.missing = \"pass\"` scripts are not looked for")
+        .fix("correct `root`, give the gateway's user search permission, or mount the files here too; with `fastcgi.missing = \"pass\"` scripts are not looked for")
 }

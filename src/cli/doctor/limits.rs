@@ -37,11 +37,11 @@ fn workers(about: &str, pool: &Pool, queues: bool, findings: &mut Vec<Finding>) 
     };
     findings.push(match children {
         "1" => Finding::warning(about, "pm.max_children = 1: one request at a time")
-            .why("a script that asks its own site waits for itself, and one slow request stops all")
-            .fix("raise pm.max_children as far as the memory goes"),
+            .why("a script that requests its own site waits for itself, and one slow request blocks all others")
+            .fix("raise pm.max_children as far as memory permits"),
         number => {
             let place = if queues { "in the gateway" } else { "in PHP-FPM's backlog" };
-            Finding::fine(about, format!("pm.max_children = {number}: so many requests run at once, the others wait {place}"))
+            Finding::fine(about, format!("pm.max_children = {number}: the maximum number of concurrent requests; others wait {place}"))
         }
     });
 }
@@ -58,7 +58,7 @@ fn terminate(about: &str, pool: &Pool, callers: &[&Fastcgi]) -> Option<Finding> 
     Some(
         Finding::warning(about, what)
             .why("PHP-FPM kills the worker first: the client gets 502 (UPSTREAM_RESET) or a cut answer, and not 504")
-            .fix(format!("make {} of the upstream the shorter one", ours.name)),
+            .fix(format!("set {} of the upstream below it", ours.name)),
     )
 }
 

@@ -235,7 +235,7 @@ async fn examine_application(
                 "the pool's configuration was not found on this host",
             )
             .why("its limits cannot be compared with the gateway's")
-            .fix("run doctor where PHP-FPM runs, or name its php-fpm.conf with --pool"),
+            .fix("run doctor where PHP-FPM runs, or pass its php-fpm.conf by --pool"),
         );
         return;
     };

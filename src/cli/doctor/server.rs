@@ -64,7 +64,7 @@ fn unreachable(address: &Address, error: &io::Error, pools: &[Pool]) -> Finding 
         let facts = facts.trim_start_matches([':', ' ']);
         return Finding::error(
             address,
-            format!("we may not connect to the socket: {facts}"),
+            format!("no permission to connect to the socket: {facts}"),
         )
         .why("every request for PHP gets 503 (UPSTREAM_DENIED)")
         .fix(fix);
@@ -77,9 +77,9 @@ fn unreachable(address: &Address, error: &io::Error, pools: &[Pool]) -> Finding 
             pool.name,
             pool.file.display()
         ),
-        (None, []) => "start PHP-FPM, or name the address of its pool (`listen`) here".to_owned(),
+        (None, []) => "start PHP-FPM, or set the address of its pool (`listen`) here".to_owned(),
         (None, others) => format!(
-            "start PHP-FPM, or name the address of its pool (`listen`) here; those that are configured on this host listen at {}",
+            "start PHP-FPM, or set the address of its pool (`listen`) here; pools configured on this host listen on {}",
             others.join(", ")
         ),
     };
@@ -106,7 +106,7 @@ fn describe_unreachable(address: &Address, error: &io::Error) -> String {
             if std::fs::metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
                 "the socket has no listener: a killed PHP-FPM left it"
             } else {
-                "this is no socket"
+                "the path is not a socket"
             }
         }
         (io::ErrorKind::ConnectionRefused, Address::Tcp(..)) => "no process listens there",
@@ -117,20 +117,20 @@ fn describe_unreachable(address: &Address, error: &io::Error) -> String {
 
 fn class_finding(address: &Address, class: &Class) -> Finding {
     match class {
-        Class::Kept => Finding::fine(address, "it can be connected to, answers probes and serves on (Kept)"),
+        Class::Kept => Finding::fine(address, "it accepts connections, answers probes and keeps the connection open (Kept)"),
         Class::Closes => Finding::note(address, "it answers a probe and closes the connection (Closes)")
             .why("connections are not reused, and requests wait in PHP-FPM's backlog, which no metric of the gateway shows")
             .fix("use PHP 8.2 or later (bug 76922), or set `capacity` of the upstream to pm.max_children"),
-        Class::Multiplexed => Finding::fine(address, "it can be connected to, and accepts requests in parallel (Multiplexed)"),
+        Class::Multiplexed => Finding::fine(address, "it accepts connections, and parallel requests on each (Multiplexed)"),
         Class::Busy => Finding::warning(address, "it accepts connections, and none of its workers was free to answer a probe")
             .why("requests wait here until a worker is free, and get 503 (QUEUE_TIMEOUT) once timeouts.queue has passed")
-            .fix("check PHP-FPM's slow log and pm.max_children; or it is no FastCGI server: an HTTP server waits for the end of a line"),
-        Class::Silent => Finding::warning(address, "it answers requests and no probe (Silent)")
-            .why("it is no PHP-FPM: each request gets a connection of its own, and the gateway does not queue them")
+            .fix("check PHP-FPM's slow log and pm.max_children; or it is not a FastCGI server: an HTTP server waits for the end of a line"),
+        Class::Silent => Finding::warning(address, "it answers requests but no probe (Silent)")
+            .why("it is not PHP-FPM: each request gets a connection of its own, and the gateway does not queue them")
             .fix("set `type = \"generic\"`, and `capacity` to the number of its workers"),
         Class::Foreign(what) => Finding::error(address, format!("{FOREIGN}: {what}"))
             .why("every request gets 502 or 503")
-            .fix("name the port of PHP-FPM (its pool's `listen`), not that of a web server"),
+            .fix("set the port of PHP-FPM (its pool's `listen`), not that of a web server"),
     }
 }
 
@@ -139,7 +139,7 @@ pub(super) async fn files(address: &Address, probe: &RootProbe<'_>, findings: &m
     if *probe.responder == Responder::Generic {
         findings.push(Finding::note(
             address,
-            "a generic application is not asked for PHP's files",
+            "not checked: a generic application is not asked for PHP's files",
         ));
         return;
     }
@@ -214,9 +214,14 @@ fn script_finding(
             .fix(explain_unknown_script(mapping, file));
     }
     if reply.has_error("Unable to open primary script") {
-        return Finding::error(address, format!("PHP may not read the script {shown}"))
-            .why("PHP-FPM answers 403 or 404")
-            .fix("give the user of its pool read access to it, and search access to all folders above");
+        return Finding::error(
+            address,
+            format!("PHP has no permission to read the script {shown}"),
+        )
+        .why("PHP-FPM answers 403 or 404")
+        .fix(
+            "give the user of its pool read access to it, and search access to all folders above",
+        );
     }
     match reply.status() {
         status @ 500.. => Finding::warning(
@@ -278,7 +283,7 @@ fn status_finding(address: &Address, page: &str) -> Option<Finding> {
         0 => Finding::fine(address, what),
         _ => Finding::warning(address, what)
             .why("requests then wait, in the gateway or in the backlog")
-            .fix("raise pm.max_children as far as the memory goes, or find what is slow (request_slowlog_timeout)"),
+            .fix("raise pm.max_children as far as memory permits, or find what is slow (request_slowlog_timeout)"),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, header};
 use tokio::runtime::Builder;
 
 use super::question::{Connection, Question};
@@ -16,9 +16,9 @@ use crate::handler::coded::Encoders;
 use crate::handler::fastcgi::Call;
 use crate::handler::{Body, Plan, Trace};
 use crate::journey::{Arrived, Context, Event, Journey, Next};
-use crate::message::fact::{Ask, Fact};
 use crate::message::status::ends_with_head;
 use crate::message::{Cause, Disk, Request, RequestId, Upload};
+use crate::modifier::fact::{Ask, Fact};
 use crate::moment::Moment;
 use crate::site::Snapshot;
 
@@ -47,10 +47,11 @@ async fn run_journey(
     let length = question.length();
     let wire = Arc::new(connection.wire);
     let mut parts = question.parts;
-    let applied = snapshot.server.forwarding.apply(&mut parts, &wire);
-    let wire = applied.as_ref().unwrap_or(&wire);
     // An ID that compresses as badly as a real one.
-    let id = RequestId::new(0x3e7c_1f94, 0xb2d8_506a_c4f1_9e73);
+    let mut id = RequestId::new(0x90d1_6bf2_3e7c_1f94, 0xb2d8_506a_c4f1_9e73);
+    let forwarding = &snapshot.server.forwarding;
+    let applied = forwarding.apply(&mut parts, &wire, &mut id);
+    let wire = applied.as_ref().unwrap_or(&wire);
     let context = Context::new(&parts, wire, id, Moment::read_clock());
     let client = wire.remote_addr.clone();
     let mut driver = Driver {
@@ -117,19 +118,11 @@ impl Driver<'_> {
                     let performed = plan.perform(request, self.disk, received, &mut trace);
                     Event::Performed(performed.await)
                 }
-                Next::Ask(ask) => Event::Known(self.assume_fact(&ask)),
+                Next::Ask(ask) => Event::Known(find(ask).await),
             };
             next = self
                 .journey
                 .handle_event(event, self.disk, &mut self.recorder);
-        }
-    }
-
-    /// Returns the assumed fact: passwords are right, and subrequests succeed.
-    fn assume_fact(&self, ask: &Ask) -> Fact {
-        match ask {
-            Ask::Verify(_) => Fact::Verified(true),
-            Ask::Subrequest(..) => Fact::Answered(StatusCode::OK),
         }
     }
 
@@ -180,6 +173,14 @@ impl Driver<'_> {
         let number = rule.number;
         let percent = site.rules.get(number)?.then.modifiers.reserve()?.value;
         Some(format!("{percent} % for requests of rule {}", number + 1))
+    }
+}
+
+/// Determines a fact: passwords are verified, and subrequests assumed to succeed.
+async fn find(ask: Ask) -> Fact {
+    match ask {
+        Ask::Verify(verification) => Fact::Verified(verification.perform().await),
+        Ask::Subrequest(_) => Fact::Answered(Box::default()),
     }
 }
 

@@ -51,6 +51,9 @@ fn show_step(f: &mut fmt::Formatter<'_>, step: &Step) -> fmt::Result {
     writeln!(f, "  rule {}, {handler}, {place}", step.number)?;
     let matched = if step.matched { "matches" } else { "no" };
     writeln!(f, "    {matched}: {}", step.why)?;
+    if let Some(limit) = &step.limit {
+        writeln!(f, "    {limit}")?;
+    }
     for lookup in &step.lookups {
         writeln!(
             f,

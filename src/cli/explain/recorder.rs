@@ -55,12 +55,14 @@ impl Trail for Recorder<'_> {
         };
         let handler = rule.then.handler.as_ref();
         let goes_on = matched && handler.is_none();
+        let limiter = rule.then.modifiers.limiter().filter(|_| matched);
         let step = Step {
             number: number + 1,
             place: rule.place().to_owned(),
             conditions: rule.conditions().to_string(),
             matched,
             why: why(finding, rule),
+            limit: limiter.map(|limiter| limiter.limit().to_string()),
             handler: handler.map(Handler::name),
             plan: goes_on.then(|| "adds its edits; the search continues".to_owned()),
             lookups: self.disk.take_lookups(),

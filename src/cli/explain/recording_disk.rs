@@ -1,9 +1,9 @@
 //! A disk that records all look-ups of another.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::message::disk::{OpenFolder, Symlinks};
+use crate::message::disk::{FileVersion, OpenFolder, Symlinks};
 use crate::message::{Disk, Found, OpenFile, Root};
 
 /// Wrapper of a disk that records all look-ups.
@@ -97,6 +97,11 @@ impl Disk for RecordingDisk<'_> {
         let found = self.disk.is_directory(root, path);
         self.record_lookup("a folder", root, path, yes(found));
         found
+    }
+
+    /// Records nothing: the file is none of the site.
+    fn version(&self, path: &Path) -> Option<FileVersion> {
+        self.disk.version(path)
     }
 
     fn real_path(&self, root: &Root) -> Option<PathBuf> {

@@ -41,6 +41,8 @@ pub(super) struct Step {
     pub(super) conditions: String,
     pub(super) matched: bool,
     pub(super) why: String,
+    /// The limit of requests of a rule that matched.
+    pub(super) limit: Option<String>,
     pub(super) handler: Option<&'static str>,
     pub(super) plan: Option<String>,
     pub(super) lookups: Vec<Lookup>,
@@ -157,6 +159,7 @@ impl Step {
             "conditions": self.conditions,
             "matched": self.matched,
             "why": self.why,
+            "limit": self.limit,
             "handler": self.handler,
             "plan": self.plan,
             "lookups": lookups.collect::<Vec<_>>(),

@@ -165,13 +165,10 @@ fn contradictions_are_reported_once() {
             "[[mount]]\npath = '/m'\nroot = 'm'",
             "`m` is not an absolute path",
         ),
-        (
-            "[[mount]]\npath = '/'\nroot = '/m'",
-            "nothing can be mounted at `/`",
-        ),
+        ("[[mount]]\npath = '/'\nroot = '/m'", "cannot mount at `/`"),
         (
             "[[mount]]\npath = '/m'\nroot = '/m'\n[[mount]]\npath = '/m/'\nroot = '/n'",
-            "there is a mount at `/m/` already",
+            "a second mount at `/m/`",
         ),
         (
             "preset = 'joomla'\nroot = '/srv'",

@@ -124,7 +124,7 @@ fn fault_of_mount(
         path.display(),
         file.mode
     );
-    let help = "have it mounted with the mode 0400: `defaultMode` of a volume in Kubernetes, `mode` of a secret in Compose";
+    let help = "mount it with the mode 0400: `defaultMode` of a volume in Kubernetes, `mode` of a secret in Compose";
     Some((message, help.to_owned()))
 }
 

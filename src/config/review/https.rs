@@ -29,7 +29,7 @@ pub(in crate::config) fn warn_of_endless_redirects(files: &[Lowered], problems: 
 
 /// Returns the reason why the scheme is never https, and the remedy.
 fn fault(server: &Lowered) -> Option<(&'static str, &'static str)> {
-    const NAMED: &str = "[server] trusted_fields = [\"x-forwarded-for\", \"x-forwarded-proto\"], as far as the proxy sets them";
+    const NAMED: &str = "[server] trusted_fields = [\"x-forwarded-for\", \"x-forwarded-proto\"], with the fields that the proxy sets";
     if !server.is_given(&TRUSTED_PROXIES) {
         return Some((
             "no listener speaks TLS",

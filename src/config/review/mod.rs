@@ -4,6 +4,7 @@
 
 mod exposed;
 mod https;
+mod limits;
 mod path_info;
 mod rewrite_loop;
 mod unreachable;
@@ -14,16 +15,18 @@ pub(super) use https::warn_of_endless_redirects;
 pub(super) use unreachable::warn_of_hosts;
 
 use super::source::Sources;
+use crate::limits::request_limit::RequestLimit;
 use crate::modifier::Step;
 use crate::route::Rules;
 use crate::section::{Lowered, Problems};
 use walk::Walk;
 
-/// Reviews the rules of a site. The first of `rules` belong to the sections in `written`; keys of the
+/// Reviews the rules of a site with this limit of requests. The first of `rules` belong to the sections in `written`; keys of the
 /// site imply the others.
 pub(super) fn review(
     written: &[&Lowered],
     rules: &Rules<Step>,
+    limit: Option<&RequestLimit>,
     sources: &Sources,
     problems: &mut Problems,
 ) {
@@ -32,6 +35,9 @@ pub(super) fn review(
     for (number, section) in written.iter().enumerate() {
         rewrite_loop::check(number, section, &walk, problems);
         path_info::check(number, section, &walk, problems);
+        if let Some(rule) = walk.rule(number) {
+            limits::check(section, rule, limit, problems);
+        }
     }
 }
 

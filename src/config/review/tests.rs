@@ -76,7 +76,7 @@ fn conditions_that_hold_for_no_request_are_shown() {
         ),
         ("match = '//'", "'//'", "are resolved before"),
         ("match = '^/a/\\.\\./b'", "'^/", "are resolved before"),
-        ("path = '/wp-admin/*'", "*", "`*` is no wildcard here"),
+        ("path = '/wp-admin/*'", "*", "`*` is not a wildcard here"),
         ("path = ['/a', '/b?c=d']", "?", "`?` begins the query"),
         ("prefix = '/a//b'", "//", "repeated slashes"),
         ("prefix = '/a/../b'", "..", "`.` and `..` are resolved"),
@@ -85,11 +85,15 @@ fn conditions_that_hold_for_no_request_are_shown() {
             "'tar",
             "no path has the extension",
         ),
-        ("prefix = '/x', not = { path = '/x/*' }", "*", "no wildcard"),
+        (
+            "prefix = '/x', not = { path = '/x/*' }",
+            "*",
+            "not a wildcard",
+        ),
         (
             "any = [{ path = '/x/*' }, { path = '/y' }]",
             "*",
-            "no wildcard",
+            "not a wildcard",
         ),
     ] {
         let rule = rules(&[&format!("{condition}, deny = true")]);
@@ -99,12 +103,12 @@ fn conditions_that_hold_for_no_request_are_shown() {
         (
             "static_files = { mounted_at = '/x/*/' }",
             "*",
-            "no wildcard",
+            "not a wildcard",
         ),
         (
             "proxy_pass = '/app/*', to = 'fcgi://a/srv/a/'",
             "*",
-            "no wildcard",
+            "not a wildcard",
         ),
         (
             "proxy_pass_match = '^app/(.*)$', to = 'fcgi://a/srv/a/$1'",
@@ -120,7 +124,7 @@ fn conditions_that_hold_for_no_request_are_shown() {
         warns(&rules(&[rule]), 0, marked, words);
     }
     let mounts = format!("{PHP}mount = [\n{{ path = '/x/*/', root = '/srv/b' }},\n]");
-    warns(&mounts, 0, "*", "no wildcard");
+    warns(&mounts, 0, "*", "not a wildcard");
 }
 
 #[test]
@@ -551,4 +555,44 @@ fn rewrites_that_come_to_an_end_are_not() {
     let leads = "path = '/a', rewrite = { to = '/b' }";
     let turns = "path = '/b', rewrite = { to = '/b' }";
     warns(&rules(&[leads, turns]), 0, "'/b' } }", "`/b` becomes `/b`");
+}
+
+#[test]
+fn limits_without_effect() {
+    let site = |limits: &str, rule: &str| {
+        let rule = format!("path = '/a', limits = {{ {rule} }}");
+        rules(&[&rule]).replace("rule = [", &format!("limits = {{ {limits} }}\nrule = ["))
+    };
+    let narrow = "requests_per_second = 5, burst = 5, requests_at_once = 5";
+    let all = "requests_at_once = 1, key = 'site'";
+    let wider = "has no effect: the site refuses these requests earlier";
+    for (of_site, of_rule, marked, words) in [
+        (narrow, "requests_at_once = 5", "5", wider),
+        (narrow, "requests_per_second = 6, burst = 5", "6", wider),
+        (all, all, "1", wider),
+        (
+            narrow,
+            "body = '7B', burst = 5",
+            "5",
+            "`burst` has no effect",
+        ),
+        (
+            narrow,
+            "body = '7B', key = 'site'",
+            "'site'",
+            "`key` has no effect",
+        ),
+    ] {
+        warns(&site(of_site, of_rule), 0, marked, words);
+    }
+    for (of_site, of_rule) in [
+        (narrow, "requests_at_once = 4"),
+        (narrow, "requests_per_second = 5, burst = 4"),
+        (narrow, "requests_per_second = 4, burst = 50"),
+        (narrow, "requests_at_once = 9, key = 'header:a'"),
+        (all, "requests_at_once = 1"),
+        ("body = '1KiB'", all),
+    ] {
+        does_not_warn(&site(of_site, of_rule));
+    }
 }

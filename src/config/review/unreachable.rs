@@ -106,7 +106,7 @@ fn warn_of_hosts_of(site: &Lowered, problems: &mut Problems) {
         let condition = HostCondition::new(&wanted, &mut ignored);
         if !wanted.is_empty() && ignored.is_empty() && !condition.meets(&hosts) {
             let message = "this rule can never match: the site has no such host";
-            let advice = "name it in `hosts` of the site too";
+            let advice = "add it to `hosts` of the site";
             problems.warn(Problem::new(rule.place_of(&condition::HOST), message).help(advice));
         }
     }

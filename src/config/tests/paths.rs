@@ -123,15 +123,15 @@ fn leaf(
 
 /// Fails unless an error in one of these lines explains the syntax of a path.
 #[track_caller]
-fn assert_refused(said: &str, lines: &[usize]) {
-    let stands = |line| said.contains(&format!("fcgate.toml:{line}:"));
-    assert!(lines.iter().any(stands), "lines {lines:?}: {said}");
+fn assert_refused(errors: &str, lines: &[usize]) {
+    let stands = |line| errors.contains(&format!("fcgate.toml:{line}:"));
+    assert!(lines.iter().any(stands), "lines {lines:?}: {errors}");
     let mends = ["help: ", "absolute", "\"unix:/"];
-    assert!(mends.iter().any(|mend| said.contains(mend)), "{said}");
+    assert!(mends.iter().any(|mend| errors.contains(mend)), "{errors}");
 }
 
 /// Returns the errors of a configuration with this text; empty if it is valid.
-fn said(folder: &Path, text: &str) -> String {
+fn errors_of(folder: &Path, text: &str) -> String {
     let file = folder.join("fcgate.toml");
     std::fs::write(&file, text).unwrap();
     let invalid = load(&file, None).err();
@@ -154,7 +154,7 @@ fn a_relative_path_is_refused_at_its_place() {
         }
         let relative = [&text[..slash], &text[slash + 1..]].concat();
         let line = text[..slash].matches('\n').count() + 1;
-        assert_refused(&said(folder.path(), &relative), &[line]);
+        assert_refused(&errors_of(folder.path(), &relative), &[line]);
         refused.insert(key.to_owned());
     }
     let all = ON_DISK.iter().copied();
@@ -210,7 +210,7 @@ fn a_relative_path_is_refused_in_every_form() {
         let folder = tempfile::tempdir().unwrap();
         let text = format!("{before}{line}\n");
         let last = text.lines().count();
-        assert_refused(&said(folder.path(), &text), &[last, last - 1]);
+        assert_refused(&errors_of(folder.path(), &text), &[last, last - 1]);
     }
 }
 
@@ -232,5 +232,5 @@ fn names_with_a_folder_of_their_own_may_be_relative() {
          error_page = [{{ status = \"404\", file = \"404.html\" }}]\n",
         root.display()
     );
-    assert_eq!(said(folder.path(), &text), "");
+    assert_eq!(errors_of(folder.path(), &text), "");
 }

@@ -12,7 +12,7 @@ use crate::value::ByteSize;
 /// The `compress` section of a site.
 pub static COMPRESS: Section = Section {
     title: "[site.compress]",
-    doc: "Answers go out in a content coding that the client accepts: files, what scripts print, pieces the moment they are flushed. Never event streams, what has a coding already, parts of files, and what says no-transform. A coded answer has its own ETag, `\"abc~br\"` for `\"abc\"`; scripts only see their own.",
+    doc: "Compresses answers in a content coding that the client accepts: files, and the output of scripts, each piece when it is flushed. Excluded are event streams, answers that have a coding already, parts of files, and answers with no-transform. A coded answer has its own ETag, `\"abc~br\"` for `\"abc\"`; scripts only see their own.",
     groups: &[&[
         &CODINGS,
         &TYPES,
@@ -24,23 +24,23 @@ pub static COMPRESS: Section = Section {
     ]],
 };
 
-static CODINGS: Key<Vec<At<String>>> = Key::texts("codings", "The codings, in the order in which they are preferred where a client likes several equally: \"br\", \"zstd\", \"gzip\".").default("[\"br\", \"zstd\", \"gzip\"]");
+static CODINGS: Key<Vec<At<String>>> = Key::texts("codings", "Codings, in order of preference among those that the client accepts equally: \"br\", \"zstd\", \"gzip\".").default("[\"br\", \"zstd\", \"gzip\"]");
 
-static TYPES: Key<Vec<At<String>>> = Key::texts("types", "The types: \"text/css\", \"text/*\" for all that begin so, \"*+json\" for all that end so. Event streams are never among them.").default("[\"text/*\", \"*+json\", \"*+xml\", \"application/json\", \"application/javascript\", \"application/xml\", \"application/wasm\", \"application/manifest+json\", \"application/vnd.ms-fontobject\", \"font/ttf\", \"font/otf\", \"image/bmp\", \"image/x-icon\", \"image/vnd.microsoft.icon\"]");
+static TYPES: Key<Vec<At<String>>> = Key::texts("types", "Media types: \"text/css\", \"text/*\" for all that begin so, \"*+json\" for all that end so. Event streams are always excluded.").default("[\"text/*\", \"*+json\", \"*+xml\", \"application/json\", \"application/javascript\", \"application/xml\", \"application/wasm\", \"application/manifest+json\", \"application/vnd.ms-fontobject\", \"font/ttf\", \"font/otf\", \"image/bmp\", \"image/x-icon\", \"image/vnd.microsoft.icon\"]");
 
-static LEVEL: Key<At<String>> = Key::one_of("level", &["fast", "balanced", "dense"], "How much work is done: \"fast\" is gzip 1, brotli 1, zstd 1; \"balanced\" gzip 6, brotli 4, zstd 3; \"dense\" gzip 9, brotli 6, zstd 9.").default("\"balanced\"");
+static LEVEL: Key<At<String>> = Key::one_of("level", &["fast", "balanced", "dense"], "Compression level: \"fast\" is gzip 1, brotli 1, zstd 1; \"balanced\" gzip 6, brotli 4, zstd 3; \"dense\" gzip 9, brotli 6, zstd 9.").default("\"balanced\"");
 
 static MINIMUM: Key<ByteSize> = Key::size(
     "minimum",
-    "Answers that are known to be smaller go out as they are.",
+    "Minimum size of a compressed answer; one that is known to be smaller is sent as it is.",
 )
 .default("\"1KiB\"");
 
-static SCRIPTS: Key<At<String>> = Key::one_of("scripts", &["guarded", "all", "none"], "Which answers are coded as far as they are somebody's own (BREACH). Such are those that set a cookie or say private or no-store, and those of scripts to requests with Cookie or Authorization, unless they say public. \"guarded\": they are coded only for requests of which the browser says (Sec-Fetch-Site) that no other site's page has sent them. \"all\": always. \"none\": nothing of scripts is coded at all.").default("\"guarded\"");
+static SCRIPTS: Key<At<String>> = Key::one_of("scripts", &["guarded", "all", "none"], "Compression of answers for one user, whose compressed size can reveal secrets in them (BREACH): those that set a cookie or have private or no-store, and those of scripts to requests with Cookie or Authorization, unless they have public. \"guarded\": only for requests that were not sent by a page of another site, according to the browser's Sec-Fetch-Site. \"all\": always. \"none\": no answer of a script is compressed.").default("\"guarded\"");
 
-static PRECOMPRESSED: Key<bool> = Key::flag("precompressed", "Whether `app.js.br`, `app.js.zst` or `app.js.gz` is sent for app.js where it is there, is accepted, and is not more than a minute older. A lookup for each coding that the client accepts.").default("false");
+static PRECOMPRESSED: Key<bool> = Key::flag("precompressed", "Sends `app.js.br`, `app.js.zst` or `app.js.gz` for app.js if it exists, is accepted, and is not more than a minute older than it. Costs a lookup for each coding that the client accepts.").default("false");
 
-static CACHE: Key<ByteSize> = Key::size("cache", "Memory for coded contents of files that are asked for again and again, each at most 1 MiB; \"0B\" for none. Empty after a reload.").default("\"32MiB\"");
+static CACHE: Key<ByteSize> = Key::size("cache", "Memory for compressed contents of frequently requested files, each at most 1 MiB; \"0B\": none. Empty after a reload.").default("\"32MiB\"");
 
 /// The policy for answers that may hold secrets of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -142,7 +142,7 @@ fn examine_all(now: Instant, fillings: &FuturesUnordered<Filling>) -> usize {
                 let party = shared.owner().party;
                 if !cut_parties.contains(&party) {
                     cut_parties.push(party);
-                    shared.give_up("CLIENT_SHARE", "the client does not read it, there is no room for more of it (its share of server.spool_quota, or server.spool_directory), and others wait for the worker");
+                    shared.give_up("CLIENT_SHARE", "the client does not read the answer, its share of server.spool_quota or server.spool_directory is full, and other requests wait for the worker");
                     return false;
                 }
             }

@@ -80,7 +80,7 @@ mod tests {
     fn settled(
         method: Method,
         asked: &[(&'static str, &str)],
-        said: &[(&'static str, &str)],
+        answered: &[(&'static str, &str)],
     ) -> (u16, Vec<String>) {
         let fields = |pairs: &[(&'static str, &str)]| -> HeaderMap {
             let pairs = pairs.iter().map(|(name, value)| {
@@ -92,7 +92,7 @@ mod tests {
         let mut head = AnswerHead {
             status: StatusCode::OK,
             reason: None,
-            headers: fields(said),
+            headers: fields(answered),
             content_length: None,
         };
         let status = evaluate_preconditions(&mut head, &method, &fields(asked));
@@ -137,9 +137,9 @@ mod tests {
             ),
             (Method::GET, vec![], vec![tag], 200),
         ];
-        for (method, asked, said, expected) in cases {
-            let (status, _) = settled(method.clone(), &asked, &said);
-            assert_eq!(status, expected, "{method} {asked:?} {said:?}");
+        for (method, asked, answered, expected) in cases {
+            let (status, _) = settled(method.clone(), &asked, &answered);
+            assert_eq!(status, expected, "{method} {asked:?} {answered:?}");
         }
         let (_, names) = settled(
             Method::GET,

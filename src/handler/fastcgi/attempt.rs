@@ -63,7 +63,7 @@ impl Attempt<'_> {
         let mut exchange =
             Exchange::start(lease, outbound, self.times.pace(self.fastcgi.spool.pause));
         let mut errors = ErrorStream::new(Origin {
-            request_id: self.request.id,
+            request_id: self.request.id.clone(),
             log: Arc::clone(&self.fastcgi.log),
             script: Arc::clone(self.script),
         });
@@ -193,7 +193,7 @@ impl Attempt<'_> {
                 return Err(HeadError::Informational(head.status.to_string()));
             }
             let status = head.status.as_u16();
-            tracing::info!(request_id = %self.request.id, status, "interim answer of the script dropped");
+            tracing::info!(request_id = %self.request.id, trace_id = self.request.id.trace_id().map(display), status, "interim answer of the script dropped");
         }
         *scanned = buffer.len();
         Ok(None)

@@ -103,7 +103,7 @@ impl Call {
                 retries.allow(failed.progress, request.is_safe()) && attempt.times.is_in_time();
             failed_at = Some(Arc::clone(&failed.member));
             upload = next_upload(failed, replay, again)?;
-            tracing::debug!(request_id = %request.id, "sent again");
+            tracing::debug!(request_id = %request.id, trace_id = request.id.trace_id().map(display), "sent again");
             retries.pause().await;
             order = Order::First;
         }

@@ -172,7 +172,7 @@ impl fmt::Display for Cause {
                 );
             }
             Self::NoScript => {
-                "there is no such script below the root; `missing = \"pass\"` sends requests for it all the same"
+                "the script does not exist below the root; `missing = \"pass\"` sends requests for it anyway"
             }
             Self::NoFile => "this name is that of a directory or a special file",
             Self::Hidden => {

@@ -35,7 +35,7 @@ use crate::cgi::meta_variables::Constants;
 use crate::cgi::response::HeadLimits;
 use crate::cgi::{Contract, Mapping, Script, script};
 use crate::failure::Failure;
-use crate::limits::RULE_LIMITS;
+use crate::limits::HANDLER_LIMITS;
 use crate::message::spool::SpoolSettings;
 use crate::message::{Disk, Request};
 use crate::route::condition::Pattern;
@@ -45,13 +45,13 @@ use crate::section::{At, Key, Section, Table};
 use crate::upstream::Upstream;
 
 /// The `fastcgi` key of a rule.
-pub static KEY: Key<Table> = Key::table("fastcgi", &FASTCGI, "A script answers.")
+pub static KEY: Key<Table> = Key::table("fastcgi", &FASTCGI, "Runs a script.")
     .example("{ upstream = \"php\", script = \"/srv/app/public/index.php\" }");
 
 /// The `fastcgi` section.
 pub static FASTCGI: Section = Section {
     title: "[site.rule.fastcgi]",
-    doc: "A script answers through FastCGI.",
+    doc: "Runs a script through FastCGI.",
     groups: &[&[
         &UPSTREAM,
         &SCRIPT,
@@ -77,28 +77,28 @@ pub(crate) static PATH_INFO: Key<Option<At<String>>> = Key::text(
 )
 .example("\"/$1\"");
 
-pub(crate) static ROOT: Key<Option<At<String>>> = Key::text("root", "DOCUMENT_ROOT, an absolute path, which no script leaves; default: the site's root. With `mounted_at` it is CONTEXT_DOCUMENT_ROOT, and DOCUMENT_ROOT is the site's, as with Apache's Alias.").example("\"/srv/app/public\"");
+pub(crate) static ROOT: Key<Option<At<String>>> = Key::text("root", "DOCUMENT_ROOT, an absolute path that contains every script; default: the site's root. With `mounted_at` it is CONTEXT_DOCUMENT_ROOT, and DOCUMENT_ROOT is the site's, as with Apache's Alias.").example("\"/srv/app/public\"");
 
-pub(crate) static MISSING: Key<At<String>> = Key::one_of("missing", &["404", "decline", "pass"], "What becomes of a request whose script does not exist: \"404\", \"decline\" for the next rule, or \"pass\" to PHP, for a gateway that does not see PHP's files.").default("\"404\"");
+pub(crate) static MISSING: Key<At<String>> = Key::one_of("missing", &["404", "decline", "pass"], "Handling of a request whose script does not exist: \"404\", \"decline\" to the next rule, or \"pass\" to PHP, for a gateway that does not see the files of PHP.").default("\"404\"");
 
-pub(crate) static IGNORE_CLIENT_ABORT: Key<bool> = Key::flag("ignore_client_abort", "Whether PHP finishes a GET, HEAD or OPTIONS too when its client has gone. Other methods always run to their end once the whole body is received.").default("false");
+pub(crate) static IGNORE_CLIENT_ABORT: Key<bool> = Key::flag("ignore_client_abort", "Lets PHP finish a GET, HEAD or OPTIONS after its client has disconnected. Other methods always run to their end once the whole body is received.").default("false");
 
 pub(crate) static LIMITS: Key<Table> = Key::table(
     "limits",
-    &RULE_LIMITS,
-    "What this rule allows otherwise than its site; it counts before `limits` of this rule and of those before it.",
+    &HANDLER_LIMITS,
+    "Limits of this rule in place of those of its site; they take precedence over `limits` of this rule and of those before it.",
 )
 .example("{ body = \"1GiB\" }");
 
 pub(crate) static TIMEOUTS: Key<Table> = Key::table(
     "timeouts",
     &RULE_TIMEOUTS,
-    "What this rule has otherwise than its upstream; it counts before `timeouts` of this rule and of those before it.",
+    "Time limits of this rule in place of those of its upstream; they take precedence over `timeouts` of this rule and of those before it.",
 )
 .example("{ first_byte = \"300s\" }");
 
 /// When a worker is asked for; a site and a rule have it.
-pub static REQUEST_BODY: Key<Option<At<String>>> = Key::one_of("request_body", &["auto", "stream", "spool"], "When PHP gets a request body. \"auto\": it is received first, into memory and then a file, and streamed from where the rest comes within 2 s by the rate of the last 64 KiB or 256 ms; up to 64 KiB it is never streamed. A client that then keeps a worker waiting for 4 s in all is refused with 408 if others wait for that worker. \"spool\": always received first. \"stream\": as it comes. A streamed upload that breaks off is executed by PHP with what came; only \"spool\" prevents that: see docs/cgi.md. Bodies of unknown length are always received first.").example("\"spool\"");
+pub static REQUEST_BODY: Key<Option<At<String>>> = Key::one_of("request_body", &["auto", "stream", "spool"], "Delivery of a request body to PHP. \"auto\": it is received first, into memory and then a file, and streamed as soon as the rest is expected within 2 s, at the rate of the last 64 KiB or 256 ms; up to 64 KiB it is never streamed. A client that then keeps a worker waiting for 4 s in all gets 408 if others wait for that worker. \"spool\": always received first. \"stream\": passed on as it arrives. PHP executes a streamed upload that breaks off with the part that arrived; only \"spool\" prevents that: see docs/cgi.md. Bodies of unknown length are always received first.").example("\"spool\"");
 
 /// The `fastcgi` handler: its upstream, its scripts, its limits.
 #[derive(Debug)]
@@ -187,7 +187,7 @@ impl Fastcgi {
         if self.mount.below(request.target.path()).is_none() {
             return Decision::Decline;
         }
-        let scope = Scope { request, captures };
+        let scope = Scope::new(request, captures);
         let found = match &self.script {
             ScriptRule::Walk => self.find_along(request.target.path(), disk),
             ScriptRule::Files(pattern) => self.find_file(pattern, request.target.path(), disk),

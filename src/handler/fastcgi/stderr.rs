@@ -77,7 +77,7 @@ macro_rules! record {
     ($level:ident, $origin:expr, $($rest:tt)+) => {{
         let Origin { request_id, log, script } = $origin;
         let script = String::from_utf8_lossy(&script.name);
-        tracing::$level!(%request_id, site = %log.site, upstream = %log.upstream, script = &*script, $($rest)+)
+        tracing::$level!(%request_id, trace_id = request_id.trace_id().map(display), site = %log.site, upstream = %log.upstream, script = &*script, $($rest)+)
     }};
 }
 

@@ -75,7 +75,7 @@ pub fn server(text: &str, is_upstream: impl Fn(&str) -> bool) -> Result<String, 
     let (url, timeout) = split_options(text)?;
     if timeout.is_some() {
         return Err(format!(
-            "`{text}` has a `timeout`, which has no meaning here: write `timeouts` of an [upstream.NAME]"
+            "`{text}` has a `timeout`, which is not supported here: write `timeouts` of an [upstream.NAME]"
         ));
     }
     if !url.contains(SCHEME) {
@@ -84,7 +84,7 @@ pub fn server(text: &str, is_upstream: impl Fn(&str) -> bool) -> Result<String, 
     match split(url, is_upstream) {
         Some((server, "" | "/")) => Ok(server),
         Some((server, path)) => Err(format!(
-            "`{text}` has the path `{path}`, which has no meaning here: write \"{server}\", and the folder as `root`"
+            "`{text}` has the path `{path}`, which is not supported here: write \"{server}\", and the folder as `root`"
         )),
         None => Err(format!(
             "`{text}` names no server: write \"unix:/run/php.sock|fcgi://localhost\" or \"fcgi://host:port\""
@@ -154,7 +154,7 @@ fn read_option(option: &str) -> Result<Option<Duration>, String> {
                 }
             };
             Err(format!(
-                "`{option}` behind a target is not supported: {help}"
+                "`{option}` after a target is not supported: {help}"
             ))
         }
     }

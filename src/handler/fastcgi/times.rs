@@ -8,21 +8,27 @@ use crate::upstream::section::warn_of_longer;
 /// `timeouts` of a rule, whatever answers it, and of its `fastcgi`.
 pub static RULE_TIMEOUTS: Section = Section {
     title: "[site.rule.timeouts]",
-    doc: "What this rule has otherwise than the upstream; \"0s\" is no limit.",
+    doc: "Time limits of this rule in place of those of the upstream; \"0s\": no limit.",
     groups: &[&[&QUEUE, &FIRST_BYTE, &IDLE, &TOTAL]],
 };
 
 static QUEUE: Key<Option<Duration>> = Key::duration(
     "queue",
-    "From the arrival of a request until a worker has it; then 503.",
+    "Time limit from the arrival of a request until a worker has it; then 503.",
 )
 .example("\"10s\"");
 
-static FIRST_BYTE: Key<Option<Duration>> =
-    Key::duration("first_byte", "From then until the answer begins; then 504.").example("\"300s\"");
+static FIRST_BYTE: Key<Option<Duration>> = Key::duration(
+    "first_byte",
+    "Time limit from the moment a worker has the request until its answer begins; then 504.",
+)
+.example("\"300s\"");
 
-static IDLE: Key<Option<Duration>> =
-    Key::duration("idle", "Between two pieces of an answer; then it is cut.").example("\"60s\"");
+static IDLE: Key<Option<Duration>> = Key::duration(
+    "idle",
+    "Maximum pause between two pieces of an answer, which is then cut.",
+)
+.example("\"60s\"");
 
 static TOTAL: Key<Option<Duration>> = Key::duration(
     "total",

@@ -19,19 +19,19 @@ pub(super) static CACHE: Section = Section {
 
 static TYPES: Key<Vec<At<String>>> = Key::texts(
     "types",
-    "The types: \"text/css\", or \"image/*\" for all that begin so; default: all.",
+    "Media types: \"text/css\", or \"image/*\" for all that begin so; default: all.",
 )
 .example("[\"image/*\", \"font/*\"]");
 
 static MATCH: Key<Option<At<String>>> = Key::text(
     "match",
-    "A regular expression that the path matches; default: any path.",
+    "A regular expression on the path; default: any path.",
 )
 .example("'^/assets/'");
 
 static EXPIRES: Key<Option<Duration>> = Key::duration(
     "expires",
-    "For how long: Cache-Control: max-age. \"0s\" asks for revalidation each time.",
+    "Freshness lifetime: Cache-Control: max-age. \"0s\" requires revalidation each time.",
 )
 .example("\"30d\"");
 

@@ -31,13 +31,13 @@ use unsafe_name::Withheld;
 const ALLOWED: &str = "GET, HEAD, OPTIONS";
 
 /// The `static_files` key of a rule.
-pub static KEY: Key<Table> = Key::table("static_files", &STATIC_FILES, "A file answers.")
+pub static KEY: Key<Table> = Key::table("static_files", &STATIC_FILES, "Sends files.")
     .example("{ root = \"/srv/app/public\", missing = \"decline\" }");
 
 /// The `static_files` section.
 pub static STATIC_FILES: Section = Section {
     title: "[site.rule.static_files]",
-    doc: "Sends files. PHP scripts are never sent, dotfiles (but /.well-known/), other sources, keys, dumps and editor backups by `allowed_names` alone, and nothing outside the root.",
+    doc: "Sends files. PHP scripts are never sent; dotfiles (except /.well-known/), other sources, keys, dumps and editor backups only by `allowed_names`; and nothing outside the root.",
     groups: &[&[
         &ROOT,
         &MOUNTED_AT,
@@ -57,15 +57,20 @@ pub static STATIC_FILES: Section = Section {
 
 static ROOT: Key<Option<At<String>>> = Key::text(
     "root",
-    "The folder, an absolute path; default: the site's root.",
+    "Folder of the files, an absolute path; default: the site's root.",
 )
 .example("\"/srv/app/public\"");
 
 static INDEX: Key<Vec<At<String>>> =
-    Key::texts("index", "What is looked for in a folder, in this order.")
+    Key::texts("index", "Index files of a folder, in order of preference.")
         .default("[\"index.html\"]");
 
-static MISSING: Key<At<String>> = Key::one_of("missing", &["404", "decline"], "What becomes of a request whose file does not exist: \"404\", or \"decline\" for the next rule.").default("\"404\"");
+static MISSING: Key<At<String>> = Key::one_of(
+    "missing",
+    &["404", "decline"],
+    "Handling of a request whose file does not exist: \"404\", or \"decline\" to the next rule.",
+)
+.default("\"404\"");
 
 /// A handler for files below a root.
 #[derive(Debug)]

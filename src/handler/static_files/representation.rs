@@ -63,13 +63,13 @@ impl Representation {
         file: Arc<OpenFile>,
         settings: &FileSettings,
     ) -> Self {
-        let said = say(path, &file, settings);
+        let head = cached_head(path, &file, settings);
         let (method, asked) = (&request.method, &request.fields);
-        let part = ranged(method, asked, &said.validators, file.length);
+        let part = ranged(method, asked, &head.validators, file.length);
         let (mut fields, announced) = if part == Part::NotModified {
-            (said.unchanged().clone(), None)
+            (head.unchanged().clone(), None)
         } else {
-            (said.fields.clone(), Some(file.length))
+            (head.fields.clone(), Some(file.length))
         };
         // With it, caches would keep the refusal.
         if matches!(part, Part::Unsatisfiable | Part::PreconditionFailed) {
@@ -206,9 +206,9 @@ enum Content {
 }
 
 /// Returns the fields of a file under `settings`, computed once for each version of it.
-fn say(path: &[u8], file: &OpenFile, settings: &FileSettings) -> Arc<CachedHead> {
-    if let Some(said) = file.cached_head(&settings.handler_id) {
-        return said;
+fn cached_head(path: &[u8], file: &OpenFile, settings: &FileSettings) -> Arc<CachedHead> {
+    if let Some(head) = file.cached_head(&settings.handler_id) {
+        return head;
     }
     let mut fields = HeaderMap::new();
     let media_type = settings.types.of(path);
@@ -223,16 +223,16 @@ fn say(path: &[u8], file: &OpenFile, settings: &FileSettings) -> Arc<CachedHead>
         fields.insert(header::CACHE_CONTROL, value);
     }
     fields.insert(header::CONTENT_LENGTH, HeaderValue::from(file.length));
-    let said = Arc::new(CachedHead {
+    let head = Arc::new(CachedHead {
         handler: Arc::clone(&settings.handler_id),
         validators: validators(&fields),
         fields,
         unchanged: OnceLock::new(),
     });
     if let Some(cache) = &file.cache {
-        cache.head.store(Some(Arc::clone(&said)));
+        cache.head.store(Some(Arc::clone(&head)));
     }
-    said
+    head
 }
 
 /// Returns the part of a file with these `fields` that is sent.

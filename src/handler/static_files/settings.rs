@@ -15,7 +15,7 @@ use crate::section::{At, Group, Key, Lowered, Pairs, Problems, Section, Tables};
 /// Concurrent listings of a site: each takes a thread.
 const LISTINGS: usize = 4;
 
-pub(crate) static LISTING: Key<bool> = Key::flag("listing", "Whether a folder without index file is shown as a list: as HTML, or as JSON where the client prefers it by Accept. What is never sent is not shown.").default("false");
+pub(crate) static LISTING: Key<bool> = Key::flag("listing", "Lists a folder without index file: as HTML, or as JSON if the client prefers it by Accept. Files that are never sent are not listed.").default("false");
 
 /// The policies of `symlinks`.
 const POLICIES: [&str; 4] = ["within-root", "never", "same-owner", "anywhere"];
@@ -24,39 +24,42 @@ const POLICIES: [&str; 4] = ["within-root", "never", "same-owner", "anywhere"];
 pub static SCRIPT_SYMLINKS: Key<Option<At<String>>> = Key::one_of(
     "symlinks",
     &POLICIES,
-    "Which symbolic links lead to scripts, as `files.symlinks` of the site, which is the default.",
+    "Symbolic links that may lead to scripts, as in `files.symlinks` of the site, which is the default.",
 )
 .example("\"same-owner\"");
 
-pub(crate) static SYMLINKS: Key<At<String>> = Key::one_of("symlinks", &POLICIES, "Which symbolic links are followed: \"within-root\" relative ones that stay below the root; \"never\" none; \"same-owner\" those to what the owner of the link owns, wherever it is; \"anywhere\" all. The root itself may be a link; it is resolved anew each second, and for each request with `server.file_cache = \"0\"`.").default("\"within-root\"");
+pub(crate) static SYMLINKS: Key<At<String>> = Key::one_of("symlinks", &POLICIES, "Followed symbolic links. \"within-root\": relative ones that stay below the root; \"never\": none; \"same-owner\": those to files of the owner of the link, anywhere; \"anywhere\": all. The root itself may be a link; it is resolved anew each second, and for each request with `server.file_cache = \"0\"`.").default("\"within-root\"");
 
-pub(super) static MIME_TYPES: Key<Option<At<String>>> = Key::text("mime_types", "A file of types and their extensions, an absolute path, in the format of Debian's /etc/mime.types; it comes before what is commonly known.").example("\"/etc/mime.types\"");
+pub(super) static MIME_TYPES: Key<Option<At<String>>> = Key::text("mime_types", "File of media types and their extensions, an absolute path, in the format of Debian's /etc/mime.types; it takes precedence over the built-in types.").example("\"/etc/mime.types\"");
 
-pub(super) static TYPES: Key<Pairs> = Key::pairs("types", "Types by extension, before all others.")
-    .example("{ gpx = \"application/gpx+xml\" }");
+pub(super) static TYPES: Key<Pairs> = Key::pairs(
+    "types",
+    "Media types by extension; they take precedence over all others.",
+)
+.example("{ gpx = \"application/gpx+xml\" }");
 
 pub(super) static CHARSET: Key<At<String>> = Key::text(
     "charset",
-    "What is said of text whose type does not say it; \"\" for nothing.",
+    "charset parameter of text types without one; \"\": none.",
 )
 .default("\"utf-8\"");
 
-pub(super) static CACHE_RULES: Key<Tables> = Key::tables("cache", &CACHE, "How long caches may keep files; the first that fits counts. `types` are as \"text/css\" or \"image/*\" and `match` is a regular expression for the path, both any by default; `expires` is for how long, or `control` the whole of Cache-Control.")
+pub(super) static CACHE_RULES: Key<Tables> = Key::tables("cache", &CACHE, "Freshness lifetime of files in caches; the first matching entry applies. `types`, as \"text/css\" or \"image/*\", and `match`, a regular expression on the path, are any by default; `expires` is the lifetime, or `control` the whole of Cache-Control.")
 .example("[{ types = [\"image/*\"], expires = \"30d\" }]");
 
-pub(crate) static IMMUTABLE: Key<bool> = Key::flag("immutable", "Whether names with a hash in front of their extension, as in `app.3f2a1b9c.js`, are kept for a year and never asked for again: such a name is never used for other content. Comes before `cache`.").default("false");
+pub(crate) static IMMUTABLE: Key<bool> = Key::flag("immutable", "Sends files with a hash in front of their extension, as in `app.3f2a1b9c.js`, with a lifetime of a year and without revalidation (immutable): such a name is never used for other content. Takes precedence over `cache`.").default("false");
 
 /// The `files` section of a site.
 pub static FILES: Section = Section {
     title: "[site.files]",
-    doc: "How files are sent: those of `root`, and those of every static_files rule that does not say it otherwise. Mounts have it too, but for `listing`.",
+    doc: "Settings of the files of `root`, and defaults for every static_files rule. Mounts have them too, except `listing`.",
     groups: &[KEYS],
 };
 
 /// The `files` section of a mount.
 pub static MOUNTED_FILES: Section = Section {
     title: "[site.mount.files]",
-    doc: "How files of the mount are sent; what is not said here is as `files` of the site says it, but `listing` is not: a folder of a mount is listed where the mount says so.",
+    doc: "Settings of the files of the mount. Default: those of `files` of the site, except `listing`, which is off unless the mount sets it.",
     groups: &[KEYS],
 };
 

@@ -26,9 +26,9 @@ const PACKED_EXTENSIONS: [&str; 17] = [
     "lzma", "z", "zstd",
 ];
 
-pub(super) static WITHHELD_EXTENSIONS: Key<Vec<At<String>>> = Key::texts("withheld_extensions", "Extensions of files that are not sent, without regard to case: private keys and key stores (.key, .pem, .p12, .pfx, .jks, .ppk, .kdbx), databases and their dumps (.sql, .sqlite, .sqlite3, .db, .dump), and settings (.env). The file may be packed, numbered or a copy: dump.sql.gz, dump.sql-2026, dump.sql.1. What is written here takes the place of the list; [] is none. `allowed_names` lets out single files.").default("[\"key\", \"pem\", \"p12\", \"pfx\", \"jks\", \"ppk\", \"kdbx\", \"sql\", \"sqlite\", \"sqlite3\", \"db\", \"dump\", \"env\"]");
+pub(super) static WITHHELD_EXTENSIONS: Key<Vec<At<String>>> = Key::texts("withheld_extensions", "Extensions of files that are not sent, case-insensitive: private keys and key stores (.key, .pem, .p12, .pfx, .jks, .ppk, .kdbx), databases and their dumps (.sql, .sqlite, .sqlite3, .db, .dump), and settings (.env). The file may be packed, numbered or a copy: dump.sql.gz, dump.sql-2026, dump.sql.1. A value replaces the whole list; []: none. `allowed_names` exempts single files.").default("[\"key\", \"pem\", \"p12\", \"pfx\", \"jks\", \"ppk\", \"kdbx\", \"sql\", \"sqlite\", \"sqlite3\", \"db\", \"dump\", \"env\"]");
 
-pub(super) static ALLOWED_NAMES: Key<Vec<At<String>>> = Key::texts("allowed_names", "Names that are sent although they look like a dotfile, a backup or a source: a name, or `*` and what names end with. A folder counts as well: with \".config\" the files in it are sent. A name with an extension by which PHP runs (.php, .phtml, .pht, .php3 to .php8) is never sent.").example("[\"*.orig\", \"composer.phar\"]");
+pub(super) static ALLOWED_NAMES: Key<Vec<At<String>>> = Key::texts("allowed_names", "Names that are sent although they look like a dotfile, a backup or a source: a name, or `*` and the end of names. Names of folders apply to the files in them, as \".config\". A name with an extension of PHP (.php, .phtml, .pht, .php3 to .php8) is never sent.").example("[\"*.orig\", \"composer.phar\"]");
 
 /// The reason for which a name is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,15 +64,17 @@ impl Withheld {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Dotfile => {
-                "dotfiles, and what lies in dot folders, are sent by `allowed_names` alone"
+                "dotfiles, and files in dot folders, are sent only if `allowed_names` permits it"
             }
             Self::Script => "the name is that of a PHP script, which is never sent as a file",
             Self::Archive => {
-                "the name is that of a PHP archive or source, which is sent by `allowed_names` alone"
+                "the name is that of a PHP archive or source, which is sent only if `allowed_names` permits it"
             }
-            Self::Backup => "the name is that of a backup, which is sent by `allowed_names` alone",
+            Self::Backup => {
+                "the name is that of a backup, which is sent only if `allowed_names` permits it"
+            }
             Self::Private => {
-                "the name is that of a key, a database or settings (`withheld_extensions`), which is sent by `allowed_names` alone"
+                "the name is that of a key, a database or settings (`withheld_extensions`), which is sent only if `allowed_names` permits it"
             }
         }
     }
@@ -111,7 +113,7 @@ fn allowed_names(section: &Lowered, problems: &mut Problems) -> Arc<[Pattern]> {
     let patterns = texts.filter_map(|text| {
         let pattern = Pattern::parse(&text.value);
         let checked = pattern.map_err(|message| {
-            let help = "write a name as \"composer.phar\", or \"*.orig\" for all that end so";
+            let help = "write a name as \"composer.phar\", or \"*.orig\" for all names that end so";
             problems.push(Problem::new(text.place, message).help(help));
         });
         checked.ok()
@@ -125,7 +127,7 @@ fn withheld_extensions(section: &Lowered, problems: &mut Problems) -> Arc<[Box<s
         let extension = text.value.trim_start_matches('.');
         if extension.is_empty() || !extension.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             let message = format!("`{}` is not an extension", text.value);
-            let help = "write the letters and digits behind the last dot: \"sql\"; for other names write a rule with `match` and `deny`";
+            let help = "write the letters and digits after the last dot: \"sql\"; for other names write a rule with `match` and `deny`";
             problems.push(Problem::new(text.place, message).help(help));
             return None;
         }

@@ -71,10 +71,10 @@ pub enum Over {
     #[error("nothing is left")]
     Total,
     /// The client has its share.
-    #[error("this client has its share")]
+    #[error("this client has used its share")]
     Client,
     /// The site has its share.
-    #[error("this site has its share")]
+    #[error("this site has used its share")]
     Site,
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use http::Method;
 
 use super::{Condition, Exhausted, Pattern};
-use crate::message::{Disk, Request};
+use crate::message::{Disk, RemoteUser, Request};
 use crate::route::Captures;
 
 /// A kind of condition. Only `cost` and `holds` are required; the defaults fit a kind that ignores the path.
@@ -20,6 +20,17 @@ pub trait Criterion: fmt::Debug + fmt::Display {
         disk: &dyn Disk,
         captures: &mut Captures,
     ) -> Result<bool, Exhausted>;
+
+    /// Reports whether it holds for access by a user; `None` if that depends on a user who is not known yet.
+    fn admits(&self, access: &Access<'_>) -> Result<Option<bool>, Exhausted> {
+        let captures = &mut access.captures.clone();
+        self.holds(access.request, access.disk, captures).map(Some)
+    }
+
+    /// Reports whether the result depends on the authenticated user.
+    fn asks_for_user(&self) -> bool {
+        false
+    }
 
     /// Reports whether it holds for every request with this path (`true`) or for none (`false`); `None` if
     /// that depends on more. Patterns and prefixes store their captures in `captures`.
@@ -67,6 +78,19 @@ pub trait Criterion: fmt::Debug + fmt::Display {
     {
         self
     }
+}
+
+/// A request for access, by a user or before one is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Access<'a> {
+    /// The request.
+    pub request: &'a Request,
+    /// The user, if known.
+    pub user: Option<&'a RemoteUser>,
+    /// The captures of the rule, for templates of conditions.
+    pub captures: &'a Captures,
+    /// The file system.
+    pub disk: &'a dyn Disk,
 }
 
 /// Evaluation cost of a condition, cheapest first.

@@ -110,7 +110,7 @@ impl Criterion for Exists {
         disk: &dyn Disk,
         captures: &mut Captures,
     ) -> Result<bool, Exhausted> {
-        let path = self.below.expand(&Scope { request, captures });
+        let path = self.below.expand(&Scope::new(request, captures));
         Ok(match self.wanted {
             Wanted::File => disk.is_file(&self.root, &path),
             Wanted::Directory => disk.is_directory(&self.root, &path),

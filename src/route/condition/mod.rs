@@ -23,9 +23,10 @@ mod remote;
 mod scheme;
 mod set;
 mod spelling;
+mod user;
 
 pub use by_path::AssumedRequest;
-pub use criterion::{Cost, Criterion};
+pub use criterion::{Access, Cost, Criterion};
 pub use exists::Exists;
 pub use expression::Exhausted;
 pub use extension::Extension;
@@ -33,7 +34,7 @@ pub use field::FieldCondition;
 pub use host::{HostCondition, HostPattern};
 pub use listener::ListenerCondition;
 pub use method::MethodCondition;
-pub use nested::{ALL, ANY, AllOf, AnyOf, NOT_KEY};
+pub use nested::{ALL, ANY, AllOf, AnyOf, NOT_KEY, REQUIREMENTS};
 pub(in crate::route) use nested::{conjunction, not};
 pub use path::Path;
 pub use pattern::Pattern;
@@ -42,6 +43,7 @@ pub use remote::Remote;
 pub use scheme::SchemeCondition;
 pub use set::{Set, Verdict};
 pub use spelling::check_path;
+pub use user::UserCondition;
 
 pub use host::KEY as HOST;
 pub use listener::KEY as LISTENER;
@@ -125,6 +127,12 @@ conditions! {
     Cookie(Box<FieldCondition>) = field::COOKIE_KEY, field::cookie;
     /// A file or a folder on the disk.
     Exists(Box<Exists>) = exists::KEY, exists::build;
+    /// One of some users.
+    User(UserCondition) = user::USER, user::user;
+    /// A member of one of some groups.
+    Group(UserCondition) = user::GROUP, user::group;
+    /// Every authenticated user.
+    ValidUser(UserCondition) = user::VALID_USER, user::valid_user;
     /// One of some sets.
     Any(AnyOf) = nested::ANY, nested::any;
     /// All of some sets.
@@ -147,9 +155,8 @@ fn listed(
     if texts.is_empty() {
         let name = key.name();
         let message = format!("`{name}` is an empty list, which holds for no request");
-        problems.warn(
-            Problem::new(section.place_of(key), message).help("leave the key out to mean all"),
-        );
+        problems
+            .warn(Problem::new(section.place_of(key), message).help("remove the key to match all"));
     }
     Some(texts)
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use http::Method;
 
 use super::set::Builder;
-use super::{AssumedRequest, Cost, Criterion, Exhausted, KEYS, Set};
+use super::{Access, AssumedRequest, Cost, Criterion, Exhausted, KEYS, Set};
 use crate::message::{Disk, Request};
 use crate::route::Captures;
 use crate::section::{Key, Lowered, Section, Table, Tables};
@@ -40,6 +40,13 @@ pub(super) static SETS: Section = Section {
     groups: &[KEYS, &[&NOT_KEY]],
 };
 
+/// The conditions of `require`.
+pub static REQUIREMENTS: Section = Section {
+    title: "[site.rule.require]",
+    doc: "Conditions of access, all of which must hold.",
+    groups: &[KEYS, &[&NOT_KEY]],
+};
+
 /// One of these sets.
 #[derive(Debug)]
 pub struct AnyOf(pub(super) Vec<Set>);
@@ -68,6 +75,18 @@ impl Criterion for AnyOf {
         captures: &mut Captures,
     ) -> Result<bool, Exhausted> {
         any_evaluates_to(&self.0, true, (request, disk), captures)
+    }
+
+    fn admits(&self, access: &Access<'_>) -> Result<Option<bool>, Exhausted> {
+        let mut none = Some(true);
+        for set in &self.0 {
+            none = conjunction([none, not(set.admits(access)?)].into_iter());
+        }
+        Ok(not(none))
+    }
+
+    fn asks_for_user(&self) -> bool {
+        self.0.iter().any(Set::asks_for_user)
     }
 
     fn by_path(&self, path: &[u8], _: &mut Captures) -> Option<bool> {
@@ -106,6 +125,18 @@ impl Criterion for AllOf {
     ) -> Result<bool, Exhausted> {
         // All hold unless one does not.
         any_evaluates_to(&self.0, false, (request, disk), captures).map(|found| !found)
+    }
+
+    fn admits(&self, access: &Access<'_>) -> Result<Option<bool>, Exhausted> {
+        let mut all = Some(true);
+        for set in &self.0 {
+            all = conjunction([all, set.admits(access)?].into_iter());
+        }
+        Ok(all)
+    }
+
+    fn asks_for_user(&self) -> bool {
+        self.0.iter().any(Set::asks_for_user)
     }
 
     fn by_path(&self, path: &[u8], _: &mut Captures) -> Option<bool> {

@@ -2,7 +2,7 @@
 
 use super::expression::Exhausted;
 use super::pattern::groups_of;
-use super::{Condition, Cost, NOT_KEY};
+use super::{Access, Condition, Cost, NOT_KEY, conjunction, not};
 use crate::message::{Disk, Request};
 use crate::route::Captures;
 use crate::route::template::Groups;
@@ -100,6 +100,31 @@ impl Set {
         all.any(|condition| condition.criterion().names_paths())
     }
 
+    /// Reports whether every condition holds and no exception, for access by a user; `None` if that depends on a
+    /// user who is not known yet.
+    pub fn admits(&self, access: &Access<'_>) -> Result<Option<bool>, Exhausted> {
+        let mut all = Some(true);
+        for condition in &self.conditions {
+            all = conjunction([all, condition.criterion().admits(access)?].into_iter());
+        }
+        for exception in &self.exceptions {
+            let held = exception.criterion().admits(access)?;
+            all = conjunction([all, not(held)].into_iter());
+        }
+        Ok(all)
+    }
+
+    /// Reports whether there is no condition.
+    pub fn is_empty(&self) -> bool {
+        self.conditions.is_empty() && self.exceptions.is_empty()
+    }
+
+    /// Reports whether the result depends on the authenticated user.
+    pub fn asks_for_user(&self) -> bool {
+        let mut all = self.conditions.iter().chain(&self.exceptions);
+        all.any(|condition| condition.criterion().asks_for_user())
+    }
+
     /// Returns the verdict, with the condition that decides it.
     pub fn judge(
         &self,
@@ -186,8 +211,7 @@ impl Builder<'_> {
             return Some(Vec::new());
         }
         if tables.is_empty() {
-            let message =
-                format!("`{name}` is an empty list: write its conditions, or leave it out");
+            let message = format!("`{name}` is an empty list: write its conditions, or remove it");
             self.problems
                 .push(Problem::new(section.place_of(key), message));
         }

@@ -19,7 +19,7 @@ pub(super) fn check_extension(text: &At<String>, problems: &mut Problems) {
     let name = text.value.trim_start_matches('.');
     if name.is_empty() || name.contains(['.', '/']) {
         let message = format!("no path has the extension `{}`", text.value);
-        let help = "an extension is what follows the last dot of a segment; for more of its name write `match = '\\.tar\\.gz$'`";
+        let help = "an extension is the text after the last dot of a segment; for more of its name write `match = '\\.tar\\.gz$'`";
         problems.warn(Problem::new(text.place.clone(), message).help(help));
     }
 }
@@ -67,15 +67,15 @@ fn misread(path: &str) -> Option<(usize, &'static str, &'static str)> {
     let at = path.find(['?', '#', '*', '\\'])?;
     let (why, help) = match path.as_bytes().get(at)? {
         b'?' => (
-            "`?` begins the query, which is no part of the path",
+            "`?` begins the query, which is not part of the path",
             "add a condition on it: `query = { name = \"page\", value = \"2\" }`",
         ),
         b'#' => (
             "`#` begins a fragment, which clients do not send",
-            "leave it out: no server receives it",
+            "remove it: no server receives it",
         ),
         b'*' => (
-            "`*` is no wildcard here",
+            "`*` is not a wildcard here",
             "write `prefix = \"/wp-admin/\"` for all paths below it, or a regular expression as `match`",
         ),
         _ => (
@@ -136,8 +136,8 @@ mod tests {
     #[test]
     fn paths_that_no_request_has_are_shown_where_they_are_wrong() {
         for (path, part, words) in [
-            ("/wp-admin/*", "*", "no wildcard"),
-            ("/*.php", "*", "no wildcard"),
+            ("/wp-admin/*", "*", "not a wildcard"),
+            ("/*.php", "*", "not a wildcard"),
             ("/a?page=2", "?", "query"),
             ("/a#top", "#", "fragment"),
             ("//", "//", "merged"),

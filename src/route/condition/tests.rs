@@ -73,6 +73,7 @@ fn request(head: &str) -> Request {
     };
     let origin = Origin {
         host: Host::parse(host).unwrap(),
+        canonical: None,
         wire: Arc::new(wire),
         id: RequestId::new(1, 2),
     };
@@ -289,11 +290,11 @@ fn invalid_conditions_are_reported() {
         ),
         (
             "exists = { file = '$rot/x' }",
-            "there is no variable `$rot`: did you mean `$root`?",
+            "unknown variable `$rot`: did you mean `$root`?",
         ),
         (
             "any = []",
-            "`any` is an empty list: write its conditions, or leave it out",
+            "`any` is an empty list: write its conditions, or remove it",
         ),
         (
             "match = 'a\\Kb'",

@@ -32,6 +32,7 @@ impl Template {
                     | Variable::Method
                     | Variable::RemoteAddr
                     | Variable::RemotePort
+                    | Variable::RemoteUser
                     | Variable::RequestId,
                 )
                 | Piece::Header(_)

@@ -34,6 +34,7 @@ impl Values for Example {
             Variable::Protocol => b"HTTP/1.1",
             Variable::RemoteAddr => b"192.0.2.1",
             Variable::RemotePort => b"4711",
+            Variable::RemoteUser => b"alice",
             Variable::RequestId => b"00ff",
         };
         text.into()
@@ -96,28 +97,28 @@ fn refused(text: &str, groups: &Groups, offset: usize, message: &str) {
 
 #[test]
 fn groups_that_the_pattern_lacks_are_refused() {
-    let none = "`$1` means nothing here, as the rule has no pattern: add a `match`, or write `$$` for a `$`";
+    let none = "`$1` has no value here, as the rule has no pattern: add a `match`, or write `$$` for a `$`";
     refused("/$1", &Groups::default(), 1, none);
-    let zero = "there is no group `$1`: the pattern has none, only `$0`, the whole match";
+    let zero = "unknown group `$1`: the pattern has none, only `$0`, the whole match";
     refused("/$1", &Groups::new(0, Vec::new()), 1, zero);
     refused(
         "$2",
         &Groups::new(1, Vec::new()),
         0,
-        "there is no group `$2`: the pattern has only `$1`",
+        "unknown group `$2`: the pattern has only `$1`",
     );
     refused(
         "$1/$4",
         &three_groups(),
         3,
-        "there is no group `$4`: the pattern has `$1` to `$3`",
+        "unknown group `$4`: the pattern has `$1` to `$3`",
     );
     let twelve = Groups::new(12, Vec::new());
     refused(
         "${13}",
         &twelve,
         0,
-        "there is no group `$13`: the pattern has `$1` to `${12}`",
+        "unknown group `$13`: the pattern has `$1` to `${12}`",
     );
     assert!(Template::parse("${12}$0", &twelve).is_ok());
     let huge = "${99999999999999999999}";
@@ -125,7 +126,7 @@ fn groups_that_the_pattern_lacks_are_refused() {
         huge,
         &twelve,
         0,
-        "there is no group `$99999999999999999999`: the pattern has `$1` to `${12}`",
+        "unknown group `$99999999999999999999`: the pattern has `$1` to `${12}`",
     );
 }
 
@@ -136,21 +137,21 @@ fn unknown_names_are_refused_with_a_suggestion() {
         "/$pth",
         &groups,
         1,
-        "there is no variable `$pth`: did you mean `$path`?",
+        "unknown variable `$pth`: did you mean `$path`?",
     );
     refused(
         "${lnag}",
         &groups,
         0,
-        "there is no variable `$lnag`: did you mean `$lang`?",
+        "unknown variable `$lnag`: did you mean `$lang`?",
     );
     refused(
         "$pathinfo",
         &groups,
         0,
-        "there is no variable `$pathinfo`: write `${path}info`",
+        "unknown variable `$pathinfo`: write `${path}info`",
     );
-    let all = "there is no variable `$frobnicate`: there are `$path`, `$rest`, `$query`, `$host`, `$port`, `$scheme`, `$protocol`, `$uri`, `$method`, `$remote_addr`, `$remote_port`, `$request_id`, `$root`, `$lang`";
+    let all = "unknown variable `$frobnicate`: known variables are `$path`, `$rest`, `$query`, `$host`, `$port`, `$scheme`, `$protocol`, `$uri`, `$method`, `$remote_addr`, `$remote_port`, `$remote_user`, `$request_id`, `$root`, `$lang`";
     refused("$frobnicate", &groups, 0, all);
     let both = "`$path` is a variable and a group of the pattern: rename the group";
     refused("${path}", &Groups::new(1, vec!["path".to_owned()]), 0, both);
@@ -199,13 +200,13 @@ fn request_values_and_the_environment_are_expanded() {
         });
     let template = Template::parse("$root/${env:TENANT}", &names).unwrap();
     assert_eq!(template.expand(&Example), b"/srv/app/acme $1");
-    let unset = "the environment variable NONE is not set: set it where the gateway is started";
+    let unset =
+        "the environment variable NONE is not set: set it in the environment of the gateway";
     refused("/${env:NONE}", &names, 1, unset);
     assert!(Template::parse("${env:BROKEN}", &names).is_err());
-    let none = "`$root` means nothing here: the site has no `root`";
+    let none = "`$root` has no value here: the site has no `root`";
     refused("$root/x", &Groups::default(), 0, none);
-    let kinds =
-        "there is no `${head:…}`: there are `${header:NAME}`, `${cookie:NAME}` and `${env:NAME}`";
+    let kinds = "unknown source `${head:…}`: known are `${header:NAME}`, `${cookie:NAME}` and `${env:NAME}`";
     refused("${head:x}", &names, 0, kinds);
     refused(
         "${header:a b}",

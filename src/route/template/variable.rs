@@ -31,7 +31,9 @@ pub enum Variable {
     RemoteAddr,
     /// `$remote_port`: the client port; empty on a unix socket and behind a trusted proxy.
     RemotePort,
-    /// `$request_id`: 24 hexadecimal digits, as in the logs.
+    /// `$remote_user`: the authenticated user; empty without one.
+    RemoteUser,
+    /// `$request_id`: the identifier in the logs.
     RequestId,
 }
 
@@ -72,7 +74,7 @@ impl<'a> Value<'a> {
             Variable::Path | Variable::Rest | Variable::Host | Variable::Port => Self::Plain(value),
             Variable::Scheme | Variable::Protocol | Variable::Method => Self::Plain(value),
             Variable::RemoteAddr | Variable::RemotePort => Self::Plain(value),
-            Variable::RequestId => Self::Plain(value),
+            Variable::RemoteUser | Variable::RequestId => Self::Plain(value),
         }
     }
 
@@ -85,7 +87,7 @@ impl<'a> Value<'a> {
 }
 
 /// All variables with their names.
-pub(super) const VARIABLES: [(&str, Variable); 12] = [
+pub(super) const VARIABLES: [(&str, Variable); 13] = [
     ("path", Variable::Path),
     ("rest", Variable::Rest),
     ("query", Variable::Query),
@@ -97,6 +99,7 @@ pub(super) const VARIABLES: [(&str, Variable); 12] = [
     ("method", Variable::Method),
     ("remote_addr", Variable::RemoteAddr),
     ("remote_port", Variable::RemotePort),
+    ("remote_user", Variable::RemoteUser),
     ("request_id", Variable::RequestId),
 ];
 
@@ -123,7 +126,7 @@ pub(super) fn of_kind(
         "cookie" => Err(format!("`{name}` is not the name of a cookie")),
         "env" => of_environment(name, environment),
         other => Err(format!(
-            "there is no `${{{other}:…}}`: there are `${{header:NAME}}`, `${{cookie:NAME}}` and `${{env:NAME}}`"
+            "unknown source `${{{other}:…}}`: known are `${{header:NAME}}`, `${{cookie:NAME}}` and `${{env:NAME}}`"
         )),
     }
 }
@@ -131,7 +134,7 @@ pub(super) fn of_kind(
 fn of_environment(name: &str, environment: Option<Environment>) -> Result<Piece, String> {
     let Some(value) = environment.and_then(|look_up| look_up(name)) else {
         return Err(format!(
-            "the environment variable {name} is not set: set it where the gateway is started"
+            "the environment variable {name} is not set: set it in the environment of the gateway"
         ));
     };
     if value.contains(|c: char| c.is_control()) {

@@ -46,7 +46,7 @@ fn the_reference_shows_doc_kind_and_default() {
     let text = reference(&ROOT);
     for part in [
         "\n# Threads; 0 for one a core.\n# An integer from 0 to 1024.\nworkers = 0\n",
-        "\n# What holds for all sites. This sentence is here only to be so long that it has to be\n# wrapped.\n# A second paragraph.\n[server]\n",
+        "\n# Settings for all sites. This sentence is here only to be so long that it has to be\n# wrapped.\n# A second paragraph.\n[server]\n",
         "\n[server.limits]\n",
         "\n#fields = 1\n",
         "\n[upstream.NAME]\n",

@@ -82,8 +82,8 @@ fn what_is_wrong_names_its_file() {
             "a private key and no certificate",
         ),
         ("cut", "key", "cut", "no -----END line"),
-        ("bytes", "key", "bytes", "no base64"),
-        ("empty", "key", "empty", "is no certificate"),
+        ("bytes", "key", "bytes", "not base64"),
+        ("empty", "key", "empty", "is not a certificate"),
         (
             "version 1",
             "its key",

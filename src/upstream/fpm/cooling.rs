@@ -25,7 +25,7 @@ pub(super) fn start(mut lease: Lease, ended: Ended, is_unanswered: bool) {
         return lease.pass_on();
     }
     if after == After::Close {
-        tracing::debug!(address = %lease.member().address(), "closed behind its answer: too many connections neither answer a probe nor close");
+        tracing::debug!(address = %lease.member().address(), "closed after its answer: too many connections neither answer a probe nor close");
         return;
     }
     let mut cooling = Cooling {
@@ -115,7 +115,7 @@ impl Cooling {
         self.count();
         if let Some(broken) = error.get_ref() {
             let address = self.lease.member().address();
-            tracing::warn!(%address, error = %broken, "closed: behind its answer the script or the server sent records of no request");
+            tracing::warn!(%address, error = %broken, "closed: after its answer the script or the server sent records without a request");
         }
     }
 
@@ -124,7 +124,7 @@ impl Cooling {
         if late > 0 {
             let member = self.lease.member();
             member.numbers().late_bytes.add_many(late);
-            tracing::debug!(address = %member.address(), late, "a script printed behind its answer: discarded");
+            tracing::debug!(address = %member.address(), late, "output of a script after its answer: discarded");
         }
     }
 }

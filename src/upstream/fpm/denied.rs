@@ -26,7 +26,7 @@ pub fn explain(address: &Address) -> String {
         Err(error) => {
             let folder = path.parent().unwrap_or(path);
             format!(
-                ": {}: {error}; we are {}, without permission to search {}",
+                ": {}: {error}; fcgate runs as {}, without permission to search {}",
                 path.display(),
                 Ourselves::now().show(),
                 folder.display()
@@ -74,7 +74,7 @@ impl Ourselves {
 
 fn diagnosis(path: &Path, owner: &Owner, we: &Ourselves) -> String {
     let mut text = format!(
-        ": {} is {}:{} {:04o}, we are {}",
+        ": {} is {}:{} {:04o}, fcgate runs as {}",
         path.display(),
         user(owner.uid),
         group(owner.gid),
@@ -85,7 +85,7 @@ fn diagnosis(path: &Path, owner: &Owner, we: &Ourselves) -> String {
     let (may_group, may_others) = (owner.mode & 0o020 != 0, owner.mode & 0o002 != 0);
     let fix = if !we.has_group(owner.gid) && may_group {
         format!(
-            "; either in PHP-FPM's pool: listen.group = {}, listen.mode = 0660; or add us to its group: usermod -aG {} {} (a container: --group-add {})",
+            "; either in PHP-FPM's pool: listen.group = {}, listen.mode = 0660; or add fcgate's user to its group: usermod -aG {} {} (a container: --group-add {})",
             bare(&group(we.gid)),
             bare(&group(owner.gid)),
             bare(&user(we.uid)),
@@ -144,7 +144,7 @@ mod tests {
         let text = diagnose(0o660, 4_000_004, &[4_000_004, 4_000_005]);
         for part in [
             "/run/php.sock is 4000001:4000002 0660",
-            "we are 4000003 with group 4000004, 4000005",
+            "fcgate runs as 4000003 with group 4000004, 4000005",
             "listen.group = 4000004",
             "usermod -aG 4000002 4000003",
             "--group-add 4000002",

@@ -182,7 +182,7 @@ impl Member {
             before
         };
         if before != class {
-            tracing::debug!(address = %self.address(), ?class, "the server's answer to a probe is known");
+            tracing::debug!(address = %self.address(), ?class, "server classified by its answer to a probe");
             self.after_close();
         }
     }

@@ -179,8 +179,8 @@ impl Member {
             (true, true) => Class::Silent,
             (true, false) => {
                 self.refuse(&format!(
-                    "it accepts connections and hangs up without an answer ({error}): no FastCGI, or an application that \
-                     knows no FCGI_GET_VALUES, for which `type = \"generic\"` is to be set"
+                    "it closes connections without an answer ({error}): not FastCGI, or an application without \
+                     FCGI_GET_VALUES, which needs `type = \"generic\"`"
                 ));
                 Class::Unknown
             }

@@ -38,7 +38,12 @@ const ALWAYS_DIFFERENT: &[&str] = &[
 ];
 
 /// The same, but that they are there counts.
-const NAMES: &[&str] = &["server:UNIQUE_ID", "server:REQUEST_ID"];
+const NAMES: &[&str] = &[
+    "server:UNIQUE_ID",
+    "server:REQUEST_ID",
+    "server:HTTP_X_REQUEST_ID",
+    "header:X-Request-Id",
+];
 
 /// What is absent, in both tables and in messages.
 pub(super) const ABSENT: &str = "(absent)";

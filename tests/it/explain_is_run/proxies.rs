@@ -7,7 +7,8 @@ use super::stand::{Stand, text};
 const CONFIG: &str = r#"
 [server]
 trusted_proxies = ["127.0.0.1", "10.0.0.0/8"]
-trusted_fields = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "forwarded", "forwarded-host"]
+trusted_fields = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "forwarded", "forwarded-host", "x-request-id", "traceparent"]
+begin_trace = "sampled"
 
 [upstream.app]
 servers = ["{php}"]
@@ -64,6 +65,16 @@ const CLAIMS: &[Fields] = &[
         ("X-Forwarded-For", "192.0.2.8"),
     ],
     &[("X-Forwarded-Host", "a b")],
+    &[
+        ("X-Request-ID", "of-a-proxy"),
+        (
+            "traceparent",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ),
+        ("tracestate", "a=1"),
+        ("X-Forwarded-For", "192.0.2.7"),
+    ],
+    &[("X-Request-ID", "a proxy"), ("traceparent", "00-0")],
     &[("X-Forwarded-Proto", "gopher"), ("X-Real-IP", "192.0.2.1")],
 ];
 
@@ -88,7 +99,7 @@ async fn claims() {
     });
     let questions: Vec<_> = trusted.iter().copied().chain(others).collect();
     stand.compare(&questions).await.finish(&Expected {
-        questions: 360,
+        questions: 432,
         calls: 60,
         statuses: &[200, 302, 308, 400, 403, 404],
         causes: &["BAD_FORWARDED", "BAD_TARGET", "FORBIDDEN"],

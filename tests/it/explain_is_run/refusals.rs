@@ -50,6 +50,24 @@ RULES
 [[site.error_page]]
 status = ["4xx", "5xx"]
 path = "/page.php"
+
+[[site]]
+hosts = ["ruled.test"]
+root = "{folder}/public"
+php = "app"
+limits = { requests_per_second = 1, burst = 1000, key = "site" }
+[[site.rule]]
+limits = { requests_per_second = 1, burst = 0, requests_at_once = 1, key = "header:X-Key" }
+[[site.rule]]
+prefix = "/page.php"
+limits = { requests_per_second = 1, burst = 0, requests_at_once = 1 }
+[[site.rule]]
+path = ["/a.php", "/admin"]
+limits = { requests_per_second = 1, burst = 1, key = "cookie:sid" }
+RULES
+[[site.error_page]]
+status = ["4xx", "5xx"]
+path = "/page.php"
 "#;
 
 const RULES: &str = r#"
@@ -165,15 +183,25 @@ async fn clients_that_may_not() {
     });
 }
 
-/// What was counted is the gateway's: the first request of each client is told as it is answered.
+/// What was counted is the gateway's: the first request of each client is told as it is answered, by a limit of the
+/// site and by those of rules.
 #[tokio::test]
 async fn clients_within_their_limits() {
     let stand = start().await;
     let table = Table {
-        hosts: &["limited.test"],
+        hosts: &["limited.test", "ruled.test"],
         methods: &["GET"],
         targets: TARGETS,
         fields: &[PLAIN],
+    };
+    let valued = Table {
+        hosts: &["ruled.test"],
+        methods: &["POST"],
+        targets: &["/a.php"],
+        fields: &[
+            &[("X-Key", "one"), ("Cookie", "sid=one")],
+            &[("X-Key", "two")],
+        ],
     };
     const CLIENTS: [&str; 10] = [
         "127.0.1.1",
@@ -187,13 +215,14 @@ async fn clients_within_their_limits() {
         "127.0.9.1",
         "127.0.10.1",
     ];
-    let questions = table.questions().into_iter().zip(CLIENTS);
+    let questions = [table.questions(), valued.questions()].concat();
+    let questions = questions.into_iter().zip(CLIENTS.iter().cycle());
     let questions: Vec<_> = questions
         .map(|(question, from)| Question { from, ..question })
         .collect();
     stand.compare(&questions).await.finish(&Expected {
-        questions: 10,
-        calls: 3,
+        questions: 22,
+        calls: 8,
         statuses: &[200, 400, 404, 414],
         causes: &["BAD_TARGET"],
     });

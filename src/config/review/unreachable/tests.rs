@@ -187,6 +187,7 @@ fn request(method: &str, path: &str, with_field: bool) -> Request {
     let [client, server] = ["192.0.2.1:4711", "127.0.0.1:80"].map(|at| at.parse().unwrap());
     let origin = Origin {
         host: Host::parse("a.test").unwrap(),
+        canonical: None,
         wire: Arc::new(Wire::tcp(client, server)),
         id: RequestId::new(1, 2),
     };
@@ -216,10 +217,10 @@ fn reached(rules: &Rules<Step>, request: &Request, disk: &SomeDisk) -> Vec<usize
         excluded |= matches!(handler, Handler::ExcludeProxy);
         let decision = handler.decide(request, &captures, disk);
         let ends = !matches!(decision, Decision::Decline | Decision::Withhold(_));
-        let said = handler.settles(path);
+        let settles = handler.settles(path);
         assert!(
-            said.is_none_or(|said| said == ends),
-            "{handler:?}: {said:?}, {decision:?}"
+            settles.is_none_or(|settles| settles == ends),
+            "{handler:?}: {settles:?}, {decision:?}"
         );
         if ends {
             break;

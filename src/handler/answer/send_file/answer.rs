@@ -46,7 +46,7 @@ impl Reply<'_> {
     fn refused(&self, refusal: Refusal, named: NamedFile<'_>) -> Failure {
         match refusal {
             Refusal::Because(why) => {
-                tracing::error!(request_id = %self.request.id, upstream = %self.upstream, script = %self.script_name(), %named, "file named by the script not sent: {why}");
+                tracing::error!(request_id = %self.request.id, trace_id = self.request.id.trace_id().map(display), upstream = %self.upstream, script = %self.script_name(), %named, "file named by the script not sent: {why}");
                 Failure::NotFound
             }
             Refusal::Trouble(errno) => Failure::Disk(io::Error::from_raw_os_error(errno)),
@@ -56,7 +56,7 @@ impl Reply<'_> {
     /// Logs once for each site that a script named a file without a configuration for it.
     pub(in crate::handler::answer) fn log_unconfigured_field(&self, orders: &Orders) {
         if let Some(key) = self.settings.send_file.missing_key(orders) {
-            tracing::warn!(request_id = %self.request.id, upstream = %self.upstream, script = %self.script_name(), "the script named a file to send, and {key} is not set: its own content was sent instead; logged once for each site");
+            tracing::warn!(request_id = %self.request.id, trace_id = self.request.id.trace_id().map(display), upstream = %self.upstream, script = %self.script_name(), "the script named a file to send, and {key} is not set: its own content was sent instead; logged once for each site");
         }
     }
 

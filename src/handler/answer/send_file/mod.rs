@@ -132,13 +132,13 @@ impl SendFile {
         };
         if !self.all_names && unsafe_name::withheld(&path).is_some() {
             return Err(Refusal::Because(
-                "dotfiles, PHP sources and editor backups are sent with site.send_file.all_names alone",
+                "dotfiles, PHP sources and editor backups are sent only with site.send_file.all_names",
             ));
         }
         match disk.open(root, &path) {
             Found::File(file) => Ok((path, file)),
             Found::Directory => Err(Refusal::Because("it is a folder")),
-            Found::Missing | Found::TooLong => Err(Refusal::Because("there is no such file")),
+            Found::Missing | Found::TooLong => Err(Refusal::Because("the file does not exist")),
             Found::Refused(why) => Err(Refusal::Because(why)),
             Found::Trouble(errno) => Err(Refusal::Trouble(errno)),
         }
@@ -162,7 +162,7 @@ impl SendFile {
                 Some((&folder.root, below(&path, trimmed(&real))?))
             })
         });
-        found.ok_or(Refusal::Because("it lies outside site.send_file.roots"))
+        found.ok_or(Refusal::Because("it is outside site.send_file.roots"))
     }
 
     fn by_uri(&self, value: &HeaderValue) -> Result<(&Root, Vec<u8>), Refusal> {
@@ -175,7 +175,7 @@ impl SendFile {
             let rest = target.path().strip_prefix(uri.as_bytes())?;
             Some((&folder.root, [b"/", rest].concat()))
         });
-        found.ok_or(Refusal::Because("it lies outside site.send_file.internal"))
+        found.ok_or(Refusal::Because("it is outside site.send_file.internal"))
     }
 }
 

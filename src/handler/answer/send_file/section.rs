@@ -11,17 +11,17 @@ use crate::section::{At, Key, Lowered, Pairs, Problem, Problems, Section, absolu
 /// The `send_file` section.
 pub static SEND_FILE: Section = Section {
     title: "[site.send_file]",
-    doc: "Files that a script names and the gateway sends, while the worker is free again: with ranges, conditions and HEAD as any file, and with the status and the fields that the script gave (but Content-Length, Content-Range and Content-Encoding). No client ever sees the field that names the file, and none can ask for these folders by it. What is missing or outside is 404 and an error in the log. Without this section such a field is dropped and the script's own content sent.\nWhich field works is told to the script as HTTP_X_SENDFILE_TYPE, with HTTP_X_ACCEL_MAPPING, where Symfony and its like look for it; no client can say these.",
+    doc: "Files that a script names by X-Sendfile or X-Accel-Redirect and the gateway sends, while the worker is free again: with ranges, conditions and HEAD as any file, and with the status and the fields of the script (except Content-Length, Content-Range and Content-Encoding). Clients never see the field that names the file, and cannot request these folders by it. A file that is missing or outside gets 404 and an error in the log. Without this section such a field is dropped and the script's own content sent.\nThe script learns the supported field from HTTP_X_SENDFILE_TYPE, with HTTP_X_ACCEL_MAPPING, where Symfony and others look for it; clients cannot set these.",
     groups: &[&[&ROOTS, &INTERNAL, &BACKEND_ROOTS, &ALL_NAMES]],
 };
 
-static ROOTS: Key<Vec<At<String>>> = Key::texts("roots", "Folders below which X-Sendfile may name any file, by its absolute path as it is, not percent-encoded. No symbolic link leads out of them.").example("[\"/srv/files\"]");
+static ROOTS: Key<Vec<At<String>>> = Key::texts("roots", "Folders in which X-Sendfile may name any file, by its literal absolute path, not percent-encoded. Symbolic links cannot lead out of them.").example("[\"/srv/files\"]");
 
-static INTERNAL: Key<Pairs> = Key::pairs("internal", "Prefixes of the URIs that X-Accel-Redirect may name, percent-encoded, and the folder that each stands for. The longest that fits is taken.").example("{ \"/protected/\" = \"/srv/files\" }");
+static INTERNAL: Key<Pairs> = Key::pairs("internal", "Prefixes of the URIs that X-Accel-Redirect may name, percent-encoded, each with its folder. The longest matching one applies.").example("{ \"/protected/\" = \"/srv/files\" }");
 
-static BACKEND_ROOTS: Key<Pairs> = Key::pairs("backend_roots", "What PHP calls such a folder where it sees it at another path. Below the document root upstream.NAME.backend_root says so already.").example("{ \"/srv/files\" = \"/app/files\" }");
+static BACKEND_ROOTS: Key<Pairs> = Key::pairs("backend_roots", "Paths of these folders in PHP, if PHP sees them elsewhere. For those below the document root upstream.NAME.backend_root suffices.").example("{ \"/srv/files\" = \"/app/files\" }");
 
-static ALL_NAMES: Key<bool> = Key::flag("all_names", "Whether dotfiles, PHP sources and editor backups are sent too, as a store of other people's files may need. Folders with code or secrets of one's own must not have it.").default("false");
+static ALL_NAMES: Key<bool> = Key::flag("all_names", "Sends dotfiles, PHP sources and editor backups too, as a store of users' files may need. Not for folders with code or secrets of the site itself.").default("false");
 
 impl SendFile {
     /// Builds the settings from their section; reports paths that are not absolute, and values that cannot be
@@ -97,7 +97,7 @@ fn check(
         absolute_path(&seen, problems);
         let all_are_known = !section.is_wrong(&ROOTS) && !section.is_wrong(&INTERNAL);
         if all_are_known && !known(&path.value) {
-            let message = format!("`{}` is no folder of `roots` or `internal`", path.value);
+            let message = format!("`{}` is not a folder of `roots` or `internal`", path.value);
             problems.push(Problem::new(path.place, message));
         }
     }
@@ -111,7 +111,7 @@ fn check_mapping(section: &Lowered, internal: &[(&At<String>, Folder)], problems
     });
     if let Some(message) = long_variable::describe_excess("HTTP_X_ACCEL_MAPPING", pairs.sum()) {
         let problem = Problem::new(section.place_of(&INTERNAL), message);
-        problems.push(problem.help("name fewer folders, which the others lie below"));
+        problems.push(problem.help("list fewer folders, which contain the others"));
     }
 }
 

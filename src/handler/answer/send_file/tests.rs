@@ -55,8 +55,8 @@ fn paths_are_looked_up_below_the_roots() {
     let at = |name: &str| format!("{}/{name}", tree.path().display());
     let text = format!("roots = ['/nonexistent', '{}']", at("current/"));
     let send_file = build(&text).unwrap();
-    let outside = "it lies outside site.send_file.roots";
-    let missing = "there is no such file";
+    let outside = "it is outside site.send_file.roots";
+    let missing = "the file does not exist";
     for (path, expected) in [
         (at("current/a.txt"), Ok("/a.txt")),
         // The path as realpath returns it.
@@ -95,7 +95,7 @@ fn uris_are_decoded_and_mapped_by_the_longest_prefix() {
         files.display()
     );
     let send_file = build(&text).unwrap();
-    let outside = "it lies outside site.send_file.internal";
+    let outside = "it is outside site.send_file.internal";
     let unreadable = "the URI cannot be read";
     for (uri, expected) in [
         ("/p/files/a.txt", Ok("/a.txt")),
@@ -105,7 +105,7 @@ fn uris_are_decoded_and_mapped_by_the_longest_prefix() {
         ("/p/files/%C3%A4.txt", Ok("/ä.txt")),
         ("/p/files/ä.txt", Ok("/ä.txt")),
         ("/p/files/../files/a.txt", Ok("/a.txt")),
-        ("/p/a.txt", Err("there is no such file")),
+        ("/p/a.txt", Err("the file does not exist")),
         ("/p/files/../../outside", Err(outside)),
         ("/p/files/%2e%2e/%2e%2e/outside", Err(outside)),
         ("/pfiles/a.txt", Err(outside)),
@@ -215,7 +215,7 @@ fn what_cannot_work_is_a_problem() {
         ),
         (
             "roots = '/srv'\nbackend_roots = { '/other' = '/app' }",
-            "`/other` is no folder of `roots` or `internal`",
+            "`/other` is not a folder of `roots` or `internal`",
         ),
         (
             "roots = '/srv'\nbackend_roots = { '/srv' = 'app' }",

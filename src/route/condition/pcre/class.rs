@@ -63,7 +63,7 @@ impl Translator<'_> {
                 return self.range_of_bytes(from, to);
             }
             Item::Single(to) if from > to => {
-                return Err(self.refuse(format!("the range `{from}-{to}` is the wrong way round")));
+                return Err(self.refuse(format!("the range `{from}-{to}` is reversed")));
             }
             Item::Single(to) => self.text.extend([&single(from), "-", &single(to)]),
         }
@@ -87,7 +87,7 @@ impl Translator<'_> {
             '\\' => self.class_escape(),
             '[' if self.rest.starts_with(':') && self.rest.contains(":]") => self.posix(),
             '[' if self.rest.starts_with(['.', '=']) => {
-                Err(self.refuse("`[.` and `[=` are not understood: write `\\[` for a `[`"))
+                Err(self.refuse("`[.` and `[=` are not supported: write `\\[` for a `[`"))
             }
             other => Ok(Item::Single(wide(other))),
         }
@@ -99,7 +99,7 @@ impl Translator<'_> {
         let name = self.read_until(":]", "`[:`")?;
         if !POSIX.contains(&name.trim_start_matches('^')) {
             return Err(self.refuse(format!(
-                "there is no class `[:{name}:]`: there are {}",
+                "unknown class `[:{name}:]`: known classes are {}",
                 POSIX.join(", ")
             )));
         }

@@ -7,7 +7,7 @@ impl Translator<'_> {
     pub(super) fn group(&mut self) -> Result<(), Refusal> {
         if self.rest.starts_with('*') {
             let verb = self.read_until(")", "`(*`")?.to_owned();
-            return Err(self.refuse(format!("`({verb})` is not understood: leave it out")));
+            return Err(self.refuse(format!("`({verb})` is not supported: remove it")));
         }
         if !self.eat("?") {
             self.groups += 1;
@@ -47,7 +47,7 @@ impl Translator<'_> {
         }
         for (start, what) in REFUSED {
             if self.eat(start) {
-                return Err(self.refuse(format!("`(?{start}` ({what}) is not understood")));
+                return Err(self.refuse(format!("`(?{start}` ({what}) is not supported")));
             }
         }
         self.flags()
@@ -58,7 +58,7 @@ impl Translator<'_> {
         let flags = self.take_while(|c| c.is_ascii_alphabetic() || c == '-' || c == '^');
         if let Some(unknown) = flags.chars().find(|flag| !"imsU-".contains(*flag)) {
             return Err(self.refuse(format!(
-                "the flag `{unknown}` is not understood: there are i, m, s and U"
+                "the flag `{unknown}` is not supported: known flags are i, m, s and U"
             )));
         }
         match self.next() {
@@ -67,7 +67,7 @@ impl Translator<'_> {
                 self.text.push(end);
                 Ok(())
             }
-            Some(_) | None => Err(self.refuse("`(?` begins no group that is understood")),
+            Some(_) | None => Err(self.refuse("`(?` begins no supported group")),
         }
     }
 
@@ -79,7 +79,7 @@ impl Translator<'_> {
             }
             let inner = self.read_until(close, &format!("`\\{kind}{open}`"))?;
             if kind == 'g' && open != "{" {
-                return Err(self.refuse("a pattern that calls a group is not understood"));
+                return Err(self.refuse("calls of groups are not supported"));
             }
             return match kind {
                 'g' => self.refer_to(inner),
@@ -136,7 +136,7 @@ impl Translator<'_> {
         let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         if !(word && begins) {
             return Err(self.refuse(format!(
-                "`{name}` is not a name of a group: letters, digits and `_`, the first no digit"
+                "`{name}` is not the name of a group: letters, digits and `_`, the first no digit"
             )));
         }
         Ok(())
