@@ -19,6 +19,7 @@ mod admission_restart;
 mod admission_sharing;
 mod after_the_answer;
 mod applications;
+mod auth_browser;
 mod authentication;
 mod balancing;
 mod bounds;

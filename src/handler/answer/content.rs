@@ -118,3 +118,6 @@ impl<I: Incoming> Drop for UpstreamContent<I> {
         self.shared.abandon();
     }
 }
+
+#[cfg(test)]
+mod tests;
