@@ -4,6 +4,9 @@
 //! which is at least [`FRESH`] where nothing was used, and at most [`SPENT`], which takes seconds, where all was.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tokio::time::Instant;
 
 use crate::harness::{
@@ -435,6 +438,50 @@ async fn a_refusal_names_its_key_in_the_log_and_to_explain() {
     let explained = String::from_utf8(output.stdout).unwrap();
     let limit = format!("    {key}, burst = 20, key = \"header:x-key\"\n");
     assert_eq!(explained.matches(&limit).count(), 1, "{explained}");
+}
+
+/// `{SHA}` of `right`.
+const HASH: &str = "{SHA}0nofEXcSAJSXFLGvmfBIpBb11vQ=";
+
+/// A request of a user with the right password, from this client.
+fn by(user: &str, client: &str, target: &str) -> Request {
+    let credentials = STANDARD.encode(format!("{user}:right"));
+    from(client, target).field("Authorization", &format!("Basic {credentials}"))
+}
+
+/// Of a rule's own `auth` and of that of a rule before; who is refused by `auth` is counted by no user.
+#[tokio::test]
+async fn users_are_counted_wherever_they_come_from() {
+    let auth = "auth = { basic = { realm = \"a\", users = \"{folder}/users\" } }";
+    let limits = format!("limits = {{ {RATE}, key = \"user\" }}\nrespond = {{ body = \"in\" }}");
+    let config = format!(
+        "{TRUSTING}[[site]]\n[[site.rule]]\nprefix = \"/own\"\n{auth}\n{limits}\n\
+         [[site.rule]]\nprefix = \"/before\"\n{auth}\n[[site.rule]]\n{limits}\n"
+    );
+    let users: Vec<_> = ["alice", "bob"]
+        .map(|user| format!("{user}:{HASH}\n"))
+        .into();
+    let gateway = Gateway::with(&config)
+        .beside("users", users.concat())
+        .start()
+        .await;
+    let count = async |request: Request| admitted_of(&gateway, &request).await;
+    for target in ["/own", "/before"] {
+        let wrong = from("192.0.2.1", target);
+        for _ in 0..3 * FRESH {
+            assert_eq!(gateway.send(&wrong).await.status, 401);
+        }
+        let first = count(by("alice", "192.0.2.1", target)).await;
+        assert!(first >= FRESH, "{target}: {first}");
+        let elsewhere = count(by("alice", "192.0.2.2", target)).await;
+        assert!(elsewhere <= SPENT, "{target}: {elsewhere}");
+        let other = count(by("bob", "192.0.2.1", target)).await;
+        assert!(other >= FRESH, "{target}: {other}");
+    }
+    // Without a user it is the client.
+    assert!(count(from("192.0.2.1", "/")).await >= FRESH);
+    assert!(count(from("192.0.2.2", "/")).await >= FRESH);
+    assert!(count(from("192.0.2.1", "/")).await <= SPENT);
 }
 
 /// The `n`th configuration: its rules have other lines and fields than the one before, and this limit.
