@@ -155,6 +155,10 @@ impl Modify for Auth {
     fn is_guard(&self) -> bool {
         true
     }
+
+    fn authenticates(&self) -> bool {
+        true
+    }
 }
 
 /// Returns the value of a key without which the scheme cannot work.

@@ -116,7 +116,8 @@ fn admit(
 ) -> Result<(), Interruption> {
     let (request, now) = (scope.request, inputs.now);
     let admitted = inputs.taken.take(edits.rule, || {
-        let user = None;
+        let user = edits.user.as_ref().or_else(|| request.user());
+        let user = user.map(|user| &*user.name);
         let subject = subject(&limiter.limit().key, &request.wire, &request.fields, user);
         limiter.admit(&subject, now)
     });

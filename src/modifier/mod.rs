@@ -187,6 +187,12 @@ impl Modifiers {
         self.list.iter().any(|modifier| modifier.kind().is_guard())
     }
 
+    /// Reports whether one of them authenticates users.
+    pub fn authenticate(&self) -> bool {
+        let mut modifiers = self.list.iter();
+        modifiers.any(|modifier| modifier.kind().authenticates())
+    }
+
     /// Returns the part of PHP that is reserved for matching requests, in per cent.
     pub fn reserve(&self) -> Option<&At<u8>> {
         let mut modifiers = self.list.iter();

@@ -65,6 +65,11 @@ pub(super) trait Modify: Debug {
         false
     }
 
+    /// Reports whether it authenticates users.
+    fn authenticates(&self) -> bool {
+        false
+    }
+
     /// Returns the part of PHP that it reserves, in per cent.
     fn reserve(&self) -> Option<&At<u8>> {
         None

@@ -4,6 +4,9 @@
 //! which is at least [`FRESH`] where nothing was used, and at most [`SPENT`], which takes seconds, where all was.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tokio::time::Instant;
 
 use crate::harness::{
@@ -90,62 +93,66 @@ const KEYS: [(&str, &str, bool, bool); 4] = [
     ("site", "site", true, true),
 ];
 
+/// Rules with these limits, one for each key and way.
+fn rules(limits: &str, action: &str) -> String {
+    let keys = KEYS.iter().enumerate();
+    let rules = keys.flat_map(|(number, (key, ..))| {
+        WAYS.map(|way| {
+            format!("[[site.rule]]\nprefix = \"/{way:?}/{number}\"\nlimits = {{ {limits}, key = \"{key}\" }}\n{action}")
+        })
+    });
+    rules.collect()
+}
+
+/// Whether a limit by client has no client to count by.
+fn is_unlimited(way: Way, key: &str) -> bool {
+    matches!(way, Way::Unix) && key == "client"
+}
+
 #[tokio::test]
 async fn a_rate_is_counted_by_its_key_in_every_protocol() {
     let folder = tempfile::tempdir().unwrap();
-    let mut config = listeners(folder.path()) + "[[site]]\n";
-    for (number, (key, ..)) in KEYS.iter().enumerate() {
-        for way in WAYS {
-            config += &format!(
-                "[[site.rule]]\npath = \"/{way:?}/{number}\"\nlimits = {{ {RATE}, key = \"{key}\" }}\nrespond = {{ body = \"ok\" }}\n"
-            );
-        }
-    }
+    let rules = rules(RATE, "respond = { body = \"ok\" }\n");
+    let config = format!("[[site]]\n{rules}{}", listeners(folder.path()));
     let gateway = Gateway::start_in(folder, &config).await;
     for (number, (key, name, other, none)) in KEYS.into_iter().enumerate() {
         for way in WAYS {
             let what = format!("{key} {way:?}");
             let address = way.address(&gateway);
             let target = format!("/{way:?}/{number}");
-            let (one, another, without) = (
-                valued(&target, "one"),
-                valued(&target, "another"),
-                Request::get(&target),
-            );
+            let one = valued(&target, "one");
             let send = async |request: &Request| way.send(&address, request).await;
-            if key == "client" && matches!(way, Way::Unix) {
-                // A client on a unix socket is not known.
+            if is_unlimited(way, key) {
                 for _ in 0..3 * FRESH {
                     assert_eq!(send(&one).await.status, 200, "{what}");
                 }
                 continue;
             }
-            let count = admitted(async || send(&one).await).await;
-            assert!(count >= FRESH, "{what}: {count}");
-            let refused = eventually("a refusal", PATIENCE, async || {
-                Some(send(&one).await)
-                    .filter(|response| response.status == 429)
-                    .ok_or(())
+            let mut refused = Response::none();
+            let count = admitted(async || {
+                refused = send(&one).await;
+                refused.clone()
             })
             .await;
+            assert!(count >= FRESH, "{what}: {count}");
             let policy = format!("\"{name}\";q=1;w=1");
             assert_eq!(refused.header("ratelimit-policy"), Some(&*policy), "{what}");
             let state = format!("\"{name}\";r=0;t=1");
             assert_eq!(refused.header("ratelimit"), Some(&*state), "{what}");
             assert_eq!(refused.header("retry-after"), Some("1"), "{what}");
-            for (request, is_spent) in [(&another, other), (&without, none)] {
-                if matches!((way, name), (Way::Unix, "header" | "cookie"))
-                    && request.fields.is_empty()
-                {
-                    continue;
-                }
-                let count = admitted(async || send(request).await).await;
-                let expected = if is_spent {
+            let is_spent = |count| {
+                if other {
                     count <= SPENT
                 } else {
                     count >= FRESH
-                };
-                assert!(expected, "{what}: {count} of {request:?}");
+                }
+            };
+            let count = admitted(async || send(&valued(&target, "another")).await).await;
+            assert!(is_spent(count), "{what}: {count} of another value");
+            // Without a value it is the client, whom nobody knows on a unix socket.
+            if none || !matches!(way, Way::Unix) {
+                let count = admitted(async || send(&Request::get(&target)).await).await;
+                assert!(is_spent(count), "{what}: {count} without a value");
             }
         }
     }
@@ -156,61 +163,48 @@ async fn what_runs_is_counted_by_its_key_in_every_protocol() {
     let gate = Gate::new();
     let responder = ScriptedResponder::start([Script::held(&gate, "\nslow")]).await;
     let folder = tempfile::tempdir().unwrap();
-    let mut rules = String::new();
-    for (number, (key, ..)) in KEYS.iter().enumerate() {
-        for way in WAYS {
-            rules += &format!(
-                "[[site.rule]]\nprefix = \"/{way:?}/{number}\"\nlimits = {{ requests_at_once = 1, key = \"{key}\" }}\n"
-            );
-        }
-    }
-    let site = responder
-        .site("")
-        .replacen("[[site.rule]]", &format!("{rules}[[site.rule]]"), 1);
+    let rules = rules("requests_at_once = 1", "") + "[[site.rule]]";
+    let site = responder.site("").replacen("[[site.rule]]", &rules, 1);
     let config = format!("{site}\n{}", listeners(folder.path()));
     let gateway = Gateway::start_in(folder, &config).await;
-    let mut asked = responder.seen().requests.len();
-    for (number, (key, name, other, none)) in KEYS.into_iter().enumerate() {
+    let mut asked = 0;
+    for (number, (key, _, other, none)) in KEYS.into_iter().enumerate() {
         for way in WAYS {
-            let what = format!("{key} {way:?}");
             let address = way.address(&gateway);
             let target = format!("/{way:?}/{number}");
-            let start = |request: Request| {
-                let address = address.clone();
-                tokio::spawn(async move { way.send(&address, &request).await })
-            };
-            let mut running = vec![start(valued(&target, "one"))];
-            asked += 1;
-            responder
-                .wait_until(&what, |seen| seen.requests.len() == asked)
-                .await;
-            let unknown = matches!(way, Way::Unix) && name == "client";
-            for (request, refused) in [
-                (valued(&target, "one"), !unknown),
-                (valued(&target, "another"), other && !unknown),
-                (Request::get(&target), none && !unknown),
+            let is_limited = !is_unlimited(way, key);
+            let mut running = Vec::new();
+            for (request, is_refused) in [
+                (valued(&target, "one"), false),
+                (valued(&target, "one"), is_limited),
+                (valued(&target, "another"), other && is_limited),
+                (Request::get(&target), none && is_limited),
             ] {
-                let what = format!("{what}: {request:?}");
-                if refused {
+                let what = format!("{key} {way:?}: {request:?}");
+                if is_refused {
                     let response = way.send(&address, &request).await;
-                    assert_eq!(response.status, 429, "{what}");
-                    assert_eq!(response.header("retry-after"), Some("1"), "{what}");
-                } else {
-                    running.push(start(request));
-                    asked += 1;
-                    responder
-                        .wait_until(&what, |seen| seen.requests.len() == asked)
-                        .await;
+                    let seen = (response.status, response.header("retry-after"));
+                    assert_eq!(seen, (429, Some("1")), "{what}");
+                    continue;
                 }
+                let address = address.clone();
+                running.push(tokio::spawn(
+                    async move { way.send(&address, &request).await },
+                ));
+                asked += 1;
+                responder
+                    .wait_until(&what, |seen| seen.requests.len() == asked)
+                    .await;
             }
             gate.pass(running.len() + 1);
             for one in running {
-                assert_eq!(one.await.unwrap().text(), "slow", "{what}");
+                assert_eq!(one.await.unwrap().text(), "slow", "{key} {way:?}");
             }
-            // All have ended, and so have their counts.
+            eventually("a place is free", PATIENCE, async || {
+                way.send(&address, &valued(&target, "one")).await.status == 200
+            })
+            .await;
             asked += 1;
-            let again = way.send(&address, &valued(&target, "one")).await;
-            assert_eq!(again.text(), "slow", "{what}");
         }
     }
 }
@@ -435,6 +429,50 @@ async fn a_refusal_names_its_key_in_the_log_and_to_explain() {
     let explained = String::from_utf8(output.stdout).unwrap();
     let limit = format!("    {key}, burst = 20, key = \"header:x-key\"\n");
     assert_eq!(explained.matches(&limit).count(), 1, "{explained}");
+}
+
+/// `{SHA}` of `right`.
+const HASH: &str = "{SHA}0nofEXcSAJSXFLGvmfBIpBb11vQ=";
+
+/// A request of a user with the right password, from this client.
+fn by(user: &str, client: &str, target: &str) -> Request {
+    let credentials = STANDARD.encode(format!("{user}:right"));
+    from(client, target).field("Authorization", &format!("Basic {credentials}"))
+}
+
+/// Of a rule's own `auth` and of that of a rule before; who is refused by `auth` is counted by no user.
+#[tokio::test]
+async fn users_are_counted_wherever_they_come_from() {
+    let auth = "auth = { basic = { realm = \"a\", users = \"{folder}/users\" } }";
+    let limits = format!("limits = {{ {RATE}, key = \"user\" }}\nrespond = {{ body = \"in\" }}");
+    let config = format!(
+        "{TRUSTING}[[site]]\n[[site.rule]]\nprefix = \"/own\"\n{auth}\n{limits}\n\
+         [[site.rule]]\nprefix = \"/before\"\n{auth}\n[[site.rule]]\n{limits}\n"
+    );
+    let users: Vec<_> = ["alice", "bob"]
+        .map(|user| format!("{user}:{HASH}\n"))
+        .into();
+    let gateway = Gateway::with(&config)
+        .beside("users", users.concat())
+        .start()
+        .await;
+    let count = async |request: Request| admitted_of(&gateway, &request).await;
+    for target in ["/own", "/before"] {
+        let wrong = from("192.0.2.1", target);
+        for _ in 0..3 * FRESH {
+            assert_eq!(gateway.send(&wrong).await.status, 401);
+        }
+        let first = count(by("alice", "192.0.2.1", target)).await;
+        assert!(first >= FRESH, "{target}: {first}");
+        let elsewhere = count(by("alice", "192.0.2.2", target)).await;
+        assert!(elsewhere <= SPENT, "{target}: {elsewhere}");
+        let other = count(by("bob", "192.0.2.1", target)).await;
+        assert!(other >= FRESH, "{target}: {other}");
+    }
+    // Without a user it is the client.
+    assert!(count(from("192.0.2.1", "/")).await >= FRESH);
+    assert!(count(from("192.0.2.2", "/")).await >= FRESH);
+    assert!(count(from("192.0.2.1", "/")).await <= SPENT);
 }
 
 /// The `n`th configuration: its rules have other lines and fields than the one before, and this limit.

@@ -21,8 +21,8 @@ use crate::route::Rules;
 use crate::section::{Lowered, Problems};
 use walk::Walk;
 
-/// Reviews the rules of a site with this limit of requests. The first of `rules` belong to the sections in `written`; keys of the
-/// site imply the others.
+/// Reviews the rules of a site with this limit of requests. The first of `rules` belong to the sections in `written`; keys
+/// of the site imply the others.
 pub(super) fn review(
     written: &[&Lowered],
     rules: &Rules<Step>,
@@ -35,9 +35,7 @@ pub(super) fn review(
     for (number, section) in written.iter().enumerate() {
         rewrite_loop::check(number, section, &walk, problems);
         path_info::check(number, section, &walk, problems);
-        if let Some(rule) = walk.rule(number) {
-            limits::check(section, rule, limit, problems);
-        }
+        limits::check(number, section, &walk, limit, problems);
     }
 }
 

@@ -31,7 +31,7 @@ fn warned(lines: &str) -> Vec<(String, String)> {
 /// Fails unless there is exactly one warning, with these words, at `marked` in the last line but `back`
 /// of a list of rules.
 #[track_caller]
-fn warns(lines: &str, back: usize, marked: &str, words: &str) {
+pub(super) fn warns(lines: &str, back: usize, marked: &str, words: &str) {
     let warnings = warned(lines);
     let [(message, at)] = warnings.as_slice() else {
         panic!("{lines}\n{warnings:#?}")
@@ -49,15 +49,15 @@ fn warns(lines: &str, back: usize, marked: &str, words: &str) {
 }
 
 #[track_caller]
-fn does_not_warn(lines: &str) {
+pub(super) fn does_not_warn(lines: &str) {
     assert_eq!(warned(lines), [], "{lines}");
 }
 
 /// A site with scripts.
-const PHP: &str = "root = '/srv/a'\nphp = 'unix:/run/php.sock'\n";
+pub(super) const PHP: &str = "root = '/srv/a'\nphp = 'unix:/run/php.sock'\n";
 
 /// Writes rules, one a line.
-fn rules(rules: &[&str]) -> String {
+pub(super) fn rules(rules: &[&str]) -> String {
     let rules: Vec<_> = rules
         .iter()
         .map(|rule| format!("{{ {rule} }},\n"))
@@ -555,44 +555,4 @@ fn rewrites_that_come_to_an_end_are_not() {
     let leads = "path = '/a', rewrite = { to = '/b' }";
     let turns = "path = '/b', rewrite = { to = '/b' }";
     warns(&rules(&[leads, turns]), 0, "'/b' } }", "`/b` becomes `/b`");
-}
-
-#[test]
-fn limits_without_effect() {
-    let site = |limits: &str, rule: &str| {
-        let rule = format!("path = '/a', limits = {{ {rule} }}");
-        rules(&[&rule]).replace("rule = [", &format!("limits = {{ {limits} }}\nrule = ["))
-    };
-    let narrow = "requests_per_second = 5, burst = 5, requests_at_once = 5";
-    let all = "requests_at_once = 1, key = 'site'";
-    let wider = "has no effect: the site refuses these requests earlier";
-    for (of_site, of_rule, marked, words) in [
-        (narrow, "requests_at_once = 5", "5", wider),
-        (narrow, "requests_per_second = 6, burst = 5", "6", wider),
-        (all, all, "1", wider),
-        (
-            narrow,
-            "body = '7B', burst = 5",
-            "5",
-            "`burst` has no effect",
-        ),
-        (
-            narrow,
-            "body = '7B', key = 'site'",
-            "'site'",
-            "`key` has no effect",
-        ),
-    ] {
-        warns(&site(of_site, of_rule), 0, marked, words);
-    }
-    for (of_site, of_rule) in [
-        (narrow, "requests_at_once = 4"),
-        (narrow, "requests_per_second = 5, burst = 4"),
-        (narrow, "requests_per_second = 4, burst = 50"),
-        (narrow, "requests_at_once = 9, key = 'header:a'"),
-        (all, "requests_at_once = 1"),
-        ("body = '1KiB'", all),
-    ] {
-        does_not_warn(&site(of_site, of_rule));
-    }
 }

@@ -32,6 +32,14 @@ fn a_client_is_an_address_or_a_prefix() {
     assert_ne!(client("192.0.2.1"), client("192.0.2.2"));
 }
 
+/// Returns the kind of the partition that is over its limit.
+fn kind(exceeded: Exceeded) -> &'static str {
+    let Exceeded::Requests(refusal) = exceeded else {
+        panic!("{exceeded}")
+    };
+    refusal.kind()
+}
+
 /// Two requests of an allowance of one: the second is refused exactly if both are of one partition.
 #[test]
 fn requests_are_counted_by_the_key() {
@@ -66,12 +74,7 @@ fn requests_are_counted_by_the_key() {
             let now = Instant::now();
             let _running = limiter.admit(&subject(first.0, first.1), now).unwrap();
             let admitted = limiter.admit(&subject(second.0, second.1), now);
-            let refused = admitted.err().map(|exceeded| {
-                let Exceeded::Requests(refusal) = exceeded else {
-                    panic!("{exceeded}")
-                };
-                refusal.kind()
-            });
+            let refused = admitted.err().map(kind);
             let expected = Some(refused_by).filter(|kind| *kind != free);
             assert_eq!(refused, expected, "{key} {limit} {first:?} {second:?}");
         }
