@@ -96,6 +96,16 @@ impl RuleEdits {
             has_reserve: false,
         }
     }
+
+    /// Returns the changes of fields alone; `None` without one.
+    pub fn of_fields(self) -> Option<Self> {
+        let has_one = !self.request.is_empty() || !self.answer.is_empty();
+        has_one.then(|| Self {
+            request: self.request,
+            answer: self.answer,
+            ..Self::of(self.rule, self.place)
+        })
+    }
 }
 
 impl Edits {
@@ -219,6 +229,17 @@ pub fn variable_of(field: &HeaderName) -> String {
         return name;
     }
     format!("HTTP_{name}")
+}
+
+/// Reports whether two fields have the same meta-variable once all bytes but letters and digits are underscores.
+pub fn have_same_variable(one: &HeaderName, other: &HeaderName) -> bool {
+    let plain = |name: &HeaderName, index| {
+        let byte = name.as_str().as_bytes().get(index).copied();
+        byte.filter(u8::is_ascii_alphanumeric)
+    };
+    let mut indices = 0..one.as_str().len();
+    one.as_str().len() == other.as_str().len()
+        && indices.all(|index| plain(one, index) == plain(other, index))
 }
 
 fn append(fields: &mut HeaderMap, name: &HeaderName, value: &HeaderValue) {

@@ -304,7 +304,7 @@ fn outcome(step: Step, target: &str) -> &'static str {
             let taken = &mut Taken::default();
             let inputs = &mut inputs(&facts, taken);
             let passed = readings.guard((RuleId::default(), rule), inputs);
-            passed.map(|()| "next rule after its guards")
+            passed.map(|_| "next rule after its guards")
         }
     };
     match passed {
