@@ -115,7 +115,11 @@ impl Driver<'_> {
                     let mut trace = Trace::default();
                     Event::Performed(plan.perform(request, self.disk, &mut trace).await)
                 }
-                Next::Ask(ask) => Event::Known(find(ask).await),
+                Next::Ask(ask) => {
+                    // The round is evaluated again from its start.
+                    self.recorder.rounds.pop();
+                    Event::Known(find(ask).await)
+                }
             };
             next = self
                 .journey
