@@ -296,6 +296,23 @@ mod tests {
     }
 
     #[test]
+    fn spellings_of_a_variable_are_equal() {
+        for (one, other, expected) in [
+            ("remote-user", "remote-user", true),
+            ("remote-user", "remote_user", true),
+            ("remote-user", "remote.user", true),
+            ("remote-user", "remote-used", false),
+            ("remote-user", "remoteuser", false),
+            ("remote-user", "remotexuser", false),
+            ("remote-user", "remote-users", false),
+        ] {
+            let found = [(one, other), (other, one)]
+                .map(|(one, other)| have_same_variable(&name(one), &name(other)));
+            assert_eq!(found, [expected; 2], "{one} {other}");
+        }
+    }
+
+    #[test]
     fn the_rules_that_give_a_variable_its_value_are_known() {
         let environment = |name: &str, value: Option<&str>| Assignment {
             name: name.into(),

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, Response, StatusCode, header};
 
 use super::fact::{Answer, Ask, Fact, Subrequest};
 use super::modify::{Inputs, Interruption, Modify};
-use crate::failure::Failure;
+use crate::failure::{Failure, Undecided};
 use crate::handler::Body;
 use crate::message::edits::{FieldEdit, RuleEdits, have_same_variable};
 use crate::message::{RemoteUser, Target, hop_by_hop, list};
@@ -60,11 +60,11 @@ impl Modify for ForwardAuth {
         if is_passed_on(answer) {
             return Err(Interruption::Answer(Box::new(pass_on(answer))));
         }
-        Err(Interruption::Refuse(Failure::ForwardAuth {
+        Err(Interruption::Refuse(Failure::ForwardAuth(Undecided {
             path: self.target.raw().into(),
             status: answer.status,
             place: Arc::clone(&edits.place),
-        }))
+        })))
     }
 
     fn is_guard(&self) -> bool {

@@ -164,7 +164,7 @@ impl Modifiers {
                 ..*scope
             };
             modifier.apply(&scope, inputs, &mut edits)?;
-            if user.is_none() {
+            if user != edits.user {
                 user.clone_from(&edits.user);
             }
         }

@@ -33,7 +33,7 @@ const ON_DISK: [&str; 19] = [
 ];
 
 /// Keys that name a path of a URL.
-const OF_URLS: [&str; 12] = [
+const OF_URLS: [&str; 13] = [
     "[[site.error_page]] path",
     "[[site.mount]] path",
     "[[site.rule]] path",
@@ -41,6 +41,7 @@ const OF_URLS: [&str; 12] = [
     "[[site.rule]] proxy_pass",
     "[site.rule.not] path",
     "any and all prefix",
+    "[site.rule.forward_auth] path",
     "[site.rule.fastcgi] mounted_at",
     "[site.rule.fastcgi] path_info",
     "[site.rule.static_files] mounted_at",

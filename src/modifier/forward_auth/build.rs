@@ -39,7 +39,7 @@ static ANSWER_FIELDS: Key<Vec<At<String>>> = Key::texts(
     "Fields of a granting answer that replace those of the request, as PHP sees them; the client's own are removed, in every spelling that has the same variable. Set-Cookie is sent to the client.",
 )
 .default("[]")
-.shown("[\"Remote-User\", \"Remote-Groups\"]");
+.example("[\"Remote-User\", \"Remote-Groups\"]");
 
 static USER: Key<Option<At<String>>> = Key::text(
     "user",
@@ -69,8 +69,8 @@ impl ForwardAuth {
         answer_fields.retain(|name| *name != header::SET_COOKIE);
         let names_nobody =
             |name: &HeaderName| belongs_to_answer(name) || *name == header::SET_COOKIE;
-        let user = table.get(&USER);
-        let user = user.and_then(|name| parse(&name, names_nobody, problems));
+        let named = table.get(&USER);
+        let user = named.and_then(|name| parse(&name, names_nobody, problems));
         answer_fields.extend(user.clone());
         Some(Self {
             target: target?,
