@@ -2,6 +2,7 @@
 
 mod parts;
 mod unauthorized;
+mod undecided;
 
 use std::io;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use parts::{
 };
 
 pub use unauthorized::{Unauthorized, UnauthorizedReason};
+pub use undecided::Undecided;
 
 /// The failure of a request.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +94,9 @@ pub enum Failure {
         /// Position of the rule, as `file:line`.
         place: Arc<str>,
     },
+    /// The answer to the subrequest of `forward_auth` neither grants nor refuses access.
+    #[error("{0}")]
+    ForwardAuth(#[from] Undecided),
     /// The handler does not support the method (RFC 9110 §15.5.6); the allowed methods.
     #[error("the method is not allowed; allowed methods: {0}")]
     Method(&'static str),
@@ -243,7 +248,9 @@ impl Failure {
                 status: ProtocolStatus::Overloaded,
                 ..
             } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Head { .. } | Self::NoHead(_) | Self::Refused { .. } => StatusCode::BAD_GATEWAY,
+            Self::Head { .. } | Self::NoHead(_) | Self::Refused { .. } | Self::ForwardAuth(_) => {
+                StatusCode::BAD_GATEWAY
+            }
         }
     }
 
@@ -265,6 +272,7 @@ impl Failure {
             Self::Requirement(_) => "REQUIREMENT",
             Self::Unauthorized(unauthorized) => unauthorized.code(),
             Self::UserFile { .. } => "USER_FILE",
+            Self::ForwardAuth(_) => "FORWARD_AUTH",
             Self::Method(_) => "METHOD_NOT_ALLOWED",
             Self::NotSupported(_) => "METHOD_NOT_SUPPORTED",
             Self::Expectation => "EXPECTATION_FAILED",
@@ -314,6 +322,10 @@ impl Failure {
                 error: LeaseError::QueueFull { .. } | LeaseError::Refused { .. },
                 ..
             } | Self::Variable(_)
+                | Self::ForwardAuth(Undecided {
+                    status: StatusCode::SERVICE_UNAVAILABLE,
+                    ..
+                })
                 | Self::Unverified(Rejected::Busy { .. } | Rejected::NoThread(_))
         )
     }

@@ -135,21 +135,28 @@ fn user(credentials: &Credentials, loaded: &Loaded) -> RemoteUser {
     }
 }
 
-/// Settings of the verifier.
+/// Settings of a verifier.
 #[cfg(test)]
-pub(crate) const HASHING: crate::auth::verifier::Hashing = crate::auth::verifier::Hashing {
+pub(crate) const HASHING: super::verifier::Hashing = super::verifier::Hashing {
     at_once: 1,
     queue_length: 16,
 };
 
-/// Returns the authentication by a file with one user.
+/// Returns a file with one user, and its folder.
+#[cfg(test)]
+pub(crate) fn user_file() -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users");
+    std::fs::write(&path, "user:{SHA}0nofEXcSAJSXFLGvmfBIpBb11vQ=\n").unwrap();
+    (folder, path)
+}
+
+/// Returns the authentication by such a file, which is gone.
 #[cfg(test)]
 pub(crate) fn sample() -> Arc<Basic> {
     static BASIC: std::sync::OnceLock<Arc<Basic>> = std::sync::OnceLock::new();
     let build = || {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("users");
-        std::fs::write(&path, "user:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n").unwrap();
+        let (_folder, path) = user_file();
         Arc::new(Basic {
             users: super::users::UserFiles::default()
                 .open(&path, None)

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::filter;
 use crate::filter::compress::Negotiation;
 use crate::handler::{Decision, Handler, MAX_ROUNDS};
-use crate::message::edits::{Edits, RuleId};
+use crate::message::edits::{Edits, RuleEdits, RuleId};
 use crate::message::{Disk, Request};
 use crate::modifier::readings::{self, Judged, Readings};
 use crate::modifier::{Inputs, Interruption, Step};
@@ -158,20 +158,26 @@ impl<'a, T: Trail> Round<'a, T> {
             Judged::Holds(captures) => Ok(Some(captures)),
             Judged::Guards(_) if step.refuses() => Ok(Some(Captures::default())),
             Judged::Guards(_) => {
-                self.guard_readings(number, rule)?;
+                if let Some(edits) = self.guard_readings(number, rule)? {
+                    self.add_edits(edits);
+                }
                 Ok(None)
             }
             Judged::Fails(_) => Ok(None),
         }
     }
 
-    /// Applies the guards of a rule to the other readings of the path.
-    fn guard_readings(&mut self, number: usize, rule: &Rule<Step>) -> Result<(), Interruption> {
+    /// Applies the guards of a rule to the other readings of the path, and returns their changes of fields.
+    fn guard_readings(
+        &mut self,
+        number: usize,
+        rule: &Rule<Step>,
+    ) -> Result<Option<RuleEdits>, Interruption> {
         match &mut self.readings {
             Some(readings) if rule.then.guards() => {
                 readings.guard((RuleId::of_site(number), rule), &mut self.inputs)
             }
-            _ => Ok(()),
+            _ => Ok(None),
         }
     }
 
@@ -185,10 +191,14 @@ impl<'a, T: Trail> Round<'a, T> {
         let scope = Scope::new(self.request, captures);
         let (id, modifiers) = (RuleId::of_site(number), &rule.then.modifiers);
         if let Some(edits) = modifiers.apply(id, &scope, &mut self.inputs)? {
-            self.request.add_edits(edits);
-            self.edits.clone_from(&self.request.edits);
+            self.add_edits(edits);
         }
-        self.guard_readings(number, rule)
+        self.guard_readings(number, rule).map(drop)
+    }
+
+    fn add_edits(&mut self, edits: RuleEdits) {
+        self.request.add_edits(edits);
+        self.edits.clone_from(&self.request.edits);
     }
 
     /// Returns the decision of a handler.

@@ -96,6 +96,16 @@ impl RuleEdits {
             has_reserve: false,
         }
     }
+
+    /// Returns the changes of fields alone; `None` without one.
+    pub fn of_fields(self) -> Option<Self> {
+        let has_one = !self.request.is_empty() || !self.answer.is_empty();
+        has_one.then(|| Self {
+            request: self.request,
+            answer: self.answer,
+            ..Self::of(self.rule, self.place)
+        })
+    }
 }
 
 impl Edits {
@@ -221,6 +231,17 @@ pub fn variable_of(field: &HeaderName) -> String {
     format!("HTTP_{name}")
 }
 
+/// Reports whether two fields have the same meta-variable once all bytes but letters and digits are underscores.
+pub fn have_same_variable(one: &HeaderName, other: &HeaderName) -> bool {
+    let plain = |name: &HeaderName, index| {
+        let byte = name.as_str().as_bytes().get(index).copied();
+        byte.filter(u8::is_ascii_alphanumeric)
+    };
+    let mut indices = 0..one.as_str().len();
+    one.as_str().len() == other.as_str().len()
+        && indices.all(|index| plain(one, index) == plain(other, index))
+}
+
 fn append(fields: &mut HeaderMap, name: &HeaderName, value: &HeaderValue) {
     let last = fields.get_all(name).iter().next_back().cloned();
     let Some(last) = last.filter(|last| !last.is_empty()) else {
@@ -272,6 +293,23 @@ mod tests {
         assert_eq!(of("b"), ["2", "3"]);
         assert_eq!(of("c"), [] as [&str; 0]);
         assert_eq!(of("new"), ["1"]);
+    }
+
+    #[test]
+    fn spellings_of_a_variable_are_equal() {
+        for (one, other, expected) in [
+            ("remote-user", "remote-user", true),
+            ("remote-user", "remote_user", true),
+            ("remote-user", "remote.user", true),
+            ("remote-user", "remote-used", false),
+            ("remote-user", "remoteuser", false),
+            ("remote-user", "remotexuser", false),
+            ("remote-user", "remote-users", false),
+        ] {
+            let found = [(one, other), (other, one)]
+                .map(|(one, other)| have_same_variable(&name(one), &name(other)));
+            assert_eq!(found, [expected; 2], "{one} {other}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod checks;
 mod expires;
 pub mod fact;
 pub(crate) mod fields;
+mod forward_auth;
 pub mod limits;
 mod modify;
 pub(crate) mod php_value;
@@ -34,6 +35,7 @@ pub use step::Step;
 
 use crate::auth::Authentication;
 use crate::limits::rate::RateLimiter;
+use crate::message::Target;
 use crate::message::edits::{RuleEdits, RuleId};
 use crate::route::Scope;
 use crate::route::template::Groups;
@@ -41,6 +43,7 @@ use crate::section::{At, Group, Lowered, Place, Problems};
 use auth::Auth;
 use expires::Expires;
 use fields::Fields;
+use forward_auth::ForwardAuth;
 use limits::{Limits, UserLimit};
 use modify::{Modify, Parts};
 use php_value::PhpValue;
@@ -100,6 +103,7 @@ modifiers! {
     Require(Require) = [access_section::REQUIRE], Require::build;
     Limits(Limits) = [limits::LIMITS], Limits::build;
     Auth(Auth) = [access_section::AUTH], Auth::build;
+    ForwardAuth(ForwardAuth) = [forward_auth::FORWARD_AUTH], ForwardAuth::build;
     UserLimit(UserLimit) = [], UserLimit::build;
     SetEnv(SetEnv) = [set_env::SET_ENV, set_env::UNSET_ENV], SetEnv::build;
     PhpValue(PhpValue) = [php_value::PHP_VALUE, php_value::PHP_ADMIN_VALUE], PhpValue::build;
@@ -160,26 +164,27 @@ impl Modifiers {
                 ..*scope
             };
             modifier.apply(&scope, inputs, &mut edits)?;
-            if user.is_none() {
+            if user != edits.user {
                 user.clone_from(&edits.user);
             }
         }
         Ok(Some(edits))
     }
 
-    /// Applies the guards alone, for a path other than that of the request.
+    /// Applies the guards alone, for a path other than that of the request, and returns their edits.
     fn guard(
         &self,
         rule: RuleId,
         scope: &Scope<'_>,
         inputs: &mut Inputs<'_>,
-    ) -> Result<(), Interruption> {
-        let mut unused = RuleEdits::of(rule, Arc::clone(&self.place));
+    ) -> Result<RuleEdits, Interruption> {
+        let mut edits = RuleEdits::of(rule, Arc::clone(&self.place));
         let mut guards = self
             .list
             .iter()
             .filter(|modifier| modifier.kind().is_guard());
-        guards.try_for_each(|guard| guard.apply(scope, inputs, &mut unused))
+        guards.try_for_each(|guard| guard.apply(scope, inputs, &mut edits))?;
+        Ok(edits)
     }
 
     /// Reports whether one of them is a guard.
@@ -197,6 +202,12 @@ impl Modifiers {
     pub fn reserve(&self) -> Option<&At<u8>> {
         let mut modifiers = self.list.iter();
         modifiers.find_map(|modifier| modifier.kind().reserve())
+    }
+
+    /// Returns the target of the subrequest that matching requests need.
+    pub fn subrequest(&self) -> Option<&Target> {
+        let mut modifiers = self.list.iter();
+        modifiers.find_map(|modifier| modifier.kind().subrequest())
     }
 
     /// Returns the limiter of matching requests.

@@ -14,8 +14,8 @@ use crate::auth::Authentication;
 use crate::failure::Failure;
 use crate::handler::Body;
 use crate::limits::rate::RateLimiter;
-use crate::message::Disk;
 use crate::message::edits::{RuleEdits, RuleId};
+use crate::message::{Disk, Target};
 use crate::route::template::Groups;
 use crate::route::{BacktrackLimitExceeded, Scope};
 use crate::section::{At, Place, Problems};
@@ -72,6 +72,11 @@ pub(super) trait Modify: Debug {
 
     /// Returns the part of PHP that it reserves, in per cent.
     fn reserve(&self) -> Option<&At<u8>> {
+        None
+    }
+
+    /// Returns the target of its subrequest.
+    fn subrequest(&self) -> Option<&Target> {
         None
     }
 

@@ -3,7 +3,7 @@
 //! `//host/admin`, evades none of them.
 
 use super::{Inputs, Interruption, Step};
-use crate::message::edits::RuleId;
+use crate::message::edits::{RuleEdits, RuleId};
 use crate::message::{Disk, Request, Target};
 use crate::route::condition::Verdict;
 use crate::route::{BacktrackLimitExceeded, Captures, Rule, Rules, Scope};
@@ -64,20 +64,22 @@ impl Readings {
         Ok(None)
     }
 
-    /// Applies the guards of a rule to each reading for which the rule holds. The request gets none of its edits.
+    /// Applies the guards of a rule to each reading for which the rule holds. Returns the edits of the last, of which the
+    /// request gets the fields alone: an application that reads the path so would take the client's for checked ones.
     pub fn guard(
         &mut self,
         (id, rule): (RuleId, &Rule<Step>),
         inputs: &mut Inputs<'_>,
-    ) -> Result<(), Interruption> {
+    ) -> Result<Option<RuleEdits>, Interruption> {
+        let mut edits = None;
         for target in &self.targets {
             self.echo.target = target.clone();
             if let Some(captures) = rule.matches(&self.echo, inputs.disk)? {
                 let scope = Scope::new(&self.echo, &captures);
-                rule.then.modifiers.guard(id, &scope, inputs)?;
+                edits = rule.then.modifiers.guard(id, &scope, inputs)?.of_fields();
             }
         }
-        Ok(())
+        Ok(edits)
     }
 
     fn paths(&self) -> impl Iterator<Item = &[u8]> {

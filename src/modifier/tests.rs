@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use tokio::time::Instant;
 use toml::de::DeTable;
 
@@ -15,7 +15,7 @@ use super::readings::{Judged, Readings, judge};
 use super::taken::Taken;
 use super::*;
 use crate::auth::Authentication;
-use crate::auth::basic::{HASHING, Verification, Verified};
+use crate::auth::basic::{HASHING, Verification, Verified, user_file};
 use crate::handler::Handler;
 use crate::handler::deny::{DENY, Deny};
 use crate::message::request::Origin;
@@ -123,9 +123,7 @@ fn answered(code: u16) -> Fact {
 
 #[test]
 fn each_key_makes_a_modifier() {
-    let folder = tempfile::tempdir().unwrap();
-    let users = folder.path().join("users");
-    std::fs::write(&users, "alice:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n").unwrap();
+    let (_folder, users) = user_file();
     for key in KEYS {
         let key = key.descriptor();
         let example = key.example.unwrap().replace("$1", "$path");
@@ -272,6 +270,79 @@ fn guards_ask_and_let_pass_or_refuse() {
     }
 }
 
+#[test]
+fn forward_auth_asks_about_each_client_and_not_for_itself() {
+    let modifiers = modifiers(
+        "forward_auth = { path = '/verify?a', copy_response_headers = ['Remote-User'], user = 'X-Name' }",
+    );
+    let sent = [
+        ("remote_user", "root"),
+        ("x-name", "root"),
+        ("cookie", "a=1"),
+    ];
+    let request = request("/in?b", &sent);
+    let Err(Interruption::Ask(ask)) = apply(&modifiers, &request, &Facts::default()) else {
+        panic!("no question");
+    };
+    let Ask::Subrequest(asked) = &ask else {
+        panic!("{ask:?}");
+    };
+    assert_eq!(
+        (asked.target.raw(), asked.rule),
+        ("/verify?a", RuleId::of_site(3))
+    );
+    let mut fields: Vec<_> = asked.fields.keys().map(HeaderName::as_str).collect();
+    fields.sort_unstable();
+    let written =
+        ["for", "host", "method", "proto", "uri"].map(|name| format!("x-forwarded-{name}"));
+    let expected: Vec<&str> = ["cookie"]
+        .into_iter()
+        .chain(written.iter().map(String::as_str))
+        .collect();
+    assert_eq!(fields, expected);
+    // To its own subrequest the rule does not apply, and it trusts the client no more.
+    let (facts, captures, taken) = (Facts::default(), Captures::default(), &mut Taken::default());
+    let own = Inputs {
+        asked_by: &[RuleId::of_site(3)],
+        ..inputs(&facts, taken)
+    };
+    let scope = Scope::new(&request, &captures);
+    let applied = modifiers.apply(RuleId::of_site(3), &scope, &mut { own });
+    let edits = applied.unwrap().unwrap();
+    let removed = format!("{:?}", edits.request);
+    assert!(
+        removed.contains("remote_user") && removed.contains("x-name"),
+        "{removed}"
+    );
+    assert_eq!(edits.user, None);
+}
+
+#[test]
+fn forward_auth_is_never_open() {
+    let modifiers = modifiers("forward_auth = { path = '/verify' }");
+    let request = request("/in", &[]);
+    for code in 200..=599 {
+        let Err(Interruption::Ask(ask)) = apply(&modifiers, &request, &Facts::default()) else {
+            panic!("no question");
+        };
+        let mut facts = Facts::default();
+        facts.insert(ask, answered(code));
+        let found = match apply(&modifiers, &request, &facts) {
+            Ok(_) => "granted".to_owned(),
+            Err(Interruption::Answer(response)) => response.status().as_str().to_owned(),
+            Err(Interruption::Refuse(failure)) => failure.code().to_owned(),
+            Err(Interruption::Ask(ask)) => format!("{ask:?}"),
+        };
+        let expected = match code {
+            200..=299 => "granted".to_owned(),
+            304 => "FORWARD_AUTH".to_owned(),
+            300..=399 | 401 | 403 => code.to_string(),
+            _ => "FORWARD_AUTH".to_owned(),
+        };
+        assert_eq!(found, expected, "{code}");
+    }
+}
+
 /// Returns the rule for `/admin` with this step.
 fn admin(then: Step) -> Rule<Step> {
     let path = At {
@@ -305,7 +376,7 @@ fn outcome(step: Step, target: &str) -> &'static str {
             let taken = &mut Taken::default();
             let inputs = &mut inputs(&facts, taken);
             let passed = readings.guard((RuleId::default(), rule), inputs);
-            passed.map(|()| "next rule after its guards")
+            passed.map(|_| "next rule after its guards")
         }
     };
     match passed {

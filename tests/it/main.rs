@@ -52,6 +52,7 @@ mod extremes;
 mod fair_queue;
 mod fastcgi;
 mod folders;
+mod forward_auth;
 mod forwarded;
 mod full_pipes;
 mod h2c;

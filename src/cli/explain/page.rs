@@ -54,6 +54,9 @@ fn show_step(f: &mut fmt::Formatter<'_>, step: &Step) -> fmt::Result {
     if let Some(limit) = &step.limit {
         writeln!(f, "    {limit}")?;
     }
+    if let Some(target) = &step.subrequest {
+        writeln!(f, "    asks {target} by forward_auth (assumed to succeed)")?;
+    }
     for lookup in &step.lookups {
         writeln!(
             f,

@@ -56,6 +56,7 @@ impl Trail for Recorder<'_> {
         let handler = rule.then.handler.as_ref();
         let goes_on = matched && handler.is_none();
         let limiter = rule.then.modifiers.limiter().filter(|_| matched);
+        let subrequest = rule.then.modifiers.subrequest().filter(|_| matched);
         let step = Step {
             number: number + 1,
             place: rule.place().to_owned(),
@@ -63,6 +64,7 @@ impl Trail for Recorder<'_> {
             matched,
             why: why(finding, rule),
             limit: limiter.map(|limiter| limiter.limit().to_string()),
+            subrequest: subrequest.map(|target| target.raw().to_owned()),
             handler: handler.map(Handler::name),
             plan: goes_on.then(|| "adds its edits; the search continues".to_owned()),
             lookups: self.disk.take_lookups(),

@@ -43,6 +43,8 @@ pub(super) struct Step {
     pub(super) why: String,
     /// The limit of requests of a rule that matched.
     pub(super) limit: Option<String>,
+    /// The subrequest of a rule that matched.
+    pub(super) subrequest: Option<String>,
     pub(super) handler: Option<&'static str>,
     pub(super) plan: Option<String>,
     pub(super) lookups: Vec<Lookup>,
@@ -160,6 +162,7 @@ impl Step {
             "matched": self.matched,
             "why": self.why,
             "limit": self.limit,
+            "subrequest": self.subrequest,
             "handler": self.handler,
             "plan": self.plan,
             "lookups": lookups.collect::<Vec<_>>(),

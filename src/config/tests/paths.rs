@@ -10,7 +10,9 @@ use super::{ROOT, load, sample};
 use crate::section::{Descriptor, Kind, Section};
 
 /// Keys that name a path on disk, or a socket, in the sample.
-const ON_DISK: [&str; 19] = [
+const ON_DISK: [&str; 21] = [
+    "[site.rule.auth.basic] users",
+    "[site.rule.auth.basic] groups",
     "[server] spool_directory",
     "[[listen]] address",
     "[listen.tls] client_ca",
@@ -33,7 +35,7 @@ const ON_DISK: [&str; 19] = [
 ];
 
 /// Keys that name a path of a URL.
-const OF_URLS: [&str; 12] = [
+const OF_URLS: [&str; 13] = [
     "[[site.error_page]] path",
     "[[site.mount]] path",
     "[[site.rule]] path",
@@ -41,6 +43,7 @@ const OF_URLS: [&str; 12] = [
     "[[site.rule]] proxy_pass",
     "[site.rule.not] path",
     "any and all prefix",
+    "[site.rule.forward_auth] path",
     "[site.rule.fastcgi] mounted_at",
     "[site.rule.fastcgi] path_info",
     "[site.rule.static_files] mounted_at",
