@@ -5,7 +5,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fcgate::auth::users::credentials;
-use fcgate::message::fact::Credentials;
+use fcgate::message::Credentials;
 use http::{HeaderMap, HeaderValue, header};
 use libfuzzer_sys::fuzz_target;
 
