@@ -33,6 +33,7 @@ impl Values for Match {
             | Variable::Method
             | Variable::RemoteAddr
             | Variable::RemotePort
+            | Variable::RemoteUser
             | Variable::RequestId => b"\xffvalue",
         })
     }
