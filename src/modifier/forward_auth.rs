@@ -71,6 +71,10 @@ impl Modify for ForwardAuth {
         true
     }
 
+    fn authenticates(&self) -> bool {
+        self.user.is_some()
+    }
+
     fn subrequest(&self) -> Option<&Target> {
         Some(&self.target)
     }

@@ -227,7 +227,7 @@ async fn each_rule_says_why() {
     assert!(
         String::from_utf8(bad.stderr)
             .unwrap()
-            .contains("`ftp` is no scheme")
+            .contains("`ftp` is not a scheme")
     );
 }
 

@@ -38,7 +38,7 @@ impl Question {
         let (scheme, rest) = match url.split_once("://") {
             Some(("http", rest)) => (Scheme::Http, rest),
             Some(("https", rest)) => (Scheme::Https, rest),
-            Some((other, _)) => return Err(format!("`{other}` is no scheme: http or https")),
+            Some((other, _)) => return Err(format!("`{other}` is not a scheme: http or https")),
             None => (Scheme::Http, url),
         };
         let at = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -53,15 +53,15 @@ impl Question {
         };
         let target: PathAndQuery = text
             .parse()
-            .map_err(|error| format!("`{text}` is no request target: {error}"))?;
+            .map_err(|error| format!("`{text}` is not a request target: {error}"))?;
         let mut parts = http::Request::new(()).into_parts().0;
         parts.method = Method::from_bytes(method.as_bytes())
-            .map_err(|_| format!("`{method}` is no method"))?;
+            .map_err(|_| format!("`{method}` is not a method"))?;
         parts.uri = Uri::from(target);
         parts.headers = header_fields(fields, authority)?;
         let known = Host::parse(authority);
         if !authority.is_empty() && known.is_err() {
-            return Err(format!("`{authority}` is no host with an optional port"));
+            return Err(format!("`{authority}` is not a host with an optional port"));
         }
         Ok(Self {
             url: url.to_owned(),
@@ -192,7 +192,7 @@ fn client(from: &str) -> Result<SocketAddr, String> {
 fn header_fields(fields: &[String], authority: &str) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for field in fields {
-        let wrong = || format!("`{field}` is no header field: write 'Name: value'");
+        let wrong = || format!("`{field}` is not a header field: write 'Name: value'");
         let (name, value) = field.split_once(':').ok_or_else(wrong)?;
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
         let value = HeaderValue::from_str(value.trim()).map_err(|_| wrong())?;
@@ -204,7 +204,7 @@ fn header_fields(fields: &[String], authority: &str) -> Result<HeaderMap, String
         } else {
             authority
         };
-        let value = HeaderValue::from_str(host).map_err(|_| format!("`{host}` is no host"))?;
+        let value = HeaderValue::from_str(host).map_err(|_| format!("`{host}` is not a host"))?;
         headers.insert(header::HOST, value);
     }
     Ok(headers)

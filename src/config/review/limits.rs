@@ -27,7 +27,7 @@ pub(super) fn check(
     // The user of a rule is that of the request from there on.
     let mut known = (0..=number).filter_map(|number| walk.rule(number));
     if limit.key == PartitionKey::User && !known.any(|rule| rule.then.modifiers.authenticate()) {
-        let message = "requests are counted by client in place of user: neither this rule nor one before it has `auth`";
+        let message = "requests are counted by client in place of user: neither this rule nor one before it names a user by `auth` or `forward_auth`";
         let problem = Problem::new(table.place_of(&KEY), message);
         problems.warn(problem.help("set `auth` in this rule, or leave `key` out"));
     }
