@@ -116,8 +116,7 @@ fn admit(
 ) -> Result<(), Interruption> {
     let (request, now) = (scope.request, inputs.now);
     let admitted = inputs.taken.take(edits.rule, || {
-        let user = edits.user.as_ref().or_else(|| request.user());
-        let user = user.map(|user| &*user.name);
+        let user = scope.user().map(|user| &*user.name);
         let subject = subject(&limiter.limit().key, &request.wire, &request.fields, user);
         limiter.admit(&subject, now)
     });
