@@ -156,19 +156,8 @@ impl Modifiers {
         if self.list.is_empty() {
             return Ok(None);
         }
-        let mut edits = RuleEdits::of(rule, Arc::clone(&self.place));
-        let mut user = None;
-        for modifier in &self.list {
-            let scope = Scope {
-                user: user.as_ref().or(scope.user),
-                ..*scope
-            };
-            modifier.apply(&scope, inputs, &mut edits)?;
-            if user != edits.user {
-                user.clone_from(&edits.user);
-            }
-        }
-        Ok(Some(edits))
+        let all = self.list.iter();
+        self.apply_each(all, rule, scope, inputs).map(Some)
     }
 
     /// Applies the guards alone, for a path other than that of the request, and returns their edits.
@@ -178,12 +167,31 @@ impl Modifiers {
         scope: &Scope<'_>,
         inputs: &mut Inputs<'_>,
     ) -> Result<RuleEdits, Interruption> {
+        let all = self.list.iter();
+        let guards = all.filter(|modifier| modifier.kind().is_guard());
+        self.apply_each(guards, rule, scope, inputs)
+    }
+
+    /// Applies some of the modifiers, in their order. Each knows the user whom those before it have authenticated.
+    fn apply_each<'a>(
+        &self,
+        modifiers: impl Iterator<Item = &'a Modifier>,
+        rule: RuleId,
+        scope: &Scope<'_>,
+        inputs: &mut Inputs<'_>,
+    ) -> Result<RuleEdits, Interruption> {
         let mut edits = RuleEdits::of(rule, Arc::clone(&self.place));
-        let mut guards = self
-            .list
-            .iter()
-            .filter(|modifier| modifier.kind().is_guard());
-        guards.try_for_each(|guard| guard.apply(scope, inputs, &mut edits))?;
+        let mut user = None;
+        for modifier in modifiers {
+            let scope = Scope {
+                user: user.as_ref().or(scope.user),
+                ..*scope
+            };
+            modifier.apply(&scope, inputs, &mut edits)?;
+            if user != edits.user {
+                user.clone_from(&edits.user);
+            }
+        }
         Ok(edits)
     }
 
