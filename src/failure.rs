@@ -322,6 +322,7 @@ impl Failure {
                 error: LeaseError::QueueFull { .. } | LeaseError::Refused { .. },
                 ..
             } | Self::Variable(_)
+                | Self::UserFile { .. }
                 | Self::ForwardAuth(Undecided {
                     status: StatusCode::SERVICE_UNAVAILABLE,
                     ..

@@ -113,23 +113,24 @@ impl Journey {
 }
 
 impl ErrorPage {
-    /// Returns the error page in place of the error response, or the latter if the page fails too or redirects. `edits` are
-    /// those of the page, and become those of the response: the rules of the failed request apply in both cases.
+    /// Returns the error page in place of the error response, or the latter if the page fails too or redirects. The
+    /// context has the edits of the page, and gets those of the response: the rules of the failed request apply in both
+    /// cases.
     pub(super) fn in_place(
         self,
         answered: Result<Response<Body>, Failure>,
-        edits: &mut Option<Arc<Edits>>,
+        context: &mut Context,
         trail: &mut impl Trail,
     ) -> Response<Body> {
         match answered {
             Ok(page) if !page.status().is_server_error() && !page.status().is_redirection() => {
-                *edits = Edits::joined(self.edits, edits.take());
+                context.edits = Edits::joined(self.edits, context.edits.take());
                 return error_page::substitute(&self.failed, page);
             }
-            Ok(page) => trail.page_failed(&self.path, Ok(page.status())),
-            Err(failure) => trail.page_failed(&self.path, Err(&failure)),
+            Ok(page) => trail.page_failed(&self.path, Ok(page.status()), context),
+            Err(failure) => trail.page_failed(&self.path, Err(&failure), context),
         }
-        *edits = self.edits;
+        context.edits = self.edits;
         self.failed
     }
 }

@@ -137,8 +137,7 @@ impl Journey {
         trail: &mut T,
     ) -> Next {
         if let Some(page) = self.page.take() {
-            let edits = &mut self.context.edits;
-            let response = page.in_place(answered, edits, trail);
+            let response = page.in_place(answered, &mut self.context, trail);
             return self.finish(response);
         }
         let is_own = answered.is_err();

@@ -39,7 +39,13 @@ pub trait Trail {
     fn failed(&mut self, _failure: &Failure, _context: &Context) {}
 
     /// Observes the failure of the error page at a path, after which the error response itself is sent.
-    fn page_failed(&mut self, _path: &[u8], _answered: Result<StatusCode, &Failure>) {}
+    fn page_failed(
+        &mut self,
+        _path: &[u8],
+        _answered: Result<StatusCode, &Failure>,
+        _context: &Context,
+    ) {
+    }
 }
 
 /// The empty observer.

@@ -288,13 +288,25 @@ impl Trail for FailureLog<'_> {
         }
     }
 
-    fn page_failed(&mut self, path: &[u8], answered: Result<StatusCode, &Failure>) {
-        let path = path.escape_ascii();
+    fn page_failed(
+        &mut self,
+        path: &[u8],
+        answered: Result<StatusCode, &Failure>,
+        context: &Context,
+    ) {
+        let (id, path) = (&context.id, path.escape_ascii());
         match answered {
             Ok(status) => {
-                tracing::warn!(%path, status = status.as_u16(), "the error page failed");
+                let status = status.as_u16();
+                tracing::warn!(request_id = %id, %path, status, "the error page failed");
             }
-            Err(failure) => tracing::warn!(%path, "the error page failed: {failure}"),
+            // A page that asks for a password too: clients cause it at will.
+            Err(failure) if failure.level() != Level::ERROR => {
+                tracing::debug!(request_id = %id, %path, "the error page failed: {failure}");
+            }
+            Err(failure) => {
+                tracing::warn!(request_id = %id, %path, "the error page failed: {failure}");
+            }
         }
     }
 }

@@ -94,7 +94,7 @@ impl Trail for Recorder<'_> {
         });
     }
 
-    fn page_failed(&mut self, _: &[u8], _: Result<http::StatusCode, &Failure>) {
+    fn page_failed(&mut self, _: &[u8], _: Result<http::StatusCode, &Failure>, _: &Context) {
         self.file = None;
     }
 }
