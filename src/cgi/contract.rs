@@ -6,15 +6,15 @@ use std::sync::Arc;
 use http::{HeaderName, header};
 
 use crate::auth::forwarding::is_forwarding;
+use crate::message::Host;
 use crate::message::hop_by_hop::is_hop_by_hop;
-use crate::message::{Host, RemoteUser};
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
 /// Key of the ambiguous field names that PHP gets.
 pub static PASS_FIELDS: Key<Vec<At<String>>> = Key::texts("pass_fields", "Header fields passed to PHP although their names have an underscore, or another byte than letters, digits and hyphens. X_Foo becomes HTTP_X_FOO as X-Foo does, so that one could pass for the other; if both are present, only X-Foo is passed. All others of the kind are dropped, counted, and named once in the log.").default("[]").shown("[\"X_Legacy_Token\"]");
 
 /// Key that passes credentials to PHP.
-pub static AUTHORIZATION: Key<bool> = Key::flag("authorization", "Passes the field Authorization to PHP: HTTP_AUTHORIZATION, and from it PHP_AUTH_USER and PHP_AUTH_PW. Default: it is passed unless `auth` has checked it; with true always, as with Apache's CGIPassAuth. Proxy-Authorization never reaches PHP.").example("false");
+pub static AUTHORIZATION: Key<bool> = Key::flag("authorization", "Passes the field Authorization to PHP: HTTP_AUTHORIZATION, and from it PHP_AUTH_USER and PHP_AUTH_PW. Default: it is passed unless a rule with `auth` applies; with true always, as with Apache's CGIPassAuth. Proxy-Authorization never reaches PHP.").example("false");
 
 /// Apache's UseCanonicalName On.
 pub static CANONICAL_NAME: Key<Option<At<String>>> = Key::text("canonical_name", "Fixed name and port of the server: SERVER_NAME and SERVER_PORT, `$port` in templates, %V and %p in the access log. \"name\", with the port of the scheme, or \"name:port\", as with Apache's UseCanonicalName On. Default: the client's Host, else the address that it connected to and the port of the scheme.").example("\"www.example.org:443\"");
@@ -26,7 +26,7 @@ pub static TYPE: Key<At<String>> = Key::one_of("type", &["fpm", "apache-fpm", "g
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contract {
     pass: Vec<HeaderName>,
-    /// PHP gets Authorization: never, always, or (`None`) unless the gateway has checked it.
+    /// PHP gets Authorization: never, always, or (`None`) unless a rule has `auth`.
     passes_authorization: Option<bool>,
     /// The kind of application.
     pub responder: Responder,
@@ -111,11 +111,9 @@ impl Contract {
         matches!(self.responder, Responder::ApacheFpm(_))
     }
 
-    /// Reports whether PHP does not get the Authorization of a request, which the gateway has checked for `user`.
-    pub(super) fn withholds_authorization(&self, user: Option<&RemoteUser>) -> bool {
-        let is_checked = || user.is_some_and(|user| user.scheme.is_some());
-        self.passes_authorization
-            .map_or_else(is_checked, |passes| !passes)
+    /// Reports whether PHP does not get the Authorization of a request; `has_auth`: a rule with `auth` applies.
+    pub(super) fn withholds_authorization(&self, has_auth: bool) -> bool {
+        self.passes_authorization.map_or(has_auth, |passes| !passes)
     }
 
     /// Decides the export of a field (docs/cgi.md, "Header fields of a request"). Names with anything but
@@ -194,8 +192,6 @@ pub(super) fn plain_spelling(name: &HeaderName) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[test]
@@ -227,25 +223,18 @@ mod tests {
     }
 
     #[test]
-    fn authorization_is_withheld_once_it_is_checked() {
-        let user = |scheme| RemoteUser {
-            name: Arc::from(*b"alice"),
-            scheme,
-            groups: None,
-        };
-        let (basic, other) = (user(Some("Basic")), user(None));
-        for (passes, of_basic, of_other, of_nobody) in [
-            (None, true, false, false),
-            (Some(true), false, false, false),
-            (Some(false), true, true, true),
+    fn authorization_is_withheld_where_a_rule_has_auth() {
+        for (passes, with_auth, without) in [
+            (None, true, false),
+            (Some(true), false, false),
+            (Some(false), true, true),
         ] {
             let contract = Contract {
                 passes_authorization: passes,
                 ..Contract::default()
             };
-            let withholds = [Some(&basic), Some(&other), None]
-                .map(|user| contract.withholds_authorization(user));
-            assert_eq!(withholds, [of_basic, of_other, of_nobody], "{passes:?}");
+            let withholds = [true, false].map(|auth| contract.withholds_authorization(auth));
+            assert_eq!(withholds, [with_auth, without], "{passes:?}");
         }
     }
 }

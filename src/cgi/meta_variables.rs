@@ -272,7 +272,10 @@ fn protocol_variables(
     dropped: &mut dyn FnMut(&HeaderName),
 ) {
     let fields = &request.fields;
-    let settings = (contract, contract.withholds_authorization(request.user()));
+    let settings = (
+        contract,
+        contract.withholds_authorization(request.has_auth()),
+    );
     // The usual request has each name once and needs no look-up.
     let is_simple = fields.keys_len() == fields.len();
     if is_simple {

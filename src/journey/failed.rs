@@ -11,7 +11,7 @@ use crate::filter::own_page::{self, FailureSummary};
 use crate::handler::Body;
 use crate::limits::bucket::Excess;
 use crate::limits::rate::{Exceeded, Refusal};
-use crate::message::edits::Edits;
+use crate::message::edits::{Edits, RuleEdits};
 use crate::message::{Disk, Request};
 
 /// An error response and the path of the error page requested in its place.
@@ -29,6 +29,11 @@ pub(super) fn error_response(failure: &Failure, context: &mut Context) -> Respon
     context.cause = Some(cause);
     if !permits_page(failure) {
         context.echo = None;
+    }
+    if let Some(echo) = &mut context.echo
+        && is_of_credentials(failure)
+    {
+        echo.add_edits(RuleEdits::with_auth());
     }
     let id = &context.id;
     let mut response = own_page::build_page(
@@ -57,7 +62,15 @@ pub(super) fn error_response(failure: &Failure, context: &mut Context) -> Respon
 /// Reports whether an error page may be requested: no script runs for a request over a limit, nor for one with
 /// contradicting forwarding fields.
 pub(super) fn permits_page(failure: &Failure) -> bool {
-    !matches!(failure, Failure::TooMany(_) | Failure::Forwarded(_))
+    !matches!(
+        failure,
+        Failure::TooMany(_) | Failure::Unverified(_) | Failure::Forwarded(_)
+    )
+}
+
+/// Reports whether the credentials of the request are those of a rule with `auth`.
+fn is_of_credentials(failure: &Failure) -> bool {
+    matches!(failure, Failure::Unauthorized(_) | Failure::UserFile { .. })
 }
 
 /// Adds the fields of draft-ietf-httpapi-ratelimit-headers: the rate and the time of the next request. The
@@ -97,9 +110,18 @@ impl Journey {
             Some(Content::Path(path)) => {
                 let path = path.clone();
                 let echo = self.context.echo.take();
-                let Some(request) = echo.and_then(|echo| page(echo, &path, failed.status())) else {
+                let Some(mut request) = echo.and_then(|echo| page(echo, &path, failed.status()))
+                else {
                     return self.finish(failed);
                 };
+                if self
+                    .context
+                    .edits
+                    .as_ref()
+                    .is_some_and(|edits| edits.has_auth())
+                {
+                    request.add_edits(RuleEdits::with_auth());
+                }
                 self.page = Some(Box::new(ErrorPage {
                     failed,
                     path,

@@ -73,6 +73,8 @@ pub struct Journey {
     asked: Option<(Ask, Box<Request>)>,
     /// The error response in whose place an error page is requested.
     page: Option<Box<ErrorPage>>,
+    /// The path of a subrequest; `None` for a request of a client.
+    asked_for: Option<Box<[u8]>>,
     /// Depth as a subrequest; 0 for a request of a client.
     depth: usize,
 }
@@ -85,6 +87,7 @@ impl Journey {
             rounds: 0,
             asked: None,
             page: None,
+            asked_for: None,
             depth: 0,
         }
     }
@@ -110,6 +113,7 @@ impl Journey {
         let request = request.for_subrequest(asked.target.clone(), asked.fields.clone());
         let mut journey = Self {
             depth: self.depth + 1,
+            asked_for: Some(asked.target.path().into()),
             ..Self::new(self.context.for_subrequest(asked.rule))
         };
         let next = if journey.depth > MAX_DEPTH {

@@ -6,7 +6,7 @@ use super::{Context, Finding, Journey, Next, Trail};
 use crate::failure::Failure;
 use crate::filter;
 use crate::filter::compress::Negotiation;
-use crate::handler::{Decision, Handler, MAX_ROUNDS};
+use crate::handler::{Decision, Handler, MAX_ROUNDS, Plan};
 use crate::message::edits::{Edits, RuleEdits, RuleId};
 use crate::message::{Disk, Request};
 use crate::modifier::readings::{self, Judged, Readings};
@@ -24,7 +24,11 @@ impl Journey {
         while self.rounds < MAX_ROUNDS {
             self.rounds += 1;
             let answered = match round(&mut self.context, &mut request, disk, trail) {
-                Ok(Decision::Perform(plan)) => return Next::Perform(plan, request),
+                Ok(Decision::Perform(plan)) if self.permits(&plan) => {
+                    return Next::Perform(plan, request);
+                }
+                // A script that is missing grants no access by the file or the front controller in its place.
+                Ok(Decision::Perform(_)) => Err(Failure::NotFound),
                 Ok(Decision::Again(target, cause)) => {
                     request = request.next_round(target, cause);
                     continue;
@@ -45,6 +49,32 @@ impl Journey {
         }
         self.conclude(Err(Failure::TooManyRounds(MAX_ROUNDS)), disk, trail)
     }
+}
+
+impl Journey {
+    /// Reports whether a plan may answer: always for a request of a client. A subrequest is answered by a script, and one
+    /// that names a script by that one.
+    fn permits(&self, plan: &Plan) -> bool {
+        let Some(path) = &self.asked_for else {
+            return true;
+        };
+        match plan {
+            Plan::Call(call) => !names_script(path) || is_below(path, &call.script.name),
+            Plan::Send(_) | Plan::List(_) => false,
+        }
+    }
+}
+
+/// Reports whether a segment of the path ends with `.php`.
+fn names_script(path: &[u8]) -> bool {
+    let mut segments = path.split(|byte| *byte == b'/');
+    segments.any(|segment| segment.ends_with(b".php"))
+}
+
+/// Reports whether `path` is that of a script, with or without PATH_INFO.
+fn is_below(path: &[u8], script: &[u8]) -> bool {
+    let rest = path.strip_prefix(script);
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
 }
 
 impl Context {
@@ -167,7 +197,7 @@ impl<'a, T: Trail> Round<'a, T> {
         }
     }
 
-    /// Applies the guards of a rule to the other readings of the path, and returns their changes of fields.
+    /// Applies the guards of a rule to the other readings of the path, and returns their results.
     fn guard_readings(
         &mut self,
         number: usize,
@@ -197,6 +227,9 @@ impl<'a, T: Trail> Round<'a, T> {
     }
 
     fn add_edits(&mut self, edits: RuleEdits) {
+        if let Some(readings) = &mut self.readings {
+            readings.add_user(&edits);
+        }
         self.request.add_edits(edits);
         self.edits.clone_from(&self.request.edits);
     }

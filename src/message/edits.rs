@@ -45,6 +45,8 @@ pub struct RuleEdits {
     pub timeouts: Option<Arc<[TimeLimit]>>,
     /// The user whom the rule has authenticated.
     pub user: Option<RemoteUser>,
+    /// A rule with `auth` applies: PHP does not get the credentials.
+    pub has_auth: bool,
     /// True where workers are reserved for requests that match the rule.
     pub has_reserve: bool,
 }
@@ -93,16 +95,31 @@ impl RuleEdits {
             body_limit: None,
             timeouts: None,
             user: None,
+            has_auth: false,
             has_reserve: false,
         }
     }
 
-    /// Returns the changes of fields alone; `None` without one.
-    pub fn of_fields(self) -> Option<Self> {
-        let has_one = !self.request.is_empty() || !self.answer.is_empty();
-        has_one.then(|| Self {
+    /// Builds the edits of a request whose credentials PHP does not get.
+    pub fn with_auth() -> Self {
+        let of_no_rule = RuleId {
+            source: u16::MAX,
+            number: 0,
+        };
+        Self {
+            has_auth: true,
+            ..Self::of(of_no_rule, Arc::default())
+        }
+    }
+
+    /// Returns the results of authentication alone: the user and the fields; `None` without any.
+    pub fn of_guards(self) -> Option<Self> {
+        let has_fields = !self.request.is_empty() || !self.answer.is_empty();
+        (has_fields || self.has_auth || self.user.is_some()).then(|| Self {
             request: self.request,
             answer: self.answer,
+            user: self.user,
+            has_auth: self.has_auth,
             ..Self::of(self.rule, self.place)
         })
     }
@@ -190,6 +207,20 @@ impl Edits {
     pub fn reserving_rule(&self) -> Option<RuleId> {
         let reserving = self.0.iter().rev().find(|edits| edits.has_reserve);
         reserving.map(|edits| edits.rule)
+    }
+
+    /// Reports whether a rule with `auth` applies.
+    pub fn has_auth(&self) -> bool {
+        self.0.iter().any(|edits| edits.has_auth)
+    }
+
+    /// Reports whether a rule with `auth` applies that comes before this one.
+    pub fn has_auth_before(&self, rule: RuleId) -> bool {
+        let mut before = self
+            .0
+            .iter()
+            .filter(|edits| edits.rule.number < rule.number);
+        before.any(|edits| edits.has_auth)
     }
 
     /// Returns the user whom the last rule with authentication has authenticated.

@@ -155,6 +155,11 @@ impl Request {
         self.edits.as_ref()?.user()
     }
 
+    /// Reports whether a rule with `auth` applies.
+    pub fn has_auth(&self) -> bool {
+        self.edits.as_ref().is_some_and(|edits| edits.has_auth())
+    }
+
     /// Returns the target of this round, for the next one.
     pub fn previous(&self) -> Previous {
         Previous {

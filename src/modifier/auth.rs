@@ -124,6 +124,7 @@ impl Modify for Auth {
         inputs: &mut Inputs<'_>,
         edits: &mut RuleEdits,
     ) -> Result<(), Interruption> {
+        edits.has_auth = true;
         let mut access = Access {
             request: scope.request,
             user: None,

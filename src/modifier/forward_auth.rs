@@ -48,7 +48,7 @@ impl Modify for ForwardAuth {
         let ask = Ask::Subrequest(Box::new(Subrequest {
             rule: edits.rule,
             target: self.target.clone(),
-            fields: subrequest::fields(scope.request, self),
+            fields: subrequest::fields(scope.request, self, edits),
         }));
         let Some(Fact::Answered(answer)) = inputs.facts.find(&ask) else {
             return Err(Interruption::Ask(ask));

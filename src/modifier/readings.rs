@@ -2,6 +2,8 @@
 //! target ([`Target::readings`]): a target that only the gateway resolves, as `/admin/../x`, `/index.php/admin` or
 //! `//host/admin`, evades none of them.
 
+use std::sync::Arc;
+
 use super::{Inputs, Interruption, Step};
 use crate::message::edits::{RuleEdits, RuleId};
 use crate::message::{Disk, Request, Target};
@@ -64,8 +66,18 @@ impl Readings {
         Ok(None)
     }
 
-    /// Applies the guards of a rule to each reading for which the rule holds. Returns the edits of the last, of which the
-    /// request gets the fields alone: an application that reads the path so would take the client's for checked ones.
+    /// Adds the user of a rule, for the conditions of later ones.
+    pub fn add_user(&mut self, edits: &RuleEdits) {
+        if edits.user.is_some() {
+            self.echo.add_edits(RuleEdits {
+                user: edits.user.clone(),
+                ..RuleEdits::of(edits.rule, Arc::clone(&edits.place))
+            });
+        }
+    }
+
+    /// Applies the guards of a rule to each reading for which the rule holds. Returns the results of authentication for the
+    /// last: an application that reads the path so would take the client's fields for checked ones.
     pub fn guard(
         &mut self,
         (id, rule): (RuleId, &Rule<Step>),
@@ -76,7 +88,7 @@ impl Readings {
             self.echo.target = target.clone();
             if let Some(captures) = rule.matches(&self.echo, inputs.disk)? {
                 let scope = Scope::new(&self.echo, &captures);
-                edits = rule.then.modifiers.guard(id, &scope, inputs)?.of_fields();
+                edits = rule.then.modifiers.guard(id, &scope, inputs)?.of_guards();
             }
         }
         Ok(edits)

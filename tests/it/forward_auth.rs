@@ -357,7 +357,8 @@ async fn explain_assumes_that_the_verification_grants_access() {
     let (_php, gateway) = below("/in").await;
     let output = gateway.command(&["explain", "http://localhost/in"]);
     let text = String::from_utf8(output.stdout).unwrap();
-    let line = "asks /auth/verify?by=gateway by forward_auth (assumed to succeed)";
+    let line =
+        "asks /auth/verify?by=gateway by forward_auth (its script is assumed to grant access)";
     assert!(text.contains(line) && text.contains("FastCGI: "), "{text}");
     assert_eq!(text.matches("\nround ").count(), 1, "{text}");
     assert_eq!(asked(&gateway), 0);

@@ -18,7 +18,7 @@ use crate::handler::{Body, Plan, Trace};
 use crate::journey::{Arrived, Context, Event, Journey, Next};
 use crate::message::status::ends_with_head;
 use crate::message::{Cause, Disk, Request, RequestId, Upload};
-use crate::modifier::fact::{Ask, Fact};
+use crate::modifier::fact::{Answer, Ask, Fact};
 use crate::moment::Moment;
 use crate::site::Snapshot;
 
@@ -121,7 +121,7 @@ impl Driver<'_> {
                 Next::Ask(ask) => {
                     // The round is evaluated again from its start.
                     self.recorder.rounds.pop();
-                    Event::Known(find(ask).await)
+                    Event::Known(find(ask, &self.journey, self.disk).await)
                 }
             };
             next = self
@@ -180,12 +180,32 @@ impl Driver<'_> {
     }
 }
 
-/// Determines a fact: passwords are verified, and subrequests assumed to succeed.
-async fn find(ask: Ask) -> Fact {
-    match ask {
-        Ask::Verify(verification) => Fact::Verified(verification.perform().await),
-        Ask::Subrequest(_) => Fact::Answered(Box::default()),
+/// Determines a fact: passwords are verified, and the script of a subrequest is assumed to grant access.
+async fn find(ask: Ask, journey: &Journey, disk: &dyn Disk) -> Fact {
+    let begun = match ask {
+        Ask::Verify(verification) => return Fact::Verified(verification.perform().await),
+        Ask::Subrequest(_) => journey.begin_subrequest(disk, &mut ()),
+    };
+    let Some((mut journey, mut next)) = begun else {
+        return Fact::Answered(Box::default());
+    };
+    loop {
+        let fact = match next {
+            Next::Ask(ask) => Box::pin(find(ask, &journey, disk)).await,
+            Next::Send(response) => return answered(&response),
+            Next::Perform(..) | Next::Encode(_) => return Fact::Answered(Box::default()),
+        };
+        next = journey.handle_event(Event::Known(fact), disk, &mut ());
     }
+}
+
+/// Returns the answer of the rules to a subrequest.
+fn answered(response: &Response<Body>) -> Fact {
+    Fact::Answered(Box::new(Answer {
+        status: response.status(),
+        fields: response.headers().clone(),
+        content: response.body().whole().cloned().unwrap_or_default(),
+    }))
 }
 
 /// Adds a Content-Length (RFC 9110 §8.6), as hyper does.

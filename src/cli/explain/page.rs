@@ -55,7 +55,10 @@ fn show_step(f: &mut fmt::Formatter<'_>, step: &Step) -> fmt::Result {
         writeln!(f, "    {limit}")?;
     }
     if let Some(target) = &step.subrequest {
-        writeln!(f, "    asks {target} by forward_auth (assumed to succeed)")?;
+        writeln!(
+            f,
+            "    asks {target} by forward_auth (its script is assumed to grant access)"
+        )?;
     }
     for lookup in &step.lookups {
         writeln!(

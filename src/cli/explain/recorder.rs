@@ -87,6 +87,11 @@ impl Trail for Recorder<'_> {
 
     fn failed(&mut self, failure: &Failure, _: &Context) {
         self.disk.take_lookups();
+        if is_by_a_guard(failure)
+            && let Some(step) = self.step()
+        {
+            step.plan = Some(format!("refuses the request: {failure}"));
+        }
         self.failure = Some(Failed {
             status: failure.status(),
             cause: failure.code(),
@@ -97,6 +102,18 @@ impl Trail for Recorder<'_> {
     fn page_failed(&mut self, _: &[u8], _: Result<http::StatusCode, &Failure>, _: &Context) {
         self.file = None;
     }
+}
+
+/// Reports whether a modifier of the last rule refuses the request.
+fn is_by_a_guard(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Requirement(_)
+            | Failure::Unauthorized(_)
+            | Failure::Unverified(_)
+            | Failure::UserFile { .. }
+            | Failure::ForwardAuth(_)
+    )
 }
 
 fn why(finding: &Finding<'_>, rule: &Rule<Consequence>) -> String {

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::ForwardAuth;
-use crate::message::edits::have_same_variable;
+use crate::message::edits::{RuleEdits, have_same_variable};
 use crate::message::{Cause, Request, hop_by_hop};
 
 /// The fields that the gateway writes.
@@ -15,9 +15,19 @@ const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const WRITTEN: [HeaderName; 5] = [METHOD, URI, PROTO, HOST, FOR];
 
 /// Builds the fields of the subrequest about a request. They are equal in all rounds of the request, so that it asks once.
-pub(super) fn fields(request: &Request, forward_auth: &ForwardAuth) -> HeaderMap {
+/// Credentials that a rule has checked are not copied, unless they are named.
+pub(super) fn fields(
+    request: &Request,
+    forward_auth: &ForwardAuth,
+    edits: &RuleEdits,
+) -> HeaderMap {
     let mut client = request.fields.clone();
     hop_by_hop::strip(&mut client);
+    let known = request.edits.as_ref();
+    let is_checked = edits.has_auth || known.is_some_and(|known| known.has_auth_before(edits.rule));
+    if is_checked && forward_auth.request_fields.is_none() {
+        client.remove(header::AUTHORIZATION);
+    }
     let mut fields = HeaderMap::with_capacity(client.len() + WRITTEN.len());
     for (name, value) in &request.fields {
         if client.contains_key(name) && is_copied(name, forward_auth) {
