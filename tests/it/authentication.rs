@@ -271,6 +271,74 @@ async fn php_gets_the_user_and_not_the_password() {
 }
 
 #[tokio::test]
+async fn the_password_reaches_no_script_in_a_roundabout_way() {
+    const DUMP: &str =
+        "<?php header('Content-Type: application/json'); echo json_encode($_SERVER);";
+    let policy = format!("auth = {{ satisfy = \"any\", basic = {{ {BASIC} }} }}");
+    let lines = format!(
+        "[[site.rule]]\nprefix = \"/in\"\nauth = {{ basic = {{ {BASIC}, require = [\"user alice\"] }} }}
+[[site.rule]]\nprefix = \"/near\"\nrequire = {{ remote = [\"127.0.0.0/8\"] }}\n{policy}
+[[site.rule]]\npath = \"/in/denied\"\nrespond = {{ status = 403 }}
+[[site.error_page]]\nstatus = [\"401\", \"403\"]\nwhen = \"always\"\npath = \"/page\"\n"
+    );
+    let (_php, gateway) = Gateway::before(Setup::new(2))
+        .file("index.php", DUMP)
+        .beside("users", format!("alice:{HASH}\nbob:{HASH}\n"))
+        .site(&lines)
+        .start()
+        .await;
+    let alice = || Value::from("alice");
+    for (credentials, target, status, user) in [
+        ("alice:right", "/in", 200, alice()),
+        // Other readings of the path, for an application that takes it so.
+        ("alice:right", "/index.php/in", 200, alice()),
+        ("alice:right", "//x/in/y", 200, alice()),
+        // Access without a user, by the network.
+        ("bob:wrong", "/near", 200, Value::Null),
+        // Error pages: of a user who is not admitted, of a wrong password, and of an admitted one.
+        ("bob:right", "/in", 401, Value::Null),
+        ("alice:wrong", "/in", 401, Value::Null),
+        ("alice:right", "/in/denied", 403, Value::Null),
+    ] {
+        let response = gateway.send(&by(credentials, target)).await;
+        assert_eq!(response.status, status, "{credentials} {target}");
+        let [found, _, name, field, _] = variables(&response);
+        assert_eq!(
+            [name, field],
+            [Value::Null, Value::Null],
+            "{credentials} {target}"
+        );
+        assert!(
+            status != 200 || found == user,
+            "{credentials} {target}: {found}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn rules_on_a_user_hold_for_every_reading_of_a_path() {
+    let lines = format!(
+        "[[site.rule]]\nprefix = \"/area\"\nauth = {{ basic = {{ {BASIC} }} }}
+[[site.rule]]\nprefix = \"/area/boss\"\nuser = \"bob\"\ndeny = true\n"
+    );
+    let gateway = guarded(&lines).start().await;
+    for target in [
+        "/area/boss",
+        "/index.php/area/boss",
+        "//x/area/boss",
+        "/?/area/boss",
+        "/area/boss/../x",
+    ] {
+        assert_eq!(status(&gateway, "bob:right", target).await, 403, "{target}");
+        assert_eq!(
+            status(&gateway, "alice:right", target).await,
+            200,
+            "{target}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_log_names_checked_users_and_no_others() {
     let server = "access_log = { to = \"{folder}/access\", format = \"%u %s %{cause}x %U\" }";
     let gateway = guarded(&format!("[[site.rule]]\nprefix = \"/in\"\nauth = {{ basic = {{ {BASIC}, require = [\"user alice\"] }} }}"))

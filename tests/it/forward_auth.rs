@@ -114,17 +114,11 @@ async fn only_the_verification_names_the_user() {
             .field("Authorization", "Basic YTpi")
     };
     for target in ["/in/x", "/index.php/in/x", "//host/in"] {
-        let is_whole = target == "/in/x";
         for name in ["Remote-User", "Remote_User", "REMOTE-USER"] {
             let response = gateway.send(&forged("alice", target, name)).await;
             let [user, kind, field] = users(&response);
             assert_eq!((kind, field), (Value::Null, "alice".into()), "{target}");
-            let expected = if is_whole {
-                "alice".into()
-            } else {
-                Value::Null
-            };
-            assert_eq!(user, expected, "{target} {name}");
+            assert_eq!(user, "alice", "{target} {name}");
             assert_eq!(seen(&response)["HTTP_REMOTE_USER"], Value::Null);
             // The gateway has not checked it.
             let server = &response.json()["server"];
@@ -402,5 +396,43 @@ async fn mistakes_are_errors_of_the_configuration() {
             text.contains(expected) && text.contains("fcgate.toml:"),
             "{keys}: {text}"
         );
+    }
+}
+
+#[tokio::test]
+async fn neither_a_file_nor_another_script_grants_access() {
+    let rule = |prefix: &str, path: &str| {
+        format!("[[site.rule]]\nprefix = \"{prefix}\"\nforward_auth = {{ path = \"{path}\" }}\n")
+    };
+    let lines = [
+        rule("/typo", "/verfy.php"),
+        rule("/info", "/verfy.php/info"),
+        rule("/file", "/open.txt"),
+        rule("/right", "/yes.php"),
+        rule("/rule", "/by-rule"),
+        rule("/refused", "/no-rule"),
+        "[[site.rule]]\npath = \"/by-rule\"\nrespond = { status = 204 }\n".to_owned(),
+        "[[site.rule]]\npath = \"/no-rule\"\nrespond = { status = 403, body = \"by a rule\" }\n"
+            .to_owned(),
+    ];
+    let setup = Gateway::with_php(2)
+        .file("index.php", "<?php echo 'in';")
+        .file("yes.php", "<?php http_response_code(204);")
+        .file("open.txt", "open");
+    let (_php, gateway) = setup.site(&lines.concat()).start().await;
+    for (target, status) in [
+        ("/typo", 502),
+        ("/info", 502),
+        ("/file", 502),
+        ("/right", 200),
+        ("/rule", 200),
+        ("/refused", 403),
+    ] {
+        assert_eq!(get(&gateway, "", target).await.status, status, "{target}");
+        let url = format!("http://localhost{target}");
+        let explained = gateway.command(&["explain", &url]);
+        let text = String::from_utf8_lossy(&explained.stdout).into_owned();
+        let is_refused = text.contains(&format!("status {status}"));
+        assert_eq!(is_refused, status != 200, "{target}: {text}");
     }
 }
