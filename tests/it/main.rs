@@ -20,6 +20,7 @@ mod admission_sharing;
 mod after_the_answer;
 mod applications;
 mod auth_browser;
+mod auth_under_load;
 mod authentication;
 mod balancing;
 mod bounds;
