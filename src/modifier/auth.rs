@@ -171,7 +171,9 @@ fn required(
     let value = basic.get(key);
     if value.is_none() && !basic.is_wrong(key) {
         let message = format!("`basic` needs `{}`", key.name());
-        parts.problems.push(Problem::new(basic.place(), message));
+        let problem = Problem::new(basic.place(), message);
+        let help = "basic = { realm = \"Staging\", users = \"/etc/fcgate/users\" }";
+        parts.problems.push(problem.help(help));
     }
     value
 }
@@ -183,24 +185,43 @@ fn open(
     parts: &mut Parts<'_>,
 ) -> Option<Arc<UserFile>> {
     let path = absolute_path(&users, parts.problems);
-    let groups = match groups {
-        Some(groups) => Some(absolute_path(&groups, parts.problems)?),
+    let groups_path = match &groups {
+        Some(groups) => Some(absolute_path(groups, parts.problems)?),
         None => None,
     };
-    match parts.authentication.files.open(&path?, groups.as_deref()) {
+    let opened = parts
+        .authentication
+        .files
+        .open(&path?, groups_path.as_deref());
+    let is_of_groups = |text: &str| {
+        let path = groups_path.as_ref().map(|path| path.display().to_string());
+        path.is_some_and(|path| text.starts_with(&path))
+    };
+    let problem = |text: String| match &groups {
+        Some(groups) if is_of_groups(&text) => Problem::new(groups.place.clone(), text)
+            .help("write lines of `group: user user`, and let the gateway's user read the file"),
+        _ => Problem::new(users.place.clone(), text),
+    };
+    match opened {
         Ok(file) => {
-            for warning in file.warnings() {
-                parts
-                    .problems
-                    .warn(Problem::new(users.place.clone(), warning));
-            }
+            let warnings = file.warnings().into_iter();
+            warnings.for_each(|warning| parts.problems.warn(problem(warning)));
             Some(file)
         }
         Err(error) => {
-            let problem = Problem::new(users.place, error.to_string());
-            parts.problems.push(problem.help(
-                "htpasswd -B -c FILE USER writes one; it must be readable by the gateway's user",
-            ));
+            let text = error.to_string();
+            let found = problem(text.clone());
+            // `-c` empties a file that exists.
+            let found = if is_of_groups(&text) {
+                found
+            } else if text.contains("No such file") {
+                found.help("`htpasswd -c -B FILE USER` creates it")
+            } else {
+                found.help(
+                    "let the gateway's user read the file; `htpasswd -B FILE USER` adds an entry",
+                )
+            };
+            parts.problems.push(found);
             None
         }
     }

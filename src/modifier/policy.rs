@@ -1,6 +1,6 @@
 //! The access policy of a rule: its `require` and the users of its `auth`, as one tree with three results.
 
-use super::access_section::{AUTH, BASIC, REQUIRE, REQUIRE_LINES, SATISFY};
+use super::access_section::{AUTH, BASIC, GROUPS, REQUIRE, REQUIRE_LINES, SATISFY};
 use crate::route::condition::{Access, Exhausted, Set, UserCondition};
 use crate::route::template::Groups;
 use crate::section::{Lowered, Problem, Problems};
@@ -58,9 +58,12 @@ impl Policy {
                 problem.help("auth = { basic = { realm = \"…\", users = \"/etc/fcgate/users\" } }"),
             );
         }
-        let is_empty = self.require.as_ref().is_some_and(Set::is_empty);
+        let is_empty = self.require.as_ref().is_some_and(Set::has_empty_set);
         if is_empty {
-            let problem = Problem::new(section.place_of(&REQUIRE), "`require` has no conditions");
+            let problem = Problem::new(
+                section.place_of(&REQUIRE),
+                "`require`, or a table in it, has no conditions",
+            );
             problems.push(problem.help("write the conditions that must hold, or leave it out"));
         }
     }
@@ -94,7 +97,9 @@ fn users(auth: &Lowered, problems: &mut Problems) -> Vec<UserCondition> {
     };
     let lines = basic.get(&REQUIRE_LINES);
     if lines.is_empty() {
-        return vec![UserCondition::Valid];
+        let message = "`require` is an empty list, by which no user is admitted";
+        let problem = Problem::new(basic.place_of(&REQUIRE_LINES), message);
+        problems.push(problem.help("leave the key out to admit all users of the file"));
     }
     let parsed = lines.iter().filter_map(|line| {
         let condition = UserCondition::parse(&line.value);
@@ -106,5 +111,14 @@ fn users(auth: &Lowered, problems: &mut Problems) -> Vec<UserCondition> {
         }
         condition
     });
-    parsed.collect()
+    let conditions: Vec<_> = parsed.collect();
+    let asks_for_group = |condition: &UserCondition| matches!(condition, UserCondition::Group(_));
+    if conditions.iter().any(asks_for_group) && !basic.is_given(&GROUPS) {
+        let message = "`require` names a group, and there is no file of groups";
+        let problem = Problem::new(basic.place_of(&REQUIRE_LINES), message);
+        problems.push(
+            problem.help("groups = \"/etc/fcgate/groups\", with lines of `group: user user`"),
+        );
+    }
+    conditions
 }

@@ -412,7 +412,7 @@ async fn wrong_passwords_are_limited_and_right_ones_are_not() {
 }
 
 /// Lines of a rule, and the error that they are.
-const MISTAKES: [(&str, &str); 10] = [
+const MISTAKES: [(&str, &str); 15] = [
     ("auth = {}", "`auth` has no scheme"),
     (
         "auth = { basic = { users = \"{folder}/users\" } }",
@@ -443,7 +443,27 @@ const MISTAKES: [(&str, &str); 10] = [
         "`users a` is not a requirement",
     ),
     ("require = { user = [\"alice\"] }", "the rule has no `auth`"),
-    ("require = {}", "`require` has no conditions"),
+    ("require = {}", "or a table in it, has no conditions"),
+    (
+        "require = { any = [{}] }",
+        "or a table in it, has no conditions",
+    ),
+    (
+        "require = { any = [{ valid_user = false }] }",
+        "`valid_user = false` is no condition",
+    ),
+    (
+        "auth = { basic = { realm = \"a\", users = \"{folder}/users\", require = [] } }",
+        "by which no user is admitted",
+    ),
+    (
+        "auth = { basic = { realm = \"a\", users = \"{folder}/users\", require = [\"group a\"] } }",
+        "there is no file of groups",
+    ),
+    (
+        "auth = { basic = { realm = \"a\", users = \"{folder}/users\", groups = \"{folder}/none\" } }",
+        "write lines of `group: user user`",
+    ),
 ];
 
 #[tokio::test]

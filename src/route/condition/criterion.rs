@@ -32,6 +32,11 @@ pub trait Criterion: fmt::Debug + fmt::Display {
         false
     }
 
+    /// Reports whether a table of conditions in it is empty, and so always holds.
+    fn has_empty_set(&self) -> bool {
+        false
+    }
+
     /// Reports whether it holds for every request with this path (`true`) or for none (`false`); `None` if
     /// that depends on more. Patterns and prefixes store their captures in `captures`.
     fn by_path(&self, _path: &[u8], _captures: &mut Captures) -> Option<bool> {

@@ -89,6 +89,10 @@ impl Criterion for AnyOf {
         self.0.iter().any(Set::asks_for_user)
     }
 
+    fn has_empty_set(&self) -> bool {
+        self.0.iter().any(Set::has_empty_set)
+    }
+
     fn by_path(&self, path: &[u8], _: &mut Captures) -> Option<bool> {
         let none = conjunction(self.0.iter().map(|set| not(by_path(set, path))));
         not(none)
@@ -137,6 +141,10 @@ impl Criterion for AllOf {
 
     fn asks_for_user(&self) -> bool {
         self.0.iter().any(Set::asks_for_user)
+    }
+
+    fn has_empty_set(&self) -> bool {
+        self.0.iter().any(Set::has_empty_set)
     }
 
     fn by_path(&self, path: &[u8], _: &mut Captures) -> Option<bool> {

@@ -114,9 +114,10 @@ impl Set {
         Ok(all)
     }
 
-    /// Reports whether there is no condition.
-    pub fn is_empty(&self) -> bool {
-        self.conditions.is_empty() && self.exceptions.is_empty()
+    /// Reports whether there is no condition, here or in a nested set.
+    pub fn has_empty_set(&self) -> bool {
+        let mut all = self.conditions.iter().chain(&self.exceptions).peekable();
+        all.peek().is_none() || all.any(|condition| condition.criterion().has_empty_set())
     }
 
     /// Reports whether the result depends on the authenticated user.

@@ -8,7 +8,7 @@ use super::set::Builder;
 use super::{Access, Cost, Criterion, Exhausted, listed};
 use crate::message::{Disk, RemoteUser, Request};
 use crate::route::Captures;
-use crate::section::{At, Key, Lowered};
+use crate::section::{At, Key, Lowered, Problem};
 
 /// The `user` key.
 pub(super) static USER: Key<Vec<At<String>>> = Key::texts(
@@ -83,8 +83,15 @@ pub(super) fn group(section: &Lowered, builder: &mut Builder<'_>) -> Option<User
     names(section, &GROUP, builder).map(UserCondition::Group)
 }
 
-pub(super) fn valid_user(section: &Lowered, _: &mut Builder<'_>) -> Option<UserCondition> {
-    section.get(&VALID_USER).then_some(UserCondition::Valid)
+pub(super) fn valid_user(section: &Lowered, builder: &mut Builder<'_>) -> Option<UserCondition> {
+    let is_valid = section.given(&VALID_USER)?;
+    if !is_valid {
+        let message = "`valid_user = false` is no condition";
+        let problem = Problem::new(section.place_of(&VALID_USER), message);
+        let help = "leave the key out, or write `not = { valid_user = true }`";
+        builder.problems.push(problem.help(help));
+    }
+    Some(UserCondition::Valid)
 }
 
 impl Criterion for UserCondition {
