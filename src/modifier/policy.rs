@@ -59,7 +59,8 @@ impl Policy {
             );
         }
         let is_empty = self.require.as_ref().is_some_and(Set::has_empty_set);
-        if is_empty {
+        let is_marred = section.given(&REQUIRE).is_some_and(Lowered::is_marred);
+        if is_empty && !is_marred {
             let problem = Problem::new(
                 section.place_of(&REQUIRE),
                 "`require`, or a table in it, has no conditions",
@@ -96,7 +97,7 @@ fn users(auth: &Lowered, problems: &mut Problems) -> Vec<UserCondition> {
         return vec![UserCondition::Valid];
     };
     let lines = basic.get(&REQUIRE_LINES);
-    if lines.is_empty() {
+    if lines.is_empty() && !basic.is_wrong(&REQUIRE_LINES) {
         let message = "`require` is an empty list, by which no user is admitted";
         let problem = Problem::new(basic.place_of(&REQUIRE_LINES), message);
         problems.push(problem.help("leave the key out to admit all users of the file"));
@@ -113,7 +114,8 @@ fn users(auth: &Lowered, problems: &mut Problems) -> Vec<UserCondition> {
     });
     let conditions: Vec<_> = parsed.collect();
     let asks_for_group = |condition: &UserCondition| matches!(condition, UserCondition::Group(_));
-    if conditions.iter().any(asks_for_group) && !basic.is_given(&GROUPS) {
+    if conditions.iter().any(asks_for_group) && !basic.is_given(&GROUPS) && !basic.is_wrong(&GROUPS)
+    {
         let message = "`require` names a group, and there is no file of groups";
         let problem = Problem::new(basic.place_of(&REQUIRE_LINES), message);
         problems.push(

@@ -79,6 +79,17 @@ impl Lowered {
     }
 
     /// Returns its description.
+    /// Reports whether a key of the section, or of one within it, has a wrong name or value.
+    pub fn is_marred(&self) -> bool {
+        let mut keys = self.section.keys();
+        !self.wrong.is_empty()
+            || keys.any(|key| {
+                self.nested(key)
+                    .iter()
+                    .any(|(_, nested)| nested.is_marred())
+            })
+    }
+
     pub(super) fn section(&self) -> &'static Section {
         self.section
     }
