@@ -210,18 +210,19 @@ fn open(
         }
         Err(error) => {
             let text = error.to_string();
-            let found = problem(text.clone());
             // `-c` empties a file that exists.
-            let found = if is_of_groups(&text) {
-                found
-            } else if text.contains("No such file") {
-                found.help("`htpasswd -c -B FILE USER` creates it")
+            let help = if text.contains("No such file") {
+                "`htpasswd -c -B FILE USER` creates it"
             } else {
-                found.help(
-                    "let the gateway's user read the file; `htpasswd -B FILE USER` adds an entry",
-                )
+                "let the gateway's user read the file; `htpasswd -B FILE USER` adds an entry"
             };
-            parts.problems.push(found);
+            let is_of_groups = is_of_groups(&text);
+            let found = problem(text);
+            parts.problems.push(if is_of_groups {
+                found
+            } else {
+                found.help(help)
+            });
             None
         }
     }

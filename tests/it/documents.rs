@@ -56,6 +56,9 @@ fn every_example_is_a_valid_configuration() {
     fs::create_dir_all(root.join("errors")).unwrap();
     fs::write(root.join("errors/404.html"), "gone").unwrap();
     let file = folder.path().join("fcgate.toml");
+    let [users, groups] = ["users", "groups"].map(|name| folder.path().join(name));
+    fs::write(&users, "alice:{SHA}0nofEXcSAJSXFLGvmfBIpBb11vQ=\n").unwrap();
+    fs::write(&groups, "staff: alice\n").unwrap();
     let site = format!(
         "[[site]]\nroot = \"{}\"\nphp = \"unix:/run/php.sock\"\n",
         root.display()
@@ -63,7 +66,10 @@ fn every_example_is_a_valid_configuration() {
     let mut examples = 0;
     for (page, text) in pages() {
         for (line, block) in blocks(&text, "toml") {
-            let example = block.join("\n");
+            let example = block
+                .join("\n")
+                .replace("/etc/fcgate/users", users.to_str().unwrap())
+                .replace("/etc/fcgate/groups", groups.to_str().unwrap());
             // Rules and the like are shown without the site that they belong to.
             let site = if block.contains(&"[[site]]") {
                 ""
