@@ -29,6 +29,7 @@ pub use trail::{Finding, Trail};
 use crate::failure::Failure;
 use crate::filter::compress::Encoding;
 use crate::handler::{Body, Plan};
+use crate::message::edits::RuleEdits;
 use crate::message::{Disk, Request};
 use crate::modifier::fact::{Ask, Fact};
 use failed::ErrorPage;
@@ -110,7 +111,10 @@ impl Journey {
         let (Ask::Subrequest(asked), request) = self.asked.as_ref()? else {
             return None;
         };
-        let request = request.for_subrequest(asked.target.clone(), asked.fields.clone());
+        let mut request = request.for_subrequest(asked.target.clone(), asked.fields.clone());
+        if asked.has_auth {
+            request.add_edits(RuleEdits::with_auth());
+        }
         let mut journey = Self {
             depth: self.depth + 1,
             asked_for: Some(asked.target.path().into()),

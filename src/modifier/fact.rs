@@ -29,6 +29,8 @@ pub struct Subrequest {
     pub target: Target,
     /// All header fields.
     pub fields: HeaderMap,
+    /// A rule has checked the credentials: the script does not get them.
+    pub has_auth: bool,
 }
 
 /// The answer to an [`Ask`].

@@ -48,7 +48,8 @@ impl Modify for ForwardAuth {
         let ask = Ask::Subrequest(Box::new(Subrequest {
             rule: edits.rule,
             target: self.target.clone(),
-            fields: subrequest::fields(scope.request, self, edits),
+            fields: subrequest::fields(scope.request, self),
+            has_auth: subrequest::has_auth(scope.request, self, edits),
         }));
         let Some(Fact::Answered(answer)) = inputs.facts.find(&ask) else {
             return Err(Interruption::Ask(ask));

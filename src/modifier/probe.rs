@@ -83,6 +83,7 @@ impl Probe {
             rule,
             target,
             fields: scope.request.fields.clone(),
+            has_auth: false,
         })))
     }
 }

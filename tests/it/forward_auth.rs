@@ -436,3 +436,22 @@ async fn neither_a_file_nor_another_script_grants_access() {
         assert_eq!(is_refused, status != 200, "{target}: {text}");
     }
 }
+
+#[tokio::test]
+async fn a_password_for_all_paths_admits_the_subrequest_and_stays_in_the_gateway() {
+    let lines = "[[site.rule]]
+auth = { basic = { realm = \"a\", users = \"{folder}/users\" } }
+forward_auth = { path = \"/verify.php\" }\n";
+    let setup = Gateway::with_php(2)
+        .file("index.php", "<?php echo 'in';")
+        .file(
+            "verify.php",
+            "<?php http_response_code(isset($_SERVER['HTTP_AUTHORIZATION']) ? 403 : 204);",
+        )
+        .beside("users", "alice:{SHA}0nofEXcSAJSXFLGvmfBIpBb11vQ=\n");
+    let (_php, gateway) = setup.site(lines).start().await;
+    let field = format!("Basic {}", STANDARD.encode("alice:right"));
+    let request = Request::get("/x").field("Authorization", &field);
+    assert_eq!(gateway.send(&request).await.status, 200);
+    assert_eq!(gateway.get("/x").await.status, 401);
+}

@@ -15,19 +15,9 @@ const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const WRITTEN: [HeaderName; 5] = [METHOD, URI, PROTO, HOST, FOR];
 
 /// Builds the fields of the subrequest about a request. They are equal in all rounds of the request, so that it asks once.
-/// Credentials that a rule has checked are not copied, unless they are named.
-pub(super) fn fields(
-    request: &Request,
-    forward_auth: &ForwardAuth,
-    edits: &RuleEdits,
-) -> HeaderMap {
+pub(super) fn fields(request: &Request, forward_auth: &ForwardAuth) -> HeaderMap {
     let mut client = request.fields.clone();
     hop_by_hop::strip(&mut client);
-    let known = request.edits.as_ref();
-    let is_checked = edits.has_auth || known.is_some_and(|known| known.has_auth_before(edits.rule));
-    if is_checked && forward_auth.request_fields.is_none() {
-        client.remove(header::AUTHORIZATION);
-    }
     let mut fields = HeaderMap::with_capacity(client.len() + WRITTEN.len());
     for (name, value) in &request.fields {
         if client.contains_key(name) && is_copied(name, forward_auth) {
@@ -36,6 +26,13 @@ pub(super) fn fields(
     }
     write(request, &mut fields);
     fields
+}
+
+/// Reports whether the script gets no credentials: a rule has checked them, and the field is not named.
+pub(super) fn has_auth(request: &Request, forward_auth: &ForwardAuth, edits: &RuleEdits) -> bool {
+    let known = request.edits.as_ref();
+    let is_checked = edits.has_auth || known.is_some_and(|known| known.has_auth_before(edits.rule));
+    is_checked && forward_auth.request_fields.is_none()
 }
 
 /// Reports whether a field of the client is copied. Host names the site (RFC 9110 §7.2) and always is.
