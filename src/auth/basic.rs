@@ -168,3 +168,18 @@ pub(crate) fn sample() -> Arc<Basic> {
     };
     Arc::clone(BASIC.get_or_init(build))
 }
+
+/// Returns the result for a user whose password is right or wrong.
+#[cfg(test)]
+pub(crate) fn verdict(is_right: bool) -> Verified {
+    let user = || RemoteUser {
+        name: Arc::from(*b"user"),
+        scheme: Some(SCHEME),
+        groups: None,
+    };
+    if is_right {
+        Verified::Right(user())
+    } else {
+        Verified::Wrong
+    }
+}

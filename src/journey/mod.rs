@@ -112,9 +112,11 @@ impl Journey {
             return None;
         };
         let mut request = request.for_subrequest(asked.target.clone(), asked.fields.clone());
-        if asked.has_auth {
-            request.add_edits(RuleEdits::with_auth());
-        }
+        request.add_edits(RuleEdits {
+            has_auth: asked.has_auth,
+            timeouts: asked.timeouts.clone(),
+            ..RuleEdits::of_no_rule()
+        });
         let mut journey = Self {
             depth: self.depth + 1,
             asked_for: Some(asked.target.path().into()),

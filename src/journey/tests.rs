@@ -8,15 +8,13 @@ use http::{Response, StatusCode};
 use toml::de::DeTable;
 
 use super::*;
-use crate::auth::basic::{HASHING, Verified};
+use crate::auth::basic::{HASHING, verdict};
 use crate::auth::{Access, Authentication};
 use crate::handler::Handler;
 use crate::handler::respond::{RESPOND, Respond};
 use crate::limits::budget::SiteKey;
 use crate::message::request::Origin;
-use crate::message::{
-    EncodedSlash, Found, Host, RemoteUser, RequestId, Root, Target, Upload, Wire,
-};
+use crate::message::{EncodedSlash, Found, Host, RequestId, Root, Target, Upload, Wire};
 use crate::modifier::fact::{Answer, MAX_ASKS};
 use crate::modifier::probe::Probe;
 use crate::modifier::{self, Modifiers, Step};
@@ -113,20 +111,6 @@ fn begin_journey(site: &Arc<Site>, target: &str, password: Option<&str>) -> (Jou
     (journey, next)
 }
 
-/// Returns the verdict about a pair.
-fn verified(is_right: bool) -> Fact {
-    let user = || RemoteUser {
-        name: Arc::from(*b"user"),
-        scheme: Some("Basic"),
-        groups: None,
-    };
-    Fact::Verified(if is_right {
-        Verified::Right(user())
-    } else {
-        Verified::Wrong
-    })
-}
-
 /// Drives a journey to its end and records the facts asked for: the password is `right`, and subrequests are driven
 /// likewise.
 fn drive(
@@ -139,7 +123,7 @@ fn drive(
             Next::Perform(..) | Next::Encode(_) => panic!("nothing is to be performed: {next:?}"),
             Next::Ask(Ask::Verify(verification)) => {
                 asked.push("verify");
-                verified(*verification.credentials.password == *b"right")
+                Fact::Verified(verdict(*verification.credentials.password == *b"right"))
             }
             Next::Ask(Ask::Subrequest(_)) => {
                 asked.push("subrequest");
@@ -230,12 +214,12 @@ fn a_round_starts_anew_when_a_fact_is_known() {
     let (mut journey, next) = begin_journey(&site, "/", Some("right"));
     assert!(matches!(next, Next::Ask(Ask::Verify(_))));
     let mut trail = Rounds::default();
-    let known = Event::Known(verified(true));
+    let known = Event::Known(Fact::Verified(verdict(true)));
     let next = journey.handle_event(known, &Empty, &mut trail);
     assert!(matches!(next, Next::Send(_)));
     assert_eq!(trail.0, [2], "one round, with both rules");
     // A fact without a question is an internal error.
-    let known = Event::Known(verified(true));
+    let known = Event::Known(Fact::Verified(verdict(true)));
     let Next::Send(response) = journey.handle_event(known, &Empty, &mut ()) else {
         panic!("it has an end");
     };

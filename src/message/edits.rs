@@ -100,15 +100,20 @@ impl RuleEdits {
         }
     }
 
-    /// Builds the edits of a request whose credentials PHP does not get.
-    pub fn with_auth() -> Self {
-        let of_no_rule = RuleId {
+    /// Builds edits that no rule of the request makes, and that change nothing.
+    pub fn of_no_rule() -> Self {
+        let rule = RuleId {
             source: u16::MAX,
             number: 0,
         };
+        Self::of(rule, Arc::default())
+    }
+
+    /// Builds the edits of a request whose credentials PHP does not get.
+    pub fn with_auth() -> Self {
         Self {
             has_auth: true,
-            ..Self::of(of_no_rule, Arc::default())
+            ..Self::of_no_rule()
         }
     }
 

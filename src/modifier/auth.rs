@@ -11,7 +11,7 @@ use super::fact::{Ask, Fact};
 use super::modify::{Inputs, Interruption, Modify, Parts};
 use super::policy::Policy;
 use crate::auth::basic::{Basic, Verification, Verified};
-use crate::auth::users::{UserFile, credentials};
+use crate::auth::users::{Unavailable, UserFile, credentials};
 use crate::failure::{Failure, Unauthorized, UnauthorizedReason};
 use crate::limits::rate::Client;
 use crate::message::edits::RuleEdits;
@@ -193,38 +193,37 @@ fn open(
         .authentication
         .files
         .open(&path?, groups_path.as_deref());
-    let is_of_groups = |text: &str| {
-        let path = groups_path.as_ref().map(|path| path.display().to_string());
-        path.is_some_and(|path| text.starts_with(&path))
-    };
-    let problem = |text: String| match &groups {
-        Some(groups) if is_of_groups(&text) => Problem::new(groups.place.clone(), text)
-            .help("write lines of `group: user user`, and let the gateway's user read the file"),
-        _ => Problem::new(users.place.clone(), text),
-    };
     match opened {
         Ok(file) => {
-            let warnings = file.warnings().into_iter();
-            warnings.for_each(|warning| parts.problems.warn(problem(warning)));
+            for warning in file.warnings() {
+                let problem = Problem::new(users.place.clone(), warning);
+                parts.problems.warn(problem);
+            }
             Some(file)
         }
         Err(error) => {
-            let text = error.to_string();
-            // `-c` empties a file that exists.
-            let help = if text.contains("No such file") {
-                "`htpasswd -c -B FILE USER` creates it"
-            } else {
-                "let the gateway's user read the file; `htpasswd -B FILE USER` adds an entry"
+            let of_groups = groups_path.is_some_and(|path| error.is_of(&path));
+            let (place, help) = match groups.filter(|_| of_groups) {
+                Some(groups) => (
+                    groups.place,
+                    "write lines of `group: user user`, and let the gateway's user read the file",
+                ),
+                None => (users.place, help_for_users(&error)),
             };
-            let is_of_groups = is_of_groups(&text);
-            let found = problem(text);
-            parts.problems.push(if is_of_groups {
-                found
-            } else {
-                found.help(help)
-            });
+            let problem = Problem::new(place, error.to_string());
+            parts.problems.push(problem.help(help));
             None
         }
+    }
+}
+
+/// Returns the remedy for an error of a file of users.
+fn help_for_users(error: &Unavailable) -> &'static str {
+    // `-c` empties a file that exists.
+    if error.is_missing() {
+        "`htpasswd -c -B FILE USER` creates it"
+    } else {
+        "let the gateway's user read the file; `htpasswd -B FILE USER` adds an entry"
     }
 }
 

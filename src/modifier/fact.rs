@@ -1,12 +1,15 @@
 //! Facts that deciding about a request lacks and its driver finds. Each is kept with its question until the request
 //! ends, and the decision is evaluated again from its start.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use crate::auth::basic::{Verification, Verified};
 use crate::message::Target;
 use crate::message::edits::RuleId;
+use crate::value::TimeLimit;
 
 /// The most facts that one request may ask for: a decision that asks more often is in a loop.
 pub const MAX_ASKS: usize = 64;
@@ -31,6 +34,8 @@ pub struct Subrequest {
     pub fields: HeaderMap,
     /// A rule has checked the credentials: the script does not get them.
     pub has_auth: bool,
+    /// Time limits of the rule for scripts.
+    pub timeouts: Option<Arc<[TimeLimit]>>,
 }
 
 /// The answer to an [`Ask`].

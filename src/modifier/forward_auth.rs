@@ -50,6 +50,7 @@ impl Modify for ForwardAuth {
             target: self.target.clone(),
             fields: subrequest::fields(scope.request, self),
             has_auth: subrequest::has_auth(scope.request, self, edits),
+            timeouts: edits.timeouts.clone(),
         }));
         let Some(Fact::Answered(answer)) = inputs.facts.find(&ask) else {
             return Err(Interruption::Ask(ask));

@@ -103,6 +103,8 @@ modifiers! {
     Require(Require) = [access_section::REQUIRE], Require::build;
     Limits(Limits) = [limits::LIMITS], Limits::build;
     Auth(Auth) = [access_section::AUTH], Auth::build;
+    // The total time limit holds for the subrequest of the next one.
+    Timeouts(Timeouts) = [timeouts::TIMEOUTS], Timeouts::build;
     ForwardAuth(ForwardAuth) = [forward_auth::FORWARD_AUTH], ForwardAuth::build;
     UserLimit(UserLimit) = [], UserLimit::build;
     SetEnv(SetEnv) = [set_env::SET_ENV, set_env::UNSET_ENV], SetEnv::build;
@@ -110,7 +112,6 @@ modifiers! {
     Fields(Fields) = [fields::REQUEST_HEADERS, fields::RESPONSE_HEADERS], Fields::build;
     Expires(Expires) = [expires::EXPIRES], Expires::build;
     Reserve(Reserve) = [reserve::RESERVE], Reserve::build;
-    Timeouts(Timeouts) = [timeouts::TIMEOUTS], Timeouts::build;
     #[cfg(test)]
     Probe(probe::Probe) = [], probe::build;
 }

@@ -84,6 +84,7 @@ impl Probe {
             target,
             fields: scope.request.fields.clone(),
             has_auth: false,
+            timeouts: None,
         })))
     }
 }

@@ -15,12 +15,12 @@ use super::readings::{Judged, Readings, judge};
 use super::taken::Taken;
 use super::*;
 use crate::auth::Authentication;
-use crate::auth::basic::{HASHING, Verification, Verified, user_file};
+use crate::auth::basic::{HASHING, user_file, verdict};
 use crate::handler::Handler;
 use crate::handler::deny::{DENY, Deny};
 use crate::message::request::Origin;
 use crate::message::{
-    Disk, EncodedSlash, Found, Host, RemoteUser, Request, RequestId, Root, Target, Upload, Wire,
+    Disk, EncodedSlash, Found, Host, Request, RequestId, Root, Target, Upload, Wire,
 };
 use crate::route::condition::{Condition, Prefix};
 use crate::route::{Captures, Rule, Rules};
@@ -214,25 +214,13 @@ fn drive(modifiers: &Modifiers, request: &Request) -> (Vec<&'static str>, Result
     }
 }
 
-/// Returns the verdict about a pair: the password is `right`.
-fn verified(verification: &Verification) -> Fact {
-    let is_right = *verification.credentials.password == *b"right";
-    let user = || RemoteUser {
-        name: Arc::from(*b"user"),
-        scheme: Some("Basic"),
-        groups: None,
-    };
-    Fact::Verified(if is_right {
-        Verified::Right(user())
-    } else {
-        Verified::Wrong
-    })
-}
-
 /// Answers a question: the password is `right`, and `/yes` is the only target.
 fn find(ask: &Ask) -> (&'static str, Fact) {
     match ask {
-        Ask::Verify(verification) => ("verify", verified(verification)),
+        Ask::Verify(verification) => {
+            let is_right = *verification.credentials.password == *b"right";
+            ("verify", Fact::Verified(verdict(is_right)))
+        }
         Ask::Subrequest(asked) => {
             let is_there = asked.target.path() == b"/yes";
             ("subrequest", answered(if is_there { 200 } else { 403 }))

@@ -412,7 +412,7 @@ async fn wrong_passwords_are_limited_and_right_ones_are_not() {
 }
 
 /// Lines of a rule, and the error that they are.
-const MISTAKES: [(&str, &str); 15] = [
+const MISTAKES: [(&str, &str); 17] = [
     ("auth = {}", "`auth` has no scheme"),
     (
         "auth = { basic = { users = \"{folder}/users\" } }",
@@ -443,6 +443,14 @@ const MISTAKES: [(&str, &str); 15] = [
         "`users a` is not a requirement",
     ),
     ("require = { user = [\"alice\"] }", "the rule has no `auth`"),
+    (
+        "require = { remote = \"private\", not = {} }",
+        "`not` has no conditions",
+    ),
+    (
+        "auth = { basic = { realm = \"a\", users = \"{folder}/none.txt\", groups = \"{folder}/none\" } }",
+        "`htpasswd -c -B FILE USER` creates it",
+    ),
     ("require = {}", "or a table in it, has no conditions"),
     (
         "require = { any = [{}] }",

@@ -1,9 +1,12 @@
 //! Forward authentication by a Slim application: which answers grant access, and what the client, PHP and the log get.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::harness::gateway::check;
 use crate::harness::php_fpm::Setup;
@@ -454,4 +457,24 @@ forward_auth = { path = \"/verify.php\" }\n";
     let request = Request::get("/x").field("Authorization", &field);
     assert_eq!(gateway.send(&request).await.status, 200);
     assert_eq!(gateway.get("/x").await.status, 401);
+}
+
+#[tokio::test]
+async fn the_total_time_limit_of_the_rule_ends_the_subrequest() {
+    let lines = "[[site.rule]]
+prefix = \"/in\"
+timeouts = { total = \"500ms\" }
+forward_auth = { path = \"/verify.php\" }\n";
+    let setup = Gateway::with_php(2)
+        .file("index.php", "<?php echo 'in';")
+        .file("verify.php", "<?php sleep(60);");
+    let (_php, gateway) = setup.site(lines).start().await;
+    let begun = Instant::now();
+    let upload = Request::post("/in")
+        .field("Expect", "100-continue")
+        .body("content");
+    for request in [Request::get("/in"), upload] {
+        assert_eq!(gateway.send(&request).await.status, 502);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(30));
 }

@@ -305,7 +305,7 @@ fn bytes(path: &Path) -> Result<Vec<u8>, Unavailable> {
     let limit = u64::try_from(LARGEST_FILE).unwrap_or(u64::MAX);
     opened
         .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
-        .map_err(|error| Unavailable::new(path, format!("cannot be read: {error}")))?;
+        .map_err(|error| Unavailable::unread(path, &error))?;
     Ok(bytes)
 }
 

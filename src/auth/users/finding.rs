@@ -1,18 +1,45 @@
 //! Errors and warnings about files of users and groups.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Error of a file that cannot be used. Names the file, the reason, and the remedy where there is one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unavailable(Arc<str>);
+#[error("{text}")]
+pub struct Unavailable {
+    text: Arc<str>,
+    path: Arc<Path>,
+    is_missing: bool,
+}
 
 impl Unavailable {
     /// Builds the error of the file at `path`; `what` continues the sentence that begins with its name.
     pub fn new(path: &Path, what: impl fmt::Display) -> Self {
-        Self(format!("{} {what}", path.display()).into())
+        Self {
+            text: format!("{} {what}", path.display()).into(),
+            path: path.into(),
+            is_missing: false,
+        }
+    }
+
+    /// Builds the error of a file that cannot be read.
+    pub fn unread(path: &Path, error: &io::Error) -> Self {
+        Self {
+            is_missing: error.kind() == io::ErrorKind::NotFound,
+            ..Self::new(path, format_args!("cannot be read: {error}"))
+        }
+    }
+
+    /// Reports whether it is the error of the file at `path`.
+    pub fn is_of(&self, path: &Path) -> bool {
+        *self.path == *path
+    }
+
+    /// Reports whether there is no file.
+    pub fn is_missing(&self) -> bool {
+        self.is_missing
     }
 }
 

@@ -121,7 +121,10 @@ impl Driver<'_> {
                 Next::Ask(ask) => {
                     // The round is evaluated again from its start.
                     self.recorder.rounds.pop();
-                    Event::Known(find(ask, &self.journey, self.disk).await)
+                    let fact = find(ask, &self.journey, self.disk).await;
+                    // Those of a subrequest are none of a rule.
+                    self.disk.take_lookups();
+                    Event::Known(fact)
                 }
             };
             next = self

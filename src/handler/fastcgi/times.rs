@@ -8,7 +8,7 @@ use crate::upstream::section::warn_of_longer;
 /// `timeouts` of a rule, whatever answers it, and of its `fastcgi`.
 pub static RULE_TIMEOUTS: Section = Section {
     title: "[site.rule.timeouts]",
-    doc: "Time limits of this rule in place of those of the upstream; \"0s\": no limit.",
+    doc: "Time limits of scripts in place of those of the upstream; \"0s\": no limit. Static files have none of them.",
     groups: &[&[&QUEUE, &FIRST_BYTE, &IDLE, &TOTAL]],
 };
 

@@ -167,11 +167,23 @@ impl Builder<'_> {
         let outer = self.own.take();
         let conditions = self.conditions(section);
         let exceptions = match section.given(&NOT_KEY) {
-            Some(not) => self.within(|builder| builder.conditions(not)),
+            Some(not) => {
+                self.check_exceptions(not);
+                self.within(|builder| builder.conditions(not))
+            }
             None => Vec::new(),
         };
         self.own = outer;
         Set::new(conditions, exceptions)
+    }
+
+    /// Refuses an empty `not`, which always holds.
+    fn check_exceptions(&mut self, not: &Lowered) {
+        if not.given_keys().is_empty() && !not.is_marred() {
+            let problem = Problem::new(not.place(), "`not` has no conditions");
+            let help = "write its conditions, or leave it out";
+            self.problems.push(problem.help(help));
+        }
     }
 
     /// Builds the conditions of a section, cheapest first.
