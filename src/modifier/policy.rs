@@ -28,10 +28,16 @@ impl Policy {
         if require.is_none() && auth.is_none() {
             return None;
         }
+        let require = require.map(|table| Set::build(table, groups, problems));
+        let any = auth.is_some_and(|auth| auth.get(&SATISFY).value == "any");
+        // The tree that names users is the whole policy, as Apache's RequireAny is.
+        let is_whole = !any && require.as_ref().is_some_and(Set::asks_for_user);
         let policy = Self {
-            require: require.map(|table| Set::build(table, groups, problems)),
-            users: auth.map(|auth| users(auth, problems)),
-            any: auth.is_some_and(|auth| auth.get(&SATISFY).value == "any"),
+            users: auth
+                .filter(|auth| !is_whole || names_users(auth))
+                .map(|auth| users(auth, problems)),
+            require,
+            any,
         };
         policy.check(section, problems);
         Some(policy)
@@ -51,7 +57,7 @@ impl Policy {
                 ));
         }
         let asks = self.require.as_ref().is_some_and(Set::asks_for_user);
-        if asks && self.users.is_none() && !section.is_wrong(&AUTH) {
+        if asks && !section.is_given(&AUTH) && !section.is_wrong(&AUTH) {
             let message = "`require` names users, and the rule has no `auth`";
             let problem = Problem::new(section.place_of(&REQUIRE), message);
             problems.push(
@@ -89,6 +95,12 @@ impl Policy {
             (Some(_), Some(_)) => Some(!self.any),
         })
     }
+}
+
+/// Reports whether `auth` names the admitted users.
+fn names_users(auth: &Lowered) -> bool {
+    let basic = auth.given(&BASIC);
+    basic.is_some_and(|basic| basic.is_given(&REQUIRE_LINES) || basic.is_wrong(&REQUIRE_LINES))
 }
 
 /// Builds the users of `auth`; every user of the file without any condition.

@@ -22,6 +22,7 @@ mod applications;
 mod auth_browser;
 mod auth_under_load;
 mod authentication;
+mod authentication_apache;
 mod balancing;
 mod bounds;
 mod breach;

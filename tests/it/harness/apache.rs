@@ -26,7 +26,14 @@ pub(crate) struct Apache {
 /// What is loaded, all of it, whatever a test uses.
 const MODULES: &[&str] = &[
     "mpm_event",
+    "authn_core",
+    "authn_file",
+    "auth_basic",
     "authz_core",
+    "authz_user",
+    "authz_groupfile",
+    "authz_host",
+    "access_compat",
     "mime",
     "dir",
     "autoindex",
