@@ -16,6 +16,7 @@ pub mod config;
 pub mod disk;
 pub mod failure;
 pub mod fastcgi;
+pub mod files;
 pub mod filter;
 pub mod handler;
 pub mod journey;

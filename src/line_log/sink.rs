@@ -1,13 +1,14 @@
 //! The destination of a log: an open file that can be reopened.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::files::open_log;
 
 /// An open destination.
 #[derive(Debug)]
@@ -35,10 +36,10 @@ impl Sink {
         })
     }
 
-    /// Opens the file at `path` for appending.
+    /// Opens the log at `path`.
     pub fn file(path: PathBuf) -> io::Result<Self> {
         Ok(Self {
-            file: open(&path)?,
+            file: open_log(&path)?,
             path: Some(path),
         })
     }
@@ -46,7 +47,7 @@ impl Sink {
     /// Reopens the file: a new one if the old was renamed. The old one stays in use if that fails.
     pub(super) fn reopen(&mut self) -> io::Result<()> {
         if let Some(path) = &self.path {
-            self.file = open(path)?;
+            self.file = open_log(path)?;
         }
         Ok(())
     }
@@ -73,10 +74,4 @@ impl Sink {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    // Client addresses and targets are not world-readable.
-    options.append(true).create(true).mode(0o640).open(path)
 }
