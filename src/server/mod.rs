@@ -99,17 +99,13 @@ pub async fn run(
     tokio::spawn(certificates::keep_fresh(Arc::clone(&shared), stop.clone()));
     tokio::spawn(sweep(Arc::clone(&shared), stop.clone()));
     let (commands, asked) = mpsc::channel(COMMANDS);
-    let replaced = CancellationToken::new();
     if let Some(socket) = process.sockets.admin {
         let bound = AdminListener::new(socket).map_err(StartError::Socket)?;
-        start_admin(&shared, bound, commands, replaced.clone());
+        start_admin(&shared, bound, commands);
     }
     let mut link = ParentLink::new(parent, asked).map_err(StartError::Socket)?;
     link.report_serving().await;
     let limit = serve(&mut link, &shared, &mut listeners, &mut stops).await;
-    if limit == Limit::Replaced {
-        replaced.cancel();
-    }
     shared.state.drain();
     link.refuse_reloads();
     shutdown::shut_down(&shared, &stop, (&mut stops, &mut link), limit).await;
@@ -179,15 +175,11 @@ async fn sweep(shared: Arc<Shared>, stop: CancellationToken) {
 const COMMANDS: usize = 8;
 
 /// Starts the admin listener.
-fn start_admin(
-    shared: &Shared,
-    bound: AdminListener,
-    commands: mpsc::Sender<Command>,
-    replaced: CancellationToken,
-) {
+fn start_admin(shared: &Shared, bound: AdminListener, commands: mpsc::Sender<Command>) {
     let settings = shared.live.load().admin.clone();
     tracing::info!(admin = bound.address(), "admin listener ready");
     let admin = Admin::new(shared.live.clone(), Arc::clone(&shared.state), commands);
+    let replaced = shared.replaced.clone();
     tokio::spawn(admin::serve(bound, settings.hosts, admin, replaced));
 }
 
