@@ -146,7 +146,11 @@ mod tests {
             (State::Serving, "a", "READY=1 STATUS=a"),
             (State::Serving, "a", ""),
             (State::Serving, "b", "STATUS=b"),
-            (State::Reloading, "c", "RELOADING=1 MONOTONIC_USEC=4 STATUS=c"),
+            (
+                State::Reloading,
+                "c",
+                "RELOADING=1 MONOTONIC_USEC=4 STATUS=c",
+            ),
             (State::Serving, "a", "READY=1 STATUS=a"),
             (
                 LIMIT,

@@ -47,6 +47,10 @@ mod tests {
         let output = child.output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.contains("KEPT=1"), "{text}");
-        assert!(!text.lines().any(|line| is_private(line.split('=').next().unwrap())));
+        assert!(
+            !text
+                .lines()
+                .any(|line| is_private(line.split('=').next().unwrap()))
+        );
     }
 }

@@ -57,12 +57,24 @@ mod tests {
     fn the_names_of_units_and_of_the_store_differ() {
         for (name, expected) in [
             ("https", Source::Unit("https".to_owned())),
-            ("fcgate-http.socket", Source::Unit("fcgate-http.socket".to_owned())),
+            (
+                "fcgate-http.socket",
+                Source::Unit("fcgate-http.socket".to_owned()),
+            ),
             ("", Source::Unit(String::new())),
-            ("fcgate-listener=[%3A%3A]%3A443", Source::Store("[::]:443".to_owned())),
+            (
+                "fcgate-listener=[%3A%3A]%3A443",
+                Source::Store("[::]:443".to_owned()),
+            ),
             // Not ours: it does not decode.
-            ("fcgate-listener=%", Source::Unit("fcgate-listener=%".to_owned())),
-            ("fcgate-listener=%é", Source::Unit("fcgate-listener=%é".to_owned())),
+            (
+                "fcgate-listener=%",
+                Source::Unit("fcgate-listener=%".to_owned()),
+            ),
+            (
+                "fcgate-listener=%é",
+                Source::Unit("fcgate-listener=%é".to_owned()),
+            ),
         ] {
             assert_eq!(Source::of(name), expected, "{name}");
         }

@@ -75,8 +75,8 @@ impl Notifier {
         if self.socket.is_none() {
             return;
         }
-        let named = listeners.iter();
-        let named: Vec<_> = named
+        let all = listeners.iter();
+        let named: Vec<_> = all
             .filter_map(|(address, socket)| Some((stored(address, *socket)?, *socket)))
             .collect();
         let contents = named.iter().map(|(stored, _)| stored.clone()).collect();
@@ -170,18 +170,22 @@ mod tests {
             let Ok(read) = recvmsg(manager, &mut slices, &mut control, RecvFlags::empty()) else {
                 return messages;
             };
-            let descriptors = control.drain().flat_map(|part| match part {
-                RecvAncillaryMessage::ScmRights(descriptors) => descriptors.collect(),
-                _ => Vec::new(),
-            });
-            let descriptors = descriptors.collect();
+            let mut descriptors = Vec::new();
+            for part in control.drain() {
+                if let RecvAncillaryMessage::ScmRights(received) = part {
+                    descriptors.extend(received);
+                }
+            }
             let text = String::from_utf8(text[..read.bytes].to_vec()).unwrap();
             messages.push((text, descriptors));
         }
     }
 
     fn texts(manager: &UnixDatagram) -> Vec<String> {
-        received(manager).into_iter().map(|(text, _)| text).collect()
+        received(manager)
+            .into_iter()
+            .map(|(text, _)| text)
+            .collect()
     }
 
     #[test]
@@ -191,8 +195,14 @@ mod tests {
         let name = format!("fcgate-test-{}", std::process::id());
         let abstract_address = SocketAddr::from_abstract_name(&name).unwrap();
         for (manager, socket) in [
-            (UnixDatagram::bind(&path).unwrap(), path.clone().into_os_string()),
-            (UnixDatagram::bind_addr(&abstract_address).unwrap(), format!("@{name}").into()),
+            (
+                UnixDatagram::bind(&path).unwrap(),
+                path.clone().into_os_string(),
+            ),
+            (
+                UnixDatagram::bind_addr(&abstract_address).unwrap(),
+                format!("@{name}").into(),
+            ),
         ] {
             let mut notifier = Notifier::to(Some(socket));
             notifier.announce(State::Serving, "serves");
@@ -210,7 +220,9 @@ mod tests {
         notifier.announce(State::Serving, "");
         notifier.announce(State::Reloading, "");
         let texts = texts(&manager);
-        let time = texts[1].strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
+        let time = texts[1]
+            .strip_prefix("RELOADING=1\nMONOTONIC_USEC=")
+            .unwrap();
         assert!(time.parse::<u64>().unwrap() > 0, "{texts:?}");
     }
 
@@ -232,7 +244,10 @@ mod tests {
         let stored = TcpListener::from(descriptors.remove(0));
         assert_eq!(stored.local_addr().unwrap(), listener.local_addr().unwrap());
         let (text, descriptors) = messages.pop().unwrap();
-        assert_eq!(text, "FDSTOREREMOVE=1\nFDNAME=fcgate-listener=[%3A%3A]%3A443");
+        assert_eq!(
+            text,
+            "FDSTOREREMOVE=1\nFDNAME=fcgate-listener=[%3A%3A]%3A443"
+        );
         assert_eq!((descriptors.len(), messages.len()), (0, 0));
     }
 

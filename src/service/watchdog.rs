@@ -41,7 +41,10 @@ impl Turned {
     pub fn all(&mut self, counts: impl IntoIterator<Item = u64>) -> bool {
         let counts: Vec<_> = counts.into_iter().collect();
         let before = self.before.iter().copied().chain(std::iter::repeat(0));
-        let have_turned = counts.iter().zip(before).all(|(now, before)| *now != before);
+        let have_turned = counts
+            .iter()
+            .zip(before)
+            .all(|(now, before)| *now != before);
         self.before = counts;
         have_turned && !self.before.is_empty()
     }
