@@ -70,9 +70,8 @@ impl Program {
             path: path.value,
             arguments: command.map(|text| text.value).collect(),
             environment: environment(section),
-            stop_signal: stop_signal(section),
+            stop_signal: stop_signal(section) as i32,
             stop: section.get(&STOP),
-            section: section.clone(),
         })
     }
 }
@@ -142,7 +141,11 @@ mod tests {
                 program.arguments.as_slice(),
                 program.stop_signal
             ),
-            ("php-fpm", ["-F".to_owned()].as_slice(), Signal::SIGQUIT)
+            (
+                "php-fpm",
+                ["-F".to_owned()].as_slice(),
+                Signal::SIGQUIT as i32
+            )
         );
     }
 
