@@ -6,6 +6,7 @@ use nix::sys::signal::Signal;
 
 use super::Program;
 use crate::section::{At, Key, Lowered, Pairs, Problem, Problems, Section, absolute_path};
+use crate::service;
 
 /// The `[process.NAME]` section.
 pub static PROCESS: Section = Section {
@@ -75,7 +76,8 @@ impl Program {
     }
 }
 
-/// Returns the passed variables of our environment, then the configured ones, which take precedence.
+/// Returns the passed variables of our environment, then the configured ones, which take precedence. Those of the service
+/// manager are addressed to this process.
 fn environment(section: &Lowered) -> Vec<(String, String)> {
     let passed = section.get(&PASS_ENVIRONMENT);
     let is_passed = |name: &str| {
@@ -86,7 +88,7 @@ fn environment(section: &Lowered) -> Vec<(String, String)> {
     let own = section.get(&ENVIRONMENT).into_iter();
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| is_passed(name))
+        .filter(|(name, _)| is_passed(name) && !service::is_private(name))
         .chain(own.map(|(name, value)| (name.value, value.value)))
         .collect()
 }
