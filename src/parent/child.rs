@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::file_server::{self, Permitted};
 use super::state::Id;
 use crate::control::{Channel, Intent, PROTOCOL, ToParent, ToServer, packet};
+use crate::service;
 
 /// A message of a server; `None` for what is no message.
 pub(super) type Received = (Id, Option<(ToParent, Vec<OwnedFd>)>);
@@ -69,7 +70,9 @@ impl Child {
             .chain(bundle)
             .collect();
         packet::send(&control, &begin, &descriptors)?;
-        let child = Command::new(&program.path)
+        let mut command = Command::new(&program.path);
+        service::hide_from(&mut command);
+        let child = command
             .arg0("fcgate")
             .args(["server", "--config"])
             .arg(&program.configuration)

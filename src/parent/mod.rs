@@ -9,6 +9,7 @@ mod driver;
 mod file_server;
 mod granted;
 mod inherited;
+mod manager;
 mod reaper;
 mod signals;
 mod sockets;
@@ -22,13 +23,11 @@ use anyhow::Context;
 use tokio::runtime::Builder;
 
 use driver::Driver;
-use inherited::Inherited;
+pub use inherited::Inherited;
 use signals::Signals;
 
-/// Runs the parent until all of its servers and programs have ended; returns its exit code. Must be called before any
-/// thread starts, as it changes the environment.
-pub fn run(configuration: &Path) -> anyhow::Result<ExitCode> {
-    let inherited = Inherited::from_environment().context("a socket that was passed")?;
+/// Runs the parent until all of its servers and programs have ended; returns its exit code.
+pub fn run(configuration: &Path, inherited: Inherited) -> anyhow::Result<ExitCode> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(1)

@@ -13,6 +13,7 @@ mod handshake;
 mod io;
 mod lag;
 mod listener;
+mod liveness;
 mod log_throttle;
 mod logged;
 mod memory;
@@ -138,6 +139,10 @@ async fn serve(
             Event::ReopenLogs => shared.access_log.reopen(),
             Event::ReloadRefused => shared.state.reloads_refused.add(),
             Event::ListenersClosed => {}
+            Event::Report(interval) => {
+                let reports = liveness::report(Arc::clone(shared), link.channel(), interval);
+                tokio::spawn(reports);
+            }
             Event::Drain => return Limit::Replaced,
             Event::Ended => {
                 tracing::error!("the parent has ended: stopping");
