@@ -230,6 +230,15 @@ impl Key<Tables> {
     pub const fn tables(name: &'static str, section: &'static Section, doc: &'static str) -> Self {
         Self::new(name, Kind::Tables(section), doc)
     }
+
+    /// Builds the key of one section or several, each of which may be a text for its first key.
+    pub const fn one_or_more(
+        name: &'static str,
+        section: &'static Section,
+        doc: &'static str,
+    ) -> Self {
+        Self::new(name, Kind::OneOrMore(section), doc)
+    }
 }
 
 impl Key<Named> {

@@ -100,6 +100,10 @@ impl Page {
             Kind::TextOr(section) => {
                 json!({ "anyOf": [{ "type": "string" }, self.reference(section)] })
             }
+            Kind::OneOrMore(section) => {
+                let one = json!({ "anyOf": [{ "type": "string" }, self.reference(section)] });
+                json!({ "anyOf": [one, { "type": "array", "items": one }] })
+            }
         };
         object(described)
     }
