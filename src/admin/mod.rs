@@ -21,7 +21,7 @@ pub use listener::AdminListener;
 pub use serving::serve;
 
 use crate::limits::eviction::EvictionQueue;
-use crate::line_log::LineLog;
+use crate::line_log::{LineLog, Logs};
 use crate::site::Live;
 use crate::upstream::numbers::{Count, Histogram};
 
@@ -67,8 +67,10 @@ pub struct State {
     pub reloads: Count,
     /// Reloads that were refused.
     pub reloads_refused: Count,
-    /// Logs, for their dropped lines.
-    pub logs: Vec<LineLog>,
+    /// The log on stderr, for its dropped lines.
+    pub stderr: LineLog,
+    /// The other logs, likewise.
+    pub logs: Arc<Logs>,
     /// Event loop lag of each serving thread.
     pub lags: OnceLock<Box<[Arc<Histogram>]>>,
 }
@@ -87,7 +89,7 @@ pub struct Admin {
 
 impl State {
     /// Builds the state of a starting server.
-    pub fn new(most_connections: usize, logs: Vec<LineLog>) -> Self {
+    pub fn new(most_connections: usize, stderr: LineLog, logs: Arc<Logs>) -> Self {
         Self {
             draining: AtomicBool::new(false),
             started: Instant::now(),
@@ -101,6 +103,7 @@ impl State {
             tls_failed: Count::default(),
             reloads: Count::default(),
             reloads_refused: Count::default(),
+            stderr,
             logs,
             lags: OnceLock::new(),
         }

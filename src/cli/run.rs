@@ -24,7 +24,7 @@ pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
         .and_then(|inherited| {
             let process = Process {
                 inherited,
-                log: stderr.log().clone(),
+                log: stderr.error_log(),
                 exit_watchdog,
             };
             serve(file, &stderr, process)
@@ -47,7 +47,8 @@ fn serve(file: PathBuf, stderr: &Stderr, process: Process) -> anyhow::Result<Exi
     if !snapshot.warnings.is_empty() {
         stderr.log().append(snapshot.warnings.as_bytes());
     }
-    stderr.subscribe(snapshot.server.log.parse().unwrap_or(tracing::Level::INFO));
+    stderr.subscribe(tracing::Level::INFO);
+    stderr.error_log().apply(&snapshot.logs.settings, None);
     log_htaccess_files(&snapshot);
     let workers = snapshot.server.workers;
     let served = threads::run(workers, |threads| {

@@ -138,9 +138,7 @@ impl Lowering<'_> {
             Kind::Named(section) => self.named(kind, section, written).map(Value::Named),
             Kind::FlagOr(section) => self.flag_or(kind, section, written).map(Value::Table),
             Kind::TextOr(section) => self.text_or(kind, section, written).map(Value::Table),
-            Kind::OneOrMore(section) => {
-                self.one_or_more(kind, section, written).map(Value::Tables)
-            }
+            Kind::OneOrMore(section) => self.one_or_more(kind, section, written).map(Value::Tables),
         }
     }
 

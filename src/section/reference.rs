@@ -92,8 +92,7 @@ impl Page {
                 key.name
             ));
         }
-        if let (Kind::TextOr(_) | Kind::OneOrMore(_), Some(first)) =
-            (key.kind, section.first_key())
+        if let (Kind::TextOr(_) | Kind::OneOrMore(_), Some(first)) = (key.kind, section.first_key())
         {
             self.prose(&format!(
                 "`{} = \"…\"` is the same with `{}` alone.",

@@ -6,8 +6,9 @@ use proptest::prelude::*;
 use toml::de::DeTable;
 
 use super::sample::{
-    BODY, COPY_KEY, COPY_MODE, COPY_TO, DENY_KEY, DRAIN, ENV, EXCEPT, FIELDS, FRONT_KEY, INDEX, KEEP, LIMITS_KEY, LOG, ROOT,
-    ROOT_KEY, SCRIPT, SECURE, SERVER_KEY, SERVERS, SITE_KEY, STATUS, UPSTREAM_KEY, WORKERS,
+    BODY, COPY_KEY, COPY_MODE, COPY_TO, DENY_KEY, DRAIN, ENV, EXCEPT, FIELDS, FRONT_KEY, INDEX,
+    KEEP, LIMITS_KEY, LOG, ROOT, ROOT_KEY, SCRIPT, SECURE, SERVER_KEY, SERVERS, SITE_KEY, STATUS,
+    UPSTREAM_KEY, WORKERS,
 };
 use super::{Descriptor, Environment, FileId, Key, Kind, Lowered, Place, Problems, Section};
 use crate::value::ByteSize;

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::deadline::ClientTimeouts;
 use super::handshake::{Negotiated, negotiate};
 use super::io::ConnectionIo;
+use super::listener::SharedSettings;
 use super::logged::Logged;
 use super::outbox::Outbox;
 use super::pace::Pace;
@@ -56,6 +57,7 @@ pub(super) struct AdmittedConnection {
     pub(super) stream: Stream,
     pub(super) wire: Arc<Wire>,
     pub(super) evictable: Evictable,
+    pub(super) listener: SharedSettings,
 }
 
 /// Serves the connection until the client or `stop` ends it; requests in flight are finished.
@@ -69,6 +71,7 @@ pub(super) async fn serve(
         stream,
         wire,
         evictable,
+        listener,
     } = admitted;
     let limits = shared.live.load().server.limits;
     let secure = tls.is_some();
@@ -95,7 +98,7 @@ pub(super) async fn serve(
         Ok(negotiated) => negotiated,
         Err(error) => return tracing::debug!(%error, "connection closed before its first request"),
     };
-    let connection = Arc::new(Connection::new(shared, wire, evictable));
+    let connection = Arc::new(Connection::new(shared, wire, evictable, listener));
     match sniffed {
         Sniffed::Http1(read) if read.is_empty() => {}
         Sniffed::Http1(read) => {

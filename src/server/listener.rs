@@ -46,7 +46,7 @@ struct Active {
 }
 
 /// Settings of a listener. A reload replaces them for new connections, and keeps the sockets.
-type SharedSettings = Arc<ArcSwap<Listener>>;
+pub(super) type SharedSettings = Arc<ArcSwap<Listener>>;
 
 /// Bound sockets without an accept loop.
 #[derive(Debug)]
@@ -260,7 +260,7 @@ fn spawn_connection(
     shared: &Arc<Shared>,
     stop: &CancellationToken,
 ) {
-    let (settings, throttle) = (settings.load_full(), Arc::clone(throttle));
+    let (settings, throttle) = (Arc::clone(settings), Arc::clone(throttle));
     let other_runtime = accepted.place.other_runtime().cloned();
     let served = serve(
         accepted,
@@ -278,7 +278,7 @@ fn spawn_connection(
 /// Reads the PROXY header if the listener requires one, counts the connection for its client, and serves it.
 async fn serve(
     accepted: Accepted,
-    settings: Arc<Listener>,
+    shared_settings: SharedSettings,
     throttle: Arc<LogThrottle>,
     shared: Arc<Shared>,
     stop: CancellationToken,
@@ -289,6 +289,7 @@ async fn serve(
         permit: _permit,
         place: _place,
     } = accepted;
+    let settings = shared_settings.load_full();
     let mut stream = match stream.attach() {
         Ok(stream) => stream,
         Err(error) => return log_epoll_failure(&shared, &error),
@@ -321,6 +322,7 @@ async fn serve(
         stream,
         wire: wire.with_listener(&settings.name),
         evictable,
+        listener: shared_settings,
     };
     connection::serve(admitted, settings.tls.clone(), shared, stop).await;
 }

@@ -6,6 +6,7 @@ mod connection;
 mod deadline;
 mod descriptors;
 mod exit_watchdog;
+mod failure_log;
 mod file_watch;
 mod final_response;
 mod handshake;
@@ -42,11 +43,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::access_log::{AccessLog, Destination};
 use crate::admin::{self, Admin, AdminListener, Command, State};
-use crate::line_log::LineLog;
+use crate::files::Files;
+use crate::line_log::stderr::ErrorLog;
 use crate::process::Processes;
-use crate::site::{ServerSettings, Snapshot};
+use crate::site::Snapshot;
 use crate::threads::Threads;
 pub use exit_watchdog::ExitWatchdog;
 use exit_watchdog::StopSignals;
@@ -61,8 +62,8 @@ pub use start_error::StartError;
 pub struct Process {
     /// Sockets passed by systemd.
     pub inherited: Inherited,
-    /// The log on stderr.
-    pub log: LineLog,
+    /// The error log.
+    pub log: ErrorLog,
     /// Ends the process if the serving threads are blocked.
     pub exit_watchdog: ExitWatchdog,
 }
@@ -79,16 +80,16 @@ pub async fn run(
     let mut signals = Signals::new().map_err(StartError::Signals)?;
     memory::apply_limit(&mut snapshot.server);
     let ceiling = descriptors::apply_limit(&mut snapshot);
-    let server = &snapshot.server;
-    let access_log = start_access_log(server)?;
-    let logs = [Some(process.log), access_log.lines().cloned()]
-        .into_iter()
-        .flatten()
-        .collect();
-    let state = Arc::new(State::new(server.limits.connections, logs));
+    snapshot.logs.open(&Files::own())?;
+    snapshot.logs.apply(&process.log);
+    let state = Arc::new(State::new(
+        snapshot.server.limits.connections,
+        process.log.stderr().clone(),
+        Arc::clone(&snapshot.logs.all),
+    ));
     let shared = Arc::new(Shared {
         ceiling,
-        ..Shared::new(snapshot, access_log, state, threads)
+        ..Shared::new(snapshot, process.log, state, threads)
     });
     let stop = CancellationToken::new();
     let mut listeners = Listeners::new(Arc::clone(&shared), process.inherited, stop.clone());
@@ -116,7 +117,7 @@ pub async fn run(
                     () = signals.stops.next() => break,
                 }
             }
-            Event::ReopenLogs => shared.access_log.reopen(),
+            Event::ReopenLogs => shared.live.load().logs.all.reopen(),
             Event::Stop => break,
         }
     }
@@ -125,18 +126,7 @@ pub async fn run(
     drop(asked);
     shutdown::shut_down(&shared, &stop, &mut signals.stops, &mut processes).await;
     process.exit_watchdog.set_ending();
-    Ok(LastLines(shared.access_log.clone()))
-}
-
-fn start_access_log(server: &ServerSettings) -> Result<AccessLog, StartError> {
-    let log = AccessLog::start(server.access_log.clone(), server.access_format.clone());
-    log.map_err(|error| StartError::AccessLog {
-        path: match &server.access_log {
-            Destination::File(path) => path.clone(),
-            Destination::Stdout | Destination::Off => PathBuf::from("on stdout"),
-        },
-        error,
-    })
+    Ok(LastLines(Arc::clone(&shared.live.load().logs.all)))
 }
 
 /// Interval at which unused cached files are closed.

@@ -9,6 +9,7 @@ use super::{descriptors, memory};
 use crate::admin::Command;
 use crate::config;
 use crate::config::difference::difference;
+use crate::files::Files;
 use crate::site::Snapshot;
 
 /// Reason of a refused reload.
@@ -85,6 +86,7 @@ async fn try_reload(
     listeners: &mut Listeners,
 ) -> Result<Vec<String>, Refused> {
     let (snapshot, changes) = load(path, shared).await?;
+    let snapshot = open_logs(snapshot).await?;
     let change = listeners
         .rebind(&snapshot.listeners)
         .map_err(|error| Refused::without_values(error.to_string()))?;
@@ -94,11 +96,21 @@ async fn try_reload(
     // The numbers of changed upstreams end here.
     shared.live.load().log_numbers();
     shared.disk.resize(snapshot.server.file_cache);
+    snapshot.logs.apply(&shared.error_log);
     let before = shared.live.replace(snapshot);
     change.apply(listeners);
     // Freeing a thousand sites takes long, and this thread serves requests.
     tokio::task::spawn_blocking(move || drop(before));
     Ok(changes)
+}
+
+/// Opens the logs that are new, before the configuration is in force.
+async fn open_logs(snapshot: Snapshot) -> Result<Snapshot, Refused> {
+    let open = move || snapshot.logs.open(&Files::own()).map(|()| snapshot);
+    let opened = tokio::task::spawn_blocking(open).await;
+    let refused = |error: String| Refused::without_values(error);
+    let opened = opened.map_err(|error| refused(format!("opening the logs failed: {error}")))?;
+    opened.map_err(|error| refused(error.to_string()))
 }
 
 /// Loads the configuration; returns it, and its changes line by line.

@@ -1,5 +1,6 @@
 //! Shutdown: stop accepting, finish the requests in flight, within a deadline.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -7,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit_watchdog::StopSignals;
 use super::shared::Shared;
-use crate::access_log::AccessLog;
+use crate::line_log::Logs;
 use crate::process::Processes;
 
 /// Time limit for writing the last access log lines.
@@ -75,13 +76,13 @@ async fn drain(shared: &Shared, stop: &CancellationToken) {
     }
 }
 
-/// The unwritten access log, to be written when no task is left that could log.
+/// The unwritten logs, to be written when no task is left that could log.
 #[derive(Debug)]
-#[must_use = "the last lines of the access log are lost without it"]
-pub struct LastLines(pub(super) AccessLog);
+#[must_use = "the last lines of the logs are lost without it"]
+pub struct LastLines(pub(super) Arc<Logs>);
 
 impl LastLines {
-    /// Waits until the log is written, two seconds at most. Blocks the thread.
+    /// Waits until the logs are written, two seconds at most. Blocks the thread.
     pub fn write(self) {
         self.0.close(FLUSH);
     }

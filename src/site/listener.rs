@@ -5,6 +5,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::access_log::AccessLogs;
 use crate::auth::TrustedProxies;
 use crate::tls::Acceptor;
 
@@ -23,6 +24,8 @@ pub struct Listener {
     pub mode: Option<u32>,
     /// The peers that must send a PROXY header; `None` without the PROXY protocol.
     pub proxies: Option<TrustedProxies>,
+    /// Its own access logs, for sites without any.
+    pub access_logs: Option<Arc<AccessLogs>>,
 }
 
 impl Listener {
@@ -35,6 +38,7 @@ impl Listener {
             backlog: BACKLOG,
             mode: None,
             proxies: None,
+            access_logs: None,
         }
     }
 }
