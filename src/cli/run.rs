@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use tracing::Level;
 
 use super::htaccess::{ADVICE, HtaccessFiles};
 use crate::config;
@@ -31,7 +32,7 @@ pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
         });
     Ok(served.unwrap_or_else(|error| {
         let text = format!("fcgate: {error:#}\n");
-        stderr.log().append(text.as_bytes());
+        stderr.error_log().append_text(Level::ERROR, &text);
         ExitCode::FAILURE
     }))
 }
@@ -44,11 +45,12 @@ fn serve(file: PathBuf, stderr: &Stderr, process: Process) -> anyhow::Result<Exi
             return Ok(ExitCode::FAILURE);
         }
     };
+    let log = stderr.error_log();
+    stderr.subscribe(Level::INFO);
+    log.apply(&snapshot.logs.settings, None);
     if !snapshot.warnings.is_empty() {
-        stderr.log().append(snapshot.warnings.as_bytes());
+        log.append_text(Level::WARN, &snapshot.warnings);
     }
-    stderr.subscribe(tracing::Level::INFO);
-    stderr.error_log().apply(&snapshot.logs.settings, None);
     log_htaccess_files(&snapshot);
     let workers = snapshot.server.workers;
     let served = threads::run(workers, |threads| {

@@ -119,14 +119,13 @@ impl ErrorLog {
         }
     }
 
-    /// Appends a text outside of an event: as it is, or in the style of the log if that is not text.
+    /// Appends a text outside of an event to stderr: as it is, or in the style of the log if that is not text.
     pub fn append_text(&self, level: Level, text: &str) {
-        let shared = &self.0;
-        let events = shared.events.load();
-        match shared.style.get() {
-            Style::Text => events.append(text.as_bytes()),
+        let Shared { stderr, style, .. } = &*self.0;
+        match style.get() {
+            Style::Text => stderr.append(text.as_bytes()),
             Style::Json | Style::Apache => {
-                events.append(shared.style.line(level, text.trim_end()).as_bytes());
+                stderr.append(style.line(level, text.trim_end()).as_bytes());
             }
         }
     }

@@ -295,7 +295,7 @@ fn why_it_does_not_start_is_one_line() {
         ),
         (
             &(log.to_owned() + &listen),
-            "cannot open the access log /no/such/folder/log",
+            "cannot open the log /no/such/folder/log",
         ),
         (&admin, "(admin.address): Address already in use"),
     ] {

@@ -192,7 +192,7 @@ fn conditions_decide_about_lines() {
         ("when = { env = ['a', 'b'] }", "/", 200, &[], false),
         ("when = { remote = '192.0.2.0/24' }", "/", 200, &[], true),
         (
-            "unless = { header = { name = 'x-tag', is = 'tag' } }",
+            "unless = { header = { name = 'x-tag', value = 'tag' } }",
             "/",
             200,
             &[],
