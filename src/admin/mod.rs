@@ -16,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 pub use listener::AdminListener;
 pub use serving::serve;
@@ -35,8 +36,8 @@ pub enum Command {
     Reload {
         /// Return the changes without applying them.
         dry_run: bool,
-        /// Receives the changes line by line, or the reason of a refusal, without values. May be dropped.
-        answer: oneshot::Sender<Result<Vec<String>, String>>,
+        /// Receives the changes, line by line, or the reason of a refusal, without values. May be dropped.
+        answer: oneshot::Sender<Result<String, String>>,
     },
 }
 
@@ -71,6 +72,8 @@ pub struct State {
     pub stderr: LineLog,
     /// The other logs, likewise.
     pub logs: Arc<Logs>,
+    /// Connections of the admin listener.
+    pub answering: TaskTracker,
     /// Event loop lag of each serving thread.
     pub lags: OnceLock<Box<[Arc<Histogram>]>>,
 }
@@ -105,6 +108,7 @@ impl State {
             reloads_refused: Count::default(),
             stderr,
             logs,
+            answering: TaskTracker::new(),
             lags: OnceLock::new(),
         }
     }

@@ -115,8 +115,11 @@ impl LogsInUse {
         (settings, error_log): (ErrorLogSettings, Option<LineLog>),
     ) -> SnapshotLogs {
         let used = self.used.into_inner();
-        let used = used.unwrap_or_else(PoisonError::into_inner).into_iter();
-        let mut named: Vec<_> = used.map(|(to, log)| NamedLog { to, log }).collect();
+        let mut named: Vec<_> = used
+            .unwrap_or_else(PoisonError::into_inner)
+            .into_iter()
+            .map(|(to, log)| NamedLog { to, log })
+            .collect();
         named.sort_by(|one, other| one.to.cmp(&other.to));
         SnapshotLogs {
             all: self.logs,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 
@@ -18,7 +19,7 @@ pub static LOG: Section = Section {
 
 static LEVEL: Key<At<String>> = Key::one_of(
     "level",
-    LEVEL_NAMES,
+    &["error", "warn", "info", "debug"],
     "Least severe level of the logged events.",
 )
 .default("\"info\"");
@@ -30,29 +31,54 @@ pub static TO: Key<At<String>> = Key::text("to", "\"stderr\", or the absolute pa
 
 static FORMAT: Key<At<String>> = Key::one_of("format", &["text", "json", "apache"], "\"text\"; \"json\": an object a line with time, level, target and message, and where they are known client, site, script, upstream, request_id, trace_id and cause; \"apache\": the lines of Apache 2.4, and with level \"error\" those that fail2ban's filters apache-auth, apache-noscript and apache-overflows look for, in place of the same at \"debug\": a wrong password (AH01617), an unknown user (AH01618), a user who is not admitted (AH01631), a refused client (AH01630), a script that does not exist, a malformed or too long target (AH00126, AH00565); a file that does not exist (AH00128) at \"info\".").default("\"text\"");
 
-const LEVEL_NAMES: &[&str] = &["error", "warn", "info", "debug"];
-
 /// Settings of the error log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorLogSettings {
     /// The style of its lines.
     pub style: Style,
     /// Its file; `None` for stderr.
     pub file: Option<PathBuf>,
-    level: Option<Level>,
-    /// Levels of targets; `None` silences one.
-    levels: Vec<(&'static str, Option<Level>)>,
+    level: Threshold,
+    /// Levels of targets.
+    levels: Vec<(String, Threshold)>,
+}
+
+/// Least severe level of the logged events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Threshold {
+    /// No event is logged.
+    Off,
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+}
+
+impl Threshold {
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "off" => Self::Off,
+            "error" => Self::Error,
+            "warn" => Self::Warn,
+            "info" => Self::Info,
+            "debug" => Self::Debug,
+            _ => return None,
+        })
+    }
+
+    fn level(self) -> Option<Level> {
+        match self {
+            Self::Off => None,
+            Self::Error => Some(Level::ERROR),
+            Self::Warn => Some(Level::WARN),
+            Self::Info => Some(Level::INFO),
+            Self::Debug => Some(Level::DEBUG),
+        }
+    }
 }
 
 impl ErrorLogSettings {
-    /// Builds the settings of a log on stderr as text.
-    pub fn of_level(level: Level) -> Self {
-        Self {
-            level: Some(level),
-            ..Self::default()
-        }
-    }
-
     /// Builds the settings from the section.
     pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
         let to = section.get(&TO);
@@ -67,7 +93,7 @@ impl ErrorLogSettings {
                 "stderr" => None,
                 _ => absolute_path(&to, problems),
             },
-            level: section.get(&LEVEL).parse().ok(),
+            level: Threshold::parse(&section.get(&LEVEL)).unwrap_or_default(),
             levels: levels
                 .filter_map(|(name, level)| target_level(&name, &level, problems))
                 .collect(),
@@ -76,21 +102,17 @@ impl ErrorLogSettings {
 
     /// Returns the filter of events.
     pub(super) fn filter(&self) -> Targets {
-        let level = self.level.unwrap_or(Level::INFO);
+        let level = self.level.level();
         // h2 warns of each connection that resets too many streams, which a client can do thousands of times a second.
-        let of_h2 = if level >= Level::DEBUG {
-            level
-        } else {
-            Level::ERROR
-        };
-        let notices = (self.style == Style::Apache).then_some(level);
+        let of_h2 = level.filter(|level| *level >= Level::DEBUG);
+        let notices = level.filter(|_| self.style == Style::Apache);
         let defaults = Targets::new()
             .with_default(level)
-            .with_target("h2", of_h2)
+            .with_target("h2", of_h2.unwrap_or(Level::ERROR))
             .with_target(NOTICE, notices);
         let levels = self.levels.iter();
-        let each =
-            levels.flat_map(|(name, level)| target::modules(name).iter().map(|it| (*it, *level)));
+        let each = levels
+            .flat_map(|(name, level)| target::modules(name).iter().map(|it| (*it, level.level())));
         defaults.with_targets(each)
     }
 }
@@ -102,25 +124,21 @@ fn target_level(
     name: &At<String>,
     level: &At<String>,
     problems: &mut Problems,
-) -> Option<(&'static str, Option<Level>)> {
-    let known = target::names().find(|known| *known == name.as_str());
-    if known.is_none() {
+) -> Option<(String, Threshold)> {
+    let is_known = target::names().any(|known| known == name.as_str());
+    if !is_known {
         let message = format!("`{}` is not a target of the log", name.value);
         let names: Vec<_> = target::names().collect();
         let help = format!("targets: {}", names.join(", "));
         problems.push(Problem::new(name.place.clone(), message).help(help));
     }
-    let parsed = match level.as_str() {
-        "off" => Some(None),
-        text if LEVEL_NAMES.contains(&text) => text.parse().ok().map(Some),
-        text => {
-            let message = format!("`{text}` is not a level");
-            let help = "levels: error, warn, info, debug, off";
-            problems.push(Problem::new(level.place.clone(), message).help(help));
-            None
-        }
-    };
-    known.zip(parsed)
+    let threshold = Threshold::parse(level);
+    if threshold.is_none() {
+        let message = format!("`{}` is not a level", level.value);
+        let help = "levels: error, warn, info, debug, off";
+        problems.push(Problem::new(level.place.clone(), message).help(help));
+    }
+    is_known.then(|| name.value.clone()).zip(threshold)
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ impl Stderr {
 
     /// Starts logging events of `level` and above, as text on stderr.
     pub fn subscribe(&self, level: Level) {
-        let (filter, handle) = reload::Layer::new(ErrorLogSettings::of_level(level).filter());
+        let (filter, handle) = reload::Layer::new(Targets::new().with_default(level));
         let log = self.0.clone();
         let format = EventFormat::new(log.0.style.clone(), target::of_module);
         let lines = tracing_subscriber::fmt::layer()
@@ -131,7 +131,7 @@ impl ErrorLog {
     }
 
     /// Returns the log on stderr.
-    pub fn stderr(&self) -> &LineLog {
+    pub fn on_stderr(&self) -> &LineLog {
         &self.0.stderr
     }
 }

@@ -31,7 +31,7 @@ const TARGETS: [(&str, &[&str]); 10] = [
         "request",
         &[
             "fcgate::handler",
-            "fcgate::server::service",
+            "fcgate::server::failure_log",
             "fcgate::server::subrequest",
         ],
     ),

@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 use super::deadline::ClientTimeouts;
 use super::handshake::{Negotiated, negotiate};
 use super::io::ConnectionIo;
-use super::listener::SharedSettings;
 use super::logged::Logged;
 use super::outbox::Outbox;
 use super::pace::Pace;
@@ -34,6 +33,7 @@ use crate::limits::Limits;
 use crate::limits::eviction::Evictable;
 use crate::message::Wire;
 use crate::moment;
+use crate::site::listener::SharedListener;
 use crate::stream::Stream;
 use crate::tls::Acceptor;
 
@@ -57,7 +57,7 @@ pub(super) struct AdmittedConnection {
     pub(super) stream: Stream,
     pub(super) wire: Arc<Wire>,
     pub(super) evictable: Evictable,
-    pub(super) listener: SharedSettings,
+    pub(super) listener: SharedListener,
 }
 
 /// Serves the connection until the client or `stop` ends it; requests in flight are finished.
@@ -212,7 +212,8 @@ async fn park(
     goes_on
 }
 
-/// Serves HTTP/2 streams, and sends GOAWAY when `stop`, the idle timeout or another connection's need ends it.
+/// Serves HTTP/2 streams, and sends GOAWAY when `stop`, the idle timeout or another connection's need ends it, or when it
+/// is idle and another server serves.
 async fn serve_http2(
     stream: Stream,
     read: Bytes,
@@ -250,6 +251,10 @@ async fn serve_http2(
     let mut served = pin!(builder.serve_connection(outbox, service));
     let watch = connection.watch();
     let mut given_up = pin!(given_up(watch));
+    let mut rested = pin!(async {
+        connection.replaced().cancelled().await;
+        watch.wait_rested(PARK_AFTER).await;
+    });
     let mut pace = Pace::default();
     let mut stopping = false;
     loop {
@@ -257,6 +262,7 @@ async fn serve_http2(
             biased; // as above
             result = poll_fn(|cx| pace.poll(served.as_mut(), watch, cx)) => return log_http2_end(result, &connection),
             () = stop.cancelled(), if !stopping => {}
+            () = rested.as_mut(), if !stopping => {}
             // Set while `served` is polled.
             () = poll_fn(|_| watch.poll_expired()), if !stopping => {}
             () = given_up.as_mut(), if !stopping => watch.request_close(),

@@ -8,9 +8,9 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
 
 use super::failure_log::{FailureLog, log_refused_head};
-use super::listener::SharedSettings;
 use super::logged::{Entry, Logged};
 use super::request_memory::{self, head_bounds};
 use super::shared::Shared;
@@ -30,6 +30,7 @@ use crate::message::head_guard::judge_decoded;
 use crate::message::{Expectation, Refusal, RequestId, Upload, Wire};
 use crate::modifier::fact::{Ask, Fact};
 use crate::site::Snapshot;
+use crate::site::listener::SharedListener;
 
 /// State shared by the requests of one connection.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub(super) struct Connection {
     shared: Arc<Shared>,
     wire: Arc<Wire>,
     watch: Arc<Watch>,
-    listener: SharedSettings,
+    listener: SharedListener,
     /// Parts of files to send.
     files: FileQueue,
 }
@@ -47,7 +48,7 @@ impl Connection {
         shared: Arc<Shared>,
         wire: Arc<Wire>,
         evictable: Evictable,
-        listener: SharedSettings,
+        listener: SharedListener,
     ) -> Self {
         Self {
             listener,
@@ -104,6 +105,11 @@ impl Connection {
             return Ok(wire);
         }
         Ok(forwarding.apply(parts, &self.wire, id)?)
+    }
+
+    /// Returns the token of the moment at which another server takes over.
+    pub(super) fn replaced(&self) -> &CancellationToken {
+        &self.shared.replaced
     }
 
     /// Returns the numbers of the process.

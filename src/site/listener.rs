@@ -5,6 +5,8 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use crate::access_log::AccessLogs;
 use crate::auth::TrustedProxies;
 use crate::tls::Acceptor;
@@ -27,6 +29,9 @@ pub struct Listener {
     /// Its own access logs, for sites without any.
     pub access_logs: Option<Arc<AccessLogs>>,
 }
+
+/// Settings of a listener, which a reload replaces.
+pub type SharedListener = Arc<ArcSwap<Listener>>;
 
 impl Listener {
     /// Returns the listener of a configuration without one.

@@ -1,7 +1,7 @@
 //! The error log: its styles, its levels for each target, and its file.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use base64::Engine;
@@ -13,7 +13,8 @@ use crate::harness::gateway::check;
 use crate::harness::php_fpm::write_below;
 use crate::harness::process::find_program;
 use crate::harness::{
-    Connection, Gateway, PATIENCE, Request, Script, ScriptedResponder, eventually, require,
+    Address, Files, Gateway, GatewaySetup, PATIENCE, Request, Script, ScriptedResponder,
+    eventually, http1, require,
 };
 
 const HELLO: &str = "[[site]]\nhosts = [\"a.example\"]\nrule = [{ path = \"/\", respond = { body = \"hello\" } }]\n";
@@ -142,6 +143,62 @@ async fn events_go_to_a_file() {
     );
 }
 
+/// A gateway behind a unix socket, whose events are in the file `error.log` in the style of Apache.
+struct Silent {
+    gateway: Gateway,
+    address: Address,
+}
+
+impl Silent {
+    async fn start(setup: GatewaySetup<Files>, server: &str) -> Self {
+        let log = "log = { to = \"{folder}/error.log\", format = \"apache\" }";
+        let gateway = setup
+            .server(&format!("{log}\ntrusted_proxies = [\"unix\"]\n{server}"))
+            .section("[[listen]]\naddress = \"unix:{folder}/http.sock\"")
+            .spawn()
+            .await;
+        let address = Address::Unix(gateway.directory().join("http.sock"));
+        eventually("the first connection", PATIENCE, async || {
+            address.try_connect().await.map(drop)
+        })
+        .await;
+        Self { gateway, address }
+    }
+
+    async fn status(&self, request: &Request) -> u16 {
+        http1::send(&self.address, request).await.status
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.gateway.directory().join(name)
+    }
+
+    /// Waits until the error log has this text; returns the log.
+    async fn wait_for(&self, text: &str) -> String {
+        eventually(text, PATIENCE, async || {
+            let content = fs::read_to_string(self.file("error.log")).unwrap_or_default();
+            require(content, |content| content.contains(text))
+        })
+        .await
+    }
+}
+
+#[tokio::test]
+async fn the_file_of_events_is_made_again_when_it_was_renamed() {
+    let silent = Silent::start(Gateway::with(HELLO), "").await;
+    silent.wait_for("listening").await;
+    fs::rename(silent.file("error.log"), silent.file("error.log.1")).unwrap();
+    eventually("the new file", PATIENCE, async || {
+        silent.file("error.log").exists()
+    })
+    .await;
+    let request = by("192.0.2.1", "/missing.php", "");
+    assert_eq!(silent.status(&request).await, 404);
+    silent.wait_for("'/missing.php' not found").await;
+    let old = fs::read_to_string(silent.file("error.log.1")).unwrap();
+    assert!(!old.contains("missing"), "{old}");
+}
+
 /// The user `alice`, whose password is `right`.
 const USERS: &str = "alice:{SHA}0nofEXcSAJSXFLGvmfBIpBb11vQ=\n";
 
@@ -179,12 +236,11 @@ async fn fail2ban_finds_what_it_looks_for() {
         require = { user = [\"alice\"] }\nrespond = { body = \"in\" }\n\
         [[site.rule]]\nprefix = \"/denied\"\ndeny = true\n\
         [[site.rule]]\npath = \"/\"\nrespond = { body = \"hello\" }\n";
-    let gateway = Gateway::with(&format!("[[site]]\n{rules}"))
-        .server("log = { to = \"{folder}/error.log\", format = \"apache\" }\naccess_log = \"{folder}/access.log\"\ntrusted_proxies = [\"127.0.0.1\"]\nlimits = { request_line = \"1KiB\" }")
-        .beside("users", USERS.to_owned() + &USERS.replace("alice", "bob"))
-        .start()
-        .await;
-    let log = gateway.directory().join("error.log");
+    let setup = Gateway::with(&format!("[[site]]\n{rules}"))
+        .beside("users", USERS.to_owned() + &USERS.replace("alice", "bob"));
+    let server = "access_log = \"{folder}/access.log\"\nlimits = { request_line = \"1KiB\" }";
+    let silent = Silent::start(setup, server).await;
+    let log = silent.file("error.log");
     let long = format!("/{}", "x".repeat(2000));
     let expected = [
         (
@@ -221,21 +277,17 @@ async fn fail2ban_finds_what_it_looks_for() {
         for (target, credentials, status) in requests {
             client += 1;
             let request = by(&format!("192.0.2.{client}"), target, credentials);
-            assert_eq!(gateway.send(&request).await.status, *status, "{target}");
+            assert_eq!(silent.status(&request).await, *status, "{target}");
         }
     }
-    eventually("the last line", PATIENCE, async || {
-        let content = fs::read_to_string(&log).unwrap();
-        require(content, |content| content.contains("/missing.png"))
-    })
-    .await;
+    silent.wait_for("/missing.png").await;
     for (filter, requests) in expected.iter().filter(|(filter, _)| !filter.is_empty()) {
         let content = fs::read_to_string(&log).unwrap();
         assert_eq!(matched(filter, &log), requests.len(), "{filter}\n{content}");
     }
-    let agent = Request::get("/").field("User-Agent", "EmailSiphon");
-    assert_eq!(gateway.send(&agent).await.status, 200);
-    let access = gateway.directory().join("access.log");
+    let agent = by("192.0.2.99", "/", "").field("User-Agent", "EmailSiphon");
+    assert_eq!(silent.status(&agent).await, 200);
+    let access = silent.file("access.log");
     eventually("the line of the bot", PATIENCE, async || {
         fs::read_to_string(&access).unwrap().contains("EmailSiphon")
     })
@@ -261,28 +313,19 @@ async fn fail2ban_finds_what_it_looks_for() {
 #[tokio::test]
 async fn a_line_of_apaches_cannot_be_forged() {
     let rule = "[[site.rule]]\nauth = { basic = { realm = \"r\", users = \"{folder}/users\" } }\nrespond = { body = \"in\" }\n";
-    let gateway = Gateway::with(&format!("[[site]]\n{rule}"))
-        .server("log = { to = \"{folder}/error.log\", format = \"apache\" }")
-        .beside("users", USERS)
-        .start()
-        .await;
+    let setup = Gateway::with(&format!("[[site]]\n{rule}")).beside("users", USERS);
+    let silent = Silent::start(setup, "").await;
     let user = "x\n[Tue Dec 01 04:05:06.123456 2026] [a:error] [pid 1:tid 1] [client 198.51.100.1] AH01618: user y not found: /";
     let request = by("192.0.2.1", "/a", &format!("{user}:pass"));
-    let mut client = Connection::open(gateway.address()).await;
-    assert_eq!(client.send(&request).await.status, 401);
-    let log = gateway.directory().join("error.log");
-    let content = eventually("the line", PATIENCE, async || {
-        let content = fs::read_to_string(&log).unwrap();
-        require(content, |content| content.contains("AH01618"))
-    })
-    .await;
+    assert_eq!(silent.status(&request).await, 401);
+    let content = silent.wait_for("AH01618").await;
     let lines: Vec<_> = content
         .lines()
         .filter(|line| line.contains("AH01618"))
         .collect();
     assert_eq!(lines.len(), 1, "{content}");
     assert!(
-        lines[0].contains("[client 127.0.0.1] AH01618: user x\\x0a"),
+        lines[0].contains("[client 192.0.2.1] AH01618: user x\\x0a"),
         "{content}"
     );
 }

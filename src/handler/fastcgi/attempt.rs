@@ -123,7 +123,8 @@ impl Attempt<'_> {
             return;
         }
         let answer = SlowAnswer {
-            log,
+            site: &log.site,
+            upstream: &log.upstream,
             request: self.request,
             script: self.script,
             member,

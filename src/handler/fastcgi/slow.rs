@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::stderr::ScriptLog;
 use crate::cgi::Script;
 use crate::handler::origin::Trace;
 use crate::limits::log_throttle::LogThrottle;
@@ -24,7 +23,8 @@ pub struct SlowLog {
 /// A slow answer.
 #[derive(Debug)]
 pub(super) struct SlowAnswer<'a> {
-    pub(super) log: &'a ScriptLog,
+    pub(super) site: &'a str,
+    pub(super) upstream: &'a str,
     pub(super) request: &'a Request,
     pub(super) script: &'a Script,
     pub(super) member: &'a Member,
@@ -53,7 +53,6 @@ impl SlowLog {
             return;
         };
         let SlowAnswer {
-            log,
             request,
             script,
             trace,
@@ -63,8 +62,8 @@ impl SlowLog {
             request_id = %request.id,
             trace_id = request.id.trace_id().map(display),
             client = %request.wire.remote_addr,
-            site = %log.site,
-            upstream = %log.upstream,
+            site = answer.site,
+            upstream = answer.upstream,
             script = &*String::from_utf8_lossy(&script.name),
             queue_ms = milliseconds(trace.queue),
             connect_ms = milliseconds(trace.connect),
