@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use tracing::Level;
 
 use crate::line_log::stderr::Stderr;
 use crate::parent::{self, Inherited};
@@ -14,13 +15,13 @@ pub(super) fn run(file: &Path) -> anyhow::Result<ExitCode> {
     // Before other threads start, as it changes the environment.
     let inherited = Inherited::from_environment();
     let stderr = Stderr::start().context("cannot log to stderr")?;
-    stderr.subscribe(tracing::Level::INFO);
+    stderr.subscribe(Level::INFO);
     let ended = inherited
         .context("a socket that was passed")
-        .and_then(|inherited| parent::run(file, inherited));
+        .and_then(|inherited| parent::run(file, inherited, stderr.error_log()));
     Ok(ended.unwrap_or_else(|error| {
         let text = format!("fcgate: {error:#}\n");
-        stderr.log().append(text.as_bytes());
+        stderr.error_log().append_text(Level::ERROR, &text);
         ExitCode::FAILURE
     }))
 }

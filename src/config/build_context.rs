@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::logs::LogsInUse;
 use super::source::Sources;
 use crate::auth::Authentication;
 use crate::cgi::Responder;
@@ -24,6 +25,8 @@ use crate::value::TimeLimit;
 /// State shared while sites are built: upstreams, quotas, counters kept across reloads.
 pub(super) struct BuildContext<'a> {
     pub(super) server: &'a ServerSettings,
+    /// The logs.
+    pub(super) logs: &'a LogsInUse,
     /// Upstreams by name; anonymous ones, known by address, are added. Sites are built in parallel.
     pub(super) upstreams: Mutex<Upstreams>,
     pub(super) previous: Option<&'a Upstreams>,

@@ -10,7 +10,7 @@ use super::kept_limiters::KeptLimiters;
 use super::mount::MOUNTS;
 use super::review::review;
 use super::rule::build_rule;
-use super::server::warn_of_bodies;
+use super::server::{SLOW, warn_of_bodies};
 use super::site_section::{
     COMPRESS_KEY, ENCODED_SLASH, ERROR_PAGES, FILES_TABLE, HOSTS, HTTPS_KEY, IMPLIED_RULES, LIMITS,
     LISTEN, PHP, ROOT, RULES, SEND_FILE_KEY,
@@ -21,7 +21,7 @@ use crate::cgi::contract::canonical_name;
 use crate::filter::compress::Compress;
 use crate::filter::error_page::ErrorPages;
 use crate::handler::answer::SendFile;
-use crate::handler::fastcgi::AmbiguousFields;
+use crate::handler::fastcgi::{AmbiguousFields, SlowLog};
 use crate::handler::https::Https;
 use crate::handler::static_files::FileSettings;
 use crate::limits::budget::SiteKey;
@@ -63,6 +63,7 @@ pub(super) fn build_site(
             &FileSettings::default(),
             problems,
         ),
+        slow: slow_log(section, context),
         limiter: limiter(section, &kept_limiters, context, problems),
         kept_limiters,
         context,
@@ -86,6 +87,7 @@ pub(super) fn build_site(
             .given(&COMPRESS_KEY)
             .map(|table| Arc::new(Compress::build(table, problems))),
         access: Access::build(section, problems),
+        access_logs: context.logs.of_section(section, problems),
         numbers: numbers.unwrap_or_default(),
         error_pages,
         reserve: reserve(section),
@@ -93,6 +95,12 @@ pub(super) fn build_site(
         guards_paths: guard_paths(&rules),
         rules,
     }
+}
+
+/// Builds the log of slow scripts; "0s" is none.
+fn slow_log(section: &Lowered, context: &BuildContext<'_>) -> Option<Arc<SlowLog>> {
+    let limit = section.get(&SLOW).or(context.server.slow)?;
+    (!limit.is_zero()).then(|| Arc::new(SlowLog::new(limit)))
 }
 
 /// Builds the limiter of a site, with the counts of the previous configuration if its limit is the same.

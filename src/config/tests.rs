@@ -398,7 +398,7 @@ fn extremes(kind: Kind) -> Vec<(String, bool)> {
         .collect(),
         Kind::Text | Kind::Texts | Kind::Flag | Kind::OneOf(_) | Kind::Pairs => Vec::new(),
         Kind::Table(_) | Kind::Tables(_) | Kind::Named(_) => Vec::new(),
-        Kind::FlagOr(_) | Kind::TextOr(_) => Vec::new(),
+        Kind::FlagOr(_) | Kind::TextOr(_) | Kind::OneOrMore(_) => Vec::new(),
     }
 }
 

@@ -78,6 +78,7 @@ fn site(rules: Vec<Rule<Step>>) -> Arc<Site> {
         access: Access::default(),
         reserve: None,
         limiter: None,
+        access_logs: None,
         numbers: Arc::default(),
         error_pages: Default::default(),
         rules: Rules::new(rules),

@@ -22,6 +22,7 @@ use super::sockets::Sockets;
 use super::state::{Action, Event, Id, Level, Origin, Request, State};
 use super::watch::Watch;
 use crate::control::{Intent, ToParent, ToServer, packet};
+use crate::line_log::stderr::ErrorLog;
 use crate::process::Processes;
 
 /// Messages of servers that wait for the parent. A server that sends more waits.
@@ -37,6 +38,7 @@ const FAR: Duration = Duration::from_hours(24);
 #[derive(Debug)]
 pub(super) struct Driver {
     configuration: PathBuf,
+    log: ErrorLog,
     state: State,
     children: HashMap<Id, Child>,
     /// Configurations of candidates.
@@ -55,11 +57,16 @@ pub(super) struct Driver {
 
 impl Driver {
     /// Builds the parent; must be called within a runtime. Fails only if signals cannot be received.
-    pub(super) fn new(configuration: &Path, inherited: Inherited) -> io::Result<Self> {
+    pub(super) fn new(
+        configuration: &Path,
+        inherited: Inherited,
+        log: ErrorLog,
+    ) -> io::Result<Self> {
         let sockets = Sockets::new(inherited);
         let manager = Manager::from_environment(&sockets.stored());
         Ok(Self {
             configuration: configuration.to_owned(),
+            log,
             state: State::default(),
             children: HashMap::new(),
             granted: HashMap::new(),
@@ -338,6 +345,7 @@ impl Driver {
             );
         }
         self.watch.set(granted.grant.watched.clone());
+        self.log.apply(&granted.grant.log, None);
         self.in_force = Some(granted);
     }
 

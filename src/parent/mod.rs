@@ -22,12 +22,13 @@ use std::process::ExitCode;
 use anyhow::Context;
 use tokio::runtime::Builder;
 
+use crate::line_log::stderr::ErrorLog;
 use driver::Driver;
 pub use inherited::Inherited;
 use signals::Signals;
 
-/// Runs the parent until all of its servers and programs have ended; returns its exit code.
-pub fn run(configuration: &Path, inherited: Inherited) -> anyhow::Result<ExitCode> {
+/// Runs the parent until all of its servers and programs have ended; returns its exit code. Its log lines go to `log`.
+pub fn run(configuration: &Path, inherited: Inherited, log: ErrorLog) -> anyhow::Result<ExitCode> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(1)
@@ -35,7 +36,8 @@ pub fn run(configuration: &Path, inherited: Inherited) -> anyhow::Result<ExitCod
         .context("cannot start")?;
     let code = runtime.block_on(async {
         let signals = Signals::new().context("cannot receive signals")?;
-        let driver = Driver::new(configuration, inherited).context("cannot receive signals")?;
+        let driver =
+            Driver::new(configuration, inherited, log).context("cannot receive signals")?;
         driver.run(signals).await.map_err(anyhow::Error::msg)
     })?;
     Ok(ExitCode::from(code))

@@ -4,6 +4,7 @@
 pub mod hosts;
 pub mod listener;
 pub mod live;
+pub mod logs;
 pub mod numbers;
 pub mod settings;
 pub mod sharing;
@@ -17,6 +18,7 @@ pub use live::Live;
 pub use settings::{AdminAddress, AdminSettings, ServerSettings};
 pub use snapshot::Snapshot;
 
+use crate::access_log::AccessLogs;
 use crate::auth::Access;
 use crate::filter::compress::Compress;
 use crate::filter::error_page::ErrorPages;
@@ -52,6 +54,8 @@ pub struct Site {
     pub reserve: Option<At<u8>>,
     /// Limit of its requests.
     pub limiter: Option<RateLimiter>,
+    /// Its own access logs, in place of those of the listener or the server.
+    pub access_logs: Option<Arc<AccessLogs>>,
     /// Counters of its requests.
     pub numbers: Arc<SiteNumbers>,
     /// Error pages by status.

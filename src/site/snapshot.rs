@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::hosts::Hosts;
+use super::logs::SnapshotLogs;
 use super::sharing::sharing;
 use super::watched::WatchedFiles;
 use super::{AdminSettings, Listener, ServerSettings, Site};
@@ -36,6 +37,8 @@ pub struct Snapshot {
     pub listeners: Vec<Listener>,
     /// The programs of `[process.NAME]`.
     pub processes: Vec<Program>,
+    /// The logs.
+    pub logs: SnapshotLogs,
     /// Warnings as text; empty without any.
     pub warnings: String,
     pub(crate) certificates: Option<Arc<Certificates>>,

@@ -10,11 +10,7 @@ const CIRCLES: &[&[&str]] = &[
     &["access_log/format.rs", "access_log/template.rs"],
     &["disk.rs", "disk/hot.rs"],
     &["journey/failed.rs", "journey/mod.rs"],
-    &[
-        "line_log/name.rs",
-        "line_log/stderr.rs",
-        "line_log/writer.rs",
-    ],
+    &["line_log/log.rs", "line_log/thread.rs"],
     &[
         "message/body.rs",
         "message/spool.rs",

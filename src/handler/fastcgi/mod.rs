@@ -9,6 +9,7 @@ mod call_times;
 mod diagnosis;
 mod file_name;
 mod output;
+mod slow;
 mod stderr;
 pub mod target;
 mod times;
@@ -24,6 +25,7 @@ pub use call_times::CallTimeouts;
 pub use diagnosis::{Refusals, explain_unknown_script};
 pub use file_name::FileName;
 pub use output::ScriptOutput;
+pub use slow::SlowLog;
 pub use stderr::{ErrorLog, ScriptLog};
 pub use times::{RULE_TIMEOUTS, RULE_TIMES, warn_of_total};
 
