@@ -36,7 +36,6 @@ mod start_error;
 mod subrequest;
 mod watch;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +43,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin, AdminListener, Command, State};
-use crate::files::{Files, Opener};
+use crate::files::Files;
 use crate::line_log::stderr::ErrorLog;
 use crate::site::Snapshot;
 use crate::threads::Threads;
@@ -80,8 +79,7 @@ pub async fn run(
     let mut stops = StopSignals::new().map_err(StartError::Signals)?;
     memory::apply_limit(&mut snapshot.server);
     let ceiling = descriptors::apply_limit(&mut snapshot);
-    let files: Arc<dyn Opener> = Arc::clone(&parent.files);
-    snapshot.logs.open(&Files::through(files))?;
+    snapshot.logs.open(&Files::through(parent.files.clone()))?;
     snapshot.logs.apply(&process.log);
     let state = Arc::new(State::new(
         snapshot.server.limits.connections,
@@ -113,7 +111,7 @@ pub async fn run(
     link.refuse_reloads();
     shutdown::shut_down(&shared, &stop, (&mut stops, &mut link), limit).await;
     process.exit_watchdog.set_ending();
-    Ok(LastLines(Arc::clone(&shared.live.load().logs.all)))
+    Ok(LastLines(shared.live.load().logs.all.all()))
 }
 
 /// Serves until the drain, and returns its limit.
