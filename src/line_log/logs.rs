@@ -98,15 +98,6 @@ impl Logs {
         self.all().iter().for_each(LineLog::reopen);
     }
 
-    /// Waits until all lines are written, for at most `limit`. Blocks the thread, and is meant for the end of the
-    /// process.
-    pub fn close(&self, limit: Duration) {
-        let end = Instant::now() + limit;
-        for log in self.all() {
-            log.close(end.saturating_duration_since(Instant::now()));
-        }
-    }
-
     /// Returns the number of lines that the access logs have lost since the start.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
@@ -117,7 +108,8 @@ impl Logs {
         self.dropped_events.load(Ordering::Relaxed)
     }
 
-    pub(super) fn all(&self) -> Vec<LineLog> {
+    /// Returns all logs in use.
+    pub fn all(&self) -> Vec<LineLog> {
         let known = self.known();
         known
             .values()
@@ -128,6 +120,15 @@ impl Logs {
 
     fn known(&self) -> MutexGuard<'_, HashMap<Destination, Weak<Handle>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits until all lines of these logs are written, for at most `limit`. Blocks the thread, and is meant for the end of
+/// the process.
+pub fn close(logs: &[LineLog], limit: Duration) {
+    let end = Instant::now() + limit;
+    for log in logs {
+        log.close(end.saturating_duration_since(Instant::now()));
     }
 }
 

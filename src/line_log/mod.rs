@@ -16,4 +16,4 @@ mod thread;
 mod tests;
 
 pub use log::LineLog;
-pub use logs::{Destination, Logs};
+pub use logs::{Destination, Logs, close};

@@ -16,6 +16,7 @@ use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::LineLog;
+use super::logs::close;
 use super::name::{Kind, Title};
 use super::section::ErrorLogSettings;
 use super::sink::Sink;
@@ -138,7 +139,11 @@ impl ErrorLog {
 
 impl Drop for Stderr {
     fn drop(&mut self) {
-        self.0.0.stderr.close(LAST_LINES);
+        let Shared { stderr, events, .. } = &*self.0.0;
+        close(
+            &[LineLog::clone(&events.load()), stderr.clone()],
+            LAST_LINES,
+        );
     }
 }
 

@@ -193,7 +193,7 @@ fn two_logs_of_one_file_are_one() {
     two.append(b"2\n");
     drop(one);
     two.append(b"3\n");
-    logs.close(SOON);
+    close(&logs.all(), SOON);
     assert_eq!(lines(&path), ["1", "2", "3"]);
     assert_eq!(logs.all().len(), 1);
     drop(two);

@@ -113,7 +113,7 @@ pub async fn run(
     link.refuse_reloads();
     shutdown::shut_down(&shared, &stop, (&mut stops, &mut link), limit).await;
     process.exit_watchdog.set_ending();
-    Ok(LastLines(Arc::clone(&shared.live.load().logs.all)))
+    Ok(LastLines(shared.live.load().logs.all.all()))
 }
 
 /// Serves until the drain, and returns its limit.

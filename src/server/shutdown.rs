@@ -1,6 +1,5 @@
 //! Shutdown: stop accepting, finish the requests in flight, within a deadline.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -9,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::exit_watchdog::StopSignals;
 use super::parent::ParentLink;
 use super::shared::Shared;
-use crate::line_log::Logs;
+use crate::line_log::{LineLog, close};
 use crate::site::ServerSettings;
 
 /// Time limit for writing the last access log lines.
@@ -132,11 +131,11 @@ async fn drain(shared: &Shared, stop: &CancellationToken, limit: Limit) {
 /// The unwritten logs, to be written when no task is left that could log.
 #[derive(Debug)]
 #[must_use = "the last lines of the logs are lost without it"]
-pub struct LastLines(pub(super) Arc<Logs>);
+pub struct LastLines(pub(super) Vec<LineLog>);
 
 impl LastLines {
     /// Waits until the logs are written, two seconds at most. Blocks the thread.
     pub fn write(self) {
-        self.0.close(FLUSH);
+        close(&self.0, FLUSH);
     }
 }

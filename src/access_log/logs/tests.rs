@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use super::super::{sample, section};
 use super::*;
 use crate::files::Files;
-use crate::line_log::Logs;
+use crate::line_log::{Logs, close};
 use crate::message::edits::{Assignment, RuleEdits};
 use crate::message::request::Origin;
 use crate::message::{EncodedSlash, Found, Host, RequestId, Root, Target, Upload};
@@ -105,7 +105,7 @@ impl Built {
         record.status = status;
         log.capture_response(&Response::new(()));
         log.write(&mut record, Some(&edits));
-        self.all.close(Duration::from_secs(30));
+        close(&self.all.all(), Duration::from_secs(30));
         let path = self.folder.path().join("a");
         let text = fs::read_to_string(&path).unwrap_or_default();
         fs::write(&path, "").unwrap();
