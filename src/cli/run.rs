@@ -8,6 +8,7 @@ use anyhow::Context;
 use super::htaccess::{ADVICE, HtaccessFiles};
 use crate::config;
 use crate::line_log::stderr::Stderr;
+use crate::process::Attributes;
 use crate::server::{self, ExitWatchdog, Inherited, Process};
 use crate::site::Snapshot;
 use crate::threads;
@@ -15,7 +16,8 @@ use crate::threads;
 /// Loads the configuration and serves. All messages go through the queue of the log from the start: stderr may be a
 /// pipe without a reader.
 pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
-    // Before other threads start, as it changes the environment.
+    // Before other threads start, as both change what all of them share.
+    let attributes = Attributes::capture();
     let inherited = Inherited::from_environment();
     let exit_watchdog = ExitWatchdog::start().context("cannot receive signals")?;
     let stderr = Stderr::start().context("cannot log to stderr")?;
@@ -24,6 +26,7 @@ pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
         .and_then(|inherited| {
             let process = Process {
                 inherited,
+                attributes,
                 log: stderr.log().clone(),
                 exit_watchdog,
             };

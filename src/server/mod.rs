@@ -45,7 +45,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access_log::{AccessLog, Destination};
 use crate::admin::{self, Admin, AdminListener, Command, State};
 use crate::line_log::LineLog;
-use crate::process::Processes;
+use crate::process::{Attributes, Children, Launcher, Processes};
 use crate::site::{ServerSettings, Snapshot};
 use crate::threads::Threads;
 pub use exit_watchdog::ExitWatchdog;
@@ -61,6 +61,8 @@ pub use start_error::StartError;
 pub struct Process {
     /// Sockets passed by systemd.
     pub inherited: Inherited,
+    /// Process attributes of programs.
+    pub attributes: Attributes,
     /// The log on stderr.
     pub log: LineLog,
     /// Ends the process if the serving threads are blocked.
@@ -96,8 +98,7 @@ pub async fn run(
     lag::measure(&shared.threads, &shared.state);
     tokio::spawn(certificates::keep_fresh(Arc::clone(&shared), stop.clone()));
     tokio::spawn(sweep(Arc::clone(&shared), stop.clone()));
-    let mut processes =
-        Processes::start(&shared.live.current().processes).map_err(StartError::Signals)?;
+    let mut processes = start_programs(&shared, process.attributes)?;
     let (commands, mut asked) = mpsc::channel(COMMANDS);
     start_admin(&shared, commands.clone()).await?;
     tokio::spawn(file_watch::watch(shared.live.clone(), commands));
@@ -126,6 +127,14 @@ pub async fn run(
     shutdown::shut_down(&shared, &stop, &mut signals.stops, &mut processes).await;
     process.exit_watchdog.set_ending();
     Ok(LastLines(shared.access_log.clone()))
+}
+
+fn start_programs(shared: &Shared, attributes: Attributes) -> Result<Processes, StartError> {
+    let children = Children::default();
+    let launcher = Launcher::new(attributes);
+    let processes = Processes::start(&children, launcher, &shared.live.current().processes);
+    children.reap().map_err(StartError::Signals)?;
+    Ok(processes)
 }
 
 fn start_access_log(server: &ServerSettings) -> Result<AccessLog, StartError> {
