@@ -10,6 +10,7 @@ mod launch;
 mod reference;
 mod run;
 mod schema;
+mod server;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,6 +53,9 @@ enum Command {
     /// Become a program of `[process.NAME]`.
     #[command(hide = true)]
     Launch(launch::Arguments),
+    /// Serve, as a child of `run`.
+    #[command(hide = true)]
+    Server(Configuration),
 }
 
 #[derive(Debug, clap::Args)]
@@ -105,7 +109,10 @@ impl Cli {
     /// Runs the command. The exit code is 1 for an invalid configuration.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Run(configuration) => run::run(configuration_file(configuration.file)),
+            Command::Run(configuration) => run::run(&configuration_file(configuration.file)),
+            Command::Server(configuration) => {
+                server::server(configuration_file(configuration.file))
+            }
             Command::Check(configuration) => Ok(check::check(&configuration.file())),
             Command::Config(arguments) => Ok(config::expanded(&arguments.configuration.file())),
             Command::Health(configuration) => ask::health(&configuration_file(configuration.file)),

@@ -1,0 +1,151 @@
+//! A server as a child process.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use nix::sys::signal::Signal;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::file_server::{self, Permitted};
+use super::state::Id;
+use crate::control::{Channel, Intent, PROTOCOL, ToParent, ToServer, packet};
+use crate::process::{self, Children, Ended, Exit, Scope};
+
+/// Something that came from a server. Its exit comes after all of its messages.
+#[derive(Debug)]
+pub(super) enum Received {
+    Message(ToParent, Vec<OwnedFd>),
+    /// Bytes that are no message.
+    Unreadable,
+    Exited(Exit),
+}
+
+/// The program of servers.
+#[derive(Clone, Debug)]
+pub(super) struct Program {
+    /// The file to execute.
+    pub(super) path: PathBuf,
+    /// The configuration.
+    pub(super) configuration: PathBuf,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub(super) struct Child {
+    process: process::Child,
+    pub(super) since: Instant,
+    pub(super) permitted: Permitted,
+    channel: Arc<Channel>,
+    files: Arc<Channel>,
+}
+
+impl Program {
+    /// Returns the program of this process, whatever its file is now.
+    pub(super) fn own(configuration: &Path) -> Self {
+        Self {
+            path: PathBuf::from("/proc/self/exe"),
+            configuration: configuration.to_owned(),
+        }
+    }
+}
+
+impl Child {
+    /// Starts a server in a process group of its own: Ctrl-C in a terminal is for the parent. Its messages go to
+    /// `inbox`.
+    pub(super) fn start(
+        program: &Program,
+        (id, intent): (Id, Intent),
+        bundle: Option<BorrowedFd<'_>>,
+        (children, inbox): (&Children, &mpsc::Sender<(Id, Received)>),
+    ) -> io::Result<Self> {
+        let (control, control_of_server) = packet::pair()?;
+        let (files, files_of_server) = packet::pair()?;
+        let begin = ToServer::Begin {
+            protocol: PROTOCOL,
+            intent,
+            grant: id.0,
+        };
+        let descriptors: Vec<_> = [files_of_server.as_fd()]
+            .into_iter()
+            .chain(bundle)
+            .collect();
+        packet::send(&control, &begin, &descriptors)?;
+        let mut command = Command::new(&program.path);
+        command
+            .arg0("fcgate")
+            .args(["server", "--config"])
+            .arg(&program.configuration)
+            .stdin(Stdio::from(control_of_server));
+        let spawned = children.spawn(&mut command, Scope::Group)?;
+        Self::attach(id, spawned, (control, files), inbox)
+    }
+
+    /// Takes the ends of a server's sockets.
+    pub(super) fn attach(
+        id: Id,
+        (process, ended): (process::Child, Ended),
+        (control, files): (OwnedFd, OwnedFd),
+        inbox: &mpsc::Sender<(Id, Received)>,
+    ) -> io::Result<Self> {
+        let channel = Arc::new(Channel::new(control)?);
+        let permitted = Permitted::default();
+        let files = Arc::new(Channel::new(files)?);
+        tokio::spawn(file_server::serve(Arc::clone(&files), permitted.clone()));
+        tokio::spawn(receive(id, Arc::clone(&channel), ended, inbox.clone()));
+        Ok(Self {
+            process,
+            since: Instant::now(),
+            permitted,
+            channel,
+            files,
+        })
+    }
+
+    /// Sends a message. A server that does not read its messages hangs, and is killed.
+    pub(super) fn send(&self, message: &ToServer, descriptors: &[BorrowedFd<'_>]) {
+        match self.channel.try_send(message, descriptors) {
+            Ok(()) => {}
+            // It has ended, as its exit will tell.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => {
+                tracing::error!(pid = self.process.pid().as_raw(), %error, "the server does not take a message: killed");
+                self.signal(Signal::SIGKILL);
+            }
+        }
+    }
+
+    /// Sends a signal, unless it has ended.
+    pub(super) fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Returns our ends of its sockets: messages, and requests for files.
+    pub(super) fn sockets(&self) -> [BorrowedFd<'_>; 2] {
+        [self.channel.as_fd(), self.files.as_fd()]
+    }
+}
+
+/// Passes the messages of a server on, and then its exit. A server closes its end when it ends.
+async fn receive(id: Id, channel: Arc<Channel>, ended: Ended, inbox: mpsc::Sender<(Id, Received)>) {
+    loop {
+        let received = match channel.receive::<ToParent>().await {
+            Ok(Some((message, descriptors))) => Received::Message(message, descriptors),
+            Ok(None) => break,
+            Err(_) => Received::Unreadable,
+        };
+        let is_last = matches!(received, Received::Unreadable);
+        if inbox.send((id, received)).await.is_err() {
+            return;
+        }
+        if is_last {
+            break;
+        }
+    }
+    // The parent may be ending.
+    let _ = inbox.send((id, Received::Exited(ended.await))).await;
+}
