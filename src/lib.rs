@@ -31,6 +31,7 @@ pub mod process;
 pub mod route;
 pub mod section;
 pub mod server;
+pub mod service;
 pub mod site;
 pub mod stream;
 pub mod threads;

@@ -15,6 +15,7 @@ use super::file_server::{self, Permitted};
 use super::state::Id;
 use crate::control::{Channel, Intent, PROTOCOL, ToParent, ToServer, packet};
 use crate::process::{self, Children, Ended, Exit, Scope};
+use crate::service;
 
 /// Something that came from a server. Its exit comes after all of its messages.
 #[derive(Debug)]
@@ -76,6 +77,7 @@ impl Child {
             .collect();
         packet::send(&control, &begin, &descriptors)?;
         let mut command = Command::new(&program.path);
+        service::hide_from(&mut command);
         command
             .arg0("fcgate")
             .args(["server", "--config"])

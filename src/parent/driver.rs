@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::child::{Child, Program, Received};
 use super::granted::Granted;
 use super::inherited::Inherited;
+use super::manager::Manager;
 use super::signals::{Effect, Signals};
 use super::sockets::Sockets;
 use super::state::{Action, Event, Id, Level, Origin, Request, State};
@@ -45,6 +46,7 @@ pub(super) struct Driver {
     sockets: Sockets,
     processes: Processes,
     watch: Watch,
+    manager: Manager,
     inbox: Inbox,
     restart: Option<Instant>,
     end: Option<Instant>,
@@ -61,16 +63,19 @@ impl Driver {
         let reaped = Children::default();
         let processes = Processes::start(&reaped, launcher, &[]);
         reaped.reap()?;
+        let sockets = Sockets::new(inherited);
+        let manager = Manager::from_environment(&sockets.stored());
         Ok(Self {
             configuration: configuration.to_owned(),
             state: State::default(),
             children: HashMap::new(),
             granted: HashMap::new(),
             in_force: None,
-            sockets: Sockets::new(inherited),
+            sockets,
             reaped,
             processes,
             watch: Watch::default(),
+            manager,
             inbox: mpsc::channel(INBOX),
             restart: None,
             end: None,
@@ -83,12 +88,21 @@ impl Driver {
         let mut event = Event::Begun;
         loop {
             let actions = self.state.on(event);
-            if let Some((code, is_killing)) = self.perform_all(actions) {
+            let finish = self.perform_all(actions);
+            self.announce();
+            if let Some((code, is_killing)) = finish {
                 self.end_programs(is_killing, &mut signals).await;
                 return self.failure.map_or(Ok(code), Err);
             }
             event = self.next(&mut signals).await;
         }
+    }
+
+    /// Tells the service manager what has changed.
+    fn announce(&mut self) {
+        let in_force = self.in_force.as_ref();
+        let drain = in_force.map_or(Duration::ZERO, |it| it.grant.drain);
+        self.manager.announce(self.state.phase(), drain);
     }
 
     /// Waits for the next event.
@@ -155,7 +169,13 @@ impl Driver {
                 self.send(id, &ToServer::ListenersClosed);
                 return None;
             }
-            ToParent::Turned => return None,
+            ToParent::Alive(load) => {
+                if self.state.current() == Some(id) {
+                    self.manager.report_alive(load);
+                    self.announce();
+                }
+                return None;
+            }
         })
     }
 
@@ -315,6 +335,13 @@ impl Driver {
             self.sockets.report_unused();
         }
         self.processes.follow(&granted.grant.programs);
+        self.manager.store(&granted.sockets);
+        if let Some(interval) = self.manager.interval() {
+            self.send(
+                self.state.current().unwrap_or(id),
+                &ToServer::Report(interval),
+            );
+        }
         self.watch.set(granted.grant.watched.clone());
         self.in_force = Some(granted);
     }

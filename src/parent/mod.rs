@@ -9,6 +9,7 @@ mod driver;
 mod file_server;
 mod granted;
 mod inherited;
+mod manager;
 mod signals;
 mod sockets;
 mod state;
@@ -20,16 +21,17 @@ use std::process::ExitCode;
 use anyhow::Context;
 use tokio::runtime::Builder;
 
-use crate::process::{Attributes, Launcher};
+use crate::process::Launcher;
 use driver::Driver;
-use inherited::Inherited;
+pub use inherited::Inherited;
 use signals::Signals;
 
-/// Runs the parent until all of its servers and programs have ended; returns its exit code. Must be called before any
-/// thread starts that creates files, as it changes the environment and the umask.
-pub fn run(configuration: &Path) -> anyhow::Result<ExitCode> {
-    let launcher = Launcher::new(Attributes::capture());
-    let inherited = Inherited::from_environment().context("a socket that was passed")?;
+/// Runs the parent until all of its servers and programs have ended; returns its exit code.
+pub fn run(
+    configuration: &Path,
+    inherited: Inherited,
+    launcher: Launcher,
+) -> anyhow::Result<ExitCode> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(1)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::program::{Program, StopSignal};
 use super::user::{GROUP, USER, User};
 use crate::section::{At, Key, Lowered, Pairs, Problem, Problems, Section, absolute_path};
+use crate::service;
 
 /// The `[process.NAME]` section.
 pub static PROCESS: Section = Section {
@@ -79,31 +80,22 @@ impl Program {
     }
 }
 
-/// Returns the passed variables of our environment, and the configured ones, which take precedence.
+/// Returns the passed variables of our environment, and the configured ones, which take precedence. Those of the service
+/// manager are addressed to this process.
 fn environment(section: &Lowered) -> BTreeMap<String, String> {
     let passed = section.get(&PASS_ENVIRONMENT);
     let is_passed = |name: &str| {
-        let is_named = |given: &str| passed.iter().any(|text| text.value == given);
-        is_named(name) || (is_named("*") && !OF_SYSTEMD.contains(&name))
+        passed
+            .iter()
+            .any(|text| text.value == "*" || text.value == name)
     };
     let own = section.get(&ENVIRONMENT).into_iter();
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| is_passed(name))
+        .filter(|(name, _)| is_passed(name) && !service::is_private(name))
         .chain(own.map(|(name, value)| (name.value, value.value)))
         .collect()
 }
-
-/// Variables addressed to fcgate alone (sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3)). PHP-FPM speaks to the
-/// first of them too.
-const OF_SYSTEMD: [&str; 6] = [
-    "NOTIFY_SOCKET",
-    "WATCHDOG_PID",
-    "WATCHDOG_USEC",
-    "LISTEN_PID",
-    "LISTEN_FDS",
-    "LISTEN_FDNAMES",
-];
 
 fn stop_signal(section: &Lowered) -> StopSignal {
     match section.get(&STOP_SIGNAL).as_str() {

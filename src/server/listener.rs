@@ -140,7 +140,7 @@ impl Change {
     }
 }
 
-/// Accepts until `stop`, and then the rest of the backlog.
+/// Accepts until `stop`, and then the rest of the backlog; or until another server accepts.
 async fn accept(
     socket: Acceptor,
     settings: SharedSettings,
@@ -148,7 +148,10 @@ async fn accept(
     stop: CancellationToken,
 ) {
     let throttle = Arc::new(LogThrottle::default());
-    accept_until_stop(&socket, &settings, &throttle, &shared, &stop).await;
+    tokio::select! {
+        () = accept_until_stop(&socket, &settings, &throttle, &shared, &stop) => {}
+        () = shared.replaced.cancelled() => return,
+    }
     for (stream, wire) in socket.close() {
         let Ok(permit) = Arc::clone(&shared.state.connections).try_acquire_owned() else {
             return;

@@ -13,6 +13,7 @@ mod handshake;
 mod io;
 mod lag;
 mod listener;
+mod liveness;
 mod log_throttle;
 mod logged;
 mod memory;
@@ -99,17 +100,13 @@ pub async fn run(
     tokio::spawn(certificates::keep_fresh(Arc::clone(&shared), stop.clone()));
     tokio::spawn(sweep(Arc::clone(&shared), stop.clone()));
     let (commands, asked) = mpsc::channel(COMMANDS);
-    let replaced = CancellationToken::new();
     if let Some(socket) = process.sockets.admin {
         let bound = AdminListener::new(socket).map_err(StartError::Socket)?;
-        start_admin(&shared, bound, commands, replaced.clone());
+        start_admin(&shared, bound, commands);
     }
     let mut link = ParentLink::new(parent, asked).map_err(StartError::Socket)?;
     link.report_serving().await;
     let limit = serve(&mut link, &shared, &mut listeners, &mut stops).await;
-    if limit == Limit::Replaced {
-        replaced.cancel();
-    }
     shared.state.drain();
     link.refuse_reloads();
     shutdown::shut_down(&shared, &stop, (&mut stops, &mut link), limit).await;
@@ -142,6 +139,10 @@ async fn serve(
             Event::ReopenLogs => shared.access_log.reopen(),
             Event::ReloadRefused => shared.state.reloads_refused.add(),
             Event::ListenersClosed => {}
+            Event::Report(interval) => {
+                let reports = liveness::report(Arc::clone(shared), link.channel(), interval);
+                tokio::spawn(reports);
+            }
             Event::Drain => return Limit::Replaced,
             Event::Ended => {
                 tracing::error!("the parent has ended: stopping");
@@ -179,15 +180,11 @@ async fn sweep(shared: Arc<Shared>, stop: CancellationToken) {
 const COMMANDS: usize = 8;
 
 /// Starts the admin listener.
-fn start_admin(
-    shared: &Shared,
-    bound: AdminListener,
-    commands: mpsc::Sender<Command>,
-    replaced: CancellationToken,
-) {
+fn start_admin(shared: &Shared, bound: AdminListener, commands: mpsc::Sender<Command>) {
     let settings = shared.live.load().admin.clone();
     tracing::info!(admin = bound.address(), "admin listener ready");
     let admin = Admin::new(shared.live.clone(), Arc::clone(&shared.state), commands);
+    let replaced = shared.replaced.clone();
     tokio::spawn(admin::serve(bound, settings.hosts, admin, replaced));
 }
 

@@ -26,7 +26,7 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// The connection, with the reloads that clients of the admin listener wait for.
 #[derive(Debug)]
 pub(super) struct ParentLink {
-    channel: Channel,
+    channel: Arc<Channel>,
     pub(super) files: Arc<ParentFiles>,
     /// The configuration, for messages.
     pub(super) path: PathBuf,
@@ -46,6 +46,8 @@ pub(super) enum Event {
     /// A reload was refused before it came here.
     ReloadRefused,
     ListenersClosed,
+    /// Report at this interval that all threads serve.
+    Report(Duration),
     /// Another server has taken over.
     Drain,
     /// The parent has ended.
@@ -64,7 +66,7 @@ pub(super) struct Swap {
 impl ParentLink {
     pub(super) fn new(parent: Parent, commands: mpsc::Receiver<Command>) -> io::Result<Self> {
         Ok(Self {
-            channel: Channel::new(parent.control)?,
+            channel: Arc::new(Channel::new(parent.control)?),
             files: parent.files,
             path: parent.path,
             commands,
@@ -120,10 +122,15 @@ impl ParentLink {
                     let stopping = Err("the server is stopping".to_owned());
                     self.report_swapped(stopping).await;
                 }
-                Event::Drain | Event::ReloadRefused => {}
+                Event::Drain | Event::ReloadRefused | Event::Report(_) => {}
                 Event::ListenersClosed | Event::Ended => return,
             }
         }
+    }
+
+    /// Returns the channel, for reports.
+    pub(super) fn channel(&self) -> Arc<Channel> {
+        Arc::clone(&self.channel)
     }
 
     /// Tells the parent that connections are accepted.
@@ -172,6 +179,7 @@ impl ParentLink {
             ToServer::ReopenLogs => return Some(Event::ReopenLogs),
             ToServer::ReloadRefused => return Some(Event::ReloadRefused),
             ToServer::ListenersClosed => return Some(Event::ListenersClosed),
+            ToServer::Report(interval) => return Some(Event::Report(interval)),
             ToServer::Drain => return Some(Event::Drain),
             // Messages to a server that starts.
             ToServer::Begin { .. } | ToServer::Admin | ToServer::Serve | ToServer::Leave => {}

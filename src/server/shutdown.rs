@@ -37,7 +37,7 @@ pub(super) async fn shut_down(
     log_start(&shared.live.load().server, limit);
     let is_shortened = limit == Limit::Replaced
         && tokio::select! {
-            () = drain(shared, stop, limit) => false,
+            () = leave_to_other(shared, stop) => false,
             () = stops.next() => true,
             () = link.tend(&shared.access_log) => true,
         };
@@ -68,6 +68,19 @@ fn log_start(server: &ServerSettings, limit: Limit) {
         ?limit,
         "stopping: requests in flight are finished first"
     );
+}
+
+/// Time for which the connections of a replaced server stay open. A server cannot close an idle HTTP/1 connection without
+/// a risk to the request that may be under way (RFC 9112 §9.6); the next answer says `Connection: close`, and an idle
+/// HTTP/2 connection gets GOAWAY. What is still open then is closed as in any drain.
+const OPEN: Duration = Duration::from_secs(10);
+
+/// Leaves new connections to another server, and drains.
+async fn leave_to_other(shared: &Shared, stop: &CancellationToken) {
+    shared.replaced.cancel();
+    shared.tasks.close();
+    let _ = timeout(OPEN, shared.tasks.wait()).await;
+    drain(shared, stop, Limit::Replaced).await;
 }
 
 /// Accepts for `server.drain_delay`, closes the listeners, and drains.
