@@ -6,6 +6,7 @@ mod config;
 mod doctor;
 mod explain;
 mod htaccess;
+mod launch;
 mod reference;
 mod run;
 mod schema;
@@ -49,6 +50,9 @@ enum Command {
     Reference,
     /// Print a JSON Schema of the configuration, for editors.
     Schema,
+    /// Become a program of `[process.NAME]`.
+    #[command(hide = true)]
+    Launch(launch::Arguments),
     /// Serve, as a child of `run`.
     #[command(hide = true)]
     Server(Configuration),
@@ -121,6 +125,7 @@ impl Cli {
             Command::Explain(arguments) => Ok(explain::run(arguments)),
             Command::Reference => Ok(reference::print()),
             Command::Schema => Ok(schema::print()),
+            Command::Launch(arguments) => Ok(launch::run(&arguments)),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::auth::Authentication;
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
 use crate::message::spool::STREAMED_UPLOADS;
-use crate::process::Program;
+use crate::process::{self, Program};
 use crate::section::{FileId, Lowered, Place, Problem, Problems};
 use crate::site::hosts::Hosts;
 use crate::site::sharing::sharing;
@@ -187,6 +187,11 @@ fn listeners(
 fn processes(files: &[Lowered], problems: &mut Problems) -> Vec<Program> {
     let mut programs: Vec<Program> = Vec::new();
     for (name, section) in files.iter().flat_map(|file| file.get(&file::PROCESS)) {
+        if programs.len() == process::MOST {
+            let message = format!("more than {} programs", process::MOST);
+            problems.push(Problem::new(name.place.clone(), message));
+            break;
+        }
         if programs.iter().any(|program| program.name == name.value) {
             problems.push(Problem::new(
                 name.place.clone(),

@@ -133,7 +133,10 @@ fn sample() -> (tempfile::TempDir, String) {
     ] {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
-    let text = SAMPLE.replace("DIR", folder.path().to_str().unwrap());
+    let text = SAMPLE
+        .replace("DIR", folder.path().to_str().unwrap())
+        .replace("OWN_USER", &nix::unistd::geteuid().to_string())
+        .replace("OWN_GROUP", &nix::unistd::getegid().to_string());
     (folder, text)
 }
 

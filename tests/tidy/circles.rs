@@ -17,7 +17,6 @@ const CIRCLES: &[&[&str]] = &[
         "message/upload_deadline.rs",
     ],
     &["message/head_guard.rs", "message/head_guard/chunked.rs"],
-    &["process/mod.rs", "process/supervisor.rs"],
     &[
         "route/condition/by_path.rs",
         "route/condition/criterion.rs",
