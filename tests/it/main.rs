@@ -89,6 +89,7 @@ mod proxy_protocol;
 mod proxy_targets;
 mod queue;
 mod refused_readings;
+mod releases;
 mod reload_under_load;
 mod request_bodies;
 mod request_ids;
