@@ -75,6 +75,7 @@ fn site(rules: Vec<Rule<Step>>) -> Arc<Site> {
         limiter: None,
         numbers: Arc::default(),
         error_pages: Default::default(),
+        needs: Default::default(),
         rules: Rules::new(rules),
         guards_paths: true,
     })

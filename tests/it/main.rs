@@ -88,6 +88,7 @@ mod processes;
 mod proxy_protocol;
 mod proxy_targets;
 mod queue;
+mod readiness;
 mod refused_readings;
 mod releases;
 mod reload_under_load;
