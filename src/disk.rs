@@ -38,7 +38,7 @@ const READ: OFlag = OFlag::O_RDONLY
 /// Flags for fstat only.
 const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 
-/// Attempts to resolve a path or a root while renames disturb it.
+/// Attempts to resolve a path while renames disturb it.
 const ATTEMPTS: usize = 8;
 
 /// The real file system. Requested roots stay open; their number is bounded by the configuration. Frequently

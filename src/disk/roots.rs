@@ -12,13 +12,20 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{FileStat, Mode, fstat, stat};
 use tokio::time::Instant;
 
-use super::{ATTEMPTS, LOOK};
 use crate::message::Root;
 use crate::moment;
 
 /// Lifetime of an open root before its name is resolved again: a `current` link that a deployment
 /// flips is followed within a second; at once where no file is kept open.
 const AGE: Duration = Duration::from_secs(1);
+
+/// Flags for a folder below which paths are looked up.
+const FOLDER: OFlag = OFlag::O_PATH
+    .union(OFlag::O_CLOEXEC)
+    .union(OFlag::O_DIRECTORY);
+
+/// Attempts to resolve a name while its links are exchanged.
+const ATTEMPTS: usize = 8;
 
 /// Open roots by name.
 #[derive(Debug, Default)]
@@ -94,8 +101,7 @@ impl Opened {
     fn open_folder(name: &Root) -> Result<Self, Errno> {
         // Not later than the resolution, which may take its time.
         let since = moment::now();
-        let flags = LOOK.union(OFlag::O_DIRECTORY);
-        let descriptor = open(name.0.as_path(), flags, Mode::empty())?;
+        let descriptor = open(name.0.as_path(), FOLDER, Mode::empty())?;
         let node = node(&fstat(&descriptor)?);
         Ok(Self {
             name: name.clone(),

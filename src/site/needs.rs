@@ -1,4 +1,4 @@
-//! What a site needs to be served.
+//! Upstreams and files that a site needs to be served.
 
 use crate::handler::Handler;
 use crate::modifier::Step;

@@ -61,8 +61,8 @@ impl Probes {
         snapshot: &Snapshot,
         reserve: &Reserve,
     ) -> Option<String> {
-        let known = self.known(&upstream.name, snapshot);
-        let mut known = known.lock().await;
+        let place = self.place_of(&upstream.name, snapshot);
+        let mut known = place.lock().await;
         if let Some((since, errors)) = known.as_ref()
             && since.elapsed() < AGE
         {
@@ -76,7 +76,7 @@ impl Probes {
 
     /// Returns the place of the result about an upstream of `snapshot`, and forgets those about upstreams of former
     /// configurations.
-    fn known(&self, name: &str, snapshot: &Snapshot) -> Arc<Known> {
+    fn place_of(&self, name: &str, snapshot: &Snapshot) -> Arc<Known> {
         // A poisoned lock is harmless: the map is consistent at every moment.
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.get(name) {
@@ -92,9 +92,9 @@ impl Probes {
 async fn connect_to_any(upstream: &Upstream, reserve: &Reserve) -> Option<String> {
     let (first, others) = upstream.servers().split_first()?;
     let mut errors = vec![error_of(first, upstream, reserve).await?];
-    let tried = stream::iter(others.to_vec())
+    let probes = stream::iter(others.to_vec())
         .map(move |address| async move { error_of(&address, upstream, reserve).await });
-    let mut tried = std::pin::pin!(tried.buffer_unordered(AT_ONCE));
+    let mut tried = std::pin::pin!(probes.buffer_unordered(AT_ONCE));
     while let Some(error) = tried.next().await {
         errors.push(error?);
     }
