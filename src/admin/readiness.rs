@@ -38,6 +38,15 @@ pub(super) struct Overview {
 }
 
 impl Readiness {
+    /// Returns the readiness as far as no upstream decides.
+    fn without_upstreams(is_draining: bool) -> Self {
+        let reason = is_draining.then(|| "the server is stopping".to_owned());
+        Self {
+            reasons: reason.into_iter().collect(),
+            warnings: Vec::new(),
+        }
+    }
+
     pub(super) fn is_ready(&self) -> bool {
         self.reasons.is_empty()
     }
@@ -46,6 +55,10 @@ impl Readiness {
 impl Admin {
     /// Returns the readiness of `subject`; the error lists the known names if there is none of this name.
     pub(super) async fn readiness(&self, subject: &Subject) -> Result<Readiness, String> {
+        if self.state.is_draining() {
+            // At once: no upstream has to be asked for that.
+            return Ok(Readiness::without_upstreams(true));
+        }
         let snapshot = self.live.current();
         match subject {
             Subject::Gateway => {
@@ -95,7 +108,7 @@ impl Overview {
         &self,
         sites: impl IntoIterator<Item = &'a Arc<Site>>,
     ) -> Readiness {
-        let mut readiness = self.without_upstreams();
+        let mut readiness = Readiness::without_upstreams(self.is_draining);
         let dead = self.dead.iter();
         let lines = dead.map(|(name, errors)| describe(name, errors));
         if self.serves_any(sites) {
@@ -118,20 +131,10 @@ impl Overview {
     }
 
     fn readiness_of_upstream(&self, name: &str) -> Readiness {
-        let mut readiness = self.without_upstreams();
+        let mut readiness = Readiness::without_upstreams(self.is_draining);
         let errors = self.errors_of(name).map(|errors| describe(name, errors));
         readiness.reasons.extend(errors);
         readiness
-    }
-
-    fn without_upstreams(&self) -> Readiness {
-        let draining = self
-            .is_draining
-            .then(|| "the server is stopping".to_owned());
-        Readiness {
-            reasons: draining.into_iter().collect(),
-            warnings: Vec::new(),
-        }
     }
 }
 
