@@ -9,6 +9,7 @@ mod htaccess;
 mod reference;
 mod run;
 mod schema;
+mod server;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,6 +49,9 @@ enum Command {
     Reference,
     /// Print a JSON Schema of the configuration, for editors.
     Schema,
+    /// Serve, as a child of `run`.
+    #[command(hide = true)]
+    Server(Configuration),
 }
 
 #[derive(Debug, clap::Args)]
@@ -101,7 +105,10 @@ impl Cli {
     /// Runs the command. The exit code is 1 for an invalid configuration.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Run(configuration) => run::run(configuration_file(configuration.file)),
+            Command::Run(configuration) => run::run(&configuration_file(configuration.file)),
+            Command::Server(configuration) => {
+                server::server(configuration_file(configuration.file))
+            }
             Command::Check(configuration) => Ok(check::check(&configuration.file())),
             Command::Config(arguments) => Ok(config::expanded(&arguments.configuration.file())),
             Command::Health(asked) => {
