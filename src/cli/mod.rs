@@ -37,7 +37,7 @@ enum Command {
     /// Print the configuration with all implied rules: a file with the same effect.
     Config(ConfigArguments),
     /// Report whether the running gateway is ready: exit code 0, or 1 with the reason.
-    Health(Configuration),
+    Health(ask::Health),
     /// Print the status of the running gateway as JSON.
     Status(Configuration),
     /// Reload the configuration of the running gateway; exit code 1 if it is invalid.
@@ -115,7 +115,10 @@ impl Cli {
             }
             Command::Check(configuration) => Ok(check::check(&configuration.file())),
             Command::Config(arguments) => Ok(config::expanded(&arguments.configuration.file())),
-            Command::Health(configuration) => ask::health(&configuration_file(configuration.file)),
+            Command::Health(asked) => {
+                let file = configuration_file(asked.configuration.file.clone());
+                ask::health(&file, &asked)
+            }
             Command::Status(configuration) => ask::status(&configuration_file(configuration.file)),
             Command::Reload(arguments) => {
                 let file = configuration_file(arguments.configuration.file);

@@ -58,7 +58,7 @@ impl Draft<'_, '_> {
         let send_file = self.send_file.clone().seen_through(&mapping);
         let limits = &self.context.server.limits;
         let seen_elsewhere = mapping.backend_root.is_some();
-        let site_root = self.root.as_ref().map(|root| root.0.as_path());
+        let site_root = self.root.as_ref();
         let root = match script.rule {
             // Apache's, wherever the target of a ProxyPassMatch lies.
             ScriptRule::FileName(_) => site_root.filter(|_| !seen_elsewhere),

@@ -35,6 +35,7 @@ use crate::modifier::reserve::{RESERVE, reserve};
 use crate::route::Rules;
 use crate::section::{AnyKey, Lowered, Problem, Problems};
 use crate::site::Site;
+use crate::site::needs::Needs;
 use crate::upstream::Upstream;
 
 pub(super) fn build_site(
@@ -72,11 +73,8 @@ pub(super) fn build_site(
     check_root(section, problems);
     let numbers = previous.map(|site| Arc::clone(&site.numbers));
     // Without the root, the existence of its files is unknown.
-    let error_pages = if root_is_known {
-        ErrorPages::build(section.get(&ERROR_PAGES), draft.root.as_ref(), problems)
-    } else {
-        ErrorPages::default()
-    };
+    let error_pages = root_is_known
+        .then(|| ErrorPages::build(section.get(&ERROR_PAGES), draft.root.as_ref(), problems));
     Site {
         key: SiteKey::of(&name),
         name,
@@ -89,10 +87,11 @@ pub(super) fn build_site(
         access: Access::build(section, problems),
         access_logs: context.logs.of_section(section, problems),
         numbers: numbers.unwrap_or_default(),
-        error_pages,
+        error_pages: error_pages.unwrap_or_default(),
         reserve: reserve(section),
         limiter: draft.limiter,
         guards_paths: guard_paths(&rules),
+        needs: Needs::of(&rules),
         rules,
     }
 }

@@ -5,6 +5,7 @@ pub mod hosts;
 pub mod listener;
 pub mod live;
 pub mod logs;
+pub mod needs;
 pub mod numbers;
 pub mod settings;
 pub mod sharing;
@@ -31,6 +32,7 @@ use crate::modifier::readings::Readings;
 use crate::modifier::{Inputs, Step};
 use crate::route::{Rules, Scope};
 use crate::section::At;
+use needs::Needs;
 use numbers::SiteNumbers;
 
 /// A site.
@@ -60,6 +62,8 @@ pub struct Site {
     pub numbers: Arc<SiteNumbers>,
     /// Error pages by status.
     pub error_pages: ErrorPages,
+    /// The upstreams and files that its rules name.
+    pub needs: Needs,
     /// The rules in order; the first that matches and does not decline responds.
     pub rules: Rules<Step>,
     /// A rule guards paths, and is evaluated for all [`Readings`].

@@ -119,6 +119,23 @@ impl Snapshot {
         upstreams
     }
 
+    /// Returns the upstream of this name.
+    pub fn upstream(&self, name: &str) -> Option<Arc<Upstream>> {
+        let (_, upstream) = self.upstreams.get(name)?;
+        Some(Arc::clone(upstream))
+    }
+
+    /// Returns the site of this name, or else those that serve the host on any listener.
+    pub fn sites_named(&self, name: &str) -> Vec<&Arc<Site>> {
+        let site = self.sites().find(|site| *site.name == *name);
+        let host = Host::parse(name);
+        match (site, host) {
+            (Some(site), _) => vec![site],
+            (None, Ok(host)) => self.hosts.of_host(host.name()),
+            (None, Err(_)) => Vec::new(),
+        }
+    }
+
     /// Returns all sites, without duplicates.
     pub fn sites(&self) -> impl Iterator<Item = &Arc<Site>> {
         self.hosts.each().iter()

@@ -187,7 +187,7 @@ impl Call {
     ) -> Result<(), Failure> {
         let fastcgi = &self.fastcgi;
         let contract = &fastcgi.contract;
-        params.raw(fastcgi.constants.encoded());
+        fastcgi.constants.encode(params, &self.script);
         meta_variables::encode_script(params, request, &self.script, &fastcgi.mapping, contract);
         let mut dropped = |name: &_| fastcgi.ambiguous.record(name);
         meta_variables::encode_request(params, request, length, contract, &mut dropped);

@@ -224,10 +224,7 @@ impl Origin {
             return;
         };
         if error_log.admits(site, message) {
-            self.log_refusal(
-                &Diagnosis::look(mapping, &self.script.file, refusal),
-                suppressed,
-            );
+            self.log_refusal(&Diagnosis::look(mapping, &self.script, refusal), suppressed);
         } else {
             refusals.forget(&self.script.file);
         }
