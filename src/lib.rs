@@ -25,6 +25,7 @@ pub mod line_log;
 pub mod message;
 pub mod modifier;
 pub mod moment;
+pub mod privilege;
 pub mod process;
 pub mod route;
 pub mod section;

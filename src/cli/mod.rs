@@ -1,6 +1,8 @@
 //! The command line; one file a command.
 
 mod ask;
+#[cfg(debug_assertions)]
+mod attempt;
 mod check;
 mod config;
 mod doctor;
@@ -48,6 +50,10 @@ enum Command {
     Reference,
     /// Print a JSON Schema of the configuration, for editors.
     Schema,
+    /// Become as confined as the server, and make attempts (for the tests).
+    #[cfg(debug_assertions)]
+    #[command(hide = true)]
+    Attempt(attempt::Arguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -114,6 +120,8 @@ impl Cli {
             Command::Explain(arguments) => Ok(explain::run(arguments)),
             Command::Reference => Ok(reference::print()),
             Command::Schema => Ok(schema::print()),
+            #[cfg(debug_assertions)]
+            Command::Attempt(arguments) => attempt::run(arguments),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod accept_failures;
 mod certificates;
+pub mod confinement;
 mod connection;
 mod deadline;
 mod descriptors;
