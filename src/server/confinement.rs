@@ -1,15 +1,20 @@
 //! The rights that a configuration needs, and the way into them.
 
 use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 
 use super::memory;
+use crate::admin::Command;
 use crate::handler::Handler;
 use crate::message::Symlinks;
 use crate::privilege::{
     ConfineError, Confinement, DropError, KernelError, Needs, Report, User, check_kernel, confine,
     drop_privileges,
 };
-use crate::site::{ServerSettings, Snapshot};
+use crate::site::{Live, ServerSettings, Snapshot};
 use crate::threads;
 use crate::upstream::Address;
 
@@ -46,6 +51,41 @@ pub fn enter(
     memory::limit_files();
     drop_privileges(user)?;
     Ok(confine(confinement, settings.sandbox)?)
+}
+
+/// Interval of the checks for folders without rights.
+const PERIOD: Duration = Duration::from_secs(2);
+
+/// Asks for a reload, which starts another server, when the configuration needs rights that this process, confined to
+/// `in_force`, lacks: a root was made, or replaced by another folder of its name, or its link leads elsewhere.
+pub async fn watch(live: Live, in_force: Confinement, commands: mpsc::Sender<Command>) {
+    let mut tried = None;
+    loop {
+        sleep(PERIOD).await;
+        let snapshot = live.current();
+        let look_up = tokio::task::spawn_blocking(move || confinement(&snapshot));
+        let Ok(needed) = look_up.await else {
+            continue;
+        };
+        // A refused reload is not tried again before something changes.
+        if needed.is_within(&in_force) || tried.as_ref() == Some(&needed) {
+            continue;
+        }
+        tracing::info!(
+            "a folder of the configuration was made or replaced: reloading, for rights to it"
+        );
+        tried = Some(needed);
+        let (answer, result) = oneshot::channel();
+        let command = Command::Reload {
+            dry_run: false,
+            answer,
+        };
+        if commands.send(command).await.is_err() {
+            return;
+        }
+        // The reload logs its result.
+        let _ = result.await;
+    }
 }
 
 /// Returns the files, sockets and ports of the configuration.

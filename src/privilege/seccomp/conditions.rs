@@ -88,10 +88,11 @@ const OPTIONS: [u32; 2] = [
     libc::PR_SET_VMA.unsigned_abs(),
 ];
 
-/// Requests of ioctl(2): blocking, closing at an execution, a terminal, and the listener of `refusals`.
-const REQUESTS: [u32; 5] = [
+/// Requests of ioctl(2): blocking, closing at an execution, the size of a datagram, a terminal, and the listener of `refusals`.
+const REQUESTS: [u32; 6] = [
     request(libc::FIONBIO),
     request(libc::FIOCLEX),
+    request(libc::FIONREAD),
     request(libc::TCGETS),
     request(libc::SECCOMP_IOCTL_NOTIF_RECV),
     request(libc::SECCOMP_IOCTL_NOTIF_SEND),
