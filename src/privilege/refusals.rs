@@ -41,7 +41,7 @@ pub(super) fn install(program: BpfProgramRef<'_>) -> io::Result<OwnedFd> {
         filter: statements.as_mut_ptr(),
     };
     // SAFETY: the kernel copies the statements, `length` of them, during the call.
-    let listener = unsafe {
+    let installed = unsafe {
         libc::syscall(
             libc::SYS_seccomp,
             libc::SECCOMP_SET_MODE_FILTER,
@@ -49,7 +49,7 @@ pub(super) fn install(program: BpfProgramRef<'_>) -> io::Result<OwnedFd> {
             &raw const filter,
         )
     };
-    let listener = c_int::try_from(Errno::result(listener)?).map_err(io::Error::other)?;
+    let listener = c_int::try_from(Errno::result(installed)?).map_err(io::Error::other)?;
     // SAFETY: a new descriptor that nothing else has.
     Ok(unsafe { OwnedFd::from_raw_fd(listener) })
 }

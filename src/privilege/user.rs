@@ -105,8 +105,8 @@ impl User {
         if account.uid == own.uid && asked.group.is_none_or(|gid| gid == own.gid) {
             return Ok(own.clone());
         }
-        let gid = asked.group.or(account.gid);
-        let gid = gid.ok_or_else(|| UserError::NoGroup(account.name.clone()))?;
+        let without_group = || UserError::NoGroup(account.name.clone());
+        let gid = asked.group.or(account.gid).ok_or_else(without_group)?;
         let groups = account.groups(gid)?;
         Ok(Self {
             name: account.name,
