@@ -2,14 +2,12 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
+use std::os::fd::OwnedFd;
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::site::AdminAddress;
-use crate::stream::{Stream, listen_unix};
-
-/// Backlog of the socket (listen(2)).
-const BACKLOG: i32 = 64;
+use crate::stream::Stream;
 
 /// A bound admin listener.
 #[derive(Debug)]
@@ -30,15 +28,14 @@ pub(super) enum Peer {
 }
 
 impl AdminListener {
-    /// Binds `address`. Replaces a unix socket without a listener, and no other file.
-    pub async fn bind(address: &AdminAddress) -> io::Result<Self> {
-        match address {
-            AdminAddress::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
-            AdminAddress::Unix { path, mode } => {
-                let listener = listen_unix(path, Some(*mode), BACKLOG)?;
-                listener.set_nonblocking(true)?;
-                UnixListener::from_std(listener).map(Self::Unix)
-            }
+    /// Takes a listening socket.
+    pub fn new(socket: OwnedFd) -> io::Result<Self> {
+        let is_unix = SockRef::from(&socket).local_addr()?.is_unix();
+        SockRef::from(&socket).set_nonblocking(true)?;
+        if is_unix {
+            UnixListener::from_std(socket.into()).map(Self::Unix)
+        } else {
+            TcpListener::from_std(socket.into()).map(Self::Tcp)
         }
     }
 

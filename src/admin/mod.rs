@@ -16,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 pub use listener::AdminListener;
 pub use serving::serve;
@@ -35,8 +36,8 @@ pub enum Command {
     Reload {
         /// Return the changes without applying them.
         dry_run: bool,
-        /// Receives the changes line by line, or the reason of a refusal, without values. May be dropped.
-        answer: oneshot::Sender<Result<Vec<String>, String>>,
+        /// Receives the changes, line by line, or the reason of a refusal, without values. May be dropped.
+        answer: oneshot::Sender<Result<String, String>>,
     },
 }
 
@@ -69,6 +70,8 @@ pub struct State {
     pub reloads_refused: Count,
     /// Logs, for their dropped lines.
     pub logs: Vec<LineLog>,
+    /// Connections of the admin listener.
+    pub answering: TaskTracker,
     /// Event loop lag of each serving thread.
     pub lags: OnceLock<Box<[Arc<Histogram>]>>,
 }
@@ -102,6 +105,7 @@ impl State {
             reloads: Count::default(),
             reloads_refused: Count::default(),
             logs,
+            answering: TaskTracker::new(),
             lags: OnceLock::new(),
         }
     }

@@ -90,7 +90,7 @@ async fn reload(admin: &Admin, dry_run: bool) -> Answer {
         Ok(Ok(changes)) if changes.is_empty() => {
             text(StatusCode::OK, "nothing changes\n".to_owned())
         }
-        Ok(Ok(changes)) => text(StatusCode::OK, format!("{}\n", changes.join("\n"))),
+        Ok(Ok(changes)) => text(StatusCode::OK, format!("{changes}\n")),
         Ok(Err(why)) => text(StatusCode::UNPROCESSABLE_ENTITY, format!("{why}\n")),
         Err(_) => gone(),
     }

@@ -6,6 +6,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::time::{Duration, sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::host_check::HostCheck;
 use super::listener::{AdminListener, Peer};
@@ -16,16 +17,22 @@ use crate::stream::Stream;
 /// Pause after accept(2) failed.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until the process ends, also during the drain. `hosts` are the names allowed on TCP.
-pub async fn serve(listener: AdminListener, hosts: Vec<String>, admin: Arc<Admin>) {
+/// Serves until another server `replaces` this one, else until the process ends, also during the drain. `hosts` are the
+/// names allowed on TCP.
+pub async fn serve(
+    listener: AdminListener,
+    hosts: Vec<String>,
+    admin: Arc<Admin>,
+    replaces: CancellationToken,
+) {
     let host_check = Arc::new(if listener.is_tcp() {
         HostCheck::Tcp(hosts)
     } else {
         HostCheck::Unix
     });
     let places = Places::default();
-    loop {
-        match listener.accept().await {
+    while let Some(accepted) = replaces.run_until_cancelled(listener.accept()).await {
+        match accepted {
             Ok((stream, peer)) => spawn_connection(&places, stream, peer, (&admin, &host_check)),
             Err(error) if admin.reserve.release_one(&error) => {}
             Err(error) => {
@@ -49,7 +56,8 @@ fn spawn_connection(
     };
     let number = place.number();
     let served = serve_connection(stream, place, Arc::clone(admin), Arc::clone(host_check));
-    places.hold(number, tokio::spawn(served).abort_handle());
+    let task = admin.state.answering.spawn(served);
+    places.hold(number, task.abort_handle());
 }
 
 async fn serve_connection(

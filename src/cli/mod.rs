@@ -11,6 +11,7 @@ mod htaccess;
 mod reference;
 mod run;
 mod schema;
+mod server;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,6 +55,9 @@ enum Command {
     #[cfg(debug_assertions)]
     #[command(hide = true)]
     Attempt(attempt::Arguments),
+    /// Serve, as a child of `run`.
+    #[command(hide = true)]
+    Server(Configuration),
 }
 
 #[derive(Debug, clap::Args)]
@@ -107,7 +111,10 @@ impl Cli {
     /// Runs the command. The exit code is 1 for an invalid configuration.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Run(configuration) => run::run(configuration_file(configuration.file)),
+            Command::Run(configuration) => run::run(&configuration_file(configuration.file)),
+            Command::Server(configuration) => {
+                server::server(configuration_file(configuration.file))
+            }
             Command::Check(configuration) => Ok(check::check(&configuration.file())),
             Command::Config(arguments) => Ok(config::expanded(&arguments.configuration.file())),
             Command::Health(configuration) => ask::health(&configuration_file(configuration.file)),

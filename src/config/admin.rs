@@ -11,7 +11,7 @@ pub(super) static KEY: Key<Table> = Key::table("admin", &ADMIN, "The admin API."
 /// The `[admin]` section.
 pub static ADMIN: Section = Section {
     title: "[admin]",
-    doc: "The admin API, for `fcgate health`, `status` and `reload`, probes and Prometheus: /live, /ready, /metrics, /status, and POST /reload. It has no authentication: every client that can connect can use all of it. Over TCP it serves requests with an IP address, `localhost` or one of `hosts` as Host, and the same Origin, if there is one: a web page in a browser on this machine must not reach it. Takes effect at the next start.",
+    doc: "The admin API, for `fcgate health`, `status` and `reload`, probes and Prometheus: /live, /ready, /metrics, /status, and POST /reload. It has no authentication: every client that can connect can use all of it. Over TCP it serves requests with an IP address, `localhost` or one of `hosts` as Host, and the same Origin, if there is one: a web page in a browser on this machine must not reach it. A change by a reload starts a new server.",
     groups: &[&[&ADDRESS, &MODE, &HOSTS, &PUBLIC]],
 };
 

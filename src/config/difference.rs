@@ -22,8 +22,8 @@ pub fn difference(before: &Snapshot, after: &Snapshot) -> Vec<String> {
     lines
 }
 
-/// Keys that are read only at the start.
-const AT_THE_NEXT_START: [&str; 5] = [
+/// Keys that a running server cannot change: a reload starts another.
+const NEW_SERVER: [&str; 5] = [
     "server.workers",
     "server.log",
     "server.access_log",
@@ -31,29 +31,26 @@ const AT_THE_NEXT_START: [&str; 5] = [
     "admin",
 ];
 
-/// Compares a section of the main file: one line for changes in force, and one for those at the next start.
+/// Compares a section of the main file: one line for changes in the running server, and one for those that need another.
 fn main_section(key: &Key<Table>, before: &Snapshot, after: &Snapshot) -> Vec<String> {
     let name = key.name();
     let (Some(before), Some(after)) = (before.files.first(), after.files.first()) else {
         return Vec::new();
     };
-    let waits = |key: &String| {
+    let is_fixed = |key: &String| {
         let full = format!("{name}.{key}");
-        let mut known = AT_THE_NEXT_START.iter();
+        let mut known = NEW_SERVER.iter();
         known.any(|known| full == *known || full.starts_with(&format!("{known}.")))
     };
-    let (later, now): (Vec<_>, Vec<_>) = before
+    let (fixed, now): (Vec<_>, Vec<_>) = before
         .get(key)
         .changes(&after.get(key))
         .into_iter()
-        .partition(waits);
+        .partition(is_fixed);
     let line = |keys: &[String], note: &str| {
         (!keys.is_empty()).then(|| format!("{name}: changed: {}{note}", shown(keys)))
     };
-    let lines = [
-        line(&now, ""),
-        line(&later, " (takes effect at the next start)"),
-    ];
+    let lines = [line(&now, ""), line(&fixed, " (by a new server)")];
     lines.into_iter().flatten().collect()
 }
 
@@ -163,8 +160,8 @@ mod tests {
     }
 
     #[test]
-    fn the_admin_listener_stays_where_it_is() {
-        let changed = "admin: changed: address (takes effect at the next start)";
+    fn another_admin_listener_needs_a_new_server() {
+        let changed = "admin: changed: address (by a new server)";
         check("", "[admin]\naddress = \"127.0.0.1:9180\"\n", &[changed]);
     }
 
@@ -175,7 +172,7 @@ mod tests {
             "[server]\nworkers = 2\nlimits = { body = \"1KiB\", fields = 90 }\ndrain = \"1s\"\n",
             &[
                 "server: changed: limits.fields, limits.body",
-                "server: changed: workers, access_log.format (takes effect at the next start)",
+                "server: changed: workers, access_log.format (by a new server)",
             ],
         );
         let site = |lines: &str| format!("[[site]]\nhosts = \"a.test\"\nroot = \"/tmp\"\n{lines}");

@@ -32,6 +32,7 @@ pub static SERVER: Section = Section {
         &ACCESS_LOG_KEY,
         &DRAIN,
         &DRAIN_DELAY,
+        &DRAIN_REPLACED,
         &SPOOL_DIRECTORY,
         &SPOOL_QUOTA,
         &ANSWER_MEMORY,
@@ -48,7 +49,7 @@ pub static SERVER: Section = Section {
     ]],
 };
 
-static WORKERS: Key<usize> = Key::integer("workers", 0..=1024, "Number of worker threads; 0: one for each core. The worker with the fewest connections serves a new one until its end. Takes effect at the next start.").default("0");
+static WORKERS: Key<usize> = Key::integer("workers", 0..=1024, "Number of worker threads; 0: one for each core. The worker with the fewest connections serves a new one until its end. A change by a reload starts a new server.").default("0");
 
 static LOG: Key<At<String>> = Key::one_of(
     "log",
@@ -67,6 +68,8 @@ static DRAIN: Key<Duration> =
     Key::duration("drain", "Time limit of requests in flight after SIGTERM.").default("\"25s\"");
 
 static DRAIN_DELAY: Key<Duration> = Key::duration("drain_delay", "Time after SIGTERM during which new connections are still accepted, for a load balancer to notice. HTTP/1 answers carry `Connection: close` meanwhile, so that clients reconnect elsewhere before their connection ends.").default("\"0s\"");
+
+static DRAIN_REPLACED: Key<Duration> = Key::duration("drain_replaced", "Time limit of requests in flight when a new server takes over, after an upgrade or a reload that needs other rights: downloads and event streams go on meanwhile. At most eight servers drain at once; of more, the oldest has to end within `drain`.").default("\"1h\"");
 
 static SPOOL_QUOTA: Key<ByteSize> = Key::size("spool_quota", "Limit of their total size. One client may use as much of it as is free, one site three times as much, so that a single client gets half and others find room. A request body without room gets 507; an answer is buffered no further, so that PHP waits for its client. At most the size of its file system, and on a file system in memory (tmpfs) half of the process's memory limit.").default("\"1GiB\"");
 
@@ -111,6 +114,7 @@ impl ServerSettings {
             access_log: destination(&access_log, problems),
             access_format: format(&access_log, problems),
             drain: section.get(&DRAIN),
+            drain_replaced: section.get(&DRAIN_REPLACED),
             drain_delay: section.get(&DRAIN_DELAY),
             spool_directory: spool_directory(section, problems),
             shared: Totals {

@@ -41,7 +41,7 @@ pub static LIMITS: Section = Section {
     ]],
 };
 
-pub(crate) static CONNECTIONS: Key<usize> = Key::integer("connections", 1..=1_000_000, "Maximum number of client connections. At the maximum a new one replaces the connection that has waited longest for the head of its request, else the one that has been idle longest; if all have requests, it waits in the kernel's backlog for the next answer, behind which that connection is closed. Takes effect at the next start, lowered to the room under the limit on open files.").default("10000");
+pub(crate) static CONNECTIONS: Key<usize> = Key::integer("connections", 1..=1_000_000, "Maximum number of client connections. At the maximum a new one replaces the connection that has waited longest for the head of its request, else the one that has been idle longest; if all have requests, it waits in the kernel's backlog for the next answer, behind which that connection is closed. Lowered to the room under the limit on open files. A change by a reload starts a new server.").default("10000");
 
 static CONNECTIONS_PER_CLIENT: Key<Option<usize>> = Key::integer("connections_per_client", 0..=1_000_000, "Maximum number of connections of one client (an IPv4 address or an IPv6 /64); further ones are closed at once. Default: an eighth of `connections`, at least 64. 0: no limit. Connections of `trusted_proxies` and of unix sockets are not counted, nor, behind the PROXY protocol, those whose client is the proxy itself.").example("200");
 

@@ -16,13 +16,13 @@ const LOOP: u32 = 5;
 
 /// The number of quick ends of a program in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct BackOff {
+pub struct BackOff {
     quick_ends: u32,
 }
 
 impl BackOff {
     /// Records an end after `ran`, and returns the pause before the next start.
-    pub(super) fn record_exit(&mut self, ran: Duration) -> Duration {
+    pub fn record_exit(&mut self, ran: Duration) -> Duration {
         if ran >= WELL {
             self.quick_ends = 0;
             return FIRST;
@@ -33,7 +33,7 @@ impl BackOff {
     }
 
     /// Reports whether the program is in a restart loop.
-    pub(super) fn is_loop(self) -> bool {
+    pub fn is_loop(self) -> bool {
         self.quick_ends >= LOOP
     }
 }

@@ -10,29 +10,27 @@ mod supervisor;
 
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::section::Lowered;
+pub use back_off::BackOff;
 pub use section::PROCESS;
 pub(crate) use section::{COMMAND, ENVIRONMENT};
 use supervisor::Supervisor;
 
 /// A program described by a `[process.NAME]` section.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
     /// Its name in the configuration and in the log.
     pub name: String,
     path: String,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
-    stop_signal: Signal,
+    stop_signal: i32,
     /// Time from `stop_signal` to SIGKILL.
     stop: Duration,
-    /// Its section: a reload keeps a program whose section is unchanged.
-    section: Lowered,
 }
 
 /// The programs to run, and the task that runs them.

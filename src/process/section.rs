@@ -6,6 +6,7 @@ use nix::sys::signal::Signal;
 
 use super::Program;
 use crate::section::{At, Key, Lowered, Pairs, Problem, Problems, Section, absolute_path};
+use crate::service;
 
 /// The `[process.NAME]` section.
 pub static PROCESS: Section = Section {
@@ -69,14 +70,14 @@ impl Program {
             path: path.value,
             arguments: command.map(|text| text.value).collect(),
             environment: environment(section),
-            stop_signal: stop_signal(section),
+            stop_signal: stop_signal(section) as i32,
             stop: section.get(&STOP),
-            section: section.clone(),
         })
     }
 }
 
-/// Returns the passed variables of our environment, then the configured ones, which take precedence.
+/// Returns the passed variables of our environment, then the configured ones, which take precedence. Those of the service
+/// manager are addressed to this process.
 fn environment(section: &Lowered) -> Vec<(String, String)> {
     let passed = section.get(&PASS_ENVIRONMENT);
     let is_passed = |name: &str| {
@@ -87,7 +88,7 @@ fn environment(section: &Lowered) -> Vec<(String, String)> {
     let own = section.get(&ENVIRONMENT).into_iter();
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| is_passed(name))
+        .filter(|(name, _)| is_passed(name) && !service::is_private(name))
         .chain(own.map(|(name, value)| (name.value, value.value)))
         .collect()
 }
@@ -140,7 +141,11 @@ mod tests {
                 program.arguments.as_slice(),
                 program.stop_signal
             ),
-            ("php-fpm", ["-F".to_owned()].as_slice(), Signal::SIGQUIT)
+            (
+                "php-fpm",
+                ["-F".to_owned()].as_slice(),
+                Signal::SIGQUIT as i32
+            )
         );
     }
 

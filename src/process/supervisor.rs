@@ -166,7 +166,7 @@ impl Child {
     /// Reports whether it runs `program` with its current section, and is not stopping.
     fn runs(&self, program: &Program) -> bool {
         let stays = matches!(self.state, State::Resting { .. } | State::Running { .. });
-        stays && self.program.name == program.name && self.program.section.same_as(&program.section)
+        stays && self.program == *program
     }
 
     fn pid(&self) -> Option<Pid> {
@@ -205,11 +205,11 @@ impl Child {
                 let name = &self.program.name;
                 tracing::info!(
                     process = name,
-                    signal = self.program.stop_signal.as_str(),
+                    signal = self.program.stop_signal,
                     "stopping"
                 );
                 // A child that has just ended is no error.
-                let _ = kill(pid, self.program.stop_signal);
+                let _ = kill(pid, Signal::try_from(self.program.stop_signal).ok());
                 let killed_at = now + self.program.stop;
                 self.state = State::Stopping { pid, killed_at };
             }

@@ -209,7 +209,8 @@ async fn park(
     goes_on
 }
 
-/// Serves HTTP/2 streams, and sends GOAWAY when `stop`, the idle timeout or another connection's need ends it.
+/// Serves HTTP/2 streams, and sends GOAWAY when `stop`, the idle timeout or another connection's need ends it, or when it
+/// is idle and another server serves.
 async fn serve_http2(
     stream: Stream,
     read: Bytes,
@@ -247,6 +248,10 @@ async fn serve_http2(
     let mut served = pin!(builder.serve_connection(outbox, service));
     let watch = connection.watch();
     let mut given_up = pin!(given_up(watch));
+    let mut rested = pin!(async {
+        connection.replaced().cancelled().await;
+        watch.wait_rested(PARK_AFTER).await;
+    });
     let mut pace = Pace::default();
     let mut stopping = false;
     loop {
@@ -254,6 +259,7 @@ async fn serve_http2(
             biased; // as above
             result = poll_fn(|cx| pace.poll(served.as_mut(), watch, cx)) => return log_http2_end(result, &connection),
             () = stop.cancelled(), if !stopping => {}
+            () = rested.as_mut(), if !stopping => {}
             // Set while `served` is polled.
             () = poll_fn(|_| watch.poll_expired()), if !stopping => {}
             () = given_up.as_mut(), if !stopping => watch.request_close(),

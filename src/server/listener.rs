@@ -1,7 +1,8 @@
 //! Listening sockets and their accept loops.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::mem::take;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +13,11 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::accept_failures::AcceptFailures;
-use super::inherited::Inherited;
 use super::log_throttle::LogThrottle;
 use super::shared::Shared;
 use super::socket::Acceptor;
-use super::start_error::StartError;
 use super::{connection, descriptors, places, proxy_protocol, shutdown_grace};
+use crate::control::Source;
 use crate::limits::eviction::Evictable;
 use crate::message::Wire;
 use crate::site::Listener;
@@ -28,11 +28,10 @@ use connection::AdmittedConnection;
 /// Pause after accept(2) failed for lack of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// All active listeners.
+/// All active listeners, in the order of the configuration.
 #[derive(Debug)]
 pub(super) struct Listeners {
     shared: Arc<Shared>,
-    inherited: Inherited,
     stop: CancellationToken,
     active: Vec<Active>,
 }
@@ -48,67 +47,66 @@ struct Active {
 /// Settings of a listener. A reload replaces them for new connections, and keeps the sockets.
 type SharedSettings = Arc<ArcSwap<Listener>>;
 
-/// Bound sockets without an accept loop.
+/// A listener without an accept loop.
 #[derive(Debug)]
-struct Bound {
-    listener: Listener,
-    sockets: Vec<Acceptor>,
+enum Prepared {
+    /// The active listener with this index.
+    Kept(usize),
+    New(Vec<Acceptor>),
 }
 
-/// The changes of a reload: new sockets, already bound, and the listeners to keep; the others end.
+/// The listeners of a configuration, before they take effect.
 #[derive(Debug)]
-pub(super) struct Change {
-    added: Vec<Bound>,
-    /// Index of an active listener, and its new settings.
-    kept: Vec<(usize, Listener)>,
-}
+pub(super) struct Change(Vec<(Prepared, Listener)>);
 
 impl Listeners {
-    pub(super) fn new(shared: Arc<Shared>, inherited: Inherited, stop: CancellationToken) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, stop: CancellationToken) -> Self {
         Self {
             shared,
-            inherited,
             stop,
             active: Vec::new(),
         }
     }
 
-    /// Binds all listeners or none, and accepts connections.
-    pub(super) fn bind(&mut self, listeners: &[Listener]) -> Result<(), StartError> {
-        self.rebind(listeners)?.apply(self);
-        self.inherited.report_unused(listeners);
-        Ok(())
-    }
-
-    /// Binds the new ones of `listeners`, without applying the change.
-    pub(super) fn rebind(&self, listeners: &[Listener]) -> Result<Change, StartError> {
-        let settings = self.active.iter().map(|active| active.settings.load_full());
-        let mut known: Vec<_> = settings.enumerate().collect();
-        let mut change = Change {
-            added: Vec::new(),
-            kept: Vec::new(),
-        };
-        for listener in listeners.iter().cloned() {
-            match position(&known, &listener) {
-                Some(at) => {
-                    let (index, _) = known.swap_remove(at);
-                    change.kept.push((index, listener));
-                }
-                None => change.added.push(Bound {
-                    sockets: Acceptor::open(&listener, &self.inherited)?,
-                    listener,
-                }),
-            }
+    /// Prepares `listeners`, each with its sockets from the parent. Nothing changes.
+    pub(super) fn prepare(
+        &self,
+        listeners: &[Listener],
+        sources: Vec<(Source, Vec<OwnedFd>)>,
+    ) -> io::Result<Change> {
+        if listeners.len() != sources.len() {
+            return Err(io::Error::other(
+                "the parent sent sockets for other listeners",
+            ));
         }
-        Ok(change)
+        let prepared = sources.into_iter().map(|(source, sockets)| match source {
+            Source::Kept(index) if usize::from(index) < self.active.len() => {
+                Ok(Prepared::Kept(index.into()))
+            }
+            Source::Kept(_) => Err(io::Error::other("the parent keeps an unknown listener")),
+            Source::Bound | Source::Passed => {
+                let is_passed = source == Source::Passed;
+                let acceptors = sockets
+                    .into_iter()
+                    .map(|socket| Acceptor::new(socket, is_passed));
+                acceptors.collect::<io::Result<_>>().map(Prepared::New)
+            }
+        });
+        let prepared = prepared.collect::<io::Result<Vec<_>>>()?;
+        Ok(Change(
+            prepared
+                .into_iter()
+                .zip(listeners.iter().cloned())
+                .collect(),
+        ))
     }
 
-    fn accept_from(&mut self, bound: Bound) {
+    fn accept_from(&self, sockets: Vec<Acceptor>, listener: Listener) -> Active {
         let active = Active {
-            settings: Arc::new(ArcSwap::from_pointee(bound.listener)),
+            settings: Arc::new(ArcSwap::from_pointee(listener)),
             stop: self.stop.child_token(),
         };
-        for socket in bound.sockets {
+        for socket in sockets {
             tracing::info!(address = %socket, "listening");
             let settings = Arc::clone(&active.settings);
             let shared = Arc::clone(&self.shared);
@@ -116,48 +114,33 @@ impl Listeners {
             let accepting = accept(socket, settings, shared, active.stop.clone());
             self.shared.tasks.spawn(accepting);
         }
-        self.active.push(active);
+        active
     }
 }
 
 impl Change {
     /// Starts the new listeners and ends the removed ones; their connections drain.
-    pub(super) fn apply(mut self, listeners: &mut Listeners) {
-        let mut indices = 0..;
-        listeners.active.retain(|active| {
-            let index = indices.next();
-            match self.kept.iter().position(|(kept, _)| Some(*kept) == index) {
-                Some(at) => {
-                    let (_, listener) = self.kept.swap_remove(at);
-                    active.settings.store(Arc::new(listener));
-                    true
+    pub(super) fn apply(self, listeners: &mut Listeners) {
+        let mut before: Vec<_> = take(&mut listeners.active).into_iter().map(Some).collect();
+        for (prepared, listener) in self.0 {
+            let active = match prepared {
+                Prepared::Kept(index) => {
+                    let kept = before.get_mut(index).and_then(Option::take);
+                    kept.inspect(|active| active.settings.store(Arc::new(listener)))
                 }
-                None => {
-                    let address = &active.settings.load().address;
-                    tracing::info!(%address, "no longer listening");
-                    active.stop.cancel();
-                    false
-                }
-            }
-        });
-        for bound in self.added {
-            listeners.accept_from(bound);
+                Prepared::New(sockets) => Some(listeners.accept_from(sockets, listener)),
+            };
+            listeners.active.extend(active);
+        }
+        for removed in before.into_iter().flatten() {
+            let address = &removed.settings.load().address;
+            tracing::info!(%address, "no longer listening");
+            removed.stop.cancel();
         }
     }
 }
 
-/// Finds `listener` among the `known` ones by its address; of several with port 0 it prefers one with the same use of
-/// TLS.
-fn position(known: &[(usize, Arc<Listener>)], listener: &Listener) -> Option<usize> {
-    let same = |other: &Listener| other.address == listener.address;
-    let alike = |other: &Listener| other.tls.is_some() == listener.tls.is_some();
-    known
-        .iter()
-        .position(|(_, other)| same(other) && alike(other))
-        .or_else(|| known.iter().position(|(_, other)| same(other)))
-}
-
-/// Accepts until `stop`, and then the rest of the backlog.
+/// Accepts until `stop`, and then the rest of the backlog; or until another server accepts.
 async fn accept(
     socket: Acceptor,
     settings: SharedSettings,
@@ -165,7 +148,10 @@ async fn accept(
     stop: CancellationToken,
 ) {
     let throttle = Arc::new(LogThrottle::default());
-    accept_until_stop(&socket, &settings, &throttle, &shared, &stop).await;
+    tokio::select! {
+        () = accept_until_stop(&socket, &settings, &throttle, &shared, &stop) => {}
+        () = shared.replaced.cancelled() => return,
+    }
     for (stream, wire) in socket.close() {
         let Ok(permit) = Arc::clone(&shared.state.connections).try_acquire_owned() else {
             return;

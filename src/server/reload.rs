@@ -1,14 +1,14 @@
-//! Reload: load, bind new listeners, swap; or change nothing and log the reason.
+//! Reload: build the configuration that the parent sent, and swap; or change nothing and log the reason.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::listener::Listeners;
+use super::parent::{ParentLink, Swap};
 use super::shared::Shared;
 use super::{descriptors, memory};
-use crate::admin::Command;
 use crate::config;
 use crate::config::difference::difference;
+use crate::control::Outcome;
 use crate::site::Snapshot;
 
 /// Reason of a refused reload.
@@ -29,68 +29,47 @@ impl Refused {
     }
 }
 
-/// Executes the reload of a signal, or of a `command`, and answers the latter.
-pub(super) async fn serve(
-    command: Option<Command>,
-    path: &Path,
+/// Returns the changes of a configuration, line by line, after it has taken effect, unless it is a preview; or the
+/// refusal. Requests in flight keep their snapshot.
+pub(super) async fn swap(
+    swap: Swap,
+    link: &ParentLink,
     shared: &Arc<Shared>,
     listeners: &mut Listeners,
-) {
-    let Some(Command::Reload { dry_run, answer }) = command else {
-        // The reload logs its result.
-        let _ = reload(path, shared, listeners).await;
-        return;
-    };
-    let result = if dry_run {
-        preview(path, shared).await
-    } else {
-        reload(path, shared, listeners).await
-    };
-    // The client may have disconnected.
-    let _ = answer.send(result.map_err(|refused| refused.shown));
-}
-
-/// Loads the configuration again; returns the changes, line by line, or the refusal. Requests in flight keep their
-/// snapshot.
-async fn reload(
-    path: &Path,
-    shared: &Arc<Shared>,
-    listeners: &mut Listeners,
-) -> Result<Vec<String>, Refused> {
-    let done = try_reload(path, shared, listeners).await;
+) -> Outcome {
+    let is_preview = swap.is_preview;
+    let done = try_swap(swap, link, shared, listeners).await;
     match &done {
-        Ok(changes) => {
+        Ok(changes) if !is_preview => {
             shared.state.reloads.add();
             for change in changes {
                 tracing::info!("{change}");
             }
-            tracing::info!(file = %path.display(), changes = changes.len(), "reloaded");
+            tracing::info!(file = %link.path.display(), changes = changes.len(), "reloaded");
         }
-        Err(Refused { log, .. }) => {
+        Err(Refused { log, .. }) if !is_preview => {
             shared.state.reloads_refused.add();
             tracing::error!("reload refused, configuration unchanged: {log}");
         }
+        Ok(_) | Err(_) => {}
     }
-    done
+    done.map(|changes| changes.join("\n"))
+        .map_err(|refused| refused.shown)
 }
 
-/// Returns the changes of a reload, or its refusal, without applying it.
-async fn preview(path: &Path, shared: &Arc<Shared>) -> Result<Vec<String>, Refused> {
-    load(path, shared).await.map(|(_, changes)| changes)
-}
-
-async fn try_reload(
-    path: &Path,
+async fn try_swap(
+    swap: Swap,
+    link: &ParentLink,
     shared: &Arc<Shared>,
     listeners: &mut Listeners,
 ) -> Result<Vec<String>, Refused> {
-    let (snapshot, changes) = load(path, shared).await?;
-    let change = listeners
-        .rebind(&snapshot.listeners)
-        .map_err(|error| Refused::without_values(error.to_string()))?;
-    if !snapshot.warnings.is_empty() {
-        tracing::warn!("the configuration has warnings\n{}", snapshot.warnings);
+    let (snapshot, changes) = load(link, shared).await?;
+    if swap.is_preview {
+        return Ok(changes);
     }
+    let change = listeners
+        .prepare(&snapshot.listeners, swap.listeners)
+        .map_err(|error| Refused::without_values(error.to_string()))?;
     // The numbers of changed upstreams end here.
     shared.live.load().log_numbers();
     shared.disk.resize(snapshot.server.file_cache);
@@ -102,9 +81,9 @@ async fn try_reload(
 }
 
 /// Loads the configuration; returns it, and its changes line by line.
-async fn load(path: &Path, shared: &Arc<Shared>) -> Result<(Snapshot, Vec<String>), Refused> {
+async fn load(link: &ParentLink, shared: &Arc<Shared>) -> Result<(Snapshot, Vec<String>), Refused> {
     let current = shared.live.current();
-    let file = path.to_owned();
+    let file = link.path.clone();
     let load = move || {
         let mut snapshot = config::load(&file, Some(&current))?;
         memory::apply_limit(&mut snapshot.server);
@@ -112,7 +91,7 @@ async fn load(path: &Path, shared: &Arc<Shared>) -> Result<(Snapshot, Vec<String
         let changes = difference(&current, &snapshot);
         Ok((snapshot, changes))
     };
-    // Reading files blocks: not on this thread, which serves requests.
+    // Building blocks: not on this thread, which serves requests.
     let loaded = tokio::task::spawn_blocking(load).await;
     let checked = loaded.map_err(|error| Refused {
         log: format!("loading failed: {error}"),

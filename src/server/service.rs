@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::Level;
 use tracing::field::display;
 
@@ -97,6 +98,11 @@ impl Connection {
             return Ok(wire);
         }
         Ok(forwarding.apply(parts, &self.wire, id)?)
+    }
+
+    /// Returns the token of the moment at which another server takes over.
+    pub(super) fn replaced(&self) -> &CancellationToken {
+        &self.shared.replaced
     }
 
     /// Returns the numbers of the process.

@@ -3,6 +3,7 @@
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::log_throttle::LogThrottle;
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     /// For events that come in numbers: clients with too many connections, requests to a full queue.
     pub(super) throttle: LogThrottle,
     pub(super) tasks: TaskTracker,
+    /// Another server accepts all new connections.
+    pub(super) replaced: CancellationToken,
     pub(super) threads: Threads,
     pub(super) ids: RequestIds,
     /// The first descriptor that clients may not have.
@@ -54,6 +57,7 @@ impl Shared {
             by_client: Arc::default(),
             throttle: LogThrottle::default(),
             tasks: TaskTracker::new(),
+            replaced: CancellationToken::new(),
             threads,
             ids: RequestIds::new(draw),
         }

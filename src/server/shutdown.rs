@@ -2,41 +2,55 @@
 
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::exit_watchdog::StopSignals;
+use super::parent::ParentLink;
 use super::shared::Shared;
 use crate::access_log::AccessLog;
-use crate::process::Processes;
+use crate::site::ServerSettings;
 
 /// Time limit for writing the last access log lines.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// Time limit for killed processes to exit.
-const KILL: Duration = Duration::from_secs(1);
+/// Time limit for the last answers of the admin listener.
+const ANSWERS: Duration = Duration::from_secs(1);
 
-/// Drains for `server.drain_delay` and `server.drain`, then stops the child processes, which requests needed until then.
-/// A second signal ends all of it at once.
+/// Time limit of a drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// The process is to end: `server.drain_delay` and `server.drain`.
+    Stop,
+    /// Another server has taken over: `server.drain_replaced`.
+    Replaced,
+}
+
+/// Drains within `limit`. A signal or the end of the parent shortens the drain of a replaced server, and the next signal
+/// ends it at once.
 pub(super) async fn shut_down(
     shared: &Shared,
     stop: &CancellationToken,
-    stops: &mut StopSignals,
-    processes: &mut Processes,
+    (stops, link): (&mut StopSignals, &mut ParentLink),
+    limit: Limit,
 ) {
-    let orderly = async {
-        drain(shared, stop).await;
-        processes.stop().await;
-    };
-    let is_orderly = tokio::select! {
-        () = orderly => true,
-        () = stops.next() => false,
-    };
-    if !is_orderly {
-        tracing::warn!("stopped at once by a second signal");
-        // A process in uninterruptible sleep is left to the kernel.
-        let _ = timeout(KILL, processes.kill()).await;
+    log_start(&shared.live.load().server, limit);
+    let is_shortened = limit == Limit::Replaced
+        && tokio::select! {
+            () = leave_to_other(shared, stop) => false,
+            () = stops.next() => true,
+            () = link.tend(&shared.access_log) => true,
+        };
+    if is_shortened || limit == Limit::Stop {
+        tokio::select! {
+            () = stop_in_order(shared, stop, link) => {}
+            () = stops.next() => tracing::warn!("stopped at once by a second signal"),
+        }
     }
+    let answering = &shared.state.answering;
+    answering.close();
+    // A client that has asked for the reload that ends this server gets its answer.
+    let _ = timeout(ANSWERS, answering.wait()).await;
     shared.live.load().close();
     let refused = shared.state.refused.get();
     if refused > 0 {
@@ -44,17 +58,56 @@ pub(super) async fn shut_down(
     }
 }
 
-async fn drain(shared: &Shared, stop: &CancellationToken) {
-    let (delay, limit) = {
-        let snapshot = shared.live.load();
-        (snapshot.server.drain_delay, snapshot.server.drain)
+fn log_start(server: &ServerSettings, limit: Limit) {
+    let (delay, limit) = match limit {
+        Limit::Stop => (server.drain_delay, server.drain),
+        Limit::Replaced => (Duration::ZERO, server.drain_replaced),
     };
     tracing::info!(
         ?delay,
         ?limit,
         "stopping: requests in flight are finished first"
     );
-    sleep(delay).await;
+}
+
+/// Time for which the connections of a replaced server stay open. A server cannot close an idle HTTP/1 connection without
+/// a risk to the request that may be under way (RFC 9112 §9.6); the next answer says `Connection: close`, and an idle
+/// HTTP/2 connection gets GOAWAY. What is still open then is closed as in any drain.
+const OPEN: Duration = Duration::from_secs(10);
+
+/// Leaves new connections to another server, and drains.
+async fn leave_to_other(shared: &Shared, stop: &CancellationToken) {
+    shared.replaced.cancel();
+    shared.tasks.close();
+    let _ = timeout(OPEN, shared.tasks.wait()).await;
+    drain(shared, stop, Limit::Replaced).await;
+}
+
+/// Accepts for `server.drain_delay`, closes the listeners, and drains.
+async fn stop_in_order(shared: &Shared, stop: &CancellationToken, link: &mut ParentLink) {
+    shared.state.drain();
+    let delay = shared.live.load().server.drain_delay;
+    let _ = timeout(delay, link.tend(&shared.access_log)).await;
+    link.close_listeners(&shared.access_log).await;
+    let tended = async {
+        link.tend(&shared.access_log).await;
+        // The end of the parent changes nothing any more.
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = drain(shared, stop, Limit::Stop) => {}
+        () = tended => {}
+    }
+}
+
+async fn drain(shared: &Shared, stop: &CancellationToken, limit: Limit) {
+    let (key, limit) = {
+        let server = &shared.live.load().server;
+        match limit {
+            Limit::Stop => ("drain", server.drain),
+            Limit::Replaced => ("drain_replaced", server.drain_replaced),
+        }
+    };
     stop.cancel();
     shared.tasks.close();
     let background = shared.threads.background_tasks();
@@ -69,7 +122,7 @@ async fn drain(shared: &Shared, stop: &CancellationToken) {
             tracing::warn!(
                 left = shared.tasks.len(),
                 scripts = background.len(),
-                "stopped: server.drain passed with connections in use, or scripts at work after their responses"
+                "stopped: server.{key} passed with connections in use, or scripts at work after their responses"
             );
         }
     }

@@ -1,25 +1,21 @@
-//! Listening sockets: bound here, or passed by systemd.
+//! Listening sockets, which the parent has bound.
 
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::inherited::Inherited;
-use super::start_error::StartError;
 use crate::message::Wire;
-use crate::site::{ListenAddress, Listener};
-use crate::stream::{DetachedStream, listen_unix};
+use crate::stream::DetachedStream;
 
 /// TCP keep-alive (tcp(7)): idle time before the first probe, interval and number of probes. A connection whose client
 /// has vanished ends after 2 minutes.
@@ -36,28 +32,21 @@ pub(super) enum Acceptor {
 }
 
 impl Acceptor {
-    /// Opens the sockets of a listener: one, or all that systemd passes under its name.
-    pub(super) fn open(
-        listener: &Listener,
-        inherited: &Inherited,
-    ) -> Result<Vec<Self>, StartError> {
-        let opened = inherited.find(&listener.address).and_then(|found| {
-            if found.is_empty() {
-                return Ok(vec![bind(listener)?]);
-            }
-            Ok(found)
-        });
-        opened.map_err(|error| start_error(&listener.address, error))
+    /// Builds an acceptor for a listening socket of either kind. One that was passed to the parent may be transparent
+    /// (IP_TRANSPARENT), with connections to any local address.
+    pub(super) fn new(socket: OwnedFd, is_passed: bool) -> io::Result<Self> {
+        if SockRef::from(&socket).local_addr()?.is_unix() {
+            Self::unix(UnixListener::from(socket))
+        } else if is_passed {
+            let listener = Self::with_options(TcpListener::from(socket))?;
+            Ok(Self::Tcp(listener, None))
+        } else {
+            Self::tcp(TcpListener::from(socket))
+        }
     }
 
-    /// Builds an acceptor for `listener`, which systemd passed. It may be transparent (IP_TRANSPARENT), with connections to
-    /// any local address.
-    pub(super) fn passed(listener: TcpListener) -> io::Result<Self> {
-        Ok(Self::Tcp(Self::with_options(listener)?, None))
-    }
-
-    /// Builds an acceptor for `listener`, which was bound here.
-    pub(super) fn tcp(listener: TcpListener) -> io::Result<Self> {
+    /// Builds an acceptor for `listener`, which was bound for its address.
+    fn tcp(listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let one = !address.ip().is_unspecified();
         Ok(Self::Tcp(
@@ -80,7 +69,7 @@ impl Acceptor {
     }
 
     /// Builds an acceptor for the unix socket `listener`.
-    pub(super) fn unix(listener: UnixListener) -> io::Result<Self> {
+    fn unix(listener: UnixListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let path = address.as_pathname().unwrap_or_else(|| Path::new(""));
@@ -201,53 +190,15 @@ fn accept_unix(
     Ok((DetachedStream::Unix(stream), Arc::clone(wire)))
 }
 
-fn start_error(address: &ListenAddress, error: io::Error) -> StartError {
-    let hint = match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::EADDRINUSE) => ": another process listens there (ss -ltnp shows which)",
-        Some(Errno::EACCES) => ": ports below 1024 need the capability CAP_NET_BIND_SERVICE",
-        Some(Errno::EADDRNOTAVAIL) => ": no interface of this machine has the address",
-        Some(_) | None => "",
-    };
-    StartError::Bind {
-        address: address.to_string(),
-        error,
-        hint,
-    }
-}
-
-fn bind(listener: &Listener) -> io::Result<Acceptor> {
-    match &listener.address {
-        ListenAddress::Tcp(address) => Acceptor::tcp(bind_tcp(*address, listener.backlog)?),
-        ListenAddress::Unix(path) => {
-            Acceptor::unix(listen_unix(path, listener.mode, listener.backlog)?)
-        }
-        // Sockets of systemd are passed, never bound.
-        ListenAddress::Systemd(_) => Err(io::ErrorKind::NotFound.into()),
-    }
-}
-
-fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
-    let domain = Domain::for_address(address);
-    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-    // A restart does not wait for connections in TIME_WAIT.
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
-    socket.bind(&SockAddr::from(address))?;
-    socket.listen(backlog)?;
-    Ok(socket.into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
     async fn connections_have_the_options_of_their_listener() {
-        let bound = bind_tcp(SocketAddr::from(([127, 0, 0, 1], 0)), 1).unwrap();
+        let bound = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = bound.local_addr().unwrap();
-        let acceptor = Acceptor::tcp(bound).unwrap();
+        let acceptor = Acceptor::new(bound.into(), false).unwrap();
         assert_eq!(acceptor.to_string(), address.to_string());
         let client = std::net::TcpStream::connect(address).unwrap();
         acceptor.ready().await.unwrap();

@@ -29,6 +29,8 @@ pub struct ServerSettings {
     pub access_format: Format,
     /// Time limit of requests in flight after SIGTERM.
     pub drain: Duration,
+    /// Time limit of requests in flight when another server has taken over.
+    pub drain_replaced: Duration,
     /// Delay between SIGTERM and the close of the listeners.
     pub drain_delay: Duration,
     /// Folder of spooled bodies.

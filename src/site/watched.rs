@@ -3,15 +3,17 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 /// State of a file: device, inode, size, and time of modification; `None` for a missing one.
 type FileState = Option<(u64, u64, u64, i64, i64)>;
 
 /// States of the files of a configuration, by path.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileStates(Vec<(PathBuf, FileState)>);
 
 /// Files and patterns of a configuration.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WatchedFiles {
     seen: FileStates,
     /// Include patterns, each with its file.

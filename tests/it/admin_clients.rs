@@ -103,7 +103,7 @@ async fn a_gateway_without_descriptors_can_be_asked() {
     for _ in 0..200 {
         clients.push(UnixStream::connect(&socket).await.unwrap());
     }
-    let process = gateway.process_id();
+    let process = gateway.server_id();
     eventually("as many as it takes", PATIENCE, async || {
         descriptors(process) >= 40
     })

@@ -342,7 +342,7 @@ async fn what_is_kept_for_requests_is_given_to_no_newcomer() {
     frames
         .until("its settings", |frame| frame.kind == SETTINGS)
         .await;
-    let opened = std::fs::read_dir(format!("/proc/{}/fd", gateway.process_id()));
+    let opened = std::fs::read_dir(format!("/proc/{}/fd", gateway.server_id()));
     // Seven eighths are for clients; more are open then, with a gap or not.
     for number in opened.unwrap().count()..LIMIT - 4 {
         let target = format!("/{number}");

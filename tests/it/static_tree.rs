@@ -136,7 +136,7 @@ async fn running_out_of_descriptors_passes_and_is_told() {
     let limit = |number: &str| {
         let status = std::process::Command::new("prlimit")
             .args([
-                &format!("--pid={}", gateway.process_id()),
+                &format!("--pid={}", gateway.server_id()),
                 &format!("--nofile={number}:4096"),
             ])
             .status()

@@ -13,7 +13,7 @@ const THREADS: usize = 3;
 
 /// What each epoll instance watches: proc(5), `tfd` in /proc/PID/fdinfo. A runtime has two descriptors of its own.
 fn watched(gateway: &Gateway) -> BTreeMap<String, usize> {
-    let process = Path::new("/proc").join(gateway.process_id().to_string());
+    let process = Path::new("/proc").join(gateway.server_id().to_string());
     let descriptors = std::fs::read_dir(process.join("fd")).unwrap().flatten();
     let is_epoll = |path: &Path| {
         std::fs::read_link(path).is_ok_and(|to| to.to_string_lossy().contains("[eventpoll]"))

@@ -7,7 +7,9 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{AccessFlags, access, geteuid};
 
 use super::super::htaccess::{ADVICE, HtaccessFiles};
+use super::access::{Right, denied};
 use super::finding::Finding;
+use super::user::User;
 use crate::access_log::Destination;
 use crate::config;
 use crate::disk::RealDisk;
@@ -17,12 +19,11 @@ use crate::site::{ListenAddress, Listener, Snapshot};
 /// The bit of CAP_NET_BIND_SERVICE (capabilities(7)).
 const BIND_SERVICE: u64 = 1 << 10;
 
-/// Checks descriptors, listeners, the access log and `.htaccess` files.
+/// Checks descriptors, listeners and the access log, with the rights of the parent.
 pub(super) fn examine(snapshot: &Snapshot, findings: &mut Vec<Finding>) {
     findings.push(descriptors(snapshot.server.limits.connections));
     findings.extend(snapshot.listeners.iter().filter_map(listener));
     findings.extend(access_log(&snapshot.server.access_log));
-    findings.extend(htaccess(&HtaccessFiles::below_roots(snapshot)));
 }
 
 /// Returns the warnings of the configuration as findings, but for that of the access log: it is an error here.
@@ -54,9 +55,25 @@ fn access_log(destination: &Destination) -> Option<Finding> {
     Some(finding.fix("create its folder with write permission for the gateway's user (LogsDirectory= of systemd), or set server.access_log.to to another file"))
 }
 
+/// Checks that the user can write the spool folder. A load warns of a folder that this process itself cannot write.
+pub(super) fn spool(folder: &Path, user: &User) -> Option<Finding> {
+    let denied = denied(folder, Right::Create)?;
+    let finding = Finding::error("server.spool_directory", denied.to_string());
+    let fix = format!(
+        "{}, or set server.spool_directory to another folder",
+        denied.remedy(user)
+    );
+    Some(
+        finding
+            .why("request bodies that do not fit in memory get 507")
+            .fix(fix),
+    )
+}
+
 /// Reports `.htaccess` files, which are not read.
-fn htaccess(files: &HtaccessFiles) -> Option<Finding> {
+pub(super) fn htaccess(snapshot: &Snapshot) -> Option<Finding> {
     const ABOUT: &str = ".htaccess";
+    let files = HtaccessFiles::below_roots(snapshot);
     if files.has_restrictions() {
         let finding = Finding::warning(ABOUT, files.to_string());
         return Some(
@@ -128,7 +145,13 @@ fn can_bind_privileged() -> bool {
 }
 
 /// Checks a root, and a script in it, in the gateway's view.
-pub(super) fn root(root: &Root, script: Option<&[u8]>) -> Finding {
+pub(super) fn root(root: &Root, script: Option<&[u8]>, user: &User) -> Finding {
+    if let Some(denied) = denied(&root.0, Right::Search) {
+        let finding = Finding::error(root.0.display(), denied.to_string());
+        return finding
+            .why("its files get 403, its scripts 404")
+            .fix(denied.remedy(user));
+    }
     let files = RealDisk::default();
     let disk = files.one_release();
     let about = root.0.display();

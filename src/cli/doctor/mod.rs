@@ -1,13 +1,16 @@
 //! `fcgate doctor`: checks that PHP can be reached and sees its scripts, and compares its limits with those
 //! of the gateway. Nothing is written, and no script of the application runs without `--run`.
 
+mod access;
 mod certificates;
 mod finding;
 mod host;
+mod kernel;
 mod limits;
 mod peer;
 mod pools;
 mod server;
+mod user;
 
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -28,6 +31,7 @@ use finding::{Finding, Severity};
 use peer::Class;
 use pools::Pool;
 use server::RootProbe;
+use user::{Impersonation, User};
 
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -79,6 +83,7 @@ async fn examine(arguments: Arguments) -> Vec<Finding> {
         }
     };
     findings.extend(host::warnings(&snapshot, &file));
+    kernel::examine(&mut findings);
     host::examine(&snapshot, &mut findings);
     for certificate in snapshot
         .certificates()
@@ -87,20 +92,45 @@ async fn examine(arguments: Arguments) -> Vec<Finding> {
     {
         certificates::examine(&certificate, &mut findings);
     }
-    let callers = callers(&snapshot);
-    roots(&callers, &mut findings);
     let pools = pools::find(&arguments.pools);
-    for server in servers(&callers, &snapshot) {
-        findings.extend(examine_server(&server, &pools, arguments.run).await);
+    let user = user::of_server();
+    match Impersonation::begin(&user) {
+        Ok(as_server) => {
+            examine_as_server(&snapshot, &user, (&pools, arguments.run), &mut findings).await;
+            drop(as_server);
+        }
+        Err(error) => findings.push(user::cannot_check(&user, error)),
     }
     deduplicate(findings)
 }
 
+/// Checks what the server does with the rights of its user, which this process has too.
+async fn examine_as_server(
+    snapshot: &Snapshot,
+    user: &User,
+    (pools, run): (&[Pool], bool),
+    findings: &mut Vec<Finding>,
+) {
+    findings.push(user::finding(user));
+    findings.extend(host::spool(&snapshot.server.spool_directory, user));
+    findings.extend(host::htaccess(snapshot));
+    let callers = callers(snapshot);
+    roots(&callers, user, findings);
+    for server in servers(&callers, snapshot) {
+        findings.extend(examine_server(&server, user, (pools, run)).await);
+    }
+}
+
 /// Checks one server; returns a single finding if it does not speak FastCGI.
-async fn examine_server(checked: &Server<'_>, pools: &[Pool], run: bool) -> Vec<Finding> {
+async fn examine_server(
+    checked: &Server<'_>,
+    user: &User,
+    (pools, run): (&[Pool], bool),
+) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let reached = server::reach(&checked.address, &checked.others, pools, &mut findings);
-    if let Some(class) = reached.await {
+    let (address, others) = (&checked.address, &checked.others);
+    let reached = server::reach((address, others), pools, user, &mut findings).await;
+    if let Some(class) = reached {
         let pool = pools.iter().find(|pool| pool.listens_at(&checked.address));
         let queues = class == Class::Kept || checked.is_bounded;
         examine_application(checked, pool, (queues, run), &mut findings).await;
@@ -191,13 +221,14 @@ fn script(caller: &Fastcgi) -> Option<Vec<u8>> {
     (!path.contains('$')).then(|| below.to_vec())
 }
 
-fn roots(callers: &[Arc<Fastcgi>], findings: &mut Vec<Finding>) {
+fn roots(callers: &[Arc<Fastcgi>], user: &User, findings: &mut Vec<Finding>) {
     for caller in callers {
         let script = script(caller);
         if caller.missing == Missing::Pass {
             continue;
         }
-        findings.push(host::root(&caller.mapping.root, script.as_deref()));
+        let root = &caller.mapping.root;
+        findings.push(host::root(root, script.as_deref(), user));
     }
 }
 

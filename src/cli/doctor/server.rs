@@ -6,9 +6,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+use super::access::{Right, denied};
 use super::finding::Finding;
 use super::peer::{self, Class, Reply};
 use super::pools::Pool;
+use super::user::User;
 use crate::cgi::{Mapping, Responder};
 use crate::handler::fastcgi::explain_unknown_script;
 use crate::upstream::{Address, explain_denied, is_passing};
@@ -37,13 +39,17 @@ pub(super) struct RootProbe<'a> {
 /// Checks the reachability of a server and its reaction to probes; `None` if further checks are useless. `others` are
 /// the other servers of each of its upstreams.
 pub(super) async fn reach(
-    address: &Address,
-    others: &[Vec<Address>],
+    (address, others): (&Address, &[Vec<Address>]),
     pools: &[Pool],
+    user: &User,
     findings: &mut Vec<Finding>,
 ) -> Option<Class> {
     if let Err(error) = peer::check_connect(address).await {
-        let finding = unreachable(address, &error, pools);
+        let finding = if error.kind() == io::ErrorKind::PermissionDenied {
+            denied_socket(address, pools, user)
+        } else {
+            unreachable(address, &error, pools)
+        };
         findings.push(if peer::has_one_in_each(others).await {
             finding.why(OTHERS_SERVE)
         } else {
@@ -57,18 +63,37 @@ pub(super) async fn reach(
     Some(class).filter(|class| !matches!(class, Class::Foreign(_)))
 }
 
-fn unreachable(address: &Address, error: &io::Error, pools: &[Pool]) -> Finding {
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        let story = explain_denied(address);
-        let (facts, fix) = story.split_once("; ").unwrap_or((story.as_str(), ""));
-        let facts = facts.trim_start_matches([':', ' ']);
-        return Finding::error(
-            address,
-            format!("no permission to connect to the socket: {facts}"),
-        )
-        .why("every request for PHP gets 503 (UPSTREAM_DENIED)")
-        .fix(fix);
+/// Returns the finding of a socket that the user may not connect to: a folder on the way, or its owner and mode.
+fn denied_socket(address: &Address, pools: &[Pool], user: &User) -> Finding {
+    let why = "every request for PHP gets 503 (UPSTREAM_DENIED)";
+    let folder = match address {
+        Address::Unix(path) => path
+            .parent()
+            .and_then(|folder| denied(folder, Right::Search)),
+        Address::Tcp(..) => None,
+    };
+    if let Some(folder) = folder {
+        let what = format!("no permission to connect to the socket: {folder}");
+        let finding = Finding::error(address, what).why(why);
+        return finding.fix(folder.remedy(user));
     }
+    let story = explain_denied(address);
+    let (facts, fix) = story.split_once("; ").unwrap_or((story.as_str(), ""));
+    let facts = facts.trim_start_matches([':', ' ']);
+    let what = format!("no permission to connect to the socket: {facts}");
+    let pool = pools.iter().find(|pool| pool.listens_at(address));
+    let file = pool.map_or_else(String::new, |pool| {
+        format!(" (the pool {} is in {})", pool.name, pool.file.display())
+    });
+    let fix = if fix.contains("listen.mode") {
+        format!("{fix}; or listen.acl_users = {}{file}", user.name)
+    } else {
+        fix.to_owned()
+    };
+    Finding::error(address, what).why(why).fix(fix)
+}
+
+fn unreachable(address: &Address, error: &io::Error, pools: &[Pool]) -> Finding {
     let here = pools.iter().find(|pool| pool.listens_at(address));
     let others: Vec<_> = pools.iter().filter_map(|pool| pool.get("listen")).collect();
     let fix = match (here, others.as_slice()) {

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::lines::Lines;
-use super::process::Process;
+use super::process::{Process, start_of};
 use super::{Address, PATIENCE, Request, Response, eventually, http1, require};
 
 /// A running gateway; killed when dropped.
@@ -131,8 +131,19 @@ impl Gateway {
             .unwrap()
     }
 
+    /// The process of the parent.
     pub(crate) fn process_id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// The process that serves: the youngest of its servers.
+    pub(crate) fn server_id(&self) -> u32 {
+        let servers = self.process.children().into_iter().filter(|pid| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.starts_with(b"fcgate\0server\0")
+        });
+        let youngest = servers.max_by_key(|pid| start_of(pid.as_raw())).unwrap();
+        u32::try_from(youngest.as_raw()).unwrap()
     }
 
     /// Whether it has not ended.
@@ -204,8 +215,7 @@ impl Gateway {
     }
 
     fn status(&self, name: &str) -> u64 {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server_id())).unwrap();
         let line = status
             .lines()
             .find_map(|line| line.strip_prefix(name))

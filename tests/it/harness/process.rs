@@ -66,6 +66,11 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // The gateway's server and programs have groups of their own.
+        let children = self.children();
+        for child in children {
+            let _ = killpg(child, Signal::SIGKILL);
+        }
         // Also when the leader has ended: its children may live on.
         let _ = killpg(self.pid(), Signal::SIGKILL);
         if self.status.is_none() {
@@ -82,6 +87,14 @@ fn parent_of(pid: i32) -> Option<i32> {
     let mut words = rest.split_whitespace();
     let state = words.next()?;
     words.next()?.parse().ok().filter(|_| state != "Z")
+}
+
+/// When a process was started, in ticks since the boot (proc_pid_stat(5)).
+pub(crate) fn start_of(pid: i32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let start = rest.split_whitespace().nth(19);
+    start.and_then(|start| start.parse().ok()).unwrap_or(0)
 }
 
 /// The first of `names` in the directories where programs are, system directories included.

@@ -157,7 +157,7 @@ impl Arena {
         name: &str,
         attack: impl Future<Output = Siege>,
     ) -> u64 {
-        let memory = Watch::begin(self.gateway.process_id());
+        let memory = Watch::begin(self.gateway.server_id());
         let attacking = async {
             let siege = attack.await;
             sleep(time).await;

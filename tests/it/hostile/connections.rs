@@ -121,7 +121,7 @@ const IDLE_BYTES: u64 = 8 * 1024;
 #[tokio::test]
 async fn an_idle_connection_holds_little() {
     let arena = Arena::new(Setup::default()).await;
-    let process = arena.gateway.process_id();
+    let process = arena.gateway.server_id();
     let before = anonymous_kib(process).unwrap();
     let attackers = arena.attackers();
     let mut siege = Siege::default();

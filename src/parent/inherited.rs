@@ -2,16 +2,16 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 
 use listenfd::ListenFd;
 
-use super::socket::Acceptor;
-use crate::site::{ListenAddress, Listener};
+use crate::control::Address;
 
 /// Passed sockets, kept for the life of the process: a reload may remove a listener and another may add it again.
 #[derive(Debug, Default)]
-pub struct Inherited(Vec<Passed>);
+pub(super) struct Inherited(Vec<Passed>);
 
 #[derive(Debug)]
 struct Passed {
@@ -29,7 +29,7 @@ impl Inherited {
     /// Takes the sockets of LISTEN_FDS. Must be called once, before any thread starts: it changes the environment,
     /// so that child processes do not take the sockets for theirs. A descriptor that is no stream socket is an
     /// error.
-    pub fn from_environment() -> io::Result<Self> {
+    pub(super) fn from_environment() -> io::Result<Self> {
         let variable = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names = variable.split(':');
         let mut descriptors = ListenFd::from_env();
@@ -47,29 +47,25 @@ impl Inherited {
 
     /// Returns the sockets for `address`: all with its name, or the one bound to it. A name without a socket is
     /// an error.
-    pub(super) fn find(&self, address: &ListenAddress) -> io::Result<Vec<Acceptor>> {
+    pub(super) fn find(&self, address: &Address) -> io::Result<Vec<OwnedFd>> {
         let fitting = self.0.iter().filter(|passed| passed.is_for(address));
-        let found: Vec<_> = fitting.map(Passed::acceptor).collect::<Result<_, _>>()?;
+        let found: Vec<_> = fitting.map(Passed::socket).collect::<Result<_, _>>()?;
         match address {
-            ListenAddress::Systemd(_) if found.is_empty() => Err(io::Error::new(
+            Address::Systemd(_) if found.is_empty() => Err(io::Error::new(
                 io::ErrorKind::NotFound,
                 format!(
                     "no socket with this name was passed: LISTEN_FDNAMES has {}",
                     self.names()
                 ),
             )),
-            ListenAddress::Systemd(_) | ListenAddress::Tcp(_) | ListenAddress::Unix(_) => Ok(found),
+            Address::Systemd(_) | Address::Tcp(_) | Address::Unix(_) => Ok(found),
         }
     }
 
-    /// Warns of sockets without a listener: nothing accepts their clients.
-    pub(super) fn report_unused(&self, listeners: &[Listener]) {
-        let unused = self.0.iter().filter(|passed| {
-            !listeners
-                .iter()
-                .any(|listener| passed.is_for(&listener.address))
-        });
-        for passed in unused {
+    /// Warns of sockets whose address none of `used` has.
+    pub(super) fn report_unused(&self, used: &[&Address]) {
+        let is_used = |passed: &&Passed| used.iter().any(|address| passed.is_for(address));
+        for passed in self.0.iter().filter(|passed| !is_used(passed)) {
             tracing::warn!(
                 name = passed.name,
                 "no [[listen]] uses a socket passed by systemd: add address = \"systemd:NAME\""
@@ -92,25 +88,23 @@ impl Inherited {
 }
 
 impl Passed {
-    fn is_for(&self, address: &ListenAddress) -> bool {
+    fn is_for(&self, address: &Address) -> bool {
         match (address, &self.socket) {
-            (ListenAddress::Systemd(name), _) => *name == self.name,
-            (ListenAddress::Tcp(address), Socket::Tcp(listener)) => {
+            (Address::Systemd(name), _) => *name == self.name,
+            (Address::Tcp(address), Socket::Tcp(listener)) => {
                 listener.local_addr().is_ok_and(|local| local == *address)
             }
-            (ListenAddress::Unix(path), Socket::Unix(listener)) => listener
+            (Address::Unix(path), Socket::Unix(listener)) => listener
                 .local_addr()
                 .is_ok_and(|local| local.as_pathname() == Some(path)),
-            (ListenAddress::Tcp(_), Socket::Unix(_)) | (ListenAddress::Unix(_), Socket::Tcp(_)) => {
-                false
-            }
+            (Address::Tcp(_), Socket::Unix(_)) | (Address::Unix(_), Socket::Tcp(_)) => false,
         }
     }
 
-    fn acceptor(&self) -> io::Result<Acceptor> {
+    fn socket(&self) -> io::Result<OwnedFd> {
         match &self.socket {
-            Socket::Tcp(listener) => Acceptor::passed(listener.try_clone()?),
-            Socket::Unix(listener) => Acceptor::unix(listener.try_clone()?),
+            Socket::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
+            Socket::Unix(listener) => listener.as_fd().try_clone_to_owned(),
         }
     }
 }

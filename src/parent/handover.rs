@@ -1,0 +1,92 @@
+//! What the parent leaves to the program that is executed in its place: its state and its descriptors, in a socket that
+//! becomes standard input (execve(2) keeps it, and closes all others).
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+
+use super::state::{Id, Request};
+use crate::control::file_access::Names;
+use crate::control::{Grant, PROTOCOL, blob, packet};
+use crate::process;
+
+/// The state. Its descriptors follow in the order of the fields.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Handover {
+    /// [`PROTOCOL`] of the program that writes.
+    pub(super) protocol: u16,
+    /// Number of the last server.
+    pub(super) last: u32,
+    /// The server that serves.
+    pub(super) current: Option<Server>,
+    /// Servers that drain. Each server has two descriptors.
+    pub(super) draining: Vec<Server>,
+    /// Requests that wait.
+    pub(super) waiting: Vec<Request>,
+    /// The grant in force, and the number of the server that loaded it. Its bundle is a descriptor.
+    pub(super) grant: Grant,
+    /// Each listener of the grant: its sockets were passed to the parent, and their number.
+    pub(super) listeners: Vec<(bool, u16)>,
+    /// The admin listener has a socket.
+    pub(super) has_admin: bool,
+    /// Names of the sockets that systemd passed.
+    pub(super) inherited: Vec<String>,
+    /// The programs, each with a descriptor.
+    pub(super) programs: process::Handover,
+}
+
+/// A server.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Server {
+    pub(super) id: Id,
+    pub(super) pid: i32,
+    /// The files that it may ask for.
+    pub(super) permitted: Vec<Names>,
+}
+
+/// A packet of the socket.
+#[derive(Debug, Serialize, Deserialize)]
+enum Packet {
+    /// Descriptor: the state in a file.
+    State,
+    /// Descriptors of the state.
+    Descriptors,
+}
+
+impl Handover {
+    /// Writes the state with its descriptors; returns the socket to read them from.
+    pub(super) fn write(&self, descriptors: &[BorrowedFd<'_>]) -> io::Result<OwnedFd> {
+        let (writer, reader) = packet::pair()?;
+        let state = blob::write(self)?;
+        packet::send(&writer, &Packet::State, &[state.as_fd()])?;
+        for some in descriptors.chunks(packet::DESCRIPTORS) {
+            packet::send(&writer, &Packet::Descriptors, some)?;
+        }
+        Ok(reader)
+    }
+
+    /// Reads the state with its descriptors from standard input, which reads nothing afterwards.
+    pub(super) fn take() -> anyhow::Result<(Self, Vec<OwnedFd>)> {
+        let socket = io::stdin().as_fd().try_clone_to_owned()?;
+        rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null").context("/dev/null")?)?;
+        Self::read(&socket)
+    }
+
+    fn read(socket: &OwnedFd) -> anyhow::Result<(Self, Vec<OwnedFd>)> {
+        let Some((Packet::State, state)) = packet::receive(socket)? else {
+            bail!("no state was handed over");
+        };
+        let state = state.into_iter().next().context("the state is missing")?;
+        let handover: Self = blob::read(state)?;
+        if handover.protocol != PROTOCOL {
+            bail!("the state is of another version");
+        }
+        let mut descriptors = Vec::new();
+        while let Some((Packet::Descriptors, some)) = packet::receive(socket)? {
+            descriptors.extend(some);
+        }
+        Ok((handover, descriptors))
+    }
+}
