@@ -74,9 +74,7 @@ impl Report {
     pub fn log(&self) {
         let user = &self.user;
         if user.is_root() {
-            tracing::warn!(
-                "serving as root, by server.user or because there is no other: a flaw in the gateway would have root's files"
-            );
+            tracing::warn!("server.user = \"root\": a flaw in the gateway would have root's files");
         }
         if matches!(self.landlock, Part::Off) {
             tracing::warn!(

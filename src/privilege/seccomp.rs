@@ -44,7 +44,7 @@ fn install(program: &BpfProgram) -> seccompiler::Result<()> {
 const NEWER: i64 = 463;
 
 /// Numbers above it that get ENOSYS: those of several years.
-const FUTURE: i64 = 64;
+const FUTURE: i64 = 32;
 
 /// Builds the filter of the calls that a C library tries before an older one. clone3 is one: its flags are in memory, where
 /// no filter can see them.

@@ -1,6 +1,8 @@
 //! The grant of a configuration.
 
+use super::confinement::confinement;
 use crate::control::{Address, AdminPlan, Grant, ListenerPlan};
+use crate::privilege::Sandbox;
 use crate::site::{AdminAddress, AdminSettings, ListenAddress, Listener, Snapshot};
 
 /// Returns what the parent does for a server with this configuration.
@@ -10,6 +12,7 @@ pub(super) fn grant(snapshot: &Snapshot) -> Grant {
         listeners: snapshot.listeners.iter().map(listener).collect(),
         admin: admin(&snapshot.admin),
         programs: snapshot.processes.clone(),
+        confinement: (server.sandbox != Sandbox::Off).then(|| confinement(snapshot)),
         fixed: fixed(snapshot),
         log: server.log.clone(),
         drain: server.drain_delay + server.drain,
@@ -23,6 +26,8 @@ pub(super) fn grant(snapshot: &Snapshot) -> Grant {
 fn fixed(snapshot: &Snapshot) -> Vec<(String, String)> {
     let server = &snapshot.server;
     let settings = [
+        ("server.user", format!("{:?}", server.user)),
+        ("server.sandbox", format!("{:?}", server.sandbox)),
         ("server.workers", server.workers.to_string()),
         ("server.log", server.log.clone()),
         (

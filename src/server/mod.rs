@@ -106,6 +106,8 @@ pub async fn run(
     }
     let mut link = ParentLink::new(parent, asked).map_err(StartError::Socket)?;
     link.report_serving().await;
+    #[cfg(debug_assertions)]
+    crate::privilege::attempt::log_attempts();
     let limit = serve(&mut link, &shared, &mut listeners, &mut stops).await;
     shared.state.drain();
     link.refuse_reloads();

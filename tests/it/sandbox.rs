@@ -5,9 +5,15 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
 
+use nix::errno::Errno;
+use nix::libc;
 use nix::unistd::Uid;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 use tempfile::TempDir;
 
 use crate::harness::gateway::run;
@@ -290,7 +296,7 @@ fn a_user_that_cannot_be_chosen_is_named() {
     let unknown = error("user = \"nobdy\"");
     for expected in [
         "unknown user `nobdy`",
-        "fcgate.toml:3",
+        "fcgate.toml:4:8",
         "did you mean `nobody`?",
     ] {
         assert!(unknown.contains(expected), "{expected} in\n{unknown}");
@@ -326,5 +332,113 @@ fn a_server_without_a_sandbox_says_so() {
     assert!(
         log.contains("server.sandbox = \"off\" is for a diagnosis"),
         "{log}"
+    );
+}
+
+/// Runs `work` in a thread whose children lack these system calls.
+fn without<T: Send>(calls: &[i64], errno: Errno, work: impl FnOnce() -> T + Send) -> T {
+    let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
+    let missing = SeccompAction::Errno(u32::try_from(errno as i32).unwrap());
+    let architecture = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, missing, architecture).unwrap();
+    let program = BpfProgram::try_from(filter).unwrap();
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            apply_filter(&program).unwrap();
+            work()
+        });
+        thread.join().unwrap()
+    })
+}
+
+#[test]
+fn a_kernel_without_a_part_of_the_sandbox_serves_unless_all_is_required() {
+    let setup = Setup::new();
+    for (call, errno, expected) in [
+        (
+            libc::SYS_landlock_create_ruleset,
+            Errno::ENOSYS,
+            "it takes Linux 5.13",
+        ),
+        (
+            libc::SYS_landlock_create_ruleset,
+            Errno::EOPNOTSUPP,
+            "the kernel's parameter lsm=",
+        ),
+        (libc::SYS_seccomp, Errno::EPERM, "seccomp is refused"),
+    ] {
+        let attempt =
+            |server: &str| without(&[call], errno, || setup.attempt(server, "", &["thread"]));
+        let (results, log) = attempt("");
+        assert_eq!(
+            results,
+            ["first: thread: done", "later: thread: done"],
+            "{log}"
+        );
+        assert!(
+            log.contains("INFO sandbox") && log.contains(expected),
+            "{log}"
+        );
+        let (results, log) = attempt("sandbox = \"require\"");
+        assert!(results.is_empty(), "{results:?}");
+        for text in ["a part of the sandbox is missing", expected] {
+            assert!(log.contains(text), "{text} in\n{log}");
+        }
+    }
+}
+
+#[test]
+fn a_kernel_without_openat2_is_refused() {
+    let setup = Setup::new();
+    for (errno, expected) in [
+        (Errno::ENOSYS, "fcgate needs Linux 5.6"),
+        (Errno::EPERM, "a seccomp profile"),
+    ] {
+        let attempt = || setup.attempt("sandbox = \"off\"", "", &["thread"]);
+        let (results, log) = without(&[libc::SYS_openat2], errno, attempt);
+        assert!(results.is_empty() && log.contains(expected), "{log}");
+    }
+}
+
+#[test]
+fn a_user_without_an_entry_serves_as_itself() {
+    if !Uid::effective().is_root() {
+        // Only root may start a program as another user.
+        return;
+    }
+    const NUMBER: u32 = 70_707;
+    let setup = Setup::new();
+    let program = setup.path("program");
+    fs::copy(env!("CARGO_BIN_EXE_fcgate"), &program).unwrap();
+    let folder = setup.folder.path().display();
+    let file = setup.path("fcgate.toml");
+    let config = format!(
+        "[server]\nsandbox = \"require\"\nspool_directory = \"{folder}/spool\"\n\
+         [[site]]\nroot = \"{folder}/site\"\n"
+    );
+    fs::write(&file, config).unwrap();
+    let read = on("read", &setup.path("site/a.txt"));
+    let output = Command::new(program)
+        .args([
+            "attempt",
+            "-c",
+            file.to_str().unwrap(),
+            &read,
+            "become-root",
+        ])
+        .uid(NUMBER)
+        .gid(NUMBER)
+        .output()
+        .unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    let results = String::from_utf8(output.stdout).unwrap();
+    assert!(log.contains("INFO sandbox user=\"70707\""), "{log}");
+    assert!(
+        results.contains(&format!("later: {read}: {DONE}\n")),
+        "{results}"
+    );
+    assert!(
+        results.contains(&format!("later: become-root: {REFUSED}")),
+        "{results}"
     );
 }

@@ -100,7 +100,7 @@ fn a_configuration_needs_new_rights_only_outside_of_those_in_force() {
     let everything = with(|needs| needs.everything = true);
     assert!(in_force.is_within(&everything) && !everything.is_within(&in_force));
     let port = with(|needs| needs.ports = [9000].into());
-    assert!(in_force.is_within(&with(|needs| needs.roots.clear())) == false);
+    assert!(!in_force.is_within(&with(|needs| needs.roots.clear())));
     assert!(!port.is_within(&in_force));
     let names = with(|needs| needs.names = true);
     assert!(!names.is_within(&port) && names.ports == [DNS]);
