@@ -1,6 +1,8 @@
 //! The command line; one file a command.
 
 mod ask;
+#[cfg(debug_assertions)]
+mod attempt;
 mod check;
 mod config;
 mod doctor;
@@ -53,6 +55,10 @@ enum Command {
     /// Become a program of `[process.NAME]`.
     #[command(hide = true)]
     Launch(launch::Arguments),
+    /// Become as confined as the server, and make attempts (for the tests).
+    #[cfg(debug_assertions)]
+    #[command(hide = true)]
+    Attempt(attempt::Arguments),
     /// Serve, as a child of `run`.
     #[command(hide = true)]
     Server(Configuration),
@@ -129,6 +135,8 @@ impl Cli {
             Command::Reference => Ok(reference::print()),
             Command::Schema => Ok(schema::print()),
             Command::Launch(arguments) => Ok(launch::run(&arguments)),
+            #[cfg(debug_assertions)]
+            Command::Attempt(arguments) => attempt::run(arguments),
         }
     }
 }

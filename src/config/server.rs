@@ -13,6 +13,7 @@ use crate::auth::trusted_fields::TRUSTED_FIELDS;
 use crate::auth::verifier::{AUTH, Hashing};
 use crate::limits::budget::Totals;
 use crate::limits::{BODY, LIMITS, Limits};
+use crate::privilege::{Asked, GROUP, SANDBOX, Sandbox, USER};
 use crate::section::{Key, Lowered, Problem, Problems, Section, Table, absolute_path};
 use crate::site::ServerSettings;
 use crate::value::ByteSize;
@@ -24,6 +25,9 @@ pub static SERVER: Section = Section {
     title: "[server]",
     doc: "The process. Only the main file has this section.",
     groups: &[&[
+        &USER,
+        &GROUP,
+        &SANDBOX,
         &WORKERS,
         &LOG_KEY,
         &SERVER_ACCESS_LOG,
@@ -81,6 +85,8 @@ impl ServerSettings {
         let spool = section.get(&SPOOL_QUOTA).0;
         warn_of_bodies(&section.get(&LIMITS_KEY), spool, problems);
         Self {
+            user: Asked::build(section, problems),
+            sandbox: Sandbox::build(section),
             workers: section.get(&WORKERS),
             slow: section.get(&SLOW),
             drain: section.get(&DRAIN),

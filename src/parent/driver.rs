@@ -324,10 +324,17 @@ impl Driver {
 
     /// Puts the configuration of a server in force.
     fn enforce(&mut self, id: Id) {
-        let Some(granted) = self.granted.remove(&id) else {
+        let Some(mut granted) = self.granted.remove(&id) else {
             return;
         };
         let is_first = self.in_force.is_none();
+        let is_swapped = self.state.current() != Some(id);
+        if let Some(before) = self.in_force.take_if(|_| is_swapped) {
+            // The server has the rights that it started with.
+            granted.grant.confinement = before.grant.confinement;
+        } else if let Some(interval) = self.manager.interval() {
+            self.send(id, &ToServer::Report(interval));
+        }
         self.granted.clear();
         self.sockets.replace(granted.sockets.clone());
         if is_first {
@@ -335,12 +342,6 @@ impl Driver {
         }
         self.processes.follow(&granted.grant.programs);
         self.manager.store(&granted.sockets);
-        if let Some(interval) = self.manager.interval() {
-            self.send(
-                self.state.current().unwrap_or(id),
-                &ToServer::Report(interval),
-            );
-        }
         self.watch.set(granted.grant.watched.clone());
         self.log.apply(&granted.grant.log, None);
         self.in_force = Some(granted);

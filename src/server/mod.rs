@@ -3,6 +3,7 @@
 mod accept_failures;
 mod boot;
 mod certificates;
+pub mod confinement;
 mod connection;
 mod deadline;
 mod descriptors;
@@ -46,6 +47,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{self, Admin, AdminListener, Command, State};
 use crate::files::Files;
 use crate::line_log::stderr::ErrorLog;
+use crate::privilege::Confinement;
 use crate::site::Snapshot;
 use crate::threads::Threads;
 pub use boot::{Boot, Parent, Sockets};
@@ -65,6 +67,8 @@ pub struct Process {
     pub sockets: Sockets,
     /// The error log.
     pub log: ErrorLog,
+    /// The rights of the process; `None` without a sandbox.
+    pub confinement: Option<Confinement>,
     /// Ends the process if the serving threads are blocked.
     pub exit_watchdog: ExitWatchdog,
 }
@@ -102,12 +106,18 @@ pub async fn run(
     tokio::spawn(certificates::keep_fresh(Arc::clone(&shared), stop.clone()));
     tokio::spawn(sweep(Arc::clone(&shared), stop.clone()));
     let (commands, asked) = mpsc::channel(COMMANDS);
+    if let Some(confinement) = process.confinement {
+        let watched = confinement::watch(shared.live.clone(), confinement, commands.clone());
+        tokio::spawn(watched);
+    }
     if let Some(socket) = process.sockets.admin {
         let bound = AdminListener::new(socket).map_err(StartError::Socket)?;
         start_admin(&shared, bound, commands);
     }
     let mut link = ParentLink::new(parent, asked).map_err(StartError::Socket)?;
     link.report_serving().await;
+    #[cfg(debug_assertions)]
+    crate::privilege::attempt::log_attempts();
     let limit = serve(&mut link, &shared, &mut listeners, &mut stops).await;
     shared.state.drain();
     link.refuse_reloads();

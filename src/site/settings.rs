@@ -9,10 +9,15 @@ use crate::auth::Forwarding;
 use crate::auth::verifier::Hashing;
 use crate::limits::Limits;
 use crate::limits::budget::Totals;
+use crate::privilege::{Asked, Sandbox};
 
 /// Settings of `[server]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
+    /// The user and the group of the process that serves.
+    pub user: Asked,
+    /// Its sandbox.
+    pub sandbox: Sandbox,
     /// Number of threads; 0 is one for each core.
     pub workers: usize,
     /// Time after which a script is slow.

@@ -102,6 +102,7 @@ mod room;
 mod routing;
 mod rule_limits;
 mod rules;
+mod sandbox;
 mod schema;
 mod send_file;
 mod site_logs;

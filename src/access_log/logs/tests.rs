@@ -68,7 +68,7 @@ impl Disk for Nothing {
         false
     }
 
-    fn real_path(&self, _: &Root) -> Option<PathBuf> {
+    fn real_path(&self, _: &Root) -> Option<std::sync::Arc<std::path::Path>> {
         None
     }
 }

@@ -9,10 +9,11 @@ use nix::unistd::{AccessFlags, access, geteuid};
 use super::super::htaccess::{ADVICE, HtaccessFiles};
 use super::access::{Right, denied};
 use super::finding::Finding;
-use super::user::User;
 use crate::config;
 use crate::disk::RealDisk;
 use crate::message::{Disk, Found, Root};
+use crate::privilege::User;
+use crate::privilege::User;
 use crate::site::{ListenAddress, Listener, Snapshot};
 
 /// The bit of CAP_NET_BIND_SERVICE (capabilities(7)).

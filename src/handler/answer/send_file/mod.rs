@@ -70,6 +70,12 @@ impl SendFile {
         }
     }
 
+    /// Returns the folders below which files are sent.
+    pub fn folders(&self) -> impl Iterator<Item = &Root> {
+        let internal = self.internal.iter().map(|(_, folder)| folder);
+        self.roots.iter().chain(internal).map(|folder| &folder.root)
+    }
+
     /// Adapts the folders to an application that sees the document root at another path.
     #[must_use]
     pub fn seen_through(mut self, mapping: &Mapping) -> Self {
