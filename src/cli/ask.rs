@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use socket2::{SockAddr, Socket, Type};
 
 use crate::config;
+use crate::files::Files;
 use crate::site::AdminAddress;
 
 /// Timeout of connecting, and of the answers to `health` and `status`.
@@ -47,7 +48,7 @@ pub(super) fn reload(file: &Path, dry_run: bool) -> anyhow::Result<ExitCode> {
     };
     let mut answer = exchange(file, "POST", target, RELOAD_TIMEOUT)?;
     if answer.status == REFUSED
-        && let Err(invalid) = config::load(file, None)
+        && let Err(invalid) = config::load(file, None, &Files::own())
     {
         answer.text = format!("the configuration is invalid\n{invalid}\n");
     }

@@ -7,6 +7,7 @@ use anyhow::Context;
 
 use super::htaccess::{ADVICE, HtaccessFiles};
 use crate::config;
+use crate::files::Files;
 use crate::line_log::stderr::Stderr;
 use crate::server::{self, ExitWatchdog, Inherited, Process};
 use crate::site::Snapshot;
@@ -37,7 +38,7 @@ pub(super) fn run(file: PathBuf) -> anyhow::Result<ExitCode> {
 }
 
 fn serve(file: PathBuf, stderr: &Stderr, process: Process) -> anyhow::Result<ExitCode> {
-    let snapshot = match config::load(&file, None) {
+    let snapshot = match config::load(&file, None, &Files::own()) {
         Ok(snapshot) => snapshot,
         Err(invalid) => {
             stderr.log().append(format!("{invalid}\n").as_bytes());

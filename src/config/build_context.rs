@@ -9,6 +9,7 @@ use super::source::Sources;
 use crate::auth::Authentication;
 use crate::cgi::Responder;
 use crate::cgi::contract::TYPE;
+use crate::files::Files;
 use crate::handler::fastcgi::{CallTimeouts, ErrorLog, target};
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
@@ -24,6 +25,8 @@ use crate::value::TimeLimit;
 /// State shared while sites are built: upstreams, quotas, counters kept across reloads.
 pub(super) struct BuildContext<'a> {
     pub(super) server: &'a ServerSettings,
+    /// Access to the files that the configuration names.
+    pub(super) files: &'a Files,
     /// Upstreams by name; anonymous ones, known by address, are added. Sites are built in parallel.
     pub(super) upstreams: Mutex<Upstreams>,
     pub(super) previous: Option<&'a Upstreams>,

@@ -4,6 +4,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::auth::TrustedProxies;
+use crate::files::Files;
 use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table, Tables};
 use crate::site::listener::{ListenAddress, Listener};
 use crate::tls::{Acceptor, Certificates, LISTEN_TLS};
@@ -51,12 +52,13 @@ impl Listener {
     pub fn build(
         section: &Lowered,
         certificates: Option<&Arc<Certificates>>,
+        files: &Files,
         problems: &mut Problems,
     ) -> Option<Self> {
         let address = ListenAddress::build(section, problems);
         let tls = match (section.given(&TLS), certificates) {
             (Some(table), Some(certificates)) => {
-                Acceptor::build(table, Arc::clone(certificates), problems).map(Arc::new)
+                Acceptor::build(table, Arc::clone(certificates), files, problems).map(Arc::new)
             }
             (None, _) | (_, None) => None,
         };

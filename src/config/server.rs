@@ -10,6 +10,7 @@ use crate::auth::forwarding::{TRUSTED_PROXIES, UNTRUSTED_FIELDS};
 use crate::auth::identifiers::BEGIN_TRACE;
 use crate::auth::trusted_fields::TRUSTED_FIELDS;
 use crate::auth::verifier::{AUTH, Hashing};
+use crate::files::Files;
 use crate::limits::budget::Totals;
 use crate::limits::{BODY, LIMITS, Limits};
 use crate::section::{At, Key, Lowered, Place, Problem, Problems, Section, Table, absolute_path};
@@ -94,7 +95,7 @@ static FORMAT: Key<At<String>> = Key::text("format", "\"combined\" or \"common\"
 
 impl ServerSettings {
     /// Builds the settings from the section; unusable folders are problems.
-    pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
+    pub fn build(section: &Lowered, files: &Files, problems: &mut Problems) -> Self {
         let access_log = section.get(&ACCESS_LOG_KEY);
         let limits = Limits::build(&section.get(&LIMITS_KEY), problems);
         let spool = section.get(&SPOOL_QUOTA).0;
@@ -102,11 +103,11 @@ impl ServerSettings {
         Self {
             workers: section.get(&WORKERS),
             log: section.get(&LOG).value,
-            access_log: destination(&access_log, problems),
+            access_log: destination(&access_log, files, problems),
             access_format: format(&access_log, problems),
             drain: section.get(&DRAIN),
             drain_delay: section.get(&DRAIN_DELAY),
-            spool_directory: spool_directory(section, problems),
+            spool_directory: spool_directory(section, files, problems),
             shared: Totals {
                 spool,
                 answers: section.get(&ANSWER_MEMORY).0,
@@ -136,13 +137,13 @@ pub(super) fn warn_of_bodies(limits: &Lowered, spool: u64, problems: &mut Proble
     }
 }
 
-fn destination(section: &Lowered, problems: &mut Problems) -> Destination {
+fn destination(section: &Lowered, files: &Files, problems: &mut Problems) -> Destination {
     let text = section.get(&TO);
     match text.value.as_str() {
         "off" => Destination::Off,
         "stdout" => Destination::Stdout,
         path if path.starts_with('/') => {
-            folders::check_log(Path::new(path), text.place.clone(), problems);
+            folders::check_log(Path::new(path), text.place.clone(), files, problems);
             Destination::File(path.into())
         }
         other => {
@@ -179,13 +180,13 @@ fn within(text: &At<String>, offset: usize) -> Place {
     place
 }
 
-fn spool_directory(section: &Lowered, problems: &mut Problems) -> PathBuf {
+fn spool_directory(section: &Lowered, files: &Files, problems: &mut Problems) -> PathBuf {
     let directory = match section.get(&SPOOL_DIRECTORY) {
         Some(text) => absolute_path(&text, problems),
         None => Some(std::env::temp_dir()),
     };
     if let Some(directory) = &directory {
-        folders::check_spool(directory, section, problems);
+        folders::check_spool(directory, section, files, problems);
     }
     directory.unwrap_or_default()
 }

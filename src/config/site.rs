@@ -61,6 +61,7 @@ pub(super) fn build_site(
         files: FileSettings::build(
             &section.get(&FILES_TABLE),
             &FileSettings::default(),
+            context.files,
             problems,
         ),
         limiter: limiter(section, &kept_limiters, context, problems),
@@ -72,7 +73,12 @@ pub(super) fn build_site(
     let numbers = previous.map(|site| Arc::clone(&site.numbers));
     // Without the root, the existence of its files is unknown.
     let error_pages = if root_is_known {
-        ErrorPages::build(section.get(&ERROR_PAGES), draft.root.as_ref(), problems)
+        ErrorPages::build(
+            section.get(&ERROR_PAGES),
+            draft.root.as_ref(),
+            context.files,
+            problems,
+        )
     } else {
         ErrorPages::default()
     };
@@ -149,7 +155,7 @@ fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) 
         .unzip();
     // Warnings about an implied rule are of no use to the user.
     let mut found = Problems::default();
-    for implied in implied_rules(section, problems) {
+    for implied in implied_rules(section, draft.context.files, problems) {
         rules.extend(build_rule(&implied.rule, draft, &mut found));
     }
     problems.append(found.without_warnings());

@@ -10,6 +10,7 @@ use super::sites::build_sites;
 use super::source::Sources;
 use super::{admin, certificates, file, listen, listener_names, server};
 use crate::auth::Authentication;
+use crate::files::Files;
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
 use crate::message::spool::STREAMED_UPLOADS;
@@ -27,27 +28,29 @@ impl Snapshot {
     /// upstreams with the same section as in `previous`, and for the others the servers in common, with
     /// their connections and queues.
     pub fn build(
-        files: Vec<Lowered>,
+        sections: Vec<Lowered>,
         sources: &Sources,
         previous: Option<&Self>,
+        files: &Files,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let main = files.first()?;
+        let main = sections.first()?;
         // After a read error, a reference may point into the part that was not read.
         let complete = problems.is_empty();
-        let server = ServerSettings::build(&main.get(&server::KEY), problems);
-        let admin = AdminSettings::build(&main.get(&admin::KEY), problems);
+        let server = ServerSettings::build(&main.get(&server::KEY), files, problems);
+        let admin = AdminSettings::build(&main.get(&admin::KEY), files, problems);
         let budgets = budgets(&server, previous);
         let authentication = authentication(&server, previous);
         let [live_streams, streamed_uploads] = per_client(previous);
-        let certificates = certificates::build(&files, previous, problems);
-        let listeners = listeners(&files, certificates.as_ref(), problems);
-        let upstreams = named_upstreams(&files, previous, problems);
-        let processes = processes(&files, problems);
+        let certificates = certificates::build(&sections, previous, files, problems);
+        let listeners = listeners(&sections, certificates.as_ref(), files, problems);
+        let upstreams = named_upstreams(&sections, previous, problems);
+        let processes = processes(&sections, problems);
         let error_log = previous.map_or_else(Arc::default, |it| Arc::clone(&it.error_log));
         let context = BuildContext {
             previous_sites: &sites(previous),
             server: &server,
+            files,
             upstreams: Mutex::new(upstreams),
             previous: previous.map(|snapshot| &snapshot.upstreams),
             complete,
@@ -58,18 +61,20 @@ impl Snapshot {
             streamed_uploads: &streamed_uploads,
             error_log: &error_log,
         };
-        let sections: Vec<_> = files.iter().flat_map(|file| file.get(&SITES)).collect();
-        let sites = build_sites(&sections, &context, problems);
+        let site_sections: Vec<_> = sections.iter().flat_map(|file| file.get(&SITES)).collect();
+        let sites = build_sites(&site_sections, &context, problems);
         let upstreams = context.into_upstreams();
-        warn(&files, sources, problems);
+        if !files.is_bundle() {
+            warn(&sections, sources, problems);
+        }
         check_sites(sites.is_empty() && complete, problems);
-        let sites = sites.into_iter().zip(sections);
-        let hosts = Hosts::build(sites.collect(), listener_names::all(&files), problems);
-        check_hosts(&files, &hosts, complete, problems);
+        let sites = sites.into_iter().zip(site_sections);
+        let hosts = Hosts::build(sites.collect(), listener_names::all(&sections), problems);
+        check_hosts(&sections, &hosts, complete, problems);
         problems.is_empty().then(|| Self {
             admin,
             watched: sources.watched().clone(),
-            files,
+            files: sections,
             server,
             listeners,
             processes,
@@ -144,11 +149,12 @@ fn check_sites(are_missing: bool, problems: &mut Problems) {
 }
 
 fn listeners(
-    files: &[Lowered],
+    parts: &[Lowered],
     certificates: Option<&Arc<Certificates>>,
+    files: &Files,
     problems: &mut Problems,
 ) -> Vec<Listener> {
-    let sections: Vec<_> = files
+    let sections: Vec<_> = parts
         .iter()
         .flat_map(|file| file.get(&listen::KEY))
         .collect();
@@ -157,7 +163,7 @@ fn listeners(
     }
     let mut listeners: Vec<Listener> = Vec::new();
     for section in sections {
-        let Some(listener) = Listener::build(section, certificates, problems) else {
+        let Some(listener) = Listener::build(section, certificates, files, problems) else {
             continue;
         };
         let address = &listener.address;

@@ -10,6 +10,7 @@ use toml::de::DeTable;
 use super::*;
 use crate::auth::basic::{HASHING, verdict};
 use crate::auth::{Access, Authentication};
+use crate::files::Files;
 use crate::handler::Handler;
 use crate::handler::respond::{RESPOND, Respond};
 use crate::limits::budget::SiteKey;
@@ -238,7 +239,7 @@ fn limited(mut rule: Rule<Step>, guards: &[Probe]) -> Rule<Step> {
         &section,
         "".into(),
         names,
-        &Authentication::new(HASHING),
+        (&Authentication::new(HASHING), &Files::own()),
         &mut problems,
     );
     assert!(problems.is_empty());

@@ -9,6 +9,7 @@ use super::{descriptors, memory};
 use crate::admin::Command;
 use crate::config;
 use crate::config::difference::difference;
+use crate::files::Files;
 use crate::site::Snapshot;
 
 /// Reason of a refused reload.
@@ -106,7 +107,7 @@ async fn load(path: &Path, shared: &Arc<Shared>) -> Result<(Snapshot, Vec<String
     let current = shared.live.current();
     let file = path.to_owned();
     let load = move || {
-        let mut snapshot = config::load(&file, Some(&current))?;
+        let mut snapshot = config::load(&file, Some(&current), &Files::own())?;
         memory::apply_limit(&mut snapshot.server);
         descriptors::apply_limit(&mut snapshot);
         let changes = difference(&current, &snapshot);

@@ -29,7 +29,7 @@ impl Disk for Sole {
 
 /// A version with an inode, a size, and the time of its change in milliseconds.
 fn version_of(inode: u64, size: i64, changed: u64) -> FileVersion {
-    let mut stat = stat("/").unwrap();
+    let mut stat = nix::sys::stat::stat("/").unwrap();
     stat.st_ino = inode;
     stat.st_size = size;
     stat.st_ctime = (changed / 1000).try_into().unwrap();
@@ -47,6 +47,7 @@ fn file(versions: Option<Versions>, content: Result<&str, &str>) -> UserFile {
     let state = State {
         versions,
         content: loaded.map(Arc::new),
+        asked: None,
     };
     UserFile {
         paths: Paths {
@@ -55,6 +56,7 @@ fn file(versions: Option<Versions>, content: Result<&str, &str>) -> UserFile {
         },
         state: ArcSwap::from_pointee(state),
         reading: Mutex::default(),
+        files: Files::own(),
     }
 }
 
