@@ -7,7 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::unistd::{AccessFlags, User, access, geteuid};
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::unistd::{AccessFlags, User, faccessat, geteuid};
 
 use super::server;
 use crate::files::Files;
@@ -84,7 +85,7 @@ pub fn unwritable_log(file: &Path) -> Option<String> {
 fn unwritable_file(file: &Path) -> Option<io::Error> {
     match file.metadata() {
         Ok(metadata) if metadata.is_dir() => Some(Errno::EISDIR.into()),
-        Ok(_) => access(file, AccessFlags::W_OK).err().map(io::Error::from),
+        Ok(_) => denied(file, AccessFlags::W_OK).map(io::Error::from),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let folder = file.parent().unwrap_or_else(|| Path::new("/"));
             unwritable_folder(folder)
@@ -95,8 +96,12 @@ fn unwritable_file(file: &Path) -> Option<io::Error> {
 
 /// Returns the error of creating a file in a folder; `None` without one.
 fn unwritable_folder(folder: &Path) -> Option<io::Error> {
-    let may = access(folder, AccessFlags::W_OK | AccessFlags::X_OK);
-    may.err().map(io::Error::from)
+    denied(folder, AccessFlags::W_OK | AccessFlags::X_OK).map(io::Error::from)
+}
+
+/// Returns the error of an access by the effective user of this process; `None` without one.
+fn denied(path: &Path, access: AccessFlags) -> Option<Errno> {
+    faccessat(AT_FDCWD, path, access, AtFlags::AT_EACCESS).err()
 }
 
 /// Returns a message for each folder of `snapshot` that this process may not use: the spool directory, and the roots.
@@ -126,7 +131,7 @@ fn denied_spool(snapshot: &Snapshot) -> Option<String> {
 }
 
 fn denied_root(root: &Path, site: &str) -> Option<String> {
-    let is_denied = |folder: &&Path| access(*folder, AccessFlags::X_OK) == Err(Errno::EACCES);
+    let is_denied = |folder: &&Path| denied(folder, AccessFlags::X_OK) == Some(Errno::EACCES);
     is_denied(&root).then_some(())?;
     let mut above: Vec<_> = root.ancestors().collect();
     above.reverse();

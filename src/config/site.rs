@@ -71,17 +71,7 @@ pub(super) fn build_site(
     let rules = rules(section, &mut draft, problems);
     check_root(section, problems);
     let numbers = previous.map(|site| Arc::clone(&site.numbers));
-    // Without the root, the existence of its files is unknown.
-    let error_pages = if root_is_known {
-        ErrorPages::build(
-            section.get(&ERROR_PAGES),
-            draft.root.as_ref(),
-            context.files,
-            problems,
-        )
-    } else {
-        ErrorPages::default()
-    };
+    let error_pages = error_pages(section, &draft, root_is_known, problems);
     Site {
         key: SiteKey::of(&name),
         name,
@@ -163,6 +153,20 @@ fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) 
     let limit = draft.limiter.as_ref().map(RateLimiter::limit);
     review(&written, &rules, limit, draft.context.sources, problems);
     rules
+}
+
+/// Builds the error pages of a site. Without its root, the existence of their files is unknown.
+fn error_pages(
+    section: &Lowered,
+    draft: &Draft<'_, '_>,
+    root_is_known: bool,
+    problems: &mut Problems,
+) -> ErrorPages {
+    if !root_is_known {
+        return ErrorPages::default();
+    }
+    let (root, files) = (draft.root.as_ref(), draft.context.files);
+    ErrorPages::build(section.get(&ERROR_PAGES), root, files, problems)
 }
 
 fn guard_paths(rules: &Rules<Step>) -> bool {

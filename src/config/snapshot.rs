@@ -64,13 +64,10 @@ impl Snapshot {
         let site_sections: Vec<_> = sections.iter().flat_map(|file| file.get(&SITES)).collect();
         let sites = build_sites(&site_sections, &context, problems);
         let upstreams = context.into_upstreams();
-        if !files.is_bundle() {
-            warn(&sections, sources, problems);
-        }
+        warn(&sections, sources, files, problems);
         check_sites(sites.is_empty() && complete, problems);
-        let sites = sites.into_iter().zip(site_sections);
-        let hosts = Hosts::build(sites.collect(), listener_names::all(&sections), problems);
-        check_hosts(&sections, &hosts, complete, problems);
+        let sites = sites.into_iter().zip(site_sections).collect();
+        let hosts = hosts(sites, &sections, complete, problems);
         problems.is_empty().then(|| Self {
             admin,
             watched: sources.watched().clone(),
@@ -95,18 +92,30 @@ impl Snapshot {
     }
 }
 
-fn warn(files: &[Lowered], sources: &Sources, problems: &mut Problems) {
-    warn_of_hosts(files, problems);
-    warn_of_endless_redirects(files, problems);
-    warn_of_exposed(files, sources, problems);
+/// Reviews the configuration, unless that was done when it was recorded.
+fn warn(sections: &[Lowered], sources: &Sources, files: &Files, problems: &mut Problems) {
+    if files.is_bundle() {
+        return;
+    }
+    warn_of_hosts(sections, problems);
+    warn_of_endless_redirects(sections, problems);
+    warn_of_exposed(sections, sources, problems);
 }
 
-/// Refuses listeners without a site, if all sites were read, and reserves that exceed the total.
-fn check_hosts(files: &[Lowered], hosts: &Hosts, complete: bool, problems: &mut Problems) {
+/// Builds the hosts of the sites. Refuses listeners without a site, if all sites were read, and reserves that exceed the
+/// total.
+fn hosts(
+    sites: Vec<(Site, &Lowered)>,
+    sections: &[Lowered],
+    complete: bool,
+    problems: &mut Problems,
+) -> Hosts {
+    let hosts = Hosts::build(sites, listener_names::all(sections), problems);
     if complete && !hosts.each().is_empty() {
-        listener_names::check(files, hosts, problems);
+        listener_names::check(sections, &hosts, problems);
     }
     sharing(hosts.each().iter(), problems);
+    hosts
 }
 
 /// Returns the sites by name.

@@ -115,6 +115,7 @@ fn values_in_the_docs_are_valid() {
 }
 
 mod bundle;
+mod confined;
 mod paths;
 
 const SAMPLE: &str = include_str!("tests/sample.toml");

@@ -75,7 +75,7 @@ fn hide(folder: &Path) {
     if geteuid().is_root() {
         setfsuid(NOBODY);
     } else {
-        set_permissions(folder, Permissions::from_mode(0)).unwrap();
+        set_permissions(folder, Permissions::from_mode(0o0)).unwrap();
     }
 }
 

@@ -92,5 +92,8 @@ fn within(count: usize, what: &'static str, limit: usize) -> Result<(), TooManyF
 /// Returns a result as it is recorded. An error without errno is that of a path that no system call takes.
 fn recorded<T: Clone>(result: &io::Result<T>) -> Result<T, i32> {
     let errno = |error: &io::Error| error.raw_os_error().unwrap_or(Errno::EINVAL as i32);
-    result.as_ref().map(T::clone).map_err(errno)
+    match result {
+        Ok(fact) => Ok(fact.clone()),
+        Err(error) => Err(errno(error)),
+    }
 }

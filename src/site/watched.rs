@@ -95,3 +95,43 @@ pub(crate) fn expand_pattern(
     let whole = Path::new(&glob::Pattern::escape(directory)).join(pattern);
     files.matches(&whole.to_string_lossy())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    #[test]
+    fn another_process_sees_the_same_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        // As the command line may name it.
+        let main = folder.path().join(OsStr::from_bytes(b"\xff.toml"));
+        let sites = folder.path().join("sites");
+        fs::create_dir(&sites).unwrap();
+        for file in [&main, &sites.join("a.toml")] {
+            fs::write(file, "1").unwrap();
+        }
+        let files = Files::recording();
+        let mut watched = WatchedFiles::default();
+        watched.add_file(&main, &files);
+        watched.add_file(&sites.join("a.toml"), &files);
+        let from = folder.path().join("main.toml");
+        watched.add_pattern(&from, "sites/*.toml");
+        let encoded = postcard::to_allocvec(&watched).unwrap();
+        let received: WatchedFiles = postcard::from_bytes(&encoded).unwrap();
+        assert_eq!(received, watched);
+
+        let seen = received.seen().clone();
+        assert_eq!(received.scan(), seen);
+        fs::write(sites.join(".hidden.toml"), "1").unwrap();
+        assert_eq!(received.scan(), seen);
+        fs::write(&main, "12").unwrap();
+        let changed = received.scan();
+        assert_ne!(changed, seen);
+        fs::write(sites.join("b.toml"), "1").unwrap();
+        assert_ne!(received.scan(), changed);
+    }
+}

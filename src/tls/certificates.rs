@@ -20,7 +20,7 @@ use crate::section::{At, Key, Lowered, Place, Problem, Problems, Section, absolu
 /// The `tls` section of a site.
 pub static SITE_TLS: Section = Section {
     title: "[site.tls]",
-    doc: "The certificate of the site, for every [[listen]] with `tls`. A client gets the certificate of the site whose `hosts` contain the name that it requests (SNI), else that of the site without `hosts`, else the first. Changed files are read again within seconds; connections are not affected, and an unusable file changes nothing.",
+    doc: "The certificate of the site, for every [[listen]] with `tls`. A client gets the certificate of the site whose `hosts` contain the name that it requests (SNI), else that of the site without `hosts`, else the first. Changed files, of at most 4 MiB each, are read again within seconds, with the rights of the user that starts the gateway: they may be readable by root alone. Connections are not affected, and an unusable file changes nothing.",
     groups: &[&[&CERTIFICATE, &KEY]],
 };
 

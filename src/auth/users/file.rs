@@ -245,7 +245,8 @@ impl Paths {
     fn read(&self, files: &Files) -> Option<State> {
         let asked = self.asked(files);
         let versions = self.versions(|path| version(path, files));
-        if versions.is_changing(SystemTime::now()) {
+        // What is in a bundle had been left alone when it was read.
+        if !files.is_bundle() && versions.is_changing(SystemTime::now()) {
             return None;
         }
         let read = self.contents(files);

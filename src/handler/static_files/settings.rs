@@ -31,7 +31,7 @@ pub static SCRIPT_SYMLINKS: Key<Option<At<String>>> = Key::one_of(
 
 pub(crate) static SYMLINKS: Key<At<String>> = Key::one_of("symlinks", &POLICIES, "Followed symbolic links. \"within-root\": relative ones that stay below the root; \"never\": none; \"same-owner\": those to files of the owner of the link, anywhere; \"anywhere\": all. The root itself may be a link; it is resolved anew each second, and for each request with `server.file_cache = \"0\"`.").default("\"within-root\"");
 
-pub(super) static MIME_TYPES: Key<Option<At<String>>> = Key::text("mime_types", "File of media types and their extensions, an absolute path, in the format of Debian's /etc/mime.types; it takes precedence over the built-in types.").example("\"/etc/mime.types\"");
+pub(super) static MIME_TYPES: Key<Option<At<String>>> = Key::text("mime_types", "File of media types and their extensions, an absolute path, in the format of Debian's /etc/mime.types, of at most 4 MiB; it takes precedence over the built-in types.").example("\"/etc/mime.types\"");
 
 pub(super) static TYPES: Key<Pairs> = Key::pairs(
     "types",
