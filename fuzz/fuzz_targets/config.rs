@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use fcgate::config::source::{Source, Sources, parse};
 use fcgate::config::{ROOT, diagnostic};
+use fcgate::files::Files;
 use fcgate::section::{Lowered, Problems, Section};
 use fcgate::site::Snapshot;
 use libfuzzer_sys::fuzz_target;
@@ -25,7 +26,7 @@ static WITHOUT_INCLUDE: LazyLock<Section> = LazyLock::new(|| {
 fuzz_target!(|text: &str| {
     let mut problems = Problems::default();
     let (sources, files) = read(text, &mut problems);
-    let snapshot = Snapshot::build(files.clone(), &sources, None, &mut problems);
+    let snapshot = Snapshot::build(files.clone(), &sources, None, &Files::own(), &mut problems);
     match snapshot {
         Some(snapshot) if problems.is_empty() => can_be_reloaded(files, &sources, &snapshot),
         Some(_) | None => says_what_is_wrong(problems, &sources),
@@ -44,7 +45,7 @@ fn read(text: &str, problems: &mut Problems) -> (Sources, Vec<Lowered>) {
 /// The same text over itself is no change.
 fn can_be_reloaded(files: Vec<Lowered>, sources: &Sources, snapshot: &Snapshot) {
     let mut problems = Problems::default();
-    let again = Snapshot::build(files, sources, Some(snapshot), &mut problems);
+    let again = Snapshot::build(files, sources, Some(snapshot), &Files::own(), &mut problems);
     assert!(again.is_some() && problems.is_empty());
 }
 

@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 use super::users::{Current, Entry, Loaded, Unavailable, UserFile};
 use super::verifier::{Pair, Rejected, Verdict, Verifier, VerifyRequest};
+#[cfg(test)]
+use crate::files::Files;
 use crate::limits::budget::Party;
 use crate::limits::rate::Client;
 use crate::message::{Credentials, Disk, RemoteUser};
@@ -164,7 +166,7 @@ pub(crate) fn sample() -> Arc<Basic> {
         let (_folder, path) = user_file();
         Arc::new(Basic {
             users: super::users::UserFiles::default()
-                .open(&path, None)
+                .open(&path, None, &Files::own())
                 .unwrap(),
             verifier: Verifier::new(HASHING),
             remember: Duration::ZERO,

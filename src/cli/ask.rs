@@ -10,6 +10,7 @@ use socket2::{SockAddr, Socket, Type};
 
 use super::Configuration;
 use crate::config;
+use crate::files::Files;
 use crate::message::percent;
 use crate::site::AdminAddress;
 
@@ -76,7 +77,7 @@ pub(super) fn reload(file: &Path, dry_run: bool) -> anyhow::Result<ExitCode> {
     };
     let mut answer = exchange(file, "POST", target, RELOAD_TIMEOUT)?;
     if answer.status == REFUSED
-        && let Err(invalid) = config::load(file, None)
+        && let Err(invalid) = config::load(file, None, &Files::own())
     {
         answer.text = format!("the configuration is invalid\n{invalid}\n");
     }

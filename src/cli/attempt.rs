@@ -9,6 +9,7 @@ use anyhow::anyhow;
 
 use super::{Configuration, configuration_file};
 use crate::config;
+use crate::files::Files;
 use crate::line_log::stderr::Stderr;
 use crate::privilege::{User, attempt};
 use crate::server::confinement::{confinement, enter};
@@ -25,7 +26,8 @@ pub(super) struct Arguments {
 /// Makes the attempts in the first thread, and again in one that starts afterwards.
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let file = configuration_file(arguments.configuration.file);
-    let snapshot = config::load(&file, None).map_err(|invalid| anyhow!("{invalid}"))?;
+    let snapshot =
+        config::load(&file, None, &Files::own()).map_err(|invalid| anyhow!("{invalid}"))?;
     let settings = &snapshot.server;
     let user = User::resolve(&settings.user, &User::own())?;
     let report = enter(&user, &confinement(&snapshot), settings)?;

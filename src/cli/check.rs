@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use super::htaccess::HtaccessFiles;
 use crate::config;
+use crate::files::Files;
 
 /// Loads the configuration, and prints `ok` or all its errors.
 pub(super) fn check(file: &Path) -> ExitCode {
-    match config::load(file, None) {
+    match config::load(file, None, &Files::own()) {
         Ok(snapshot) => {
             let _ = write!(std::io::stderr(), "{}", snapshot.warnings);
             let files = HtaccessFiles::below_roots(&snapshot);

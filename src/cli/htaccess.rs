@@ -12,7 +12,6 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use tokio::time::Instant;
 
-use crate::handler::Handler;
 use crate::site::Snapshot;
 
 /// The `.htaccess` files below some folders.
@@ -28,9 +27,7 @@ pub(super) struct HtaccessFiles {
 impl HtaccessFiles {
     /// Searches below the roots of all sites.
     pub(super) fn below_roots(snapshot: &Snapshot) -> Self {
-        let rules = snapshot.sites().flat_map(|site| site.rules.iter());
-        let handlers = rules.filter_map(|rule| rule.then.handler.as_ref());
-        let roots = handlers.filter_map(root).collect::<BTreeSet<_>>();
+        let roots = snapshot.sites().flat_map(|site| site.roots()).collect();
         Self::search(roots, NAMES, Instant::now() + TIME)
     }
 
@@ -133,15 +130,6 @@ const SHOWN: usize = 20;
 
 /// Bytes read of a file; the longest of 183 examined files has 55 KiB.
 const LENGTH: u64 = 256 * 1024;
-
-fn root(handler: &Handler) -> Option<&Path> {
-    match handler {
-        Handler::Fastcgi(fastcgi) => Some(&fastcgi.mapping.root.0),
-        Handler::StaticFiles(files) => Some(&files.root().0),
-        Handler::Redirect(_) | Handler::Rewrite(_) | Handler::Respond(_) => None,
-        Handler::Deny(_) | Handler::ExcludeProxy => None,
-    }
-}
 
 /// Returns the existing folders without those inside another. `/` is left out: with
 /// `to = "fcgi://php/$1"` it is a root, and has no site.

@@ -7,7 +7,7 @@ use anyhow::Context;
 use tracing::Level;
 
 use super::htaccess::{ADVICE, HtaccessFiles};
-use crate::config::Invalid;
+use crate::config::{self, Invalid};
 use crate::control::Intent;
 use crate::line_log::stderr::Stderr;
 use crate::privilege::{Confinement, Report, Sandbox, User};
@@ -19,8 +19,8 @@ use crate::threads;
 /// Loads the configuration with the rights of the parent, gives them up, and serves. No thread starts before that, since
 /// rights belong to threads. Messages go through the queue of the log: stderr may be a pipe without a reader.
 pub(super) fn server(file: PathBuf) -> anyhow::Result<ExitCode> {
-    let boot = Boot::begin().context("`fcgate server` is started by `fcgate run`")?;
-    let prepared = prepare(&boot, &file);
+    let mut boot = Boot::begin().context("`fcgate server` is started by `fcgate run`")?;
+    let prepared = prepare(&mut boot, &file);
     let stderr = Stderr::start().context("cannot log to stderr")?;
     let served = match prepared {
         Ok(Some(prepared)) => serve(file, boot, prepared, &stderr),
@@ -57,7 +57,7 @@ impl<E: Into<anyhow::Error>> From<E> for Refusal {
 }
 
 /// Loads the configuration, receives the sockets, and gives up the rights. `None` if the parent needs no server any more.
-fn prepare(boot: &Boot, file: &Path) -> Result<Option<Prepared>, Refusal> {
+fn prepare(boot: &mut Boot, file: &Path) -> Result<Option<Prepared>, Refusal> {
     let snapshot = boot.load(file).map_err(Refusal::Configuration)?;
     let user = User::resolve(&snapshot.server.user, &User::own())?;
     let confinement = confinement(&snapshot);
@@ -67,6 +67,7 @@ fn prepare(boot: &Boot, file: &Path) -> Result<Option<Prepared>, Refusal> {
     };
     let sandbox = snapshot.server.sandbox;
     let report = enter(&user, &confinement, &snapshot.server)?;
+    boot.give_up_files();
     let exit_watchdog = ExitWatchdog::start().context("cannot receive signals")?;
     Ok(Some(Prepared {
         snapshot,
@@ -87,9 +88,17 @@ fn serve(
     stderr.subscribe(Level::INFO);
     stderr.error_log().apply(&snapshot.logs.settings, None);
     log_warnings(&snapshot, boot.intent(), stderr);
+    if boot.is_last_in_force() {
+        tracing::error!(
+            "the configuration has errors now (fcgate check): the last one in force is served"
+        );
+    }
     if boot.intent() != Intent::Restart {
         log_htaccess_files(&snapshot);
         prepared.report.log();
+        for message in config::denied_folders(&snapshot) {
+            tracing::warn!("{message}");
+        }
     }
     let process = Process {
         sockets: prepared.sockets,

@@ -124,7 +124,8 @@ fn only(section: &Lowered, problems: &mut Problems) -> Option<Build> {
 fn static_files(parts: Parts<'_, '_, '_>) -> Option<Handler> {
     let table = parts.section.given(&static_files::KEY)?;
     let draft = parts.draft;
-    let built = StaticFiles::build(table, draft.root.as_ref(), &draft.files, parts.problems);
+    let (root, files) = (draft.root.as_ref(), draft.context.files);
+    let built = StaticFiles::build(table, root, &draft.files, files, parts.problems);
     built.map(Handler::StaticFiles)
 }
 

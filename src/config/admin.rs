@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::files::Files;
 use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
 use crate::site::{AdminAddress, AdminSettings};
 
@@ -30,7 +31,7 @@ const FOLDER: &str = "/run/fcgate";
 
 impl AdminSettings {
     /// Builds the settings from the section of the main file.
-    pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
+    pub fn build(section: &Lowered, files: &Files, problems: &mut Problems) -> Self {
         let mode = mode(section, problems);
         let by_variable = || {
             let value = std::env::var("FCGATE_ADMIN").ok()?;
@@ -44,7 +45,7 @@ impl AdminSettings {
         Self {
             address: match &given {
                 Some(text) => address(text, mode, section, problems),
-                None => default_address(mode),
+                None => default_address(mode, files),
             },
             hosts: hosts.map(|host| host.value).collect(),
             is_given: given.is_some(),
@@ -52,10 +53,11 @@ impl AdminSettings {
     }
 }
 
-fn default_address(mode: u32) -> Option<AdminAddress> {
+fn default_address(mode: u32, files: &Files) -> Option<AdminAddress> {
     let folder = Path::new(FOLDER);
     let path = folder.join("admin.sock");
-    folder.is_dir().then_some(AdminAddress::Unix { path, mode })
+    let is_there = files.status(folder).is_ok_and(|status| status.is_dir());
+    is_there.then_some(AdminAddress::Unix { path, mode })
 }
 
 fn address(

@@ -10,6 +10,7 @@ use super::source::Sources;
 use crate::auth::Authentication;
 use crate::cgi::Responder;
 use crate::cgi::contract::TYPE;
+use crate::files::Files;
 use crate::handler::fastcgi::{CallTimeouts, ErrorLog, target};
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
@@ -28,6 +29,8 @@ pub(super) struct BuildContext<'a> {
     pub(super) server: &'a ServerSettings,
     /// The logs.
     pub(super) logs: &'a LogsInUse,
+    /// Access to the files that the configuration names.
+    pub(super) files: &'a Files,
     /// Upstreams by name; anonymous ones, known by address, are added. Sites are built in parallel.
     pub(super) upstreams: Mutex<Upstreams>,
     pub(super) previous: Option<&'a Upstreams>,

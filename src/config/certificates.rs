@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{listen, site_section};
+use crate::files::Files;
 use crate::route::condition::HostPattern;
 use crate::section::{Lowered, Problem, Problems};
 use crate::site::Snapshot;
@@ -10,11 +11,12 @@ use crate::tls::{Certificates, ServerName};
 
 /// Reads the certificates of all sites; `None` if there are none.
 pub(super) fn build(
-    files: &[Lowered],
+    sections: &[Lowered],
     previous: Option<&Snapshot>,
+    files: &Files,
     problems: &mut Problems,
 ) -> Option<Arc<Certificates>> {
-    let sites: Vec<_> = files
+    let sites: Vec<_> = sections
         .iter()
         .flat_map(|file| file.get(&site_section::SITES))
         .collect();
@@ -25,10 +27,10 @@ pub(super) fn build(
     // An invalid certificate counts as one.
     let is_bare =
         with_tls.is_empty() && !sites.iter().any(|site| site.is_wrong(&site_section::TLS));
-    check_listeners(files, is_bare, problems);
-    check_sites(files, &sites, problems);
+    check_listeners(sections, is_bare, problems);
+    check_sites(sections, &sites, problems);
     let previous = previous.and_then(|snapshot| snapshot.certificates.as_deref());
-    Certificates::build(&with_tls, previous, problems).map(Arc::new)
+    Certificates::build(&with_tls, previous, files, problems).map(Arc::new)
 }
 
 fn names(site: &Lowered) -> Vec<ServerName> {

@@ -120,13 +120,14 @@ fn by_name<S: Borrow<Lowered>>(sections: &[(String, S)]) -> HashMap<&str, Vec<&L
 mod tests {
     use super::*;
     use crate::config;
+    use crate::files::Files;
 
     fn check(before: &str, after: &str, expected: &[&str]) {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("fcgate.toml");
         let load = |text: &str| {
             std::fs::write(&file, format!("{text}\n[[site]]\nroot = \"/tmp\"\n")).unwrap();
-            config::load(&file, None).unwrap()
+            config::load(&file, None, &Files::own()).unwrap()
         };
         let (before, after) = (load(before), load(after));
         assert_eq!(difference(&before, &after), expected);
@@ -193,7 +194,7 @@ mod tests {
         let file = directory.path().join("fcgate.toml");
         let load = |text: &str| {
             std::fs::write(&file, format!("{text}\n[[site]]\nroot = \"/tmp\"\n")).unwrap();
-            config::load(&file, None).unwrap()
+            config::load(&file, None, &Files::own()).unwrap()
         };
         let lines = difference(
             &load(""),

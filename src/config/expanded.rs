@@ -9,6 +9,7 @@ use super::mount::MOUNTS;
 use super::preset::PRESET;
 use super::source::{self, Sources};
 use super::{Invalid, ROOT, load, site_section};
+use crate::files::Files;
 use crate::section::{AnyKey, Descriptor, Kind, Lowered, Place, Problems, key as print_key};
 
 /// Keys of a site that are replaced by rules.
@@ -24,19 +25,21 @@ static EXPANDED: [&dyn AnyKey; 6] = [
 /// Returns the file at `path` and its includes as one valid, equivalent configuration.
 pub fn expanded(path: &Path) -> Result<String, Invalid> {
     // Only a valid configuration is expanded: the rest of this function cannot fail then.
-    load(path, None)?;
+    let files = &Files::own();
+    load(path, None, files)?;
     let mut problems = Problems::default();
-    let (sources, files) =
-        source::read(path, &ROOT, &|name| std::env::var(name).ok(), &mut problems);
+    let environment = |name: &str| std::env::var(name).ok();
+    let (sources, sections) = source::read(path, &ROOT, &environment, files, &mut problems);
     let mut page = Page {
         text: format!(
             "# Expanded configuration of {}. Absent keys have the defaults of `fcgate reference`.\n",
             path.display().to_string().escape_debug()
         ),
         sources: &sources,
+        files,
     };
     for key in ROOT.keys() {
-        for file in &files {
+        for file in &sections {
             page.sections(key, file, &mut problems);
         }
     }
@@ -50,6 +53,7 @@ pub fn expanded(path: &Path) -> Result<String, Invalid> {
 struct Page<'a> {
     text: String,
     sources: &'a Sources,
+    files: &'a Files,
 }
 
 impl Page<'_> {
@@ -85,7 +89,7 @@ impl Page<'_> {
             let origin = self.origin(&rule.place());
             self.rule(&origin, rule);
         }
-        for ImpliedRule { rule, key, why } in implied_rules(site, problems) {
+        for ImpliedRule { rule, key, why } in implied_rules(site, self.files, problems) {
             let origin = self.origin(&rule.place());
             self.rule(&format!("{key} ({origin}): {why}"), &rule);
         }

@@ -8,6 +8,7 @@ use super::front::{self, FRONT_CONTROLLER, INDEX};
 use super::mount::{self, mounts};
 use super::preset::{self, PRESET, STEPS, preset};
 use super::site_section;
+use crate::files::Files;
 use crate::handler::mount::Mount;
 use crate::handler::static_files::{FileSettings, IMMUTABLE, LISTING, SYMLINKS};
 use crate::message::Root;
@@ -24,15 +25,19 @@ pub(super) struct ImpliedRule {
 }
 
 /// Returns the implied rules, which follow those of the site, in their order.
-pub(super) fn implied_rules(site: &Lowered, problems: &mut Problems) -> Vec<ImpliedRule> {
+pub(super) fn implied_rules(
+    site: &Lowered,
+    files: &Files,
+    problems: &mut Problems,
+) -> Vec<ImpliedRule> {
     let mut rules = Vec::new();
-    let files = site.given(&site_section::FILES_TABLE);
-    let symlinks = files.is_some_and(|files| files.is_given(&SYMLINKS));
-    let listed = files.is_some_and(|files| files.get(&LISTING));
+    let settings = site.given(&site_section::FILES_TABLE);
+    let symlinks = settings.is_some_and(|settings| settings.is_given(&SYMLINKS));
+    let listed = settings.is_some_and(|settings| settings.get(&LISTING));
     for (mount, section) in mounts(site, problems) {
         let own = section.get(&mount::PHP);
         let is_own = own.is_some();
-        if !are_usable(section, problems) {
+        if !are_usable(section, files, problems) {
             continue;
         }
         let part = Part {
@@ -75,10 +80,10 @@ pub(super) fn implied_rules(site: &Lowered, problems: &mut Problems) -> Vec<Impl
 
 /// Reports whether `files` of a mount is valid; a fault is reported once, at its place, and not for
 /// every rule that copies it.
-fn are_usable(mount: &Lowered, problems: &mut Problems) -> bool {
+fn are_usable(mount: &Lowered, files: &Files, problems: &mut Problems) -> bool {
     let mut own = Problems::default();
-    if let Some(files) = mount.given(&mount::FILES) {
-        FileSettings::build(files, &FileSettings::default(), &mut own);
+    if let Some(section) = mount.given(&mount::FILES) {
+        FileSettings::build(section, &FileSettings::default(), files, &mut own);
     }
     let usable = own.is_empty();
     problems.append(own);

@@ -1,24 +1,32 @@
-//! Checks of write permissions. They apply to this process, which for `check` may run as another user
-//! than the gateway.
+//! Checks of folders and logs. While the configuration is loaded they are what this process can see: the user that runs
+//! the gateway where it serves by itself, else the parent, which opens the logs. [`denied_folders`] checks the rights
+//! of the process that serves, after it has given up others.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::unistd::{AccessFlags, access};
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::unistd::{AccessFlags, User, faccessat, geteuid};
 
+use super::server;
+use crate::files::Files;
 use crate::section::{At, Key, Lowered, Place, Problem, Problems};
+use crate::site::Snapshot;
 
 pub(super) static SPOOL_DIRECTORY: Key<Option<At<String>>> = Key::text("spool_directory", "Folder for request bodies and buffered answers that do not fit in memory, an absolute path: unlinked files, which vanish with their request. Default: $TMPDIR, else /tmp.").example("\"/var/spool/fcgate\"");
 
-/// Warns of an unwritable spool directory; a missing one is an error.
-pub(super) fn check_spool(directory: &Path, section: &Lowered, problems: &mut Problems) {
-    let name = if section.is_given(&SPOOL_DIRECTORY) {
-        "server.spool_directory"
-    } else {
-        "TMPDIR, else /tmp, as server.spool_directory is not given"
-    };
+/// Reports a missing spool directory, and warns of one that this process cannot write if it serves itself.
+pub(super) fn check_spool(
+    directory: &Path,
+    section: &Lowered,
+    files: &Files,
+    problems: &mut Problems,
+) {
+    let name = spool_key(section);
     let place = section.place_of(&SPOOL_DIRECTORY);
+    let is_there = || files.status(directory).is_ok_and(|status| status.is_dir());
     if directory.is_relative() {
         let message = format!(
             "the spool directory {} is not an absolute path ({name})",
@@ -26,25 +34,40 @@ pub(super) fn check_spool(directory: &Path, section: &Lowered, problems: &mut Pr
         );
         let help = "set server.spool_directory or TMPDIR to an absolute path";
         problems.push(Problem::new(place, message).help(help));
-    } else if !directory.is_dir() {
+    } else if !is_there() {
         let message = format!(
             "the spool directory {} does not exist ({name})",
             directory.display()
         );
         let help = "create it, or set server.spool_directory to another";
         problems.push(Problem::new(place, message).help(help));
-    } else if let Some(error) = unwritable_folder(directory) {
-        let message = format!(
-            "cannot write to the spool directory {}: {error} ({name})",
-            directory.display()
-        );
-        let help = "give the gateway's user write permission, or set server.spool_directory to another: request bodies that do not fit in memory get 507";
-        problems.warn(Problem::new(place, message).help(help));
+    } else if let Some(error) = unwritable_folder(directory).filter(|_| files.is_own()) {
+        let message = unwritable_spool(directory, &error, name);
+        problems.warn(Problem::new(place, message).help(SPOOL_HELP));
     }
 }
 
-/// Warns of a log that cannot be opened.
-pub(super) fn check_log(file: &Path, place: Place, problems: &mut Problems) {
+const SPOOL_HELP: &str = "give the gateway's user write permission, or set server.spool_directory to another: request bodies that do not fit in memory get 507";
+
+fn spool_key(section: &Lowered) -> &'static str {
+    if section.is_given(&SPOOL_DIRECTORY) {
+        "server.spool_directory"
+    } else {
+        "TMPDIR, else /tmp, as server.spool_directory is not given"
+    }
+}
+
+fn unwritable_spool(directory: &Path, error: &io::Error, name: &str) -> String {
+    let directory = directory.display();
+    format!("cannot write to the spool directory {directory}: {error} ({name})")
+}
+
+/// Adds a log to those that are opened, and warns of one that cannot be opened.
+pub(super) fn check_log(file: &Path, place: Place, files: &Files, problems: &mut Problems) {
+    files.grant_log(file);
+    if files.is_bundle() {
+        return;
+    }
     if let Some(message) = unwritable_log(file) {
         let help = "create its folder with write permission for the gateway's user: the gateway does not start without the file";
         problems.warn(Problem::new(place, message).help(help));
@@ -62,7 +85,7 @@ pub fn unwritable_log(file: &Path) -> Option<String> {
 fn unwritable_file(file: &Path) -> Option<io::Error> {
     match file.metadata() {
         Ok(metadata) if metadata.is_dir() => Some(Errno::EISDIR.into()),
-        Ok(_) => access(file, AccessFlags::W_OK).err().map(io::Error::from),
+        Ok(_) => denied(file, AccessFlags::W_OK).map(io::Error::from),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let folder = file.parent().unwrap_or_else(|| Path::new("/"));
             unwritable_folder(folder)
@@ -73,6 +96,62 @@ fn unwritable_file(file: &Path) -> Option<io::Error> {
 
 /// Returns the error of creating a file in a folder; `None` without one.
 fn unwritable_folder(folder: &Path) -> Option<io::Error> {
-    let may = access(folder, AccessFlags::W_OK | AccessFlags::X_OK);
-    may.err().map(io::Error::from)
+    denied(folder, AccessFlags::W_OK | AccessFlags::X_OK).map(io::Error::from)
+}
+
+/// Returns the error of an access by the effective user of this process; `None` without one.
+fn denied(path: &Path, access: AccessFlags) -> Option<Errno> {
+    faccessat(AT_FDCWD, path, access, AtFlags::AT_EACCESS).err()
+}
+
+/// Returns a message for each folder of `snapshot` that this process may not use: the spool directory, and the roots.
+/// For a process that has given up its rights: a folder may be open to the one that loaded the configuration. A
+/// missing root is no fault here, since scripts may be on another machine. Blocks.
+pub fn denied_folders(snapshot: &Snapshot) -> Vec<String> {
+    let sites = snapshot.sites();
+    let mut roots: Vec<_> = sites
+        .flat_map(|site| site.roots().map(|root| (root, &*site.name)))
+        .collect();
+    roots.sort_unstable();
+    roots.dedup_by_key(|(root, _)| *root);
+    let roots = roots.into_iter();
+    let denied = roots.filter_map(|(root, site)| denied_root(root, site));
+    denied_spool(snapshot).into_iter().chain(denied).collect()
+}
+
+fn denied_spool(snapshot: &Snapshot) -> Option<String> {
+    let directory = &snapshot.server.spool_directory;
+    let error = unwritable_folder(directory)?;
+    let server = snapshot.files.first()?.get(&server::KEY);
+    let message = unwritable_spool(directory, &error, spool_key(&server));
+    Some(format!(
+        "{message}: the gateway runs as {}; {SPOOL_HELP}",
+        own_user()
+    ))
+}
+
+fn denied_root(root: &Path, site: &str) -> Option<String> {
+    let is_denied = |folder: &&Path| denied(folder, AccessFlags::X_OK) == Some(Errno::EACCES);
+    is_denied(&root).then_some(())?;
+    let mut above: Vec<_> = root.ancestors().collect();
+    above.reverse();
+    // That of a link to a root lies elsewhere.
+    let folder = above.into_iter().find(is_denied).unwrap_or(root);
+    let shown = folder.display();
+    let mode = folder.metadata().map_or_else(
+        |_| String::new(),
+        |found| format!(" (mode {:04o})", found.mode() & 0o7777),
+    );
+    Some(format!(
+        "the root {} of the site {site} cannot be used (root): the gateway runs as {}, without permission to search the folder {shown}{mode}: its files get 403, its scripts 404; chmod o+x {shown}, or give the gateway the folder's group with server.group",
+        root.display(),
+        own_user(),
+    ))
+}
+
+/// Returns the user of this process as `www-data (33)`, or the number alone.
+fn own_user() -> String {
+    let uid = geteuid();
+    let known = User::from_uid(uid).ok().flatten();
+    known.map_or_else(|| uid.to_string(), |user| format!("{} ({uid})", user.name))
 }

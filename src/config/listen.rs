@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::logs::LogsInUse;
 use crate::access_log::section::ACCESS_LOG;
 use crate::auth::TrustedProxies;
+use crate::files::Files;
 use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table, Tables};
 use crate::site::listener::{ListenAddress, Listener};
 use crate::tls::{Acceptor, Certificates, LISTEN_TLS};
@@ -62,12 +63,13 @@ impl Listener {
         section: &Lowered,
         certificates: Option<&Arc<Certificates>>,
         logs: &LogsInUse,
+        files: &Files,
         problems: &mut Problems,
     ) -> Option<Self> {
         let address = ListenAddress::build(section, problems);
         let tls = match (section.given(&TLS), certificates) {
             (Some(table), Some(certificates)) => {
-                Acceptor::build(table, Arc::clone(certificates), problems).map(Arc::new)
+                Acceptor::build(table, Arc::clone(certificates), files, problems).map(Arc::new)
             }
             (None, _) | (_, None) => None,
         };

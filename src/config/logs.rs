@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::folders;
 use crate::access_log::AccessLogs;
 use crate::access_log::section::{ACCESS_LOG, SERVER_ACCESS_LOG};
+use crate::files::Files;
 use crate::line_log::section::{ErrorLogSettings, LOG, TO};
 use crate::line_log::{Destination, LineLog, Logs};
 use crate::section::{Key, Lowered, Place, Problem, Problems, Table};
@@ -21,13 +22,15 @@ const MOST: usize = 1024;
 #[derive(Debug)]
 pub(super) struct LogsInUse {
     logs: Arc<Logs>,
+    files: Files,
     used: Mutex<HashMap<Destination, LineLog>>,
 }
 
 impl LogsInUse {
     /// Returns a collection of no logs, with those of the previous configuration at hand.
-    pub(super) fn new(previous: Option<&SnapshotLogs>) -> Self {
+    pub(super) fn new(previous: Option<&SnapshotLogs>, files: &Files) -> Self {
         Self {
+            files: files.clone(),
             logs: previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.all)),
             used: Mutex::default(),
         }
@@ -54,7 +57,7 @@ impl LogsInUse {
     fn access_logs(&self, sections: &[Lowered], problems: &mut Problems) -> Arc<AccessLogs> {
         let open = |to: Destination, place: Place, problems: &mut Problems| {
             if let Destination::File(path) = &to {
-                folders::check_log(path, place.clone(), problems);
+                folders::check_log(path, place.clone(), &self.files, problems);
             }
             let log = self.logs.access_log(&to);
             self.add(to, log, place, problems)
@@ -74,7 +77,7 @@ impl LogsInUse {
             return (settings, None);
         };
         let place = log.place_of(&TO);
-        folders::check_log(path, place.clone(), problems);
+        folders::check_log(path, place.clone(), &self.files, problems);
         let to = Destination::File(path.clone());
         if self.lock().contains_key(&to) {
             let message = format!("{to} is the file of an access log");

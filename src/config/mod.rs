@@ -37,9 +37,10 @@ use std::path::Path;
 
 pub use expanded::expanded;
 pub use file::ROOT;
-pub use folders::unwritable_log;
+pub use folders::{denied_folders, unwritable_log};
 
-use crate::section::{Problem, Problems};
+use crate::files::Files;
+use crate::section::{FileId, Place, Problem, Problems};
 use crate::site::{AdminSettings, Snapshot};
 use source::Sources;
 
@@ -66,31 +67,54 @@ impl Invalid {
     }
 }
 
-/// Loads the file at `path` and its includes. Carries over from `previous` everything unchanged.
-pub fn load(path: &Path, previous: Option<&Snapshot>) -> Result<Snapshot, Invalid> {
+/// Loads the file at `path` and its includes, and the files that they name, through `files`. Carries over from
+/// `previous` everything unchanged. The warnings of a bundle were reported when it was recorded.
+pub fn load(path: &Path, previous: Option<&Snapshot>, files: &Files) -> Result<Snapshot, Invalid> {
     let mut problems = Problems::default();
-    let (sources, files) =
-        source::read(path, &ROOT, &|name| std::env::var(name).ok(), &mut problems);
-    let snapshot = Snapshot::build(files, &sources, previous, &mut problems);
-    let warnings = diagnostic::render_warnings(&problems.take_warnings(), &sources);
+    let environment = |name: &str| std::env::var(name).ok();
+    let (sources, sections) = source::read(path, &ROOT, &environment, files, &mut problems);
+    let snapshot = Snapshot::build(sections, &sources, previous, files, &mut problems);
+    if let Some(path) = files.lacking() {
+        return Err(Invalid::of(&[changed_meanwhile(&path)], &sources));
+    }
+    let mut warnings = problems.take_warnings();
+    if files.is_bundle() {
+        warnings.clear();
+    }
     let problems = problems.into_sorted();
     match snapshot {
-        Some(snapshot) if problems.is_empty() => Ok(snapshot.with_warnings(warnings)),
+        Some(snapshot) if problems.is_empty() => {
+            Ok(snapshot.with_warnings(diagnostic::render_warnings(&warnings, &sources)))
+        }
         Some(_) | None => Err(Invalid::of(&problems, &sources)),
     }
+}
+
+/// Builds the problem of a bundle without the file at `path`: all others are consequences.
+fn changed_meanwhile(path: &Path) -> Problem {
+    let message = format!(
+        "the configuration changed while it was loaded: {} was not read before",
+        path.display()
+    );
+    let place = Place {
+        file: FileId(0),
+        span: 0..0,
+    };
+    Problem::new(place, message).help("reload it once more")
 }
 
 /// Loads `[admin]` of the file at `path`, for clients of a running gateway; ignores errors elsewhere in
 /// the file.
 pub fn admin_of(path: &Path) -> Result<AdminSettings, Invalid> {
     let mut problems = Problems::default();
-    let (sources, files) =
-        source::read(path, &ROOT, &|name| std::env::var(name).ok(), &mut problems);
-    let Some(main) = files.first() else {
+    let files = &Files::own();
+    let environment = |name: &str| std::env::var(name).ok();
+    let (sources, sections) = source::read(path, &ROOT, &environment, files, &mut problems);
+    let Some(main) = sections.first() else {
         return Err(Invalid::of(&problems.into_sorted(), &sources));
     };
     let mut own = Problems::default();
-    let settings = AdminSettings::build(&main.get(&admin::KEY), &mut own);
+    let settings = AdminSettings::build(&main.get(&admin::KEY), files, &mut own);
     if own.is_empty() {
         Ok(settings)
     } else {

@@ -91,13 +91,14 @@ mod tests {
     use proptest::prelude::*;
 
     use crate::config;
+    use crate::files::Files;
 
     /// Returns the outline of a file with this text, without the file name.
     fn outline(text: &str) -> String {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("fcgate.toml");
         std::fs::write(&file, text).unwrap();
-        let invalid = config::load(&file, None).unwrap_err();
+        let invalid = config::load(&file, None, &Files::own()).unwrap_err();
         let shown = invalid.outline().to_owned();
         shown.replace(&format!("{}:", file.display()), "")
     }

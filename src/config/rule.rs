@@ -49,12 +49,12 @@ pub(super) fn build_rule(
     let sources = draft.context.sources;
     let show = |place: &Place| sources.show(place);
     let place: Arc<str> = show(&section.place()).into();
-    let authentication = draft.context.authentication;
+    let context = draft.context;
     let mut modifiers = Modifiers::build(
         section,
         Arc::clone(&place),
         (&groups, &show),
-        authentication,
+        (context.authentication, context.files),
         problems,
     );
     if let Some(limiter) = modifiers.limiter_mut() {

@@ -11,6 +11,7 @@ use crate::auth::forwarding::{TRUSTED_PROXIES, UNTRUSTED_FIELDS};
 use crate::auth::identifiers::BEGIN_TRACE;
 use crate::auth::trusted_fields::TRUSTED_FIELDS;
 use crate::auth::verifier::{AUTH, Hashing};
+use crate::files::Files;
 use crate::limits::budget::Totals;
 use crate::limits::{BODY, LIMITS, Limits};
 use crate::privilege::{Asked, GROUP, SANDBOX, Sandbox, USER};
@@ -80,7 +81,7 @@ static ENCODER_MEMORY: Key<ByteSize> = Key::size("encoder_memory", "Memory for t
 
 impl ServerSettings {
     /// Builds the settings from the section; unusable folders are problems.
-    pub fn build(section: &Lowered, problems: &mut Problems) -> Self {
+    pub fn build(section: &Lowered, files: &Files, problems: &mut Problems) -> Self {
         let limits = Limits::build(&section.get(&LIMITS_KEY), problems);
         let spool = section.get(&SPOOL_QUOTA).0;
         warn_of_bodies(&section.get(&LIMITS_KEY), spool, problems);
@@ -92,7 +93,7 @@ impl ServerSettings {
             drain: section.get(&DRAIN),
             drain_replaced: section.get(&DRAIN_REPLACED),
             drain_delay: section.get(&DRAIN_DELAY),
-            spool_directory: spool_directory(section, problems),
+            spool_directory: spool_directory(section, files, problems),
             shared: Totals {
                 spool,
                 answers: section.get(&ANSWER_MEMORY).0,
@@ -122,13 +123,13 @@ pub(super) fn warn_of_bodies(limits: &Lowered, spool: u64, problems: &mut Proble
     }
 }
 
-fn spool_directory(section: &Lowered, problems: &mut Problems) -> PathBuf {
+fn spool_directory(section: &Lowered, files: &Files, problems: &mut Problems) -> PathBuf {
     let directory = match section.get(&SPOOL_DIRECTORY) {
         Some(text) => absolute_path(&text, problems),
         None => Some(std::env::temp_dir()),
     };
     if let Some(directory) = &directory {
-        folders::check_spool(directory, section, problems);
+        folders::check_spool(directory, section, files, problems);
     }
     directory.unwrap_or_default()
 }

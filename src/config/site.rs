@@ -62,6 +62,7 @@ pub(super) fn build_site(
         files: FileSettings::build(
             &section.get(&FILES_TABLE),
             &FileSettings::default(),
+            context.files,
             problems,
         ),
         slow: slow_log(section, context),
@@ -72,9 +73,7 @@ pub(super) fn build_site(
     let rules = rules(section, &mut draft, problems);
     check_root(section, problems);
     let numbers = previous.map(|site| Arc::clone(&site.numbers));
-    // Without the root, the existence of its files is unknown.
-    let error_pages = root_is_known
-        .then(|| ErrorPages::build(section.get(&ERROR_PAGES), draft.root.as_ref(), problems));
+    let error_pages = error_pages(section, &draft, root_is_known, problems);
     Site {
         key: SiteKey::of(&name),
         name,
@@ -87,7 +86,7 @@ pub(super) fn build_site(
         access: Access::build(section, problems),
         access_logs: context.logs.of_section(section, problems),
         numbers: numbers.unwrap_or_default(),
-        error_pages: error_pages.unwrap_or_default(),
+        error_pages,
         reserve: reserve(section),
         limiter: draft.limiter,
         guards_paths: guard_paths(&rules),
@@ -156,7 +155,7 @@ fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) 
         .unzip();
     // Warnings about an implied rule are of no use to the user.
     let mut found = Problems::default();
-    for implied in implied_rules(section, problems) {
+    for implied in implied_rules(section, draft.context.files, problems) {
         rules.extend(build_rule(&implied.rule, draft, &mut found));
     }
     problems.append(found.without_warnings());
@@ -164,6 +163,20 @@ fn rules(section: &Lowered, draft: &mut Draft<'_, '_>, problems: &mut Problems) 
     let limit = draft.limiter.as_ref().map(RateLimiter::limit);
     review(&written, &rules, limit, draft.context.sources, problems);
     rules
+}
+
+/// Builds the error pages of a site. Without its root, the existence of their files is unknown.
+fn error_pages(
+    section: &Lowered,
+    draft: &Draft<'_, '_>,
+    root_is_known: bool,
+    problems: &mut Problems,
+) -> ErrorPages {
+    if !root_is_known {
+        return ErrorPages::default();
+    }
+    let (root, files) = (draft.root.as_ref(), draft.context.files);
+    ErrorPages::build(section.get(&ERROR_PAGES), root, files, problems)
 }
 
 fn guard_paths(rules: &Rules<Step>) -> bool {

@@ -34,6 +34,7 @@ pub(super) fn build_sites(
 #[cfg(test)]
 mod tests {
     use crate::config;
+    use crate::files::Files;
     use crate::message::Host;
 
     /// Number of sites for several threads, on any machine.
@@ -43,7 +44,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let text: String = (0..MANY).map(each).collect();
         std::fs::write(file.path(), text).unwrap();
-        config::load(file.path(), None)
+        config::load(file.path(), None, &Files::own())
     }
 
     fn site(number: usize, more: &str) -> String {

@@ -11,6 +11,7 @@ use super::sites::build_sites;
 use super::source::Sources;
 use super::{admin, certificates, file, listen, listener_names, server};
 use crate::auth::Authentication;
+use crate::files::Files;
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
 use crate::message::spool::STREAMED_UPLOADS;
@@ -28,31 +29,33 @@ impl Snapshot {
     /// upstreams with the same section as in `previous`, and for the others the servers in common, with
     /// their connections and queues.
     pub fn build(
-        files: Vec<Lowered>,
+        sections: Vec<Lowered>,
         sources: &Sources,
         previous: Option<&Self>,
+        files: &Files,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let main = files.first()?;
+        let main = sections.first()?;
         // After a read error, a reference may point into the part that was not read.
         let complete = problems.is_empty();
         let server_section = main.get(&server::KEY);
-        let server = ServerSettings::build(&server_section, problems);
-        let logs = LogsInUse::new(previous.map(|snapshot| &snapshot.logs));
+        let server = ServerSettings::build(&server_section, files, problems);
+        let logs = LogsInUse::new(previous.map(|snapshot| &snapshot.logs), files);
         let access_logs = logs.of_server(&server_section, problems);
-        let admin = AdminSettings::build(&main.get(&admin::KEY), problems);
+        let admin = AdminSettings::build(&main.get(&admin::KEY), files, problems);
         let budgets = budgets(&server, previous);
         let authentication = authentication(&server, previous);
         let [live_streams, streamed_uploads] = per_client(previous);
-        let certificates = certificates::build(&files, previous, problems);
-        let listeners = listeners(&files, certificates.as_ref(), &logs, problems);
-        let upstreams = named_upstreams(&files, previous, problems);
-        let processes = processes(&files, problems);
+        let certificates = certificates::build(&sections, previous, files, problems);
+        let listeners = listeners(&sections, certificates.as_ref(), &logs, files, problems);
+        let upstreams = named_upstreams(&sections, previous, problems);
+        let processes = processes(&sections, problems);
         let error_log = previous.map_or_else(Arc::default, |it| Arc::clone(&it.error_log));
         let context = BuildContext {
             previous_sites: &sites(previous),
             server: &server,
             logs: &logs,
+            files,
             upstreams: Mutex::new(upstreams),
             previous: previous.map(|snapshot| &snapshot.upstreams),
             complete,
@@ -63,21 +66,20 @@ impl Snapshot {
             streamed_uploads: &streamed_uploads,
             error_log: &error_log,
         };
-        let sections: Vec<_> = files.iter().flat_map(|file| file.get(&SITES)).collect();
-        let sites = build_sites(&sections, &context, problems);
+        let site_sections: Vec<_> = sections.iter().flat_map(|file| file.get(&SITES)).collect();
+        let sites = build_sites(&site_sections, &context, problems);
         let upstreams = context.into_upstreams();
-        warn(&files, sources, problems);
+        warn(&sections, sources, files, problems);
         check_sites(sites.is_empty() && complete, problems);
-        let sites = sites.into_iter().zip(sections);
-        let hosts = Hosts::build(sites.collect(), listener_names::all(&files), problems);
-        check_hosts(&files, &hosts, complete, problems);
+        let sites = sites.into_iter().zip(site_sections).collect();
+        let hosts = hosts(sites, &sections, complete, problems);
         let events = logs.error_log(&server_section, problems);
         let by_listener = listeners.iter().any(|it| it.access_logs.is_some());
         let logs = logs.into_logs(access_logs, by_listener, events);
         problems.is_empty().then(|| Self {
             admin,
             watched: sources.watched().clone(),
-            files,
+            files: sections,
             server,
             listeners,
             processes,
@@ -99,18 +101,30 @@ impl Snapshot {
     }
 }
 
-fn warn(files: &[Lowered], sources: &Sources, problems: &mut Problems) {
-    warn_of_hosts(files, problems);
-    warn_of_endless_redirects(files, problems);
-    warn_of_exposed(files, sources, problems);
+/// Reviews the configuration, unless that was done when it was recorded.
+fn warn(sections: &[Lowered], sources: &Sources, files: &Files, problems: &mut Problems) {
+    if files.is_bundle() {
+        return;
+    }
+    warn_of_hosts(sections, problems);
+    warn_of_endless_redirects(sections, problems);
+    warn_of_exposed(sections, sources, problems);
 }
 
-/// Refuses listeners without a site, if all sites were read, and reserves that exceed the total.
-fn check_hosts(files: &[Lowered], hosts: &Hosts, complete: bool, problems: &mut Problems) {
+/// Builds the hosts of the sites. Refuses listeners without a site, if all sites were read, and reserves that exceed the
+/// total.
+fn hosts(
+    sites: Vec<(Site, &Lowered)>,
+    sections: &[Lowered],
+    complete: bool,
+    problems: &mut Problems,
+) -> Hosts {
+    let hosts = Hosts::build(sites, listener_names::all(sections), problems);
     if complete && !hosts.each().is_empty() {
-        listener_names::check(files, hosts, problems);
+        listener_names::check(sections, &hosts, problems);
     }
     sharing(hosts.each().iter(), problems);
+    hosts
 }
 
 /// Returns the sites by name.
@@ -153,12 +167,13 @@ fn check_sites(are_missing: bool, problems: &mut Problems) {
 }
 
 fn listeners(
-    files: &[Lowered],
+    parts: &[Lowered],
     certificates: Option<&Arc<Certificates>>,
     logs: &LogsInUse,
+    files: &Files,
     problems: &mut Problems,
 ) -> Vec<Listener> {
-    let sections: Vec<_> = files
+    let sections: Vec<_> = parts
         .iter()
         .flat_map(|file| file.get(&listen::KEY))
         .collect();
@@ -167,7 +182,7 @@ fn listeners(
     }
     let mut listeners: Vec<Listener> = Vec::new();
     for section in sections {
-        let Some(listener) = Listener::build(section, certificates, logs, problems) else {
+        let Some(listener) = Listener::build(section, certificates, logs, files, problems) else {
             continue;
         };
         let address = &listener.address;

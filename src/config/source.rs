@@ -6,14 +6,14 @@
 mod parts;
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, Error};
 
 use super::server;
+use crate::files::Files;
 use crate::section::{At, Environment, FileId, Key, Lowered, Place, Problem, Problems, Section};
 use crate::site::watched::{WatchedFiles, expand_pattern};
 
@@ -90,11 +90,12 @@ pub fn read(
     path: &Path,
     root: &'static Section,
     environment: &Environment<'_>,
+    files: &Files,
     problems: &mut Problems,
 ) -> (Sources, Vec<Lowered>) {
     let mut watched = WatchedFiles::default();
-    watched.add_file(path);
-    let text = load(path).unwrap_or_else(|error| {
+    watched.add_file(path, files);
+    let text = load(path, files).unwrap_or_else(|error| {
         problems.push(Problem::new(Place::default(), cannot_read(path, &error)));
         String::new()
     });
@@ -102,7 +103,7 @@ pub fn read(
         path: path.to_owned(),
         text,
     };
-    parse_watched(source, watched, (root, environment), problems)
+    parse_watched(source, watched, (root, environment, files), problems)
 }
 
 /// Parses the main file's text, as [`read`]; its path serves `include` and messages.
@@ -115,7 +116,7 @@ pub fn parse(
     parse_watched(
         source,
         WatchedFiles::default(),
-        (root, environment),
+        (root, environment, &Files::own()),
         problems,
     )
 }
@@ -123,13 +124,14 @@ pub fn parse(
 fn parse_watched(
     source: Source,
     watched: WatchedFiles,
-    (root, environment): (&'static Section, &Environment<'_>),
+    (root, environment, files): (&'static Section, &Environment<'_>, &Files),
     problems: &mut Problems,
 ) -> (Sources, Vec<Lowered>) {
-    let seen = source.path.canonicalize().into_iter().collect();
+    let seen = files.canonical(&source.path).into_iter().collect();
     let mut reader = Reader {
         root,
         environment,
+        files,
         problems,
         seen,
         sources: Sources {
@@ -151,24 +153,21 @@ const MAX_FILES: usize = 4096;
 /// Size limit of one file, in bytes, so that a mistaken path does not fill the memory.
 const MAX_LENGTH: u64 = 4 << 20;
 
-fn load(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let length = File::open(path)?
-        .take(MAX_LENGTH + 1)
-        .read_to_string(&mut text)?;
-    if u64::try_from(length).is_ok_and(|length| length <= MAX_LENGTH) {
-        Ok(text)
-    } else {
-        Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            "longer than 4MiB",
-        ))
+/// Reads a source, which may be a pipe, as `<(command)` of a shell is.
+fn load(path: &Path, files: &Files) -> io::Result<String> {
+    match files.read_to_end(path, MAX_LENGTH) {
+        Ok(content) => content.text().map(str::to_owned),
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            Err(io::Error::new(error.kind(), "longer than 4MiB"))
+        }
+        Err(error) => Err(error),
     }
 }
 
 struct Reader<'a> {
     root: &'static Section,
     environment: &'a Environment<'a>,
+    files: &'a Files,
     problems: &'a mut Problems,
     /// Canonical paths: a file is read once, however often it is included.
     seen: HashSet<PathBuf>,
@@ -238,7 +237,7 @@ impl Reader<'_> {
     }
 
     fn include(&mut self, from: &Path, pattern: &At<String>, depth: usize) {
-        let matches = match expand_pattern(from, pattern) {
+        let matches = match expand_pattern(from, pattern, self.files) {
             Ok(matches) => matches,
             Err(message) => return self.refuse(&pattern.place, message),
         };
@@ -255,12 +254,12 @@ impl Reader<'_> {
     }
 
     fn included(&mut self, path: PathBuf, pattern: &Place, depth: usize) {
-        self.sources.watched.add_file(&path);
-        let canonical = path.canonicalize();
+        self.sources.watched.add_file(&path, self.files);
+        let canonical = self.files.canonical(&path);
         if canonical.is_ok_and(|canonical| !self.seen.insert(canonical)) {
             return;
         }
-        match load(&path) {
+        match load(&path, self.files) {
             Ok(text) => self.file(Source { path, text }, depth),
             Err(error) => self.refuse(pattern, cannot_read(&path, &error)),
         }

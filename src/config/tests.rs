@@ -8,6 +8,7 @@ use regex::Regex;
 use toml::de::{DeTable, DeValue};
 
 use super::{ROOT, load};
+use crate::files::Files;
 use crate::section::{Descriptor, Kind, Section};
 
 /// Visits every section with its keys, each once: conditions nest recursively.
@@ -113,6 +114,8 @@ fn values_in_the_docs_are_valid() {
     assert!(checked > 20, "{checked}");
 }
 
+mod bundle;
+mod confined;
 mod paths;
 
 const SAMPLE: &str = include_str!("tests/sample.toml");
@@ -144,7 +147,9 @@ fn sample() -> (tempfile::TempDir, String) {
 fn messages(folder: &Path, text: &str) -> Vec<String> {
     let file = folder.join("fcgate.toml");
     std::fs::write(&file, text).unwrap();
-    let invalid = load(&file, None).err().map(|invalid| invalid.to_string());
+    let invalid = load(&file, None, &Files::own())
+        .err()
+        .map(|invalid| invalid.to_string());
     let rendered = invalid.unwrap_or_default();
     let lines = rendered
         .lines()

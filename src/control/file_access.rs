@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
 
 use super::packet;
-use crate::files::Opener;
+use crate::files::{Granted, Opener};
 
 /// A request for a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +62,17 @@ pub struct Names {
     pub files: Vec<PathBuf>,
     /// Logs.
     pub logs: Vec<PathBuf>,
+}
+
+impl Names {
+    /// Returns the names of the files of grant `number`.
+    pub fn of(number: u32, granted: &Granted) -> Self {
+        Self {
+            grant: number,
+            files: granted.files.clone(),
+            logs: granted.logs.clone(),
+        }
+    }
 }
 
 impl ParentFiles {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::Granted;
 use crate::line_log::section::ErrorLogSettings;
 use crate::privilege::Confinement;
 use crate::process::Program;
@@ -32,10 +33,8 @@ pub struct Grant {
     pub drain: Duration,
     /// The files of the configuration, if a change of them is a reload (`server.watch`).
     pub watched: Option<WatchedFiles>,
-    /// Files that the server may ask for, by index.
-    pub files: Vec<PathBuf>,
-    /// Logs that the server may ask for, by index.
-    pub logs: Vec<PathBuf>,
+    /// The files that the server may ask for, by index.
+    pub files: Granted,
 }
 
 /// A listener to bind.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::ext::ReasonPhrase;
 
+use crate::files::Files;
 use crate::handler::{Body, Trace};
 use crate::message::Root;
 use crate::section::{At, Key, Lowered, Problem, Problems, Section, absolute_path};
@@ -77,11 +78,16 @@ enum When {
 
 impl ErrorPages {
     /// Builds the pages from the sections of a site; files that cannot be read are problems.
-    pub fn build(sections: &[Lowered], root: Option<&Root>, problems: &mut Problems) -> Self {
+    pub fn build(
+        sections: &[Lowered],
+        root: Option<&Root>,
+        files: &Files,
+        problems: &mut Problems,
+    ) -> Self {
         let pages = sections.iter();
         Self(
             pages
-                .filter_map(|section| ErrorPage::build(section, root, problems))
+                .filter_map(|section| ErrorPage::build(section, root, files, problems))
                 .collect(),
         )
     }
@@ -111,7 +117,12 @@ impl ErrorPages {
 }
 
 impl ErrorPage {
-    fn build(section: &Lowered, root: Option<&Root>, problems: &mut Problems) -> Option<Self> {
+    fn build(
+        section: &Lowered,
+        root: Option<&Root>,
+        files: &Files,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let given = [&FILE, &BODY, &PATH].map(|key| section.is_given(key));
         if given.iter().filter(|given| **given).count() != 1 {
             let message = "an error page has one of `file`, `body` and `path`";
@@ -141,7 +152,7 @@ impl ErrorPage {
         Some(Self {
             statuses,
             when,
-            content: content(section, root, problems)?,
+            content: content(section, root, files, problems)?,
         })
     }
 }
@@ -172,7 +183,12 @@ impl Statuses {
     }
 }
 
-fn content(section: &Lowered, root: Option<&Root>, problems: &mut Problems) -> Option<Content> {
+fn content(
+    section: &Lowered,
+    root: Option<&Root>,
+    files: &Files,
+    problems: &mut Problems,
+) -> Option<Content> {
     if let Some(path) = section.get(&PATH) {
         if !path.value.starts_with('/') {
             let message = format!("`{}` does not begin with `/`", path.value);
@@ -182,7 +198,7 @@ fn content(section: &Lowered, root: Option<&Root>, problems: &mut Problems) -> O
         return Some(Content::Path(path.value.into_bytes()));
     }
     let (bytes, guessed) = match section.get(&FILE) {
-        Some(file) => read(&file, root, problems)?,
+        Some(file) => read(&file, root, files, problems)?,
         None => {
             let body = section.get(&BODY).map(|text| text.value);
             (Bytes::from(body.unwrap_or_default()), TEXT.to_owned())
@@ -205,33 +221,29 @@ fn content(section: &Lowered, root: Option<&Root>, problems: &mut Problems) -> O
 fn read(
     file: &At<String>,
     root: Option<&Root>,
+    files: &Files,
     problems: &mut Problems,
 ) -> Option<(Bytes, String)> {
     let path = match root {
         Some(root) if is_below(&file.value) => root.0.join(&file.value),
         Some(_) | None => absolute_path(file, problems)?,
     };
-    let mut refuse = |message: String| {
-        let message = format!("the error page {}: {message}", path.display());
-        problems.push(Problem::new(file.place.clone(), message));
+    let read = match files.status(&path) {
+        Ok(status) if status.is_file() && status.size <= MOST_BYTES => files
+            .read(&path, MOST_BYTES)
+            .map_err(|error| error.to_string()),
+        Ok(status) if status.is_file() => Err(format!("{} bytes, more than 1 MiB", status.size)),
+        Ok(_) => Err("not a regular file".to_owned()),
+        Err(error) => Err(error.to_string()),
     };
-    match std::fs::metadata(&path) {
-        Ok(found) if found.is_file() && found.len() <= MOST_BYTES => {}
-        Ok(found) if found.is_file() => {
-            refuse(format!("{} bytes, more than 1 MiB", found.len()));
-            return None;
-        }
-        Ok(_) => {
-            refuse("not a regular file".to_owned());
-            return None;
-        }
-        Err(error) => {
-            refuse(error.to_string());
-            return None;
+    match read {
+        Ok(content) => Some((Bytes::copy_from_slice(&content), media_type(&path))),
+        Err(message) => {
+            let message = format!("the error page {}: {message}", path.display());
+            problems.push(Problem::new(file.place.clone(), message));
+            None
         }
     }
-    let bytes = std::fs::read(&path).map_err(|error| refuse(error.to_string()));
-    Some((Bytes::from(bytes.ok()?), media_type(&path)))
 }
 
 /// Reports whether a path is relative and does not climb.

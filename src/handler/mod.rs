@@ -17,6 +17,7 @@ pub mod rewrite;
 pub mod share;
 pub mod static_files;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use http::Response;
@@ -97,6 +98,16 @@ impl Handler {
     /// Reports whether it is a ProxyPassMatch, from which [`Self::ExcludeProxy`] exempts requests.
     pub fn is_proxy_target(&self) -> bool {
         matches!(self, Self::Fastcgi(fastcgi) if fastcgi.is_proxy_target())
+    }
+
+    /// Returns the folder below which it looks for files and scripts.
+    pub fn root(&self) -> Option<&Path> {
+        match self {
+            Self::Fastcgi(fastcgi) => Some(&fastcgi.mapping.root.0),
+            Self::StaticFiles(files) => Some(&files.root().0),
+            Self::Redirect(_) | Self::Rewrite(_) | Self::Respond(_) => None,
+            Self::Deny(_) | Self::ExcludeProxy => None,
+        }
     }
 
     /// Returns the path below which it answers every request, empty for all of the site, leaving every other to the next

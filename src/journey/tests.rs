@@ -9,6 +9,7 @@ use toml::de::DeTable;
 use super::*;
 use crate::auth::basic::{HASHING, verdict};
 use crate::auth::{Access, Authentication};
+use crate::files::Files;
 use crate::handler::Handler;
 use crate::handler::respond::{RESPOND, Respond};
 use crate::limits::budget::SiteKey;
@@ -235,7 +236,7 @@ fn limited(mut rule: Rule<Step>, guards: &[Probe]) -> Rule<Step> {
         &section,
         "".into(),
         names,
-        &Authentication::new(HASHING),
+        (&Authentication::new(HASHING), &Files::own()),
         &mut problems,
     );
     assert!(problems.is_empty());

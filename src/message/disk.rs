@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use nix::sys::stat::FileStat;
 
 use super::OpenFile;
+use crate::files::Status;
 use crate::section::{At, Problems, absolute_path};
 
 /// A folder below which files are looked up; nothing outside it is ever reached.
@@ -99,19 +100,35 @@ pub struct FileVersion {
 
 impl From<&FileStat> for FileVersion {
     fn from(stat: &FileStat) -> Self {
-        let [seconds, nanoseconds] =
-            [stat.st_ctime, stat.st_ctime_nsec].map(|part| u64::try_from(part).unwrap_or(0));
-        let since = Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanoseconds));
         Self {
             device: stat.st_dev,
             inode: stat.st_ino,
             size: u64::try_from(stat.st_size).unwrap_or(0),
             modified: (stat.st_mtime, stat.st_mtime_nsec),
-            changed: SystemTime::UNIX_EPOCH
-                .checked_add(since)
-                .unwrap_or(SystemTime::UNIX_EPOCH),
+            changed: time((stat.st_ctime, stat.st_ctime_nsec)),
         }
     }
+}
+
+impl From<Status> for FileVersion {
+    fn from(status: Status) -> Self {
+        Self {
+            device: status.device,
+            inode: status.inode,
+            size: status.size,
+            modified: status.modified,
+            changed: time(status.changed),
+        }
+    }
+}
+
+/// Returns the time so many seconds and nanoseconds after the beginning of 1970.
+fn time((seconds, nanoseconds): (i64, i64)) -> SystemTime {
+    let [seconds, nanoseconds] =
+        [seconds, nanoseconds].map(|part| u64::try_from(part).unwrap_or(0));
+    let since = Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanoseconds));
+    let time = SystemTime::UNIX_EPOCH.checked_add(since);
+    time.unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// The file system interface of the handlers. Paths are decoded, normalised and start with `/`.

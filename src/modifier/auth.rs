@@ -191,11 +191,8 @@ fn open(
         Some(groups) => Some(absolute_path(groups, parts.problems)?),
         None => None,
     };
-    let opened = parts
-        .authentication
-        .files
-        .open(&path?, groups_path.as_deref());
-    match opened {
+    let users_files = &parts.authentication.files;
+    match users_files.open(&path?, groups_path.as_deref(), parts.files) {
         Ok(file) => {
             for warning in file.warnings() {
                 let problem = Problem::new(users.place.clone(), warning);

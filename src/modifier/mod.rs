@@ -34,6 +34,7 @@ pub use modify::{Inputs, Interruption};
 pub use step::Step;
 
 use crate::auth::Authentication;
+use crate::files::Files;
 use crate::limits::rate::RateLimiter;
 use crate::message::Target;
 use crate::message::edits::{RuleEdits, RuleId};
@@ -130,13 +131,14 @@ impl Modifiers {
         section: &Lowered,
         place: Arc<str>,
         (groups, show): (&Groups, &dyn Fn(&Place) -> String),
-        authentication: &Authentication,
+        (authentication, files): (&Authentication, &Files),
         problems: &mut Problems,
     ) -> Self {
         let mut parts = Parts {
             groups,
             policy: Policy::build(section, groups, problems).map(Arc::new),
             authentication,
+            files,
             show,
             problems,
         };

@@ -12,6 +12,7 @@ use super::policy::Policy;
 use super::taken::Taken;
 use crate::auth::Authentication;
 use crate::failure::Failure;
+use crate::files::Files;
 use crate::handler::Body;
 use crate::limits::rate::RateLimiter;
 use crate::message::edits::{RuleEdits, RuleId};
@@ -28,6 +29,8 @@ pub(super) struct Parts<'a> {
     pub(super) policy: Option<Arc<Policy>>,
     /// Files of users, and the verifier.
     pub(super) authentication: &'a Authentication,
+    /// Access to the files that the rule names.
+    pub(super) files: &'a Files,
     /// Returns a place as `file:line`.
     pub(super) show: &'a dyn Fn(&Place) -> String,
     pub(super) problems: &'a mut Problems,

@@ -15,6 +15,7 @@ use super::taken::Taken;
 use super::*;
 use crate::auth::Authentication;
 use crate::auth::basic::{HASHING, user_file, verdict};
+use crate::files::Files;
 use crate::handler::Handler;
 use crate::handler::deny::{DENY, Deny};
 use crate::message::request::Origin;
@@ -75,7 +76,13 @@ fn built(lines: &str) -> (Modifiers, Vec<String>) {
     let names = (&Groups::default(), &show as &dyn Fn(&Place) -> String);
     let authentication = &Authentication::new(HASHING);
     let place = "site.toml:7".into();
-    let modifiers = Modifiers::build(&section, place, names, authentication, &mut problems);
+    let modifiers = Modifiers::build(
+        &section,
+        place,
+        names,
+        (authentication, &Files::own()),
+        &mut problems,
+    );
     let sorted = problems.into_sorted().into_iter();
     (modifiers, sorted.map(|problem| problem.message).collect())
 }

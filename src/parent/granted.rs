@@ -31,10 +31,6 @@ impl Granted {
 
     /// Returns the files that a server may open, as grant `number`.
     pub(super) fn names(&self, number: u32) -> Names {
-        Names {
-            grant: number,
-            files: self.grant.files.clone(),
-            logs: self.grant.logs.clone(),
-        }
+        Names::of(number, &self.grant.files)
     }
 }

@@ -14,6 +14,7 @@ use super::grant::grant;
 use crate::config;
 use crate::control::file_access::{Names, ParentFiles};
 use crate::control::{Intent, PROTOCOL, Source, ToParent, ToServer, blob, packet};
+use crate::files::{Bundle, Files, Opener};
 use crate::privilege::Confinement;
 use crate::site::Snapshot;
 
@@ -21,10 +22,13 @@ use crate::site::Snapshot;
 #[derive(Debug)]
 pub struct Boot {
     control: OwnedFd,
-    files: Arc<ParentFiles>,
+    opener: Arc<ParentFiles>,
     intent: Intent,
     grant: u32,
+    /// The configuration that was last in force.
     bundle: Option<OwnedFd>,
+    /// Access to the files of the configuration.
+    files: Files,
 }
 
 /// The sockets of a server.
@@ -39,7 +43,8 @@ pub struct Sockets {
 #[derive(Debug)]
 pub struct Parent {
     pub(super) control: OwnedFd,
-    pub(super) files: Arc<ParentFiles>,
+    pub(super) opener: Arc<ParentFiles>,
+    pub(super) files: Files,
     /// The configuration, for messages.
     pub(super) path: PathBuf,
 }
@@ -70,7 +75,8 @@ impl Boot {
             .next()
             .context("the parent sent no socket for files")?;
         Ok(Self {
-            files: ParentFiles::new(files, Names::default()),
+            opener: ParentFiles::new(files, Names::default()),
+            files: Files::recording(),
             control,
             intent,
             grant,
@@ -83,9 +89,24 @@ impl Boot {
         self.intent
     }
 
-    /// Loads the configuration with the rights of the parent.
-    pub fn load(&self, path: &Path) -> Result<Snapshot, config::Invalid> {
-        config::load(path, None)
+    /// Loads the configuration with the rights of the parent. If it has errors when a server is to take the place of one
+    /// that ended, loads the one that was last in force.
+    pub fn load(&mut self, path: &Path) -> Result<Snapshot, config::Invalid> {
+        let invalid = match config::load(path, None, &self.files) {
+            Ok(snapshot) => return Ok(snapshot),
+            Err(invalid) => invalid,
+        };
+        let bundle = self.bundle.take().map(Bundle::from_memfd);
+        let Some(Ok(bundle)) = bundle else {
+            return Err(invalid);
+        };
+        self.files = Files::of_bundle(bundle, Arc::clone(&self.opener) as Arc<dyn Opener>);
+        config::load(path, None, &self.files).map_err(|_| invalid)
+    }
+
+    /// Reports whether the configuration is the last one in force, as the files have errors now.
+    pub fn is_last_in_force(&self) -> bool {
+        self.files.is_bundle()
     }
 
     /// Tells the parent that the configuration is invalid.
@@ -95,20 +116,19 @@ impl Boot {
     }
 
     /// Tells the parent what the configuration needs.
-    pub fn send_grant(&self, snapshot: &Snapshot, confinement: &Confinement) -> io::Result<()> {
-        let grant = grant(snapshot, confinement);
-        self.files.set_names(Names {
-            grant: self.grant,
-            files: grant.files.clone(),
-            logs: grant.logs.clone(),
-        });
-        let bundle = blob::write(&())?;
-        let grant = blob::write(&grant)?;
-        send(
-            &self.control,
-            &ToParent::Grant,
-            &[grant.as_fd(), bundle.as_fd()],
-        )
+    pub fn send_grant(&self, snapshot: &Snapshot, confinement: &Confinement) -> anyhow::Result<()> {
+        let granted = self.files.granted()?;
+        self.opener.set_names(Names::of(self.grant, &granted));
+        let grant = blob::write(&grant(snapshot, confinement, granted))?;
+        let bundle = self.files.bundle()?.to_memfd()?;
+        let descriptors = [grant.as_fd(), bundle.as_fd()];
+        Ok(send(&self.control, &ToParent::Grant, &descriptors)?)
+    }
+
+    /// Opens files through the parent from now on.
+    pub fn give_up_files(&self) {
+        let opener = Arc::clone(&self.opener);
+        self.files.open_through(opener);
     }
 
     /// Receives the sockets; `None` if the parent needs no server any more.
@@ -133,7 +153,8 @@ impl Boot {
     pub fn finish(self, path: PathBuf) -> Parent {
         Parent {
             control: self.control,
-            files: self.files,
+            opener: self.opener,
+            files: self.files.after_load(),
             path,
         }
     }

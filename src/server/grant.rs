@@ -1,14 +1,12 @@
 //! The grant of a configuration.
 
-use std::path::{Path, PathBuf};
-
-use crate::control::file_access::Names;
 use crate::control::{Address, AdminPlan, Grant, ListenerPlan};
+use crate::files::Granted;
 use crate::privilege::{Confinement, Sandbox};
 use crate::site::{AdminAddress, AdminSettings, ListenAddress, Listener, Snapshot};
 
 /// Returns what the parent does for a server with this configuration.
-pub(super) fn grant(snapshot: &Snapshot, confinement: &Confinement) -> Grant {
+pub(super) fn grant(snapshot: &Snapshot, confinement: &Confinement, files: Granted) -> Grant {
     let server = &snapshot.server;
     Grant {
         listeners: snapshot.listeners.iter().map(listener).collect(),
@@ -19,26 +17,8 @@ pub(super) fn grant(snapshot: &Snapshot, confinement: &Confinement) -> Grant {
         log: snapshot.logs.settings.clone(),
         drain: server.drain_delay + server.drain,
         watched: server.watch.then(|| snapshot.watched.clone()),
-        files: files(snapshot),
-        logs: logs(snapshot),
+        files,
     }
-}
-
-/// Returns the names of the files of the configuration that the parent has granted under a number.
-pub(super) fn names(snapshot: &Snapshot, number: u32) -> Names {
-    Names {
-        grant: number,
-        files: files(snapshot),
-        logs: logs(snapshot),
-    }
-}
-
-fn files(_: &Snapshot) -> Vec<PathBuf> {
-    Vec::new()
-}
-
-fn logs(snapshot: &Snapshot) -> Vec<PathBuf> {
-    snapshot.logs.files().map(Path::to_owned).collect()
 }
 
 /// Returns the settings that a running server cannot change.

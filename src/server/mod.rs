@@ -45,7 +45,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin, AdminListener, Command, State};
-use crate::files::Files;
 use crate::line_log::stderr::ErrorLog;
 use crate::privilege::Confinement;
 use crate::site::Snapshot;
@@ -84,8 +83,7 @@ pub async fn run(
     let mut stops = StopSignals::new().map_err(StartError::Signals)?;
     memory::apply_limit(&mut snapshot.server);
     let ceiling = descriptors::apply_limit(&mut snapshot);
-    let files = Arc::clone(&parent.files);
-    snapshot.logs.open(&Files::through(files))?;
+    snapshot.logs.open(&parent.files)?;
     snapshot.logs.apply(&process.log);
     let state = Arc::new(State::new(
         snapshot.server.limits.connections,

@@ -27,7 +27,7 @@ const CLOSING: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct ParentLink {
     channel: Arc<Channel>,
-    pub(super) files: Arc<ParentFiles>,
+    pub(super) opener: Arc<ParentFiles>,
     /// The configuration, for messages.
     pub(super) path: PathBuf,
     commands: mpsc::Receiver<Command>,
@@ -67,7 +67,7 @@ impl ParentLink {
     pub(super) fn new(parent: Parent, commands: mpsc::Receiver<Command>) -> io::Result<Self> {
         Ok(Self {
             channel: Arc::new(Channel::new(parent.control)?),
-            files: parent.files,
+            opener: parent.opener,
             path: parent.path,
             commands,
             pending: Vec::new(),

@@ -1,8 +1,8 @@
 //! Reload: build the configuration that the parent sent, and swap; or change nothing and log the reason.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use super::grant::names;
 use super::listener::Listeners;
 use super::parent::{ParentLink, Swap};
 use super::shared::Shared;
@@ -10,7 +10,8 @@ use super::{descriptors, memory};
 use crate::config;
 use crate::config::difference::difference;
 use crate::control::Outcome;
-use crate::files::{Files, Opener};
+use crate::control::file_access::Names;
+use crate::files::{Bundle, Files, Opener};
 use crate::site::Snapshot;
 
 /// Reason of a refused reload.
@@ -22,6 +23,11 @@ struct Refused {
 }
 
 impl Refused {
+    /// Builds a refusal of an error that has no value of the configuration.
+    fn of(error: impl std::fmt::Display) -> Self {
+        Self::without_values(error.to_string())
+    }
+
     /// Builds a refusal whose text has no value of the configuration.
     fn without_values(why: String) -> Self {
         Self {
@@ -65,11 +71,14 @@ async fn try_swap(
     shared: &Arc<Shared>,
     listeners: &mut Listeners,
 ) -> Result<Vec<String>, Refused> {
-    let (snapshot, changes) = load(link, shared).await?;
-    if swap.is_preview {
+    let bundle = swap
+        .bundle
+        .ok_or_else(|| Refused::without_values("the parent sent no configuration".to_owned()))?;
+    let is_preview = swap.is_preview;
+    let (snapshot, changes) = load(bundle, swap.grant, link, shared, is_preview).await?;
+    if is_preview {
         return Ok(changes);
     }
-    let snapshot = open_logs(snapshot, swap.grant, link).await?;
     let change = listeners
         .prepare(&snapshot.listeners, swap.listeners)
         .map_err(|error| Refused::without_values(error.to_string()))?;
@@ -84,40 +93,47 @@ async fn try_swap(
     Ok(changes)
 }
 
-/// Opens the logs that are new, before the configuration is in force; the parent permits those of `grant`.
-async fn open_logs(snapshot: Snapshot, grant: u32, link: &ParentLink) -> Result<Snapshot, Refused> {
-    let files = Arc::clone(&link.files);
-    let open = move || {
-        files.set_names(names(&snapshot, grant));
-        let opener: Arc<dyn Opener> = files;
-        let opened = snapshot.logs.open(&Files::through(opener));
-        opened.map(|()| snapshot)
-    };
-    let refused = |error: String| Refused::without_values(error);
-    let opened = tokio::task::spawn_blocking(open).await;
-    let opened = opened.map_err(|error| refused(format!("opening the logs failed: {error}")))?;
-    opened.map_err(|error| refused(error.to_string()))
-}
-
-/// Loads the configuration; returns it, and its changes line by line.
-async fn load(link: &ParentLink, shared: &Arc<Shared>) -> Result<(Snapshot, Vec<String>), Refused> {
+/// Loads the configuration from the files of grant `number`; returns it, and its changes line by line. Opens the new logs,
+/// unless it is a preview.
+async fn load(
+    bundle: OwnedFd,
+    number: u32,
+    link: &ParentLink,
+    shared: &Arc<Shared>,
+    is_preview: bool,
+) -> Result<(Snapshot, Vec<String>), Refused> {
     let current = shared.live.current();
-    let file = link.path.clone();
+    let (file, opener) = (link.path.clone(), Arc::clone(&link.opener));
     let load = move || {
-        let mut snapshot = config::load(&file, Some(&current))?;
+        let bundle = Bundle::from_memfd(bundle).map_err(Refused::of)?;
+        let files = Files::of_bundle(bundle, Arc::clone(&opener) as Arc<dyn Opener>);
+        let mut snapshot = config::load(&file, Some(&current), &files)?;
         memory::apply_limit(&mut snapshot.server);
         descriptors::apply_limit(&mut snapshot);
         let changes = difference(&current, &snapshot);
+        if !is_preview {
+            let granted = files.granted().map_err(Refused::of)?;
+            opener.set_names(Names::of(number, &granted));
+            snapshot
+                .logs
+                .open(&files.after_load())
+                .map_err(Refused::of)?;
+        }
         Ok((snapshot, changes))
     };
     // Building blocks: not on this thread, which serves requests.
     let loaded = tokio::task::spawn_blocking(load).await;
-    let checked = loaded.map_err(|error| Refused {
+    loaded.map_err(|error| Refused {
         log: format!("loading failed: {error}"),
         shown: "loading failed; see the log".to_owned(),
-    })?;
-    checked.map_err(|invalid: config::Invalid| Refused {
-        log: format!("the configuration is invalid\n{invalid}"),
-        shown: format!("the configuration is invalid\n{}", invalid.outline()),
-    })
+    })?
+}
+
+impl From<config::Invalid> for Refused {
+    fn from(invalid: config::Invalid) -> Self {
+        Self {
+            log: format!("the configuration is invalid\n{invalid}"),
+            shown: format!("the configuration is invalid\n{}", invalid.outline()),
+        }
+    }
 }

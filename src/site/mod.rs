@@ -12,6 +12,7 @@ pub mod sharing;
 pub mod snapshot;
 pub mod watched;
 
+use std::path::Path;
 use std::sync::Arc;
 
 pub use listener::{ListenAddress, Listener};
@@ -71,6 +72,12 @@ pub struct Site {
 }
 
 impl Site {
+    /// Returns the roots of its rules, each as often as a rule has it.
+    pub fn roots(&self) -> impl Iterator<Item = &Path> {
+        let rules = self.rules.iter();
+        rules.filter_map(|rule| rule.then.handler.as_ref()?.root())
+    }
+
     /// Returns the other readings of a new request; `None` if there are none or no rule guards paths.
     pub fn readings(&self, request: &Request) -> Option<Box<Readings>> {
         self.guards_paths.then(|| Readings::of(request)).flatten()

@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use super::certificates::{Certificates, problem, tickets};
 use super::facts::facts;
 use super::pem::{self, PemError, Stamp};
+use crate::files::Files;
 use crate::message::TlsFacts;
 use crate::section::{At, Key, Lowered, Problem, Problems, Section, absolute_path};
 use crate::stream::{Stream, TLS_BUFFER};
@@ -78,14 +79,17 @@ impl Acceptor {
     pub fn build(
         section: &Lowered,
         certificates: Arc<Certificates>,
+        files: &Files,
         problems: &mut Problems,
     ) -> Option<Self> {
         let clients = match wanted(section) {
-            Some(required) => Some(ClientVerification::build(section, required, problems)?),
+            Some(required) => Some(ClientVerification::build(
+                section, required, files, problems,
+            )?),
             None => None,
         };
         let versions = versions(section);
-        match server_config(versions, clients.as_ref(), &certificates) {
+        match server_config(versions, clients.as_ref(), &certificates, files) {
             Ok(config) => Some(Self {
                 config: ArcSwap::from_pointee(config),
                 certificates,
@@ -115,11 +119,10 @@ impl Acceptor {
 
     /// Reads the authorities again if their file has changed; `None` if it has not. Blocks.
     pub fn refresh(&self) -> Option<Result<PathBuf, PemError>> {
-        let clients = self
-            .clients
-            .as_ref()
-            .filter(|clients| clients.has_changed())?;
-        let built = server_config(self.versions, Some(clients), &self.certificates);
+        let files = self.certificates.files();
+        let clients = self.clients.as_ref();
+        let clients = clients.filter(|clients| clients.has_changed(files))?;
+        let built = server_config(self.versions, Some(clients), &self.certificates, files);
         Some(built.map(|config| {
             self.config.store(Arc::new(config));
             clients.authorities.clone()
@@ -128,7 +131,12 @@ impl Acceptor {
 }
 
 impl ClientVerification {
-    fn build(section: &Lowered, required: bool, problems: &mut Problems) -> Option<Self> {
+    fn build(
+        section: &Lowered,
+        required: bool,
+        files: &Files,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let Some(text) = section.get(&CLIENT_CA) else {
             if section.is_wrong(&CLIENT_CA) {
                 return None;
@@ -142,15 +150,16 @@ impl ClientVerification {
             return None;
         };
         let authorities = absolute_path(&text, problems)?;
+        files.grant(&authorities);
         Some(Self {
             required,
-            seen: Mutex::new(pem::stamp(&authorities)),
+            seen: Mutex::new(pem::stamp(&authorities, files)),
             authorities,
         })
     }
 
-    fn has_changed(&self) -> bool {
-        let now = pem::stamp(&self.authorities);
+    fn has_changed(&self, files: &Files) -> bool {
+        let now = pem::stamp(&self.authorities, files);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *seen, now) != now
     }
@@ -158,8 +167,9 @@ impl ClientVerification {
     fn verifier(
         &self,
         provider: &Arc<CryptoProvider>,
+        files: &Files,
     ) -> Result<Arc<dyn ClientCertVerifier>, PemError> {
-        let roots = Arc::new(pem::authorities(&self.authorities)?);
+        let roots = Arc::new(pem::authorities(&self.authorities, files)?);
         let mut builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
         if !self.required {
             builder = builder.allow_unauthenticated();
@@ -191,10 +201,11 @@ fn server_config(
     versions: &[&'static SupportedProtocolVersion],
     clients: Option<&ClientVerification>,
     certificates: &Arc<Certificates>,
+    files: &Files,
 ) -> Result<ServerConfig, PemError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = match clients {
-        Some(clients) => clients.verifier(&provider)?,
+        Some(clients) => clients.verifier(&provider, files)?,
         None => WebPkiClientVerifier::no_client_auth(),
     };
     let builder = ServerConfig::builder_with_provider(provider)

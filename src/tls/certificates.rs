@@ -13,13 +13,14 @@ use rustls::sign::CertifiedKey;
 use super::pem::{self, PemError, Stamp};
 pub use inspection::Inspected;
 
+use crate::files::Files;
 use crate::message::ByHost;
 use crate::section::{At, Key, Lowered, Place, Problem, Problems, Section, absolute_path};
 
 /// The `tls` section of a site.
 pub static SITE_TLS: Section = Section {
     title: "[site.tls]",
-    doc: "The certificate of the site, for every [[listen]] with `tls`. A client gets the certificate of the site whose `hosts` contain the name that it requests (SNI), else that of the site without `hosts`, else the first. Changed files are read again within seconds; connections are not affected, and an unusable file changes nothing.",
+    doc: "The certificate of the site, for every [[listen]] with `tls`. A client gets the certificate of the site whose `hosts` contain the name that it requests (SNI), else that of the site without `hosts`, else the first. Changed files, of at most 4 MiB each, are read again within seconds, with the rights of the user that starts the gateway: they may be readable by root alone. Connections are not affected, and an unusable file changes nothing.",
     groups: &[&[&CERTIFICATE, &KEY]],
 };
 
@@ -43,6 +44,8 @@ pub struct Certificates {
     named: ByHost<Offer>,
     default: Offer,
     tickets: Option<Arc<dyn ProducesTickets>>,
+    /// Access to the files when they change.
+    files: Files,
 }
 
 /// Certificates of one site, in order of preference.
@@ -64,16 +67,21 @@ impl Certificates {
     pub fn build(
         sites: &[(Vec<ServerName>, &Lowered)],
         previous: Option<&Self>,
+        files: &Files,
         problems: &mut Problems,
     ) -> Option<Self> {
         let offers = sites.iter().filter_map(|(names, section)| {
-            let offer: Offer = site_pairs(section, problems).into();
+            let offer: Offer = site_pairs(section, files, problems).into();
             (!offer.is_empty()).then(|| (names.clone(), offer))
         });
-        Self::of(offers.collect(), previous)
+        Self::of(offers.collect(), previous, files.after_load())
     }
 
-    fn of(sites: Vec<(Vec<ServerName>, Offer)>, previous: Option<&Self>) -> Option<Self> {
+    fn of(
+        sites: Vec<(Vec<ServerName>, Offer)>,
+        previous: Option<&Self>,
+        files: Files,
+    ) -> Option<Self> {
         let nameless = sites.iter().find(|(names, _)| names.is_empty());
         let default = Arc::clone(&nameless.or_else(|| sites.first())?.1);
         let mut named = ByHost::default();
@@ -93,6 +101,7 @@ impl Certificates {
             named,
             default,
             tickets: previous.map_or_else(tickets, |previous| previous.tickets.clone()),
+            files,
         })
     }
 
@@ -101,8 +110,13 @@ impl Certificates {
     pub fn refresh(&self) -> Vec<Result<PathBuf, PemError>> {
         self.pairs
             .iter()
-            .filter_map(|pair| pair.refresh())
+            .filter_map(|pair| pair.refresh(&self.files))
             .collect()
+    }
+
+    /// Returns the access to files that change.
+    pub(super) fn files(&self) -> &Files {
+        &self.files
     }
 
     /// Returns the producer of session tickets for listeners without client certificates.
@@ -134,9 +148,12 @@ impl ResolvesServerCert for Certificates {
 }
 
 impl Pair {
-    fn load(certificate: PathBuf, key: PathBuf) -> Result<Self, PemError> {
-        let seen = [pem::stamp(&certificate), pem::stamp(&key)];
-        let certified = pem::pair(&certificate, &key)?;
+    fn load(certificate: PathBuf, key: PathBuf, files: &Files) -> Result<Self, PemError> {
+        for file in [&certificate, &key] {
+            files.grant(file);
+        }
+        let seen = [&certificate, &key].map(|file| pem::stamp(file, files));
+        let certified = pem::pair(&certificate, &key, files)?;
         Ok(Self {
             certificate,
             key,
@@ -147,22 +164,23 @@ impl Pair {
 
     /// Reads the files again if one has changed. The two are rarely replaced at the same moment: the old pair
     /// stays until they match again, and each change of either is reported once.
-    fn refresh(&self) -> Option<Result<PathBuf, PemError>> {
-        let now = [pem::stamp(&self.certificate), pem::stamp(&self.key)];
+    fn refresh(&self, files: &Files) -> Option<Result<PathBuf, PemError>> {
+        let now = [&self.certificate, &self.key].map(|file| pem::stamp(file, files));
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if *seen == now {
             return None;
         }
         *seen = now;
         drop(seen);
-        Some(pem::pair(&self.certificate, &self.key).map(|certified| {
+        let read = pem::pair(&self.certificate, &self.key, files);
+        Some(read.map(|certified| {
             self.current.store(Arc::new(certified));
             self.certificate.clone()
         }))
     }
 }
 
-fn site_pairs(section: &Lowered, problems: &mut Problems) -> Vec<Arc<Pair>> {
+fn site_pairs(section: &Lowered, files: &Files, problems: &mut Problems) -> Vec<Arc<Pair>> {
     if section.is_wrong(&KEY) || section.is_wrong(&CERTIFICATE) {
         return Vec::new();
     }
@@ -188,16 +206,20 @@ fn site_pairs(section: &Lowered, problems: &mut Problems) -> Vec<Arc<Pair>> {
     }
     let pairs = certificates.into_iter().zip(keys);
     pairs
-        .filter_map(|(certificate, key)| load(&certificate, &key, problems))
+        .filter_map(|(certificate, key)| load([&certificate, &key], files, problems))
         .collect()
 }
 
-fn load(certificate: &At<String>, key: &At<String>, problems: &mut Problems) -> Option<Arc<Pair>> {
-    let files = [certificate, key].map(|text| absolute_path(text, problems));
-    let [Some(certificate_file), Some(key_file)] = files else {
+fn load(
+    [certificate, key]: [&At<String>; 2],
+    files: &Files,
+    problems: &mut Problems,
+) -> Option<Arc<Pair>> {
+    let paths = [certificate, key].map(|text| absolute_path(text, problems));
+    let [Some(certificate_file), Some(key_file)] = paths else {
         return None;
     };
-    match Pair::load(certificate_file.clone(), key_file) {
+    match Pair::load(certificate_file.clone(), key_file, files) {
         Ok(pair) => Some(Arc::new(pair)),
         Err(error) => {
             let text = if error.file == certificate_file {

@@ -1,7 +1,6 @@
 //! PEM files: certificate chains and their private keys.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustls::RootCertStore;
@@ -11,6 +10,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use x509_parser::parse_x509_certificate;
 use x509_parser::x509::X509Version;
+
+use crate::files::{Content, Files};
 
 /// An unusable file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,24 +52,36 @@ pub(super) struct Stamp {
 }
 
 /// Returns the state of a file; `None` if it is missing.
-pub(super) fn stamp(file: &Path) -> Option<Stamp> {
-    let metadata = fs::metadata(file).ok()?;
+pub(super) fn stamp(file: &Path, files: &Files) -> Option<Stamp> {
+    let status = files.status(file).ok()?;
     Some(Stamp {
-        inode: metadata.ino(),
-        changed: (metadata.ctime(), metadata.ctime_nsec()),
-        size: metadata.size(),
+        inode: status.inode,
+        changed: status.changed,
+        size: status.size,
     })
 }
 
+/// Limit of a file, in bytes: the authorities of all browsers together have 300 KiB.
+const MAX_LENGTH: u64 = 4 * 1024 * 1024;
+
 /// Reads a certificate with its intermediates and its private key; fails if the two do not match.
-pub(super) fn pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, PemError> {
-    let chain = certificates(certificate)?;
-    let private = private_key(key)?;
+pub(super) fn pair(
+    certificate: &Path,
+    key: &Path,
+    files: &Files,
+) -> Result<CertifiedKey, PemError> {
+    let chain = certificates(certificate, files)?;
+    let first = chain.first().cloned();
+    let private = private_key(key, files)?;
     CertifiedKey::from_der(chain, private, &aws_lc_rs::default_provider())
-        .map_err(|error| explain(certificate, key, &error))
+        .map_err(|error| explain((certificate, first.as_ref()), key, &error))
 }
 
-fn explain(certificate: &Path, key: &Path, error: &rustls::Error) -> PemError {
+fn explain(
+    (certificate, first): (&Path, Option<&CertificateDer<'_>>),
+    key: &Path,
+    error: &rustls::Error,
+) -> PemError {
     if let rustls::Error::InconsistentKeys(_) = error {
         let what = format!(
             "the private key is not that of the first certificate in {}",
@@ -79,16 +92,17 @@ fn explain(certificate: &Path, key: &Path, error: &rustls::Error) -> PemError {
         );
     }
     if let rustls::Error::InvalidCertificate(error) = error {
-        return unusable(certificate, error);
+        return unusable((certificate, first), error);
     }
     PemError::new(key, format!("the private key is unusable: {error}"))
 }
 
 /// Describes the error in the first certificate of a file.
-fn unusable(file: &Path, error: &rustls::CertificateError) -> PemError {
-    let chain = certificates(file).unwrap_or_default();
-    let parsed = chain.first().map(|first| parse_x509_certificate(first));
-    match parsed {
+fn unusable(
+    (file, first): (&Path, Option<&CertificateDer<'_>>),
+    error: &rustls::CertificateError,
+) -> PemError {
+    match first.map(|first| parse_x509_certificate(first)) {
         // RFC 5280 §4.1.2.1: subject alternative names need version 3.
         Some(Ok((_, first))) if first.version() != X509Version::V3 => PemError::new(
             file,
@@ -107,8 +121,11 @@ fn unusable(file: &Path, error: &rustls::CertificateError) -> PemError {
 }
 
 /// Reads all certificates of a file, at least one.
-pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, PemError> {
-    let text = read(file)?;
+pub(super) fn certificates(
+    file: &Path,
+    files: &Files,
+) -> Result<Vec<CertificateDer<'static>>, PemError> {
+    let text = read(file, files)?;
     let chain = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| malformed(file, &error))?;
@@ -126,8 +143,8 @@ pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 /// Reads the first private key of a file.
-fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
-    let text = read(file)?;
+fn private_key(file: &Path, files: &Files) -> Result<PrivateKeyDer<'static>, PemError> {
+    let text = read(file, files)?;
     // RFC 7468 §11, and RFC 1421 §4.6.1.1 as OpenSSL writes it.
     if contains(&text, "-----BEGIN ENCRYPTED PRIVATE KEY-----")
         || contains(&text, "Proc-Type: 4,ENCRYPTED")
@@ -146,9 +163,9 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
 }
 
 /// Reads the certificates of a file as trust anchors.
-pub(super) fn authorities(file: &Path) -> Result<RootCertStore, PemError> {
+pub(super) fn authorities(file: &Path, files: &Files) -> Result<RootCertStore, PemError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(file)? {
+    for certificate in certificates(file, files)? {
         roots.add(certificate).map_err(|error| {
             PemError::new(file, format!("a certificate in it is unusable: {error}"))
         })?;
@@ -156,8 +173,9 @@ pub(super) fn authorities(file: &Path) -> Result<RootCertStore, PemError> {
     Ok(roots)
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, PemError> {
-    fs::read(file).map_err(|error| PemError::new(file, format!("cannot be read: {error}")))
+fn read(file: &Path, files: &Files) -> Result<Content, PemError> {
+    let unread = |error: io::Error| PemError::new(file, format!("cannot be read: {error}"));
+    files.read(file, MAX_LENGTH).map_err(unread)
 }
 
 fn malformed(file: &Path, error: &Error) -> PemError {

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use fcgate::auth::users::{Current, Hash, Loaded, UserFile, UserFiles, Users};
 use fcgate::disk::RealDisk;
+use fcgate::files::Files as Access;
 use nix::time::{ClockId, clock_gettime};
 use proptest::prelude::*;
 use tokio::time::Instant;
@@ -248,7 +249,9 @@ fn a_file_that_is_rewritten_is_read_whole() {
     };
     let files = Files::new(&content(0));
     let registry = UserFiles::default();
-    let file = registry.open(&files.path("users"), None).unwrap();
+    let file = registry
+        .open(&files.path("users"), None, &Access::own())
+        .unwrap();
     let is_over = AtomicBool::new(false);
     let look_all_the_time = || {
         let (disk, mut last) = (RealDisk::default(), 0);
@@ -286,7 +289,9 @@ fn a_file_that_is_rewritten_is_read_whole() {
 fn what_htpasswd_changes_is_in_force() {
     let files = Files::new(&format!("alice:{PASSWORD}\n"));
     let path = files.path("users");
-    let file = UserFiles::default().open(&path, None).unwrap();
+    let file = UserFiles::default()
+        .open(&path, None, &Access::own())
+        .unwrap();
     let htpasswd = |arguments: &[&str], input: &str| {
         let path = path.to_str().unwrap();
         let (options, user) = arguments.split_at(arguments.len() - 1);
@@ -313,7 +318,9 @@ fn what_htpasswd_changes_is_in_force() {
 fn a_file_that_cannot_be_used_lets_nobody_in_until_it_can() {
     let files = Files::new(&format!("alice:{PASSWORD}\n"));
     let path = files.path("users");
-    let file = UserFiles::default().open(&path, None).unwrap();
+    let file = UserFiles::default()
+        .open(&path, None, &Access::own())
+        .unwrap();
     let fails = |reason: &str| {
         let expected = format!("{} {reason}", path.display());
         let found = becomes(&file, reason, |found| found.as_ref().err().cloned());
@@ -358,7 +365,9 @@ fn groups_change_with_their_file() {
     let files = Files::new(&format!("alice:{PASSWORD}\n"));
     let (users, groups) = (files.path("users"), files.path("groups"));
     fs::write(&groups, "staff: alice\nnoise\n").unwrap();
-    let file = UserFiles::default().open(&users, Some(&groups)).unwrap();
+    let file = UserFiles::default()
+        .open(&users, Some(&groups), &Access::own())
+        .unwrap();
     let expected = format!("{}:2: there is no `:`", groups.display());
     assert!(
         file.warnings()[0].starts_with(&expected),
@@ -390,26 +399,30 @@ fn equal_files_are_shared() {
     let files = Files::new(&format!("alice:{PASSWORD}\nbob:plain\n"));
     let users = files.path("users");
     let registry = UserFiles::default();
-    let missing = registry.open(&files.path("missing"), None).unwrap_err();
+    let missing = registry
+        .open(&files.path("missing"), None, &Access::own())
+        .unwrap_err();
     assert!(
         missing
             .to_string()
             .contains("missing cannot be read: No such file"),
         "{missing}"
     );
-    let file = registry.open(&users, None).unwrap();
+    let file = registry.open(&users, None, &Access::own()).unwrap();
     assert!(file.warnings()[0].contains("users:2: `bob` cannot log in"));
-    let again = registry.open(&users, None).unwrap();
+    let again = registry.open(&users, None, &Access::own()).unwrap();
     assert!(Arc::ptr_eq(&file, &again));
     // The content is the same value: it was not read again.
     let disk = RealDisk::default();
     let [first, second] = [&file, &again].map(|file| look(file, &disk).unwrap());
     assert!(Arc::ptr_eq(&first, &second));
-    let with_groups = registry.open(&users, Some(&files.path("users"))).unwrap();
+    let with_groups = registry
+        .open(&users, Some(&files.path("users")), &Access::own())
+        .unwrap();
     assert!(!Arc::ptr_eq(&file, &with_groups));
     // One that has become missing is an error for the next configuration, too.
     fs::remove_file(&users).unwrap();
-    let error = registry.open(&users, None).unwrap_err();
+    let error = registry.open(&users, None, &Access::own()).unwrap_err();
     assert!(
         error
             .to_string()

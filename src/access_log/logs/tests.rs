@@ -1,7 +1,6 @@
 //! Logs by their sections: destinations, conditions, and the lines of requests.
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};

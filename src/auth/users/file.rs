@@ -8,21 +8,18 @@
 mod tests;
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use nix::libc::O_NONBLOCK;
-use nix::sys::stat::stat;
 use tokio::time::Instant;
 
-use super::htpasswd::LARGEST_FILE;
+use super::htpasswd::{LARGEST_FILE, too_large};
 use super::{Groups, Unavailable, Users};
+use crate::files::{Content, Files};
 use crate::message::Disk;
 use crate::message::disk::FileVersion;
 
@@ -39,6 +36,9 @@ const ABSENCE: Duration = Duration::from_millis(200);
 /// Interval at which a missing or a changing file is looked at.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Time for which the versions of files that this process cannot see hold: a request waits for the answer about them.
+const RECENT: Duration = Duration::from_secs(1);
+
 /// Time for which loading waits for a file that is being written.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -49,6 +49,8 @@ pub struct UserFile {
     state: ArcSwap<State>,
     /// Held by the thread that reads.
     reading: Mutex<()>,
+    /// Access to the files when they change.
+    files: Files,
 }
 
 /// Content of the files of users and groups.
@@ -83,11 +85,13 @@ struct Paths {
 }
 
 /// Result of the last read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct State {
     /// `None` after a failure that may pass without a change of the file: the next request tries again.
     versions: Option<Versions>,
     content: Result<Arc<Loaded>, Unavailable>,
+    /// Time at which the versions were asked for; `None` where this process can see them itself.
+    asked: Option<SystemTime>,
 }
 
 /// Versions of the two files; `None` for one that is missing or not configured.
@@ -98,21 +102,30 @@ struct Versions {
 }
 
 impl UserFiles {
-    /// Returns the user file with these paths, absolute ones, and reads it if it is new or has changed. Blocks.
-    pub fn open(&self, users: &Path, groups: Option<&Path>) -> Result<Arc<UserFile>, Unavailable> {
+    /// Returns the user file with these paths, absolute ones, and reads it by `files` if it is new or has changed.
+    /// Blocks.
+    pub fn open(
+        &self,
+        users: &Path,
+        groups: Option<&Path>,
+        files: &Files,
+    ) -> Result<Arc<UserFile>, Unavailable> {
+        for path in [Some(users), groups].into_iter().flatten() {
+            files.grant(path);
+        }
         let paths = Paths {
             users: users.to_owned(),
             groups: groups.map(Path::to_owned),
         };
         // A poisoned lock is harmless: the map is consistent at every moment.
-        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = files.get(&paths).and_then(Weak::upgrade) {
-            file.reload()?;
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = known.get(&paths).and_then(Weak::upgrade) {
+            file.reload_by(files)?;
             return Ok(file);
         }
-        files.retain(|_, file| file.strong_count() > 0);
-        let file = Arc::new(UserFile::load(paths.clone())?);
-        files.insert(paths, Arc::downgrade(&file));
+        known.retain(|_, file| file.strong_count() > 0);
+        let file = Arc::new(UserFile::load(paths.clone(), files)?);
+        known.insert(paths, Arc::downgrade(&file));
         Ok(file)
     }
 }
@@ -135,7 +148,7 @@ impl UserFile {
     pub fn current(&self, disk: &dyn Disk, now: SystemTime) -> Current {
         let state = self.state.load();
         let seen = self.paths.versions(|path| disk.version(path));
-        if state.versions != Some(seen) && !seen.is_changing(now) {
+        if state.versions != Some(seen) && !seen.is_changing(now) && !state.is_recent(now) {
             return Current::Stale;
         }
         match &state.content {
@@ -147,15 +160,24 @@ impl UserFile {
     /// Reads the files if they have changed; returns the content in force. Blocks: for reading, and for 200 ms where
     /// a file is missing that was there.
     pub fn reload(&self) -> Result<Arc<Loaded>, Unavailable> {
+        self.reload_by(&self.files)
+    }
+
+    fn reload_by(&self, files: &Files) -> Result<Arc<Loaded>, Unavailable> {
         let Some(_reading) = self.begin_reading() else {
             return self.in_force();
         };
-        self.await_presence();
+        self.await_presence(files);
         let state = self.state.load();
-        if state.versions == Some(self.paths.versions(version)) {
+        if state.versions == Some(self.paths.versions(|path| version(path, files))) {
+            let asked = self.paths.asked(files);
+            if state.asked != asked {
+                let state = State::clone(&state);
+                self.state.store(Arc::new(State { asked, ..state }));
+            }
             return state.content.clone();
         }
-        let Some(read) = self.paths.read() else {
+        let Some(read) = self.paths.read(files) else {
             return state.content.clone();
         };
         self.log_change(&state, &read);
@@ -165,8 +187,8 @@ impl UserFile {
     }
 
     /// Reads the files for the first time. Blocks, while they are being written for up to two seconds.
-    fn load(paths: Paths) -> Result<Self, Unavailable> {
-        let read = every_pause(PATIENCE, || paths.read());
+    fn load(paths: Paths, files: &Files) -> Result<Self, Unavailable> {
+        let read = every_pause(PATIENCE, || paths.read(files));
         let being_written = || Unavailable::new(&paths.users, "is being written all the time");
         let state = read.ok_or_else(being_written)?;
         state.content.as_ref().map_err(Clone::clone)?;
@@ -174,6 +196,7 @@ impl UserFile {
             paths,
             state: ArcSwap::from_pointee(state),
             reading: Mutex::default(),
+            files: files.after_load(),
         })
     }
 
@@ -192,10 +215,10 @@ impl UserFile {
     }
 
     /// Waits until the files are there, at most 200 ms, unless they were missing already.
-    fn await_presence(&self) {
+    fn await_presence(&self, files: &Files) {
         if self.in_force().is_ok() {
             every_pause(ABSENCE, || {
-                let versions = self.paths.versions(version);
+                let versions = self.paths.versions(|path| version(path, files));
                 self.paths.are_all_there(versions).then_some(())
             });
         }
@@ -219,36 +242,55 @@ impl UserFile {
 
 impl Paths {
     /// Reads the files. `None` while they change.
-    fn read(&self) -> Option<State> {
-        let versions = self.versions(version);
-        if versions.is_changing(SystemTime::now()) {
+    fn read(&self, files: &Files) -> Option<State> {
+        let asked = self.asked(files);
+        let versions = self.versions(|path| version(path, files));
+        // What is in a bundle had been left alone when it was read.
+        if !files.is_bundle() && versions.is_changing(SystemTime::now()) {
             return None;
         }
-        let read = self.bytes();
-        if self.versions(version) != versions {
+        let read = self.contents(files);
+        if self.versions(|path| version(path, files)) != versions {
             return None;
         }
         // A file that is there may become readable without a change of its own.
-        let may_pass = read.is_err() && self.are_all_there(versions);
+        let is_large = |error: &io::Error| error.kind() == io::ErrorKind::FileTooLarge;
+        let is_unread = matches!(&read, Err((_, error)) if !is_large(error));
+        let may_pass = is_unread && self.are_all_there(versions);
         Some(State {
             versions: (!may_pass).then_some(versions),
-            content: read.and_then(|bytes| self.parse(&bytes)),
+            content: read
+                .map_err(|(path, error)| unavailable(path, &error))
+                .and_then(|(users, groups)| self.parse(&users, groups.as_deref())),
+            asked,
         })
     }
 
-    /// Reads the content of both files.
-    fn bytes(&self) -> Result<[Vec<u8>; 2], Unavailable> {
-        let groups = self.groups.as_deref().map(bytes);
-        Ok([bytes(&self.users)?, groups.transpose()?.unwrap_or_default()])
+    /// Reads the content of both files. An error is that of one of them.
+    fn contents(&self, files: &Files) -> Result<(Content, Option<Content>), (&Path, io::Error)> {
+        let limit = u64::try_from(LARGEST_FILE).unwrap_or(u64::MAX);
+        let read = |path| files.read(path, limit).map_err(|error| (path, error));
+        let groups = self.groups.as_deref().map(read);
+        Ok((read(&self.users)?, groups.transpose()?))
     }
 
-    fn parse(&self, [users, groups]: &[Vec<u8>; 2]) -> Result<Arc<Loaded>, Unavailable> {
-        let groups = match &self.groups {
-            Some(path) => Groups::parse(groups, path)?,
+    fn parse(&self, users: &[u8], groups: Option<&[u8]>) -> Result<Arc<Loaded>, Unavailable> {
+        let groups = match self.groups.as_deref().zip(groups) {
+            Some((path, groups)) => Groups::parse(groups, path)?,
             None => Groups::default(),
         };
         let users = Users::parse(users, &self.users)?;
         Ok(Arc::new(Loaded { users, groups }))
+    }
+
+    /// Returns the time where the versions of a file have to be asked for.
+    fn asked(&self, files: &Files) -> Option<SystemTime> {
+        let mut paths = [Some(&self.users), self.groups.as_ref()]
+            .into_iter()
+            .flatten();
+        paths
+            .any(|path| files.is_hidden(path))
+            .then(SystemTime::now)
     }
 
     fn versions(&self, version: impl Fn(&Path) -> Option<FileVersion>) -> Versions {
@@ -271,6 +313,14 @@ impl Paths {
     }
 }
 
+impl State {
+    /// Reports whether the versions of files that this process cannot see are those of a moment ago.
+    fn is_recent(&self, now: SystemTime) -> bool {
+        let age = self.asked.and_then(|asked| now.duration_since(asked).ok());
+        age.is_some_and(|age| age < RECENT)
+    }
+}
+
 impl Versions {
     /// Reports whether a file may still be being written.
     fn is_changing(&self, now: SystemTime) -> bool {
@@ -290,23 +340,16 @@ impl Versions {
     }
 }
 
-fn version(path: &Path) -> Option<FileVersion> {
-    stat(path).ok().as_ref().map(FileVersion::from)
+fn version(path: &Path, files: &Files) -> Option<FileVersion> {
+    files.status(path).ok().map(FileVersion::from)
 }
 
-/// Reads a file, of one that is too large a byte more than the limit.
-fn bytes(path: &Path) -> Result<Vec<u8>, Unavailable> {
-    let mut bytes = Vec::new();
-    // O_NONBLOCK: opening a fifo must not wait for its writer.
-    let opened = File::options()
-        .read(true)
-        .custom_flags(O_NONBLOCK)
-        .open(path);
-    let limit = u64::try_from(LARGEST_FILE).unwrap_or(u64::MAX);
-    opened
-        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
-        .map_err(|error| Unavailable::unread(path, &error))?;
-    Ok(bytes)
+fn unavailable(path: &Path, error: &io::Error) -> Unavailable {
+    if error.kind() == io::ErrorKind::FileTooLarge {
+        too_large(path)
+    } else {
+        Unavailable::unread(path, error)
+    }
 }
 
 /// Repeats an attempt until it succeeds or the time is over.

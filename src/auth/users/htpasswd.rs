@@ -139,13 +139,19 @@ impl Users {
 /// Fails for a file that is larger than the limit.
 pub(super) fn check_size(content: &[u8], path: &Path) -> Result<(), Unavailable> {
     if content.len() <= LARGEST_FILE {
-        return Ok(());
+        Ok(())
+    } else {
+        Err(too_large(path))
     }
-    let what = format!(
-        "cannot be used: it is larger than {} MiB",
-        LARGEST_FILE / 1024 / 1024
-    );
-    Err(Unavailable::new(path, what))
+}
+
+/// Returns the error of a file that is larger than the limit.
+pub(super) fn too_large(path: &Path) -> Unavailable {
+    let mebibytes = LARGEST_FILE / 1024 / 1024;
+    Unavailable::new(
+        path,
+        format!("cannot be used: it is larger than {mebibytes} MiB"),
+    )
 }
 
 /// Returns the lines that may have an entry, with their numbers from 1.

@@ -23,6 +23,7 @@ use serde_json::json;
 
 use super::{Configuration, configuration_file};
 use crate::config;
+use crate::files::Files;
 use crate::handler::Handler;
 use crate::handler::fastcgi::{Fastcgi, Missing, ScriptRule};
 use crate::privilege::User;
@@ -76,7 +77,7 @@ fn render(findings: &[Finding], as_json: bool) -> String {
 async fn examine(arguments: Arguments) -> Vec<Finding> {
     let file = configuration_file(arguments.configuration.file.clone());
     let mut findings = Vec::new();
-    let snapshot = match config::load(&file, None) {
+    let snapshot = match config::load(&file, None, &Files::own()) {
         Ok(snapshot) => snapshot,
         Err(invalid) => {
             let what = format!("the configuration cannot be used\n{invalid}");

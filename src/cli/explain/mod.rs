@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use super::{Configuration, configuration_file};
 use crate::config;
 use crate::disk::RealDisk;
+use crate::files::Files;
 use question::Question;
 use trace::Explanation;
 
@@ -54,7 +55,8 @@ pub(super) fn run(arguments: Arguments) -> ExitCode {
 fn explain(arguments: Arguments) -> Result<Explanation, String> {
     let file = configuration_file(arguments.configuration.file);
     let question = Question::parse(&arguments.url, &arguments.method, &arguments.fields)?;
-    let snapshot = config::load(&file, None).map_err(|invalid| invalid.to_string())?;
+    let snapshot =
+        config::load(&file, None, &Files::own()).map_err(|invalid| invalid.to_string())?;
     let connection = question.connection(&snapshot.listeners, &arguments.from)?;
     let disk = RealDisk::default();
     dry_run::explain(&snapshot, question, connection, &disk.one_release())

@@ -4,13 +4,14 @@ use toml::de::DeTable;
 
 use super::*;
 use crate::config::site_section::SITE;
+use crate::files::Files;
 
 /// Returns the rules of a site as printed, each on one line, and the problems.
 fn check(site: &str) -> (Vec<String>, Vec<String>) {
     let table = DeTable::parse(site).unwrap();
     let mut problems = Problems::default();
     let site = SITE.lower(table.get_ref(), Place::default(), &|_| None, &mut problems);
-    let rules = implied_rules(&site, &mut problems);
+    let rules = implied_rules(&site, &Files::own(), &mut problems);
     let lines = rules
         .iter()
         .map(|implied| implied.rule.to_toml(&[]).trim().replace('\n', "; "));

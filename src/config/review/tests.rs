@@ -1,6 +1,7 @@
 //! Rules with a warning, beside similar ones without.
 
 use crate::config;
+use crate::files::Files;
 
 /// Listeners for conditions to name.
 const LISTENERS: &str = "[[listen]]\naddress = '127.0.0.1:8081'\nname = 'a'\n\
@@ -10,8 +11,8 @@ const LISTENERS: &str = "[[listen]]\naddress = '127.0.0.1:8081'\nname = 'a'\n\
 fn warned(lines: &str) -> Vec<(String, String)> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), format!("[[site]]\n{lines}\n{LISTENERS}")).unwrap();
-    let snapshot =
-        config::load(file.path(), None).unwrap_or_else(|error| panic!("{lines}\n{error}"));
+    let snapshot = config::load(file.path(), None, &Files::own())
+        .unwrap_or_else(|error| panic!("{lines}\n{error}"));
     let mut warnings: Vec<(String, String)> = Vec::new();
     for line in snapshot.warnings.lines() {
         if let Some(message) = line.strip_prefix("warning: ") {
@@ -427,7 +428,7 @@ fn redirects(server: &str, site: &str) -> Vec<String> {
     let file = tempfile::NamedTempFile::new().unwrap();
     let text = format!("[server]\n{server}\n[[site]]\nroot = '/srv/a'\n{site}\n");
     std::fs::write(file.path(), text).unwrap();
-    let snapshot = config::load(file.path(), None).unwrap();
+    let snapshot = config::load(file.path(), None, &Files::own()).unwrap();
     snapshot
         .warnings
         .lines()

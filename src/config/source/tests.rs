@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::{MAX_DEPTH, read};
 use crate::config::{ROOT, site_section};
+use crate::files::Files;
 use crate::section::{Lowered, Problems};
 
 /// Creates a directory with these files.
@@ -27,6 +28,7 @@ fn read_in(directory: &TempDir) -> (Vec<String>, Vec<String>) {
         &directory.path().join("main.toml"),
         &ROOT,
         &|_| None,
+        &Files::own(),
         &mut problems,
     );
     let roots = lowered
@@ -193,7 +195,8 @@ fn a_main_file_that_cannot_be_read_is_a_problem() {
 #[test]
 fn an_endless_file_is_refused() {
     let mut problems = Problems::default();
-    read(Path::new("/dev/zero"), &ROOT, &|_| None, &mut problems);
+    let zero = Path::new("/dev/zero");
+    read(zero, &ROOT, &|_| None, &Files::own(), &mut problems);
     let [problem] = &problems.into_sorted()[..] else {
         panic!("one problem")
     };

@@ -7,6 +7,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::{ROOT, load, sample};
+use crate::files::Files;
 use crate::section::{Descriptor, Kind, Section};
 
 /// Keys that name a path on disk, or a socket, in the sample.
@@ -140,7 +141,7 @@ fn assert_refused(errors: &str, lines: &[usize]) {
 fn errors_of(folder: &Path, text: &str) -> String {
     let file = folder.join("fcgate.toml");
     std::fs::write(&file, text).unwrap();
-    let invalid = load(&file, None).err();
+    let invalid = load(&file, None, &Files::own()).err();
     invalid.map_or_else(String::new, |invalid| invalid.to_string())
 }
 

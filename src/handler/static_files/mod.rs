@@ -23,6 +23,7 @@ use super::mount::{MOUNTED_AT, Mount};
 use super::{Body, Decision, Plan, redirect};
 use crate::cgi::script;
 use crate::failure::Failure;
+use crate::files::Files;
 use crate::message::{Cause, Disk, Found, Request, Root, Symlinks, Target};
 use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
 use unsafe_name::Withheld;
@@ -88,6 +89,7 @@ impl StaticFiles {
         section: &Lowered,
         site_root: Option<&Root>,
         site: &FileSettings,
+        files: &Files,
         problems: &mut Problems,
     ) -> Option<Self> {
         let root = match section.get(&ROOT) {
@@ -109,7 +111,7 @@ impl StaticFiles {
             mount: Mount::build(section, problems),
             index,
             declines,
-            settings: FileSettings::build(section, site, problems),
+            settings: FileSettings::build(section, site, files, problems),
         })
     }
 

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use super::caching::{CACHE, CacheRule, UNCHANGING, is_hashed};
 use super::types::{DEFAULT_CHARSET, Types};
 use super::unsafe_name::{ALLOWED_NAMES, NamePolicy, WITHHELD_EXTENSIONS};
+use crate::files::Files;
 use crate::message::{HandlerId, Symlinks};
 use crate::section::{At, Group, Key, Lowered, Pairs, Problems, Section, Tables};
 
@@ -30,7 +31,7 @@ pub static SCRIPT_SYMLINKS: Key<Option<At<String>>> = Key::one_of(
 
 pub(crate) static SYMLINKS: Key<At<String>> = Key::one_of("symlinks", &POLICIES, "Followed symbolic links. \"within-root\": relative ones that stay below the root; \"never\": none; \"same-owner\": those to files of the owner of the link, anywhere; \"anywhere\": all. The root itself may be a link; it is resolved anew each second, and for each request with `server.file_cache = \"0\"`.").default("\"within-root\"");
 
-pub(super) static MIME_TYPES: Key<Option<At<String>>> = Key::text("mime_types", "File of media types and their extensions, an absolute path, in the format of Debian's /etc/mime.types; it takes precedence over the built-in types.").example("\"/etc/mime.types\"");
+pub(super) static MIME_TYPES: Key<Option<At<String>>> = Key::text("mime_types", "File of media types and their extensions, an absolute path, in the format of Debian's /etc/mime.types, of at most 4 MiB; it takes precedence over the built-in types.").example("\"/etc/mime.types\"");
 
 pub(super) static TYPES: Key<Pairs> = Key::pairs(
     "types",
@@ -108,7 +109,7 @@ impl Default for FileSettings {
 
 impl FileSettings {
     /// Builds the settings of `section`; keys without a value have that of `base`.
-    pub fn build(section: &Lowered, base: &Self, problems: &mut Problems) -> Self {
+    pub fn build(section: &Lowered, base: &Self, files: &Files, problems: &mut Problems) -> Self {
         let mut settings = Self {
             handler_id: Arc::default(),
             ..base.clone()
@@ -129,16 +130,16 @@ impl FileSettings {
             settings.immutable = immutable;
         }
         settings.names = base.names.with(section, problems);
-        settings.add_types(section, problems);
+        settings.add_types(section, files, problems);
         settings
     }
 
-    fn add_types(&mut self, section: &Lowered, problems: &mut Problems) {
+    fn add_types(&mut self, section: &Lowered, files: &Files, problems: &mut Problems) {
         if let Some(charset) = section.given(&CHARSET) {
             self.types = self.types.clone().in_charset(&charset);
         }
         if let Some(file) = section.get(&MIME_TYPES) {
-            self.types.read(&file, problems);
+            self.types.read(&file, files, problems);
         }
         for (extension, kind) in section.get(&TYPES) {
             self.types.set(&extension, &kind, problems);

@@ -1,13 +1,13 @@
 //! The media type of a file by its extension: from the site's `types`, from its `mime.types`, from a built-in table.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use http::HeaderValue;
 
+use crate::files::Files;
 use crate::section::{At, Problem, Problems, absolute_path};
 
 /// The largest `mime.types`, in bytes: Debian's has 70 KiB.
@@ -126,11 +126,11 @@ impl Types {
     }
 
     /// Reads a file in the format of Debian's /etc/mime.types: a type and its extensions a line.
-    pub(super) fn read(&mut self, file: &At<String>, problems: &mut Problems) {
+    pub(super) fn read(&mut self, file: &At<String>, files: &Files, problems: &mut Problems) {
         let Some(path) = absolute_path(file, problems) else {
             return;
         };
-        match read(&path) {
+        match read(&path, files) {
             Ok(text) => self.add_lines(&text),
             Err(error) => {
                 let message = format!("`{}` cannot be read: {error}", file.value);
@@ -214,10 +214,8 @@ fn is_text(kind: &str) -> bool {
         )
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(MOST).read_to_string(&mut text)?;
-    Ok(text)
+fn read(path: &Path, files: &Files) -> io::Result<String> {
+    files.read(path, MOST)?.text().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ fn certificates(sites: &[(&str, &[&str])]) -> Certificates {
         });
         (names.collect(), offer(site))
     });
-    Certificates::of(sites.collect(), None).unwrap()
+    Certificates::of(sites.collect(), None, Files::own()).unwrap()
 }
 
 #[track_caller]
@@ -70,5 +70,5 @@ fn without_such_a_site_it_is_the_first() {
 
 #[test]
 fn no_site_no_certificates() {
-    assert!(Certificates::of(Vec::new(), None).is_none());
+    assert!(Certificates::of(Vec::new(), None, Files::own()).is_none());
 }

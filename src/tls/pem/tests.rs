@@ -63,10 +63,19 @@ fn a_pair_is_read_from_two_files_or_from_one() {
     let folder = folder();
     let file = |name| folder.path().join(name);
     assert_eq!(
-        pair(&file("certificate"), &file("key")).unwrap().cert.len(),
+        pair(&file("certificate"), &file("key"), &Files::own())
+            .unwrap()
+            .cert
+            .len(),
         1
     );
-    assert_eq!(pair(&file("both"), &file("both")).unwrap().cert.len(), 1);
+    assert_eq!(
+        pair(&file("both"), &file("both"), &Files::own())
+            .unwrap()
+            .cert
+            .len(),
+        1
+    );
 }
 
 #[test]
@@ -106,7 +115,8 @@ fn what_is_wrong_names_its_file() {
         ("certificate", "encrypted", "encrypted", "encrypted"),
         ("certificate", "traditional", "traditional", "encrypted"),
     ] {
-        let error = pair(&folder.path().join(certificate), &folder.path().join(key)).unwrap_err();
+        let [certificate, key] = [certificate, key].map(|name| folder.path().join(name));
+        let error = pair(&certificate, &key, &Files::own()).unwrap_err();
         assert_eq!(error.file, folder.path().join(file), "{error}");
         assert!(error.what.contains(what), "{error}");
         // Prose, without the Debug form of a type.
@@ -121,10 +131,10 @@ fn what_is_wrong_names_its_file() {
 fn a_file_that_is_replaced_has_another_stamp() {
     let folder = folder();
     let file = folder.path().join("key");
-    let before = stamp(&file);
-    assert_eq!(stamp(&file), before);
+    let before = stamp(&file, &Files::own());
+    assert_eq!(stamp(&file, &Files::own()), before);
     std::fs::rename(folder.path().join("other"), &file).unwrap();
-    assert_ne!(stamp(&file), before);
+    assert_ne!(stamp(&file, &Files::own()), before);
     std::fs::remove_file(&file).unwrap();
-    assert_eq!(stamp(&file), None);
+    assert_eq!(stamp(&file, &Files::own()), None);
 }

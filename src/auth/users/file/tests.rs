@@ -25,7 +25,7 @@ impl Disk for Sole {
 
 /// A version with an inode, a size, and the time of its change in milliseconds.
 fn version_of(inode: u64, size: i64, changed: u64) -> FileVersion {
-    let mut stat = stat("/").unwrap();
+    let mut stat = nix::sys::stat::stat("/").unwrap();
     stat.st_ino = inode;
     stat.st_size = size;
     stat.st_ctime = (changed / 1000).try_into().unwrap();
@@ -43,6 +43,7 @@ fn file(versions: Option<Versions>, content: Result<&str, &str>) -> UserFile {
     let state = State {
         versions,
         content: loaded.map(Arc::new),
+        asked: None,
     };
     UserFile {
         paths: Paths {
@@ -51,6 +52,7 @@ fn file(versions: Option<Versions>, content: Result<&str, &str>) -> UserFile {
         },
         state: ArcSwap::from_pointee(state),
         reading: Mutex::default(),
+        files: Files::own(),
     }
 }
 
@@ -111,4 +113,36 @@ fn a_change_counts_when_it_is_settled() {
     let missing = file(versions(None), Err("cannot be read"));
     let found = missing.current(&Sole(None), SystemTime::UNIX_EPOCH);
     assert!(matches!(found, Current::Unavailable(_)), "{found:?}");
+}
+
+#[test]
+fn versions_that_were_asked_for_hold_for_a_second() {
+    let time = |milliseconds| SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);
+    let read = version_of(1, 50, NOW - 10_000);
+    let versions = Versions {
+        users: Some(read),
+        groups: None,
+    };
+    let file = file(
+        Some(versions),
+        Ok("alice:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g="),
+    );
+    let asked = Some(time(NOW));
+    file.state.store(Arc::new(State {
+        asked,
+        ..State::clone(&file.state.load())
+    }));
+    for (seen, now, is_fresh) in [
+        (None, NOW, true),
+        (None, NOW + 999, true),
+        (None, NOW + 1000, false),
+        // The clock was put back.
+        (None, NOW - 1, false),
+        // It can be seen again.
+        (Some(read), NOW + 1000, true),
+    ] {
+        let current = file.current(&Sole(seen), time(now));
+        let found = matches!(current, Current::Fresh(_));
+        assert_eq!(found, is_fresh, "{seen:?} at {now}: {current:?}");
+    }
 }

@@ -9,6 +9,7 @@ use proptest::sample::{select, subsequence};
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::config;
+use crate::files::Files;
 use crate::handler::{Decision, Handler};
 use crate::message::request::Origin;
 use crate::message::{
@@ -157,7 +158,7 @@ fn reviewed(rules: &[String]) -> (Snapshot, BTreeSet<usize>) {
         .collect();
     let text = format!("[[site]]\nroot = '/s'\nrule = [\n{lines}]\n");
     std::fs::write(file.path(), &text).unwrap();
-    let loaded = config::load(file.path(), None);
+    let loaded = config::load(file.path(), None, &Files::own());
     let snapshot = loaded.unwrap_or_else(|error| panic!("{text}{error}"));
     let mut warned = BTreeSet::new();
     let mut is_ours = false;
