@@ -36,10 +36,8 @@ impl Snapshot {
         let main = files.first()?;
         // After a read error, a reference may point into the part that was not read.
         let complete = problems.is_empty();
-        let server_section = main.get(&server::KEY);
-        let server = ServerSettings::build(&server_section, problems);
+        let server = ServerSettings::build(&main.get(&server::KEY), problems);
         let logs = LogsInUse::new(previous.map(|snapshot| &snapshot.logs));
-        let access_logs = logs.of_server(&server_section, problems);
         let admin = AdminSettings::build(&main.get(&admin::KEY), problems);
         let budgets = budgets(&server, previous);
         let authentication = authentication(&server, previous);
@@ -63,17 +61,11 @@ impl Snapshot {
             streamed_uploads: &streamed_uploads,
             error_log: &error_log,
         };
-        let sections: Vec<_> = files.iter().flat_map(|file| file.get(&SITES)).collect();
-        let sites = build_sites(&sections, &context, problems);
+        let sites = build_sites(&site_sections(&files), &context, problems);
         let upstreams = context.into_upstreams();
         warn(&files, sources, problems);
-        check_sites(sites.is_empty() && complete, problems);
-        let sites = sites.into_iter().zip(sections);
-        let hosts = Hosts::build(sites.collect(), listener_names::all(&files), problems);
-        check_hosts(&files, &hosts, complete, problems);
-        let events = logs.error_log(&server_section, problems);
-        let by_listener = listeners.iter().any(|it| it.access_logs.is_some());
-        let logs = logs.into_logs(access_logs, by_listener, events);
+        let hosts = build_hosts(sites, &files, complete, problems);
+        let logs = logs.into_logs(&main.get(&server::KEY), &listeners, problems);
         problems.is_empty().then(|| Self {
             admin,
             watched: sources.watched().clone(),
@@ -97,6 +89,25 @@ impl Snapshot {
     pub(super) fn with_warnings(self, warnings: String) -> Self {
         Self { warnings, ..self }
     }
+}
+
+fn site_sections(files: &[Lowered]) -> Vec<&Lowered> {
+    files.iter().flat_map(|file| file.get(&SITES)).collect()
+}
+
+/// Builds the choice of a site by host, of sites in the order of their sections.
+fn build_hosts(
+    sites: Vec<Site>,
+    files: &[Lowered],
+    complete: bool,
+    problems: &mut Problems,
+) -> Hosts {
+    check_sites(sites.is_empty() && complete, problems);
+    let with_sections = sites.into_iter().zip(site_sections(files));
+    let names = listener_names::all(files);
+    let hosts = Hosts::build(with_sections.collect(), names, problems);
+    check_hosts(files, &hosts, complete, problems);
+    hosts
 }
 
 fn warn(files: &[Lowered], sources: &Sources, problems: &mut Problems) {

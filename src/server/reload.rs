@@ -94,8 +94,9 @@ async fn open_logs(snapshot: Snapshot, grant: u32, link: &ParentLink) -> Result<
         opened.map(|()| snapshot)
     };
     let refused = |error: String| Refused::without_values(error);
-    let opened = tokio::task::spawn_blocking(open).await;
-    let opened = opened.map_err(|error| refused(format!("opening the logs failed: {error}")))?;
+    let opened = tokio::task::spawn_blocking(open)
+        .await
+        .map_err(|error| refused(format!("opening the logs failed: {error}")))?;
     opened.map_err(|error| refused(error.to_string()))
 }
 
