@@ -218,8 +218,8 @@ mod tests {
         for (text, module, level, expected) in LEVELS_OF_MODULES {
             let filter = build(text).unwrap().filter();
             assert_eq!(
-                filter.would_enable(module, &level),
-                expected,
+                filter.would_enable(module, level),
+                *expected,
                 "{text}: {module} {level}"
             );
         }

@@ -220,41 +220,74 @@ async fn a_file_that_was_renamed_or_removed_is_made_again() {
     wait_for_lines(&file("access.log"), &["/3", "/4"]).await;
 }
 
-/// The folder of the log can be searched and nothing else, as behind a sandbox.
+/// A folder of logs that can be searched and nothing else, by a gateway of another user if root runs the tests.
+struct ShutFolder(PathBuf);
+
+impl ShutFolder {
+    fn below(folder: &Path) -> Self {
+        // The user of the gateway must get there.
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o711)).unwrap();
+        let shut = Self(folder.join("logs"));
+        fs::create_dir(&shut.0).unwrap();
+        shut
+    }
+
+    fn launcher() -> &'static [&'static str] {
+        if geteuid().is_root() {
+            &["setpriv", "--reuid=65534", "--clear-groups", "--"]
+        } else {
+            &["env"]
+        }
+    }
+
+    /// Changes the folder, which is shut before and after.
+    fn change(&self, change: impl FnOnce()) {
+        let set = |mode| fs::set_permissions(&self.0, fs::Permissions::from_mode(mode)).unwrap();
+        set(0o700);
+        change();
+        set(0o111);
+    }
+
+    /// Creates a log of the gateway's user.
+    fn create(&self, log: &Path) {
+        self.change(|| {
+            fs::write(log, "").unwrap();
+            if geteuid().is_root() {
+                std::os::unix::fs::chown(log, Some(65_534), None).unwrap();
+            }
+        });
+    }
+}
+
+impl Drop for ShutFolder {
+    fn drop(&mut self) {
+        // So that it can be removed.
+        let _ = fs::set_permissions(&self.0, fs::Permissions::from_mode(0o700));
+    }
+}
+
 #[tokio::test]
 async fn a_rotation_is_noticed_without_rights_on_the_folder() {
-    if !geteuid().is_root() {
-        return;
-    }
-    let nobody = Some(65_534);
     let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
-    let logs = folder.path().join("logs");
-    fs::create_dir(&logs).unwrap();
-    fs::set_permissions(&logs, fs::Permissions::from_mode(0o711)).unwrap();
-    let log = logs.join("access.log");
-    let create = || {
-        fs::write(&log, "").unwrap();
-        std::os::unix::fs::chown(&log, nobody, nobody).unwrap();
-        // It may be written and not read.
-        fs::set_permissions(&log, fs::Permissions::from_mode(0o200)).unwrap();
-    };
-    create();
+    let shut = ShutFolder::below(folder.path());
+    let log = shut.0.join("access.log");
+    shut.create(&log);
     let gateway = Gateway::with(&site("a.example", ""))
         .in_folder(folder)
         .server("access_log = { to = \"{folder}/logs/access.log\", format = '%U' }")
-        .under(&["setpriv", "--reuid=65534", "--clear-groups", "--"])
+        .under(ShutFolder::launcher())
         .start()
         .await;
     get(&gateway, "a.example", "/1").await;
     wait_for_lines(&log, &["/1"]).await;
-    fs::rename(&log, logs.join("access.log.1")).unwrap();
-    create();
+    shut.change(|| fs::rename(&log, shut.0.join("access.log.1")).unwrap());
+    shut.create(&log);
     eventually("the line in the new file", PATIENCE, async || {
         get(&gateway, "a.example", "/2").await;
         lines(&log).contains(&"/2".to_owned())
     })
     .await;
+    drop(shut);
 }
 
 #[tokio::test]
