@@ -340,6 +340,13 @@ fn with_small_disk(folder: &Path) -> Vec<String> {
     launcher
 }
 
+/// The lines that the access logs have lost.
+async fn dropped(gateway: &Gateway) -> f64 {
+    let scrape = gateway.ask("/metrics").await.text();
+    let labels = ["fcgate_log_lines_dropped_total", "log=\"access\""];
+    metric(&scrape, &labels)
+}
+
 #[tokio::test]
 async fn a_full_disk_costs_lines_and_no_request() {
     let folder = tempfile::tempdir().unwrap();
@@ -357,13 +364,6 @@ async fn a_full_disk_costs_lines_and_no_request() {
         let root = PathBuf::from(format!("/proc/{}/root", gateway.process_id()));
         root.join(small.strip_prefix("/").unwrap()).join(name)
     };
-    let dropped = async || {
-        let scrape = gateway.ask("/metrics").await.text();
-        metric(
-            &scrape,
-            &["fcgate_log_lines_dropped_total", "log=\"access\""],
-        )
-    };
     let long = "x".repeat(1000);
     let mut sent = 0;
     let mut get_many = async |count: u64| {
@@ -375,7 +375,7 @@ async fn a_full_disk_costs_lines_and_no_request() {
     };
     eventually("dropped lines", PATIENCE, async || {
         get_many(10).await;
-        require(dropped().await, |dropped| *dropped > 0.0)
+        require(dropped(&gateway).await, |dropped| *dropped > 0.0)
     })
     .await;
     gateway
@@ -391,9 +391,13 @@ async fn a_full_disk_costs_lines_and_no_request() {
         .await;
     assert!(told.contains("access log written again"), "{told}");
     let is_whole = |line: &String| line.len() == 1007 && line.ends_with('.');
-    let all = lines(&inside("access.log"));
-    let whole = all.iter().filter(|line| is_whole(line)).count();
-    assert_eq!(whole as f64 + dropped().await, sent as f64);
+    let (all, whole) = eventually("all lines, written or lost", PATIENCE, async || {
+        let all = lines(&inside("access.log"));
+        let whole = all.iter().filter(|line| is_whole(line)).count();
+        let known = whole as f64 + dropped(&gateway).await;
+        require((all, whole), |_| known == sent as f64)
+    })
+    .await;
     // A line that was cut has a line of its own.
     assert!(all.len() <= whole + 1, "{} of {whole}", all.len());
     assert!(is_whole(all.last().unwrap()));
