@@ -10,6 +10,7 @@ use crate::files::Files;
 use crate::line_log::section::{ErrorLogSettings, LOG, TO};
 use crate::line_log::{Destination, LineLog, Logs};
 use crate::section::{Key, Lowered, Place, Problem, Problems, Table};
+use crate::site::Listener;
 use crate::site::logs::{NamedLog, SnapshotLogs};
 
 /// `server.log`.
@@ -37,7 +38,7 @@ impl LogsInUse {
     }
 
     /// Builds the access logs of the server, by default one on stdout.
-    pub(super) fn of_server(&self, section: &Lowered, problems: &mut Problems) -> Arc<AccessLogs> {
+    fn of_server(&self, section: &Lowered, problems: &mut Problems) -> Arc<AccessLogs> {
         match section.given(&SERVER_ACCESS_LOG) {
             Some(sections) => self.access_logs(sections, problems),
             None => self.access_logs(SERVER_ACCESS_LOG.empty_section().as_slice(), problems),
@@ -66,7 +67,7 @@ impl LogsInUse {
     }
 
     /// Builds the error log; its file, if it has one, is that of no access log.
-    pub(super) fn error_log(
+    fn error_log(
         &self,
         section: &Lowered,
         problems: &mut Problems,
@@ -110,13 +111,15 @@ impl LogsInUse {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the logs in use.
+    /// Returns the logs in use, with those of the server, whose `section` this is.
     pub(super) fn into_logs(
         self,
-        server: Arc<AccessLogs>,
-        has_listener_logs: bool,
-        (settings, error_log): (ErrorLogSettings, Option<LineLog>),
+        section: &Lowered,
+        listeners: &[Listener],
+        problems: &mut Problems,
     ) -> SnapshotLogs {
+        let server = self.of_server(section, problems);
+        let (settings, error_log) = self.error_log(section, problems);
         let used = self.used.into_inner();
         let mut named: Vec<_> = used
             .unwrap_or_else(PoisonError::into_inner)
@@ -128,7 +131,7 @@ impl LogsInUse {
             all: self.logs,
             named,
             server,
-            has_listener_logs,
+            has_listener_logs: listeners.iter().any(|it| it.access_logs.is_some()),
             settings,
             error_log,
         }

@@ -54,10 +54,7 @@ pub(super) fn build_site(
         spool: spool_settings(section, context, problems),
         contract: Contract::build(section, problems),
         ambiguous: Arc::new(AmbiguousFields::new(Arc::clone(&name))),
-        send_file: section
-            .given(&SEND_FILE_KEY)
-            .map(|table| SendFile::build(table, problems))
-            .unwrap_or_default(),
+        send_file: send_file(section, problems),
         has_reserve: section.is_given(&RESERVE),
         files: FileSettings::build(
             &section.get(&FILES_TABLE),
@@ -93,6 +90,12 @@ pub(super) fn build_site(
         needs: Needs::of(&rules),
         rules,
     }
+}
+
+fn send_file(section: &Lowered, problems: &mut Problems) -> SendFile {
+    let table = section.given(&SEND_FILE_KEY);
+    let built = table.map(|table| SendFile::build(table, problems));
+    built.unwrap_or_default()
 }
 
 /// Builds the log of slow scripts; "0s" is none.

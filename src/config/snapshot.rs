@@ -38,10 +38,8 @@ impl Snapshot {
         let main = sections.first()?;
         // After a read error, a reference may point into the part that was not read.
         let complete = problems.is_empty();
-        let server_section = main.get(&server::KEY);
-        let server = ServerSettings::build(&server_section, files, problems);
+        let server = ServerSettings::build(&main.get(&server::KEY), files, problems);
         let logs = LogsInUse::new(previous.map(|snapshot| &snapshot.logs), files);
-        let access_logs = logs.of_server(&server_section, problems);
         let admin = AdminSettings::build(&main.get(&admin::KEY), files, problems);
         let budgets = budgets(&server, previous);
         let authentication = authentication(&server, previous);
@@ -66,16 +64,12 @@ impl Snapshot {
             streamed_uploads: &streamed_uploads,
             error_log: &error_log,
         };
-        let site_sections: Vec<_> = sections.iter().flat_map(|file| file.get(&SITES)).collect();
-        let sites = build_sites(&site_sections, &context, problems);
+        let sites = build_sites(&site_sections(&sections), &context, problems);
         let upstreams = context.into_upstreams();
         warn(&sections, sources, files, problems);
         check_sites(sites.is_empty() && complete, problems);
-        let sites = sites.into_iter().zip(site_sections).collect();
         let hosts = hosts(sites, &sections, complete, problems);
-        let events = logs.error_log(&server_section, problems);
-        let by_listener = listeners.iter().any(|it| it.access_logs.is_some());
-        let logs = logs.into_logs(access_logs, by_listener, events);
+        let logs = logs.into_logs(&main.get(&server::KEY), &listeners, problems);
         problems.is_empty().then(|| Self {
             admin,
             watched: sources.watched().clone(),
@@ -101,6 +95,10 @@ impl Snapshot {
     }
 }
 
+fn site_sections(sections: &[Lowered]) -> Vec<&Lowered> {
+    sections.iter().flat_map(|file| file.get(&SITES)).collect()
+}
+
 /// Reviews the configuration, unless that was done when it was recorded.
 fn warn(sections: &[Lowered], sources: &Sources, files: &Files, problems: &mut Problems) {
     if files.is_bundle() {
@@ -113,13 +111,10 @@ fn warn(sections: &[Lowered], sources: &Sources, files: &Files, problems: &mut P
 
 /// Builds the hosts of the sites. Refuses listeners without a site, if all sites were read, and reserves that exceed the
 /// total.
-fn hosts(
-    sites: Vec<(Site, &Lowered)>,
-    sections: &[Lowered],
-    complete: bool,
-    problems: &mut Problems,
-) -> Hosts {
-    let hosts = Hosts::build(sites, listener_names::all(sections), problems);
+fn hosts(sites: Vec<Site>, sections: &[Lowered], complete: bool, problems: &mut Problems) -> Hosts {
+    let with_sections = sites.into_iter().zip(site_sections(sections));
+    let names = listener_names::all(sections);
+    let hosts = Hosts::build(with_sections.collect(), names, problems);
     if complete && !hosts.each().is_empty() {
         listener_names::check(sections, &hosts, problems);
     }

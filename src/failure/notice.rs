@@ -27,34 +27,34 @@ impl Notice {
         limit: usize,
     ) -> Option<Self> {
         let path = || readable_path(target);
-        let notice = match failure {
-            Failure::Unauthorized(unauthorized) => of_user(&unauthorized.reason, &path())?,
-            Failure::Forbidden(_)
-            | Failure::Requirement(_)
-            | Failure::Withheld(_)
-            | Failure::Denied { allow: None, .. } => Self::error(
-                "authz_core",
-                format!("AH01630: client denied by server configuration: {}", path()),
-            ),
-            Failure::NotFound => of_missing(&path()),
-            Failure::Target(error) if !error.is_not_found() => of_invalid(method, target),
-            Failure::PathTooLong { limit, .. } => of_long(*limit),
-            Failure::RequestHead(refusal) => return Self::of_refusal(*refusal, limit),
-            _ => return None,
-        };
-        Some(notice)
+        if let Failure::Unauthorized(unauthorized) = failure {
+            return of_user(&unauthorized.reason, &path());
+        }
+        if let Failure::RequestHead(refusal) = failure {
+            return Self::of_refusal(*refusal, limit);
+        }
+        if let Failure::PathTooLong { limit, .. } = failure {
+            return Some(of_long(*limit));
+        }
+        if matches!(failure, Failure::Target(error) if !error.is_not_found()) {
+            return Some(of_invalid(method, target));
+        }
+        if is_denial(failure) {
+            let text = format!("AH01630: client denied by server configuration: {}", path());
+            return Some(Self::error("authz_core", text));
+        }
+        matches!(failure, Failure::NotFound).then(|| of_missing(&path()))
     }
 
     /// Returns Apache's line for a refused head; `limit` is that of its request line, in bytes.
     pub fn of_refusal(refusal: Refusal, limit: usize) -> Option<Self> {
-        match refusal {
-            Refusal::RequestLineTooLong => Some(of_long(limit)),
-            Refusal::Target => Some(Self::error(
-                "core",
-                "AH00566: request failed: invalid characters in URI".to_owned(),
-            )),
-            _ => None,
+        if refusal == Refusal::RequestLineTooLong {
+            return Some(of_long(limit));
         }
+        (refusal == Refusal::Target).then(|| {
+            let text = "AH00566: request failed: invalid characters in URI";
+            Self::error("core", text.to_owned())
+        })
     }
 
     fn error(module: &'static str, text: String) -> Self {
@@ -65,6 +65,17 @@ impl Notice {
             text,
         }
     }
+}
+
+/// Reports whether a rule or the configuration refuses the client.
+fn is_denial(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Forbidden(_)
+            | Failure::Requirement(_)
+            | Failure::Withheld(_)
+            | Failure::Denied { allow: None, .. }
+    )
 }
 
 fn of_user(reason: &UnauthorizedReason, path: &str) -> Option<Notice> {
@@ -182,8 +193,17 @@ mod tests {
         unauthorized(UnauthorizedReason::WrongPassword { user, is_known })
     }
 
+    fn check(failure: &Failure, target: &str, expected: &str) {
+        let notice = Notice::of_failure(failure, ("GET", target), 8192);
+        let shown = notice.map_or_else(
+            || "none".to_owned(),
+            |notice| format!("{} {} {}", notice.module, notice.level, notice.text),
+        );
+        assert_eq!(shown, expected);
+    }
+
     #[test]
-    fn failures_have_apaches_words() {
+    fn users_have_apaches_words() {
         for (failure, target, expected) in [
             (
                 wrong(b"bob", true),
@@ -205,6 +225,14 @@ mod tests {
                 "/a",
                 "none",
             ),
+        ] {
+            check(&failure, target, expected);
+        }
+    }
+
+    #[test]
+    fn refusals_have_apaches_words() {
+        for (failure, target, expected) in [
             (
                 Failure::Forbidden("a rule"),
                 "/%61%0a",
@@ -240,12 +268,7 @@ mod tests {
             ),
             (Failure::NoSite, "/", "none"),
         ] {
-            let notice = Notice::of_failure(&failure, ("GET", target), 8192);
-            let shown = notice.map_or_else(
-                || "none".to_owned(),
-                |notice| format!("{} {} {}", notice.module, notice.level, notice.text),
-            );
-            assert_eq!(shown, expected);
+            check(&failure, target, expected);
         }
     }
 }

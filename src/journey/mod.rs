@@ -36,6 +36,10 @@ use failed::ErrorPage;
 
 /// An event for a journey that has arrived.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an allocation for each response costs more than its moves"
+)]
 pub enum Event {
     /// The driver has found a fact.
     Known(Fact),

@@ -164,60 +164,62 @@ mod tests {
         messages.is_empty().then_some(settings).ok_or(messages)
     }
 
+    const LEVELS_OF_MODULES: &[(&str, &str, Level, bool)] = &[
+        ("", "fcgate::server", Level::INFO, true),
+        ("", "fcgate::server", Level::DEBUG, false),
+        ("", "h2::proto", Level::WARN, false),
+        ("", "h2::proto", Level::ERROR, true),
+        ("level = 'warn'", "h2::proto", Level::WARN, false),
+        ("level = 'debug'", "h2::proto", Level::WARN, true),
+        ("levels.http2 = 'warn'", "h2::proto", Level::WARN, true),
+        (
+            "levels.upstream = 'debug'",
+            "fcgate::upstream::fpm",
+            Level::DEBUG,
+            true,
+        ),
+        (
+            "levels.upstream = 'debug'",
+            "fcgate::tls",
+            Level::DEBUG,
+            false,
+        ),
+        (
+            "levels.php = 'error'",
+            "fcgate::handler::fastcgi::call",
+            Level::WARN,
+            false,
+        ),
+        (
+            "levels.php = 'off'",
+            "fcgate::handler::fastcgi::call",
+            Level::ERROR,
+            false,
+        ),
+        (
+            "levels.php = 'off'",
+            "fcgate::handler::static_files",
+            Level::ERROR,
+            true,
+        ),
+        ("", NOTICE, Level::ERROR, false),
+        ("format = 'json'", NOTICE, Level::ERROR, false),
+        ("format = 'apache'", NOTICE, Level::INFO, true),
+        (
+            "format = 'apache'\nlevel = 'warn'",
+            NOTICE,
+            Level::INFO,
+            false,
+        ),
+    ];
+
     #[test]
     fn targets_have_levels_of_their_own() {
-        for (text, module, level, expected) in [
-            ("", "fcgate::server", Level::INFO, true),
-            ("", "fcgate::server", Level::DEBUG, false),
-            ("", "h2::proto", Level::WARN, false),
-            ("", "h2::proto", Level::ERROR, true),
-            ("level = 'warn'", "h2::proto", Level::WARN, false),
-            ("level = 'debug'", "h2::proto", Level::WARN, true),
-            ("levels.http2 = 'warn'", "h2::proto", Level::WARN, true),
-            (
-                "levels.upstream = 'debug'",
-                "fcgate::upstream::fpm",
-                Level::DEBUG,
-                true,
-            ),
-            (
-                "levels.upstream = 'debug'",
-                "fcgate::tls",
-                Level::DEBUG,
-                false,
-            ),
-            (
-                "levels.php = 'error'",
-                "fcgate::handler::fastcgi::call",
-                Level::WARN,
-                false,
-            ),
-            (
-                "levels.php = 'off'",
-                "fcgate::handler::fastcgi::call",
-                Level::ERROR,
-                false,
-            ),
-            (
-                "levels.php = 'off'",
-                "fcgate::handler::static_files",
-                Level::ERROR,
-                true,
-            ),
-            ("", NOTICE, Level::ERROR, false),
-            ("format = 'json'", NOTICE, Level::ERROR, false),
-            ("format = 'apache'", NOTICE, Level::INFO, true),
-            (
-                "format = 'apache'\nlevel = 'warn'",
-                NOTICE,
-                Level::INFO,
-                false,
-            ),
-        ] {
+        for (text, module, level, expected) in LEVELS_OF_MODULES {
             let filter = build(text).unwrap().filter();
             assert_eq!(
-                filter.would_enable(module, &level),
-                expected,
+                filter.would_enable(module, level),
+                *expected,
                 "{text}: {module} {level}"
             );
         }

@@ -4,14 +4,7 @@
 const TARGETS: [(&str, &[&str]); 10] = [
     ("admin", &["fcgate::admin"]),
     ("auth", &["fcgate::auth", "fcgate::modifier"]),
-    (
-        "config",
-        &[
-            "fcgate::config",
-            "fcgate::server::reload",
-            "fcgate::server::file_watch",
-        ],
-    ),
+    ("config", &["fcgate::config", "fcgate::server::reload"]),
     (
         "connection",
         &[

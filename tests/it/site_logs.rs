@@ -220,41 +220,74 @@ async fn a_file_that_was_renamed_or_removed_is_made_again() {
     wait_for_lines(&file("access.log"), &["/3", "/4"]).await;
 }
 
-/// The folder of the log can be searched and nothing else, as behind a sandbox.
+/// A folder of logs that can be searched and nothing else, by a gateway of another user if root runs the tests.
+struct ShutFolder(PathBuf);
+
+impl ShutFolder {
+    fn below(folder: &Path) -> Self {
+        // The user of the gateway must get there.
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o711)).unwrap();
+        let shut = Self(folder.join("logs"));
+        fs::create_dir(&shut.0).unwrap();
+        shut
+    }
+
+    fn launcher() -> &'static [&'static str] {
+        if geteuid().is_root() {
+            &["setpriv", "--reuid=65534", "--clear-groups", "--"]
+        } else {
+            &["env"]
+        }
+    }
+
+    /// Changes the folder, which is shut before and after.
+    fn change(&self, change: impl FnOnce()) {
+        let set = |mode| fs::set_permissions(&self.0, fs::Permissions::from_mode(mode)).unwrap();
+        set(0o700);
+        change();
+        set(0o111);
+    }
+
+    /// Creates a log of the gateway's user.
+    fn create(&self, log: &Path) {
+        self.change(|| {
+            fs::write(log, "").unwrap();
+            if geteuid().is_root() {
+                std::os::unix::fs::chown(log, Some(65_534), None).unwrap();
+            }
+        });
+    }
+}
+
+impl Drop for ShutFolder {
+    fn drop(&mut self) {
+        // So that it can be removed.
+        let _ = fs::set_permissions(&self.0, fs::Permissions::from_mode(0o700));
+    }
+}
+
 #[tokio::test]
 async fn a_rotation_is_noticed_without_rights_on_the_folder() {
-    if !geteuid().is_root() {
-        return;
-    }
-    let nobody = Some(65_534);
     let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
-    let logs = folder.path().join("logs");
-    fs::create_dir(&logs).unwrap();
-    fs::set_permissions(&logs, fs::Permissions::from_mode(0o711)).unwrap();
-    let log = logs.join("access.log");
-    let create = || {
-        fs::write(&log, "").unwrap();
-        std::os::unix::fs::chown(&log, nobody, nobody).unwrap();
-        // It may be written and not read.
-        fs::set_permissions(&log, fs::Permissions::from_mode(0o200)).unwrap();
-    };
-    create();
+    let shut = ShutFolder::below(folder.path());
+    let log = shut.0.join("access.log");
+    shut.create(&log);
     let gateway = Gateway::with(&site("a.example", ""))
         .in_folder(folder)
         .server("access_log = { to = \"{folder}/logs/access.log\", format = '%U' }")
-        .under(&["setpriv", "--reuid=65534", "--clear-groups", "--"])
+        .under(ShutFolder::launcher())
         .start()
         .await;
     get(&gateway, "a.example", "/1").await;
     wait_for_lines(&log, &["/1"]).await;
-    fs::rename(&log, logs.join("access.log.1")).unwrap();
-    create();
+    shut.change(|| fs::rename(&log, shut.0.join("access.log.1")).unwrap());
+    shut.create(&log);
     eventually("the line in the new file", PATIENCE, async || {
         get(&gateway, "a.example", "/2").await;
         lines(&log).contains(&"/2".to_owned())
     })
     .await;
+    drop(shut);
 }
 
 #[tokio::test]
@@ -295,6 +328,7 @@ async fn logrotate_needs_no_script() {
 
 /// The launcher that mounts a file system of 64 KiB on a folder, with a file `filler` that leaves eight of them.
 fn with_small_disk(folder: &Path) -> Vec<String> {
+    fs::create_dir(folder).unwrap();
     let script = "mount -t tmpfs -o size=64k tmpfs \"$0\" && head -c 57344 /dev/zero >\"$0/filler\" && exec \"$@\"";
     let unshare: &[&str] = if geteuid().is_root() {
         &["unshare", "--mount"]
@@ -307,11 +341,17 @@ fn with_small_disk(folder: &Path) -> Vec<String> {
     launcher
 }
 
+/// The lines that the access logs have lost.
+async fn dropped(gateway: &Gateway) -> f64 {
+    let scrape = gateway.ask("/metrics").await.text();
+    let labels = ["fcgate_log_lines_dropped_total", "log=\"access\""];
+    metric(&scrape, &labels)
+}
+
 #[tokio::test]
 async fn a_full_disk_costs_lines_and_no_request() {
     let folder = tempfile::tempdir().unwrap();
     let small = folder.path().join("small");
-    fs::create_dir(&small).unwrap();
     let launcher = with_small_disk(&small);
     let gateway = Gateway::with(&site("a.example", ""))
         .in_folder(folder)
@@ -324,13 +364,6 @@ async fn a_full_disk_costs_lines_and_no_request() {
         let root = PathBuf::from(format!("/proc/{}/root", gateway.process_id()));
         root.join(small.strip_prefix("/").unwrap()).join(name)
     };
-    let dropped = async || {
-        let scrape = gateway.ask("/metrics").await.text();
-        metric(
-            &scrape,
-            &["fcgate_log_lines_dropped_total", "log=\"access\""],
-        )
-    };
     let long = "x".repeat(1000);
     let mut sent = 0;
     let mut get_many = async |count: u64| {
@@ -342,25 +375,24 @@ async fn a_full_disk_costs_lines_and_no_request() {
     };
     eventually("dropped lines", PATIENCE, async || {
         get_many(10).await;
-        require(dropped().await, |dropped| *dropped > 0.0)
+        require(dropped(&gateway).await, |dropped| *dropped > 0.0)
     })
     .await;
-    gateway
-        .log
-        .wait_for(|line| line.contains("cannot write the access log"))
-        .await;
+    let is_failure = |line: &str| line.contains("cannot write the access log");
+    gateway.log.wait_for(is_failure).await;
     fs::remove_file(inside("filler")).unwrap();
     let seen = gateway.log.count();
     let sent = get_many(3).await;
-    let told = gateway
-        .log
-        .wait_after(seen, |line| line.contains("lines were lost"))
-        .await;
-    assert!(told.contains("access log written again"), "{told}");
+    let is_recovery = |line: &str| line.contains("access log written again; lines were lost");
+    gateway.log.wait_after(seen, is_recovery).await;
     let is_whole = |line: &String| line.len() == 1007 && line.ends_with('.');
-    let all = lines(&inside("access.log"));
-    let whole = all.iter().filter(|line| is_whole(line)).count();
-    assert_eq!(whole as f64 + dropped().await, sent as f64);
+    let (all, whole) = eventually("all lines, written or lost", PATIENCE, async || {
+        let all = lines(&inside("access.log"));
+        let whole = all.iter().filter(|line| is_whole(line)).count();
+        let known = whole as f64 + dropped(&gateway).await;
+        require((all, whole), |_| known == sent as f64)
+    })
+    .await;
     // A line that was cut has a line of its own.
     assert!(all.len() <= whole + 1, "{} of {whole}", all.len());
     assert!(is_whole(all.last().unwrap()));

@@ -112,114 +112,117 @@ impl Built {
     }
 }
 
+/// Conditions, a request: its path, status and variables, and whether it has a line.
+type Case = (
+    &'static str,
+    &'static str,
+    u16,
+    &'static [(&'static str, Option<&'static str>)],
+    bool,
+);
+
+const CASES: [Case; 18] = [
+    ("", "/", 200, &[], true),
+    ("unless = { path = '/health' }", "/health", 200, &[], false),
+    ("unless = { path = '/health' }", "/healthy", 200, &[], true),
+    (
+        "unless = { path = '/health', status = '2xx' }",
+        "/health",
+        503,
+        &[],
+        true,
+    ),
+    (
+        "unless = { path = '/health', status = '2xx' }",
+        "/health",
+        204,
+        &[],
+        false,
+    ),
+    (
+        "when = { status = ['404', '500-503'] }",
+        "/",
+        404,
+        &[],
+        true,
+    ),
+    (
+        "when = { status = ['404', '500-503'] }",
+        "/",
+        503,
+        &[],
+        true,
+    ),
+    (
+        "when = { status = ['404', '500-503'] }",
+        "/",
+        504,
+        &[],
+        false,
+    ),
+    (
+        "unless = { env = 'dontlog' }",
+        "/",
+        200,
+        &[("dontlog", Some(""))],
+        false,
+    ),
+    (
+        "unless = { env = 'dontlog' }",
+        "/",
+        200,
+        &[("other", Some("1"))],
+        true,
+    ),
+    (
+        "unless = { env = 'dontlog' }",
+        "/",
+        200,
+        &[("dontlog", Some("1")), ("dontlog", None)],
+        true,
+    ),
+    (
+        "when = { env = ['a', 'b'] }",
+        "/",
+        200,
+        &[("b", Some("1"))],
+        true,
+    ),
+    ("when = { env = ['a', 'b'] }", "/", 200, &[], false),
+    ("when = { remote = '192.0.2.0/24' }", "/", 200, &[], true),
+    (
+        "unless = { header = { name = 'x-tag', value = 'tag' } }",
+        "/",
+        200,
+        &[],
+        false,
+    ),
+    (
+        "when = { not = { prefix = '/a' } }",
+        "/a/b",
+        200,
+        &[],
+        false,
+    ),
+    (
+        "when = { prefix = '/a' }, unless = { extension = 'png' }",
+        "/a/b.png",
+        200,
+        &[],
+        false,
+    ),
+    (
+        "when = { any = [{ path = '/a' }, { path = '/b' }] }",
+        "/b",
+        200,
+        &[],
+        true,
+    ),
+];
+
 #[test]
 fn conditions_decide_about_lines() {
-    type Case<'a> = (
-        &'a str,
-        &'a str,
-        u16,
-        &'a [(&'a str, Option<&'a str>)],
-        bool,
-    );
-    let cases: [Case<'_>; 18] = [
-        ("", "/", 200, &[], true),
-        ("unless = { path = '/health' }", "/health", 200, &[], false),
-        ("unless = { path = '/health' }", "/healthy", 200, &[], true),
-        (
-            "unless = { path = '/health', status = '2xx' }",
-            "/health",
-            503,
-            &[],
-            true,
-        ),
-        (
-            "unless = { path = '/health', status = '2xx' }",
-            "/health",
-            204,
-            &[],
-            false,
-        ),
-        (
-            "when = { status = ['404', '500-503'] }",
-            "/",
-            404,
-            &[],
-            true,
-        ),
-        (
-            "when = { status = ['404', '500-503'] }",
-            "/",
-            503,
-            &[],
-            true,
-        ),
-        (
-            "when = { status = ['404', '500-503'] }",
-            "/",
-            504,
-            &[],
-            false,
-        ),
-        (
-            "unless = { env = 'dontlog' }",
-            "/",
-            200,
-            &[("dontlog", Some(""))],
-            false,
-        ),
-        (
-            "unless = { env = 'dontlog' }",
-            "/",
-            200,
-            &[("other", Some("1"))],
-            true,
-        ),
-        (
-            "unless = { env = 'dontlog' }",
-            "/",
-            200,
-            &[("dontlog", Some("1")), ("dontlog", None)],
-            true,
-        ),
-        (
-            "when = { env = ['a', 'b'] }",
-            "/",
-            200,
-            &[("b", Some("1"))],
-            true,
-        ),
-        ("when = { env = ['a', 'b'] }", "/", 200, &[], false),
-        ("when = { remote = '192.0.2.0/24' }", "/", 200, &[], true),
-        (
-            "unless = { header = { name = 'x-tag', value = 'tag' } }",
-            "/",
-            200,
-            &[],
-            false,
-        ),
-        (
-            "when = { not = { prefix = '/a' } }",
-            "/a/b",
-            200,
-            &[],
-            false,
-        ),
-        (
-            "when = { prefix = '/a' }, unless = { extension = 'png' }",
-            "/a/b.png",
-            200,
-            &[],
-            false,
-        ),
-        (
-            "when = { any = [{ path = '/a' }, { path = '/b' }] }",
-            "/b",
-            200,
-            &[],
-            true,
-        ),
-    ];
-    for (conditions, path, status, variables, expected) in cases {
+    for (conditions, path, status, variables, expected) in CASES {
         let comma = if conditions.is_empty() { "" } else { ", " };
         let built = build(&format!(
             "access_log = {{ to = 'DIR/a'{comma}{conditions} }}"

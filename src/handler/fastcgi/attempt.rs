@@ -67,12 +67,7 @@ impl Attempt<'_> {
         let outbound = self.outbound(&mut lease, records, upload);
         let mut exchange =
             Exchange::start(lease, outbound, self.times.pace(self.fastcgi.spool.pause));
-        let mut errors = ErrorStream::new(Origin {
-            request_id: self.request.id.clone(),
-            log: Arc::clone(&self.fastcgi.log),
-            script: Arc::clone(self.script),
-            wire: Arc::clone(&self.request.wire),
-        });
+        let mut errors = self.error_stream();
         match self.head(&mut exchange, &mut errors).await {
             Ok((head, rest)) => {
                 member.record_answer();
@@ -112,6 +107,15 @@ impl Attempt<'_> {
                 }))
             }
         }
+    }
+
+    fn error_stream(&self) -> ErrorStream {
+        ErrorStream::new(Origin {
+            request_id: self.request.id.clone(),
+            log: Arc::clone(&self.fastcgi.log),
+            script: Arc::clone(self.script),
+            wire: Arc::clone(&self.request.wire),
+        })
     }
 
     /// Logs a script whose answer begins late; the time of a live answer is its own.

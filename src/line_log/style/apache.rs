@@ -45,9 +45,10 @@ pub(super) fn write(
     for (name, value) in &fields.others {
         if ![MODULE, CLIENT].contains(name) {
             write!(out, ", {name}: ")?;
-            match value {
-                Value::String(text) => write_line(out, text)?,
-                other => write!(out, "{other}")?,
+            if let Value::String(text) = value {
+                write_line(out, text)?;
+            } else {
+                write!(out, "{value}")?;
             }
         }
     }
