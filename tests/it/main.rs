@@ -101,6 +101,7 @@ mod rule_limits;
 mod rules;
 mod schema;
 mod send_file;
+mod service_manager;
 mod slow_clients;
 mod stalled_answers;
 mod stalled_encoders;
