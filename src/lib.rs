@@ -27,6 +27,7 @@ pub mod message;
 pub mod modifier;
 pub mod moment;
 pub mod parent;
+pub mod privilege;
 pub mod process;
 pub mod route;
 pub mod section;

@@ -7,8 +7,8 @@ mod turns;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::num::NonZero;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -133,12 +133,18 @@ impl Drop for Place {
     }
 }
 
+/// Returns the number of processors that this process may use, at least one. The first call reads the limit of the control
+/// group, which a confined process cannot.
+pub fn processors() -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    let count = || thread::available_parallelism().map_or(1, NonZero::get);
+    *PROCESSORS.get_or_init(count)
+}
+
 /// Runs `serve` with `count` threads, 0 for one a processor; the current thread is the first. Tasks left when `serve` ends
 /// are dropped with the runtimes, except those that block a thread longer than 200 ms.
 pub fn run<F: Future>(count: usize, serve: impl FnOnce(Threads) -> F) -> io::Result<F::Output> {
-    let count = NonZero::new(count)
-        .map_or_else(thread::available_parallelism, Ok)
-        .map_or(1, NonZero::get);
+    let count = NonZero::new(count).map_or_else(processors, NonZero::get);
     let background = TaskTracker::new();
     let first = runtime(count)?;
     let workers = (1..count)

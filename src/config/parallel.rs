@@ -1,16 +1,16 @@
 //! Parallel work on long configurations: the client of a reload waits, and worker threads keep
 //! answering requests meanwhile.
 
-use std::num::NonZero;
 use std::thread::{self, ScopedJoinHandle};
+
+use crate::threads::processors;
 
 /// Limit of the threads.
 const THREADS: usize = 4;
 
 /// Returns the number of threads for work that is enough for `enough` of them.
 pub(super) fn thread_count(enough: usize) -> usize {
-    let processors = thread::available_parallelism().map_or(1, NonZero::get);
-    processors.min(THREADS).min(enough).max(1)
+    processors().min(THREADS).min(enough).max(1)
 }
 
 /// Maps each part in parallel, keeping the order; this thread does the last one.

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::line_log::section::ErrorLogSettings;
+use crate::privilege::Confinement;
 use crate::process::Program;
 use crate::site::watched::WatchedFiles;
 
@@ -22,8 +24,10 @@ pub struct Grant {
     pub programs: Vec<Program>,
     /// Settings that a running server cannot change, each with its key.
     pub fixed: Vec<(String, String)>,
-    /// Level of the parent's own log lines.
-    pub log: String,
+    /// The rights that its sandbox leaves it; none are compared without a sandbox.
+    pub confinement: Option<Confinement>,
+    /// Levels and style of the parent's own log lines, which are on stderr.
+    pub log: ErrorLogSettings,
     /// Time from SIGTERM to the end of the drain.
     pub drain: Duration,
     /// The files of the configuration, if a change of them is a reload (`server.watch`).
@@ -85,6 +89,16 @@ impl Grant {
     pub fn changes_beyond(&self, next: &Self) -> Vec<String> {
         let is_changed = |pair: &&(String, String)| !self.fixed.contains(pair);
         let changed = next.fixed.iter().filter(is_changed);
-        changed.map(|(key, _)| key.clone()).collect()
+        let keys = changed.map(|(key, _)| key.clone());
+        let lacks_rights = match (&self.confinement, &next.confinement) {
+            (Some(own), Some(next)) => !next.is_within(own),
+            // `server.sandbox` has changed.
+            (Some(_), None) | (None, _) => false,
+        };
+        keys.chain(lacks_rights.then(|| RIGHTS.to_owned()))
+            .collect()
     }
 }
+
+/// The reason of a configuration with another root, or an upstream at another port or in another folder.
+const RIGHTS: &str = "files or upstreams outside of the sandbox";

@@ -2,18 +2,17 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 use super::sockets::{Set, Sockets};
 use crate::control::file_access::Names;
 use crate::control::{Grant, blob};
 
 /// A configuration with all that belongs to it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Granted {
-    pub(super) grant: Arc<Grant>,
+    pub(super) grant: Grant,
     /// The content of its files.
-    pub(super) bundle: Arc<OwnedFd>,
+    pub(super) bundle: OwnedFd,
     pub(super) sockets: Set,
 }
 
@@ -25,8 +24,8 @@ impl Granted {
         let grant: Grant = blob::read(grant)?;
         Ok(Self {
             sockets: sockets.bind(&grant)?,
-            grant: Arc::new(grant),
-            bundle: Arc::new(bundle),
+            grant,
+            bundle,
         })
     }
 

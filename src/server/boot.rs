@@ -14,6 +14,7 @@ use super::grant::grant;
 use crate::config;
 use crate::control::file_access::{Names, ParentFiles};
 use crate::control::{Intent, PROTOCOL, Source, ToParent, ToServer, blob, packet};
+use crate::privilege::Confinement;
 use crate::site::Snapshot;
 
 /// A server before it serves.
@@ -94,8 +95,8 @@ impl Boot {
     }
 
     /// Tells the parent what the configuration needs.
-    pub fn send_grant(&self, snapshot: &Snapshot) -> io::Result<()> {
-        let grant = grant(snapshot);
+    pub fn send_grant(&self, snapshot: &Snapshot, confinement: &Confinement) -> io::Result<()> {
+        let grant = grant(snapshot, confinement);
         self.files.set_names(Names {
             grant: self.grant,
             files: grant.files.clone(),

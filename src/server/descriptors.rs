@@ -2,7 +2,6 @@
 //! content and the admin listener.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -10,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::shared::Shared;
 use crate::site::Snapshot;
+use crate::threads::processors;
 
 /// Descriptors of the process itself: its streams, signals, logs, the admin listener and its connections.
 const OWN: u64 = 32;
@@ -76,10 +76,11 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Returns the number of descriptors that the process needs without clients.
 fn own_descriptors(snapshot: &Snapshot) -> u64 {
     let threads = match snapshot.server.workers {
-        0 => available_parallelism().map_or(1, usize::from),
+        0 => processors(),
         workers => workers,
     };
-    OWN + EACH_THREAD * count(threads) + count(snapshot.listeners.len())
+    let files = snapshot.listeners.len() + snapshot.logs.files().count();
+    OWN + EACH_THREAD * count(threads) + count(files)
 }
 
 /// Divides `limit`: at most half is kept from clients. A connection counts twice, as its request opens a file or a

@@ -1,34 +1,53 @@
 //! The grant of a configuration.
 
+use std::path::{Path, PathBuf};
+
+use crate::control::file_access::Names;
 use crate::control::{Address, AdminPlan, Grant, ListenerPlan};
+use crate::privilege::{Confinement, Sandbox};
 use crate::site::{AdminAddress, AdminSettings, ListenAddress, Listener, Snapshot};
 
 /// Returns what the parent does for a server with this configuration.
-pub(super) fn grant(snapshot: &Snapshot) -> Grant {
+pub(super) fn grant(snapshot: &Snapshot, confinement: &Confinement) -> Grant {
     let server = &snapshot.server;
     Grant {
         listeners: snapshot.listeners.iter().map(listener).collect(),
         admin: admin(&snapshot.admin),
         programs: snapshot.processes.clone(),
+        confinement: (server.sandbox != Sandbox::Off).then(|| confinement.clone()),
         fixed: fixed(snapshot),
-        log: server.log.clone(),
+        log: snapshot.logs.settings.clone(),
         drain: server.drain_delay + server.drain,
         watched: server.watch.then(|| snapshot.watched.clone()),
-        files: Vec::new(),
-        logs: Vec::new(),
+        files: files(snapshot),
+        logs: logs(snapshot),
     }
+}
+
+/// Returns the names of the files of the configuration that the parent has granted under a number.
+pub(super) fn names(snapshot: &Snapshot, number: u32) -> Names {
+    Names {
+        grant: number,
+        files: files(snapshot),
+        logs: logs(snapshot),
+    }
+}
+
+fn files(_: &Snapshot) -> Vec<PathBuf> {
+    Vec::new()
+}
+
+fn logs(snapshot: &Snapshot) -> Vec<PathBuf> {
+    snapshot.logs.files().map(Path::to_owned).collect()
 }
 
 /// Returns the settings that a running server cannot change.
 fn fixed(snapshot: &Snapshot) -> Vec<(String, String)> {
     let server = &snapshot.server;
     let settings = [
+        ("server.user", format!("{:?}", server.user)),
+        ("server.sandbox", format!("{:?}", server.sandbox)),
         ("server.workers", server.workers.to_string()),
-        ("server.log", server.log.clone()),
-        (
-            "server.access_log",
-            format!("{:?} {:?}", server.access_log, server.access_format),
-        ),
         (
             "server.limits.connections",
             server.limits.connections.to_string(),

@@ -1,8 +1,10 @@
 //! Budgets of the configuration lowered to the available memory: a container with less memory than the defaults assume
 //! must not be killed.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use nix::sys::statfs::{Statfs, TMPFS_MAGIC, statfs};
 use nix::sys::sysinfo::sysinfo;
@@ -27,11 +29,8 @@ const ENCODERS: u64 = 4;
 
 /// Lowers the budgets to the memory of the process' control group or of the machine, and logs it.
 pub(super) fn apply_limit(settings: &mut ServerSettings) {
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let machine = sysinfo().ok().map(|info| info.ram_total());
-    let limits = least_limit(Path::new(GROUPS), &groups)
-        .into_iter()
-        .chain(machine);
+    let limits = least_limit(limit_files()).into_iter().chain(machine);
     let Some(limit) = limits.min() else {
         return;
     };
@@ -80,8 +79,18 @@ fn spool_room(limit: u64, file_system: &Statfs) -> u64 {
     }
 }
 
-/// Returns the least limit, in bytes, of the process' control groups and of their ancestors.
-fn least_limit(root: &Path, groups: &str) -> Option<u64> {
+/// Returns the files with the limits of the process' control groups, which stay open: a confined process cannot open them,
+/// and a limit may change.
+pub(super) fn limit_files() -> &'static [File] {
+    static FILES: OnceLock<Vec<File>> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        open_limits(Path::new(GROUPS), &groups)
+    })
+}
+
+/// Opens the limits of the process' control groups and of their ancestors.
+fn open_limits(root: &Path, groups: &str) -> Vec<File> {
     let groups = groups.lines().filter_map(|line| {
         // `0::/path` is version 2, `7:memory:/path` version 1.
         let mut parts = line.splitn(3, ':');
@@ -93,17 +102,28 @@ fn least_limit(root: &Path, groups: &str) -> Option<u64> {
             _ => None,
         }
     });
-    let limits = groups.filter_map(|(root, path, file)| {
+    let files = groups.flat_map(|(root, path, file)| {
         // Within a container the path may be one of the host: missing files are skipped.
-        let path = Path::new(path.trim_start_matches('/'));
-        let limits = path.ancestors().filter_map(|group| {
-            let text = fs::read_to_string(root.join(group).join(file)).ok()?;
-            text.trim().parse().ok()
-        });
-        limits.min()
+        let groups = Path::new(path.trim_start_matches('/')).ancestors();
+        let files = groups.map(move |group| File::open(root.join(group).join(file)));
+        files.filter_map(Result::ok)
+    });
+    files.collect()
+}
+
+/// Returns the least of the limits, in bytes.
+fn least_limit(files: &[File]) -> Option<u64> {
+    let limits = files.iter().filter_map(|file| {
+        let mut bytes = [0; LINE];
+        let length = file.read_at(&mut bytes, 0).ok()?;
+        let text = str::from_utf8(bytes.get(..length)?).ok()?;
+        text.trim().parse().ok()
     });
     limits.min()
 }
+
+/// Bytes of a limit: `max`, or a number and a line feed.
+const LINE: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -129,7 +149,11 @@ mod tests {
             ("", None),
             ("0:\nrubbish\n", None),
         ] {
-            assert_eq!(least_limit(root.path(), groups), expected, "{groups}");
+            assert_eq!(
+                least_limit(&open_limits(root.path(), groups)),
+                expected,
+                "{groups}"
+            );
         }
     }
 

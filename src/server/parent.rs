@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::boot::Parent;
-use crate::access_log::AccessLog;
+use super::shared::Shared;
 use crate::admin::Command;
 use crate::control::file_access::ParentFiles;
 use crate::control::{Channel, Outcome, Source, ToParent, ToServer, packet};
@@ -107,17 +107,17 @@ impl ParentLink {
     }
 
     /// Has the parent close the listening sockets, and waits until it has, at most a second.
-    pub(super) async fn close_listeners(&mut self, access_log: &AccessLog) {
+    pub(super) async fn close_listeners(&mut self, shared: &Shared) {
         self.send(&ToParent::CloseListeners).await;
         // A parent that has ended holds no sockets.
-        let _ = timeout(CLOSING, self.tend(access_log)).await;
+        let _ = timeout(CLOSING, self.tend(shared)).await;
     }
 
     /// Reopens the logs when the parent says so, until it has closed the listening sockets or ended. For the drain.
-    pub(super) async fn tend(&mut self, access_log: &AccessLog) {
+    pub(super) async fn tend(&mut self, shared: &Shared) {
         loop {
             match self.next().await {
-                Event::ReopenLogs => access_log.reopen(),
+                Event::ReopenLogs => shared.live.load().logs.all.reopen(),
                 Event::Swap(_) => {
                     let stopping = Err("the server is stopping".to_owned());
                     self.report_swapped(stopping).await;

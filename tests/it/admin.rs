@@ -291,7 +291,8 @@ async fn a_reload_says_what_it_changes_and_a_dry_run_changes_nothing() {
         )
     };
     let gateway = Gateway::with(&site("one")).admin().start().await;
-    gateway.write(&(site("two") + "[[site]]\nhosts = \"b.example\"\nroot = \"/tmp\"\n"));
+    let added = "[[site]]\nhosts = \"b.example\"\nrule = [{ deny = true }]\n";
+    gateway.write(&(site("two") + added));
     let dry = gateway.command(&["reload", "--dry-run"]);
     assert!(dry.status.success(), "{dry:?}");
     let changed = "site a.example: changed: rule[1].respond.body";

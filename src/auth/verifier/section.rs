@@ -1,9 +1,9 @@
 //! `server.auth`: resources for hashing passwords.
 
 use std::num::NonZero;
-use std::thread::available_parallelism;
 
 use crate::section::{Key, Lowered, Section};
+use crate::threads::processors;
 
 /// The `server.auth` section.
 pub static AUTH: Section = Section {
@@ -28,9 +28,9 @@ pub struct Hashing {
 impl Hashing {
     /// Builds the settings from the section.
     pub fn build(section: &Lowered) -> Self {
-        let cores = || available_parallelism().map_or(1, NonZero::get);
         Self {
-            at_once: NonZero::new(section.get(&HASHES_AT_ONCE)).map_or_else(cores, NonZero::get),
+            at_once: NonZero::new(section.get(&HASHES_AT_ONCE))
+                .map_or_else(processors, NonZero::get),
             queue_length: section.get(&QUEUE_LENGTH),
         }
     }

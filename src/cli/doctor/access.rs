@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
-use super::user::{User, group_name, show_group, show_user};
+use super::user::{group_name, show_group, show_user};
+use crate::privilege::User;
 
 /// A file or folder that denies access to this process.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -25,13 +25,14 @@ use super::{Configuration, configuration_file};
 use crate::config;
 use crate::handler::Handler;
 use crate::handler::fastcgi::{Fastcgi, Missing, ScriptRule};
+use crate::privilege::User;
 use crate::site::Snapshot;
 use crate::upstream::Address;
 use finding::{Finding, Severity};
 use peer::Class;
 use pools::Pool;
 use server::RootProbe;
-use user::{Impersonation, User};
+use user::Impersonation;
 
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -93,7 +94,7 @@ async fn examine(arguments: Arguments) -> Vec<Finding> {
         certificates::examine(&certificate, &mut findings);
     }
     let pools = pools::find(&arguments.pools);
-    let user = user::of_server();
+    let user = user::of_server(&snapshot.server.user, &mut findings);
     match Impersonation::begin(&user) {
         Ok(as_server) => {
             examine_as_server(&snapshot, &user, (&pools, arguments.run), &mut findings).await;

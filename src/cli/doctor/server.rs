@@ -10,9 +10,9 @@ use super::access::{Right, denied};
 use super::finding::Finding;
 use super::peer::{self, Class, Reply};
 use super::pools::Pool;
-use super::user::User;
 use crate::cgi::{Mapping, Responder};
 use crate::handler::fastcgi::explain_unknown_script;
+use crate::privilege::User;
 use crate::upstream::{Address, explain_denied, is_passing};
 
 const FOREIGN: &str = "the server does not speak FastCGI";

@@ -1,23 +1,11 @@
 //! The user of the server process, and checks with its rights.
 
-use std::ffi::CString;
-
 use nix::unistd::{
-    Gid, Group, Uid, User as Entry, getegid, geteuid, getgrouplist, getgroups, setgroups,
-    setresgid, setresuid,
+    Gid, Group, Uid, User as Entry, getegid, geteuid, setgroups, setresgid, setresuid,
 };
 
 use super::finding::Finding;
-
-/// The credentials of a process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct User {
-    pub(super) name: String,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    /// The supplementary groups.
-    pub(super) groups: Vec<u32>,
-}
+use crate::privilege::{Asked, User};
 
 /// The credentials of another user, which this process has until the value is dropped. Root's remain the saved ones, so that
 /// it gets them back.
@@ -30,7 +18,7 @@ pub(super) struct Impersonation {
 impl Impersonation {
     /// Takes the credentials of `user`; `None` if they are those of this process already. Only for root.
     pub(super) fn begin(user: &User) -> nix::Result<Option<Self>> {
-        let own = own();
+        let own = User::own();
         if *user == own {
             return Ok(None);
         }
@@ -59,34 +47,14 @@ fn set_groups(groups: &[u32]) -> nix::Result<()> {
     setgroups(&groups)
 }
 
-/// Returns the user that the server has: for root www-data, where it exists.
-pub(super) fn of_server() -> User {
-    let own = own();
-    let default = Entry::from_name("www-data").ok().flatten();
-    default.filter(|_| own.uid == 0).map_or(own, |entry| User {
-        groups: groups_of(&entry),
-        name: entry.name,
-        uid: entry.uid.as_raw(),
-        gid: entry.gid.as_raw(),
+/// Returns the user that the server gets from a parent with the rights of this process. If there is none, that is a finding,
+/// and the user of this process is checked.
+pub(super) fn of_server(asked: &Asked, findings: &mut Vec<Finding>) -> User {
+    let own = User::own();
+    User::resolve(asked, &own).unwrap_or_else(|error| {
+        findings.push(Finding::warning("server.user", error.to_string()));
+        own
     })
-}
-
-fn groups_of(entry: &Entry) -> Vec<u32> {
-    let name = CString::new(entry.name.as_str()).unwrap_or_default();
-    let groups = getgrouplist(&name, entry.gid).unwrap_or_default();
-    groups.into_iter().map(Gid::as_raw).collect()
-}
-
-/// Returns the credentials of this process.
-fn own() -> User {
-    let uid = geteuid().as_raw();
-    let groups = getgroups().unwrap_or_default();
-    User {
-        name: user_name(uid).unwrap_or_else(|| uid.to_string()),
-        uid,
-        gid: getegid().as_raw(),
-        groups: groups.into_iter().map(Gid::as_raw).collect(),
-    }
 }
 
 /// Returns the finding of a user whose rights this process cannot take.

@@ -23,7 +23,7 @@ use super::mount::{MOUNTED_AT, Mount};
 use super::{Body, Decision, Plan, redirect};
 use crate::cgi::script;
 use crate::failure::Failure;
-use crate::message::{Cause, Disk, Found, Request, Root, Target};
+use crate::message::{Cause, Disk, Found, Request, Root, Symlinks, Target};
 use crate::section::{At, Key, Lowered, Problem, Problems, Section, Table};
 use unsafe_name::Withheld;
 
@@ -116,6 +116,11 @@ impl StaticFiles {
     /// Returns the root.
     pub fn root(&self) -> &Root {
         &self.root
+    }
+
+    /// Returns the policy for symbolic links.
+    pub fn symlinks(&self) -> Symlinks {
+        self.settings.symlinks()
     }
 
     /// Implements [`crate::handler::Handler::settled_below`].
