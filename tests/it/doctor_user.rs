@@ -233,49 +233,79 @@ fn the_user_and_the_kernel_are_named() {
     assert_eq!(report.findings.iter().filter(kernel).count(), 4);
 }
 
-/// As `sudo -u nobody fcgate doctor`: the rights of that user count, and no others can be taken.
-#[test]
-fn an_ordinary_user_checks_its_own_rights() {
+/// Runs doctor as an ordinary user, `nobody` if the test is root.
+fn as_ordinary_user(site: &Site, file: &Path) -> Report {
     if !is_root() {
-        // All tests of this file are that.
-        return;
+        return site.doctor(file, &[]);
     }
-    let site = Site::new();
-    fs::set_permissions(site.path("home"), PermissionsExt::from_mode(0o700)).unwrap();
-    let file = site.write("unix:/run/none.sock", "");
     // The folder of the build may be closed to others.
     let program = site.path("fcgate");
     fs::copy(env!("CARGO_BIN_EXE_fcgate"), &program).unwrap();
-    let user = [
-        "setpriv",
-        "--reuid=65534",
-        "--regid=65534",
-        "--clear-groups",
-        "--",
+    let shell = [
+        "sh",
+        "-c",
+        "shift; exec \"$0\" \"$@\"",
+        program.to_str().unwrap(),
     ];
-    let launcher = [
-        &user[..],
-        &[
-            "sh",
-            "-c",
-            "shift; exec \"$0\" \"$@\"",
-            program.to_str().unwrap(),
-        ],
-    ]
-    .concat();
+    let launcher = [&NOBODY[..], &shell].concat();
     let output = run_under(
         &launcher,
         &["doctor", "--json", "-c", file.to_str().unwrap()],
     );
-    let report = Report::of(&output);
+    Report::of(&output)
+}
+
+const NOBODY: [&str; 5] = [
+    "setpriv",
+    "--reuid=65534",
+    "--regid=65534",
+    "--clear-groups",
+    "--",
+];
+
+/// As `sudo -u nobody fcgate doctor`: the rights of that user count, and no others can be taken.
+#[test]
+fn an_ordinary_user_checks_its_own_rights() {
+    let site = Site::new();
+    let file = site.write("unix:/run/none.sock", "");
+    site.close("home");
+    let report = as_ordinary_user(&site, &file);
     let finding = report.has("fine", "checked with the rights of ");
-    assert!(
-        words(finding, "what").contains("nobody (65534), in the groups nogroup (65534)"),
-        "{finding:#}"
-    );
+    if is_root() {
+        let what = words(finding, "what");
+        assert!(
+            what.contains("nobody (65534), in the groups nogroup (65534)"),
+            "{what}"
+        );
+    }
     let finding = report.has("error", "no permission to search ");
     assert!(
-        words(finding, "fix").starts_with("setfacl -m u:nobody:x "),
+        words(finding, "fix").starts_with("setfacl -m u:"),
         "{finding:#}"
     );
+}
+
+#[test]
+fn a_key_that_the_user_may_not_read() {
+    let site = Site::new();
+    let file = site.write("unix:/run/none.sock", "");
+    for name in ["cert.pem", "cert.key"] {
+        fs::write(site.path(name), "").unwrap();
+    }
+    let [certificate, key] =
+        ["cert.pem", "cert.key"].map(|name| site.path(name).display().to_string());
+    let tls = format!("tls = {{ certificate = \"{certificate}\", key = \"{key}\" }}\n");
+    let listen = "[[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n";
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text + &tls + listen).unwrap();
+    site.close("cert.pem");
+    site.close("cert.key");
+    let report = as_ordinary_user(&site, &file);
+    let finding = report.has("error", "cannot be read: Permission denied");
+    assert!(words(finding, "what").contains(&certificate), "{finding:#}");
+    assert!(
+        words(finding, "fix").contains("SupplementaryGroups="),
+        "{finding:#}"
+    );
+    assert_eq!(report.code, 2);
 }

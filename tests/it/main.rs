@@ -105,6 +105,7 @@ mod rules;
 mod sandbox;
 mod schema;
 mod send_file;
+mod service_manager;
 mod site_logs;
 mod slow_clients;
 mod stalled_answers;

@@ -123,6 +123,11 @@ fn the_units_fit_together() {
         service.contains("RuntimeDirectory=fcgate\n"),
         "of the admin socket's default"
     );
+    for unit in ["fcgate.service", "fcgate.service.d/strict.conf"] {
+        let unit = text(&format!("systemd/{unit}"));
+        let refuses = |line: &str| line.starts_with("RestrictSUIDSGID=");
+        assert!(!unit.lines().any(refuses), "it refuses openat2(2)");
+    }
     let config = text("fcgate.toml");
     for (unit, port) in [("http", "80"), ("https", "443")] {
         let socket = text(&format!("systemd/fcgate-{unit}.socket"));

@@ -81,7 +81,7 @@ async fn examine(arguments: Arguments) -> Vec<Finding> {
         Ok(snapshot) => snapshot,
         Err(invalid) => {
             let what = format!("the configuration cannot be used\n{invalid}");
-            return vec![Finding::error(file.display(), what)];
+            return vec![unusable(Finding::error(file.display(), what))];
         }
     };
     findings.extend(host::warnings(&snapshot, &file));
@@ -104,6 +104,17 @@ async fn examine(arguments: Arguments) -> Vec<Finding> {
         Err(error) => findings.push(user::cannot_check(&user, error)),
     }
     deduplicate(findings)
+}
+
+/// Adds the remedy to the finding of a configuration with a file that this process may not read, such as a key.
+fn unusable(finding: Finding) -> Finding {
+    if !finding.what.contains("Permission denied") {
+        return finding;
+    }
+    let user = user::show_own();
+    finding.fix(format!(
+        "doctor runs as {user}: start it as fcgate is started. If that is this user, give it the file by setfacl -m u:NAME:r, or its group by          SupplementaryGroups= of the unit (ssl-cert for /etc/ssl/private on Debian); a parent that is root reads it for the server"
+    ))
 }
 
 /// Checks what the server does with the rights of its user, which this process has too.

@@ -78,6 +78,11 @@ pub(super) fn finding(user: &User) -> Finding {
     Finding::fine("server.user", what)
 }
 
+/// Returns the user of this process.
+pub(super) fn show_own() -> String {
+    show_user(geteuid().as_raw())
+}
+
 /// Returns `www-data (33)`, or the number alone.
 pub(super) fn show_user(uid: u32) -> String {
     user_name(uid).map_or_else(|| uid.to_string(), |name| format!("{name} ({uid})"))
