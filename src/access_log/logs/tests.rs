@@ -1,7 +1,6 @@
 //! Logs by their sections: destinations, conditions, and the lines of requests.
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
@@ -66,10 +65,6 @@ impl Disk for Nothing {
 
     fn is_file(&self, _: &Root, _: &[u8]) -> bool {
         false
-    }
-
-    fn real_path(&self, _: &Root) -> Option<PathBuf> {
-        None
     }
 }
 
