@@ -14,7 +14,7 @@ use crate::auth::Authentication;
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
 use crate::message::spool::STREAMED_UPLOADS;
-use crate::process::{self, Program};
+use crate::process::{self, Program, User};
 use crate::section::{FileId, Lowered, Place, Problem, Problems};
 use crate::site::hosts::Hosts;
 use crate::site::sharing::sharing;
@@ -47,7 +47,7 @@ impl Snapshot {
         let certificates = certificates::build(&files, previous, problems);
         let listeners = listeners(&files, certificates.as_ref(), &logs, problems);
         let upstreams = named_upstreams(&files, previous, problems);
-        let processes = processes(&files, problems);
+        let processes = processes(&files, &User::own(), problems);
         let error_log = previous.map_or_else(Arc::default, |it| Arc::clone(&it.error_log));
         let context = BuildContext {
             previous_sites: &sites(previous),
@@ -184,7 +184,7 @@ fn listeners(
     listeners
 }
 
-fn processes(files: &[Lowered], problems: &mut Problems) -> Vec<Program> {
+fn processes(files: &[Lowered], server: &User, problems: &mut Problems) -> Vec<Program> {
     let mut programs: Vec<Program> = Vec::new();
     for (name, section) in files.iter().flat_map(|file| file.get(&file::PROCESS)) {
         if programs.len() == process::MOST {
@@ -198,7 +198,7 @@ fn processes(files: &[Lowered], problems: &mut Problems) -> Vec<Program> {
                 format!("two processes have the name `{}`", name.value),
             ));
         }
-        programs.extend(Program::build(name, section, problems));
+        programs.extend(Program::build(name, section, server, problems));
     }
     programs
 }

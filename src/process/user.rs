@@ -21,12 +21,15 @@ pub(super) static GROUP: Key<Option<At<String>>> = Key::text(
 
 /// The user that a program runs as.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct User {
-    name: String,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    /// Supplementary groups, ascending.
-    pub(super) groups: Vec<u32>,
+pub struct User {
+    /// Its name; its number for a user without an entry in the user database.
+    pub name: String,
+    /// Its number.
+    pub uid: u32,
+    /// Its primary group.
+    pub gid: u32,
+    /// Its supplementary groups, ascending.
+    pub groups: Vec<u32>,
 }
 
 /// A change of the user that failed.
@@ -46,7 +49,7 @@ pub(super) enum ChangeError {
 
 impl User {
     /// Returns the credentials of this process.
-    pub(super) fn own() -> Self {
+    pub fn own() -> Self {
         let uid = Uid::effective();
         let known = unistd::User::from_uid(uid).ok().flatten();
         Self {
@@ -93,7 +96,9 @@ impl User {
             problems.push(Problem::new(section.place_of(key), message).help(help));
             return None;
         }
-        if own.uid != 0 {
+        // Root remains what it is too, with the groups of a container.
+        let is_own = account.uid == own.uid && (group.is_none() || gid == own.gid);
+        if own.uid != 0 || is_own {
             return Some(own.clone());
         }
         Some(Self {

@@ -1,7 +1,7 @@
 //! Logs by their sections: destinations, conditions, and the lines of requests.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
@@ -68,7 +68,7 @@ impl Disk for Nothing {
         false
     }
 
-    fn real_path(&self, _: &Root) -> Option<PathBuf> {
+    fn real_path(&self, _: &Root) -> Option<Arc<Path>> {
         None
     }
 }
