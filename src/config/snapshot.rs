@@ -15,7 +15,8 @@ use crate::files::Files;
 use crate::limits::budget::Budgets;
 use crate::limits::per_client::PerClient;
 use crate::message::spool::STREAMED_UPLOADS;
-use crate::process::{self, Program};
+use crate::privilege;
+use crate::process::{self, Program, User};
 use crate::section::{FileId, Lowered, Place, Problem, Problems};
 use crate::site::hosts::Hosts;
 use crate::site::sharing::sharing;
@@ -47,7 +48,7 @@ impl Snapshot {
         let certificates = certificates::build(&sections, previous, files, problems);
         let listeners = listeners(&sections, certificates.as_ref(), &logs, files, problems);
         let upstreams = named_upstreams(&sections, previous, problems);
-        let processes = processes(&sections, problems);
+        let processes = processes(&sections, &server, files, problems);
         let error_log = previous.map_or_else(Arc::default, |it| Arc::clone(&it.error_log));
         let context = BuildContext {
             previous_sites: &sites(previous),
@@ -194,9 +195,27 @@ fn listeners(
     listeners
 }
 
-fn processes(files: &[Lowered], problems: &mut Problems) -> Vec<Program> {
+/// Builds the programs, which run as the user of the server unless they have one of their own. A bundle was checked when
+/// it was recorded, with the rights to start them.
+fn processes(
+    sections: &[Lowered],
+    server: &ServerSettings,
+    files: &Files,
+    problems: &mut Problems,
+) -> Vec<Program> {
+    let own = privilege::User::own();
+    let user = privilege::User::resolve(&server.user, &own).unwrap_or(own);
+    let mut found = Problems::default();
+    let programs = build_programs(sections, &user.into(), &mut found);
+    if !files.is_bundle() {
+        problems.append(found);
+    }
+    programs
+}
+
+fn build_programs(sections: &[Lowered], user: &User, problems: &mut Problems) -> Vec<Program> {
     let mut programs: Vec<Program> = Vec::new();
-    for (name, section) in files.iter().flat_map(|file| file.get(&file::PROCESS)) {
+    for (name, section) in sections.iter().flat_map(|file| file.get(&file::PROCESS)) {
         if programs.len() == process::MOST {
             let message = format!("more than {} programs", process::MOST);
             problems.push(Problem::new(name.place.clone(), message));
@@ -208,7 +227,7 @@ fn processes(files: &[Lowered], problems: &mut Problems) -> Vec<Program> {
                 format!("two processes have the name `{}`", name.value),
             ));
         }
-        programs.extend(Program::build(name, section, problems));
+        programs.extend(Program::build(name, section, user, problems));
     }
     programs
 }

@@ -50,8 +50,14 @@ static STOP: Key<Duration> = Key::duration(
 .default("\"10s\"");
 
 impl Program {
-    /// Builds a program from its section; `None` without a command or with an unknown user.
-    pub fn build(name: &At<String>, section: &Lowered, problems: &mut Problems) -> Option<Self> {
+    /// Builds a program from its section; `None` without a command or with an unknown user. By default it runs as the user
+    /// `server`.
+    pub fn build(
+        name: &At<String>,
+        section: &Lowered,
+        server: &User,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let mut command = section.get(&COMMAND).into_iter();
         let Some(path) = command.next().filter(|path| !path.value.is_empty()) else {
             problems.push(
@@ -67,13 +73,12 @@ impl Program {
         if path.value.contains('/') {
             absolute_path(&path, problems)?;
         }
-        let own = User::own();
         Some(Self {
             name: name.value.clone(),
             path: path.value,
             arguments: command.map(|text| text.value).collect(),
             environment: environment(section),
-            user: User::build(section, (&own, &own), problems)?,
+            user: User::build(section, (&User::own(), server), problems)?,
             stop_signal: stop_signal(section),
             stop: section.get(&STOP),
         })
@@ -125,7 +130,7 @@ pub(super) mod tests {
             value: "php".to_owned(),
             place: Default::default(),
         };
-        let program = Program::build(&name, &section, &mut problems);
+        let program = Program::build(&name, &section, &User::own(), &mut problems);
         program.ok_or_else(|| {
             let problems = problems.into_sorted().into_iter();
             problems.map(|problem| problem.message).collect()

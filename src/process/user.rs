@@ -9,6 +9,7 @@ use nix::unistd::{
 use rustix::thread::clear_ambient_capability_set;
 use serde::{Deserialize, Serialize};
 
+use crate::privilege;
 use crate::section::{At, Key, Lowered, Problem, Problems};
 
 pub(super) static USER: Key<Option<At<String>>> = Key::text("user", "User that runs the program, a name or a number, with its supplementary groups. Default: the user that fcgate serves as. PHP-FPM needs \"root\" only if its pools have several users. Started by another user than root, fcgate runs programs as that user, and `user` may only name it.").example("\"www-data\"");
@@ -21,12 +22,15 @@ pub(super) static GROUP: Key<Option<At<String>>> = Key::text(
 
 /// The user that a program runs as.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct User {
-    name: String,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    /// Supplementary groups, ascending.
-    pub(super) groups: Vec<u32>,
+pub struct User {
+    /// Its name; its number for a user without an entry in the user database.
+    pub name: String,
+    /// Its number.
+    pub uid: u32,
+    /// Its primary group.
+    pub gid: u32,
+    /// Its supplementary groups, ascending.
+    pub groups: Vec<u32>,
 }
 
 /// A change of the user that failed.
@@ -44,9 +48,26 @@ pub(super) enum ChangeError {
     Capabilities(std::io::Error),
 }
 
+impl From<privilege::User> for User {
+    fn from(user: privilege::User) -> Self {
+        let privilege::User {
+            name,
+            uid,
+            gid,
+            groups,
+        } = user;
+        Self {
+            name,
+            uid,
+            gid,
+            groups,
+        }
+    }
+}
+
 impl User {
     /// Returns the credentials of this process.
-    pub(super) fn own() -> Self {
+    pub fn own() -> Self {
         let uid = Uid::effective();
         let known = unistd::User::from_uid(uid).ok().flatten();
         Self {
@@ -93,7 +114,9 @@ impl User {
             problems.push(Problem::new(section.place_of(key), message).help(help));
             return None;
         }
-        if own.uid != 0 {
+        // Root remains what it is too, with the groups of a container.
+        let is_own = account.uid == own.uid && (group.is_none() || gid == own.gid);
+        if own.uid != 0 || is_own {
             return Some(own.clone());
         }
         Some(Self {

@@ -1,6 +1,7 @@
 //! Logs by their sections: destinations, conditions, and the lines of requests.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
@@ -67,7 +68,7 @@ impl Disk for Nothing {
         false
     }
 
-    fn real_path(&self, _: &Root) -> Option<std::sync::Arc<std::path::Path>> {
+    fn real_path(&self, _: &Root) -> Option<Arc<Path>> {
         None
     }
 }
